@@ -1,0 +1,45 @@
+"""Semantic search over abstracts: abstracts in, top-k cosine matches out.
+
+The tree is the pipeline; a stage imports only stages above it:
+
+    collect    files    -> Abstract, Deletion, Rejection
+    corpus     Abstracts -> rows in SQLite
+    encode     texts    -> unit-length float32 vectors
+    index      vectors  -> FAISS, and the published generation
+    query      text     -> list of Hit
+    reindex    sources vs the current generation -> the next generation
+
+Names below are resolved when first used, so that ``import engine`` loads no heavy library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.errors import EngineError
+    from engine.query.searcher import Index, open_index
+    from engine.records import Abstract, Hit
+
+__version__ = "0.1.0"
+__all__ = ["Abstract", "EngineError", "Hit", "Index", "__version__", "open_index"]
+
+HOME = {
+    "Abstract": "engine.records",
+    "EngineError": "engine.errors",
+    "Hit": "engine.records",
+    "Index": "engine.query.searcher",
+    "open_index": "engine.query.searcher",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import the module that holds a public name, once."""
+    if name not in HOME:
+        raise AttributeError(f"module 'engine' has no attribute {name!r}")
+    return getattr(import_module(HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,4 @@
+"""Stage 1. In: files. Out: an iterator of Abstract, Deletion, Rejection and Remark, one pass, bounded memory.
+
+Next: corpus stores them. A new format is one module with a ``read`` function and one row in ``source.FORMATS``.
+"""

@@ -1,0 +1,132 @@
+"""The corpus of a published generation, read-only."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import json
+import numpy as np
+
+from engine.corpus.rows import as_abstract
+from engine.errors import AbstractNotFoundError, CorruptError
+from engine.records import Abstract, DocIds
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the corpus holds."""
+
+    abstracts: int
+    retracted: int
+    without_abstract: int
+    without_title: int
+    truncated: int
+
+
+class Corpus:
+    """A published abstracts.db, opened immutable: no lock is taken and nothing is ever written beside it.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the database.
+
+        Raises:
+            CorruptError: SQLite can't read it, or it has no table of abstracts.
+        """
+        self.path = path
+        self.lock = threading.Lock()
+        uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+        try:
+            self.connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            self.connection.row_factory = sqlite3.Row
+            self.connection.execute("SELECT 1 FROM abstracts LIMIT 1")
+        except sqlite3.Error as err:
+            raise CorruptError(f"{path} is not a readable database of abstracts ({err}). Run: engine rollback") from err
+
+    def close(self) -> None:
+        """Close the database; no method works afterwards."""
+        self.connection.close()
+
+    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run one query to its end, one thread at a time.
+
+        Raises:
+            CorruptError: SQLite found the file damaged.
+        """
+        with self.lock:
+            try:
+                return self.connection.execute(sql, values).fetchall()
+            except sqlite3.DatabaseError as err:
+                raise CorruptError(f"{self.path}: {err}. Run: engine verify --deep") from err
+
+    def ids(self) -> DocIds:
+        """All doc ids, ascending, int64 (n,)."""
+        return np.array([row[0] for row in self.rows("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64)
+
+    def fetch(self, doc_ids: Sequence[int]) -> dict[int, Abstract]:
+        """Abstracts by doc id; an unknown id is missing from the result."""
+        found = self.rows("SELECT * FROM abstracts WHERE id IN (SELECT value FROM json_each(?))", json.dumps(doc_ids))
+        return {row["id"]: as_abstract(row) for row in found}
+
+    def doc_id(self, record_id: str) -> int:
+        """The doc id of a record id; a bare or prefixed PMID or DOI finds a record by that too.
+
+        Raises:
+            AbstractNotFoundError: nothing by this id.
+        """
+        plain = record_id.strip()
+        pmid = plain[5:] if plain.upper().startswith("PMID:") else plain
+        doi = plain[4:] if plain.upper().startswith("DOI:") else plain
+        for where, value in (("record_id = ?", plain), ("pmid = ?", pmid.strip()), ("doi = ? COLLATE NOCASE", doi.strip())):
+            if found := self.rows(f"SELECT id FROM abstracts WHERE {where} ORDER BY id LIMIT 1", storable(value)):
+                return int(found[0][0])
+        raise AbstractNotFoundError(
+            f"no record {plain[:80]!r} in this index. Ids look like {self.example_id()!r}; engine search shows them"
+        )
+
+    def example_id(self) -> str:
+        """Some record id, for a message."""
+        return next((str(row[0]) for row in self.rows("SELECT record_id FROM abstracts ORDER BY id LIMIT 1")), "")
+
+    def texts(self) -> Iterator[tuple[int, str, str, str]]:
+        """Yield (doc id, title, abstract, SHA-256 of the encoder's text) of every row, by id, a thousand at a time."""
+        last = -1
+        while batch := self.rows(
+            "SELECT id, title, abstract, text_sha256 FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last
+        ):
+            for row in batch:
+                yield row["id"], row["title"], row["abstract"], row["text_sha256"]
+            last = batch[-1]["id"]
+
+    def totals(self) -> Totals:
+        """Count what the corpus holds."""
+        row = self.rows(
+            "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract) = ''), 0),"
+            " coalesce(sum(trim(title) = ''), 0), coalesce(sum(truncated), 0) FROM abstracts"
+        )[0]
+        return Totals(*row)
+
+    def generation(self) -> int:
+        """The number that the database itself says it is."""
+        return int(self.rows("SELECT max(number) FROM generation")[0][0])
+
+    def sources(self) -> list[tuple[int, str, int]]:
+        """(generation, file name, records) of every file that was indexed, oldest first."""
+        return [tuple(row) for row in self.rows("SELECT generation, name, n_records FROM sources ORDER BY id")]
+
+    def problems(self) -> list[str]:
+        """What SQLite's own integrity checks find; empty when sound."""
+        found = [str(row[0]) for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]
+        return found + [f"foreign key: {tuple(row)}" for row in self.rows("PRAGMA foreign_key_check")]
+
+
+def storable(text: str) -> str:
+    """Text that SQLite can compare: lone surrogates from a broken terminal become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")

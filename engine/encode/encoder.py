@@ -1,0 +1,21 @@
+"""What an encoder is to the rest of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from engine.records import Encoded, EncoderIdentity
+
+
+class Encoder(Protocol):
+    """Texts to vectors. Implemented by onnx.OnnxEncoder and transformer.TransformerEncoder."""
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """What these vectors are."""
+        ...
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Encode prepared texts: float32 (n, dim), unit length, in the order given."""
+        ...

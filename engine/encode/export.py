@@ -1,0 +1,114 @@
+"""Write a model folder as ONNX and check that it gives the same vectors. Needs torch; searching does not."""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from onnxruntime.transformers.optimizer import optimize_model
+from transformers import AutoConfig, AutoModel
+
+from engine.encode.onnx import OnnxEncoder
+from engine.encode.probes import PROBES
+from engine.encode.saved import GRAPH, TOKENIZER, write_receipt
+from engine.encode.transformer import TransformerEncoder
+from engine.errors import EncoderError
+from engine.records import EncoderIdentity
+
+MAX_DIFFERENCE = 1e-4  # of any component of any probe's vector, exported against original
+OPSET = 17
+
+
+class TokenStates(torch.nn.Module):
+    """The transformer alone: token ids to last hidden states. Pooling is done outside the graph."""
+
+    def __init__(self, model: torch.nn.Module, inputs: tuple[str, ...]) -> None:
+        super().__init__()
+        self.model = model
+        self.inputs = inputs
+
+    def forward(self, *values: torch.Tensor) -> torch.Tensor:
+        """(n, length) int64 each -> (n, length, dim) float32."""
+        states: torch.Tensor = self.model(**dict(zip(self.inputs, values, strict=True))).last_hidden_state
+        return states
+
+
+def export_encoder(folder: Path, identity: EncoderIdentity, target: Path) -> None:
+    """Write tokenizer.json, encoder.onnx and encoder.json into an existing empty folder and check them.
+
+    Raises:
+        EncoderError: the exported encoder does not give the vectors of the original.
+    """
+    (target / TOKENIZER).write_bytes((folder / TOKENIZER).read_bytes())
+    with tempfile.TemporaryDirectory(dir=target) as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's advice on constants; the probes below check the result
+        plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
+        write_graph(folder, plain)
+        fuse(folder, plain, fused)
+        optimise(fused, target / GRAPH)
+    write_receipt(target, identity)
+    check_export(folder, identity, target)
+
+
+def write_graph(folder: Path, path: Path) -> None:
+    """Trace the transformer with the legacy exporter and eager attention, the pair whose graph can be fused."""
+    model = AutoModel.from_pretrained(
+        str(folder), attn_implementation="eager", use_safetensors=True, local_files_only=True, dtype=torch.float32
+    ).eval()
+    kinds = getattr(model.config, "type_vocab_size", 0)
+    inputs = ("input_ids", "attention_mask", *(("token_type_ids",) if kinds else ()))
+    ids = torch.ones(2, 8, dtype=torch.long)
+    values = (ids, torch.ones_like(ids), torch.zeros_like(ids))[: len(inputs)]
+    axes = {0: "texts", 1: "tokens"}
+    with torch.no_grad():
+        torch.onnx.export(
+            TokenStates(model, inputs),
+            values,
+            str(path),
+            input_names=list(inputs),
+            output_names=["token_embeddings"],
+            dynamic_axes=dict.fromkeys((*inputs, "token_embeddings"), axes),
+            opset_version=OPSET,
+            dynamo=False,
+        )
+
+
+def fuse(folder: Path, plain: Path, fused: Path) -> None:
+    """Fuse attention, layer norms and GELU of BERT-like graphs; other families stay as they are."""
+    config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
+    if config.model_type != "bert":
+        fused.write_bytes(plain.read_bytes())
+        return
+    optimised = optimize_model(
+        str(plain), model_type="bert", num_heads=config.num_attention_heads, hidden_size=config.hidden_size, opt_level=1
+    )
+    optimised.save_model_to_file(str(fused))
+
+
+def optimise(fused: Path, graph: Path) -> None:
+    """Write the graph as ONNX Runtime would run it, at the level that any machine can load."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(graph)
+    options.log_severity_level = 3
+    onnxruntime.InferenceSession(str(fused), options, providers=["CPUExecutionProvider"])
+
+
+def check_export(folder: Path, identity: EncoderIdentity, target: Path) -> None:
+    """Compare the exported encoder with the original on the probe texts.
+
+    Raises:
+        EncoderError: a component differs by MAX_DIFFERENCE or more.
+    """
+    original = TransformerEncoder(folder, identity, "cpu").encode(PROBES).vectors
+    exported = OnnxEncoder(target).encode(PROBES).vectors
+    difference = float(np.abs(original - exported).max())
+    if not difference < MAX_DIFFERENCE:
+        raise EncoderError(
+            f"{identity.model}: the exported encoder differs from the original by {difference:.2g}, "
+            f"expected less than {MAX_DIFFERENCE:g}. This model can't be used here"
+        )

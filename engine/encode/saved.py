@@ -1,0 +1,76 @@
+"""An encoder folder beside an index: tokenizer.json, encoder.onnx and encoder.json, the receipt of both."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from engine.errors import CorruptError, EncoderError, EncoderMismatchError
+from engine.records import EncoderIdentity, FileReceipt
+
+TOKENIZER = "tokenizer.json"
+GRAPH = "encoder.onnx"
+RECEIPT = "encoder.json"
+FORMAT_VERSION = 1
+
+
+def write_receipt(folder: Path, identity: EncoderIdentity) -> None:
+    """Write encoder.json for the two files that stand in the folder."""
+    files = [asdict(FileReceipt.of(folder / name)) for name in (TOKENIZER, GRAPH)]
+    content = {
+        "format_version": FORMAT_VERSION,
+        "fingerprint": identity.fingerprint,
+        "identity": asdict(identity),
+        "files": files,
+    }
+    (folder / RECEIPT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
+    """Read encoder.json.
+
+    Raises:
+        EncoderError: missing, of another format version, or not a receipt.
+    """
+    path = folder / RECEIPT
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format_version"] != FORMAT_VERSION:
+            raise EncoderError(
+                f"{path} has format version {content['format_version']}, this engine reads {FORMAT_VERSION}. "
+                "Upgrade abstract-engine"
+            )
+        return EncoderIdentity(**content["identity"]), [FileReceipt(**file) for file in content["files"]]
+    except FileNotFoundError as err:
+        raise EncoderError(f"{path} is missing. Put the folder back from a backup, or: engine index -m MODEL") from err
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise EncoderError(f"{path} can't be read ({err}). Put the folder back from a backup") from err
+
+
+def read_identity(folder: Path) -> EncoderIdentity:
+    """The identity that an encoder folder claims.
+
+    Raises:
+        EncoderError: no readable receipt.
+    """
+    return read_receipt(folder)[0]
+
+
+def check_saved(folder: Path, expected: EncoderIdentity) -> None:
+    """Check that the folder holds the expected encoder, byte for byte.
+
+    Raises:
+        EncoderMismatchError: it is another encoder; both are named.
+        CorruptError: its files differ from their receipt.
+        EncoderError: no readable receipt.
+    """
+    found, files = read_receipt(folder)
+    if found.fingerprint != expected.fingerprint:
+        raise EncoderMismatchError(
+            f"{folder} holds {found}, but the index was built with {expected}. Put the right encoder back, "
+            "or build the index again with this one: engine index FILE -m MODEL --re-encode"
+        )
+    for file in files:
+        if problem := file.problem(folder):
+            raise CorruptError(f"{problem}. Put the encoder back from a backup, or export it again: engine index -m MODEL")

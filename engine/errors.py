@@ -1,0 +1,100 @@
+"""Every error of the engine. A message says what was found, what was expected and the next command.
+
+EngineError                      exit 1
+├── UsageError                   exit 2   the request itself makes no sense: top_k 0, an impossible name
+├── ConfigError
+│   └── MissingExtraError                 a library of an extra is not installed
+├── SourceError                           a file that can't be read as abstracts: names file and place
+├── CorpusError
+│   └── AbstractNotFoundError
+├── EncoderError                          a model that can't be used, or that returned no usable vectors
+│   └── EncoderMismatchError     exit 6   the index was built with another encoder
+└── GenerationError
+    ├── NoGenerationError                 nothing was indexed yet
+    ├── FormatVersionError                written by another version of the engine
+    ├── CorruptError             exit 3   a file is not what its receipt says
+    ├── LockedError              exit 4   another process is writing this index
+    └── DurabilityError          exit 5   published, but the disk did not confirm
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """Anything that the engine refuses or fails at, with a message for people."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(EngineError):
+    """A request that no index could answer."""
+
+    exit_code = 2
+
+
+class ConfigError(EngineError):
+    """Settings or an installation that can't work."""
+
+
+class MissingExtraError(ConfigError):
+    """A library of one of the extras is missing."""
+
+    def __init__(self, library: str, extras: str) -> None:
+        super().__init__(
+            f"{library} is not installed. Install one extra, and only one: {extras}. "
+            "For example: pip install 'abstract-engine[cpu]'"
+        )
+
+
+class SourceError(EngineError):
+    """A source file that can't be read as abstracts."""
+
+
+class CorpusError(EngineError):
+    """The stored abstracts can't be used."""
+
+
+class AbstractNotFoundError(CorpusError):
+    """No abstract has this record id."""
+
+
+class EncoderError(EngineError):
+    """A model that can't be used, or whose vectors can't."""
+
+
+class EncoderMismatchError(EncoderError):
+    """The index holds vectors of another encoder."""
+
+    exit_code = 6
+
+
+class GenerationError(EngineError):
+    """A published index that can't be opened or written."""
+
+
+class NoGenerationError(GenerationError):
+    """There is no index here yet."""
+
+
+class FormatVersionError(GenerationError):
+    """The generation was written in a format that this version does not read."""
+
+
+class CorruptError(GenerationError):
+    """A file differs from its receipt."""
+
+    exit_code = 3
+
+
+class LockedError(GenerationError):
+    """Another process is writing this index."""
+
+    exit_code = 4
+
+
+class DurabilityError(GenerationError):
+    """The new generation is visible, but the disk did not confirm that it would survive a power cut."""
+
+    exit_code = 5

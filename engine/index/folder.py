@@ -1,0 +1,162 @@
+"""The folder of one index on disk: which generation is current, which are there, and opening one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import CorruptError, GenerationError, NoGenerationError
+from engine.index import manifest as manifests
+from engine.records import FileReceipt, Manifest
+
+DATABASE = "abstracts.db"
+VECTORS = "vectors.faiss"
+# "000007" ("000000" before the first), and as the engine writes it a space and the first 16 digits of the manifest's SHA-256.
+POINTER = re.compile(r"(\d{6})(?: ([0-9a-f]{16}))?\n?")
+SIDE_FILES = ("-wal", "-journal", "-shm")
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """A published generation whose files are what its manifest says."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.path / DATABASE
+
+    @property
+    def vectors(self) -> Path:
+        """The FAISS file."""
+        return self.path / VECTORS
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFolder:
+    """Paths and pointers of one index. Reading methods write nothing."""
+
+    path: Path
+
+    @property
+    def pointer(self) -> Path:
+        """The file that names the current generation."""
+        return self.path / "CURRENT"
+
+    @property
+    def lock(self) -> Path:
+        """The file that the one writer holds."""
+        return self.path / "LOCK"
+
+    @property
+    def building(self) -> Path:
+        """Where the next generation is made."""
+        return self.path / "building"
+
+    @property
+    def generations(self) -> Path:
+        """Where published generations lie."""
+        return self.path / "generations"
+
+    def generation_path(self, number: int) -> Path:
+        """Folder of a generation."""
+        return self.generations / f"{number:06d}"
+
+    def encoder(self, fingerprint: str) -> Path:
+        """Folder of an encoder."""
+        return self.path / "encoders" / fingerprint
+
+    def numbers(self) -> list[int]:
+        """Numbers of the generations on disk, ascending."""
+        if not self.generations.is_dir():
+            return []
+        return sorted(int(p.name) for p in self.generations.iterdir() if re.fullmatch(r"\d{6}", p.name))
+
+    def current(self) -> int:
+        """Number of the current generation.
+
+        Raises:
+            NoGenerationError: nothing was published yet.
+            CorruptError: the pointer is missing, unreadable or damaged although generations are there.
+        """
+        try:
+            text = self.pointer.read_text(encoding="ascii", errors="replace")
+        except FileNotFoundError as err:
+            if self.numbers():
+                raise self.bad_pointer("is missing") from err
+            raise NoGenerationError(f"{self.path} has no index yet. Run: engine index FILE -i {self.path.name}") from err
+        except OSError as err:
+            raise CorruptError(f"{self.pointer} can't be read: {err.strerror}") from err
+        found = POINTER.fullmatch(text)
+        if not found:
+            raise self.bad_pointer(f"holds {text[:40]!r}, expected six digits")
+        number, check = int(found[1]), found[2]
+        if number == 0:
+            raise NoGenerationError(f"{self.path} has no index yet. Run: engine index FILE -i {self.path.name}")
+        if check is not None and self.generation_path(number).is_dir() and self.pointer_text(number) != text:
+            raise self.bad_pointer(f"names generation {number:06d}, but was written for another one")
+        return number
+
+    def bad_pointer(self, what: str) -> CorruptError:
+        """The error for a pointer that can't be followed."""
+        found = ", ".join(f"{n:06d}" for n in self.numbers()) or "none"
+        newest = max(self.numbers(), default=1)
+        return CorruptError(
+            f"{self.pointer} {what}. Generations here: {found}. "
+            f"Check the newest and point to it: engine rollback -i {self.path.name} --to {newest}"
+        )
+
+    def pointer_text(self, number: int) -> str:
+        """What CURRENT holds for a generation.
+
+        Raises:
+            CorruptError: the generation has no manifest.
+        """
+        path = self.generation_path(number) / manifests.NAME
+        try:
+            return f"{number:06d} {FileReceipt.of(path).sha256[:16]}\n"
+        except OSError as err:
+            raise CorruptError(f"{path} can't be read: {err.strerror}. Run: engine rollback") from err
+
+    def check(self, number: int) -> Generation:
+        """Check every file of a generation against its manifest, by size and SHA-256.
+
+        Raises:
+            CorruptError: missing, changed, or with files beside it that don't belong.
+        """
+        path = self.generation_path(number)
+        if not path.is_dir():
+            raise self.bad_pointer(f"names generation {number:06d}, which is not there")
+        manifest = manifests.read_manifest(path)
+        if manifest.generation != number:
+            raise CorruptError(f"{path} holds generation {manifest.generation:06d}. Run: engine rollback")
+        for problem in (file.problem(path) for file in manifest.files):
+            if problem:
+                raise CorruptError(f"{problem}. Run: engine rollback")
+        for side in (path / (DATABASE + suffix) for suffix in SIDE_FILES):
+            if side.exists():
+                raise CorruptError(f"{side} does not belong there: something wrote to a published file. Delete it")
+        return Generation(path, manifest)
+
+    def open_current(self) -> Generation:
+        """Check and return the current generation, following CURRENT while it moves.
+
+        A writer may publish and delete an old generation between reading the pointer and reading the files; so a
+        failure counts only when the pointer stands still.
+
+        Raises:
+            NoGenerationError: nothing was published yet.
+            CorruptError: the current generation is not what its manifest says.
+        """
+        number = self.current()
+        while True:
+            try:
+                return self.check(number)
+            except GenerationError:
+                moved = self.current()
+                if moved == number:
+                    raise
+                number = moved

@@ -1,0 +1,45 @@
+"""One writer at a time, by flock: it ends with its process, however that ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from engine.errors import LockedError
+
+
+@contextmanager
+def writer_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file of an index while the block runs. Its text tells people who holds it.
+
+    Raises:
+        LockedError: another process holds it.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as err:
+            holder = os.pread(descriptor, 500, 0).decode("utf-8", "replace").strip() or "unknown"
+            raise LockedError(
+                f"{path.parent} is being written by another process ({holder}). "
+                "Nothing was changed; searching goes on. Try again when it is done"
+            ) from err
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, holder_text().encode("utf-8"), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def holder_text() -> str:
+    """This process, for people."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    return f"pid {os.getpid()} on {socket.gethostname()} since {started}: {command}\n"

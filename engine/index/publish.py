@@ -1,0 +1,111 @@
+"""Make a finished ``building`` folder the current generation, in the one order that survives a crash anywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from engine.errors import DurabilityError
+from engine.index import durable
+from engine.index.folder import DATABASE, VECTORS, IndexFolder
+from engine.index.manifest import NAME, to_json
+from engine.records import FileReceipt, Manifest
+
+
+def sealed_files(building: Path) -> tuple[FileReceipt, ...]:
+    """fsync the data files of a building folder and read back what they are."""
+    for name in (DATABASE, VECTORS):
+        durable.sync_file(building / name)
+    return tuple(FileReceipt.of(building / name) for name in (DATABASE, VECTORS))
+
+
+def publish(folder: IndexFolder, manifest: Manifest) -> None:
+    """Write the manifest, move ``building`` into place and point CURRENT to it. Data files are already synced.
+
+    Raises:
+        DurabilityError: the new generation is visible, but the last fsync failed.
+        OSError: anything before that; the old generation stays current.
+    """
+    durable.write_bytes(folder.building / NAME, to_json(manifest).encode("utf-8"))
+    durable.seal(folder.building)
+    durable.sync_folder(folder.building)
+    folder.building.rename(folder.generation_path(manifest.generation))
+    durable.sync_folder(folder.generations)
+    point_to(folder, manifest.generation)
+
+
+def point_to(folder: IndexFolder, number: int) -> None:
+    """Replace CURRENT.
+
+    Raises:
+        DurabilityError: replaced, but the last fsync failed.
+        OSError: not replaced.
+    """
+    durable.replace_text(folder.pointer, folder.pointer_text(number))
+    try:
+        durable.sync_folder(folder.path)
+    except OSError as err:
+        raise DurabilityError(
+            f"generation {number:06d} of {folder.path} is published, but the disk did not confirm it ({err.strerror}). "
+            "Check the disk, then: engine verify --deep"
+        ) from err
+
+
+def next_number(folder: IndexFolder) -> int:
+    """Number for the next generation: never one that was used."""
+    return max(folder.numbers(), default=0) + 1
+
+
+def prune(folder: IndexFolder, keep: int) -> list[int]:
+    """Delete all but the current generation and the newest others, `keep` in all; return the deleted numbers.
+
+    A generation that can't be deleted stays; the next run tries again.
+    """
+    current = folder.current()
+    others = [n for n in folder.numbers() if n != current]
+    surplus = others[: max(0, len(others) - (keep - 1))]
+    deleted = []
+    for number in surplus:
+        with contextlib.suppress(OSError):
+            durable.remove_folder(folder.generation_path(number), NAME)
+            deleted.append(number)
+    return deleted
+
+
+def prepare(folder: IndexFolder) -> None:
+    """Make the folders of an index and clear what a dead run left in ``building``.
+
+    A pointer to generation 0 stands from the start, so that a pointer that is lost later is noticed.
+
+    Raises:
+        OSError: not writable.
+    """
+    folder.path.mkdir(parents=True, exist_ok=True)
+    if not folder.pointer.exists() and not folder.numbers():
+        durable.replace_text(folder.pointer, "000000\n")
+    folder.generations.mkdir(exist_ok=True)
+    if folder.building.exists():
+        durable.remove_folder(folder.building, NAME)
+    folder.building.mkdir()
+
+
+def install_encoder(folder: IndexFolder, made: Path, fingerprint: str) -> Path:
+    """Move a finished encoder folder to where the index keeps it, durably; an older copy is replaced."""
+    target = folder.encoder(fingerprint)
+    target.parent.mkdir(exist_ok=True)
+    for path in made.iterdir():
+        durable.sync_file(path)
+    durable.seal(made)
+    durable.sync_folder(made)
+    if target.exists():
+        durable.remove_folder(target, "encoder.json")
+    made.rename(target)
+    durable.sync_folder(target.parent)
+    return target
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes that this user may still write where the path lies."""
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize

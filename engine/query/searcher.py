@@ -1,0 +1,202 @@
+"""The query API: open an index, ask it, get hits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from engine.encode.recipe import cleaned
+from engine.errors import CorruptError, EncoderError, GenerationError, UsageError
+from engine.index.folder import IndexFolder
+from engine.query.snapshot import Snapshot
+from engine.records import Abstract, Hit, Manifest, Vectors
+
+
+def open_index(folder: str | PathLike[str], *, follow: bool = True) -> Index:
+    """Open the index in a folder, for example "indexes/rheumatology".
+
+    Every file is checked against its manifest; no encoder is loaded until a text is searched. With follow, each call
+    first looks whether a newer generation was published and moves to it; without, the index stays at the generation
+    found now until refresh() is called.
+
+    Raises:
+        NoGenerationError: there is no index in the folder.
+        CorruptError: a file is not what it was when it was published.
+    """
+    return Index(IndexFolder(Path(folder)), follow=follow)
+
+
+class Index:
+    """An open index. Safe to use from several threads; every answer comes from one generation."""
+
+    def __init__(self, folder: IndexFolder, *, follow: bool) -> None:
+        self.folder = folder
+        self.follow = follow
+        self.lock = threading.Lock()
+        self.held: Snapshot | None = Snapshot(folder, folder.open_current())
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return self.manifest.counts.abstracts
+
+    def close(self) -> None:
+        """Let go of the files. Calls under way finish; later ones raise GenerationError."""
+        self.held = None
+
+    def refresh(self) -> bool:
+        """Move to the current generation; True when that is another one than before.
+
+        Raises:
+            GenerationError: closed, or the current generation can't be opened; the one held so far stays.
+        """
+        with self.lock:
+            held = self.snapshot()
+            if self.folder.current() == held.manifest.generation:
+                return False
+            fresh = Snapshot(self.folder, self.folder.open_current())
+            if fresh.manifest.encoder.fingerprint == held.manifest.encoder.fingerprint:
+                fresh.loaded = held.loaded
+            self.held = fresh
+            return True
+
+    def snapshot(self) -> Snapshot:
+        """The generation held now.
+
+        Raises:
+            GenerationError: the index was closed.
+        """
+        held = self.held
+        if held is None:
+            raise GenerationError(f"{self.folder.path} was closed. Open it again: open_index({str(self.folder.path)!r})")
+        return held
+
+    def current(self) -> Snapshot:
+        """The generation to answer from."""
+        if self.follow:
+            self.refresh()
+        return self.snapshot()
+
+    @property
+    def manifest(self) -> Manifest:
+        """The receipt of the generation held now."""
+        return self.snapshot().manifest
+
+    @property
+    def generation(self) -> int:
+        """Number of the generation held now."""
+        return self.manifest.generation
+
+    def search(self, query: str, *, top_k: int = 10) -> list[Hit]:
+        """Find the abstracts nearest in meaning to a text, best first.
+
+        At most top_k hits, fewer only when the index holds fewer. Equal scores go by age in the index, oldest first.
+
+        Raises:
+            UsageError: a blank query, or top_k below 1.
+            EncoderMismatchError: the encoder beside the index is not the one that it was built with.
+            CorruptError: a file was changed or damaged.
+        """
+        return self.search_batch([query], top_k=top_k)[0]
+
+    def search_batch(self, queries: Sequence[str], *, top_k: int = 10) -> list[list[Hit]]:
+        """Search several texts in one generation: one list of hits per query, in the order of the queries.
+
+        Raises:
+            UsageError: a string instead of a list of strings, a blank query, or top_k below 1.
+            EncoderMismatchError: the encoder beside the index is not the one that it was built with.
+            CorruptError: a file was changed or damaged.
+        """
+        check_top_k(top_k)
+        texts = checked_queries(queries)
+        snapshot = self.current()
+        vectors = encoded(snapshot, texts)
+        return [snapshot.hits(found) for found in snapshot.vectors.search(vectors, top_k)]
+
+    def similar(self, record_id: str, *, top_k: int = 10) -> list[Hit]:
+        """Find the abstracts nearest to a stored one, which is left out. Loads no encoder: the vector is stored.
+
+        record_id is as hits show it; a PMID or a DOI works too.
+
+        Raises:
+            AbstractNotFoundError: nothing by this id.
+            UsageError: top_k below 1.
+            CorruptError: a file was changed or damaged.
+        """
+        check_top_k(top_k)
+        snapshot = self.current()
+        doc_id = snapshot.corpus.doc_id(record_id)
+        vector = snapshot.vectors.vector(doc_id)
+        if vector is None:
+            raise CorruptError(f"{snapshot.vectors.path} has no vector for {record_id!r}. Run: engine verify --deep")
+        found = snapshot.vectors.search(vector[None, :], top_k + 1)[0]
+        return snapshot.hits([pair for pair in found if pair[0] != doc_id][:top_k])
+
+    def get(self, record_id: str) -> Abstract:
+        """The stored abstract of a record id, PMID or DOI, exactly as it came.
+
+        Raises:
+            AbstractNotFoundError: nothing by this id.
+        """
+        corpus = self.current().corpus
+        doc_id = corpus.doc_id(record_id)
+        return corpus.fetch([doc_id])[doc_id]
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts as queries are encoded: float32 (n, dim), unit length, in order; (0, dim) for no texts.
+
+        Raises:
+            UsageError: a string instead of a list of strings, or a blank text.
+            EncoderError: the encoder gave a text no usable vector.
+        """
+        return encoded(self.current(), checked_queries(texts))
+
+
+def check_top_k(top_k: int) -> None:
+    """Refuse a number of hits that makes no sense.
+
+    Raises:
+        UsageError: below 1, or not a whole number.
+    """
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
+        raise UsageError(f"top_k is {top_k!r}, expected a whole number from 1")
+
+
+def checked_queries(queries: Sequence[str]) -> list[str]:
+    """Queries as the encoder takes them.
+
+    Raises:
+        UsageError: a string instead of a list of strings, or a blank query.
+    """
+    if isinstance(queries, str):
+        raise UsageError("a single string was given, expected a list of strings: [query]")
+    texts = [cleaned(query) for query in queries]
+    if "" in texts:
+        raise UsageError("the query is blank. Give some words, for example: engine search 'knee pain after running'")
+    return texts
+
+
+def encoded(snapshot: Snapshot, texts: list[str]) -> Vectors:
+    """Encode cleaned texts.
+
+    Raises:
+        EncoderError: a vector breaks the contract.
+    """
+    encoder = snapshot.encoder()
+    from engine.encode.contract import encode_checked  # `similar` must not pay for it
+
+    checked = encode_checked(encoder, texts)
+    if checked.refused:
+        position, reason = checked.refused[0]
+        raise EncoderError(f"query {texts[position][:80]!r} can't be searched: {reason}. Put it in other words")
+    vectors: Vectors = np.ascontiguousarray(checked.vectors)
+    return vectors

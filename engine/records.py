@@ -1,0 +1,198 @@
+"""What crosses a border between stages: frozen records and the two array types."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]  # (n, dim), unit length unless said otherwise
+DocIds = NDArray[np.int64]  # (n,), keys of the abstracts table and of FAISS
+
+
+@dataclass(frozen=True, slots=True)
+class Abstract:
+    """One record as its source gave it: the unit of retrieval. Empty text is "", an unknown year is None."""
+
+    record_id: str  # "PMID:12345678", or the source's own key; unique in an index
+    title: str
+    abstract: str
+    year: int | None = None
+    journal: str = ""
+    authors: tuple[str, ...] = ()
+    pmid: str | None = None
+    doi: str | None = None
+    mesh: tuple[str, ...] = ()
+    publication_types: tuple[str, ...] = ()
+    retracted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """PubMed's DeleteCitation: the record is gone."""
+
+    record_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One record that can't be indexed; the run goes on without it."""
+
+    source: str  # file name
+    place: str  # "line 12", "record 3 (PMID 0)"
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source}, {self.place}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something odd about a record that is indexed all the same."""
+
+    kind: str  # a fixed phrase, counted: "text looks wrongly decoded (mojibake)"
+    place: str
+
+
+Entry = Abstract | Deletion | Rejection | Remark
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What an encoder returns for n texts, in the order of the texts."""
+
+    vectors: Vectors  # (n, dim) float32
+    n_tokens: NDArray[np.int64]  # (n,) length of each text before truncation, special tokens included
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderIdentity:
+    """Everything that changes a vector. Two encoders are the same one when their fingerprints are equal."""
+
+    model: str  # the name it was asked for by; not part of the fingerprint
+    dim: int
+    max_length: int  # tokens, special tokens included
+    pooling: str  # "mean" or "cls"
+    normalize: bool
+    recipe: str  # how title and abstract become one text
+    precision: str  # "fp32"
+    weights_sha256: str
+    tokenizer_sha256: str
+    config_sha256: str
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256, 64 hex digits, of every field but the name."""
+        fields = asdict(self)
+        del fields["model"]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
+
+    def __str__(self) -> str:
+        return f"{self.model} (fingerprint {self.fingerprint[:12]}, weights {self.weights_sha256[:12]})"
+
+
+@dataclass(frozen=True, slots=True)
+class FileReceipt:
+    """Size and SHA-256 of one file, as written."""
+
+    name: str
+    n_bytes: int
+    sha256: str
+
+    @staticmethod
+    def of(path: Path) -> FileReceipt:
+        """Read a file to its end and note what it is."""
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return FileReceipt(path.name, file.tell(), digest)
+
+    def problem(self, folder: Path) -> str | None:
+        """What is wrong with the file in this folder, in words; None when it is as written."""
+        path = folder / self.name
+        try:
+            if path.stat().st_size != self.n_bytes:
+                return f"{path} has {path.stat().st_size:,} bytes, expected {self.n_bytes:,}"
+            found = FileReceipt.of(path)
+        except FileNotFoundError:
+            return f"{path} is missing, expected {self.n_bytes:,} bytes"
+        except PermissionError:
+            return f"{path}: no permission to read it (chmod u+r, or run as its owner)"
+        except OSError as err:
+            return f"{path} can't be read: {err.strerror}"
+        if found != self:
+            return f"{path} was changed or damaged: SHA-256 {found.sha256[:12]}…, expected {self.sha256[:12]}…"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a generation holds, then what the run that made it did."""
+
+    abstracts: int
+    retracted: int
+    without_abstract: int
+    without_title: int
+    truncated: int  # texts longer than the encoder's max_length
+    added: int = 0
+    text_changed: int = 0
+    metadata_changed: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    duplicates: int = 0  # records given more than once in the run; the last one won
+    rejected: int = 0
+    encoded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A fixed text with the vector that this generation's encoder gave it."""
+
+    text: str
+    vector: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The receipt of a generation, written last."""
+
+    format_version: int
+    generation: int
+    parent: int | None
+    created: str  # UTC, ISO 8601
+    engine_version: str
+    encoder: EncoderIdentity
+    metric: str
+    factory: str
+    counts: Counts
+    ids_sha256_corpus: str  # of the ascending int64 ids, read from SQLite
+    ids_sha256_vectors: str  # the same, read from FAISS
+    files: tuple[FileReceipt, ...]
+    probes: tuple[Probe, ...]
+    newest_source: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One ranked result. rank counts from 1; score is the cosine, in [-1, 1]."""
+
+    rank: int
+    id: str
+    score: float
+    title: str
+    abstract: str
+    year: int | None
+    journal: str
+    authors: tuple[str, ...]
+    pmid: str | None
+    doi: str | None
+    retracted: bool
+
+
+def ids_sha256(doc_ids: DocIds) -> str:
+    """SHA-256 of the ids in ascending order as little-endian int64, for comparing two stores."""
+    return hashlib.sha256(np.sort(doc_ids).astype("<i8").tobytes()).hexdigest()

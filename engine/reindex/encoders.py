@@ -1,0 +1,144 @@
+"""The encoder of the next generation: the index's own, or a model named by the user, exported when first used."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.encode.encoder import Encoder
+from engine.encode.model import DEFAULT_MODEL, identify, locate
+from engine.encode.onnx import OnnxEncoder
+from engine.encode.saved import check_saved
+from engine.errors import EncoderError, EncoderMismatchError, EngineError, MissingExtraError
+from engine.index import durable
+from engine.index.folder import IndexFolder
+from engine.index.publish import install_encoder
+from engine.records import EncoderIdentity
+from engine.reindex.gather import Progress
+
+NEEDED = "torch with sentence-transformers (needed to export a model the first time it is used)"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The encoder asked for."""
+
+    identity: EncoderIdentity
+    model: Path | None  # its sentence-transformers folder; None when only the exported one is known
+
+
+def choose(current: EncoderIdentity | None, model: str | None, re_encode: bool) -> Choice:
+    """Settle which encoder the next generation has.
+
+    Raises:
+        EncoderMismatchError: the model is not the one that the index was built with.
+        EncoderError: no usable model by this name.
+    """
+    if model is None and current is not None:
+        return Choice(current, None)
+    name = model or DEFAULT_MODEL
+    folder = locate(name)
+    identity = identify(folder, name)
+    if current is not None and identity.fingerprint != current.fingerprint and not re_encode:
+        raise EncoderMismatchError(
+            f"the index was built with {current}, but {name} is now {identity}. Vectors of the two can't be compared. "
+            "Leave out -m to go on with the index's own encoder, or encode everything again with the new one: --re-encode"
+        )
+    return Choice(identity, folder)
+
+
+def ready(folder: IndexFolder, choice: Choice, device: str, progress: Progress) -> tuple[Encoder, OnnxEncoder]:
+    """The encoder for the corpus and the one for queries, which lies beside the index from now on.
+
+    They are the same object on a CPU. device is "auto", "cpu" or "cuda".
+
+    Raises:
+        MissingExtraError: the model must be exported and torch is not installed.
+        EncoderError: the model can't be used, or there is no such device.
+    """
+    queries = OnnxEncoder(query_encoder(folder, choice, progress))
+    if device == "cpu" or (device == "auto" and not nvidia_present()):
+        return queries, queries
+    try:
+        return on_cuda(choice), queries
+    except EngineError:
+        if device == "cuda":
+            raise
+        return queries, queries
+
+
+def nvidia_present() -> bool:
+    """Whether an NVIDIA driver is there; asking torch would cost seconds on machines without one."""
+    return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
+
+
+def on_cuda(choice: Choice) -> Encoder:
+    """The original model on a GPU.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+        EncoderMismatchError: the model by this name has changed since the index was built.
+        EncoderError: no GPU, or the model can't be loaded.
+    """
+    folder = choice.model or locate(choice.identity.model)
+    found = identify(folder, choice.identity.model)
+    if found.fingerprint != choice.identity.fingerprint:
+        raise EncoderMismatchError(f"{folder} is now {found}, the index was built with {choice.identity}. Use --device cpu")
+    try:
+        from engine.encode.transformer import TransformerEncoder
+    except ImportError as err:
+        raise MissingExtraError("torch with sentence-transformers (needed for --device cuda)", "[gpu]") from err
+    return TransformerEncoder(folder, choice.identity, "cuda")
+
+
+def query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Path:
+    """Folder of the exported encoder: the one here, a copy of a sibling index's, or exported now.
+
+    Raises:
+        MissingExtraError: it must be exported and torch is not installed.
+        EncoderError: it is damaged and no model is at hand to export it again, or the export failed.
+    """
+    here = folder.encoder(choice.identity.fingerprint)
+    try:
+        check_saved(here, choice.identity)
+        return here
+    except EncoderError:
+        if choice.model is None:
+            raise
+    except EngineError:  # damaged: exported again from the model below
+        if choice.model is None:
+            raise
+    made = folder.building / "encoder"
+    made.mkdir()
+    if not copied_from_sibling(folder, choice.identity, made):
+        progress("exporting the encoder", 0, None)
+        export(choice, made)
+    return install_encoder(folder, made, choice.identity.fingerprint)
+
+
+def copied_from_sibling(folder: IndexFolder, identity: EncoderIdentity, made: Path) -> bool:
+    """Copy the same encoder from another index in the same indexes folder; False when there is none."""
+    for sibling in sorted(folder.path.parent.glob(f"*/encoders/{identity.fingerprint}")):
+        with contextlib.suppress(EngineError):
+            check_saved(sibling, identity)
+            for path in sibling.iterdir():
+                durable.copy_file(path, made / path.name)
+            return True
+    return False
+
+
+def export(choice: Choice, made: Path) -> None:
+    """Export the chosen model.
+
+    Raises:
+        MissingExtraError: torch is not installed.
+        EncoderError: the export failed.
+    """
+    try:
+        from engine.encode.export import export_encoder
+    except ImportError as err:
+        raise MissingExtraError(NEEDED, "[cpu] or [gpu]") from err
+    if choice.model is not None:
+        export_encoder(choice.model, choice.identity, made)

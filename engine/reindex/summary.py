@@ -1,0 +1,84 @@
+"""Runs and generations in words, for people; and as plain fields, for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from engine.index.folder import IndexFolder
+from engine.records import Manifest
+from engine.reindex.run import Report
+
+
+def summary(name: str, report: Report) -> Iterator[str]:
+    """Say what a run did, a line per fact; facts that are zero are left out."""
+    counts = report.counts
+    if not report.published:
+        yield f"{name}: nothing new, generation {report.generation:06d} stays ({counts.abstracts:,} abstracts)"
+    else:
+        yield f"{name}: generation {report.generation:06d} published, {counts.abstracts:,} abstracts, {report.seconds:.1f} s"
+    done = (
+        ("added", counts.added),
+        ("with a changed text", counts.text_changed),
+        ("with changed metadata only", counts.metadata_changed),
+        ("unchanged", counts.unchanged),
+        ("deleted", counts.deleted),
+        ("encoded", counts.encoded),
+        ("given more than once (the last one won)", counts.duplicates),
+    )
+    yield "  this run: " + (", ".join(f"{n:,} {what}" for what, n in done if n) or "nothing")
+    yield from truncation(counts.abstracts, counts.truncated)
+    if counts.without_abstract:
+        yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
+    if counts.retracted:
+        yield f"  retracted, kept and flagged: {counts.retracted:,}"
+    for kind, n, place in report.remarks:
+        yield f"  {kind}: {n:,} (first: {place})"
+    if counts.rejected:
+        yield f"  rejected: {counts.rejected:,}"
+        yield from (f"    {rejection}" for rejection in report.rejections)
+        if counts.rejected > len(report.rejections):
+            yield f"    … all of them are in the table rejections of {name}'s abstracts.db"
+
+
+def truncation(abstracts: int, truncated: int) -> Iterator[str]:
+    """Say how many texts the encoder did not read to their end."""
+    if truncated:
+        share = 100 * truncated / abstracts
+        yield f"  longer than the encoder reads, so matched by their beginning only: {truncated:,} ({share:.0f} %)"
+
+
+def status_fields(folder: IndexFolder) -> dict[str, Any]:
+    """The current generation of an index as plain fields."""
+    manifest = folder.open_current().manifest
+    content = asdict(manifest)
+    del content["probes"]
+    content["encoder"]["fingerprint"] = manifest.encoder.fingerprint
+    return {"index": folder.path.name, "path": str(folder.path), "generations": folder.numbers()} | content
+
+
+def status_lines(folder: IndexFolder) -> Iterator[str]:
+    """The current generation of an index in words."""
+    manifest = folder.open_current().manifest
+    counts = manifest.counts
+    n_bytes = sum(file.n_bytes for file in manifest.files)
+    others = [f"{n:06d}" for n in folder.numbers() if n != manifest.generation]
+    yield f"{folder.path.name}: generation {manifest.generation:06d} of {manifest.created}, {counts.abstracts:,} abstracts"
+    yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"
+    yield f"  encoder: {encoder_line(manifest)}"
+    yield f"  vectors: {manifest.factory}, {manifest.metric.replace('_', ' ')} = cosine; newest source: {manifest.newest_source}"
+    yield from truncation(counts.abstracts, counts.truncated)
+    if counts.without_abstract:
+        yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
+    if counts.retracted:
+        yield f"  retracted, kept and flagged: {counts.retracted:,}"
+
+
+def encoder_line(manifest: Manifest) -> str:
+    """The encoder in one line."""
+    encoder = manifest.encoder
+    return (
+        f"{encoder.model}, {encoder.dim} dimensions, {encoder.max_length} tokens, {encoder.pooling} pooling, "
+        f"{encoder.precision}, fingerprint {encoder.fingerprint[:12]}"
+    )

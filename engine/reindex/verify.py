@@ -1,0 +1,107 @@
+"""Check a generation: files against the manifest, SQLite against FAISS, and with deep=True vectors against texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from engine.corpus.store import Corpus
+from engine.encode.contract import LENGTH_TOLERANCE, SAME_COSINE
+from engine.encode.encoder import Encoder
+from engine.encode.recipe import RECIPE, prepared, text_sha256
+from engine.errors import CorruptError, EngineError
+from engine.index.flat import FlatIndex
+from engine.index.folder import DATABASE, VECTORS, Generation, IndexFolder
+from engine.records import Manifest, ids_sha256
+
+SAMPLE = 64  # stored texts encoded again by a deep check
+PROBE_COSINE = 0.9999  # the same weights on another machine
+
+
+def verify(folder: IndexFolder, generation: Generation, *, deep: bool) -> list[str]:
+    """Find what is wrong with a generation whose files match their manifest; empty when nothing is."""
+    problems = list(encoder_problems(folder, generation.manifest))
+    try:
+        problems += content_problems(generation.path, generation.manifest)
+        if deep and not problems:
+            problems += deep_problems(folder, generation)
+    except CorruptError as err:
+        problems.append(str(err))
+    return problems
+
+
+def encoder_problems(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
+    """The query encoder must be there and be the one of the manifest."""
+    from engine.encode.saved import check_saved
+
+    try:
+        check_saved(folder.encoder(manifest.encoder.fingerprint), manifest.encoder)
+    except EngineError as err:
+        yield str(err)
+
+
+def content_problems(path: Path, manifest: Manifest) -> Iterator[str]:
+    """Ids of both stores, their number, the database's own checks, and vectors finite and of unit length."""
+    corpus = Corpus(path / DATABASE)
+    try:
+        yield from corpus.problems()
+        in_corpus, number = corpus.ids(), corpus.generation()
+    finally:
+        corpus.close()
+    vectors = FlatIndex(path / VECTORS, manifest.encoder.dim)
+    if number != manifest.generation:
+        yield f"{path / DATABASE} says it is generation {number:06d}, expected {manifest.generation:06d}"
+    if len(in_corpus) != manifest.counts.abstracts:
+        yield f"{path / DATABASE} has {len(in_corpus):,} abstracts, the manifest says {manifest.counts.abstracts:,}"
+    if len(np.unique(vectors.doc_ids)) != vectors.size:
+        yield f"{path / VECTORS} holds the same id more than once"
+    if only := sorted(set(in_corpus.tolist()) ^ set(vectors.doc_ids.tolist())):
+        yield f"{path}: {len(only):,} ids are in only one of {DATABASE} and {VECTORS}, the first is {only[0]}"
+    for name, found, stated in (
+        (DATABASE, in_corpus, manifest.ids_sha256_corpus),
+        (VECTORS, vectors.doc_ids, manifest.ids_sha256_vectors),
+    ):
+        if ids_sha256(found) != stated:
+            yield f"{path / name}: its ids are not those that the manifest was written for"
+    lengths = np.linalg.norm(vectors.vectors.astype(np.float64), axis=1)
+    if bad := int((~(np.abs(lengths - 1) <= LENGTH_TOLERANCE)).sum()):
+        yield f"{path / VECTORS}: {bad:,} vectors are not finite and of length 1"
+
+
+def deep_problems(folder: IndexFolder, generation: Generation) -> Iterator[str]:
+    """Texts against their digests, then probes and a sample of texts encoded again."""
+    from engine.encode.onnx import OnnxEncoder
+
+    manifest = generation.manifest
+    encoder = OnnxEncoder(folder.encoder(manifest.encoder.fingerprint))
+    probes = np.array([probe.vector for probe in manifest.probes], dtype=np.float32)
+    again = encoder.encode([probe.text for probe in manifest.probes]).vectors
+    if (cosine := float((probes * again).sum(axis=1).min())) < PROBE_COSINE:
+        yield f"the encoder gives the probe texts other vectors than when this was built: cosine {cosine:.5f}"
+    corpus = Corpus(generation.database)
+    try:
+        if manifest.encoder.recipe == RECIPE:
+            yield from text_problems(corpus)
+        yield from sample_problems(corpus, FlatIndex(generation.vectors, manifest.encoder.dim), encoder)
+    finally:
+        corpus.close()
+
+
+def text_problems(corpus: Corpus) -> Iterator[str]:
+    """Every stored text must have the digest under which it was encoded."""
+    for doc_id, title, abstract, digest in corpus.texts():
+        if text_sha256(prepared(title, abstract)) != digest:
+            yield f"{corpus.path}: the text of id {doc_id} is not the one that was encoded"
+
+
+def sample_problems(corpus: Corpus, vectors: FlatIndex, encoder: Encoder) -> Iterator[str]:
+    """A spread of stored texts, encoded again, must give the stored vectors."""
+    ids = vectors.doc_ids[np.unique(np.linspace(0, vectors.size - 1, min(SAMPLE, vectors.size), dtype=int))]
+    rows = corpus.fetch([int(i) for i in ids])
+    texts = [prepared(rows[int(i)].title, rows[int(i)].abstract) for i in ids]
+    cosines = (encoder.encode(texts).vectors * vectors.vectors[vectors.rows(ids)]).sum(axis=1)
+    for doc_id, cosine in zip(ids, cosines, strict=True):
+        if not cosine >= SAME_COSINE:
+            yield f"{vectors.path}: the vector of id {doc_id} is not that of its text (cosine {cosine:.4f})"

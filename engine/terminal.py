@@ -1,0 +1,199 @@
+"""What people and pipes see: hits in six forms, records, progress. No control character of a record gets through."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from typing import Any
+
+import click
+
+from engine.records import Abstract, Hit
+
+# C0 but tab and newline, DEL, C1, and the marks that reorder text on screen.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+FORMS = ("table", "json", "nl", "csv", "tsv")
+PIPE_WIDTH = 120  # columns of a table that is not on a terminal
+LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
+
+Report = Callable[[str, int, int | None], None]
+
+
+def printable(text: str) -> str:
+    """Text for a terminal: control and reordering characters become U+FFFD."""
+    return UNPRINTABLE.sub("\ufffd", text)
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print one message."""
+    click.echo(printable(text), err=err)
+
+
+def as_json(content: object) -> str:
+    """JSON on one line; characters that a terminal would act on are escaped, so that nothing is lost."""
+    text = json.dumps(content, ensure_ascii=False)
+    return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def form_for(asked: str | None) -> str:
+    """The form asked for, else a table on a terminal and JSON lines in a pipe."""
+    return asked or ("table" if sys.stdout.isatty() else "nl")
+
+
+def hit_fields(hit: Hit) -> dict[str, Any]:
+    """A hit as the keys that are printed; the score to six decimals, which float32 holds."""
+    return asdict(hit) | {"score": round(hit.score, 6)}
+
+
+def print_hits(hits: Sequence[Hit], form: str) -> None:
+    """Print ranked hits in one of FORMS."""
+    if form == "table":
+        print_table(hits)
+    elif form == "json":
+        click.echo("[" + ",\n ".join(as_json(hit_fields(hit)) for hit in hits) + "]")
+    elif form == "nl":
+        for hit in hits:
+            click.echo(as_json(hit_fields(hit)))
+    else:
+        click.echo(delimited(hits, "\t" if form == "tsv" else ","), nl=False)
+
+
+def delimited(hits: Sequence[Hit], delimiter: str) -> str:
+    """Hits as CSV, or as TSV with tabs and line breaks inside fields as spaces; authors joined by "; "."""
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
+    writer.writerow([field.name for field in fields(Hit)])
+    for hit in hits:
+        row = hit_fields(hit) | {"authors": "; ".join(hit.authors), "retracted": int(hit.retracted)}
+        cells = [printable("" if value is None else str(value)) for value in row.values()]
+        writer.writerow([re.sub(r"[\t\n]+", " ", cell) for cell in cells] if delimiter == "\t" else cells)
+    return out.getvalue()
+
+
+def print_table(hits: Sequence[Hit]) -> None:
+    """Print hits for reading: rank, score, id, year, title and journal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name, justify in (("#", "right"), ("score", "right"), ("id", "left"), ("year", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("title", overflow="fold")
+    for hit in hits:
+        title = Text(one_line(hit.title) or f"[no title] {one_line(hit.abstract)[:200]}")
+        if hit.retracted:
+            title = Text.assemble(("RETRACTED ", "bold red"), title)
+        if hit.journal:
+            title.append(f"\n{one_line(hit.journal)}", style="dim")
+        cells = (str(hit.rank), f"{hit.score:.3f}", Text(printable(hit.id)), str(hit.year or ""), title)
+        table.add_row(*cells)
+    console.print(table)
+
+
+def one_line(text: str) -> str:
+    """Printable text without line breaks."""
+    return " ".join(printable(text).split())
+
+
+def abstract_fields(abstract: Abstract) -> dict[str, Any]:
+    """A record as the keys that are printed."""
+    found = asdict(abstract)
+    return {"id": found.pop("record_id"), **found}
+
+
+def print_abstract(abstract: Abstract) -> None:
+    """Print one record for reading."""
+    if abstract.retracted:
+        click.secho("RETRACTED", bold=True, fg="red")
+    click.secho(printable(abstract.title) or "[no title]", bold=True)
+    facts = (
+        ("id", abstract.record_id),
+        ("year", str(abstract.year or "")),
+        ("journal", abstract.journal),
+        ("authors", "; ".join(abstract.authors)),
+        ("pmid", abstract.pmid or ""),
+        ("doi", abstract.doi or ""),
+        ("mesh", "; ".join(abstract.mesh)),
+        ("types", "; ".join(abstract.publication_types)),
+    )
+    for name, value in facts:
+        if value:
+            say(f"{name + ':':<9}{one_line(value)}")
+    say(f"\n{abstract.abstract or '[no abstract]'}")
+
+
+@contextmanager
+def progress() -> Iterator[Report]:
+    """Report long work on stderr: a bar with rate and time left on a terminal, now and then a line otherwise."""
+    if sys.stderr.isatty():
+        with bar() as report:
+            yield report
+    else:
+        yield lines()
+
+
+@contextmanager
+def bar() -> Iterator[Report]:
+    """A bar for one phase after the other."""
+    from rich import progress as rich
+    from rich.console import Console
+
+    columns = (
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(),
+        rich.MofNCompleteColumn(),
+        rich.TextColumn("{task.fields[rate]}"),
+        rich.TimeRemainingColumn(),
+    )
+    tasks: dict[str, rich.TaskID] = {}
+    started: dict[str, float] = {}
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+
+        def report(phase: str, done: int, total: int | None) -> None:
+            if phase not in tasks:
+                tasks[phase] = shown.add_task(phase, total=total, rate="")
+                started[phase] = time.monotonic()
+            rate = rate_text(done, time.monotonic() - started[phase])
+            shown.update(tasks[phase], completed=done, total=total, rate=rate)
+
+        yield report
+
+
+def lines() -> Report:
+    """A line when a phase begins and every LINE_EVERY seconds."""
+    started: dict[str, float] = {}
+    last = 0.0
+
+    def report(phase: str, done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if phase in started and now - last < LINE_EVERY:
+            return
+        started.setdefault(phase, now)
+        last = now
+        of = f" of {total:,}" if total else ""
+        rate = rate_text(done, now - started[phase])
+        left = f", {remaining(done, total, now - started[phase])} left" if rate and total else ""
+        say(f"{phase}{f': {done:,}{of}' if done or total else ''}{', ' + rate if rate else ''}{left}", err=True)
+
+    return report
+
+
+def rate_text(done: int, seconds: float) -> str:
+    """ "23.1/s", or nothing while it is not known."""
+    return f"{done / seconds:.1f}/s" if done and seconds > 0.5 else ""
+
+
+def remaining(done: int, total: int, seconds: float) -> str:
+    """Time left at the rate so far, as minutes and seconds."""
+    minutes, rest = divmod(round((total - done) * seconds / done), 60)
+    return f"{minutes}:{rest:02d}"
