@@ -35,7 +35,11 @@ HOME = {
 
 
 def __getattr__(name: str) -> object:
-    """Import the module that holds a public name, once."""
+    """Import the module that holds a public name.
+
+    Raises:
+        AttributeError: not a public name.
+    """
     if name not in HOME:
         raise AttributeError(f"module 'engine' has no attribute {name!r}")
     return getattr(import_module(HOME[name]), name)

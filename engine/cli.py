@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from engine import __version__
-from engine.config import Config, check_name
-from engine.errors import CorruptError, DurabilityError, EngineError, NoGenerationError, UsageError
+from engine.config import Config
+from engine.errors import CorruptError, DurabilityError, EngineError
 from engine.terminal import (
     abstract_fields,
     as_json,
@@ -43,7 +42,11 @@ class EngineCommands(click.Group):
     """The one place where an error becomes a message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; never show a traceback for what the engine knows."""
+        """Run a command; never show a traceback for what the engine knows.
+
+        Raises:
+            BrokenPipeError: the reader of a pipe went away; click ends quietly.
+        """
         try:
             return super().invoke(ctx)
         except EngineError as err:
@@ -74,7 +77,7 @@ def fail(message: str, code: int) -> NoReturn:
 )
 @click.version_option(__version__, "-V", "--version", prog_name="engine")
 def main() -> None:
-    """Semantic search over abstracts: files in, nearest matches out.
+    r"""Semantic search over abstracts: files in, nearest matches out.
 
     \b
     engine index corpus.jsonl.gz -i rheumatology
@@ -109,9 +112,9 @@ def form_options(command: Callable[..., None]) -> Callable[..., None]:
         (("--json",), "json", "One JSON array."),
     ):
         click.option(*flags, "form", flag_value=value, default=None, help=text)(command)
-    return click.option("-n", "--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits wanted.")(
-        command
-    )
+    return click.option(
+        "-n", "--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits wanted."
+    )(command)
 
 
 def opened(config: Config) -> Index:
@@ -128,7 +131,7 @@ def opened(config: Config) -> Index:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--re-encode", is_flag=True, help="Encode every text again; with -m, by another model than before.")
 def index(config: Config, sources: tuple[Path, ...], model: str | None, device: str, re_encode: bool) -> None:
-    """Add or update the records of files: PubMed XML, JSONL or CSV, plain or gzip, told by their content.
+    r"""Add or update the records of files: PubMed XML, JSONL or CSV, plain or gzip, told by their content.
 
     Only new and changed texts are encoded. Searches go on meanwhile and see the result when it is complete.
 
@@ -159,7 +162,7 @@ def index(config: Config, sources: tuple[Path, ...], model: str | None, device: 
 @index_options
 @form_options
 def search(config: Config, query: tuple[str, ...], top_k: int, form: str | None) -> None:
-    """Find the abstracts nearest in meaning to QUERY, best first. The score is the cosine, at most 1.
+    r"""Find the abstracts nearest in meaning to QUERY, best first. The score is the cosine, at most 1.
 
     \b
     engine search "switching back to the originator after a biosimilar failed"
@@ -175,7 +178,7 @@ def search(config: Config, query: tuple[str, ...], top_k: int, form: str | None)
 @index_options
 @form_options
 def similar(config: Config, record_id: str, top_k: int, form: str | None) -> None:
-    """Find the abstracts nearest to a stored one, by its id, PMID or DOI.
+    r"""Find the abstracts nearest to a stored one, by its id, PMID or DOI.
 
     \b
     engine similar PMID:31793330
@@ -189,7 +192,7 @@ def similar(config: Config, record_id: str, top_k: int, form: str | None) -> Non
 @index_options
 @click.option("--json", "as_object", is_flag=True, help="One JSON object [default in a pipe].")
 def show(config: Config, record_id: str, as_object: bool) -> None:
-    """Show one record whole, by its id, PMID or DOI.
+    r"""Show one record whole, by its id, PMID or DOI.
 
     \b
     engine show PMID:31793330
@@ -206,7 +209,7 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
 @index_options
 @click.option("--json", "as_object", is_flag=True, help="One JSON object per index, a line each.")
 def status(config: Config, as_object: bool) -> None:
-    """Say what the indexes hold: generation, records, encoder, how many texts were too long to be read whole.
+    r"""Say what the indexes hold: generation, records, encoder, how many texts were too long to be read whole.
 
     \b
     engine status
@@ -230,7 +233,7 @@ def status(config: Config, as_object: bool) -> None:
 @index_options
 @click.option("--deep", is_flag=True, help="Also compare texts with their digests and encode a sample again.")
 def verify(config: Config, deep: bool) -> None:
-    """Check every file of the current generation against its manifest, and SQLite against FAISS. Writes nothing.
+    r"""Check every file of the current generation against its manifest, and SQLite against FAISS. Writes nothing.
 
     \b
     engine verify --deep -i rheumatology
@@ -254,7 +257,7 @@ def verify(config: Config, deep: bool) -> None:
 @index_options
 @click.option("--to", "number", type=click.IntRange(min=1), help="Generation to go to [the one before].")
 def rollback(config: Config, number: int | None) -> None:
-    """Point the index back to an earlier generation, after checking that one. Nothing is deleted.
+    r"""Point the index back to an earlier generation, after checking that one. Nothing is deleted.
 
     \b
     engine rollback -i rheumatology

@@ -189,7 +189,7 @@ def lines() -> Report:
 
 
 def rate_text(done: int, seconds: float) -> str:
-    """ "23.1/s", or nothing while it is not known."""
+    """Rate as "23.1/s", or nothing while it is not known."""
     return f"{done / seconds:.1f}/s" if done and seconds > 0.5 else ""
 
 

@@ -6,7 +6,7 @@ import gzip
 import io
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from engine.errors import SourceError
 
@@ -82,7 +82,9 @@ def open_source(path: Path) -> io.BufferedReader:
         SourceError: missing, a folder, empty, unreadable, or a kind of file that holds no records.
     """
     stored = open_stored(path)
-    stream = io.BufferedReader(Inflated(stored, str(path)), HEAD) if stored.peek(2)[:2] == b"\x1f\x8b" else stored
+    stream = stored
+    if stored.peek(2)[:2] == b"\x1f\x8b":
+        stream = cast("io.BufferedReader", io.BufferedReader(Inflated(stored, str(path)), HEAD))
     try:
         head = stream.peek(HEAD)
         if not head.strip(b"\xef\xbb\xbf \t\r\n"):

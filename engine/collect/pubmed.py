@@ -64,7 +64,11 @@ def release(element: etree._Element) -> None:
 
 
 def element_entries(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
-    """Yield what one top-level element holds."""
+    """Yield what one top-level element holds.
+
+    Raises:
+        SourceError: it refers to an entity of its own.
+    """
     if next(element.iter(etree.Entity), None) is not None:
         raise SourceError(f"{name}, record {number}: uses an XML entity of its own; the file is refused as unsafe")
     if element.tag == "DeleteCitation":
@@ -95,6 +99,7 @@ def article_entries(article: etree._Element, name: str, number: int) -> Iterator
 def record(article: etree._Element, pmid: str, title: str, body: str) -> Abstract:
     """Build the record of one article."""
     types = article.findall("MedlineCitation/Article/PublicationTypeList/PublicationType")
+    headings = article.iterfind("MedlineCitation/MeshHeadingList/MeshHeading/DescriptorName")
     return Abstract(
         record_id=f"PMID:{pmid}",
         title=title,
@@ -104,11 +109,18 @@ def record(article: etree._Element, pmid: str, title: str, body: str) -> Abstrac
         authors=tuple(filter(None, map(author, article.iterfind("MedlineCitation/Article/AuthorList/Author")))),
         pmid=pmid,
         doi=doi(article),
-        mesh=tuple(filter(None, map(text, article.iterfind("MedlineCitation/MeshHeadingList/MeshHeading/DescriptorName")))),
+        mesh=tuple(filter(None, map(text, headings))),
         publication_types=tuple(filter(None, map(text, types))),
-        retracted=any(t.get("UI") == RETRACTED_UI or text(t) == "Retracted Publication" for t in types)
-        or article.find("MedlineCitation/CommentsCorrectionsList/CommentsCorrections[@RefType='RetractionIn']") is not None,
+        retracted=is_retracted(article, types),
     )
+
+
+def is_retracted(article: etree._Element, types: list[etree._Element]) -> bool:
+    """Whether PubMed marks the article as retracted, by publication type or by a link to the notice."""
+    if any(kind.get("UI") == RETRACTED_UI for kind in types):
+        return True
+    links = article.iterfind("MedlineCitation/CommentsCorrectionsList/CommentsCorrections")
+    return any(link.get("RefType") == "RetractionIn" for link in links)
 
 
 def text(element: etree._Element) -> str:

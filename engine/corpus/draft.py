@@ -52,7 +52,9 @@ class Draft:
     def __enter__(self) -> Draft:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
             self.connection.commit()
             self.connection.execute("PRAGMA journal_mode = DELETE")
@@ -122,7 +124,9 @@ class Draft:
 
     def ids(self) -> DocIds:
         """All doc ids, ascending, int64 (n,)."""
-        return np.array([row[0] for row in self.connection.execute("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64)
+        return np.array(
+            [row[0] for row in self.connection.execute("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64
+        )
 
     def note_lengths(self, lengths: Sequence[tuple[int, bool, int]]) -> None:
         """Record (tokens before truncation, whether truncated, doc id) of encoded rows."""

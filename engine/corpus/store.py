@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-import json
 import numpy as np
 
 from engine.corpus.rows import as_abstract
@@ -84,7 +84,11 @@ class Corpus:
         plain = record_id.strip()
         pmid = plain[5:] if plain.upper().startswith("PMID:") else plain
         doi = plain[4:] if plain.upper().startswith("DOI:") else plain
-        for where, value in (("record_id = ?", plain), ("pmid = ?", pmid.strip()), ("doi = ? COLLATE NOCASE", doi.strip())):
+        for where, value in (
+            ("record_id = ?", plain),
+            ("pmid = ?", pmid.strip()),
+            ("doi = ? COLLATE NOCASE", doi.strip()),
+        ):
             if found := self.rows(f"SELECT id FROM abstracts WHERE {where} ORDER BY id LIMIT 1", storable(value)):
                 return int(found[0][0])
         raise AbstractNotFoundError(

@@ -133,7 +133,7 @@ def refuse_unsafe(folder: Path, config: dict[str, Any]) -> None:
 
 
 def pooling_of(found: list[tuple[str, Path]]) -> str:
-    """ "mean" or "cls" of a Transformer → Pooling → [Normalize] pipeline, in the old or the new spelling.
+    """Give "mean" or "cls" of a Transformer → Pooling → [Normalize] pipeline, in the old or the new spelling.
 
     Raises:
         EncoderError: another pipeline.

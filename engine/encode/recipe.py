@@ -14,7 +14,7 @@ UNSAYABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
 
 
 def prepared(title: str, abstract: str) -> str:
-    """Join title and abstract with ". "; a missing one leaves the other alone; both missing gives "".
+    r"""Join title and abstract with ". "; a missing one leaves the other alone; both missing gives "".
 
     >>> prepared("Knee pain", "We asked\\n12 runners.")
     'Knee pain. We asked 12 runners.'

@@ -1,4 +1,4 @@
-"""An encoder folder beside an index: tokenizer.json, encoder.onnx and encoder.json, the receipt of both."""
+"""An encoder folder beside an index: tokenizer.json, the graph, its weights, and encoder.json, their receipt."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from engine.records import EncoderIdentity, FileReceipt
 
 TOKENIZER = "tokenizer.json"
 GRAPH = "encoder.onnx"
+WEIGHTS = "encoder.data"  # mapped by ONNX Runtime from beside the graph
 RECEIPT = "encoder.json"
 FORMAT_VERSION = 1
 
 
 def write_receipt(folder: Path, identity: EncoderIdentity) -> None:
-    """Write encoder.json for the two files that stand in the folder."""
-    files = [asdict(FileReceipt.of(folder / name)) for name in (TOKENIZER, GRAPH)]
+    """Write encoder.json for the three files that stand in the folder."""
+    files = [asdict(FileReceipt.of(folder / name)) for name in (TOKENIZER, GRAPH, WEIGHTS)]
     content = {
         "format_version": FORMAT_VERSION,
         "fingerprint": identity.fingerprint,
@@ -73,4 +74,6 @@ def check_saved(folder: Path, expected: EncoderIdentity) -> None:
         )
     for file in files:
         if problem := file.problem(folder):
-            raise CorruptError(f"{problem}. Put the encoder back from a backup, or export it again: engine index -m MODEL")
+            raise CorruptError(
+                f"{problem}. Put the encoder back from a backup, or export it again: engine index -m MODEL"
+            )

@@ -33,7 +33,9 @@ class TextTokenizer:
         try:
             self.tokenizer: Tokenizer = Tokenizer.from_file(str(path))
         except Exception as err:  # the library raises bare Exception
-            raise EncoderError(f"{path} is not a tokenizer: {err}. Export the encoder again: engine index -m MODEL") from err
+            raise EncoderError(
+                f"{path} is not a tokenizer: {err}. Export the encoder again: engine index -m MODEL"
+            ) from err
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length)
         self.n_special: int = self.tokenizer.num_special_tokens_to_add(is_pair=False)

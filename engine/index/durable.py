@@ -25,7 +25,7 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """fsync a file that a library wrote."""
+    """Fsync a file that a library wrote."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -34,7 +34,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """fsync a folder, so that names made or replaced in it survive."""
+    """Fsync a folder, so that names made or replaced in it survive."""
     sync_file(path)
 
 

@@ -48,12 +48,14 @@ class FlatIndex:
             with path.open("rb") as file:
                 if file.read(4) != FOURCC:
                     raise CorruptError(f"{path} is not an {FACTORY} index. Run: engine rollback")
-            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+            index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
             flat = faiss.downcast_index(index.index)
         except (RuntimeError, OSError, MemoryError) as err:
             raise CorruptError(f"{path} can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
         if not isinstance(flat, faiss.IndexFlat) or index.metric_type != faiss.METRIC_INNER_PRODUCT or index.d != dim:
-            raise CorruptError(f"{path} is not an {FACTORY} inner-product index of {dim} dimensions. Run: engine rollback")
+            raise CorruptError(
+                f"{path} is not an {FACTORY} inner-product index of {dim} dimensions. Run: engine rollback"
+            )
         self.index = index
         self.dim: int = dim
         self.size: int = index.ntotal
@@ -109,4 +111,5 @@ class FlatIndex:
 def exact_scores(vectors: Vectors, query: Vectors) -> NDArray[np.float32]:
     """Inner products (n,) summed row by row in float64, rounded to float32, clipped to [-1, 1]."""
     products = (vectors.astype(np.float64) * query.astype(np.float64)).sum(axis=1)
-    return products.clip(-1.0, 1.0).astype(np.float32)
+    scores: NDArray[np.float32] = products.clip(-1.0, 1.0).astype(np.float32)
+    return scores

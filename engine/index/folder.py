@@ -12,7 +12,8 @@ from engine.records import FileReceipt, Manifest
 
 DATABASE = "abstracts.db"
 VECTORS = "vectors.faiss"
-# "000007" ("000000" before the first), and as the engine writes it a space and the first 16 digits of the manifest's SHA-256.
+# "000007" ("000000" before the first); as the engine writes it, then a space and the first 16 digits of the SHA-256 of
+# the manifest, so that a damaged pointer can't lead to another generation.
 POINTER = re.compile(r"(\d{6})(?: ([0-9a-f]{16}))?\n?")
 SIDE_FILES = ("-wal", "-journal", "-shm")
 
@@ -87,7 +88,7 @@ class IndexFolder:
         except FileNotFoundError as err:
             if self.numbers():
                 raise self.bad_pointer("is missing") from err
-            raise NoGenerationError(f"{self.path} has no index yet. Run: engine index FILE -i {self.path.name}") from err
+            raise self.no_generation() from err
         except OSError as err:
             raise CorruptError(f"{self.pointer} can't be read: {err.strerror}") from err
         found = POINTER.fullmatch(text)
@@ -95,10 +96,14 @@ class IndexFolder:
             raise self.bad_pointer(f"holds {text[:40]!r}, expected six digits")
         number, check = int(found[1]), found[2]
         if number == 0:
-            raise NoGenerationError(f"{self.path} has no index yet. Run: engine index FILE -i {self.path.name}")
+            raise self.no_generation()
         if check is not None and self.generation_path(number).is_dir() and self.pointer_text(number) != text:
             raise self.bad_pointer(f"names generation {number:06d}, but was written for another one")
         return number
+
+    def no_generation(self) -> NoGenerationError:
+        """The error for an index that was never published."""
+        return NoGenerationError(f"{self.path} has no index yet. Run: engine index FILE -i {self.path.name}")
 
     def bad_pointer(self, what: str) -> CorruptError:
         """The error for a pointer that can't be followed."""
@@ -148,8 +153,7 @@ class IndexFolder:
         failure counts only when the pointer stands still.
 
         Raises:
-            NoGenerationError: nothing was published yet.
-            CorruptError: the current generation is not what its manifest says.
+            GenerationError: nothing was published yet, or the current generation is not what its manifest says.
         """
         number = self.current()
         while True:

@@ -14,7 +14,7 @@ from engine.records import FileReceipt, Manifest
 
 
 def sealed_files(building: Path) -> tuple[FileReceipt, ...]:
-    """fsync the data files of a building folder and read back what they are."""
+    """Fsync the data files of a building folder and read back what they are."""
     for name in (DATABASE, VECTORS):
         durable.sync_file(building / name)
     return tuple(FileReceipt.of(building / name) for name in (DATABASE, VECTORS))

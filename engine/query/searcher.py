@@ -43,7 +43,9 @@ class Index:
     def __enter__(self) -> Index:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __len__(self) -> int:
@@ -77,7 +79,9 @@ class Index:
         """
         held = self.held
         if held is None:
-            raise GenerationError(f"{self.folder.path} was closed. Open it again: open_index({str(self.folder.path)!r})")
+            raise GenerationError(
+                f"{self.folder.path} was closed. Open it again: open_index({str(self.folder.path)!r})"
+            )
         return held
 
     def current(self) -> Snapshot:

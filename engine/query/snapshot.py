@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from engine.corpus.store import Corpus
 from engine.encode.encoder import Encoder
@@ -46,11 +47,14 @@ class Snapshot:
         """
         with self.lock:
             if self.loaded is None:
-                from engine.encode.onnx import OnnxEncoder  # `similar` must not pay for it
                 from engine.encode.saved import check_saved
 
                 path = self.folder.encoder(self.manifest.encoder.fingerprint)
-                check_saved(path, self.manifest.encoder)
+                with ThreadPoolExecutor(1) as pool:  # hashing 90 MB takes as long as the import beside it
+                    checked = pool.submit(check_saved, path, self.manifest.encoder)
+                    from engine.encode.onnx import OnnxEncoder  # `similar` must not pay for it
+
+                    checked.result()
                 self.loaded = OnnxEncoder(path)
             return self.loaded
 

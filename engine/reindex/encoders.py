@@ -11,7 +11,7 @@ from engine.encode.encoder import Encoder
 from engine.encode.model import DEFAULT_MODEL, identify, locate
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.saved import check_saved
-from engine.errors import EncoderError, EncoderMismatchError, EngineError, MissingExtraError
+from engine.errors import EncoderMismatchError, EngineError, MissingExtraError
 from engine.index import durable
 from engine.index.folder import IndexFolder
 from engine.index.publish import install_encoder
@@ -44,7 +44,7 @@ def choose(current: EncoderIdentity | None, model: str | None, re_encode: bool) 
     if current is not None and identity.fingerprint != current.fingerprint and not re_encode:
         raise EncoderMismatchError(
             f"the index was built with {current}, but {name} is now {identity}. Vectors of the two can't be compared. "
-            "Leave out -m to go on with the index's own encoder, or encode everything again with the new one: --re-encode"
+            "Leave out -m to keep the index's own encoder, or encode everything again with the new one: --re-encode"
         )
     return Choice(identity, folder)
 
@@ -55,8 +55,7 @@ def ready(folder: IndexFolder, choice: Choice, device: str, progress: Progress) 
     They are the same object on a CPU. device is "auto", "cpu" or "cuda".
 
     Raises:
-        MissingExtraError: the model must be exported and torch is not installed.
-        EncoderError: the model can't be used, or there is no such device.
+        EngineError: the model can't be used or exported, or there is no such device.
     """
     queries = OnnxEncoder(query_encoder(folder, choice, progress))
     if device == "cpu" or (device == "auto" and not nvidia_present()):
@@ -85,7 +84,9 @@ def on_cuda(choice: Choice) -> Encoder:
     folder = choice.model or locate(choice.identity.model)
     found = identify(folder, choice.identity.model)
     if found.fingerprint != choice.identity.fingerprint:
-        raise EncoderMismatchError(f"{folder} is now {found}, the index was built with {choice.identity}. Use --device cpu")
+        raise EncoderMismatchError(
+            f"{folder} is now {found}, the index was built with {choice.identity}. Use --device cpu"
+        )
     try:
         from engine.encode.transformer import TransformerEncoder
     except ImportError as err:
@@ -97,17 +98,13 @@ def query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Pa
     """Folder of the exported encoder: the one here, a copy of a sibling index's, or exported now.
 
     Raises:
-        MissingExtraError: it must be exported and torch is not installed.
-        EncoderError: it is damaged and no model is at hand to export it again, or the export failed.
+        EngineError: it is damaged and no model is at hand to export it again, or the export failed.
     """
     here = folder.encoder(choice.identity.fingerprint)
     try:
         check_saved(here, choice.identity)
         return here
-    except EncoderError:
-        if choice.model is None:
-            raise
-    except EngineError:  # damaged: exported again from the model below
+    except EngineError:  # missing or damaged: made again from the model, if there is one
         if choice.model is None:
             raise
     made = folder.building / "encoder"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from engine.errors import CorruptError, UsageError
+from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
 from engine.index.publish import point_to

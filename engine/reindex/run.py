@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,13 +107,13 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
     with Draft(database, build.number, build.created) as draft:
         gathered = gather(draft, build.order.sources, progress)
         if build.current is not None and not gathered.changed_anything and not build.order.re_encode:
-            return unchanged(build, gathered)
+            return unchanged(build, build.current, gathered)
         refuse_empty(draft, build)
         check_space(build, len(draft.ids()), encoder)
         vectorised = vectorise(draft, encoder, carried_from(build), gathered, progress)
         refuse_empty(draft, build)
     content = flat.serialized(vectorised.doc_ids, vectorised.vectors)
-    durable.write_bytes(build.folder.building / VECTORS, memoryview(content))
+    durable.write_bytes(build.folder.building / VECTORS, content.data)
     progress("publishing", 0, None)
     return finish(build, queries, gathered, vectorised)
 
@@ -155,13 +154,10 @@ def check_space(build: Build, n: int, encoder: Encoder) -> None:
         )
 
 
-def unchanged(build: Build, gathered: Gathered) -> Report:
+def unchanged(build: Build, current: Generation, gathered: Gathered) -> Report:
     """The report of a run that found nothing new."""
-    if build.current is None:
-        raise CorruptError("a first run can't be unchanged")
-    held = build.current.manifest
-    counts = counted(held.counts, gathered, 0)
-    return report(build, held.generation, counts, gathered, published=False)
+    counts = counted(current.manifest.counts, gathered, 0)
+    return report(build, current.manifest.generation, counts, gathered, published=False)
 
 
 def counted(totals: Counts, gathered: Gathered, n_encoded: int) -> Counts:

@@ -17,7 +17,8 @@ def summary(name: str, report: Report) -> Iterator[str]:
     if not report.published:
         yield f"{name}: nothing new, generation {report.generation:06d} stays ({counts.abstracts:,} abstracts)"
     else:
-        yield f"{name}: generation {report.generation:06d} published, {counts.abstracts:,} abstracts, {report.seconds:.1f} s"
+        made = f"generation {report.generation:06d} published"
+        yield f"{name}: {made}, {counts.abstracts:,} abstracts, {report.seconds:.1f} s"
     done = (
         ("added", counts.added),
         ("with a changed text", counts.text_changed),
@@ -64,10 +65,12 @@ def status_lines(folder: IndexFolder) -> Iterator[str]:
     counts = manifest.counts
     n_bytes = sum(file.n_bytes for file in manifest.files)
     others = [f"{n:06d}" for n in folder.numbers() if n != manifest.generation]
-    yield f"{folder.path.name}: generation {manifest.generation:06d} of {manifest.created}, {counts.abstracts:,} abstracts"
+    made = f"generation {manifest.generation:06d} of {manifest.created}"
+    yield f"{folder.path.name}: {made}, {counts.abstracts:,} abstracts"
     yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"
     yield f"  encoder: {encoder_line(manifest)}"
-    yield f"  vectors: {manifest.factory}, {manifest.metric.replace('_', ' ')} = cosine; newest source: {manifest.newest_source}"
+    yield f"  vectors: {manifest.factory}, {manifest.metric.replace('_', ' ')} (cosine)"
+    yield f"  newest source: {manifest.newest_source}"
     yield from truncation(counts.abstracts, counts.truncated)
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
