@@ -13,7 +13,7 @@ from engine.records import Entry, Rejection, Remark
 
 def looks_like(head: bytes) -> bool:
     """Tell JSON lines by the first character."""
-    return head.lstrip().startswith(b"{")
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:

@@ -48,7 +48,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     except etree.XMLSyntaxError as err:
         line, column = err.position
         raise SourceError(
-            f"{name} is not well-formed XML at line {line}, column {column} (about byte {stream.tell():,}), "
+            f"{name} is not well-formed XML at line {line}, column {column}, "
             f"after {number} records: {err.msg}. Download or export the file again"
         ) from err
 
@@ -125,7 +125,7 @@ def is_retracted(article: etree._Element, types: list[etree._Element]) -> bool:
 
 def text(element: etree._Element) -> str:
     """All text of an element in order, inline markup dropped, the layout of pretty-printed XML as one space."""
-    return LAYOUT.sub(" ", "".join(element.itertext(with_tail=False))).strip()
+    return LAYOUT.sub(" ", "".join(element.itertext())).strip()
 
 
 def text_at(element: etree._Element, path: str) -> str:

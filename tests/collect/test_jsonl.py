@@ -1,0 +1,164 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.collect.source import read_source
+from engine.errors import SourceError
+from engine.records import Abstract, Entry, Rejection, Remark
+
+
+def read(path: Path, *lines: object) -> list[Entry]:
+    """Entries of a file of raw lines; objects are written as JSON."""
+    raw = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+    path.write_bytes(b"\n".join(raw) + b"\n")
+    return list(read_source(path))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "source.jsonl"
+
+
+def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
+    row = {
+        "id": "W1",
+        "title": " Two  spaces, a tab\t and Größe ",
+        "abstract": "Line one\nline two \u2009≥ 5 µg\x00 end",
+        "year": 2021,
+        "journal": "Cartilage",
+        "authors": ["Ann Beck", "José Núñez"],
+        "pmid": "31793330",
+        "doi": "https://doi.org/10.1177/1947603519890754",
+        "mesh": ["Knee"],
+        "retracted": True,
+        "unknown": [1, 2],
+    }
+    assert read(source, row) == [
+        Abstract(
+            record_id="W1",
+            title=str(row["title"]),
+            abstract=str(row["abstract"]),
+            year=2021,
+            journal="Cartilage",
+            authors=("Ann Beck", "José Núñez"),
+            pmid="31793330",
+            doi="10.1177/1947603519890754",
+            mesh=("Knee",),
+            retracted=True,
+        )
+    ]
+
+
+def test_beir_names_are_understood(source: Path) -> None:
+    assert read(source, {"_id": "MED-10", "title": "Statins", "text": "Body", "metadata": {}}) == [
+        Abstract("MED-10", "Statins", "Body")
+    ]
+
+
+def test_a_bad_line_is_rejected_by_number_and_the_rest_is_read(source: Path) -> None:
+    found = read(source, {"id": 1, "title": "a"}, b'{"id": 2, "title": ', b"[1]", b"", {"id": 3, "title": "c"})
+    assert [type(entry).__name__ for entry in found] == ["Abstract", "Rejection", "Rejection", "Abstract"]
+    assert str(found[1]).startswith("source.jsonl, line 2: not JSON")
+    assert str(found[2]) == "source.jsonl, line 3: a JSON list, expected an object"
+
+
+@pytest.mark.parametrize(
+    ("row", "record_id"),
+    [
+        ({"id": 0}, "0"),
+        ({"id": -3}, "-3"),
+        ({"id": 2**63 - 1}, "9223372036854775807"),
+        ({"id": 12.0}, "12"),
+        ({"id": " x "}, "x"),
+        ({"pmid": 31793330}, "PMID:31793330"),
+        ({"pmid": "PMID: 31793330"}, "PMID:31793330"),
+        ({"pmid": "31793330.0"}, "PMID:31793330"),
+        ({"doi": "doi:10.1/x"}, "DOI:10.1/x"),
+        ({"pmid": 0, "doi": "10.1/x"}, "DOI:10.1/x"),
+        ({"id": "W1", "pmid": "none"}, "W1"),
+    ],
+)
+def test_the_record_id_is_the_sources_own_or_pmid_or_doi(source: Path, row: dict[str, object], record_id: str) -> None:
+    found = read(source, {**row, "title": "a"})
+    assert isinstance(found[-1], Abstract)
+    assert found[-1].record_id == record_id
+
+
+def test_without_any_id_the_text_decides(source: Path) -> None:
+    one, again, other = read(source, {"title": "a"}, {"title": "a", "year": 1999}, {"title": "b"})
+    assert isinstance(one, Abstract) and isinstance(again, Abstract) and isinstance(other, Abstract)
+    assert one.record_id == again.record_id != other.record_id
+    assert one.record_id.startswith("TEXT:")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"id": "a"}, "neither title nor abstract, so there is nothing to search"),
+        ({"id": "a", "title": " \n", "abstract": ""}, "neither title nor abstract"),
+        ({"id": [1], "title": "t"}, r"id '\[1\]' is not text or a whole number"),
+        ({"id": True, "title": "t"}, "id 'True' is not text"),
+        ({"id": float("nan"), "title": "t"}, "id 'nan' is not text"),
+        ({"id": "a\nb", "title": "t"}, "has control characters"),
+        ({"id": "x" * 300, "title": "t"}, "longer than 255 characters"),
+        ({"pmid": 0, "title": "t"}, "PMID '0' is not a number from 1 to 999999999, and there is no id"),
+        ({"pmid": -5, "title": "t"}, "PMID '-5' is not a number"),
+        ({"pmid": "12a", "title": "t"}, "PMID '12a' is not a number"),
+        ({"pmid": 2**63 - 1, "title": "t"}, "PMID '9223372036854775807' is not a number"),
+        ({"id": "a", "title": ["t"]}, "title is list, expected text"),
+    ],
+)
+def test_an_unusable_record_is_rejected_with_its_line(source: Path, row: dict[str, object], reason: str) -> None:
+    (found,) = [entry for entry in read(source, {"id": 9, "title": "ok"}, row) if isinstance(entry, Rejection)]
+    assert found.place == "line 2"
+    with pytest.raises(ValueError, match=reason):
+        raise ValueError(found.reason)
+
+
+def test_lone_surrogates_are_replaced_and_remarked(source: Path) -> None:
+    found = read(source, b'{"id": "a", "title": "half \\ud83d pair \\ud83d\\ude00"}')
+    assert found == [
+        Remark("characters that are not text (lone surrogates), stored as U+FFFD", "line 1"),
+        Abstract("a", "half \ufffd pair \U0001f600", ""),
+    ]
+
+
+@pytest.mark.parametrize("text", ["within 2â€‰years", "2 Ã— 2", "SjÃ¶gren", "5 Â°C"])
+def test_mojibake_is_remarked_and_stored_as_it_came(source: Path, text: str) -> None:
+    remark, abstract = read(source, {"id": "a", "title": text})
+    assert isinstance(remark, Remark) and "mojibake" in remark.kind
+    assert isinstance(abstract, Abstract) and abstract.title == text
+
+
+@pytest.mark.parametrize("text", ["Ângela", "TNF-α ≥ 5 µg", "naïve", "Â", "NÃO", "€ 5"])
+def test_ordinary_text_is_not_called_mojibake(source: Path, text: str) -> None:
+    assert len(read(source, {"id": "a", "title": text})) == 1
+
+
+def test_a_latin1_line_is_read_as_windows_1252_and_remarked(source: Path) -> None:
+    remark, abstract = read(source, b'{"id": "a", "title": "Sj\xf6gren \x96 5"}')
+    assert isinstance(remark, Remark) and "not UTF-8" in remark.kind
+    assert isinstance(abstract, Abstract) and abstract.title == "Sjögren – 5"
+
+
+def test_bom_and_utf16_are_read(source: Path) -> None:
+    text = '{"id": "a", "title": "Sjögren"}\n'
+    for encoding in ("utf-8-sig", "utf-16"):
+        source.write_text("title\tid\nSjögren\ta\n" if encoding == "utf-16" else text, encoding=encoding)
+        assert list(read_source(source)) == [Abstract("a", "Sjögren", "")], encoding
+
+
+def test_a_megabyte_of_abstract_is_one_record(source: Path) -> None:
+    body = "word " * 200_000
+    assert read(source, {"id": "a", "title": "t", "abstract": body}) == [Abstract("a", "t", body)]
+
+
+def test_a_line_without_end_is_refused(source: Path) -> None:
+    with pytest.raises(SourceError, match=r"line 2: longer than 33,554,432 bytes"):
+        read(source, {"id": 1, "title": "a"}, b'{"id": 2, "title": "' + b"x" * (33 << 20) + b'"}')
+
+
+def test_deep_nesting_is_a_bad_line_not_a_crash(source: Path) -> None:
+    found = read(source, {"id": 1, "title": "a"}, b'{"a":' * 100_000)
+    assert isinstance(found[1], Rejection)

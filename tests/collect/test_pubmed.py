@@ -1,0 +1,219 @@
+import re
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from engine.collect.source import read_source
+from engine.errors import SourceError
+from engine.records import Abstract, Deletion, Entry, Rejection, Remark
+
+ARTICLE = """<PubmedArticle><MedlineCitation><PMID Version="1">{pmid}</PMID><Article>
+<Journal><JournalIssue><PubDate>{date}</PubDate></JournalIssue><Title>Invented J</Title></Journal>
+<ArticleTitle>{title}</ArticleTitle><Abstract>{abstract}</Abstract>{more}</Article>{after}</MedlineCitation>
+<PubmedData><ArticleIdList><ArticleId IdType="doi">10.1/own</ArticleId></ArticleIdList>
+<ReferenceList><Reference><ArticleIdList><ArticleId IdType="pubmed">777</ArticleId>
+<ArticleId IdType="doi">10.1/cited</ArticleId></ArticleIdList></Reference></ReferenceList></PubmedData></PubmedArticle>"""
+
+
+def article(**parts: str) -> str:
+    given = {"pmid": "123", "date": "<Year>2018</Year>", "title": "T", "abstract": "", "more": "", "after": ""}
+    return ARTICLE.format(**{**given, **parts})
+
+
+def read(path: Path, *articles: str, head: str = '<?xml version="1.0"?>\n') -> list[Entry]:
+    path.write_text(f"{head}<PubmedArticleSet>{''.join(articles)}</PubmedArticleSet>", encoding="utf-8")
+    return list(read_source(path))
+
+
+def one(path: Path, **parts: str) -> Abstract:
+    (found,) = read(path, article(**parts))
+    assert isinstance(found, Abstract)
+    return found
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "pubmed.xml"
+
+
+def test_inline_markup_is_kept_as_text(source: Path) -> None:
+    found = one(
+        source,
+        title="Role of <i>HLA-B</i>*27 in <b>Ca<sup>2+</sup></b> and CO<sub>2</sub>",
+        abstract="<AbstractText>Vitamin D<sub>3</sub> and <mml:math xmlns:mml='m'><mml:mi>x</mml:mi></mml:math> &lt; 5.</AbstractText>",
+    )
+    assert found.title == "Role of HLA-B*27 in Ca2+ and CO2"
+    assert found.abstract == "Vitamin D3 and x < 5."
+
+
+def test_labelled_sections_come_in_order(source: Path) -> None:
+    text = '<AbstractText Label="AIM">a</AbstractText><AbstractText Label="UNLABELLED">b</AbstractText><AbstractText/>'
+    assert one(source, abstract=text).abstract == "AIM: a\nb"
+
+
+def test_pretty_printed_layout_is_one_space(source: Path) -> None:
+    assert one(source, abstract="<AbstractText>\n\t a \n\t <i>b</i>\n c\n</AbstractText>").abstract == "a b c"
+
+
+@pytest.mark.parametrize(
+    ("date", "year"),
+    [
+        ("<Year>2018</Year>", 2018),
+        ("<MedlineDate>1998 Dec-1999 Jan</MedlineDate>", 1998),
+        ("<MedlineDate>Spring 2004</MedlineDate>", 2004),
+        ("<Season>Spring</Season>", None),
+    ],
+)
+def test_year(source: Path, date: str, year: int | None) -> None:
+    assert one(source, date=date).year == year
+
+
+def test_own_ids_and_not_those_of_references(source: Path) -> None:
+    found = one(source)
+    assert (found.record_id, found.pmid, found.doi) == ("PMID:123", "123", "10.1/own")
+    place = '<ELocationID EIdType="doi" ValidYN="N">10.1/old</ELocationID><ELocationID EIdType="doi">10.1/new</ELocationID>'
+    assert one(source, more=place).doi == "10.1/new"
+
+
+def test_authors_mesh_and_types(source: Path) -> None:
+    found = one(
+        source,
+        more="<AuthorList><Author><LastName>Núñez</LastName><ForeName>Ana M</ForeName></Author>"
+        "<Author><CollectiveName>TOY Group</CollectiveName></Author><Author><LastName>Li</LastName><Initials>X</Initials>"
+        "</Author></AuthorList><PublicationTypeList><PublicationType UI='D016428'>Journal Article</PublicationType>"
+        "</PublicationTypeList>",
+        after="<MeshHeadingList><MeshHeading><DescriptorName>Gout</DescriptorName><QualifierName>x</QualifierName>"
+        "</MeshHeading></MeshHeadingList>",
+    )
+    assert found.authors == ("Ana M Núñez", "TOY Group", "X Li")
+    assert (found.mesh, found.publication_types, found.retracted) == (("Gout",), ("Journal Article",), False)
+
+
+@pytest.mark.parametrize(
+    ("parts", "retracted"),
+    [
+        ({"more": "<PublicationTypeList><PublicationType UI='D016441'>Retracted Publication</PublicationType></PublicationTypeList>"}, True),
+        ({"after": "<CommentsCorrectionsList><CommentsCorrections RefType='RetractionIn'/></CommentsCorrectionsList>"}, True),
+        ({"after": "<CommentsCorrectionsList><CommentsCorrections RefType='RetractionOf'/></CommentsCorrectionsList>"}, False),
+        ({"more": "<PublicationTypeList><PublicationType UI='D016440'>Retraction of Publication</PublicationType></PublicationTypeList>"}, False),
+    ],
+)
+def test_the_retracted_work_is_flagged_and_not_its_notice(source: Path, parts: dict[str, str], retracted: bool) -> None:
+    assert one(source, **parts).retracted is retracted
+
+
+def test_deletions_and_unusable_records(source: Path) -> None:
+    found = read(
+        source,
+        article(pmid="0"),
+        article(pmid="12a"),
+        article(pmid="5", title="", abstract="<AbstractText/>"),
+        "<PubmedBookArticle/>",
+        article(pmid="6"),
+        "<DeleteCitation><PMID Version='1'>7</PMID><PMID>8</PMID></DeleteCitation>",
+    )
+    assert [type(entry) for entry in found] == [Rejection] * 4 + [Abstract] + [Deletion] * 2
+    assert str(found[0]) == "pubmed.xml, record 1 (PMID 0): the PMID is not a number from 1 to 999999999"
+    assert "neither title nor abstract" in str(found[2])
+    assert found[-1] == Deletion("PMID:8")
+
+
+def test_malformed_xml_names_line_column_and_records_before(source: Path) -> None:
+    source.write_text(f"<PubmedArticleSet>\n{article() * 200}\n<PubmedArticle></oops>", encoding="utf-8")
+    with pytest.raises(SourceError, match=r"not well-formed XML at line \d+, column \d+, after \d+ records"):
+        list(read_source(source))
+
+
+def test_memory_does_not_grow_with_the_file(source: Path) -> None:
+    body = "<AbstractText>" + "word " * 400 + "</AbstractText>"
+    with source.open("w") as file:
+        file.write("<PubmedArticleSet>")
+        for n in range(1, 10_001):
+            file.write(article(pmid=str(n), abstract=body))
+        file.write("</PubmedArticleSet>")
+    before = peak_kib()
+    assert sum(1 for _ in read_source(source)) == 10_000
+    assert peak_kib() - before < 8_000  # the file has 29 MB; a tree of it would take several times that
+
+
+def peak_kib() -> int:
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])  # type: ignore[index]
+
+
+def test_an_external_entity_is_neither_read_nor_fetched(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("SECRET")
+    server = socket.create_server(("127.0.0.1", 0))
+    called: list[object] = []
+    threading.Thread(target=lambda: called.append(server.accept()), daemon=True).start()
+    for target in (f"file://{tmp_path}/secret", f"http://127.0.0.1:{server.getsockname()[1]}/x"):
+        head = f'<?xml version="1.0"?><!DOCTYPE PubmedArticleSet [<!ENTITY x SYSTEM "{target}">]>'
+        with pytest.raises(SourceError, match="declares XML entities"):
+            read(source, article(title="&x;"), head=head)
+    external = f'<!DOCTYPE PubmedArticleSet SYSTEM "http://127.0.0.1:{server.getsockname()[1]}/dtd">'
+    assert isinstance(read(source, article(), head=external)[0], Abstract)
+    time.sleep(0.1)
+    assert not called
+
+
+def test_an_entity_hidden_behind_padding_is_refused_too(source: Path) -> None:
+    head = f'<!DOCTYPE PubmedArticleSet [<!--{" " * 200_000}--><!ENTITY x "SECRET">]>'
+    with pytest.raises(SourceError, match="refused as unsafe"):
+        read(source, article(title="a &x; b"), head=head)
+
+
+def test_billion_laughs_is_refused_at_once(source: Path) -> None:
+    entities = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
+    head = f'<!DOCTYPE PubmedArticleSet [{" " * 70_000}<!ENTITY l0 "ha">{entities}]>'
+    started = time.monotonic()
+    with pytest.raises(SourceError, match="refused as unsafe|not well-formed"):
+        read(source, article(title="&l11;"), head=head)
+    assert time.monotonic() - started < 5
+
+
+def test_a_giant_attribute_is_refused(source: Path) -> None:
+    with pytest.raises(SourceError, match="not well-formed"):
+        read(source, f"<PubmedArticle x='{'y' * 20_000_000}'/>")
+
+
+def test_every_text_node_of_real_files_appears_in_order(shared: Path) -> None:
+    checked = 0
+    for path in sorted((shared / "formats" / "pubmed_xml").glob("*.xml")):
+        try:
+            found = {e.pmid: e for e in read_source(path) if isinstance(e, Abstract)}
+        except SourceError:
+            continue
+        for element in etree.parse(path, etree.XMLParser(resolve_entities=False, load_dtd=False)).iter("PubmedArticle"):
+            record = found.get(element.findtext("MedlineCitation/PMID"))
+            if record is None:
+                continue
+            for where, text in (("Article/ArticleTitle", record.title), ("Article/Abstract/AbstractText", record.abstract)):
+                nodes = [node for part in element.iterfind(f"MedlineCitation/{where}") for node in part.itertext()]
+                position = 0
+                for word in " ".join(nodes).split():
+                    position = text.find(word, position)
+                    assert position >= 0, (path.name, record.record_id, word)
+                    checked += 1
+    assert checked > 3000
+
+
+def test_counts_of_real_files(shared: Path) -> None:
+    expected = {
+        "28356292.xml": (1, 0), "markup.xml": (1, 0), "double.xml": (2, 0), "pubmed.xml": (5, 0),
+        "pubmed22n1115.xml.gz": (3, 34), "pubmed22n1313.xml": (4, 559), "pubmed25n0002.xml": (1, 1),
+        "test_current_medline.xml.gz": (4, 0), "duplicate.xml": (0, 0),
+    }  # fmt: skip
+    for name, counts in expected.items():
+        found = list(read_source(shared / "formats" / "pubmed_xml" / name))
+        kinds = [type(entry) for entry in found if not isinstance(entry, Remark)]
+        assert (kinds.count(Abstract), kinds.count(Deletion)) == counts, name
+
+
+def test_every_real_table_is_read(shared: Path) -> None:
+    files = sorted((shared / "formats" / "csv").iterdir())
+    assert len(files) > 20
+    for path in files:
+        assert any(isinstance(entry, Abstract) for entry in read_source(path)), path.name

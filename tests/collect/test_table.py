@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from engine.collect.source import read_source
+from engine.errors import SourceError
+from engine.records import Abstract, Entry, Rejection
+
+
+def read(path: Path, text: str) -> list[Entry]:
+    path.write_text(text, encoding="utf-8", newline="")
+    return list(read_source(path))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "source.csv"
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
+def test_the_delimiter_is_told_by_the_header(source: Path, delimiter: str) -> None:
+    rows = (("PMID", "Title", "Abstract", "Publication Year"), ("123", "Knee", "Body", "2019"))
+    found = read(source, "".join(delimiter.join(row) + "\r\n" for row in rows))
+    assert found == [Abstract("PMID:123", "Knee", "Body", 2019, pmid="123")]
+
+
+def test_quoted_fields_keep_commas_quotes_and_line_breaks(source: Path) -> None:
+    found = read(source, 'id,title,abstract,authors\n1,"a, ""b""","x\r\ny","Marx, K; Engels, F"\n')
+    assert found == [Abstract("1", 'a, "b"', "x\r\ny", authors=("Marx, K", "Engels, F"))]
+
+
+def test_short_rows_are_filled_long_rows_rejected_blank_rows_skipped(source: Path) -> None:
+    found = read(source, "id,title,abstract\n1,a\n\n,,\n2,b,c,d\n3,c,d,\n")
+    assert found == [
+        Abstract("1", "a", ""),
+        Rejection("source.csv", "line 5", "4 columns where the header has 3: a delimiter or quotation mark too many"),
+        Abstract("3", "c", "d"),
+    ]
+
+
+def test_leading_zeros_stay(source: Path) -> None:
+    assert read(source, "id,title\n01234,a\n") == [Abstract("01234", "a", "")]
+
+
+def test_lists_written_as_text_are_read(source: Path) -> None:
+    (found,) = read(source, "id,title,authors\n1,a,\"['Marx, Karl', 'Lindgren, Astrid']\"\n")
+    assert isinstance(found, Abstract)
+    assert found.authors == ("Marx, Karl", "Lindgren, Astrid")
+
+
+def test_a_quotation_mark_left_open_names_a_line(source: Path) -> None:
+    text = 'id,title\n1,"open\n' + "2,b\n" * 10
+    found = read(source, text)
+    assert [type(entry).__name__ for entry in found] == ["Abstract"]  # the csv module takes the rest as one cell
+    with pytest.raises(SourceError, match=r"line \d+: field larger than field limit .* quotation mark left open"):
+        read(source, 'id,title\n1,"open\n' + ("2,b" + "x" * 1000 + "\n") * 34_000)
+
+
+def test_wrong_extension_does_not_matter(tmp_path: Path) -> None:
+    assert read(tmp_path / "table.xml", "id,title\n1,a\n") == [Abstract("1", "a", "")]
+    assert read(tmp_path / "lines.csv", '{"id": "1", "title": "a"}\n') == [Abstract("1", "a", "")]
