@@ -22,8 +22,8 @@ def lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool
         SourceError: a line longer than MAX_LINE.
     """
     if stream.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        for number, text in enumerate(io.TextIOWrapper(stream, "utf-16", errors="replace", newline=""), 1):
-            yield number, text, True
+        decoded = codecs.getreader("utf-16")(stream, errors="replace")
+        yield from ((number, text, True) for number, text in enumerate(decoded, 1))
         return
     number = 0
     while raw := stream.readline(MAX_LINE):

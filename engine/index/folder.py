@@ -98,6 +98,7 @@ class IndexFolder:
         if number == 0:
             raise self.no_generation()
         if check is not None and self.generation_path(number).is_dir() and self.pointer_text(number) != text:
+            self.check(number)  # when the generation is what is damaged, this names its file
             raise self.bad_pointer(f"names generation {number:06d}, but was written for another one")
         return number
 
@@ -137,7 +138,8 @@ class IndexFolder:
             raise self.bad_pointer(f"names generation {number:06d}, which is not there")
         manifest = manifests.read_manifest(path)
         if manifest.generation != number:
-            raise CorruptError(f"{path} holds generation {manifest.generation:06d}. Run: engine rollback")
+            found = f"{path / manifests.NAME} is that of generation {manifest.generation:06d}"
+            raise CorruptError(f"{found}, expected {number:06d}. Run: engine rollback")
         for problem in (file.problem(path) for file in manifest.files):
             if problem:
                 raise CorruptError(f"{problem}. Run: engine rollback")

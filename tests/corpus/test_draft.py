@@ -1,0 +1,127 @@
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.corpus.draft import Change, Draft
+from engine.corpus.store import Corpus
+from engine.errors import AbstractNotFoundError, CorruptError
+from engine.records import Abstract, Rejection
+
+ONE = Abstract("PMID:1", "Knee", "Body", 2020, "J", ("Ann Ö",), "1", "10.1/X", ("Knee",), ("Trial",), retracted=False)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "abstracts.db"
+
+
+def test_put_tells_what_changed(path: Path) -> None:
+    with Draft(path, 1, "now") as draft:
+        assert draft.put(ONE, "h1") == (1, Change.ADDED)
+        assert draft.put(ONE, "h1") == (1, Change.NONE)
+        assert draft.put(replace(ONE, year=2021), "h1") == (1, Change.METADATA)
+        assert draft.put(replace(ONE, year=2021, abstract="New"), "h2") == (1, Change.TEXT)
+        assert draft.put(replace(ONE, record_id="PMID:2"), "h1") == (2, Change.ADDED)  # same text, another record
+
+
+def test_what_goes_in_comes_out(path: Path) -> None:
+    odd = Abstract("x", "a\x00b \t\r\n", "e\u0301 \u2009 \U0001f600 'quoted' \"double\"", None, "", (), None, None)
+    with Draft(path, 1, "now") as draft:
+        draft.put(ONE, "h1")
+        draft.put(odd, "h2")
+    corpus = Corpus(path)
+    assert corpus.fetch([2, 1, 99]) == {1: ONE, 2: odd}
+    corpus.close()
+
+
+def test_a_deleted_id_is_never_given_again(path: Path) -> None:
+    with Draft(path, 1, "now") as draft:
+        draft.put(ONE, "h")
+        assert draft.delete("PMID:1")
+        assert not draft.delete("PMID:1")
+        assert draft.put(ONE, "h") == (2, Change.ADDED)
+    with Draft(path, 2, "later") as draft:
+        draft.delete("PMID:1")
+        assert draft.put(ONE, "h") == (3, Change.ADDED)
+
+
+def test_only_changed_texts_are_encoded_in_the_next_generation(path: Path) -> None:
+    rows = [replace(ONE, record_id=f"r{n}") for n in range(5)]
+    with Draft(path, 1, "now") as draft:
+        for row in rows:
+            draft.put(row, "h")
+        assert [len(page) for page in draft.texts_to_encode(everything=False, page=2)] == [2, 2, 1]
+    with Draft(path, 2, "later") as draft:
+        draft.put(replace(rows[1], year=1), "h")
+        draft.put(replace(rows[3], title="New"), "h2")
+        draft.put(replace(rows[0], record_id="r9"), "h")
+        assert [row[1] for page in draft.texts_to_encode(everything=False, page=9) for row in page] == ["r3", "r9"]
+        assert draft.count_to_encode(everything=False) == 2
+        assert draft.count_to_encode(everything=True) == 6
+
+
+def test_an_error_drops_the_work_and_closes(path: Path) -> None:
+    with Draft(path, 1, "now") as draft:
+        draft.put(ONE, "h")
+    with pytest.raises(ZeroDivisionError, match="x"), Draft(path, 2, "later") as draft:
+        raise ZeroDivisionError("x")
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        draft.connection.execute("SELECT 1")
+
+
+def test_a_record_is_found_by_its_id_its_pmid_and_its_doi(path: Path) -> None:
+    with Draft(path, 1, "now") as draft:
+        draft.put(replace(ONE, record_id="W7", pmid="31793330"), "h")
+        draft.put(replace(ONE, record_id="12345", pmid=None, doi=None), "h")
+    corpus = Corpus(path)
+    for given in ("W7", " W7 ", "PMID:31793330", "pmid:31793330", "31793330", "10.1/x", "DOI:10.1/X"):
+        assert corpus.doc_id(given) == 1, given
+    assert corpus.doc_id("12345") == 2
+    for given in ("", "PMID:", "w7", "\ud800", "'; DROP TABLE abstracts; --"):
+        with pytest.raises(AbstractNotFoundError, match="Ids look like 'W7'"):
+            corpus.doc_id(given)
+    corpus.close()
+
+
+def test_sources_and_rejections_are_kept(path: Path) -> None:
+    with Draft(path, 3, "now") as draft:
+        draft.put(ONE, "h")
+        draft.note_source("a.jsonl", 10, "00", 2)
+        draft.note_rejection(Rejection("a.jsonl", "line 2", "no id"))
+    corpus = Corpus(path)
+    assert corpus.sources() == [(3, "a.jsonl", 2)]
+    assert [tuple(row) for row in corpus.rows("SELECT source, place, reason FROM rejections")] == [
+        ("a.jsonl", "line 2", "no id")
+    ]
+    assert corpus.generation() == 3
+    corpus.close()
+
+
+def test_sqlite_utils_and_file_tools_open_it_as_it_is(path: Path) -> None:
+    import sqlite_utils
+
+    with Draft(path, 1, "now") as draft:
+        draft.put(ONE, "h")
+    assert path.read_bytes()[18:20] == b"\x01\x01"  # rollback journal, not WAL: readable on read-only media
+    assert path.read_bytes()[68:72] == b"ABST"
+    db = sqlite_utils.Database(path)
+    assert {"abstracts", "generation", "sources", "rejections"} <= set(db.table_names())
+    assert next(iter(db["abstracts"].rows))["title"] == "Knee"
+    db.close()
+
+
+def test_not_a_database_is_refused(path: Path) -> None:
+    path.write_bytes(b"nonsense" * 1000)
+    with pytest.raises(CorruptError, match="not a readable database of abstracts"):
+        Corpus(path)
+
+
+def test_reading_writes_nothing_beside_it(path: Path) -> None:
+    with Draft(path, 1, "now") as draft:
+        draft.put(ONE, "h")
+    corpus = Corpus(path)
+    corpus.totals()
+    assert [p.name for p in path.parent.iterdir()] == ["abstracts.db"]
+    corpus.close()

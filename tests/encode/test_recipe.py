@@ -1,0 +1,40 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.encode.recipe import cleaned, prepared, text_sha256
+
+
+@pytest.mark.parametrize(
+    ("title", "abstract", "text"),
+    [
+        ("Knee pain", "We asked 12.", "Knee pain. We asked 12."),
+        ("Knee pain.", "We asked 12.", "Knee pain.. We asked 12."),  # the recipe is title + ". " + abstract, literally
+        ("Knee pain", "", "Knee pain"),
+        ("", "We asked 12.", "We asked 12."),
+        (" \n", "\t", ""),
+    ],
+)
+def test_title_and_abstract_become_one_text(title: str, abstract: str, text: str) -> None:
+    assert prepared(title, abstract) == text
+
+
+@pytest.mark.parametrize(
+    "variant", ["Sjo\u0308gren 5\u2009mg", "Sjögren 5\xa0mg", "Sjögren\n  5 mg ", "Sj\x00ögren 5 mg", "\ud800Sjögren 5 mg"]
+)
+def test_variants_of_one_text_are_encoded_alike(variant: str) -> None:
+    assert cleaned(variant) == "Sjögren 5 mg"
+
+
+@given(st.text(), st.text())
+def test_any_text_can_be_prepared_and_hashed(title: str, abstract: str) -> None:
+    text = prepared(title, abstract)
+    assert text == unicodedata.normalize("NFC", text) == text.strip()
+    assert len(text_sha256(text)) == 64
+
+
+@given(st.text(alphabet=st.characters(codec="utf-16", exclude_categories=())))
+def test_preparing_twice_changes_nothing(text: str) -> None:
+    assert cleaned(cleaned(text)) == cleaned(text)

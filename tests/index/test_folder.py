@@ -1,0 +1,205 @@
+"""Damage to a published generation: every kind is noticed before a query is answered, and nothing is written."""
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from engine.errors import CorruptError, EngineError, FormatVersionError, NoGenerationError
+from engine.index import manifest as manifests
+from engine.index.folder import IndexFolder
+from engine.index.manifest import read_manifest, to_json
+from engine.index.publish import prune
+from engine.query.searcher import open_index
+from engine.records import Manifest
+from engine.reindex.run import Report
+
+NAMES = ("abstracts.db", "vectors.faiss", "manifest.json")
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Add = Callable[..., Report]
+
+
+def writable(folder: IndexFolder) -> Path:
+    path = folder.generation_path(folder.current())
+    for file in path.iterdir():
+        file.chmod(0o644)
+    return path
+
+
+def truncated(n: int) -> Callable[[Path], None]:
+    return lambda path: path.write_bytes(path.read_bytes()[:n])
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty": truncated(0),
+    "one byte": truncated(1),
+    "half": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "one byte short": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "one byte more": lambda path: path.write_bytes(path.read_bytes() + b"\n"),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "deleted": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_file_is_refused_by_name_with_the_next_command(
+    toy: IndexFolder, name: str, damage: Callable[[Path], object]
+) -> None:
+    damage(writable(toy) / name)
+    with pytest.raises(CorruptError, match=rf"{name} .*(Run: engine rollback|expected)"):
+        open_index(toy.path)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_truncation_of_a_small_file_is_refused(toy: IndexFolder, name: str) -> None:
+    path = writable(toy) / name
+    whole = path.read_bytes()
+    for n in range(0, len(whole), 1 if len(whole) < 10_000 else 97):
+        path.write_bytes(whole[:n])
+        with pytest.raises(EngineError, match=name):
+            toy.open_current()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_of_another_generation_is_refused(toy: IndexFolder, add: Add, name: str) -> None:
+    add({"id": "new", "title": "New"})
+    shutil.copy(toy.generation_path(1) / name, writable(toy) / name)
+    with pytest.raises(CorruptError, match="manifest.json|" + name):
+        open_index(toy.path)
+
+
+def test_one_flipped_bit_at_any_byte_is_noticed(toy: IndexFolder, add: Add) -> None:
+    add({"id": "new", "title": "New"})
+    folder = writable(toy)
+    receipts = {file.name: file for file in toy.open_current().manifest.files}
+    for path in (*(folder / name for name in NAMES), toy.pointer):
+        whole = bytearray(path.read_bytes())
+        for position in range(len(whole)):
+            bit = 1 << (position % 8)
+            whole[position] ^= bit
+            path.write_bytes(whole)
+            if path.name in receipts:  # what opening asks of a data file
+                assert receipts[path.name].problem(folder)
+            if path.name not in receipts or position % 97 == 0:
+                with pytest.raises(EngineError, match=r"CURRENT|manifest|abstracts.db|vectors.faiss"):
+                    toy.open_current()
+            whole[position] ^= bit
+        path.write_bytes(whole)
+    assert toy.open_current().manifest.generation == 2
+
+
+def test_every_bit_of_the_pointer_is_guarded(toy: IndexFolder, add: Add) -> None:
+    add({"id": "n1", "title": "New"})
+    add({"id": "n2", "title": "New"})
+    whole = toy.pointer.read_bytes()
+    for position in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[position // 8] ^= 1 << (position % 8)
+        toy.pointer.write_bytes(flipped)
+        with pytest.raises(CorruptError, match="CURRENT"):
+            toy.open_current()
+
+
+def test_damage_through_the_command_line(toy: IndexFolder, engine: Run) -> None:
+    path = writable(toy) / "vectors.faiss"
+    path.write_bytes(path.read_bytes()[:-1])
+    for command in (("search", "gout"), ("similar", "toy-01"), ("verify",), ("verify", "--deep"), ("status",)):
+        done = engine(*command)
+        assert done.returncode == 3, command
+        assert done.stdout == ""
+        assert done.stderr.startswith("Error: ") and "vectors.faiss has 5,529 bytes, expected 5,530" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_missing_unreadable_and_forbidden_are_three_messages(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = writable(toy) / "vectors.faiss"
+    messages = set()
+    for error in (PermissionError(13, "Permission denied"), OSError(5, "Input/output error")):
+        with monkeypatch.context() as patched:
+            patched.setattr("engine.records.FileReceipt.of", raiser(error))
+            toy.pointer.write_text("000001\n")
+            with pytest.raises(CorruptError, match=r"vectors.faiss|abstracts.db") as caught:
+                open_index(toy.path)
+            messages.add(str(caught.value).split(":", 1)[1][:20])
+    path.unlink()
+    with pytest.raises(CorruptError, match="vectors.faiss is missing"):
+        open_index(toy.path)
+    assert len(messages) == 2
+    assert not path.exists()  # nothing puts an empty index in its place
+
+
+def raiser(error: OSError) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail
+
+
+def test_a_pointer_that_leads_nowhere_proposes_and_never_picks(toy: IndexFolder) -> None:
+    good = toy.pointer.read_text()
+    for text in ("", "garbage", "7", "000009\n", "000009 0123456789abcdef\n", "../../etc\n"):
+        toy.pointer.write_text(text)
+        with pytest.raises(CorruptError, match=r"CURRENT .* Generations here: 000001\. .* engine rollback -i toy --to 1"):
+            open_index(toy.path)
+    toy.pointer.unlink()
+    with pytest.raises(CorruptError, match="CURRENT is missing"):
+        open_index(toy.path)
+    toy.pointer.write_text(good)
+    open_index(toy.path).close()
+
+
+def test_a_pointer_written_by_hand_works(toy: IndexFolder) -> None:
+    toy.pointer.write_text("000001")
+    assert toy.current() == 1
+
+
+def test_nothing_published_yet(tmp_path: Path) -> None:
+    with pytest.raises(NoGenerationError, match=r"has no index yet. Run: engine index FILE -i new"):
+        open_index(tmp_path / "new")
+
+
+def test_files_that_do_not_belong_are_refused(toy: IndexFolder) -> None:
+    side = toy.generation_path(1) / "abstracts.db-wal"
+    side.write_bytes(b"")
+    with pytest.raises(CorruptError, match=r"abstracts.db-wal does not belong there"):
+        open_index(toy.path)
+
+
+def resigned(manifest: Manifest, folder: IndexFolder, **changes: object) -> None:
+    """Write a manifest whose own checksum is right, and point to it."""
+    path = folder.generation_path(1) / "manifest.json"
+    path.chmod(0o644)
+    path.write_text(to_json(replace(manifest, **changes)))  # type: ignore[arg-type]
+    folder.pointer.write_text(folder.pointer_text(1))
+
+
+def test_a_newer_format_is_refused_with_both_numbers(toy: IndexFolder) -> None:
+    resigned(read_manifest(toy.generation_path(1)), toy, format_version=2)
+    with pytest.raises(FormatVersionError, match=r"has format version 2, this engine reads 1. Upgrade abstract-engine"):
+        open_index(toy.path)
+
+
+def test_a_manifest_that_counts_wrong_is_refused(toy: IndexFolder) -> None:
+    manifest = read_manifest(toy.generation_path(1))
+    resigned(manifest, toy, counts=replace(manifest.counts, abstracts=41))
+    with pytest.raises(CorruptError, match="holds 40 vectors, its manifest says 41"):
+        open_index(toy.path)
+
+
+def test_a_manifest_survives_the_round_trip(toy: IndexFolder) -> None:
+    manifest = read_manifest(toy.generation_path(1))
+    assert manifests.from_json(to_json(manifest), Path("x")) == manifest
+    assert asdict(manifest)["counts"]["abstracts"] == 40
+
+
+def test_pruning_keeps_the_current_one_and_the_newest(toy: IndexFolder, add: Add) -> None:
+    for n in range(5):
+        add({"id": f"n{n}", "title": f"New {n}"}, keep=9)
+    assert toy.numbers() == [1, 2, 3, 4, 5, 6]
+    toy.pointer.write_text("000002")
+    assert prune(toy, 3) == [1, 3, 4]
+    assert toy.numbers() == [2, 5, 6]

@@ -1,0 +1,247 @@
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine import Hit, Index, open_index
+from engine.errors import (
+    AbstractNotFoundError,
+    CorruptError,
+    EncoderError,
+    EncoderMismatchError,
+    GenerationError,
+    UsageError,
+)
+from engine.index.folder import IndexFolder
+from engine.reindex.rollback import roll_back
+from engine.reindex.run import Report
+from tests.conftest import V1
+
+Add = Callable[..., Report]
+
+
+def test_search_finds_a_text_by_itself(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        text = "Colchicine in gout. We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented)."
+        first, second, *_ = index.search(text, top_k=5)
+        assert (first.rank, first.id, first.title) == (1, "toy-01", "Colchicine in gout")
+        assert first.score == pytest.approx(1, abs=1e-5)
+        assert second.score < first.score
+        assert first.authors == ("Ada Toy1", "Béla Example")
+
+
+def test_top_k_is_filled_when_there_are_enough(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        assert len(index) == 40
+        for top_k in (1, 10, 40, 41, 100_000_000):
+            hits = index.search("gout", top_k=top_k)
+            assert len(hits) == min(top_k, 40)
+            assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+            assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+
+
+def test_batch_equals_single(toy: IndexFolder) -> None:
+    queries = ["gout", "knee osteoarthritis and prednisone", "gout"]
+    with open_index(toy.path) as index:
+        assert index.search_batch(queries, top_k=7) == [index.search(query, top_k=7) for query in queries]
+        assert index.search_batch([]) == []
+
+
+def test_similar_leaves_the_record_itself_out(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        hits = index.similar("toy-01", top_k=3)
+        assert len(hits) == 3
+        assert "toy-01" not in {hit.id for hit in hits}
+        assert len(index.similar("toy-01", top_k=100)) == 39
+        vector = index.encode(["Colchicine in gout. We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented)."])
+        others = [hit for hit in index.search_batch(["x"], top_k=40)[0] if hit.id != "toy-01"]
+        assert len(others) == 39 and vector.shape == (1, 32)
+
+
+def test_same_text_twice_is_two_hits(toy: IndexFolder, add: Add) -> None:
+    add({"id": "twin", "title": "Colchicine in gout", "abstract": "We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented)."})
+    with open_index(toy.path) as index:
+        first, second = index.search("Colchicine in gout. We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented).", top_k=2)
+        assert (first.id, second.id) == ("toy-01", "twin")
+        assert first.score == second.score
+        assert index.similar("toy-01", top_k=1)[0].id == "twin"
+
+
+def test_get_gives_the_record_as_it_came(toy: IndexFolder, add: Add) -> None:
+    add({"pmid": 123, "title": " As it\u2009came ", "abstract": "a\nb", "mesh": ["Gout"]})
+    with open_index(toy.path) as index:
+        found = index.get("PMID:123")
+        assert (found.title, found.abstract, found.mesh) == (" As it\u2009came ", "a\nb", ("Gout",))
+        with pytest.raises(AbstractNotFoundError, match="no record 'nope' in this index"):
+            index.get("nope")
+        with pytest.raises(AbstractNotFoundError, match="no record 'nope' in this index"):
+            index.similar("nope")
+
+
+def test_encode_gives_unit_vectors(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        vectors = index.encode(["gout", "lupus"])
+        assert vectors.shape == (2, 32) and vectors.dtype == np.float32
+        assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+        assert index.encode([]).shape == (0, 32)
+
+
+@pytest.mark.parametrize("query", ["", " \n\t", "\x00", "\u2009"])
+def test_a_blank_query_is_refused(toy: IndexFolder, query: str) -> None:
+    with open_index(toy.path) as index, pytest.raises(UsageError, match="the query is blank"):
+        index.search(query)
+
+
+def test_a_query_without_a_word_is_refused(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index, pytest.raises(EncoderError, match="no word that the encoder can read"):
+        index.search("\u200b")
+
+
+@pytest.mark.parametrize("top_k", [0, -1, 2.5, True, "10"])
+def test_a_senseless_top_k_is_refused(toy: IndexFolder, top_k: int) -> None:
+    with open_index(toy.path) as index, pytest.raises(UsageError, match="expected a whole number from 1"):
+        index.search("gout", top_k=top_k)
+
+
+def test_one_string_is_not_a_batch(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index, pytest.raises(UsageError, match="expected a list of strings"):
+        index.search_batch("gout")
+
+
+def test_odd_queries_are_answered(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        for query in ("\ud800 gout", "'; DROP TABLE abstracts; --", "gout " * 5000, "IL-2 OR (covid-19", "😀", "\x1b[2J gout"):
+            assert len(index.search(query, top_k=3)) == 3
+
+
+def test_an_open_index_follows_what_is_published(toy: IndexFolder, add: Add) -> None:
+    with open_index(toy.path) as following, open_index(toy.path, follow=False) as pinned:
+        add({"id": "new", "title": "Brand new record on gout"})
+        assert len(following.search("x", top_k=100)) == 41
+        assert following.generation == 2
+        assert len(pinned.search("x", top_k=100)) == 40
+        assert pinned.generation == 1
+        assert pinned.refresh() and not pinned.refresh()
+        assert pinned.get("new").title == "Brand new record on gout"
+        roll_back(toy, None)
+        assert following.search("x", top_k=100) == following.search("x", top_k=40)
+        assert following.generation == 1
+
+
+def test_a_pinned_index_answers_after_its_generation_was_deleted(toy: IndexFolder, add: Add) -> None:
+    with open_index(toy.path, follow=False) as pinned:
+        before = pinned.search("gout", top_k=40)
+        for n in range(4):
+            add({"id": f"n{n}", "title": f"New {n}"}, keep=1)
+        assert toy.numbers() == [5]
+        assert pinned.search("gout", top_k=40) == before
+
+
+def test_a_closed_index_says_so(toy: IndexFolder) -> None:
+    index = open_index(toy.path)
+    index.close()
+    index.close()
+    with pytest.raises(GenerationError, match="was closed. Open it again"):
+        index.search("gout")
+
+
+def test_threads_share_an_index_while_it_is_republished(toy: IndexFolder, add: Add) -> None:
+    """Every answer is of one generation: generation n has 39 + n records, and says so in their titles."""
+    errors: list[BaseException] = []
+    stop = threading.Event()
+
+    def read(index: Index) -> None:
+        try:
+            while not stop.is_set():
+                hits = index.search("gout", top_k=1000)
+                new = {hit.id for hit in hits if hit.id.startswith("n")}
+                assert new == {f"n{i}" for i in range(len(hits) - 40)}, (len(hits), new)
+                assert index.similar("toy-01", top_k=2)
+        except BaseException as err:
+            errors.append(err)
+
+    with open_index(toy.path) as index:
+        threads = [threading.Thread(target=read, args=(index,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for n in range(6):
+            add({"id": f"n{n}", "title": f"New {n}"}, keep=2)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not errors
+        assert len(index.search("gout", top_k=1000)) == 46
+
+
+def test_another_encoder_beside_the_index_is_refused(toy: IndexFolder) -> None:
+    """A folder swapped for one of another identity: named, refused, no answer; what needs no encoder still works."""
+    import json
+
+    (folder,) = (toy.path / "encoders").iterdir()
+    path = folder / "encoder.json"
+    path.chmod(0o644)
+    content = json.loads(path.read_text())
+    content["identity"]["weights_sha256"] = "f" * 64
+    path.write_text(json.dumps(content))
+    with open_index(toy.path) as index:
+        with pytest.raises(EncoderMismatchError, match=r"weights ffffffffffff\).*built with .*toy-model"):
+            index.search("gout")
+        assert len(index.similar("toy-01")) == 10
+
+
+@pytest.mark.parametrize("name", ["encoder.onnx", "encoder.data", "tokenizer.json"])
+def test_a_changed_encoder_file_is_refused(toy: IndexFolder, name: str) -> None:
+    (folder,) = (toy.path / "encoders").iterdir()
+    (folder / name).chmod(0o644)
+    content = bytearray((folder / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (folder / name).write_bytes(content)
+    with open_index(toy.path) as index, pytest.raises(CorruptError, match=f"{name} was changed or damaged"):
+        index.search("gout")
+
+
+ASK = "import sys; from engine import open_index\nwith open_index(sys.argv[1]) as i: print([(h.id, h.score) for h in i.search('gout in adults', top_k=40)])"
+
+
+def ask(path: Path, **options: object) -> str:
+    done = subprocess.run([sys.executable, "-c", ASK, path], capture_output=True, text=True, check=True, **options)  # type: ignore[call-overload]
+    return str(done.stdout)
+
+
+def test_a_copy_anywhere_in_another_process_gives_the_same_answer(toy: IndexFolder, tmp_path: Path) -> None:
+    here = ask(toy.path)
+    elsewhere = tmp_path / "a folder with spaces ö"
+    shutil.copytree(toy.path, elsewhere / "moved")
+    assert ask(elsewhere / "moved") == here
+    assert len(eval(here)) == 40
+
+
+def test_a_read_only_copy_of_another_user_gives_the_same_answer(toy: IndexFolder, tmp_path: Path) -> None:
+    here = ask(toy.path)
+    for path in (toy.path, *toy.path.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = {path: path.stat().st_mtime_ns for path in toy.path.rglob("*")}
+    assert ask(toy.path) == here
+    assert {path: path.stat().st_mtime_ns for path in toy.path.rglob("*")} == before
+    for path in (toy.path, *toy.path.rglob("*")):
+        path.chmod(0o755)
+
+
+def test_the_committed_generation_opens_and_answers_as_it_did() -> None:
+    """The format is a promise. If this fails, make the engine read the old format; don't touch the fixture."""
+    with open_index(V1) as index:
+        hits = index.search("does colchicine help in gout?", top_k=5)
+        assert [hit.id for hit in hits] == EXPECTED
+        assert isinstance(hits[0], Hit)
+        assert index.manifest.counts.abstracts == 40
+        assert index.get("toy-40").title == "Zoledronate in giant cell arteritis"
+        assert [hit.id for hit in index.similar("toy-01", top_k=3)] == EXPECTED_SIMILAR
+
+
+EXPECTED = ["toy-21", "toy-01", "toy-22", "toy-16", "toy-26"]
+EXPECTED_SIMILAR = ["toy-06", "toy-21", "toy-31"]

@@ -1,0 +1,386 @@
+import gzip
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine import open_index
+from engine.encode.onnx import OnnxEncoder
+from engine.errors import (
+    CorruptError,
+    DurabilityError,
+    EncoderError,
+    EncoderMismatchError,
+    GenerationError,
+    LockedError,
+    SourceError,
+    UsageError,
+)
+from engine.index.flat import FlatIndex
+from engine.index.folder import IndexFolder
+from engine.index.lock import writer_lock
+from engine.records import Encoded, Manifest
+from engine.reindex import vectorise as vectorising
+from engine.reindex.rollback import roll_back
+from engine.reindex.run import Order, Report, index_sources
+from engine.reindex.verify import verify
+from tests.conftest import TOY, TOY_MODEL, jsonl, silent
+
+Add = Callable[..., Report]
+
+
+def vectors_of(folder: IndexFolder) -> FlatIndex:
+    generation = folder.open_current()
+    return FlatIndex(generation.vectors, generation.manifest.encoder.dim)
+
+
+def tree(path: Path) -> dict[str, bytes]:
+    """Every file that readers see."""
+    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file() and p.name != "LOCK"}
+
+
+def test_new_changed_same_and_doubled_records_are_told_apart(toy: IndexFolder, add: Add) -> None:
+    add({"id": "a", "title": "A"}, {"id": "b", "title": "B"}, {"id": "c", "title": "C", "year": 2000})
+    report = add(
+        {"id": "a", "title": "A"},
+        {"id": "b", "title": "B changed"},
+        {"id": "c", "title": "C", "year": 2001},
+        {"id": "d", "title": "D"},
+        {"id": "d", "title": "D", "year": 1999},
+        {"id": "e", "title": "E first"},
+        {"id": "e", "title": "E last"},
+        {"id": "f"},
+    )
+    counts = report.counts
+    assert report.published and report.generation == 3
+    assert (counts.added, counts.text_changed, counts.metadata_changed, counts.unchanged) == (2, 1, 1, 1)
+    assert (counts.duplicates, counts.rejected, counts.encoded, counts.abstracts) == (2, 1, 3, 45)
+    with open_index(toy.path) as index:
+        assert index.get("e").title == "E last"
+        assert index.get("d").year == 1999
+        assert index.get("c").year == 2001
+
+
+def test_the_last_of_several_files_wins(toy: IndexFolder, tmp_path: Path) -> None:
+    one = jsonl(tmp_path / "one.jsonl", [{"id": "a", "title": "first"}])
+    two = jsonl(tmp_path / "two.jsonl", [{"id": "a", "title": "second"}])
+    report = index_sources(toy, Order((one, two, one), device="cpu"), silent)
+    assert report.counts.duplicates == 2
+    with open_index(toy.path) as index:
+        assert index.get("a").title == "first"
+
+
+def test_the_same_files_again_change_nothing(toy: IndexFolder) -> None:
+    before = tree(toy.path)
+    report = index_sources(toy, Order((TOY,), device="cpu"), silent)
+    assert not report.published and report.generation == 1
+    assert report.counts.unchanged == 40
+    assert tree(toy.path) == before
+
+
+def test_unchanged_vectors_are_carried_over_byte_for_byte(toy: IndexFolder, add: Add) -> None:
+    before = vectors_of(toy)
+    report = add({"id": "toy-05", "title": "Another title"}, {"id": "toy-07", "title": "x", "year": 1}, {"id": "n", "title": "N"})
+    after = vectors_of(toy)
+    assert report.counts.encoded == 3
+    same = [i for i in before.doc_ids.tolist() if i not in (5, 7)]
+    assert np.array_equal(before.vectors[before.rows(np.array(same))], after.vectors[after.rows(np.array(same))])
+    assert not np.array_equal(before.vector(5), after.vector(5))
+
+
+def test_metadata_changes_never_load_the_encoder_with_texts(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[str] = []
+    real = OnnxEncoder.encode
+
+    def spy(self: OnnxEncoder, texts: Sequence[str]) -> Encoded:
+        encoded.extend(texts)
+        return real(self, texts)
+
+    with open_index(toy.path) as index:
+        row = index.get("toy-01")
+    monkeypatch.setattr(vectorising, "encode_checked", lambda *_: pytest.fail("a text was encoded"))
+    monkeypatch.setattr(OnnxEncoder, "encode", spy)
+    report = add({"id": row.record_id, "title": row.title, "abstract": row.abstract, "year": 1800})
+    assert (report.counts.metadata_changed, report.counts.encoded) == (1, 0)
+    assert len(encoded) == 8  # the probe texts of the manifest
+
+
+def test_pubmed_deletions_leave_index_and_corpus(toy: IndexFolder, add: Add, tmp_path: Path) -> None:
+    add({"pmid": 7, "title": "Seven"}, {"pmid": 8, "title": "Eight"})
+    source = tmp_path / "update.xml"
+    source.write_text("<PubmedArticleSet><DeleteCitation><PMID>7</PMID><PMID>99</PMID></DeleteCitation></PubmedArticleSet>")
+    report = index_sources(toy, Order((source,), device="cpu"), silent)
+    assert (report.counts.deleted, report.counts.abstracts) == (1, 41)
+    with open_index(toy.path) as index:
+        assert "PMID:7" not in {hit.id for hit in index.search("Seven", top_k=100)}
+    assert not verify(toy, toy.open_current(), deep=True)
+
+
+def test_an_index_is_never_emptied(tmp_path: Path, toy: IndexFolder) -> None:
+    empty = jsonl(tmp_path / "empty.jsonl", [{"id": "a"}])
+    fresh = IndexFolder(tmp_path / "indexes" / "fresh")
+    with pytest.raises(SourceError, match="no record that can be indexed, so nothing was published"):
+        index_sources(fresh, Order((empty,), str(TOY_MODEL), "cpu"), silent)
+    assert fresh.numbers() == [] and not fresh.building.exists()
+
+
+def test_the_manifest_says_what_is_there(toy: IndexFolder, add: Add) -> None:
+    add(
+        {"id": "long", "title": "knee " * 80, "retracted": True},
+        {"id": "bare", "title": "Only a title"},
+        {"id": "untitled", "abstract": "Only an abstract"},
+    )
+    manifest: Manifest = toy.open_current().manifest
+    counts = manifest.counts
+    assert (counts.abstracts, counts.truncated, counts.retracted) == (43, 1, 1)
+    assert (counts.without_abstract, counts.without_title) == (2, 1)
+    assert (manifest.generation, manifest.parent, manifest.newest_source) == (2, 1, "rows.jsonl")
+    assert manifest.ids_sha256_corpus == manifest.ids_sha256_vectors
+    assert (manifest.factory, manifest.metric) == ("IDMap2,Flat", "inner_product")
+    assert {file.name for file in manifest.files} == {"abstracts.db", "vectors.faiss"}
+
+
+def test_texts_that_share_a_beginning_are_both_kept_and_counted(toy: IndexFolder, add: Add) -> None:
+    report = add({"id": "x", "title": "knee " * 100 + "one"}, {"id": "y", "title": "knee " * 100 + "two"})
+    assert report.counts.truncated == 2
+    with open_index(toy.path) as index:
+        assert [hit.id for hit in index.search("knee " * 100, top_k=2)] == ["x", "y"]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"id": 1, "title": "a"', gzip.compress(b"{" * 9)[:-3], b"<PubmedArticleSet><a>"])
+def test_a_bad_source_leaves_everything_as_it_was(toy: IndexFolder, tmp_path: Path, content: bytes) -> None:
+    before = tree(toy.path)
+    good, bad = jsonl(tmp_path / "good.jsonl", [{"id": "a", "title": "A"}]), tmp_path / "bad"
+    bad.write_bytes(content)
+    if content.startswith(b'{"id"'):
+        assert index_sources(toy, Order((good, bad), device="cpu"), silent).counts.rejected == 1  # one bad line
+        return
+    with pytest.raises(SourceError, match="bad"):
+        index_sources(toy, Order((good, bad), device="cpu"), silent)
+    assert tree(toy.path) == before
+    assert not toy.building.exists()
+
+
+def test_a_missing_source_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="no such file"):
+        index_sources(IndexFolder(tmp_path / "new"), Order((tmp_path / "absent",)), silent)
+    assert not (tmp_path / "new").exists()
+
+
+def stub(spoil: Callable[[list[str], np.ndarray], np.ndarray]) -> Callable[..., Encoded]:  # type: ignore[type-arg]
+    real = OnnxEncoder.encode
+
+    def encode(self: OnnxEncoder, texts: Sequence[str]) -> Encoded:
+        encoded = real(self, texts)
+        return Encoded(spoil(list(texts), encoded.vectors.copy()), encoded.n_tokens)
+
+    return encode
+
+
+def poison(texts: list[str], vectors: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    for row, text in enumerate(texts):
+        if text.startswith("Poison"):
+            vectors[row] = np.nan
+    return vectors
+
+
+def test_a_text_that_gets_no_vector_is_rejected_by_name(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OnnxEncoder, "encode", stub(poison))
+    report = add({"id": "good", "title": "Good"}, {"id": "bad", "title": "Poison"})
+    assert (report.counts.added, report.counts.rejected, report.counts.abstracts) == (1, 1, 41)
+    assert str(report.rejections[0]) == "encoder, record bad: the encoder returned NaN or infinity"
+    monkeypatch.undo()
+    assert not verify(toy, toy.open_current(), deep=True)
+
+
+def test_an_encoder_that_fails_often_stops_the_run(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tree(toy.path)
+    monkeypatch.setattr(OnnxEncoder, "encode", stub(poison))
+    with pytest.raises(EncoderError, match="no usable vector for 20 of 20 texts, so nothing was published"):
+        add(*({"id": f"p{n}", "title": f"Poison {n}"} for n in range(20)))
+    monkeypatch.setattr(OnnxEncoder, "encode", stub(lambda texts, vectors: vectors[::-1].copy()))
+    with pytest.raises(EncoderError, match="two vectors, alone and in a batch"):
+        add(*({"id": f"s{n}", "title": f"Shuffled {n} " + "gout " * n} for n in range(9)))
+    assert tree(toy.path) == before
+
+
+def test_another_model_is_refused_by_both_names_and_may_re_encode(toy: IndexFolder, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs the [cpu] extra")
+    import json
+
+    other = Path(shutil.copytree(TOY_MODEL, tmp_path / "other"))
+    path = other / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": 32}))
+    before = tree(toy.path)
+    with pytest.raises(EncoderMismatchError, match=r"built with tests/data/toy-model .* is now .*other .*--re-encode"):
+        index_sources(toy, Order((TOY,), str(other), "cpu"), silent)
+    assert tree(toy.path) == before
+    report = index_sources(toy, Order((TOY,), str(other), "cpu", re_encode=True), silent)
+    assert report.counts.encoded == 40
+    assert toy.open_current().manifest.encoder.max_length == 32
+    assert not verify(toy, toy.open_current(), deep=True)
+    roll_back(toy, None)
+    assert not verify(toy, toy.open_current(), deep=True)
+
+
+def test_the_same_model_from_elsewhere_is_the_same(toy: IndexFolder, tmp_path: Path, add: Add) -> None:
+    moved = shutil.copytree(TOY_MODEL, tmp_path / "moved")
+    assert add({"id": "a", "title": "A"}, model=str(moved)).counts.encoded == 1
+
+
+def test_an_encoder_exported_for_one_index_serves_its_neighbours(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as where torch is not installed
+    fresh = IndexFolder(toy.path.parent / "fresh")
+    report = index_sources(fresh, Order((TOY,), str(TOY_MODEL), "cpu"), silent)
+    assert report.counts.encoded == 40
+    assert not verify(fresh, fresh.open_current(), deep=True)
+    assert np.array_equal(vectors_of(fresh).vectors, vectors_of(toy).vectors)
+
+
+def test_a_damaged_current_generation_is_not_built_upon(toy: IndexFolder, add: Add) -> None:
+    path = toy.generation_path(1) / "vectors.faiss"
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CorruptError, match="vectors.faiss has"):
+        add({"id": "a", "title": "A"})
+    assert toy.numbers() == [1]
+
+
+def test_a_second_writer_is_refused_and_changes_nothing(toy: IndexFolder, add: Add) -> None:
+    before = tree(toy.path)
+    with writer_lock(toy.lock):
+        started = time.monotonic()
+        with pytest.raises(LockedError, match="Nothing was changed; searching goes on"):
+            add({"id": "a", "title": "A"})
+        assert time.monotonic() - started < 1
+        assert tree(toy.path) == before
+        with open_index(toy.path) as index:
+            assert len(index.search("gout")) == 10
+
+
+def test_too_little_room_is_said_before_the_work(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.index.publish.free_bytes", lambda _: 1000)
+    monkeypatch.setattr(vectorising, "encode_checked", lambda *_: pytest.fail("a text was encoded"))
+    with pytest.raises(GenerationError, match="1,000 bytes free, about 1,0.* needed. Nothing was changed"):
+        add({"id": "a", "title": "A"})
+
+
+def test_a_last_sync_that_fails_is_its_own_outcome(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.index import durable
+
+    real = durable.sync_folder
+
+    def fail(path: Path) -> None:
+        if path == toy.path:
+            raise OSError(5, "Input/output error")
+        real(path)
+
+    monkeypatch.setattr(durable, "sync_folder", fail)
+    with pytest.raises(DurabilityError, match="generation 000002 .* is published, but the disk did not confirm it"):
+        add({"id": "a", "title": "A"})
+    assert toy.open_current().manifest.counts.abstracts == 41
+
+
+def test_rollback_checks_moves_and_refuses(toy: IndexFolder, add: Add) -> None:
+    with pytest.raises(UsageError, match="no generation before 000001: found 000001"):
+        roll_back(toy, None)
+    add({"id": "a", "title": "A"})
+    add({"id": "b", "title": "B"})
+    assert roll_back(toy, None) == 2
+    assert roll_back(toy, 3) == 3
+    with pytest.raises(UsageError, match="no generation 000009 .*found 000001, 000002, 000003"):
+        roll_back(toy, 9)
+    path = toy.generation_path(1) / "abstracts.db"
+    path.chmod(0o644)
+    path.write_bytes(b"x")
+    with pytest.raises(CorruptError, match="abstracts.db has 1 bytes"):
+        roll_back(toy, 1)
+    assert toy.current() == 3
+    assert roll_back(toy, 2) == 2
+    report = add({"id": "c", "title": "C"})
+    assert (report.generation, report.counts.abstracts) == (4, 42)  # goes on from 2, under a number never used
+
+
+def test_a_rollback_mends_a_lost_pointer(toy: IndexFolder) -> None:
+    toy.pointer.unlink()
+    assert roll_back(toy, 1) == 1
+    assert len(open_index(toy.path)) == 40
+
+
+def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Add) -> None:
+    """Files re-signed after their content drifted apart: swapped vectors, a text edited in place."""
+    import sqlite3
+
+    from engine.index import durable
+    from engine.index.flat import serialized
+    from engine.index.manifest import read_manifest, to_json
+    from engine.records import FileReceipt
+
+    path = toy.generation_path(1)
+    for file in path.iterdir():
+        file.chmod(0o644)
+    held = vectors_of(toy)
+    originals = {file.name: file.read_bytes() for file in path.iterdir()}
+
+    def resign() -> list[str]:
+        manifest = read_manifest(path)
+        files = tuple(FileReceipt.of(path / file.name) for file in manifest.files)
+        (path / "manifest.json").write_text(to_json(replace(manifest, files=files)))
+        toy.pointer.write_text(toy.pointer_text(1))
+        return verify(toy, toy.open_current(), deep=True)
+
+    def restore() -> None:
+        for name, content in originals.items():
+            (path / name).write_bytes(content)
+
+    swapped = held.vectors.copy()
+    swapped[[3, 30]] = swapped[[30, 3]]
+    ids = held.doc_ids.copy()
+    durable.write_bytes(path / "vectors.faiss", serialized(ids, swapped).data)
+    assert any("is not that of its text" in problem for problem in resign())
+    restore()
+    durable.write_bytes(path / "vectors.faiss", serialized(ids[1:], held.vectors[1:].copy()).data)
+    assert any("in only one of" in problem for problem in resign())
+    restore()
+    db = sqlite3.connect(path / "abstracts.db")
+    with db:
+        db.execute("UPDATE abstracts SET title = 'Edited' WHERE id = 5")
+    db.close()
+    assert any("the text of id 5 is not the one that was encoded" in problem for problem in resign())
+    restore()
+    assert resign() == []
+
+
+def test_leftovers_of_a_dead_run_are_cleared(toy: IndexFolder, add: Add) -> None:
+    (toy.building / "encoder").mkdir(parents=True)
+    (toy.building / "abstracts.db").write_bytes(b"half")
+    (toy.building / "abstracts.db-journal").write_bytes(b"x")
+    add({"id": "a", "title": "A"})
+    assert not toy.building.exists()
+    assert sorted(p.name for p in toy.generation_path(2).iterdir()) == ["abstracts.db", "manifest.json", "vectors.faiss"]
+
+
+def test_sigterm_leaves_the_old_generation_and_no_lock(toy: IndexFolder, tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "many.jsonl", ({"id": f"m{n}", "title": f"Many {n} " + "gout " * 60} for n in range(20_000)))
+    command = [sys.executable, "-m", "engine", "index", source, "-i", "toy", "--indexes", toy.path.parent]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ) as writer:
+        deadline = time.monotonic() + 60
+        while not toy.building.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(1)
+        writer.terminate()
+        assert writer.wait(timeout=5) == 143
+    assert toy.current() == 1 and not toy.building.exists()
+    with writer_lock(toy.lock):
+        pass
