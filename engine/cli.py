@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -65,8 +67,13 @@ class EngineCommands(click.Group):
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Print one error and leave."""
-    say(f"Error: {message}", err=True)
+    """Print one error and leave with its code, even where nothing can be printed any more."""
+    with contextlib.suppress(OSError):
+        say(f"Error: {message}", err=True)
+    try:
+        sys.stdout.flush()
+    except OSError:  # else Python's own flush at exit would fail too and change the code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
 

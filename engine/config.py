@@ -1,4 +1,4 @@
-"""Where the indexes are and which one is meant. The only reader of the environment."""
+"""Where the indexes are and which one is meant. The only module that touches the environment."""
 
 from __future__ import annotations
 
@@ -62,6 +62,15 @@ class Config:
             return self.existing() if self.names() else self.indexes / "default"
         check_name(self.index)
         return self.indexes / self.index
+
+
+def forbid_telemetry() -> None:
+    """Keep libraries from reporting home; call before importing them. What people search can be about patients.
+
+    ONNX Runtime since 1.29 sends events to Microsoft unless told not to; huggingface_hub adds a user agent.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
 HINT = "Make one with: engine index FILE -i NAME"

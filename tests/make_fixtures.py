@@ -18,7 +18,16 @@ from engine.index.folder import IndexFolder
 from engine.reindex.run import Order, index_sources
 
 HERE = Path(__file__).parent
-DRUGS = ("colchicine", "methotrexate", "rituximab", "hydroxychloroquine", "etanercept", "prednisone", "ibuprofen", "zoledronate")
+DRUGS = (
+    "colchicine",
+    "methotrexate",
+    "rituximab",
+    "hydroxychloroquine",
+    "etanercept",
+    "prednisone",
+    "ibuprofen",
+    "zoledronate",
+)
 DISEASES = ("gout", "rheumatoid arthritis", "lupus", "knee osteoarthritis", "giant cell arteritis")
 
 
@@ -39,13 +48,17 @@ def toy_corpus(path: Path) -> None:
 
 def toy_model(corpus: Path, folder: Path) -> None:
     """A BERT of two layers and 32 dimensions with random weights, as a sentence-transformers folder."""
-    texts = [f"{row['title']} {row['abstract']}" for row in map(json.loads, corpus.read_text(encoding="utf-8").splitlines())]
+    texts = [
+        f"{row['title']} {row['abstract']}" for row in map(json.loads, corpus.read_text(encoding="utf-8").splitlines())
+    ]
     tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     alphabet = list("abcdefghijklmnopqrstuvwxyz0123456789.,:;()%-")
-    tokenizer.train_from_iterator(texts, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet))
+    tokenizer.train_from_iterator(
+        texts, trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet)
+    )
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )

@@ -84,4 +84,3 @@ def test_house_sizes() -> None:
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
                 assert lines <= 50, f"{path}:{node.lineno} {node.name} has {lines} lines"
-

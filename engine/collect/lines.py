@@ -22,7 +22,7 @@ def lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool
         SourceError: a line longer than MAX_LINE.
     """
     if stream.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        decoded = codecs.getreader("utf-16")(stream, errors="replace")
+        decoded = codecs.getreader("utf-16")(stream, "replace")
         yield from ((number, text, True) for number, text in enumerate(decoded, 1))
         return
     number = 0

@@ -7,13 +7,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
-from onnxruntime.transformers.optimizer import optimize_model
 from transformers import AutoConfig, AutoModel
 
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
+from engine.encode.runtime import onnxruntime
 from engine.encode.saved import GRAPH, TOKENIZER, WEIGHTS, write_receipt
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
@@ -83,6 +82,8 @@ def fuse(folder: Path, plain: Path, fused: Path) -> None:
     if config.model_type != "bert":
         fused.write_bytes(plain.read_bytes())
         return
+    from onnxruntime.transformers.optimizer import optimize_model  # only after runtime, whatever the import order
+
     optimised = optimize_model(
         str(plain), model_type="bert", num_heads=config.num_attention_heads, hidden_size=config.hidden_size, opt_level=1
     )

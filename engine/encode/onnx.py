@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
+from engine.encode.runtime import onnxruntime
 from engine.encode.saved import GRAPH, TOKENIZER, read_identity
 from engine.encode.tokens import TextTokenizer
 from engine.errors import EncoderError

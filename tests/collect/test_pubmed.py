@@ -75,7 +75,9 @@ def test_year(source: Path, date: str, year: int | None) -> None:
 def test_own_ids_and_not_those_of_references(source: Path) -> None:
     found = one(source)
     assert (found.record_id, found.pmid, found.doi) == ("PMID:123", "123", "10.1/own")
-    place = '<ELocationID EIdType="doi" ValidYN="N">10.1/old</ELocationID><ELocationID EIdType="doi">10.1/new</ELocationID>'
+    place = (
+        '<ELocationID EIdType="doi" ValidYN="N">10.1/old</ELocationID><ELocationID EIdType="doi">10.1/new</ELocationID>'
+    )
     assert one(source, more=place).doi == "10.1/new"
 
 
@@ -96,10 +98,30 @@ def test_authors_mesh_and_types(source: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "retracted"),
     [
-        ({"more": "<PublicationTypeList><PublicationType UI='D016441'>Retracted Publication</PublicationType></PublicationTypeList>"}, True),
-        ({"after": "<CommentsCorrectionsList><CommentsCorrections RefType='RetractionIn'/></CommentsCorrectionsList>"}, True),
-        ({"after": "<CommentsCorrectionsList><CommentsCorrections RefType='RetractionOf'/></CommentsCorrectionsList>"}, False),
-        ({"more": "<PublicationTypeList><PublicationType UI='D016440'>Retraction of Publication</PublicationType></PublicationTypeList>"}, False),
+        (
+            {
+                "more": "<PublicationTypeList><PublicationType UI='D016441'>Retracted Publication</PublicationType></PublicationTypeList>"
+            },
+            True,
+        ),
+        (
+            {
+                "after": "<CommentsCorrectionsList><CommentsCorrections RefType='RetractionIn'/></CommentsCorrectionsList>"
+            },
+            True,
+        ),
+        (
+            {
+                "after": "<CommentsCorrectionsList><CommentsCorrections RefType='RetractionOf'/></CommentsCorrectionsList>"
+            },
+            False,
+        ),
+        (
+            {
+                "more": "<PublicationTypeList><PublicationType UI='D016440'>Retraction of Publication</PublicationType></PublicationTypeList>"
+            },
+            False,
+        ),
     ],
 )
 def test_the_retracted_work_is_flagged_and_not_its_notice(source: Path, parts: dict[str, str], retracted: bool) -> None:
@@ -190,7 +212,10 @@ def test_every_text_node_of_real_files_appears_in_order(shared: Path) -> None:
             record = found.get(element.findtext("MedlineCitation/PMID"))
             if record is None:
                 continue
-            for where, text in (("Article/ArticleTitle", record.title), ("Article/Abstract/AbstractText", record.abstract)):
+            for where, text in (
+                ("Article/ArticleTitle", record.title),
+                ("Article/Abstract/AbstractText", record.abstract),
+            ):
                 nodes = [node for part in element.iterfind(f"MedlineCitation/{where}") for node in part.itertext()]
                 position = 0
                 for word in " ".join(nodes).split():

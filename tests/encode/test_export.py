@@ -69,7 +69,12 @@ def test_a_fresh_export_of_the_toy_gives_the_committed_vectors(tmp_path: Path) -
 
     identity = identify(TOY_MODEL, "toy")
     export_encoder(TOY_MODEL, identity, tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["encoder.data", "encoder.json", "encoder.onnx", "tokenizer.json"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "encoder.data",
+        "encoder.json",
+        "encoder.onnx",
+        "tokenizer.json",
+    ]
     (committed,) = (V1 / "encoders").iterdir()
     ours, theirs = OnnxEncoder(tmp_path).encode(PROBES).vectors, OnnxEncoder(committed).encode(PROBES).vectors
     assert np.abs(ours - theirs).max() < 1e-5

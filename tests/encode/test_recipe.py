@@ -22,7 +22,8 @@ def test_title_and_abstract_become_one_text(title: str, abstract: str, text: str
 
 
 @pytest.mark.parametrize(
-    "variant", ["Sjo\u0308gren 5\u2009mg", "Sjögren 5\xa0mg", "Sjögren\n  5 mg ", "Sj\x00ögren 5 mg", "\ud800Sjögren 5 mg"]
+    "variant",
+    ["Sjo\u0308gren 5\u2009mg", "Sjögren 5\xa0mg", "Sjögren\n  5 mg ", "Sj\x00ögren 5 mg", "\ud800Sjögren 5 mg"],
 )
 def test_variants_of_one_text_are_encoded_alike(variant: str) -> None:
     assert cleaned(variant) == "Sjögren 5 mg"

@@ -143,7 +143,9 @@ def test_a_pointer_that_leads_nowhere_proposes_and_never_picks(toy: IndexFolder)
     good = toy.pointer.read_text()
     for text in ("", "garbage", "7", "000009\n", "000009 0123456789abcdef\n", "../../etc\n"):
         toy.pointer.write_text(text)
-        with pytest.raises(CorruptError, match=r"CURRENT .* Generations here: 000001\. .* engine rollback -i toy --to 1"):
+        with pytest.raises(
+            CorruptError, match=r"CURRENT .* Generations here: 000001\. .* engine rollback -i toy --to 1"
+        ):
             open_index(toy.path)
     toy.pointer.unlink()
     with pytest.raises(CorruptError, match="CURRENT is missing"):

@@ -58,15 +58,25 @@ def test_similar_leaves_the_record_itself_out(toy: IndexFolder) -> None:
         assert len(hits) == 3
         assert "toy-01" not in {hit.id for hit in hits}
         assert len(index.similar("toy-01", top_k=100)) == 39
-        vector = index.encode(["Colchicine in gout. We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented)."])
+        vector = index.encode(
+            ["Colchicine in gout. We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented)."]
+        )
         others = [hit for hit in index.search_batch(["x"], top_k=40)[0] if hit.id != "toy-01"]
         assert len(others) == 39 and vector.shape == (1, 32)
 
 
 def test_same_text_twice_is_two_hits(toy: IndexFolder, add: Add) -> None:
-    add({"id": "twin", "title": "Colchicine in gout", "abstract": "We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented)."})
+    add(
+        {
+            "id": "twin",
+            "title": "Colchicine in gout",
+            "abstract": "We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented).",
+        }
+    )
     with open_index(toy.path) as index:
-        first, second = index.search("Colchicine in gout. We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented).", top_k=2)
+        first, second = index.search(
+            "Colchicine in gout. We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented).", top_k=2
+        )
         assert (first.id, second.id) == ("toy-01", "twin")
         assert first.score == second.score
         assert index.similar("toy-01", top_k=1)[0].id == "twin"
@@ -115,7 +125,14 @@ def test_one_string_is_not_a_batch(toy: IndexFolder) -> None:
 
 def test_odd_queries_are_answered(toy: IndexFolder) -> None:
     with open_index(toy.path) as index:
-        for query in ("\ud800 gout", "'; DROP TABLE abstracts; --", "gout " * 5000, "IL-2 OR (covid-19", "😀", "\x1b[2J gout"):
+        for query in (
+            "\ud800 gout",
+            "'; DROP TABLE abstracts; --",
+            "gout " * 5000,
+            "IL-2 OR (covid-19",
+            "😀",
+            "\x1b[2J gout",
+        ):
             assert len(index.search(query, top_k=3)) == 3
 
 
@@ -218,7 +235,7 @@ def test_a_copy_anywhere_in_another_process_gives_the_same_answer(toy: IndexFold
     elsewhere = tmp_path / "a folder with spaces ö"
     shutil.copytree(toy.path, elsewhere / "moved")
     assert ask(elsewhere / "moved") == here
-    assert len(eval(here)) == 40
+    assert here.count("toy-") == 40
 
 
 def test_a_read_only_copy_of_another_user_gives_the_same_answer(toy: IndexFolder, tmp_path: Path) -> None:

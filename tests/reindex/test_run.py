@@ -87,7 +87,9 @@ def test_the_same_files_again_change_nothing(toy: IndexFolder) -> None:
 
 def test_unchanged_vectors_are_carried_over_byte_for_byte(toy: IndexFolder, add: Add) -> None:
     before = vectors_of(toy)
-    report = add({"id": "toy-05", "title": "Another title"}, {"id": "toy-07", "title": "x", "year": 1}, {"id": "n", "title": "N"})
+    report = add(
+        {"id": "toy-05", "title": "Another title"}, {"id": "toy-07", "title": "x", "year": 1}, {"id": "n", "title": "N"}
+    )
     after = vectors_of(toy)
     assert report.counts.encoded == 3
     same = [i for i in before.doc_ids.tolist() if i not in (5, 7)]
@@ -117,7 +119,9 @@ def test_metadata_changes_never_load_the_encoder_with_texts(
 def test_pubmed_deletions_leave_index_and_corpus(toy: IndexFolder, add: Add, tmp_path: Path) -> None:
     add({"pmid": 7, "title": "Seven"}, {"pmid": 8, "title": "Eight"})
     source = tmp_path / "update.xml"
-    source.write_text("<PubmedArticleSet><DeleteCitation><PMID>7</PMID><PMID>99</PMID></DeleteCitation></PubmedArticleSet>")
+    source.write_text(
+        "<PubmedArticleSet><DeleteCitation><PMID>7</PMID><PMID>99</PMID></DeleteCitation></PubmedArticleSet>"
+    )
     report = index_sources(toy, Order((source,), device="cpu"), silent)
     assert (report.counts.deleted, report.counts.abstracts) == (1, 41)
     with open_index(toy.path) as index:
@@ -156,7 +160,9 @@ def test_texts_that_share_a_beginning_are_both_kept_and_counted(toy: IndexFolder
         assert [hit.id for hit in index.search("knee " * 100, top_k=2)] == ["x", "y"]
 
 
-@pytest.mark.parametrize("content", [b"", b'{"id": 1, "title": "a"', gzip.compress(b"{" * 9)[:-3], b"<PubmedArticleSet><a>"])
+@pytest.mark.parametrize(
+    "content", [b"", b'{"id": 1, "title": "a"', gzip.compress(b"{" * 9)[:-3], b"<PubmedArticleSet><a>"]
+)
 def test_a_bad_source_leaves_everything_as_it_was(toy: IndexFolder, tmp_path: Path, content: bytes) -> None:
     before = tree(toy.path)
     good, bad = jsonl(tmp_path / "good.jsonl", [{"id": "a", "title": "A"}]), tmp_path / "bad"
@@ -239,7 +245,9 @@ def test_the_same_model_from_elsewhere_is_the_same(toy: IndexFolder, tmp_path: P
     assert add({"id": "a", "title": "A"}, model=str(moved)).counts.encoded == 1
 
 
-def test_an_encoder_exported_for_one_index_serves_its_neighbours(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_exported_for_one_index_serves_its_neighbours(
+    toy: IndexFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)  # as where torch is not installed
     fresh = IndexFolder(toy.path.parent / "fresh")
     report = index_sources(fresh, Order((TOY,), str(TOY_MODEL), "cpu"), silent)
@@ -368,11 +376,17 @@ def test_leftovers_of_a_dead_run_are_cleared(toy: IndexFolder, add: Add) -> None
     (toy.building / "abstracts.db-journal").write_bytes(b"x")
     add({"id": "a", "title": "A"})
     assert not toy.building.exists()
-    assert sorted(p.name for p in toy.generation_path(2).iterdir()) == ["abstracts.db", "manifest.json", "vectors.faiss"]
+    assert sorted(p.name for p in toy.generation_path(2).iterdir()) == [
+        "abstracts.db",
+        "manifest.json",
+        "vectors.faiss",
+    ]
 
 
 def test_sigterm_leaves_the_old_generation_and_no_lock(toy: IndexFolder, tmp_path: Path) -> None:
-    source = jsonl(tmp_path / "many.jsonl", ({"id": f"m{n}", "title": f"Many {n} " + "gout " * 60} for n in range(20_000)))
+    source = jsonl(
+        tmp_path / "many.jsonl", ({"id": f"m{n}", "title": f"Many {n} " + "gout " * 60} for n in range(20_000))
+    )
     command = [sys.executable, "-m", "engine", "index", source, "-i", "toy", "--indexes", toy.path.parent]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ) as writer:
         deadline = time.monotonic() + 60

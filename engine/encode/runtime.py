@@ -1,0 +1,11 @@
+"""ONNX Runtime, imported only after it was told not to report home."""
+
+from __future__ import annotations
+
+from engine.config import forbid_telemetry
+
+forbid_telemetry()
+
+import onnxruntime  # noqa: E402
+
+__all__ = ["onnxruntime"]
