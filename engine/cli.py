@@ -84,7 +84,7 @@ def fail(message: str, code: int) -> NoReturn:
 )
 @click.version_option(__version__, "-V", "--version", prog_name="engine")
 def main() -> None:
-    r"""Semantic search over abstracts: files in, nearest matches out.
+    """Semantic search over abstracts: files in, nearest matches out.
 
     \b
     engine index corpus.jsonl.gz -i rheumatology
@@ -138,7 +138,7 @@ def opened(config: Config) -> Index:
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option("--re-encode", is_flag=True, help="Encode every text again; with -m, by another model than before.")
 def index(config: Config, sources: tuple[Path, ...], model: str | None, device: str, re_encode: bool) -> None:
-    r"""Add or update the records of files: PubMed XML, JSONL or CSV, plain or gzip, told by their content.
+    """Add or update the records of files: PubMed XML, JSONL or CSV, plain or gzip, told by their content.
 
     Only new and changed texts are encoded. Searches go on meanwhile and see the result when it is complete.
 
@@ -169,7 +169,7 @@ def index(config: Config, sources: tuple[Path, ...], model: str | None, device: 
 @index_options
 @form_options
 def search(config: Config, query: tuple[str, ...], top_k: int, form: str | None) -> None:
-    r"""Find the abstracts nearest in meaning to QUERY, best first. The score is the cosine, at most 1.
+    """Find the abstracts nearest in meaning to QUERY, best first. The score is the cosine, at most 1.
 
     \b
     engine search "switching back to the originator after a biosimilar failed"
@@ -185,7 +185,7 @@ def search(config: Config, query: tuple[str, ...], top_k: int, form: str | None)
 @index_options
 @form_options
 def similar(config: Config, record_id: str, top_k: int, form: str | None) -> None:
-    r"""Find the abstracts nearest to a stored one, by its id, PMID or DOI.
+    """Find the abstracts nearest to a stored one, by its id, PMID or DOI.
 
     \b
     engine similar PMID:31793330
@@ -199,7 +199,7 @@ def similar(config: Config, record_id: str, top_k: int, form: str | None) -> Non
 @index_options
 @click.option("--json", "as_object", is_flag=True, help="One JSON object [default in a pipe].")
 def show(config: Config, record_id: str, as_object: bool) -> None:
-    r"""Show one record whole, by its id, PMID or DOI.
+    """Show one record whole, by its id, PMID or DOI.
 
     \b
     engine show PMID:31793330
@@ -216,7 +216,7 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
 @index_options
 @click.option("--json", "as_object", is_flag=True, help="One JSON object per index, a line each.")
 def status(config: Config, as_object: bool) -> None:
-    r"""Say what the indexes hold: generation, records, encoder, how many texts were too long to be read whole.
+    """Say what the indexes hold: generation, records, encoder, how many texts were too long to be read whole.
 
     \b
     engine status
@@ -240,7 +240,7 @@ def status(config: Config, as_object: bool) -> None:
 @index_options
 @click.option("--deep", is_flag=True, help="Also compare texts with their digests and encode a sample again.")
 def verify(config: Config, deep: bool) -> None:
-    r"""Check every file of the current generation against its manifest, and SQLite against FAISS. Writes nothing.
+    """Check every file of the current generation against its manifest, and SQLite against FAISS. Writes nothing.
 
     \b
     engine verify --deep -i rheumatology
@@ -264,7 +264,7 @@ def verify(config: Config, deep: bool) -> None:
 @index_options
 @click.option("--to", "number", type=click.IntRange(min=1), help="Generation to go to [the one before].")
 def rollback(config: Config, number: int | None) -> None:
-    r"""Point the index back to an earlier generation, after checking that one. Nothing is deleted.
+    """Point the index back to an earlier generation, after checking that one. Nothing is deleted.
 
     \b
     engine rollback -i rheumatology

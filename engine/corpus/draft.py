@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
@@ -15,16 +17,32 @@ from engine.corpus.rows import SOURCE_COLUMNS, as_values
 from engine.corpus.schema import migrations
 from engine.records import Abstract, DocIds, Rejection
 
-SAME_ROW = f"SELECT id, text_sha256, {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE record_id = ?"
+# Columns that the engine keeps about a record, beside those of the source.
+KEPT_COLUMNS = ("text_sha256", "n_tokens", "truncated", "changed_generation", "text_generation")
+FIND = f"SELECT {', '.join(('id', *KEPT_COLUMNS, *SOURCE_COLUMNS))} FROM abstracts WHERE record_id = ?"
 INSERT = (
-    f"INSERT INTO abstracts ({', '.join(SOURCE_COLUMNS)}, text_sha256, first_generation, changed_generation,"
-    f" text_generation) VALUES ({', '.join('?' * (len(SOURCE_COLUMNS) + 4))})"
+    f"INSERT INTO abstracts ({', '.join((*KEPT_COLUMNS, *SOURCE_COLUMNS))}, first_generation)"
+    f" VALUES ({', '.join('?' * (len(KEPT_COLUMNS) + len(SOURCE_COLUMNS) + 1))})"
 )
-UPDATE = f"UPDATE abstracts SET {', '.join(f'{c} = ?' for c in SOURCE_COLUMNS)}, changed_generation = ? WHERE id = ?"
+UPDATE = f"UPDATE abstracts SET {', '.join(f'{c} = ?' for c in (*KEPT_COLUMNS, *SOURCE_COLUMNS))} WHERE id = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A record as the run found it: a digest of what its source said, and what the engine kept about it."""
+
+    digest: bytes
+    text_sha256: str
+    kept: tuple[str | int | None, ...]  # values of KEPT_COLUMNS
+
+
+def digest(values: tuple[str | int | None, ...]) -> bytes:
+    """SHA-256 of the values of SOURCE_COLUMNS; a run that changes a million records must not keep their texts."""
+    return hashlib.sha256(repr(values).encode("utf-8")).digest()
 
 
 class Change(Enum):
-    """What storing an abstract did."""
+    """How a record differs from what the run found."""
 
     ADDED = "added"
     TEXT = "text changed"  # its vector must be computed again
@@ -40,6 +58,8 @@ class Draft:
 
     def __init__(self, path: Path, generation: int, created: str) -> None:
         self.generation = generation
+        self.added: set[int] = set()
+        self.originals: dict[int, Original] = {}  # of the records that the run has changed
         self.db = Database(path)
         self.connection: sqlite3.Connection = self.db.conn
         self.connection.execute("PRAGMA journal_mode = OFF")
@@ -61,28 +81,48 @@ class Draft:
         self.db.close()
 
     def put(self, abstract: Abstract, text_sha256: str) -> tuple[int, Change]:
-        """Store one abstract under its record id and return (doc id, what changed)."""
-        values = as_values(abstract)
-        row = self.connection.execute(SAME_ROW, (abstract.record_id,)).fetchone()
-        if row is None:
-            cursor = self.connection.execute(INSERT, (*values, text_sha256, *[self.generation] * 3))
-            return int(cursor.lastrowid or 0), Change.ADDED
-        doc_id = int(row[0])
-        text_changed = row[1] != text_sha256
-        if not text_changed and row[2:] == values:
-            return doc_id, Change.NONE
-        self.connection.execute(UPDATE, (*values, self.generation, doc_id))
-        if not text_changed:
-            return doc_id, Change.METADATA
-        self.connection.execute(
-            "UPDATE abstracts SET text_sha256 = ?, text_generation = ?, n_tokens = NULL, truncated = NULL WHERE id = ?",
-            (text_sha256, self.generation, doc_id),
-        )
-        return doc_id, Change.TEXT
+        """Store one abstract under its record id; return its doc id and how it now differs from what the run found.
 
-    def delete(self, record_id: str) -> bool:
-        """Remove a record; False when there was none."""
-        return self.connection.execute("DELETE FROM abstracts WHERE record_id = ?", (record_id,)).rowcount > 0
+        A record that is given twice and ends as it was is as unchanged as one that was never touched.
+        """
+        values = as_values(abstract)
+        row = self.connection.execute(FIND, (abstract.record_id,)).fetchone()
+        fresh = (text_sha256, None, None, self.generation, self.generation)
+        if row is None:
+            cursor = self.connection.execute(INSERT, (*fresh, *values, self.generation))
+            doc_id = int(cursor.lastrowid or 0)
+            self.added.add(doc_id)
+            return doc_id, Change.ADDED
+        doc_id = int(row[0])
+        if doc_id in self.added:
+            self.connection.execute(UPDATE, (*fresh, *values, doc_id))
+            return doc_id, Change.ADDED
+        kept, found = row[1 : 1 + len(KEPT_COLUMNS)], row[1 + len(KEPT_COLUMNS) :]
+        original = self.originals.get(doc_id) or Original(digest(found), kept[0], kept)
+        change = difference(original, values, text_sha256)
+        if change is not Change.NONE or doc_id in self.originals:
+            self.originals[doc_id] = original
+            self.connection.execute(UPDATE, (*self.kept(original, change, fresh), *values, doc_id))
+        return doc_id, change
+
+    def kept(
+        self, original: Original, change: Change, fresh: tuple[str | int | None, ...]
+    ) -> tuple[str | int | None, ...]:
+        """Values of KEPT_COLUMNS after a change: those of the text go back with the text."""
+        if change is Change.TEXT:
+            return fresh
+        if change is Change.NONE:
+            return original.kept
+        text_sha256, n_tokens, truncated, _, text_generation = original.kept
+        return text_sha256, n_tokens, truncated, self.generation, text_generation
+
+    def delete(self, record_id: str) -> int | None:
+        """Remove a record; its doc id, or None when there was none."""
+        row = self.connection.execute("SELECT id FROM abstracts WHERE record_id = ?", (record_id,)).fetchone()
+        if row is None:
+            return None
+        self.discard([row[0]])
+        return int(row[0])
 
     def discard(self, doc_ids: Iterable[int]) -> None:
         """Remove rows by doc id: those that the encoder could not encode."""
@@ -134,3 +174,10 @@ class Draft:
             "UPDATE abstracts SET n_tokens = ?, truncated = ?, text_generation = ? WHERE id = ?",
             ((n, int(cut), self.generation, doc_id) for n, cut, doc_id in lengths),
         )
+
+
+def difference(original: Original, values: tuple[str | int | None, ...], text_sha256: str) -> Change:
+    """How new values differ from the original record."""
+    if original.text_sha256 != text_sha256:
+        return Change.TEXT
+    return Change.NONE if original.digest == digest(values) else Change.METADATA

@@ -22,7 +22,7 @@ REPORT_EVERY = 500  # records
 class Gathered:
     """What the sources held. Filled while reading, read afterwards."""
 
-    changes: dict[int, Change] = field(default_factory=dict)  # doc id -> the greatest change in this run
+    changes: dict[int, Change] = field(default_factory=dict)  # doc id -> against what the run found
     deleted: int = 0
     duplicates: int = 0
     rejected: int = 0
@@ -67,7 +67,9 @@ def take(draft: Draft, gathered: Gathered, entry: Entry, source: str) -> None:
             gathered.n_records += 1
             take_abstract(draft, gathered, entry, source)
         case Deletion():
-            gathered.deleted += draft.delete(entry.record_id)
+            doc_id = draft.delete(entry.record_id)
+            if doc_id is not None and gathered.changes.pop(doc_id, None) is not Change.ADDED:
+                gathered.deleted += 1
         case Rejection():
             gathered.n_records += 1
             refuse(draft, gathered, entry)
@@ -83,16 +85,8 @@ def take_abstract(draft: Draft, gathered: Gathered, abstract: Abstract, source: 
         refuse(draft, gathered, Rejection(source, abstract.record_id, "no readable character in title and abstract"))
         return
     doc_id, change = draft.put(abstract, text_sha256(text))
-    earlier = gathered.changes.get(doc_id)
-    if earlier is not None:
-        gathered.duplicates += 1
-    gathered.changes[doc_id] = greater(earlier, change)
-
-
-def greater(earlier: Change | None, change: Change) -> Change:
-    """The change that counts when a record was given twice in one run."""
-    order = (Change.ADDED, Change.TEXT, Change.METADATA, Change.NONE)
-    return change if earlier is None else min(earlier, change, key=order.index)
+    gathered.duplicates += doc_id in gathered.changes
+    gathered.changes[doc_id] = change
 
 
 def refuse(draft: Draft, gathered: Gathered, rejection: Rejection) -> None:

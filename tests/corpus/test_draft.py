@@ -17,13 +17,22 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "abstracts.db"
 
 
-def test_put_tells_what_changed(path: Path) -> None:
+def test_put_tells_the_difference_from_what_the_run_found(path: Path) -> None:
     with Draft(path, 1, "now") as draft:
         assert draft.put(ONE, "h1") == (1, Change.ADDED)
+        assert draft.put(replace(ONE, year=2021, abstract="New"), "h2") == (1, Change.ADDED)
+        assert draft.put(replace(ONE, record_id="PMID:2"), "h1") == (2, Change.ADDED)  # same text, another record
+        draft.put(ONE, "h1")
+        draft.note_lengths([(9, False, 1), (9, False, 2)])
+    with Draft(path, 2, "later") as draft:
         assert draft.put(ONE, "h1") == (1, Change.NONE)
         assert draft.put(replace(ONE, year=2021), "h1") == (1, Change.METADATA)
-        assert draft.put(replace(ONE, year=2021, abstract="New"), "h2") == (1, Change.TEXT)
-        assert draft.put(replace(ONE, record_id="PMID:2"), "h1") == (2, Change.ADDED)  # same text, another record
+        assert draft.put(replace(ONE, abstract="New"), "h2") == (1, Change.TEXT)
+        assert draft.put(replace(ONE, year=2022), "h1") == (1, Change.METADATA)
+        assert draft.count_to_encode(everything=False) == 0
+        assert draft.put(ONE, "h1") == (1, Change.NONE)
+        rows = draft.connection.execute("SELECT id, n_tokens, changed_generation, text_generation FROM abstracts")
+        assert rows.fetchall() == [(1, 9, 1, 1), (2, 9, 1, 1)]
 
 
 def test_what_goes_in_comes_out(path: Path) -> None:
@@ -39,8 +48,8 @@ def test_what_goes_in_comes_out(path: Path) -> None:
 def test_a_deleted_id_is_never_given_again(path: Path) -> None:
     with Draft(path, 1, "now") as draft:
         draft.put(ONE, "h")
-        assert draft.delete("PMID:1")
-        assert not draft.delete("PMID:1")
+        assert draft.delete("PMID:1") == 1
+        assert draft.delete("PMID:1") is None
         assert draft.put(ONE, "h") == (2, Change.ADDED)
     with Draft(path, 2, "later") as draft:
         draft.delete("PMID:1")

@@ -1,0 +1,316 @@
+"""The command line as a person or a script meets it: forms, exit codes, one clear line for every mistake."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from engine.cli import main
+from engine.index.folder import IndexFolder
+from engine.records import Hit
+from engine.terminal import as_json, printable
+from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
+COMMANDS = ("index", "search", "similar", "show", "status", "verify", "rollback")
+
+
+def on_terminal(folder: Path, *args: str) -> str:
+    """What a command prints on a terminal of 100 columns."""
+    ours, theirs = pty.openpty()
+    environment = {
+        **os.environ,
+        "COLUMNS": "100",
+        "TERM": "xterm",
+        "ENGINE_INDEXES": str(folder),
+        "PYTHONPATH": str(ROOT),
+    }
+    command = [sys.executable, "-m", "engine", *args]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, stdin=theirs, env=environment) as running:
+        os.close(theirs)
+        read = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            read += piece
+        running.wait()
+    os.close(ours)
+    return read.decode()
+
+
+@pytest.mark.parametrize(
+    "args", [(), *((command,) for command in COMMANDS)], ids=lambda args: " ".join(args) or "engine"
+)
+def test_help_has_an_example_and_both_spellings(args: tuple[str, ...]) -> None:
+    short, long = (CliRunner().invoke(main, [*args, flag]) for flag in ("-h", "--help"))
+    assert short.exit_code == long.exit_code == 0
+    assert short.output == long.output
+    assert re.search(rf"^ +engine {' '.join(args)}", short.output.split("Usage", 1)[1].split("\n", 1)[1], re.MULTILINE)
+
+
+def test_version_and_exit_codes_are_told() -> None:
+    assert CliRunner().invoke(main, ["--version"]).output.startswith("engine, version ")
+    assert "3  a file is damaged" in CliRunner().invoke(main, ["-h"]).output
+
+
+def test_every_command_is_in_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert tuple(main.commands) == COMMANDS
+    assert all(f"engine {command}" in readme for command in COMMANDS)
+
+
+def test_completion_is_there(engine: Run) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from engine.cli import main; main(prog_name='engine')"],
+        env={**os.environ, "_ENGINE_COMPLETE": "bash_source", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert "_ENGINE_COMPLETE=bash_complete" in done.stdout
+
+
+def test_json_lines_in_a_pipe_and_one_array_with_json(toy: IndexFolder, engine: Run) -> None:
+    piped, lined, array = (
+        engine("search", "gout", "-n", "3"),
+        engine("search", "gout", "-n3", "--nl"),
+        engine("search", "gout", "-n3", "--json"),
+    )
+    assert piped.stdout == lined.stdout
+    hits = [json.loads(line) for line in piped.stdout.splitlines()]
+    assert json.loads(array.stdout) == hits
+    assert len(hits) == 3
+    assert list(hits[0]) == KEYS
+    assert hits[0]["authors"][1] == "Béla Example"
+    assert -1 <= hits[0]["score"] <= 1
+    assert piped.stderr == ""
+
+
+def test_csv_and_tsv_read_back(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    odd = {"id": "odd", "title": 'A "quoted", title\twith a tab', "abstract": "line\nbreak", "authors": ["A", "B"]}
+    assert engine("index", jsonl(tmp_path / "odd.jsonl", [odd])).returncode == 0
+    (row,) = [
+        r for r in csv.DictReader(io.StringIO(engine("similar", "toy-01", "-n40", "--csv").stdout)) if r["id"] == "odd"
+    ]
+    assert (row["title"], row["abstract"], row["authors"], row["year"]) == (odd["title"], odd["abstract"], "A; B", "")
+    lines = engine("similar", "toy-01", "-n40", "--tsv").stdout.splitlines()
+    assert lines[0].split("\t") == KEYS == [field for field in Hit.__dataclass_fields__]
+    assert len(lines) == 41 and all(line.count("\t") == 10 for line in lines)
+
+
+def test_a_table_on_a_terminal(toy: IndexFolder) -> None:
+    shown = on_terminal(toy.path.parent, "search", "gout", "-n", "2")
+    assert "score" in shown and "toy-" in shown and "Invented Journal of Toys" in shown
+    assert "{" not in shown
+
+
+def test_words_need_no_quotes_and_top_k_has_two_names(toy: IndexFolder, engine: Run) -> None:
+    assert (
+        engine("search", "gout", "and", "pain", "-n", "2").stdout
+        == engine("search", "gout and pain", "--top-k", "2").stdout
+    )
+
+
+def test_show_gives_the_record_whole(toy: IndexFolder, engine: Run) -> None:
+    record = json.loads(engine("show", "toy-01").stdout)
+    assert record["id"] == "toy-01" and record["abstract"].endswith("(invented).") and record["mesh"] == []
+    shown = on_terminal(toy.path.parent, "show", "toy-01")
+    assert "Colchicine in gout" in shown and "authors: Ada Toy1; Béla Example" in shown
+
+
+def test_status_for_people_and_programs(toy: IndexFolder, engine: Run) -> None:
+    text = engine("status").stdout
+    assert "toy: generation 000001 of 20" in text and "40 abstracts" in text and "64 tokens, mean pooling" in text
+    content = json.loads(engine("status", "--json").stdout)
+    assert content["counts"]["abstracts"] == 40 and content["encoder"]["fingerprint"][:4] in text
+    shutil.copytree(toy.path, toy.path.parent / "twin")
+    assert [json.loads(line)["index"] for line in engine("status", "--json").stdout.splitlines()] == ["toy", "twin"]
+
+
+def test_index_search_verify_rollback(engine: Run, toy: IndexFolder, tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "new.jsonl", [{"id": "n", "title": "New"}, {"id": "n", "title": "Newer"}, {"id": "bad"}])
+    done = engine("index", source)
+    assert done.returncode == 0
+    assert "toy: generation 000002 published, 41 abstracts" in done.stdout
+    assert "1 added, 1 encoded, 1 given more than once (the last one won)" in done.stdout
+    assert "rejected: 1\n    new.jsonl, line 3: neither title nor abstract" in done.stdout
+    assert "nothing new, generation 000002 stays" in engine("index", source).stdout
+    assert engine("verify").stdout == "toy, generation 000002: files, ids and vectors agree, 41 abstracts\n"
+    assert "vectors, texts and encoder agree" in engine("verify", "--deep").stdout
+    assert engine("rollback").stdout.startswith("toy: now at generation 000001")
+    assert engine("show", "n").returncode == 1
+
+
+def mistakes(tmp_path: Path) -> dict[str, tuple[tuple[str | Path, ...], int, str]]:
+    """What people do wrong: (arguments, exit code, what the one line says)."""
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "empty").touch()
+    (source / "text").write_text("hello\n")
+    (source / "broken.gz").write_bytes(gzip.compress(b'{"id": 1, "title": "a"}\n' * 999)[:-9])
+    (source / "broken.xml").write_text("<PubmedArticleSet>\n<PubmedArticle></b>")
+    return {
+        "missing file": (("index", source / "none"), 1, r"none: no such file"),
+        "folder": (("index", source), 1, r"is a folder: name the files in it"),
+        "empty file": (("index", source / "empty"), 1, r"empty is empty: expected PubMed XML, JSONL or CSV"),
+        "other file": (("index", source / "text"), 1, r"its first line is 'hello'"),
+        "broken gzip": (("index", source / "broken.gz"), 1, r"broken.gz: the gzip data ends early"),
+        "malformed XML": (("index", source / "broken.xml"), 1, r"not well-formed XML at line 2, column \d+"),
+        "no records": (("index", jsonl(source / "none.jsonl", [{"id": 1}]), "-i", "new", "-m", TOY_MODEL), 1, "no record that can be"),
+        "unknown model": (("index", TOY, "-i", "new", "-m", "./nowhere"), 1, r"nowhere is not a folder with a sentence-tr"),
+        "blank query": (("search", " "), 2, r"the query is blank"),
+        "no query": (("search",), 2, r"Missing argument"),
+        "no hits wanted": (("search", "gout", "-n", "0"), 2, r"0 is not in the range x>=1"),
+        "unknown record": (("show", "nope"), 1, r"no record 'nope' in this index. Ids look like 'toy-01'"),
+        "unknown similar": (("similar", "\x1b[2Jnope"), 1, r"no record '\\x1b\[2Jnope' in this index"),
+        "unknown index": (("search", "gout", "-i", "nope"), 1, r"no index named 'nope' in .*: found toy. Make one with: engine index"),
+        "impossible index": (("search", "gout", "-i", "../toy"), 2, r"'../toy' can't be the name of an index"),
+        "no indexes": (("search", "gout", "--indexes", tmp_path / "nowhere"), 1, r"holds no index. Make one with"),
+        "nothing before": (("rollback",), 2, r"no generation before 000001"),
+        "unknown option": (("search", "gout", "--year", "2000"), 2, r"No such option"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", mistakes(Path(__import__("tempfile").mkdtemp())).keys())
+def test_a_mistake_gets_one_clear_line_and_its_exit_code(
+    toy: IndexFolder, engine: Run, tmp_path: Path, name: str
+) -> None:
+    args, code, message = mistakes(tmp_path)[name]
+    before = {path: path.read_bytes() for path in toy.path.rglob("*") if path.is_file() and path.name != "LOCK"}
+    done = engine(*args)
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert re.search(message, line), line
+    assert "Traceback" not in done.stderr and "\x1b" not in done.stderr
+    assert {path: path.read_bytes() for path in toy.path.rglob("*") if path.is_file() and path.name != "LOCK"} == before
+
+
+def test_several_indexes_must_be_told_apart(toy: IndexFolder, engine: Run) -> None:
+    shutil.copytree(toy.path, toy.path.parent / "twin")
+    done = engine("search", "gout")
+    assert done.returncode == 1 and "holds several indexes: toy, twin. Name one: -i toy" in done.stderr
+    assert engine("search", "gout", "-i", "twin").returncode == 0
+    named = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "ENGINE_INDEX": "twin", "PYTHONPATH": str(ROOT)}
+    assert engine("search", "gout", env=named).returncode == 0
+
+
+def test_a_huge_top_k_gives_all_there_is(toy: IndexFolder, engine: Run) -> None:
+    assert len(engine("search", "gout", "-n", "100000000").stdout.splitlines()) == 40
+
+
+def test_an_index_built_with_another_model_is_exit_6(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(TOY_MODEL, tmp_path / "other"))
+    path = other / "tokenizer_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": 32}))
+    done = engine("index", TOY, "-m", other)
+    assert done.returncode == 6
+    assert re.search(
+        r"built with tests/data/toy-model \(fingerprint \w{12}.* is now .*other \(fingerprint", done.stderr
+    )
+    receipt = next((toy.path / "encoders").iterdir()) / "encoder.json"
+    receipt.chmod(0o644)
+    receipt.write_text(receipt.read_text().replace('"max_length": 64', '"max_length": 32'))
+    done = engine("search", "gout")
+    assert (done.returncode, done.stdout) == (6, "")
+    assert engine("verify").returncode == 3
+    assert engine("similar", "toy-01").returncode == 0
+
+
+def test_a_locked_index_is_exit_4(toy: IndexFolder, engine: Run) -> None:
+    from engine.index.lock import writer_lock
+
+    with writer_lock(toy.lock):
+        done = engine("index", TOY)
+        assert done.returncode == 4 and "is being written by another process (pid" in done.stderr
+        assert engine("rollback").returncode == 4
+        assert engine("search", "gout").returncode == 0
+
+
+def test_a_folder_that_cannot_be_written_is_said(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.touch()
+    done = engine("index", TOY, "-i", "new", "--indexes", blocked)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert re.search(r"Error: .*file/new: Not a directory|Error: .*Not a directory", done.stderr)
+
+
+def test_missing_and_forbidden_files_are_told_apart(toy: IndexFolder, engine: Run) -> None:
+    """Permission is taken away by strace, since root may read everything."""
+    path = toy.generation_path(1) / "vectors.faiss"
+    if shutil.which("strace") and subprocess.run(["strace", "-o", "/dev/null", "true"]).returncode == 0:
+        environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "PYTHONPATH": str(ROOT)}
+        command = [
+            "strace",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-P",
+            path,
+            "-e",
+            "inject=openat:error=EACCES",
+            sys.executable,
+            "-m",
+            "engine",
+            "search",
+            "gout",
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 3 and "vectors.faiss: no permission to read it" in done.stderr
+    path.unlink()
+    done = engine("search", "gout")
+    assert done.returncode == 3 and "vectors.faiss is missing, expected 5,530 bytes" in done.stderr
+
+
+ESCAPES = "\x1b[2J\x1b]52;c;aGk=\x07\x9b31m\u202eevil\u2066\x00\x7f[red]x[/red]"
+
+
+def test_no_control_character_reaches_a_terminal_or_a_pipe(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    row = {"id": "evil", "title": f"Gout {ESCAPES}", "abstract": ESCAPES, "journal": ESCAPES, "authors": [ESCAPES]}
+    source = jsonl(tmp_path / "evil.jsonl", [row])
+    assert engine("index", source).returncode == 0
+    for args in (("search", "Gout evil red", "-n40"), ("show", "evil")):
+        shown = on_terminal(toy.path.parent, *args)
+        own = re.sub(r"\x1b\[[0-9;]*m", "", shown)  # colours that we set ourselves
+        assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", own)
+        assert "[red]x[/red]" in own.replace("\r\n", "").replace(" ", "") or args[0] == "search"
+    for form in ("--nl", "--json", "--csv", "--tsv", "--table"):
+        out = engine("search", "Gout evil red", "-n40", form).stdout
+        assert "evil" in out
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", out), form
+    assert json.loads(engine("show", "evil", "--json").stdout)["abstract"] == ESCAPES
+
+
+def test_printable_and_json_by_hand() -> None:
+    assert printable("a\tb\nc\x1b[0m\u202e") == "a\tb\nc\ufffd[0m\ufffd"
+    assert as_json({"a": "\x9b\u202eö"}) == '{"a": "\\u009b\\u202eö"}'
+
+
+def test_a_closed_pipe_is_no_traceback(toy: IndexFolder) -> None:
+    command = f"{sys.executable} -m engine search gout -n 40 --indexes {toy.path.parent} | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, cwd=ROOT)
+    assert len(done.stdout.splitlines()) == 1 and "Traceback" not in done.stderr
+
+
+def test_progress_is_lines_in_a_log_and_a_bar_on_a_terminal(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "new.jsonl", [{"id": f"n{n}", "title": f"New {n}"} for n in range(600)])
+    assert engine("index", source).stderr.splitlines()[:2] == ["reading: 500", "encoding: 0 of 600"]
+    shutil.rmtree(toy.path)
+    shutil.copytree(ROOT / "tests" / "generations" / "v1", toy.path)
+    shown = on_terminal(toy.path.parent, "index", str(source))
+    assert "600/600" in shown and "generation 000002 published, 640 abstracts" in shown
