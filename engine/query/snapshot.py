@@ -50,12 +50,15 @@ class Snapshot:
                 from engine.encode.saved import check_saved
 
                 path = self.folder.encoder(self.manifest.encoder.fingerprint)
-                with ThreadPoolExecutor(1) as pool:  # hashing 90 MB takes as long as the import beside it
+                with ThreadPoolExecutor(1) as pool:  # hashing 90 MB takes as long as loading them
                     checked = pool.submit(check_saved, path, self.manifest.encoder)
-                    from engine.encode.onnx import OnnxEncoder  # `similar` must not pay for it
+                    try:
+                        from engine.encode.onnx import OnnxEncoder  # `similar` must not pay for it
 
-                    checked.result()
-                self.loaded = OnnxEncoder(path)
+                        loaded = OnnxEncoder(path)
+                    finally:
+                        checked.result()  # its error says more than that of a failed load
+                self.loaded = loaded
             return self.loaded
 
     def hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
