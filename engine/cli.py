@@ -14,7 +14,7 @@ import click
 
 from engine import __version__
 from engine.config import Config
-from engine.errors import CorruptError, DurabilityError, EngineError
+from engine.errors import CorruptError, DurabilityError, EngineError, GenerationError
 from engine.terminal import (
     abstract_fields,
     as_json,
@@ -56,10 +56,9 @@ class EngineCommands(click.Group):
         except BrokenPipeError:
             raise
         except OSError as err:
-            where = f"{err.filename}: " if err.filename else ""
-            fail(f"{where}{err.strerror or err}. Nothing was published; check space and permissions", 1)
+            fail(f"{f'{err.filename}: ' if err.filename else ''}{err.strerror or err}", 1)
         except KeyboardInterrupt:
-            fail("interrupted; nothing was published", 130)
+            fail("interrupted", 130)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Commands in the order of use."""
@@ -153,8 +152,13 @@ def index(config: Config, sources: tuple[Path, ...], model: str | None, device: 
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = IndexFolder(config.target())
-    with progress() as report:
-        done = index_sources(folder, Order(sources, model, device, re_encode), report)
+    try:
+        with progress() as report:
+            done = index_sources(folder, Order(sources, model, device, re_encode), report)
+    except OSError as err:
+        where = f"{err.filename}: " if err.filename else ""
+        text = f"{where}{err.strerror or err}. Nothing was published. Check space and permissions of {folder.path}"
+        raise GenerationError(text) from err
     try:
         for line in summary(folder.path.name, done):
             say(line)

@@ -3,7 +3,15 @@
 
 CPU_TORCH=2.13.0 # a release of which some package indexes serve a CPU build
 
+set -o pipefail
+
 say() { printf '== %s\n' "$*"; }
+
+# pip, with a line for each package it fetches and every error, and nothing else.
+pip_install() {
+  .venv/bin/pip install --disable-pip-version-check --progress-bar off "$@" 2>&1 |
+    sed -un -e 's/^Collecting \([^ ]*\).*/   \1/p' -e '/^ERROR/p' -e '/^Could not/p' -e '/^error/p'
+}
 
 make_environment() {
   python=${PYTHON:-python3}
@@ -42,11 +50,11 @@ install_engine() { # install_engine EXTRA...: e.g. install_engine cpu
     build=$(cpu_build_of_torch)
     if [ -n "$build" ]; then
       say "installing torch $build"
-      .venv/bin/pip install --quiet --disable-pip-version-check "torch==$build"
+      pip_install "torch==$build"
     else
       say "none found: pip takes the default build, several GB (README tells how to get a smaller one)"
     fi
   fi
   say "installing the engine with [$1]"
-  .venv/bin/pip install --quiet --disable-pip-version-check -e ".[$1]"
+  pip_install -e ".[$1]"
 }

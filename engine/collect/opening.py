@@ -102,10 +102,12 @@ def open_stored(path: Path) -> io.BufferedReader:
     """Open the bytes on disk.
 
     Raises:
-        SourceError: missing, a folder, or not allowed.
+        SourceError: missing, a folder, a pipe or a device, or not allowed.
     """
     if path.is_dir():
         raise SourceError(f"{path} is a folder: name the files in it, for example {path}/*")
+    if path.exists() and not path.is_file():
+        raise SourceError(f"{path} is a pipe or a device, which can't be read twice. Save it to a file first")
     try:
         return io.BufferedReader(io.FileIO(path), HEAD)
     except FileNotFoundError as err:

@@ -15,6 +15,7 @@ from sqlite_utils import Database
 
 from engine.corpus.rows import SOURCE_COLUMNS, as_values
 from engine.corpus.schema import migrations
+from engine.errors import CorpusError
 from engine.records import Abstract, DocIds, Rejection
 
 # Columns that the engine keeps about a record, beside those of the source.
@@ -53,32 +54,56 @@ class Change(Enum):
 class Draft:
     """A private, unpublished database: no journal and no fsync, since a crash discards it whole.
 
-    Use as a context manager: leaving it normally commits and closes, leaving it by an error drops the work.
+    Use as a context manager: leaving it normally commits and closes, leaving it by an error drops the work. What SQLite
+    can't write, on a full disk for example, leaves it as a CorpusError.
     """
 
     def __init__(self, path: Path, generation: int, created: str) -> None:
+        self.path = path
         self.generation = generation
         self.added: set[int] = set()
         self.originals: dict[int, Original] = {}  # of the records that the run has changed
+        self.created = created
         self.db = Database(path)
         self.connection: sqlite3.Connection = self.db.conn
+
+    def __enter__(self) -> Draft:
+        try:
+            self.begin()
+        except sqlite3.Error as err:
+            self.db.close()
+            raise self.failure(err) from err
+        return self
+
+    def begin(self) -> None:
+        """Bring the tables up to date and open the one transaction of this draft."""
         self.connection.execute("PRAGMA journal_mode = OFF")
         self.connection.execute("PRAGMA synchronous = OFF")
         migrations.apply(self.db)
         self.connection.execute("BEGIN")
         self.connection.execute("DELETE FROM generation")
-        self.connection.execute("INSERT INTO generation (number, created) VALUES (?, ?)", (generation, created))
-
-    def __enter__(self) -> Draft:
-        return self
+        values = (self.generation, self.created)
+        self.connection.execute("INSERT INTO generation (number, created) VALUES (?, ?)", values)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self.connection.commit()
-            self.connection.execute("PRAGMA journal_mode = DELETE")
-        self.db.close()
+        try:
+            if kind is None:
+                self.connection.commit()
+                self.connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.Error as err:
+            raise self.failure(err) from err
+        finally:
+            self.db.close()
+        if isinstance(error, sqlite3.Error):
+            raise self.failure(error) from error
+
+    def failure(self, error: sqlite3.Error) -> CorpusError:
+        """The error for a database that could not be written."""
+        return CorpusError(
+            f"{self.path} could not be written: {error}. Nothing was published. Check the space on the disk"
+        )
 
     def put(self, abstract: Abstract, text_sha256: str) -> tuple[int, Change]:
         """Store one abstract under its record id; return its doc id and how it now differs from what the run found.

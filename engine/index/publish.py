@@ -6,10 +6,10 @@ import contextlib
 import os
 from pathlib import Path
 
-from engine.errors import DurabilityError
+from engine.errors import DurabilityError, GenerationError
 from engine.index import durable
 from engine.index.folder import DATABASE, VECTORS, IndexFolder
-from engine.index.manifest import NAME, to_json
+from engine.index.manifest import NAME, read_manifest, to_json
 from engine.records import FileReceipt, Manifest
 
 
@@ -71,6 +71,18 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
             durable.remove_folder(folder.generation_path(number), NAME)
             deleted.append(number)
     return deleted
+
+
+def prune_encoders(folder: IndexFolder) -> None:
+    """Delete encoders that no generation names any more; none while any manifest can't be read."""
+    try:
+        named = {read_manifest(folder.generation_path(n)).encoder.fingerprint for n in folder.numbers()}
+    except GenerationError:
+        return
+    for path in (folder.path / "encoders").iterdir():
+        if path.name not in named:
+            with contextlib.suppress(OSError):
+                durable.remove_folder(path, "encoder.json")
 
 
 def prepare(folder: IndexFolder) -> None:

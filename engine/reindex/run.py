@@ -222,4 +222,5 @@ def finish(build: Build, queries: OnnxEncoder, gathered: Gathered, vectorised: V
         raise CorruptError(f"the new generation does not pass its own check, so it was not published: {problem}")
     publish.publish(build.folder, made)
     publish.prune(build.folder, build.order.keep)
+    publish.prune_encoders(build.folder)
     return report(build, build.number, made.counts, gathered, published=True)

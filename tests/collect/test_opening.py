@@ -1,5 +1,6 @@
 import gzip
 import io
+import os
 import time
 import zlib
 from pathlib import Path
@@ -63,6 +64,13 @@ def test_missing_folder_and_forbidden_files_are_told_apart(tmp_path: Path) -> No
         open_source(tmp_path / "absent")
     with pytest.raises(SourceError, match="is a folder: name the files in it"):
         open_source(tmp_path)
+
+
+def test_pipes_and_devices_are_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(SourceError, match="is a pipe or a device"):
+            open_source(path)
 
 
 @pytest.mark.parametrize("cut", [12, 30, -9, -4, -1])

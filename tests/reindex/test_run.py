@@ -236,7 +236,12 @@ def test_another_model_is_refused_by_both_names_and_may_re_encode(toy: IndexFold
     assert report.counts.encoded == 40
     assert toy.open_current().manifest.encoder.max_length == 32
     assert not verify(toy, toy.open_current(), deep=True)
+    assert len(list((toy.path / "encoders").iterdir())) == 2
     roll_back(toy, None)
+    assert not verify(toy, toy.open_current(), deep=True)
+    roll_back(toy, 2)
+    index_sources(toy, Order((jsonl(tmp_path / "n.jsonl", [{"id": "n", "title": "N"}]),), device="cpu", keep=1), silent)
+    assert len(list((toy.path / "encoders").iterdir())) == 1  # that of the deleted generation went with it
     assert not verify(toy, toy.open_current(), deep=True)
 
 
