@@ -87,7 +87,7 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, int]]:
     run = traced(tmp_path_factory.mktemp("plain"), "-e", f"trace={','.join(CALLS)}")
     assert run.returncode == 0, run.stderr
     counts = Counter(re.findall(r"^(\w+)\(", run.trace, re.MULTILINE))
-    assert counts["fsync"] >= 7 and counts["write"] > 10
+    assert counts["fsync"] >= 7 and counts["write"] + counts["pwrite64"] > 15
     return [(call, n) for call, count in counts.items() for n in range(1, count + 1)]
 
 

@@ -375,6 +375,27 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
     assert resign() == []
 
 
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda ids, vectors: (ids[1:], vectors[1:]), "ids are in only one of"),
+        (lambda ids, vectors: (ids + 1, vectors), "ids are in only one of"),
+        (lambda ids, vectors: (ids, vectors * 2), "41 vectors are not finite and of length 1"),
+    ],
+    ids=["row lost", "ids moved", "not unit length"],
+)
+def test_a_generation_that_does_not_agree_with_itself_is_not_published(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch, spoil: Callable[..., tuple[object, ...]], message: str
+) -> None:
+    from engine.index import flat
+
+    before, real = tree(toy.path), flat.serialized
+    monkeypatch.setattr(flat, "serialized", lambda *given: real(*spoil(*given)))
+    with pytest.raises(CorruptError, match=f"does not pass its own check, so it was not published: .*{message}"):
+        add({"id": "a", "title": "A"})
+    assert tree(toy.path) == before
+
+
 def test_leftovers_of_a_dead_run_are_cleared(toy: IndexFolder, add: Add) -> None:
     (toy.building / "encoder").mkdir(parents=True)
     (toy.building / "abstracts.db").write_bytes(b"half")
