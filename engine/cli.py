@@ -231,13 +231,19 @@ def status(config: Config, as_object: bool) -> None:
 
     several = config.index is None and len(config.names()) > 1
     paths = [config.indexes / name for name in config.names()] if several else [config.existing()]
-    for path in paths:
-        folder = IndexFolder(path)
-        if as_object:
-            click.echo(as_json(status_fields(folder)))
-        else:
-            for line in status_lines(folder):
-                say(line)
+    failed: EngineError | None = None
+    for folder in map(IndexFolder, paths):
+        try:
+            if as_object:
+                click.echo(as_json(status_fields(folder)))
+            else:
+                say("\n".join(status_lines(folder)))
+        except EngineError as err:  # the other indexes are told of all the same
+            if failed is not None:
+                say(f"Error: {failed}", err=True)
+            failed = err
+    if failed is not None:
+        raise failed
 
 
 @main.command()

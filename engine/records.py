@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,3 +197,23 @@ class Hit:
 def ids_sha256(doc_ids: DocIds) -> str:
     """SHA-256 of the ids in ascending order as little-endian int64, for comparing two stores."""
     return hashlib.sha256(np.sort(doc_ids).astype("<i8").tobytes()).hexdigest()
+
+
+def sealed_json(content: dict[str, Any]) -> str:
+    """A JSON object in one fixed layout, with the SHA-256 of the rest of it under "sha256"."""
+    return laid_out(content | {"sha256": hashlib.sha256(laid_out(content).encode("utf-8")).hexdigest()})
+
+
+def opened_json(raw: bytes) -> dict[str, Any] | None:
+    """The object that sealed_json wrote; None when any byte of it has changed."""
+    try:
+        content = json.loads(raw.decode("utf-8"))
+        del content["sha256"]
+        return content if sealed_json(content).encode("utf-8") == raw else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def laid_out(content: dict[str, Any]) -> str:
+    """The fixed layout."""
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -18,7 +18,7 @@ import click
 from engine.records import Abstract, Hit
 
 # C0 but tab and newline, DEL, C1, and the marks that reorder text on screen.
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 FORMS = ("table", "json", "nl", "csv", "tsv")
 PIPE_WIDTH = 120  # columns of a table that is not on a terminal
 LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
@@ -27,8 +27,8 @@ Report = Callable[[str, int, int | None], None]
 
 
 def printable(text: str) -> str:
-    """Text for a terminal: control and reordering characters become U+FFFD."""
-    return UNPRINTABLE.sub("\ufffd", text)
+    """Text for a terminal: any line end as a newline, control and reordering characters as U+FFFD."""
+    return UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def say(text: str, *, err: bool = False) -> None:
@@ -87,7 +87,8 @@ def print_table(hits: Sequence[Hit]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name, justify in (("#", "right"), ("score", "right"), ("id", "left"), ("year", "right")):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("title", overflow="fold")
+    table.columns[2].max_width = 40  # an id of any length leaves room for the title
+    table.add_column("title", overflow="fold", min_width=30)
     for hit in hits:
         title = Text(one_line(hit.title) or f"[no title] {one_line(hit.abstract)[:200]}")
         if hit.retracted:

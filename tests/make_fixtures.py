@@ -92,6 +92,7 @@ def toy_index(corpus: Path, model: Path, folder: Path) -> None:
 
 if __name__ == "__main__":
     corpus, model = HERE / "data" / "toy.jsonl", HERE / "data" / "toy-model"
-    toy_corpus(corpus)
-    toy_model(corpus, model)
+    if not model.exists():  # training a tokenizer is not repeatable, so the toy stays the one it is
+        toy_corpus(corpus)
+        toy_model(corpus, model)
     toy_index(corpus, model, HERE / "generations" / sys.argv[1])

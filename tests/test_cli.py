@@ -11,12 +11,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from engine.cli import main
+from engine.encode.saved import read_identity, write_receipt
 from engine.index.folder import IndexFolder
 from engine.records import Hit
 from engine.terminal import as_json, printable
@@ -159,7 +161,7 @@ def test_index_search_verify_rollback(engine: Run, toy: IndexFolder, tmp_path: P
 def mistakes(tmp_path: Path) -> dict[str, tuple[tuple[str | Path, ...], int, str]]:
     """What people do wrong: (arguments, exit code, what the one line says)."""
     source = tmp_path / "in"
-    source.mkdir()
+    source.mkdir(exist_ok=True)
     (source / "empty").touch()
     (source / "text").write_text("hello\n")
     (source / "broken.gz").write_bytes(gzip.compress(b'{"id": 1, "title": "a"}\n' * 999)[:-9])
@@ -186,10 +188,18 @@ def mistakes(tmp_path: Path) -> dict[str, tuple[tuple[str | Path, ...], int, str
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", mistakes(Path(__import__("tempfile").mkdtemp())).keys())
+MISTAKES = (
+    "missing file", "folder", "empty file", "other file", "broken gzip", "malformed XML", "no records", "unknown model",
+    "blank query", "no query", "no hits wanted", "unknown record", "unknown similar", "unknown index",
+    "impossible index", "no indexes", "nothing before", "unknown option",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_gets_one_clear_line_and_its_exit_code(
     toy: IndexFolder, engine: Run, tmp_path: Path, name: str
 ) -> None:
+    assert tuple(mistakes(tmp_path)) == MISTAKES
     args, code, message = mistakes(tmp_path)[name]
     before = {path: path.read_bytes() for path in toy.path.rglob("*") if path.is_file() and path.name != "LOCK"}
     done = engine(*args)
@@ -223,9 +233,9 @@ def test_an_index_built_with_another_model_is_exit_6(toy: IndexFolder, engine: R
     assert re.search(
         r"built with tests/data/toy-model \(fingerprint \w{12}.* is now .*other \(fingerprint", done.stderr
     )
-    receipt = next((toy.path / "encoders").iterdir()) / "encoder.json"
-    receipt.chmod(0o644)
-    receipt.write_text(receipt.read_text().replace('"max_length": 64', '"max_length": 32'))
+    (folder,) = (toy.path / "encoders").iterdir()
+    (folder / "encoder.json").chmod(0o644)
+    write_receipt(folder, replace(read_identity(folder), max_length=32))
     done = engine("search", "gout")
     assert (done.returncode, done.stdout) == (6, "")
     assert engine("verify").returncode == 3

@@ -52,12 +52,17 @@ def by_field(row: Mapping[str, object]) -> dict[str, object]:
     best: dict[str, tuple[int, object]] = {}
     for name, value in row.items():
         field = column_field(name)
-        if field is None or value is None or value == "":
+        if field is None or is_missing(value):
             continue
         place = COLUMNS[field].index(re.sub(r"[^a-z0-9]", "", name.lower()))
         if field not in best or place < best[field][0]:
             best[field] = (place, value)
     return {field: value for field, (_, value) in best.items()}
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value stands for none: null, empty text, and NaN, which pandas writes for both."""
+    return value is None or value == "" or (isinstance(value, float) and not math.isfinite(value))
 
 
 def entries(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
@@ -89,7 +94,7 @@ def repaired(found: Abstract, place: str) -> Iterator[Entry]:
         journal=storable(found.journal),
         authors=tuple(map(storable, found.authors)),
         pmid=found.pmid,
-        doi=found.doi and storable(found.doi),
+        doi=found.doi,
         mesh=tuple(map(storable, found.mesh)),
         publication_types=tuple(map(storable, found.publication_types)),
         retracted=found.retracted,
@@ -137,7 +142,7 @@ def record_id_of(values: Mapping[str, object], pmid: str | None, doi: str | None
     if pmid:
         return f"PMID:{pmid}"
     if doi:
-        return f"DOI:{doi}"
+        return own_id(f"DOI:{doi}")
     if "pmid" in values:
         raise FieldError(f"PMID {str(values['pmid'])[:40]!r} is not a number from 1 to 999999999, and there is no id")
     return "TEXT:" + hashlib.sha256(f"{title}\n{body}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -180,8 +185,9 @@ def pmid_of(value: object) -> str | None:
 
 
 def doi_of(value: object) -> str | None:
-    """A DOI without the address before it, or None."""
-    return DOI_PREFIX.sub("", str(value or "").strip()) or None
+    """A DOI without the address before it, or None for what can't be one."""
+    doi = DOI_PREFIX.sub("", str(value or "").strip())
+    return doi if doi.isprintable() and 0 < len(doi) < MAX_ID - len("DOI:") else None
 
 
 def year_of(value: object) -> int | None:
@@ -195,7 +201,7 @@ def names_of(value: object) -> tuple[str, ...]:
     if isinstance(value, str) and value.startswith("["):
         try:
             value = ast.literal_eval(value)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             value = [value]
     if isinstance(value, str):
         value = re.split(r"\s*[;|]\s*", value)

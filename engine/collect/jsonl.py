@@ -7,13 +7,13 @@ import json
 from collections.abc import Iterator
 
 from engine.collect.fields import entries
-from engine.collect.lines import NOT_UTF8, lines
+from engine.collect.lines import NOT_UTF8, first_line, lines
 from engine.records import Entry, Rejection, Remark
 
 
 def looks_like(head: bytes) -> bool:
     """Tell JSON lines by the first character."""
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+    return first_line(head).lstrip().startswith("{")
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -26,8 +26,8 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
             yield Remark(NOT_UTF8, place)
         try:
             row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as err:
-            yield Rejection(name, place, f"not JSON ({getattr(err, 'msg', 'nested too deep')})")
+        except (ValueError, RecursionError) as err:  # a number of thousands of digits is a plain ValueError
+            yield Rejection(name, place, f"not JSON ({getattr(err, 'msg', 'nested too deep, or a number too long')})")
             continue
         if not isinstance(row, dict):
             yield Rejection(name, place, f"a JSON {type(row).__name__}, expected an object")

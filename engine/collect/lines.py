@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Iterator
 
 from engine.collect.opening import MAX_LINE
@@ -22,8 +23,11 @@ def lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool
         SourceError: a line longer than MAX_LINE.
     """
     if stream.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        decoded = codecs.getreader("utf-16")(stream, "replace")
-        yield from ((number, text, True) for number, text in enumerate(decoded, 1))
+        decoded = io.TextIOWrapper(stream, "utf-16", errors="replace", newline="")
+        try:
+            yield from ((number, text, True) for number, text in enumerate(decoded, 1))
+        finally:
+            decoded.detach()  # the stream is closed by who opened it
         return
     number = 0
     while raw := stream.readline(MAX_LINE):
@@ -31,6 +35,15 @@ def lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool
         if len(raw) == MAX_LINE:
             raise SourceError(f"{name}, line {number}: longer than {MAX_LINE:,} bytes, so not a record")
         yield number, *decode(raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw)
+
+
+def first_line(head: bytes) -> str:
+    """The first line of a file's first bytes, decoded; UTF-16 is told by its mark."""
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        text = head.decode("utf-16", "replace")
+    else:
+        text = decode(head.removeprefix(codecs.BOM_UTF8))[0]
+    return next((line for line in re.split("[\r\n]+", text) if line.strip()), "")
 
 
 def decode(raw: bytes) -> tuple[str, bool]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.collect import jsonl, pubmed, table
+from engine.collect.lines import first_line
 from engine.collect.opening import HEAD, open_source
 from engine.errors import SourceError
 from engine.records import Entry
@@ -38,7 +39,12 @@ def read_source(path: Path) -> Iterator[Entry]:
     """
     with open_source(path) as stream:
         found = format_of(stream.peek(HEAD), path)
-        yield from found.read(stream, path.name)
+        yield from found.read(stream, source_name(path))
+
+
+def source_name(path: Path) -> str:
+    """Name of a source for messages and for the database; bytes that are not UTF-8 become question marks."""
+    return path.name.encode("utf-8", "replace").decode("utf-8")
 
 
 def check_source(path: Path) -> None:
@@ -65,7 +71,7 @@ def format_of(head: bytes, path: Path) -> Format:
         raise SourceError(f"{path} is one JSON array; write one object a line: jq -c '.[]' {path} > records.jsonl")
     if start.startswith(b"<"):
         raise SourceError(f"{path} is XML but not PubMed's: expected <PubmedArticleSet>, found {shown(start)}")
-    header = table.first_line(head)
+    header = first_line(head)
     raise SourceError(
         f"{path} is not PubMed XML, JSONL or CSV: its first line is {shown(header.encode()[:60])}. "
         "A CSV needs a header with a title or abstract column"

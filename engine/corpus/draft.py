@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote
 
 import numpy as np
 from sqlite_utils import Database
@@ -58,8 +60,9 @@ class Draft:
     can't write, on a full disk for example, leaves it as a CorpusError.
     """
 
-    def __init__(self, path: Path, generation: int, created: str) -> None:
+    def __init__(self, path: Path, generation: int, created: str, published: Path | None = None) -> None:
         self.path = path
+        self.published = published  # the database that this one began as a copy of
         self.generation = generation
         self.added: set[int] = set()
         self.originals: dict[int, Original] = {}  # of the records that the run has changed
@@ -81,7 +84,6 @@ class Draft:
         self.connection.execute("PRAGMA synchronous = OFF")
         migrations.apply(self.db)
         self.connection.execute("BEGIN")
-        self.connection.execute("DELETE FROM generation")
         values = (self.generation, self.created)
         self.connection.execute("INSERT INTO generation (number, created) VALUES (?, ?)", values)
 
@@ -146,12 +148,25 @@ class Draft:
         row = self.connection.execute("SELECT id FROM abstracts WHERE record_id = ?", (record_id,)).fetchone()
         if row is None:
             return None
-        self.discard([row[0]])
+        self.discard(row[0])
         return int(row[0])
 
-    def discard(self, doc_ids: Iterable[int]) -> None:
-        """Remove rows by doc id: those that the encoder could not encode."""
-        self.connection.executemany("DELETE FROM abstracts WHERE id = ?", ((i,) for i in doc_ids))
+    def discard(self, doc_id: int) -> None:
+        """Remove a row."""
+        self.connection.execute("DELETE FROM abstracts WHERE id = ?", (doc_id,))
+
+    def restore(self, doc_id: int) -> bool:
+        """Put a changed row back as it was published; False when it was not there, or is not known to be."""
+        if doc_id not in self.originals or self.published is None:
+            return False
+        uri = f"file:{quote(str(self.published.resolve()))}?mode=ro&immutable=1"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as published:
+            cursor = published.execute("SELECT * FROM abstracts WHERE id = ?", (doc_id,))
+            columns, row = [column[0] for column in cursor.description], cursor.fetchone()
+        places = ", ".join("?" * len(columns))
+        self.connection.execute(f"REPLACE INTO abstracts ({', '.join(columns)}) VALUES ({places})", row)
+        del self.originals[doc_id]
+        return True
 
     def note_source(self, name: str, n_bytes: int, sha256: str, n_records: int) -> None:
         """Record a file that this generation was made from."""

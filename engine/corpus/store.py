@@ -16,6 +16,8 @@ from engine.corpus.rows import as_abstract
 from engine.errors import AbstractNotFoundError, CorruptError
 from engine.records import Abstract, DocIds
 
+SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # what a blank field may hold
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -112,8 +114,9 @@ class Corpus:
     def totals(self) -> Totals:
         """Count what the corpus holds."""
         row = self.rows(
-            "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract) = ''), 0),"
-            " coalesce(sum(trim(title) = ''), 0), coalesce(sum(truncated), 0) FROM abstracts"
+            "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract, ?1) = ''), 0),"
+            " coalesce(sum(trim(title, ?1) = ''), 0), coalesce(sum(truncated), 0) FROM abstracts",
+            SPACES,
         )[0]
         return Totals(*row)
 

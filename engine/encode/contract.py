@@ -15,6 +15,7 @@ from engine.records import Encoded, Vectors
 LENGTH_TOLERANCE = 1e-3  # of a unit vector; float32 rounding is near 1e-7, fp16 near 1e-4
 SAME_COSINE = 0.999  # one text encoded twice, alone and among others, at the lowest precision on offer
 N_CANARIES = 4
+WORDLESS = "no word that the encoder can read"  # the text's fault, not the encoder's
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def problem(row: tuple[NDArray[np.float32], int] | None) -> str | None:
         return "the encoder returned a vector of the wrong shape"
     vector, n_tokens = row
     if n_tokens == 0:
-        return "no word that the encoder can read"
+        return WORDLESS
     if not np.isfinite(vector).all():
         return "the encoder returned NaN or infinity"
     length = float(np.linalg.norm(vector.astype(np.float64)))

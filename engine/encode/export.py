@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.encode.runtime import onnxruntime
-from engine.encode.saved import GRAPH, TOKENIZER, WEIGHTS, write_receipt
+from engine.encode.saved import GRAPH, WEIGHTS, write_receipt
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
 from engine.records import EncoderIdentity
@@ -42,7 +42,8 @@ def export_encoder(folder: Path, identity: EncoderIdentity, target: Path) -> Non
     Raises:
         EncoderError: the exported encoder does not give the vectors of the original.
     """
-    (target / TOKENIZER).write_bytes((folder / TOKENIZER).read_bytes())
+    original = TransformerEncoder(folder, identity, "cpu")
+    original.write_tokenizer(target)
     with tempfile.TemporaryDirectory(dir=target) as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's advice on constants; the probes below check the result
         plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
@@ -50,7 +51,7 @@ def export_encoder(folder: Path, identity: EncoderIdentity, target: Path) -> Non
         fuse(folder, plain, fused)
         optimise(fused, target / GRAPH)
     write_receipt(target, identity)
-    check_export(folder, identity, target)
+    check_export(original, target)
 
 
 def write_graph(folder: Path, path: Path) -> None:
@@ -102,17 +103,16 @@ def optimise(fused: Path, graph: Path) -> None:
     onnxruntime.InferenceSession(str(fused), options, providers=["CPUExecutionProvider"])
 
 
-def check_export(folder: Path, identity: EncoderIdentity, target: Path) -> None:
-    """Compare the exported encoder with the original on the probe texts.
+def check_export(original: TransformerEncoder, target: Path) -> None:
+    """Compare the exported encoder with sentence-transformers' own encode on the probe texts, tokenizer and all.
 
     Raises:
         EncoderError: a component differs by MAX_DIFFERENCE or more.
     """
-    original = TransformerEncoder(folder, identity, "cpu").encode(PROBES).vectors
     exported = OnnxEncoder(target).encode(PROBES).vectors
-    difference = float(np.abs(original - exported).max())
+    difference = float(np.abs(original.reference(PROBES) - exported).max())
     if not difference < MAX_DIFFERENCE:
         raise EncoderError(
-            f"{identity.model}: the exported encoder differs from the original by {difference:.2g}, "
+            f"{original.identity.model}: the exported encoder differs from the original by {difference:.2g}, "
             f"expected less than {MAX_DIFFERENCE:g}. This model can't be used here"
         )

@@ -60,7 +60,7 @@ def identify(folder: Path, name: str) -> EncoderIdentity:
         )
     return EncoderIdentity(
         model=name,
-        dim=int(config["hidden_size"]),
+        dim=dimension(folder, config),
         max_length=max_length(folder, config),
         pooling=pooling,
         normalize=True,
@@ -107,11 +107,27 @@ def modules(folder: Path) -> list[tuple[str, Path]]:
     Raises:
         EncoderError: no modules.json, or modules of somebody's own code.
     """
-    listed = json.loads(required(folder / "modules.json").read_text(encoding="utf-8"))
-    for module in listed:
-        if not module["type"].startswith("sentence_transformers."):
-            raise EncoderError(f"{folder} needs code of its own ({module['type']}), which this engine never runs")
-    return [(module["type"].rsplit(".", 1)[-1], folder / module["path"]) for module in listed]
+    path = required(folder / "modules.json")
+    try:
+        found = [(str(module["type"]), folder / module["path"]) for module in json.loads(path.read_bytes())]
+    except (ValueError, KeyError, TypeError) as err:
+        raise EncoderError(f"{path} does not list modules. Copy the model folder again") from err
+    for kind, _ in found:
+        if not kind.startswith("sentence_transformers."):
+            raise EncoderError(f"{folder} needs code of its own ({kind}), which this engine never runs")
+    return [(kind.rsplit(".", 1)[-1], place) for kind, place in found]
+
+
+def dimension(folder: Path, config: dict[str, Any]) -> int:
+    """Components of a vector: hidden_size, which some families spell otherwise.
+
+    Raises:
+        EncoderError: none of the spellings is there.
+    """
+    for key in ("hidden_size", "dim", "d_model"):
+        if isinstance(config.get(key), int):
+            return int(config[key])
+    raise EncoderError(f"{folder / 'config.json'} does not say the dimension: expected hidden_size")
 
 
 def refuse_unsafe(folder: Path, config: dict[str, Any]) -> None:

@@ -53,22 +53,33 @@ class OnnxEncoder:
         return self._identity
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Encode prepared texts: float32 (n, dim), unit length, in the order given; (0, dim) for no texts."""
-        tokens = self.tokenizer.tokenise(texts)
+        """Encode prepared texts: float32 (n, dim), unit length, in the order given; (0, dim) for no texts.
+
+        Raises:
+            EncoderError: ONNX Runtime failed on a text.
+        """
         if len(texts) < 2:
-            rows = [self.embed(ids) for ids in tokens.ids]
+            found = [self.embed(text) for text in texts]
         else:
             with ThreadPoolExecutor(self.n_threads) as pool:
-                rows = list(pool.map(self.embed, tokens.ids))
-        vectors = np.stack(rows) if rows else np.empty((0, self._identity.dim), np.float32)
-        return Encoded(vectors, tokens.n_tokens)
+                found = list(pool.map(self.embed, texts))
+        vectors = np.stack([vector for vector, _ in found]) if found else np.empty((0, self._identity.dim), np.float32)
+        return Encoded(vectors, np.array([n for _, n in found], dtype=np.int64))
 
-    def embed(self, ids: list[int]) -> NDArray[np.float32]:
-        """Run one text: float32 (dim,), unit length."""
-        row = np.array([ids], dtype=np.int64)
+    def embed(self, text: str) -> tuple[NDArray[np.float32], int]:
+        """Run one text: its vector, float32 (dim,), unit length, and its length in tokens before the cut.
+
+        Raises:
+            EncoderError: ONNX Runtime failed on it.
+        """
+        tokens = self.tokenizer.tokenise([text])
+        row = np.array([tokens.ids[0]], dtype=np.int64)
         feeds = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
-        (states,) = self.session.run(None, {name: feeds[name] for name in self.inputs})
-        return unit(pooled(states[0], self._identity.pooling))
+        try:
+            (states,) = self.session.run(None, {name: feeds[name] for name in self.inputs})
+        except Exception as err:  # onnxruntime's own exceptions share no base but Exception
+            raise EncoderError(f"{self._identity.model} failed on the text {text[:60]!r}: {err}") from err
+        return unit(pooled(states[0], self._identity.pooling)), int(tokens.n_tokens[0])
 
 
 def pooled(states: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 from engine.errors import CorruptError, EncoderError, EncoderMismatchError
-from engine.records import EncoderIdentity, FileReceipt
+from engine.records import EncoderIdentity, FileReceipt, opened_json, sealed_json
 
 TOKENIZER = "tokenizer.json"
 GRAPH = "encoder.onnx"
 WEIGHTS = "encoder.data"  # mapped by ONNX Runtime from beside the graph
 RECEIPT = "encoder.json"
 FORMAT_VERSION = 1
+MEND = "Put the encoder back from a backup, or export it again: engine index FILE -m MODEL"
 
 
 def write_receipt(folder: Path, identity: EncoderIdentity) -> None:
@@ -25,35 +25,36 @@ def write_receipt(folder: Path, identity: EncoderIdentity) -> None:
         "identity": asdict(identity),
         "files": files,
     }
-    (folder / RECEIPT).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    (folder / RECEIPT).write_text(sealed_json(content), encoding="utf-8")
 
 
 def read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
     """Read encoder.json.
 
     Raises:
-        EncoderError: missing, of another format version, or not a receipt.
+        EncoderError: of another format version.
+        CorruptError: missing, unreadable or changed since it was written.
     """
     path = folder / RECEIPT
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format_version"] != FORMAT_VERSION:
-            raise EncoderError(
-                f"{path} has format version {content['format_version']}, this engine reads {FORMAT_VERSION}. "
-                "Upgrade abstract-engine"
-            )
-        return EncoderIdentity(**content["identity"]), [FileReceipt(**file) for file in content["files"]]
+        content = opened_json(path.read_bytes())
     except FileNotFoundError as err:
-        raise EncoderError(f"{path} is missing. Put the folder back from a backup, or: engine index -m MODEL") from err
-    except (OSError, ValueError, KeyError, TypeError) as err:
-        raise EncoderError(f"{path} can't be read ({err}). Put the folder back from a backup") from err
+        raise CorruptError(f"{path} is missing. {MEND}") from err
+    except OSError as err:
+        raise CorruptError(f"{path} can't be read: {err.strerror}") from err
+    if content is None:
+        raise CorruptError(f"{path} was changed or damaged. {MEND}")
+    if content["format_version"] != FORMAT_VERSION:
+        found = f"{path} has format version {content['format_version']}, this engine reads {FORMAT_VERSION}"
+        raise EncoderError(f"{found}. Upgrade abstract-engine")
+    return EncoderIdentity(**content["identity"]), [FileReceipt(**file) for file in content["files"]]
 
 
 def read_identity(folder: Path) -> EncoderIdentity:
     """The identity that an encoder folder claims.
 
     Raises:
-        EncoderError: no readable receipt.
+        EncoderError: of another format version.
     """
     return read_receipt(folder)[0]
 
@@ -64,7 +65,7 @@ def check_saved(folder: Path, expected: EncoderIdentity) -> None:
     Raises:
         EncoderMismatchError: it is another encoder; both are named.
         CorruptError: its files differ from their receipt.
-        EncoderError: no readable receipt.
+        EncoderError: of another format version.
     """
     found, files = read_receipt(folder)
     if found.fingerprint != expected.fingerprint:

@@ -34,7 +34,7 @@ class TextTokenizer:
             self.tokenizer: Tokenizer = Tokenizer.from_file(str(path))
         except Exception as err:  # the library raises bare Exception
             raise EncoderError(
-                f"{path} is not a tokenizer: {err}. Export the encoder again: engine index -m MODEL"
+                f"{path} is not a tokenizer: {err}. Export the encoder again: engine index FILE -m MODEL"
             ) from err
         self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(max_length)
@@ -42,7 +42,7 @@ class TextTokenizer:
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
         """Tokenise texts; ids are exactly those of the reference tokenizer with the same truncation."""
-        found = self.tokenizer.encode_batch(list(texts))
+        found = [self.tokenizer.encode(text) for text in texts]
         lengths = [self.full_length([len(e.ids), *(len(rest.ids) for rest in e.overflowing)]) for e in found]
         return Tokens(tuple(e.ids for e in found), np.array(lengths, dtype=np.int64))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging
 
+from engine.encode.saved import TOKENIZER
 from engine.encode.tokens import TextTokenizer
 from engine.errors import EncoderError
 from engine.records import Encoded, EncoderIdentity, Vectors
@@ -38,7 +40,26 @@ class TransformerEncoder:
             raise EncoderError(f"{folder} can't be loaded: {str(err).splitlines()[0]}") from err
         self._identity = identity
         self.device = device
-        self.tokenizer = TextTokenizer(folder / "tokenizer.json", identity.max_length)
+        with tempfile.TemporaryDirectory() as scratch:
+            self.tokenizer = TextTokenizer(self.write_tokenizer(Path(scratch)), identity.max_length)
+
+    def write_tokenizer(self, folder: Path) -> Path:
+        """Write tokenizer.json as the model really uses it, its tokenizer_config.json taken into account.
+
+        Raises:
+            EncoderError: the model has a tokenizer that can't be written so.
+        """
+        path = folder / TOKENIZER
+        try:
+            path.write_text(self.model.tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
+        except AttributeError as err:
+            raise EncoderError(f"{self._identity.model} has no fast tokenizer, expected a tokenizer.json") from err
+        return path
+
+    def reference(self, texts: Sequence[str]) -> Vectors:
+        """What sentence-transformers itself makes of texts, tokenizer included: float32 (n, dim), unit length."""
+        vectors: Vectors = self.model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
+        return vectors
 
     @property
     def identity(self) -> EncoderIdentity:
@@ -46,13 +67,23 @@ class TransformerEncoder:
         return self._identity
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Encode prepared texts: float32 (n, dim), unit length, in the order given. Batches are of like length."""
+        """Encode prepared texts: float32 (n, dim), unit length, in the order given. Batches are of like length.
+
+        Raises:
+            EncoderError: torch failed, for want of memory for example.
+        """
         tokens = self.tokenizer.tokenise(texts)
         order = sorted(range(len(texts)), key=lambda i: len(tokens.ids[i]))
         vectors = np.empty((len(texts), self._identity.dim), np.float32)
         for start in range(0, len(order), BATCH):
             batch = order[start : start + BATCH]
-            vectors[batch] = self.embed([tokens.ids[i] for i in batch])
+            try:
+                vectors[batch] = self.embed([tokens.ids[i] for i in batch])
+            except RuntimeError as err:
+                reason = str(err).splitlines()[0]
+                raise EncoderError(
+                    f"{self._identity.model} failed on {self.device}: {reason}. Try --device cpu"
+                ) from err
         return Encoded(vectors, tokens.n_tokens)
 
     def embed(self, ids: Sequence[list[int]]) -> Vectors:

@@ -76,6 +76,13 @@ class IndexFolder:
             return []
         return sorted(int(p.name) for p in self.generations.iterdir() if re.fullmatch(r"\d{6}", p.name))
 
+    def pointed(self) -> int:
+        """The number in CURRENT as it stands, unchecked; 0 when there is none to be read."""
+        try:
+            return int(self.pointer.read_bytes()[:6])
+        except (OSError, ValueError):
+            return 0
+
     def current(self) -> int:
         """Number of the current generation.
 

@@ -32,7 +32,7 @@ def writer_lock(path: Path) -> Iterator[None]:
                 "Nothing was changed; searching goes on. Try again when it is done"
             ) from err
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, holder_text().encode("utf-8"), 0)
+        os.pwrite(descriptor, holder_text().encode("utf-8", "replace"), 0)
         yield
     finally:
         os.close(descriptor)

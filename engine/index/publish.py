@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from engine.errors import DurabilityError, GenerationError
@@ -31,8 +33,14 @@ def publish(folder: IndexFolder, manifest: Manifest) -> None:
     durable.seal(folder.building)
     durable.sync_folder(folder.building)
     folder.building.rename(folder.generation_path(manifest.generation))
-    durable.sync_folder(folder.generations)
-    point_to(folder, manifest.generation)
+    try:
+        durable.sync_folder(folder.generations)
+        point_to(folder, manifest.generation)
+    except OSError:
+        if folder.pointed() != manifest.generation:  # not published, so not to be left lying there
+            with contextlib.suppress(OSError):
+                durable.remove_folder(folder.generation_path(manifest.generation), NAME)
+        raise
 
 
 def point_to(folder: IndexFolder, number: int) -> None:
@@ -53,24 +61,35 @@ def point_to(folder: IndexFolder, number: int) -> None:
 
 
 def next_number(folder: IndexFolder) -> int:
-    """Number for the next generation: never one that was used."""
-    return max(folder.numbers(), default=0) + 1
+    """Number for the next generation: above all that are there, and above the current one."""
+    return max([*folder.numbers(), folder.pointed()], default=0) + 1
 
 
 def prune(folder: IndexFolder, keep: int) -> list[int]:
-    """Delete all but the current generation and the newest others, `keep` in all; return the deleted numbers.
+    """Keep the current generation and those it was made from, `keep` in all; delete the others, return their numbers.
 
-    A generation that can't be deleted stays; the next run tries again.
+    So what was rolled back from, and what a crash left unpublished, goes with the next run. A generation that can't be
+    deleted stays; the next run tries again.
     """
-    current = folder.current()
-    others = [n for n in folder.numbers() if n != current]
-    surplus = others[: max(0, len(others) - (keep - 1))]
+    kept = list(islice(ancestry(folder), keep))
     deleted = []
-    for number in surplus:
-        with contextlib.suppress(OSError):
-            durable.remove_folder(folder.generation_path(number), NAME)
-            deleted.append(number)
+    for number in folder.numbers():
+        if number not in kept:
+            with contextlib.suppress(OSError):
+                durable.remove_folder(folder.generation_path(number), NAME)
+                deleted.append(number)
     return deleted
+
+
+def ancestry(folder: IndexFolder) -> Iterator[int]:
+    """The current generation, the one it was made from, and so on, as far as they are on disk and readable."""
+    number: int | None = folder.current()
+    while number is not None and folder.generation_path(number).is_dir():
+        yield number
+        try:
+            number = read_manifest(folder.generation_path(number)).parent
+        except GenerationError:
+            return
 
 
 def prune_encoders(folder: IndexFolder) -> None:

@@ -62,14 +62,22 @@ class Index:
             GenerationError: closed, or the current generation can't be opened; the one held so far stays.
         """
         with self.lock:
-            held = self.snapshot()
-            if self.folder.current() == held.manifest.generation:
-                return False
-            fresh = Snapshot(self.folder, self.folder.open_current())
-            if fresh.manifest.encoder.fingerprint == held.manifest.encoder.fingerprint:
-                fresh.loaded = held.loaded
-            self.held = fresh
-            return True
+            return self.move()
+
+    def move(self) -> bool:
+        """Open the current generation if it is not the one held; call with the lock.
+
+        Raises:
+            GenerationError: closed, or the current generation can't be opened; the one held so far stays.
+        """
+        held = self.snapshot()
+        if self.folder.pointer_text(self.folder.current()) == held.pointer:
+            return False
+        fresh = Snapshot(self.folder, self.folder.open_current())
+        if fresh.manifest.encoder.fingerprint == held.manifest.encoder.fingerprint:
+            fresh.loaded = held.loaded
+        self.held = fresh
+        return True
 
     def snapshot(self) -> Snapshot:
         """The generation held now.
@@ -85,9 +93,12 @@ class Index:
         return held
 
     def current(self) -> Snapshot:
-        """The generation to answer from."""
-        if self.follow:
-            self.refresh()
+        """The generation to answer from; while one thread opens a newer one the others go on with this one."""
+        if self.follow and self.lock.acquire(blocking=False):
+            try:
+                self.move()
+            finally:
+                self.lock.release()
         return self.snapshot()
 
     @property

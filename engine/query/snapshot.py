@@ -26,6 +26,7 @@ class Snapshot:
         """
         self.folder = folder
         self.manifest: Manifest = generation.manifest
+        self.pointer = folder.pointer_text(generation.manifest.generation)
         self.corpus = Corpus(generation.database)
         self.closing = weakref.finalize(self, self.corpus.close)
         self.vectors = FlatIndex(generation.vectors, self.manifest.encoder.dim)

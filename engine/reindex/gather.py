@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.collect.source import read_source
+from engine.collect.source import read_source, source_name
 from engine.corpus.draft import Change, Draft
 from engine.encode.recipe import prepared, text_sha256
 from engine.records import Abstract, Deletion, Entry, FileReceipt, Rejection, Remark
@@ -51,11 +51,11 @@ def gather(draft: Draft, sources: Sequence[Path], progress: Progress) -> Gathere
     for path in sources:
         before = gathered.n_records
         for entry in read_source(path):
-            take(draft, gathered, entry, path.name)
+            take(draft, gathered, entry, source_name(path))
             if gathered.n_records % REPORT_EVERY == 0:
                 progress("reading", gathered.n_records, None)
         receipt = FileReceipt.of(path)
-        draft.note_source(path.name, receipt.n_bytes, receipt.sha256, gathered.n_records - before)
+        draft.note_source(source_name(path), receipt.n_bytes, receipt.sha256, gathered.n_records - before)
     progress("reading", gathered.n_records, gathered.n_records)
     return gathered
 

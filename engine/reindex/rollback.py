@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-
-from engine.errors import UsageError
+from engine.errors import GenerationError, UsageError
 from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
+from engine.index.manifest import read_manifest
 from engine.index.publish import point_to
 
 
@@ -29,17 +28,31 @@ def roll_back(folder: IndexFolder, number: int | None) -> int:
 
 
 def previous(folder: IndexFolder) -> int:
-    """The newest generation below the current one.
+    """The generation that the current one was made from; when that can't be read, the newest sound one below it.
 
     Raises:
         UsageError: there is none.
-        CorruptError: the pointer is damaged, so "before" has no meaning.
     """
-    current = folder.current()
+    current = folder.pointed()
     earlier = [n for n in folder.numbers() if n < current]
-    with contextlib.suppress(IndexError):
-        return earlier[-1]
-    raise UsageError(f"{folder.path} has no generation before {current:06d}: found {shown(folder.numbers())}")
+    try:
+        parent = read_manifest(folder.generation_path(current)).parent
+        candidates = [parent] if parent in earlier else []
+    except GenerationError:
+        candidates = [n for n in reversed(earlier) if is_sound(folder, n)]
+    if not candidates:
+        found = f"found {shown(folder.numbers())}"
+        raise UsageError(f"{folder.path} has no generation before {current:06d}: {found}. Name one: --to NUMBER")
+    return int(candidates[0] or 0)
+
+
+def is_sound(folder: IndexFolder, number: int) -> bool:
+    """Whether the files of a generation are as they were written."""
+    try:
+        folder.check(number)
+    except GenerationError:
+        return False
+    return True
 
 
 def shown(numbers: list[int]) -> str:

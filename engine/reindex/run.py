@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from engine import __version__
-from engine.collect.source import check_source
+from engine.collect.source import check_source, source_name
 from engine.corpus.draft import Change, Draft
 from engine.corpus.store import Corpus
 from engine.encode.encoder import Encoder
@@ -80,6 +80,8 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Repo
     """
     for path in order.sources:
         check_source(path)
+    if not folder.path.exists():
+        choose(None, order.model, order.re_encode)  # so that a mistyped model leaves no empty folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with writer_lock(folder.lock):
         try:
@@ -102,20 +104,28 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
     """Fill ``building`` and publish it, unless nothing has changed."""
     encoder, queries = ready(build.folder, choice, build.order.device, progress)
     database = build.folder.building / DATABASE
-    if build.current is not None:
-        durable.copy_file(build.current.database, database)
-    with Draft(database, build.number, build.created) as draft:
+    published = build.current.database if build.current else None
+    if published is not None:
+        durable.copy_file(published, database)
+    with Draft(database, build.number, build.created, published) as draft:
         gathered = gather(draft, build.order.sources, progress)
-        if build.current is not None and not gathered.changed_anything and not build.order.re_encode:
-            return unchanged(build, build.current, gathered)
-        refuse_empty(draft, build)
+        if (same := unchanged(build, gathered)) is not None:
+            return same
+        refuse_empty(draft, build, gathered)
         check_space(build, len(draft.ids()), encoder)
         vectorised = vectorise(draft, encoder, carried_from(build), gathered, progress)
-        refuse_empty(draft, build)
-    content = flat.serialized(vectorised.doc_ids, vectorised.vectors)
-    durable.write_bytes(build.folder.building / VECTORS, content.data)
+        if (same := unchanged(build, gathered)) is not None:
+            return same
+        refuse_empty(draft, build, gathered)
+    write_vectors(build, vectorised)
     progress("publishing", 0, None)
     return finish(build, queries, gathered, vectorised)
+
+
+def write_vectors(build: Build, vectorised: Vectorised) -> None:
+    """Write the FAISS file; its bytes in memory are let go of before the files are checked."""
+    content = flat.serialized(vectorised.doc_ids, vectorised.vectors)
+    durable.write_bytes(build.folder.building / VECTORS, content.data)
 
 
 def carried_from(build: Build) -> flat.FlatIndex | None:
@@ -125,18 +135,17 @@ def carried_from(build: Build) -> flat.FlatIndex | None:
     return flat.FlatIndex(build.current.vectors, build.current.manifest.encoder.dim)
 
 
-def refuse_empty(draft: Draft, build: Build) -> None:
+def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
     """Never publish an index without an abstract.
 
     Raises:
-        SourceError: the draft is empty.
+        SourceError: the draft is empty; says what was rejected first, or that all was deleted.
     """
     if len(draft.ids()) == 0:
-        names = ", ".join(path.name for path in build.order.sources)
-        raise SourceError(
-            f"{names}: no record that can be indexed, so nothing was published. "
-            "A record needs a title or an abstract; see the rejected ones above"
-        )
+        names = ", ".join(source_name(path) for path in build.order.sources)
+        why = f"The first of {gathered.rejected:,} rejected: {gathered.rejections[0]}" if gathered.rejected else ""
+        why = why or f"It deletes {gathered.deleted:,} records and leaves none" if gathered.deleted else why
+        raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
 
 
 def check_space(build: Build, n: int, encoder: Encoder) -> None:
@@ -154,10 +163,12 @@ def check_space(build: Build, n: int, encoder: Encoder) -> None:
         )
 
 
-def unchanged(build: Build, current: Generation, gathered: Gathered) -> Report:
-    """The report of a run that found nothing new."""
-    counts = counted(current.manifest.counts, gathered, 0)
-    return report(build, current.manifest.generation, counts, gathered, published=False)
+def unchanged(build: Build, gathered: Gathered) -> Report | None:
+    """The report of a run that found nothing new, or None when there is something to publish."""
+    if build.current is None or gathered.changed_anything or build.order.re_encode:
+        return None
+    held = build.current.manifest
+    return report(build, held.generation, counted(held.counts, gathered, 0), gathered, published=False)
 
 
 def counted(totals: Counts, gathered: Gathered, n_encoded: int) -> Counts:
@@ -215,12 +226,13 @@ def finish(build: Build, queries: OnnxEncoder, gathered: Gathered, vectorised: V
         ids_sha256_vectors=ids_sha256(vectorised.doc_ids),
         files=files,
         probes=tuple(Probe(text, tuple(map(float, row))) for text, row in zip(PROBES, probes, strict=True)),
-        newest_source=build.order.sources[-1].name,
+        newest_source=source_name(build.order.sources[-1]),
         seconds=round(time.monotonic() - build.started, 3),
     )
     for problem in content_problems(building, made):
         raise CorruptError(f"the new generation does not pass its own check, so it was not published: {problem}")
     publish.publish(build.folder, made)
-    publish.prune(build.folder, build.order.keep)
-    publish.prune_encoders(build.folder)
+    with contextlib.suppress(OSError, GenerationError):  # it is published; what can't be deleted now goes next time
+        publish.prune(build.folder, build.order.keep)
+        publish.prune_encoders(build.folder)
     return report(build, build.number, made.counts, gathered, published=True)

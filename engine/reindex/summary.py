@@ -39,8 +39,10 @@ def summary(name: str, report: Report) -> Iterator[str]:
     if counts.rejected:
         yield f"  rejected: {counts.rejected:,}"
         yield from (f"    {rejection}" for rejection in report.rejections)
-        if counts.rejected > len(report.rejections):
+        if report.published and counts.rejected > len(report.rejections):
             yield f"    … all of them are in the table rejections of {name}'s abstracts.db"
+        elif counts.rejected > len(report.rejections):
+            yield f"    … and {counts.rejected - len(report.rejections):,} more"
 
 
 def truncation(abstracts: int, truncated: int) -> Iterator[str]:

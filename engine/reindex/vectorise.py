@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.corpus.draft import Draft
-from engine.encode.contract import check_canaries, encode_checked
+from engine.corpus.draft import Change, Draft
+from engine.encode.contract import WORDLESS, Checked, check_canaries, encode_checked
 from engine.encode.encoder import Encoder
 from engine.encode.recipe import prepared
 from engine.errors import CorruptError, EncoderError
@@ -16,8 +16,8 @@ from engine.records import DocIds, Rejection, Vectors
 from engine.reindex.gather import Gathered, Progress, refuse
 
 PAGE = 256  # texts handed to the encoder at once; bounds memory and how far a progress line jumps
-MAX_REFUSED_SHARE = 0.05  # of the texts of a run; an encoder that fails on more is broken
-MIN_REFUSED = 10  # below this many, single odd records are the likelier cause
+MAX_FAILED_SHARE = 0.05  # of the texts of a run; an encoder that fails on more is broken
+MIN_FAILED = 10  # below this many, single odd records are the likelier cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,52 +40,62 @@ def vectorise(
     """
     everything = current is None
     total = draft.count_to_encode(everything)
-    new_ids: list[DocIds] = []
-    new_vectors: list[Vectors] = [np.empty((0, encoder.identity.dim), np.float32)]
-    done = n_refused = 0
+    pages: list[tuple[DocIds, Vectors]] = []
+    done = n_failed = 0
     progress("encoding", 0, total)
     for page in draft.texts_to_encode(everything, PAGE):
-        doc_ids, vectors, refused = encode_page(draft, encoder, page, gathered)
-        new_ids.append(doc_ids)
-        new_vectors.append(vectors)
+        checked = encode_page(draft, encoder, page)
+        pages.append((np.array([page[i][0] for i in checked.kept], dtype=np.int64), checked.vectors))
+        refuse_texts(draft, page, checked, gathered)
         done += len(page)
-        n_refused += refused
-        if n_refused > max(MIN_REFUSED, MAX_REFUSED_SHARE * total):
+        n_failed += sum(reason != WORDLESS for _, reason in checked.refused)
+        if n_failed > max(MIN_FAILED, MAX_FAILED_SHARE * total):
             raise EncoderError(
-                f"{encoder.identity.model} gave no usable vector for {n_refused} of {done} texts, so nothing was "
-                f"published. The last: {gathered.rejections[-1] if gathered.rejections else 'see above'}"
+                f"{encoder.identity.model} gave no usable vector for {n_failed} of {done} texts, so nothing was "
+                f"published. The first: {gathered.rejections[0]}"
             )
         progress("encoding", done, total)
-    encoded_ids = np.concatenate([np.empty(0, np.int64), *new_ids])
-    return joined(draft.ids(), encoded_ids, np.concatenate(new_vectors), current)
+    return joined(draft.ids(), pages, encoder.identity.dim, current)
 
 
-def encode_page(
-    draft: Draft, encoder: Encoder, page: list[tuple[int, str, str, str]], gathered: Gathered
-) -> tuple[DocIds, Vectors, int]:
-    """Encode one page; rows without a usable vector leave the draft with a reason. Returns ids, vectors, refusals."""
+def encode_page(draft: Draft, encoder: Encoder, page: list[tuple[int, str, str, str]]) -> Checked:
+    """Encode one page and note the lengths of its texts."""
     texts = [prepared(title, abstract) for _, _, title, abstract in page]
     checked = encode_checked(encoder, texts)
-    for position, reason in checked.refused:
-        refuse(draft, gathered, Rejection("encoder", f"record {page[position][1]}", reason))
-        draft.discard([page[position][0]])
-        gathered.changes.pop(page[position][0], None)
     check_canaries(encoder, [texts[i] for i in checked.kept], checked.vectors)
-    doc_ids = np.array([page[i][0] for i in checked.kept], dtype=np.int64)
     limit = encoder.identity.max_length
-    draft.note_lengths([(int(n), bool(n > limit), int(i)) for n, i in zip(checked.n_tokens, doc_ids, strict=True)])
-    return doc_ids, checked.vectors, len(checked.refused)
+    lengths = zip(checked.n_tokens, checked.kept, strict=True)
+    draft.note_lengths([(int(n), bool(n > limit), page[i][0]) for n, i in lengths])
+    return checked
 
 
-def joined(doc_ids: DocIds, encoded_ids: DocIds, encoded: Vectors, current: FlatIndex | None) -> Vectorised:
-    """Put new and carried vectors in the order of the ids.
+def refuse_texts(draft: Draft, page: list[tuple[int, str, str, str]], checked: Checked, gathered: Gathered) -> None:
+    """Reject the rows without a usable vector: a new one leaves the draft, a changed one goes back as it was."""
+    for position, reason in checked.refused:
+        doc_id, record_id, _, _ = page[position]
+        if draft.restore(doc_id):
+            gathered.changes[doc_id] = Change.NONE
+            reason += "; the record stays as it was"
+        else:
+            draft.discard(doc_id)
+            if gathered.changes.pop(doc_id, None) is not Change.ADDED:
+                gathered.deleted += 1
+        refuse(draft, gathered, Rejection("encoder", f"record {record_id}", reason))
+
+
+def joined(doc_ids: DocIds, pages: list[tuple[DocIds, Vectors]], dim: int, current: FlatIndex | None) -> Vectorised:
+    """Put new and carried vectors in the order of the ids, letting go of each page as it is copied.
 
     Raises:
         CorruptError: an id has neither.
     """
-    vectors = np.empty((len(doc_ids), encoded.shape[1]), np.float32)
-    is_new = np.isin(doc_ids, encoded_ids)
-    vectors[is_new] = encoded[np.argsort(encoded_ids)]
+    vectors = np.empty((len(doc_ids), dim), np.float32)
+    is_new = np.zeros(len(doc_ids), bool)
+    while pages:
+        page_ids, page_vectors = pages.pop()
+        places = np.searchsorted(doc_ids, page_ids)
+        vectors[places] = page_vectors
+        is_new[places] = True
     carried = doc_ids[~is_new]
     rows = np.full(len(carried), -1, np.int64) if current is None else current.rows(carried)
     if (rows < 0).any():
@@ -94,4 +104,4 @@ def joined(doc_ids: DocIds, encoded_ids: DocIds, encoded: Vectors, current: Flat
         )
     if current is not None:
         vectors[~is_new] = current.vectors[rows]
-    return Vectorised(doc_ids, vectors, len(encoded_ids))
+    return Vectorised(doc_ids, vectors, int(is_new.sum()))

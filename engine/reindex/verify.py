@@ -57,7 +57,8 @@ def content_problems(path: Path, manifest: Manifest) -> Iterator[str]:
         yield f"{path / DATABASE} has {len(in_corpus):,} abstracts, the manifest says {manifest.counts.abstracts:,}"
     if len(np.unique(vectors.doc_ids)) != vectors.size:
         yield f"{path / VECTORS} holds the same id more than once"
-    if only := sorted(set(in_corpus.tolist()) ^ set(vectors.doc_ids.tolist())):
+    only = np.setxor1d(in_corpus, vectors.doc_ids)
+    if len(only):
         yield f"{path}: {len(only):,} ids are in only one of {DATABASE} and {VECTORS}, the first is {only[0]}"
     for name, found, stated in (
         (DATABASE, in_corpus, manifest.ids_sha256_corpus),
@@ -65,7 +66,7 @@ def content_problems(path: Path, manifest: Manifest) -> Iterator[str]:
     ):
         if ids_sha256(found) != stated:
             yield f"{path / name}: its ids are not those that the manifest was written for"
-    lengths = np.linalg.norm(vectors.vectors.astype(np.float64), axis=1)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors.vectors, vectors.vectors))
     if bad := int((~(np.abs(lengths - 1) <= LENGTH_TOLERANCE)).sum()):
         yield f"{path / VECTORS}: {bad:,} vectors are not finite and of length 1"
 

@@ -76,6 +76,7 @@ def test_a_bad_line_is_rejected_by_number_and_the_rest_is_read(source: Path) -> 
         ({"pmid": "31793330.0"}, "PMID:31793330"),
         ({"doi": "doi:10.1/x"}, "DOI:10.1/x"),
         ({"pmid": 0, "doi": "10.1/x"}, "DOI:10.1/x"),
+        ({"id": float("nan"), "pmid": 5}, "PMID:5"),
         ({"id": "W1", "pmid": "none"}, "W1"),
     ],
 )
@@ -99,7 +100,8 @@ def test_without_any_id_the_text_decides(source: Path) -> None:
         ({"id": "a", "title": " \n", "abstract": ""}, "neither title nor abstract"),
         ({"id": [1], "title": "t"}, r"id '\[1\]' is not text or a whole number"),
         ({"id": True, "title": "t"}, "id 'True' is not text"),
-        ({"id": float("nan"), "title": "t"}, "id 'nan' is not text"),
+        ({"id": float("nan"), "pmid": 0, "title": "t"}, "and there is no id"),
+        ({"doi": "10.1/" + "x" * 300, "pmid": "x", "title": "t"}, "and there is no id"),
         ({"id": "a\nb", "title": "t"}, "has control characters"),
         ({"id": "x" * 300, "title": "t"}, "longer than 255 characters"),
         ({"pmid": 0, "title": "t"}, "PMID '0' is not a number from 1 to 999999999, and there is no id"),
@@ -142,11 +144,31 @@ def test_a_latin1_line_is_read_as_windows_1252_and_remarked(source: Path) -> Non
     assert isinstance(abstract, Abstract) and abstract.title == "Sjögren – 5"
 
 
+def test_nan_is_a_missing_value(source: Path) -> None:
+    assert read(source, b'{"id": "a", "title": "t", "abstract": NaN, "year": NaN}') == [Abstract("a", "t", "")]
+
+
+@pytest.mark.parametrize("doi", ["10.1/\ud800", "10.1/a\nb\x1b[2J", "10.1/" + "x" * 300])
+def test_a_doi_that_cannot_be_one_is_left_out(source: Path, doi: str) -> None:
+    (found,) = read(source, {"doi": doi, "title": "a"})
+    assert isinstance(found, Abstract) and found.doi is None and found.record_id.startswith("TEXT:")
+
+
+@pytest.mark.parametrize("authors", ["[{[]: 1}]", "[" * 5000, "['a', 5, None]", {"a": 1}, [["x"]], 7])
+def test_odd_authors_never_stop_a_run(source: Path, authors: object) -> None:
+    (found,) = read(source, {"id": "a", "title": "a", "authors": authors})
+    assert isinstance(found, Abstract)
+
+
 def test_bom_and_utf16_are_read(source: Path) -> None:
     text = '{"id": "a", "title": "Sjögren"}\n'
-    for encoding in ("utf-8-sig", "utf-16"):
-        source.write_text("title\tid\nSjögren\ta\n" if encoding == "utf-16" else text, encoding=encoding)
+    table = "title\tid\tabstract\nSjögren\ta\tone\u2028two\n"
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-be"):
+        mark = "\ufeff" if encoding == "utf-16-be" else ""
+        source.write_text(mark + text, encoding=encoding)
         assert list(read_source(source)) == [Abstract("a", "Sjögren", "")], encoding
+        source.write_text(mark + table, encoding=encoding, newline="")
+        assert list(read_source(source)) == [Abstract("a", "Sjögren", "one\u2028two")], encoding
 
 
 def test_a_megabyte_of_abstract_is_one_record(source: Path) -> None:
@@ -159,6 +181,9 @@ def test_a_line_without_end_is_refused(source: Path) -> None:
         read(source, {"id": 1, "title": "a"}, b'{"id": 2, "title": "' + b"x" * (33 << 20) + b'"}')
 
 
-def test_deep_nesting_is_a_bad_line_not_a_crash(source: Path) -> None:
-    found = read(source, {"id": 1, "title": "a"}, b'{"a":' * 100_000)
-    assert isinstance(found[1], Rejection)
+@pytest.mark.parametrize(
+    "line", [b'{"a":' * 100_000, b'{"id": ' + b"1" * 5000 + b', "title": "t"}'], ids=["deep", "long"]
+)
+def test_what_the_json_module_gives_up_on_is_a_bad_line(source: Path, line: bytes) -> None:
+    found = read(source, {"id": 1, "title": "a"}, line)
+    assert isinstance(found[1], Rejection) and found[1].reason.startswith("not JSON")

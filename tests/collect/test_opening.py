@@ -1,6 +1,8 @@
 import gzip
 import io
 import os
+import subprocess
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -91,13 +93,20 @@ def test_broken_gzip_names_the_file(tmp_path: Path) -> None:
         list(read_source(path))
 
 
-def test_a_gzip_bomb_is_refused_early(tmp_path: Path) -> None:
-    path = bomb(tmp_path / "bomb.gz", 200)
+def test_a_gzip_bomb_is_refused_early_and_in_little_memory(tmp_path: Path) -> None:
+    path = bomb(tmp_path / "bomb.gz", 400)
+    script = (
+        "import sys; from pathlib import Path; from engine.collect.source import read_source\n"
+        "try:\n    for _ in read_source(Path(sys.argv[1])): pass\n"
+        "except Exception as err: print(err)\n"
+        "print(int(next(line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line)) // 1024)"
+    )
     started = time.monotonic()
-    with pytest.raises(SourceError, match="not a source of abstracts"):
-        for _ in read_source(path):
-            pass
+    done = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
     assert time.monotonic() - started < 5
+    message, peak = done.stdout.splitlines()
+    assert "bomb.gz: " in message and "not a source of abstracts" in message
+    assert int(peak) < 150
 
 
 def test_a_stream_is_never_loaded_whole(tmp_path: Path) -> None:

@@ -48,12 +48,23 @@ def test_lists_written_as_text_are_read(source: Path) -> None:
     assert found.authors == ("Marx, Karl", "Lindgren, Astrid")
 
 
-def test_a_quotation_mark_left_open_names_a_line(source: Path) -> None:
-    text = 'id,title\n1,"open\n' + "2,b\n" * 10
-    found = read(source, text)
-    assert [type(entry).__name__ for entry in found] == ["Abstract"]  # the csv module takes the rest as one cell
-    with pytest.raises(SourceError, match=r"line \d+: field larger than field limit .* quotation mark left open"):
-        read(source, 'id,title\n1,"open\n' + ("2,b" + "x" * 1000 + "\n") * 34_000)
+@pytest.mark.parametrize("n_rows", [1, 10, 40_000])
+def test_a_quotation_mark_that_is_never_closed_is_an_error_with_its_line(source: Path, n_rows: int) -> None:
+    text = 'id,title\n0,fine\n1,"open\n' + ("2,b" + "x" * 1000 + "\n") * n_rows
+    with pytest.raises(SourceError, match="a quotation mark opened at line 3 is never closed"):
+        read(source, text)
+
+
+def test_a_quotation_mark_inside_a_cell_is_only_that(source: Path) -> None:
+    found = read(source, 'id,title\n1,5" needle\n2,"x" y\n3,last 7"')
+    assert [entry.title for entry in found if isinstance(entry, Abstract)] == ['5" needle', "x y", 'last 7"']
+
+
+def test_a_stray_carriage_return_spoils_one_row(source: Path) -> None:
+    found = read(source, "id,title\n1,a\n2,b\rc\n3,d\n")
+    assert [type(entry) for entry in found] == [Abstract, Rejection, Abstract]
+    with pytest.raises(SourceError, match="lines end with CR alone. Convert them: tr"):
+        read(source, "id,title\r1,a\r2,b\r")
 
 
 def test_wrong_extension_does_not_matter(tmp_path: Path) -> None:

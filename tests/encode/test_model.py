@@ -9,7 +9,7 @@ import pytest
 from engine.encode.model import DEFAULT_MODEL, DEFAULT_WEIGHTS, identify, locate
 from engine.encode.saved import check_saved, read_identity, write_receipt
 from engine.errors import CorruptError, EncoderError, EncoderMismatchError
-from engine.records import EncoderIdentity
+from engine.records import EncoderIdentity, opened_json, sealed_json
 from tests.conftest import TOY_MODEL, V1
 
 (SAVED,) = (V1 / "encoders").iterdir()
@@ -103,6 +103,8 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "max pooling": (lambda m: edit(m / "1_Pooling" / "config.json", pooling_mode="max"), "pooling max: expected mean"),
     "no modules": (lambda m: (m / "modules.json").unlink(), "modules.json is missing"),
     "no tokenizer": (lambda m: (m / "tokenizer.json").unlink(), "tokenizer.json is missing"),
+    "broken modules": (lambda m: (m / "modules.json").write_text("[{}]"), "does not list modules"),
+    "no dimension": (lambda m: (m / "config.json").write_text("{}"), "does not say the dimension"),
     "broken config": (lambda m: (m / "config.json").write_text("{"), "is not JSON"),
 }
 
@@ -165,10 +167,25 @@ def test_a_damaged_encoder_file_is_noticed(saved: Path, name: str) -> None:
 
 def test_a_missing_receipt_or_a_newer_one_is_refused(saved: Path) -> None:
     expected = read_identity(saved)
-    (saved / "encoder.json").chmod(0o644)
-    edit(saved / "encoder.json", format_version=2)
+    path = saved / "encoder.json"
+    path.chmod(0o644)
+    content = opened_json(path.read_bytes())
+    assert content is not None
+    path.write_text(sealed_json({**content, "format_version": 2}))
     with pytest.raises(EncoderError, match="format version 2, this engine reads 1"):
         check_saved(saved, expected)
-    (saved / "encoder.json").unlink()
-    with pytest.raises(EncoderError, match="encoder.json is missing"):
+    path.unlink()
+    with pytest.raises(CorruptError, match="encoder.json is missing"):
         check_saved(saved, expected)
+
+
+def test_one_flipped_bit_at_any_byte_of_a_receipt_is_noticed(saved: Path) -> None:
+    expected, path = read_identity(saved), saved / "encoder.json"
+    path.chmod(0o644)
+    whole = bytearray(path.read_bytes())
+    for position in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[position] ^= 1 << (position % 8)
+        path.write_bytes(flipped)
+        with pytest.raises(CorruptError, match="encoder.json was changed or damaged"):
+            check_saved(saved, expected)

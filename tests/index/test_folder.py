@@ -14,7 +14,8 @@ from engine.index.folder import IndexFolder
 from engine.index.manifest import read_manifest, to_json
 from engine.index.publish import prune
 from engine.query.searcher import open_index
-from engine.records import Manifest
+from engine.records import Manifest, opened_json
+from engine.reindex.rollback import roll_back
 from engine.reindex.run import Report
 
 NAMES = ("abstracts.db", "vectors.faiss", "manifest.json")
@@ -164,6 +165,26 @@ def test_nothing_published_yet(tmp_path: Path) -> None:
         open_index(tmp_path / "new")
 
 
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("damage", [truncated(9), lambda path: path.unlink()], ids=["cut", "deleted"])
+def test_the_command_that_an_error_names_mends_it(
+    toy: IndexFolder, engine: Run, add: Add, name: str, damage: Callable[[Path], object]
+) -> None:
+    add({"id": "new", "title": "New"})
+    damage(writable_current(toy) / name)
+    done = engine("search", "gout")
+    assert done.returncode == 3 and "Run: engine rollback" in done.stderr
+    assert engine("rollback").stdout.startswith("toy: now at generation 000001")
+    assert len(engine("search", "gout", "-n", "99").stdout.splitlines()) == 40
+
+
+def writable_current(folder: IndexFolder) -> Path:
+    path = folder.generation_path(folder.pointed())
+    for file in path.iterdir():
+        file.chmod(0o644)
+    return path
+
+
 def test_files_that_do_not_belong_are_refused(toy: IndexFolder) -> None:
     side = toy.generation_path(1) / "abstracts.db-wal"
     side.write_bytes(b"")
@@ -194,14 +215,16 @@ def test_a_manifest_that_counts_wrong_is_refused(toy: IndexFolder) -> None:
 
 def test_a_manifest_survives_the_round_trip(toy: IndexFolder) -> None:
     manifest = read_manifest(toy.generation_path(1))
-    assert manifests.from_json(to_json(manifest), Path("x")) == manifest
+    content = opened_json(to_json(manifest).encode())
+    assert content is not None and manifests.build(content) == manifest
     assert asdict(manifest)["counts"]["abstracts"] == 40
 
 
-def test_pruning_keeps_the_current_one_and_the_newest(toy: IndexFolder, add: Add) -> None:
+def test_pruning_keeps_the_current_one_and_what_it_was_made_from(toy: IndexFolder, add: Add) -> None:
     for n in range(5):
         add({"id": f"n{n}", "title": f"New {n}"}, keep=9)
     assert toy.numbers() == [1, 2, 3, 4, 5, 6]
-    toy.pointer.write_text("000002")
-    assert prune(toy, 3) == [1, 3, 4]
-    assert toy.numbers() == [2, 5, 6]
+    assert prune(toy, 5) == [1]
+    roll_back(toy, 4)
+    assert prune(toy, 2) == [2, 5, 6]
+    assert toy.numbers() == [3, 4]

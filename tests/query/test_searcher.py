@@ -3,12 +3,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine import Hit, Index, open_index
+from engine.encode.saved import read_identity, write_receipt
 from engine.errors import (
     AbstractNotFoundError,
     CorruptError,
@@ -197,14 +199,9 @@ def test_threads_share_an_index_while_it_is_republished(toy: IndexFolder, add: A
 
 def test_another_encoder_beside_the_index_is_refused(toy: IndexFolder) -> None:
     """A folder swapped for one of another identity: named, refused, no answer; what needs no encoder still works."""
-    import json
-
     (folder,) = (toy.path / "encoders").iterdir()
-    path = folder / "encoder.json"
-    path.chmod(0o644)
-    content = json.loads(path.read_text())
-    content["identity"]["weights_sha256"] = "f" * 64
-    path.write_text(json.dumps(content))
+    (folder / "encoder.json").chmod(0o644)
+    write_receipt(folder, replace(read_identity(folder), weights_sha256="f" * 64))
     with open_index(toy.path) as index:
         with pytest.raises(EncoderMismatchError, match=r"weights ffffffffffff\).*built with .*toy-model"):
             index.search("gout")

@@ -176,7 +176,7 @@ def test_a_failing_disk_is_an_error_and_the_old_generation_stays(tmp_path: Path,
     seen = Counter(
         check_failure(*found) for found in each(tmp_path, failures(points, {False: ("ENOSPC",), True: ("EIO",)}))
     )
-    assert seen["old"] > 60, seen
+    assert seen["old"] > len(points), seen
 
 
 @pytest.mark.slow
@@ -184,7 +184,7 @@ def test_a_failing_disk_is_an_error_and_the_old_generation_stays(tmp_path: Path,
 def test_every_error_at_every_call(tmp_path: Path, points: list[tuple[str, int]]) -> None:
     errors = ("EIO", "EDQUOT", "ENOSPC")
     seen = Counter(check_failure(*found) for found in each(tmp_path, failures(points, {False: errors, True: errors})))
-    assert seen["old"] > 200, seen
+    assert seen["old"] > 3 * len(points), seen
 
 
 def test_calls_come_in_the_order_of_the_promise(tmp_path: Path) -> None:
