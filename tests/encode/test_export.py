@@ -2,16 +2,19 @@
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine import open_index
 from engine.encode.model import identify
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.index.folder import IndexFolder
-from tests.conftest import TOY_MODEL, V1
+from engine.reindex.run import Order, index_sources
+from tests.conftest import TOY_MODEL, V1, jsonl, silent
 
 
 @pytest.fixture(scope="module")
@@ -21,23 +24,59 @@ def exported(sample: IndexFolder) -> OnnxEncoder:
     return OnnxEncoder(folder)
 
 
-def test_same_space_as_the_reference(exported: OnnxEncoder, model_folder: Path, shared: Path) -> None:
+def test_same_space_as_the_reference(sample: IndexFolder, model_folder: Path, shared: Path, tmp_path: Path) -> None:
+    """300 real abstracts through the whole engine against sentence-transformers: vectors, and top 10 of 50 queries."""
     from sentence_transformers import SentenceTransformer, util
 
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(next(file)) for _ in range(300)]
-    texts = [". ".join(filter(None, (row["title"], row["abstract"]))) for row in rows]
-    queries = [row["title"] for row in rows[:50]]
+    folder = IndexFolder(sample.path.parent / "rheumatology")
+    index_sources(folder, Order((jsonl(tmp_path / "300.jsonl", rows),), device="cpu"), silent)
     reference = SentenceTransformer(str(model_folder), device="cpu")
-    theirs, their_queries = reference.encode(texts), reference.encode(queries)
-    ours, our_queries = exported.encode(texts).vectors, exported.encode(queries).vectors
-    assert (ours * theirs).sum(axis=1).min() >= 0.9999
-    for query, wanted in zip(our_queries, util.semantic_search(their_queries, theirs, top_k=10), strict=True):
-        scores = ours @ query
-        mine = np.argsort(-scores, kind="stable")[:10]
-        cut = wanted[-1]["score"]
-        assert {int(i) for i in mine if scores[i] > cut + 1e-5} <= {hit["corpus_id"] for hit in wanted}
-        assert np.allclose(scores[mine], [hit["score"] for hit in wanted], atol=1e-5)
+    theirs = reference.encode([". ".join(filter(None, (row["title"], row["abstract"]))) for row in rows])
+    queries = [row["title"] for row in rows[:50]]
+    with open_index(folder.path) as index:
+        stored = [index.snapshot().corpus.doc_id(row["id"]) for row in rows]
+        ours = index.snapshot().vectors.vectors[index.snapshot().vectors.rows(np.array(stored))]
+        assert (ours * theirs).sum(axis=1).min() >= 0.9999
+        found = index.search_batch(queries, top_k=10)
+    for hits, wanted in zip(found, util.semantic_search(reference.encode(queries), theirs, top_k=10), strict=True):
+        names = {rows[hit["corpus_id"]]["id"]: hit["score"] for hit in wanted}
+        assert [hit.score for hit in hits] == pytest.approx([hit["score"] for hit in wanted], abs=1e-5)
+        assert all(hit.id in names or hit.score <= wanted[-1]["score"] + 1e-5 for hit in hits)  # up to ties
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("tokenizer_config.json", {"do_lower_case": False}), ("sentence_bert_config.json", {"do_lower_case": True})],
+)
+def test_settings_of_the_tokenizer_are_honoured_or_refused(tmp_path: Path, name: str, setting: dict[str, bool]) -> None:
+    pytest.importorskip("torch", reason="needs the [cpu] extra")
+    from sentence_transformers import SentenceTransformer
+
+    from engine.encode.export import export_encoder
+    from engine.errors import EncoderError
+
+    model, target = Path(shutil.copytree(TOY_MODEL, tmp_path / "model")), tmp_path / "exported"
+    target.mkdir()
+    path = model / name
+    path.write_text(json.dumps({**json.loads(path.read_text()), **setting}))
+    if name == "tokenizer_config.json":  # the tokenizer itself keeps case, and its settings are said to matter
+        content = json.loads((model / "tokenizer.json").read_text())
+        content["normalizer"]["lowercase"] = True
+        (model / "tokenizer.json").write_text(json.dumps(content))
+    else:
+        content = json.loads((model / "tokenizer.json").read_text())
+        content["normalizer"]["lowercase"] = False
+        (model / "tokenizer.json").write_text(json.dumps(content))
+    try:
+        export_encoder(model, identify(model, "toy"), target)
+    except EncoderError as err:
+        assert "differs from the original" in str(err)
+        return
+    texts = ["Colchicine in GOUT", *PROBES]
+    theirs = SentenceTransformer(str(model), device="cpu").encode(texts)
+    assert np.abs(theirs - OnnxEncoder(target).encode(texts).vectors).max() < 1e-4
 
 
 def test_vectors_do_not_depend_on_company(exported: OnnxEncoder) -> None:

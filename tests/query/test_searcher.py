@@ -1,7 +1,10 @@
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +25,7 @@ from engine.errors import (
 from engine.index.folder import IndexFolder
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import Report
-from tests.conftest import V1
+from tests.conftest import TOY, TOY_MODEL, V1, silent
 
 Add = Callable[..., Report]
 
@@ -161,6 +164,78 @@ def test_a_pinned_index_answers_after_its_generation_was_deleted(toy: IndexFolde
         assert pinned.search("gout", top_k=40) == before
 
 
+def test_a_following_index_changes_its_encoder_with_the_generation(toy: IndexFolder, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs the [cpu] extra")
+    import json
+
+    from engine.reindex.run import Order, index_sources
+
+    other = Path(shutil.copytree(TOY_MODEL, tmp_path / "other"))
+    path = other / "1_Pooling" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "pooling_mode": "cls"}))
+    with open_index(toy.path) as following:
+        before = following.search("gout in adults", top_k=5)
+        index_sources(toy, Order((TOY,), str(other), "cpu", re_encode=True), silent)
+        with open_index(toy.path) as fresh:
+            assert following.search("gout in adults", top_k=5) == fresh.search("gout in adults", top_k=5) != before
+
+
+def test_readers_do_not_wait_for_the_one_that_opens_a_new_generation(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening, go_on = threading.Event(), threading.Event()
+    with open_index(toy.path) as index:
+        add({"id": "new", "title": "New"})
+        real = IndexFolder.open_current
+
+        def slow(self: IndexFolder) -> object:
+            opening.set()
+            assert go_on.wait(30)
+            return real(self)
+
+        monkeypatch.setattr(IndexFolder, "open_current", slow)
+        first = threading.Thread(target=index.search, args=("gout",))
+        first.start()
+        assert opening.wait(30)
+        assert len(index.search("gout", top_k=99)) == 40  # answered from the old generation meanwhile
+        go_on.set()
+        first.join()
+        assert len(index.search("gout", top_k=99)) == 41
+
+
+def test_an_index_that_was_deleted_and_made_again_is_noticed(toy: IndexFolder, add: Add, tmp_path: Path) -> None:
+    add({"id": "new", "title": "New"})
+    aside = shutil.copytree(toy.path, tmp_path / "aside")
+    shutil.rmtree(toy.path)
+    shutil.copytree(V1, toy.path)
+    add({"id": "other", "title": "Other"})
+    with open_index(toy.path) as index:
+        assert index.get("other").title == "Other"
+        shutil.rmtree(toy.path)
+        shutil.copytree(aside, toy.path)  # another generation 000002
+        assert index.get("new").title == "New"
+
+
+def test_opening_follows_a_pointer_that_moves_meanwhile(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A writer publishes and deletes the old generation after a reader has read the pointer."""
+    real, calls = IndexFolder.check, []
+
+    def check(self: IndexFolder, number: int) -> object:
+        calls.append(number)
+        if len(calls) == 1:
+            monkeypatch.setattr(IndexFolder, "check", real)
+            add({"id": "new", "title": "New"}, keep=1)
+            monkeypatch.setattr(IndexFolder, "check", check)
+        return real(self, number)
+
+    monkeypatch.setattr(IndexFolder, "check", check)
+    with open_index(toy.path, follow=False) as index:
+        assert (index.generation, len(index)) == (2, 41)
+    assert calls == [1, 2]
+
+
 def test_a_closed_index_says_so(toy: IndexFolder) -> None:
     index = open_index(toy.path)
     index.close()
@@ -235,15 +310,47 @@ def test_a_copy_anywhere_in_another_process_gives_the_same_answer(toy: IndexFold
     assert here.count("toy-") == 40
 
 
-def test_a_read_only_copy_of_another_user_gives_the_same_answer(toy: IndexFolder, tmp_path: Path) -> None:
-    here = ask(toy.path)
+def test_read_only_media_give_the_same_answer(toy: IndexFolder, tmp_path: Path) -> None:
+    here, disk = ask(toy.path), tmp_path / "disk"
+    disk.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]
+    if os.geteuid() != 0 or subprocess.run(mounted, capture_output=True).returncode:
+        pytest.skip("mounting a file system read-only needs root and the right to")
+    try:
+        shutil.copytree(toy.path, disk / "toy")
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+        with pytest.raises(OSError, match="Read-only"):
+            (disk / "toy" / "LOCK").touch()
+        assert ask(disk / "toy") == here
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def test_files_of_another_user_that_may_only_be_read_are_enough(toy: IndexFolder) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("becoming another user needs root")
     for path in (toy.path, *toy.path.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    before = {path: path.stat().st_mtime_ns for path in toy.path.rglob("*")}
-    assert ask(toy.path) == here
-    assert {path: path.stat().st_mtime_ns for path in toy.path.rglob("*")} == before
-    for path in (toy.path, *toy.path.rglob("*")):
-        path.chmod(0o755)
+    for path in toy.path.parents:
+        if path.is_relative_to(Path(tempfile.gettempdir())) and path != Path(tempfile.gettempdir()):
+            path.chmod(0o755)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of forking beside threads
+        ours = os.fork()
+    if ours == 0:  # the child opens and reads; it runs no search, which after a fork could hang
+        os._exit(as_nobody(toy.path))
+    assert os.waitstatus_to_exitcode(os.waitpid(ours, 0)[1]) == 0
+
+
+def as_nobody(path: Path) -> int:
+    """0 when a user without rights can open the index and read a record, and can't write."""
+    os.setgid(65534)
+    os.setuid(65534)
+    try:
+        with open_index(path) as index:
+            return int(index.get("toy-01").title != "Colchicine in gout" or os.access(path, os.W_OK))
+    except BaseException:
+        return 2
 
 
 def test_the_committed_generation_opens_and_answers_as_it_did() -> None:

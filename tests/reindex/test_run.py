@@ -210,6 +210,65 @@ def test_a_text_that_gets_no_vector_is_rejected_by_name(
     assert not verify(toy, toy.open_current(), deep=True)
 
 
+def test_an_update_that_gets_no_vector_leaves_the_record_as_it_was(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = tree(toy.path)
+    for title in ("\u200b", "Poison"):
+        monkeypatch.setattr(OnnxEncoder, "encode", stub(poison))
+        for _ in range(3):  # again and again: nothing new is nothing new
+            report = add({"id": "toy-01", "title": title}, {"id": "new", "title": "\u200b"})
+            assert not report.published and report.counts.rejected == 2
+            assert "; the record stays as it was" in str(report.rejections[0])
+        assert tree(toy.path) == before
+        monkeypatch.undo()
+    report = add({"id": "toy-01", "title": "\u200b", "year": 1}, {"id": "toy-02", "title": "Changed"})
+    assert (report.counts.text_changed, report.counts.unchanged, report.counts.abstracts) == (1, 1, 40)
+    with open_index(toy.path) as index:
+        assert (index.get("toy-01").title, index.get("toy-01").year) == ("Colchicine in gout", 1991)
+        assert index.similar("toy-01")
+    assert not verify(toy, toy.open_current(), deep=True)
+
+
+def test_texts_without_words_are_rejected_however_many(toy: IndexFolder, add: Add) -> None:
+    report = add(*({"id": f"w{n}", "title": "\u200b" * (n + 1)} for n in range(30)), {"id": "good", "title": "Good"})
+    assert (report.counts.added, report.counts.rejected) == (1, 30)
+
+
+def test_what_cannot_be_deleted_after_publishing_is_no_failure(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.index import publish
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(publish, "prune_encoders", fail)
+    assert add({"id": "a", "title": "A"}).published
+
+
+def test_a_run_that_fails_before_the_pointer_leaves_no_generation_behind(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.index import durable
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable, "replace_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        add({"id": "a", "title": "A"})
+    assert toy.numbers() == [1] and toy.current() == 1
+
+
+def test_a_source_with_any_name_is_indexed(toy: IndexFolder, tmp_path: Path) -> None:
+    source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.jsonl"))
+    jsonl(source, [{"id": "a", "title": "A"}, {"id": "b"}])
+    report = index_sources(toy, Order((source,), device="cpu"), silent)
+    assert report.published and str(report.rejections[0]).startswith("bad?.jsonl, line 2")
+    assert toy.open_current().manifest.newest_source == "bad?.jsonl"
+
+
 def test_an_encoder_that_fails_often_stops_the_run(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     before = tree(toy.path)
     monkeypatch.setattr(OnnxEncoder, "encode", stub(poison))
@@ -306,7 +365,7 @@ def test_a_last_sync_that_fails_is_its_own_outcome(toy: IndexFolder, add: Add, m
 
 
 def test_rollback_checks_moves_and_refuses(toy: IndexFolder, add: Add) -> None:
-    with pytest.raises(UsageError, match="no generation before 000001: found 000001"):
+    with pytest.raises(UsageError, match="no generation before 000001: found 000001. Name one: --to NUMBER"):
         roll_back(toy, None)
     add({"id": "a", "title": "A"})
     add({"id": "b", "title": "B"})
@@ -323,6 +382,8 @@ def test_rollback_checks_moves_and_refuses(toy: IndexFolder, add: Add) -> None:
     assert roll_back(toy, 2) == 2
     report = add({"id": "c", "title": "C"})
     assert (report.generation, report.counts.abstracts) == (4, 42)  # goes on from 2, under a number never used
+    assert toy.numbers() == [1, 2, 4]  # 3 was rolled back from
+    assert roll_back(toy, None) == 2  # not 3: what 4 was made from
 
 
 def test_a_rollback_mends_a_lost_pointer(toy: IndexFolder) -> None:
