@@ -2,8 +2,8 @@
 
     python scripts/bench_main.py CORPUS [--rounds 7] [--texts 300]
 
-CORPUS is any source file; its whole content is indexed, twice: with the export of the model, then beside it with the
-encoder at hand. Prints one JSON object. Cold commands and encoding rates are medians, indexing is one run each; encoders
+CORPUS is any source file; its whole content is indexed, twice: with the export of the model, then with the encoder at
+hand. Prints one JSON object. Cold commands and encoding rates are medians, indexing is one run each; the encoders
 take turns in one process, so that a busy machine slows both.
 """
 
