@@ -33,7 +33,8 @@ Exit codes:
   0  done            4  another process is writing the index
   1  failed          5  published, but a last step after it failed
   2  wrong usage     6  another encoder than the index was built with
-  3  a file is damaged"""
+  3  a file is damaged
+  130, 143  interrupted, terminated: the index is as it was"""
 
 COMPLETION = """\b
 Shell completion: add this line to ~/.bashrc (for zsh: zsh_source, for fish: fish_source)
@@ -59,6 +60,16 @@ class EngineCommands(click.Group):
             fail(f"{f'{err.filename}: ' if err.filename else ''}{err.strerror or err}", 1)
         except KeyboardInterrupt:
             fail("interrupted", 130)
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, on streams that can take any text: closed ones swallow it, others replace what they can't show."""
+        for name in ("stdout", "stderr"):
+            stream = getattr(sys, name)
+            if stream is None:
+                setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+            elif hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Commands in the order of use."""
@@ -150,7 +161,7 @@ def index(config: Config, sources: tuple[Path, ...], model: str | None, device: 
     from engine.reindex.run import Order, index_sources
     from engine.reindex.summary import summary
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_: fail("terminated", 143))
     folder = IndexFolder(config.target())
     try:
         with progress() as report:
@@ -274,7 +285,9 @@ def verify(config: Config, deep: bool) -> None:
 @index_options
 @click.option("--to", "number", type=click.IntRange(min=1), help="Generation to go to [the one before].")
 def rollback(config: Config, number: int | None) -> None:
-    """Point the index back to an earlier generation, after checking that one. Nothing is deleted.
+    """Point the index back to an earlier generation, after checking that one. Nothing is deleted now.
+
+    The next run goes on from there and then deletes what it was rolled back from.
 
     \b
     engine rollback -i rheumatology
@@ -284,4 +297,4 @@ def rollback(config: Config, number: int | None) -> None:
     from engine.reindex.rollback import roll_back
 
     folder = IndexFolder(config.existing())
-    say(f"{folder.path.name}: now at generation {roll_back(folder, number):06d}. Indexing goes on from here")
+    say(f"{folder.path.name}: now at generation {roll_back(folder, number):06d}. The next run goes on from here")

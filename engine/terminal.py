@@ -62,7 +62,9 @@ def print_hits(hits: Sequence[Hit], form: str) -> None:
         for hit in hits:
             click.echo(as_json(hit_fields(hit)))
     else:
-        click.echo(delimited(hits, "\t" if form == "tsv" else ","), nl=False)
+        text = delimited(hits, "\t" if form == "tsv" else ",")
+        # color=True: else click takes what looks like a terminal's escape codes out of a file's text
+        click.echo(printable(text) if sys.stdout.isatty() else text, nl=False, color=True)
 
 
 def delimited(hits: Sequence[Hit], delimiter: str) -> str:
@@ -72,8 +74,8 @@ def delimited(hits: Sequence[Hit], delimiter: str) -> str:
     writer.writerow([field.name for field in fields(Hit)])
     for hit in hits:
         row = hit_fields(hit) | {"authors": "; ".join(hit.authors), "retracted": int(hit.retracted)}
-        cells = [printable("" if value is None else str(value)) for value in row.values()]
-        writer.writerow([re.sub(r"[\t\n]+", " ", cell) for cell in cells] if delimiter == "\t" else cells)
+        cells = ["" if value is None else str(value) for value in row.values()]
+        writer.writerow([re.sub(r"[\t\r\n]+", " ", cell) for cell in cells] if delimiter == "\t" else cells)
     return out.getvalue()
 
 
@@ -85,10 +87,11 @@ def print_table(hits: Sequence[Hit]) -> None:
 
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name, justify in (("#", "right"), ("score", "right"), ("id", "left"), ("year", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.columns[2].max_width = 40  # an id of any length leaves room for the title
-    table.add_column("title", overflow="fold", min_width=30)
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("id", overflow="fold", max_width=max(8, console.width // 4))  # a DOI leaves room for the title
+    table.add_column("year", justify="right", no_wrap=True)
+    table.add_column("title", overflow="fold")
     for hit in hits:
         title = Text(one_line(hit.title) or f"[no title] {one_line(hit.abstract)[:200]}")
         if hit.retracted:

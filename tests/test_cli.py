@@ -29,12 +29,12 @@ KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors"
 COMMANDS = ("index", "search", "similar", "show", "status", "verify", "rollback")
 
 
-def on_terminal(folder: Path, *args: str) -> str:
-    """What a command prints on a terminal of 100 columns."""
+def on_terminal(folder: Path, *args: str, columns: str = "100") -> str:
+    """What a command prints on a terminal."""
     ours, theirs = pty.openpty()
     environment = {
         **os.environ,
-        "COLUMNS": "100",
+        "COLUMNS": columns,
         "TERM": "xterm",
         "ENGINE_INDEXES": str(folder),
         "PYTHONPATH": str(ROOT),
@@ -299,11 +299,36 @@ def test_no_control_character_reaches_a_terminal_or_a_pipe(toy: IndexFolder, eng
         own = re.sub(r"\x1b\[[0-9;]*m", "", shown)  # colours that we set ourselves
         assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", own)
         assert "[red]x[/red]" in own.replace("\r\n", "").replace(" ", "") or args[0] == "search"
-    for form in ("--nl", "--json", "--csv", "--tsv", "--table"):
+        assert "\x1b[2J" not in on_terminal(toy.path.parent, "search", "Gout evil red", "-n40", "--csv")
+    for form in ("--nl", "--json", "--table"):
         out = engine("search", "Gout evil red", "-n40", form).stdout
         assert "evil" in out
         assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", out), form
     assert json.loads(engine("show", "evil", "--json").stdout)["abstract"] == ESCAPES
+    rows = csv.DictReader(io.StringIO(engine("search", "Gout evil red", "-n40", "--csv").stdout))
+    assert ESCAPES in {row["abstract"] for row in rows}  # a file gets what came in
+
+
+@pytest.mark.parametrize("columns", ["40", "60", "80", "100"])
+def test_a_table_folds_and_never_crops(toy: IndexFolder, engine: Run, tmp_path: Path, columns: str) -> None:
+    row = {"id": "10.1016/j.semarthrit.2020.05.011-and-more", "title": "Baricitinib versus adalimumab in gout " * 2}
+    assert engine("index", jsonl(tmp_path / "long.jsonl", [row])).returncode == 0
+    shown = on_terminal(toy.path.parent, "similar", "toy-01", "-n", "40", columns=columns)
+    letters = re.sub(r"\x1b\[[0-9;]*m|\s", "", shown)
+    assert "…" not in shown and letters.count("adalimumab") + letters.count("Baricitinib") >= 2
+
+
+def test_streams_that_cannot_show_everything(toy: IndexFolder) -> None:
+    environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "PYTHONPATH": str(ROOT)}
+    command = f"{sys.executable} -m engine search gout"
+    narrow = {**environment, "PYTHONIOENCODING": "ascii"}
+    for shell, given in ((f"{command} -n 2", narrow), (f"{command} >&-", environment), (f"{command} -t", narrow)):
+        done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, env=given, cwd=ROOT)
+        assert done.returncode == 0 and "Traceback" not in done.stderr, shell
+    done = subprocess.run(
+        ["bash", "-c", f"{command} > /dev/full"], capture_output=True, text=True, env=environment, cwd=ROOT
+    )
+    assert done.returncode == 1 and done.stderr == "Error: No space left on device\n"
 
 
 def test_printable_and_json_by_hand() -> None:

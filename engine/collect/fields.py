@@ -12,9 +12,9 @@ from engine.records import Abstract, Entry, Rejection, Remark
 
 # Accepted column names per field, best first; compared lowercased with everything but letters and digits removed.
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "id": ("id", "recordid", "docid", "key", "uid", "openalexid"),
-    "pmid": ("pmid", "pubmedid", "medlinepmid"),
-    "doi": ("doi", "doilink"),
+    "id": ("id", "recordid", "docid", "key", "uid", "openalexid", "ut"),
+    "pmid": ("pmid", "pubmedid", "medlinepmid", "pm"),
+    "doi": ("doi", "doilink", "di"),
     "title": ("title", "articletitle", "primarytitle", "documenttitle", "ti", "name"),
     "abstract": ("abstract", "abstracttext", "text", "body", "notesabstract", "abstractnote", "ab"),
     "year": ("year", "publicationyear", "pubyear", "py", "publicationdate", "pubdate", "date"),
@@ -24,6 +24,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "publication_types": ("publicationtypes", "publicationtype"),
     "retracted": ("retracted", "isretracted"),
 }
+IDENTITIES = ("id", "pmid", "doi")
+NOTHING = {"", "na", "n/a", "nan", "none", "null", "-"}  # what R, pandas and people write for no value
 MAX_ID = 255  # characters
 PMID = re.compile(r"(?:PMID:?\s*)?([1-9][0-9]{0,8})", re.IGNORECASE)
 YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
@@ -52,7 +54,7 @@ def by_field(row: Mapping[str, object]) -> dict[str, object]:
     best: dict[str, tuple[int, object]] = {}
     for name, value in row.items():
         field = column_field(name)
-        if field is None or is_missing(value):
+        if field is None or is_missing(value, field):
             continue
         place = COLUMNS[field].index(re.sub(r"[^a-z0-9]", "", name.lower()))
         if field not in best or place < best[field][0]:
@@ -60,9 +62,13 @@ def by_field(row: Mapping[str, object]) -> dict[str, object]:
     return {field: value for field, (_, value) in best.items()}
 
 
-def is_missing(value: object) -> bool:
-    """Whether a value stands for none: null, empty text, and NaN, which pandas writes for both."""
-    return value is None or value == "" or (isinstance(value, float) and not math.isfinite(value))
+def is_missing(value: object, field: str) -> bool:
+    """Whether a value stands for none: null, empty text, NaN; where an identity belongs, blanks and "NA" too."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, str) and field in IDENTITIES:
+        return value.strip().lower() in NOTHING
+    return value is None or value == ""
 
 
 def entries(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
@@ -187,7 +193,7 @@ def pmid_of(value: object) -> str | None:
 def doi_of(value: object) -> str | None:
     """A DOI without the address before it, or None for what can't be one."""
     doi = DOI_PREFIX.sub("", str(value or "").strip())
-    return doi if doi.isprintable() and 0 < len(doi) < MAX_ID - len("DOI:") else None
+    return doi if doi.startswith("10.") and doi.isprintable() and len(doi) < MAX_ID - len("DOI:") else None
 
 
 def year_of(value: object) -> int | None:
@@ -207,5 +213,10 @@ def names_of(value: object) -> tuple[str, ...]:
         value = re.split(r"\s*[;|]\s*", value)
     if not isinstance(value, list | tuple):
         return ()
-    names = (v.get("name") if isinstance(v, Mapping) else v for v in value)
+    names = (full_name(v) if isinstance(v, Mapping) else v for v in value)
     return tuple(str(name).strip() for name in names if name is not None and str(name).strip())
+
+
+def full_name(author: Mapping[str, object]) -> str:
+    """Name of an author given as an object: its name, or given and family name as Crossref has them."""
+    return str(author.get("name") or " ".join(str(author[key]) for key in ("given", "family") if author.get(key)))

@@ -13,6 +13,7 @@ from engine.errors import SourceError
 from engine.records import Entry, Rejection, Remark
 
 DELIMITERS = ",\t;|"
+ROWS_INSIDE = "a cell holds lines that look like rows: is a quotation mark left open before it?"
 
 csv.field_size_limit(MAX_LINE)  # the csv module's own limit is 131,072 characters, less than a long record
 
@@ -43,28 +44,38 @@ def delimiter_of(header: str) -> str | None:
 class Lines:
     """The lines of a table on their way to the csv module, with what it does not tell."""
 
-    def __init__(self, stream: io.BufferedReader, name: str) -> None:
+    def __init__(self, stream: io.BufferedReader, name: str, delimiter: str) -> None:
         self.source = lines(stream, name)
+        self.delimiter = delimiter
         self.not_utf8: list[int] = []
-        self.row = 0  # lines of the row being read
-        self.quotes = 0  # quotation marks in them
+        self.row: list[str] = []  # lines of the row being read
+        self.last: list[str] = []  # of the one before
 
     def __iter__(self) -> Iterator[str]:
         for number, line, is_utf8 in self.source:
             if not is_utf8:
                 self.not_utf8.append(number)
-            self.row += 1
-            self.quotes += line.count('"')
+            self.row.append(line)
             yield line
 
     def next_row(self) -> None:
-        """Begin to count for the next row."""
-        self.row = self.quotes = 0
+        """Begin to collect the next row."""
+        self.last = self.row
+        self.row = []
         self.not_utf8.clear()
 
     def left_open(self) -> bool:
-        """Whether the last row ran over lines to the end of the file because a quotation mark was never closed."""
-        return self.row > 1 and self.quotes % 2 == 1
+        """At the end of the file: whether the last row ended inside a cell, its quotation mark never closed."""
+        try:
+            list(csv.reader(self.last, delimiter=self.delimiter, strict=True))
+        except csv.Error as err:
+            return len(self.last) > 1 and "unexpected end of data" in str(err)
+        return False
+
+    def swallowed(self, n_columns: int) -> bool:
+        """Whether lines inside a cell look like rows of their own: as many columns as the header, three or more."""
+        inner = self.row[1:-1] if n_columns > 2 else []
+        return any(line.count(self.delimiter) == n_columns - 1 for line in inner)
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -76,27 +87,32 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     head = stream.peek()
     if b"\r" in head and b"\n" not in head:
         raise SourceError(f"{name}: lines end with CR alone. Convert them: tr '\\r' '\\n' < {name} > new.csv")
-    source = Lines(stream, name)
-    rows = csv.reader(source, delimiter=delimiter_of(first_line(head)) or ",")
-    header: list[str] | None = None
+    delimiter = delimiter_of(first_line(head)) or ","
+    source = Lines(stream, name, delimiter)
+    rows = csv.reader(source, delimiter=delimiter)
+    header: list[str] = []
     while True:
         source.next_row()
         try:
             row = next(rows)
         except StopIteration:
+            if source.left_open():
+                line = rows.line_num - len(source.last) + 1
+                raise SourceError(unclosed(name, line)) from None
             return
         except csv.Error as err:
             if "field larger" in str(err):
-                raise SourceError(unclosed(name, rows.line_num - source.row + 1)) from err
+                raise SourceError(unclosed(name, rows.line_num - len(source.row) + 1)) from err
             yield Rejection(name, f"line {rows.line_num}", f"not a row of a table ({err})")
             continue
-        if source.left_open() and next(source.source, None) is None:
-            raise SourceError(unclosed(name, rows.line_num - source.row + 1))
+        if not header:
+            header = [column.strip() for column in row]
+            continue
+        place = f"line {rows.line_num}"
         yield from (Remark(NOT_UTF8, f"line {number}") for number in source.not_utf8)
-        if header is None:
-            header = [column.strip() for column in row] if any(row) else None
-        else:
-            yield from row_entries(header, row, name, f"line {rows.line_num}")
+        if source.swallowed(len(header)):
+            yield Remark(ROWS_INSIDE, place)
+        yield from row_entries(header, row, name, place)
 
 
 def unclosed(name: str, line: int) -> str:

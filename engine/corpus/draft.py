@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -143,13 +144,16 @@ class Draft:
         text_sha256, n_tokens, truncated, _, text_generation = original.kept
         return text_sha256, n_tokens, truncated, self.generation, text_generation
 
-    def delete(self, record_id: str) -> int | None:
-        """Remove a record; its doc id, or None when there was none."""
-        row = self.connection.execute("SELECT id FROM abstracts WHERE record_id = ?", (record_id,)).fetchone()
-        if row is None:
-            return None
-        self.discard(row[0])
-        return int(row[0])
+    def delete(self, record_id: str) -> list[int]:
+        """Remove what a deletion of PubMed means: the record of this id, and any with this PMID under an id of its own.
+
+        Returns the doc ids removed.
+        """
+        sql = "SELECT id FROM abstracts WHERE record_id = ? OR pmid = ?"
+        rows = self.connection.execute(sql, (record_id, record_id.removeprefix("PMID:"))).fetchall()
+        for row in rows:
+            self.discard(row[0])
+        return [int(row[0]) for row in rows]
 
     def discard(self, doc_id: int) -> None:
         """Remove a row."""
@@ -159,7 +163,7 @@ class Draft:
         """Put a changed row back as it was published; False when it was not there, or is not known to be."""
         if doc_id not in self.originals or self.published is None:
             return False
-        uri = f"file:{quote(str(self.published.resolve()))}?mode=ro&immutable=1"
+        uri = f"file:{quote(os.fsencode(self.published.resolve()))}?mode=ro&immutable=1"
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as published:
             cursor = published.execute("SELECT * FROM abstracts WHERE id = ?", (doc_id,))
             columns, row = [column[0] for column in cursor.description], cursor.fetchone()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -16,6 +18,7 @@ from engine.corpus.rows import as_abstract
 from engine.errors import AbstractNotFoundError, CorruptError
 from engine.records import Abstract, DocIds
 
+DOI_ADDRESS = re.compile(r"^https?://(dx\.)?doi\.org/", re.IGNORECASE)
 SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # what a blank field may hold
 
 
@@ -44,7 +47,7 @@ class Corpus:
         """
         self.path = path
         self.lock = threading.Lock()
-        uri = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
+        uri = f"file:{quote(os.fsencode(path.resolve()))}?mode=ro&immutable=1"
         try:
             self.connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
             self.connection.row_factory = sqlite3.Row
@@ -78,12 +81,12 @@ class Corpus:
         return {row["id"]: as_abstract(row) for row in found}
 
     def doc_id(self, record_id: str) -> int:
-        """The doc id of a record id; a bare or prefixed PMID or DOI finds a record by that too.
+        """The doc id of a record id; a PMID or DOI, bare or prefixed or as a link, works too.
 
         Raises:
             AbstractNotFoundError: nothing by this id.
         """
-        plain = record_id.strip()
+        plain = DOI_ADDRESS.sub("", record_id.strip())
         pmid = plain[5:] if plain.upper().startswith("PMID:") else plain
         doi = plain[4:] if plain.upper().startswith("DOI:") else plain
         for where, value in (

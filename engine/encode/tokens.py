@@ -31,7 +31,7 @@ class TextTokenizer:
             EncoderError: not a tokenizer.
         """
         try:
-            self.tokenizer: Tokenizer = Tokenizer.from_file(str(path))
+            self.tokenizer: Tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
         except Exception as err:  # the library raises bare Exception
             raise EncoderError(
                 f"{path} is not a tokenizer: {err}. Export the encoder again: engine index FILE -m MODEL"

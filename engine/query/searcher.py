@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
+from operator import index as index_of
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +40,7 @@ class Index:
         self.folder = folder
         self.follow = follow
         self.lock = threading.Lock()
+        self.pid = os.getpid()
         self.held: Snapshot | None = Snapshot(folder, folder.open_current())
 
     def __enter__(self) -> Index:
@@ -93,7 +96,15 @@ class Index:
         return held
 
     def current(self) -> Snapshot:
-        """The generation to answer from; while one thread opens a newer one the others go on with this one."""
+        """The generation to answer from; while one thread opens a newer one the others go on with this one.
+
+        Raises:
+            UsageError: the process was forked since the index was opened; FAISS would wait for ever in the child.
+        """
+        if os.getpid() != self.pid:
+            raise UsageError(
+                "the index was opened before a fork. Open it in the child, started by spawn and not by fork"
+            )
         if self.follow and self.lock.acquire(blocking=False):
             try:
                 self.move()
@@ -131,7 +142,7 @@ class Index:
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
             CorruptError: a file was changed or damaged.
         """
-        check_top_k(top_k)
+        top_k = checked_top_k(top_k)
         texts = checked_queries(queries)
         snapshot = self.current()
         vectors = encoded(snapshot, texts)
@@ -147,9 +158,9 @@ class Index:
             UsageError: top_k below 1.
             CorruptError: a file was changed or damaged.
         """
-        check_top_k(top_k)
+        top_k = checked_top_k(top_k)
         snapshot = self.current()
-        doc_id = snapshot.corpus.doc_id(record_id)
+        doc_id = snapshot.corpus.doc_id(str(record_id))
         vector = snapshot.vectors.vector(doc_id)
         if vector is None:
             raise CorruptError(f"{snapshot.vectors.path} has no vector for {record_id!r}. Run: engine verify --deep")
@@ -163,7 +174,7 @@ class Index:
             AbstractNotFoundError: nothing by this id.
         """
         corpus = self.current().corpus
-        doc_id = corpus.doc_id(record_id)
+        doc_id = corpus.doc_id(str(record_id))
         return corpus.fetch([doc_id])[doc_id]
 
     def encode(self, texts: Sequence[str]) -> Vectors:
@@ -176,14 +187,15 @@ class Index:
         return encoded(self.current(), checked_queries(texts))
 
 
-def check_top_k(top_k: int) -> None:
-    """Refuse a number of hits that makes no sense.
+def checked_top_k(top_k: int) -> int:
+    """The number of hits wanted as a plain int; numpy's integers are understood.
 
     Raises:
         UsageError: below 1, or not a whole number.
     """
-    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
+    if isinstance(top_k, bool) or not hasattr(top_k, "__index__") or top_k < 1:
         raise UsageError(f"top_k is {top_k!r}, expected a whole number from 1")
+    return index_of(top_k)
 
 
 def checked_queries(queries: Sequence[str]) -> list[str]:
@@ -194,6 +206,8 @@ def checked_queries(queries: Sequence[str]) -> list[str]:
     """
     if isinstance(queries, str):
         raise UsageError("a single string was given, expected a list of strings: [query]")
+    if odd := [query for query in queries if not isinstance(query, str)]:
+        raise UsageError(f"{odd[0]!r} was given, expected a string")
     texts = [cleaned(query) for query in queries]
     if "" in texts:
         raise UsageError("the query is blank. Give some words, for example: engine search 'knee pain after running'")

@@ -67,9 +67,8 @@ def take(draft: Draft, gathered: Gathered, entry: Entry, source: str) -> None:
             gathered.n_records += 1
             take_abstract(draft, gathered, entry, source)
         case Deletion():
-            doc_id = draft.delete(entry.record_id)
-            if doc_id is not None and gathered.changes.pop(doc_id, None) is not Change.ADDED:
-                gathered.deleted += 1
+            for doc_id in draft.delete(entry.record_id):
+                gathered.deleted += gathered.changes.pop(doc_id, None) is not Change.ADDED
         case Rejection():
             gathered.n_records += 1
             refuse(draft, gathered, entry)

@@ -42,7 +42,10 @@ def previous(folder: IndexFolder) -> int:
         candidates = [n for n in reversed(earlier) if is_sound(folder, n)]
     if not candidates:
         found = f"found {shown(folder.numbers())}"
-        raise UsageError(f"{folder.path} has no generation before {current:06d}: {found}. Name one: --to NUMBER")
+        raise UsageError(
+            f"{folder.path} has no generation before {current:06d}: {found}. "
+            "Name one: --to NUMBER, or delete the folder and index again"
+        )
     return int(candidates[0] or 0)
 
 

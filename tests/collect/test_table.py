@@ -1,10 +1,12 @@
+import csv
+import io
 from pathlib import Path
 
 import pytest
 
 from engine.collect.source import read_source
 from engine.errors import SourceError
-from engine.records import Abstract, Entry, Rejection
+from engine.records import Abstract, Entry, Rejection, Remark
 
 
 def read(path: Path, text: str) -> list[Entry]:
@@ -27,6 +29,32 @@ def test_the_delimiter_is_told_by_the_header(source: Path, delimiter: str) -> No
 def test_quoted_fields_keep_commas_quotes_and_line_breaks(source: Path) -> None:
     found = read(source, 'id,title,abstract,authors\n1,"a, ""b""","x\r\ny","Marx, K; Engels, F"\n')
     assert found == [Abstract("1", 'a, "b"', "x\r\ny", authors=("Marx, K", "Engels, F"))]
+
+
+def test_cells_of_several_lines_take_no_row_with_them(source: Path) -> None:
+    rows = [(str(n), f'Title "{n}"', f"one\ntwo {n}\r\nthree") for n in range(50)]
+    out = io.StringIO()
+    csv.writer(out).writerows([("id", "title", "abstract"), *rows])
+    assert read(source, out.getvalue()) == [Abstract(*row) for row in rows]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_an_inch_mark_beside_a_cell_of_several_lines_is_fine(source: Path, end: str) -> None:
+    found = read(source, f'id,title,abstract\n1,One,x\n2,A 12" catheter,"line one\nline two"{end}')
+    assert found == [Abstract("1", "One", "x"), Abstract("2", 'A 12" catheter', "line one\nline two")]
+
+
+def test_rows_inside_a_cell_are_remarked(source: Path) -> None:
+    found = read(source, 'id,title,abstract\n1,"open,x\n2,b,y\n3,c,z\n4,d","w"\n5,e,v\n')
+    assert any(isinstance(entry, Remark) and "a cell holds lines that look like rows" in entry.kind for entry in found)
+
+
+@pytest.mark.parametrize("nothing", ["NA", "n/a", "nan", "NULL", "-", " ", "\xa0"])
+def test_what_stands_for_no_value_is_no_identity(source: Path, nothing: str) -> None:
+    one, two = read(source, f"id,title,doi,pmid\n{nothing},Alpha,{nothing},{nothing}\n{nothing},Beta,{nothing},7\n")
+    assert isinstance(one, Abstract) and isinstance(two, Abstract)
+    assert one.record_id.startswith("TEXT:") and one.doi is None
+    assert two.record_id == "PMID:7"
 
 
 def test_short_rows_are_filled_long_rows_rejected_blank_rows_skipped(source: Path) -> None:

@@ -48,12 +48,14 @@ def test_what_goes_in_comes_out(path: Path) -> None:
 def test_a_deleted_id_is_never_given_again(path: Path) -> None:
     with Draft(path, 1, "now") as draft:
         draft.put(ONE, "h")
-        assert draft.delete("PMID:1") == 1
-        assert draft.delete("PMID:1") is None
-        assert draft.put(ONE, "h") == (2, Change.ADDED)
+        draft.put(replace(ONE, record_id="W9", pmid="77"), "h")
+        assert draft.delete("PMID:1") == [1]
+        assert draft.delete("PMID:1") == []
+        assert draft.delete("PMID:77") == [2]
+        assert draft.put(ONE, "h") == (3, Change.ADDED)
     with Draft(path, 2, "later") as draft:
         draft.delete("PMID:1")
-        assert draft.put(ONE, "h") == (3, Change.ADDED)
+        assert draft.put(ONE, "h") == (4, Change.ADDED)
 
 
 def test_only_changed_texts_are_encoded_in_the_next_generation(path: Path) -> None:
@@ -85,7 +87,16 @@ def test_a_record_is_found_by_its_id_its_pmid_and_its_doi(path: Path) -> None:
         draft.put(replace(ONE, record_id="W7", pmid="31793330"), "h")
         draft.put(replace(ONE, record_id="12345", pmid=None, doi=None), "h")
     corpus = Corpus(path)
-    for given in ("W7", " W7 ", "PMID:31793330", "pmid:31793330", "31793330", "10.1/x", "DOI:10.1/X"):
+    for given in (
+        "W7",
+        " W7 ",
+        "PMID:31793330",
+        "pmid:31793330",
+        "31793330",
+        "10.1/x",
+        "DOI:10.1/X",
+        "https://doi.org/10.1/x",
+    ):
         assert corpus.doc_id(given) == 1, given
     assert corpus.doc_id("12345") == 2
     for given in ("", "PMID:", "w7", "\ud800", "'; DROP TABLE abstracts; --"):

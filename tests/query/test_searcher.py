@@ -117,6 +117,18 @@ def test_a_query_without_a_word_is_refused(toy: IndexFolder) -> None:
         index.search("\u200b")
 
 
+def test_odd_arguments_are_refused_or_understood(toy: IndexFolder, add: Add) -> None:
+    add({"pmid": 123, "title": "A"})
+    with open_index(toy.path) as index:
+        assert index.get(123).record_id == "PMID:123"  # type: ignore[arg-type]
+        assert len(index.search("gout", top_k=np.int64(5))) == 5  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="None was given, expected a string"):
+            index.search(None)  # type: ignore[arg-type]
+        index.pid += 1  # as in a forked child
+        with pytest.raises(UsageError, match="opened before a fork"):
+            index.search("gout")
+
+
 @pytest.mark.parametrize("top_k", [0, -1, 2.5, True, "10"])
 def test_a_senseless_top_k_is_refused(toy: IndexFolder, top_k: int) -> None:
     with open_index(toy.path) as index, pytest.raises(UsageError, match="expected a whole number from 1"):

@@ -365,7 +365,7 @@ def test_a_last_sync_that_fails_is_its_own_outcome(toy: IndexFolder, add: Add, m
 
 
 def test_rollback_checks_moves_and_refuses(toy: IndexFolder, add: Add) -> None:
-    with pytest.raises(UsageError, match="no generation before 000001: found 000001. Name one: --to NUMBER"):
+    with pytest.raises(UsageError, match="no generation before 000001: found 000001. Name one: --to NUMBER, or delete"):
         roll_back(toy, None)
     add({"id": "a", "title": "A"})
     add({"id": "b", "title": "B"})

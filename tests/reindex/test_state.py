@@ -96,8 +96,10 @@ class Indexing(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
-            assert verify(self.folder, self.folder.open_current(), deep=True) == []
-            shutil.rmtree(self.place)
+            try:
+                assert verify(self.folder, self.folder.open_current(), deep=True) == []
+            finally:
+                shutil.rmtree(self.place)
 
 
 TestIndexing = Indexing.TestCase
