@@ -80,10 +80,11 @@ def fail(message: str, code: int) -> NoReturn:
     """Print one error and leave with its code, even where nothing can be printed any more."""
     with contextlib.suppress(OSError):
         say(f"Error: {message}", err=True)
-    try:
-        sys.stdout.flush()
-    except OSError:  # else Python's own flush at exit would fail too and change the code
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # else Python's own flush at exit would fail too and change the code
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(code)
 
 
