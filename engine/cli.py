@@ -28,15 +28,15 @@ from engine.terminal import (
 if TYPE_CHECKING:
     from engine.query.searcher import Index
 
-EXIT_CODES = """\b
+EPILOG = """\b
 Exit codes:
   0  done            4  another process is writing the index
   1  failed          5  published, but a last step after it failed
   2  wrong usage     6  another encoder than the index was built with
   3  a file is damaged
-  130, 143  interrupted, terminated: the index is as it was"""
+  130, 143  interrupted, terminated: the index is as it was
 
-COMPLETION = """\b
+\b
 Shell completion: add this line to ~/.bashrc (for zsh: zsh_source, for fish: fish_source)
   eval "$(_ENGINE_COMPLETE=bash_source engine)\""""
 
@@ -91,7 +91,7 @@ def fail(message: str, code: int) -> NoReturn:
 @click.group(
     cls=EngineCommands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog=f"{EXIT_CODES}\n\n{COMPLETION}",
+    epilog=EPILOG,
 )
 @click.version_option(__version__, "-V", "--version", prog_name="engine")
 def main() -> None:
