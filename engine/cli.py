@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -16,9 +15,11 @@ from engine import __version__
 from engine.config import Config
 from engine.errors import CorruptError, DurabilityError, EngineError, GenerationError
 from engine.terminal import (
+    abandon_streams,
     abstract_fields,
     as_json,
     form_for,
+    prepare_streams,
     print_abstract,
     print_hits,
     progress,
@@ -62,13 +63,8 @@ class EngineCommands(click.Group):
             fail("interrupted", 130)
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run, on streams that can take any text: closed ones swallow it, others replace what they can't show."""
-        for name in ("stdout", "stderr"):
-            stream = getattr(sys, name)
-            if stream is None:
-                setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
-            elif hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="replace")
+        """Run, on streams that can take any text."""
+        prepare_streams()
         return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -80,11 +76,7 @@ def fail(message: str, code: int) -> NoReturn:
     """Print one error and leave with its code, even where nothing can be printed any more."""
     with contextlib.suppress(OSError):
         say(f"Error: {message}", err=True)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:  # else Python's own flush at exit would fail too and change the code
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    abandon_streams()
     sys.exit(code)
 
 

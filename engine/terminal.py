@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import sys
 import time
@@ -24,6 +25,25 @@ PIPE_WIDTH = 120  # columns of a table that is not on a terminal
 LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
 
 Report = Callable[[str, int, int | None], None]
+
+
+def prepare_streams() -> None:
+    """Let stdout and stderr take any text: closed ones swallow it, others replace what they can't show."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def abandon_streams() -> None:
+    """Flush what can be flushed; else Python's own flush at exit would fail and change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def printable(text: str) -> str:
