@@ -41,7 +41,7 @@ class Index:
         self.follow = follow
         self.lock = threading.Lock()
         self.pid = os.getpid()
-        self.held: Snapshot | None = Snapshot(folder, folder.open_current())
+        self.held: Snapshot | None = latest(folder)
 
     def __enter__(self) -> Index:
         return self
@@ -76,7 +76,7 @@ class Index:
         held = self.snapshot()
         if self.folder.pointer_text(self.folder.current()) == held.pointer:
             return False
-        fresh = Snapshot(self.folder, self.folder.open_current())
+        fresh = latest(self.folder)
         if fresh.manifest.encoder.fingerprint == held.manifest.encoder.fingerprint:
             fresh.loaded = held.loaded
         self.held = fresh
@@ -185,6 +185,21 @@ class Index:
             EncoderError: the encoder gave a text no usable vector.
         """
         return encoded(self.current(), checked_queries(texts))
+
+
+def latest(folder: IndexFolder) -> Snapshot:
+    """Open the current generation; again, when it was replaced and deleted between checking and opening it.
+
+    Raises:
+        GenerationError: there is none, or it is not what its manifest says.
+    """
+    while True:
+        generation = folder.open_current()
+        try:
+            return Snapshot(folder, generation)
+        except GenerationError:
+            if folder.current() == generation.manifest.generation:
+                raise
 
 
 def checked_top_k(top_k: int) -> int:

@@ -248,6 +248,22 @@ def test_opening_follows_a_pointer_that_moves_meanwhile(
     assert calls == [1, 2]
 
 
+def test_opening_survives_the_deletion_of_what_was_just_checked(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = IndexFolder.open_current
+
+    def checked_and_gone(self: IndexFolder) -> object:
+        found = real(self)
+        monkeypatch.setattr(IndexFolder, "open_current", real)
+        add({"id": "new", "title": "New"}, keep=1)
+        return found
+
+    monkeypatch.setattr(IndexFolder, "open_current", checked_and_gone)
+    with open_index(toy.path, follow=False) as index:
+        assert (index.generation, len(index)) == (2, 41)
+
+
 def test_a_closed_index_says_so(toy: IndexFolder) -> None:
     index = open_index(toy.path)
     index.close()
