@@ -15,10 +15,10 @@ from engine import __version__
 from engine.config import Config
 from engine.errors import CorruptError, DurabilityError, EngineError, GenerationError
 from engine.terminal import (
-    abandon_streams,
     abstract_fields,
     as_json,
     form_for,
+    leave,
     prepare_streams,
     print_abstract,
     print_hits,
@@ -76,8 +76,7 @@ def fail(message: str, code: int) -> NoReturn:
     """Print one error and leave with its code, even where nothing can be printed any more."""
     with contextlib.suppress(OSError):
         say(f"Error: {message}", err=True)
-    abandon_streams()
-    sys.exit(code)
+    leave(code)
 
 
 @click.group(

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -37,13 +37,14 @@ def prepare_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def abandon_streams() -> None:
-    """Flush what can be flushed; else Python's own flush at exit would fail and change the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def leave(code: int) -> NoReturn:
+    """Exit with this code, even where nothing can be written: Python's own flush at exit would make it 120."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        os._exit(code)
+    sys.exit(code)
 
 
 def printable(text: str) -> str:
