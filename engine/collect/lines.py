@@ -16,7 +16,7 @@ NOT_UTF8 = "bytes that are not UTF-8, read as Windows-1252"
 def lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
     r"""Yield (line number from 1, line with its ending, whether it was UTF-8).
 
-    A byte-order mark is dropped. Lines end at \\n. UTF-16 is told by its mark; otherwise each line is UTF-8,
+    A byte-order mark is dropped. Lines end at \n. UTF-16 is told by its mark; otherwise each line is UTF-8,
     or Windows-1252 where it is not valid UTF-8.
 
     Raises:

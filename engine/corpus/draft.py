@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -197,6 +198,11 @@ class Draft:
         while rows := self.connection.execute(sql, (last,) if everything else (last, self.generation)).fetchall():
             yield rows
             last = rows[-1][0]
+
+    def texts_of(self, doc_ids: Sequence[int]) -> list[tuple[int, str, str, str]]:
+        """Rows like those of texts_to_encode, by doc id."""
+        sql = "SELECT id, record_id, title, abstract FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
+        return self.connection.execute(f"{sql} ORDER BY id", (json.dumps(doc_ids),)).fetchall()
 
     def count_to_encode(self, everything: bool) -> int:
         """How many rows texts_to_encode yields."""

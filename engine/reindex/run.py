@@ -143,8 +143,9 @@ def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
     """
     if len(draft.ids()) == 0:
         names = ", ".join(source_name(path) for path in build.order.sources)
-        why = f"The first of {gathered.rejected:,} rejected: {gathered.rejections[0]}" if gathered.rejected else ""
-        why = why or f"It deletes {gathered.deleted:,} records and leaves none" if gathered.deleted else why
+        why = f"{gathered.deleted:,} records would be deleted and none left" if gathered.deleted else ""
+        if gathered.rejections:
+            why = f"The first of {gathered.rejected:,} rejected: {gathered.rejections[0]}"
         raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
 
 

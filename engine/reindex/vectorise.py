@@ -41,12 +41,13 @@ def vectorise(
     everything = current is None
     total = draft.count_to_encode(everything)
     pages: list[tuple[DocIds, Vectors]] = []
+    restored: list[int] = []
     done = n_failed = 0
     progress("encoding", 0, total)
     for page in draft.texts_to_encode(everything, PAGE):
         checked = encode_page(draft, encoder, page)
-        pages.append((np.array([page[i][0] for i in checked.kept], dtype=np.int64), checked.vectors))
-        refuse_texts(draft, page, checked, gathered)
+        pages.append(kept_of(page, checked))
+        restored += refuse_texts(draft, page, checked, gathered)
         done += len(page)
         n_failed += sum(reason != WORDLESS for _, reason in checked.refused)
         if n_failed > max(MIN_FAILED, MAX_FAILED_SHARE * total):
@@ -55,6 +56,11 @@ def vectorise(
                 f"published. The first: {gathered.rejections[0]}"
             )
         progress("encoding", done, total)
+    if everything and restored:  # nothing is carried over, so what went back to its old text is encoded too
+        page = draft.texts_of(restored)
+        checked = encode_page(draft, encoder, page)
+        pages.append(kept_of(page, checked))
+        refuse_texts(draft, page, checked, gathered)
     return joined(draft.ids(), pages, encoder.identity.dim, current)
 
 
@@ -69,18 +75,31 @@ def encode_page(draft: Draft, encoder: Encoder, page: list[tuple[int, str, str, 
     return checked
 
 
-def refuse_texts(draft: Draft, page: list[tuple[int, str, str, str]], checked: Checked, gathered: Gathered) -> None:
-    """Reject the rows without a usable vector: a new one leaves the draft, a changed one goes back as it was."""
+def kept_of(page: list[tuple[int, str, str, str]], checked: Checked) -> tuple[DocIds, Vectors]:
+    """Doc ids and vectors of the usable texts of a page."""
+    return np.array([page[i][0] for i in checked.kept], dtype=np.int64), checked.vectors
+
+
+def refuse_texts(
+    draft: Draft, page: list[tuple[int, str, str, str]], checked: Checked, gathered: Gathered
+) -> list[int]:
+    """Reject the rows without a usable vector: a new one leaves the draft, a changed one goes back as it was.
+
+    Returns the doc ids of those that went back.
+    """
+    restored = []
     for position, reason in checked.refused:
         doc_id, record_id, _, _ = page[position]
         if draft.restore(doc_id):
             gathered.changes[doc_id] = Change.NONE
+            restored.append(doc_id)
             reason += "; the record stays as it was"
         else:
             draft.discard(doc_id)
             if gathered.changes.pop(doc_id, None) is not Change.ADDED:
                 gathered.deleted += 1
         refuse(draft, gathered, Rejection("encoder", f"record {record_id}", reason))
+    return restored
 
 
 def joined(doc_ids: DocIds, pages: list[tuple[DocIds, Vectors]], dim: int, current: FlatIndex | None) -> Vectorised:

@@ -230,6 +230,14 @@ def test_an_update_that_gets_no_vector_leaves_the_record_as_it_was(
     assert not verify(toy, toy.open_current(), deep=True)
 
 
+def test_re_encoding_keeps_the_old_text_of_an_update_that_gets_no_vector(toy: IndexFolder, add: Add) -> None:
+    report = add({"id": "toy-01", "title": "\u200b"}, {"id": "n", "title": "\u200b"}, re_encode=True)
+    assert (report.counts.abstracts, report.counts.encoded, report.counts.rejected) == (40, 40, 2)
+    assert not verify(toy, toy.open_current(), deep=True)
+    with open_index(toy.path) as index:
+        assert index.get("toy-01").title == "Colchicine in gout"
+
+
 def test_texts_without_words_are_rejected_however_many(toy: IndexFolder, add: Add) -> None:
     report = add(*({"id": f"w{n}", "title": "\u200b" * (n + 1)} for n in range(30)), {"id": "good", "title": "Good"})
     assert (report.counts.added, report.counts.rejected) == (1, 30)
