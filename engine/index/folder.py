@@ -76,11 +76,18 @@ class IndexFolder:
             return []
         return sorted(int(p.name) for p in self.generations.iterdir() if re.fullmatch(r"\d{6}", p.name))
 
+    def pointer_bytes(self) -> bytes:
+        """CURRENT as it stands, unchecked; nothing when it can't be read. Other bytes mean another generation."""
+        try:
+            return self.pointer.read_bytes()
+        except OSError:
+            return b""
+
     def pointed(self) -> int:
         """The number in CURRENT as it stands, unchecked; 0 when there is none to be read."""
         try:
-            return int(self.pointer.read_bytes()[:6])
-        except (OSError, ValueError):
+            return int(self.pointer_bytes()[:6])
+        except ValueError:
             return 0
 
     def current(self) -> int:

@@ -74,7 +74,7 @@ class Index:
             GenerationError: closed, or the current generation can't be opened; the one held so far stays.
         """
         held = self.snapshot()
-        if self.folder.pointer_text(self.folder.current()) == held.pointer:
+        if self.folder.pointer_bytes() == held.pointer:
             return False
         fresh = latest(self.folder)
         if fresh.manifest.encoder.fingerprint == held.manifest.encoder.fingerprint:
@@ -194,9 +194,10 @@ def latest(folder: IndexFolder) -> Snapshot:
         GenerationError: there is none, or it is not what its manifest says.
     """
     while True:
+        pointer = folder.pointer_bytes()
         generation = folder.open_current()
         try:
-            return Snapshot(folder, generation)
+            return Snapshot(folder, generation, pointer)
         except GenerationError:
             if folder.current() == generation.manifest.generation:
                 raise

@@ -18,15 +18,17 @@ from engine.records import Hit, Manifest
 class Snapshot:
     """Everything that a query needs, all of one generation. Closed when the last user lets go of it."""
 
-    def __init__(self, folder: IndexFolder, generation: Generation) -> None:
+    def __init__(self, folder: IndexFolder, generation: Generation, pointer: bytes) -> None:
         """Open vectors and corpus; the encoder waits until a text must be encoded.
+
+        pointer is what CURRENT held before the generation was opened.
 
         Raises:
             CorruptError: a file can't be read, or vectors and corpus disagree in number.
         """
         self.folder = folder
         self.manifest: Manifest = generation.manifest
-        self.pointer = folder.pointer_text(generation.manifest.generation)
+        self.pointer = pointer
         self.corpus = Corpus(generation.database)
         self.closing = weakref.finalize(self, self.corpus.close)
         self.vectors = FlatIndex(generation.vectors, self.manifest.encoder.dim)
