@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.errors import EngineError
     from engine.query.searcher import Index, open_index
-    from engine.records import Abstract, Hit
+    from engine.records import Abstract, ChangedHit, Hit
 
 __version__ = "0.1.0"
-__all__ = ["Abstract", "EngineError", "Hit", "Index", "__version__", "open_index"]
+__all__ = ["Abstract", "ChangedHit", "EngineError", "Hit", "Index", "__version__", "open_index"]
 
 HOME = {
     "Abstract": "engine.records",
+    "ChangedHit": "engine.records",
     "EngineError": "engine.errors",
     "Hit": "engine.records",
     "Index": "engine.query.searcher",

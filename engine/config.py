@@ -1,11 +1,14 @@
-"""Where the indexes are and which one is meant. The only module that touches the environment."""
+"""Where the indexes are, which one is meant, and index.toml. The only module that touches the environment."""
 
 from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from engine.errors import ConfigError, UsageError
 
@@ -27,10 +30,15 @@ class Config:
         return Config(Path(folder), index or os.environ.get("ENGINE_INDEX") or None)
 
     def names(self) -> list[str]:
-        """Indexes with a generation in the folder, sorted; none when the folder is not there."""
+        """Indexes in the folder, sorted; none when the folder is not there."""
         if not self.indexes.is_dir():
             return []
-        return sorted(p.name for p in self.indexes.iterdir() if NAME.fullmatch(p.name) and any(p.glob("generations/*")))
+        folders = (path for path in self.indexes.iterdir() if NAME.fullmatch(path.name))
+        return sorted(p.name for p in folders if (p / "index.toml").exists() or any(p.glob("generations/*")))
+
+    def named(self, name: str | None) -> Config:
+        """The same with another index named; None leaves it as it is."""
+        return replace(self, index=name) if name else self
 
     def existing(self) -> Path:
         """Folder of the index that is meant: the named one, or the only one there.
@@ -64,6 +72,163 @@ class Config:
         return self.indexes / self.index
 
 
+@dataclass(frozen=True, slots=True)
+class SourcePattern:
+    """One entry under [[sources]] of index.toml."""
+
+    path: str  # a file, a folder to watch, or a glob; relative to the folder of the index
+    format: str | None = None  # forced; None: told by the content of each file
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is in force for one index: flag before environment before index.toml before default."""
+
+    file: Path  # index.toml, whether it is there or not
+    sources: tuple[SourcePattern, ...] = ()
+    model: str | None = None  # None: the index's own, all-MiniLM-L6-v2 for a new one
+    device: str = "auto"
+    recipe: str | None = None  # None: the engine's
+    factory: str | None = None  # None: the engine's
+    keep_generations: int = 3
+    checkpoint_seconds: float = 15.0  # of encoding that a kill may cost
+    max_deleted_share: float = 0.10  # of the records, before a reindex stops and asks
+    max_changed_share: float = 0.10
+    download_url: str | None = None  # folder of PubMed's update files on a mirror
+    download_folder: str | None = None  # where they are kept; relative to the folder of the index
+    origins: tuple[tuple[str, str], ...] = ()  # where each value came from: "flag", a variable, the file, "default"
+
+    @staticmethod
+    def load(folder: Path, **flags: object) -> Settings:
+        """Combine flags (None: not given), ENGINE_* variables and index.toml of an index folder.
+
+        Raises:
+            ConfigError: the file can't be read, is not TOML, or has a key or a value that means nothing.
+        """
+        path = folder / "index.toml"
+        content = read_toml(path)
+        values: dict[str, Any] = {"sources": patterns(content, path)}
+        origins = [("sources", str(path) if content.get("sources") else "default")]
+        for name, (key, kind) in KEYS.items():
+            variable = f"ENGINE_{name.upper()}"
+            found: tuple[object, str] | None = None
+            if flags.get(name) is not None:
+                found = flags[name], "flag"
+            elif name not in IN_FILE_ONLY and os.environ.get(variable):
+                found = number(os.environ[variable]) if kind is not str else os.environ[variable], variable
+            elif (given := at(content, key)) is not None:
+                found = given, str(path)
+            if found is not None:
+                values[name] = checked(*found, key, kind)
+            origins.append((name, found[1] if found else "default"))
+        return Settings(path, **values, origins=tuple(origins))
+
+
+KEYS: dict[str, tuple[str, type]] = {
+    "model": ("model", str),
+    "device": ("device", str),
+    "recipe": ("recipe", str),
+    "factory": ("factory", str),
+    "keep_generations": ("keep_generations", int),
+    "checkpoint_seconds": ("checkpoint_seconds", float),
+    "max_deleted_share": ("guard.max_deleted_share", float),
+    "max_changed_share": ("guard.max_changed_share", float),
+    "download_url": ("download.url", str),
+    "download_folder": ("download.folder", str),
+}  # setting -> key in index.toml, type
+IN_FILE_ONLY = {"recipe", "factory", "download_url", "download_folder"}
+LIMITS: dict[str, tuple[float, float]] = {
+    "keep_generations": (1, 1000),
+    "checkpoint_seconds": (0, 3600),
+    "guard.max_deleted_share": (0, 1),
+    "guard.max_changed_share": (0, 1),
+}
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of an index.toml; nothing when there is none.
+
+    Raises:
+        ConfigError: it can't be read, is not TOML, or has a key that means nothing.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as err:
+        raise ConfigError(f"{path} can't be read: {err.strerror}") from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init EXAMPLE") from err
+    known = {key for key, _ in KEYS.values()} | {"sources"}
+    given = {f"{k}.{inner}" for k, v in content.items() if isinstance(v, dict) for inner in v}
+    given |= {k for k, v in content.items() if not isinstance(v, dict)}
+    if unknown := sorted(given - known):
+        raise ConfigError(f"{path}: {unknown[0]!r} means nothing here. Known are: {', '.join(sorted(known))}")
+    return content
+
+
+def at(content: Mapping[str, Any], key: str) -> object:
+    """The value at "table.key", or None."""
+    for part in key.split("."):
+        content = content.get(part, {}) if isinstance(content, Mapping) else {}
+    return None if content == {} else content
+
+
+def number(text: str) -> object:
+    """A number written as text; the text itself when it is none."""
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        return text
+
+
+def checked(value: object, origin: str, key: str, kind: type) -> object:
+    """The value itself.
+
+    Raises:
+        ConfigError: of another type, or out of range.
+    """
+    right = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
+    low, high = LIMITS.get(key, (0, 0))
+    if (
+        not right
+        or (key in LIMITS and not low <= float(str(value)) <= high)
+        or (key == "device" and value not in DEVICES)
+    ):
+        wanted = {str: "text", int: "a whole number", float: "a number"}[kind]
+        wanted += f" from {low:g} to {high:g}" if key in LIMITS else ""
+        wanted = f"one of {', '.join(DEVICES)}" if key == "device" else wanted
+        raise ConfigError(f"{key} is {value!r} ({origin}), expected {wanted}")
+    return value
+
+
+def patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePattern, ...]:
+    """The entries under [[sources]]; a plain text counts as a path.
+
+    Raises:
+        ConfigError: an entry that is none.
+    """
+    found = []
+    entries = content.get("sources", [])
+    for entry in entries if isinstance(entries, list) else [entries]:
+        entry = {"path": entry} if isinstance(entry, str) else entry
+        right = isinstance(entry, dict) and set(entry) <= {"path", "format"} and entry.get("path")
+        if not right or not all(isinstance(value, str) for value in entry.values()):
+            raise ConfigError(
+                f"{path}: sources holds {entry!r}, expected path = 'FILE, FOLDER or GLOB' and maybe format"
+            )
+        found.append(SourcePattern(**entry))
+    return tuple(found)
+
+
+def template(name: str, sources: tuple[str, ...]) -> str:
+    """A commented index.toml."""
+    quoted = ['"' + source.replace("\\", "\\\\").replace('"', '\\"') + '"' for source in sources]
+    listed_sources = "\n".join(f"[[sources]]\npath = {source}\n" for source in quoted) or EXAMPLE_SOURCES
+    return TEMPLATE.format(name=name, sources=listed_sources)
+
+
 def forbid_telemetry() -> None:
     """Keep libraries from reporting home; call before importing them. What people search can be about patients.
 
@@ -92,3 +257,34 @@ def check_name(name: str) -> None:
 def listed(names: list[str]) -> str:
     """Names for a message: "a, b", or "none"."""
     return ", ".join(names) or "none"
+
+
+TEMPLATE = """\
+# What the index "{name}" is made from, and how: read by `engine reindex {name}` and scripts/nightly_reindex.
+# `engine config {name}` shows what is in force. Lines that begin with # are off; each shows its default.
+
+# model = "all-MiniLM-L6-v2"        # a sentence-transformers folder or hub id
+# device = "auto"                   # auto, cpu, cuda
+# recipe = "title. abstract/1"      # how title and abstract become the text that is encoded
+# factory = "IDMap2,Flat"           # FAISS index type
+# keep_generations = 3              # published generations on disk, the current one included
+# checkpoint_seconds = 15           # of encoding that a killed run may lose
+
+# Read in this order. path is a file, a folder (watched: every file in it, and in its folders, is read once) or a glob;
+# relative to the folder of this file. The format is told by the content; format = "RIS" forces one.
+{sources}
+[guard]                             # a reindex stops before it publishes (exit 7) when more than this share …
+# max_deleted_share = 0.10          # … of the records would be deleted
+# max_changed_share = 0.10          # … of the records would be changed; once: engine reindex {name} --allow-mass-change
+
+[download]                          # used by scripts/nightly_reindex only
+# url = "https://ftp.ncbi.nlm.nih.gov/pubmed/updatefiles/"
+# folder = "updatefiles"            # list it under sources too
+"""
+EXAMPLE_SOURCES = """\
+# [[sources]]
+# path = "updatefiles"
+# [[sources]]
+# path = "exports/*.ris"
+# format = "RIS"
+"""

@@ -5,6 +5,8 @@ EngineError                      exit 1
 ├── ConfigError
 │   └── MissingExtraError                 a library of an extra is not installed
 ├── SourceError                           a file that can't be read as abstracts: names file and place
+│   └── UnknownFormatError                of no format that the engine reads
+├── MassChangeError              exit 7   a reindex would delete or change more than its guard allows
 ├── CorpusError
 │   └── AbstractNotFoundError
 ├── EncoderError                          a model that can't be used, or that returned no usable vectors
@@ -50,6 +52,16 @@ class MissingExtraError(ConfigError):
 
 class SourceError(EngineError):
     """A source file that can't be read as abstracts."""
+
+
+class UnknownFormatError(SourceError):
+    """A file of no format that the engine reads."""
+
+
+class MassChangeError(EngineError):
+    """A reindex that would delete or change a larger share of the records than its guard allows."""
+
+    exit_code = 7
 
 
 class CorpusError(EngineError):

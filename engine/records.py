@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,18 @@ from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]  # (n, dim), unit length unless said otherwise
 DocIds = NDArray[np.int64]  # (n,), keys of the abstracts table and of FAISS
+
+
+class Notice(StrEnum):
+    """What a record says of other records, or others of it. A retraction of the record itself is Abstract.retracted."""
+
+    IS_RETRACTION = "is a retraction notice"
+    IS_ERRATUM = "is an erratum"
+    IS_CONCERN = "is an expression of concern"
+    HAS_ERRATUM = "has an erratum"
+    HAS_CONCERN = "has an expression of concern"
+    PARTLY_RETRACTED = "partly retracted"
+    REPUBLISHED = "corrected and republished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +43,14 @@ class Abstract:
     mesh: tuple[str, ...] = ()
     publication_types: tuple[str, ...] = ()
     retracted: bool = False
+    keywords: tuple[str, ...] = ()  # the authors' or the database's own, beside MeSH
+    languages: tuple[str, ...] = ()  # as the source writes them: "eng", "English"
+    vernacular_title: str = ""  # the title in the language of the article
+    other_abstracts: tuple[str, ...] = ()  # each led by what it is: "[fre] …", "[plain-language-summary] …"
+    orcids: tuple[str, ...] = ()  # "0000-0002-1825-0097", one per author in order, "" where unknown; or none
+    notices: tuple[str, ...] = ()  # of Notice, sorted
+    version: int = 1  # of the citation, as PubMed counts them
+    revised: str = ""  # date of the last revision, ISO 8601, "" where unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +164,12 @@ class Counts:
     metadata_changed: int = 0
     unchanged: int = 0
     deleted: int = 0
-    duplicates: int = 0  # records given more than once in the run; the last one won
+    duplicates: int = 0  # records that one source gave more than once in the run; the last one won
     rejected: int = 0
     encoded: int = 0
+    newly_retracted: int = 0  # were there before and are retracted only now
+    merged: int = 0  # turned out to be another record that is there
+    resumed: int = 0  # texts that a run which did not end had encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +216,14 @@ class Hit:
     pmid: str | None
     doi: str | None
     retracted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedHit:
+    """One ranked result among the records that are new or changed."""
+
+    change: str  # "added", "text changed" or "metadata changed", since the generation asked for
+    hit: Hit
 
 
 def ids_sha256(doc_ids: DocIds) -> str:

@@ -73,35 +73,38 @@ def hit_fields(hit: Hit) -> dict[str, Any]:
     return asdict(hit) | {"score": round(hit.score, 6)}
 
 
-def print_hits(hits: Sequence[Hit], form: str) -> None:
-    """Print ranked hits in one of FORMS."""
+def print_hits(hits: Sequence[Hit], form: str, changes: Sequence[str] = ()) -> None:
+    """Print ranked hits in one of FORMS; changes, if given, says of each what is new about it."""
+    rows = [hit_fields(hit) for hit in hits]
+    rows = [{"change": change, **row} for change, row in zip(changes, rows, strict=True)] if changes else rows
     if form == "table":
-        print_table(hits)
+        print_table(hits, changes)
     elif form == "json":
-        click.echo("[" + ",\n ".join(as_json(hit_fields(hit)) for hit in hits) + "]")
+        click.echo("[" + ",\n ".join(map(as_json, rows)) + "]")
     elif form == "nl":
-        for hit in hits:
-            click.echo(as_json(hit_fields(hit)))
+        for row in rows:
+            click.echo(as_json(row))
     else:
-        text = delimited(hits, "\t" if form == "tsv" else ",")
+        head = [*(["change"] if changes else []), *(field.name for field in fields(Hit))]
+        text = delimited(head, rows, "\t" if form == "tsv" else ",")
         # color=True: else click takes what looks like a terminal's escape codes out of a file's text
         click.echo(printable(text) if sys.stdout.isatty() else text, nl=False, color=True)
 
 
-def delimited(hits: Sequence[Hit], delimiter: str) -> str:
+def delimited(head: Sequence[str], rows: Sequence[dict[str, Any]], delimiter: str) -> str:
     """Hits as CSV, or as TSV with tabs and line breaks inside fields as spaces; authors joined by "; "."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
-    writer.writerow([field.name for field in fields(Hit)])
-    for hit in hits:
-        row = hit_fields(hit) | {"authors": "; ".join(hit.authors), "retracted": int(hit.retracted)}
-        cells = ["" if value is None else str(value) for value in row.values()]
+    writer.writerow(head)
+    for row in rows:
+        plain = row | {"authors": "; ".join(row["authors"]), "retracted": int(row["retracted"])}
+        cells = ["" if value is None else str(value) for value in plain.values()]
         writer.writerow([re.sub(r"[\t\r\n]+", " ", cell) for cell in cells] if delimiter == "\t" else cells)
     return out.getvalue()
 
 
-def print_table(hits: Sequence[Hit]) -> None:
-    """Print hits for reading: rank, score, id, year, title and journal."""
+def print_table(hits: Sequence[Hit], changes: Sequence[str] = ()) -> None:
+    """Print hits for reading: rank, score, id, year, title and journal, and before the title what is new about it."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -113,8 +116,10 @@ def print_table(hits: Sequence[Hit]) -> None:
     table.add_column("id", overflow="fold", max_width=max(8, console.width // 4))  # a DOI leaves room for the title
     table.add_column("year", justify="right", no_wrap=True)
     table.add_column("title", overflow="fold")
-    for hit in hits:
+    for hit, change in zip(hits, changes or [""] * len(hits), strict=True):
         title = Text(one_line(hit.title) or f"[no title] {one_line(hit.abstract)[:200]}")
+        if change:
+            title = Text.assemble((f"{change.upper()} ", "bold"), title)
         if hit.retracted:
             title = Text.assemble(("RETRACTED ", "bold red"), title)
         if hit.journal:
@@ -129,13 +134,14 @@ def one_line(text: str) -> str:
     return " ".join(printable(text).split())
 
 
-def abstract_fields(abstract: Abstract) -> dict[str, Any]:
+def abstract_fields(abstract: Abstract, sources: Sequence[str]) -> dict[str, Any]:
     """A record as the keys that are printed."""
     found = asdict(abstract)
-    return {"id": found.pop("record_id"), **found}
+    del found["version"], found["revised"]  # of one source, not of the record
+    return {"id": found.pop("record_id"), **found, "sources": list(sources)}
 
 
-def print_abstract(abstract: Abstract) -> None:
+def print_abstract(abstract: Abstract, sources: Sequence[str]) -> None:
     """Print one record for reading."""
     if abstract.retracted:
         click.secho("RETRACTED", bold=True, fg="red")
@@ -149,11 +155,18 @@ def print_abstract(abstract: Abstract) -> None:
         ("doi", abstract.doi or ""),
         ("mesh", "; ".join(abstract.mesh)),
         ("types", "; ".join(abstract.publication_types)),
+        ("keywords", "; ".join(abstract.keywords)),
+        ("language", "; ".join(abstract.languages)),
+        ("notices", "; ".join(abstract.notices)),
+        ("original", abstract.vernacular_title),
+        ("sources", "; ".join(sources)),
     )
     for name, value in facts:
         if value:
-            say(f"{name + ':':<9}{one_line(value)}")
+            say(f"{name + ':':<10}{one_line(value)}")
     say(f"\n{abstract.abstract or '[no abstract]'}")
+    for other in abstract.other_abstracts:
+        say(f"\n{other}")
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from engine.index.folder import IndexFolder
-from engine.reindex.run import Order, Report, index_sources
+from engine.reindex.order import Order, Report
+from engine.reindex.run import index_sources
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

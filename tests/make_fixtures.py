@@ -15,7 +15,8 @@ from tokenizers.models import WordPiece
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from engine.index.folder import IndexFolder
-from engine.reindex.run import Order, index_sources
+from engine.reindex.order import Order
+from engine.reindex.run import index_sources
 
 HERE = Path(__file__).parent
 DRUGS = (

@@ -26,7 +26,10 @@ from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
-COMMANDS = ("index", "search", "similar", "show", "status", "verify", "rollback")
+COMMANDS = (
+    "init", "index", "reindex", "config", "sources", "search", "similar", "show", "new", "status", "log", "diff",
+    "duplicates", "verify", "rollback",
+)  # fmt: skip
 
 
 def on_terminal(folder: Path, *args: str, columns: str = "100") -> str:
@@ -132,7 +135,7 @@ def test_show_gives_the_record_whole(toy: IndexFolder, engine: Run) -> None:
     record = json.loads(engine("show", "toy-01").stdout)
     assert record["id"] == "toy-01" and record["abstract"].endswith("(invented).") and record["mesh"] == []
     shown = on_terminal(toy.path.parent, "show", "toy-01")
-    assert "Colchicine in gout" in shown and "authors: Ada Toy1; Béla Example" in shown
+    assert "Colchicine in gout" in shown and "authors:  Ada Toy1; Béla Example" in shown
 
 
 def test_status_for_people_and_programs(toy: IndexFolder, engine: Run) -> None:
@@ -169,7 +172,7 @@ def mistakes(tmp_path: Path) -> dict[str, tuple[tuple[str | Path, ...], int, str
     return {
         "missing file": (("index", source / "none"), 1, r"none: no such file"),
         "folder": (("index", source), 1, r"is a folder: name the files in it"),
-        "empty file": (("index", source / "empty"), 1, r"empty is empty: expected PubMed XML, JSONL or CSV"),
+        "empty file": (("index", source / "empty"), 1, r"empty is empty: expected records"),
         "other file": (("index", source / "text"), 1, r"its first line is 'hello'"),
         "broken gzip": (("index", source / "broken.gz"), 1, r"broken.gz: the gzip data ends early"),
         "malformed XML": (("index", source / "broken.xml"), 1, r"not well-formed XML at line 2, column \d+"),

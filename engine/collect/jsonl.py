@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterator
 
+from engine.collect import openalex
 from engine.collect.fields import entries
-from engine.collect.lines import NOT_UTF8, first_line, lines
-from engine.records import Entry, Rejection, Remark
+from engine.collect.lines import first_line, objects
+from engine.records import Entry
 
 
 def looks_like(head: bytes) -> bool:
@@ -17,19 +17,15 @@ def looks_like(head: bytes) -> bool:
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
-    """Yield the records of a JSONL file in order; a line that can't be used is a Rejection with its number."""
-    for number, line, is_utf8 in lines(stream, name):
-        if not line.strip():
-            continue
-        place = f"line {number}"
-        if not is_utf8:
-            yield Remark(NOT_UTF8, place)
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as err:  # a number of thousands of digits is a plain ValueError
-            yield Rejection(name, place, f"not JSON ({getattr(err, 'msg', 'nested too deep, or a number too long')})")
-            continue
-        if not isinstance(row, dict):
-            yield Rejection(name, place, f"a JSON {type(row).__name__}, expected an object")
-            continue
-        yield from entries(row, name, place)
+    """Yield the records of a JSONL file in order; a line that can't be used is a Rejection with its number.
+
+    Raises:
+        SourceError: a line without end.
+    """
+    for found in objects(stream, name):
+        if not isinstance(found, tuple):
+            yield found
+        elif openalex.is_work(found[1]):
+            yield from openalex.work_entries(found[1], name, found[0])
+        else:
+            yield from entries(found[1], name, found[0])

@@ -88,7 +88,7 @@ def open_source(path: Path) -> io.BufferedReader:
     try:
         head = stream.peek(HEAD)
         if not head.strip(b"\xef\xbb\xbf \t\r\n"):
-            raise SourceError(f"{path} is empty: expected PubMed XML, JSONL or CSV")
+            raise SourceError(f"{path} is empty: expected records")
         for magic, advice in REFUSED.items():
             if head.startswith(magic):
                 raise SourceError(f"{path} is {advice}")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collect import jsonl, pubmed, table
+from engine.collect import bibtex, endnote, jsonl, medline, openalex, pubmed, ris, table, webofscience
 from engine.collect.lines import first_line
 from engine.collect.opening import HEAD, open_source
-from engine.errors import SourceError
+from engine.errors import SourceError, UnknownFormatError
 from engine.records import Entry
 
 
@@ -26,19 +27,27 @@ class Format:
 # Asked in this order, most specific first.
 FORMATS = (
     Format("PubMed XML", pubmed.looks_like, pubmed.read),
+    Format("EndNote XML", endnote.looks_like, endnote.read),
+    Format("MEDLINE", medline.looks_like, medline.read),
+    Format("RIS", ris.looks_like, ris.read),
+    Format("Web of Science", webofscience.looks_like, webofscience.read),
+    Format("BibTeX", bibtex.looks_like, bibtex.read),
+    Format("OpenAlex", openalex.looks_like, openalex.read),
     Format("JSONL", jsonl.looks_like, jsonl.read),
     Format("CSV", table.looks_like, table.read),
 )
+KNOWN = f"{', '.join(known.name for known in FORMATS[:-1])} or {FORMATS[-1].name}"
+ROOT = re.compile(rb"<([A-Za-z_][\w.:-]*)[^<>]*>")
 
 
-def read_source(path: Path) -> Iterator[Entry]:
+def read_source(path: Path, format_name: str | None = None) -> Iterator[Entry]:
     """Yield the entries of one file in order. The name of the file does not matter, its content does.
 
     Raises:
         SourceError: the file can't be opened, is of no known format, or breaks off in the middle.
     """
     with open_source(path) as stream:
-        found = format_of(stream.peek(HEAD), path)
+        found = format_named(format_name) if format_name else format_of(stream.peek(HEAD), path)
         yield from found.read(stream, source_name(path))
 
 
@@ -47,33 +56,50 @@ def source_name(path: Path) -> str:
     return path.name.encode("utf-8", "replace").decode("utf-8")
 
 
-def check_source(path: Path) -> None:
-    """Open a file and tell its format, reading no record.
+def check_source(path: Path, format_name: str | None = None) -> Format:
+    """Open a file and tell its format, reading no record. A format that is named is not doubted.
 
     Raises:
         SourceError: the file can't be opened, or is of no known format.
     """
     with open_source(path) as stream:
-        format_of(stream.peek(HEAD), path)
+        return format_named(format_name) if format_name else format_of(stream.peek(HEAD), path)
+
+
+def format_named(name: str) -> Format:
+    """The format of that name, whatever its case.
+
+    Raises:
+        SourceError: there is none; lists them all.
+    """
+    for known in FORMATS:
+        if known.name.lower() == name.strip().lower():
+            return known
+    raise SourceError(f"no format is called {name!r}: expected {KNOWN}")
 
 
 def format_of(head: bytes, path: Path) -> Format:
     """Pick the format that the first bytes show.
 
     Raises:
-        SourceError: none does; says what was seen.
+        UnknownFormatError: none does; says what was seen.
     """
     for known in FORMATS:
         if known.looks_like(head):
             return known
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:60]
     if start.startswith(b"["):
-        raise SourceError(f"{path} is one JSON array; write one object a line: jq -c '.[]' {path} > records.jsonl")
+        advice = f"write one object a line: jq -c '.[]' {path} > records.jsonl"
+        raise UnknownFormatError(f"{path} is one JSON array; {advice}")
     if start.startswith(b"<"):
-        raise SourceError(f"{path} is XML but not PubMed's: expected <PubmedArticleSet>, found {shown(start)}")
+        root = ROOT.search(head)
+        raise UnknownFormatError(
+            f"{path} is XML, but neither PubMed's (<PubmedArticleSet>) nor EndNote's (<xml><records>): "
+            f"found {shown(root[0][:60] if root else start)}. Export the records as {KNOWN}"
+        )
     header = first_line(head)
-    raise SourceError(
-        f"{path} is not PubMed XML, JSONL or CSV: its first line is {shown(header.encode()[:60])}. "
+    raise UnknownFormatError(
+        f"{path} is not {KNOWN}: its first line is {shown(header.encode()[:60])}. "
         "A CSV needs a header with a title or abstract column"
     )
 

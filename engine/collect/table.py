@@ -6,8 +6,9 @@ import csv
 import io
 from collections.abc import Iterator
 
-from engine.collect.fields import column_field, entries
-from engine.collect.lines import NOT_UTF8, first_line, lines
+from engine.collect.columns import column_field
+from engine.collect.fields import entries
+from engine.collect.lines import NOT_UTF8, first_line, lines, refuse_bare_cr
 from engine.collect.opening import MAX_LINE
 from engine.errors import SourceError
 from engine.records import Entry, Rejection, Remark
@@ -84,10 +85,8 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: a quotation mark is never closed, or the lines end as on old Macintoshes.
     """
-    head = stream.peek()
-    if b"\r" in head and b"\n" not in head:
-        raise SourceError(f"{name}: lines end with CR alone. Convert them: tr '\\r' '\\n' < {name} > new.csv")
-    delimiter = delimiter_of(first_line(head)) or ","
+    refuse_bare_cr(stream, name)
+    delimiter = delimiter_of(first_line(stream.peek())) or ","
     source = Lines(stream, name, delimiter)
     rows = csv.reader(source, delimiter=delimiter)
     header: list[str] = []

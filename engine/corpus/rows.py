@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
+from collections.abc import Mapping
 
 from engine.records import Abstract
 
-# The columns that come from the source, in the order of as_values().
+Value = str | int | None
+Values = tuple[Value, ...]
+
+# The columns that come from the source, in the order of as_values(). Those after "retracted" came with format 2.
 SOURCE_COLUMNS = (
     "record_id",
     "title",
@@ -20,10 +25,27 @@ SOURCE_COLUMNS = (
     "mesh",
     "publication_types",
     "retracted",
+    "keywords",
+    "languages",
+    "vernacular_title",
+    "other_abstracts",
+    "orcids",
+    "notices",
 )
+LISTS = frozenset(
+    ("authors", "mesh", "publication_types", "keywords", "languages", "other_abstracts", "orcids", "notices")
+)
+DEFAULTS: dict[str, str] = {
+    "keywords": "[]",
+    "languages": "[]",
+    "vernacular_title": "",
+    "other_abstracts": "[]",
+    "orcids": "[]",
+    "notices": "[]",
+}
 
 
-def as_values(abstract: Abstract) -> tuple[str | int | None, ...]:
+def as_values(abstract: Abstract) -> Values:
     """Column values of an abstract, in the order of SOURCE_COLUMNS."""
     return (
         abstract.record_id,
@@ -31,27 +53,49 @@ def as_values(abstract: Abstract) -> tuple[str | int | None, ...]:
         abstract.abstract,
         abstract.year,
         abstract.journal,
-        json.dumps(abstract.authors, ensure_ascii=False),
+        as_list(abstract.authors),
         abstract.pmid,
         abstract.doi,
-        json.dumps(abstract.mesh, ensure_ascii=False),
-        json.dumps(abstract.publication_types, ensure_ascii=False),
+        as_list(abstract.mesh),
+        as_list(abstract.publication_types),
         int(abstract.retracted),
+        as_list(abstract.keywords),
+        as_list(abstract.languages),
+        abstract.vernacular_title,
+        as_list(abstract.other_abstracts),
+        as_list(abstract.orcids),
+        as_list(abstract.notices),
     )
 
 
-def as_abstract(row: sqlite3.Row) -> Abstract:
-    """The abstract that a row holds."""
-    return Abstract(
-        record_id=row["record_id"],
-        title=row["title"],
-        abstract=row["abstract"],
-        year=row["year"],
-        journal=row["journal"],
-        authors=tuple(json.loads(row["authors"])),
-        pmid=row["pmid"],
-        doi=row["doi"],
-        mesh=tuple(json.loads(row["mesh"])),
-        publication_types=tuple(json.loads(row["publication_types"])),
-        retracted=bool(row["retracted"]),
-    )
+def as_list(items: tuple[str, ...]) -> str:
+    """A JSON array."""
+    return json.dumps(items, ensure_ascii=False) if items else "[]"
+
+
+def as_abstract(row: Mapping[str, Value] | sqlite3.Row) -> Abstract:
+    """The abstract that a row with all SOURCE_COLUMNS holds."""
+    found = {name: row[name] for name in SOURCE_COLUMNS}
+    lists = {name: tuple(json.loads(str(found[name]))) for name in LISTS}
+    return Abstract(**{**found, **lists, "retracted": bool(found["retracted"])})  # type: ignore[arg-type]
+
+
+def digest(values: Values) -> bytes:
+    """SHA-256 of the values of SOURCE_COLUMNS; a run that changes a million records must not keep their texts."""
+    return hashlib.sha256(repr(values).encode("utf-8")).digest()
+
+
+def as_json(abstract: Abstract) -> str:
+    """An abstract as one text, for the table contributions."""
+    return json.dumps(as_values(abstract), ensure_ascii=False)
+
+
+def from_json(text: str) -> Abstract:
+    """The abstract that as_json wrote, maybe before the last columns were added."""
+    values = json.loads(text)
+    return as_abstract(DEFAULTS | dict(zip(SOURCE_COLUMNS, values, strict=False)))
+
+
+def selected(present: frozenset[str]) -> str:
+    """The SOURCE_COLUMNS for a SELECT; a column that an older file lacks is given as its default."""
+    return ", ".join(name if name in present else f"'{DEFAULTS[name]}' AS {name}" for name in SOURCE_COLUMNS)

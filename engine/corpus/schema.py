@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database, Migrations
 
+from engine.corpus.rows import DEFAULTS
+
 APPLICATION_ID = 0x41425354  # "ABST", so that file(1) and SQLite tools can tell the file
 
 migrations = Migrations("engine.corpus")
@@ -56,3 +58,39 @@ def m002_provenance(db: Database) -> None:
 def m003_application_id(db: Database) -> None:
     """Mark the file as ours."""
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+@migrations()
+def m004_several_sources(db: Database) -> None:
+    """What each source says of a record, what PubMed deleted, and what each generation was made for."""
+    for name, default in DEFAULTS.items():
+        db.execute(f"ALTER TABLE abstracts ADD COLUMN {name} TEXT NOT NULL DEFAULT '{default}'")
+    db.execute("ALTER TABLE abstracts ADD COLUMN reworded_generation INTEGER NOT NULL DEFAULT 0")
+    db.execute("UPDATE abstracts SET reworded_generation = min(changed_generation, text_generation)")
+    db.execute(
+        """
+        CREATE TABLE contributions (
+            id INTEGER PRIMARY KEY,
+            doc_id INTEGER NOT NULL,         -- abstracts.id
+            own_id TEXT NOT NULL,            -- the id that this source gives the record
+            format TEXT NOT NULL,            -- of the source; '' where it was added before sources were kept
+            source_id INTEGER NOT NULL,      -- sources.id of the file that said it last; 0 where unknown
+            version INTEGER NOT NULL,        -- of the citation
+            revised TEXT NOT NULL,           -- ISO 8601, '' where unknown
+            release INTEGER NOT NULL,        -- of PubMed's numbered files, 0 for others
+            digest BLOB NOT NULL,            -- of what the source said
+            record TEXT                      -- what it said, as JSON; NULL where the row in abstracts says the same
+        )
+        """
+    )
+    db.execute("CREATE UNIQUE INDEX contributions_own_id ON contributions (own_id, format)")
+    db.execute("CREATE INDEX contributions_doc_id ON contributions (doc_id)")
+    db.execute(
+        "INSERT INTO contributions (doc_id, own_id, format, source_id, version, revised, release, digest)"
+        " SELECT id, record_id, '', 0, 1, '', 0, x'' FROM abstracts ORDER BY id"
+    )
+    db.execute("CREATE TABLE deletions (pmid TEXT PRIMARY KEY, release INTEGER NOT NULL, generation INTEGER NOT NULL)")
+    for column in ("path TEXT NOT NULL DEFAULT ''", "format TEXT NOT NULL DEFAULT ''", "release INTEGER DEFAULT 0"):
+        db.execute(f"ALTER TABLE sources ADD COLUMN {column}")
+    for column in ("parent INTEGER", "cause TEXT", "counts TEXT"):
+        db.execute(f"ALTER TABLE generation ADD COLUMN {column}")

@@ -14,12 +14,16 @@ from urllib.parse import quote
 
 import numpy as np
 
-from engine.corpus.rows import as_abstract
+from engine.corpus.rows import as_abstract, selected
 from engine.errors import AbstractNotFoundError, CorruptError
 from engine.records import Abstract, DocIds
 
 DOI_ADDRESS = re.compile(r"^https?://(dx\.)?doi\.org/", re.IGNORECASE)
 SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # what a blank field may hold
+TOTALS = (
+    "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract, ?1) = ''), 0),"
+    " coalesce(sum(trim(title, ?1) = ''), 0), coalesce(sum(truncated), 0) FROM abstracts"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,30 @@ class Totals:
     without_abstract: int
     without_title: int
     truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedFile:
+    """A source file that the corpus was made from."""
+
+    generation: int  # that it was first read for
+    name: str
+    path: str  # where it lay; "" where that was not yet noted
+    n_bytes: int
+    sha256: str
+    format: str
+    release: int
+    n_records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Where a record comes from: one of its sources."""
+
+    format: str  # "" where it was added before sources were kept
+    own_id: str  # the id that this source gives the record
+    file: str  # name of the file that said it last
+    generation: int | None  # in which that file was read
 
 
 class Corpus:
@@ -51,6 +79,7 @@ class Corpus:
         try:
             self.connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
             self.connection.row_factory = sqlite3.Row
+            self.columns = frozenset(row["name"] for row in self.connection.execute("PRAGMA table_info(abstracts)"))
             self.connection.execute("SELECT 1 FROM abstracts LIMIT 1")
         except sqlite3.Error as err:
             raise CorruptError(f"{path} is not a readable database of abstracts ({err}). Run: engine rollback") from err
@@ -77,11 +106,16 @@ class Corpus:
 
     def fetch(self, doc_ids: Sequence[int]) -> dict[int, Abstract]:
         """Abstracts by doc id; an unknown id is missing from the result."""
-        found = self.rows("SELECT * FROM abstracts WHERE id IN (SELECT value FROM json_each(?))", json.dumps(doc_ids))
-        return {row["id"]: as_abstract(row) for row in found}
+        sql = f"SELECT id, {selected(self.columns)} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
+        return {row["id"]: as_abstract(row) for row in self.rows(sql, json.dumps(doc_ids))}
+
+    @property
+    def several_sources(self) -> bool:
+        """Whether the file is of the format that keeps what each source said."""
+        return "notices" in self.columns
 
     def doc_id(self, record_id: str) -> int:
-        """The doc id of a record id; a PMID or DOI, bare or prefixed or as a link, works too.
+        """The doc id of a record id; a PMID or DOI, bare or prefixed or as a link, or another source's id works too.
 
         Raises:
             AbstractNotFoundError: nothing by this id.
@@ -95,6 +129,10 @@ class Corpus:
             ("doi = ? COLLATE NOCASE", doi.strip()),
         ):
             if found := self.rows(f"SELECT id FROM abstracts WHERE {where} ORDER BY id LIMIT 1", storable(value)):
+                return int(found[0][0])
+        if self.several_sources:
+            sql = "SELECT doc_id FROM contributions WHERE own_id = ? ORDER BY id LIMIT 1"
+            if found := self.rows(sql, storable(plain)):
                 return int(found[0][0])
         raise AbstractNotFoundError(
             f"no record {plain[:80]!r} in this index. Ids look like {self.example_id()!r}; engine search shows them"
@@ -116,20 +154,27 @@ class Corpus:
 
     def totals(self) -> Totals:
         """Count what the corpus holds."""
-        row = self.rows(
-            "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract, ?1) = ''), 0),"
-            " coalesce(sum(trim(title, ?1) = ''), 0), coalesce(sum(truncated), 0) FROM abstracts",
-            SPACES,
-        )[0]
-        return Totals(*row)
+        return Totals(*self.rows(TOTALS, SPACES)[0])
 
     def generation(self) -> int:
         """The number that the database itself says it is."""
         return int(self.rows("SELECT max(number) FROM generation")[0][0])
 
-    def sources(self) -> list[tuple[int, str, int]]:
-        """(generation, file name, records) of every file that was indexed, oldest first."""
-        return [tuple(row) for row in self.rows("SELECT generation, name, n_records FROM sources ORDER BY id")]
+    def sources(self) -> list[AppliedFile]:
+        """Every file that was indexed, oldest first."""
+        more = "path, format, release" if self.several_sources else "'' AS path, '' AS format, 0 AS release"
+        sql = f"SELECT generation, name, n_bytes, sha256, n_records, {more} FROM sources ORDER BY id"
+        return [AppliedFile(**row) for row in self.rows(sql)]
+
+    def said(self, doc_id: int) -> list[Said]:
+        """The sources of a record, oldest first; none where they were not yet kept."""
+        if not self.several_sources:
+            return []
+        sql = (
+            "SELECT c.format, c.own_id, coalesce(s.name, '') AS file, s.generation FROM contributions c"
+            " LEFT JOIN sources s ON s.id = c.source_id WHERE c.doc_id = ? ORDER BY c.id"
+        )
+        return [Said(**row) for row in self.rows(sql, doc_id)]
 
     def problems(self) -> list[str]:
         """What SQLite's own integrity checks find; empty when sound."""

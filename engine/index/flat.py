@@ -88,12 +88,34 @@ class FlatIndex:
         Raises:
             UsageError: queries of another shape, or not finite, or top_k below 1.
         """
+        self.check(queries, top_k)
+        queries = np.ascontiguousarray(queries, np.float32)
+        return [self.best(query, min(top_k, self.size)) for query in queries] if self.size else [[] for _ in queries]
+
+    def search_among(self, queries: Vectors, doc_ids: DocIds, top_k: int) -> list[list[tuple[int, float]]]:
+        """Find the best of some doc ids for each query: as search, exactly, and nothing else is ranked.
+
+        doc_ids is int64 (n,), distinct; one that is not in the index is left out. Each list has top_k items, fewer only
+        when fewer of them are there.
+
+        Raises:
+            UsageError: queries of another shape, or not finite, or top_k below 1.
+        """
+        self.check(queries, top_k)
+        rows = self.rows(doc_ids)
+        candidates, rows = doc_ids[rows >= 0], rows[rows >= 0]
+        return [ranked(candidates, exact_scores(self.vectors, rows, query), top_k) for query in queries]
+
+    def check(self, queries: Vectors, top_k: int) -> None:
+        """Refuse queries that make no sense.
+
+        Raises:
+            UsageError: of another shape, or not finite, or top_k below 1.
+        """
         if queries.ndim != 2 or queries.shape[1] != self.dim or not np.isfinite(queries).all():
             raise UsageError(f"query vectors of shape {queries.shape}, expected finite (n, {self.dim})")
         if top_k < 1:
             raise UsageError(f"top_k is {top_k}, expected 1 or more")
-        queries = np.ascontiguousarray(queries, np.float32)
-        return [self.best(query, min(top_k, self.size)) for query in queries] if self.size else [[] for _ in queries]
 
     def best(self, query: Vectors, top_k: int) -> list[tuple[int, float]]:
         """Rank one query; widens the candidates until no tie is cut off at the end."""
@@ -104,9 +126,7 @@ class FlatIndex:
                 break
             n = min(self.size, 2 * n)
         candidates = ids[0][ids[0] >= 0]
-        exact = exact_scores(self.vectors, self.rows(candidates), query)
-        ranking = np.lexsort((candidates, -exact))[:top_k]
-        return [(int(candidates[i]), float(exact[i])) for i in ranking]
+        return ranked(candidates, exact_scores(self.vectors, self.rows(candidates), query), top_k)
 
 
 def exact_scores(vectors: Vectors, rows: NDArray[np.int64], query: Vectors) -> NDArray[np.float32]:
@@ -116,3 +136,9 @@ def exact_scores(vectors: Vectors, rows: NDArray[np.int64], query: Vectors) -> N
         part = vectors[rows[start : start + CHUNK]].astype(np.float64)
         scores[start : start + CHUNK] = (part * query.astype(np.float64)).sum(axis=1).clip(-1.0, 1.0)
     return scores
+
+
+def ranked(doc_ids: DocIds, scores: NDArray[np.float32], top_k: int) -> list[tuple[int, float]]:
+    """The best (doc id, score), best first: score descending, then id ascending."""
+    ranking = np.lexsort((doc_ids, -scores))[:top_k]
+    return [(int(doc_ids[i]), float(scores[i])) for i in ranking]

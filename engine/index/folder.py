@@ -58,6 +58,11 @@ class IndexFolder:
         return self.path / "building"
 
     @property
+    def shards(self) -> Path:
+        """Vectors of a run that did not end, for the next one; it lies beside ``building``, which a run clears."""
+        return self.path / "shards"
+
+    @property
     def generations(self) -> Path:
         """Where published generations lie."""
         return self.path / "generations"

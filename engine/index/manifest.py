@@ -9,7 +9,8 @@ from typing import Any
 from engine.errors import CorruptError, FormatVersionError
 from engine.records import Counts, EncoderIdentity, FileReceipt, Manifest, Probe, opened_json, sealed_json
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # what is written; 2 has contributions and deletions in abstracts.db
+READ = (1, 2)
 NAME = "manifest.json"
 
 
@@ -37,9 +38,9 @@ def read_manifest(folder: Path) -> Manifest:
     content = opened_json(raw)
     if content is None:
         raise CorruptError(f"{path} was changed or damaged: its SHA-256 is not the one it states. Run: engine rollback")
-    if content["format_version"] != FORMAT_VERSION:
+    if content["format_version"] not in READ:
         raise FormatVersionError(
-            f"{path} has format version {content['format_version']}, this engine reads {FORMAT_VERSION}. "
+            f"{path} has format version {content['format_version']}, this engine reads {READ[0]} to {READ[-1]}. "
             "Upgrade abstract-engine, or build the index again: engine index FILE -i NEW"
         )
     return build(content)

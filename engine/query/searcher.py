@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
-from operator import index as index_of
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
-from engine.encode.recipe import cleaned
+from engine.corpus.history import changed_since
+from engine.corpus.store import Said
 from engine.errors import CorruptError, EncoderError, GenerationError, UsageError
 from engine.index.folder import IndexFolder
+from engine.query.asked import checked_queries, checked_top_k, generation_meant
 from engine.query.snapshot import Snapshot
-from engine.records import Abstract, Hit, Manifest, Vectors
+from engine.records import Abstract, ChangedHit, Hit, Manifest, Vectors
 
 
 def open_index(folder: str | PathLike[str], *, follow: bool = True) -> Index:
@@ -167,6 +168,38 @@ class Index:
         found = snapshot.vectors.search(vector[None, :], top_k + 1)[0]
         return snapshot.hits([pair for pair in found if pair[0] != doc_id][:top_k])
 
+    def new(self, query: str, *, since: int | str, top_k: int = 10) -> list[ChangedHit]:
+        """Find the abstracts nearest to a text among those that are new or changed: what a living review must look at.
+
+        since is a generation's number, or a date or time (ISO 8601; UTC unless it says otherwise): what came with
+        generations after that one, or made then or later, counts. At most top_k hits, fewer only when fewer records
+        changed; all of them are ranked, none is cut off before.
+
+        Raises:
+            UsageError: a blank query, top_k below 1, no such generation, or not a date.
+            EncoderMismatchError: the encoder beside the index is not the one that it was built with.
+            CorruptError: a file was changed or damaged.
+        """
+        top_k = checked_top_k(top_k)
+        texts = checked_queries([query])
+        snapshot = self.current()
+        changes = changed_since(snapshot.corpus, generation_meant(snapshot, since))
+        if not changes:
+            return []
+        ids = np.array(list(changes), dtype=np.int64)
+        (found,) = snapshot.vectors.search_among(encoded(snapshot, texts), ids, top_k)
+        hits = snapshot.hits(found)
+        return [ChangedHit(changes[doc_id], hit) for (doc_id, _), hit in zip(found, hits, strict=True)]
+
+    def sources(self, record_id: str) -> list[Said]:
+        """Where a record comes from, oldest source first; none where the index was made before sources were kept.
+
+        Raises:
+            AbstractNotFoundError: nothing by this id.
+        """
+        corpus = self.current().corpus
+        return corpus.said(corpus.doc_id(str(record_id)))
+
     def get(self, record_id: str) -> Abstract:
         """The stored abstract of a record id, PMID or DOI, exactly as it came.
 
@@ -201,33 +234,6 @@ def latest(folder: IndexFolder) -> Snapshot:
         except GenerationError:
             if folder.current() == generation.manifest.generation:
                 raise
-
-
-def checked_top_k(top_k: int) -> int:
-    """The number of hits wanted as a plain int; numpy's integers are understood.
-
-    Raises:
-        UsageError: below 1, or not a whole number.
-    """
-    if isinstance(top_k, bool) or not hasattr(top_k, "__index__") or top_k < 1:
-        raise UsageError(f"top_k is {top_k!r}, expected a whole number from 1")
-    return index_of(top_k)
-
-
-def checked_queries(queries: Sequence[str]) -> list[str]:
-    """Queries as the encoder takes them.
-
-    Raises:
-        UsageError: a string instead of a list of strings, or a blank query.
-    """
-    if isinstance(queries, str):
-        raise UsageError("a single string was given, expected a list of strings: [query]")
-    if odd := [query for query in queries if not isinstance(query, str)]:
-        raise UsageError(f"{odd[0]!r} was given, expected a string")
-    texts = [cleaned(query) for query in queries]
-    if "" in texts:
-        raise UsageError("the query is blank. Give some words, for example: engine search 'knee pain after running'")
-    return texts
 
 
 def encoded(snapshot: Snapshot, texts: list[str]) -> Vectors:

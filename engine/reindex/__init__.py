@@ -1,5 +1,6 @@
 """Stage 6. In: source files and the current generation. Out: the next generation, verified and published.
 
-``run`` is the whole of it; ``gather`` fills the corpus, ``encoders`` finds the encoder, ``vectorise`` encodes what
-changed, ``verify`` checks a generation before it is published and whenever asked.
+``run`` makes the next generation from files; ``update`` finds the files that index.toml names and are new, ``plan``
+decides, ``sources`` lists. Of a run, ``gather`` fills the corpus, ``encoders`` finds the encoder, ``vectorise`` encodes
+what changed, ``shards`` keep that from being lost, ``seal`` and ``verify`` check. ``history`` tells what became of it.
 """

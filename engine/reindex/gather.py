@@ -5,31 +5,42 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from engine.collect.source import read_source, source_name
-from engine.corpus.draft import Change, Draft
+from engine.collect.source import read_source
+from engine.corpus.draft import Draft
+from engine.corpus.intake import NOWHERE, Change, Outcome
+from engine.corpus.merge import Origin
 from engine.encode.recipe import prepared, text_sha256
+from engine.errors import SourceError
 from engine.records import Abstract, Deletion, Entry, FileReceipt, Rejection, Remark
+from engine.reindex.sources import Source, as_source_file
 
 Progress = Callable[[str, int, int | None], None]  # phase, done, total where known
 
 MAX_SHOWN = 20  # rejections kept for the report; all of them are in the database
+MAX_EXAMPLES = 3  # records named per kind of change
 REPORT_EVERY = 500  # records
+DELETED, RETRACTED, MERGED = "deleted", "newly retracted", "found to be one record"
 
 
 @dataclass(slots=True)
 class Gathered:
     """What the sources held. Filled while reading, read afterwards."""
 
-    changes: dict[int, Change] = field(default_factory=dict)  # doc id -> against what the run found
+    changes: dict[int, Change]  # doc id -> against what the run found; the draft's own, still growing
     deleted: int = 0
-    duplicates: int = 0
+    retracted: int = 0  # records that were there and are retracted only now
+    merged: int = 0  # records that turned out to be another one's and are no more
+    duplicates: int = 0  # records that one source gave more than once
     rejected: int = 0
+    n_records: int = 0
+    n_resumed: int = 0  # texts whose vectors an earlier run had computed
+    n_files: int = 0
+    new_files: int = 0  # of a content that the index had not seen
     rejections: list[Rejection] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
     first_places: dict[str, str] = field(default_factory=dict)  # remark -> where it was first seen
-    n_records: int = 0
+    examples: dict[str, list[str]] = field(default_factory=dict)  # kind of change -> "PMID:1 (file)"
 
     def count(self, change: Change) -> int:
         """How many records changed in this way."""
@@ -37,55 +48,99 @@ class Gathered:
 
     @property
     def changed_anything(self) -> bool:
-        """Whether the next generation would differ from the current one."""
-        return self.deleted > 0 or any(change is not Change.NONE for change in self.changes.values())
+        """Whether the records of the next generation would differ from those of the current one."""
+        return self.deleted + self.merged > 0 or any(change is not Change.NONE for change in self.changes.values())
+
+    def remark(self, kind: str, place: str) -> None:
+        """Count an oddity."""
+        self.remarks[kind] += 1
+        self.first_places.setdefault(kind, place)
+
+    def example(self, kind: str, record_id: str, source: str) -> None:
+        """Keep the name of one of the first records of a kind."""
+        shown = self.examples.setdefault(kind, [])
+        if len(shown) < MAX_EXAMPLES:
+            shown.append(f"{record_id} ({source})")
 
 
-def gather(draft: Draft, sources: Sequence[Path], progress: Progress) -> Gathered:
-    """Read the sources in order into the draft; of several records with one id the last one wins.
+def text_digest(title: str, abstract: str) -> str:
+    """Digest of what the encoder reads of a record; "" where that is nothing."""
+    text = prepared(title, abstract)
+    return text_sha256(text) if text else ""
+
+
+def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathered:
+    """Read the sources in order into the draft; of what one source says several times of a record the last counts.
 
     Raises:
-        SourceError: a file breaks off or turns out not to be readable.
+        SourceError: a file breaks off, turns out not to be readable, or changes while it is read.
     """
-    gathered = Gathered()
-    for path in sources:
+    gathered = Gathered(draft.intake.changes)
+    seen = draft.known_files()
+    for source in sources:
         before = gathered.n_records
-        for entry in read_source(path):
-            take(draft, gathered, entry, source_name(path))
+        receipt = source.receipt or FileReceipt.of(source.path)
+        file = as_source_file(source, receipt)
+        origin = Origin(file.format, draft.note_source(file), file.release)
+        for entry in read_source(source.path, source.format):
+            take(draft, gathered, entry, origin, source.name)
             if gathered.n_records % REPORT_EVERY == 0:
                 progress("reading", gathered.n_records, None)
-        receipt = FileReceipt.of(path)
-        draft.note_source(source_name(path), receipt.n_bytes, receipt.sha256, gathered.n_records - before)
+        if FileReceipt.of(source.path) != receipt:
+            raise SourceError(f"{source.path} was changed while it was read. Nothing was published; run again")
+        draft.note_records(origin.source_id, gathered.n_records - before)
+        gathered.n_files += 1
+        gathered.new_files += (receipt.n_bytes, receipt.sha256) not in seen
     progress("reading", gathered.n_records, gathered.n_records)
     return gathered
 
 
-def take(draft: Draft, gathered: Gathered, entry: Entry, source: str) -> None:
+def take(draft: Draft, gathered: Gathered, entry: Entry, origin: Origin, source: str) -> None:
     """Store, delete or note one entry."""
     match entry:
         case Abstract():
             gathered.n_records += 1
-            take_abstract(draft, gathered, entry, source)
+            note(draft, gathered, entry, draft.intake.put(entry, origin), source)
         case Deletion():
-            for doc_id in draft.delete(entry.record_id):
+            for doc_id in draft.intake.delete(entry.record_id, origin.release):
                 gathered.deleted += gathered.changes.pop(doc_id, None) is not Change.ADDED
+                gathered.example(DELETED, entry.record_id, source)
         case Rejection():
             gathered.n_records += 1
             refuse(draft, gathered, entry)
         case Remark():
-            gathered.remarks[entry.kind] += 1
-            gathered.first_places.setdefault(entry.kind, f"{source}, {entry.place}")
+            gathered.remark(entry.kind, f"{source}, {entry.place}")
 
 
-def take_abstract(draft: Draft, gathered: Gathered, abstract: Abstract, source: str) -> None:
-    """Store one abstract and note what that changed."""
-    text = prepared(abstract.title, abstract.abstract)
-    if not text:
-        refuse(draft, gathered, Rejection(source, abstract.record_id, "no readable character in title and abstract"))
+def note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome, source: str) -> None:
+    """Count what became of an abstract."""
+    if outcome.change is Change.UNREADABLE:
+        refuse(draft, gathered, Rejection(source, abstract.record_id, Change.UNREADABLE.value))
         return
-    doc_id, change = draft.put(abstract, text_sha256(text))
-    gathered.duplicates += doc_id in gathered.changes
-    gathered.changes[doc_id] = change
+    place = f"{source}, {abstract.record_id}"
+    if outcome.doc_id == NOWHERE:
+        gathered.remark(outcome.change.value, place)
+        return
+    gathered.duplicates += outcome.repeated
+    if outcome.remark:
+        gathered.remark(outcome.remark, place)
+    if outcome.retracted:
+        gathered.retracted += 1
+        gathered.example(RETRACTED, abstract.record_id, source)
+    for doc_id in outcome.absorbed:
+        gathered.merged += gathered.changes.pop(doc_id, None) is not Change.ADDED
+        gathered.example(MERGED, abstract.record_id, source)
+    if outcome.change is not Change.NONE and not outcome.repeated:
+        gathered.example(outcome.change.value, abstract.record_id, source)
+
+
+def drop_unseen(draft: Draft, gathered: Gathered, run_from: int) -> None:
+    """Let go of what the files that were read again no longer hold; run_from is the first source of this run."""
+    for doc_id, gone in draft.intake.drop_unseen(run_from):
+        if gone:
+            gathered.changes.pop(doc_id, None)
+            gathered.deleted += 1
+            gathered.example(DELETED, f"doc {doc_id}", "no longer in its source")
 
 
 def refuse(draft: Draft, gathered: Gathered, rejection: Rejection) -> None:

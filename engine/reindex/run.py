@@ -1,66 +1,31 @@
-"""``engine index``: sources and the current generation in, the next generation out, all or nothing."""
+"""Sources and the current generation in, the next generation out, all or nothing."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 
-from engine import __version__
-from engine.collect.source import check_source, source_name
-from engine.corpus.draft import Change, Draft
-from engine.corpus.store import Corpus
+from engine.collect.source import check_source
+from engine.corpus.draft import Draft
 from engine.encode.encoder import Encoder
 from engine.encode.onnx import OnnxEncoder
-from engine.encode.probes import PROBES
-from engine.errors import CorruptError, GenerationError, NoGenerationError, SourceError
+from engine.errors import GenerationError, NoGenerationError, SourceError
 from engine.index import durable, flat, manifest, publish
-from engine.index.folder import DATABASE, VECTORS, Generation, IndexFolder
+from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
-from engine.records import Counts, Manifest, Probe, Rejection, ids_sha256
+from engine.records import Counts
+from engine.reindex import shards
 from engine.reindex.encoders import Choice, choose, ready
-from engine.reindex.gather import Gathered, Progress, gather
+from engine.reindex.gather import Gathered, Progress, drop_unseen, gather, text_digest
+from engine.reindex.order import Build, Order, Report
+from engine.reindex.plan import guard
+from engine.reindex.seal import counted, sealed, write_vectors
 from engine.reindex.vectorise import Vectorised, vectorise
-from engine.reindex.verify import content_problems
 
 SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What was asked for."""
-
-    sources: tuple[Path, ...]
-    model: str | None = None  # None: the index's own encoder, or the default for a new index
-    device: str = "auto"
-    re_encode: bool = False  # encode everything again, with another model if one is named
-    keep: int = 3  # generations to keep, the current one included
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run did."""
-
-    generation: int
-    published: bool  # False: nothing had changed, the current generation stays
-    counts: Counts
-    rejections: tuple[Rejection, ...]  # the first few
-    remarks: tuple[tuple[str, int, str], ...]  # (what, how often, where first)
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Build:
-    """One run under way."""
-
-    folder: IndexFolder
-    order: Order
-    current: Generation | None
-    number: int
-    started: float
-    created: str
 
 
 def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Report:
@@ -78,26 +43,47 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Repo
         EncoderError: the model can't be used.
         OSError: the disk is full or not writable.
     """
-    for path in order.sources:
-        check_source(path)
+    for source in order.everything:
+        check_source(source.path, source.format)
     if not folder.path.exists():
         choose(None, order.model, order.re_encode)  # so that a mistyped model leaves no empty folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with writer_lock(folder.lock):
-        try:
-            current: Generation | None = folder.open_current()
-        except NoGenerationError:
-            current = None
-        choice = choose(current.manifest.encoder if current else None, order.model, order.re_encode)
-        publish.prepare(folder)
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        build = Build(folder, order, current, publish.next_number(folder), time.monotonic(), created)
-        try:
-            return make(build, choice, progress)
-        finally:
-            with contextlib.suppress(OSError):
-                if folder.building.exists():
-                    durable.remove_folder(folder.building, manifest.NAME)
+        return next_generation(folder, order, current_of(folder), progress)
+
+
+def current_of(folder: IndexFolder) -> Generation | None:
+    """The current generation, checked; None when nothing was published yet.
+
+    Raises:
+        GenerationError: it is damaged.
+    """
+    try:
+        return folder.open_current()
+    except NoGenerationError:
+        return None
+
+
+def next_generation(folder: IndexFolder, order: Order, current: Generation | None, progress: Progress) -> Report:
+    """The work of index_sources, under the lock.
+
+    Raises:
+        EngineError: as index_sources.
+        OSError: the disk is full or not writable.
+    """
+    started = time.monotonic()
+    choice = choose(current.manifest.encoder if current else None, order.model, order.re_encode)
+    publish.prepare(folder)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    build = Build(folder, order, current, publish.next_number(folder), started, created)
+    try:
+        done = make(build, choice, progress)
+    finally:
+        with contextlib.suppress(OSError):
+            if folder.building.exists():
+                durable.remove_folder(folder.building, manifest.NAME)
+    shards.clear(folder.shards)
+    return done
 
 
 def make(build: Build, choice: Choice, progress: Progress) -> Report:
@@ -107,25 +93,52 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
     published = build.current.database if build.current else None
     if published is not None:
         durable.copy_file(published, database)
-    with Draft(database, build.number, build.created, published) as draft:
-        gathered = gather(draft, build.order.sources, progress)
+    with Draft(database, build.number, build.created, text_digest, published) as draft:
+        gathered = read_all(draft, build.order, progress)
         if (same := unchanged(build, gathered)) is not None:
             return same
         refuse_empty(draft, build, gathered)
+        guard(counted(draft.totals(), gathered, 0), build.held, build.order.limits)
         check_space(build, len(draft.ids()), encoder)
-        vectorised = vectorise(draft, encoder, carried_from(build), gathered, progress)
+        kept = kept_shards(build, encoder)
+        vectorised = vectorise(draft, encoder, carried_from(build), gathered, kept, progress)
         if (same := unchanged(build, gathered)) is not None:
             return same
         refuse_empty(draft, build, gathered)
-    write_vectors(build, vectorised)
+        counts = counted(draft.totals(), gathered, vectorised.n_encoded)
+        draft.note_cause(build.parent, cause(build.order), json.dumps(asdict(counts)))
+    write_vectors(build.folder, vectorised)
     progress("publishing", 0, None)
     return finish(build, queries, gathered, vectorised)
 
 
-def write_vectors(build: Build, vectorised: Vectorised) -> None:
-    """Write the FAISS file; its bytes in memory are let go of before the files are checked."""
-    content = flat.serialized(vectorised.doc_ids, vectorised.vectors)
-    durable.write_bytes(build.folder.building / VECTORS, content.data)
+def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
+    """Read the sources into the draft; in a full run, let go of what they no longer hold.
+
+    Raises:
+        SourceError: a file breaks off, turns out not to be readable, or changes while it is read.
+    """
+    run_from = draft.last_source() + 1
+    gathered = gather(draft, order.everything, progress)
+    if order.full:
+        drop_unseen(draft, gathered, run_from)
+    return gathered
+
+
+def cause(order: Order) -> str:
+    """Why a generation was made, in a few words."""
+    n = len(order.everything)
+    return f"{order.verb}{' --full' if order.full else ''}{' --re-encode' if order.re_encode else ''}: {n:,} files"
+
+
+def kept_shards(build: Build, encoder: Encoder) -> shards.Shards:
+    """What an earlier run encoded with this encoder and did not publish; that of other encoders is deleted."""
+    fingerprint = encoder.identity.fingerprint
+    shards.clear(build.folder.shards, besides=fingerprint)
+    every = build.order.checkpoint_seconds
+    kept = shards.Shards(build.folder.shards / fingerprint, encoder.identity.dim, every)
+    kept.load()
+    return kept
 
 
 def carried_from(build: Build) -> flat.FlatIndex | None:
@@ -141,8 +154,8 @@ def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
     Raises:
         SourceError: the draft is empty; says what was rejected first, or that all was deleted.
     """
-    if len(draft.ids()) == 0:
-        names = ", ".join(source_name(path) for path in build.order.sources)
+    if draft.totals().abstracts == 0:
+        names = ", ".join(source.name for source in build.order.everything)
         why = f"{gathered.deleted:,} records would be deleted and none left" if gathered.deleted else ""
         if gathered.rejections:
             why = f"The first of {gathered.rejected:,} rejected: {gathered.rejections[0]}"
@@ -166,36 +179,19 @@ def check_space(build: Build, n: int, encoder: Encoder) -> None:
 
 def unchanged(build: Build, gathered: Gathered) -> Report | None:
     """The report of a run that found nothing new, or None when there is something to publish."""
-    if build.current is None or gathered.changed_anything or build.order.re_encode:
+    news = gathered.changed_anything or (build.order.note_files and gathered.new_files > 0)
+    if build.current is None or news or build.order.re_encode:
         return None
     held = build.current.manifest
     return report(build, held.generation, counted(held.counts, gathered, 0), gathered, published=False)
-
-
-def counted(totals: Counts, gathered: Gathered, n_encoded: int) -> Counts:
-    """Totals of a generation with what this run did."""
-    return Counts(
-        abstracts=totals.abstracts,
-        retracted=totals.retracted,
-        without_abstract=totals.without_abstract,
-        without_title=totals.without_title,
-        truncated=totals.truncated,
-        added=gathered.count(Change.ADDED),
-        text_changed=gathered.count(Change.TEXT),
-        metadata_changed=gathered.count(Change.METADATA),
-        unchanged=gathered.count(Change.NONE),
-        deleted=gathered.deleted,
-        duplicates=gathered.duplicates,
-        rejected=gathered.rejected,
-        encoded=n_encoded,
-    )
 
 
 def report(build: Build, generation: int, counts: Counts, gathered: Gathered, *, published: bool) -> Report:
     """Put together what a run did."""
     remarks = tuple((kind, n, gathered.first_places[kind]) for kind, n in gathered.remarks.most_common())
     seconds = round(time.monotonic() - build.started, 3)
-    return Report(generation, published, counts, tuple(gathered.rejections), remarks, seconds)
+    files = tuple(source.name for source in build.order.everything)
+    return Report(generation, published, counts, tuple(gathered.rejections), remarks, seconds, files)
 
 
 def finish(build: Build, queries: OnnxEncoder, gathered: Gathered, vectorised: Vectorised) -> Report:
@@ -204,34 +200,7 @@ def finish(build: Build, queries: OnnxEncoder, gathered: Gathered, vectorised: V
     Raises:
         CorruptError: the files on disk don't agree.
     """
-    building = build.folder.building
-    files = publish.sealed_files(building)
-    corpus = Corpus(building / DATABASE)
-    try:
-        totals, in_corpus = corpus.totals(), corpus.ids()
-    finally:
-        corpus.close()
-    base = Counts(totals.abstracts, totals.retracted, totals.without_abstract, totals.without_title, totals.truncated)
-    probes = queries.encode(PROBES).vectors
-    made = Manifest(
-        format_version=manifest.FORMAT_VERSION,
-        generation=build.number,
-        parent=build.current.manifest.generation if build.current else None,
-        created=build.created,
-        engine_version=__version__,
-        encoder=queries.identity,
-        metric=flat.METRIC,
-        factory=flat.FACTORY,
-        counts=counted(base, gathered, vectorised.n_encoded),
-        ids_sha256_corpus=ids_sha256(in_corpus),
-        ids_sha256_vectors=ids_sha256(vectorised.doc_ids),
-        files=files,
-        probes=tuple(Probe(text, tuple(map(float, row))) for text, row in zip(PROBES, probes, strict=True)),
-        newest_source=source_name(build.order.sources[-1]),
-        seconds=round(time.monotonic() - build.started, 3),
-    )
-    for problem in content_problems(building, made):
-        raise CorruptError(f"the new generation does not pass its own check, so it was not published: {problem}")
+    made = sealed(build, queries, gathered, vectorised)
     publish.publish(build.folder, made)
     with contextlib.suppress(OSError, GenerationError):  # it is published; what can't be deleted now goes next time
         publish.prune(build.folder, build.order.keep)

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.index.folder import IndexFolder
 from engine.records import Manifest
-from engine.reindex.run import Report
+from engine.reindex.order import Report
 
 
 def summary(name: str, report: Report) -> Iterator[str]:
@@ -25,15 +25,21 @@ def summary(name: str, report: Report) -> Iterator[str]:
         ("with changed metadata only", counts.metadata_changed),
         ("unchanged", counts.unchanged),
         ("deleted", counts.deleted),
+        ("newly retracted", counts.newly_retracted),
+        ("found to be a record that is there already", counts.merged),
         ("encoded", counts.encoded),
+        ("taken over from a run that was stopped", counts.resumed),
         ("given more than once (the last one won)", counts.duplicates),
     )
+    if report.known:
+        yield f"  files read: {len(report.files):,}; applied before and skipped: {report.known:,}"
     yield "  this run: " + (", ".join(f"{n:,} {what}" for what, n in done if n) or "nothing")
     yield from truncation(counts.abstracts, counts.truncated)
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
     if counts.retracted:
         yield f"  retracted, kept and flagged: {counts.retracted:,}"
+    yield from (f"  note: {note}" for note in report.notes)
     for kind, n, place in report.remarks:
         yield f"  {kind}: {n:,} (first: {place})"
     if counts.rejected:
@@ -43,6 +49,11 @@ def summary(name: str, report: Report) -> Iterator[str]:
             yield f"    … all of them are in the table rejections of {name}'s abstracts.db"
         elif counts.rejected > len(report.rejections):
             yield f"    … and {counts.rejected - len(report.rejections):,} more"
+
+
+def report_fields(name: str, report: Report) -> dict[str, Any]:
+    """What a run did as plain fields."""
+    return {"index": name} | asdict(report)
 
 
 def truncation(abstracts: int, truncated: int) -> Iterator[str]:

@@ -78,6 +78,12 @@ def test_a_bad_line_is_rejected_by_number_and_the_rest_is_read(source: Path) -> 
         ({"pmid": 0, "doi": "10.1/x"}, "DOI:10.1/x"),
         ({"id": float("nan"), "pmid": 5}, "PMID:5"),
         ({"id": "W1", "pmid": "none"}, "W1"),
+        ({"pmid": "https://pubmed.ncbi.nlm.nih.gov/5/"}, "PMID:5"),
+        ({"doi": "https://doi.org/10.1/X"}, "DOI:10.1/x"),
+        ({"openalex_id": "https://openalex.org/W5"}, "W5"),
+        ({"key": "K"}, "K"),
+        ({"key": "K", "pmid": 5}, "PMID:5"),
+        ({"ut": "WOS:000520500900002", "key": "K"}, "WOS:000520500900002"),
     ],
 )
 def test_the_record_id_is_the_sources_own_or_pmid_or_doi(source: Path, row: dict[str, object], record_id: str) -> None:
@@ -187,3 +193,9 @@ def test_a_line_without_end_is_refused(source: Path) -> None:
 def test_what_the_json_module_gives_up_on_is_a_bad_line(source: Path, line: bytes) -> None:
     found = read(source, {"id": 1, "title": "a"}, line)
     assert isinstance(found[1], Rejection) and found[1].reason.startswith("not JSON")
+
+
+def test_surrogates_are_found_in_every_text(source: Path) -> None:
+    row = {"id": "a", "title": "t", "keywords": ["\ud800"], "languages": ["\ud801"], "journal": "\ud802"}
+    _, found = read(source, row)
+    assert found == Abstract("a", "t", "", journal="\ufffd", keywords=("\ufffd",), languages=("\ufffd",))

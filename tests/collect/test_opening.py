@@ -44,14 +44,14 @@ def test_a_multi_member_gzip_is_read_to_its_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"is empty: expected PubMed XML, JSONL or CSV"),
+        (b"", r"is empty: expected records"),
         (b"\xef\xbb\xbf \n", r"is empty"),
         (gzip.compress(b""), r"is empty"),
         (b"PK\x03\x04 and so on", r"ZIP or Excel file; save the sheet as CSV"),
         (b"%PDF-1.7", r"is a PDF"),
-        (b"hello\nworld\n", r"not PubMed XML, JSONL or CSV: its first line is 'hello'"),
+        (b"hello\nworld\n", r"not PubMed XML, .*, JSONL or CSV: its first line is 'hello'"),
         (b'[{"id": 1}]', r"one JSON array; write one object a line: jq"),
-        (b"<html></html>", r"XML but not PubMed's: expected <PubmedArticleSet>"),
+        (b"<html></html>", r"XML, but neither PubMed's \(<PubmedArticleSet>\) nor EndNote's"),
     ],
 )
 def test_a_file_without_records_is_refused_with_a_reason(tmp_path: Path, content: bytes, message: str) -> None:

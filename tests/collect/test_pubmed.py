@@ -1,3 +1,4 @@
+import gzip
 import socket
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from engine.collect import pubmed
 from engine.collect.source import read_source
 from engine.errors import SourceError
 from engine.records import Abstract, Deletion, Entry, Rejection, Remark
@@ -210,40 +212,170 @@ def test_a_giant_attribute_is_refused(source: Path) -> None:
         read(source, f"<PubmedArticle x='{'y' * 20_000_000}'/>")
 
 
+def test_quadratic_blow_up_is_refused_at_once(source: Path) -> None:
+    started = time.monotonic()
+    head = f'<!DOCTYPE PubmedArticleSet [<!--{" " * 70_000}--><!ENTITY a "{"a" * 100_000}">]>'
+    for parts in ({"title": "&a;" * 50_000}, {"abstract": f"<AbstractText Label='{'&a;' * 50_000}'>x</AbstractText>"}):
+        with pytest.raises(SourceError, match="refused as unsafe|not well-formed"):
+            read(source, article(**parts), head=head)
+    assert time.monotonic() - started < 5
+
+
+def test_an_entity_in_an_attribute_is_refused_too(source: Path) -> None:
+    head = f'<!DOCTYPE PubmedArticleSet [<!--{" " * 70_000}--><!ENTITY x "SECRET">]>'
+    with pytest.raises(SourceError, match="declares XML entities"):
+        read(source, article(abstract="<AbstractText Label='&x;'>a</AbstractText>"), head=head)
+    with pytest.raises(SourceError, match="declares XML entities"):
+        read(source, head=head)
+    source.write_text(f"{head}<PubmedArticleSet>{article()}</PubmedArticleSet>")
+    with pytest.raises(SourceError, match="declares XML entities"):
+        next(read_source(source))  # before it gives a record
+
+
+def test_an_entity_that_nothing_declares_is_refused(source: Path) -> None:
+    head = '<!DOCTYPE PubmedArticleSet PUBLIC "-//NLM//DTD PubMedArticle//EN" "https://dtd.nlm.nih.gov/pubmed.dtd">'
+    with pytest.raises(SourceError, match="record 2: uses an XML entity of its own"):
+        read(source, article(), article(title="a &beta; b"), head=head)
+    with pytest.raises(SourceError, match="not well-formed"):
+        read(source, article(title="a &beta; b"), head="")
+
+
+def test_an_external_parameter_entity_is_not_fetched(source: Path) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    server.settimeout(0.2)
+    address = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+    head = f'<!DOCTYPE PubmedArticleSet [<!--{" " * 70_000}--><!ENTITY % x SYSTEM "{address}"> %x;]>'
+    with server:
+        with pytest.raises(SourceError, match="refused as unsafe"):
+            read(source, article(), head=head)
+        with pytest.raises(TimeoutError, match="timed out"):
+            server.accept()
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        "<MedlineCitationSet>{}</MedlineCitationSet>",
+        "<!DOCTYPE MedlineCitationSet PUBLIC 'x' 'y'>\n<!-- old -->\n<MedlineCitationSet\n>{}</MedlineCitationSet>",
+        "{}",
+        "<PubmedArticleSet><PubmedArticle>{}</PubmedArticle></PubmedArticleSet>",
+        "<PubmedArticle>{}</PubmedArticle>",
+        "<PubmedArticle Status='x'>{}</PubmedArticle>",
+        "\ufeff<?xml version='1.0'?>\n<PubmedBookArticleSet><PubmedArticle>{}</PubmedArticle></PubmedBookArticleSet>",
+    ],
+)
+def test_every_root_is_known_and_gives_each_citation_once(source: Path, xml: str) -> None:
+    citation = (
+        "<MedlineCitation Owner='NLM'><PMID Version='2'>9</PMID><DateRevised><Year>2015</Year><Month>01</Month>"
+        "<Day>02</Day></DateRevised><Article><ArticleTitle>Old</ArticleTitle></Article></MedlineCitation>"
+    )
+    source.write_text(xml.format(citation), encoding="utf-8")
+    (found,) = read_source(source)
+    assert found == Abstract("PMID:9", "Old", "", pmid="9", version=2, revised="2015-01-02")
+
+
+def test_other_xml_is_not_pubmed() -> None:
+    for head in (
+        b"<rss version='2.0'><channel><title>PubmedArticleSet</title>",
+        b"<PubmedArticles><x/>",
+        b"{} <PubmedArticle>",
+    ):
+        assert not pubmed.looks_like(head)
+
+
+def test_a_deletion_that_names_no_record_is_rejected(source: Path) -> None:
+    found = read(source, "<DeleteCitation><PMID>\n7 </PMID><PMID/><PMID>x</PMID></DeleteCitation>")
+    assert found[0] == Deletion("PMID:7")
+    assert [str(entry) for entry in found[1:]] == [
+        "pubmed.xml, record 1 (deletion of PMID missing): the PMID is not a number from 1 to 999999999",
+        "pubmed.xml, record 1 (deletion of PMID x): the PMID is not a number from 1 to 999999999",
+    ]
+
+
+def test_mojibake_is_remarked_on(source: Path) -> None:
+    remark, found = read(source, article(title="5 \u00c2\u00b5m"))
+    assert remark == Remark("text looks wrongly decoded (mojibake), stored as it came", "record 1 (PMID 123)")
+    assert isinstance(found, Abstract)
+    assert found.title == "5 \u00c2\u00b5m"
+
+
+@pytest.mark.parametrize("cut", [1, 20, 400])
+def test_a_file_cut_short_is_not_a_short_file(source: Path, cut: int) -> None:
+    read(source, *(article(pmid=str(n)) for n in range(1, 4)))
+    source.write_bytes(source.read_bytes()[:-cut])
+    with pytest.raises(SourceError, match=r"not well-formed XML at line \d+, column \d+, after \d records"):
+        list(read_source(source))
+
+
+def test_a_gzip_file_cut_short_is_not_a_short_file(source: Path) -> None:
+    read(source, *(article(pmid=str(n)) for n in range(1, 2000)))
+    source.write_bytes(gzip.compress(source.read_bytes())[:-100])
+    with pytest.raises(SourceError, match="the gzip data ends early"):
+        list(read_source(source))
+
+
+def test_two_files_in_one_are_refused(source: Path) -> None:
+    read(source, article())
+    source.write_text(source.read_text() * 2)
+    with pytest.raises(SourceError, match="not well-formed XML"):
+        list(read_source(source))
+
+
+def opened(path: Path) -> etree._Element:
+    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return etree.fromstring(raw, etree.XMLParser(resolve_entities=False, load_dtd=False, no_network=True))
+
+
+def words_found_in_order(nodes: list[str], text: str) -> int:
+    """How many words there are; fails at the first that does not come after the one before it."""
+    position, words = 0, " ".join(nodes).split()
+    for word in words:
+        position = text.find(word, position)
+        assert position >= 0, (word, text)
+    return len(words)
+
+
 def test_every_text_node_of_real_files_appears_in_order(shared: Path) -> None:
-    checked = 0
-    for path in sorted((shared / "formats" / "pubmed_xml").glob("*.xml")):
-        try:
-            found = {e.pmid: e for e in read_source(path) if isinstance(e, Abstract)}
-        except SourceError:
+    checked = dict.fromkeys(("title", "abstract", "vernacular_title", "other_abstracts"), 0)
+    for path in sorted((shared / "formats" / "pubmed_xml").glob("*.xml*")):
+        if path.name == "no_pubmedarticleset.xml":  # an RSS feed
             continue
-        for element in etree.parse(path, etree.XMLParser(resolve_entities=False, load_dtd=False)).iter("PubmedArticle"):
-            record = found.get(element.findtext("MedlineCitation/PMID"))
-            if record is None:
-                continue
-            for where, text in (
-                ("Article/ArticleTitle", record.title),
-                ("Article/Abstract/AbstractText", record.abstract),
+        found = {e.pmid: e for e in read_source(path) if isinstance(e, Abstract)}
+        for citation in opened(path).iter("MedlineCitation"):
+            record = found[citation.findtext("PMID")]
+            if citation.findtext("Article/ArticleTitle") == "[Not Available].":
+                citation.find("Article").remove(citation.find("Article/ArticleTitle"))
+            for where, name in (
+                ("Article/ArticleTitle", "title"),
+                ("Article/Abstract/AbstractText", "abstract"),
+                ("Article/VernacularTitle", "vernacular_title"),
+                ("OtherAbstract/AbstractText", "other_abstracts"),
             ):
-                nodes = [node for part in element.iterfind(f"MedlineCitation/{where}") for node in part.itertext()]
-                position = 0
-                for word in " ".join(nodes).split():
-                    position = text.find(word, position)
-                    assert position >= 0, (path.name, record.record_id, word)
-                    checked += 1
-    assert checked > 3000
+                nodes = [node for part in citation.iterfind(where) for node in part.itertext()]
+                text = "\n".join([*getattr(record, name)]) if name == "other_abstracts" else getattr(record, name)
+                checked[name] += words_found_in_order(nodes, text)
+    assert checked["title"] > 8_000, checked
+    assert checked["abstract"] > 100_000, checked
+    assert checked["vernacular_title"] > 150, checked
+    assert checked["other_abstracts"] > 100, checked
 
 
 def test_counts_of_real_files(shared: Path) -> None:
     expected = {
-        "28356292.xml": (1, 0), "markup.xml": (1, 0), "double.xml": (2, 0), "pubmed.xml": (5, 0),
-        "pubmed22n1115.xml.gz": (3, 34), "pubmed22n1313.xml": (4, 559), "pubmed25n0002.xml": (1, 1),
-        "test_current_medline.xml.gz": (4, 0), "duplicate.xml": (0, 0),
+        "28356292.xml": (1, 0), "31482638.xml": (1, 0), "31746150.xml": (1, 0), "31967741.xml": (1, 0),
+        "32025781.xml": (1, 0), "biopython_efetch_1.xml": (2, 0), "biopython_efetch_2.xml": (2, 0),
+        "biopython_efetch_4.xml": (1, 0), "biopython_efetch_5.xml": (1, 0), "biopython_efetch_6.xml": (1, 0),
+        "biopython_efetch_7.xml": (1, 0), "double.xml": (2, 0), "duplicate.xml": (0, 0), "equalcontrib.xml": (1, 0),
+        "markup.xml": (1, 0), "medline16n0902.xml.gz": (604, 1), "no_title_abstract.xml": (1, 0), "orcid.xml": (1, 0),
+        "pubmed-29768149.xml": (1, 0), "pubmed.xml": (5, 0), "pubmed22n1115.xml": (3, 34),
+        "pubmed22n1115.xml.gz": (3, 34), "pubmed22n1313.xml": (4, 559), "pubmed22n1313.xml.gz": (4, 559),
+        "pubmed25n0001.xml": (3, 0), "pubmed25n0002.xml": (1, 1), "pubmed25n0004.xml": (2, 0),
+        "test_current_medline.xml.gz": (4, 0),
     }  # fmt: skip
     for name, counts in expected.items():
         found = list(read_source(shared / "formats" / "pubmed_xml" / name))
         kinds = [type(entry) for entry in found if not isinstance(entry, Remark)]
-        assert (kinds.count(Abstract), kinds.count(Deletion)) == counts, name
+        assert (kinds.count(Abstract), kinds.count(Deletion), kinds.count(Rejection)) == (*counts, 0), name
 
 
 def test_every_real_table_is_read(shared: Path) -> None:

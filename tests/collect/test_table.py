@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.collect import columns
 from engine.collect.source import read_source
 from engine.errors import SourceError
 from engine.records import Abstract, Entry, Rejection, Remark
@@ -98,3 +99,81 @@ def test_a_stray_carriage_return_spoils_one_row(source: Path) -> None:
 def test_wrong_extension_does_not_matter(tmp_path: Path) -> None:
     assert read(tmp_path / "table.xml", "id,title\n1,a\n") == [Abstract("1", "a", "")]
     assert read(tmp_path / "lines.csv", '{"id": "1", "title": "a"}\n') == [Abstract("1", "a", "")]
+
+
+def one(path: Path, header: str, row: str) -> Abstract:
+    (found,) = read(path, f"{header}\n{row}\n")
+    assert isinstance(found, Abstract)
+    return found
+
+
+def test_pubmeds_own_columns(source: Path) -> None:
+    header = "PMID,Title,Authors,Citation,First Author,Journal/Book,Publication Year,Create Date,PMCID,NIHMS ID,DOI"  # as exported
+    row = '123,Knee,"Beck A, Núñez J.","Cart. 2021;1:2.",Beck A,Cart,2021,2020/12/02,PMC1,,10.1/X'
+    assert one(source, header, row) == Abstract(
+        "PMID:123", "Knee", "", 2021, "Cart", ("Beck A", "Núñez J"), pmid="123", doi="10.1/X"
+    )
+
+
+def test_embases_own_columns(source: Path) -> None:
+    header = (
+        "Title,Original Title,Author Names,Source,Abstract,Original Abstract,keywords,Embase Accession ID,Medline PMID"
+    )
+    row = (
+        'Knee,Knie,"Liu R., Adler D.G.","Endoscopic Ultrasound (2014) 3:3 (152-160). Date of Publication: 2014",Body,'
+        '"Text","adult, cyst (diagnosis, surgery)",L373791783,'
+    )
+    expected = Abstract(
+        "Embase:L373791783",
+        "Knee",
+        "Body",
+        2014,
+        "Endoscopic Ultrasound",
+        ("Liu R.", "Adler D.G."),
+        keywords=("adult", "cyst (diagnosis, surgery)"),
+        vernacular_title="Knie",
+        other_abstracts=("[original] Text",),
+    )
+    assert one(source, header, row) == expected
+    assert one(source, header, row + "123").record_id == "PMID:123"
+
+
+def test_scopus_own_columns(source: Path) -> None:
+    header = (
+        "Authors,Author full names,Title,Year,Source title,DOI,Abstract,Author Keywords,Index Keywords,PubMed ID,"
+        "Language of Original Document,Document Type,EID"
+    )
+    row = '"Beck, A.; Núñez, J.",x,Knee,2020,Cart,{doi},Body,gait; hip,hip; adult,{pmid},English,Retracted,2-s2.0-85074000001'
+    expected = {"title": "Knee", "abstract": "Body", "year": 2020, "journal": "Cart", "retracted": True}
+    expected |= {"keywords": ("gait", "hip", "adult"), "languages": ("English",), "publication_types": ("Retracted",)}
+    found = one(source, header, row.format(doi="", pmid=""))
+    assert found == Abstract("Scopus:2-s2.0-85074000001", authors=("Beck, A.", "Núñez, J."), **expected)  # type: ignore[arg-type]
+    assert one(source, header, row.format(doi="10.1/x", pmid="")).record_id == "DOI:10.1/x"
+    assert one(source, header, row.format(doi="10.1/x", pmid="123")).record_id == "PMID:123"
+
+
+def test_zoteros_own_columns(source: Path) -> None:
+    header = "Key,Item Type,Publication Year,Author,Title,Publication Title,Abstract Note,DOI,Language,Extra,Manual Tags,Automatic Tags"
+    row = 'AB12CD34,journalArticle,2021,"Beck, Ann; Núñez, José",Knee,Cartilage,Body,{doi},en,"{extra}",gait,hip; gait'
+    expected = Abstract(
+        "AB12CD34",
+        "Knee",
+        "Body",
+        2021,
+        "Cartilage",
+        ("Beck, Ann", "Núñez, José"),
+        keywords=("gait", "hip"),
+        languages=("en",),
+    )
+    assert one(source, header, row.format(doi="", extra="")) == expected
+    assert one(source, header, row.format(doi="10.1/x", extra="")).record_id == "DOI:10.1/x"
+    assert one(source, header, row.format(doi="10.1/x", extra="PMCID: PMC1\nPMID: 123")).record_id == "PMID:123"
+
+
+def test_columns_are_looked_up_once_per_header(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+    monkeypatch.setattr(columns, "plain", lambda name: looked_up.append(name) or name.lower())
+    columns.plan_of.cache_clear()
+    assert len(read(source, "id,title,abstract\n" + "1,a,b\n" * 1000)) == 1000
+    columns.plan_of.cache_clear()
+    assert len(looked_up) < 100

@@ -1,15 +1,19 @@
 import sqlite3
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from engine.corpus.draft import Change, Draft
-from engine.corpus.store import Corpus
+from engine.corpus.draft import SourceFile
+from engine.corpus.intake import Change
+from engine.corpus.store import AppliedFile, Corpus
 from engine.errors import AbstractNotFoundError, CorruptError
 from engine.records import Abstract, Rejection
+from tests.corpus.drafts import opened, origin, stored
 
 ONE = Abstract("PMID:1", "Knee", "Body", 2020, "J", ("Ann Ö",), "1", "10.1/X", ("Knee",), ("Trial",), retracted=False)
+FIRST, LATER = origin(1), origin(2)
 
 
 @pytest.fixture
@@ -18,74 +22,80 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_put_tells_the_difference_from_what_the_run_found(path: Path) -> None:
-    with Draft(path, 1, "now") as draft:
-        assert draft.put(ONE, "h1") == (1, Change.ADDED)
-        assert draft.put(replace(ONE, year=2021, abstract="New"), "h2") == (1, Change.ADDED)
-        assert draft.put(replace(ONE, record_id="PMID:2"), "h1") == (2, Change.ADDED)  # same text, another record
-        draft.put(ONE, "h1")
+    with opened(path, 1) as draft:
+        put = partial(draft.intake.put, origin=FIRST)
+        assert stored(put(ONE)) == (1, Change.ADDED)
+        assert stored(put(replace(ONE, year=2021, abstract="New"))) == (1, Change.ADDED)
+        assert stored(put(replace(ONE, record_id="PMID:2"))) == (2, Change.ADDED)  # same text, another record
+        assert put(ONE).repeated
         draft.note_lengths([(9, False, 1), (9, False, 2)])
-    with Draft(path, 2, "later") as draft:
-        assert draft.put(ONE, "h1") == (1, Change.NONE)
-        assert draft.put(replace(ONE, year=2021), "h1") == (1, Change.METADATA)
-        assert draft.put(replace(ONE, abstract="New"), "h2") == (1, Change.TEXT)
-        assert draft.put(replace(ONE, year=2022), "h1") == (1, Change.METADATA)
+    with opened(path, 2) as draft:
+        put = partial(draft.intake.put, origin=LATER)
+        assert stored(put(ONE)) == (1, Change.NONE)
+        assert stored(put(replace(ONE, year=2021))) == (1, Change.METADATA)
+        assert stored(put(replace(ONE, abstract="New"))) == (1, Change.TEXT)
+        assert stored(put(replace(ONE, year=2022))) == (1, Change.METADATA)
         assert draft.count_to_encode(everything=False) == 0
-        assert draft.put(ONE, "h1") == (1, Change.NONE)
+        assert stored(put(ONE)) == (1, Change.NONE)
         rows = draft.connection.execute("SELECT id, n_tokens, changed_generation, text_generation FROM abstracts")
         assert rows.fetchall() == [(1, 9, 1, 1), (2, 9, 1, 1)]
 
 
 def test_what_goes_in_comes_out(path: Path) -> None:
     odd = Abstract("x", "a\x00b \t\r\n", "e\u0301 \u2009 \U0001f600 'quoted' \"double\"", None, "", (), None, None)
-    with Draft(path, 1, "now") as draft:
-        draft.put(ONE, "h1")
-        draft.put(odd, "h2")
+    with opened(path, 1) as draft:
+        draft.intake.put(ONE, FIRST)
+        draft.intake.put(odd, FIRST)
     corpus = Corpus(path)
     assert corpus.fetch([2, 1, 99]) == {1: ONE, 2: odd}
     corpus.close()
 
 
 def test_a_deleted_id_is_never_given_again(path: Path) -> None:
-    with Draft(path, 1, "now") as draft:
-        draft.put(ONE, "h")
-        draft.put(replace(ONE, record_id="W9", pmid="77"), "h")
-        assert draft.delete("PMID:1") == [1]
-        assert draft.delete("PMID:1") == []
-        assert draft.delete("PMID:77") == [2]
-        assert draft.put(ONE, "h") == (3, Change.ADDED)
-    with Draft(path, 2, "later") as draft:
-        draft.delete("PMID:1")
-        assert draft.put(ONE, "h") == (4, Change.ADDED)
+    with opened(path, 1) as draft:
+        intake = draft.intake
+        intake.put(ONE, FIRST)
+        intake.put(replace(ONE, record_id="W9", pmid="77"), FIRST)
+        assert intake.delete("PMID:1") == [1]
+        assert intake.delete("PMID:1") == []
+        assert intake.delete("PMID:77") == [2]
+        assert stored(intake.put(ONE, FIRST)) == (3, Change.ADDED)
+    with opened(path, 2) as draft:
+        draft.intake.delete("PMID:1")
+        assert stored(draft.intake.put(ONE, LATER)) == (4, Change.ADDED)
 
 
 def test_only_changed_texts_are_encoded_in_the_next_generation(path: Path) -> None:
     rows = [replace(ONE, record_id=f"r{n}") for n in range(5)]
-    with Draft(path, 1, "now") as draft:
+    with opened(path, 1) as draft:
         for row in rows:
-            draft.put(row, "h")
+            draft.intake.put(row, FIRST)
         assert [len(page) for page in draft.texts_to_encode(everything=False, page=2)] == [2, 2, 1]
-    with Draft(path, 2, "later") as draft:
-        draft.put(replace(rows[1], year=1), "h")
-        draft.put(replace(rows[3], title="New"), "h2")
-        draft.put(replace(rows[0], record_id="r9"), "h")
-        assert [row[1] for page in draft.texts_to_encode(everything=False, page=9) for row in page] == ["r3", "r9"]
+    with opened(path, 2) as draft:
+        draft.intake.put(replace(rows[1], year=1), LATER)
+        draft.intake.put(replace(rows[3], title="New"), LATER)
+        draft.intake.put(replace(rows[0], record_id="r9", pmid=None, doi=None), LATER)
+        found = [row for page in draft.texts_to_encode(everything=False, page=9) for row in page]
+        assert [row.record_id for row in found] == ["r3", "r9"]
+        assert found[0].sha256 == "New|Body"
         assert draft.count_to_encode(everything=False) == 2
         assert draft.count_to_encode(everything=True) == 6
 
 
 def test_an_error_drops_the_work_and_closes(path: Path) -> None:
-    with Draft(path, 1, "now") as draft:
-        draft.put(ONE, "h")
-    with pytest.raises(ZeroDivisionError, match="x"), Draft(path, 2, "later") as draft:
+    with opened(path, 1) as draft:
+        draft.intake.put(ONE, FIRST)
+    with pytest.raises(ZeroDivisionError, match="x"), opened(path, 2) as draft:
         raise ZeroDivisionError("x")
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         draft.connection.execute("SELECT 1")
 
 
-def test_a_record_is_found_by_its_id_its_pmid_and_its_doi(path: Path) -> None:
-    with Draft(path, 1, "now") as draft:
-        draft.put(replace(ONE, record_id="W7", pmid="31793330"), "h")
-        draft.put(replace(ONE, record_id="12345", pmid=None, doi=None), "h")
+def test_a_record_is_found_by_its_id_its_pmid_its_doi_and_other_sources_ids(path: Path) -> None:
+    with opened(path, 1) as draft:
+        draft.intake.put(replace(ONE, record_id="W7", pmid="31793330"), FIRST)
+        draft.intake.put(replace(ONE, record_id="12345", pmid=None, doi=None), FIRST)
+        draft.intake.put(replace(ONE, record_id="W7-elsewhere", pmid="31793330"), LATER)
     corpus = Corpus(path)
     for given in (
         "W7",
@@ -96,6 +106,7 @@ def test_a_record_is_found_by_its_id_its_pmid_and_its_doi(path: Path) -> None:
         "10.1/x",
         "DOI:10.1/X",
         "https://doi.org/10.1/x",
+        "W7-elsewhere",
     ):
         assert corpus.doc_id(given) == 1, given
     assert corpus.doc_id("12345") == 2
@@ -106,12 +117,14 @@ def test_a_record_is_found_by_its_id_its_pmid_and_its_doi(path: Path) -> None:
 
 
 def test_sources_and_rejections_are_kept(path: Path) -> None:
-    with Draft(path, 3, "now") as draft:
-        draft.put(ONE, "h")
-        draft.note_source("a.jsonl", 10, "00", 2)
+    with opened(path, 3) as draft:
+        draft.intake.put(ONE, FIRST)
+        number = draft.note_source(SourceFile("a.jsonl", "/x/a.jsonl", 10, "00", "JSONL", 7))
+        draft.note_records(number, 2)
+        assert draft.known_files() == {(10, "00")}
         draft.note_rejection(Rejection("a.jsonl", "line 2", "no id"))
     corpus = Corpus(path)
-    assert corpus.sources() == [(3, "a.jsonl", 2)]
+    assert corpus.sources() == [AppliedFile(3, "a.jsonl", "/x/a.jsonl", 10, "00", "JSONL", 7, 2)]
     assert [tuple(row) for row in corpus.rows("SELECT source, place, reason FROM rejections")] == [
         ("a.jsonl", "line 2", "no id")
     ]
@@ -122,8 +135,8 @@ def test_sources_and_rejections_are_kept(path: Path) -> None:
 def test_sqlite_utils_and_file_tools_open_it_as_it_is(path: Path) -> None:
     import sqlite_utils
 
-    with Draft(path, 1, "now") as draft:
-        draft.put(ONE, "h")
+    with opened(path, 1) as draft:
+        draft.intake.put(ONE, FIRST)
     assert path.read_bytes()[18:20] == b"\x01\x01"  # rollback journal, not WAL: readable on read-only media
     assert path.read_bytes()[68:72] == b"ABST"
     db = sqlite_utils.Database(path)
@@ -139,8 +152,8 @@ def test_not_a_database_is_refused(path: Path) -> None:
 
 
 def test_reading_writes_nothing_beside_it(path: Path) -> None:
-    with Draft(path, 1, "now") as draft:
-        draft.put(ONE, "h")
+    with opened(path, 1) as draft:
+        draft.intake.put(ONE, FIRST)
     corpus = Corpus(path)
     corpus.totals()
     assert [p.name for p in path.parent.iterdir()] == ["abstracts.db"]

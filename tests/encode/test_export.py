@@ -13,7 +13,8 @@ from engine.encode.model import identify
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.index.folder import IndexFolder
-from engine.reindex.run import Order, index_sources
+from engine.reindex.order import Order
+from engine.reindex.run import index_sources
 from tests.conftest import TOY_MODEL, V1, jsonl, silent
 
 

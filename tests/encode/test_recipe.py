@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.encode.recipe import cleaned, prepared, text_sha256
+from engine.encode.recipe import SPACES, UNSAYABLE, cleaned, prepared, text_sha256
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,16 @@ def test_any_text_can_be_prepared_and_hashed(title: str, abstract: str) -> None:
 @given(st.text(alphabet=st.characters(codec="utf-16", exclude_categories=())))
 def test_preparing_twice_changes_nothing(text: str) -> None:
     assert cleaned(cleaned(text)) == cleaned(text)
+
+
+@given(st.text(st.characters(), max_size=40))
+def test_the_quick_way_to_clean_gives_what_the_two_patterns_give(text: str) -> None:
+    slow = SPACES.sub(" ", UNSAYABLE.sub("", unicodedata.normalize("NFC", text))).strip()
+    assert cleaned(text) == slow
+
+
+def test_every_character_is_cleaned_as_the_two_patterns_do() -> None:
+    for number in range(0x110000):
+        text = f"a{chr(number)}b {chr(number)}"
+        slow = SPACES.sub(" ", UNSAYABLE.sub("", unicodedata.normalize("NFC", text))).strip()
+        assert cleaned(text) == slow, hex(number)

@@ -15,8 +15,8 @@ from engine.index.manifest import read_manifest, to_json
 from engine.index.publish import prune
 from engine.query.searcher import open_index
 from engine.records import Manifest, opened_json
+from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
-from engine.reindex.run import Report
 
 NAMES = ("abstracts.db", "vectors.faiss", "manifest.json")
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -201,8 +201,10 @@ def resigned(manifest: Manifest, folder: IndexFolder, **changes: object) -> None
 
 
 def test_a_newer_format_is_refused_with_both_numbers(toy: IndexFolder) -> None:
-    resigned(read_manifest(toy.generation_path(1)), toy, format_version=2)
-    with pytest.raises(FormatVersionError, match=r"has format version 2, this engine reads 1. Upgrade abstract-engine"):
+    resigned(read_manifest(toy.generation_path(1)), toy, format_version=3)
+    with pytest.raises(
+        FormatVersionError, match=r"has format version 3, this engine reads 1 to 2. Upgrade abstract-engine"
+    ):
         open_index(toy.path)
 
 

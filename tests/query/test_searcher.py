@@ -23,8 +23,8 @@ from engine.errors import (
     UsageError,
 )
 from engine.index.folder import IndexFolder
+from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
-from engine.reindex.run import Report
 from tests.conftest import TOY, TOY_MODEL, V1, silent
 
 Add = Callable[..., Report]
@@ -180,7 +180,8 @@ def test_a_following_index_changes_its_encoder_with_the_generation(toy: IndexFol
     pytest.importorskip("torch", reason="needs the [cpu] extra")
     import json
 
-    from engine.reindex.run import Order, index_sources
+    from engine.reindex.order import Order
+    from engine.reindex.run import index_sources
 
     other = Path(shutil.copytree(TOY_MODEL, tmp_path / "other"))
     path = other / "1_Pooling" / "config.json"

@@ -19,7 +19,8 @@ import pytest
 
 from engine import open_index
 from engine.index.folder import IndexFolder
-from engine.reindex.run import Order, index_sources
+from engine.reindex.order import Order
+from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
 from tests.conftest import ROOT, V1, jsonl, silent
 

@@ -28,8 +28,9 @@ from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
 from engine.records import Encoded, Manifest
 from engine.reindex import vectorise as vectorising
+from engine.reindex.order import Order, Report
 from engine.reindex.rollback import roll_back
-from engine.reindex.run import Order, Report, index_sources
+from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
 from tests.conftest import TOY, TOY_MODEL, jsonl, silent
 
@@ -325,7 +326,8 @@ def test_an_encoder_exported_for_one_index_serves_its_neighbours(
     report = index_sources(fresh, Order((TOY,), str(TOY_MODEL), "cpu"), silent)
     assert report.counts.encoded == 40
     assert not verify(fresh, fresh.open_current(), deep=True)
-    assert np.array_equal(vectors_of(fresh).vectors, vectors_of(toy).vectors)
+    # The committed vectors are of another machine, whose kernels round otherwise.
+    assert np.allclose(vectors_of(fresh).vectors, vectors_of(toy).vectors, rtol=0, atol=1e-5)
 
 
 def test_a_damaged_current_generation_is_not_built_upon(toy: IndexFolder, add: Add) -> None:

@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine import open_index
 from engine.index.folder import IndexFolder
+from engine.reindex.order import Order
 from engine.reindex.rollback import roll_back
-from engine.reindex.run import Order, index_sources
+from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
 from tests.conftest import TOY, V1, jsonl, silent
 

@@ -1,0 +1,77 @@
+"""The group of all commands: the one place where an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, NoReturn
+
+import click
+
+from engine import __version__
+from engine.errors import EngineError
+from engine.terminal import leave, prepare_streams, say
+
+EPILOG = """\b
+Exit codes:
+  0  done            4  another process is writing the index
+  1  failed          5  published, but a last step after it failed
+  2  wrong usage     6  another encoder than the index was built with
+  3  a file is damaged               7  the guard against mass changes stopped a reindex
+  130, 143  interrupted, terminated: the index is as it was
+
+\b
+Shell completion: add this line to ~/.bashrc (for zsh: zsh_source, for fish: fish_source)
+  eval "$(_ENGINE_COMPLETE=bash_source engine)\""""
+
+
+class EngineCommands(click.Group):
+    """The one place where an error becomes a message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; never show a traceback for what the engine knows.
+
+        Raises:
+            BrokenPipeError: the reader of a pipe went away; click ends quietly.
+        """
+        try:
+            return super().invoke(ctx)
+        except EngineError as err:
+            fail(str(err), err.exit_code)
+        except BrokenPipeError:
+            raise
+        except OSError as err:
+            fail(f"{f'{err.filename}: ' if err.filename else ''}{err.strerror or err}", 1)
+        except KeyboardInterrupt:
+            fail("interrupted", 130)
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, on streams that can take any text."""
+        prepare_streams()
+        return super().main(*args, **extra)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Commands in the order of use."""
+        return list(self.commands)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Print one error and leave with its code, even where nothing can be printed any more."""
+    with contextlib.suppress(OSError):
+        say(f"Error: {message}", err=True)
+    leave(code)
+
+
+@click.group(
+    cls=EngineCommands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog=EPILOG,
+)
+@click.version_option(__version__, "-V", "--version", prog_name="engine")
+def main() -> None:
+    """Semantic search over abstracts: files in, nearest matches out.
+
+    \b
+    engine index corpus.jsonl.gz -i rheumatology
+    engine search "loss of effect after switching to a biosimilar"
+    engine similar PMID:31793330
+    """

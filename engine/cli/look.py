@@ -1,0 +1,155 @@
+"""Commands that tell of an index, check it, or point it back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from engine.cli.group import main
+from engine.cli.options import index_options
+from engine.config import Config
+from engine.errors import CorruptError, EngineError
+from engine.terminal import as_json, one_line, say
+
+
+@main.command()
+@index_options
+@click.option("--json", "as_object", is_flag=True, help="One JSON object per index, a line each.")
+def status(config: Config, as_object: bool) -> None:
+    """Say what the indexes hold: generation, records, encoder, how many texts were too long to be read whole.
+
+    \b
+    engine status
+    engine status -i rheumatology --json
+    """
+    from engine.index.folder import IndexFolder
+    from engine.reindex.summary import status_fields, status_lines
+
+    several = config.index is None and len(config.names()) > 1
+    paths = [config.indexes / name for name in config.names()] if several else [config.existing()]
+    failed: EngineError | None = None
+    for folder in map(IndexFolder, paths):
+        try:
+            if as_object:
+                click.echo(as_json(status_fields(folder)))
+            else:
+                say("\n".join(status_lines(folder)))
+        except EngineError as err:  # the other indexes are told of all the same
+            if failed is not None:
+                say(f"Error: {failed}", err=True)
+            failed = err
+    if failed is not None:
+        raise failed
+
+
+@main.command()
+@index_options
+@click.option(
+    "-n", "--number", "n", type=click.IntRange(min=1), default=20, show_default=True, help="Newest ones shown."
+)
+@click.option("--json", "as_object", is_flag=True, help="One JSON object a generation, a line each.")
+def log(config: Config, n: int, as_object: bool) -> None:
+    """List the generations that led to the current one, newest first: when, why, what changed.
+
+    \b
+    engine log -i rheumatology
+    """
+    from engine.reindex.history import event_line, history
+
+    for event in history(config.existing())[: -n - 1 : -1]:
+        say(as_json(asdict(event)) if as_object else event_line(event))
+
+
+@main.command()
+@click.argument("old", type=click.IntRange(min=1))
+@click.argument("new", type=click.IntRange(min=1))
+@index_options
+@click.option("--json", "as_object", is_flag=True, help="One JSON object a record, a line each.")
+def diff(config: Config, old: int, new: int, as_object: bool) -> None:
+    """List the records in which two generations differ: + added, - removed, ~ changed. Both must be kept still.
+
+    \b
+    engine diff 6 7 -i rheumatology
+    """
+    from engine.reindex.history import compare
+
+    signs = {"added": "+", "removed": "-"}
+    total: dict[str, int] = {}
+    for found in compare(config.existing(), old, new):
+        total[found.change] = total.get(found.change, 0) + 1
+        if as_object:
+            click.echo(as_json(asdict(found)))
+            continue
+        what = f"  [{', '.join(found.fields)}]" if found.fields else ""
+        say(f"{signs.get(found.change, '~')} {found.record_id}  {one_line(found.title)}{what}")
+    counts = ", ".join(f"{n:,} {change}" for change, n in total.items()) or "no record differs"
+    say(f"{old:06d} to {new:06d}: {counts}", err=as_object)
+
+
+@main.command()
+@index_options
+@click.option("--json", "as_object", is_flag=True, help="One JSON object a group, a line each.")
+def duplicates(config: Config, as_object: bool) -> None:
+    """List records that may be one work under several ids: same title, year and first author, or same DOI.
+
+    Records that share a PMID are one record already; these here are only reported, never merged.
+
+    \b
+    engine duplicates -i rheumatology
+    """
+    from engine.reindex.history import look_alikes
+
+    groups = look_alikes(config.existing())
+    for group in groups:
+        if as_object:
+            click.echo(as_json(asdict(group)))
+            continue
+        say(f"same {group.why}:")
+        for row in group.members:
+            facts = (row.record_id, str(row.year or ""), row.doi or "", one_line(row.journal), one_line(row.title))
+            say("  " + "  ".join(fact for fact in facts if fact))
+    say(f"{len(groups):,} groups", err=as_object)
+
+
+@main.command()
+@index_options
+@click.option("--deep", is_flag=True, help="Also compare texts with their digests and encode a sample again.")
+def verify(config: Config, deep: bool) -> None:
+    """Check every file of the current generation against its manifest, and SQLite against FAISS. Writes nothing.
+
+    \b
+    engine verify --deep -i rheumatology
+    """
+    from engine.index.folder import IndexFolder
+    from engine.reindex.verify import verify as check
+
+    folder = IndexFolder(config.existing())
+    generation = folder.open_current()
+    if problems := check(folder, generation, deep=deep):
+        raise CorruptError(
+            f"generation {generation.manifest.generation:06d} of {folder.path}: {len(problems)} problems\n  "
+            + "\n  ".join(problems)
+        )
+    n = generation.manifest.counts.abstracts
+    depth = "files, ids, vectors, texts and encoder" if deep else "files, ids and vectors"
+    say(f"{folder.path.name}, generation {generation.manifest.generation:06d}: {depth} agree, {n:,} abstracts")
+
+
+@main.command()
+@index_options
+@click.option("--to", "number", type=click.IntRange(min=1), help="Generation to go to [the one before].")
+def rollback(config: Config, number: int | None) -> None:
+    """Point the index back to an earlier generation, after checking that one. Nothing is deleted now.
+
+    The next run goes on from there and then deletes what it was rolled back from.
+
+    \b
+    engine rollback -i rheumatology
+    engine rollback --to 3
+    """
+    from engine.index.folder import IndexFolder
+    from engine.reindex.rollback import roll_back
+
+    folder = IndexFolder(config.existing())
+    say(f"{folder.path.name}: now at generation {roll_back(folder, number):06d}. The next run goes on from here")

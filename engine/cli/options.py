@@ -1,0 +1,51 @@
+"""Options that commands share, and the index that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.config import Config
+
+if TYPE_CHECKING:
+    from engine.query.searcher import Index
+
+
+def index_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add -i and --indexes, given to the command as one Config."""
+
+    def run(indexes: str | None, index: str | None, **given: Any) -> None:
+        command(config=Config.load(indexes, index), **given)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in (
+        click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes]."),
+        click.option("-i", "--index", metavar="NAME", help="Which index [ENGINE_INDEX; the only one there]."),
+    ):
+        option(run)
+    return run
+
+
+def form_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the output forms of a list of hits."""
+    for flags, value, text in (
+        (("-t", "--table"), "table", "A table [default on a terminal]."),
+        (("--tsv",), "tsv", "Tab-separated values."),
+        (("--csv",), "csv", "Comma-separated values."),
+        (("--nl",), "nl", "One JSON object a line [default in a pipe]."),
+        (("--json",), "json", "One JSON array."),
+    ):
+        click.option(*flags, "form", flag_value=value, default=None, help=text)(command)
+    return click.option(
+        "-n", "--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits wanted."
+    )(command)
+
+
+def opened(config: Config) -> Index:
+    """The index that is meant, open."""
+    from engine.query.searcher import open_index
+
+    return open_index(config.existing(), follow=False)

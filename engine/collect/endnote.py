@@ -1,0 +1,132 @@
+"""EndNote XML, streamed one record at a time."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+from lxml import etree
+
+from engine.collect.fields import entries_of, unique
+from engine.collect.identity import accession_of, doi_of, pmid_noted, pmid_of
+from engine.errors import SourceError
+from engine.records import Entry
+
+ROOT = re.compile(rb"<(?:xml|records)\s*>\s*(?:<records\s*>\s*)?<record[\s>]|<xml\s*>\s*<records\s*/?>")
+BREAK = re.compile(r"\s*[\r\n]+\s*")
+
+
+def looks_like(head: bytes) -> bool:
+    """Tell EndNote's XML by its first elements."""
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and ROOT.search(head) is not None
+
+
+def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
+    """Yield the records of an EndNote file in order, in bounded memory.
+
+    Raises:
+        SourceError: not well-formed, or it declares entities, which EndNote's files never do.
+    """
+    if b"<!ENTITY" in stream.peek():
+        raise SourceError(f"{name} declares XML entities, which EndNote's files never do; it is refused as unsafe")
+    events = etree.iterparse(
+        stream,
+        events=("end",),
+        tag="record",
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+    )
+    number = 0
+    try:
+        for _, record in events:
+            number += 1
+            if next(record.iter(etree.Entity), None) is not None:
+                raise SourceError(f"{name}, record {number}: uses an XML entity of its own; it is refused as unsafe")
+            yield from entries_of(values_of(record), name, f"record {number}")
+            release(record)
+    except etree.XMLSyntaxError as err:
+        line, column = err.position
+        raise SourceError(
+            f"{name} is not well-formed XML at line {line}, column {column}, "
+            f"after {number} records: {err.msg}. Export it again"
+        ) from err
+
+
+def release(element: etree._Element) -> None:
+    """Free an element and everything before it, so that memory does not grow with the file."""
+    element.clear()
+    parent = element.getparent()
+    while parent is not None and element.getprevious() is not None:
+        del parent[0]
+
+
+def values_of(record: etree._Element) -> dict[str, object]:
+    """The fields of one record."""
+    given = {
+        "title": text_at(record, "titles/title"),
+        "abstract": "\n".join(lines_at(record, "abstract")),
+        "year": text_at(record, "dates/year"),
+        "journal": text_at(record, "periodical/full-title") or text_at(record, "titles/secondary-title"),
+        "authors": [joined(author) for author in record.iterfind("contributors/authors/author")],
+        "pmid": pmid(record),
+        "doi": doi_of(text_at(record, "electronic-resource-num")),
+        "accession": accession(record),
+        "keywords": unique(line.lstrip("*") for line in lines_at(record, "keywords/keyword")),
+        "languages": parts_at(record, "language"),
+        "publication_types": parts_at(record, "work-type"),
+        "vernacular_title": text_at(record, "orig-pub") or text_at(record, "titles/translated-title"),
+    }
+    return {field: value for field, value in given.items() if value}
+
+
+def written(element: etree._Element) -> str:
+    """All text of an element in order, as it came. Layout between its styled pieces is no text."""
+    pieces = element.findall("style")
+    if not pieces:
+        return "".join(element.itertext())
+    return "".join("".join(piece.itertext()) + (piece.tail if (piece.tail or "").strip() else "") for piece in pieces)
+
+
+def lines_of(element: etree._Element) -> list[str]:
+    """Lines of an element that are not blank; EndNote separates them by CR."""
+    return [line for line in BREAK.split(written(element).strip()) if line]
+
+
+def joined(element: etree._Element) -> str:
+    """Text of an element as one line."""
+    return " ".join(lines_of(element))
+
+
+def lines_at(record: etree._Element, path: str) -> list[str]:
+    """Lines of the elements at a path."""
+    return [line for element in record.iterfind(path) for line in lines_of(element)]
+
+
+def text_at(record: etree._Element, path: str) -> str:
+    """Text at a path as one line, "" when there is none."""
+    return " ".join(lines_at(record, path))
+
+
+def parts_at(record: etree._Element, path: str) -> tuple[str, ...]:
+    """Values at a path, one a line or with semicolons between them."""
+    return unique(part.strip() for line in lines_at(record, path) for part in line.split(";"))
+
+
+def pmid(record: etree._Element) -> str | None:
+    """The PMID: PubMed's accession number, Embase's custom field, or a line in the notes."""
+    database, number = text_at(record, "remote-database-name"), text_at(record, "accession-num")
+    if text_at(record, "remote-database-provider") == "NLM" or re.search("medline|pubmed", database, re.IGNORECASE):
+        if found := pmid_of(number or None):
+            return found
+    if re.search("medline", database, re.IGNORECASE) and (found := pmid_of(text_at(record, "custom5") or None)):
+        return found
+    return pmid_noted("\n".join(lines_at(record, "notes")))
+
+
+def accession(record: etree._Element) -> str | None:
+    """The number of a database: in its own element, or Embase's as the first line of the notes."""
+    candidates = [text_at(record, "accession-num"), *lines_at(record, "notes")[:1]]
+    return next((number for number in candidates if accession_of(number)), None)

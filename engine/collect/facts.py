@@ -1,0 +1,106 @@
+"""What a source file holds, counted without storing anything."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from dataclasses import fields as dataclass_fields
+from pathlib import Path
+
+from engine.collect.source import check_source, read_source
+from engine.records import Abstract, Deletion, Rejection, Remark
+
+N_REJECTIONS = 5
+KINDS = re.compile(r"(PMID|DOI|TEXT|Embase|CENTRAL|WOS|Scopus|PsycINFO|ProQuest):|(W)\d{4,}$")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFacts:
+    """Counts of one source file."""
+
+    format: str
+    n_bytes: int  # on disk, compressed or not
+    n_records: int
+    n_deletions: int
+    n_rejected: int
+    fields: tuple[tuple[str, int], ...]  # (field, how many records have it) in the order of Abstract, those found
+    years: tuple[int, int] | None  # earliest and latest; None when no record has one
+    ids: tuple[tuple[str, int], ...]  # (kind of record id, how many), most frequent first
+    remarks: tuple[tuple[str, int, str], ...]  # (kind, how many, place of the first), in order of appearance
+    rejections: tuple[Rejection, ...]  # the first N_REJECTIONS
+
+
+class Tally:
+    """The counts while a file is read."""
+
+    def __init__(self) -> None:
+        self.n_records = self.n_deletions = self.n_rejected = 0
+        self.fields: Counter[str] = Counter()
+        self.ids: Counter[str] = Counter()
+        self.years: tuple[int, int] | None = None
+        self.remarks: dict[str, tuple[int, str]] = {}
+        self.rejections: list[Rejection] = []
+
+    def record(self, found: Abstract) -> None:
+        """Count one record."""
+        self.n_records += 1
+        self.fields.update(name for name, nothing in EMPTY.items() if getattr(found, name) != nothing)
+        self.ids[kind_of(found.record_id)] += 1
+        if found.year is not None:
+            low, high = self.years or (found.year, found.year)
+            self.years = min(low, found.year), max(high, found.year)
+
+    def reject(self, found: Rejection) -> None:
+        """Count one record that can't be used."""
+        self.n_rejected += 1
+        if len(self.rejections) < N_REJECTIONS:
+            self.rejections.append(found)
+
+    def remark(self, found: Remark) -> None:
+        """Count one remark."""
+        count, first = self.remarks.get(found.kind, (0, found.place))
+        self.remarks[found.kind] = count + 1, first
+
+
+EMPTY = {
+    field.name: getattr(Abstract("", "", ""), field.name)
+    for field in dataclass_fields(Abstract)
+    if field.name != "record_id"
+}
+
+
+def kind_of(record_id: str) -> str:
+    """The kind of a record id: the database it is of, or "own" where the source made it."""
+    found = KINDS.match(record_id)
+    return "own" if not found else found[1] or "OpenAlex"
+
+
+def source_facts(path: Path, format_name: str | None = None) -> SourceFacts:
+    """Read a file to its end and count what it holds, in bounded memory.
+
+    Raises:
+        SourceError: the file can't be opened, is of no known format, or breaks off in the middle.
+    """
+    known, tally = check_source(path, format_name), Tally()
+    for entry in read_source(path, known.name):
+        if isinstance(entry, Abstract):
+            tally.record(entry)
+        elif isinstance(entry, Deletion):
+            tally.n_deletions += 1
+        elif isinstance(entry, Rejection):
+            tally.reject(entry)
+        else:
+            tally.remark(entry)
+    return SourceFacts(
+        format=known.name,
+        n_bytes=path.stat().st_size,
+        n_records=tally.n_records,
+        n_deletions=tally.n_deletions,
+        n_rejected=tally.n_rejected,
+        fields=tuple((name, tally.fields[name]) for name in EMPTY if tally.fields[name]),
+        years=tally.years,
+        ids=tuple(tally.ids.most_common()),
+        remarks=tuple((kind, count, first) for kind, (count, first) in tally.remarks.items()),
+        rejections=tuple(tally.rejections),
+    )

@@ -1,0 +1,104 @@
+"""Who a record is: PMID, DOI, accession number, the source's own id, or failing all of them its text."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+
+MAX_ID = 255  # characters
+PMID = re.compile(
+    r"(?:PMID:?\s*|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/)?([1-9][0-9]{0,8})/?",
+    re.IGNORECASE,
+)
+PMID_NOTE = re.compile(r"^\s*(?:<p>)?PMID:\s*([1-9][0-9]{0,8})\b", re.IGNORECASE | re.MULTILINE)
+DOI_PREFIX = re.compile(r"^(?:https?://)?(?:(?:dx\.|www\.)?doi\.org/|doi:?\s*)", re.IGNORECASE)
+ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dX])(?!\d)", re.IGNORECASE)
+# How the databases write their accession numbers, each with the name that goes before it.
+ACCESSIONS = (
+    (re.compile(r"L\d{5,12}"), "Embase:"),
+    (re.compile(r"CN-\d{6,10}"), "CENTRAL:"),
+    (re.compile(r"WOS:[0-9A-Z]{10,20}"), ""),
+    (re.compile(r"2-s2\.0-\d{6,14}"), "Scopus:"),
+    (re.compile(r"\d{4}-\d{5}-\d{3}"), "PsycINFO:"),
+    (re.compile(r"ProQuest:\d{6,12}"), ""),
+)
+
+
+class FieldError(ValueError):
+    """A field that makes its record unusable."""
+
+
+def record_id_of(values: Mapping[str, object], pmid: str | None, doi: str | None, title: str, body: str) -> str:
+    """The source's own id, else PMID:n, DOI:… in small letters, accession number, key; else a digest of the text.
+
+    Raises:
+        FieldError: an id that can't be one, or a PMID that can't be one and nothing else to go by.
+    """
+    if "id" in values:
+        return own_id(values["id"])
+    if pmid:
+        return f"PMID:{pmid}"
+    if doi:
+        return own_id(f"DOI:{doi.lower()}")  # DOIs are the same whatever their case, and exports differ in it
+    if "accession" in values and (known := accession_of(values["accession"])):
+        return known
+    if "key" in values:
+        return own_id(values["key"])
+    if "pmid" in values:
+        raise FieldError(f"PMID {str(values['pmid'])[:40]!r} is not a number from 1 to 999999999, and there is no id")
+    return "TEXT:" + hashlib.sha256(f"{title}\n{body}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def own_id(value: object) -> str:
+    """An id of the source as text: 12 and 12.0 and "12" are the same, an OpenAlex address is its last part.
+
+    Raises:
+        FieldError: not text or a number, blank, too long, or with control characters.
+    """
+    if isinstance(value, float) and math.isfinite(value) and value == int(value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise FieldError(f"id {str(value)[:40]!r} is not text or a whole number")
+    text = str(value).strip().removeprefix("https://openalex.org/")
+    if not text or len(text) > MAX_ID or not text.isprintable():
+        raise FieldError(f"id {text[:40]!r} is blank, longer than {MAX_ID} characters or has control characters")
+    return text
+
+
+def accession_of(value: object) -> str | None:
+    """A number of a known database with the name of the database, or None: a bare number is of no known one."""
+    text = str(value).strip()
+    return next((name + text for form, name in ACCESSIONS if form.fullmatch(text)), None)
+
+
+def pmid_of(value: object) -> str | None:
+    """A PubMed id as digits, or None when it is not one."""
+    if value is None:
+        return None
+    if isinstance(value, float) and math.isfinite(value):
+        value = int(value)
+    found = PMID.fullmatch(str(value).strip().removesuffix(".0"))
+    return found.group(1) if found else None
+
+
+def pmid_noted(value: object) -> str | None:
+    """The PMID of a note that has a line "PMID: 123", or None."""
+    found = PMID_NOTE.search(value) if isinstance(value, str) else None
+    return found.group(1) if found else None
+
+
+def doi_of(value: object) -> str | None:
+    """A DOI without the address before it, or None for what can't be one."""
+    doi = DOI_PREFIX.sub("", str(value).strip()) if value else ""
+    return doi if doi.startswith("10.") and doi.isprintable() and len(doi) < MAX_ID - len("DOI:") else None
+
+
+def orcids_of(value: object) -> tuple[str, ...]:
+    """ORCID ids in their written form, "" where there is none; or none at all when nobody has one."""
+    if not isinstance(value, list | tuple):
+        return ()
+    found = (ORCID.search(str(item or "")) for item in value)
+    written = tuple("-".join(match.groups()).upper() if match else "" for match in found)
+    return written if any(written) else ()

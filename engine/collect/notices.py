@@ -1,0 +1,51 @@
+"""What a PubMed record says of corrections and retractions: its own, or those it announces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lxml import etree
+
+from engine.records import Notice
+
+# MeSH unique ids of publication types, their names in lower case (files from before 2014 have no ids), and the
+# RefType of CommentsCorrections, in lower case too. "…In" is said by the article, "…Of" and "…For" by the notice.
+# https://www.nlm.nih.gov/bsd/licensee/elements_descriptions.html and https://www.nlm.nih.gov/bsd/policy/errata.html
+#
+# RetractedandRepublishedIn points from the first version, which was retracted, to the new one under a PMID of its own
+# (from there, RetractedandRepublishedFrom points back). PubMed may give the first version RetractionIn and the type
+# Retracted Publication as well (PMID 28919201, for one); it is retracted where it lacks them, too.
+RETRACTS = frozenset({"D016441", "retracted publication", "retractionin", "retractedandrepublishedin"})
+NOTICES = {
+    "D016440": Notice.IS_RETRACTION,
+    "retraction of publication": Notice.IS_RETRACTION,
+    "retraction notice": Notice.IS_RETRACTION,  # the name of D016440 in newer files
+    "retractionof": Notice.IS_RETRACTION,
+    "D016425": Notice.IS_ERRATUM,
+    "published erratum": Notice.IS_ERRATUM,
+    "erratumfor": Notice.IS_ERRATUM,
+    "partialretractionof": Notice.IS_ERRATUM,  # an erratum to NLM, which gave up the RefType in 2016
+    "D000075742": Notice.IS_CONCERN,
+    "expression of concern": Notice.IS_CONCERN,
+    "expressionofconcernfor": Notice.IS_CONCERN,
+    "erratumin": Notice.HAS_ERRATUM,
+    "expressionofconcernin": Notice.HAS_CONCERN,
+    "partialretractionin": Notice.PARTLY_RETRACTED,
+    "correctedandrepublishedin": Notice.REPUBLISHED,
+    "retractedandrepublishedin": Notice.REPUBLISHED,
+    # Not RepublishedIn: since 2006 it means reprinted elsewhere, unchanged.
+}
+
+
+def standing(
+    types: Iterable[etree._Element], names: Iterable[str], links: Iterable[etree._Element]
+) -> tuple[bool, tuple[str, ...]]:
+    """Whether the work is retracted, and its notices, sorted.
+
+    Taken from its PublicationType elements, their names, and its CommentsCorrections. The notice of a retraction is not
+    itself retracted, and neither is a work that was retracted in part.
+    """
+    marks = {kind.get("UI") for kind in types}
+    marks.update(name.lower() for name in names)
+    marks.update(link.get("RefType", "").lower() for link in links)
+    return not marks.isdisjoint(RETRACTS), tuple(sorted({NOTICES[mark].value for mark in marks & NOTICES.keys()}))

@@ -1,0 +1,170 @@
+"""What each source says of each record, and which record a source's record is: the SQL beside ``merge``."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, replace
+
+from engine.corpus.merge import Contribution, Origin, titles_agree
+from engine.corpus.rows import SOURCE_COLUMNS, as_abstract, as_json, from_json
+from engine.records import Abstract
+
+COLUMNS = "id, doc_id, own_id, format, source_id, version, revised, release, digest"
+KEPT_APART = "same DOI as another record, but another title: kept apart (engine duplicates lists them)"
+TWO_PMIDS = "same DOI as another record, but another PMID: kept apart"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A row of the table contributions, without what it says."""
+
+    contribution_id: int
+    doc_id: int
+    own_id: str
+    format: str
+    source_id: int
+    version: int
+    revised: str
+    release: int
+    digest: bytes
+
+    @property
+    def age(self) -> tuple[int, str, int]:
+        """What merge.is_outdated compares."""
+        return self.version, self.revised, self.release
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The record that a source's record belongs to."""
+
+    doc_id: int | None  # None: to none that is there
+    remark: str | None = None  # why it was kept apart from one with the same DOI
+
+
+class Contributions:
+    """The contributions in the database of a draft."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def by_own_id(self, own_id: str) -> list[Held]:
+        """All contributions under this id, one per format, oldest first."""
+        rows = self.connection.execute(f"SELECT {COLUMNS} FROM contributions WHERE own_id = ? ORDER BY id", (own_id,))
+        return [Held(*row) for row in rows.fetchall()]
+
+    def of(self, doc_id: int) -> list[Contribution]:
+        """What the sources of a record say, oldest source first."""
+        rows = self.connection.execute(
+            "SELECT id, format, own_id, record FROM contributions WHERE doc_id = ? ORDER BY id", (doc_id,)
+        ).fetchall()
+        return [
+            Contribution(number, kind, from_json(said) if said else replace(self.row(doc_id), record_id=own_id))
+            for number, kind, own_id, said in rows
+        ]
+
+    def row(self, doc_id: int) -> Abstract:
+        """The record as the table abstracts has it."""
+        sql = f"SELECT {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id = ?"
+        values = self.connection.execute(sql, (doc_id,)).fetchone()
+        return as_abstract(dict(zip(SOURCE_COLUMNS, values, strict=True)))
+
+    def write_out(self, doc_id: int) -> None:
+        """Store apart what the only source of a record says, before a second one changes the row in abstracts."""
+        for contribution in self.of(doc_id):
+            self.connection.execute(
+                "UPDATE contributions SET record = ? WHERE id = ? AND record IS NULL",
+                (as_json(contribution.abstract), contribution.contribution_id),
+            )
+
+    def add(self, doc_id: int, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> int:
+        """Store what a source says for the first time; returns the key."""
+        cursor = self.connection.execute(
+            "INSERT INTO contributions (doc_id, own_id, format, source_id, version, revised, release, digest, record)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                doc_id,
+                abstract.record_id,
+                origin.format,
+                origin.source_id,
+                abstract.version,
+                abstract.revised,
+                origin.release,
+                digest,
+                None if alone else as_json(abstract),
+            ),
+        )
+        return int(cursor.lastrowid or 0)
+
+    def replace(self, held: Held, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> None:
+        """Store what a source says now in place of what it said before."""
+        self.connection.execute(
+            "UPDATE contributions SET format = ?, source_id = ?, version = ?, revised = ?, release = ?, digest = ?,"
+            " record = ? WHERE id = ?",
+            (
+                origin.format,
+                origin.source_id,
+                abstract.version,
+                abstract.revised,
+                origin.release,
+                digest,
+                None if alone else as_json(abstract),
+                held.contribution_id,
+            ),
+        )
+
+    def touch(self, held: Held, abstract: Abstract, origin: Origin) -> None:
+        """Note that a source said the same again; a date or release only ever grows."""
+        later = (max(abstract.version, held.version), max(abstract.revised, held.revised))
+        release = max(origin.release, held.release)
+        if (origin.source_id, *later, release) != (held.source_id, *held.age):
+            self.connection.execute(
+                "UPDATE contributions SET source_id = ?, version = ?, revised = ?, release = ? WHERE id = ?",
+                (origin.source_id, *later, release, held.contribution_id),
+            )
+
+    def match(self, abstract: Abstract, origin: Origin, besides: int = 0) -> Match:
+        """Find the record with the same PMID, or with the same DOI where nothing speaks against it.
+
+        Two records of one file are two records whatever they share: their source tells them apart. `besides` is a
+        record that is not looked at.
+        """
+        remark = None
+        for where, value in (("pmid = ?", abstract.pmid), ("doi = ? COLLATE NOCASE", abstract.doi)):
+            if not value:
+                continue
+            sql = f"SELECT id FROM abstracts WHERE {where} AND id != ? ORDER BY id"
+            for (doc_id,) in self.connection.execute(sql, (value, besides)).fetchall():
+                if self.given_by(doc_id, origin.source_id):
+                    continue
+                found = self.row(doc_id)
+                if where.startswith("pmid"):
+                    return Match(doc_id)
+                if abstract.pmid and found.pmid and abstract.pmid != found.pmid:
+                    remark = remark or TWO_PMIDS
+                elif not titles_agree(abstract, found):
+                    remark = remark or KEPT_APART
+                else:
+                    return Match(doc_id)
+        return Match(None, remark)
+
+    def given_by(self, doc_id: int, source_id: int) -> bool:
+        """Whether a file gave this record."""
+        sql = "SELECT 1 FROM contributions WHERE doc_id = ? AND source_id = ? LIMIT 1"
+        return self.connection.execute(sql, (doc_id, source_id)).fetchone() is not None
+
+    def move(self, doc_id: int, to: int) -> None:
+        """Give all contributions of one record to another."""
+        self.write_out(doc_id)
+        self.connection.execute("UPDATE contributions SET doc_id = ? WHERE doc_id = ?", (to, doc_id))
+
+    def unseen(self, run_from: int) -> list[tuple[int, int]]:
+        """(key, doc id) of what a file of some name said before and says no longer, now that it was read again.
+
+        run_from is the first sources.id of this run.
+        """
+        return self.connection.execute(
+            "SELECT c.id, c.doc_id FROM contributions c JOIN sources s ON s.id = c.source_id"
+            " WHERE c.source_id < ? AND s.name IN (SELECT name FROM sources WHERE id >= ?) ORDER BY c.id",
+            (run_from, run_from),
+        ).fetchall()

@@ -1,0 +1,102 @@
+"""Records that may be one work under two ids: found, listed, never merged here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from engine.corpus.merge import plain_title
+from engine.corpus.store import Corpus
+
+SHORT = 4  # words; "Editorial" and "Reply to the authors" are the titles of many works
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What is compared of a record."""
+
+    doc_id: int
+    record_id: str
+    title: str
+    year: int | None
+    author: str  # family name of the first author, plain; "" where unknown
+    pmid: str | None
+    doi: str | None
+    journal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Records that look like one work, oldest first."""
+
+    why: str  # "title, year, first author" or "DOI"
+    members: tuple[Candidate, ...]
+
+
+def duplicates(corpus: Corpus) -> list[Group]:
+    """Groups of two or more records with the same title, year and first author after normalising, or the same DOI.
+
+    A year or an author that a record lacks contradicts nothing, unless its title is short. Ordered by the first member.
+    """
+    rows = list(candidates(corpus))
+    by_title: dict[str, list[Candidate]] = {}
+    by_doi: dict[str, list[Candidate]] = {}
+    for row in rows:
+        if title := plain_title(row.title):
+            by_title.setdefault(title, []).append(row)
+        if row.doi:
+            by_doi.setdefault(row.doi.lower(), []).append(row)
+    found = [Group("title, year, first author", g) for title, rs in by_title.items() for g in agreeing(title, rs)]
+    listed = {tuple(m.doc_id for m in group.members) for group in found}
+    shared = (tuple(group) for group in by_doi.values() if len(group) > 1)
+    found += [Group("DOI", group) for group in shared if tuple(m.doc_id for m in group) not in listed]
+    return sorted(found, key=lambda group: (group.members[0].doc_id, group.why))
+
+
+def candidates(corpus: Corpus) -> Iterator[Candidate]:
+    """Yield every record by doc id, a thousand at a time."""
+    last = -1
+    columns = "id, record_id, title, year, authors, pmid, doi, journal"
+    while rows := corpus.rows(f"SELECT {columns} FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last):
+        for row in rows:
+            names = json.loads(row["authors"])
+            author = family_name(names[0]) if names else ""
+            yield Candidate(
+                row["id"], row["record_id"], row["title"], row["year"], author, row["pmid"], row["doi"], row["journal"]
+            )
+        last = rows[-1]["id"]
+
+
+def family_name(author: str) -> str:
+    """The plain family name of "Last, First", "First Last" or "Last F.".
+
+    >>> [family_name(name) for name in ("Müller, Jörg", "Jörg Müller", "Müller J.", "Müller JK", "WHO")]
+    ['muller', 'muller', 'muller', 'muller', 'who']
+    """
+    if "," in author:
+        return plain_title(author.split(",")[0])
+    words = author.split()
+    initials = len(words) > 1 and words[-1].replace(".", "").replace("-", "").isupper() and len(words[-1]) <= 5
+    return plain_title(" ".join(words[:-1]) if initials else (words[-1] if words else ""))
+
+
+def agreeing(title: str, rows: list[Candidate]) -> Iterator[tuple[Candidate, ...]]:
+    """Split records of one title into groups whose years and first authors agree; yield those of two or more."""
+    strict = len(title.split()) < SHORT
+    groups: list[list[Candidate]] = []
+    for row in rows:
+        home = next((group for group in groups if all(agree(row, other, strict) for other in group)), None)
+        if home is None:
+            groups.append([row])
+        else:
+            home.append(row)
+    yield from (tuple(group) for group in groups if len(group) > 1)
+
+
+def agree(one: Candidate, other: Candidate, strict: bool) -> bool:
+    """Whether two records of one title can be one work."""
+    pairs: Iterable[tuple[object, object]] = ((one.year, other.year), (one.author, other.author))
+    if strict:
+        return all(a and a == b for a, b in pairs)
+    return all(not a or not b or a == b for a, b in pairs)

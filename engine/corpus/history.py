@@ -1,0 +1,121 @@
+"""What became of the corpus over time: its generations, what changed since one of them, how two of them differ."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from sqlite3 import Row
+from urllib.parse import quote
+
+from engine.corpus.rows import DEFAULTS, SOURCE_COLUMNS
+from engine.corpus.store import Corpus
+from engine.records import Counts
+
+ADDED, TEXT, METADATA, REMOVED = "added", "text changed", "metadata changed", "removed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One generation and why it was made."""
+
+    generation: int
+    created: str  # UTC, ISO 8601
+    parent: int | None
+    cause: str  # "" for generations made before causes were kept
+    counts: Counts | None
+    files: tuple[str, ...]  # read for it, in order
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One record that is not the same in two generations."""
+
+    change: str  # ADDED, REMOVED, TEXT or METADATA
+    record_id: str
+    title: str
+    fields: tuple[str, ...] = ()  # columns that differ
+
+
+def events(corpus: Corpus) -> list[Event]:
+    """The generations that led to this one, oldest first. Those rolled back from are not among them."""
+    more = "parent, cause, counts" if corpus.several_sources else "NULL AS parent, NULL AS cause, NULL AS counts"
+    files: dict[int, list[str]] = {}
+    for file in corpus.sources():
+        files.setdefault(file.generation, []).append(file.name)
+    return [
+        Event(
+            generation=row["number"],
+            created=row["created"],
+            parent=row["parent"],
+            cause=row["cause"] or "",
+            counts=Counts(**json.loads(row["counts"])) if row["counts"] else None,
+            files=tuple(files.get(row["number"], ())),
+        )
+        for row in corpus.rows(f"SELECT number, created, {more} FROM generation ORDER BY number")
+    ]
+
+
+def generation_before(corpus: Corpus, date: str) -> int:
+    """The last generation made before a date (ISO 8601, UTC), 0 when there was none.
+
+    Generations count by number, never by clock: where a clock ran backwards, the earliest one made on or after the date
+    decides, so that rather more counts as new.
+    """
+    found = corpus.rows("SELECT min(number) FROM generation WHERE created >= ?", date)[0][0]
+    last = corpus.rows("SELECT max(number) FROM generation")[0][0]
+    return int(last if found is None else found - 1)
+
+
+def changed_since(corpus: Corpus, generation: int) -> dict[int, str]:
+    """Doc id -> ADDED, TEXT or METADATA of the records that are not as they were in that generation, by id."""
+    reworded = "reworded_generation" if corpus.several_sources else "text_generation"
+    sql = (
+        f"SELECT id, CASE WHEN first_generation > ?1 THEN '{ADDED}' WHEN {reworded} > ?1 THEN '{TEXT}'"
+        f" ELSE '{METADATA}' END FROM abstracts WHERE changed_generation > ?1 ORDER BY id"
+    )
+    return {row[0]: row[1] for row in corpus.rows(sql, generation)}
+
+
+def differences(old: Path, new: Path) -> Iterator[Difference]:
+    """Yield the records of two databases that are not the same: removed ones, then added and changed ones by doc id.
+
+    Doc ids are never given twice, so the same id is the same record.
+    """
+    with closing(Corpus(old)) as then, closing(Corpus(new)) as now:
+        before, since = then.columns, then.generation()
+        now.connection.execute("ATTACH ? AS old", (f"file:{quote(os.fsencode(old.resolve()))}?mode=ro&immutable=1",))
+        gone = "SELECT record_id, title FROM old.abstracts WHERE id NOT IN (SELECT id FROM main.abstracts) ORDER BY id"
+        yield from (Difference(REMOVED, *row) for row in now.rows(gone))
+        for row in now.rows(f"{paired(now.columns, before)} ORDER BY n.id", since):
+            yield difference(row)
+
+
+def paired(after: frozenset[str], before: frozenset[str]) -> str:
+    """SQL for rows that differ: was (NULL for a new one), and per column new and old value side by side."""
+    pairs = [(given(c, "n", after), given(c, "o", before)) for c in SOURCE_COLUMNS]
+    sides = ", ".join(
+        f"{new} AS new_{c}, {old} AS old_{c}" for c, (new, old) in zip(SOURCE_COLUMNS, pairs, strict=True)
+    )
+    differ = f"({', '.join(new for new, _ in pairs)}) IS NOT ({', '.join(old for _, old in pairs)})"
+    return (
+        f"SELECT o.id AS was, {sides} FROM main.abstracts n LEFT JOIN old.abstracts o ON o.id = n.id"
+        f" WHERE o.id IS NULL OR n.changed_generation > ? OR {differ}"
+    )
+
+
+def given(column: str, table: str, present: frozenset[str]) -> str:
+    """A column, or its default where an older file lacks it."""
+    return f"{table}.{column}" if column in present else f"'{DEFAULTS[column]}'"
+
+
+def difference(row: Row) -> Difference:
+    """What a row of `paired` says. A record with another source and the same values differs in its sources."""
+    record_id, title = row["new_record_id"], row["new_title"]
+    if row["was"] is None:
+        return Difference(ADDED, record_id, title)
+    fields = tuple(c for c in SOURCE_COLUMNS if row[f"new_{c}"] != row[f"old_{c}"]) or ("sources",)
+    return Difference(TEXT if {"title", "abstract"} & set(fields) else METADATA, record_id, title, fields)

@@ -1,0 +1,69 @@
+"""What became of an index: its generations, how two of them differ, and what in it looks alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from engine.corpus.duplicates import Group, duplicates
+from engine.corpus.history import Difference, Event, differences, events
+from engine.corpus.store import Corpus
+from engine.errors import UsageError
+from engine.index.folder import IndexFolder
+
+
+def history(path: Path) -> list[Event]:
+    """The generations that led to the current one, oldest first.
+
+    Raises:
+        GenerationError: there is no index, or it is damaged.
+    """
+    with closing(Corpus(IndexFolder(path).open_current().database)) as corpus:
+        return events(corpus)
+
+
+def event_line(event: Event) -> str:
+    """One generation in one line."""
+    counts = event.counts
+    if counts is None:
+        return f"{event.generation:06d}  {event.created}  (counts were not yet kept)"
+    changes = (
+        ("+", counts.added),
+        ("~text ", counts.text_changed),
+        ("~metadata ", counts.metadata_changed),
+        ("-", counts.deleted),
+        ("retracted ", counts.newly_retracted),
+        ("merged ", counts.merged),
+        ("encoded ", counts.encoded),
+    )
+    what = "  ".join(f"{sign}{n:,}" for sign, n in changes if n) or "no record changed"
+    names = ", ".join(event.files[:3]) + (f" and {len(event.files) - 3:,} more" if len(event.files) > 3 else "")
+    return f"{event.generation:06d}  {event.created}  {counts.abstracts:,} abstracts  {what}  {event.cause} ({names})"
+
+
+def compare(path: Path, old: int, new: int) -> Iterator[Difference]:
+    """Yield how two generations differ: removed records, then added and changed ones by age.
+
+    Raises:
+        UsageError: one of them is not kept any more.
+        CorruptError: one of them is damaged.
+    """
+    folder = IndexFolder(path)
+    there = folder.numbers()
+    for number in (old, new):
+        if number not in there:
+            kept = ", ".join(f"{n:06d}" for n in there) or "none"
+            raise UsageError(f"generation {number:06d} of {path} is not there: kept are {kept}. See: engine log")
+    pair = [folder.check(number).database for number in (old, new)]
+    yield from differences(*pair)
+
+
+def look_alikes(path: Path) -> list[Group]:
+    """Records of the current generation that may be one work under several ids.
+
+    Raises:
+        GenerationError: there is no index, or it is damaged.
+    """
+    with closing(Corpus(IndexFolder(path).open_current().database)) as corpus:
+        return duplicates(corpus)

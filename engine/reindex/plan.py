@@ -1,0 +1,122 @@
+"""What a reindex would do and why. Pure: decides from what it is given, touches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from engine.errors import MassChangeError
+from engine.records import Counts, Rejection
+from engine.reindex.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Which of the files found are read."""
+
+    read: tuple[Source, ...]
+    known: tuple[Source, ...]  # applied before, with this very content
+    vanished: tuple[str, ...]  # paths of files that were applied and are no longer there; their records stay
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The guard: shares of the records that a run may delete or change, from 0 to 1."""
+
+    max_deleted: float
+    max_changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do."""
+
+    held: int  # records of the current generation
+    files: Files
+    counts: Counts  # of the run; `encoded` is the number of texts to encode
+    examples: tuple[tuple[str, tuple[str, ...]], ...]  # kind of change -> the first records and where they come from
+    remarks: tuple[tuple[str, int, str], ...]  # (what, how often, where first)
+    rejections: tuple[Rejection, ...]  # the first few
+    notes: tuple[str, ...]  # on the sources as a whole
+    refusal: str | None  # why the guard would stop the run; None when it would not
+
+
+def sort_out(
+    found: Sequence[Source], applied: frozenset[tuple[int, str]], paths: Sequence[str], *, everything: bool
+) -> Files:
+    """Part the files found into those to read and those whose content was applied before.
+
+    applied holds (bytes, SHA-256) of what was applied, paths where that lay. With everything, known files are read too.
+    A file that is found twice with one content is read once.
+
+    Raises:
+        ValueError: a source without its receipt.
+    """
+    read: dict[tuple[int, str], Source] = {}
+    known = []
+    for source in found:
+        if source.receipt is None:
+            raise ValueError(f"{source.path} was not hashed")
+        content = source.receipt.n_bytes, source.receipt.sha256
+        if (content in applied and not everything) or content in read:
+            known.append(source)
+        else:
+            read[content] = source
+    there = {str(source.path.absolute()) for source in found}
+    gone = tuple(dict.fromkeys(path for path in paths if path and path not in there))
+    return Files(tuple(read.values()), tuple(known), gone)
+
+
+def refusal(counts: Counts, held: int, limits: Limits) -> str | None:
+    """Why the guard stops a run, or None. Shares are of the records held before."""
+    if held == 0:
+        return None
+    changed = counts.text_changed + counts.metadata_changed
+    for n, what, share in ((counts.deleted, "deleted", limits.max_deleted), (changed, "changed", limits.max_changed)):
+        if n > share * held:
+            return (
+                f"{n:,} of {held:,} records ({100 * n / held:.1f} %) would be {what}, more than the guard's "
+                f"{100 * share:g} %. Nothing was changed. Look at the plan: engine reindex --dry-run; if it is right: "
+                "engine reindex --allow-mass-change"
+            )
+    return None
+
+
+def guard(counts: Counts, held: int, limits: Limits | None) -> None:
+    """Stop a run that would delete or change too much.
+
+    Raises:
+        MassChangeError: more than the limits allow.
+    """
+    if limits is not None and (reason := refusal(counts, held, limits)):
+        raise MassChangeError(reason)
+
+
+def plan_lines(name: str, plan: Plan) -> Iterator[str]:
+    """A plan in words."""
+    read, counts = plan.files.read, plan.counts
+    yield f"{name}: plan for {plan.held:,} records now; nothing was changed"
+    yield f"  files to read: {len(read):,}; applied before and skipped: {len(plan.files.known):,}"
+    yield from (f"    {source.name}" for source in read[:10])
+    if len(read) > 10:
+        yield f"    … and {len(read) - 10:,} more"
+    examples = dict(plan.examples)
+    for what, n, kind in (
+        ("new", counts.added, "added"),
+        ("text changed, to be encoded again", counts.text_changed, "text changed"),
+        ("metadata changed only, not encoded", counts.metadata_changed, "metadata changed"),
+        ("deleted", counts.deleted, "deleted"),
+        ("newly retracted, kept and flagged", counts.newly_retracted, "newly retracted"),
+        ("found to be a record that is there already", counts.merged, "found to be one record"),
+        ("unchanged", counts.unchanged, ""),
+        ("rejected", counts.rejected, ""),
+    ):
+        if n:
+            shown = examples.get(kind, ())
+            yield f"  {what}: {n:,}" + (f", for example {'; '.join(shown)}" if shown else "")
+    yield f"  texts to encode: {counts.encoded:,}"
+    yield from (f"  {what}: {n:,} (first: {place})" for what, n, place in plan.remarks)
+    yield from (f"    {rejection}" for rejection in plan.rejections[:5])
+    yield from (f"  note: {note}" for note in plan.notes)
+    if plan.refusal:
+        yield f"  the guard would stop this run: {plan.refusal}"

@@ -1,0 +1,83 @@
+"""The finished files of the next generation: written, read back, checked, and their manifest."""
+
+from __future__ import annotations
+
+import time
+
+from engine import __version__
+from engine.corpus.intake import Change
+from engine.corpus.store import Corpus, Totals
+from engine.encode.onnx import OnnxEncoder
+from engine.encode.probes import PROBES
+from engine.errors import CorruptError
+from engine.index import durable, flat, manifest, publish
+from engine.index.folder import DATABASE, VECTORS, IndexFolder
+from engine.records import Counts, Manifest, Probe, ids_sha256
+from engine.reindex.gather import Gathered
+from engine.reindex.order import Build
+from engine.reindex.vectorise import Vectorised
+from engine.reindex.verify import content_problems
+
+
+def write_vectors(folder: IndexFolder, vectorised: Vectorised) -> None:
+    """Write the FAISS file; its bytes in memory are let go of before the files are checked."""
+    content = flat.serialized(vectorised.doc_ids, vectorised.vectors)
+    durable.write_bytes(folder.building / VECTORS, content.data)
+
+
+def counted(totals: Totals | Counts, gathered: Gathered, n_encoded: int) -> Counts:
+    """Totals of a generation with what this run did."""
+    return Counts(
+        abstracts=totals.abstracts,
+        retracted=totals.retracted,
+        without_abstract=totals.without_abstract,
+        without_title=totals.without_title,
+        truncated=totals.truncated,
+        added=gathered.count(Change.ADDED),
+        text_changed=gathered.count(Change.TEXT),
+        metadata_changed=gathered.count(Change.METADATA),
+        unchanged=gathered.count(Change.NONE),
+        deleted=gathered.deleted,
+        duplicates=gathered.duplicates,
+        rejected=gathered.rejected,
+        encoded=n_encoded,
+        newly_retracted=gathered.retracted,
+        merged=gathered.merged,
+        resumed=gathered.n_resumed,
+    )
+
+
+def sealed(build: Build, queries: OnnxEncoder, gathered: Gathered, vectorised: Vectorised) -> Manifest:
+    """Sync and check the finished files from disk; return their manifest.
+
+    Raises:
+        CorruptError: the files on disk don't agree.
+    """
+    building = build.folder.building
+    files = publish.sealed_files(building)
+    corpus = Corpus(building / DATABASE)
+    try:
+        totals, in_corpus = corpus.totals(), corpus.ids()
+    finally:
+        corpus.close()
+    probes = queries.encode(PROBES).vectors
+    made = Manifest(
+        format_version=manifest.FORMAT_VERSION,
+        generation=build.number,
+        parent=build.parent,
+        created=build.created,
+        engine_version=__version__,
+        encoder=queries.identity,
+        metric=flat.METRIC,
+        factory=flat.FACTORY,
+        counts=counted(totals, gathered, vectorised.n_encoded),
+        ids_sha256_corpus=ids_sha256(in_corpus),
+        ids_sha256_vectors=ids_sha256(vectorised.doc_ids),
+        files=files,
+        probes=tuple(Probe(text, tuple(map(float, row))) for text, row in zip(PROBES, probes, strict=True)),
+        newest_source=build.order.everything[-1].name,
+        seconds=round(time.monotonic() - build.started, 3),
+    )
+    for problem in content_problems(building, made):
+        raise CorruptError(f"the new generation does not pass its own check, so it was not published: {problem}")
+    return made

@@ -1,0 +1,185 @@
+"""The files that sources name: watched folders, globs and single files, in the order in which they are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from fnmatch import fnmatch
+from glob import glob, has_magic
+from pathlib import Path
+
+from engine.collect.source import check_source, format_named, source_name
+from engine.config import SourcePattern
+from engine.corpus.draft import SourceFile
+from engine.errors import SourceError, UnknownFormatError
+from engine.records import FileReceipt
+
+# pubmed26n1300.xml.gz; medline16n0902.xml.gz until 2016. A year's baseline begins at 0001, its updates follow on.
+RELEASE = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4})\.xml(?:\.gz)?", re.IGNORECASE)
+NOT_SOURCES = (".md5", ".part", ".tmp", ".log", ".stats.html")  # lie beside PubMed's files, or are not yet whole
+NUMBER = re.compile(r"(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to read."""
+
+    path: Path
+    format: str | None = None  # forced; None: told by the content
+    receipt: FileReceipt | None = None  # where it was already hashed
+
+    @property
+    def name(self) -> str:
+        """Its name, for messages and for the database."""
+        return source_name(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The files of all sources now."""
+
+    sources: tuple[Source, ...]
+    notes: tuple[str, ...]  # what people should know: a folder without files, files that are no sources
+
+
+def release_of(name: str) -> int:
+    """Place of a file in PubMed's numbering, ascending over the years; 0 for any other file.
+
+    >>> release_of("pubmed26n1300.xml.gz")
+    20261300
+    """
+    found = RELEASE.fullmatch(name)
+    return (2000 + int(found[1])) * 10_000 + int(found[2]) if found else 0
+
+
+def as_source_file(source: Source, receipt: FileReceipt) -> SourceFile:
+    """What the corpus keeps of a file.
+
+    Raises:
+        SourceError: it can't be opened, or is of no known format.
+    """
+    found = check_source(source.path, source.format)
+    path = str(source.path.absolute()).encode("utf-8", "replace").decode("utf-8")
+    return SourceFile(source.name, path, receipt.n_bytes, receipt.sha256, found.name, release_of(source.name))
+
+
+def natural(path: Path) -> tuple[tuple[int, str], ...]:
+    """Sort key that puts file9 before file10."""
+    pieces = NUMBER.split(str(path))
+    return tuple((int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces)
+
+
+def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozenset[str]) -> Listing:
+    """Find the files of all patterns, each once, in the order of the patterns; PubMed's by release, others by name.
+
+    base is the folder that relative paths start from. applied are the paths of files that the index was made from.
+
+    Raises:
+        SourceError: a file or folder is not there, or one that gave records before has no file left. Nothing is ever
+            read as "all was deleted".
+    """
+    found: dict[Path, Source] = {}
+    notes: list[str] = []
+    for pattern in patterns:
+        kind = format_named(pattern.format).name if pattern.format else None
+        matched = matches(base, pattern)
+        if not matched:
+            notes.append(none_left(base, pattern, applied))
+        for path in sorted(matched, key=lambda p: (release_of(p.name), natural(p))):
+            if kind is None and is_folder(base, pattern) and (why := not_a_source(path)):
+                notes.append(f"{path} is left out: {why}")
+            else:
+                found.setdefault(path, Source(path, kind))
+    return Listing(tuple(found.values()), tuple(notes))
+
+
+def rooted(base: Path, pattern: SourcePattern) -> Path:
+    """A pattern as an absolute path; "~" is the home folder."""
+    return base / Path(pattern.path).expanduser()
+
+
+def is_folder(base: Path, pattern: SourcePattern) -> bool:
+    """Whether a pattern is a folder to watch."""
+    return not has_magic(pattern.path) and rooted(base, pattern).is_dir()
+
+
+def matches(base: Path, pattern: SourcePattern) -> list[Path]:
+    """The files of one pattern.
+
+    Raises:
+        SourceError: a file or folder is not there.
+    """
+    root = rooted(base, pattern)
+    if has_magic(pattern.path):
+        folder = next(parent for parent in root.parents if not has_magic(str(parent)))
+        if not folder.is_dir():
+            raise SourceError(vanished(folder, pattern))
+        return [Path(name) for name in glob(str(root), recursive=True) if Path(name).is_file()]
+    if root.is_dir():
+        return list(watched(root))
+    if not root.exists():
+        raise SourceError(vanished(root, pattern))
+    return [root]
+
+
+def watched(folder: Path) -> Iterator[Path]:
+    """The files of a folder and of the folders in it, hidden ones and those that are no sources left out."""
+    for path in folder.rglob("*"):
+        inside = path.relative_to(folder).parts
+        if path.is_file() and not any(part.startswith(".") for part in inside) and not path.name.endswith(NOT_SOURCES):
+            yield path
+
+
+def not_a_source(path: Path) -> str | None:
+    """Why a file in a watched folder is none, in one line; None when it can be read."""
+    try:
+        check_source(path)
+    except UnknownFormatError as err:
+        return str(err)
+    except SourceError:
+        return None  # a broken file is an error of the run, never left out in silence
+    return None
+
+
+def vanished(path: Path, pattern: SourcePattern) -> str:
+    """The message for a place that is not there."""
+    return (
+        f"{path} is not there (source {pattern.path!r} of index.toml). Nothing was changed and nothing is deleted for "
+        "it. Is its disk mounted? Mend the path, or take the source out"
+    )
+
+
+def none_left(base: Path, pattern: SourcePattern, applied: frozenset[str]) -> str:
+    """The note on a source without a file.
+
+    Raises:
+        SourceError: it had some when the index was made.
+    """
+    root = rooted(base, pattern)
+    glob_like = str(root) if has_magic(pattern.path) else f"{root}/*"
+    before = [path for path in applied if fnmatch(path, glob_like)]
+    if before:
+        raise SourceError(
+            f"{root} holds no file now, but {len(before):,} were read from it before. Nothing was changed and nothing "
+            "is deleted for it. Is its disk mounted? Put the files back, or take the source out of index.toml"
+        )
+    return f"{root} holds no file yet"
+
+
+def since(sources: Sequence[Source], day: date) -> tuple[Source, ...]:
+    """Those changed on or after a day, by the time the file system keeps."""
+    return tuple(s for s in sources if date.fromtimestamp(s.path.stat().st_mtime) >= day)
+
+
+def hashed(source: Source) -> Source:
+    """The source with its receipt.
+
+    Raises:
+        SourceError: it can't be read.
+    """
+    try:
+        return replace(source, receipt=FileReceipt.of(source.path))
+    except OSError as err:
+        raise SourceError(f"{source.path} can't be read: {err.strerror}") from err

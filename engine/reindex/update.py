@@ -1,0 +1,202 @@
+"""``engine reindex``: the sources of index.toml against the current generation; planned, guarded, resumable."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from engine.config import Settings
+from engine.corpus.draft import Draft
+from engine.corpus.store import AppliedFile, Corpus
+from engine.encode.recipe import RECIPE
+from engine.errors import ConfigError
+from engine.index import durable, flat, publish
+from engine.index.folder import DATABASE, Generation, IndexFolder
+from engine.index.lock import writer_lock
+from engine.records import Counts
+from engine.reindex.encoders import choose
+from engine.reindex.gather import Progress, text_digest
+from engine.reindex.order import Order, Report
+from engine.reindex.plan import Files, Limits, Plan, refusal, sort_out
+from engine.reindex.run import current_of, next_generation, read_all
+from engine.reindex.seal import counted
+from engine.reindex.sources import hashed, list_sources, since
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How to reindex."""
+
+    full: bool = False  # read every file again, and let go of records that their file no longer holds
+    since: date | None = None  # look only at files changed on or after this day
+    allow_mass_change: bool = False  # without the guard
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The files of all sources, sorted out, with notes for people."""
+
+    files: Files
+    notes: tuple[str, ...]
+
+
+def reindex(folder: IndexFolder, settings: Settings, request: Request, progress: Progress) -> Report:
+    """Bring an index up to date with its sources and publish the next generation, if anything is new.
+
+    Files whose content was applied before are skipped. A run that was killed is taken up where its last shard ended.
+
+    Raises:
+        ConfigError: index.toml names no source, or asks for what this engine does not have.
+        SourceError: a source is not there or can't be read.
+        MassChangeError: the guard stops the run.
+        LockedError: another process writes this index.
+        EngineError: as engine.reindex.run.index_sources.
+        OSError: the disk is full or not writable.
+    """
+    check_settings(folder, settings)
+    started = time.monotonic()
+    with writer_lock(folder.lock):
+        current = current_of(folder)
+        look = look_at_sources(folder, settings, request, current)
+        if not look.files.read and current is not None:
+            choose(current.manifest.encoder, settings.model, re_encode=False)
+            return replace(nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
+        if not look.files.read:
+            raise ConfigError(f"no source of {settings.file} holds a file yet, so there is nothing to index")
+        done = next_generation(folder, order_for(settings, request, look), current, progress)
+        return replace(done, known=len(look.files.known), notes=look.notes)
+
+
+def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, progress: Progress) -> Plan:
+    """What reindex would do now. Works on a copy of the corpus in a temporary folder; the index is only read.
+
+    Raises:
+        ConfigError: as reindex.
+        SourceError: a source is not there or can't be read.
+        EngineError: the current generation is damaged, or the model is another than the index was built with.
+    """
+    check_settings(folder, settings)
+    current = current_of(folder)
+    choose(current.manifest.encoder if current else None, settings.model, re_encode=False)
+    look = look_at_sources(folder, settings, request, current)
+    held = current.manifest.counts.abstracts if current else 0
+    if not look.files.read:
+        return Plan(held, look.files, Counts(held, 0, 0, 0, 0), (), (), (), look.notes, None)
+    with tempfile.TemporaryDirectory(prefix="engine-plan-") as scratch:
+        database = Path(scratch, DATABASE)
+        if current:
+            durable.copy_file(current.database, database)
+        return planned(database, folder, order_for(settings, request, look), current, look, progress)
+
+
+def planned(
+    database: Path, folder: IndexFolder, order: Order, current: Generation | None, look: Look, progress: Progress
+) -> Plan:
+    """Read the sources into a copy of the corpus and say what that changed."""
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    published = current.database if current else None
+    with Draft(database, publish.next_number(folder), created, text_digest, published) as draft:
+        gathered = read_all(draft, order, progress)
+        to_encode = draft.count_to_encode(everything=False)
+        counts = counted(draft.totals(), gathered, to_encode)
+    held = current.manifest.counts.abstracts if current else 0
+    return Plan(
+        held=held,
+        files=look.files,
+        counts=counts,
+        examples=tuple((kind, tuple(shown)) for kind, shown in gathered.examples.items()),
+        remarks=tuple((what, n, gathered.first_places[what]) for what, n in gathered.remarks.most_common()),
+        rejections=tuple(gathered.rejections),
+        notes=look.notes,
+        refusal=refusal(counts, held, order.limits) if order.limits else None,
+    )
+
+
+def check_settings(folder: IndexFolder, settings: Settings) -> None:
+    """Refuse settings that this engine can't honour.
+
+    Raises:
+        ConfigError: no source, or another text recipe or FAISS factory than there is.
+    """
+    if not settings.sources:
+        there = "names no source" if settings.file.exists() else "is not there"
+        raise ConfigError(
+            f"{settings.file} {there}. Write one and name the sources in it: engine init {folder.path.name} SOURCE"
+        )
+    for key, found, known in (("recipe", settings.recipe, RECIPE), ("factory", settings.factory, flat.FACTORY)):
+        if found not in (None, known):
+            raise ConfigError(f"{settings.file}: {key} is {found!r}, this engine has {known!r} only")
+
+
+def look_at_sources(folder: IndexFolder, settings: Settings, request: Request, current: Generation | None) -> Look:
+    """Find and hash the files of all sources and sort them out.
+
+    Raises:
+        SourceError: a source is not there or can't be read.
+    """
+    applied = applied_files(current)
+    listing = list_sources(folder.path.absolute(), settings.sources, frozenset(file.path for file in applied))
+    found = since(listing.sources, request.since) if request.since else listing.sources
+    contents = frozenset((file.n_bytes, file.sha256) for file in applied)
+    paths = [] if request.since else [file.path for file in applied]
+    files = sort_out([hashed(source) for source in found], contents, paths, everything=request.full)
+    notes = listing.notes
+    if files.vanished:
+        n = len(files.vanished)
+        notes += (f"{n:,} files read before are not there any more; their records stay (first: {files.vanished[0]})",)
+    return Look(files, notes)
+
+
+def applied_files(current: Generation | None) -> list[AppliedFile]:
+    """The files that the current generation was made from."""
+    if current is None:
+        return []
+    with contextlib.closing(Corpus(current.database)) as corpus:
+        return corpus.sources()
+
+
+def order_for(settings: Settings, request: Request, look: Look) -> Order:
+    """The order that a run of reindex carries out."""
+    limits = None if request.allow_mass_change else Limits(settings.max_deleted_share, settings.max_changed_share)
+    return Order(
+        model=settings.model,
+        device=settings.device,
+        keep=settings.keep_generations,
+        files=look.files.read,
+        full=request.full,
+        note_files=True,
+        limits=limits,
+        checkpoint_seconds=settings.checkpoint_seconds,
+        verb="reindex",
+    )
+
+
+def nothing_new(current: Generation, look: Look) -> Report:
+    """The report of a run without a file to read."""
+    held = current.manifest.counts
+    counts = Counts(held.abstracts, held.retracted, held.without_abstract, held.without_title, held.truncated)
+    return Report(
+        generation=current.manifest.generation,
+        published=False,
+        counts=counts,
+        rejections=(),
+        remarks=(),
+        seconds=0.0,
+        known=len(look.files.known),
+        notes=look.notes,
+    )
+
+
+def prune(folder: IndexFolder, keep: int) -> list[int]:
+    """Delete generations beyond the newest `keep` of the current one's ancestry; returns their numbers.
+
+    Raises:
+        LockedError: another process writes this index.
+        GenerationError: nothing was published yet.
+    """
+    with writer_lock(folder.lock):
+        return publish.prune(folder, keep)

@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.collect.source import check_source, read_source
+from engine.records import Abstract, Entry, Rejection
+
+WORK = {
+    "id": "https://openalex.org/W42",
+    "doi": "https://doi.org/10.1097/HS9",
+    "title": "Old title",
+    "display_name": "Knee pain",
+    "publication_year": 2020,
+    "language": "en",
+    "ids": {"openalex": "https://openalex.org/W42", "pmid": "https://pubmed.ncbi.nlm.nih.gov/123"},
+    "primary_location": {"source": {"display_name": "HemaSphere"}},
+    "host_venue": {"display_name": "Venue"},
+    "type": "article",
+    "authorships": [
+        {"author": {"display_name": "Ann Beck", "orcid": None}},
+        {"author": {"display_name": "José Núñez", "orcid": "https://orcid.org/0000-0002-1825-0097"}},
+    ],
+    "is_retracted": True,
+    "mesh": [{"descriptor_name": "Knee"}, {"descriptor_name": "Pain"}, {"descriptor_name": "Knee"}],
+    "keywords": [{"display_name": "Gait"}, {"keyword": "Hip"}],
+    "abstract_inverted_index": {"the": [0, 3], "knee": [1], "hurts;": [2], "end": [9]},
+}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "source"
+
+
+def read(path: Path, *works: object) -> list[Entry]:
+    path.write_text("".join((work if isinstance(work, str) else json.dumps(work)) + "\n" for work in works))
+    return list(read_source(path))
+
+
+def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
+    assert read(source, WORK) == [
+        Abstract(
+            record_id="W42",
+            title="Knee pain",
+            abstract="the knee hurts; the end",
+            year=2020,
+            journal="HemaSphere",
+            authors=("Ann Beck", "José Núñez"),
+            pmid="123",
+            doi="10.1097/HS9",
+            mesh=("Knee", "Pain"),
+            publication_types=("article",),
+            retracted=True,
+            keywords=("Gait", "Hip"),
+            languages=("en",),
+            orcids=("", "0000-0002-1825-0097"),
+        )
+    ]
+    assert check_source(source).name == "OpenAlex"
+
+
+def test_a_work_without_the_rest_is_read(source: Path) -> None:
+    bare = {"id": "https://openalex.org/W1", "title": "T", "primary_location": None, "authorships": None, "mesh": None}
+    (found,) = read(source, {**bare, "host_venue": {"display_name": "Venue"}, "abstract_inverted_index": None})
+    assert found == Abstract("W1", "T", "", journal="Venue")
+
+
+@pytest.mark.parametrize("index", [["a"], {"a": 1}, {"a": ["x"]}, {"a": None}, "text"])
+def test_a_broken_index_is_rejected_with_its_line(source: Path, index: object) -> None:
+    found = read(source, WORK, {**WORK, "abstract_inverted_index": index}, "{", WORK)
+    assert [type(entry) for entry in found] == [Abstract, Rejection, Rejection, Abstract]
+    assert "line 2: abstract_inverted_index is not an object of words" in str(found[1])
+    assert "line 3: not JSON" in str(found[2])
+
+
+def test_a_work_among_plain_lines_is_turned_back_too(source: Path) -> None:
+    plain, work = read(
+        source, {"id": "a", "title": "t"}, {"id": "b", "title": "t", "abstract_inverted_index": {"x": [0]}}
+    )
+    assert check_source(source).name == "JSONL"
+    assert (plain, work) == (Abstract("a", "t", ""), Abstract("b", "t", "x"))
+
+
+def test_a_first_work_longer_than_what_is_looked_at_is_still_told(source: Path) -> None:
+    (found,) = read(source, {**WORK, "referenced_works": ["https://openalex.org/W1"] * 5000})
+    assert isinstance(found, Abstract)
+    assert check_source(source).name == "OpenAlex"

@@ -1,0 +1,86 @@
+import contextlib
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.collect.lines import first_line
+from engine.collect.source import FORMATS, check_source, format_named, read_source
+from engine.errors import SourceError
+from engine.records import Abstract
+
+SMALLEST = {
+    "PubMed XML": "<PubmedArticleSet></PubmedArticleSet>",
+    "EndNote XML": "<xml><records></records></xml>",
+    "MEDLINE": "PMID- 1\nTI  - Knee\n",
+    "RIS": "TY  - JOUR\nTI  - Knee\nER  -\n",
+    "Web of Science": "FN Clarivate Analytics Web of Science\nVR 1.0\nPT J\nTI Knee\nER\n",
+    "BibTeX": "@article{a, title={Knee}}\n",
+    "OpenAlex": '{"id": "https://openalex.org/W1", "title": "Knee"}\n',
+    "JSONL": '{"id": 1, "title": "Knee"}\n',
+    "CSV": "id,title\n1,Knee\n",
+}
+
+
+@pytest.mark.parametrize("name", [known.name for known in FORMATS])
+def test_the_format_is_told_from_the_content_alone(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "records.xls"
+    path.write_text(SMALLEST[name])
+    assert check_source(path).name == name
+    assert len(list(read_source(path))) == (0 if name.endswith("XML") else 1)
+    path.write_text("\ufeff\n" + SMALLEST[name])
+    assert check_source(path).name == name
+
+
+def test_first_bytes_that_end_inside_a_character_are_still_utf8() -> None:
+    assert first_line("\ufeffGröße\né".encode()[:-1]) == "Größe"
+    assert first_line("Größe\n".encode("latin-1")) == "Größe"
+
+
+def test_a_format_that_is_named_is_used_whatever_the_content(tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    path.write_text("title\nTY  - JOUR\n")
+    assert check_source(path).name == "RIS"
+    assert check_source(path, "csv").name == "CSV"
+    assert [entry.title for entry in read_source(path, "csv") if isinstance(entry, Abstract)] == ["TY  - JOUR"]
+
+
+def test_formats_are_named_in_any_case_and_an_unknown_one_lists_them() -> None:
+    assert format_named(" web OF science ").name == "Web of Science"
+    known = "PubMed XML, EndNote XML, MEDLINE, RIS, Web of Science, BibTeX, OpenAlex, JSONL or CSV"
+    with pytest.raises(SourceError, match=f"no format is called 'xls': expected {known}"):
+        format_named("xls")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('<?xml version="1.0"?>\n<!-- x -->\n<rss version="2.0"><channel/></rss>', "found '<rss version="),
+        ("<html><body>", "found '<html>'"),
+        ("Dear all,\nsee below\n", "is not PubMed XML, .* or CSV: its first line is 'Dear all,'. A CSV needs a header"),
+        ('[{"id": 1}]', "is one JSON array"),
+    ],
+)
+def test_what_is_not_read_is_refused_saying_what_it_is_and_what_is_read(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "source").write_text(content)
+    with pytest.raises(SourceError, match=message):
+        check_source(tmp_path / "source")
+
+
+PIECES = (
+    "TY  - JOUR|TY -|ER  -|TI  - Knee|AB  - |PMID- 1|PMID-|PMID-x|FN Clarivate|PT J|PT|TI a|ER|@misc{a, title={A}}|@misc{b,|@string{|}|{|(|)"
+    '|"|\\|\\x|$|%|&|#|=|,|{"id": 1}|{"abstract_inverted_index": {"a": [0]}}|<xml><records>|<record>|</record>|&e;|title,abstract|a,b|\t'
+).split("|")
+
+
+@pytest.mark.parametrize("name", [known.name for known in FORMATS])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(parts=st.lists(st.sampled_from([piece.encode() for piece in PIECES] + [b"\n", b"\r\n", b"\xff"]), min_size=1))
+def test_whatever_a_file_holds_only_the_one_error_comes_out(tmp_path: Path, name: str, parts: list[bytes]) -> None:
+    path = tmp_path / "source"
+    path.write_bytes(b"".join(parts))
+    with contextlib.suppress(SourceError):
+        list(read_source(path, name))

@@ -1,0 +1,120 @@
+import json
+from contextlib import closing
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from engine.corpus.draft import SourceFile
+from engine.corpus.history import (
+    ADDED,
+    METADATA,
+    REMOVED,
+    TEXT,
+    Difference,
+    changed_since,
+    differences,
+    events,
+    generation_before,
+)
+from engine.corpus.store import Corpus
+from engine.records import Abstract, Counts
+from tests.conftest import V1
+from tests.corpus.drafts import opened, origin
+
+A = [Abstract(f"r{n}", f"Title {n}", "Body", 2000) for n in range(6)]
+
+
+def three(place: Path) -> list[Path]:
+    """Three generations: r0-r3; r0 reworded, r1 re-dated, r2 deleted, r4 added; r1 reworded."""
+    paths = [place / f"{n}.db" for n in (1, 2, 3)]
+    with opened(paths[0], 1) as draft:
+        draft.note_source(SourceFile("one.jsonl", "/one.jsonl", 1, "01", "JSONL"))
+        for row in A[:4]:
+            draft.intake.put(row, origin(1))
+        draft.note_cause(None, "index: 1 files", json.dumps(asdict(Counts(4, 0, 0, 0, 0, added=4))))
+    paths[1].write_bytes(paths[0].read_bytes())
+    with opened(paths[1], 2) as draft:
+        draft.intake.put(replace(A[0], title="Other"), origin(2))
+        draft.intake.put(replace(A[1], year=2001), origin(2))
+        draft.intake.discard(3)
+        draft.intake.put(A[4], origin(2))
+    paths[2].write_bytes(paths[1].read_bytes())
+    with opened(paths[2], 3) as draft:
+        draft.intake.put(replace(A[1], year=2001, abstract="Other"), origin(3))
+    return paths
+
+
+def test_what_changed_since_a_generation(tmp_path: Path) -> None:
+    with closing(Corpus(three(tmp_path)[2])) as corpus:
+        assert changed_since(corpus, 0) == {1: ADDED, 2: ADDED, 4: ADDED, 5: ADDED}
+        assert changed_since(corpus, 1) == {1: TEXT, 2: TEXT, 5: ADDED}
+        assert changed_since(corpus, 2) == {2: TEXT}
+        assert changed_since(corpus, 3) == {}
+
+
+def test_metadata_alone_is_told_from_text_even_after_encoding_everything_again(tmp_path: Path) -> None:
+    path = three(tmp_path)[1]
+    with opened(path, 3) as draft:
+        draft.note_lengths([(9, False, n) for n in (1, 2, 4, 5)])  # what --re-encode does
+    with closing(Corpus(path)) as corpus:
+        assert changed_since(corpus, 1) == {1: TEXT, 2: METADATA, 5: ADDED}
+
+
+def test_a_date_means_the_last_generation_before_it(tmp_path: Path) -> None:
+    with closing(Corpus(three(tmp_path)[2])) as corpus:  # made on the 1st, 2nd and 3rd of January, at 0:00
+        assert [generation_before(corpus, f"2026-01-0{day}") for day in (1, 2, 3, 4)] == [0, 1, 2, 3]
+        assert generation_before(corpus, "2026-01-02T00:00:01+00:00") == 2
+
+
+def test_where_a_clock_ran_backwards_more_counts_as_new(tmp_path: Path) -> None:
+    path = three(tmp_path)[2]
+    with opened(path, 4) as draft:
+        draft.connection.execute("UPDATE generation SET created = '2020-01-01T00:00:00+00:00' WHERE number IN (3, 4)")
+    with closing(Corpus(path)) as corpus:
+        assert generation_before(corpus, "2026-01-02") == 1
+        assert generation_before(corpus, "2026-01-05") == 4
+
+
+def test_events_tell_why_and_from_what(tmp_path: Path) -> None:
+    with closing(Corpus(three(tmp_path)[2])) as corpus:
+        found = events(corpus)
+    assert [event.generation for event in found] == [1, 2, 3]
+    assert (found[0].cause, found[0].files, found[0].counts) == (
+        "index: 1 files",
+        ("one.jsonl",),
+        Counts(4, 0, 0, 0, 0, added=4),
+    )
+    assert (found[1].cause, found[1].counts) == ("", None)
+
+
+def test_two_generations_differ_in_these_records(tmp_path: Path) -> None:
+    one, two, three_ = three(tmp_path)
+    assert list(differences(one, two)) == [
+        Difference(REMOVED, "r2", "Title 2"),
+        Difference(TEXT, "r0", "Other", ("title",)),
+        Difference(METADATA, "r1", "Title 1", ("year",)),
+        Difference(ADDED, "r4", "Title 4"),
+    ]
+    assert list(differences(two, one))[0] == Difference(REMOVED, "r4", "Title 4")
+    assert list(differences(two, three_)) == [Difference(TEXT, "r1", "Title 1", ("abstract",))]
+    assert list(differences(two, two)) == []
+
+
+def test_another_source_of_the_same_is_a_difference_in_sources(tmp_path: Path) -> None:
+    one, two = tmp_path / "1.db", tmp_path / "2.db"
+    with opened(one, 1) as draft:
+        draft.intake.put(replace(A[0], pmid="1"), origin(1))
+    two.write_bytes(one.read_bytes())
+    with opened(two, 2) as draft:
+        draft.intake.put(replace(A[0], record_id="x", pmid="1"), origin(2, "RIS"))
+    assert list(differences(one, two)) == [Difference(METADATA, "r0", "Title 0", ("sources",))]
+
+
+def test_an_older_file_compares_with_a_newer_one(tmp_path: Path) -> None:
+    old, new = V1 / "generations" / "000001" / "abstracts.db", tmp_path / "new.db"
+    new.write_bytes(old.read_bytes())
+    with opened(new, 2) as draft:
+        draft.intake.put(A[0], origin(1))
+    assert list(differences(old, new)) == [Difference(ADDED, "r0", "Title 0")]
+    with closing(Corpus(old)) as corpus:
+        assert [(e.generation, e.cause, e.counts) for e in events(corpus)] == [(1, "", None)]
+        assert len(changed_since(corpus, 0)) == 40

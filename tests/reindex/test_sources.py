@@ -1,0 +1,99 @@
+import doctest
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from engine.config import SourcePattern
+from engine.errors import SourceError
+from engine.reindex import sources as module
+from engine.reindex.sources import Listing, Source, list_sources, release_of, since
+
+ROW = '{"id": "a", "title": "A"}\n'
+PATTERN = SourcePattern
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    for name in (
+        "up/pubmed26n0010.xml", "up/pubmed25n1400.xml", "up/b10.jsonl", "up/b9.jsonl", "up/deeper/c.jsonl",
+        "up/b9.jsonl.md5", "up/half.part", "up/.hidden/x.jsonl", "x/one.jsonl",
+    ):  # fmt: skip
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("<PubmedArticleSet></PubmedArticleSet>" if "pubmed" in name else ROW)
+    return tmp_path
+
+
+def listed(place: Path, *patterns: SourcePattern, applied: frozenset[str] = frozenset()) -> Listing:
+    return list_sources(place, patterns, applied)
+
+
+def names(listing: Listing) -> list[str]:
+    return [source.name for source in listing.sources]
+
+
+def test_examples_in_docstrings() -> None:
+    assert doctest.testmod(module) == (0, 1)
+
+
+def test_a_watched_folder_gives_others_by_name_and_pubmed_by_release(place: Path) -> None:
+    found = listed(place, PATTERN("up"))
+    assert names(found) == ["b9.jsonl", "b10.jsonl", "c.jsonl", "pubmed25n1400.xml", "pubmed26n0010.xml"]
+    assert found.notes == ()
+
+
+def test_patterns_come_in_their_order_and_a_file_comes_once(place: Path) -> None:
+    found = listed(place, PATTERN("x/*.jsonl", "JSONL"), PATTERN("x"), PATTERN(str(place / "up" / "b9.jsonl")))
+    assert names(found) == ["one.jsonl", "b9.jsonl"]
+    assert found.sources[0].format == "JSONL"
+
+
+def test_what_is_no_source_in_a_watched_folder_is_left_out_aloud(place: Path) -> None:
+    (place / "x" / "README.txt").write_text("These are the exports of the library.\nAsk Ann.\n")
+    found = listed(place, PATTERN("x"))
+    assert names(found) == ["one.jsonl"]
+    assert len(found.notes) == 1 and "README.txt is left out" in found.notes[0]
+
+
+def test_a_broken_file_in_a_watched_folder_is_not_left_out(place: Path) -> None:
+    (place / "x" / "broken.jsonl.gz").write_bytes(b"\x1f\x8b\x08garbage")
+    assert "broken.jsonl.gz" in names(listed(place, PATTERN("x")))
+
+
+@pytest.mark.parametrize("path", ["gone", "gone/*.ris", "gone/a.ris", "/no/such/folder"])
+def test_a_place_that_vanished_is_never_read_as_all_deleted(place: Path, path: str) -> None:
+    with pytest.raises(SourceError, match=r"is not there .*nothing is deleted for it.*disk mounted"):
+        listed(place, PATTERN("x"), PATTERN(path))
+
+
+@pytest.mark.parametrize("path", ["empty", "empty/*.ris"])
+def test_a_folder_that_lost_its_files_stops_and_one_that_never_had_any_does_not(place: Path, path: str) -> None:
+    (place / "empty").mkdir()
+    assert listed(place, PATTERN(path)).notes == (f"{place / path} holds no file yet",)
+    with pytest.raises(SourceError, match="holds no file now, but 1 were read from it before"):
+        listed(place, PATTERN(path), applied=frozenset({str(place / "empty" / "a.ris")}))
+
+
+def test_an_unknown_format_is_refused_with_those_there_are(place: Path) -> None:
+    with pytest.raises(SourceError, match="no format is called 'Word'"):
+        listed(place, PATTERN("x", "Word"))
+
+
+@pytest.mark.parametrize(
+    ("name", "release"),
+    [
+        ("pubmed26n1300.xml.gz", 20261300), ("PubMed26n0001.xml", 20260001), ("medline16n0902.xml.gz", 20160902),
+        ("pubmed26n1300.xml.gz.md5", 0), ("export.ris", 0), ("pubmed-2026.xml", 0),
+    ],
+)  # fmt: skip
+def test_the_release_is_told_from_pubmeds_own_names_only(name: str, release: int) -> None:
+    assert release_of(name) == release
+
+
+def test_since_goes_by_the_day_of_the_last_change(place: Path) -> None:
+    old, fresh = Source(place / "up" / "b9.jsonl"), Source(place / "x" / "one.jsonl")
+    os.utime(old.path, (0, 0))
+    assert since([old, fresh], date(2000, 1, 1)) == (fresh,)
+    assert since([old, fresh], date(1970, 1, 1)) == (old, fresh)

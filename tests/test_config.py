@@ -1,0 +1,101 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from engine.config import Config, Settings, SourcePattern, template
+from engine.errors import ConfigError
+
+OFF = re.compile(r"# (\[\[|[a-z_]+ = )")  # a setting that the template shows and leaves off
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("ENGINE_MODEL", "ENGINE_DEVICE", "ENGINE_KEEP_GENERATIONS", "ENGINE_MAX_DELETED_SHARE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "index.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_flag_before_environment_before_file_before_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(folder, 'model = "file"\ndevice = "cpu"\n[guard]\nmax_deleted_share = 0.2\n')
+    monkeypatch.setenv("ENGINE_MODEL", "environment")
+    monkeypatch.setenv("ENGINE_DEVICE", "cuda")
+    found = Settings.load(folder, model="flag", device=None)
+    assert (found.model, found.device, found.max_deleted_share, found.keep_generations) == ("flag", "cuda", 0.2, 3)
+    assert dict(found.origins) | {} == {
+        "sources": "default", "model": "flag", "device": "ENGINE_DEVICE", "recipe": "default", "factory": "default",
+        "keep_generations": "default", "checkpoint_seconds": "default",
+        "max_deleted_share": str(folder / "index.toml"), "max_changed_share": "default",
+        "download_url": "default", "download_folder": "default",
+    }  # fmt: skip
+
+
+def test_without_a_file_the_defaults_hold(folder: Path) -> None:
+    found = Settings.load(folder)
+    assert (found.sources, found.model, found.max_changed_share) == ((), None, 0.1)
+
+
+def test_sources_are_texts_or_tables(folder: Path) -> None:
+    tables = '[[sources]]\npath = "a/*.ris"\nformat = "RIS"\n[[sources]]\npath = "b"\n'
+    assert Settings.load(written(folder, tables)).sources == (SourcePattern("a/*.ris", "RIS"), SourcePattern("b"))
+    assert Settings.load(written(folder, 'sources = ["b"]')).sources == (SourcePattern("b"),)
+
+
+def test_the_template_is_toml_and_all_of_it_is_understood(folder: Path) -> None:
+    odd = ('/data/it\'s "here"', "C:\\data\\*.ris")
+    assert Settings.load(written(folder, template("x", odd))).sources == tuple(map(SourcePattern, odd))
+    lines = template("x", ()).splitlines()
+    live = "\n".join(line.removeprefix("# ") if OFF.match(line) else line for line in lines)
+    found = Settings.load(written(folder, live))
+    assert found.sources == (SourcePattern("updatefiles"), SourcePattern("exports/*.ris", "RIS"))
+    assert found.download_folder == "updatefiles"
+    plain = {k: getattr(found, k) for k in ("device", "keep_generations", "checkpoint_seconds", "max_deleted_share")}
+    assert plain == {k: getattr(Settings(folder), k) for k in plain}  # what the template shows is the default
+    assert tomllib.loads(live)["recipe"] == "title. abstract/1"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model = ", r"index.toml is not TOML: .* Compare it with a fresh one: engine init EXAMPLE"),
+        ("modle = 'x'", r"'modle' means nothing here\. Known are: .*model"),
+        ("[guard]\nmax = 1", r"'guard.max' means nothing here"),
+        ("model = 3", r"model is 3 \(.*index.toml\), expected text"),
+        ("keep_generations = 0", "keep_generations is 0 .*expected a whole number from 1 to 1000"),
+        ("keep_generations = 1.5", "expected a whole number"),
+        ("keep_generations = true", "expected a whole number"),
+        ("[guard]\nmax_deleted_share = 10", "guard.max_deleted_share is 10 .*expected a number from 0 to 1"),
+        ("device = 'tpu'", "device is 'tpu' .*expected one of auto, cpu, cuda"),
+        ("sources = [3]", "sources holds 3, expected path = 'FILE, FOLDER or GLOB'"),
+        ("[[sources]]\nformat = 'RIS'", "sources holds .*expected path"),
+        ("[[sources]]\npath = 'a'\nkind = 'x'", "sources holds .*expected path"),
+    ],
+)
+def test_what_means_nothing_is_refused_with_the_place(folder: Path, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Settings.load(written(folder, text))
+
+
+def test_a_variable_that_is_no_number_is_refused_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENGINE_KEEP_GENERATIONS", "many")
+    with pytest.raises(ConfigError, match=r"keep_generations is 'many' \(ENGINE_KEEP_GENERATIONS\)"):
+        Settings.load(folder)
+
+
+def test_bytes_that_are_not_utf8_are_refused(folder: Path) -> None:
+    (folder / "index.toml").write_bytes(b"model = '\xff'")
+    with pytest.raises(ConfigError, match="is not TOML"):
+        Settings.load(folder)
+
+
+def test_an_index_that_has_only_its_toml_is_one(tmp_path: Path) -> None:
+    (tmp_path / "fresh").mkdir()
+    written(tmp_path / "fresh", "")
+    assert Config(tmp_path, None).names() == ["fresh"]
+    assert Config(tmp_path, None).named("other").index == "other"
