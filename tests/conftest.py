@@ -18,6 +18,7 @@ from engine.reindex.run import index_sources
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 V1 = HERE / "generations" / "v1"
+V2 = HERE / "generations" / "v2"
 TOY = HERE / "data" / "toy.jsonl"
 TOY_MODEL = HERE / "data" / "toy-model"
 SAMPLE = ROOT / "engine" / "sample"

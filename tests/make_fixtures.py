@@ -1,6 +1,6 @@
 """Make the committed fixtures: a toy corpus, a toy model and one small published generation.
 
-Run by hand, once per format version: python tests/make_fixtures.py v1. What it wrote for a version stays for ever.
+Run by hand, once per format version: python tests/make_fixtures.py v2. What it wrote for a version stays for ever.
 """
 
 import json
@@ -84,10 +84,14 @@ def toy_model(corpus: Path, folder: Path) -> None:
 
 
 def toy_index(corpus: Path, model: Path, folder: Path) -> None:
-    """Publish the toy corpus as generation 000001."""
+    """Publish the toy corpus, then PubMed's word on some of it: two sources, a retraction, a notice, a deletion."""
     shutil.rmtree(folder, ignore_errors=True)
-    order = Order((corpus,), str(model.relative_to(HERE.parent)), "cpu")
-    index_sources(IndexFolder(folder), order, lambda *_: None)
+    name = str(model.relative_to(HERE.parent))
+    place = Path("/tmp/toys")  # the corpus remembers where its files lay, which is nobody's business
+    place.mkdir(exist_ok=True)
+    for made in (corpus, corpus.with_name("pubmed26n0001.xml")):
+        source = Path(shutil.copy(made, place))
+        index_sources(IndexFolder(folder), Order((source,), name, "cpu", keep=1), lambda *_: None)
     (folder / "LOCK").unlink()
 
 

@@ -31,6 +31,7 @@ class SourceFile:
     release: int = 0  # place in PubMed's own numbering, 0 for any other file
 
 
+CACHE_KIB = 64 << 10  # of pages in memory; five indexes grow while records come in
 TEXT_COLUMNS = "id, record_id, title, abstract, text_sha256"
 
 
@@ -74,6 +75,7 @@ class Draft:
         """Bring the tables up to date and open the one transaction of this draft."""
         self.connection.execute("PRAGMA journal_mode = OFF")
         self.connection.execute("PRAGMA synchronous = OFF")
+        self.connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         migrations.apply(self.db)
         self.connection.execute("BEGIN")
         values = (self.generation, self.created)

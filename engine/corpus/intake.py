@@ -98,7 +98,8 @@ class Intake:
             return Outcome(NOWHERE, Change.HELD_BACK)
         others = self.contributions.by_own_id(abstract.record_id)
         held = next((h for h in others if h.format in (origin.format, "")), None)
-        said = digest(as_values(abstract))
+        values = as_values(abstract)
+        said = digest(values)
         if held and held.digest == said:
             self.contributions.touch(held, abstract, origin)
             return self.met(held.doc_id, held.contribution_id)
@@ -112,7 +113,9 @@ class Intake:
             return self.revise(others[0].doc_id, held, abstract, origin, said)
         match = self.contributions.match(abstract, origin)
         if match.doc_id is None:
-            return self.insert(abstract, origin, said, text, match.remark)
+            kept = self.fresh(text)
+            cursor = self.connection.execute(INSERT, (*kept, *values, self.generation))
+            return self.added(int(cursor.lastrowid or 0), abstract, origin, said, match.remark)
         return self.revise(match.doc_id, None, abstract, origin, said)
 
     def met(self, doc_id: int, contribution_id: int) -> Outcome:
@@ -121,10 +124,8 @@ class Intake:
         self.given.add(contribution_id)
         return Outcome(doc_id, self.changes.setdefault(doc_id, Change.NONE), repeated)
 
-    def insert(self, abstract: Abstract, origin: Origin, said: bytes, text: str, remark: str | None) -> Outcome:
-        """Store a record that is new; text is the digest of what the encoder reads."""
-        cursor = self.connection.execute(INSERT, (*self.fresh(text), *as_values(abstract), self.generation))
-        doc_id = int(cursor.lastrowid or 0)
+    def added(self, doc_id: int, abstract: Abstract, origin: Origin, said: bytes, remark: str | None) -> Outcome:
+        """Note the only source so far of a record that is new."""
         self.given.add(self.contributions.add(doc_id, abstract, origin, said, alone=True))
         self.changes[doc_id] = Change.ADDED
         return Outcome(doc_id, Change.ADDED, remark=remark)

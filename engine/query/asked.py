@@ -21,9 +21,8 @@ def generation_meant(snapshot: Snapshot, since: int | str) -> int:
     newest = snapshot.manifest.generation
     if isinstance(since, int) or since.isdecimal():
         if int(since) > newest:
-            raise UsageError(
-                f"there is no generation {int(since):06d} yet, the current one is {newest:06d}: engine log"
-            )
+            missing = f"there is no generation {int(since):06d} yet"
+            raise UsageError(f"{missing}, the current one is {newest:06d}. See: engine log")
         return int(since)
     try:
         moment = datetime.fromisoformat(since)

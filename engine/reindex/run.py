@@ -127,8 +127,9 @@ def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
 
 def cause(order: Order) -> str:
     """Why a generation was made, in a few words."""
+    options = (" --full" if order.full else "") + (" --re-encode" if order.re_encode else "")
     n = len(order.everything)
-    return f"{order.verb}{' --full' if order.full else ''}{' --re-encode' if order.re_encode else ''}: {n:,} files"
+    return f"{order.verb}{options}: {n:,} file{'' if n == 1 else 's'}"
 
 
 def kept_shards(build: Build, encoder: Encoder) -> shards.Shards:

@@ -17,7 +17,8 @@ from engine.errors import SourceError, UnknownFormatError
 from engine.records import FileReceipt
 
 # pubmed26n1300.xml.gz; medline16n0902.xml.gz until 2016. A year's baseline begins at 0001, its updates follow on.
-RELEASE = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4})\.xml(?:\.gz)?", re.IGNORECASE)
+# "Copy of pubmed26n1300 (1).xml" is the same file still.
+RELEASE = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4})(?!\d)", re.IGNORECASE)
 NOT_SOURCES = (".md5", ".part", ".tmp", ".log", ".stats.html")  # lie beside PubMed's files, or are not yet whole
 NUMBER = re.compile(r"(\d+)")
 
@@ -50,7 +51,7 @@ def release_of(name: str) -> int:
     >>> release_of("pubmed26n1300.xml.gz")
     20261300
     """
-    found = RELEASE.fullmatch(name)
+    found = RELEASE.search(name)
     return (2000 + int(found[1])) * 10_000 + int(found[2]) if found else 0
 
 

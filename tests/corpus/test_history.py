@@ -30,7 +30,7 @@ def three(place: Path) -> list[Path]:
         draft.note_source(SourceFile("one.jsonl", "/one.jsonl", 1, "01", "JSONL"))
         for row in A[:4]:
             draft.intake.put(row, origin(1))
-        draft.note_cause(None, "index: 1 files", json.dumps(asdict(Counts(4, 0, 0, 0, 0, added=4))))
+        draft.note_cause(None, "index: 1 file", json.dumps(asdict(Counts(4, 0, 0, 0, 0, added=4))))
     paths[1].write_bytes(paths[0].read_bytes())
     with opened(paths[1], 2) as draft:
         draft.intake.put(replace(A[0], title="Other"), origin(2))
@@ -79,7 +79,7 @@ def test_events_tell_why_and_from_what(tmp_path: Path) -> None:
         found = events(corpus)
     assert [event.generation for event in found] == [1, 2, 3]
     assert (found[0].cause, found[0].files, found[0].counts) == (
-        "index: 1 files",
+        "index: 1 file",
         ("one.jsonl",),
         Counts(4, 0, 0, 0, 0, added=4),
     )

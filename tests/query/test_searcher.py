@@ -1,11 +1,14 @@
+import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,8 @@ import numpy as np
 import pytest
 
 from engine import Hit, Index, open_index
+from engine.corpus.history import events
+from engine.corpus.store import Said
 from engine.encode.saved import read_identity, write_receipt
 from engine.errors import (
     AbstractNotFoundError,
@@ -25,7 +30,7 @@ from engine.errors import (
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
-from tests.conftest import TOY, TOY_MODEL, V1, silent
+from tests.conftest import TOY, TOY_MODEL, V1, V2, silent
 
 Add = Callable[..., Report]
 
@@ -178,7 +183,6 @@ def test_a_pinned_index_answers_after_its_generation_was_deleted(toy: IndexFolde
 
 def test_a_following_index_changes_its_encoder_with_the_generation(toy: IndexFolder, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="needs the [cpu] extra")
-    import json
 
     from engine.reindex.order import Order
     from engine.reindex.run import index_sources
@@ -382,6 +386,54 @@ def as_nobody(path: Path) -> int:
         return 2
 
 
+def test_new_ranks_exactly_what_changed_since_a_generation(toy: IndexFolder, add: Add) -> None:
+    add({"id": "a", "title": "Gout and beer"}, {"id": "toy-40", "title": "Reworded, of lupus"})
+    with open_index(toy.path) as index:
+        row = index.get("toy-03")
+    add({"id": "b", "title": "Knee pain"}, {"id": "toy-03", "title": row.title, "abstract": row.abstract, "year": 1})
+    with open_index(toy.path) as index:
+        found = index.new("gout", since=1, top_k=1000)
+        assert {r.hit.id: r.change for r in found} == {
+            "a": "added", "b": "added", "toy-40": "text changed", "toy-03": "metadata changed",
+        }  # fmt: skip
+        everything = index.search("gout", top_k=1000)
+        changed = {r.hit.id for r in found}
+        assert [r.hit.id for r in found] == [h.id for h in everything if h.id in changed]
+        assert [r.hit.score for r in found] == [h.score for h in everything if h.id in changed]
+        assert [r.hit.rank for r in found] == [1, 2, 3, 4]
+        assert [r.hit.id for r in index.new("gout", since="2", top_k=2)] == [
+            r.hit.id for r in found if r.hit.id in ("b", "toy-03")
+        ]
+        assert index.new("gout", since=3) == index.new("gout", since="2999-01-01") == []
+        assert len(index.new("gout", since="2020-01-01", top_k=1000)) == len(index) == 42
+        assert len(index.new("gout", since="2020-01-01T12:00:00+05:00", top_k=3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("since", "message"),
+    [
+        (4, "there is no generation 000004 yet, the current one is 000001. See: engine log"),
+        ("soon", "'soon' is neither a generation's number nor a date like 2026-11-24"),
+        ("", "'' is neither"),
+        ("2026-13-45", "is neither"),
+    ],
+)
+def test_a_since_that_means_nothing_is_refused(toy: IndexFolder, since: int | str, message: str) -> None:
+    with open_index(toy.path) as index, pytest.raises(UsageError, match=message):
+        index.new("gout", since=since)
+
+
+def test_a_database_that_somebody_holds_is_read_and_built_upon_all_the_same(toy: IndexFolder, add: Add) -> None:
+    database = toy.open_current().database
+    database.chmod(0o644)
+    with closing(sqlite3.connect(database)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        with open_index(toy.path) as index:
+            assert index.get("toy-01").title == "Colchicine in gout"
+        assert add({"id": "a", "title": "A"}).published
+        holder.rollback()
+
+
 def test_the_committed_generation_opens_and_answers_as_it_did() -> None:
     """The format is a promise. If this fails, make the engine read the old format; don't touch the fixture."""
     with open_index(V1) as index:
@@ -391,6 +443,22 @@ def test_the_committed_generation_opens_and_answers_as_it_did() -> None:
         assert index.manifest.counts.abstracts == 40
         assert index.get("toy-40").title == "Zoledronate in giant cell arteritis"
         assert [hit.id for hit in index.similar("toy-01", top_k=3)] == EXPECTED_SIMILAR
+
+
+def test_the_committed_generation_of_format_2_opens_and_tells_its_sources() -> None:
+    """As above, for contributions, deletions and history."""
+    with open_index(V2) as index:
+        hits = index.search("does colchicine help in gout?", top_k=43)
+        assert [hit.id for hit in hits if hit.id.startswith("toy")][:5] == EXPECTED
+        record = index.get("PMID:101")
+        assert (record.year, record.vernacular_title) == (1991, "Le petit train et la gonarthrose.")
+        assert (record.authors, record.orcids) == (("Ada Toy", "The Toy Group"), ("0000-0002-1825-0097", ""))
+        assert (index.get("102").retracted, index.get("103").notices) == (True, ("is a retraction notice",))
+        assert index.sources("101") == [Said("PubMed XML", "PMID:101", "pubmed26n0001.xml", 2)]
+        assert {row.hit.id for row in index.new("toy", since=1)} == {"PMID:101", "PMID:102", "PMID:103"}
+        snapshot = index.snapshot()
+        assert [tuple(r) for r in snapshot.corpus.rows("SELECT pmid, release FROM deletions")] == [("104", 20260001)]
+        assert [event.files for event in events(snapshot.corpus)] == [("toy.jsonl",), ("pubmed26n0001.xml",)]
 
 
 EXPECTED = ["toy-21", "toy-01", "toy-22", "toy-16", "toy-26"]

@@ -85,7 +85,7 @@ def test_an_unknown_format_is_refused_with_those_there_are(place: Path) -> None:
     ("name", "release"),
     [
         ("pubmed26n1300.xml.gz", 20261300), ("PubMed26n0001.xml", 20260001), ("medline16n0902.xml.gz", 20160902),
-        ("pubmed26n1300.xml.gz.md5", 0), ("export.ris", 0), ("pubmed-2026.xml", 0),
+        ("Copy of pubmed26n1300 (1).xml.gz", 20261300), ("pubmed26n13000.xml", 0), ("export.ris", 0), ("pubmed-2026.xml", 0),
     ],
 )  # fmt: skip
 def test_the_release_is_told_from_pubmeds_own_names_only(name: str, release: int) -> None:

@@ -554,9 +554,7 @@ def test_history_survives_the_generations_it_tells_of(run: Run, inbox: Path, toy
     assert [event.generation for event in found] == [1, 2, 3, 4, 5, 6]
     assert found[2].counts is not None and found[2].counts.added == 1
     line = event_line(found[2])
-    assert line.startswith("000003  20") and line.endswith(
-        "42 abstracts  +1  encoded 1  reindex: 1 files (more1.jsonl)"
-    )
+    assert line.startswith("000003  20") and line.endswith("42 abstracts  +1  encoded 1  reindex: 1 file (more1.jsonl)")
     assert event_line(found[0]).endswith("(counts were not yet kept)")
 
 

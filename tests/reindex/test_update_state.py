@@ -1,0 +1,167 @@
+"""A watched folder under random nights (new, revised, deleted, retracted, reapplied, killed), against dictionaries."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from engine import open_index
+from engine.config import Settings, SourcePattern
+from engine.index.folder import IndexFolder
+from engine.reindex import vectorise
+from engine.reindex.update import Request, plan_reindex, reindex
+from engine.reindex.verify import verify
+from tests.conftest import TOY, V1, silent
+from tests.reindex.test_update import RETRACTED, Killed, article, pubmed
+
+PMIDS = st.integers(1, 6)
+TITLES = st.sampled_from(["Gout", "Gout again", "Lupus in pregnancy", "Knee pain " * 40, "Sjögren"])
+YEARS = st.integers(2000, 2003)
+CITATIONS = st.lists(st.tuples(PMIDS, TITLES, YEARS, st.integers(1, 2), st.booleans()), max_size=4)
+
+
+@dataclass(frozen=True)
+class Citation:
+    """What the oracle keeps of a PMID: the best it has seen, by version, revision and release."""
+
+    title: str
+    retracted: bool
+    age: tuple[int, int, int]  # version, year of revision, release
+
+
+class Nights(RuleBasedStateMachine):
+    """Files get ascending or shuffled releases; a release is used once, as on PubMed's server."""
+
+    @initialize(releases=st.permutations(range(1, 13)))
+    def begin(self, releases: list[int]) -> None:
+        self.place = Path(tempfile.mkdtemp())
+        self.folder = IndexFolder(Path(shutil.copytree(V1, self.place / "indexes" / "toy")))
+        self.inbox = self.place / "inbox"
+        self.inbox.mkdir()
+        shutil.copy(TOY, self.inbox / "toy.jsonl")
+        limits = {"max_deleted_share": 1.0, "max_changed_share": 1.0}
+        self.settings = Settings(
+            self.folder.path / "index.toml",
+            (SourcePattern(str(self.inbox)),),
+            device="cpu",
+            checkpoint_seconds=0.0,
+            **limits,  # type: ignore[arg-type]
+        )
+        self.releases = list(releases)
+        self.citations: dict[int, Citation] = {}
+        self.deleted: dict[int, int] = {}  # PMID -> release of its deletion
+        self.waiting: list[tuple[int, list[tuple[int, str, int, int, bool]], list[int]]] = []
+
+    @precondition(lambda self: self.releases)
+    @rule(rows=CITATIONS, deleted=st.lists(PMIDS, max_size=2, unique=True))
+    def a_file_arrives(self, rows: list[tuple[int, str, int, int, bool]], deleted: list[int]) -> None:
+        release = self.releases.pop()
+        rows = list({row[0]: row for row in rows}.values())  # PubMed gives a PMID once in a file
+        articles = [
+            article(pmid, title, year, version, RETRACTED if retracted else "")
+            for pmid, title, year, version, retracted in rows
+        ]
+        pubmed(self.inbox / f"pubmed26n{release:04d}.xml.gz", *articles, deleted=deleted)
+        self.waiting.append((20260000 + release, rows, deleted))
+
+    @rule()
+    def a_file_arrives_again_under_another_name(self) -> None:
+        files = sorted(self.inbox.glob("pubmed*.gz"))
+        if files:
+            shutil.copy(files[0], self.inbox / f"copy-of-{files[0].name}")
+
+    def apply(self) -> None:
+        """What reading the waiting files, by release, means."""
+        for release, rows, deleted in sorted(self.waiting):
+            for pmid, title, year, version, retracted in rows:
+                fresh = Citation(title, retracted, (version, year, release))
+                held = self.citations.get(pmid)
+                if release <= self.deleted.get(pmid, 0):
+                    continue
+                self.deleted.pop(pmid, None)
+                if held is None:
+                    self.citations[pmid] = fresh
+                elif (held.title, held.retracted) == (title, retracted):
+                    age = max(held.age[0], version), max(held.age[1], year), max(held.age[2], release)
+                    self.citations[pmid] = replace(held, age=age)
+                elif fresh.age >= held.age:
+                    self.citations[pmid] = fresh
+            for pmid in deleted:
+                held = self.citations.get(pmid)
+                if held is not None and held.age[2] <= release:
+                    del self.citations[pmid]
+                self.deleted[pmid] = max(release, self.deleted.get(pmid, 0))
+        self.waiting.clear()
+
+    @rule()
+    def a_night(self) -> None:
+        planned = plan_reindex(self.folder, self.settings, Request(), silent)
+        done = reindex(self.folder, self.settings, Request(), silent)
+        same = ("added", "text_changed", "metadata_changed", "unchanged", "deleted", "newly_retracted", "rejected")
+        assert [getattr(planned.counts, name) for name in same] == [getattr(done.counts, name) for name in same]
+        assert done.counts.encoded + done.counts.resumed == planned.counts.encoded
+        self.apply()
+
+    @rule()
+    def a_quiet_night(self) -> None:
+        reindex(self.folder, self.settings, Request(), silent)
+        self.apply()
+        again = reindex(self.folder, self.settings, Request(), silent)
+        assert (again.published, again.files) == (False, ())
+
+    @rule()
+    def everything_is_read_again(self) -> None:
+        reindex(self.folder, self.settings, Request(), silent)
+        self.apply()
+        again = reindex(self.folder, self.settings, Request(full=True), silent)
+        assert (again.published, again.counts.encoded) == (False, 0)
+
+    @precondition(lambda self: self.waiting)
+    @rule(phase=st.sampled_from(["reading", "encoding", "publishing"]))
+    def a_killed_night(self, phase: str) -> None:
+        before = self.folder.current()
+
+        def kill(name: str, done: int, total: int | None) -> None:
+            if name == phase and (phase != "encoding" or done):
+                raise Killed
+
+        try:
+            reindex(self.folder, self.settings, Request(), kill)
+        except Killed:
+            assert self.folder.current() == before
+        else:
+            self.apply()  # nothing was to be encoded, or published
+
+    @invariant()
+    def it_holds_exactly_what_it_must(self) -> None:
+        if not hasattr(self, "folder") or self.waiting:
+            return
+        assert verify(self.folder, self.folder.open_current(), deep=False) == []
+        with open_index(self.folder.path) as index:
+            found = {h.id: (h.title, h.retracted) for h in index.search("gout", top_k=100) if h.id.startswith("PMID")}
+            assert len(index) == 40 + len(found)
+        assert found == {f"PMID:{pmid}": (c.title.strip(), c.retracted) for pmid, c in self.citations.items()}
+
+    def teardown(self) -> None:
+        if hasattr(self, "folder"):
+            try:
+                assert verify(self.folder, self.folder.open_current(), deep=True) == []
+            finally:
+                shutil.rmtree(self.place)
+
+
+@pytest.fixture(autouse=True)
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectorise, "PAGE", 2)
+
+
+TestNights: Callable[..., object] = Nights.TestCase
+Nights.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+)
