@@ -161,7 +161,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init EXAMPLE") from err
     known = {key for key, _ in KEYS.values()} | {"sources"}
-    given = {f"{k}.{inner}" for k, v in content.items() if isinstance(v, dict) for inner in v}
+    tables = {k: v for k, v in content.items() if isinstance(v, dict) and k != "sources"}
+    given = {f"{k}.{inner}" for k, v in tables.items() for inner in v}
     given |= {k for k, v in content.items() if not isinstance(v, dict)}
     if unknown := sorted(given - known):
         raise ConfigError(f"{path}: {unknown[0]!r} means nothing here. Known are: {', '.join(sorted(known))}")
@@ -211,6 +212,8 @@ def patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePattern, ...
     """
     found = []
     entries = content.get("sources", [])
+    if isinstance(entries, dict):
+        raise ConfigError(f"{path}: [sources] is one table, expected a list of them: [[sources]], in two brackets")
     for entry in entries if isinstance(entries, list) else [entries]:
         entry = {"path": entry} if isinstance(entry, str) else entry
         right = isinstance(entry, dict) and set(entry) <= {"path", "format"} and entry.get("path")

@@ -165,7 +165,8 @@ def work(night: Night, task: Task) -> None:
         EngineError: a step failed; the index answers as before.
         CorruptError: the current generation does not pass its check.
     """
-    task.folder.path.mkdir(parents=True, exist_ok=True)
+    if not task.settings.file.exists():
+        raise ConfigError(f"{task.settings.file} is not there. Write it: engine init {task.folder.path.name} SOURCE")
     with writer_lock(task.folder.path / "NIGHTLY.lock"):
         if task.mirror:
             check_listed(task)
@@ -213,10 +214,9 @@ def tell(night: Night, done: Report) -> None:
 
 def record(night: Night, path: Path) -> None:
     """Append one line of JSON; where that fails, the run counts as failed but its line goes to stderr."""
-    line = json.dumps(asdict(night), ensure_ascii=False)
+    line = json.dumps(asdict(night))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
+        with path.open("a", encoding="ascii") as file:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -238,7 +238,7 @@ def wanted(night: Night, on: str) -> bool:
 def notify(night: Night, command: str) -> None:
     """Run a command with the line of the night on its standard input."""
     try:
-        line = json.dumps(asdict(night), ensure_ascii=False).encode("utf-8", "replace")
+        line = json.dumps(asdict(night)).encode("ascii")
         subprocess.run(shlex.split(command), input=line, timeout=NOTIFY_SECONDS, check=True)
     except (OSError, ValueError, subprocess.SubprocessError) as err:
         say(f"Error: --notify-command failed: {err}", err=True)

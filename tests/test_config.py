@@ -72,6 +72,7 @@ def test_the_template_is_toml_and_all_of_it_is_understood(folder: Path) -> None:
         ("keep_generations = true", "expected a whole number"),
         ("[guard]\nmax_deleted_share = 10", "guard.max_deleted_share is 10 .*expected a number from 0 to 1"),
         ("device = 'tpu'", "device is 'tpu' .*expected one of auto, cpu, cuda"),
+        ("[sources]\npath = 'a'", r"\[sources\] is one table, expected a list of them: \[\[sources\]\]"),
         ("sources = [3]", "sources holds 3, expected path = 'FILE, FOLDER or GLOB'"),
         ("[[sources]]\nformat = 'RIS'", "sources holds .*expected path"),
         ("[[sources]]\npath = 'a'\nkind = 'x'", "sources holds .*expected path"),

@@ -44,7 +44,7 @@ def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
     check_name(name)
     path = config.indexes / name / "index.toml"
     # A shell's relative paths start here, those of index.toml at the folder of the index.
-    absolute = tuple(str(Path(source).expanduser().absolute()) for source in sources)
+    absolute = tuple(str(Path(source).expanduser().absolute()) for source in sources)  # exists() decides what is a glob
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:

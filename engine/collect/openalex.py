@@ -87,7 +87,7 @@ def turned_back(inverted: Any) -> str:
         return ""
     try:
         placed = [(int(at), word) for word, positions in inverted.items() for at in positions]
-    except (AttributeError, TypeError, ValueError) as err:
+    except (AttributeError, TypeError, ValueError, OverflowError) as err:
         found = type(inverted).__name__
         raise FieldError(f"{INVERTED} is not an object of words with lists of positions (found {found})") from err
     return " ".join(word for _, word in sorted(placed, key=lambda item: item[0]))

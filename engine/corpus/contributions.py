@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from engine.corpus.merge import Contribution, Origin, titles_agree
+from engine.corpus.merge import Contribution, Origin, same_work
 from engine.corpus.rows import SOURCE_COLUMNS, as_abstract, as_json, from_json
 from engine.records import Abstract
 
 COLUMNS = "id, doc_id, own_id, format, source_id, version, revised, release, digest"
+MANY = 25  # records of one DOI; where there are more it is a congress, and no DOI tells its abstracts apart
 KEPT_APART = "same DOI as another record, but another title: kept apart (engine duplicates lists them)"
 TWO_PMIDS = "same DOI as another record, but another PMID: kept apart"
 
@@ -56,12 +59,35 @@ class Contributions:
     def of(self, doc_id: int) -> list[Contribution]:
         """What the sources of a record say, oldest source first."""
         rows = self.connection.execute(
-            "SELECT id, format, own_id, record FROM contributions WHERE doc_id = ? ORDER BY id", (doc_id,)
+            "SELECT id, format, own_id, record, version, revised FROM contributions WHERE doc_id = ? ORDER BY id",
+            (doc_id,),
         ).fetchall()
         return [
-            Contribution(number, kind, from_json(said) if said else replace(self.row(doc_id), record_id=own_id))
-            for number, kind, own_id, said in rows
+            Contribution(number, kind, self.parsed(said, doc_id, own_id), version, revised)
+            for number, kind, own_id, said, version, revised in rows
         ]
+
+    def said(self, held: Held) -> Abstract:
+        """What one source says."""
+        sql = "SELECT record FROM contributions WHERE id = ?"
+        (said,) = self.connection.execute(sql, (held.contribution_id,)).fetchone()
+        return self.parsed(said, held.doc_id, held.own_id)
+
+    def parsed(self, said: str | None, doc_id: int, own_id: str) -> Abstract:
+        """What a source says, from its JSON or from the row that says the same."""
+        return from_json(said) if said else replace(self.row(doc_id), record_id=own_id)
+
+    def record_id(self, doc_id: int) -> str:
+        """The name of a record."""
+        return str(self.connection.execute("SELECT record_id FROM abstracts WHERE id = ?", (doc_id,)).fetchone()[0])
+
+    def of_pmid(self, record_id: str, pmid: str) -> list[tuple[int, int]]:
+        """(doc id, newest release) of the records of this id or PMID."""
+        sql = (
+            "SELECT id, coalesce((SELECT max(release) FROM contributions WHERE doc_id = abstracts.id), 0)"
+            " FROM abstracts WHERE record_id = ? OR pmid = ?"
+        )
+        return self.connection.execute(sql, (record_id, pmid)).fetchall()
 
     def row(self, doc_id: int) -> Abstract:
         """The record as the table abstracts has it."""
@@ -113,8 +139,12 @@ class Contributions:
             ),
         )
 
-    def touch(self, held: Held, abstract: Abstract, origin: Origin) -> None:
-        """Note that a source said the same again; a date or release only ever grows."""
+    def remove(self, contribution_id: int) -> None:
+        """Forget what one source says."""
+        self.connection.execute("DELETE FROM contributions WHERE id = ?", (contribution_id,))
+
+    def touch(self, held: Held, abstract: Abstract, origin: Origin) -> bool:
+        """Note that a source said the same again; a date or release only ever grows. True when version or date did."""
         later = (max(abstract.version, held.version), max(abstract.revised, held.revised))
         release = max(origin.release, held.release)
         if (origin.source_id, *later, release) != (held.source_id, *held.age):
@@ -122,6 +152,7 @@ class Contributions:
                 "UPDATE contributions SET source_id = ?, version = ?, revised = ?, release = ? WHERE id = ?",
                 (origin.source_id, *later, release, held.contribution_id),
             )
+        return later != (held.version, held.revised)
 
     def match(self, abstract: Abstract, origin: Origin, besides: int = 0) -> Match:
         """Find the record with the same PMID, or with the same DOI where nothing speaks against it.
@@ -133,8 +164,11 @@ class Contributions:
         for where, value in (("pmid = ?", abstract.pmid), ("doi = ? COLLATE NOCASE", abstract.doi)):
             if not value:
                 continue
-            sql = f"SELECT id FROM abstracts WHERE {where} AND id != ? ORDER BY id"
-            for (doc_id,) in self.connection.execute(sql, (value, besides)).fetchall():
+            sql = f"SELECT id FROM abstracts WHERE {where} AND id != ? ORDER BY id LIMIT {MANY + 1}"
+            found_ids = self.connection.execute(sql, (value, besides)).fetchall()
+            if len(found_ids) > MANY:
+                return Match(None, KEPT_APART)
+            for (doc_id,) in found_ids:
                 if self.given_by(doc_id, origin.source_id):
                     continue
                 found = self.row(doc_id)
@@ -142,29 +176,40 @@ class Contributions:
                     return Match(doc_id)
                 if abstract.pmid and found.pmid and abstract.pmid != found.pmid:
                     remark = remark or TWO_PMIDS
-                elif not titles_agree(abstract, found):
+                elif not same_work(abstract, found):
                     remark = remark or KEPT_APART
                 else:
                     return Match(doc_id)
         return Match(None, remark)
 
     def given_by(self, doc_id: int, source_id: int) -> bool:
-        """Whether a file gave this record."""
-        sql = "SELECT 1 FROM contributions WHERE doc_id = ? AND source_id = ? LIMIT 1"
-        return self.connection.execute(sql, (doc_id, source_id)).fetchone() is not None
+        """Whether a file, as it is now or as it was when it was read before, gave this record."""
+        sql = "SELECT source_id FROM contributions WHERE doc_id = ?"
+        found = self.connection.execute(sql, (doc_id,)).fetchall()
+        return any(self.same_file(other, source_id) for (other,) in found)
+
+    def same_file(self, one: int, other: int) -> bool:
+        """Whether two rows of sources are one file, by where it lies."""
+        if one == other:
+            return True
+        sql = "SELECT count(*) > 1 AND min(path) = max(path) AND min(path) != '' FROM sources WHERE id IN (?, ?)"
+        return bool(self.connection.execute(sql, (one, other)).fetchone()[0])
 
     def move(self, doc_id: int, to: int) -> None:
         """Give all contributions of one record to another."""
         self.write_out(doc_id)
         self.connection.execute("UPDATE contributions SET doc_id = ? WHERE doc_id = ?", (to, doc_id))
 
-    def unseen(self, run_from: int) -> list[tuple[int, int]]:
-        """(key, doc id) of what a file of some name said before and says no longer, now that it was read again.
+    def unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, int]]:
+        """(key, doc id) of what a file said before and says no longer, now that it was read again.
 
-        run_from is the first sources.id of this run.
+        A file is known by where it lies; by its name, where that was not yet kept. run_from is the first sources.id of
+        this run; files among the doubtful count as not read.
         """
+        again = "SELECT {} FROM sources WHERE id >= ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        names, paths = again.format("name"), again.format("path")
         return self.connection.execute(
-            "SELECT c.id, c.doc_id FROM contributions c JOIN sources s ON s.id = c.source_id"
-            " WHERE c.source_id < ? AND s.name IN (SELECT name FROM sources WHERE id >= ?) ORDER BY c.id",
-            (run_from, run_from),
+            "SELECT c.id, c.doc_id FROM contributions c JOIN sources s ON s.id = c.source_id WHERE c.source_id < ?1"
+            f" AND CASE s.path WHEN '' THEN s.name IN ({names}) ELSE s.path IN ({paths}) END ORDER BY c.id",
+            (run_from, json.dumps(list(doubtful))),
         ).fetchall()

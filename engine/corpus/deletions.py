@@ -8,12 +8,13 @@ from engine.corpus.merge import is_deleted
 
 
 class Deletions:
-    """The table deletions of a draft: PMID -> release of the file that deleted it, 0 for an unnumbered file."""
+    """The table deletions of a draft: PMID -> release of the numbered file that deleted it."""
 
     def __init__(self, connection: sqlite3.Connection, generation: int) -> None:
         self.connection = connection
         self.generation = generation
         self.known: dict[str, int] | None = None
+        self.n_noted = 0  # deletions that the run found and that were not known
 
     def releases(self) -> dict[str, int]:
         """All deletions, read once: PubMed has some hundred thousand."""
@@ -27,13 +28,14 @@ class Deletions:
         return found is not None and is_deleted(release, found)
 
     def note(self, pmid: str, release: int) -> None:
-        """Remember a deletion; of two the later one."""
-        release = max(release, self.releases().get(pmid, 0))
-        self.releases()[pmid] = release
-        sql = "INSERT OR REPLACE INTO deletions (pmid, release, generation) VALUES (?, ?, ?)"
-        self.connection.execute(sql, (pmid, release, self.generation))
+        """Remember a deletion; of two the later one. One without a number holds only for what came before it."""
+        if release > self.releases().get(pmid, 0):
+            self.releases()[pmid] = release
+            self.n_noted += 1
+            sql = "INSERT OR REPLACE INTO deletions (pmid, release, generation) VALUES (?, ?, ?)"
+            self.connection.execute(sql, (pmid, release, self.generation))
 
     def lift(self, pmid: str | None) -> None:
-        """Forget the deletion of a citation that came again."""
+        """Forget the deletion of a citation that came again, in a later file."""
         if pmid and self.releases().pop(pmid, None) is not None:
             self.connection.execute("DELETE FROM deletions WHERE pmid = ?", (pmid,))

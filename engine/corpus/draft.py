@@ -12,7 +12,9 @@ from types import TracebackType
 import numpy as np
 from sqlite_utils import Database
 
-from engine.corpus.intake import Intake, TextDigest
+from engine.corpus.deletions import Deletions
+from engine.corpus.intake import Intake
+from engine.corpus.ledger import Ledger, TextDigest
 from engine.corpus.schema import migrations
 from engine.corpus.store import SPACES, TOTALS, Totals
 from engine.errors import CorpusError
@@ -61,7 +63,8 @@ class Draft:
         self.created = created
         self.db = Database(path)
         self.connection: sqlite3.Connection = self.db.conn
-        self.intake = Intake(self.connection, generation, text_digest, published)
+        self.ledger = Ledger(self.connection, generation, text_digest, published)
+        self.intake = Intake(self.ledger, Deletions(self.connection, generation))
 
     def __enter__(self) -> Draft:
         try:
@@ -97,9 +100,10 @@ class Draft:
 
     def failure(self, error: sqlite3.Error) -> CorpusError:
         """The error for a database that could not be written."""
-        return CorpusError(
-            f"{self.path} could not be written: {error}. Nothing was published. Check the space on the disk"
-        )
+        advice = "Check the space on the disk"
+        if isinstance(error, sqlite3.IntegrityError):  # a fault of the engine, not of the disk
+            advice = "Please report this; meanwhile build the index again from its sources: engine index FILE -i NEW"
+        return CorpusError(f"{self.path} could not be written: {error}. Nothing was published. {advice}")
 
     def last_source(self) -> int:
         """Key of the file noted last, 0 when there is none."""
@@ -137,14 +141,18 @@ class Draft:
         )
 
     def texts_to_encode(self, everything: bool, page: int) -> Iterator[list[Text]]:
-        """Yield pages of the rows that need a new vector, by doc id.
+        """Yield pages of the rows that need a new vector, by doc id: all, or what the run added or reworded.
 
         Rows may be updated or discarded between pages.
         """
-        where = "id > ?" if everything else "id > ? AND text_generation = ?"
-        sql = f"SELECT {TEXT_COLUMNS} FROM abstracts WHERE {where} ORDER BY id LIMIT {page:d}"
+        if not everything:
+            wanted = self.ledger.to_encode()
+            for start in range(0, len(wanted), page):
+                yield self.texts_of(wanted[start : start + page])
+            return
+        sql = f"SELECT {TEXT_COLUMNS} FROM abstracts WHERE id > ? ORDER BY id LIMIT {page:d}"
         last = -1
-        while rows := self.connection.execute(sql, (last,) if everything else (last, self.generation)).fetchall():
+        while rows := self.connection.execute(sql, (last,)).fetchall():
             yield [Text(*row) for row in rows]
             last = rows[-1][0]
 
@@ -155,11 +163,13 @@ class Draft:
 
     def count_to_encode(self, everything: bool) -> int:
         """How many rows texts_to_encode yields."""
-        where = "" if everything else "WHERE text_generation = ?"
-        row = self.connection.execute(
-            f"SELECT count(*) FROM abstracts {where}", () if everything else (self.generation,)
-        ).fetchone()
-        return int(row[0])
+        if not everything:
+            return len(self.ledger.to_encode())
+        return int(self.connection.execute("SELECT count(*) FROM abstracts").fetchone()[0])
+
+    def is_empty(self) -> bool:
+        """Whether no abstract is left."""
+        return self.connection.execute("SELECT 1 FROM abstracts LIMIT 1").fetchone() is None
 
     def totals(self) -> Totals:
         """Count what the draft holds."""

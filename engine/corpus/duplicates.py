@@ -83,20 +83,29 @@ def family_name(author: str) -> str:
 
 def agreeing(title: str, rows: list[Candidate]) -> Iterator[tuple[Candidate, ...]]:
     """Split records of one title into groups whose years and first authors agree; yield those of two or more."""
-    strict = len(title.split()) < SHORT
-    groups: list[list[Candidate]] = []
+    groups: dict[tuple[int | None, str], list[Candidate]] = {}
     for row in rows:
-        home = next((group for group in groups if all(agree(row, other, strict) for other in group)), None)
+        groups.setdefault((row.year, row.author), []).append(row)
+    if len(title.split()) < SHORT:
+        full = [group for (year, author), group in groups.items() if year and author]
+    else:
+        full = joined(list(groups.values()))
+    yield from (tuple(sorted(group, key=lambda row: row.doc_id)) for group in full if len(group) > 1)
+
+
+def joined(groups: list[list[Candidate]]) -> list[list[Candidate]]:
+    """Put groups whose year or author is missing to the first one that they don't contradict."""
+    found: list[list[Candidate]] = []
+    for group in sorted(groups, key=lambda g: (not g[0].year) + (not g[0].author)):  # the best known first
+        home = next((other for other in found if all(agree(group[0], row) for row in other)), None)
         if home is None:
-            groups.append([row])
+            found.append(list(group))
         else:
-            home.append(row)
-    yield from (tuple(group) for group in groups if len(group) > 1)
+            home.extend(group)
+    return found
 
 
-def agree(one: Candidate, other: Candidate, strict: bool) -> bool:
-    """Whether two records of one title can be one work."""
+def agree(one: Candidate, other: Candidate) -> bool:
+    """Whether the years and first authors of two records are the same as far as they are known."""
     pairs: Iterable[tuple[object, object]] = ((one.year, other.year), (one.author, other.author))
-    if strict:
-        return all(a and a == b for a, b in pairs)
     return all(not a or not b or a == b for a, b in pairs)

@@ -83,7 +83,7 @@ def changed_since(corpus: Corpus, generation: int) -> dict[int, str]:
 def differences(old: Path, new: Path) -> Iterator[Difference]:
     """Yield the records of two databases that are not the same: removed ones, then added and changed ones by doc id.
 
-    Doc ids are never given twice, so the same id is the same record.
+    The same doc id is the same record: ids are never given twice, but for what was rolled back from.
     """
     with closing(Corpus(old)) as then, closing(Corpus(new)) as now:
         before, since = then.columns, then.generation()

@@ -10,9 +10,8 @@ from difflib import SequenceMatcher
 
 from engine.records import Abstract
 
-# Sources that are believed first about a record that several have. All others follow, in the order they came.
-AUTHORITY = {"PubMed XML": 0, "MEDLINE": 1}
-OTHERS = 2
+# PubMed's own word on a record that several sources have is believed before all others'.
+PUBMED = ("PubMed XML", "MEDLINE")
 FILLED = (
     "title",
     "abstract",
@@ -27,7 +26,11 @@ FILLED = (
     "vernacular_title",
     "other_abstracts",
 )  # fields taken from the next source where the believed one has none
-SAME_TITLE = 0.8  # of the characters in common: spelling, subtitles and markup differ between databases
+SAME_TITLE = 0.85  # of the characters in common: spelling and markup differ between databases
+SAME_ABSTRACT = 0.6  # of the characters of the beginnings; two abstracts of one congress have some 0.3 to 0.45
+BEGINNING = 400  # characters
+LONG_TITLE = 20  # characters, from which on a title may be the beginning of another with its subtitle
+NUMBER = re.compile(r"\d+")
 NOT_WORD = re.compile(r"[\W_]+")
 
 
@@ -47,6 +50,15 @@ class Contribution:
     contribution_id: int  # ascending in the order in which sources first gave the record
     format: str
     abstract: Abstract
+    version: int = 1
+    revised: str = ""
+
+    @property
+    def belief(self) -> tuple[bool, int, str, bool, int]:
+        """Sort key, most believed last: PubMed's newest word, then the others in the order they came."""
+        pubmed = self.format in PUBMED
+        newest = (self.version, self.revised, self.format == PUBMED[0]) if pubmed else (0, "", False)
+        return pubmed, *newest, -self.contribution_id
 
 
 def is_outdated(new: tuple[int, str, int], held: tuple[int, str, int]) -> bool:
@@ -69,10 +81,18 @@ def is_outdated(new: tuple[int, str, int], held: tuple[int, str, int]) -> bool:
 def is_deleted(release: int, deletion: int) -> bool:
     """Whether PubMed's deletion, in the file of that release, holds for a record that comes with this release.
 
-    PubMed may issue a deleted citation anew, in a later file. Releases of 0 are unnumbered: a numbered deletion holds
-    for them, an unnumbered one only for what came before it.
+    PubMed may issue a deleted citation anew, in a later file. A release of 0 is a file without a number: a deletion
+    holds for it.
     """
-    return deletion > 0 and release <= deletion
+    return release <= deletion
+
+
+def is_linked(one: Abstract, other: Abstract) -> bool:
+    """Whether what two sources say belongs to one record: same id, same PMID, or same DOI and no other PMID."""
+    if one.pmid and other.pmid:
+        return one.pmid == other.pmid
+    same_doi = bool(one.doi and other.doi and one.doi.lower() == other.doi.lower())
+    return same_doi or one.record_id == other.record_id
 
 
 def merged(record_id: str, contributions: Sequence[Contribution]) -> Abstract:
@@ -80,7 +100,7 @@ def merged(record_id: str, contributions: Sequence[Contribution]) -> Abstract:
 
     Authors and ORCIDs come together from one source. Retractions and notices of any source count.
     """
-    ranked = sorted(contributions, key=lambda c: (AUTHORITY.get(c.format, OTHERS), c.contribution_id))
+    ranked = sorted(contributions, key=lambda contribution: contribution.belief, reverse=True)
     first, *rest = (contribution.abstract for contribution in ranked)
     values = {name: next((v for v in (getattr(a, name) for a in (first, *rest)) if v), None) for name in FILLED}
     gaps = {name: value for name, value in values.items() if not getattr(first, name) and value}
@@ -106,20 +126,35 @@ def plain_title(title: str) -> str:
     return NOT_WORD.sub(" ", bare.casefold()).strip()
 
 
-def titles_agree(one: Abstract, other: Abstract) -> bool:
-    """Whether two records that share a DOI can be one work: a book of congress abstracts has one DOI for them all.
+def same_work(one: Abstract, other: Abstract) -> bool:
+    """Whether two records that share a DOI or an id can be one work: a congress has one DOI for all its abstracts.
 
-    A missing title contradicts nothing; a vernacular title counts as well.
+    Their titles must be the same but for spelling, a subtitle or a translation, and then what both say in the abstract
+    must be much the same, too. A title or abstract that is missing contradicts nothing.
     """
     mine = [plain_title(t) for t in (one.title, one.vernacular_title) if t.strip()]
     theirs = [plain_title(t) for t in (other.title, other.vernacular_title) if t.strip()]
-    if not mine or not theirs:
+    if not mine or not theirs or set(mine) & set(theirs):
         return True
-    return any(alike(a, b) for a in mine for b in theirs)
+    return any(alike(a, b) for a in mine for b in theirs) and abstracts_agree(one.abstract, other.abstract)
 
 
 def alike(one: str, other: str) -> bool:
-    """Whether two plain titles are one: equal, one the beginning of the other, or nearly the same characters."""
-    if one == other or (min(len(one), len(other)) >= 20 and (one.startswith(other) or other.startswith(one))):
+    """Whether two plain titles are nearly one: one the beginning of the other, or few letters and no number apart."""
+    if min(len(one), len(other)) >= LONG_TITLE and (one.startswith(other) or other.startswith(one)):
         return True
-    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= SAME_TITLE
+    return NUMBER.findall(one) == NUMBER.findall(other) and similar(one, other, SAME_TITLE)
+
+
+def abstracts_agree(one: str, other: str) -> bool:
+    """Whether two abstracts begin much alike; labels of sections and markup differ between databases."""
+    if not one.strip() or not other.strip():
+        return True
+    return similar(plain_title(one[:BEGINNING]), plain_title(other[:BEGINNING]), SAME_ABSTRACT)
+
+
+def similar(one: str, other: str, share: float) -> bool:
+    """Whether two texts have this share of their characters in common, in order."""
+    letters = SequenceMatcher(None, one, other, autojunk=False)
+    # The first two are upper bounds of the third, and much cheaper.
+    return all(ratio() >= share for ratio in (letters.real_quick_ratio, letters.quick_ratio, letters.ratio))

@@ -67,6 +67,7 @@ def m004_several_sources(db: Database) -> None:
         db.execute(f"ALTER TABLE abstracts ADD COLUMN {name} TEXT NOT NULL DEFAULT '{default}'")
     db.execute("ALTER TABLE abstracts ADD COLUMN reworded_generation INTEGER NOT NULL DEFAULT 0")
     db.execute("UPDATE abstracts SET reworded_generation = min(changed_generation, text_generation)")
+    db.execute("CREATE INDEX abstracts_changed ON abstracts (changed_generation)")
     db.execute(
         """
         CREATE TABLE contributions (

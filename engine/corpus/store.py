@@ -25,6 +25,18 @@ TOTALS = (
     " coalesce(sum(trim(title, ?1) = ''), 0), coalesce(sum(truncated), 0) FROM abstracts"
 )
 
+CONTRIBUTED = (
+    (
+        "SELECT count(*) FROM abstracts a WHERE NOT EXISTS"
+        " (SELECT 1 FROM contributions c WHERE c.own_id = a.record_id AND c.doc_id = a.id)",
+        "records go by a name that no source of theirs gives",
+    ),
+    (
+        "SELECT count(*) FROM contributions WHERE doc_id NOT IN (SELECT id FROM abstracts)",
+        "contributions are to no record",
+    ),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Totals:
@@ -177,9 +189,14 @@ class Corpus:
         return [Said(**row) for row in self.rows(sql, doc_id)]
 
     def problems(self) -> list[str]:
-        """What SQLite's own integrity checks find; empty when sound."""
+        """What SQLite's own integrity checks find, and records and sources without each other; empty when sound."""
         found = [str(row[0]) for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]
-        return found + [f"foreign key: {tuple(row)}" for row in self.rows("PRAGMA foreign_key_check")]
+        found += [f"foreign key: {tuple(row)}" for row in self.rows("PRAGMA foreign_key_check")]
+        if self.several_sources:
+            for sql, what in CONTRIBUTED:
+                if n := self.rows(sql)[0][0]:
+                    found.append(f"{self.path}: {n:,} {what}")
+        return found
 
 
 def storable(text: str) -> str:

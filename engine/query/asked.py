@@ -25,11 +25,11 @@ def generation_meant(snapshot: Snapshot, since: int | str) -> int:
             raise UsageError(f"{missing}, the current one is {newest:06d}. See: engine log")
         return int(since)
     try:
-        moment = datetime.fromisoformat(since)
-    except ValueError as err:
+        given = datetime.fromisoformat(since)
+        moment = given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as err:
         raise UsageError(f"{since[:40]!r} is neither a generation's number nor a date like 2026-11-24") from err
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return generation_before(snapshot.corpus, moment.astimezone(UTC).isoformat(timespec="seconds"))
+    return generation_before(snapshot.corpus, moment.isoformat(timespec="seconds"))
 
 
 def checked_top_k(top_k: int) -> int:

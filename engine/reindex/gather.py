@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from engine.collect.source import read_source
 from engine.corpus.draft import Draft
-from engine.corpus.intake import NOWHERE, Change, Outcome
+from engine.corpus.intake import NOWHERE, Outcome
+from engine.corpus.ledger import Change
 from engine.corpus.merge import Origin
 from engine.encode.recipe import prepared, text_sha256
 from engine.errors import SourceError
@@ -29,7 +30,8 @@ class Gathered:
 
     changes: dict[int, Change]  # doc id -> against what the run found; the draft's own, still growing
     deleted: int = 0
-    retracted: int = 0  # records that were there and are retracted only now
+    deletions: int = 0  # deletions of PubMed that were not known, whether or not the record was there
+    retracted: set[int] = field(default_factory=set)  # records that were there and are retracted only now
     merged: int = 0  # records that turned out to be another one's and are no more
     duplicates: int = 0  # records that one source gave more than once
     rejected: int = 0
@@ -37,6 +39,8 @@ class Gathered:
     n_resumed: int = 0  # texts whose vectors an earlier run had computed
     n_files: int = 0
     new_files: int = 0  # of a content that the index had not seen
+    new_releases: int = 0  # of those, PubMed's numbered ones
+    doubtful: set[int] = field(default_factory=set)  # sources of which not all could be read
     rejections: list[Rejection] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
     first_places: dict[str, str] = field(default_factory=dict)  # remark -> where it was first seen
@@ -49,7 +53,9 @@ class Gathered:
     @property
     def changed_anything(self) -> bool:
         """Whether the records of the next generation would differ from those of the current one."""
-        return self.deleted + self.merged > 0 or any(change is not Change.NONE for change in self.changes.values())
+        return self.deleted + self.merged + self.deletions > 0 or any(
+            change is not Change.NONE for change in self.changes.values()
+        )
 
     def remark(self, kind: str, place: str) -> None:
         """Count an oddity."""
@@ -75,10 +81,10 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
     Raises:
         SourceError: a file breaks off, turns out not to be readable, or changes while it is read.
     """
-    gathered = Gathered(draft.intake.changes)
+    gathered = Gathered(draft.ledger.changes)
     seen = draft.known_files()
     for source in sources:
-        before = gathered.n_records
+        before, refused = gathered.n_records, gathered.rejected
         receipt = source.receipt or FileReceipt.of(source.path)
         file = as_source_file(source, receipt)
         origin = Origin(file.format, draft.note_source(file), file.release)
@@ -90,7 +96,11 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
             raise SourceError(f"{source.path} was changed while it was read. Nothing was published; run again")
         draft.note_records(origin.source_id, gathered.n_records - before)
         gathered.n_files += 1
-        gathered.new_files += (receipt.n_bytes, receipt.sha256) not in seen
+        is_new = (receipt.n_bytes, receipt.sha256) not in seen
+        gathered.new_files += is_new
+        gathered.new_releases += is_new and file.release > 0
+        gathered.doubtful.update([origin.source_id] if gathered.rejected > refused else [])
+    gathered.deletions = draft.intake.deletions.n_noted
     progress("reading", gathered.n_records, gathered.n_records)
     return gathered
 
@@ -124,8 +134,8 @@ def note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome,
     gathered.duplicates += outcome.repeated
     if outcome.remark:
         gathered.remark(outcome.remark, place)
-    if outcome.retracted:
-        gathered.retracted += 1
+    if abstract.retracted and outcome.doc_id not in gathered.retracted and draft.ledger.newly_retracted(outcome.doc_id):
+        gathered.retracted.add(outcome.doc_id)
         gathered.example(RETRACTED, abstract.record_id, source)
     for doc_id in outcome.absorbed:
         gathered.merged += gathered.changes.pop(doc_id, None) is not Change.ADDED
@@ -135,12 +145,19 @@ def note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome,
 
 
 def drop_unseen(draft: Draft, gathered: Gathered, run_from: int) -> None:
-    """Let go of what the files that were read again no longer hold; run_from is the first source of this run."""
-    for doc_id, gone in draft.intake.drop_unseen(run_from):
+    """Let go of what the files that were read again no longer hold; run_from is the first source of this run.
+
+    A file with a rejected record may hold more than could be read, so what it gave before stays.
+    """
+    for doc_id, record_id, gone in draft.intake.drop_unseen(run_from, gathered.doubtful):
         if gone:
             gathered.changes.pop(doc_id, None)
             gathered.deleted += 1
-            gathered.example(DELETED, f"doc {doc_id}", "no longer in its source")
+            gathered.example(DELETED, record_id, "no longer in its file")
+    if gathered.doubtful:
+        what = "files with rejected records, of which nothing was let go"
+        gathered.remarks[what] = len(gathered.doubtful)
+        gathered.first_places[what] = str(gathered.rejections[0])
 
 
 def refuse(draft: Draft, gathered: Gathered, rejection: Rejection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from engine.corpus.store import AppliedFile
 from engine.errors import MassChangeError
 from engine.records import Counts, Rejection
 from engine.reindex.sources import Source
@@ -42,29 +43,31 @@ class Plan:
 
 
 def sort_out(
-    found: Sequence[Source], applied: frozenset[tuple[int, str]], paths: Sequence[str], *, everything: bool
+    found: Sequence[Source], applied: Sequence[AppliedFile], gone: Sequence[str], *, everything: bool
 ) -> Files:
     """Part the files found into those to read and those whose content was applied before.
 
-    applied holds (bytes, SHA-256) of what was applied, paths where that lay. With everything, known files are read too.
-    A file that is found twice with one content is read once.
+    applied are the files that the index was made from, in that order; gone are paths of such files that are no longer
+    there. A file that went back to an earlier content is read: what it held last is not what it holds now. With
+    everything, known files are read too. A file that is found twice with one content is read once.
 
     Raises:
         ValueError: a source without its receipt.
     """
+    contents = {(file.n_bytes, file.sha256) for file in applied}
+    last = {file.path: (file.n_bytes, file.sha256) for file in applied}
     read: dict[tuple[int, str], Source] = {}
     known = []
     for source in found:
         if source.receipt is None:
             raise ValueError(f"{source.path} was not hashed")
         content = source.receipt.n_bytes, source.receipt.sha256
-        if (content in applied and not everything) or content in read:
+        is_known = content in contents and last.get(source.place, content) == content
+        if (is_known and not everything) or content in read:
             known.append(source)
         else:
             read[content] = source
-    there = {str(source.path.absolute()) for source in found}
-    gone = tuple(dict.fromkeys(path for path in paths if path and path not in there))
-    return Files(tuple(read.values()), tuple(known), gone)
+    return Files(tuple(read.values()), tuple(known), tuple(dict.fromkeys(gone)))
 
 
 def refusal(counts: Counts, held: int, limits: Limits) -> str | None:

@@ -25,6 +25,7 @@ from engine.reindex.plan import guard
 from engine.reindex.seal import counted, sealed, write_vectors
 from engine.reindex.vectorise import Vectorised, vectorise
 
+NOTHING = Counts(0, 0, 0, 0, 0)
 SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
 
@@ -98,8 +99,8 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
         if (same := unchanged(build, gathered)) is not None:
             return same
         refuse_empty(draft, build, gathered)
-        guard(counted(draft.totals(), gathered, 0), build.held, build.order.limits)
-        check_space(build, len(draft.ids()), encoder)
+        guard(counted(NOTHING, gathered, 0), build.held, build.order.limits)
+        check_space(build, draft, encoder)
         kept = kept_shards(build, encoder)
         vectorised = vectorise(draft, encoder, carried_from(build), gathered, kept, progress)
         if (same := unchanged(build, gathered)) is not None:
@@ -155,7 +156,7 @@ def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
     Raises:
         SourceError: the draft is empty; says what was rejected first, or that all was deleted.
     """
-    if draft.totals().abstracts == 0:
+    if draft.is_empty():
         names = ", ".join(source.name for source in build.order.everything)
         why = f"{gathered.deleted:,} records would be deleted and none left" if gathered.deleted else ""
         if gathered.rejections:
@@ -163,13 +164,15 @@ def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
         raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
 
 
-def check_space(build: Build, n: int, encoder: Encoder) -> None:
-    """Refuse before the long work when the disk can't hold its result.
+def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
+    """Refuse before the long work when the disk can't hold its result, and the shards on the way to it.
 
     Raises:
         GenerationError: too little space, with both numbers.
     """
-    needed = n * (encoder.identity.dim * 4 + 8) + SPARE
+    n = draft.count_to_encode(everything=True)
+    n_shards = draft.count_to_encode(everything=build.order.re_encode)
+    needed = (n + n_shards) * (encoder.identity.dim * 4 + 8) + SPARE
     free = publish.free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(
@@ -180,7 +183,8 @@ def check_space(build: Build, n: int, encoder: Encoder) -> None:
 
 def unchanged(build: Build, gathered: Gathered) -> Report | None:
     """The report of a run that found nothing new, or None when there is something to publish."""
-    news = gathered.changed_anything or (build.order.note_files and gathered.new_files > 0)
+    files = gathered.new_files if build.order.note_files else gathered.new_releases
+    news = gathered.changed_anything or files > 0
     if build.current is None or news or build.order.re_encode:
         return None
     held = build.current.manifest

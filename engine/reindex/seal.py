@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from engine import __version__
-from engine.corpus.intake import Change
+from engine.corpus.ledger import Change
 from engine.corpus.store import Corpus, Totals
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
@@ -41,7 +41,7 @@ def counted(totals: Totals | Counts, gathered: Gathered, n_encoded: int) -> Coun
         duplicates=gathered.duplicates,
         rejected=gathered.rejected,
         encoded=n_encoded,
-        newly_retracted=gathered.retracted,
+        newly_retracted=len(gathered.retracted),
         merged=gathered.merged,
         resumed=gathered.n_resumed,
     )

@@ -96,7 +96,7 @@ def read_shard(path: Path, dim: int) -> dict[str, tuple[Vectors, int]] | None:
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as shard:
             digests, vectors, n_tokens = shard["digests"], shard["vectors"], shard["n_tokens"]
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):  # RuntimeError: "encrypted"
         return None
     if vectors.dtype != np.float32 or vectors.shape != (len(digests), dim) or len(n_tokens) != len(digests):
         return None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import fnmatch
 from glob import glob, has_magic
+from itertools import takewhile
 from pathlib import Path
 
 from engine.collect.source import check_source, format_named, source_name
@@ -36,6 +37,11 @@ class Source:
         """Its name, for messages and for the database."""
         return source_name(self.path)
 
+    @property
+    def place(self) -> str:
+        """Where it lies, as the database keeps it; bytes that are not UTF-8 become question marks."""
+        return str(self.path.absolute()).encode("utf-8", "replace").decode("utf-8")
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -62,8 +68,7 @@ def as_source_file(source: Source, receipt: FileReceipt) -> SourceFile:
         SourceError: it can't be opened, or is of no known format.
     """
     found = check_source(source.path, source.format)
-    path = str(source.path.absolute()).encode("utf-8", "replace").decode("utf-8")
-    return SourceFile(source.name, path, receipt.n_bytes, receipt.sha256, found.name, release_of(source.name))
+    return SourceFile(source.name, source.place, receipt.n_bytes, receipt.sha256, found.name, release_of(source.name))
 
 
 def natural(path: Path) -> tuple[tuple[int, str], ...]:
@@ -101,9 +106,14 @@ def rooted(base: Path, pattern: SourcePattern) -> Path:
     return base / Path(pattern.path).expanduser()
 
 
+def is_glob(base: Path, pattern: SourcePattern) -> bool:
+    """Whether a pattern is one: a file or folder whose name has brackets in it is not."""
+    return has_magic(pattern.path) and not rooted(base, pattern).exists()
+
+
 def is_folder(base: Path, pattern: SourcePattern) -> bool:
     """Whether a pattern is a folder to watch."""
-    return not has_magic(pattern.path) and rooted(base, pattern).is_dir()
+    return rooted(base, pattern).is_dir()
 
 
 def matches(base: Path, pattern: SourcePattern) -> list[Path]:
@@ -113,11 +123,13 @@ def matches(base: Path, pattern: SourcePattern) -> list[Path]:
         SourceError: a file or folder is not there.
     """
     root = rooted(base, pattern)
-    if has_magic(pattern.path):
-        folder = next(parent for parent in root.parents if not has_magic(str(parent)))
+    if is_glob(base, pattern):
+        plain = list(takewhile(lambda part: not has_magic(part), Path(pattern.path).expanduser().parts))
+        folder = base.joinpath(*plain)
         if not folder.is_dir():
             raise SourceError(vanished(folder, pattern))
-        return [Path(name) for name in glob(str(root), recursive=True) if Path(name).is_file()]
+        found = glob(str(Path(pattern.path).expanduser()), root_dir=base, recursive=True)
+        return [base / name for name in found if (base / name).is_file()]
     if root.is_dir():
         return list(watched(root))
     if not root.exists():
@@ -159,7 +171,7 @@ def none_left(base: Path, pattern: SourcePattern, applied: frozenset[str]) -> st
         SourceError: it had some when the index was made.
     """
     root = rooted(base, pattern)
-    glob_like = str(root) if has_magic(pattern.path) else f"{root}/*"
+    glob_like = str(root) if is_glob(base, pattern) else f"{root}/*"
     before = [path for path in applied if fnmatch(path, glob_like)]
     if before:
         raise SourceError(

@@ -59,6 +59,7 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
     """
     check_settings(folder, settings)
     started = time.monotonic()
+    folder.path.mkdir(parents=True, exist_ok=True)
     with writer_lock(folder.lock):
         current = current_of(folder)
         look = look_at_sources(folder, settings, request, current)
@@ -141,9 +142,8 @@ def look_at_sources(folder: IndexFolder, settings: Settings, request: Request, c
     applied = applied_files(current)
     listing = list_sources(folder.path.absolute(), settings.sources, frozenset(file.path for file in applied))
     found = since(listing.sources, request.since) if request.since else listing.sources
-    contents = frozenset((file.n_bytes, file.sha256) for file in applied)
-    paths = [] if request.since else [file.path for file in applied]
-    files = sort_out([hashed(source) for source in found], contents, paths, everything=request.full)
+    gone = [file.path for file in applied if file.path and not Path(file.path).exists() and not request.since]
+    files = sort_out([hashed(source) for source in found], applied, gone, everything=request.full)
     notes = listing.notes
     if files.vanished:
         n = len(files.vanished)

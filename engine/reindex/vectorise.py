@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.corpus.draft import Draft, Text
-from engine.corpus.intake import Change
+from engine.corpus.ledger import Change
 from engine.encode.contract import WORDLESS, Checked, check_canaries, encode_checked
 from engine.encode.encoder import Encoder
 from engine.encode.recipe import prepared
@@ -85,7 +85,7 @@ def encode_rows(run: Run, current: FlatIndex | None) -> Vectorised:
         if n_failed > max(MIN_FAILED, MAX_FAILED_SHARE * total):
             raise EncoderError(
                 f"{run.encoder.identity.model} gave no usable vector for {n_failed} of {done} texts, so nothing was "
-                f"published. The first: {run.gathered.rejections[0]}"
+                f"published. The last: {checked.refused[-1][1]}"
             )
         run.progress("encoding", done, total)
     if everything and restored:  # nothing is carried over, so what went back to its old text is encoded too
@@ -137,16 +137,18 @@ def refuse_texts(run: Run, page: list[Text], checked: Checked) -> list[int]:
 
     Returns the doc ids of those that went back.
     """
-    restored = []
-    intake = run.draft.intake
+    restored: list[int] = []
+    ledger = run.draft.ledger
     for position, reason in checked.refused:
         text = page[position]
-        if intake.restore(text.doc_id):
-            restored.append(text.doc_id)
+        if back := ledger.restore(text.doc_id):
+            restored += back
+            run.gathered.merged -= len(back) - 1
+            run.gathered.retracted.difference_update(back)
             reason += "; the record stays as it was"
         else:
-            intake.discard(text.doc_id)
-            if intake.changes.pop(text.doc_id, None) is not Change.ADDED:
+            ledger.discard(text.doc_id)
+            if ledger.changes.pop(text.doc_id, None) is not Change.ADDED:
                 run.gathered.deleted += 1
         refuse(run.draft, run.gathered, Rejection("encoder", f"record {text.record_id}", reason))
     return restored

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from engine.corpus.draft import Draft
-from engine.corpus.intake import Change, Outcome
+from engine.corpus.intake import Outcome
+from engine.corpus.ledger import Change
 from engine.corpus.merge import Origin
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.corpus.draft import SourceFile
-from engine.corpus.intake import Change
+from engine.corpus.ledger import Change
 from engine.corpus.store import AppliedFile, Corpus
 from engine.errors import AbstractNotFoundError, CorruptError
 from engine.records import Abstract, Rejection

@@ -35,7 +35,7 @@ def three(place: Path) -> list[Path]:
     with opened(paths[1], 2) as draft:
         draft.intake.put(replace(A[0], title="Other"), origin(2))
         draft.intake.put(replace(A[1], year=2001), origin(2))
-        draft.intake.discard(3)
+        draft.ledger.discard(3)
         draft.intake.put(A[4], origin(2))
     paths[2].write_bytes(paths[1].read_bytes())
     with opened(paths[2], 3) as draft:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from engine.corpus.contributions import KEPT_APART, TWO_PMIDS
-from engine.corpus.draft import Draft
-from engine.corpus.intake import NOWHERE, Change
+from engine.corpus.draft import Draft, SourceFile
+from engine.corpus.intake import NOWHERE, TAKEN_OVER, TOLD_APART
+from engine.corpus.ledger import Change
 from engine.corpus.merge import Origin
 from engine.corpus.store import Corpus
 from engine.records import Abstract
@@ -57,7 +58,7 @@ def test_what_a_source_says_anew_replaces_only_what_it_said(draft: Draft) -> Non
     draft.intake.put(PUBMED, origin(1, "PubMed XML"))
     draft.intake.put(SCOPUS, origin(2, "RIS"))
     draft.intake.put(replace(SCOPUS, journal="Journal of Gout", abstract=""), origin(3, "RIS"))
-    found = draft.intake.contributions.row(1)
+    found = draft.ledger.contributions.row(1)
     assert (found.title, found.abstract, found.journal) == ("Gout and diet", "Beer.", "Journal of Gout")
 
 
@@ -128,20 +129,21 @@ def test_two_records_become_one_when_a_source_tells_that_they_are(draft: Draft) 
     assert len(titles(draft)) == 2
     outcome = draft.intake.put(PUBMED, origin(3, "PubMed XML"))  # now with its DOI
     assert (outcome.doc_id, outcome.absorbed) == (1, (2,))
-    found = draft.intake.contributions.row(1)
+    found = draft.ledger.contributions.row(1)
     assert (found.record_id, found.title, found.journal) == ("PMID:7", "Gout and diet", "J Gout")
-    assert [c.format for c in draft.intake.contributions.of(1)] == ["PubMed XML", "RIS"]
+    assert [c.format for c in draft.ledger.contributions.of(1)] == ["PubMed XML", "RIS"]
     assert draft.intake.put(SCOPUS, origin(4, "RIS")).doc_id == 1
 
 
 def test_a_retraction_of_a_record_that_is_there_is_told(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
     with opened(path, 1) as draft:
-        assert not draft.intake.put(replace(PUBMED, record_id="PMID:8", pmid="8", retracted=True), origin(1)).retracted
+        draft.intake.put(replace(PUBMED, record_id="PMID:8", pmid="8", retracted=True), origin(1))
         draft.intake.put(PUBMED, origin(1))
+        assert [draft.ledger.newly_retracted(doc_id) for doc_id in (1, 2)] == [False, False]
     with opened(path, 2) as draft:
         outcome = draft.intake.put(replace(PUBMED, retracted=True), origin(2))
-        assert (outcome.change, outcome.retracted) == (Change.METADATA, True)
+        assert outcome.change is Change.METADATA and draft.ledger.newly_retracted(outcome.doc_id)
 
 
 def test_what_the_encoder_cannot_read_is_not_stored(draft: Draft) -> None:
@@ -150,8 +152,6 @@ def test_what_the_encoder_cannot_read_is_not_stored(draft: Draft) -> None:
 
 
 def test_what_a_file_no_longer_says_leaves_in_a_full_run_unless_another_source_says_it(tmp_path: Path) -> None:
-    from engine.corpus.draft import SourceFile
-
     path = tmp_path / "abstracts.db"
     file = SourceFile("a.jsonl", "/a.jsonl", 1, "aa", "JSONL")
     other = SourceFile("b.ris", "/b.ris", 1, "bb", "RIS")
@@ -164,10 +164,10 @@ def test_what_a_file_no_longer_says_leaves_in_a_full_run_unless_another_source_s
     with opened(path, 2) as draft:
         again = origin(draft.note_source(replace(file, sha256="cc")))
         draft.intake.put(replace(PUBMED, record_id="stays", pmid=None, doi=None), again)
-        assert draft.intake.drop_unseen(again.source_id) == [(2, True), (3, False)]
+        assert draft.intake.drop_unseen(again.source_id, ()) == [(2, "goes", True), (3, "PMID:7", False)]
         left = {row[0] for row in draft.connection.execute("SELECT record_id FROM abstracts")}
-        assert left == {"stays", "PMID:7"}
-        assert draft.intake.contributions.row(3).abstract == "Beer and wine."
+        assert left == {"stays", SCOPUS.record_id}  # the name went with the source that gave it
+        assert draft.ledger.contributions.row(3).abstract == "Beer and wine."
 
 
 def test_a_change_that_gets_no_vector_is_put_back_with_its_sources(tmp_path: Path) -> None:
@@ -178,12 +178,12 @@ def test_a_change_that_gets_no_vector_is_put_back_with_its_sources(tmp_path: Pat
     with opened(new, 2, old) as draft:
         draft.intake.put(replace(PUBMED, abstract="Changed"), origin(2, "PubMed XML"))
         assert draft.intake.put(SCOPUS, origin(3, "RIS")).doc_id == 1
-        assert draft.intake.restore(1)
-        assert draft.intake.contributions.row(1) == PUBMED
-        assert [(c.format, c.abstract.title) for c in draft.intake.contributions.of(1)] == [
+        assert draft.ledger.restore(1) == [1]
+        assert draft.ledger.contributions.row(1) == PUBMED
+        assert [(c.format, c.abstract.title) for c in draft.ledger.contributions.of(1)] == [
             ("PubMed XML", "Gout and diet")
         ]
-        assert not draft.intake.restore(1)
+        assert draft.ledger.restore(1) == []
 
 
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -198,9 +198,174 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
     before.close()
     with Draft(path, 2, "now", text_digest) as draft:
         assert stored(draft.intake.put(toys[1], origin(2))) == (1, Change.NONE)
-        assert [c.format for c in draft.intake.contributions.of(1)] == ["JSONL"]
-        assert [c.format for c in draft.intake.contributions.of(2)] == [""]
+        assert [c.format for c in draft.ledger.contributions.of(1)] == ["JSONL"]
+        assert [c.format for c in draft.ledger.contributions.of(2)] == [""]
         assert len(draft.ids()) == 40
     after = Corpus(path)
     assert after.fetch([2])[2] == toys[2]
     after.close()
+
+
+CONGRESS = [
+    Abstract("DOI:10.1/acr", f"P-{n:03d} {what}", f"We saw {what}.", 2020, doi="10.1/acr")
+    for n, what in enumerate(("Gout in Japan", "Lupus nephritis in Brazil", "Pain after knee surgery"))
+]
+
+
+def test_a_congress_with_one_doi_for_all_its_abstracts_loses_none(tmp_path: Path) -> None:
+    path = tmp_path / "abstracts.db"
+    with opened(path, 1) as draft:
+        remarks = [draft.intake.put(row, origin(1, "RIS")).remark for row in CONGRESS]
+        assert remarks == [None, TOLD_APART, TOLD_APART]
+        assert titles(draft) == [row.title for row in CONGRESS]
+    with opened(path, 2) as draft:  # the same file again, in another order, and one of them revised
+        rows = [CONGRESS[2], replace(CONGRESS[1], abstract="We saw more."), CONGRESS[0]]
+        assert [stored(draft.intake.put(row, origin(2, "RIS"))) for row in rows] == [
+            (3, Change.NONE), (2, Change.TEXT), (1, Change.NONE),
+        ]  # fmt: skip
+    with opened(path, 3) as draft:  # and from another database, which knows them by the same DOI
+        assert [draft.intake.put(row, origin(3, "BibTeX")).doc_id for row in reversed(CONGRESS)] == [3, 2, 1]
+
+
+def test_a_big_congress_is_told_apart_without_comparing_each_with_each(draft: Draft) -> None:
+    for n in range(200):
+        draft.intake.put(Abstract(f"Embase:L{n}", f"Poster {n} on a matter of its own", "x", doi="10.1/acr"), origin(n))
+    assert len(titles(draft)) == 200
+
+
+@pytest.mark.parametrize("kinds", [("JSONL", "CSV"), ("CSV", "JSONL")])
+def test_the_number_1_of_two_formats_is_two_records(draft: Draft, kinds: tuple[str, str]) -> None:
+    draft.intake.put(Abstract("1", "Gout and diet", "x"), origin(1, kinds[0]))
+    other = draft.intake.put(Abstract("1", "Lupus in pregnancy", "y"), origin(2, kinds[1]))
+    assert (other.doc_id, other.remark) == (2, TOLD_APART)
+    same = draft.intake.put(Abstract("1", "Gout and Diet.", "z"), origin(3, kinds[1]))
+    assert same.doc_id == 1
+    assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "y"), origin(4, kinds[1])).doc_id == 2
+
+
+def test_another_title_under_a_sources_own_id_is_taken_over_and_told(draft: Draft) -> None:
+    a, b = (origin(draft.note_source(SourceFile(n, f"/{n}", 1, n, "JSONL"))) for n in ("a", "b"))
+    draft.intake.put(Abstract("1", "Gout and diet", "x"), a)
+    assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "x"), b).remark == TAKEN_OVER
+    assert titles(draft) == ["Lupus in pregnancy"]
+    again = origin(draft.note_source(SourceFile("b", "/b", 1, "b2", "JSONL")))
+    assert draft.intake.put(Abstract("1", "Knee pain", "x"), again).remark is None  # the same file, revised
+
+
+def test_a_wrong_pmid_that_is_mended_parts_what_it_had_joined(tmp_path: Path) -> None:
+    path = tmp_path / "abstracts.db"
+    wrong = Abstract("K1", "Lupus in pregnancy", "About lupus.", pmid="7")
+    with opened(path, 1) as draft:
+        draft.intake.put(wrong, origin(1))
+        draft.intake.put(replace(PUBMED, abstract="", doi=None), origin(2, "PubMed XML"))
+        assert titles(draft) == ["Gout and diet"]
+        assert draft.ledger.contributions.row(1).abstract == "About lupus."
+    with opened(path, 2) as draft:
+        assert stored(draft.intake.put(replace(wrong, pmid="6"), origin(3))) == (2, Change.ADDED)
+        one, two = (draft.ledger.contributions.row(n) for n in (1, 2))
+        assert (one.record_id, one.title, one.abstract) == ("PMID:7", "Gout and diet", "")  # K1 named it, and left
+        assert (two.record_id, two.title, two.pmid) == ("K1", "Lupus in pregnancy", "6")
+
+
+def test_a_name_goes_with_its_source_and_can_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "abstracts.db"
+    named = replace(PUBMED, record_id="K")
+    file, other = (
+        SourceFile("a.jsonl", "/a.jsonl", 1, "aa", "JSONL"),
+        SourceFile("u.xml", "/u.xml", 1, "bb", "PubMed XML"),
+    )
+    with opened(path, 1) as draft:
+        draft.intake.put(named, origin(draft.note_source(file)))
+        draft.intake.put(PUBMED, origin(draft.note_source(other), "PubMed XML"))
+        draft.intake.put(replace(PUBMED, record_id="x", pmid=None, doi=None), origin(1))
+    with opened(path, 2) as draft:
+        again = draft.note_source(replace(file, sha256="cc"))
+        assert draft.intake.drop_unseen(again, ()) == [(1, "K", False), (2, "x", True)]
+        assert draft.ledger.contributions.record_id(1) == "PMID:7"
+        assert draft.intake.put(replace(named, pmid=None, doi=None), origin(again)).change is Change.ADDED
+
+
+def test_the_older_of_two_records_survives_when_they_become_one(draft: Draft) -> None:
+    draft.intake.put(PUBMED, origin(1, "PubMed XML"))
+    draft.intake.put(Abstract("K", "Gout and diet", "x"), origin(2))
+    outcome = draft.intake.put(Abstract("K", "Gout and diet", "x", pmid="7"), origin(3))
+    assert (outcome.doc_id, outcome.absorbed) == (1, (2,))
+    assert draft.ledger.contributions.record_id(1) == "PMID:7"
+
+
+def test_records_of_one_file_stay_two_when_one_gains_the_others_doi(tmp_path: Path) -> None:
+    one, two = (Abstract(n, "Gout and diet", n, doi=d) for n, d in (("A", "10.1/x"), ("B", None)))
+    for number, order in enumerate(((0, 1), (1, 0))):
+        path = tmp_path / f"{number}.db"
+        file = SourceFile("a.jsonl", "/a.jsonl", 1, "aa", "JSONL")
+        with opened(path, 1) as draft:
+            first = origin(draft.note_source(file))
+            draft.intake.put(one, first)
+            draft.intake.put(two, first)
+        with opened(path, 2) as draft:
+            again = origin(draft.note_source(replace(file, sha256="bb")))
+            rows = [one, replace(two, doi="10.1/x")]
+            for place in order:
+                draft.intake.put(rows[place], again)
+            assert len(titles(draft)) == 2
+
+
+def test_what_became_one_comes_apart_again_when_it_gets_no_vector(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    with opened(old, 1) as draft:
+        draft.intake.put(Abstract("K", "Gout and diet", "x"), origin(1))
+        draft.intake.put(PUBMED, origin(2, "PubMed XML"))
+    new.write_bytes(old.read_bytes())
+    with opened(new, 2, old) as draft:
+        outcome = draft.intake.put(Abstract("K", "Gout and diet", "x", pmid="7"), origin(3))
+        assert outcome.absorbed == (2,)
+        assert draft.ledger.restore(1) == [1, 2]
+        assert [draft.ledger.contributions.row(n) for n in (1, 2)] == [Abstract("K", "Gout and diet", "x"), PUBMED]
+        assert [len(draft.ledger.contributions.of(n)) for n in (1, 2)] == [1, 1]
+        assert draft.ledger.to_encode() == []
+
+
+def test_a_deletion_older_than_what_pubmed_issued_again_is_not_kept(draft: Draft) -> None:
+    draft.intake.put(PUBMED, Origin("PubMed XML", 1, 20261301))
+    assert draft.intake.delete("PMID:7", 20261300) == []
+    fresh = draft.intake.put(replace(PUBMED, title="Gout, revised", revised="2026-01-01"), origin(2, "PubMed XML"))
+    assert fresh.change is Change.ADDED and titles(draft) == ["Gout, revised"]
+
+
+def test_what_a_file_holds_in_a_form_that_is_not_taken_is_not_gone(tmp_path: Path) -> None:
+    path = tmp_path / "abstracts.db"
+    one, two = (SourceFile(n, f"/{n}", 1, n, "PubMed XML") for n in ("1.xml", "2.xml"))
+    newer, older = (replace(PUBMED, title=t, revised=r) for t, r in (("New", "2022-01-01"), ("Old", "2021-01-01")))
+    blank = Abstract("PMID:8", "Knee", "", pmid="8")
+    with opened(path, 1) as draft:
+        first, second = (origin(draft.note_source(file), "PubMed XML") for file in (one, two))
+        draft.intake.put(newer, first)
+        draft.intake.put(older, second)
+        draft.intake.put(blank, first)
+        draft.intake.put(replace(blank, record_id="PMID:9", pmid="9"), second)
+    with opened(path, 2) as draft:
+        again = [origin(draft.note_source(replace(f, sha256="x")), "PubMed XML") for f in (one, two)]
+        assert draft.intake.put(older, again[1]).change is Change.OUTDATED  # 1.xml has it no more
+        assert draft.intake.put(replace(blank, title=" "), again[0]).change is Change.UNREADABLE
+        assert draft.intake.drop_unseen(again[0].source_id, [again[1].source_id]) == []  # of 2.xml not all was read
+        assert draft.intake.drop_unseen(again[0].source_id, []) == [(3, "PMID:9", True)]
+
+
+def test_files_of_one_name_in_two_folders_are_two_files(tmp_path: Path) -> None:
+    path = tmp_path / "abstracts.db"
+    a, b = (SourceFile("export.ris", f"/{n}/export.ris", 1, n, "RIS") for n in "ab")
+    with opened(path, 1) as draft:
+        draft.intake.put(Abstract("a", "A", ""), origin(draft.note_source(a), "RIS"))
+        draft.intake.put(Abstract("b", "B", ""), origin(draft.note_source(b), "RIS"))
+    with opened(path, 2) as draft:
+        again = origin(draft.note_source(replace(a, sha256="x")), "RIS")
+        draft.intake.put(Abstract("a", "A", ""), again)
+        assert draft.intake.drop_unseen(again.source_id, ()) == []
+
+
+def test_pubmeds_newest_word_counts_in_whichever_of_its_formats(draft: Draft) -> None:
+    draft.intake.put(replace(PUBMED, title="XML", revised="2020-01-01"), origin(1, "PubMed XML"))
+    draft.intake.put(replace(PUBMED, title="nbib", revised="2025-01-01"), origin(2, "MEDLINE"))
+    assert titles(draft) == ["nbib"]
+    draft.intake.put(replace(PUBMED, title="XML", revised="2026-01-01"), origin(3, "PubMed XML"))
+    assert titles(draft) == ["XML"]

@@ -76,6 +76,15 @@ def test_a_folder_that_lost_its_files_stops_and_one_that_never_had_any_does_not(
         listed(place, PATTERN(path), applied=frozenset({str(place / "empty" / "a.ris")}))
 
 
+def test_a_folder_with_brackets_in_its_name_is_a_folder(place: Path) -> None:
+    odd = place / "exports [2024]"
+    odd.mkdir()
+    (odd / "one.jsonl").write_text(ROW)
+    assert names(listed(place, PATTERN("exports [2024]"))) == ["one.jsonl"]
+    assert names(list_sources(odd, [PATTERN("*.jsonl")], frozenset())) == ["one.jsonl"]
+    assert names(listed(place, PATTERN("x/[n-p]*.jsonl"))) == ["one.jsonl"]
+
+
 def test_an_unknown_format_is_refused_with_those_there_are(place: Path) -> None:
     with pytest.raises(SourceError, match="no format is called 'Word'"):
         listed(place, PATTERN("x", "Word"))

@@ -17,22 +17,32 @@ from engine.index.folder import IndexFolder
 from engine.reindex import vectorise
 from engine.reindex.update import Request, plan_reindex, reindex
 from engine.reindex.verify import verify
-from tests.conftest import TOY, V1, silent
+from tests.conftest import TOY, TOY_MODEL, V1, silent
 from tests.reindex.test_update import RETRACTED, Killed, article, pubmed
 
 PMIDS = st.integers(1, 6)
 TITLES = st.sampled_from(["Gout", "Gout again", "Lupus in pregnancy", "Knee pain " * 40, "Sjögren"])
-YEARS = st.integers(2000, 2003)
-CITATIONS = st.lists(st.tuples(PMIDS, TITLES, YEARS, st.integers(1, 2), st.booleans()), max_size=4)
+CITATIONS = st.lists(st.tuples(PMIDS, TITLES, st.booleans()), max_size=4, unique_by=lambda row: row[0])
 
 
 @dataclass(frozen=True)
 class Citation:
-    """What the oracle keeps of a PMID: the best it has seen, by version, revision and release."""
+    """What the oracle keeps of a PMID: the latest it has seen."""
 
     title: str
     retracted: bool
-    age: tuple[int, int, int]  # version, year of revision, release
+    release: int
+
+
+def aged(release: int) -> tuple[int, int]:
+    """(year of revision, version) of what comes in a release."""
+    return 2000 + release // 3, 1 + release // 7
+
+
+def held_by(folder: IndexFolder) -> dict[str, tuple[str, bool]]:
+    """PMID -> title and whether retracted."""
+    with open_index(folder.path) as index:
+        return {h.id: (h.title, h.retracted) for h in index.search("gout", top_k=100) if h.id.startswith("PMID")}
 
 
 class Nights(RuleBasedStateMachine):
@@ -56,19 +66,18 @@ class Nights(RuleBasedStateMachine):
         self.releases = list(releases)
         self.citations: dict[int, Citation] = {}
         self.deleted: dict[int, int] = {}  # PMID -> release of its deletion
-        self.waiting: list[tuple[int, list[tuple[int, str, int, int, bool]], list[int]]] = []
+        self.waiting: list[tuple[int, list[tuple[int, str, bool]], list[int]]] = []
 
     @precondition(lambda self: self.releases)
     @rule(rows=CITATIONS, deleted=st.lists(PMIDS, max_size=2, unique=True))
-    def a_file_arrives(self, rows: list[tuple[int, str, int, int, bool]], deleted: list[int]) -> None:
+    def a_file_arrives(self, rows: list[tuple[int, str, bool]], deleted: list[int]) -> None:
+        """Version and date of revision grow with the release, as on PubMed's server; files come in any order."""
         release = self.releases.pop()
-        rows = list({row[0]: row for row in rows}.values())  # PubMed gives a PMID once in a file
         articles = [
-            article(pmid, title, year, version, RETRACTED if retracted else "")
-            for pmid, title, year, version, retracted in rows
+            article(pmid, title, *aged(release), RETRACTED if retracted else "") for pmid, title, retracted in rows
         ]
         pubmed(self.inbox / f"pubmed26n{release:04d}.xml.gz", *articles, deleted=deleted)
-        self.waiting.append((20260000 + release, rows, deleted))
+        self.waiting.append((release, rows, deleted))
 
     @rule()
     def a_file_arrives_again_under_another_name(self) -> None:
@@ -79,23 +88,18 @@ class Nights(RuleBasedStateMachine):
     def apply(self) -> None:
         """What reading the waiting files, by release, means."""
         for release, rows, deleted in sorted(self.waiting):
-            for pmid, title, year, version, retracted in rows:
-                fresh = Citation(title, retracted, (version, year, release))
+            for pmid, title, retracted in rows:
                 held = self.citations.get(pmid)
                 if release <= self.deleted.get(pmid, 0):
                     continue
                 self.deleted.pop(pmid, None)
-                if held is None:
-                    self.citations[pmid] = fresh
-                elif (held.title, held.retracted) == (title, retracted):
-                    age = max(held.age[0], version), max(held.age[1], year), max(held.age[2], release)
-                    self.citations[pmid] = replace(held, age=age)
-                elif fresh.age >= held.age:
-                    self.citations[pmid] = fresh
+                if held is None or release >= held.release:
+                    self.citations[pmid] = Citation(title, retracted, release)
             for pmid in deleted:
                 held = self.citations.get(pmid)
-                if held is not None and held.age[2] <= release:
-                    del self.citations[pmid]
+                if held is not None and held.release > release:
+                    continue  # issued again since
+                self.citations.pop(pmid, None)
                 self.deleted[pmid] = max(release, self.deleted.get(pmid, 0))
         self.waiting.clear()
 
@@ -143,15 +147,18 @@ class Nights(RuleBasedStateMachine):
         if not hasattr(self, "folder") or self.waiting:
             return
         assert verify(self.folder, self.folder.open_current(), deep=False) == []
-        with open_index(self.folder.path) as index:
-            found = {h.id: (h.title, h.retracted) for h in index.search("gout", top_k=100) if h.id.startswith("PMID")}
-            assert len(index) == 40 + len(found)
+        found = held_by(self.folder)
+        assert self.folder.open_current().manifest.counts.abstracts == 40 + len(found)
         assert found == {f"PMID:{pmid}": (c.title.strip(), c.retracted) for pmid, c in self.citations.items()}
 
     def teardown(self) -> None:
         if hasattr(self, "folder"):
             try:
+                reindex(self.folder, self.settings, Request(), silent)
                 assert verify(self.folder, self.folder.open_current(), deep=True) == []
+                fresh = IndexFolder(self.place / "indexes" / "fresh")
+                reindex(fresh, replace(self.settings, model=str(TOY_MODEL)), Request(), silent)
+                assert held_by(self.folder) == held_by(fresh)  # all at once, in the order of releases
             finally:
                 shutil.rmtree(self.place)
 
