@@ -142,7 +142,9 @@ def look_at_sources(folder: IndexFolder, settings: Settings, request: Request, c
     applied = applied_files(current)
     listing = list_sources(folder.path.absolute(), settings.sources, frozenset(file.path for file in applied))
     found = since(listing.sources, request.since) if request.since else listing.sources
-    gone = [file.path for file in applied if file.path and not Path(file.path).exists() and not request.since]
+    there = {source.place for source in listing.sources}
+    paths = [file.path for file in applied if file.path and file.path not in there]
+    gone = [] if request.since else [path for path in paths if not Path(path).exists()]
     files = sort_out([hashed(source) for source in found], applied, gone, everything=request.full)
     notes = listing.notes
     if files.vanished:

@@ -587,3 +587,62 @@ def test_the_next_run_after_a_text_without_a_vector_tries_it_no_more(
     done = run()
     assert (done.counts.added, done.counts.rejected) == (1, 1)
     assert run().files == ()
+
+
+def test_deletions_of_a_file_that_deletes_nothing_yet_are_kept_by_engine_index(tmp_path: Path) -> None:
+    files = [
+        pubmed(tmp_path / "pubmed26n1299.xml", article(7, "Gout")),
+        pubmed(tmp_path / "pubmed26n1300.xml", deleted=[7]),
+    ]
+    for number, order in enumerate(((0, 1), (1, 0))):
+        folder = IndexFolder(tmp_path / "indexes" / f"any{number}")
+        for place in order:
+            index_sources(folder, Order((TOY, files[place]), str(TOY_MODEL), "cpu"), silent)
+        assert "PMID:7" not in records(folder)
+
+
+def test_a_full_run_tells_files_of_one_name_apart(run: Run, inbox: Path, toy: IndexFolder) -> None:
+    for name in "ab":
+        (inbox / name).mkdir()
+        jsonl(inbox / name / "export.jsonl", [{"id": name, "title": f"Export of {name}"}])
+    run()
+    os.utime(inbox / "b" / "export.jsonl", (0, 0))
+    done = run(full=True, since=date(2020, 1, 1))
+    assert done.counts.deleted == 0 and {"a", "b"} <= records(toy).keys()
+    (inbox / "b" / "export.jsonl").unlink()
+    done = run(full=True)
+    assert done.counts.deleted == 0 and {"a", "b"} <= records(toy).keys()
+
+
+def test_a_file_set_back_to_an_earlier_content_is_read(run: Run, inbox: Path, toy: IndexFolder) -> None:
+    for title in ("First", "Second", "First"):
+        jsonl(inbox / "more.jsonl", [{"id": "a", "title": title}])
+        assert run().published
+        assert records(toy)["a"] == title
+    assert not run().published
+
+
+def test_a_file_given_by_hand_is_not_called_vanished(run: Run, inbox: Path, toy: IndexFolder, tmp_path: Path) -> None:
+    by_hand = jsonl(tmp_path / "by-hand.jsonl", [{"id": "h", "title": "By hand"}])
+    index_sources(toy, Order((by_hand,), device="cpu"), silent)
+    assert not any("by-hand" in note for note in run().notes)
+    by_hand.unlink()
+    assert any("by-hand.jsonl" in note for note in run().notes)
+
+
+def test_a_file_with_any_name_is_known_the_next_time(run: Run, inbox: Path) -> None:
+    odd = Path(os.fsdecode(os.fsencode(inbox) + b"/caf\xe9.jsonl"))
+    odd.write_text('{"id": "a", "title": "A"}\n')
+    assert run().counts.added == 1
+    again = run()
+    assert (again.files, again.known, again.notes) == ((), 2, ())
+
+
+def test_a_congress_in_one_file_is_all_there_and_stays(run: Run, inbox: Path, toy: IndexFolder) -> None:
+    chunk = "TY  - JOUR\nT1  - {}\nN2  - {}\nDO  - 10.1002/art.41108\nER  - \n\n"
+    rows = [("Gout in Japan", "We saw gout."), ("Lupus nephritis in Brazil", "We saw lupus."), ("Knee pain", "Pain.")]
+    (inbox / "acr.ris").write_text("".join(chunk.format(*row) for row in rows))
+    done = run()
+    assert (done.counts.added, done.counts.duplicates) == (3, 0)
+    assert any(what.startswith("an id that stands for another title already") for what, _, _ in done.remarks)
+    assert not run(full=True).published

@@ -260,3 +260,24 @@ def test_real_update_files_from_a_mirror(toy: IndexFolder, night: Night, shared:
     assert done.returncode == 0, done.stderr
     with open_index(toy.path) as index:
         assert len(index) == 40 + 3 + 4
+
+
+def test_a_file_name_that_is_no_text_reaches_the_log_too(toy: IndexFolder, night: Night) -> None:
+    inbox = toy.path / "updatefiles"
+    inbox.mkdir()
+    odd = Path(os.fsdecode(os.fsencode(inbox) + b"/caf\xe9.jsonl.gz"))
+    odd.write_bytes(b"\x1f\x8bbroken")
+    broken = night("--offline", "--notify-command", "cat")
+    assert broken.returncode == 1 and "Traceback" not in broken.stderr
+    odd.unlink()
+    Path(str(odd).removesuffix(".gz")).write_text('{"id": "a", "title": "A"}\n')
+    assert night("--offline", "--notify-command", "cat").returncode == 0
+    assert [row["exit_code"] for row in logged(toy)] == [1, 0]
+
+
+def test_a_mistyped_name_makes_no_folder(toy: IndexFolder, night: Night) -> None:
+    command = [str(SCRIPT), "typo", "--indexes", str(toy.path.parent), "--offline"]
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 1 and "index.toml is not there. Write it: engine init typo SOURCE" in done.stderr
+    assert [p.name for p in toy.path.parent.iterdir()] == ["toy"]
