@@ -10,7 +10,7 @@ from lxml import etree
 
 from engine.collect.fields import entries_of, unique
 from engine.collect.identity import accession_of, doi_of, pmid_noted, pmid_of
-from engine.errors import SourceError
+from engine.collect.xmlstream import elements
 from engine.records import Entry
 
 ROOT = re.compile(rb"<(?:xml|records)\s*>\s*(?:<records\s*>\s*)?<record[\s>]|<xml\s*>\s*<records\s*/?>")
@@ -26,41 +26,10 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Yield the records of an EndNote file in order, in bounded memory.
 
     Raises:
-        SourceError: not well-formed, or it declares entities, which EndNote's files never do.
+        SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
     """
-    if b"<!ENTITY" in stream.peek():
-        raise SourceError(f"{name} declares XML entities, which EndNote's files never do; it is refused as unsafe")
-    events = etree.iterparse(
-        stream,
-        events=("end",),
-        tag="record",
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
-    number = 0
-    try:
-        for _, record in events:
-            number += 1
-            if next(record.iter(etree.Entity), None) is not None:
-                raise SourceError(f"{name}, record {number}: uses an XML entity of its own; it is refused as unsafe")
-            yield from entries_of(values_of(record), name, f"record {number}")
-            release(record)
-    except etree.XMLSyntaxError as err:
-        line, column = err.position
-        raise SourceError(
-            f"{name} is not well-formed XML at line {line}, column {column}, "
-            f"after {number} records: {err.msg}. Export it again"
-        ) from err
-
-
-def release(element: etree._Element) -> None:
-    """Free an element and everything before it, so that memory does not grow with the file."""
-    element.clear()
-    parent = element.getparent()
-    while parent is not None and element.getprevious() is not None:
-        del parent[0]
+    for number, record in elements(stream, name, ("record",), lambda _: True):
+        yield from entries_of(values_of(record), name, f"record {number}")
 
 
 def values_of(record: etree._Element) -> dict[str, object]:

@@ -12,7 +12,7 @@ from engine.collect.book import chapter
 from engine.collect.citation import citation
 from engine.collect.elements import PmidError, child, text, valid_pmid
 from engine.collect.fields import DAMAGED, MOJIBAKE
-from engine.errors import SourceError
+from engine.collect.xmlstream import elements
 from engine.records import Abstract, Deletion, Entry, Rejection, Remark
 
 # PubmedArticleSet is today's root, MedlineCitationSet that of baselines up to 2016; single records are saved by hand.
@@ -32,76 +32,20 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     A Remark on a record comes before it; a record that can't be used is a Rejection in its place.
 
     Raises:
-        SourceError: not well-formed, cut short, or it has entities of its own, which PubMed's files never do.
+        SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
     """
-    if b"<!ENTITY" in stream.peek():
-        raise SourceError(unsafe(name))
-    events = etree.iterparse(
-        stream,
-        events=("end",),
-        tag=RECORDS,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
-    number = 0
-    try:
-        for _, element in events:
-            parent = element.getparent()
-            if element.tag == "MedlineCitation" and parent is not None and parent.tag == "PubmedArticle":
-                continue  # its PubmedArticle, which has more of it, ends soon
-            if number == 0:
-                refuse_declarations(element, name)
-            number += 1
-            yield from element_entries(element, name, number)
-            release(element, parent)
-        refuse_declarations(events.root, name)
-    except etree.XMLSyntaxError as err:
-        line, column = err.position
-        raise SourceError(
-            f"{name} is not well-formed XML at line {line}, column {column}, "
-            f"after {number} records: {err.msg}. Download or export the file again"
-        ) from err
+    for number, element in elements(stream, name, RECORDS, is_record):
+        yield from element_entries(element, name, number)
 
 
-def unsafe(name: str) -> str:
-    """The message for a file that could expand without end, or read other files."""
-    return f"{name} declares XML entities, which PubMed's files never do; it is refused as unsafe"
-
-
-def refuse_declarations(element: etree._Element, name: str) -> None:
-    """Stop where the document type declares entities, wherever in the file it does so.
-
-    The parser expands them in attributes even when told not to resolve any.
-
-    Raises:
-        SourceError: it declares one.
-    """
-    inside = element.getroottree().docinfo.internalDTD
-    if inside is not None and next(inside.iterentities(), None) is not None:
-        raise SourceError(unsafe(name))
-
-
-def release(element: etree._Element, parent: etree._Element | None) -> None:
-    """Free everything before an element, so that memory does not grow with the file.
-
-    The element itself stays until the next one ends: the parser may still write after it.
-    """
-    while parent is not None and element.getprevious() is not None:
-        del parent[0]
+def is_record(element: etree._Element) -> bool:
+    """Whether an element is a record of its own: not the citation inside an article, which has more of it."""
+    parent = element.getparent()
+    return element.tag != "MedlineCitation" or parent is None or parent.tag != "PubmedArticle"
 
 
 def element_entries(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
-    """Yield what one top-level element holds.
-
-    Raises:
-        SourceError: it refers to an entity of its own.
-    """
-    if next(element.iter(etree.Entity), None) is not None:
-        raise SourceError(f"{name}, record {number}: uses an XML entity of its own; the file is refused as unsafe")
+    """Yield what one top-level element holds."""
     if element.tag in DELETIONS:
         yield from deletions(element, name, number)
     else:

@@ -128,9 +128,7 @@ def test_a_file_that_breaks_off_gives_what_came_before_and_an_error(source: Path
     assert len(found) == 2000
 
 
-@pytest.mark.parametrize(
-    ("before", "reason"), [(0, "declares XML entities"), (70_000, "uses an XML entity of its own")]
-)
+@pytest.mark.parametrize(("before", "reason"), [(0, "declares XML entities"), (70_000, "declares XML entities")])
 @pytest.mark.parametrize("entity", ["'boom'", "SYSTEM 'file:///etc/passwd'"])
 def test_entities_are_refused_wherever_they_are_declared(source: Path, entity: str, before: int, reason: str) -> None:
     declared = f"<!DOCTYPE xml [<!--{'x' * before}--><!ENTITY e {entity}>]>"
