@@ -128,11 +128,11 @@ def test_a_file_that_breaks_off_gives_what_came_before_and_an_error(source: Path
     assert len(found) == 2000
 
 
-@pytest.mark.parametrize(("before", "reason"), [(0, "declares XML entities"), (70_000, "declares XML entities")])
+@pytest.mark.parametrize("before", [0, 70_000])
 @pytest.mark.parametrize("entity", ["'boom'", "SYSTEM 'file:///etc/passwd'"])
-def test_entities_are_refused_wherever_they_are_declared(source: Path, entity: str, before: int, reason: str) -> None:
+def test_entities_are_refused_wherever_they_are_declared(source: Path, entity: str, before: int) -> None:
     declared = f"<!DOCTYPE xml [<!--{'x' * before}--><!ENTITY e {entity}>]>"
     record = "<record><titles><title>&e;</title></titles></record>"
     source.write_text(f"{HEAD}{declared}<xml><records>{record}</records></xml>")
-    with pytest.raises(SourceError, match=reason):
+    with pytest.raises(SourceError, match="declares XML entities"):
         list(read_source(source, "EndNote XML"))
