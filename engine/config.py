@@ -159,13 +159,16 @@ def read_toml(path: Path) -> dict[str, Any]:
     except OSError as err:
         raise ConfigError(f"{path} can't be read: {err.strerror}") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init EXAMPLE") from err
+        raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init example") from err
     known = {key for key, _ in KEYS.values()} | {"sources"}
     tables = {k: v for k, v in content.items() if isinstance(v, dict) and k != "sources"}
     given = {f"{k}.{inner}" for k, v in tables.items() for inner in v}
     given |= {k for k, v in content.items() if not isinstance(v, dict)}
     if unknown := sorted(given - known):
-        raise ConfigError(f"{path}: {unknown[0]!r} means nothing here. Known are: {', '.join(sorted(known))}")
+        raise ConfigError(
+            f"{path}: {unknown[0]!r} means nothing here. Known are: {', '.join(sorted(known))}; "
+            "those without a point stand above the first [table]"
+        )
     return content
 
 
@@ -281,7 +284,7 @@ TEMPLATE = """\
 # max_changed_share = 0.10          # … of the records would be changed; once: engine reindex {name} --allow-mass-change
 
 [download]                          # used by scripts/nightly_reindex only
-# url = "https://ftp.ncbi.nlm.nih.gov/pubmed/updatefiles/"
+# url = "https://ftp.ncbi.nlm.nih.gov/pubmed/updatefiles/"   # none unless you say so
 # folder = "updatefiles"            # list it under sources too
 """
 EXAMPLE_SOURCES = """\

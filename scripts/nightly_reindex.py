@@ -19,12 +19,13 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import click
-from pubmed_mirror import Mirror, MirrorError, fetch_updates
+from pubmed_mirror import SCHEMES, Mirror, MirrorError, fetch_updates
 
 from engine.config import Config, Settings, check_name, forbid_telemetry
-from engine.errors import ConfigError, CorruptError, EngineError
+from engine.errors import ConfigError, CorruptError, EngineError, UsageError
 from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
 from engine.reindex.order import Report
@@ -35,6 +36,7 @@ from engine.terminal import lines, say
 
 DOWNLOAD_FAILED, NOTIFY_FAILED = 8, 9
 NOTIFY_SECONDS = 60
+KEPT = "what it had encoded is kept for the next run"
 EPILOG = """\b
 Exit codes, for a monitor:
   0  done, also when nothing was new     6  the model is another one than the index was built with
@@ -52,7 +54,7 @@ class Night:
 
     index: str
     started: str
-    status: str = "failed"  # updated, nothing new, failed, interrupted
+    status: str = "failed"  # updated, nothing new, download failed, failed, interrupted
     exit_code: int = 1
     seconds: float = 0.0
     generation: int | None = None
@@ -105,7 +107,7 @@ def main(
     notify_command: str | None,
     notify_on: str,
 ) -> None:
-    r"""Bring the index NAME up to date: fetch, reindex, verify, prune, report.
+    """Bring the index NAME up to date: fetch, reindex, verify, prune, report.
 
     \b
     scripts/nightly_reindex rheumatology
@@ -120,13 +122,16 @@ def main(
         settings = Settings.load(path)
         address = None if offline else url or settings.download_url
         keep = folder or path / (settings.download_folder or "updatefiles")
+        if address and urlsplit(address).scheme.lower() not in SCHEMES:
+            raise UsageError(f"{address!r} is no address of a mirror: expected {', '.join(SCHEMES)}")
         mirror = Mirror(address, timeout, back_off=back_off) if address else None
         request = Request(full=full, allow_mass_change=allow_mass_change)
         work(night, Task(IndexFolder(path), settings, request, mirror, keep, deep))
     night.seconds = round(time.monotonic() - started, 3)
-    record(night, log_path or path / "nightly.jsonl")
+    night.generation = IndexFolder(path).pointed() or None
     if notify_command and wanted(night, notify_on):
         notify(night, notify_command)
+    record(night, log_path or path / "nightly.jsonl")
     sys.exit(night.exit_code)
 
 
@@ -140,14 +145,16 @@ def outcome(night: Night) -> Iterator[None]:
     except EngineError as err:
         night.error, night.exit_code = str(err), err.exit_code
     except KeyboardInterrupt:
-        night.status, night.error, night.exit_code = "interrupted", "interrupted", 130
+        night.error, night.exit_code = f"interrupted; {KEPT}", 130
     except SystemExit as err:
-        night.status, night.error, night.exit_code = "interrupted", "terminated", int(err.code or 143)
+        night.error, night.exit_code = f"terminated; {KEPT}", int(err.code or 143)
     except OSError as err:
         night.error = f"{f'{err.filename}: ' if err.filename else ''}{err.strerror or err}"
     except Exception as err:  # a fault of ours must reach the log and the monitor like any other
         night.error = f"{type(err).__name__}: {err}"
         traceback.print_exc()
+    if night.download_error and not night.error:
+        night.status = "download failed"
     if night.error:
         night.status = "interrupted" if night.exit_code > 128 else "failed"
         say(f"Error: {night.error}", err=True)
@@ -166,7 +173,8 @@ def work(night: Night, task: Task) -> None:
         CorruptError: the current generation does not pass its check.
     """
     if not task.settings.file.exists():
-        raise ConfigError(f"{task.settings.file} is not there. Write it: engine init {task.folder.path.name} SOURCE")
+        place = task.settings.file.absolute()
+        raise ConfigError(f"{place} is not there. Write it: engine init {task.folder.path.name} SOURCE")
     with writer_lock(task.folder.path / "NIGHTLY.lock"):
         if task.mirror:
             check_listed(task)
@@ -175,9 +183,11 @@ def work(night: Night, task: Task) -> None:
         tell(night, done)
         current = task.folder.open_current()
         if problems := verify(task.folder, current, deep=task.deep):
-            raise CorruptError(f"generation {night.generation:06d} is not sound: {'; '.join(problems)}")
+            number = current.manifest.generation
+            raise CorruptError(f"generation {number:06d} is not sound: {'; '.join(problems)}")
         night.verified = True
         night.pruned = prune(task.folder, task.settings.keep_generations)
+        say(f"  verified; generations deleted: {', '.join(f'{n:06d}' for n in night.pruned) or 'none'}")
 
 
 def check_listed(task: Task) -> None:
@@ -206,7 +216,7 @@ def download(night: Night, mirror: Mirror, folder: Path) -> None:
 
 def tell(night: Night, done: Report) -> None:
     """Note and print what the reindex did."""
-    night.generation, night.report = done.generation, asdict(done)
+    night.report = asdict(done)
     night.status = "updated" if done.published else "nothing new"
     for line in summary(night.index, done):
         say(line)
@@ -240,10 +250,13 @@ def notify(night: Night, command: str) -> None:
     try:
         line = json.dumps(asdict(night)).encode("ascii")
         subprocess.run(shlex.split(command), input=line, timeout=NOTIFY_SECONDS, check=True)
+    except subprocess.CalledProcessError as err:
+        say(f"Error: --notify-command failed: it left with exit code {err.returncode}", err=True)
+        night.exit_code = night.exit_code or NOTIFY_FAILED
     except (OSError, ValueError, subprocess.SubprocessError) as err:
         say(f"Error: --notify-command failed: {err}", err=True)
         night.exit_code = night.exit_code or NOTIFY_FAILED
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="scripts/nightly_reindex")

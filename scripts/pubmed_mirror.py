@@ -29,6 +29,8 @@ CHUNK = 1 << 20
 LISTING_LIMIT = 32 << 20  # bytes; PubMed's listing has some hundred kilobytes
 TRIES = 3  # per file, each going on where the last one broke off
 GZIP = b"\x1f\x8b"
+SCHEMES = ("http", "https", "ftp")
+RECHECKED = 5  # newest files whose MD5 is asked again every time: PubMed has replaced a file the day after
 
 
 class MirrorError(Exception):
@@ -172,8 +174,8 @@ def transfer(mirror: Mirror) -> Iterator[Transfer]:
         MirrorError: an address of another kind.
     """
     scheme = urllib.parse.urlsplit(mirror.url).scheme.lower()
-    if scheme not in ("http", "https", "ftp"):  # urllib would open file:// as well
-        raise MirrorError(f"{mirror.url!r} is no address of a mirror: expected http, https or ftp")
+    if scheme not in SCHEMES:  # urllib would open file:// as well
+        raise MirrorError(f"{mirror.url!r} is no address of a mirror: expected {', '.join(SCHEMES)}")
     found: Transfer = OverFtp(mirror) if scheme == "ftp" else OverHttp(mirror)
     try:
         yield found
@@ -191,10 +193,12 @@ def fetch_updates(mirror: Mirror, folder: Path, say: Callable[[str], None]) -> l
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = listed(mirror)
-    missing = [name for name in names if not (folder / name).exists()]
+    there = [name for name in names if (folder / name).exists()]
+    missing = [name for name in names if name not in set(there)]
+    missing += [name for name in there[-RECHECKED:] if replaced(mirror, name, folder)]
     say(f"mirror: {len(names):,} update files, {len(missing):,} to fetch")
     fetched = []
-    for name in missing:
+    for name in sorted(missing):
         time.sleep(mirror.pause)
         fetch(mirror, name, folder)
         say(f"mirror: {name}, {(folder / name).stat().st_size:,} bytes")
@@ -223,14 +227,33 @@ def fetch(mirror: Mirror, name: str, folder: Path) -> None:
     """
     for attempt in range(1, TRIES + 1):
         try:
-            with speaking_of(f"{mirror.url.rstrip('/')}/{name}"), transfer(mirror) as connection:
-                wanted = md5_of(connection, name)
-                fetch_once(connection, name, folder, wanted)
+            with transfer(mirror) as connection:
+                with speaking_of(f"{mirror.url.rstrip('/')}/{name}.md5"):
+                    wanted = md5_of(connection, name)
+                with speaking_of(f"{mirror.url.rstrip('/')}/{name}"):
+                    fetch_once(connection, name, folder, wanted)
             return
         except MirrorError:
             if attempt == TRIES:
                 raise
             time.sleep(mirror.back_off * 2 ** (attempt - 1))
+
+
+def replaced(mirror: Mirror, name: str, folder: Path) -> bool:
+    """Whether the mirror has another file under this name now than the one that is here.
+
+    Raises:
+        MirrorError: the mirror can't be read.
+    """
+    time.sleep(mirror.pause)
+    with speaking_of(f"{mirror.url.rstrip('/')}/{name}.md5"), transfer(mirror) as connection:
+        return md5_of(connection, name) != local_md5(folder / name)
+
+
+def local_md5(path: Path) -> str:
+    """The MD5 of a file here."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def md5_of(connection: Transfer, name: str) -> str:
@@ -286,8 +309,7 @@ def check(part: Path, name: str, wanted: str) -> None:
     """
     with part.open("rb") as file:
         head = file.read(64)
-        file.seek(0)
-        found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    found = local_md5(part)
     if found == wanted:
         return
     part.unlink()

@@ -22,7 +22,7 @@ def inbox(tmp_path: Path, toy: IndexFolder, engine: Run) -> Path:
     folder.mkdir()
     shutil.copy(TOY, folder / "toy.jsonl")
     done = engine("init", "toy", "inbox")
-    assert done.returncode == 0 and "then: engine reindex toy --dry-run" in done.stdout
+    assert done.returncode == 0 and "Then: engine reindex toy --dry-run" in done.stdout
     return folder
 
 
@@ -103,15 +103,15 @@ def test_init_writes_once_and_takes_relative_paths_as_the_shell_means_them(
     fresh = engine("init", "fresh")
     assert fresh.returncode == 0
     empty = engine("reindex", "fresh")
-    assert empty.returncode == 1 and "index.toml names no source. Write one" in empty.stderr
-    assert "fresh has no index yet" in engine("search", "gout", "-i", "fresh").stderr
+    assert empty.returncode == 1 and "index.toml names no source. Add one to it: [[sources]]" in empty.stderr
+    assert "fresh has no index yet. Run: engine reindex fresh" in engine("search", "gout", "-i", "fresh").stderr
 
 
 def test_config_says_where_each_value_comes_from(inbox: Path, engine: Run, toy: IndexFolder) -> None:
     text = engine("config", "toy", "--device", "cpu").stdout
     assert f"sources = {inbox}  [{toy.path / 'index.toml'}]" in text
     assert "device = cpu  [flag]" in text and "keep_generations = 3  [default]" in text
-    assert "model = (the engine decides)  [default]" in text
+    assert "model = the index's own; all-MiniLM-L6-v2 for a new index  [default]" in text
     found = json.loads(engine("config", "toy", "--json").stdout)
     assert found["device"] == {"value": "auto", "from": "default"}
     (toy.path / "index.toml").write_text("modle = 'x'")
@@ -140,7 +140,8 @@ def test_sources_tells_what_files_are(engine: Run, tmp_path: Path) -> None:
     assert [json.loads(line)["n_records"] for line in mixed.stdout.splitlines()] == [1]
     errors = [line for line in mixed.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 3 and "letter.doc is not PubMed XML" in errors[0] and "no such file" in errors[1]
-    assert engine("sources", ris, "--format", "BibTeX").returncode == 0
+    assert "holds no BibTeX record" in engine("sources", ris, "--format", "BibTeX").stderr
+    assert engine("sources", ris, "--format", "ris").returncode == 0
     assert "no format is called 'Word'" in engine("sources", ris, "--format", "Word").stderr
 
 

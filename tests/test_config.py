@@ -63,7 +63,7 @@ def test_the_template_is_toml_and_all_of_it_is_understood(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model = ", r"index.toml is not TOML: .* Compare it with a fresh one: engine init EXAMPLE"),
+        ("model = ", r"index.toml is not TOML: .* Compare it with a fresh one: engine init example"),
         ("modle = 'x'", r"'modle' means nothing here\. Known are: .*model"),
         ("[guard]\nmax = 1", r"'guard.max' means nothing here"),
         ("model = 3", r"model is 3 \(.*index.toml\), expected text"),

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, date, datetime, timedelta
+from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.cli.group import fail, main
-from engine.cli.options import index_options
+from engine.cli.options import day, index_options
 from engine.config import Config, Settings, check_name, template
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
 from engine.terminal import as_json, progress, say
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from engine.reindex.order import Report
 
 
+UNSET = {
+    "model": "the index's own; all-MiniLM-L6-v2 for a new index",
+    "recipe": "the engine's own",
+    "factory": "the engine's own",
+}  # what holds where nothing is said
 DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to encode [auto].")
 
 
@@ -44,14 +49,17 @@ def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
     check_name(name)
     path = config.indexes / name / "index.toml"
     # A shell's relative paths start here, those of index.toml at the folder of the index.
-    absolute = tuple(str(Path(source).expanduser().absolute()) for source in sources)  # exists() decides what is a glob
+    absolute = tuple(str(Path(source).expanduser().absolute()) for source in sources)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(template(name, absolute))
     except FileExistsError as err:
         raise UsageError(f"{path} is there already. Edit it, or see what is in force: engine config {name}") from err
-    say(f"{path} written. Name the sources in it, then: engine reindex {name} --dry-run")
+    say(f"{path} written. {'Then' if sources else 'Name the sources in it, then'}: engine reindex {name} --dry-run")
+    for source in absolute:
+        if not has_magic(source) and not Path(source).exists():
+            say(f"note: {source} is not there yet")
 
 
 @main.command()
@@ -152,7 +160,7 @@ def show_config(config: Config, name: str | None, model: str | None, device: str
     engine config rheumatology
     ENGINE_DEVICE=cuda engine config rheumatology
     """
-    path = config.named(name).target()
+    path = config.named(name).existing()
     settings = Settings.load(path, model=model, device=device)
     origins = dict(settings.origins)
     values = {key: getattr(settings, key) for key in origins}
@@ -163,7 +171,7 @@ def show_config(config: Config, name: str | None, model: str | None, device: str
     say(f"index: {path}")
     for key, value in values.items():
         shown = ", ".join(value) if isinstance(value, list) else value
-        say(f"  {key} = {'(the engine decides)' if value is None else shown or '(none)'}  [{origins[key]}]")
+        say(f"  {key} = {UNSET.get(key, '(none)') if value is None else shown or '(none)'}  [{origins[key]}]")
 
 
 @main.command()
@@ -190,7 +198,7 @@ def sources(files: tuple[Path, ...], kind: str | None, as_object: bool) -> None:
             continue
         say(as_json({"file": str(path), **asdict(facts)}) if as_object else "\n".join(facts_lines(path, facts)))
     if failed:
-        fail(f"{failed} of {len(files)} files can't be read", 1)
+        fail(f"{failed} of {len(files)} can't be read", 1)
 
 
 def facts_lines(path: Path, facts: SourceFacts) -> Iterator[str]:
@@ -204,20 +212,8 @@ def facts_lines(path: Path, facts: SourceFacts) -> Iterator[str]:
     yield "  known by: " + (", ".join(f"{kind} {n:,}" for kind, n in facts.ids) or "nothing")
     yield from (f"  {what}: {n:,} (first: {place})" for what, n, place in facts.remarks)
     yield from (f"  rejected: {rejection}" for rejection in facts.rejections)
-
-
-def day(text: str) -> date:
-    """The day meant by "2026-11-20" or "7d".
-
-    Raises:
-        UsageError: neither.
-    """
-    try:
-        if text.endswith("d"):
-            return datetime.now(UTC).astimezone().date() - timedelta(days=int(text[:-1]))
-        return date.fromisoformat(text)
-    except (ValueError, OverflowError) as err:
-        raise UsageError(f"--since {text!r} is not a date: expected YYYY-MM-DD, or days like 7d") from err
+    if (more := facts.n_rejected - len(facts.rejections)) > 0:
+        yield f"  … and {more:,} more rejected"
 
 
 @contextmanager
@@ -227,9 +223,12 @@ def writing(folder: IndexFolder) -> Iterator[None]:
     Raises:
         GenerationError: the disk is full or not writable.
     """
-    signal.signal(signal.SIGTERM, lambda *_: fail("terminated", 143))
+    kept = "what it had encoded is kept, and the same command goes on from there. The index is as it was"
+    signal.signal(signal.SIGTERM, lambda *_: fail(f"terminated; {kept}", 143))
     try:
         yield
+    except KeyboardInterrupt:
+        fail(f"interrupted; {kept}", 130)
     except OSError as err:
         where = f"{err.filename}: " if err.filename else ""
         text = f"{where}{err.strerror or err}. Nothing was published. Check space and permissions of {folder.path}"

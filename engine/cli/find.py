@@ -7,7 +7,7 @@ import sys
 import click
 
 from engine.cli.group import main
-from engine.cli.options import form_options, index_options, opened
+from engine.cli.options import day, form_options, index_options, opened
 from engine.config import Config
 from engine.terminal import abstract_fields, as_json, form_for, print_abstract, print_hits, say
 
@@ -63,7 +63,9 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
 
 @main.command()
 @click.argument("query", nargs=-1, required=True)
-@click.option("--since", required=True, metavar="GENERATION|DATE", help="Generation's number, or a date (UTC).")
+@click.option(
+    "--since", required=True, metavar="GENERATION|DATE|Nd", help="Generation's number, a date (UTC), or days."
+)
 @index_options
 @form_options
 def new(config: Config, query: tuple[str, ...], since: str, top_k: int, form: str | None) -> None:
@@ -75,9 +77,11 @@ def new(config: Config, query: tuple[str, ...], since: str, top_k: int, form: st
     engine new "switching to a biosimilar" --since 2026-11-01 -i rheumatology
     engine new fatigue in lupus --since 41 -n 100 --csv > this-month.csv
     """
+    moment = day(since).isoformat() if since.endswith("d") else since
     with opened(config) as found:
-        hits = found.new(" ".join(query), since=since, top_k=top_k)
+        hits = found.new(" ".join(query), since=moment, top_k=top_k)
         generation = found.generation
-    print_hits([row.hit for row in hits], form_for(form), [row.change for row in hits])
+    if hits or form_for(form) != "table":
+        print_hits([row.hit for row in hits], form_for(form), [row.change for row in hits])
     if not hits:
         say(f"nothing is new or changed since {since}; the current generation is {generation:06d}", err=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.config import Config
+from engine.errors import UsageError
 
 if TYPE_CHECKING:
     from engine.query.searcher import Index
@@ -49,3 +51,17 @@ def opened(config: Config) -> Index:
     from engine.query.searcher import open_index
 
     return open_index(config.existing(), follow=False)
+
+
+def day(text: str) -> date:
+    """The day meant by "2026-11-20" or "7d".
+
+    Raises:
+        UsageError: neither.
+    """
+    try:
+        if text.endswith("d"):
+            return datetime.now(UTC).astimezone().date() - timedelta(days=int(text[:-1]))
+        return date.fromisoformat(text)
+    except (ValueError, OverflowError) as err:
+        raise UsageError(f"--since {text!r} is not a date: expected YYYY-MM-DD, or days like 7d") from err

@@ -16,8 +16,11 @@ MAX_RATIO = 200  # inflated to stored; PubMed's files are near 10
 RATIO_FLOOR = 16 << 20  # bytes; short files may compress better than MAX_RATIO by chance
 MAX_LINE = 32 << 20  # bytes of one line; a record of 1 MB is odd, one of 32 MB is not an abstract
 
+AGAIN = "Delete the file, and download or copy it again"
+
 REFUSED = {
-    b"PK\x03\x04": "a ZIP or Excel file; save the sheet as CSV, or unpack the archive",
+    b"PK\x03\x04": "a ZIP or Excel file, or a Word document; save the sheet as CSV, or unpack the archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel or Word file; save the sheet as CSV",
     b"%PDF": "a PDF; export the records as PubMed XML, CSV or JSONL",
     b"BZh": "compressed with bzip2; unpack it: bunzip2 FILE",
     b"\xfd7zXZ": "compressed with xz; unpack it: unxz FILE",
@@ -48,9 +51,9 @@ class Inflated(io.RawIOBase):
         try:
             n = self.gzip.readinto(buffer)
         except EOFError as err:
-            raise SourceError(f"{self.name}: the gzip data ends early. Download or copy the file again") from err
+            raise SourceError(f"{self.name}: the gzip data ends early. {AGAIN}") from err
         except (gzip.BadGzipFile, zlib.error) as err:
-            raise SourceError(f"{self.name}: broken gzip data ({err}). Download or copy the file again") from err
+            raise SourceError(f"{self.name}: broken gzip data ({err}). {AGAIN}") from err
         self.n_out += n
         self.refuse_bomb()
         return n

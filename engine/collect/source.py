@@ -47,8 +47,15 @@ def read_source(path: Path, format_name: str | None = None) -> Iterator[Entry]:
         SourceError: the file can't be opened, is of no known format, or breaks off in the middle.
     """
     with open_source(path) as stream:
-        found = format_named(format_name) if format_name else format_of(stream.peek(HEAD), path)
-        yield from found.read(stream, source_name(path))
+        if format_name is None:
+            yield from format_of(stream.peek(HEAD), path).read(stream, source_name(path))
+            return
+        found, is_empty = format_named(format_name), True
+        for entry in found.read(stream, source_name(path)):
+            is_empty = False
+            yield entry
+        if is_empty:  # the format was not told by the content, so it may be another one
+            raise SourceError(f"{path} holds no {found.name} record. Leave the format out, and its content tells it")
 
 
 def source_name(path: Path) -> str:

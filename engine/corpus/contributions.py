@@ -52,19 +52,18 @@ class Contributions:
         self.connection = connection
 
     def by_own_id(self, own_id: str) -> list[Held]:
-        """All contributions under this id, one per format, oldest first."""
+        """All contributions under this id, oldest first; all are of one record."""
         rows = self.connection.execute(f"SELECT {COLUMNS} FROM contributions WHERE own_id = ? ORDER BY id", (own_id,))
         return [Held(*row) for row in rows.fetchall()]
 
     def of(self, doc_id: int) -> list[Contribution]:
         """What the sources of a record say, oldest source first."""
-        rows = self.connection.execute(
-            "SELECT id, format, own_id, record, version, revised FROM contributions WHERE doc_id = ? ORDER BY id",
-            (doc_id,),
-        ).fetchall()
+        columns = "id, format, own_id, record, version, revised, spoken"
+        sql = f"SELECT {columns} FROM contributions WHERE doc_id = ? ORDER BY id"
+        rows = self.connection.execute(sql, (doc_id,)).fetchall()
         return [
-            Contribution(number, kind, self.parsed(said, doc_id, own_id), version, revised)
-            for number, kind, own_id, said, version, revised in rows
+            Contribution(number, kind, self.parsed(said, doc_id, own_id), *age)
+            for number, kind, own_id, said, *age in rows
         ]
 
     def said(self, held: Held) -> Abstract:
@@ -106,12 +105,13 @@ class Contributions:
     def add(self, doc_id: int, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> int:
         """Store what a source says for the first time; returns the key."""
         cursor = self.connection.execute(
-            "INSERT INTO contributions (doc_id, own_id, format, source_id, version, revised, release, digest, record)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO contributions (doc_id, own_id, format, source_id, spoken, version, revised, release, digest,"
+            " record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 doc_id,
                 abstract.record_id,
                 origin.format,
+                origin.source_id,
                 origin.source_id,
                 abstract.version,
                 abstract.revised,
@@ -125,10 +125,11 @@ class Contributions:
     def replace(self, held: Held, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> None:
         """Store what a source says now in place of what it said before."""
         self.connection.execute(
-            "UPDATE contributions SET format = ?, source_id = ?, version = ?, revised = ?, release = ?, digest = ?,"
-            " record = ? WHERE id = ?",
+            "UPDATE contributions SET format = ?, source_id = ?, spoken = ?, version = ?, revised = ?, release = ?,"
+            " digest = ?, record = ? WHERE id = ?",
             (
                 origin.format,
+                origin.source_id,
                 origin.source_id,
                 abstract.version,
                 abstract.revised,

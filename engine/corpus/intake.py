@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from engine.corpus.contributions import Held
 from engine.corpus.deletions import Deletions
 from engine.corpus.ledger import Change, Ledger
-from engine.corpus.merge import Contribution, Origin, is_linked, is_outdated, merged, plain_title, same_work
+from engine.corpus.merge import PUBMED, Contribution, Origin, is_linked, is_outdated, merged, plain_title, same_work
 from engine.corpus.rows import as_values, digest
 from engine.records import Abstract
 
@@ -40,6 +40,11 @@ class Given:
     held: Held | None  # what the same source said before
     doc_id: int | None  # of the record that this id stands for
     remark: str | None = None
+
+
+def is_key(record_id: str) -> bool:
+    """Whether an id names a record wherever it stands: a bare number is a row of its file, a congress shares a DOI."""
+    return not record_id.isdecimal() and not record_id.startswith(OF_A_DOI)
 
 
 class Intake:
@@ -88,23 +93,50 @@ class Intake:
         """Find what the id of a record stands for; where that is another work, give the record an id of its own."""
         said = digest(as_values(abstract))
         others = self.contributions.by_own_id(abstract.record_id)
-        held = next((h for h in others if h.format in (origin.format, "")), None)
         if not others:
             return Given(abstract, origin, said, None, None)
         doc_id = others[0].doc_id
+        held = self.said_before(others, origin, said)
         if held and held.digest == said:
             return Given(abstract, origin, said, held, doc_id)
-        standing = self.contributions.said(held or others[0])
+        standing = self.contributions.said(held) if held else self.contributions.row(doc_id)
         if same_work(abstract, standing) or (abstract.pmid and abstract.pmid == standing.pmid):
             return Given(abstract, origin, said, held, doc_id)
         suffix = hashlib.sha256(plain_title(abstract.title).encode("utf-8")).hexdigest()[:8]
         apart = f"{abstract.record_id}#{suffix}"
-        is_own = held is not None and not abstract.record_id.startswith(OF_A_DOI)
-        if held and is_own and not self.contributions.by_own_id(apart):
-            is_other_file = not self.contributions.same_file(held.source_id, origin.source_id)
-            return Given(abstract, origin, said, held, doc_id, TAKEN_OVER if is_other_file else None)
+        alike = [h for h in others if h.format in (origin.format, "")]
+        if alike and is_key(abstract.record_id) and not self.contributions.by_own_id(apart):
+            return self.take_over(Given(abstract, origin, said, held or alike[-1], doc_id), alike)
         found = self.recognise(replace(abstract, record_id=apart), origin)
         return replace(found, remark=found.remark or TOLD_APART)
+
+    def said_before(self, others: Collection[Held], origin: Origin, said: bytes) -> Held | None:
+        """What the same source said before under this id.
+
+        PubMed is one source, whatever the file; elsewhere each file is one. Where two files say the very same, a third
+        one, next week's export say, counts as the second.
+        """
+        alike = [h for h in others if h.format in (origin.format, "")]
+        if origin.format in PUBMED:
+            return alike[-1] if alike else None
+        mine = [h for h in alike if h.format == "" or self.contributions.same_file(h.source_id, origin.source_id)]
+        same = [h for h in alike if h.digest == said]
+        if again := [h for h in mine if h.digest == said]:
+            return again[-1]
+        if mine:
+            return mine[-1]
+        return same[-1] if len(same) > 1 else None
+
+    def take_over(self, given: Given, alike: Collection[Held]) -> Given:
+        """A source's own id now means another work: what files of its format said before under it is forgotten."""
+        held = given.held
+        if held is None or self.contributions.same_file(held.source_id, given.origin.source_id):
+            return given
+        for other in alike:
+            if other is not held:
+                self.contributions.write_out(other.doc_id)
+                self.contributions.remove(other.contribution_id)
+        return replace(given, remark=TAKEN_OVER)
 
     def met(self, doc_id: int, contribution_id: int) -> Outcome:
         """A source says what it said before."""
@@ -151,9 +183,10 @@ class Intake:
         return Outcome(doc_id, ledger.changes[doc_id], repeated, (), given.remark)
 
     def store(self, doc_id: int, given: Given, *, alone: bool) -> int:
-        """Write what a source says; returns the key of the contribution."""
+        """Write what a source says; returns the key of the contribution. Another source of the very same is no news."""
         if given.held is None:
-            self.ledger.resourced.add(doc_id)
+            said = {held.digest for held in self.contributions.by_own_id(given.abstract.record_id)}
+            self.ledger.resourced.update([] if given.said in said else [doc_id])
             return self.contributions.add(doc_id, given.abstract, given.origin, given.said, alone=alone)
         self.contributions.replace(given.held, given.abstract, given.origin, given.said, alone=alone)
         return given.held.contribution_id

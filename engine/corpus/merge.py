@@ -52,13 +52,14 @@ class Contribution:
     abstract: Abstract
     version: int = 1
     revised: str = ""
+    spoken: int = 0  # the file that said it first, ascending in time
 
     @property
-    def belief(self) -> tuple[bool, int, str, bool, int]:
-        """Sort key, most believed last: PubMed's newest word, then the others in the order they came."""
+    def belief(self) -> tuple[bool, int, str, bool, int, int]:
+        """Sort key, most believed last: PubMed's newest word before all, of the others the newest."""
         pubmed = self.format in PUBMED
         newest = (self.version, self.revised, self.format == PUBMED[0]) if pubmed else (0, "", False)
-        return pubmed, *newest, -self.contribution_id
+        return pubmed, *newest, self.spoken, -self.contribution_id
 
 
 def is_outdated(new: tuple[int, str, int], held: tuple[int, str, int]) -> bool:

@@ -76,6 +76,7 @@ def m004_several_sources(db: Database) -> None:
             own_id TEXT NOT NULL,            -- the id that this source gives the record
             format TEXT NOT NULL,            -- of the source; '' where it was added before sources were kept
             source_id INTEGER NOT NULL,      -- sources.id of the file that said it last; 0 where unknown
+            spoken INTEGER NOT NULL,         -- sources.id of the file that said it first
             version INTEGER NOT NULL,        -- of the citation
             revised TEXT NOT NULL,           -- ISO 8601, '' where unknown
             release INTEGER NOT NULL,        -- of PubMed's numbered files, 0 for others
@@ -84,11 +85,11 @@ def m004_several_sources(db: Database) -> None:
         )
         """
     )
-    db.execute("CREATE UNIQUE INDEX contributions_own_id ON contributions (own_id, format)")
+    db.execute("CREATE INDEX contributions_own_id ON contributions (own_id)")
     db.execute("CREATE INDEX contributions_doc_id ON contributions (doc_id)")
     db.execute(
-        "INSERT INTO contributions (doc_id, own_id, format, source_id, version, revised, release, digest)"
-        " SELECT id, record_id, '', 0, 1, '', 0, x'' FROM abstracts ORDER BY id"
+        "INSERT INTO contributions (doc_id, own_id, format, source_id, spoken, version, revised, release, digest)"
+        " SELECT id, record_id, '', 0, 0, 1, '', 0, x'' FROM abstracts ORDER BY id"
     )
     db.execute("CREATE TABLE deletions (pmid TEXT PRIMARY KEY, release INTEGER NOT NULL, generation INTEGER NOT NULL)")
     for column in ("path TEXT NOT NULL DEFAULT ''", "format TEXT NOT NULL DEFAULT ''", "release INTEGER DEFAULT 0"):

@@ -123,7 +123,9 @@ class IndexFolder:
 
     def no_generation(self) -> NoGenerationError:
         """The error for an index that was never published."""
-        return NoGenerationError(f"{self.path} has no index yet. Run: engine index FILE -i {self.path.name}")
+        named = (self.path / "index.toml").exists()
+        command = f"engine reindex {self.path.name}" if named else f"engine index FILE -i {self.path.name}"
+        return NoGenerationError(f"{self.path} has no index yet. Run: {command}")
 
     def bad_pointer(self, what: str) -> CorruptError:
         """The error for a pointer that can't be followed."""

@@ -26,6 +26,7 @@ class Limits:
 
     max_deleted: float
     max_changed: float
+    command: str = "engine reindex"  # that looks at the plan, or goes on without the guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,10 @@ def refusal(counts: Counts, held: int, limits: Limits) -> str | None:
     changed = counts.text_changed + counts.metadata_changed
     for n, what, share in ((counts.deleted, "deleted", limits.max_deleted), (changed, "changed", limits.max_changed)):
         if n > share * held:
+            plan, again = f"{limits.command} --dry-run", f"{limits.command} --allow-mass-change"
             return (
                 f"{n:,} of {held:,} records ({100 * n / held:.1f} %) would be {what}, more than the guard's "
-                f"{100 * share:g} %. Nothing was changed. Look at the plan: engine reindex --dry-run; if it is right: "
-                "engine reindex --allow-mass-change"
+                f"{100 * share:g} %. Nothing was changed. Look at the plan: {plan}; if it is right: {again}"
             )
     return None
 
@@ -98,7 +99,7 @@ def guard(counts: Counts, held: int, limits: Limits | None) -> None:
 def plan_lines(name: str, plan: Plan) -> Iterator[str]:
     """A plan in words."""
     read, counts = plan.files.read, plan.counts
-    yield f"{name}: plan for {plan.held:,} records now; nothing was changed"
+    yield f"{name}: plan for {plan.held:,} {'record' if plan.held == 1 else 'records'} now; nothing was changed"
     yield f"  files to read: {len(read):,}; applied before and skipped: {len(plan.files.known):,}"
     yield from (f"    {source.name}" for source in read[:10])
     if len(read) > 10:

@@ -78,7 +78,9 @@ def natural(path: Path) -> tuple[tuple[int, str], ...]:
 
 
 def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozenset[str]) -> Listing:
-    """Find the files of all patterns, each once, in the order of the patterns; PubMed's by release, others by name.
+    """Find the files of all patterns, each once, in the order of the patterns; PubMed's by release, others by age.
+
+    The newest of a source's exports has the last word; those of one age go by name.
 
     base is the folder that relative paths start from. applied are the paths of files that the index was made from.
 
@@ -93,7 +95,7 @@ def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozens
         matched = matches(base, pattern)
         if not matched:
             notes.append(none_left(base, pattern, applied))
-        for path in sorted(matched, key=lambda p: (release_of(p.name), natural(p))):
+        for path in sorted(matched, key=lambda p: (release_of(p.name), p.stat().st_mtime_ns, natural(p))):
             if kind is None and is_folder(base, pattern) and (why := not_a_source(path)):
                 notes.append(f"{path} is left out: {why}")
             else:

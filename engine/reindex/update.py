@@ -67,7 +67,8 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
             choose(current.manifest.encoder, settings.model, re_encode=False)
             return replace(nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
         if not look.files.read:
-            raise ConfigError(f"no source of {settings.file} holds a file yet, so there is nothing to index")
+            places = ", ".join(source.path for source in settings.sources)
+            raise ConfigError(f"no source of {settings.file} holds a file yet ({places}), so there is nothing to index")
         done = next_generation(folder, order_for(settings, request, look), current, progress)
         return replace(done, known=len(look.files.known), notes=look.notes)
 
@@ -124,10 +125,10 @@ def check_settings(folder: IndexFolder, settings: Settings) -> None:
         ConfigError: no source, or another text recipe or FAISS factory than there is.
     """
     if not settings.sources:
-        there = "names no source" if settings.file.exists() else "is not there"
-        raise ConfigError(
-            f"{settings.file} {there}. Write one and name the sources in it: engine init {folder.path.name} SOURCE"
-        )
+        path = settings.file.absolute()
+        if path.exists():
+            raise ConfigError(f'{path} names no source. Add one to it: [[sources]], and below it path = "FOLDER"')
+        raise ConfigError(f"{path} is not there. Write it: engine init {folder.path.name} SOURCE")
     for key, found, known in (("recipe", settings.recipe, RECIPE), ("factory", settings.factory, flat.FACTORY)):
         if found not in (None, known):
             raise ConfigError(f"{settings.file}: {key} is {found!r}, this engine has {known!r} only")
@@ -147,6 +148,8 @@ def look_at_sources(folder: IndexFolder, settings: Settings, request: Request, c
     gone = [] if request.since else [path for path in paths if not Path(path).exists()]
     files = sort_out([hashed(source) for source in found], applied, gone, everything=request.full)
     notes = listing.notes
+    if left := len(list(folder.shards.glob("*/*.npz"))):
+        notes += (f"a run was stopped; what it had encoded ({left:,} shards) is not encoded again",)
     if files.vanished:
         n = len(files.vanished)
         notes += (f"{n:,} files read before are not there any more; their records stay (first: {files.vanished[0]})",)
@@ -163,7 +166,8 @@ def applied_files(current: Generation | None) -> list[AppliedFile]:
 
 def order_for(settings: Settings, request: Request, look: Look) -> Order:
     """The order that a run of reindex carries out."""
-    limits = None if request.allow_mass_change else Limits(settings.max_deleted_share, settings.max_changed_share)
+    command = f"engine reindex {settings.file.parent.name}{' --full' if request.full else ''}"
+    limits = Limits(settings.max_deleted_share, settings.max_changed_share, command)
     return Order(
         model=settings.model,
         device=settings.device,
@@ -171,7 +175,7 @@ def order_for(settings: Settings, request: Request, look: Look) -> Order:
         files=look.files.read,
         full=request.full,
         note_files=True,
-        limits=limits,
+        limits=None if request.allow_mass_change else limits,
         checkpoint_seconds=settings.checkpoint_seconds,
         verb="reindex",
     )

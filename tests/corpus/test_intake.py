@@ -243,13 +243,66 @@ def test_the_number_1_of_two_formats_is_two_records(draft: Draft, kinds: tuple[s
     assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "y"), origin(4, kinds[1])).doc_id == 2
 
 
+def files(draft: Draft, *names: str) -> list[Origin]:
+    return [origin(draft.note_source(SourceFile(n, f"/{n}", 1, n, "JSONL"))) for n in names]
+
+
 def test_another_title_under_a_sources_own_id_is_taken_over_and_told(draft: Draft) -> None:
-    a, b = (origin(draft.note_source(SourceFile(n, f"/{n}", 1, n, "JSONL"))) for n in ("a", "b"))
+    a, b, again = files(draft, "a", "b", "b")
+    draft.intake.put(Abstract("K1", "Gout and diet", "x", 2000), a)
+    assert draft.intake.put(Abstract("K1", "Lupus in pregnancy", ""), b).remark == TAKEN_OVER
+    assert draft.ledger.contributions.row(1) == Abstract("K1", "Lupus in pregnancy", "")  # nothing of the other work
+    assert draft.intake.put(Abstract("K1", "Knee pain", "x"), again).remark is None  # the same file, revised
+    assert titles(draft) == ["Knee pain"]
+
+
+def test_a_bare_number_is_a_row_of_its_file_and_no_key(draft: Draft) -> None:
+    a, b, again = files(draft, "a", "b", "a")
     draft.intake.put(Abstract("1", "Gout and diet", "x"), a)
-    assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "x"), b).remark == TAKEN_OVER
-    assert titles(draft) == ["Lupus in pregnancy"]
-    again = origin(draft.note_source(SourceFile("b", "/b", 1, "b2", "JSONL")))
-    assert draft.intake.put(Abstract("1", "Knee pain", "x"), again).remark is None  # the same file, revised
+    assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "x"), b).remark == TOLD_APART
+    assert titles(draft) == ["Gout and diet", "Lupus in pregnancy"]
+    assert draft.intake.put(Abstract("1", "Gout and diet!", "y"), again).doc_id == 1
+
+
+FULL = Abstract("DOI:10.1/g", "Gout and diet", "A long abstract.", 2020, authors=("Liu",), doi="10.1/g")
+THIN = Abstract("DOI:10.1/g", "Gout and Diet", "", doi="10.1/g", keywords=("beer",))
+
+
+@pytest.mark.parametrize("order", [(FULL, THIN), (THIN, FULL)])
+def test_two_exports_of_one_format_are_two_sources(draft: Draft, order: tuple[Abstract, Abstract]) -> None:
+    for row, where in zip(order, files(draft, "full.ris", "thin.ris"), strict=True):
+        draft.intake.put(row, replace(where, format="RIS"))
+    found = draft.ledger.contributions.row(1)
+    assert (found.abstract, found.year, found.authors, found.keywords) == (
+        "A long abstract.",
+        2020,
+        ("Liu",),
+        ("beer",),
+    )
+    assert found.title == order[1].title  # the newest word
+    assert len(draft.ledger.contributions.of(1)) == 2
+
+
+def test_the_newest_word_stays_the_newest_when_all_is_read_again(draft: Draft) -> None:
+    old, new = FULL, replace(FULL, abstract="A corrected abstract.")
+    june, fix, june_again, fix_again = files(draft, "june.ris", "fix.ris", "june.ris", "fix.ris")
+    for row, where in ((old, june), (new, fix), (new, fix_again), (old, june_again)):
+        draft.intake.put(row, replace(where, format="RIS"))
+        assert len(titles(draft)) == 1
+    assert draft.ledger.contributions.row(1).abstract == "A corrected abstract."
+
+
+def test_exports_that_say_the_very_same_week_after_week_do_not_pile_up(tmp_path: Path) -> None:
+    path = tmp_path / "abstracts.db"
+    with opened(path, 1) as draft:
+        draft.intake.put(FULL, replace(files(draft, "week-0.ris")[0], format="RIS"))
+    with opened(path, 2) as draft:
+        for week in range(1, 6):
+            outcome = draft.intake.put(FULL, replace(files(draft, f"week-{week}.ris")[0], format="RIS"))
+            assert outcome.change is Change.NONE
+        assert len(draft.ledger.contributions.of(1)) == 2
+        draft.intake.put(THIN, replace(files(draft, "week-5.ris")[0], format="RIS"))  # one of them shrinks
+        assert draft.ledger.contributions.row(1).abstract == "A long abstract."
 
 
 def test_a_wrong_pmid_that_is_mended_parts_what_it_had_joined(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ def place(tmp_path: Path) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("<PubmedArticleSet></PubmedArticleSet>" if "pubmed" in name else ROW)
+        os.utime(path, (10**9, 10**9))
     return tmp_path
 
 
@@ -42,6 +43,11 @@ def test_a_watched_folder_gives_others_by_name_and_pubmed_by_release(place: Path
     found = listed(place, PATTERN("up"))
     assert names(found) == ["b9.jsonl", "b10.jsonl", "c.jsonl", "pubmed25n1400.xml", "pubmed26n0010.xml"]
     assert found.notes == ()
+
+
+def test_of_other_files_the_newest_comes_last(place: Path) -> None:
+    os.utime(place / "up" / "b9.jsonl", (2 * 10**9, 2 * 10**9))
+    assert names(listed(place, PATTERN("up")))[:3] == ["b10.jsonl", "c.jsonl", "b9.jsonl"]
 
 
 def test_patterns_come_in_their_order_and_a_file_comes_once(place: Path) -> None:

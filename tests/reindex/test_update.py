@@ -312,7 +312,7 @@ def test_since_looks_only_at_files_changed_lately(run: Run, inbox: Path) -> None
 
 def test_without_sources_the_next_command_is_told(toy: IndexFolder) -> None:
     for function in (reindex, plan_reindex):
-        with pytest.raises(ConfigError, match="index.toml is not there. Write one .*: engine init toy SOURCE"):
+        with pytest.raises(ConfigError, match="index.toml is not there. Write it: engine init toy SOURCE"):
             function(toy, Settings.load(toy.path), Request(), silent)
 
 

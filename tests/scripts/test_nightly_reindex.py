@@ -126,7 +126,7 @@ def test_a_mirror_that_fails_leaves_what_is_there_indexed_and_tells_the_monitor(
     assert "Going on with the files that are there; the next run tries again" in done.stderr
     assert "Traceback" not in done.stderr
     (row,) = logged(toy)
-    assert (row["status"], row["downloaded"], row["verified"]) == ("updated", [], True)
+    assert (row["status"], row["downloaded"], row["verified"], row["generation"]) == ("download failed", [], True, 2)
     assert FILES[1] in str(row["download_error"])
     assert "PMID:40" in titles(toy) and "PMID:50" not in titles(toy)
 
@@ -237,7 +237,11 @@ def test_terminated_it_reports_keeps_what_it_encoded_and_goes_on_next_night(
         running.send_signal(signal.SIGTERM)
         assert running.wait(timeout=5) == 143
     (row,) = logged(toy)
-    assert (row["status"], row["exit_code"], row["error"]) == ("interrupted", 143, "terminated")
+    assert (row["status"], row["exit_code"], row["error"]) == (
+        "interrupted",
+        143,
+        "terminated; what it had encoded is kept for the next run",
+    )
     assert toy.current() == 1
     done = night("--offline")
     assert done.returncode == 0 and "taken over from a run that was stopped" in done.stdout

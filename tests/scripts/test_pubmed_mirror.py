@@ -39,7 +39,15 @@ def test_new_files_come_oldest_first_whole_and_once(shelf: Shelf, tmp_path: Path
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == shelf.files
     shelf.asked.clear()
     assert fetched(shelf, folder) == []
-    assert shelf.asked == [("", "")]  # nothing but the listing
+    assert sorted(shelf.asked) == [("", ""), (f"{ONE}.md5", ""), (f"{TWO}.md5", "")]  # the listing, and nothing big
+
+
+def test_a_file_that_the_mirror_replaced_is_fetched_again(shelf: Shelf, tmp_path: Path) -> None:
+    shelf.add(TWO, b"\x1f\x8bbroken when it was published")
+    fetched(shelf, tmp_path)
+    shelf.add(TWO, content("mended"))
+    assert fetched(shelf, tmp_path) == [TWO]
+    assert (tmp_path / TWO).read_bytes() == content("mended")
 
 
 def test_a_transfer_that_breaks_off_is_resumed_where_it_ended(shelf: Shelf, tmp_path: Path) -> None:
@@ -118,7 +126,7 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["file:///etc/", "/data", "gopher://x/"])
 def test_only_http_and_ftp_are_mirrors(tmp_path: Path, url: str) -> None:
-    with pytest.raises(MirrorError, match="is no address of a mirror: expected http, https or ftp"):
+    with pytest.raises(MirrorError, match="is no address of a mirror: expected http, https, ftp"):
         fetch_updates(Mirror(url, 2, 0, 0), tmp_path, lambda _: None)
 
 
