@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from engine.cli.group import main
 from engine.cli.options import day, form_options, index_options, opened
 from engine.config import Config
 from engine.terminal import abstract_fields, as_json, form_for, print_abstract, print_hits, say
+
+if TYPE_CHECKING:
+    from engine.corpus.store import Said
 
 
 @main.command()
@@ -54,11 +58,17 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
     """
     with opened(config) as found:
         abstract = found.get(record_id)
-        sources = [f"{s.file or 'unknown'} ({s.format or 'unknown'}, {s.own_id})" for s in found.sources(record_id)]
+        sources = [source_text(said) for said in found.sources(record_id)]
     if as_object or not sys.stdout.isatty():
         click.echo(as_json(abstract_fields(abstract, sources)))
     else:
         print_abstract(abstract, sources)
+
+
+def source_text(said: Said) -> str:
+    """One source of a record: the file that said it first, and the one that said it last where that is another."""
+    again = f", again in {said.file}" if said.first_file not in ("", said.file) else ""
+    return f"{said.first_file or said.file or 'unknown'}{again} ({said.format or 'unknown'}, {said.own_id})"
 
 
 @main.command()

@@ -11,7 +11,7 @@ from engine.corpus.merge import Contribution, Origin, same_work
 from engine.corpus.rows import SOURCE_COLUMNS, as_abstract, as_json, from_json
 from engine.records import Abstract
 
-COLUMNS = "id, doc_id, own_id, format, source_id, version, revised, release, digest"
+COLUMNS = "id, doc_id, own_id, format, source_id, spoken, version, revised, release, digest"
 MANY = 25  # records of one DOI; where there are more it is a congress, and no DOI tells its abstracts apart
 KEPT_APART = "same DOI as another record, but another title: kept apart (engine duplicates lists them)"
 TWO_PMIDS = "same DOI as another record, but another PMID: kept apart"
@@ -25,7 +25,8 @@ class Held:
     doc_id: int
     own_id: str
     format: str
-    source_id: int
+    source_id: int  # that said it last
+    spoken: int  # that said it first
     version: int
     revised: str
     release: int
@@ -195,6 +196,10 @@ class Contributions:
             return True
         sql = "SELECT count(*) > 1 AND min(path) = max(path) AND min(path) != '' FROM sources WHERE id IN (?, ?)"
         return bool(self.connection.execute(sql, (one, other)).fetchone()[0])
+
+    def hand_back(self, held: Held) -> None:
+        """Let what two files said be the word of the first of them alone."""
+        self.connection.execute("UPDATE contributions SET source_id = spoken WHERE id = ?", (held.contribution_id,))
 
     def move(self, doc_id: int, to: int) -> None:
         """Give all contributions of one record to another."""

@@ -80,11 +80,16 @@ class Intake:
         if not text:
             self.still_there.update([held.contribution_id] if held else [])
             return Outcome(NOWHERE, Change.UNREADABLE)
-        if given.doc_id is not None and not (held and self.detached(given, held)):
+        if held and self.is_shared(held, origin):
+            self.contributions.hand_back(held)
+            given = replace(given, held=None)
+        elif held and self.detached(given, held):
+            given = replace(given, held=None, doc_id=None)
+        if given.doc_id is not None:
             return self.revise(given.doc_id, given)
         match = self.contributions.match(given.abstract, origin)
         if match.doc_id is not None:
-            return self.revise(match.doc_id, replace(given, held=None))
+            return self.revise(match.doc_id, given)
         doc_id = self.ledger.insert(as_values(given.abstract), text)
         self.given.add(self.contributions.add(doc_id, given.abstract, origin, given.said, alone=True))
         return Outcome(doc_id, Change.ADDED, remark=given.remark or match.remark)
@@ -111,21 +116,16 @@ class Intake:
         return replace(found, remark=found.remark or TOLD_APART)
 
     def said_before(self, others: Collection[Held], origin: Origin, said: bytes) -> Held | None:
-        """What the same source said before under this id.
+        """What the same source said before under this id, or what another file says in the very same words.
 
-        PubMed is one source, whatever the file; elsewhere each file is one. Where two files say the very same, a third
-        one, next week's export say, counts as the second.
+        PubMed is one source, whatever the file; elsewhere each file is one.
         """
         alike = [h for h in others if h.format in (origin.format, "")]
-        if origin.format in PUBMED:
-            return alike[-1] if alike else None
-        mine = [h for h in alike if h.format == "" or self.contributions.same_file(h.source_id, origin.source_id)]
         same = [h for h in alike if h.digest == said]
-        if again := [h for h in mine if h.digest == said]:
-            return again[-1]
-        if mine:
-            return mine[-1]
-        return same[-1] if len(same) > 1 else None
+        if same or origin.format in PUBMED:
+            return next(reversed(same or alike), None)
+        mine = [h for h in alike if h.format == "" or self.contributions.same_file(h.source_id, origin.source_id)]
+        return mine[-1] if mine else None
 
     def take_over(self, given: Given, alike: Collection[Held]) -> Given:
         """A source's own id now means another work: what files of its format said before under it is forgotten."""
@@ -143,6 +143,11 @@ class Intake:
         repeated = contribution_id in self.given
         self.given.add(contribution_id)
         return Outcome(doc_id, self.ledger.changes.setdefault(doc_id, Change.NONE), repeated)
+
+    def is_shared(self, held: Held, origin: Origin) -> bool:
+        """Whether another file said this first, and so says it still, now that this file says something else."""
+        first_file = held.spoken if held.format not in ("", *PUBMED) else origin.source_id
+        return held.spoken != held.source_id and not self.contributions.same_file(first_file, origin.source_id)
 
     def detached(self, given: Given, held: Held) -> bool:
         """Take a source out of a record that nothing links it to any more; True when that was done.

@@ -69,8 +69,9 @@ class Said:
 
     format: str  # "" where it was added before sources were kept
     own_id: str  # the id that this source gives the record
-    file: str  # name of the file that said it last
+    file: str  # name of the file that said it last; "" where that is not known
     generation: int | None  # in which that file was read
+    first_file: str  # name of the file that said it first
 
 
 class Corpus:
@@ -183,8 +184,9 @@ class Corpus:
         if not self.several_sources:
             return []
         sql = (
-            "SELECT c.format, c.own_id, coalesce(s.name, '') AS file, s.generation FROM contributions c"
-            " LEFT JOIN sources s ON s.id = c.source_id WHERE c.doc_id = ? ORDER BY c.id"
+            "SELECT c.format, c.own_id, coalesce(s.name, '') AS file, s.generation, coalesce(f.name, '') AS first_file"
+            " FROM contributions c LEFT JOIN sources s ON s.id = c.source_id LEFT JOIN sources f ON f.id = c.spoken"
+            " WHERE c.doc_id = ? ORDER BY c.id"
         )
         return [Said(**row) for row in self.rows(sql, doc_id)]
 

@@ -13,7 +13,7 @@ from engine.records import Abstract, Rejection
 from tests.corpus.drafts import opened, origin, stored
 
 ONE = Abstract("PMID:1", "Knee", "Body", 2020, "J", ("Ann Ö",), "1", "10.1/X", ("Knee",), ("Trial",), retracted=False)
-FIRST, LATER = origin(1), origin(2)
+FIRST = LATER = origin(1)  # one file, read again later
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_record_is_found_by_its_id_its_pmid_its_doi_and_other_sources_ids(path
     with opened(path, 1) as draft:
         draft.intake.put(replace(ONE, record_id="W7", pmid="31793330"), FIRST)
         draft.intake.put(replace(ONE, record_id="12345", pmid=None, doi=None), FIRST)
-        draft.intake.put(replace(ONE, record_id="W7-elsewhere", pmid="31793330"), LATER)
+        draft.intake.put(replace(ONE, record_id="W7-elsewhere", pmid="31793330"), origin(2))
     corpus = Corpus(path)
     for given in (
         "W7",

@@ -294,15 +294,24 @@ def test_the_newest_word_stays_the_newest_when_all_is_read_again(draft: Draft) -
 
 def test_exports_that_say_the_very_same_week_after_week_do_not_pile_up(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
+
+    def week(draft: Draft, number: int) -> Origin:
+        return replace(files(draft, f"week-{number}.ris")[0], format="RIS")
+
     with opened(path, 1) as draft:
-        draft.intake.put(FULL, replace(files(draft, "week-0.ris")[0], format="RIS"))
+        draft.intake.put(FULL, week(draft, 0))
     with opened(path, 2) as draft:
-        for week in range(1, 6):
-            outcome = draft.intake.put(FULL, replace(files(draft, f"week-{week}.ris")[0], format="RIS"))
-            assert outcome.change is Change.NONE
-        assert len(draft.ledger.contributions.of(1)) == 2
-        draft.intake.put(THIN, replace(files(draft, "week-5.ris")[0], format="RIS"))  # one of them shrinks
+        for number in range(1, 6):
+            assert draft.intake.put(FULL, week(draft, number)).change is Change.NONE
+        assert len(draft.ledger.contributions.of(1)) == 1
+        draft.intake.put(THIN, week(draft, 5))  # one of them shrinks, the first one still says all
         assert draft.ledger.contributions.row(1).abstract == "A long abstract."
+        draft.intake.put(replace(THIN, year=2021), week(draft, 5))
+        assert [c.abstract.year for c in draft.ledger.contributions.of(1)] == [2020, 2021]
+        assert draft.ledger.contributions.row(1).year == 2021
+        draft.intake.put(replace(FULL, abstract="Other."), week(draft, 0))  # and now the first one, too
+        assert len(draft.ledger.contributions.of(1)) == 2
+        assert draft.ledger.contributions.row(1).abstract == "Other."
 
 
 def test_a_wrong_pmid_that_is_mended_parts_what_it_had_joined(tmp_path: Path) -> None:

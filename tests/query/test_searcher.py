@@ -454,7 +454,7 @@ def test_the_committed_generation_of_format_2_opens_and_tells_its_sources() -> N
         assert (record.year, record.vernacular_title) == (1991, "Le petit train et la gonarthrose.")
         assert (record.authors, record.orcids) == (("Ada Toy", "The Toy Group"), ("0000-0002-1825-0097", ""))
         assert (index.get("102").retracted, index.get("103").notices) == (True, ("is a retraction notice",))
-        assert index.sources("101") == [Said("PubMed XML", "PMID:101", "pubmed26n0001.xml", 2)]
+        assert index.sources("101") == [Said("PubMed XML", "PMID:101", "pubmed26n0001.xml", 2, "pubmed26n0001.xml")]
         assert {row.hit.id for row in index.new("toy", since=1)} == {"PMID:101", "PMID:102", "PMID:103"}
         snapshot = index.snapshot()
         assert [tuple(r) for r in snapshot.corpus.rows("SELECT pmid, release FROM deletions")] == [("104", 20260001)]
