@@ -226,6 +226,15 @@ class ChangedHit:
     hit: Hit
 
 
+def many(n: int, noun: str) -> str:
+    """A number with its noun, for a message.
+
+    >>> many(1, "record"), many(2000, "record")
+    ('1 record', '2,000 records')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def ids_sha256(doc_ids: DocIds) -> str:
     """SHA-256 of the ids in ascending order as little-endian int64, for comparing two stores."""
     return hashlib.sha256(np.sort(doc_ids).astype("<i8").tobytes()).hexdigest()

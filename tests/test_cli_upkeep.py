@@ -126,11 +126,11 @@ def test_sources_tells_what_files_are(engine: Run, tmp_path: Path) -> None:
     done = engine("sources", ris, update)
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        f"{ris}: RIS, 1 records, 1 rejected, 2019 to 2019",
+        f"{ris}: RIS, 1 record, 1 rejected, 2019",
         "  fields: title 1, year 1, doi 1",
         "  known by: DOI 1",
         "  rejected: export.txt, line 6: neither title nor abstract, so there is nothing to search",
-        f"{update}: PubMed XML, 1 records, 2 deletions",
+        f"{update}: PubMed XML, 1 record, 2 deletions",
         "  fields: title 1, pmid 1, revised 1",
         "  known by: PMID 1",
     ]
@@ -138,6 +138,8 @@ def test_sources_tells_what_files_are(engine: Run, tmp_path: Path) -> None:
     mixed = engine("sources", tmp_path / "letter.doc", ris, tmp_path / "gone.ris", "--json")
     assert mixed.returncode == 1
     assert [json.loads(line)["n_records"] for line in mixed.stdout.splitlines()] == [1]
+    one = engine("sources", tmp_path / "gone.ris")
+    assert (one.returncode, one.stdout, one.stderr.count("\n")) == (1, "", 1)
     errors = [line for line in mixed.stderr.splitlines() if line.startswith("Error: ")]
     assert len(errors) == 3 and "letter.doc is not PubMed XML" in errors[0] and "no such file" in errors[1]
     assert "holds no BibTeX record" in engine("sources", ris, "--format", "BibTeX").stderr
@@ -157,7 +159,7 @@ def test_duplicates_are_listed_and_never_merged(inbox: Path, engine: Run, toy: I
         "same title, year, first author:",
         "  a  2020  The effects of beer on gout",
         "  b  2020  The Effects of Beer on Gout.",
-        "1 groups",
+        "1 group",
     ]
     (group,) = map(json.loads, engine("duplicates", "--json").stdout.splitlines())
     assert [member["record_id"] for member in group["members"]] == ["a", "b"]

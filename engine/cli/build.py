@@ -17,7 +17,8 @@ from engine.cli.group import fail, main
 from engine.cli.options import day, index_options
 from engine.config import Config, Settings, check_name, template
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
-from engine.terminal import as_json, progress, say
+from engine.records import many
+from engine.terminal import as_json, leave, progress, say
 
 if TYPE_CHECKING:
     from engine.collect.facts import SourceFacts
@@ -197,16 +198,18 @@ def sources(files: tuple[Path, ...], kind: str | None, as_object: bool) -> None:
             say(f"Error: {err}", err=True)
             continue
         say(as_json({"file": str(path), **asdict(facts)}) if as_object else "\n".join(facts_lines(path, facts)))
+    if failed and len(files) > 1:
+        fail(f"{failed} of {len(files)} files can't be read", 1)
     if failed:
-        fail(f"{failed} of {len(files)} can't be read", 1)
+        leave(1)
 
 
 def facts_lines(path: Path, facts: SourceFacts) -> Iterator[str]:
     """What a file is, in words."""
-    counts = [f"{facts.n_records:,} records"]
-    counts += [f"{facts.n_deletions:,} deletions"] if facts.n_deletions else []
+    counts = [many(facts.n_records, "record")]
+    counts += [many(facts.n_deletions, "deletion")] if facts.n_deletions else []
     counts += [f"{facts.n_rejected:,} rejected"] if facts.n_rejected else []
-    years = f", {facts.years[0]} to {facts.years[1]}" if facts.years else ""
+    years = ", " + " to ".join(map(str, sorted(set(facts.years)))) if facts.years else ""
     yield f"{path}: {facts.format}, {', '.join(counts)}{years}"
     yield "  fields: " + (", ".join(f"{name} {n:,}" for name, n in facts.fields) or "none")
     yield "  known by: " + (", ".join(f"{kind} {n:,}" for kind, n in facts.ids) or "nothing")

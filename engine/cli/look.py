@@ -10,6 +10,7 @@ from engine.cli.group import main
 from engine.cli.options import index_options
 from engine.config import Config
 from engine.errors import CorruptError, EngineError
+from engine.records import many
 from engine.terminal import as_json, one_line, say
 
 
@@ -109,7 +110,7 @@ def duplicates(config: Config, as_object: bool) -> None:
         for row in group.members:
             facts = (row.record_id, str(row.year or ""), row.doi or "", one_line(row.journal), one_line(row.title))
             say("  " + "  ".join(fact for fact in facts if fact))
-    say(f"{len(groups):,} groups", err=as_object)
+    say(many(len(groups), "group"), err=as_object)
 
 
 @main.command()
@@ -133,7 +134,7 @@ def verify(config: Config, deep: bool) -> None:
         )
     n = generation.manifest.counts.abstracts
     depth = "files, ids, vectors, texts and encoder" if deep else "files, ids and vectors"
-    say(f"{folder.path.name}, generation {generation.manifest.generation:06d}: {depth} agree, {n:,} abstracts")
+    say(f"{folder.path.name}, generation {generation.manifest.generation:06d}: {depth} agree, {many(n, 'abstract')}")
 
 
 @main.command()

@@ -11,6 +11,7 @@ from engine.corpus.history import Difference, Event, differences, events
 from engine.corpus.store import Corpus
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
+from engine.records import many
 
 
 def history(path: Path) -> list[Event]:
@@ -39,7 +40,8 @@ def event_line(event: Event) -> str:
     )
     what = "  ".join(f"{sign}{n:,}" for sign, n in changes if n) or "no record changed"
     names = ", ".join(event.files[:3]) + (f" and {len(event.files) - 3:,} more" if len(event.files) > 3 else "")
-    return f"{event.generation:06d}  {event.created}  {counts.abstracts:,} abstracts  {what}  {event.cause} ({names})"
+    held = many(counts.abstracts, "abstract")
+    return f"{event.generation:06d}  {event.created}  {held}  {what}  {event.cause} ({names})"
 
 
 def compare(path: Path, old: int, new: int) -> Iterator[Difference]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.corpus.store import AppliedFile
 from engine.errors import MassChangeError
-from engine.records import Counts, Rejection
+from engine.records import Counts, Rejection, many
 from engine.reindex.sources import Source
 
 
@@ -99,7 +99,7 @@ def guard(counts: Counts, held: int, limits: Limits | None) -> None:
 def plan_lines(name: str, plan: Plan) -> Iterator[str]:
     """A plan in words."""
     read, counts = plan.files.read, plan.counts
-    yield f"{name}: plan for {plan.held:,} {'record' if plan.held == 1 else 'records'} now; nothing was changed"
+    yield f"{name}: plan for {many(plan.held, 'record')} now; nothing was changed"
     yield f"  files to read: {len(read):,}; applied before and skipped: {len(plan.files.known):,}"
     yield from (f"    {source.name}" for source in read[:10])
     if len(read) > 10:

@@ -16,7 +16,7 @@ from engine.errors import GenerationError, NoGenerationError, SourceError
 from engine.index import durable, flat, manifest, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
-from engine.records import Counts
+from engine.records import Counts, many
 from engine.reindex import shards
 from engine.reindex.encoders import Choice, choose, ready
 from engine.reindex.gather import Gathered, Progress, drop_unseen, gather, text_digest
@@ -129,8 +129,7 @@ def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
 def cause(order: Order) -> str:
     """Why a generation was made, in a few words."""
     options = (" --full" if order.full else "") + (" --re-encode" if order.re_encode else "")
-    n = len(order.everything)
-    return f"{order.verb}{options}: {n:,} file{'' if n == 1 else 's'}"
+    return f"{order.verb}{options}: {many(len(order.everything), 'file')}"
 
 
 def kept_shards(build: Build, encoder: Encoder) -> shards.Shards:
@@ -158,7 +157,7 @@ def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
     """
     if draft.is_empty():
         names = ", ".join(source.name for source in build.order.everything)
-        why = f"{gathered.deleted:,} records would be deleted and none left" if gathered.deleted else ""
+        why = f"{many(gathered.deleted, 'record')} would be deleted and none left" if gathered.deleted else ""
         if gathered.rejections:
             why = f"The first of {gathered.rejected:,} rejected: {gathered.rejections[0]}"
         raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.index.folder import IndexFolder
-from engine.records import Manifest
+from engine.records import Manifest, many
 from engine.reindex.order import Report
 
 
@@ -15,10 +15,10 @@ def summary(name: str, report: Report) -> Iterator[str]:
     """Say what a run did, a line per fact; facts that are zero are left out."""
     counts = report.counts
     if not report.published:
-        yield f"{name}: nothing new, generation {report.generation:06d} stays ({counts.abstracts:,} abstracts)"
+        yield f"{name}: nothing new, generation {report.generation:06d} stays ({many(counts.abstracts, 'abstract')})"
     else:
         made = f"generation {report.generation:06d} published"
-        yield f"{name}: {made}, {counts.abstracts:,} abstracts, {report.seconds:.1f} s"
+        yield f"{name}: {made}, {many(counts.abstracts, 'abstract')}, {report.seconds:.1f} s"
     done = (
         ("added", counts.added),
         ("with a changed text", counts.text_changed),
@@ -79,7 +79,7 @@ def status_lines(folder: IndexFolder) -> Iterator[str]:
     n_bytes = sum(file.n_bytes for file in manifest.files)
     others = [f"{n:06d}" for n in folder.numbers() if n != manifest.generation]
     made = f"generation {manifest.generation:06d} of {manifest.created}"
-    yield f"{folder.path.name}: {made}, {counts.abstracts:,} abstracts"
+    yield f"{folder.path.name}: {made}, {many(counts.abstracts, 'abstract')}"
     yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"
     yield f"  encoder: {encoder_line(manifest)}"
     yield f"  vectors: {manifest.factory}, {manifest.metric.replace('_', ' ')} (cosine)"

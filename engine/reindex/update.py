@@ -17,7 +17,7 @@ from engine.errors import ConfigError
 from engine.index import durable, flat, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
-from engine.records import Counts
+from engine.records import Counts, many
 from engine.reindex.encoders import choose
 from engine.reindex.gather import Progress, text_digest
 from engine.reindex.order import Order, Report
@@ -149,10 +149,10 @@ def look_at_sources(folder: IndexFolder, settings: Settings, request: Request, c
     files = sort_out([hashed(source) for source in found], applied, gone, everything=request.full)
     notes = listing.notes
     if left := len(list(folder.shards.glob("*/*.npz"))):
-        notes += (f"a run was stopped; what it had encoded ({left:,} shards) is not encoded again",)
+        notes += (f"a run was stopped; what it had encoded ({many(left, 'shard')}) is not encoded again",)
     if files.vanished:
         n = len(files.vanished)
-        notes += (f"{n:,} files read before are not there any more; their records stay (first: {files.vanished[0]})",)
+        notes += (f"{many(n, 'file')} read before, not there any more; the records stay (first: {files.vanished[0]})",)
     return Look(files, notes)
 
 

@@ -246,7 +246,7 @@ def test_a_file_that_is_gone_keeps_its_records_even_in_a_full_run(run: Run, inbo
     more.unlink()
     done = run(full=True)
     assert done.counts.deleted == 0 and "a" in records(toy)
-    assert any("1 files read before are not there any more; their records stay" in note for note in done.notes)
+    assert any("1 file read before, not there any more; the records stay" in note for note in done.notes)
 
 
 def test_a_full_run_lets_go_of_what_a_file_no_longer_holds(run: Run, inbox: Path, toy: IndexFolder) -> None:

@@ -1,0 +1,7 @@
+import doctest
+
+from engine import records
+
+
+def test_examples_in_docstrings() -> None:
+    assert doctest.testmod(records) == (0, 1)
