@@ -459,9 +459,16 @@ def test_a_signal_ends_within_five_seconds_leaves_no_lock_and_loses_no_vector(
     many(inbox, 20_000)
     (toy.path / "index.toml").write_text(f'device = "cpu"\nsources = ["{inbox}"]\n')
     command = [sys.executable, "-m", "engine", "reindex", "toy", "--indexes", str(toy.path.parent)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for _ in range(2):  # twice in a row
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment,
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            ),  # ignored where tests run in the background
         ) as running:
             assert running.stderr is not None
             for line in running.stderr:
