@@ -164,7 +164,7 @@ class Counts:
     metadata_changed: int = 0
     unchanged: int = 0
     deleted: int = 0
-    duplicates: int = 0  # records that one source gave more than once in the run; the last one won
+    duplicates: int = 0  # records that one source gave more than once in the run
     rejected: int = 0
     encoded: int = 0
     newly_retracted: int = 0  # were there before and are retracted only now

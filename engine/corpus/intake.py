@@ -14,6 +14,7 @@ from engine.corpus.rows import as_values, digest
 from engine.records import Abstract
 
 NOWHERE = -1  # the doc id of what was not stored
+NAMES = ("PMID:", "DOI:")  # begin ids that are not of the source's making
 OF_A_DOI = "DOI:"  # begins an id that a congress gives to all its abstracts
 TOLD_APART = "an id that stands for another title already: kept apart, told by a suffix"
 TAKEN_OVER = "an id that another file gave to another title: replaced"
@@ -66,7 +67,7 @@ class Intake:
         if self.deletions.hold(abstract.pmid, origin.release):
             return Outcome(NOWHERE, Change.HELD_BACK)
         self.deletions.lift(abstract.pmid)
-        given = self.recognise(abstract, origin)
+        given = self.with_twin(self.recognise(abstract, origin))
         held = given.held
         if held and held.digest == given.said:
             if self.contributions.touch(held, abstract, origin) and len(self.contributions.of(held.doc_id)) > 1:
@@ -114,6 +115,19 @@ class Intake:
             return self.take_over(Given(abstract, origin, said, held or alike[-1], doc_id), alike)
         found = self.recognise(replace(abstract, record_id=apart), origin)
         return replace(found, remark=found.remark or TOLD_APART)
+
+    def with_twin(self, given: Given) -> Given:
+        """A library of references may hold a work twice, under one PMID or DOI: the later one, its gaps filled.
+
+        A key of the source's own making stands for one row, of which the last counts; PubMed gives a citation whole.
+        """
+        held, abstract, origin = given.held, given.abstract, given.origin
+        is_twin = held and held.contribution_id in self.given and held.source_id == origin.source_id
+        if not held or not is_twin or origin.format in PUBMED or not abstract.record_id.startswith(NAMES):
+            return given
+        before = Contribution(1, origin.format, self.contributions.said(held), spoken=1)
+        both = merged(abstract.record_id, (before, Contribution(2, origin.format, abstract, spoken=2)))
+        return replace(given, abstract=both, said=digest(as_values(both)))
 
     def said_before(self, others: Collection[Held], origin: Origin, said: bytes) -> Held | None:
         """What the same source said before under this id, or what another file says in the very same words.

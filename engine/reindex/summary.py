@@ -29,7 +29,7 @@ def summary(name: str, report: Report) -> Iterator[str]:
         ("found to be a record that is there already", counts.merged),
         ("encoded", counts.encoded),
         ("taken over from a run that was stopped", counts.resumed),
-        ("given more than once (the last one won)", counts.duplicates),
+        ("given more than once in one file", counts.duplicates),
     )
     if report.known:
         yield f"  files read: {len(report.files):,}; applied before and skipped: {report.known:,}"

@@ -283,6 +283,23 @@ def test_two_exports_of_one_format_are_two_sources(draft: Draft, order: tuple[Ab
     assert len(draft.ledger.contributions.of(1)) == 2
 
 
+def test_a_work_that_a_library_holds_twice_keeps_what_either_entry_has(tmp_path: Path) -> None:
+    path = tmp_path / "abstracts.db"
+    for generation in (1, 2):  # read again, it is the same
+        with opened(path, generation) as draft:
+            library = Origin("EndNote XML", 1)
+            first = draft.intake.put(FULL, library)
+            again = draft.intake.put(THIN, library)
+            assert (first.doc_id, again.doc_id, again.repeated) == (1, 1, True)
+            found = draft.ledger.contributions.row(1)
+            assert (found.title, found.abstract, found.keywords) == ("Gout and Diet", "A long abstract.", ("beer",))
+            assert again.change is (Change.ADDED if generation == 1 else Change.NONE)
+    with opened(path, 3) as draft:  # a row of the source's own making is replaced, gaps and all
+        draft.intake.put(replace(FULL, record_id="K", doi=None), origin(2))
+        draft.intake.put(replace(THIN, record_id="K", doi=None), origin(2))
+        assert draft.ledger.contributions.row(2).abstract == ""
+
+
 def test_the_newest_word_stays_the_newest_when_all_is_read_again(draft: Draft) -> None:
     old, new = FULL, replace(FULL, abstract="A corrected abstract.")
     june, fix, june_again, fix_again = files(draft, "june.ris", "fix.ris", "june.ris", "fix.ris")
