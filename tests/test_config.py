@@ -28,7 +28,7 @@ def test_flag_before_environment_before_file_before_default(folder: Path, monkey
     monkeypatch.setenv("ENGINE_DEVICE", "cuda")
     found = Settings.load(folder, model="flag", device=None)
     assert (found.model, found.device, found.max_deleted_share, found.keep_generations) == ("flag", "cuda", 0.2, 3)
-    assert dict(found.origins) | {} == {
+    assert dict(found.origins) == {
         "sources": "default", "model": "flag", "device": "ENGINE_DEVICE", "recipe": "default", "factory": "default",
         "keep_generations": "default", "checkpoint_seconds": "default",
         "max_deleted_share": str(folder / "index.toml"), "max_changed_share": "default",

@@ -12,6 +12,8 @@ from engine.corpus.rows import SOURCE_COLUMNS, as_abstract, as_json, from_json
 from engine.records import Abstract
 
 COLUMNS = "id, doc_id, own_id, format, source_id, spoken, version, revised, release, digest"
+SAID = "format, source_id, spoken, version, revised, release, digest, record"
+N_SAID = SAID.count(",") + 1
 MANY = 25  # records of one DOI; where there are more it is a congress, and no DOI tells its abstracts apart
 KEPT_APART = "same DOI as another record, but another title: kept apart (engine duplicates lists them)"
 TWO_PMIDS = "same DOI as another record, but another PMID: kept apart"
@@ -104,41 +106,18 @@ class Contributions:
             )
 
     def add(self, doc_id: int, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> int:
-        """Store what a source says for the first time; returns the key."""
+        """Store what a source says for the first time; returns the key. alone: no other source has the record."""
         cursor = self.connection.execute(
-            "INSERT INTO contributions (doc_id, own_id, format, source_id, spoken, version, revised, release, digest,"
-            " record) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                doc_id,
-                abstract.record_id,
-                origin.format,
-                origin.source_id,
-                origin.source_id,
-                abstract.version,
-                abstract.revised,
-                origin.release,
-                digest,
-                None if alone else as_json(abstract),
-            ),
+            f"INSERT INTO contributions (doc_id, own_id, {SAID}) VALUES (?, ?, {', '.join('?' * N_SAID)})",
+            (doc_id, abstract.record_id, *said_values(abstract, origin, digest, alone=alone)),
         )
         return int(cursor.lastrowid or 0)
 
     def replace(self, held: Held, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> None:
         """Store what a source says now in place of what it said before."""
         self.connection.execute(
-            "UPDATE contributions SET format = ?, source_id = ?, spoken = ?, version = ?, revised = ?, release = ?,"
-            " digest = ?, record = ? WHERE id = ?",
-            (
-                origin.format,
-                origin.source_id,
-                origin.source_id,
-                abstract.version,
-                abstract.revised,
-                origin.release,
-                digest,
-                None if alone else as_json(abstract),
-                held.contribution_id,
-            ),
+            f"UPDATE contributions SET ({SAID}) = ({', '.join('?' * N_SAID)}) WHERE id = ?",
+            (*said_values(abstract, origin, digest, alone=alone), held.contribution_id),
         )
 
     def remove(self, contribution_id: int) -> None:
@@ -219,3 +198,19 @@ class Contributions:
             f" AND CASE s.path WHEN '' THEN s.name IN ({names}) ELSE s.path IN ({paths}) END ORDER BY c.id",
             (run_from, json.dumps(list(doubtful))),
         ).fetchall()
+
+
+def said_values(
+    abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool
+) -> tuple[str | int | bytes | None, ...]:
+    """Values of the columns SAID."""
+    return (
+        origin.format,
+        origin.source_id,
+        origin.source_id,
+        abstract.version,
+        abstract.revised,
+        origin.release,
+        digest,
+        None if alone else as_json(abstract),
+    )

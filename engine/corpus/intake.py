@@ -168,7 +168,7 @@ class Intake:
 
         So a PMID or DOI that was wrong and is mended parts what it had joined.
         """
-        others = [c for c in self.contributions.of(held.doc_id) if c.contribution_id != held.contribution_id]
+        others = self.others(held.doc_id, held)
         if not others or any(is_linked(given.abstract, other.abstract) for other in others):
             return False
         self.ledger.remember(held.doc_id)
@@ -178,16 +178,17 @@ class Intake:
         self.ledger.settle(held.doc_id)
         return True
 
+    def others(self, doc_id: int, held: Held | None) -> list[Contribution]:
+        """What the sources of a record say, without the one that is held."""
+        mine = held.contribution_id if held else None
+        return [said for said in self.contributions.of(doc_id) if said.contribution_id != mine]
+
     def revise(self, doc_id: int, given: Given) -> Outcome:
         """Store what a source says of a record that is there."""
         ledger, abstract = self.ledger, given.abstract
         ledger.remember(doc_id)
         before = self.contributions.row(doc_id)
-        others = [
-            c
-            for c in self.contributions.of(doc_id)
-            if not given.held or c.contribution_id != given.held.contribution_id
-        ]
+        others = self.others(doc_id, given.held)
         if others:
             self.contributions.write_out(doc_id)
         number = self.store(doc_id, given, alone=not others)

@@ -37,7 +37,6 @@ class Gathered:
     rejected: int = 0
     n_records: int = 0
     n_resumed: int = 0  # texts whose vectors an earlier run had computed
-    n_files: int = 0
     new_files: int = 0  # of a content that the index had not seen
     new_releases: int = 0  # of those, PubMed's numbered ones
     doubtful: set[int] = field(default_factory=set)  # sources of which not all could be read
@@ -56,6 +55,11 @@ class Gathered:
         return self.deleted + self.merged + self.deletions > 0 or any(
             change is not Change.NONE for change in self.changes.values()
         )
+
+    @property
+    def told(self) -> tuple[tuple[str, int, str], ...]:
+        """The remarks as (what, how often, where first), the most frequent first."""
+        return tuple((kind, n, self.first_places[kind]) for kind, n in self.remarks.most_common())
 
     def remark(self, kind: str, place: str) -> None:
         """Count an oddity."""
@@ -95,7 +99,6 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
         if FileReceipt.of(source.path) != receipt:
             raise SourceError(f"{source.path} was changed while it was read. Nothing was published; run again")
         draft.note_records(origin.source_id, gathered.n_records - before)
-        gathered.n_files += 1
         is_new = (receipt.n_bytes, receipt.sha256) not in seen
         gathered.new_files += is_new
         gathered.new_releases += is_new and file.release > 0

@@ -192,10 +192,9 @@ def unchanged(build: Build, gathered: Gathered) -> Report | None:
 
 def report(build: Build, generation: int, counts: Counts, gathered: Gathered, *, published: bool) -> Report:
     """Put together what a run did."""
-    remarks = tuple((kind, n, gathered.first_places[kind]) for kind, n in gathered.remarks.most_common())
     seconds = round(time.monotonic() - build.started, 3)
     files = tuple(source.name for source in build.order.everything)
-    return Report(generation, published, counts, tuple(gathered.rejections), remarks, seconds, files)
+    return Report(generation, published, counts, tuple(gathered.rejections), gathered.told, seconds, files)
 
 
 def finish(build: Build, queries: OnnxEncoder, gathered: Gathered, vectorised: Vectorised) -> Report:

@@ -78,7 +78,7 @@ class Shards:
         content = io.BytesIO()
         np.savez(
             content,
-            digests=np.array([bytes.fromhex(digest) for digest in self.digests], dtype="S32"),
+            digests=np.frombuffer(bytes.fromhex("".join(self.digests)), np.uint8).reshape(len(self.digests), -1),
             vectors=np.concatenate(self.vectors).astype(np.float32),
             n_tokens=np.array(self.n_tokens, dtype=np.int64),
         )
@@ -102,8 +102,7 @@ def read_shard(path: Path, dim: int) -> dict[str, tuple[Vectors, int]] | None:
         return None
     if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) <= LENGTH_TOLERANCE).all():
         return None
-    keys = (bytes(digest).ljust(32, b"\0").hex() for digest in digests)  # numpy drops trailing zero bytes
-    return {key: (vector, int(n)) for key, vector, n in zip(keys, vectors, n_tokens, strict=True)}
+    return {row.tobytes().hex(): (vector, int(n)) for row, vector, n in zip(digests, vectors, n_tokens, strict=True)}
 
 
 def clear(folder: Path, besides: str | None = None) -> None:

@@ -18,6 +18,7 @@ from engine.index import durable, flat, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
 from engine.records import Counts, many
+from engine.reindex import shards
 from engine.reindex.encoders import choose
 from engine.reindex.gather import Progress, text_digest
 from engine.reindex.order import Order, Report
@@ -65,6 +66,7 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
         look = look_at_sources(folder, settings, request, current)
         if not look.files.read and current is not None:
             choose(current.manifest.encoder, settings.model, re_encode=False)
+            shards.clear(folder.shards)  # of a run whose files are gone: nothing is left to encode
             return replace(nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
         if not look.files.read:
             places = ", ".join(source.path for source in settings.sources)
@@ -111,7 +113,7 @@ def planned(
         files=look.files,
         counts=counts,
         examples=tuple((kind, tuple(shown)) for kind, shown in gathered.examples.items()),
-        remarks=tuple((what, n, gathered.first_places[what]) for what, n in gathered.remarks.most_common()),
+        remarks=gathered.told,
         rejections=tuple(gathered.rejections),
         notes=look.notes,
         refusal=refusal(counts, held, order.limits) if order.limits else None,

@@ -426,6 +426,21 @@ def test_shards_serve_whatever_the_next_run_reads_and_only_the_same_encoder(
     assert verify(toy, toy.open_current(), deep=True) == []
 
 
+def test_shards_whose_files_are_gone_go_with_the_next_run(toy: IndexFolder, inbox: Path, settings: Settings) -> None:
+    many(inbox, 20)
+
+    def kill(phase: str, done: int, total: int | None) -> None:
+        if phase == "encoding" and done:
+            raise Killed
+
+    with pytest.raises(Killed):
+        reindex(toy, settings, Request(), kill)
+    assert toy.shards.exists()
+    (inbox / "many.jsonl").unlink()
+    assert not reindex(toy, settings, Request(), silent).published
+    assert not toy.shards.exists()
+
+
 def test_a_real_kill_costs_at_most_one_shard(toy: IndexFolder, inbox: Path, settings: Settings, tmp_path: Path) -> None:
     many(inbox, 3000)
     text = f'device = "cpu"\ncheckpoint_seconds = 0\nsources = ["{inbox}"]\n'
