@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -237,12 +237,8 @@ def record(night: Night, path: Path) -> None:
 
 def wanted(night: Night, on: str) -> bool:
     """Whether the command is to be told of this night."""
-    kinds: dict[str, Callable[[], bool]] = {
-        "always": lambda: True,
-        "change": lambda: night.status != "nothing new" or night.exit_code != 0,
-        "failure": lambda: night.exit_code != 0,
-    }
-    return kinds[on]()
+    failed = night.exit_code != 0
+    return {"always": True, "change": failed or night.status != "nothing new", "failure": failed}[on]
 
 
 def notify(night: Night, command: str) -> None:
