@@ -13,7 +13,9 @@ from engine.records import Abstract
 
 COLUMNS = "id, doc_id, own_id, format, source_id, spoken, version, revised, release, digest"
 SAID = "format, source_id, spoken, version, revised, release, digest, record"
-N_SAID = SAID.count(",") + 1
+PLACES = ", ".join("?" * (SAID.count(",") + 1))
+INSERT = f"INSERT INTO contributions (doc_id, own_id, {SAID}) VALUES (?, ?, {PLACES})"
+UPDATE = f"UPDATE contributions SET ({SAID}) = ({PLACES}) WHERE id = ?"
 MANY = 25  # records of one DOI; where there are more it is a congress, and no DOI tells its abstracts apart
 KEPT_APART = "same DOI as another record, but another title: kept apart (engine duplicates lists them)"
 TWO_PMIDS = "same DOI as another record, but another PMID: kept apart"
@@ -108,7 +110,7 @@ class Contributions:
     def add(self, doc_id: int, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> int:
         """Store what a source says for the first time; returns the key. alone: no other source has the record."""
         cursor = self.connection.execute(
-            f"INSERT INTO contributions (doc_id, own_id, {SAID}) VALUES (?, ?, {', '.join('?' * N_SAID)})",
+            INSERT,
             (doc_id, abstract.record_id, *said_values(abstract, origin, digest, alone=alone)),
         )
         return int(cursor.lastrowid or 0)
@@ -116,7 +118,7 @@ class Contributions:
     def replace(self, held: Held, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> None:
         """Store what a source says now in place of what it said before."""
         self.connection.execute(
-            f"UPDATE contributions SET ({SAID}) = ({', '.join('?' * N_SAID)}) WHERE id = ?",
+            UPDATE,
             (*said_values(abstract, origin, digest, alone=alone), held.contribution_id),
         )
 
