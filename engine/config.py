@@ -88,8 +88,10 @@ class Settings:
     sources: tuple[SourcePattern, ...] = ()
     model: str | None = None  # None: the index's own, all-MiniLM-L6-v2 for a new one
     device: str = "auto"
+    precision: str | None = None  # None: the index's own, fp32 for a new one
     recipe: str | None = None  # None: the engine's
-    factory: str | None = None  # None: the engine's
+    factory: str | None = None  # None: chosen by size
+    recall: float | None = None  # that an approximate index must reach; None: as before, 0.99 for a new one
     keep_generations: int = 3
     checkpoint_seconds: float = 15.0  # of encoding that a kill may cost
     max_deleted_share: float = 0.10  # of the records, before a reindex stops and asks
@@ -127,8 +129,10 @@ class Settings:
 KEYS: dict[str, tuple[str, type]] = {
     "model": ("model", str),
     "device": ("device", str),
+    "precision": ("precision", str),
     "recipe": ("recipe", str),
     "factory": ("factory", str),
+    "recall": ("recall", float),
     "keep_generations": ("keep_generations", int),
     "checkpoint_seconds": ("checkpoint_seconds", float),
     "max_deleted_share": ("guard.max_deleted_share", float),
@@ -136,14 +140,15 @@ KEYS: dict[str, tuple[str, type]] = {
     "download_url": ("download.url", str),
     "download_folder": ("download.folder", str),
 }  # setting -> key in index.toml, type
-IN_FILE_ONLY = {"recipe", "factory", "download_url", "download_folder"}
+IN_FILE_ONLY = {"recipe", "factory", "recall", "download_url", "download_folder"}
 LIMITS: dict[str, tuple[float, float]] = {
+    "recall": (0.5, 1),
     "keep_generations": (1, 1000),
     "checkpoint_seconds": (0, 3600),
     "guard.max_deleted_share": (0, 1),
     "guard.max_changed_share": (0, 1),
 }
-DEVICES = ("auto", "cpu", "cuda")
+CHOICES = {"device": ("auto", "cpu", "cuda"), "precision": ("fp32", "int8")}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -198,11 +203,11 @@ def checked(value: object, origin: str, key: str, kind: type) -> object:
     if (
         not right
         or (key in LIMITS and not low <= float(str(value)) <= high)
-        or (key == "device" and value not in DEVICES)
+        or (key in CHOICES and value not in CHOICES[key])
     ):
         wanted = {str: "text", int: "a whole number", float: "a number"}[kind]
         wanted += f" from {low:g} to {high:g}" if key in LIMITS else ""
-        wanted = f"one of {', '.join(DEVICES)}" if key == "device" else wanted
+        wanted = f"one of {', '.join(CHOICES[key])}" if key in CHOICES else wanted
         raise ConfigError(f"{key} is {value!r} ({origin}), expected {wanted}")
     return value
 
@@ -228,11 +233,15 @@ def patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePattern, ...
     return tuple(found)
 
 
-def template(name: str, sources: tuple[str, ...]) -> str:
-    """A commented index.toml."""
-    quoted = ['"' + source.replace("\\", "\\\\").replace('"', '\\"') + '"' for source in sources]
-    listed_sources = "\n".join(f"[[sources]]\npath = {source}\n" for source in quoted) or EXAMPLE_SOURCES
-    return TEMPLATE.format(name=name, sources=listed_sources)
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cache_folder() -> Path:
+    """Where measurements of this machine are kept: ENGINE_CACHE, or abstract-engine in the user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("ENGINE_CACHE") or Path(base, "abstract-engine"))
 
 
 def forbid_telemetry() -> None:
@@ -263,34 +272,3 @@ def check_name(name: str) -> None:
 def listed(names: list[str]) -> str:
     """Names for a message: "a, b", or "none"."""
     return ", ".join(names) or "none"
-
-
-TEMPLATE = """\
-# What the index "{name}" is made from, and how: read by `engine reindex {name}` and scripts/nightly_reindex.
-# `engine config {name}` shows what is in force. Lines that begin with # are off; each shows its default.
-
-# model = "all-MiniLM-L6-v2"        # a sentence-transformers folder or hub id
-# device = "auto"                   # auto, cpu, cuda
-# recipe = "title. abstract/1"      # how title and abstract become the text that is encoded
-# factory = "IDMap2,Flat"           # FAISS index type
-# keep_generations = 3              # published generations on disk, the current one included
-# checkpoint_seconds = 15           # of encoding that a killed run may lose
-
-# Read in this order. path is a file, a folder (watched: every file in it, and in its folders, is read once) or a glob;
-# relative to the folder of this file. The format is told by the content; format = "RIS" forces one.
-{sources}
-[guard]                             # a reindex stops before it publishes (exit 7) when more than this share …
-# max_deleted_share = 0.10          # … of the records would be deleted
-# max_changed_share = 0.10          # … of the records would be changed; once: engine reindex {name} --allow-mass-change
-
-[download]                          # used by scripts/nightly_reindex only
-# url = "https://ftp.ncbi.nlm.nih.gov/pubmed/updatefiles/"   # none unless you say so
-# folder = "updatefiles"            # list it under sources too
-"""
-EXAMPLE_SOURCES = """\
-# [[sources]]
-# path = "updatefiles"
-# [[sources]]
-# path = "exports/*.ris"
-# format = "RIS"
-"""

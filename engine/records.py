@@ -101,7 +101,7 @@ class EncoderIdentity:
     pooling: str  # "mean" or "cls"
     normalize: bool
     recipe: str  # how title and abstract become one text
-    precision: str  # "fp32"
+    precision: str  # "fp32", or "int8" on a CPU; half precision on a GPU counts as fp32 (cosine 0.9999 or more)
     weights_sha256: str
     tokenizer_sha256: str
     config_sha256: str
@@ -181,6 +181,18 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class AnnSettings:
+    """How an approximate index is searched, and how often it then finds what an exact search finds."""
+
+    n_probe: int  # lists looked into
+    n_rerank: int  # candidates scored exactly, for 10 hits
+    recall: float  # ANN recall@10 against exact, measured on n_queries queries when the generation was made
+    n_queries: int
+    target: float  # the recall that was asked for
+    n_trained: int  # vectors in the index when its lists were trained
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The receipt of a generation, written last."""
 
@@ -199,6 +211,7 @@ class Manifest:
     probes: tuple[Probe, ...]
     newest_source: str
     seconds: float
+    ann: AnnSettings | None = None  # None: searches are exact
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,16 @@ take turns in one process, so that a busy machine slows both.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from bench_machine import machine
 
 from engine.collect.source import read_source
 from engine.encode.model import DEFAULT_MODEL, locate
@@ -29,7 +28,6 @@ from engine.encode.recipe import prepared
 from engine.records import Abstract
 
 QUERY = "switching back from a biosimilar to the originator after loss of effect"
-LIBRARIES = ("numpy", "onnxruntime", "tokenizers", "faiss-cpu", "faiss-gpu", "torch", "sentence-transformers")
 
 
 def engine(*args: str) -> list[str]:
@@ -96,23 +94,6 @@ def encoding(corpus: str, encoder: OnnxEncoder, n_texts: int) -> dict[str, objec
         "docs_per_s": rates,
         "ratio_median": round(statistics.median(ratios), 2),
         "min_cosine": round(float((vectors["engine"] * vectors["sentence_transformers"]).sum(axis=1).min()), 6),
-    }
-
-
-def machine() -> dict[str, object]:
-    model = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
-    versions = {}
-    for library in LIBRARIES:
-        try:
-            versions[library] = version(library)
-        except ImportError:
-            continue
-    return {
-        "cpu": model.partition(":")[2].strip(),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_1min": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "versions": versions,
     }
 
 

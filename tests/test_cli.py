@@ -28,7 +28,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
 COMMANDS = (
     "init", "index", "reindex", "config", "sources", "search", "similar", "show", "new", "status", "log", "diff",
-    "duplicates", "verify", "rollback",
+    "duplicates", "verify", "rollback", "tune",
 )  # fmt: skip
 
 

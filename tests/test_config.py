@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import Config, Settings, SourcePattern, template
+from engine.cli.template import template
+from engine.config import Config, Settings, SourcePattern
 from engine.errors import ConfigError
 
 OFF = re.compile(r"# (\[\[|[a-z_]+ = )")  # a setting that the template shows and leaves off
@@ -29,7 +30,8 @@ def test_flag_before_environment_before_file_before_default(folder: Path, monkey
     found = Settings.load(folder, model="flag", device=None)
     assert (found.model, found.device, found.max_deleted_share, found.keep_generations) == ("flag", "cuda", 0.2, 3)
     assert dict(found.origins) == {
-        "sources": "default", "model": "flag", "device": "ENGINE_DEVICE", "recipe": "default", "factory": "default",
+        "sources": "default", "model": "flag", "device": "ENGINE_DEVICE", "precision": "default",
+        "recipe": "default", "factory": "default", "recall": "default",
         "keep_generations": "default", "checkpoint_seconds": "default",
         "max_deleted_share": str(folder / "index.toml"), "max_changed_share": "default",
         "download_url": "default", "download_folder": "default",

@@ -1,9 +1,10 @@
 """The command line: one thin command per verb. Stages are imported inside the commands, so that help is instant.
 
-Next: nothing. ``build`` makes and updates indexes, ``find`` asks them, ``look`` tells of them.
+Next: nothing. ``build`` makes and updates indexes, ``find`` asks them, ``look`` tells of them, ``tune`` sets how deep a
+large one looks.
 """
 
-from engine.cli import build, find, look
+from engine.cli import build, find, look, tune
 from engine.cli.group import main
 
-__all__ = ["build", "find", "look", "main"]
+__all__ = ["build", "find", "look", "main", "tune"]

@@ -15,7 +15,8 @@ import click
 
 from engine.cli.group import fail, main
 from engine.cli.options import day, index_options
-from engine.config import Config, Settings, check_name, template
+from engine.cli.template import template
+from engine.config import Config, Settings, check_name
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
 from engine.records import many
 from engine.terminal import as_json, leave, progress, say
@@ -29,8 +30,15 @@ if TYPE_CHECKING:
 UNSET = {
     "model": "the index's own; all-MiniLM-L6-v2 for a new index",
     "recipe": "the engine's own",
-    "factory": "the engine's own",
+    "precision": "the index's own; fp32 for a new index",
+    "factory": "auto",
+    "recall": "the index's own; 0.99 for a new one",
 }  # what holds where nothing is said
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice(["fp32", "int8"]),
+    help="Of the encoder [the index's own; fp32]; int8 is faster on a CPU and gives other vectors.",
+)
 DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to encode [auto].")
 
 
@@ -67,9 +75,17 @@ def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SOURCE...")
 @index_options
 @click.option("-m", "--model", help="sentence-transformers folder or hub id [the index's own; all-MiniLM-L6-v2].")
+@PRECISION
 @DEVICE
 @click.option("--re-encode", is_flag=True, help="Encode every text again; with -m, by another model than before.")
-def index(config: Config, sources: tuple[Path, ...], model: str | None, device: str | None, re_encode: bool) -> None:
+def index(
+    config: Config,
+    sources: tuple[Path, ...],
+    model: str | None,
+    precision: str | None,
+    device: str | None,
+    re_encode: bool,
+) -> None:
     """Add or update the records of files: PubMed XML, MEDLINE, RIS, EndNote XML, BibTeX, CSV, JSONL, OpenAlex.
 
     The format is told by the content; gzip is fine. Only new and changed texts are encoded. Searches go on meanwhile
@@ -85,15 +101,8 @@ def index(config: Config, sources: tuple[Path, ...], model: str | None, device: 
     from engine.reindex.run import index_sources
 
     folder = IndexFolder(config.target())
-    settings = Settings.load(folder.path, model=model, device=device)
-    order = Order(
-        sources=sources,
-        model=settings.model,
-        device=settings.device,
-        re_encode=re_encode,
-        keep=settings.keep_generations,
-        checkpoint_seconds=settings.checkpoint_seconds,
-    )
+    settings = Settings.load(folder.path, model=model, precision=precision, device=device)
+    order = Order.of(settings, sources=sources, re_encode=re_encode)
     with writing(folder), progress() as report:
         done = index_sources(folder, order, report)
     tell(folder, done)
@@ -107,6 +116,7 @@ def index(config: Config, sources: tuple[Path, ...], model: str | None, device: 
 @click.option("--since", metavar="DATE|Nd", help="Look only at files changed on or after a day, or N days ago.")
 @click.option("--allow-mass-change", is_flag=True, help="Without the guard against mass deletion and change.")
 @click.option("-m", "--model", help="Model, if not that of index.toml.")
+@PRECISION
 @DEVICE
 @click.option("--json", "as_object", is_flag=True, help="The plan or report as one JSON object.")
 def reindex(
@@ -117,6 +127,7 @@ def reindex(
     since: str | None,
     allow_mass_change: bool,
     model: str | None,
+    precision: str | None,
     device: str | None,
     as_object: bool,
 ) -> None:
@@ -136,7 +147,7 @@ def reindex(
     from engine.reindex.update import reindex as run
 
     folder = IndexFolder(config.named(name).target())
-    settings = Settings.load(folder.path, model=model, device=device)
+    settings = Settings.load(folder.path, model=model, precision=precision, device=device)
     request = Request(full, day(since) if since else None, allow_mass_change)
     if dry_run:
         with progress() as report:
@@ -152,9 +163,12 @@ def reindex(
 @click.argument("name", required=False)
 @index_options
 @click.option("-m", "--model", help="As on the command line of a run.")
+@PRECISION
 @DEVICE
 @click.option("--json", "as_object", is_flag=True, help="One JSON object.")
-def show_config(config: Config, name: str | None, model: str | None, device: str | None, as_object: bool) -> None:
+def show_config(
+    config: Config, name: str | None, model: str | None, precision: str | None, device: str | None, as_object: bool
+) -> None:
     """Show the settings in force and where each comes from: flag, variable, index.toml, default.
 
     \b
@@ -162,7 +176,7 @@ def show_config(config: Config, name: str | None, model: str | None, device: str
     ENGINE_DEVICE=cuda engine config rheumatology
     """
     path = config.named(name).existing()
-    settings = Settings.load(path, model=model, device=device)
+    settings = Settings.load(path, model=model, precision=precision, device=device)
     origins = dict(settings.origins)
     values = {key: getattr(settings, key) for key in origins}
     values["sources"] = [source.path + (f" ({source.format})" if source.format else "") for source in settings.sources]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.group import main
-from engine.cli.options import day, form_options, index_options, opened
+from engine.cli.options import SEARCH_DEVICE, day, form_options, index_options, opened
 from engine.config import Config
 from engine.terminal import abstract_fields, as_json, form_for, print_abstract, print_hits, say
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @main.command()
 @click.argument("query", nargs=-1, required=True)
 @index_options
+@SEARCH_DEVICE
 @form_options
-def search(config: Config, query: tuple[str, ...], top_k: int, form: str | None) -> None:
+def search(config: Config, query: tuple[str, ...], device: str, top_k: int, form: str | None) -> None:
     """Find the abstracts nearest in meaning to QUERY, best first. The score is the cosine, at most 1.
 
     \b
@@ -28,21 +29,22 @@ def search(config: Config, query: tuple[str, ...], top_k: int, form: str | None)
     engine search fatigue in lupus -n 50 --csv > hits.csv
     engine search "knee pain" | jq -r .title
     """
-    with opened(config) as found:
+    with opened(config, device) as found:
         print_hits(found.search(" ".join(query), top_k=top_k), form_for(form))
 
 
 @main.command()
 @click.argument("record_id")
 @index_options
+@SEARCH_DEVICE
 @form_options
-def similar(config: Config, record_id: str, top_k: int, form: str | None) -> None:
+def similar(config: Config, record_id: str, device: str, top_k: int, form: str | None) -> None:
     """Find the abstracts nearest to a stored one, by its id, PMID or DOI.
 
     \b
     engine similar PMID:31793330
     """
-    with opened(config) as found:
+    with opened(config, device) as found:
         print_hits(found.similar(record_id, top_k=top_k), form_for(form))
 
 

@@ -46,11 +46,16 @@ def form_options(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
-def opened(config: Config) -> Index:
+SEARCH_DEVICE = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where to compare vectors [cpu]."
+)
+
+
+def opened(config: Config, device: str = "cpu") -> Index:
     """The index that is meant, open."""
     from engine.query.searcher import open_index
 
-    return open_index(config.existing(), follow=False)
+    return open_index(config.existing(), follow=False, device=device)
 
 
 def day(text: str) -> date:

@@ -14,7 +14,6 @@ from engine.records import Encoded, Vectors
 
 LENGTH_TOLERANCE = 1e-3  # of a unit vector; float32 rounding is near 1e-7, fp16 near 1e-4
 SAME_COSINE = 0.999  # one text encoded twice, alone and among others, at the lowest precision on offer
-N_CANARIES = 4
 WORDLESS = "no word that the encoder can read"  # the text's fault, not the encoder's
 
 
@@ -32,22 +31,24 @@ def encode_checked(encoder: Encoder, texts: Sequence[str]) -> Checked:
     """Encode texts and keep only vectors that honour the contract; a bad one is tried once more, alone."""
     dim = encoder.identity.dim
     encoded = well_shaped(encoder.encode(texts), len(texts), dim)
-    rows: dict[int, tuple[NDArray[np.float32], int]] = {}
-    refused: list[tuple[int, str]] = []
-    for position, text in enumerate(texts):
-        row = None if encoded is None else (encoded.vectors[position], int(encoded.n_tokens[position]))
-        reason = problem(row)
-        if reason is not None and (row is None or row[1] > 0):
-            again = well_shaped(encoder.encode([text]), 1, dim)
-            row = None if again is None else (again.vectors[0], int(again.n_tokens[0]))
-            reason = problem(row)
-        if row is not None and reason is None:
-            rows[position] = row
+    if encoded is None:
+        encoded = Encoded(np.full((len(texts), dim), np.nan, np.float32), np.ones(len(texts), np.int64))
+    vectors, n_tokens = encoded.vectors, encoded.n_tokens
+    reasons = problems(vectors, n_tokens)
+    if not reasons:
+        return Checked(np.arange(len(texts)), vectors, n_tokens, ())
+    vectors, n_tokens = vectors.copy(), n_tokens.copy()
+    for position in [at for at, reason in reasons.items() if reason != WORDLESS]:
+        again = well_shaped(encoder.encode([texts[position]]), 1, dim)
+        if again is None:
+            reasons[position] = "the encoder returned a vector of the wrong shape"
+        elif reason := problems(again.vectors, again.n_tokens).get(0):
+            reasons[position] = reason
         else:
-            refused.append((position, reason or ""))
-    vectors = np.array([vector for vector, _ in rows.values()], dtype=np.float32).reshape(len(rows), dim)
-    lengths = np.array([n for _, n in rows.values()], dtype=np.int64)
-    return Checked(np.array(list(rows), dtype=np.int64), vectors, lengths, tuple(refused))
+            vectors[position], n_tokens[position] = again.vectors[0], again.n_tokens[0]
+            del reasons[position]
+    kept = np.array([at for at in range(len(texts)) if at not in reasons], dtype=np.int64)
+    return Checked(kept, vectors[kept], n_tokens[kept], tuple(sorted(reasons.items())))
 
 
 def well_shaped(encoded: Encoded, n: int, dim: int) -> Encoded | None:
@@ -57,30 +58,32 @@ def well_shaped(encoded: Encoded, n: int, dim: int) -> Encoded | None:
     return encoded if right else None
 
 
-def problem(row: tuple[NDArray[np.float32], int] | None) -> str | None:
-    """Why a vector can't be used, in words, or None."""
-    if row is None:
-        return "the encoder returned a vector of the wrong shape"
-    vector, n_tokens = row
+def problems(vectors: Vectors, n_tokens: NDArray[np.int64]) -> dict[int, str]:
+    """Position of each vector that can't be used, ascending, and why, in words."""
+    with np.errstate(over="ignore", invalid="ignore"):  # judged below
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    doubtful = np.flatnonzero(~(np.abs(lengths - 1) <= LENGTH_TOLERANCE) | (n_tokens == 0))
+    return {int(at): problem(float(lengths[at]), int(n_tokens[at])) for at in doubtful}
+
+
+def problem(length: float, n_tokens: int) -> str:
+    """What is wrong with a vector of this length, of a text of so many tokens, in words."""
     if n_tokens == 0:
         return WORDLESS
-    if not np.isfinite(vector).all():
+    if not np.isfinite(length):
         return "the encoder returned NaN or infinity"
-    length = float(np.linalg.norm(vector.astype(np.float64)))
     if length == 0:
         return "the encoder returned a zero vector"
-    if abs(length - 1) > LENGTH_TOLERANCE:
-        return f"the encoder returned a vector of length {length:.3g}, expected 1"
-    return None
+    return f"the encoder returned a vector of length {length:.3g}, expected 1"
 
 
-def check_canaries(encoder: Encoder, texts: Sequence[str], vectors: Vectors) -> None:
-    """Encode a few of the texts again, alone, and compare: rows that were shuffled or mixed up are noticed.
+def check_canaries(encoder: Encoder, texts: Sequence[str], vectors: Vectors, n: int) -> None:
+    """Encode n of the texts again, alone, and compare: rows that were shuffled or mixed up are noticed.
 
     Raises:
         EncoderError: a text alone gets another vector than it got among others.
     """
-    for position in np.unique(np.linspace(0, len(texts) - 1, min(N_CANARIES, len(texts)), dtype=int)):
+    for position in np.unique(np.linspace(0, len(texts) - 1, min(n, len(texts)), dtype=int)):
         alone = well_shaped(encoder.encode([texts[position]]), 1, encoder.identity.dim)
         cosine = -1.0 if alone is None else float(alone.vectors[0] @ vectors[position])
         if not cosine >= SAME_COSINE:

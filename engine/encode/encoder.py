@@ -9,7 +9,10 @@ from engine.records import Encoded, EncoderIdentity
 
 
 class Encoder(Protocol):
-    """Texts to vectors. Implemented by onnx.OnnxEncoder and transformer.TransformerEncoder."""
+    """Texts to vectors. Implemented by onnx.OnnxEncoder, cuda.CudaEncoder and devices.DevicesEncoder."""
+
+    page: int  # texts worth handing over at once
+    ahead: int  # calls of encode that may be under way at once, in threads of one process
 
     @property
     def identity(self) -> EncoderIdentity:

@@ -43,8 +43,8 @@ def locate(model: str) -> Path:
     return download(model)
 
 
-def identify(folder: Path, name: str) -> EncoderIdentity:
-    """Read what a model folder is; hashes its weights, loads nothing.
+def identify(folder: Path, name: str, precision: str = "fp32") -> EncoderIdentity:
+    """Read what a model folder is, at a precision ("fp32" or "int8"); hashes its weights, loads nothing.
 
     Raises:
         EncoderError: not a model that this engine can run safely and exactly; says why.
@@ -65,7 +65,7 @@ def identify(folder: Path, name: str) -> EncoderIdentity:
         pooling=pooling,
         normalize=True,
         recipe=RECIPE,
-        precision="fp32",
+        precision=precision,
         weights_sha256=weights,
         tokenizer_sha256=FileReceipt.of(required(folder / "tokenizer.json")).sha256,
         config_sha256=config_sha256(folder),

@@ -2,50 +2,62 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.config import cores
 from engine.encode.runtime import onnxruntime
 from engine.encode.saved import GRAPH, TOKENIZER, read_identity
-from engine.encode.tokens import TextTokenizer
+from engine.encode.setup import TEXTS_PER_CORE, Setup, default_setup, measured_setup
+from engine.encode.tokens import BatchTokenizer, TextTokenizer, Tokens, fastest
 from engine.errors import EncoderError
 from engine.records import Encoded, EncoderIdentity, Vectors
+
+MANY = 16  # texts; from here on it pays to load the faster tokenizer
 
 
 class OnnxEncoder:
     """One encoder folder, ready to encode. Safe to use from several threads.
 
-    Every text runs alone and un-padded on one thread, which beats padded batches on a CPU (the activations stay in
-    cache and nothing is computed for padding); several texts run on several threads. So a text's vector does not
-    depend on its neighbours.
+    Texts run un-padded and alone, each on one thread, unless a measurement on this machine found another setup faster.
     """
 
-    def __init__(self, folder: Path) -> None:
+    page = 32
+    ahead = 2
+
+    def __init__(self, folder: Path, setup: Setup | None = None) -> None:
         """Load tokenizer and graph.
 
         Raises:
             EncoderError: the folder does not hold an encoder.
         """
+        self.folder = folder
         self._identity = read_identity(folder)
         self.tokenizer = TextTokenizer(folder / TOKENIZER, self._identity.max_length)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 3  # errors only
-        # The graph was optimised when it was exported.
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        try:
-            self.session = onnxruntime.InferenceSession(
-                str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as err:  # onnxruntime's own exceptions share no base but Exception
-            raise EncoderError(f"{folder / GRAPH} can't be loaded: {err}") from err
+        self.use(setup or default_setup(cores()))
         self.inputs = {given.name for given in self.session.get_inputs()}
-        self.n_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    def use(self, setup: Setup) -> None:
+        """Run texts in another way from now on; not while a call of encode is under way.
+
+        Raises:
+            EncoderError: ONNX Runtime can't load the graph.
+        """
+        self.setup = setup
+        self.session: Any = session(self.folder / GRAPH, setup.threads)
+        self.workers = ThreadPoolExecutor(setup.workers)
+
+    @cached_property
+    def batch_tokenizer(self) -> BatchTokenizer:
+        """The tokenizer for many texts."""
+        return fastest(self.folder / TOKENIZER, self._identity.max_length)
 
     @property
     def identity(self) -> EncoderIdentity:
@@ -58,28 +70,81 @@ class OnnxEncoder:
         Raises:
             EncoderError: ONNX Runtime failed on a text.
         """
-        if len(texts) < 2:
-            found = [self.embed(text) for text in texts]
-        else:
-            with ThreadPoolExecutor(self.n_threads) as pool:
-                found = list(pool.map(self.embed, texts))
-        vectors = np.stack([vector for vector, _ in found]) if found else np.empty((0, self._identity.dim), np.float32)
-        return Encoded(vectors, np.array([n for _, n in found], dtype=np.int64))
+        tokenizer = self.tokenizer if len(texts) < MANY else self.batch_tokenizer
+        tokens = tokenizer.tokenise(texts)
+        vectors = np.empty((len(texts), self._identity.dim), np.float32)
+        if len(texts) == 1:
+            vectors[0] = self.run(texts, tokens, np.zeros(1, np.int64))[0]
+            return Encoded(vectors, tokens.n_tokens)
+        groups = grouped(tokens, self.setup.batch)
+        for group, found in zip(groups, self.workers.map(lambda g: self.run(texts, tokens, g), groups), strict=True):
+            vectors[group] = found
+        return Encoded(vectors, tokens.n_tokens)
 
-    def embed(self, text: str) -> tuple[NDArray[np.float32], int]:
-        """Run one text: its vector, float32 (dim,), unit length, and its length in tokens before the cut.
+    def run(self, texts: Sequence[str], tokens: Tokens, group: NDArray[np.int64]) -> Vectors:
+        """Run some of the texts together, padded to the longest: float32 (m, dim), unit length.
 
         Raises:
-            EncoderError: ONNX Runtime failed on it.
+            EncoderError: ONNX Runtime failed on them.
         """
-        tokens = self.tokenizer.tokenise([text])
-        row = np.array([tokens.ids[0]], dtype=np.int64)
-        feeds = {"input_ids": row, "attention_mask": np.ones_like(row), "token_type_ids": np.zeros_like(row)}
+        rows = [tokens.row(int(i)) for i in group]
+        ids = np.zeros((len(rows), max(map(len, rows))), np.int64)
+        mask = np.zeros_like(ids)
+        for place, row in enumerate(rows):
+            ids[place, : len(row)], mask[place, : len(row)] = row, 1
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         try:
             (states,) = self.session.run(None, {name: feeds[name] for name in self.inputs})
         except Exception as err:  # onnxruntime's own exceptions share no base but Exception
-            raise EncoderError(f"{self._identity.model} failed on the text {text[:60]!r}: {err}") from err
-        return unit(pooled(states[0], self._identity.pooling)), int(tokens.n_tokens[0])
+            raise EncoderError(f"{self._identity.model} failed on the text {texts[group[0]][:60]!r}: {err}") from err
+        pooling = self._identity.pooling
+        return np.stack([unit(pooled(states[i, : len(row)], pooling)) for i, row in enumerate(rows)])
+
+
+def n_texts() -> int:
+    """Texts that a measurement of setups wants."""
+    return TEXTS_PER_CORE * cores()
+
+
+def settle(encoder: OnnxEncoder, texts: Sequence[str]) -> None:
+    """Give the encoder the setup that is fastest on this machine: remembered, or measured now on these texts."""
+    setups = {encoder.setup: encoder}
+
+    def seconds(setup: Setup) -> float:
+        if setup not in setups:
+            setups[setup] = OnnxEncoder(encoder.folder, setup)
+        started = time.perf_counter()
+        setups[setup].encode(texts)
+        return time.perf_counter() - started
+
+    alone = encoder.identity.precision != "fp32"  # int8 scales what runs together together
+    setup = measured_setup(seconds, encoder.identity.fingerprint, onnxruntime.__version__, alone=alone)
+    if setup != encoder.setup:
+        encoder.use(setup)
+
+
+def session(graph: Path, threads: int) -> Any:
+    """Load a graph that was optimised when it was exported; threads work together on one run.
+
+    Raises:
+        EncoderError: ONNX Runtime can't load it.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3  # errors only
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
+    except Exception as err:  # onnxruntime's own exceptions share no base but Exception
+        raise EncoderError(f"{graph} can't be loaded: {err}") from err
+
+
+def grouped(tokens: Tokens, batch: int) -> list[NDArray[np.int64]]:
+    """Positions of texts that run together: alone, or in groups of like length, the longest first."""
+    if batch == 1:
+        return list(np.arange(len(tokens.n_tokens))[:, None])
+    order = np.argsort(-tokens.lengths, kind="stable")
+    return [order[start : start + batch] for start in range(0, len(order), batch)]
 
 
 def pooled(states: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:

@@ -11,3 +11,23 @@ PROBES = (
     "a",
     "The mitral valve was repaired in dogs under general anaesthesia.",
 )
+
+# Texts on which tokenizers are apt to differ: case, accents, scripts, joined signs, long words, white space, odd code
+# points, a text far beyond any limit.
+TOKEN_PROBES = (
+    *PROBES,
+    "",
+    " ",
+    "\u200b",
+    "\u00c5ngstr\u00f6m, Sj\u00f6gren\u2019s na\u00efve \ufb01brosis "
+    "\u0130STANBUL \u00dfharp S\u0327 e\u0301 \u1e9b\u0323",
+    "\u5173\u8282\u708e\u306e\u75db\u307f \ud55c\uad6d\uc5b4 \u0627\u0644\u062a\u0647\u0627\u0628 \u0e02\u0e49\u0e2d "
+    "\u0917\u0920\u093f\u092f\u093e \U00020000\U0002f804",
+    "IL-1\u03b2/TNF\u03b1 \u2265 2\u00d710\u207b\u00b3 \u00b5g\u00b7mL\u207b\u00b9 (95% CI: 1.2\u20133.4) "
+    "[CLS] [SEP] [MASK] [PAD] [UNK]",
+    "a\u00a0b\u2009c\u3000d\u2028e\tf\r\ng \ufeffh \u00adi \u202ej\u202c \U0001f9b4\U0001f468\u200d\u2695\ufe0f",
+    "pneumonoultramicroscopicsilicovolcanoconiosis" * 5,
+    "x" * 101,
+    "\ud7ff\ue000\ufffd\U0010ffff\x7f\x85",
+    "knee pain, " * 700,
+)

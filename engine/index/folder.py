@@ -11,7 +11,8 @@ from engine.index import manifest as manifests
 from engine.records import FileReceipt, Manifest
 
 DATABASE = "abstracts.db"
-VECTORS = "vectors.faiss"
+VECTORS = "vectors.faiss"  # the exact vectors
+CODES = "codes.faiss"  # beside them in a large index: the vectors compressed, for finding candidates
 # "000007" ("000000" before the first); as the engine writes it, then a space and the first 16 digits of the SHA-256 of
 # the manifest, so that a damaged pointer can't lead to another generation.
 POINTER = re.compile(r"(\d{6})(?: ([0-9a-f]{16}))?\n?")
@@ -32,8 +33,13 @@ class Generation:
 
     @property
     def vectors(self) -> Path:
-        """The FAISS file."""
+        """The FAISS file of the exact vectors."""
         return self.path / VECTORS
+
+    @property
+    def codes(self) -> Path:
+        """The FAISS file of the codes, where there are any."""
+        return self.path / CODES
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import CorruptError, FormatVersionError
-from engine.records import Counts, EncoderIdentity, FileReceipt, Manifest, Probe, opened_json, sealed_json
+from engine.records import AnnSettings, Counts, EncoderIdentity, FileReceipt, Manifest, Probe, opened_json, sealed_json
 
-FORMAT_VERSION = 2  # what is written; 2 has contributions and deletions in abstracts.db
-READ = (1, 2)
+FORMAT_VERSION = 3  # what is written; 2 has contributions and deletions in abstracts.db, 3 may have codes.faiss
+READ = (1, 2, 3)
 NAME = "manifest.json"
 
 
@@ -53,4 +53,6 @@ def build(content: dict[str, Any]) -> Manifest:
     content["counts"] = Counts(**content["counts"])
     content["files"] = tuple(FileReceipt(**file) for file in content["files"])
     content["probes"] = tuple(Probe(probe["text"], tuple(probe["vector"])) for probe in content["probes"])
+    if content.get("ann") is not None:
+        content["ann"] = AnnSettings(**content["ann"])
     return Manifest(**content)

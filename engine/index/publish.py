@@ -10,16 +10,17 @@ from pathlib import Path
 
 from engine.errors import DurabilityError, GenerationError
 from engine.index import durable
-from engine.index.folder import DATABASE, VECTORS, IndexFolder
+from engine.index.folder import CODES, DATABASE, VECTORS, IndexFolder
 from engine.index.manifest import NAME, read_manifest, to_json
 from engine.records import FileReceipt, Manifest
 
 
 def sealed_files(building: Path) -> tuple[FileReceipt, ...]:
     """Fsync the data files of a building folder and read back what they are."""
-    for name in (DATABASE, VECTORS):
+    names = [name for name in (DATABASE, VECTORS, CODES) if (building / name).exists()]
+    for name in names:
         durable.sync_file(building / name)
-    return tuple(FileReceipt.of(building / name) for name in (DATABASE, VECTORS))
+    return tuple(FileReceipt.of(building / name) for name in names)
 
 
 def publish(folder: IndexFolder, manifest: Manifest) -> None:

@@ -10,28 +10,29 @@ from concurrent.futures import ThreadPoolExecutor
 from engine.corpus.store import Corpus
 from engine.encode.encoder import Encoder
 from engine.errors import CorruptError
-from engine.index.flat import FlatIndex
 from engine.index.folder import Generation, IndexFolder
+from engine.index.opened import open_vectors
 from engine.records import Hit, Manifest
 
 
 class Snapshot:
     """Everything that a query needs, all of one generation. Closed when the last user lets go of it."""
 
-    def __init__(self, folder: IndexFolder, generation: Generation, pointer: bytes) -> None:
+    def __init__(self, folder: IndexFolder, generation: Generation, pointer: bytes, device: str = "cpu") -> None:
         """Open vectors and corpus; the encoder waits until a text must be encoded.
 
         pointer is what CURRENT held before the generation was opened.
 
         Raises:
             CorruptError: a file can't be read, or vectors and corpus disagree in number.
+            ConfigError: the device is "cuda" and there is none.
         """
         self.folder = folder
         self.manifest: Manifest = generation.manifest
         self.pointer = pointer
         self.corpus = Corpus(generation.database)
         self.closing = weakref.finalize(self, self.corpus.close)
-        self.vectors = FlatIndex(generation.vectors, self.manifest.encoder.dim)
+        self.vectors = open_vectors(generation, device)
         if self.vectors.size != self.manifest.counts.abstracts:
             raise CorruptError(
                 f"{generation.vectors} holds {self.vectors.size:,} vectors, its manifest says "

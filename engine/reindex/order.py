@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from engine.config import Settings
 from engine.index.folder import Generation, IndexFolder
-from engine.records import Counts, Rejection
+from engine.records import AnnSettings, Counts, Rejection
 from engine.reindex.plan import Limits
 from engine.reindex.sources import Source
+from engine.reindex.tune import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,26 @@ class Order:
     note_files: bool = False  # publish also when the records stay as they are and only the files are new
     limits: Limits | None = None  # the guard; None: there is none
     checkpoint_seconds: float = 15.0  # of encoding that a kill may cost
+    precision: str | None = None  # None: the index's own, fp32 for a new index
+    factory: str | None = None  # None: chosen by size
+    recall: float | None = None  # that an approximate index must reach; None: as before, 0.99 for a new one
+    republish: bool = False  # make a generation although no record has changed
+    rebuild: bool = False  # of an approximate index: train its lists anew
     verb: str = "index"
+
+    @staticmethod
+    def of(settings: Settings, **given: Any) -> Order:
+        """An order under the settings in force."""
+        return Order(
+            model=settings.model,
+            precision=settings.precision,
+            device=settings.device,
+            factory=settings.factory,
+            recall=settings.recall,
+            keep=settings.keep_generations,
+            checkpoint_seconds=settings.checkpoint_seconds,
+            **given,
+        )
 
     @property
     def everything(self) -> tuple[Source, ...]:
@@ -45,7 +67,10 @@ class Report:
     seconds: float
     files: tuple[str, ...] = ()  # names of those read
     known: int = 0  # files skipped, since their content was applied before
-    notes: tuple[str, ...] = ()  # on the sources as a whole
+    notes: tuple[str, ...] = ()  # on the sources as a whole, and on how the index is searched
+    factory: str = ""  # of the published generation
+    ann: AnnSettings | None = None  # how it is searched, where that is not exact
+    trials: tuple[Trial, ...] = ()  # settings that were measured
 
 
 @dataclass(frozen=True, slots=True)

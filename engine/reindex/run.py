@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from engine.collect.source import check_source
 from engine.corpus.draft import Draft
 from engine.encode.encoder import Encoder
-from engine.encode.onnx import OnnxEncoder
+from engine.encode.onnx import OnnxEncoder, n_texts, settle
+from engine.encode.recipe import prepared
 from engine.errors import GenerationError, NoGenerationError, SourceError
 from engine.index import durable, flat, manifest, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
@@ -22,10 +23,14 @@ from engine.reindex.encoders import Choice, choose, ready
 from engine.reindex.gather import Gathered, Progress, drop_unseen, gather, text_digest
 from engine.reindex.order import Build, Order, Report
 from engine.reindex.plan import guard
-from engine.reindex.seal import counted, sealed, write_vectors
-from engine.reindex.vectorise import Vectorised, vectorise
+from engine.reindex.seal import Finished, counted, sealed, write_vectors
+from engine.reindex.searchable import make_searchable
+from engine.reindex.spool import Spool
+from engine.reindex.vectorise import Run, vectorise
 
 NOTHING = Counts(0, 0, 0, 0, 0)
+SPOOL = "vectors.spool"
+MANY = 1000  # texts; encoding them takes many times as long as the measurement
 SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
 
@@ -47,7 +52,9 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Repo
     for source in order.everything:
         check_source(source.path, source.format)
     if not folder.path.exists():
-        choose(None, order.model, order.re_encode)  # so that a mistyped model leaves no empty folder
+        choose(
+            None, order.model, order.precision, re_encode=order.re_encode
+        )  # so that a mistyped model leaves no empty folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with writer_lock(folder.lock):
         return next_generation(folder, order, current_of(folder), progress)
@@ -73,7 +80,8 @@ def next_generation(folder: IndexFolder, order: Order, current: Generation | Non
         OSError: the disk is full or not writable.
     """
     started = time.monotonic()
-    choice = choose(current.manifest.encoder if current else None, order.model, order.re_encode)
+    held = current.manifest.encoder if current else None
+    choice = choose(held, order.model, order.precision, re_encode=order.re_encode)
     publish.prepare(folder)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     build = Build(folder, order, current, publish.next_number(folder), started, created)
@@ -102,15 +110,18 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
         guard(counted(NOTHING, gathered, 0), build.held, build.order.limits)
         check_space(build, draft, encoder)
         kept = kept_shards(build, encoder)
-        vectorised = vectorise(draft, encoder, carried_from(build), gathered, kept, progress)
+        settle_setup(draft, encoder, everything=build.order.re_encode)
+        spool = Spool(build.folder.building / SPOOL, encoder.identity.dim)
+        vectorised = vectorise(Run(draft, encoder, gathered, kept, spool, progress), carried_from(build))
         if (same := unchanged(build, gathered)) is not None:
             return same
         refuse_empty(draft, build, gathered)
         counts = counted(draft.totals(), gathered, vectorised.n_encoded)
         draft.note_cause(build.parent, cause(build.order), json.dumps(asdict(counts)))
     write_vectors(build.folder, vectorised)
+    searchable = make_searchable(build, queries, vectorised, progress)
     progress("publishing", 0, None)
-    return finish(build, queries, gathered, vectorised)
+    return finish(Finished(build, queries, gathered, vectorised, searchable))
 
 
 def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
@@ -142,6 +153,13 @@ def kept_shards(build: Build, encoder: Encoder) -> shards.Shards:
     return kept
 
 
+def settle_setup(draft: Draft, encoder: Encoder, *, everything: bool) -> None:
+    """Measure how this machine encodes fastest, before work that takes long enough to gain by it."""
+    if isinstance(encoder, OnnxEncoder) and draft.count_to_encode(everything) >= MANY:
+        rows = next(draft.texts_to_encode(everything, n_texts()))
+        settle(encoder, [prepared(row.title, row.abstract) for row in rows])
+
+
 def carried_from(build: Build) -> flat.FlatIndex | None:
     """The vectors to carry over; None when all must be encoded."""
     if build.current is None or build.order.re_encode:
@@ -164,14 +182,14 @@ def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
 
 
 def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
-    """Refuse before the long work when the disk can't hold its result, and the shards on the way to it.
+    """Refuse before the long work when the disk can't hold its result, and shards and spool on the way to it.
 
     Raises:
         GenerationError: too little space, with both numbers.
     """
     n = draft.count_to_encode(everything=True)
-    n_shards = draft.count_to_encode(everything=build.order.re_encode)
-    needed = (n + n_shards) * (encoder.identity.dim * 4 + 8) + SPARE
+    n_new = draft.count_to_encode(everything=build.order.re_encode)
+    needed = (n + 2 * n_new) * (encoder.identity.dim * 4 + 8) + SPARE
     free = publish.free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(
@@ -184,7 +202,7 @@ def unchanged(build: Build, gathered: Gathered) -> Report | None:
     """The report of a run that found nothing new, or None when there is something to publish."""
     files = gathered.new_files if build.order.note_files else gathered.new_releases
     news = gathered.changed_anything or files > 0
-    if build.current is None or news or build.order.re_encode:
+    if build.current is None or news or build.order.re_encode or build.order.republish:
         return None
     held = build.current.manifest
     return report(build, held.generation, counted(held.counts, gathered, 0), gathered, published=False)
@@ -197,15 +215,17 @@ def report(build: Build, generation: int, counts: Counts, gathered: Gathered, *,
     return Report(generation, published, counts, tuple(gathered.rejections), gathered.told, seconds, files)
 
 
-def finish(build: Build, queries: OnnxEncoder, gathered: Gathered, vectorised: Vectorised) -> Report:
+def finish(done: Finished) -> Report:
     """Check the finished files from disk, write the manifest and publish.
 
     Raises:
         CorruptError: the files on disk don't agree.
     """
-    made = sealed(build, queries, gathered, vectorised)
+    build, made = done.build, sealed(done)
     publish.publish(build.folder, made)
     with contextlib.suppress(OSError, GenerationError):  # it is published; what can't be deleted now goes next time
         publish.prune(build.folder, build.order.keep)
         publish.prune_encoders(build.folder)
-    return report(build, build.number, made.counts, gathered, published=True)
+    told = report(build, build.number, made.counts, done.gathered, published=True)
+    found = done.searchable
+    return replace(told, notes=found.notes, factory=str(found.factory), ann=found.ann, trials=found.trials)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from engine import __version__
 from engine.corpus.ledger import Change
@@ -10,19 +11,20 @@ from engine.corpus.store import Corpus, Totals
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.errors import CorruptError
-from engine.index import durable, flat, manifest, publish
+from engine.index import flat, layout, manifest, publish
 from engine.index.folder import DATABASE, VECTORS, IndexFolder
 from engine.records import Counts, Manifest, Probe, ids_sha256
 from engine.reindex.gather import Gathered
 from engine.reindex.order import Build
+from engine.reindex.searchable import Searchable
 from engine.reindex.vectorise import Vectorised
 from engine.reindex.verify import content_problems
 
 
 def write_vectors(folder: IndexFolder, vectorised: Vectorised) -> None:
-    """Write the FAISS file; its bytes in memory are let go of before the files are checked."""
-    content = flat.serialized(vectorised.doc_ids, vectorised.vectors)
-    durable.write_bytes(folder.building / VECTORS, content.data)
+    """Write the FAISS file, piece by piece."""
+    layout.write_file(folder.building / VECTORS, vectorised.doc_ids, vectorised.spool.dim, vectorised.chunks())
+    vectorised.spool.remove()
 
 
 def counted(totals: Totals | Counts, gathered: Gathered, n_encoded: int) -> Counts:
@@ -47,12 +49,24 @@ def counted(totals: Totals | Counts, gathered: Gathered, n_encoded: int) -> Coun
     )
 
 
-def sealed(build: Build, queries: OnnxEncoder, gathered: Gathered, vectorised: Vectorised) -> Manifest:
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The work of a run, before it is sealed."""
+
+    build: Build
+    queries: OnnxEncoder
+    gathered: Gathered
+    vectorised: Vectorised
+    searchable: Searchable
+
+
+def sealed(done: Finished) -> Manifest:
     """Sync and check the finished files from disk; return their manifest.
 
     Raises:
         CorruptError: the files on disk don't agree.
     """
+    build, queries, vectorised = done.build, done.queries, done.vectorised
     building = build.folder.building
     files = publish.sealed_files(building)
     corpus = Corpus(building / DATABASE)
@@ -69,15 +83,23 @@ def sealed(build: Build, queries: OnnxEncoder, gathered: Gathered, vectorised: V
         engine_version=__version__,
         encoder=queries.identity,
         metric=flat.METRIC,
-        factory=flat.FACTORY,
-        counts=counted(totals, gathered, vectorised.n_encoded),
+        factory=str(done.searchable.factory),
+        counts=counted(totals, done.gathered, vectorised.n_encoded),
         ids_sha256_corpus=ids_sha256(in_corpus),
         ids_sha256_vectors=ids_sha256(vectorised.doc_ids),
         files=files,
         probes=tuple(Probe(text, tuple(map(float, row))) for text, row in zip(PROBES, probes, strict=True)),
-        newest_source=build.order.everything[-1].name,
+        newest_source=newest_source(build),
         seconds=round(time.monotonic() - build.started, 3),
+        ann=done.searchable.ann,
     )
     for problem in content_problems(building, made):
         raise CorruptError(f"the new generation does not pass its own check, so it was not published: {problem}")
     return made
+
+
+def newest_source(build: Build) -> str:
+    """Name of the file read last: in this run, or in the one that made the current generation."""
+    if build.order.everything:
+        return build.order.everything[-1].name
+    return build.current.manifest.newest_source if build.current else ""

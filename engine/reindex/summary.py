@@ -83,6 +83,12 @@ def status_lines(folder: IndexFolder) -> Iterator[str]:
     yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"
     yield f"  encoder: {encoder_line(manifest)}"
     yield f"  vectors: {manifest.factory}, {manifest.metric.replace('_', ' ')} (cosine)"
+    if manifest.ann:
+        ann = manifest.ann
+        yield (
+            f"    {ann.n_probe:,} lists and {ann.n_rerank:,} exact scores a search: recall@10 {ann.recall:.3f} against an "
+            f"exact search, measured on {ann.n_queries:,} titles"
+        )
     yield f"  newest source: {manifest.newest_source}"
     yield from truncation(counts.abstracts, counts.truncated)
     if counts.without_abstract:

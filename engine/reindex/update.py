@@ -14,7 +14,7 @@ from engine.corpus.draft import Draft
 from engine.corpus.store import AppliedFile, Corpus
 from engine.encode.recipe import RECIPE
 from engine.errors import ConfigError
-from engine.index import durable, flat, publish
+from engine.index import durable, factory, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
 from engine.records import Counts, many
@@ -65,14 +65,14 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
         current = current_of(folder)
         look = look_at_sources(folder, settings, request, current)
         if not look.files.read and current is not None:
-            choose(current.manifest.encoder, settings.model, re_encode=False)
+            choose(current.manifest.encoder, settings.model, settings.precision, re_encode=False)
             shards.clear(folder.shards)  # of a run whose files are gone: nothing is left to encode
             return replace(nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
         if not look.files.read:
             places = ", ".join(source.path for source in settings.sources)
             raise ConfigError(f"no source of {settings.file} holds a file yet ({places}), so there is nothing to index")
         done = next_generation(folder, order_for(settings, request, look), current, progress)
-        return replace(done, known=len(look.files.known), notes=look.notes)
+        return replace(done, known=len(look.files.known), notes=look.notes + done.notes)
 
 
 def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, progress: Progress) -> Plan:
@@ -85,7 +85,7 @@ def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, prog
     """
     check_settings(folder, settings)
     current = current_of(folder)
-    choose(current.manifest.encoder if current else None, settings.model, re_encode=False)
+    choose(current.manifest.encoder if current else None, settings.model, settings.precision, re_encode=False)
     look = look_at_sources(folder, settings, request, current)
     held = current.manifest.counts.abstracts if current else 0
     if not look.files.read:
@@ -131,9 +131,10 @@ def check_settings(folder: IndexFolder, settings: Settings) -> None:
         if path.exists():
             raise ConfigError(f'{path} names no source. Add one to it: [[sources]], and below it path = "FOLDER"')
         raise ConfigError(f"{path} is not there. Write it: engine init {folder.path.name} SOURCE")
-    for key, found, known in (("recipe", settings.recipe, RECIPE), ("factory", settings.factory, flat.FACTORY)):
-        if found not in (None, known):
-            raise ConfigError(f"{settings.file}: {key} is {found!r}, this engine has {known!r} only")
+    if settings.recipe not in (None, RECIPE):
+        raise ConfigError(f"{settings.file}: recipe is {settings.recipe!r}, this engine has {RECIPE!r} only")
+    if settings.factory not in (None, factory.AUTO):
+        factory.parsed(str(settings.factory))
 
 
 def look_at_sources(folder: IndexFolder, settings: Settings, request: Request, current: Generation | None) -> Look:
@@ -170,15 +171,12 @@ def order_for(settings: Settings, request: Request, look: Look) -> Order:
     """The order that a run of reindex carries out."""
     command = f"engine reindex {settings.file.parent.name}{' --full' if request.full else ''}"
     limits = Limits(settings.max_deleted_share, settings.max_changed_share, command)
-    return Order(
-        model=settings.model,
-        device=settings.device,
-        keep=settings.keep_generations,
+    return Order.of(
+        settings,
         files=look.files.read,
         full=request.full,
         note_files=True,
         limits=None if request.allow_mass_change else limits,
-        checkpoint_seconds=settings.checkpoint_seconds,
         verb="reindex",
     )
 

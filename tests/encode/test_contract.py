@@ -23,6 +23,8 @@ class Stub:
 
     spoil: Callable[[list[str], Vectors], Vectors] = lambda texts, vectors: vectors
     identity: EncoderIdentity = IDENTITY
+    page: int = 8
+    ahead: int = 1
     calls: list[list[str]] = field(default_factory=list)
 
     def encode(self, texts: Sequence[str]) -> Encoded:
@@ -97,6 +99,6 @@ def test_shuffled_rows_are_noticed() -> None:
     shuffled = Stub(lambda texts, vectors: vectors[::-1].copy())
     texts = ["aaa", "bbb", "ccc"]
     with pytest.raises(EncoderError, match="two vectors, alone and in a batch"):
-        check_canaries(shuffled, texts, encode_checked(shuffled, texts).vectors)
-    check_canaries(Stub(), texts, encode_checked(Stub(), texts).vectors)
-    check_canaries(Stub(), [], np.empty((0, 4), np.float32))
+        check_canaries(shuffled, texts, encode_checked(shuffled, texts).vectors, 4)
+    check_canaries(Stub(), texts, encode_checked(Stub(), texts).vectors, 4)
+    check_canaries(Stub(), [], np.empty((0, 4), np.float32), 4)

@@ -137,10 +137,8 @@ def test_the_original_on_torch_gives_the_same_vectors(tmp_path: Path) -> None:
 
     (committed,) = (V1 / "encoders").iterdir()
     texts = [*PROBES, "knee " * 500] * 20
-    original = TransformerEncoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "cpu").encode(texts)
-    exported = OnnxEncoder(committed).encode(texts)
-    assert np.abs(original.vectors - exported.vectors).max() < 1e-5
-    assert np.array_equal(original.n_tokens, exported.n_tokens)
+    original = TransformerEncoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "cpu").reference(texts)
+    assert np.abs(original - OnnxEncoder(committed).encode(texts).vectors).max() < 1e-5
     import torch
 
     if not torch.cuda.is_available():

@@ -2,14 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.index import durable
-from engine.index.flat import serialized
+from engine.index.layout import size_of, write_file
 from tests.conftest import ROOT
 
 
@@ -31,9 +31,18 @@ def room(disk: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def test_a_full_disk_is_never_a_success(tiny_disk: Path) -> None:
-    n = 60
-    content = serialized(np.arange(n, dtype=np.int64), np.eye(n, 384, dtype=np.float32)).data
+def write_plain(target: Path) -> None:
+    durable.write_bytes(target, np.arange(size_of(60, 384), dtype=np.uint8).tobytes())
+
+
+def write_vectors(target: Path) -> None:
+    write_file(target, np.arange(60, dtype=np.int64), 384, np.eye(60, 384, dtype=np.float32).reshape(6, 10, 384))
+
+
+@pytest.mark.parametrize("write", [write_plain, write_vectors])
+def test_a_full_disk_is_never_a_success(tiny_disk: Path, tmp_path: Path, write: Callable[[Path], None]) -> None:
+    write(tmp_path / "whole")
+    content = (tmp_path / "whole").read_bytes()
     filler, target = tiny_disk / "filler", tiny_disk / "vectors.faiss"
     failed = fitted = 0
     for short in (*range(1, 4097, 64), 0, -4096, -8192):
@@ -41,12 +50,12 @@ def test_a_full_disk_is_never_a_success(tiny_disk: Path) -> None:
         filler.write_bytes(b"")
         filler.write_bytes(bytes(max(0, room(tiny_disk) - len(content) + short)))
         try:
-            durable.write_bytes(target, content)
+            write(target)
         except OSError as err:
             assert err.errno == 28
             failed += 1
         else:
-            assert target.read_bytes() == bytes(content)
+            assert target.read_bytes() == content
             fitted += 1
     assert failed >= 60 and fitted >= 2
 

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import CorruptError, UsageError
-from engine.index.durable import write_bytes
-from engine.index.flat import FlatIndex, serialized
+from engine.index.flat import FlatIndex
+from engine.index.layout import write_file
 from engine.records import DocIds, Vectors
 
 
 def index(path: Path, doc_ids: list[int], vectors: Vectors) -> FlatIndex:
-    write_bytes(path, serialized(np.array(doc_ids, dtype=np.int64), vectors).data)
+    write_file(path, np.array(doc_ids, dtype=np.int64), vectors.shape[1], [vectors])
     return FlatIndex(path, vectors.shape[1])
 
 
@@ -120,8 +120,8 @@ def test_other_files_and_dimensions_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptError, match="inner-product index of 16 dimensions"):
         FlatIndex(path, 16)
     path.write_bytes(path.read_bytes()[:40])
-    with pytest.raises(CorruptError, match="can't be read by FAISS"):
+    with pytest.raises(CorruptError, match="has 40 bytes, expected an IDMap2,Flat"):
         FlatIndex(path, 8)
     path.write_bytes(b"PNG and something")
-    with pytest.raises(CorruptError, match="is not an IDMap2,Flat index"):
+    with pytest.raises(CorruptError, match="has 17 bytes, expected an IDMap2,Flat"):
         FlatIndex(path, 8)

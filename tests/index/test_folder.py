@@ -201,9 +201,9 @@ def resigned(manifest: Manifest, folder: IndexFolder, **changes: object) -> None
 
 
 def test_a_newer_format_is_refused_with_both_numbers(toy: IndexFolder) -> None:
-    resigned(read_manifest(toy.generation_path(1)), toy, format_version=3)
+    resigned(read_manifest(toy.generation_path(1)), toy, format_version=4)
     with pytest.raises(
-        FormatVersionError, match=r"has format version 3, this engine reads 1 to 2. Upgrade abstract-engine"
+        FormatVersionError, match=r"has format version 4, this engine reads 1 to 3. Upgrade abstract-engine"
     ):
         open_index(toy.path)
 

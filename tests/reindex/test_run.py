@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from engine.errors import (
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
-from engine.records import Encoded, Manifest
+from engine.records import DocIds, Encoded, Manifest, Vectors
 from engine.reindex import vectorise as vectorising
 from engine.reindex.order import Order, Report
 from engine.reindex.rollback import roll_back
@@ -406,8 +406,7 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
     """Files re-signed after their content drifted apart: swapped vectors, a text edited in place."""
     import sqlite3
 
-    from engine.index import durable
-    from engine.index.flat import serialized
+    from engine.index.layout import write_file
     from engine.index.manifest import read_manifest, to_json
     from engine.records import FileReceipt
 
@@ -428,13 +427,13 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
         for name, content in originals.items():
             (path / name).write_bytes(content)
 
-    swapped = held.vectors.copy()
+    swapped, originals_of_rows = held.vectors.copy(), held.vectors.copy()
     swapped[[3, 30]] = swapped[[30, 3]]
     ids = held.doc_ids.copy()
-    durable.write_bytes(path / "vectors.faiss", serialized(ids, swapped).data)
+    write_file(path / "vectors.faiss", ids, held.dim, [swapped])
     assert any("is not that of its text" in problem for problem in resign())
     restore()
-    durable.write_bytes(path / "vectors.faiss", serialized(ids[1:], held.vectors[1:].copy()).data)
+    write_file(path / "vectors.faiss", ids[1:], held.dim, [originals_of_rows[1:]])
     assert any("in only one of" in problem for problem in resign())
     restore()
     db = sqlite3.connect(path / "abstracts.db")
@@ -458,10 +457,15 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
 def test_a_generation_that_does_not_agree_with_itself_is_not_published(
     toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch, spoil: Callable[..., tuple[object, ...]], message: str
 ) -> None:
-    from engine.index import flat
+    from engine.index import layout
 
-    before, real = tree(toy.path), flat.serialized
-    monkeypatch.setattr(flat, "serialized", lambda *given: real(*spoil(*given)))
+    before, real = tree(toy.path), layout.write_file
+
+    def spoiled(path: Path, doc_ids: DocIds, dim: int, chunks: Iterable[Vectors]) -> None:
+        ids, vectors = spoil(doc_ids, np.concatenate(list(chunks)))
+        real(path, ids, dim, [vectors])
+
+    monkeypatch.setattr(layout, "write_file", spoiled)
     with pytest.raises(CorruptError, match=f"does not pass its own check, so it was not published: .*{message}"):
         add({"id": "a", "title": "A"})
     assert tree(toy.path) == before

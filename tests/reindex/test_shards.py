@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.records import Vectors
 from engine.reindex.shards import Shards, clear, read_shard
 
 DIM = 4
@@ -57,15 +58,25 @@ def test_a_new_run_writes_beside_what_is_there(tmp_path: Path) -> None:
     assert shards(tmp_path).load() == 2
 
 
+def held(path: Path) -> dict[bytes, tuple[Vectors, int]] | None:
+    """What a shard holds, in memory: the file is written over below."""
+    shard = read_shard(path, DIM)
+    if shard is None:
+        return None
+    return {
+        d.tobytes(): (np.array(v), int(n)) for d, v, n in zip(shard.digests, shard.vectors, shard.n_tokens, strict=True)
+    }
+
+
 @pytest.mark.parametrize("place", range(0, 700, 13))
 def test_a_damaged_shard_counts_as_not_there(tmp_path: Path, place: int) -> None:
     fill(tmp_path, "a")
     path = tmp_path / "shards" / "f00d" / "000001.npz"
     raw = bytearray(path.read_bytes())
-    intact = read_shard(path, DIM)
+    intact = held(path)
     raw[place % len(raw)] ^= 0x10
     path.write_bytes(raw)
-    found = read_shard(path, DIM)
+    found = held(path)
     assert found is None or (
         intact is not None and {k: v[1] for k, v in found.items()} == {k: v[1] for k, v in intact.items()}
     )

@@ -13,8 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from engine import open_index
 from engine.config import Settings, SourcePattern
+from engine.encode.onnx import OnnxEncoder
 from engine.index.folder import IndexFolder
-from engine.reindex import vectorise
 from engine.reindex.update import Request, plan_reindex, reindex
 from engine.reindex.verify import verify
 from tests.conftest import TOY, TOY_MODEL, V1, silent
@@ -165,7 +165,7 @@ class Nights(RuleBasedStateMachine):
 
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectorise, "PAGE", 2)
+    monkeypatch.setattr(OnnxEncoder, "page", 2)
 
 
 TestNights: Callable[..., object] = Nights.TestCase

@@ -1,0 +1,52 @@
+"""The command that sets how deep an approximate index looks."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from engine.cli.build import writing
+from engine.cli.group import main
+from engine.cli.options import index_options
+from engine.config import Config, Settings
+from engine.terminal import as_json, progress, say
+
+
+@main.command()
+@click.argument("name", required=False)
+@index_options
+@click.option("--recall", type=click.FloatRange(0.5, 1), help="Share of the 10 nearest to be found [0.99].")
+@click.option("--rebuild", is_flag=True, help="Train the lists anew, on the vectors that are there now.")
+@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+def tune(config: Config, name: str | None, recall: float | None, rebuild: bool, as_object: bool) -> None:
+    """Measure a large index against an exact search and publish the quickest setting that finds enough.
+
+    Below a million abstracts every vector is compared and there is nothing to tune. Every run of index and reindex
+    measures anew; this is for another recall, or for another factory in index.toml. Scores are exact in any case.
+
+    \b
+    engine tune pubmed --recall 0.995
+    """
+    from engine.index.folder import IndexFolder
+    from engine.reindex.retune import retune
+
+    folder = IndexFolder(config.named(name).existing())
+    settings = Settings.load(folder.path, recall=recall)
+    with writing(folder), progress() as report:
+        done = retune(folder, settings, rebuild=rebuild, progress=report)
+    if as_object:
+        trials = [asdict(trial) for trial in done.trials]
+        ann = asdict(done.ann) if done.ann else None
+        fields = {"published": done.published, "generation": done.generation, "factory": done.factory}
+        say(as_json({**fields, "ann": ann, "trials": trials, "notes": done.notes, "seconds": done.seconds}))
+        return
+    for trial in done.trials:
+        taken = done.ann is not None and (trial.n_probe, trial.n_rerank) == (done.ann.n_probe, done.ann.n_rerank)
+        speed = f", {trial.ms:.2f} ms" if trial.ms is not None else ""
+        line = f"{trial.n_probe:6,} lists, {trial.n_rerank:5,} candidates: recall@10 {trial.recall:.4f}{speed}"
+        say(f"{'*' if taken else ' '} {line}")
+    for note in done.notes:
+        say(note)
+    if done.published:
+        say(f"{folder.path.name}: generation {done.generation:06d} published, {done.seconds:.1f} s")

@@ -1,0 +1,97 @@
+"""Build ``codes.faiss``: the vectors compressed to one bit a dimension, sorted into lists, ids kept beside.
+
+The exact vectors stay in vectors.faiss; codes only say which of them are worth an exact look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import CorruptError
+from engine.index.factory import Factory
+from engine.index.flat import FlatIndex
+from engine.index.gpu import clustering_index
+from engine.index.library import faiss
+from engine.records import DocIds
+
+POINTS = 64  # training vectors a list; FAISS wants 39 to 256
+ITERATIONS = 10  # of k-means
+CHUNK = 65_536  # vectors added at once
+SEED = 1234
+MAX_REBUILT = 0.5  # share of the vectors in lists that lost one; beyond it all lists are filled anew
+
+Report = Callable[[str, int, int | None], None]  # phase, done, total where known
+
+
+def trained(flat: FlatIndex, factory: Factory, report: Report, *, on_gpu: bool = False) -> Any:
+    """An empty index whose lists are trained on a sample of the vectors: the same for the same vectors."""
+    index = faiss.index_factory(flat.dim, str(factory), faiss.METRIC_INNER_PRODUCT)
+    index.cp.niter, index.cp.seed = ITERATIONS, SEED
+    n = min(flat.size, POINTS * factory.n_lists)
+    rows = np.sort(np.random.default_rng(SEED).choice(flat.size, n, replace=False))
+    index.cp.min_points_per_centroid = 1
+    report(f"training {factory.n_lists:,} lists on {n:,} vectors", 0, None)
+    if on_gpu and (lookup := clustering_index(flat.dim)) is not None:
+        index.clustering_index = lookup
+    index.train(np.ascontiguousarray(flat.vectors[rows]))
+    index.clustering_index = None
+    return index
+
+
+def filled(index: Any, flat: FlatIndex, report: Report) -> None:
+    """Put all vectors into the lists, which are emptied before."""
+    index.reset()
+    add_rows(index, flat, np.arange(flat.size), report)
+
+
+def add_rows(index: Any, flat: FlatIndex, rows: NDArray[np.int64], report: Report) -> None:
+    """Add some rows, under their doc ids."""
+    for start in range(0, len(rows), CHUNK):
+        part = rows[start : start + CHUNK]
+        index.add_with_ids(np.ascontiguousarray(flat.vectors[part]), np.ascontiguousarray(flat.doc_ids[part]))
+        report("compressing", min(start + CHUNK, len(rows)), len(rows))
+
+
+def brought_up_to_date(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new: DocIds, report: Report) -> Any:
+    """Codes of the generation before, for the vectors of the next: gone (or changed) ids out, new ones in.
+
+    A list that loses an id is filled anew from the exact vectors: FAISS 1.15 leaves bits of removed codes in the last
+    block of a list, and codes added there later would be wrong.
+
+    Raises:
+        CorruptError: the codes hold other ids than they should.
+    """
+    index = faiss.deserialize_index(content)
+    ids, lists = ids_and_lists(index)
+    emptied = ids[np.isin(lists, lists[np.isin(ids, gone)])]
+    if len(emptied) > MAX_REBUILT * max(index.ntotal, 1):
+        filled(index, flat, report)
+    else:
+        if len(emptied):
+            index.remove_ids(faiss.IDSelectorBatch(emptied))
+        back = np.setdiff1d(emptied, gone)
+        rows = flat.rows(np.sort(np.concatenate([back, new])))
+        if (rows < 0).any():
+            raise CorruptError("the codes hold ids without a vector. Build them anew: engine tune --rebuild")
+        add_rows(index, flat, rows, report)
+    if index.ntotal != flat.size:
+        raise CorruptError(f"{index.ntotal:,} codes for {flat.size:,} vectors. Build them anew: engine tune --rebuild")
+    return index
+
+
+def ids_and_lists(index: Any) -> tuple[DocIds, NDArray[np.int64]]:
+    """Every id, and the list that holds it: both (n,)."""
+    lists = index.invlists
+    sizes = np.array([lists.list_size(i) for i in range(lists.nlist)], dtype=np.int64)
+    ids = [faiss.rev_swig_ptr(lists.get_ids(int(i)), int(sizes[i])).copy() for i in np.flatnonzero(sizes)]
+    return np.concatenate([np.empty(0, np.int64), *ids]), np.repeat(np.arange(lists.nlist), sizes)
+
+
+def serialized(index: Any) -> NDArray[np.uint8]:
+    """The FAISS file as bytes. The caller writes them: faiss.write_index reports success on a full disk."""
+    content: NDArray[np.uint8] = faiss.serialize_index(index)
+    return content

@@ -1,0 +1,81 @@
+"""Which FAISS index holds an index of some size: factory strings, read and chosen."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from engine.errors import ConfigError
+from engine.index.layout import FACTORY
+
+AUTO = "auto"
+EXACT_BELOW = 1_000_000  # vectors; an exhaustive scan takes 0.1 s for so many on one core
+HNSW_FROM = 16_384  # lists; from here on a graph finds the nearest ones sooner than comparing all
+IVF = re.compile(r"IVF([1-9]\d{0,6})(_HNSW([1-9]\d?))?,RaBitQfs")
+KNOWN = f"{AUTO}, {FACTORY}, IVF<lists>,RaBitQfs or IVF<lists>_HNSW32,RaBitQfs"
+
+
+@dataclass(frozen=True, slots=True)
+class Factory:
+    """A FAISS factory string that the engine builds, keeps current and searches.
+
+    HNSW over the records themselves and IndexRefine are not among them: neither can forget a record.
+    """
+
+    n_lists: int = 0  # of the inverted file; 0: exact
+    n_links: int = 0  # of the HNSW graph over the lists; 0: all lists are compared
+
+    @property
+    def exact(self) -> bool:
+        """Whether every vector is compared."""
+        return self.n_lists == 0
+
+    def __str__(self) -> str:
+        graph = f"_HNSW{self.n_links}" if self.n_links else ""
+        return FACTORY if self.exact else f"IVF{self.n_lists}{graph},RaBitQfs"
+
+
+def parsed(text: str) -> Factory:
+    """Read a factory string.
+
+    Raises:
+        ConfigError: not one that the engine can keep current and filter exactly.
+    """
+    if text == FACTORY:
+        return Factory()
+    if found := IVF.fullmatch(text):
+        return Factory(int(found[1]), int(found[3] or 0))
+    raise ConfigError(
+        f"factory {text!r} can't be used: expected {KNOWN}. Types that can't forget a record (HNSW, Refine) or keep no "
+        "exact scores are left out"
+    )
+
+
+def chosen(wanted: str | None, n: int, held: Factory | None) -> tuple[Factory, str]:
+    """The factory for n vectors, and why; held is that of the current generation.
+
+    Between half of the limit and the limit an index stays what it is, and the number of lists stays until it is off by
+    more than a factor of two: so a corpus that grows and shrinks a little isn't built anew each night.
+
+    Raises:
+        ConfigError: the wanted one can't be used.
+    """
+    if wanted not in (None, AUTO):
+        factory = parsed(str(wanted))
+        if n < factory.n_lists:
+            raise ConfigError(f"factory {wanted!r} has more lists than there are abstracts ({n:,}). Use {AUTO!r}")
+        return factory, "as index.toml says"
+    was_ivf = held is not None and not held.exact
+    if n < (EXACT_BELOW // 2 if was_ivf else EXACT_BELOW):
+        return Factory(), f"{n:,} abstracts, fewer than {EXACT_BELOW:,}: every vector is compared"
+    n_lists = lists_for(n)
+    reason = f"{n:,} abstracts, {EXACT_BELOW:,} or more: candidates by compressed codes, then exact scores"
+    if held is not None and was_ivf and n_lists / 2 <= held.n_lists <= n_lists * 2:
+        return held, reason
+    return Factory(n_lists, 32 if n_lists >= HNSW_FROM else 0), reason
+
+
+def lists_for(n: int) -> int:
+    """Lists for n vectors: the power of two nearest to 4 √n, the low end of what FAISS's guidelines advise."""
+    return int(2 ** round(math.log2(4 * math.sqrt(max(n, 1)))))

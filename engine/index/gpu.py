@@ -1,0 +1,87 @@
+"""Unfiltered exact search on a GPU. Filtered searches never come here.
+
+FAISS's GPU indexes take a selector and ignore it without a word, and return at most 2,048 hits; so a filter, or more
+hits, is answered by the CPU from the same vectors, with the same ranking.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import ConfigError
+from engine.index.flat import Candidates, FlatIndex, Ranking
+from engine.index.library import faiss
+from engine.records import Vectors
+
+MAX_K = 2048  # faiss/gpu/impl/IndexUtils.cpp, for float32 keys
+CHUNK = 65_536  # vectors copied at once
+TIE = 1e-4  # cuBLAS may sum in another order and precision than the CPU
+
+Scanner = Callable[[Vectors, int], Candidates]  # queries, n -> scores and rows of the n best; no way to pass a filter
+
+
+class GpuIndex(FlatIndex):
+    """The vectors of a generation with a copy of them on a GPU. Safe to search from several threads."""
+
+    tie = TIE
+
+    def __init__(self, path: Path, dim: int, filtered: FlatIndex, scanner: Callable[[Vectors], Scanner]) -> None:
+        """Map the file and copy the vectors; `filtered` answers what has a filter.
+
+        Raises:
+            CorruptError: not a file of vectors.
+        """
+        super().__init__(path, dim)
+        self.filtered = filtered
+        self.on_gpu = scanner(self.vectors)
+        self.lock = threading.Lock()  # FAISS's GPU resources serve one search at a time
+
+    def candidates(self, queries: Vectors, n: int) -> Candidates:
+        """The n best rows of each query, on the GPU unless it can't return so many."""
+        if n > MAX_K:
+            return super().candidates(queries, n)
+        with self.lock:
+            return self.on_gpu(queries, n)
+
+    def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
+        """Rank some rows, on the CPU; top_k is at most their number."""
+        return self.filtered.rank_among(queries, rows, top_k)
+
+
+def n_gpus() -> int:
+    """GPUs that this build of FAISS can use."""
+    return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
+
+
+def gpu_scanner(vectors: Vectors) -> Scanner:
+    """Copy vectors (n, dim) to the first GPU, in float32, and return the exhaustive search over them.
+
+    Raises:
+        ConfigError: FAISS sees no GPU.
+    """
+    if n_gpus() == 0:
+        raise ConfigError(
+            "FAISS sees no GPU here. Leave out --device cuda, or install faiss-gpu: pip install 'abstract-engine[gpu]'"
+        )
+    resources = faiss.StandardGpuResources()
+    index = faiss.GpuIndexFlatIP(resources, vectors.shape[1])
+    for start in range(0, len(vectors), CHUNK):
+        index.add(np.array(vectors[start : start + CHUNK]))
+
+    index.kept_alive = resources  # FAISS itself keeps no reference
+
+    def scan(queries: Vectors, n: int) -> Candidates:
+        scores, rows = index.search(queries, n)
+        return scores, rows
+
+    return scan
+
+
+def clustering_index(dim: int) -> object | None:
+    """An index on all GPUs that k-means can look up centroids in; None where there is no GPU."""
+    return faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(dim)) if n_gpus() else None

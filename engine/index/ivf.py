@@ -1,0 +1,103 @@
+"""Search by compressed codes, every candidate scored exactly: for indexes too large to compare every vector."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import CorruptError
+from engine.index.codes import ids_and_lists
+from engine.index.exact import exact_scores, ranked
+from engine.index.flat import FlatIndex, Ranking, bitmap
+from engine.index.library import faiss
+from engine.records import AnnSettings, DocIds, Vectors
+
+TUNED_FOR = 10  # hits; nprobe and rerank are set by recall@10
+DEEP = 1000  # hits; who wants more gets them from an exhaustive search
+SPARSE = 100_000  # records that a filter leaves; up to so many are compared exhaustively
+
+
+class IvfIndex(FlatIndex):
+    """vectors.faiss with codes.faiss beside it: the codes name candidates, the vectors decide.
+
+    Scores are exact; what the codes may miss is a hit, and how often was measured (``Manifest.ann``).
+    """
+
+    def __init__(self, path: Path, codes: Path, dim: int, settings: AnnSettings) -> None:
+        """Map both files.
+
+        Raises:
+            CorruptError: not files of this kind, or of different sizes.
+        """
+        super().__init__(path, dim)
+        self.settings = settings
+        try:
+            self.codes: Any = faiss.read_index(str(codes), faiss.IO_FLAG_MMAP_IFC)
+        except (RuntimeError, OSError, MemoryError) as err:
+            raise CorruptError(f"{codes} can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
+        right = isinstance(self.codes, faiss.IndexIVFRaBitQFastScan)
+        if not right or self.codes.metric_type != faiss.METRIC_INNER_PRODUCT or self.codes.d != dim:
+            raise CorruptError(f"{codes} is not an IVF,RaBitQfs index of {dim} dimensions. Run: engine rollback")
+        if self.codes.ntotal != self.size:
+            raise CorruptError(
+                f"{codes} holds {self.codes.ntotal:,} codes for {self.size:,} vectors. Run: engine rollback"
+            )
+        self.n_lists: int = self.codes.nlist
+
+    def code_ids(self) -> DocIds:
+        """The ids in codes.faiss, in no order."""
+        return ids_and_lists(self.codes)[0]
+
+    def rank(self, queries: Vectors, top_k: int) -> list[Ranking]:
+        """Rank all vectors; top_k is at most their number."""
+        if top_k > DEEP:
+            return self.exhaustive(queries, top_k)
+        found = self.probe(queries, top_k, *self.depth(top_k))
+        return [self.exhaustive(q[None], top_k)[0] if r is None else r for q, r in zip(queries, found, strict=True)]
+
+    def exhaustive(self, queries: Vectors, top_k: int) -> list[Ranking]:
+        """Rank all vectors by comparing all of them."""
+        return super().rank(queries, top_k)
+
+    def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
+        """Rank some rows; exhaustively unless they are many. top_k is at most their number."""
+        if len(rows) <= SPARSE or top_k > DEEP:
+            return super().rank_among(queries, rows, top_k)
+        ids = self.doc_ids[rows]
+        selector = faiss.IDSelectorBitmap(bitmap(ids, int(ids.max()) + 1))
+        found = self.probe(queries, top_k, *self.depth(top_k), selector)
+        among = super().rank_among
+        return [among(q[None], rows, top_k)[0] if r is None else r for q, r in zip(queries, found, strict=True)]
+
+    def depth(self, top_k: int) -> tuple[int, int]:
+        """Lists to look into and candidates to score for so many hits; more hits need more of both."""
+        more = max(1.0, top_k / TUNED_FOR)
+        return math.ceil(self.settings.n_probe * math.sqrt(more)), math.ceil(self.settings.n_rerank * more)
+
+    def probe(
+        self, queries: Vectors, top_k: int, n_probe: int, depth: int, selector: Any = None
+    ) -> list[Ranking | None]:
+        """Rank the best `depth` of what the nearest lists hold; None for a query for which they hold too little."""
+        found: list[Ranking | None] = []
+        for query, row in zip(queries, self.candidate_ids(queries, n_probe, depth, selector), strict=True):
+            candidates = row[row >= 0]
+            scores = exact_scores(self.vectors, self.rows(candidates), query)
+            found.append(ranked(candidates, scores, top_k) if len(candidates) >= top_k else None)
+        return found
+
+    def candidate_ids(self, queries: Vectors, n_probe: int, depth: int, selector: Any = None) -> NDArray[np.int64]:
+        """Ids of the best candidates by their codes, (q, depth), the best first; -1 where there are too few."""
+        given = self.parameters(min(self.n_lists, n_probe), selector)
+        ids: NDArray[np.int64] = self.codes.search(queries, min(self.size, depth), params=given)[1]
+        return ids
+
+    def parameters(self, n_probe: int, selector: Any) -> Any:
+        """FAISS's search parameters; a graph over the lists looks at twice as many of them as are wanted."""
+        graph = None
+        if isinstance(faiss.downcast_index(self.codes.quantizer), faiss.IndexHNSW):
+            graph = faiss.SearchParametersHNSW(efSearch=max(64, 2 * n_probe))
+        return faiss.SearchParametersIVF(nprobe=n_probe, sel=selector, quantizer_params=graph)

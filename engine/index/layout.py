@@ -1,0 +1,98 @@
+"""The bytes of a FAISS ``IDMap2,Flat`` file: written piece by piece, whatever its size, and mapped in no time.
+
+FAISS's own writer wants the whole index in memory, and its reader builds a table of all ids each time. The layout is
+that of faiss/impl/index_write.cpp: header IxM2, header IxFI, count and vectors, count and ids; all little-endian.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import CorruptError
+from engine.records import DocIds, Vectors
+
+FACTORY = "IDMap2,Flat"
+HEADER = struct.Struct("<4siqqq?i")  # fourcc, dimensions, vectors, two unused numbers, trained, metric
+COUNT = struct.Struct("<Q")
+UNUSED = 1 << 20
+INNER_PRODUCT = 0
+OUTER, INNER = b"IxM2", b"IxFI"
+START = 2 * HEADER.size + COUNT.size  # of the vectors
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A file that is mapped; the arrays are views of it."""
+
+    doc_ids: DocIds  # (n,)
+    vectors: Vectors  # (n, dim); not aligned to 4 bytes, so copy rows before long calculations
+    inner: NDArray[np.uint8]  # the file of the plain Flat index within, as FAISS reads it
+
+
+def write_file(path: Path, doc_ids: DocIds, dim: int, chunks: Iterable[Vectors]) -> None:
+    """Write and fsync ids (n,) int64, distinct and ascending, and vectors, which come in chunks (m, dim) float32.
+
+    Raises:
+        OSError: the disk is full or broken; the file may be there in part.
+        ValueError: the chunks hold another number of vectors than there are ids.
+    """
+    n, written = len(doc_ids), 0
+    with path.open("wb") as file:
+        for kind in (OUTER, INNER):
+            file.write(HEADER.pack(kind, dim, n, UNUSED, UNUSED, True, INNER_PRODUCT))
+        file.write(COUNT.pack(n * dim))
+        for chunk in chunks:
+            written += len(chunk)
+            file.write(np.ascontiguousarray(chunk, "<f4").data)
+        file.write(COUNT.pack(n))
+        file.write(np.ascontiguousarray(doc_ids, "<i8").data)
+        file.flush()
+        os.fsync(file.fileno())
+    if written != n:
+        raise ValueError(f"{written:,} vectors for {n:,} ids")
+    if path.stat().st_size != size_of(n, dim):
+        raise OSError(f"{path} has {path.stat().st_size:,} bytes after writing {size_of(n, dim):,}")
+
+
+def size_of(n: int, dim: int) -> int:
+    """Bytes of a file of n vectors."""
+    return START + n * dim * 4 + COUNT.size + n * 8
+
+
+def mapped(path: Path, dim: int) -> Mapped:
+    """Map a file read-only.
+
+    Raises:
+        CorruptError: not an IDMap2,Flat inner-product index of this dimension, or of another length than it says.
+    """
+    expected = f"expected an {FACTORY} inner-product index of {dim} dimensions. Run: engine rollback"
+    try:
+        content = np.memmap(path, np.uint8, "r")
+    except (OSError, ValueError) as err:  # ValueError: an empty file
+        raise CorruptError(f"{path} can't be read: {str(err)[:200]}; {expected}") from err
+    if len(content) < START + COUNT.size:
+        raise CorruptError(f"{path} has {len(content):,} bytes, {expected}")
+    outer, inner = (HEADER.unpack(content[at : at + HEADER.size].tobytes()) for at in (0, HEADER.size))
+    n = outer[2]
+    sound = (outer[0], inner[0]) == (OUTER, INNER) and outer[1:] == inner[1:] and n >= 0 and outer[5:] == (True, 0)
+    if not sound or outer[1] != dim:
+        raise CorruptError(f"{path} is of another kind: {expected}")
+    end = START + n * dim * 4
+    counts = n * dim, n
+    if len(content) != size_of(n, dim) or counts != (count_at(content, START - COUNT.size), count_at(content, end)):
+        raise CorruptError(f"{path} has {len(content):,} bytes and says that it holds {n:,} vectors; {expected}")
+    vectors = np.frombuffer(content, "<f4", n * dim, START).reshape(n, dim)
+    doc_ids = np.array(np.frombuffer(content, "<i8", n, end + COUNT.size))
+    return Mapped(doc_ids, vectors, content[HEADER.size : end])
+
+
+def count_at(content: NDArray[np.uint8], place: int) -> int:
+    """The count that stands at a place."""
+    return int(COUNT.unpack(content[place : place + COUNT.size].tobytes())[0])

@@ -1,0 +1,35 @@
+"""``engine tune``: the same records, searched another way."""
+
+from __future__ import annotations
+
+import time
+
+from engine.config import Settings
+from engine.index.factory import chosen, parsed
+from engine.index.folder import IndexFolder
+from engine.reindex.gather import Progress
+from engine.reindex.order import Order, Report
+from engine.reindex.run import index_sources
+
+
+def retune(folder: IndexFolder, settings: Settings, *, rebuild: bool, progress: Progress) -> Report:
+    """Measure an approximate index against an exact search and publish it with the quickest setting that finds enough.
+
+    The FAISS type is that of the settings, so a changed factory in index.toml takes effect. Where every vector is
+    compared before and after, nothing is published.
+
+    Raises:
+        ConfigError: the factory can't be used.
+        LockedError: another process writes this index.
+        GenerationError: there is no index, or it is damaged.
+        OSError: the disk is full or not writable.
+    """
+    started = time.monotonic()
+    held = folder.open_current().manifest
+    factory, reason = chosen(settings.factory, held.counts.abstracts, parsed(held.factory))
+    if factory.exact and held.ann is None:
+        notes = (f"{factory}: {reason}. There is nothing to tune",)
+        seconds = round(time.monotonic() - started, 3)
+        return Report(held.generation, False, held.counts, (), (), seconds, notes=notes, factory=str(factory))
+    order = Order.of(settings, republish=True, rebuild=rebuild, verb="tune")
+    return index_sources(folder, order, progress)

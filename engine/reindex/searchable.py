@@ -1,0 +1,94 @@
+"""What a large index has beside its vectors: codes, brought up to date or built, and a measured setting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from engine.encode.onnx import OnnxEncoder
+from engine.errors import CorruptError
+from engine.index import codes, durable
+from engine.index.factory import Factory, chosen, parsed
+from engine.index.flat import FlatIndex
+from engine.index.folder import CODES, DATABASE, VECTORS, Generation
+from engine.index.ivf import IvfIndex
+from engine.records import AnnSettings
+from engine.reindex.gather import Progress
+from engine.reindex.order import Build
+from engine.reindex.tune import Trial, title_queries, tuned
+from engine.reindex.vectorise import Vectorised
+
+RECALL = 0.99  # asked for unless somebody says otherwise
+DRIFT = 4  # times as many or as few vectors as when the lists were trained: they are trained anew
+
+
+@dataclass(frozen=True, slots=True)
+class Searchable:
+    """How the next generation is searched."""
+
+    factory: Factory
+    ann: AnnSettings | None
+    notes: tuple[str, ...]
+    trials: tuple[Trial, ...] = ()
+
+
+def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, progress: Progress) -> Searchable:
+    """Choose the FAISS type by size and, unless it is exact, write codes.faiss beside the vectors and tune it.
+
+    Raises:
+        ConfigError: index.toml asks for a type that can't be used.
+        CorruptError: vectors or codes can't be read back.
+        OSError: the disk is full or not writable.
+    """
+    held = build.current.manifest if build.current else None
+    factory, reason = chosen(build.order.factory, len(vectorised.doc_ids), parsed(held.factory) if held else None)
+    note = f"{factory}: {reason}"
+    if factory.exact:
+        was_other = held is not None and held.factory != str(factory)
+        return Searchable(factory, None, (note,) if was_other else ())
+    building = build.folder.building
+    flat = FlatIndex(building / VECTORS, vectorised.spool.dim)
+    index, n_trained = codes_for(build, flat, factory, vectorised, progress)
+    durable.write_bytes(building / CODES, codes.serialized(index).data)
+    target = build.order.recall or (held.ann.target if held and held.ann else RECALL)
+    progress("tuning", 0, None)
+    blank = AnnSettings(1, 1, 0.0, 0, target, n_trained)
+    asked = title_queries(building / DATABASE, flat.doc_ids, queries)
+    found = tuned(IvfIndex(building / VECTORS, building / CODES, flat.dim, blank), asked, target, n_trained)
+    notes = [f"{note}; recall@10 {found.settings.recall:.3f} measured on {found.settings.n_queries} titles"]
+    if not found.reached:
+        notes.append(f"recall@10 {target:g} is not reached. More lists or an exact index may: engine tune -h")
+    return Searchable(factory, found.settings, tuple(notes), found.trials)
+
+
+def codes_for(
+    build: Build, flat: FlatIndex, factory: Factory, vectorised: Vectorised, progress: Progress
+) -> tuple[Any, int]:
+    """The codes of the current generation brought up to date where they still fit, else new ones.
+
+    Returns them with the number of vectors that their lists were trained on.
+
+    Raises:
+        CorruptError: the current codes can't be read.
+    """
+    held = build.current
+    if held is None or vectorised.current is None or build.order.rebuild or not fits(held, factory, flat.size):
+        index = codes.trained(flat, factory, progress, on_gpu=build.order.device != "cpu")
+        codes.filled(index, flat, progress)
+        return index, flat.size
+    ann, new, before = held.manifest.ann, vectorised.new_ids(), vectorised.current.doc_ids
+    gone = np.union1d(np.setdiff1d(before, flat.doc_ids), np.intersect1d(before, new))
+    try:
+        content = np.frombuffer(held.codes.read_bytes(), np.uint8)
+    except OSError as err:
+        raise CorruptError(f"{held.codes} can't be read: {err.strerror}. Run: engine rollback") from err
+    return codes.brought_up_to_date(content, flat, gone, new, progress), ann.n_trained if ann else flat.size
+
+
+def fits(held: Generation, factory: Factory, n: int) -> bool:
+    """Whether the codes of a generation are of this type and were trained on about as many vectors."""
+    ann = held.manifest.ann
+    same = ann is not None and held.manifest.factory == str(factory)
+    return same and ann is not None and ann.n_trained / DRIFT <= n <= ann.n_trained * DRIFT

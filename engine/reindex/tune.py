@@ -1,0 +1,106 @@
+"""How deep an approximate index must look: the cheapest setting that finds what an exact search finds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.corpus.store import Corpus
+from engine.encode.contract import encode_checked
+from engine.encode.encoder import Encoder
+from engine.encode.recipe import cleaned
+from engine.index.ivf import TUNED_FOR, IvfIndex
+from engine.records import AnnSettings, DocIds, Vectors
+
+QUERIES = 512  # titles asked; at recall 0.99 the standard error is below 0.002
+TIMED = 64  # of them, one by one
+DEPTHS = (25, 50, 100, 200, 400, 800)  # candidates scored exactly
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting and what it gives."""
+
+    n_probe: int
+    n_rerank: int
+    recall: float  # ANN recall@10
+    ms: float | None  # median of single queries on this machine; None: not measured, since the recall is too low
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The setting taken, and those that it was taken from."""
+
+    settings: AnnSettings
+    trials: tuple[Trial, ...]
+
+    @property
+    def reached(self) -> bool:
+        """Whether the recall asked for is reached; otherwise the deepest setting was taken."""
+        return self.settings.recall >= self.settings.target
+
+
+def title_queries(database: Path, doc_ids: DocIds, encoder: Encoder) -> Vectors:
+    """Titles of records spread over the corpus, encoded as queries are: float32 (q, dim), q at most QUERIES.
+
+    A title is the nearest thing to a real question that every corpus holds.
+    """
+    spread = np.unique(np.linspace(0, len(doc_ids) - 1, min(QUERIES, len(doc_ids)), dtype=int))
+    corpus = Corpus(database)
+    try:
+        rows = corpus.fetch([int(doc_ids[i]) for i in spread])
+    finally:
+        corpus.close()
+    texts = [text for row in rows.values() if (text := cleaned(row.title or row.abstract))]
+    vectors: Vectors = encode_checked(encoder, texts).vectors
+    return vectors
+
+
+def tuned(index: IvfIndex, queries: Vectors, target: float, n_trained: int) -> Tuned:
+    """The quickest setting that reaches the target on these queries.
+
+    Candidates are scored exactly, so a setting finds a neighbour if and only if it is among the candidates: one search
+    a number of lists tells the recall of every depth.
+    """
+    found: list[tuple[int, int, float]] = []
+    truth = [{doc_id for doc_id, _ in ranking} for ranking in index.exhaustive(queries, min(TUNED_FOR, index.size))]
+    for n_probe in probes(index.n_lists):
+        candidates = index.candidate_ids(queries, n_probe, min(index.size, DEPTHS[-1]))
+        recalls = [(depth, recall_at(candidates, truth, depth)) for depth in DEPTHS]
+        enough = [pair for pair in recalls if pair[1] >= target]
+        found.append((n_probe, *(enough[0] if enough else recalls[-1])))
+        if enough and n_probe > 4 * next(n for n, _, recall in found if recall >= target):
+            break  # more lists make it slower only
+    trials = [Trial(n, m, r, timed(index, queries, n, m) if r >= target else None) for n, m, r in found]
+    good = [(trial.ms, trial) for trial in trials if trial.ms is not None]
+    best = min(good, key=lambda pair: pair[0])[1] if good else max(trials, key=lambda trial: trial.recall)
+    settings = AnnSettings(best.n_probe, best.n_rerank, round(best.recall, 4), len(queries), target, n_trained)
+    return Tuned(settings, tuple(trials))
+
+
+def probes(n_lists: int) -> list[int]:
+    """Numbers of lists to try: powers of two up to all."""
+    powers = [1 << i for i in range(n_lists.bit_length()) if 1 << i < n_lists]
+    return [*powers, n_lists]
+
+
+def recall_at(candidates: NDArray[np.int64], truth: Sequence[set[int]], depth: int) -> float:
+    """Mean share of the true neighbours among the first `depth` candidates of each query."""
+    shares = [len(true & set(row[:depth].tolist())) / len(true) for row, true in zip(candidates, truth, strict=True)]
+    return float(np.mean(shares))
+
+
+def timed(index: IvfIndex, queries: Vectors, n_probe: int, depth: int) -> float:
+    """Median milliseconds of one query."""
+    spent = []
+    for query in queries[:TIMED]:
+        started = time.perf_counter()
+        index.probe(query[None], TUNED_FOR, n_probe, depth)
+        spent.append(time.perf_counter() - started)
+    return round(1000 * statistics.median(spent), 3)

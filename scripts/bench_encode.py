@@ -1,0 +1,300 @@
+"""Measure encoding beside sentence-transformers and fastembed: rates, likeness, tokenisers, rate against length.
+
+    python scripts/bench_encode.py CORPUS [--texts 300] [--rounds 3] [--device cpu|cuda] [--plot FILE.png]
+
+CORPUS is any source file; --texts of its records, spread over it, are encoded as title and abstract, cut at the
+model's 256 tokens by every contestant. The contestants take turns in one process; a ratio is the median of the
+rounds' ratios. Tokenisers run on one thread, in processor time, over --token-texts texts; their ids are compared over
+the whole file. With --device cuda only the GPU's contestants run. Prints one line of JSON, then tables.
+"""
+
+import os
+import shutil
+import statistics
+import tempfile
+from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import bench_machine as bench
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.encode.ahead import in_order
+from engine.encode.model import DEFAULT_MODEL, identify, locate
+from engine.encode.onnx import OnnxEncoder
+from engine.encode.saved import GRAPH, TOKENIZER, WEIGHTS
+from engine.encode.tokens import BatchTokenizer, FastTokenizer, TextTokenizer
+
+ST = "sentence-transformers"
+ENGINE, INT8, BEST, FASTEMBED = "engine fp32", "engine int8", f"{ST}, best batch", "fastembed"
+HF = "tokenizers encode_batch_fast"
+NEEDS = {f"{ST}, onnx": "(optimum-onnx 0.1.0 in turn needs transformers < 4.58)"}
+LIMIT = 256  # tokens
+BATCHES = 1, 8, 16, 32, 64
+LENGTHS = 16, 32, 64, 128, 256
+PER_LENGTH = 16_384  # tokens encoded in a round at each length
+GPU_GOALS = ("≥ 10 Mtok/s", "≥ 70 % of forward, ≥ 10 × fp32, ≥ 3 × fp16", "≥ forward", None, None)
+Encode = Callable[[list[str]], NDArray[np.float32]]
+
+
+def exported(indexes: Path, name: str, *options: str) -> Path:
+    """The encoder folder that an index of the bundled sample gets; RuntimeError when the engine can't make it."""
+    return next((bench.indexed(bench.SAMPLE, indexes, name, "-m", DEFAULT_MODEL, *options) / "encoders").iterdir())
+
+
+def fastembed(folder: Path, scratch: Path, few: list[str]) -> tuple[Encode, int]:
+    """FastEmbed with the engine's own graph, cut at the same length, in its best batch size."""
+    from fastembed import TextEmbedding
+    from fastembed.common.model_description import ModelSource, PoolingType
+
+    for name in ("config.json", "tokenizer_config.json", "special_tokens_map.json", "tokenizer.json"):
+        shutil.copy(locate(DEFAULT_MODEL) / name, scratch)
+    for name in (GRAPH, WEIGHTS):
+        shutil.copy(folder / name, scratch)
+    nowhere = ModelSource(url="https://example.org/none")
+    TextEmbedding.add_custom_model(
+        "bench/local", PoolingType.MEAN, True, nowhere, dim=384, model_file=GRAPH, additional_files=[WEIGHTS]
+    )
+    model = TextEmbedding("bench/local", specific_model_path=str(scratch))
+    model.model.tokenizer.enable_truncation(LIMIT)
+
+    def encode(texts: list[str], size: int) -> NDArray[np.float32]:
+        return np.array(list(model.embed(texts, batch_size=size)), np.float32)
+
+    size = bench.best_of(encode, few, BATCHES)
+    return (lambda texts: encode(texts, size)), size
+
+
+def contestants(scratch: Path, few: list[str]) -> tuple[dict[str, Encode], dict[str, object]]:
+    """The encoders on the CPU, and what is to be known about them: batch sizes, and why one is missing."""
+    from sentence_transformers import SentenceTransformer
+
+    folder = str(locate(DEFAULT_MODEL))
+    reference = SentenceTransformer(folder, device="cpu")
+
+    def st(texts: list[str], size: int = 32) -> NDArray[np.float32]:
+        return reference.encode(texts, batch_size=size, show_progress_bar=False)
+
+    size = bench.best_of(st, few, BATCHES)
+    fp32 = exported(scratch, "fp32")
+    own = OnnxEncoder(fp32)
+    ways: dict[str, Encode] = {ENGINE: lambda texts: own.encode(texts).vectors}
+    facts: dict[str, object] = {"best_batch_st": size, "left_out": (left_out := {})}
+
+    def int8() -> Encode:
+        small = OnnxEncoder(exported(scratch, "int8", "--precision", "int8"))
+        return lambda texts: small.encode(texts).vectors
+
+    def st_onnx() -> Encode:
+        model = SentenceTransformer(folder, device="cpu", backend="onnx", model_kwargs={"export": True})
+        return lambda texts: model.encode(texts, show_progress_bar=False)
+
+    def fast() -> Encode:
+        encode, facts["best_batch_fastembed"] = fastembed(fp32, scratch, few)
+        return encode
+
+    for name, make in {INT8: int8, f"{ST}, onnx": st_onnx, FASTEMBED: fast}.items():
+        try:
+            ways[name] = make()
+        except Exception as err:  # a peer may fail in any way; the reason is part of the result
+            reason = (str(err).strip() or repr(err)).splitlines()[0][:300]
+            left_out[name] = f"{reason} {NEEDS.get(name, '')}".strip()
+    return {**ways, ST: st, BEST: lambda texts: st(texts, size)}, facts
+
+
+def compared(ways: dict[str, Encode], texts: list[str], n_tokens: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Rates of every way, and the cosines of its vectors with those of sentence-transformers."""
+    vectors = {name: way(texts) for name, way in ways.items()}
+    spent = bench.in_turns({name: partial(way, texts) for name, way in ways.items()}, rounds)
+    found = {}
+    for name, seconds in spent.items():
+        cosines, middle = bench.cosine(vectors[name], vectors[ST]), statistics.median(seconds)
+        found[name] = {
+            "docs_per_s": round(len(texts) / middle, 1),
+            "tokens_per_s": round(n_tokens / middle),
+            "times_st": bench.times_as_fast(seconds, spent[ST]),
+            "times_engine_fp32": bench.times_as_fast(seconds, spent[ENGINE]),
+            "min_cosine": round(float(cosines.min()), 6),
+            "mean_cosine": round(float(cosines.mean()), 6),
+        }
+    return found
+
+
+def cut(texts: list[str], tokenizer: BatchTokenizer, length: int) -> list[str]:
+    """Texts of about so many tokens: those that are longer, cut between words."""
+    full = tokenizer.tokenise(texts).n_tokens
+    split = [(text.split(), n) for text, n in zip(texts, full, strict=True) if n >= length]
+    return [" ".join(words[: max(1, round(len(words) * (length - 2) / (n - 2)))]) for words, n in split]
+
+
+def by_length(ways: dict[str, Encode], texts: list[str], tokenizer: BatchTokenizer, rounds: int) -> list[Any]:
+    found = []
+    for length in LENGTHS:
+        short = cut(texts, tokenizer, length)[: PER_LENGTH // length]
+        spent = bench.in_turns({name: partial(way, short) for name, way in ways.items()}, rounds)
+        rates = {name: round(len(short) / statistics.median(seconds), 1) for name, seconds in spent.items()}
+        found.append({"texts": len(short), "docs_per_s": rates, **bench.limit(tokenizer.tokenise(short).lengths)})
+    return found
+
+
+def tokenisers(path: Path, texts: list[str], n: int, rounds: int) -> dict[str, Any]:
+    """Tokens a second of processor time on one thread, the first time and again, and the texts with other ids."""
+    makers: dict[str, Callable[[], Callable[[list[str]], object]]] = {
+        "FastTokenizer (nanotoken)": lambda: FastTokenizer(path, LIMIT).tokenise,
+        "TextTokenizer": lambda: TextTokenizer(path, LIMIT).tokenise,
+        HF: lambda: TextTokenizer(path, LIMIT).tokenizer.encode_batch_fast,
+    }
+    reference, some = TextTokenizer(path, LIMIT), bench.spread_over(texts, n)
+    n_tokens = int(reference.tokenise(some).lengths.sum())
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    spent = bench.first_and_again(makers, some, rounds)
+    del os.environ["TOKENIZERS_PARALLELISM"]
+    rates = {
+        name: {
+            "first_mtok_per_s": round(n_tokens / statistics.median(first) / 1e6, 2),
+            "warm_mtok_per_s": round(n_tokens / statistics.median(warm) / 1e6, 2),
+            "times_hf_first": bench.times_as_fast(first, spent[HF][0]),
+            "times_hf_warm": bench.times_as_fast(warm, spent[HF][1]),
+        }
+        for name, (first, warm) in spent.items()
+    }
+    wrong = mismatches(FastTokenizer(path, LIMIT), reference, texts)
+    return {"texts": len(some), "tokens": n_tokens, "rates": rates, "compared": len(texts), "mismatches": wrong}
+
+
+def mismatches(fast: FastTokenizer, reference: TextTokenizer, texts: list[str]) -> int:
+    """Texts whose ids or full length differ."""
+    wrong = 0
+    for start in range(0, len(texts), 1024):
+        a, b = (way.tokenise(texts[start : start + 1024]) for way in (fast, reference))
+        same = [np.array_equal(a.row(i), b.row(i)) for i in range(len(a.n_tokens))]
+        wrong += int((~np.array(same) | (a.n_tokens != b.n_tokens)).sum())
+    return wrong
+
+
+def on_gpu(device: str, texts: list[str], scratch: Path, rounds: int) -> dict[str, Any]:
+    """Tokens a second of the engine's stages on a GPU, and of sentence-transformers in fp32 and fp16."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    from engine.encode.cuda import CudaEncoder
+    from engine.encode.packing import packs
+
+    folder = locate(DEFAULT_MODEL)
+    own = CudaEncoder(folder, identify(folder, DEFAULT_MODEL), device)
+    full, half = (SentenceTransformer(str(folder), device=device) for _ in range(2))
+    half = half.half() if device != "cpu" else half
+    with own.link.active(), torch.inference_mode():
+        if own.untuned:
+            own.tune()
+        tokens = own.tokenizer.tokenise(texts)
+        sent = [own.link.send(pack) for pack in packs(tokens, own.budget, own.strategy.rounded)]
+    pages = [texts[start : start + own.page] for start in range(0, len(texts), own.page)]
+    size = bench.best_of(lambda few, n: half.encode(few, batch_size=n), texts[:1024], (32, 128, 512))
+
+    def forward() -> None:
+        with own.link.active(), torch.inference_mode():
+            for one in sent:
+                own.forward(*one)
+            own.link.finish()
+
+    def to_shard() -> None:
+        with (scratch / "shard").open("wb") as file:
+            for _, encoded in in_order(own.encode, pages, own.ahead):
+                file.write(encoded.vectors.data)
+            file.flush()
+            os.fsync(file.fileno())
+
+    ways: dict[str, Callable[[], Any]] = {
+        "engine, forward only": forward,
+        "engine, text to shard": to_shard,
+        "engine, host only": lambda: [list(packs(own.tokenizer.tokenise(page), own.budget)) for page in pages],
+        f"{ST} fp32": lambda: full.encode(texts),
+        f"{ST} fp16": lambda: half.encode(texts, batch_size=size),
+    }
+    exact, theirs, ours = ways[f"{ST} fp32"](), ways[f"{ST} fp16"](), own.encode(texts).vectors
+    spent = bench.in_turns(ways, rounds + 1)  # the first round is to warm up
+    rows = {
+        name: (
+            round(len(tokens.ids) / statistics.median(seconds[1:]) / 1e6, 4),
+            *(bench.times_as_fast(seconds[1:], spent[f"{ST} {precision}"][1:]) for precision in ("fp32", "fp16")),
+        )
+        for name, seconds in spent.items()
+    }
+    cosines = [round(float(bench.cosine(v, exact).min()), 6) for v in (ours, theirs)]
+    facts = {"forward": type(own.forward).__name__, "st_fp16_batch": size, "min_cosine_engine_and_st_fp16": cosines}
+    return {**facts, "mtok_per_s_and_times_st_fp32_and_fp16": rows}
+
+
+def gpu_table(found: dict[str, Any]) -> str:
+    rows = found["mtok_per_s_and_times_st_fp32_and_fp16"].items()
+    shown = [[name, *row, goal] for (name, row), goal in zip(rows, GPU_GOALS, strict=True)]
+    shown.append(["smallest cosine, engine and fp16", *found["min_cosine_engine_and_st_fp16"], None, "≥ 0.9999"])
+    return bench.table(("contestant", "Mtok/s", f"times {ST} fp32", f"times {ST} fp16", "goal"), shown)
+
+
+def on_cpu(given: Namespace, texts: list[str], scratch: Path) -> dict[str, Any]:
+    some = bench.spread_over(texts, given.texts)
+    ways, facts = contestants(scratch, bench.spread_over(some, 32))
+    path = next((scratch / "fp32" / "encoders").iterdir()) / TOKENIZER
+    tokenizer = TextTokenizer(path, LIMIT)
+    lengths = tokenizer.tokenise(some).lengths
+    shown = {name: way for name, way in ways.items() if name in (ENGINE, INT8, ST, BEST)}
+    return {
+        "texts": len(some),
+        **bench.limit(lengths),
+        **facts,
+        "encoding": compared(ways, some, int(lengths.sum()), given.rounds),
+        "by_length": by_length(shown, bench.spread_over(texts, 4 * given.texts), tokenizer, given.rounds),
+        "tokenisers": tokenisers(path, texts, given.token_texts, given.rounds),
+    }
+
+
+def cpu_tables(found: dict[str, Any]) -> list[str]:
+    limit = f"≤ {found['limit']} texts/s (numpy's matrix product on all cores)"
+    goals = {ENGINE: f"≥ 1.4 × {ST}; cosine ≥ 0.99999; {limit}", INT8: "≥ 1.4 × engine fp32; mean cosine ≥ 0.994"}
+    rows = [[name, *row.values(), goals.get(name)] for name, row in found["encoding"].items()]
+    rows += [[name, *6 * [None], f"left out: {reason}"] for name, reason in found["left_out"].items()]
+    rates = ("texts/s", "tokens/s", f"times {ST}", "times engine fp32", "min cosine", "mean cosine", "goal or limit")
+    tokens = found["tokenisers"]
+    fast = f"≥ 5 Mtok/s first; 0 mismatches: {tokens['mismatches']} in {tokens['compared']} texts"
+    token_rows = [[n, *r.values(), fast if n.startswith("Fast") else None] for n, r in tokens["rates"].items()]
+    names = list(found["by_length"][0]["docs_per_s"])
+    by_length = [[row["tokens"], *(row["docs_per_s"][n] for n in names), row["limit"]] for row in found["by_length"]]
+    return [
+        bench.table(("encoder", *rates), rows),
+        bench.table(("tokeniser, 1 thread", "Mtok/s first", "warm", f"times {HF}, first", "warm", "goal"), token_rows),
+        bench.table(("tokens a text", *(f"{name}, texts/s" for name in names), "limit"), by_length),
+    ]
+
+
+def main() -> None:
+    parser = bench.options(__doc__, rounds=3)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("--texts", type=int, default=300)
+    parser.add_argument("--token-texts", type=int, default=10_000)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--plot", type=Path, help="PNG of the rate against the length of texts (CPU)")
+    given = parser.parse_args()
+    machine, texts = bench.machine(), bench.corpus_texts(given.corpus)
+    with tempfile.TemporaryDirectory() as scratch:
+        if given.device == "cuda":
+            found = on_gpu("cuda", bench.spread_over(texts, given.texts), Path(scratch), given.rounds)
+            tables = [gpu_table(found)]
+        else:
+            found = on_cpu(given, texts, Path(scratch))
+            tables = cpu_tables(found)
+    if given.plot and given.device == "cpu":
+        rows = found["by_length"]
+        points = {n: [(row["tokens"], row["docs_per_s"][n]) for row in rows] for n in rows[0]["docs_per_s"]}
+        bench.plot(
+            given.plot, {"Encoding real abstracts on the CPU": points}, "tokens a text", "texts a second", log_x=True
+        )
+    bench.report({"machine": machine, "corpus": given.corpus.name, **found}, *tables)
+
+
+if __name__ == "__main__":
+    main()
