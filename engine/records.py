@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine import stamps
+
 Vectors = NDArray[np.float32]  # (n, dim), unit length unless said otherwise
 DocIds = NDArray[np.int64]  # (n,), keys of the abstracts table and of FAISS
 
@@ -132,12 +134,18 @@ class FileReceipt:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return FileReceipt(path.name, file.tell(), digest)
 
-    def problem(self, folder: Path) -> str | None:
-        """What is wrong with the file in this folder, in words; None when it is as written."""
+    def problem(self, folder: Path, *, quick: bool = False) -> str | None:
+        """What is wrong with the file in this folder, in words; None when it is as written.
+
+        quick: a large file that this machine has hashed before and that was not touched since is not hashed again.
+        """
         path = folder / self.name
         try:
+            before = stamps.identity_of(path)
             if path.stat().st_size != self.n_bytes:
                 return f"{path} has {path.stat().st_size:,} bytes, expected {self.n_bytes:,}"
+            if quick and stamps.is_untouched(path, self.sha256):
+                return None
             found = FileReceipt.of(path)
         except FileNotFoundError:
             return f"{path} is missing, expected {self.n_bytes:,} bytes"
@@ -147,6 +155,8 @@ class FileReceipt:
             return f"{path} can't be read: {err.strerror}"
         if found != self:
             return f"{path} was changed or damaged: SHA-256 {found.sha256[:12]}…, expected {self.sha256[:12]}…"
+        if quick:
+            stamps.note(path, found.sha256, before)
         return None
 
 

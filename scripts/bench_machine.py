@@ -104,7 +104,7 @@ def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64
     return (a.astype(np.float64) * b.astype(np.float64)).sum(axis=1)
 
 
-def spread_over(items: Sequence[Any], n: int) -> list[Any]:
+def spread_over(items: Any, n: int) -> list[Any]:
     """At most n of the items, evenly spaced."""
     return [items[i] for i in np.linspace(0, len(items) - 1, min(n, len(items)), dtype=int)]
 
@@ -167,9 +167,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(f"| {' | '.join('' if cell is None else str(cell) for cell in line)} |" for line in lines)
 
 
-def report(figures: Mapping[str, object], *tables: str) -> None:
-    """Print one line of JSON, then the tables."""
+def report(figures: Mapping[str, Any], *tables: str) -> None:
+    """Print one line of JSON, then the tables, and a warning where another program had the cores."""
     print(json.dumps(figures))
+    if (load := figures["machine"]["load_1min"]) > 0.5:
+        tables = (
+            *tables,
+            f"The machine was busy (load {load} at the start): worst for threads that wait for each other.",
+        )
     for text in tables:
         print(f"\n{text}")
 

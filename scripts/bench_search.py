@@ -4,8 +4,7 @@
 
 INDEX_FOLDER is an index of the engine. Its own vectors come first; where a size asks for more, mixtures of three that
 are near one another follow. Queries are titles of its records, encoded by its encoder. Vectors and codes are kept in
---work DIR, when that is given, and used again. All contestants take turns, twenty queries each. Prints one line of
-JSON, then tables.
+--work DIR, when that is given, and used again. All contestants take turns, twenty queries each. Prints JSON and tables.
 """
 
 import json
@@ -183,8 +182,7 @@ def one_size(given: Namespace, real: Vectors, n: int, queries: Vectors, work: Pa
     bare = faiss.IndexFlatIP(flat.dim)
     for start in range(0, n, ROWS):
         bare.add(np.ascontiguousarray(flat.vectors[start : start + ROWS]))
-    n_lists = lists_for(n)
-    factory = parsed(given.factory) if given.factory else Factory(n_lists, 32 if n_lists >= HNSW_FROM else 0)
+    factory = parsed(given.factory) if given.factory else Factory(lists_for(n), 32 * (lists_for(n) >= HNSW_FROM))
     ivf, facts = ivf_of(flat, factory, work)
     ways = [*exact_ways(flat, bare), *ivf_ways(ivf, facts)]
     ways += graph_ways(np.array(flat.vectors)) if n <= given.peers_up_to else []
@@ -231,8 +229,8 @@ def tables(sizes: list[dict[str, Any]]) -> list[str]:
         for best in found["tuned"]:
             setting = ", ".join(f"{key} {value}" for key, value in best["setting"].items())
             rows.append([n, best["name"], setting, *(best[key] for key in NUMBERS)])
-            if best["name"] == IVF:
-                ms = f"{best['median_ms']} ms at recall {best['recall']}, {found['ivf_recall_at_100']} for 100 hits"
+        best = next(way for way in found["tuned"] if way["name"] == IVF)
+        ms = f"{best['median_ms']} ms at recall {best['recall']}, {found['ivf_recall_at_100']} for 100 hits"
         goals += [
             [n, "engine exact / bare FAISS, single query", found["exact_ms_over_bare_faiss"], "≤ 1.15 at 10^5"],
             [n, "engine IVF, single query", ms, "≤ 1.5 ms at recall ≥ 0.99, 10^6"],
@@ -255,8 +253,7 @@ def tables(sizes: list[dict[str, Any]]) -> list[str]:
 
 def front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """The points worth drawing that no other beats in recall and time."""
-    points = [point for point in points if point[0] >= DRAWN]
-    return sorted((r, ms) for r, ms in points if not any(a >= r and b < ms or a > r and b <= ms for a, b in points))
+    return sorted(p for p in points if p[0] >= DRAWN and not any(a >= p[0] and b < p[1] for a, b in points))
 
 
 def draw(path: Path, sizes: list[dict[str, Any]]) -> None:
@@ -288,7 +285,8 @@ def main() -> None:
         some = held.corpus.fetch([int(i) for i in bench.spread_over(held.vectors.doc_ids, 2 * given.queries)])
         titles = [record.title for record in some.values() if record.title.strip()]
         queries = index.encode(bench.spread_over(titles, given.queries))
-        real, work = np.array(held.vectors.vectors), given.work or Path(scratch)
+        real = np.array(held.vectors.vectors)
+        work = (given.work or Path(scratch)) / f"{given.index.name}-{index.generation}"  # of these vectors only
         work.mkdir(parents=True, exist_ok=True)
         sizes = [one_size(given, real, int(n), queries, work) for n in given.sizes.split(",")]
     if given.plot:

@@ -24,6 +24,13 @@ TOY_MODEL = HERE / "data" / "toy-model"
 SAMPLE = ROOT / "engine" / "sample"
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place of its own for what the engine remembers of this machine."""
+    monkeypatch.setenv("ENGINE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 def silent(phase: str, done: int, total: int | None) -> None:
     """Progress that nobody watches."""
 

@@ -59,8 +59,10 @@ def read_identity(folder: Path) -> EncoderIdentity:
     return read_receipt(folder)[0]
 
 
-def check_saved(folder: Path, expected: EncoderIdentity) -> None:
+def check_saved(folder: Path, expected: EncoderIdentity, *, quick: bool = False) -> None:
     """Check that the folder holds the expected encoder, byte for byte.
+
+    quick: large files that were hashed before and not touched since are not hashed again.
 
     Raises:
         EncoderMismatchError: it is another encoder; both are named.
@@ -74,7 +76,7 @@ def check_saved(folder: Path, expected: EncoderIdentity) -> None:
             "or build the index again with this one: engine index FILE -m MODEL --re-encode"
         )
     for file in files:
-        if problem := file.problem(folder):
+        if problem := file.problem(folder, quick=quick):
             raise CorruptError(
                 f"{problem}. Put the encoder back from a backup, or export it again: engine index -m MODEL"
             )

@@ -154,8 +154,10 @@ class IndexFolder:
         except OSError as err:
             raise CorruptError(f"{path} can't be read: {err.strerror}. Run: engine rollback") from err
 
-    def check(self, number: int) -> Generation:
+    def check(self, number: int, *, quick: bool = False) -> Generation:
         """Check every file of a generation against its manifest, by size and SHA-256.
+
+        quick: large files that were hashed before and not touched since are not hashed again.
 
         Raises:
             CorruptError: missing, changed, or with files beside it that don't belong.
@@ -167,7 +169,7 @@ class IndexFolder:
         if manifest.generation != number:
             found = f"{path / manifests.NAME} is that of generation {manifest.generation:06d}"
             raise CorruptError(f"{found}, expected {number:06d}. Run: engine rollback")
-        for problem in (file.problem(path) for file in manifest.files):
+        for problem in (file.problem(path, quick=quick) for file in manifest.files):
             if problem:
                 raise CorruptError(f"{problem}. Run: engine rollback")
         for side in (path / (DATABASE + suffix) for suffix in SIDE_FILES):
@@ -175,8 +177,8 @@ class IndexFolder:
                 raise CorruptError(f"{side} does not belong there: something wrote to a published file. Delete it")
         return Generation(path, manifest)
 
-    def open_current(self) -> Generation:
-        """Check and return the current generation, following CURRENT while it moves.
+    def open_current(self, *, quick: bool = False) -> Generation:
+        """Check and return the current generation, following CURRENT while it moves; quick as in check.
 
         A writer may publish and delete an old generation between reading the pointer and reading the files; so a
         failure counts only when the pointer stands still.
@@ -187,7 +189,7 @@ class IndexFolder:
         number = self.current()
         while True:
             try:
-                return self.check(number)
+                return self.check(number, quick=quick)
             except GenerationError:
                 moved = self.current()
                 if moved == number:

@@ -13,7 +13,7 @@ from engine.errors import CorruptError
 from engine.index.codes import ids_and_lists
 from engine.index.exact import exact_scores, ranked
 from engine.index.flat import FlatIndex, Ranking, bitmap
-from engine.index.library import faiss
+from engine.index.library import faiss, threads_for
 from engine.records import AnnSettings, DocIds, Vectors
 
 TUNED_FOR = 10  # hits; nprobe and rerank are set by recall@10
@@ -92,7 +92,8 @@ class IvfIndex(FlatIndex):
     def candidate_ids(self, queries: Vectors, n_probe: int, depth: int, selector: Any = None) -> NDArray[np.int64]:
         """Ids of the best candidates by their codes, (q, depth), the best first; -1 where there are too few."""
         given = self.parameters(min(self.n_lists, n_probe), selector)
-        ids: NDArray[np.int64] = self.codes.search(queries, min(self.size, depth), params=given)[1]
+        with threads_for(len(queries)):
+            ids: NDArray[np.int64] = self.codes.search(queries, min(self.size, depth), params=given)[1]
         return ids
 
     def parameters(self, n_probe: int, selector: Any) -> Any:

@@ -19,7 +19,7 @@ from engine.errors import CorruptError
 from engine.records import DocIds, Vectors
 
 FACTORY = "IDMap2,Flat"
-HEADER = struct.Struct("<4siqqq?i")  # fourcc, dimensions, vectors, two unused numbers, trained, metric
+HEADER = struct.Struct("<4siqqqBi")  # fourcc, dimensions, vectors, two unused numbers, trained, metric
 COUNT = struct.Struct("<Q")
 UNUSED = 1 << 20
 INNER_PRODUCT = 0
@@ -46,7 +46,7 @@ def write_file(path: Path, doc_ids: DocIds, dim: int, chunks: Iterable[Vectors])
     n, written = len(doc_ids), 0
     with path.open("wb") as file:
         for kind in (OUTER, INNER):
-            file.write(HEADER.pack(kind, dim, n, UNUSED, UNUSED, True, INNER_PRODUCT))
+            file.write(HEADER.pack(kind, dim, n, UNUSED, UNUSED, 1, INNER_PRODUCT))
         file.write(COUNT.pack(n * dim))
         for chunk in chunks:
             written += len(chunk)
@@ -81,7 +81,7 @@ def mapped(path: Path, dim: int) -> Mapped:
         raise CorruptError(f"{path} has {len(content):,} bytes, {expected}")
     outer, inner = (HEADER.unpack(content[at : at + HEADER.size].tobytes()) for at in (0, HEADER.size))
     n = outer[2]
-    sound = (outer[0], inner[0]) == (OUTER, INNER) and outer[1:] == inner[1:] and n >= 0 and outer[5:] == (True, 0)
+    sound = (outer[0], inner[0]) == (OUTER, INNER) and outer[1:] == inner[1:] and n >= 0 and outer[5:] == (1, INNER_PRODUCT)
     if not sound or outer[1] != dim:
         raise CorruptError(f"{path} is of another kind: {expected}")
     end = START + n * dim * 4

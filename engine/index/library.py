@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from engine.errors import MissingExtraError
@@ -13,4 +15,19 @@ except ImportError as missing:
 
 faiss: Any = installed  # its stubs cover little of what it has
 
-__all__ = ["faiss"]
+
+@contextmanager
+def threads_for(n_queries: int) -> Iterator[None]:
+    """One thread for one query, all for several; holds for the calling thread only.
+
+    Two threads that share one query wait for each other, for longer than the query takes on a busy machine.
+    """
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1 if n_queries == 1 else before)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
+
+
+__all__ = ["faiss", "threads_for"]

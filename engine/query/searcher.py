@@ -235,7 +235,7 @@ def latest(folder: IndexFolder, device: str) -> Snapshot:
     """
     while True:
         pointer = folder.pointer_bytes()
-        generation = folder.open_current()
+        generation = folder.open_current(quick=True)
         try:
             return Snapshot(folder, generation, pointer, device)
         except GenerationError:

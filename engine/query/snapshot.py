@@ -6,6 +6,7 @@ import threading
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from engine.corpus.store import Corpus
 from engine.encode.encoder import Encoder
@@ -55,7 +56,7 @@ class Snapshot:
 
                 path = self.folder.encoder(self.manifest.encoder.fingerprint)
                 with ThreadPoolExecutor(1) as pool:  # hashing 90 MB takes as long as loading them
-                    checked = pool.submit(check_saved, path, self.manifest.encoder)
+                    checked = pool.submit(partial(check_saved, path, self.manifest.encoder, quick=True))
                     try:
                         from engine.encode.onnx import OnnxEncoder  # `similar` must not pay for it
 

@@ -20,7 +20,7 @@ def history(path: Path) -> list[Event]:
     Raises:
         GenerationError: there is no index, or it is damaged.
     """
-    with closing(Corpus(IndexFolder(path).open_current().database)) as corpus:
+    with closing(Corpus(IndexFolder(path).open_current(quick=True).database)) as corpus:
         return events(corpus)
 
 
@@ -67,5 +67,5 @@ def look_alikes(path: Path) -> list[Group]:
     Raises:
         GenerationError: there is no index, or it is damaged.
     """
-    with closing(Corpus(IndexFolder(path).open_current().database)) as corpus:
+    with closing(Corpus(IndexFolder(path).open_current(quick=True).database)) as corpus:
         return duplicates(corpus)

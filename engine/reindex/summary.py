@@ -65,7 +65,7 @@ def truncation(abstracts: int, truncated: int) -> Iterator[str]:
 
 def status_fields(folder: IndexFolder) -> dict[str, Any]:
     """The current generation of an index as plain fields."""
-    manifest = folder.open_current().manifest
+    manifest = folder.open_current(quick=True).manifest
     content = asdict(manifest)
     del content["probes"]
     content["encoder"]["fingerprint"] = manifest.encoder.fingerprint
@@ -74,7 +74,7 @@ def status_fields(folder: IndexFolder) -> dict[str, Any]:
 
 def status_lines(folder: IndexFolder) -> Iterator[str]:
     """The current generation of an index in words."""
-    manifest = folder.open_current().manifest
+    manifest = folder.open_current(quick=True).manifest
     counts = manifest.counts
     n_bytes = sum(file.n_bytes for file in manifest.files)
     others = [f"{n:06d}" for n in folder.numbers() if n != manifest.generation]
@@ -85,10 +85,8 @@ def status_lines(folder: IndexFolder) -> Iterator[str]:
     yield f"  vectors: {manifest.factory}, {manifest.metric.replace('_', ' ')} (cosine)"
     if manifest.ann:
         ann = manifest.ann
-        yield (
-            f"    {ann.n_probe:,} lists and {ann.n_rerank:,} exact scores a search: recall@10 {ann.recall:.3f} against an "
-            f"exact search, measured on {ann.n_queries:,} titles"
-        )
+        depth = f"{many(ann.n_probe, 'list')} and {many(ann.n_rerank, 'exact score')} a search"
+        yield f"    {depth}: recall@10 {ann.recall:.3f} of an exact search, measured on {many(ann.n_queries, 'title')}"
     yield f"  newest source: {manifest.newest_source}"
     yield from truncation(counts.abstracts, counts.truncated)
     if counts.without_abstract:

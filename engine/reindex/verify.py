@@ -12,11 +12,15 @@ from engine.encode.contract import LENGTH_TOLERANCE, SAME_COSINE
 from engine.encode.encoder import Encoder
 from engine.encode.recipe import RECIPE, prepared, text_sha256
 from engine.errors import CorruptError, EngineError
+from engine.index.factory import parsed
 from engine.index.flat import FlatIndex
-from engine.index.folder import DATABASE, VECTORS, Generation, IndexFolder
-from engine.records import Manifest, ids_sha256
+from engine.index.folder import CODES, DATABASE, VECTORS, Generation, IndexFolder
+from engine.index.ivf import IvfIndex
+from engine.records import AnnSettings, Manifest, Vectors, ids_sha256
 
-SAMPLE = 64  # stored texts encoded again by a deep check
+SAMPLE = 64  # stored texts encoded again by a deep check, vectors sought by their own codes
+MAX_LOST = 0.1  # of those; the nearest lists hold nearly every vector itself, wrong codes hardly any
+CHUNK = 65_536  # vectors looked at together
 PROBE_COSINE = 0.9999  # the same weights on another machine
 
 
@@ -66,9 +70,32 @@ def content_problems(path: Path, manifest: Manifest) -> Iterator[str]:
     ):
         if ids_sha256(found) != stated:
             yield f"{path / name}: its ids are not those that the manifest was written for"
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors.vectors, vectors.vectors))
-    if bad := int((~(np.abs(lengths - 1) <= LENGTH_TOLERANCE)).sum()):
+    if bad := sum(map(not_unit, np.array_split(vectors.vectors, 1 + vectors.size // CHUNK))):
         yield f"{path / VECTORS}: {bad:,} vectors are not finite and of length 1"
+    if manifest.ann is not None:
+        yield from code_problems(path, manifest, manifest.ann)
+
+
+def not_unit(vectors: Vectors) -> int:
+    """How many of the vectors are not finite and of length 1."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    return int((~(np.abs(lengths - 1) <= LENGTH_TOLERANCE)).sum())
+
+
+def code_problems(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[str]:
+    """The codes must be of the manifest's type and of exactly the vectors; a vector's own code must lead back to it."""
+    index = IvfIndex(path / VECTORS, path / CODES, manifest.encoder.dim, ann)
+    factory = parsed(manifest.factory)
+    if index.n_lists != factory.n_lists:
+        yield f"{path / CODES} has {index.n_lists:,} lists, the manifest says {manifest.factory}"
+    if not np.array_equal(np.sort(index.code_ids()), index.doc_ids):
+        yield f"{path / CODES}: its ids are not those of {VECTORS}"
+        return
+    rows = np.unique(np.linspace(0, index.size - 1, min(SAMPLE, index.size), dtype=int))
+    found = index.candidate_ids(np.array(index.vectors[rows]), ann.n_probe, ann.n_rerank)
+    lost = int((~(found == index.doc_ids[rows][:, None]).any(axis=1)).sum())
+    if lost > MAX_LOST * len(rows):
+        yield f"{path / CODES}: {lost} of {len(rows)} vectors are not found by their own codes"
 
 
 def deep_problems(folder: IndexFolder, generation: Generation) -> Iterator[str]:

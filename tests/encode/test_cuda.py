@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -77,11 +78,23 @@ def test_many_small_packs_give_the_same(wanted: np.ndarray) -> None:
 
 def test_calls_from_many_threads_do_not_mix(wanted: np.ndarray) -> None:
     encoder = toy_encoder()
+    inside: list[int] = []
+    most: list[int] = []
+
+    def watched(*sent: Any) -> Any:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+        return encoder.strategy(*sent)
+
+    encoder.forward = watched
     with ThreadPoolExecutor(6) as pool:
         orders = [np.random.default_rng(i).permutation(len(TEXTS)) for i in range(24)]
         found = list(pool.map(lambda order: encoder.encode([TEXTS[i] for i in order]).vectors, orders))
     for order, vectors in zip(orders, found, strict=True):
         assert np.abs(vectors - wanted[order]).max() < 1e-5
+    assert max(most) == 1  # one at a time has the device
 
 
 def test_one_call_tokenises_while_another_has_the_device() -> None:

@@ -15,6 +15,7 @@ from engine import open_index
 from engine.config import Settings, SourcePattern
 from engine.encode.onnx import OnnxEncoder
 from engine.index.folder import IndexFolder
+from engine.reindex.retune import retune
 from engine.reindex.update import Request, plan_reindex, reindex
 from engine.reindex.verify import verify
 from tests.conftest import TOY, TOY_MODEL, V1, silent
@@ -48,8 +49,10 @@ def held_by(folder: IndexFolder) -> dict[str, tuple[str, bool]]:
 class Nights(RuleBasedStateMachine):
     """Files get ascending or shuffled releases; a release is used once, as on PubMed's server."""
 
-    @initialize(releases=st.permutations(range(1, 13)))
-    def begin(self, releases: list[int]) -> None:
+    @initialize(
+        releases=st.permutations(range(1, 13)), factory=st.sampled_from([None, "IVF3,RaBitQfs", "IVF4_HNSW2,RaBitQfs"])
+    )
+    def begin(self, releases: list[int], factory: str | None) -> None:
         self.place = Path(tempfile.mkdtemp())
         self.folder = IndexFolder(Path(shutil.copytree(V1, self.place / "indexes" / "toy")))
         self.inbox = self.place / "inbox"
@@ -61,6 +64,8 @@ class Nights(RuleBasedStateMachine):
             (SourcePattern(str(self.inbox)),),
             device="cpu",
             checkpoint_seconds=0.0,
+            factory=factory,
+            recall=1.0,
             **limits,  # type: ignore[arg-type]
         )
         self.releases = list(releases)
@@ -125,6 +130,14 @@ class Nights(RuleBasedStateMachine):
         self.apply()
         again = reindex(self.folder, self.settings, Request(full=True), silent)
         assert (again.published, again.counts.encoded) == (False, 0)
+
+    @rule(rebuild=st.booleans())
+    def it_is_tuned(self, rebuild: bool) -> None:
+        before = self.folder.open_current().manifest
+        done = retune(self.folder, self.settings, rebuild=rebuild, progress=silent)
+        exact = self.settings.factory is None
+        assert done.published is not exact and done.counts.encoded == (before.counts.encoded if exact else 0)
+        assert self.folder.open_current().manifest.counts.abstracts == before.counts.abstracts
 
     @precondition(lambda self: self.waiting)
     @rule(phase=st.sampled_from(["reading", "encoding", "publishing"]))

@@ -1,0 +1,71 @@
+"""Files that were hashed before on this machine and that nobody has touched since, so that opening them is instant.
+
+Kept per user, outside the indexes. A file counts as untouched while device, inode, size, time of content and time of
+status are the same; any write, chmod, copy or move to another disk changes one of them. What a failing disk does
+behind the file system's back is found by ``engine verify``, which always reads everything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from pathlib import Path
+
+from engine.config import cache_folder
+
+NAME = "checked.json"
+LARGE = 1 << 20  # bytes; smaller files are hashed in no time
+MOST = 256  # files remembered, the newest
+SETTLED = 2.0  # seconds since the last change; of a younger file the clock may be too coarse to tell a second change
+
+
+def identity_of(path: Path) -> tuple[int, ...]:
+    """What changes when a file is touched.
+
+    Raises:
+        OSError: the file can't be looked at.
+    """
+    found = path.stat()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def known() -> dict[str, str]:
+    """Identity -> SHA-256 of the files remembered; nothing when the list can't be read."""
+    try:
+        content = json.loads((cache_folder() / NAME).read_text(encoding="utf-8"))
+        return {str(key): str(value) for key, value in content.items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def is_untouched(path: Path, sha256: str) -> bool:
+    """Whether this large file had this digest when it was last hashed, and was not touched since."""
+    try:
+        identity = identity_of(path)
+    except OSError:
+        return False
+    return identity[2] >= LARGE and known().get(key_of(identity)) == sha256
+
+
+def note(path: Path, sha256: str, before: tuple[int, ...]) -> None:
+    """Remember the digest of a large file that looked like `before` when hashing began; where that fails, no harm."""
+    with contextlib.suppress(OSError):
+        now = identity_of(path)
+        if now != before or now[2] < LARGE or time.time() - max(now[3], now[4]) / 1e9 < SETTLED:
+            return
+        content = known()
+        content.pop(key_of(now), None)
+        content[key_of(now)] = sha256
+        newest = dict(list(content.items())[-MOST:])
+        folder = cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = folder / f"{NAME}.{os.getpid()}.tmp"
+        beside.write_text(json.dumps(newest, indent=0), encoding="utf-8")
+        beside.replace(folder / NAME)
+
+
+def key_of(identity: tuple[int, ...]) -> str:
+    """An identity as text."""
+    return "-".join(map(str, identity))

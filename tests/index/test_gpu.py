@@ -1,0 +1,92 @@
+"""The GPU path with FAISS's CPU index in the place of the GPU one, which it can't tell apart; and the real one if any."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import ConfigError
+from engine.index.flat import Candidates, FlatIndex
+from engine.index.gpu import MAX_K, GpuIndex, gpu_scanner, n_gpus
+from engine.index.layout import write_file
+from engine.index.library import faiss
+from engine.records import Vectors
+from tests.index.test_flat import unit
+
+N, DIM = 5000, 16
+
+
+@pytest.fixture
+def flat(tmp_path: Path) -> FlatIndex:
+    vectors = unit(N, DIM, 1)
+    vectors[100:150] = vectors[100]  # ties
+    write_file(tmp_path / "v", 3 * np.arange(N), DIM, [vectors])
+    return FlatIndex(tmp_path / "v", DIM)
+
+
+class StandIn:
+    """Scores in another summation order, as cuBLAS may have; counts its calls and takes no filter."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def __call__(self, vectors: Vectors) -> "StandIn":
+        self.index = faiss.IndexFlatIP(vectors.shape[1])
+        self.index.add(np.array(vectors[:, ::-1]))
+        return self
+
+    def scan(self, queries: Vectors, n: int) -> Candidates:
+        assert n <= MAX_K  # as FAISS's GPU indexes do
+        self.asked.append(n)
+        scores, rows = self.index.search(np.ascontiguousarray(queries[:, ::-1]), n)
+        return scores + np.float32(3e-5), rows
+
+
+@pytest.fixture
+def stand_in(flat: FlatIndex) -> tuple[GpuIndex, StandIn]:
+    scanner = StandIn()
+    return GpuIndex(flat.path, DIM, flat, lambda vectors: scanner(vectors).scan), scanner
+
+
+@pytest.mark.parametrize("top_k", [1, 10, 40, 1000, 2032])
+def test_the_ranking_is_that_of_the_cpu(flat: FlatIndex, stand_in: tuple[GpuIndex, StandIn], top_k: int) -> None:
+    index, scanner = stand_in
+    queries = np.vstack([unit(10, DIM, 2), flat.vectors[100:101]])
+    assert index.search(queries, top_k) == flat.search(queries, top_k)
+    assert scanner.asked
+
+
+@pytest.mark.parametrize("top_k", [2040, 2048, 2049, N, N + 1])
+def test_more_hits_than_a_gpu_returns_come_from_the_cpu(
+    flat: FlatIndex, stand_in: tuple[GpuIndex, StandIn], top_k: int
+) -> None:
+    index, scanner = stand_in
+    assert index.search(unit(2, DIM, 2), top_k) == flat.search(unit(2, DIM, 2), top_k)
+    assert not scanner.asked
+
+
+@pytest.mark.parametrize("n", [1, 100, 2049, 4000, N])
+def test_a_filtered_search_never_reaches_the_gpu(flat: FlatIndex, stand_in: tuple[GpuIndex, StandIn], n: int) -> None:
+    index, scanner = stand_in
+    among = np.random.default_rng(3).choice(flat.doc_ids, n, replace=False)
+    for top_k in (1, 10, 3000):
+        found = index.search_among(unit(3, DIM, 4), among, top_k)
+        assert found == flat.search_among(unit(3, DIM, 4), among, top_k)
+        assert all(dict(hits).keys() <= set(among.tolist()) for hits in found)
+    assert not scanner.asked
+
+
+def test_without_a_gpu_the_next_step_is_told() -> None:
+    if n_gpus():
+        pytest.skip("FAISS sees a GPU here")
+    with pytest.raises(ConfigError, match="FAISS sees no GPU here. Leave out --device cuda, or install faiss-gpu"):
+        gpu_scanner(unit(3, DIM, 1))
+
+
+def test_a_real_gpu_ranks_as_the_cpu(flat: FlatIndex) -> None:
+    if not n_gpus():
+        pytest.skip("FAISS sees no GPU here")
+    index = GpuIndex(flat.path, DIM, flat, gpu_scanner)
+    queries = np.vstack([unit(50, DIM, 2), flat.vectors[100:101]])
+    for top_k in (1, 10, 1000, 2032, 2049):
+        assert index.search(queries, top_k) == flat.search(queries, top_k)
