@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 V1 = HERE / "generations" / "v1"
 V2 = HERE / "generations" / "v2"
+V3 = HERE / "generations" / "v3"
 TOY = HERE / "data" / "toy.jsonl"
 TOY_MODEL = HERE / "data" / "toy-model"
 SAMPLE = ROOT / "engine" / "sample"

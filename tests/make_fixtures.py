@@ -1,6 +1,6 @@
 """Make the committed fixtures: a toy corpus, a toy model and one small published generation.
 
-Run by hand, once per format version: python tests/make_fixtures.py v2. What it wrote for a version stays for ever.
+Run by hand, once per format version: python tests/make_fixtures.py v3. What it wrote for a version stays for ever.
 """
 
 import json
@@ -91,7 +91,8 @@ def toy_index(corpus: Path, model: Path, folder: Path) -> None:
     place.mkdir(exist_ok=True)
     for made in (corpus, corpus.with_name("pubmed26n0001.xml")):
         source = Path(shutil.copy(made, place))
-        index_sources(IndexFolder(folder), Order((source,), name, "cpu", keep=1), lambda *_: None)
+        order = Order((source,), name, "cpu", keep=1, factory="IVF4,RaBitQfs")
+        index_sources(IndexFolder(folder), order, lambda *_: None)
     (folder / "LOCK").unlink()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 import warnings
 from pathlib import Path
@@ -104,15 +105,21 @@ def quantise(graph: Path) -> None:
     from onnx import TensorProto
     from onnxruntime.quantization import QuantType, quantize_dynamic  # only after runtime, whatever the import order
 
-    quantize_dynamic(
-        str(graph),
-        str(graph),
-        op_types_to_quantize=["MatMul", "Attention"],
-        weight_type=QuantType.QInt8,
-        per_channel=True,
-        reduce_range=True,
-        extra_options={"DefaultTensorType": TensorProto.FLOAT},
-    )
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.ERROR)  # it advises a step that was taken by `fuse`
+    try:
+        quantize_dynamic(
+            str(graph),
+            str(graph),
+            op_types_to_quantize=["MatMul", "Attention"],
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            reduce_range=True,
+            extra_options={"DefaultTensorType": TensorProto.FLOAT},
+        )
+    finally:
+        root.setLevel(before)
 
 
 def optimise(fused: Path, graph: Path) -> None:

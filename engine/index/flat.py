@@ -17,7 +17,7 @@ from engine.records import DocIds, Vectors
 METRIC = "inner_product"
 MARGIN = 16  # candidates beyond top_k, so that ties at the end are seen
 BATCH = 256  # queries scanned at once: FAISS reads the vectors once for all of them
-FEW = 2048  # rows that are scored one by one sooner than FAISS scans past the others
+FEW = 256  # rows that are scored one by one sooner than FAISS scans past the others
 
 Ranking = list[tuple[int, float]]  # (doc id, score), best first
 Candidates = tuple[NDArray[np.float32], NDArray[np.int64]]  # scores and rows, both (q, n)

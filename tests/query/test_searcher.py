@@ -28,9 +28,11 @@ from engine.errors import (
     UsageError,
 )
 from engine.index.folder import IndexFolder
+from engine.index.ivf import IvfIndex
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
-from tests.conftest import TOY, TOY_MODEL, V1, V2, silent
+from engine.reindex.verify import verify
+from tests.conftest import TOY, TOY_MODEL, V1, V2, V3, silent
 
 Add = Callable[..., Report]
 
@@ -205,10 +207,10 @@ def test_readers_do_not_wait_for_the_one_that_opens_a_new_generation(
         add({"id": "new", "title": "New"})
         real = IndexFolder.open_current
 
-        def slow(self: IndexFolder) -> object:
+        def slow(self: IndexFolder, *, quick: bool = False) -> object:
             opening.set()
             assert go_on.wait(30)
-            return real(self)
+            return real(self, quick=quick)
 
         monkeypatch.setattr(IndexFolder, "open_current", slow)
         first = threading.Thread(target=index.search, args=("gout",))
@@ -239,13 +241,13 @@ def test_opening_follows_a_pointer_that_moves_meanwhile(
     """A writer publishes and deletes the old generation after a reader has read the pointer."""
     real, calls = IndexFolder.check, []
 
-    def check(self: IndexFolder, number: int) -> object:
+    def check(self: IndexFolder, number: int, *, quick: bool = False) -> object:
         calls.append(number)
         if len(calls) == 1:
             monkeypatch.setattr(IndexFolder, "check", real)
             add({"id": "new", "title": "New"}, keep=1)
             monkeypatch.setattr(IndexFolder, "check", check)
-        return real(self, number)
+        return real(self, number, quick=quick)
 
     monkeypatch.setattr(IndexFolder, "check", check)
     with open_index(toy.path, follow=False) as index:
@@ -258,8 +260,8 @@ def test_opening_survives_the_deletion_of_what_was_just_checked(
 ) -> None:
     real = IndexFolder.open_current
 
-    def checked_and_gone(self: IndexFolder) -> object:
-        found = real(self)
+    def checked_and_gone(self: IndexFolder, *, quick: bool = False) -> object:
+        found = real(self, quick=quick)
         monkeypatch.setattr(IndexFolder, "open_current", real)
         add({"id": "new", "title": "New"}, keep=1)
         return found
@@ -459,6 +461,20 @@ def test_the_committed_generation_of_format_2_opens_and_tells_its_sources() -> N
         snapshot = index.snapshot()
         assert [tuple(r) for r in snapshot.corpus.rows("SELECT pmid, release FROM deletions")] == [("104", 20260001)]
         assert [event.files for event in events(snapshot.corpus)] == [("toy.jsonl",), ("pubmed26n0001.xml",)]
+
+
+def test_the_committed_generation_of_format_3_opens_and_searches_by_its_codes() -> None:
+    """As above, for codes.faiss and the setting in the manifest."""
+    with open_index(V3) as index:
+        assert index.manifest.factory == "IVF4,RaBitQfs"
+        ann = index.manifest.ann
+        assert ann is not None and (ann.recall, ann.target, ann.n_queries, ann.n_trained) == (1.0, 0.99, 43, 40)
+        vectors = index.snapshot().vectors
+        assert isinstance(vectors, IvfIndex) and vectors.n_lists == 4
+        hits = index.search("does colchicine help in gout?", top_k=43)
+        assert [hit.id for hit in hits if hit.id.startswith("toy")][:5] == EXPECTED
+        assert [hit.id for hit in index.similar("toy-01", top_k=3)] == EXPECTED_SIMILAR
+    assert verify(IndexFolder(V3), IndexFolder(V3).open_current(), deep=True) == []
 
 
 EXPECTED = ["toy-21", "toy-01", "toy-22", "toy-16", "toy-26"]
