@@ -22,6 +22,7 @@ OWNERS = {
     "huggingface_hub": {"encode"},
     "onnxruntime": {"encode"},
     "tokenizers": {"encode"},
+    "nanotoken": {"encode"},
     "faiss": {"index"},
     "click": {"cli", "terminal"},
     "rich": {"terminal"},

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from engine import open_index
-from engine.encode.model import identify
+from engine.encode.model import DEFAULT_MODEL, identify
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
+from engine.encode.recipe import prepared
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
-from tests.conftest import TOY_MODEL, V1, jsonl, silent
+from tests.conftest import TOY, TOY_MODEL, V1, jsonl, silent
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +145,22 @@ def test_the_original_on_torch_gives_the_same_vectors(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         with pytest.raises(EncoderError, match="no CUDA device is available"):
             TransformerEncoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "cuda")
+
+
+def test_int8_is_near_fp32_and_a_text_has_one_vector_whatever_its_neighbours(
+    sample: IndexFolder, exported: OnnxEncoder, shared: Path
+) -> None:
+    folder = IndexFolder(sample.path.parent / "int8")
+    index_sources(folder, Order((TOY,), DEFAULT_MODEL, "cpu", precision="int8"), silent)
+    (path,) = (folder.path / "encoders").iterdir()
+    encoder = OnnxEncoder(path)
+    assert (encoder.identity.precision, exported.identity.precision) == ("int8", "fp32")
+    assert path.name == encoder.identity.fingerprint != exported.identity.fingerprint
+    with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [json.loads(next(file)) for _ in range(60)]
+    texts = [prepared(row["title"], row["abstract"]) for row in rows]
+    found = encoder.encode(texts).vectors
+    cosines = (found * exported.encode(texts).vectors).sum(axis=1)
+    assert cosines.mean() >= 0.993 and cosines.min() >= 0.98
+    assert np.array_equal(encoder.encode(texts[:7][::-1]).vectors[::-1], found[:7])
+    assert (path / "encoder.data").stat().st_size < 60e6 < (exported.folder / "encoder.data").stat().st_size

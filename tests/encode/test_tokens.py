@@ -1,10 +1,30 @@
+import gzip
+import json
+import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
 
-from engine.encode.tokens import TextTokenizer
+from engine.encode.model import DEFAULT_MODEL, locate
+from engine.encode.probes import TOKEN_PROBES
+from engine.encode.recipe import cleaned, prepared
+from engine.encode.tokens import FastTokenizer, TextTokenizer, Tokens, fastest
 from engine.errors import EncoderError
+
+# What abstracts are made of, and what tokenizers stumble over.
+ALPHABET = "aeknstAÉß .,-()/%<=>±µβ2³½关節ألم’–\u0301\u00ad\u200b\u2009\ufb01\u0130[]#"
+
+
+@cache
+def both() -> tuple[TextTokenizer, FastTokenizer]:
+    path = locate(DEFAULT_MODEL) / "tokenizer.json"
+    return TextTokenizer(path, 256), FastTokenizer(path, 256)
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +45,6 @@ def test_a_text_without_words_has_length_0(tokenizer: TextTokenizer) -> None:
 
 
 def test_ids_are_those_of_the_reference(tokenizer: TextTokenizer, model_folder: Path, shared: Path) -> None:
-    import gzip
-    import json
-
     from sentence_transformers import SentenceTransformer
 
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
@@ -47,3 +64,68 @@ def test_not_a_tokenizer_is_refused(tmp_path: Path) -> None:
     path.write_text("{}")
     with pytest.raises(EncoderError, match="is not a tokenizer"):
         TextTokenizer(path, 256)
+
+
+@pytest.fixture(scope="module")
+def fast(model_folder: Path) -> FastTokenizer:
+    return FastTokenizer(model_folder / "tokenizer.json", 256)
+
+
+def same(found: Tokens, wanted: Tokens) -> bool:
+    pairs = ((found.ids, wanted.ids), (found.offsets, wanted.offsets), (found.n_tokens, wanted.n_tokens))
+    return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in pairs)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(st.text(max_size=60) | st.text(ALPHABET, max_size=400), max_size=6))
+def test_the_fast_tokenizer_gives_the_ids_of_the_reference(texts: list[str]) -> None:
+    reference, fast = both()
+    prepared_texts = [cleaned(text) for text in texts]
+    assert same(fast.tokenise(prepared_texts), reference.tokenise(prepared_texts))
+
+
+def test_on_probes_and_real_abstracts_too(tokenizer: TextTokenizer, fast: FastTokenizer, shared: Path) -> None:
+    assert same(fast.tokenise(TOKEN_PROBES), tokenizer.tokenise(TOKEN_PROBES))
+    with gzip.open(shared / "pubmedqa" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
+        texts = [
+            prepared(row.get("title") or "", row.get("abstract") or row.get("text") or "")
+            for row in map(json.loads, file)
+        ]
+    assert len(texts) >= 900
+    assert same(fast.tokenise(texts), tokenizer.tokenise(texts))
+
+
+@pytest.mark.parametrize("max_length", [2, 3, 8, 255, 256, 512])
+def test_whatever_the_length_of_the_cut(model_folder: Path, max_length: int) -> None:
+    path = model_folder / "tokenizer.json"
+    texts = ["knee " * n for n in (0, 1, 2, 5, 6, 7, 253, 254, 255, 600)]
+    assert same(FastTokenizer(path, max_length).tokenise(texts), TextTokenizer(path, max_length).tokenise(texts))
+
+
+def test_the_fast_one_is_taken_when_it_gives_the_same_ids(model_folder: Path) -> None:
+    assert isinstance(fastest(model_folder / "tokenizer.json", 256), FastTokenizer)
+
+
+def test_any_difference_on_the_probes_means_the_reference(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = FastTokenizer.tokenise
+
+    def one_id_off(self: FastTokenizer, texts: list[str]) -> Tokens:
+        found = real(self, texts)
+        found.ids[-2] += 1
+        return found
+
+    monkeypatch.setattr(FastTokenizer, "tokenise", one_id_off)
+    assert isinstance(fastest(model_folder / "tokenizer.json", 256), TextTokenizer)
+    assert "nanotoken and tokenizers differ on the probe texts; using tokenizers" in caplog.text
+
+
+def test_without_nanotoken_or_with_another_kind_of_tokenizer_the_reference_is_taken(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Tokenizer(BPE({"a": 0, "b": 1, "[UNK]": 2}, [], unk_token="[UNK]"))
+    other.save(str(tmp_path / "tokenizer.json"))
+    assert isinstance(fastest(tmp_path / "tokenizer.json", 8), TextTokenizer)
+    monkeypatch.setitem(sys.modules, "nanotoken", None)
+    assert isinstance(fastest(model_folder / "tokenizer.json", 256), TextTokenizer)

@@ -313,6 +313,26 @@ def test_another_model_is_refused_by_both_names_and_may_re_encode(toy: IndexFold
     assert not verify(toy, toy.open_current(), deep=True)
 
 
+def test_int8_is_an_encoder_of_its_own_and_never_mixed(tmp_path: Path) -> None:
+    folder = IndexFolder(tmp_path / "int8")
+    index_sources(folder, Order((TOY,), str(TOY_MODEL), "cpu", precision="int8"), silent)
+    held = folder.open_current().manifest.encoder
+    assert held.precision == "int8"
+    more = jsonl(tmp_path / "n.jsonl", [{"id": "n", "title": "N"}])
+    for model in (None, str(TOY_MODEL)):  # what the index has counts where nothing is said
+        index_sources(folder, Order((more,), model, "cpu"), silent)
+        assert folder.open_current().manifest.encoder.fingerprint == held.fingerprint
+    before = tree(folder.path)
+    with pytest.raises(EncoderMismatchError, match=r"\(int8, .* is now .* \(fp32, .*--re-encode"):
+        index_sources(folder, Order((more,), device="cpu", precision="fp32"), silent)
+    with pytest.raises(EncoderError, match="an int8 encoder runs on a CPU only"):
+        index_sources(folder, Order((more,), device="cuda"), silent)
+    assert tree(folder.path) == before
+    done = index_sources(folder, Order((more,), device="cpu", precision="fp32", re_encode=True), silent)
+    assert done.counts.encoded == 41 and folder.open_current().manifest.encoder.precision == "fp32"
+    assert verify(folder, folder.open_current(), deep=True) == []
+
+
 def test_the_same_model_from_elsewhere_is_the_same(toy: IndexFolder, tmp_path: Path, add: Add) -> None:
     moved = shutil.copytree(TOY_MODEL, tmp_path / "moved")
     assert add({"id": "a", "title": "A"}, model=str(moved)).counts.encoded == 1

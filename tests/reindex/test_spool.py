@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.reindex.spool import Spool
+
+DIM = 4
+PAGES = st.lists(st.lists(st.integers(0, 30), max_size=5), max_size=8)
+
+
+@given(PAGES, st.sets(st.integers(0, 40)))
+def test_every_id_finds_its_latest_row(pages: list[list[int]], wanted: set[int]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        spool, held, n = Spool(Path(folder, "s"), DIM), {}, 0
+        for page in pages:
+            rows = np.arange(n * DIM, (n + len(page)) * DIM, dtype=np.float32).reshape(len(page), DIM)
+            spool.append(np.array(page, dtype=np.int64), rows)
+            held |= dict(zip(page, rows.tolist(), strict=True))
+            n += len(page)
+        ids = np.array(sorted(wanted), dtype=np.int64)
+        found = {int(i): spool.rows()[p].tolist() for i, p in zip(ids, spool.places(ids), strict=True) if p >= 0}
+        assert found == {i: row for i, row in held.items() if i in wanted}
+        assert spool.rows().shape == (n, DIM)
+
+
+def test_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "s", DIM)
+    spool.remove()
+    spool.append(np.array([1]), np.ones((1, DIM), np.float32))
+    spool.remove()
+    assert not list(tmp_path.iterdir())
