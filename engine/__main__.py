@@ -1,5 +1,8 @@
 """Run the command line as ``python -m engine``."""
 
+from __future__ import annotations
+
 from engine.cli import main
 
-main(prog_name="engine")
+if __name__ == "__main__":  # processes that are spawned for several GPUs import this module again
+    main(prog_name="engine")

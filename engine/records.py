@@ -116,7 +116,9 @@ class EncoderIdentity:
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def __str__(self) -> str:
-        return f"{self.model} ({self.precision}, fingerprint {self.fingerprint[:12]}, weights {self.weights_sha256[:12]})"
+        return (
+            f"{self.model} ({self.precision}, fingerprint {self.fingerprint[:12]}, weights {self.weights_sha256[:12]})"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,7 +234,7 @@ def test_an_index_built_with_another_model_is_exit_6(toy: IndexFolder, engine: R
     done = engine("index", TOY, "-m", other)
     assert done.returncode == 6
     assert re.search(
-        r"built with tests/data/toy-model \(fingerprint \w{12}.* is now .*other \(fingerprint", done.stderr
+        r"built with tests/data/toy-model \(fp32, fingerprint \w{12}.* is now .*other \(fp32, fingerprint", done.stderr
     )
     (folder,) = (toy.path / "encoders").iterdir()
     (folder / "encoder.json").chmod(0o644)

@@ -110,6 +110,11 @@ class CudaEncoder:
             raise EncoderError(f"{self._identity.model} failed on {self.device}: {reason}. Try --device cpu") from err
         return Encoded(vectors, tokens.n_tokens)
 
+    def close(self) -> None:
+        """Give the device's memory back; encode can't be called any more."""
+        del self.strategy, self.forward, self.exact
+        self.link.release()
+
     def fill(self, vectors: Vectors, tokens: Tokens) -> None:
         """Write the vector of every text that has tokens; those that half precision spoils are done again in fp32.
 

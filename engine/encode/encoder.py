@@ -22,3 +22,7 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode prepared texts: float32 (n, dim), unit length, in the order given."""
         ...
+
+    def close(self) -> None:
+        """Give back threads, processes and memory of a device; it can't be used after."""
+        ...

@@ -81,6 +81,10 @@ class OnnxEncoder:
             vectors[group] = found
         return Encoded(vectors, tokens.n_tokens)
 
+    def close(self) -> None:
+        """End the worker threads."""
+        self.workers.shutdown()
+
     def run(self, texts: Sequence[str], tokens: Tokens, group: NDArray[np.int64]) -> Vectors:
         """Run some of the texts together, padded to the longest: float32 (m, dim), unit length.
 

@@ -81,8 +81,9 @@ def mapped(path: Path, dim: int) -> Mapped:
         raise CorruptError(f"{path} has {len(content):,} bytes, {expected}")
     outer, inner = (HEADER.unpack(content[at : at + HEADER.size].tobytes()) for at in (0, HEADER.size))
     n = outer[2]
-    sound = (outer[0], inner[0]) == (OUTER, INNER) and outer[1:] == inner[1:] and n >= 0 and outer[5:] == (1, INNER_PRODUCT)
-    if not sound or outer[1] != dim:
+    kinds, trained, metric = (outer[0], inner[0]), outer[5], outer[6]
+    sound = kinds == (OUTER, INNER) and outer[1:] == inner[1:] and (trained, metric) == (1, INNER_PRODUCT)
+    if not sound or outer[1] != dim or n < 0:
         raise CorruptError(f"{path} is of another kind: {expected}")
     end = START + n * dim * 4
     counts = n * dim, n

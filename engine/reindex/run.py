@@ -26,11 +26,12 @@ from engine.reindex.plan import guard
 from engine.reindex.seal import Finished, counted, sealed, write_vectors
 from engine.reindex.searchable import make_searchable
 from engine.reindex.spool import Spool
-from engine.reindex.vectorise import Run, vectorise
+from engine.reindex.vectorise import Run, Vectorised, vectorise
 
 NOTHING = Counts(0, 0, 0, 0, 0)
 SPOOL = "vectors.spool"
 MANY = 1000  # texts; encoding them takes many times as long as the measurement
+CODE_BYTES = 100  # of a vector in codes.faiss, if there is one
 SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
 
@@ -98,6 +99,22 @@ def next_generation(folder: IndexFolder, order: Order, current: Generation | Non
 def make(build: Build, choice: Choice, progress: Progress) -> Report:
     """Fill ``building`` and publish it, unless nothing has changed."""
     encoder, queries = ready(build.folder, choice, build.order.device, progress)
+    try:
+        done = fill(build, encoder, progress)
+    finally:
+        if encoder is not queries:
+            encoder.close()
+    if isinstance(done, Report):
+        return done
+    gathered, vectorised = done
+    write_vectors(build.folder, vectorised)
+    searchable = make_searchable(build, queries, vectorised, progress)
+    progress("publishing", 0, None)
+    return finish(Finished(build, queries, gathered, vectorised, searchable))
+
+
+def fill(build: Build, encoder: Encoder, progress: Progress) -> Report | tuple[Gathered, Vectorised]:
+    """Bring the sources into the database of ``building`` and encode what is new; a report when nothing is."""
     database = build.folder.building / DATABASE
     published = build.current.database if build.current else None
     if published is not None:
@@ -118,10 +135,7 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
         refuse_empty(draft, build, gathered)
         counts = counted(draft.totals(), gathered, vectorised.n_encoded)
         draft.note_cause(build.parent, cause(build.order), json.dumps(asdict(counts)))
-    write_vectors(build.folder, vectorised)
-    searchable = make_searchable(build, queries, vectorised, progress)
-    progress("publishing", 0, None)
-    return finish(Finished(build, queries, gathered, vectorised, searchable))
+    return gathered, vectorised
 
 
 def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
@@ -189,7 +203,7 @@ def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
     """
     n = draft.count_to_encode(everything=True)
     n_new = draft.count_to_encode(everything=build.order.re_encode)
-    needed = (n + 2 * n_new) * (encoder.identity.dim * 4 + 8) + SPARE
+    needed = (n + 2 * n_new) * (encoder.identity.dim * 4 + 8) + n * CODE_BYTES + SPARE
     free = publish.free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(

@@ -149,10 +149,10 @@ def test_a_device_that_can_not_start_again_is_left_out(tmp_path: Path, wanted: E
     encoder.close()
 
 
-def test_a_model_that_can_not_be_loaded_is_said_and_leaves_no_process(tmp_path: Path) -> None:
+def test_a_device_that_can_not_be_used_is_said_and_leaves_no_process() -> None:
     before = set(multiprocessing.active_children())
-    with pytest.raises(EncoderError, match=r"^cpu: .*can't be loaded"):
-        DevicesEncoder(tmp_path, IDENTITY, ["cpu"])
+    with pytest.raises(EncoderError, match=r"^nonsense: .*can't be loaded"):
+        DevicesEncoder(TOY_MODEL, IDENTITY, ["nonsense", "cpu"])
     assert set(multiprocessing.active_children()) == before
 
 
