@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -28,25 +29,34 @@ class IvfIndex(FlatIndex):
     """
 
     def __init__(self, path: Path, codes: Path, dim: int, settings: AnnSettings) -> None:
-        """Map both files.
+        """Map both files. The codes are read in a thread, while the caller loads an encoder; the first search waits.
 
         Raises:
-            CorruptError: not files of this kind, or of different sizes.
+            CorruptError: not a file of vectors, or the codes can't be read.
         """
         super().__init__(path, dim)
         self.settings = settings
         try:
-            self.codes: Any = faiss.read_index(str(codes), faiss.IO_FLAG_MMAP_IFC)
-        except (RuntimeError, OSError, MemoryError) as err:
-            raise CorruptError(f"{codes} can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
-        right = isinstance(self.codes, faiss.IndexIVFRaBitQFastScan)
-        if not right or self.codes.metric_type != faiss.METRIC_INNER_PRODUCT or self.codes.d != dim:
-            raise CorruptError(f"{codes} is not an IVF,RaBitQfs index of {dim} dimensions. Run: engine rollback")
-        if self.codes.ntotal != self.size:
-            raise CorruptError(
-                f"{codes} holds {self.codes.ntotal:,} codes for {self.size:,} vectors. Run: engine rollback"
-            )
-        self.n_lists: int = self.codes.nlist
+            self.content = np.memmap(codes, np.uint8, "r")  # holds the file, should a writer delete it meanwhile
+        except (OSError, ValueError) as err:  # ValueError: an empty file
+            raise CorruptError(f"{codes} can't be read: {str(err)[:200]}. Run: engine rollback") from err
+        reader = ThreadPoolExecutor(1)
+        self.reading = reader.submit(read_codes, codes, self.content, dim, self.size)
+        reader.shutdown(wait=False)
+
+    @property
+    def codes(self) -> Any:
+        """The FAISS index of the codes.
+
+        Raises:
+            CorruptError: the file is not one, or of another size than the vectors.
+        """
+        return self.reading.result()
+
+    @property
+    def n_lists(self) -> int:
+        """Lists that the codes are sorted into."""
+        return int(self.codes.nlist)
 
     def code_ids(self) -> DocIds:
         """The ids in codes.faiss, in no order."""
@@ -69,7 +79,9 @@ class IvfIndex(FlatIndex):
             return super().rank_among(queries, rows, top_k)
         ids = self.doc_ids[rows]
         selector = faiss.IDSelectorBitmap(bitmap(ids, int(ids.max()) + 1))
-        found = self.probe(queries, top_k, *self.depth(top_k), selector)
+        n_probe, depth = self.depth(top_k)
+        # What is left lies thinner in the lists, so as many of it are met in more lists.
+        found = self.probe(queries, top_k, math.ceil(n_probe * self.size / len(rows)), depth, selector)
         among = super().rank_among
         return [among(q[None], rows, top_k)[0] if r is None else r for q, r in zip(queries, found, strict=True)]
 
@@ -102,3 +114,21 @@ class IvfIndex(FlatIndex):
         if isinstance(faiss.downcast_index(self.codes.quantizer), faiss.IndexHNSW):
             graph = faiss.SearchParametersHNSW(efSearch=max(64, 2 * n_probe))
         return faiss.SearchParametersIVF(nprobe=n_probe, sel=selector, quantizer_params=graph)
+
+
+def read_codes(path: Path, content: NDArray[np.uint8], dim: int, size: int) -> Any:
+    """Read the codes of so many vectors from a mapped file.
+
+    Raises:
+        CorruptError: of another kind, dimension or size.
+    """
+    try:
+        codes = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), content.size))
+    except (RuntimeError, MemoryError) as err:
+        raise CorruptError(f"{path} can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
+    right = isinstance(codes, faiss.IndexIVFRaBitQFastScan) and codes.metric_type == faiss.METRIC_INNER_PRODUCT
+    if not right or codes.d != dim:
+        raise CorruptError(f"{path} is not an IVF,RaBitQfs index of {dim} dimensions. Run: engine rollback")
+    if codes.ntotal != size:
+        raise CorruptError(f"{path} holds {codes.ntotal:,} codes for {size:,} vectors. Run: engine rollback")
+    return codes

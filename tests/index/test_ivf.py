@@ -182,9 +182,18 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     built(tmp_path / "a", np.arange(400), clustered(400, 1), Factory(4))
     built(tmp_path / "b", np.arange(300), clustered(300, 1), Factory(4))
     with pytest.raises(CorruptError, match="holds 300 codes for 400 vectors"):
-        IvfIndex(tmp_path / "a" / "vectors.faiss", tmp_path / "b" / "codes.faiss", DIM, ALL)
+        IvfIndex(tmp_path / "a" / "vectors.faiss", tmp_path / "b" / "codes.faiss", DIM, ALL).search(clustered(1, 1), 1)
     with pytest.raises(CorruptError, match="is not an IVF,RaBitQfs index of 32 dimensions"):
-        IvfIndex(tmp_path / "a" / "vectors.faiss", tmp_path / "a" / "vectors.faiss", DIM, ALL)
+        IvfIndex(tmp_path / "a" / "vectors.faiss", tmp_path / "a" / "vectors.faiss", DIM, ALL).code_ids()
     (tmp_path / "b" / "codes.faiss").write_bytes(b"IwPf and then nothing")
     with pytest.raises(CorruptError, match="can't be read by FAISS"):
+        assert IvfIndex(tmp_path / "a" / "vectors.faiss", tmp_path / "b" / "codes.faiss", DIM, ALL).n_lists
+    (tmp_path / "b" / "codes.faiss").write_bytes(b"")
+    with pytest.raises(CorruptError, match="codes.faiss can't be read"):
         IvfIndex(tmp_path / "a" / "vectors.faiss", tmp_path / "b" / "codes.faiss", DIM, ALL)
+
+
+def test_codes_that_a_writer_deletes_after_opening_are_read_all_the_same(tmp_path: Path) -> None:
+    index = built(tmp_path / "a", np.arange(400), clustered(400, 1), Factory(4))
+    (tmp_path / "a" / "codes.faiss").unlink()
+    assert len(index.search(clustered(1, 2), 10)[0]) == 10
