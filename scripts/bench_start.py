@@ -70,7 +70,7 @@ query = model.encode([sys.argv[3]], convert_to_tensor=True, show_progress_bar=Fa
 found = util.semantic_search(query, torch.from_numpy(np.load(sys.argv[2])), top_k=10)
 print([hit["corpus_id"] for hit in found[0]])
 """
-# Opens one index: seconds to open it and until it has answered once, and KiB of anonymous memory that 100 searches leave.
+# Opens one index: seconds to open it and to its first answer, and KiB of anonymous memory that 100 searches leave.
 FRESH = """
 import json, sys, time
 import faiss

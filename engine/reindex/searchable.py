@@ -46,8 +46,8 @@ def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, 
     factory, reason = chosen(build.order.factory, len(vectorised.doc_ids), parsed(held.factory) if held else None)
     note = f"{factory}: {reason}"
     if factory.exact:
-        was_other = held is not None and held.factory != str(factory)
-        return Searchable(factory, None, (note,) if was_other else ())
+        as_before = held is not None and held.factory == str(factory)
+        return Searchable(factory, None, () if as_before else (note,))
     building = build.folder.building
     flat = FlatIndex(building / VECTORS, vectorised.spool.dim)
     index, n_trained = codes_for(build, flat, factory, vectorised, progress)

@@ -24,7 +24,7 @@ from engine.reindex.spool import Spool
 
 CANARY_EVERY = 256  # texts; one in so many is encoded again, alone
 FIRST_CANARIES = 4  # of the first page
-CHUNK = 8192  # rows put in order at once
+CHUNK = 2048  # rows put in order at once
 MAX_FAILED_SHARE = 0.05  # of the texts of a run; an encoder that fails on more is broken
 MIN_FAILED = 10  # below this many, single odd records are the likelier cause
 
