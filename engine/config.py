@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tomllib
@@ -238,10 +239,18 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def cache_folder() -> Path:
-    """Where measurements of this machine are kept: ENGINE_CACHE, or abstract-engine in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("ENGINE_CACHE") or Path(base, "abstract-engine"))
+def cache_folder() -> Path | None:
+    """Where what is known of this machine is kept: ENGINE_CACHE, or abstract-engine in the user's cache folder.
+
+    None where there is neither that nor a home.
+    """
+    if given := os.environ.get("ENGINE_CACHE"):
+        return Path(given)
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base, "abstract-engine")
+    with contextlib.suppress(RuntimeError):
+        return Path.home() / ".cache" / "abstract-engine"
+    return None
 
 
 def forbid_telemetry() -> None:

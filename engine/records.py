@@ -156,6 +156,7 @@ class FileReceipt:
         except OSError as err:
             return f"{path} can't be read: {err.strerror}"
         if found != self:
+            stamps.forget(before)
             return f"{path} was changed or damaged: SHA-256 {found.sha256[:12]}…, expected {self.sha256[:12]}…"
         if quick:
             stamps.note(path, found.sha256, before)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -33,8 +34,11 @@ def identity_of(path: Path) -> tuple[int, ...]:
 
 def known() -> dict[str, str]:
     """Identity -> SHA-256 of the files remembered; nothing when the list can't be read."""
+    folder = cache_folder()
+    if folder is None:
+        return {}
     try:
-        content = json.loads((cache_folder() / NAME).read_text(encoding="utf-8"))
+        content = json.loads((folder / NAME).read_text(encoding="utf-8"))
         return {str(key): str(value) for key, value in content.items()}
     except (OSError, ValueError, AttributeError):
         return {}
@@ -53,16 +57,29 @@ def note(path: Path, sha256: str, before: tuple[int, ...]) -> None:
     """Remember the digest of a large file that looked like `before` when hashing began; where that fails, no harm."""
     with contextlib.suppress(OSError):
         now = identity_of(path)
-        if now != before or now[2] < LARGE or time.time() - max(now[3], now[4]) / 1e9 < SETTLED:
-            return
-        content = known()
-        content.pop(key_of(now), None)
-        content[key_of(now)] = sha256
-        newest = dict(list(content.items())[-MOST:])
-        folder = cache_folder()
+        if now == before and now[2] >= LARGE and time.time() - max(now[3], now[4]) / 1e9 >= SETTLED:
+            rest = {key: value for key, value in known().items() if key != key_of(now)}
+            keep(rest | {key_of(now): sha256})
+
+
+def forget(identity: tuple[int, ...]) -> None:
+    """Trust a file no longer: it was found to be damaged."""
+    content = known()
+    if content.pop(key_of(identity), None) is not None:
+        with contextlib.suppress(OSError):
+            keep(content)
+
+
+def keep(content: dict[str, str]) -> None:
+    """Write the list, the newest entries of it.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    if (folder := cache_folder()) is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f"{NAME}.{os.getpid()}.tmp"
-        beside.write_text(json.dumps(newest, indent=0), encoding="utf-8")
+        beside = folder / f"{NAME}.{os.getpid()}.{threading.get_ident()}.tmp"
+        beside.write_text(json.dumps(dict(list(content.items())[-MOST:]), indent=0), encoding="utf-8")
         beside.replace(folder / NAME)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine import stamps
+from engine.config import cores
+from engine.encode.setup import default_setup, measured_setup
 from engine.records import FileReceipt
 
 BIG = os.urandom(stamps.LARGE)
@@ -117,3 +119,28 @@ def test_where_nothing_can_be_kept_all_is_hashed(
     (tmp_path / "plain").write_text("no folder")
     monkeypatch.setenv("ENGINE_CACHE", str(tmp_path / "plain"))
     assert [receipt.problem(path.parent, quick=True) for _ in range(2)] == [None] * 2
+
+
+def test_damage_once_found_is_not_forgotten(file: tuple[Path, FileReceipt]) -> None:
+    path, receipt = file
+    other = FileReceipt(receipt.name, receipt.n_bytes, "0" * 64)
+    stamps.note(path, other.sha256, stamps.identity_of(path))  # as when a disk gives other bytes than it did
+    assert other.problem(path.parent, quick=True) is None
+    assert "was changed or damaged" in str(other.problem(path.parent))
+    assert "was changed or damaged" in str(other.problem(path.parent, quick=True))
+
+
+def test_without_a_home_nothing_is_remembered_and_nothing_fails(
+    file: tuple[Path, FileReceipt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, receipt = file
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("ENGINE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", staticmethod(homeless))
+    assert [receipt.problem(path.parent, quick=True) for _ in range(2)] == [None] * 2
+    assert stamps.known() == {}
+    assert measured_setup(lambda tried: 1.0, "f", "1", alone=True) == default_setup(cores())

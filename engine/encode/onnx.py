@@ -29,7 +29,7 @@ class OnnxEncoder:
     Texts run un-padded and alone, each on one thread, unless a measurement on this machine found another setup faster.
     """
 
-    page = 32
+    page = max(32, TEXTS_PER_CORE * cores())
     ahead = 2
 
     def __init__(self, folder: Path, setup: Setup | None = None) -> None:

@@ -59,13 +59,14 @@ def fastest_setup(seconds: Callable[[Setup], float], among: Sequence[Setup]) -> 
 def measured_setup(seconds: Callable[[Setup], float], fingerprint: str, library: str, *, alone: bool) -> Setup:
     """The fastest setup for an encoder on this machine: remembered from before, or measured now and remembered."""
     among = candidates(cores(), alone=alone)
-    path, key = cache_folder() / CACHE, machine_key(fingerprint, library)
-    known = remembered(path)
+    folder, key = cache_folder(), machine_key(fingerprint, library)
+    known = remembered(folder / CACHE) if folder else {}
     if (found := known.get(key)) in among:
         return found or among[0]
     setup = fastest_setup(seconds, among)
-    log.info("%s: measured on this machine, %s is the fastest of %d", path, setup, len(among))
-    remember(path, known | {key: setup})
+    log.info("measured on this machine: %s is the fastest of %d", setup, len(among))
+    if folder:
+        remember(folder / CACHE, known | {key: setup})
     return setup
 
 

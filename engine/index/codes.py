@@ -63,9 +63,12 @@ def brought_up_to_date(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds
     block of a list, and codes added there later would be wrong.
 
     Raises:
-        CorruptError: the codes hold other ids than they should.
+        CorruptError: the codes can't be read, or hold other ids than they should.
     """
-    index = faiss.deserialize_index(content)
+    try:
+        index = faiss.deserialize_index(content)
+    except (RuntimeError, MemoryError) as err:
+        raise CorruptError(f"the codes can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
     ids, lists = ids_and_lists(index)
     emptied = ids[np.isin(lists, lists[np.isin(ids, gone)])]
     if len(emptied) > MAX_REBUILT * max(index.ntotal, 1):

@@ -12,7 +12,7 @@ from engine.index.layout import FACTORY
 AUTO = "auto"
 EXACT_BELOW = 1_000_000  # vectors; an exhaustive scan takes 0.1 s for so many on one core
 HNSW_FROM = 16_384  # lists; from here on a graph finds the nearest ones sooner than comparing all
-IVF = re.compile(r"IVF([1-9]\d{0,6})(_HNSW([1-9]\d?))?,RaBitQfs")
+IVF = re.compile(r"IVF([1-9]\d{0,6})(_HNSW([2-9]|[1-9]\d))?,RaBitQfs")
 KNOWN = f"{AUTO}, {FACTORY}, IVF<lists>,RaBitQfs or IVF<lists>_HNSW32,RaBitQfs"
 
 

@@ -76,7 +76,7 @@ class FlatIndex:
         return self.rank(queries, min(top_k, self.size)) if self.size else [[] for _ in queries]
 
     def search_among(self, queries: Vectors, doc_ids: DocIds, top_k: int) -> list[Ranking]:
-        """Find the best of some doc ids for each query: as search, exactly, and nothing else is ranked.
+        """Find the best of some doc ids for each query: as search, and nothing else is ranked.
 
         doc_ids is int64 (n,), distinct; one that is not in the index is left out. Each list has top_k items, fewer only
         when fewer of them are there.

@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 
 from engine.errors import CorruptError
 from engine.index.codes import ids_and_lists
-from engine.index.exact import exact_scores, ranked
-from engine.index.flat import FlatIndex, Ranking, bitmap
+from engine.index.exact import TIE, exact_scores, ranked
+from engine.index.flat import BATCH, FlatIndex, Ranking, bitmap
 from engine.index.library import faiss, threads_for
 from engine.records import AnnSettings, DocIds, Vectors
 
 TUNED_FOR = 10  # hits; nprobe and rerank are set by recall@10
 DEEP = 1000  # hits; who wants more gets them from an exhaustive search
-SPARSE = 100_000  # records that a filter leaves; up to so many are compared exhaustively
+SPARSE = 1_000_000  # records that a filter leaves; up to so many are compared exhaustively, in 0.1 s at most
 
 
 class IvfIndex(FlatIndex):
     """vectors.faiss with codes.faiss beside it: the codes name candidates, the vectors decide.
 
-    Scores are exact; what the codes may miss is a hit, and how often was measured (``Manifest.ann``).
+    Scores are exact; what the codes may miss is a hit, and how often was measured (``Manifest.ann``). Among up to
+    SPARSE ids nothing is missed; among more, the codes are asked as without a filter.
     """
 
     def __init__(self, path: Path, codes: Path, dim: int, settings: AnnSettings) -> None:
@@ -95,11 +96,21 @@ class IvfIndex(FlatIndex):
     ) -> list[Ranking | None]:
         """Rank the best `depth` of what the nearest lists hold; None for a query for which they hold too little."""
         found: list[Ranking | None] = []
-        for query, row in zip(queries, self.candidate_ids(queries, n_probe, depth, selector), strict=True):
-            candidates = row[row >= 0]
-            scores = exact_scores(self.vectors, self.rows(candidates), query)
-            found.append(ranked(candidates, scores, top_k) if len(candidates) >= top_k else None)
+        for start in range(0, len(queries), BATCH):
+            part = queries[start : start + BATCH]
+            for query, row in zip(part, self.candidate_ids(part, n_probe, depth, selector), strict=True):
+                candidates = row[row >= 0]
+                scores = exact_scores(self.vectors, self.rows(candidates), query)
+                found.append(ranked(candidates, scores, top_k) if len(candidates) >= top_k else None)
         return found
+
+    def good_candidates(self, query: Vectors, n_probe: int, depth: int, least: float) -> NDArray[np.bool_]:
+        """Which of the best candidates of one query, the best by their codes first, score `least` or more: (depth,)."""
+        ids = self.candidate_ids(query[None], n_probe, depth)[0]
+        good = np.zeros(depth, bool)
+        there = np.flatnonzero(ids >= 0)
+        good[there] = exact_scores(self.vectors, self.rows(ids[there]), query) >= least - TIE
+        return good
 
     def candidate_ids(self, queries: Vectors, n_probe: int, depth: int, selector: Any = None) -> NDArray[np.int64]:
         """Ids of the best candidates by their codes, (q, depth), the best first; -1 where there are too few."""

@@ -26,7 +26,7 @@ def open_index(folder: str | PathLike[str], *, follow: bool = True, device: str 
     Every file is checked against its manifest; no encoder is loaded until a text is searched. With follow, each call
     first looks whether a newer generation was published and moves to it; without, the index stays at the generation
     found now until refresh() is called. On the device "cuda" the vectors are copied to a GPU, which pays where many
-    queries are asked of one open index; filtered searches stay on the CPU, and every ranking is the same.
+    queries are asked of one open index; unfiltered rankings are exact there, filtered searches stay on the CPU.
 
     Raises:
         UsageError: a device that is neither "cpu" nor "cuda".

@@ -25,7 +25,7 @@ def retune(folder: IndexFolder, settings: Settings, *, rebuild: bool, progress: 
         OSError: the disk is full or not writable.
     """
     started = time.monotonic()
-    held = folder.open_current().manifest
+    held = folder.open_current(quick=True).manifest
     factory, reason = chosen(settings.factory, held.counts.abstracts, parsed(held.factory))
     if factory.exact and held.ann is None:
         notes = (f"{factory}: {reason}. There is nothing to tune",)

@@ -15,6 +15,7 @@ from engine.encode.onnx import OnnxEncoder, n_texts, settle
 from engine.encode.recipe import prepared
 from engine.errors import GenerationError, NoGenerationError, SourceError
 from engine.index import durable, flat, manifest, publish
+from engine.index.factory import chosen, parsed
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
 from engine.records import Counts, many
@@ -31,7 +32,6 @@ from engine.reindex.vectorise import Run, Vectorised, vectorise
 NOTHING = Counts(0, 0, 0, 0, 0)
 SPOOL = "vectors.spool"
 MANY = 1000  # texts; encoding them takes many times as long as the measurement
-CODE_BYTES = 100  # of a vector in codes.faiss, if there is one
 SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
 
@@ -92,13 +92,15 @@ def next_generation(folder: IndexFolder, order: Order, current: Generation | Non
         with contextlib.suppress(OSError):
             if folder.building.exists():
                 durable.remove_folder(folder.building, manifest.NAME)
-    shards.clear(folder.shards)
+    if not order.republish:  # which encodes nothing, so that what a stopped run has encoded is still wanted
+        shards.clear(folder.shards)
     return done
 
 
 def make(build: Build, choice: Choice, progress: Progress) -> Report:
     """Fill ``building`` and publish it, unless nothing has changed."""
-    encoder, queries = ready(build.folder, choice, build.order.device, progress)
+    device = "cpu" if build.order.republish else build.order.device  # nothing is encoded then but questions
+    encoder, queries = ready(build.folder, choice, device, progress)
     try:
         done = fill(build, encoder, progress)
     finally:
@@ -125,6 +127,7 @@ def fill(build: Build, encoder: Encoder, progress: Progress) -> Report | tuple[G
             return same
         refuse_empty(draft, build, gathered)
         guard(counted(NOTHING, gathered, 0), build.held, build.order.limits)
+        check_factory(build, draft)
         check_space(build, draft, encoder)
         kept = kept_shards(build, encoder)
         settle_setup(draft, encoder, everything=build.order.re_encode)
@@ -195,6 +198,16 @@ def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
         raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
 
 
+def check_factory(build: Build, draft: Draft) -> None:
+    """Refuse before the long work a FAISS type that can't be used.
+
+    Raises:
+        ConfigError: it can't, or it has more lists than there are records.
+    """
+    held = build.current.manifest.factory if build.current else None
+    chosen(build.order.factory, draft.count_to_encode(everything=True), parsed(held) if held else None)
+
+
 def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
     """Refuse before the long work when the disk can't hold its result, and shards and spool on the way to it.
 
@@ -203,7 +216,8 @@ def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
     """
     n = draft.count_to_encode(everything=True)
     n_new = draft.count_to_encode(everything=build.order.re_encode)
-    needed = (n + 2 * n_new) * (encoder.identity.dim * 4 + 8) + n * CODE_BYTES + SPARE
+    dim = encoder.identity.dim
+    needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32) + SPARE  # exact vectors, and their codes if any
     free = publish.free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(

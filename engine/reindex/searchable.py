@@ -17,7 +17,7 @@ from engine.index.ivf import IvfIndex
 from engine.records import AnnSettings
 from engine.reindex.gather import Progress
 from engine.reindex.order import Build
-from engine.reindex.tune import Trial, title_queries, tuned
+from engine.reindex.tune import QUERIES, Trial, title_queries, tuned
 from engine.reindex.vectorise import Vectorised
 
 RECALL = 0.99  # asked for unless somebody says otherwise
@@ -56,6 +56,7 @@ def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, 
     progress("tuning", 0, None)
     blank = AnnSettings(1, 1, 0.0, 0, target, n_trained)
     asked = title_queries(building / DATABASE, flat.doc_ids, queries)
+    asked = asked if len(asked) else np.array(flat.vectors[:QUERIES])
     found = tuned(IvfIndex(building / VECTORS, building / CODES, flat.dim, blank), asked, target, n_trained)
     notes = [f"{note}; recall@10 {found.settings.recall:.3f} measured on {found.settings.n_queries} titles"]
     if not found.reached:

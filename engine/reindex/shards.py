@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import os
 import shutil
 import struct
 import time
@@ -17,7 +16,6 @@ from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +31,19 @@ LENGTHS_AT = 26  # place of two lengths in the header of a zip entry (APPNOTE.TX
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one file holds, mapped."""
+    """What one file holds; its vectors stay on disk."""
 
+    path: Path
     digests: NDArray[np.uint8]  # (n, 32)
-    vectors: Vectors  # (n, dim)
     n_tokens: NDArray[np.int64]  # (n,) before the cut
+    dim: int
+    vectors_at: int  # place of the vectors in the file
+
+    def vector(self, row: int) -> Vectors:
+        """Read one vector (dim,). Nothing is kept open: there may be thousands of shards."""
+        with self.path.open("rb") as file:
+            file.seek(self.vectors_at + row * self.dim * 4)
+            return np.frombuffer(file.read(self.dim * 4), "<f4").astype(np.float32)
 
 
 @dataclass(slots=True)
@@ -58,7 +64,10 @@ class Shards:
     def load(self) -> int:
         """Read what an earlier run left; returns the number of texts. A damaged shard counts as not there."""
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
-            shard = read_shard(path, self.dim)
+            try:
+                shard = read_shard(path, self.dim)
+            except OSError:  # no reason to delete it
+                continue
             if shard is None:
                 path.unlink()
                 continue
@@ -75,7 +84,7 @@ class Shards:
             return None
         number = bisect(self.starts, row) - 1
         shard, at = self.read[number], row - self.starts[number]
-        return np.array(shard.vectors[at]), int(shard.n_tokens[at])
+        return shard.vector(at), int(shard.n_tokens[at])
 
     def add(self, digests: Sequence[str], vectors: Vectors, n_tokens: NDArray[np.int64]) -> None:
         """Take the vectors of newly encoded texts, rows matching; writes a shard when one is due.
@@ -117,45 +126,36 @@ class Shards:
 
 
 def read_shard(path: Path, dim: int) -> Shard | None:
-    """Map one shard; None when any byte of it is damaged (the zip's CRC-32) or a vector is not one."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                return None
-            entries = {entry.filename: entry for entry in archive.infolist()}
-        found = [mapped_array(path, entries[f"{name}.npy"]) for name in ("digests", "vectors", "n_tokens")]
-    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):  # RuntimeError: "encrypted"
-        return None
-    shard = Shard(*found)
-    n = len(shard.digests)
-    right = shard.digests.dtype == np.uint8 and shard.digests.shape == (n, DIGEST_BYTES)
-    if not right or shard.vectors.dtype != np.float32 or shard.vectors.shape != (n, dim) or len(shard.n_tokens) != n:
-        return None
-    lengths = np.sqrt(np.einsum("ij,ij->i", shard.vectors, shard.vectors))
-    return shard if (np.abs(lengths - 1) <= LENGTH_TOLERANCE).all() else None
-
-
-def mapped_array(path: Path, entry: zipfile.ZipInfo) -> NDArray[Any]:
-    """Map one array of an uncompressed .npz file, so that what a run resumes from takes no memory.
+    """Check one shard; None when any byte of it is damaged (the zip's CRC-32) or a vector is not one.
 
     Raises:
-        ValueError: compressed, or not an array of numbers.
+        OSError: the file can't be read now.
     """
-    if entry.compress_type != zipfile.ZIP_STORED:
-        raise ValueError(f"{path}: {entry.filename} is compressed")
-    with path.open("rb") as file:
-        file.seek(entry.header_offset + LENGTHS_AT)
-        n_name, n_extra = struct.unpack("<HH", file.read(4))
-        file.seek(n_name + n_extra, os.SEEK_CUR)
-        version = np.lib.format.read_magic(file)
-        header = np.lib.format.read_array_header_1_0(file) if version == (1, 0) else None
-        if header is None or header[2].hasobject or header[1]:
-            raise ValueError(f"{path}: {entry.filename} is not an array as the engine writes it")
-        shape, _, dtype = header
-        n_items = int(np.prod(shape))
-        if n_items == 0:
-            return np.empty(shape, dtype)
-        return np.memmap(path, dtype, "r", file.tell(), shape)
+    content = io.BytesIO(path.read_bytes())
+    try:
+        with np.load(content, allow_pickle=False) as shard, zipfile.ZipFile(content) as archive:
+            digests, vectors, n_tokens = shard["digests"], shard["vectors"], shard["n_tokens"]
+            entry = archive.getinfo("vectors.npy")
+    except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):  # RuntimeError: "encrypted"
+        return None
+    n = len(digests)
+    shaped = digests.dtype == np.uint8 and digests.shape == (n, DIGEST_BYTES) and len(n_tokens) == n
+    if not shaped or vectors.dtype != np.float32 or vectors.shape != (n, dim):
+        return None
+    if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) <= LENGTH_TOLERANCE).all():
+        return None
+    place = content_of(content, entry, vectors.nbytes)
+    content.seek(place)
+    if content.read(vectors.nbytes) != vectors.tobytes():  # compressed, or not as the engine writes it
+        return None
+    return Shard(path, digests, n_tokens, dim, place)
+
+
+def content_of(archive: io.BytesIO, entry: zipfile.ZipInfo, n_bytes: int) -> int:
+    """Where the last n_bytes of an uncompressed entry of a zip archive lie."""
+    archive.seek(entry.header_offset + LENGTHS_AT)
+    n_name, n_extra = struct.unpack("<HH", archive.read(4))
+    return int(archive.tell() + n_name + n_extra + entry.file_size - n_bytes)
 
 
 def clear(folder: Path, besides: str | None = None) -> None:

@@ -83,7 +83,7 @@ def vectorise(run: Run, current: FlatIndex | None) -> Vectorised:
     """Encode the rows of the draft that need it; the others are carried over. Without a current index all are encoded.
 
     Reading, encoding and keeping overlap; what waits between them is a few pages. What an earlier run left in the
-    shards is not encoded again; however this run ends, what it encoded is kept there.
+    shards is not encoded again; however this run ends, what it encoded is kept there until it is published.
 
     Raises:
         EncoderError: too many texts came back without a usable vector, or the encoder mixes up rows.
@@ -91,10 +91,9 @@ def vectorise(run: Run, current: FlatIndex | None) -> Vectorised:
     """
     try:
         return encode_rows(run, current)
-    except BaseException:
+    finally:
         with contextlib.suppress(OSError):
             run.shards.flush()
-        raise
 
 
 def encode_rows(run: Run, current: FlatIndex | None) -> Vectorised:

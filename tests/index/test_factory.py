@@ -29,6 +29,7 @@ def test_factory_strings_are_read_as_faiss_reads_them(text: str) -> None:
         "IVF16,RaBitQfs,Refine(Flat)",
         "IVF16,RaBitQfs2",
         "ivf16,rabitqfs",
+        "IVF16_HNSW1,RaBitQfs",
     ],
 )
 def test_types_that_cannot_forget_or_are_not_known_are_refused(text: str) -> None:

@@ -18,7 +18,7 @@ from engine.index.ivf import IvfIndex
 from engine.index.manifest import read_manifest, to_json
 from engine.index.opened import open_vectors
 from engine.records import FileReceipt
-from engine.reindex import searchable, tune
+from engine.reindex import run, searchable, tune
 from engine.reindex.order import Order, Report
 from engine.reindex.retune import retune
 from engine.reindex.rollback import roll_back
@@ -178,6 +178,47 @@ def test_codes_in_the_wrong_order_are_found_out(ivf: IndexFolder, tmp_path: Path
     ivf.open_current().codes.write_bytes(codes.serialized(index).tobytes())
     problems = list(resigned(ivf))
     assert any("are not found by their own codes" in problem for problem in problems)
+
+
+def test_many_records_of_one_text_are_no_damage(ivf: IndexFolder, tmp_path: Path) -> None:
+    """Their codes are the same, so which of them are candidates is chance; any will do."""
+    rows = [{"id": f"e{i}", "title": "Editorial"} for i in range(2000)]
+    rows += [{"id": f"m{i}", "title": f"Gout {i} in {i % 7}"} for i in range(2000)]
+    done = index_sources(ivf, Order((jsonl(tmp_path / "m.jsonl", rows),), device="cpu", factory=IVF), silent)
+    assert done.ann is not None and done.ann.recall >= 0.99
+    assert verify(ivf, ivf.open_current(), deep=True) == []
+
+
+def test_records_without_a_title_are_asked_for_by_their_text(tmp_path: Path) -> None:
+    rows = ({"id": f"m{i}", "title": " ", "abstract": f"Gout {i}"} for i in range(30))
+    folder = IndexFolder(tmp_path / "untitled")
+    source = jsonl(tmp_path / "m.jsonl", rows)
+    done = index_sources(folder, Order((source,), str(TOY_MODEL), "cpu", factory="IVF2,RaBitQfs"), silent)
+    assert done.ann is not None and done.ann.n_queries == 30 and done.ann.recall >= 0.99
+
+
+@pytest.mark.parametrize("factory", ["HNSW32", "IVF4096,RaBitQfs"])
+def test_a_bad_factory_is_refused_before_anything_is_encoded(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch, factory: str
+) -> None:
+    monkeypatch.setattr(run, "vectorise", lambda *_: pytest.fail("encoding began"))
+    with pytest.raises(ConfigError, match="factory"):
+        add({"id": "a", "title": "A"}, factory=factory)
+
+
+def test_what_was_encoded_outlives_a_failure_after_encoding(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(searchable, "tuned", stopped)
+        add({"id": "a", "title": "A"}, factory=IVF)
+    assert len(list(toy.shards.glob("*/*.npz"))) == 1
+    retune(toy, Settings(toy.path / "index.toml", device="cpu", factory=IVF), rebuild=False, progress=silent)
+    assert len(list(toy.shards.glob("*/*.npz"))) == 1  # tuning does not take it for its own
+    assert add({"id": "a", "title": "A"}, factory=IVF).counts.resumed == 1
 
 
 def test_the_command_line(ivf: IndexFolder, engine: Callable[..., subprocess.CompletedProcess[str]]) -> None:

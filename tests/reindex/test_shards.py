@@ -1,4 +1,5 @@
 import hashlib
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -63,9 +64,8 @@ def held(path: Path) -> dict[bytes, tuple[Vectors, int]] | None:
     shard = read_shard(path, DIM)
     if shard is None:
         return None
-    return {
-        d.tobytes(): (np.array(v), int(n)) for d, v, n in zip(shard.digests, shard.vectors, shard.n_tokens, strict=True)
-    }
+    pairs = zip(shard.digests, shard.n_tokens, strict=True)
+    return {d.tobytes(): (shard.vector(i), int(n)) for i, (d, n) in enumerate(pairs)}
 
 
 @pytest.mark.parametrize("place", range(0, 700, 13))
@@ -85,6 +85,21 @@ def test_a_damaged_shard_counts_as_not_there(tmp_path: Path, place: int) -> None
     path.write_bytes(raw[: len(raw) // 2])
     assert shards(tmp_path).load() == 0
     assert not path.exists()
+
+
+def test_thousands_of_shards_need_no_open_files(tmp_path: Path) -> None:
+    made = shards(tmp_path)
+    for i in range(150):
+        made.add([key(str(i))], np.eye(1, DIM, dtype=np.float32), np.array([i]))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, before[1]))
+    try:
+        read = shards(tmp_path)
+        assert read.load() == 150
+        assert [read.get(key(str(i)))[1] for i in range(150)] == list(range(150))  # type: ignore[index]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert len(list((tmp_path / "shards" / "f00d").iterdir())) == 150
 
 
 def test_vectors_that_are_none_are_not_taken(tmp_path: Path) -> None:
