@@ -19,7 +19,7 @@ TEMPLATE = """\
 # precision = "fp32"                # fp32, int8: faster on a CPU, other vectors (cosine 0.993); never mixed
 # recipe = "title. abstract/1"      # how title and abstract become the text that is encoded
 # factory = "auto"                  # FAISS index type: exact below 1,000,000 abstracts, then IVF with exact scores
-# recall = 0.99                     # of the 10 nearest, the share that an IVF index must find; what misses it is tuned
+# recall = 0.99                     # of the 10 nearest, the share that an IVF index must find
 # keep_generations = 3              # published generations on disk, the current one included
 # checkpoint_seconds = 15           # of encoding that a killed run may lose
 

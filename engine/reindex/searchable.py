@@ -50,18 +50,31 @@ def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, 
         return Searchable(factory, None, () if as_before else (note,))
     building = build.folder.building
     flat = FlatIndex(building / VECTORS, vectorised.spool.dim)
-    index, n_trained = codes_for(build, flat, factory, vectorised, progress)
-    durable.write_bytes(building / CODES, codes.serialized(index).data)
+    made, n_trained = codes_for(build, flat, factory, vectorised, progress)
+    durable.write_bytes(building / CODES, codes.serialized(made).data)
     target = build.order.recall or (held.ann.target if held and held.ann else RECALL)
     progress("tuning", 0, None)
     blank = AnnSettings(1, 1, 0.0, 0, target, n_trained)
     asked = title_queries(building / DATABASE, flat.doc_ids, queries)
     asked = asked if len(asked) else np.array(flat.vectors[:QUERIES])
-    found = tuned(IvfIndex(building / VECTORS, building / CODES, flat.dim, blank), asked, target, n_trained)
+    index = IvfIndex(building / VECTORS, building / CODES, flat.dim, blank)
+    found = tuned(index, asked, target, n_trained, held_probes(build, factory, target, n_trained))
     notes = [f"{note}; recall@10 {found.settings.recall:.3f} measured on {found.settings.n_queries} titles"]
     if not found.reached:
         notes.append(f"recall@10 {target:g} is not reached. More lists or an exact index may: engine tune -h")
     return Searchable(factory, found.settings, tuple(notes), found.trials)
+
+
+def held_probes(build: Build, factory: Factory, target: float, n_trained: int) -> int:
+    """Lists that a search of the current generation looks into, where the next one has the same ones and target.
+
+    0 where it has not, or where the user wants them measured afresh.
+    """
+    manifest = build.current.manifest if build.current else None
+    if build.order.republish or manifest is None or manifest.ann is None or manifest.factory != str(factory):
+        return 0
+    same = (manifest.ann.target, manifest.ann.n_trained) == (target, n_trained)
+    return manifest.ann.n_probe if same else 0
 
 
 def codes_for(

@@ -60,8 +60,10 @@ def title_queries(database: Path, doc_ids: DocIds, encoder: Encoder) -> Vectors:
     return vectors
 
 
-def tuned(index: IvfIndex, queries: Vectors, target: float, n_trained: int) -> Tuned:
-    """The quickest setting that reaches the target on these queries.
+def tuned(index: IvfIndex, queries: Vectors, target: float, n_trained: int, held: int = 0) -> Tuned:
+    """The quickest setting that reaches the target on these queries; held is the number of lists that did so before.
+
+    With one held, only half of it, itself and more are tried, as far as it takes.
 
     Candidates are scored exactly, so a setting finds a neighbour if and only if it is among the candidates: one search
     a number of lists tells the recall of every depth. A candidate that scores as the true neighbours do is as good as
@@ -70,18 +72,18 @@ def tuned(index: IvfIndex, queries: Vectors, target: float, n_trained: int) -> T
     found: list[tuple[int, int, float]] = []
     k = min(TUNED_FOR, index.size)
     least = [ranking[-1][1] for ranking in index.exhaustive(queries, k)]
-    for n_probe in probes(index.n_lists):
+    for n_probe in (n for n in probes(index.n_lists) if n >= held // 2):
         near = np.array(
             [index.good_candidates(q, n_probe, DEPTHS[-1], low) for q, low in zip(queries, least, strict=True)]
         )
         recalls = [(depth, float(np.minimum(near[:, :depth].sum(axis=1), k).mean()) / k) for depth in DEPTHS]
         enough = [pair for pair in recalls if pair[1] >= target]
         found.append((n_probe, *(enough[0] if enough else recalls[-1])))
-        if enough and n_probe > 4 * next(n for n, _, recall in found if recall >= target):
+        if enough and n_probe > (1 if held else 4) * next(n for n, _, recall in found if recall >= target):
             break  # more lists make it slower only
     trials = [Trial(n, m, r, timed(index, queries, n, m) if r >= target else None) for n, m, r in found]
-    good = [(trial.ms, trial) for trial in trials if trial.ms is not None]
-    best = min(good, key=lambda pair: pair[0])[1] if good else max(trials, key=lambda trial: trial.recall)
+    quick = [(trial.ms, trial) for trial in trials if trial.ms is not None]
+    best = min(quick, key=lambda pair: pair[0])[1] if quick else max(trials, key=lambda trial: trial.recall)
     settings = AnnSettings(best.n_probe, best.n_rerank, round(best.recall, 4), len(queries), target, n_trained)
     return Tuned(settings, tuple(trials))
 

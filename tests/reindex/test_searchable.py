@@ -79,6 +79,19 @@ def test_search_similar_and_new_work_on_it(ivf: IndexFolder, add: Add, toy: Inde
         assert [row.hit.id for row in index.new("gout", since=2)] == ["lupus"]
 
 
+def test_a_night_measures_near_the_setting_it_finds(ivf: IndexFolder, add: Add) -> None:
+    held = ivf.open_current().manifest.ann
+    assert held is not None
+    report = add({"id": "lupus", "title": "Lupus and the sun"}, factory=IVF)
+    tried = [trial.n_probe for trial in report.trials]
+    assert min(tried) >= held.n_probe // 2 and len(tried) <= 3
+    assert report.ann is not None and report.ann.recall >= 0.99
+    everything = retune(
+        ivf, Settings(ivf.path / "index.toml", device="cpu", factory=IVF), rebuild=False, progress=silent
+    )
+    assert [trial.n_probe for trial in everything.trials] == [1, 2, 4]
+
+
 def test_a_deleted_record_leaves_the_codes(ivf: IndexFolder, tmp_path: Path) -> None:
     rest = jsonl(tmp_path / "rest.jsonl", [{"id": "gout", "title": "Gout"}, {"id": "b", "title": "B"}])
     index_sources(ivf, Order((rest,), device="cpu", factory=IVF), silent)
