@@ -44,7 +44,8 @@ def vectors_of(folder: IndexFolder) -> FlatIndex:
 
 def tree(path: Path) -> dict[str, bytes]:
     """Every file that readers see."""
-    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file() and p.name != "LOCK"}
+    files = {p.relative_to(path): p for p in path.rglob("*") if p.is_file() and p.name != "LOCK"}
+    return {str(name): p.read_bytes() for name, p in files.items() if name.parts[0] != "shards"}
 
 
 def test_new_changed_same_and_doubled_records_are_told_apart(toy: IndexFolder, add: Add) -> None:
