@@ -39,6 +39,7 @@ WIDTHS = (10, 20, 40, 80, 160, 320)  # of the search in a graph
 SHARES = (0.01, 0.1, 0.5)  # of the records that a filter leaves
 PUBMED = 40_000_000
 DRAWN = 0.8  # recall; what finds less is not in the plot
+HUGE = 2_000_000  # vectors; above, sentence-transformers takes seconds a query
 LARGE = 200_000  # vectors; above, exhaustive searches take too long to be asked everything
 NUMBERS = "build_s", "mb", "median_ms", "p95_ms", "recall", "batch_per_s"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -95,6 +96,8 @@ def exact_ways(flat: FlatIndex, bare: Any) -> list[Way]:
     held = torch.from_numpy(faiss.rev_swig_ptr(bare.get_xb(), flat.size * flat.dim).reshape(flat.size, flat.dim))
     size = {"mb": round(flat.size * flat.dim * 4 / 1e6, 1)}
     ways = [Way(BARE, bare.search, faiss_rows, size), Way(FLAT, flat.search, doc_ids, size)]
+    if flat.size > HUGE:
+        return ways
     # cos_sim is its default; the dot product spares it the normalising of all vectors in each call.
     for name, score in (("dot_score", util.dot_score), ("cos_sim", util.cos_sim)):
 
