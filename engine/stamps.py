@@ -13,6 +13,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from engine.config import cache_folder
 
@@ -32,16 +33,16 @@ def identity_of(path: Path) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def known() -> dict[str, str]:
-    """Identity -> SHA-256 of the files remembered; nothing when the list can't be read."""
+def known(name: str = NAME) -> dict[str, Any]:
+    """What is remembered under a name, by default identity -> SHA-256 of files; nothing when it can't be read."""
     folder = cache_folder()
     if folder is None:
         return {}
     try:
-        content = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        return {str(key): str(value) for key, value in content.items()}
-    except (OSError, ValueError, AttributeError):
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
+    return content if isinstance(content, dict) else {}
 
 
 def is_untouched(path: Path, sha256: str) -> bool:
@@ -70,17 +71,17 @@ def forget(identity: tuple[int, ...]) -> None:
             keep(content)
 
 
-def keep(content: dict[str, str]) -> None:
-    """Write the list, the newest entries of it.
+def keep(content: dict[str, Any], name: str = NAME) -> None:
+    """Remember the newest entries of this under a name.
 
     Raises:
         OSError: it can't be written.
     """
     if (folder := cache_folder()) is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f"{NAME}.{os.getpid()}.{threading.get_ident()}.tmp"
+        beside = folder / f"{name}.{os.getpid()}.{threading.get_ident()}.tmp"
         beside.write_text(json.dumps(dict(list(content.items())[-MOST:]), indent=0), encoding="utf-8")
-        beside.replace(folder / NAME)
+        beside.replace(folder / name)
 
 
 def key_of(identity: tuple[int, ...]) -> str:

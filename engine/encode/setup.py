@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import platform
-import statistics
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from engine.config import cache_folder, cores
+import numpy as np
+
+from engine import stamps
+from engine.config import cores
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def fastest_setup(seconds: Callable[[Setup], float], among: Sequence[Setup]) -> 
     for _ in range(ROUNDS):
         for setup in among:
             times[setup].append(seconds(setup))
-    medians = {setup: statistics.median(found) for setup, found in times.items()}
+    medians = {setup: float(np.median(found)) for setup, found in times.items()}
     best = min(among, key=lambda setup: medians[setup])
     return best if medians[best] * GAIN < medians[among[0]] else among[0]
 
@@ -59,14 +59,14 @@ def fastest_setup(seconds: Callable[[Setup], float], among: Sequence[Setup]) -> 
 def measured_setup(seconds: Callable[[Setup], float], fingerprint: str, library: str, *, alone: bool) -> Setup:
     """The fastest setup for an encoder on this machine: remembered from before, or measured now and remembered."""
     among = candidates(cores(), alone=alone)
-    folder, key = cache_folder(), machine_key(fingerprint, library)
-    known = remembered(folder / CACHE) if folder else {}
-    if (found := known.get(key)) in among:
-        return found or among[0]
+    known, key = stamps.known(CACHE), machine_key(fingerprint, library)
+    for setup in among:
+        if known.get(key) == asdict(setup):
+            return setup
     setup = fastest_setup(seconds, among)
     log.info("measured on this machine: %s is the fastest of %d", setup, len(among))
-    if folder:
-        remember(folder / CACHE, known | {key: setup})
+    with contextlib.suppress(OSError):  # where nothing can be kept it is measured again
+        stamps.keep(known | {key: asdict(setup)}, CACHE)
     return setup
 
 
@@ -83,24 +83,3 @@ def processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def remembered(path: Path) -> dict[str, Setup]:
-    """What was measured before; nothing when the file can't be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return {
-            str(key): Setup(**{name: int(value[name]) for name in ("workers", "threads", "batch")})
-            for key, value in content.items()
-        }
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
-        return {}
-
-
-def remember(path: Path, known: dict[str, Setup]) -> None:
-    """Keep what was measured; where that is not possible it is measured again."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f"{path.name}.{time.monotonic_ns()}.tmp")
-        beside.write_text(json.dumps({key: asdict(setup) for key, setup in known.items()}, indent=1), encoding="utf-8")
-        beside.replace(path)

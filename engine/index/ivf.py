@@ -26,7 +26,7 @@ class IvfIndex(FlatIndex):
     """vectors.faiss with codes.faiss beside it: the codes name candidates, the vectors decide.
 
     Scores are exact; what the codes may miss is a hit, and how often was measured (``Manifest.ann``). Among up to
-    SPARSE ids nothing is missed; among more, the codes are asked as without a filter.
+    SPARSE ids nothing is missed; among more, the codes are asked, in as many more lists as the filter leaves out.
     """
 
     def __init__(self, path: Path, codes: Path, dim: int, settings: AnnSettings) -> None:
