@@ -20,16 +20,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.errors import EngineError
     from engine.query.searcher import Index, open_index
-    from engine.records import Abstract, ChangedHit, Hit
+    from engine.queries import Answer, ChangedHit, Filters, Hit, Query
+    from engine.records import Abstract
 
 __version__ = "0.1.0"
-__all__ = ["Abstract", "ChangedHit", "EngineError", "Hit", "Index", "__version__", "open_index"]
+__all__ = [
+    "Abstract",
+    "Answer",
+    "ChangedHit",
+    "EngineError",
+    "Filters",
+    "Hit",
+    "Index",
+    "Query",
+    "__version__",
+    "open_index",
+]
 
 HOME = {
     "Abstract": "engine.records",
-    "ChangedHit": "engine.records",
+    "Answer": "engine.queries",
+    "ChangedHit": "engine.queries",
     "EngineError": "engine.errors",
-    "Hit": "engine.records",
+    "Filters": "engine.queries",
+    "Hit": "engine.queries",
+    "Query": "engine.queries",
     "Index": "engine.query.searcher",
     "open_index": "engine.query.searcher",
 }

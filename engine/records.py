@@ -206,6 +206,16 @@ class AnnSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """What cosines two records that have nothing to do with each other have: what a score is to be compared with."""
+
+    shares: tuple[float, ...]  # ascending, in (0, 1): of the pairs …
+    texts: tuple[float, ...]  # … this share has a lower cosine, a title of one record against the whole of another
+    records: tuple[float, ...]  # … the whole of one record against the whole of another
+    n_pairs: int
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The receipt of a generation, written last."""
 
@@ -225,31 +235,7 @@ class Manifest:
     newest_source: str
     seconds: float
     ann: AnnSettings | None = None  # None: searches are exact
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One ranked result. rank counts from 1; score is the cosine, in [-1, 1]."""
-
-    rank: int
-    id: str
-    score: float
-    title: str
-    abstract: str
-    year: int | None
-    journal: str
-    authors: tuple[str, ...]
-    pmid: str | None
-    doi: str | None
-    retracted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ChangedHit:
-    """One ranked result among the records that are new or changed."""
-
-    change: str  # "added", "text changed" or "metadata changed", since the generation asked for
-    hit: Hit
+    calibration: Calibration | None = None  # None: of a format before 4, or too few records
 
 
 def many(n: int, noun: str) -> str:

@@ -16,7 +16,8 @@ from typing import Any, NoReturn
 
 import click
 
-from engine.records import Abstract, Hit
+from engine.queries import Hit
+from engine.records import Abstract
 
 # C0 but tab and newline, DEL, C1, and the marks that reorder text on screen.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from engine.cli import main
 from engine.encode.saved import read_identity, write_receipt
 from engine.index.folder import IndexFolder
-from engine.records import Hit
+from engine.queries import Hit
 from engine.terminal import as_json, printable
 from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl
 

@@ -79,6 +79,7 @@ class Draft:
         self.connection.execute("PRAGMA journal_mode = OFF")
         self.connection.execute("PRAGMA synchronous = OFF")
         self.connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        self.connection.execute("PRAGMA recursive_triggers = ON")  # else REPLACE tells nobody what it deletes
         migrations.apply(self.db)
         self.connection.execute("BEGIN")
         values = (self.generation, self.created)

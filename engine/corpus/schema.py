@@ -6,6 +6,16 @@ from sqlite_utils import Database, Migrations
 
 from engine.corpus.rows import DEFAULTS
 
+WORDS = "words"  # the full-text index of titles and abstracts
+# Kind of term -> the column of abstracts that holds it, as a JSON array but for the journal.
+KINDS = {
+    "journal": "journal",
+    "mesh": "mesh",
+    "type": "publication_types",
+    "keyword": "keywords",
+    "author": "authors",
+    "language": "languages",
+}
 APPLICATION_ID = 0x41425354  # "ABST", so that file(1) and SQLite tools can tell the file
 
 migrations = Migrations("engine.corpus")
@@ -96,3 +106,70 @@ def m004_several_sources(db: Database) -> None:
         db.execute(f"ALTER TABLE sources ADD COLUMN {column}")
     for column in ("parent INTEGER", "cause TEXT", "counts TEXT"):
         db.execute(f"ALTER TABLE generation ADD COLUMN {column}")
+
+
+@migrations()
+def m005_words_and_terms(db: Database) -> None:
+    """What searches by words and filters look up, kept in step with the table abstracts by triggers."""
+    db.execute(
+        f"CREATE VIRTUAL TABLE {WORDS} USING fts5(title, abstract, content='abstracts', content_rowid='id',"
+        " tokenize='porter unicode61 remove_diacritics 2')"
+    )
+    db.execute(f"INSERT INTO {WORDS} ({WORDS}) VALUES ('rebuild')")
+    db.execute(
+        "CREATE TABLE terms (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL COLLATE NOCASE,"
+        " UNIQUE (kind, value))"
+    )
+    db.execute(
+        "CREATE TABLE members (term_id INTEGER NOT NULL, doc_id INTEGER NOT NULL, PRIMARY KEY (term_id, doc_id))"
+        " WITHOUT ROWID"
+    )
+    for kind, column in KINDS.items():
+        values = values_of(column, "abstracts")
+        every = f"FROM abstracts, {values} v WHERE v.value <> '' ORDER BY v.value"
+        db.execute(f"INSERT OR IGNORE INTO terms (kind, value) SELECT '{kind}', v.value {every}")
+        db.execute(
+            f"INSERT OR IGNORE INTO members SELECT t.id, abstracts.id FROM abstracts, {values} v"
+            f" JOIN terms t ON t.kind = '{kind}' AND t.value = v.value ORDER BY 1, 2"
+        )
+        keep_terms(db, kind, column)
+    keep_words(db)
+    db.execute("CREATE INDEX abstracts_year ON abstracts (year)")
+    db.execute("CREATE INDEX abstracts_retracted ON abstracts (id) WHERE retracted")
+    db.execute("CREATE INDEX contributions_source ON contributions (source_id, doc_id)")
+    db.execute("CREATE INDEX contributions_spoken ON contributions (spoken, doc_id)")
+
+
+def values_of(column: str, row: str) -> str:
+    """SQL for the values of a column of a row, as a table with the column value."""
+    return f"json_each({f'json_array({row}.journal)' if column == 'journal' else f'{row}.{column}'})"
+
+
+def keep_words(db: Database) -> None:
+    """Triggers that keep the full-text index in step; it holds no text of its own, so it is told what goes."""
+    gone = f"INSERT INTO {WORDS} ({WORDS}, rowid, title, abstract) VALUES ('delete', old.id, old.title, old.abstract);"
+    new = f"INSERT INTO {WORDS} (rowid, title, abstract) VALUES (new.id, new.title, new.abstract);"
+    db.execute(f"CREATE TRIGGER words_insert AFTER INSERT ON abstracts BEGIN {new} END")
+    db.execute(f"CREATE TRIGGER words_delete AFTER DELETE ON abstracts BEGIN {gone} END")
+    differ = "WHEN (old.title, old.abstract) IS NOT (new.title, new.abstract)"
+    db.execute(
+        f"CREATE TRIGGER words_update AFTER UPDATE OF title, abstract ON abstracts {differ} BEGIN {gone} {new} END"
+    )
+
+
+def keep_terms(db: Database, kind: str, column: str) -> None:
+    """Triggers that keep terms and members of one kind in step."""
+    new = (
+        f"INSERT OR IGNORE INTO terms (kind, value) SELECT '{kind}', v.value FROM {values_of(column, 'new')} v"
+        " WHERE v.value <> '';"
+        f" INSERT OR IGNORE INTO members SELECT t.id, new.id FROM {values_of(column, 'new')} v"
+        f" JOIN terms t ON t.kind = '{kind}' AND t.value = v.value;"
+    )
+    gone = (
+        f"DELETE FROM members WHERE doc_id = old.id AND term_id IN (SELECT t.id FROM {values_of(column, 'old')} v"
+        f" JOIN terms t ON t.kind = '{kind}' AND t.value = v.value);"
+    )
+    db.execute(f"CREATE TRIGGER {kind}_insert AFTER INSERT ON abstracts BEGIN {new} END")
+    db.execute(f"CREATE TRIGGER {kind}_delete AFTER DELETE ON abstracts BEGIN {gone} END")
+    differ = f"WHEN old.{column} IS NOT new.{column}"
+    db.execute(f"CREATE TRIGGER {kind}_update AFTER UPDATE OF {column} ON abstracts {differ} BEGIN {gone} {new} END")

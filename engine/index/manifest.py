@@ -7,10 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import CorruptError, FormatVersionError
-from engine.records import AnnSettings, Counts, EncoderIdentity, FileReceipt, Manifest, Probe, opened_json, sealed_json
+from engine.records import (
+    AnnSettings,
+    Calibration,
+    Counts,
+    EncoderIdentity,
+    FileReceipt,
+    Manifest,
+    Probe,
+    opened_json,
+    sealed_json,
+)
 
-FORMAT_VERSION = 3  # what is written; 2 has contributions and deletions in abstracts.db, 3 may have codes.faiss
-READ = (1, 2, 3)
+FORMAT_VERSION = 4  # what is written; 2 has contributions in abstracts.db, 3 may have codes.faiss, 4 has words and terms
+READ = (1, 2, 3, 4)
 NAME = "manifest.json"
 
 
@@ -55,4 +65,8 @@ def build(content: dict[str, Any]) -> Manifest:
     content["probes"] = tuple(Probe(probe["text"], tuple(probe["vector"])) for probe in content["probes"])
     if content.get("ann") is not None:
         content["ann"] = AnnSettings(**content["ann"])
+    if content.get("calibration") is not None:
+        given = content["calibration"]
+        lists = {name: tuple(given[name]) for name in ("shares", "texts", "records")}
+        content["calibration"] = Calibration(**lists, n_pairs=given["n_pairs"])
     return Manifest(**content)

@@ -17,7 +17,8 @@ from engine.errors import CorruptError, EncoderError, GenerationError, UsageErro
 from engine.index.folder import IndexFolder
 from engine.query.asked import checked_queries, checked_top_k, generation_meant
 from engine.query.snapshot import Snapshot
-from engine.records import Abstract, ChangedHit, Hit, Manifest, Vectors
+from engine.queries import ChangedHit, Hit
+from engine.records import Abstract, Manifest, Vectors
 
 
 def open_index(folder: str | PathLike[str], *, follow: bool = True, device: str = "cpu") -> Index:

@@ -13,7 +13,8 @@ from engine.encode.encoder import Encoder
 from engine.errors import CorruptError
 from engine.index.folder import Generation, IndexFolder
 from engine.index.opened import open_vectors
-from engine.records import Hit, Manifest
+from engine.queries import Hit
+from engine.records import Manifest
 
 
 class Snapshot:
