@@ -7,6 +7,7 @@ The tree is the pipeline; a stage imports only stages above it:
     encode     texts    -> unit-length float32 vectors
     index      vectors  -> FAISS, and the published generation
     query      text     -> list of Hit
+    references Hits     -> files of reference managers
     reindex    sources vs the current generation -> the next generation
 
 Names below are resolved when first used, so that ``import engine`` loads no heavy library.
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.errors import EngineError
-    from engine.query.searcher import Index, open_index
     from engine.queries import Answer, ChangedHit, Filters, Hit, Query
+    from engine.query.searcher import Index, open_index
     from engine.records import Abstract
 
 __version__ = "0.1.0"

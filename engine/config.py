@@ -97,6 +97,9 @@ class Settings:
     checkpoint_seconds: float = 15.0  # of encoding that a kill may cost
     max_deleted_share: float = 0.10  # of the records, before a reindex stops and asks
     max_changed_share: float = 0.10
+    hybrid_weight: float = 0.5  # of the cosine against the words in hybrid search
+    hybrid_fusion: str = "convex"
+    mesh_tree: str | None = None  # NLM's file of the MeSH tree; relative to the folder of the index
     download_url: str | None = None  # folder of PubMed's update files on a mirror
     download_folder: str | None = None  # where they are kept; relative to the folder of the index
     origins: tuple[tuple[str, str], ...] = ()  # where each value came from: "flag", a variable, the file, "default"
@@ -117,7 +120,7 @@ class Settings:
             found: tuple[object, str] | None = None
             if flags.get(name) is not None:
                 found = flags[name], "flag"
-            elif name not in IN_FILE_ONLY and os.environ.get(variable):
+            elif not name.startswith(NOT_IN_ENVIRONMENT) and os.environ.get(variable):
                 found = number(os.environ[variable]) if kind is not str else os.environ[variable], variable
             elif (given := at(content, key)) is not None:
                 found = given, str(path)
@@ -138,18 +141,27 @@ KEYS: dict[str, tuple[str, type]] = {
     "checkpoint_seconds": ("checkpoint_seconds", float),
     "max_deleted_share": ("guard.max_deleted_share", float),
     "max_changed_share": ("guard.max_changed_share", float),
+    "hybrid_weight": ("hybrid.weight", float),
+    "hybrid_fusion": ("hybrid.fusion", str),
+    "mesh_tree": ("mesh_tree", str),
     "download_url": ("download.url", str),
     "download_folder": ("download.folder", str),
 }  # setting -> key in index.toml, type
-IN_FILE_ONLY = {"recipe", "factory", "recall", "download_url", "download_folder"}
+NOT_IN_ENVIRONMENT = ("recipe", "factory", "recall", "hybrid_", "mesh_tree", "download_")  # names begin so
 LIMITS: dict[str, tuple[float, float]] = {
     "recall": (0.5, 1),
     "keep_generations": (1, 1000),
     "checkpoint_seconds": (0, 3600),
     "guard.max_deleted_share": (0, 1),
     "guard.max_changed_share": (0, 1),
+    "hybrid.weight": (0, 1),
 }
-CHOICES = {"device": ("auto", "cpu", "cuda"), "precision": ("fp32", "int8")}
+CHOICES = {
+    "device": ("auto", "cpu", "cuda"),
+    "precision": ("fp32", "int8"),
+    "recipe": ("whole", "passages", "title. abstract/1", "passages 128/1"),
+    "hybrid.fusion": ("convex", "rrf"),
+}
 
 
 def read_toml(path: Path) -> dict[str, Any]:

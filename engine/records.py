@@ -116,9 +116,8 @@ class EncoderIdentity:
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def __str__(self) -> str:
-        return (
-            f"{self.model} ({self.precision}, fingerprint {self.fingerprint[:12]}, weights {self.weights_sha256[:12]})"
-        )
+        digests = f"fingerprint {self.fingerprint[:12]}, weights {self.weights_sha256[:12]}"
+        return f"{self.model} ({self.precision}, {self.recipe!r}, {digests})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +212,7 @@ class Calibration:
     texts: tuple[float, ...]  # … this share has a lower cosine, a title of one record against the whole of another
     records: tuple[float, ...]  # … the whole of one record against the whole of another
     n_pairs: int
+    n_records: int  # in the index when this was measured
 
 
 @dataclass(frozen=True, slots=True)

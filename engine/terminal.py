@@ -1,9 +1,7 @@
-"""What people and pipes see: hits in six forms, records, progress. No control character of a record gets through."""
+"""What people and pipes see: messages, records, progress. No control character of a record gets through."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -11,17 +9,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import Any, NoReturn
 
 import click
 
-from engine.queries import Hit
 from engine.records import Abstract
 
 # C0 but tab and newline, DEL, C1, and the marks that reorder text on screen.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-FORMS = ("table", "json", "nl", "csv", "tsv")
 PIPE_WIDTH = 120  # columns of a table that is not on a terminal
 LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
 
@@ -67,67 +63,6 @@ def as_json(content: object) -> str:
 def form_for(asked: str | None) -> str:
     """The form asked for, else a table on a terminal and JSON lines in a pipe."""
     return asked or ("table" if sys.stdout.isatty() else "nl")
-
-
-def hit_fields(hit: Hit) -> dict[str, Any]:
-    """A hit as the keys that are printed; the score to six decimals, which float32 holds."""
-    return asdict(hit) | {"score": round(hit.score, 6)}
-
-
-def print_hits(hits: Sequence[Hit], form: str, changes: Sequence[str] = ()) -> None:
-    """Print ranked hits in one of FORMS; changes, if given, says of each what is new about it."""
-    rows = [hit_fields(hit) for hit in hits]
-    rows = [{"change": change, **row} for change, row in zip(changes, rows, strict=True)] if changes else rows
-    if form == "table":
-        print_table(hits, changes)
-    elif form == "json":
-        click.echo("[" + ",\n ".join(map(as_json, rows)) + "]")
-    elif form == "nl":
-        for row in rows:
-            click.echo(as_json(row))
-    else:
-        head = [*(["change"] if changes else []), *(field.name for field in fields(Hit))]
-        text = delimited(head, rows, "\t" if form == "tsv" else ",")
-        # color=True: else click takes what looks like a terminal's escape codes out of a file's text
-        click.echo(printable(text) if sys.stdout.isatty() else text, nl=False, color=True)
-
-
-def delimited(head: Sequence[str], rows: Sequence[dict[str, Any]], delimiter: str) -> str:
-    """Hits as CSV, or as TSV with tabs and line breaks inside fields as spaces; authors joined by "; "."""
-    out = io.StringIO()
-    writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(head)
-    for row in rows:
-        plain = row | {"authors": "; ".join(row["authors"]), "retracted": int(row["retracted"])}
-        cells = ["" if value is None else str(value) for value in plain.values()]
-        writer.writerow([re.sub(r"[\t\r\n]+", " ", cell) for cell in cells] if delimiter == "\t" else cells)
-    return out.getvalue()
-
-
-def print_table(hits: Sequence[Hit], changes: Sequence[str] = ()) -> None:
-    """Print hits for reading: rank, score, id, year, title and journal, and before the title what is new about it."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("#", justify="right", no_wrap=True)
-    table.add_column("score", justify="right", no_wrap=True)
-    table.add_column("id", overflow="fold", max_width=max(8, console.width // 4))  # a DOI leaves room for the title
-    table.add_column("year", justify="right", no_wrap=True)
-    table.add_column("title", overflow="fold")
-    for hit, change in zip(hits, changes or [""] * len(hits), strict=True):
-        title = Text(one_line(hit.title) or f"[no title] {one_line(hit.abstract)[:200]}")
-        if change:
-            title = Text.assemble((f"{change.upper()} ", "bold"), title)
-        if hit.retracted:
-            title = Text.assemble(("RETRACTED ", "bold red"), title)
-        if hit.journal:
-            title.append(f"\n{one_line(hit.journal)}", style="dim")
-        cells = (str(hit.rank), f"{hit.score:.3f}", Text(printable(hit.id)), str(hit.year or ""), title)
-        table.add_row(*cells)
-    console.print(table)
 
 
 def one_line(text: str) -> str:

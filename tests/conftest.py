@@ -62,6 +62,13 @@ def add(toy: IndexFolder, tmp_path: Path) -> Callable[..., Report]:
 
 
 @pytest.fixture
+def searchable(toy: IndexFolder) -> IndexFolder:
+    """The toy index brought up to date: generation 2 holds words and terms."""
+    index_sources(toy, Order(device="cpu", republish=True), silent)
+    return toy
+
+
+@pytest.fixture
 def engine(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command line in a process of its own, with tmp_path/indexes as the folder of indexes."""
 

@@ -28,7 +28,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
 COMMANDS = (
     "init", "index", "reindex", "config", "sources", "search", "similar", "show", "new", "status", "log", "diff",
-    "duplicates", "verify", "rollback", "tune",
+    "duplicates", "verify", "rollback", "recall", "rerun", "similarity", "tune",
 )  # fmt: skip
 
 
@@ -114,8 +114,8 @@ def test_csv_and_tsv_read_back(toy: IndexFolder, engine: Run, tmp_path: Path) ->
     ]
     assert (row["title"], row["abstract"], row["authors"], row["year"]) == (odd["title"], odd["abstract"], "A; B", "")
     lines = engine("similar", "toy-01", "-n40", "--tsv").stdout.splitlines()
-    assert lines[0].split("\t") == KEYS == [field for field in Hit.__dataclass_fields__]
-    assert len(lines) == 41 and all(line.count("\t") == 10 for line in lines)
+    assert lines[0].split("\t")[: len(KEYS)] == KEYS == list(Hit.__dataclass_fields__)[: len(KEYS)]
+    assert len(lines) == 41 and all(line.count("\t") == lines[0].count("\t") == 22 for line in lines)
 
 
 def test_a_table_on_a_terminal(toy: IndexFolder) -> None:
@@ -179,7 +179,7 @@ def mistakes(tmp_path: Path) -> dict[str, tuple[tuple[str | Path, ...], int, str
         "no records": (("index", jsonl(source / "none.jsonl", [{"id": 1}]), "-i", "new", "-m", TOY_MODEL), 1, "no record that can be"),
         "unknown model": (("index", TOY, "-i", "new", "-m", "./nowhere"), 1, r"nowhere is not a folder with a sentence-tr"),
         "blank query": (("search", " "), 2, r"the query is blank"),
-        "no query": (("search",), 2, r"Missing argument"),
+        "no query": (("search",), 2, r"the query is blank"),
         "no hits wanted": (("search", "gout", "-n", "0"), 2, r"0 is not in the range x>=1"),
         "unknown record": (("show", "nope"), 1, r"no record 'nope' in this index. Ids look like 'toy-01'"),
         "unknown similar": (("similar", "\x1b[2Jnope"), 1, r"no record '\\x1b\[2Jnope' in this index"),
@@ -187,7 +187,7 @@ def mistakes(tmp_path: Path) -> dict[str, tuple[tuple[str | Path, ...], int, str
         "impossible index": (("search", "gout", "-i", "../toy"), 2, r"'../toy' can't be the name of an index"),
         "no indexes": (("search", "gout", "--indexes", tmp_path / "nowhere"), 1, r"holds no index. Make one with"),
         "nothing before": (("rollback",), 2, r"no generation before 000001"),
-        "unknown option": (("search", "gout", "--year", "2000"), 2, r"No such option"),
+        "unknown option": (("search", "gout", "--best", "2000"), 2, r"No such option"),
     }  # fmt: skip
 
 
@@ -234,7 +234,8 @@ def test_an_index_built_with_another_model_is_exit_6(toy: IndexFolder, engine: R
     done = engine("index", TOY, "-m", other)
     assert done.returncode == 6
     assert re.search(
-        r"built with tests/data/toy-model \(fp32, fingerprint \w{12}.* is now .*other \(fp32, fingerprint", done.stderr
+        r"built with tests/data/toy-model \(fp32, 'title. abstract/1', fingerprint \w{12}.* is now .*other \(fp32, 't",
+        done.stderr,
     )
     (folder,) = (toy.path / "encoders").iterdir()
     (folder / "encoder.json").chmod(0o644)

@@ -24,8 +24,9 @@ OWNERS = {
     "tokenizers": {"encode"},
     "nanotoken": {"encode"},
     "faiss": {"index"},
+    "xlsxwriter": {"references"},
     "click": {"cli", "terminal"},
-    "rich": {"terminal"},
+    "rich": {"cli", "terminal"},
 }
 FORBIDDEN = {"pickle", "marshal", "shelve", "pandas"}
 FILES = sorted(ENGINE.rglob("*.py"))

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 UNSET = {
     "model": "the index's own; all-MiniLM-L6-v2 for a new index",
-    "recipe": "the engine's own",
+    "recipe": "the index's own; whole for a new index",
     "precision": "the index's own; fp32 for a new index",
     "factory": "auto",
     "recall": "the index's own; 0.99 for a new one",
@@ -38,6 +38,11 @@ PRECISION = click.option(
     "--precision",
     type=click.Choice(["fp32", "int8"]),
     help="Of the encoder [the index's own; fp32]; int8 is faster on a CPU and gives other vectors.",
+)
+RECIPE = click.option(
+    "--recipe",
+    type=click.Choice(["whole", "passages"]),
+    help="Texts cut where the encoder stops reading, or whole in passages [the index's own; whole].",
 )
 DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to encode [auto].")
 
@@ -76,6 +81,7 @@ def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
 @index_options
 @click.option("-m", "--model", help="sentence-transformers folder or hub id [the index's own; all-MiniLM-L6-v2].")
 @PRECISION
+@RECIPE
 @DEVICE
 @click.option("--re-encode", is_flag=True, help="Encode every text again; with -m, by another model than before.")
 def index(
@@ -83,6 +89,7 @@ def index(
     sources: tuple[Path, ...],
     model: str | None,
     precision: str | None,
+    recipe: str | None,
     device: str | None,
     re_encode: bool,
 ) -> None:
@@ -101,7 +108,7 @@ def index(
     from engine.reindex.run import index_sources
 
     folder = IndexFolder(config.target())
-    settings = Settings.load(folder.path, model=model, precision=precision, device=device)
+    settings = Settings.load(folder.path, model=model, precision=precision, recipe=recipe, device=device)
     order = Order.of(settings, sources=sources, re_encode=re_encode)
     with writing(folder), progress() as report:
         done = index_sources(folder, order, report)
@@ -117,6 +124,7 @@ def index(
 @click.option("--allow-mass-change", is_flag=True, help="Without the guard against mass deletion and change.")
 @click.option("-m", "--model", help="Model, if not that of index.toml.")
 @PRECISION
+@RECIPE
 @DEVICE
 @click.option("--json", "as_object", is_flag=True, help="The plan or report as one JSON object.")
 def reindex(
@@ -128,6 +136,7 @@ def reindex(
     allow_mass_change: bool,
     model: str | None,
     precision: str | None,
+    recipe: str | None,
     device: str | None,
     as_object: bool,
 ) -> None:
@@ -147,7 +156,7 @@ def reindex(
     from engine.reindex.update import reindex as run
 
     folder = IndexFolder(config.named(name).target())
-    settings = Settings.load(folder.path, model=model, precision=precision, device=device)
+    settings = Settings.load(folder.path, model=model, precision=precision, recipe=recipe, device=device)
     request = Request(full, day(since) if since else None, allow_mass_change)
     if dry_run:
         with progress() as report:
@@ -164,10 +173,17 @@ def reindex(
 @index_options
 @click.option("-m", "--model", help="As on the command line of a run.")
 @PRECISION
+@RECIPE
 @DEVICE
 @click.option("--json", "as_object", is_flag=True, help="One JSON object.")
 def show_config(
-    config: Config, name: str | None, model: str | None, precision: str | None, device: str | None, as_object: bool
+    config: Config,
+    name: str | None,
+    model: str | None,
+    precision: str | None,
+    recipe: str | None,
+    device: str | None,
+    as_object: bool,
 ) -> None:
     """Show the settings in force and where each comes from: flag, variable, index.toml, default.
 
@@ -176,7 +192,7 @@ def show_config(
     ENGINE_DEVICE=cuda engine config rheumatology
     """
     path = config.named(name).existing()
-    settings = Settings.load(path, model=model, precision=precision, device=device)
+    settings = Settings.load(path, model=model, precision=precision, recipe=recipe, device=device)
     origins = dict(settings.origins)
     values = {key: getattr(settings, key) for key in origins}
     values["sources"] = [source.path + (f" ({source.format})" if source.format else "") for source in settings.sources]

@@ -3,49 +3,99 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.asking import Output, check_output, deliver, output_options, ranking_options
+from engine.cli.filtering import filter_options
 from engine.cli.group import main
-from engine.cli.options import SEARCH_DEVICE, day, form_options, index_options, opened
+from engine.cli.options import SEARCH_DEVICE, day, index_options, opened
 from engine.config import Config
-from engine.terminal import abstract_fields, as_json, form_for, print_abstract, print_hits, say
+from engine.queries import Query
+from engine.terminal import abstract_fields, as_json, print_abstract, say
 
 if TYPE_CHECKING:
     from engine.corpus.store import Said
 
+LIKE = click.option(
+    "--like", multiple=True, metavar="ID", help="A record that hits should be like; its id, PMID or DOI."
+)
+UNLIKE = click.option("--unlike", multiple=True, metavar="ID", help="A record that hits should not be like.")
+
 
 @main.command()
-@click.argument("query", nargs=-1, required=True)
+@click.argument("text", metavar="[QUERY]...", nargs=-1)
 @index_options
 @SEARCH_DEVICE
-@form_options
-def search(config: Config, query: tuple[str, ...], device: str, top_k: int, form: str | None) -> None:
+@click.option(
+    "--batch", type=click.Path(path_type=Path), metavar="FILE", help="Queries: id, tab, text a line; or JSON lines."
+)
+@LIKE
+@UNLIKE
+@filter_options
+@ranking_options
+@output_options
+def search(
+    config: Config,
+    query: Query,
+    text: tuple[str, ...],
+    batch: Path | None,
+    like: tuple[str, ...],
+    unlike: tuple[str, ...],
+    device: str,
+    out: Output,
+) -> None:
     """Find the abstracts nearest in meaning to QUERY, best first. The score is the cosine, at most 1.
+
+    With --mode keyword or hybrid, "a phrase", +word and title:word must occur, -word must not, arthrit* is any ending.
 
     \b
     engine search "switching back to the originator after a biosimilar failed"
-    engine search fatigue in lupus -n 50 --csv > hits.csv
-    engine search "knee pain" | jq -r .title
+    engine search fatigue in lupus -n 50 -o lupus.ris --year 2015- --record lupus.json
+    engine search 'gout "uric acid" -child' --mode hybrid --explain
+    engine search --batch questions.tsv -n 100 -o run.trec
     """
+    given = replace(query, text=" ".join(text), like=like, unlike=unlike)
+    if batch is not None:
+        from engine.cli.batch import run_batch
+
+        run_batch(config, given, batch, out, device)
+        return
+    check_output(out)
     with opened(config, device) as found:
-        print_hits(found.search(" ".join(query), top_k=top_k), form_for(form))
+        deliver(found, found.ask(given), out)
 
 
 @main.command()
-@click.argument("record_id")
+@click.argument("record_id", nargs=-1, required=True)
 @index_options
 @SEARCH_DEVICE
-@form_options
-def similar(config: Config, record_id: str, device: str, top_k: int, form: str | None) -> None:
-    """Find the abstracts nearest to a stored one, by its id, PMID or DOI.
+@UNLIKE
+@click.option("--text", default="", metavar="TEXT", help="Words beside the examples.")
+@filter_options
+@ranking_options
+@output_options
+def similar(
+    config: Config,
+    query: Query,
+    record_id: tuple[str, ...],
+    unlike: tuple[str, ...],
+    text: str,
+    device: str,
+    out: Output,
+) -> None:
+    """Find the abstracts nearest to stored ones, by their ids, PMIDs or DOIs; away from others, if you name some.
 
     \b
     engine similar PMID:31793330
+    engine similar 31793330 29768149 --unlike 28356292 -n 20
     """
+    check_output(out)
     with opened(config, device) as found:
-        print_hits(found.similar(record_id, top_k=top_k), form_for(form))
+        deliver(found, found.ask(replace(query, text=text, like=record_id, unlike=unlike)), out)
 
 
 @main.command()
@@ -74,26 +124,27 @@ def source_text(said: Said) -> str:
 
 
 @main.command()
-@click.argument("query", nargs=-1, required=True)
+@click.argument("text", metavar="QUERY...", nargs=-1, required=True)
 @click.option(
     "--since", required=True, metavar="GENERATION|DATE|Nd", help="Generation's number, a date (UTC), or days."
 )
 @index_options
-@form_options
-def new(config: Config, query: tuple[str, ...], since: str, top_k: int, form: str | None) -> None:
+@filter_options
+@ranking_options
+@output_options
+def new(config: Config, query: Query, text: tuple[str, ...], since: str, out: Output) -> None:
     """Find what is new or changed for QUERY since a generation or a date, best first: a living review.
 
     All records added or changed since then are ranked, and no others. `engine log` lists the generations.
 
     \b
     engine new "switching to a biosimilar" --since 2026-11-01 -i rheumatology
-    engine new fatigue in lupus --since 41 -n 100 --csv > this-month.csv
+    engine new fatigue in lupus --since 41 -n 100 -o this-month.ris
     """
+    check_output(out)
     moment = day(since).isoformat() if since.endswith("d") else since
     with opened(config) as found:
-        hits = found.new(" ".join(query), since=moment, top_k=top_k)
-        generation = found.generation
-    if hits or form_for(form) != "table":
-        print_hits([row.hit for row in hits], form_for(form), [row.change for row in hits])
-    if not hits:
-        say(f"nothing is new or changed since {since}; the current generation is {generation:06d}", err=True)
+        rows, answer = found.ask_new(replace(query, text=" ".join(text)), since=moment)
+        deliver(found, answer, out, [row.change for row in rows], since=moment)
+        if not rows:
+            say(f"nothing is new or changed since {since}; the current generation is {found.generation:06d}", err=True)

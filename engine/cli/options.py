@@ -31,21 +31,6 @@ def index_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def form_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the output forms of a list of hits."""
-    for flags, value, text in (
-        (("-t", "--table"), "table", "A table [default on a terminal]."),
-        (("--tsv",), "tsv", "Tab-separated values."),
-        (("--csv",), "csv", "Comma-separated values."),
-        (("--nl",), "nl", "One JSON object a line [default in a pipe]."),
-        (("--json",), "json", "One JSON array."),
-    ):
-        click.option(*flags, "form", flag_value=value, default=None, help=text)(command)
-    return click.option(
-        "-n", "--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits wanted."
-    )(command)
-
-
 SEARCH_DEVICE = click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where to compare vectors [cpu]."
 )

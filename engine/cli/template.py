@@ -17,9 +17,10 @@ TEMPLATE = """\
 # model = "all-MiniLM-L6-v2"        # a sentence-transformers folder or hub id
 # device = "auto"                   # auto, cpu, cuda
 # precision = "fp32"                # fp32, int8: faster on a CPU, other vectors (cosine 0.993); never mixed
-# recipe = "title. abstract/1"      # how title and abstract become the text that is encoded
+# recipe = "whole"                  # whole: title. abstract, cut where the encoder stops reading; passages: all of it
 # factory = "auto"                  # FAISS index type: exact below 1,000,000 abstracts, then IVF with exact scores
 # recall = 0.99                     # of the 10 nearest, the share that an IVF index must find
+# mesh_tree = "mtrees2026.bin"      # NLM's MeSH tree, for --mesh-tree; none unless you get it
 # keep_generations = 3              # published generations on disk, the current one included
 # checkpoint_seconds = 15           # of encoding that a killed run may lose
 
@@ -29,6 +30,10 @@ TEMPLATE = """\
 [guard]                             # a reindex stops before it publishes (exit 7) when more than this share …
 # max_deleted_share = 0.10          # … of the records would be deleted
 # max_changed_share = 0.10          # … of the records would be changed; once: engine reindex {name} --allow-mass-change
+
+[hybrid]                            # of searches with --mode hybrid
+# weight = 0.5                      # of the cosine; the rest is that of the words
+# fusion = "convex"                 # convex: both scores, stretched to [0, 1], in a sum; rrf: by ranks, no weight
 
 [download]                          # used by scripts/nightly_reindex only
 # url = "https://ftp.ncbi.nlm.nih.gov/pubmed/updatefiles/"   # none unless you say so

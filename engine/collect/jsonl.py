@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from engine.collect import openalex
+from engine.collect import export, openalex
 from engine.collect.fields import entries
 from engine.collect.lines import first_line, objects
 from engine.records import Entry
@@ -25,6 +25,8 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     for found in objects(stream, name):
         if not isinstance(found, tuple):
             yield found
+        elif export.is_export(found[1]):
+            yield from export.object_entries(found[1], name, found[0])
         elif openalex.is_work(found[1]):
             yield from openalex.work_entries(found[1], name, found[0])
         else:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 
 from engine.collect.citation import PLACEHOLDER, TRANSLATION, title_of
-from engine.collect.fields import entries_of, unique
+from engine.collect.export import tagged_entries
+from engine.collect.fields import unique
 from engine.collect.lines import chunks, head_lines
 from engine.records import Entry, Notice
 
@@ -42,8 +43,8 @@ NOTICES = {
 
 
 def looks_like(head: bytes) -> bool:
-    """Tell MEDLINE by a line with a PMID near the beginning."""
-    return any(re.match(r"PMID- +\d", line) for line in head_lines(head)[:N_HEAD_LINES])
+    """Tell MEDLINE by a line with a PMID near the beginning; the engine's own export may have another id there."""
+    return any(re.match(r"PMID- +\d|OID - abstract-engine:", line) for line in head_lines(head)[:N_HEAD_LINES])
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -55,7 +56,9 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     for chunk in chunks(stream, name, START.match, lambda line: False):
         yield from chunk.remarks()
         found = tagged(chunk.lines)
-        yield from entries_of(values_of(found), name, f"line {chunk.number} (PMID {found[0][1][:40] or 'missing'})")
+        ids, notes = ([value for tag, value in found if tag == wanted] for wanted in ("OID", "GN"))
+        place = f"line {chunk.number} (PMID {found[0][1][:40] or 'missing'})"
+        yield from tagged_entries(values_of(found), ids, notes, name, place)
 
 
 def tagged(lines: list[str]) -> Tagged:

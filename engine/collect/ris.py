@@ -10,7 +10,8 @@ from urllib.parse import unquote
 
 import rispy  # type: ignore[import-untyped]
 
-from engine.collect.fields import entries_of, unique, year_of
+from engine.collect.export import tagged_entries
+from engine.collect.fields import unique, year_of
 from engine.collect.identity import accession_of, doi_of, pmid_noted, pmid_of
 from engine.collect.lines import Chunk, chunks, head_lines
 from engine.records import Entry, Remark
@@ -58,7 +59,8 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         place = f"line {chunk.number}"
         if not chunk.is_ended:
             yield Remark(UNFINISHED, place)
-        yield from entries_of(values_of(tags_of(chunk)), name, place)
+        tags = tags_of(chunk)
+        yield from tagged_entries(values_of(tags), tags.get("ID", []), tags.get("C8", []), name, place)
 
 
 def tags_of(chunk: Chunk) -> Tags:

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 
+from engine.collect import export
 from engine.collect.columns import column_field
 from engine.collect.fields import entries
 from engine.collect.lines import NOT_UTF8, first_line, lines, refuse_bare_cr
@@ -109,7 +110,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
             continue
         place = f"line {rows.line_num}"
         yield from (Remark(NOT_UTF8, f"line {number}") for number in source.not_utf8)
-        if source.swallowed(len(header)):
+        if source.swallowed(len(header)) and not export.is_export(header):
             yield Remark(ROWS_INSIDE, place)
         yield from row_entries(header, row, name, place)
 
@@ -127,4 +128,5 @@ def row_entries(header: list[str], row: list[str], name: str, place: str) -> Ite
         reason = f"{len(row)} columns where the header has {len(header)}: a delimiter or quotation mark too many"
         yield Rejection(name, place, reason)
         return
-    yield from entries(dict(zip(header, row, strict=False)), name, place)
+    read_row = export.row_entries if export.is_export(header) else entries
+    yield from read_row(dict(zip(header, row, strict=False)), name, place)

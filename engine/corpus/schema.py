@@ -5,6 +5,8 @@ from __future__ import annotations
 from sqlite_utils import Database, Migrations
 
 from engine.corpus.rows import DEFAULTS
+from engine.corpus.selections import BLANK_ABSTRACT
+from engine.corpus.wording import STEMMED
 
 WORDS = "words"  # the full-text index of titles and abstracts
 # Kind of term -> the column of abstracts that holds it, as a JSON array but for the journal.
@@ -113,7 +115,7 @@ def m005_words_and_terms(db: Database) -> None:
     """What searches by words and filters look up, kept in step with the table abstracts by triggers."""
     db.execute(
         f"CREATE VIRTUAL TABLE {WORDS} USING fts5(title, abstract, content='abstracts', content_rowid='id',"
-        " tokenize='porter unicode61 remove_diacritics 2')"
+        f" tokenize='{STEMMED}')"
     )
     db.execute(f"INSERT INTO {WORDS} ({WORDS}) VALUES ('rebuild')")
     db.execute(
@@ -130,12 +132,13 @@ def m005_words_and_terms(db: Database) -> None:
         db.execute(f"INSERT OR IGNORE INTO terms (kind, value) SELECT '{kind}', v.value {every}")
         db.execute(
             f"INSERT OR IGNORE INTO members SELECT t.id, abstracts.id FROM abstracts, {values} v"
-            f" JOIN terms t ON t.kind = '{kind}' AND t.value = v.value ORDER BY 1, 2"
+            f" CROSS JOIN terms t ON t.kind = '{kind}' AND t.value = v.value ORDER BY 1, 2"
         )
         keep_terms(db, kind, column)
     keep_words(db)
     db.execute("CREATE INDEX abstracts_year ON abstracts (year)")
     db.execute("CREATE INDEX abstracts_retracted ON abstracts (id) WHERE retracted")
+    db.execute(f"CREATE INDEX abstracts_blank ON abstracts (id) WHERE {BLANK_ABSTRACT}")
     db.execute("CREATE INDEX contributions_source ON contributions (source_id, doc_id)")
     db.execute("CREATE INDEX contributions_spoken ON contributions (spoken, doc_id)")
 
@@ -158,16 +161,22 @@ def keep_words(db: Database) -> None:
 
 
 def keep_terms(db: Database, kind: str, column: str) -> None:
-    """Triggers that keep terms and members of one kind in step."""
+    """Triggers that keep terms and members of one kind in step.
+
+    No INSERT OR IGNORE for terms: in a trigger that a REPLACE fires it would be a REPLACE too and give a new id to a
+    term that other records have. CROSS JOIN: the values come first, else SQLite goes through all terms for each record.
+    """
+    there = f"t.kind = '{kind}' AND t.value = v.value"
     new = (
-        f"INSERT OR IGNORE INTO terms (kind, value) SELECT '{kind}', v.value FROM {values_of(column, 'new')} v"
-        " WHERE v.value <> '';"
+        f"INSERT INTO terms (kind, value) SELECT '{kind}', min(v.value) FROM {values_of(column, 'new')} v"
+        f" WHERE v.value <> '' AND NOT EXISTS (SELECT 1 FROM terms t WHERE {there}) GROUP BY v.value COLLATE NOCASE;"
         f" INSERT OR IGNORE INTO members SELECT t.id, new.id FROM {values_of(column, 'new')} v"
-        f" JOIN terms t ON t.kind = '{kind}' AND t.value = v.value;"
+        f" CROSS JOIN terms t ON {there};"
     )
+    of_old = f"(SELECT t.id FROM {values_of(column, 'old')} v CROSS JOIN terms t ON {there})"
     gone = (
-        f"DELETE FROM members WHERE doc_id = old.id AND term_id IN (SELECT t.id FROM {values_of(column, 'old')} v"
-        f" JOIN terms t ON t.kind = '{kind}' AND t.value = v.value);"
+        f"DELETE FROM members WHERE doc_id = old.id AND term_id IN {of_old};"
+        f" DELETE FROM terms WHERE id IN {of_old} AND NOT EXISTS (SELECT 1 FROM members WHERE term_id = terms.id);"
     )
     db.execute(f"CREATE TRIGGER {kind}_insert AFTER INSERT ON abstracts BEGIN {new} END")
     db.execute(f"CREATE TRIGGER {kind}_delete AFTER DELETE ON abstracts BEGIN {gone} END")

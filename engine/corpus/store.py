@@ -36,6 +36,24 @@ CONTRIBUTED = (
         "contributions are to no record",
     ),
 )
+LOOKED_UP = (
+    (
+        "SELECT count(*) FROM abstracts WHERE id NOT IN (SELECT id FROM words_docsize)",
+        "records are not in the index of words",
+    ),
+    (
+        "SELECT count(*) FROM words_docsize WHERE id NOT IN (SELECT id FROM abstracts)",
+        "entries of the index of words are of no record",
+    ),
+    (
+        "SELECT count(*) FROM members WHERE doc_id NOT IN (SELECT id FROM abstracts)",
+        "members of terms are no records",
+    ),
+    (
+        "SELECT count(*) FROM members WHERE term_id NOT IN (SELECT id FROM terms)",
+        "members are of no term",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +145,11 @@ class Corpus:
         """Whether the file is of the format that keeps what each source said."""
         return "notices" in self.columns
 
+    @property
+    def is_searchable(self) -> bool:
+        """Whether the file is of the format that can be searched by words and filtered."""
+        return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = 'words'"))
+
     def doc_id(self, record_id: str) -> int:
         """The doc id of a record id; a PMID or DOI, bare or prefixed or as a link, or another source's id works too.
 
@@ -191,13 +214,13 @@ class Corpus:
         return [Said(**row) for row in self.rows(sql, doc_id)]
 
     def problems(self) -> list[str]:
-        """What SQLite's own integrity checks find, and records and sources without each other; empty when sound."""
+        """What SQLite's own checks find, and records, sources, words and terms without each other; empty when sound."""
         found = [str(row[0]) for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]
         found += [f"foreign key: {tuple(row)}" for row in self.rows("PRAGMA foreign_key_check")]
-        if self.several_sources:
-            for sql, what in CONTRIBUTED:
-                if n := self.rows(sql)[0][0]:
-                    found.append(f"{self.path}: {n:,} {what}")
+        checks = (*(CONTRIBUTED if self.several_sources else ()), *(LOOKED_UP if self.is_searchable else ()))
+        for sql, what in checks:
+            if n := self.rows(sql)[0][0]:
+                found.append(f"{self.path}: {n:,} {what}")
         return found
 
 

@@ -43,8 +43,10 @@ def locate(model: str) -> Path:
     return download(model)
 
 
-def identify(folder: Path, name: str, precision: str = "fp32") -> EncoderIdentity:
+def identify(folder: Path, name: str, precision: str = "fp32", recipe: str = RECIPE) -> EncoderIdentity:
     """Read what a model folder is, at a precision ("fp32" or "int8"); hashes its weights, loads nothing.
+
+    recipe is one of engine.encode.recipe.RECIPES.
 
     Raises:
         EncoderError: not a model that this engine can run safely and exactly; says why.
@@ -64,7 +66,7 @@ def identify(folder: Path, name: str, precision: str = "fp32") -> EncoderIdentit
         max_length=max_length(folder, config),
         pooling=pooling,
         normalize=True,
-        recipe=RECIPE,
+        recipe=recipe,
         precision=precision,
         weights_sha256=weights,
         tokenizer_sha256=FileReceipt.of(required(folder / "tokenizer.json")).sha256,

@@ -21,6 +21,8 @@ from engine.errors import EncoderError
 from engine.records import Encoded, EncoderIdentity, Vectors
 
 MANY = 16  # texts; from here on it pays to load the faster tokenizer
+SHORT = 64  # tokens; so short, one text alone leaves most of a core's arithmetic unused
+TOGETHER = 16  # short texts of one length that run together
 
 
 class OnnxEncoder:
@@ -76,7 +78,7 @@ class OnnxEncoder:
         if len(texts) == 1:
             vectors[0] = self.run(texts, tokens, np.zeros(1, np.int64))[0]
             return Encoded(vectors, tokens.n_tokens)
-        groups = grouped(tokens, self.setup.batch)
+        groups = grouped(tokens, self.setup.batch, alone=self._identity.precision != "fp32")
         for group, found in zip(groups, self.workers.map(lambda g: self.run(texts, tokens, g), groups), strict=True):
             vectors[group] = found
         return Encoded(vectors, tokens.n_tokens)
@@ -143,12 +145,24 @@ def session(graph: Path, threads: int) -> Any:
         raise EncoderError(f"{graph} can't be loaded: {err}") from err
 
 
-def grouped(tokens: Tokens, batch: int) -> list[NDArray[np.int64]]:
-    """Positions of texts that run together: alone, or in groups of like length, the longest first."""
-    if batch == 1:
+def grouped(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.int64]]:
+    """Positions of texts that run together, the longest first.
+
+    In groups of like length where batch is above 1. Otherwise alone, but for short texts of the very same length: they
+    need no padding, and each gets the vector that it gets alone. alone: not even those, since int8 scales what runs
+    together together.
+    """
+    if batch > 1:
+        order = np.argsort(-tokens.lengths, kind="stable")
+        return [order[start : start + batch] for start in range(0, len(order), batch)]
+    if alone:
         return list(np.arange(len(tokens.n_tokens))[:, None])
-    order = np.argsort(-tokens.lengths, kind="stable")
-    return [order[start : start + batch] for start in range(0, len(order), batch)]
+    groups: list[NDArray[np.int64]] = []
+    for length in np.unique(tokens.lengths)[::-1]:
+        same = np.flatnonzero(tokens.lengths == length)
+        size = TOGETHER if length <= SHORT else 1
+        groups += [same[start : start + size] for start in range(0, len(same), size)]
+    return groups
 
 
 def pooled(states: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:

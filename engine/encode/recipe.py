@@ -6,7 +6,11 @@ import hashlib
 import re
 import unicodedata
 
-RECIPE = "title. abstract/1"  # part of every fingerprint: change what follows, change the number
+# Part of every fingerprint: change how a text is made, change the number.
+RECIPE = "title. abstract/1"  # title and abstract as one text, cut where the encoder stops reading
+PASSAGES = "passages 128/1"  # the whole abstract in passages of at most 128 tokens, each led by the title
+NAMED = {"whole": RECIPE, "passages": PASSAGES}  # as people ask for them
+RECIPES = {RECIPE: None, PASSAGES: 128}  # -> tokens of a passage at most
 
 SPACES = re.compile(r"\s+")
 # Control characters other than white space, and lone surrogates: no tokenizer takes them.

@@ -20,7 +20,41 @@ def exact_scores(vectors: Vectors, rows: NDArray[np.int64], query: Vectors) -> N
     return scores
 
 
-def ranked(doc_ids: DocIds, scores: NDArray[np.float32], top_k: int) -> list[tuple[int, float]]:
-    """The best (doc id, score), best first: score descending, then id ascending."""
-    ranking = np.lexsort((doc_ids, -scores))[:top_k]
-    return [(int(doc_ids[i]), float(scores[i])) for i in ranking]
+def ordered(doc_ids: DocIds, scores: NDArray[np.float32], *, several: bool = False) -> NDArray[np.int64]:
+    """Positions in the order of a ranking: score descending, then id ascending.
+
+    several: an id may be there more than once; only its best score counts.
+    """
+    order = np.lexsort((doc_ids, -scores))
+    if several:
+        order = order[np.sort(np.unique(doc_ids[order], return_index=True)[1])]
+    return order
+
+
+def ranked(
+    doc_ids: DocIds, scores: NDArray[np.float32], top_k: int, *, several: bool = False
+) -> list[tuple[int, float]]:
+    """The best (doc id, score), best first, as `ordered`."""
+    best = ordered(doc_ids, scores, several=several)[:top_k]
+    return [(int(doc_ids[i]), float(scores[i])) for i in best]
+
+
+def best_rows(vectors: Vectors, queries: Vectors, n: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """The n best rows of each query by blocks of matrix products: scores and rows, both (q, n), best first.
+
+    For many queries at once: a processor multiplies matrices several times as fast as it compares one query after the
+    other. n is at most the number of rows. Scores are sums in float32, right to within TIE.
+    """
+    scores = np.full((len(queries), n), -np.inf, np.float32)
+    rows = np.full((len(queries), n), -1, np.int64)
+    for start in range(0, len(vectors), CHUNK):
+        block = queries @ np.array(vectors[start : start + CHUNK]).T  # a copy, since mapped rows are not aligned
+        for i, found in enumerate(block):
+            better = np.flatnonzero(found > scores[i, -1])
+            if len(better):
+                merged = np.concatenate([scores[i], found[better]])
+                best = np.argpartition(-merged, n - 1)[:n]
+                best = best[np.argsort(-merged[best], kind="stable")]
+                rows[i] = np.concatenate([rows[i], better + start])[best]
+                scores[i] = merged[best]
+    return scores, rows

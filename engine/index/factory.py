@@ -52,8 +52,10 @@ def parsed(text: str) -> Factory:
     )
 
 
-def chosen(wanted: str | None, n: int, held: Factory | None) -> tuple[Factory, str]:
+def chosen(wanted: str | None, n: int, held: Factory | None, *, in_passages: bool = False) -> tuple[Factory, str]:
     """The factory for n vectors, and why; held is that of the current generation.
+
+    in_passages: records have several vectors, which the codes have no place for.
 
     Between half of the limit and the limit an index stays what it is, and the number of lists stays until it is off by
     more than a factor of two: so a corpus that grows and shrinks a little isn't built anew each night.
@@ -63,9 +65,13 @@ def chosen(wanted: str | None, n: int, held: Factory | None) -> tuple[Factory, s
     """
     if wanted not in (None, AUTO):
         factory = parsed(str(wanted))
+        if in_passages and not factory.exact:
+            raise ConfigError(f"factory {wanted!r} can't hold passages, every one of which is compared. Use {AUTO!r}")
         if n < factory.n_lists:
             raise ConfigError(f"factory {wanted!r} has more lists than there are abstracts ({n:,}). Use {AUTO!r}")
         return factory, "as index.toml says"
+    if in_passages:
+        return Factory(), f"{n:,} abstracts in passages: every vector is compared"
     was_ivf = held is not None and not held.exact
     if n < (EXACT_BELOW // 2 if was_ivf else EXACT_BELOW):
         return Factory(), f"{n:,} abstracts, fewer than {EXACT_BELOW:,}: every vector is compared"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import CorruptError, UsageError
-from engine.index.exact import TIE, exact_scores, ranked
+from engine.index.exact import TIE, best_rows, exact_scores, ordered, ranked
 from engine.index.layout import mapped
 from engine.index.library import faiss
 from engine.records import DocIds, Vectors
@@ -17,6 +17,8 @@ from engine.records import DocIds, Vectors
 METRIC = "inner_product"
 MARGIN = 16  # candidates beyond top_k, so that ties at the end are seen
 BATCH = 256  # queries scanned at once: FAISS reads the vectors once for all of them
+MANY = 16  # queries at once, from which on matrix products are faster than FAISS's scan
+PASSAGES = 4  # rows looked at for each record wanted, where records have several
 FEW = 256  # rows that are scored one by one sooner than FAISS scans past the others
 
 Ranking = list[tuple[int, float]]  # (doc id, score), best first
@@ -24,7 +26,10 @@ Candidates = tuple[NDArray[np.float32], NDArray[np.int64]]  # scores and rows, b
 
 
 class FlatIndex:
-    """A published vectors.faiss, memory-mapped and read-only. Safe to search from several threads."""
+    """A published vectors.faiss, memory-mapped and read-only. Safe to search from several threads.
+
+    A record may have several vectors, one for each of its passages; then its score is the best of theirs.
+    """
 
     tie = TIE  # what the scores of `candidates` may be off by
 
@@ -37,8 +42,8 @@ class FlatIndex:
         found = mapped(path, dim)
         self.path = path
         self.dim = dim
-        self.size = len(found.doc_ids)
-        self.doc_ids: DocIds = found.doc_ids
+        self.doc_ids: DocIds = found.doc_ids  # of each row
+        self.n_rows = len(found.doc_ids)
         self.vectors: Vectors = found.vectors
         self.inner = found.inner  # FAISS reads from it as long as this object lives
         try:
@@ -46,22 +51,40 @@ class FlatIndex:
         except (RuntimeError, MemoryError) as err:
             raise CorruptError(f"{path} can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
         # Files of the engine are in the order of the ids; one that is not is searched in that order all the same.
-        ascending = bool((np.diff(self.doc_ids) > 0).all())
+        ascending = bool((np.diff(self.doc_ids) > 0).all())  # and each there once
         self.order: NDArray[np.int64] | None = None if ascending else np.argsort(self.doc_ids, kind="stable")
+        self.size = self.n_rows if ascending else len(np.unique(self.doc_ids))  # records
+        self.several = self.size < self.n_rows
 
     def rows(self, doc_ids: DocIds) -> NDArray[np.int64]:
-        """Row numbers of doc ids; an id that is not there has row -1."""
-        if self.size == 0:
+        """The first row number of each of the doc ids; an id that is not there has row -1."""
+        if self.n_rows == 0:
             return np.full(len(doc_ids), -1, dtype=np.int64)
-        place = np.searchsorted(self.doc_ids, doc_ids, sorter=self.order).clip(max=self.size - 1)
+        place = np.searchsorted(self.doc_ids, doc_ids, sorter=self.order).clip(max=self.n_rows - 1)
         rows = place if self.order is None else self.order[place]
         found: NDArray[np.int64] = np.where(self.doc_ids[rows] == doc_ids, rows, -1)
         return found
 
-    def vector(self, doc_id: int) -> Vectors | None:
-        """The stored vector of one doc id, float32 (dim,), or None."""
-        row = int(self.rows(np.array([doc_id], dtype=np.int64))[0])
-        return None if row < 0 else np.array(self.vectors[row])
+    def all_rows(self, doc_ids: DocIds) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All rows of doc ids that are there, id after id, and how many each has."""
+        if not self.several:
+            return self.rows(doc_ids), np.ones(len(doc_ids), np.int64)
+        starts = np.searchsorted(self.doc_ids, doc_ids, "left", self.order)
+        counts = np.searchsorted(self.doc_ids, doc_ids, "right", self.order) - starts
+        firsts = np.repeat(starts - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+        places = firsts + np.arange(len(firsts))
+        return (places if self.order is None else self.order[places]), counts
+
+    def points(self, doc_ids: DocIds) -> Vectors:
+        """A unit vector (n, dim) for each of the doc ids, which are all there; of several passages, their mean."""
+        rows, counts = self.all_rows(doc_ids)
+        vectors: Vectors = self.vectors[rows]
+        if not self.several or not len(doc_ids):
+            return vectors
+        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        means = np.add.reduceat(vectors.astype(np.float64), starts, axis=0)
+        points: Vectors = (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
+        return points
 
     def search(self, queries: Vectors, top_k: int) -> list[Ranking]:
         """Find the best (doc id, score) of each query, best first: score descending, then id ascending.
@@ -85,9 +108,9 @@ class FlatIndex:
             UsageError: queries of another shape, or not finite, or top_k below 1.
         """
         queries = self.checked(queries, top_k)
-        rows = self.rows(doc_ids)
-        rows = rows[rows >= 0]
-        return self.rank_among(queries, rows, min(top_k, len(rows))) if len(rows) else [[] for _ in queries]
+        there = doc_ids[self.rows(doc_ids) >= 0]
+        rows = self.all_rows(there)[0]
+        return self.rank_among(queries, rows, min(top_k, len(there))) if len(there) else [[] for _ in queries]
 
     def checked(self, queries: Vectors, top_k: int) -> Vectors:
         """The queries, contiguous.
@@ -105,29 +128,39 @@ class FlatIndex:
         """Rank all vectors; top_k is at most their number."""
         found: list[Ranking] = []
         for start in range(0, len(queries), BATCH):
-            found += self.settled(queries[start : start + BATCH], top_k, self.size, None)
+            found += self.settled(queries[start : start + BATCH], top_k, self.n_rows, None)
         return found
 
     def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
-        """Rank some rows, exactly; top_k is at most their number."""
+        """Rank the records of some rows, exactly; top_k is at most their number."""
         if len(rows) <= FEW:
-            ids = self.doc_ids[rows]
-            return [ranked(ids, exact_scores(self.vectors, rows, query), top_k) for query in queries]
-        selector = faiss.IDSelectorBitmap(bitmap(rows, self.size))
+            return [self.ranked(rows, query, top_k) for query in queries]
+        selector = faiss.IDSelectorBitmap(bitmap(rows, self.n_rows))
         return self.settled(queries, top_k, len(rows), faiss.SearchParameters(sel=selector))
 
     def settled(self, queries: Vectors, top_k: int, n_all: int, only: Any) -> list[Ranking]:
         """Rank by candidates; where a tie may be cut off at their end, by twice as many."""
         found: list[Ranking | None] = [None] * len(queries)
-        n, open_ = min(n_all, top_k + MARGIN), np.arange(len(queries))
+        n, open_ = min(n_all, (top_k + MARGIN) * (PASSAGES if self.several else 1)), np.arange(len(queries))
         while len(open_):
             scores, rows = self.candidates(queries[open_], n) if only is None else self.scan(queries[open_], n, only)
-            sure = (scores[:, -1] < scores[:, top_k - 1] - self.tie) | (n == n_all)
-            for i in np.flatnonzero(sure):
-                exact = exact_scores(self.vectors, rows[i], queries[open_[i]])
-                found[open_[i]] = ranked(self.doc_ids[rows[i]], exact, top_k)
-            n, open_ = min(n_all, 2 * n), open_[~sure]
+            for i, at in enumerate(open_):
+                if n == n_all or self.enough(scores[i], rows[i], top_k):
+                    found[at] = self.ranked(rows[i], queries[at], top_k)
+            n, open_ = min(n_all, 2 * n), np.array([at for at in open_ if found[at] is None], np.int64)
         return [ranking for ranking in found if ranking is not None]
+
+    def enough(self, scores: NDArray[np.float32], rows: NDArray[np.int64], top_k: int) -> bool:
+        """Whether the best rows of a scan, by scores right to within `tie`, settle who the top_k records are."""
+        if self.several:
+            firsts = np.sort(np.unique(self.doc_ids[rows], return_index=True)[1])  # of each record the best
+            return len(firsts) >= top_k and bool(scores[-1] < scores[firsts[top_k - 1]] - self.tie)
+        return bool(scores[-1] < scores[top_k - 1] - self.tie)
+
+    def ranked(self, rows: NDArray[np.int64], query: Vectors, top_k: int) -> Ranking:
+        """The records of some rows, exactly scored."""
+        scores = exact_scores(self.vectors, rows, query)
+        return ranked(self.doc_ids[rows], scores, top_k, several=self.several)
 
     def candidates(self, queries: Vectors, n: int) -> Candidates:
         """The n best rows of each query, n at most the size, by scores that are right to within `tie`."""
@@ -135,8 +168,31 @@ class FlatIndex:
 
     def scan(self, queries: Vectors, n: int, only: Any) -> Candidates:
         """FAISS's own exhaustive search on the CPU; `only` are search parameters with a selector, or None."""
+        if only is None and len(queries) >= MANY:
+            return best_rows(self.vectors, queries, n)
         scores, rows = self.flat.search(queries, n, params=only)
         return scores, rows
+
+    def scores(self, query: Vectors, doc_ids: DocIds) -> NDArray[np.float32]:
+        """The exact scores (n,) of one query (dim,) and doc ids (n,) that are all in the index, in their order."""
+        rows, counts = self.all_rows(doc_ids)
+        scores = exact_scores(self.vectors, rows, query)
+        if not self.several or not len(doc_ids):
+            return scores
+        best: NDArray[np.float32] = np.maximum.reduceat(scores, np.concatenate([[0], np.cumsum(counts)[:-1]]))
+        return best
+
+    def places(self, query: Vectors, doc_ids: DocIds, among: DocIds | None = None) -> NDArray[np.int64]:
+        """The ranks (n,) that doc ids have in the whole ranking of one query (dim,), from 1; 0 for one that has none.
+
+        among restricts the ranking, as in search_among; without it every record is ranked. All scores are computed.
+        """
+        there = None if among is None else among[self.rows(among) >= 0]
+        rows = np.arange(self.n_rows) if there is None else self.all_rows(there)[0]
+        ids, scores = self.doc_ids[rows], exact_scores(self.vectors, rows, query)
+        order = ordered(ids, scores, several=self.several)
+        places = dict(zip(ids[order].tolist(), range(1, len(order) + 1), strict=True))
+        return np.array([places.get(doc_id, 0) for doc_id in doc_ids.tolist()], dtype=np.int64)
 
 
 def bitmap(members: NDArray[np.int64], size: int) -> NDArray[np.uint8]:

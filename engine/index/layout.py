@@ -37,7 +37,7 @@ class Mapped:
 
 
 def write_file(path: Path, doc_ids: DocIds, dim: int, chunks: Iterable[Vectors]) -> None:
-    """Write and fsync ids (n,) int64, distinct and ascending, and vectors, which come in chunks (m, dim) float32.
+    """Write and fsync ids (n,) int64, ascending, one a vector, and the vectors, in chunks (m, dim) float32.
 
     Raises:
         OSError: the disk is full or broken; the file may be there in part.

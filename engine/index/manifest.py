@@ -19,7 +19,7 @@ from engine.records import (
     sealed_json,
 )
 
-FORMAT_VERSION = 4  # what is written; 2 has contributions in abstracts.db, 3 may have codes.faiss, 4 has words and terms
+FORMAT_VERSION = 4  # written; 2 has contributions in abstracts.db, 3 may have codes.faiss, 4 has words and terms
 READ = (1, 2, 3, 4)
 NAME = "manifest.json"
 
@@ -68,5 +68,5 @@ def build(content: dict[str, Any]) -> Manifest:
     if content.get("calibration") is not None:
         given = content["calibration"]
         lists = {name: tuple(given[name]) for name in ("shares", "texts", "records")}
-        content["calibration"] = Calibration(**lists, n_pairs=given["n_pairs"])
+        content["calibration"] = Calibration(**lists, n_pairs=given["n_pairs"], n_records=given["n_records"])
     return Manifest(**content)

@@ -2,14 +2,88 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from operator import index as index_of
+from typing import TypeVar
 
 from engine.corpus.history import generation_before
 from engine.encode.recipe import cleaned
 from engine.errors import UsageError
+from engine.queries import Fusion, Mode, Query
 from engine.query.snapshot import Snapshot
+
+MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
+Choice = TypeVar("Choice", Mode, Fusion)
+BLANK = "the query is blank. Give some words, for example: engine search 'knee pain after running'"
+GROUPS = ("journal", "year")
+
+
+def checked(query: Query) -> Query:
+    """The same query with plain values.
+
+    Raises:
+        UsageError: it makes no sense; says what was expected.
+    """
+    if not isinstance(query.text, str):
+        raise UsageError(f"{query.text!r} was given, expected a string")
+    if len(query.text) > MAX_TEXT:
+        raise UsageError(f"the query has {len(query.text):,} characters, expected at most {MAX_TEXT:,}")
+    mode, fusion = choice(Mode, "mode", query.mode), query.fusion and choice(Fusion, "fusion", query.fusion)
+    check_fractions(query)
+    if query.min_score is not None and not math.isfinite(query.min_score):
+        raise UsageError(f"min_score is {query.min_score}, expected a cosine from -1 to 1")
+    if query.group_by not in (None, *GROUPS):
+        raise UsageError(f"group_by is {query.group_by!r}, expected one of {', '.join(GROUPS)}")
+    check_examples(query, mode)
+    top_k, offset = checked_top_k(query.top_k), checked_whole("offset", query.offset, 0)
+    return replace(query, mode=mode, fusion=fusion, top_k=top_k, offset=offset)
+
+
+def choice(kind: type[Choice], name: str, value: str) -> Choice:
+    """A member by its value.
+
+    Raises:
+        UsageError: there is none.
+    """
+    try:
+        return kind(value)
+    except ValueError as err:
+        raise UsageError(f"{name} is {value!r}, expected one of {', '.join(kind)}") from err
+
+
+def mode_of(name: str) -> Mode:
+    """The mode by its name."""
+    return choice(Mode, "mode", name)
+
+
+def check_fractions(query: Query) -> None:
+    """Weight and diversify lie between 0 and 1.
+
+    Raises:
+        UsageError: one does not.
+    """
+    for name, value in (("weight", query.weight), ("diversify", query.diversify)):
+        if value is not None and not 0 <= value <= 1:
+            raise UsageError(f"{name} is {value}, expected a number from 0 to 1")
+
+
+def check_examples(query: Query, mode: Mode) -> None:
+    """There must be something to search for that the mode can use.
+
+    Raises:
+        UsageError: there is not.
+    """
+    if cleaned(query.text):
+        if query.like + query.unlike and mode is Mode.KEYWORD:
+            raise UsageError("examples have no part in keyword mode. Use --mode semantic or hybrid")
+        return
+    if not query.like:
+        raise UsageError(BLANK)
+    if mode is not Mode.SEMANTIC:
+        raise UsageError(f"examples hold no words for {mode} mode. Add a text, or use --mode semantic")
 
 
 def generation_meant(snapshot: Snapshot, since: int | str) -> int:
@@ -38,9 +112,29 @@ def checked_top_k(top_k: int) -> int:
     Raises:
         UsageError: below 1, or not a whole number.
     """
-    if isinstance(top_k, bool) or not hasattr(top_k, "__index__") or top_k < 1:
-        raise UsageError(f"top_k is {top_k!r}, expected a whole number from 1")
-    return index_of(top_k)
+    return checked_whole("top_k", top_k, 1)
+
+
+def checked_whole(name: str, value: int, least: int) -> int:
+    """A whole number as a plain int.
+
+    Raises:
+        UsageError: below the least, or not a whole number.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        raise UsageError(f"{name} is {value!r}, expected a whole number from {least}")
+    return index_of(value)
+
+
+def listed(texts: Sequence[str]) -> Sequence[str]:
+    """The texts themselves.
+
+    Raises:
+        UsageError: a string instead of a list of strings.
+    """
+    if isinstance(texts, str):
+        raise UsageError("a single string was given, expected a list of strings: [query]")
+    return texts
 
 
 def checked_queries(queries: Sequence[str]) -> list[str]:
@@ -49,11 +143,9 @@ def checked_queries(queries: Sequence[str]) -> list[str]:
     Raises:
         UsageError: a string instead of a list of strings, or a blank query.
     """
-    if isinstance(queries, str):
-        raise UsageError("a single string was given, expected a list of strings: [query]")
-    if odd := [query for query in queries if not isinstance(query, str)]:
+    if odd := [query for query in listed(queries) if not isinstance(query, str)]:
         raise UsageError(f"{odd[0]!r} was given, expected a string")
     texts = [cleaned(query) for query in queries]
     if "" in texts:
-        raise UsageError("the query is blank. Give some words, for example: engine search 'knee pain after running'")
+        raise UsageError(BLANK)
     return texts

@@ -5,51 +5,64 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 
+from engine.config import Settings
 from engine.corpus.history import changed_since
 from engine.corpus.store import Said
-from engine.errors import CorruptError, EncoderError, GenerationError, UsageError
+from engine.errors import GenerationError, UsageError
 from engine.index.folder import IndexFolder
-from engine.query.asked import checked_queries, checked_top_k, generation_meant
+from engine.queries import Answer, ChangedHit, Filters, Fusion, Hit, Mode, Query
+from engine.query.answering import all_answered, answered
+from engine.query.asked import checked, checked_queries, generation_meant, listed, mode_of
+from engine.query.held import kept, latest
+from engine.query.known import Recall, recall
+from engine.query.question import texts_encoded
 from engine.query.snapshot import Snapshot
-from engine.queries import ChangedHit, Hit
 from engine.records import Abstract, Manifest, Vectors
 
 
-def open_index(folder: str | PathLike[str], *, follow: bool = True, device: str = "cpu") -> Index:
+def open_index(
+    folder: str | PathLike[str], *, follow: bool = True, device: str = "cpu", generation: int | None = None
+) -> Index:
     """Open the index in a folder, for example "indexes/rheumatology".
 
     Every file is checked against its manifest; no encoder is loaded until a text is searched. With follow, each call
     first looks whether a newer generation was published and moves to it; without, the index stays at the generation
     found now until refresh() is called. On the device "cuda" the vectors are copied to a GPU, which pays where many
     queries are asked of one open index; unfiltered rankings are exact there, filtered searches stay on the CPU.
+    A generation given by its number is opened instead of the current one, and the index stays at it.
 
     Raises:
         UsageError: a device that is neither "cpu" nor "cuda".
         ConfigError: there is no GPU for FAISS.
         NoGenerationError: there is no index in the folder.
+        GenerationError: the generation asked for is not kept.
         CorruptError: a file is not what it was when it was published.
     """
     if device not in ("cpu", "cuda"):
         raise UsageError(f"device is {device!r}, expected 'cpu' or 'cuda'")
-    return Index(IndexFolder(Path(folder)), follow=follow, device=device)
+    return Index(IndexFolder(Path(folder)), follow=follow, device=device, generation=generation)
 
 
 class Index:
     """An open index. Safe to use from several threads; every answer comes from one generation."""
 
-    def __init__(self, folder: IndexFolder, *, follow: bool, device: str = "cpu") -> None:
+    def __init__(
+        self, folder: IndexFolder, *, follow: bool, device: str = "cpu", generation: int | None = None
+    ) -> None:
         self.folder = folder
         self.device = device
-        self.follow = follow
+        self.is_pinned = generation is not None
+        self.follow = follow and not self.is_pinned
         self.lock = threading.Lock()
         self.pid = os.getpid()
-        self.held: Snapshot | None = latest(folder, device)
+        self.held: Snapshot | None = latest(folder, device) if generation is None else kept(folder, generation, device)
 
     def __enter__(self) -> Index:
         return self
@@ -67,7 +80,7 @@ class Index:
         self.held = None
 
     def refresh(self) -> bool:
-        """Move to the current generation; True when that is another one than before.
+        """Move to the current generation, unless another was asked for; True when it is another one than before.
 
         Raises:
             GenerationError: closed, or the current generation can't be opened; the one held so far stays.
@@ -82,7 +95,7 @@ class Index:
             GenerationError: closed, or the current generation can't be opened; the one held so far stays.
         """
         held = self.snapshot()
-        if self.folder.pointer_bytes() == held.pointer:
+        if self.is_pinned or self.folder.pointer_bytes() == held.pointer:
             return False
         fresh = latest(self.folder, self.device)
         if fresh.manifest.encoder.fingerprint == held.manifest.encoder.fingerprint:
@@ -130,52 +143,75 @@ class Index:
         """Number of the generation held now."""
         return self.manifest.generation
 
-    def search(self, query: str, *, top_k: int = 10) -> list[Hit]:
-        """Find the abstracts nearest in meaning to a text, best first.
+    def ask(self, query: Query) -> Answer:
+        """Answer a query with all that was found out about it: see engine.Query and engine.Answer.
 
-        At most top_k hits, fewer only when the index holds fewer. Equal scores go by age in the index, oldest first.
+        Hits are best first; there are top_k of them whenever so many records qualify. Equal scores go by age in the
+        index, oldest first.
 
         Raises:
-            UsageError: a blank query, or top_k below 1.
+            UsageError: a query that makes no sense.
+            AbstractNotFoundError: an example is not in the index.
+            ConfigError: a filter by the MeSH tree, which index.toml does not name.
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
+            GenerationError: the generation was made before there were words and filters.
             CorruptError: a file was changed or damaged.
         """
-        return self.search_batch([query], top_k=top_k)[0]
+        return answered(self.current(), self.checked(query))
 
-    def search_batch(self, queries: Sequence[str], *, top_k: int = 10) -> list[list[Hit]]:
+    def ask_batch(self, queries: Sequence[Query]) -> list[Answer]:
+        """Answer several queries from one generation, in their order: many times as fast as one by one.
+
+        Raises:
+            UsageError: a query that makes no sense, or without a text.
+            EngineError: as ask.
+        """
+        return all_answered(self.current(), [self.checked(query, text_only=True) for query in queries])
+
+    def search(
+        self, query: str, *, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
+    ) -> list[Hit]:
+        """Find the abstracts nearest to a text, best first; mode is "semantic", "keyword" or "hybrid".
+
+        At most top_k hits, fewer only when fewer records qualify. Equal scores go by age in the index, oldest first.
+
+        Raises:
+            UsageError: a blank query, top_k below 1, no such mode, or a filter that makes no sense.
+            EncoderMismatchError: the encoder beside the index is not the one that it was built with.
+            GenerationError: words or filters are asked for, and the generation was made before there were any.
+            CorruptError: a file was changed or damaged.
+        """
+        return list(self.ask(Query(query, top_k=top_k, mode=mode_of(mode), filters=filters or Filters())).hits)
+
+    def search_batch(
+        self, queries: Sequence[str], *, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
+    ) -> list[list[Hit]]:
         """Search several texts in one generation: one list of hits per query, in the order of the queries.
 
         Raises:
-            UsageError: a string instead of a list of strings, a blank query, or top_k below 1.
-            EncoderMismatchError: the encoder beside the index is not the one that it was built with.
-            CorruptError: a file was changed or damaged.
+            UsageError: a string instead of a list of strings; else as search.
+            EngineError: as search.
         """
-        top_k = checked_top_k(top_k)
-        texts = checked_queries(queries)
-        snapshot = self.current()
-        vectors = encoded(snapshot, texts)
-        return [snapshot.hits(found) for found in snapshot.vectors.search(vectors, top_k)]
+        one = Query(top_k=top_k, mode=mode_of(mode), filters=filters or Filters())
+        return [list(answer.hits) for answer in self.ask_batch([replace(one, text=t) for t in listed(queries)])]
 
-    def similar(self, record_id: str, *, top_k: int = 10) -> list[Hit]:
-        """Find the abstracts nearest to a stored one, which is left out. Loads no encoder: the vector is stored.
+    def similar(self, record_id: str | Sequence[str], *, unlike: Sequence[str] = (), top_k: int = 10) -> list[Hit]:
+        """Find the abstracts nearest to stored ones, which are left out. Loads no encoder: vectors are stored.
 
-        record_id is as hits show it; a PMID or a DOI works too.
+        Ids are as hits show them; a PMID or a DOI works too. Of several ones the mean is sought, away from those in
+        `unlike` (engine.query.examples).
 
         Raises:
             AbstractNotFoundError: nothing by this id.
-            UsageError: top_k below 1.
+            UsageError: top_k below 1, or examples that cancel each other out.
             CorruptError: a file was changed or damaged.
         """
-        top_k = checked_top_k(top_k)
-        snapshot = self.current()
-        doc_id = snapshot.corpus.doc_id(str(record_id))
-        vector = snapshot.vectors.vector(doc_id)
-        if vector is None:
-            raise CorruptError(f"{snapshot.vectors.path} has no vector for {record_id!r}. Run: engine verify --deep")
-        found = snapshot.vectors.search(vector[None, :], top_k + 1)[0]
-        return snapshot.hits([pair for pair in found if pair[0] != doc_id][:top_k])
+        like = (record_id,) if isinstance(record_id, str | int) else tuple(record_id)
+        return list(self.ask(Query(like=like, unlike=tuple(unlike), top_k=top_k)).hits)
 
-    def new(self, query: str, *, since: int | str, top_k: int = 10) -> list[ChangedHit]:
+    def new(
+        self, query: str, *, since: int | str, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
+    ) -> list[ChangedHit]:
         """Find the abstracts nearest to a text among those that are new or changed: what a living review must look at.
 
         since is a generation's number, or a date or time (ISO 8601; UTC unless it says otherwise): what came with
@@ -187,16 +223,42 @@ class Index:
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
             CorruptError: a file was changed or damaged.
         """
-        top_k = checked_top_k(top_k)
-        texts = checked_queries([query])
-        snapshot = self.current()
+        asked = Query(query, top_k=top_k, mode=mode_of(mode), filters=filters or Filters())
+        return self.ask_new(asked, since=since)[0]
+
+    def ask_new(self, query: Query, *, since: int | str) -> tuple[list[ChangedHit], Answer]:
+        """As `new`, for any query, with the answer that the hits are of.
+
+        Raises:
+            UsageError: no such generation, not a date, or a query that makes no sense.
+            EngineError: as ask.
+        """
+        asked, snapshot = self.checked(query), self.current()
         changes = changed_since(snapshot.corpus, generation_meant(snapshot, since))
         if not changes:
-            return []
-        ids = np.array(list(changes), dtype=np.int64)
-        (found,) = snapshot.vectors.search_among(encoded(snapshot, texts), ids, top_k)
-        hits = snapshot.hits(found)
-        return [ChangedHit(changes[doc_id], hit) for (doc_id, _), hit in zip(found, hits, strict=True)]
+            return [], Answer(asked, snapshot.manifest.generation, (), 0)
+        found = answered(snapshot, asked, np.array(list(changes), dtype=np.int64))
+        ids = [snapshot.corpus.doc_id(hit.id) for hit in found.hits]
+        return [ChangedHit(changes[i], hit) for i, hit in zip(ids, found.hits, strict=True)], found
+
+    def recall(self, query: Query, known: Sequence[str]) -> Recall:
+        """Say where records known to be relevant stand in the whole ranking of a query; fails as ask does."""
+        return recall(self.current(), self.checked(query), known)
+
+    def checked(self, query: Query, *, text_only: bool = False) -> Query:
+        """A query with plain values, and with what index.toml says where it says nothing itself.
+
+        Raises:
+            UsageError: it makes no sense.
+        """
+        found = checked(query)
+        if text_only and not found.text.strip():
+            raise UsageError("a query of a batch has no text, expected one in each")
+        if found.mode is not Mode.HYBRID:
+            return replace(found, weight=None, fusion=None)
+        settings = Settings.load(self.folder.path)
+        weight = settings.hybrid_weight if found.weight is None else found.weight
+        return replace(found, weight=weight, fusion=found.fusion or Fusion(settings.hybrid_fusion))
 
     def sources(self, record_id: str) -> list[Said]:
         """Where a record comes from, oldest source first; none where the index was made before sources were kept.
@@ -217,6 +279,17 @@ class Index:
         doc_id = corpus.doc_id(str(record_id))
         return corpus.fetch([doc_id])[doc_id]
 
+    def records(self, hits: Sequence[Hit]) -> list[Abstract]:
+        """All that is stored of hits, in their order.
+
+        Raises:
+            AbstractNotFoundError: the index has moved to a generation in which one is gone.
+        """
+        corpus = self.current().corpus
+        ids = [corpus.doc_id(hit.id) for hit in hits]
+        found = corpus.fetch(ids)
+        return [found[doc_id] for doc_id in ids]
+
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Encode texts as queries are encoded: float32 (n, dim), unit length, in order; (0, dim) for no texts.
 
@@ -224,38 +297,4 @@ class Index:
             UsageError: a string instead of a list of strings, or a blank text.
             EncoderError: the encoder gave a text no usable vector.
         """
-        return encoded(self.current(), checked_queries(texts))
-
-
-def latest(folder: IndexFolder, device: str) -> Snapshot:
-    """Open the current generation; again, when it was replaced and deleted between checking and opening it.
-
-    Raises:
-        GenerationError: there is none, or it is not what its manifest says.
-        ConfigError: the device is "cuda" and there is none.
-    """
-    while True:
-        pointer = folder.pointer_bytes()
-        generation = folder.open_current(quick=True)
-        try:
-            return Snapshot(folder, generation, pointer, device)
-        except GenerationError:
-            if folder.current() == generation.manifest.generation:
-                raise
-
-
-def encoded(snapshot: Snapshot, texts: list[str]) -> Vectors:
-    """Encode cleaned texts.
-
-    Raises:
-        EncoderError: a vector breaks the contract.
-    """
-    encoder = snapshot.encoder()
-    from engine.encode.contract import encode_checked  # `similar` must not pay for it
-
-    checked = encode_checked(encoder, texts)
-    if checked.refused:
-        position, reason = checked.refused[0]
-        raise EncoderError(f"query {texts[position][:80]!r} can't be searched: {reason}. Put it in other words")
-    vectors: Vectors = np.ascontiguousarray(checked.vectors)
-    return vectors
+        return texts_encoded(self.current(), checked_queries(texts))[0]

@@ -6,15 +6,33 @@ import threading
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
+from engine.config import Settings
+from engine.corpus.filters import Qualified, qualified
+from engine.corpus.meshtree import MeshTree, read_mesh_tree
 from engine.corpus.store import Corpus
 from engine.encode.encoder import Encoder
 from engine.errors import CorruptError
 from engine.index.folder import Generation, IndexFolder
 from engine.index.opened import open_vectors
-from engine.queries import Hit
-from engine.records import Manifest
+from engine.queries import Filters, Hit
+from engine.records import Abstract, Manifest
+
+REMEMBERED = 16  # filters
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A record on its way to being a hit."""
+
+    doc_id: int
+    score: float  # cosine
+    fused: float | None = None
+    bm25: float | None = None
+    semantic_rank: int | None = None
+    keyword_rank: int | None = None
 
 
 class Snapshot:
@@ -42,6 +60,7 @@ class Snapshot:
             )
         self.lock = threading.Lock()
         self.loaded: Encoder | None = None
+        self.filtered: dict[Filters, Qualified] = {}
 
     def encoder(self) -> Encoder:
         """The query encoder of this generation, checked and loaded the first time.
@@ -67,31 +86,55 @@ class Snapshot:
                 self.loaded = loaded
             return self.loaded
 
-    def hits(self, found: Sequence[tuple[int, float]]) -> list[Hit]:
-        """Ranked (doc id, score) pairs as hits, in the same order.
+    def qualified(self, filters: Filters) -> Qualified:
+        """The records that pass filters; the answer for the last few is remembered, since a generation never changes.
+
+        Raises:
+            UsageError: a filter that makes no sense.
+            ConfigError: a filter by the MeSH tree without its file.
+            GenerationError: the generation is of a format without filters.
+        """
+        found = self.filtered.get(filters)
+        if found is None:
+            found = qualified(self.corpus, filters, self.mesh_tree() if filters.mesh_trees else None)
+            if len(self.filtered) >= REMEMBERED:
+                self.filtered.clear()
+            self.filtered[filters] = found
+        return found
+
+    def mesh_tree(self) -> MeshTree | None:
+        """The MeSH tree that index.toml names; None where it names none."""
+        named = Settings.load(self.folder.path).mesh_tree
+        return read_mesh_tree(self.folder.path / named) if named else None
+
+    def hits(self, candidates: Sequence[Candidate], first: int = 1) -> list[Hit]:
+        """Ranked candidates as hits, in the same order; their ranks count from `first`.
 
         Raises:
             CorruptError: an id has a vector but no row.
         """
-        rows = self.corpus.fetch([doc_id for doc_id, _ in found])
-        if missing := [doc_id for doc_id, _ in found if doc_id not in rows]:
+        rows = self.corpus.fetch([candidate.doc_id for candidate in candidates])
+        if missing := [one.doc_id for one in candidates if one.doc_id not in rows]:
             raise CorruptError(f"{self.corpus.path} has no row for id {missing[0]}. Run: engine verify --deep")
-        hits = []
-        for rank, (doc_id, score) in enumerate(found, 1):
-            row = rows[doc_id]
-            hits.append(
-                Hit(
-                    rank=rank,
-                    id=row.record_id,
-                    score=score,
-                    title=row.title,
-                    abstract=row.abstract,
-                    year=row.year,
-                    journal=row.journal,
-                    authors=row.authors,
-                    pmid=row.pmid,
-                    doi=row.doi,
-                    retracted=row.retracted,
-                )
-            )
-        return hits
+        return [hit(rank, one, rows[one.doc_id]) for rank, one in enumerate(candidates, first)]
+
+
+def hit(rank: int, candidate: Candidate, row: Abstract) -> Hit:
+    """A candidate with what is stored of it."""
+    return Hit(
+        rank=rank,
+        id=row.record_id,
+        score=candidate.score,
+        title=row.title,
+        abstract=row.abstract,
+        year=row.year,
+        journal=row.journal,
+        authors=row.authors,
+        pmid=row.pmid,
+        doi=row.doi,
+        retracted=row.retracted,
+        fused=candidate.fused,
+        bm25=candidate.bm25,
+        semantic_rank=candidate.semantic_rank,
+        keyword_rank=candidate.keyword_rank,
+    )

@@ -10,8 +10,9 @@ from pathlib import Path
 from engine.encode.encoder import Encoder
 from engine.encode.model import DEFAULT_MODEL, identify, locate
 from engine.encode.onnx import OnnxEncoder
+from engine.encode.recipe import NAMED, RECIPE, RECIPES
 from engine.encode.saved import check_saved
-from engine.errors import EncoderError, EncoderMismatchError, EngineError, MissingExtraError
+from engine.errors import ConfigError, EncoderError, EncoderMismatchError, EngineError, MissingExtraError
 from engine.index import durable
 from engine.index.folder import IndexFolder
 from engine.index.publish import install_encoder
@@ -29,24 +30,35 @@ class Choice:
     model: Path | None  # its sentence-transformers folder; None when only the exported one is known
 
 
-def choose(current: EncoderIdentity | None, model: str | None, precision: str | None, *, re_encode: bool) -> Choice:
-    """Settle which encoder the next generation has.
+def choose(
+    current: EncoderIdentity | None,
+    model: str | None,
+    precision: str | None,
+    recipe: str | None = None,
+    *,
+    re_encode: bool,
+) -> Choice:
+    """Settle which encoder the next generation has; what is None stays as it is, or is the default.
 
     Raises:
+        ConfigError: no such recipe.
         EncoderMismatchError: the model is not the one that the index was built with.
         EncoderError: no usable model by this name.
     """
-    held = current.precision if current else "fp32"
-    if model is None and current is not None and precision in (None, held):
+    recipe = NAMED.get(recipe or "", recipe)
+    if recipe not in (None, *RECIPES):
+        raise ConfigError(f"recipe is {recipe!r}, expected one of {', '.join(NAMED)}")
+    held, text = (current.precision, current.recipe) if current else ("fp32", RECIPE)
+    if model is None and current is not None and precision in (None, held) and recipe in (None, text):
         return Choice(current, None)
     name = model or (current.model if current else DEFAULT_MODEL)
     folder = locate(name)
-    identity = identify(folder, name, precision or held)
+    identity = identify(folder, name, precision or held, recipe or text)
     if current is not None and identity.fingerprint != current.fingerprint and not re_encode:
         raise EncoderMismatchError(
             f"the index was built with {current}, but {name} is now {identity}. Vectors of the two can't be compared. "
-            "Leave out -m and --precision to keep the index's own encoder, or encode everything again with the new "
-            "one: --re-encode"
+            "To keep the index's own encoder leave out -m, --precision and --recipe; or encode everything again with "
+            "the new one: --re-encode"
         )
     return Choice(identity, folder)
 
@@ -90,7 +102,7 @@ def on_cuda(choice: Choice) -> Encoder:
         EncoderError: no GPU, or the model can't be loaded.
     """
     folder = choice.model or locate(choice.identity.model)
-    found = identify(folder, choice.identity.model, choice.identity.precision)
+    found = identify(folder, choice.identity.model, choice.identity.precision, choice.identity.recipe)
     if found.fingerprint != choice.identity.fingerprint:
         raise EncoderMismatchError(
             f"{folder} is now {found}, the index was built with {choice.identity}. Use --device cpu"

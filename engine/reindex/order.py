@@ -29,6 +29,7 @@ class Order:
     limits: Limits | None = None  # the guard; None: there is none
     checkpoint_seconds: float = 15.0  # of encoding that a kill may cost
     precision: str | None = None  # None: the index's own, fp32 for a new index
+    recipe: str | None = None  # None: the index's own, whole texts for a new index
     factory: str | None = None  # None: chosen by size
     recall: float | None = None  # that an approximate index must reach; None: as before, 0.99 for a new one
     republish: bool = False  # make a generation although no record has changed
@@ -41,6 +42,7 @@ class Order:
         return Order(
             model=settings.model,
             precision=settings.precision,
+            recipe=settings.recipe,
             device=settings.device,
             factory=settings.factory,
             recall=settings.recall,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from engine.config import Settings
+from engine.encode.recipe import PASSAGES
 from engine.index.factory import chosen, parsed
 from engine.index.folder import IndexFolder
 from engine.reindex.gather import Progress
@@ -26,7 +27,8 @@ def retune(folder: IndexFolder, settings: Settings, *, rebuild: bool, progress: 
     """
     started = time.monotonic()
     held = folder.open_current(quick=True).manifest
-    factory, reason = chosen(settings.factory, held.counts.abstracts, parsed(held.factory))
+    in_passages = held.encoder.recipe == PASSAGES
+    factory, reason = chosen(settings.factory, held.counts.abstracts, parsed(held.factory), in_passages=in_passages)
     if factory.exact and held.ann is None:
         notes = (f"{factory}: {reason}. There is nothing to tune",)
         seconds = round(time.monotonic() - started, 3)

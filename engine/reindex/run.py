@@ -12,7 +12,8 @@ from engine.collect.source import check_source
 from engine.corpus.draft import Draft
 from engine.encode.encoder import Encoder
 from engine.encode.onnx import OnnxEncoder, n_texts, settle
-from engine.encode.recipe import prepared
+from engine.encode.recipe import PASSAGES, prepared
+from engine.encode.texts import Texts, texts_by
 from engine.errors import GenerationError, NoGenerationError, SourceError
 from engine.index import durable, flat, manifest, publish
 from engine.index.factory import chosen, parsed
@@ -20,6 +21,7 @@ from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
 from engine.records import Counts, many
 from engine.reindex import shards
+from engine.reindex.calibrate import calibrated
 from engine.reindex.encoders import Choice, choose, ready
 from engine.reindex.gather import Gathered, Progress, drop_unseen, gather, text_digest
 from engine.reindex.order import Build, Order, Report
@@ -32,6 +34,7 @@ from engine.reindex.vectorise import Run, Vectorised, vectorise
 NOTHING = Counts(0, 0, 0, 0, 0)
 SPOOL = "vectors.spool"
 MANY = 1000  # texts; encoding them takes many times as long as the measurement
+PER_RECORD = 4  # passages; an abstract has 3 on average
 SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
 
@@ -54,7 +57,7 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Repo
         check_source(source.path, source.format)
     if not folder.path.exists():
         choose(
-            None, order.model, order.precision, re_encode=order.re_encode
+            None, order.model, order.precision, order.recipe, re_encode=order.re_encode
         )  # so that a mistyped model leaves no empty folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with writer_lock(folder.lock):
@@ -82,7 +85,7 @@ def next_generation(folder: IndexFolder, order: Order, current: Generation | Non
     """
     started = time.monotonic()
     held = current.manifest.encoder if current else None
-    choice = choose(held, order.model, order.precision, re_encode=order.re_encode)
+    choice = choose(held, order.model, order.precision, order.recipe, re_encode=order.re_encode)
     publish.prepare(folder)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     build = Build(folder, order, current, publish.next_number(folder), started, created)
@@ -102,7 +105,7 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
     device = "cpu" if build.order.republish else build.order.device  # nothing is encoded then but questions
     encoder, queries = ready(build.folder, choice, device, progress)
     try:
-        done = fill(build, encoder, progress)
+        done = fill(build, encoder, texts_by(choice.identity, queries.folder), progress)
     finally:
         if encoder is not queries:
             encoder.close()
@@ -111,11 +114,12 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
     gathered, vectorised = done
     write_vectors(build.folder, vectorised)
     searchable = make_searchable(build, queries, vectorised, progress)
+    calibration = calibrated(build, queries, len(vectorised.doc_ids))
     progress("publishing", 0, None)
-    return finish(Finished(build, queries, gathered, vectorised, searchable))
+    return finish(Finished(build, queries, gathered, vectorised, searchable, calibration))
 
 
-def fill(build: Build, encoder: Encoder, progress: Progress) -> Report | tuple[Gathered, Vectorised]:
+def fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | tuple[Gathered, Vectorised]:
     """Bring the sources into the database of ``building`` and encode what is new; a report when nothing is."""
     database = build.folder.building / DATABASE
     published = build.current.database if build.current else None
@@ -127,12 +131,12 @@ def fill(build: Build, encoder: Encoder, progress: Progress) -> Report | tuple[G
             return same
         refuse_empty(draft, build, gathered)
         guard(counted(NOTHING, gathered, 0), build.held, build.order.limits)
-        check_factory(build, draft)
+        check_factory(build, draft, encoder)
         check_space(build, draft, encoder)
         kept = kept_shards(build, encoder)
         settle_setup(draft, encoder, everything=build.order.re_encode)
         spool = Spool(build.folder.building / SPOOL, encoder.identity.dim)
-        vectorised = vectorise(Run(draft, encoder, gathered, kept, spool, progress), carried_from(build))
+        vectorised = vectorise(Run(draft, encoder, gathered, kept, spool, progress, texts), carried_from(build))
         if (same := unchanged(build, gathered)) is not None:
             return same
         refuse_empty(draft, build, gathered)
@@ -198,14 +202,15 @@ def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
         raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
 
 
-def check_factory(build: Build, draft: Draft) -> None:
+def check_factory(build: Build, draft: Draft, encoder: Encoder) -> None:
     """Refuse before the long work a FAISS type that can't be used.
 
     Raises:
         ConfigError: it can't, or it has more lists than there are records.
     """
     held = build.current.manifest.factory if build.current else None
-    chosen(build.order.factory, draft.count_to_encode(everything=True), parsed(held) if held else None)
+    n, in_passages = draft.count_to_encode(everything=True), encoder.identity.recipe == PASSAGES
+    chosen(build.order.factory, n, parsed(held) if held else None, in_passages=in_passages)
 
 
 def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
@@ -214,8 +219,9 @@ def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
     Raises:
         GenerationError: too little space, with both numbers.
     """
-    n = draft.count_to_encode(everything=True)
-    n_new = draft.count_to_encode(everything=build.order.re_encode)
+    each = PER_RECORD if encoder.identity.recipe == PASSAGES else 1
+    n = each * draft.count_to_encode(everything=True)
+    n_new = each * draft.count_to_encode(everything=build.order.re_encode)
     dim = encoder.identity.dim
     needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32) + SPARE  # exact vectors, and their codes if any
     free = publish.free_bytes(build.folder.path)

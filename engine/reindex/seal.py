@@ -13,7 +13,7 @@ from engine.encode.probes import PROBES
 from engine.errors import CorruptError
 from engine.index import flat, layout, manifest, publish
 from engine.index.folder import DATABASE, VECTORS, IndexFolder
-from engine.records import Counts, Manifest, Probe, ids_sha256
+from engine.records import Calibration, Counts, Manifest, Probe, ids_sha256
 from engine.reindex.gather import Gathered
 from engine.reindex.order import Build
 from engine.reindex.searchable import Searchable
@@ -23,7 +23,7 @@ from engine.reindex.verify import content_problems
 
 def write_vectors(folder: IndexFolder, vectorised: Vectorised) -> None:
     """Write the FAISS file, piece by piece."""
-    layout.write_file(folder.building / VECTORS, vectorised.doc_ids, vectorised.spool.dim, vectorised.chunks())
+    layout.write_file(folder.building / VECTORS, vectorised.row_ids, vectorised.spool.dim, vectorised.chunks())
     vectorised.spool.remove()
 
 
@@ -58,6 +58,7 @@ class Finished:
     gathered: Gathered
     vectorised: Vectorised
     searchable: Searchable
+    calibration: Calibration | None
 
 
 def sealed(done: Finished) -> Manifest:
@@ -92,6 +93,7 @@ def sealed(done: Finished) -> Manifest:
         newest_source=newest_source(build),
         seconds=round(time.monotonic() - build.started, 3),
         ann=done.searchable.ann,
+        calibration=done.calibration,
     )
     for problem in content_problems(building, made):
         raise CorruptError(f"the new generation does not pass its own check, so it was not published: {problem}")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.encode.onnx import OnnxEncoder
+from engine.encode.recipe import PASSAGES
 from engine.errors import CorruptError
 from engine.index import codes, durable
 from engine.index.factory import Factory, chosen, parsed
@@ -43,7 +44,8 @@ def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, 
         OSError: the disk is full or not writable.
     """
     held = build.current.manifest if build.current else None
-    factory, reason = chosen(build.order.factory, len(vectorised.doc_ids), parsed(held.factory) if held else None)
+    before, in_passages = parsed(held.factory) if held else None, queries.identity.recipe == PASSAGES
+    factory, reason = chosen(build.order.factory, len(vectorised.doc_ids), before, in_passages=in_passages)
     note = f"{factory}: {reason}"
     if factory.exact:
         as_before = held is not None and held.factory == str(factory)
@@ -55,7 +57,7 @@ def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, 
     target = build.order.recall or (held.ann.target if held and held.ann else RECALL)
     progress("tuning", 0, None)
     blank = AnnSettings(1, 1, 0.0, 0, target, n_trained)
-    asked = title_queries(building / DATABASE, flat.doc_ids, queries)
+    _, asked = title_queries(building / DATABASE, flat.doc_ids, queries)
     asked = asked if len(asked) else np.array(flat.vectors[:QUERIES])
     index = IvfIndex(building / VECTORS, building / CODES, flat.dim, blank)
     found = tuned(index, asked, target, n_trained, held_probes(build, factory, target, n_trained))

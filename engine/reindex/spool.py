@@ -13,14 +13,14 @@ from engine.records import DocIds, Vectors
 
 @dataclass(slots=True)
 class Spool:
-    """Rows appended to a scratch file, each under a doc id; of an id that comes twice the later row counts."""
+    """Rows appended to a scratch file, each under a doc id; of an id in several pages the last page counts."""
 
     path: Path
     dim: int
     ids: list[DocIds] = field(default_factory=list)
 
     def append(self, doc_ids: DocIds, vectors: Vectors) -> None:
-        """Add rows (m, dim) float32, matching the ids.
+        """Add a page of rows (m, dim) float32, matching the ids; an id may have several, in their order.
 
         Raises:
             OSError: the disk is full or not writable.
@@ -29,15 +29,17 @@ class Spool:
             file.write(np.ascontiguousarray(vectors, np.float32).data)
         self.ids.append(doc_ids)
 
-    def places(self, doc_ids: DocIds) -> NDArray[np.int64]:
-        """Where the row of each of the ids, which are ascending, lies in the spool; -1 where there is none."""
-        places = np.full(len(doc_ids), -1, np.int64)
+    def places(self, doc_ids: DocIds) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where the rows of ids, which are ascending, lie in the spool, id after id; and how many each id has, (n,)."""
         held = np.concatenate([np.empty(0, np.int64), *self.ids])
-        wanted = np.searchsorted(doc_ids, held)
-        known = np.flatnonzero(wanted < len(doc_ids))
-        known = known[doc_ids[wanted[known]] == held[known]]
-        places[wanted[known]] = known
-        return places
+        page = np.repeat(np.arange(len(self.ids)), [len(ids) for ids in self.ids])
+        at = np.searchsorted(doc_ids, held).clip(max=len(doc_ids) - 1) if len(doc_ids) else np.zeros(0, np.int64)
+        rows = np.flatnonzero(doc_ids[at] == held) if len(doc_ids) else at
+        newest = np.full(len(doc_ids), -1, np.int64)
+        np.maximum.at(newest, at[rows], page[rows])
+        rows = rows[page[rows] == newest[at[rows]]]
+        counts = np.bincount(at[rows], minlength=len(doc_ids)).astype(np.int64)
+        return rows[np.argsort(at[rows], kind="stable")], counts
 
     def rows(self) -> Vectors:
         """All rows in the order in which they came, mapped."""

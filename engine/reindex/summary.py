@@ -100,5 +100,5 @@ def encoder_line(manifest: Manifest) -> str:
     encoder = manifest.encoder
     return (
         f"{encoder.model}, {encoder.dim} dimensions, {encoder.max_length} tokens, {encoder.pooling} pooling, "
-        f"{encoder.precision}, fingerprint {encoder.fingerprint[:12]}"
+        f"{encoder.precision}, {encoder.recipe!r}, fingerprint {encoder.fingerprint[:12]}"
     )

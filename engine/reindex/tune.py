@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.corpus.store import Corpus
 from engine.encode.contract import encode_checked
@@ -44,20 +45,24 @@ class Tuned:
         return self.settings.recall >= self.settings.target
 
 
-def title_queries(database: Path, doc_ids: DocIds, encoder: Encoder) -> Vectors:
-    """Titles of records spread over the corpus, encoded as queries are: float32 (q, dim), q at most QUERIES.
+def title_queries(
+    database: Path, doc_ids: DocIds, encoder: Encoder, n: int = QUERIES
+) -> tuple[NDArray[np.int64], Vectors]:
+    """Titles of at most n records spread over the corpus, encoded as queries are.
 
-    A title is the nearest thing to a real question that every corpus holds.
+    A title is the nearest thing to a real question that every corpus holds; a record without one gives its abstract.
+    Returns the places in doc_ids of those that could be encoded, int64 (q,) ascending, and float32 (q, dim).
     """
-    spread = np.unique(np.linspace(0, len(doc_ids) - 1, min(QUERIES, len(doc_ids)), dtype=int))
+    spread = np.unique(np.linspace(0, len(doc_ids) - 1, min(n, len(doc_ids)), dtype=np.int64))
     corpus = Corpus(database)
     try:
-        rows = corpus.fetch([int(doc_ids[i]) for i in spread])
+        found = corpus.fetch(doc_ids[spread].tolist())
     finally:
         corpus.close()
-    texts = [text for row in rows.values() if (text := cleaned(row.title) or cleaned(row.abstract))]
-    vectors: Vectors = encode_checked(encoder, texts).vectors
-    return vectors
+    places = [i for i in spread.tolist() if int(doc_ids[i]) in found]
+    rows = [found[int(doc_ids[i])] for i in places]
+    checked = encode_checked(encoder, [cleaned(row.title) or cleaned(row.abstract) for row in rows])
+    return np.array(places, np.int64)[checked.kept], checked.vectors
 
 
 def tuned(index: IvfIndex, queries: Vectors, target: float, n_trained: int, held: int = 0) -> Tuned:

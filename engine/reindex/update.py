@@ -12,11 +12,11 @@ from pathlib import Path
 from engine.config import Settings
 from engine.corpus.draft import Draft
 from engine.corpus.store import AppliedFile, Corpus
-from engine.encode.recipe import RECIPE
 from engine.errors import ConfigError
 from engine.index import durable, factory, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
+from engine.index.manifest import FORMAT_VERSION
 from engine.records import Counts, many
 from engine.reindex import shards
 from engine.reindex.encoders import choose
@@ -26,6 +26,9 @@ from engine.reindex.plan import Files, Limits, Plan, refusal, sort_out
 from engine.reindex.run import current_of, next_generation, read_all
 from engine.reindex.seal import counted
 from engine.reindex.sources import hashed, list_sources, since
+
+OLDER = "the index is of an older format, which a run brings up to date; nothing is encoded for that"
+BROUGHT_UP = "the index was of an older format and has been brought up to date; nothing was encoded for that"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +67,11 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
     with writer_lock(folder.lock):
         current = current_of(folder)
         look = look_at_sources(folder, settings, request, current)
+        if not look.files.read and current is not None and current.manifest.format_version < FORMAT_VERSION:
+            done = next_generation(folder, Order.of(settings, republish=True, verb="reindex"), current, progress)
+            return replace(done, known=len(look.files.known), notes=(*look.notes, BROUGHT_UP, *done.notes))
         if not look.files.read and current is not None:
-            choose(current.manifest.encoder, settings.model, settings.precision, re_encode=False)
+            choose(current.manifest.encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
             shards.clear(folder.shards)  # of a run whose files are gone: nothing is left to encode
             return replace(nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
         if not look.files.read:
@@ -85,11 +91,13 @@ def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, prog
     """
     check_settings(folder, settings)
     current = current_of(folder)
-    choose(current.manifest.encoder if current else None, settings.model, settings.precision, re_encode=False)
+    held = current.manifest.encoder if current else None
+    choose(held, settings.model, settings.precision, settings.recipe, re_encode=False)
     look = look_at_sources(folder, settings, request, current)
-    held = current.manifest.counts.abstracts if current else 0
+    n_held = current.manifest.counts.abstracts if current else 0
     if not look.files.read:
-        return Plan(held, look.files, Counts(held, 0, 0, 0, 0), (), (), (), look.notes, None)
+        notes = (*look.notes, OLDER) if current and current.manifest.format_version < FORMAT_VERSION else look.notes
+        return Plan(n_held, look.files, Counts(n_held, 0, 0, 0, 0), (), (), (), notes, None)
     with tempfile.TemporaryDirectory(prefix="engine-plan-") as scratch:
         database = Path(scratch, DATABASE)
         if current:
@@ -124,15 +132,13 @@ def check_settings(folder: IndexFolder, settings: Settings) -> None:
     """Refuse settings that this engine can't honour.
 
     Raises:
-        ConfigError: no source, or another text recipe or FAISS factory than there is.
+        ConfigError: no source, or another FAISS factory than there is.
     """
     if not settings.sources:
         path = settings.file.absolute()
         if path.exists():
             raise ConfigError(f'{path} names no source. Add one to it: [[sources]], and below it path = "FOLDER"')
         raise ConfigError(f"{path} is not there. Write it: engine init {folder.path.name} SOURCE")
-    if settings.recipe not in (None, RECIPE):
-        raise ConfigError(f"{settings.file}: recipe is {settings.recipe!r}, this engine has {RECIPE!r} only")
     if settings.factory not in (None, factory.AUTO):
         factory.parsed(str(settings.factory))
 

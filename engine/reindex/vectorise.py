@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.corpus.draft import Draft, Text
 from engine.corpus.ledger import Change
 from engine.encode.ahead import in_order
 from engine.encode.contract import WORDLESS, Checked, check_canaries, encode_checked
 from engine.encode.encoder import Encoder
-from engine.encode.recipe import prepared
+from engine.encode.recipe import text_sha256
+from engine.encode.texts import Texts, whole
 from engine.errors import CorruptError, EncoderError
 from engine.index.flat import FlatIndex
 from engine.records import DocIds, Rejection, Vectors
@@ -34,25 +36,32 @@ class Vectorised:
     """The vectors of every row of the draft."""
 
     doc_ids: DocIds  # (n,) ascending
+    counts: NDArray[np.int64]  # (n,) vectors of each: 1, or one for each of its passages
     spool: Spool  # new vectors
     current: FlatIndex | None  # the vectors of unchanged texts; None: nothing is carried over
     n_encoded: int  # in this run
     n_resumed: int  # taken from what a run that did not end had encoded
 
+    @property
+    def row_ids(self) -> DocIds:
+        """The id of each vector, ascending."""
+        return np.repeat(self.doc_ids, self.counts)
+
     def new_ids(self) -> DocIds:
         """Ids whose vectors are new or may have changed, ascending."""
-        return self.doc_ids[self.spool.places(self.doc_ids) >= 0]
+        return self.doc_ids[self.spool.places(self.doc_ids)[1] > 0]
 
     def chunks(self) -> Iterator[Vectors]:
-        """The vectors in the order of the ids, a few thousand rows (m, dim) at a time."""
-        places, new = self.spool.places(self.doc_ids), self.spool.rows()
+        """The vectors in the order of the ids, those of a few thousand records (m, dim) at a time."""
+        new = self.spool.rows()
         for start in range(0, len(self.doc_ids), CHUNK):
-            part = places[start : start + CHUNK]
-            chunk = np.empty((len(part), self.spool.dim), np.float32)
-            chunk[part >= 0] = new[part[part >= 0]]
+            ids, counts = self.doc_ids[start : start + CHUNK], self.counts[start : start + CHUNK]
+            places, n_new = self.spool.places(ids)
+            fresh = np.repeat(n_new > 0, counts)
+            chunk = np.empty((int(counts.sum()), self.spool.dim), np.float32)
+            chunk[fresh] = new[places]
             if self.current is not None:
-                carried = self.doc_ids[start : start + CHUNK][part < 0]
-                chunk[part < 0] = self.current.vectors[self.current.rows(carried)]
+                chunk[~fresh] = self.current.vectors[self.current.all_rows(ids[n_new == 0])[0]]
             yield chunk
 
 
@@ -66,6 +75,7 @@ class Run:
     shards: Shards
     spool: Spool
     progress: Progress
+    texts: Texts = whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +83,16 @@ class Page:
     """Texts that go through the encoder together."""
 
     rows: list[Text]
-    resumed: dict[int, tuple[Vectors, int]]  # position -> vector and length, from an earlier run
-    rest: list[int]  # positions of the others
-    texts: list[str]  # of those, as the encoder gets them
+    owners: list[int]  # of each text the place of its row, ascending
+    texts: list[str]  # as the encoder gets them
+    digests: list[str]
+    resumed: dict[int, tuple[Vectors, int]]  # place of a text -> vector and length, from an earlier run
     n_canaries: int
+
+    @property
+    def rest(self) -> list[int]:
+        """Places of the texts that no earlier run encoded."""
+        return [i for i in range(len(self.texts)) if i not in self.resumed]
 
 
 def vectorise(run: Run, current: FlatIndex | None) -> Vectorised:
@@ -145,34 +161,54 @@ def pages(run: Run, everything: bool) -> Iterator[Page]:
 
 def page_of(run: Run, rows: list[Text], n_canaries: int) -> Page:
     """Sort out which texts an earlier run encoded, and prepare the others."""
-    resumed = {i: found for i, text in enumerate(rows) if (found := run.shards.get(text.sha256))}
-    rest = [i for i in range(len(rows)) if i not in resumed]
-    return Page(rows, resumed, rest, [prepared(rows[i].title, rows[i].abstract) for i in rest], n_canaries)
+    pairs = [(place, text) for place, row in enumerate(rows) for text in run.texts(row.title, row.abstract)]
+    owners, texts = [place for place, _ in pairs], [text for _, text in pairs]
+    digests = [text_sha256(text) for text in texts]
+    resumed = {i: found for i, digest in enumerate(digests) if (found := run.shards.get(digest))}
+    return Page(rows, owners, texts, digests, resumed, n_canaries)
 
 
 def encode_page(encoder: Encoder, page: Page) -> Checked:
     """Encode the texts of a page that no shard holds. Runs beside everything else, so it touches nothing else."""
-    fresh = encode_checked(encoder, page.texts)
-    check_canaries(encoder, [page.texts[i] for i in fresh.kept], fresh.vectors, page.n_canaries)
+    texts = [page.texts[i] for i in page.rest]
+    fresh = encode_checked(encoder, texts)
+    check_canaries(encoder, [texts[i] for i in fresh.kept], fresh.vectors, page.n_canaries)
     return fresh
 
 
 def keep_page(run: Run, page: Page, fresh: Checked) -> Checked:
     """Keep the vectors of a page and note the lengths of all its texts."""
     keep_in_shards(run, page, fresh)
-    run.gathered.n_resumed += len(page.resumed)
-    checked = together(fresh, page.rest, page.resumed, run.encoder.identity.dim)
-    limit = run.encoder.identity.max_length
-    ids = [page.rows[i].doc_id for i in checked.kept]
-    lengths = checked.n_tokens.tolist()
-    run.draft.note_lengths([(n, n > limit, doc_id) for n, doc_id in zip(lengths, ids, strict=True)])
-    run.spool.append(np.array(ids, dtype=np.int64), checked.vectors)
+    checked = by_row(page, together(fresh, page.rest, page.resumed, run.encoder.identity.dim))
+    fully_resumed = set(page.owners) - {page.owners[i] for i in page.rest}
+    run.gathered.n_resumed += len(fully_resumed & set(checked.kept.tolist()))
+    limit, lengths = run.encoder.identity.max_length, dict[int, list[int]]()
+    for row, n in zip(checked.kept.tolist(), checked.n_tokens.tolist(), strict=True):
+        lengths.setdefault(page.rows[row].doc_id, []).append(n)
+    run.draft.note_lengths([(sum(each), max(each) > limit, doc_id) for doc_id, each in lengths.items()])
+    ids = np.array([page.rows[row].doc_id for row in checked.kept], dtype=np.int64)
+    run.spool.append(ids, checked.vectors)
     return checked
+
+
+def by_row(page: Page, checked: Checked) -> Checked:
+    """What became of the texts, by the rows that they are of: one refused text refuses the whole row.
+
+    A passage without a word is left out, where others of its row have some. A row of which nothing is left, or that
+    gave no text at all, is refused as wordless.
+    """
+    reasons = {page.owners[i]: reason for i, reason in checked.refused if reason != WORDLESS}
+    owners = np.array(page.owners, dtype=np.int64)[checked.kept]
+    lost = set(range(len(page.rows))) - set(owners.tolist()) - reasons.keys()
+    reasons |= dict.fromkeys(lost, WORDLESS)
+    good = ~np.isin(owners, list(reasons))
+    return Checked(owners[good], checked.vectors[good], checked.n_tokens[good], tuple(sorted(reasons.items())))
 
 
 def keep_in_shards(run: Run, page: Page, fresh: Checked) -> None:
     """Save the vectors of a page from being lost with the run."""
-    run.shards.add([page.rows[page.rest[i]].sha256 for i in fresh.kept], fresh.vectors, fresh.n_tokens)
+    rest = page.rest
+    run.shards.add([page.digests[rest[i]] for i in fresh.kept], fresh.vectors, fresh.n_tokens)
 
 
 def together(fresh: Checked, rest: list[int], resumed: dict[int, tuple[Vectors, int]], dim: int) -> Checked:
@@ -218,12 +254,15 @@ def gathered_up(run: Run, current: FlatIndex | None) -> Vectorised:
         CorruptError: an id has neither.
     """
     doc_ids = run.draft.ids()
-    is_new = run.spool.places(doc_ids) >= 0
+    counts = run.spool.places(doc_ids)[1]
+    is_new = counts > 0
     carried = doc_ids[~is_new]
-    rows = np.full(len(carried), -1, np.int64) if current is None else current.rows(carried)
-    if (rows < 0).any():
+    there = np.zeros(len(carried), bool) if current is None else current.rows(carried) >= 0
+    if not there.all():
         raise CorruptError(
-            f"the current generation has no vector for id {carried[rows < 0][0]}. Encode everything again: --re-encode"
+            f"the current generation has no vector for id {carried[~there][0]}. Encode everything again: --re-encode"
         )
+    if current is not None:
+        counts[~is_new] = current.all_rows(carried)[1]
     n_resumed = run.gathered.n_resumed
-    return Vectorised(doc_ids, run.spool, current, int(is_new.sum()) - n_resumed, n_resumed)
+    return Vectorised(doc_ids, counts, run.spool, current, int(is_new.sum()) - n_resumed, n_resumed)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from engine.corpus.store import Corpus
-from engine.encode.contract import LENGTH_TOLERANCE, SAME_COSINE
+from engine.encode.contract import LENGTH_TOLERANCE, SAME_COSINE, encode_checked
 from engine.encode.encoder import Encoder
-from engine.encode.recipe import RECIPE, prepared, text_sha256
+from engine.encode.recipe import PASSAGES, RECIPES, prepared, text_sha256
+from engine.encode.texts import Texts, texts_by
 from engine.errors import CorruptError, EngineError
 from engine.index.factory import parsed
 from engine.index.flat import FlatIndex
@@ -59,18 +60,19 @@ def content_problems(path: Path, manifest: Manifest) -> Iterator[str]:
         yield f"{path / DATABASE} says it is generation {number:06d}, expected {manifest.generation:06d}"
     if len(in_corpus) != manifest.counts.abstracts:
         yield f"{path / DATABASE} has {len(in_corpus):,} abstracts, the manifest says {manifest.counts.abstracts:,}"
-    if len(np.unique(vectors.doc_ids)) != vectors.size:
+    in_vectors = np.unique(vectors.doc_ids)
+    if vectors.n_rows > len(in_vectors) and manifest.encoder.recipe != PASSAGES:
         yield f"{path / VECTORS} holds the same id more than once"
-    only = np.setxor1d(in_corpus, vectors.doc_ids)
+    only = np.setxor1d(in_corpus, in_vectors)
     if len(only):
         yield f"{path}: {len(only):,} ids are in only one of {DATABASE} and {VECTORS}, the first is {only[0]}"
     for name, found, stated in (
         (DATABASE, in_corpus, manifest.ids_sha256_corpus),
-        (VECTORS, vectors.doc_ids, manifest.ids_sha256_vectors),
+        (VECTORS, in_vectors, manifest.ids_sha256_vectors),
     ):
         if ids_sha256(found) != stated:
             yield f"{path / name}: its ids are not those that the manifest was written for"
-    if bad := sum(map(not_unit, np.array_split(vectors.vectors, 1 + vectors.size // CHUNK))):
+    if bad := sum(map(not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // CHUNK))):
         yield f"{path / VECTORS}: {bad:,} vectors are not finite and of length 1"
     if manifest.ann is not None:
         yield from code_problems(path, manifest, manifest.ann)
@@ -111,9 +113,10 @@ def deep_problems(folder: IndexFolder, generation: Generation) -> Iterator[str]:
         yield f"the encoder gives the probe texts other vectors than when this was built: cosine {cosine:.5f}"
     corpus = Corpus(generation.database)
     try:
-        if manifest.encoder.recipe == RECIPE:
+        if manifest.encoder.recipe in RECIPES:
             yield from text_problems(corpus)
-        yield from sample_problems(corpus, FlatIndex(generation.vectors, manifest.encoder.dim), encoder)
+            vectors = FlatIndex(generation.vectors, manifest.encoder.dim)
+            yield from sample_problems(corpus, vectors, encoder, texts_by(manifest.encoder, encoder.folder))
     finally:
         corpus.close()
 
@@ -125,12 +128,15 @@ def text_problems(corpus: Corpus) -> Iterator[str]:
             yield f"{corpus.path}: the text of id {doc_id} is not the one that was encoded"
 
 
-def sample_problems(corpus: Corpus, vectors: FlatIndex, encoder: Encoder) -> Iterator[str]:
+def sample_problems(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts: Texts) -> Iterator[str]:
     """A spread of stored texts, encoded again, must give the stored vectors."""
-    ids = vectors.doc_ids[np.unique(np.linspace(0, vectors.size - 1, min(SAMPLE, vectors.size), dtype=int))]
-    rows = corpus.fetch([int(i) for i in ids])
-    texts = [prepared(rows[int(i)].title, rows[int(i)].abstract) for i in ids]
-    cosines = (encoder.encode(texts).vectors * vectors.vectors[vectors.rows(ids)]).sum(axis=1)
-    for doc_id, cosine in zip(ids, cosines, strict=True):
+    ids = np.unique(vectors.doc_ids[np.linspace(0, vectors.n_rows - 1, min(SAMPLE, vectors.n_rows), dtype=int)])
+    for doc_id, row in corpus.fetch(ids.tolist()).items():
+        again = encode_checked(encoder, texts(row.title, row.abstract)).vectors
+        stored = vectors.vectors[vectors.all_rows(np.array([doc_id]))[0]]
+        if len(again) != len(stored):
+            yield f"{vectors.path}: id {doc_id} has {len(stored)} vectors, its text gives {len(again)}"
+            continue
+        cosine = float((again * stored).sum(axis=1).min())
         if not cosine >= SAME_COSINE:
             yield f"{vectors.path}: the vector of id {doc_id} is not that of its text (cosine {cosine:.4f})"

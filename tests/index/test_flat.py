@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import CorruptError, UsageError
-from engine.index.flat import FlatIndex
+from engine.index import exact
+from engine.index.flat import MANY, FlatIndex
 from engine.index.layout import write_file
 from engine.records import DocIds, Vectors
 
@@ -100,9 +101,8 @@ def test_stored_vectors_come_back_byte_for_byte(tmp_path: Path) -> None:
     vectors = unit(50, 384, 9)
     found = index(tmp_path / "v", list(range(100, 150)), vectors)
     assert np.array_equal(found.vectors, vectors)
-    got = found.vector(120)
-    assert got is not None and np.array_equal(got, vectors[20])
-    assert found.vector(99) is None and found.vector(150) is None
+    assert np.array_equal(found.points(np.array([120, 101])), vectors[[20, 1]])
+    assert found.rows(np.array([99, 120, 150])).tolist() == [-1, 20, -1]
 
 
 def test_search_writes_to_neither_query_nor_file(tmp_path: Path) -> None:
@@ -125,3 +125,95 @@ def test_other_files_and_dimensions_are_refused(tmp_path: Path) -> None:
     path.write_bytes(b"PNG and something")
     with pytest.raises(CorruptError, match="has 17 bytes, expected an IDMap2,Flat"):
         FlatIndex(path, 8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 80), st.integers(0, 5), st.integers(0, 10_000))
+def test_many_queries_at_once_equal_the_oracle(n: int, top_k: int, copies: int, seed: int) -> None:
+    import tempfile
+
+    vectors = np.vstack([unit(n, 16, seed), np.repeat(unit(1, 16, seed + 1), copies, axis=0)]).astype(np.float32)
+    doc_ids = np.arange(1, len(vectors) + 1)
+    queries = np.vstack([unit(MANY, 16, seed + 2), vectors[-1:]])
+    with tempfile.TemporaryDirectory() as folder:
+        found = index(Path(folder, "v"), doc_ids.tolist(), vectors).search(queries, top_k)
+    for query, hits in zip(queries, found, strict=True):
+        wanted = oracle(doc_ids, vectors, query, top_k)
+        assert [doc_id for doc_id, _ in hits] == [doc_id for doc_id, _ in wanted]
+        assert np.allclose([score for _, score in hits], [score for _, score in wanted], atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [1, 3, 40])
+def test_best_rows_block_by_block(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
+    monkeypatch.setattr(exact, "CHUNK", 7)
+    vectors, queries = unit(40, 8, 1), unit(5, 8, 2)
+    scores, rows = exact.best_rows(vectors, queries, n)
+    wanted = np.sort(queries @ vectors.T, axis=1)[:, ::-1][:, :n]
+    assert np.allclose(scores, wanted, atol=1e-6)
+    assert np.allclose(np.take_along_axis(queries @ vectors.T, rows, axis=1), scores, atol=1e-6)
+
+
+def test_places_are_ranks_in_the_whole_ranking(tmp_path: Path) -> None:
+    vectors = np.vstack([unit(50, 8, 3), unit(50, 8, 3)[:5]])  # the last five tie with the first five
+    flat, query = index(tmp_path / "v", list(range(100, 155)), vectors), unit(1, 8, 4)[0]
+    ranking = [doc_id for doc_id, _ in flat.search(query[None], 55)[0]]
+    wanted = np.array([150, 100, 120, 999], np.int64)
+    assert flat.places(query, wanted).tolist() == [*(ranking.index(i) + 1 for i in (150, 100, 120)), 0]
+    among = np.array([100, 120, 130, 150], np.int64)
+    order = [doc_id for doc_id, _ in flat.search_among(query[None], among, 4)[0]]
+    assert flat.places(query, wanted, among).tolist() == [*(order.index(i) + 1 for i in (150, 100, 120)), 0]
+
+
+def test_scores_of_some(tmp_path: Path) -> None:
+    vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
+    flat = index(tmp_path / "v", [30, 10, 20], vectors)
+    assert flat.scores(vectors[0], np.array([20, 30], np.int64)) == pytest.approx([0.6, 1.0])
+    assert len(flat.scores(vectors[0], np.array([], np.int64))) == 0
+
+
+def passages(seed: int, n: int) -> tuple[DocIds, Vectors]:
+    """1 to 5 vectors for each of n records."""
+    rng = np.random.default_rng(seed)
+    doc_ids = np.repeat(np.arange(10, 10 + n), rng.integers(1, 6, n))
+    return doc_ids, unit(len(doc_ids), 8, seed)
+
+
+def best_passages(doc_ids: DocIds, vectors: Vectors, query: Vectors, among: set[int]) -> list[tuple[int, float]]:
+    best: dict[int, float] = {}
+    for doc_id, score in oracle(doc_ids, vectors, query, len(doc_ids)):
+        if doc_id in among:
+            best[doc_id] = max(best.get(doc_id, -2.0), score)
+    return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 120), st.integers(1, 60), st.integers(0, 10_000), st.booleans())
+def test_a_record_of_several_passages_has_the_score_of_its_best(n: int, top_k: int, seed: int, many: bool) -> None:
+    import tempfile
+
+    doc_ids, vectors = passages(seed, n)
+    queries = unit(MANY if many else 1, 8, seed + 1)
+    some = np.arange(10, 10 + n, 2)
+    with tempfile.TemporaryDirectory() as folder:
+        flat = index(Path(folder, "v"), doc_ids.tolist(), vectors)
+        found, among = flat.search(queries, top_k), flat.search_among(queries, np.append(some, 9999), top_k)
+    assert flat.size == n
+    for query, hits, fewer in zip(queries, found, among, strict=True):
+        every = best_passages(doc_ids, vectors, query, set(doc_ids.tolist()))
+        for got, wanted in (
+            (hits, every[:top_k]),
+            (fewer, best_passages(doc_ids, vectors, query, set(some.tolist()))[:top_k]),
+        ):
+            assert [i for i, _ in got] == [i for i, _ in wanted]
+            assert np.allclose([s for _, s in got], [s for _, s in wanted], atol=1e-6)
+        places = flat.places(query, np.arange(10, 10 + n))
+        assert places.tolist() == [[i for i, _ in every].index(i) + 1 for i in range(10, 10 + n)]
+        assert np.allclose(flat.scores(query, some), [dict(every)[i] for i in some], atol=1e-6)
+
+
+def test_the_point_of_a_record_is_the_mean_of_its_passages(tmp_path: Path) -> None:
+    vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
+    flat = index(tmp_path / "v", [10, 10, 20], vectors)
+    assert flat.points(np.array([20, 10])) == pytest.approx(np.array([[0.6, 0.8], [0.5**0.5, 0.5**0.5]]))
+    assert flat.points(np.array([], np.int64)).shape == (0, 2)
+    assert [a.tolist() for a in flat.all_rows(np.array([20, 7, 10]))] == [[2, 0, 1], [1, 0, 2]]

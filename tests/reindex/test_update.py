@@ -23,6 +23,7 @@ from engine.encode.onnx import OnnxEncoder
 from engine.errors import ConfigError, EncoderMismatchError, LockedError, MassChangeError, SourceError
 from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
+from engine.index.manifest import FORMAT_VERSION
 from engine.records import Encoded
 from engine.reindex import vectorise as vectorising
 from engine.reindex.order import Order, Report
@@ -101,10 +102,10 @@ def vectors(folder: IndexFolder) -> dict[str, bytes]:
         snapshot = index.snapshot()
         ids = snapshot.corpus.ids()
         rows = snapshot.corpus.fetch([int(i) for i in ids])
-        return {rows[int(i)].record_id: snapshot.vectors.vector(int(i)).tobytes() for i in ids}  # type: ignore[union-attr]
+        return {rows[int(i)].record_id: snapshot.vectors.points(np.array([i])).tobytes() for i in ids}
 
 
-def test_only_files_of_a_new_content_are_read(run: Run, inbox: Path, toy: IndexFolder) -> None:
+def test_only_files_of_a_new_content_are_read(run: Run, inbox: Path, searchable: IndexFolder) -> None:
     first = run()
     assert (first.published, first.files, first.known) == (False, (), 1)  # the fixture was made from toy.jsonl
     shutil.copy(inbox / "toy.jsonl", inbox / "copy.jsonl")
@@ -112,7 +113,7 @@ def test_only_files_of_a_new_content_are_read(run: Run, inbox: Path, toy: IndexF
     second = run()
     assert (second.published, second.files, second.known, second.counts.added) == (True, ("more.jsonl",), 2, 1)
     third = run()
-    assert (third.published, third.generation, third.files, third.known) == (False, 2, (), 3)
+    assert (third.published, third.generation, third.files, third.known) == (False, 3, (), 3)
 
 
 def test_a_new_file_that_changes_no_record_is_remembered_all_the_same(run: Run, inbox: Path, toy: IndexFolder) -> None:
@@ -318,13 +319,25 @@ def test_without_sources_the_next_command_is_told(toy: IndexFolder) -> None:
 
 @pytest.mark.parametrize(
     ("key", "message"),
-    [("recipe", "recipe is 'HNSW32', this engine has '.*' only"), ("factory", "factory 'HNSW32' can't")],
+    [("recipe", "recipe is 'HNSW32', expected one of whole, passages"), ("factory", "factory 'HNSW32' can't")],
 )
 def test_what_this_engine_does_not_have_is_refused(
     toy: IndexFolder, settings: Settings, key: str, message: str
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         reindex(toy, replace(settings, **{key: "HNSW32"}), Request(), silent)
+
+
+def test_an_index_of_an_older_format_is_brought_up_to_date_though_no_file_is_new(
+    toy: IndexFolder, settings: Settings
+) -> None:
+    assert toy.open_current().manifest.format_version == 1
+    assert any("older format" in note for note in plan_reindex(toy, settings, Request(), silent).notes)
+    done = reindex(toy, settings, Request(), silent)
+    assert (done.published, done.known, done.files, done.counts.encoded) == (True, 1, (), 0)
+    assert any("older format" in note for note in done.notes)
+    assert toy.open_current().manifest.format_version == FORMAT_VERSION
+    assert not reindex(toy, settings, Request(), silent).published
 
 
 def test_another_model_is_refused_even_when_no_file_is_new(
@@ -434,7 +447,9 @@ def test_shards_serve_whatever_the_next_run_reads_and_only_the_same_encoder(
     assert verify(toy, toy.open_current(), deep=True) == []
 
 
-def test_shards_whose_files_are_gone_go_with_the_next_run(toy: IndexFolder, inbox: Path, settings: Settings) -> None:
+def test_shards_whose_files_are_gone_go_with_the_next_run(
+    toy: IndexFolder, searchable: IndexFolder, inbox: Path, settings: Settings
+) -> None:
     many(inbox, 20)
 
     def kill(phase: str, done: int, total: int | None) -> None:

@@ -74,7 +74,7 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         found = vectorise(run_of(tmp_path, draft, gathered, encoder), None)
-        write_file(tmp_path / "v", found.doc_ids, DIM, found.chunks())
+        write_file(tmp_path / "v", found.row_ids, DIM, found.chunks())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -83,7 +83,7 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     flat = FlatIndex(tmp_path / "v", DIM)
     assert flat.size == found.n_encoded == n
     for text in draft.texts_of(flat.doc_ids[:: n // 50].tolist()):
-        stored = flat.vector(text.doc_id)
+        stored = flat.points(np.array([text.doc_id]))[0]
         assert stored is not None and np.array_equal(stored, vector_of(prepared(text.title, text.abstract)))
 
 

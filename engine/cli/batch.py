@@ -1,0 +1,202 @@
+"""``engine search --batch``: many queries from a file, their hits into one run."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+from engine.cli.asking import Output
+from engine.cli.options import opened
+from engine.config import Config
+from engine.errors import UsageError
+from engine.queries import Answer, Query
+from engine.references.fields import hit_fields
+from engine.terminal import as_json, progress, say
+
+PAGE = 256  # queries encoded and compared together
+SUFFIXES = (".trec", ".run", ".jsonl", ".csv", ".tsv")
+TAG = "abstract-engine"  # last column of a TREC run
+HEADERS = {"id", "qid", "query_id", "query-id", "queryid"}
+
+
+def run_batch(config: Config, query: Query, source: Path, out: Output, device: str) -> None:
+    """Answer every query of a file with the options of `query`, page by page, into one file.
+
+    Raises:
+        UsageError: options that make no sense together, or a file that can't be written.
+    """
+    target = target_of(query, out)
+    queries = read_queries(source)
+    with opened(config, device) as index, progress() as report, new_file(target) as file:
+        writer, n_queries, n_hits = writer_for(target, file), 0, 0
+        while page := list(islice(queries, PAGE)):
+            answers = index.ask_batch([replace(query, text=text) for _, text in page])
+            for (query_id, _), answer in zip(page, answers, strict=True):
+                writer.write(query_id, answer)
+                n_hits += len(answer.hits)
+            n_queries += len(page)
+            report("searching", n_queries, None)
+        if not n_queries:
+            raise UsageError(f"{source} holds no query. Expected lines of id, tab, text, or JSON with id and text")
+    say(f"{n_queries:,} queries, {n_hits:,} hits to {target}", err=True)
+
+
+def target_of(query: Query, out: Output) -> Path:
+    """The one file that a batch is written to.
+
+    Raises:
+        UsageError: none or several, of another suffix, or there already; or a query beside the batch.
+    """
+    if query.text or query.like or query.unlike:
+        raise UsageError(
+            "--batch reads its queries from the file, so QUERY, --like and --unlike have no place beside it"
+        )
+    if out.record or out.form:
+        raise UsageError("--batch writes one file: name it with -o, for example -o run.trec")
+    if len(out.files) != 1 or out.files[0].suffix not in SUFFIXES:
+        raise UsageError(f"--batch writes one file, a {', '.join(SUFFIXES)}: for example -o run.trec")
+    (target,) = out.files
+    if target.exists() and not out.overwrite:
+        raise UsageError(f"{target} exists. Write over it: --overwrite")
+    if not target.parent.is_dir() or target.is_dir():
+        raise UsageError(f"{target} can't be written: expected a file in a folder that is there")
+    return target
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[TextIO]:
+    """A file that appears under its name only when all of it is written."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_queries(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield (id, text) of each line: JSON objects with id and text, or id and text with a tab between; gzip too.
+
+    A header line is left out, and so are blank lines. Every id must be there once.
+
+    Raises:
+        UsageError: the file can't be read, or a line is neither; says which.
+    """
+    seen: set[str] = set()
+    for number, line in numbered(path):
+        if not line.strip():
+            continue
+        query_id, text = json_query(line) if line.lstrip().startswith("{") else tabbed_query(line)
+        if number == 1 and query_id.lower() in HEADERS:
+            continue
+        if not query_id or any(map(str.isspace, query_id)) or not text.strip():
+            raise UsageError(f"{path}, line {number}: expected an id without blanks and a text, with a tab between")
+        if query_id in seen:
+            raise UsageError(f"{path}, line {number}: the id {query_id[:40]!r} is there twice, expected once")
+        seen.add(query_id)
+        yield query_id, text
+
+
+def numbered(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number, line) of a text file, compressed or not.
+
+    Raises:
+        UsageError: it can't be read as UTF-8 text.
+    """
+    try:
+        with path.open("rb") as raw:
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            stream = gzip.GzipFile(fileobj=raw) if packed else raw
+            yield from enumerate(io.TextIOWrapper(stream, "utf-8-sig"), 1)
+    except (OSError, EOFError) as err:
+        raise UsageError(f"{path} can't be read: {getattr(err, 'strerror', None) or err}") from err
+    except UnicodeDecodeError as err:
+        raise UsageError(f"{path} is not UTF-8 text. Save it as UTF-8") from err
+
+
+def json_query(line: str) -> tuple[str, str]:
+    """Id and text of a JSON object, under the names that are in use; empty where there are none."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return "", ""
+
+    def first(*names: str) -> str:
+        return next((str(found[name]) for name in names if isinstance(found.get(name), str | int)), "")
+
+    return first("id", "_id", "query_id", "qid"), first("text", "query", "title")
+
+
+def tabbed_query(line: str) -> tuple[str, str]:
+    """Id and text with a tab between; empty where there is no tab."""
+    query_id, tab, text = line.rstrip("\r\n").partition("\t")
+    return (query_id.strip(), text) if tab else ("", "")
+
+
+class RunWriter:
+    """Hits as lines of a TREC run: query, Q0, record, rank, score, tag. The score is the one that ranks."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, query_id: str, answer: Answer) -> None:
+        """Add the hits of one query."""
+        for hit in answer.hits:
+            score = next(s for s in (hit.fused, hit.bm25, hit.score) if s is not None)
+            self.file.write(f"{query_id} Q0 {word(hit.id)} {hit.rank} {score:.6f} {TAG}\n")
+
+
+class LinesWriter(RunWriter):
+    """Hits as JSON objects, one a line, each with the id of its query."""
+
+    def write(self, query_id: str, answer: Answer) -> None:
+        """Add the hits of one query."""
+        for hit in answer.hits:
+            self.file.write(as_json({"query_id": query_id, **hit_fields(hit)}) + "\n")
+
+
+class TableWriter(RunWriter):
+    """Hits as rows of a table: query, rank, record, scores."""
+
+    def __init__(self, file: TextIO, delimiter: str) -> None:
+        super().__init__(file)
+        self.rows = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        self.rows.writerow(["query_id", "rank", "id", "score", "fused", "bm25", "title"])
+
+    def write(self, query_id: str, answer: Answer) -> None:
+        """Add the hits of one query."""
+        for hit in answer.hits:
+            scores = round(hit.score, 6), hit.fused, hit.bm25
+            self.rows.writerow(map(safe_cell, (query_id, hit.rank, hit.id, *scores, hit.title)))
+
+
+def safe_cell(value: object) -> str:
+    """Text for a cell: on one line, and nothing that a spreadsheet takes for a formula."""
+    text = "" if value is None else " ".join(str(value).split())
+    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@")) else text
+
+
+def word(text: str) -> str:
+    """An id as one word, which a TREC run needs."""
+    return "_".join(text.split())
+
+
+def writer_for(target: Path, file: TextIO) -> RunWriter:
+    """The writer that the suffix of the file asks for."""
+    if target.suffix == ".jsonl":
+        return LinesWriter(file)
+    if target.suffix in (".csv", ".tsv"):
+        return TableWriter(file, "\t" if target.suffix == ".tsv" else ",")
+    return RunWriter(file)

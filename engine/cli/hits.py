@@ -1,0 +1,79 @@
+"""Hits as people and pipes see them. No control character of a record gets through."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.queries import Answer
+from engine.references.fields import hit_fields
+from engine.terminal import as_json, form_for, one_line, printable, say
+
+if TYPE_CHECKING:
+    from engine.references.cited import Cited
+
+
+def print_answer(
+    answer: Answer, cited: Sequence[Cited], form: str, changes: Sequence[str] = (), *, raw: bool = False
+) -> None:
+    """Print an answer in one of the forms; changes, if given, says of each hit what is new about it.
+
+    cited holds the hits with their records, for CSV and TSV.
+    """
+    rows = [hit_fields(hit) for hit in answer.hits]
+    rows = [{"change": change, **row} for change, row in zip(changes, rows, strict=True)] if changes else rows
+    if form == "table":
+        from engine.cli.table import print_table  # rich takes 50 ms to load, which pipes needn't wait for
+
+        if answer.hits:
+            print_table(answer.hits, changes)
+        print_groups(answer)
+    elif form == "json":
+        click.echo("[" + ",\n ".join(map(as_json, rows)) + "]")
+    elif form == "answer":
+        click.echo(as_json(answer_fields(answer, rows)))
+    elif form == "nl":
+        for row in rows:
+            click.echo(as_json(row))
+    else:
+        print_delimited(cited, form, changes, raw=raw)
+
+
+def print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str], *, raw: bool = False) -> None:
+    """Print hits as CSV or TSV, byte for byte unless it is a terminal."""
+    from engine.references.delimited import delimited
+
+    text = delimited(cited, "\t" if form == "tsv" else ",", raw=raw, changes=changes)
+    # color=True: else click takes what looks like a terminal's escape codes out of a file's text
+    click.echo(printable(text) if sys.stdout.isatty() else text, nl=False, color=True)
+
+
+def answer_fields(answer: Answer, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """An answer as the keys that are printed."""
+    groups = [{"value": value, "hits": n} for value, n in answer.groups]
+    return {
+        "query": asdict(answer.query),
+        "generation": answer.generation,
+        "n_qualified": answer.n_qualified,
+        "notes": list(answer.notes),
+        "groups": groups,
+        "hits": rows,
+    }
+
+
+def print_groups(answer: Answer) -> None:
+    """Print how many hits have each value."""
+    if answer.groups:
+        width = len(f"{answer.groups[0][1]:,}")
+        say(f"\nhits by {answer.query.group_by}")
+        for value, n in answer.groups:
+            say(f"{n:>{width},}  {one_line(value) or '(none)'}")
+
+
+def shown(form: str | None, *, has_files: bool) -> str | None:
+    """The form in which to print hits; None: not at all, since files take them and nobody watches."""
+    return None if has_files and form is None and not sys.stdout.isatty() else form_for(form)

@@ -1,0 +1,116 @@
+"""The command that checks a search against records that are known to be relevant."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.cli.asking import ranking_options
+from engine.cli.filtering import filter_options
+from engine.cli.find import LIKE, UNLIKE
+from engine.cli.group import main
+from engine.cli.options import index_options, opened
+from engine.config import Config
+from engine.queries import Query
+from engine.records import many
+from engine.terminal import as_json, one_line, say
+
+if TYPE_CHECKING:
+    from engine.query.known import KnownItem, Recall
+
+TITLE = 70  # characters shown
+
+
+@main.command()
+@click.argument("text", metavar="[QUERY]...", nargs=-1)
+@click.option(
+    "--known",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Known records: a PMID, DOI or id a line.",
+)
+@index_options
+@LIKE
+@UNLIKE
+@filter_options
+@ranking_options
+@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+def recall(
+    config: Config,
+    query: Query,
+    text: tuple[str, ...],
+    known: Path,
+    like: tuple[str, ...],
+    unlike: tuple[str, ...],
+    as_object: bool,
+) -> None:
+    """Check whether QUERY finds records that you know to be relevant: their ranks, recall, and how deep to read.
+
+    Ranks are places in the whole ranking, not only among the first hits. Recall is the share of the known records that
+    are in the index; one that a filter leaves out counts as not found. -n adds a depth to 10, 50, 100 and 500.
+
+    \b
+    engine recall "switching to a biosimilar" --known pmids.txt -i rheumatology
+    engine recall gout flare --known pmids.txt --mode hybrid --year 2015- -n 1000
+    """
+    from engine.corpus.idlist import read_ids
+
+    ids = read_ids(known)
+    with opened(config) as index:
+        found = index.recall(replace(query, text=" ".join(text), like=like, unlike=unlike), ids)
+    if as_object:
+        click.echo(as_json(recall_fields(found)))
+        return
+    for line in (*table(found.items), "", *summary(found)):
+        say(line)
+    for note in found.notes:
+        say(note, err=True)
+
+
+def recall_fields(found: Recall) -> dict[str, object]:
+    """A check as the keys that are printed."""
+    items = [
+        asdict(one) | {"score": None if one.score is None else round(one.score, 6)} for one in in_order(found.items)
+    ]
+    at = {str(depth): round(share, 6) for depth, share in found.at}
+    return asdict(found) | {"items": items, "at": at}
+
+
+def in_order(items: tuple[KnownItem, ...]) -> list[KnownItem]:
+    """Items by rank; then those without one, by score; then those that are not in the index."""
+    last = float("inf")
+    return sorted(items, key=lambda one: (one.id is None, one.rank or last, -(one.score or 0.0)))
+
+
+def table(items: tuple[KnownItem, ...]) -> list[str]:
+    """A line for each item: rank, score, id, title, and why it has no rank."""
+    width = max(len(one_line(one.id or one.given)) for one in items)
+    lines = [f"{'rank':>9}  {'score':>6}  {'id':<{width}}  title"]
+    for one in in_order(items):
+        rank = f"{one.rank:,}" if one.rank else "-"
+        score = "" if one.score is None else f"{one.score:.3f}"
+        title = shortened(one_line(one.title))
+        what = "  ".join(filter(None, (title, f"[{one.reason}]" if one.reason else "")))
+        lines.append(f"{rank:>9}  {score:>6}  {one_line(one.id or one.given):<{width}}  {what}".rstrip())
+    return lines
+
+
+def shortened(title: str) -> str:
+    """The beginning of a long title."""
+    return title if len(title) <= TITLE else f"{title[: TITLE - 1].rstrip()}\u2026"
+
+
+def summary(found: Recall) -> list[str]:
+    """What the ranks amount to."""
+    missing = f"; {found.n_missing:,} more not in the index" if found.n_missing else ""
+    counted = f"{many(found.n_known, 'known record')} in the index{missing}"
+    depth = f"{many(found.depth_95, 'hit')} to be read for 95 % of them" if found.depth_95 else NEVER
+    recalls = ", ".join(f"recall@{depth} {share:.3f}" for depth, share in found.at)
+    return [counted, f"of those {found.n_known:,}: {recalls}", depth]
+
+
+NEVER = "95 % of them can't be found by this search: too many have no rank"

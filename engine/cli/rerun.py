@@ -1,0 +1,110 @@
+"""The command that repeats a recorded search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.cli.asking import Output, check_output, deliver, output_options
+from engine.cli.group import main
+from engine.cli.options import SEARCH_DEVICE, index_options, opened
+from engine.config import Config, listed
+from engine.errors import ConfigError, UsageError
+from engine.queries import Hit
+from engine.records import many
+from engine.terminal import one_line, say
+
+if TYPE_CHECKING:
+    from engine.query.record import Record
+    from engine.query.rerun import Comparison
+    from engine.query.searcher import Index
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE.json")
+@index_options
+@SEARCH_DEVICE
+@click.option("--current", is_flag=True, help="On the newest generation, not on the one that was recorded.")
+@click.option("--prisma", is_flag=True, help="Only describe the recorded search, in a paragraph for PRISMA-S.")
+@output_options
+def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, out: Output) -> None:
+    """Repeat a search that --record wrote down, and say whether the result is the same.
+
+    The index is the one that FILE names, at the generation that was searched, if that is still kept. The result is the
+    same when all hits, their order and their scores to six decimals are. Exit code 0: the same; 1: it differs.
+
+    \b
+    engine rerun lupus.json
+    engine rerun lupus.json --current -o lupus-today.ris
+    engine rerun lupus.json --prisma
+    """
+    from engine.query.prisma import paragraph
+    from engine.query.record import read_record
+
+    record = read_record(file)
+    if prisma:
+        if current or out.form or out.files or out.record:
+            raise UsageError("--prisma searches nothing, so --current and options for hits have no place beside it")
+        say(paragraph(record))
+        return
+    check_output(out)
+    named = click.get_current_context().params["index"]  # ENGINE_INDEX is not asked: the record says which index
+    with recorded_index(config.named(named or record.index), record, file, device, current=current) as index:
+        from engine.query.rerun import rerun as repeat
+
+        found = repeat(record, index)
+        write_hits(index, found, record, out)
+    tell(found, record, err=out.form is not None)
+    click.get_current_context().exit(0 if found.same else 1)
+
+
+def recorded_index(config: Config, record: Record, file: Path, device: str, *, current: bool) -> Index:
+    """The index of a record, open at its generation or at the newest."""
+    from engine.index.folder import IndexFolder
+    from engine.query.rerun import open_recorded
+
+    if config.index not in config.names():
+        raise ConfigError(
+            f"{file} is of the index {record.index!r}, but {config.indexes} has no index {config.index!r}: "
+            f"found {listed(config.names())}. Name the one that it is now: -i NAME"
+        )
+    if current:
+        return opened(config, device)
+    return open_recorded(record, IndexFolder(config.existing()), device=device)
+
+
+def write_hits(index: Index, found: Comparison, record: Record, out: Output) -> None:
+    """Print and write the hits where that was asked for; unasked, only the verdict is told."""
+    from engine.query.record import record_of, write_record
+
+    if out.form or out.files:
+        deliver(index, found.answer, Output(out.form, out.files, out.overwrite, out.raw, None), found.changes)
+    if out.record:
+        write_record(out.record, record_of(index, found.answer, since=record.since), overwrite=out.overwrite)
+        say(f"search recorded in {out.record}", err=True)
+
+
+def tell(found: Comparison, record: Record, *, err: bool) -> None:
+    """Say whether the result is the same, and if not, how it differs."""
+    for note in found.notes:
+        say(f"note: {note}", err=True)
+    hits = many(len(found.answer.hits), "hit")
+    if found.same:
+        say(f"same result: {hits}, SHA-256 {found.result_sha256}", err=err)
+        return
+    numbers = f"{len(found.entered):,} entered, {len(found.left):,} left, {found.moved:,} at another rank"
+    if not (found.entered or found.left or found.moved):
+        numbers = "only scores"
+    say(f"the result differs: {numbers}; {hits}, recorded were {many(len(record.ids), 'hit')}", err=err)
+    new = {hit.id: hit for hit in found.answer.hits}
+    for one in found.entered:
+        say(entry("+", new[one]), err=err)
+    for one in found.left:
+        say(f"- {record.ranks[one]:>5}  {one_line(one)}", err=err)
+
+
+def entry(sign: str, hit: Hit) -> str:
+    """One hit on a line: rank, id and title."""
+    return f"{sign} {hit.rank:>5}  {one_line(hit.id)}  {one_line(hit.title)}"

@@ -1,0 +1,90 @@
+"""Hits as a table for reading, with what makes them hits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine.queries import Hit, Span
+from engine.terminal import PIPE_WIDTH, one_line, printable
+
+
+def print_table(hits: Sequence[Hit], changes: Sequence[str] = ()) -> None:
+    """Print hits for reading: rank, score, id, year, title and journal, what is new about it, and why it is a hit."""
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("#", justify="right", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    ranked_by = ranking_score(hits)
+    if ranked_by:
+        table.add_column(ranked_by, justify="right", no_wrap=True)
+    table.add_column("id", overflow="fold", max_width=max(8, console.width // 4))  # a DOI leaves room for the title
+    table.add_column("year", justify="right", no_wrap=True)
+    table.add_column("title", overflow="fold")
+    for hit, change in zip(hits, changes or [""] * len(hits), strict=True):
+        other = [score_text(getattr(hit, ranked_by))] if ranked_by else []
+        scores = (f"{hit.score:.3f}", *other)
+        table.add_row(str(hit.rank), *scores, Text(printable(hit.id)), str(hit.year or ""), told(hit, change))
+    console.print(table)
+
+
+def ranking_score(hits: Sequence[Hit]) -> str:
+    """Name of the score that ranked the hits, where that is not the cosine."""
+    return next((name for name in ("fused", "bm25") if any(getattr(hit, name) is not None for hit in hits)), "")
+
+
+def score_text(score: float | None) -> str:
+    """A score, or nothing."""
+    return "" if score is None else f"{score:.3f}"
+
+
+def told(hit: Hit, change: str) -> Text:
+    """The title of a hit with what belongs to it."""
+    title = marked(hit.title, hit.why.title_spans if hit.why else ())
+    if not title.plain.strip():
+        title = Text(f"[no title] {one_line(hit.abstract)[:200]}")
+    if change:
+        title = Text.assemble((f"{change.upper()} ", "bold"), title)
+    if hit.retracted:
+        title = Text.assemble(("RETRACTED ", "bold red"), title)
+    if hit.journal:
+        title.append(f"\n{one_line(hit.journal)}", style="dim")
+    if hit.why:
+        title.append("\n").append_text(explanation(hit))
+    return title
+
+
+def explanation(hit: Hit) -> Text:
+    """Why a record is a hit: what its score means, its ranks, and its nearest sentence with the words marked."""
+    why, facts = hit.why, []
+    if why is None:
+        return Text()
+    if why.percentile is not None:
+        facts.append(f"nearer than {why.percentile:g} % of random pairs")
+    ranks = (("meaning", hit.semantic_rank), ("words", hit.keyword_rank))
+    facts += [f"#{rank} by {leg}" for leg, rank in ranks if rank is not None]
+    facts += [f"words: {', '.join(why.words)}"] if why.words else []
+    text = Text(one_line("; ".join(facts)), style="cyan")
+    for sentence in why.sentences[:1]:
+        start, end = sentence.span
+        inside = [(max(a, start) - start, min(b, end) - start) for a, b in why.abstract_spans if a < end and b > start]
+        text.append(f"\n{sentence.score:.3f} ").append_text(marked(hit.abstract[start:end], inside))
+    return text
+
+
+def marked(text: str, spans: Sequence[Span]) -> Text:
+    """One printable line of text with pieces of it in bold."""
+    line, done = Text(), 0
+    for start, end in spans:
+        line.append(flat(text[done:start])).append(flat(text[start:end]), style="bold yellow")
+        done = end
+    return line.append(flat(text[done:]))
+
+
+def flat(text: str) -> str:
+    """Printable text on one line, blanks at its ends kept."""
+    return printable(text).replace("\n", " ").replace("\t", " ")

@@ -1,0 +1,131 @@
+"""The engine's own exports (engine.references), which say more than other files of their formats do.
+
+They are told by marks that no other program writes: a table or object that begins with rank, id and score; in RIS and
+MEDLINE an id with the engine's name before it. All other files are read as if this module were not there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from engine.collect.fields import entries_of, listed, names_of
+from engine.records import Abstract, Entry, Notice
+
+MARK = "abstract-engine"
+FIRST = ["rank", "id", "score"]
+IDENTITIES = ("id", "pmid", "doi")
+TEXTS = ("title", "abstract", "year", "journal", "retracted", "vernacular_title")
+LISTS = ("authors", "mesh", "publication_types", "keywords", "languages", "notices", "other_abstracts", "orcids")
+BESIDE = ("title", "abstract", "journal", "retracted", "vernacular_title", *LISTS)  # what the line of a record may hold
+FORMULA = re.compile(r"'+[=+\-@\t\r]")  # an apostrophe that keeps spreadsheets from running a cell
+
+
+def is_export(names: Iterable[str]) -> bool:
+    """Whether the columns of a table or the keys of an object are those of an export."""
+    first = list(names)[:4]
+    return first[:3] == FIRST or first == ["change", *FIRST]
+
+
+def row_entries(row: Mapping[str, str], source: str, place: str) -> Iterator[Entry]:
+    """Yield what one row of an exported table holds."""
+    cells = {name: cell[1:] if FORMULA.match(cell) else cell for name, cell in row.items()}
+    values: dict[str, object] = {name: cells[name] for name in (*IDENTITIES, *TEXTS) if cells.get(name)}
+    values |= {name: items_of(cells[name]) for name in LISTS if cells.get(name)}
+    yield from exact(values, source, place)
+
+
+def items_of(cell: str) -> object:
+    """The items of a list in a cell: a JSON array, or text with ; between them."""
+    return listed(cell) if cell.startswith("[") else re.split(r"\s*;\s*", cell)
+
+
+def object_entries(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
+    """Yield what one exported object holds."""
+    yield from exact({name: row[name] for name in (*IDENTITIES, *TEXTS, *LISTS) if row.get(name)}, source, place)
+
+
+def exact(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
+    """Yield the abstract of these values, and terms that are there twice twice."""
+    known = {**values, "notices": notices_of(values.get("notices"))}
+    keywords, languages = names_of(values.get("keywords")), names_of(values.get("languages"))
+    for entry in entries_of(known, source, place):
+        yield replace(entry, keywords=keywords, languages=languages) if isinstance(entry, Abstract) else entry
+
+
+def notices_of(value: object) -> list[Notice]:
+    """The notices that their texts stand for."""
+    known = {str(notice) for notice in Notice}
+    texts = names_of(sorted(value) if isinstance(value, set) else value)
+    return [Notice(text) for text in texts if text in known]
+
+
+def tagged_entries(
+    values: Mapping[str, object], ids: Iterable[str], lines: Iterable[str], source: str, place: str
+) -> Iterator[Entry]:
+    """Yield the abstract of a tagged record (RIS, MEDLINE); what an export says beside its tags is put back.
+
+    Args:
+        values: the fields that the tags give.
+        ids: values that may be the marked id.
+        lines: values that may be the marked line.
+        source: name of the file.
+        place: of the record in it.
+    """
+    own = next((text.removeprefix(f"{MARK}:") for text in ids if text.startswith(f"{MARK}:")), None)
+    if own is None:
+        yield from entries_of(values, source, place)
+    else:
+        beside = next((text.removeprefix(MARK) for text in lines if text.startswith(f"{MARK} {{")), "")
+        yield from exact({**restored(values, beside_of(beside)), "id": own}, source, place)
+
+
+def beside_of(text: str) -> dict[str, object]:
+    """The object of the marked line; empty when there is none, or none that can be read."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def restored(values: Mapping[str, object], beside: Mapping[str, object]) -> dict[str, object]:
+    """The fields as they were before they were written for other programs."""
+    found = dict(values)
+    n_mesh = beside.get("n_mesh")
+    if isinstance(n_mesh, int) and isinstance(terms := found.get("keywords"), list | tuple):
+        found |= {"mesh": list(terms[:n_mesh]), "keywords": list(terms[n_mesh:])}
+    if isinstance(breaks := beside.get("breaks"), list):
+        found["abstract"] = broken(str(found.get("abstract", "")), breaks)
+    if isinstance(forms := beside.get("names"), str):
+        found["authors"] = turned_back(names_of(found.get("authors")), forms)
+    found |= {field: beside[field] for field in BESIDE if field in beside}
+    return {field: value for field, value in found.items() if value}
+
+
+def broken(abstract: str, breaks: Sequence[object]) -> str:
+    """The abstract with the blanks at these places as line ends again; as it is where one of them is no blank."""
+    chars = list(abstract)
+    for place in breaks:
+        if not isinstance(place, int) or not 0 <= place < len(chars) or chars[place] != " ":
+            return abstract
+        chars[place] = "\n"
+    return "".join(chars)
+
+
+def turned_back(authors: Sequence[str], forms: str) -> list[str]:
+    """The names in the order in which they came: "Last, Fore" as "Fore Last" where that was turned."""
+    if len(forms) != len(authors):
+        return list(authors)
+    return [turned(author, form) for author, form in zip(authors, forms, strict=True)]
+
+
+def turned(author: str, form: str) -> str:
+    """One name, from what was done with it."""
+    if form == "i":
+        return author.replace(", ", " ")
+    family, _, rest = author.partition(", ")
+    fore, _, suffix = rest.partition(", ") if form == "s" else (rest, "", "")
+    return " ".join(filter(None, (fore, family, suffix))) if form in "fs" else author

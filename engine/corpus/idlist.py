@@ -1,0 +1,112 @@
+"""Files that list records: an id a line, or a table with a column of ids."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.errors import UsageError
+
+MAX_BYTES = 50_000_000
+MAX_HEADER = 100_000  # characters; the csv module refuses longer cells
+DELIMITERS = ",\t;|"
+# Column -> how good it is, 0 the best. Spelled without spaces, underscores, hyphens and points.
+COLUMNS = {"pmid": 0, "pubmedid": 0, "id": 1, "recordid": 1, "doi": 2}
+EXPECTED = "expected a PMID, DOI or record id a line, or a table with a column pmid, id or doi"
+
+
+def read_ids(path: Path) -> tuple[str, ...]:
+    """The ids in a file, in order, each once. Blank lines, lines that begin with # and a header are left out.
+
+    In a table, the best column that its header names counts: pmid, then id, then doi; where a row has nothing there,
+    the next best. Without a header a line is an id as far as the first tab; a DOI may hold commas and semicolons.
+
+    Raises:
+        UsageError: no such file, not to be read, larger than 50 MB, no text, or without any id.
+    """
+    text = text_of(path)
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    start = next((n for n, line in enumerate(lines) if is_content(line)), len(lines))
+    header = lines[start] if start < len(lines) else ""
+    delimiter, columns = columns_of(header)
+    cells: Iterator[str]
+    if not columns:
+        cells = (line.split("\t")[0] for line in lines[start:] if is_content(line))
+    elif len(columns) == 1 and delimiter not in header:
+        cells = filter(is_content, lines[start + 1 :])
+    else:
+        cells = from_table(lines[start + 1 :], delimiter, columns, path)
+    found = tuple(dict.fromkeys(filter(None, map(bare, cells))))
+    if not found:
+        raise UsageError(f"{path} lists no id, {EXPECTED}")
+    return found
+
+
+def text_of(path: Path) -> str:
+    """The content of a file as text.
+
+    Raises:
+        UsageError: no such file, not to be read, larger than 50 MB, or no text.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as err:
+        reason = err.strerror if isinstance(err, OSError) else str(err)
+        raise UsageError(f"{path} can't be read: {reason}. {EXPECTED.capitalize()}") from err
+    if len(raw) > MAX_BYTES:
+        raise UsageError(f"{path} has more than {MAX_BYTES // 1_000_000} MB, {EXPECTED}")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as err:
+        raise UsageError(f"{path} is not UTF-8 text (byte {err.start:,}), {EXPECTED}. Save it as UTF-8") from err
+    if "\0" in text:
+        raise UsageError(f"{path} is not text: it holds a NUL, {EXPECTED}")
+    return text
+
+
+def is_content(line: str) -> bool:
+    """Whether a line is neither blank nor a comment."""
+    return bool(line.strip()) and not line.lstrip().startswith("#")
+
+
+def columns_of(header: str) -> tuple[str, list[int]]:
+    """The delimiter of a header and its columns of ids, the best first; none for a line that is no header."""
+    best: tuple[str, list[int]] = (",", [])
+    for delimiter in DELIMITERS:
+        cells = next(csv.reader([header[:MAX_HEADER]], delimiter=delimiter), [])
+        names = [re.sub(r"[\s_.\-]", "", bare(cell)).casefold() for cell in cells]
+        known = sorted((COLUMNS[name], n) for n, name in enumerate(names) if name in COLUMNS)
+        if len(known) > len(best[1]):
+            best = delimiter, [n for _, n in known]
+    return best
+
+
+def from_table(lines: list[str], delimiter: str, columns: list[int], path: Path) -> Iterator[str]:
+    """Yield the id of each row, "" where it has none.
+
+    Raises:
+        UsageError: a line that is no row of a table, or a quotation mark that is never closed and hides rows.
+    """
+    rows = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
+    begin = end = 0
+    try:
+        for row in rows:
+            begin, end = end, rows.line_num
+            if row and not row[0].lstrip().startswith("#"):
+                cells = (bare(row[n]) for n in columns if n < len(row))
+                yield next(filter(None, cells), "")
+        if end - begin > 1:
+            list(csv.reader((f"{line}\n" for line in lines[begin:end]), delimiter=delimiter, strict=True))
+    except csv.Error as err:
+        raise UsageError(f"{path} is no table: {err}, at row {end + 1:,} below its header; {EXPECTED}") from err
+
+
+def bare(cell: str) -> str:
+    """An id without spaces and quotation marks around it."""
+    text = cell.strip()
+    while len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+        text = text[1:-1].strip()
+    return "" if text in ("'", '"') else text

@@ -1,0 +1,154 @@
+"""Search by words: BM25 over titles and abstracts, what must and must not occur, and where words occur."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.corpus.store import Corpus
+from engine.corpus.truncation import beginnings
+from engine.corpus.wording import STEMMED, Term, Wording, parsed, quoted
+from engine.errors import GenerationError
+from engine.queries import Span
+from engine.records import DocIds
+
+__all__ = ["Occurrences", "Term", "Wording", "allowed", "check_searchable", "occurrences", "parsed", "ranked"]
+
+BM25 = "bm25(words, 2.0, 1.0)"  # a word of the title counts twice; k1 = 1.2, b = 0.75; FTS5 gives it negated
+OPEN, CLOSE = "\x01", "\x02"  # around what is found
+SPACED = str.maketrans(dict.fromkeys("\0" + OPEN + CLOSE, " "))  # no words either; FTS5 ends a text at a NUL
+MARK = re.compile(f"[{OPEN}{CLOSE}]")
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrences:
+    """Which terms of a query occur in a record, and where."""
+
+    words: tuple[str, ...]  # as written
+    title: tuple[Span, ...]  # ascending, apart from each other
+    abstract: tuple[Span, ...]
+
+
+def check_searchable(corpus: Corpus) -> None:
+    """Refuse a corpus that has no words and terms to look up.
+
+    Raises:
+        GenerationError: it is of a format before 4.
+    """
+    if not corpus.is_searchable:
+        raise GenerationError(
+            f"{corpus.path} was made before keyword search and filters (no table words). Bring it up to date once: "
+            "engine reindex NAME, or engine index FILE"
+        )
+
+
+def ranked(
+    corpus: Corpus, wording: Wording, top_k: int, among: DocIds | None = None
+) -> tuple[list[tuple[int, float]], int]:
+    """The best (doc id, BM25), best first, ties by doc id; and how many match in all.
+
+    A record matches that holds a plain or required term, every required and no excluded one, and that is in among
+    (ascending), if given. BM25 is above 0 and that of all records, whatever among is. Shorter than top_k where fewer
+    match.
+    """
+    check_searchable(corpus)
+    if not wording.has_words:
+        return [], 0
+    wheres, values = constraints(wording)
+    wheres.insert(0, "words MATCH ?")
+    values.insert(0, any_of(wording.wanted))
+    if among is not None:
+        wheres.append("+rowid IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(among.tolist()))
+    where = " AND ".join(wheres)
+    sql = f"SELECT rowid, {BM25} AS score FROM words WHERE {where} ORDER BY score, rowid LIMIT ?"
+    found = [(int(row[0]), -float(row[1])) for row in corpus.rows(sql, *values, top_k)]
+    if len(found) < top_k:
+        return found, len(found)
+    # A count of its own computes no BM25; one beside the scores would make SQLite keep and sort all of them.
+    return found, int(corpus.rows(f"SELECT count(*) FROM words WHERE {where}", *values)[0][0])
+
+
+def allowed(corpus: Corpus, wording: Wording) -> DocIds | None:
+    """The doc ids, ascending, of the records that hold every required and no excluded term; None: all may be hits."""
+    if not wording.is_constrained:
+        return None
+    check_searchable(corpus)
+    if wording.required:
+        wheres, values = constraints(replace(wording, required=()))
+        sql = f"SELECT rowid FROM words WHERE {' AND '.join(['words MATCH ?', *wheres])}"
+        values.insert(0, all_of(wording.required))
+    else:
+        wheres, values = constraints(wording, "id")
+        sql = f"SELECT id FROM abstracts WHERE {wheres[0]}"  # unordered, SQLite need not read the texts
+    return np.sort(np.array([row[0] for row in corpus.rows(sql, *values)], dtype=np.int64))
+
+
+def constraints(wording: Wording, key: str = "+rowid") -> tuple[list[str], list[str]]:
+    """SQL conditions for what must and must not occur, with their values.
+
+    The plus keeps SQLite from asking FTS5 for one row at a time, which would begin BM25 anew for each.
+    """
+    wheres, values = [], []
+    matching = "(SELECT rowid FROM words WHERE words MATCH ?)"
+    if wording.required:
+        wheres.append(f"{key} IN {matching}")
+        values.append(all_of(wording.required))
+    if wording.excluded:
+        wheres.append(f"{key} NOT IN {matching}")
+        values.append(any_of(wording.excluded))
+    return wheres, values
+
+
+def any_of(terms: Iterable[Term]) -> str:
+    """FTS5 expression for records that hold one of the terms."""
+    return " OR ".join(map(expression, terms))
+
+
+def all_of(terms: Iterable[Term]) -> str:
+    """FTS5 expression for records that hold every one of the terms."""
+    return " AND ".join(map(expression, terms))
+
+
+def expression(term: Term) -> str:
+    """A term in the language of FTS5."""
+    either = " OR ".join(beginnings(term.text)) if term.prefix else quoted(term.text)
+    return f"title : ({either})" if term.in_title else f"({either})"
+
+
+def occurrences(corpus: Corpus, wording: Wording, doc_ids: Sequence[int]) -> dict[int, Occurrences]:
+    """Where the plain and required terms of a query occur, by doc id; an unknown id is missing.
+
+    The few texts are indexed once more, in memory: that is faster than to ask the whole index for each, and works for
+    any format.
+    """
+    sql = "SELECT id, title, abstract FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
+    rows = [tuple(row) for row in corpus.rows(sql, json.dumps([int(doc_id) for doc_id in doc_ids]))]
+    found = {doc_id: Occurrences((), (), ()) for doc_id, _, _ in rows}
+    if not wording.has_words:
+        return found
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute(f"CREATE VIRTUAL TABLE words USING fts5(title, abstract, tokenize='{STEMMED}')")
+        spaced = ((doc_id, title.translate(SPACED), abstract.translate(SPACED)) for doc_id, title, abstract in rows)
+        db.executemany("INSERT INTO words (rowid, title, abstract) VALUES (?, ?, ?)", spaced)
+        words: dict[int, dict[str, None]] = {doc_id: {} for doc_id in found}
+        for term in wording.wanted:
+            for (doc_id,) in db.execute("SELECT rowid FROM words WHERE words MATCH ?", (expression(term),)):
+                words[doc_id][term.written] = None
+        marked = f"highlight(words, 0, '{OPEN}', '{CLOSE}'), highlight(words, 1, '{OPEN}', '{CLOSE}')"
+        sql = f"SELECT rowid, {marked} FROM words WHERE words MATCH ?"
+        for doc_id, title, abstract in db.execute(sql, (any_of(wording.wanted),)):
+            found[doc_id] = Occurrences(tuple(words[doc_id]), spans(title), spans(abstract))
+    return found
+
+
+def spans(marked: str) -> tuple[Span, ...]:
+    """Where the marks are, in characters of the text without them."""
+    places = [match.start() - i for i, match in enumerate(MARK.finditer(marked))]
+    return tuple(zip(places[::2], places[1::2], strict=True))

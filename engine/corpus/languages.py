@@ -1,0 +1,42 @@
+"""What sources call the languages that most of PubMed is written in."""
+
+from __future__ import annotations
+
+# ISO 639-2/B as PubMed writes it, 639-1, the name in English, then 639-2/T and older codes.
+SPELLINGS: tuple[tuple[str, ...], ...] = (
+    ("eng", "en", "English"),
+    ("ger", "de", "German", "deu"),
+    ("fre", "fr", "French", "fra"),
+    ("rus", "ru", "Russian"),
+    ("jpn", "ja", "Japanese"),
+    ("spa", "es", "Spanish"),
+    ("chi", "zh", "Chinese", "zho"),
+    ("ita", "it", "Italian"),
+    ("pol", "pl", "Polish"),
+    ("por", "pt", "Portuguese"),
+    ("cze", "cs", "Czech", "ces"),
+    ("hun", "hu", "Hungarian"),
+    ("dut", "nl", "Dutch", "nld"),
+    ("dan", "da", "Danish"),
+    ("swe", "sv", "Swedish"),
+    ("nor", "no", "Norwegian", "nob", "nb"),
+    ("rum", "ro", "Romanian", "ron"),
+    ("bul", "bg", "Bulgarian"),
+    ("kor", "ko", "Korean"),
+    ("ukr", "uk", "Ukrainian"),
+    ("heb", "he", "Hebrew"),
+    ("srp", "sr", "Serbian", "scc"),
+    ("hrv", "hr", "Croatian", "scr"),
+    ("fin", "fi", "Finnish"),
+    ("tur", "tr", "Turkish"),
+)
+ALIKE = {spelling.lower(): spellings for spellings in SPELLINGS for spelling in spellings}
+
+
+def spellings(language: str) -> tuple[str, ...]:
+    """All that means the same as this language, itself included; itself alone where it is not a known one.
+
+    >>> spellings("DE")
+    ('ger', 'de', 'German', 'deu')
+    """
+    return ALIKE.get(language.lower(), (language,))

@@ -1,0 +1,113 @@
+"""A question into an answer: rank, cut, fetch, count and explain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from engine.queries import Answer, Filters, Hit, Mode, Query
+from engine.query.explain import explained
+from engine.query.question import Question, question, texts_encoded, with_examples
+from engine.query.ranking import Ranking, ranking
+from engine.query.snapshot import Candidate, Snapshot
+from engine.records import DocIds, Vectors, many
+
+
+def answered(snapshot: Snapshot, query: Query, only: DocIds | None = None) -> Answer:
+    """Answer a checked query; among some doc ids (ascending) alone, if given."""
+    asked, notes = question(snapshot, query, only), list[str]()
+
+    def encode() -> Vectors:
+        if not asked.text:
+            return with_examples(snapshot, asked, None)
+        vectors, too_long = texts_encoded(snapshot, [asked.text])
+        notes.extend(cut_note(too_long[0]))
+        return with_examples(snapshot, asked, vectors[0])
+
+    found = ranking(snapshot, asked, encode)
+    return answer(snapshot, asked, found, notes)
+
+
+def all_answered(snapshot: Snapshot, queries: Sequence[Query]) -> list[Answer]:
+    """Answer checked queries that all have a text; texts are encoded together and, by meaning, compared together."""
+    asked = [question(snapshot, query) for query in queries]
+    if not asked:
+        return []
+    vectors, too_long = texts_encoded(snapshot, [one.text for one in asked])
+    points = [with_examples(snapshot, one, vector) for one, vector in zip(asked, vectors, strict=True)]
+    found = together(snapshot, asked, points) or [
+        ranking(snapshot, one, partial(np.asarray, point)) for one, point in zip(asked, points, strict=True)
+    ]
+    return [
+        answer(snapshot, one, ranked, cut_note(excess))
+        for one, ranked, excess in zip(asked, found, too_long, strict=True)
+    ]
+
+
+def together(snapshot: Snapshot, asked: list[Question], points: list[Vectors]) -> list[Ranking]:
+    """Rankings of plain questions by meaning, compared with the records all at once; none where they are not plain."""
+    first = asked[0]
+    plain = Query(top_k=first.query.top_k, offset=first.query.offset, min_score=first.query.min_score)
+    same = replace(plain, filters=first.query.filters, explain=first.query.explain, group_by=first.query.group_by)
+    if any(replace(one.query, text="", weight=None, fusion=None) != same for one in asked):
+        return []
+    wanted = min(snapshot.vectors.size, first.query.offset + first.query.top_k)
+    matrix = np.array(points)
+    found = (
+        snapshot.vectors.search(matrix, wanted)
+        if first.among is None
+        else snapshot.vectors.search_among(matrix, first.among, wanted)
+    )
+    n_qualified = snapshot.vectors.size if first.among is None else len(first.among)
+    least = -2.0 if plain.min_score is None else plain.min_score
+    return [
+        Ranking([Candidate(i, score) for i, score in pairs if score >= least], n_qualified, point)
+        for pairs, point in zip(found, points, strict=True)
+    ]
+
+
+def answer(snapshot: Snapshot, asked: Question, found: Ranking, notes: Sequence[str]) -> Answer:
+    """The hits of a ranking and what there is to say of them."""
+    query = asked.query
+    chosen = found.candidates[query.offset : query.offset + query.top_k]
+    hits = snapshot.hits(chosen, query.offset + 1)
+    if query.explain and hits:
+        hits = explained(snapshot, asked, found.vector, chosen, hits)
+    return Answer(
+        query=query,
+        generation=snapshot.manifest.generation,
+        hits=tuple(hits),
+        n_qualified=found.n_qualified,
+        groups=grouped(hits, query.group_by),
+        notes=(*asked.notes, *notes, *short_note(query, len(hits), found.n_qualified)),
+    )
+
+
+def grouped(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, int], ...]:
+    """How many hits have each journal or year, most frequent first, then by name; "" where there is none."""
+    if field is None:
+        return ()
+    values = Counter(str(hit.year or "") if field == "year" else hit.journal for hit in hits)
+    return tuple(sorted(values.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def cut_note(n_tokens: int) -> list[str]:
+    """What to say of a query that is longer than the encoder reads."""
+    return [f"the query is longer than the encoder reads: its last {many(n_tokens, 'token')} had no part"] * (
+        n_tokens > 0
+    )
+
+
+def short_note(query: Query, n_hits: int, n_qualified: int) -> list[str]:
+    """Why there are fewer hits than wanted, where something left records out."""
+    left_out = query.filters != Filters() or query.mode is not Mode.SEMANTIC
+    if n_hits == query.top_k or not (left_out or query.min_score is not None or query.offset):
+        return []
+    notes = [f"{many(n_qualified, 'record')} qualify, {query.offset + query.top_k:,} were asked for"]
+    if n_qualified >= query.offset + query.top_k:
+        notes = [f"{many(n_qualified, 'record')} qualify, {many(query.offset + n_hits, 'hit')} reach the least score"]
+    return notes

@@ -1,0 +1,55 @@
+"""Why a record is a hit: its nearest sentences, the words it shares with the query, what its score means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from engine.corpus.keywords import Occurrences, occurrences
+from engine.encode.recipe import cleaned
+from engine.encode.sentences import sentences
+from engine.queries import Hit, Sentence, Span, Why
+from engine.query.percentile import percentile
+from engine.query.question import Question
+from engine.query.snapshot import Candidate, Snapshot
+from engine.records import Vectors
+
+SHOWN = 3  # sentences of a hit
+
+
+def explained(
+    snapshot: Snapshot, asked: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
+) -> list[Hit]:
+    """The same hits, each with its Why; vector (dim,) is what they were compared with."""
+    found = nearest_sentences(snapshot, vector, [hit.abstract for hit in hits])
+    words: dict[int, Occurrences] = {}
+    if asked.wording.has_words:
+        words = occurrences(snapshot.corpus, asked.wording, [candidate.doc_id for candidate in chosen])
+    calibration, of_records = snapshot.manifest.calibration, not asked.text
+    why = []
+    for candidate, hit, near in zip(chosen, hits, found, strict=True):
+        there = words.get(candidate.doc_id, Occurrences((), (), ()))
+        share = percentile(calibration, hit.score, of_records=of_records)
+        why.append(Why(share, near, there.words, there.title, there.abstract))
+    return [replace(hit, why=one) for hit, one in zip(hits, why, strict=True)]
+
+
+def nearest_sentences(snapshot: Snapshot, vector: Vectors, abstracts: Sequence[str]) -> list[tuple[Sentence, ...]]:
+    """Of each abstract the SHOWN sentences nearest to a vector (dim,), best first, ties in the order of the text.
+
+    All sentences are encoded together, as queries are; one without a word that the encoder reads is left out.
+    """
+    spans: list[tuple[int, Span]] = [(i, span) for i, text in enumerate(abstracts) for span in sentences(text)]
+    texts = [cleaned(abstracts[i][start:end]) for i, (start, end) in spans]
+    encoder = snapshot.encoder()
+    from engine.encode.contract import encode_checked
+
+    checked = encode_checked(encoder, texts)
+    scores = (checked.vectors.astype(np.float64) @ vector.astype(np.float64)).clip(-1, 1)
+    found: list[list[Sentence]] = [[] for _ in abstracts]
+    for position, score in zip(checked.kept, scores, strict=True):
+        i, span = spans[position]
+        found[i].append(Sentence(span, round(float(score), 6)))
+    return [tuple(sorted(each, key=lambda s: -s.score)[:SHOWN]) for each in found]

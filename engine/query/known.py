@@ -1,0 +1,202 @@
+"""A check of a search against records that are known to be relevant: where in the whole ranking do they stand?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.corpus.resolving import doc_ids_of
+from engine.corpus.store import Corpus
+from engine.errors import AbstractNotFoundError, UsageError
+from engine.queries import Mode, Query
+from engine.query.answering import cut_note
+from engine.query.question import SHOWN, Question, question, texts_encoded, with_examples
+from engine.query.ranking import ranking
+from engine.query.snapshot import Snapshot
+from engine.records import DocIds, Vectors, many
+
+DEPTHS = (10, 50, 100, 500)  # at which recall is told
+WANTED = 95  # percent of the known records
+ABSENT = "not in this index"
+EXAMPLE = "given as an example, so no hit"
+FILTERED = "left out by the filters"
+NO_WORD = "does not match the words"
+TOO_LOW = "below the least score"
+
+
+@dataclass(frozen=True, slots=True)
+class KnownItem:
+    """One record that should be found."""
+
+    given: str  # the id as it was given
+    id: str | None  # None: not in the index
+    title: str
+    rank: int | None  # in the whole ranking, from 1; None: not in it
+    score: float | None  # cosine; None: not in the index
+    reason: str = ""  # why it has no rank
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """How many known records a search finds, and how deep they lie."""
+
+    items: tuple[KnownItem, ...]  # in the order given, each record once
+    n_known: int  # in the index, examples of the query aside: what the shares are of
+    n_missing: int  # not in the index
+    at: tuple[tuple[int, float], ...]  # (hits read, share of the known records among them)
+    depth_95: int | None  # hits to be read for 95 % of the known records, rounded up; None: they are not all ranked
+    notes: tuple[str, ...]  # for people
+
+
+def recall(snapshot: Snapshot, query: Query, known: Sequence[str]) -> Recall:
+    """Find the place of each known record in the whole ranking of a checked query.
+
+    Known records are given by record id, PMID or DOI; those that are the same record count once. top_k is one more
+    depth at which recall is told. Fails as Index.ask does.
+
+    Raises:
+        UsageError: no list of known records is given.
+        AbstractNotFoundError: none is in the index.
+    """
+    check_plain(query)
+    given = [] if isinstance(known, str) else list(dict.fromkeys(map(str, known)))
+    if not given:
+        raise UsageError(f"known is {str(known)[:60]!r}, expected a list of one or more PMIDs, DOIs or record ids")
+    found = looked_up(snapshot.corpus, given)
+    if all(doc_id is None for doc_id in found):
+        raise AbstractNotFoundError(
+            f"none of {many(len(given), 'known record')} is in this index: {some(given)}. "
+            f"Ids look like {snapshot.corpus.example_id()!r}; engine search shows them"
+        )
+    first = {doc_id: one for one, doc_id in zip(reversed(given), reversed(found), strict=True)}
+    asked = question(snapshot, query)
+    vector, notes = vector_of(snapshot, asked)
+    there = placed(snapshot, asked, vector, sorted(doc_id for doc_id in first if doc_id is not None))
+    items = [
+        KnownItem(one, None, "", None, None, ABSENT) if doc_id is None else replace(there[doc_id], given=one)
+        for one, doc_id in zip(given, found, strict=True)
+        if doc_id is None or first[doc_id] == one
+    ]
+    if snapshot.manifest.ann is not None:
+        notes.append("ranks are those of an exact comparison; a search of this large index may miss some of its hits")
+    return measured(items, query.top_k, (*asked.notes, *notes, *notes_on(len(given) - len(items), items)))
+
+
+def looked_up(corpus: Corpus, given: Sequence[str]) -> list[int | None]:
+    """The doc id of each id given, None for one that is not there."""
+    if corpus.several_sources:
+        return doc_ids_of(corpus, given)
+    found: list[int | None] = []
+    for one in given:  # a format before contributions, which doc_ids_of asks for
+        try:
+            found.append(corpus.doc_id(one))
+        except AbstractNotFoundError:
+            found.append(None)
+    return found
+
+
+def check_plain(query: Query) -> None:
+    """Refuse what has no part in a check.
+
+    Raises:
+        UsageError: offset, diversify, explain or group_by are given.
+    """
+    given = (
+        ("offset", query.offset),
+        ("diversify", query.diversify),
+        ("explain", query.explain),
+        ("group_by", query.group_by),
+    )
+    if odd := [name for name, value in given if value not in (0, None, False)]:
+        raise UsageError(
+            f"{odd[0]} has no part in a check of known records, which looks at the whole ranking. Leave it out"
+        )
+
+
+def some(ids: Sequence[str]) -> str:
+    """The first of a list of ids."""
+    return ", ".join(one[:80] for one in ids[:SHOWN]) + (", \u2026" if len(ids) > SHOWN else "")
+
+
+def vector_of(snapshot: Snapshot, asked: Question) -> tuple[Vectors, list[str]]:
+    """What records are compared with: (dim,); and what to say of a text that is too long."""
+    if not asked.text:
+        return with_examples(snapshot, asked, None), []
+    vectors, too_long = texts_encoded(snapshot, [asked.text])
+    return with_examples(snapshot, asked, vectors[0]), cut_note(too_long[0])
+
+
+def placed(snapshot: Snapshot, asked: Question, vector: Vectors, doc_ids: Sequence[int]) -> dict[int, KnownItem]:
+    """Some records (ids ascending) with their ranks, or why they have none."""
+    ids = np.array(doc_ids, np.int64)
+    scores = dict(zip(doc_ids, map(float, snapshot.vectors.scores(vector, ids)), strict=True))
+    least = -2.0 if asked.query.min_score is None else asked.query.min_score
+    rank_by = ranks_by_meaning if asked.query.mode is Mode.SEMANTIC else ranks_by_words
+    ranks = rank_by(snapshot, asked, vector, ids, least)
+    passing = set(doc_ids)
+    if asked.query.filters.any:
+        passing = set(np.intersect1d(ids, snapshot.qualified(asked.query.filters).doc_ids).tolist())
+    rows, found = snapshot.corpus.fetch(doc_ids), {}
+    for doc_id in doc_ids:
+        rank, reason = ranks.get(doc_id, 0) or None, ""
+        if doc_id in asked.examples:
+            reason = EXAMPLE
+        elif doc_id not in passing:
+            reason = FILTERED
+        elif rank is None:
+            reason = TOO_LOW if doc_id in ranks or asked.query.mode is Mode.SEMANTIC else NO_WORD
+        row = rows[doc_id]
+        found[doc_id] = KnownItem(row.record_id, row.record_id, row.title, rank, scores[doc_id], reason)
+    return found
+
+
+def ranks_by_meaning(snapshot: Snapshot, asked: Question, vector: Vectors, ids: DocIds, least: float) -> dict[int, int]:
+    """Ranks of records by exact cosines; 0 for one whose cosine is too low, none for one that does not qualify."""
+    among = asked.among
+    if among is None and asked.examples:
+        among = np.setdiff1d(snapshot.vectors.doc_ids, np.array(sorted(asked.examples), np.int64))
+    places = snapshot.vectors.places(vector, ids, among).tolist()
+    scores = map(float, snapshot.vectors.scores(vector, ids))
+    rows = zip(ids.tolist(), places, scores, strict=True)
+    return {doc_id: place if score >= least else 0 for doc_id, place, score in rows if place}
+
+
+def ranks_by_words(snapshot: Snapshot, asked: Question, vector: Vectors, ids: DocIds, least: float) -> dict[int, int]:
+    """As ranks_by_meaning, in keyword or hybrid mode."""
+    query = replace(asked.query, top_k=max(1, snapshot.vectors.size), min_score=None)
+    candidates = ranking(snapshot, replace(asked, query=query), lambda: vector).candidates
+    good = (one.doc_id for one in candidates if one.score >= least)
+    ranks = {one.doc_id: 0 for one in candidates} | {doc_id: rank for rank, doc_id in enumerate(good, 1)}
+    return {doc_id: ranks[doc_id] for doc_id in ids.tolist() if doc_id in ranks}
+
+
+def notes_on(n_again: int, items: Sequence[KnownItem]) -> Iterator[str]:
+    """Yield what is to be known of the numbers."""
+    if n_again:
+        yield f"{many(n_again, 'known record')} given again under another id, counted once"
+    if n_examples := sum(one.reason == EXAMPLE for one in items):
+        yield f"{many(n_examples, 'known record')} given as an example, so not counted"
+
+
+def measured(items: Sequence[KnownItem], top_k: int, notes: tuple[str, ...]) -> Recall:
+    """Recall of items by their ranks.
+
+    Raises:
+        UsageError: all of them are examples of the query.
+    """
+    counted = [one for one in items if one.id is not None and one.reason != EXAMPLE]
+    if not counted:
+        raise UsageError("every known record is an example of the query, so none is left to be found. Add other ones")
+    ranks = sorted(one.rank for one in counted if one.rank is not None)
+    depths = sorted({*DEPTHS, top_k})
+    needed = -(-WANTED * len(counted) // 100)
+    return Recall(
+        items=tuple(items),
+        n_known=len(counted),
+        n_missing=sum(one.id is None for one in items),
+        at=tuple((depth, sum(rank <= depth for rank in ranks) / len(counted)) for depth in depths),
+        depth_95=ranks[needed - 1] if needed <= len(ranks) else None,
+        notes=notes,
+    )

@@ -1,0 +1,146 @@
+"""A recorded search in words, for the methods section of a review.
+
+What is told is what PRISMA-S asks for: database and platform, the full strategy as it was run, limits, date of the
+search and number of records (Rethlefsen et al., Syst Rev 2021;10:39, doi:10.1186/s13643-020-01542-z). Nothing is
+claimed that the record does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from engine.queries import Filters, Fusion, Mode, Query
+from engine.query.record import Record
+from engine.records import many
+
+LISTED = 10  # ids that are spelled out; of a longer list the first and the last are
+
+
+def paragraph(record: Record) -> str:
+    """One paragraph of plain English with everything that is recorded."""
+    return " ".join((*database(record), *strategy(record), *limits(record), *outcome(record)))
+
+
+def database(record: Record) -> Iterator[str]:
+    """Yield what was searched, when and with what."""
+    source = f"; newest source file {record.newest_source}" if record.newest_source else ""
+    yield (
+        f"The index {record.index} (generation {record.generation:06d} of {moment(record.generation_created)}; "
+        f"{many(record.n_abstracts, 'abstract')}{source}) was searched on {moment(record.created)} with "
+        f"abstract-engine {record.engine_version} and the encoder {record.encoder} (fingerprint {record.fingerprint})."
+    )
+
+
+def moment(iso: str) -> str:
+    """A date and time in UTC for reading; what is none stays as it is."""
+    try:
+        return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
+        return iso
+
+
+def strategy(record: Record) -> Iterator[str]:
+    """Yield the query and how records were ranked."""
+    query = record.query
+    if query.text:
+        yield f"The query was, verbatim: \u201c{query.text}\u201d."
+    if query.like:
+        yield f"Given as examples that hits should be like: {', '.join(map(str, query.like))}."
+    if query.unlike:
+        yield f"Given as examples that hits should not be like: {', '.join(map(str, query.unlike))}."
+    yield f"Records were ranked {ranking(query)} ({query.mode} mode)."
+    if query.diversify is not None:
+        yield f"Hits unlike those above them were preferred (maximal marginal relevance, {query.diversify!r})."
+
+
+def ranking(query: Query) -> str:
+    """What ranked the records."""
+    cosine = "the cosine similarity of their embeddings to that of the query"
+    if query.mode is Mode.SEMANTIC:
+        return f"by {cosine}"
+    if query.mode is Mode.KEYWORD:
+        return "by the BM25 score of the query's words in them"
+    if query.fusion is Fusion.RRF:
+        how = "reciprocal rank fusion"
+    else:
+        how = (
+            "convex combination"
+            if query.weight is None
+            else f"convex combination, weight {query.weight!r} for the cosine"
+        )
+    return f"by {cosine} and by the BM25 score of the query's words, fused into one ranking ({how})"
+
+
+def limits(record: Record) -> Iterator[str]:
+    """Yield what restricted the search, in one sentence, and which hits were taken."""
+    query = record.query
+    found = list(filters_in_words(query.filters))
+    if record.since is not None:
+        found.append(f"records that were new or changed since generation {record.since:06d}")
+    if query.min_score is not None:
+        found.append(f"records with a cosine of {query.min_score!r} or more")
+    yield f"The search was limited to {', and to '.join(found)}." if found else "No limits were applied."
+    if record.mesh_tree:
+        yield f"The file of the MeSH tree was {record.mesh_tree}."
+    first = f"the first {many(query.top_k, 'hit')}"
+    after = f" after leaving out {query.offset:,}" if query.offset else ""
+    yield f"At most {first}{after} were taken."
+
+
+def filters_in_words(filters: Filters) -> Iterator[str]:
+    """Yield each filter that is set in words that follow "limited to"."""
+    if filters.years:
+        yield f"publication years {' or '.join(map(span, filters.years))}"
+    for what, values in (
+        ("records of the journal", filters.journals),
+        ("records with the MeSH heading", filters.mesh),
+        ("records with the MeSH heading, or any below it in the MeSH tree,", filters.mesh_trees),
+        ("records of the publication type", filters.types),
+        ("records with the keyword", filters.keywords),
+        ("records with an author named", filters.authors),
+        ("records in the language", filters.languages),
+        ("records from the source", filters.sources),
+    ):
+        if values:
+            yield f"{what} {' or '.join(map(quoted, values))}"
+    if filters.retracted is not None:
+        yield "retracted records" if filters.retracted else "records that are not retracted"
+    if filters.has_abstract is not None:
+        yield f"records {'with' if filters.has_abstract else 'without'} an abstract"
+    if filters.ids is not None:
+        yield f"records of a list ({ids(filters.ids)})"
+    if filters.exclude:
+        yield f"records that are not in a list ({ids(filters.exclude)})"
+    if filters.where:
+        yield f"records that meet the condition {quoted(filters.where)}"
+
+
+def span(years: tuple[int | None, int | None]) -> str:
+    """A range of years."""
+    first, last = years
+    if first is None:
+        return "of any time" if last is None else f"up to {last}"
+    if last is None:
+        return f"{first} to present"
+    return str(first) if first == last else f"{first} to {last}"
+
+
+def quoted(text: str) -> str:
+    """A value as it was given."""
+    return f"\u201c{text}\u201d"
+
+
+def ids(given: Sequence[str]) -> str:
+    """A list of records."""
+    if len(given) <= LISTED:
+        return f"{many(len(given), 'record')}: {', '.join(given)}" if given else "no record"
+    return f"{many(len(given), 'record')}: {given[0]} to {given[-1]}, all of them in the search record"
+
+
+def outcome(record: Record) -> Iterator[str]:
+    """Yield the numbers of records and what the result can be checked by."""
+    yield (
+        f"{many(record.n_qualified, 'record')} qualified and the result holds {many(len(record.ids), 'hit')} "
+        f"(SHA-256 of ranks, ids and scores: {record.result_sha256})."
+    )

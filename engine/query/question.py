@@ -1,0 +1,117 @@
+"""A checked query against one generation: which records qualify, and what they are compared with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.corpus.keywords import Wording, allowed, parsed
+from engine.encode.recipe import cleaned
+from engine.errors import CorruptError, EncoderError, UsageError
+from engine.queries import Mode, Query
+from engine.query.examples import rocchio
+from engine.query.snapshot import Snapshot
+from engine.records import DocIds, Vectors, many
+
+SHOWN = 3  # unknown ids named in a note
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query, read."""
+
+    query: Query
+    wording: Wording  # of the words, where the mode has a use for them
+    text: str  # as the encoder gets it; "" where there are only examples
+    among: DocIds | None  # records that may be hits, ascending; None: all but the examples
+    like: tuple[int, ...]  # doc ids
+    unlike: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def examples(self) -> frozenset[int]:
+        """Records that are no hits, since they were given."""
+        return frozenset(self.like + self.unlike)
+
+
+def question(snapshot: Snapshot, query: Query, only: DocIds | None = None) -> Question:
+    """Read a checked query; only restricts it further to some doc ids (ascending).
+
+    Raises:
+        AbstractNotFoundError: an example is not in the index.
+        UsageError: a filter that makes no sense, or no word to search for.
+        ConfigError: a filter by the MeSH tree without its file.
+        GenerationError: the generation is of a format without words and filters.
+    """
+    wording = parsed(query.text)
+    if query.mode is not Mode.SEMANTIC and not wording.has_words:
+        raise UsageError(f"the query {query.text[:60]!r} has no word to look for. Give one, or use --mode semantic")
+    like, unlike = ids_of(snapshot, query.like), ids_of(snapshot, query.unlike)
+    among, notes = only, tuple[str, ...]()
+    if query.filters.any:
+        found = snapshot.qualified(query.filters)
+        among, notes = both(among, found.doc_ids), unknown_note(found.unknown)
+    if query.mode is Mode.HYBRID:
+        among = both(among, allowed(snapshot.corpus, wording))
+    if among is not None and (like or unlike):
+        among = np.setdiff1d(among, np.array(like + unlike, np.int64))
+    text = query.text if query.mode is Mode.SEMANTIC else wording.text
+    return Question(query, wording, cleaned(text), among, like, unlike, notes)
+
+
+def both(one: DocIds | None, other: DocIds | None) -> DocIds | None:
+    """The doc ids that are in both; None stands for all."""
+    if one is None or other is None:
+        return other if one is None else one
+    return np.intersect1d(one, other, assume_unique=True)
+
+
+def ids_of(snapshot: Snapshot, record_ids: tuple[str, ...]) -> tuple[int, ...]:
+    """Doc ids of examples, each once."""
+    return tuple(dict.fromkeys(snapshot.corpus.doc_id(str(record_id)) for record_id in record_ids))
+
+
+def unknown_note(unknown: tuple[str, ...]) -> tuple[str, ...]:
+    """What to say of listed ids that are not there."""
+    if not unknown:
+        return ()
+    more = ", …" if len(unknown) > SHOWN else ""
+    return (f"{many(len(unknown), 'listed id')} not in this index: {', '.join(unknown[:SHOWN])}{more}",)
+
+
+def texts_encoded(snapshot: Snapshot, texts: list[str]) -> tuple[Vectors, list[int]]:
+    """Encode cleaned texts: vectors (n, dim), and the tokens of each beyond what the encoder reads.
+
+    Raises:
+        EncoderError: a vector breaks the contract.
+    """
+    encoder = snapshot.encoder()
+    from engine.encode.contract import encode_checked  # `similar` must not pay for it
+
+    checked = encode_checked(encoder, texts)
+    if checked.refused:
+        position, reason = checked.refused[0]
+        raise EncoderError(f"query {texts[position][:80]!r} can't be searched: {reason}. Put it in other words")
+    vectors: Vectors = np.ascontiguousarray(checked.vectors)
+    limit = encoder.identity.max_length
+    return vectors, [max(0, int(n) - limit) for n in checked.n_tokens]
+
+
+def with_examples(snapshot: Snapshot, asked: Question, text: Vectors | None) -> Vectors:
+    """The one vector (dim,) that records are compared with, of the text's (dim,) and the examples'."""
+    if not asked.examples and text is not None:
+        return text
+    return rocchio(text, stored(snapshot, asked.like), stored(snapshot, asked.unlike))
+
+
+def stored(snapshot: Snapshot, doc_ids: tuple[int, ...]) -> Vectors:
+    """Stored vectors (n, dim), one for each record.
+
+    Raises:
+        CorruptError: a record has none.
+    """
+    vectors, wanted = snapshot.vectors, np.array(doc_ids, np.int64)
+    if (lost := wanted[vectors.rows(wanted) < 0]).size:
+        raise CorruptError(f"{vectors.path} has no vector for id {lost[0]}. Run: engine verify --deep")
+    return vectors.points(wanted)

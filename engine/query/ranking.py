@@ -1,0 +1,134 @@
+"""The ranking of a question, by meaning, by words or by both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engine.corpus.keywords import ranked
+from engine.queries import Fusion, Mode, Query
+from engine.query.diversity import diversified, pool_size
+from engine.query.fusion import DEPTH, fused
+from engine.query.question import Question
+from engine.query.snapshot import Candidate, Snapshot
+from engine.records import Vectors
+
+DEFAULT_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Candidates, best first, as many as were wanted or as there are."""
+
+    candidates: list[Candidate]
+    n_qualified: int
+    vector: Vectors  # (dim,) that they were compared with
+
+
+Encode = Callable[[], Vectors]  # the vector (dim,) of the question
+
+
+def ranking(snapshot: Snapshot, asked: Question, encode: Encode) -> Ranking:
+    """Rank what qualifies; encode gives the vector, and words are looked up while it works."""
+    found = BY_MODE[asked.query.mode](snapshot, asked, encode, depth(snapshot, asked.query))
+    found = near_enough(found, asked.query.min_score)
+    return varied(snapshot, asked, found) if asked.query.diversify else found
+
+
+def depth(snapshot: Snapshot, query: Query) -> int:
+    """How many candidates are ranked: all, where a least cosine leaves out some of a ranking that is not by cosine."""
+    size = snapshot.vectors.size
+    if query.min_score is not None and query.mode is not Mode.SEMANTIC:
+        return size
+    wanted = query.offset + query.top_k
+    return min(size, pool_size(wanted) if query.diversify else wanted)
+
+
+def near_enough(found: Ranking, min_score: float | None) -> Ranking:
+    """The candidates whose cosine is min_score or more."""
+    if min_score is None:
+        return found
+    return replace(found, candidates=[one for one in found.candidates if one.score >= min_score])
+
+
+def by_meaning(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -> Ranking:
+    """By cosine."""
+    vector = encode()
+    found = nearest(snapshot, asked, vector, wanted)
+    return Ranking([Candidate(doc_id, score) for doc_id, score in found], n_qualified(snapshot, asked), vector)
+
+
+def by_words(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -> Ranking:
+    """By BM25."""
+    with ThreadPoolExecutor(1) as pool:
+        words = pool.submit(ranked, snapshot.corpus, asked.wording, wanted, asked.among)
+        vector = encode()
+    found, n_matching = words.result()
+    scores = cosines(snapshot, [doc_id for doc_id, _ in found], vector)
+    candidates = [
+        Candidate(doc_id, scores[doc_id], bm25=bm25, keyword_rank=rank) for rank, (doc_id, bm25) in enumerate(found, 1)
+    ]
+    return Ranking(candidates, n_matching, vector)
+
+
+def by_both(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -> Ranking:
+    """Both rankings fused as deep as DEPTH; below come the others by cosine, so that an order never depends on k."""
+    with ThreadPoolExecutor(1) as pool:
+        words = pool.submit(ranked, snapshot.corpus, asked.wording, DEPTH + len(asked.examples), asked.among)
+        vector = encode()
+        semantic = nearest(snapshot, asked, vector, max(DEPTH, wanted))
+    keyword = [pair for pair in words.result()[0] if pair[0] not in asked.examples][:DEPTH]
+    weight = DEFAULT_WEIGHT if asked.query.weight is None else asked.query.weight
+    both = fused(semantic, keyword, asked.query.fusion or Fusion.CONVEX, weight)[:wanted]
+    scores = dict(semantic)
+    scores |= cosines(snapshot, [doc_id for doc_id, _ in both if doc_id not in scores], vector)
+    bm25 = dict(keyword)
+    keyword_rank = {doc_id: rank for rank, (doc_id, _) in enumerate(keyword, 1)}
+    semantic_rank = {doc_id: rank for rank, (doc_id, _) in enumerate(semantic, 1)}
+    candidates = [
+        Candidate(i, scores[i], total, bm25.get(i), semantic_rank.get(i), keyword_rank.get(i)) for i, total in both
+    ]
+    there = {doc_id for doc_id, _ in both}
+    rest = [(doc_id, score) for doc_id, score in semantic[DEPTH:] if doc_id not in there]
+    candidates += [Candidate(i, score, semantic_rank=semantic_rank[i]) for i, score in rest]
+    return Ranking(candidates[:wanted], n_qualified(snapshot, asked), vector)
+
+
+BY_MODE = {Mode.SEMANTIC: by_meaning, Mode.KEYWORD: by_words, Mode.HYBRID: by_both}
+
+
+def nearest(snapshot: Snapshot, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
+    """The nearest (doc id, cosine) that qualify, examples left out."""
+    if asked.among is not None:
+        return snapshot.vectors.search_among(vector[None], asked.among, wanted)[0]
+    left_out = asked.examples
+    found = snapshot.vectors.search(vector[None], wanted + len(left_out))[0]
+    return [pair for pair in found if pair[0] not in left_out][:wanted]
+
+
+def cosines(snapshot: Snapshot, doc_ids: list[int], vector: Vectors) -> dict[int, float]:
+    """Exact cosines of some records."""
+    scores = snapshot.vectors.scores(vector, np.array(doc_ids, np.int64))
+    return dict(zip(doc_ids, map(float, scores), strict=True))
+
+
+def n_qualified(snapshot: Snapshot, asked: Question) -> int:
+    """Records that could be hits."""
+    return snapshot.vectors.size - len(asked.examples) if asked.among is None else len(asked.among)
+
+
+def varied(snapshot: Snapshot, asked: Question, found: Ranking) -> Ranking:
+    """The same candidates in an order in which neighbours differ."""
+    query = asked.query
+    if not found.candidates or query.diversify is None:
+        return found
+    relevance = np.array([c.score if c.fused is None else c.fused for c in found.candidates], np.float32)
+    if query.mode is Mode.KEYWORD:  # BM25 has no upper end
+        best = max(c.bm25 or 0.0 for c in found.candidates) or 1.0
+        relevance = np.array([(c.bm25 or 0.0) / best for c in found.candidates], np.float32)
+    points = snapshot.vectors.points(np.array([c.doc_id for c in found.candidates], np.int64))
+    order = diversified(relevance, points, query.diversify, query.offset + query.top_k)
+    return Ranking([found.candidates[i] for i in order], found.n_qualified, found.vector)

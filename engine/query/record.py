@@ -1,0 +1,197 @@
+"""A search written down: what was asked of which generation, and what came of it. It can be repeated and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine import __version__
+from engine.config import Settings
+from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
+from engine.index import durable
+from engine.queries import Answer, Filters, Fusion, Hit, Mode, Query
+from engine.query.asked import generation_meant
+from engine.query.snapshot import Snapshot
+from engine.records import FileReceipt, opened_json, sealed_json
+
+if TYPE_CHECKING:
+    from engine.query.searcher import Index
+
+KIND = "search record of abstract-engine"
+FORMAT_VERSION = 1
+DECIMALS = 6  # of a score
+EXPECTED = "expected a file that engine search … --record FILE.json wrote"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One search and its result."""
+
+    format_version: int
+    engine_version: str
+    created: str  # UTC, ISO 8601: when it was searched
+    index: str  # name of its folder
+    generation: int
+    generation_created: str  # UTC, ISO 8601
+    n_abstracts: int  # in that generation
+    encoder: str  # name of the model
+    fingerprint: str  # of the encoder
+    newest_source: str  # name of the file that was read last
+    query: Query
+    since: int | None  # only what is new or changed since this generation was searched; None: everything
+    mesh_tree: str  # name and SHA-256 of the file, where a filter made use of it
+    n_qualified: int
+    ids: tuple[str, ...]  # of the hits, best first
+    scores: tuple[float, ...]  # their cosines, to six decimals
+    result_sha256: str
+
+    @property
+    def ranks(self) -> dict[str, int]:
+        """The rank of each hit."""
+        return {record_id: rank for rank, record_id in enumerate(self.ids, self.query.offset + 1)}
+
+
+def record_of(index: Index, answer: Answer, *, since: int | str | None = None) -> Record:
+    """Write down an answer that this index gave; since is what ask_new was given, if it was that.
+
+    Raises:
+        GenerationError: the index has moved to another generation than the answer is of.
+    """
+    snapshot = index.snapshot()
+    manifest = snapshot.manifest
+    if manifest.generation != answer.generation:
+        raise GenerationError(
+            f"the answer is of generation {answer.generation:06d}, the index has moved to {manifest.generation:06d}. "
+            "Open it with follow=False, ask again, and record that answer"
+        )
+    return Record(
+        format_version=FORMAT_VERSION,
+        engine_version=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        index=snapshot.folder.path.resolve().name,
+        generation=manifest.generation,
+        generation_created=manifest.created,
+        n_abstracts=manifest.counts.abstracts,
+        encoder=manifest.encoder.model,
+        fingerprint=manifest.encoder.fingerprint,
+        newest_source=manifest.newest_source,
+        query=answer.query,
+        since=None if since is None else generation_meant(snapshot, since),
+        mesh_tree=mesh_tree_of(snapshot, answer.query.filters),
+        n_qualified=answer.n_qualified,
+        ids=tuple(hit.id for hit in answer.hits),
+        scores=tuple(rounded(hit.score) for hit in answer.hits),
+        result_sha256=result_sha256(answer.hits),
+    )
+
+
+def rounded(score: float) -> float:
+    """A score as it is recorded; never -0.0."""
+    return round(score, DECIMALS) + 0.0
+
+
+def result_sha256(hits: Iterable[Hit]) -> str:
+    r"""SHA-256 of a line "rank\tid\tscore\n" for each hit, the score with six decimals."""
+    lines = (f"{hit.rank}\t{hit.id}\t{rounded(hit.score):.{DECIMALS}f}\n" for hit in hits)
+    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
+
+
+def mesh_tree_of(snapshot: Snapshot, filters: Filters) -> str:
+    """Name and SHA-256 of the file of the MeSH tree; "" where no filter makes use of it."""
+    named = Settings.load(snapshot.folder.path).mesh_tree if filters.mesh_trees else None
+    if named is None:
+        return ""
+    receipt = FileReceipt.of(snapshot.folder.path / named)
+    return f"{receipt.name}, SHA-256 {receipt.sha256}"
+
+
+def check_record_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse a file that a record can't be written to.
+
+    Raises:
+        UsageError: it exists, is a folder, or would lie in a folder that is not there.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, expected a file. For example: --record {path / 'search.json'}")
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} can't be written: there is no folder {path.parent}. Make it: mkdir -p {path.parent}")
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path} exists. Write over it: --overwrite")
+
+
+def write_record(path: Path, record: Record, *, overwrite: bool) -> None:
+    """Write a record as JSON that carries its own SHA-256. The file appears whole or not at all.
+
+    Raises:
+        UsageError: it exists, is a folder, or would lie in a folder that is not there.
+        OSError: it can't be written.
+    """
+    check_record_target(path, overwrite=overwrite)
+    # A broken terminal may have put lone surrogates into the query: no encoding has them, and no tokenizer reads them.
+    sayable = json.dumps({"kind": KIND, **asdict(record)}, ensure_ascii=False).encode("utf-8", "ignore")
+    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        durable.write_bytes(beside, sealed_json(json.loads(sayable)).encode("utf-8"))
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def read_record(path: Path) -> Record:
+    """Read a record and check that nobody has changed it.
+
+    Raises:
+        UsageError: it can't be read, or is no record.
+        FormatVersionError: written by a newer engine.
+        CorruptError: changed since it was written.
+    """
+    try:
+        raw = path.read_bytes()
+        content = json.loads(raw.decode("utf-8"))
+    except OSError as err:
+        raise UsageError(f"{path} can't be read: {err.strerror}; {EXPECTED}") from err
+    except (ValueError, RecursionError) as err:
+        raise UsageError(f"{path} is not JSON, {EXPECTED}") from err
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise UsageError(f"{path} is not the record of a search, {EXPECTED}")
+    if content.get("format_version") != FORMAT_VERSION:
+        found = f"{path} has format version {content.get('format_version')}, this engine reads {FORMAT_VERSION}"
+        raise FormatVersionError(f"{found}. Upgrade abstract-engine")
+    if (sealed := opened_json(raw)) is None:
+        raise CorruptError(
+            f"{path} was changed since it was written: its SHA-256 is not the one it states. "
+            "Take the file as the engine wrote it, or record the search again"
+        )
+    try:
+        return built(sealed)
+    except (TypeError, ValueError, KeyError) as err:
+        raise FormatVersionError(
+            f"{path} holds what this engine does not know ({err}). Upgrade abstract-engine"
+        ) from err
+
+
+def built(content: dict[str, Any]) -> Record:
+    """The record of a checked object.
+
+    Raises:
+        TypeError: a field too many, or one that is missing.
+        ValueError: a mode or a fusion that is not known.
+        KeyError: no query, or no filters.
+    """
+    del content["kind"]
+    fields = {name: tupled(value) for name, value in content.pop("query").items()}
+    fields["filters"] = Filters(**{name: tupled(value) for name, value in fields["filters"].items()})
+    fields["mode"] = Mode(fields["mode"])
+    fields["fusion"] = fields["fusion"] and Fusion(fields["fusion"])
+    return Record(**{name: tupled(value) for name, value in content.items()}, query=Query(**fields))
+
+
+def tupled(value: Any) -> Any:
+    """A value with tuples for lists."""
+    return tuple(map(tupled, value)) if isinstance(value, list) else value

@@ -1,0 +1,142 @@
+"""A recorded search, repeated: is the result the same, and if not, what entered, what left, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine import __version__
+from engine.corpus.history import events
+from engine.errors import EncoderMismatchError, EngineError, GenerationError
+from engine.index.folder import IndexFolder
+from engine.queries import Answer
+from engine.query.held import not_kept
+from engine.query.record import DECIMALS, Record, mesh_tree_of, result_sha256
+from engine.query.searcher import Index
+from engine.query.snapshot import Snapshot
+from engine.records import Manifest
+
+CURRENT = "To repeat the search on the newest generation all the same: --current"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A result beside the recorded one."""
+
+    same: bool  # all hits in their order, all scores to six decimals
+    answer: Answer
+    entered: tuple[str, ...]  # ids of hits that are new, best first
+    left: tuple[str, ...]  # ids of hits that are no more, best first
+    moved: int  # hits that have another rank
+    result_sha256: str
+    notes: tuple[str, ...]  # for people: what is not as it was
+    changes: tuple[str, ...] = ()  # of each hit, where what is new or changed was searched
+
+
+def open_recorded(record: Record, folder: IndexFolder, *, device: str = "cpu") -> Index:
+    """Open the generation that a record is of.
+
+    Raises:
+        GenerationError: it is no longer kept, or this is another index.
+        EngineError: it can't be opened, or this is another index built with another encoder.
+    """
+    if folder.numbers() and record.generation not in folder.numbers():
+        raise GenerationError(
+            f"{not_kept(folder, record.generation)}. {CURRENT}. "
+            "To keep more generations from now on: keep_generations in index.toml"
+        )
+    index = Index(folder, follow=False, device=device, generation=record.generation)
+    try:
+        check_same_generation(record, folder, index.manifest)
+    except EngineError:
+        index.close()
+        raise
+    return index
+
+
+def check_same_generation(record: Record, folder: IndexFolder, found: Manifest) -> None:
+    """Refuse a generation that only has the same number.
+
+    Raises:
+        GenerationError: it was made at another time.
+        EncoderMismatchError: it was built with another encoder.
+    """
+    here = f"{folder.path}, generation {found.generation:06d} of {found.created}"
+    theirs = f"the record is of {record.index}, generation {record.generation:06d} of {record.generation_created}"
+    if found.encoder.fingerprint != record.fingerprint:
+        raise EncoderMismatchError(
+            f"{here}, was built with {found.encoder.model} (fingerprint {found.encoder.fingerprint[:12]}), but "
+            f"{theirs}, with {record.encoder} (fingerprint {record.fingerprint[:12]}): their scores can't be compared. "
+            f"Name the index of the record: -i NAME. {CURRENT}"
+        )
+    if found.created != record.generation_created:
+        raise GenerationError(
+            f"{here}, is not what was recorded: {theirs}. Name the index of the record: -i NAME. {CURRENT}"
+        )
+
+
+def rerun(record: Record, index: Index) -> Comparison:
+    """Ask an index what was recorded, and compare. On the recorded generation the result is the same to six decimals.
+
+    Fails as Index.ask does.
+    """
+    changes: tuple[str, ...] = ()
+    if record.since is None:
+        answer = index.ask(record.query)
+    else:
+        rows, answer = index.ask_new(record.query, since=record.since)
+        changes = tuple(row.change for row in rows)
+    before, now = record.ranks, {hit.id: hit.rank for hit in answer.hits}
+    found = result_sha256(answer.hits)
+    same = found == record.result_sha256
+    notes = notes_on_index(record, index.snapshot())
+    if not same:
+        notes += notes_on_difference(record, answer, index.snapshot())
+    return Comparison(
+        same=same,
+        answer=answer,
+        entered=tuple(one for one in now if one not in before),
+        left=tuple(one for one in before if one not in now),
+        moved=sum(rank != now.get(one, rank) for one, rank in before.items()),
+        result_sha256=found,
+        notes=notes,
+        changes=changes,
+    )
+
+
+def notes_on_index(record: Record, snapshot: Snapshot) -> tuple[str, ...]:
+    """In what the index is not the recorded one."""
+    manifest, notes = snapshot.manifest, []
+    there = f"generation {record.generation:06d} of {record.generation_created}"
+    here = f"generation {manifest.generation:06d} of {manifest.created}"
+    if there != here:
+        notes.append(f"recorded on {there}, repeated on {here}")
+    if (record.generation, record.generation_created) not in {
+        (e.generation, e.created) for e in events(snapshot.corpus)
+    }:
+        notes.append(
+            f"{snapshot.folder.path} does not go back to {there}: it is another index, was made anew or rolled back"
+        )
+    if manifest.encoder.fingerprint != record.fingerprint:
+        notes.append(
+            f"recorded with the encoder {record.encoder} (fingerprint {record.fingerprint[:12]}), repeated with "
+            f"{manifest.encoder.model} (fingerprint {manifest.encoder.fingerprint[:12]}): scores can't be compared"
+        )
+    return tuple(notes)
+
+
+def notes_on_difference(record: Record, answer: Answer, snapshot: Snapshot) -> tuple[str, ...]:
+    """What else may be behind a difference."""
+    notes = []
+    if tuple(hit.id for hit in answer.hits) == record.ids:
+        most = max(abs(hit.score - score) for hit, score in zip(answer.hits, record.scores, strict=True))
+        notes.append(
+            f"the hits and their order are the same; scores differ by {most:.{DECIMALS}f} at most. The last digits may "
+            "depend on the processor and on versions of libraries"
+        )
+    if record.engine_version != __version__:
+        notes.append(f"recorded with abstract-engine {record.engine_version}, repeated with {__version__}")
+    if (tree := mesh_tree_of(snapshot, record.query.filters)) != record.mesh_tree:
+        notes.append(f"recorded with the MeSH tree {record.mesh_tree or 'none'}, repeated with {tree or 'none'}")
+    if snapshot.manifest.ann is not None:
+        notes.append("the index is approximate: what it finds may depend on the device and on the FAISS version")
+    return tuple(notes)

@@ -1,0 +1,1 @@
+"""What was found -> files that reference managers, screening tools and spreadsheets read."""

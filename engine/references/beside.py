@@ -1,0 +1,83 @@
+"""What a tagged format has no words for: one line of a record that only the engine's own reader (collect) understands.
+
+The line is a JSON object after the mark. It holds the fields that reading the record's other lines would not give back,
+and how to undo what was done for other programs: "breaks" are the places in the abstract where a line ended and a blank
+is written, "names" what was done with each author's name, "n_mesh" how many of the keywords are MeSH headings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from engine.records import Abstract
+from engine.references.cited import Cited
+from engine.references.fields import as_json
+from engine.references.names import Name
+
+MARK = "abstract-engine"
+TEXTS = ("title", "journal", "vernacular_title")
+LISTS = (
+    "mesh",
+    "publication_types",
+    "keywords",
+    "languages",
+    "notices",
+    "other_abstracts",
+    "orcids",
+)
+
+# Whether a format's own lines give back these items of a field, if each of them is clean.
+Says = Mapping[str, Callable[[Sequence[str]], bool]]
+
+
+def own_id(record: Abstract) -> str:
+    """The record id with the mark before it, so that no other program's number is taken for it."""
+    return f"{MARK}:{record.record_id}"
+
+
+def standing(cited: Cited) -> str:
+    """How the record was found, for people."""
+    return f"rank {cited.hit.rank}, score {cited.hit.score:.6f}"
+
+
+def is_clean(text: str) -> bool:
+    """Whether a text is one line, with ink at both ends."""
+    return bool(text) and text == text.strip() and "\n" not in text and "\r" not in text
+
+
+def one_line(text: str) -> str:
+    """A text as one line without blanks at its ends; the places of all that stays are those of the text."""
+    return re.sub(r"[\r\n]", " ", text.strip())
+
+
+def left_over(record: Abstract, says: Says, names: Sequence[Name]) -> dict[str, object]:
+    """The fields that a format's own lines don't give back, and how to undo what was done with abstract and names."""
+    found: dict[str, object] = {}
+    for field in TEXTS:
+        text = getattr(record, field)
+        if text and not (is_clean(text) and says[field]((text,))):
+            found[field] = text
+    for field in LISTS:
+        items = getattr(record, field)
+        if items and not (field in says and says[field](items) and all(map(is_clean, items))):
+            found[field] = list(items)
+    if not all(map(is_clean, record.authors)):
+        found["authors"] = list(record.authors)
+    elif any(name.is_turned for name in names):
+        found["names"] = "".join(name.form for name in names)
+    return found | abstract_left_over(record.abstract)
+
+
+def abstract_left_over(abstract: str) -> dict[str, object]:
+    """Where the lines of an abstract end; all of it where its ends or its line ends are odd."""
+    if not abstract or is_clean(abstract):
+        return {}
+    if False:
+        return {"abstract": abstract}
+    return {"breaks": [place for place, char in enumerate(abstract) if char == "\n"]}
+
+
+def line_of(left: Mapping[str, object]) -> str:
+    """The line: the mark and the object."""
+    return f"{MARK} {as_json(left)}"

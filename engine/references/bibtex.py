@@ -1,0 +1,127 @@
+"""BibTeX, for LaTeX."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+from engine.records import Abstract
+from engine.references.beside import MARK, standing
+from engine.references.cited import Cited
+from engine.references.names import is_group, name_of
+
+# What TeX would act on. Braces are named: BibTeX counts them even behind a backslash.
+NAMED = {
+    "\\": r"\textbackslash{}",
+    "{": r"\ensuremath{\lbrace}",
+    "}": r"\ensuremath{\rbrace}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "`": r"\textasciigrave{}",
+    **{char: f"\\{char}" for char in "#$%&_"},
+}
+SPECIAL = re.compile(f"[{re.escape(''.join(NAMED))}]")
+LIGATURE = re.compile(r"-(?=-)|'(?=')")  # TeX makes one sign of two
+CONTROL = re.compile("[\x00-\x1f\x7f]")  # TeX stops at these
+LETTERS = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "œ": "oe", "ł": "l", "Ł": "L", "đ": "d", "ı": "i"})
+SMALL = set("a an and are as at by does for from in into is of on or the to what with".split())  # words
+ENTRY_TYPES = {"book": "book", "book chapter": "incollection", "book-chapter": "incollection"}
+CONTAINER = {"article": "journal", "book": "series", "incollection": "booktitle"}
+
+
+def bibtex(cited: Sequence[Cited], title: str) -> Iterator[str]:
+    """Yield each hit as a BibTeX entry in UTF-8, with keys such as Smith2020Knee, then Smith2020Kneea.
+
+    White space in a text becomes single blanks. The note says rank, score and id, and first of all whether the record
+    is retracted. Notices, ORCIDs, vernacular title and other abstracts are left out: BibTeX has no field for them.
+    """
+    for key, one in zip(keys_of(cited), cited, strict=True):
+        fields = [f"  {name} = {{{value}}}" for name, value in fields_of(one) if value]
+        body = ",\n".join([key, *fields])
+        yield f"@{kind_of(one.record)}{{{body}\n}}\n\n"
+
+
+def fields_of(cited: Cited) -> list[tuple[str, str]]:
+    """(name, value) of one entry in order, values as TeX reads them; DOI and address are taken literally there."""
+    record = cited.record
+    url = f"https://pubmed.ncbi.nlm.nih.gov/{record.pmid}/" if record.pmid else ""
+    retracted = "RETRACTED. " if record.retracted else ""
+    return [
+        ("title", f"{{{escaped(record.title)}}}" if record.title else ""),
+        ("author", " and ".join(map(author, record.authors))),
+        (CONTAINER[kind_of(record)], escaped(record.journal)),
+        ("year", str(record.year or "")),
+        ("doi", literal(record.doi or "")),
+        ("pmid", record.pmid or ""),
+        ("url", url),
+        ("keywords", escaped("; ".join([*record.mesh, *record.keywords]))),
+        ("language", escaped("; ".join(record.languages))),
+        ("document_type", escaped("; ".join(record.publication_types))),
+        ("abstract", escaped(record.abstract)),
+        ("note", escaped(f"{retracted}{MARK}: {standing(cited)}, id {record.record_id}")),
+    ]
+
+
+def kind_of(record: Abstract) -> str:
+    """The type of entry: an article unless the record says otherwise."""
+    kinds = (ENTRY_TYPES.get(kind.lower()) for kind in record.publication_types)
+    return next(filter(None, kinds), "article")
+
+
+def escaped(text: str) -> str:
+    """A text on one line in which no character means anything to TeX, braces balanced."""
+    text = SPECIAL.sub(lambda found: NAMED[found[0]], CONTROL.sub("", " ".join(text.split())))
+    return LIGATURE.sub(r"\g<0>{}", text)
+
+
+def literal(doi: str) -> str:
+    """A DOI as it is, but for braces and backslashes, which would end or swallow the field."""
+    return re.sub(r"[{}\\]", lambda found: f"%{ord(found[0]):02X}", doi)
+
+
+def author(name: str) -> str:
+    """One author; in braces where BibTeX would take apart what is one name."""
+    written = name_of(name).written if name_of(name).form == "i" else name
+    is_one = is_group(name) or name.count(",") > 2 or name.strip().lower() == "others"
+    return f"{{{escaped(written)}}}" if is_one else escaped(written)
+
+
+def keys_of(cited: Sequence[Cited]) -> Iterator[str]:
+    """Yield a key for each, all different, whatever the case; the same hits get the same keys."""
+    taken: set[str] = set()
+    for one in cited:
+        base, number = key_of(one.record), 0
+        while (key := base + letters(number)).lower() in taken:
+            number += 1
+        taken.add(key.lower())
+        yield key
+
+
+def key_of(record: Abstract) -> str:
+    """First author, year, first word of the title that says something; letters and digits of ASCII."""
+    family = "" if not record.authors else name_of(record.authors[0]).written.partition(",")[0]
+    words = [plain(word) for word in record.title.split()]
+    said = next((word for word in words if word and word.lower() not in SMALL), "")
+    return f"{plain(family) or 'Anonymous'}{record.year or ''}{said[:1].upper()}{said[1:]}"
+
+
+def plain(text: str) -> str:
+    """The letters and digits of a text, accents removed, nothing else."""
+    return re.sub(r"[^A-Za-z0-9]", "", unicodedata.normalize("NFKD", text.translate(LETTERS)))
+
+
+def letters(number: int) -> str:
+    """Give nothing for 0, then a, b … z, aa, ab and so on.
+
+    >>> letters(0), letters(1), letters(26), letters(27)
+    ('', 'a', 'z', 'aa')
+    """
+    text = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        text = chr(ord("a") + rest) + text
+    return text

@@ -1,0 +1,51 @@
+"""CSV and TSV, safe to open in a spreadsheet, and read back exactly by engine.collect."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+
+from engine.references.cited import Cited
+from engine.references.fields import BREAKS, COLUMNS, DECIMALS, Cell, row_of
+
+# What a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection. A cell that has the apostrophe
+# already gets another one, so that taking one off always gives back what was there.
+FORMULA = re.compile(r"'*[=+\-@\t\r]")
+
+
+def delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False, changes: Sequence[str] = ()) -> str:
+    r"""Hits as a table: a header, then a row each, lines ending with \n.
+
+    A cell that begins with one of = + - @ TAB CR gets an apostrophe before it, unless raw; numbers stay numbers. Where
+    the delimiter is a tab, tabs and line breaks inside cells become blanks, so that every line is a row. Lists have
+    "; " between their items, or are a JSON array where an item holds ; or |.
+
+    Args:
+        cited: the hits in order.
+        delimiter: "," or "\t".
+        raw: no protection against formulas, for programs.
+        changes: what is new about each hit; gives a first column "change".
+    """
+    lines = [line_of([*(["change"] if changes else []), *COLUMNS], delimiter)]
+    for number, one in enumerate(cited):
+        cells = [*([changes[number]] if changes else []), *row_of(one)]
+        lines.append(line_of([written(cell, delimiter, raw=raw) for cell in cells], delimiter))
+    return "".join(lines)
+
+
+def written(cell: Cell, delimiter: str, *, raw: bool) -> str:
+    """One cell as its text, before quoting."""
+    if not isinstance(cell, str):
+        return "" if cell is None else f"{cell:.{DECIMALS}f}" if isinstance(cell, float) else str(cell)
+    text = BREAKS.sub(" ", cell) if delimiter == "\t" else cell
+    return text if raw or not FORMULA.match(text) else f"'{text}"
+
+
+def line_of(cells: Sequence[str], delimiter: str) -> str:
+    """One row with its line end, cells quoted where they must be."""
+    out = io.StringIO(newline="")
+    # The csv module quotes a lone CR only if the line end has one.
+    csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerow(cells)
+    return out.getvalue().removesuffix("\r\n") + "\n"

@@ -1,0 +1,87 @@
+"""Hits and their records as keys and values: the objects of JSON, the rows of CSV, TSV and XLSX."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from engine.queries import Hit, Why
+from engine.records import Abstract
+from engine.references.cited import Cited
+
+HIT = ("rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted")
+SCORES = ("fused", "bm25", "semantic_rank", "keyword_rank")  # None where the mode has none
+RECORD = (
+    "mesh",
+    "publication_types",
+    "keywords",
+    "languages",
+    "notices",
+    "vernacular_title",
+    "other_abstracts",
+    "orcids",
+)  # beside what a hit has of it
+COLUMNS = (*HIT, *SCORES, *RECORD)
+DECIMALS = 6  # of a score, which float32 holds
+
+Cell = str | int | float | None
+BREAKS = re.compile(
+    "[\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]+"
+)  # what any reader takes for a tab or the end of a line
+CONTROL = re.compile(
+    "[\x7f-\x9f\u2028\u2029]"
+)  # what JSON leaves as it is though it may end a line, or act on a terminal
+
+
+def hit_fields(hit: Hit) -> dict[str, Any]:
+    """A hit as the keys of JSON, scores to six decimals; what its mode has none of is left out."""
+    found = {name: plain(getattr(hit, name)) for name in HIT}
+    found |= {name: plain(value) for name in SCORES if (value := getattr(hit, name)) is not None}
+    return found if hit.why is None else found | {"why": why_fields(hit.why)}
+
+
+def why_fields(why: Why) -> dict[str, Any]:
+    """Why a record is a hit, as the keys of JSON."""
+    sentences = [asdict(sentence) | {"score": plain(sentence.score)} for sentence in why.sentences]
+    return asdict(why) | {"percentile": plain(why.percentile), "sentences": sentences}
+
+
+def record_fields(record: Abstract) -> dict[str, Any]:
+    """What a record has beside the keys of its hit."""
+    return {name: plain(getattr(record, name)) for name in RECORD}
+
+
+def plain(value: Any) -> Any:
+    """A value for JSON: a float to six decimals, or None where it is no number; a tuple as a list."""
+    if isinstance(value, float):
+        return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None  # + 0.0: never -0.0
+    return list(value) if isinstance(value, tuple) else value
+
+
+def row_of(cited: Cited) -> list[Cell]:
+    """The cells below COLUMNS; a list is one text, None stands for nothing."""
+    found = hit_fields(cited.hit) | record_fields(cited.record)
+    found["retracted"] = int(cited.hit.retracted)
+    values = (found.get(name) for name in COLUMNS)
+    return [joined(value) if isinstance(value, list) else value for value in values]
+
+
+def joined(items: Sequence[str]) -> str:
+    """A list as one text, with "; " between the items; as a JSON array where that could not be told apart again.
+
+    >>> joined(("Knee", "Hip, left")), joined(("a; b", "c"))
+    ('Knee; Hip, left', '["a; b", "c"]')
+    """
+    text = "; ".join(items)
+    is_plain = all(item == item.strip() and not re.search("[;|]", item) and not BREAKS.search(item) for item in items)
+    return text if is_plain and not text.startswith("[") else as_json(list(items))
+
+
+def as_json(content: object) -> str:
+    """JSON on one line, whatever a reader takes for the end of a line; without NaN, which JSON has not."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False)
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

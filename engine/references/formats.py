@@ -1,0 +1,138 @@
+"""Write hits to a file in the format that its suffix names: whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from engine.errors import EngineError, UsageError
+from engine.references.bibtex import bibtex
+from engine.references.cited import Cited
+from engine.references.delimited import delimited
+from engine.references.markdown import markdown
+from engine.references.medline import medline
+from engine.references.objects import json_array, json_lines
+from engine.references.ris import ris
+from engine.references.workbook import workbook
+
+Pieces = Callable[[Sequence[Cited], str], Iterator[str]]  # of a text, from hits and a line about the search
+
+TEXTS: dict[str, Pieces] = {
+    ".ris": ris,
+    ".nbib": medline,
+    ".bib": bibtex,
+    ".json": json_array,
+    ".jsonl": json_lines,
+    ".md": markdown,
+}
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+FORMATS = (".ris", ".nbib", ".bib", ".csv", ".tsv", ".xlsx", ".json", ".jsonl", ".md")  # suffixes that are known
+# What a file system without hard links answers to a hard link.
+NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL}
+
+
+def check_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse a path that can't be written, before anything is searched for it.
+
+    Raises:
+        UsageError: an unknown suffix, a folder, a file that exists and may not be overwritten, a folder that is missing
+            or may not be written to.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{path}: no format has the suffix {path.suffix!r}. Known are {', '.join(FORMATS)}")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder. Name a file in it: {path / f'hits{path.suffix}'}")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is a pipe or a device. Name a file")
+    if path.exists() and not overwrite:
+        raise UsageError(exists(path))
+    folder = target_of(path).parent
+    if not folder.is_dir():
+        raise UsageError(f"{path} can't be written: there is no folder {folder}. Make it first: mkdir -p {folder}")
+    if not all(may_write(place) for place in (folder, path) if place.exists()):
+        raise UsageError(f"{path} can't be written: no permission in {folder}. Name a file in a folder of your own")
+
+
+def exists(path: Path) -> str:
+    """The message for a file that is there already."""
+    return f"{path} exists. Write over it: --overwrite"
+
+
+def target_of(path: Path) -> Path:
+    """The file that a path leads to; a link stays a link."""
+    return Path(os.path.realpath(path))
+
+
+def may_write(place: Path) -> bool:
+    """Whether this process may write there."""
+    return os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def write(path: Path, cited: Sequence[Cited], title: str, *, overwrite: bool = False, raw: bool = False) -> None:
+    """Write hits to a file, whose suffix names the format. Until it is whole it has another name, in the same folder.
+
+    Args:
+        path: the file.
+        cited: the hits with their records, in order.
+        title: a line about the search; the heading in Markdown, the title of the workbook in XLSX.
+        overwrite: whether a file of that name may be replaced.
+        raw: CSV and TSV without protection against formulas.
+
+    Raises:
+        EngineError: the disk is full, or whatever else the system says; nothing is left behind.
+    """
+    check_target(path, overwrite=overwrite)
+    target = target_of(path)
+    part = target.with_name(f".engine-{secrets.token_hex(8)}")
+    try:
+        with part.open("xb") as file:
+            fill(file, path.suffix.lower(), cited, title, raw=raw)
+            file.flush()
+            os.fsync(file.fileno())
+        publish(part, target, path, overwrite=overwrite)
+    except OSError as err:
+        raise EngineError(
+            f"{path} can't be written: {err.strerror or err}. Name a file elsewhere, or make room"
+        ) from err
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def fill(file: BinaryIO, suffix: str, cited: Sequence[Cited], title: str, *, raw: bool) -> None:
+    """Write the content; what UTF-8 can't hold becomes a question mark."""
+    if suffix == ".xlsx":
+        file.write(workbook(cited, title))
+        return
+    if suffix in DELIMITERS:
+        pieces = iter([delimited(cited, DELIMITERS[suffix], raw=raw)])
+    else:
+        pieces = TEXTS[suffix](cited, title)
+    file.writelines(piece.encode("utf-8", "replace") for piece in pieces)
+
+
+def publish(part: Path, target: Path, path: Path, *, overwrite: bool) -> None:
+    """Give the written file its name; a file that has appeared there meanwhile is not overwritten unless it may be.
+
+    Raises:
+        UsageError: it has appeared.
+        OSError: as the system says.
+    """
+    if overwrite:
+        if target.exists():
+            part.chmod(target.stat().st_mode & 0o7777)
+        part.replace(target)
+        return
+    try:
+        try:
+            os.link(part, target)
+        except OSError as err:
+            if err.errno not in NO_LINKS:
+                raise
+            target.open("xb").close()  # takes the name, or finds it taken
+            part.replace(target)
+    except FileExistsError as err:
+        raise UsageError(exists(path)) from err

@@ -1,0 +1,67 @@
+"""Markdown, for reading and for pasting into notes. Nothing in a record acts as markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote
+
+from engine.records import Abstract, many
+from engine.references.cited import Cited
+
+# C0, DEL, C1, and the marks that reorder text on screen.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$^&@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+PMID = re.compile(r"[1-9][0-9]{0,8}")
+DOI = re.compile(r"10\.\d{3,9}(?:\.\d+)*/\S+")
+N_AUTHORS = 3  # named before "et al."
+N_ABSTRACT = 200  # characters, where there is no title
+
+
+def markdown(cited: Sequence[Cited], title: str) -> Iterator[str]:
+    """Yield a heading and a numbered list of the hits, numbered by rank."""
+    yield f"# {escaped(title) or 'References'}\n\n{many(len(cited), 'record')}\n"
+    for one in cited:
+        yield f"\n{item(one)}\n"
+
+
+def item(cited: Cited) -> str:
+    """One hit: its title, and below who, where, when, the links and the score."""
+    number, record = f"{cited.hit.rank}. ", cited.record
+    mark = "**RETRACTED** " if record.retracted else ""
+    facts = filter(None, (source(record), pmid_link(record.pmid), doi_link(record.doi), f"score {cited.hit.score:.3f}"))
+    return f"{number}{mark}{heading(record)}\\\n{' ' * len(number)}{' · '.join(facts)}"
+
+
+def heading(record: Abstract) -> str:
+    """The title in bold, else the beginning of the abstract."""
+    title = escaped(record.title)
+    return f"**{title}**" if title else f"\\[no title\\] {escaped(record.abstract[:N_ABSTRACT])}"
+
+
+def source(record: Abstract) -> str:
+    """Authors, journal and year, as far as they are known."""
+    named = [escaped(name) for name in record.authors[:N_AUTHORS]]
+    people = ", ".join(named) + (" et al" if len(record.authors) > N_AUTHORS else "")
+    journal = escaped(record.journal)
+    where = " ".join(filter(None, (f"*{journal}*" if journal else "", str(record.year or ""))))
+    return ". ".join(filter(None, (people, where)))
+
+
+def pmid_link(pmid: str | None) -> str:
+    """A link to PubMed; what is no PMID is no link."""
+    if not pmid:
+        return ""
+    return f"[PMID {pmid}](https://pubmed.ncbi.nlm.nih.gov/{pmid}/)" if PMID.fullmatch(pmid) else escaped(pmid)
+
+
+def doi_link(doi: str | None) -> str:
+    """A link to doi.org; what is no DOI is no link."""
+    if not doi:
+        return ""
+    return f"[doi:{escaped(doi)}](https://doi.org/{quote(doi, safe='/')})" if DOI.fullmatch(doi) else escaped(doi)
+
+
+def escaped(text: str) -> str:
+    """A text on one line in which no character is markup."""
+    return MARKUP.sub(r"\\\g<0>", UNPRINTABLE.sub(" ", " ".join(text.split()))).strip()

@@ -1,0 +1,145 @@
+"""MEDLINE tagged text (.nbib) as PubMed writes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from engine.records import Abstract, Notice
+from engine.references.beside import MARK, Says, left_over, line_of, one_line, own_id, standing
+from engine.references.cited import Cited
+from engine.references.names import is_group, names_of
+
+WIDTH = 80  # columns
+CONTINUED = " " * 5  # as wide as a tag with its dash
+BREAK = re.compile(r"(?<=\S) (?=\S)")  # where a line may end, so that joining the lines by a blank gives the text back
+NO_TITLE = re.compile(r"not available|in process citation", re.IGNORECASE)  # what NLM writes for a missing title
+OTHER = re.compile(
+    r"\[(?:([a-z]{3})|([^\[\],]+?)(?:, ([a-z]{3}))?)\] (.*)", re.DOTALL
+)  # "[fre] …", "[KIE] …", "[KIE, fre] …"
+KINDS = {"AAMC", "AIDS", "KIE", "NASA", "PIP", "Publisher", "plain-language-summary"}
+NOTICES = {
+    Notice.IS_RETRACTION: "ROF",
+    Notice.IS_ERRATUM: "EFR",
+    Notice.IS_CONCERN: "ECF",
+    Notice.HAS_ERRATUM: "EIN",
+    Notice.HAS_CONCERN: "ECI",
+    Notice.PARTLY_RETRACTED: "PRIN",
+    Notice.REPUBLISHED: "CRI",
+}
+UNKNOWN = "not recorded"  # the work that a notice is of, or is in
+
+
+def is_unique(items: Sequence[str]) -> bool:
+    """Whether no item is there twice."""
+    return len(set(items)) == len(items)
+
+
+def is_heading(items: Sequence[str]) -> bool:
+    """Whether MH gives these MeSH headings back: what follows / is a qualifier there, and * a mark."""
+    return is_unique(items) and not any("/" in item or item.startswith("*") for item in items)
+
+
+SAYS: Says = {
+    "title": lambda items: not NO_TITLE.search(items[0]),
+    "journal": lambda items: True,
+    "vernacular_title": lambda items: True,
+    "mesh": is_heading,
+    "keywords": lambda items: is_unique(items) and not any(item.startswith("*") for item in items),
+    "languages": is_unique,
+    "publication_types": is_unique,
+    "notices": lambda items: True,
+}
+
+
+def medline(cited: Sequence[Cited], title: str) -> Iterator[str]:
+    r"""Yield each hit as a MEDLINE record: UTF-8, wrapped at 80 columns, lines ending with \r\n.
+
+    What has no tag, and what wrapping loses, stands in GN for the engine's own reader: read back, a record has all the
+    fields that it had. A record that is not PubMed's has an empty PMID; its id is in OID.
+    """
+    for one in cited:
+        yield "".join(wrapped(tag, value) for tag, value in lines_of(one)) + "\r\n"
+
+
+def lines_of(cited: Cited) -> list[tuple[str, str]]:
+    """(tag, value) of one record in order; nothing empty but the PMID, which begins it."""
+    record = cited.record
+    left = left_over_of(record)
+    lines = [
+        ("OID", own_id(record)),
+        ("GN", f"{MARK}: {standing(cited)}"),
+        ("LR", record.revised.replace("-", "") if len(record.revised) == len("2020-01-31") else ""),
+        ("DP", str(record.year or "")),
+        ("TI", record.title),
+        ("LID", f"{record.doi} [doi]" if record.doi else ""),
+        ("AB", record.abstract),
+        *(others_of(record) if record.abstract.strip() else []),
+        *authors_of(record),
+        *(("LA", language) for language in record.languages),
+        *(("PT", kind) for kind in record.publication_types),
+        ("TT", record.vernacular_title),
+        ("JT", record.journal),
+        *(("MH", heading) for heading in record.mesh),
+        *(("OT", keyword) for keyword in record.keywords),
+        ("RIN", UNKNOWN if record.retracted else ""),
+        *((NOTICES[Notice(notice)], UNKNOWN) for notice in record.notices),
+        ("AID", f"{record.doi} [doi]" if record.doi else ""),
+        ("GN", line_of(left) if left else ""),
+    ]
+    return [("PMID", record.pmid or ""), *((tag, text) for tag, value in lines if (text := one_line(value)))]
+
+
+def left_over_of(record: Abstract) -> dict[str, object]:
+    """What the lines don't give back."""
+    says = {**SAYS, "other_abstracts": lambda items: others_are_said(record)}
+    if len(record.orcids) == len(record.authors):
+        says["orcids"] = lambda items: True
+    found = left_over(record, says, names_of(record.authors))
+    if "orcids" in says:
+        found.pop("orcids", None)  # blanks among them are fine
+    return found | ({"title": ""} if record.vernacular_title and not record.title else {})
+
+
+def others_are_said(record: Abstract) -> bool:
+    """Whether OAB gives the other abstracts back; where there is no abstract, one in English would be taken for it."""
+    return bool(record.abstract.strip()) and all(map(is_said, record.other_abstracts))
+
+
+def is_said(other: str) -> bool:
+    """Whether OAB and OABL give back one other abstract: its label is one of theirs, and its text begins like none."""
+    part = OTHER.fullmatch(other)
+    if part is None or part[4] != part[4].strip() or part[4].startswith(tuple(f"{kind}: " for kind in KINDS)):
+        return False
+    return bool(part[1]) or (part[2] in KINDS and part[3] != "eng" and not (part[2] == "Publisher" and part[3]))
+
+
+def others_of(record: Abstract) -> Iterator[tuple[str, str]]:
+    """Yield the lines of the other abstracts, each with its language."""
+    for other in record.other_abstracts:
+        part = OTHER.fullmatch(other)
+        kind, spoken, body = (part[2] or "", part[1] or part[3] or "eng", part[4]) if part else ("", "und", other)
+        yield "OAB", f"{kind}: {body}" if kind in KINDS else body
+        yield "OABL", spoken
+
+
+def authors_of(record: Abstract) -> Iterator[tuple[str, str]]:
+    """Yield the lines of each author: full name and short one, ORCID; or the name of a group."""
+    for number, (author, name) in enumerate(zip(record.authors, names_of(record.authors), strict=True)):
+        if is_group(author):
+            yield "CN", author
+        else:
+            yield "FAU", name.written
+            yield "AU", name.short
+        if len(record.orcids) == len(record.authors) and record.orcids[number]:
+            yield "AUID", f"ORCID: {record.orcids[number]}"
+
+
+def wrapped(tag: str, value: str) -> str:
+    """A tag with its value, in as many lines as it takes; a word that is longer than a line is not cut."""
+    lines = [f"{tag:<4}-"]
+    for word in BREAK.split(value):
+        if len(lines[-1]) + 1 + len(word) > WIDTH and len(lines[-1]) > len(CONTINUED):
+            lines.append(CONTINUED)
+        lines[-1] += f" {word}"
+    return "".join(f"{line}\r\n" for line in lines)

@@ -1,0 +1,76 @@
+"""Names of authors as reference managers want them: "Last, Fore"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+PARTICLES = set(
+    "af al am bin da dal de del della den der des di dos du el ibn la le ten ter van vom von zu zum zur".split()
+)
+SUFFIXES = {"Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV", "2nd", "3rd", "4th"}
+INITIALS = re.compile(r"[A-Z]{1,3}(?:-[A-Z])?")  # "Smith JA": the family name is written first
+GROUP = re.compile(
+    r"\b(?:and|for|of|on|the|groups?|societ(?:y|ies)|committee|collaborat\w*|consortia|consortium|networks?"
+    r"|investigators?|team|associations?|colleges?|initiative|stud(?:y|ies)|trials?|trialists|cent(?:re|er)s?"
+    r"|institut\w*|universit\w*|foundation|registr(?:y|ies)|organi[sz]ation|agency|council|federation|board|panel"
+    r"|task|force|program(?:me)?|project|alliance|academy|ministry|department|hospitals?|league|members?)\b|\d",
+    re.IGNORECASE,
+)
+MAX_WORDS = 6  # of a person's name
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """An author's name in the order of reference managers."""
+
+    written: str  # "van de Schoot, Rens", or as it came
+    form: str  # what was done: "f" Fore Last, "s" Fore Last Suffix, "i" Last Initials, each turned; "-" left as it came
+
+    @property
+    def is_turned(self) -> bool:
+        """Whether it differs from the name as it came."""
+        return self.form != "-"
+
+    @property
+    def short(self) -> str:
+        """The name with initials, as MEDLINE writes it: "van de Schoot R"."""
+        family, _, rest = self.written.partition(", ")
+        fore, _, suffix = rest.partition(", ")
+        if self.form == "i" or not fore:
+            return " ".join(filter(None, (family, fore, suffix)))
+        initials = "".join(part[0].upper() for part in re.split(r"[\s.-]+", fore) if part)
+        return " ".join(filter(None, (family, initials, suffix)))
+
+
+def name_of(author: str) -> Name:
+    """One author's name with the family name first.
+
+    PubMed's XML gives "Rens van de Schoot", other sources "van de Schoot, Rens" or "Schoot R". Names of groups and what
+    can't be told apart stay as they came. The order of a name without a comma is a guess: its last word, with small
+    words before it such as "van de", is taken for the family name, so of two family names only the second is.
+    """
+    words = author.split(" ")
+    if "," in author or GROUP.search(author) or not 1 < len(words) <= MAX_WORDS or author != " ".join(author.split()):
+        return Name(author, "-")
+    suffix = words.pop() if len(words) > 2 and words[-1] in SUFFIXES else ""
+    if INITIALS.fullmatch(words[-1]):
+        return Name(", ".join(filter(None, (" ".join(words[:-1]), words[-1], suffix))), "i")
+    start = len(words) - 1
+    while start > 0 and words[start - 1] in PARTICLES:
+        start -= 1
+    if start == 0:
+        return Name(author, "-")
+    family, fore = " ".join(words[start:]), " ".join(words[:start])
+    return Name(", ".join(filter(None, (family, fore, suffix))), "s" if suffix else "f")
+
+
+def names_of(authors: Sequence[str]) -> list[Name]:
+    """The names of all authors, in order."""
+    return [name_of(author) for author in authors]
+
+
+def is_group(author: str) -> bool:
+    """Whether a name is that of a group rather than of a person, as far as words tell."""
+    return "," not in author and GROUP.search(author) is not None

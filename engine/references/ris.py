@@ -1,0 +1,94 @@
+"""RIS, which every reference manager and screening tool reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote
+
+from engine.records import Abstract
+from engine.references.beside import Says, left_over, line_of, one_line, own_id, standing
+from engine.references.cited import Cited
+from engine.references.names import names_of
+
+# Types of publication, in small letters, that are no article.
+KINDS = {
+    "book": "BOOK",
+    "book chapter": "CHAP",
+    "book-chapter": "CHAP",
+    "conference paper": "CPAPER",
+    "proceedings paper": "CPAPER",
+    "academic dissertation": "THES",
+    "dissertation": "THES",
+    "thesis": "THES",
+}
+WORD = re.compile(r"[^\W\d][^\d\[\]]*")  # a type that M3 can hold; other databases put numbers and links there
+SAYS: Says = {
+    "title": lambda items: True,
+    "journal": lambda items: True,
+    "vernacular_title": lambda items: True,
+    "mesh": lambda items: not any(item.startswith("*") for item in items),
+    "keywords": lambda items: not any(item.startswith("*") for item in items),
+    "languages": lambda items: not any(re.search("[;,]", item) for item in items),
+    "publication_types": lambda items: all(map(WORD.fullmatch, items)),
+}
+
+
+def ris(cited: Sequence[Cited], title: str) -> Iterator[str]:
+    r"""Yield each hit as a RIS record: UTF-8, a line for each value, lines ending with \r\n.
+
+    What RIS has no tag for, and what its one-line values lose, stands in C8 for the engine's own reader: read back, a
+    record has all the fields that it had.
+    """
+    for one in cited:
+        yield "".join(f"{tag}  - {value}\r\n" for tag, value in [*lines_of(one), ("ER", "")]) + "\r\n"
+
+
+def lines_of(cited: Cited) -> list[tuple[str, str]]:
+    """(tag, value) of one record in order; nothing empty."""
+    record, names = cited.record, names_of(cited.record.authors)
+    left = left_over(record, SAYS, names) | marks_of(record)
+    lines = [
+        ("TY", kind_of(record)),
+        ("TI", record.title),
+        *(("AU", name.written) for name in names),
+        ("PY", str(record.year or "")),
+        ("T2", record.journal),
+        ("AB", record.abstract),
+        ("DO", record.doi or ""),
+        *identity(record),
+        ("UR", link(record)),
+        *(("KW", term) for term in [*record.mesh, *record.keywords]),
+        ("LA", "; ".join(record.languages)),
+        *(("M3", kind) for kind in record.publication_types if WORD.fullmatch(kind)),
+        ("TT", record.vernacular_title),
+        ("N1", "RETRACTED" if record.retracted else ""),
+        ("N1", standing(cited)),
+        ("ID", own_id(record)),
+        ("C8", line_of(left) if left else ""),
+    ]
+    return [(tag, text) for tag, value in lines if (text := one_line(value))]
+
+
+def kind_of(record: Abstract) -> str:
+    """The type of reference: an article unless the record says otherwise."""
+    kinds = (KINDS.get(kind.lower()) for kind in record.publication_types)
+    return next(filter(None, kinds), "JOUR")
+
+
+def marks_of(record: Abstract) -> dict[str, object]:
+    """How many keywords are MeSH headings, and whether the record is retracted: no tag of RIS says so."""
+    found: dict[str, object] = {"n_mesh": len(record.mesh)} if record.mesh else {}
+    return found | ({"retracted": True} if record.retracted else {})
+
+
+def identity(record: Abstract) -> list[tuple[str, str]]:
+    """The PMID as the accession number of PubMed."""
+    return [("AN", record.pmid), ("DB", "PubMed")] if record.pmid else []
+
+
+def link(record: Abstract) -> str:
+    """The page of PubMed, else that of the DOI."""
+    if record.pmid:
+        return f"https://pubmed.ncbi.nlm.nih.gov/{record.pmid}/"
+    return f"https://doi.org/{quote(record.doi, safe='/')}" if record.doi else ""

@@ -1,0 +1,93 @@
+"""XLSX, for people who screen in a spreadsheet."""
+
+from __future__ import annotations
+
+import io
+import re
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from engine.errors import UsageError
+from engine.references.cited import Cited
+from engine.references.fields import COLUMNS, Cell, row_of
+
+MAX_ROWS = 1_048_576  # of a sheet, the header among them
+MAX_CELL = 32_767  # UTF-16 units
+CUT = " … [cut: a cell holds 32,767 characters]"
+NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML 1.0 can't hold
+WIDTHS = {"id": 18, "title": 60, "abstract": 60, "journal": 28, "authors": 28, "pmid": 11, "doi": 24}  # characters
+OTHERWISE = 12
+CREATED = datetime(2000, 1, 1)  # always the same, so that the same hits are the same bytes
+OPTIONS = {
+    "constant_memory": True,
+    "strings_to_formulas": False,
+    "strings_to_urls": False,
+    "strings_to_numbers": False,
+    "use_zip64": True,
+}
+
+
+def workbook(cited: Sequence[Cited], title: str) -> bytes:
+    """Hits as a workbook of one sheet; the same hits give the same bytes.
+
+    A text is a text cell, whatever it looks like, without the control characters that XML can't hold; years, ranks and
+    scores are numbers. A text of more than 32,767 characters, which is what a cell holds, is cut and ends with words
+    that say so.
+
+    Raises:
+        UsageError: more hits than a sheet has rows.
+    """
+    import xlsxwriter  # type: ignore[import-untyped]  # takes long to load, which other formats needn't wait for
+    from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
+
+    if len(cited) >= MAX_ROWS:
+        raise UsageError(
+            f"{len(cited):,} hits are more than a sheet has rows ({MAX_ROWS:,}). Write a .csv, or ask for fewer"
+        )
+    out = io.BytesIO()
+    with tempfile.TemporaryDirectory() as scratch:
+        book = xlsxwriter.Workbook(out, {**OPTIONS, "tmpdir": scratch})
+        book.set_properties({"title": NO_XML.sub("", title), "created": CREATED})
+        sheet = book.add_worksheet("references")
+        try:
+            fill(sheet, book.add_format({"bold": True}), cited)
+            book.close()
+        except FileCreateError as err:
+            raise err.args[0] from err  # the OSError that it wraps
+        finally:
+            with suppress(OSError):
+                sheet.row_data_fh.close()  # XlsxWriter leaves it open where something goes wrong
+    return out.getvalue()
+
+
+def fill(sheet: Any, bold: Any, cited: Sequence[Cited]) -> None:
+    """Write the header and a row for each hit; row by row, since rows that are done leave memory."""
+    sheet.freeze_panes(1, 0)
+    sheet.autofilter(0, 0, len(cited), len(COLUMNS) - 1)
+    for column, name in enumerate(COLUMNS):
+        sheet.set_column(column, column, WIDTHS.get(name, OTHERWISE))
+        sheet.write_string(0, column, name, bold)
+    for number, one in enumerate(cited, 1):
+        for column, cell in enumerate(row_of(one)):
+            write(sheet, number, column, cell)
+
+
+def write(sheet: Any, row: int, column: int, cell: Cell) -> None:
+    """Write one cell; an empty one is left out."""
+    if isinstance(cell, str):
+        if text := storable(cell):
+            sheet.write_string(row, column, text)
+    elif cell is not None:
+        sheet.write_number(row, column, cell)
+
+
+def storable(text: str) -> str:
+    r"""A text that a cell can hold: without control characters, lines ending with \n, not too long."""
+    text = NO_XML.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    if len(text) > MAX_CELL // 2 and len(raw := text.encode("utf-16-le")) > 2 * MAX_CELL:
+        text = raw[: 2 * (MAX_CELL - len(CUT))].decode("utf-16-le", "ignore") + CUT
+    # XlsxWriter takes <r>…</r> for markup of its own and writes it as it is.
+    return f"{text} " if text.startswith("<r>") and text.endswith("</r>") else text

@@ -1,0 +1,77 @@
+"""What cosines random pairs of records have: measured once for a generation, so that a score can be compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.encode.encoder import Encoder
+from engine.index.flat import FlatIndex
+from engine.index.folder import DATABASE, VECTORS
+from engine.query.percentile import DECIMALS
+from engine.records import Calibration, Manifest
+from engine.reindex.order import Build
+from engine.reindex.tune import title_queries
+
+QUERIES = 256  # records asked about
+OTHERS = 128  # records that each of them is compared with: 32,768 pairs, of which three lie above the highest share
+FEWEST = 20  # records; with fewer, each is in more than a tenth of the pairs, so that one odd record moves every share
+DRIFT = 0.1  # of the number of records; one that changed by less keeps its calibration
+SEED = 1  # of the draw: the same generation gives the same numbers
+SHARES = (
+    *(i / 100 for i in range(1, 100)),
+    *(i / 1000 for i in range(991, 1000)),  # hits lie at the upper end, so it is told more finely
+    *(i / 10_000 for i in range(9991, 10_000)),
+)
+
+
+def calibrated(build: Build, encoder: Encoder, n: int) -> Calibration | None:
+    """The calibration of the n records in ``building``: the current one where that still holds, else a new one."""
+    held = build.current.manifest if build.current else None
+    if held is not None and still_holds(held, encoder.identity.fingerprint, n):
+        return held.calibration
+    building = build.folder.building
+    return calibration(building / DATABASE, FlatIndex(building / VECTORS, encoder.identity.dim), encoder)
+
+
+def still_holds(held: Manifest, fingerprint: str, n: int) -> bool:
+    """Whether a generation has a calibration by this encoder, measured on about n records."""
+    if held.calibration is None or held.encoder.fingerprint != fingerprint:
+        return False
+    return abs(n - held.calibration.n_records) < DRIFT * held.calibration.n_records
+
+
+def calibration(database: Path, vectors: FlatIndex, encoder: Encoder) -> Calibration | None:
+    """Quantiles of the cosines of records spread over the corpus with others drawn at random, never themselves.
+
+    Each record is compared twice with the same others: by its title, encoded as queries are, and by its stored vector.
+    Scores are those that hits have. None where fewer than FEWEST records can be asked about.
+    """
+    if vectors.size < FEWEST:
+        return None
+    doc_ids = np.unique(vectors.doc_ids)  # a record may have several vectors
+    places, asked = title_queries(database, doc_ids, encoder, QUERIES)
+    if len(places) < FEWEST:  # titles that the encoder can't read
+        return None
+    generator = np.random.default_rng(SEED)
+    texts, records = [], []
+    for place, query, own in zip(places, asked, vectors.points(doc_ids[places]), strict=True):
+        others = doc_ids[drawn(generator, int(place), len(doc_ids))]
+        texts.append(vectors.scores(query, others))
+        records.append(vectors.scores(own, others))
+    return Calibration(SHARES, quantiles(texts), quantiles(records), sum(map(len, texts)), len(doc_ids))
+
+
+def drawn(generator: np.random.Generator, place: int, n: int) -> NDArray[np.int64]:
+    """At most OTHERS of n places without this one, each at most once, ascending."""
+    found = np.sort(generator.choice(n - 1, min(OTHERS, n - 1), replace=False, shuffle=False))
+    others: NDArray[np.int64] = found + (found >= place)
+    return others
+
+
+def quantiles(scores: list[NDArray[np.float32]]) -> tuple[float, ...]:
+    """The cosines below which the SHARES of these scores lie, ascending."""
+    found = np.quantile(np.concatenate(scores).astype(np.float64), SHARES).round(DECIMALS)
+    return tuple(found.tolist())

@@ -1,0 +1,169 @@
+import gzip
+import json
+from collections.abc import Sequence
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engine.encode.model import DEFAULT_MODEL, locate
+from engine.encode.passages import LEAST, TITLE, Count, Passage, passages
+from engine.encode.recipe import cleaned, prepared
+from engine.encode.sentences import sentences
+from engine.encode.tokens import TextTokenizer
+
+TEXTS = st.lists(
+    st.sampled_from(
+        [
+            "Knee pain",
+            "hurts. ",
+            "We asked 12.",
+            " e.g. ",
+            "METHODS: ",
+            "関節",
+            "x" * 40,
+            "\u0301",
+            "\n",
+            " ",
+            "\u200b",
+            ", ",
+            "; ",
+        ]
+    )
+    | st.text(max_size=4),
+    max_size=60,
+).map("".join)
+
+
+def count(texts: Sequence[str]) -> NDArray[np.int64]:
+    """A token a word, and one at either end: what can be counted by hand."""
+    return np.array([len(text.split()) + 2 if text.split() else 0 for text in texts])
+
+
+def joints(texts: Sequence[str]) -> NDArray[np.int64]:
+    """As above, and three more for every sentence but the last: together parts have more than alone."""
+    return count(texts) + [3 * text.count(". ") for text in texts]
+
+
+def letters(texts: Sequence[str]) -> NDArray[np.int64]:
+    """A token a character, white space too."""
+    return np.array([len(text) + 2 if text.strip() else 0 for text in texts])
+
+
+def tokens(texts: Sequence[str]) -> NDArray[np.int64]:
+    """Those of the real encoder."""
+    return tokenizer().tokenise(texts).n_tokens
+
+
+@cache
+def tokenizer() -> TextTokenizer:
+    return TextTokenizer(locate(DEFAULT_MODEL) / "tokenizer.json", 256)
+
+
+def words(n: int) -> str:
+    """A sentence of n words."""
+    return " ".join(["Knee", *["pain"] * (n - 2), "hurts."])
+
+
+def halves(text: str) -> list[str]:
+    """The first and the second half of the words."""
+    parts = text.split()
+    return [" ".join(parts[: len(parts) // 2]), " ".join(parts[len(parts) // 2 :])]
+
+
+def test_what_fits_stays_as_it_is_prepared() -> None:
+    abstract = f" {words(6)} {words(6)}\n"
+    assert passages("Two words", abstract, count, 16) == [
+        Passage((1, len(abstract) - 1), prepared("Two words", abstract))
+    ]
+
+
+def test_passages_end_with_sentences_and_begin_with_the_title() -> None:
+    abstract = " ".join([words(6)] * 6)  # with two words of title and two special tokens, two sentences make 16
+    made = passages("Two words", abstract, count, 16)
+    pair = f"{words(6)} {words(6)}"
+    assert [passage.text for passage in made] == [f"Two words. {pair}"] * 3
+    assert [abstract[start:end] for start, end in (passage.span for passage in made)] == [pair] * 3
+
+
+def test_passages_are_of_like_length() -> None:
+    abstract = " ".join([words(4)] * 4)  # three would fit in the first, and leave one
+    assert [passage.text for passage in passages("", abstract, count, 16)] == [f"{words(4)} {words(4)}"] * 2
+
+
+def test_a_long_sentence_is_cut_between_words() -> None:
+    made = passages("Title", words(30), count, 16)
+    assert [len(passage.text.split()) for passage in made] == [8 + 1, 7 + 1, 8 + 1, 7 + 1]
+    assert " ".join(passage.text.removeprefix("Title. ") for passage in made) == words(30)
+
+
+def test_a_long_word_is_cut_between_characters() -> None:
+    made = passages("", "x" * 40, letters, 16)
+    assert [passage.text for passage in made] == ["x" * 10] * 4
+    assert [passage.span for passage in made] == [(0, 10), (10, 20), (20, 30), (30, 40)]
+
+
+def test_a_long_title_gives_its_first_words() -> None:
+    made = passages(words(100), words(100), count, 128)
+    head = " ".join(words(100).split()[:TITLE])
+    assert all(
+        passage.text.startswith(f"{head}. Knee") for passage in passages(words(100), words(9) * 40, count, 256)[:1]
+    )
+    assert [passage.text for passage in made] == [f"{head}. {half}" for half in halves(words(100))]
+    assert passages(words(100), "", count, 16) == [Passage((0, 0), " ".join(words(100).split()[:14]))]
+    assert passages("t" * 100, "x" * 20, letters, 16)[0] == Passage((0, 5), "ttttttt. xxxxx")
+
+
+@pytest.mark.parametrize("limit", [128, 256])
+def test_a_title_that_is_not_too_long_is_never_cut(limit: int) -> None:
+    title = words(TITLE).removesuffix(".")
+    assert all(passage.text.startswith(f"{title}. ") for passage in passages(title, words(300), count, limit))
+
+
+def test_without_abstract_the_title_is_the_passage() -> None:
+    assert passages("Title", " \n", count, 16) == [Passage((0, 0), "Title")]
+
+
+def test_without_text_there_is_none() -> None:
+    assert passages(" ", "\n", count, 16) == []
+
+
+def test_a_limit_that_leaves_no_room_is_refused() -> None:
+    with pytest.raises(ValueError, match="passages of 15 tokens: expected 16 or more"):
+        passages("a", "b", count, LEAST - 1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(TEXTS, TEXTS, st.sampled_from([16, 17, 32, 64]), st.sampled_from([count, joints, letters, tokens]))
+@example("a" * 300, "b. " * 300, 16, tokens)
+def test_passages_fit_and_hold_everything(title: str, abstract: str, limit: int, measure: Count) -> None:
+    made = passages(title, abstract, measure, limit)
+    assert bool(made) == bool(prepared(title, abstract))
+    last, held = 0, ""
+    for start, end in (passage.span for passage in made):
+        assert last <= start <= end <= len(abstract)
+        assert abstract[start:end] == abstract[start:end].strip()
+        last, held = end, held + abstract[start:end]
+    assert not made or "".join(held.split()) == "".join(abstract.split())
+    for passage in made:
+        assert measure([passage.text])[0] <= limit
+        assert passage.text.endswith(cleaned(abstract[slice(*passage.span)]))
+
+
+def test_real_abstracts(shared: Path) -> None:
+    """No passage is too long, no two neighbours would fit in one, and sentences that fit stay whole."""
+    with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [json.loads(next(file)) for _ in range(200)]
+    for title, abstract in ((row["title"], row["abstract"]) for row in rows):
+        made = passages(title, abstract, tokens, 128)
+        assert max(tokens([passage.text for passage in made])) <= 128
+        for one, two in pairwise(made):
+            assert tokens([prepared(title, abstract[one.span[0] : two.span[1]])])[0] > 128
+            for start, end in sentences(abstract):
+                if start < two.span[0] < end:
+                    assert tokens([prepared(title, abstract[start:end])])[0] > 128

@@ -1,0 +1,288 @@
+"""Whole queries on the toy index: 40 records, one per drug and disease, years 1991 to 2019."""
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine import Filters, Index, Query, open_index
+from engine.corpus.wording import parsed
+from engine.errors import AbstractNotFoundError, EncoderError, GenerationError, UsageError
+from engine.index.folder import IndexFolder
+from engine.queries import Answer, Fusion, Mode
+from engine.query.examples import BETA, GAMMA
+from engine.query.fusion import fused
+from engine.reindex.order import Report
+
+Add = Callable[..., Report]
+ANY_MODE = pytest.mark.parametrize("mode", list(Mode))
+
+
+def ids(answer: Answer) -> list[str]:
+    return [hit.id for hit in answer.hits]
+
+
+def test_keyword_ranks_by_words_and_shows_the_cosine(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        answer = index.ask(Query("colchicine lupus", mode=Mode.KEYWORD, top_k=40))
+        cosine = {hit.id: hit.score for hit in index.search("colchicine lupus", top_k=40)}
+        assert ids(answer)[0] == "toy-03"
+        assert answer.n_qualified == 12  # 5 of colchicine, 8 of lupus, one of both
+        assert len(answer.hits) == 12
+        assert {hit.id: hit.score for hit in answer.hits} == {i: pytest.approx(cosine[i]) for i in ids(answer)}
+        scores = [hit.bm25 for hit in answer.hits]
+        assert None not in scores and scores == sorted(scores, reverse=True)  # type: ignore[type-var]
+        assert [hit.keyword_rank for hit in answer.hits] == list(range(1, 13))
+        assert answer.hits[0].fused is None and answer.hits[0].semantic_rank is None
+
+
+def test_operators_hold_in_keyword_and_hybrid(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        for mode in (Mode.KEYWORD, Mode.HYBRID):
+            phrase = index.ask(Query('pain "giant cell arteritis"', mode=mode, top_k=40))
+            assert len(phrase.hits) == phrase.n_qualified == 8
+            assert all("giant cell arteritis" in hit.title for hit in phrase.hits)
+            without = index.ask(Query("gout -colchicine", mode=mode, top_k=40))
+            assert "toy-01" not in ids(without)
+            titled = index.ask(Query("pain title:lupus", mode=mode, top_k=40))
+            assert all("lupus" in hit.title for hit in titled.hits) and len(titled.hits) == 8
+
+
+def test_hybrid_is_both_legs_fused(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        for fusion, weight in ((Fusion.CONVEX, 0.5), (Fusion.CONVEX, 0.9), (Fusion.RRF, 0.5)):
+            query = Query("colchicine gout", mode=Mode.HYBRID, fusion=fusion, weight=weight, top_k=40)
+            found = index.ask(query)
+            corpus = index.snapshot().corpus
+            semantic = [(corpus.doc_id(h.id), h.score) for h in index.search("colchicine gout", top_k=40)]
+            words = index.ask(Query("colchicine gout", mode=Mode.KEYWORD, top_k=40))
+            keyword = [(corpus.doc_id(h.id), h.bm25 or 0.0) for h in words.hits]
+            wanted = fused(semantic, keyword, fusion, weight)
+            assert [(corpus.doc_id(h.id), h.fused) for h in found.hits] == wanted
+            ranks = {h.id: h.rank for h in words.hits}
+            assert all(hit.keyword_rank == ranks.get(hit.id) for hit in found.hits)
+            assert found.n_qualified == 40
+
+
+def test_hybrid_takes_weight_and_fusion_from_index_toml(searchable: IndexFolder) -> None:
+    (searchable.path / "index.toml").write_text("[hybrid]\nweight = 0.25\nfusion = 'rrf'\n", encoding="utf-8")
+    with open_index(searchable.path) as index:
+        query = index.ask(Query("gout", mode=Mode.HYBRID)).query
+        assert (query.weight, query.fusion) == (0.25, Fusion.RRF)
+        assert index.ask(Query("gout", weight=0.3)).query.weight is None  # no part in a search by meaning
+
+
+@ANY_MODE
+def test_an_order_does_not_depend_on_how_much_is_wanted(searchable: IndexFolder, mode: Mode) -> None:
+    with open_index(searchable.path) as index:
+        whole = index.ask(Query("colchicine for pain", mode=mode, top_k=40)).hits
+        for offset, top_k in ((0, 3), (3, 5), (10, 100), (39, 1), (40, 5)):
+            part = index.ask(Query("colchicine for pain", mode=mode, top_k=top_k, offset=offset))
+            assert [(h.rank, h.id, h.score, h.fused) for h in part.hits] == [
+                (h.rank, h.id, h.score, h.fused) for h in whole[offset : offset + top_k]
+            ]
+
+
+@ANY_MODE
+def test_filters_come_before_ranking(searchable: IndexFolder, mode: Mode) -> None:
+    with open_index(searchable.path) as index:
+        filters = Filters(years=((2000, 2005),))
+        answer = index.ask(Query("colchicine pain", mode=mode, top_k=40, filters=filters))
+        every = index.ask(Query("colchicine pain", mode=mode, top_k=40))
+        allowed = [hit.id for hit in every.hits if hit.year and 2000 <= hit.year <= 2005]
+        assert sorted(ids(answer)) == sorted(allowed) and answer.n_qualified == len(allowed) == 7
+        if mode is not Mode.HYBRID:  # whose scores are stretched over those that qualify
+            assert ids(answer) == allowed
+        assert answer.notes == ("7 records qualify, 40 were asked for",)
+        assert len(index.ask(Query("colchicine pain", mode=mode, top_k=7, filters=filters)).hits) == 7
+
+
+def test_unknown_ids_of_a_list_are_told(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        answer = index.ask(Query("gout", filters=Filters(ids=("toy-05", "nope", "toy-07", "toy-05")), top_k=2))
+        assert sorted(ids(answer)) == ["toy-05", "toy-07"]
+        assert answer.notes == ("1 listed id not in this index: nope",)
+        nothing = index.ask(Query("gout", filters=Filters(ids=("nope",))))
+        assert nothing.hits == () and nothing.n_qualified == 0
+        left_out = index.ask(Query("gout", filters=Filters(exclude=("toy-05",)), top_k=40))
+        assert "toy-05" not in ids(left_out) and len(left_out.hits) == 39
+
+
+@ANY_MODE
+def test_a_least_score_leaves_out_what_is_below(searchable: IndexFolder, mode: Mode) -> None:
+    with open_index(searchable.path) as index:
+        every = index.ask(Query("colchicine pain", mode=mode, top_k=40)).hits
+        least = sorted(hit.score for hit in every)[20]
+        found = index.ask(Query("colchicine pain", mode=mode, top_k=40, min_score=least))
+        assert ids(found) == [hit.id for hit in every if hit.score >= least]
+        top = index.ask(Query("colchicine pain", mode=mode, top_k=3, min_score=least))
+        assert ids(top) == ids(found)[:3]
+        assert index.ask(Query("gout", mode=mode, min_score=1.5)).hits == ()
+
+
+def test_groups_count_the_hits(searchable: IndexFolder, add: Add) -> None:
+    add({"id": "a", "title": "Gout", "year": 1991, "journal": "Gut"}, {"id": "b", "title": "Gout again"})
+    with open_index(searchable.path) as index:
+        answer = index.ask(Query("gout", top_k=42, group_by="journal"))
+        assert answer.groups == (("Invented Journal of Toys", 40), ("", 1), ("Gut", 1))
+        years = dict(index.ask(Query("gout", top_k=42, group_by="year")).groups)
+        assert years["1991"] == 3 and years[""] == 1 and sum(years.values()) == 42
+
+
+def test_examples(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        stored = {hit.id: index.encode([hit_text(index, hit.id)])[0] for hit in index.search("x", top_k=40)}
+        like, unlike = ("toy-01", "toy-02"), ("toy-40",)
+        point = BETA * (stored["toy-01"] + stored["toy-02"]) / 2 - GAMMA * stored["toy-40"]
+        point = point / np.linalg.norm(point)
+        wanted = sorted((-float(v @ point), i) for i, v in stored.items() if i not in like + unlike)
+        answer = index.ask(Query(like=like, unlike=unlike, top_k=40))
+        assert len(answer.hits) == 37
+        assert [hit.score for hit in answer.hits] == pytest.approx([-score for score, _ in wanted], abs=1e-5)
+        assert answer.hits == tuple(index.ask(Query(like=(*like, "toy-01"), unlike=unlike, top_k=40)).hits)
+        assert [hit.id for hit in index.similar(like, unlike=unlike, top_k=5)] == ids(answer)[:5]
+        with pytest.raises(AbstractNotFoundError, match="no record 'nope'"):
+            index.ask(Query(like=("nope",)))
+        filtered = index.ask(Query("pain", like=like, filters=Filters(ids=("toy-01", "toy-03")), mode=Mode.HYBRID))
+        assert ids(filtered) == ["toy-03"] and filtered.n_qualified == 1
+
+
+def hit_text(index: Index, record_id: str) -> str:
+    record = index.get(record_id)
+    return f"{record.title}. {record.abstract}"
+
+
+def test_diversify(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        plain = index.ask(Query("gout", top_k=10))
+        assert ids(index.ask(Query("gout", top_k=10, diversify=0.0))) == ids(plain)
+        varied = index.ask(Query("gout", top_k=10, diversify=0.9))
+        assert varied.hits[0].id == plain.hits[0].id and ids(varied) != ids(plain)
+        assert [hit.rank for hit in varied.hits] == list(range(1, 11))
+        assert ids(index.ask(Query("gout", top_k=5, offset=5, diversify=0.9))) == ids(varied)[5:]
+
+
+@ANY_MODE
+def test_a_batch_is_as_single_queries(searchable: IndexFolder, mode: Mode) -> None:
+    texts = ["gout", "colchicine and lupus", "knee pain", "gout"]
+    with open_index(searchable.path) as index:
+        for extra in ({}, {"filters": Filters(years=((2000, None),))}, {"explain": True, "min_score": 0.0}):
+            queries = [Query(text, mode=mode, top_k=7, **extra) for text in texts]  # type: ignore[arg-type]
+            assert index.ask_batch(queries) == [index.ask(query) for query in queries]
+        assert index.ask_batch([]) == []
+
+
+def test_a_batch_of_different_queries(searchable: IndexFolder) -> None:
+    queries = [Query("gout"), Query("lupus", top_k=3), Query("pain", mode=Mode.HYBRID), Query("pain", like=("toy-01",))]
+    with open_index(searchable.path) as index:
+        assert index.ask_batch(queries) == [index.ask(query) for query in queries]
+        with pytest.raises(UsageError, match="a query of a batch has no text"):
+            index.ask_batch([Query(like=("toy-01",))])
+
+
+def test_explain(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        answer = index.ask(Query("colchicine pain", mode=Mode.HYBRID, explain=True, top_k=40))
+        why = answer.hits[0].why
+        assert why is not None and answer.hits[0].id == "toy-01" or why
+        for hit in answer.hits:
+            assert hit.why is not None
+            for start, end in hit.why.abstract_spans:
+                assert hit.abstract[start:end].lower() in ("colchicine", "pain")
+            for start, end in hit.why.title_spans:
+                assert hit.title[start:end].lower() == "colchicine"
+            assert set(hit.why.words) <= {"colchicine", "pain"}
+            scores = [sentence.score for sentence in hit.why.sentences]
+            assert scores == sorted(scores, reverse=True) and len(scores) == 2
+            for sentence in hit.why.sentences:
+                text = hit.abstract[slice(*sentence.span)]
+                vector = index.encode(["colchicine pain"])[0]
+                assert sentence.score == pytest.approx(float(index.encode([text])[0] @ vector), abs=1e-5)
+            assert hit.why.percentile is not None and 0 <= hit.why.percentile < 100
+        order = [hit.why.percentile or 0 for hit in sorted(answer.hits, key=lambda hit: hit.score) if hit.why]
+        assert order == sorted(order)
+
+
+def test_explain_examples_and_an_index_without_words(searchable: IndexFolder, toy: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        (hit,) = index.ask(Query(like=("toy-01",), explain=True, top_k=1)).hits
+        assert hit.why is not None and hit.why.words == () and len(hit.why.sentences) == 2
+
+
+def test_an_older_generation_answers_by_meaning_and_says_what_it_lacks(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        (hit,) = index.ask(Query("gout", explain=True, top_k=1)).hits
+        assert hit.why is not None and hit.why.percentile is None and hit.why.sentences
+        for query in (Query("gout", mode=Mode.KEYWORD), Query("gout", filters=Filters(retracted=False))):
+            with pytest.raises(GenerationError, match="made before keyword search and filters .* engine reindex"):
+                index.ask(query)
+
+
+def test_a_query_longer_than_the_encoder_reads_is_told(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        answer = index.ask(Query("gout " * 100))
+        assert answer.notes == ("the query is longer than the encoder reads: its last 38 tokens had no part",)
+        assert index.ask_batch([Query("gout " * 100), Query("gout")])[0].notes == answer.notes
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        (Query(""), "the query is blank"),
+        (Query(" \x00\u2009"), "the query is blank"),
+        (Query(unlike=("toy-01",)), "the query is blank"),
+        (Query("gout", top_k=0), "top_k is 0, expected a whole number from 1"),
+        (Query("gout", top_k=-1), "top_k is -1"),
+        (Query("gout", top_k=1.5), "top_k is 1.5"),  # type: ignore[arg-type]
+        (Query("gout", offset=-1), "offset is -1, expected a whole number from 0"),
+        (Query("gout", min_score=float("nan")), "min_score is nan"),
+        (Query("gout", weight=1.5), "weight is 1.5, expected a number from 0 to 1"),
+        (Query("gout", diversify=float("nan")), "diversify is nan"),
+        (Query("gout", mode="best"), "mode is 'best', expected one of semantic, keyword, hybrid"),  # type: ignore[arg-type]
+        (Query("gout", fusion="sum"), "fusion is 'sum', expected one of convex, rrf"),  # type: ignore[arg-type]
+        (Query("gout", group_by="title"), "group_by is 'title', expected one of journal, year"),
+        (Query("gout", mode=Mode.KEYWORD, like=("toy-01",)), "examples have no part in keyword mode"),
+        (Query(like=("toy-01",), mode=Mode.HYBRID), "examples hold no words for hybrid mode"),
+        (Query("-gout", mode=Mode.KEYWORD), "has no word to look for"),
+        (Query("((( *", mode=Mode.HYBRID), "has no word to look for"),
+        (Query("x" * 100_001), "the query has 100,001 characters, expected at most 100,000"),
+        (Query(7), "7 was given, expected a string"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_makes_no_sense_is_refused(searchable: IndexFolder, query: Query, message: str) -> None:
+    with open_index(searchable.path) as index, pytest.raises(UsageError, match=re.escape(message)):
+        index.ask(query)
+
+
+def test_a_hundred_million_hits_wanted(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        for mode in Mode:
+            assert len(index.ask(Query("pain", mode=mode, top_k=10**8, offset=5)).hits) == 35
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(max_size=40), mode=st.sampled_from(list(Mode)))
+def test_any_text_is_answered_or_refused_in_words(searchable: IndexFolder, text: str, mode: Mode) -> None:
+    with open_index(searchable.path) as index:
+        try:
+            answer = index.ask(Query(text, mode=mode, top_k=3, explain=True))
+        except EncoderError as err:
+            assert "no word that the encoder can read" in str(err)
+        except UsageError:
+            assert (
+                mode is not Mode.SEMANTIC and not parsed(text).has_words or not text.strip() or not text.isprintable()
+            )
+        else:
+            assert len(answer.hits) == min(3, answer.n_qualified)
+            assert answer.n_qualified == 40 or mode is not Mode.SEMANTIC
+
+
+def test_new_with_filters_and_modes(searchable: IndexFolder, add: Add) -> None:
+    add({"id": "n1", "title": "Colchicine again", "year": 2025}, {"id": "n2", "title": "Gout again", "year": 2020})
+    with open_index(searchable.path) as index:
+        assert {row.hit.id for row in index.new("gout", since=2)} == {"n1", "n2"}
+        assert [row.hit.id for row in index.new("gout", since=2, mode="keyword")] == ["n2"]
+        assert [row.hit.id for row in index.new("gout", since=2, filters=Filters(years=((2021, None),)))] == ["n1"]

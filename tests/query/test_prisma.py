@@ -1,0 +1,135 @@
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.queries import Filters, Fusion, Mode, Query
+from engine.query.prisma import filters_in_words, paragraph
+from engine.query.record import Record
+
+RECORD = Record(
+    format_version=1,
+    engine_version="0.1.0",
+    created="2026-11-25T10:11:12+00:00",
+    index="rheumatology",
+    generation=7,
+    generation_created="2026-11-20T01:02:03+00:00",
+    n_abstracts=52_310,
+    encoder="all-MiniLM-L6-v2",
+    fingerprint="ab" * 32,
+    newest_source="pubmed26n1453.xml.gz",
+    query=Query("fatigue in lupus", filters=Filters(years=((2015, None),)), top_k=50),
+    since=None,
+    mesh_tree="",
+    n_qualified=1234,
+    ids=tuple(f"PMID:{n}" for n in range(50)),
+    scores=(0.5,) * 50,
+    result_sha256="cd" * 32,
+)
+VALUE = st.text(st.characters(categories=["L", "N"]), min_size=5, max_size=9)
+VALUES = st.lists(VALUE, min_size=1, max_size=4, unique=True).map(tuple)
+YEARS = st.tuples(st.integers(1900, 2000), st.integers(2000, 2030))
+SET: dict[str, st.SearchStrategy[object]] = {
+    "years": st.lists(YEARS, min_size=1, max_size=3).map(tuple),
+    "retracted": st.booleans(),
+    "has_abstract": st.booleans(),
+    "where": VALUE,
+} | dict.fromkeys(("journals", "mesh", "mesh_trees", "types", "keywords", "authors", "languages", "sources", "ids", "exclude"), VALUES)  # fmt: skip
+
+
+def of(**given: object) -> str:
+    return paragraph(replace(RECORD, query=replace(RECORD.query, **given)))  # type: ignore[arg-type]
+
+
+def test_by_hand() -> None:
+    assert paragraph(RECORD) == (
+        "The index rheumatology (generation 000007 of 2026-11-20 01:02:03 UTC; 52,310 abstracts; newest source file "
+        "pubmed26n1453.xml.gz) was searched on 2026-11-25 10:11:12 UTC with abstract-engine 0.1.0 and the encoder "
+        f"all-MiniLM-L6-v2 (fingerprint {'ab' * 32}). The query was, verbatim: “fatigue in lupus”. Records were ranked "
+        "by the cosine similarity of their embeddings to that of the query (semantic mode). The search was limited to "
+        "publication years 2015 to present. At most the first 50 hits were taken. 1,234 records qualified and the result "
+        f"holds 50 hits (SHA-256 of ranks, ids and scores: {'cd' * 32})."
+    )
+
+
+def test_every_filter_has_a_strategy() -> None:
+    assert set(SET) == {field.name for field in fields(Filters)}
+
+
+@pytest.mark.parametrize("name", sorted(SET))
+@given(data=st.data())
+def test_every_filter_that_is_set_is_told_with_its_values(name: str, data: st.DataObject) -> None:
+    value = data.draw(SET[name])
+    (words,) = filters_in_words(Filters(**{name: value}))
+    text = of(filters=Filters(**{name: value}))
+    assert f"The search was limited to {words}." in text
+    values = [str(year) for pair in value for year in pair] if name == "years" else value
+    if not isinstance(value, bool):
+        assert all(str(one) in words for one in ([values] if isinstance(values, str) else values))
+
+
+@given(st.fixed_dictionaries({}, optional=SET))
+def test_filters_are_told_together_and_none_that_is_not_set(given: dict[str, object]) -> None:
+    words = list(filters_in_words(Filters(**given)))  # type: ignore[arg-type]
+    assert len(set(words)) == len(words) == len(given)
+    text = of(filters=Filters(**given))  # type: ignore[arg-type]
+    assert ("No limits were applied." in text) == (not given)
+    assert all(one in text for one in words)
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("years", "words"),
+    [
+        (((2015, None),), "2015 to present"),
+        (((None, 1990),), "up to 1990"),
+        (((1998, 2003),), "1998 to 2003"),
+        (((2001, 2001), (2005, None)), "2001 or 2005 to present"),
+    ],
+)
+def test_years(years: tuple[tuple[int | None, int | None], ...], words: str) -> None:
+    assert list(filters_in_words(Filters(years=years))) == [f"publication years {words}"]
+
+
+def test_opposites_are_told_apart() -> None:
+    assert "limited to records that are not retracted." in of(filters=Filters(retracted=False))
+    assert "limited to retracted records." in of(filters=Filters(retracted=True))
+    assert "limited to records without an abstract." in of(filters=Filters(has_abstract=False))
+    assert "limited to records with an abstract." in of(filters=Filters(has_abstract=True))
+    assert "limited to records of a list (no record)." in of(filters=Filters(ids=()))
+
+
+def test_a_long_list_is_counted() -> None:
+    text = of(filters=Filters(exclude=tuple(f"PMID:{n}" for n in range(1000, 3000))))
+    assert "not in a list (2,000 records: PMID:1000 to PMID:2999, all of them in the search record)" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"mode": Mode.KEYWORD}, "by the BM25 score of the query's words in them (keyword mode)"),
+        ({"mode": Mode.HYBRID, "weight": 0.3, "fusion": Fusion.CONVEX}, "(convex combination, weight 0.3 for the cosine) (hybrid mode)"),
+        ({"mode": Mode.HYBRID, "weight": 0.3, "fusion": Fusion.RRF}, "(reciprocal rank fusion) (hybrid mode)"),
+        ({"like": ("PMID:1", "PMID:2")}, "Given as examples that hits should be like: PMID:1, PMID:2."),
+        ({"unlike": ("PMID:3",)}, "Given as examples that hits should not be like: PMID:3."),
+        ({"min_score": 0.25}, "and to records with a cosine of 0.25 or more."),
+        ({"diversify": 0.2}, "(maximal marginal relevance, 0.2)"),
+        ({"offset": 20}, "At most the first 50 hits after leaving out 20 were taken."),
+        ({"text": 'an "odd" one; it\'s <b>\u00e9</b>'}, '“an "odd" one; it\'s <b>\u00e9</b>”'),
+    ],
+)  # fmt: skip
+def test_every_choice_is_told(given: dict[str, object], says: str) -> None:
+    assert says in of(**given)
+
+
+def test_no_query_is_told_where_there_are_only_examples() -> None:
+    assert "verbatim" not in of(text="", like=("PMID:1",))
+
+
+def test_what_else_is_recorded_is_told() -> None:
+    text = paragraph(replace(RECORD, since=3, mesh_tree="mtrees2026.bin, SHA-256 12", n_qualified=1, ids=("a",)))
+    assert "and to records that were new or changed since generation 000003." in text
+    assert "The file of the MeSH tree was mtrees2026.bin, SHA-256 12." in text
+    assert "1 record qualified and the result holds 1 hit (" in text
+    assert "newest source" not in paragraph(replace(RECORD, newest_source=""))

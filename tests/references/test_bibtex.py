@@ -1,0 +1,113 @@
+from pathlib import Path
+
+import pytest
+
+from engine.collect.source import read_source
+from engine.records import Abstract
+from engine.references.bibtex import bibtex, escaped, keys_of, letters
+from tests.references.found import BARE, FULL, cite, read_back
+
+
+def test_an_entry_line_by_line() -> None:
+    (text,) = bibtex([cite(FULL, 3, 0.1234567)], "")
+    assert text.splitlines() == [
+        "@article{vandeSchoot2021Grosse,",
+        "  title = {{Größe of knees; a study}},",
+        "  author = {Rens van de Schoot and Núñez, José and Beck, A and Ann-Marie B. Smith Jr and {Knee Study Group}},",
+        "  journal = {Cartilage},",
+        "  year = {2021},",
+        "  doi = {10.1177/Ab(1)<2>_3},",
+        "  pmid = {123},",
+        "  url = {https://pubmed.ncbi.nlm.nih.gov/123/},",
+        "  keywords = {Arthritis, Rheumatoid; Knee Joint; *starred; knee; hip; pain},",
+        "  language = {eng; fre},",
+        "  document_type = {Journal Article; Research Support, N.I.H., Extramural},",
+        r"  abstract = {BACKGROUND: Knees, many. RESULTS: 5 of 7 (p \textless{} 0.05). CONCLUSION: None.},",
+        "  note = {RETRACTED. abstract-engine: rank 3, score 0.123457, id toy-01}",
+        "}",
+        "",
+    ]
+
+
+def test_what_it_says_is_read_again(tmp_path: Path) -> None:
+    (found,) = read_back(tmp_path / "hits.bib", [FULL])
+    assert (found.record_id, found.title, found.year, found.journal) == ("PMID:123", FULL.title, 2021, "Cartilage")
+    assert (found.doi, found.languages, found.publication_types) == (FULL.doi, FULL.languages, FULL.publication_types)
+    assert found.authors == tuple("Beck, A" if name == "Beck A" else name for name in FULL.authors)
+    assert found.abstract == " ".join(FULL.abstract.split())
+
+
+def test_an_entry_may_be_nearly_empty(tmp_path: Path) -> None:
+    (text,) = bibtex([cite(BARE)], "")
+    assert text == (
+        "@article{AnonymousTitle,\n  title = {{A title}},\n  note = {abstract-engine: rank 1, score 0.500000, id bare}\n}\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "tex"),
+    [
+        ("50% of $5 & a_b #1", r"50\% of \$5 \& a\_b \#1"),
+        ("{x", r"\ensuremath{\lbrace}x"),
+        ("a\\b", r"a\textbackslash{}b"),
+        ("a--b", "a-{}-b"),
+        ("a\x00b\n c", "ab c"),
+    ],
+)
+def test_what_means_something_to_tex_is_escaped(text: str, tex: str) -> None:
+    assert escaped(text) == tex
+
+
+def test_braces_balance_even_for_bibtex_which_counts_escaped_ones() -> None:
+    record = Abstract("a", "}{ \\{ }}", "{{{ \\}", journal="}", authors=("A {B", "} and {"), doi="10.1/{x}\\y")
+    text = next(bibtex([cite(record)], ""))
+    depths = [text[:n].count("{") - text[:n].count("}") for n in range(len(text))]
+    assert min(depths) == 0 and text.rstrip().endswith("}") and text.count("{") == text.count("}")
+    assert "doi = {10.1/%7Bx%7D%5Cy}" in text
+
+
+def test_keys_are_different_and_always_the_same() -> None:
+    records = [
+        Abstract("1", "The Knee", "", 2020, authors=("Ann Smith",)),
+        Abstract("2", "Knee pain", "", 2020, authors=("Smith, Bea",)),
+        Abstract("3", "knee", "", 2020, authors=("Smith C",)),
+        Abstract("4", "Kneea", "", 2020, authors=("Smith",)),
+        Abstract("5", "在", "text", authors=("王小明",)),
+        Abstract("6", "Of the", "", authors=("José Núñez",)),
+        Abstract("7", "Æ-1 β", "", authors=("Søren Łuç",)),
+    ]
+    keys = list(keys_of([cite(record) for record in records]))
+    assert keys == [
+        "Smith2020Knee",
+        "Smith2020Kneea",
+        "Smith2020Kneeb",
+        "Smith2020Kneeaa",
+        "Anonymous",
+        "Nunez",
+        "Luc1",
+    ]
+
+
+def test_letters_go_on_after_z() -> None:
+    assert [letters(n) for n in (0, 1, 2, 26, 27, 52, 53, 702, 703)] == [
+        "",
+        "a",
+        "b",
+        "z",
+        "aa",
+        "az",
+        "ba",
+        "zz",
+        "aaa",
+    ]
+
+
+def test_books_and_chapters_have_entries_of_their_own(tmp_path: Path) -> None:
+    book = Abstract("1", "T", "", journal="Series", publication_types=("Book",))
+    chapter = Abstract("2", "T", "", journal="The book", publication_types=("Book Chapter",))
+    one, two = bibtex([cite(book), cite(chapter)], "")
+    assert one.startswith("@book{") and "  series = {Series}" in one
+    assert two.startswith("@incollection{") and "  booktitle = {The book}" in two
+    (tmp_path / "hits.bib").write_text(two, encoding="utf-8")
+    (found,) = read_source(tmp_path / "hits.bib")
+    assert isinstance(found, Abstract) and found.journal == "The book"

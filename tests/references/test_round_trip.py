@@ -1,0 +1,96 @@
+"""What is written is read again by the engine's own reader: everything, where a format can say everything."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.collect.source import check_source, read_source
+from engine.records import Abstract
+from engine.references.delimited import FORMULA
+from engine.references.fields import BREAKS
+from tests.references.found import BARE, FULL, NO_TITLE, abstracts, as_exported, read_back
+
+EXACT = {".csv": "CSV", ".jsonl": "JSONL", ".ris": "RIS", ".nbib": "MEDLINE"}
+ANY = settings(
+    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
+RECORDS = st.lists(abstracts(), min_size=1, max_size=3)
+
+
+@pytest.mark.parametrize("suffix", EXACT)
+def test_every_field_comes_back(tmp_path: Path, suffix: str) -> None:
+    records = [FULL, BARE, NO_TITLE]
+    assert read_back(tmp_path / f"hits{suffix}", records) == records
+    assert check_source(tmp_path / f"hits{suffix}").name == EXACT[suffix]
+
+
+@pytest.mark.parametrize("suffix", EXACT)
+@ANY
+@given(records=RECORDS)
+def test_whatever_is_in_a_record_comes_back(tmp_path: Path, suffix: str, records: list[Abstract]) -> None:
+    assert read_back(tmp_path / f"hits{suffix}", records, EXACT[suffix]) == records
+
+
+@ANY
+@given(records=RECORDS)
+def test_tsv_has_blanks_for_tabs_and_line_breaks_and_all_else(tmp_path: Path, records: list[Abstract]) -> None:
+    expected = [
+        replace(
+            record,
+            title=BREAKS.sub(" ", record.title),
+            abstract=BREAKS.sub(" ", record.abstract),
+            journal=BREAKS.sub(" ", record.journal),
+            vernacular_title=BREAKS.sub(" ", record.vernacular_title),
+        )
+        for record in records
+        if BREAKS.sub(" ", record.title + record.abstract).strip()
+    ]
+    assert read_back(tmp_path / "hits.tsv", records, "CSV") == expected
+
+
+@ANY
+@given(records=RECORDS)
+def test_raw_csv_differs_only_by_apostrophes_before_formulas(tmp_path: Path, records: list[Abstract]) -> None:
+    def unguarded(text: str) -> str:
+        return text[1:] if text.startswith("'") and FORMULA.match(text) else text
+
+    (found, *_), first = read_back(tmp_path / "hits.csv", records, "CSV", raw=True), records[0]
+    assert (found.title, found.abstract) == (unguarded(first.title), unguarded(first.abstract))
+
+
+def real(shared: Path) -> list[Abstract]:
+    """Records of PubMed, OpenAlex, Embase, EndNote and others."""
+    files = (
+        "rheumatology/corpus.jsonl.gz",
+        "formats/pubmed_xml/medline16n0902.xml.gz",
+        "formats/endnote_xml/copper.xml",
+    )
+    paths = [*(shared / file for file in files), *sorted((shared / "formats").rglob("*.[rnct][isb]*"))]
+    paths = [path for path in paths if path.parent.name != "licenses"]
+    return [entry for path in paths for entry in list(read_source(path))[:1000] if isinstance(entry, Abstract)]
+
+
+@pytest.mark.parametrize("suffix", EXACT)
+def test_real_records_come_back(tmp_path: Path, shared: Path, suffix: str) -> None:
+    records = real(shared)
+    assert len(records) > 2000
+    found = read_back(tmp_path / f"hits{suffix}", records)
+    assert list(map(as_exported, found)) == list(map(as_exported, records))
+
+
+def words(text: str) -> str:
+    """A text with single blanks, and with the sign that the reader's LaTeX library has for \\textasciicircum."""
+    return " ".join(text.split()).replace("^", "ˆ")
+
+
+TEX = st.text("ab1 {}\\%#$&_~^`'-<>|\"@=,()[]é€?!.:;/*+\n\té", max_size=25).map(lambda text: f"T{text}T")
+
+
+@ANY
+@given(title=TEX, abstract=TEX)
+def test_bibtex_gives_the_words_back_whatever_tex_would_make_of_them(tmp_path: Path, title: str, abstract: str) -> None:
+    (found,) = read_back(tmp_path / "hits.bib", [Abstract("x", title, abstract, journal=title)], "BibTeX")
+    assert (found.title, found.abstract, found.journal) == (words(title), words(abstract), words(title))

@@ -1,0 +1,148 @@
+"""An index of passages: the end of a long abstract is found, and everything else holds as for whole texts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine import Filters, Query, open_index
+from engine.encode.recipe import PASSAGES, RECIPE
+from engine.encode.texts import texts_by
+from engine.errors import ConfigError, EncoderMismatchError
+from engine.index.flat import FlatIndex
+from engine.index.folder import IndexFolder
+from engine.queries import Mode
+from engine.reindex.order import Order, Report
+from engine.reindex.rollback import roll_back
+from engine.reindex.run import index_sources
+from engine.reindex.verify import verify
+from tests.conftest import TOY_MODEL, jsonl, silent
+
+Index = Callable[..., Report]
+FILLER = "Adults with lupus took prednisone and were seen again after a year of treatment with this drug. "
+LONG = FILLER * 12 + "In the end colchicine helped against gout."
+
+
+def row(number: int, abstract: str = LONG, **more: object) -> dict[str, object]:
+    return {"id": f"r{number}", "title": f"Lupus {number}", "abstract": abstract, **more}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> IndexFolder:
+    return IndexFolder(tmp_path / "indexes" / "long")
+
+
+@pytest.fixture
+def put(folder: IndexFolder, tmp_path: Path) -> Index:
+    def run(*rows: dict[str, object], **order: object) -> Report:
+        source = jsonl(tmp_path / f"{len(list(tmp_path.glob('*.jsonl')))}.jsonl", rows)
+        given = {"model": str(TOY_MODEL), "device": "cpu", "recipe": "passages", **order}
+        return index_sources(folder, Order((source,), **given), silent)  # type: ignore[arg-type]
+
+    return run
+
+
+def vectors_of(folder: IndexFolder) -> FlatIndex:
+    generation = folder.open_current()
+    return FlatIndex(generation.vectors, generation.manifest.encoder.dim)
+
+
+def test_every_passage_is_stored_as_it_is_encoded(folder: IndexFolder, put: Index) -> None:
+    done = put(row(1), row(2, "Short."), row(3, ""))
+    assert (done.counts.abstracts, done.counts.encoded, done.counts.truncated) == (3, 3, 0)
+    manifest = folder.open_current().manifest
+    assert manifest.encoder.recipe == PASSAGES
+    texts = texts_by(manifest.encoder, folder.encoder(manifest.encoder.fingerprint))
+    with open_index(folder.path) as index:
+        for doc_id, record in index.snapshot().corpus.fetch([1, 2, 3]).items():
+            wanted = index.encode(texts(record.title, record.abstract))
+            rows, _ = index.snapshot().vectors.all_rows(np.array([doc_id]))
+            assert np.allclose(index.snapshot().vectors.vectors[rows], wanted, atol=1e-6)
+        n = [len(texts(r.title, r.abstract)) for r in index.snapshot().corpus.fetch([1, 2, 3]).values()]
+        assert n[0] > 2 and n[1:] == [1, 1] and index.snapshot().vectors.n_rows == sum(n)
+        lengths = [tuple(r) for r in index.snapshot().corpus.rows("SELECT n_tokens, truncated FROM abstracts")]
+        assert lengths[0][0] > 200 and [cut for _, cut in lengths] == [0, 0, 0]
+    assert verify(folder, folder.open_current(), deep=True) == []
+
+
+def test_a_record_is_one_hit_with_the_score_of_its_best_passage(folder: IndexFolder, put: Index) -> None:
+    put(row(1), row(2, FILLER * 12), row(3, "Short."))
+    with open_index(folder.path) as index:
+        assert len(index) == 3
+        texts = texts_by(index.manifest.encoder, folder.encoder(index.manifest.encoder.fingerprint))
+        for mode in Mode:
+            hits = index.ask(Query("colchicine helped against gout", mode=mode)).hits
+            assert len({hit.id for hit in hits}) == len(hits) == (1 if mode is Mode.KEYWORD else 3)
+            for hit in hits:
+                point = index.encode(["colchicine helped against gout"])[0]
+                best = (index.encode(texts(hit.title, hit.abstract)) @ point).max()
+                assert hit.score == pytest.approx(float(best), abs=1e-6)
+        answer = index.ask(Query("gout", filters=Filters(ids=("r1", "r3")), explain=True))
+        assert {hit.id for hit in answer.hits} == {"r1", "r3"} and answer.n_qualified == 2
+        assert {hit.id for hit in index.similar("r1")} == {"r2", "r3"}
+
+
+def test_only_what_changed_is_encoded_and_the_rest_carried_over(folder: IndexFolder, put: Index) -> None:
+    put(row(1), row(2), row(3, "Short."))
+    before = vectors_of(folder)
+    kept = np.array(before.vectors[before.all_rows(np.array([1, 3]))[0]])
+    done = put(row(2, "Now it is short."), row(4), row(1, year=2020))
+    assert (done.counts.encoded, done.counts.metadata_changed) == (2, 1)
+    after = vectors_of(folder)
+    assert np.array_equal(after.vectors[after.all_rows(np.array([1, 3]))[0]], kept)
+    assert after.all_rows(np.array([1, 2, 3, 4]))[1].tolist()[1:3] == [1, 1]
+    assert verify(folder, folder.open_current(), deep=True) == []
+    roll_back(folder, 1)
+    assert vectors_of(folder).n_rows == before.n_rows
+
+
+def test_a_stopped_run_goes_on_where_it_was(folder: IndexFolder, put: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.reindex import run
+
+    monkeypatch.setattr(run, "finish", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    with pytest.raises(OSError, match="no space"):
+        put(row(1), row(2, "Short."))
+    monkeypatch.undo()
+    done = put(row(1), row(2, "Short."))
+    assert (done.counts.resumed, done.counts.encoded) == (2, 0)
+    assert verify(folder, folder.open_current(), deep=True) == []
+
+
+def test_another_recipe_is_another_encoder(folder: IndexFolder, put: Index) -> None:
+    put(row(1))
+    with pytest.raises(EncoderMismatchError, match=f"'{PASSAGES}'.* is now .*'{RECIPE}'.*--re-encode"):
+        put(row(2), recipe="whole")
+    assert put(row(2), recipe=None).counts.abstracts == 2
+    assert put(row(3), recipe="whole", re_encode=True).counts.encoded == 3
+    assert vectors_of(folder).n_rows == 3 and folder.open_current().manifest.encoder.recipe == RECIPE
+    assert put(row(4), recipe="passages", re_encode=True).counts.encoded == 4
+    assert verify(folder, folder.open_current(), deep=True) == []
+
+
+def test_passages_are_compared_exhaustively(put: Index) -> None:
+    with pytest.raises(ConfigError, match="factory 'IVF1,RaBitQfs' can't hold passages"):
+        put(row(1), factory="IVF1,RaBitQfs")
+
+
+def test_damage_is_found(folder: IndexFolder, put: Index) -> None:
+    put(row(1), row(2))
+    generation = folder.open_current()
+    flat = FlatIndex(generation.vectors, generation.manifest.encoder.dim)
+    from engine.index.layout import write_file
+
+    generation.vectors.unlink()
+    swapped = np.array(flat.vectors)[::-1].copy()
+    write_file(generation.vectors, flat.doc_ids, flat.dim, [swapped])
+    assert any("is not that of its text" in problem for problem in verify(folder, generation, deep=True))
+    generation.vectors.unlink()
+    write_file(generation.vectors, flat.doc_ids[1:], flat.dim, [np.array(flat.vectors[1:])])
+    assert any("vectors, its text gives" in problem for problem in verify(folder, generation, deep=True))
+
+
+def test_by_command_line(engine: Callable[..., object], tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "rows.jsonl", [row(1), row(2, "Short.")])
+    done = engine("index", source, "-i", "long", "-m", TOY_MODEL, "--recipe", "passages")
+    assert done.returncode == 0, done.stderr  # type: ignore[attr-defined]
+    told = engine("status")
+    assert "passages 128/1" in told.stdout  # type: ignore[attr-defined]
