@@ -159,7 +159,7 @@ LIMITS: dict[str, tuple[float, float]] = {
 CHOICES = {
     "device": ("auto", "cpu", "cuda"),
     "precision": ("fp32", "int8"),
-    "recipe": ("whole", "passages", "title. abstract/1", "passages 128/1"),
+    "recipe": ("whole", "passages", "title. abstract/1", "passages 256/1"),
     "hybrid.fusion": ("convex", "rrf"),
 }
 

@@ -20,6 +20,7 @@ ROOT = HERE.parent
 V1 = HERE / "generations" / "v1"
 V2 = HERE / "generations" / "v2"
 V3 = HERE / "generations" / "v3"
+V4 = HERE / "generations" / "v4"
 TOY = HERE / "data" / "toy.jsonl"
 TOY_MODEL = HERE / "data" / "toy-model"
 SAMPLE = ROOT / "engine" / "sample"

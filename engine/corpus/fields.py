@@ -48,8 +48,8 @@ FIELDS: dict[str, Field] = {
     "author": of_names("author", authors),
     "language": of_names("language", languages),
     "source": Field(sources, WITH_SOURCE),
-    "pmid": Field(lambda values: keys("pmid", map(as_pmid, values)), with_key("pmid"), partial(keys, "pmid")),
-    "doi": Field(lambda values: keys("doi", map(as_doi, values)), with_key("doi"), partial(keys, "doi")),
+    "pmid": Field(lambda values: keys("pmid", map(as_pmid, values)), with_key("pmid")),
+    "doi": Field(lambda values: keys("doi", map(as_doi, values)), with_key("doi")),
     "id": Field(partial(keys, "record_id"), with_key("record_id")),
 }
 FLAGS: dict[str, DocSet] = {"retracted": RETRACTED, "has_abstract": Not(WITHOUT_ABSTRACT)}

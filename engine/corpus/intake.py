@@ -169,7 +169,8 @@ class Intake:
         So a PMID or DOI that was wrong and is mended parts what it had joined.
         """
         others = self.others(held.doc_id, held)
-        if not others or any(is_linked(given.abstract, other.abstract) for other in others):
+        own_id = given.abstract.record_id  # where another source gives the same one, that is what joined them
+        if not others or any(o.abstract.record_id == own_id or is_linked(given.abstract, o.abstract) for o in others):
             return False
         self.ledger.remember(held.doc_id)
         self.contributions.write_out(held.doc_id)

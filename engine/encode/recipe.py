@@ -8,9 +8,9 @@ import unicodedata
 
 # Part of every fingerprint: change how a text is made, change the number.
 RECIPE = "title. abstract/1"  # title and abstract as one text, cut where the encoder stops reading
-PASSAGES = "passages 128/1"  # the whole abstract in passages of at most 128 tokens, each led by the title
+PASSAGES = "passages 256/1"  # the whole abstract in passages of at most 256 tokens, each led by the title
 NAMED = {"whole": RECIPE, "passages": PASSAGES}  # as people ask for them
-RECIPES = {RECIPE: None, PASSAGES: 128}  # -> tokens of a passage at most
+RECIPES = {RECIPE: None, PASSAGES: 256}  # -> tokens of a passage at most
 
 SPACES = re.compile(r"\s+")
 # Control characters other than white space, and lone surrogates: no tokenizer takes them.

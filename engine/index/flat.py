@@ -18,7 +18,7 @@ METRIC = "inner_product"
 MARGIN = 16  # candidates beyond top_k, so that ties at the end are seen
 BATCH = 256  # queries scanned at once: FAISS reads the vectors once for all of them
 MANY = 16  # queries at once, from which on matrix products are faster than FAISS's scan
-PASSAGES = 4  # rows looked at for each record wanted, where records have several
+PASSAGES = 3  # rows looked at for each record wanted, where records have several
 FEW = 256  # rows that are scored one by one sooner than FAISS scans past the others
 
 Ranking = list[tuple[int, float]]  # (doc id, score), best first

@@ -73,7 +73,7 @@ def abstract_left_over(abstract: str) -> dict[str, object]:
     """Where the lines of an abstract end; all of it where its ends or its line ends are odd."""
     if not abstract or is_clean(abstract):
         return {}
-    if False:
+    if abstract != abstract.strip() or "\r" in abstract:
         return {"abstract": abstract}
     return {"breaks": [place for place, char in enumerate(abstract) if char == "\n"]}
 

@@ -44,16 +44,17 @@ def check_target(path: Path, *, overwrite: bool) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: no format has the suffix {path.suffix!r}. Known are {', '.join(FORMATS)}")
-    if path.is_dir():
+    is_there = os.path.exists(path)  # unlike Path.exists, False where it may not be looked at
+    if os.path.isdir(path):
         raise UsageError(f"{path} is a folder. Name a file in it: {path / f'hits{path.suffix}'}")
-    if path.exists() and not path.is_file():
+    if is_there and not os.path.isfile(path):
         raise UsageError(f"{path} is a pipe or a device. Name a file")
-    if path.exists() and not overwrite:
+    if is_there and not overwrite:
         raise UsageError(exists(path))
     folder = target_of(path).parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise UsageError(f"{path} can't be written: there is no folder {folder}. Make it first: mkdir -p {folder}")
-    if not all(may_write(place) for place in (folder, path) if place.exists()):
+    if not may_write(folder) or (is_there and not may_write(path)):
         raise UsageError(f"{path} can't be written: no permission in {folder}. Name a file in a folder of your own")
 
 

@@ -21,13 +21,6 @@ NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # 
 WIDTHS = {"id": 18, "title": 60, "abstract": 60, "journal": 28, "authors": 28, "pmid": 11, "doi": 24}  # characters
 OTHERWISE = 12
 CREATED = datetime(2000, 1, 1)  # always the same, so that the same hits are the same bytes
-OPTIONS = {
-    "constant_memory": True,
-    "strings_to_formulas": False,
-    "strings_to_urls": False,
-    "strings_to_numbers": False,
-    "use_zip64": True,
-}
 
 
 def workbook(cited: Sequence[Cited], title: str) -> bytes:
@@ -49,7 +42,7 @@ def workbook(cited: Sequence[Cited], title: str) -> bytes:
         )
     out = io.BytesIO()
     with tempfile.TemporaryDirectory() as scratch:
-        book = xlsxwriter.Workbook(out, {**OPTIONS, "tmpdir": scratch})
+        book = xlsxwriter.Workbook(out, {"constant_memory": True, "use_zip64": True, "tmpdir": scratch})
         book.set_properties({"title": NO_XML.sub("", title), "created": CREATED})
         sheet = book.add_worksheet("references")
         try:
@@ -76,7 +69,7 @@ def fill(sheet: Any, bold: Any, cited: Sequence[Cited]) -> None:
 
 
 def write(sheet: Any, row: int, column: int, cell: Cell) -> None:
-    """Write one cell; an empty one is left out."""
+    """Write one cell; an empty one is left out. write_string makes text of anything: no formula, no link, no number."""
     if isinstance(cell, str):
         if text := storable(cell):
             sheet.write_string(row, column, text)

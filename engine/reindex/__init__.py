@@ -1,4 +1,4 @@
-"""Stage 6. In: source files and the current generation. Out: the next generation, verified and published.
+"""Stage 7. In: source files and the current generation. Out: the next generation, verified and published.
 
 ``run`` makes the next generation from files; ``update`` finds the files that index.toml names and are new, ``plan``
 decides, ``sources`` lists. Of a run, ``gather`` fills the corpus, ``encoders`` finds the encoder, ``vectorise`` encodes

@@ -34,7 +34,7 @@ from engine.reindex.vectorise import Run, Vectorised, vectorise
 NOTHING = Counts(0, 0, 0, 0, 0)
 SPOOL = "vectors.spool"
 MANY = 1000  # texts; encoding them takes many times as long as the measurement
-PER_RECORD = 4  # passages; an abstract has 3 on average
+PER_RECORD = 4  # passages; an abstract has 2 on average
 SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
 

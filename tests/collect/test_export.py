@@ -52,6 +52,12 @@ def test_an_apostrophe_before_anything_else_is_text(source: Path) -> None:
     assert one(source, "rank,id,score,title\n1,'a,0.5,'quoted'\n").title == "'quoted'"
 
 
+def test_lines_of_a_cell_are_not_doubted(source: Path) -> None:
+    text = "1,2,3,4\n5,6,7,8\n9,10,11,12"
+    assert read(source, f'rank,id,score,title\n1,a,0.5,"{text}"\n') == [Abstract("a", text, "")]
+    assert len(read(source, f'id,rank,score,title\na,1,0.5,"{text}"\n')) == 2  # a remark, too
+
+
 def test_columns_of_ours_may_be_moved_left_out_and_added(source: Path) -> None:
     found = one(source, "rank;id;score;keep;keywords;title\n1;a;0.5;yes;;T\n")
     assert found == Abstract("a", "T", "")

@@ -448,3 +448,14 @@ def test_pubmeds_newest_word_counts_in_whichever_of_its_formats(draft: Draft) ->
     assert titles(draft) == ["nbib"]
     draft.intake.put(replace(PUBMED, title="XML", revised="2026-01-01"), origin(3, "PubMed XML"))
     assert titles(draft) == ["XML"]
+
+
+@pytest.mark.parametrize("kind", ["JSONL", "table", "PubMed XML"])
+def test_one_id_from_two_files_stays_one_record_when_its_pmid_changes(draft: Draft, kind: str) -> None:
+    one = Abstract("r0", "Gout in men", "", pmid="6")
+    draft.intake.put(one, origin(1, "JSONL"))
+    draft.intake.put(replace(one, pmid=None), origin(2, kind))
+    for _ in range(2):
+        draft.intake.put(replace(one, pmid="5", languages=("eng",)), origin(2, kind))
+    rows = draft.connection.execute("SELECT record_id, pmid FROM abstracts").fetchall()
+    assert [tuple(row) for row in rows] == [("r0", "5")]

@@ -65,6 +65,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
         ("author = 'smith j'", [1]),
         ("author = smit and author ~ mith", [1]),
         ("author ~ 'ann b'", [2]),
+        ("author ~ 'b ann'", []),
         ("author = none", [3]),
         ("language = German", [3]),
         ("language ~ er", [3]),
@@ -262,12 +263,14 @@ class Writer:
         if tree.field in FLAGS and (tree.operator == "=") == (tree.values == ("true",)) and self.pick(True, False):
             return field
         if tree.operator in ("in", "not in"):
-            return f"{field} {self.cased(tree.operator)} ({f',{space}'.join(map(self.value, tree.values))})"
-        return f"{field}{space}{tree.operator}{space}{self.value(tree.values[0])}"
+            return f"{field} {self.cased(tree.operator)} ({f',{space}'.join(self.value(v) for v in tree.values)})"
+        value = tree.values[0]
+        written = self.cased(str(value)) if tree.field in FLAGS else self.value(value)
+        return f"{field}{space}{tree.operator}{space}{written}"
 
     def value(self, value: str | int | None) -> str:
-        if value is None or value in ("true", "false"):
-            return self.cased(str(value or "none"))
+        if value is None:
+            return self.cased("none")
         text = str(value)
         if isinstance(value, int) or (text.isalnum() and text.lower() not in KEYWORDS and self.pick(True, False)):
             return text

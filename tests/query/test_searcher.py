@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine import Hit, Index, open_index
+from engine import Filters, Hit, Index, Query, open_index
 from engine.corpus.history import events
 from engine.corpus.store import Said
 from engine.encode.saved import read_identity, write_receipt
@@ -29,10 +29,11 @@ from engine.errors import (
 )
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
+from engine.queries import Mode
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 from engine.reindex.verify import verify
-from tests.conftest import TOY, TOY_MODEL, V1, V2, V3, silent
+from tests.conftest import TOY, TOY_MODEL, V1, V2, V3, V4, silent
 
 Add = Callable[..., Report]
 
@@ -475,6 +476,25 @@ def test_the_committed_generation_of_format_3_opens_and_searches_by_its_codes() 
         assert [hit.id for hit in hits if hit.id.startswith("toy")][:5] == EXPECTED
         assert [hit.id for hit in index.similar("toy-01", top_k=3)] == EXPECTED_SIMILAR
     assert verify(IndexFolder(V3), IndexFolder(V3).open_current(), deep=True) == []
+
+
+def test_the_committed_generation_of_format_4_opens_and_has_words_terms_and_calibration() -> None:
+    """As above, for the tables words, terms and members, and the quantiles in the manifest."""
+    with open_index(V4) as index:
+        hits = index.search("does colchicine help in gout?", top_k=43)
+        assert [hit.id for hit in hits if hit.id.startswith("toy")][:5] == EXPECTED
+        words = index.ask(Query("colchicine +gout", mode=Mode.KEYWORD, explain=True))
+        assert (words.hits[0].id, words.n_qualified) == ("toy-01", 8)
+        assert words.hits[0].bm25 == pytest.approx(5.37037, abs=1e-4)  # (1.946 + 1.429) * 1.59
+        assert words.hits[0].why is not None and words.hits[0].why.words == ("colchicine", "gout")
+        calibration = index.manifest.calibration
+        assert calibration is not None and (calibration.n_records, len(calibration.shares)) == (43, 117)
+        both = index.search("pain", mode="hybrid", filters=Filters(journals=("invented*",), years=((1991, 1991),)))
+        assert {hit.id for hit in both} == {"toy-01", "toy-31"}
+        (retracted,) = index.search("toy", filters=Filters(retracted=True, sources=("PubMed XML",)))
+        assert retracted.id == "PMID:102"
+        assert [hit.id for hit in index.search("x", filters=Filters(where="author = 'toy ada'"))] == ["PMID:101"]
+    assert verify(IndexFolder(V4), IndexFolder(V4).open_current(), deep=True) == []
 
 
 EXPECTED = ["toy-21", "toy-01", "toy-22", "toy-16", "toy-26"]

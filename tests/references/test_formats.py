@@ -140,6 +140,21 @@ def test_a_folder_that_may_not_be_written_to_is_refused(closed: Path, nobody: No
             check_target(closed / name, overwrite=True)
 
 
+@pytest.fixture
+def sealed(closed: Path) -> Iterator[Path]:
+    """The same folder, and it may not be looked into either."""
+    closed.chmod(0o000)
+    yield closed
+    closed.chmod(0o755)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_refused(sealed: Path, nobody: None) -> None:
+    with pytest.raises(UsageError, match=r"hits.csv can't be written: no permission in .*closed"):
+        check_target(sealed / "hits.csv", overwrite=True)
+    with pytest.raises(UsageError, match=r"hits.csv can't be written: there is no folder .*below"):
+        check_target(sealed / "below" / "hits.csv", overwrite=True)
+
+
 class Meanwhile(list[Cited]):
     """Hits during whose writing a file appears."""
 

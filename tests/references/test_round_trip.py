@@ -27,6 +27,37 @@ def test_every_field_comes_back(tmp_path: Path, suffix: str) -> None:
     assert check_source(tmp_path / f"hits{suffix}").name == EXACT[suffix]
 
 
+# What the reader of one format or another would make something else of, were it not said beside the tags.
+TRAPS = [
+    Abstract("a", "[Not available].", "b", vernacular_title="Titel"),
+    *(Abstract("a", "T", "", mesh=mesh) for mesh in (("Knee/surgery",), ("*Hip",), ("Knee", "Knee"))),
+    *(Abstract("a", "T", "", keywords=keywords) for keywords in (("*starred",), ("b", "b"))),
+    *(Abstract("a", "T", "", publication_types=(kind, "Review")) for kind in ("Review", "10.1/x", "[3300]", "PMID: 7")),
+    *(Abstract("a", "T", "", languages=languages) for languages in (("eng; fre",), ("ger, Swiss",), ("eng", "eng"))),
+    *(Abstract("a", "T", blank, other_abstracts=("[KIE] in English",)) for blank in ("", " ")),
+    *(
+        Abstract("a", "T", "b", other_abstracts=(other,))
+        for other in (
+            "[fre]  two blanks",
+            "[fre] KIE: label",
+            "[KIE, eng] x",
+            "[Publisher, fre] y",
+            "[x] y",
+            "no label",
+        )
+    ),
+    Abstract("a", "T", "b", authors=("A  B", "C\nD"), orcids=("0000-0002-1825-0097",)),
+    Abstract("PMID: 7", "T", "b", journal="J\r\nK"),
+    Abstract("a", "T", "  b\rc\n"),
+]
+
+
+@pytest.mark.parametrize("suffix", EXACT)
+@pytest.mark.parametrize("record", TRAPS, ids=range(len(TRAPS)))
+def test_traps_are_seen(tmp_path: Path, suffix: str, record: Abstract) -> None:
+    assert read_back(tmp_path / f"hits{suffix}", [record]) == [record]
+
+
 @pytest.mark.parametrize("suffix", EXACT)
 @ANY
 @given(records=RECORDS)

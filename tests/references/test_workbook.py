@@ -64,6 +64,7 @@ def test_a_text_that_is_too_long_ends_with_words_that_say_so() -> None:
 
 def test_the_same_hits_are_the_same_bytes() -> None:
     assert workbook([cite(FULL)], "a") == workbook([cite(FULL)], "a")
+    assert opened(cite(FULL)).properties.created.year == 2000
 
 
 def test_more_hits_than_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -145,4 +145,4 @@ def test_by_command_line(engine: Callable[..., object], tmp_path: Path) -> None:
     done = engine("index", source, "-i", "long", "-m", TOY_MODEL, "--recipe", "passages")
     assert done.returncode == 0, done.stderr  # type: ignore[attr-defined]
     told = engine("status")
-    assert "passages 128/1" in told.stdout  # type: ignore[attr-defined]
+    assert "passages 256/1" in told.stdout  # type: ignore[attr-defined]
