@@ -488,12 +488,12 @@ def test_the_committed_generation_of_format_4_opens_and_has_words_terms_and_cali
         assert words.hits[0].bm25 == pytest.approx(5.37037, abs=1e-4)  # (1.946 + 1.429) * 1.59
         assert words.hits[0].why is not None and words.hits[0].why.words == ("colchicine", "gout")
         calibration = index.manifest.calibration
-        assert calibration is not None and (calibration.n_records, len(calibration.shares)) == (43, 117)
+        assert calibration is not None and (calibration.n_records, len(calibration.shares)) == (40, 117)
         both = index.search("pain", mode="hybrid", filters=Filters(journals=("invented*",), years=((1991, 1991),)))
-        assert {hit.id for hit in both} == {"toy-01", "toy-31"}
+        assert {hit.id for hit in both} == {"toy-01", "toy-31", "PMID:101"}
         (retracted,) = index.search("toy", filters=Filters(retracted=True, sources=("PubMed XML",)))
         assert retracted.id == "PMID:102"
-        assert [hit.id for hit in index.search("x", filters=Filters(where="author = 'toy ada'"))] == ["PMID:101"]
+        assert [hit.id for hit in index.search("x", filters=Filters(where="author = 'group toy'"))] == ["PMID:101"]
     assert verify(IndexFolder(V4), IndexFolder(V4).open_current(), deep=True) == []
 
 
