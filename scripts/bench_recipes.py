@@ -44,7 +44,7 @@ from engine.encode.sentences import sentences
 from engine.records import Abstract, Vectors
 
 LENGTHS, SIZES = (256, 512), (128, 256)  # tokens of texts that are cut, of passages
-BASE, BEST = "256", "passages 128 max"
+BASE = "256"
 N_KNOWN = 1_000
 LONG = 300  # tokens of a record whose last sentence is looked for
 BOILERPLATE = re.compile(r"copyright|\u00a9|\(c\)|rights reserved|regist|NCT\d|ISRCTN|PsycINFO", re.IGNORECASE)
@@ -83,7 +83,7 @@ def some(items: Sequence[Any], n: int) -> list[Any]:
 
 
 def whole(records: list[Abstract]) -> list[str]:
-    return [prepared(record.title, record.abstract) for record in records]
+    return [prepared(r.title, r.abstract) for r in records]
 
 
 class Encoders:
@@ -136,7 +136,6 @@ Score = Callable[[Vectors], NDArray[np.float32]]  # of queries: (queries, record
 def recipes(task: Task, encoders: Encoders) -> dict[str, tuple[float, Score]]:
     """Every recipe: vectors a record, and how it scores."""
     made: dict[str, tuple[float, Score]] = {}
-    n = len(task.records)
     for length in LENGTHS:
         vectors = encoders.vectors(f"{length}-{task.name}", whole(task.records), length)
         made[str(length)] = 1, lambda queries, vectors=vectors: queries @ vectors.T
@@ -147,12 +146,13 @@ def recipes(task: Task, encoders: Encoders) -> dict[str, tuple[float, Score]]:
         mean = np.add.reduceat(vectors, starts)
         mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
         made[f"passages {size} max"] = (
-            len(vectors) / n,
+            len(vectors) / len(parts),
             lambda queries, v=vectors, starts=starts: np.maximum.reduceat(queries @ v.T, starts, axis=1),
         )
         made[f"passages {size} mean"] = 1, lambda queries, mean=mean: queries @ mean.T
-    both = made[BASE][1], made[BEST][1]
-    made[f"{BASE} + {BEST}"] = 1 + made[BEST][0], lambda queries: (both[0](queries) + both[1](queries)) / 2
+    for best in [f"passages {size} max" for size in SIZES]:
+        n_vectors, (one, two) = made[best][0], (made[BASE][1], made[best][1])
+        made[f"{BASE} + {best}"] = 1 + n_vectors, lambda queries, one=one, two=two: (one(queries) + two(queries)) / 2
     return made
 
 

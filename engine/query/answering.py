@@ -107,7 +107,7 @@ def short_note(query: Query, n_hits: int, n_qualified: int) -> list[str]:
     left_out = query.filters != Filters() or query.mode is not Mode.SEMANTIC
     if n_hits == query.top_k or not (left_out or query.min_score is not None or query.offset):
         return []
-    notes = [f"{many(n_qualified, 'record')} qualify, {query.offset + query.top_k:,} were asked for"]
-    if n_qualified >= query.offset + query.top_k:
-        notes = [f"{many(n_qualified, 'record')} qualify, {many(query.offset + n_hits, 'hit')} reach the least score"]
-    return notes
+    qualify = f"{many(n_qualified, 'record')} qualif{'ies' if n_qualified == 1 else 'y'}"
+    if query.min_score is not None and query.offset + n_hits < n_qualified:
+        return [f"{qualify}, {query.offset + n_hits:,} of them with a score of {query.min_score:g} or more"]
+    return [f"{qualify}, {query.offset + query.top_k:,} were asked for"]

@@ -120,7 +120,10 @@ def test_a_least_score_leaves_out_what_is_below(searchable: IndexFolder, mode: M
         assert ids(found) == [hit.id for hit in every if hit.score >= least]
         top = index.ask(Query("colchicine pain", mode=mode, top_k=3, min_score=least))
         assert ids(top) == ids(found)[:3]
-        assert index.ask(Query("gout", mode=mode, min_score=1.5)).hits == ()
+        none = index.ask(Query("colchicine pain", mode=mode, min_score=1.5))
+        assert none.hits == () and none.notes == ("40 records qualify, 0 of them with a score of 1.5 or more",)
+        one = index.ask(Query("colchicine pain", mode=mode, filters=Filters(ids=("toy-01",)), min_score=-1.0))
+        assert one.notes == ("1 record qualifies, 10 were asked for",)
 
 
 def test_groups_count_the_hits(searchable: IndexFolder, add: Add) -> None:
