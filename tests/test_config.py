@@ -23,6 +23,9 @@ def written(folder: Path, text: str) -> Path:
     return folder
 
 
+PLAIN = ("device", "keep_generations", "checkpoint_seconds", "max_deleted_share", "hybrid_weight", "hybrid_fusion")
+
+
 def test_flag_before_environment_before_file_before_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(folder, 'model = "file"\ndevice = "cpu"\n[guard]\nmax_deleted_share = 0.2\n')
     monkeypatch.setenv("ENGINE_MODEL", "environment")
@@ -34,6 +37,7 @@ def test_flag_before_environment_before_file_before_default(folder: Path, monkey
         "recipe": "default", "factory": "default", "recall": "default",
         "keep_generations": "default", "checkpoint_seconds": "default",
         "max_deleted_share": str(folder / "index.toml"), "max_changed_share": "default",
+        "hybrid_weight": "default", "hybrid_fusion": "default", "mesh_tree": "default",
         "download_url": "default", "download_folder": "default",
     }  # fmt: skip
 
@@ -57,9 +61,23 @@ def test_the_template_is_toml_and_all_of_it_is_understood(folder: Path) -> None:
     found = Settings.load(written(folder, live))
     assert found.sources == (SourcePattern("updatefiles"), SourcePattern("exports/*.ris", "RIS"))
     assert found.download_folder == "updatefiles"
-    plain = {k: getattr(found, k) for k in ("device", "keep_generations", "checkpoint_seconds", "max_deleted_share")}
+    plain = {k: getattr(found, k) for k in PLAIN}
     assert plain == {k: getattr(Settings(folder), k) for k in plain}  # what the template shows is the default
-    assert tomllib.loads(live)["recipe"] == "title. abstract/1"
+    assert tomllib.loads(live)["recipe"] == "whole"
+
+
+def test_hybrid_and_recipe_are_checked(folder: Path) -> None:
+    found = Settings.load(
+        written(folder, 'recipe = "passages"\nmesh_tree = "t.bin"\n[hybrid]\nweight = 1\nfusion = "rrf"\n')
+    )
+    assert (found.recipe, found.mesh_tree, found.hybrid_weight, found.hybrid_fusion) == ("passages", "t.bin", 1, "rrf")
+    for text, message in (
+        ("[hybrid]\nweight = 1.5", "hybrid.weight is 1.5 .*expected a number from 0 to 1"),
+        ("[hybrid]\nfusion = 'sum'", "hybrid.fusion is 'sum' .*expected one of convex, rrf"),
+        ("recipe = 'half'", "recipe is 'half' .*expected one of whole, passages"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            Settings.load(written(folder, text))
 
 
 @pytest.mark.parametrize(
