@@ -5,8 +5,8 @@
 SHARED_DATA is the folder with med/, pubmedqa/, pool/ and synergy/. The recipes, all with all-MiniLM-L6-v2: title and
 abstract cut at 256 or 512 tokens; passages of 128 or 256 tokens, each led by the title, of which the best one counts,
 or whose mean is the one vector of the record. Differences are to the cut at 256, with 95 % bootstrap intervals (paired,
-over the queries). --cache keeps encoders and vectors for the next time. Seconds are those of --texts records of the
-pool, in turns, at fp32. Prints one line of JSON, then tables.
+over the queries). --cache keeps encoders and vectors for the next time. Seconds are the
+processor's, for --texts records of the pool, in turns, at fp32. Prints one line of JSON, then tables.
 
     med       30 queries with judgements, untitled abstracts, fp32
     pubmedqa  1,000 questions, each to find its own untitled abstract, beside --pool-size others; int8 from here on
@@ -45,8 +45,7 @@ from engine.records import Abstract, Vectors
 
 LENGTHS, SIZES = (256, 512), (128, 256)  # tokens of texts that are cut, of passages
 BASE = "256"
-N_KNOWN = 1_000
-LONG = 300  # tokens of a record whose last sentence is looked for
+N_KNOWN, LONG = 1_000, 300  # queries; tokens of a record whose last sentence is looked for
 BOILERPLATE = re.compile(r"copyright|\u00a9|\(c\)|rights reserved|regist|NCT\d|ISRCTN|PsycINFO", re.IGNORECASE)
 PAGE = 2048  # texts encoded at once
 Rows = NDArray[np.int64]
@@ -113,15 +112,14 @@ class Encoders:
         """Vectors of texts; what was encoded before, whole or cut at the same length, is not encoded again."""
         marks = ["" if n <= length else str(length) for n in self.count(texts)]
         keys = [hashlib.sha256(f"{mark} {text}".encode()).digest() for mark, text in zip(marks, texts, strict=True)]
-        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self.known}
-        started, made = time.perf_counter(), list(new.items())
-        for start in range(0, len(made), PAGE):
-            page = made[start : start + PAGE]
+        new = list({key: text for key, text in zip(keys, texts, strict=True) if key not in self.known}.items())
+        started = time.perf_counter()
+        for page in (new[start : start + PAGE] for start in range(0, len(new), PAGE)):
             checked = encode_checked(self.by_length[length], [text for _, text in page])
             self.known.update(dict.fromkeys((key for key, _ in page), np.zeros(384, np.float32)))  # without a word
             self.known.update((page[at][0], row) for at, row in zip(checked.kept, checked.vectors, strict=True))
-            keep = {"keys": [np.void(key) for key, _ in page], "vectors": [self.known[key] for key, _ in page]}
-            np.savez(self.cache / f"{self.precision}-{name}-{page[0][0].hex()[:12]}.npz", **keep)
+            path = self.cache / f"{self.precision}-{name}-{page[0][0].hex()[:12]}.npz"
+            np.savez(path, keys=[np.void(key) for key, _ in page], vectors=[self.known[key] for key, _ in page])
         print(f"{name}: {len(new)} of {len(texts)} texts, {time.perf_counter() - started:.0f} s", file=sys.stderr)
         return np.array([self.known[key] for key in keys])
 
@@ -137,8 +135,8 @@ def recipes(task: Task, encoders: Encoders) -> dict[str, tuple[float, Score]]:
     """Every recipe: vectors a record, and how it scores."""
     made: dict[str, tuple[float, Score]] = {}
     for length in LENGTHS:
-        vectors = encoders.vectors(f"{length}-{task.name}", whole(task.records), length)
-        made[str(length)] = 1, lambda queries, vectors=vectors: queries @ vectors.T
+        cut = encoders.vectors(f"{length}-{task.name}", whole(task.records), length)
+        made[str(length)] = 1, lambda queries, cut=cut: queries @ cut.T
     for size in SIZES:
         parts = encoders.parts(task.records, size)
         starts = np.cumsum([0, *map(len, parts[:-1])])
@@ -189,8 +187,8 @@ def answered(task: Task, encoders: Encoders, **facts: object) -> dict[str, Any]:
             difference = (float(x[column]) for x in (more.mean(axis=0), low, high))
             rows[recipe] |= {measure: round(float(values[:, column].mean()), 4)}
             rows[recipe] |= {f"{measure}_difference": "{:+.4f} [{:+.4f}, {:+.4f}]".format(*difference)}
-    counts = {"queries": n, "records": len(task.records), "precision": encoders.precision}
-    return {**counts, **facts, "recipes": rows}
+    facts |= {"queries": n, "records": len(task.records), "precision": encoders.precision}
+    return {**facts, "recipes": rows}
 
 
 def judged(name: str, folder: Path, records: list[Abstract]) -> Task:
@@ -202,7 +200,7 @@ def judged(name: str, folder: Path, records: list[Abstract]) -> Task:
         if int(relevance) > 0 and doc in rows:
             relevant.setdefault(query, []).append(rows[doc])
     queries = rows_of(folder / "queries.jsonl.gz")
-    found = [np.array(sorted(relevant[query["id"]])) for query in queries]
+    found = [np.unique(relevant[query["id"]]) for query in queries]
     return Task(name, records, [query["text"] for query in queries], found)
 
 
@@ -221,8 +219,8 @@ def ends(records: list[Abstract], encoders: Encoders) -> tuple[Task, float]:
     useful = {text for text, n in often.items() if n == 1 and len(text.split()) >= 8 and not BOILERPLATE.search(text)}
     asked = some([i for i, text in enumerate(last) if sizes[i] > LONG and text in useful], N_KNOWN)
     before = [prepared(records[i].title, records[i].abstract.rstrip().removesuffix(last[i])) for i in asked]
-    share = float((encoders.count(before) >= LENGTHS[0]).mean())
-    return Task("ends", records, [last[i] for i in asked], [np.array([i]) for i in asked]), share
+    task = Task("ends", records, [last[i] for i in asked], [np.array([i]) for i in asked])
+    return task, float((encoders.count(before) >= LENGTHS[0]).mean())
 
 
 def reviews(folder: Path) -> Task:
@@ -246,7 +244,7 @@ def titles(pool: list[Abstract], n: int) -> Task:
 
 
 def costs(records: list[Abstract], encoders: Encoders, rounds: int) -> dict[str, dict[str, float]]:
-    """Seconds to encode 1,000 records, and how many times those of the base; the recipes take turns."""
+    """Processor seconds to encode 1,000 records, and how many times those of the base; the recipes take turns."""
     short = encoders.by_length[LENGTHS[0]]
 
     def cut_up(size: int) -> None:
@@ -256,8 +254,12 @@ def costs(records: list[Abstract], encoders: Encoders, rounds: int) -> dict[str,
         **{str(n): partial(encode_checked, encoder, whole(records)) for n, encoder in encoders.by_length.items()},
         **{f"passages {size}": partial(cut_up, size) for size in SIZES},
     }
-    spent = bench.in_turns(ways, rounds)
-    seconds = {name: round(1000 * statistics.median(times) / len(records), 1) for name, times in spent.items()}
+    spent: dict[str, list[float]] = {name: [] for name in ways}
+    for name, way in [*ways.items()] * rounds:
+        started = time.process_time()
+        way()
+        spent[name].append(time.process_time() - started)
+    seconds = {name: round(1000 / len(records) * statistics.median(times), 1) for name, times in spent.items()}
     return {name: {"s": seconds[name], "times": bench.times_as_fast(spent[BASE], spent[name])} for name in spent}
 
 
@@ -265,11 +267,10 @@ def tables(figures: dict[str, Any]) -> Iterator[str]:
     head = ("recipe", "vectors a record", "bytes", "nDCG@10", "difference", "recall@100", "difference")
     for name, found in figures["tasks"].items():
         facts = ", ".join(f"{value} {key}" for key, value in found.items() if key != "recipes")
-        yield f"**{name}** ({facts})\n\n" + bench.table(
-            head, [[r, *row.values()] for r, row in found["recipes"].items()]
-        )
+        rows = [[recipe, *row.values()] for recipe, row in found["recipes"].items()]
+        yield f"**{name}** ({facts})\n\n{bench.table(head, rows)}"
     rows = [[name, *row.values()] for name, row in figures["costs"].items()]
-    yield bench.table(("recipe", "seconds for 1,000 records", f"times {BASE}"), rows)
+    yield bench.table(("recipe", "processor seconds for 1,000 records", f"times {BASE}"), rows)
 
 
 def main() -> None:
@@ -292,8 +293,7 @@ def main() -> None:
         tasks["titles"] = answered(titles(pool, given.bodies), int8)
         tasks["reviews"] = answered(reviews(data / "synergy"), int8)
         spent = costs(some(pool, given.texts), fp32, given.rounds)
-    figures = {"machine": machine, "tasks": tasks, "costs": spent}
-    bench.report(figures, *tables(figures))
+    bench.report(figures := {"machine": machine, "tasks": tasks, "costs": spent}, *tables(figures))
 
 
 if __name__ == "__main__":
