@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import itertools
 import json
 import os
 import re
@@ -145,6 +146,42 @@ def test_a_batch_is_a_run(searchable: IndexFolder, engine: Run, tmp_path: Path) 
     ]
 
 
+def test_the_score_of_a_run_falls_whatever_ranks(searchable: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    (tmp_path / "q.tsv").write_text("q1\tgout\nq2\tpain\n", encoding="utf-8")
+    for options in (
+        (),
+        ("--diversify", "0.9"),
+        ("--mode", "hybrid"),
+        ("--mode", "keyword"),
+        ("--mode", "hybrid", "--diversify", "1"),
+    ):
+        done = engine("search", "--batch", "q.tsv", "-n", "40", "-o", "run.trec", "--overwrite", *options)
+        assert done.returncode == 0, done.stderr
+        lines = [line.split(" ") for line in (tmp_path / "run.trec").read_text(encoding="utf-8").splitlines()]
+        for query_id in ("q1", "q2"):
+            scores = [float(line[4]) for line in lines if line[0] == query_id]
+            assert len(scores) > 5 and all(a > b for a, b in itertools.pairwise(scores)), options
+
+
+def test_a_query_that_cannot_be_answered_is_left_out_and_told(
+    searchable: IndexFolder, engine: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "q.tsv").write_text("q1\tgout\nq2\t???\nq3\tlupus\n", encoding="utf-8")
+    done = engine("search", "--batch", "q.tsv", "-n", "3", "-o", "run.trec", "--mode", "keyword")
+    assert done.returncode == 0 and "query q2 is left out: " in done.stderr and "no word to look for" in done.stderr
+    found = [line.split(" ")[0] for line in (tmp_path / "run.trec").read_text(encoding="utf-8").splitlines()]
+    assert sorted(set(found)) == ["q1", "q3"]
+
+
+def test_new_writes_what_is_new_and_groups_go_beside(
+    searchable: IndexFolder, engine: Run, tmp_path: Path, add: Add
+) -> None:
+    add({"id": "n1", "title": "Gout anew", "year": 2031})
+    done = engine("new", "gout", "--since", "2", "-o", "n.csv", "--group-by", "year", "--nl")
+    assert (tmp_path / "n.csv").read_text(encoding="utf-8").startswith("change,rank,id,")
+    assert json.loads(done.stdout)["change"] == "added" and "1  2031" in done.stderr
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv"])
 def test_a_batch_in_other_forms(searchable: IndexFolder, engine: Run, tmp_path: Path, suffix: str) -> None:
     queries = "".join(json.dumps({"_id": f"q{i}", "text": f"gout {i}"}) + "\n" for i in range(300))
@@ -188,6 +225,10 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "batch with a bad line": (("search", "--batch", "bad.tsv", "-o", "r.trec"), 2, r"bad.tsv, line 2"),
     "batch with one id twice": (("search", "--batch", "twice.tsv", "-o", "r.trec"), 2, r"line 2: the id 'q' is there twice"),
     "batch not there": (("search", "--batch", "nowhere.tsv", "-o", "r.trec"), 2, r"nowhere.tsv"),
+    "batch of damaged gzip": (("search", "--batch", "damaged.gz", "-o", "r.trec"), 2, r"damaged.gz can't be read"),
+    "batch with an id of nothing": (("search", "--batch", "odd.jsonl", "-o", "r.trec"), 2, r"line 1: expected an id"),
+    "batch grouped": (("search", "--batch", "q.tsv", "-o", "r.trec", "--group-by", "year"), 2, r"no place for --group-by"),
+    "empty expression": (("search", "x", "--where", ""), 2, r"--where is empty"),
     "batch not text": (("search", "--batch", "latin.tsv", "-o", "r.trec"), 2, r"not UTF-8"),
 }  # fmt: skip
 
@@ -201,6 +242,11 @@ def test_refused_in_one_line_and_nothing_written(
         "twice.tsv": "q\tgout\nq\tlupus\n",
     }.items():  # fmt: skip
         (tmp_path / file).write_text(content, encoding="utf-8")
+    packed = bytearray(gzip.compress(b"q	gout
+" * 200))
+    packed[10] = 0xFF  # a block of a type that there is not
+    (tmp_path / "damaged.gz").write_bytes(packed)
+    (tmp_path / "odd.jsonl").write_text('{"id": "\\ud800", "text": "gout"}\n', encoding="utf-8")
     (tmp_path / "latin.tsv").write_bytes("q\tSjögren\n".encode("latin-1"))
     before = sorted(os.listdir(tmp_path))
     args, code, message = REFUSED[name]

@@ -123,7 +123,7 @@ def deliver(
         from engine.references.formats import write
 
         for path in out.files:
-            write(path, cited, heading(answer), overwrite=out.overwrite, raw=out.raw)
+            write(path, cited, heading(answer), overwrite=out.overwrite, raw=out.raw, changes=changes)
             say(f"{len(cited):,} to {path}", err=True)
     if out.record:
         from engine.query.record import record_of, write_record

@@ -6,24 +6,35 @@ import csv
 import gzip
 import io
 import json
+import math
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.asking import Output
 from engine.cli.options import opened
 from engine.config import Config
-from engine.errors import UsageError
-from engine.queries import Answer, Query
+from engine.errors import EncoderError, UsageError
+from engine.queries import Answer, Mode, Query
+from engine.references.delimited import FORMULA
 from engine.references.fields import hit_fields
+from engine.references.formats import publish
+from engine.references.formats import target_of as target_of_link
 from engine.terminal import as_json, progress, say
 
-PAGE = 256  # queries encoded and compared together
+if TYPE_CHECKING:
+    from engine.query.searcher import Index
+
+PAGE = 256  # queries encoded and compared together, fewer where each has many hits
+HELD = 50_000  # hits in memory at once
 SUFFIXES = (".trec", ".run", ".jsonl", ".csv", ".tsv")
+STEP = 1e-6  # by which the score of a run falls at least
+NOTES = 5  # shown
 TAG = "abstract-engine"  # last column of a TREC run
 HEADERS = {"id", "qid", "query_id", "query-id", "queryid"}
 
@@ -36,18 +47,34 @@ def run_batch(config: Config, query: Query, source: Path, out: Output, device: s
     """
     target = target_of(query, out)
     queries = read_queries(source)
-    with opened(config, device) as index, progress() as report, new_file(target) as file:
-        writer, n_queries, n_hits = writer_for(target, file), 0, 0
-        while page := list(islice(queries, PAGE)):
-            answers = index.ask_batch([replace(query, text=text) for _, text in page])
-            for (query_id, _), answer in zip(page, answers, strict=True):
+    with opened(config, device) as index, progress() as report, new_file(target, overwrite=out.overwrite) as file:
+        writer, n_queries, n_hits = writer_for(target, file, raw=out.raw), 0, 0
+        notes: dict[str, None] = {}
+        while page := list(islice(queries, max(1, min(PAGE, HELD // query.top_k)))):
+            for (query_id, _), answer in zip(page, answers_to(index, query, page), strict=True):
+                if answer is None:
+                    continue
                 writer.write(query_id, answer)
                 n_hits += len(answer.hits)
+                notes.update(dict.fromkeys(answer.notes))
             n_queries += len(page)
             report("searching", n_queries, None)
         if not n_queries:
             raise UsageError(f"{source} holds no query. Expected lines of id, tab, text, or JSON with id and text")
+    for note in list(notes)[:NOTES]:
+        say(note, err=True)
     say(f"{n_queries:,} queries, {n_hits:,} hits to {target}", err=True)
+
+
+def answers_to(index: Index, query: Query, page: list[tuple[str, str]]) -> list[Answer | None]:
+    """The answers to a page of queries; None for one that can't be answered, which is told and stops nothing."""
+    try:
+        return [*index.ask_batch([replace(query, text=text) for _, text in page])]
+    except (UsageError, EncoderError) as err:
+        if len(page) == 1:
+            say(f"query {page[0][0]} is left out: {err}", err=True)
+            return [None]
+    return [answer for one in page for answer in answers_to(index, query, [one])]
 
 
 def target_of(query: Query, out: Output) -> Path:
@@ -60,9 +87,11 @@ def target_of(query: Query, out: Output) -> Path:
         raise UsageError(
             "--batch reads its queries from the file, so QUERY, --like and --unlike have no place beside it"
         )
+    if query.group_by or (query.explain and out.files and out.files[0].suffix.lower() != ".jsonl"):
+        raise UsageError("--batch has no place for --group-by, and for --explain only in a .jsonl file")
     if out.record or out.form:
         raise UsageError("--batch writes one file: name it with -o, for example -o run.trec")
-    if len(out.files) != 1 or out.files[0].suffix not in SUFFIXES:
+    if len(out.files) != 1 or out.files[0].suffix.lower() not in SUFFIXES:
         raise UsageError(f"--batch writes one file, a {', '.join(SUFFIXES)}: for example -o run.trec")
     (target,) = out.files
     if target.exists() and not out.overwrite:
@@ -73,7 +102,7 @@ def target_of(query: Query, out: Output) -> Path:
 
 
 @contextmanager
-def new_file(target: Path) -> Iterator[TextIO]:
+def new_file(target: Path, *, overwrite: bool) -> Iterator[TextIO]:
     """A file that appears under its name only when all of it is written."""
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -81,7 +110,7 @@ def new_file(target: Path) -> Iterator[TextIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        part.replace(target)
+        publish(part, target_of_link(target), target, overwrite=overwrite)
     finally:
         part.unlink(missing_ok=True)
 
@@ -101,7 +130,7 @@ def read_queries(path: Path) -> Iterator[tuple[str, str]]:
         query_id, text = json_query(line) if line.lstrip().startswith("{") else tabbed_query(line)
         if number == 1 and query_id.lower() in HEADERS:
             continue
-        if not query_id or any(map(str.isspace, query_id)) or not text.strip():
+        if not query_id.isprintable() or not query_id or any(map(str.isspace, query_id)) or not text.strip():
             raise UsageError(f"{path}, line {number}: expected an id without blanks and a text, with a tab between")
         if query_id in seen:
             raise UsageError(f"{path}, line {number}: the id {query_id[:40]!r} is there twice, expected once")
@@ -120,7 +149,7 @@ def numbered(path: Path) -> Iterator[tuple[int, str]]:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
             stream = gzip.GzipFile(fileobj=raw) if packed else raw
             yield from enumerate(io.TextIOWrapper(stream, "utf-8-sig"), 1)
-    except (OSError, EOFError) as err:
+    except (OSError, EOFError, zlib.error) as err:
         raise UsageError(f"{path} can't be read: {getattr(err, 'strerror', None) or err}") from err
     except UnicodeDecodeError as err:
         raise UsageError(f"{path} is not UTF-8 text. Save it as UTF-8") from err
@@ -146,16 +175,24 @@ def tabbed_query(line: str) -> tuple[str, str]:
 
 
 class RunWriter:
-    """Hits as lines of a TREC run: query, Q0, record, rank, score, tag. The score is the one that ranks."""
+    """Hits as lines of a TREC run: query, Q0, record, rank, score, tag.
+
+    Evaluation tools sort by the score, so it falls from line to line: it is the one that ranks, lowered a little where
+    it would not (ties, hits put in another order, those below the fused ones).
+    """
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
 
     def write(self, query_id: str, answer: Answer) -> None:
         """Add the hits of one query."""
+        last = math.inf
         for hit in answer.hits:
             score = next(s for s in (hit.fused, hit.bm25, hit.score) if s is not None)
-            self.file.write(f"{query_id} Q0 {word(hit.id)} {hit.rank} {score:.6f} {TAG}\n")
+            if last < math.inf and (hit.fused is None) and answer.query.mode is Mode.HYBRID:
+                score -= 2  # a cosine, below every fused score
+            last = min(score, last - STEP)
+            self.file.write(f"{query_id} Q0 {word(hit.id)} {hit.rank} {last:.6f} {TAG}\n")
 
 
 class LinesWriter(RunWriter):
@@ -170,8 +207,9 @@ class LinesWriter(RunWriter):
 class TableWriter(RunWriter):
     """Hits as rows of a table: query, rank, record, scores."""
 
-    def __init__(self, file: TextIO, delimiter: str) -> None:
+    def __init__(self, file: TextIO, delimiter: str, *, raw: bool) -> None:
         super().__init__(file)
+        self.raw = raw
         self.rows = csv.writer(file, delimiter=delimiter, lineterminator="\n")
         self.rows.writerow(["query_id", "rank", "id", "score", "fused", "bm25", "title"])
 
@@ -179,13 +217,14 @@ class TableWriter(RunWriter):
         """Add the hits of one query."""
         for hit in answer.hits:
             scores = round(hit.score, 6), hit.fused, hit.bm25
-            self.rows.writerow(map(safe_cell, (query_id, hit.rank, hit.id, *scores, hit.title)))
+            cells = (query_id, hit.rank, hit.id, *scores, hit.title)
+            self.rows.writerow([cell_text(cell, raw=self.raw) for cell in cells])
 
 
-def safe_cell(value: object) -> str:
-    """Text for a cell: on one line, and nothing that a spreadsheet takes for a formula."""
+def cell_text(value: object, *, raw: bool) -> str:
+    """Text for a cell: on one line, and unless raw nothing that a spreadsheet takes for a formula."""
     text = "" if value is None else " ".join(str(value).split())
-    return f"'{text}" if isinstance(value, str) and text.startswith(("=", "+", "-", "@")) else text
+    return f"'{text}" if isinstance(value, str) and not raw and FORMULA.match(text) else text
 
 
 def word(text: str) -> str:
@@ -193,10 +232,11 @@ def word(text: str) -> str:
     return "_".join(text.split())
 
 
-def writer_for(target: Path, file: TextIO) -> RunWriter:
+def writer_for(target: Path, file: TextIO, *, raw: bool) -> RunWriter:
     """The writer that the suffix of the file asks for."""
-    if target.suffix == ".jsonl":
+    suffix = target.suffix.lower()
+    if suffix == ".jsonl":
         return LinesWriter(file)
-    if target.suffix in (".csv", ".tsv"):
-        return TableWriter(file, "\t" if target.suffix == ".tsv" else ",")
+    if suffix in (".csv", ".tsv"):
+        return TableWriter(file, "\t" if suffix == ".tsv" else ",", raw=raw)
     return RunWriter(file)

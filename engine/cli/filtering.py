@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from engine.errors import UsageError
 from engine.queries import Filters
 
 MANY: tuple[tuple[str, str, str, str], ...] = (
@@ -35,7 +36,7 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
     run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     files = click.Path(dir_okay=False, path_type=Path)
     for option in (
-        click.option("--where", default="", metavar="EXPR", help="""'year >= 2015 and not mesh = "Animals"'."""),
+        click.option("--where", metavar="EXPR", help="""'year >= 2015 and not mesh = "Animals"'."""),
         click.option("--exclude", type=files, help="Leave out the records listed in a file."),
         click.option("--ids", type=files, help="Only records listed in a file: PMIDs, DOIs or ids, one a line."),
         click.option("--has-abstract/--no-abstract", "has_abstract", default=None, help="With or without an abstract."),
@@ -50,10 +51,17 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def filters_of(values: dict[str, Any], one: dict[str, Any], ids: Path | None, exclude: Path | None) -> Filters:
-    """What the options say."""
+    """What the options say.
+
+    Raises:
+        UsageError: an empty expression, or ids or years that can't be read.
+    """
     from engine.corpus.filters import years_of
     from engine.corpus.idlist import read_ids
 
     years = tuple(years_of(text) for text in values.pop("years"))
+    if one["where"] == "":  # of a variable that a shell found empty: nothing would be filtered, and nobody told
+        raise UsageError("--where is empty, expected an expression like 'year >= 2015'")
+    one["where"] = one["where"] or ""
     listed = None if ids is None else read_ids(ids)
     return Filters(years=years, ids=listed, exclude=() if exclude is None else read_ids(exclude), **values, **one)

@@ -26,6 +26,8 @@ def print_answer(
     """
     rows = [hit_fields(hit) for hit in answer.hits]
     rows = [{"change": change, **row} for change, row in zip(changes, rows, strict=True)] if changes else rows
+    if answer.groups and form not in ("table", "answer"):
+        print_groups(answer, err=True)
     if form == "table":
         from engine.cli.table import print_table  # rich takes 50 ms to load, which pipes needn't wait for
 
@@ -65,13 +67,13 @@ def answer_fields(answer: Answer, rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def print_groups(answer: Answer) -> None:
-    """Print how many hits have each value."""
+def print_groups(answer: Answer, *, err: bool = False) -> None:
+    """Print how many hits have each value; beside hits that a program reads, on stderr."""
     if answer.groups:
         width = len(f"{answer.groups[0][1]:,}")
-        say(f"\nhits by {answer.query.group_by}")
+        say(f"\nhits by {answer.query.group_by}", err=err)
         for value, n in answer.groups:
-            say(f"{n:>{width},}  {one_line(value) or '(none)'}")
+            say(f"{n:>{width},}  {one_line(value) or '(none)'}", err=err)
 
 
 def shown(form: str | None, *, has_files: bool) -> str | None:

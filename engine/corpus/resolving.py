@@ -27,6 +27,7 @@ def as_doi(record_id: str) -> str:
 
 
 RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("SELECT id FROM abstracts WHERE record_id = v.value", str.strip),
     ("SELECT id FROM abstracts WHERE record_id = v.value", as_plain),
     ("SELECT id FROM abstracts WHERE pmid = v.value ORDER BY id LIMIT 1", as_pmid),
     ("SELECT id FROM abstracts WHERE doi = v.value COLLATE NOCASE ORDER BY id LIMIT 1", as_doi),
@@ -41,7 +42,7 @@ def doc_ids_of(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
         CorruptError: SQLite found the file damaged.
     """
     found: list[int | None] = [None] * len(record_ids)
-    for select, form in RULES:
+    for select, form in RULES if corpus.several_sources else RULES[:-1]:
         left = [n for n, doc_id in enumerate(found) if doc_id is None]
         if not left:
             break

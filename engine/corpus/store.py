@@ -160,6 +160,7 @@ class Corpus:
         pmid = plain[5:] if plain.upper().startswith("PMID:") else plain
         doi = plain[4:] if plain.upper().startswith("DOI:") else plain
         for where, value in (
+            ("record_id = ?", record_id.strip()),
             ("record_id = ?", plain),
             ("pmid = ?", pmid.strip()),
             ("doi = ? COLLATE NOCASE", doi.strip()),

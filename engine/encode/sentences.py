@@ -44,7 +44,7 @@ STOPS = re.compile(
     rf"|(?<=[a-z0-9)%])\s+(?=(?:{NAMES.upper()}) ?:)"  # a full stop was lost
 )
 WORD = re.compile(r"[^\s(\[{\"'\u201c\u2018\u00ab]+$")
-NEXT = re.compile(r"\W*([^\W\d_]+|\d|$)(.?)", re.DOTALL)
+NEXT = re.compile(r"\W{0,50}([^\W\d_]+|\d|$)(.?)", re.DOTALL)
 DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}")  # U.S, i.v
 ORDINARY = re.compile(r"[a-z]{4,}|.*[)\]%]")  # may well end a sentence, whatever follows
 

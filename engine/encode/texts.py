@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from engine.encode.passages import Count, passages
-from engine.encode.recipe import RECIPES, prepared
+from engine.encode.recipe import RECIPES, cleaned, prepared
 from engine.encode.saved import TOKENIZER
 from engine.encode.tokens import fastest
 from engine.records import EncoderIdentity
@@ -22,8 +22,8 @@ def whole(title: str, abstract: str) -> list[str]:
 
 
 def in_passages(title: str, abstract: str, *, count: Count, limit: int) -> list[str]:
-    """The texts of passages of at most `limit` tokens."""
-    return [passage.text for passage in passages(title, abstract, count, limit)]
+    """The texts of passages of at most `limit` tokens. They depend on nothing that the digest of a text leaves out."""
+    return [passage.text for passage in passages(cleaned(title), cleaned(abstract), count, limit)]
 
 
 def texts_by(identity: EncoderIdentity, folder: Path) -> Texts:

@@ -16,6 +16,8 @@ from engine.query.ranking import Ranking, ranking
 from engine.query.snapshot import Candidate, Snapshot
 from engine.records import DocIds, Vectors, many
 
+EXPLAINED = 100  # hits; each has some ten sentences to encode
+
 
 def answered(snapshot: Snapshot, query: Query, only: DocIds | None = None) -> Answer:
     """Answer a checked query; among some doc ids (ascending) alone, if given."""
@@ -76,14 +78,17 @@ def answer(snapshot: Snapshot, asked: Question, found: Ranking, notes: Sequence[
     chosen = found.candidates[query.offset : query.offset + query.top_k]
     hits = snapshot.hits(chosen, query.offset + 1)
     if query.explain and hits:
-        hits = explained(snapshot, asked, found.vector, chosen, hits)
+        told = explained(snapshot, asked, found.vector, chosen[:EXPLAINED], hits[:EXPLAINED])
+        if len(hits) > EXPLAINED:
+            notes = [*notes, f"only the first {EXPLAINED} hits are explained"]
+        hits = told + hits[EXPLAINED:]
     return Answer(
         query=query,
         generation=snapshot.manifest.generation,
         hits=tuple(hits),
         n_qualified=found.n_qualified,
         groups=grouped(hits, query.group_by),
-        notes=(*asked.notes, *notes, *short_note(query, len(hits), found.n_qualified)),
+        notes=(*asked.notes, *notes, *short_note(query, len(hits), found)),
     )
 
 
@@ -102,12 +107,13 @@ def cut_note(n_tokens: int) -> list[str]:
     )
 
 
-def short_note(query: Query, n_hits: int, n_qualified: int) -> list[str]:
+def short_note(query: Query, n_hits: int, found: Ranking) -> list[str]:
     """Why there are fewer hits than wanted, where something left records out."""
     left_out = query.filters != Filters() or query.mode is not Mode.SEMANTIC
     if n_hits == query.top_k or not (left_out or query.min_score is not None or query.offset):
         return []
-    qualify = f"{many(n_qualified, 'record')} qualif{'ies' if n_qualified == 1 else 'y'}"
-    if query.min_score is not None and query.offset + n_hits < n_qualified:
-        return [f"{qualify}, {query.offset + n_hits:,} of them with a score of {query.min_score:g} or more"]
+    n = found.n_qualified
+    qualify = f"{many(n, 'record')} qualif{'ies' if n == 1 else 'y'}"
+    if query.min_score is not None and len(found.candidates) < n:  # all that reach it are there
+        return [f"{qualify}, {len(found.candidates):,} of them with a score of {query.min_score:g} or more"]
     return [f"{qualify}, {query.offset + query.top_k:,} were asked for"]

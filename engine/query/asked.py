@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from operator import index as index_of
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from engine.corpus.history import generation_before
 from engine.encode.recipe import cleaned
 from engine.errors import UsageError
-from engine.queries import Fusion, Mode, Query
+from engine.queries import Filters, Fusion, Mode, Query
 from engine.query.snapshot import Snapshot
 
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
@@ -32,9 +32,10 @@ def checked(query: Query) -> Query:
     if len(query.text) > MAX_TEXT:
         raise UsageError(f"the query has {len(query.text):,} characters, expected at most {MAX_TEXT:,}")
     mode, fusion = choice(Mode, "mode", query.mode), query.fusion and choice(Fusion, "fusion", query.fusion)
-    check_fractions(query)
-    if query.min_score is not None and not math.isfinite(query.min_score):
-        raise UsageError(f"min_score is {query.min_score}, expected a cosine from -1 to 1")
+    query = replace(query, like=listed_ids("like", query.like), unlike=listed_ids("unlike", query.unlike))
+    query = replace(query, filters=plain_filters(query.filters))
+    fractions: dict[str, Any] = {name: fraction(query, name) for name in ("weight", "diversify", "min_score")}
+    query = replace(query, **fractions)
     if query.group_by not in (None, *GROUPS):
         raise UsageError(f"group_by is {query.group_by!r}, expected one of {', '.join(GROUPS)}")
     check_examples(query, mode)
@@ -59,15 +60,51 @@ def mode_of(name: str) -> Mode:
     return choice(Mode, "mode", name)
 
 
-def check_fractions(query: Query) -> None:
-    """Weight and diversify lie between 0 and 1.
+def fraction(query: Query, name: str) -> float | None:
+    """The value of weight or diversify, from 0 to 1, or of min_score, as a plain number.
 
     Raises:
-        UsageError: one does not.
+        UsageError: it is none, or out of range.
     """
-    for name, value in (("weight", query.weight), ("diversify", query.diversify)):
-        if value is not None and not 0 <= value <= 1:
-            raise UsageError(f"{name} is {value}, expected a number from 0 to 1")
+    value, low = getattr(query, name), -math.inf if name == "min_score" else 0.0
+    expected = "a cosine from -1 to 1" if name == "min_score" else "a number from 0 to 1"
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as err:
+        raise UsageError(f"{name} is {value!r}, expected {expected}") from err
+    if isinstance(value, str) or not low <= number <= (math.inf if name == "min_score" else 1) or math.isinf(number):
+        raise UsageError(f"{name} is {value!r}, expected {expected}")
+    return number
+
+
+def listed_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
+    """Ids as a tuple.
+
+    Raises:
+        UsageError: a single string, or nothing that holds ids.
+    """
+    if isinstance(ids, str) or not isinstance(ids, Sequence):
+        raise UsageError(f"{name} is {ids!r}, expected a list of ids")
+    return tuple(ids)
+
+
+def plain_filters(filters: Filters) -> Filters:
+    """The same filters with tuples for lists, so that they can be remembered by.
+
+    Raises:
+        UsageError: not Filters at all.
+    """
+    if not isinstance(filters, Filters):
+        raise UsageError(f"filters is {type(filters).__name__}, expected engine.Filters")
+    values: dict[str, Any] = {name: getattr(filters, name) for name in Filters.__dataclass_fields__}
+    return Filters(**{name: tupled(value) for name, value in values.items()})
+
+
+def tupled(value: Any) -> Any:
+    """Lists as tuples, inner ones too."""
+    return tuple(map(tupled, value)) if isinstance(value, list) else value
 
 
 def check_examples(query: Query, mode: Mode) -> None:
@@ -93,7 +130,7 @@ def generation_meant(snapshot: Snapshot, since: int | str) -> int:
         UsageError: no such generation yet, or not a date.
     """
     newest = snapshot.manifest.generation
-    if isinstance(since, int) or since.isdecimal():
+    if isinstance(since, int) or (since.isdecimal() and len(since) < 10):
         if int(since) > newest:
             missing = f"there is no generation {int(since):06d} yet"
             raise UsageError(f"{missing}, the current one is {newest:06d}. See: engine log")

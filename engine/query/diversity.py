@@ -7,13 +7,7 @@ from numpy.typing import NDArray
 
 from engine.records import Vectors
 
-POOL = 5  # candidates for each hit wanted
-LEAST = 100  # candidates at least
-
-
-def pool_size(wanted: int) -> int:
-    """Candidates among which so many hits are chosen."""
-    return max(LEAST, POOL * wanted)
+POOL = 1000  # candidates that are put in a new order, however many hits are wanted; those below stay as they are
 
 
 def diversified(scores: NDArray[np.float32], vectors: Vectors, diversify: float, wanted: int) -> list[int]:
@@ -27,10 +21,11 @@ def diversified(scores: NDArray[np.float32], vectors: Vectors, diversify: float,
     nearest = np.full(len(scores), -1.0)
     left = np.ones(len(scores), bool)
     taken: list[int] = []
+    exact = vectors.astype(np.float64)
     while len(taken) < min(wanted, len(scores)):
         penalty = diversify * nearest if taken else 0.0
         best = int(np.argmax(np.where(left, gain - penalty, -np.inf)))
         taken.append(best)
         left[best] = False
-        nearest = np.maximum(nearest, vectors.astype(np.float64) @ vectors[best].astype(np.float64))
+        nearest = np.maximum(nearest, exact @ exact[best])
     return taken

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.corpus.keywords import ranked
 from engine.queries import Fusion, Mode, Query
-from engine.query.diversity import diversified, pool_size
+from engine.query.diversity import POOL, diversified
 from engine.query.fusion import DEPTH, fused
 from engine.query.question import Question
 from engine.query.snapshot import Candidate, Snapshot
@@ -43,8 +43,7 @@ def depth(snapshot: Snapshot, query: Query) -> int:
     size = snapshot.vectors.size
     if query.min_score is not None and query.mode is not Mode.SEMANTIC:
         return size
-    wanted = query.offset + query.top_k
-    return min(size, pool_size(wanted) if query.diversify else wanted)
+    return min(size, max(POOL if query.diversify else 0, query.offset + query.top_k))
 
 
 def near_enough(found: Ranking, min_score: float | None) -> Ranking:
@@ -87,13 +86,13 @@ def by_both(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) ->
     scores |= cosines(snapshot, [doc_id for doc_id, _ in both if doc_id not in scores], vector)
     bm25 = dict(keyword)
     keyword_rank = {doc_id: rank for rank, (doc_id, _) in enumerate(keyword, 1)}
-    semantic_rank = {doc_id: rank for rank, (doc_id, _) in enumerate(semantic, 1)}
+    semantic_rank = {doc_id: rank for rank, (doc_id, _) in enumerate(semantic[:DEPTH], 1)}
     candidates = [
         Candidate(i, scores[i], total, bm25.get(i), semantic_rank.get(i), keyword_rank.get(i)) for i, total in both
     ]
     there = {doc_id for doc_id, _ in both}
     rest = [(doc_id, score) for doc_id, score in semantic[DEPTH:] if doc_id not in there]
-    candidates += [Candidate(i, score, semantic_rank=semantic_rank[i]) for i, score in rest]
+    candidates += [Candidate(i, score) for i, score in rest]
     return Ranking(candidates[:wanted], n_qualified(snapshot, asked), vector)
 
 
@@ -121,14 +120,24 @@ def n_qualified(snapshot: Snapshot, asked: Question) -> int:
 
 
 def varied(snapshot: Snapshot, asked: Question, found: Ranking) -> Ranking:
-    """The same candidates in an order in which neighbours differ."""
-    query = asked.query
-    if not found.candidates or query.diversify is None:
+    """The same candidates, the first POOL of them in an order in which neighbours differ.
+
+    Relevance is the cosine, in hybrid the fused score (those below the fused ones stay where they are), and for words
+    the share of the best BM25.
+    """
+    query, candidates = asked.query, found.candidates
+    if not candidates or not query.diversify:
         return found
-    relevance = np.array([c.score if c.fused is None else c.fused for c in found.candidates], np.float32)
-    if query.mode is Mode.KEYWORD:  # BM25 has no upper end
-        best = max(c.bm25 or 0.0 for c in found.candidates) or 1.0
-        relevance = np.array([(c.bm25 or 0.0) / best for c in found.candidates], np.float32)
-    points = snapshot.vectors.points(np.array([c.doc_id for c in found.candidates], np.int64))
-    order = diversified(relevance, points, query.diversify, query.offset + query.top_k)
-    return Ranking([found.candidates[i] for i in order], found.n_qualified, found.vector)
+    head = [c for c in candidates[:POOL] if query.mode is not Mode.HYBRID or c.fused is not None]
+    best = max(c.bm25 or 0.0 for c in head) or 1.0  # BM25 has no upper end
+    relevance = {
+        Mode.SEMANTIC: [c.score for c in head],
+        Mode.HYBRID: [c.fused or 0.0 for c in head],
+        Mode.KEYWORD: [(c.bm25 or 0.0) / best for c in head],
+    }[query.mode]
+    points = snapshot.vectors.points(np.array([c.doc_id for c in head], np.int64))
+    wanted = min(len(head), query.offset + query.top_k)
+    order = diversified(np.array(relevance, np.float32), points, query.diversify, wanted)
+    taken = set(order)
+    rest = [c for i, c in enumerate(head) if i not in taken] + candidates[len(head) :]
+    return replace(found, candidates=[head[i] for i in order] + rest)

@@ -16,7 +16,7 @@ from engine.config import Settings
 from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
 from engine.index import durable
 from engine.queries import Answer, Filters, Fusion, Hit, Mode, Query
-from engine.query.asked import generation_meant
+from engine.query.asked import generation_meant, tupled
 from engine.query.snapshot import Snapshot
 from engine.records import FileReceipt, opened_json, sealed_json
 
@@ -123,6 +123,8 @@ def check_record_target(path: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{path} can't be written: there is no folder {path.parent}. Make it: mkdir -p {path.parent}")
     if path.exists() and not overwrite:
         raise UsageError(f"{path} exists. Write over it: --overwrite")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is no ordinary file, expected a name for a new one, like search.json")
 
 
 def write_record(path: Path, record: Record, *, overwrite: bool) -> None:
@@ -138,7 +140,12 @@ def write_record(path: Path, record: Record, *, overwrite: bool) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         durable.write_bytes(beside, sealed_json(json.loads(sayable)).encode("utf-8"))
-        beside.replace(path)
+        if overwrite:
+            beside.replace(path)
+        else:
+            os.link(beside, path)  # unlike a rename, never over a file that has appeared meanwhile
+    except FileExistsError as err:
+        raise UsageError(f"{path} exists. Write over it: --overwrite") from err
     finally:
         beside.unlink(missing_ok=True)
 
@@ -170,7 +177,7 @@ def read_record(path: Path) -> Record:
         )
     try:
         return built(sealed)
-    except (TypeError, ValueError, KeyError) as err:
+    except (TypeError, ValueError, KeyError, AttributeError) as err:
         raise FormatVersionError(
             f"{path} holds what this engine does not know ({err}). Upgrade abstract-engine"
         ) from err
@@ -190,8 +197,3 @@ def built(content: dict[str, Any]) -> Record:
     fields["mode"] = Mode(fields["mode"])
     fields["fusion"] = fields["fusion"] and Fusion(fields["fusion"])
     return Record(**{name: tupled(value) for name, value in content.items()}, query=Query(**fields))
-
-
-def tupled(value: Any) -> Any:
-    """A value with tuples for lists."""
-    return tuple(map(tupled, value)) if isinstance(value, list) else value

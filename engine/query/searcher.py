@@ -22,7 +22,7 @@ from engine.query.answering import all_answered, answered
 from engine.query.asked import checked, checked_queries, generation_meant, listed, mode_of
 from engine.query.held import kept, latest
 from engine.query.known import Recall, recall
-from engine.query.question import texts_encoded
+from engine.query.question import question, texts_encoded
 from engine.query.snapshot import Snapshot
 from engine.records import Abstract, Manifest, Vectors
 
@@ -198,8 +198,7 @@ class Index:
     def similar(self, record_id: str | Sequence[str], *, unlike: Sequence[str] = (), top_k: int = 10) -> list[Hit]:
         """Find the abstracts nearest to stored ones, which are left out. Loads no encoder: vectors are stored.
 
-        Ids are as hits show them; a PMID or a DOI works too. Of several ones the mean is sought, away from those in
-        `unlike` (engine.query.examples).
+        Ids are as hits show them; PMIDs and DOIs work too. Of several the mean is sought, away from those in `unlike`.
 
         Raises:
             AbstractNotFoundError: nothing by this id.
@@ -207,7 +206,7 @@ class Index:
             CorruptError: a file was changed or damaged.
         """
         like = (record_id,) if isinstance(record_id, str | int) else tuple(record_id)
-        return list(self.ask(Query(like=like, unlike=tuple(unlike), top_k=top_k)).hits)
+        return list(self.ask(Query(like=like, unlike=unlike, top_k=top_k)).hits)  # type: ignore[arg-type]
 
     def new(
         self, query: str, *, since: int | str, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
@@ -236,6 +235,7 @@ class Index:
         asked, snapshot = self.checked(query), self.current()
         changes = changed_since(snapshot.corpus, generation_meant(snapshot, since))
         if not changes:
+            question(snapshot, asked)  # what makes no sense is refused all the same
             return [], Answer(asked, snapshot.manifest.generation, (), 0)
         found = answered(snapshot, asked, np.array(list(changes), dtype=np.int64))
         ids = [snapshot.corpus.doc_id(hit.id) for hit in found.hits]

@@ -94,9 +94,11 @@ class Snapshot:
             ConfigError: a filter by the MeSH tree without its file.
             GenerationError: the generation is of a format without filters.
         """
+        if filters.mesh_trees:  # whose file may change
+            return qualified(self.corpus, filters, self.mesh_tree())
         found = self.filtered.get(filters)
         if found is None:
-            found = qualified(self.corpus, filters, self.mesh_tree() if filters.mesh_trees else None)
+            found = qualified(self.corpus, filters)
             if len(self.filtered) >= REMEMBERED:
                 self.filtered.clear()
             self.filtered[filters] = found

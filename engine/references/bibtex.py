@@ -93,11 +93,14 @@ def author(name: str) -> str:
 def keys_of(cited: Sequence[Cited]) -> Iterator[str]:
     """Yield a key for each, all different, whatever the case; the same hits get the same keys."""
     taken: set[str] = set()
+    tried: dict[str, int] = {}
     for one in cited:
-        base, number = key_of(one.record), 0
+        base = key_of(one.record)
+        number = tried.get(base.lower(), 0)
         while (key := base + letters(number)).lower() in taken:
             number += 1
         taken.add(key.lower())
+        tried[base.lower()] = number
         yield key
 
 

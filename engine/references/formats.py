@@ -73,7 +73,15 @@ def may_write(place: Path) -> bool:
     return os.access(place, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def write(path: Path, cited: Sequence[Cited], title: str, *, overwrite: bool = False, raw: bool = False) -> None:
+def write(
+    path: Path,
+    cited: Sequence[Cited],
+    title: str,
+    *,
+    overwrite: bool = False,
+    raw: bool = False,
+    changes: Sequence[str] = (),
+) -> None:
     """Write hits to a file, whose suffix names the format. Until it is whole it has another name, in the same folder.
 
     Args:
@@ -82,6 +90,7 @@ def write(path: Path, cited: Sequence[Cited], title: str, *, overwrite: bool = F
         title: a line about the search; the heading in Markdown, the title of the workbook in XLSX.
         overwrite: whether a file of that name may be replaced.
         raw: CSV and TSV without protection against formulas.
+        changes: what is new about each hit, the first column of CSV and TSV; other formats have no place for it.
 
     Raises:
         EngineError: the disk is full, or whatever else the system says; nothing is left behind.
@@ -91,7 +100,11 @@ def write(path: Path, cited: Sequence[Cited], title: str, *, overwrite: bool = F
     part = target.with_name(f".engine-{secrets.token_hex(8)}")
     try:
         with part.open("xb") as file:
-            fill(file, path.suffix.lower(), cited, title, raw=raw)
+            if path.suffix.lower() in DELIMITERS:
+                text = delimited(cited, DELIMITERS[path.suffix.lower()], raw=raw, changes=changes)
+                file.write(text.encode("utf-8", "replace"))
+            else:
+                fill(file, path.suffix.lower(), cited, title)
             file.flush()
             os.fsync(file.fileno())
         publish(part, target, path, overwrite=overwrite)
@@ -103,16 +116,12 @@ def write(path: Path, cited: Sequence[Cited], title: str, *, overwrite: bool = F
         part.unlink(missing_ok=True)
 
 
-def fill(file: BinaryIO, suffix: str, cited: Sequence[Cited], title: str, *, raw: bool) -> None:
+def fill(file: BinaryIO, suffix: str, cited: Sequence[Cited], title: str) -> None:
     """Write the content; what UTF-8 can't hold becomes a question mark."""
     if suffix == ".xlsx":
         file.write(workbook(cited, title))
         return
-    if suffix in DELIMITERS:
-        pieces = iter([delimited(cited, DELIMITERS[suffix], raw=raw)])
-    else:
-        pieces = TEXTS[suffix](cited, title)
-    file.writelines(piece.encode("utf-8", "replace") for piece in pieces)
+    file.writelines(piece.encode("utf-8", "replace") for piece in TEXTS[suffix](cited, title))
 
 
 def publish(part: Path, target: Path, path: Path, *, overwrite: bool) -> None:

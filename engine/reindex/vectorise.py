@@ -53,10 +53,12 @@ class Vectorised:
 
     def chunks(self) -> Iterator[Vectors]:
         """The vectors in the order of the ids, those of a few thousand records (m, dim) at a time."""
-        new = self.spool.rows()
+        new, (every_place, every_n) = self.spool.rows(), self.spool.places(self.doc_ids)
+        firsts = np.concatenate([[0], np.cumsum(every_n)])
         for start in range(0, len(self.doc_ids), CHUNK):
             ids, counts = self.doc_ids[start : start + CHUNK], self.counts[start : start + CHUNK]
-            places, n_new = self.spool.places(ids)
+            n_new = every_n[start : start + CHUNK]
+            places = every_place[firsts[start] : firsts[start + len(ids)]]
             fresh = np.repeat(n_new > 0, counts)
             chunk = np.empty((int(counts.sum()), self.spool.dim), np.float32)
             chunk[fresh] = new[places]

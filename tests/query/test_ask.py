@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from engine.corpus.wording import parsed
 from engine.errors import AbstractNotFoundError, EncoderError, GenerationError, UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer, Fusion, Mode
+from engine.query import answering, fusion, ranking
 from engine.query.examples import BETA, GAMMA
 from engine.query.fusion import fused
 from engine.reindex.order import Report
@@ -289,3 +291,85 @@ def test_new_with_filters_and_modes(searchable: IndexFolder, add: Add) -> None:
         assert {row.hit.id for row in index.new("gout", since=2)} == {"n1", "n2"}
         assert [row.hit.id for row in index.new("gout", since=2, mode="keyword")] == ["n2"]
         assert [row.hit.id for row in index.new("gout", since=2, filters=Filters(years=((2021, None),)))] == ["n1"]
+
+
+def test_below_what_is_fused_hits_go_by_cosine(searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "DEPTH", 5)
+    monkeypatch.setattr(fusion, "DEPTH", 5)
+    with open_index(searchable.path) as index:
+        query = Query("colchicine pain", mode=Mode.HYBRID, top_k=40)
+        whole = index.ask(query).hits
+        n_fused = sum(hit.fused is not None for hit in whole)
+        assert 5 <= n_fused <= 10 and len(whole) == 40
+        assert [hit.fused is None for hit in whole] == [False] * n_fused + [True] * (40 - n_fused)
+        tail = [hit.score for hit in whole[n_fused:]]
+        assert tail == sorted(tail, reverse=True)
+        assert sorted(hit.semantic_rank for hit in whole if hit.semantic_rank) == [1, 2, 3, 4, 5]
+        for top_k in (3, 12, 30):
+            assert index.ask(replace(query, top_k=top_k)).hits == whole[:top_k]
+        varied = index.ask(replace(query, diversify=0.5)).hits
+        assert {hit.id for hit in varied[:n_fused]} == {hit.id for hit in whole[:n_fused]}
+        assert [hit.id for hit in varied[n_fused:]] == [hit.id for hit in whole[n_fused:]]
+
+
+@ANY_MODE
+def test_pages_of_diversified_hits_hold_every_record_once(searchable: IndexFolder, mode: Mode) -> None:
+    with open_index(searchable.path) as index:
+        query = Query("colchicine pain", mode=mode, diversify=0.8)
+        pages = [index.ask(replace(query, top_k=10, offset=offset)).hits for offset in (0, 10, 20, 30)]
+        whole = index.ask(replace(query, top_k=40)).hits
+        assert [hit.id for page in pages for hit in page] == [hit.id for hit in whole]
+        assert len({hit.id for hit in whole}) == 40
+        assert index.ask(replace(query, top_k=40, min_score=-1.0)).hits == whole
+
+
+def test_lists_are_taken_for_tuples_and_odd_values_refused(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        listed = Query("gout", like=["toy-01"], filters=Filters(ids=["toy-02", "toy-03"], years=[[1990, None]]))  # type: ignore[arg-type,list-item]
+        assert {hit.id for hit in index.ask(listed).hits} == {"toy-02", "toy-03"}
+        assert index.ask(Query("gout", min_score=np.float32(0.0))).query.min_score == 0.0  # type: ignore[arg-type]
+        for query, message in (
+            (Query("gout", like="toy-01"), "like is 'toy-01', expected a list of ids"),  # type: ignore[arg-type]
+            (Query("gout", filters=None), "filters is NoneType, expected engine.Filters"),  # type: ignore[arg-type]
+            (Query("gout", min_score="0.3"), "min_score is '0.3', expected a cosine"),  # type: ignore[arg-type]
+        ):
+            with pytest.raises(UsageError, match=message):
+                index.ask(query)
+        with pytest.raises(UsageError, match="unlike is 'toy-02', expected a list of ids"):
+            index.similar("toy-01", unlike="toy-02")
+
+
+def test_an_id_that_is_an_address_is_found_as_it_is(searchable: IndexFolder, add: Add) -> None:
+    address = "https://doi.org/10.1000/abc"
+    add({"id": address, "title": "Gout at an address", "year": 2050})
+    with open_index(searchable.path) as index:
+        (hit,) = index.ask(Query("gout", filters=Filters(ids=(address,)))).hits
+        assert hit.id == address and index.get(address).title == "Gout at an address"
+        assert index.records([hit])[0].record_id == address
+        assert [row.hit.id for row in index.new("gout", since=2)] == [address]
+
+
+def test_only_so_many_hits_are_explained(searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "EXPLAINED", 3)
+    with open_index(searchable.path) as index:
+        answer = index.ask(Query("gout", explain=True, top_k=5))
+        assert [hit.why is not None for hit in answer.hits] == [True] * 3 + [False] * 2
+        assert answer.notes == ("only the first 3 hits are explained",)
+
+
+def test_what_makes_no_sense_is_refused_though_nothing_is_new(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        assert index.new("gout", since=2) == []
+        with pytest.raises(UsageError, match="colour"):
+            index.new("gout", since=2, filters=Filters(where="colour = red"))
+        with pytest.raises(UsageError, match="neither a generation's number nor a date"):
+            index.new("gout", since="9" * 5000)
+
+
+def test_a_page_beyond_the_least_score_says_how_many_reach_it(searchable: IndexFolder) -> None:
+    with open_index(searchable.path) as index:
+        least = index.ask(Query("gout", top_k=40)).hits[9].score
+        answer = index.ask(Query("gout", min_score=least, offset=20))
+        assert answer.hits == () and answer.notes == (
+            f"40 records qualify, 10 of them with a score of {least:g} or more",
+        )

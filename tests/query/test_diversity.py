@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.query.diversity import diversified, pool_size
+from engine.query.diversity import diversified
 from engine.records import Vectors
 
 EAST, NORTH = [1.0, 0.0], [0.0, 1.0]
@@ -23,10 +23,6 @@ def test_without_it_the_order_stays() -> None:
 def test_fewer_candidates_than_wanted() -> None:
     assert diversified(SCORES[:1], VECTORS[:1], 0.7, 5) == [0]
     assert diversified(SCORES[:0], VECTORS[:0], 0.7, 5) == []
-
-
-def test_pool() -> None:
-    assert (pool_size(10), pool_size(100)) == (100, 500)
 
 
 def slowly(scores: list[float], vectors: Vectors, diversify: float, wanted: int) -> list[int]:

@@ -120,6 +120,14 @@ def test_another_recipe_is_another_encoder(folder: IndexFolder, put: Index) -> N
     assert verify(folder, folder.open_current(), deep=True) == []
 
 
+def test_white_space_decides_nothing(folder: IndexFolder, put: Index) -> None:
+    parts = [f"Sentence {n} is about lupus and its treatment" for n in range(20)]
+    put(row(1, "\n".join(parts)))
+    done = put(row(1, " ".join(parts)))
+    assert (done.published, done.counts.encoded) == (True, 0)
+    assert verify(folder, folder.open_current(), deep=True) == []
+
+
 def test_passages_are_compared_exhaustively(put: Index) -> None:
     with pytest.raises(ConfigError, match="factory 'IVF1,RaBitQfs' can't hold passages"):
         put(row(1), factory="IVF1,RaBitQfs")
