@@ -242,8 +242,7 @@ def test_refused_in_one_line_and_nothing_written(
         "twice.tsv": "q\tgout\nq\tlupus\n",
     }.items():  # fmt: skip
         (tmp_path / file).write_text(content, encoding="utf-8")
-    packed = bytearray(gzip.compress(b"q	gout
-" * 200))
+    packed = bytearray(gzip.compress(b"q\tgout\n" * 200))
     packed[10] = 0xFF  # a block of a type that there is not
     (tmp_path / "damaged.gz").write_bytes(packed)
     (tmp_path / "odd.jsonl").write_text('{"id": "\\ud800", "text": "gout"}\n', encoding="utf-8")
