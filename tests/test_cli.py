@@ -28,7 +28,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
 COMMANDS = (
     "init", "index", "reindex", "config", "sources", "search", "similar", "show", "new", "status", "log", "diff",
-    "duplicates", "verify", "rollback", "recall", "rerun", "similarity", "tune",
+    "duplicates", "verify", "rollback", "recall", "rerun", "similarity", "tune", "evaluate", "compare", "known-items",
+    "screen", "simulate", "train", "promote", "explain-card",
 )  # fmt: skip
 
 

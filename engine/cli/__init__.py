@@ -1,10 +1,30 @@
 """The command line: one thin command per verb. Stages are imported inside the commands, so that help is instant.
 
 Next: nothing. ``build`` makes and updates indexes, ``find`` asks them, ``look`` tells of them, ``tune`` sets how deep a
-large one looks; ``recall`` and ``rerun`` check searches, ``similarity`` compares texts.
+large one looks; ``recall`` and ``rerun`` check searches, ``similarity`` compares texts; ``evaluate`` and ``knownitems``
+measure, ``screen`` ranks what is to be screened, ``train``, ``promote`` and ``explain_card`` are about encoders.
 """
 
-from engine.cli import build, find, look, recall, rerun, similarity, tune
+# isort: off
+from engine.cli import build, find, look, recall, rerun, similarity, tune  # commands are listed in this order
+from engine.cli import evaluate, knownitems, screen, train, promote, explain_card
+
+# isort: on
 from engine.cli.group import main
 
-__all__ = ["build", "find", "look", "main", "recall", "rerun", "similarity", "tune"]
+__all__ = [
+    "build",
+    "evaluate",
+    "explain_card",
+    "find",
+    "knownitems",
+    "look",
+    "main",
+    "promote",
+    "recall",
+    "rerun",
+    "screen",
+    "similarity",
+    "train",
+    "tune",
+]

@@ -148,7 +148,8 @@ def numbered(path: Path) -> Iterator[tuple[int, str]]:
         with path.open("rb") as raw:
             packed = raw.peek(2)[:2] == b"\x1f\x8b"
             stream = gzip.GzipFile(fileobj=raw) if packed else raw
-            yield from enumerate(io.TextIOWrapper(stream, "utf-8-sig"), 1)
+            with io.TextIOWrapper(stream, "utf-8-sig") as text:
+                yield from enumerate(text, 1)
     except (OSError, EOFError, zlib.error) as err:
         raise UsageError(f"{path} can't be read: {getattr(err, 'strerror', None) or err}") from err
     except UnicodeDecodeError as err:

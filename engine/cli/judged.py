@@ -1,0 +1,120 @@
+"""What rankings are measured by, and the systems that make them: an index, a model, a run from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.cli.options import opened
+from engine.config import Config
+from engine.errors import UsageError
+from engine.queries import Query
+from engine.terminal import progress
+
+if TYPE_CHECKING:
+    from engine.relevance.evaluation import Evaluation
+    from engine.relevance.judgments import Judgments
+    from engine.relevance.measures import Measure
+    from engine.relevance.testset import TestSet
+
+FILE = click.Path(path_type=Path)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Queries with judgments."""
+
+    queries: Mapping[str, str]  # id -> text; none where only judgments are given
+    judgments: Judgments
+    test_set: TestSet | None  # that they are of
+    names: tuple[tuple[str, str], ...]  # (what, SHA-256): the test set, or the two files
+
+
+def judged_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add where queries and judgments come from, given to the command as a function that reads them."""
+
+    def run(queries: Path | None, qrels: Path | None, folder: Path | None, **given: Any) -> None:
+        command(read=lambda: given_by(queries, qrels, folder), **given)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in (
+        click.option("--set", "folder", type=FILE, metavar="FOLDER", help="A test set: documents, queries, judgments."),
+        click.option("--qrels", type=FILE, metavar="FILE", help="Judgments: TREC qrels, or TSV with a header."),
+        click.option("--queries", type=FILE, metavar="FILE", help="Queries: id, tab, text a line; or JSON lines."),
+    ):
+        option(run)
+    return run
+
+
+def given_by(queries: Path | None, qrels: Path | None, folder: Path | None) -> Given:
+    """Read what the options name."""
+    from engine.cli.batch import read_queries
+    from engine.records import FileReceipt
+    from engine.relevance.judgments import read_judgments
+    from engine.relevance.testset import read_set
+
+    if folder is not None:
+        if queries or qrels:
+            raise UsageError("--set has queries and judgments of its own. Leave out --queries and --qrels")
+        test_set = read_set(folder)
+        texts = {one.id: one.text for one in test_set.queries}
+        return Given(texts, test_set.judgments, test_set, ((test_set.name, test_set.sha256),))
+    if qrels is None:
+        raise UsageError("there are no judgments. Give --queries and --qrels, or a test set: --set FOLDER")
+    texts = dict(read_queries(queries)) if queries else {}
+    if queries and not texts:
+        raise UsageError(f"{queries} holds no query. Expected lines of id, tab, text, or JSON with id and text")
+    judgments = read_judgments(qrels)
+    files = [path for path in (queries, qrels) if path]
+    return Given(texts, judgments, None, tuple((path.name, FileReceipt.of(path).sha256) for path in files))
+
+
+def of_model(model: str, given: Given, measures: Sequence[Measure], run_depth: int = 1) -> tuple[Evaluation, str]:
+    """A model over a test set, with a run of so many documents a query; and what it is in words."""
+    from engine.cli.similarity import model_encoder
+    from engine.relevance.evaluation import evaluate_set
+
+    if given.test_set is None:
+        raise UsageError(f"{model} needs documents to search. Give a test set: --set FOLDER")
+    with model_encoder(model) as encoder, progress() as report:
+        found = evaluate_set(encoder, given.test_set, measures, model, report, run_depth=run_depth)
+        return found, str(encoder.identity)
+
+
+def of_index(
+    config: Config, device: str, query: Query, given: Given, measures: Sequence[Measure]
+) -> tuple[Evaluation, str]:
+    """An index, and what it is in words."""
+    from engine.relevance.asking import evaluate_index
+
+    if not given.queries:
+        raise UsageError("an index needs the texts of the queries. Give --queries, or a test set: --set FOLDER")
+    with opened(config, device) as index, progress() as report:
+        found = evaluate_index(index, given.queries, given.judgments, measures, query, report)
+        name = f"{index.folder.path.name}, generation {index.generation:06d}: {index.manifest.encoder}"
+        return found, name
+
+
+def of_run(path: Path, given: Given, measures: Sequence[Measure]) -> Evaluation:
+    """A run from a file."""
+    from engine.relevance.evaluation import evaluate_run
+    from engine.relevance.runs import read_run
+
+    n_documents = len(given.test_set.documents) if given.test_set else None
+    return evaluate_run(read_run(path), given.judgments, measures, n_documents)
+
+
+def check_new(files: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuse files that can't be written, before the work."""
+    if len({path.absolute() for path in files}) < len(files):
+        raise UsageError(f"{files[0]} is named twice, expected another file for each")
+    for path in files:
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path} exists. Write over it: --overwrite")
+        if not path.absolute().parent.is_dir() or path.is_dir():
+            raise UsageError(f"{path} can't be written: expected a file in a folder that is there")

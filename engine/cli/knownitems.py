@@ -1,0 +1,130 @@
+"""The command that makes a test set of plain abstracts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.cli.group import main
+from engine.cli.options import index_options, opened
+from engine.config import Config
+from engine.errors import UsageError
+from engine.records import Abstract, Deletion, FileReceipt, Rejection, many
+from engine.terminal import Report, as_json, one_line, progress, say
+
+if TYPE_CHECKING:
+    from engine.relevance.knownitems import Items, Kind
+    from engine.relevance.testset import SourceFile
+
+REPORT_EVERY = 1000  # records
+
+
+@main.command(name="known-items")
+@click.argument("sources", nargs=-1, type=click.Path(path_type=Path), metavar="[SOURCE]...")
+@index_options
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FOLDER", help="Test set.")
+@click.option(
+    "--kind",
+    type=click.Choice(["titles", "conclusions"]),
+    default="titles",
+    show_default=True,
+    help="Titles that are to find their abstracts, or conclusions their objectives.",
+)
+@click.option("--all", "everything", is_flag=True, help="Of all records, not only of the tenth that is held out.")
+@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+def known_items(
+    config: Config, sources: tuple[Path, ...], output: Path, kind: Kind, everything: bool, as_object: bool
+) -> None:
+    """Make a test set without judges: each title, or conclusion, is a query that must find its own abstract again.
+
+    Made of the tenth of all publications that training leaves alone. The records come from files, or with -i from an
+    index. The same records give the same set; its SHA-256 says so.
+
+    \b
+    engine known-items corpus.jsonl.gz -o known-titles
+    engine known-items -i rheumatology -o known-conclusions --kind conclusions
+    engine evaluate --set known-titles --model ./my-model
+    """
+    from engine.relevance.holdout import TEST
+    from engine.relevance.knownitems import Items
+    from engine.relevance.testset import Origin, check_folder, write_set
+
+    if bool(sources) == bool(click.get_current_context().params["index"]):
+        raise UsageError("expected files, or an index by its name: -i NAME. Give one of the two")
+    check_folder(output)
+    items = Items(kind, not everything)
+    with progress() as report:
+        if sources:
+            origins, notes = from_files(items, sources, report)
+        else:
+            origins, notes = from_index(items, config, report), []
+    made = items.test_set(output.resolve().name)
+    write_set(made, output, Origin(kind, 1.0 if everything else TEST, origins))
+    if as_object:
+        fields = {"folder": str(output), "kind": kind, "sha256": made.sha256, **asdict(items.counts)}
+        click.echo(as_json(fields | {"notes": notes}))
+        return
+    for line in (*(f"note: {one_line(note)}" for note in notes), *counted(items)):
+        say(line)
+    say(f"{output}: {many(items.counts.taken, 'item')}, SHA-256 {made.sha256}")
+
+
+def from_files(items: Items, sources: Iterable[Path], report: Report) -> tuple[tuple[SourceFile, ...], list[str]]:
+    """Take the records of files; what can't be used is counted and told."""
+    from engine.collect.source import read_source
+    from engine.relevance.testset import SourceFile
+
+    files, first, n_rejected, n_deletions = list[SourceFile](), "", 0, 0
+    for path in sources:
+        for entry in read_source(path):
+            if isinstance(entry, Abstract):
+                items.take(entry)
+                if items.counts.read % REPORT_EVERY == 0:
+                    report("reading", items.counts.read, None)
+            elif isinstance(entry, Rejection):
+                n_rejected += 1
+                first = first or str(entry)
+            elif isinstance(entry, Deletion):
+                n_deletions += 1
+        files.append(SourceFile(path.name, FileReceipt.of(path).sha256))
+    notes = [f"{many(n_rejected, 'record')} can't be used: {first}"] * (n_rejected > 0)
+    notes += [f"{many(n_deletions, 'deletion')} in the files left aside"] * (n_deletions > 0)
+    return tuple(files), notes
+
+
+def from_index(items: Items, config: Config, report: Report) -> tuple[SourceFile, ...]:
+    """Take the records of an index, in its order."""
+    from engine.index.folder import DATABASE
+    from engine.relevance.testset import SourceFile
+
+    with opened(config) as index:
+        snapshot = index.snapshot()
+        corpus, doc_ids = snapshot.corpus, sorted(set(snapshot.vectors.doc_ids.tolist()))
+        for start in range(0, len(doc_ids), REPORT_EVERY):
+            page = doc_ids[start : start + REPORT_EVERY]
+            found = corpus.fetch(page)
+            for doc_id in page:
+                items.take(found[doc_id])
+            report("reading", items.counts.read, len(doc_ids))
+        name = f"{index.folder.path.name}, generation {index.generation:06d}"
+        digest = next(file.sha256 for file in index.manifest.files if file.name == DATABASE)
+        return (SourceFile(name, digest),)
+
+
+def counted(items: Items) -> Iterator[str]:
+    """Yield what became of the records."""
+    from engine.relevance.knownitems import NEEDED
+
+    counts = items.counts
+    yield f"{many(counts.read, 'record')} read"
+    for n, what in (
+        (counts.outside, "not held out"),
+        (counts.unusable, f"without {NEEDED[items.kind]}"),
+        (counts.again, "of a publication, or with a text, that is there already"),
+    ):
+        if n:
+            yield f"{n:,} {what}"

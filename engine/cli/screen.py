@@ -1,0 +1,275 @@
+"""Commands for screening the records of a review."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.cli.asking import Output, check_output, cited_hits, output_options
+from engine.cli.filtering import filter_options
+from engine.cli.group import main
+from engine.cli.hits import answer_fields, print_delimited, shown
+from engine.cli.options import index_options, opened
+from engine.config import Config
+from engine.errors import UsageError
+from engine.queries import Filters
+from engine.records import many
+from engine.references.fields import hit_fields, plain
+from engine.terminal import as_json, one_line, progress, say
+
+if TYPE_CHECKING:
+    from engine.corpus.store import Corpus
+    from engine.query.searcher import Index
+    from engine.relevance.labels import Labels
+    from engine.relevance.screening import Screening
+    from engine.relevance.screenmeasures import Screened
+
+TITLE = 70  # characters shown
+MAX_CRITERIA = 100_000  # characters of a file
+FILE = click.Path(path_type=Path)
+
+
+def label_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the labels and the criteria, given to the command as label_files, a pair, and criteria, a text."""
+
+    def run(
+        included: Path | None, excluded: Path | None, criteria: str | None, criteria_file: Path | None, **given: Any
+    ) -> None:
+        command(label_files=(included, excluded), criteria=criteria_of(criteria, criteria_file), **given)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in (
+        click.option("--criteria-file", type=FILE, metavar="FILE", help="A text file with the criteria."),
+        click.option("--criteria", metavar="TEXT", help="What a record must be about to be included: title, question."),
+        click.option("--excluded", type=FILE, metavar="FILE", help="Excluded so far: a PMID, DOI or id a line."),
+        click.option("--included", type=FILE, metavar="FILE", help="Included so far: a PMID, DOI or id a line."),
+    ):
+        option(run)
+    return run
+
+
+def criteria_of(text: str | None, file: Path | None) -> str:
+    """The criteria, "" where none are given."""
+    if text is not None and file is not None:
+        raise UsageError("--criteria and --criteria-file were given, expected one of them")
+    if file is None:
+        found = text
+    else:
+        try:
+            with file.open(encoding="utf-8-sig") as stream:
+                found = stream.read(MAX_CRITERIA + 1)
+        except (OSError, ValueError) as err:
+            reason = err.strerror if isinstance(err, OSError) else "it is not UTF-8 text"
+            raise UsageError(f"{file} can't be read: {reason}. Expected a text file with the criteria") from err
+        if len(found) > MAX_CRITERIA:
+            raise UsageError(f"{file} has more than {MAX_CRITERIA:,} characters, expected the criteria of one review")
+    if found is not None and not found.strip():
+        raise UsageError("the criteria are blank, expected some words. Or leave the option out")
+    return found or ""
+
+
+def labels_in(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labels:
+    """What the files of labels say of the records of a corpus."""
+    from engine.corpus.idlist import read_ids
+    from engine.relevance.labels import labels_of
+
+    included, excluded = (() if file is None else read_ids(file) for file in files)
+    return labels_of(corpus, included, excluded)
+
+
+def ranked_output(command: Callable[..., None]) -> Callable[..., None]:
+    """Add where hits go, but for the record of a search, which a ranking by labels is not."""
+    inner = output_options(command)
+
+    def run(**given: Any) -> None:
+        inner(record=None, **given)
+
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    params = inner.__click_params__  # type: ignore[attr-defined]
+    run.__click_params__ = [param for param in params if param.name != "record"]  # type: ignore[attr-defined]
+    return run
+
+
+@main.command()
+@index_options
+@label_options
+@filter_options
+@click.option("-n", "--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits wanted.")
+@ranked_output
+def screen(
+    config: Config,
+    label_files: tuple[Path | None, Path | None],
+    criteria: str,
+    filters: Filters,
+    top_k: int,
+    out: Output,
+) -> None:
+    """Say which records of a review to read next, from those included and excluded so far and from its criteria.
+
+    Ranks the records that are not labelled, the likeliest to be included first. The score sums up what the words of
+    labelled records say and the cosine with the criteria, which counts less with every record included; it compares
+    records of one ranking only. Without labels of both kinds the cosine ranks alone. Filters say what is ranked.
+
+    \b
+    engine screen -i rheumatology --criteria "Randomised trials of stem cells in knee osteoarthritis"
+    engine screen -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt -n 25 -o next.ris
+    """
+    from engine.relevance.screening import screen as ranked
+
+    check_output(out)
+    with opened(config) as index:
+        snapshot = index.snapshot()
+        found = ranked(snapshot, labels_in(snapshot.corpus, label_files), criteria, filters, top_k)
+        deliver(index, found, out)
+
+
+def deliver(index: Index, found: Screening, out: Output) -> None:
+    """Print a ranking and write its files; what there is to say of it goes to stderr."""
+    form = shown(out.form, has_files=bool(out.files))
+    cited = cited_hits(index, found.answer) if out.files or form in ("csv", "tsv") else []
+    if form == "table":
+        for line in table(found):
+            say(line)
+    elif form in ("csv", "tsv"):
+        print_delimited(cited, form, (), raw=out.raw)
+    elif form:
+        print_objects(found, form)
+    for line in (counts(found), *found.answer.notes):
+        say(line, err=True)
+    if out.files:
+        from engine.references.formats import write
+
+        title = f"screening (generation {found.answer.generation:06d})"
+        for path in out.files:
+            write(path, cited, title, overwrite=out.overwrite, raw=out.raw)
+            say(f"{len(cited):,} to {path}", err=True)
+
+
+def print_objects(found: Screening, form: str) -> None:
+    """Print hits as JSON, each with its score and its cosine."""
+    rows = []
+    for hit, cosine in zip(found.answer.hits, found.cosines, strict=True):
+        fields = hit_fields(hit)
+        first = {name: fields.pop(name) for name in ("rank", "id", "score")}
+        rows.append({**first, "cosine": plain(cosine), **fields})
+    if form == "json":
+        click.echo("[" + ",\n ".join(map(as_json, rows)) + "]")
+    elif form == "answer":
+        labelled = {"n_included": found.n_included, "n_excluded": found.n_excluded}
+        click.echo(as_json(labelled | answer_fields(found.answer, rows)))
+    else:
+        for row in rows:
+            click.echo(as_json(row))
+
+
+def table(found: Screening) -> list[str]:
+    """A line for each hit: rank, score, cosine, id and title."""
+    hits = found.answer.hits
+    if not hits:
+        return []
+    width = max(2, *(len(one_line(hit.id)) for hit in hits))
+    lines = [f"{'rank':>6}  {'score':>7}  {'cosine':>6}  {'id':<{width}}  title"]
+    for hit, cosine in zip(hits, found.cosines, strict=True):
+        title = one_line(hit.title) or f"[no title] {one_line(hit.abstract)}"
+        title = title if len(title) <= TITLE else f"{title[: TITLE - 1].rstrip()}\u2026"
+        near = "" if cosine is None else f"{cosine:.3f}"
+        flag = "RETRACTED " if hit.retracted else ""
+        lines.append(f"{hit.rank:>6,}  {hit.score:>7.3f}  {near:>6}  {one_line(hit.id):<{width}}  {flag}{title}")
+    return lines
+
+
+def counts(found: Screening) -> str:
+    """How many records are labelled, and how many are left."""
+    labelled = found.n_included + found.n_excluded
+    kinds = f"{found.n_included:,} included, {found.n_excluded:,} excluded"
+    return f"{many(labelled, 'record')} labelled ({kinds}), {found.n_left:,} left to screen"
+
+
+@main.command()
+@index_options
+@label_options
+@click.option("--priors", type=click.IntRange(min=1), default=10, show_default=True, help="Simulations.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of what is known beforehand.")
+@click.option("--step", type=click.IntRange(min=1), metavar="N", help="Records read at once [1, later 5, then 100].")
+@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+def simulate(
+    config: Config,
+    label_files: tuple[Path | None, Path | None],
+    criteria: str,
+    priors: int,
+    seed: int,
+    step: int | None,
+    as_object: bool,
+) -> None:
+    """Screen a review that is done over again, to see what reading in the order of `engine screen` would have saved.
+
+    Each simulation knows one included and one excluded record beforehand, drawn by --seed. loss: 0 is the best order,
+    1 the worst, 0.5 chance. ATD: mean rank of included records as a share of all. R@10%: recall after a tenth of all.
+    WSS@95: work saved over reading at random until 95 % are found. hits@100: included among the first 100.
+
+    \b
+    engine simulate -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt
+    engine simulate -i rheumatology --included in.txt --excluded out.txt --priors 20 --json
+    """
+    from engine.relevance.screening import pool_of
+    from engine.relevance.simulation import simulations
+
+    with opened(config) as index:
+        snapshot = index.snapshot()
+        labels = labels_in(snapshot.corpus, label_files)
+        pool, notes = pool_of(snapshot, labels.doc_ids, criteria)
+    runs = list(watched(simulations(pool, labels.includes(labels.doc_ids), priors, seed, step), priors))
+    if as_object:
+        given = {"seed": seed, "step": step, "criteria": criteria, "unknown": labels.unknown, "notes": notes}
+        click.echo(as_json(simulated(labels, runs) | given))
+        return
+    for line in (f"{counted(labels)}, {many(len(runs), 'simulation')}", *told(runs)):
+        say(line)
+    for note in notes:
+        say(note, err=True)
+
+
+def watched(runs: Iterator[Screened], n: int) -> Iterator[Screened]:
+    """Yield runs, with progress."""
+    with progress() as report:
+        report("simulating", 0, n)
+        for done, run in enumerate(runs, 1):
+            report("simulating", done, n)
+            yield run
+
+
+def counted(labels: Labels) -> str:
+    """What the files of labels came to."""
+    absent = f" ({len(labels.unknown):,} more not in the index)" if labels.unknown else ""
+    return f"{many(len(labels.doc_ids), 'record')}, {len(labels.included):,} included{absent}"
+
+
+def told(runs: Sequence[Screened]) -> list[str]:
+    """A line for each measure: its mean and its standard deviation."""
+    from engine.relevance.screenmeasures import NAMES, mean_of, sd_of
+
+    rows = zip(NAMES, mean_of(runs).values, sd_of(runs).values, strict=True)
+    return [f"{'':<10}{'mean':>8}{'sd':>8}", *(f"{name:<10}{mean:>8.3f}{sd:>8.3f}" for name, mean, sd in rows)]
+
+
+def simulated(labels: Labels, runs: Sequence[Screened]) -> dict[str, object]:
+    """Simulations as the keys that are printed."""
+    from engine.relevance.screenmeasures import mean_of, sd_of
+
+    return {
+        "n_included": len(labels.included),
+        "n_excluded": len(labels.excluded),
+        "mean": rounded(mean_of(runs)),
+        "sd": rounded(sd_of(runs)),
+        "simulations": [rounded(run) for run in runs],
+    }
+
+
+def rounded(run: Screened) -> dict[str, float]:
+    """Measures to six decimals."""
+    return {name: round(value, 6) for name, value in asdict(run).items()}

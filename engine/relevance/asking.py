@@ -1,0 +1,207 @@
+"""An index asked the queries of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+
+from engine.encode.recipe import cleaned
+from engine.errors import AbstractNotFoundError, EncoderError, UsageError
+from engine.index.exact import TIE
+from engine.index.ivf import TUNED_FOR, IvfIndex
+from engine.queries import Answer, Hit, Mode, Query
+from engine.query.known import looked_up, some
+from engine.query.question import texts_encoded
+from engine.query.searcher import Index
+from engine.query.snapshot import Snapshot
+from engine.records import many
+from engine.relevance.evaluation import DEPTH, Evaluation, check_judged, measured, tally_of
+from engine.relevance.exhaustive import Progress
+from engine.relevance.judgments import Judgments
+from engine.relevance.measures import Measure, Place, run_places
+from engine.relevance.runs import Ranked, Run
+
+HELD = 50_000  # hits in memory at once
+PAGE = 256  # queries asked at once
+FETCHED = 1000  # records looked up at once
+SHOWN = 5  # notes of one kind
+FEWER = " qualif"  # of a note on fewer hits than wanted, as every query by words has them
+
+Texts = Mapping[str, str]  # query id -> text
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Judgments by the record ids of an index."""
+
+    judgments: Judgments  # an id that is not there stays as it was given
+    there: frozenset[str]  # the record ids that are
+    n_absent: int
+    n_merged: int
+
+
+def evaluate_index(
+    index: Index,
+    queries: Texts,
+    judgments: Judgments,
+    measures: Sequence[Measure],
+    query: Query | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Ask an index all judged queries and measure its answers.
+
+    query gives mode, filters and the like, and with top_k how many hits are ranked for each query: those of the run,
+    which all measures but R@10% and WSS@95 are of. These two look at the whole ranking of what passes the filters.
+    Judgments name records by id, PMID or DOI. A query that can't be answered is told, and finds nothing.
+
+    An approximate index finds more of the first ten in a search for many hits than in one for ten: what it misses then
+    is Evaluation.ann_recall.
+
+    Raises:
+        UsageError: no query has judgments, or options that have no part in an evaluation.
+        EngineError: as Index.ask, where it fails for every query.
+    """
+    asked = query or Query(top_k=DEPTH)
+    check_options(asked, measures)
+    check_judged(list(queries), judgments)
+    snapshot = index.current()
+    resolved = resolve(snapshot, judgments)
+    wanted = {query_id: text for query_id, text in queries.items() if query_id in judgments.grades}
+    rankings, notes, ids = dict[str, tuple[Ranked, ...]](), dict[str, None](), dict[str, str]()
+    for query_id, hits in answers(index, asked, wanted, notes):
+        # Each id is held once, however often it is a hit.
+        rankings[query_id] = tuple(Ranked(ids.setdefault(hit.id, hit.id), score_of(hit)) for hit in hits)
+        if progress:
+            progress("searching", len(rankings), len(wanted))
+    run = Run(index.folder.path.name, rankings)
+    n_documents = snapshot.vectors.size
+    if asked.filters.any:
+        n_documents = len(snapshot.qualified(asked.filters).doc_ids)
+    deep = None
+    if any(measure.is_deep for measure in measures) and asked.top_k < n_documents:
+        deep = whole_places(index, asked, {q: wanted[q] for q in rankings}, resolved, progress)
+    tally = tally_of(list(queries), judgments, run, n_documents, n_absent=resolved.n_absent, n_merged=resolved.n_merged)
+    found = measured(measures, resolved.judgments, run_places(run, resolved.judgments), n_documents, deep)
+    return Evaluation(run, found, tally, ann_recall(snapshot, asked, [wanted[one] for one in rankings]), tuple(notes))
+
+
+def check_options(query: Query, measures: Sequence[Measure]) -> None:
+    """Refuse what has no part in an evaluation.
+
+    Raises:
+        UsageError: an option that says how hits are shown, or one that leaves a whole ranking without a meaning.
+    """
+    shown = (("--offset", query.offset), ("--explain", query.explain), ("--group-by", query.group_by))
+    if odd := [name for name, given in shown if given]:
+        raise UsageError(f"{odd[0]} has no part in an evaluation, which ranks from the first hit on. Leave it out")
+    if query.diversify and (deep := [measure for measure in measures if measure.is_deep]):
+        raise UsageError(
+            f"{deep[0]} looks at the whole ranking, and --diversify changes the first hits only. Name other measures: "
+            "-m nDCG@10"
+        )
+
+
+def resolve(snapshot: Snapshot, judgments: Judgments) -> Resolved:
+    """Find the record of every judgment, by id, PMID or DOI.
+
+    Raises:
+        AbstractNotFoundError: none is in the index.
+    """
+    given = list(dict.fromkeys(one for grades in judgments.grades.values() for one in grades))
+    record_ids: dict[str, str] = {}
+    for start in range(0, len(given), FETCHED):
+        page = given[start : start + FETCHED]
+        doc_ids = looked_up(snapshot.corpus, page)
+        rows = snapshot.corpus.fetch(sorted({doc_id for doc_id in doc_ids if doc_id is not None}))
+        found = zip(page, doc_ids, strict=True)
+        record_ids |= {one: rows[doc_id].record_id for one, doc_id in found if doc_id is not None}
+    if not record_ids:
+        raise AbstractNotFoundError(
+            f"none of {many(len(given), 'judged record')} is in this index: {some(given)}. "
+            f"Ids look like {snapshot.corpus.example_id()!r}; engine search shows them"
+        )
+    resolved: dict[str, dict[str, int]] = {}
+    for query_id, grades in judgments.grades.items():
+        mine = resolved.setdefault(query_id, {})
+        for one, grade in grades.items():
+            record_id = record_ids.get(one, one)
+            mine[record_id] = max(grade, mine.get(record_id, grade))
+    return Resolved(
+        judgments=replace(judgments, grades=resolved),
+        there=frozenset(record_ids.values()),
+        n_absent=len(given) - len(record_ids),
+        n_merged=judgments.n_judged - sum(map(len, resolved.values())),
+    )
+
+
+def answers(index: Index, query: Query, texts: Texts, notes: dict[str, None]) -> Iterator[tuple[str, tuple[Hit, ...]]]:
+    """Yield the hits of each query that can be answered, in order; what there is to say of others goes to notes.
+
+    Raises:
+        UsageError: no query can be answered.
+        EncoderError: the same.
+    """
+    left, n_answered, failed = iter(texts.items()), 0, list[tuple[str, UsageError | EncoderError]]()
+    while page := list(islice(left, max(1, min(PAGE, HELD // query.top_k)))):
+        for query_id, found in page_answers(index, query, page):
+            if isinstance(found, Answer):
+                n_answered += 1
+                notes |= dict.fromkeys(note for note in found.notes if len(notes) < SHOWN and FEWER not in note)
+                yield query_id, found.hits
+            else:
+                failed.append((query_id, found))
+    if failed and not n_answered:
+        raise failed[0][1]
+    notes |= dict.fromkeys(f"query {query_id} can't be answered: {err}" for query_id, err in failed[:SHOWN])
+
+
+def page_answers(
+    index: Index, query: Query, page: Sequence[tuple[str, str]]
+) -> list[tuple[str, Answer | UsageError | EncoderError]]:
+    """The answers to a page of queries, or for one that has none the reason."""
+    try:
+        found = index.ask_batch([replace(query, text=text) for _, text in page])
+        return [(query_id, answer) for (query_id, _), answer in zip(page, found, strict=True)]
+    except (UsageError, EncoderError) as err:
+        if len(page) == 1:
+            return [(page[0][0], err)]
+    return [one for pair in page for one in page_answers(index, query, [pair])]
+
+
+def score_of(hit: Hit) -> float:
+    """The score that ranked a hit."""
+    return next(score for score in (hit.fused, hit.bm25, hit.score) if score is not None)
+
+
+def whole_places(
+    index: Index, query: Query, texts: Texts, resolved: Resolved, progress: Progress | None
+) -> dict[str, list[Place]]:
+    """Places of the relevant records of each query in the whole ranking."""
+    found: dict[str, list[Place]] = {}
+    for query_id, text in texts.items():
+        grades = resolved.judgments.grades[query_id]
+        known = [one for one, grade in grades.items() if grade > 0 and one in resolved.there]
+        items = index.recall(replace(query, text=text, diversify=None), known).items if known else ()
+        found[query_id] = sorted((one.rank, grades[one.given]) for one in items if one.rank is not None)
+        if progress:
+            progress("ranking all records", len(found), len(texts))
+    return found
+
+
+def ann_recall(snapshot: Snapshot, query: Query, texts: Sequence[str]) -> float | None:
+    """The share of the 10 nearest of all records that an approximate index finds for some queries.
+
+    None where every vector is compared, or where words alone rank. A hit that scores as the tenth nearest does is as
+    good as it.
+    """
+    vectors = snapshot.vectors
+    if query.mode is Mode.KEYWORD or not isinstance(vectors, IvfIndex):
+        return None
+    points, _ = texts_encoded(snapshot, [cleaned(text) for text in texts])
+    k = min(TUNED_FOR, vectors.size)
+    exact, got = vectors.exhaustive(points, k), vectors.search(points, k)
+    good = [sum(score >= best[-1][1] - TIE for _, score in mine) for best, mine in zip(exact, got, strict=True)]
+    return float(np.mean(good)) / k

@@ -1,0 +1,177 @@
+"""Which records of a review to read next: the words of those labelled so far, and the meaning of the criteria.
+
+Words decide best once there are labels; before, the cosine of a record with the criteria of the review knows more. So
+the cosine counts as what is believed beforehand, and fades as included records come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.encode.recipe import cleaned, prepared
+from engine.errors import UsageError
+from engine.queries import Answer, Filters, Query
+from engine.query.question import texts_encoded, unknown_note
+from engine.query.snapshot import Candidate, Snapshot
+from engine.records import DocIds, many
+from engine.relevance.labels import Labels
+from engine.relevance.wordmodel import Features, Scores, features_of, word_scores
+
+Rows = NDArray[np.int64]
+FADING = 5.0  # weight of the criteria beside the words = FADING / included records: scripts/bench_screen.py
+MOST = 100_000  # records whose words are compared; pairs of words take some 20 kB a record
+AT_ONCE = 1000  # records fetched
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The records of a review, labelled or not. A row is a position in them."""
+
+    doc_ids: DocIds  # (n,) ascending
+    has_text: NDArray[np.bool_]  # (n,)
+    features: Features | None  # (n, terms); None where no labels are to be learned from
+    cosines: Scores | None  # (n,) of each record with the criteria; None without criteria
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """What to read next."""
+
+    answer: Answer  # whose hits have as their score what ranks them: no cosine, unless the criteria alone rank
+    cosines: tuple[float | None, ...]  # of each hit with the criteria
+    n_included: int
+    n_excluded: int
+    n_left: int  # records that are not labelled, among those that pass the filters
+
+
+def screen(
+    snapshot: Snapshot, labels: Labels, criteria: str = "", filters: Filters | None = None, top_k: int = 10
+) -> Screening:
+    """Rank the records that are not labelled, the likeliest to be included first; equal ones by age in the index.
+
+    Filters say which records may be hits; labelled ones teach whatever they are. With labels of both kinds the score is
+    that of `ranking_scores`, otherwise it is the cosine with the criteria.
+
+    Raises:
+        UsageError: there is nothing to rank by.
+    """
+    text, filters = cleaned(criteria), filters or Filters()
+    if not labels.has_both and not text:
+        raise UsageError(
+            f"{many(len(labels.included), 'included record')} and {many(len(labels.excluded), 'excluded one')} of this "
+            "index, and no criteria: nothing to rank by. Give --criteria TEXT, or one or more records of each kind"
+        )
+    every, unlisted = candidates(snapshot, filters)
+    left = np.setdiff1d(every, labels.doc_ids, assume_unique=True)
+    pool, notes = pool_of(snapshot, np.union1d(left, labels.doc_ids), text, learning=labels.has_both)
+    labelled = np.searchsorted(pool.doc_ids, labels.doc_ids)
+    rows, scores = ranking(pool, labelled, labels.includes(labels.doc_ids), np.isin(pool.doc_ids, left))
+    best = [Candidate(int(pool.doc_ids[row]), float(scores[at])) for at, row in enumerate(rows[:top_k])]
+    answer = Answer(
+        query=Query(criteria, filters=filters, top_k=top_k),
+        generation=snapshot.manifest.generation,
+        hits=tuple(snapshot.hits(best)),
+        n_qualified=len(left),
+        notes=(*unknown_note(tuple(dict.fromkeys((*labels.unknown, *unlisted)))), *notes),
+    )
+    cosines = tuple(None if pool.cosines is None else float(pool.cosines[row]) for row in rows[:top_k])
+    return Screening(answer, cosines, len(labels.included), len(labels.excluded), len(left))
+
+
+def candidates(snapshot: Snapshot, filters: Filters) -> tuple[DocIds, tuple[str, ...]]:
+    """The records that pass filters, ascending, and listed ids that are not there; without filters, all records."""
+    if not filters.any:
+        return snapshot.corpus.ids(), ()
+    found = snapshot.qualified(filters)
+    return found.doc_ids, found.unknown
+
+
+def pool_of(
+    snapshot: Snapshot, doc_ids: DocIds, criteria: str, *, learning: bool = True
+) -> tuple[Pool, tuple[str, ...]]:
+    """Some records of an index (ids ascending) as a pool, with what there is to say of the criteria ("": none).
+
+    Raises:
+        UsageError: too many records to learn from.
+    """
+    cosines, notes = None, tuple[str, ...]()
+    if criteria:
+        vectors, too_long = texts_encoded(snapshot, [criteria])
+        cosines = snapshot.vectors.scores(vectors[0], doc_ids).astype(np.float64)
+        notes = cut_note(too_long[0])
+    if not learning:
+        return Pool(doc_ids, np.ones(len(doc_ids), bool), None, cosines), notes
+    if len(doc_ids) > MOST:
+        raise UsageError(
+            f"{many(len(doc_ids), 'record')} to learn from and to rank, expected {MOST:,} at most. "
+            "Name those of the review: --ids FILE, --year or another filter"
+        )
+    return pool_from(doc_ids, texts_of(snapshot, doc_ids), cosines), notes
+
+
+def cut_note(n_tokens: int) -> tuple[str, ...]:
+    """What to say of criteria that are longer than the encoder reads."""
+    if not n_tokens:
+        return ()
+    return (f"the criteria are longer than the encoder reads: their last {many(n_tokens, 'token')} had no part",)
+
+
+def pool_from(doc_ids: DocIds, texts: Sequence[str], cosines: Scores | None) -> Pool:
+    """A pool of records with their texts and, where there are criteria, cosines, all (n,), doc ids ascending."""
+    return Pool(doc_ids, np.array([bool(text) for text in texts], bool), features_of(texts), cosines)
+
+
+def texts_of(snapshot: Snapshot, doc_ids: DocIds) -> list[str]:
+    """Title and abstract of records as one text each, in their order."""
+    texts: list[str] = []
+    for start in range(0, len(doc_ids), AT_ONCE):
+        part = doc_ids[start : start + AT_ONCE].tolist()
+        rows = snapshot.corpus.fetch(part)
+        texts += [prepared(rows[doc_id].title, rows[doc_id].abstract) for doc_id in part]
+    return texts
+
+
+def ranking(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: NDArray[np.bool_]) -> tuple[Rows, Scores]:
+    """The rows that are left, best first, and their scores; equal scores by doc id.
+
+    labelled (m,) are rows, included (m,) says which way; left (n,) marks the rows to be ranked. A record without any
+    text comes last, one point below the others.
+    """
+    rows, blank = np.flatnonzero(left & pool.has_text), np.flatnonzero(left & ~pool.has_text)
+    scores = ranking_scores(pool, labelled, included, rows)
+    order = np.lexsort((rows, -scores))
+    last = np.full(len(blank), (scores.min() if len(scores) else 0.0) - 1)
+    return np.concatenate([rows[order], blank]), np.concatenate([scores[order], last])
+
+
+def ranking_scores(pool: Pool, labelled: Rows, included: NDArray[np.bool_], rows: Rows) -> Scores:
+    """Scores (k,) of rows (k,) by labels and criteria: z(words) + FADING / included * z(cosine).
+
+    z takes the mean of the rows and divides by their standard deviation. Without labels of both kinds the score is the
+    cosine, without criteria that of the words.
+
+    Raises:
+        ValueError: there is neither.
+    """
+    learns = bool(included.any() and not included.all())
+    if pool.features is None or not learns:
+        if pool.cosines is None:
+            raise ValueError("neither labels of both kinds nor criteria")
+        return pool.cosines[rows]
+    words = word_scores(pool.features, labelled, included)[rows]
+    if pool.cosines is None:
+        return words
+    return standardised(words) + FADING / int(included.sum()) * standardised(pool.cosines[rows])
+
+
+def standardised(scores: Scores) -> Scores:
+    """Scores with mean 0 and standard deviation 1; zeros where all are the same."""
+    if not len(scores):
+        return scores
+    sd = float(scores.std())
+    centred: Scores = scores - scores.mean()
+    return centred / sd if sd > 1e-12 else np.zeros(len(scores))

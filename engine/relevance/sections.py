@@ -1,0 +1,52 @@
+"""The parts of an abstract that tell the same story in other words: title and body, objective and conclusion."""
+
+from __future__ import annotations
+
+import re
+
+from engine.encode.recipe import cleaned
+from engine.records import Abstract
+
+OPENING = "background|objectives?|aims?|purpose|introduction|context|rationale|importance|hypothesis|question"
+MIDDLE = (
+    "methods?|methodology|design|study design|setting|settings|participants|patients|subjects|interventions?|"
+    "materials|main outcome measures?|measurements|data sources|study selection|data synthesis|findings|results?|"
+    "outcomes|trial registration|limitations|discussion"
+)
+CLOSING = "conclusions?|interpretation"
+LABEL = re.compile(
+    rf"(?:^|(?<=[.;!?)\]>])\s*|\n\s*)(?:<h\d>|Abstract\s+)?(?P<label>(?:{OPENING}|{MIDDLE}|{CLOSING})"
+    r"(?:(?:/| and | & )\w+(?: \w+)?)?)\s*(?:[:.\u2014\u2013]|-{1,2}\s|</h\d>)\s*",
+    re.IGNORECASE,
+)
+MARKUP = re.compile(r"</?h\d>")
+SHORT = 20  # characters; "None." is no objective
+
+
+def body(record: Abstract) -> str:
+    """The abstract on one line, without the title where it begins with it; "" where there is none."""
+    text, title = cleaned(record.abstract), cleaned(record.title).rstrip(". ")
+    if len(title) >= SHORT and text.casefold().startswith(title.casefold()):
+        text = text[len(title) :].lstrip(".:;- ")
+    return text
+
+
+def objective_and_conclusion(abstract: str) -> tuple[str, str] | None:
+    """What a structured abstract set out to do and what it concludes, without their labels.
+
+    None where a label is missing, or where one of the two is shorter than 20 characters.
+    """
+    parts = sections(abstract)
+    objective = " ".join(text for label, text in parts if re.match(OPENING, label))
+    conclusion = " ".join(text for label, text in parts if re.match(CLOSING, label))
+    return (objective, conclusion) if min(len(objective), len(conclusion)) >= SHORT else None
+
+
+def sections(abstract: str) -> list[tuple[str, str]]:
+    """(label in small letters, text) of every labelled section in order; text before the first label is left out."""
+    found = [match for match in LABEL.finditer(abstract) if match["label"][0].isupper()]
+    ends = [*(match.start() for match in found[1:]), len(abstract)][: len(found)]
+    return [
+        (match["label"].lower(), cleaned(MARKUP.sub(" ", abstract[match.end() : end])))
+        for match, end in zip(found, ends, strict=True)
+    ]

@@ -1,0 +1,126 @@
+"""Give an index a new encoder, if it is better: test it beside the current one, then encode everything again."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.config import Settings
+from engine.encode.onnx import OnnxEncoder
+from engine.errors import UsageError
+from engine.index.folder import IndexFolder
+from engine.query.searcher import Index, open_index
+from engine.records import Abstract, EncoderIdentity, many
+from engine.reindex.encoders import Choice, choose, export
+from engine.reindex.order import Order, Report
+from engine.reindex.run import index_sources
+from engine.relevance.exhaustive import Progress
+from engine.relevance.holdout import TEST, position
+from engine.relevance.judgments import Judgments
+from engine.relevance.knownitems import KINDS, known_items
+from engine.relevance.testset import TestSet
+from engine.train.gate import Verdict, judge
+
+LEAST = 100  # known items; fewer decide nothing
+FEW = 10  # a set with fewer is left out
+MOST = 3000  # known items of a kind: they resolve a difference of 0.009
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What became of a candidate."""
+
+    current: EncoderIdentity
+    candidate: EncoderIdentity
+    verdict: Verdict
+    report: Report | None  # of the generation that it made; None: it was refused, or only tested
+
+
+def promote(
+    folder: IndexFolder,
+    model: str,
+    sets: Sequence[TestSet],
+    guards: Sequence[TestSet],
+    settings: Settings,
+    progress: Progress,
+    *,
+    only_test: bool = False,
+) -> Promotion:
+    """Test a model beside the encoder of an index, and publish a generation encoded by it if it passes the gate.
+
+    sets: known items to decide by; none: they are made from the index. A refused model changes nothing.
+
+    Raises:
+        UsageError: it is the index's encoder already, or there are too few known items to decide by.
+        EncoderError: no usable model by this name.
+    """
+    if settings.model is not None:
+        raise UsageError(
+            f"index.toml of {folder.path.name} names a model ({settings.model}), so the next reindex would not accept "
+            "another. Take that line out (an index keeps the encoder it has) and run this again"
+        )
+    with open_index(folder.path, follow=False) as index, tempfile.TemporaryDirectory() as scratch:
+        held = index.manifest.encoder
+        choice = choose(held, model, held.precision, held.recipe, re_encode=True)
+        if choice.identity.fingerprint == held.fingerprint:
+            raise UsageError(f"{model} is the encoder that {folder.path.name} has already: there is nothing to promote")
+        known = [*sets] or index_sets(index)
+        progress("exporting the candidate", 0, None)
+        with closing(exported(choice, Path(scratch))) as candidate:
+            verdict = judge(index.snapshot().encoder(), candidate, known, guards, progress)
+    if only_test or not verdict.passed:
+        return Promotion(held, choice.identity, verdict, None)
+    order = Order.of(settings, re_encode=True, republish=True, verb="promote")
+    return Promotion(held, choice.identity, verdict, index_sources(folder, replaced(order, model, held), progress))
+
+
+def replaced(order: Order, model: str, held: EncoderIdentity) -> Order:
+    """The same order with this model, at the precision and recipe that the index has."""
+    return replace(order, model=model, precision=held.precision, recipe=held.recipe)
+
+
+def exported(choice: Choice, folder: Path) -> OnnxEncoder:
+    """The candidate as it would encode queries."""
+    export(choice, folder)
+    return OnnxEncoder(folder)
+
+
+def index_sets(index: Index) -> list[TestSet]:
+    """Known items of the held-out tenth of an index.
+
+    Raises:
+        UsageError: there are too few to decide by.
+    """
+    records = sorted(
+        (one for one in records_of(index) if position(one) < TEST), key=lambda one: (position(one), one.record_id)
+    )
+    found = [shortened(known_items(records, kind, kind)) for kind in KINDS]
+    kept = [one for one in found if len(one.queries) >= FEW]
+    n = sum(len(one.queries) for one in kept)
+    if n < LEAST:
+        raise UsageError(
+            f"the index has {many(n, 'known item')} held out for testing, expected {LEAST} or more to decide by. "
+            "Make them of a larger corpus: engine known-items FILE -o FOLDER, then --known-items FOLDER"
+        )
+    return kept
+
+
+def shortened(one: TestSet) -> TestSet:
+    """The first of a test set's items, where there are more than are needed."""
+    queries = one.queries[:MOST]
+    grades = {query.id: one.judgments.grades[query.id] for query in queries}
+    wanted = {record_id for graded in grades.values() for record_id in graded}
+    documents = tuple(document for document in one.documents if document.id in wanted)
+    return TestSet(one.name, documents, queries, Judgments(grades))
+
+
+def records_of(index: Index) -> Iterator[Abstract]:
+    """Yield every record, by id of the index."""
+    corpus = index.snapshot().corpus
+    ids = [int(one) for one in corpus.ids()]
+    for start in range(0, len(ids), 1000):
+        found = corpus.fetch(ids[start : start + 1000])
+        yield from (found[one] for one in ids[start : start + 1000])

@@ -1,0 +1,66 @@
+"""What a training run is told, and what each recipe starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+RECIPES = ("seed", "adapt", "distill")
+READINGS = ("fit", "printed")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that decides the weights that come out, apart from the data."""
+
+    recipe: str  # one of RECIPES
+    base: str  # a sentence-transformers folder, a hub id or the default model's name
+    output: Path  # folder of the new encoder; must not exist
+    epochs: float = 1.0
+    batch_size: int = 256
+    mini_batch_size: int = 32  # rows in memory at once
+    learning_rate: float = 2e-5
+    weight_decay: float = 0.01
+    warmup: float = 0.1  # steps; below 1 a share of all steps
+    max_length: int | None = 128  # tokens read in training; the encoder that comes out reads as many as its base
+    dropout: bool = False
+    seed: int = 42
+    device: str = "auto"  # "auto", "cpu" or "cuda"
+    mixed: bool | None = None  # bfloat16 for matrix products, weights in float32; None: where the device has it
+    max_steps: int = -1  # -1: as many as the epochs have
+    logging_steps: int = 10
+    guide: str | None = None  # adapt: the frozen encoder that tells false negatives; None: the base
+    temperature: float = 0.05  # adapt: 1 / scale of the base's own training
+    margin: float = 0.05  # adapt: a negative must be this share less similar than the positive, for the guide
+    orthogonal: float = 0.1  # adapt: weight of the orthogonal regularisation
+    negatives: int = 1  # adapt: mined hard negatives a pair
+    matryoshka: tuple[int, ...] = ()  # adapt: shorter dimensions trained at the same time
+    lora: int = 0  # adapt: rank of low-rank adapters on the attention; 0: all weights are trained
+    alphas: tuple[float, ...] = (
+        0.25,
+        0.4,
+        0.55,
+        0.7,
+        0.85,
+        1.0,
+    )  # adapt, distill: shares of the tuned weights tried on dev
+    teacher: str | None = None  # distill: the encoder whose vectors are learnt
+    project: bool = False  # distill: learn a projection to a teacher of another dimension
+
+
+def defaults(recipe: str, base: str, output: Path, reading: str = "fit") -> Settings:
+    """What a recipe starts from.
+
+    seed: batch 256, 3 epochs, seed 42, AdamW, linear, logged every 500 steps, as the model card of the seed says.
+    reading "printed": learning rate 5e-5, no warm-up, no decay, as printed there; "fit": 2e-5, decay 0.01 and 10,000
+    warm-up steps, the defaults of the legacy fit() that wrote the card and that the card does not print.
+    """
+    start = Settings(recipe, base, output)
+    if recipe == "seed":
+        schedule = (2e-5, 0.01, 10_000.0) if reading == "fit" else (5e-5, 0.0, 0.0)
+        rate, decay, warmup = schedule
+        start = replace(start, epochs=3.0, learning_rate=rate, weight_decay=decay, warmup=warmup, alphas=(1.0,))
+        return replace(start, max_length=None, dropout=True, mixed=False, logging_steps=500, mini_batch_size=256)
+    if recipe == "distill":
+        return replace(start, learning_rate=1e-4, batch_size=64, mini_batch_size=64, epochs=2.0)
+    return replace(start, learning_rate=5e-5, batch_size=128)

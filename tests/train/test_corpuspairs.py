@@ -1,0 +1,82 @@
+"""Pairs of a corpus: what they are made of, and what is never among them."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from engine.records import Abstract
+from engine.relevance.holdout import DEV, TEST, position
+from engine.train.corpuspairs import graded, headings, overlap, pairs_of, rarities
+
+
+def test_a_title_finds_its_body_and_a_conclusion_its_objective(corpus: list[Abstract]) -> None:
+    pairs = pairs_of(corpus)
+    kept = [record for record in corpus if position(record) >= DEV]
+    assert [title for title, _ in pairs.titles] == [record.title for record in kept]
+    assert pairs.titles[0][1] == kept[0].abstract
+    objective = kept[0].abstract.split("METHODS")[0].removeprefix("OBJECTIVE: ").strip()
+    assert pairs.conclusions[0] == (kept[0].abstract.split("CONCLUSION: ")[1], objective)
+
+
+def test_held_out_publications_and_their_copies_are_never_trained_on(corpus: list[Abstract]) -> None:
+    held = [record for record in corpus if position(record) < DEV]
+    # copies under other ids: one with the same DOI and another title, one with the same text and no title
+    copies = [
+        Abstract("X1", "A wholly different title of some words", "Another text." * 20, doi="10.1/a"),
+        replace(held[1], record_id="X2", title=""),
+    ]
+    records = [replace(held[0], doi="10.1/A"), *held[1:], *[r for r in corpus if position(r) >= DEV], *copies]
+    pairs = pairs_of(records)
+    texts = {text for pair in (*pairs.titles, *pairs.conclusions) for text in pair} | {g.one for g in pairs.mesh}
+    assert not texts & {record.title for record in (*held, *copies)}
+    assert not texts & {record.abstract for record in (*held, *copies)}
+    assert pairs.n_held_out == len(held) + 2
+    assert [title for title, _ in pairs.dev] == [r.title for r in held if position(r) >= TEST]
+
+
+def test_what_is_kept_out_is_not_trained_on_nor_used_as_dev(corpus: list[Abstract]) -> None:
+    some = [record for record in corpus if position(record) >= TEST][:40]
+    pairs = pairs_of(corpus, [replace(record, record_id=f"other {record.record_id}") for record in some])
+    used = {title for title, _ in (*pairs.titles, *pairs.dev)}
+    assert not used & {record.title for record in some}
+    assert used == {r.title for r in corpus if position(r) >= TEST} - {r.title for r in some}
+
+
+@pytest.mark.parametrize(
+    ("title", "abstract"),
+    [
+        ("Gout {}", "A body of text. " * 10),
+        ("Pain of knee {}", "Too short."),
+        ("Pain of knee {}", "On pain of knee {}. " * 9),
+    ],
+    ids=["short title", "short body", "title in the body"],
+)
+def test_no_pair_is_made_of_too_little_or_of_a_title_in_its_text(title: str, abstract: str) -> None:
+    made = [Abstract("1", title.format(n), abstract.replace("{}", str(n))) for n in range(100)]
+    record = next(one for one in made if position(one) >= DEV)
+    assert not pairs_of([record]).titles
+
+
+def test_a_publication_that_is_there_twice_makes_one_pair(corpus: list[Abstract]) -> None:
+    twice = [*corpus, *(replace(record, record_id=f"again {record.record_id}") for record in corpus)]
+    assert pairs_of(twice).titles == pairs_of(corpus).titles
+
+
+def test_grades_are_weighted_by_rarity() -> None:
+    weights = rarities([frozenset("ab"), frozenset("ac"), frozenset("ad"), frozenset("bc")])
+    assert weights["a"] == pytest.approx(math.log(4 / 3)) and weights["d"] == pytest.approx(math.log(4))
+    shared, either = math.log(4 / 3), math.log(4 / 3) + 2 * math.log(2)
+    assert overlap(frozenset("ab"), frozenset("ac"), weights) == pytest.approx(shared / either)
+    assert overlap(frozenset("ab"), frozenset("ab"), weights) == 1
+    assert overlap(frozenset(), frozenset(), weights) == 0
+
+
+def test_headings_lose_qualifiers_and_the_mark_of_a_major_topic() -> None:
+    assert headings(Abstract("1", "", "", mesh=("Gout/drug therapy*", "*Humans", "GOUT"))) == {"gout", "humans"}
+
+
+def test_graded_pairs_are_the_same_for_the_same_seed(corpus: list[Abstract]) -> None:
+    assert graded(corpus, 1) == graded(corpus, 1) != graded(corpus, 2)
+    assert all(0 <= one.grade <= 1 for one in graded(corpus, 1))
+    assert max(one.grade for one in graded(corpus, 1)) > 0.3

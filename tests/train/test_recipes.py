@@ -1,0 +1,189 @@
+"""Every recipe, run with a tiny model: what comes out loads, is the same every time, and goes on after a stop."""
+
+import ast
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from engine.encode.model import identify
+from engine.errors import EncoderError, SourceError, UsageError
+from engine.records import Abstract
+from engine.train import fit as fitting
+from engine.train.corpuspairs import pairs_of
+from engine.train.finish import Finished
+from engine.train.lint import lint
+from engine.train.pairs import PairTable
+from engine.train.settings import Settings, defaults
+from engine.train.start import train_on_pairs, train_without_labels
+from tests.conftest import TOY_MODEL, silent
+
+Small = Callable[..., Settings]
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return SentenceTransformer(str(folder), device="cpu").state_dict()
+
+
+def same(one: Path, other: Path) -> bool:
+    a, b = weights(one), weights(other)
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def table(corpus: list[Abstract], n: int = 64) -> PairTable:
+    titles, bodies = [r.title for r in corpus[:n]], [r.abstract for r in corpus[:n]]
+    shifted = bodies[: n // 2] + bodies[n // 2 + 1 :] + bodies[n // 2 : n // 2 + 1]
+    labels = np.array([1.0] * (n // 2) + [0.0] * (n - n // 2), np.float32)
+    return PairTable("pairs", ("sentence_0", "sentence_1"), (tuple(titles), tuple(shifted)), labels, "0" * 64)
+
+
+def seeded(corpus: list[Abstract], settings: Settings) -> Finished:
+    pairs = table(corpus)
+    return train_on_pairs(pairs, lint(pairs, None, 16), settings, silent, lambda _: None)
+
+
+def adapted(corpus: list[Abstract], settings: Settings) -> Finished:
+    return train_without_labels(pairs_of(corpus), {"corpus": "0" * 64}, settings, silent, lambda _: None)
+
+
+def test_seed(corpus: list[Abstract], small: Small) -> None:
+    done = seeded(corpus, small("seed", dropout=True))
+    assert done.tuned.trained.steps == 4 and [one.step for one in done.tuned.trained.log] == [2, 4]
+    assert not same(done.folder, TOY_MODEL)
+    card = (done.folder / "README.md").read_text()
+    for told in ("CosineSimilarityLoss", "dataset_size:64", "sentence_0", "min:", "Framework Versions", "widget:", "@inproceedings",
+                 "per_device_train_batch_size", "Training Logs", "## What Ran", "Pooling"):  # fmt: skip
+        assert told in card, told
+    assert str(done.folder.parent) not in card and str(TOY_MODEL.parent) not in card
+    record = json.loads((done.folder / "training.json").read_text())
+    assert record["settings"]["base"] == "toy-model" and record["rows"] == {"pairs": 64}
+    assert not fitting.work_folder(done.folder).exists()
+    assert done.identity == identify(done.folder, "encoder")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{}, {"negatives": 0}, {"lora": 2}, {"matryoshka": (16,)}],
+    ids=["plain", "no negatives", "lora", "matryoshka"],
+)
+def test_adapt(corpus: list[Abstract], small: Small, given: dict[str, object]) -> None:
+    done = adapted(corpus, small("adapt", max_steps=6, **given))
+    assert {one.alpha for one in done.tuned.tried} == {0.0, 0.5, 1.0}
+    assert set(done.tuned.rows) == {"titles", "conclusions", "mesh"}
+    assert not same(done.folder, TOY_MODEL) and not list(done.folder.glob("adapter*"))
+    assert SentenceTransformer(str(done.folder)).max_seq_length == SentenceTransformer(str(TOY_MODEL)).max_seq_length
+    assert set(weights(done.folder)) == set(weights(TOY_MODEL))
+
+
+def test_distill_comes_nearer_to_its_teacher(corpus: list[Abstract], small: Small, tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher"
+    model = SentenceTransformer(str(TOY_MODEL), device="cpu")
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    model.save_pretrained(str(teacher))
+    settings = small("distill", teacher=str(teacher), max_steps=30, learning_rate=1e-3)
+    done = adapted(corpus, replace(settings, alphas=(1.0,)))
+    texts = [record.title for record in corpus[:40]]
+
+    def cosine(folder: Path) -> float:
+        mine = SentenceTransformer(str(folder), device="cpu").encode(texts, normalize_embeddings=True)
+        return float((mine * model.encode(texts, normalize_embeddings=True)).sum(axis=1).mean())
+
+    assert cosine(done.folder) > cosine(TOY_MODEL) + 0.01
+
+
+def test_the_same_seed_gives_the_same_weights_and_a_stopped_run_goes_on_to_them(
+    corpus: list[Abstract], small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = small("adapt", max_steps=6, dropout=True)
+    whole = adapted(corpus, settings)
+    again = adapted(corpus, replace(settings, output=tmp_path / "again"))
+    assert same(whole.folder, again.folder)
+
+    def stop(phase: str, done: int, total: int | None) -> None:
+        if phase == "training" and done == 4:
+            raise KeyboardInterrupt
+
+    stopped = replace(settings, output=tmp_path / "stopped")
+    with pytest.raises(KeyboardInterrupt):
+        train_without_labels(pairs_of(corpus), {}, stopped, stop, lambda _: None)
+    assert not stopped.output.exists()
+    done = adapted(corpus, stopped)
+    assert done.tuned.trained.resumed_at == 3
+    assert same(done.folder, whole.folder)
+
+
+def test_checkpoints_of_another_training_are_not_gone_on_from(corpus: list[Abstract], small: Small) -> None:
+    settings = small("seed")
+
+    def stop(phase: str, done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    pairs = table(corpus)
+    with pytest.raises(KeyboardInterrupt):
+        train_on_pairs(pairs, lint(pairs, None, 16), settings, stop, lambda _: None)
+    with pytest.raises(UsageError, match="checkpoints of another training"):
+        seeded(corpus, replace(settings, learning_rate=1e-3))
+
+
+def test_nothing_is_written_over(corpus: list[Abstract], small: Small) -> None:
+    settings = small("seed")
+    settings.output.mkdir()
+    with pytest.raises(UsageError, match="is there already"):
+        seeded(corpus, settings)
+
+
+def test_too_few_pairs_are_told(corpus: list[Abstract], small: Small) -> None:
+    with pytest.raises(SourceError, match=r"20 records gave \d+ pairs of title and body .* at least one batch of 512"):
+        adapted(corpus[:20], replace(small("adapt"), batch_size=512))
+
+
+def test_a_teacher_of_another_dimension_is_refused(corpus: list[Abstract], small: Small, model_folder: Path) -> None:
+    with pytest.raises(UsageError, match="has 384 dimensions, the base 32"):
+        adapted(corpus, small("distill", teacher=str(model_folder)))
+    with pytest.raises(UsageError, match="needs an encoder to learn from: --teacher"):
+        adapted(corpus, small("distill"))
+
+
+def test_a_training_that_needs_more_memory_than_there_is_is_not_begun(corpus: list[Abstract], small: Small) -> None:
+    with pytest.raises(EncoderError, match=r"is not enough\. Take smaller parts of a batch: --mini-batch"):
+        seeded(corpus, replace(small("seed"), mini_batch_size=10**9))
+
+
+def test_the_seeds_arithmetic() -> None:
+    for reading, expected in (("fit", (2e-5, 0.01, 10_000)), ("printed", (5e-5, 0.0, 0))):
+        settings = defaults("seed", "base", Path("out"), reading)
+        assert (settings.learning_rate, settings.weight_decay, settings.warmup) == expected
+        assert (settings.batch_size, settings.epochs, settings.seed, settings.logging_steps) == (256, 3, 42, 500)
+        steps = fitting.n_steps(76_608, settings)
+        assert steps == 900 and round(500 / (steps / 3), 4) == 1.6667
+        told = fitting.arguments(settings, Path("work"), "cpu", 76_608)
+        assert (
+            told.optim.value == "adamw_torch" and told.lr_scheduler_type.value == "linear" and told.max_grad_norm == 1
+        )
+        assert told.per_device_train_batch_size == 256 and told.multi_dataset_batch_sampler.value == "round_robin"
+        assert told.get_warmup_steps(900) == expected[2]
+
+
+@pytest.mark.slow
+def test_the_seeds_own_numbers(tmp_path: Path) -> None:
+    n = 76_608
+    texts = tuple(f"{n} word{n % 97}" for n in range(n))
+    labels = (np.arange(n) % 2).astype(np.float32)
+    pairs = PairTable("pairs", ("sentence_0", "sentence_1"), (("..",) * n, texts), labels, "0" * 64)
+    settings = replace(defaults("seed", str(TOY_MODEL), tmp_path / "encoder"), device="cpu")
+    done = train_on_pairs(pairs, lint(pairs, None, 256), settings, silent, lambda _: None)
+    assert done.tuned.trained.steps == 900
+    assert [(round(one.epoch, 4), one.step) for one in done.tuned.trained.log] == [(1.6667, 500)]
+
+
+def test_the_legacy_fit_is_not_used() -> None:
+    for path in Path(fitting.__file__).parent.glob("*.py"):
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        assert not [call for call in calls if isinstance(call, ast.Attribute) and call.attr == "fit"], path.name
