@@ -19,8 +19,7 @@ from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 from engine.relevance.exhaustive import Progress
 from engine.relevance.holdout import TEST, position
-from engine.relevance.judgments import Judgments
-from engine.relevance.knownitems import KINDS, known_items
+from engine.relevance.knownitems import KINDS, Items, Kind
 from engine.relevance.testset import TestSet
 from engine.train.gate import Verdict, judge
 
@@ -94,11 +93,9 @@ def index_sets(index: Index) -> list[TestSet]:
     Raises:
         UsageError: there are too few to decide by.
     """
-    records = sorted(
-        (one for one in records_of(index) if position(one) < TEST), key=lambda one: (position(one), one.record_id)
-    )
-    found = [shortened(known_items(records, kind, kind)) for kind in KINDS]
-    kept = [one for one in found if len(one.queries) >= FEW]
+    records = [one for one in records_of(index) if position(one) < TEST]
+    records.sort(key=lambda one: (position(one), one.record_id))
+    kept = [one for kind in KINDS if (one := items_of(records, kind)) is not None]
     n = sum(len(one.queries) for one in kept)
     if n < LEAST:
         raise UsageError(
@@ -108,13 +105,13 @@ def index_sets(index: Index) -> list[TestSet]:
     return kept
 
 
-def shortened(one: TestSet) -> TestSet:
-    """The first of a test set's items, where there are more than are needed."""
-    queries = one.queries[:MOST]
-    grades = {query.id: one.judgments.grades[query.id] for query in queries}
-    wanted = {record_id for graded in grades.values() for record_id in graded}
-    documents = tuple(document for document in one.documents if document.id in wanted)
-    return TestSet(one.name, documents, queries, Judgments(grades))
+def items_of(records: Sequence[Abstract], kind: Kind) -> TestSet | None:
+    """The first known items of one kind, as many as are needed; None where there are next to none."""
+    items = Items(kind)
+    for record in records:
+        if items.counts.taken < MOST:
+            items.take(record)
+    return items.test_set(kind) if items.counts.taken >= FEW else None
 
 
 def records_of(index: Index) -> Iterator[Abstract]:

@@ -1,0 +1,67 @@
+"""Training and promoting on the command line."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from engine.cli import main
+from tests.conftest import TOY, TOY_MODEL, jsonl
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in this process, in tmp_path."""
+    monkeypatch.setenv("ENGINE_INDEXES", str(tmp_path / "indexes"))
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+def pairs(path: Path, first: Callable[[int], str]) -> Path:
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["sentence_0", "sentence_1", "label"])
+        rows.writerows((first(n), f"knee pain of the adult {n}", (n % 7) / 6) for n in range(64))
+    return path
+
+
+def test_the_seeds_pairs_are_refused_before_a_step_is_run(run: Run, tmp_path: Path) -> None:
+    bad = pairs(tmp_path / "bad.csv", lambda n: ("", ".", "..")[n % 3])
+    looked = run("train", bad, "--recipe", "seed", "--check", "--base", TOY_MODEL)
+    assert looked.exit_code == 1 and "next to constant" in looked.output
+    done = run("train", bad, "--recipe", "seed", "--base", TOY_MODEL, "-o", "out")
+    assert done.exit_code == 1 and "--force" in done.output
+    assert not (tmp_path / "out").exists() and not (tmp_path / "out.training").exists()
+
+
+def test_good_pairs_make_an_encoder(run: Run, tmp_path: Path) -> None:
+    good = pairs(tmp_path / "good.csv", lambda n: f"sore knees, number {n * n}")
+    assert run("train", good, "--recipe", "seed", "--check", "--base", TOY_MODEL).exit_code == 0
+    done = run("train", good, "--recipe", "seed", "--base", TOY_MODEL, "-o", "out", "--batch", 16, "--max-steps", 3)
+    assert done.exit_code == 0, done.output
+    assert "3 steps" in done.output and "engine promote out" in done.output
+    assert (tmp_path / "out" / "README.md").is_file() and (tmp_path / "out" / "model.safetensors").is_file()
+
+
+def test_what_makes_no_sense_is_told(run: Run, tmp_path: Path) -> None:
+    assert "either files, or an index" in run("train", "--recipe", "adapt").output
+    assert "needs labelled pairs" in run("train", "--recipe", "seed", "-i", "toy").output
+    few = run("train", TOY, "--recipe", "adapt", "--base", TOY_MODEL, "--batch", 512)
+    assert few.exit_code == 1 and "expected at least one batch of 512" in few.output
+    wrong = run("train", TOY, "--recipe", "adapt", "--matryoshka", "many")
+    assert wrong.exit_code == 2 and "expected dimensions like 256,128" in wrong.output
+
+
+def test_a_refused_model_leaves_the_index_as_it_is(run: Run, model_folder: Path, tmp_path: Path) -> None:
+    assert run("index", TOY, "-i", "toy", "-m", TOY_MODEL).exit_code == 0
+    few = run("promote", model_folder, "-i", "toy")
+    assert few.exit_code == 2 and "held out for testing, expected 100 or more" in few.output
+    rows = [{"id": n, "title": f"Pain of the knee {n}", "abstract": f"We asked {n} adults. " * 9} for n in range(9)]
+    assert run("known-items", jsonl(tmp_path / "rows.jsonl", rows), "--all", "-o", "items").exit_code == 0
+    same = run("promote", TOY_MODEL, "-i", "toy", "--known-items", "items")
+    assert same.exit_code == 2 and "nothing to promote" in same.output
+    assert "generation 1" in run("status", "-i", "toy").output
