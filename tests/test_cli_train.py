@@ -64,4 +64,4 @@ def test_a_refused_model_leaves_the_index_as_it_is(run: Run, model_folder: Path,
     assert run("known-items", jsonl(tmp_path / "rows.jsonl", rows), "--all", "-o", "items").exit_code == 0
     same = run("promote", TOY_MODEL, "-i", "toy", "--known-items", "items")
     assert same.exit_code == 2 and "nothing to promote" in same.output
-    assert "generation 1" in run("status", "-i", "toy").output
+    assert "generation 000001" in run("status", "-i", "toy").output

@@ -64,9 +64,12 @@ def pairs_of(records: Iterable[Abstract], kept_out: Iterable[Abstract] = (), see
 def pairs_in(table: PairTable) -> CorpusPairs:
     """Take pairs as a file has them, anchor and positive; a twentieth, by a hash of the anchor, is held out as dev.
 
-    Pairs with a text that says nothing are left out. A pair that is there several times is used once.
+    Pairs with a text that says nothing are left out, and so are those with a label below 1: they are no positives. A
+    pair that is there several times is used once.
     """
-    said = [pair for pair in zip(*table.texts[:2], strict=True) if all(cleaned(text) for text in pair)]
+    labels = [1.0] * table.n_rows if table.labels is None else table.labels.tolist()
+    rows = zip(*table.texts[:2], labels, strict=True)
+    said = [(one, other) for one, other, label in rows if label == 1 and cleaned(one) and cleaned(other)]
     pairs = list(dict.fromkeys((cleaned(one), cleaned(other)) for one, other in said))
     dev = tuple(pair for pair in pairs if position(Abstract("", pair[0], pair[1])) < DEV - TEST)
     anchors, positives = {one for one, _ in dev}, {other for _, other in dev}

@@ -7,6 +7,7 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss, EmbedDistillLoss
 
+from engine.encode.recipe import cleaned
 from engine.errors import UsageError
 from engine.records import Vectors
 from engine.train.averaging import best_average, kept_weights
@@ -30,7 +31,7 @@ def seed(table: PairTable, settings: Settings, device: str, progress: Progress) 
     if table.labels is None or len(table.columns) != 2:
         raise UsageError(f"{table.name}: expected two columns of text and a label, found {', '.join(table.columns)}")
     names = ("sentence_0", "sentence_1")
-    columns = {name: list(texts) for name, texts in zip(names, table.texts, strict=True)}
+    columns = {name: [cleaned(text) for text in texts] for name, texts in zip(names, table.texts, strict=True)}
     rows = {"pairs": Dataset.from_dict(columns | {"label": table.labels.tolist()})}
     model = load(settings.base, device)
     claim(work_folder(settings.output), settings, rows)

@@ -3,11 +3,13 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from engine.records import Abstract
 from engine.relevance.holdout import DEV, TEST, position
-from engine.train.corpuspairs import graded, headings, overlap, pairs_of, rarities
+from engine.train.corpuspairs import graded, headings, overlap, pairs_in, pairs_of, rarities
+from engine.train.pairs import PairTable
 
 
 def test_a_title_finds_its_body_and_a_conclusion_its_objective(corpus: list[Abstract]) -> None:
@@ -80,3 +82,14 @@ def test_graded_pairs_are_the_same_for_the_same_seed(corpus: list[Abstract]) -> 
     assert graded(corpus, 1) == graded(corpus, 1) != graded(corpus, 2)
     assert all(0 <= one.grade <= 1 for one in graded(corpus, 1))
     assert max(one.grade for one in graded(corpus, 1)) > 0.3
+
+
+def test_pairs_of_a_file_are_taken_as_they_are() -> None:
+    anchors = (*(f"question {n}" for n in range(400)), "negative", " ", "question 1")
+    positives = (*(f"answer {n}" for n in range(400)), "of another", "answer", "answer 1")
+    labels = np.array([*[1.0] * 400, 0.5, 1.0, 1.0], np.float32)
+    pairs = pairs_in(PairTable("pairs", ("anchor", "positive"), (anchors, positives), labels, "0" * 64))
+    assert len(pairs.titles) + len(pairs.dev) == 400 and 5 < len(pairs.dev) < 40
+    assert not {one for one, _ in pairs.titles} & {one for one, _ in pairs.dev}
+    assert all(one.split()[1] == other.split()[1] for one, other in (*pairs.titles, *pairs.dev))
+    assert (pairs.n_records, pairs.n_held_out) == (400, len(pairs.dev))

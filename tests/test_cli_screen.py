@@ -1,0 +1,69 @@
+"""Screening on the command line."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from engine.cli import main
+from engine.index.folder import IndexFolder
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(searchable: IndexFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command on the toy index in this process, with labels at hand."""
+    monkeypatch.setenv("ENGINE_INDEXES", str(searchable.path.parent))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.txt").write_text("toy-01\ntoy-06\nnine\n")
+    (tmp_path / "out.txt").write_text("toy-02\ntoy-08\n")
+    return lambda *args: CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+LABELS = ("--included", "in.txt", "--excluded", "out.txt")
+
+
+def test_what_to_read_next(run: Run, tmp_path: Path) -> None:
+    done = run("screen", *LABELS, "-n", 3, "-o", "next.ris", "--table")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert lines[0].split() == ["rank", "score", "cosine", "id", "title"]
+    assert [line.split()[2] for line in lines[1:4]] == ["toy-26", "toy-21", "toy-11"]
+    assert "4 records labelled (2 included, 2 excluded), 36 left to screen" in done.stderr
+    assert "1 listed id not in this index: nine" in done.stderr
+    assert (tmp_path / "next.ris").read_text().count("TY  - ") == 3
+
+
+def test_json_has_the_score_and_the_cosine_apart(run: Run) -> None:
+    done = run("screen", *LABELS, "--criteria", "gout", "-n", 2, "--answer")
+    found = json.loads(done.stdout)
+    assert (found["n_included"], found["n_excluded"]) == (2, 2)
+    assert all(-1 <= hit["cosine"] <= 1 and hit["score"] != hit["cosine"] for hit in found["hits"])
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        ((), "no criteria: nothing to rank by. Give --criteria TEXT"),
+        (("--included", "in.txt"), "no criteria: nothing to rank by"),
+        (("--included", "in.txt", "--excluded", "in.txt"), "toy-01"),
+        (("--criteria", "a", "--criteria-file", "in.txt"), "expected one of them"),
+    ],
+)
+def test_what_can_not_be_ranked_is_told(run: Run, args: tuple[str, ...], told: str) -> None:
+    done = run("screen", *args)
+    assert done.exit_code == 2 and told in done.output
+
+
+def test_a_simulation_is_the_same_for_the_same_seed(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("\n".join(f"toy-{n:02}" for n in range(1, 41, 5)))
+    (tmp_path / "out.txt").write_text("\n".join(f"toy-{n:02}" for n in range(1, 41) if n % 5 != 1))
+    once, again = (run("simulate", *LABELS, "--priors", 3, "--json").stdout for _ in range(2))
+    assert once == again
+    found = json.loads(once)
+    assert (found["n_included"], found["n_excluded"], len(found["simulations"])) == (8, 32, 3)
+    assert 0 <= found["mean"]["loss"] < 0.1  # their titles give the included ones away
+    assert run("simulate", *LABELS, "--priors", 3, "--seed", 1, "--json").stdout != once
