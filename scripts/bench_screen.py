@@ -1,0 +1,114 @@
+"""Simulate the screening of labelled reviews: words, words with the criteria, and the criteria alone, side by side.
+
+scripts/bench_screen.py DATA --criteria FILE.json [--model FOLDER] [--reviews NAME ...] [--priors 10]
+
+DATA has one or more sets with corpus.jsonl.gz and labels.tsv.gz (review, doc_id, included). The criteria are a JSON
+object: the name of a review, and a text of what is to be included. A review in several sets is measured once.
+Prints a Markdown table of means and standard deviations over the priors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import gzip
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.cli.similarity import model_encoder
+from engine.collect.source import read_source
+from engine.encode.contract import encode_checked
+from engine.encode.encoder import Encoder
+from engine.encode.model import DEFAULT_MODEL
+from engine.encode.recipe import cleaned, prepared
+from engine.records import Abstract
+from engine.relevance.screening import Pool, Rows, pool_from
+from engine.relevance.screenmeasures import NAMES, mean_of, sd_of
+from engine.relevance.simulation import by_words_and_criteria, simulations
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The records of a review, and which of them were included."""
+
+    name: str
+    texts: list[str]
+    included: NDArray[np.bool_]
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("data", type=Path)
+    options.add_argument("--criteria", type=Path, required=True)
+    options.add_argument("--model", default=DEFAULT_MODEL)
+    options.add_argument("--reviews", nargs="*", default=[])
+    options.add_argument("--priors", type=int, default=10)
+    given = options.parse_args()
+    criteria = json.loads(given.criteria.read_text(encoding="utf-8"))
+    print(f"| review | ranked by | {' | '.join(NAMES)} | s a simulation |\n|---|---|{'---|' * (len(NAMES) + 1)}")
+    with model_encoder(given.model) as encoder:
+        for review in reviews(given.data):
+            if review.name in criteria and (not given.reviews or review.name in given.reviews):
+                measure(review, criteria[review.name], encoder, given.priors)
+
+
+def reviews(data: Path) -> Iterator[Review]:
+    """Yield the reviews of every set that has labels."""
+    seen: set[str] = set()
+    for path in sorted(data.glob("*/labels.tsv.gz")):
+        entries = read_source(path.with_name("corpus.jsonl.gz"))
+        records = {one.record_id: one for one in entries if isinstance(one, Abstract)}
+        rows: dict[str, dict[str, bool]] = {}
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                if row["doc_id"] in records:
+                    rows.setdefault(row["review"], {})[row["doc_id"]] = row["included"] == "1"
+        for name, labels in sorted(item for item in rows.items() if item[0] not in seen):
+            seen.add(name)
+            texts = [prepared(records[one].title, records[one].abstract) for one in labels]
+            yield Review(name, texts, np.array(list(labels.values()), bool))
+
+
+def measure(review: Review, criteria: str, encoder: Encoder, n_priors: int) -> None:
+    """Print a line for each way to rank."""
+    cosines = cosines_of(encoder, criteria, review.texts)
+    pool = pool_from(np.arange(len(review.texts)), review.texts, cosines)
+    ways = (
+        ("words", replace(pool, cosines=None), by_words_and_criteria),
+        ("words and criteria", pool, by_words_and_criteria),
+        ("criteria", pool, by_criteria),
+    )
+    for name, searched, ranker in ways:
+        begun = time.perf_counter()
+        runs = list(simulations(searched, review.included, n_priors, ranker=ranker))
+        seconds = (time.perf_counter() - begun) / n_priors
+        cells = [f"{m:.4f} ({sd:.4f})" for m, sd in zip(mean_of(runs).values, sd_of(runs).values, strict=True)]
+        size = f"{review.name} ({review.included.sum():,} of {len(review.texts):,})"
+        print(f"| {size} | {name} | {' | '.join(cells)} | {seconds:.2f} |", flush=True)
+
+
+def by_criteria(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: NDArray[np.bool_]) -> Rows:
+    """The rows that are left by cosine alone."""
+    rows = np.flatnonzero(left)
+    return rows[np.argsort(-np.asarray(pool.cosines)[rows], kind="stable")]
+
+
+def cosines_of(encoder: Encoder, criteria: str, texts: Sequence[str]) -> NDArray[np.float64]:
+    """The cosine of each text with the criteria; -1 for a text that can't be encoded."""
+    wanted = encode_checked(encoder, [cleaned(criteria)]).vectors[0].astype(np.float64)
+    found = np.full(len(texts), -1.0)
+    for start in range(0, len(texts), encoder.page):
+        page = [text or "." for text in texts[start : start + encoder.page]]
+        encoded = encode_checked(encoder, page)
+        found[start + np.asarray(encoded.kept)] = encoded.vectors.astype(np.float64) @ wanted
+    return found
+
+
+if __name__ == "__main__":
+    main()
