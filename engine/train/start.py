@@ -77,10 +77,11 @@ def begun(settings: Settings, columns: Sequence[Sequence[str]], told: Told) -> s
 
 def columns_of(pairs: CorpusPairs, settings: Settings) -> list[list[str]]:
     """The columns of text that a step encodes."""
-    titles, bodies = [title for title, _ in pairs.titles], [text for _, text in pairs.titles]
+    both = (*pairs.titles, *pairs.conclusions)
     if settings.recipe == "distill":
-        return [[text for pair in pairs.titles for text in pair]]
-    return [titles, *([bodies] * (1 + settings.negatives))]
+        return [[text for pair in both for text in pair]]
+    anchors, positives = [one for one, _ in both], [other for _, other in both]
+    return [anchors, *([positives] * (1 + settings.negatives))]
 
 
 def check_recipe(recipe: str, n_files: int, index: str | None) -> None:
