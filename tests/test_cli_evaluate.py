@@ -106,6 +106,7 @@ def test_a_model_searches_a_set(run: Run, known: Path) -> None:
     assert found["measures"] == [{"measure": "nDCG@10", "mean": 0.919721, "low": 0.919721, "high": 0.919721}]
     done = run("compare", "toy", TOY_MODEL, "--set", known, "-m", "MAP")
     assert done.stdout.splitlines()[-1].split()[-3:] == ["0", "3", "0"] and done.exit_code == 0
+    assert run("compare", "toy", "all-MiniLM-L6-v2", "--set", known).exit_code == 0
 
 
 def test_systems_are_compared(run: Run, known: Path) -> None:

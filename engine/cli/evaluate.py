@@ -200,7 +200,8 @@ def compare(
 ) -> None:
     """Compare rankings query by query: what B and others gain over A, and whether that could be chance.
 
-    Each is a TREC run (.trec, .run, .txt), the name of an index, or with --set a sentence-transformers folder.
+    Each is a TREC run (.trec, .run, .txt), the name of an index, or with --set a sentence-transformers folder or
+    all-MiniLM-L6-v2.
     Intervals are 95 % (paired bootstrap, 10,000 resamples); p is two-sided, adjusted for several comparisons (Holm).
 
     \b
@@ -233,13 +234,15 @@ def compare(
 
 
 def evaluation_of(system: str, config: Config, given: Given, measure: Measure) -> Evaluation:
-    """Measure one system: a run by its suffix, an index by its name, else the folder of a model."""
+    """Measure one system: a run by its suffix, an index by its name, else the folder of a model, or the default one."""
+    from engine.encode.model import DEFAULT_MODEL
+
     path = Path(system)
     if path.name.removesuffix(".gz").endswith(RUN_SUFFIXES):
         return of_run(path, given, [measure])
     if system in config.names():
         return of_index(config.named(system), "cpu", deep(Query()), given, [measure])[0]
-    if any((path / name).is_file() for name in MODEL_FILES):
+    if system == DEFAULT_MODEL or any((path / name).is_file() for name in MODEL_FILES):
         return of_model(system, given, [measure])[0]
     raise UsageError(
         f"{system!r} is no TREC run ({', '.join(RUN_SUFFIXES)}), no index in {config.indexes} and no folder of a model"
