@@ -1,7 +1,7 @@
 from statistics import mean, stdev
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import UsageError
@@ -37,6 +37,7 @@ def test_one_kind_alone_can_not_be_measured(labels: list[int], said: str) -> Non
 
 
 @given(st.lists(st.integers(0, 1), min_size=2, max_size=300).filter(lambda found: 0 < sum(found) < len(found)))
+@settings(deadline=None)
 def test_as_told_in_words(labels: list[int]) -> None:
     n, y = len(labels), sum(labels)
     ranks = [rank for rank, label in enumerate(labels, 1) if label]
