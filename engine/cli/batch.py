@@ -25,6 +25,7 @@ from engine.references.delimited import FORMULA
 from engine.references.fields import hit_fields
 from engine.references.formats import publish
 from engine.references.formats import target_of as target_of_link
+from engine.relevance.runs import STEP, word
 from engine.terminal import as_json, progress, say
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 PAGE = 256  # queries encoded and compared together, fewer where each has many hits
 HELD = 50_000  # hits in memory at once
 SUFFIXES = (".trec", ".run", ".jsonl", ".csv", ".tsv")
-STEP = 1e-6  # by which the score of a run falls at least
 NOTES = 5  # shown
 TAG = "abstract-engine"  # last column of a TREC run
 HEADERS = {"id", "qid", "query_id", "query-id", "queryid"}
@@ -226,11 +226,6 @@ def cell_text(value: object, *, raw: bool) -> str:
     """Text for a cell: on one line, and unless raw nothing that a spreadsheet takes for a formula."""
     text = "" if value is None else " ".join(str(value).split())
     return f"'{text}" if isinstance(value, str) and not raw and FORMULA.match(text) else text
-
-
-def word(text: str) -> str:
-    """An id as one word, which a TREC run needs."""
-    return "_".join(text.split())
 
 
 def writer_for(target: Path, file: TextIO, *, raw: bool) -> RunWriter:

@@ -102,14 +102,10 @@ def from_index(items: Items, config: Config, report: Report) -> tuple[SourceFile
     from engine.relevance.testset import SourceFile
 
     with opened(config) as index:
-        snapshot = index.snapshot()
-        corpus, doc_ids = snapshot.corpus, sorted(set(snapshot.vectors.doc_ids.tolist()))
-        for start in range(0, len(doc_ids), REPORT_EVERY):
-            page = doc_ids[start : start + REPORT_EVERY]
-            found = corpus.fetch(page)
-            for doc_id in page:
-                items.take(found[doc_id])
-            report("reading", items.counts.read, len(doc_ids))
+        for record in index.snapshot().corpus.abstracts():
+            items.take(record)
+            if items.counts.read % REPORT_EVERY == 0:
+                report("reading", items.counts.read, len(index))
         name = f"{index.folder.path.name}, generation {index.generation:06d}"
         digest = next(file.sha256 for file in index.manifest.files if file.name == DATABASE)
         return (SourceFile(name, digest),)

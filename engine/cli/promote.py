@@ -89,6 +89,8 @@ def table(verdict: Verdict) -> list[str]:
 
 def row(one: Outcome, width: int) -> str:
     """One line of the table."""
+    from engine.train.gate import interval_text
+
     found = one.difference
-    gain = f"{found.mean:+8.4f}  {found.low:+.4f} to {found.high:+.4f}"
+    gain = f"{found.mean:+8.4f}  {interval_text(found)}"
     return f"{one.name:<{width}}  {found.n:7,}  {one.current:7.4f}  {one.candidate:9.4f} {gain}"

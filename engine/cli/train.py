@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,8 +122,7 @@ def told_settings(start: Settings, given: dict[str, Any]) -> Settings:
             told["matryoshka"] = tuple(int(dim) for dim in dims.split(","))
         except ValueError as err:
             raise UsageError(f"--matryoshka {dims!r}, expected dimensions like 256,128") from err
-    known = {field.name for field in fields(start)}
-    return replace(start, **{name: value for name, value in told.items() if name in known})
+    return replace(start, **told)
 
 
 def on_pairs(
@@ -191,12 +190,7 @@ def abstracts(files: tuple[Path, ...]) -> Iterator[Abstract]:
 def indexed(config: Config) -> Iterator[Abstract]:
     """Yield every record of an index."""
     with opened(config) as index:
-        corpus = index.snapshot().corpus
-        ids = corpus.ids()
-        for start in range(0, len(ids), 1000):
-            page = [int(one) for one in ids[start : start + 1000]]
-            found = corpus.fetch(page)
-            yield from (found[one] for one in page)
+        yield from index.snapshot().corpus.abstracts()
 
 
 def tell(done: Finished) -> None:

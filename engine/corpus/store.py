@@ -189,6 +189,14 @@ class Corpus:
                 yield row["id"], row["title"], row["abstract"], row["text_sha256"]
             last = batch[-1]["id"]
 
+    def abstracts(self) -> Iterator[Abstract]:
+        """Yield every record, by doc id, a thousand at a time."""
+        ids = self.ids().tolist()
+        for start in range(0, len(ids), 1000):
+            page = ids[start : start + 1000]
+            found = self.fetch(page)
+            yield from (found[doc_id] for doc_id in page)
+
     def totals(self) -> Totals:
         """Count what the corpus holds."""
         return Totals(*self.rows(TOTALS, SPACES)[0])

@@ -18,8 +18,8 @@ from engine.query.question import texts_encoded
 from engine.query.searcher import Index
 from engine.query.snapshot import Snapshot
 from engine.records import many
+from engine.reindex.gather import Progress
 from engine.relevance.evaluation import DEPTH, Evaluation, check_judged, measured, tally_of
-from engine.relevance.exhaustive import Progress
 from engine.relevance.judgments import Judgments
 from engine.relevance.measures import Measure, Place, run_places
 from engine.relevance.runs import Ranked, Run

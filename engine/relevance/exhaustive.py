@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +13,13 @@ from engine.encode.encoder import Encoder
 from engine.encode.recipe import cleaned
 from engine.errors import UsageError
 from engine.records import Vectors
+from engine.reindex.gather import Progress
 from engine.relevance.measures import Place, places
 from engine.relevance.runs import Ranked, Run
 from engine.relevance.testset import TestSet, Text
 
 QUERIES = 128  # compared at once
 DOCUMENTS = 4096  # taken to float64 at once
-
-Progress = Callable[[str, int, int | None], None]  # phase, done, total
 
 
 @dataclass(frozen=True, slots=True)

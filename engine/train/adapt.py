@@ -9,11 +9,12 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import CoSENTLoss
 
+from engine.reindex.gather import Progress
 from engine.train.averaging import best_average, kept_weights
 from engine.train.base import load, mixed_for, shorten, without_dropout
 from engine.train.corpuspairs import CorpusPairs
 from engine.train.dev import score
-from engine.train.fit import Progress, claim, fit, without_bars, work_folder
+from engine.train.fit import claim, fit, without_bars, work_folder
 from engine.train.losses import ranking_loss
 from engine.train.lowrank import merge_adapters, with_adapters
 from engine.train.mining import with_negatives
@@ -75,7 +76,7 @@ def mined(
 ) -> dict[str, Dataset]:
     """The data sets with hard negatives, mined once and kept beside the checkpoints; without, where no row has any."""
     found = dict(rows)
-    for name in rows.keys() - {"mesh"} if settings.negatives else ():
+    for name in [name for name in rows if name != "mesh" and settings.negatives]:
         path = work_folder(settings.output) / f"{name}.parquet"
         if not path.is_file():
             progress(f"mining hard negatives for {name}", 0, None)

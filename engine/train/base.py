@@ -6,36 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from sentence_transformers import SentenceTransformer, SentenceTransformerModelCardData
-from transformers.utils import logging
+from sentence_transformers import SentenceTransformer
 
 from engine.encode.model import DEFAULT_MODEL, identify, locate
-from engine.errors import EncoderError, UsageError
+from engine.encode.transformer import TransformerEncoder
+from engine.errors import UsageError
 from engine.train.settings import Settings
-
-logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def load(name: str, device: str) -> SentenceTransformer:
-    """A model by name, in float32, in evaluation mode.
-
-    Raises:
-        EncoderError: nothing by this name, or no model that can be loaded safely; says why.
-    """
+    """A model by name, in float32, in evaluation mode; fails with EncoderError where it can't be loaded safely."""
     folder = locate(name)
-    identify(folder, name)
-    try:
-        model = SentenceTransformer(
-            str(folder),
-            device=device,
-            local_files_only=True,
-            model_kwargs={"use_safetensors": True, "dtype": torch.float32},
-            model_card_data=SentenceTransformerModelCardData(local_files_only=True),
-        )
-    except Exception as err:  # sentence-transformers and transformers raise many kinds
-        raise EncoderError(f"{name} can't be loaded: {str(err).splitlines()[0]}") from err
+    model = TransformerEncoder(folder, identify(folder, name), device).model
+    model.model_card_data.local_files_only = True
     model.model_card_data.base_model = public_name(name)
-    return model.eval()
+    return model
 
 
 def public_name(name: str) -> str:
@@ -67,7 +52,8 @@ def mixed_for(settings: Settings, device: str) -> bool:
         return settings.mixed
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    able = torch.cpu.get_capabilities()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def shorten(models: Sequence[SentenceTransformer], max_length: int | None) -> None:

@@ -16,6 +16,7 @@ from engine.records import Vectors
 
 SAYS_NOTHING = ("", ".", "..")
 ABOVE_BASE = 0.15  # how much higher the mean cosine of unrelated texts may be than the base's
+SAMPLE = 200  # texts that are enough to measure an encoder on
 NOTHING = 0.3  # cosine of a text that says nothing with one that says something
 UNIT = 1e-3  # how far the length of a vector may be from 1
 
@@ -34,7 +35,7 @@ class Spread:
 
 
 def spread(encode: Encode, texts: Sequence[str]) -> Spread:
-    """Measure an encoder on texts of different works; 200 of them are enough. NaN where there are fewer than two."""
+    """Measure an encoder on texts of different works, SAMPLE or more. NaN where there are fewer than two."""
     found = encode([*texts, *SAYS_NOTHING]).astype(np.float64)
     said, nothing = found[: len(texts)], found[len(texts) :]
     cosines = (said @ said.T)[np.triu_indices(len(said), 1)]

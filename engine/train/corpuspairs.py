@@ -46,10 +46,12 @@ def pairs_of(records: Iterable[Abstract], kept_out: Iterable[Abstract] = (), see
     Each body is used once. A title that is in the body, or a body of fewer than 100 characters, makes no pair.
     """
     everything = list(records)
+    keys, positions = [publication_keys(one) for one in everything], [position(one) for one in everything]
     closed = {key for record in kept_out for key in publication_keys(record)}
-    dev = unique(one for one in everything if TEST <= position(one) < DEV and not closed & publication_keys(one))
-    closed |= {key for record in everything if position(record) < DEV for key in publication_keys(record)}
-    train = unique(record for record in everything if not closed & publication_keys(record))
+    placed = list(zip(everything, keys, positions, strict=True))
+    dev = unique(one for one, known, place in placed if TEST <= place < DEV and not closed & known)
+    closed |= {key for _, known, place in placed if place < DEV for key in known}
+    train = unique(one for one, known, _ in placed if not closed & known)
     conclusions = [parts[::-1] for record in train if (parts := objective_and_conclusion(record.abstract))]
     return CorpusPairs(
         titles=titles_of(train),
@@ -57,7 +59,7 @@ def pairs_of(records: Iterable[Abstract], kept_out: Iterable[Abstract] = (), see
         mesh=tuple(graded(train, seed)),
         dev=titles_of(dev),
         n_records=len(everything),
-        n_held_out=sum(bool(closed & publication_keys(record)) for record in everything),
+        n_held_out=sum(bool(closed & known) for known in keys),
     )
 
 
@@ -138,5 +140,5 @@ def rarities(found: Sequence[frozenset[str]]) -> dict[str, float]:
 
 def overlap(one: frozenset[str], other: frozenset[str], weights: dict[str, float]) -> float:
     """Weighted Jaccard index in [0, 1]; 0 where all headings weigh nothing."""
-    either = sum(weights[heading] for heading in one | other)
-    return sum(weights[heading] for heading in one & other) / either if either else 0.0
+    either = math.fsum(weights[heading] for heading in one | other)  # exact, so the same in whatever order a set has
+    return math.fsum(weights[heading] for heading in one & other) / either if either else 0.0

@@ -18,11 +18,8 @@ from engine.train.fit import n_steps
 from engine.train.settings import Settings
 
 STATES = 4  # copies of the weights in float32: weights, gradients, two moments of Adam
-PASSES = {
-    "seed": 1.0,
-    "distill": 1.0,
-    "adapt": 5 / 3,
-}  # of forward and backward; caching and the guide embed once more each
+# Forward and backward passes of a step, by recipe: caching and the guide embed once more each.
+PASSES = {"seed": 1.0, "distill": 1.0, "adapt": 5 / 3}
 TIMED = 2  # steps that are timed, after one that warms up
 
 

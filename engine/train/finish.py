@@ -64,7 +64,7 @@ def finish(
     content = record(tuned, settings, sources) | {"spread": asdict(new), "base_spread": asdict(old)}
     (part / RECORD).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     card = (part / CARD).read_text(encoding="utf-8")
-    lines = card_lines(tuned, settings, content, (new, old), (*problems, *notes))
+    lines = card_lines(tuned, settings, (new, old), (*problems, *notes))
     (part / CARD).write_text(card.replace(BEFORE, "\n".join([*lines, "", BEFORE]), 1), encoding="utf-8")
     identity = identify(part, settings.output.name)
     part.rename(settings.output)
@@ -93,7 +93,6 @@ def record(tuned: Tuned, settings: Settings, sources: Mapping[str, str]) -> dict
 def card_lines(
     tuned: Tuned,
     settings: Settings,
-    content: Mapping[str, object],
     spreads: tuple[Spread, Spread],
     warnings: Sequence[str],
 ) -> list[str]:

@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,10 +26,10 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from engine.encode.model import identify, locate
 from engine.errors import EncoderError, UsageError
+from engine.reindex.gather import Progress
 from engine.train.base import mixed_for
 from engine.train.settings import Settings
 
-Progress = Callable[[str, int, int | None], None]
 CHECKPOINTS = 20  # in a run, so that at most a twentieth of it is done again
 SEALED = "training.json"
 
@@ -54,7 +54,7 @@ class Trained:
 
 
 class Steps(TrainerCallback):
-    """Tell the caller of every step, and save nothing else."""
+    """Tell the caller of every step."""
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress

@@ -14,16 +14,16 @@ import numpy as np
 
 from engine.encode.encoder import Encoder
 from engine.records import Vectors
-from engine.relevance.exhaustive import Progress, rank
+from engine.reindex.gather import Progress
+from engine.relevance.exhaustive import rank
 from engine.relevance.measures import parse, per_query
 from engine.relevance.significance import Difference, paired
 from engine.relevance.testset import TestSet
-from engine.train.collapse import Spread, collapsed, spread
+from engine.train.collapse import SAMPLE, Spread, collapsed, spread
 
 MEASURE = "nDCG@10"
 GAIN = 0.010  # at least, over all known items
 LOSS = -0.010  # the lower bound of every guard's interval lies above
-SAMPLE = 200  # texts for the spread of scores
 
 
 @dataclass(frozen=True, slots=True)

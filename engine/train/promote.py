@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +15,9 @@ from engine.index.folder import IndexFolder
 from engine.query.searcher import Index, open_index
 from engine.records import Abstract, EncoderIdentity, many
 from engine.reindex.encoders import Choice, choose, export
+from engine.reindex.gather import Progress
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
-from engine.relevance.exhaustive import Progress
 from engine.relevance.holdout import TEST, position
 from engine.relevance.knownitems import KINDS, Items, Kind
 from engine.relevance.testset import TestSet
@@ -73,12 +73,8 @@ def promote(
     if only_test or not verdict.passed:
         return Promotion(held, choice.identity, verdict, None)
     order = Order.of(settings, re_encode=True, republish=True, verb="promote")
-    return Promotion(held, choice.identity, verdict, index_sources(folder, replaced(order, model, held), progress))
-
-
-def replaced(order: Order, model: str, held: EncoderIdentity) -> Order:
-    """The same order with this model, at the precision and recipe that the index has."""
-    return replace(order, model=model, precision=held.precision, recipe=held.recipe)
+    order = replace(order, model=model, precision=held.precision, recipe=held.recipe)  # as the candidate was tested
+    return Promotion(held, choice.identity, verdict, index_sources(folder, order, progress))
 
 
 def exported(choice: Choice, folder: Path) -> OnnxEncoder:
@@ -93,7 +89,7 @@ def index_sets(index: Index) -> list[TestSet]:
     Raises:
         UsageError: there are too few to decide by.
     """
-    records = [one for one in records_of(index) if position(one) < TEST]
+    records = [one for one in index.snapshot().corpus.abstracts() if position(one) < TEST]
     records.sort(key=lambda one: (position(one), one.record_id))
     kept = [one for kind in KINDS if (one := items_of(records, kind)) is not None]
     n = sum(len(one.queries) for one in kept)
@@ -112,12 +108,3 @@ def items_of(records: Sequence[Abstract], kind: Kind) -> TestSet | None:
         if items.counts.taken < MOST:
             items.take(record)
     return items.test_set(kind) if items.counts.taken >= FEW else None
-
-
-def records_of(index: Index) -> Iterator[Abstract]:
-    """Yield every record, by id of the index."""
-    corpus = index.snapshot().corpus
-    ids = [int(one) for one in corpus.ids()]
-    for start in range(0, len(ids), 1000):
-        found = corpus.fetch(ids[start : start + 1000])
-        yield from (found[one] for one in ids[start : start + 1000])

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-RECIPES = ("seed", "adapt", "distill")
-READINGS = ("fit", "printed")
+ALPHAS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that decides the weights that come out, apart from the data."""
 
-    recipe: str  # one of RECIPES
+    recipe: str  # "seed", "adapt" or "distill"
     base: str  # a sentence-transformers folder, a hub id or the default model's name
     output: Path  # folder of the new encoder; must not exist
     epochs: float = 1.0
@@ -36,14 +35,7 @@ class Settings:
     negatives: int = 1  # adapt: mined hard negatives a pair
     matryoshka: tuple[int, ...] = ()  # adapt: shorter dimensions trained at the same time
     lora: int = 0  # adapt: rank of low-rank adapters on the attention; 0: all weights are trained
-    alphas: tuple[float, ...] = (
-        0.25,
-        0.4,
-        0.55,
-        0.7,
-        0.85,
-        1.0,
-    )  # adapt, distill: shares of the tuned weights tried on dev
+    alphas: tuple[float, ...] = ALPHAS  # adapt, distill: shares of the tuned weights tried on dev
     teacher: str | None = None  # distill: the encoder whose vectors are learnt
     project: bool = False  # distill: learn a projection to a teacher of another dimension
 

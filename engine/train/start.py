@@ -6,18 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from engine.errors import EncoderError, SourceError, UsageError
 from engine.records import many
+from engine.reindex.gather import Progress
 from engine.train.adapt import adapt
 from engine.train.base import device_for, load, mixed_for, shorten
+from engine.train.collapse import SAMPLE
 from engine.train.corpuspairs import CorpusPairs
 from engine.train.estimate import Estimate, estimate
 from engine.train.findings import Report
 from engine.train.finish import Finished, check_output, finish
-from engine.train.fit import Progress, quiet
+from engine.train.fit import quiet
 from engine.train.pairs import PairTable
 from engine.train.settings import Settings
 from engine.train.supervised import distill, seed
-
-SAMPLE = 200  # texts on which an encoder's scores are measured
 
 Told = Callable[[Estimate], None]
 

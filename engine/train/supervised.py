@@ -10,11 +10,12 @@ from sentence_transformers.sentence_transformer.losses import CosineSimilarityLo
 from engine.encode.recipe import cleaned
 from engine.errors import UsageError
 from engine.records import Vectors
+from engine.reindex.gather import Progress
 from engine.train.averaging import best_average, kept_weights
 from engine.train.base import load, mixed_for, shorten, without_dropout
 from engine.train.corpuspairs import CorpusPairs
 from engine.train.dev import score, vectors
-from engine.train.fit import Progress, claim, fit, work_folder
+from engine.train.fit import claim, fit, work_folder
 from engine.train.pairs import PairTable
 from engine.train.settings import Settings
 from engine.train.tuned import Tuned
