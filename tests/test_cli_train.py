@@ -52,6 +52,11 @@ def test_what_makes_no_sense_is_told(run: Run, tmp_path: Path) -> None:
     assert "needs labelled pairs" in run("train", "--recipe", "seed", "-i", "toy").output
     few = run("train", TOY, "--recipe", "adapt", "--base", TOY_MODEL, "--batch", 512)
     assert few.exit_code == 1 and "expected at least one batch of 512" in few.output
+    for recipe in ("seed", "adapt"):
+        assert "which an index has none of" in run("train", "--recipe", recipe, "-i", "toy", "--check").output
+    good = pairs(tmp_path / "good.csv", lambda n: f"sore knees, number {n * n}")
+    held = run("train", good, "--recipe", "adapt", "--base", TOY_MODEL, "--pairs", "--hold-out", TOY)
+    assert held.exit_code == 2 and "take such rows out" in held.output
     wrong = run("train", TOY, "--recipe", "adapt", "--matryoshka", "many")
     assert wrong.exit_code == 2 and "expected dimensions like 256,128" in wrong.output
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,13 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--check", is_flag=True, help="Only look the pairs over.")
 @click.option("--force", is_flag=True, help="seed: train on pairs that were refused.")
 @click.option("--pairs", "as_pairs", is_flag=True, help="adapt, distill: the files hold pairs, not abstracts.")
-@click.option("--hold-out", type=FILE, metavar="FILE", multiple=True, help="Never train on what is in FILE.")
+@click.option(
+    "--hold-out",
+    type=FILE,
+    metavar="FILE",
+    multiple=True,
+    help="Never train on what FILE has.",
+)
 @index_options
 @setting_options
 def train(
@@ -95,14 +102,10 @@ def train(
     engine train pairs.csv --recipe seed --check
     engine train -i rheumatology --recipe adapt -o better
     """
-    try:
-        from engine.encode.model import DEFAULT_MODEL
-        from engine.train.settings import defaults
-        from engine.train.start import check_recipe
-    except ImportError as err:
-        raise MissingExtraError(f"{err.name} (needed to train)", "[cpu,train] or [gpu,train]") from err
-    named = click.get_current_context().params["index"]
-    check_recipe(recipe, len(files), named)
+    from engine.encode.model import DEFAULT_MODEL
+    from engine.train.settings import check_recipe, defaults
+
+    check_recipe(recipe, len(files), click.get_current_context().params["index"], check=check)
     settings = told_settings(
         defaults(recipe, base or DEFAULT_MODEL, output or Path(f"encoder-{recipe}"), reading), given
     )
@@ -132,7 +135,6 @@ def on_pairs(
     from engine.encode.model import locate
     from engine.train.lint import lint, text_lines
     from engine.train.pairs import read_pairs
-    from engine.train.start import train_on_pairs
 
     table = read_pairs(files, need_label=settings.recipe == "seed")
     held_out = read_pairs(hold_out, need_label=False) if hold_out else None
@@ -143,7 +145,9 @@ def on_pairs(
         click.get_current_context().exit(1 if report.refused else 0)
     if report.refused and not force:
         raise SourceError("these pairs were refused, for the reasons above. To train on them all the same: --force")
-    with progress() as shown:
+    with progress() as shown, needing_extra():
+        from engine.train.start import train_on_pairs
+
         return train_on_pairs(table, report, settings, shown, lambda expected: say(str(expected), err=True))
 
 
@@ -151,14 +155,23 @@ def on_corpus(
     config: Config, files: tuple[Path, ...], settings: Settings, hold_out: tuple[Path, ...], *, as_pairs: bool
 ) -> Finished:
     """Make pairs of abstracts, or take those of files, and train on them."""
-    from engine.train.start import train_without_labels
-
     sources = {path.name: FileReceipt.of(path).sha256 for path in (*files, *hold_out)}
-    with progress() as shown:
+    with progress() as shown, needing_extra():
+        from engine.train.start import train_without_labels
+
         pairs = pairs_from(config, files, hold_out, settings.seed, as_pairs=as_pairs)
         n = len(pairs.titles) + len(pairs.conclusions) + len(pairs.mesh)
         say(f"{many(n, 'pair')} of {many(pairs.n_records, 'record')}, {pairs.n_held_out:,} held out", err=True)
         return train_without_labels(pairs, sources, settings, shown, lambda one: say(str(one), err=True))
+
+
+@contextmanager
+def needing_extra() -> Iterator[None]:
+    """Say which extra is missing, where one is."""
+    try:
+        yield
+    except ImportError as err:
+        raise MissingExtraError(f"{err.name} (needed to train)", "[cpu,train] or [gpu,train]") from err
 
 
 def pairs_from(
@@ -169,6 +182,8 @@ def pairs_from(
     from engine.train.pairs import read_pairs
 
     if as_pairs:
+        if hold_out:
+            raise UsageError("--hold-out names abstracts, which pairs don't name: take such rows out")
         return pairs_in(read_pairs(files, need_label=False))
     return pairs_of(abstracts(files) if files else indexed(config), abstracts(hold_out), seed)
 

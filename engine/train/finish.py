@@ -64,7 +64,8 @@ def finish(
     content = record(tuned, settings, sources) | {"spread": asdict(new), "base_spread": asdict(old)}
     (part / RECORD).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     card = (part / CARD).read_text(encoding="utf-8")
-    lines = card_lines(tuned, settings, (new, old), (*problems, *notes))
+    lines = card_lines(tuned, settings, (new, old))
+    lines += [*listed("Warnings", problems), *listed("What the Pairs Showed", notes)]
     (part / CARD).write_text(card.replace(BEFORE, "\n".join([*lines, "", BEFORE]), 1), encoding="utf-8")
     identity = identify(part, settings.output.name)
     part.rename(settings.output)
@@ -90,12 +91,7 @@ def record(tuned: Tuned, settings: Settings, sources: Mapping[str, str]) -> dict
     }
 
 
-def card_lines(
-    tuned: Tuned,
-    settings: Settings,
-    spreads: tuple[Spread, Spread],
-    warnings: Sequence[str],
-) -> list[str]:
+def card_lines(tuned: Tuned, settings: Settings, spreads: tuple[Spread, Spread]) -> list[str]:
     """Our part of the card: what ran, where it was averaged, and how scores are spread."""
     new, old = spreads
     rows = ", ".join(f"{n:,} of {name}" for name, n in tuned.rows.items())
@@ -117,10 +113,12 @@ def card_lines(
         lines.append(
             f"* Weights averaged with the base: {chosen:g} tuned; known-item nDCG@10 on dev by share: {scores}"
         )
-    lines += ["", "### Scores", "", *spread_table(new, old, public_name(settings.base))]
-    if warnings:
-        lines += ["", "### Warnings", "", *(f"* {warning}" for warning in warnings)]
-    return lines
+    return [*lines, "", "### Scores", "", *spread_table(new, old, public_name(settings.base))]
+
+
+def listed(heading: str, lines: Sequence[str]) -> list[str]:
+    """A part of the card; none where there is nothing to say."""
+    return ["", f"### {heading}", "", *(f"* {line}" for line in lines)] if lines else []
 
 
 def spread_table(new: Spread, old: Spread, base: str) -> list[str]:

@@ -6,11 +6,12 @@ about 0.25 a query: 1,000 queries resolve 0.016, 3,000 resolve 0.009.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.encode.encoder import Encoder
 from engine.records import Vectors
@@ -62,8 +63,8 @@ def judge(
     """
     values = [(one, measured(current, one, progress), measured(candidate, one, progress)) for one in (*known, *guards)]
     outcomes = tuple(outcome(one.name, one.sha256, old, new) for one, old, new in values)
-    old = {f"{one.name} {query}": value for one, found, _ in values[: len(known)] for query, value in found.items()}
-    new = {f"{one.name} {query}": value for one, _, found in values[: len(known)] for query, value in found.items()}
+    decisive = values[: len(known)]
+    old, new = (np.concatenate([found[which] for found in decisive]) for which in (1, 2))
     primary = outcome("known items", "", old, new)
     texts = [text.text for text in known[0].documents[:SAMPLE]]
     before, after = (spread(partial(plain, encoder), texts) for encoder in (current, candidate))
@@ -75,16 +76,16 @@ def judge(
     return Verdict(primary, outcomes, before, after, tuple(reasons))
 
 
-def measured(encoder: Encoder, test_set: TestSet, progress: Progress) -> dict[str, float]:
-    """The measure of every query."""
+def measured(encoder: Encoder, test_set: TestSet, progress: Progress) -> NDArray[np.float64]:
+    """The measure of every judged query: (n,), in the order of the judgments."""
     progress(f"searching {test_set.name} with {encoder.identity.model}", 0, None)
-    return per_query(parse(MEASURE), rank(encoder, test_set, 10), test_set.judgments)
+    found = per_query(parse(MEASURE), rank(encoder, test_set, 10), test_set.judgments)
+    return np.fromiter(found.values(), np.float64, len(found))
 
 
-def outcome(name: str, sha256: str, old: Mapping[str, float], new: Mapping[str, float]) -> Outcome:
+def outcome(name: str, sha256: str, old: NDArray[np.float64], new: NDArray[np.float64]) -> Outcome:
     """Compare two encoders on the same queries."""
-    a, b = (np.array(list(values.values()), dtype=np.float64) for values in (old, new))
-    return Outcome(name, sha256, float(a.mean()), float(b.mean()), paired(a, b))
+    return Outcome(name, sha256, float(old.mean()), float(new.mean()), paired(old, new))
 
 
 def too_little(primary: Outcome) -> list[str]:

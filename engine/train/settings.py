@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from engine.errors import UsageError
+
 ALPHAS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 
 
@@ -56,3 +58,16 @@ def defaults(recipe: str, base: str, output: Path, reading: str = "fit") -> Sett
     if recipe == "distill":
         return replace(start, learning_rate=1e-4, batch_size=64, mini_batch_size=64, epochs=2.0)
     return replace(start, learning_rate=5e-5, batch_size=128)
+
+
+def check_recipe(recipe: str, n_files: int, index: str | None, *, check: bool = False) -> None:
+    """Check that there is something to train on, or to look over.
+
+    Raises:
+        UsageError: there is not, or twice, or an index where only labelled pairs will do.
+    """
+    if index and (recipe == "seed" or check):
+        needs = "--check looks over" if check else "the recipe seed needs"
+        raise UsageError(f"{needs} labelled pairs, which an index has none of: give files of pairs")
+    if bool(n_files) == bool(index):
+        raise UsageError("expected something to train on: either files, or an index (-i NAME)")

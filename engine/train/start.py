@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.errors import EncoderError, SourceError, UsageError
+from engine.errors import EncoderError, SourceError
 from engine.records import many
 from engine.reindex.gather import Progress
 from engine.train.adapt import adapt
@@ -82,15 +82,3 @@ def columns_of(pairs: CorpusPairs, settings: Settings) -> list[list[str]]:
         return [[text for pair in both for text in pair]]
     anchors, positives = [one for one, _ in both], [other for _, other in both]
     return [anchors, *([positives] * (1 + settings.negatives))]
-
-
-def check_recipe(recipe: str, n_files: int, index: str | None) -> None:
-    """Check that there is something to train on.
-
-    Raises:
-        UsageError: there is not, or twice.
-    """
-    if recipe == "seed" and index:
-        raise UsageError("the recipe seed needs labelled pairs, which an index has none of: give files of pairs")
-    if bool(n_files) == bool(index):
-        raise UsageError("expected something to train on: either files, or an index (-i NAME)")

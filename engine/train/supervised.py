@@ -35,9 +35,11 @@ def seed(table: PairTable, settings: Settings, device: str, progress: Progress) 
     columns = {name: [cleaned(text) for text in texts] for name, texts in zip(names, table.texts, strict=True)}
     rows = {"pairs": Dataset.from_dict(columns | {"label": table.labels.tolist()})}
     model = load(settings.base, device)
+    reads = model.max_seq_length
     claim(work_folder(settings.output), settings, rows)
     shorten((model,), settings.max_length)
     trained = fit(model, rows, {"pairs": CosineSimilarityLoss(model)}, settings, progress)
+    model.max_seq_length = reads
     return Tuned(model, trained, (), {"pairs": len(rows["pairs"])})
 
 

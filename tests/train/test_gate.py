@@ -102,6 +102,14 @@ def test_a_kind_of_known_items_is_a_guard_as_well() -> None:
     assert [one for one in verdict.reasons if one.startswith("conclusions may lose")]
 
 
+def test_known_items_of_the_same_name_all_count() -> None:
+    one, other = items("titles", 200), items("more titles", 100)
+    current = encoder([one, other], {"titles": 0.5, "more titles": 0.5})
+    candidate = encoder([one, other], {"titles": 0.9, "more titles": 0.9})
+    verdict = judge(current, candidate, [one, replace(other, name="titles")], [], silent)
+    assert verdict.primary.difference.n == 300
+
+
 @pytest.mark.parametrize(("lean", "nothing"), [(1.3, 1.0), (7.0, 1.0), (0.0, 1.0), (2.0, 0.0)])
 def test_a_collapsed_encoder_is_refused_however_well_it_ranks(lean: float, nothing: float) -> None:
     known = items("titles", 200)

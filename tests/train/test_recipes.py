@@ -52,7 +52,7 @@ def adapted(corpus: list[Abstract], settings: Settings) -> Finished:
 
 
 def test_seed(corpus: list[Abstract], small: Small) -> None:
-    done = seeded(corpus, small("seed", dropout=True))
+    done = seeded(corpus, small("seed", dropout=True, max_length=16))
     assert done.tuned.trained.steps == 4 and [one.step for one in done.tuned.trained.log] == [2, 4]
     assert not same(done.folder, TOY_MODEL)
     card = (done.folder / "README.md").read_text()
@@ -64,6 +64,8 @@ def test_seed(corpus: list[Abstract], small: Small) -> None:
     assert record["settings"]["base"] == "toy-model" and record["rows"] == {"pairs": 64}
     assert not fitting.work_folder(done.folder).exists()
     assert done.identity == identify(done.folder, "encoder")
+    assert done.identity.max_length == identify(TOY_MODEL, "toy").max_length
+    assert "### What the Pairs Showed" in card and ("### Warnings" in card) == bool(done.problems)
 
 
 @pytest.mark.parametrize(
