@@ -206,3 +206,33 @@ def test_a_test_set_is_made_of_an_index(run: Run, toy: IndexFolder, add: Callabl
     about = json.loads(Path("made/set.json").read_text(encoding="utf-8"))
     assert [one["name"] for one in about["sources"]] == ["toy, generation 000002"]
     assert about["counts"]["queries"] == 60 and (about["kind"], about["held_out"]) == ("titles", 1.0)
+
+
+def test_the_run_of_an_index_is_measured_as_the_index_was(run: Run, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in TOY.read_text(encoding="utf-8").splitlines()]
+    numbered = [row | {"id": f"R{n}", "pmid": str(9000 + n), "doi": f"10.1/{n}"} for n, row in enumerate(rows)]
+    assert run("index", jsonl(tmp_path / "rows.jsonl", numbered), "-i", "toy", "-m", TOY_MODEL).exit_code == 0
+    names = [("R3", "9004", "10.1/5"), ("9010", "R11", "10.1/12")]
+    Path("q.tsv").write_text("".join(f"q{n}\t{rows[3 + 7 * n]['title']}\n" for n in (0, 1)), encoding="utf-8")
+    judged = [f"q{n} 0 {one} {grade}\n" for n in (0, 1) for grade, one in enumerate(reversed(names[n]), 1)]
+    Path("qrels.txt").write_text("".join(judged), encoding="utf-8")
+    asked = ("--queries", "q.tsv", "--qrels", "qrels.txt")
+    done = run("evaluate", "-i", "toy", *asked, "-m", "nDCG@10", "--run", "a.trec", "--json")
+    assert done.exit_code == 0, done.output
+    mean = json.loads(done.stdout)["measures"][0]["mean"]
+    systems = json.loads(run("compare", "toy", "a.trec", *asked, "--json").stdout)["systems"]
+    assert [one["mean"] for one in systems] == [mean, mean] and mean > 0.3
+    ranked = {one.record_id for ranking in read_run(Path("a.trec")).rankings.values() for one in ranking}
+    assert {*names[0], *names[1]} <= ranked
+
+
+def test_a_run_writes_blanks_of_ids_as_it_must_and_is_measured_all_the_same(run: Run, tmp_path: Path) -> None:
+    texts = [f"gout and colchicine {'knee ' * n}" for n in range(6)]
+    documents = tuple(Text(f"WOS {n}", text) for n, text in enumerate(texts))
+    queries = (Text("q 1", texts[2]), Text("q 2", texts[4]))
+    judgments = Judgments({"q 1": {"WOS 2": 1}, "q 2": {"WOS 4": 1}})
+    write_set(TestSet("blank", documents, queries, judgments), tmp_path / "blank")
+    done = run("evaluate", "--set", "blank", "--model", TOY_MODEL, "--run", "a.trec", "-m", "nDCG@10", "--json")
+    mean = json.loads(done.stdout)["measures"][0]["mean"]
+    systems = json.loads(run("compare", TOY_MODEL, "a.trec", "--set", "blank", "--json").stdout)["systems"]
+    assert [one["mean"] for one in systems] == [mean, mean] and mean > 0.5

@@ -1,6 +1,7 @@
 """Training and promoting on the command line."""
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -57,6 +58,8 @@ def test_what_makes_no_sense_is_told(run: Run, tmp_path: Path) -> None:
     good = pairs(tmp_path / "good.csv", lambda n: f"sore knees, number {n * n}")
     held = run("train", good, "--recipe", "adapt", "--base", TOY_MODEL, "--pairs", "--hold-out", TOY)
     assert held.exit_code == 2 and "take such rows out" in held.output
+    for option, value in (("--seed", -1), ("--seed", 2**32), ("--negatives", 60)):
+        assert "is not in the range" in run("train", TOY, "--recipe", "adapt", option, value).output
     wrong = run("train", TOY, "--recipe", "adapt", "--matryoshka", "many")
     assert wrong.exit_code == 2 and "expected dimensions like 256,128" in wrong.output
 
@@ -70,3 +73,35 @@ def test_a_refused_model_leaves_the_index_as_it_is(run: Run, model_folder: Path,
     same = run("promote", TOY_MODEL, "-i", "toy", "--known-items", "items")
     assert same.exit_code == 2 and "nothing to promote" in same.output
     assert "generation 000001" in run("status", "-i", "toy").output
+
+
+def test_what_was_read_is_told_of_an_index_and_of_files_of_one_name(run: Run, tmp_path: Path) -> None:
+    rows = [{"id": n, "title": f"Pain {n} of the knee", "abstract": f"We asked {n} adults. " * 9} for n in range(90)]
+    first, other = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    other.mkdir()
+    jsonl(first / "rows.jsonl", rows)
+    jsonl(other / "rows.jsonl", rows[:3])
+    assert run("index", first / "rows.jsonl", "-i", "toy", "-m", TOY_MODEL).exit_code == 0
+    given = (
+        "--recipe",
+        "adapt",
+        "--base",
+        TOY_MODEL,
+        "--batch",
+        16,
+        "--max-steps",
+        1,
+        "--hold-out",
+        other / "rows.jsonl",
+    )
+    for output, source in (("x", first / "rows.jsonl"), ("y", None)):
+        done = run("train", *((source,) if source else ("-i", "toy")), *given, "-o", output)
+        assert done.exit_code == 0, done.output
+    read = {name: json.loads((tmp_path / name / "training.json").read_text())["sources"] for name in ("x", "y")}
+    assert (
+        [len(one["trained_on"]) for one in read.values()] == [len(one["held_out"]) for one in read.values()] == [1, 1]
+    )
+    assert read["x"]["trained_on"][0]["name"] == read["x"]["held_out"][0]["name"] == "rows.jsonl"
+    assert read["x"]["trained_on"][0]["sha256"] != read["x"]["held_out"][0]["sha256"]
+    assert read["y"]["trained_on"][0]["name"] == "toy, generation 000001"

@@ -16,10 +16,11 @@ from engine.queries import Query
 from engine.terminal import progress
 
 if TYPE_CHECKING:
+    from engine.query.searcher import Index
     from engine.relevance.evaluation import Evaluation
     from engine.relevance.judgments import Judgments
     from engine.relevance.measures import Measure
-    from engine.relevance.testset import TestSet
+    from engine.relevance.testset import SourceFile, TestSet
 
 FILE = click.Path(path_type=Path)
 
@@ -103,10 +104,19 @@ def of_index(
 def of_run(path: Path, given: Given, measures: Sequence[Measure]) -> Evaluation:
     """A run from a file."""
     from engine.relevance.evaluation import evaluate_run
-    from engine.relevance.runs import read_run
+    from engine.relevance.runs import named_as_judged, read_run
 
     n_documents = len(given.test_set.documents) if given.test_set else None
-    return evaluate_run(read_run(path), given.judgments, measures, n_documents)
+    return evaluate_run(named_as_judged(read_run(path), given.judgments), given.judgments, measures, n_documents)
+
+
+def index_source(index: Index) -> SourceFile:
+    """The database of an index's generation, as where something comes from."""
+    from engine.index.folder import DATABASE
+    from engine.relevance.testset import SourceFile
+
+    digest = next(file.sha256 for file in index.manifest.files if file.name == DATABASE)
+    return SourceFile(f"{index.folder.path.name}, generation {index.generation:06d}", digest)
 
 
 def check_new(files: Sequence[Path], *, overwrite: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.group import main
+from engine.cli.judged import index_source
 from engine.cli.options import index_options, opened
 from engine.config import Config
 from engine.errors import UsageError
@@ -98,17 +99,12 @@ def from_files(items: Items, sources: Iterable[Path], report: Report) -> tuple[t
 
 def from_index(items: Items, config: Config, report: Report) -> tuple[SourceFile, ...]:
     """Take the records of an index, in its order."""
-    from engine.index.folder import DATABASE
-    from engine.relevance.testset import SourceFile
-
     with opened(config) as index:
         for record in index.snapshot().corpus.abstracts():
             items.take(record)
             if items.counts.read % REPORT_EVERY == 0:
                 report("reading", items.counts.read, len(index))
-        name = f"{index.folder.path.name}, generation {index.generation:06d}"
-        digest = next(file.sha256 for file in index.manifest.files if file.name == DATABASE)
-        return (SourceFile(name, digest),)
+        return (index_source(index),)
 
 
 def counted(items: Items) -> Iterator[str]:

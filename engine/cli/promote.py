@@ -50,12 +50,15 @@ def promote(
     engine promote ./better -i rheumatology --guard med
     """
     from engine.index.folder import IndexFolder
-    from engine.relevance.testset import read_set
+    from engine.relevance.testset import ABOUT, about_of, read_set
     from engine.train.promote import promote as run
 
     folder = IndexFolder(config.existing())
     settings = Settings.load(folder.path, device=device)
     sets, guards = ([read_set(path) for path in paths] for paths in (known_items, guard))
+    for path in known_items:
+        if (path / ABOUT).is_file() and about_of(path / ABOUT).get("held_out") == 1.0:
+            say(f"note: {path} is made of all publications, also of those that MODEL may be trained on", err=True)
     with writing(folder), progress() as shown:
         done = run(folder, model, sets, guards, settings, shown, only_test=dry_run)
     if as_object:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.group import main
+from engine.cli.judged import index_source
 from engine.cli.options import index_options, opened
 from engine.config import Config
 from engine.errors import MissingExtraError, SourceError, UsageError
@@ -18,9 +19,10 @@ from engine.records import Abstract, FileReceipt, Rejection, many
 from engine.terminal import progress, say
 
 if TYPE_CHECKING:
+    from engine.relevance.testset import SourceFile
     from engine.train.corpuspairs import CorpusPairs
     from engine.train.finish import Finished
-    from engine.train.settings import Settings
+    from engine.train.settings import Settings, Sources
 
 FILE = click.Path(path_type=Path)
 SETTINGS = (  # of all recipes, then of some; each may be left out, and the recipe has its own
@@ -34,10 +36,10 @@ SETTINGS = (  # of all recipes, then of some; each may be left out, and the reci
     click.option("--warmup", type=click.FloatRange(0), help="Steps; below 1 a share of all steps."),
     click.option("--max-length", type=click.IntRange(8), metavar="TOKENS", help="Read of a text in training only."),
     click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Stop after so many steps."),
-    click.option("--seed", type=int, help="Of order and chance [42]."),
+    click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of order and chance [42]."),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to train [auto]."),
     click.option("--mixed/--no-mixed", default=None, help="Multiply in bfloat16 [where the device can]."),
-    click.option("--negatives", type=click.IntRange(0), metavar="N", help="adapt: hard negatives a pair [1]."),
+    click.option("--negatives", type=click.IntRange(0, 47), metavar="N", help="adapt: hard negatives a pair [1]."),
     click.option("--guide", metavar="MODEL", help="adapt: what tells false negatives [the base]."),
     click.option("--temperature", type=click.FloatRange(0, min_open=True), help="adapt: of the loss [0.05]."),
     click.option("--margin", type=click.FloatRange(0, 1), help="adapt: between positive and negative [0.05]."),
@@ -70,7 +72,7 @@ def setting_options(command: Callable[..., None]) -> Callable[..., None]:
     type=FILE,
     metavar="FILE",
     multiple=True,
-    help="Never train on what FILE has.",
+    help="Leave out what FILE has; seed: tell.",
 )
 @index_options
 @setting_options
@@ -95,8 +97,8 @@ def train(
     adapt    abstracts, or an index: a title finds its body, a conclusion its objective. No labels are needed.
     distill  abstracts, or an index: vectors are moved to where a better encoder, the --teacher, has them.
 
-    A tenth of all publications is never trained on: the known items that `engine promote` tests with. A run that was
-    stopped goes on where it was when the same command is given again.
+    adapt and distill never train on a tenth of all publications: the known items that `engine promote` tests with. A
+    run that was stopped goes on where it was when the same command is given again.
 
     \b
     engine train pairs.csv --recipe seed --check
@@ -155,11 +157,10 @@ def on_corpus(
     config: Config, files: tuple[Path, ...], settings: Settings, hold_out: tuple[Path, ...], *, as_pairs: bool
 ) -> Finished:
     """Make pairs of abstracts, or take those of files, and train on them."""
-    sources = {path.name: FileReceipt.of(path).sha256 for path in (*files, *hold_out)}
     with progress() as shown, needing_extra():
         from engine.train.start import train_without_labels
 
-        pairs = pairs_from(config, files, hold_out, settings.seed, as_pairs=as_pairs)
+        pairs, sources = pairs_from(config, files, hold_out, settings.seed, as_pairs=as_pairs)
         n = len(pairs.titles) + len(pairs.conclusions) + len(pairs.mesh)
         say(f"{many(n, 'pair')} of {many(pairs.n_records, 'record')}, {pairs.n_held_out:,} held out", err=True)
         return train_without_labels(pairs, sources, settings, shown, lambda one: say(str(one), err=True))
@@ -176,16 +177,28 @@ def needing_extra() -> Iterator[None]:
 
 def pairs_from(
     config: Config, files: tuple[Path, ...], hold_out: tuple[Path, ...], seed: int, *, as_pairs: bool
-) -> CorpusPairs:
-    """Pairs of files of abstracts, of an index, or as files have them."""
+) -> tuple[CorpusPairs, Sources]:
+    """Pairs of files of abstracts, of an index, or as files have them; and what was read for them."""
     from engine.train.corpuspairs import pairs_in, pairs_of
     from engine.train.pairs import read_pairs
+    from engine.train.settings import Sources
 
     if as_pairs:
         if hold_out:
             raise UsageError("--hold-out names abstracts, which pairs don't name: take such rows out")
-        return pairs_in(read_pairs(files, need_label=False))
-    return pairs_of(abstracts(files) if files else indexed(config), abstracts(hold_out), seed)
+        return pairs_in(read_pairs(files, need_label=False)), Sources(receipts(files))
+    if files:
+        return pairs_of(abstracts(files), abstracts(hold_out), seed), Sources(receipts(files), receipts(hold_out))
+    with opened(config) as index:
+        pairs = pairs_of(index.snapshot().corpus.abstracts(), abstracts(hold_out), seed)
+        return pairs, Sources((index_source(index),), receipts(hold_out))
+
+
+def receipts(paths: tuple[Path, ...]) -> tuple[SourceFile, ...]:
+    """Files by name and SHA-256."""
+    from engine.relevance.testset import SourceFile
+
+    return tuple(SourceFile(path.name, FileReceipt.of(path).sha256) for path in paths)
 
 
 def abstracts(files: tuple[Path, ...]) -> Iterator[Abstract]:
@@ -200,12 +213,6 @@ def abstracts(files: tuple[Path, ...]) -> Iterator[Abstract]:
             n_rejected += isinstance(entry, Rejection)
         if n_rejected:
             say(f"{path}: {many(n_rejected, 'record')} could not be read and were left out", err=True)
-
-
-def indexed(config: Config) -> Iterator[Abstract]:
-    """Yield every record of an index."""
-    with opened(config) as index:
-        yield from index.snapshot().corpus.abstracts()
 
 
 def tell(done: Finished) -> None:

@@ -38,7 +38,7 @@ class Resolved:
     """Judgments by the record ids of an index."""
 
     judgments: Judgments  # an id that is not there stays as it was given
-    there: frozenset[str]  # the record ids that are
+    record_ids: Mapping[str, str]  # of what is there, by the id that was given
     n_absent: int
     n_merged: int
 
@@ -55,7 +55,8 @@ def evaluate_index(
 
     query gives mode, filters and the like, and with top_k how many hits are ranked for each query: those of the run,
     which all measures but R@10% and WSS@95 are of. These two look at the whole ranking of what passes the filters.
-    Judgments name records by id, PMID or DOI. A query that can't be answered is told, and finds nothing.
+    Judgments name records by id, PMID or DOI, and the run names them in the same way. A query that can't be answered is
+    told, and finds nothing.
 
     An approximate index finds more of the first ten in a search for many hits than in one for ten: what it misses then
     is Evaluation.ann_recall.
@@ -85,6 +86,7 @@ def evaluate_index(
         deep = whole_places(index, asked, {q: wanted[q] for q in rankings}, resolved, progress)
     tally = tally_of(list(queries), judgments, run, n_documents, n_absent=resolved.n_absent, n_merged=resolved.n_merged)
     found = measured(measures, resolved.judgments, run_places(run, resolved.judgments), n_documents, deep)
+    run = as_judged(run, judgments, resolved)
     return Evaluation(run, found, tally, ann_recall(snapshot, asked, [wanted[one] for one in rankings]), tuple(notes))
 
 
@@ -131,10 +133,24 @@ def resolve(snapshot: Snapshot, judgments: Judgments) -> Resolved:
             mine[record_id] = max(grade, mine.get(record_id, grade))
     return Resolved(
         judgments=replace(judgments, grades=resolved),
-        there=frozenset(record_ids.values()),
+        record_ids=record_ids,
         n_absent=len(given) - len(record_ids),
         n_merged=judgments.n_judged - sum(map(len, resolved.values())),
     )
+
+
+def as_judged(run: Run, judgments: Judgments, resolved: Resolved) -> Run:
+    """The run under the ids by which its query's judgments name records, so that it can be measured by them again.
+
+    Of two ids for one record the one with the higher grade.
+    """
+    rankings = {}
+    for query_id, ranking in run.rankings.items():
+        grades = judgments.grades[query_id]
+        by_grade = sorted(grades, key=lambda one: grades[one])
+        names = {resolved.record_ids[one]: one for one in by_grade if one in resolved.record_ids}
+        rankings[query_id] = tuple(Ranked(names.get(one.record_id, one.record_id), one.score) for one in ranking)
+    return Run(run.name, rankings)
 
 
 def answers(index: Index, query: Query, texts: Texts, notes: dict[str, None]) -> Iterator[tuple[str, tuple[Hit, ...]]]:
@@ -181,9 +197,10 @@ def whole_places(
 ) -> dict[str, list[Place]]:
     """Places of the relevant records of each query in the whole ranking."""
     found: dict[str, list[Place]] = {}
+    there = set(resolved.record_ids.values())
     for query_id, text in texts.items():
         grades = resolved.judgments.grades[query_id]
-        known = [one for one, grade in grades.items() if grade > 0 and one in resolved.there]
+        known = [one for one, grade in grades.items() if grade > 0 and one in there]
         items = index.recall(replace(query, text=text, diversify=None), known).items if known else ()
         found[query_id] = sorted((one.rank, grades[one.given]) for one in items if one.rank is not None)
         if progress:

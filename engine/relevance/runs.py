@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import SourceError
+from engine.relevance.judgments import Judgments
 from engine.relevance.textfile import text_lines, write_lines
 
 STEP = 1e-6  # by which a written score falls at least
@@ -106,6 +107,18 @@ def write_run(run: Run, path: Path) -> None:
     A blank in an id becomes "_", since blanks part the columns.
     """
     write_lines(path, run_lines(run))
+
+
+def named_as_judged(run: Run, judgments: Judgments) -> Run:
+    """The run of a file with the ids that judgments have, where those have blanks and the file "_" for them."""
+    queries = {word(one): one for one in judgments.grades}
+    rankings = {}
+    for query_id, ranking in run.rankings.items():
+        query_id = query_id if query_id in judgments.grades else queries.get(query_id, query_id)
+        grades = judgments.grades.get(query_id, {})
+        names = {word(one): one for one in grades} | {one: one for one in grades}
+        rankings[query_id] = tuple(Ranked(names.get(one.record_id, one.record_id), one.score) for one in ranking)
+    return Run(run.name, rankings)
 
 
 def run_lines(run: Run) -> Iterator[str]:

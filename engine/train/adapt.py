@@ -9,6 +9,7 @@ from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import CoSENTLoss
 
+from engine.errors import UsageError
 from engine.reindex.gather import Progress
 from engine.train.averaging import best_average, kept_weights
 from engine.train.base import load, mixed_for, shorten, without_dropout
@@ -27,12 +28,14 @@ def adapt(pairs: CorpusPairs, settings: Settings, device: str, progress: Progres
     mixed = mixed_for(settings, device)
     model, guide = load(settings.base, device), load(settings.guide or settings.base, device)
     base, reads = kept_weights(model), model.max_seq_length
+    check_dimensions(settings, int(model.get_embedding_dimension() or 0))
     rows = {name: found for name, found in rows_of(pairs).items() if len(found)}
     claim(work_folder(settings.output), settings, rows)
     shorten((model, guide), settings.max_length)
     rows = mined(rows, guide, settings, mixed, progress)
     if not settings.dropout:
         without_dropout(model)
+    torch.manual_seed(settings.seed)  # adapters begin at random
     if settings.lora:
         with_adapters(model, settings.lora)
     ranking = ranking_loss(model, guide, settings, mixed)
@@ -43,6 +46,16 @@ def adapt(pairs: CorpusPairs, settings: Settings, device: str, progress: Progres
     model.max_seq_length = reads
     tried = best_average(model, base, settings.alphas, lambda one: told(score(one, pairs.dev, mixed), progress))
     return Tuned(model, trained, tried, {name: len(found) for name, found in rows.items()})
+
+
+def check_dimensions(settings: Settings, full: int) -> None:
+    """Check the shorter dimensions that are to be trained.
+
+    Raises:
+        UsageError: one is not between 1 and the model's own.
+    """
+    if odd := [dim for dim in settings.matryoshka if not 0 < dim <= full]:
+        raise UsageError(f"--matryoshka names {odd[0]} dimensions, the base has {full}: expected from 1 to {full}")
 
 
 def told(value: float, progress: Progress) -> float:

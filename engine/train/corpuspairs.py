@@ -64,8 +64,10 @@ def pairs_of(records: Iterable[Abstract], kept_out: Iterable[Abstract] = (), see
 
 
 def pairs_in(table: PairTable) -> CorpusPairs:
-    """Take pairs as a file has them, anchor and positive; a twentieth, by a hash of the anchor, is held out as dev.
+    """Take pairs as a file has them, anchor and positive; a hash of the anchor, as if it were a title, holds out.
 
+    So titles and their bodies are held out as pairs_of does: a tenth for tests, in no part of what comes out, and a
+    twentieth as dev.
     Pairs with a text that says nothing are left out, and so are those with a label below 1: they are no positives. A
     pair that is there several times is used once.
     """
@@ -73,8 +75,10 @@ def pairs_in(table: PairTable) -> CorpusPairs:
     rows = zip(*table.texts[:2], labels, strict=True)
     said = [(one, other) for one, other, label in rows if label == 1 and cleaned(one) and cleaned(other)]
     pairs = list(dict.fromkeys((cleaned(one), cleaned(other)) for one, other in said))
-    dev = tuple(pair for pair in pairs if position(Abstract("", pair[0], pair[1])) < DEV - TEST)
-    anchors, positives = {one for one, _ in dev}, {other for _, other in dev}
+    places = [position(Abstract("", *pair)) for pair in pairs]
+    out = [pair for pair, place in zip(pairs, places, strict=True) if place < DEV]
+    dev = tuple(pair for pair, place in zip(pairs, places, strict=True) if TEST <= place < DEV)
+    anchors, positives = {one for one, _ in out}, {other for _, other in out}
     train = tuple(pair for pair in pairs if pair[0] not in anchors and pair[1] not in positives)
     return CorpusPairs(train, (), (), dev, len(pairs), len(pairs) - len(train))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from engine.train.base import load, mixed_for, public_name
 from engine.train.collapse import Spread, collapsed, spread
 from engine.train.dev import vectors
 from engine.train.fit import work_folder
-from engine.train.settings import Settings
+from engine.train.settings import Settings, Sources
 from engine.train.tuned import Tuned
 
 RECORD = "training.json"
@@ -46,12 +46,10 @@ def check_output(output: Path) -> None:
         raise UsageError(f"{output} is there already, expected a new folder. Choose another: -o FOLDER; or remove it")
 
 
-def finish(
-    tuned: Tuned, settings: Settings, sample: Sequence[str], sources: Mapping[str, str], notes: Sequence[str]
-) -> Finished:
+def finish(tuned: Tuned, settings: Settings, sample: Sequence[str], sources: Sources, notes: Sequence[str]) -> Finished:
     """Measure the encoder beside its base on a sample of texts, write it, and give its work folder up.
 
-    sources: SHA-256 of what was read, by name. notes: what the data linter said, for the card. Written whole, or not.
+    notes: what the data linter said, for the card. Written whole, or not.
     """
     device = tuned.model.device.type
     mixed = mixed_for(settings, device)
@@ -73,7 +71,7 @@ def finish(
     return Finished(settings.output, identity, tuned, new, old, problems)
 
 
-def record(tuned: Tuned, settings: Settings, sources: Mapping[str, str]) -> dict[str, object]:
+def record(tuned: Tuned, settings: Settings, sources: Sources) -> dict[str, object]:
     """What a program may want to know of the training, without a path of this machine."""
     told = asdict(settings) | {"base": public_name(settings.base)}
     for name in ("guide", "teacher"):
@@ -82,7 +80,7 @@ def record(tuned: Tuned, settings: Settings, sources: Mapping[str, str]) -> dict
     return {
         "engine_version": __version__,
         "settings": told,
-        "sources": dict(sources),
+        "sources": asdict(sources),
         "rows": dict(tuned.rows),
         "steps": tuned.trained.steps,
         "seconds": round(tuned.trained.seconds, 1),

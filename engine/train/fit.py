@@ -15,19 +15,18 @@ from typing import Any
 import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.trainer import SentenceTransformerTrainer
 from sentence_transformers.sentence_transformer.training_args import (
     BatchSamplers,
     MultiDatasetBatchSamplers,
     SentenceTransformerTrainingArguments,
 )
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
 
 from engine.encode.model import identify, locate
 from engine.errors import EncoderError, UsageError
 from engine.reindex.gather import Progress
 from engine.train.base import mixed_for
+from engine.train.checkpoints import Keep, ResumingTrainer, last_complete, learned, step_of
 from engine.train.settings import Settings
 
 CHECKPOINTS = 20  # in a run, so that at most a twentieth of it is done again
@@ -74,26 +73,27 @@ def fit(
     """Train a model in place with AdamW and a linear schedule, on each data set with the loss of the same name.
 
     Deterministic on a CPU: the same data, settings, thread count and library versions give the same weights. An
-    interrupted run goes on from the last checkpoint in the work folder, which must be claimed before.
+    interrupted run goes on from the last complete checkpoint in the work folder, which must be claimed before.
 
     Raises:
         EncoderError: the weights are not numbers any more.
     """
     folder = work_folder(settings.output)
-    found = get_last_checkpoint(str(folder))  # type: ignore[no-untyped-call]
+    found, kept = last_complete(folder), learned(model, losses.values())
     several = len(data) > 1
     with without_bars():
-        trainer = SentenceTransformerTrainer(
+        trainer = ResumingTrainer(
             model=model,
             args=arguments(settings, folder, model.device.type, sum(map(len, data.values()))),
             train_dataset=dict(data) if several else next(iter(data.values())),
             loss=dict(losses) if several else next(iter(losses.values())),
-            callbacks=[Steps(progress)],
+            callbacks=[Keep(kept), Steps(progress)],
         )
+    trainer.kept = kept
     for printing in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(printing)
     with memory_told(settings):
-        done = trainer.train(resume_from_checkpoint=found)
+        done = trainer.train(resume_from_checkpoint=str(found) if found else None)
     rows = [row for row in trainer.state.log_history if "loss" in row]
     log = tuple(Logged(float(row["epoch"]), int(row["step"]), float(row["loss"])) for row in rows)
     if not all(bool(torch.isfinite(p).all()) for p in model.parameters()):
@@ -101,8 +101,9 @@ def fit(
             "training left weights that are not numbers. Use a lower learning rate: --learning-rate 1e-5"
         )
     model.eval()
-    resumed = int(found.rsplit("-", 1)[1]) if found else None
-    return Trained(trainer.state.global_step, log, resumed, float(done.metrics["train_runtime"]))
+    return Trained(
+        trainer.state.global_step, log, step_of(found) if found else None, float(done.metrics["train_runtime"])
+    )
 
 
 @contextmanager
@@ -165,8 +166,14 @@ def arguments(settings: Settings, folder: Path, device: str, n_rows: int) -> Sen
 
 
 def parts(settings: Settings) -> int:
-    """Parts of a batch whose gradients are added up. A contrastive loss needs its whole batch, and caches instead."""
-    return 1 if settings.recipe == "adapt" else max(1, settings.batch_size // settings.mini_batch_size)
+    """Equal parts of a batch whose gradients are added up, as few as have mini_batch_size rows or fewer.
+
+    A contrastive loss needs its whole batch, and caches instead.
+    """
+    if settings.recipe == "adapt":
+        return 1
+    batch, most = settings.batch_size, settings.mini_batch_size
+    return next(n for n in range(1, batch + 1) if batch % n == 0 and batch // n <= most)
 
 
 def n_steps(n_rows: int, settings: Settings) -> int:

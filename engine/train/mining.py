@@ -14,17 +14,20 @@ def with_negatives(rows: Dataset, guide: SentenceTransformer, n_negatives: int, 
     """Rows (anchor, positive, negative_1 …): negatives that the guide finds less similar than the positive by a margin.
 
     margin is the share of the positive's similarity that must lie between. Rows for which there are not enough are left
-    out. Order as given.
+    out. Order as given. Of few rows fewer negatives a row are mined, of a single one none.
     """
+    n = min(n_negatives, len(rows) - 1)
+    if n < 1:
+        return rows
     return mine_hard_negatives(
         rows,
         guide,
         anchor_column_name="anchor",
         positive_column_name="positive",
-        range_min=min(SKIPPED, max(0, len(rows) - n_negatives - 1)),
+        range_min=min(SKIPPED, max(0, len(rows) - n - 1)),
         range_max=min(NEAREST, len(rows)),
         relative_margin=margin,
-        num_negatives=n_negatives,
+        num_negatives=n,
         sampling_strategy="top",
         output_format="n-tuple",
         batch_size=32,

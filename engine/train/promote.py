@@ -67,6 +67,7 @@ def promote(
         if choice.identity.fingerprint == held.fingerprint:
             raise UsageError(f"{model} is the encoder that {folder.path.name} has already: there is nothing to promote")
         known = [*sets] or index_sets(index)
+        check_enough(known)
         progress("exporting the candidate", 0, None)
         with closing(exported(choice, Path(scratch))) as candidate:
             verdict = judge(index.snapshot().encoder(), candidate, known, guards, progress)
@@ -84,21 +85,24 @@ def exported(choice: Choice, folder: Path) -> OnnxEncoder:
 
 
 def index_sets(index: Index) -> list[TestSet]:
-    """Known items of the held-out tenth of an index.
-
-    Raises:
-        UsageError: there are too few to decide by.
-    """
+    """Known items of the held-out tenth of an index, by kind."""
     records = [one for one in index.snapshot().corpus.abstracts() if position(one) < TEST]
     records.sort(key=lambda one: (position(one), one.record_id))
-    kept = [one for kind in KINDS if (one := items_of(records, kind)) is not None]
-    n = sum(len(one.queries) for one in kept)
+    return [one for kind in KINDS if (one := items_of(records, kind)) is not None]
+
+
+def check_enough(known: Sequence[TestSet]) -> None:
+    """Check that known items can decide anything.
+
+    Raises:
+        UsageError: there are too few.
+    """
+    n = sum(len(one.judgments.grades) for one in known)
     if n < LEAST:
         raise UsageError(
-            f"the index has {many(n, 'known item')} held out for testing, expected {LEAST} or more to decide by. "
+            f"there are {many(n, 'known item')} held out for testing, expected {LEAST} or more to decide by. "
             "Make them of a larger corpus: engine known-items FILE -o FOLDER, then --known-items FOLDER"
         )
-    return kept
 
 
 def items_of(records: Sequence[Abstract], kind: Kind) -> TestSet | None:

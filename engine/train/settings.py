@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import UsageError
+from engine.relevance.testset import SourceFile
 
 ALPHAS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 
@@ -40,6 +41,14 @@ class Settings:
     alphas: tuple[float, ...] = ALPHAS  # adapt, distill: shares of the tuned weights tried on dev
     teacher: str | None = None  # distill: the encoder whose vectors are learnt
     project: bool = False  # distill: learn a projection to a teacher of another dimension
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What was read for a training."""
+
+    trained_on: tuple[SourceFile, ...]
+    held_out: tuple[SourceFile, ...] = ()  # whose publications were left out
 
 
 def defaults(recipe: str, base: str, output: Path, reading: str = "fit") -> Settings:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from engine.errors import EncoderError, SourceError
 from engine.records import many
 from engine.reindex.gather import Progress
+from engine.relevance.testset import SourceFile
 from engine.train.adapt import adapt
 from engine.train.base import device_for, load, mixed_for, shorten
 from engine.train.collapse import SAMPLE
@@ -16,7 +17,7 @@ from engine.train.findings import Report
 from engine.train.finish import Finished, check_output, finish
 from engine.train.fit import quiet
 from engine.train.pairs import PairTable
-from engine.train.settings import Settings
+from engine.train.settings import Settings, Sources
 from engine.train.supervised import distill, seed
 
 Told = Callable[[Estimate], None]
@@ -32,15 +33,14 @@ def train_on_pairs(table: PairTable, report: Report, settings: Settings, progres
     device = begun(settings, table.texts, told)
     tuned = seed(table, settings, device, progress)
     sample = list(dict.fromkeys(text for text in table.texts[-1] if text.strip()))[:SAMPLE]
-    return finish(tuned, settings, sample, {table.name: table.sha256}, [one.message for one in report.findings])
+    sources = Sources((SourceFile(table.name, table.sha256),))
+    return finish(tuned, settings, sample, sources, [one.message for one in report.findings])
 
 
 def train_without_labels(
-    pairs: CorpusPairs, sources: Mapping[str, str], settings: Settings, progress: Progress, told: Told
+    pairs: CorpusPairs, sources: Sources, settings: Settings, progress: Progress, told: Told
 ) -> Finished:
     """Train on pairs without labels, by the recipe adapt or distill.
-
-    sources: SHA-256 of what the pairs were made of, by name.
 
     Raises:
         SourceError: there are fewer pairs than a batch has.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from datasets import Dataset
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import CosineSimilarityLoss, EmbedDistillLoss
@@ -69,6 +70,7 @@ def distill(pairs: CorpusPairs, settings: Settings, device: str, progress: Progr
     shorten((model,), settings.max_length)
     if not settings.dropout:
         without_dropout(model)
+    torch.manual_seed(settings.seed)  # a projection begins at random
     loss = EmbedDistillLoss(model, projection_dim=large if small != large else None)
     trained = fit(model, {"texts": labelled}, {"texts": loss}, settings, progress)
     model.max_seq_length = reads

@@ -89,7 +89,10 @@ def test_pairs_of_a_file_are_taken_as_they_are() -> None:
     positives = (*(f"answer {n}" for n in range(400)), "of another", "answer", "answer 1")
     labels = np.array([*[1.0] * 400, 0.5, 1.0, 1.0], np.float32)
     pairs = pairs_in(PairTable("pairs", ("anchor", "positive"), (anchors, positives), labels, "0" * 64))
-    assert len(pairs.titles) + len(pairs.dev) == 400 and 5 < len(pairs.dev) < 40
+    places = {one: position(Abstract("", one, other)) for one, other in zip(anchors, positives, strict=True)}
+    assert {one for one, _ in pairs.titles} == {one for one in anchors[:400] if places[one] >= DEV}
+    assert {one for one, _ in pairs.dev} == {one for one in anchors[:400] if TEST <= places[one] < DEV}
+    assert 5 < len(pairs.dev) < 40 and len(pairs.titles) + len(pairs.dev) < 380
     assert not {one for one, _ in pairs.titles} & {one for one, _ in pairs.dev}
     assert all(one.split()[1] == other.split()[1] for one, other in (*pairs.titles, *pairs.dev))
-    assert (pairs.n_records, pairs.n_held_out) == (400, len(pairs.dev))
+    assert (pairs.n_records, pairs.n_held_out) == (400, 400 - len(pairs.titles))

@@ -55,6 +55,9 @@ def test_a_refused_encoder_and_a_test_change_nothing(
     assert tested.verdict.passed and tested.report is None and everything(index.path) == before
     with pytest.raises(UsageError, match="held out for testing, expected 100 or more"):
         promote(index, str(model_folder), [], [], Settings.load(index.path, device="cpu"), silent)
+    few = [known_items(corpus[:99], "titles", "titles", held_out_only=False)]
+    with pytest.raises(UsageError, match=r"there are \d\d known items .* expected 100 or more"):
+        promote(index, str(model_folder), few, [], Settings.load(index.path, device="cpu"), silent)
     assert everything(index.path) == before
 
 

@@ -14,12 +14,14 @@ from sentence_transformers import SentenceTransformer
 from engine.encode.model import identify
 from engine.errors import EncoderError, SourceError, UsageError
 from engine.records import Abstract
+from engine.relevance.testset import SourceFile
 from engine.train import fit as fitting
+from engine.train.checkpoints import WEIGHTS
 from engine.train.corpuspairs import pairs_of
 from engine.train.finish import Finished
 from engine.train.lint import lint
 from engine.train.pairs import PairTable
-from engine.train.settings import Settings, defaults
+from engine.train.settings import Settings, Sources, defaults
 from engine.train.start import train_on_pairs, train_without_labels
 from tests.conftest import TOY_MODEL, silent
 
@@ -48,7 +50,7 @@ def seeded(corpus: list[Abstract], settings: Settings) -> Finished:
 
 
 def adapted(corpus: list[Abstract], settings: Settings) -> Finished:
-    return train_without_labels(pairs_of(corpus), {"corpus": "0" * 64}, settings, silent, lambda _: None)
+    return train_without_labels(pairs_of(corpus), Sources(()), settings, silent, lambda _: None)
 
 
 def test_seed(corpus: list[Abstract], small: Small) -> None:
@@ -114,11 +116,84 @@ def test_the_same_seed_gives_the_same_weights_and_a_stopped_run_goes_on_to_them(
 
     stopped = replace(settings, output=tmp_path / "stopped")
     with pytest.raises(KeyboardInterrupt):
-        train_without_labels(pairs_of(corpus), {}, stopped, stop, lambda _: None)
+        train_without_labels(pairs_of(corpus), Sources(()), stopped, stop, lambda _: None)
     assert not stopped.output.exists()
     done = adapted(corpus, stopped)
     assert done.tuned.trained.resumed_at == 3
     assert same(done.folder, whole.folder)
+
+
+def stopped_at(step: int) -> Callable[[str, int, int | None], None]:
+    def stop(phase: str, done: int, total: int | None) -> None:
+        if phase == "training" and done == step:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.mark.parametrize("what", ["lora", "project"])
+def test_what_begins_at_random_is_the_same_every_time_and_goes_on(
+    what: str, corpus: list[Abstract], small: Small, model_folder: Path, tmp_path: Path
+) -> None:
+    if what == "lora":
+        settings = small("adapt", lora=2)
+    else:
+        settings = small("distill", teacher=str(model_folder), project=True)
+    settings = replace(settings, max_steps=6, alphas=(1.0,))
+    whole = adapted(corpus, settings)
+    torch.rand(5)  # another state of chance
+    again = adapted(corpus, replace(settings, output=tmp_path / "again"))
+    assert same(whole.folder, again.folder)
+    stopped = replace(settings, output=tmp_path / "stopped")
+    with pytest.raises(KeyboardInterrupt):
+        train_without_labels(pairs_of(corpus), Sources(()), stopped, stopped_at(4), lambda _: None)
+    done = adapted(corpus, stopped)
+    assert done.tuned.trained.resumed_at == 3 and same(done.folder, whole.folder)
+
+
+@pytest.mark.parametrize("lost", [WEIGHTS, "all but weights"])
+def test_a_checkpoint_that_was_cut_off_is_passed_over(
+    lost: str, corpus: list[Abstract], small: Small, tmp_path: Path
+) -> None:
+    settings = small("adapt", max_steps=6)
+    whole = adapted(corpus, settings)
+    stopped = replace(settings, output=tmp_path / "stopped")
+    with pytest.raises(KeyboardInterrupt):
+        train_without_labels(pairs_of(corpus), Sources(()), stopped, stopped_at(4), lambda _: None)
+    newest = fitting.work_folder(stopped.output) / "checkpoint-3"
+    for path in newest.rglob("*"):
+        if path.is_file() and (path.name == WEIGHTS or lost != WEIGHTS):
+            path.unlink()
+    done = adapted(corpus, stopped)
+    assert done.tuned.trained.resumed_at == 2 and same(done.folder, whole.folder)
+
+
+def test_dimensions_that_the_base_has_not_leave_nothing_behind(corpus: list[Abstract], small: Small) -> None:
+    settings = small("adapt", matryoshka=(9999,))
+    with pytest.raises(UsageError, match="names 9999 dimensions, the base has 32"):
+        adapted(corpus, settings)
+    assert adapted(corpus, replace(settings, matryoshka=(16,))).folder.is_dir()
+
+
+def test_more_negatives_than_there_are_rows(corpus: list[Abstract], small: Small) -> None:
+    few = replace(pairs_of(corpus), conclusions=pairs_of(corpus).conclusions[:2], mesh=())
+    done = train_without_labels(few, Sources(()), small("adapt", negatives=5), silent, lambda _: None)
+    assert done.tuned.trained.steps == 4
+
+
+@pytest.mark.parametrize(
+    ("batch", "most", "expected"), [(256, 256, 1), (100, 32, 4), (64, 40, 2), (7, 3, 7), (8, 99, 1)]
+)
+def test_parts_of_a_batch_are_equal_and_none_is_too_large(batch: int, most: int, expected: int) -> None:
+    settings = replace(defaults("seed", "x", Path("x")), batch_size=batch, mini_batch_size=most)
+    assert fitting.parts(settings) == expected
+
+
+def test_what_was_read_is_recorded_file_by_file(corpus: list[Abstract], small: Small) -> None:
+    read = Sources((SourceFile("a.jsonl", "1" * 64),), (SourceFile("a.jsonl", "2" * 64),))
+    done = train_without_labels(pairs_of(corpus), read, small("adapt"), silent, lambda _: None)
+    told = json.loads((done.folder / "training.json").read_text())["sources"]
+    assert [one["sha256"][0] for one in (*told["trained_on"], *told["held_out"])] == ["1", "2"]
 
 
 def test_checkpoints_of_another_training_are_not_gone_on_from(corpus: list[Abstract], small: Small) -> None:
