@@ -2,6 +2,7 @@
 
 EngineError                      exit 1
 ├── UsageError                   exit 2   the request itself makes no sense: top_k 0, an impossible name
+│   └── UnknownIndexError                 no index of this name is open
 ├── ConfigError
 │   └── MissingExtraError                 a library of an extra is not installed
 ├── SourceError                           a file that can't be read as abstracts: names file and place
@@ -11,6 +12,7 @@ EngineError                      exit 1
 │   └── AbstractNotFoundError
 ├── EncoderError                          a model that can't be used, or that returned no usable vectors
 │   └── EncoderMismatchError     exit 6   the index was built with another encoder
+├── BusyError                             more is asked at once than the server takes
 └── GenerationError
     ├── NoGenerationError                 nothing was indexed yet
     ├── FormatVersionError                written by another version of the engine
@@ -34,6 +36,10 @@ class UsageError(EngineError):
     """A request that no index could answer."""
 
     exit_code = 2
+
+
+class UnknownIndexError(UsageError):
+    """No index of this name is open."""
 
 
 class ConfigError(EngineError):
@@ -80,6 +86,10 @@ class EncoderMismatchError(EncoderError):
     """The index holds vectors of another encoder."""
 
     exit_code = 6
+
+
+class BusyError(EngineError):
+    """More is asked at once than the server takes, or an answer took too long. Ask again a little later."""
 
 
 class GenerationError(EngineError):

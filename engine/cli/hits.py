@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from engine.queries import Answer
-from engine.references.fields import hit_fields
+from engine.references.fields import answer_fields, hit_fields
 from engine.terminal import as_json, form_for, one_line, printable, say
 
 if TYPE_CHECKING:
@@ -52,19 +51,6 @@ def print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str], *
     text = delimited(cited, "\t" if form == "tsv" else ",", raw=raw, changes=changes)
     # color=True: else click takes what looks like a terminal's escape codes out of a file's text
     click.echo(printable(text) if sys.stdout.isatty() else text, nl=False, color=True)
-
-
-def answer_fields(answer: Answer, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """An answer as the keys that are printed."""
-    groups = [{"value": value, "hits": n} for value, n in answer.groups]
-    return {
-        "query": asdict(answer.query),
-        "generation": answer.generation,
-        "n_qualified": answer.n_qualified,
-        "notes": list(answer.notes),
-        "groups": groups,
-        "hits": rows,
-    }
 
 
 def print_groups(answer: Answer, *, err: bool = False) -> None:

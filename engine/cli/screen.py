@@ -12,13 +12,13 @@ import click
 from engine.cli.asking import Output, check_output, cited_hits, output_options
 from engine.cli.filtering import filter_options
 from engine.cli.group import main
-from engine.cli.hits import answer_fields, print_delimited, shown
+from engine.cli.hits import print_delimited, shown
 from engine.cli.options import index_options, opened
 from engine.config import Config
 from engine.errors import UsageError
 from engine.queries import Filters
 from engine.records import many
-from engine.references.fields import hit_fields, plain
+from engine.references.fields import answer_fields, hit_fields, plain
 from engine.terminal import as_json, one_line, progress, say
 
 if TYPE_CHECKING:

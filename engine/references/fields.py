@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from engine.queries import Hit, Why
+from engine.queries import Answer, Hit, Why
 from engine.records import Abstract
 from engine.references.cited import Cited
 
@@ -42,6 +42,18 @@ def hit_fields(hit: Hit) -> dict[str, Any]:
     found = {name: plain(getattr(hit, name)) for name in HIT}
     found |= {name: plain(value) for name in SCORES if (value := getattr(hit, name)) is not None}
     return found if hit.why is None else found | {"why": why_fields(hit.why)}
+
+
+def answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """An answer as the keys of JSON; rows are its hits as hit_fields has them."""
+    return {
+        "query": asdict(answer.query),
+        "generation": answer.generation,
+        "n_qualified": answer.n_qualified,
+        "notes": list(answer.notes),
+        "groups": [{"value": value, "hits": n} for value, n in answer.groups],
+        "hits": list(rows),
+    }
 
 
 def why_fields(why: Why) -> dict[str, Any]:

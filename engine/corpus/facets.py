@@ -1,0 +1,27 @@
+"""What a corpus can be narrowed down by: its years, its names, and how many records have each."""
+
+from __future__ import annotations
+
+from engine.corpus.store import Corpus
+
+Counted = tuple[tuple[str, int], ...]  # (name, records), most frequent first, then by name
+
+
+def year_counts(corpus: Corpus) -> tuple[tuple[int, int], ...]:
+    """(Year, records), earliest year first; records without a year are left out."""
+    sql = "SELECT year, count(*) FROM abstracts WHERE year IS NOT NULL GROUP BY year ORDER BY year"
+    return tuple((row[0], row[1]) for row in corpus.rows(sql))
+
+
+def name_counts(corpus: Corpus, kind: str, most: int) -> Counted:
+    """The `most` names of a kind ("journal", "mesh", "type" …) that most records have.
+
+    None where the corpus is of a format that has no list of names.
+    """
+    if not corpus.is_searchable:
+        return ()
+    sql = (
+        "SELECT t.value, count(*) AS n FROM terms t JOIN members m ON m.term_id = t.id WHERE t.kind = ?"
+        " GROUP BY t.id ORDER BY n DESC, t.value LIMIT ?"
+    )
+    return tuple((row[0], row[1]) for row in corpus.rows(sql, kind, most))

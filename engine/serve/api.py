@@ -1,0 +1,169 @@
+"""The API below /api/v1. Nothing can be written through it; every answer is of one generation and names it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.errors import EngineError, UsageError
+from engine.queries import Query
+from engine.query.searcher import Index
+from engine.serve.asked import query_of
+from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
+from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES
+from engine.serve.parameters import FILTERS, INDEX, RANKING, SEARCH, TEXT, UNLIKE, Given, Parameter
+from engine.serve.site import JSON, given_in, respond, site_of
+
+SIMILAR = (
+    INDEX,
+    Parameter("id", "Hits should be like these records: ids, PMIDs or DOIs.", most=MAX_EXAMPLES, required=True),
+    UNLIKE,
+    TEXT,
+    *RANKING,
+    *FILTERS,
+)
+RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
+NEW = (
+    INDEX,
+    Parameter("since", "A generation's number, or a date or time (ISO 8601, UTC).", required=True),
+    *SEARCH[1:],
+)
+STATUS = (INDEX,)
+BATCH = (INDEX, *RANKING, *FILTERS)
+
+
+async def search(request: Request) -> Response:
+    """The abstracts nearest to a text, best first."""
+    given = given_in(request, SEARCH)
+    return await asked(request, given, query_of(given))
+
+
+async def similar(request: Request) -> Response:
+    """The abstracts nearest to stored ones, which are left out."""
+    given = given_in(request, SIMILAR)
+    return await asked(request, given, query_of(given, like=given.texts("id")))
+
+
+async def asked(request: Request, given: Given, query: Query) -> Response:
+    """Answer one query."""
+    index = site_of(request).shelf.index(given.text("i"))
+
+    def work() -> bytes:
+        answer = index.ask(query)
+        pairs = request.query_params.multi_items()
+        return as_bytes(answered(index, answer) | {"next": next_page(request.url.path, pairs, answer)})
+
+    return await respond(request, [index], JSON, work)
+
+
+async def new(request: Request) -> Response:
+    """The abstracts nearest to a text among those that are new or changed since a generation or a date."""
+    given = given_in(request, NEW)
+    query, since = query_of(given), given.text("since").strip()
+    index = site_of(request).shelf.index(given.text("i"))
+
+    def work() -> bytes:
+        rows, answer = index.ask_new(query, since=since)
+        pairs = request.query_params.multi_items()
+        found = answered(index, answer, [row.change for row in rows])
+        return as_bytes(found | {"next": next_page(request.url.path, pairs, answer)})
+
+    return await respond(request, [index], JSON, work)
+
+
+async def record(request: Request) -> Response:
+    """One record whole."""
+    given = given_in(request, RECORD)
+    index = site_of(request).shelf.index(given.text("i"))
+    return await respond(
+        request, [index], JSON, lambda: as_bytes(record_object(index, index.get(given.text("id"))))
+    )
+
+
+async def status(request: Request) -> Response:
+    """What is served: generations, counts, encoders."""
+    shelf = site_of(request).shelf
+    name = given_in(request, STATUS).text("i")
+    indexes = [shelf.index(name)] if name else [shelf.index(one) for one in shelf.names]
+    found = [status_object(one, shelf.problems.get(one.folder.path.resolve().name, "")) for one in indexes]
+    return Response(as_bytes({"indexes": found}), media_type=JSON)
+
+
+async def batch(request: Request) -> Response:
+    """Several searches of one generation, answered together."""
+    content = body_of(await request.body())
+    queries = content.pop("queries")
+    common = list(pairs_of(content))
+    name = Given(common, BATCH).text("i")
+    index = site_of(request).shelf.index(name)
+    asked = [query_in(one, place, common) for place, one in enumerate(queries, 1)]
+    if (n := sum(query.top_k for query in asked)) > MAX_BATCH_HITS:
+        raise UsageError(f"the queries want {n:,} hits together, expected {MAX_BATCH_HITS:,} at most")
+
+    def work() -> bytes:
+        answers = [answered(index, answer) for answer in index.ask_batch(asked)]
+        return as_bytes({"index": index.folder.path.resolve().name, "generation": index.generation, "answers": answers})
+
+    body = await site_of(request).desk.run(work)
+    return Response(body, media_type=JSON, headers={"Engine-Generation": f"{index.generation:06d}"})
+
+
+def body_of(raw: bytes) -> dict[str, Any]:
+    """The object that a batch is.
+
+    Raises:
+        UsageError: it is none.
+    """
+    expected = 'expected {"queries": ["a text", {"q": "another", "n": 5}], "n": 10}'
+    try:
+        content = json.loads(raw)
+    except (ValueError, RecursionError) as err:
+        raise UsageError(f"the body is not JSON, {expected}") from err
+    queries = content.get("queries") if isinstance(content, dict) else None
+    if not isinstance(queries, list) or not queries:
+        raise UsageError(f"the body holds no list of queries, {expected}")
+    if len(queries) > MAX_BATCH:
+        raise UsageError(f"the body holds {len(queries):,} queries, expected {MAX_BATCH} at most")
+    return dict(content)
+
+
+def query_in(one: object, place: int, common: list[tuple[str, str]]) -> Query:
+    """One query of a batch: what it says itself goes before what the batch says.
+
+    Raises:
+        UsageError: it makes no sense; says which one it is.
+    """
+    said: object = {"q": one} if isinstance(one, str) else one
+    try:
+        if not isinstance(said, dict):
+            raise UsageError('it is neither a text nor an object like {"q": "a text"}')
+        own = list(pairs_of(said))
+        names = {name for name, _ in own}
+        rest = [(name, value) for name, value in common if name not in names and name != "i"]
+        query = query_of(Given([*own, *rest], SEARCH[1:]))
+        if not query.text:
+            raise UsageError("it has no text in q")
+        return query
+    except EngineError as err:
+        raise UsageError(f"query {place} of the batch: {err}") from err
+
+
+def pairs_of(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """An object of JSON as names and values; a list gives its name several times.
+
+    Raises:
+        UsageError: a value that is neither text, number, true, false nor a list of such.
+    """
+    found = []
+    for name, value in content.items():
+        for one in value if isinstance(value, list) else [value]:
+            if one is None:
+                continue
+            if not isinstance(one, str | int | float):
+                raise UsageError(f"{name[:80]} holds {type(one).__name__}, expected texts, numbers, true or false")
+            found.append((name, str(one).lower() if isinstance(one, bool) else str(one)))
+    return found

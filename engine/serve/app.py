@@ -1,0 +1,103 @@
+"""The whole site: routes, errors, and what is wrapped around them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from engine.errors import EngineError
+from engine.serve import api, openapi, pages
+from engine.serve.access import Access
+from engine.serve.bodies import as_bytes
+from engine.serve.desk import Desk
+from engine.serve.failures import BodyError, Failure, failure_of
+from engine.serve.guard import Guard
+from engine.serve.metrics import Metrics
+from engine.serve.shelf import Shelf
+from engine.serve.site import JSON, Site
+
+STATIC = Path(__file__).parent / "static"
+FIGURES = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def site_app(folders: Sequence[Path], access: Access, *, desk: Desk | None = None) -> ASGIApp:
+    """An ASGI app that serves the indexes in these folders.
+
+    Raises:
+        EngineError: an index can't be opened.
+    """
+    site = Site(Shelf(folders), desk or Desk())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        with site.shelf.following():
+            yield
+        site.desk.close()
+
+    routes = [*ROUTES, Route("/metrics", lambda request: figures(measured))]
+    app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
+    app.router.redirect_slashes = False
+    app.state.site = site
+    measured = Metrics(app, site.shelf, site.desk)
+    return Guard(measured, access)
+
+
+def figures(measured: Metrics) -> Response:
+    """The figures for Prometheus."""
+    return Response(measured.text(), headers={"Content-Type": FIGURES})
+
+
+async def healthz(request: Request) -> Response:
+    """The server is alive."""
+    return PlainTextResponse("ok\n")
+
+
+async def readyz(request: Request) -> Response:
+    """Every index has a generation open."""
+    shelf = request.app.state.site.shelf
+    return PlainTextResponse("".join(f"{name} {shelf.index(name).generation:06d}\n" for name in shelf.names))
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """The response to an error: JSON for programs, a page for people."""
+    failure = failure_of(error)
+    if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
+        return told(failure)
+    return pages.failed(request, failure)
+
+
+def told(failure: Failure) -> Response:
+    """A failure as JSON."""
+    return Response(
+        as_bytes(failure.fields), status_code=failure.status, media_type=JSON, headers=dict(failure.headers)
+    )
+
+
+HANDLERS = {EngineError: failed, BodyError: failed, HTTPException: failed, Exception: failed}
+ROUTES = [
+    Route("/", pages.search),
+    Route("/record", pages.record),
+    Route("/status", pages.status),
+    Route("/map", pages.map_),
+    Route("/export", pages.export),
+    Route("/search-record.json", pages.search_record),
+    Route("/api/v1/search", api.search),
+    Route("/api/v1/similar", api.similar),
+    Route("/api/v1/record", api.record),
+    Route("/api/v1/new", api.new),
+    Route("/api/v1/batch", api.batch, methods=["POST"]),
+    Route("/api/v1/status", api.status),
+    Route("/api/v1/openapi.json", openapi.document),
+    Route("/healthz", healthz),
+    Route("/readyz", readyz),
+    Mount("/static", StaticFiles(directory=STATIC), name="static"),
+]

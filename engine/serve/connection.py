@@ -1,0 +1,72 @@
+"""One connection as uvicorn serves it, with a limit on their number and on the time that a request may take to arrive."""
+
+from __future__ import annotations
+
+import asyncio
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from engine.serve.guard import HEADERS
+from engine.serve.limits import HEAD_SECONDS, MAX_CONNECTIONS
+
+
+class Connection(H11Protocol):
+    """Closes a connection on which no whole request arrives in time: uvicorn itself waits for ever."""
+
+    waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a new connection, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+        else:
+            self.watch()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has arrived."""
+        super().data_received(data)
+        self.watch()
+
+    def on_response_complete(self) -> None:
+        """After an answer: what has arrived of the next request counts from now."""
+        super().on_response_complete()
+        self.watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self.unwatch()
+        super().connection_lost(exc)
+
+    def watch(self) -> None:
+        """Give a request that has begun, or is the first, its time; none that has arrived needs any."""
+        begun = self.conn.their_state is h11.IDLE and (self.cycle is None or bool(self.conn.trailing_data[0]))
+        if not begun:
+            self.unwatch()
+        elif self.waiting is None:
+            self.waiting = self.loop.call_later(HEAD_SECONDS, self.give_up)
+
+    def unwatch(self) -> None:
+        """Let the time be."""
+        if self.waiting is not None:
+            self.waiting.cancel()
+            self.waiting = None
+
+    def give_up(self) -> None:
+        """Close a connection whose request did not arrive."""
+        self.waiting = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, with the headers that every response has."""
+        headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+        headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+        for event in (
+            h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+            h11.Data(data=msg.encode("ascii")),
+            h11.EndOfMessage(),
+        ):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()

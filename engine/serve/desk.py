@@ -1,0 +1,68 @@
+"""Where requests wait for a worker: as many work at once as there are cores, and only so many wait."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from engine.config import cores
+from engine.errors import BusyError
+from engine.serve.limits import ANSWER_SECONDS, MAX_WAITING, WAIT_SECONDS
+
+T = TypeVar("T")
+
+
+class Desk:
+    """A few threads with a bounded queue before them. Use from one event loop."""
+
+    def __init__(
+        self,
+        *,
+        workers: int | None = None,
+        waiting: int = MAX_WAITING,
+        wait_seconds: float = WAIT_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        self.workers = workers or cores()
+        self.places = self.workers + waiting
+        self.wait_seconds, self.answer_seconds = wait_seconds, answer_seconds
+        self.n_inside = 0
+        self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="answer")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do a piece of work in a worker and return what it returns.
+
+        Raises:
+            BusyError: too much is waiting, or waited too long, or the answer took too long.
+            Exception: whatever the work raises.
+        """
+        if self.n_inside >= self.places:
+            raise BusyError(f"{self.n_inside:,} requests are being answered or wait. Ask again in a second")
+        self.n_inside += 1
+        future = asyncio.get_running_loop().run_in_executor(self.pool, self.in_time, work, time.monotonic())
+        future.add_done_callback(self.left)
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), self.answer_seconds)
+        except TimeoutError as err:
+            raise BusyError(
+                f"there was no answer within {self.answer_seconds:g} seconds. Ask for less, or again later"
+            ) from err
+
+    def left(self, future: asyncio.Future[T]) -> None:
+        """Note that a piece of work is done, whether somebody waits for it still or not."""
+        self.n_inside -= 1
+        if not future.cancelled():
+            future.exception()  # seen, so that nothing is logged of one that nobody waits for
+
+    def in_time(self, work: Callable[[], T], since: float) -> T:
+        """Do the work, unless it has waited too long: then nobody may be there any more."""
+        if time.monotonic() - since > self.wait_seconds:
+            raise BusyError(f"the request has waited {self.wait_seconds:g} seconds. Ask again a little later")
+        return work()
+
+    def close(self) -> None:
+        """End the workers once they are done; what waits is given up."""
+        self.pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,74 @@
+"""The one place where an error becomes a status, a code for programs and a message for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+
+from engine.errors import (
+    AbstractNotFoundError,
+    BusyError,
+    ConfigError,
+    CorruptError,
+    EncoderError,
+    EngineError,
+    FormatVersionError,
+    GenerationError,
+    UnknownIndexError,
+    UsageError,
+)
+
+# From the most special to the most general; what is no fault of the request is told in the log alone.
+KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
+    (UnknownIndexError, HTTPStatus.NOT_FOUND, "unknown_index"),
+    (UsageError, HTTPStatus.BAD_REQUEST, "bad_request"),
+    (AbstractNotFoundError, HTTPStatus.NOT_FOUND, "record_not_found"),
+    (BusyError, HTTPStatus.SERVICE_UNAVAILABLE, "busy"),
+    (ConfigError, HTTPStatus.BAD_REQUEST, "not_configured"),
+    (CorruptError, HTTPStatus.INTERNAL_SERVER_ERROR, "damaged"),
+    (EncoderError, HTTPStatus.INTERNAL_SERVER_ERROR, "encoder"),
+    (FormatVersionError, HTTPStatus.INTERNAL_SERVER_ERROR, "format"),
+    (GenerationError, HTTPStatus.CONFLICT, "index_too_old"),
+)
+OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
+RETRY_AFTER = "1"  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What is said of an error."""
+
+    status: int
+    code: str
+    message: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def fields(self) -> dict[str, object]:
+        """The keys of JSON."""
+        return {"error": {"code": self.code, "message": self.message}}
+
+
+class BodyError(Exception):
+    """A body that is not taken."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def failure_of(error: Exception) -> Failure:
+    """The failure that an error is."""
+    if isinstance(error, HTTPException):
+        status = HTTPStatus(error.status_code)
+        return Failure(status, status.name.lower(), error.detail, tuple((error.headers or {}).items()))
+    if isinstance(error, BodyError):
+        return error.failure
+    for kind, status, code in KNOWN:
+        if isinstance(error, kind):
+            ours = status is HTTPStatus.INTERNAL_SERVER_ERROR
+            wait = (("Retry-After", RETRY_AFTER),) if isinstance(error, BusyError) else ()
+            return Failure(status, code, OURS if ours else str(error), wait)
+    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", OURS)

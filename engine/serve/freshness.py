@@ -1,0 +1,36 @@
+"""Which answer a client holds already: an answer stays what it is as long as its generation does."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from starlette.requests import Request
+
+from engine import __version__
+from engine.query.searcher import Index
+
+
+def tag_of(request: Request, indexes: Sequence[Index]) -> str:
+    """The ETag of an answer: of what is asked, the generations, index.toml, and the engine."""
+    parts = [__version__, request.url.path, request.url.query]
+    for index in indexes:
+        snapshot = index.snapshot()
+        parts += [str(snapshot.folder.path), snapshot.pointer.decode("ascii", "replace"), settings_of(index)]
+        parts += [str(snapshot.manifest.generation), snapshot.manifest.created]
+    return f'"{hashlib.sha256(chr(0).join(parts).encode("utf-8", "replace")).hexdigest()[:32]}"'
+
+
+def settings_of(index: Index) -> str:
+    """What tells one state of index.toml, which has a say in hybrid search, from another."""
+    try:
+        found = (index.folder.path / "index.toml").stat()
+    except OSError:
+        return ""
+    return f"{found.st_mtime_ns} {found.st_size}"
+
+
+def is_held(request: Request, tag: str) -> bool:
+    """Whether the client says that it holds the answer with this ETag."""
+    given = request.headers.get("if-none-match", "")
+    return any(one.strip().removeprefix("W/") == tag for one in given.split(","))

@@ -1,0 +1,141 @@
+"""What every request and every response passes before and after anything else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from http import HTTPStatus
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.serve.access import Access
+from engine.serve.failures import BodyError, Failure
+from engine.serve.limits import BODY_SECONDS, MAX_BODY
+
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CSP,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",  # what is searched can be about patients
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+SAFE = ("GET", "HEAD", "OPTIONS")
+OPEN = ("/healthz", "/readyz")  # without a token
+CHALLENGE = (("WWW-Authenticate", 'Bearer, Basic realm="abstract-engine", charset="UTF-8"'),)
+
+
+class Guard:
+    """Refuses requests that are not meant for this server, and gives every response the same headers."""
+
+    def __init__(self, app: ASGIApp, access: Access) -> None:
+        self.app, self.access = app, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                dress(MutableHeaders(scope=message), self.cors(headers))
+            await send(message)
+
+        refused = self.refusal(scope, headers)
+        if refused is not None:
+            await answer(refused, scope, dressed)
+        elif scope["method"] == "OPTIONS" and headers.get("origin", "") in self.access.origins:
+            await answer(Failure(HTTPStatus.NO_CONTENT, "", "", preflight(headers)), scope, dressed)
+        else:
+            await self.app(scope, bounded(receive), dressed)
+
+    def refusal(self, scope: Scope, headers: Headers) -> Failure | None:
+        """Why a request is refused; None where it is not."""
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self.access.knows_host(hosts[0]):
+            found = ", ".join(hosts)[:80] or "none"
+            return Failure(
+                HTTPStatus.MISDIRECTED_REQUEST, "host", f"The name in Host is {found!r}, which is none of this server's."
+            )
+        if scope["path"] not in OPEN and not self.access.admits(headers.get("authorization", "")):
+            return Failure(HTTPStatus.UNAUTHORIZED, "token", "A token is needed: Authorization: Bearer …", CHALLENGE)
+        if scope["method"] not in SAFE and self.is_foreign(headers):
+            return Failure(HTTPStatus.FORBIDDEN, "origin", "The request comes from a page of another site.")
+        if (length := headers.get("content-length", "0")).isdecimal() and int(length[:20]) > MAX_BODY:
+            return too_long()
+        return None
+
+    def is_foreign(self, headers: Headers) -> bool:
+        """Whether a browser says that a page of another site asks. Programs say nothing of the kind."""
+        origin = headers.get("origin")
+        if origin is not None:
+            return not (self.access.is_own(origin) or origin in self.access.origins)
+        return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
+
+    def cors(self, headers: Headers) -> str:
+        """The origin that may read the answer; "" for no other than this server's."""
+        origin = headers.get("origin", "")
+        return origin if origin in self.access.origins else ""
+
+
+def dress(headers: MutableHeaders, origin: str) -> None:
+    """Add what every response has."""
+    for name, value in HEADERS.items():
+        headers.setdefault(name, value)
+    headers.setdefault("Cache-Control", "no-store")
+    if origin:
+        headers["Access-Control-Allow-Origin"] = origin
+        headers.add_vary_header("Origin")
+
+
+def preflight(headers: Headers) -> tuple[tuple[str, str], ...]:
+    """What a browser is told before it asks for a page of an origin that may read answers."""
+    return (
+        ("Access-Control-Allow-Methods", "GET, POST"),
+        ("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match"),
+        ("Access-Control-Max-Age", "600"),
+    )
+
+
+def too_long() -> Failure:
+    """The body is over the limit."""
+    message = f"The body is longer than the {MAX_BODY:,} bytes that are taken. Ask for less at once."
+    return Failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_long", message)
+
+
+def bounded(receive: Receive) -> Receive:
+    """The same source of a body, which gives up on one that is too long or too slow."""
+    taken, whole = 0, False
+
+    async def inner() -> Message:
+        nonlocal taken, whole
+        if whole:  # what comes now is that the client has gone, whenever that is
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+        except TimeoutError as err:
+            late = f"The body did not arrive within {BODY_SECONDS:g} seconds."
+            raise BodyError(Failure(HTTPStatus.REQUEST_TIMEOUT, "slow_body", late)) from err
+        taken, whole = taken + len(message.get("body", b"")), not message.get("more_body", False)
+        if taken > MAX_BODY:
+            raise BodyError(too_long())
+        return message
+
+    return inner
+
+
+async def answer(failure: Failure, scope: Scope, send: Send) -> None:
+    """Send what is to be said of a failure as JSON."""
+    body = b"" if failure.status == HTTPStatus.NO_CONTENT else json.dumps(failure.fields).encode()
+    headers = [(name.lower().encode(), value.encode()) for name, value in failure.headers]
+    headers += [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": int(failure.status), "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})

@@ -1,0 +1,22 @@
+"""How much one request may ask for. What is over a limit is refused with the limit, never cut in silence."""
+
+MAX_HITS = 1_000  # of one answer
+MAX_DEPTH = 10_000  # rank of the last hit of an answer: offset and hits together
+MAX_TEXT = 4_096  # characters of a query
+MAX_VALUE = 500  # characters of any other text
+MAX_WHERE = 4_096  # characters of an expression
+MAX_VALUES = 1_200  # parameters of one request; a page's ticks are a thousand at most
+MAX_IDS = 1_000  # ids of one list
+MAX_EXAMPLES = 100  # records of like and unlike; MAX_NAMES goes for the names of one filter
+MAX_NAMES = 100
+MAX_BODY = 64 * 1024  # bytes
+MAX_BATCH = 64  # queries of one request
+MAX_BATCH_HITS = 10_000  # of all of them together
+MAX_HEAD = 64 * 1024  # bytes of request line and headers
+MAX_CONNECTIONS = 1_000  # open at once; the next one is closed
+MAX_WAITING = 64  # requests that wait for a worker; the next one gets 503
+WAIT_SECONDS = 10.0  # for a worker, before 503
+ANSWER_SECONDS = 30.0  # for an answer, before 503
+HEAD_SECONDS = 10.0  # for request line and headers to arrive
+BODY_SECONDS = 10.0  # for each piece of a body
+FOLLOW_SECONDS = 1.0  # between looks for a newer generation

@@ -1,0 +1,76 @@
+"""Figures for Prometheus: what was asked, how it went, how long it took, and what is served. Never what was searched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.serve.desk import Desk
+from engine.serve.shelf import Shelf
+
+SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Served(Collector):
+    """What is served now, and how many requests are inside."""
+
+    def __init__(self, shelf: Shelf, desk: Desk) -> None:
+        self.shelf, self.desk = shelf, desk
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauges."""
+        inside = GaugeMetricFamily("engine_requests_inside", "Requests that are being answered or wait for a worker.")
+        inside.add_metric([], self.desk.n_inside)
+        yield inside
+        generation = GaugeMetricFamily("engine_generation", "Generation that is served.", labels=["index"])
+        records = GaugeMetricFamily("engine_records", "Records in it.", labels=["index"])
+        stuck = GaugeMetricFamily("engine_stuck", "1 where a newer generation can't be opened.", labels=["index"])
+        for name in self.shelf.names:
+            manifest = self.shelf.index(name).manifest
+            generation.add_metric([name], manifest.generation)
+            records.add_metric([name], manifest.counts.abstracts)
+            stuck.add_metric([name], float(name in self.shelf.problems))
+        yield from (generation, records, stuck)
+
+
+class Metrics:
+    """An app with its requests counted and timed by route, method and status."""
+
+    def __init__(self, app: ASGIApp, shelf: Shelf, desk: Desk) -> None:
+        self.app = app
+        self.registry = CollectorRegistry()
+        self.registry.register(Served(shelf, desk))
+        labels = ("route", "method", "status")
+        self.requests = Counter("engine_requests", "Requests answered.", labels, registry=self.registry)
+        self.seconds = Histogram(
+            "engine_request_seconds", "Time to an answer.", ("route",), buckets=SECONDS, registry=self.registry
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request and note how it went."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started, status = time.perf_counter(), 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            route = getattr(scope.get("endpoint"), "__name__", "none")
+            method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "OPTIONS") else "other"
+            self.requests.labels(route, method, str(status)).inc()
+            self.seconds.labels(route).observe(time.perf_counter() - started)
+
+    def text(self) -> bytes:
+        """All figures in the text format of Prometheus."""
+        return generate_latest(self.registry)

@@ -1,0 +1,88 @@
+"""The indexes that are served, open. Each moves to a newly published generation by itself; no request waits for it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from engine.errors import EngineError, UnknownIndexError, UsageError
+from engine.query.pinned import pinned
+from engine.query.searcher import Index, open_index
+from engine.serve.limits import FOLLOW_SECONDS
+
+log = logging.getLogger("engine.serve")
+
+
+class Shelf:
+    """Open indexes by the names of their folders, in the order given."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        """Open the current generation of each, and load its encoder.
+
+        Raises:
+            UsageError: two folders have the same name.
+            EngineError: one can't be opened.
+        """
+        self.indexes: dict[str, Index] = {}
+        self.problems: dict[str, str] = {}  # why an index is not at the newest generation
+        self.stopped = threading.Event()
+        for folder in folders:
+            name = folder.resolve().name
+            if name in self.indexes:
+                raise UsageError(f"two indexes are named {name}: serve them by two servers")
+            self.indexes[name] = open_index(folder, follow=False)
+        for index in self.indexes.values():
+            index.snapshot().encoder()
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the indexes, in the order given."""
+        return list(self.indexes)
+
+    def index(self, name: str = "") -> Index:
+        """An index that stays at the generation it has now; the first one for no name.
+
+        Raises:
+            UnknownIndexError: no such index is served.
+        """
+        if name and name not in self.indexes:
+            raise UnknownIndexError(f"no index named {name[:80]!r} is served here: found {', '.join(self.names)}")
+        return pinned(self.indexes[name or self.names[0]])
+
+    def look(self) -> None:
+        """Move every index to its current generation. One that can't be opened leaves the index where it is."""
+        for name, index in self.indexes.items():
+            try:
+                if index.refresh():
+                    index.snapshot().encoder()
+                    log.info("%s: now at generation %06d", name, index.generation)
+                self.problems.pop(name, None)
+            except (EngineError, OSError) as err:
+                if self.problems.get(name) != str(err):
+                    log.error("%s stays at generation %06d: %s", name, index.generation, err)
+                self.problems[name] = str(err)
+
+    def follow(self) -> None:
+        """Look for newer generations until the shelf is closed."""
+        while not self.stopped.wait(FOLLOW_SECONDS):
+            self.look()
+
+    @contextlib.contextmanager
+    def following(self) -> Iterator[None]:
+        """Follow in a thread; close everything at the end."""
+        thread = threading.Thread(target=self.follow, name="follow", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self.close()
+            thread.join(timeout=5)
+
+    def close(self) -> None:
+        """Stop following and let go of the files. Answers under way finish."""
+        self.stopped.set()
+        for index in self.indexes.values():
+            index.close()

@@ -1,0 +1,53 @@
+"""What every endpoint works with, and the way of one request: index, freshness, work in a worker, response."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.query.searcher import Index
+from engine.serve.desk import Desk
+from engine.serve.freshness import is_held, tag_of
+from engine.serve.parameters import Given, Parameter
+from engine.serve.shelf import Shelf
+
+JSON = "application/json"
+HTML = "text/html; charset=utf-8"
+FRESH = "private, no-cache"  # kept by the client alone, which asks each time whether it is still so
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The open indexes and the queue before them."""
+
+    shelf: Shelf
+    desk: Desk
+
+
+def site_of(request: Request) -> Site:
+    """The site that a request is for."""
+    site: Site = request.app.state.site
+    return site
+
+
+def given_in(request: Request, allowed: Sequence[Parameter]) -> Given:
+    """What the address of a request gives.
+
+    Raises:
+        UsageError: something that it can't.
+    """
+    return Given(request.query_params.multi_items(), allowed)
+
+
+async def respond(request: Request, indexes: Sequence[Index], kind: str, work: Callable[[], bytes]) -> Response:
+    """The response to a request: its body made in a worker, or none where the client holds it already."""
+    headers = {"ETag": tag_of(request, indexes), "Cache-Control": FRESH}
+    if len(indexes) == 1:
+        headers["Engine-Generation"] = f"{indexes[0].generation:06d}"
+    if is_held(request, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    body = await site_of(request).desk.run(work)
+    return Response(body, media_type=kind, headers=headers)
