@@ -265,6 +265,11 @@ def cache_folder() -> Path | None:
     return None
 
 
+def serve_token() -> str | None:
+    """The token that a server asks for: ENGINE_TOKEN."""
+    return os.environ.get("ENGINE_TOKEN") or None
+
+
 def forbid_telemetry() -> None:
     """Keep libraries from reporting home; call before importing them. What people search can be about patients.
 

@@ -2,12 +2,13 @@
 
 Next: nothing. ``build`` makes and updates indexes, ``find`` asks them, ``look`` tells of them, ``tune`` sets how deep a
 large one looks; ``recall`` and ``rerun`` check searches, ``similarity`` compares texts; ``evaluate`` and ``knownitems``
-measure, ``screen`` ranks what is to be screened, ``train``, ``promote`` and ``explain_card`` are about encoders.
+measure, ``screen`` ranks what is to be screened, ``serve`` answers browsers and programs; ``train``, ``promote`` and
+``explain_card`` are about encoders.
 """
 
 # isort: off
 from engine.cli import build, find, look, recall, rerun, similarity, tune  # commands are listed in this order
-from engine.cli import evaluate, knownitems, screen, train, promote, explain_card
+from engine.cli import evaluate, knownitems, screen, serve, train, promote, explain_card
 
 # isort: on
 from engine.cli.group import main
@@ -24,6 +25,7 @@ __all__ = [
     "recall",
     "rerun",
     "screen",
+    "serve",
     "similarity",
     "train",
     "tune",

@@ -135,11 +135,9 @@ def write_record(path: Path, record: Record, *, overwrite: bool) -> None:
         OSError: it can't be written.
     """
     check_record_target(path, overwrite=overwrite)
-    # A broken terminal may have put lone surrogates into the query: no encoding has them, and no tokenizer reads them.
-    sayable = json.dumps({"kind": KIND, **asdict(record)}, ensure_ascii=False).encode("utf-8", "ignore")
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        durable.write_bytes(beside, sealed_json(json.loads(sayable)).encode("utf-8"))
+        durable.write_bytes(beside, record_bytes(record))
         if overwrite:
             beside.replace(path)
         else:
@@ -148,6 +146,13 @@ def write_record(path: Path, record: Record, *, overwrite: bool) -> None:
         raise UsageError(f"{path} exists. Write over it: --overwrite") from err
     finally:
         beside.unlink(missing_ok=True)
+
+
+def record_bytes(record: Record) -> bytes:
+    """A record as JSON that carries its own SHA-256."""
+    # A broken terminal may have put lone surrogates into the query: no encoding has them, and no tokenizer reads them.
+    sayable = json.dumps({"kind": KIND, **asdict(record)}, ensure_ascii=False).encode("utf-8", "ignore")
+    return sealed_json(json.loads(sayable)).encode("utf-8")
 
 
 def read_record(path: Path) -> Record:

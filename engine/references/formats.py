@@ -7,7 +7,6 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 from engine.errors import EngineError, UsageError
 from engine.references.bibtex import bibtex
@@ -100,11 +99,7 @@ def write(
     part = target.with_name(f".engine-{secrets.token_hex(8)}")
     try:
         with part.open("xb") as file:
-            if path.suffix.lower() in DELIMITERS:
-                text = delimited(cited, DELIMITERS[path.suffix.lower()], raw=raw, changes=changes)
-                file.write(text.encode("utf-8", "replace"))
-            else:
-                fill(file, path.suffix.lower(), cited, title)
+            file.writelines(content(path.suffix.lower(), cited, title, raw=raw, changes=changes))
             file.flush()
             os.fsync(file.fileno())
         publish(part, target, path, overwrite=overwrite)
@@ -116,12 +111,16 @@ def write(
         part.unlink(missing_ok=True)
 
 
-def fill(file: BinaryIO, suffix: str, cited: Sequence[Cited], title: str) -> None:
-    """Write the content; what UTF-8 can't hold becomes a question mark."""
+def content(
+    suffix: str, cited: Sequence[Cited], title: str, *, raw: bool = False, changes: Sequence[str] = ()
+) -> Iterator[bytes]:
+    """Yield the pieces of a file of the format that has this suffix; what UTF-8 can't hold becomes a question mark."""
     if suffix == ".xlsx":
-        file.write(workbook(cited, title))
-        return
-    file.writelines(piece.encode("utf-8", "replace") for piece in TEXTS[suffix](cited, title))
+        yield workbook(cited, title)
+    elif suffix in DELIMITERS:
+        yield delimited(cited, DELIMITERS[suffix], raw=raw, changes=changes).encode("utf-8", "replace")
+    else:
+        yield from (piece.encode("utf-8", "replace") for piece in TEXTS[suffix](cited, title))
 
 
 def publish(part: Path, target: Path, path: Path, *, overwrite: bool) -> None:

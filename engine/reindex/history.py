@@ -15,7 +15,6 @@ from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.records import many
 
-
 NIGHTS = "nightly.jsonl"  # in the folder of an index: a line of JSON for each run of scripts/nightly_reindex
 LAST = 65_536  # bytes of it that are looked at
 

@@ -11,7 +11,6 @@ from starlette.responses import Response
 
 from engine.errors import EngineError, UsageError
 from engine.queries import Query
-from engine.query.searcher import Index
 from engine.serve.asked import query_of
 from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
 from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES
@@ -79,9 +78,7 @@ async def record(request: Request) -> Response:
     """One record whole."""
     given = given_in(request, RECORD)
     index = site_of(request).shelf.index(given.text("i"))
-    return await respond(
-        request, [index], JSON, lambda: as_bytes(record_object(index, index.get(given.text("id"))))
-    )
+    return await respond(request, [index], JSON, lambda: as_bytes(record_object(index, index.get(given.text("id")))))
 
 
 async def status(request: Request) -> Response:
@@ -94,7 +91,11 @@ async def status(request: Request) -> Response:
 
 
 async def batch(request: Request) -> Response:
-    """Several searches of one generation, answered together."""
+    """Several searches of one generation, answered together.
+
+    Raises:
+        UsageError: a query that makes no sense, or too many hits in all.
+    """
     content = body_of(await request.body())
     queries = content.pop("queries")
     common = list(pairs_of(content))

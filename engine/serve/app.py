@@ -43,17 +43,16 @@ def site_app(folders: Sequence[Path], access: Access, *, desk: Desk | None = Non
             yield
         site.desk.close()
 
-    routes = [*ROUTES, Route("/metrics", lambda request: figures(measured))]
-    app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan)
+    app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.state.site = site
-    measured = Metrics(app, site.shelf, site.desk)
-    return Guard(measured, access)
+    app.state.metrics = Metrics(app, site.shelf, site.desk)
+    return Guard(app.state.metrics, access)
 
 
-def figures(measured: Metrics) -> Response:
+async def metrics(request: Request) -> Response:
     """The figures for Prometheus."""
-    return Response(measured.text(), headers={"Content-Type": FIGURES})
+    return Response(request.app.state.metrics.text(), headers={"Content-Type": FIGURES})
 
 
 async def healthz(request: Request) -> Response:
@@ -99,5 +98,6 @@ ROUTES = [
     Route("/api/v1/openapi.json", openapi.document),
     Route("/healthz", healthz),
     Route("/readyz", readyz),
+    Route("/metrics", metrics),
     Mount("/static", StaticFiles(directory=STATIC), name="static"),
 ]

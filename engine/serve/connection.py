@@ -1,4 +1,4 @@
-"""One connection as uvicorn serves it, with a limit on their number and on the time that a request may take to arrive."""
+"""One connection as uvicorn serves it, with limits on their number and on the time that a request takes to arrive."""
 
 from __future__ import annotations
 

@@ -58,7 +58,11 @@ class Desk:
             future.exception()  # seen, so that nothing is logged of one that nobody waits for
 
     def in_time(self, work: Callable[[], T], since: float) -> T:
-        """Do the work, unless it has waited too long: then nobody may be there any more."""
+        """Do the work, unless it has waited too long: then nobody may be there any more.
+
+        Raises:
+            BusyError: it has.
+        """
         if time.monotonic() - since > self.wait_seconds:
             raise BusyError(f"the request has waited {self.wait_seconds:g} seconds. Ask again a little later")
         return work()

@@ -63,7 +63,9 @@ class Guard:
         if len(hosts) != 1 or not self.access.knows_host(hosts[0]):
             found = ", ".join(hosts)[:80] or "none"
             return Failure(
-                HTTPStatus.MISDIRECTED_REQUEST, "host", f"The name in Host is {found!r}, which is none of this server's."
+                HTTPStatus.MISDIRECTED_REQUEST,
+                "host",
+                f"The name in Host is {found!r}, which is none of this server's.",
             )
         if scope["path"] not in OPEN and not self.access.admits(headers.get("authorization", "")):
             return Failure(HTTPStatus.UNAUTHORIZED, "token", "A token is needed: Authorization: Bearer …", CHALLENGE)

@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what was asked, how it went, how long it took, and what is served. Never what was searched."""
+"""Figures for Prometheus: requests, how they went and how long they took; what is served. Never what is searched."""
 
 from __future__ import annotations
 

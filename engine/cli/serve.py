@@ -1,0 +1,75 @@
+"""Commands that serve indexes to browsers and programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine.cli.group import main
+from engine.config import Config, serve_token
+from engine.errors import MissingExtraError, UsageError
+from engine.terminal import say
+
+
+@main.command()
+@click.option("-i", "--index", "names", multiple=True, metavar="NAME", help="Which indexes [all there are].")
+@click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any that is free.")
+@click.option("--open", "open_page", is_flag=True, help="Show the page in the browser.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="File with a token that is asked for.")
+@click.option("--allow-host", multiple=True, metavar="NAME", help="Another name that the server is reached by.")
+@click.option("--cors", multiple=True, metavar="ORIGIN", help="Pages elsewhere that may read answers.")
+def serve(
+    names: tuple[str, ...],
+    indexes: str | None,
+    host: str,
+    port: int,
+    open_page: bool,
+    token_file: Path | None,
+    allow_host: tuple[str, ...],
+    cors: tuple[str, ...],
+) -> None:
+    """Serve a page and an API, to this machine alone unless --host says otherwise. Ends with Ctrl-C.
+
+    The page is at /, the API below /api/v1 (described by /api/v1/openapi.json), figures at /metrics. Newly published
+    generations are served from the next second on. For other machines a token is needed, in ENGINE_TOKEN or a file:
+    programs send it as Authorization: Bearer, browsers ask for it as a password.
+
+    \b
+    engine serve
+    engine serve -i rheumatology --port 8080 --open
+    """
+    folders = served(Config.load(indexes), names)
+    try:
+        from engine.serve.run import Address
+        from engine.serve.run import serve as run
+    except ModuleNotFoundError as err:
+        raise MissingExtraError(f"{err.name} (needed to serve)", "[cpu,serve], [gpu,serve] or [lite,serve]") from err
+
+    def ready(url: str) -> None:
+        say(f"{url} serves {', '.join(folder.name for folder in folders)}; Ctrl-C ends it", err=True)
+        if open_page:
+            click.launch(url)
+
+    run(folders, Address(host, port, allow_host, token_in(token_file), cors), ready)
+
+
+def served(config: Config, names: tuple[str, ...]) -> list[Path]:
+    """Folders of the indexes that are meant: the named ones, or all."""
+    chosen = names or ((config.index,) if config.index else tuple(config.names()))
+    return [config.named(name).existing() for name in dict.fromkeys(chosen)] or [config.existing()]
+
+
+def token_in(path: Path | None) -> str | None:
+    """The token in a file, or else in ENGINE_TOKEN; None where there is neither.
+
+    Raises:
+        UsageError: the file is blank.
+    """
+    if path is None:
+        return serve_token()
+    if not (token := path.read_text(encoding="utf-8").strip()):
+        raise UsageError(f"{path} is blank, expected a token. Make one: openssl rand -hex 32 > {path}")
+    return token

@@ -1,0 +1,60 @@
+"""Addresses: of the pages with all that they show in them, and of a record elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+PMID = re.compile(r"[1-9][0-9]{0,8}")
+DOI = re.compile(r"10\.[0-9]{4,9}/\S+")
+PAGING = ("offset", "format", "tick")
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a page shows, as names and values."""
+
+    pairs: Pairs
+
+    def __str__(self) -> str:
+        return urlencode(self.pairs, errors="replace")
+
+    def at(self, path: str) -> str:
+        """The address of a page that shows this."""
+        return f"{path}?{self}" if self.pairs else path
+
+    def having(self, name: str, value: object) -> State:
+        """The same with one value for a name, from the first hit on."""
+        kept = self.without(name).pairs
+        return State((*kept, (name, str(value))))
+
+    def adding(self, name: str, value: str) -> State:
+        """The same with one more value for a name, from the first hit on."""
+        return State((*self.from_first().pairs, (name, value)))
+
+    def without(self, name: str, value: str | None = None) -> State:
+        """The same without a name, or without one value of it, from the first hit on."""
+        return State(tuple(p for p in self.from_first().pairs if p[0] != name or value not in (None, p[1])))
+
+    def from_first(self) -> State:
+        """The same from the first hit on."""
+        return State(tuple(pair for pair in self.pairs if pair[0] not in PAGING))
+
+    def only(self, names: Iterable[str]) -> State:
+        """Just some of the names."""
+        wanted = set(names)
+        return State(tuple(pair for pair in self.pairs if pair[0] in wanted))
+
+
+def pubmed_link(pmid: str | None) -> str:
+    """The address of a record in PubMed; "" where the PMID is none."""
+    return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/" if pmid and PMID.fullmatch(pmid) else ""
+
+
+def doi_link(doi: str | None) -> str:
+    """The address that a DOI stands for; "" where it is none."""
+    return f"https://doi.org/{quote(doi, safe='/:;()._-', errors='replace')}" if doi and DOI.fullmatch(doi) else ""

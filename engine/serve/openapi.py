@@ -1,0 +1,114 @@
+"""The OpenAPI document of the API, made from the table of parameters and the dataclasses of the answers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine import __version__
+from engine.serve import api, schemas
+from engine.serve.bodies import as_bytes
+from engine.serve.limits import MAX_BATCH
+from engine.serve.parameters import SEARCH, Parameter
+from engine.serve.schemas import Schema
+from engine.serve.site import JSON
+
+GET: tuple[tuple[Callable[..., Any], Sequence[Parameter], str], ...] = (
+    (api.search, SEARCH, "Answer"),
+    (api.similar, api.SIMILAR, "Answer"),
+    (api.record, api.RECORD, "Record"),
+    (api.new, api.NEW, "Answer"),
+    (api.status, api.STATUS, "Status"),
+)
+SCHEMAS: dict[str, Callable[[], Schema]] = {
+    "Answer": schemas.answer,
+    "Batch": schemas.batch,
+    "Error": schemas.error,
+    "Hit": schemas.hit,
+    "Record": schemas.record,
+    "Status": schemas.status,
+}
+REFUSALS = {
+    "400": "A parameter that makes no sense; says which, and what was expected.",
+    "401": "A token is needed.",
+    "404": "No such record, or no such index.",
+    "405": "Another method.",
+    "409": "The index was made before there were words and filters.",
+    "413": "The body is too long.",
+    "421": "The name in Host is none of this server's.",
+    "500": "The server's own failure; its log says more.",
+    "503": "Too much is asked at once; Retry-After says when to ask again.",
+}
+ABOUT = (
+    "Semantic search over abstracts. Every answer is of one generation, which it names; ETag and If-None-Match spare "
+    "what is held already. Nothing can be written."
+)
+
+
+async def document(request: Request) -> Response:
+    """The document."""
+    return Response(as_bytes(openapi()), media_type=JSON)
+
+
+@cache
+def openapi() -> Schema:
+    """The document as plain fields."""
+    paths = {f"/api/v1/{work.__name__}": {"get": read(work, asked, kind)} for work, asked, kind in GET}
+    paths["/api/v1/batch"] = {"post": batch()}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "abstract-engine", "version": __version__, "description": ABOUT},
+        "paths": paths,
+        "components": {
+            "schemas": {name: make() for name, make in SCHEMAS.items()},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"token": []}],
+    }
+
+
+def summary(work: Callable[..., Any]) -> str:
+    """What an operation is for."""
+    return (inspect.getdoc(work) or "").partition("\n")[0]
+
+
+def read(work: Callable[..., Any], asked: Sequence[Parameter], kind: str) -> Schema:
+    """An operation that is asked by an address."""
+    unchanged = {"304": {"description": "What the client holds is still so."}}
+    return {
+        "operationId": work.__name__,
+        "summary": summary(work),
+        "parameters": [schemas.in_query(parameter) for parameter in asked],
+        "responses": responses(kind) | unchanged,
+    }
+
+
+def batch() -> Schema:
+    """The operation that is asked by a body."""
+    common = {one.name: schemas.of_parameter(one) for one in api.BATCH}
+    own = {one.name: schemas.of_parameter(one) for one in SEARCH[1:]}
+    query = schemas.closed(own, optional=set(own) - {"q"})
+    own["q"] = own["q"] | {"minLength": 1}
+    queries = {"type": "array", "items": {"anyOf": [own["q"], query]}, "minItems": 1, "maxItems": MAX_BATCH}
+    body = schemas.closed(common | {"queries": queries}, optional=common)
+    return {
+        "operationId": "batch",
+        "summary": summary(api.batch),
+        "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
+        "responses": responses("Batch"),
+    }
+
+
+def responses(kind: str) -> Schema:
+    """What an operation may answer."""
+    refused = {
+        status: {"description": what, "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
+        for status, what in REFUSALS.items()
+    }
+    found = {"description": kind, "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{kind}"}}}}
+    return {"200": found} | refused

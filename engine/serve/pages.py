@@ -1,0 +1,184 @@
+"""The pages. They are whole without a script."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from engine.errors import UsageError
+from engine.queries import Answer, Filters, Query
+from engine.query.prisma import paragraph
+from engine.query.record import record_bytes, record_of
+from engine.query.searcher import Index
+from engine.references.cited import Cited
+from engine.references.formats import FORMATS, content
+from engine.serve.asked import query_of
+from engine.serve.bodies import status_object
+from engine.serve.failures import Failure
+from engine.serve.form import PAGE, PER_PAGE, TYPED, canonical, form_of, is_canonical
+from engine.serve.limits import MAX_HITS, MAX_IDS
+from engine.serve.links import State, doi_link, pubmed_link
+from engine.serve.parameters import INDEX, SEARCH, Given, Parameter
+from engine.serve.site import HTML, JSON, given_in, respond, site_of
+from engine.serve.templates import page
+from engine.serve.views import badges, chips, hit_views, paging
+
+RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
+EXPORT = (
+    *SEARCH,
+    Parameter("format", "Of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True),
+    Parameter("tick", "Only these of the hits.", most=MAX_IDS),
+)
+SEE_OTHER = 303
+NEIGHBOURS = 10
+KINDS = {
+    ".bib": "application/x-bibtex; charset=utf-8",
+    ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".md": "text/markdown; charset=utf-8",
+    ".nbib": "application/nbib; charset=utf-8",
+    ".ris": "application/x-research-info-systems; charset=utf-8",
+    ".tsv": "text/tab-separated-values; charset=utf-8",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+def pairs_in(request: Request) -> tuple[tuple[str, str], ...]:
+    """Names and values in the address of a request, in their order."""
+    return tuple(request.query_params.multi_items())
+
+
+async def search(request: Request) -> Response:
+    """The form, and the hits where something is asked."""
+    state = canonical(pairs_in(request))
+    if not is_canonical(pairs_in(request)):
+        return RedirectResponse(state.at("/"), SEE_OTHER)
+    shelf = site_of(request).shelf
+    given = Given(state.pairs, PAGE)
+    index = shelf.index(given.text("i"))
+    query = query_of(given)
+    explain = query.explain if given.text("explain") else True
+    return await respond(
+        request, [index], HTML, lambda: search_page(index, shelf.names, state, replace(query, explain=explain))
+    )
+
+
+def search_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
+    """The page of a search."""
+    fields = {"form": form_of(index, state), "index": index, "names": names, "state": state, "typed": TYPED}
+    fields |= {"sizes": PER_PAGE, "here": "search", "formats": [suffix[1:] for suffix in FORMATS]}
+    if not query.text and not query.like:
+        return page("search", title="Search", answer=None, **fields)
+    answer = index.ask(query)
+    return page(
+        "search",
+        title=query.text[:80] or "Similar records",
+        answer=answer,
+        hits=hit_views(index, answer, state),
+        chips=chips(state),
+        paging=paging(answer, state),
+        record=paragraph(record_of(index, answer)),
+        most=MAX_HITS,
+        examples=[(given, index.get(given).title) for given in query.like],
+        **fields,
+    )
+
+
+async def record(request: Request) -> Response:
+    """One record whole, with those that are nearest to it."""
+    given = given_in(request, RECORD)
+    index = site_of(request).shelf.index(given.text("i"))
+    return await respond(request, [index], HTML, lambda: record_page(index, given))
+
+
+def record_page(index: Index, given: Given) -> bytes:
+    """The page of a record."""
+    found = index.get(given.text("id"))
+    where = State(tuple(("i", name) for name in given.texts("i")))
+    near = index.ask(Query(like=(found.record_id,), top_k=NEIGHBOURS)) if len(index) > 1 else None
+    cite = where.having("q", found.title or found.record_id).having("ids", found.record_id).having("n", 1)
+    return page(
+        "record",
+        title=found.title or found.record_id,
+        here="record",
+        index=index,
+        record=found,
+        badges=list(badges(found)),
+        sources=index.sources(found.record_id),
+        pubmed=pubmed_link(found.pmid),
+        doi=doi_link(found.doi),
+        near=hit_views(index, near, where) if near else [],
+        similar=where.having("like", found.record_id).at("/"),
+        where=where,
+        exports=[(suffix[1:], cite.having("format", suffix[1:]).at("/export")) for suffix in FORMATS],
+    )
+
+
+async def status(request: Request) -> Response:
+    """What is served."""
+    given_in(request, ())
+    shelf = site_of(request).shelf
+    indexes = [shelf.index(name) for name in shelf.names]
+    found = [status_object(one, shelf.problems.get(one.folder.path.resolve().name, "")) for one in indexes]
+    return Response(page("status", title="Status", here="status", indexes=found), media_type=HTML)
+
+
+async def map_(request: Request) -> Response:
+    """The corpus in two dimensions."""
+    given = given_in(request, PAGE)
+    index = site_of(request).shelf.index(given.text("i"))
+    return await respond(request, [index], HTML, lambda: page("map", title="Map", here="map", index=index))
+
+
+async def export(request: Request) -> Response:
+    """The hits of a search, or the ticked ones of them, as a file."""
+    given = given_in(request, EXPORT)
+    index = site_of(request).shelf.index(given.text("i"))
+    query, ticked, suffix = query_of(given), given.texts("tick"), f".{given.text('format')}"
+    if ticked:
+        query = replace(query, top_k=len(ticked), offset=0, filters=replace(query.filters, ids=ticked))
+    name = f"{index.folder.path.resolve().name}-{index.generation:06d}{suffix}"
+
+    def work() -> bytes:
+        answer = index.ask(replace(query, explain=False))
+        return b"".join(content(suffix, cited(index, answer), heading(query, index)))
+
+    found = await respond(request, [index], KINDS[suffix], work)
+    found.headers["Content-Disposition"] = f'attachment; filename="{quote(name)}"'
+    return found
+
+
+def cited(index: Index, answer: Answer) -> list[Cited]:
+    """The hits of an answer with their records."""
+    return [Cited(hit, record) for hit, record in zip(answer.hits, index.records(answer.hits), strict=True)]
+
+
+def heading(query: Query, index: Index) -> str:
+    """A line that says what was searched."""
+    like = f"like {', '.join(query.like)}" if query.like else ""
+    return " ".join(filter(None, (query.text, like))) + f" (generation {index.generation:06d})"
+
+
+async def search_record(request: Request) -> Response:
+    """The record of a search, as `engine search --record` keeps it and `engine rerun` repeats it.
+
+    Raises:
+        UsageError: nothing is asked.
+    """
+    given = given_in(request, SEARCH)
+    query, index = query_of(given), site_of(request).shelf.index(given.text("i"))
+    if query.filters == Filters() and not query.text and not query.like:
+        raise UsageError("nothing is asked, so there is nothing to record. Give a text in q")
+    found = await respond(request, [index], JSON, lambda: record_bytes(record_of(index, index.ask(query))))
+    found.headers["Content-Disposition"] = 'attachment; filename="search.json"'
+    return found
+
+
+def failed(request: Request, failure: Failure) -> Response:
+    """The page of a failure."""
+    body = page("error", title="That did not work", here="error", failure=failure, back=request.url.query)
+    return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))

@@ -1,0 +1,156 @@
+"""JSON Schema of what the API answers, made from the dataclasses that the answers are made of."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from engine.corpus.store import Said
+from engine.queries import Hit, Query
+from engine.records import Abstract, EncoderIdentity
+from engine.references.fields import RECORD, SCORES
+from engine.reindex.history import Night
+from engine.serve.parameters import Kind, Parameter
+
+Schema = dict[str, Any]
+PLAIN: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
+
+
+def schema_of(kind: Any) -> Schema:
+    """The schema of a type: of a dataclass, an enumeration, a tuple, a union or a plain type.
+
+    Raises:
+        TypeError: of a type that is none of these.
+    """
+    if kind in PLAIN:
+        return {"type": PLAIN[kind]}
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return closed({field.name: schema_of(hints[field.name]) for field in fields(kind)})
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return {"type": "string", "enum": list(kind)}
+    if get_origin(kind) in (types.UnionType, Union):
+        return {"anyOf": [schema_of(one) for one in get_args(kind)]}
+    if get_origin(kind) is tuple:
+        return items_of(get_args(kind))
+    raise TypeError(f"no schema for {kind}")
+
+
+def items_of(kinds: tuple[Any, ...]) -> Schema:
+    """The schema of a tuple: of any length, or of one item each."""
+    if kinds[-1] is Ellipsis:
+        return array(schema_of(kinds[0]))
+    different = [schema_of(one) for one in dict.fromkeys(kinds)]
+    items = different[0] if len(different) == 1 else {"anyOf": different}
+    return {"type": "array", "items": items, "minItems": len(kinds), "maxItems": len(kinds)}
+
+
+def array(items: Schema) -> Schema:
+    """A list of any length."""
+    return {"type": "array", "items": items}
+
+
+def closed(properties: Schema, optional: Iterable[str] = ()) -> Schema:
+    """An object with these keys and no others; all are there but the optional ones."""
+    required = [name for name in properties if name not in set(optional)]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def nullable(schema: Schema) -> Schema:
+    """The same, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def of_parameter(parameter: Parameter) -> Schema:
+    """The schema of what a parameter may be."""
+    one: Schema = {"type": str(parameter.kind)}
+    if parameter.choices:
+        one["enum"] = list(parameter.choices)
+    elif parameter.kind is Kind.TEXT:
+        one["maxLength"] = parameter.length
+    elif parameter.kind is not Kind.FLAG:
+        one |= {"minimum": parameter.low, "maximum": parameter.high}
+    if parameter.default is not None:
+        one["default"] = parameter.default
+    return one if parameter.most == 1 else {"type": "array", "items": one, "maxItems": parameter.most}
+
+
+def in_query(parameter: Parameter) -> Schema:
+    """A parameter as OpenAPI has it."""
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.help,
+        "schema": of_parameter(parameter),
+    }
+
+
+def hit() -> Schema:
+    """A hit with all that is stored of its record."""
+    own, stored = schema_of(Hit)["properties"], schema_of(Abstract)["properties"]
+    names: Schema = own | {name: stored[name] for name in RECORD}
+    change = {"type": "string", "enum": ["added", "text changed", "metadata changed"]}
+    return closed(names | {"change": change}, optional=(*SCORES, "why", "change"))
+
+
+def answer() -> Schema:
+    """An answer."""
+    return closed(
+        {
+            "index": TEXT,
+            "query": schema_of(Query),
+            "generation": WHOLE,
+            "n_qualified": WHOLE,
+            "notes": array(TEXT),
+            "groups": array(closed({"value": TEXT, "hits": WHOLE})),
+            "hits": array({"$ref": "#/components/schemas/Hit"}),
+            "next": nullable(TEXT),
+        },
+        optional=("next",),
+    )
+
+
+def record() -> Schema:
+    """One record whole."""
+    kept = schema_of(Abstract)["properties"]
+    named = {"id": kept["record_id"]} | {
+        name: kept[name] for name in kept if name not in ("record_id", "version", "revised")
+    }
+    return closed({"index": TEXT, "generation": WHOLE, "record": closed(named), "sources": array(schema_of(Said))})
+
+
+def status() -> Schema:
+    """What is served."""
+    encoder = schema_of(EncoderIdentity)["properties"] | {"fingerprint": TEXT}
+    one = {
+        "index": TEXT,
+        "generation": WHOLE,
+        "created": TEXT,
+        "newest_source": TEXT,
+        "abstracts": WHOLE,
+        "truncated": WHOLE,
+        "without_abstract": WHOLE,
+        "retracted": WHOLE,
+        "encoder": closed(encoder),
+        "metric": TEXT,
+        "factory": TEXT,
+        "recall": nullable({"type": "number"}),
+        "last_night": nullable(schema_of(Night)),
+        "problem": TEXT,
+    }
+    return closed({"indexes": array(closed(one))})
+
+
+def batch() -> Schema:
+    """The answers to a batch."""
+    return closed({"index": TEXT, "generation": WHOLE, "answers": array({"$ref": "#/components/schemas/Answer"})})
+
+
+def error() -> Schema:
+    """What went wrong."""
+    return closed({"error": closed({"code": TEXT, "message": TEXT})})

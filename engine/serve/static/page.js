@@ -1,0 +1,125 @@
+// What makes the pages handier: keys, ticks that stay from page to page, years drawn with the pointer, short addresses.
+// Every page works without it.
+"use strict";
+
+const root = document.documentElement;
+root.classList.add("scripted");
+
+const one = (selector, within = document) => within.querySelector(selector);
+const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+
+// Fields without a value stay out of the address.
+for (const form of all("form[method=get]")) {
+  form.addEventListener("submit", () => {
+    const blank = all("input, select", form).filter((field) => field.name && !field.value && !field.disabled);
+    for (const field of blank) field.disabled = true;
+    setTimeout(() => blank.forEach((field) => { field.disabled = false; }));
+  });
+}
+
+// Ticks stay while one pages through the hits of one search.
+const exporting = one("#export");
+if (exporting) {
+  const query = new URLSearchParams(location.search);
+  ["offset", "n", "explain"].forEach((name) => query.delete(name));
+  const key = `ticked ${query}`;
+  const read = () => { try { return new Set(JSON.parse(sessionStorage.getItem(key) || "[]")); } catch { return new Set(); } };
+  const ticked = read();
+  const boxes = all(".tick");
+  const everything = one("#all");
+  const tell = () => {
+    const elsewhere = ticked.size - boxes.filter((box) => box.checked).length;
+    const more = elsewhere > 0 ? `, ${elsewhere} of them on other pages` : "";
+    one("#ticked").textContent = ticked.size ? `${ticked.size} ticked${more}` : "";
+    everything.checked = boxes.length > 0 && boxes.every((box) => box.checked);
+  };
+  const note = (box) => {
+    if (box.checked) ticked.add(box.value); else ticked.delete(box.value);
+    try { sessionStorage.setItem(key, JSON.stringify([...ticked])); } catch { /* the ticks of this page still count */ }
+    tell();
+  };
+  for (const box of boxes) {
+    box.checked = ticked.has(box.value);
+    box.addEventListener("change", () => note(box));
+  }
+  everything.addEventListener("change", () => boxes.forEach((box) => { box.checked = everything.checked; note(box); }));
+  exporting.addEventListener("submit", () => {
+    all("input.elsewhere", exporting).forEach((field) => field.remove());
+    const here = new Set(boxes.map((box) => box.value));
+    for (const id of ticked) {
+      if (here.has(id)) continue;
+      const field = document.createElement("input");
+      Object.assign(field, { type: "hidden", name: "tick", value: id, className: "elsewhere" });
+      exporting.append(field);
+    }
+  });
+  tell();
+}
+
+for (const button of all("[data-copy]")) {
+  button.addEventListener("click", async () => {
+    const before = button.textContent;
+    try {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(document.getElementById(button.dataset.copy));
+      button.textContent = "Selected";
+    }
+    setTimeout(() => { button.textContent = before; }, 2000);
+  });
+}
+
+// A range of years is drawn over the bars.
+const bars = one(".bars");
+if (bars) {
+  const from = one("#from"), to = one("#to");
+  const barAt = (event) => {
+    const box = bars.getBoundingClientRect(), list = all(".bar", bars);
+    const place = Math.floor((event.clientX - box.left) / box.width * list.length);
+    return list[Math.min(list.length - 1, Math.max(0, place))];
+  };
+  let start = null;
+  const draw = (event) => {
+    const pair = [start, barAt(event)].sort((a, b) => a.dataset.first - b.dataset.first);
+    from.value = pair[0].dataset.first;
+    to.value = pair[1].dataset.last;
+    for (const bar of all(".bar", bars)) {
+      bar.classList.toggle("in", +bar.dataset.last >= +from.value && +bar.dataset.first <= +to.value);
+    }
+  };
+  bars.addEventListener("pointerdown", (event) => { start = barAt(event); bars.setPointerCapture(event.pointerId); draw(event); });
+  bars.addEventListener("pointermove", (event) => { if (start) draw(event); });
+  bars.addEventListener("pointerup", () => { start = null; });
+  bars.addEventListener("pointercancel", () => { start = null; });
+}
+
+// Keys. None while something is typed, and none with Ctrl, Alt or Meta.
+const hits = all("#hits > .hit");
+let place = -1;
+const go = (step) => {
+  if (!hits.length) return;
+  hits[place]?.classList.remove("here");
+  place = Math.min(hits.length - 1, Math.max(0, place + step));
+  hits[place].classList.add("here");
+  one("h3 a", hits[place]).focus({ preventScroll: true });
+  hits[place].scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+};
+const keys = {
+  "/": () => one("#q")?.select(),
+  "?": () => one("#keys")?.showModal(),
+  j: () => go(1),
+  k: () => go(-1),
+  x: () => one(".tick", hits[place] ?? document.createElement("i"))?.click(),
+  o: () => { const whole = hits[place] && one(".whole", hits[place]); if (whole) whole.open = !whole.open; },
+  s: () => hits[place] && one(".similar", hits[place])?.click(),
+  e: () => hits[place] && one(".exclude", hits[place])?.click(),
+  n: () => one("a[rel=next]")?.click(),
+  p: () => one("a[rel=prev]")?.click(),
+};
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, dialog");
+  if (typing || event.ctrlKey || event.altKey || event.metaKey || !keys[event.key]) return;
+  event.preventDefault();
+  keys[event.key]();
+});

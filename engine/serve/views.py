@@ -1,0 +1,175 @@
+"""What pages show of hits, filters and records, ready to be laid out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from engine.queries import Answer, Hit
+from engine.query.searcher import Index
+from engine.records import Abstract, Notice
+from engine.serve.asked import NAMES
+from engine.serve.limits import MAX_DEPTH
+from engine.serve.links import State, doi_link, pubmed_link
+from engine.serve.marks import Piece, Shown, pieces, shown
+
+WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
+NAMED = 6  # authors of a hit before "et al."
+LABELS = {
+    "year": "year",
+    "journal": "journal",
+    "mesh": "MeSH",
+    "mesh_tree": "MeSH tree",
+    "type": "type",
+    "keyword": "keyword",
+    "author": "author",
+    "language": "language",
+    "source": "source",
+    "where": "where",
+    "like": "like",
+    "unlike": "unlike",
+    "min_score": "cosine at least",
+    "diversify": "diversity",
+    "ids": "only",
+}
+FLAGS = {
+    ("retracted", "true"): "only retracted",
+    ("retracted", "false"): "retracted hidden",
+    ("has_abstract", "true"): "with an abstract",
+    ("has_abstract", "false"): "without an abstract",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HitView:
+    """A hit as it is shown."""
+
+    hit: Hit
+    record: Abstract
+    title: list[Piece]
+    shown: Shown
+    badges: list[str]
+    worth: str  # what the score means, in words
+    scores: str  # what else ranked it
+    pubmed: str
+    doi: str
+    page: str  # its own page
+    similar: str
+    exclude: str
+
+    @property
+    def byline(self) -> str:
+        """The first authors."""
+        return byline(self.hit.authors)
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A filter in force, and the address without it."""
+
+    label: str
+    value: str
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Where the hits of a page stand among all."""
+
+    first: int
+    last: int
+    n: int  # that can be reached
+    before: str
+    after: str
+
+
+def byline(authors: Sequence[str]) -> str:
+    """The first authors of a record."""
+    more = " et al." if len(authors) > NAMED else ""
+    return "; ".join(authors[:NAMED]) + more
+
+
+def hit_views(index: Index, answer: Answer, state: State) -> list[HitView]:
+    """The hits of an answer."""
+    records = index.records(answer.hits)
+    return [hit_view(hit, record, state) for hit, record in zip(answer.hits, records, strict=True)]
+
+
+def hit_view(hit: Hit, record: Abstract, state: State) -> HitView:
+    """One hit."""
+    where = state.only(("i",))
+    similar = state.only(("i", "n", "year", "retracted", "has_abstract", "where", *NAMES))  # examples have no words
+    return HitView(
+        hit=hit,
+        record=record,
+        title=pieces(hit.title or "[no title]", words=hit.why.title_spans if hit.why and hit.title else ()),
+        shown=shown(hit),
+        badges=list(badges(record)),
+        worth=worth(hit),
+        scores=", ".join(scores(hit)),
+        pubmed=pubmed_link(hit.pmid),
+        doi=doi_link(hit.doi),
+        page=where.having("id", hit.id).at("/record"),
+        similar=similar.having("like", hit.id).at("/"),
+        exclude=state.adding("exclude", hit.id).at("/"),
+    )
+
+
+def badges(record: Abstract) -> Iterator[str]:
+    """Yield what a reader must know of a record."""
+    if record.retracted:
+        yield "retracted"
+    yield from (notice for notice in WARNING if notice in record.notices)
+    if Notice.IS_RETRACTION in record.notices:
+        yield Notice.IS_RETRACTION
+
+
+def worth(hit: Hit) -> str:
+    """What a score is worth, in words."""
+    share = hit.why.percentile if hit.why else None
+    return "" if share is None else f"higher than {share:g} % of unrelated pairs"
+
+
+def scores(hit: Hit) -> Iterator[str]:
+    """Yield what else a hit is ranked by."""
+    if hit.semantic_rank is not None:
+        yield f"{ordinal(hit.semantic_rank)} by meaning"
+    if hit.keyword_rank is not None:
+        yield f"{ordinal(hit.keyword_rank)} by words"
+    if hit.bm25 is not None:
+        yield f"BM25 {hit.bm25:.2f}"
+
+
+def ordinal(n: int) -> str:
+    """A number in a row.
+
+    >>> [ordinal(n) for n in (1, 2, 3, 4, 11, 22)]
+    ['1st', '2nd', '3rd', '4th', '11th', '22nd']
+    """
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    return f"{n:,}{'th' if 10 < n % 100 < 14 else endings.get(n % 10, 'th')}"
+
+
+def chips(state: State) -> list[Chip]:
+    """The filters in force, each with the address without it; what is excluded is one."""
+    found = []
+    for name, value in state.pairs:
+        if name in LABELS:
+            found.append(Chip(LABELS[name], value, state.without(name, value).at("/")))
+        elif (name, value) in FLAGS:
+            found.append(Chip("", FLAGS[name, value], state.without(name).at("/")))
+    if excluded := [value for name, value in state.pairs if name == "exclude"]:
+        found.append(Chip("excluded", f"{len(excluded):,}", state.without("exclude").at("/")))
+    return found
+
+
+def paging(answer: Answer, state: State) -> Paging:
+    """The place of the hits of an answer among all, and the pages beside."""
+    query, n = answer.query, min(answer.n_qualified, MAX_DEPTH)
+    first, last = query.offset + 1, query.offset + len(answer.hits)
+    earlier, later = max(0, query.offset - query.top_k), query.offset + query.top_k
+    before = state.having("offset", earlier) if earlier else state.from_first()
+    fits = len(answer.hits) == query.top_k and later < n and later + query.top_k <= MAX_DEPTH
+    return Paging(
+        first, last, n, before.at("/") if query.offset else "", state.having("offset", later).at("/") if fits else ""
+    )
