@@ -73,3 +73,22 @@ def token_in(path: Path | None) -> str | None:
     if not (token := path.read_text(encoding="utf-8").strip()):
         raise UsageError(f"{path} is blank, expected a token. Make one: openssl rand -hex 32 > {path}")
     return token
+
+
+@main.command()
+@click.option("-i", "--index", "names", multiple=True, metavar="NAME", help="Which indexes [all there are].")
+@click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
+def mcp(names: tuple[str, ...], indexes: str | None) -> None:
+    """Give an assistant search, similar and record as tools (Model Context Protocol, standard input and output).
+
+    The assistant's own program starts it; name this command in its settings.
+
+    \b
+    engine mcp -i rheumatology --indexes /data/indexes
+    """
+    folders = served(Config.load(indexes), names)
+    try:
+        from engine.serve.tools import serve_tools
+    except ModuleNotFoundError as err:
+        raise MissingExtraError(f"{err.name} (needed for engine mcp)", "[cpu,mcp], [gpu,mcp] or [lite,mcp]") from err
+    serve_tools(folders)

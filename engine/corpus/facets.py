@@ -13,6 +13,11 @@ def year_counts(corpus: Corpus) -> tuple[tuple[int, int], ...]:
     return tuple((row[0], row[1]) for row in corpus.rows(sql))
 
 
+def years_and_journals(corpus: Corpus) -> list[tuple[int, str]]:
+    """(Year, journal) of every record, by doc id; year 0 and "" where they are not known."""
+    return [(row[0], row[1]) for row in corpus.rows("SELECT coalesce(year, 0), journal FROM abstracts ORDER BY id")]
+
+
 def name_counts(corpus: Corpus, kind: str, most: int) -> Counted:
     """The `most` names of a kind ("journal", "mesh", "type" …) that most records have.
 

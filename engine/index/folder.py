@@ -13,6 +13,7 @@ from engine.records import FileReceipt, Manifest
 DATABASE = "abstracts.db"
 VECTORS = "vectors.faiss"  # the exact vectors
 CODES = "codes.faiss"  # beside them in a large index: the vectors compressed, for finding candidates
+MAP = "map.npz"  # a place in two dimensions for each record
 # "000007" ("000000" before the first); as the engine writes it, then a space and the first 16 digits of the SHA-256 of
 # the manifest, so that a damaged pointer can't lead to another generation.
 POINTER = re.compile(r"(\d{6})(?: ([0-9a-f]{16}))?\n?")
@@ -35,6 +36,11 @@ class Generation:
     def vectors(self) -> Path:
         """The FAISS file of the exact vectors."""
         return self.path / VECTORS
+
+    @property
+    def map(self) -> Path:
+        """The places of the records, where there are any."""
+        return self.path / MAP
 
     @property
     def codes(self) -> Path:

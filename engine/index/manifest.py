@@ -19,8 +19,9 @@ from engine.records import (
     sealed_json,
 )
 
-FORMAT_VERSION = 4  # written; 2 has contributions in abstracts.db, 3 may have codes.faiss, 4 has words and terms
-READ = (1, 2, 3, 4)
+# 2 has contributions in abstracts.db, 3 may have codes.faiss, 4 has words and terms, 5 has a map
+FORMAT_VERSION = 5  # written
+READ = (1, 2, 3, 4, 5)
 NAME = "manifest.json"
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from engine.errors import DurabilityError, GenerationError
 from engine.index import durable
-from engine.index.folder import CODES, DATABASE, VECTORS, IndexFolder
+from engine.index.folder import CODES, DATABASE, MAP, VECTORS, IndexFolder
 from engine.index.manifest import NAME, read_manifest, to_json
 from engine.records import FileReceipt, Manifest
 
 
 def sealed_files(building: Path) -> tuple[FileReceipt, ...]:
     """Fsync the data files of a building folder and read back what they are."""
-    names = [name for name in (DATABASE, VECTORS, CODES) if (building / name).exists()]
+    names = [name for name in (DATABASE, VECTORS, CODES, MAP) if (building / name).exists()]
     for name in names:
         durable.sync_file(building / name)
     return tuple(FileReceipt.of(building / name) for name in names)

@@ -22,6 +22,7 @@ from engine.index.lock import writer_lock
 from engine.records import Counts, many
 from engine.reindex import shards
 from engine.reindex.calibrate import calibrated
+from engine.reindex.corpusmap import draw_map
 from engine.reindex.encoders import Choice, choose, ready
 from engine.reindex.gather import Gathered, Progress, drop_unseen, gather, text_digest
 from engine.reindex.order import Build, Order, Report
@@ -34,6 +35,7 @@ from engine.reindex.vectorise import Run, Vectorised, vectorise
 NOTHING = Counts(0, 0, 0, 0, 0)
 SPOOL = "vectors.spool"
 MANY = 1000  # texts; encoding them takes many times as long as the measurement
+PLACE = 16  # bytes of a record in the map
 PER_RECORD = 4  # passages; an abstract has 2 on average
 SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
@@ -115,6 +117,7 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
     write_vectors(build.folder, vectorised)
     searchable = make_searchable(build, queries, vectorised, progress)
     calibration = calibrated(build, queries, len(vectorised.doc_ids))
+    draw_map(build, queries.identity)
     progress("publishing", 0, None)
     return finish(Finished(build, queries, gathered, vectorised, searchable, calibration))
 
@@ -223,7 +226,7 @@ def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
     n = each * draft.count_to_encode(everything=True)
     n_new = each * draft.count_to_encode(everything=build.order.re_encode)
     dim = encoder.identity.dim
-    needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32) + SPARE  # exact vectors, and their codes if any
+    needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32 + PLACE) + SPARE  # vectors, codes, map
     free = publish.free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(

@@ -13,14 +13,16 @@ from engine.encode.encoder import Encoder
 from engine.encode.recipe import PASSAGES, RECIPES, prepared, text_sha256
 from engine.encode.texts import Texts, texts_by
 from engine.errors import CorruptError, EngineError
+from engine.index.corpusmap import read_map
 from engine.index.factory import parsed
 from engine.index.flat import FlatIndex
-from engine.index.folder import CODES, DATABASE, VECTORS, Generation, IndexFolder
+from engine.index.folder import CODES, DATABASE, MAP, VECTORS, Generation, IndexFolder
 from engine.index.ivf import IvfIndex
-from engine.records import AnnSettings, Manifest, Vectors, ids_sha256
+from engine.records import AnnSettings, DocIds, Manifest, Vectors, ids_sha256
 
 SAMPLE = 64  # stored texts encoded again by a deep check, vectors sought by their own codes
 MAX_LOST = 0.1  # of those; the nearest lists hold nearly every vector itself, wrong codes hardly any
+WITH_MAP = 5  # format version from which on a generation has a map
 CHUNK = 65_536  # vectors looked at together
 PROBE_COSINE = 0.9999  # the same weights on another machine
 
@@ -74,8 +76,19 @@ def content_problems(path: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{path / name}: its ids are not those that the manifest was written for"
     if bad := sum(map(not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // CHUNK))):
         yield f"{path / VECTORS}: {bad:,} vectors are not finite and of length 1"
+    if manifest.format_version >= WITH_MAP:
+        yield from map_problems(path / MAP, in_vectors)
     if manifest.ann is not None:
         yield from code_problems(path, manifest, manifest.ann)
+
+
+def map_problems(path: Path, doc_ids: DocIds) -> Iterator[str]:
+    """The map must hold a place for each record and for no other."""
+    found = read_map(path)
+    if not np.array_equal(found.doc_ids, doc_ids):
+        yield f"{path}: its ids are not those of {VECTORS}"
+    if not np.isfinite(found.places).all():
+        yield f"{path} holds places that are no numbers"
 
 
 def not_unit(vectors: Vectors) -> int:

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from engine.errors import EngineError
-from engine.serve import api, openapi, pages
+from engine.serve import api, mappage, openapi, pages
 from engine.serve.access import Access
 from engine.serve.bodies import as_bytes
 from engine.serve.desk import Desk
@@ -86,7 +86,9 @@ ROUTES = [
     Route("/", pages.search),
     Route("/record", pages.record),
     Route("/status", pages.status),
-    Route("/map", pages.map_),
+    Route("/map", mappage.map_page),
+    Route("/map/points", mappage.points),
+    Route("/map/at", mappage.at),
     Route("/export", pages.export),
     Route("/search-record.json", pages.search_record),
     Route("/api/v1/search", api.search),

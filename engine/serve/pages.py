@@ -21,7 +21,7 @@ from engine.serve.failures import Failure
 from engine.serve.form import PAGE, PER_PAGE, TYPED, canonical, form_of, is_canonical
 from engine.serve.limits import MAX_HITS, MAX_IDS
 from engine.serve.links import State, doi_link, pubmed_link
-from engine.serve.parameters import INDEX, SEARCH, Given, Parameter
+from engine.serve.parameters import INDEX, SEARCH, Given, Kind, Parameter
 from engine.serve.site import HTML, JSON, given_in, respond, site_of
 from engine.serve.templates import page
 from engine.serve.views import badges, chips, hit_views, paging
@@ -31,6 +31,7 @@ EXPORT = (
     *SEARCH,
     Parameter("format", "Of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True),
     Parameter("tick", "Only these of the hits.", most=MAX_IDS),
+    Parameter("top", "So many of the first hits, ticked or not.", Kind.WHOLE, low=1, high=MAX_HITS),
 )
 SEE_OTHER = 303
 NEIGHBOURS = 10
@@ -70,7 +71,12 @@ async def search(request: Request) -> Response:
 def search_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
     """The page of a search."""
     fields = {"form": form_of(index, state), "index": index, "names": names, "state": state, "typed": TYPED}
-    fields |= {"sizes": PER_PAGE, "here": "search", "formats": [suffix[1:] for suffix in FORMATS]}
+    fields |= {
+        "sizes": PER_PAGE,
+        "here": "search",
+        "where": state.only(("i",)).at(""),
+        "formats": [suffix[1:] for suffix in FORMATS],
+    }
     if not query.text and not query.like:
         return page("search", title="Search", answer=None, **fields)
     answer = index.ask(query)
@@ -113,7 +119,7 @@ def record_page(index: Index, given: Given) -> bytes:
         doi=doi_link(found.doi),
         near=hit_views(index, near, where) if near else [],
         similar=where.having("like", found.record_id).at("/"),
-        where=where,
+        where=where.at(""),
         exports=[(suffix[1:], cite.having("format", suffix[1:]).at("/export")) for suffix in FORMATS],
     )
 
@@ -127,19 +133,14 @@ async def status(request: Request) -> Response:
     return Response(page("status", title="Status", here="status", indexes=found), media_type=HTML)
 
 
-async def map_(request: Request) -> Response:
-    """The corpus in two dimensions."""
-    given = given_in(request, PAGE)
-    index = site_of(request).shelf.index(given.text("i"))
-    return await respond(request, [index], HTML, lambda: page("map", title="Map", here="map", index=index))
-
-
 async def export(request: Request) -> Response:
-    """The hits of a search, or the ticked ones of them, as a file."""
+    """The hits of a search as a file: the ticked ones, those of a page, or the first so many."""
     given = given_in(request, EXPORT)
     index = site_of(request).shelf.index(given.text("i"))
     query, ticked, suffix = query_of(given), given.texts("tick"), f".{given.text('format')}"
-    if ticked:
+    if top := given.whole("top"):
+        query = replace(query, top_k=top, offset=0)
+    elif ticked:
         query = replace(query, top_k=len(ticked), offset=0, filters=replace(query.filters, ids=ticked))
     name = f"{index.folder.path.resolve().name}-{index.generation:06d}{suffix}"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.errors import EngineError, UnknownIndexError, UsageError
 from engine.query.pinned import pinned
 from engine.query.searcher import Index, open_index
+from engine.serve.drawing import drawn_map
 from engine.serve.limits import FOLLOW_SECONDS
 
 log = logging.getLogger("engine.serve")
@@ -35,7 +36,7 @@ class Shelf:
                 raise UsageError(f"two indexes are named {name}: serve them by two servers")
             self.indexes[name] = open_index(folder, follow=False)
         for index in self.indexes.values():
-            index.snapshot().encoder()
+            warm(index)
 
     @property
     def names(self) -> list[str]:
@@ -57,7 +58,7 @@ class Shelf:
         for name, index in self.indexes.items():
             try:
                 if index.refresh():
-                    index.snapshot().encoder()
+                    warm(index)
                     log.info("%s: now at generation %06d", name, index.generation)
                 self.problems.pop(name, None)
             except (EngineError, OSError) as err:
@@ -86,3 +87,13 @@ class Shelf:
         self.stopped.set()
         for index in self.indexes.values():
             index.close()
+
+
+def warm(index: Index) -> None:
+    """Load what the first request would wait for, and what may be deleted while the generation is still served.
+
+    Raises:
+        EngineError: the encoder or the map is damaged.
+    """
+    index.snapshot().encoder()
+    drawn_map(index)

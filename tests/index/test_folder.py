@@ -202,9 +202,9 @@ def resigned(manifest: Manifest, folder: IndexFolder, **changes: object) -> None
 
 
 def test_a_newer_format_is_refused_with_both_numbers(toy: IndexFolder) -> None:
-    resigned(read_manifest(toy.generation_path(1)), toy, format_version=5)
+    resigned(read_manifest(toy.generation_path(1)), toy, format_version=6)
     with pytest.raises(
-        FormatVersionError, match=r"has format version 5, this engine reads 1 to 4. Upgrade abstract-engine"
+        FormatVersionError, match=r"has format version 6, this engine reads 1 to 5. Upgrade abstract-engine"
     ):
         open_index(toy.path)
 

@@ -27,13 +27,14 @@ from engine.errors import (
     GenerationError,
     UsageError,
 )
+from engine.index.corpusmap import read_map
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
 from engine.queries import Mode
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 from engine.reindex.verify import verify
-from tests.conftest import TOY, TOY_MODEL, V1, V2, V3, V4, silent
+from tests.conftest import TOY, TOY_MODEL, V1, V2, V3, V4, V5, silent
 
 Add = Callable[..., Report]
 
@@ -497,5 +498,18 @@ def test_the_committed_generation_of_format_4_opens_and_has_words_terms_and_cali
     assert verify(IndexFolder(V4), IndexFolder(V4).open_current(), deep=True) == []
 
 
+def test_the_committed_generation_of_format_5_opens_and_has_a_map() -> None:
+    """As above, for the file map.npz."""
+    with open_index(V5) as index:
+        hits = index.search("does colchicine help in gout?", top_k=43)
+        assert [hit.id for hit in hits if hit.id.startswith("toy")][:5] == EXPECTED
+    generation = IndexFolder(V5).open_current()
+    found = read_map(generation.map)
+    assert (len(found.doc_ids), found.axes.axes.shape, found.axes.n_records) == (43, (2, 32), 40)
+    assert found.places[0].tolist() == pytest.approx(PLACE, abs=1e-5)
+    assert verify(IndexFolder(V5), generation, deep=True) == []
+
+
+PLACE = [0.011231, 0.068081]
 EXPECTED = ["toy-21", "toy-01", "toy-22", "toy-16", "toy-26"]
 EXPECTED_SIMILAR = ["toy-06", "toy-21", "toy-31"]

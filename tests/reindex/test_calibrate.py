@@ -206,7 +206,7 @@ def test_it_outlives_the_manifest_as_a_file(toy: IndexFolder, add: Add) -> None:
     add({"id": "gout", "title": "Gout"})
     path = toy.generation_path(2)
     manifest = read_manifest(path)
-    assert manifest.calibration is not None and manifest.format_version == 4
+    assert manifest.calibration is not None and manifest.format_version == 5
     content = opened_json(to_json(manifest).encode())
     assert content is not None and manifests.build(content) == manifest
     assert (path / "manifest.json").read_text(encoding="utf-8") == to_json(manifest)

@@ -8,6 +8,10 @@ root.classList.add("scripted");
 const one = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
+// There is room for the filters beside the hits.
+const filters = one(".filters");
+if (filters && matchMedia("(min-width: 72rem)").matches) filters.open = true;
+
 // Fields without a value stay out of the address.
 for (const form of all("form[method=get]")) {
   form.addEventListener("submit", () => {
