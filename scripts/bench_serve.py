@@ -1,0 +1,218 @@
+"""Measure `engine serve` under load from this process, over loopback: start, open loop, saturation, while publishing.
+
+    python scripts/bench_serve.py INDEX_FOLDER QUERIES.jsonl.gz [--seconds 60] [--rate 20] [--publish 5] [--rounds 3]
+
+The server runs in a process of its own, on a copy of the index (the last part publishes into it). Open loop: requests are
+sent at a fixed rate whether earlier ones are answered or not, and a time counts from when a request was due, so that
+waiting in line is not hidden. Saturated: 8 connections, each asks again as soon as it is answered. Every question is
+asked once, in an order that --seed fixes; ten hits each, by meaning. Prints JSON, then a table.
+"""
+
+import argparse
+import asyncio
+import gzip
+import json
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import bench_machine as bench
+
+CONNECTIONS = 8  # of the saturated part
+DEADLINE = 30.0  # seconds for one answer
+ADDED = 10  # records a published generation brings
+
+
+@dataclass(slots=True)
+class Load:
+    """What a part of the load saw."""
+
+    seconds: list[float] = field(default_factory=list)
+    generations: set[str] = field(default_factory=set)
+    errors: int = 0
+    wall: float = 0.0
+
+    @property
+    def row(self) -> dict[str, float | int]:
+        ordered = sorted(self.seconds)
+        at = lambda share: round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 1)  # noqa: E731
+        return {
+            "requests": len(ordered),
+            "errors": self.errors,
+            "per_second": round(len(ordered) / self.wall, 1),
+            "p50_ms": at(0.5),
+            "p95_ms": at(0.95),
+            "p99_ms": at(0.99),
+            "worst_ms": round(1000 * ordered[-1], 1),
+            "generations": len(self.generations),
+        }
+
+
+class Connection:
+    """One kept-alive connection."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
+        if self.streams is None:
+            self.streams = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = self.streams
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in head[1:])}
+        return int(head[0].split()[1]), headers, await reader.readexactly(int(headers["content-length"]))
+
+    def close(self) -> None:
+        if self.streams is not None:
+            self.streams[1].close()
+            self.streams = None
+
+
+async def ask(connection: Connection, text: str, since: float, load: Load) -> None:
+    """Ask one question; a time counts from `since`."""
+    try:
+        status, headers, body = await asyncio.wait_for(
+            connection.get(f"/api/v1/search?n=10&q={quote(text)}"), DEADLINE
+        )
+        good = status == 200 and len(json.loads(body)["hits"]) == 10
+        load.generations.add(headers.get("engine-generation", ""))
+    except (OSError, EOFError, TimeoutError, ValueError):
+        good = False
+        connection.close()
+    load.errors += not good
+    load.seconds.append(time.perf_counter() - since)
+
+
+async def open_loop(port: int, texts: list[str], rate: float, seconds: float) -> Load:
+    """Questions at a fixed rate, over as many connections as it takes."""
+    load, idle, running = Load(), [Connection(port) for _ in range(4)], set[asyncio.Task[None]]()
+    every = list(idle)
+
+    async def one(text: str, due: float) -> None:
+        connection = idle.pop() if idle else Connection(port)
+        if connection not in every:
+            every.append(connection)
+        await ask(connection, text, due, load)
+        idle.append(connection)
+
+    started = time.perf_counter()
+    for n in range(int(rate * seconds)):
+        due = started + n / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        running.add(asyncio.create_task(one(texts[n % len(texts)], due)))
+    await asyncio.gather(*running)
+    load.wall = time.perf_counter() - started
+    for connection in every:
+        connection.close()
+    return load
+
+
+async def saturated(port: int, texts: list[str], seconds: float) -> Load:
+    """As many questions as are answered."""
+    load, started, place = Load(), time.perf_counter(), iter(range(10**9))
+
+    async def worker() -> None:
+        connection = Connection(port)
+        while time.perf_counter() - started < seconds:
+            await ask(connection, texts[next(place) % len(texts)], time.perf_counter(), load)
+        connection.close()
+
+    await asyncio.gather(*(worker() for _ in range(CONNECTIONS)))
+    load.wall = time.perf_counter() - started
+    return load
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[tuple[int, dict[str, float]]]:
+    """A running server and how long it took: to be ready, and then to the first page of a search."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "engine", "serve", "--indexes", str(folder.parent), "-i", folder.name, "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        line = running.stderr.readline()
+        port = int(line.split("/ serves")[0].rsplit(":", 1)[1])
+        ready = time.perf_counter() - started
+        first = time.perf_counter()
+        status, _, _ = asyncio.run(Connection(port).get("/?q=knee+pain+after+running"))
+        assert status == 200, line
+        try:
+            yield port, {"ready_s": round(ready, 2), "first_page_s": round(time.perf_counter() - first, 2)}
+        finally:
+            running.terminate()
+            running.wait(timeout=30)
+
+
+async def publish(folder: Path, times: int, seconds: float) -> int:
+    """Publish generations spread over some seconds; returns how many were."""
+    done = 0
+    for n in range(times):
+        due = time.perf_counter() + seconds / times
+        source = folder.parent / f"more{n}.jsonl"
+        rows = ({"id": f"more-{n}-{i}", "title": f"Invented record {i} of part {n}", "abstract": "Gout."} for i in range(ADDED))
+        source.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+        command = [sys.executable, "-m", "engine", "index", str(source), "--indexes", str(folder.parent), "-i", folder.name]
+        running = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        done += await running.wait() == 0
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+    return done
+
+
+async def while_publishing(
+    port: int, texts: list[str], folder: Path, options: argparse.Namespace
+) -> tuple[Load, int]:
+    return await asyncio.gather(
+        open_loop(port, texts, options.rate, options.seconds), publish(folder, options.publish, options.seconds)
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("index", type=Path)
+    parser.add_argument("queries", type=Path)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--rate", type=float, default=20)
+    parser.add_argument("--publish", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    with gzip.open(options.queries, "rt", encoding="utf-8") as file:
+        texts = [json.loads(line)["text"] for line in file]
+    random.Random(options.seed).shuffle(texts)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(shutil.copytree(options.index, Path(scratch, options.index.name)))
+        starts, rows = [], {}
+        for n in range(options.rounds):
+            with server(folder) as (port, times):
+                starts.append(times)
+                rows[f"open loop, {options.rate:g}/s, round {n + 1}"] = asyncio.run(
+                    open_loop(port, texts, options.rate, options.seconds)
+                ).row
+                rows[f"saturated, {CONNECTIONS} connections, round {n + 1}"] = asyncio.run(
+                    saturated(port, texts, options.seconds / 3)
+                ).row
+        with server(folder) as (port, _):
+            load, published = asyncio.run(while_publishing(port, texts, folder, options))
+            rows[f"open loop, {options.rate:g}/s, {published} generations published"] = load.row
+    names = ("ready_s", "first_page_s")
+    medians = {name: statistics.median(start[name] for start in starts) for name in names}
+    print(json.dumps({"machine": bench.machine(), "starts": starts, "rows": rows}, indent=1))
+    print(f"\nready {medians['ready_s']:.2f} s after start, the first page of a search {medians['first_page_s']:.2f} s later")
+    print("\n| | " + " | ".join(next(iter(rows.values()))) + " |")
+    print("|" + "---|" * (1 + len(next(iter(rows.values())))))
+    for name, row in rows.items():
+        print(f"| {name} | " + " | ".join(f"{value:,}" for value in row.values()) + " |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,458 @@
+"""The pages in a real browser, with a real server and the real weights."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from engine.collect.source import read_source
+from engine.index.folder import IndexFolder
+from engine.query.record import read_record
+from engine.records import Abstract
+from engine.reindex.order import Order
+from engine.reindex.run import index_sources
+from tests.conftest import ROOT, TOY_MODEL, jsonl, silent
+
+CHROMIUM = shutil.which("chromium")
+QUESTION = "painful toe after beer and seafood"
+PHONE = {"width": 390, "height": 844}
+CANARY = "http://canary.invalid/"
+HOSTILE = (
+    "<script>alert(1)</script>",
+    f"<img src={CANARY} onerror=alert(1)>",
+    "</title></textarea></style><svg onload=alert(1)>",
+    '"><iframe srcdoc="<script>parent.alert(1)</script>">',
+    "{{7*7}} ${7*7} ]]> <!-- &lt;b&gt; &amp;",
+    "\u202eevil\u202c â€œmojibakeâ€\x9d 😀 <i>Candida</i> p<0.05",
+    f"javascript:alert(1) {CANARY}",
+    "' onmouseover='alert(1)",
+)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+
+
+@contextmanager
+def serving(folder: Path, *names: str) -> Iterator[str]:
+    """The address of a server in a process of its own."""
+    chosen = [part for name in names for part in ("-i", name)]
+    command = [sys.executable, "-m", "engine", "serve", "--indexes", str(folder), "--port", "0", *chosen]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
+        assert running.stderr is not None
+        line = running.stderr.readline()
+        try:
+            yield line.split()[0].rstrip("/")
+        finally:
+            running.terminate()
+            running.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def address(sample: IndexFolder) -> Iterator[str]:
+    """A server of the bundled sample."""
+    with serving(sample.path.parent, sample.path.name) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium."""
+    with sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def window(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
+    """Open a window: window("/?q=gout", **context). At the end: nothing was loaded from elsewhere, nothing complained."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def note(page: Page) -> None:
+        page.on("dialog", lambda dialog: complaints.append(f"dialog {dialog.message}"))
+        page.on("pageerror", lambda error: complaints.append(f"error {error}"))
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on(
+            "request", lambda request: complaints.append(request.url) if "//127.0.0.1:" not in request.url else None
+        )
+
+    def open_window(path: str, base: str = address, **context: object) -> Page:
+        made = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context})  # type: ignore[arg-type]
+        made.set_default_timeout(10_000)
+        contexts.append(made)
+        page = made.new_page()
+        note(page)
+        page.goto(base + path)
+        return page
+
+    yield open_window
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def titles(page: Page) -> list[str]:
+    return page.locator(".hit h3").all_inner_texts()
+
+
+def ids(page: Page) -> list[str]:
+    return [box.get_attribute("value") or "" for box in page.locator(".tick").all()]
+
+
+def downloaded(page: Page, click: str) -> Path:
+    with page.expect_download() as waiting:
+        page.click(click)
+    return Path(
+        shutil.copy(
+            waiting.value.path(),
+            waiting.value.path().with_suffix(f".{waiting.value.suggested_filename.split('.')[-1]}"),
+        )
+    )
+
+
+def records(path: Path) -> list[str]:
+    return [entry.record_id for entry in read_source(path) if isinstance(entry, Abstract)]
+
+
+def test_a_search_is_typed_and_its_address_is_short(window: Callable[..., Page]) -> None:
+    page = window("/")
+    assert page.evaluate("document.activeElement.id") == "q"
+    page.keyboard.type(QUESTION)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".hit")
+    assert page.url.endswith("/?q=painful+toe+after+beer+and+seafood")
+    assert titles(page)[0].startswith("Purine-rich intake and the risk of acute monoarticular urate flare")
+    assert "1 to 10 of 125" in page.inner_text("#found")
+    first = page.locator(".hit").first
+    assert first.locator(".extract mark.best").count() > 0
+    assert re.search(r"cosine 0\.\d{3}, higher than [\d.]+ % of unrelated pairs", first.inner_text())
+
+
+def test_the_whole_abstract_comes_out_as_it_went_in(window: Callable[..., Page], sample: IndexFolder) -> None:
+    page = window("/?q=painful+toe&n=50")
+    wanted = {
+        entry.record_id: entry.abstract
+        for entry in read_source(ROOT / "engine/sample/abstracts.jsonl")
+        if isinstance(entry, Abstract)
+    }
+    seen = 0
+    for hit in page.locator(".hit:has(.whole)").all():
+        text = hit.locator(".whole .abstract").text_content()
+        record_id = hit.locator(".tick").get_attribute("value")
+        seen += record_id in wanted
+        assert wanted.get(record_id or "", text) == text
+    assert seen > 20
+
+
+def test_filters_narrow_and_are_removed_by_their_chips(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    page.fill("#from", "2010")
+    page.fill("#to", "2015")
+    page.click(".apply button")
+    page.wait_for_selector(".chips")
+    assert page.url.endswith("/?q=gout&year=2010-2015")
+    years = page.locator(".hit .facts span:last-child").all_inner_texts()
+    assert years and all(2010 <= int(year) <= 2015 for year in years)
+    page.click(".chips a")
+    page.wait_for_url("**/?q=gout")
+    page.select_option("#retracted", "true")
+    page.click(".apply button")
+    page.wait_for_url("**retracted=true")
+    assert page.locator(".badge").all_inner_texts() == ["RETRACTED"] * page.locator(".hit").count() != []
+
+
+def test_a_journal_is_offered_and_ticked_off_again(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    offered = page.locator("#known-journal option").first.get_attribute("value") or ""
+    page.fill("#journal", offered)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".chips")
+    assert set(page.locator(".hit cite").all_inner_texts()) == {offered}
+    page.uncheck(".kept input")
+    page.click(".apply button")
+    page.wait_for_url("**/?q=gout")
+    assert len(set(page.locator(".hit cite").all_inner_texts())) > 1
+
+
+def test_years_are_drawn_over_the_bars(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    bars = page.locator(".bars").bounding_box()
+    assert bars is not None
+    page.mouse.move(bars["x"] + 0.5 * bars["width"], bars["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(bars["x"] + 0.75 * bars["width"], bars["y"] + 20)
+    page.mouse.up()
+    first, last = int(page.input_value("#from")), int(page.input_value("#to"))
+    assert 0 < first < last
+    assert page.locator(".bar.in").count() == last - first + 1
+
+
+def test_similar_and_exclude(window: Callable[..., Page]) -> None:
+    page = window(f"/?q={QUESTION}")
+    best = ids(page)[0]
+    page.locator(".exclude").first.click()
+    page.wait_for_url("**exclude=**")
+    assert best not in ids(page)
+    assert "excluded: 1" in page.inner_text(".chips")
+    page.go_back()
+    page.locator(".similar").first.click()
+    page.wait_for_url("**like=**")
+    assert best not in ids(page) and len(ids(page)) == 10
+    assert "Purine-rich intake" in page.inner_text(".examples")
+
+
+def test_ticks_stay_over_pages_and_are_exported(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    page.locator(".tick").nth(1).check()
+    first = ids(page)[1]
+    page.click("a[rel=next]")
+    page.wait_for_url("**offset=10**")
+    page.locator(".tick").nth(0).check()
+    second = ids(page)[0]
+    assert page.inner_text("#ticked") == "2 ticked, 1 of them on other pages"
+    page.select_option("#format", "ris")
+    assert sorted(records(downloaded(page, "#export button"))) == sorted([first, second])
+    page.go_back()
+    assert page.locator(".tick").nth(1).is_checked()
+
+
+def test_a_page_and_the_first_hundred_are_exported(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout&offset=10")
+    shown = ids(page)
+    page.select_option("#format", "nbib")
+    assert records(downloaded(page, "#export button")) == shown
+    page.select_option("#top", "100")
+    page.select_option("#format", "csv")
+    many = downloaded(page, "#export button").read_text(encoding="utf-8")
+    assert many.count("\n") >= 101 and "\n1," in many
+
+
+def test_the_search_record_is_copied_and_can_be_run_again(browser: Browser, window: Callable[..., Page]) -> None:
+    page = window(f"/?q={QUESTION}&year=2000-", permissions=["clipboard-read", "clipboard-write"])
+    page.click(".record summary")
+    page.click("[data-copy]")
+    page.wait_for_function("document.querySelector('[data-copy]').textContent === 'Copied'")
+    told = page.evaluate("navigator.clipboard.readText()")
+    assert f"The query was, verbatim: “{QUESTION}”." in told and "2000 to present" in told
+    record = read_record(downloaded(page, ".record a"))
+    assert record.query.text == QUESTION and list(record.ids) == ids(page)
+
+
+def test_the_map_draws_every_record_and_the_hits(window: Callable[..., Page]) -> None:
+    page = window(f"/map?q={QUESTION}")
+    page.wait_for_selector("#map[data-drawn='125']")
+    inked = (
+        "(c => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.filter((_, i) => i % 4 < 3)).size)"
+    )
+    assert page.evaluate(f"{inked}(document.querySelector('#map'))") > 20
+    page.focus("#map")
+    before = page.locator("#map").screenshot()
+    page.keyboard.press("+")
+    page.wait_for_timeout(100)
+    nearer = page.locator("#map").screenshot()
+    assert nearer != before
+    page.keyboard.press("0")
+    page.wait_for_timeout(100)
+    assert page.locator("#map").screenshot() == before
+    page.select_option("#colour", "journal")
+    assert "Invented" in page.inner_text("#legend")
+    assert page.locator(".drawn li").count() == 50
+    page.locator(".drawn a").first.click()
+    page.wait_for_selector("article h1")
+
+
+INKED = """
+c => {
+  const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+  const at = data.findIndex((value, i) => i % 4 === 3 && value > 0) >> 2;
+  return [at % c.width, Math.floor(at / c.width)];
+}
+"""
+
+
+def test_a_point_of_the_map_leads_to_its_record(window: Callable[..., Page]) -> None:
+    page = window("/map")
+    page.wait_for_selector("#map[data-drawn]")
+    x, y = page.locator("#map").evaluate(INKED)
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + x + 1, box["y"] + y + 1)
+    page.wait_for_selector("#tip:visible")
+    title = page.inner_text("#tip").split("\n")[0]
+    page.mouse.down()
+    page.mouse.up()
+    page.wait_for_selector("article h1")
+    assert page.inner_text("article h1") == title
+
+
+def test_everything_by_keyboard(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    page.keyboard.press("/")
+    page.keyboard.type("fatigue in lupus")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**fatigue+in+lupus")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    assert [box.is_checked() for box in page.locator(".tick").all()[:3]] == [False, True, False]
+    page.keyboard.press("o")
+    assert page.locator(".hit").nth(1).locator(".whole").get_attribute("open") is not None
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("article h1")
+    page.go_back()
+    page.keyboard.press("n")
+    page.wait_for_url("**offset=10**")
+
+
+def test_focus_goes_through_the_page_in_order(window: Callable[..., Page]) -> None:
+    page = window("/status")
+    seen = []
+    for _ in range(5):
+        page.keyboard.press("Tab")
+        seen.append(page.evaluate("document.activeElement.textContent.trim()"))
+    assert seen == ["Skip to the content", "abstract-engine", "Search", "Map", "Status"]
+
+
+def test_all_of_it_works_without_a_script(window: Callable[..., Page]) -> None:
+    page = window("/", java_script_enabled=False)
+    page.fill("#q", "gout")
+    page.click(".ask button")
+    assert "/?q=gout" in page.url and "mode=" not in page.url
+    assert page.locator(".hit").count() == 10
+    assert not page.locator(".script").first.is_visible()
+    page.click(".filters summary")
+    page.fill("#from", "2010")
+    page.click(".apply button")
+    assert "year=2010-" in page.url
+    page.locator(".whole summary").first.click()
+    assert page.locator(".whole .abstract").first.is_visible()
+    page.locator(".tick").first.check()
+    one = ids(page)[0]
+    assert records(downloaded(page, "#export button")) == [one]
+    page.click("a[rel=next]")
+    assert "offset=10" in page.url
+    page.locator(".hit h3 a").first.click()
+    assert page.locator("#near").is_visible()
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_no_page_is_wider_than_a_phone(window: Callable[..., Page], width: int) -> None:
+    for path in ("/", f"/?q={QUESTION}", "/record?id=sample-008", "/status", f"/map?q={QUESTION}", "/nothing-here"):
+        page = window("/status", viewport={"width": width, "height": 800})
+        if path != "/nothing-here":  # which is a complaint of its own
+            page.goto(page.url.replace("/status", path))
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_dark_is_dark(window: Callable[..., Page]) -> None:
+    light = window("/?q=gout").evaluate("getComputedStyle(document.body).backgroundColor")
+    dark = window("/?q=gout", color_scheme="dark").evaluate("getComputedStyle(document.body).backgroundColor")
+    brightness = [sum(map(int, re.findall(r"\d+", colour)[:3])) for colour in (light, dark)]
+    assert brightness[0] > 700 and brightness[1] < 120
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_serious(window: Callable[..., Page], scheme: str, width: int) -> None:
+    paths = ("/", f"/?q={QUESTION}&year=2000-&exclude=sample-008", "/?q=gout&mode=keyword&where=year+=+1700",
+             "/record?id=sample-008", "/status", f"/map?q={QUESTION}")  # fmt: skip
+    page = window("/status", color_scheme=scheme, viewport={"width": width, "height": 900})
+    for path in paths:
+        page.goto(page.url.split("/", 3)[0] + "//" + page.url.split("/", 3)[2] + path)
+        if width < 1000 and page.locator(".filters summary").count():
+            page.click(".filters summary")
+        found = Axe().run(page).response["violations"]
+        serious = [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")]
+        assert serious == [], path
+
+
+def test_a_search_without_hits_says_so(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout&where=year+=+1700")
+    assert page.inner_text("#found").startswith("No hits")
+    assert "Remove a filter above" in page.inner_text(".results")
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of records made to do harm, of a very long one, and of ten thousand others."""
+    folder = tmp_path_factory.mktemp("hostile")
+    rows = [
+        {
+            "id": f"bad{n}",
+            "title": f"hostile {text}",
+            "abstract": f"{text} adults with gout. {text}",
+            "journal": text,
+            "authors": [text],
+            "doi": f"javascript:{text}" if n % 2 else f"10.1000/{text.replace(' ', '')}",
+            "year": 2000 + n,
+        }
+        for n, text in enumerate(HOSTILE)
+    ]
+    rows.append({"id": "long", "title": "The long one", "abstract": "Gout and lupus in adults. " * 1000})
+    rows += [{"id": f"r{n}", "title": f"Record {n} of gout", "abstract": "Pain fell."} for n in range(10_000)]
+    source = jsonl(folder / "rows.jsonl", rows)
+    index_sources(IndexFolder(folder / "hostile"), Order((source,), str(TOY_MODEL), "cpu"), silent)
+    with serving(folder, "hostile") as address:
+        yield address
+
+
+def test_what_a_record_holds_is_text_and_never_more(window: Callable[..., Page], hostile: str) -> None:
+    for n, text in enumerate(HOSTILE):
+        page = window(f"/?q=hostile&ids=bad{n}", base=hostile)
+        page.wait_for_timeout(50)
+        assert page.locator(".hit h3").text_content() == f"hostile {text}"
+        assert page.locator(".hit .extract").text_content() == f"{text} adults with gout. {text}"
+        assert page.locator(".hit cite").text_content() == text
+        hrefs = [link.get_attribute("href") or "" for link in page.locator("a").all()]
+        assert all(href.startswith(("/", "#", "https://doi.org/10.1000/")) for href in hrefs)
+        page.locator(".hit h3 a").click()
+        assert page.locator("article h1").text_content() == f"hostile {text}"
+        page.goto(hostile + f"/map?q=hostile&ids=bad{n}")
+        page.wait_for_selector("#map[data-drawn]")
+
+
+def test_what_a_question_holds_is_text_and_never_more(window: Callable[..., Page], hostile: str) -> None:
+    for text in HOSTILE:
+        page = window("/", base=hostile)
+        page.fill("#q", text)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(".hit")
+        assert page.input_value("#q") == text
+        assert text in (page.locator("#paragraph").text_content() or "")
+
+
+def test_a_very_long_abstract_and_ten_thousand_hits(window: Callable[..., Page], hostile: str) -> None:
+    page = window("/?q=gout&ids=long", base=hostile)
+    assert len(page.inner_text(".extract")) < 1000
+    page.click(".whole summary")
+    assert page.locator(".whole .abstract").text_content() == "Gout and lupus in adults. " * 1000
+    page = window("/?q=gout&n=100&offset=9800", base=hostile)
+    assert "9,801 to 9,900 of 10,009" in page.inner_text("#found")
+    page.click("a[rel=next]")
+    page.wait_for_url("**offset=9900**")
+    assert page.locator(".hit").count() == 100
+    assert page.locator("a[rel=next]").count() == 0  # no deeper than this
+
+
+def test_the_picture_in_the_readme(window: Callable[..., Page], tmp_path: Path) -> None:
+    """Made anew by: ENGINE_SHOTS=docs scripts/test tests/serve/test_browser.py."""
+    page = window(f"/?q={QUESTION}&mode=hybrid", viewport={"width": 1200, "height": 860})
+    page.evaluate("document.activeElement.blur()")
+    path = Path(os.environ.get("ENGINE_SHOTS", tmp_path)) / "serve.png"
+    page.screenshot(path=path)
+    assert path.stat().st_size > 20_000
+    assert json.loads(page.evaluate("JSON.stringify([innerWidth, innerHeight])")) == [1200, 860]
