@@ -9,6 +9,9 @@ The tree is the pipeline; a stage imports only stages above it:
     query      text     -> list of Hit
     references Hits     -> files of reference managers
     reindex    sources vs the current generation -> the next generation
+    relevance  rankings + judgments -> measures
+    serve      pages and an API over HTTP, tools for assistants
+    train      pairs -> a better encoder
 
 Names below are resolved when first used, so that ``import engine`` loads no heavy library.
 """

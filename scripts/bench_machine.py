@@ -36,6 +36,8 @@ LIBRARIES = (
     "fastembed",
     "hnswlib",
     "usearch",
+    "starlette",
+    "uvicorn",
 )
 PINNED = {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"}  # not what this processor can do
 TURN = 20  # queries a contestant answers before the next has its turn

@@ -34,8 +34,8 @@ class Form:
 
     def is_within(self, bar: Bar) -> bool:
         """Whether the years asked for hold those of a bar."""
-        low, high = int(self.first_year or 0), int(self.last_year or 9999)
-        return low <= bar.last and bar.first <= high
+        low, high = self.first_year, self.last_year
+        return int(low if low.isdecimal() else 0) <= bar.last and bar.first <= int(high if high.isdecimal() else 9999)
 
 
 def is_canonical(pairs: Pairs) -> bool:

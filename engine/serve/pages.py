@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from engine.errors import UsageError
+from engine.errors import AbstractNotFoundError, ConfigError, UsageError
 from engine.queries import Answer, Filters, Query
 from engine.query.prisma import paragraph
 from engine.query.record import record_bytes, record_of
@@ -17,7 +18,7 @@ from engine.references.cited import Cited
 from engine.references.formats import FORMATS, content
 from engine.serve.asked import query_of
 from engine.serve.bodies import status_object
-from engine.serve.failures import Failure
+from engine.serve.failures import Failure, failure_of
 from engine.serve.form import PAGE, PER_PAGE, TYPED, canonical, form_of, is_canonical
 from engine.serve.limits import MAX_HITS, MAX_IDS
 from engine.serve.links import State, doi_link, pubmed_link
@@ -54,31 +55,50 @@ def pairs_in(request: Request) -> tuple[tuple[str, str], ...]:
 
 
 async def search(request: Request) -> Response:
-    """The form, and the hits where something is asked."""
-    state = canonical(pairs_in(request))
-    if not is_canonical(pairs_in(request)):
-        return RedirectResponse(state.at("/"), SEE_OTHER)
+    """The form, and the hits where something is asked. What makes no sense is said below the form, still filled."""
+    try:
+        state = canonical(pairs_in(request))
+        if not is_canonical(pairs_in(request)):
+            return RedirectResponse(state.at("/"), SEE_OTHER)
+        given = Given(state.pairs, PAGE)
+        shelf, query = site_of(request).shelf, query_of(given)
+        index = shelf.index(given.text("i"))
+        query = replace(query, explain=query.explain if given.text("explain") else True)
+        return await respond(request, [index], HTML, lambda: search_page(index, shelf.names, state, query))
+    except (UsageError, ConfigError, AbstractNotFoundError) as err:
+        return refused(request, failure_of(err))
+
+
+def refused(request: Request, failure: Failure) -> Response:
+    """The form as it was sent, with what was wrong about it."""
     shelf = site_of(request).shelf
-    given = Given(state.pairs, PAGE)
-    index = shelf.index(given.text("i"))
-    query = query_of(given)
-    explain = query.explain if given.text("explain") else True
-    return await respond(
-        request, [index], HTML, lambda: search_page(index, shelf.names, state, replace(query, explain=explain))
-    )
+    name = next((value for key, value in pairs_in(request) if key == "i" and value in shelf.names), "")
+    index, state = shelf.index(name), State(tuple(pair for pair in pairs_in(request) if pair[1].strip()))
+    fields = form_fields(index, shelf.names, state)
+    body = page("search", title="Search", answer=None, problem=failure.message, **fields)
+    return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))
+
+
+def form_fields(index: Index, names: list[str], state: State) -> dict[str, Any]:
+    """What the form is laid out from."""
+    return {
+        "form": form_of(index, state),
+        "formats": [suffix[1:] for suffix in FORMATS],
+        "here": "search",
+        "index": index,
+        "names": names,
+        "sizes": PER_PAGE,
+        "state": state,
+        "typed": TYPED,
+        "where": state.only(("i",)).at(""),
+    }
 
 
 def search_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
     """The page of a search."""
-    fields = {"form": form_of(index, state), "index": index, "names": names, "state": state, "typed": TYPED}
-    fields |= {
-        "sizes": PER_PAGE,
-        "here": "search",
-        "where": state.only(("i",)).at(""),
-        "formats": [suffix[1:] for suffix in FORMATS],
-    }
+    fields = form_fields(index, names, state)
     if not query.text and not query.like:
-        return page("search", title="Search", answer=None, **fields)
+        return page("search", title="Search", answer=None, problem="", **fields)
     answer = index.ask(query)
     return page(
         "search",
@@ -88,7 +108,6 @@ def search_page(index: Index, names: list[str], state: State, query: Query) -> b
         chips=chips(state),
         paging=paging(answer, state),
         record=paragraph(record_of(index, answer)),
-        most=MAX_HITS,
         examples=[(given, index.get(given).title) for given in query.like],
         **fields,
     )

@@ -163,7 +163,7 @@ def test_the_manifest_says_what_is_there(toy: IndexFolder, add: Add) -> None:
     assert (manifest.generation, manifest.parent, manifest.newest_source) == (2, 1, "rows.jsonl")
     assert manifest.ids_sha256_corpus == manifest.ids_sha256_vectors
     assert (manifest.factory, manifest.metric) == ("IDMap2,Flat", "inner_product")
-    assert {file.name for file in manifest.files} == {"abstracts.db", "vectors.faiss"}
+    assert {file.name for file in manifest.files} == {"abstracts.db", "map.npz", "vectors.faiss"}
 
 
 def test_texts_that_share_a_beginning_are_both_kept_and_counted(toy: IndexFolder, add: Add) -> None:
@@ -512,6 +512,7 @@ def test_leftovers_of_a_dead_run_are_cleared(toy: IndexFolder, add: Add) -> None
     assert sorted(p.name for p in toy.generation_path(2).iterdir()) == [
         "abstracts.db",
         "manifest.json",
+        "map.npz",
         "vectors.faiss",
     ]
 

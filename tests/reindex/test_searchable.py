@@ -47,7 +47,7 @@ def test_an_index_gets_codes_and_says_why_and_how_good_they_are(toy: IndexFolder
     report = add({"id": "gout", "title": "Gout"}, factory=IVF)
     manifest = toy.open_current().manifest
     assert (manifest.factory, report.factory) == (IVF, IVF)
-    assert [file.name for file in manifest.files] == ["abstracts.db", "vectors.faiss", "codes.faiss"]
+    assert [file.name for file in manifest.files] == ["abstracts.db", "vectors.faiss", "codes.faiss", "map.npz"]
     ann = manifest.ann
     assert ann is not None and ann.recall >= ann.target == 0.99 and ann.n_queries == ann.n_trained == 41
     assert report.notes == (f"{IVF}: as index.toml says; recall@10 {ann.recall:.3f} measured on 41 titles",)
