@@ -163,18 +163,7 @@ def first_page(port: int) -> float | None:
 def server(folder: Path) -> Iterator[tuple[int, dict[str, float]]]:
     """A running server and how long it took: to be ready, and then to the first page of a search."""
     started = time.perf_counter()
-    command = [
-        sys.executable,
-        "-m",
-        "engine",
-        "serve",
-        "--indexes",
-        str(folder.parent),
-        "-i",
-        folder.name,
-        "--port",
-        "0",
-    ]
+    command = engine("serve", folder, "--port", "0")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
         line = running.stderr.readline()
@@ -193,22 +182,9 @@ async def publish(folder: Path, times: int, seconds: float) -> int:
     for n in range(times):
         due = time.perf_counter() + seconds / times
         source = folder.parent / f"more{n}.jsonl"
-        rows = (
-            {"id": f"more-{n}-{i}", "title": f"Invented record {i} of part {n}", "abstract": "Gout."}
-            for i in range(ADDED)
-        )
+        rows = ({"id": f"more-{n}-{i}", "title": f"Invented record {i} of part {n}"} for i in range(ADDED))
         source.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-        command = [
-            sys.executable,
-            "-m",
-            "engine",
-            "index",
-            str(source),
-            "--indexes",
-            str(folder.parent),
-            "-i",
-            folder.name,
-        ]
+        command = engine("index", folder, str(source))
         running = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         done += await running.wait() == 0
         await asyncio.sleep(max(0.0, due - time.perf_counter()))

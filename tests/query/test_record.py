@@ -25,12 +25,13 @@ from engine.query.record import (
     Record,
     check_record_target,
     read_record,
+    record_bytes,
     record_of,
     result_sha256,
     write_record,
 )
 from engine.query.rerun import open_recorded, rerun
-from engine.records import sealed_json
+from engine.records import opened_json, sealed_json
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 
@@ -336,3 +337,17 @@ def test_a_damaged_generation_is_refused(later: IndexFolder, recorded: Record) -
     database.write_bytes(database.read_bytes() + b"x")
     with pytest.raises(CorruptError, match=r"abstracts\.db has .* bytes, expected"):
         open_recorded(recorded, later)
+
+
+def test_the_bytes_of_a_record_are_those_of_its_file(tmp_path: Path) -> None:
+    record = plain(Query("größe", filters=Filters(years=((2015, None),))))
+    write_record(tmp_path / "r.json", record, overwrite=False)
+    assert record_bytes(record) == (tmp_path / "r.json").read_bytes() == record_bytes(replace(record))
+    assert record_bytes(record) != record_bytes(replace(record, n_qualified=3))
+
+
+def test_the_bytes_of_a_record_are_sealed_json_in_utf8() -> None:
+    found = opened_json(record_bytes(plain(Query("größe \ud800"))))
+    assert found is not None and found["kind"] == "search record of abstract-engine"
+    assert (found["query"]["text"], found["ids"]) == ("größe ", ["a", "b"])
+    assert "größe".encode() in record_bytes(plain(Query("größe")))

@@ -12,7 +12,7 @@ import pytest
 from engine.errors import EngineError, UsageError
 from engine.records import Abstract
 from engine.references.cited import Cited
-from engine.references.formats import FORMATS, check_target, write
+from engine.references.formats import FORMATS, check_target, content, write
 from tests.references.found import BARE, FULL, cite, cite_all
 
 LONG = [cite(Abstract(str(n), f"Title {n}", os.urandom(500).hex()), n + 1) for n in range(200)]
@@ -225,3 +225,27 @@ def test_whatever_stops_it_nothing_is_left(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt, match="ctrl-c"):
         write(tmp_path / "hits.md", Stopped(), "")
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_content_is_that_of_the_file(tmp_path: Path, suffix: str) -> None:
+    found = cite_all([FULL, BARE])
+    write(tmp_path / f"hits{suffix}", found, "gout")
+    made = b"".join(content(suffix, found, "gout"))
+    if suffix == ".xlsx":  # holds the time of its making
+        (tmp_path / "made.xlsx").write_bytes(made)
+        rows = [list(openpyxl.load_workbook(path).active.values) for path in sorted(tmp_path.glob("*.xlsx"))]
+        assert rows[0] == rows[1] and len(rows[0]) == 3
+    else:
+        assert made == (tmp_path / f"hits{suffix}").read_bytes()
+
+
+def test_the_content_is_of_the_kind_that_is_asked_for() -> None:
+    formula = [cite(Abstract("a", "=1", ""))]
+    assert b",'=1," in b"".join(content(".csv", formula, ""))
+    assert b",=1," in b"".join(content(".csv", formula, "", raw=True))
+    tabs = b"".join(content(".tsv", formula, "", raw=True, changes=["added"])).split(b"\n")
+    assert tabs[0].startswith(b"change\trank\tid\t") and tabs[1].startswith(b"added\t1\ta\t")
+    assert b"".join(content(".md", [], "gout \udcff")).startswith(b"# gout ?\n")
+    assert b'"title": "?"' in b"".join(content(".jsonl", [cite(Abstract("a", "\udcff", ""))], ""))
+    assert b"b?c" in b"".join(content(".csv", [cite(Abstract("a", "b\udcffc", ""))], ""))
