@@ -120,6 +120,7 @@ def deliver(
     for note in answer.notes:
         say(note, err=True)
     if out.files:
+        from engine.references.cited import heading
         from engine.references.formats import write
 
         for path in out.files:
@@ -137,10 +138,3 @@ def cited_hits(found: Index, answer: Answer) -> list[Cited]:
     from engine.references.cited import Cited
 
     return [Cited(hit, record) for hit, record in zip(answer.hits, found.records(answer.hits), strict=True)]
-
-
-def heading(answer: Answer) -> str:
-    """A line that says what was searched."""
-    query = answer.query
-    like = f"like {', '.join(query.like)}" if query.like else ""
-    return " ".join(filter(None, (query.text, like))) + f" (generation {answer.generation:06d})"

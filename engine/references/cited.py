@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.queries import Hit
+from engine.queries import Answer, Hit
 from engine.records import Abstract
 
 
@@ -14,3 +14,10 @@ class Cited:
 
     hit: Hit
     record: Abstract
+
+
+def heading(answer: Answer) -> str:
+    """A line that says what was searched."""
+    query = answer.query
+    like = f"like {', '.join(query.like)}" if query.like else ""
+    return " ".join(filter(None, (query.text, like))) + f" (generation {answer.generation:06d})"

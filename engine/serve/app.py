@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Sequence
+from http import HTTPStatus
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -25,6 +27,7 @@ from engine.serve.metrics import Metrics
 from engine.serve.shelf import Shelf
 from engine.serve.site import JSON, Site
 
+log = logging.getLogger("engine.serve")
 STATIC = Path(__file__).parent / "static"
 FIGURES = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -69,6 +72,8 @@ async def readyz(request: Request) -> Response:
 def failed(request: Request, error: Exception) -> Response:
     """The response to an error: JSON for programs, a page for people."""
     failure = failure_of(error)
+    if isinstance(error, EngineError) and failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s: %s", type(error).__name__, error)
     if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
         return told(failure)
     return pages.failed(request, failure)

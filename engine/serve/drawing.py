@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.facets import years_and_journals
+from engine.corpus.store import Corpus
 from engine.index.corpusmap import CorpusMap, read_map
 from engine.index.folder import MAP
 from engine.query.searcher import Index
@@ -73,7 +75,8 @@ def drawing(snapshot: Snapshot) -> Drawing | None:
     if MAP not in {file.name for file in snapshot.manifest.files}:
         return None
     found = read_map(snapshot.folder.generation_path(snapshot.manifest.generation) / MAP)
-    rows = years_and_journals(snapshot.corpus)
+    with closing(Corpus(snapshot.corpus.path)) as corpus:  # of its own: counting must not keep answers waiting
+        rows = years_and_journals(corpus)
     names = [name for name, _ in Counter(journal for _, journal in rows if journal).most_common(NAMED)]
     number = {name: place for place, name in enumerate(names, 1)}
     years = np.array([min(max(year, 0), 65_535) for year, _ in rows], np.uint16)

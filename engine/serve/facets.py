@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from engine.corpus.facets import Counted, name_counts, year_counts
+from engine.corpus.store import Corpus
 from engine.query.searcher import Index
 from engine.query.snapshot import Snapshot
 
@@ -46,10 +48,9 @@ def facets_of(index: Index) -> Facets:
     """The facets of the generation that an index holds."""
     snapshot = index.snapshot()
     if (found := counted.get(snapshot)) is None:
-        corpus = snapshot.corpus
-        names = {kind: name_counts(corpus, kind, OFFERED) for kind in ("journal", "mesh", "type")}
-        found = Facets(bars_of(year_counts(corpus)), names["journal"], names["mesh"], names["type"])
-        counted[snapshot] = found
+        with closing(Corpus(snapshot.corpus.path)) as corpus:  # of its own: counting must not keep answers waiting
+            names = [name_counts(corpus, kind, OFFERED) for kind in ("journal", "mesh", "type")]
+            found = counted[snapshot] = Facets(bars_of(year_counts(corpus)), *names)
     return found
 
 

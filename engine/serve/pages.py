@@ -10,11 +10,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from engine.errors import AbstractNotFoundError, ConfigError, UsageError
-from engine.queries import Answer, Filters, Query
+from engine.queries import Answer, Query
 from engine.query.prisma import paragraph
 from engine.query.record import record_bytes, record_of
 from engine.query.searcher import Index
-from engine.references.cited import Cited
+from engine.references.cited import Cited, heading
 from engine.references.formats import FORMATS, content
 from engine.serve.asked import query_of
 from engine.serve.bodies import status_object
@@ -156,7 +156,7 @@ async def export(request: Request) -> Response:
     """The hits of a search as a file: the ticked ones, those of a page, or the first so many."""
     given = given_in(request, EXPORT)
     index = site_of(request).shelf.index(given.text("i"))
-    query, ticked, suffix = query_of(given), given.texts("tick"), f".{given.text('format')}"
+    query, ticked, suffix = query_of(given), tuple(dict.fromkeys(given.texts("tick"))), f".{given.text('format')}"
     if top := given.whole("top"):
         query = replace(query, top_k=top, offset=0)
     elif ticked:
@@ -165,7 +165,7 @@ async def export(request: Request) -> Response:
 
     def work() -> bytes:
         answer = index.ask(replace(query, explain=False))
-        return b"".join(content(suffix, cited(index, answer), heading(query, index)))
+        return b"".join(content(suffix, cited(index, answer), heading(answer)))
 
     found = await respond(request, [index], KINDS[suffix], work)
     found.headers["Content-Disposition"] = f'attachment; filename="{quote(name)}"'
@@ -177,22 +177,10 @@ def cited(index: Index, answer: Answer) -> list[Cited]:
     return [Cited(hit, record) for hit, record in zip(answer.hits, index.records(answer.hits), strict=True)]
 
 
-def heading(query: Query, index: Index) -> str:
-    """A line that says what was searched."""
-    like = f"like {', '.join(query.like)}" if query.like else ""
-    return " ".join(filter(None, (query.text, like))) + f" (generation {index.generation:06d})"
-
-
 async def search_record(request: Request) -> Response:
-    """The record of a search, as `engine search --record` keeps it and `engine rerun` repeats it.
-
-    Raises:
-        UsageError: nothing is asked.
-    """
+    """The record of a search, as `engine search --record` keeps it and `engine rerun` repeats it."""
     given = given_in(request, SEARCH)
     query, index = query_of(given), site_of(request).shelf.index(given.text("i"))
-    if query.filters == Filters() and not query.text and not query.like:
-        raise UsageError("nothing is asked, so there is nothing to record. Give a text in q")
     found = await respond(request, [index], JSON, lambda: record_bytes(record_of(index, index.ask(query))))
     found.headers["Content-Disposition"] = 'attachment; filename="search.json"'
     return found

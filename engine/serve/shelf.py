@@ -12,6 +12,7 @@ from engine.errors import EngineError, UnknownIndexError, UsageError
 from engine.query.pinned import pinned
 from engine.query.searcher import Index, open_index
 from engine.serve.drawing import drawn_map
+from engine.serve.facets import facets_of
 from engine.serve.limits import FOLLOW_SECONDS
 
 log = logging.getLogger("engine.serve")
@@ -57,9 +58,9 @@ class Shelf:
         """Move every index to its current generation. One that can't be opened leaves the index where it is."""
         for name, index in self.indexes.items():
             try:
-                if index.refresh():
-                    warm(index)
-                    log.info("%s: now at generation %06d", name, index.generation)
+                if (fresh := newer(index)) is not None:
+                    self.indexes[name] = fresh
+                    log.info("%s: now at generation %06d", name, fresh.generation)
                 self.problems.pop(name, None)
             except (EngineError, OSError) as err:
                 if self.problems.get(name) != str(err):
@@ -67,7 +68,10 @@ class Shelf:
                 self.problems[name] = str(err)
 
     def follow(self) -> None:
-        """Look for newer generations until the shelf is closed."""
+        """Count what the form offers, then look for newer generations until the shelf is closed."""
+        with contextlib.suppress(EngineError):  # closed already, or damaged: the request that asks is told
+            for index in self.indexes.values():
+                facets_of(index)
         while not self.stopped.wait(FOLLOW_SECONDS):
             self.look()
 
@@ -87,6 +91,23 @@ class Shelf:
         self.stopped.set()
         for index in self.indexes.values():
             index.close()
+
+
+def newer(index: Index) -> Index | None:
+    """The index at the current generation, ready to answer; None where it is at it already.
+
+    Raises:
+        EngineError: the current generation, its encoder or its map can't be used.
+    """
+    held = index.snapshot()
+    if index.folder.pointer_bytes() == held.pointer:
+        return None
+    fresh = open_index(index.folder.path, follow=False)
+    if fresh.manifest.encoder.fingerprint == held.manifest.encoder.fingerprint:
+        fresh.snapshot().loaded = held.loaded
+    warm(fresh)
+    facets_of(fresh)
+    return fresh
 
 
 def warm(index: Index) -> None:
