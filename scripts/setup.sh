@@ -55,6 +55,6 @@ install_engine() { # install_engine EXTRA...: e.g. install_engine cpu
       say "none found: pip takes the default build, several GB (README tells how to get a smaller one)"
     fi
   fi
-  say "installing the engine with [$1]"
-  pip_install -e ".[$1]"
+  say "installing the engine with [$1,serve]"
+  pip_install -e ".[$1,serve]"
 }

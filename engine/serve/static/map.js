@@ -45,7 +45,7 @@
   const legend = () => {
     const entries = select.value === "journal"
       ? [...named.map((name, at) => [colours[at + 1], name]), [colours[0], "other"]]
-      : known.length ? [[shade(0), `up to ${early}`], [shade(STEPS >> 1), "…"], [shade(STEPS - 1), `${late} and later`], [colours[0], "unknown"]] : [[colours[0], "no years are known"]];
+      : known.length ? [[shade(0), `up to ${early}`], [shade(STEPS >> 1), `${Math.round((early + late) / 2)}`], [shade(STEPS - 1), `${late} and later`], [colours[0], "unknown"]] : [[colours[0], "no years are known"]];
     list.replaceChildren(...entries.map(([colour, text]) => {
       const item = document.createElement("li");
       item.dir = "auto";
