@@ -11,6 +11,7 @@ EngineError                      exit 1
 ├── CorpusError
 │   └── AbstractNotFoundError
 ├── EncoderError                          a model that can't be used, or that returned no usable vectors
+│   ├── UnreadableQueryError              a text in which the encoder can read no word
 │   └── EncoderMismatchError     exit 6   the index was built with another encoder
 ├── BusyError                             more is asked at once than the server takes
 └── GenerationError
@@ -52,7 +53,7 @@ class MissingExtraError(ConfigError):
     def __init__(self, library: str, extras: str) -> None:
         super().__init__(
             f"{library} is not installed. Install one extra, and only one: {extras}. "
-            "For example: pip install 'abstract-engine[cpu]'"
+            f"For example: pip install 'abstract-engine{extras.partition(']')[0]}]'"
         )
 
 
@@ -80,6 +81,10 @@ class AbstractNotFoundError(CorpusError):
 
 class EncoderError(EngineError):
     """A model that can't be used, or whose vectors can't."""
+
+
+class UnreadableQueryError(EncoderError):
+    """A text in which the encoder can read no word."""
 
 
 class EncoderMismatchError(EncoderError):

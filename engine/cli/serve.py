@@ -66,12 +66,16 @@ def token_in(path: Path | None) -> str | None:
     """The token in a file, or else in ENGINE_TOKEN; None where there is neither.
 
     Raises:
-        UsageError: the file is blank.
+        UsageError: the file holds none.
     """
     if path is None:
         return serve_token()
-    if not (token := path.read_text(encoding="utf-8").strip()):
-        raise UsageError(f"{path} is blank, expected a token. Make one: openssl rand -hex 32 > {path}")
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except UnicodeDecodeError:
+        token = ""
+    if not token:
+        raise UsageError(f"{path} holds no token, expected one of letters and digits: openssl rand -hex 32 > {path}")
     return token
 
 

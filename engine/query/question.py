@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.corpus.keywords import Wording, allowed, parsed
 from engine.encode.recipe import cleaned
-from engine.errors import CorruptError, EncoderError, UsageError
+from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
 from engine.queries import Mode, Query
 from engine.query.examples import rocchio
 from engine.query.snapshot import Snapshot
@@ -84,15 +84,17 @@ def texts_encoded(snapshot: Snapshot, texts: list[str]) -> tuple[Vectors, list[i
     """Encode cleaned texts: vectors (n, dim), and the tokens of each beyond what the encoder reads.
 
     Raises:
+        UnreadableQueryError: a text in which the encoder can read no word.
         EncoderError: a vector breaks the contract.
     """
     encoder = snapshot.encoder()
-    from engine.encode.contract import encode_checked  # `similar` must not pay for it
+    from engine.encode.contract import WORDLESS, encode_checked  # `similar` must not pay for it
 
     checked = encode_checked(encoder, texts)
     if checked.refused:
         position, reason = checked.refused[0]
-        raise EncoderError(f"query {texts[position][:80]!r} can't be searched: {reason}. Put it in other words")
+        refused = UnreadableQueryError if reason == WORDLESS else EncoderError
+        raise refused(f"query {texts[position][:80]!r} can't be searched: {reason}. Put it in other words")
     vectors: Vectors = np.ascontiguousarray(checked.vectors)
     limit = encoder.identity.max_length
     return vectors, [max(0, int(n) - limit) for n in checked.n_tokens]

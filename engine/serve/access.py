@@ -31,7 +31,10 @@ class Access:
 
     def is_own(self, origin: str) -> bool:
         """Whether an origin is the server itself."""
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
         return parts.scheme in ("http", "https") and self.knows_host(parts.netloc)
 
     def admits(self, authorization: str) -> bool:
@@ -58,7 +61,7 @@ def access_for(
     Raises:
         UsageError: others than this machine could reach it, and there is no token or no name; or one that can't be.
     """
-    local = is_loopback(host)
+    local, names = is_loopback(host), tuple(names)
     if token is not None and len(token) < MIN_TOKEN:
         raise UsageError(f"the token has {len(token)} characters, expected {MIN_TOKEN} or more: openssl rand -hex 32")
     if not local and (token is None or not names):
@@ -103,7 +106,10 @@ def origin_of(text: str) -> str:
     Raises:
         UsageError: it is none.
     """
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
         raise UsageError(f"--cors {text[:80]!r} is no origin, expected one like https://example.org")
     return f"{parts.scheme}://{parts.netloc}".lower()

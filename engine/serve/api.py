@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.errors import EngineError, UsageError
-from engine.queries import Query
+from engine.errors import AbstractNotFoundError, EngineError, UnreadableQueryError, UsageError
+from engine.queries import Answer, Query
+from engine.query.searcher import Index
 from engine.serve.asked import query_of
 from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
 from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES
@@ -106,11 +108,28 @@ async def batch(request: Request) -> Response:
         raise UsageError(f"the queries want {n:,} hits together, expected {MAX_BATCH_HITS:,} at most")
 
     def work() -> bytes:
-        answers = [answered(index, answer) for answer in index.ask_batch(asked)]
+        answers = [answered(index, answer) for answer in all_asked(index, asked)]
         return as_bytes({"index": index.folder.path.resolve().name, "generation": index.generation, "answers": answers})
 
     body = await site_of(request).desk.run(work)
     return Response(body, media_type=JSON, headers={"Engine-Generation": f"{index.generation:06d}"})
+
+
+def all_asked(index: Index, queries: list[Query]) -> list[Answer]:
+    """The answers to queries.
+
+    Raises:
+        EngineError: a query that makes no sense to the index; says which one it is.
+    """
+    try:
+        return index.ask_batch(queries)
+    except (UsageError, AbstractNotFoundError, UnreadableQueryError):
+        for place, query in enumerate(queries, 1):
+            try:
+                index.ask(replace(query, top_k=1, offset=0, explain=False))
+            except EngineError as err:
+                raise type(err)(f"query {place} of the batch: {err}") from err
+        raise
 
 
 def body_of(raw: bytes) -> dict[str, Any]:

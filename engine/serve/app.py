@@ -10,7 +10,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
@@ -86,7 +86,7 @@ def told(failure: Failure) -> Response:
     )
 
 
-HANDLERS = {EngineError: failed, BodyError: failed, HTTPException: failed, Exception: failed}
+HANDLERS = {EngineError: failed, BodyError: failed, ClientDisconnect: failed, HTTPException: failed, Exception: failed}
 ROUTES = [
     Route("/", pages.search),
     Route("/record", pages.record),

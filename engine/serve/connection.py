@@ -40,9 +40,11 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def watch(self) -> None:
-        """Give a request that has begun, or is the first, its time; none that has arrived needs any."""
-        begun = self.conn.their_state is h11.IDLE and (self.cycle is None or bool(self.conn.trailing_data[0]))
-        if not begun:
+        """Give a request that has begun, or is the first, its time, and a body that is no longer read."""
+        state = self.conn.their_state
+        begun = state is h11.IDLE and (self.cycle is None or bool(self.conn.trailing_data[0]))
+        unread = state is h11.SEND_BODY and self.cycle is not None and self.cycle.response_complete
+        if not (begun or unread):
             self.unwatch()
         elif self.waiting is None:
             self.waiting = self.loop.call_later(HEAD_SECONDS, self.give_up)

@@ -44,12 +44,10 @@ class Desk:
         self.n_inside += 1
         future = asyncio.get_running_loop().run_in_executor(self.pool, self.in_time, work, time.monotonic())
         future.add_done_callback(self.left)
-        try:
-            return await asyncio.wait_for(asyncio.shield(future), self.answer_seconds)
-        except TimeoutError as err:
-            raise BusyError(
-                f"there was no answer within {self.answer_seconds:g} seconds. Ask for less, or again later"
-            ) from err
+        done, _ = await asyncio.wait({future}, timeout=self.answer_seconds)
+        if not done:
+            raise BusyError(f"there was no answer within {self.answer_seconds:g} seconds. Ask for less, or again later")
+        return future.result()
 
     def left(self, future: asyncio.Future[T]) -> None:
         """Note that a piece of work is done, whether somebody waits for it still or not."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from engine.errors import (
     AbstractNotFoundError,
@@ -17,6 +18,7 @@ from engine.errors import (
     FormatVersionError,
     GenerationError,
     UnknownIndexError,
+    UnreadableQueryError,
     UsageError,
 )
 
@@ -25,6 +27,7 @@ KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
     (UnknownIndexError, HTTPStatus.NOT_FOUND, "unknown_index"),
     (UsageError, HTTPStatus.BAD_REQUEST, "bad_request"),
     (AbstractNotFoundError, HTTPStatus.NOT_FOUND, "record_not_found"),
+    (UnreadableQueryError, HTTPStatus.BAD_REQUEST, "unreadable_query"),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE, "busy"),
     (ConfigError, HTTPStatus.BAD_REQUEST, "not_configured"),
     (CorruptError, HTTPStatus.INTERNAL_SERVER_ERROR, "damaged"),
@@ -66,6 +69,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure(status, status.name.lower(), error.detail, tuple((error.headers or {}).items()))
     if isinstance(error, BodyError):
         return error.failure
+    if isinstance(error, ClientDisconnect):
+        return Failure(HTTPStatus.BAD_REQUEST, "client_gone", "The client has gone before its body had arrived.")
     for kind, status, code in KNOWN:
         if isinstance(error, kind):
             ours = status is HTTPStatus.INTERNAL_SERVER_ERROR

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.corpus.filters import years_of
 from engine.errors import UsageError
 from engine.query.searcher import Index
 from engine.serve.facets import Bar, Facets, facets_of
 from engine.serve.links import Pairs, State
-from engine.serve.parameters import SEARCH, Given, Kind, Parameter
+from engine.serve.parameters import FLAGS, SEARCH, Given, Kind, Parameter
 
-FROM = Parameter("from", "First year.", Kind.WHOLE, low=0, high=9999)
-TO = Parameter("to", "Last year.", Kind.WHOLE, low=0, high=9999)
+FROM = Parameter("from", "First year.", Kind.WHOLE, low=1000, high=9999)
+TO = Parameter("to", "Last year.", Kind.WHOLE, low=1000, high=9999)
 PAGE = (*SEARCH, FROM, TO)
 SHOWN = ("q", "mode", "n", "explain", "retracted", "has_abstract", "i")  # have a field of their own, with one value
 TYPED = (("journal", "Journal"), ("mesh", "MeSH heading"), ("type", "Publication type"), ("author", "Author"))
@@ -34,44 +35,59 @@ class Form:
 
     def is_within(self, bar: Bar) -> bool:
         """Whether the years asked for hold those of a bar."""
-        low, high = self.first_year, self.last_year
-        return int(low if low.isdecimal() else 0) <= bar.last and bar.first <= int(high if high.isdecimal() else 9999)
+        return int(self.first_year or 0) <= bar.last and bar.first <= int(self.last_year or 9999)
 
 
 def is_canonical(pairs: Pairs) -> bool:
-    """Whether an address says what it says in the shortest way: nothing blank, years as one range."""
-    return all(value.strip() and name not in ("from", "to") for name, value in pairs)
+    """Whether an address says what it says in the one way that `canonical` does."""
+    return all(name not in ("from", "to") and value == tidy(name, value) != "" for name, value in pairs)
 
 
 def canonical(pairs: Pairs) -> State:
-    """The same without what is blank, each value of a name once, with first and last year as one range in `year`.
+    """The same without what is blank, each value of a name once and in one spelling, first and last year as one range.
 
     Raises:
-        UsageError: the last year is before the first.
+        UsageError: the last year is before the first, or a value that can't be.
     """
     given = Given(pairs, PAGE)
     low, high = given.text("from").strip(), given.text("to").strip()
     if low and high and int(low) > int(high):
         raise UsageError(f"the years end before they begin: {low} to {high}")
-    kept = [(name, value) for name, value in pairs if value.strip() and name not in ("from", "to")]
+    kept = [(name, tidy(name, value)) for name, value in pairs if value.strip() and name not in ("from", "to")]
     if low or high:
-        kept = [pair for pair in kept if pair[0] != "year"] + [("year", f"{low}-{high}" if low != high else low)]
+        kept = [pair for pair in kept if pair[0] != "year"] + [("year", tidy("year", f"{low}-{high}"))]
     return State(tuple(dict.fromkeys(kept)))
+
+
+def tidy(name: str, value: str) -> str:
+    """A value in the spelling that pages use; one that can't be stays as it is, to be refused where it is read."""
+    if not value.strip():
+        return ""
+    if name in ("retracted", "has_abstract", "explain"):
+        known = FLAGS.get(value.strip().lower())
+        return value if known is None else str(known).lower()
+    if name == "year":
+        low, high = ends(value)
+        return (low if low == high else f"{low}-{high}") if low or high else value
+    return value
 
 
 def form_of(index: Index, state: State) -> Form:
     """The form with what it was sent with."""
     years = [value for name, value in state.pairs if name == "year"]
-    low, high = split(years[0]) if len(years) == 1 else ("", "")
+    low, high = ends(years[0]) if len(years) == 1 else ("", "")
     kept = tuple(
         (name, value)
         for name, value in state.from_first().pairs
-        if name not in SHOWN and (name != "year" or len(years) > 1)
+        if name not in SHOWN and (name != "year" or not (low or high))
     )
     return Form(state, facets_of(index), low, high, kept)
 
 
-def split(years: str) -> tuple[str, str]:
-    """First and last year of a range as it was given."""
-    low, dash, high = years.strip().partition("-")
-    return low, high if dash else low
+def ends(years: str) -> tuple[str, str]:
+    """First and last year of a range, "" where it is open; both "" where it is no range."""
+    try:
+        low, high = years_of(years)
+    except UsageError:
+        return "", ""
+    return str(low or ""), str(high or "")

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.serve.access import Access
 from engine.serve.failures import BodyError, Failure
-from engine.serve.limits import BODY_SECONDS, MAX_BODY
+from engine.serve.limits import BODY_SECONDS, MAX_BODY, MAX_HEAD
 
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -52,7 +52,7 @@ class Guard:
         refused = self.refusal(scope, headers)
         if refused is not None:
             await answer(refused, scope, dressed)
-        elif scope["method"] == "OPTIONS" and headers.get("origin", "") in self.access.origins:
+        elif self.is_preflight(scope, headers):
             await answer(Failure(HTTPStatus.NO_CONTENT, "", "", preflight(headers)), scope, dressed)
         else:
             await self.app(scope, bounded(receive), dressed)
@@ -67,6 +67,11 @@ class Guard:
                 "host",
                 f"The name in Host is {found!r}, which is none of this server's.",
             )
+        if head_length(scope) > MAX_HEAD:
+            message = f"Address and headers are longer than the {MAX_HEAD:,} bytes that are taken."
+            return Failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_long", message)
+        if self.is_preflight(scope, headers):  # which comes without the token
+            return None
         if scope["path"] not in OPEN and not self.access.admits(headers.get("authorization", "")):
             return Failure(HTTPStatus.UNAUTHORIZED, "token", "A token is needed: Authorization: Bearer …", CHALLENGE)
         if scope["method"] not in SAFE and self.is_foreign(headers):
@@ -74,6 +79,10 @@ class Guard:
         if (length := headers.get("content-length", "0")).isdecimal() and int(length[:20]) > MAX_BODY:
             return too_long()
         return None
+
+    def is_preflight(self, scope: Scope, headers: Headers) -> bool:
+        """Whether a browser asks if a page of an origin that may read answers may ask."""
+        return scope["method"] == "OPTIONS" and headers.get("origin", "") in self.access.origins
 
     def is_foreign(self, headers: Headers) -> bool:
         """Whether a browser says that a page of another site asks. Programs say nothing of the kind."""
@@ -96,6 +105,12 @@ def dress(headers: MutableHeaders, origin: str) -> None:
     if origin:
         headers["Access-Control-Allow-Origin"] = origin
         headers.add_vary_header("Origin")
+
+
+def head_length(scope: Scope) -> int:
+    """Bytes of address and headers."""
+    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    return len(scope.get("raw_path") or b"") + len(scope["query_string"]) + fields
 
 
 def preflight(headers: Headers) -> tuple[tuple[str, str], ...]:

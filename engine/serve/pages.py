@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from engine.errors import AbstractNotFoundError, ConfigError, UsageError
+from engine.errors import AbstractNotFoundError, ConfigError, UnreadableQueryError, UsageError
 from engine.queries import Answer, Query
 from engine.query.prisma import paragraph
 from engine.query.record import record_bytes, record_of
@@ -65,7 +65,7 @@ async def search(request: Request) -> Response:
         index = shelf.index(given.text("i"))
         query = replace(query, explain=query.explain if given.text("explain") else True)
         return await respond(request, [index], HTML, lambda: search_page(index, shelf.names, state, query))
-    except (UsageError, ConfigError, AbstractNotFoundError) as err:
+    except (UsageError, ConfigError, AbstractNotFoundError, UnreadableQueryError) as err:
         return refused(request, failure_of(err))
 
 
@@ -73,7 +73,8 @@ def refused(request: Request, failure: Failure) -> Response:
     """The form as it was sent, with what was wrong about it."""
     shelf = site_of(request).shelf
     name = next((value for key, value in pairs_in(request) if key == "i" and value in shelf.names), "")
-    index, state = shelf.index(name), State(tuple(pair for pair in pairs_in(request) if pair[1].strip()))
+    kept = tuple(pair for pair in pairs_in(request) if pair[1].strip() and pair[0] != "i")
+    index, state = shelf.index(name), State((*kept, ("i", name)) if name else kept)
     fields = form_fields(index, shelf.names, state)
     body = page("search", title="Search", answer=None, problem=failure.message, **fields)
     return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))

@@ -119,11 +119,11 @@ class Given:
 
     def whole(self, name: str, default: int = 0) -> int:
         """A whole number."""
-        return int(self.text(name) or default)
+        return int(self.text(name).strip() or default)
 
     def number(self, name: str) -> float | None:
         """A number; None where there is none."""
-        return float(text) if (text := self.text(name)) else None
+        return float(text) if (text := self.text(name).strip()) else None
 
     def flag(self, name: str) -> bool | None:
         """True or false; None where nothing is given."""

@@ -12,6 +12,7 @@ from engine.serve.asked import NAMES
 from engine.serve.limits import MAX_DEPTH
 from engine.serve.links import State, doi_link, pubmed_link
 from engine.serve.marks import Piece, Shown, pieces, shown
+from engine.serve.parameters import FLAGS
 
 WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
 NAMED = 6  # authors of a hit before "et al."
@@ -32,11 +33,9 @@ LABELS = {
     "diversify": "diversity",
     "ids": "only",
 }
-FLAGS = {
-    ("retracted", "true"): "only retracted",
-    ("retracted", "false"): "retracted hidden",
-    ("has_abstract", "true"): "with an abstract",
-    ("has_abstract", "false"): "without an abstract",
+TOLD = {  # what a flag is called when it is false, when it is true
+    "retracted": ("retracted hidden", "only retracted"),
+    "has_abstract": ("without an abstract", "with an abstract"),
 }
 
 
@@ -156,8 +155,8 @@ def chips(state: State) -> list[Chip]:
     for name, value in state.pairs:
         if name in LABELS:
             found.append(Chip(LABELS[name], value, state.without(name, value).at("/")))
-        elif (name, value) in FLAGS:
-            found.append(Chip("", FLAGS[name, value], state.without(name).at("/")))
+        elif name in TOLD and (flag := FLAGS.get(value.strip().lower())) is not None:
+            found.append(Chip("", TOLD[name][flag], state.without(name).at("/")))
     if excluded := [value for name, value in state.pairs if name == "exclude"]:
         found.append(Chip("excluded", f"{len(excluded):,}", state.without("exclude").at("/")))
     return found

@@ -1,0 +1,90 @@
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from engine.corpus.facets import name_counts, year_counts, years_and_journals
+from engine.corpus.store import Corpus
+from engine.index.folder import IndexFolder
+from engine.reindex.order import Report
+from tests.conftest import V1, V5
+
+Add = Callable[..., Report]
+TOYS = "Invented Journal of Toys"
+ROWS = (
+    {
+        "id": "a",
+        "title": "A",
+        "year": 2021,
+        "journal": "Lancet",
+        "mesh": ["Knee", "Zygoma", "Gout"],
+        "publication_types": ["Review"],
+    },
+    {
+        "id": "b",
+        "title": "B",
+        "year": 2021,
+        "journal": "lancet",
+        "mesh": ["Gout"],
+        "publication_types": ["Review", "Letter"],
+    },
+    {"id": "c", "title": "C", "journal": "BMJ", "mesh": ["Ankle", "Gout", "Knee"]},
+    {"id": "d", "title": "D", "year": 1985},
+)
+
+
+@pytest.fixture
+def corpus(toy: IndexFolder, add: Add) -> Iterator[Corpus]:
+    """The toy index with a few records more."""
+    add(*ROWS)
+    with closing(Corpus(toy.open_current().database)) as opened:
+        yield opened
+
+
+def test_years_are_counted_from_the_earliest_on(corpus: Corpus) -> None:
+    found = year_counts(corpus)
+    assert found[:4] == ((1985, 1), (1990, 1), (1991, 2), (1992, 2)) and found[-1] == (2021, 2)
+    assert sum(n for _, n in found) == 43  # c has none
+
+
+def test_years_are_counted_in_every_format() -> None:
+    for folder, n in ((V1, 40), (V5, 41)):
+        with closing(Corpus(IndexFolder(folder).open_current().database)) as corpus:
+            assert sum(count for _, count in year_counts(corpus)) == n
+
+
+def test_year_and_journal_of_every_record_in_the_order_of_their_ids(corpus: Corpus) -> None:
+    found = years_and_journals(corpus)
+    assert len(found) == 44
+    assert (found[0], found[39]) == ((1991, TOYS), (2000, TOYS))
+    assert found[40:] == [(2021, "Lancet"), (2021, "lancet"), (0, "BMJ"), (1985, "")]
+
+
+def test_names_are_counted_most_frequent_first_then_by_name(corpus: Corpus) -> None:
+    assert name_counts(corpus, "mesh", 10) == (("Gout", 3), ("Knee", 2), ("Ankle", 1), ("Zygoma", 1))
+    assert name_counts(corpus, "type", 10) == (("Review", 2), ("Letter", 1))
+
+
+def test_names_that_differ_in_case_alone_are_one(corpus: Corpus) -> None:
+    journals = name_counts(corpus, "journal", 10)
+    assert [(name.lower(), n) for name, n in journals] == [(TOYS.lower(), 40), ("lancet", 2), ("bmj", 1)]
+
+
+def test_only_so_many_names_are_given(corpus: Corpus) -> None:
+    assert name_counts(corpus, "mesh", 2) == (("Gout", 3), ("Knee", 2))
+    assert name_counts(corpus, "mesh", 0) == ()
+
+
+def test_a_kind_that_there_is_not_has_no_names(corpus: Corpus) -> None:
+    assert name_counts(corpus, "colour", 10) == ()
+
+
+def test_a_name_that_no_record_has_any_more_is_gone(toy: IndexFolder, add: Add, corpus: Corpus) -> None:
+    add({**ROWS[2], "mesh": ["Gout"]})
+    with closing(Corpus(toy.open_current().database)) as later:
+        assert name_counts(later, "mesh", 10) == (("Gout", 3), ("Knee", 1), ("Zygoma", 1))
+
+
+def test_a_corpus_without_lists_of_names_has_none() -> None:
+    with closing(Corpus(IndexFolder(V1).open_current().database)) as corpus:
+        assert name_counts(corpus, "journal", 10) == ()

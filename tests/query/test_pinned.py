@@ -1,0 +1,71 @@
+from collections.abc import Callable
+
+import pytest
+
+from engine import Query, open_index
+from engine.errors import GenerationError
+from engine.index.folder import IndexFolder
+from engine.query.pinned import pinned
+from engine.reindex.order import Report
+
+Add = Callable[..., Report]
+NEW = {"id": "new", "title": "Gout", "abstract": "Gout in knees."}
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_a_pinned_index_stays_whatever_is_published(toy: IndexFolder, add: Add, follow: bool) -> None:
+    with open_index(toy.path, follow=follow) as index:
+        still = pinned(index)
+        before = still.ask(Query("gout"))
+        add(NEW)
+        assert still.ask(Query("gout")) == before
+        assert not still.refresh() and (still.generation, len(still)) == (1, 40)
+        assert index.refresh() and (index.generation, len(index)) == (2, 41)
+        assert (still.generation, len(still), still.ask(Query("gout"))) == (1, 40, before)
+        assert (pinned(index).generation, pinned(index).get("new").title) == (2, "Gout")
+
+
+def test_it_stays_at_what_the_index_held_and_does_not_move_it(toy: IndexFolder, add: Add) -> None:
+    with open_index(toy.path) as index:
+        add(NEW)
+        assert pinned(index).generation == 1 == index.generation
+        index.ask(Query("gout"))
+        assert pinned(index).generation == 2
+
+
+def test_nothing_is_opened_for_it(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        assert pinned(index).snapshot() is index.snapshot()
+        (toy.path / "CURRENT").unlink()
+        assert pinned(index).ask(Query("gout")).generation == 1
+
+
+def test_the_index_itself_goes_on_following(toy: IndexFolder, add: Add) -> None:
+    with open_index(toy.path) as index:
+        still = pinned(index)
+        assert (index.follow, index.is_pinned, still.follow, still.is_pinned) == (True, False, False, True)
+        add(NEW)
+        assert index.ask(Query("gout")).generation == 2
+
+
+def test_closing_it_leaves_the_index_open(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        with pinned(index) as still:
+            assert len(still) == 40
+        with pytest.raises(GenerationError, match="was closed. Open it again"):
+            still.ask(Query("gout"))
+        assert len(index.search("gout")) == 10
+
+
+def test_closing_the_index_lets_it_finish(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        still = pinned(index)
+    assert len(still.search("gout")) == 10
+    with pytest.raises(GenerationError, match="was closed. Open it again"):
+        pinned(index)
+
+
+def test_a_pinned_index_may_be_pinned(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        still = pinned(pinned(index))
+        assert still.generation == 1 and not still.refresh()

@@ -1,0 +1,186 @@
+"""The tools for assistants, through a client of their protocol."""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from mcp import Client, StdioServerParameters, stdio_client
+from starlette.testclient import TestClient
+
+from engine import __version__
+from engine.index.folder import IndexFolder
+from engine.serve.shelf import Shelf
+from engine.serve.tools import tools
+from tests.conftest import ROOT, V5
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def shelf(library: IndexFolder, old: Path) -> Iterator[Shelf]:
+    """Both indexes, open."""
+    found = Shelf([library.path, old])
+    yield found
+    found.close()
+
+
+def with_client(shelf: Shelf, work: Callable[[Client], Awaitable[T]]) -> T:
+    """What comes of work with a client of the tools."""
+
+    async def run() -> T:
+        async with Client(tools(shelf)) as client:
+            return await work(client)
+
+    return asyncio.run(run())
+
+
+def called(shelf: Shelf, name: str, **given: object) -> Any:
+    """The result of a tool."""
+    return with_client(shelf, lambda client: client.call_tool(name, given))
+
+
+def ok(shelf: Shelf, name: str, **given: object) -> dict[str, Any]:
+    """What a tool answers, which is the same as text and as fields."""
+    result = called(shelf, name, **given)
+    assert not result.is_error, result.content
+    (text,) = result.content
+    found: dict[str, Any] = result.structured_content
+    assert json.loads(text.text) == found
+    return found
+
+
+def refused(shelf: Shelf, name: str, **given: object) -> str:
+    """The message of a tool that was asked for what makes no sense."""
+    result = called(shelf, name, **given)
+    assert result.is_error
+    (text,) = result.content
+    assert "Traceback" not in text.text
+    return str(text.text)
+
+
+def test_there_are_three_tools_that_say_what_they_are_for(shelf: Shelf) -> None:
+    listed = with_client(shelf, lambda client: client.list_tools()).tools
+    assert [one.name for one in listed] == ["search", "similar", "record"]
+    for one in listed:
+        assert one.description and len(one.description) > 40
+    properties = {one.name: one.input_schema["properties"] for one in listed}
+    assert set(properties["search"]) == {
+        "query", "n", "offset", "mode", "year", "journal", "mesh", "publication_type", "author", "where",
+        "hide_retracted", "index",
+    }  # fmt: skip
+    assert set(properties["similar"]) == {"ids", "n", "unlike", "index"} and set(properties["record"]) == {
+        "id",
+        "index",
+    }
+    assert listed[0].input_schema["required"] == ["query"]
+
+
+def test_the_server_says_what_it_holds(shelf: Shelf) -> None:
+    async def told(client: Client) -> tuple[str, str, str]:
+        return client.server_info.name, client.server_info.version, client.instructions or ""
+
+    name, version, about = with_client(shelf, told)
+    assert (name, version) == ("abstract-engine", __version__)
+    assert about.endswith("Indexes: toy (46 abstracts), old (40 abstracts).")
+
+
+@pytest.mark.parametrize(
+    ("given", "query"),
+    [
+        ({"query": "gout"}, "q=gout"),
+        ({"query": "gout", "n": 3, "offset": 2}, "q=gout&n=3&offset=2"),
+        ({"query": "gout", "mode": "hybrid"}, "q=gout&mode=hybrid"),
+        ({"query": "gout", "mode": "keyword", "year": "1991-2010"}, "q=gout&mode=keyword&year=1991-2010"),
+        ({"query": "gout", "journal": "Gut"}, "q=gout&journal=Gut"),
+        ({"query": "gout", "mesh": "gout"}, "q=gout&mesh=gout"),
+        ({"query": "gout", "publication_type": "review"}, "q=gout&type=review"),
+        ({"query": "gout", "author": "smith j"}, "q=gout&author=smith+j"),
+        ({"query": "gout", "where": "year >= 2031"}, "q=gout&where=year+>=+2031"),
+        ({"query": "gout", "n": 50, "hide_retracted": True}, "q=gout&n=50&retracted=false"),
+        ({"query": "gout", "index": "old"}, "q=gout&i=old"),
+    ],
+)  # fmt: skip
+def test_search_is_the_search_of_the_api(shelf: Shelf, client: TestClient, given: dict[str, Any], query: str) -> None:
+    found, wanted = ok(shelf, "search", **given), client.get(f"/api/v1/search?{query}").json()
+    assert wanted["hits"]
+    for name in ("query", "groups", "next"):
+        del wanted[name]
+    assert found == wanted
+
+
+def test_similar_and_record_are_those_of_the_api(shelf: Shelf, client: TestClient) -> None:
+    found = ok(shelf, "similar", ids=["toy-01", "77"], unlike=["toy-09"], n=4)
+    wanted = client.get("/api/v1/similar?id=toy-01&id=77&unlike=toy-09&n=4").json()
+    assert found["hits"] == wanted["hits"] and len(found["hits"]) == 4
+    assert found["generation"] == 3 and found["n_qualified"] == wanted["n_qualified"]
+    assert ok(shelf, "similar", ids=["toy-01"])["hits"] == client.get("/api/v1/similar?id=toy-01").json()["hits"]
+    for given in ("gut", "PMID:77", "10.1000/gut.1"):
+        assert ok(shelf, "record", id=given) == client.get("/api/v1/record", params={"id": given}).json()
+    assert ok(shelf, "record", id="toy-01", index="old")["index"] == "old"
+
+
+def test_what_makes_no_sense_is_an_error_of_the_tool(shelf: Shelf) -> None:
+    for given, said in (
+        ({"query": ""}, "the query is blank"),
+        ({"query": "gout", "n": 0}, "n is '0', expected a whole number from 1 to 1,000"),
+        ({"query": "gout", "n": 10**9}, "n is '1000000000'"),
+        ({"query": "gout", "n": 2**70}, "n is '"),
+        ({"query": "gout", "offset": -1}, "offset is '-1'"),
+        ({"query": "gout", "offset": 9_999}, "expected 10,000 at most"),
+        ({"query": "gout", "mode": "x"}, "mode is 'x', expected one of semantic, keyword, hybrid"),
+        ({"query": "gout", "year": "x"}, "is not a range of years"),
+        ({"query": "gout", "where": "year >"}, "where: at character"),
+        ({"query": "a" * 4097}, "q has 4,097 characters"),
+        ({"query": "gout", "index": "nope"}, "no index named 'nope'"),
+        ({"query": "gout", "index": "old", "mode": "keyword"}, "before"),
+        ({"query": "gout", "n": "many"}, "n"),
+        ({}, "query"),
+    ):
+        assert said in refused(shelf, "search", **given), given  # type: ignore[arg-type]
+    assert "no record 'nope'" in refused(shelf, "similar", ids=["nope"])
+    assert "id is missing" in refused(shelf, "similar", ids=[])
+    assert "101 times, expected 100 at most" in refused(shelf, "similar", ids=["toy-01"] * 101)
+    assert "no record 'nope'" in refused(shelf, "record", id="nope")
+    for name in ("..", "../toy", "/etc/passwd", "a\x00", "x" * 300):
+        assert "no index named" in refused(shelf, "record", id="toy-01", index=name)
+    assert "no record" in refused(shelf, "record", id="x" * 10_000)
+
+
+def test_a_damaged_index_is_an_error_of_the_tool_too(fresh: IndexFolder) -> None:
+    shelf = Shelf([fresh.path])
+    try:
+        database = fresh.path / "generations" / "000002" / "abstracts.db"
+        size = database.stat().st_size
+        with database.open("r+b") as file:
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+        assert "abstracts.db" in refused(shelf, "search", query="gout")
+    finally:
+        shelf.close()
+
+
+def test_the_command_answers_on_standard_output_and_ends_with_its_input(tmp_path: Path) -> None:
+    shutil.copytree(V5, tmp_path / "indexes" / "toy")
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "engine", "mcp", "-i", "toy"],
+        env={**os.environ, "ENGINE_INDEXES": str(tmp_path / "indexes"), "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+    )
+
+    async def run() -> tuple[list[str], Any]:
+        with (tmp_path / "errors").open("w") as errors:
+            async with Client(stdio_client(server, errlog=errors)) as client:
+                listed = [one.name for one in (await client.list_tools()).tools]
+                return listed, await client.call_tool("search", {"query": "secretquestion", "n": 3})
+
+    listed, result = asyncio.run(run())
+    assert listed == ["search", "similar", "record"]
+    assert len(result.structured_content["hits"]) == 3 and result.structured_content["generation"] == 2
+    assert "secretquestion" not in (tmp_path / "errors").read_text()
