@@ -198,7 +198,9 @@ def test_rules_that_make_no_sense_are_refused(engine: Run, indexes: Path, tmp_pa
     assert "has 5 characters" in refusal(engine("serve", "--port", "0", env=with_token(indexes, "short")), 2)
     blank = tmp_path / "blank"
     blank.write_text(" \n")
-    assert "holds no token, expected one of letters and digits" in refusal(engine("serve", "--port", "0", "--token-file", blank), 2)
+    assert "holds no token, expected one of letters and digits" in refusal(
+        engine("serve", "--port", "0", "--token-file", blank), 2
+    )
     assert "is no origin" in refusal(engine("serve", "--port", "0", "--cors", "*"), 2)
     assert "is no name of a host" in refusal(engine("serve", "--port", "0", "--allow-host", "*"), 2)
     assert engine("serve", "--port", "65536").returncode == 2
