@@ -68,7 +68,9 @@ class Connection:
         self.streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def get(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers and body."""
+        """Status, headers and body; over a new connection where the server has closed the kept one meanwhile."""
+        if self.streams is not None and self.streams[0].at_eof():
+            self.close()
         if self.streams is None:
             self.streams = await asyncio.open_connection("127.0.0.1", self.port)
         reader, writer = self.streams
@@ -90,7 +92,8 @@ async def ask(connection: Connection, text: str, since: float, load: Load) -> No
         status, headers, body = await asyncio.wait_for(connection.get(f"/api/v1/search?n=10&q={quote(text)}"), DEADLINE)
         good = status == 200 and len(json.loads(body)["hits"]) == 10
         load.generations.add(headers.get("engine-generation", ""))
-    except (OSError, EOFError, TimeoutError, ValueError):
+    except (OSError, EOFError, TimeoutError, ValueError) as err:
+        print(f"failed: {err!r}", file=sys.stderr)
         good = False
         connection.close()
     load.errors += not good

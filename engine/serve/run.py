@@ -16,6 +16,7 @@ from engine.serve.app import site_app
 from engine.serve.connection import Connection
 from engine.serve.limits import MAX_HEAD
 
+KEEP_ALIVE = 20  # seconds that a connection stays open between two requests
 GRACE = 5  # seconds that answers under way have to finish
 
 
@@ -65,6 +66,7 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
             proxy_headers=False,
             h11_max_incomplete_event_size=MAX_HEAD,
             timeout_graceful_shutdown=GRACE,
+            timeout_keep_alive=KEEP_ALIVE,
         )
         url = f"http://{bracketed(address.host)}:{port}/"
         Server(config, lambda: ready(url)).run(sockets=[listener])

@@ -15,6 +15,7 @@ from engine.serve.drawing import drawn_map
 from engine.serve.facets import facets_of
 from engine.serve.limits import FOLLOW_SECONDS
 
+SENTENCES = ["a first page has so many sentences or more"] * 16  # so that the tokenizer for many texts is loaded
 log = logging.getLogger("engine.serve")
 
 
@@ -68,10 +69,11 @@ class Shelf:
                 self.problems[name] = str(err)
 
     def follow(self) -> None:
-        """Count what the form offers, then look for newer generations until the shelf is closed."""
+        """Make ready for the first page, then look for newer generations until the shelf is closed."""
         with contextlib.suppress(EngineError):  # closed already, or damaged: the request that asks is told
             for index in self.indexes.values():
                 facets_of(index)
+                index.encode(SENTENCES)
         while not self.stopped.wait(FOLLOW_SECONDS):
             self.look()
 
