@@ -16,7 +16,7 @@ from engine.index.folder import IndexFolder
 from engine.records import many
 
 NIGHTS = "nightly.jsonl"  # in the folder of an index: a line of JSON for each run of scripts/nightly_reindex
-LAST = 65_536  # bytes of it that are looked at
+LAST = 4 << 20  # bytes of it that are looked at; the first run of a year names thousands of files
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,22 @@ def last_night(path: Path) -> Night | None:
     try:
         with (path / NIGHTS).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - LAST))
-            told = json.loads(file.read().splitlines()[-1])
+            told = json.loads(file.read().splitlines()[-1], parse_constant=no_number)
         error = told.get("error") or told.get("download_error") or ""
         return Night(
             str(told["started"]), str(told["status"]), float(told["seconds"]), told.get("generation"), str(error)
         )
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def no_number(text: str) -> float:
+    """Refuse NaN and Infinity, which are no JSON.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(text)
 
 
 def history(path: Path) -> list[Event]:

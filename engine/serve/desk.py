@@ -41,8 +41,8 @@ class Desk:
         """
         if self.n_inside >= self.places:
             raise BusyError(f"{self.n_inside:,} requests are being answered or wait. Ask again in a second")
-        self.n_inside += 1
         future = asyncio.get_running_loop().run_in_executor(self.pool, self.in_time, work, time.monotonic())
+        self.n_inside += 1
         future.add_done_callback(self.left)
         done, _ = await asyncio.wait({future}, timeout=self.answer_seconds)
         if not done:

@@ -26,6 +26,7 @@ from engine.index.lock import writer_lock
 from engine.index.manifest import FORMAT_VERSION
 from engine.records import Encoded
 from engine.reindex import vectorise as vectorising
+from engine.reindex.history import LAST, NIGHTS, Night, last_night
 from engine.reindex.order import Order, Report
 from engine.reindex.plan import Plan
 from engine.reindex.run import index_sources
@@ -589,8 +590,6 @@ def test_sources_of_a_record_are_kept_and_shown(run: Run, inbox: Path, toy: Inde
 
 
 def test_history_survives_the_generations_it_tells_of(run: Run, inbox: Path, toy: IndexFolder) -> None:
-    from engine.reindex.history import event_line, history
-
     for n in range(5):
         jsonl(inbox / f"more{n}.jsonl", [{"id": f"a{n}", "title": f"A {n}"}])
         run()
@@ -706,22 +705,16 @@ NIGHT = {"index": "toy", "started": "2026-11-25T02:00:00+00:00", "status": "upda
     ],
 )
 def test_the_last_night_is_told(tmp_path: Path, line: dict[str, object], error: str) -> None:
-    from engine.reindex.history import NIGHTS, Night, last_night
-
     jsonl(tmp_path / NIGHTS, [{**NIGHT, "started": "2026-11-24T02:00:00+00:00"}, line])
     assert last_night(tmp_path) == Night("2026-11-25T02:00:00+00:00", "updated", 1.5, 3, error)
 
 
 def test_a_night_without_a_generation_is_told(tmp_path: Path) -> None:
-    from engine.reindex.history import NIGHTS, Night, last_night
-
     jsonl(tmp_path / NIGHTS, [{**NIGHT, "status": "failed", "seconds": 2, "generation": None}])
     assert last_night(tmp_path) == Night("2026-11-25T02:00:00+00:00", "failed", 2.0, None)
 
 
 def test_of_a_long_file_only_the_end_is_read(tmp_path: Path) -> None:
-    from engine.reindex.history import LAST, NIGHTS, last_night
-
     begin = "x" * LAST + "\n"
     line = json.dumps(NIGHT) + "\n"
     (tmp_path / NIGHTS).write_text(begin + line, encoding="ascii")
@@ -736,19 +729,15 @@ def test_of_a_long_file_only_the_end_is_read(tmp_path: Path) -> None:
         b"", b"\n", b"{}", b"[]", b"null", b"7", b'"x"', b"\xff\xfe", b"{", json.dumps(NIGHT).encode() + b"\n\n",
         json.dumps(NIGHT).encode() + b"\n" + json.dumps(NIGHT).encode()[:30], b"[" * 60_000,
         b'{"started": "x", "status": "y"}', b'{"started": "x", "status": "y", "seconds": null}',
-        b'{"started": "x", "status": "y", "seconds": "soon"}', b'{"started": "x", "status": "y", "seconds": 1' + b"0" * 400 + b"}",
+        b'{"started": "x", "status": "y", "seconds": "soon"}', b'{"started": "x", "status": "y", "seconds": NaN}', b'{"started": "x", "status": "y", "seconds": 1' + b"0" * 400 + b"}",
     ],
 )  # fmt: skip
 def test_a_night_that_cant_be_read_is_none(tmp_path: Path, content: bytes) -> None:
-    from engine.reindex.history import NIGHTS, last_night
-
     (tmp_path / NIGHTS).write_bytes(content)
     assert last_night(tmp_path) is None
 
 
 def test_without_a_file_there_was_no_night(tmp_path: Path) -> None:
-    from engine.reindex.history import NIGHTS, last_night
-
     assert last_night(tmp_path) is None
     assert last_night(tmp_path / "none") is None
     (tmp_path / NIGHTS).mkdir()
