@@ -26,7 +26,7 @@ from engine.index.lock import writer_lock
 from engine.index.manifest import FORMAT_VERSION
 from engine.records import Encoded
 from engine.reindex import vectorise as vectorising
-from engine.reindex.history import LAST, NIGHTS, Night, last_night
+from engine.reindex.history import LAST, NIGHTS, Night, event_line, history, last_night
 from engine.reindex.order import Order, Report
 from engine.reindex.plan import Plan
 from engine.reindex.run import index_sources
