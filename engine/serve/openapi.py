@@ -38,9 +38,11 @@ REFUSALS = {
     "401": "A token is needed.",
     "404": "No such record, or no such index.",
     "405": "Another method.",
+    "408": "The body did not arrive in time.",
     "409": "The index was made before there were words and filters.",
     "413": "The body is too long.",
     "421": "The name in Host is none of this server's.",
+    "431": "Address and headers are too long.",
     "500": "The server's own failure; its log says more.",
     "503": "Too much is asked at once; Retry-After says when to ask again.",
 }

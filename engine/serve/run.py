@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -37,6 +39,12 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self.ready = ready
+        self.is_interrupted = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note that it is to end, and by what."""
+        self.is_interrupted = sig == signal.SIGINT
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer."""
@@ -51,6 +59,7 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
     Raises:
         UsageError: an address that needs a token or a name.
         EngineError: the address is taken, or an index can't be opened.
+        KeyboardInterrupt: it was ended by SIGINT.
     """
     with listening(address) as listener:
         port = listener.getsockname()[1]
@@ -69,7 +78,10 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
             timeout_keep_alive=KEEP_ALIVE,
         )
         url = f"http://{bracketed(address.host)}:{port}/"
-        Server(config, lambda: ready(url)).run(sockets=[listener])
+        server = Server(config, lambda: ready(url))
+        server.run(sockets=[listener])
+        if server.is_interrupted:  # which is lost where the loop ends before it is told
+            raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

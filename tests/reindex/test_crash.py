@@ -174,10 +174,11 @@ def failures(points: list[tuple[str, int]], errors: dict[bool, tuple[str, ...]])
 
 @pytest.mark.timeout(900)
 def test_a_failing_disk_is_an_error_and_the_old_generation_stays(tmp_path: Path, points: list[tuple[str, int]]) -> None:
-    seen = Counter(
-        check_failure(*found) for found in each(tmp_path, failures(points, {False: ("ENOSPC",), True: ("EIO",)}))
-    )
-    assert seen["old"] > len(points), seen
+    """Calls fail once and from then on by turns; the slow test below has both at each."""
+    every = failures(points, {False: ("ENOSPC",), True: ("EIO",)})
+    by_turns = [once if n % 2 else ever for n, (once, ever) in enumerate(zip(every[::2], every[1::2], strict=True))]
+    seen = Counter(check_failure(*found) for found in each(tmp_path, by_turns))
+    assert len(by_turns) == len(points) and seen["old"] > 0.6 * len(points), seen
 
 
 @pytest.mark.slow
@@ -199,7 +200,8 @@ def test_calls_come_in_the_order_of_the_promise(tmp_path: Path) -> None:
         return found[0]
 
     data = max(
-        first(rf"fsync\(\d+<[^>]*building/{name}") for name in ("vectors.faiss", "abstracts.db", "manifest.json")
+        first(rf"fsync\(\d+<[^>]*building/{name}")
+        for name in ("vectors.faiss", "abstracts.db", "map.npz", "manifest.json")
     )
     folder = first(r"fsync\(\d+<[^>]*/building>", data)
     moved = first(r'rename\("[^"]*/building", "[^"]*/generations/000002"', folder)
