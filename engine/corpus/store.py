@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +16,11 @@ from urllib.parse import quote
 import numpy as np
 
 from engine.corpus.rows import as_abstract, selected
-from engine.errors import AbstractNotFoundError, CorruptError
+from engine.errors import AbstractNotFoundError, CorruptError, UsageError
 from engine.records import Abstract, DocIds
 
 DOI_ADDRESS = re.compile(r"^https?://(dx\.)?doi\.org/", re.IGNORECASE)
+STEPS = 100_000  # of SQLite between two looks at the clock
 SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # what a blank field may hold
 TOTALS = (
     "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract, ?1) = ''), 0),"
@@ -106,6 +108,7 @@ class Corpus:
         """
         self.path = path
         self.lock = threading.Lock()
+        self.patience: float | None = None  # seconds that one query may take; None: as long as it takes
         uri = f"file:{quote(os.fsencode(path.resolve()))}?mode=ro&immutable=1"
         try:
             self.connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
@@ -123,12 +126,20 @@ class Corpus:
         """Run one query to its end, one thread at a time.
 
         Raises:
+            UsageError: it took longer than `patience`.
             CorruptError: SQLite found the file damaged.
         """
         with self.lock:
             try:
+                if self.patience is not None:
+                    end = time.monotonic() + self.patience
+                    self.connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
                 return self.connection.execute(sql, values).fetchall()
             except sqlite3.DatabaseError as err:
+                if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                    raise UsageError(
+                        f"the filters take longer than {self.patience:g} seconds. Ask for fewer patterns at once"
+                    ) from err
                 raise CorruptError(f"{self.path}: {err}. Run: engine verify --deep") from err
 
     def ids(self) -> DocIds:

@@ -31,6 +31,8 @@ def settings_of(index: Index) -> str:
 
 
 def is_held(request: Request, tag: str) -> bool:
-    """Whether the client says that it holds the answer with this ETag."""
+    """Whether the client says that it holds this answer; never where the file of the MeSH tree has a say in it."""
+    if "mesh_tree=" in request.url.query:
+        return False
     given = request.headers.get("if-none-match", "")
     return any(one.strip().removeprefix("W/") == tag for one in given.split(","))

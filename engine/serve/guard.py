@@ -46,7 +46,8 @@ class Guard:
 
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                dress(MutableHeaders(scope=message), self.cors(headers))
+                kept = "no-cache" if scope["path"].startswith("/static/") else "no-store"
+                dress(MutableHeaders(scope=message), self.cors(headers), kept)
             await send(message)
 
         refused = self.refusal(scope, headers)
@@ -97,13 +98,14 @@ class Guard:
         return origin if origin in self.access.origins else ""
 
 
-def dress(headers: MutableHeaders, origin: str) -> None:
-    """Add what every response has."""
+def dress(headers: MutableHeaders, origin: str, kept: str) -> None:
+    """Add what every response has; kept says whether a client may keep one that does not say so itself."""
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
-    headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Cache-Control", kept)
     if origin:
         headers["Access-Control-Allow-Origin"] = origin
+        headers["Access-Control-Expose-Headers"] = "ETag, Engine-Generation"
         headers.add_vary_header("Origin")
 
 

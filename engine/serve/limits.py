@@ -16,6 +16,7 @@ MAX_HEAD = 64 * 1024  # bytes of request line and headers
 MAX_CONNECTIONS = 1_000  # open at once; the next one is closed
 MAX_WAITING = 64  # requests that wait for a worker; the next one gets 503
 WAIT_SECONDS = 10.0  # for a worker, before 503
+FILTER_SECONDS = 5.0  # for one look into the database; meanwhile others wait for it
 ANSWER_SECONDS = 30.0  # for an answer, before 503
 HEAD_SECONDS = 10.0  # for request line and headers to arrive
 BODY_SECONDS = 10.0  # for each piece of a body

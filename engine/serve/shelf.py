@@ -13,7 +13,7 @@ from engine.query.pinned import pinned
 from engine.query.searcher import Index, open_index
 from engine.serve.drawing import drawn_map
 from engine.serve.facets import facets_of
-from engine.serve.limits import FOLLOW_SECONDS
+from engine.serve.limits import FILTER_SECONDS, FOLLOW_SECONDS
 
 SENTENCES = ["a first page has so many sentences or more"] * 16  # so that the tokenizer for many texts is loaded
 log = logging.getLogger("engine.serve")
@@ -115,8 +115,11 @@ def newer(index: Index) -> Index | None:
 def warm(index: Index) -> None:
     """Load what the first request would wait for, and what may be deleted while the generation is still served.
 
+    From now on no look into its database takes longer than FILTER_SECONDS.
+
     Raises:
         EngineError: the encoder or the map is damaged.
     """
     index.snapshot().encoder()
+    index.snapshot().corpus.patience = FILTER_SECONDS
     drawn_map(index)

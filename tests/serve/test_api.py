@@ -673,3 +673,9 @@ def test_two_indexes_of_one_name_are_refused(library: IndexFolder, tmp_path: Pat
         client_of(library.path, tmp_path / "toy"),
     ):
         pytest.fail("served")
+
+
+def test_styles_and_scripts_are_kept_and_asked_about(client: TestClient) -> None:
+    first = client.get("/static/style.css")
+    assert first.headers["cache-control"] == "no-cache"
+    assert client.get("/static/style.css", headers={"If-None-Match": first.headers["etag"]}).status_code == 304

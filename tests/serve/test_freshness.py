@@ -111,3 +111,10 @@ def test_a_client_says_what_it_holds(held: str) -> None:
 @pytest.mark.parametrize("held", [None, "", "a", '"b"', '"aa"', '"A"', "W/a", '"W/a"', 'w/"a"'])
 def test_a_client_holds_nothing_else(held: str | None) -> None:
     assert not is_held(request(held=held), '"a"')
+
+
+def test_what_the_mesh_tree_has_a_say_in_is_asked_anew() -> None:
+    with open_index(V5) as index:
+        held = tag(index, query="q=gout&mesh_tree=Gout")
+    assert not is_held(request(query="q=gout&mesh_tree=Gout", held=held), held)
+    assert is_held(request(query="q=gout&mesh=Gout", held=held), held)

@@ -207,6 +207,7 @@ def test_a_site_that_is_named_may_read_and_post(open_to_other: ASGIApp) -> None:
     told = tell(open_to_other, "/api/v1/batch", *PREFLIGHT, method="OPTIONS")
     assert (told.status, told.body) == (204, b"")
     assert told.values("access-control-allow-origin") == [OTHER]
+    assert told.values("access-control-expose-headers") == ["ETag, Engine-Generation"]
     assert told.values("access-control-allow-methods") == ["GET, POST"]
     assert told.values("access-control-allow-headers") == ["Authorization, Content-Type, If-None-Match"]
     assert told.values("vary") == ["Origin"] and told.values("content-security-policy") == [CSP]
