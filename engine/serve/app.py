@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from engine.errors import EngineError
+from engine.errors import EncoderError, EngineError
 from engine.serve import api, mappage, openapi, pages
 from engine.serve.access import Access
 from engine.serve.bodies import as_bytes
@@ -29,6 +29,7 @@ from engine.serve.site import JSON, Site
 
 log = logging.getLogger("engine.serve")
 STATIC = Path(__file__).parent / "static"
+UNSAID = "a text got no usable vector. Run: engine verify --deep"  # the error's own message holds the text
 FIGURES = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -73,7 +74,7 @@ def failed(request: Request, error: Exception) -> Response:
     """The response to an error: JSON for programs, a page for people."""
     failure = failure_of(error)
     if isinstance(error, EngineError) and failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("%s: %s", type(error).__name__, error)
+        log.error("%s: %s", type(error).__name__, UNSAID if type(error) is EncoderError else error)
     if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
         return told(failure)
     return pages.failed(request, failure)

@@ -14,9 +14,10 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import ASGIApp
 
-from engine.errors import UsageError
+from engine.errors import EncoderError, UsageError
 from engine.index.folder import IndexFolder
 from engine.serve.access import access_for, is_loopback
+from engine.serve.app import failed
 from engine.serve.limits import MAX_BODY
 from tests.serve.conftest import BASE, ODD, PORT, Told, client_of, error_of, parsed, tell
 
@@ -453,3 +454,10 @@ def test_the_static_files_are_all_there_is(client: TestClient) -> None:
     for path in ("/static/", "/static", "/static/../app.py", "/static/%2e%2e/app.py", "/static//etc/passwd"):
         assert client.get(path).status_code == 404
     assert ODD[0] not in client.get(f"/static/{ODD[0]}").text
+
+
+def test_a_question_without_a_vector_is_logged_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    scope = {"type": "http", "method": "GET", "path": "/api/v1/search", "query_string": b"", "headers": []}
+    response = failed(Request(scope), EncoderError("query 'secretquestion' can't be searched: not finite"))
+    assert response.status_code == 500
+    assert "EncoderError: a text got no usable vector" in caplog.text and "secretquestion" not in caplog.text
