@@ -450,7 +450,7 @@ def test_a_very_long_abstract_and_ten_thousand_hits(window: Callable[..., Page],
 
 def test_the_picture_in_the_readme(window: Callable[..., Page], tmp_path: Path) -> None:
     """Made anew by: ENGINE_SHOTS=docs scripts/test tests/serve/test_browser.py."""
-    page = window(f"/?q={QUESTION}&mode=hybrid", viewport={"width": 1200, "height": 860})
+    page = window(f"/?q={QUESTION}", viewport={"width": 1200, "height": 860})
     page.evaluate("document.activeElement.blur()")
     path = Path(os.environ.get("ENGINE_SHOTS", tmp_path)) / "serve.png"
     page.screenshot(path=path)
