@@ -36,6 +36,7 @@ EXPORT = (
 )
 SEE_OTHER = 303
 NEIGHBOURS = 10
+EXPLAINED = 20  # hits of a page; a hundred of them would take some 3 s
 KINDS = {
     ".bib": "application/x-bibtex; charset=utf-8",
     ".csv": "text/csv; charset=utf-8",
@@ -100,7 +101,7 @@ def search_page(index: Index, names: list[str], state: State, query: Query) -> b
     fields = form_fields(index, names, state)
     if not query.text and not query.like:
         return page("search", title="Search", answer=None, problem="", **fields)
-    answer = index.ask(query)
+    answer = in_time(index, query)
     return page(
         "search",
         title=query.text[:80] or "Similar records",
@@ -112,6 +113,15 @@ def search_page(index: Index, names: list[str], state: State, query: Query) -> b
         examples=[(given, index.get(given).title) for given in query.like],
         **fields,
     )
+
+
+def in_time(index: Index, query: Query) -> Answer:
+    """The answer to a query, of which the first hits are explained: each has some ten sentences to encode."""
+    if not query.explain or query.top_k <= EXPLAINED:
+        return index.ask(query)
+    whole, first = index.ask(replace(query, explain=False)), index.ask(replace(query, top_k=EXPLAINED))
+    note = f"only the first {EXPLAINED} hits of a page are explained"
+    return replace(whole, hits=first.hits + whole.hits[EXPLAINED:], notes=(*whole.notes, note))
 
 
 async def record(request: Request) -> Response:

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -14,16 +15,17 @@ import pytest
 from lxml.html import HtmlElement
 from starlette.testclient import TestClient
 
-from engine import Filters, Index, Query, open_index
+from engine import Filters, Index, open_index
 from engine.collect.source import read_source
 from engine.index.folder import IndexFolder
-from engine.queries import Mode
+from engine.queries import Mode, Query
 from engine.query.record import read_record
 from engine.query.rerun import rerun
 from engine.records import Abstract
 from engine.references.cited import Cited
 from engine.references.fields import COLUMNS
 from engine.references.formats import FORMATS, content
+from engine.serve.pages import in_time
 from tests.conftest import V5
 from tests.serve.conftest import ODD, client_of, indexed
 
@@ -651,3 +653,14 @@ def test_an_error_shows_what_was_given_as_text(client: TestClient, text: str) ->
         assert shape(shown) == shape(plain)
     for path in (f"/record?{urlencode({'id': text})}", f"/{text}"):
         assert shape(page(client, path, status=404)) == shape(page(client, "/record?id=harmless", status=404))
+
+
+def test_of_a_long_page_the_first_hits_are_explained(library: IndexFolder) -> None:
+    with open_index(library.path) as index:
+        query = Query("gout", top_k=30, explain=True)
+        found, plain = in_time(index, query), index.ask(replace(query, explain=False))
+        assert [replace(hit, why=None) for hit in found.hits] == list(plain.hits)
+        assert [hit.why is not None for hit in found.hits] == [True] * 20 + [False] * 10
+        assert found.notes == ("only the first 20 hits of a page are explained",)
+        assert in_time(index, replace(query, top_k=20)) == index.ask(replace(query, top_k=20))
+        assert in_time(index, replace(query, explain=False)) == plain
