@@ -295,6 +295,15 @@ def test_a_point_of_the_map_leads_to_its_record(window: Callable[..., Page]) -> 
     assert page.inner_text("article h1") == title
 
 
+def test_a_map_that_can_not_be_loaded_says_so(browser: Browser, address: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.route("**/map/points*", lambda route: route.fulfill(status=404))
+        page.goto(address + "/map")
+        page.wait_for_selector(".map .note")
+        assert page.evaluate("performance.getEntriesByType('navigation')[0].type") == "reload"  # once
+
+
 def test_everything_by_keyboard(window: Callable[..., Page]) -> None:
     page = window("/?q=gout")
     page.keyboard.press("/")

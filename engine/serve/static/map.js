@@ -7,7 +7,13 @@
   const { index, generation } = canvas.dataset;
   const where = new URLSearchParams({ i: index, g: generation });
   const response = await fetch(`/map/points?${where}`);
-  if (!response.ok) { location.reload(); return; }
+  if (!response.ok) {
+    // A newer generation may be served by now: the page is loaded again, once.
+    if (response.status === 404 && performance.getEntriesByType("navigation")[0]?.type !== "reload") location.reload();
+    const note = Object.assign(document.createElement("p"), { className: "note", textContent: "The map could not be loaded. Load the page again." });
+    canvas.before(note);
+    return;
+  }
   const buffer = await response.arrayBuffer();
   const n = new DataView(buffer).getUint32(4, true);
   const xs = new Float32Array(buffer, 8, n), ys = new Float32Array(buffer, 8 + 4 * n, n);
