@@ -9,8 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 
@@ -68,13 +67,6 @@ def form_for(asked: str | None) -> str:
 def one_line(text: str) -> str:
     """Printable text without line breaks."""
     return " ".join(printable(text).split())
-
-
-def abstract_fields(abstract: Abstract, sources: Sequence[str]) -> dict[str, Any]:
-    """A record as the keys that are printed."""
-    found = asdict(abstract)
-    del found["version"], found["revised"]  # of one source, not of the record
-    return {"id": found.pop("record_id"), **found, "sources": list(sources)}
 
 
 def print_abstract(abstract: Abstract, sources: Sequence[str]) -> None:

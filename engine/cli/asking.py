@@ -12,11 +12,11 @@ import click
 from engine.cli.hits import print_answer, shown
 from engine.errors import UsageError
 from engine.queries import Answer, Fusion, Mode, Query
+from engine.references.cited import cited_hits, heading
 from engine.terminal import say
 
 if TYPE_CHECKING:
     from engine.query.searcher import Index
-    from engine.references.cited import Cited
 
 ASKED = ("top_k", "offset", "mode", "weight", "fusion", "min_score", "diversify", "explain", "group_by", "filters")
 
@@ -120,7 +120,6 @@ def deliver(
     for note in answer.notes:
         say(note, err=True)
     if out.files:
-        from engine.references.cited import heading
         from engine.references.formats import write
 
         for path in out.files:
@@ -131,10 +130,3 @@ def deliver(
 
         write_record(out.record, record_of(found, answer, since=since), overwrite=out.overwrite)
         say(f"search recorded in {out.record}", err=True)
-
-
-def cited_hits(found: Index, answer: Answer) -> list[Cited]:
-    """The hits with all that is stored of them."""
-    from engine.references.cited import Cited
-
-    return [Cited(hit, record) for hit, record in zip(answer.hits, found.records(answer.hits), strict=True)]

@@ -15,7 +15,8 @@ from engine.cli.group import main
 from engine.cli.options import SEARCH_DEVICE, day, index_options, opened
 from engine.config import Config
 from engine.queries import Query
-from engine.terminal import abstract_fields, as_json, print_abstract, say
+from engine.references.fields import abstract_fields
+from engine.terminal import as_json, print_abstract, say
 
 if TYPE_CHECKING:
     from engine.corpus.store import Said
@@ -112,7 +113,7 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
         abstract = found.get(record_id)
         sources = [source_text(said) for said in found.sources(record_id)]
     if as_object or not sys.stdout.isatty():
-        click.echo(as_json(abstract_fields(abstract, sources)))
+        click.echo(as_json(abstract_fields(abstract) | {"sources": sources}))
     else:
         print_abstract(abstract, sources)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.cli.asking import Output, check_output, cited_hits, output_options
+from engine.cli.asking import Output, check_output, output_options
 from engine.cli.filtering import filter_options
 from engine.cli.group import main
 from engine.cli.hits import print_delimited, shown
@@ -18,6 +18,7 @@ from engine.config import Config
 from engine.errors import UsageError
 from engine.queries import Filters
 from engine.records import many
+from engine.references.cited import cited_hits
 from engine.references.fields import answer_fields, hit_fields, plain
 from engine.terminal import as_json, one_line, progress, say
 

@@ -21,7 +21,7 @@ def years_and_journals(corpus: Corpus) -> list[tuple[int, str]]:
 def name_counts(corpus: Corpus, kind: str, most: int) -> Counted:
     """The `most` names of a kind ("journal", "mesh", "type" …) that most records have.
 
-    None where the corpus is of a format that has no list of names.
+    () where the corpus is of a format that has no list of names.
     """
     if not corpus.is_searchable:
         return ()

@@ -55,6 +55,11 @@ class IndexFolder:
     path: Path
 
     @property
+    def name(self) -> str:
+        """What the index is called: the folder's own name, whatever link or relative path leads to it."""
+        return self.path.resolve().name
+
+    @property
     def pointer(self) -> Path:
         """The file that names the current generation."""
         return self.path / "CURRENT"

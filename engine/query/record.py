@@ -74,7 +74,7 @@ def record_of(index: Index, answer: Answer, *, since: int | str | None = None) -
         format_version=FORMAT_VERSION,
         engine_version=__version__,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        index=snapshot.folder.path.resolve().name,
+        index=snapshot.folder.name,
         generation=manifest.generation,
         generation_created=manifest.created,
         n_abstracts=manifest.counts.abstracts,

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from engine.queries import Answer, Hit
 from engine.records import Abstract
+
+if TYPE_CHECKING:
+    from engine.query.searcher import Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +18,15 @@ class Cited:
 
     hit: Hit
     record: Abstract
+
+
+def cited_hits(index: Index, answer: Answer) -> list[Cited]:
+    """The hits of an answer that this index gave, with all that is stored of them.
+
+    Raises:
+        AbstractNotFoundError: the index has moved to a generation in which one is gone.
+    """
+    return [Cited(hit, record) for hit, record in zip(answer.hits, index.records(answer.hits), strict=True)]
 
 
 def heading(answer: Answer) -> str:

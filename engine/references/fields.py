@@ -67,6 +67,13 @@ def record_fields(record: Abstract) -> dict[str, Any]:
     return {name: plain(getattr(record, name)) for name in RECORD}
 
 
+def abstract_fields(record: Abstract) -> dict[str, Any]:
+    """A record whole, without what is of one of its sources and not of itself."""
+    fields = asdict(record)
+    del fields["version"], fields["revised"]
+    return {"id": fields.pop("record_id"), **fields}
+
+
 def plain(value: Any) -> Any:
     """A value for JSON: a float to six decimals, or None where it is no number; a tuple as a list."""
     if isinstance(value, float):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +17,7 @@ from engine.query.searcher import Index
 from engine.serve.asked import query_of
 from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
 from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES
-from engine.serve.parameters import FILTERS, INDEX, RANKING, SEARCH, TEXT, UNLIKE, Given, Parameter
+from engine.serve.parameters import FILTERS, INDEX, RANKING, RECORD, SEARCH, TEXT, UNLIKE, Given, Parameter
 from engine.serve.site import JSON, given_in, respond, site_of
 
 SIMILAR = (
@@ -27,7 +28,6 @@ SIMILAR = (
     *RANKING,
     *FILTERS,
 )
-RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
 NEW = (
     INDEX,
     Parameter("since", "A generation's number, or a date or time (ISO 8601, UTC).", required=True),
@@ -88,8 +88,11 @@ async def status(request: Request) -> Response:
     shelf = site_of(request).shelf
     name = given_in(request, STATUS).text("i")
     indexes = [shelf.index(name)] if name else [shelf.index(one) for one in shelf.names]
-    found = [status_object(one, shelf.problems.get(one.folder.path.resolve().name, "")) for one in indexes]
-    return Response(as_bytes({"indexes": found}), media_type=JSON)
+
+    def work() -> bytes:
+        return as_bytes({"indexes": [status_object(one, shelf.problems) for one in indexes]})
+
+    return Response(await run_in_threadpool(work), media_type=JSON)
 
 
 async def batch(request: Request) -> Response:
@@ -109,7 +112,7 @@ async def batch(request: Request) -> Response:
 
     def work() -> bytes:
         answers = [answered(index, answer) for answer in all_asked(index, asked)]
-        return as_bytes({"index": index.folder.path.resolve().name, "generation": index.generation, "answers": answers})
+        return as_bytes({"index": index.folder.name, "generation": index.generation, "answers": answers})
 
     body = await site_of(request).desk.run(work)
     return Response(body, media_type=JSON, headers={"Engine-Generation": f"{index.generation:06d}"})

@@ -77,7 +77,7 @@ def failed(request: Request, error: Exception) -> Response:
         log.error("%s: %s", type(error).__name__, UNSAID if type(error) is EncoderError else error)
     if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
         return told(failure)
-    return pages.failed(request, failure)
+    return pages.failed(failure)
 
 
 def told(failure: Failure) -> Response:

@@ -1,9 +1,9 @@
-"""Answers as JSON: the keys of `engine search --answer`, with the index that gave them."""
+"""Answers as JSON: the keys of `engine search --answer`, with the index and all that is stored of each hit."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +11,8 @@ from urllib.parse import urlencode
 from engine.queries import Answer
 from engine.query.searcher import Index
 from engine.records import Abstract
-from engine.references.fields import answer_fields, hit_fields, record_fields
+from engine.references.cited import cited_hits
+from engine.references.fields import abstract_fields, answer_fields, hit_fields, record_fields
 from engine.reindex.history import last_night
 from engine.serve.limits import MAX_DEPTH
 
@@ -23,12 +24,9 @@ def as_bytes(content: object) -> bytes:
 
 def answered(index: Index, answer: Answer, changes: Sequence[str] = ()) -> dict[str, Any]:
     """An answer with its hits and all that is stored of them; changes says of each what is new about it."""
-    rows = [
-        hit_fields(hit) | record_fields(record)
-        for hit, record in zip(answer.hits, index.records(answer.hits), strict=True)
-    ]
+    rows = [hit_fields(one.hit) | record_fields(one.record) for one in cited_hits(index, answer)]
     rows = [{"change": change, **row} for change, row in zip(changes, rows, strict=True)] if changes else rows
-    return {"index": index.folder.path.resolve().name} | answer_fields(answer, rows)
+    return {"index": index.folder.name} | answer_fields(answer, rows)
 
 
 def next_page(path: str, pairs: Sequence[tuple[str, str]], answer: Answer) -> str | None:
@@ -44,24 +42,22 @@ def next_page(path: str, pairs: Sequence[tuple[str, str]], answer: Answer) -> st
 
 def record_object(index: Index, record: Abstract) -> dict[str, Any]:
     """One record whole, and where it comes from."""
-    fields = asdict(record)
-    del fields["version"], fields["revised"]  # of one source, not of the record
     return {
-        "index": index.folder.path.resolve().name,
+        "index": index.folder.name,
         "generation": index.generation,
-        "record": {"id": fields.pop("record_id"), **fields},
+        "record": abstract_fields(record),
         "sources": [asdict(said) for said in index.sources(record.record_id)],
     }
 
 
-def status_object(index: Index, problem: str) -> dict[str, Any]:
-    """What is served of one index; problem says why a newer generation is not, "" where there is none."""
-    manifest, path = index.manifest, index.folder.path
-    night = last_night(path)
+def status_object(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:
+    """What is served of one index; problems say of some, by name, why a newer generation is not."""
+    manifest, name = index.manifest, index.folder.name
+    night = last_night(index.folder.path)
     encoder = asdict(manifest.encoder) | {"fingerprint": manifest.encoder.fingerprint}
     counts = manifest.counts
     return {
-        "index": path.resolve().name,
+        "index": name,
         "generation": manifest.generation,
         "created": manifest.created,
         "newest_source": manifest.newest_source,
@@ -74,5 +70,5 @@ def status_object(index: Index, problem: str) -> dict[str, Any]:
         "factory": manifest.factory,
         "recall": manifest.ann.recall if manifest.ann else None,
         "last_night": asdict(night) if night else None,
-        "problem": problem,
+        "problem": problems.get(name, ""),
     }

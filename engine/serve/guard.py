@@ -29,6 +29,11 @@ HEADERS = {
 SAFE = ("GET", "HEAD", "OPTIONS")
 OPEN = ("/healthz", "/readyz")  # without a token
 CHALLENGE = (("WWW-Authenticate", 'Bearer, Basic realm="abstract-engine", charset="UTF-8"'),)
+PREFLIGHT = (  # what a browser is told before a page of an origin that may read answers asks
+    ("Access-Control-Allow-Methods", "GET, POST"),
+    ("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match"),
+    ("Access-Control-Max-Age", "600"),
+)
 
 
 class Guard:
@@ -54,7 +59,7 @@ class Guard:
         if refused is not None:
             await answer(refused, scope, dressed)
         elif self.is_preflight(scope, headers):
-            await answer(Failure(HTTPStatus.NO_CONTENT, "", "", preflight(headers)), scope, dressed)
+            await answer(Failure(HTTPStatus.NO_CONTENT, "", "", PREFLIGHT), scope, dressed)
         else:
             await self.app(scope, bounded(receive), dressed)
 
@@ -113,15 +118,6 @@ def head_length(scope: Scope) -> int:
     """Bytes of address and headers."""
     fields = sum(len(name) + len(value) for name, value in scope["headers"])
     return len(scope.get("raw_path") or b"") + len(scope["query_string"]) + fields
-
-
-def preflight(headers: Headers) -> tuple[tuple[str, str], ...]:
-    """What a browser is told before it asks for a page of an origin that may read answers."""
-    return (
-        ("Access-Control-Allow-Methods", "GET, POST"),
-        ("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match"),
-        ("Access-Control-Max-Age", "600"),
-    )
 
 
 def too_long() -> Failure:

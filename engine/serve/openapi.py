@@ -14,14 +14,14 @@ from engine import __version__
 from engine.serve import api, schemas
 from engine.serve.bodies import as_bytes
 from engine.serve.limits import MAX_BATCH
-from engine.serve.parameters import SEARCH, Parameter
+from engine.serve.parameters import RECORD, SEARCH, Parameter
 from engine.serve.schemas import Schema
 from engine.serve.site import JSON
 
 GET: tuple[tuple[Callable[..., Any], Sequence[Parameter], str], ...] = (
     (api.search, SEARCH, "Answer"),
     (api.similar, api.SIMILAR, "Answer"),
-    (api.record, api.RECORD, "Record"),
+    (api.record, RECORD, "Record"),
     (api.new, api.NEW, "Answer"),
     (api.status, api.STATUS, "Status"),
 )
@@ -36,6 +36,7 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
 REFUSALS = {
     "400": "A parameter that makes no sense; says which, and what was expected.",
     "401": "A token is needed.",
+    "403": "A page of another site asks.",
     "404": "No such record, or no such index.",
     "405": "Another method.",
     "408": "The body did not arrive in time.",

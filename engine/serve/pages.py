@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -14,7 +15,7 @@ from engine.queries import Answer, Query
 from engine.query.prisma import paragraph
 from engine.query.record import record_bytes, record_of
 from engine.query.searcher import Index
-from engine.references.cited import Cited, heading
+from engine.references.cited import cited_hits, heading
 from engine.references.formats import FORMATS, content
 from engine.serve.asked import query_of
 from engine.serve.bodies import status_object
@@ -22,12 +23,11 @@ from engine.serve.failures import Failure, failure_of
 from engine.serve.form import PAGE, PER_PAGE, TYPED, canonical, form_of, is_canonical
 from engine.serve.limits import MAX_HITS, MAX_IDS
 from engine.serve.links import State, doi_link, pubmed_link
-from engine.serve.parameters import INDEX, SEARCH, Given, Kind, Parameter
+from engine.serve.parameters import RECORD, SEARCH, Given, Kind, Parameter
 from engine.serve.site import HTML, JSON, given_in, respond, site_of
 from engine.serve.templates import page
 from engine.serve.views import badges, chips, hit_views, paging
 
-RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
 EXPORT = (
     *SEARCH,
     Parameter("format", "Of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True),
@@ -159,8 +159,12 @@ async def status(request: Request) -> Response:
     given_in(request, ())
     shelf = site_of(request).shelf
     indexes = [shelf.index(name) for name in shelf.names]
-    found = [status_object(one, shelf.problems.get(one.folder.path.resolve().name, "")) for one in indexes]
-    return Response(page("status", title="Status", here="status", indexes=found), media_type=HTML)
+
+    def work() -> bytes:
+        found = [status_object(one, shelf.problems) for one in indexes]
+        return page("status", title="Status", here="status", indexes=found)
+
+    return Response(await run_in_threadpool(work), media_type=HTML)
 
 
 async def export(request: Request) -> Response:
@@ -172,20 +176,15 @@ async def export(request: Request) -> Response:
         query = replace(query, top_k=top, offset=0)
     elif ticked:
         query = replace(query, top_k=len(ticked), offset=0, filters=replace(query.filters, ids=ticked))
-    name = f"{index.folder.path.resolve().name}-{index.generation:06d}{suffix}"
+    name = f"{index.folder.name}-{index.generation:06d}{suffix}"
 
     def work() -> bytes:
         answer = index.ask(replace(query, explain=False))
-        return b"".join(content(suffix, cited(index, answer), heading(answer)))
+        return b"".join(content(suffix, cited_hits(index, answer), heading(answer)))
 
     found = await respond(request, [index], KINDS[suffix], work)
     found.headers["Content-Disposition"] = f'attachment; filename="{quote(name)}"'
     return found
-
-
-def cited(index: Index, answer: Answer) -> list[Cited]:
-    """The hits of an answer with their records."""
-    return [Cited(hit, record) for hit, record in zip(answer.hits, index.records(answer.hits), strict=True)]
 
 
 async def search_record(request: Request) -> Response:
@@ -197,7 +196,7 @@ async def search_record(request: Request) -> Response:
     return found
 
 
-def failed(request: Request, failure: Failure) -> Response:
+def failed(failure: Failure) -> Response:
     """The page of a failure."""
-    body = page("error", title="That did not work", here="error", failure=failure, back=request.url.query)
+    body = page("error", title="That did not work", here="error", failure=failure)
     return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))

@@ -84,6 +84,7 @@ FILTERS = (
     Parameter("exclude", f"None of these records: {IDS}.", most=MAX_IDS),
     Parameter("where", "An expression: year >= 2015 and not mesh = Animals.", length=MAX_WHERE),
 )
+RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
 SEARCH = (INDEX, TEXT, LIKE, UNLIKE, *RANKING, *FILTERS)
 
 

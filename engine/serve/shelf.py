@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.errors import EngineError, UnknownIndexError, UsageError
+from engine.index.folder import IndexFolder
 from engine.query.pinned import pinned
 from engine.query.searcher import Index, open_index
 from engine.serve.drawing import drawn_map
@@ -33,7 +34,7 @@ class Shelf:
         self.problems: dict[str, str] = {}  # why an index is not at the newest generation
         self.stopped = threading.Event()
         for folder in folders:
-            name = folder.resolve().name
+            name = IndexFolder(folder).name
             if name in self.indexes:
                 raise UsageError(f"two indexes are named {name}: serve them by two servers")
             self.indexes[name] = open_index(folder, follow=False)

@@ -49,7 +49,7 @@ def tools(shelf: Shelf) -> MCPServer:
     )
 
     @server.tool()
-    @told
+    @telling_errors
     def search(
         query: str,
         n: int = 10,
@@ -75,7 +75,7 @@ def tools(shelf: Shelf) -> MCPServer:
         return asked(shelf.index(index), query_of(Given(pairs, SEARCH)))
 
     @server.tool()
-    @told
+    @telling_errors
     def similar(ids: list[str], n: int = 10, unlike: list[str] | None = None, index: str = "") -> Answer:
         """Find the abstracts nearest to stored records, by their ids, PMIDs or DOIs; away from those in unlike."""
         pairs = [("id", one) for one in ids] + [("unlike", one) for one in unlike or ()] + [("n", str(n))]
@@ -83,7 +83,7 @@ def tools(shelf: Shelf) -> MCPServer:
         return asked(shelf.index(index), query_of(given, like=given.texts("id")))
 
     @server.tool()
-    @told
+    @telling_errors
     def record(id: str, index: str = "") -> Answer:
         """All that is stored of one record, by its id, PMID or DOI."""
         found = shelf.index(index)
@@ -105,7 +105,7 @@ def asked(index: Index, query: Query) -> Answer:
     return found
 
 
-def told(work: Callable[P, Answer]) -> Callable[P, Answer]:
+def telling_errors(work: Callable[P, Answer]) -> Callable[P, Answer]:
     """The same tool, with its errors as the assistant may read them."""
 
     @wraps(work)

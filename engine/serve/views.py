@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.queries import Answer, Hit
 from engine.query.searcher import Index
 from engine.records import Abstract, Notice
+from engine.references.cited import cited_hits
 from engine.serve.asked import NAMES
 from engine.serve.limits import MAX_DEPTH
 from engine.serve.links import State, doi_link, pubmed_link
@@ -90,8 +91,7 @@ def byline(authors: Sequence[str]) -> str:
 
 def hit_views(index: Index, answer: Answer, state: State) -> list[HitView]:
     """The hits of an answer."""
-    records = index.records(answer.hits)
-    return [hit_view(hit, record, state) for hit, record in zip(answer.hits, records, strict=True)]
+    return [hit_view(one.hit, one.record, state) for one in cited_hits(index, answer)]
 
 
 def hit_view(hit: Hit, record: Abstract, state: State) -> HitView:
