@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from engine.errors import EncoderError, EngineError
-from engine.serve import api, mappage, openapi, pages
+from engine.serve import api, export, mappage, openapi, pages
 from engine.serve.access import Access
 from engine.serve.bodies import as_bytes
 from engine.serve.desk import Desk
@@ -95,8 +95,9 @@ ROUTES = [
     Route("/map", mappage.map_page),
     Route("/map/points", mappage.points),
     Route("/map/at", mappage.at),
-    Route("/export", pages.export),
-    Route("/search-record.json", pages.search_record),
+    Route("/record/export", export.record),
+    Route("/export", export.hits),
+    Route("/search-record.json", export.search_record),
     Route("/api/v1/search", api.search),
     Route("/api/v1/similar", api.similar),
     Route("/api/v1/record", api.record),

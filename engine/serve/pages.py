@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
-from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -13,41 +12,22 @@ from starlette.responses import RedirectResponse, Response
 from engine.errors import AbstractNotFoundError, ConfigError, UnreadableQueryError, UsageError
 from engine.queries import Answer, Query
 from engine.query.prisma import paragraph
-from engine.query.record import record_bytes, record_of
+from engine.query.record import record_of
 from engine.query.searcher import Index
-from engine.references.cited import cited_hits, heading
-from engine.references.formats import FORMATS, content
+from engine.references.formats import FORMATS
 from engine.serve.asked import query_of
 from engine.serve.bodies import status_object
 from engine.serve.failures import Failure, failure_of
 from engine.serve.form import PAGE, PER_PAGE, TYPED, canonical, form_of, is_canonical
-from engine.serve.limits import MAX_HITS, MAX_IDS
 from engine.serve.links import State, doi_link, pubmed_link
-from engine.serve.parameters import RECORD, SEARCH, Given, Kind, Parameter
-from engine.serve.site import HTML, JSON, given_in, respond, site_of
+from engine.serve.parameters import RECORD, Given
+from engine.serve.site import HTML, given_in, respond, site_of
 from engine.serve.templates import page
 from engine.serve.views import badges, chips, hit_views, paging
 
-EXPORT = (
-    *SEARCH,
-    Parameter("format", "Of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True),
-    Parameter("tick", "Only these of the hits.", most=MAX_IDS),
-    Parameter("top", "So many of the first hits, ticked or not.", Kind.WHOLE, low=1, high=MAX_HITS),
-)
 SEE_OTHER = 303
 NEIGHBOURS = 10
 EXPLAINED = 20  # hits of a page; a hundred of them would take some 3 s
-KINDS = {
-    ".bib": "application/x-bibtex; charset=utf-8",
-    ".csv": "text/csv; charset=utf-8",
-    ".json": "application/json",
-    ".jsonl": "application/jsonl",
-    ".md": "text/markdown; charset=utf-8",
-    ".nbib": "application/nbib; charset=utf-8",
-    ".ris": "application/x-research-info-systems; charset=utf-8",
-    ".tsv": "text/tab-separated-values; charset=utf-8",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 
 
 def pairs_in(request: Request) -> tuple[tuple[str, str], ...]:
@@ -136,7 +116,7 @@ def record_page(index: Index, given: Given) -> bytes:
     found = index.get(given.text("id"))
     where = State(tuple(("i", name) for name in given.texts("i")))
     near = index.ask(Query(like=(found.record_id,), top_k=NEIGHBOURS)) if len(index) > 1 else None
-    cite = where.having("q", found.title or found.record_id).having("ids", found.record_id).having("n", 1)
+    cite = where.having("id", found.record_id)
     return page(
         "record",
         title=found.title or found.record_id,
@@ -150,7 +130,7 @@ def record_page(index: Index, given: Given) -> bytes:
         near=hit_views(index, near, where) if near else [],
         similar=where.having("like", found.record_id).at("/"),
         where=where.at(""),
-        exports=[(suffix[1:], cite.having("format", suffix[1:]).at("/export")) for suffix in FORMATS],
+        exports=[(suffix[1:], cite.having("format", suffix[1:]).at("/record/export")) for suffix in FORMATS],
     )
 
 
@@ -167,36 +147,7 @@ async def status(request: Request) -> Response:
     return Response(await run_in_threadpool(work), media_type=HTML)
 
 
-async def export(request: Request) -> Response:
-    """The hits of a search as a file: the ticked ones, those of a page, or the first so many."""
-    given = given_in(request, EXPORT)
-    index = site_of(request).shelf.index(given.text("i"))
-    query, ticked, suffix = query_of(given), tuple(dict.fromkeys(given.texts("tick"))), f".{given.text('format')}"
-    if top := given.whole("top"):
-        query = replace(query, top_k=top, offset=0)
-    elif ticked:
-        query = replace(query, top_k=len(ticked), offset=0, filters=replace(query.filters, ids=ticked))
-    name = f"{index.folder.name}-{index.generation:06d}{suffix}"
-
-    def work() -> bytes:
-        answer = index.ask(replace(query, explain=False))
-        return b"".join(content(suffix, cited_hits(index, answer), heading(answer)))
-
-    found = await respond(request, [index], KINDS[suffix], work)
-    found.headers["Content-Disposition"] = f'attachment; filename="{quote(name)}"'
-    return found
-
-
-async def search_record(request: Request) -> Response:
-    """The record of a search, as `engine search --record` keeps it and `engine rerun` repeats it."""
-    given = given_in(request, SEARCH)
-    query, index = query_of(given), site_of(request).shelf.index(given.text("i"))
-    found = await respond(request, [index], JSON, lambda: record_bytes(record_of(index, index.ask(query))))
-    found.headers["Content-Disposition"] = 'attachment; filename="search.json"'
-    return found
-
-
 def failed(failure: Failure) -> Response:
     """The page of a failure."""
-    body = page("error", title="That did not work", here="error", failure=failure)
+    body = page("error", title="That did not work", here="error", failure=failure, ways=[("Start again", "/")])
     return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))

@@ -1,13 +1,11 @@
 """The pages, as they come without a browser."""
 
 import itertools
-import json
 import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import lxml.html
@@ -16,15 +14,9 @@ from lxml.html import HtmlElement
 from starlette.testclient import TestClient
 
 from engine import Filters, Index, open_index
-from engine.collect.source import read_source
 from engine.index.folder import IndexFolder
 from engine.queries import Mode, Query
-from engine.query.record import read_record
-from engine.query.rerun import rerun
-from engine.records import Abstract
-from engine.references.cited import Cited
-from engine.references.fields import COLUMNS
-from engine.references.formats import FORMATS, content
+from engine.references.formats import FORMATS
 from engine.serve.pages import in_time
 from tests.conftest import V5
 from tests.serve.conftest import ODD, client_of, indexed
@@ -75,6 +67,15 @@ def sent_by(form: HtmlElement) -> Pairs:
             value = ""
         found.append((field.get("name"), value))
     return found
+
+
+def exported(client: TestClient, path: str) -> tuple[bytes, str]:
+    """The content and the name of a file."""
+    response = client.get(path)
+    assert response.status_code == 200, response.text
+    found = re.fullmatch(r'attachment; filename="([^"]+)"', response.headers["content-disposition"])
+    assert found is not None
+    return response.content, found[1]
 
 
 def pairs_of(address: str) -> Pairs:
@@ -317,130 +318,6 @@ def test_an_index_of_the_first_format_has_a_page_too(client: TestClient) -> None
     refused = page(client, "/", ("q", "gout"), ("i", "old"), ("mode", "keyword"), status=409)
     assert "engine" in only(refused, "//p[@role='alert']").text_content()
     assert len(page(client, "/record", ("i", "old"), ("id", "toy-01")).xpath("//li[contains(@class, 'hit')]")) == 10
-
-
-# Files
-
-
-def exported(client: TestClient, path: str) -> tuple[bytes, str]:
-    """The content and the name of a file."""
-    response = client.get(path)
-    assert response.status_code == 200, response.text
-    found = re.fullmatch(r'attachment; filename="([^"]+)"', response.headers["content-disposition"])
-    assert found is not None
-    return response.content, found[1]
-
-
-def cited(index: Index, query: Query) -> list[Cited]:
-    """The hits of a query with their records."""
-    hits = index.ask(query).hits
-    return [Cited(hit, record) for hit, record in zip(hits, index.records(hits), strict=True)]
-
-
-def read_back(tmp_path: Path, raw: bytes, name: str) -> list[str]:
-    """The titles in a file, read with the engine's own reader."""
-    (tmp_path / name).write_bytes(raw)
-    return [entry.title for entry in read_source(tmp_path / name, None) if isinstance(entry, Abstract)]
-
-
-@pytest.mark.parametrize("suffix", FORMATS)
-def test_a_file_holds_the_hits_of_the_page(client: TestClient, index: Index, tmp_path: Path, suffix: str) -> None:
-    raw, name = exported(client, f"/export?q=gout&n=20&offset=3&year=1991-&format={suffix[1:]}")
-    query = Query("gout", top_k=20, offset=3, filters=Filters(years=((1991, None),)))
-    hits = cited(index, query)
-    assert name == f"toy-000003{suffix}" and len(hits) == 20
-    if suffix != ".xlsx":  # which notes when it was made
-        assert raw == b"".join(content(suffix, hits, f"gout (generation {index.generation:06d})"))
-    titles = [one.record.title for one in hits]
-    if suffix == ".xlsx":
-        import openpyxl
-
-        (tmp_path / name).write_bytes(raw)
-        book = openpyxl.load_workbook(tmp_path / name)
-        assert [row[COLUMNS.index("title")] for row in book.active.values][1:] == titles
-        book.close()
-    elif suffix == ".md":
-        assert raw.decode().startswith("# gout (generation 000003)\n") and all(
-            title in raw.decode() for title in titles
-        )
-    elif suffix == ".json":
-        assert [row["title"] for row in json.loads(raw)] == titles
-    else:
-        assert read_back(tmp_path, raw, name) == titles
-
-
-def test_each_kind_of_file_says_what_it_is(client: TestClient) -> None:
-    kinds = {"ris": "application/x-research-info-systems; charset=utf-8", "bib": "application/x-bibtex; charset=utf-8",
-             "nbib": "application/nbib; charset=utf-8", "csv": "text/csv; charset=utf-8",
-             "tsv": "text/tab-separated-values; charset=utf-8", "json": "application/json",
-             "jsonl": "application/jsonl", "md": "text/markdown; charset=utf-8",
-             "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}  # fmt: skip
-    for name, kind in kinds.items():
-        response = client.get(f"/export?q=gout&format={name}")
-        assert response.status_code == 200 and response.headers["content-type"] == kind
-    shown = page(client, "/", ("q", "gout"))
-    assert texts(shown, "//select[@id='format']/option") == [suffix[1:] for suffix in FORMATS]
-
-
-def test_ticked_hits_and_the_first_ones_can_be_had_alone(client: TestClient) -> None:
-    def rows(path: str) -> list[str]:
-        return [json.loads(line)["id"] for line in exported(client, path)[0].splitlines()]
-
-    ranked = rows("/export?q=gout&n=46&format=jsonl")
-    assert rows(f"/export?q=gout&format=jsonl&offset=20&tick={ranked[30]}&tick={ranked[2]}") == [ranked[2], ranked[30]]
-    assert rows(f"/export?q=gout&format=jsonl&n=5&offset=20&top=30&tick={ranked[2]}") == ranked[:30]
-    assert rows("/export?q=gout&format=jsonl&n=5&offset=20") == ranked[20:25]
-    assert rows("/export?q=gout&format=jsonl&tick=nope&top=") == []
-    ticks = "".join(f"&tick={one}" for one in ranked)
-    assert rows(f"/export?q=gout&format=jsonl{ticks}") == ranked
-    kept = rows(f"/export?q=gout&format=jsonl&exclude={ranked[0]}{ticks}")
-    assert kept == ranked[1:]
-
-
-def test_the_form_below_the_hits_exports_the_same_search(client: TestClient, index: Index) -> None:
-    shown = page(client, "/", ("q", "gout <b>"), ("year", "1991-2010"), ("mode", "hybrid"), ("n", 5), ("offset", 5))
-    form = only(shown, "//form[@id='export']")
-    assert form.get("action") == "/export"
-    values = [pair for pair in sent_by(form) if pair[0] != "format"] + [("format", "jsonl")]
-    raw, _ = exported(client, f"/export?{urlencode(values)}")
-    query = Query("gout <b>", mode=Mode.HYBRID, top_k=5, offset=5, filters=Filters(years=((1991, 2010),)))
-    assert [json.loads(line)["id"] for line in raw.splitlines()] == [hit.id for hit in index.ask(query).hits]
-    sizes = [one.get("value") for one in shown.xpath("//select[@id='top']/option")]
-    assert sizes == ["", "100", "500", "1000"]
-    assert texts(page(client, "/", ("q", "gout"), ("n", 100)), "//select[@id='top']/option") == [
-        "the ticked hits, or this page"
-    ]
-
-
-def test_an_export_that_makes_no_sense_is_refused(client: TestClient) -> None:
-    for query in ("q=gout", "q=gout&format=doc", "q=gout&format=.ris", "format=ris", "q=gout&format=ris&top=0",
-                  "q=gout&format=ris&top=1001", "q=gout&format=ris&zzz=1", "q=gout&format=ris&format=bib",
-                  "q=gout&format=ris" + "&tick=a" * 1001):  # fmt: skip
-        assert texts(page(client, f"/export?{query}", status=400), "//p[@role='alert']") != [""]
-
-
-def test_a_file_that_is_held_is_not_made_again(client: TestClient) -> None:
-    first = client.get("/export?q=gout&format=ris")
-    held = client.get("/export?q=gout&format=ris", headers={"If-None-Match": first.headers["etag"]})
-    assert (held.status_code, held.content) == (304, b"")
-    assert client.get("/export?q=gout&format=bib").headers["etag"] != first.headers["etag"]
-
-
-@pytest.mark.parametrize("more", ["", "&mode=hybrid&weight=0.3&year=1991-2010&exclude=toy-01", "&min_score=0.5&n=7"])
-def test_the_record_of_a_search_is_read_and_repeated_by_the_command_line(
-    client: TestClient, library: IndexFolder, tmp_path: Path, more: str
-) -> None:
-    shown = page(client, f"/?q=gout{more}")
-    address = only(shown, "//details[@class='record']//a[@download]").get("href")
-    assert address == f"/search-record.json?q=gout{more}"
-    raw, name = exported(client, address)
-    (tmp_path / name).write_bytes(raw)
-    record = read_record(tmp_path / name)
-    assert (record.index, record.generation, list(record.ids)) == ("toy", 3, ids(shown))
-    with open_index(library.path) as index:
-        compared = rerun(record, index)
-        assert compared.same and not compared.entered and not compared.left
-    assert texts(page(client, "/search-record.json", status=400), "//p[@role='alert']")[0]
 
 
 # A record

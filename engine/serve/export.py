@@ -1,0 +1,140 @@
+"""Files: hits of a search, one record, and the record of a search."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from engine.errors import AbstractNotFoundError
+from engine.queries import Answer, Query
+from engine.query.record import record_bytes, record_of
+from engine.query.searcher import Index
+from engine.query.snapshot import Candidate
+from engine.records import many
+from engine.references.cited import Cited, cited_hits, heading
+from engine.references.formats import FORMATS, content
+from engine.serve.asked import query_of
+from engine.serve.failures import failure_of
+from engine.serve.limits import MAX_DEPTH, MAX_HITS, MAX_IDS
+from engine.serve.links import State
+from engine.serve.parameters import RECORD, SEARCH, Kind, Parameter
+from engine.serve.site import HTML, JSON, given_in, respond, site_of
+from engine.serve.templates import page
+
+FORMAT = Parameter("format", "Of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True)
+HITS = (
+    *SEARCH,
+    FORMAT,
+    Parameter("tick", "Only these of the hits.", most=MAX_IDS),
+    Parameter("top", "So many of the first hits, ticked or not.", Kind.WHOLE, low=1, high=MAX_HITS),
+)
+DEPTHS = (100, 1_000, MAX_DEPTH)  # ranks among which ticked hits are looked for, until all are found
+NAMED = 5  # ids in a message
+KINDS = {
+    ".bib": "application/x-bibtex; charset=utf-8",
+    ".csv": "text/csv; charset=utf-8",
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".md": "text/markdown; charset=utf-8",
+    ".nbib": "application/nbib; charset=utf-8",
+    ".ris": "application/x-research-info-systems; charset=utf-8",
+    ".tsv": "text/tab-separated-values; charset=utf-8",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+class NoHitsError(AbstractNotFoundError):
+    """Records were ticked that are none of the hits."""
+
+    def __init__(self, ids: tuple[str, ...], n_ticked: int, generation: int) -> None:
+        self.ids = ids
+        named = ", ".join(one[:80] for one in ids[:NAMED]) + (", …" if len(ids) > NAMED else "")
+        super().__init__(
+            f"Not among the hits of this search in generation {generation:06d}: {named}. That is {len(ids):,} of "
+            f"{many(n_ticked, 'ticked record')}, which were deleted or are left out by the filters."
+        )
+
+
+async def hits(request: Request) -> Response:
+    """The hits of a search as a file: the ticked ones, those of a page, or the first so many."""
+    given = given_in(request, HITS)
+    index = site_of(request).shelf.index(given.text("i"))
+    query, ticks = replace(query_of(given), explain=False), tuple(dict.fromkeys(given.texts("tick")))
+    if top := given.whole("top"):
+        query, ticks = replace(query, top_k=top, offset=0), ()
+    suffix = f".{given.text('format')}"
+
+    def work() -> bytes:
+        answer = ticked(index, query, ticks) if ticks else index.ask(query)
+        return b"".join(content(suffix, cited_hits(index, answer), heading(answer)))
+
+    try:
+        return named(await respond(request, [index], KINDS[suffix], work), file_name(index, suffix))
+    except NoHitsError as err:
+        return without_some(request, err)
+
+
+def ticked(index: Index, query: Query, ticks: tuple[str, ...]) -> Answer:
+    """The answer to a query with the ticked hits alone, each with the rank and the scores that it has among all.
+
+    Raises:
+        NoHitsError: some are not among the first MAX_DEPTH hits.
+    """
+    wanted = set(ticks)
+    for depth in DEPTHS:
+        answer = index.ask(replace(query, top_k=depth, offset=0))
+        found = tuple(hit for hit in answer.hits if hit.id in wanted)
+        if len(found) == len(wanted):
+            return replace(answer, hits=found)
+        if len(answer.hits) < depth:
+            break
+    missing = wanted - {hit.id for hit in found}
+    raise NoHitsError(tuple(one for one in ticks if one in missing), len(wanted), answer.generation)
+
+
+def without_some(request: Request, err: NoHitsError) -> Response:
+    """The page that says which ticked records are no hits, with a way to the file of the others."""
+    failure, missing = failure_of(err), set(err.ids)
+    pairs = tuple(request.query_params.multi_items())
+    rest = State(tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in missing))
+    ways = [("Back to the hits", State(pairs).without("top").at("/"))]
+    if n := len(rest.only(["tick"]).pairs):
+        ways.insert(0, (f"Export the {'other' if n == 1 else f'{n:,} others'}", rest.at("/export")))
+    body = page("error", title="Not exported", here="error", failure=failure, ways=ways)
+    return Response(body, status_code=failure.status, media_type=HTML)
+
+
+async def record(request: Request) -> Response:
+    """One record as a file; as a hit it has rank 1, and the cosine to itself."""
+    given = given_in(request, (*RECORD, FORMAT))
+    index, suffix = site_of(request).shelf.index(given.text("i")), f".{given.text('format')}"
+
+    def work() -> bytes:
+        found, snapshot = index.get(given.text("id")), index.snapshot()
+        (hit,) = snapshot.hits([Candidate(snapshot.corpus.doc_id(found.record_id), 1.0)])
+        line = f"{found.record_id} (generation {index.generation:06d})"
+        return b"".join(content(suffix, [Cited(hit, found)], line))
+
+    return named(await respond(request, [index], KINDS[suffix], work), file_name(index, suffix))
+
+
+async def search_record(request: Request) -> Response:
+    """The record of a search, as `engine search --record` keeps it and `engine rerun` repeats it."""
+    given = given_in(request, SEARCH)
+    query, index = replace(query_of(given), explain=False), site_of(request).shelf.index(given.text("i"))
+    found = await respond(request, [index], JSON, lambda: record_bytes(record_of(index, index.ask(query))))
+    return named(found, "search.json")
+
+
+def file_name(index: Index, suffix: str) -> str:
+    """The name of a file: of which index and generation it is."""
+    return f"{index.folder.name}-{index.generation:06d}{suffix}"
+
+
+def named(response: Response, name: str) -> Response:
+    """The same response as a file to be kept under a name."""
+    response.headers["Content-Disposition"] = f'attachment; filename="{quote(name)}"'
+    return response
