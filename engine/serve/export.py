@@ -20,7 +20,7 @@ from engine.serve.asked import query_of
 from engine.serve.failures import failure_of
 from engine.serve.limits import MAX_DEPTH, MAX_HITS, MAX_IDS
 from engine.serve.links import State
-from engine.serve.parameters import RECORD, SEARCH, Kind, Parameter
+from engine.serve.parameters import FILTERS, RECORD, SEARCH, Kind, Parameter
 from engine.serve.site import HTML, JSON, given_in, respond, site_of
 from engine.serve.templates import page
 
@@ -32,6 +32,7 @@ HITS = (
     Parameter("top", "So many of the first hits, ticked or not.", Kind.WHOLE, low=1, high=MAX_HITS),
 )
 DEPTHS = (100, 1_000, MAX_DEPTH)  # ranks among which ticked hits are looked for, until all are found
+NARROWING = {parameter.name for parameter in FILTERS} | {"min_score"}
 NAMED = 5  # ids in a message
 KINDS = {
     ".bib": "application/x-bibtex; charset=utf-8",
@@ -100,9 +101,13 @@ def without_some(request: Request, err: NoHitsError) -> Response:
     failure, missing = failure_of(err), set(err.ids)
     pairs = tuple(request.query_params.multi_items())
     rest = State(tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in missing))
-    ways = [("Back to the hits", State(pairs).without("top").at("/"))]
+    unfiltered = State(tuple(pair for pair in pairs if pair[0] not in NARROWING))
+    ways = []
     if n := len(rest.only(["tick"]).pairs):
-        ways.insert(0, (f"Export the {'other' if n == 1 else f'{n:,} others'}", rest.at("/export")))
+        ways.append((f"Export the {'other' if n == 1 else f'{n:,} others'}", rest.at("/export")))
+    if unfiltered.pairs != pairs:
+        ways.append(("Export all ticked, as ranked without the filters", unfiltered.at("/export")))
+    ways.append(("Back to the hits", State(pairs).without("top").at("/")))
     body = page("error", title="Not exported", here="error", failure=failure, ways=ways)
     return Response(body, status_code=failure.status, media_type=HTML)
 

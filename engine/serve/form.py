@@ -13,8 +13,18 @@ from engine.serve.parameters import FLAGS, SEARCH, Given, Kind, Parameter
 
 FROM = Parameter("from", "First year.", Kind.WHOLE, low=1000, high=9999)
 TO = Parameter("to", "Last year.", Kind.WHOLE, low=1000, high=9999)
-PAGE = (*SEARCH, FROM, TO)
-SHOWN = ("q", "mode", "n", "explain", "retracted", "has_abstract", "i")  # have a field of their own, with one value
+PAGE = (*(one for one in SEARCH if one.name != "group_by"), FROM, TO)  # nothing is counted on a page
+SHOWN = (
+    "q",
+    "mode",
+    "n",
+    "explain",
+    "retracted",
+    "has_abstract",
+    "i",
+    "from",
+    "to",
+)  # have a field of their own, with one value
 TYPED = (("journal", "Journal"), ("mesh", "MeSH heading"), ("type", "Publication type"), ("author", "Author"))
 PER_PAGE = (10, 20, 50, 100)
 
@@ -35,7 +45,7 @@ class Form:
 
     def is_within(self, bar: Bar) -> bool:
         """Whether the years asked for hold those of a bar."""
-        return int(self.first_year or 0) <= bar.last and bar.first <= int(self.last_year or 9999)
+        return year_in(self.first_year, 0) <= bar.last and bar.first <= year_in(self.last_year, 9999)
 
 
 def is_canonical(pairs: Pairs) -> bool:
@@ -75,13 +85,23 @@ def tidy(name: str, value: str) -> str:
 def form_of(index: Index, state: State) -> Form:
     """The form with what it was sent with."""
     years = [value for name, value in state.pairs if name == "year"]
-    low, high = ends(years[0]) if len(years) == 1 else ("", "")
+    low, high = (next((value for name, value in state.pairs if name == end), "") for end in ("from", "to"))
+    if not (low or high) and len(years) == 1:
+        low, high = ends(years[0])
     kept = tuple(
         (name, value)
         for name, value in state.from_first().pairs
         if name not in SHOWN and (name != "year" or not (low or high))
     )
     return Form(state, facets_of(index), low, high, kept)
+
+
+def year_in(text: str, otherwise: int) -> int:
+    """The year that a field holds; another where it holds none."""
+    try:
+        return int(text)
+    except ValueError:
+        return otherwise
 
 
 def ends(years: str) -> tuple[str, str]:

@@ -78,7 +78,6 @@ class Paging:
 
     first: int
     last: int
-    n: int  # that can be reached
     before: str
     after: str
 
@@ -170,5 +169,5 @@ def paging(answer: Answer, state: State) -> Paging:
     before = state.having("offset", earlier) if earlier else state.from_first()
     fits = len(answer.hits) == query.top_k and later < n and later + query.top_k <= MAX_DEPTH
     return Paging(
-        first, last, n, before.at("/") if query.offset else "", state.having("offset", later).at("/") if fits else ""
+        first, last, before.at("/") if query.offset else "", state.having("offset", later).at("/") if fits else ""
     )

@@ -226,6 +226,38 @@ def test_ticks_stay_over_pages_and_are_exported(window: Callable[..., Page]) -> 
     assert page.locator(".tick").nth(1).is_checked()
 
 
+def test_ticks_stay_when_the_search_is_narrowed(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    for place in (0, 1, 3):
+        page.locator(".tick").nth(place).check()
+    ticked = [ids(page)[place] for place in (0, 1, 3)]
+    page.locator(".exclude").nth(1).click()
+    page.wait_for_url("**exclude=**")
+    assert page.inner_text("#ticked") == "2 ticked"
+    page.select_option("#format", "ris")
+    assert records(downloaded(page, "#export button")) == [ticked[0], ticked[2]]
+    page.goto(page.url + "&year=1700-1800")
+    page.goto(page.url.replace("1700-1800", "-2100"))
+    assert [box.is_checked() for box in page.locator(".tick").all()[:3]] == [True, False, True]
+    page.goto(page.url + f"&exclude={ticked[2]}")
+    assert page.inner_text("#ticked") == "1 ticked"
+
+
+def test_ticks_that_the_filters_leave_out_are_told(browser: Browser, address: str) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(address + "/?q=gout")
+        page.locator(".tick").first.check()
+        left_out, kept = ids(page)[:2]
+        page.goto(address + f"/?q=gout&ids={kept}")
+        assert page.inner_text("#ticked") == "1 ticked, 1 of them on other pages"
+        page.click("#export button")
+        page.wait_for_selector("[role=alert]")
+        assert left_out in page.inner_text("[role=alert]")
+        page.click("text=Back to the hits")
+        page.wait_for_selector("#hits")
+
+
 def test_a_page_and_the_first_hundred_are_exported(window: Callable[..., Page]) -> None:
     page = window("/?q=gout&offset=10")
     shown = ids(page)
@@ -295,6 +327,18 @@ def test_a_point_of_the_map_leads_to_its_record(window: Callable[..., Page]) -> 
     assert page.inner_text("article h1") == title
 
 
+def test_another_button_than_the_first_opens_nothing_on_the_map(window: Callable[..., Page]) -> None:
+    page = window("/map")
+    page.wait_for_selector("#map[data-drawn]")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    x, y = page.locator("#map").evaluate(INKED)
+    for button in ("right", "middle"):
+        page.locator("#map").click(position={"x": x + 1, "y": y + 1}, button=button)  # type: ignore[arg-type]
+    page.wait_for_timeout(500)
+    assert page.url.endswith("/map") and not [url for url in asked if "/record" in url]
+
+
 def test_a_map_that_can_not_be_loaded_says_so(browser: Browser, address: str) -> None:
     with browser.new_context() as context:
         page = context.new_page()
@@ -323,6 +367,27 @@ def test_everything_by_keyboard(window: Callable[..., Page]) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("article h1")
     page.go_back()
+    page.keyboard.press("n")
+    page.wait_for_url("**offset=10**")
+
+
+def test_keys_can_be_turned_off(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    page.click("#keys-shown")
+    page.locator("#keys-used").uncheck()
+    page.keyboard.press("Escape")
+    for _ in range(2):
+        page.locator("body").click(position={"x": 1, "y": 1})
+        for key in ("j", "x", "?", "n"):
+            page.keyboard.press(key)
+        page.wait_for_timeout(200)
+        assert not page.locator(".tick:checked").count() and not page.locator("#keys").is_visible()
+        assert "offset" not in page.url
+        page.reload()  # it is kept
+    page.click("#keys-shown")
+    assert not page.locator("#keys-used").is_checked()
+    page.locator("#keys-used").check()
+    page.keyboard.press("Escape")
     page.keyboard.press("n")
     page.wait_for_url("**offset=10**")
 

@@ -170,9 +170,14 @@ def test_ticks_that_are_no_hits_are_told_and_the_others_can_be_had(client: TestC
         f"Not among the hits of this search in generation 000003: nope, {one}. That is 2 of 3 ticked records, "
         "which were deleted or are left out by the filters."
     )
-    others, back = shown.xpath("//p[@class='ways']/a")
+    others, unfiltered, back = shown.xpath("//p[@class='ways']/a")
     assert (others.text, back.text) == ("Export the other", "Back to the hits")
     assert [row["id"] for row in jsonl(client, others.get("href"))] == [two]
+    assert unfiltered.text == "Export all ticked, as ranked without the filters"
+    assert "exclude=" not in unfiltered.get("href") and client.get(unfiltered.get("href")).status_code == 404
+    path = f"/export?q=gout&format=jsonl&tick={one}&tick={two}&exclude={one}&min_score=0.999"
+    unfiltered = page(client, path, status=404).xpath("//p[@class='ways']/a")[0]
+    assert [row["rank"] for row in jsonl(client, unfiltered.get("href"))] == [1, 2]
     assert ids(page(client, back.get("href"))) == [hit.id for hit in index.ask(
         Query("gout", top_k=20, filters=Filters(exclude=(one,)))).hits]  # fmt: skip
     (alone,) = page(client, "/export?q=gout&format=ris&tick=nope", status=404).xpath("//p[@class='ways']/a")

@@ -104,7 +104,7 @@ STATES: tuple[Pairs, ...] = (
     [("q", "gout"), ("where", 'year >= 2015 and not mesh = "Animals"'), ("explain", "false")],
     [("like", "toy-01"), ("unlike", "toy-02"), ("unlike", "toy-03"), ("min_score", "0.1")],
     [("q", "gout"), ("exclude", "gut"), ("exclude", "toy-01"), ("ids", "toy-02"), ("ids", "toy-03")],
-    [("q", "gout"), ("diversify", "0.5"), ("group_by", "year"), ("i", "toy")],
+    [("q", "gout"), ("diversify", "0.5"), ("i", "toy")],
     [("q", "gout"), ("i", "old")],
 )
 
@@ -393,6 +393,29 @@ def test_the_links_of_a_page_that_did_not_work_lead_on(client: TestClient, path:
     assert addresses
     for address in addresses:
         assert client.get(address).status_code == 200, address
+
+
+def test_years_that_end_before_they_begin_can_be_mended_in_the_form(client: TestClient) -> None:
+    shown = page(client, "/", ("q", "gout"), ("from", "2003"), ("to", "1998"), status=400)
+    assert "2003 to 1998" in only(shown, "//p[@role='alert']").text_content()
+    sent = dict(sent_by(only(shown, "//form[@id='search']")))
+    assert (sent["from"], sent["to"]) == ("2003", "1998")
+    names = [name for name, _ in sent_by(only(shown, "//form[@id='search']"))]
+    assert len(names) == len(set(names))
+    mended = client.get("/", params=[(name, "1990" if name == "from" else value) for name, value in sent.items()])
+    assert mended.status_code == 303 and "year=1990-1998" in mended.headers["location"]
+
+
+def test_a_page_past_the_last_hit_says_so(client: TestClient) -> None:
+    shown = page(client, "/", ("q", "gout"), ("offset", 60), ("n", 20), ("mode", "hybrid"))
+    said = only(shown, "//section[@class='results']").text_content()
+    assert "begin with hit 61" in said and "other words" not in said
+    assert only(shown, "//a[text()='From the first hit']").get("href") == "/?q=gout&n=20&mode=hybrid"
+
+
+def test_nothing_is_counted_on_a_page(client: TestClient) -> None:
+    shown = page(client, "/", ("q", "gout"), ("group_by", "year"), status=400)
+    assert "'group_by' means nothing here" in only(shown, "//p[@role='alert']").text_content()
 
 
 def test_a_refused_search_keeps_what_was_typed(client: TestClient) -> None:

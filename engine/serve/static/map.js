@@ -153,7 +153,7 @@
   const pointers = new Map();
   let moved = 0, resting = null;
   const place = (event) => { const frame = canvas.getBoundingClientRect(); return [event.clientX - frame.left, event.clientY - frame.top]; };
-  canvas.addEventListener("pointerdown", (event) => { pointers.set(event.pointerId, place(event)); canvas.setPointerCapture(event.pointerId); moved = 0; });
+  canvas.addEventListener("pointerdown", (event) => { if (event.button) return; pointers.set(event.pointerId, place(event)); canvas.setPointerCapture(event.pointerId); moved = 0; });
   canvas.addEventListener("pointermove", (event) => {
     const [x, y] = place(event);
     const before = pointers.get(event.pointerId);
@@ -176,8 +176,7 @@
     pointers.set(event.pointerId, [x, y]);
   });
   canvas.addEventListener("pointerup", async (event) => {
-    pointers.delete(event.pointerId);
-    if (moved > 4) return;
+    if (!pointers.delete(event.pointerId) || moved > 4) return;
     const row = nearest(...place(event));
     const record = row < 0 ? null : await about(row);
     if (record) location.href = `/record?${new URLSearchParams({ i: index, id: record.id })}`;

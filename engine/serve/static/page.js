@@ -21,14 +21,16 @@ for (const form of all("form[method=get]")) {
   });
 }
 
-// Ticks stay while one pages through the hits of one search.
+// Ticks stay while one pages through the hits of one question, and narrows them; what is excluded is no longer ticked.
 const exporting = one("#export");
 if (exporting) {
-  const query = new URLSearchParams(location.search);
-  ["offset", "n", "explain"].forEach((name) => query.delete(name));
-  const key = `ticked ${query}`;
+  const asked = new URLSearchParams(location.search);
+  const question = new URLSearchParams([...asked].filter(([name]) => ["i", "q", "like", "unlike", "mode"].includes(name)));
+  question.sort();
+  const key = `ticked ${question}`;
   const read = () => { try { return new Set(JSON.parse(sessionStorage.getItem(key) || "[]")); } catch { return new Set(); } };
   const ticked = read();
+  asked.getAll("exclude").forEach((id) => ticked.delete(id));
   const boxes = all(".tick");
   const everything = one("#all");
   const tell = () => {
@@ -98,7 +100,14 @@ if (bars) {
   bars.addEventListener("pointercancel", () => { start = null; });
 }
 
-// Keys. None while something is typed, and none with Ctrl, Alt or Meta.
+// Keys. None while something is typed, none with Ctrl, Alt or Meta, and none where they are turned off.
+const dialog = one("#keys"), using = one("#keys-used");
+const stored = (...given) => { try { return given.length ? localStorage.setItem("keys", given[0]) : localStorage.getItem("keys"); } catch { return null; } };
+if (dialog) {
+  using.checked = stored() !== "off";
+  using.addEventListener("change", () => stored(using.checked ? "on" : "off"));
+  one("#keys-shown").addEventListener("click", () => dialog.showModal());
+}
 const hits = all("#hits > .hit");
 let place = -1;
 const go = (step) => {
@@ -111,7 +120,7 @@ const go = (step) => {
 };
 const keys = {
   "/": () => one("#q")?.select(),
-  "?": () => one("#keys")?.showModal(),
+  "?": () => dialog?.showModal(),
   j: () => go(1),
   k: () => go(-1),
   x: () => one(".tick", hits[place] ?? document.createElement("i"))?.click(),
@@ -123,7 +132,7 @@ const keys = {
 };
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, dialog");
-  if (typing || event.ctrlKey || event.altKey || event.metaKey || !keys[event.key]) return;
+  if (typing || stored() === "off" || event.ctrlKey || event.altKey || event.metaKey || !keys[event.key]) return;
   event.preventDefault();
   keys[event.key]();
 });
