@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sqlite3
@@ -16,6 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from engine.corpus.rows import as_abstract, selected
+from engine.deadline import LATEST, check_wanted
 from engine.errors import AbstractNotFoundError, CorruptError, UsageError
 from engine.records import Abstract, DocIds
 
@@ -127,16 +129,18 @@ class Corpus:
 
         Raises:
             UsageError: it took longer than `patience`.
+            BusyError: the answer that it is for is no longer wanted.
             CorruptError: SQLite found the file damaged.
         """
         with self.lock:
+            check_wanted()
             try:
-                if self.patience is not None:
-                    end = time.monotonic() + self.patience
-                    self.connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+                end = min(LATEST.get(), time.monotonic() + (math.inf if self.patience is None else self.patience))
+                self.connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
                 return self.connection.execute(sql, values).fetchall()
             except sqlite3.DatabaseError as err:
                 if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                    check_wanted()
                     raise UsageError(
                         f"the filters take longer than {self.patience:g} seconds. Ask for fewer patterns at once"
                     ) from err

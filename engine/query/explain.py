@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.corpus.keywords import Occurrences, occurrences
+from engine.deadline import check_wanted
 from engine.encode.recipe import cleaned
 from engine.encode.sentences import sentences
 from engine.queries import Hit, Sentence, Span, Why
@@ -17,6 +18,7 @@ from engine.query.snapshot import Candidate, Snapshot
 from engine.records import Vectors
 
 SHOWN = 3  # sentences of a hit
+TOGETHER = 512  # sentences that are encoded together; a page of hits has some 100
 
 
 def explained(
@@ -39,17 +41,19 @@ def explained(
 def nearest_sentences(snapshot: Snapshot, vector: Vectors, abstracts: Sequence[str]) -> list[tuple[Sentence, ...]]:
     """Of each abstract the SHOWN sentences nearest to a vector (dim,), best first, ties in the order of the text.
 
-    All sentences are encoded together, as queries are; one without a word that the encoder reads is left out.
+    Sentences are encoded TOGETHER, as queries are; one without a word that the encoder reads is left out.
     """
     spans: list[tuple[int, Span]] = [(i, span) for i, text in enumerate(abstracts) for span in sentences(text)]
     texts = [cleaned(abstracts[i][start:end]) for i, (start, end) in spans]
     encoder = snapshot.encoder()
     from engine.encode.contract import encode_checked
 
-    checked = encode_checked(encoder, texts)
-    scores = (checked.vectors.astype(np.float64) @ vector.astype(np.float64)).clip(-1, 1)
     found: list[list[Sentence]] = [[] for _ in abstracts]
-    for position, score in zip(checked.kept, scores, strict=True):
-        i, span = spans[position]
-        found[i].append(Sentence(span, round(float(score), 6)))
+    for start in range(0, len(texts), TOGETHER):
+        check_wanted()
+        checked = encode_checked(encoder, texts[start : start + TOGETHER])
+        scores = (checked.vectors.astype(np.float64) @ vector.astype(np.float64)).clip(-1, 1)
+        for position, score in zip(checked.kept, scores, strict=True):
+            i, span = spans[start + position]
+            found[i].append(Sentence(span, round(float(score), 6)))
     return [tuple(sorted(each, key=lambda s: -s.score)[:SHOWN]) for each in found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,7 +64,7 @@ def by_meaning(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int)
 def by_words(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -> Ranking:
     """By BM25."""
     with ThreadPoolExecutor(1) as pool:
-        words = pool.submit(ranked, snapshot.corpus, asked.wording, wanted, asked.among)
+        words = pool.submit(copy_context().run, ranked, snapshot.corpus, asked.wording, wanted, asked.among)
         vector = encode()
     found, n_matching = words.result()
     scores = cosines(snapshot, [doc_id for doc_id, _ in found], vector)
@@ -76,7 +77,9 @@ def by_words(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -
 def by_both(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -> Ranking:
     """Both rankings fused as deep as DEPTH; below come the others by cosine, so that an order never depends on k."""
     with ThreadPoolExecutor(1) as pool:
-        words = pool.submit(ranked, snapshot.corpus, asked.wording, DEPTH + len(asked.examples), asked.among)
+        words = pool.submit(
+            copy_context().run, ranked, snapshot.corpus, asked.wording, DEPTH + len(asked.examples), asked.among
+        )
         vector = encode()
         semantic = nearest(snapshot, asked, vector, max(DEPTH, wanted))
     keyword = [pair for pair in words.result()[0] if pair[0] not in asked.examples][:DEPTH]

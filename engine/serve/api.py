@@ -16,7 +16,7 @@ from engine.queries import Answer, Query
 from engine.query.searcher import Index
 from engine.serve.asked import query_of
 from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
-from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES
+from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
 from engine.serve.parameters import FILTERS, INDEX, RANKING, RECORD, SEARCH, TEXT, UNLIKE, Given, Parameter
 from engine.serve.site import JSON, given_in, respond, site_of
 
@@ -99,7 +99,7 @@ async def batch(request: Request) -> Response:
     """Several searches of one generation, answered together.
 
     Raises:
-        UsageError: a query that makes no sense, or too many hits in all.
+        UsageError: a query that makes no sense, or too many hits, or explained hits, in all.
     """
     content = body_of(await request.body())
     queries = content.pop("queries")
@@ -109,6 +109,8 @@ async def batch(request: Request) -> Response:
     asked = [query_in(one, place, common) for place, one in enumerate(queries, 1)]
     if (n := sum(query.top_k for query in asked)) > MAX_BATCH_HITS:
         raise UsageError(f"the queries want {n:,} hits together, expected {MAX_BATCH_HITS:,} at most")
+    if (n := sum(query.top_k for query in asked if query.explain)) > MAX_EXPLAINED:
+        raise UsageError(f"the queries want {n:,} hits explained together, expected {MAX_EXPLAINED} at most")
 
     def work() -> bytes:
         answers = [answered(index, answer) for answer in all_asked(index, asked)]

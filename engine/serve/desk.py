@@ -9,10 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from engine.config import cores
+from engine.deadline import wanted_until
 from engine.errors import BusyError
 from engine.serve.limits import ANSWER_SECONDS, MAX_WAITING, WAIT_SECONDS
 
 T = TypeVar("T")
+
+
+def in_time(work: Callable[[], T], latest: float) -> T:
+    """Do a piece of work that is wanted until a time."""
+    with wanted_until(latest):
+        return work()
 
 
 class Desk:
@@ -36,15 +43,24 @@ class Desk:
         """Do a piece of work in a worker and return what it returns.
 
         Raises:
-            BusyError: too much is waiting, or waited too long, or the answer took too long.
+            BusyError: too much is waiting, or no worker was free in time, or the answer took too long.
             Exception: whatever the work raises.
         """
         if self.n_inside >= self.places:
             raise BusyError(f"{self.n_inside:,} requests are being answered or wait. Ask again in a second")
-        future = asyncio.get_running_loop().run_in_executor(self.pool, self.in_time, work, time.monotonic())
+        latest = time.monotonic() + self.answer_seconds
+        job = self.pool.submit(in_time, work, latest)
+        future = asyncio.wrap_future(job)
         self.n_inside += 1
         future.add_done_callback(self.left)
-        done, _ = await asyncio.wait({future}, timeout=self.answer_seconds)
+        patience = min(self.wait_seconds, self.answer_seconds)
+        try:
+            done, _ = await asyncio.wait({future}, timeout=patience)
+            if not done and job.cancel():
+                raise BusyError(f"no worker was free within {patience:g} seconds. Ask again a little later")
+            done, _ = await asyncio.wait({future}, timeout=latest - time.monotonic())
+        finally:
+            job.cancel()  # what has not begun when whoever asked has gone
         if not done:
             raise BusyError(f"there was no answer within {self.answer_seconds:g} seconds. Ask for less, or again later")
         return future.result()
@@ -54,16 +70,6 @@ class Desk:
         self.n_inside -= 1
         if not future.cancelled():
             future.exception()  # seen, so that nothing is logged of one that nobody waits for
-
-    def in_time(self, work: Callable[[], T], since: float) -> T:
-        """Do the work, unless it has waited too long: then nobody may be there any more.
-
-        Raises:
-            BusyError: it has.
-        """
-        if time.monotonic() - since > self.wait_seconds:
-            raise BusyError(f"the request has waited {self.wait_seconds:g} seconds. Ask again a little later")
-        return work()
 
     def close(self) -> None:
         """End the workers once they are done; what waits is given up."""

@@ -1,8 +1,10 @@
 """Whole queries on the toy index: 40 records, one per drug and disease, years 1991 to 2019."""
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 
 from engine import Filters, Index, Query, open_index
 from engine.corpus.wording import parsed
-from engine.errors import AbstractNotFoundError, EncoderError, GenerationError, UsageError
+from engine.deadline import wanted_until
+from engine.errors import AbstractNotFoundError, BusyError, EncoderError, GenerationError, UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer, Fusion, Mode
 from engine.query import answering, fusion, ranking
@@ -347,6 +350,41 @@ def test_an_id_that_is_an_address_is_found_as_it_is(searchable: IndexFolder, add
         assert hit.id == address and index.get(address).title == "Gout at an address"
         assert index.records([hit])[0].record_id == address
         assert [row.hit.id for row in index.new("gout", since=2)] == [address]
+
+
+def test_sentences_encoded_in_several_goes_are_the_same(
+    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_index(searchable.path) as index:
+        query = Query("gout in old age", explain=True, top_k=40)
+        whole = index.ask(query)
+        monkeypatch.setattr("engine.query.explain.TOGETHER", 7)
+        parts = index.ask(query)
+    assert sum(len(hit.why.sentences) for hit in whole.hits if hit.why) > 14
+    for one, other in zip(whole.hits, parts.hits, strict=True):
+        assert one.why is not None and other.why is not None
+        assert [s.span for s in one.why.sentences] == [s.span for s in other.why.sentences]
+        assert [s.score for s in one.why.sentences] == pytest.approx([s.score for s in other.why.sentences], abs=1e-5)
+
+
+def test_sentences_are_no_longer_encoded_when_nobody_waits(
+    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_index(searchable.path) as index:
+        index.search("gout")
+        encoder, n = index.snapshot().encoder(), 0
+        monkeypatch.setattr("engine.query.explain.TOGETHER", 7)
+
+        def slow(texts: list[str]) -> object:
+            nonlocal n
+            n += 1
+            time.sleep(0.2)
+            return encoder.encode(texts)
+
+        monkeypatch.setattr(index.snapshot(), "loaded", SimpleNamespace(identity=encoder.identity, encode=slow))
+        with wanted_until(time.monotonic() + 0.3), pytest.raises(BusyError, match="the time for this answer is over"):
+            index.ask(Query("gout", explain=True, top_k=40))
+        assert n == 2
 
 
 def test_only_so_many_hits_are_explained(searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:

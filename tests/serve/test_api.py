@@ -18,7 +18,8 @@ from engine.config import cores
 from engine.encode.recipe import cleaned
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
-from engine.queries import Answer, Fusion, Mode
+from engine.queries import Answer, Fusion, Hit, Mode
+from engine.query.snapshot import Snapshot
 from engine.serve import asked, bodies
 from engine.serve import shelf as shelving
 from engine.serve.desk import Desk
@@ -461,6 +462,11 @@ def test_a_batch_has_limits(client: TestClient) -> None:
     assert "want 10,001 hits together, expected 10,000 at most" in bad_batch(
         client, {"queries": ["gout"] * 10 + [{"q": "a", "n": 1}], "n": 1000}
     )
+    many = {"queries": ["gout"] * 10, "n": 10, "explain": True}
+    assert all(hit["why"] for answer in batch(client, many)["answers"] for hit in answer["hits"])
+    assert "want 101 hits explained together, expected 100 at most" in bad_batch(
+        client, {**many, "queries": [*["gout"] * 9, {"q": "pain", "n": 11}, {"q": "a", "explain": False, "n": 50}]}
+    )
     response = client.post("/api/v1/batch", content=b" " * (64 * 1024 + 1))
     error_of(response, 413, "body_too_long")
     padded = b'{"queries": ["gout"]}'.ljust(64 * 1024)
@@ -650,12 +656,45 @@ def test_a_full_queue_is_503_and_says_when_to_ask_again(library: IndexFolder) ->
 
 
 def test_what_has_waited_too_long_is_given_up(library: IndexFolder) -> None:
-    with client_of(library.path, desk=Desk(workers=1, wait_seconds=-1.0)) as client:
-        assert "has waited" in error_of(client.get("/api/v1/search?q=gout"), 503, "busy")
-    desk = Desk(workers=1, answer_seconds=0.05)
+    desk, free = Desk(workers=1, wait_seconds=0.05), threading.Event()
     with client_of(library.path, desk=desk) as client:
-        desk.pool.submit(time.sleep, 0.3)
-        assert "no answer within 0.05 seconds" in error_of(client.get("/api/v1/search?q=gout"), 503, "busy")
+        desk.pool.submit(free.wait)
+        try:
+            assert "no worker was free within 0.05 seconds" in error_of(
+                client.get("/api/v1/search?q=gout"), 503, "busy"
+            )
+        finally:
+            free.set()
+        assert client.get("/api/v1/search?q=gout").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/v1/search?q=gout&explain=true&n=46", None),
+        ("/export?q=gout&format=ris", None),
+        ("/api/v1/batch", {"queries": ["gout", "pain"] * 10, "explain": True, "n": 5}),
+    ],
+)
+def test_an_answer_that_nobody_waits_for_is_not_worked_out_to_its_end(
+    library: IndexFolder, monkeypatch: pytest.MonkeyPatch, path: str, body: object
+) -> None:
+    begun: list[str] = []
+    original = Snapshot.hits
+
+    def slow(self: Snapshot, *given: object) -> list[Hit]:
+        begun.append("hits")
+        time.sleep(0.3)
+        return original(self, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Snapshot, "hits", slow)
+    desk = Desk(workers=1, answer_seconds=0.2)
+    with client_of(library.path, desk=desk) as client:
+        response = client.post(path, json=body) if body else client.get(path)
+        assert response.status_code == 503 and response.headers["retry-after"] == "1"
+        while desk.n_inside:
+            time.sleep(0.01)
+    assert begun == ["hits"]
 
 
 def test_there_are_as_many_workers_as_cores() -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import gc
 import logging
+import math
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -8,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from engine.config import cores
+from engine.deadline import LATEST, check_wanted
 from engine.errors import BusyError, UsageError
 from engine.serve.desk import Desk
 
@@ -93,17 +95,18 @@ def test_one_more_than_may_work_and_wait_is_sent_away() -> None:
     on(Desk(workers=2, waiting=3), scenario)
 
 
-def test_what_has_waited_too_long_is_not_begun() -> None:
+def test_what_has_waited_too_long_is_sent_away_and_never_begun() -> None:
     begun: list[str] = []
 
     async def scenario(desk: Desk, release: threading.Event) -> None:
         first = asyncio.create_task(desk.run(held(release)))
-        late = asyncio.create_task(desk.run(lambda: begun.append("late")))
-        await asyncio.sleep(0.06)
+        await until(lambda: desk.n_inside == 1)
+        with pytest.raises(BusyError, match=r"^no worker was free within 0\.03 seconds\. Ask again a little later$"):
+            await desk.run(lambda: begun.append("late"))
+        assert not first.done()
+        await until(lambda: desk.n_inside == 1)
         release.set()
         assert await first == "done"
-        with pytest.raises(BusyError, match=r"^the request has waited 0\.03 seconds\. Ask again a little later$"):
-            await late
         assert (begun, desk.n_inside) == ([], 0)
         await desk.run(lambda: begun.append("in time"))
         assert begun == ["in time"]
@@ -125,6 +128,46 @@ def test_an_answer_that_takes_too_long_keeps_its_place_until_it_is_there() -> No
         assert await desk.run(lambda: "again") == "again"
 
     on(Desk(workers=1, waiting=0, answer_seconds=0.02), scenario)
+
+
+def test_work_is_told_until_when_it_is_wanted() -> None:
+    given_up: list[float] = []
+
+    def work() -> None:
+        try:
+            while time.monotonic() < began + LONGEST:
+                check_wanted()
+                time.sleep(0.001)
+        except BusyError:
+            given_up.append(time.monotonic() - began)
+            raise
+
+    async def scenario(desk: Desk, release: threading.Event) -> None:
+        with pytest.raises(BusyError, match="no answer within|the time for this answer is over"):
+            await desk.run(work)
+        await until(lambda: desk.n_inside == 0)
+        assert await desk.run(LATEST.get) > time.monotonic()
+
+    began = time.monotonic()
+    on(Desk(workers=1, answer_seconds=0.1), scenario)
+    assert 0.1 <= given_up[0] < 1
+    assert LATEST.get() == math.inf
+
+
+def test_who_has_gone_before_the_work_begins_takes_it_along() -> None:
+    begun: list[str] = []
+
+    async def scenario(desk: Desk, release: threading.Event) -> None:
+        first = asyncio.create_task(desk.run(held(release)))
+        gone = asyncio.create_task(desk.run(lambda: begun.append("gone")))
+        await until(lambda: desk.n_inside == 2)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        await until(lambda: desk.n_inside == 1)
+        release.set()
+        assert await first == "done" and begun == []
+
+    on(Desk(workers=1), scenario)
 
 
 def test_who_has_gone_leaves_the_place_when_the_work_ends() -> None:
