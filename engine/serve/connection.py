@@ -1,4 +1,4 @@
-"""One connection as uvicorn serves it, with limits on their number and on the time that a request takes to arrive."""
+"""One connection as uvicorn serves it, with limits on their number and on the time for requests and answers."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.serve.guard import HEADERS
-from engine.serve.limits import HEAD_SECONDS, MAX_CONNECTIONS
+from engine.serve.limits import HEAD_SECONDS, MAX_CONNECTIONS, TAKE_SECONDS
 
 
 class Connection(H11Protocol):
-    """Closes a connection on which no whole request arrives in time: uvicorn itself waits for ever."""
+    """Closes a connection on which no whole request arrives, or no answer is taken, in time: uvicorn waits for ever."""
 
-    waiting: asyncio.TimerHandle | None = None
+    waiting: asyncio.TimerHandle | None = None  # for a request
+    taking: asyncio.TimerHandle | None = None  # of an answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a new connection, unless there are too many."""
@@ -33,10 +34,18 @@ class Connection(H11Protocol):
         """After an answer: what has arrived of the next request counts from now."""
         super().on_response_complete()
         self.watch()
+        self.watch_taking()
+
+    def pause_writing(self) -> None:
+        """Wait until the client has taken some of its answer."""
+        super().pause_writing()
+        self.watch_taking()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self.unwatch()
+        if self.taking is not None:
+            self.taking.cancel()
         super().connection_lost(exc)
 
     def watch(self) -> None:
@@ -60,6 +69,19 @@ class Connection(H11Protocol):
         self.waiting = None
         if not self.transport.is_closing():
             self.transport.close()
+
+    def watch_taking(self) -> None:
+        """Give the client its time to take some of what waits for it."""
+        if self.taking is None and (size := self.transport.get_write_buffer_size()):
+            self.taking = self.loop.call_later(TAKE_SECONDS, self.look_at_taking, size)
+
+    def look_at_taking(self, before: int) -> None:
+        """Cut a connection of which nothing was taken since so many bytes waited; closing it would wait for them."""
+        self.taking = None
+        if self.transport.get_write_buffer_size() >= before:
+            self.transport.abort()
+        else:
+            self.watch_taking()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, with the headers that every response has."""

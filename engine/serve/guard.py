@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -128,14 +129,14 @@ def too_long() -> Failure:
 
 def bounded(receive: Receive) -> Receive:
     """The same source of a body, which gives up on one that is too long or too slow."""
-    taken, whole = 0, False
+    taken, whole, latest = 0, False, time.monotonic() + BODY_SECONDS
 
     async def inner() -> Message:
         nonlocal taken, whole
         if whole:  # what comes now is that the client has gone, whenever that is
             return await receive()
         try:
-            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+            message = await asyncio.wait_for(receive(), latest - time.monotonic())
         except TimeoutError as err:
             late = f"The body did not arrive within {BODY_SECONDS:g} seconds."
             raise BodyError(Failure(HTTPStatus.REQUEST_TIMEOUT, "slow_body", late)) from err

@@ -20,5 +20,6 @@ WAIT_SECONDS = 10.0  # for a worker, before 503
 FILTER_SECONDS = 5.0  # for one look into the database; meanwhile others wait for it
 ANSWER_SECONDS = 30.0  # for an answer, before 503; what goes on after it ends at the next look at the clock
 HEAD_SECONDS = 10.0  # for request line and headers to arrive
-BODY_SECONDS = 10.0  # for each piece of a body
+BODY_SECONDS = 10.0  # for a body to arrive
+TAKE_SECONDS = 60.0  # in which a client must take something of its answer
 FOLLOW_SECONDS = 1.0  # between looks for a newer generation

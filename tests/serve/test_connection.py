@@ -18,8 +18,13 @@ SECONDS = 0.6  # in the place of the limits of a real server
 MOST = 40  # connections
 PATCH = f"""
 from engine.serve import connection, guard
-connection.HEAD_SECONDS = guard.BODY_SECONDS = {SECONDS}
+connection.HEAD_SECONDS = guard.BODY_SECONDS = connection.TAKE_SECONDS = {SECONDS}
 connection.MAX_CONNECTIONS = {MOST}
+made = connection.Connection.connection_made
+def small_made(self, transport):
+    transport.get_extra_info("socket").setsockopt(1, 7, 4096)  # SO_SNDBUF: else the kernel takes all of an answer
+    made(self, transport)
+connection.Connection.connection_made = small_made
 """
 SECRET = "secretquestion"  # nothing of a query may be in the log
 
@@ -125,6 +130,50 @@ def test_a_body_that_does_not_come_is_given_up(small: Running) -> None:
         found = next_answer(line)
         assert found.startswith(b"HTTP/1.1 408 ") and b"content-security-policy: default-src 'none'" in found
         assert b"slow_body" in found and time.monotonic() - began < SECONDS + 2
+
+
+def test_a_body_that_comes_byte_by_byte_is_given_up(small: Running) -> None:
+    with small.connect() as line:
+        line.sendall(small.head("POST /api/v1/batch", "Content-Length: 100") + b'{"queries"')
+        began, found = time.monotonic(), b""
+        line.settimeout(SECONDS / 10)
+        while not found and time.monotonic() - began < SECONDS * 6:
+            line.sendall(b" ")
+            with contextlib.suppress(TimeoutError):
+                found = line.recv(65_536)
+        assert found.startswith(b"HTTP/1.1 408 ") and SECONDS * 0.9 < time.monotonic() - began < SECONDS + 2
+
+
+@pytest.mark.parametrize("more", [(), ("Connection: close",)])
+def test_an_answer_that_nobody_takes_is_given_up(small: Running, more: tuple[str, ...]) -> None:
+    whole = small.get("/api/v1/search?q=gout&n=43")[2]
+    with unread(small) as line:
+        line.sendall(small.head("GET /api/v1/search?q=gout&n=43", *more) * (1 if more else 40))
+        time.sleep(SECONDS * 4)
+        check_alive(small)
+        found = rest(line)  # what the kernel held
+        assert found.startswith(b"HTTP/1.1 200 OK") and len(found) < len(whole)
+
+
+@contextlib.contextmanager
+def unread(server: Running) -> Iterator[socket.socket]:
+    """A connection that takes next to nothing before it is read."""
+    with socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+        line.settimeout(10)
+        line.connect(("127.0.0.1", server.port))
+        yield line
+
+
+def test_an_answer_that_is_taken_slowly_comes_whole(small: Running) -> None:
+    whole = small.get("/api/v1/search?q=gout&n=43")[2]
+    with unread(small) as line:
+        line.sendall(small.head("GET /api/v1/search?q=gout&n=43", "Connection: close"))
+        found, began = b"", time.monotonic()
+        while piece := line.recv(1_000):
+            found += piece
+            time.sleep(0.02)
+    assert found.partition(b"\r\n\r\n")[2] == whole and time.monotonic() - began > SECONDS
 
 
 def test_a_body_that_nobody_waits_for_does_not_keep_a_connection_open(small: Running) -> None:
