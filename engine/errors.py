@@ -4,7 +4,8 @@ EngineError                      exit 1
 ├── UsageError                   exit 2   the request itself makes no sense: top_k 0, an impossible name
 │   └── UnknownIndexError                 no index of this name is open
 ├── ConfigError
-│   └── MissingExtraError                 a library of an extra is not installed
+│   ├── MissingExtraError                 a library of an extra is not installed
+│   └── NoMeshTreeError                   a filter needs NLM's file of the MeSH tree
 ├── SourceError                           a file that can't be read as abstracts: names file and place
 │   └── UnknownFormatError                of no format that the engine reads
 ├── MassChangeError              exit 7   a reindex would delete or change more than its guard allows
@@ -55,6 +56,10 @@ class MissingExtraError(ConfigError):
             f"{library} is not installed. Install one extra, and only one: {extras}. "
             f"For example: pip install 'abstract-engine{extras.partition(']')[0]}]'"
         )
+
+
+class NoMeshTreeError(ConfigError):
+    """A filter by the MeSH tree, and index.toml names no file of it."""
 
 
 class SourceError(EngineError):

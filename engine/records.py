@@ -115,6 +115,16 @@ class EncoderIdentity:
         del fields["model"]
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def short_name(self) -> str:
+        """The name for people elsewhere: of a folder its last part, of a hub id all.
+
+        >>> EncoderIdentity("/home/ann/models/adapted", 2, 8, "mean", True, "", "fp32", "", "", "").short_name
+        'adapted'
+        """
+        is_folder = self.model.startswith(("/", ".", "~")) or self.model.count("/") > 1
+        return Path(self.model).name if is_folder else self.model
+
     def __str__(self) -> str:
         digests = f"fingerprint {self.fingerprint[:12]}, weights {self.weights_sha256[:12]}"
         return f"{self.model} ({self.precision}, {self.recipe!r}, {digests})"

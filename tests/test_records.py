@@ -4,4 +4,4 @@ from engine import records
 
 
 def test_examples_in_docstrings() -> None:
-    assert doctest.testmod(records) == (0, 1)
+    assert doctest.testmod(records) == (0, 2)

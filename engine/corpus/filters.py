@@ -23,7 +23,7 @@ from engine.corpus.selections import (
 )
 from engine.corpus.store import Corpus
 from engine.corpus.where import condition
-from engine.errors import ConfigError, UsageError
+from engine.errors import NoMeshTreeError, UsageError
 from engine.queries import Filters
 from engine.records import DocIds
 
@@ -48,14 +48,14 @@ def qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = None) ->
 
     Raises:
         UsageError: a value or an expression that makes no sense, or a heading that is not in the tree.
-        ConfigError: there is no tree.
+        NoMeshTreeError: there is no tree.
         GenerationError: the corpus is of a format without the tables that filters need.
         CorruptError: SQLite found the file damaged.
     """
     check_searchable(corpus)
     check(filters)
     if filters.mesh_trees and tree is None:
-        raise ConfigError(f"a filter by the MeSH tree needs NLM's file of it. {GET_IT}")
+        raise NoMeshTreeError(f"a filter by the MeSH tree needs NLM's file of it. {GET_IT}")
     headings = [heading for name in filters.mesh_trees if tree for heading in tree.headings_below(name)]
     parts = [*by_names(filters, headings), *by_facts(filters)]
     unknown: dict[str, None] = {}

@@ -64,7 +64,7 @@ def check_same_generation(record: Record, folder: IndexFolder, found: Manifest) 
     theirs = f"the record is of {record.index}, generation {record.generation:06d} of {record.generation_created}"
     if found.encoder.fingerprint != record.fingerprint:
         raise EncoderMismatchError(
-            f"{here}, was built with {found.encoder.model} (fingerprint {found.encoder.fingerprint[:12]}), but "
+            f"{here}, was built with {found.encoder.short_name} (fingerprint {found.encoder.fingerprint[:12]}), but "
             f"{theirs}, with {record.encoder} (fingerprint {record.fingerprint[:12]}): their scores can't be compared. "
             f"Name the index of the record: -i NAME. {CURRENT}"
         )
@@ -119,7 +119,7 @@ def notes_on_index(record: Record, snapshot: Snapshot) -> tuple[str, ...]:
     if manifest.encoder.fingerprint != record.fingerprint:
         notes.append(
             f"recorded with the encoder {record.encoder} (fingerprint {record.fingerprint[:12]}), repeated with "
-            f"{manifest.encoder.model} (fingerprint {manifest.encoder.fingerprint[:12]}): scores can't be compared"
+            f"{manifest.encoder.short_name} (fingerprint {manifest.encoder.fingerprint[:12]}): scores can't be compared"
         )
     return tuple(notes)
 

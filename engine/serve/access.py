@@ -64,13 +64,15 @@ def access_for(
     local, names = is_loopback(host), tuple(names)
     if token is not None and len(token) < MIN_TOKEN:
         raise UsageError(f"the token has {len(token)} characters, expected {MIN_TOKEN} or more: openssl rand -hex 32")
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+        raise UsageError("the token holds blanks or other than ASCII, expected neither: openssl rand -hex 32")
     if not local and (token is None or not names):
         missing = "a token (ENGINE_TOKEN or --token-file)" if token is None else "the name it is reached by"
         raise UsageError(
             f"--host {host} can be reached from other machines, which needs {missing}. For example: "
             f"ENGINE_TOKEN=$(openssl rand -hex 32) engine serve --host {host} --allow-host search.example.org"
         )
-    known = [*LOOPBACK, bracketed(host)] if local else []
+    known = [*LOOPBACK, bracketed(host)] if local else [*LOOPBACK] if is_every(host) else []
     bare = [name for name in known if port == HTTP_PORT] + [named(name) for name in names]
     hosts = {f"{name}:{port}" for name in known} | set(bare) | {f"{name}:{port}" for name in map(named, names)}
     return Access(frozenset(one.lower() for one in hosts), token, frozenset(map(origin_of, origins)))
@@ -82,6 +84,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def is_every(host: str) -> bool:
+    """Whether an address stands for all of this machine, so that probes on it may use loopback."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        return False
 
 
 def bracketed(host: str) -> str:

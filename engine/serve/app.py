@@ -50,8 +50,8 @@ def site_app(folders: Sequence[Path], access: Access, *, desk: Desk | None = Non
     app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.state.site = site
-    app.state.metrics = Metrics(app, site.shelf, site.desk)
-    return Guard(app.state.metrics, access)
+    app.state.metrics = counted = Metrics(Guard(app, access), site.shelf, site.desk)
+    return counted
 
 
 async def metrics(request: Request) -> Response:

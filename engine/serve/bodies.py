@@ -16,6 +16,10 @@ from engine.references.fields import abstract_fields, answer_fields, hit_fields,
 from engine.reindex.history import last_night
 from engine.serve.limits import MAX_DEPTH
 
+# What went wrong in full names files of the server, which are nobody's business elsewhere.
+PROBLEM = "a newer generation can't be opened; the server's log says why"
+NIGHT = "the last line of nightly.jsonl, in the folder of the index, says why"
+
 
 def as_bytes(content: object) -> bytes:
     """JSON in UTF-8; never NaN. What UTF-8 can't hold, half a character of a query, becomes a question mark."""
@@ -51,10 +55,10 @@ def record_object(index: Index, record: Abstract) -> dict[str, Any]:
 
 
 def status_object(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:
-    """What is served of one index; problems say of some, by name, why a newer generation is not."""
+    """What is served of one index; problems has the names of those of which a newer generation can't be opened."""
     manifest, name = index.manifest, index.folder.name
     night = last_night(index.folder.path)
-    encoder = asdict(manifest.encoder) | {"fingerprint": manifest.encoder.fingerprint}
+    names = {"model": manifest.encoder.short_name, "fingerprint": manifest.encoder.fingerprint}
     counts = manifest.counts
     return {
         "index": name,
@@ -65,10 +69,10 @@ def status_object(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:
         "truncated": counts.truncated,
         "without_abstract": counts.without_abstract,
         "retracted": counts.retracted,
-        "encoder": encoder,
+        "encoder": asdict(manifest.encoder) | names,
         "metric": manifest.metric,
         "factory": manifest.factory,
         "recall": manifest.ann.recall if manifest.ann else None,
-        "last_night": asdict(night) if night else None,
-        "problem": problems.get(name, ""),
+        "last_night": asdict(night) | {"error": NIGHT * bool(night.error)} if night else None,
+        "problem": PROBLEM * (name in problems),
     }

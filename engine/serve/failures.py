@@ -17,23 +17,30 @@ from engine.errors import (
     EngineError,
     FormatVersionError,
     GenerationError,
+    NoMeshTreeError,
     UnknownIndexError,
     UnreadableQueryError,
     UsageError,
 )
 
-# From the most special to the most general; what is no fault of the request is told in the log alone.
+# From the most special to the most general; what is no fault of the request, and may name files of the server, is told
+# in the log alone.
 KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
     (UnknownIndexError, HTTPStatus.NOT_FOUND, "unknown_index"),
     (UsageError, HTTPStatus.BAD_REQUEST, "bad_request"),
     (AbstractNotFoundError, HTTPStatus.NOT_FOUND, "record_not_found"),
     (UnreadableQueryError, HTTPStatus.BAD_REQUEST, "unreadable_query"),
     (BusyError, HTTPStatus.SERVICE_UNAVAILABLE, "busy"),
-    (ConfigError, HTTPStatus.BAD_REQUEST, "not_configured"),
+    (NoMeshTreeError, HTTPStatus.BAD_REQUEST, "no_mesh_tree"),
+    (ConfigError, HTTPStatus.INTERNAL_SERVER_ERROR, "settings"),
     (CorruptError, HTTPStatus.INTERNAL_SERVER_ERROR, "damaged"),
     (EncoderError, HTTPStatus.INTERNAL_SERVER_ERROR, "encoder"),
     (FormatVersionError, HTTPStatus.INTERNAL_SERVER_ERROR, "format"),
     (GenerationError, HTTPStatus.CONFLICT, "index_too_old"),
+)
+TOO_OLD = (
+    "This generation was made before there were words and filters: search it by meaning, without filters. "
+    "Ask whoever runs the server to run: engine reindex"
 )
 OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
 RETRY_AFTER = "1"  # seconds
@@ -73,7 +80,7 @@ def failure_of(error: Exception) -> Failure:
         return Failure(HTTPStatus.BAD_REQUEST, "client_gone", "The client has gone before its body had arrived.")
     for kind, status, code in KNOWN:
         if isinstance(error, kind):
-            ours = status is HTTPStatus.INTERNAL_SERVER_ERROR
+            message = {HTTPStatus.INTERNAL_SERVER_ERROR: OURS, HTTPStatus.CONFLICT: TOO_OLD}.get(status, str(error))
             wait = (("Retry-After", RETRY_AFTER),) if isinstance(error, BusyError) else ()
-            return Failure(status, code, OURS if ours else str(error), wait)
+            return Failure(status, code, message, wait)
     return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", OURS)

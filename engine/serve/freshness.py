@@ -9,11 +9,12 @@ from starlette.requests import Request
 
 from engine import __version__
 from engine.query.searcher import Index
+from engine.serve.templates import templates_sha256
 
 
-def tag_of(request: Request, indexes: Sequence[Index]) -> str:
-    """The ETag of an answer: of what is asked, the generations, index.toml, and the engine."""
-    parts = [__version__, request.url.path, request.url.query]
+def tag_of(request: Request, indexes: Sequence[Index], names: Sequence[str] = ()) -> str:
+    """The ETag of an answer: of what is asked, the generations, index.toml, all that are served, and the engine."""
+    parts = [__version__, templates_sha256(), request.url.path, request.url.query, *names]
     for index in indexes:
         snapshot = index.snapshot()
         parts += [str(snapshot.folder.path), snapshot.pointer.decode("ascii", "replace"), settings_of(index)]

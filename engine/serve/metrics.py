@@ -38,6 +38,13 @@ class Served(Collector):
         yield from (generation, records, stuck)
 
 
+def route_of(scope: Scope) -> str:
+    """The path that a request was answered at; "static" for all files, "none" where it was refused or led nowhere."""
+    if "endpoint" not in scope:
+        return "none"
+    return "static" if scope.get("root_path") else str(scope["path"])
+
+
 class Metrics:
     """An app with its requests counted and timed by route, method and status."""
 
@@ -66,7 +73,7 @@ class Metrics:
         try:
             await self.app(scope, receive, noted)
         finally:
-            route = getattr(scope.get("endpoint"), "__name__", "none")
+            route = route_of(scope)
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "OPTIONS") else "other"
             self.requests.labels(route, method, str(status)).inc()
             self.seconds.labels(route).observe(time.perf_counter() - started)

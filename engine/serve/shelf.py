@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.errors import EngineError, UnknownIndexError, UsageError
+from engine.errors import UnknownIndexError, UsageError
 from engine.index.folder import IndexFolder
 from engine.query.pinned import pinned
 from engine.query.searcher import Index, open_index
@@ -17,6 +18,7 @@ from engine.serve.facets import facets_of
 from engine.serve.limits import FILTER_SECONDS, FOLLOW_SECONDS
 
 SENTENCES = ["a first page has so many sentences or more"] * 16  # so that the tokenizer for many texts is loaded
+EASE = 20  # times that an attempt took, between two to open a damaged generation
 log = logging.getLogger("engine.serve")
 
 
@@ -32,6 +34,8 @@ class Shelf:
         """
         self.indexes: dict[str, Index] = {}
         self.problems: dict[str, str] = {}  # why an index is not at the newest generation
+        self.failed: dict[str, bytes] = {}  # what CURRENT held when a generation was tried last
+        self.again: dict[str, float] = {}  # time.monotonic() from which on it may be tried again
         self.stopped = threading.Event()
         for folder in folders:
             name = IndexFolder(folder).name
@@ -60,21 +64,43 @@ class Shelf:
         """Move every index to its current generation. One that can't be opened leaves the index where it is."""
         for name, index in self.indexes.items():
             try:
-                if (fresh := newer(index)) is not None:
-                    self.indexes[name] = fresh
-                    log.info("%s: now at generation %06d", name, fresh.generation)
-                self.problems.pop(name, None)
-            except (EngineError, OSError) as err:
-                if self.problems.get(name) != str(err):
-                    log.error("%s stays at generation %06d: %s", name, index.generation, err)
-                self.problems[name] = str(err)
+                self.move(name, index)
+            except Exception as err:  # whatever it is, the next look may go well
+                said = str(err) or type(err).__name__
+                if self.problems.get(name) != said:
+                    log.error("%s stays at generation %06d: %s", name, index.generation, said)
+                self.problems[name] = said
+
+    def move(self, name: str, index: Index) -> None:
+        """Move an index to its current generation.
+
+        One that could not be opened is tried again when another is current, or when EASE times as long has gone by as
+        the attempt took, which may hash gigabytes.
+
+        Raises:
+            EngineError: the current generation, its encoder or its map can't be used.
+            OSError: it can't be read.
+        """
+        pointer, began = index.folder.pointer_bytes(), time.monotonic()
+        if pointer == index.snapshot().pointer:
+            self.problems.pop(name, None)
+        elif pointer != self.failed.get(name) or began >= self.again.get(name, 0.0):
+            self.failed[name] = pointer
+            try:
+                self.indexes[name] = fresh = newer(index)
+            finally:
+                self.again[name] = time.monotonic() + EASE * (time.monotonic() - began)
+            self.problems.pop(name, None)
+            log.info("%s: now at generation %06d", name, fresh.generation)
 
     def follow(self) -> None:
         """Make ready for the first page, then look for newer generations until the shelf is closed."""
-        with contextlib.suppress(EngineError):  # closed already, or damaged: the request that asks is told
+        try:
             for index in self.indexes.values():
                 facets_of(index)
                 index.encode(SENTENCES)
+        except Exception as err:  # closed already, or damaged: the request that asks is told
+            log.debug("not made ready: %s", err)
         while not self.stopped.wait(FOLLOW_SECONDS):
             self.look()
 
@@ -96,15 +122,13 @@ class Shelf:
             index.close()
 
 
-def newer(index: Index) -> Index | None:
-    """The index at the current generation, ready to answer; None where it is at it already.
+def newer(index: Index) -> Index:
+    """The index at the current generation, ready to answer.
 
     Raises:
         EngineError: the current generation, its encoder or its map can't be used.
     """
     held = index.snapshot()
-    if index.folder.pointer_bytes() == held.pointer:
-        return None
     fresh = open_index(index.folder.path, follow=False)
     if fresh.manifest.encoder.fingerprint == held.manifest.encoder.fingerprint:
         fresh.snapshot().loaded = held.loaded

@@ -44,7 +44,7 @@ def given_in(request: Request, allowed: Sequence[Parameter]) -> Given:
 
 async def respond(request: Request, indexes: Sequence[Index], kind: str, work: Callable[[], bytes]) -> Response:
     """The response to a request: its body made in a worker, or none where the client holds it already."""
-    headers = {"ETag": tag_of(request, indexes), "Cache-Control": FRESH}
+    headers = {"ETag": tag_of(request, indexes, site_of(request).shelf.names), "Cache-Control": FRESH}
     if len(indexes) == 1:
         headers["Engine-Generation"] = f"{indexes[0].generation:06d}"
     if is_held(request, headers["ETag"]):

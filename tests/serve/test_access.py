@@ -60,8 +60,7 @@ def test_a_server_for_others_goes_by_the_names_it_was_given(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "localhost:8000",
-        "127.0.0.1:8000",
+        "localhost",
         "0.0.0.0:8000",
         "search.example.org:80",
         "x.search.example.org",
@@ -70,6 +69,14 @@ def test_a_server_for_others_goes_by_the_names_it_was_given(host: str) -> None:
 )
 def test_a_server_for_others_goes_by_no_other_name(host: str) -> None:
     assert not PUBLIC.knows_host(host)
+
+
+@pytest.mark.parametrize("name", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000"])
+def test_probes_on_the_machine_itself_may_use_loopback(name: str) -> None:
+    assert PUBLIC.knows_host(name)
+    assert access_for("::", 8000, names=("a.org",), token=TOKEN).knows_host(name)
+    for host in ("10.0.0.7", "search.example.org"):  # where nothing listens at loopback
+        assert not access_for(host, 8000, names=("a.org",), token=TOKEN).knows_host(name)
 
 
 def test_further_names_of_a_server_of_this_machine() -> None:
@@ -122,10 +129,20 @@ def test_nothing_else_is_the_token(header: str) -> None:
     assert not PUBLIC.admits(header)
 
 
-def test_a_token_and_a_password_may_hold_what_ascii_does_not() -> None:
-    access = Access(frozenset(), "pässwörd: with colon")
-    assert access.admits(basic("x:pässwörd: with colon"))
-    assert access.admits("Bearer pässwörd: with colon")
+def test_a_token_may_hold_a_colon() -> None:
+    access = Access(frozenset(), "password:with:colons")
+    assert access.admits(basic("x:password:with:colons"))
+    assert access.admits("Bearer password:with:colons")
+
+
+@pytest.mark.parametrize(
+    "token", ["pässwörd-pässwörd", "password password", "password\tpassword", "password-password\n"]
+)
+def test_a_token_that_no_client_can_send_as_it_is_is_refused(token: str) -> None:
+    with pytest.raises(
+        UsageError, match=r"^the token holds blanks or other than ASCII, expected neither: openssl rand"
+    ):
+        access_for("127.0.0.1", 8000, token=token)
 
 
 def test_without_a_token_nobody_is_asked() -> None:

@@ -597,7 +597,7 @@ def test_an_answer_that_comes_from_a_too_old_index_is_a_conflict_and_no_failure(
 
 
 def test_a_tree_of_headings_that_is_not_there_is_told(client: TestClient) -> None:
-    message = error_of(client.get("/api/v1/search?q=gout&mesh_tree=Gout"), 400, "not_configured")
+    message = error_of(client.get("/api/v1/search?q=gout&mesh_tree=Gout"), 400, "no_mesh_tree")
     assert "MeSH tree" in message
 
 

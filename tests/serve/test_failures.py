@@ -17,11 +17,12 @@ from engine.errors import (
     FormatVersionError,
     GenerationError,
     MissingExtraError,
+    NoMeshTreeError,
     SourceError,
     UnknownIndexError,
     UsageError,
 )
-from engine.serve.failures import KNOWN, OURS, BodyError, Failure, failure_of
+from engine.serve.failures import KNOWN, OURS, TOO_OLD, BodyError, Failure, failure_of
 
 SECRET = "/home/ann/index is broken"
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, EngineError)]
@@ -33,8 +34,7 @@ KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issu
         (UsageError("n is 0"), 400, "bad_request"),
         (UnknownIndexError("n is 0"), 404, "unknown_index"),
         (AbstractNotFoundError("n is 0"), 404, "record_not_found"),
-        (ConfigError("n is 0"), 400, "not_configured"),
-        (GenerationError("n is 0"), 409, "index_too_old"),
+        (NoMeshTreeError("n is 0"), 400, "no_mesh_tree"),
     ],
 )
 def test_what_the_request_is_wrong_about_is_told(error: EngineError, status: int, code: str) -> None:
@@ -46,6 +46,8 @@ def test_what_the_request_is_wrong_about_is_told(error: EngineError, status: int
     [
         (CorruptError(SECRET), "damaged"),
         (EncoderError(SECRET), "encoder"),
+        (ConfigError(SECRET), "settings"),
+        (MissingExtraError(SECRET, "[cpu]"), "settings"),
         (EncoderMismatchError(SECRET), "encoder"),
         (FormatVersionError(SECRET), "format"),
         (EngineError(SECRET), "internal"),
@@ -65,10 +67,9 @@ def test_who_asks_a_busy_server_is_told_when_to_ask_again() -> None:
     assert failure_of(BusyError("5 wait")) == Failure(503, "busy", "5 wait", (("Retry-After", "1"),))
 
 
-def test_a_missing_library_is_a_matter_of_configuration() -> None:
-    found = failure_of(MissingExtraError("torch", "[cpu]"))
-    assert (found.status, found.code) == (400, "not_configured")
-    assert "torch is not installed" in found.message
+def test_an_index_that_is_too_old_is_told_without_where_it_lies() -> None:
+    found = failure_of(GenerationError(SECRET))
+    assert found == Failure(409, "index_too_old", TOO_OLD) and "engine reindex" in TOO_OLD
 
 
 @pytest.mark.parametrize("kind", [kind for kind, _, _ in KNOWN])

@@ -40,7 +40,7 @@ def counted(client: TestClient) -> dict[tuple[str, str, str], float]:
     found = {}
     for (name, labels), value in figures(client).items():
         given = dict(labels)
-        if name == "engine_requests_total" and given["route"] != "metrics":
+        if name == "engine_requests_total" and given["route"] != "/metrics":
             found[given["route"], given["method"], given["status"]] = value
     return found
 
@@ -59,13 +59,25 @@ def test_requests_are_counted_by_route_method_and_status(client: TestClient) -> 
     client.request("BREW", "/healthz")
     client.get("/nope")
     client.get("/nope/again")
+    client.get("/?q=gout")
+    client.get("/static/page.js")
+    client.get("/static/nope")
     found = counted(client)
     assert found.pop(("none", "GET", "404")) == 2
     assert found == {
-        ("search", "GET", "200"): 2, ("search", "GET", "304"): 1, ("search", "GET", "400"): 1,
-        ("search", "HEAD", "200"): 1, ("record", "GET", "404"): 1, ("healthz", "GET", "200"): 1,
-        ("batch", "POST", "200"): 1, ("healthz", "other", "405"): 2,
+        ("/api/v1/search", "GET", "200"): 2, ("/api/v1/search", "GET", "304"): 1, ("/api/v1/search", "GET", "400"): 1,
+        ("/api/v1/search", "HEAD", "200"): 1, ("/record", "GET", "404"): 1, ("/healthz", "GET", "200"): 1,
+        ("/api/v1/batch", "POST", "200"): 1, ("/healthz", "other", "405"): 2, ("static", "GET", "200"): 1,
+        ("static", "GET", "404"): 1, ("/", "GET", "200"): 1,
     }  # fmt: skip
+
+
+def test_what_is_refused_is_counted(client: TestClient) -> None:
+    client.get("/api/v1/search?q=gout", headers={"Host": "evil.com"})
+    client.post("/api/v1/batch", json={"queries": ["gout"]}, headers={"Origin": "https://evil.com"})
+    client.post("/api/v1/batch", content=b" " * 70_000)
+    found = counted(client)
+    assert found == {("none", "GET", "421"): 1, ("none", "POST", "403"): 1, ("none", "POST", "413"): 1}
 
 
 def test_a_failure_is_counted_as_one(client: TestClient) -> None:
@@ -74,17 +86,17 @@ def test_a_failure_is_counted_as_one(client: TestClient) -> None:
 
     client.app.app.app.router.routes.append(Route("/broken", broken))
     assert client.get("/broken").status_code == 500
-    assert counted(client) == {("broken", "GET", "500"): 1}
+    assert counted(client) == {("/broken", "GET", "500"): 1}
 
 
 def test_times_are_counted_by_route(client: TestClient) -> None:
     for _ in range(3):
         client.get("/api/v1/search?q=gout")
     found = figures(client)
-    assert found["engine_request_seconds_count", (("route", "search"),)] == 3
-    assert 0 < found["engine_request_seconds_sum", (("route", "search"),)] < 30
+    assert found["engine_request_seconds_count", (("route", "/api/v1/search"),)] == 3
+    assert 0 < found["engine_request_seconds_sum", (("route", "/api/v1/search"),)] < 30
     buckets = [value for (name, labels), value in found.items()
-               if name == "engine_request_seconds_bucket" and dict(labels)["route"] == "search"]  # fmt: skip
+               if name == "engine_request_seconds_bucket" and dict(labels)["route"] == "/api/v1/search"]  # fmt: skip
     assert buckets == sorted(buckets) and buckets[-1] == 3 and len(buckets) == 13
 
 

@@ -361,7 +361,7 @@ def test_the_status_page_says_what_is_served(client: TestClient, index: Index) -
     assert fields["Generation"] == f"000003 of {index.manifest.created}"
     assert fields["Abstracts"] == "46" and fields["Newest source"] == "rows.jsonl"
     assert fields["Retracted"].startswith(f"{index.manifest.counts.retracted}, ")
-    assert fields["Encoder"].startswith("tests/data/toy-model: 32 dimensions")
+    assert fields["Encoder"].startswith("toy-model: 32 dimensions")
     assert fields["Last nightly run"] == "none on record"
     assert not shown.xpath("//p[@class='note warning']")
     page(client, "/status", ("i", "toy"), status=400)
