@@ -23,8 +23,8 @@ from engine.query.snapshot import Snapshot
 from engine.serve import asked, bodies
 from engine.serve import shelf as shelving
 from engine.serve.desk import Desk
-from tests.conftest import V5
-from tests.serve.conftest import client_of, error_of, parsed
+from tests.conftest import TOY_MODEL, V5
+from tests.serve.conftest import client_of, error_of, indexed, parsed
 
 Pairs = list[tuple[str, str]]
 QUICKLY = 1.0  # seconds; a refusal takes some milliseconds here
@@ -339,6 +339,28 @@ def test_one_index_at_another_place_has_another_tag(library: IndexFolder, tmp_pa
     shutil.copytree(library.path, tmp_path / "toy")
     with client_of(library.path) as one, client_of(tmp_path / "toy") as other:
         assert tag(one, "/api/v1/search?q=gout") != tag(other, "/api/v1/search?q=gout")
+
+
+def test_where_files_lie_is_told_to_nobody(tmp_path: Path) -> None:
+    fresh = IndexFolder(tmp_path / "indexes" / "toy")
+    fresh.path.parent.mkdir()
+    indexed(fresh, ({"id": "new", "title": "New"}, {"id": "gout", "title": "Gout"}), model=str(TOY_MODEL))
+    night = {"started": "2026-11-24T01:00:00+00:00", "status": "failed", "seconds": 1.5, "generation": None}
+    (fresh.path / "nightly.jsonl").write_text(json.dumps(night | {"error": f"{fresh.path}/x.ris: no RIS"}) + "\n")
+    with client_of(fresh.path) as client:
+        assert str(TOY_MODEL) in fresh.path.joinpath("generations/000001/manifest.json").read_text()
+        (fresh.path / "index.toml").write_text("[hybrid]\nweight = 7\n", encoding="utf-8")
+        asked = ("/api/v1/status", "/status", "/api/v1/search?q=gout&mode=hybrid", "/?q=gout&mode=hybrid",
+                 "/?q=gout", "/search-record.json?q=gout", "/api/v1/record?id=new", "/metrics", "/api/v1/search?q=a&mesh_tree=Gout")  # fmt: skip
+        for path in asked:
+            text = client.get(path).text
+            assert str(fresh.path.parent) not in text and str(TOY_MODEL.parent) not in text, path
+        error_of(client.get("/api/v1/search?q=gout&mode=hybrid"), 500, "settings")
+        (one,) = client.get("/api/v1/status").json()["indexes"]
+        assert one["encoder"]["model"] == TOY_MODEL.name
+        assert one["last_night"] == night | {
+            "error": "the last line of nightly.jsonl, in the folder of the index, says why"
+        }
 
 
 def test_status_is_never_kept(client: TestClient, index: Index) -> None:

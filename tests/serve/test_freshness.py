@@ -98,6 +98,13 @@ def test_another_version_of_the_engine_has_another_tag(monkeypatch: pytest.Monke
         assert tag(index) != before
 
 
+def test_other_names_and_other_templates_have_another_tag(monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_index(V5) as index:
+        tags = [tag_of(request(), [index], names) for names in ((), ("toy",), ("toy", "old"))]
+        monkeypatch.setattr(freshness, "templates_sha256", lambda: "another")
+        assert len({*tags, tag(index)}) == 4
+
+
 def test_a_question_may_hold_anything() -> None:
     with open_index(V5) as index:
         assert tag(index, path="/\ud800\x00é", query="q=%ff%00") != tag(index)
