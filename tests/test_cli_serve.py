@@ -148,12 +148,12 @@ def test_a_signal_ends_the_server_with_its_code(indexes: Path, number: signal.Si
 def test_an_answer_under_way_is_finished_before_the_end(indexes: Path) -> None:
     patch = """
 from engine.serve import desk
-plain = desk.Desk.in_time
-def slow(self, work, since):
+plain = desk.in_time
+def slow(work, latest):
     import time
     time.sleep(1.0)
-    return plain(self, work, since)
-desk.Desk.in_time = slow
+    return plain(work, latest)
+desk.in_time = slow
 """
     with serving(indexes, patch=patch) as found, found.connect() as line:
         line.sendall(found.head("GET /api/v1/search?q=gout"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 from starlette.requests import Request
 
 from engine import __version__
 from engine.query.searcher import Index
-from engine.serve.templates import templates_sha256
 
 
 def tag_of(request: Request, indexes: Sequence[Index], names: Sequence[str] = ()) -> str:
@@ -20,6 +21,13 @@ def tag_of(request: Request, indexes: Sequence[Index], names: Sequence[str] = ()
         parts += [str(snapshot.folder.path), snapshot.pointer.decode("ascii", "replace"), settings_of(index)]
         parts += [str(snapshot.manifest.generation), snapshot.manifest.created]
     return f'"{hashlib.sha256(chr(0).join(parts).encode("utf-8", "replace")).hexdigest()[:32]}"'
+
+
+@cache
+def templates_sha256() -> str:
+    """SHA-256 over all templates: pages that a browser keeps are of them too."""
+    files = sorted((Path(__file__).parent / "templates").glob("*.html"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def settings_of(index: Index) -> str:

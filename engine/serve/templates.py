@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from typing import Any
 
@@ -26,15 +25,6 @@ def library() -> Environment:
     made.filters["number"] = "{:06d}".format
     made.globals["version"] = __version__
     return made
-
-
-@cache
-def templates_sha256() -> str:
-    """SHA-256 over all templates, so that pages kept by a browser go by them too."""
-    loader = library().loader
-    assert loader is not None
-    sources = (loader.get_source(library(), name)[0] for name in sorted(library().list_templates()))
-    return hashlib.sha256("\0".join(sources).encode()).hexdigest()
 
 
 def page(name: str, **values: Any) -> bytes:
