@@ -17,7 +17,7 @@ from urllib.parse import quote
 import numpy as np
 
 from engine.corpus.rows import as_abstract, selected
-from engine.deadline import LATEST, check_wanted
+from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, CorruptError, UsageError
 from engine.records import Abstract, DocIds
 
@@ -132,17 +132,18 @@ class Corpus:
             BusyError: the answer that it is for is no longer wanted.
             CorruptError: SQLite found the file damaged.
         """
+        deadline = CURRENT.get()
         with self.lock:
-            check_wanted()
+            deadline.check()
             try:
-                end = min(LATEST.get(), time.monotonic() + (math.inf if self.patience is None else self.patience))
-                self.connection.set_progress_handler(lambda: time.monotonic() > end, STEPS)
+                end = time.monotonic() + (math.inf if self.patience is None else self.patience)
+                self.connection.set_progress_handler(lambda: deadline.is_over or time.monotonic() > end, STEPS)
                 return self.connection.execute(sql, values).fetchall()
             except sqlite3.DatabaseError as err:
                 if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-                    check_wanted()
+                    deadline.check()
                     raise UsageError(
-                        f"the filters take longer than {self.patience:g} seconds. Ask for fewer patterns at once"
+                        f"words and filters take longer than {self.patience:g} seconds. Ask with fewer of them"
                     ) from err
                 raise CorruptError(f"{self.path}: {err}. Run: engine verify --deep") from err
 

@@ -19,8 +19,8 @@ from engine.records import DocIds, Vectors, many
 EXPLAINED = 100  # hits; each has some ten sentences to encode
 
 
-def answered(snapshot: Snapshot, query: Query, only: DocIds | None = None) -> Answer:
-    """Answer a checked query; among some doc ids (ascending) alone, if given."""
+def answered(snapshot: Snapshot, query: Query, only: DocIds | None = None, *, n_explained: int = EXPLAINED) -> Answer:
+    """Answer a checked query, among some doc ids (ascending) alone if given; at most n_explained hits are explained."""
     asked, notes = question(snapshot, query, only), list[str]()
 
     def encode() -> Vectors:
@@ -31,7 +31,7 @@ def answered(snapshot: Snapshot, query: Query, only: DocIds | None = None) -> An
         return with_examples(snapshot, asked, vectors[0])
 
     found = ranking(snapshot, asked, encode)
-    return answer(snapshot, asked, found, notes)
+    return answer(snapshot, asked, found, notes, n_explained)
 
 
 def all_answered(snapshot: Snapshot, queries: Sequence[Query]) -> list[Answer]:
@@ -72,16 +72,18 @@ def together(snapshot: Snapshot, asked: list[Question], points: list[Vectors]) -
     ]
 
 
-def answer(snapshot: Snapshot, asked: Question, found: Ranking, notes: Sequence[str]) -> Answer:
+def answer(
+    snapshot: Snapshot, asked: Question, found: Ranking, notes: Sequence[str], n_explained: int = EXPLAINED
+) -> Answer:
     """The hits of a ranking and what there is to say of them."""
     query = asked.query
     chosen = found.candidates[query.offset : query.offset + query.top_k]
     hits = snapshot.hits(chosen, query.offset + 1)
     if query.explain and hits:
-        told = explained(snapshot, asked, found.vector, chosen[:EXPLAINED], hits[:EXPLAINED])
-        if len(hits) > EXPLAINED:
-            notes = [*notes, f"only the first {EXPLAINED} hits are explained"]
-        hits = told + hits[EXPLAINED:]
+        told = explained(snapshot, asked, found.vector, chosen[:n_explained], hits[:n_explained])
+        if len(hits) > n_explained:
+            notes = [*notes, f"only the first {n_explained} hits are explained"]
+        hits = told + hits[n_explained:]
     return Answer(
         query=query,
         generation=snapshot.manifest.generation,

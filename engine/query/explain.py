@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.corpus.keywords import Occurrences, occurrences
-from engine.deadline import check_wanted
+from engine.deadline import CURRENT
 from engine.encode.recipe import cleaned
 from engine.encode.sentences import sentences
 from engine.queries import Hit, Sentence, Span, Why
@@ -50,7 +50,7 @@ def nearest_sentences(snapshot: Snapshot, vector: Vectors, abstracts: Sequence[s
 
     found: list[list[Sentence]] = [[] for _ in abstracts]
     for start in range(0, len(texts), TOGETHER):
-        check_wanted()
+        CURRENT.get().check()
         checked = encode_checked(encoder, texts[start : start + TOGETHER])
         scores = (checked.vectors.astype(np.float64) @ vector.astype(np.float64)).clip(-1, 1)
         for position, score in zip(checked.kept, scores, strict=True):

@@ -18,7 +18,7 @@ from engine.corpus.store import Said
 from engine.errors import GenerationError, UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer, ChangedHit, Filters, Fusion, Hit, Mode, Query
-from engine.query.answering import all_answered, answered
+from engine.query.answering import EXPLAINED, all_answered, answered
 from engine.query.asked import checked, checked_queries, generation_meant, listed, mode_of
 from engine.query.held import kept, latest
 from engine.query.known import Recall, recall
@@ -143,11 +143,11 @@ class Index:
         """Number of the generation held now."""
         return self.manifest.generation
 
-    def ask(self, query: Query) -> Answer:
+    def ask(self, query: Query, *, n_explained: int = EXPLAINED) -> Answer:
         """Answer a query with all that was found out about it: see engine.Query and engine.Answer.
 
         Hits are best first; there are top_k of them whenever so many records qualify. Equal scores go by age in the
-        index, oldest first.
+        index, oldest first. With query.explain the first n_explained hits are explained.
 
         Raises:
             UsageError: a query that makes no sense.
@@ -157,7 +157,7 @@ class Index:
             GenerationError: the generation was made before there were words and filters.
             CorruptError: a file was changed or damaged.
         """
-        return answered(self.current(), self.checked(query))
+        return answered(self.current(), self.checked(query), n_explained=n_explained)
 
     def ask_batch(self, queries: Sequence[Query]) -> list[Answer]:
         """Answer several queries from one generation, in their order: many times as fast as one by one.

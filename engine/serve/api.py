@@ -18,7 +18,7 @@ from engine.serve.asked import query_of
 from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
 from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
 from engine.serve.parameters import FILTERS, INDEX, RANKING, RECORD, SEARCH, TEXT, UNLIKE, Given, Parameter
-from engine.serve.site import JSON, given_in, respond, site_of
+from engine.serve.site import JSON, given_in, respond, site_of, while_there
 
 SIMILAR = (
     INDEX,
@@ -116,7 +116,7 @@ async def batch(request: Request) -> Response:
         answers = [answered(index, answer) for answer in all_asked(index, asked)]
         return as_bytes({"index": index.folder.name, "generation": index.generation, "answers": answers})
 
-    body = await site_of(request).desk.run(work)
+    body = await while_there(request, site_of(request).batches.run(work))
     return Response(body, media_type=JSON, headers={"Engine-Generation": f"{index.generation:06d}"})
 
 

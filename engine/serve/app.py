@@ -23,6 +23,7 @@ from engine.serve.bodies import as_bytes
 from engine.serve.desk import Desk
 from engine.serve.failures import BodyError, Failure, failure_of
 from engine.serve.guard import Guard
+from engine.serve.limits import MAX_BATCHES_WAITING
 from engine.serve.metrics import Metrics
 from engine.serve.shelf import Shelf
 from engine.serve.site import JSON, Site
@@ -33,24 +34,27 @@ UNSAID = "a text got no usable vector. Run: engine verify --deep"  # the error's
 FIGURES = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def site_app(folders: Sequence[Path], access: Access, *, desk: Desk | None = None) -> ASGIApp:
+def site_app(
+    folders: Sequence[Path], access: Access, *, desk: Desk | None = None, batches: Desk | None = None
+) -> ASGIApp:
     """An ASGI app that serves the indexes in these folders.
 
     Raises:
         EngineError: an index can't be opened.
     """
-    site = Site(Shelf(folders), desk or Desk())
+    site = Site(Shelf(folders), desk or Desk(), batches or Desk(workers=1, waiting=MAX_BATCHES_WAITING))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         with site.shelf.following():
             yield
         site.desk.close()
+        site.batches.close()
 
     app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.state.site = site
-    app.state.metrics = counted = Metrics(Guard(app, access), site.shelf, site.desk)
+    app.state.metrics = counted = Metrics(Guard(app, access), site)
     return counted
 
 
@@ -77,7 +81,7 @@ def failed(request: Request, error: Exception) -> Response:
         log.error("%s: %s", type(error).__name__, UNSAID if type(error) is EncoderError else error)
     if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
         return told(failure)
-    return pages.failed(failure)
+    return pages.failed(request, failure)
 
 
 def told(failure: Failure) -> Response:

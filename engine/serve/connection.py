@@ -41,11 +41,15 @@ class Connection(H11Protocol):
         super().pause_writing()
         self.watch_taking()
 
+    def resume_writing(self) -> None:
+        """Go on, now that the client has taken some."""
+        super().resume_writing()
+        self.watch_taking()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self.unwatch()
-        if self.taking is not None:
-            self.taking.cancel()
+        self.unwatch_taking()
         super().connection_lost(exc)
 
     def watch(self) -> None:
@@ -71,13 +75,19 @@ class Connection(H11Protocol):
             self.transport.close()
 
     def watch_taking(self) -> None:
-        """Give the client its time to take some of what waits for it."""
-        if self.taking is None and (size := self.transport.get_write_buffer_size()):
+        """Give the client its time, from now on, to take some of what waits for it."""
+        self.unwatch_taking()
+        if size := self.transport.get_write_buffer_size():
             self.taking = self.loop.call_later(TAKE_SECONDS, self.look_at_taking, size)
+
+    def unwatch_taking(self) -> None:
+        """Let that time be."""
+        if self.taking is not None:
+            self.taking.cancel()
+            self.taking = None
 
     def look_at_taking(self, before: int) -> None:
         """Cut a connection of which nothing was taken since so many bytes waited; closing it would wait for them."""
-        self.taking = None
         if self.transport.get_write_buffer_size() >= before:
             self.transport.abort()
         else:

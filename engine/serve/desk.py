@@ -9,16 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from engine.config import cores
-from engine.deadline import wanted_until
+from engine.deadline import Deadline, wanted_until
 from engine.errors import BusyError
 from engine.serve.limits import ANSWER_SECONDS, MAX_WAITING, WAIT_SECONDS
 
 T = TypeVar("T")
 
 
-def in_time(work: Callable[[], T], latest: float) -> T:
-    """Do a piece of work that is wanted until a time."""
-    with wanted_until(latest):
+def in_time(work: Callable[[], T], deadline: Deadline) -> T:
+    """Do a piece of work that is wanted until a deadline."""
+    with wanted_until(deadline):
         return work()
 
 
@@ -42,14 +42,17 @@ class Desk:
     async def run(self, work: Callable[[], T]) -> T:
         """Do a piece of work in a worker and return what it returns.
 
+        Cancelled, work that waits is let go, and work under way ends at its next look at the clock.
+
         Raises:
             BusyError: too much is waiting, or no worker was free in time, or the answer took too long.
             Exception: whatever the work raises.
+            CancelledError: it was cancelled.
         """
         if self.n_inside >= self.places:
             raise BusyError(f"{self.n_inside:,} requests are being answered or wait. Ask again in a second")
-        latest = time.monotonic() + self.answer_seconds
-        job = self.pool.submit(in_time, work, latest)
+        deadline = Deadline(time.monotonic() + self.answer_seconds)
+        job = self.pool.submit(in_time, work, deadline)
         future = asyncio.wrap_future(job)
         self.n_inside += 1
         future.add_done_callback(self.left)
@@ -58,9 +61,11 @@ class Desk:
             done, _ = await asyncio.wait({future}, timeout=patience)
             if not done and job.cancel():
                 raise BusyError(f"no worker was free within {patience:g} seconds. Ask again a little later")
-            done, _ = await asyncio.wait({future}, timeout=latest - time.monotonic())
-        finally:
-            job.cancel()  # what has not begun when whoever asked has gone
+            done, _ = await asyncio.wait({future}, timeout=deadline.latest - time.monotonic())
+        except asyncio.CancelledError:
+            job.cancel()
+            deadline.latest = 0.0
+            raise
         if not done:
             raise BusyError(f"there was no answer within {self.answer_seconds:g} seconds. Ask for less, or again later")
         return future.result()

@@ -10,15 +10,15 @@ from starlette.responses import Response
 
 from engine.errors import AbstractNotFoundError
 from engine.queries import Answer, Query
+from engine.query.chosen import Chosen, chosen
 from engine.query.record import record_bytes, record_of
 from engine.query.searcher import Index
 from engine.query.snapshot import Candidate
-from engine.records import many
 from engine.references.cited import Cited, cited_hits, heading
 from engine.references.formats import FORMATS, content
 from engine.serve.asked import query_of
 from engine.serve.failures import failure_of
-from engine.serve.limits import MAX_DEPTH, MAX_HITS, MAX_IDS
+from engine.serve.limits import MAX_HITS, MAX_IDS
 from engine.serve.links import State
 from engine.serve.parameters import FILTERS, RECORD, SEARCH, Kind, Parameter
 from engine.serve.site import HTML, JSON, given_in, respond, site_of
@@ -31,7 +31,7 @@ HITS = (
     Parameter("tick", "Only these of the hits.", most=MAX_IDS),
     Parameter("top", "So many of the first hits, ticked or not.", Kind.WHOLE, low=1, high=MAX_HITS),
 )
-DEPTHS = (100, 1_000, MAX_DEPTH)  # ranks among which ticked hits are looked for, until all are found
+OF_FILES = ("format", "tick", "top", "group_by")  # mean nothing on a page
 NARROWING = {parameter.name for parameter in FILTERS} | {"min_score"}
 NAMED = 5  # ids in a message
 KINDS = {
@@ -50,13 +50,19 @@ KINDS = {
 class NoHitsError(AbstractNotFoundError):
     """Records were ticked that are none of the hits."""
 
-    def __init__(self, ids: tuple[str, ...], n_ticked: int, generation: int) -> None:
-        self.ids = ids
-        named = ", ".join(one[:80] for one in ids[:NAMED]) + (", …" if len(ids) > NAMED else "")
+    def __init__(self, found: Chosen, n_ticked: int) -> None:
+        self.ids = {*found.absent, *found.left_out}
+        parts = ((found.absent, "not in the index any more"), (found.left_out, "left out by the filters or the words"))
+        said = "; ".join(f"{some(ids)} ({why})" for ids, why in parts if ids)
         super().__init__(
-            f"Not among the hits of this search in generation {generation:06d}: {named}. That is {len(ids):,} of "
-            f"{many(n_ticked, 'ticked record')}, which were deleted or are left out by the filters."
+            f"No hits of this search in generation {found.answer.generation:06d}: {said}. "
+            f"That is {len(self.ids):,} of the {n_ticked:,} that were ticked, so no file was made."
         )
+
+
+def some(ids: tuple[str, ...]) -> str:
+    """The first of some ids."""
+    return ", ".join(one[:80] for one in ids[:NAMED]) + (", …" if len(ids) > NAMED else "")
 
 
 async def hits(request: Request) -> Response:
@@ -82,32 +88,26 @@ def ticked(index: Index, query: Query, ticks: tuple[str, ...]) -> Answer:
     """The answer to a query with the ticked hits alone, each with the rank and the scores that it has among all.
 
     Raises:
-        NoHitsError: some are not among the first MAX_DEPTH hits.
+        NoHitsError: some are no hits.
     """
-    wanted = set(ticks)
-    for depth in DEPTHS:
-        answer = index.ask(replace(query, top_k=depth, offset=0))
-        found = tuple(hit for hit in answer.hits if hit.id in wanted)
-        if len(found) == len(wanted):
-            return replace(answer, hits=found)
-        if len(answer.hits) < depth:
-            break
-    missing = wanted - {hit.id for hit in found}
-    raise NoHitsError(tuple(one for one in ticks if one in missing), len(wanted), answer.generation)
+    found = chosen(index, query, ticks)
+    if found.absent or found.left_out:
+        raise NoHitsError(found, len(ticks))
+    return found.answer
 
 
 def without_some(request: Request, err: NoHitsError) -> Response:
-    """The page that says which ticked records are no hits, with a way to the file of the others."""
-    failure, missing = failure_of(err), set(err.ids)
+    """The page that says which ticked records are no hits, with ways to a file of the others, or of all."""
+    failure = failure_of(err)
     pairs = tuple(request.query_params.multi_items())
-    rest = State(tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in missing))
+    rest = State(tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in err.ids))
     unfiltered = State(tuple(pair for pair in pairs if pair[0] not in NARROWING))
     ways = []
     if n := len(rest.only(["tick"]).pairs):
         ways.append((f"Export the {'other' if n == 1 else f'{n:,} others'}", rest.at("/export")))
     if unfiltered.pairs != pairs:
         ways.append(("Export all ticked, as ranked without the filters", unfiltered.at("/export")))
-    ways.append(("Back to the hits", State(pairs).without("top").at("/")))
+    ways.append(("Back to the hits", State(tuple(pair for pair in pairs if pair[0] not in OF_FILES)).at("/")))
     body = page("error", title="Not exported", here="error", failure=failure, ways=ways)
     return Response(body, status_code=failure.status, media_type=HTML)
 

@@ -42,6 +42,8 @@ TOO_OLD = (
     "This generation was made before there were words and filters: search it by meaning, without filters. "
     "Ask whoever runs the server to run: engine reindex"
 )
+SETTINGS = "The settings of the index can't be used; the server's log says why."
+MESSAGES = {"index_too_old": TOO_OLD, "settings": SETTINGS}  # in the place of one that may name files of the server
 OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
 RETRY_AFTER = "1"  # seconds
 
@@ -80,7 +82,8 @@ def failure_of(error: Exception) -> Failure:
         return Failure(HTTPStatus.BAD_REQUEST, "client_gone", "The client has gone before its body had arrived.")
     for kind, status, code in KNOWN:
         if isinstance(error, kind):
-            message = {HTTPStatus.INTERNAL_SERVER_ERROR: OURS, HTTPStatus.CONFLICT: TOO_OLD}.get(status, str(error))
+            ours = status is HTTPStatus.INTERNAL_SERVER_ERROR
+            message = MESSAGES.get(code) or (OURS if ours else str(error))
             wait = (("Retry-After", RETRY_AFTER),) if isinstance(error, BusyError) else ()
             return Failure(status, code, message, wait)
     return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", OURS)

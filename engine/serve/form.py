@@ -9,7 +9,7 @@ from engine.errors import UsageError
 from engine.query.searcher import Index
 from engine.serve.facets import Bar, Facets, facets_of
 from engine.serve.links import Pairs, State
-from engine.serve.parameters import FLAGS, SEARCH, Given, Kind, Parameter
+from engine.serve.parameters import FLAGS, SEARCH, WHOLE, Given, Kind, Parameter
 
 FROM = Parameter("from", "First year.", Kind.WHOLE, low=1000, high=9999)
 TO = Parameter("to", "Last year.", Kind.WHOLE, low=1000, high=9999)
@@ -38,6 +38,12 @@ class Form:
     first_year: str
     last_year: str
     kept: Pairs  # what has no field of its own goes along unseen, journals and the like as boxes that can be unticked
+
+    @property
+    def sizes(self) -> list[int]:
+        """Hits a page that can be chosen: the usual ones, and what is asked for now."""
+        now = self.value("n")
+        return sorted({*PER_PAGE, *([int(now)] if WHOLE.fullmatch(now) and int(now) > 0 else [])})
 
     def value(self, name: str, otherwise: str = "") -> str:
         """What a field holds."""
@@ -110,4 +116,4 @@ def ends(years: str) -> tuple[str, str]:
         low, high = years_of(years)
     except UsageError:
         return "", ""
-    return str(low or ""), str(high or "")
+    return f"{low:04d}" if low else "", f"{high:04d}" if high else ""

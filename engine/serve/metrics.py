@@ -10,8 +10,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.serve.desk import Desk
-from engine.serve.shelf import Shelf
+from engine.serve.site import Site
 
 SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -19,13 +18,13 @@ SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 class Served(Collector):
     """What is served now, and how many requests are inside."""
 
-    def __init__(self, shelf: Shelf, desk: Desk) -> None:
-        self.shelf, self.desk = shelf, desk
+    def __init__(self, site: Site) -> None:
+        self.shelf, self.desks = site.shelf, (site.desk, site.batches)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges."""
         inside = GaugeMetricFamily("engine_requests_inside", "Requests that are being answered or wait for a worker.")
-        inside.add_metric([], self.desk.n_inside)
+        inside.add_metric([], sum(desk.n_inside for desk in self.desks))
         yield inside
         generation = GaugeMetricFamily("engine_generation", "Generation that is served.", labels=["index"])
         records = GaugeMetricFamily("engine_records", "Records in it.", labels=["index"])
@@ -48,10 +47,10 @@ def route_of(scope: Scope) -> str:
 class Metrics:
     """An app with its requests counted and timed by route, method and status."""
 
-    def __init__(self, app: ASGIApp, shelf: Shelf, desk: Desk) -> None:
+    def __init__(self, app: ASGIApp, site: Site) -> None:
         self.app = app
         self.registry = CollectorRegistry()
-        self.registry.register(Served(shelf, desk))
+        self.registry.register(Served(site))
         labels = ("route", "method", "status")
         self.requests = Counter("engine_requests", "Requests answered.", labels, registry=self.registry)
         self.seconds = Histogram(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from engine.errors import AbstractNotFoundError, ConfigError, UnreadableQueryError, UsageError
-from engine.queries import Answer, Query
+from engine.errors import AbstractNotFoundError, NoMeshTreeError, UnreadableQueryError, UsageError
+from engine.queries import Query
 from engine.query.prisma import paragraph
 from engine.query.record import record_of
 from engine.query.searcher import Index
@@ -18,7 +19,7 @@ from engine.references.formats import FORMATS
 from engine.serve.asked import query_of
 from engine.serve.bodies import status_object
 from engine.serve.failures import Failure, failure_of
-from engine.serve.form import PAGE, PER_PAGE, TYPED, canonical, form_of, is_canonical
+from engine.serve.form import PAGE, TYPED, canonical, form_of, is_canonical
 from engine.serve.links import State, doi_link, pubmed_link
 from engine.serve.parameters import RECORD, Given
 from engine.serve.site import HTML, given_in, respond, site_of
@@ -46,8 +47,8 @@ async def search(request: Request) -> Response:
         index = shelf.index(given.text("i"))
         query = replace(query, explain=query.explain if given.text("explain") else True)
         return await respond(request, [index], HTML, lambda: search_page(index, shelf.names, state, query))
-    except (UsageError, ConfigError, AbstractNotFoundError, UnreadableQueryError) as err:
-        return refused(request, failure_of(err))
+    except (UsageError, NoMeshTreeError, AbstractNotFoundError, UnreadableQueryError) as err:
+        return await run_in_threadpool(refused, request, failure_of(err))  # the form may have to be counted first
 
 
 def refused(request: Request, failure: Failure) -> Response:
@@ -69,7 +70,6 @@ def form_fields(index: Index, names: list[str], state: State) -> dict[str, Any]:
         "here": "search",
         "index": index,
         "names": names,
-        "sizes": PER_PAGE,
         "state": state,
         "typed": TYPED,
         "where": state.only(("i",)).at(""),
@@ -81,7 +81,7 @@ def search_page(index: Index, names: list[str], state: State, query: Query) -> b
     fields = form_fields(index, names, state)
     if not query.text and not query.like:
         return page("search", title="Search", answer=None, problem="", **fields)
-    answer = in_time(index, query)
+    answer = index.ask(query, n_explained=EXPLAINED)
     return page(
         "search",
         title=query.text[:80] or "Similar records",
@@ -89,19 +89,18 @@ def search_page(index: Index, names: list[str], state: State, query: Query) -> b
         hits=hit_views(index, answer, state),
         chips=chips(state),
         paging=paging(answer, state),
+        question=question_of(index, query),
         record=paragraph(record_of(index, answer)),
         examples=[(given, index.get(given).title) for given in query.like],
         **fields,
     )
 
 
-def in_time(index: Index, query: Query) -> Answer:
-    """The answer to a query, of which the first hits are explained: each has some ten sentences to encode."""
-    if not query.explain or query.top_k <= EXPLAINED:
-        return index.ask(query)
-    whole, first = index.ask(replace(query, explain=False)), index.ask(replace(query, top_k=EXPLAINED))
-    note = f"only the first {EXPLAINED} hits of a page are explained"
-    return replace(whole, hits=first.hits + whole.hits[EXPLAINED:], notes=(*whole.notes, note))
+def question_of(index: Index, query: Query) -> str:
+    """What ticks belong to, however it is spelled in an address: the question without filters and places."""
+    pairs = [("i", index.folder.name), ("q", query.text), ("mode", str(query.mode))]
+    pairs += [("like", one) for one in query.like] + [("unlike", one) for one in query.unlike]
+    return str(State(tuple(pairs)))
 
 
 async def record(request: Request) -> Response:
@@ -147,7 +146,10 @@ async def status(request: Request) -> Response:
     return Response(await run_in_threadpool(work), media_type=HTML)
 
 
-def failed(failure: Failure) -> Response:
+def failed(request: Request, failure: Failure) -> Response:
     """The page of a failure."""
-    body = page("error", title="That did not work", here="error", failure=failure, ways=[("Start again", "/")])
+    ways = [("Start again", "/")]
+    if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        ways.insert(0, ("Ask again", State(pairs_in(request)).at(request.url.path)))
+    body = page("error", title="That did not work", here="error", failure=failure, ways=ways)
     return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))

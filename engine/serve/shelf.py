@@ -66,6 +66,8 @@ class Shelf:
             try:
                 self.move(name, index)
             except Exception as err:  # whatever it is, the next look may go well
+                if self.stopped.is_set():
+                    return
                 said = str(err) or type(err).__name__
                 if self.problems.get(name) != said:
                     log.error("%s stays at generation %06d: %s", name, index.generation, said)
@@ -95,12 +97,13 @@ class Shelf:
 
     def follow(self) -> None:
         """Make ready for the first page, then look for newer generations until the shelf is closed."""
-        try:
-            for index in self.indexes.values():
+        for name, index in self.indexes.items():
+            try:
                 facets_of(index)
                 index.encode(SENTENCES)
-        except Exception as err:  # closed already, or damaged: the request that asks is told
-            log.debug("not made ready: %s", err)
+            except Exception as err:  # the request that asks is told
+                if not self.stopped.is_set():
+                    log.error("%s: the first page will be slow or fail: %s", name, err)
         while not self.stopped.wait(FOLLOW_SECONDS):
             self.look()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from engine.query.searcher import Index
@@ -21,10 +23,11 @@ FRESH = "private, no-cache"  # kept by the client alone, which asks each time wh
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The open indexes and the queue before them."""
+    """The open indexes and the queues before them; batches have their own, so that searches go on beside them."""
 
     shelf: Shelf
     desk: Desk
+    batches: Desk
 
 
 def site_of(request: Request) -> Site:
@@ -49,5 +52,32 @@ async def respond(request: Request, indexes: Sequence[Index], kind: str, work: C
         headers["Engine-Generation"] = f"{indexes[0].generation:06d}"
     if is_held(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    body = await site_of(request).desk.run(work)
+    body = await while_there(request, site_of(request).desk.run(work))
     return Response(body, media_type=kind, headers=headers)
+
+
+async def while_there(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
+    """What some work returns, which is cancelled when the client goes: uvicorn itself would let it go on.
+
+    The body of the request must have been read, if it has any.
+
+    Raises:
+        ClientDisconnect: the client has gone.
+        Exception: whatever the work raises.
+    """
+    answer, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone(request))
+    try:
+        await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            leaving.result()  # raises what was wrong about a body that nobody asked for
+            raise ClientDisconnect
+        return answer.result()
+    finally:
+        answer.cancel()
+        leaving.cancel()
+
+
+async def gone(request: Request) -> None:
+    """Wait until the client has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from engine import Filters, Index, Query, open_index
 from engine.corpus.wording import parsed
-from engine.deadline import wanted_until
+from engine.deadline import CURRENT, Deadline, wanted_until
 from engine.errors import AbstractNotFoundError, BusyError, EncoderError, GenerationError, UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer, Fusion, Mode
-from engine.query import answering, fusion, ranking
+from engine.query import fusion, ranking
 from engine.query.examples import BETA, GAMMA
 from engine.query.fusion import fused
 from engine.reindex.order import Report
@@ -382,17 +382,37 @@ def test_sentences_are_no_longer_encoded_when_nobody_waits(
             return encoder.encode(texts)
 
         monkeypatch.setattr(index.snapshot(), "loaded", SimpleNamespace(identity=encoder.identity, encode=slow))
-        with wanted_until(time.monotonic() + 0.3), pytest.raises(BusyError, match="the time for this answer is over"):
+        with (
+            wanted_until(Deadline(time.monotonic() + 0.3)),
+            pytest.raises(BusyError, match="the time for this answer is over"),
+        ):
             index.ask(Query("gout", explain=True, top_k=40))
         assert n == 2
 
 
-def test_only_so_many_hits_are_explained(searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answering, "EXPLAINED", 3)
+@pytest.mark.parametrize("mode", [Mode.KEYWORD, Mode.HYBRID])
+def test_words_are_looked_up_under_the_deadline_of_the_answer(
+    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    seen: list[Deadline] = []
+    original = ranking.ranked
+
+    def noted(*given: object) -> object:
+        seen.append(CURRENT.get())
+        return original(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ranking, "ranked", noted)
+    deadline = Deadline(time.monotonic() + 60)
+    with open_index(searchable.path) as index, wanted_until(deadline):
+        assert index.ask(Query("gout", mode=mode)).hits
+    assert seen == [deadline] and seen[0] is deadline
+
+
+def test_so_many_hits_are_explained_as_are_wanted(searchable: IndexFolder) -> None:
     with open_index(searchable.path) as index:
-        answer = index.ask(Query("gout", explain=True, top_k=5))
-        assert [hit.why is not None for hit in answer.hits] == [True] * 3 + [False] * 2
-        assert answer.notes == ("only the first 3 hits are explained",)
+        whole, three = (index.ask(Query("gout", explain=True, top_k=5), n_explained=n) for n in (5, 3))
+        assert whole.notes == () and three.notes == ("only the first 3 hits are explained",)
+        assert three.hits == (*whole.hits[:3], *(replace(hit, why=None) for hit in whole.hits[3:]))
 
 
 def test_what_makes_no_sense_is_refused_though_nothing_is_new(searchable: IndexFolder) -> None:

@@ -56,7 +56,7 @@ ODD = (
 @contextlib.contextmanager
 def client_of(*folders: Path, base: str = BASE, desk: Desk | None = None, **rules: object) -> Iterator[TestClient]:
     """A client of a site over indexes; rules are those of access_for."""
-    app = site_app(folders, access_for("127.0.0.1", PORT, **rules), desk=desk)  # type: ignore[arg-type]
+    app = site_app(folders, access_for("127.0.0.1", PORT, **rules), desk=desk, batches=desk)  # type: ignore[arg-type]
     with TestClient(app, base_url=base, raise_server_exceptions=False, follow_redirects=False) as client:
         yield client
 
@@ -97,7 +97,7 @@ def tell(
     ]
 
     async def receive() -> Message:
-        return pieces.pop(0) if pieces else {"type": "http.disconnect"}
+        return pieces.pop(0) if pieces else await asyncio.Future()  # the client stays
 
     async def send(message: Message) -> None:
         told.append(message)

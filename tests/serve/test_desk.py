@@ -1,7 +1,6 @@
 import asyncio
 import gc
 import logging
-import math
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -9,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from engine.config import cores
-from engine.deadline import LATEST, check_wanted
+from engine.deadline import CURRENT, NEVER, Deadline
 from engine.errors import BusyError, UsageError
 from engine.serve.desk import Desk
 
@@ -136,7 +135,7 @@ def test_work_is_told_until_when_it_is_wanted() -> None:
     def work() -> None:
         try:
             while time.monotonic() < began + LONGEST:
-                check_wanted()
+                CURRENT.get().check()
                 time.sleep(0.001)
         except BusyError:
             given_up.append(time.monotonic() - began)
@@ -146,12 +145,12 @@ def test_work_is_told_until_when_it_is_wanted() -> None:
         with pytest.raises(BusyError, match="no answer within|the time for this answer is over"):
             await desk.run(work)
         await until(lambda: desk.n_inside == 0)
-        assert await desk.run(LATEST.get) > time.monotonic()
+        assert (await desk.run(CURRENT.get)).latest > time.monotonic()
 
     began = time.monotonic()
     on(Desk(workers=1, answer_seconds=0.1), scenario)
     assert 0.1 <= given_up[0] < 1
-    assert LATEST.get() == math.inf
+    assert CURRENT.get() is NEVER
 
 
 def test_who_has_gone_before_the_work_begins_takes_it_along() -> None:
@@ -167,6 +166,26 @@ def test_who_has_gone_before_the_work_begins_takes_it_along() -> None:
         release.set()
         assert await first == "done" and begun == []
 
+    on(Desk(workers=1), scenario)
+
+
+def test_work_under_way_is_told_that_whoever_asked_has_gone() -> None:
+    seen: list[Deadline] = []
+
+    def work() -> None:
+        seen.append(CURRENT.get())
+        while time.monotonic() < began + LONGEST:
+            CURRENT.get().check()
+            time.sleep(0.001)
+
+    async def scenario(desk: Desk, release: threading.Event) -> None:
+        gone = asyncio.create_task(desk.run(work))
+        await until(lambda: bool(seen))
+        gone.cancel()
+        await until(lambda: desk.n_inside == 0)
+        assert time.monotonic() < began + LONGEST / 2
+
+    began = time.monotonic()
     on(Desk(workers=1), scenario)
 
 

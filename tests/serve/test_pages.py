@@ -5,7 +5,6 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import lxml.html
@@ -13,11 +12,11 @@ import pytest
 from lxml.html import HtmlElement
 from starlette.testclient import TestClient
 
-from engine import Filters, Index, open_index
+from engine import Filters, Index
 from engine.index.folder import IndexFolder
 from engine.queries import Mode, Query
 from engine.references.formats import FORMATS
-from engine.serve.pages import in_time
+from engine.serve.desk import Desk
 from tests.conftest import V5
 from tests.serve.conftest import ODD, client_of, indexed
 
@@ -555,12 +554,48 @@ def test_an_error_shows_what_was_given_as_text(client: TestClient, text: str) ->
         assert shape(page(client, path, status=404)) == shape(page(client, "/record?id=harmless", status=404))
 
 
-def test_of_a_long_page_the_first_hits_are_explained(library: IndexFolder) -> None:
-    with open_index(library.path) as index:
-        query = Query("gout", top_k=30, explain=True)
-        found, plain = in_time(index, query), index.ask(replace(query, explain=False))
-        assert [replace(hit, why=None) for hit in found.hits] == list(plain.hits)
-        assert [hit.why is not None for hit in found.hits] == [True] * 20 + [False] * 10
-        assert found.notes == ("only the first 20 hits of a page are explained",)
-        assert in_time(index, replace(query, top_k=20)) == index.ask(replace(query, top_k=20))
-        assert in_time(index, replace(query, explain=False)) == plain
+def test_of_a_long_page_the_first_hits_are_explained(client: TestClient, index: Index) -> None:
+    shown = page(client, "/", ("q", "gout"), ("n", 30))
+    answer = index.ask(Query("gout", top_k=30, explain=True), n_explained=20)
+    assert ids(shown) == [hit.id for hit in answer.hits]
+    assert "only the first 20 hits are explained" in texts(shown, "//p[@class='note']")
+    explained = ["higher than" in text for text in texts(shown, "//span[@class='score']")]
+    assert explained == [True] * 20 + [False] * 10
+    assert not texts(page(client, "/", ("q", "gout"), ("n", 20)), "//p[@class='note']")
+
+
+def test_the_ticks_of_a_question_are_kept_however_its_address_is_spelled(client: TestClient) -> None:
+    def question(*pairs: tuple[str, object]) -> str:
+        return only(page(client, "/", *pairs), "//form[@id='export']").get("data-question")
+
+    plain = question(("q", "gout"))
+    for more in (("i", "toy"), ("mode", "semantic"), ("n", 20), ("offset", 10), ("year", "1991-"), ("exclude", "gut")):
+        assert question(("q", "gout"), more) == question(more, ("q", "gout")) == plain
+    others = [question(("q", "Gout")), question(("q", "gout"), ("i", "old")), question(("q", "gout"), ("mode", "hybrid")),
+              question(("q", "gout"), ("like", "gut")), question(("q", "gout"), ("unlike", "gut"))]  # fmt: skip
+    assert len({plain, *others}) == 6
+
+
+def test_a_size_that_is_none_of_the_usual_stays(client: TestClient) -> None:
+    shown = page(client, "/", ("q", "gout"), ("n", 25))
+    assert texts(shown, "//select[@id='n']/option") == ["10", "20", "25", "50", "100"]
+    assert ("n", "25") in sent_by(only(shown, "//form[@id='search']"))
+
+
+def test_a_busy_page_can_be_asked_again_as_it_was(library: IndexFolder) -> None:
+    with client_of(library.path, desk=Desk(workers=1, waiting=-1)) as client:
+        again, start = page(client, "/", ("q", "gout <b>"), ("year", "1991-"), status=503).xpath("//p[@class='ways']/a")
+        assert (again.text, again.get("href")) == ("Ask again", "/?q=gout+%3Cb%3E&year=1991-")
+        assert (start.text, start.get("href")) == ("Start again", "/")
+
+
+def test_settings_that_can_not_be_used_are_the_servers_fault(
+    fresh: IndexFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    (fresh.path / "index.toml").write_text("[hybrid]\nweight = 7\n", encoding="utf-8")
+    with client_of(fresh.path) as client:
+        shown = page(client, "/", ("q", "gout"), ("mode", "hybrid"), status=500)
+        assert texts(shown, "//p[@role='alert']") == [
+            "The settings of the index can't be used; the server's log says why."
+        ]
+    assert any("hybrid.weight" in record.getMessage() for record in caplog.records)

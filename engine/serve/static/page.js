@@ -22,44 +22,48 @@ for (const form of all("form[method=get]")) {
 }
 
 // Ticks stay while one pages through the hits of one question, and narrows them; what is excluded is no longer ticked.
+const MOST = 1000; // in one file
 const exporting = one("#export");
 if (exporting) {
-  const asked = new URLSearchParams(location.search);
-  const question = new URLSearchParams([...asked].filter(([name]) => ["i", "q", "like", "unlike", "mode"].includes(name)));
-  question.sort();
-  const key = `ticked ${question}`;
-  const read = () => { try { return new Set(JSON.parse(sessionStorage.getItem(key) || "[]")); } catch { return new Set(); } };
-  const ticked = read();
-  asked.getAll("exclude").forEach((id) => ticked.delete(id));
+  const key = `ticked ${exporting.dataset.question}`;
+  let fallback = []; // the ticks of this page still count where nothing can be kept
+  const read = () => { try { return new Set(JSON.parse(sessionStorage.getItem(key) || "[]")); } catch { return new Set(fallback); } };
+  const write = (ticked) => { fallback = [...ticked]; try { sessionStorage.setItem(key, JSON.stringify(fallback)); } catch { /* see above */ } };
   const boxes = all(".tick");
-  const everything = one("#all");
-  const tell = () => {
+  const everything = one("#all"), untick = one("#untick");
+  const show = () => {
+    const ticked = read();
+    for (const box of boxes) box.checked = ticked.has(box.value);
     const elsewhere = ticked.size - boxes.filter((box) => box.checked).length;
-    const more = elsewhere > 0 ? `, ${elsewhere} of them on other pages` : "";
-    one("#ticked").textContent = ticked.size ? `${ticked.size} ticked${more}` : "";
+    const more = elsewhere > 0 ? `, ${elsewhere} of them not on this page` : "";
+    const most = ticked.size > MOST ? `; one file holds ${MOST} at most` : "";
+    one("#ticked").textContent = ticked.size ? `${ticked.size} ticked${more}${most}` : "";
+    untick.hidden = !ticked.size;
     everything.checked = boxes.length > 0 && boxes.every((box) => box.checked);
   };
-  const note = (box) => {
-    if (box.checked) ticked.add(box.value); else ticked.delete(box.value);
-    try { sessionStorage.setItem(key, JSON.stringify([...ticked])); } catch { /* the ticks of this page still count */ }
-    tell();
+  const change = (some) => {
+    const ticked = read();
+    for (const box of some) if (box.checked) ticked.add(box.value); else ticked.delete(box.value);
+    write(ticked);
+    show();
   };
-  for (const box of boxes) {
-    box.checked = ticked.has(box.value);
-    box.addEventListener("change", () => note(box));
-  }
-  everything.addEventListener("change", () => boxes.forEach((box) => { box.checked = everything.checked; note(box); }));
+  for (const box of boxes) box.addEventListener("change", () => change([box]));
+  everything.addEventListener("change", () => { boxes.forEach((box) => { box.checked = everything.checked; }); change(boxes); });
+  untick.addEventListener("click", () => { write(new Set()); show(); });
   exporting.addEventListener("submit", () => {
     all("input.elsewhere", exporting).forEach((field) => field.remove());
     const here = new Set(boxes.map((box) => box.value));
-    for (const id of ticked) {
+    for (const id of read()) {
       if (here.has(id)) continue;
       const field = document.createElement("input");
       Object.assign(field, { type: "hidden", name: "tick", value: id, className: "elsewhere" });
       exporting.append(field);
     }
   });
-  tell();
+  const excluded = new URLSearchParams(location.search).getAll("exclude"), before = read();
+  if (excluded.some((id) => before.has(id))) write(new Set([...before].filter((id) => !excluded.includes(id))));
+  show();
+  addEventListener("pageshow", show); // a page that comes back is as it was left, while others were ticked
 }
 
 for (const button of all("[data-copy]")) {
@@ -102,10 +106,14 @@ if (bars) {
 
 // Keys. None while something is typed, none with Ctrl, Alt or Meta, and none where they are turned off.
 const dialog = one("#keys"), using = one("#keys-used");
-const stored = (...given) => { try { return given.length ? localStorage.setItem("keys", given[0]) : localStorage.getItem("keys"); } catch { return null; } };
+let used = "on"; // where nothing can be kept, it holds for this page
+const areUsed = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return used === "on"; } };
 if (dialog) {
-  using.checked = stored() !== "off";
-  using.addEventListener("change", () => stored(using.checked ? "on" : "off"));
+  using.checked = areUsed();
+  using.addEventListener("change", () => {
+    used = using.checked ? "on" : "off";
+    try { localStorage.setItem("keys", used); } catch { /* see above */ }
+  });
   one("#keys-shown").addEventListener("click", () => dialog.showModal());
 }
 const hits = all("#hits > .hit");
@@ -132,7 +140,7 @@ const keys = {
 };
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input:not([type=checkbox], [type=radio]), select, textarea, dialog");
-  if (typing || stored() === "off" || event.ctrlKey || event.altKey || event.metaKey || !keys[event.key]) return;
+  if (typing || !areUsed() || event.ctrlKey || event.altKey || event.metaKey || !keys[event.key]) return;
   event.preventDefault();
   keys[event.key]();
 });
