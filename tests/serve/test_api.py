@@ -22,9 +22,11 @@ from engine.queries import Answer, Fusion, Hit, Mode
 from engine.query.snapshot import Snapshot
 from engine.serve import asked, bodies
 from engine.serve import shelf as shelving
+from engine.serve.access import access_for
+from engine.serve.app import site_app
 from engine.serve.desk import Desk
 from tests.conftest import TOY_MODEL, V5
-from tests.serve.conftest import client_of, error_of, indexed, parsed
+from tests.serve.conftest import BASE, PORT, client_of, error_of, indexed, parsed
 
 Pairs = list[tuple[str, str]]
 QUICKLY = 1.0  # seconds; a refusal takes some milliseconds here
@@ -688,6 +690,22 @@ def test_what_has_waited_too_long_is_given_up(library: IndexFolder) -> None:
         finally:
             free.set()
         assert client.get("/api/v1/search?q=gout").status_code == 200
+
+
+def test_searches_go_on_beside_batches(library: IndexFolder) -> None:
+    free, app = threading.Event(), site_app([library.path], access_for("127.0.0.1", PORT))
+    with TestClient(app, base_url=BASE) as client, ThreadPoolExecutor(20) as pool:
+        site = client.app.app.app.state.site
+        site.batches.pool.submit(free.wait)
+        body = {"queries": ["gout"]}
+        waiting = [pool.submit(client.post, "/api/v1/batch", json=body) for _ in range(17)]
+        while site.batches.n_inside < 17:
+            time.sleep(0.01)
+        assert client.get("/api/v1/search?q=gout").status_code == 200
+        error_of(client.post("/api/v1/batch", json=body), 503, "busy")
+        assert "engine_requests_inside 17.0" in client.get("/metrics").text
+        free.set()
+        assert [one.result().status_code for one in waiting] == [200] * 17
 
 
 def test_an_answer_that_nobody_waits_for_is_not_worked_out_to_its_end(

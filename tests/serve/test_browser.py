@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
 from engine.collect.source import read_source
 from engine.index.folder import IndexFolder
@@ -64,12 +64,18 @@ def address(sample: IndexFolder) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium."""
-    with sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+def driver() -> Iterator[Playwright]:
+    """What drives browsers."""
+    with sync_playwright() as found:
         yield found
-        found.close()
+
+
+@pytest.fixture(scope="module")
+def browser(driver: Playwright) -> Iterator[Browser]:
+    """Headless Chromium."""
+    found = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    yield found
+    found.close()
 
 
 @pytest.fixture
@@ -219,7 +225,7 @@ def test_ticks_stay_over_pages_and_are_exported(window: Callable[..., Page]) -> 
     page.wait_for_url("**offset=10**")
     page.locator(".tick").nth(0).check()
     second = ids(page)[0]
-    assert page.inner_text("#ticked") == "2 ticked, 1 of them on other pages"
+    assert page.inner_text("#ticked") == "2 ticked, 1 of them not on this page"
     page.select_option("#format", "ris")
     assert sorted(records(downloaded(page, "#export button"))) == sorted([first, second])
     page.go_back()
@@ -243,6 +249,62 @@ def test_ticks_stay_when_the_search_is_narrowed(window: Callable[..., Page]) -> 
     assert page.inner_text("#ticked") == "1 ticked"
 
 
+def test_ticks_are_kept_by_a_page_that_comes_back_as_it_was_left(driver: Playwright, address: str) -> None:
+    browser = driver.chromium.launch(
+        executable_path=CHROMIUM, args=["--no-sandbox"], ignore_default_args=["--disable-back-forward-cache"]
+    )
+    page = browser.new_page()
+    page.goto(address + "/?q=gout")
+    page.evaluate("window.left = true")
+    page.locator(".tick").nth(0).check()
+    page.click("a[rel=next]")
+    page.wait_for_url("**offset=10**")
+    page.locator(".tick").nth(0).check()
+    page.locator(".tick").nth(1).check()
+    page.evaluate(
+        "setTimeout(() => history.back())"
+    )  # a page that comes back so is not loaded, which go_back waits for
+    page.wait_for_function("window.left")
+    assert page.evaluate("window.left") is True  # it is the page that was left
+    assert page.inner_text("#ticked") == "3 ticked, 2 of them not on this page"
+    page.locator(".tick").nth(1).check()
+    page.click("a[rel=next]")
+    page.wait_for_url("**offset=10**")
+    assert page.inner_text("#ticked") == "4 ticked, 2 of them not on this page"
+    assert [box.is_checked() for box in page.locator(".tick").all()[:3]] == [True, True, False]
+    browser.close()
+
+
+def test_ticks_can_be_cleared(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    assert not page.locator("#untick").is_visible()
+    page.locator(".tick").nth(0).check()
+    page.goto(page.url + "&offset=10")
+    page.click("#untick")
+    assert page.inner_text("#ticked") == "" and not page.locator("#untick").is_visible()
+    page.go_back()
+    assert page.locator(".tick:checked").count() == 0
+
+
+def test_the_form_sent_again_keeps_the_ticks(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout&mode=semantic")
+    page.locator(".tick").nth(0).check()
+    page.click("form.search button[type=submit]")
+    page.wait_for_url(lambda url: "mode" not in url)
+    assert page.inner_text("#ticked") == "1 ticked"
+
+
+def test_what_is_excluded_is_no_longer_ticked(window: Callable[..., Page]) -> None:
+    page = window("/?q=gout")
+    page.locator(".tick").nth(0).check()
+    page.locator(".exclude").nth(0).click()
+    page.wait_for_url("**exclude=**")
+    assert page.inner_text("#ticked") == ""
+    page.locator(".chips a").first.click()
+    page.wait_for_url(lambda url: "exclude" not in url)
+    assert page.inner_text("#ticked") == ""
+
+
 def test_ticks_that_the_filters_leave_out_are_told(browser: Browser, address: str) -> None:
     with browser.new_context() as context:
         page = context.new_page()
@@ -250,7 +312,7 @@ def test_ticks_that_the_filters_leave_out_are_told(browser: Browser, address: st
         page.locator(".tick").first.check()
         left_out, kept = ids(page)[:2]
         page.goto(address + f"/?q=gout&ids={kept}")
-        assert page.inner_text("#ticked") == "1 ticked, 1 of them on other pages"
+        assert page.inner_text("#ticked") == "1 ticked, 1 of them not on this page"
         page.click("#export button")
         page.wait_for_selector("[role=alert]")
         assert left_out in page.inner_text("[role=alert]")
@@ -390,6 +452,26 @@ def test_keys_can_be_turned_off(window: Callable[..., Page]) -> None:
     page.keyboard.press("Escape")
     page.keyboard.press("n")
     page.wait_for_url("**offset=10**")
+
+
+def test_keys_are_turned_off_for_the_page_where_nothing_can_be_kept(browser: Browser, address: str) -> None:
+    with browser.new_context() as context:
+        context.add_init_script("""
+            for (const name of ["localStorage", "sessionStorage"]) {
+              Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });
+            }
+        """)
+        page = context.new_page()
+        page.goto(address + "/?q=gout")
+        page.click("#keys-shown")
+        page.locator("#keys-used").uncheck()
+        page.keyboard.press("Escape")
+        page.keyboard.press("n")
+        page.wait_for_timeout(300)
+        assert "offset" not in page.url
+        page.locator(".tick").nth(2).check()
+        assert page.inner_text("#ticked") == "1 ticked"
+        assert records(downloaded(page, "#export button")) == [ids(page)[2]]
 
 
 def test_focus_goes_through_the_page_in_order(window: Callable[..., Page]) -> None:

@@ -176,6 +176,46 @@ def test_an_answer_that_is_taken_slowly_comes_whole(small: Running) -> None:
     assert found.partition(b"\r\n\r\n")[2] == whole and time.monotonic() - began > SECONDS
 
 
+def test_each_answer_on_a_connection_has_its_own_time(small: Running) -> None:
+    path = "/api/v1/search?q=gout&n="
+    whole = small.get(path + "43")[2]
+    with unread(small) as line:
+        line.sendall(small.head(f"GET {path}12"))
+        time.sleep(SECONDS / 2)  # it waits to be taken
+        assert next_answer(line).startswith(b"HTTP/1.1 200 ")
+        began = time.monotonic()
+        line.sendall(small.head(f"GET {path}43", "Connection: close"))
+        found = b""
+        while piece := line.recv(1_000):
+            found += piece
+            time.sleep(0.02)
+    assert time.monotonic() - began > SECONDS
+    assert found.partition(b"\r\n\r\n")[2] == whole
+
+
+def test_clients_that_have_gone_leave_room_for_others(indexes: Path) -> None:
+    patch = """
+import time
+from engine.query.snapshot import Snapshot
+hits = Snapshot.hits
+def slow(self, *given):
+    time.sleep(0.2)
+    return hits(self, *given)
+Snapshot.hits = slow
+"""
+    with serving(indexes, patch=patch) as server:
+        lines = [server.connect() for _ in range(66)]
+        for n, line in enumerate(lines):
+            line.sendall(server.head(f"GET /api/v1/search?q=gout+{n}"))
+        time.sleep(0.3)
+        for line in lines:
+            line.close()
+        time.sleep(0.5)
+        assert b"engine_requests_inside 0.0" in server.get("/metrics")[2]
+        assert server.get("/api/v1/search?q=pain")[0] == 200
+        assert "Traceback" not in server.said and "ERROR" not in server.said
+
+
 def test_a_body_that_nobody_waits_for_does_not_keep_a_connection_open(small: Running) -> None:
     with small.connect(0.5) as line:
         line.sendall(small.head("POST /healthz", "Content-Length: 60000"))

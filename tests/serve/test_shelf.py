@@ -103,6 +103,13 @@ def test_no_error_ends_the_following(
         assert failed.is_set() and shelf.problems == {}
 
 
+def test_a_look_at_a_shelf_that_was_closed_is_nothing(fresh: IndexFolder, caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf([fresh.path])
+    shelf.close()
+    shelf.look()
+    assert caplog.records == [] and shelf.problems == {}
+
+
 def test_an_error_while_getting_ready_does_not_end_it_either(
     fresh: IndexFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
