@@ -7,11 +7,11 @@ import math
 import os
 import re
 import sqlite3
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from queue import LifoQueue
 from urllib.parse import quote
 
 import numpy as np
@@ -109,43 +109,58 @@ class Corpus:
             CorruptError: SQLite can't read it, or it has no table of abstracts.
         """
         self.path = path
-        self.lock = threading.Lock()
         self.patience: float | None = None  # seconds that one query may take; None: as long as it takes
-        uri = f"file:{quote(os.fsencode(path.resolve()))}?mode=ro&immutable=1"
+        self.connections: list[sqlite3.Connection] = []
+        self.idle: LifoQueue[sqlite3.Connection] = LifoQueue()
         try:
-            self.connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-            self.connection.row_factory = sqlite3.Row
+            self.widen(1)
+            self.connection = self.connections[0]
             self.columns = frozenset(row["name"] for row in self.connection.execute("PRAGMA table_info(abstracts)"))
             self.connection.execute("SELECT 1 FROM abstracts LIMIT 1")
         except sqlite3.Error as err:
             raise CorruptError(f"{path} is not a readable database of abstracts ({err}). Run: engine rollback") from err
 
+    def widen(self, n: int) -> None:
+        """Let n queries run at once instead of one. Now, while the file has its name: readers outlive their generation.
+
+        Raises:
+            sqlite3.Error: it can't be opened.
+        """
+        uri = f"file:{quote(os.fsencode(self.path.resolve()))}?mode=ro&immutable=1"
+        while len(self.connections) < n:
+            connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            connection.row_factory = sqlite3.Row
+            self.connections.append(connection)
+            self.idle.put(connection)
+
     def close(self) -> None:
         """Close the database; no method works afterwards."""
-        self.connection.close()
+        for connection in self.connections:
+            connection.close()
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        """Run one query to its end, one thread at a time.
+        """Run one query to its end, one thread at a time unless it was widened.
 
         Raises:
             UsageError: it took longer than `patience`.
             BusyError: the answer that it is for is no longer wanted.
             CorruptError: SQLite found the file damaged.
         """
-        deadline = CURRENT.get()
-        with self.lock:
+        deadline, connection = CURRENT.get(), self.idle.get()
+        try:
             deadline.check()
-            try:
-                end = time.monotonic() + (math.inf if self.patience is None else self.patience)
-                self.connection.set_progress_handler(lambda: deadline.is_over or time.monotonic() > end, STEPS)
-                return self.connection.execute(sql, values).fetchall()
-            except sqlite3.DatabaseError as err:
-                if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-                    deadline.check()
-                    raise UsageError(
-                        f"words and filters take longer than {self.patience:g} seconds. Ask with fewer of them"
-                    ) from err
-                raise CorruptError(f"{self.path}: {err}. Run: engine verify --deep") from err
+            end = time.monotonic() + (math.inf if self.patience is None else self.patience)
+            connection.set_progress_handler(lambda: deadline.is_over or time.monotonic() > end, STEPS)
+            return connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as err:
+            if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                deadline.check()
+                raise UsageError(
+                    f"words and filters take longer than {self.patience:g} seconds. Ask with fewer of them"
+                ) from err
+            raise CorruptError(f"{self.path}: {err}. Run: engine verify --deep") from err
+        finally:
+            self.idle.put(connection)
 
     def ids(self) -> DocIds:
         """All doc ids, ascending, int64 (n,)."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from engine.config import cores
 from engine.errors import UnknownIndexError, UsageError
 from engine.index.folder import IndexFolder
 from engine.query.pinned import pinned
@@ -150,4 +151,5 @@ def warm(index: Index) -> None:
     """
     index.snapshot().encoder()
     index.snapshot().corpus.patience = FILTER_SECONDS
+    index.snapshot().corpus.widen(cores() + 2)  # workers, batches, and words that are looked up beside a question
     drawn_map(index)

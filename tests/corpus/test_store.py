@@ -1,14 +1,17 @@
 """The corpus of a published generation."""
 
+import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from engine.corpus.filters import qualified
 from engine.corpus.store import Corpus
 from engine.deadline import Deadline, wanted_until
-from engine.errors import BusyError, UsageError
+from engine.errors import BusyError, CorruptError, UsageError
 from engine.queries import Filters
 from tests.conftest import V5
 
@@ -37,3 +40,52 @@ def test_a_query_that_is_no_longer_wanted_is_given_up_and_not_begun() -> None:
         with wanted_until(Deadline(began)), pytest.raises(BusyError, match="the time for this answer is over"):
             corpus.ids()
         assert len(corpus.ids()) == 43
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_slow_query_holds_up_others_unless_there_is_a_connection_for_them(n: int) -> None:
+    (path,) = V5.glob("generations/*/abstracts.db")
+    with closing(Corpus(path)) as corpus, ThreadPoolExecutor(1) as pool:
+        corpus.widen(n)
+        slow = Deadline(time.monotonic() + 60)
+
+        def endless() -> None:
+            with wanted_until(slow):
+                corpus.rows(ENDLESS)
+
+        running = pool.submit(endless)
+        time.sleep(0.1)
+        waiting = ThreadPoolExecutor(1).submit(corpus.ids)
+        if n == 1:
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=0.3)
+            assert not running.done()
+            slow.latest = 0.0
+        assert len(waiting.result(timeout=10)) == 43
+        assert running.done() == (n == 1)
+        slow.latest = 0.0
+        with pytest.raises(BusyError, match="the time for this answer is over"):
+            running.result(timeout=10)
+
+
+def test_many_threads_ask_one_corpus_whose_file_is_gone(tmp_path: Path) -> None:
+    (path,) = V5.glob("generations/*/abstracts.db")
+    copy = Path(shutil.copy(path, tmp_path / "abstracts.db"))
+    with closing(Corpus(copy)) as corpus:
+        corpus.widen(3)
+        corpus.widen(2)
+        copy.unlink()
+        with ThreadPoolExecutor(12) as pool:
+            found = list(pool.map(lambda n: sorted(corpus.fetch([n, n + 1])), range(1, 300)))
+        assert found[:42] == [[n, n + 1] for n in range(1, 43)] and found[50:] == [[]] * 249
+        assert len(corpus.connections) == 3 == corpus.idle.qsize()
+
+
+def test_a_closed_corpus_answers_nothing() -> None:
+    (path,) = V5.glob("generations/*/abstracts.db")
+    corpus = Corpus(path)
+    corpus.widen(3)
+    corpus.close()
+    for _ in range(4):
+        with pytest.raises(CorruptError, match="closed"):
+            corpus.ids()
