@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -11,17 +12,18 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import LifoQueue
+from queue import Empty, LifoQueue
 from urllib.parse import quote
 
 import numpy as np
 
 from engine.corpus.rows import as_abstract, selected
-from engine.deadline import CURRENT
+from engine.deadline import CURRENT, Deadline
 from engine.errors import AbstractNotFoundError, CorruptError, UsageError
 from engine.records import Abstract, DocIds
 
 DOI_ADDRESS = re.compile(r"^https?://(dx\.)?doi\.org/", re.IGNORECASE)
+LOOK = 0.1  # seconds between two looks at the clock while others use all connections
 STEPS = 100_000  # of SQLite between two looks at the clock
 SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # what a blank field may hold
 TOTALS = (
@@ -138,6 +140,17 @@ class Corpus:
         for connection in self.connections:
             connection.close()
 
+    def borrowed(self, deadline: Deadline) -> sqlite3.Connection:
+        """A connection that nobody else uses; it must be put back.
+
+        Raises:
+            BusyError: the answer that it is for is no longer wanted.
+        """
+        while True:
+            deadline.check()
+            with contextlib.suppress(Empty):
+                return self.idle.get(timeout=LOOK)
+
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Run one query to its end, one thread at a time unless it was widened.
 
@@ -146,9 +159,9 @@ class Corpus:
             BusyError: the answer that it is for is no longer wanted.
             CorruptError: SQLite found the file damaged.
         """
-        deadline, connection = CURRENT.get(), self.idle.get()
+        deadline = CURRENT.get()
+        connection = self.borrowed(deadline)
         try:
-            deadline.check()
             end = time.monotonic() + (math.inf if self.patience is None else self.patience)
             connection.set_progress_handler(lambda: deadline.is_over or time.monotonic() > end, STEPS)
             return connection.execute(sql, values).fetchall()

@@ -6,15 +6,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from engine.queries import Answer, Query
-from engine.query.known import looked_up, vector_of
-from engine.query.question import question
+import numpy as np
+
+from engine.deadline import CURRENT
+from engine.queries import Answer, Mode, Query
+from engine.query.known import looked_up, ranks_by_meaning, vector_of
+from engine.query.question import Question, question
 from engine.query.ranking import ranking
+from engine.query.snapshot import Candidate, Snapshot
+from engine.records import Vectors
 
 if TYPE_CHECKING:
     from engine.query.searcher import Index
 
-DEPTHS = (1_000, 10_000, 100_000)  # ranks among which hits are looked for, until all are found
+DEPTHS = (1_000, 10_000)  # ranks among which hits are looked for, until all are found
+
+
+Ranked = tuple[int, Candidate]  # rank from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +31,11 @@ class Chosen:
 
     answer: Answer  # its hits are those chosen, best first
     absent: tuple[str, ...]  # not in the index
-    left_out: tuple[str, ...]  # of records that are no hits: filters, words or the least cosine leave them out
+    left_out: tuple[str, ...]  # of records that are no hits, or by words lie below the deepest of DEPTHS
 
 
 def chosen(index: Index, query: Query, ids: Sequence[str]) -> Chosen:
-    """Find hits by record id, PMID or DOI, however deep they lie. Fails as Index.ask does.
+    """Find hits by record id, PMID or DOI: by meaning however deep they lie. Fails as Index.ask does.
 
     What lies among the first offset + top_k hits is ranked as Index.ask ranks these, in an approximate index too.
     """
@@ -36,28 +44,42 @@ def chosen(index: Index, query: Query, ids: Sequence[str]) -> Chosen:
     wanted = {doc_id for doc_id in doc_ids.values() if doc_id is not None}
     asked = question(snapshot, asked_for)
     vector, notes = vector_of(snapshot, asked)
-    for depth in depths(asked_for, snapshot.vectors.size):
+    found: dict[int, Ranked] = {}
+    for depth in depths(asked_for):
+        CURRENT.get().check()
         whole = ranking(snapshot, replace(asked, query=replace(asked_for, offset=0, top_k=depth)), lambda: vector)
-        found = [(rank, one) for rank, one in enumerate(whole.candidates[:depth], 1) if one.doc_id in wanted]
-        if len(found) == len(wanted):
+        in_order = whole.candidates[:depth] if query.diversify else whole.candidates  # below, nothing is diversified
+        found = {one.doc_id: (rank, one) for rank, one in enumerate(in_order, 1) if one.doc_id in wanted}
+        if len(found) == len(wanted) or len(whole.candidates) < depth:
             break
-    hits = snapshot.hits([one for _, one in found])
-    there = {one.doc_id for _, one in found}
+    if asked_for.mode is Mode.SEMANTIC and (deep := wanted - set(found)):
+        found |= below(snapshot, asked, vector, deep)
+    placed = sorted(found.values(), key=lambda pair: pair[0])
+    hits = snapshot.hits([one for _, one in placed])
     return Chosen(
         Answer(
             query=asked_for,
             generation=snapshot.manifest.generation,
-            hits=tuple(replace(hit, rank=rank) for hit, (rank, _) in zip(hits, found, strict=True)),
+            hits=tuple(replace(hit, rank=rank) for hit, (rank, _) in zip(hits, placed, strict=True)),
             n_qualified=whole.n_qualified,
             notes=(*asked.notes, *notes),
         ),
         absent=tuple(one for one, doc_id in doc_ids.items() if doc_id is None),
-        left_out=tuple(one for one, doc_id in doc_ids.items() if doc_id is not None and doc_id not in there),
+        left_out=tuple(one for one, doc_id in doc_ids.items() if doc_id is not None and doc_id not in found),
     )
 
 
-def depths(query: Query, size: int) -> Iterator[int]:
-    """Yield how deep to look: as deep as the query itself, then deeper and deeper, at last at all there is."""
+def below(snapshot: Snapshot, asked: Question, vector: Vectors, doc_ids: set[int]) -> dict[int, Ranked]:
+    """Records that lie deeper, by exact cosines; without those that do not qualify or have too low a one."""
+    ids = np.array(sorted(doc_ids), np.int64)
+    least = -2.0 if asked.query.min_score is None else asked.query.min_score
+    ranks = ranks_by_meaning(snapshot, asked, vector, ids, least)
+    scores = zip(ids.tolist(), map(float, snapshot.vectors.scores(vector, ids)), strict=True)
+    return {doc_id: (ranks[doc_id], Candidate(doc_id, score)) for doc_id, score in scores if ranks.get(doc_id)}
+
+
+def depths(query: Query) -> Iterator[int]:
+    """Yield how deep to look: as deep as the query itself, then deeper."""
     first = query.offset + query.top_k
     yield first
-    yield from (depth for depth in (*DEPTHS, size) if first < depth <= size)
+    yield from (depth for depth in DEPTHS if first < depth)

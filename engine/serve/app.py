@@ -16,6 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from engine.config import cores
 from engine.errors import EncoderError, EngineError
 from engine.serve import api, export, mappage, openapi, pages
 from engine.serve.access import Access
@@ -42,7 +43,9 @@ def site_app(
     Raises:
         EngineError: an index can't be opened.
     """
-    site = Site(Shelf(folders), desk or Desk(), batches or Desk(workers=1, waiting=MAX_BATCHES_WAITING))
+    site = Site(
+        Shelf(folders), desk or Desk(), batches or Desk(workers=max(1, cores() // 2), waiting=MAX_BATCHES_WAITING)
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

@@ -8,7 +8,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.serve.guard import HEADERS
-from engine.serve.limits import HEAD_SECONDS, MAX_CONNECTIONS, TAKE_SECONDS
+from engine.serve.limits import HEAD_SECONDS, MAX_CONNECTIONS, MAX_HEAD, TAKE_SECONDS
 
 
 class Connection(H11Protocol):
@@ -28,6 +28,9 @@ class Connection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what has arrived."""
         super().data_received(data)
+        ahead = self.conn.their_state is h11.DONE and len(self.conn.trailing_data[0]) < MAX_HEAD
+        if self.flow.read_paused and ahead:
+            self.flow.resume_reading()  # else it is not seen that a client goes which has begun another request
         self.watch()
 
     def on_response_complete(self) -> None:

@@ -33,6 +33,7 @@ HITS = (
 )
 OF_FILES = ("format", "tick", "top", "group_by")  # mean nothing on a page
 NARROWING = {parameter.name for parameter in FILTERS} | {"min_score"}
+LEFT_OUT = "left out by filters, words, the least score or as examples, or below the first 10,000"
 NAMED = 5  # ids in a message
 KINDS = {
     ".bib": "application/x-bibtex; charset=utf-8",
@@ -51,8 +52,8 @@ class NoHitsError(AbstractNotFoundError):
     """Records were ticked that are none of the hits."""
 
     def __init__(self, found: Chosen, n_ticked: int) -> None:
-        self.ids = {*found.absent, *found.left_out}
-        parts = ((found.absent, "not in the index any more"), (found.left_out, "left out by the filters or the words"))
+        self.found, self.ids = found, {*found.absent, *found.left_out}
+        parts = ((found.absent, "not in the index any more"), (found.left_out, LEFT_OUT))
         said = "; ".join(f"{some(ids)} ({why})" for ids, why in parts if ids)
         super().__init__(
             f"No hits of this search in generation {found.answer.generation:06d}: {said}. "
@@ -101,12 +102,13 @@ def without_some(request: Request, err: NoHitsError) -> Response:
     failure = failure_of(err)
     pairs = tuple(request.query_params.multi_items())
     rest = State(tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in err.ids))
-    unfiltered = State(tuple(pair for pair in pairs if pair[0] not in NARROWING))
+    there = tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in err.found.absent)
+    unfiltered = State(tuple(pair for pair in there if pair[0] not in NARROWING))
     ways = []
     if n := len(rest.only(["tick"]).pairs):
         ways.append((f"Export the {'other' if n == 1 else f'{n:,} others'}", rest.at("/export")))
-    if unfiltered.pairs != pairs:
-        ways.append(("Export all ticked, as ranked without the filters", unfiltered.at("/export")))
+    if err.found.left_out and unfiltered.pairs != there:
+        ways.append(("Export all that are there, as ranked without the filters", unfiltered.at("/export")))
     ways.append(("Back to the hits", State(tuple(pair for pair in pairs if pair[0] not in OF_FILES)).at("/")))
     body = page("error", title="Not exported", here="error", failure=failure, ways=ways)
     return Response(body, status_code=failure.status, media_type=HTML)

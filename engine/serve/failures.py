@@ -45,6 +45,7 @@ TOO_OLD = (
 SETTINGS = "The settings of the index can't be used; the server's log says why."
 MESSAGES = {"index_too_old": TOO_OLD, "settings": SETTINGS}  # in the place of one that may name files of the server
 OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
+GONE = 499  # of nobody's standard, but what proxies count those by who leave; nobody sees it
 RETRY_AFTER = "1"  # seconds
 
 
@@ -79,7 +80,7 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, BodyError):
         return error.failure
     if isinstance(error, ClientDisconnect):
-        return Failure(HTTPStatus.BAD_REQUEST, "client_gone", "The client has gone before its body had arrived.")
+        return Failure(GONE, "client_gone", "The client has gone before it was answered.")
     for kind, status, code in KNOWN:
         if isinstance(error, kind):
             ours = status is HTTPStatus.INTERNAL_SERVER_ERROR

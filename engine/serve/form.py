@@ -8,6 +8,7 @@ from engine.corpus.filters import years_of
 from engine.errors import UsageError
 from engine.query.searcher import Index
 from engine.serve.facets import Bar, Facets, facets_of
+from engine.serve.limits import MAX_HITS
 from engine.serve.links import Pairs, State
 from engine.serve.parameters import FLAGS, SEARCH, WHOLE, Given, Kind, Parameter
 
@@ -43,7 +44,7 @@ class Form:
     def sizes(self) -> list[int]:
         """Hits a page that can be chosen: the usual ones, and what is asked for now."""
         now = self.value("n")
-        return sorted({*PER_PAGE, *([int(now)] if WHOLE.fullmatch(now) and int(now) > 0 else [])})
+        return sorted({*PER_PAGE, *([int(now)] if WHOLE.fullmatch(now) and 0 < int(now) <= MAX_HITS else [])})
 
     def value(self, name: str, otherwise: str = "") -> str:
         """What a field holds."""
@@ -82,6 +83,8 @@ def tidy(name: str, value: str) -> str:
     if name in ("retracted", "has_abstract", "explain"):
         known = FLAGS.get(value.strip().lower())
         return value if known is None else str(known).lower()
+    if name in ("n", "offset") and WHOLE.fullmatch(value.strip()):
+        return str(int(value))
     if name == "year":
         low, high = ends(value)
         return (low if low == high else f"{low}-{high}") if low or high else value

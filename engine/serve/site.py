@@ -66,6 +66,7 @@ async def while_there(request: Request, work: Coroutine[Any, Any, bytes]) -> byt
         Exception: whatever the work raises.
     """
     answer, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone(request))
+    leaving.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, so nothing is logged
     try:
         await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():

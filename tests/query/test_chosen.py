@@ -1,10 +1,13 @@
 """Hits by their ids, with the ranks that they have among all."""
 
+import time
 from dataclasses import replace
 
 import pytest
 
 from engine import Filters, Index, Query, open_index
+from engine.deadline import Deadline, wanted_until
+from engine.errors import BusyError
 from engine.index.folder import IndexFolder
 from engine.queries import Hit, Mode
 from engine.query import chosen as choosing
@@ -63,16 +66,71 @@ def test_it_is_looked_deeper_and_deeper_until_all_are_found(
         return original(snapshot, question, encode)  # type: ignore[arg-type]
 
     monkeypatch.setattr(choosing, "ranking", noted)
-    monkeypatch.setattr(choosing, "DEPTHS", (2, 10, 20, 100))
+    monkeypatch.setattr(choosing, "DEPTHS", (2, 10, 20))
     with open_index(searchable.path) as index:
         ids = list(whole(index, Query("gout")))
-        for rank, expected in ((1, [5]), (5, [5]), (6, [5, 10]), (11, [5, 10, 20]), (40, [5, 10, 20, 40])):
+        for rank, expected in ((1, [5]), (5, [5]), (6, [5, 10]), (11, [5, 10, 20]), (40, [5, 10, 20])):
             asked.clear()
             (hit,) = chosen(index, Query("gout", top_k=3, offset=2), [ids[rank - 1]]).answer.hits
             assert (hit.rank, asked) == (rank, expected)
 
 
 def test_depths_by_hand() -> None:
-    assert list(depths(Query("a"), 5)) == [10]
-    assert list(depths(Query("a"), 11)) == [10, 11]
-    assert list(depths(Query("a", top_k=100, offset=950), 250_000)) == [1050, 10_000, 100_000, 250_000]
+    assert list(depths(Query("a"))) == [10, 1_000, 10_000]
+    assert list(depths(Query("a", top_k=100, offset=950))) == [1_050, 10_000]
+    assert list(depths(Query("a", top_k=100, offset=20_000))) == [20_100]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"min_score": 0.7}, {"filters": Filters(years=((2000, None),))}, {"like": ("toy-03",)}, {"diversify": 0.4}],
+)
+def test_by_meaning_the_rank_of_a_hit_is_found_below_all_depths(
+    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
+) -> None:
+    monkeypatch.setattr("engine.query.ranking.POOL", 4)
+    monkeypatch.setattr(choosing, "DEPTHS", (5,))
+    query = replace(Query("gout", top_k=3), **more)  # type: ignore[arg-type]
+    with open_index(searchable.path) as index:
+        hits, all_ids = whole(index, query), list(whole(index, Query("gout")))
+        found = chosen(index, query, all_ids)
+        if "diversify" not in more:  # whose first hits depend on how many are wanted
+            assert [stated(hit) for hit in found.answer.hits] == [stated(hit) for hit in hits.values()]
+        assert [stated(hit) for hit in found.answer.hits][5:] == [stated(hit) for hit in hits.values()][5:]
+        assert set(found.left_out) == set(all_ids) - set(hits)
+
+
+def stated(hit: Hit) -> tuple[object, ...]:
+    return (hit.rank, hit.id, pytest.approx(hit.score, abs=1e-6))
+
+
+def test_by_words_what_lies_below_all_depths_is_left_out(
+    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "DEPTHS", (5,))
+    with open_index(searchable.path) as index:
+        query = Query("gout", mode=Mode.KEYWORD, top_k=3)
+        ids = list(whole(index, query))
+        found = chosen(index, query, (ids[4], ids[5]))
+        assert ([hit.rank for hit in found.answer.hits], found.left_out) == ([5], (ids[5],))
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_nobody_who_has_gone_is_looked_for_deeper(
+    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch, mode: Mode
+) -> None:
+    deadline, original, n = Deadline(time.monotonic() + 60), choosing.ranking, 0
+
+    def leaving(*given: object) -> Ranking:
+        nonlocal n
+        n += 1
+        deadline.latest = 0.0
+        return original(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(choosing, "DEPTHS", (5, 6, 7))
+    with open_index(searchable.path) as index, wanted_until(deadline):
+        index.search("gout", filters=Filters(years=((2018, None),)))
+        monkeypatch.setattr(choosing, "ranking", leaving)
+        with pytest.raises(BusyError, match="the time for this answer is over"):
+            chosen(index, Query("gout pain", mode=mode, top_k=3, filters=Filters(years=((2018, None),))), ["toy-01"])
+        assert n == 1

@@ -280,8 +280,10 @@ def test_ticks_can_be_cleared(window: Callable[..., Page]) -> None:
     assert not page.locator("#untick").is_visible()
     page.locator(".tick").nth(0).check()
     page.goto(page.url + "&offset=10")
-    page.click("#untick")
+    page.focus("#untick")
+    page.keyboard.press("Enter")
     assert page.inner_text("#ticked") == "" and not page.locator("#untick").is_visible()
+    assert page.evaluate("document.activeElement.id") == "all"
     page.go_back()
     assert page.locator(".tick:checked").count() == 0
 
@@ -454,13 +456,20 @@ def test_keys_can_be_turned_off(window: Callable[..., Page]) -> None:
     page.wait_for_url("**offset=10**")
 
 
-def test_keys_are_turned_off_for_the_page_where_nothing_can_be_kept(browser: Browser, address: str) -> None:
+FULL = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };"
+REFUSED = """
+    for (const name of ["localStorage", "sessionStorage"]) {
+      Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });
+    }
+"""
+
+
+@pytest.mark.parametrize("storage", [FULL, REFUSED])
+def test_ticks_and_keys_hold_for_the_page_where_nothing_can_be_kept(
+    browser: Browser, address: str, storage: str
+) -> None:
     with browser.new_context() as context:
-        context.add_init_script("""
-            for (const name of ["localStorage", "sessionStorage"]) {
-              Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });
-            }
-        """)
+        context.add_init_script(storage)
         page = context.new_page()
         page.goto(address + "/?q=gout")
         page.click("#keys-shown")

@@ -193,8 +193,7 @@ def test_each_answer_on_a_connection_has_its_own_time(small: Running) -> None:
     assert found.partition(b"\r\n\r\n")[2] == whole
 
 
-def test_clients_that_have_gone_leave_room_for_others(indexes: Path) -> None:
-    patch = """
+SLOW = """
 import time
 from engine.query.snapshot import Snapshot
 hits = Snapshot.hits
@@ -203,17 +202,38 @@ def slow(self, *given):
     return hits(self, *given)
 Snapshot.hits = slow
 """
-    with serving(indexes, patch=patch) as server:
+
+
+@pytest.mark.parametrize("more", [b"", b"\r\n", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", b"x" * 1_000])
+def test_clients_that_have_gone_leave_room_for_others(indexes: Path, more: bytes) -> None:
+    with serving(indexes, patch=SLOW) as server:
         lines = [server.connect() for _ in range(66)]
         for n, line in enumerate(lines):
             line.sendall(server.head(f"GET /api/v1/search?q=gout+{n}"))
         time.sleep(0.3)
         for line in lines:
+            line.sendall(more)
+        time.sleep(0.2)
+        for line in lines:
             line.close()
         time.sleep(0.5)
-        assert b"engine_requests_inside 0.0" in server.get("/metrics")[2]
+        figures = server.get("/metrics")[2]
+        assert (
+            b"engine_requests_inside 0.0" in figures and b'status="499"' in figures and b'status="400"' not in figures
+        )
         assert server.get("/api/v1/search?q=pain")[0] == 200
-        assert "Traceback" not in server.said and "ERROR" not in server.said
+        assert "Traceback" not in server.said and "ERROR" not in server.said and "never retrieved" not in server.said
+
+
+def test_nothing_is_logged_of_a_body_that_nobody_asked_for(indexes: Path) -> None:
+    patch = "from engine.serve import desk\ndesk.Desk.places = property(lambda self: 0, lambda self, n: None)"
+    with serving(indexes, patch=patch) as server:
+        for _ in range(5):
+            head = server.head("GET /api/v1/search?q=gout", "Transfer-Encoding: chunked", "Connection: close")
+            found = server.raw(head + b"11170\r\n" + b"x" * 70_000 + b"\r\n0\r\n\r\n")
+            assert found.startswith((b"HTTP/1.1 503 ", b"HTTP/1.1 413 "))
+        time.sleep(0.2)
+        assert "Traceback" not in server.said and "never retrieved" not in server.said
 
 
 def test_a_body_that_nobody_waits_for_does_not_keep_a_connection_open(small: Running) -> None:

@@ -152,14 +152,17 @@ def test_ticks_that_are_no_hits_are_told_and_the_others_can_be_had(client: TestC
     shown = page(client, path, status=404)
     said = only(shown, "//p[@role='alert']").text_content()
     assert said == (
-        f"No hits of this search in generation 000003: nope (not in the index any more); {one} (left out by the filters "
-        "or the words). That is 2 of the 3 that were ticked, so no file was made."
+        f"No hits of this search in generation 000003: nope (not in the index any more); {one} (left out by filters, "
+        "words, the least score or as examples, or below the first 10,000). That is 2 of the 3 that were ticked, so no "
+        "file was made."
     )
     others, unfiltered, back = shown.xpath("//p[@class='ways']/a")
     assert (others.text, back.text) == ("Export the other", "Back to the hits")
     assert [row["id"] for row in jsonl(client, others.get("href"))] == [two]
-    assert unfiltered.text == "Export all ticked, as ranked without the filters"
-    assert "exclude=" not in unfiltered.get("href") and client.get(unfiltered.get("href")).status_code == 404
+    assert unfiltered.text == "Export all that are there, as ranked without the filters"
+    assert [(row["id"], row["rank"]) for row in jsonl(client, unfiltered.get("href"))] == [(one, 1), (two, 2)]
+    gone = page(client, f"/export?q=gout&format=ris&min_score=0.1&tick={one}&tick=nope", status=404)
+    assert texts(gone, "//p[@class='ways']/a") == ["Export the other", "Back to the hits"]
     path = f"/export?q=gout&format=jsonl&tick={one}&tick={two}&exclude={one}&min_score=0.999"
     unfiltered = page(client, path, status=404).xpath("//p[@class='ways']/a")[0]
     assert [row["rank"] for row in jsonl(client, unfiltered.get("href"))] == [1, 2]

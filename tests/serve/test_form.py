@@ -80,6 +80,13 @@ PAIRS = st.tuples(st.fixed_dictionaries({}, optional=SINGLE), st.lists(SEVERAL, 
 )
 
 
+@pytest.mark.parametrize("size", ["0020", " 20 ", "20"])
+def test_numbers_have_one_spelling(size: str) -> None:
+    assert canonical((("n", size), ("offset", "007"))).pairs == (("n", "20"), ("offset", "7"))
+    assert form(("n", "25")).sizes == [10, 20, 25, 50, 100] and form(("n", "9" * 15)).sizes == [10, 20, 50, 100]
+    assert form(("n", "0")).sizes == form(("n", "x")).sizes == form().sizes == [10, 20, 50, 100]
+
+
 @given(PAIRS)
 def test_the_canonical_form_is_its_own_canonical_form(pairs: Pairs) -> None:
     try:

@@ -26,9 +26,9 @@ const MOST = 1000; // in one file
 const exporting = one("#export");
 if (exporting) {
   const key = `ticked ${exporting.dataset.question}`;
-  let fallback = []; // the ticks of this page still count where nothing can be kept
-  const read = () => { try { return new Set(JSON.parse(sessionStorage.getItem(key) || "[]")); } catch { return new Set(fallback); } };
-  const write = (ticked) => { fallback = [...ticked]; try { sessionStorage.setItem(key, JSON.stringify(fallback)); } catch { /* see above */ } };
+  let own = null; // the ticks of this page, which still count where nothing can be kept
+  const read = () => { try { return new Set(own ?? JSON.parse(sessionStorage.getItem(key) || "[]")); } catch { return new Set(); } };
+  const write = (ticked) => { try { sessionStorage.setItem(key, JSON.stringify([...ticked])); own = null; } catch { own = [...ticked]; } };
   const boxes = all(".tick");
   const everything = one("#all"), untick = one("#untick");
   const show = () => {
@@ -49,7 +49,7 @@ if (exporting) {
   };
   for (const box of boxes) box.addEventListener("change", () => change([box]));
   everything.addEventListener("change", () => { boxes.forEach((box) => { box.checked = everything.checked; }); change(boxes); });
-  untick.addEventListener("click", () => { write(new Set()); show(); });
+  untick.addEventListener("click", () => { write(new Set()); show(); everything.focus(); });
   exporting.addEventListener("submit", () => {
     all("input.elsewhere", exporting).forEach((field) => field.remove());
     const here = new Set(boxes.map((box) => box.value));
@@ -106,13 +106,13 @@ if (bars) {
 
 // Keys. None while something is typed, none with Ctrl, Alt or Meta, and none where they are turned off.
 const dialog = one("#keys"), using = one("#keys-used");
-let used = "on"; // where nothing can be kept, it holds for this page
-const areUsed = () => { try { return localStorage.getItem("keys") !== "off"; } catch { return used === "on"; } };
+let used = null; // where nothing can be kept, it holds for this page
+const areUsed = () => { try { return (used ?? localStorage.getItem("keys")) !== "off"; } catch { return true; } };
 if (dialog) {
   using.checked = areUsed();
   using.addEventListener("change", () => {
-    used = using.checked ? "on" : "off";
-    try { localStorage.setItem("keys", used); } catch { /* see above */ }
+    const wanted = using.checked ? "on" : "off";
+    try { localStorage.setItem("keys", wanted); used = null; } catch { used = wanted; }
   });
   one("#keys-shown").addEventListener("click", () => dialog.showModal());
 }
