@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from engine.query.searcher import Index
 
 DEPTHS = (1_000, 10_000)  # ranks among which hits are looked for, until all are found
-
-
 Ranked = tuple[int, Candidate]  # rank from 1
 
 
