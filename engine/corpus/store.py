@@ -126,11 +126,14 @@ class Corpus:
         """Let n queries run at once instead of one. Now, while the file has its name: readers outlive their generation.
 
         Raises:
-            sqlite3.Error: it can't be opened.
+            CorruptError: it can't be opened any more.
         """
         uri = f"file:{quote(os.fsencode(self.path.resolve()))}?mode=ro&immutable=1"
         while len(self.connections) < n:
-            connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            try:
+                connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            except sqlite3.Error as err:
+                raise CorruptError(f"{self.path} can't be opened ({err}). Run: engine rollback") from err
             connection.row_factory = sqlite3.Row
             self.connections.append(connection)
             self.idle.put(connection)

@@ -84,7 +84,7 @@ def tidy(name: str, value: str) -> str:
         known = FLAGS.get(value.strip().lower())
         return value if known is None else str(known).lower()
     if name in ("n", "offset") and WHOLE.fullmatch(value.strip()):
-        return str(int(value))
+        return str(int(value.strip()))
     if name == "year":
         low, high = ends(value)
         return (low if low == high else f"{low}-{high}") if low or high else value

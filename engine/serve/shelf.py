@@ -149,7 +149,7 @@ def warm(index: Index) -> None:
     Raises:
         EngineError: the encoder or the map is damaged.
     """
-    index.snapshot().encoder()
     index.snapshot().corpus.patience = FILTER_SECONDS
-    index.snapshot().corpus.widen(cores() + 2)  # workers, batches, and words that are looked up beside a question
+    index.snapshot().corpus.widen(cores() + max(1, cores() // 2) + 1)  # workers, batches, and one to spare
+    index.snapshot().encoder()
     drawn_map(index)

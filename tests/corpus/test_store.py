@@ -89,3 +89,13 @@ def test_a_closed_corpus_answers_nothing() -> None:
     for _ in range(4):
         with pytest.raises(CorruptError, match="closed"):
             corpus.ids()
+
+
+def test_a_corpus_whose_file_is_gone_can_not_be_widened_and_goes_on(tmp_path: Path) -> None:
+    (path,) = V5.glob("generations/*/abstracts.db")
+    copy = Path(shutil.copy(path, tmp_path / "abstracts.db"))
+    with closing(Corpus(copy)) as corpus:
+        copy.unlink()
+        with pytest.raises(CorruptError, match="abstracts.db can't be opened .*engine rollback"):
+            corpus.widen(3)
+        assert len(corpus.ids()) == 43

@@ -159,7 +159,7 @@ def test_ticks_that_are_no_hits_are_told_and_the_others_can_be_had(client: TestC
     others, unfiltered, back = shown.xpath("//p[@class='ways']/a")
     assert (others.text, back.text) == ("Export the other", "Back to the hits")
     assert [row["id"] for row in jsonl(client, others.get("href"))] == [two]
-    assert unfiltered.text == "Export all that are there, as ranked without the filters"
+    assert unfiltered.text == "Export all that are hits without the filters"
     assert [(row["id"], row["rank"]) for row in jsonl(client, unfiltered.get("href"))] == [(one, 1), (two, 2)]
     gone = page(client, f"/export?q=gout&format=ris&min_score=0.1&tick={one}&tick=nope", status=404)
     assert texts(gone, "//p[@class='ways']/a") == ["Export the other", "Back to the hits"]

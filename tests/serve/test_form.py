@@ -80,7 +80,7 @@ PAIRS = st.tuples(st.fixed_dictionaries({}, optional=SINGLE), st.lists(SEVERAL, 
 )
 
 
-@pytest.mark.parametrize("size", ["0020", " 20 ", "20"])
+@pytest.mark.parametrize("size", ["0020", " 20 ", "20", "\x1c20", "20\x1f"])
 def test_numbers_have_one_spelling(size: str) -> None:
     assert canonical((("n", size), ("offset", "007"))).pairs == (("n", "20"), ("offset", "7"))
     assert form(("n", "25")).sizes == [10, 20, 25, 50, 100] and form(("n", "9" * 15)).sizes == [10, 20, 50, 100]
