@@ -108,9 +108,7 @@ def without_some(request: Request, err: NoHitsError) -> Response:
     if n := len(rest.only(["tick"]).pairs):
         ways.append((f"Export the {'other' if n == 1 else f'{n:,} others'}", rest.at("/export")))
     if err.found.left_out and unfiltered.pairs != there:
-        ways.append(
-            ("Export all that are hits without the filters", unfiltered.at("/export"))
-        )
+        ways.append(("Export all that are hits without the filters", unfiltered.at("/export")))
     ways.append(("Back to the hits", State(tuple(pair for pair in pairs if pair[0] not in OF_FILES)).at("/")))
     body = page("error", title="Not exported", here="error", failure=failure, ways=ways)
     return Response(body, status_code=failure.status, media_type=HTML)
