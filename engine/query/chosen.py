@@ -42,14 +42,7 @@ def chosen(index: Index, query: Query, ids: Sequence[str]) -> Chosen:
     wanted = {doc_id for doc_id in doc_ids.values() if doc_id is not None}
     asked = question(snapshot, asked_for)
     vector, notes = vector_of(snapshot, asked)
-    found: dict[int, Ranked] = {}
-    for depth in depths(asked_for):
-        CURRENT.get().check()
-        whole = ranking(snapshot, replace(asked, query=replace(asked_for, offset=0, top_k=depth)), lambda: vector)
-        in_order = whole.candidates[:depth] if query.diversify else whole.candidates  # below, nothing is diversified
-        found = {one.doc_id: (rank, one) for rank, one in enumerate(in_order, 1) if one.doc_id in wanted}
-        if len(found) == len(wanted) or len(whole.candidates) < depth:
-            break
+    found, n_qualified = within_reach(snapshot, asked, vector, wanted)
     if asked_for.mode is Mode.SEMANTIC and (deep := wanted - set(found)):
         found |= below(snapshot, asked, vector, deep)
     placed = sorted(found.values(), key=lambda pair: pair[0])
@@ -59,12 +52,27 @@ def chosen(index: Index, query: Query, ids: Sequence[str]) -> Chosen:
             query=asked_for,
             generation=snapshot.manifest.generation,
             hits=tuple(replace(hit, rank=rank) for hit, (rank, _) in zip(hits, placed, strict=True)),
-            n_qualified=whole.n_qualified,
+            n_qualified=n_qualified,
             notes=(*asked.notes, *notes),
         ),
         absent=tuple(one for one, doc_id in doc_ids.items() if doc_id is None),
         left_out=tuple(one for one, doc_id in doc_ids.items() if doc_id is not None and doc_id not in found),
     )
+
+
+def within_reach(
+    snapshot: Snapshot, asked: Question, vector: Vectors, wanted: set[int]
+) -> tuple[dict[int, Ranked], int]:
+    """The wanted doc ids that are ranked within the deepest of `depths`; and how many records qualify."""
+    found: dict[int, Ranked] = {}
+    for depth in depths(asked.query):
+        CURRENT.get().check()
+        whole = ranking(snapshot, replace(asked, query=replace(asked.query, offset=0, top_k=depth)), lambda: vector)
+        in_order = whole.candidates[:depth] if asked.query.diversify else whole.candidates  # the rest is by score
+        found = {one.doc_id: (rank, one) for rank, one in enumerate(in_order, 1) if one.doc_id in wanted}
+        if len(found) == len(wanted) or len(whole.candidates) < depth:
+            break
+    return found, whole.n_qualified
 
 
 def below(snapshot: Snapshot, asked: Question, vector: Vectors, doc_ids: set[int]) -> dict[int, Ranked]:

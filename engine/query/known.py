@@ -115,9 +115,9 @@ def check_plain(query: Query) -> None:
         )
 
 
-def some(ids: Sequence[str]) -> str:
+def some(ids: Sequence[str], most: int = SHOWN) -> str:
     """The first of a list of ids."""
-    return ", ".join(one[:80] for one in ids[:SHOWN]) + (", \u2026" if len(ids) > SHOWN else "")
+    return ", ".join(one[:80] for one in ids[:most]) + (", \u2026" if len(ids) > most else "")
 
 
 def vector_of(snapshot: Snapshot, asked: Question) -> tuple[Vectors, list[str]]:

@@ -72,7 +72,8 @@ def access_for(
             f"--host {host} can be reached from other machines, which needs {missing}. For example: "
             f"ENGINE_TOKEN=$(openssl rand -hex 32) engine serve --host {host} --allow-host search.example.org"
         )
-    known = [*LOOPBACK, bracketed(host)] if local else [*LOOPBACK] if is_every(host) else []
+    known = [*LOOPBACK] if local or is_every(host) else []
+    known += [bracketed(host)] if local else []
     bare = [name for name in known if port == HTTP_PORT] + [named(name) for name in names]
     hosts = {f"{name}:{port}" for name in known} | set(bare) | {f"{name}:{port}" for name in map(named, names)}
     return Access(frozenset(one.lower() for one in hosts), token, frozenset(map(origin_of, origins)))

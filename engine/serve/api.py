@@ -18,7 +18,7 @@ from engine.serve.asked import query_of
 from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
 from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
 from engine.serve.parameters import FILTERS, INDEX, RANKING, RECORD, SEARCH, TEXT, UNLIKE, Given, Parameter
-from engine.serve.site import JSON, given_in, respond, site_of, while_there
+from engine.serve.site import JSON, given_in, pairs_in, respond, site_of, while_there
 
 SIMILAR = (
     INDEX,
@@ -55,8 +55,7 @@ async def asked(request: Request, given: Given, query: Query) -> Response:
 
     def work() -> bytes:
         answer = index.ask(query)
-        pairs = request.query_params.multi_items()
-        return as_bytes(answered(index, answer) | {"next": next_page(request.url.path, pairs, answer)})
+        return as_bytes(answered(index, answer) | {"next": next_page(request.url.path, pairs_in(request), answer)})
 
     return await respond(request, [index], JSON, work)
 
@@ -69,9 +68,8 @@ async def new(request: Request) -> Response:
 
     def work() -> bytes:
         rows, answer = index.ask_new(query, since=since)
-        pairs = request.query_params.multi_items()
         found = answered(index, answer, [row.change for row in rows])
-        return as_bytes(found | {"next": next_page(request.url.path, pairs, answer)})
+        return as_bytes(found | {"next": next_page(request.url.path, pairs_in(request), answer)})
 
     return await respond(request, [index], JSON, work)
 

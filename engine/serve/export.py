@@ -11,6 +11,7 @@ from starlette.responses import Response
 from engine.errors import AbstractNotFoundError
 from engine.queries import Answer, Query
 from engine.query.chosen import Chosen, chosen
+from engine.query.known import some
 from engine.query.record import record_bytes, record_of
 from engine.query.searcher import Index
 from engine.query.snapshot import Candidate
@@ -21,7 +22,7 @@ from engine.serve.failures import failure_of
 from engine.serve.limits import MAX_HITS, MAX_IDS
 from engine.serve.links import State
 from engine.serve.parameters import FILTERS, RECORD, SEARCH, Kind, Parameter
-from engine.serve.site import HTML, JSON, given_in, respond, site_of
+from engine.serve.site import HTML, JSON, given_in, pairs_in, respond, site_of
 from engine.serve.templates import page
 
 FORMAT = Parameter("format", "Of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True)
@@ -54,16 +55,11 @@ class NoHitsError(AbstractNotFoundError):
     def __init__(self, found: Chosen, n_ticked: int) -> None:
         self.found, self.ids = found, {*found.absent, *found.left_out}
         parts = ((found.absent, "not in the index any more"), (found.left_out, LEFT_OUT))
-        said = "; ".join(f"{some(ids)} ({why})" for ids, why in parts if ids)
+        said = "; ".join(f"{some(ids, NAMED)} ({why})" for ids, why in parts if ids)
         super().__init__(
             f"No hits of this search in generation {found.answer.generation:06d}: {said}. "
             f"That is {len(self.ids):,} of the {n_ticked:,} that were ticked, so no file was made."
         )
-
-
-def some(ids: tuple[str, ...]) -> str:
-    """The first of some ids."""
-    return ", ".join(one[:80] for one in ids[:NAMED]) + (", …" if len(ids) > NAMED else "")
 
 
 async def hits(request: Request) -> Response:
@@ -100,7 +96,7 @@ def ticked(index: Index, query: Query, ticks: tuple[str, ...]) -> Answer:
 def without_some(request: Request, err: NoHitsError) -> Response:
     """The page that says which ticked records are no hits, with ways to a file of the others, or of all."""
     failure = failure_of(err)
-    pairs = tuple(request.query_params.multi_items())
+    pairs = pairs_in(request)
     rest = State(tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in err.ids))
     there = tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in err.found.absent)
     unfiltered = State(tuple(pair for pair in there if pair[0] not in NARROWING))

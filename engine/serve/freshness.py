@@ -13,7 +13,7 @@ from engine import __version__
 from engine.query.searcher import Index
 
 
-def tag_of(request: Request, indexes: Sequence[Index], names: Sequence[str] = ()) -> str:
+def tag_of(request: Request, indexes: Sequence[Index], names: Sequence[str]) -> str:
     """The ETag of an answer: of what is asked, the generations, index.toml, all that are served, and the engine."""
     parts = [__version__, templates_sha256(), request.url.path, request.url.query, *names]
     for index in indexes:

@@ -16,7 +16,7 @@ from engine.serve.drawing import Drawing, drawn_map
 from engine.serve.form import PAGE, canonical
 from engine.serve.links import State
 from engine.serve.parameters import INDEX, Given, Kind, Parameter
-from engine.serve.site import HTML, JSON, given_in, respond, site_of
+from engine.serve.site import HTML, JSON, given_in, pairs_in, respond, site_of
 from engine.serve.templates import page
 from engine.serve.views import chips, hit_views
 
@@ -28,7 +28,7 @@ BINARY = "application/octet-stream"
 
 async def map_page(request: Request) -> Response:
     """The corpus in two dimensions, with the hits of a search drawn in."""
-    state = canonical(tuple(request.query_params.multi_items()))
+    state = canonical(pairs_in(request))
     given = Given(state.pairs, PAGE)
     index = site_of(request).shelf.index(given.text("i"))
     query = replace(query_of(given, n=SHOWN), explain=False)

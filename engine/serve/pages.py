@@ -22,18 +22,13 @@ from engine.serve.failures import Failure, failure_of
 from engine.serve.form import PAGE, TYPED, canonical, form_of, is_canonical
 from engine.serve.links import State, doi_link, pubmed_link
 from engine.serve.parameters import RECORD, Given
-from engine.serve.site import HTML, given_in, respond, site_of
+from engine.serve.site import HTML, given_in, pairs_in, respond, site_of
 from engine.serve.templates import page
 from engine.serve.views import badges, chips, hit_views, paging
 
 SEE_OTHER = 303
 NEIGHBOURS = 10
 EXPLAINED = 20  # hits of a page; a hundred of them would take some 3 s
-
-
-def pairs_in(request: Request) -> tuple[tuple[str, str], ...]:
-    """Names and values in the address of a request, in their order."""
-    return tuple(request.query_params.multi_items())
 
 
 async def search(request: Request) -> Response:

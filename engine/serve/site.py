@@ -36,13 +36,18 @@ def site_of(request: Request) -> Site:
     return site
 
 
+def pairs_in(request: Request) -> tuple[tuple[str, str], ...]:
+    """Names and values in the address of a request, in their order."""
+    return tuple(request.query_params.multi_items())
+
+
 def given_in(request: Request, allowed: Sequence[Parameter]) -> Given:
     """What the address of a request gives.
 
     Raises:
         UsageError: something that it can't.
     """
-    return Given(request.query_params.multi_items(), allowed)
+    return Given(pairs_in(request), allowed)
 
 
 async def respond(request: Request, indexes: Sequence[Index], kind: str, work: Callable[[], bytes]) -> Response:

@@ -26,7 +26,7 @@ def request(path: str = "/", query: str = "q=gout", held: str | None = None) -> 
 
 
 def tag(*indexes: Index, path: str = "/", query: str = "q=gout") -> str:
-    return tag_of(request(path, query), indexes)
+    return tag_of(request(path, query), indexes, ())
 
 
 def test_the_same_question_to_the_same_generation_has_the_same_tag() -> None:

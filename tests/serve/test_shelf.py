@@ -77,6 +77,14 @@ def test_a_generation_that_is_good_again_is_found(fresh: IndexFolder, publish: P
     assert shelf.problems == {} and len(tries) == 2
 
 
+def wait_for(shelf: Shelf, generation: int) -> None:
+    """Wait until a shelf that follows is at a generation."""
+    began = time.monotonic()
+    while shelf.index().generation != generation:
+        assert time.monotonic() - began < 10
+        time.sleep(0.01)
+
+
 @pytest.mark.parametrize(
     "error", [MemoryError("no room"), ValueError(), KeyError("x"), RuntimeError("x"), OSError(5, "x")]
 )
@@ -96,10 +104,7 @@ def test_no_error_ends_the_following(
     shelf = Shelf([fresh.path])
     with shelf.following():
         publish({"id": "new", "title": "New"})
-        began = time.monotonic()
-        while shelf.index().generation != 3:
-            assert time.monotonic() - began < 10
-            time.sleep(0.01)
+        wait_for(shelf, 3)
         assert failed.is_set() and shelf.problems == {}
 
 
@@ -122,7 +127,4 @@ def test_an_error_while_getting_ready_does_not_end_it_either(
         patch.setattr(shelving.Index, "encode", broken)
         with shelf.following():
             publish({"id": "new", "title": "New"})
-            began = time.monotonic()
-            while shelf.index().generation != 3:
-                assert time.monotonic() - began < 10
-                time.sleep(0.01)
+            wait_for(shelf, 3)
