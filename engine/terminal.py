@@ -7,20 +7,19 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
 import click
 
+from engine.progress import Progress
 from engine.records import Abstract
 
 # C0 but tab and newline, DEL, C1, and the marks that reorder text on screen.
 UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 PIPE_WIDTH = 120  # columns of a table that is not on a terminal
 LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
-
-Report = Callable[[str, int, int | None], None]
 
 
 def prepare_streams() -> None:
@@ -98,7 +97,7 @@ def print_abstract(abstract: Abstract, sources: Sequence[str]) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Report]:
+def progress() -> Iterator[Progress]:
     """Report long work on stderr: a bar with rate and time left on a terminal, now and then a line otherwise."""
     if sys.stderr.isatty():
         with bar() as report:
@@ -108,7 +107,7 @@ def progress() -> Iterator[Report]:
 
 
 @contextmanager
-def bar() -> Iterator[Report]:
+def bar() -> Iterator[Progress]:
     """A bar for one phase after the other."""
     from rich import progress as rich
     from rich.console import Console
@@ -134,7 +133,7 @@ def bar() -> Iterator[Report]:
         yield report
 
 
-def lines() -> Report:
+def lines() -> Progress:
     """A line when a phase begins and every LINE_EVERY seconds."""
     started: dict[str, float] = {}
     last = 0.0

@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 
 ENGINE = Path(__file__).parent.parent / "engine"
-BASE = {"records", "queries", "errors", "config", "stamps", "deadline"}  # importable from everywhere, import no stage
+BASE = {
+    "records",
+    "queries",
+    "errors",
+    "config",
+    "stamps",
+    "deadline",
+    "options",
+    "progress",
+}  # importable from everywhere, import no stage
 RIM = {"cli", "terminal", "__init__", "__main__"}  # import anything, imported by no stage
 APART = {"collect", "corpus", "encode", "index"}  # meet only in records and arrays
 OWNERS = {

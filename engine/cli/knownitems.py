@@ -14,8 +14,9 @@ from engine.cli.judged import index_source
 from engine.cli.options import index_options, opened
 from engine.config import Config
 from engine.errors import UsageError
+from engine.progress import Progress
 from engine.records import Abstract, Deletion, FileReceipt, Rejection, many
-from engine.terminal import Report, as_json, one_line, progress, say
+from engine.terminal import as_json, one_line, progress, say
 
 if TYPE_CHECKING:
     from engine.relevance.knownitems import Items, Kind
@@ -74,7 +75,7 @@ def known_items(
     say(f"{output}: {many(items.counts.taken, 'item')}, SHA-256 {made.sha256}")
 
 
-def from_files(items: Items, sources: Iterable[Path], report: Report) -> tuple[tuple[SourceFile, ...], list[str]]:
+def from_files(items: Items, sources: Iterable[Path], report: Progress) -> tuple[tuple[SourceFile, ...], list[str]]:
     """Take the records of files; what can't be used is counted and told."""
     from engine.collect.source import read_source
     from engine.relevance.testset import SourceFile
@@ -97,7 +98,7 @@ def from_files(items: Items, sources: Iterable[Path], report: Report) -> tuple[t
     return tuple(files), notes
 
 
-def from_index(items: Items, config: Config, report: Report) -> tuple[SourceFile, ...]:
+def from_index(items: Items, config: Config, report: Progress) -> tuple[SourceFile, ...]:
     """Take the records of an index, in its order."""
     with opened(config) as index:
         for record in index.snapshot().corpus.abstracts():

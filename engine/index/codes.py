@@ -5,7 +5,6 @@ The exact vectors stay in vectors.faiss; codes only say which of them are worth 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from engine.index.factory import Factory
 from engine.index.flat import FlatIndex
 from engine.index.gpu import clustering_index
 from engine.index.library import faiss
+from engine.progress import Progress
 from engine.records import DocIds
 
 POINTS = 64  # training vectors a list; FAISS wants 39 to 256
@@ -24,10 +24,8 @@ CHUNK = 65_536  # vectors added at once
 SEED = 1234
 MAX_REBUILT = 0.5  # share of the vectors in lists that lost one; beyond it all lists are filled anew
 
-Report = Callable[[str, int, int | None], None]  # phase, done, total where known
 
-
-def trained(flat: FlatIndex, factory: Factory, report: Report, *, on_gpu: bool = False) -> Any:
+def trained(flat: FlatIndex, factory: Factory, report: Progress, *, on_gpu: bool = False) -> Any:
     """An empty index whose lists are trained on a sample of the vectors: the same for the same vectors."""
     index = faiss.index_factory(flat.dim, str(factory), faiss.METRIC_INNER_PRODUCT)
     index.cp.niter, index.cp.seed = ITERATIONS, SEED
@@ -42,13 +40,13 @@ def trained(flat: FlatIndex, factory: Factory, report: Report, *, on_gpu: bool =
     return index
 
 
-def filled(index: Any, flat: FlatIndex, report: Report) -> None:
+def filled(index: Any, flat: FlatIndex, report: Progress) -> None:
     """Put all vectors into the lists, which are emptied before."""
     index.reset()
     add_rows(index, flat, np.arange(flat.size), report)
 
 
-def add_rows(index: Any, flat: FlatIndex, rows: NDArray[np.int64], report: Report) -> None:
+def add_rows(index: Any, flat: FlatIndex, rows: NDArray[np.int64], report: Progress) -> None:
     """Add some rows, under their doc ids."""
     for start in range(0, len(rows), CHUNK):
         part = rows[start : start + CHUNK]
@@ -56,7 +54,7 @@ def add_rows(index: Any, flat: FlatIndex, rows: NDArray[np.int64], report: Repor
         report("compressing", min(start + CHUNK, len(rows)), len(rows))
 
 
-def brought_up_to_date(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new: DocIds, report: Report) -> Any:
+def brought_up_to_date(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new: DocIds, report: Progress) -> Any:
     """Codes of the generation before, for the vectors of the next: gone (or changed) ids out, new ones in.
 
     A list that loses an id is filled anew from the exact vectors: FAISS 1.15 leaves bits of removed codes in the last

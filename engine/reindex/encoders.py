@@ -16,8 +16,8 @@ from engine.errors import ConfigError, EncoderError, EncoderMismatchError, Engin
 from engine.index import durable
 from engine.index.folder import IndexFolder
 from engine.index.publish import install_encoder
+from engine.progress import Progress
 from engine.records import EncoderIdentity
-from engine.reindex.gather import Progress
 
 NEEDED = "torch with sentence-transformers (needed to export a model the first time it is used)"
 

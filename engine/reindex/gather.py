@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine.collect.source import read_source
@@ -13,10 +13,9 @@ from engine.corpus.ledger import Change
 from engine.corpus.merge import Origin
 from engine.encode.recipe import prepared, text_sha256
 from engine.errors import SourceError
+from engine.progress import Progress
 from engine.records import Abstract, Deletion, Entry, FileReceipt, Rejection, Remark
 from engine.reindex.sources import Source, as_source_file
-
-Progress = Callable[[str, int, int | None], None]  # phase, done, total where known
 
 MAX_SHOWN = 20  # rejections kept for the report; all of them are in the database
 MAX_EXAMPLES = 3  # records named per kind of change

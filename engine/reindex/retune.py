@@ -8,7 +8,7 @@ from engine.config import Settings
 from engine.encode.recipe import PASSAGES
 from engine.index.factory import chosen, parsed
 from engine.index.folder import IndexFolder
-from engine.reindex.gather import Progress
+from engine.progress import Progress
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 

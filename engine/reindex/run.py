@@ -19,12 +19,13 @@ from engine.index import durable, flat, manifest, publish
 from engine.index.factory import chosen, parsed
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
+from engine.progress import Progress
 from engine.records import Counts, many
 from engine.reindex import shards
 from engine.reindex.calibrate import calibrated
 from engine.reindex.corpusmap import draw_map
 from engine.reindex.encoders import Choice, choose, ready
-from engine.reindex.gather import Gathered, Progress, drop_unseen, gather, text_digest
+from engine.reindex.gather import Gathered, drop_unseen, gather, text_digest
 from engine.reindex.order import Build, Order, Report
 from engine.reindex.plan import guard
 from engine.reindex.seal import Finished, counted, sealed, write_vectors

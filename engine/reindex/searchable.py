@@ -15,8 +15,8 @@ from engine.index.factory import Factory, chosen, parsed
 from engine.index.flat import FlatIndex
 from engine.index.folder import CODES, DATABASE, VECTORS, Generation
 from engine.index.ivf import IvfIndex
+from engine.progress import Progress
 from engine.records import AnnSettings
-from engine.reindex.gather import Progress
 from engine.reindex.order import Build
 from engine.reindex.tune import QUERIES, Trial, title_queries, tuned
 from engine.reindex.vectorise import Vectorised

@@ -17,10 +17,11 @@ from engine.index import durable, factory, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
 from engine.index.manifest import FORMAT_VERSION
+from engine.progress import Progress
 from engine.records import Counts, many
 from engine.reindex import shards
 from engine.reindex.encoders import choose
-from engine.reindex.gather import Progress, text_digest
+from engine.reindex.gather import text_digest
 from engine.reindex.order import Order, Report
 from engine.reindex.plan import Files, Limits, Plan, refusal, sort_out
 from engine.reindex.run import current_of, next_generation, read_all

@@ -19,8 +19,9 @@ from engine.encode.recipe import text_sha256
 from engine.encode.texts import Texts, whole
 from engine.errors import CorruptError, EncoderError
 from engine.index.flat import FlatIndex
+from engine.progress import Progress
 from engine.records import DocIds, Rejection, Vectors
-from engine.reindex.gather import Gathered, Progress, refuse
+from engine.reindex.gather import Gathered, refuse
 from engine.reindex.shards import Shards
 from engine.reindex.spool import Spool
 

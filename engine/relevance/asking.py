@@ -12,13 +12,13 @@ from engine.encode.recipe import cleaned
 from engine.errors import AbstractNotFoundError, EncoderError, UsageError
 from engine.index.exact import TIE
 from engine.index.ivf import TUNED_FOR, IvfIndex
+from engine.progress import Progress
 from engine.queries import Answer, Hit, Mode, Query
 from engine.query.known import looked_up, some
 from engine.query.question import texts_encoded
 from engine.query.searcher import Index
 from engine.query.snapshot import Snapshot
 from engine.records import many
-from engine.reindex.gather import Progress
 from engine.relevance.evaluation import DEPTH, Evaluation, check_judged, measured, tally_of
 from engine.relevance.judgments import Judgments
 from engine.relevance.measures import Measure, Place, run_places

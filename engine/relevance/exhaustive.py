@@ -12,8 +12,8 @@ from engine.encode.contract import encode_checked
 from engine.encode.encoder import Encoder
 from engine.encode.recipe import cleaned
 from engine.errors import UsageError
+from engine.progress import Progress
 from engine.records import Vectors
-from engine.reindex.gather import Progress
 from engine.relevance.measures import Place, places
 from engine.relevance.runs import Ranked, Run
 from engine.relevance.testset import TestSet, Text

@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import CoSENTLoss
 
 from engine.errors import UsageError
-from engine.reindex.gather import Progress
+from engine.progress import Progress
 from engine.train.averaging import best_average, kept_weights
 from engine.train.base import load, mixed_for, shorten, without_dropout
 from engine.train.corpuspairs import CorpusPairs

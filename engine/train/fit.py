@@ -24,7 +24,7 @@ from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
 from engine.encode.model import identify, locate
 from engine.errors import EncoderError, UsageError
-from engine.reindex.gather import Progress
+from engine.progress import Progress
 from engine.train.base import mixed_for
 from engine.train.checkpoints import Keep, ResumingTrainer, last_complete, learned, step_of
 from engine.train.settings import Settings

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.encode.encoder import Encoder
+from engine.progress import Progress
 from engine.records import Vectors
-from engine.reindex.gather import Progress
 from engine.relevance.exhaustive import rank
 from engine.relevance.measures import parse, per_query
 from engine.relevance.significance import Difference, paired

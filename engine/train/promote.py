@@ -12,10 +12,10 @@ from engine.config import Settings
 from engine.encode.onnx import OnnxEncoder
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
+from engine.progress import Progress
 from engine.query.searcher import Index, open_index
 from engine.records import Abstract, EncoderIdentity, many
 from engine.reindex.encoders import Choice, choose, export
-from engine.reindex.gather import Progress
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 from engine.relevance.holdout import TEST, position

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from engine.errors import EncoderError, SourceError
+from engine.progress import Progress
 from engine.records import many
-from engine.reindex.gather import Progress
 from engine.relevance.testset import SourceFile
 from engine.train.adapt import adapt
 from engine.train.base import device_for, load, mixed_for, shorten

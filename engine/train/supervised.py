@@ -10,8 +10,8 @@ from sentence_transformers.sentence_transformer.losses import CosineSimilarityLo
 
 from engine.encode.recipe import cleaned
 from engine.errors import UsageError
+from engine.progress import Progress
 from engine.records import Vectors
-from engine.reindex.gather import Progress
 from engine.train.averaging import best_average, kept_weights
 from engine.train.base import load, mixed_for, shorten, without_dropout
 from engine.train.corpuspairs import CorpusPairs
