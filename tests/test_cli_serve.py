@@ -163,10 +163,10 @@ desk.in_time = slow
         assert found.process.wait(timeout=10) in (143, -signal.SIGTERM)
 
 
-def test_a_taken_address_is_told(engine: Run, indexes: Path) -> None:
+def test_a_taken_address_is_told(engine_process: Run, indexes: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        said = refusal(engine("serve", "--port", port), 1)
+        said = refusal(engine_process("serve", "--port", port), 1)
     assert said == f"Error: 127.0.0.1:{port} can't be listened at: Address already in use. Try another: --port 0\n"
 
 

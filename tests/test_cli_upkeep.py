@@ -80,14 +80,14 @@ def test_a_dry_run_and_a_run_in_json(inbox: Path, engine: Run) -> None:
     assert (report["published"], report["generation"], report["files"], report["known"]) == (True, 2, ["more.jsonl"], 1)
 
 
-def test_the_guard_is_exit_7_and_one_line(inbox: Path, engine: Run) -> None:
+def test_the_guard_is_exit_7_and_one_line(inbox: Path, engine_process: Run) -> None:
     rows = [json.loads(line) | {"year": 1} for line in TOY.read_text(encoding="utf-8").splitlines()]
     jsonl(inbox / "changed.jsonl", rows)
-    stopped = engine("reindex", "toy")
+    stopped = engine_process("reindex", "toy")
     assert (stopped.returncode, stopped.stdout) == (7, "")
     assert "40 of 40 records (100.0 %) would be changed" in stopped.stderr
-    assert "the guard would stop this run" in engine("reindex", "toy", "--dry-run").stdout
-    assert engine("reindex", "toy", "--allow-mass-change").returncode == 0
+    assert "the guard would stop this run" in engine_process("reindex", "toy", "--dry-run").stdout
+    assert engine_process("reindex", "toy", "--allow-mass-change").returncode == 0
 
 
 def test_init_writes_once_and_takes_relative_paths_as_the_shell_means_them(
