@@ -149,7 +149,7 @@ def test_systems_are_compared(run: Run, known: Path) -> None:
         (["evaluate", "--set", "known", "--run", "none/a.trec"], "none/a.trec can't be written"),
         (["evaluate", "--set", "known", "--run", "a", "--per-query", "a"], "a is named twice"),
         (["evaluate", "--set", "known", "--offset", "3"], "--offset has no part in an evaluation"),
-        (["compare", "toy", "--set", "known"], "there is one to compare"),
+        (["compare", "toy", "--set", "known"], "Need at least two systems to compare"),
         (["compare", "toy", "nothing", "--set", "known"], "'nothing' is no TREC run (.trec, .run, .txt), no index in"),
         (["compare", "toy", "toy", "--qrels", "known/qrels.tsv"], "an index needs the texts"),
         (["compare", "toy", "toy", "--set", "known", "--plot", "known/set.json"], "exists. Write over it"),

@@ -37,14 +37,14 @@ UNSET = {
 PRECISION = click.option(
     "--precision",
     type=click.Choice(["fp32", "int8"]),
-    help="Of the encoder [the index's own; fp32]; int8 is faster on a CPU and gives other vectors.",
+    help="Precision of the encoder [the index's own; fp32]. int8 is faster on a CPU but gives other vectors.",
 )
 RECIPE = click.option(
     "--recipe",
     type=click.Choice(["whole", "passages"]),
-    help="Texts cut where the encoder stops reading, or whole in passages [the index's own; whole].",
+    help="Text recipe [the index's own; whole]. whole cuts long texts; passages encodes all of them in parts.",
 )
-DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to encode [auto].")
+DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device to encode on [auto].")
 
 
 @main.command()
@@ -52,9 +52,10 @@ DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), he
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @index_options
 def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
-    """Write a commented index.toml for an index: its sources, model and guards. Nothing is indexed yet.
+    """Write a commented index.toml for a new index. Index nothing yet.
 
-    SOURCE is a file, a folder to watch or a glob in quotation marks.
+    The file lists the sources, the model and the guards against mass changes; edit it as you like. SOURCE is a file, a
+    folder to watch, or a glob pattern in quotation marks.
 
     \b
     engine init rheumatology /data/pubmed/updatefiles "/data/exports/*.ris"
@@ -79,11 +80,13 @@ def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SOURCE...")
 @index_options
-@click.option("-m", "--model", help="sentence-transformers folder or hub id [the index's own; all-MiniLM-L6-v2].")
+@click.option(
+    "-m", "--model", help="Model: a sentence-transformers folder or hub id [the index's own; all-MiniLM-L6-v2]."
+)
 @PRECISION
 @RECIPE
 @DEVICE
-@click.option("--re-encode", is_flag=True, help="Encode every text again; with -m, by another model than before.")
+@click.option("--re-encode", is_flag=True, help="Encode every text again. Required to change the model with -m.")
 def index(
     config: Config,
     sources: tuple[Path, ...],
@@ -93,10 +96,11 @@ def index(
     device: str | None,
     re_encode: bool,
 ) -> None:
-    """Add or update the records of files: PubMed XML, MEDLINE, RIS, EndNote XML, BibTeX, CSV, JSONL, OpenAlex.
+    """Add the records of files to an index, or update them.
 
-    The format is told by the content; gzip is fine. Only new and changed texts are encoded. Searches go on meanwhile
-    and see the result when it is complete.
+    Reads PubMed XML, MEDLINE, RIS, EndNote XML, BibTeX, Web of Science, CSV, TSV, JSONL and OpenAlex, plain or gzipped.
+    The format is detected from the content. Only new and changed texts are encoded. Searches keep running on the old
+    generation until the new one is complete.
 
     \b
     engine index corpus.jsonl.gz -i rheumatology
@@ -119,14 +123,18 @@ def index(
 @click.argument("name", required=False)
 @index_options
 @click.option("-n", "--dry-run", is_flag=True, help="Print the plan and touch nothing.")
-@click.option("--full", is_flag=True, help="Read every file again; let go of records that their file no longer has.")
-@click.option("--since", metavar="DATE|Nd", help="Look only at files changed on or after a day, or N days ago.")
-@click.option("--allow-mass-change", is_flag=True, help="Without the guard against mass deletion and change.")
-@click.option("-m", "--model", help="Model, if not that of index.toml.")
+@click.option(
+    "--full", is_flag=True, help="Read every file again, and remove records that their file no longer contains."
+)
+@click.option("--since", metavar="DATE|Nd", help="Read only files changed on or after DATE, or in the last N days.")
+@click.option(
+    "--allow-mass-change", is_flag=True, help="Turn off the guard against mass deletions and changes for this run."
+)
+@click.option("-m", "--model", help="Model to use instead of the one in index.toml.")
 @PRECISION
 @RECIPE
 @DEVICE
-@click.option("--json", "as_object", is_flag=True, help="The plan or report as one JSON object.")
+@click.option("--json", "as_object", is_flag=True, help="Print the plan or report as one JSON object.")
 def reindex(
     config: Config,
     name: str | None,
@@ -140,10 +148,11 @@ def reindex(
     device: str | None,
     as_object: bool,
 ) -> None:
-    """Bring an index up to date with the sources in its index.toml. Files that were applied before are skipped.
+    """Bring an index up to date with the sources in its index.toml.
 
-    Changed texts are encoded, nothing else. A run that was stopped is taken up where it was. A run that would delete
-    or change more than the guard's share of the records stops before it publishes (exit 7).
+    Files that were read before are skipped. Only new and changed texts are encoded. A run that was stopped continues
+    where it stopped. A run that would delete or change more records than the guard allows stops before it publishes
+    (exit 7).
 
     \b
     engine reindex rheumatology --dry-run
@@ -171,11 +180,11 @@ def reindex(
 @main.command(name="config")
 @click.argument("name", required=False)
 @index_options
-@click.option("-m", "--model", help="As on the command line of a run.")
+@click.option("-m", "--model", help="Model, as it would be given to `engine reindex`.")
 @PRECISION
 @RECIPE
 @DEVICE
-@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def show_config(
     config: Config,
     name: str | None,
@@ -185,7 +194,9 @@ def show_config(
     device: str | None,
     as_object: bool,
 ) -> None:
-    """Show the settings in force and where each comes from: flag, variable, index.toml, default.
+    """Show the settings of an index and where each one comes from.
+
+    A setting comes from an option, an environment variable, index.toml or the default, in this order.
 
     \b
     engine config rheumatology
@@ -207,12 +218,12 @@ def show_config(
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--format", "kind", help="Read as this format, whatever the content looks like.")
-@click.option("--json", "as_object", is_flag=True, help="One JSON object a line.")
+@click.option("--format", "kind", help="Read the files as this format instead of detecting it.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object per line.")
 def sources(files: tuple[Path, ...], kind: str | None, as_object: bool) -> None:
-    """Say what files are: format, records, fields, and what is odd about them. Nothing is indexed.
+    """Describe files: format, records, fields and oddities.
 
-    Exit 0 when all can be read, 1 with a line for each that can't.
+    Nothing is indexed. Exit code 0: all files can be read; 1: at least one cannot, and a line says why.
 
     \b
     engine sources export.ris pubmed26n1300.xml.gz

@@ -37,14 +37,24 @@ Reader = Callable[[], Given]
 @judged_options
 @index_options
 @SEARCH_DEVICE
-@click.option("--model", metavar="MODEL", help="A sentence-transformers folder or hub id, over --set; no index.")
-@click.option("-m", "--measure", "names", multiple=True, help="nDCG@10, recall@100, MRR@10, MAP, P@10, R@10%, WSS@95.")
+@click.option(
+    "--model",
+    metavar="MODEL",
+    help="Model to evaluate on --set instead of an index: a sentence-transformers folder or hub id.",
+)
+@click.option(
+    "-m",
+    "--measure",
+    "names",
+    multiple=True,
+    help="Measure to print: nDCG@10, recall@100, MRR@10, MAP, P@10, R@10%, WSS@95. May be repeated.",
+)
 @click.option("--run", "run_file", type=FILE, metavar="FILE.trec", help="Write the rankings as a TREC run.")
 @click.option("--per-query", type=FILE, metavar="FILE.tsv", help="Write the measures of each query.")
-@click.option("--overwrite", is_flag=True, help="Write over files that exist.")
+@click.option("--overwrite", is_flag=True, help="Overwrite existing files.")
 @filter_options
 @ranking_options
-@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def evaluate(
     config: Config,
     query: Query,
@@ -57,10 +67,10 @@ def evaluate(
     overwrite: bool,
     as_object: bool,
 ) -> None:
-    """Measure how well an index, or a model over a test set, answers queries whose relevant records are known.
+    """Measure how well an index or a model answers judged queries.
 
-    Each query ranks 1,000 records, or as many as -n says; R@10% and WSS@95 look at the whole ranking. Means are over
-    all judged queries, with 95 % intervals (bootstrap). Judgments name records by id, PMID or DOI.
+    Each query ranks 1,000 records, or as many as -n says; R@10% and WSS@95 use the whole ranking. Means are over all
+    judged queries, with 95 % bootstrap intervals. Judgments name records by id, PMID or DOI.
 
     \b
     engine evaluate -i rheumatology --queries questions.tsv --qrels qrels.tsv
@@ -185,10 +195,10 @@ def rounded(fields: dict[str, Any]) -> dict[str, Any]:
 @click.argument("systems", nargs=-1, required=True, metavar="A B...")
 @judged_options
 @click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
-@click.option("-m", "--measure", "measure_name", default="nDCG@10", show_default=True, help="What is compared.")
-@click.option("--plot", type=FILE, metavar="FILE.png", help="Draw what each query gains.")
-@click.option("--overwrite", is_flag=True, help="Write over a picture that exists.")
-@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+@click.option("-m", "--measure", "measure_name", default="nDCG@10", show_default=True, help="Measure to compare.")
+@click.option("--plot", type=FILE, metavar="FILE.png", help="Draw the difference of each query as a PNG picture.")
+@click.option("--overwrite", is_flag=True, help="Overwrite an existing picture.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def compare(
     systems: tuple[str, ...],
     read: Reader,
@@ -198,10 +208,10 @@ def compare(
     overwrite: bool,
     as_object: bool,
 ) -> None:
-    """Compare rankings query by query: what B and others gain over A, and whether that could be chance.
+    """Compare rankings query by query, and test the differences.
 
-    Each is a TREC run (.trec, .run, .txt), the name of an index, or with --set a sentence-transformers folder or
-    all-MiniLM-L6-v2.
+    A is the baseline; B and further ones are compared with it. Each is a TREC run (.trec, .run, .txt), the name of an
+    index, or with --set a sentence-transformers folder or all-MiniLM-L6-v2.
     Intervals are 95 % (paired bootstrap, 10,000 resamples); p is two-sided, adjusted for several comparisons (Holm).
 
     \b
@@ -214,7 +224,7 @@ def compare(
     measure = parse(measure_name)
     check_new([plot] if plot else [], overwrite=overwrite)
     if len(systems) < 2:
-        raise UsageError("there is one to compare, expected a baseline A and one or more beside it")
+        raise UsageError("Need at least two systems to compare; got one")
     given, config = read(), Config.load(indexes)
     evaluations = [evaluation_of(system, config, given, measure) for system in systems]
     found = compared(measure, [(s, e.measured[0].values) for s, e in zip(systems, evaluations, strict=True)])

@@ -11,6 +11,15 @@ from engine import __version__
 from engine.errors import EngineError
 from engine.terminal import leave, prepare_streams, say
 
+SECTIONS: dict[str, tuple[str, ...]] = {
+    "Build": ("sources", "init", "index", "reindex", "config"),
+    "Search": ("search", "similar", "show", "new", "serve", "mcp"),
+    "Review": ("recall", "rerun", "screen", "simulate"),
+    "Upkeep": ("status", "log", "diff", "duplicates", "verify", "rollback", "tune"),
+    "Evaluate": ("similarity", "known-items", "evaluate", "compare"),
+    "Train": ("explain-card", "train", "promote"),
+}  # the commands of `engine --help` and of the command reference, in order; a test keeps it complete
+
 EPILOG = """\b
 Exit codes:
   0  done            4  another process is writing the index
@@ -50,8 +59,20 @@ class EngineCommands(click.Group):
         return super().main(*args, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Commands in the order of use."""
-        return list(self.commands)
+        """Return the names of the commands in the order of SECTIONS."""
+        return [name for names in SECTIONS.values() for name in names if name in self.commands]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in sections, each with its summary."""
+        width = max(map(len, self.commands))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(f"{name:<{width}}", summary(self.commands[name])) for name in names])
+
+
+def summary(command: click.Command) -> str:
+    """Return the first paragraph of a help text, on one line."""
+    return " ".join((command.help or "").split("\n\n")[0].split())
 
 
 def fail(message: str, code: int) -> NoReturn:

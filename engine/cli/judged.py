@@ -44,9 +44,17 @@ def judged_options(command: Callable[..., None]) -> Callable[..., None]:
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     for option in (
-        click.option("--set", "folder", type=FILE, metavar="FOLDER", help="A test set: documents, queries, judgments."),
-        click.option("--qrels", type=FILE, metavar="FILE", help="Judgments: TREC qrels, or TSV with a header."),
-        click.option("--queries", type=FILE, metavar="FILE", help="Queries: id, tab, text a line; or JSON lines."),
+        click.option(
+            "--set",
+            "folder",
+            type=FILE,
+            metavar="FOLDER",
+            help="Folder of a test set: documents, queries and judgments.",
+        ),
+        click.option("--qrels", type=FILE, metavar="FILE", help="File of judgments: TREC qrels, or TSV with a header."),
+        click.option(
+            "--queries", type=FILE, metavar="FILE", help="File of queries: lines of id, tab, text; or JSON lines."
+        ),
     ):
         option(run)
     return run

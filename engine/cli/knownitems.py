@@ -28,23 +28,31 @@ REPORT_EVERY = 1000  # records
 @main.command(name="known-items")
 @click.argument("sources", nargs=-1, type=click.Path(path_type=Path), metavar="[SOURCE]...")
 @index_options
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), metavar="FOLDER", help="Test set.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder of the new test set.",
+)
 @click.option(
     "--kind",
     type=click.Choice(["titles", "conclusions"]),
     default="titles",
     show_default=True,
-    help="Titles that are to find their abstracts, or conclusions their objectives.",
+    help="Kind of query: a title that must find its abstract, or a conclusion its objective.",
 )
-@click.option("--all", "everything", is_flag=True, help="Of all records, not only of the tenth that is held out.")
-@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+@click.option("--all", "everything", is_flag=True, help="Use all records instead of the held-out tenth.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def known_items(
     config: Config, sources: tuple[Path, ...], output: Path, kind: Kind, everything: bool, as_object: bool
 ) -> None:
-    """Make a test set without judges: each title, or conclusion, is a query that must find its own abstract again.
+    """Make a test set from abstracts, without human judges.
 
-    Made of the tenth of all publications that training leaves alone. The records come from files, or with -i from an
-    index. The same records give the same set; its SHA-256 says so.
+    Each title, or conclusion, is a query that must find its own abstract. The set uses the 10 % of all publications
+    that training never uses. The records come from files, or with -i from an index. The same records give the same set,
+    with the same SHA-256.
 
     \b
     engine known-items corpus.jsonl.gz -o known-titles

@@ -16,9 +16,11 @@ from engine.terminal import as_json, one_line, say
 
 @main.command()
 @index_options
-@click.option("--json", "as_object", is_flag=True, help="One JSON object per index, a line each.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object per index, one per line.")
 def status(config: Config, as_object: bool) -> None:
-    """Say what the indexes hold: generation, records, encoder, how many texts were too long to be read whole.
+    """Show what the indexes hold.
+
+    Lists the generation, the number of records, the encoder, and how many texts are longer than the encoder reads.
 
     \b
     engine status
@@ -47,11 +49,19 @@ def status(config: Config, as_object: bool) -> None:
 @main.command()
 @index_options
 @click.option(
-    "-n", "--number", "n", type=click.IntRange(min=1), default=20, show_default=True, help="Newest ones shown."
+    "-n",
+    "--number",
+    "n",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="Number of generations to list.",
 )
-@click.option("--json", "as_object", is_flag=True, help="One JSON object a generation, a line each.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object per generation, one per line.")
 def log(config: Config, n: int, as_object: bool) -> None:
-    """List the generations that led to the current one, newest first: when, why, what changed.
+    """List the generations of an index, newest first.
+
+    Each line says when a generation was made, why, and what changed.
 
     \b
     engine log -i rheumatology
@@ -66,9 +76,11 @@ def log(config: Config, n: int, as_object: bool) -> None:
 @click.argument("old", type=click.IntRange(min=1))
 @click.argument("new", type=click.IntRange(min=1))
 @index_options
-@click.option("--json", "as_object", is_flag=True, help="One JSON object a record, a line each.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object per record, one per line.")
 def diff(config: Config, old: int, new: int, as_object: bool) -> None:
-    """List the records in which two generations differ: + added, - removed, ~ changed. Both must be kept still.
+    """List the records that differ between two generations.
+
+    + is an added record, - a removed one, ~ a changed one. Both generations must still be there.
 
     \b
     engine diff 6 7 -i rheumatology
@@ -90,11 +102,12 @@ def diff(config: Config, old: int, new: int, as_object: bool) -> None:
 
 @main.command()
 @index_options
-@click.option("--json", "as_object", is_flag=True, help="One JSON object a group, a line each.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object per group, one per line.")
 def duplicates(config: Config, as_object: bool) -> None:
-    """List records that may be one work under several ids: same title, year and first author, or same DOI.
+    """List records that may be the same work under several ids.
 
-    Records that share a PMID are one record already; these here are only reported, never merged.
+    Such records share title, year and first author, or a DOI. They are only reported, never merged; records that share
+    a PMID are one record already.
 
     \b
     engine duplicates -i rheumatology
@@ -115,9 +128,11 @@ def duplicates(config: Config, as_object: bool) -> None:
 
 @main.command()
 @index_options
-@click.option("--deep", is_flag=True, help="Also compare texts with their digests and encode a sample again.")
+@click.option("--deep", is_flag=True, help="Also compare all texts with their digests, and encode a sample again.")
 def verify(config: Config, deep: bool) -> None:
-    """Check every file of the current generation against its manifest, and SQLite against FAISS. Writes nothing.
+    """Check the files of an index against its manifest.
+
+    Also checks that SQLite and FAISS agree. Writes nothing.
 
     \b
     engine verify --deep -i rheumatology
@@ -139,11 +154,13 @@ def verify(config: Config, deep: bool) -> None:
 
 @main.command()
 @index_options
-@click.option("--to", "number", type=click.IntRange(min=1), help="Generation to go to [the one before].")
+@click.option(
+    "--to", "number", type=click.IntRange(min=1), help="Number of the generation to go back to [the previous one]."
+)
 def rollback(config: Config, number: int | None) -> None:
-    """Point the index back to an earlier generation, after checking that one. Nothing is deleted now.
+    """Go back to an earlier generation, after checking it.
 
-    The next run goes on from there and then deletes what it was rolled back from.
+    Nothing is deleted now. The next run starts from the earlier generation and deletes the later ones.
 
     \b
     engine rollback -i rheumatology

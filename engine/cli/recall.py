@@ -31,14 +31,14 @@ TITLE = 70  # characters shown
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Known records: a PMID, DOI or id a line.",
+    help="File with the known records: one PMID, DOI or id per line.",
 )
 @index_options
 @LIKE
 @UNLIKE
 @filter_options
 @ranking_options
-@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def recall(
     config: Config,
     query: Query,
@@ -48,10 +48,11 @@ def recall(
     unlike: tuple[str, ...],
     as_object: bool,
 ) -> None:
-    """Check whether QUERY finds records that you know to be relevant: their ranks, recall, and how deep to read.
+    """Check where QUERY ranks the records you know to be relevant.
 
-    Ranks are places in the whole ranking, not only among the first hits. Recall is the share of the known records that
-    are in the index; one that a filter leaves out counts as not found. -n adds a depth to 10, 50, 100 and 500.
+    Prints the rank of each known record in the whole ranking, the recall at several depths, and how far down one must
+    read to find 95 % of them. Recall is the share of the known records in the index that were found; a record that a
+    filter excludes counts as not found. -n adds a depth to 10, 50, 100 and 500.
 
     \b
     engine recall "switching to a biosimilar" --known pmids.txt -i rheumatology

@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE.json")
 @index_options
 @SEARCH_DEVICE
-@click.option("--current", is_flag=True, help="On the newest generation, not on the one that was recorded.")
-@click.option("--prisma", is_flag=True, help="Only describe the recorded search, in a paragraph for PRISMA-S.")
+@click.option("--current", is_flag=True, help="Search the newest generation instead of the recorded one.")
+@click.option("--prisma", is_flag=True, help="Only print a PRISMA-S paragraph that describes the recorded search.")
 @output_options
 def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, out: Output) -> None:
-    """Repeat a search that --record wrote down, and say whether the result is the same.
+    """Repeat a recorded search and compare the results.
 
-    The index is the one that FILE names, at the generation that was searched, if that is still kept. The result is the
-    same when all hits, their order and their scores to six decimals are. Exit code 0: the same; 1: it differs.
+    FILE is what --record wrote; it names the index and the generation. The result is the same if all hits, their order
+    and their scores to six decimals are the same. Exit code 0: the same; 1: different.
 
     \b
     engine rerun lupus.json

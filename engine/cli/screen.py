@@ -45,10 +45,24 @@ def label_options(command: Callable[..., None]) -> Callable[..., None]:
     run.__name__, run.__doc__ = command.__name__, command.__doc__
     run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     for option in (
-        click.option("--criteria-file", type=FILE, metavar="FILE", help="A text file with the criteria."),
-        click.option("--criteria", metavar="TEXT", help="What a record must be about to be included: title, question."),
-        click.option("--excluded", type=FILE, metavar="FILE", help="Excluded so far: a PMID, DOI or id a line."),
-        click.option("--included", type=FILE, metavar="FILE", help="Included so far: a PMID, DOI or id a line."),
+        click.option("--criteria-file", type=FILE, metavar="FILE", help="Text file with the criteria."),
+        click.option(
+            "--criteria",
+            metavar="TEXT",
+            help="Criteria as text: the title, question or inclusion criteria of the review.",
+        ),
+        click.option(
+            "--excluded",
+            type=FILE,
+            metavar="FILE",
+            help="File of the records excluded so far: one PMID, DOI or id per line.",
+        ),
+        click.option(
+            "--included",
+            type=FILE,
+            metavar="FILE",
+            help="File of the records included so far: one PMID, DOI or id per line.",
+        ),
     ):
         option(run)
     return run
@@ -100,7 +114,9 @@ def ranked_output(command: Callable[..., None]) -> Callable[..., None]:
 @index_options
 @label_options
 @filter_options
-@click.option("-n", "--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits wanted.")
+@click.option(
+    "-n", "--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Maximum number of hits."
+)
 @ranked_output
 def screen(
     config: Config,
@@ -110,11 +126,12 @@ def screen(
     top_k: int,
     out: Output,
 ) -> None:
-    """Say which records of a review to read next, from those included and excluded so far and from its criteria.
+    """Rank the unread records of a review by what to read next.
 
-    Ranks the records that are not labelled, the likeliest to be included first. The score sums up what the words of
-    labelled records say and the cosine with the criteria, which counts less with every record included; it compares
-    records of one ranking only. Without labels of both kinds the cosine ranks alone. Filters say what is ranked.
+    Records without a decision are ranked, the most likely inclusions first. The score adds the verdict of a word model
+    trained on your decisions and the cosine with the criteria; the criteria count less with every inclusion. Scores are
+    comparable within one ranking only. Until there are decisions of both kinds, the cosine alone ranks. Filters
+    restrict the records that are ranked.
 
     \b
     engine screen -i rheumatology --criteria "Randomised trials of stem cells in knee osteoarthritis"
@@ -194,10 +211,21 @@ def counts(found: Screening) -> str:
 @main.command()
 @index_options
 @label_options
-@click.option("--priors", type=click.IntRange(min=1), default=10, show_default=True, help="Simulations.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of what is known beforehand.")
-@click.option("--step", type=click.IntRange(min=1), metavar="N", help="Records read at once [1, later 5, then 100].")
-@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+@click.option("--priors", type=click.IntRange(min=1), default=10, show_default=True, help="Number of simulations.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Random seed for the initial labelled pair.",
+)
+@click.option(
+    "--step",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of records read before the model is trained again [1, later 5, then 100].",
+)
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def simulate(
     config: Config,
     label_files: tuple[Path | None, Path | None],
@@ -207,11 +235,12 @@ def simulate(
     step: int | None,
     as_object: bool,
 ) -> None:
-    """Screen a review that is done over again, to see what reading in the order of `engine screen` would have saved.
+    """Simulate a finished review in the order of `engine screen`.
 
-    Each simulation knows one included and one excluded record beforehand, drawn by --seed. loss: 0 is the best order,
-    1 the worst, 0.5 chance. ATD: mean rank of included records as a share of all. R@10%: recall after a tenth of all.
-    WSS@95: work saved over reading at random until 95 % are found. hits@100: included among the first 100.
+    Shows how much reading that order would have saved. Each simulation starts from one included and one excluded
+    record, drawn with --seed. loss: 0 is the best order, 1 the worst, 0.5 chance. ATD: mean rank of included records as
+    a share of all. R@10%: recall after reading 10 %. WSS@95: work saved over reading at random until 95 % are found.
+    hits@100: inclusions among the first 100.
 
     \b
     engine simulate -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt

@@ -13,14 +13,31 @@ from engine.terminal import say
 
 
 @main.command()
-@click.option("-i", "--index", "names", multiple=True, metavar="NAME", help="Which indexes [all there are].")
+@click.option(
+    "-i",
+    "--index",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Name of an index to serve [all indexes]. May be repeated.",
+)
 @click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0: any that is free.")
-@click.option("--open", "open_page", is_flag=True, help="Show the page in the browser.")
-@click.option("--token-file", type=click.Path(path_type=Path), help="File with a token that is asked for.")
-@click.option("--allow-host", multiple=True, metavar="NAME", help="Another name that the server is reached by.")
-@click.option("--cors", multiple=True, metavar="ORIGIN", help="Pages elsewhere that may read answers.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes any free one.",
+)
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@click.option(
+    "--token-file", type=click.Path(path_type=Path), help="File with the access token that clients must send."
+)
+@click.option("--allow-host", multiple=True, metavar="NAME", help="Further host name of the server. May be repeated.")
+@click.option(
+    "--cors", multiple=True, metavar="ORIGIN", help="Origin of web pages that may read answers. May be repeated."
+)
 def serve(
     names: tuple[str, ...],
     indexes: str | None,
@@ -31,11 +48,11 @@ def serve(
     allow_host: tuple[str, ...],
     cors: tuple[str, ...],
 ) -> None:
-    """Serve a page and an API, to this machine alone unless --host says otherwise. Ends with Ctrl-C.
+    """Serve a web page and an HTTP API, on this machine only.
 
-    The page is at /, the API below /api/v1 (described by /api/v1/openapi.json), figures at /metrics. Newly published
-    generations are served from the next second on. For other machines a token is needed, in ENGINE_TOKEN or a file:
-    programs send it as Authorization: Bearer, browsers ask for it as a password.
+    The page is at /, the API under /api/v1 (described by /api/v1/openapi.json), Prometheus metrics at /metrics. A newly
+    published generation is served within a second. To serve other machines, set --host and a token, in ENGINE_TOKEN or
+    in a file: programs send it as Authorization: Bearer, browsers ask for it as a password. Ctrl-C stops the server.
 
     \b
     engine serve
@@ -80,12 +97,20 @@ def token_in(path: Path | None) -> str | None:
 
 
 @main.command()
-@click.option("-i", "--index", "names", multiple=True, metavar="NAME", help="Which indexes [all there are].")
+@click.option(
+    "-i",
+    "--index",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Name of an index to serve [all indexes]. May be repeated.",
+)
 @click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
 def mcp(names: tuple[str, ...], indexes: str | None) -> None:
-    """Give an assistant search, similar and record as tools (Model Context Protocol, standard input and output).
+    """Serve search tools to an assistant over MCP.
 
-    The assistant's own program starts it; name this command in its settings.
+    MCP is the Model Context Protocol, on standard input and output. The program of the assistant starts this command;
+    name it in its settings.
 
     \b
     engine mcp -i rheumatology --indexes /data/indexes

@@ -28,16 +28,21 @@ SHOWN = 10  # texts named in a note
 @main.command()
 @click.argument("source")
 @click.argument("texts", metavar="[TEXT]...", nargs=-1)
-@click.option("--file", "file", type=click.Path(path_type=Path), metavar="FILE", help="More texts, one a line.")
+@click.option(
+    "--file", "file", type=click.Path(path_type=Path), metavar="FILE", help="File with further texts, one per line."
+)
 @index_options
-@click.option("--model", metavar="MODEL", help="A sentence-transformers folder or hub id; no index is needed.")
-@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+@click.option(
+    "--model", metavar="MODEL", help="Model to use instead of an index: a sentence-transformers folder or hub id."
+)
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def similarity(
     config: Config, source: str, texts: tuple[str, ...], file: Path | None, model: str | None, as_object: bool
 ) -> None:
-    """Say how near each TEXT is in meaning to SOURCE: the cosine of their embeddings, at most 1.
+    """Compare SOURCE with other texts by cosine similarity.
 
-    Texts are encoded by the encoder of an index, or by any sentence-transformers model, and told in the order given.
+    The texts are encoded by the encoder of an index, or by any sentence-transformers model, and printed in the order
+    given. The cosine is at most 1.
 
     \b
     engine similarity "pain in the knee" "gonarthrosis" "migraine"

@@ -1,4 +1,4 @@
-"""The command that sets how deep an approximate index looks."""
+"""The command that sets how deep an approximate index searches."""
 
 from __future__ import annotations
 
@@ -16,14 +16,19 @@ from engine.terminal import as_json, progress, say
 @main.command()
 @click.argument("name", required=False)
 @index_options
-@click.option("--recall", type=click.FloatRange(0.5, 1), help="Share of the 10 nearest to be found [0.99].")
-@click.option("--rebuild", is_flag=True, help="Train the lists anew, on the vectors that are there now.")
-@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+@click.option(
+    "--recall",
+    type=click.FloatRange(0.5, 1),
+    help="Share of the 10 nearest records that a search must find [the index's own; 0.99].",
+)
+@click.option("--rebuild", is_flag=True, help="Train the lists again, on the current vectors.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def tune(config: Config, name: str | None, recall: float | None, rebuild: bool, as_object: bool) -> None:
-    """Measure a large index against an exact search and publish the quickest setting that finds enough.
+    """Choose how deep a large index searches.
 
-    Below a million abstracts every vector is compared and there is nothing to tune. Every run of index and reindex
-    measures anew; this is for another recall, or for another factory in index.toml. Scores are exact in any case.
+    Measures several settings against an exact search and publishes the fastest one with enough recall. Below a million
+    abstracts every vector is compared and there is nothing to tune. Every run of index and reindex measures again by
+    itself; use this command for another recall, or after changing factory in index.toml. Scores are always exact.
 
     \b
     engine tune pubmed --recall 0.995
