@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from engine.config import cache_folder
+from engine.errors import EngineError
+from engine.files import write_text
 
 NAME = "checked.json"
 LARGE = 1 << 20  # bytes; smaller files are hashed in no time
@@ -56,7 +56,7 @@ def is_untouched(path: Path, sha256: str) -> bool:
 
 def note(path: Path, sha256: str, before: tuple[int, ...]) -> None:
     """Remember the digest of a large file that looked like `before` when hashing began; where that fails, no harm."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, EngineError):
         now = identity_of(path)
         if now == before and now[2] >= LARGE and time.time() - max(now[3], now[4]) / 1e9 >= SETTLED:
             rest = {key: value for key, value in known().items() if key != key_of(now)}
@@ -67,7 +67,7 @@ def forget(identity: tuple[int, ...]) -> None:
     """Trust a file no longer: it was found to be damaged."""
     content = known()
     if content.pop(key_of(identity), None) is not None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, EngineError):
             keep(content)
 
 
@@ -75,13 +75,12 @@ def keep(content: dict[str, Any], name: str = NAME) -> None:
     """Remember the newest entries of this under a name.
 
     Raises:
-        OSError: it can't be written.
+        OSError: the folder can't be made.
+        EngineError: it can't be written.
     """
     if (folder := cache_folder()) is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        beside = folder / f"{name}.{os.getpid()}.{threading.get_ident()}.tmp"
-        beside.write_text(json.dumps(dict(list(content.items())[-MOST:]), indent=0), encoding="utf-8")
-        beside.replace(folder / name)
+        write_text(folder / name, [json.dumps(dict(list(content.items())[-MOST:]), indent=0)], overwrite=True)
 
 
 def key_of(identity: tuple[int, ...]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.hits import print_answer, shown
-from engine.errors import UsageError
+from engine.files import check_targets
 from engine.queries import Answer, Fusion, Mode, Query
 from engine.references.cited import cited_hits, heading
 from engine.terminal import say
@@ -97,16 +97,11 @@ OUTPUT_HELP = "Write the hits; by suffix .ris .nbib .bib .csv .tsv .xlsx .json .
 
 def check_output(out: Output) -> None:
     """Refuse files that can't be written, before the search."""
-    from engine.query.record import check_record_target
-    from engine.references.formats import check_target
+    from engine.references.formats import check_format
 
-    every = [path.absolute() for path in (*out.files, *([out.record] if out.record else []))]
-    if len(set(every)) < len(every):
-        raise UsageError("-o and --record name the same file twice")
     for path in out.files:
-        check_target(path, overwrite=out.overwrite)
-    if out.record:
-        check_record_target(out.record, overwrite=out.overwrite)
+        check_format(path)
+    check_targets([*out.files, *([out.record] if out.record else [])], overwrite=out.overwrite)
 
 
 def deliver(

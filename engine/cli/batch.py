@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import io
 import json
 import math
-import os
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -19,12 +14,11 @@ from typing import TYPE_CHECKING, TextIO
 from engine.cli.asking import Output
 from engine.cli.options import opened
 from engine.config import Config
-from engine.errors import EncoderError, UsageError
+from engine.errors import EncoderError, SourceError, UsageError
+from engine.files import check_target, open_whole, read_lines
 from engine.queries import Answer, Mode, Query
 from engine.references.delimited import FORMULA
 from engine.references.fields import hit_fields
-from engine.references.formats import publish
-from engine.references.formats import target_of as target_of_link
 from engine.relevance.runs import STEP, word
 from engine.terminal import as_json, progress, say
 
@@ -47,7 +41,7 @@ def run_batch(config: Config, query: Query, source: Path, out: Output, device: s
     """
     target = target_of(query, out)
     queries = read_queries(source)
-    with opened(config, device) as index, progress() as report, new_file(target, overwrite=out.overwrite) as file:
+    with opened(config, device) as index, progress() as report, open_whole(target, overwrite=out.overwrite) as file:
         writer, n_queries, n_hits = writer_for(target, file, raw=out.raw), 0, 0
         notes: dict[str, None] = {}
         while page := list(islice(queries, max(1, min(PAGE, HELD // query.top_k)))):
@@ -94,25 +88,8 @@ def target_of(query: Query, out: Output) -> Path:
     if len(out.files) != 1 or out.files[0].suffix.lower() not in SUFFIXES:
         raise UsageError(f"--batch writes one file, a {', '.join(SUFFIXES)}: for example -o run.trec")
     (target,) = out.files
-    if target.exists() and not out.overwrite:
-        raise UsageError(f"{target} exists. Write over it: --overwrite")
-    if not target.parent.is_dir() or target.is_dir():
-        raise UsageError(f"{target} can't be written: expected a file in a folder that is there")
+    check_target(target, overwrite=out.overwrite, example="run.trec")
     return target
-
-
-@contextmanager
-def new_file(target: Path, *, overwrite: bool) -> Iterator[TextIO]:
-    """A file that appears under its name only when all of it is written."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        publish(part, target_of_link(target), target, overwrite=overwrite)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_queries(path: Path) -> Iterator[tuple[str, str]]:
@@ -124,9 +101,7 @@ def read_queries(path: Path) -> Iterator[tuple[str, str]]:
         UsageError: the file can't be read, or a line is neither; says which.
     """
     seen: set[str] = set()
-    for number, line in numbered(path):
-        if not line.strip():
-            continue
+    for number, line in query_lines(path):
         query_id, text = json_query(line) if line.lstrip().startswith("{") else tabbed_query(line)
         if number == 1 and query_id.lower() in HEADERS:
             continue
@@ -138,22 +113,16 @@ def read_queries(path: Path) -> Iterator[tuple[str, str]]:
         yield query_id, text
 
 
-def numbered(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (number, line) of a text file, compressed or not.
+def query_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number, line) of a file of queries.
 
     Raises:
-        UsageError: it can't be read as UTF-8 text.
+        UsageError: it can't be read.
     """
     try:
-        with path.open("rb") as raw:
-            packed = raw.peek(2)[:2] == b"\x1f\x8b"
-            stream = gzip.GzipFile(fileobj=raw) if packed else raw
-            with io.TextIOWrapper(stream, "utf-8-sig") as text:
-                yield from enumerate(text, 1)
-    except (OSError, EOFError, zlib.error) as err:
-        raise UsageError(f"{path} can't be read: {getattr(err, 'strerror', None) or err}") from err
-    except UnicodeDecodeError as err:
-        raise UsageError(f"{path} is not UTF-8 text. Save it as UTF-8") from err
+        yield from read_lines(path)
+    except SourceError as err:
+        raise UsageError(f"{err}. Expected lines of id, tab, text, or JSON with id and text") from err
 
 
 def json_query(line: str) -> tuple[str, str]:

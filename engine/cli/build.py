@@ -18,6 +18,7 @@ from engine.cli.options import day, index_options
 from engine.cli.template import template
 from engine.config import Config, Settings, check_name
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
+from engine.files import write_text
 from engine.records import many
 from engine.terminal import as_json, leave, progress, say
 
@@ -65,12 +66,10 @@ def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
     path = config.indexes / name / "index.toml"
     # A shell's relative paths start here, those of index.toml at the folder of the index.
     absolute = tuple(str(Path(source).expanduser().absolute()) for source in sources)
+    if path.exists():
+        raise UsageError(f"{path} is there already. Edit it, or see what is in force: engine config {name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(template(name, absolute))
-    except FileExistsError as err:
-        raise UsageError(f"{path} is there already. Edit it, or see what is in force: engine config {name}") from err
+    write_text(path, [template(name, absolute)], overwrite=False)
     say(f"{path} written. {'Then' if sources else 'Name the sources in it, then'}: engine reindex {name} --dry-run")
     for source in absolute:
         if not has_magic(source) and not Path(source).exists():

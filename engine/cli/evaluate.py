@@ -13,10 +13,11 @@ from click.core import ParameterSource
 from engine.cli.asking import ranking_options
 from engine.cli.filtering import filter_options
 from engine.cli.group import main
-from engine.cli.judged import FILE, Given, check_new, judged_options, of_index, of_model, of_run
+from engine.cli.judged import FILE, Given, judged_options, of_index, of_model, of_run
 from engine.cli.options import SEARCH_DEVICE, index_options
 from engine.config import Config
 from engine.errors import UsageError
+from engine.files import check_targets, write_file, write_text
 from engine.queries import Query
 from engine.records import many
 from engine.terminal import as_json, one_line, say
@@ -81,7 +82,7 @@ def evaluate(
     from engine.relevance.runs import write_run
 
     files = [path for path in (run_file, per_query) if path]
-    check_new(files, overwrite=overwrite)
+    check_targets(files, overwrite=overwrite)
     given_options = click.get_current_context()
     if model is not None and (given_options.params["index"] or query != Query()):
         raise UsageError("--model searches a test set by cosine alone. Leave out -i and the options of a search")
@@ -94,9 +95,9 @@ def evaluate(
         query = deep(query) if is_deep else query
         found, name = of_index(config, device, query, given, measures)
     if run_file:
-        write_run(found.run, run_file)
+        write_run(found.run, run_file, overwrite=overwrite)
     if per_query:
-        write_per_query(found, per_query)
+        write_per_query(found, per_query, overwrite=overwrite)
     if as_object:
         click.echo(as_json(evaluation_fields(found, name, given, query)))
         return
@@ -121,16 +122,14 @@ def standard(query: Query) -> list[Measure]:
     return [one for one in STANDARD if not (one.is_deep and query.diversify)]
 
 
-def write_per_query(found: Evaluation, path: Path) -> None:
+def write_per_query(found: Evaluation, path: Path, *, overwrite: bool) -> None:
     """A line for each judged query."""
-    from engine.relevance.textfile import write_lines
-
     header = "\t".join(["query_id", *(str(one.measure) for one in found.measured)])
     rows = (
         "\t".join([query_id, *(f"{one.values[query_id]:.6f}" for one in found.measured)])
         for query_id in found.measured[0].values
     )
-    write_lines(path, (f"{line}\n" for line in (header, *rows)))
+    write_text(path, (f"{line}\n" for line in (header, *rows)), overwrite=overwrite)
 
 
 def evaluation_table(found: Evaluation) -> Iterator[str]:
@@ -222,7 +221,7 @@ def compare(
     from engine.relevance.measures import parse
 
     measure = parse(measure_name)
-    check_new([plot] if plot else [], overwrite=overwrite)
+    check_targets([plot] if plot else [], overwrite=overwrite)
     if len(systems) < 2:
         raise UsageError("Need at least two systems to compare; got one")
     given, config = read(), Config.load(indexes)
@@ -233,7 +232,7 @@ def compare(
     if plot:
         from engine.relevance.plot import png
 
-        plot.write_bytes(png(found))
+        write_file(plot, [png(found)], overwrite=overwrite)
     if as_object:
         click.echo(as_json(comparison_fields(found, notes, given)))
         return

@@ -125,14 +125,3 @@ def index_source(index: Index) -> SourceFile:
 
     digest = next(file.sha256 for file in index.manifest.files if file.name == DATABASE)
     return SourceFile(f"{index.folder.path.name}, generation {index.generation:06d}", digest)
-
-
-def check_new(files: Sequence[Path], *, overwrite: bool) -> None:
-    """Refuse files that can't be written, before the work."""
-    if len({path.absolute() for path in files}) < len(files):
-        raise UsageError(f"{files[0]} is named twice, expected another file for each")
-    for path in files:
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path} exists. Write over it: --overwrite")
-        if not path.absolute().parent.is_dir() or path.is_dir():
-            raise UsageError(f"{path} can't be written: expected a file in a folder that is there")

@@ -14,6 +14,7 @@ from engine.cli.judged import index_source
 from engine.cli.options import index_options, opened
 from engine.config import Config
 from engine.errors import UsageError
+from engine.files import check_new_folder
 from engine.progress import Progress
 from engine.records import Abstract, Deletion, FileReceipt, Rejection, many
 from engine.terminal import as_json, one_line, progress, say
@@ -61,11 +62,11 @@ def known_items(
     """
     from engine.relevance.holdout import TEST
     from engine.relevance.knownitems import Items
-    from engine.relevance.testset import Origin, check_folder, write_set
+    from engine.relevance.testset import FILES, Origin, write_set
 
     if bool(sources) == bool(click.get_current_context().params["index"]):
         raise UsageError("expected files, or an index by its name: -i NAME. Give one of the two")
-    check_folder(output)
+    check_new_folder(output, FILES)
     items = Items(kind, not everything)
     with progress() as report:
         if sources:

@@ -15,7 +15,8 @@ from engine.cli.group import main
 from engine.cli.hits import print_delimited, shown
 from engine.cli.options import index_options, opened
 from engine.config import Config
-from engine.errors import UsageError
+from engine.errors import SourceError, UsageError
+from engine.files import read_text
 from engine.queries import Filters
 from engine.records import many
 from engine.references.cited import cited_hits
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from engine.relevance.screenmeasures import Screened
 
 TITLE = 70  # characters shown
-MAX_CRITERIA = 100_000  # characters of a file
+MAX_CRITERIA = 100_000  # bytes of a file
 FILE = click.Path(path_type=Path)
 
 
@@ -76,13 +77,9 @@ def criteria_of(text: str | None, file: Path | None) -> str:
         found = text
     else:
         try:
-            with file.open(encoding="utf-8-sig") as stream:
-                found = stream.read(MAX_CRITERIA + 1)
-        except (OSError, ValueError) as err:
-            reason = err.strerror if isinstance(err, OSError) else "it is not UTF-8 text"
-            raise UsageError(f"{file} can't be read: {reason}. Expected a text file with the criteria") from err
-        if len(found) > MAX_CRITERIA:
-            raise UsageError(f"{file} has more than {MAX_CRITERIA:,} characters, expected the criteria of one review")
+            found = read_text(file, MAX_CRITERIA)
+        except SourceError as err:
+            raise UsageError(f"{err}. Expected a text file with the criteria of one review") from err
     if found is not None and not found.strip():
         raise UsageError("the criteria are blank, expected some words. Or leave the option out")
     return found or ""

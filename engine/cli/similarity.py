@@ -14,7 +14,8 @@ import click
 from engine.cli.group import main
 from engine.cli.options import index_options, opened
 from engine.config import Config, cache_folder
-from engine.errors import EncoderError, EngineError, UsageError
+from engine.errors import EncoderError, EngineError, SourceError, UsageError
+from engine.files import read_lines
 from engine.records import many
 from engine.terminal import as_json, one_line, say
 
@@ -68,9 +69,10 @@ def similarity(
 
 def lines_of(path: Path) -> list[str]:
     """The lines of a text file that are not blank."""
-    from engine.cli.batch import numbered
-
-    return [line.strip() for _, line in numbered(path) if line.strip()]
+    try:
+        return [line.strip() for _, line in read_lines(path)]
+    except SourceError as err:
+        raise UsageError(f"{err}. Expected a text a line") from err
 
 
 def check_texts(given: Sequence[str]) -> None:

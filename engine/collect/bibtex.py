@@ -16,7 +16,8 @@ from bibtexparser.splitter import Splitter
 from engine.collect.fields import entries_of
 from engine.collect.identity import FieldError, accession_of, doi_of, pmid_noted, pmid_of
 from engine.collect.latex import plain_text
-from engine.collect.lines import Chunk, head_lines, lines, refuse_bare_cr
+from engine.collect.lines import Chunk, head_lines, refuse_bare_cr
+from engine.files import decode_lines
 from engine.records import Entry, Rejection, Remark
 
 START = re.compile(r"\s*@\s*([A-Za-z]+)\s*([{(])")
@@ -114,7 +115,7 @@ def chunks(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
 
 def pieces(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
     """Yield lines as lines does, without their endings, cut before each @ that follows a closing bracket."""
-    for number, line, is_utf8 in lines(stream, name):
+    for number, line, is_utf8 in decode_lines(stream, name):
         for piece in BESIDE.split(line.rstrip("\r\n")):
             yield number, piece, is_utf8
 

@@ -10,35 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.collect.opening import MAX_LINE
 from engine.errors import SourceError
+from engine.files import MAX_LINE, decode, decode_lines
 from engine.records import Rejection, Remark
 
 NOT_UTF8 = "bytes that are not UTF-8, read as Windows-1252"
-
-
-def lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
-    r"""Yield (line number from 1, line with its ending, whether it was UTF-8).
-
-    A byte-order mark is dropped. Lines end at \n. UTF-16 is told by its mark; otherwise each line is UTF-8,
-    or Windows-1252 where it is not valid UTF-8.
-
-    Raises:
-        SourceError: a line longer than MAX_LINE.
-    """
-    if stream.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        decoded = io.TextIOWrapper(stream, "utf-16", errors="replace", newline="")
-        try:
-            yield from ((number, text, True) for number, text in enumerate(decoded, 1))
-        finally:
-            decoded.detach()  # the stream is closed by who opened it
-        return
-    number = 0
-    while raw := stream.readline(MAX_LINE):
-        number += 1
-        if len(raw) == MAX_LINE:
-            raise SourceError(f"{name}, line {number}: longer than {MAX_LINE:,} bytes, so not a record")
-        yield number, *decode(raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw)
 
 
 def refuse_bare_cr(stream: io.BufferedReader, name: str) -> None:
@@ -66,24 +42,13 @@ def first_line(head: bytes) -> str:
     return next(iter(head_lines(head)), "")
 
 
-def decode(raw: bytes) -> tuple[str, bool]:
-    """Decode one line: (text, whether it was UTF-8). The five bytes that Windows-1252 lacks become Latin-1."""
-    try:
-        return raw.decode("utf-8"), True
-    except UnicodeDecodeError:
-        try:
-            return raw.decode("cp1252"), False
-        except UnicodeDecodeError:
-            return raw.decode("latin-1"), False
-
-
 def objects(stream: io.BufferedReader, name: str) -> Iterator[Rejection | Remark | tuple[str, dict[str, Any]]]:
     """Yield (place, object) for each line of JSON in order, or what is wrong with the line. Blank lines hold nothing.
 
     Raises:
-        SourceError: as lines.
+        SourceError: as decode_lines.
     """
-    for number, line, is_utf8 in lines(stream, name):
+    for number, line, is_utf8 in decode_lines(stream, name):
         if not line.strip():
             continue
         place = f"line {number}"
@@ -135,11 +100,11 @@ def chunks(
     Lines before, between and after records are dropped.
 
     Raises:
-        SourceError: as lines, lines that end with CR alone, or a record without end.
+        SourceError: as decode_lines, lines that end with CR alone, or a record without end.
     """
     refuse_bare_cr(stream, name)
     chunk: Chunk | None = None
-    for number, line, is_utf8 in lines(stream, name):
+    for number, line, is_utf8 in decode_lines(stream, name):
         text = line.rstrip("\r\n")
         if starts(text):
             if chunk is not None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from engine.collect import bibtex, endnote, jsonl, medline, openalex, pubmed, ris, table, webofscience
 from engine.collect.lines import first_line
-from engine.collect.opening import HEAD, open_source
+from engine.collect.opening import open_source
 from engine.errors import SourceError, UnknownFormatError
+from engine.files import HEAD
 from engine.records import Entry
 
 

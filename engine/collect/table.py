@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from engine.collect import export
 from engine.collect.columns import column_field
 from engine.collect.fields import entries
-from engine.collect.lines import NOT_UTF8, first_line, lines, refuse_bare_cr
-from engine.collect.opening import MAX_LINE
+from engine.collect.lines import NOT_UTF8, first_line, refuse_bare_cr
 from engine.errors import SourceError
+from engine.files import MAX_LINE, decode_lines, sniff_delimiter
 from engine.records import Entry, Rejection, Remark
 
-DELIMITERS = ",\t;|"
 ROWS_INSIDE = "a cell holds lines that look like rows: is a quotation mark left open before it?"
 
 csv.field_size_limit(MAX_LINE)  # the csv module's own limit is 131,072 characters, less than a long record
@@ -25,29 +24,21 @@ def looks_like(head: bytes) -> bool:
     return delimiter_of(first_line(head)) is not None
 
 
-def columns(line: str, delimiter: str) -> list[str]:
-    """Column names of a header line."""
-    try:
-        return [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
-    except csv.Error:
-        return []
-
-
 def delimiter_of(header: str) -> str | None:
     """The delimiter under which the header names most known columns; None when it names no text column."""
 
-    def known(delimiter: str) -> set[str | None]:
-        return {column_field(name) for name in columns(header, delimiter)} - {None}
+    def known(cells: list[str]) -> set[str | None]:
+        return {column_field(cell.strip()) for cell in cells} - {None}
 
-    best = max(DELIMITERS, key=lambda d: len(known(d)))
-    return best if known(best) & {"title", "abstract"} else None
+    delimiter, cells = sniff_delimiter(header, lambda cells: len(known(cells)))
+    return delimiter if known(cells) & {"title", "abstract"} else None
 
 
 class Lines:
     """The lines of a table on their way to the csv module, with what it does not tell."""
 
     def __init__(self, stream: io.BufferedReader, name: str, delimiter: str) -> None:
-        self.source = lines(stream, name)
+        self.source = decode_lines(stream, name)
         self.delimiter = delimiter
         self.not_utf8: list[int] = []
         self.row: list[str] = []  # lines of the row being read

@@ -7,11 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.errors import UsageError
+from engine.errors import SourceError, UsageError
+from engine.files import read_text, sniff_delimiter
 
 MAX_BYTES = 50_000_000
-MAX_HEADER = 100_000  # characters; the csv module refuses longer cells
-DELIMITERS = ",\t;|"
 # Column -> how good it is, 0 the best. Spelled without spaces, underscores, hyphens and points.
 COLUMNS = {"pmid": 0, "pubmedid": 0, "id": 1, "recordid": 1, "doi": 2}
 EXPECTED = "expected a PMID, DOI or record id a line, or a table with a column pmid, id or doi"
@@ -26,8 +25,10 @@ def read_ids(path: Path) -> tuple[str, ...]:
     Raises:
         UsageError: no such file, not to be read, larger than 50 MB, no text, or without any id.
     """
-    text = text_of(path)
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    try:
+        lines = read_text(path, MAX_BYTES).split("\n")
+    except SourceError as err:
+        raise UsageError(f"{err}. {EXPECTED.capitalize()}") from err
     start = next((n for n, line in enumerate(lines) if is_content(line)), len(lines))
     header = lines[start] if start < len(lines) else ""
     delimiter, columns = columns_of(header)
@@ -44,29 +45,6 @@ def read_ids(path: Path) -> tuple[str, ...]:
     return found
 
 
-def text_of(path: Path) -> str:
-    """The content of a file as text.
-
-    Raises:
-        UsageError: no such file, not to be read, larger than 50 MB, or no text.
-    """
-    try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as err:
-        reason = err.strerror if isinstance(err, OSError) else str(err)
-        raise UsageError(f"{path} can't be read: {reason}. {EXPECTED.capitalize()}") from err
-    if len(raw) > MAX_BYTES:
-        raise UsageError(f"{path} has more than {MAX_BYTES // 1_000_000} MB, {EXPECTED}")
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as err:
-        raise UsageError(f"{path} is not UTF-8 text (byte {err.start:,}), {EXPECTED}. Save it as UTF-8") from err
-    if "\0" in text:
-        raise UsageError(f"{path} is not text: it holds a NUL, {EXPECTED}")
-    return text
-
-
 def is_content(line: str) -> bool:
     """Whether a line is neither blank nor a comment."""
     return bool(line.strip()) and not line.lstrip().startswith("#")
@@ -74,14 +52,13 @@ def is_content(line: str) -> bool:
 
 def columns_of(header: str) -> tuple[str, list[int]]:
     """The delimiter of a header and its columns of ids, the best first; none for a line that is no header."""
-    best: tuple[str, list[int]] = (",", [])
-    for delimiter in DELIMITERS:
-        cells = next(csv.reader([header[:MAX_HEADER]], delimiter=delimiter), [])
+
+    def places(cells: list[str]) -> list[int]:
         names = [re.sub(r"[\s_.\-]", "", bare(cell)).casefold() for cell in cells]
-        known = sorted((COLUMNS[name], n) for n, name in enumerate(names) if name in COLUMNS)
-        if len(known) > len(best[1]):
-            best = delimiter, [n for _, n in known]
-    return best
+        return [n for _, n in sorted((COLUMNS[name], n) for n, name in enumerate(names) if name in COLUMNS)]
+
+    delimiter, cells = sniff_delimiter(header, lambda cells: len(places(cells)))
+    return delimiter, places(cells)
 
 
 def from_table(lines: list[str], delimiter: str, columns: list[int], path: Path) -> Iterator[str]:

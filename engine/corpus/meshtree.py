@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from engine.errors import ConfigError, UsageError
+from engine.errors import ConfigError, SourceError, UsageError
+from engine.files import read_text
 
 NUMBER = re.compile(r"[A-Z][0-9]{2}(\.[0-9]+)*")
 MAX_BYTES = 50 << 20  # NLM's file has 3 MB
@@ -73,15 +74,9 @@ def read_mesh_tree(path: Path) -> MeshTree:
         ConfigError: it can't be read, or is not such a file.
     """
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-        lines = raw.decode("utf-8-sig").split("\n")
-    except OSError as err:
-        raise ConfigError(f"the MeSH tree {path} can't be read: {err.strerror}. {GET_IT}") from err
-    except UnicodeDecodeError as err:
-        raise ConfigError(f"the MeSH tree {path} is not text. {GET_IT}") from err
-    if len(raw) > MAX_BYTES:
-        raise ConfigError(f"the MeSH tree {path} has more than {MAX_BYTES:,} bytes. {GET_IT}")
+        lines = read_text(path, MAX_BYTES).split("\n")
+    except SourceError as err:
+        raise ConfigError(f"the MeSH tree can't be read: {err}. {GET_IT}") from err
     places = []
     for n, line in enumerate(lines, 1):
         heading, _, number = line.strip().rpartition(";")

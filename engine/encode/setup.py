@@ -14,6 +14,7 @@ import numpy as np
 
 from engine import stamps
 from engine.config import cores
+from engine.errors import EngineError
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ def measured_setup(seconds: Callable[[Setup], float], fingerprint: str, library:
             return setup
     setup = fastest_setup(seconds, among)
     log.info("measured on this machine: %s is the fastest of %d", setup, len(among))
-    with contextlib.suppress(OSError):  # where nothing can be kept it is measured again
+    with contextlib.suppress(OSError, EngineError):  # where nothing can be kept it is measured again
         stamps.keep(known | {key: asdict(setup)}, CACHE)
     return setup
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine import __version__
+from engine import __version__, files
 from engine.config import Settings
 from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
-from engine.index import durable
 from engine.queries import Answer, Filters, Fusion, Hit, Mode, Query
 from engine.query.asked import generation_meant, tupled
 from engine.query.snapshot import Snapshot
@@ -111,41 +109,14 @@ def mesh_tree_of(snapshot: Snapshot, filters: Filters) -> str:
     return f"{receipt.name}, SHA-256 {receipt.sha256}"
 
 
-def check_record_target(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file that a record can't be written to.
-
-    Raises:
-        UsageError: it exists, is a folder, or would lie in a folder that is not there.
-    """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder, expected a file. For example: --record {path / 'search.json'}")
-    if not path.parent.is_dir():
-        raise UsageError(f"{path} can't be written: there is no folder {path.parent}. Make it: mkdir -p {path.parent}")
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path} exists. Write over it: --overwrite")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path} is no ordinary file, expected a name for a new one, like search.json")
-
-
 def write_record(path: Path, record: Record, *, overwrite: bool) -> None:
     """Write a record as JSON that carries its own SHA-256. The file appears whole or not at all.
 
     Raises:
-        UsageError: it exists, is a folder, or would lie in a folder that is not there.
-        OSError: it can't be written.
+        UsageError: as files.write_file.
+        EngineError: as files.write_file.
     """
-    check_record_target(path, overwrite=overwrite)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        durable.write_bytes(beside, record_bytes(record))
-        if overwrite:
-            beside.replace(path)
-        else:
-            os.link(beside, path)  # unlike a rename, never over a file that has appeared meanwhile
-    except FileExistsError as err:
-        raise UsageError(f"{path} exists. Write over it: --overwrite") from err
-    finally:
-        beside.unlink(missing_ok=True)
+    files.write_file(path, [record_bytes(record)], overwrite=overwrite)
 
 
 def record_bytes(record: Record) -> bytes:
@@ -196,9 +167,9 @@ def built(content: dict[str, Any]) -> Record:
         ValueError: a mode or a fusion that is not known.
         KeyError: no query, or no filters.
     """
-    del content["kind"]
-    fields = {name: tupled(value) for name, value in content.pop("query").items()}
+    fields = {name: tupled(value) for name, value in content["query"].items()}
     fields["filters"] = Filters(**{name: tupled(value) for name, value in fields["filters"].items()})
     fields["mode"] = Mode(fields["mode"])
     fields["fusion"] = fields["fusion"] and Fusion(fields["fusion"])
-    return Record(**{name: tupled(value) for name, value in content.items()}, query=Query(**fields))
+    others = {name: tupled(value) for name, value in content.items() if name not in ("kind", "query")}
+    return Record(**others, query=Query(**fields))

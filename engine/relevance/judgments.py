@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.errors import SourceError
-from engine.relevance.textfile import text_lines, write_lines
+from engine.files import read_lines, write_text
 
 HEADER = ("query_id", "doc_id", "relevance")
 NAMES = {
@@ -50,7 +50,7 @@ def read_judgments(path: Path) -> Judgments:
     grades: dict[str, dict[str, int]] = {}
     first: dict[tuple[str, str], int] = {}
     n_repeated = 0
-    for number, line in text_lines(path):
+    for number, line in read_lines(path):
         place = f"{path}, line {number}"
         if columns is None:
             columns, is_header = columns_of(line, place)
@@ -124,4 +124,4 @@ def write_judgments(judgments: Judgments, path: Path) -> None:
         one for row in rows for one in row[:2] if one != one.strip() or len(one.splitlines()) != 1 or "\t" in one
     ]:
         raise SourceError(f"the id {odd[0][:60]!r} can't be written to {path}: expected no tab or line break in it")
-    write_lines(path, ("\t".join(map(str, row)) + "\n" for row in (HEADER, *rows)))
+    write_text(path, ("\t".join(map(str, row)) + "\n" for row in (HEADER, *rows)), overwrite=True)

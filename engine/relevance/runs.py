@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import SourceError
+from engine.files import read_lines, write_text
 from engine.relevance.judgments import Judgments
-from engine.relevance.textfile import text_lines, write_lines
 
 STEP = 1e-6  # by which a written score falls at least
 EXPECTED = "six columns: query, Q0, record, rank, score, name of the run"
@@ -52,7 +52,7 @@ def read_run(path: Path) -> Run:
     """
     found: dict[str, dict[str, Row]] = {}
     name = ""
-    for number, line in text_lines(path):
+    for number, line in read_lines(path):
         query_id, row, tag = row_of(line, number, path)
         name = name or tag
         before = found.setdefault(query_id, {}).setdefault(row.record_id, row)
@@ -101,12 +101,12 @@ def ranking_of(rows: list[Row], path: Path) -> tuple[Ranked, ...]:
     return tuple(Ranked(row.record_id, row.score) for row in rows)
 
 
-def write_run(run: Run, path: Path) -> None:
+def write_run(run: Run, path: Path, *, overwrite: bool = True) -> None:
     """Write a TREC run, query after query. Written scores fall strictly, so that every program keeps the order.
 
     A blank in an id becomes "_", since blanks part the columns.
     """
-    write_lines(path, run_lines(run))
+    write_text(path, run_lines(run), overwrite=overwrite)
 
 
 def named_as_judged(run: Run, judgments: Judgments) -> Run:

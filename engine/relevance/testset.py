@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.encode.recipe import cleaned, prepared
-from engine.errors import SourceError, UsageError
+from engine.errors import SourceError
+from engine.files import check_new_folder, read_lines, write_text
 from engine.records import laid_out
 from engine.relevance.judgments import HEADER, Judgments, read_judgments, write_judgments
-from engine.relevance.textfile import text_lines, write_lines
 
 CORPUS, QUERIES, QRELS, ABOUT = "corpus.jsonl", "queries.jsonl", "qrels.tsv", "set.json"
+FILES = (CORPUS, QUERIES, QRELS, ABOUT)
 BEIR_QRELS = "qrels/test.tsv"
 
 
@@ -129,7 +130,7 @@ def texts_of(path: Path) -> tuple[Text, ...]:
     """
     first: dict[str, int] = {}
     texts = []
-    for number, line in text_lines(path):
+    for number, line in read_lines(path):
         one = text_of(line)
         if one is None:
             raise SourceError(
@@ -166,27 +167,14 @@ def write_set(test_set: TestSet, folder: Path, origin: Origin | None = None) -> 
     Raises:
         UsageError: the folder holds something else.
     """
-    check_folder(folder)
+    check_new_folder(folder, FILES)
     folder.mkdir(parents=True, exist_ok=True)
     documents = ({"id": one.id, "title": "", "abstract": one.text} for one in test_set.documents)
-    write_lines(folder / CORPUS, json_lines(documents))
-    write_lines(folder / QUERIES, json_lines({"id": one.id, "text": one.text} for one in test_set.queries))
+    write_text(folder / CORPUS, json_lines(documents), overwrite=True)
+    queries = ({"id": one.id, "text": one.text} for one in test_set.queries)
+    write_text(folder / QUERIES, json_lines(queries), overwrite=True)
     write_judgments(test_set.judgments, folder / QRELS)
-    write_lines(folder / ABOUT, [laid_out(about(test_set, origin))])
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder in which a test set would lie among other things.
-
-    Raises:
-        UsageError: it is a file, or holds files that are not of a test set.
-    """
-    if not folder.exists():
-        return
-    other = {path.name for path in folder.iterdir()} - {CORPUS, QUERIES, QRELS, ABOUT} if folder.is_dir() else set()
-    if other or not folder.is_dir():
-        what = f"holds {min(other)}" if other else "is a file"
-        raise UsageError(f"{folder} {what}, expected a new folder or one with a test set. Name another: -o FOLDER")
+    write_text(folder / ABOUT, [laid_out(about(test_set, origin))], overwrite=True)
 
 
 def json_lines(rows: Iterator[dict[str, str]]) -> Iterator[str]:

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collect.lines import decode
 from engine.collect.opening import open_source
 from engine.errors import SourceError
+from engine.files import decode
 from engine.train.cardparts import (
     CardDataset,
     FitCall,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collect.lines import first_line, lines, objects, refuse_bare_cr
-from engine.collect.opening import AGAIN, open_source
+from engine.collect.lines import first_line, objects, refuse_bare_cr
+from engine.collect.opening import open_source
 from engine.errors import MissingExtraError, SourceError
+from engine.files import AGAIN, DELIMITERS, decode_lines, sniff_delimiter
 from engine.records import Rejection, Remark
 
 PARQUET = b"PAR1"
-DELIMITERS = ",\t;|"
 NOT_UTF8 = "not UTF-8. Save the file as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"
 
 Choose = Callable[
@@ -114,7 +115,7 @@ def utf8_lines(stream: io.BufferedReader, name: str) -> Iterator[str]:
     Raises:
         SourceError: a line that is not UTF-8.
     """
-    for number, line, is_utf8 in lines(stream, name):
+    for number, line, is_utf8 in decode_lines(stream, name):
         if not is_utf8:
             raise SourceError(f"{name}, line {number}: {NOT_UTF8}")
         yield line
@@ -122,13 +123,14 @@ def utf8_lines(stream: io.BufferedReader, name: str) -> Iterator[str]:
 
 def delimiter_of(header: str, name: str, choose: Choose) -> str:
     """The delimiter under which the header has the columns wanted; a comma where none does."""
-    for delimiter in DELIMITERS:
-        try:
-            if choose(name, next(csv.reader([header], delimiter=delimiter), [])):
-                return delimiter
-        except (csv.Error, SourceError):
-            continue
-    return max(DELIMITERS, key=header.count)
+
+    def n_chosen(cells: list[str]) -> int:
+        with suppress(SourceError):
+            return len(choose(name, cells))
+        return 0
+
+    delimiter, cells = sniff_delimiter(header, n_chosen)
+    return delimiter if n_chosen(cells) else max(DELIMITERS, key=header.count)
 
 
 def parquet_cells(path: Path, choose: Choose) -> Cells:

@@ -83,7 +83,7 @@ def test_ends_of_lines_marks_and_spaces_do_not_matter(tree: MeshTree, tmp_path: 
         (b"Gout;5.550\n", "line 1 is 'Gout;5.550'"),
         (b"Gout;C05.\n", "line 1 is"),
         (b";C05\n", "line 1 is ';C05'"),
-        (b"\x1f\x8b\x08\xff", "is not text"),
+        (b"\x1f\x8b\x08\xff", "gzip data"),
     ],
 )
 def test_what_is_no_tree(tmp_path: Path, content: bytes, match: str) -> None:
@@ -96,9 +96,9 @@ def test_what_is_no_tree(tmp_path: Path, content: bytes, match: str) -> None:
 
 
 def test_a_tree_that_is_not_there_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="none.bin can't be read: No such file"):
+    with pytest.raises(ConfigError, match="can't be read: .*none.bin: no such file"):
         read_mesh_tree(tmp_path / "none.bin")
-    with pytest.raises(ConfigError, match="can't be read: Is a directory"):
+    with pytest.raises(ConfigError, match="can't be read: .* is a folder"):
         read_mesh_tree(tmp_path)
     path = tmp_path / "mtrees.bin"
     path.write_text(LINES, encoding="utf-8")

@@ -23,7 +23,6 @@ from engine.index.folder import IndexFolder
 from engine.queries import Filters, Fusion, Hit, Mode, Query
 from engine.query.record import (
     Record,
-    check_record_target,
     read_record,
     record_bytes,
     record_of,
@@ -127,14 +126,6 @@ def test_a_file_is_written_over_only_on_request(tmp_path: Path) -> None:
     assert read_record(path).query.text == "one"
     write_record(path, plain(Query("two")), overwrite=True)
     assert read_record(path).query.text == "two"
-
-
-def test_targets_that_cant_be_written_are_refused(tmp_path: Path) -> None:
-    check_record_target(tmp_path / "r.json", overwrite=False)
-    with pytest.raises(UsageError, match=r"is a folder, expected a file\. For example: --record .*search\.json"):
-        check_record_target(tmp_path, overwrite=True)
-    with pytest.raises(UsageError, match=r"there is no folder .*no\. Make it: mkdir -p"):
-        check_record_target(tmp_path / "no" / "r.json", overwrite=True)
 
 
 def test_every_changed_value_is_noticed(tmp_path: Path) -> None:

@@ -1,8 +1,5 @@
-import errno
-import json
 import os
 import resource
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +9,7 @@ import pytest
 from engine.errors import EngineError, UsageError
 from engine.records import Abstract
 from engine.references.cited import Cited
-from engine.references.formats import FORMATS, check_target, content, write
+from engine.references.formats import FORMATS, check_format, content, write
 from tests.references.found import BARE, FULL, cite, cite_all
 
 LONG = [cite(Abstract(str(n), f"Title {n}", os.urandom(500).hex()), n + 1) for n in range(200)]
@@ -25,7 +22,6 @@ def names(folder: Path) -> list[str]:
 @pytest.mark.parametrize("suffix", [*FORMATS, ".RIS"])
 def test_each_suffix_has_its_format(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"hits{suffix}"
-    check_target(path, overwrite=False)
     write(path, cite_all([FULL, BARE]), "gout (generation 000001)")
     assert names(tmp_path) == [path.name]
     begins = {
@@ -66,128 +62,7 @@ def test_text_that_utf8_can_not_hold_stops_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["hits", "hits.doc", "hits.csv.gz"])
 def test_an_unknown_suffix_is_refused_with_those_that_are_known(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match=r"no format has the suffix '.*'. Known are .ris, .nbib, .bib, .*, .md"):
-        check_target(tmp_path / name, overwrite=True)
-
-
-def test_a_file_is_overwritten_only_if_it_may_be(tmp_path: Path) -> None:
-    path = tmp_path / "hits.json"
-    path.write_text("mine")
-    path.chmod(0o640)
-    for call in (lambda: check_target(path, overwrite=False), lambda: write(path, [], "")):
-        with pytest.raises(UsageError, match=r"hits.json exists. Write over it: --overwrite"):
-            call()
-    assert path.read_text() == "mine"
-    check_target(path, overwrite=True)
-    write(path, [], "", overwrite=True)
-    assert json.loads(path.read_text()) == [] and names(tmp_path) == ["hits.json"]
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
-
-
-def test_a_new_file_has_the_rights_of_any_new_file(tmp_path: Path) -> None:
-    (tmp_path / "other").touch()
-    write(tmp_path / "hits.md", [], "")
-    assert (tmp_path / "hits.md").stat().st_mode == (tmp_path / "other").stat().st_mode
-
-
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link.json").symlink_to(tmp_path / "real" / "hits.json")
-    write(tmp_path / "link.json", [], "")
-    write(tmp_path / "link.json", [cite(BARE)], "", overwrite=True)
-    assert (tmp_path / "link.json").is_symlink()
-    assert len(json.loads((tmp_path / "real" / "hits.json").read_text())) == 1 and names(tmp_path / "real") == [
-        "hits.json"
-    ]
-
-
-def test_folders_and_what_is_no_file_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").mkdir()
-    os.mkfifo(tmp_path / "b.csv")
-    with pytest.raises(UsageError, match=r"a.csv is a folder. Name a file in it: .*a.csv/hits.csv"):
-        check_target(tmp_path / "a.csv", overwrite=True)
-    with pytest.raises(UsageError, match=r"b.csv is a pipe or a device"):
-        check_target(tmp_path / "b.csv", overwrite=True)
-    with pytest.raises(UsageError, match=r"there is no folder .*none. Make it first: mkdir -p .*none"):
-        check_target(tmp_path / "none" / "hits.csv", overwrite=False)
-
-
-@pytest.fixture
-def nobody() -> Iterator[None]:
-    """Root may write anywhere: be somebody else meanwhile."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    yield
-    os.seteuid(0)
-
-
-@pytest.fixture
-def closed(tmp_path: Path) -> Path:
-    """A folder that may be read but not written to, with a file in it."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(folder.stat().st_mode | 0o055)
-    folder = tmp_path / "closed"
-    folder.mkdir()
-    (folder / "old.csv").write_text("mine")
-    folder.chmod(0o555)
-    return folder
-
-
-def test_a_folder_that_may_not_be_written_to_is_refused(closed: Path, nobody: None) -> None:
-    for name in ("hits.csv", "old.csv"):
-        with pytest.raises(UsageError, match=rf"{name} can't be written: no permission in .*closed"):
-            check_target(closed / name, overwrite=True)
-
-
-@pytest.fixture
-def sealed(closed: Path) -> Iterator[Path]:
-    """The same folder, and it may not be looked into either."""
-    closed.chmod(0o000)
-    yield closed
-    closed.chmod(0o755)
-
-
-def test_a_folder_that_may_not_be_looked_into_is_refused(sealed: Path, nobody: None) -> None:
-    with pytest.raises(UsageError, match=r"hits.csv can't be written: no permission in .*closed"):
-        check_target(sealed / "hits.csv", overwrite=True)
-    with pytest.raises(UsageError, match=r"hits.csv can't be written: there is no folder .*below"):
-        check_target(sealed / "below" / "hits.csv", overwrite=True)
-
-
-class Meanwhile(list[Cited]):
-    """Hits during whose writing a file appears."""
-
-    def __init__(self, appears: Path) -> None:
-        super().__init__([cite(BARE)])
-        self.appears = appears
-
-    def __iter__(self) -> Iterator[Cited]:
-        self.appears.write_text("theirs")
-        return super().__iter__()
-
-
-def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
-    path = tmp_path / "hits.ris"
-    with pytest.raises(UsageError, match=r"hits.ris exists. Write over it: --overwrite"):
-        write(path, Meanwhile(path), "")
-    assert path.read_text() == "theirs" and names(tmp_path) == ["hits.ris"]
-    write(path, Meanwhile(path), "", overwrite=True)
-    assert path.read_text().startswith("TY  - JOUR")
-
-
-def test_a_file_system_without_hard_links_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def without_links(source: Path, target: Path) -> None:
-        raise OSError(errno.EPERM, "Operation not permitted")  # as on FAT
-
-    monkeypatch.setattr(os, "link", without_links)
-    path = tmp_path / "hits.ris"
-    write(path, [cite(BARE)], "")
-    assert path.read_text().startswith("TY  - JOUR") and names(tmp_path) == ["hits.ris"]
-    path.unlink()
-    with pytest.raises(UsageError, match=r"hits.ris exists"):
-        write(path, Meanwhile(path), "")
-    assert path.read_text() == "theirs" and names(tmp_path) == ["hits.ris"]
+        check_format(tmp_path / name)
 
 
 @pytest.fixture

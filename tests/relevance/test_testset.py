@@ -119,7 +119,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(UsageError, match=r"holds notes\.txt, expected a new folder or one with a test set"):
+    with pytest.raises(UsageError, match=r"holds notes\.txt, expected a new folder or one with only corpus\.jsonl"):
         write_set(SET, tmp_path)
     with pytest.raises(UsageError, match=r"notes\.txt is a file, expected a new folder"):
         write_set(SET, tmp_path / "notes.txt")

@@ -1,0 +1,425 @@
+"""Files of the user: checked before the work, written whole or not at all, and read as text.
+
+What a generation holds is written by engine.index.durable instead.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import errno
+import gzip
+import io
+import os
+import secrets
+import zlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, TextIO, cast
+
+from engine.errors import EngineError, SourceError, UsageError
+
+HEAD = 1 << 16  # bytes looked at to tell a format
+MAX_LINE = 32 << 20  # bytes of one line; a record of 1 MB is odd, one of 32 MB is not an abstract
+AGAIN = "Delete the file, and download or copy it again"
+DELIMITERS = ",\t;|"  # between the columns of a table
+
+_MAX_INFLATED = 64 << 30  # bytes; PubMed's largest baseline file inflates to under 1 GiB
+_MAX_RATIO = 200  # inflated to stored; PubMed's files are near 10
+_RATIO_FLOOR = 16 << 20  # bytes; short files may compress better than _MAX_RATIO by chance
+_NO_TEXT = {
+    b"PK\x03\x04": "a ZIP or Excel file, or a Word document; save the sheet as CSV, or unpack the archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel or Word file; save the sheet as CSV",
+    b"%PDF": "a PDF; export the records as PubMed XML, CSV or JSONL",
+    b"BZh": "compressed with bzip2; unpack it: bunzip2 FILE",
+    b"\xfd7zXZ": "compressed with xz; unpack it: unxz FILE",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it: unzstd FILE",
+    b"SQLite format 3": "an SQLite database; export the records as JSONL",
+}
+# Errors by which a file system without hard links (exFAT, many network mounts) refuses one.
+_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL}
+
+
+# Before the work
+
+
+def check_target(path: Path, *, overwrite: bool, example: str = "file") -> None:
+    """Refuse a path that can't be written.
+
+    Args:
+        path: the file to be written; a link is followed.
+        overwrite: whether a file of this name may be replaced.
+        example: name of a file, for the message about a folder.
+
+    Raises:
+        UsageError: the path is a folder, a pipe or a device, exists and may not be overwritten, or its folder is
+            missing or may not be written to.
+    """
+    exists = os.path.exists(path)  # unlike Path.exists, False in a folder that may not be searched
+    if os.path.isdir(path):
+        raise UsageError(f"{path} is a folder, expected a file. Name a file in it: {path / example}")
+    if exists and not os.path.isfile(path):
+        raise UsageError(f"{path} is a pipe or a device, expected a file. Name another file")
+    if exists and not overwrite:
+        raise UsageError(_target_exists(path))
+    folder = _resolve(path).parent
+    if not os.path.isdir(folder):
+        raise UsageError(f"{path} can't be written: there is no folder {folder}. Make it first: mkdir -p {folder}")
+    if not _is_writable(folder) or (exists and not _is_writable(path)):
+        raise UsageError(f"{path} can't be written: no permission in {folder}. Name a file in a folder of your own")
+
+
+def check_targets(paths: Sequence[Path], *, overwrite: bool, example: str = "file") -> None:
+    """Refuse paths of which one can't be written, or two are the same file.
+
+    Raises:
+        UsageError: as check_target, or a file is named twice.
+    """
+    targets = [_resolve(path) for path in paths]
+    for path, target in zip(paths, targets, strict=True):
+        if targets.count(target) > 1:
+            raise UsageError(f"{path} is named twice, expected another file for each output")
+        check_target(path, overwrite=overwrite, example=example)
+
+
+def check_new_folder(folder: Path, may_hold: Collection[str] | None = None) -> None:
+    """Refuse a folder that can't be made, or that holds something else.
+
+    Args:
+        folder: the folder to be made, with all above it.
+        may_hold: names of files that may be there and are written over; None: the folder must be new.
+
+    Raises:
+        UsageError: the folder is a file, exists or holds other files, or the folder above it may not be written to.
+    """
+    if not os.path.lexists(folder):
+        above = next(one for one in _resolve(folder).parents if os.path.lexists(one))
+        if not os.path.isdir(above) or not _is_writable(above):
+            raise UsageError(f"{folder} can't be made: no permission in {above}. Name a folder of your own: -o FOLDER")
+        return
+    if not os.path.isdir(folder):
+        raise UsageError(f"{folder} is a file, expected a new folder. Name another: -o FOLDER")
+    if may_hold is None:
+        raise UsageError(f"{folder} exists, expected a new folder. Name another: -o FOLDER; or remove it")
+    if other := {path.name for path in folder.iterdir()} - set(may_hold):
+        raise UsageError(
+            f"{folder} holds {min(other)}, expected a new folder or one with only {', '.join(sorted(may_hold))}. "
+            "Name another: -o FOLDER"
+        )
+
+
+def _resolve(path: Path) -> Path:
+    """Return the file that a path leads to; a link stays a link."""
+    return Path(os.path.realpath(path))
+
+
+def _is_writable(path: Path) -> bool:
+    """Return whether this process may write there."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _target_exists(path: Path) -> str:
+    """Return the message about a file that is there already."""
+    return f"{path} exists. Write over it: --overwrite"
+
+
+# Writing
+
+
+def write_file(path: Path, pieces: Iterable[bytes], *, overwrite: bool) -> None:
+    """Write a file that appears under its name only when it is whole. On failure nothing is left, nothing is lost.
+
+    Raises:
+        UsageError: as check_target; also if a file has appeared meanwhile and may not be overwritten.
+        EngineError: the disk is full, or another error of the system.
+    """
+    with whole_path(path, overwrite=overwrite) as part, _report_errors(path), part.open("xb") as file:
+        file.writelines(pieces)
+        _sync(file)
+
+
+def write_text(path: Path, pieces: Iterable[str], *, overwrite: bool) -> None:
+    """Write a text as write_file does, in UTF-8. What UTF-8 can't hold becomes a question mark."""
+    write_file(path, (piece.encode("utf-8", "replace") for piece in pieces), overwrite=overwrite)
+
+
+@contextmanager
+def open_whole(path: Path, *, overwrite: bool) -> Iterator[TextIO]:
+    """Yield a text stream into a file that appears as with write_text, when the block has ended without an error.
+
+    Raises:
+        UsageError: as write_file.
+        EngineError: as write_file.
+    """
+    with whole_path(path, overwrite=overwrite) as part, _report_errors(path):
+        with part.open("x", encoding="utf-8", errors="replace", newline="") as file:
+            yield file
+            file.flush()
+            _sync(file)
+
+
+@contextmanager
+def whole_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a free name in the same folder, for a file that gets its own name when the block ends without an error.
+
+    Errors raised in the block pass as they are; whatever is under the free name by then is removed.
+
+    Raises:
+        UsageError: as write_file.
+        EngineError: the file can't be given its name.
+    """
+    check_target(path, overwrite=overwrite)
+    target = _resolve(path)
+    part = target.with_name(f".engine-{secrets.token_hex(8)}")
+    try:
+        yield part
+        with _report_errors(path):
+            _publish(part, target, path, overwrite=overwrite)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _report_errors(path: Path) -> Iterator[None]:
+    """Turn errors of the system into one that names the file.
+
+    Raises:
+        EngineError: the file can't be written.
+        BrokenPipeError: the stream that progress is printed to was closed.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # no file has it: it is of the stream that progress is printed to
+        raise
+    except OSError as err:
+        raise EngineError(
+            f"{path} can't be written: {err.strerror or err}. Name a file elsewhere, or make room"
+        ) from err
+
+
+def _sync(file: BinaryIO | TextIO) -> None:
+    """Wait until the disk has the file."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _publish(part: Path, target: Path, path: Path, *, overwrite: bool) -> None:
+    """Give the written file its name. A file that has appeared there meanwhile stays unless it may be overwritten.
+
+    Raises:
+        UsageError: it has appeared.
+        OSError: as the system says.
+    """
+    if overwrite:
+        if os.path.exists(target):
+            _copy_mode(target, part)
+        part.replace(target)
+        return
+    try:
+        os.link(part, target)  # unlike a rename, never over another file
+    except FileExistsError as err:
+        raise UsageError(_target_exists(path)) from err
+    except OSError as err:
+        if err.errno not in _NO_LINKS:
+            raise
+        _publish_without_links(part, target, path)
+
+
+def _publish_without_links(part: Path, target: Path, path: Path) -> None:
+    """Give the file its name on a file system without hard links.
+
+    Raises:
+        UsageError: the name is taken.
+        OSError: as the system says; the name is free again.
+    """
+    try:
+        target.open("xb").close()  # takes the name, or finds it taken
+    except FileExistsError as err:
+        raise UsageError(_target_exists(path)) from err
+    try:
+        part.replace(target)
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def _copy_mode(source: Path, target: Path) -> None:
+    """Give a file the permissions of another, where the file system knows any."""
+    mode = source.stat().st_mode & 0o7777
+    if target.stat().st_mode & 0o7777 != mode:
+        with suppress(PermissionError):  # FAT refuses to change them
+            target.chmod(mode)
+
+
+# Reading
+
+
+def open_bytes(path: Path) -> io.BufferedReader:
+    """Open a file for reading, plain or gzip by content; `peek` of the result gives the first HEAD bytes.
+
+    Raises:
+        SourceError: the file is missing, a folder, unreadable, or of a kind that holds no text.
+    """
+    if os.path.isdir(path):
+        raise SourceError(f"{path} is a folder: name the files in it, for example {path}/*")
+    try:
+        stored = io.BufferedReader(io.FileIO(path), HEAD)
+    except FileNotFoundError as err:
+        raise SourceError(f"{path}: no such file. Check the spelling, or the folder you are in") from err
+    except (OSError, ValueError) as err:  # ValueError: a NUL in the name
+        raise SourceError(f"{path} can't be read: {getattr(err, 'strerror', None) or err}") from err
+    stream = cast("io.BufferedReader", stored)
+    try:
+        if stored.peek(2)[:2] == b"\x1f\x8b":
+            stream = cast("io.BufferedReader", io.BufferedReader(_Inflated(stream, str(path)), HEAD))
+        head = stream.peek(HEAD)
+        for magic, advice in _NO_TEXT.items():
+            if head.startswith(magic):
+                raise SourceError(f"{path} is {advice}")
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+class _Inflated(io.RawIOBase):
+    """The content of a gzip file as a raw stream that refuses bombs and names the file when it breaks."""
+
+    def __init__(self, stored: BinaryIO, name: str) -> None:
+        self.stored = stored
+        self.name = name
+        self.gzip = gzip.GzipFile(fileobj=stored)
+        self.n_out = 0
+
+    def readable(self) -> bool:
+        """Tell io.BufferedReader that it may read."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Inflate into the buffer.
+
+        Raises:
+            SourceError: the data is broken, ends early or inflates without end.
+        """
+        try:
+            n = self.gzip.readinto(buffer)
+        except EOFError as err:
+            raise SourceError(f"{self.name}: the gzip data ends early. {AGAIN}") from err
+        except (gzip.BadGzipFile, zlib.error) as err:
+            raise SourceError(f"{self.name}: broken gzip data ({err}). {AGAIN}") from err
+        self.n_out += n
+        self.refuse_bomb()
+        return n
+
+    def refuse_bomb(self) -> None:
+        """Stop when far more came out than any real source holds.
+
+        Raises:
+            SourceError: over the ratio or over the size.
+        """
+        n_in = max(1, self.stored.tell())
+        if self.n_out > _MAX_INFLATED or (self.n_out > _RATIO_FLOOR and self.n_out > _MAX_RATIO * n_in):
+            raise SourceError(
+                f"{self.name}: {n_in:,} bytes of gzip inflate to more than {self.n_out:,}: not a source of abstracts. "
+                "If it is one, unpack it first: gunzip FILE"
+            )
+
+    def close(self) -> None:
+        """Close the gzip reader and the file below it."""
+        self.gzip.close()
+        self.stored.close()
+        super().close()
+
+
+def decode_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
+    r"""Yield (line number from 1, line with its ending, whether it was UTF-8).
+
+    A byte-order mark is dropped. Lines end at \n. UTF-16 is told by its mark; otherwise each line is UTF-8,
+    or Windows-1252 where it is not valid UTF-8.
+
+    Raises:
+        SourceError: a line longer than MAX_LINE.
+    """
+    if stream.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        decoded = io.TextIOWrapper(stream, "utf-16", errors="replace", newline="")
+        try:
+            yield from ((number, text, True) for number, text in enumerate(decoded, 1))
+        finally:
+            decoded.detach()  # the stream is closed by its opener
+        return
+    number = 0
+    while raw := stream.readline(MAX_LINE):
+        number += 1
+        if len(raw) == MAX_LINE:
+            raise SourceError(f"{name}, line {number}: longer than {MAX_LINE:,} bytes, so not a record")
+        yield number, *decode(raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw)
+
+
+def decode(raw: bytes) -> tuple[str, bool]:
+    """Decode one line: (text, whether it was UTF-8). The five bytes that Windows-1252 lacks become Latin-1."""
+    try:
+        return raw.decode("utf-8"), True
+    except UnicodeDecodeError:
+        try:
+            return raw.decode("cp1252"), False
+        except UnicodeDecodeError:
+            return raw.decode("latin-1"), False
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (number from 1, line without its ending) of every line that is not blank.
+
+    Raises:
+        SourceError: as open_bytes; or the file has only blank lines, breaks off, or a line is not UTF-8.
+    """
+    is_empty = True
+    with open_bytes(path) as stream:
+        for number, line, is_utf8 in decode_lines(stream, str(path)):
+            if not is_utf8 or "\0" in line:
+                what = "holds a NUL" if is_utf8 else "not UTF-8"
+                raise SourceError(f"{path}, line {number}: {what}, expected text. Save the file as UTF-8")
+            if line.strip():
+                is_empty = False
+                yield number, line.rstrip("\r\n")
+    if is_empty:
+        raise SourceError(f"{path} is empty")
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    r"""Read a text as a whole, its lines ending with \n.
+
+    Raises:
+        SourceError: as open_bytes; or the file has more than max_bytes, breaks off, or is not UTF-8 text.
+    """
+    with open_bytes(path) as stream:
+        raw = stream.read(max_bytes + 1)
+    if len(raw) > max_bytes:
+        raise SourceError(f"{path} has more than {max_bytes:,} bytes")
+    is_utf16 = raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        text = raw.decode("utf-16" if is_utf16 else "utf-8-sig")
+    except UnicodeDecodeError as err:
+        raise SourceError(f"{path} is not UTF-8 text (byte {err.start:,}). Save it as UTF-8") from err
+    if "\0" in text:
+        raise SourceError(f"{path} is not text: it holds a NUL")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def sniff_delimiter(header: str, n_known: Callable[[list[str]], int]) -> tuple[str, list[str]]:
+    """Return the delimiter under which the header of a table has the most known columns, and its cells under it.
+
+    Args:
+        header: the first line.
+        n_known: counts the columns that are known among the cells of a header.
+    """
+    split = [(delimiter, _split_header(header, delimiter)) for delimiter in DELIMITERS]
+    return max(split, key=lambda one: n_known(one[1]))
+
+
+def _split_header(header: str, delimiter: str) -> list[str]:
+    """Return the cells of a line; none where it is no row of a table."""
+    try:
+        return next(csv.reader([header], delimiter=delimiter), [])
+    except csv.Error:
+        return []
