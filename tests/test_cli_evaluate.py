@@ -95,7 +95,7 @@ def test_queries_and_judgments_come_from_files(searchable: IndexFolder, tmp_path
     ]
     (tmp_path / "q.tsv").write_text("\n", encoding="utf-8")
     done = subprocess.run([*command, *files], capture_output=True, text=True, cwd=ROOT, timeout=100)
-    assert done.returncode == 2 and "holds no query. Expected lines of id, tab, text" in done.stderr
+    assert done.returncode == 2 and "q.tsv is empty. Expected lines of id, tab, text" in done.stderr
 
 
 def test_a_model_searches_a_set(run: Run, known: Path) -> None:
@@ -155,7 +155,7 @@ def test_systems_are_compared(run: Run, known: Path) -> None:
         (["compare", "toy", "toy", "--set", "known", "--plot", "known/set.json"], "exists. Write over it"),
         (["known-items", "-o", "x"], "expected files, or an index by its name"),
         (["known-items", "known/corpus.jsonl", "-i", "toy", "-o", "x"], "expected files, or an index by its name"),
-        (["known-items", "known/corpus.jsonl", "-o", "."], "expected a new folder or one with a test set"),
+        (["known-items", "known/corpus.jsonl", "-o", "."], "expected a new folder or one with only corpus.jsonl"),
         (["known-items", "known/corpus.jsonl", "-o", "x", "--all"], "none of 40 records makes an item"),
     ],
 )

@@ -14,6 +14,7 @@ BASE = {
     "stamps",
     "deadline",
     "files",
+    "identifiers",
     "options",
     "progress",
 }  # importable from everywhere, import no stage

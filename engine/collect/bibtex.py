@@ -14,10 +14,11 @@ from bibtexparser.model import Entry as Block
 from bibtexparser.splitter import Splitter
 
 from engine.collect.fields import entries_of
-from engine.collect.identity import FieldError, accession_of, doi_of, pmid_noted, pmid_of
+from engine.collect.identity import FieldError, accession_of
 from engine.collect.latex import plain_text
 from engine.collect.lines import Chunk, head_lines, refuse_bare_cr
 from engine.files import decode_lines
+from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records import Entry, Rejection, Remark
 
 START = re.compile(r"\s*@\s*([A-Za-z]+)\s*([{(])")
@@ -190,9 +191,9 @@ def values_of(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
         "year": code("year", "date"),
         "journal": text("journal", "journaltitle", "booktitle"),
         "authors": [name for name, _ in people if name != "others"],
-        "pmid": pmid_of(code("pmid", "pubmed_id", "pubmedid") or (code("eprint") if is_pubmed else None))
-        or pmid_noted(code("note")),
-        "doi": doi_of(code("doi")),
+        "pmid": parse_pmid(code("pmid", "pubmed_id", "pubmedid") or (code("eprint") if is_pubmed else None))
+        or find_noted_pmid(code("note")),
+        "doi": parse_doi(code("doi")),
         "accession": code("unique-id") if accession_of(code("unique-id")) else scopus and scopus[0],
         "keywords": re.split(r"\s*[,;]\s*", "; ".join(plain_text(part)[0] for part in raw.get("keywords", []))),
         "languages": text("language", "langid"),

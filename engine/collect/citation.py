@@ -23,8 +23,8 @@ from engine.collect.elements import (
     version,
     year_in,
 )
-from engine.collect.identity import doi_of
 from engine.collect.notices import standing
+from engine.identifiers import parse_doi
 from engine.records import Abstract
 
 # What NLM writes for a title that is not there, or not yet translated; only as the whole of it.
@@ -127,6 +127,6 @@ def own_doi(locations: Iterable[etree._Element], data: etree._Element | None) ->
     The lists of ids inside ReferenceList are those of other works.
     """
     for place in locations:
-        if place.get("EIdType") == "doi" and place.get("ValidYN") != "N" and (found := doi_of(text(place))):
+        if place.get("EIdType") == "doi" and place.get("ValidYN") != "N" and (found := parse_doi(text(place))):
             return found
     return None if data is None else doi_in(child(data, "ArticleIdList"))

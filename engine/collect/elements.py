@@ -10,13 +10,11 @@ from datetime import date
 from lxml import etree
 
 from engine.collect.fields import YEAR
-from engine.collect.identity import doi_of, pmid_of
+from engine.identifiers import find_orcid, parse_doi, parse_pmid
 
 Parts = Mapping[str, list[etree._Element]]  # the children of an element under their tags, in order
 
 LAYOUT = re.compile(r"[ \t\r]*\n[ \t\r\n]*")  # line breaks and indentation of pretty-printed XML
-# Sixteen digits in fours, whatever is between them: some records lack the dashes, some have blanks or long dashes.
-ORCID = re.compile(r"(?<![0-9])([0-9]{4})\W{0,3}([0-9]{4})\W{0,3}([0-9]{4})\W{0,3}([0-9]{3}[0-9Xx])(?![0-9])")
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -73,7 +71,7 @@ def valid_pmid(pmid: etree._Element | None) -> str:
     Raises:
         PmidError: missing, or not one.
     """
-    found = pmid_of(text(pmid))
+    found = parse_pmid(text(pmid))
     if found is None:
         raise PmidError("the PMID is not a number from 1 to 999999999")
     return found
@@ -113,7 +111,7 @@ def iso_date(element: etree._Element | None) -> str:
 def doi_in(id_list: etree._Element | None) -> str | None:
     """The DOI of an ArticleIdList."""
     for given in () if id_list is None else id_list.iterchildren("ArticleId"):
-        if given.get("IdType") == "doi" and (found := doi_of(text(given))):
+        if given.get("IdType") == "doi" and (found := parse_doi(text(given))):
             return found
     return None
 
@@ -154,6 +152,6 @@ def name_of(author: Parts) -> str:
 def orcid_in(identifiers: Iterable[etree._Element]) -> str:
     """The ORCID as "0000-0002-1825-0097", however it is written; "" when there is none."""
     for given in identifiers:
-        if given.get("Source", "").upper() == "ORCID" and (found := ORCID.search(text(given))):
-            return "-".join(found.groups()).upper()
+        if given.get("Source", "").upper() == "ORCID" and (orcid := find_orcid(text(given))):
+            return orcid
     return ""

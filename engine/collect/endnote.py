@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from lxml import etree
 
 from engine.collect.fields import entries_of, unique
-from engine.collect.identity import accession_of, doi_of, pmid_noted, pmid_of
+from engine.collect.identity import accession_of
 from engine.collect.xmlstream import elements
+from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records import Entry
 
 ROOT = re.compile(rb"<(?:xml|records)\s*>\s*(?:<records\s*>\s*)?<record[\s>]|<xml\s*>\s*<records\s*/?>")
@@ -41,7 +42,7 @@ def values_of(record: etree._Element) -> dict[str, object]:
         "journal": text_at(record, "periodical/full-title") or text_at(record, "titles/secondary-title"),
         "authors": [joined(author) for author in record.iterfind("contributors/authors/author")],
         "pmid": pmid(record),
-        "doi": doi_of(text_at(record, "electronic-resource-num")),
+        "doi": parse_doi(text_at(record, "electronic-resource-num")),
         "accession": accession(record),
         "keywords": unique(line.lstrip("*") for line in lines_at(record, "keywords/keyword")),
         "languages": parts_at(record, "language"),
@@ -88,11 +89,11 @@ def pmid(record: etree._Element) -> str | None:
     """The PMID: PubMed's accession number, Embase's custom field, or a line in the notes."""
     database, number = text_at(record, "remote-database-name"), text_at(record, "accession-num")
     if text_at(record, "remote-database-provider") == "NLM" or re.search("medline|pubmed", database, re.IGNORECASE):
-        if found := pmid_of(number or None):
+        if found := parse_pmid(number or None):
             return found
-    if re.search("medline", database, re.IGNORECASE) and (found := pmid_of(text_at(record, "custom5") or None)):
+    if re.search("medline", database, re.IGNORECASE) and (found := parse_pmid(text_at(record, "custom5") or None)):
         return found
-    return pmid_noted("\n".join(lines_at(record, "notes")))
+    return find_noted_pmid("\n".join(lines_at(record, "notes")))
 
 
 def accession(record: etree._Element) -> str | None:

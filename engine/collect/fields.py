@@ -9,7 +9,8 @@ from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 
 from engine.collect.columns import by_field
-from engine.collect.identity import FieldError, doi_of, orcids_of, pmid_noted, pmid_of, record_id_of
+from engine.collect.identity import FieldError, orcids_of, record_id_of
+from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records import Abstract, Entry, Notice, Rejection, Remark
 
 YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
@@ -99,8 +100,8 @@ def abstract_of(values: Mapping[str, object]) -> Abstract:
         raise FieldError("neither title nor abstract, so there is nothing to search")
     get = values.get
     cited = CITATION.match(str(get("citation", "")))
-    pmid = pmid_of(get("pmid")) or pmid_noted(get("extra"))
-    doi = doi_of(get("doi"))
+    pmid = parse_pmid(get("pmid")) or find_noted_pmid(get("extra"))
+    doi = parse_doi(get("doi"))
     types = names_of(get("publication_types"))
     kinds = {kind.lower() for kind in types}
     notices = {NOTICE_TYPES[kind] for kind in kinds & NOTICE_TYPES.keys()}

@@ -1,4 +1,4 @@
-"""Who a record is: PMID, DOI, accession number, the source's own id, or failing all of them its text."""
+"""The id of a record: PMID, DOI, accession number, the source's own id, or failing all of them its text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,8 @@ import math
 import re
 from collections.abc import Mapping
 
-MAX_ID = 255  # characters
-PMID = re.compile(
-    r"(?:PMID:?\s*|https?://(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/)?([1-9][0-9]{0,8})/?",
-    re.IGNORECASE,
-)
-PMID_NOTE = re.compile(r"^\s*(?:<p>)?PMID:\s*([1-9][0-9]{0,8})\b", re.IGNORECASE | re.MULTILINE)
-DOI_PREFIX = re.compile(r"^(?:https?://)?(?:(?:dx\.|www\.)?doi\.org/|doi:?\s*)", re.IGNORECASE)
-ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dX])(?!\d)", re.IGNORECASE)
+from engine.identifiers import MAX_ID, find_orcid
+
 # How the databases write their accession numbers, each with the name that goes before it.
 ACCESSIONS = (
     (re.compile(r"L\d{5,12}"), "Embase:"),
@@ -73,32 +67,9 @@ def accession_of(value: object) -> str | None:
     return next((name + text for form, name in ACCESSIONS if form.fullmatch(text)), None)
 
 
-def pmid_of(value: object) -> str | None:
-    """A PubMed id as digits, or None when it is not one."""
-    if value is None:
-        return None
-    if isinstance(value, float) and math.isfinite(value):
-        value = int(value)
-    found = PMID.fullmatch(str(value).strip().removesuffix(".0"))
-    return found.group(1) if found else None
-
-
-def pmid_noted(value: object) -> str | None:
-    """The PMID of a note that has a line "PMID: 123", or None."""
-    found = PMID_NOTE.search(value) if isinstance(value, str) else None
-    return found.group(1) if found else None
-
-
-def doi_of(value: object) -> str | None:
-    """A DOI without the address before it, or None for what can't be one."""
-    doi = DOI_PREFIX.sub("", str(value).strip()) if value else ""
-    return doi if doi.startswith("10.") and doi.isprintable() and len(doi) < MAX_ID - len("DOI:") else None
-
-
 def orcids_of(value: object) -> tuple[str, ...]:
     """ORCID ids in their written form, "" where there is none; or none at all when nobody has one."""
     if not isinstance(value, list | tuple):
         return ()
-    found = (ORCID.search(str(item or "")) for item in value)
-    written = tuple("-".join(match.groups()).upper() if match else "" for match in found)
+    written = tuple(find_orcid(str(item or "")) for item in value)
     return written if any(written) else ()

@@ -12,8 +12,9 @@ import rispy  # type: ignore[import-untyped]
 
 from engine.collect.export import tagged_entries
 from engine.collect.fields import unique, year_of
-from engine.collect.identity import accession_of, doi_of, pmid_noted, pmid_of
+from engine.collect.identity import accession_of
 from engine.collect.lines import Chunk, chunks, head_lines
+from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records import Entry, Remark
 
 Tags = dict[str, list[str]]
@@ -35,7 +36,6 @@ JOURNALS = ("T2", "JO", "JF", "JA", "J2")
 YEARS = ("PY", "Y1", "DA")
 LINKS = ("UR", "L2", "L3", "M3")
 PUBMED_LINK = re.compile(r"(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})\b", re.IGNORECASE)
-DOI_LINK = re.compile(r"https?://(?:dx\.)?doi\.org/10\.", re.IGNORECASE)
 PROQUEST = re.compile(r"proquest\.com/docview/(\d{6,12})")
 SCOPUS = re.compile(r"\b2-s2\.0-\d{6,14}\b")
 WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 as a type of publication; Ovid has classes there, "Health [3300]"
@@ -136,17 +136,17 @@ def pmid(tags: Tags) -> str | None:
     database = " ".join(every(tags, ("DB", "DP"))).lower()
     places = {"scopus": ("C2",), "embase": ("C5",), "medline": ("C5", "AN"), "pubmed": ("AN",), "nlm": ("AN",)}
     for word, names in places.items():
-        if word in database and (found := next(filter(None, map(pmid_of, every(tags, names))), None)):
+        if word in database and (found := next(filter(None, map(parse_pmid, every(tags, names))), None)):
             return found
-    noted = (pmid_noted(value) for value in every(tags, ("N1", "ID", "AN", "UR")))
+    noted = (find_noted_pmid(value) for value in every(tags, ("N1", "ID", "AN", "UR")))
     links = (match[1] for value in every(tags, LINKS) if (match := PUBMED_LINK.search(value)))
-    return next(filter(None, noted), None) or pmid_of(next(links, None))
+    return next(filter(None, noted), None) or parse_pmid(next(links, None))
 
 
 def doi(tags: Tags) -> str | None:
     """The DOI, from its own tag or from an address of doi.org."""
-    given = next(filter(None, map(doi_of, tags.get("DO", []))), None)
-    links = (doi_of(unquote(value)) for value in every(tags, LINKS) if DOI_LINK.match(value) or value.startswith("10."))
+    given = next(filter(None, map(parse_doi, tags.get("DO", []))), None)
+    links = (parse_doi(unquote(value)) for value in every(tags, LINKS))
     return given or next(filter(None, links), None)
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
+from engine.identifiers import build_pubmed_url
 from engine.records import Abstract
 from engine.references.beside import MARK, standing
 from engine.references.cited import Cited
@@ -48,7 +49,7 @@ def bibtex(cited: Sequence[Cited], title: str) -> Iterator[str]:
 def fields_of(cited: Cited) -> list[tuple[str, str]]:
     """(name, value) of one entry in order, values as TeX reads them; DOI and address are taken literally there."""
     record = cited.record
-    url = f"https://pubmed.ncbi.nlm.nih.gov/{record.pmid}/" if record.pmid else ""
+    url = build_pubmed_url(record.pmid)
     retracted = "RETRACTED. " if record.retracted else ""
     return [
         ("title", f"{{{escaped(record.title)}}}" if record.title else ""),

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from urllib.parse import quote
 
+from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.records import Abstract, many
 from engine.references.cited import Cited
 
 # C0, DEL, C1, and the marks that reorder text on screen.
 UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$^&@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
-PMID = re.compile(r"[1-9][0-9]{0,8}")
-DOI = re.compile(r"10\.\d{3,9}(?:\.\d+)*/\S+")
 N_AUTHORS = 3  # named before "et al."
 N_ABSTRACT = 200  # characters, where there is no title
 
@@ -52,14 +50,16 @@ def pmid_link(pmid: str | None) -> str:
     """A link to PubMed; what is no PMID is no link."""
     if not pmid:
         return ""
-    return f"[PMID {pmid}](https://pubmed.ncbi.nlm.nih.gov/{pmid}/)" if PMID.fullmatch(pmid) else escaped(pmid)
+    url = build_pubmed_url(pmid)
+    return f"[PMID {pmid}]({url})" if url else escaped(pmid)
 
 
 def doi_link(doi: str | None) -> str:
     """A link to doi.org; what is no DOI is no link."""
     if not doi:
         return ""
-    return f"[doi:{escaped(doi)}](https://doi.org/{quote(doi, safe='/')})" if DOI.fullmatch(doi) else escaped(doi)
+    url = build_doi_url(doi)
+    return f"[doi:{escaped(doi)}]({url})" if url else escaped(doi)
 
 
 def escaped(text: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from urllib.parse import quote
 
+from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.records import Abstract
 from engine.references.beside import Says, left_over, line_of, one_line, own_id, standing
 from engine.references.cited import Cited
@@ -89,6 +89,4 @@ def identity(record: Abstract) -> list[tuple[str, str]]:
 
 def link(record: Abstract) -> str:
     """The page of PubMed, else that of the DOI."""
-    if record.pmid:
-        return f"https://pubmed.ncbi.nlm.nih.gov/{record.pmid}/"
-    return f"https://doi.org/{quote(record.doi, safe='/')}" if record.doi else ""
+    return build_pubmed_url(record.pmid) or build_doi_url(record.doi)

@@ -1,14 +1,11 @@
-"""Addresses: of the pages with all that they show in them, and of a record elsewhere."""
+"""Addresses of the pages, with all that they show in them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
-PMID = re.compile(r"[1-9][0-9]{0,8}")
-DOI = re.compile(r"10\.[0-9]{4,9}/\S+")
 PAGING = ("offset", "format", "tick")
 
 Pairs = tuple[tuple[str, str], ...]
@@ -48,13 +45,3 @@ class State:
         """Just some of the names."""
         wanted = set(names)
         return State(tuple(pair for pair in self.pairs if pair[0] in wanted))
-
-
-def pubmed_link(pmid: str | None) -> str:
-    """The address of a record in PubMed; "" where the PMID is none."""
-    return f"https://pubmed.ncbi.nlm.nih.gov/{pmid}/" if pmid and PMID.fullmatch(pmid) else ""
-
-
-def doi_link(doi: str | None) -> str:
-    """The address that a DOI stands for; "" where it is none."""
-    return f"https://doi.org/{quote(doi, safe='/:;()._-', errors='replace')}" if doi and DOI.fullmatch(doi) else ""

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from engine.errors import AbstractNotFoundError, NoMeshTreeError, UnreadableQueryError, UsageError
+from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.queries import Query
 from engine.query.prisma import paragraph
 from engine.query.record import record_of
@@ -20,7 +21,7 @@ from engine.serve.asked import query_of
 from engine.serve.bodies import status_object
 from engine.serve.failures import Failure, failure_of
 from engine.serve.form import PAGE, TYPED, canonical, form_of, is_canonical
-from engine.serve.links import State, doi_link, pubmed_link
+from engine.serve.links import State
 from engine.serve.parameters import RECORD, Given
 from engine.serve.site import HTML, given_in, pairs_in, respond, site_of
 from engine.serve.templates import page
@@ -119,8 +120,8 @@ def record_page(index: Index, given: Given) -> bytes:
         record=found,
         badges=list(badges(found)),
         sources=index.sources(found.record_id),
-        pubmed=pubmed_link(found.pmid),
-        doi=doi_link(found.doi),
+        pubmed=build_pubmed_url(found.pmid),
+        doi=build_doi_url(found.doi),
         near=hit_views(index, near, where) if near else [],
         similar=where.having("like", found.record_id).at("/"),
         where=where.at(""),

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.queries import Answer, Hit
 from engine.query.searcher import Index
 from engine.records import Abstract, Notice
 from engine.references.cited import cited_hits
 from engine.serve.asked import NAMES
 from engine.serve.limits import MAX_DEPTH
-from engine.serve.links import State, doi_link, pubmed_link
+from engine.serve.links import State
 from engine.serve.marks import Piece, Shown, pieces, shown
 from engine.serve.parameters import FLAGS
 
@@ -105,8 +106,8 @@ def hit_view(hit: Hit, record: Abstract, state: State) -> HitView:
         badges=list(badges(record)),
         worth=worth(hit),
         scores=", ".join(scores(hit)),
-        pubmed=pubmed_link(hit.pmid),
-        doi=doi_link(hit.doi),
+        pubmed=build_pubmed_url(hit.pmid),
+        doi=build_doi_url(hit.doi),
         page=where.having("id", hit.id).at("/record"),
         similar=similar.having("like", hit.id).at("/"),
         exclude=state.adding("exclude", hit.id).at("/"),

@@ -50,6 +50,12 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("written", ["0000 0002 1825 0097", "0000\u20130002\u20131825\u20130097"])
+def test_an_orcid_is_one_however_it_is_written(source: Path, written: str) -> None:
+    (found,) = read(source, {"id": 1, "title": "a", "authors": ["A"], "orcids": [written]})
+    assert isinstance(found, Abstract) and found.orcids == ("0000-0002-1825-0097",)
+
+
 def test_beir_names_are_understood(source: Path) -> None:
     assert read(source, {"_id": "MED-10", "title": "Statins", "text": "Body", "metadata": {}}) == [
         Abstract("MED-10", "Statins", "Body")

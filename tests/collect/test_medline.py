@@ -47,7 +47,7 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
         "AD  - Mayo Clinic",
         "CN  - The Group",
         "AU  - Short S",
-        "AUID- ORCID: http://orcid.org/0000000218250097",
+        "AUID- ORCID: http://orcid.org/0000 0002\u20131825 0097",
         "LA  - eng",
         "LA  - ger",
         "PT  - Journal Article",

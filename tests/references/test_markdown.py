@@ -25,6 +25,11 @@ def test_a_list_by_hand() -> None:
     ).replace("[doi:10.1/X](https://doi.org/10.1/X)", "10.1/X")
 
 
+def test_a_doi_of_a_registrant_below_another_is_a_link() -> None:
+    text = "".join(markdown([cite(Abstract("a", "T", "", doi="10.1000.10/123456"))], ""))
+    assert "[doi:10.1000.10/123456](https://doi.org/10.1000.10/123456)" in text
+
+
 def test_what_is_no_pmid_and_no_doi_is_no_link() -> None:
     text = "".join(markdown([cite(Abstract("a", "T", "", pmid="1](x", doi="10.1234/a b"))], ""))
     assert "1\\](x · 10.1234/a b" in text and "](http" not in text

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,9 @@ def test_a_record_with_next_to_nothing_has_no_empty_lines() -> None:
 
 
 def test_a_doi_is_linked_where_there_is_no_pmid() -> None:
-    assert "UR  - https://doi.org/10.1/X\r\n" in next(ris([cite(NO_TITLE)], ""))
+    record = replace(NO_TITLE, doi="10.1000.10/X")
+    assert "UR  - https://doi.org/10.1000.10/X\r\n" in next(ris([cite(record)], ""))
+    assert "UR  - " not in next(ris([cite(replace(record, doi="10.1/X"))], ""))  # no registrant has such a number
 
 
 @pytest.mark.parametrize(
