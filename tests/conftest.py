@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import settings
 
 from engine.cli import main
 from engine.index.folder import IndexFolder
@@ -32,6 +33,16 @@ TOY_MODEL = HERE / "data" / "toy-model"
 SAMPLE = ROOT / "engine" / "sample"
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+
+settings.register_profile("gate", max_examples=50, stateful_step_count=10, deadline=None)
+settings.register_profile("ci", settings.get_profile("gate"), derandomize=True, database=None, print_blob=True)
+settings.register_profile("slow", max_examples=1000, stateful_step_count=20, deadline=None)
+settings.load_profile("ci" if "CI" in os.environ else "gate")  # --hypothesis-profile names another
+
+
+def examples(times: float) -> settings:
+    """So many times the examples of the hypothesis profile in force: more where one is cheap, fewer where it is dear."""
+    return settings(max_examples=max(1, round(times * settings().max_examples)))
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,8 @@
 """The tree is the architecture: a stage imports only stages that sort before it, and one stage owns each heavy library."""
 
 import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -53,62 +55,78 @@ OWNERS = {
     "rich": {"cli", "terminal"},
 }
 FORBIDDEN = {"pickle", "marshal", "shelve", "pandas"}
-FILES = sorted(ENGINE.rglob("*.py"))
 
 
-def stage_of(path: Path) -> str:
-    return path.relative_to(ENGINE).parts[0].removesuffix(".py")
+@dataclass(frozen=True)
+class Module:
+    """One file of the package, read and parsed once."""
+
+    name: str
+    stage: str
+    text: str = field(repr=False)
+    tree: ast.Module = field(repr=False)
+    imported: frozenset[str] = field(repr=False)
+
+    @property
+    def stages_imported(self) -> set[str]:
+        """Other stages that it imports."""
+        names = {name.split(".")[1] for name in self.imported if name.startswith("engine.")}
+        return names - BASE - {self.stage, "__version__"}
 
 
-def imported(path: Path) -> set[str]:
+def imported(tree: ast.Module, package: Sequence[str]) -> Iterator[str]:
     """Dotted names that a file imports anywhere, in functions too; relative ones made absolute."""
-    package = ["engine", *path.relative_to(ENGINE).parent.parts]
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            up = package[: len(package) - node.level + 1] if node.level else []
+            up = package[: len(package) - node.level + 1] if node.level else ()
             source = ".".join([*up, *([node.module] if node.module else [])])
-            names |= {f"{source}.{alias.name}" for alias in node.names}
-    return names
+            yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
-def stages_imported(path: Path) -> set[str]:
-    names = {name.split(".")[1] for name in imported(path) if name.startswith("engine.")}
-    return names - BASE - {stage_of(path), "__version__"}
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ENGINE)))
-def test_imports_only_stages_to_its_left(path: Path) -> None:
-    stage, found = stage_of(path), stages_imported(path)
-    if stage in BASE:
-        assert not found
-    elif stage not in RIM:
-        assert not found & RIM
-        assert all(other < stage for other in found), found
-        assert not (stage in APART and found & APART), found
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ENGINE)))
-def test_a_heavy_library_has_one_owner(path: Path) -> None:
-    libraries = {name.split(".")[0] for name in imported(path)}
-    assert not libraries & FORBIDDEN
-    for library in libraries & OWNERS.keys():
-        assert stage_of(path) in OWNERS[library], library
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ENGINE)))
-def test_only_config_reads_the_environment(path: Path) -> None:
+def parsed(path: Path) -> Module:
+    """Read and parse one file."""
+    place = path.relative_to(ENGINE)
     text = path.read_text(encoding="utf-8")
-    assert path.name == "config.py" or ("environ" not in text and "getenv" not in text)
+    tree = ast.parse(text)
+    names = frozenset(imported(tree, ("engine", *place.parent.parts)))
+    return Module(str(place), place.parts[0].removesuffix(".py"), text, tree, names)
 
 
-def test_house_sizes() -> None:
-    for path in FILES:
-        text = path.read_text(encoding="utf-8")
-        for node in ast.walk(ast.parse(text)):
+@pytest.fixture(scope="module")
+def modules() -> list[Module]:
+    return [parsed(path) for path in sorted(ENGINE.rglob("*.py"))]
+
+
+def test_imports_only_stages_to_its_left(modules: list[Module]) -> None:
+    for module in modules:
+        stage, others = module.stage, module.stages_imported
+        if stage in BASE:
+            assert not others, module.name
+        elif stage not in RIM:
+            assert not others & RIM, module.name
+            assert all(other < stage for other in others), (module.name, others)
+            assert not (stage in APART and others & APART), (module.name, others)
+
+
+def test_a_heavy_library_has_one_owner(modules: list[Module]) -> None:
+    for module in modules:
+        libraries = {name.split(".")[0] for name in module.imported}
+        assert not libraries & FORBIDDEN, module.name
+        for library in libraries & OWNERS.keys():
+            assert module.stage in OWNERS[library], (module.name, library)
+
+
+def test_only_config_reads_the_environment(modules: list[Module]) -> None:
+    readers = {module.name for module in modules if "environ" in module.text or "getenv" in module.text}
+    assert readers == {"config.py"}
+
+
+def test_no_function_is_longer_than_50_lines(modules: list[Module]) -> None:
+    for module in modules:
+        for node in ast.walk(module.tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 lines = (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
-                assert lines <= 50, f"{path}:{node.lineno} {node.name} has {lines} lines"
+                assert lines <= 50, f"{module.name}:{node.lineno} {node.name} has {lines} lines"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.corpus import filters as module
@@ -298,7 +298,6 @@ def few(draw: st.DrawFn) -> Filters:
     return Filters(**{name: getattr(full, name) for name in kept})
 
 
-@settings(max_examples=150, deadline=None)
 @given(files=drawn.files(), asked=st.lists(few(), min_size=4, max_size=8))
 def test_every_filter_finds_what_plain_python_finds(files: list, asked: list[Filters]) -> None:
     with tempfile.TemporaryDirectory() as place, closing(corpus_of(Path(place), *files)) as corpus:
@@ -311,7 +310,6 @@ def test_every_filter_finds_what_plain_python_finds(files: list, asked: list[Fil
             assert found.unknown == tuple(dict.fromkeys(key for key in listed if found_by(corpus, key) is None))
 
 
-@settings(max_examples=60, deadline=None)
 @given(files=drawn.files(), keys=st.lists(drawn.keys | st.text(max_size=5), max_size=30))
 def test_many_ids_resolve_as_each_alone(files: list, keys: list[str]) -> None:
     with tempfile.TemporaryDirectory() as place, closing(corpus_of(Path(place), *files)) as corpus:

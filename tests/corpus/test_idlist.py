@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.corpus.idlist import read_ids
 from engine.errors import UsageError
+from tests.conftest import examples
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_lines_in_order_each_once(lines: list[str]) -> None:
         assert read_ids(path) == tuple(dict.fromkeys(["first", *ids]))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(2)
 @given(st.binary(max_size=80) | st.text("\"',;\t#\n a1pmidо", max_size=40).map(str.encode))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     with tempfile.TemporaryDirectory() as place:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.corpus.keywords import Occurrences, allowed, check_searchable, occurrences, parsed, ranked
@@ -17,7 +17,7 @@ from engine.corpus.truncation import stems
 from engine.corpus.wording import Term, Wording
 from engine.errors import GenerationError
 from engine.records import Abstract
-from tests.conftest import V1
+from tests.conftest import V1, examples
 from tests.corpus.drafts import opened, origin
 
 WORDS = ("gout", "hip", "knee", "bone", "pain", "bon")  # each is its own stem, and one begins another
@@ -280,7 +280,7 @@ def test_the_words_of_the_oracle_are_their_own_stems() -> None:
     assert stems(WORDS) == [(word, word) for word in WORDS]
 
 
-@settings(max_examples=300, deadline=None)
+@examples(2)
 @given(asked=st.lists(ONE, max_size=5), among=st.sets(st.integers(1, 70)), top_k=st.integers(0, 70))
 def test_matches_and_their_order_are_those_of_the_oracle(
     toys: Corpus, asked: list[Asked], among: set[int], top_k: int
@@ -297,7 +297,6 @@ def test_matches_and_their_order_are_those_of_the_oracle(
     assert ranked(toys, wording, top_k) == (every[:top_k], n)
 
 
-@settings(max_examples=100, deadline=None)
 @given(asked=st.lists(ONE, max_size=5))
 def test_what_is_allowed_is_what_the_oracle_allows(toys: Corpus, asked: list[Asked]) -> None:
     must = [one for one in asked if one.sign != "-" and not one.is_plain]
@@ -314,7 +313,6 @@ def test_what_is_allowed_is_what_the_oracle_allows(toys: Corpus, asked: list[Ask
     ]
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     asked=st.lists(ONE, max_size=5, unique_by=lambda one: (one.words, one.in_title, one.quoted and len(one.words) > 1))
 )
@@ -326,7 +324,6 @@ def test_scores_are_those_of_the_formula(toys: Corpus, asked: list[Asked]) -> No
         assert math.isclose(score, bm25(wanted, DOCS, DOCS[doc_id - 1]), rel_tol=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
 @given(asked=st.lists(ONE, max_size=5), doc_ids=st.lists(st.integers(1, 60), max_size=4))
 def test_spans_are_those_of_the_oracle(toys: Corpus, asked: list[Asked], doc_ids: list[int]) -> None:
     wanted = [one for one in asked if one.sign != "-"]
@@ -383,7 +380,7 @@ SYNTAX = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@examples(3)
 @given(text=ANYTHING | SYNTAX.map("".join) | SYNTAX.map(" ".join), among=st.sets(st.integers(1, 60)))
 def test_no_text_makes_an_error(toys: Corpus, text: str, among: set[int]) -> None:
     wording = parsed(text)

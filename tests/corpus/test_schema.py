@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
@@ -76,7 +76,6 @@ ROW = st.tuples(TEXT, TEXT, VALUE, st.lists(st.lists(VALUE, max_size=3), min_siz
 STEP = st.tuples(st.sampled_from(["insert", "replace", "update", "delete", "title"]), st.integers(1, 4), ROW)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.lists(STEP, max_size=12))
 def test_words_and_terms_follow_every_change(steps: list[tuple[str, int, Row]]) -> None:
     db, rows = fresh(), dict[int, Row]()
@@ -104,7 +103,6 @@ def test_words_and_terms_follow_every_change(steps: list[tuple[str, int, Row]]) 
     rebuilt.close()
 
 
-@settings(max_examples=50, deadline=None)
 @given(st.lists(ROW, max_size=4))
 def test_an_older_database_is_brought_to_the_same_state(listed: list[Row]) -> None:
     older, newer, rows = fresh(latest=False), fresh(), dict(enumerate(listed, 1))

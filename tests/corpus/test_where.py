@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.corpus.docsets import members
@@ -14,6 +14,7 @@ from engine.corpus.store import Corpus
 from engine.corpus.where import condition
 from engine.errors import UsageError
 from engine.records import Abstract
+from tests.conftest import examples
 from tests.corpus import random_records as drawn
 from tests.corpus.oracle import Compare, Joined, Tree, corpus_of, holds, records
 
@@ -279,7 +280,6 @@ class Writer:
         return f"{quote}{escaped}{quote}"
 
 
-@settings(max_examples=150, deadline=None)
 @given(files=drawn.files(), asked=st.lists(trees, min_size=3, max_size=6), data=st.data())
 def test_expressions_find_what_plain_python_finds(files: list, asked: list[Tree], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as place, closing(corpus_of(Path(place), *files)) as corpus:
@@ -316,7 +316,7 @@ PIECES = (
 )
 
 
-@settings(max_examples=500, deadline=None)
+@examples(3)
 @given(
     st.text(max_size=60)
     | st.lists(st.sampled_from(PIECES), max_size=15).map(" ".join)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -16,6 +16,7 @@ from engine.encode.passages import LEAST, TITLE, Count, Passage, passages
 from engine.encode.recipe import cleaned, prepared
 from engine.encode.sentences import sentences
 from engine.encode.tokens import TextTokenizer
+from tests.conftest import examples
 
 TEXTS = st.lists(
     st.sampled_from(
@@ -138,7 +139,7 @@ def test_a_limit_that_leaves_no_room_is_refused() -> None:
         passages("a", "b", count, LEAST - 1)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(2)
 @given(TEXTS, TEXTS, st.sampled_from([16, 17, 32, 64]), st.sampled_from([count, joints, letters, tokens]))
 @example("a" * 300, "b. " * 300, 16, tokens)
 def test_passages_fit_and_hold_everything(title: str, abstract: str, limit: int, measure: Count) -> None:

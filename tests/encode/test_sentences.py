@@ -4,10 +4,11 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.encode.sentences import LONGEST, sentences
+from tests.conftest import examples
 
 # What abstracts are made of, in pieces on which rules may stumble over each other.
 PIECES = st.sampled_from(
@@ -95,7 +96,7 @@ def test_a_blank_text_has_none(blank: str) -> None:
     assert sentences(blank) == []
 
 
-@settings(max_examples=1000, deadline=None)
+@examples(4)
 @given(TEXTS)
 @example("x" * 700 + "; " + "y" * 700)
 @example(". . .\n. .")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
@@ -16,6 +16,7 @@ from engine.encode.probes import TOKEN_PROBES
 from engine.encode.recipe import cleaned, prepared
 from engine.encode.tokens import FastTokenizer, TextTokenizer, Tokens, fastest
 from engine.errors import EncoderError
+from tests.conftest import examples
 
 # What abstracts are made of, and what tokenizers stumble over.
 ALPHABET = "aeknstAÉß .,-()/%<=>±µβ2³½关節ألم’–\u0301\u00ad\u200b\u2009\ufb01\u0130[]#"
@@ -76,7 +77,7 @@ def same(found: Tokens, wanted: Tokens) -> bool:
     return all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in pairs)
 
 
-@settings(max_examples=600, deadline=None)
+@examples(3)
 @given(st.lists(st.text(max_size=60) | st.text(ALPHABET, max_size=400), max_size=6))
 def test_the_fast_tokenizer_gives_the_ids_of_the_reference(texts: list[str]) -> None:
     reference, fast = both()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import CorruptError, UsageError
@@ -10,6 +10,7 @@ from engine.index import exact
 from engine.index.flat import MANY, FlatIndex
 from engine.index.layout import write_file
 from engine.records import DocIds, Vectors
+from tests.conftest import examples
 
 
 def index(path: Path, doc_ids: list[int], vectors: Vectors) -> FlatIndex:
@@ -36,7 +37,6 @@ def test_three_vectors_by_hand(tmp_path: Path) -> None:
     assert found[0] == [(30, 1.0), (20, pytest.approx(0.6))]
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 60), st.integers(1, 80), st.integers(0, 5), st.integers(0, 10_000))
 def test_search_equals_the_oracle_with_ties(n: int, top_k: int, copies: int, seed: int) -> None:
     import tempfile
@@ -127,7 +127,7 @@ def test_other_files_and_dimensions_are_refused(tmp_path: Path) -> None:
         FlatIndex(path, 8)
 
 
-@settings(max_examples=40, deadline=None)
+@examples(0.5)
 @given(st.integers(1, 60), st.integers(1, 80), st.integers(0, 5), st.integers(0, 10_000))
 def test_many_queries_at_once_equal_the_oracle(n: int, top_k: int, copies: int, seed: int) -> None:
     import tempfile
@@ -186,7 +186,6 @@ def best_passages(doc_ids: DocIds, vectors: Vectors, query: Vectors, among: set[
     return sorted(best.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 120), st.integers(1, 60), st.integers(0, 10_000), st.booleans())
 def test_a_record_of_several_passages_has_the_score_of_its_best(n: int, top_k: int, seed: int, many: bool) -> None:
     import tempfile

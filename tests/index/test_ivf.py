@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import CorruptError
@@ -17,7 +17,7 @@ from engine.index.ivf import IvfIndex
 from engine.index.layout import write_file
 from engine.index.library import faiss
 from engine.records import AnnSettings, DocIds, Vectors
-from tests.conftest import silent
+from tests.conftest import examples, silent
 from tests.index.test_flat import unit
 
 DIM = 32
@@ -100,7 +100,7 @@ def test_a_filter_is_exact_and_filled(index: IvfIndex, monkeypatch: pytest.Monke
     assert index.search_among(queries, np.array([1]), 10) == [[]] * 5
 
 
-@settings(max_examples=25, deadline=None)
+@examples(0.5)
 @given(st.data())
 def test_codes_brought_up_to_date_are_those_of_a_fresh_build(data: st.DataObject) -> None:
     """Nights of deleted, changed and new records against filling the same lists from nothing."""

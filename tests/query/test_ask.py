@@ -271,7 +271,7 @@ def test_a_hundred_million_hits_wanted(searchable: IndexFolder) -> None:
             assert len(index.ask(Query("pain", mode=mode, top_k=10**8, offset=5)).hits) == 35
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=40), mode=st.sampled_from(list(Mode)))
 def test_any_text_is_answered_or_refused_in_words(searchable: IndexFolder, text: str, mode: Mode) -> None:
     with open_index(searchable.path) as index:

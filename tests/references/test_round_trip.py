@@ -11,12 +11,11 @@ from engine.collect.source import check_source, read_source
 from engine.records import Abstract
 from engine.references.delimited import FORMULA
 from engine.references.fields import BREAKS
+from tests.conftest import examples
 from tests.references.found import BARE, FULL, NO_TITLE, abstracts, as_exported, read_back
 
 EXACT = {".csv": "CSV", ".jsonl": "JSONL", ".ris": "RIS", ".nbib": "MEDLINE"}
-ANY = settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
-)
+ANY = settings(examples(0.5), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 RECORDS = st.lists(abstracts(), min_size=1, max_size=3)
 
 

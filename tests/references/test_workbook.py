@@ -5,13 +5,14 @@ from zipfile import ZipFile
 
 import openpyxl
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 
 from engine.errors import UsageError
 from engine.records import Abstract
 from engine.references import workbook as module
 from engine.references.fields import COLUMNS
 from engine.references.workbook import MAX_CELL, storable, workbook
+from tests.conftest import examples
 from tests.references.found import BARE, FULL, TEXT, cite
 
 
@@ -88,7 +89,7 @@ def as_excel_reads(cell: str) -> str:
     return re.sub("_x([0-9A-Fa-f]{4})_", lambda found: chr(int(found[1], 16)), cell)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(0.5)
 @given(text=TEXT)
 @example("_x0041_")
 def test_whatever_text_it_is_a_cell_holds_it(text: str) -> None:

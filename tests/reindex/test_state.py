@@ -16,7 +16,7 @@ from engine.reindex.order import Order
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
-from tests.conftest import TOY, V1, jsonl, silent
+from tests.conftest import TOY, V1, examples, jsonl, silent
 
 IDS = st.sampled_from([f"PMID:{n}" for n in range(1, 6)] + ["toy-01", "toy-02"])
 TEXTS = st.sampled_from(["Gout", "Gout again", "Lupus in pregnancy", "Knee pain " * 40, "Sjögren"])
@@ -110,6 +110,4 @@ class Indexing(RuleBasedStateMachine):
 
 
 TestIndexing = Indexing.TestCase
-TestIndexing.settings = settings(
-    max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestIndexing.settings = settings(examples(0.2), suppress_health_check=list(HealthCheck))

@@ -19,7 +19,7 @@ from engine.index.manifest import FORMAT_VERSION
 from engine.reindex.retune import retune
 from engine.reindex.update import Request, plan_reindex, reindex
 from engine.reindex.verify import verify
-from tests.conftest import TOY, TOY_MODEL, V1, silent
+from tests.conftest import TOY, TOY_MODEL, V1, examples, silent
 from tests.reindex.test_update import RETRACTED, Killed, article, pubmed
 
 PMIDS = st.integers(1, 6)
@@ -184,6 +184,4 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 TestNights: Callable[..., object] = Nights.TestCase
-Nights.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-)
+Nights.TestCase.settings = settings(examples(0.2), suppress_health_check=list(HealthCheck))

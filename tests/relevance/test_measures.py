@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import UsageError
@@ -145,7 +145,6 @@ RUNS = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(QRELS, RUNS)
 def test_values_are_those_of_ir_measures(grades: dict[str, dict[str, int]], rankings: dict[str, list[str]]) -> None:
     compare_with_ir_measures(run_of(rankings), Judgments(grades))

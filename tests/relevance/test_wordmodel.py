@@ -68,7 +68,6 @@ def test_texts_without_words_are_zeros(texts: list[str]) -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join), min_size=2, max_size=8))
-@settings(max_examples=50, deadline=None)
 def test_features_as_defined(texts: list[str]) -> None:
     expected = plainly(texts, 0.95)
     if not expected[0]:

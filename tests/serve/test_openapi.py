@@ -24,6 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine import __version__
 from engine.index.folder import IndexFolder
+from tests.conftest import examples
 from tests.serve.conftest import client_of, error_of, parsed
 
 DOCUMENT = "/api/v1/openapi.json"
@@ -63,21 +64,19 @@ def operation(schema: BaseSchema, name: str) -> Any:
     return schema[f"/api/v1/{name}"]["post" if name == "batch" else "get"]
 
 
-def at_random(n: int) -> settings:
-    """The same n examples each time."""
-    return settings(
-        max_examples=n, derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck)
-    )
+def at_random() -> settings:
+    """The same examples each time."""
+    return settings(examples(0.5), derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 
 
-def try_out(schema: BaseSchema, name: str, mode: GenerationMode, n: int) -> None:
-    """Ask an operation n questions made from the document, and check every answer; what it forbids is refused.
+def try_out(schema: BaseSchema, name: str, mode: GenerationMode) -> None:
+    """Ask an operation questions made from the document, and check every answer; what it forbids is refused.
 
     But not everything is: a blank value is one that is not given, and in a body a number may stand for a text.
     """
 
     @given(case=operation(schema, name).as_strategy(mode))
-    @at_random(n)
+    @at_random()
     def check(case: Case) -> None:
         response = case.call()
         values = [
@@ -100,11 +99,11 @@ def grounded(given: dict[str, Any]) -> dict[str, Any]:
     return found | {"q": "gout"} | ({"since": "2"} if "since" in found else {})
 
 
-def try_out_grounded(schema: BaseSchema, name: str, n: int) -> None:
-    """Ask an operation n questions that the document allows and that can be answered."""
+def try_out_grounded(schema: BaseSchema, name: str) -> None:
+    """Ask an operation questions that the document allows and that can be answered."""
 
     @given(case=operation(schema, name).as_strategy(GenerationMode.POSITIVE))
-    @at_random(n)
+    @at_random()
     def check(case: Case) -> None:
         if name == "batch":
             queries = [grounded(one) if isinstance(one, dict) else "gout" for one in case.body["queries"]]
@@ -121,32 +120,19 @@ def try_out_grounded(schema: BaseSchema, name: str, n: int) -> None:
     check()
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
 def test_questions_made_from_the_document_are_answered_as_it_says(
     schema: BaseSchema, name: str, mode: GenerationMode
 ) -> None:
-    try_out(schema, name, mode, 30)
+    try_out(schema, name, mode)
 
 
+@pytest.mark.hypothesis
 @pytest.mark.parametrize("name", ["search", "similar", "new", "batch"])
 def test_what_the_document_allows_is_answered(schema: BaseSchema, name: str) -> None:
-    try_out_grounded(schema, name, 30)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", OPERATIONS)
-@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
-def test_many_questions_made_from_the_document_are_answered_as_it_says(
-    schema: BaseSchema, name: str, mode: GenerationMode
-) -> None:
-    try_out(schema, name, mode, 200)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["search", "similar", "new", "batch"])
-def test_much_that_the_document_allows_is_answered(schema: BaseSchema, name: str) -> None:
-    try_out_grounded(schema, name, 200)
+    try_out_grounded(schema, name)
 
 
 # By hand

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -245,7 +245,6 @@ def test_auc_by_hand() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=40))
-@settings(max_examples=100, deadline=None)
 def test_auc_is_that_of_every_pair_and_of_another_library(rows: list[tuple[int, bool]]) -> None:
     scores, positive = np.array([float(s) for s, _ in rows]), np.array([p for _, p in rows])
     wins = [(a > b) + (a == b) / 2 for a in scores[positive] for b in scores[~positive]]
@@ -256,7 +255,6 @@ def test_auc_is_that_of_every_pair_and_of_another_library(rows: list[tuple[int, 
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 4)), min_size=1, max_size=30))
-@settings(max_examples=100, deadline=None)
 def test_a_row_is_predicted_without_its_own_fold(rows: list[tuple[str, int]]) -> None:
     keys, labels = [key for key, _ in rows], np.array([label / 4 for _, label in rows])
     predicted = held_out_means(coded(keys), labels)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import SourceError
@@ -135,7 +135,6 @@ def test_markdown_by_hand() -> None:
 
 
 @given(st.sampled_from([FITTED, RANKED, CALLED]), st.data())
-@settings(max_examples=150, deadline=None)
 def test_a_damaged_card_is_explained_as_far_as_it_goes(text: str, data: st.DataObject) -> None:
     start, end = sorted(data.draw(st.tuples(st.integers(0, len(text)), st.integers(0, len(text)))))
     pieces = st.sampled_from(
@@ -158,7 +157,6 @@ NUMBERS = st.sampled_from(
 
 
 @given(st.sampled_from([FITTED, RANKED, CALLED]), st.lists(st.tuples(st.integers(0, 400), NUMBERS), max_size=12))
-@settings(max_examples=150, deadline=None)
 def test_numbers_that_make_no_sense_are_survived(text: str, changes: list[tuple[int, str]]) -> None:
     words = text.replace("|", " | ").replace("`:", "`: ").split(" ")
     numbered = [i for i, word in enumerate(words) if any(c.isdigit() for c in word)]

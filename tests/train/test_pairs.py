@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -72,7 +72,6 @@ def test_every_format_gives_the_same_table(tmp_path: Path) -> None:
 
 
 @given(ROWS)
-@settings(max_examples=60, deadline=None)
 def test_texts_come_as_they_are(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, float]]) -> None:
     folder = tmp_path_factory.mktemp("pairs")
     for name, text in (("a.csv", as_csv(rows)), ("a.jsonl", as_jsonl(rows))):
