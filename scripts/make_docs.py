@@ -1,0 +1,223 @@
+"""Write the pages in docs/reference/ from the code: commands from click, Python from docstrings, HTTP from OpenAPI.
+
+python scripts/make_docs.py            write the pages
+python scripts/make_docs.py --check    write nothing; exit 1 if a page is stale
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import click
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import engine
+from engine.cli import main as cli
+from engine.cli.group import SECTIONS
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+WRITTEN = "<!-- Written by scripts/make_docs.py. -->\n"
+
+
+def commands_page() -> str:
+    """Return the reference of the command line: every command with its text, examples and options."""
+    lines = [
+        WRITTEN,
+        "# Commands\n",
+        "Every command has `-h` or `--help`. Options in square brackets name the default, or where it comes from.\n",
+    ]
+    for title, names in SECTIONS.items():
+        lines += [f"## {title}\n"]
+        for name in names:
+            lines += command_lines(name, cli.commands[name])
+    return "\n".join(lines)
+
+
+def command_lines(name: str, command: click.Command) -> list[str]:
+    """Return the section of one command."""
+    paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
+    text = [example(p) if p.startswith("\b") else escaped(" ".join(p.split())) + "\n" for p in paragraphs]
+    usage = " ".join(["engine", name, *command.collect_usage_pieces(click.Context(command))])
+    return [f"### engine {name}\n", *text, f"```text\n{usage}\n```\n", *option_table(command)]
+
+
+def example(paragraph: str) -> str:
+    """Return a paragraph that click leaves as it is, as a code block."""
+    body = paragraph.removeprefix("\b").strip("\n")
+    return f"```{'bash' if body.startswith(('engine', 'ENGINE')) else 'text'}\n{body}\n```\n"
+
+
+def option_table(command: click.Command) -> list[str]:
+    """Return the options of a command as a table."""
+    options = [param for param in command.params if isinstance(param, click.Option)]
+    rows = [f"| {option_names(one)} | {cell(option_help(one))} |" for one in options]
+    return ["| Option | Meaning |", "|---|---|", *rows, ""] if rows else []
+
+
+def option_names(option: click.Option) -> str:
+    """Return the names of an option and what stands behind it."""
+    value = "" if option.is_flag else f" {option.metavar or option.type.name.upper()}"
+    if isinstance(option.type, click.Choice) and option.metavar is None and not option.is_flag:
+        value = " " + "|".join(map(str, option.type.choices))
+    names = f"`{', '.join(option.opts)}{value}`".replace("|", "\\|")
+    return names + (f", `{', '.join(option.secondary_opts)}`" if option.secondary_opts else "")
+
+
+def option_help(option: click.Option) -> str:
+    """Return the help of an option, with its default where click shows one."""
+    required = " Required." if option.required else ""
+    default = f" Default: `{option.default}`." if option.show_default else ""
+    return f"{option.help}{required}{default}"
+
+
+def python_page() -> str:
+    """Return the reference of the Python API: the public names of engine, from their docstrings."""
+    lines = [
+        WRITTEN,
+        "# Python reference\n",
+        "Import these names from `engine`. See the [Python guide](../python.md).\n",
+    ]
+    names = [name for name in engine.__all__ if not name.startswith("__")]
+    objects = [(name, getattr(engine, name)) for name in names]
+    for name, what in sorted(objects, key=lambda pair: inspect.isclass(pair[1])):
+        lines += [f"## {name}\n"]
+        if inspect.isfunction(what):
+            lines += [signature_block(name, what), docstring(what)]
+        elif dataclasses.is_dataclass(what):
+            lines += [docstring(what), *field_table(what)]
+        else:
+            lines += [docstring(what), *(line for member in members(what) for line in member_lines(name, *member))]
+    return "\n".join(lines)
+
+
+def members(what: type) -> Iterator[tuple[str, Any]]:
+    """Yield the public methods and properties that a class defines, in order."""
+    for name, member in vars(what).items():
+        if not name.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
+            yield name, member
+
+
+def member_lines(owner: str, name: str, member: Any) -> list[str]:
+    """Return the section of one method or property."""
+    if isinstance(member, property):
+        return [f"### {owner}.{name}\n", f"```text\n{name}: {type_text(member.fget)}\n```\n", docstring(member)]
+    return [f"### {owner}.{name}\n", signature_block(name, member), docstring(member)]
+
+
+def type_text(function: Any) -> str:
+    """Return the type that a function returns."""
+    return inspect.formatannotation(inspect.signature(function).return_annotation).strip("'")
+
+
+def signature_block(name: str, function: Callable[..., Any]) -> str:
+    """Return a signature as a code block, one parameter per line where it is long."""
+    signature = inspect.signature(function)
+    parameters = [one for one in signature.parameters.values() if one.name != "self"]
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(signature.replace(parameters=parameters)))
+    if len(name + text) > 100:
+        inside, _, result = text.removeprefix("(").rpartition(") -> ")
+        inside = re.sub(r", (?=\*, |\w+: )", ",\n    ", inside).replace("*, ", "*,\n    ")
+        text = f"(\n    {inside},\n) -> {result}"
+    return f"```text\n{name}{text}\n```\n"
+
+
+def docstring(what: Any) -> str:
+    """Return a docstring as Markdown; the errors as a list."""
+    text, _, raised = (inspect.getdoc(what) or "").partition("\n\nRaises:\n")
+    errors = [line.strip() for line in raised.splitlines() if line.strip()]
+    listed = "\n\nRaises:\n\n" + "\n".join("- " + re.sub(r"^(\w+):", r"`\1`:", one) for one in errors) if errors else ""
+    return escaped(text) + listed + "\n"
+
+
+def field_table(what: Any) -> list[str]:
+    """Return the fields of a dataclass as a table; their meaning is the comment behind each."""
+    comments = dict(re.findall(r"^    (\w+): [^#\n]*#\s*(.+)$", inspect.getsource(what), re.M))
+    rows = []
+    for field in dataclasses.fields(what):
+        kind = cell(f"`{field.type}`")
+        rows.append(f"| `{field.name}` | {kind} | {default_text(field)} | {cell(comments.get(field.name, ''))} |")
+    return ["| Field | Type | Default | Meaning |", "|---|---|---|---|", *rows, ""]
+
+
+def default_text(field: dataclasses.Field[Any]) -> str:
+    """Return the default of a field as code, or that there is none."""
+    if field.default is not dataclasses.MISSING:
+        value = field.default.value if isinstance(field.default, Enum) else field.default
+        return f"`{value!r}`"
+    if field.default_factory is not dataclasses.MISSING:
+        return f"`{field.default_factory.__name__}()`"
+    return "required"
+
+
+def http_page() -> str:
+    """Return the reference of the HTTP API: the parameters of every address, from the OpenAPI document."""
+    from engine.serve.openapi import openapi
+
+    document = openapi()
+    lines = [WRITTEN, "# HTTP parameters\n", f"{document['info']['description']}\n"]
+    lines += ["`/api/v1/openapi.json` says the same to programs, with the answers.\n"]
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            lines += [f"## {method.upper()} {path}\n", f"{operation.get('summary', '')}\n"]
+            lines += parameter_table(operation.get("parameters", []))
+    return "\n".join(lines)
+
+
+def parameter_table(parameters: list[dict[str, Any]]) -> list[str]:
+    """Return the parameters of one address as a table."""
+    rows = [f"| `{one['name']}` | {kind_text(one['schema'])} | {cell(one['description'])} |" for one in parameters]
+    return ["| Parameter | Type | Meaning |", "|---|---|---|", *rows, ""] if rows else []
+
+
+def kind_text(schema: dict[str, Any]) -> str:
+    """Return the type of a parameter, its choices and its default."""
+    several = schema.get("type") == "array"
+    schema = schema.get("items", schema) if several else schema
+    kind = ", ".join(f"`{one}`" for one in schema["enum"]) if "enum" in schema else str(schema.get("type", "string"))
+    default = f"; default `{schema['default']}`" if "default" in schema else ""
+    return f"{kind}{', may be repeated' if several else ''}{default}"
+
+
+def cell(text: str) -> str:
+    """Return a text for a cell of a table."""
+    return escaped(text).replace("|", "\\|")
+
+
+def escaped(text: str) -> str:
+    """Return a text in which Markdown finds no emphasis or HTML outside of code."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") else part.replace("*", "\\*").replace("<", "&lt;") for part in parts)
+
+
+PAGES: dict[str, Callable[[], str]] = {"commands.md": commands_page, "python.md": python_page, "http.md": http_page}
+
+
+def main() -> int:
+    """Write the pages, or check them; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="Write nothing; exit 1 if a page is stale.")
+    only_check = parser.parse_args().check
+    stale = []
+    for name, make in PAGES.items():
+        path, text = REFERENCE / name, make().rstrip("\n") + "\n"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(name)
+            if not only_check:
+                REFERENCE.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+    for name in stale:
+        print(f"docs/reference/{name} {'is stale: run scripts/make_docs.py' if only_check else 'written'}")
+    return 1 if stale and only_check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
