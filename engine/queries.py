@@ -110,6 +110,11 @@ class Hit:
     keyword_rank: int | None = None
     why: Why | None = None  # where it was asked for
 
+    @property
+    def ranking_score(self) -> float:
+        """The score that ranks the hit: fused in hybrid, BM25 by words, else the cosine."""
+        return next(score for score in (self.fused, self.bm25, self.score) if score is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class ChangedHit:

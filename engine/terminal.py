@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -13,11 +12,10 @@ from typing import NoReturn
 
 import click
 
+from engine.characters import UNPRINTABLE
 from engine.progress import Progress
 from engine.records import Abstract
 
-# C0 but tab and newline, DEL, C1, and the marks that reorder text on screen.
-UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 PIPE_WIDTH = 120  # columns of a table that is not on a terminal
 LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
 

@@ -16,6 +16,7 @@ BASE = {
     "config",
     "stamps",
     "deadline",
+    "characters",
     "files",
     "identifiers",
     "options",

@@ -7,26 +7,24 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from engine.cli.asking import Output
 from engine.cli.options import opened
+from engine.collect.export import guard_formula
 from engine.config import Config
-from engine.errors import EncoderError, SourceError, UsageError
+from engine.errors import SourceError, UsageError
 from engine.files import check_target, open_whole, read_lines
 from engine.queries import Answer, Mode, Query
-from engine.references.delimited import FORMULA
+from engine.query.batches import answer_each, split_pages
 from engine.references.fields import hit_fields
 from engine.relevance.runs import STEP, word
 from engine.terminal import as_json, progress, say
 
 if TYPE_CHECKING:
-    from engine.query.searcher import Index
+    pass
 
-PAGE = 256  # queries encoded and compared together, fewer where each has many hits
-HELD = 50_000  # hits in memory at once
 SUFFIXES = (".trec", ".run", ".jsonl", ".csv", ".tsv")
 NOTES = 5  # shown
 TAG = "abstract-engine"  # last column of a TREC run
@@ -44,9 +42,11 @@ def run_batch(config: Config, query: Query, source: Path, out: Output, device: s
     with opened(config, device) as index, progress() as report, open_whole(target, overwrite=out.overwrite) as file:
         writer, n_queries, n_hits = writer_for(target, file, raw=out.raw), 0, 0
         notes: dict[str, None] = {}
-        while page := list(islice(queries, max(1, min(PAGE, HELD // query.top_k)))):
-            for (query_id, _), answer in zip(page, answers_to(index, query, page), strict=True):
-                if answer is None:
+        for page in split_pages(queries, query.top_k):
+            answers = answer_each(index, [replace(query, text=text) for _, text in page])
+            for (query_id, _), answer in zip(page, answers, strict=True):
+                if not isinstance(answer, Answer):
+                    say(f"query {query_id} is left out: {answer}", err=True)
                     continue
                 writer.write(query_id, answer)
                 n_hits += len(answer.hits)
@@ -58,17 +58,6 @@ def run_batch(config: Config, query: Query, source: Path, out: Output, device: s
     for note in list(notes)[:NOTES]:
         say(note, err=True)
     say(f"{n_queries:,} queries, {n_hits:,} hits to {target}", err=True)
-
-
-def answers_to(index: Index, query: Query, page: list[tuple[str, str]]) -> list[Answer | None]:
-    """The answers to a page of queries; None for one that can't be answered, which is told and stops nothing."""
-    try:
-        return [*index.ask_batch([replace(query, text=text) for _, text in page])]
-    except (UsageError, EncoderError) as err:
-        if len(page) == 1:
-            say(f"query {page[0][0]} is left out: {err}", err=True)
-            return [None]
-    return [answer for one in page for answer in answers_to(index, query, [one])]
 
 
 def target_of(query: Query, out: Output) -> Path:
@@ -158,7 +147,7 @@ class RunWriter:
         """Add the hits of one query."""
         last = math.inf
         for hit in answer.hits:
-            score = next(s for s in (hit.fused, hit.bm25, hit.score) if s is not None)
+            score = hit.ranking_score
             if last < math.inf and (hit.fused is None) and answer.query.mode is Mode.HYBRID:
                 score -= 2  # a cosine, below every fused score
             last = min(score, last - STEP)
@@ -194,7 +183,7 @@ class TableWriter(RunWriter):
 def cell_text(value: object, *, raw: bool) -> str:
     """Text for a cell: on one line, and unless raw nothing that a spreadsheet takes for a formula."""
     text = "" if value is None else " ".join(str(value).split())
-    return f"'{text}" if isinstance(value, str) and not raw and FORMULA.match(text) else text
+    return guard_formula(text) if isinstance(value, str) and not raw else text
 
 
 def writer_for(target: Path, file: TextIO, *, raw: bool) -> RunWriter:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.encode.encoder import Encoder
     from engine.reindex.encoders import Choice
 
-SHOWN = 10  # texts named in a note
+_TEXTS_NAMED = 10  # texts named in a note
 
 
 @main.command()
@@ -106,8 +106,8 @@ def cut_notes(numbers: Sequence[int], limit: int) -> list[str]:
     """What to say of texts that are longer than the encoder reads."""
     if not numbers:
         return []
-    named = ", ".join(f"text {number}" if number else "SOURCE" for number in numbers[:SHOWN])
-    more = ", \u2026" if len(numbers) > SHOWN else ""
+    named = ", ".join(f"text {number}" if number else "SOURCE" for number in numbers[:_TEXTS_NAMED])
+    more = ", \u2026" if len(numbers) > _TEXTS_NAMED else ""
     longer = f"{many(len(numbers), 'text')} longer than the {limit:,} tokens that the encoder reads"
     return [f"{longer}, so compared by the beginning: {named}{more}"]
 

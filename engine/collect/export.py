@@ -1,4 +1,6 @@
-"""The engine's own exports (engine.references), which say more than other files of their formats do.
+"""The engine's own exports, which say more than other files of their formats do: the marks, and how they are read.
+
+engine.references writes them.
 
 They are told by marks that no other program writes: a table or object that begins with rank, id and score; in RIS and
 MEDLINE an id with the engine's name before it. All other files are read as if this module were not there.
@@ -19,8 +21,13 @@ FIRST = ["rank", "id", "score"]
 IDENTITIES = ("id", "pmid", "doi")
 TEXTS = ("title", "abstract", "year", "journal", "retracted", "vernacular_title")
 LISTS = ("authors", "mesh", "publication_types", "keywords", "languages", "notices", "other_abstracts", "orcids")
-BESIDE = ("title", "abstract", "journal", "retracted", "vernacular_title", *LISTS)  # what the line of a record may hold
-FORMULA = re.compile(r"'+[=+\-@\t\r]")  # an apostrophe that keeps spreadsheets from running a cell
+# Fields that the marked line of a record may hold, where other lines don't give them back.
+BESIDE_TEXTS = ("title", "journal", "vernacular_title")
+BESIDE_LISTS = tuple(name for name in LISTS if name != "authors")
+_BESIDE = ("abstract", "authors", "retracted", *BESIDE_TEXTS, *BESIDE_LISTS)
+# What a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection. A cell that has the apostrophe
+# already gets another one, so that taking one off always gives back what was there.
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def is_export(names: Iterable[str]) -> bool:
@@ -29,9 +36,19 @@ def is_export(names: Iterable[str]) -> bool:
     return first[:3] == FIRST or first == ["change", *FIRST]
 
 
+def guard_formula(cell: str) -> str:
+    """Return the text of a cell with an apostrophe before what a spreadsheet would run."""
+    return f"'{cell}" if _FORMULA.match(cell) else cell
+
+
+def unguard_formula(cell: str) -> str:
+    """Return the text that guard_formula was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
 def row_entries(row: Mapping[str, str], source: str, place: str) -> Iterator[Entry]:
     """Yield what one row of an exported table holds."""
-    cells = {name: cell[1:] if FORMULA.match(cell) else cell for name, cell in row.items()}
+    cells = {name: unguard_formula(cell) for name, cell in row.items()}
     values: dict[str, object] = {name: cells[name] for name in (*IDENTITIES, *TEXTS) if cells.get(name)}
     values |= {name: items_of(cells[name]) for name in LISTS if cells.get(name)}
     yield from exact(values, source, place)
@@ -101,7 +118,7 @@ def restored(values: Mapping[str, object], beside: Mapping[str, object]) -> dict
         found["abstract"] = broken(str(found.get("abstract", "")), breaks)
     if isinstance(forms := beside.get("names"), str):
         found["authors"] = turned_back(names_of(found.get("authors")), forms)
-    found |= {field: beside[field] for field in BESIDE if field in beside}
+    found |= {field: beside[field] for field in _BESIDE if field in beside}
     return {field: value for field, value in found.items() if value}
 
 

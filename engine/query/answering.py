@@ -11,8 +11,8 @@ import numpy as np
 
 from engine.queries import Answer, Filters, Hit, Mode, Query
 from engine.query.explain import explained
-from engine.query.question import Question, question, texts_encoded, with_examples
-from engine.query.ranking import Ranking, ranking
+from engine.query.question import Question, note_cut, question, texts_encoded, with_examples
+from engine.query.ranking import Ranking, least_cosine, ranking
 from engine.query.snapshot import Candidate, Snapshot
 from engine.records import DocIds, Vectors, many
 
@@ -27,7 +27,7 @@ def answered(snapshot: Snapshot, query: Query, only: DocIds | None = None, *, n_
         if not asked.text:
             return with_examples(snapshot, asked, None)
         vectors, too_long = texts_encoded(snapshot, [asked.text])
-        notes.extend(cut_note(too_long[0]))
+        notes.extend(note_cut("query is", too_long[0]))
         return with_examples(snapshot, asked, vectors[0])
 
     found = ranking(snapshot, asked, encode)
@@ -45,7 +45,7 @@ def all_answered(snapshot: Snapshot, queries: Sequence[Query]) -> list[Answer]:
         ranking(snapshot, one, partial(np.asarray, point)) for one, point in zip(asked, points, strict=True)
     ]
     return [
-        answer(snapshot, one, ranked, cut_note(excess))
+        answer(snapshot, one, ranked, note_cut("query is", excess))
         for one, ranked, excess in zip(asked, found, too_long, strict=True)
     ]
 
@@ -65,7 +65,7 @@ def together(snapshot: Snapshot, asked: list[Question], points: list[Vectors]) -
         else snapshot.vectors.search_among(matrix, first.among, wanted)
     )
     n_qualified = snapshot.vectors.size if first.among is None else len(first.among)
-    least = -2.0 if plain.min_score is None else plain.min_score
+    least = least_cosine(plain)
     return [
         Ranking([Candidate(i, score) for i, score in pairs if score >= least], n_qualified, point)
         for pairs, point in zip(found, points, strict=True)
@@ -100,13 +100,6 @@ def grouped(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, int], ..
         return ()
     values = Counter(str(hit.year or "") if field == "year" else hit.journal for hit in hits)
     return tuple(sorted(values.items(), key=lambda pair: (-pair[1], pair[0])))
-
-
-def cut_note(n_tokens: int) -> list[str]:
-    """What to say of a query that is longer than the encoder reads."""
-    return [f"the query is longer than the encoder reads: its last {many(n_tokens, 'token')} had no part"] * (
-        n_tokens > 0
-    )
 
 
 def short_note(query: Query, n_hits: int, found: Ranking) -> list[str]:

@@ -12,7 +12,7 @@ from engine.deadline import CURRENT
 from engine.queries import Answer, Mode, Query
 from engine.query.known import looked_up, ranks_by_meaning, vector_of
 from engine.query.question import Question, question
-from engine.query.ranking import ranking
+from engine.query.ranking import least_cosine, ranking
 from engine.query.snapshot import Candidate, Snapshot
 from engine.records import Vectors
 
@@ -78,7 +78,7 @@ def within_reach(
 def below(snapshot: Snapshot, asked: Question, vector: Vectors, doc_ids: set[int]) -> dict[int, Ranked]:
     """Records that lie deeper, by exact cosines; without those that do not qualify or have too low a one."""
     ids = np.array(sorted(doc_ids), np.int64)
-    least = -2.0 if asked.query.min_score is None else asked.query.min_score
+    least = least_cosine(asked.query)
     ranks = ranks_by_meaning(snapshot, asked, vector, ids, least)
     scores = zip(ids.tolist(), map(float, snapshot.vectors.scores(vector, ids)), strict=True)
     return {doc_id: (ranks[doc_id], Candidate(doc_id, score)) for doc_id, score in scores if ranks.get(doc_id)}

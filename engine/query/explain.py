@@ -17,7 +17,7 @@ from engine.query.question import Question
 from engine.query.snapshot import Candidate, Snapshot
 from engine.records import Vectors
 
-SHOWN = 3  # sentences of a hit
+_SENTENCES_PER_HIT = 3  # sentences of a hit
 TOGETHER = 512  # sentences that are encoded together; a page of hits has some 100
 
 
@@ -39,7 +39,7 @@ def explained(
 
 
 def nearest_sentences(snapshot: Snapshot, vector: Vectors, abstracts: Sequence[str]) -> list[tuple[Sentence, ...]]:
-    """Of each abstract the SHOWN sentences nearest to a vector (dim,), best first, ties in the order of the text.
+    """Return the few sentences of each abstract that are nearest to a vector (dim,), best first, ties in text order.
 
     Sentences are encoded TOGETHER, as queries are; one without a word that the encoder reads is left out.
     """
@@ -56,4 +56,4 @@ def nearest_sentences(snapshot: Snapshot, vector: Vectors, abstracts: Sequence[s
         for position, score in zip(checked.kept, scores, strict=True):
             i, span = spans[start + position]
             found[i].append(Sentence(span, round(float(score), 6)))
-    return [tuple(sorted(each, key=lambda s: -s.score)[:SHOWN]) for each in found]
+    return [tuple(sorted(each, key=lambda s: -s.score)[:_SENTENCES_PER_HIT]) for each in found]

@@ -11,9 +11,8 @@ from engine.corpus.resolving import doc_ids_of
 from engine.corpus.store import Corpus
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.queries import Mode, Query
-from engine.query.answering import cut_note
-from engine.query.question import SHOWN, Question, question, texts_encoded, with_examples
-from engine.query.ranking import ranking
+from engine.query.question import Question, name_some, note_cut, question, texts_encoded, with_examples
+from engine.query.ranking import least_cosine, ranking
 from engine.query.snapshot import Snapshot
 from engine.records import DocIds, Vectors, many
 
@@ -67,7 +66,7 @@ def recall(snapshot: Snapshot, query: Query, known: Sequence[str]) -> Recall:
     found = looked_up(snapshot.corpus, given)
     if all(doc_id is None for doc_id in found):
         raise AbstractNotFoundError(
-            f"none of {many(len(given), 'known record')} is in this index: {some(given)}. "
+            f"none of {many(len(given), 'known record')} is in this index: {name_some(given)}. "
             f"Ids look like {snapshot.corpus.example_id()!r}; engine search shows them"
         )
     first = {doc_id: one for one, doc_id in zip(reversed(given), reversed(found), strict=True)}
@@ -115,24 +114,19 @@ def check_plain(query: Query) -> None:
         )
 
 
-def some(ids: Sequence[str], most: int = SHOWN) -> str:
-    """The first of a list of ids."""
-    return ", ".join(one[:80] for one in ids[:most]) + (", \u2026" if len(ids) > most else "")
-
-
 def vector_of(snapshot: Snapshot, asked: Question) -> tuple[Vectors, list[str]]:
     """What records are compared with: (dim,); and what to say of a text that is too long."""
     if not asked.text:
         return with_examples(snapshot, asked, None), []
     vectors, too_long = texts_encoded(snapshot, [asked.text])
-    return with_examples(snapshot, asked, vectors[0]), cut_note(too_long[0])
+    return with_examples(snapshot, asked, vectors[0]), [*note_cut("query is", too_long[0])]
 
 
 def placed(snapshot: Snapshot, asked: Question, vector: Vectors, doc_ids: Sequence[int]) -> dict[int, KnownItem]:
     """Some records (ids ascending) with their ranks, or why they have none."""
     ids = np.array(doc_ids, np.int64)
     scores = dict(zip(doc_ids, map(float, snapshot.vectors.scores(vector, ids)), strict=True))
-    least = -2.0 if asked.query.min_score is None else asked.query.min_score
+    least = least_cosine(asked.query)
     rank_by = ranks_by_meaning if asked.query.mode is Mode.SEMANTIC else ranks_by_words
     ranks = rank_by(snapshot, asked, vector, ids, least)
     passing = set(doc_ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from engine.query.examples import rocchio
 from engine.query.snapshot import Snapshot
 from engine.records import DocIds, Vectors, many
 
-SHOWN = 3  # unknown ids named in a note
+_IDS_NAMED = 3  # in a note
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,12 @@ def unknown_note(unknown: tuple[str, ...]) -> tuple[str, ...]:
     """What to say of listed ids that are not there."""
     if not unknown:
         return ()
-    more = ", …" if len(unknown) > SHOWN else ""
-    return (f"{many(len(unknown), 'listed id')} not in this index: {', '.join(unknown[:SHOWN])}{more}",)
+    return (f"{many(len(unknown), 'listed id')} not in this index: {name_some(unknown)}",)
+
+
+def name_some(ids: Sequence[str], most: int = _IDS_NAMED) -> str:
+    """Return the first of a list of ids as a text."""
+    return ", ".join(one[:80] for one in ids[:most]) + (", …" if len(ids) > most else "")
 
 
 def texts_encoded(snapshot: Snapshot, texts: list[str]) -> tuple[Vectors, list[int]]:
@@ -98,6 +103,13 @@ def texts_encoded(snapshot: Snapshot, texts: list[str]) -> tuple[Vectors, list[i
     vectors: Vectors = np.ascontiguousarray(checked.vectors)
     limit = encoder.identity.max_length
     return vectors, [max(0, int(n) - limit) for n in checked.n_tokens]
+
+
+def note_cut(what: str, n_tokens: int) -> tuple[str, ...]:
+    """Return the note on a text of which the encoder does not read the last tokens, if any; what: "query is"."""
+    if not n_tokens:
+        return ()
+    return (f"the {what} longer than the encoder reads: the last {many(n_tokens, 'token')} had no effect",)
 
 
 def with_examples(snapshot: Snapshot, asked: Question, text: Vectors | None) -> Vectors:

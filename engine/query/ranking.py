@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -35,7 +36,7 @@ Encode = Callable[[], Vectors]  # the vector (dim,) of the question
 def ranking(snapshot: Snapshot, asked: Question, encode: Encode) -> Ranking:
     """Rank what qualifies; encode gives the vector, and words are looked up while it works."""
     found = BY_MODE[asked.query.mode](snapshot, asked, encode, depth(snapshot, asked.query))
-    found = near_enough(found, asked.query.min_score)
+    found = near_enough(found, asked.query)
     return varied(snapshot, asked, found) if asked.query.diversify else found
 
 
@@ -47,11 +48,16 @@ def depth(snapshot: Snapshot, query: Query) -> int:
     return min(size, max(POOL if query.diversify else 0, query.offset + query.top_k))
 
 
-def near_enough(found: Ranking, min_score: float | None) -> Ranking:
-    """The candidates whose cosine is min_score or more."""
-    if min_score is None:
+def least_cosine(query: Query) -> float:
+    """Return the lowest cosine that a hit may have."""
+    return -math.inf if query.min_score is None else query.min_score
+
+
+def near_enough(found: Ranking, query: Query) -> Ranking:
+    """Return the candidates that a query with a least cosine lets through."""
+    if query.min_score is None:
         return found
-    return replace(found, candidates=[one for one in found.candidates if one.score >= min_score])
+    return replace(found, candidates=[one for one in found.candidates if one.score >= least_cosine(query)])
 
 
 def by_meaning(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -> Ranking:

@@ -10,22 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from engine.collect.export import BESIDE_LISTS, BESIDE_TEXTS, MARK
 from engine.records import Abstract
 from engine.references.cited import Cited
 from engine.references.fields import as_json
 from engine.references.names import Name
-
-MARK = "abstract-engine"
-TEXTS = ("title", "journal", "vernacular_title")
-LISTS = (
-    "mesh",
-    "publication_types",
-    "keywords",
-    "languages",
-    "notices",
-    "other_abstracts",
-    "orcids",
-)
 
 # Whether a format's own lines give back these items of a field, if each of them is clean.
 Says = Mapping[str, Callable[[Sequence[str]], bool]]
@@ -54,11 +43,11 @@ def one_line(text: str) -> str:
 def left_over(record: Abstract, says: Says, names: Sequence[Name]) -> dict[str, object]:
     """The fields that a format's own lines don't give back, and how to undo what was done with abstract and names."""
     found: dict[str, object] = {}
-    for field in TEXTS:
+    for field in BESIDE_TEXTS:
         text = getattr(record, field)
         if text and not (is_clean(text) and says[field]((text,))):
             found[field] = text
-    for field in LISTS:
+    for field in BESIDE_LISTS:
         items = getattr(record, field)
         if items and not (field in says and says[field](items) and all(map(is_clean, items))):
             found[field] = list(items)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 
+from engine.collect.export import guard_formula
 from engine.references.cited import Cited
 from engine.references.fields import BREAKS, COLUMNS, DECIMALS, Cell, row_of
-
-# What a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection. A cell that has the apostrophe
-# already gets another one, so that taking one off always gives back what was there.
-FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False, changes: Sequence[str] = ()) -> str:
@@ -40,7 +36,7 @@ def written(cell: Cell, delimiter: str, *, raw: bool) -> str:
     if not isinstance(cell, str):
         return "" if cell is None else f"{cell:.{DECIMALS}f}" if isinstance(cell, float) else str(cell)
     text = BREAKS.sub(" ", cell) if delimiter == "\t" else cell
-    return text if raw or not FORMULA.match(text) else f"'{text}"
+    return text if raw else guard_formula(text)
 
 
 def line_of(cells: Sequence[str], delimiter: str) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from engine.characters import UNPRINTABLE
 from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.records import Abstract, many
 from engine.references.cited import Cited
 
-# C0, DEL, C1, and the marks that reorder text on screen.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$^&@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 N_AUTHORS = 3  # named before "et al."
 N_ABSTRACT = 200  # characters, where there is no title

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 import numpy as np
 
 from engine.encode.recipe import cleaned
-from engine.errors import AbstractNotFoundError, EncoderError, UsageError
+from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.exact import TIE
 from engine.index.ivf import TUNED_FOR, IvfIndex
 from engine.progress import Progress
 from engine.queries import Answer, Hit, Mode, Query
-from engine.query.known import looked_up, some
-from engine.query.question import texts_encoded
+from engine.query.batches import QueryError, answer_each, split_pages
+from engine.query.known import looked_up
+from engine.query.question import name_some, texts_encoded
 from engine.query.searcher import Index
 from engine.query.snapshot import Snapshot
 from engine.records import many
@@ -24,10 +24,8 @@ from engine.relevance.judgments import Judgments
 from engine.relevance.measures import Measure, Place, run_places
 from engine.relevance.runs import Ranked, Run
 
-HELD = 50_000  # hits in memory at once
-PAGE = 256  # queries asked at once
-FETCHED = 1000  # records looked up at once
-SHOWN = 5  # notes of one kind
+_FETCHED = 1000  # records looked up at once
+_NOTES_OF_A_KIND = 5  # notes of one kind
 FEWER = " qualif"  # of a note on fewer hits than wanted, as every query by words has them
 
 Texts = Mapping[str, str]  # query id -> text
@@ -74,7 +72,7 @@ def evaluate_index(
     rankings, notes, ids = dict[str, tuple[Ranked, ...]](), dict[str, None](), dict[str, str]()
     for query_id, hits in answers(index, asked, wanted, notes):
         # Each id is held once, however often it is a hit.
-        rankings[query_id] = tuple(Ranked(ids.setdefault(hit.id, hit.id), score_of(hit)) for hit in hits)
+        rankings[query_id] = tuple(Ranked(ids.setdefault(hit.id, hit.id), hit.ranking_score) for hit in hits)
         if progress:
             progress("searching", len(rankings), len(wanted))
     run = Run(index.folder.path.name, rankings)
@@ -114,15 +112,15 @@ def resolve(snapshot: Snapshot, judgments: Judgments) -> Resolved:
     """
     given = list(dict.fromkeys(one for grades in judgments.grades.values() for one in grades))
     record_ids: dict[str, str] = {}
-    for start in range(0, len(given), FETCHED):
-        page = given[start : start + FETCHED]
+    for start in range(0, len(given), _FETCHED):
+        page = given[start : start + _FETCHED]
         doc_ids = looked_up(snapshot.corpus, page)
         rows = snapshot.corpus.fetch(sorted({doc_id for doc_id in doc_ids if doc_id is not None}))
         found = zip(page, doc_ids, strict=True)
         record_ids |= {one: rows[doc_id].record_id for one, doc_id in found if doc_id is not None}
     if not record_ids:
         raise AbstractNotFoundError(
-            f"none of {many(len(given), 'judged record')} is in this index: {some(given)}. "
+            f"none of {many(len(given), 'judged record')} is in this index: {name_some(given)}. "
             f"Ids look like {snapshot.corpus.example_id()!r}; engine search shows them"
         )
     resolved: dict[str, dict[str, int]] = {}
@@ -158,38 +156,23 @@ def answers(index: Index, query: Query, texts: Texts, notes: dict[str, None]) ->
 
     Raises:
         UsageError: no query can be answered.
+        AbstractNotFoundError: the same.
         EncoderError: the same.
     """
-    left, n_answered, failed = iter(texts.items()), 0, list[tuple[str, UsageError | EncoderError]]()
-    while page := list(islice(left, max(1, min(PAGE, HELD // query.top_k)))):
-        for query_id, found in page_answers(index, query, page):
-            if isinstance(found, Answer):
+    n_answered, failed = 0, list[tuple[str, QueryError]]()
+    for page in split_pages(texts.items(), query.top_k):
+        answered = answer_each(index, [replace(query, text=text) for _, text in page])
+        for (query_id, _), answer in zip(page, answered, strict=True):
+            if isinstance(answer, Answer):
                 n_answered += 1
-                notes |= dict.fromkeys(note for note in found.notes if len(notes) < SHOWN and FEWER not in note)
-                yield query_id, found.hits
+                kept = (note for note in answer.notes if len(notes) < _NOTES_OF_A_KIND and FEWER not in note)
+                notes |= dict.fromkeys(kept)
+                yield query_id, answer.hits
             else:
-                failed.append((query_id, found))
+                failed.append((query_id, answer))
     if failed and not n_answered:
         raise failed[0][1]
-    notes |= dict.fromkeys(f"query {query_id} can't be answered: {err}" for query_id, err in failed[:SHOWN])
-
-
-def page_answers(
-    index: Index, query: Query, page: Sequence[tuple[str, str]]
-) -> list[tuple[str, Answer | UsageError | EncoderError]]:
-    """The answers to a page of queries, or for one that has none the reason."""
-    try:
-        found = index.ask_batch([replace(query, text=text) for _, text in page])
-        return [(query_id, answer) for (query_id, _), answer in zip(page, found, strict=True)]
-    except (UsageError, EncoderError) as err:
-        if len(page) == 1:
-            return [(page[0][0], err)]
-    return [one for pair in page for one in page_answers(index, query, [pair])]
-
-
-def score_of(hit: Hit) -> float:
-    """The score that ranked a hit."""
-    return next(score for score in (hit.fused, hit.bm25, hit.score) if score is not None)
+    notes |= dict.fromkeys(f"query {query_id} can't be answered: {err}" for query_id, err in failed[:_NOTES_OF_A_KIND])
 
 
 def whole_places(

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from engine.corpus.store import Corpus
 from engine.errors import UsageError
-from engine.query.known import looked_up, some
+from engine.query.known import looked_up
+from engine.query.question import name_some
 from engine.records import DocIds, many
 
 
@@ -47,7 +48,7 @@ def labels_of(corpus: Corpus, included: Sequence[str], excluded: Sequence[str]) 
     absent = [one for one in (*taken.pop(None, ()), *left.pop(None, ()))]
     if both := [of_both(taken[doc_id], left[doc_id]) for doc_id in taken if doc_id in left]:
         raise UsageError(
-            f"{many(len(both), 'record')} in both lists, included and excluded: {some(both)}. "
+            f"{many(len(both), 'record')} in both lists, included and excluded: {name_some(both)}. "
             "Take each of them out of one list"
         )
     return Labels(ascending(taken), ascending(left), tuple(dict.fromkeys(absent)))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.encode.recipe import cleaned, prepared
 from engine.errors import UsageError
 from engine.queries import Answer, Filters, Query
-from engine.query.question import texts_encoded, unknown_note
+from engine.query.question import note_cut, texts_encoded, unknown_note
 from engine.query.snapshot import Candidate, Snapshot
 from engine.records import DocIds, many
 from engine.relevance.labels import Labels
@@ -102,7 +102,7 @@ def pool_of(
     if criteria:
         vectors, too_long = texts_encoded(snapshot, [criteria])
         cosines = snapshot.vectors.scores(vectors[0], doc_ids).astype(np.float64)
-        notes = cut_note(too_long[0])
+        notes = note_cut("criteria are", too_long[0])
     if not learning:
         return Pool(doc_ids, np.ones(len(doc_ids), bool), None, cosines), notes
     if len(doc_ids) > MOST:
@@ -111,13 +111,6 @@ def pool_of(
             "Name those of the review: --ids FILE, --year or another filter"
         )
     return pool_from(doc_ids, texts_of(snapshot, doc_ids), cosines), notes
-
-
-def cut_note(n_tokens: int) -> tuple[str, ...]:
-    """What to say of criteria that are longer than the encoder reads."""
-    if not n_tokens:
-        return ()
-    return (f"the criteria are longer than the encoder reads: their last {many(n_tokens, 'token')} had no part",)
 
 
 def pool_from(doc_ids: DocIds, texts: Sequence[str], cosines: Scores | None) -> Pool:

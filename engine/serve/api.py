@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.errors import AbstractNotFoundError, EngineError, UnreadableQueryError, UsageError
+from engine.errors import EngineError, UsageError
 from engine.queries import Answer, Query
+from engine.query.batches import answer_each
 from engine.query.searcher import Index
 from engine.serve.asked import query_of
 from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
@@ -124,15 +124,12 @@ def all_asked(index: Index, queries: list[Query]) -> list[Answer]:
     Raises:
         EngineError: a query that makes no sense to the index; says which one it is.
     """
-    try:
-        return index.ask_batch(queries)
-    except (UsageError, AbstractNotFoundError, UnreadableQueryError):
-        for place, query in enumerate(queries, 1):
-            try:
-                index.ask(replace(query, top_k=1, offset=0, explain=False))
-            except EngineError as err:
-                raise type(err)(f"query {place} of the batch: {err}") from err
-        raise
+    answers = []
+    for place, answer in enumerate(answer_each(index, queries), 1):
+        if not isinstance(answer, Answer):
+            raise type(answer)(f"query {place} of the batch: {answer}") from answer
+        answers.append(answer)
+    return answers
 
 
 def body_of(raw: bytes) -> dict[str, Any]:

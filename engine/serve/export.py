@@ -11,7 +11,7 @@ from starlette.responses import Response
 from engine.errors import AbstractNotFoundError
 from engine.queries import Answer, Query
 from engine.query.chosen import Chosen, chosen
-from engine.query.known import some
+from engine.query.question import name_some
 from engine.query.record import record_bytes, record_of
 from engine.query.searcher import Index
 from engine.query.snapshot import Candidate
@@ -55,7 +55,7 @@ class NoHitsError(AbstractNotFoundError):
     def __init__(self, found: Chosen, n_ticked: int) -> None:
         self.found, self.ids = found, {*found.absent, *found.left_out}
         parts = ((found.absent, "not in the index any more"), (found.left_out, LEFT_OUT))
-        said = "; ".join(f"{some(ids, NAMED)} ({why})" for ids, why in parts if ids)
+        said = "; ".join(f"{name_some(ids, NAMED)} ({why})" for ids, why in parts if ids)
         super().__init__(
             f"No hits of this search in generation {found.answer.generation:06d}: {said}. "
             f"That is {len(self.ids):,} of the {n_ticked:,} that were ticked, so no file was made."

@@ -15,7 +15,7 @@ from engine.serve.parameters import FLAGS, SEARCH, WHOLE, Given, Kind, Parameter
 FROM = Parameter("from", "First year.", Kind.WHOLE, low=1000, high=9999)
 TO = Parameter("to", "Last year.", Kind.WHOLE, low=1000, high=9999)
 PAGE = (*(one for one in SEARCH if one.name != "group_by"), FROM, TO)  # nothing is counted on a page
-SHOWN = (
+OWN_FIELDS = (
     "q",
     "mode",
     "n",
@@ -100,7 +100,7 @@ def form_of(index: Index, state: State) -> Form:
     kept = tuple(
         (name, value)
         for name, value in state.from_first().pairs
-        if name not in SHOWN and (name != "year" or not (low or high))
+        if name not in OWN_FIELDS and (name != "year" or not (low or high))
     )
     return Form(state, facets_of(index), low, high, kept)
 

@@ -20,7 +20,7 @@ from engine.serve.site import HTML, JSON, given_in, pairs_in, respond, site_of
 from engine.serve.templates import page
 from engine.serve.views import chips, hit_views
 
-SHOWN = 50  # hits drawn where the address does not say how many
+_DEFAULT_HITS = 50  # hits drawn where the address does not say how many
 POINTS = (INDEX, Parameter("g", "Generation.", Kind.WHOLE, low=0, high=999_999, required=True))
 AT = (*POINTS, Parameter("row", "Place among the points.", Kind.WHOLE, low=0, high=2**31, required=True))
 BINARY = "application/octet-stream"
@@ -31,7 +31,7 @@ async def map_page(request: Request) -> Response:
     state = canonical(pairs_in(request))
     given = Given(state.pairs, PAGE)
     index = site_of(request).shelf.index(given.text("i"))
-    query = replace(query_of(given, n=SHOWN), explain=False)
+    query = replace(query_of(given, n=_DEFAULT_HITS), explain=False)
     return await respond(request, [index], HTML, lambda: drawn_page(index, site_of(request).shelf.names, state, query))
 
 

@@ -232,7 +232,7 @@ def test_an_older_generation_answers_by_meaning_and_says_what_it_lacks(toy: Inde
 def test_a_query_longer_than_the_encoder_reads_is_told(searchable: IndexFolder) -> None:
     with open_index(searchable.path) as index:
         answer = index.ask(Query("gout " * 100))
-        assert answer.notes == ("the query is longer than the encoder reads: its last 38 tokens had no part",)
+        assert answer.notes == ("the query is longer than the encoder reads: the last 38 tokens had no effect",)
         assert index.ask_batch([Query("gout " * 100), Query("gout")])[0].notes == answer.notes
 
 

@@ -127,7 +127,7 @@ def test_diversified_hits_can_be_measured(index: Index) -> None:
 def test_pages_make_no_difference(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[str, int, int | None]] = []
     whole = evaluate_index(index, QUERIES, judged(index), STANDARD)
-    monkeypatch.setattr("engine.relevance.asking.HELD", 41)
+    monkeypatch.setattr("engine.query.batches._MAX_HITS", 41)
     paged = evaluate_index(index, QUERIES, judged(index), STANDARD, Query(top_k=40), lambda *row: told.append(row))
     assert paged.measured == whole.measured
     assert told == [("searching", n, 3) for n in (1, 2, 3)]

@@ -7,7 +7,7 @@ from engine.corpus.filters import years_of
 from engine.errors import UsageError
 from engine.serve.asked import query_of
 from engine.serve.facets import Bar, Facets
-from engine.serve.form import PAGE, SHOWN, Form, canonical, ends, form_of, is_canonical
+from engine.serve.form import OWN_FIELDS, PAGE, Form, canonical, ends, form_of, is_canonical
 from engine.serve.links import Pairs, State
 from engine.serve.parameters import SEARCH, Given
 from tests.conftest import V5
@@ -115,10 +115,10 @@ def test_the_form_shows_what_was_sent() -> None:
 
 
 def test_what_has_no_field_goes_along_unseen() -> None:
-    shown = tuple((name, "1") for name in SHOWN)
+    shown = tuple((name, "1") for name in OWN_FIELDS)
     kept = (("journal", "A"), ("like", "toy-01"), ("min_score", "0.5"), ("journal", "B"))
     assert form(*shown, *kept, ("offset", "10"), ("year", "2000")).kept == kept
-    assert {parameter.name for parameter in PAGE} > set(SHOWN)
+    assert {parameter.name for parameter in PAGE} > set(OWN_FIELDS)
 
 
 @pytest.mark.parametrize("low, high", [("2003", "1998"), ("2003", ""), ("soon", "1998"), ("9" * 5000, "²")])

@@ -1,0 +1,8 @@
+"""Characters that a terminal or a reader would act on instead of showing them."""
+
+from __future__ import annotations
+
+import re
+
+# C0 but tab and newline, DEL, C1, and the marks that reorder text on screen.
+UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
