@@ -33,7 +33,7 @@ def commands_page() -> str:
     lines = [
         WRITTEN,
         "# Commands\n",
-        "Every command has `-h` or `--help`. Options in square brackets name the default, or where it comes from.\n",
+        "Every command has `-h` and `--help`. Square brackets name the default of an option, or where it comes from.\n",
     ]
     for title, names in SECTIONS.items():
         lines += [f"## {title}\n"]
@@ -47,7 +47,7 @@ def command_lines(name: str, command: click.Command) -> list[str]:
     paragraphs = inspect.cleandoc(command.help or "").split("\n\n")
     text = [example(p) if p.startswith("\b") else escaped(" ".join(p.split())) + "\n" for p in paragraphs]
     usage = " ".join(["engine", name, *command.collect_usage_pieces(click.Context(command))])
-    return [f"### engine {name}\n", *text, f"```text\n{usage}\n```\n", *option_table(command)]
+    return [f"### engine {name}\n", text[0], f"```text\n{usage}\n```\n", *text[1:], *option_table(command)]
 
 
 def example(paragraph: str) -> str:
