@@ -62,7 +62,7 @@ def judged_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def given_by(queries: Path | None, qrels: Path | None, folder: Path | None) -> Given:
     """Read what the options name."""
-    from engine.cli.batch import read_queries
+    from engine.query.queryfile import read_queries
     from engine.records import FileReceipt
     from engine.relevance.judgments import read_judgments
     from engine.relevance.testset import read_set

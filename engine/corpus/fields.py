@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from engine.corpus.docsets import DocSet, Not
-from engine.corpus.resolving import as_doi, as_pmid
 from engine.corpus.selections import (
     RETRACTED,
     WITH_SOURCE,
@@ -22,6 +21,7 @@ from engine.corpus.selections import (
     with_key,
     with_terms,
 )
+from engine.identifiers import strip_doi, strip_pmid
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ FIELDS: dict[str, Field] = {
     "author": of_names("author", authors),
     "language": of_names("language", languages),
     "source": Field(sources, WITH_SOURCE),
-    "pmid": Field(lambda values: keys("pmid", map(as_pmid, values)), with_key("pmid")),
-    "doi": Field(lambda values: keys("doi", map(as_doi, values)), with_key("doi")),
+    "pmid": Field(lambda values: keys("pmid", map(strip_pmid, values)), with_key("pmid")),
+    "doi": Field(lambda values: keys("doi", map(strip_doi, values)), with_key("doi")),
     "id": Field(partial(keys, "record_id"), with_key("record_id")),
 }
 FLAGS: dict[str, DocSet] = {"retracted": RETRACTED, "has_abstract": Not(WITHOUT_ABSTRACT)}

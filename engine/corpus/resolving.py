@@ -1,37 +1,24 @@
-"""Many record ids to doc ids at once, by the rules of Corpus.doc_id."""
+"""The rules by which record ids, PMIDs, DOIs and ids of other sources find their record."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from engine.corpus.selections import as_json, bound
-from engine.corpus.store import DOI_ADDRESS, Corpus
+from engine.corpus.values import as_json, bound
+from engine.identifiers import strip_doi, strip_doi_address, strip_pmid
 
-
-def as_plain(record_id: str) -> str:
-    """An id without spaces around it; a link to a DOI without the address."""
-    return DOI_ADDRESS.sub("", record_id.strip())
-
-
-def as_pmid(record_id: str) -> str:
-    """An id without "PMID:"."""
-    plain = as_plain(record_id)
-    return plain[5:].strip() if plain.upper().startswith("PMID:") else plain.strip()
-
-
-def as_doi(record_id: str) -> str:
-    """An id without "DOI:" or the address of a link."""
-    plain = as_plain(record_id)
-    return plain[4:].strip() if plain.upper().startswith("DOI:") else plain.strip()
+if TYPE_CHECKING:
+    from engine.corpus.store import Corpus
 
 
 RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("SELECT id FROM abstracts WHERE record_id = v.value", str.strip),
-    ("SELECT id FROM abstracts WHERE record_id = v.value", as_plain),
-    ("SELECT id FROM abstracts WHERE pmid = v.value ORDER BY id LIMIT 1", as_pmid),
-    ("SELECT id FROM abstracts WHERE doi = v.value COLLATE NOCASE ORDER BY id LIMIT 1", as_doi),
-    ("SELECT doc_id FROM contributions WHERE own_id = v.value ORDER BY id LIMIT 1", as_plain),
+    ("SELECT id FROM abstracts WHERE record_id = v.value", strip_doi_address),
+    ("SELECT id FROM abstracts WHERE pmid = v.value ORDER BY id LIMIT 1", strip_pmid),
+    ("SELECT id FROM abstracts WHERE doi = v.value COLLATE NOCASE ORDER BY id LIMIT 1", strip_doi),
+    ("SELECT doc_id FROM contributions WHERE own_id = v.value ORDER BY id LIMIT 1", strip_doi_address),
 )  # first that finds something counts
 
 

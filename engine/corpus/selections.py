@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from engine.corpus.docsets import Selected, Some
 from engine.corpus.languages import spellings
-from engine.corpus.store import SPACES, storable
+from engine.corpus.store import SPACES
+from engine.corpus.values import as_json, bound
 from engine.errors import UsageError
 
 LEAST, MOST = -(2**63), 2**63 - 1  # what SQLite calls an INTEGER
@@ -143,13 +144,3 @@ def sorted_out(values: Iterable[str]) -> tuple[list[str], list[str]]:
 def pattern(value: str) -> str:
     """A pattern for LIKE with ESCAPE '!': * stands for any characters, all others for themselves."""
     return re.sub(r"\*+", "%", re.sub(r"[%_!]", r"!\g<0>", bound(value)))
-
-
-def bound(value: str) -> str:
-    """Text that SQLite compares as a whole: it reads no further than a NUL, which no record holds."""
-    return storable(value).replace("\0", "\ufffd")
-
-
-def as_json(values: Sequence[str]) -> str:
-    """One JSON array, for json_each."""
-    return json.dumps(values, ensure_ascii=False)

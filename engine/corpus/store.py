@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -17,12 +16,13 @@ from urllib.parse import quote
 
 import numpy as np
 
+from engine.corpus.resolving import doc_ids_of
 from engine.corpus.rows import as_abstract, selected
 from engine.deadline import CURRENT, Deadline
 from engine.errors import AbstractNotFoundError, CorruptError, UsageError
+from engine.identifiers import strip_doi_address
 from engine.records import Abstract, DocIds
 
-DOI_ADDRESS = re.compile(r"^https?://(dx\.)?doi\.org/", re.IGNORECASE)
 LOOK = 0.1  # seconds between two looks at the clock while others use all connections
 STEPS = 100_000  # of SQLite between two looks at the clock
 SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # what a blank field may hold
@@ -203,23 +203,12 @@ class Corpus:
         Raises:
             AbstractNotFoundError: nothing by this id.
         """
-        plain = DOI_ADDRESS.sub("", record_id.strip())
-        pmid = plain[5:] if plain.upper().startswith("PMID:") else plain
-        doi = plain[4:] if plain.upper().startswith("DOI:") else plain
-        for where, value in (
-            ("record_id = ?", record_id.strip()),
-            ("record_id = ?", plain),
-            ("pmid = ?", pmid.strip()),
-            ("doi = ? COLLATE NOCASE", doi.strip()),
-        ):
-            if found := self.rows(f"SELECT id FROM abstracts WHERE {where} ORDER BY id LIMIT 1", storable(value)):
-                return int(found[0][0])
-        if self.several_sources:
-            sql = "SELECT doc_id FROM contributions WHERE own_id = ? ORDER BY id LIMIT 1"
-            if found := self.rows(sql, storable(plain)):
-                return int(found[0][0])
+        (doc_id,) = doc_ids_of(self, [record_id])
+        if doc_id is not None:
+            return doc_id
+        text = strip_doi_address(record_id)[:80]
         raise AbstractNotFoundError(
-            f"no record {plain[:80]!r} in this index. Ids look like {self.example_id()!r}; engine search shows them"
+            f"no record {text!r} in this index. Ids look like {self.example_id()!r}; engine search shows them"
         )
 
     def example_id(self) -> str:
@@ -278,8 +267,3 @@ class Corpus:
             if n := self.rows(sql)[0][0]:
                 found.append(f"{self.path}: {n:,} {what}")
         return found
-
-
-def storable(text: str) -> str:
-    """Text that SQLite can compare: lone surrogates from a broken terminal become question marks."""
-    return text.encode("utf-8", "replace").decode("utf-8")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from engine.corpus.draft import SourceFile
 from engine.corpus.languages import SPELLINGS
-from engine.corpus.store import SPACES, Corpus, Said, storable
+from engine.corpus.store import SPACES, Corpus, Said
+from engine.corpus.values import storable
 from engine.queries import Filters
 from engine.records import Abstract
 from tests.corpus.drafts import opened, origin
