@@ -12,6 +12,8 @@ import pytest
 
 from tests.conftest import ROOT, TOY, TOY_MODEL, V1, jsonl
 
+pytestmark = pytest.mark.network
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 

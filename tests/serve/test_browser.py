@@ -37,7 +37,10 @@ HOSTILE = (
     "' onmouseover='alert(1)",
 )
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium"),
+]
 
 
 @contextmanager

@@ -1,0 +1,86 @@
+"""The whole gate, here and in CI: lint, format, types, docstrings, tests.
+
+Installs into .venv first if pyproject.toml has changed. Other arguments go to pytest: scripts/test tests/query -k score
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import environment
+from environment import ROOT, VENV, say, stop
+
+FOLDERS = ("engine", "tests", "scripts")
+WORKERS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+FAST = ("-m", "not slow and not browser and not crash and not network")
+SLOW = ("-m", "slow or hypothesis", "--hypothesis-profile=slow", "--timeout=3600")
+
+
+def parsed_arguments() -> tuple[argparse.Namespace, list[str]]:
+    """Return the options of the gate and what goes to pytest."""
+    parser = argparse.ArgumentParser(prog="scripts/test", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--fast", action="store_true", help="without the tests marked browser, crash and network")
+    parser.add_argument("--slow", action="store_true", help="only what takes long: slow tests, many examples (an hour)")
+    parser.add_argument("--lint", action="store_true", help="only ruff")
+    parser.add_argument("--types", action="store_true", help="only mypy")
+    return parser.parse_known_args()
+
+
+def run(what: str, *commands: Sequence[str]) -> None:
+    """Run commands of .venv as one step with one line of progress; what they say is shown when one fails."""
+    started = time.monotonic()
+    print(f"== {what} …", end="", flush=True)
+    for name, *args in commands:
+        done = subprocess.run(
+            [str(VENV / "bin" / name), *args], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        if done.returncode:
+            print(" failed", flush=True)
+            stop(done.stdout.rstrip(), done.returncode)
+    print(f" passed, {time.monotonic() - started:.0f} s", flush=True)
+
+
+def lint() -> None:
+    """Check the code with ruff."""
+    run("ruff: lint, docstrings and format", ("ruff", "check", *FOLDERS), ("ruff", "format", "--check", *FOLDERS))
+
+
+def check_types() -> None:
+    """Check the types with mypy."""
+    run("mypy --strict", ("mypy",))
+
+
+def test(choice: Sequence[str], arguments: Sequence[str]) -> int:
+    """Run pytest on two workers and return its exit code."""
+    say("pytest")
+    command: list[str | Path] = [environment.PYTHON, "-m", "pytest", *WORKERS, *choice, *arguments]
+    threads = os.environ.get("OMP_NUM_THREADS", "1")  # the workers have one core each
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": threads}).returncode
+
+
+def main() -> None:
+    """Run the steps that were asked for."""
+    options, arguments = parsed_arguments()
+    environment.prepare(for_tests=True)
+    if options.lint or options.types:
+        if options.lint:
+            lint()
+        if options.types:
+            check_types()
+        return
+    if not options.fast:
+        say("lint, types and tests: some 7 minutes on 2 cores (scripts/test --fast: 2)")
+        environment.install_debian_package("strace", "the crash tests, which inject faults with it,")
+        environment.install_debian_package("chromium", "the tests of the pages in a browser")
+    lint()
+    check_types()
+    raise SystemExit(test(FAST if options.fast else SLOW if options.slow else (), arguments))
+
+
+if __name__ == "__main__":
+    main()

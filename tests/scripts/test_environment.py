@@ -1,0 +1,93 @@
+"""The installation into .venv, with a pip that only writes down what it was asked."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts import environment
+from tests.conftest import ROOT
+
+PIP = """#!/bin/sh
+case "$*" in
+  *--report*) echo '{report}' ;;
+  *"import torch"*) exit 1 ;;
+  *) echo "$*" >> {calls}; echo "Collecting numpy>=1.26"; echo "ERROR: no space left"; exit {code} ;;
+esac
+"""
+
+
+@pytest.fixture
+def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Make a tree with a false .venv, and return what pip was asked since the last call."""
+    calls = tmp_path / "calls"
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "pip").touch()
+    (tmp_path / "pyproject.toml").write_text('[dependency-groups]\ndev = ["pytest >= 9"]\n')
+    for name, path in {"ROOT": "", "VENV": ".venv", "PYTHON": ".venv/bin/python", "LOG": ".venv/install.log"}.items():
+        monkeypatch.setattr(environment, name, tmp_path / path)
+    monkeypatch.setattr(environment, "has_nvidia", lambda: False)
+
+    def asked(*, code: int = 0, needs: tuple[str, ...] = ()) -> list[str]:
+        report = json.dumps({"install": [{"metadata": {"version": "2.13.0+cpu", "requires_dist": list(needs)}}]})
+        python = tmp_path / ".venv" / "bin" / "python"
+        python.write_text(PIP.format(report=report, calls=calls, code=code))
+        python.chmod(0o755)
+        lines = calls.read_text().splitlines() if calls.exists() else []
+        calls.unlink(missing_ok=True)
+        return [line.split(" off ")[1] for line in lines]
+
+    asked()
+    return asked
+
+
+def test_nothing_is_installed_twice(
+    pip: Callable[..., list[str]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    environment.prepare(for_tests=False)
+    assert pip() == ["torch==2.13.0+cpu", "-e .[cpu,serve]"]
+    shown = capfd.readouterr().out.splitlines()
+    assert shown[0].startswith("== installing into .venv: about 2.5 GB and 5 minutes")
+    assert shown[-1].startswith("== installing the engine with [cpu,serve] … done, ")
+    assert "Collecting" not in "".join(shown)
+    environment.prepare(for_tests=True)
+    assert pip() == ["pytest>=9"]
+    environment.prepare(for_tests=True)
+    environment.prepare(for_tests=False)
+    assert pip() == []
+    with (tmp_path / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    environment.prepare(for_tests=False)
+    assert pip()[-1] == "-e .[cpu,serve]"
+
+
+def test_a_build_of_torch_with_cuda_is_not_chosen(pip: Callable[..., list[str]]) -> None:
+    pip(needs=("sympy", "nvidia-cublas==13"))
+    environment.prepare(for_tests=False)
+    assert pip() == ["-e .[cpu,serve]"]
+
+
+def test_a_failure_names_the_log_and_is_tried_again(
+    pip: Callable[..., list[str]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pip(code=1)
+    with pytest.raises(SystemExit, match="1"):
+        environment.prepare(for_tests=False)
+    shown = capfd.readouterr().err
+    assert "ERROR: no space left" in shown and f"its whole output is in {tmp_path / '.venv' / 'install.log'}" in shown
+    pip()
+    environment.prepare(for_tests=False)
+    assert pip()[-1] == "-e .[cpu,serve]"
+
+
+@pytest.mark.parametrize("name", ["test", "quickstart"])
+def test_a_python_that_is_too_old_is_refused(name: str, tmp_path: Path) -> None:
+    for python in ("python3", "python3.11", "python3.12", "python3.13", "python3.14"):
+        (tmp_path / python).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / python).chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    done = subprocess.run([ROOT / "scripts" / name], capture_output=True, text=True, env={"PATH": path})
+    assert done.returncode == 1
+    assert done.stderr.startswith("Python 3.11 or newer is needed: apt-get install python3")
