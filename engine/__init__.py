@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.errors import EngineError
     from engine.queries import Answer, ChangedHit, Filters, Hit, Query
-    from engine.query.searcher import Index, open_index
+    from engine.query.index import Index, open_index
     from engine.records import Abstract
 
 __version__ = "0.1.0"
@@ -49,8 +49,8 @@ HOME = {
     "Filters": "engine.queries",
     "Hit": "engine.queries",
     "Query": "engine.queries",
-    "Index": "engine.query.searcher",
-    "open_index": "engine.query.searcher",
+    "Index": "engine.query.index",
+    "open_index": "engine.query.index",
 }
 
 

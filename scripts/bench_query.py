@@ -26,6 +26,7 @@ import numpy as np
 from engine import Filters, Index, Query, open_index
 from engine.errors import AbstractNotFoundError
 from engine.queries import Fusion, Mode
+from engine.query.index import get_generation
 
 DEPTH = 100  # hits a query
 FILTERS = 1000  # compared with brute force
@@ -126,7 +127,7 @@ def collection_rows(folder: Path, large: Index) -> list[list[Any]]:
 def some_filters(index: Index, n: int, seed: int) -> list[Filters]:
     """Random filters of years, journals and expressions, of every size; no two alike."""
     rng = random.Random(seed)
-    corpus = index.snapshot().corpus
+    corpus = get_generation(index).corpus
     years = [row[0] for row in corpus.rows("SELECT year FROM abstracts WHERE year IS NOT NULL")]
     journals = [row[0] for row in corpus.rows("SELECT DISTINCT journal FROM abstracts WHERE journal <> ''")]
     found: dict[Filters, None] = {}
@@ -164,14 +165,14 @@ def by_brute_force(index: Index, filters: Filters, records: dict[int, tuple[int 
 
 def known(index: Index, record_id: str) -> int | None:
     try:
-        return index.snapshot().corpus.doc_id(record_id)
+        return get_generation(index).corpus.doc_id(record_id)
     except AbstractNotFoundError:
         return None
 
 
 def filters_checked(index: Index, texts: list[str]) -> dict[str, Any]:
     """How many filtered answers are those of brute force, by ids, or by scores where records tie."""
-    snapshot = index.snapshot()
+    snapshot = get_generation(index)
     rows = snapshot.corpus.rows("SELECT id, year, journal FROM abstracts")
     records = {row[0]: (row[1], row[2]) for row in rows}
     vectors = index.encode(texts)
@@ -207,7 +208,7 @@ def times(index: Index, texts: list[str]) -> list[list[Any]]:
     spent: dict[str, list[float]] = {name: [] for name in kinds}
     for asked in zip(*kinds.values(), strict=True):
         for name, query in zip(kinds, asked, strict=True):
-            index.snapshot().filtered.clear()
+            get_generation(index).filtered.clear()
             spent[name].append(1000 * bench.timed(lambda query=query: index.ask(query)))
     base = statistics.median(spent["semantic"])
     return [

@@ -31,6 +31,7 @@ from engine.index.exact import TIE
 from engine.index.factory import HNSW_FROM, Factory, lists_for, parsed
 from engine.index.flat import FlatIndex, bitmap
 from engine.index.ivf import IvfIndex
+from engine.query.index import get_generation
 from engine.records import AnnSettings, Vectors
 
 K, BATCH, TARGET = 10, 256, 0.99
@@ -285,7 +286,7 @@ def main() -> None:
     faiss.omp_set_num_threads(1)
     machine = bench.machine()
     with open_index(given.index, follow=False) as index, tempfile.TemporaryDirectory() as scratch:
-        held = index.snapshot()
+        held = get_generation(index)
         some = held.corpus.fetch([int(i) for i in bench.spread_over(held.vectors.doc_ids, 2 * given.queries)])
         titles = [record.title for record in some.values() if record.title.strip()]
         queries = index.encode(bench.spread_over(titles, given.queries))

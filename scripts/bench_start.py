@@ -20,6 +20,7 @@ import numpy as np
 
 from engine import open_index
 from engine.encode.model import DEFAULT_MODEL, locate
+from engine.query.index import get_generation
 from engine.records import Vectors
 
 QUERY = "switching back from a biosimilar to the originator after loss of effect"
@@ -41,7 +42,8 @@ done("import numpy")
 import faiss
 done("import faiss")
 from engine import open_index
-from engine.query import searcher
+from engine.query.index import get_generation
+from engine.query.index import get_generation
 done("import engine")
 index = open_index(sys.argv[1], follow=False)
 done("open, with check")
@@ -49,11 +51,11 @@ import tokenizers, engine.encode.saved
 done("import tokenizers")
 import onnxruntime, engine.encode.onnx
 done("import onnxruntime")
-index.snapshot().encoder()
+get_generation(index).encoder()
 done("session, with check")
 vectors = index.encode([sys.argv[2]])
 done("encode")
-index.snapshot().vectors.search(vectors, 10)
+get_generation(index).vectors.search(vectors, 10)
 done("search vectors")
 index.search(sys.argv[2])
 done("encode and search again, with texts")
@@ -123,9 +125,9 @@ def commands(corpus: Path, scratch: Path) -> tuple[dict[str, list[str]], Path]:
     here = ("-i", "bench", "--indexes", str(scratch))
     record_id = json.loads(run(bench.command("search", QUERY, "-n", "1", *here)))["id"]
     with open_index(folder, follow=False) as index:
-        np.save(scratch / "vectors.npy", index.snapshot().vectors.vectors)
-        first = index.snapshot().corpus.doc_id(record_id)
-        place = int(index.snapshot().vectors.rows(np.array([first]))[0])
+        np.save(scratch / "vectors.npy", get_generation(index).vectors.vectors)
+        first = get_generation(index).corpus.doc_id(record_id)
+        place = int(get_generation(index).vectors.rows(np.array([first]))[0])
     peer = python(PEER_SCRIPT, str(locate(DEFAULT_MODEL)), str(scratch / "vectors.npy"), QUERY)
     if json.loads(run(peer))[0] != place:
         raise SystemExit("the peer finds another abstract first: they don't do the same work")

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from engine.cli import main
 from engine.index.folder import IndexFolder
-from engine.query.record import read_record
+from engine.query.searchlog import read_record
 from engine.reindex.order import Report
 from tests.conftest import TOY_MODEL
 

@@ -23,7 +23,7 @@ from engine.files import (
     write_text,
 )
 from engine.queries import Filters, Query
-from engine.query.record import Record, write_record
+from engine.query.searchlog import Record, write_record
 from engine.references.formats import FORMATS, write
 from engine.relevance.judgments import Judgments, write_judgments
 from engine.relevance.runs import Ranked, Run, write_run

@@ -16,7 +16,7 @@ from engine.references.cited import cited_hits, heading
 from engine.terminal import say
 
 if TYPE_CHECKING:
-    from engine.query.searcher import Index
+    from engine.query.index import Index
 
 ASKED = ("top_k", "offset", "mode", "weight", "fusion", "min_score", "diversify", "explain", "group_by", "filters")
 
@@ -121,7 +121,7 @@ def deliver(
             write(path, cited, heading(answer), overwrite=out.overwrite, raw=out.raw, changes=changes)
             say(f"{len(cited):,} to {path}", err=True)
     if out.record:
-        from engine.query.record import record_of, write_record
+        from engine.query.searchlog import record_of, write_record
 
         write_record(out.record, record_of(found, answer, since=since), overwrite=out.overwrite)
         say(f"search recorded in {out.record}", err=True)

@@ -16,7 +16,7 @@ from engine.queries import Query
 from engine.terminal import progress
 
 if TYPE_CHECKING:
-    from engine.query.searcher import Index
+    from engine.query.index import Index
     from engine.relevance.evaluation import Evaluation
     from engine.relevance.judgments import Judgments
     from engine.relevance.measures import Measure
@@ -105,7 +105,7 @@ def of_index(
         raise UsageError("an index needs the texts of the queries. Give --queries, or a test set: --set FOLDER")
     with opened(config, device) as index, progress() as report:
         found = evaluate_index(index, given.queries, given.judgments, measures, query, report)
-        name = f"{index.folder.path.name}, generation {index.generation:06d}: {index.manifest.encoder}"
+        name = f"{index.name}, generation {index.generation:06d}: {index.manifest.encoder}"
         return found, name
 
 
@@ -124,4 +124,4 @@ def index_source(index: Index) -> SourceFile:
     from engine.relevance.testset import SourceFile
 
     digest = next(file.sha256 for file in index.manifest.files if file.name == DATABASE)
-    return SourceFile(f"{index.folder.path.name}, generation {index.generation:06d}", digest)
+    return SourceFile(f"{index.name}, generation {index.generation:06d}", digest)

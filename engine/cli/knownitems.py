@@ -110,7 +110,7 @@ def from_files(items: Items, sources: Iterable[Path], report: Progress) -> tuple
 def from_index(items: Items, config: Config, report: Progress) -> tuple[SourceFile, ...]:
     """Take the records of an index, in its order."""
     with opened(config) as index:
-        for record in index.snapshot().corpus.abstracts():
+        for record in index.abstracts():
             items.take(record)
             if items.counts.read % REPORT_EVERY == 0:
                 report("reading", items.counts.read, len(index))

@@ -12,7 +12,7 @@ from engine.config import Config
 from engine.errors import UsageError
 
 if TYPE_CHECKING:
-    from engine.query.searcher import Index
+    from engine.query.index import Index
 
 
 def index_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -38,7 +38,7 @@ SEARCH_DEVICE = click.option(
 
 def opened(config: Config, device: str = "cpu") -> Index:
     """The index that is meant, open."""
-    from engine.query.searcher import open_index
+    from engine.query.index import open_index
 
     return open_index(config.existing(), follow=False, device=device)
 

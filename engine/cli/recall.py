@@ -19,7 +19,7 @@ from engine.records import many
 from engine.terminal import as_json, one_line, say
 
 if TYPE_CHECKING:
-    from engine.query.known import KnownItem, Recall
+    from engine.query.location import KnownItem, Recall
 
 TITLE = 70  # characters shown
 

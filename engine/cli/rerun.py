@@ -17,9 +17,9 @@ from engine.records import many
 from engine.terminal import one_line, say
 
 if TYPE_CHECKING:
-    from engine.query.record import Record
+    from engine.query.index import Index
     from engine.query.rerun import Comparison
-    from engine.query.searcher import Index
+    from engine.query.searchlog import Record
 
 
 @main.command()
@@ -41,7 +41,7 @@ def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, 
     engine rerun lupus.json --prisma
     """
     from engine.query.prisma import paragraph
-    from engine.query.record import read_record
+    from engine.query.searchlog import read_record
 
     record = read_record(file)
     if prisma:
@@ -77,7 +77,7 @@ def recorded_index(config: Config, record: Record, file: Path, device: str, *, c
 
 def write_hits(index: Index, found: Comparison, record: Record, out: Output) -> None:
     """Print and write the hits where that was asked for; unasked, only the verdict is told."""
-    from engine.query.record import record_of, write_record
+    from engine.query.searchlog import record_of, write_record
 
     if out.form or out.files:
         deliver(index, found.answer, Output(out.form, out.files, out.overwrite, out.raw, None), found.changes)

@@ -25,7 +25,7 @@ from engine.terminal import as_json, one_line, progress, say
 
 if TYPE_CHECKING:
     from engine.corpus.store import Corpus
-    from engine.query.searcher import Index
+    from engine.query.index import Index
     from engine.relevance.labels import Labels
     from engine.relevance.screening import Screening
     from engine.relevance.screenmeasures import Screened
@@ -134,11 +134,12 @@ def screen(
     engine screen -i rheumatology --criteria "Randomised trials of stem cells in knee osteoarthritis"
     engine screen -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt -n 25 -o next.ris
     """
+    from engine.query.index import get_generation
     from engine.relevance.screening import screen as ranked
 
     check_output(out)
     with opened(config) as index:
-        snapshot = index.snapshot()
+        snapshot = get_generation(index)
         found = ranked(snapshot, labels_in(snapshot.corpus, label_files), criteria, filters, top_k)
         deliver(index, found, out)
 
@@ -243,11 +244,12 @@ def simulate(
     engine simulate -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt
     engine simulate -i rheumatology --included in.txt --excluded out.txt --priors 20 --json
     """
+    from engine.query.index import get_generation
     from engine.relevance.screening import pool_of
     from engine.relevance.simulation import simulations
 
     with opened(config) as index:
-        snapshot = index.snapshot()
+        snapshot = get_generation(index)
         labels = labels_in(snapshot.corpus, label_files)
         pool, notes = pool_of(snapshot, labels.doc_ids, criteria)
     runs = list(watched(simulations(pool, labels.includes(labels.doc_ids), priors, seed, step), priors))

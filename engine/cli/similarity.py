@@ -116,7 +116,7 @@ def cut_notes(numbers: Sequence[int], limit: int) -> list[str]:
 def index_encoder(config: Config) -> Iterator[Encoder]:
     """The query encoder of an index."""
     with opened(config) as index:
-        yield index.snapshot().encoder()
+        yield index.load_encoder()
 
 
 @contextmanager

@@ -190,7 +190,7 @@ def pairs_from(
     if files:
         return pairs_of(abstracts(files), abstracts(hold_out), seed), Sources(receipts(files), receipts(hold_out))
     with opened(config) as index:
-        pairs = pairs_of(index.snapshot().corpus.abstracts(), abstracts(hold_out), seed)
+        pairs = pairs_of(index.abstracts(), abstracts(hold_out), seed)
         return pairs, Sources((index_source(index),), receipts(hold_out))
 
 

@@ -10,7 +10,7 @@ from engine.errors import AbstractNotFoundError, EncoderError, EncoderMismatchEr
 from engine.queries import Answer, Query
 
 if TYPE_CHECKING:
-    from engine.query.searcher import Index
+    from engine.query.index import Index
 
 _MAX_QUERIES = 256  # encoded and compared together
 _MAX_HITS = 50_000  # in memory at once

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from engine.queries import Filters, Fusion, Mode, Query
-from engine.query.record import Record
+from engine.query.searchlog import Record
 from engine.records import many
 
 LISTED = 10  # ids that are spelled out; of a longer list the first and the last are

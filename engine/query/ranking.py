@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.corpus.keywords import ranked
 from engine.queries import Fusion, Mode, Query
-from engine.query.diversity import POOL, diversified
-from engine.query.fusion import DEPTH, fused
-from engine.query.question import Question
-from engine.query.snapshot import Candidate, Snapshot
+from engine.query.generation import OpenGeneration
+from engine.query.plan import Question
 from engine.records import Vectors
 
 DEFAULT_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A record on its way to being a hit."""
+
+    doc_id: int
+    score: float  # cosine
+    fused: float | None = None
+    bm25: float | None = None
+    semantic_rank: int | None = None
+    keyword_rank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +44,14 @@ class Ranking:
 Encode = Callable[[], Vectors]  # the vector (dim,) of the question
 
 
-def ranking(snapshot: Snapshot, asked: Question, encode: Encode) -> Ranking:
+def ranking(snapshot: OpenGeneration, asked: Question, encode: Encode) -> Ranking:
     """Rank what qualifies; encode gives the vector, and words are looked up while it works."""
     found = BY_MODE[asked.query.mode](snapshot, asked, encode, depth(snapshot, asked.query))
     found = near_enough(found, asked.query)
     return varied(snapshot, asked, found) if asked.query.diversify else found
 
 
-def depth(snapshot: Snapshot, query: Query) -> int:
+def depth(snapshot: OpenGeneration, query: Query) -> int:
     """How many candidates are ranked: all, where a least cosine leaves out some of a ranking that is not by cosine."""
     size = snapshot.vectors.size
     if query.min_score is not None and query.mode is not Mode.SEMANTIC:
@@ -60,14 +71,14 @@ def near_enough(found: Ranking, query: Query) -> Ranking:
     return replace(found, candidates=[one for one in found.candidates if one.score >= least_cosine(query)])
 
 
-def by_meaning(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -> Ranking:
+def by_meaning(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
     """By cosine."""
     vector = encode()
     found = nearest(snapshot, asked, vector, wanted)
     return Ranking([Candidate(doc_id, score) for doc_id, score in found], n_qualified(snapshot, asked), vector)
 
 
-def by_words(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -> Ranking:
+def by_words(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
     """By BM25."""
     with ThreadPoolExecutor(1) as pool:
         words = pool.submit(copy_context().run, ranked, snapshot.corpus, asked.wording, wanted, asked.among)
@@ -80,7 +91,7 @@ def by_words(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -
     return Ranking(candidates, n_matching, vector)
 
 
-def by_both(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) -> Ranking:
+def by_both(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
     """Both rankings fused as deep as DEPTH; below come the others by cosine, so that an order never depends on k."""
     with ThreadPoolExecutor(1) as pool:
         words = pool.submit(
@@ -108,7 +119,7 @@ def by_both(snapshot: Snapshot, asked: Question, encode: Encode, wanted: int) ->
 BY_MODE = {Mode.SEMANTIC: by_meaning, Mode.KEYWORD: by_words, Mode.HYBRID: by_both}
 
 
-def nearest(snapshot: Snapshot, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
+def nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
     """The nearest (doc id, cosine) that qualify, examples left out."""
     if asked.among is not None:
         return snapshot.vectors.search_among(vector[None], asked.among, wanted)[0]
@@ -117,18 +128,18 @@ def nearest(snapshot: Snapshot, asked: Question, vector: Vectors, wanted: int) -
     return [pair for pair in found if pair[0] not in left_out][:wanted]
 
 
-def cosines(snapshot: Snapshot, doc_ids: list[int], vector: Vectors) -> dict[int, float]:
+def cosines(snapshot: OpenGeneration, doc_ids: list[int], vector: Vectors) -> dict[int, float]:
     """Exact cosines of some records."""
     scores = snapshot.vectors.scores(vector, np.array(doc_ids, np.int64))
     return dict(zip(doc_ids, map(float, scores), strict=True))
 
 
-def n_qualified(snapshot: Snapshot, asked: Question) -> int:
+def n_qualified(snapshot: OpenGeneration, asked: Question) -> int:
     """Records that could be hits."""
     return snapshot.vectors.size - len(asked.examples) if asked.among is None else len(asked.among)
 
 
-def varied(snapshot: Snapshot, asked: Question, found: Ranking) -> Ranking:
+def varied(snapshot: OpenGeneration, asked: Question, found: Ranking) -> Ranking:
     """The same candidates, the first POOL of them in an order in which neighbours differ.
 
     Relevance is the cosine, in hybrid the fused score (those below the fused ones stay where they are), and for words
@@ -150,3 +161,72 @@ def varied(snapshot: Snapshot, asked: Question, found: Ranking) -> Ranking:
     taken = set(order)
     rest = [c for i, c in enumerate(head) if i not in taken] + candidates[len(head) :]
     return replace(found, candidates=[head[i] for i in order] + rest)
+
+
+Scored = Sequence[tuple[int, float]]
+
+DEPTH = 1000  # of each leg; what lies deeper is not fused
+RRF_K = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
+
+
+def fused(semantic: Scored, keyword: Scored, fusion: Fusion, weight: float) -> list[tuple[int, float]]:
+    """All records of the first DEPTH of either ranking with one score in [0, 1], best first, ties by id.
+
+    Convex (Bruch, Gai & Ingber, TOIS 2023): weight times the semantic score plus 1 - weight times the keyword score,
+    each stretched so that the leg's best has 1 and its last 0; who is not in a leg has 0 there. RRF: the mean of
+    (k + 1) / (k + rank), k = 60; the weight has no part in it.
+    """
+    legs = semantic[:DEPTH], keyword[:DEPTH]
+    if fusion is Fusion.CONVEX:
+        parts = [(weight, stretched(legs[0])), (1 - weight, stretched(legs[1]))]
+    else:
+        parts = [(0.5, reciprocal(leg)) for leg in legs]
+    total: dict[int, float] = {}
+    for share, scores in parts:
+        for doc_id, score in scores:
+            total[doc_id] = total.get(doc_id, 0.0) + share * score
+    return order_scores(total.items())
+
+
+def stretched(ranking: Scored) -> list[tuple[int, float]]:
+    """Scores stretched to [0, 1], the best 1 and the last 0; all 1 where all are equal."""
+    if not ranking:
+        return []
+    high, low = ranking[0][1], ranking[-1][1]
+    if high == low:
+        return [(doc_id, 1.0) for doc_id, _ in ranking]
+    return [(doc_id, (score - low) / (high - low)) for doc_id, score in ranking]
+
+
+def reciprocal(ranking: Scored) -> list[tuple[int, float]]:
+    """(k + 1) / (k + rank), 1 for the best."""
+    return [(doc_id, (RRF_K + 1) / (RRF_K + rank)) for rank, (doc_id, _) in enumerate(ranking, 1)]
+
+
+def order_scores(scores: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
+    """Score descending, then id ascending."""
+    return sorted(scores, key=lambda pair: (-pair[1], pair[0]))
+
+
+POOL = 1000  # candidates that are put in a new order, however many hits are wanted; those below stay as they are
+
+
+def diversified(scores: NDArray[np.float32], vectors: Vectors, diversify: float, wanted: int) -> list[int]:
+    """Positions of `wanted` candidates, chosen one after the other (Carbonell & Goldstein, SIGIR 1998).
+
+    scores (n,) are those of the candidates, best first; vectors (n, dim) theirs, unit length. Each time the one is
+    taken whose (1 - diversify) * score - diversify * highest cosine to those taken is highest; of equals the earlier
+    one. So 0 leaves the order as it is. Fewer only when there are fewer candidates.
+    """
+    gain = (1 - diversify) * scores.astype(np.float64)
+    nearest = np.full(len(scores), -1.0)
+    left = np.ones(len(scores), bool)
+    taken: list[int] = []
+    exact = vectors.astype(np.float64)
+    while len(taken) < min(wanted, len(scores)):
+        penalty = diversify * nearest if taken else 0.0
+        best = int(np.argmax(np.where(left, gain - penalty, -np.inf)))
+        taken.append(best)
+        left[best] = False
+        nearest = np.maximum(nearest, exact @ exact[best])
+    return taken

@@ -9,10 +9,9 @@ from engine.corpus.history import events
 from engine.errors import EncoderMismatchError, EngineError, GenerationError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer
-from engine.query.held import not_kept
-from engine.query.record import DECIMALS, Record, mesh_tree_of, result_sha256
-from engine.query.searcher import Index
-from engine.query.snapshot import Snapshot
+from engine.query.generation import OpenGeneration, explain_not_kept
+from engine.query.index import Index, get_generation
+from engine.query.searchlog import DECIMALS, Record, mesh_tree_of, result_sha256
 from engine.records import Manifest
 
 CURRENT = "To repeat the search on the newest generation all the same: --current"
@@ -41,7 +40,7 @@ def open_recorded(record: Record, folder: IndexFolder, *, device: str = "cpu") -
     """
     if folder.numbers() and record.generation not in folder.numbers():
         raise GenerationError(
-            f"{not_kept(folder, record.generation)}. {CURRENT}. "
+            f"{explain_not_kept(folder, record.generation)}. {CURRENT}. "
             "To keep more generations from now on: keep_generations in index.toml"
         )
     index = Index(folder, follow=False, device=device, generation=record.generation)
@@ -88,9 +87,9 @@ def rerun(record: Record, index: Index) -> Comparison:
     before, now = record.ranks, {hit.id: hit.rank for hit in answer.hits}
     found = result_sha256(answer.hits)
     same = found == record.result_sha256
-    notes = notes_on_index(record, index.snapshot())
+    notes = notes_on_index(record, get_generation(index))
     if not same:
-        notes += notes_on_difference(record, answer, index.snapshot())
+        notes += notes_on_difference(record, answer, get_generation(index))
     return Comparison(
         same=same,
         answer=answer,
@@ -103,7 +102,7 @@ def rerun(record: Record, index: Index) -> Comparison:
     )
 
 
-def notes_on_index(record: Record, snapshot: Snapshot) -> tuple[str, ...]:
+def notes_on_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
     """In what the index is not the recorded one."""
     manifest, notes = snapshot.manifest, []
     there = f"generation {record.generation:06d} of {record.generation_created}"
@@ -124,7 +123,7 @@ def notes_on_index(record: Record, snapshot: Snapshot) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def notes_on_difference(record: Record, answer: Answer, snapshot: Snapshot) -> tuple[str, ...]:
+def notes_on_difference(record: Record, answer: Answer, snapshot: OpenGeneration) -> tuple[str, ...]:
     """What else may be behind a difference."""
     notes = []
     if tuple(hit.id for hit in answer.hits) == record.ids:

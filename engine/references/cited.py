@@ -9,7 +9,7 @@ from engine.queries import Answer, Hit
 from engine.records import Abstract
 
 if TYPE_CHECKING:
-    from engine.query.searcher import Index
+    from engine.query.index import Index
 
 
 @dataclass(frozen=True, slots=True)

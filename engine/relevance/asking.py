@@ -14,10 +14,10 @@ from engine.index.ivf import TUNED_FOR, IvfIndex
 from engine.progress import Progress
 from engine.queries import Answer, Hit, Mode, Query
 from engine.query.batches import QueryError, answer_each, split_pages
-from engine.query.known import looked_up
-from engine.query.question import name_some, texts_encoded
-from engine.query.searcher import Index
-from engine.query.snapshot import Snapshot
+from engine.query.generation import OpenGeneration
+from engine.query.index import Index, get_generation
+from engine.query.location import looked_up
+from engine.query.plan import name_some, texts_encoded
 from engine.records import many
 from engine.relevance.evaluation import DEPTH, Evaluation, check_judged, measured, tally_of
 from engine.relevance.judgments import Judgments
@@ -66,7 +66,7 @@ def evaluate_index(
     asked = query or Query(top_k=DEPTH)
     check_options(asked, measures)
     check_judged(list(queries), judgments)
-    snapshot = index.current()
+    snapshot = get_generation(index, follow=True)
     resolved = resolve(snapshot, judgments)
     wanted = {query_id: text for query_id, text in queries.items() if query_id in judgments.grades}
     rankings, notes, ids = dict[str, tuple[Ranked, ...]](), dict[str, None](), dict[str, str]()
@@ -75,7 +75,7 @@ def evaluate_index(
         rankings[query_id] = tuple(Ranked(ids.setdefault(hit.id, hit.id), hit.ranking_score) for hit in hits)
         if progress:
             progress("searching", len(rankings), len(wanted))
-    run = Run(index.folder.path.name, rankings)
+    run = Run(index.name, rankings)
     n_documents = snapshot.vectors.size
     if asked.filters.any:
         n_documents = len(snapshot.qualified(asked.filters).doc_ids)
@@ -104,7 +104,7 @@ def check_options(query: Query, measures: Sequence[Measure]) -> None:
         )
 
 
-def resolve(snapshot: Snapshot, judgments: Judgments) -> Resolved:
+def resolve(snapshot: OpenGeneration, judgments: Judgments) -> Resolved:
     """Find the record of every judgment, by id, PMID or DOI.
 
     Raises:
@@ -191,7 +191,7 @@ def whole_places(
     return found
 
 
-def ann_recall(snapshot: Snapshot, query: Query, texts: Sequence[str]) -> float | None:
+def ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[str]) -> float | None:
     """The share of the 10 nearest of all records that an approximate index finds for some queries.
 
     None where every vector is compared, or where words alone rank. A hit that scores as the tenth nearest does is as

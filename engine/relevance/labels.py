@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from engine.corpus.store import Corpus
 from engine.errors import UsageError
-from engine.query.known import looked_up
-from engine.query.question import name_some
+from engine.query.location import looked_up
+from engine.query.plan import name_some
 from engine.records import DocIds, many
 
 

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from engine.encode.recipe import cleaned, prepared
 from engine.errors import UsageError
 from engine.queries import Answer, Filters, Query
-from engine.query.question import note_cut, texts_encoded, unknown_note
-from engine.query.snapshot import Candidate, Snapshot
+from engine.query.answer import fetch_hits
+from engine.query.generation import OpenGeneration
+from engine.query.plan import note_cut, texts_encoded, unknown_note
+from engine.query.ranking import Candidate
 from engine.records import DocIds, many
 from engine.relevance.labels import Labels
 from engine.relevance.wordmodel import Features, Scores, features_of, word_scores
@@ -49,7 +51,7 @@ class Screening:
 
 
 def screen(
-    snapshot: Snapshot, labels: Labels, criteria: str = "", filters: Filters | None = None, top_k: int = 10
+    snapshot: OpenGeneration, labels: Labels, criteria: str = "", filters: Filters | None = None, top_k: int = 10
 ) -> Screening:
     """Rank the records that are not labelled, the likeliest to be included first; equal ones by age in the index.
 
@@ -74,7 +76,7 @@ def screen(
     answer = Answer(
         query=Query(criteria, filters=filters, top_k=top_k),
         generation=snapshot.manifest.generation,
-        hits=tuple(snapshot.hits(best)),
+        hits=tuple(fetch_hits(snapshot, best)),
         n_qualified=len(left),
         notes=(*unknown_note(tuple(dict.fromkeys((*labels.unknown, *unlisted)))), *notes),
     )
@@ -82,7 +84,7 @@ def screen(
     return Screening(answer, cosines, len(labels.included), len(labels.excluded), len(left))
 
 
-def candidates(snapshot: Snapshot, filters: Filters) -> tuple[DocIds, tuple[str, ...]]:
+def candidates(snapshot: OpenGeneration, filters: Filters) -> tuple[DocIds, tuple[str, ...]]:
     """The records that pass filters, ascending, and listed ids that are not there; without filters, all records."""
     if not filters.any:
         return snapshot.corpus.ids(), ()
@@ -91,7 +93,7 @@ def candidates(snapshot: Snapshot, filters: Filters) -> tuple[DocIds, tuple[str,
 
 
 def pool_of(
-    snapshot: Snapshot, doc_ids: DocIds, criteria: str, *, learning: bool = True
+    snapshot: OpenGeneration, doc_ids: DocIds, criteria: str, *, learning: bool = True
 ) -> tuple[Pool, tuple[str, ...]]:
     """Some records of an index (ids ascending) as a pool, with what there is to say of the criteria ("": none).
 
@@ -118,7 +120,7 @@ def pool_from(doc_ids: DocIds, texts: Sequence[str], cosines: Scores | None) -> 
     return Pool(doc_ids, np.array([bool(text) for text in texts], bool), features_of(texts), cosines)
 
 
-def texts_of(snapshot: Snapshot, doc_ids: DocIds) -> list[str]:
+def texts_of(snapshot: OpenGeneration, doc_ids: DocIds) -> list[str]:
     """Title and abstract of records as one text each, in their order."""
     texts: list[str] = []
     for start in range(0, len(doc_ids), AT_ONCE):

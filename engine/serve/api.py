@@ -13,7 +13,7 @@ from starlette.responses import Response
 from engine.errors import EngineError, UsageError
 from engine.queries import Answer, Query
 from engine.query.batches import answer_each
-from engine.query.searcher import Index
+from engine.query.index import Index
 from engine.serve.asked import query_of
 from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
 from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
@@ -112,7 +112,7 @@ async def batch(request: Request) -> Response:
 
     def work() -> bytes:
         answers = [answered(index, answer) for answer in all_asked(index, asked)]
-        return as_bytes({"index": index.folder.name, "generation": index.generation, "answers": answers})
+        return as_bytes({"index": index.name, "generation": index.generation, "answers": answers})
 
     body = await while_there(request, site_of(request).batches.run(work))
     return Response(body, media_type=JSON, headers={"Engine-Generation": f"{index.generation:06d}"})

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from engine.queries import Answer
-from engine.query.searcher import Index
+from engine.query.index import Index
 from engine.records import Abstract
 from engine.references.cited import cited_hits
 from engine.references.fields import abstract_fields, answer_fields, hit_fields, record_fields
@@ -30,7 +30,7 @@ def answered(index: Index, answer: Answer, changes: Sequence[str] = ()) -> dict[
     """An answer with its hits and all that is stored of them; changes says of each what is new about it."""
     rows = [hit_fields(one.hit) | record_fields(one.record) for one in cited_hits(index, answer)]
     rows = [{"change": change, **row} for change, row in zip(changes, rows, strict=True)] if changes else rows
-    return {"index": index.folder.name} | answer_fields(answer, rows)
+    return {"index": index.name} | answer_fields(answer, rows)
 
 
 def next_page(path: str, pairs: Sequence[tuple[str, str]], answer: Answer) -> str | None:
@@ -47,7 +47,7 @@ def next_page(path: str, pairs: Sequence[tuple[str, str]], answer: Answer) -> st
 def record_object(index: Index, record: Abstract) -> dict[str, Any]:
     """One record whole, and where it comes from."""
     return {
-        "index": index.folder.name,
+        "index": index.name,
         "generation": index.generation,
         "record": abstract_fields(record),
         "sources": [asdict(said) for said in index.sources(record.record_id)],
@@ -56,8 +56,8 @@ def record_object(index: Index, record: Abstract) -> dict[str, Any]:
 
 def status_object(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:
     """What is served of one index; problems has the names of those of which a newer generation can't be opened."""
-    manifest, name = index.manifest, index.folder.name
-    night = last_night(index.folder.path)
+    manifest, name = index.manifest, index.name
+    night = last_night(index.path)
     names = {"model": manifest.encoder.short_name, "fingerprint": manifest.encoder.fingerprint}
     counts = manifest.counts
     return {

@@ -16,8 +16,8 @@ from engine.corpus.facets import years_and_journals
 from engine.corpus.store import Corpus
 from engine.index.corpusmap import CorpusMap, read_map
 from engine.index.folder import MAP
-from engine.query.searcher import Index
-from engine.query.snapshot import Snapshot
+from engine.query.generation import OpenGeneration
+from engine.query.index import Index, get_generation
 from engine.records import Vectors
 
 NAMED = 8  # journals with a colour of their own
@@ -51,7 +51,7 @@ class Drawing:
         return found
 
 
-drawings: WeakKeyDictionary[Snapshot, Drawing | None] = WeakKeyDictionary()
+drawings: WeakKeyDictionary[OpenGeneration, Drawing | None] = WeakKeyDictionary()
 
 
 def drawn_map(index: Index) -> Drawing | None:
@@ -60,13 +60,13 @@ def drawn_map(index: Index) -> Drawing | None:
     Raises:
         CorruptError: the map is damaged.
     """
-    snapshot = index.snapshot()
+    snapshot = get_generation(index)
     if snapshot not in drawings:
         drawings[snapshot] = drawing(snapshot)
     return drawings[snapshot]
 
 
-def drawing(snapshot: Snapshot) -> Drawing | None:
+def drawing(snapshot: OpenGeneration) -> Drawing | None:
     """Read the map of a generation.
 
     Raises:

@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from engine.errors import AbstractNotFoundError
 from engine.queries import Answer, Query
-from engine.query.chosen import Chosen, chosen
-from engine.query.question import name_some
-from engine.query.record import record_bytes, record_of
-from engine.query.searcher import Index
-from engine.query.snapshot import Candidate
+from engine.query.answer import fetch_hits
+from engine.query.index import Index, get_generation
+from engine.query.location import Located
+from engine.query.plan import name_some
+from engine.query.ranking import Candidate
+from engine.query.searchlog import record_bytes, record_of
 from engine.references.cited import Cited, cited_hits, heading
 from engine.references.formats import FORMATS, content
 from engine.serve.asked import query_of
@@ -52,7 +53,7 @@ KINDS = {
 class NoHitsError(AbstractNotFoundError):
     """Records were ticked that are none of the hits."""
 
-    def __init__(self, found: Chosen, n_ticked: int) -> None:
+    def __init__(self, found: Located, n_ticked: int) -> None:
         self.found, self.ids = found, {*found.absent, *found.left_out}
         parts = ((found.absent, "not in the index any more"), (found.left_out, LEFT_OUT))
         said = "; ".join(f"{name_some(ids, NAMED)} ({why})" for ids, why in parts if ids)
@@ -87,7 +88,7 @@ def ticked(index: Index, query: Query, ticks: tuple[str, ...]) -> Answer:
     Raises:
         NoHitsError: some are no hits.
     """
-    found = chosen(index, query, ticks)
+    found = index.locate(query, ticks)
     if found.absent or found.left_out:
         raise NoHitsError(found, len(ticks))
     return found.answer
@@ -116,8 +117,8 @@ async def record(request: Request) -> Response:
     index, suffix = site_of(request).shelf.index(given.text("i")), f".{given.text('format')}"
 
     def work() -> bytes:
-        found, snapshot = index.get(given.text("id")), index.snapshot()
-        (hit,) = snapshot.hits([Candidate(snapshot.corpus.doc_id(found.record_id), 1.0)])
+        found, snapshot = index.get(given.text("id")), get_generation(index)
+        (hit,) = fetch_hits(snapshot, [Candidate(snapshot.corpus.doc_id(found.record_id), 1.0)])
         line = f"{found.record_id} (generation {index.generation:06d})"
         return b"".join(content(suffix, [Cited(hit, found)], line))
 
@@ -134,7 +135,7 @@ async def search_record(request: Request) -> Response:
 
 def file_name(index: Index, suffix: str) -> str:
     """The name of a file: of which index and generation it is."""
-    return f"{index.folder.name}-{index.generation:06d}{suffix}"
+    return f"{index.name}-{index.generation:06d}{suffix}"
 
 
 def named(response: Response, name: str) -> Response:

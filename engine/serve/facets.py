@@ -8,8 +8,8 @@ from weakref import WeakKeyDictionary
 
 from engine.corpus.facets import Counted, name_counts, year_counts
 from engine.corpus.store import Corpus
-from engine.query.searcher import Index
-from engine.query.snapshot import Snapshot
+from engine.query.generation import OpenGeneration
+from engine.query.index import Index, get_generation
 
 OFFERED = 300  # names of a kind; others may be typed
 WIDEST = 120  # bars; earlier years share the first one
@@ -41,12 +41,12 @@ class Facets:
     types: Counted
 
 
-counted: WeakKeyDictionary[Snapshot, Facets] = WeakKeyDictionary()
+counted: WeakKeyDictionary[OpenGeneration, Facets] = WeakKeyDictionary()
 
 
 def facets_of(index: Index) -> Facets:
     """The facets of the generation that an index holds."""
-    snapshot = index.snapshot()
+    snapshot = get_generation(index)
     if (found := counted.get(snapshot)) is None:
         with closing(Corpus(snapshot.corpus.path)) as corpus:  # of its own: counting must not keep answers waiting
             names = [name_counts(corpus, kind, OFFERED) for kind in ("journal", "mesh", "type")]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.corpus.filters import years_of
 from engine.errors import UsageError
-from engine.query.searcher import Index
+from engine.query.index import Index
 from engine.serve.facets import Bar, Facets, facets_of
 from engine.serve.limits import MAX_HITS
 from engine.serve.links import Pairs, State

@@ -10,14 +10,14 @@ from pathlib import Path
 from starlette.requests import Request
 
 from engine import __version__
-from engine.query.searcher import Index
+from engine.query.index import Index, get_generation
 
 
 def tag_of(request: Request, indexes: Sequence[Index], names: Sequence[str]) -> str:
     """The ETag of an answer: of what is asked, the generations, index.toml, all that are served, and the engine."""
     parts = [__version__, templates_sha256(), request.url.path, request.url.query, *names]
     for index in indexes:
-        snapshot = index.snapshot()
+        snapshot = get_generation(index)
         parts += [str(snapshot.folder.path), snapshot.pointer.decode("ascii", "replace"), settings_of(index)]
         parts += [str(snapshot.manifest.generation), snapshot.manifest.created]
     return f'"{hashlib.sha256(chr(0).join(parts).encode("utf-8", "replace")).hexdigest()[:32]}"'
@@ -33,7 +33,7 @@ def templates_sha256() -> str:
 def settings_of(index: Index) -> str:
     """What tells one state of index.toml, which has a say in hybrid search, from another."""
     try:
-        found = (index.folder.path / "index.toml").stat()
+        found = (index.path / "index.toml").stat()
     except OSError:
         return ""
     return f"{found.st_mtime_ns} {found.st_size}"

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from engine.errors import AbstractNotFoundError
 from engine.queries import Query
-from engine.query.searcher import Index
+from engine.query.index import Index, get_generation
 from engine.serve.asked import query_of
 from engine.serve.bodies import as_bytes
 from engine.serve.drawing import Drawing, drawn_map
@@ -43,7 +43,7 @@ def drawn_page(index: Index, names: list[str], state: State, query: Query) -> by
     if drawing is None or not (query.text or query.like):
         return page("map", hits=[], rows=[], place=None, chips=[], **fields)
     answer = index.ask(query)
-    corpus = index.snapshot().corpus
+    corpus = get_generation(index).corpus
     rows = drawing.rows([corpus.doc_id(hit.id) for hit in answer.hits])
     return page(
         "map",
@@ -79,7 +79,7 @@ async def at(request: Request) -> Response:
 
     def work() -> bytes:
         doc_id = int(drawing.map.doc_ids[row])
-        found = index.snapshot().corpus.fetch([doc_id])[doc_id]
+        found = get_generation(index).corpus.fetch([doc_id])[doc_id]
         return as_bytes({"id": found.record_id, "title": found.title, "journal": found.journal, "year": found.year})
 
     return await respond(request, [index], JSON, work)

@@ -13,9 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from engine.errors import AbstractNotFoundError, NoMeshTreeError, UnreadableQueryError, UsageError
 from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.queries import Query
+from engine.query.index import Index
 from engine.query.prisma import paragraph
-from engine.query.record import record_of
-from engine.query.searcher import Index
+from engine.query.searchlog import record_of
 from engine.references.formats import FORMATS
 from engine.serve.asked import query_of
 from engine.serve.bodies import status_object
@@ -94,7 +94,7 @@ def search_page(index: Index, names: list[str], state: State, query: Query) -> b
 
 def question_of(index: Index, query: Query) -> str:
     """What ticks belong to, however it is spelled in an address: the question without filters and places."""
-    pairs = [("i", index.folder.name), ("q", query.text), ("mode", str(query.mode))]
+    pairs = [("i", index.name), ("q", query.text), ("mode", str(query.mode))]
     pairs += [("like", one) for one in query.like] + [("unlike", one) for one in query.unlike]
     return str(State(tuple(pairs)))
 

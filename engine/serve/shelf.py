@@ -12,8 +12,7 @@ from pathlib import Path
 from engine.config import cores
 from engine.errors import UnknownIndexError, UsageError
 from engine.index.folder import IndexFolder
-from engine.query.pinned import pinned
-from engine.query.searcher import Index, open_index
+from engine.query.index import Index, get_generation, open_index
 from engine.serve.drawing import drawn_map
 from engine.serve.facets import facets_of
 from engine.serve.limits import FILTER_SECONDS, FOLLOW_SECONDS
@@ -59,7 +58,7 @@ class Shelf:
         """
         if name and name not in self.indexes:
             raise UnknownIndexError(f"no index named {name[:80]!r} is served here: found {', '.join(self.names)}")
-        return pinned(self.indexes[name or self.names[0]])
+        return self.indexes[name or self.names[0]].pin()
 
     def look(self) -> None:
         """Move every index to its current generation. One that can't be opened leaves the index where it is."""
@@ -84,8 +83,8 @@ class Shelf:
             EngineError: the current generation, its encoder or its map can't be used.
             OSError: it can't be read.
         """
-        pointer, began = index.folder.pointer_bytes(), time.monotonic()
-        if pointer == index.snapshot().pointer:
+        pointer, began = IndexFolder(index.path).pointer_bytes(), time.monotonic()
+        if pointer == get_generation(index).pointer:
             self.problems.pop(name, None)
         elif pointer != self.failed.get(name) or began >= self.again.get(name, 0.0):
             self.failed[name] = pointer
@@ -132,10 +131,8 @@ def newer(index: Index) -> Index:
     Raises:
         EngineError: the current generation, its encoder or its map can't be used.
     """
-    held = index.snapshot()
-    fresh = open_index(index.folder.path, follow=False)
-    if fresh.manifest.encoder.fingerprint == held.manifest.encoder.fingerprint:
-        fresh.snapshot().loaded = held.loaded
+    fresh = open_index(index.path, follow=False)
+    get_generation(fresh).adopt_encoder(get_generation(index))
     warm(fresh)
     facets_of(fresh)
     return fresh
@@ -149,7 +146,6 @@ def warm(index: Index) -> None:
     Raises:
         EngineError: the encoder or the map is damaged.
     """
-    index.snapshot().corpus.patience = FILTER_SECONDS
-    index.snapshot().corpus.widen(cores() + max(1, cores() // 2) + 1)  # workers, batches, and one to spare
-    index.snapshot().encoder()
+    n_connections = cores() + max(1, cores() // 2) + 1  # workers, batches, and one to spare
+    get_generation(index).prepare(patience=FILTER_SECONDS, n_connections=n_connections)
     drawn_map(index)

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from engine.query.searcher import Index
+from engine.query.index import Index
 from engine.serve.desk import Desk
 from engine.serve.freshness import is_held, tag_of
 from engine.serve.parameters import Given, Parameter

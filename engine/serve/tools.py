@@ -16,7 +16,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from engine import __version__
 from engine.errors import EngineError
 from engine.queries import Query
-from engine.query.searcher import Index
+from engine.query.index import Index
 from engine.serve.api import SIMILAR
 from engine.serve.asked import query_of
 from engine.serve.bodies import answered, record_object

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.queries import Answer, Hit
-from engine.query.searcher import Index
+from engine.query.index import Index
 from engine.records import Abstract, Notice
 from engine.references.cited import cited_hits
 from engine.serve.asked import NAMES

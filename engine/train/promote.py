@@ -13,7 +13,7 @@ from engine.encode.onnx import OnnxEncoder
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.progress import Progress
-from engine.query.searcher import Index, open_index
+from engine.query.index import Index, open_index
 from engine.records import Abstract, EncoderIdentity, many
 from engine.reindex.encoders import Choice, choose, export
 from engine.reindex.order import Order, Report
@@ -70,7 +70,7 @@ def promote(
         check_enough(known)
         progress("exporting the candidate", 0, None)
         with closing(exported(choice, Path(scratch))) as candidate:
-            verdict = judge(index.snapshot().encoder(), candidate, known, guards, progress)
+            verdict = judge(index.load_encoder(), candidate, known, guards, progress)
     if only_test or not verdict.passed:
         return Promotion(held, choice.identity, verdict, None)
     order = Order.of(settings, re_encode=True, republish=True, verb="promote")
@@ -86,7 +86,7 @@ def exported(choice: Choice, folder: Path) -> OnnxEncoder:
 
 def index_sets(index: Index) -> list[TestSet]:
     """Known items of the held-out tenth of an index, by kind."""
-    records = [one for one in index.snapshot().corpus.abstracts() if position(one) < TEST]
+    records = [one for one in index.abstracts() if position(one) < TEST]
     records.sort(key=lambda one: (position(one), one.record_id))
     return [one for kind in KINDS if (one := items_of(records, kind)) is not None]
 

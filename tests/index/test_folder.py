@@ -13,7 +13,7 @@ from engine.index import manifest as manifests
 from engine.index.folder import IndexFolder
 from engine.index.manifest import read_manifest, to_json
 from engine.index.publish import prune
-from engine.query.searcher import open_index
+from engine.query.index import open_index
 from engine.records import Manifest, opened_json
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back

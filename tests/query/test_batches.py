@@ -7,7 +7,7 @@ from engine.index.folder import IndexFolder
 from engine.queries import Answer, Query
 from engine.query import batches
 from engine.query.batches import answer_each, split_pages
-from engine.query.searcher import open_index
+from engine.query.index import open_index
 
 
 class Counted:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.query.diversity import diversified
+from engine.query.ranking import diversified
 from engine.records import Vectors
 
 EAST, NORTH = [1.0, 0.0], [0.0, 1.0]

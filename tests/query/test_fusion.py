@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.queries import Fusion
-from engine.query.fusion import DEPTH, fused, stretched
+from engine.query.ranking import DEPTH, fused, stretched
 
 SEMANTIC = [(1, 0.9), (2, 0.5), (3, 0.1)]
 KEYWORD = [(3, 8.0), (4, 4.0), (1, 2.0)]

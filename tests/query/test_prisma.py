@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.queries import Filters, Fusion, Mode, Query
 from engine.query.prisma import filters_in_words, paragraph
-from engine.query.record import Record
+from engine.query.searchlog import Record
 
 RECORD = Record(
     format_version=1,

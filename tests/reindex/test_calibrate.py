@@ -16,7 +16,7 @@ from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.layout import write_file
 from engine.index.manifest import read_manifest, to_json
-from engine.query.percentile import percentile
+from engine.query.explanation import percentile
 from engine.records import Abstract, Calibration, Encoded, EncoderIdentity, Manifest, Vectors, opened_json
 from engine.reindex import calibrate
 from engine.reindex.calibrate import FEWEST, OTHERS, QUERIES, SHARES, calibration, drawn, quantiles, still_holds

@@ -13,6 +13,7 @@ from engine.errors import ConfigError, EncoderMismatchError
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.queries import Mode
+from engine.query.index import get_generation
 from engine.reindex.order import Order, Report
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources
@@ -55,13 +56,13 @@ def test_every_passage_is_stored_as_it_is_encoded(folder: IndexFolder, put: Inde
     assert manifest.encoder.recipe == PASSAGES
     texts = texts_by(manifest.encoder, folder.encoder(manifest.encoder.fingerprint))
     with open_index(folder.path) as index:
-        for doc_id, record in index.snapshot().corpus.fetch([1, 2, 3]).items():
+        for doc_id, record in get_generation(index).corpus.fetch([1, 2, 3]).items():
             wanted = index.encode(texts(record.title, record.abstract))
-            rows, _ = index.snapshot().vectors.all_rows(np.array([doc_id]))
-            assert np.allclose(index.snapshot().vectors.vectors[rows], wanted, atol=1e-6)
-        n = [len(texts(r.title, r.abstract)) for r in index.snapshot().corpus.fetch([1, 2, 3]).values()]
-        assert n[0] > 2 and n[1:] == [1, 1] and index.snapshot().vectors.n_rows == sum(n)
-        lengths = [tuple(r) for r in index.snapshot().corpus.rows("SELECT n_tokens, truncated FROM abstracts")]
+            rows, _ = get_generation(index).vectors.all_rows(np.array([doc_id]))
+            assert np.allclose(get_generation(index).vectors.vectors[rows], wanted, atol=1e-6)
+        n = [len(texts(r.title, r.abstract)) for r in get_generation(index).corpus.fetch([1, 2, 3]).values()]
+        assert n[0] > 2 and n[1:] == [1, 1] and get_generation(index).vectors.n_rows == sum(n)
+        lengths = [tuple(r) for r in get_generation(index).corpus.rows("SELECT n_tokens, truncated FROM abstracts")]
         assert lengths[0][0] > 200 and [cut for _, cut in lengths] == [0, 0, 0]
     assert verify(folder, folder.open_current(), deep=True) == []
 

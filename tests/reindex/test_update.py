@@ -24,6 +24,7 @@ from engine.errors import ConfigError, EncoderMismatchError, LockedError, MassCh
 from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
 from engine.index.manifest import FORMAT_VERSION
+from engine.query.index import get_generation
 from engine.records import Encoded
 from engine.reindex import vectorise as vectorising
 from engine.reindex.history import LAST, NIGHTS, Night, event_line, history, last_night
@@ -100,7 +101,7 @@ def records(folder: IndexFolder) -> dict[str, str]:
 
 def vectors(folder: IndexFolder) -> dict[str, bytes]:
     with open_index(folder.path) as index:
-        snapshot = index.snapshot()
+        snapshot = get_generation(index)
         ids = snapshot.corpus.ids()
         rows = snapshot.corpus.fetch([int(i) for i in ids])
         return {rows[int(i)].record_id: snapshot.vectors.points(np.array([i])).tobytes() for i in ids}

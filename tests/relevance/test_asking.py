@@ -8,6 +8,7 @@ from engine import Index, open_index
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Filters, Mode, Query
+from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.relevance.asking import ann_recall, evaluate_index
 from engine.relevance.evaluation import STANDARD, Evaluation
@@ -140,17 +141,17 @@ def test_an_approximate_index_tells_what_it_misses(index: Index) -> None:
         found = evaluate_index(approximate, {"q": "gout"}, judgments, [parse("MRR")])
         assert found.ann_recall is not None and 0.5 < found.ann_recall <= 1
         assert values(found, "MRR") == {"q": 1.0}
-        snapshot = approximate.snapshot()
+        snapshot = get_generation(approximate)
         assert ann_recall(snapshot, Query(mode=Mode.KEYWORD), ["gout"]) is None
         texts = ["gout", "lupus fatigue", "pain in the knee"]
         exact = [
             {doc_id for doc_id, _ in ranking} for ranking in snapshot.vectors.exhaustive(approximate.encode(texts), 10)
         ]  # type: ignore[attr-defined]
         got = [{hit.id for hit in approximate.search(text, top_k=10)} for text in texts]
-        ids = [{approximate.snapshot().corpus.doc_id(one) for one in mine} for mine in got]
+        ids = [{get_generation(approximate).corpus.doc_id(one) for one in mine} for mine in got]
         share = sum(len(a & b) for a, b in zip(exact, ids, strict=True)) / 30
         assert ann_recall(snapshot, Query(), texts) == pytest.approx(share)
-    assert ann_recall(index.snapshot(), Query(), ["gout"]) is None
+    assert ann_recall(get_generation(index), Query(), ["gout"]) is None
 
 
 def test_the_sample_has_the_quality_that_it_had(sample: IndexFolder) -> None:

@@ -5,6 +5,7 @@ import pytest
 from engine import Index, open_index
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
+from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.relevance.labels import Labels, labels_of
 
@@ -22,25 +23,25 @@ def index(toy: IndexFolder, add: Add) -> Index:
 
 
 def named(index: Index, found: Labels) -> tuple[list[str], list[str]]:
-    rows = index.snapshot().corpus.fetch(found.doc_ids.tolist())
+    rows = get_generation(index).corpus.fetch(found.doc_ids.tolist())
     return tuple([rows[one].record_id for one in kind.tolist()] for kind in (found.included, found.excluded))  # type: ignore[return-value]
 
 
 def test_ids_of_any_kind(index: Index) -> None:
-    found = labels_of(index.snapshot().corpus, ("8", "toy-03"), ("https://doi.org/10.1/A", "toy-01"))
+    found = labels_of(get_generation(index).corpus, ("8", "toy-03"), ("https://doi.org/10.1/A", "toy-01"))
     assert named(index, found) == (["toy-03", "PMID:8"], ["toy-01", "PMID:7"])
     assert (found.unknown, found.has_both) == ((), True)
     assert found.includes(found.doc_ids).tolist() == [False, True, False, True]
 
 
 def test_ids_that_are_not_there_are_told_once_and_in_order(index: Index) -> None:
-    found = labels_of(index.snapshot().corpus, ("nine", "8"), ("ten", "nine"))
+    found = labels_of(get_generation(index).corpus, ("nine", "8"), ("ten", "nine"))
     assert (named(index, found), found.unknown) == ((["PMID:8"], []), ("nine", "ten"))
     assert not found.has_both
 
 
 def test_a_record_listed_twice_counts_once(index: Index) -> None:
-    found = labels_of(index.snapshot().corpus, ("7", "PMID:7", "10.1/a"), ())
+    found = labels_of(get_generation(index).corpus, ("7", "PMID:7", "10.1/a"), ())
     assert named(index, found) == (["PMID:7"], [])
 
 
@@ -56,9 +57,9 @@ def test_a_record_in_both_lists_is_named(
     index: Index, included: tuple[str, ...], excluded: tuple[str, ...], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        labels_of(index.snapshot().corpus, included, excluded)
+        labels_of(get_generation(index).corpus, included, excluded)
 
 
 def test_none_at_all(toy: IndexFolder) -> None:
-    found = labels_of(open_index(toy.path).snapshot().corpus, (), ())
+    found = labels_of(get_generation(open_index(toy.path)).corpus, (), ())
     assert (len(found.doc_ids), found.has_both, found.includes(found.doc_ids).tolist()) == (0, False, [])

@@ -7,6 +7,7 @@ from engine import Index, open_index
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Filters
+from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.relevance import screening
 from engine.relevance.labels import Labels, labels_of
@@ -21,7 +22,7 @@ LEFT = np.array([False, False, True, True, True, True])
 
 
 def labels(index: Index, included: tuple[str, ...] = (), excluded: tuple[str, ...] = ()) -> Labels:
-    return labels_of(index.snapshot().corpus, included, excluded)
+    return labels_of(get_generation(index).corpus, included, excluded)
 
 
 def ids(found: Screening) -> list[str]:
@@ -87,24 +88,24 @@ def test_neither_labels_nor_criteria() -> None:
 def test_an_index_is_screened(searchable: IndexFolder) -> None:
     index = open_index(searchable.path)
     known = labels(index, ("toy-01", "toy-06", "nine"), ("toy-02", "toy-08"))
-    found = screen(index.snapshot(), known, top_k=6)
+    found = screen(get_generation(index), known, top_k=6)
     assert ids(found) == ["toy-26", "toy-21", "toy-11", "toy-16", "toy-31", "toy-36"]  # every other one on gout
     assert (found.n_included, found.n_excluded, found.n_left, found.answer.n_qualified) == (2, 2, 36, 36)
     assert [hit.rank for hit in found.answer.hits] == [1, 2, 3, 4, 5, 6]
     assert found.cosines == (None,) * 6
     assert found.answer.notes == ("1 listed id not in this index: nine",)
-    assert found == screen(index.snapshot(), known, top_k=6)
-    assert len(screen(index.snapshot(), known, top_k=99).answer.hits) == 36
+    assert found == screen(get_generation(index), known, top_k=6)
+    assert len(screen(get_generation(index), known, top_k=99).answer.hits) == 36
 
 
 def test_criteria_alone_rank_as_a_search_does(searchable: IndexFolder) -> None:
     index = open_index(searchable.path)
     expected = index.search("etanercept in lupus", top_k=40)
-    found = screen(index.snapshot(), labels(index), "etanercept\n in lupus", top_k=40)
+    found = screen(get_generation(index), labels(index), "etanercept\n in lupus", top_k=40)
     assert ids(found) == [hit.id for hit in expected]
     assert found.cosines == tuple(hit.score for hit in found.answer.hits)
     assert found.cosines == pytest.approx([hit.score for hit in expected])
-    one_kind = screen(index.snapshot(), labels(index, (expected[0].id,)), "etanercept in lupus", top_k=5)
+    one_kind = screen(get_generation(index), labels(index, (expected[0].id,)), "etanercept in lupus", top_k=5)
     assert ids(one_kind) == [hit.id for hit in expected[1:6]]
     assert one_kind.cosines == found.cosines[1:6]
 
@@ -112,7 +113,7 @@ def test_criteria_alone_rank_as_a_search_does(searchable: IndexFolder) -> None:
 def test_labels_and_criteria_together(searchable: IndexFolder) -> None:
     index = open_index(searchable.path)
     known = labels(index, ("toy-01",), ("toy-02",))
-    found = screen(index.snapshot(), known, "etanercept in gout", top_k=40)
+    found = screen(get_generation(index), known, "etanercept in gout", top_k=40)
     assert ids(found)[0] == "toy-21"
     by_cosine = {hit.id: hit.score for hit in index.search("etanercept in gout", top_k=40)}
     assert dict(zip(ids(found), found.cosines, strict=True)) == pytest.approx(
@@ -123,17 +124,17 @@ def test_labels_and_criteria_together(searchable: IndexFolder) -> None:
 def test_filters_say_what_is_ranked_and_not_what_teaches(searchable: IndexFolder) -> None:
     index = open_index(searchable.path)
     known = labels(index, ("toy-01", "toy-06"), ("toy-02", "toy-08"))
-    found = screen(index.snapshot(), known, filters=Filters(ids=("toy-03", "toy-01", "toy-11", "ten")), top_k=9)
+    found = screen(get_generation(index), known, filters=Filters(ids=("toy-03", "toy-01", "toy-11", "ten")), top_k=9)
     assert ids(found) == ["toy-11", "toy-03"]
     assert (found.n_included, found.n_left) == (2, 2)
     assert found.answer.notes == ("1 listed id not in this index: ten",)
-    nothing = screen(index.snapshot(), known, filters=Filters(ids=("toy-01",)))
+    nothing = screen(get_generation(index), known, filters=Filters(ids=("toy-01",)))
     assert (ids(nothing), nothing.n_left) == ([], 0)
 
 
 def test_long_criteria_are_told(searchable: IndexFolder) -> None:
     index = open_index(searchable.path)
-    found = screen(index.snapshot(), labels(index), "gout " * 1000, top_k=1)
+    found = screen(get_generation(index), labels(index), "gout " * 1000, top_k=1)
     assert "criteria are longer than the encoder reads" in found.answer.notes[0]
 
 
@@ -141,19 +142,19 @@ def test_long_criteria_are_told(searchable: IndexFolder) -> None:
 def test_nothing_to_rank_by(searchable: IndexFolder, excluded: tuple[str, ...]) -> None:
     index = open_index(searchable.path)
     with pytest.raises(UsageError, match="1 included record and 0 excluded ones of this index, and no criteria"):
-        screen(index.snapshot(), labels(index, ("toy-01",), excluded), " ")
+        screen(get_generation(index), labels(index, ("toy-01",), excluded), " ")
 
 
 def test_too_many_records_to_learn_from(searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screening, "MOST", 39)
     index = open_index(searchable.path)
     with pytest.raises(UsageError, match="40 records to learn from and to rank, expected 39 at most"):
-        screen(index.snapshot(), labels(index, ("toy-01",), ("toy-02",)))
-    assert screen(index.snapshot(), labels(index, ("toy-01",)), "gout").n_left == 39
+        screen(get_generation(index), labels(index, ("toy-01",), ("toy-02",)))
+    assert screen(get_generation(index), labels(index, ("toy-01",)), "gout").n_left == 39
 
 
 def test_retracted_records_stay(searchable: IndexFolder, add: Add) -> None:
     add({"id": "toy-41", "title": "Sham in gout", "abstract": "Sham for gout.", "retracted": True})
     index = open_index(searchable.path)
-    found = screen(index.snapshot(), labels(index, ("toy-01", "toy-06"), ("toy-02", "toy-08")), top_k=7)
+    found = screen(get_generation(index), labels(index, ("toy-01", "toy-06"), ("toy-02", "toy-08")), top_k=7)
     assert next(hit.retracted for hit in found.answer.hits if hit.id == "toy-41")

@@ -21,7 +21,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Message
 
 from engine.index.folder import IndexFolder
-from engine.query.searcher import Index, open_index
+from engine.query.index import Index, open_index
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 from engine.serve.access import access_for

@@ -19,7 +19,7 @@ from engine.encode.recipe import cleaned
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer, Fusion, Hit, Mode
-from engine.query.snapshot import Snapshot
+from engine.query.generation import OpenGeneration
 from engine.serve import asked, bodies
 from engine.serve import shelf as shelving
 from engine.serve.access import access_for
@@ -715,14 +715,14 @@ def test_an_answer_that_nobody_waits_for_is_not_worked_out_to_its_end(
     library: IndexFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[str] = []
-    original = Snapshot.hits
+    original = OpenGeneration.hits
 
-    def slow(self: Snapshot, *given: object) -> list[Hit]:
+    def slow(self: OpenGeneration, *given: object) -> list[Hit]:
         begun.append("hits")
         time.sleep(0.3)
         return original(self, *given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Snapshot, "hits", slow)
+    monkeypatch.setattr(OpenGeneration, "hits", slow)
     desk = Desk(workers=1, answer_seconds=0.2)
     with client_of(library.path, desk=desk) as client:
         response = client.post("/api/v1/batch", json={"queries": ["gout", "pain"] * 10, "explain": True, "n": 5})

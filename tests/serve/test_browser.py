@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 
 from engine.collect.source import read_source
 from engine.index.folder import IndexFolder
-from engine.query.record import read_record
+from engine.query.searchlog import read_record
 from engine.records import Abstract
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources

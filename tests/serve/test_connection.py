@@ -195,12 +195,12 @@ def test_each_answer_on_a_connection_has_its_own_time(small: Running) -> None:
 
 SLOW = """
 import time
-from engine.query.snapshot import Snapshot
-hits = Snapshot.hits
-def slow(self, *given):
+from engine.query import answer
+fetch_hits = answer.fetch_hits
+def fetch_slowly(*args):
     time.sleep(0.2)
-    return hits(self, *given)
-Snapshot.hits = slow
+    return fetch_hits(*args)
+answer.fetch_hits = fetch_slowly
 """
 
 

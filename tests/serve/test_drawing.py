@@ -11,7 +11,7 @@ from engine import open_index
 from engine.errors import CorruptError
 from engine.index.corpusmap import Axes, CorpusMap
 from engine.index.folder import IndexFolder
-from engine.query.pinned import pinned
+from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.serve.drawing import NAMED, Drawing, drawings, drawn_map
 from tests.conftest import V4, V5
@@ -51,7 +51,7 @@ def test_the_map_of_a_generation_has_a_point_for_each_record() -> None:
     with open_index(V5) as index:
         found = drawn_map(index)
         assert found is not None
-        corpus = index.snapshot().corpus
+        corpus = get_generation(index).corpus
         assert found.map.doc_ids.tolist() == corpus.ids().tolist()
         assert len(found.points) == 8 + 43 * 12
         assert found.names == ("Invented Journal of Toys",)
@@ -70,7 +70,7 @@ def test_a_generation_from_before_there_were_maps_has_none() -> None:
 
 def test_a_map_is_read_once() -> None:
     with open_index(V5) as index:
-        assert drawn_map(index) is drawn_map(index) is drawn_map(pinned(index))
+        assert drawn_map(index) is drawn_map(index) is drawn_map(index.pin())
 
 
 def test_a_drawing_is_forgotten_with_its_generation() -> None:
@@ -116,7 +116,7 @@ def test_only_the_journals_with_most_records_have_a_number(toy: IndexFolder, add
         found = drawn_map(index)
         assert found is not None
         assert found.names == ("Invented Journal of Toys", *"ABDEFGH") and len(found.names) == NAMED
-        corpus = index.snapshot().corpus
+        corpus = get_generation(index).corpus
         by_id = dict(zip(corpus.ids().tolist(), found.journals.tolist(), strict=True))
         assert [by_id[corpus.doc_id(one)] for one in ("toy-40", "A0", "A1", "H1", "C0", "I0", "bare")] == [
             1,

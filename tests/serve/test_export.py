@@ -12,8 +12,8 @@ from engine import Filters, Index, open_index
 from engine.collect.source import read_source
 from engine.index.folder import IndexFolder
 from engine.queries import Hit, Mode, Query
-from engine.query.record import read_record
 from engine.query.rerun import rerun
+from engine.query.searchlog import read_record
 from engine.records import Abstract
 from engine.references.cited import Cited
 from engine.references.fields import COLUMNS

@@ -9,8 +9,7 @@ from starlette.requests import Request
 
 from engine import open_index
 from engine.index.folder import IndexFolder
-from engine.query.pinned import pinned
-from engine.query.searcher import Index
+from engine.query.index import Index
 from engine.reindex.order import Report
 from engine.serve import freshness
 from engine.serve.freshness import is_held, tag_of
@@ -31,7 +30,7 @@ def tag(*indexes: Index, path: str = "/", query: str = "q=gout") -> str:
 
 def test_the_same_question_to_the_same_generation_has_the_same_tag() -> None:
     with open_index(V5) as index, open_index(V5) as other:
-        assert tag(index) == tag(index) == tag(other) == tag(pinned(index))
+        assert tag(index) == tag(index) == tag(other) == tag(index.pin())
         assert re.fullmatch(r'"[0-9a-f]{32}"', tag(index))
 
 
@@ -58,7 +57,7 @@ def test_a_copy_elsewhere_has_another_tag(tmp_path: Path) -> None:
 
 def test_a_new_generation_has_another_tag_once_it_is_served(toy: IndexFolder, add: Add) -> None:
     with open_index(toy.path, follow=False) as index:
-        before, old = tag(index), pinned(index)
+        before, old = tag(index), index.pin()
         add({"id": "new", "title": "Gout"})
         assert tag(index) == before
         index.refresh()

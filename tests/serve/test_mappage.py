@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 from engine import Index, Query
 from engine.index.corpusmap import read_map
 from engine.index.folder import MAP, IndexFolder
+from engine.query.index import get_generation
 from tests.serve.conftest import client_of, error_of
 
 
@@ -41,7 +42,7 @@ def test_the_points_are_those_of_the_map_with_years_and_journals(
     stored = read_map(library.generation_path(3) / MAP)
     assert len(places) == len(index) == 46
     assert np.array_equal(places, stored.places.astype(np.float32))
-    records = index.snapshot().corpus.fetch(stored.doc_ids.tolist())
+    records = get_generation(index).corpus.fetch(stored.doc_ids.tolist())
     legend = canvas(client, "/map").getroottree().xpath("//ul[@id='legend']/li")
     names = {number: one.text_content() for number, one in enumerate(legend, 1)}
     assert names[1] == "Invented Journal of Toys" and "Gut" in names.values()
@@ -52,7 +53,7 @@ def test_the_points_are_those_of_the_map_with_years_and_journals(
 
 def test_a_point_is_a_record(client: TestClient, index: Index, library: IndexFolder) -> None:
     doc_ids = read_map(library.generation_path(3) / MAP).doc_ids.tolist()
-    records = index.snapshot().corpus.fetch(doc_ids)
+    records = get_generation(index).corpus.fetch(doc_ids)
     for row in (0, 7, 45):
         found, stored = client.get(f"/map/at?g=3&row={row}").json(), records[doc_ids[row]]
         assert found == {
@@ -105,7 +106,7 @@ def test_the_hits_of_a_search_are_drawn_in(client: TestClient, index: Index, lib
     rows = [int(row) for row in found.get("data-hits").split()]
     listed = found.getroottree().xpath("//ol[@class='drawn']/li")
     assert rows == [int(one.get("data-row")) for one in listed] and len(rows) == 7
-    records = index.snapshot().corpus.fetch(doc_ids)
+    records = get_generation(index).corpus.fetch(doc_ids)
     titles = [records[doc_ids[row]].title for row in rows]
     assert titles == [one.xpath("string(a)") for one in listed]
     assert len(canvas(client, "/map?q=gout").get("data-hits").split()) == 46  # 50 are wanted

@@ -7,7 +7,7 @@ import pytest
 from engine.config import Settings
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
-from engine.query.searcher import open_index
+from engine.query.index import open_index
 from engine.records import Abstract
 from engine.reindex.order import Order
 from engine.reindex.rollback import roll_back

@@ -13,7 +13,7 @@ from engine.corpus.history import generation_before
 from engine.encode.recipe import cleaned
 from engine.errors import UsageError
 from engine.queries import Filters, Fusion, Mode, Query
-from engine.query.snapshot import Snapshot
+from engine.query.generation import OpenGeneration
 
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
 Choice = TypeVar("Choice", Mode, Fusion)
@@ -123,7 +123,7 @@ def check_examples(query: Query, mode: Mode) -> None:
         raise UsageError(f"examples hold no words for {mode} mode. Add a text, or use --mode semantic")
 
 
-def generation_meant(snapshot: Snapshot, since: int | str) -> int:
+def generation_meant(snapshot: OpenGeneration, since: int | str) -> int:
     """The generation after which a record counts as new.
 
     Raises:

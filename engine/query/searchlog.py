@@ -8,18 +8,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine import __version__, files
 from engine.config import Settings
 from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
 from engine.queries import Answer, Filters, Fusion, Hit, Mode, Query
-from engine.query.asked import generation_meant, tupled
-from engine.query.snapshot import Snapshot
+from engine.query.generation import OpenGeneration
+from engine.query.index import Index, get_generation
+from engine.query.validation import generation_meant, tupled
 from engine.records import FileReceipt, opened_json, sealed_json
-
-if TYPE_CHECKING:
-    from engine.query.searcher import Index
 
 KIND = "search record of abstract-engine"
 FORMAT_VERSION = 1
@@ -61,7 +59,7 @@ def record_of(index: Index, answer: Answer, *, since: int | str | None = None) -
     Raises:
         GenerationError: the index has moved to another generation than the answer is of.
     """
-    snapshot = index.snapshot()
+    snapshot = get_generation(index)
     manifest = snapshot.manifest
     if manifest.generation != answer.generation:
         raise GenerationError(
@@ -100,7 +98,7 @@ def result_sha256(hits: Iterable[Hit]) -> str:
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
-def mesh_tree_of(snapshot: Snapshot, filters: Filters) -> str:
+def mesh_tree_of(snapshot: OpenGeneration, filters: Filters) -> str:
     """Name and SHA-256 of the file of the MeSH tree; "" where no filter makes use of it."""
     named = Settings.load(snapshot.folder.path).mesh_tree if filters.mesh_trees else None
     if named is None:

@@ -1,4 +1,4 @@
-"""A check of a search against records that are known to be relevant: where in the whole ranking do they stand?"""
+"""The place of given records in the whole ranking of a query: a check by known records, and hits looked up by id."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import numpy as np
 
 from engine.corpus.resolving import doc_ids_of
 from engine.corpus.store import Corpus
+from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, UsageError
-from engine.queries import Mode, Query
-from engine.query.question import Question, name_some, note_cut, question, texts_encoded, with_examples
-from engine.query.ranking import least_cosine, ranking
-from engine.query.snapshot import Snapshot
+from engine.queries import Answer, Mode, Query
+from engine.query.answer import fetch_hits
+from engine.query.generation import OpenGeneration
+from engine.query.plan import Question, name_some, note_cut, question, texts_encoded, with_examples
+from engine.query.ranking import Candidate, least_cosine, ranking
 from engine.records import DocIds, Vectors, many
 
 DEPTHS = (10, 50, 100, 500)  # at which recall is told
@@ -49,7 +51,7 @@ class Recall:
     notes: tuple[str, ...]  # for people
 
 
-def recall(snapshot: Snapshot, query: Query, known: Sequence[str]) -> Recall:
+def recall(snapshot: OpenGeneration, query: Query, known: Sequence[str]) -> Recall:
     """Find the place of each known record in the whole ranking of a checked query.
 
     Known records are given by record id, PMID or DOI; those that are the same record count once. top_k is one more
@@ -114,7 +116,7 @@ def check_plain(query: Query) -> None:
         )
 
 
-def vector_of(snapshot: Snapshot, asked: Question) -> tuple[Vectors, list[str]]:
+def vector_of(snapshot: OpenGeneration, asked: Question) -> tuple[Vectors, list[str]]:
     """What records are compared with: (dim,); and what to say of a text that is too long."""
     if not asked.text:
         return with_examples(snapshot, asked, None), []
@@ -122,7 +124,7 @@ def vector_of(snapshot: Snapshot, asked: Question) -> tuple[Vectors, list[str]]:
     return with_examples(snapshot, asked, vectors[0]), [*note_cut("query is", too_long[0])]
 
 
-def placed(snapshot: Snapshot, asked: Question, vector: Vectors, doc_ids: Sequence[int]) -> dict[int, KnownItem]:
+def placed(snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: Sequence[int]) -> dict[int, KnownItem]:
     """Some records (ids ascending) with their ranks, or why they have none."""
     ids = np.array(doc_ids, np.int64)
     scores = dict(zip(doc_ids, map(float, snapshot.vectors.scores(vector, ids)), strict=True))
@@ -146,7 +148,9 @@ def placed(snapshot: Snapshot, asked: Question, vector: Vectors, doc_ids: Sequen
     return found
 
 
-def ranks_by_meaning(snapshot: Snapshot, asked: Question, vector: Vectors, ids: DocIds, least: float) -> dict[int, int]:
+def ranks_by_meaning(
+    snapshot: OpenGeneration, asked: Question, vector: Vectors, ids: DocIds, least: float
+) -> dict[int, int]:
     """Ranks of records by exact cosines; 0 for one whose cosine is too low, none for one that does not qualify."""
     among = asked.among
     if among is None and asked.examples:
@@ -157,7 +161,9 @@ def ranks_by_meaning(snapshot: Snapshot, asked: Question, vector: Vectors, ids: 
     return {doc_id: place if score >= least else 0 for doc_id, place, score in rows if place}
 
 
-def ranks_by_words(snapshot: Snapshot, asked: Question, vector: Vectors, ids: DocIds, least: float) -> dict[int, int]:
+def ranks_by_words(
+    snapshot: OpenGeneration, asked: Question, vector: Vectors, ids: DocIds, least: float
+) -> dict[int, int]:
     """As ranks_by_meaning, in keyword or hybrid mode."""
     query = replace(asked.query, top_k=max(1, snapshot.vectors.size), min_score=None)
     candidates = ranking(snapshot, replace(asked, query=query), lambda: vector).candidates
@@ -194,3 +200,74 @@ def measured(items: Sequence[KnownItem], top_k: int, notes: tuple[str, ...]) -> 
         depth_95=ranks[needed - 1] if needed <= len(ranks) else None,
         notes=notes,
     )
+
+
+REACHES = (1_000, 10_000)  # ranks among which hits are looked for, until all are found
+RankedCandidate = tuple[int, Candidate]  # rank from 1
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """What became of some ids."""
+
+    answer: Answer  # its hits are those chosen, best first
+    absent: tuple[str, ...]  # not in the index
+    left_out: tuple[str, ...]  # of records that are no hits, or by words lie below the deepest of DEPTHS
+
+
+def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> Located:
+    """Find the hits of a checked query by record id, PMID or DOI; by meaning however deep they lie.
+
+    What lies among the first offset + top_k hits is ranked as Index.ask ranks these, in an approximate index too.
+    """
+    doc_ids = dict(zip(ids, looked_up(snapshot.corpus, ids), strict=True))
+    wanted = {doc_id for doc_id in doc_ids.values() if doc_id is not None}
+    asked = question(snapshot, query)
+    vector, notes = vector_of(snapshot, asked)
+    found, n_qualified = within_reach(snapshot, asked, vector, wanted)
+    if query.mode is Mode.SEMANTIC and (deep := wanted - set(found)):
+        found |= below(snapshot, asked, vector, deep)
+    placed = sorted(found.values(), key=lambda pair: pair[0])
+    hits = fetch_hits(snapshot, [one for _, one in placed])
+    return Located(
+        Answer(
+            query=query,
+            generation=snapshot.manifest.generation,
+            hits=tuple(replace(hit, rank=rank) for hit, (rank, _) in zip(hits, placed, strict=True)),
+            n_qualified=n_qualified,
+            notes=(*asked.notes, *notes),
+        ),
+        absent=tuple(one for one, doc_id in doc_ids.items() if doc_id is None),
+        left_out=tuple(one for one, doc_id in doc_ids.items() if doc_id is not None and doc_id not in found),
+    )
+
+
+def within_reach(
+    snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: set[int]
+) -> tuple[dict[int, RankedCandidate], int]:
+    """The wanted doc ids that are ranked within the deepest of `depths`; and how many records qualify."""
+    found: dict[int, RankedCandidate] = {}
+    for depth in list_reaches(asked.query):
+        CURRENT.get().check()
+        whole = ranking(snapshot, replace(asked, query=replace(asked.query, offset=0, top_k=depth)), lambda: vector)
+        in_order = whole.candidates[:depth] if asked.query.diversify else whole.candidates  # the rest is by score
+        found = {one.doc_id: (rank, one) for rank, one in enumerate(in_order, 1) if one.doc_id in wanted}
+        if len(found) == len(wanted) or len(whole.candidates) < depth:
+            break
+    return found, whole.n_qualified
+
+
+def below(snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: set[int]) -> dict[int, RankedCandidate]:
+    """Records that lie deeper, by exact cosines; without those that do not qualify or have too low a one."""
+    ids = np.array(sorted(doc_ids), np.int64)
+    least = least_cosine(asked.query)
+    ranks = ranks_by_meaning(snapshot, asked, vector, ids, least)
+    scores = zip(ids.tolist(), map(float, snapshot.vectors.scores(vector, ids)), strict=True)
+    return {doc_id: (ranks[doc_id], Candidate(doc_id, score)) for doc_id, score in scores if ranks.get(doc_id)}
+
+
+def list_reaches(query: Query) -> Iterator[int]:
+    """Yield how deep to look: as deep as the query itself, then deeper."""
+    first = query.offset + query.top_k
+    yield first
+    yield from (depth for depth in REACHES if first < depth)

@@ -21,15 +21,8 @@ from engine.errors import (
 )
 from engine.index.folder import IndexFolder
 from engine.queries import Filters, Fusion, Hit, Mode, Query
-from engine.query.record import (
-    Record,
-    read_record,
-    record_bytes,
-    record_of,
-    result_sha256,
-    write_record,
-)
 from engine.query.rerun import open_recorded, rerun
+from engine.query.searchlog import Record, read_record, record_bytes, record_of, result_sha256, write_record
 from engine.records import opened_json, sealed_json
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
@@ -305,7 +298,7 @@ def test_an_index_that_has_moved_back_says_so(later: IndexFolder) -> None:
 
 def test_an_index_stays_at_the_generation_that_was_asked_for(later: IndexFolder, add: Add) -> None:
     with open_index(later.path, generation=1) as index:
-        assert (index.generation, len(index), index.follow) == (1, 40, False)
+        assert (index.generation, len(index), index._follow) == (1, 40, False)
         add({"id": "newer", "title": "Gout"})
         assert not index.refresh()
         assert (index.generation, len(index.search("gout", top_k=50))) == (1, 40)

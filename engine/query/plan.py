@@ -11,8 +11,7 @@ from engine.corpus.keywords import Wording, allowed, parsed
 from engine.encode.recipe import cleaned
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
 from engine.queries import Mode, Query
-from engine.query.examples import rocchio
-from engine.query.snapshot import Snapshot
+from engine.query.generation import OpenGeneration
 from engine.records import DocIds, Vectors, many
 
 _IDS_NAMED = 3  # in a note
@@ -36,7 +35,7 @@ class Question:
         return frozenset(self.like + self.unlike)
 
 
-def question(snapshot: Snapshot, query: Query, only: DocIds | None = None) -> Question:
+def question(snapshot: OpenGeneration, query: Query, only: DocIds | None = None) -> Question:
     """Read a checked query; only restricts it further to some doc ids (ascending).
 
     Raises:
@@ -68,7 +67,7 @@ def both(one: DocIds | None, other: DocIds | None) -> DocIds | None:
     return np.intersect1d(one, other, assume_unique=True)
 
 
-def ids_of(snapshot: Snapshot, record_ids: tuple[str, ...]) -> tuple[int, ...]:
+def ids_of(snapshot: OpenGeneration, record_ids: tuple[str, ...]) -> tuple[int, ...]:
     """Doc ids of examples, each once."""
     return tuple(dict.fromkeys(snapshot.corpus.doc_id(str(record_id)) for record_id in record_ids))
 
@@ -85,7 +84,7 @@ def name_some(ids: Sequence[str], most: int = _IDS_NAMED) -> str:
     return ", ".join(one[:80] for one in ids[:most]) + (", …" if len(ids) > most else "")
 
 
-def texts_encoded(snapshot: Snapshot, texts: list[str]) -> tuple[Vectors, list[int]]:
+def texts_encoded(snapshot: OpenGeneration, texts: list[str]) -> tuple[Vectors, list[int]]:
     """Encode cleaned texts: vectors (n, dim), and the tokens of each beyond what the encoder reads.
 
     Raises:
@@ -112,14 +111,14 @@ def note_cut(what: str, n_tokens: int) -> tuple[str, ...]:
     return (f"the {what} longer than the encoder reads: the last {many(n_tokens, 'token')} had no effect",)
 
 
-def with_examples(snapshot: Snapshot, asked: Question, text: Vectors | None) -> Vectors:
+def with_examples(snapshot: OpenGeneration, asked: Question, text: Vectors | None) -> Vectors:
     """The one vector (dim,) that records are compared with, of the text's (dim,) and the examples'."""
     if not asked.examples and text is not None:
         return text
     return rocchio(text, stored(snapshot, asked.like), stored(snapshot, asked.unlike))
 
 
-def stored(snapshot: Snapshot, doc_ids: tuple[int, ...]) -> Vectors:
+def stored(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
     """Stored vectors (n, dim), one for each record.
 
     Raises:
@@ -129,3 +128,29 @@ def stored(snapshot: Snapshot, doc_ids: tuple[int, ...]) -> Vectors:
     if (lost := wanted[vectors.rows(wanted) < 0]).size:
         raise CorruptError(f"{vectors.path} has no vector for id {lost[0]}. Run: engine verify --deep")
     return vectors.points(wanted)
+
+
+# Manning, Raghavan & Schütze, Introduction to Information Retrieval (2008), 9.1.1: "reasonable values".
+ALPHA, BETA, GAMMA = 1.0, 0.75, 0.15  # of the text, of the mean of the examples, of the mean of the counter-examples
+
+
+def rocchio(text: Vectors | None, like: Vectors, unlike: Vectors) -> Vectors:
+    """ALPHA * text + BETA * mean(like) - GAMMA * mean(unlike), scaled to unit length: float32 (dim,).
+
+    text is (dim,) or None; like (p, dim) and unlike (n, dim) may be empty. One example alone gives its own vector.
+
+    Raises:
+        UsageError: what is left has no direction.
+    """
+    if text is None and len(like) == 1 and not len(unlike):
+        return np.array(like[0])
+    total = np.zeros(like.shape[1]) if text is None else ALPHA * text.astype(np.float64)
+    if len(like):
+        total = total + BETA * like.mean(axis=0, dtype=np.float64)
+    if len(unlike):
+        total = total - GAMMA * unlike.mean(axis=0, dtype=np.float64)
+    length = float(np.linalg.norm(total))
+    if length < 1e-6:
+        raise UsageError("the examples cancel each other out, so there is nothing to search for. Name other ones")
+    vector: Vectors = (total / length).astype(np.float32)
+    return vector

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 
 from engine.config import Settings
@@ -14,28 +12,16 @@ from engine.corpus.filters import Qualified, qualified
 from engine.corpus.meshtree import MeshTree, read_mesh_tree
 from engine.corpus.store import Corpus
 from engine.encode.encoder import Encoder
-from engine.errors import CorruptError
+from engine.errors import CorruptError, GenerationError
 from engine.index.folder import Generation, IndexFolder
 from engine.index.opened import open_vectors
-from engine.queries import Filters, Hit
-from engine.records import Abstract, Manifest
+from engine.queries import Filters
+from engine.records import Manifest
 
 REMEMBERED = 16  # filters
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A record on its way to being a hit."""
-
-    doc_id: int
-    score: float  # cosine
-    fused: float | None = None
-    bm25: float | None = None
-    semantic_rank: int | None = None
-    keyword_rank: int | None = None
-
-
-class Snapshot:
+class OpenGeneration:
     """Everything that a query needs, all of one generation. Closed when the last user lets go of it."""
 
     def __init__(self, folder: IndexFolder, generation: Generation, pointer: bytes, device: str = "cpu") -> None:
@@ -86,6 +72,23 @@ class Snapshot:
                 self.loaded = loaded
             return self.loaded
 
+    def adopt_encoder(self, other: OpenGeneration) -> None:
+        """Use the encoder that another generation has loaded, where it is the same one."""
+        if self.manifest.encoder.fingerprint == other.manifest.encoder.fingerprint:
+            self.loaded = other.loaded
+
+    def prepare(self, *, patience: float, n_connections: int) -> None:
+        """Load the encoder and open connections for parallel queries.
+
+        From now on no query of the database takes longer than patience, in seconds.
+
+        Raises:
+            EngineError: the encoder is missing or damaged.
+        """
+        self.corpus.patience = patience
+        self.corpus.widen(n_connections)
+        self.encoder()
+
     def qualified(self, filters: Filters) -> Qualified:
         """The records that pass filters; the answer for the last few is remembered, since a generation never changes.
 
@@ -109,34 +112,40 @@ class Snapshot:
         named = Settings.load(self.folder.path).mesh_tree
         return read_mesh_tree(self.folder.path / named) if named else None
 
-    def hits(self, candidates: Sequence[Candidate], first: int = 1) -> list[Hit]:
-        """Ranked candidates as hits, in the same order; their ranks count from `first`.
 
-        Raises:
-            CorruptError: an id has a vector but no row.
-        """
-        rows = self.corpus.fetch([candidate.doc_id for candidate in candidates])
-        if missing := [one.doc_id for one in candidates if one.doc_id not in rows]:
-            raise CorruptError(f"{self.corpus.path} has no row for id {missing[0]}. Run: engine verify --deep")
-        return [hit(rank, one, rows[one.doc_id]) for rank, one in enumerate(candidates, first)]
+def open_latest(folder: IndexFolder, device: str) -> OpenGeneration:
+    """Open the current generation; again, when it was replaced and deleted between checking and opening it.
+
+    Raises:
+        GenerationError: there is none, or it is not what its manifest says.
+        ConfigError: the device is "cuda" and there is none.
+    """
+    while True:
+        pointer = folder.pointer_bytes()
+        generation = folder.open_current(quick=True)
+        try:
+            return OpenGeneration(folder, generation, pointer, device)
+        except GenerationError:
+            if folder.current() == generation.manifest.generation:
+                raise
 
 
-def hit(rank: int, candidate: Candidate, row: Abstract) -> Hit:
-    """A candidate with what is stored of it."""
-    return Hit(
-        rank=rank,
-        id=row.record_id,
-        score=candidate.score,
-        title=row.title,
-        abstract=row.abstract,
-        year=row.year,
-        journal=row.journal,
-        authors=row.authors,
-        pmid=row.pmid,
-        doi=row.doi,
-        retracted=row.retracted,
-        fused=candidate.fused,
-        bm25=candidate.bm25,
-        semantic_rank=candidate.semantic_rank,
-        keyword_rank=candidate.keyword_rank,
-    )
+def open_kept(folder: IndexFolder, number: int, device: str) -> OpenGeneration:
+    """Open a generation by its number, whether it is the current one or not.
+
+    Raises:
+        GenerationError: it is not kept, or not what its manifest says.
+        ConfigError: the device is "cuda" and there is none.
+    """
+    numbers = folder.numbers()
+    if number not in numbers:
+        if not numbers:
+            raise folder.no_generation()
+        raise GenerationError(f"{explain_not_kept(folder, number)}. Open the newest one: name no generation")
+    return OpenGeneration(folder, folder.check(number, quick=True), folder.pointer_bytes(), device)
+
+
+def explain_not_kept(folder: IndexFolder, number: int) -> str:
+    """What to say of a generation that is not there, with those that are."""
+    found = ", ".join(f"{n:06d}" for n in folder.numbers())
+    return f"{folder.path} does not keep generation {number:06d}: found {found}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -15,16 +15,16 @@ import numpy as np
 from engine.config import Settings
 from engine.corpus.history import changed_since
 from engine.corpus.store import Said
+from engine.encode.encoder import Encoder
 from engine.errors import GenerationError, UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer, ChangedHit, Filters, Fusion, Hit, Mode, Query
-from engine.query.answering import EXPLAINED, all_answered, answered
-from engine.query.asked import checked, checked_queries, generation_meant, listed, mode_of
-from engine.query.held import kept, latest
-from engine.query.known import Recall, recall
-from engine.query.question import question, texts_encoded
-from engine.query.snapshot import Snapshot
-from engine.records import Abstract, Manifest, Vectors
+from engine.query.answer import EXPLAINED, all_answered, answered
+from engine.query.generation import OpenGeneration, open_kept, open_latest
+from engine.query.location import Located, Recall, locate_hits, recall
+from engine.query.plan import question, texts_encoded
+from engine.query.validation import checked, checked_queries, generation_meant, listed, mode_of
+from engine.records import Abstract, Manifest, Vectors, many
 
 
 def open_index(
@@ -56,13 +56,15 @@ class Index:
     def __init__(
         self, folder: IndexFolder, *, follow: bool, device: str = "cpu", generation: int | None = None
     ) -> None:
-        self.folder = folder
-        self.device = device
-        self.is_pinned = generation is not None
-        self.follow = follow and not self.is_pinned
-        self.lock = threading.Lock()
-        self.pid = os.getpid()
-        self.held: Snapshot | None = latest(folder, device) if generation is None else kept(folder, generation, device)
+        self._folder = folder
+        self._device = device
+        self._is_pinned = generation is not None
+        self._follow = follow and not self._is_pinned
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._open: OpenGeneration | None = (
+            open_latest(folder, device) if generation is None else open_kept(folder, generation, device)
+        )
 
     def __enter__(self) -> Index:
         return self
@@ -75,68 +77,101 @@ class Index:
     def __len__(self) -> int:
         return self.manifest.counts.abstracts
 
+    def __repr__(self) -> str:
+        if self._open is None:
+            return f"<Index {self.name!r}, closed>"
+        return f"<Index {self.name!r}, generation {self.generation}, {many(len(self), 'record')}>"
+
+    def __reduce__(self) -> tuple[Callable[..., Index], tuple[str, bool, str, int | None]]:
+        """Pickle the path, not the open files; an index fixed at a generation is opened at that generation."""
+        generation = self.generation if self._is_pinned else None
+        return _reopen, (str(self.path.absolute()), self._follow, self._device, generation)
+
+    @property
+    def name(self) -> str:
+        """Name of the index: the last part of its path."""
+        return self._folder.name
+
+    @property
+    def path(self) -> Path:
+        """Folder of the index."""
+        return self._folder.path
+
     def close(self) -> None:
-        """Let go of the files. Calls under way finish; later ones raise GenerationError."""
-        self.held = None
+        """Close the files. Calls under way finish; later ones raise GenerationError."""
+        self._open = None
 
     def refresh(self) -> bool:
-        """Move to the current generation, unless another was asked for; True when it is another one than before.
+        """Move to the current generation; return whether that is another one than before.
+
+        An index that was opened at a given generation stays there.
 
         Raises:
-            GenerationError: closed, or the current generation can't be opened; the one held so far stays.
+            GenerationError: the index is closed, or the current generation can't be opened; the index then stays where
+                it was.
         """
-        with self.lock:
-            return self.move()
+        with self._lock:
+            return self._move()
 
-    def move(self) -> bool:
-        """Open the current generation if it is not the one held; call with the lock.
+    def pin(self) -> Index:
+        """Return the same open index, fixed at the generation that is open now, whatever is published later.
+
+        Nothing is opened or read. Closing the returned index leaves this one open.
 
         Raises:
-            GenerationError: closed, or the current generation can't be opened; the one held so far stays.
+            GenerationError: the index is closed.
         """
-        held = self.snapshot()
-        if self.is_pinned or self.folder.pointer_bytes() == held.pointer:
+        fixed = object.__new__(Index)  # copy.copy would open it anew, as pickle does
+        fixed.__dict__.update(self.__dict__)
+        fixed._open, fixed._follow, fixed._is_pinned = self._get_open(), False, True
+        return fixed
+
+    def _move(self) -> bool:
+        """Open the current generation unless it is open already; call with the lock.
+
+        Raises:
+            GenerationError: as refresh.
+        """
+        before = self._get_open()
+        if self._is_pinned or self._folder.pointer_bytes() == before.pointer:
             return False
-        fresh = latest(self.folder, self.device)
-        if fresh.manifest.encoder.fingerprint == held.manifest.encoder.fingerprint:
-            fresh.loaded = held.loaded
-        self.held = fresh
+        fresh = open_latest(self._folder, self._device)
+        fresh.adopt_encoder(before)
+        self._open = fresh
         return True
 
-    def snapshot(self) -> Snapshot:
-        """The generation held now.
+    def _get_open(self) -> OpenGeneration:
+        """Return the generation that is open now.
 
         Raises:
-            GenerationError: the index was closed.
+            GenerationError: the index is closed.
         """
-        held = self.held
-        if held is None:
-            raise GenerationError(
-                f"{self.folder.path} was closed. Open it again: open_index({str(self.folder.path)!r})"
-            )
-        return held
+        generation = self._open
+        if generation is None:
+            raise GenerationError(f"{self.path} was closed. Open it again: open_index({str(self.path)!r})")
+        return generation
 
-    def current(self) -> Snapshot:
-        """The generation to answer from; while one thread opens a newer one the others go on with this one.
+    def _follow_current(self) -> OpenGeneration:
+        """Return the generation to answer from; while one thread opens a newer one the others use this one.
 
         Raises:
             UsageError: the process was forked since the index was opened; FAISS would wait for ever in the child.
         """
-        if os.getpid() != self.pid:
+        if os.getpid() != self._pid:
             raise UsageError(
                 "the index was opened before a fork. Open it in the child, started by spawn and not by fork"
             )
-        if self.follow and self.lock.acquire(blocking=False):
+        if self._follow and self._lock.acquire(blocking=False):
             try:
-                self.move()
+                self._move()
             finally:
-                self.lock.release()
-        return self.snapshot()
+                self._lock.release()
+        return self._get_open()
 
     @property
     def manifest(self) -> Manifest:
         """The receipt of the generation held now."""
-        return self.snapshot().manifest
+        return self._get_open().manifest
 
     @property
     def generation(self) -> int:
@@ -157,7 +192,7 @@ class Index:
             GenerationError: the generation was made before there were words and filters.
             CorruptError: a file was changed or damaged.
         """
-        return answered(self.current(), self.checked(query), n_explained=n_explained)
+        return answered(self._follow_current(), self._complete(query), n_explained=n_explained)
 
     def ask_batch(self, queries: Sequence[Query]) -> list[Answer]:
         """Answer several queries from one generation, in their order: many times as fast as one by one.
@@ -166,7 +201,7 @@ class Index:
             UsageError: a query that makes no sense, or without a text.
             EngineError: as ask.
         """
-        return all_answered(self.current(), [self.checked(query, text_only=True) for query in queries])
+        return all_answered(self._follow_current(), [self._complete(query, text_only=True) for query in queries])
 
     def search(
         self, query: str, *, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
@@ -232,7 +267,7 @@ class Index:
             UsageError: no such generation, not a date, or a query that makes no sense.
             EngineError: as ask.
         """
-        asked, snapshot = self.checked(query), self.current()
+        asked, snapshot = self._complete(query), self._follow_current()
         changes = changed_since(snapshot.corpus, generation_meant(snapshot, since))
         if not changes:
             question(snapshot, asked)  # what makes no sense is refused all the same
@@ -243,10 +278,18 @@ class Index:
 
     def recall(self, query: Query, known: Sequence[str]) -> Recall:
         """Say where records known to be relevant stand in the whole ranking of a query; fails as ask does."""
-        return recall(self.current(), self.checked(query), known)
+        return recall(self._follow_current(), self._complete(query), known)
 
-    def checked(self, query: Query, *, text_only: bool = False) -> Query:
-        """A query with plain values, and with what index.toml says where it says nothing itself.
+    def locate(self, query: Query, ids: Sequence[str]) -> Located:
+        """Find hits of a query by record id, PMID or DOI, each with its rank and scores; fails as ask does.
+
+        By meaning they are found however deep they lie, by words among the first 10,000.
+        """
+        plain = replace(query, explain=False, group_by=None)
+        return locate_hits(self._follow_current(), self._complete(plain), ids)
+
+    def _complete(self, query: Query, *, text_only: bool = False) -> Query:
+        """Return a query with plain values, its gaps filled from index.toml.
 
         Raises:
             UsageError: it makes no sense.
@@ -256,7 +299,7 @@ class Index:
             raise UsageError("a query of a batch has no text, expected one in each")
         if found.mode is not Mode.HYBRID:
             return replace(found, weight=None, fusion=None)
-        settings = Settings.load(self.folder.path)
+        settings = Settings.load(self.path)
         weight = settings.hybrid_weight if found.weight is None else found.weight
         return replace(found, weight=weight, fusion=found.fusion or Fusion(settings.hybrid_fusion))
 
@@ -266,7 +309,7 @@ class Index:
         Raises:
             AbstractNotFoundError: nothing by this id.
         """
-        corpus = self.current().corpus
+        corpus = self._follow_current().corpus
         return corpus.said(corpus.doc_id(str(record_id)))
 
     def get(self, record_id: str) -> Abstract:
@@ -275,7 +318,7 @@ class Index:
         Raises:
             AbstractNotFoundError: nothing by this id.
         """
-        corpus = self.current().corpus
+        corpus = self._follow_current().corpus
         doc_id = corpus.doc_id(str(record_id))
         return corpus.fetch([doc_id])[doc_id]
 
@@ -285,7 +328,7 @@ class Index:
         Raises:
             AbstractNotFoundError: the index has moved to a generation in which one is gone.
         """
-        corpus = self.current().corpus
+        corpus = self._follow_current().corpus
         ids = [corpus.doc_id(hit.id) for hit in hits]
         found = corpus.fetch(ids)
         return [found[doc_id] for doc_id in ids]
@@ -297,4 +340,34 @@ class Index:
             UsageError: a string instead of a list of strings, or a blank text.
             EncoderError: the encoder gave a text no usable vector.
         """
-        return texts_encoded(self.current(), checked_queries(texts))[0]
+        return texts_encoded(self._follow_current(), checked_queries(texts))[0]
+
+    def abstracts(self) -> Iterator[Abstract]:
+        """Yield every stored abstract, oldest in the index first."""
+        return self._follow_current().corpus.abstracts()
+
+    def load_encoder(self) -> Encoder:
+        """Return the encoder of queries, loaded the first time.
+
+        Raises:
+            EncoderMismatchError: the encoder beside the index is not the one that it was built with.
+            CorruptError: its files were changed or damaged.
+            EncoderError: it is missing or can't be used.
+        """
+        return self._follow_current().encoder()
+
+
+def get_generation(index: Index, *, follow: bool = False) -> OpenGeneration:
+    """Return the open generation of an index, for the stages that need more than its public methods.
+
+    With follow, the index first moves to a newer generation, as it does before each answer.
+
+    Raises:
+        GenerationError: the index is closed.
+    """
+    return index._follow_current() if follow else index._get_open()
+
+
+def _reopen(path: str, follow: bool, device: str, generation: int | None) -> Index:
+    """Open an index that was pickled by its path."""
+    return open_index(path, follow=follow, device=device, generation=generation)

@@ -1,5 +1,6 @@
 import json
 import os
+import pickle
 import shutil
 import sqlite3
 import subprocess
@@ -31,6 +32,7 @@ from engine.index.corpusmap import read_map
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
 from engine.queries import Mode
+from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 from engine.reindex.verify import verify
@@ -133,7 +135,7 @@ def test_odd_arguments_are_refused_or_understood(toy: IndexFolder, add: Add) -> 
         assert len(index.search("gout", top_k=np.int64(5))) == 5  # type: ignore[arg-type]
         with pytest.raises(UsageError, match="None was given, expected a string"):
             index.search(None)  # type: ignore[arg-type]
-        index.pid += 1  # as in a forked child
+        index._pid += 1  # as in a forked child
         with pytest.raises(UsageError, match="opened before a fork"):
             index.search("gout")
 
@@ -460,7 +462,7 @@ def test_the_committed_generation_of_format_2_opens_and_tells_its_sources() -> N
         assert (index.get("102").retracted, index.get("103").notices) == (True, ("is a retraction notice",))
         assert index.sources("101") == [Said("PubMed XML", "PMID:101", "pubmed26n0001.xml", 2, "pubmed26n0001.xml")]
         assert {row.hit.id for row in index.new("toy", since=1)} == {"PMID:101", "PMID:102", "PMID:103"}
-        snapshot = index.snapshot()
+        snapshot = get_generation(index)
         assert [tuple(r) for r in snapshot.corpus.rows("SELECT pmid, release FROM deletions")] == [("104", 20260001)]
         assert [event.files for event in events(snapshot.corpus)] == [("toy.jsonl",), ("pubmed26n0001.xml",)]
 
@@ -471,7 +473,7 @@ def test_the_committed_generation_of_format_3_opens_and_searches_by_its_codes() 
         assert index.manifest.factory == "IVF4,RaBitQfs"
         ann = index.manifest.ann
         assert ann is not None and (ann.recall, ann.target, ann.n_queries, ann.n_trained) == (1.0, 0.99, 43, 40)
-        vectors = index.snapshot().vectors
+        vectors = get_generation(index).vectors
         assert isinstance(vectors, IvfIndex) and vectors.n_lists == 4
         hits = index.search("does colchicine help in gout?", top_k=43)
         assert [hit.id for hit in hits if hit.id.startswith("toy")][:5] == EXPECTED
@@ -513,3 +515,28 @@ def test_the_committed_generation_of_format_5_opens_and_has_a_map() -> None:
 PLACE = [0.011231, 0.068081]
 EXPECTED = ["toy-21", "toy-01", "toy-22", "toy-16", "toy-26"]
 EXPECTED_SIMILAR = ["toy-06", "toy-21", "toy-31"]
+
+
+def test_an_index_says_what_it_is_and_shows_only_its_public_names(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        assert repr(index) == "<Index 'toy', generation 1, 40 records>"
+        assert [name for name in dir(index) if not name.startswith("_")] == [
+            *("abstracts", "ask", "ask_batch", "ask_new", "close", "encode", "generation", "get", "load_encoder"),
+            *("locate", "manifest", "name", "new", "path", "pin", "recall", "records", "refresh", "search"),
+            *("search_batch", "similar", "sources"),
+        ]
+    assert repr(index) == "<Index 'toy', closed>"
+
+
+def test_an_index_is_pickled_by_its_path(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index, pickle.loads(pickle.dumps(index)) as again:  # noqa: S301 - our own bytes
+        assert (again.path, again.generation, again._follow) == (toy.path, 1, True)
+        assert again.search("gout") == index.search("gout")
+    with open_index(toy.path, generation=1) as index, pickle.loads(pickle.dumps(index)) as again:  # noqa: S301 - our own bytes
+        assert (again.generation, again._is_pinned) == (1, True)
+
+
+def test_all_abstracts_are_given_in_order(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        records = list(index.abstracts())
+        assert [record.record_id for record in records[:2]] == ["toy-01", "toy-02"] and len(records) == 40

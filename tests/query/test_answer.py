@@ -17,9 +17,10 @@ from engine.deadline import CURRENT, Deadline, wanted_until
 from engine.errors import AbstractNotFoundError, BusyError, EncoderError, GenerationError, UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer, Fusion, Mode
-from engine.query import fusion, ranking
-from engine.query.examples import BETA, GAMMA
-from engine.query.fusion import fused
+from engine.query import ranking
+from engine.query.index import get_generation
+from engine.query.plan import BETA, GAMMA
+from engine.query.ranking import fused
 from engine.reindex.order import Report
 
 Add = Callable[..., Report]
@@ -61,7 +62,7 @@ def test_hybrid_is_both_legs_fused(searchable: IndexFolder) -> None:
         for fusion, weight in ((Fusion.CONVEX, 0.5), (Fusion.CONVEX, 0.9), (Fusion.RRF, 0.5)):
             query = Query("colchicine gout", mode=Mode.HYBRID, fusion=fusion, weight=weight, top_k=40)
             found = index.ask(query)
-            corpus = index.snapshot().corpus
+            corpus = get_generation(index).corpus
             semantic = [(corpus.doc_id(h.id), h.score) for h in index.search("colchicine gout", top_k=40)]
             words = index.ask(Query("colchicine gout", mode=Mode.KEYWORD, top_k=40))
             keyword = [(corpus.doc_id(h.id), h.bm25 or 0.0) for h in words.hits]
@@ -298,7 +299,7 @@ def test_new_with_filters_and_modes(searchable: IndexFolder, add: Add) -> None:
 
 def test_below_what_is_fused_hits_go_by_cosine(searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranking, "DEPTH", 5)
-    monkeypatch.setattr(fusion, "DEPTH", 5)
+    monkeypatch.setattr(ranking, "DEPTH", 5)
     with open_index(searchable.path) as index:
         query = Query("colchicine pain", mode=Mode.HYBRID, top_k=40)
         whole = index.ask(query).hits
@@ -358,7 +359,7 @@ def test_sentences_encoded_in_several_goes_are_the_same(
     with open_index(searchable.path) as index:
         query = Query("gout in old age", explain=True, top_k=40)
         whole = index.ask(query)
-        monkeypatch.setattr("engine.query.explain.TOGETHER", 7)
+        monkeypatch.setattr("engine.query.explanation.TOGETHER", 7)
         parts = index.ask(query)
     assert sum(len(hit.why.sentences) for hit in whole.hits if hit.why) > 14
     for one, other in zip(whole.hits, parts.hits, strict=True):
@@ -372,8 +373,8 @@ def test_sentences_are_no_longer_encoded_when_nobody_waits(
 ) -> None:
     with open_index(searchable.path) as index:
         index.search("gout")
-        encoder, n = index.snapshot().encoder(), 0
-        monkeypatch.setattr("engine.query.explain.TOGETHER", 7)
+        encoder, n = get_generation(index).encoder(), 0
+        monkeypatch.setattr("engine.query.explanation.TOGETHER", 7)
 
         def slow(texts: list[str]) -> object:
             nonlocal n
@@ -381,7 +382,7 @@ def test_sentences_are_no_longer_encoded_when_nobody_waits(
             time.sleep(0.2)
             return encoder.encode(texts)
 
-        monkeypatch.setattr(index.snapshot(), "loaded", SimpleNamespace(identity=encoder.identity, encode=slow))
+        monkeypatch.setattr(get_generation(index), "loaded", SimpleNamespace(identity=encoder.identity, encode=slow))
         with (
             wanted_until(Deadline(time.monotonic() + 0.3)),
             pytest.raises(BusyError, match="the time for this answer is over"),

@@ -9,17 +9,20 @@ from functools import partial
 
 import numpy as np
 
+from engine.errors import CorruptError
 from engine.queries import Answer, Filters, Hit, Mode, Query
-from engine.query.explain import explained
-from engine.query.question import Question, note_cut, question, texts_encoded, with_examples
-from engine.query.ranking import Ranking, least_cosine, ranking
-from engine.query.snapshot import Candidate, Snapshot
-from engine.records import DocIds, Vectors, many
+from engine.query.explanation import explained
+from engine.query.generation import OpenGeneration
+from engine.query.plan import Question, note_cut, question, texts_encoded, with_examples
+from engine.query.ranking import Candidate, Ranking, least_cosine, ranking
+from engine.records import Abstract, DocIds, Vectors, many
 
 EXPLAINED = 100  # hits; each has some ten sentences to encode
 
 
-def answered(snapshot: Snapshot, query: Query, only: DocIds | None = None, *, n_explained: int = EXPLAINED) -> Answer:
+def answered(
+    snapshot: OpenGeneration, query: Query, only: DocIds | None = None, *, n_explained: int = EXPLAINED
+) -> Answer:
     """Answer a checked query, among some doc ids (ascending) alone if given; at most n_explained hits are explained."""
     asked, notes = question(snapshot, query, only), list[str]()
 
@@ -34,7 +37,7 @@ def answered(snapshot: Snapshot, query: Query, only: DocIds | None = None, *, n_
     return answer(snapshot, asked, found, notes, n_explained)
 
 
-def all_answered(snapshot: Snapshot, queries: Sequence[Query]) -> list[Answer]:
+def all_answered(snapshot: OpenGeneration, queries: Sequence[Query]) -> list[Answer]:
     """Answer checked queries that all have a text; texts are encoded together and, by meaning, compared together."""
     asked = [question(snapshot, query) for query in queries]
     if not asked:
@@ -50,7 +53,7 @@ def all_answered(snapshot: Snapshot, queries: Sequence[Query]) -> list[Answer]:
     ]
 
 
-def together(snapshot: Snapshot, asked: list[Question], points: list[Vectors]) -> list[Ranking]:
+def together(snapshot: OpenGeneration, asked: list[Question], points: list[Vectors]) -> list[Ranking]:
     """Rankings of plain questions by meaning, compared with the records all at once; none where they are not plain."""
     first = asked[0]
     plain = Query(top_k=first.query.top_k, offset=first.query.offset, min_score=first.query.min_score)
@@ -73,12 +76,12 @@ def together(snapshot: Snapshot, asked: list[Question], points: list[Vectors]) -
 
 
 def answer(
-    snapshot: Snapshot, asked: Question, found: Ranking, notes: Sequence[str], n_explained: int = EXPLAINED
+    snapshot: OpenGeneration, asked: Question, found: Ranking, notes: Sequence[str], n_explained: int = EXPLAINED
 ) -> Answer:
     """The hits of a ranking and what there is to say of them."""
     query = asked.query
     chosen = found.candidates[query.offset : query.offset + query.top_k]
-    hits = snapshot.hits(chosen, query.offset + 1)
+    hits = fetch_hits(snapshot, chosen, query.offset + 1)
     if query.explain and hits:
         told = explained(snapshot, asked, found.vector, chosen[:n_explained], hits[:n_explained])
         if len(hits) > n_explained:
@@ -112,3 +115,36 @@ def short_note(query: Query, n_hits: int, found: Ranking) -> list[str]:
     if query.min_score is not None and len(found.candidates) < n:  # all that reach it are there
         return [f"{qualify}, {len(found.candidates):,} of them with a score of {query.min_score:g} or more"]
     return [f"{qualify}, {query.offset + query.top_k:,} were asked for"]
+
+
+def fetch_hits(snapshot: OpenGeneration, candidates: Sequence[Candidate], first: int = 1) -> list[Hit]:
+    """Return ranked candidates as hits, in the same order; ranks count from `first`.
+
+    Raises:
+        CorruptError: an id has a vector but no row.
+    """
+    rows = snapshot.corpus.fetch([candidate.doc_id for candidate in candidates])
+    if missing := [candidate.doc_id for candidate in candidates if candidate.doc_id not in rows]:
+        raise CorruptError(f"{snapshot.corpus.path} has no row for id {missing[0]}. Run: engine verify --deep")
+    return [_build_hit(rank, candidate, rows[candidate.doc_id]) for rank, candidate in enumerate(candidates, first)]
+
+
+def _build_hit(rank: int, candidate: Candidate, row: Abstract) -> Hit:
+    """Return a candidate with the stored fields of its record."""
+    return Hit(
+        rank=rank,
+        id=row.record_id,
+        score=candidate.score,
+        title=row.title,
+        abstract=row.abstract,
+        year=row.year,
+        journal=row.journal,
+        authors=row.authors,
+        pmid=row.pmid,
+        doi=row.doi,
+        retracted=row.retracted,
+        fused=candidate.fused,
+        bm25=candidate.bm25,
+        semantic_rank=candidate.semantic_rank,
+        keyword_rank=candidate.keyword_rank,
+    )

@@ -10,8 +10,8 @@ from engine.deadline import Deadline, wanted_until
 from engine.errors import BusyError
 from engine.index.folder import IndexFolder
 from engine.queries import Hit, Mode
-from engine.query import chosen as choosing
-from engine.query.chosen import chosen, depths
+from engine.query import location as choosing
+from engine.query.location import list_reaches
 from engine.query.ranking import Ranking
 
 MORE: tuple[dict[str, object], ...] = (
@@ -34,25 +34,25 @@ def test_every_hit_is_found_with_what_it_has_among_all(
         hits = whole(index, query)
         for size in (1, 2, len(hits)):
             ids = list(hits)[-size:]
-            found = chosen(index, query, ids[::-1])
+            found = index.locate(query, ids[::-1])
             assert list(found.answer.hits) == [hits[one] for one in ids]
             assert (found.absent, found.left_out) == ((), ())
         left_out = tuple(sorted(set(whole(index, Query("a"))) - set(hits)))
-        found = chosen(index, query, left_out)
+        found = index.locate(query, left_out)
         assert (found.answer.hits, found.absent, found.left_out) == ((), (), left_out)
 
 
 def test_what_is_not_there_is_told_from_what_is_left_out(searchable: IndexFolder) -> None:
     with open_index(searchable.path) as index:
         query = Query("gout", filters=Filters(exclude=("toy-01",)))
-        found = chosen(index, query, ("nope", "toy-01", "toy-02"))
+        found = index.locate(query, ("nope", "toy-01", "toy-02"))
         assert ([hit.id for hit in found.answer.hits], found.absent, found.left_out) == (
             ["toy-02"],
             ("nope",),
             ("toy-01",),
         )
         assert found.answer.generation == index.generation and found.answer.n_qualified == 39
-        assert chosen(index, query, ()).answer.hits == ()
+        assert index.locate(query, ()).answer.hits == ()
 
 
 def test_it_is_looked_deeper_and_deeper_until_all_are_found(
@@ -66,19 +66,19 @@ def test_it_is_looked_deeper_and_deeper_until_all_are_found(
         return original(snapshot, question, encode)  # type: ignore[arg-type]
 
     monkeypatch.setattr(choosing, "ranking", noted)
-    monkeypatch.setattr(choosing, "DEPTHS", (2, 10, 20))
+    monkeypatch.setattr(choosing, "REACHES", (2, 10, 20))
     with open_index(searchable.path) as index:
         ids = list(whole(index, Query("gout")))
         for rank, expected in ((1, [5]), (5, [5]), (6, [5, 10]), (11, [5, 10, 20]), (40, [5, 10, 20])):
             asked.clear()
-            (hit,) = chosen(index, Query("gout", top_k=3, offset=2), [ids[rank - 1]]).answer.hits
+            (hit,) = index.locate(Query("gout", top_k=3, offset=2), [ids[rank - 1]]).answer.hits
             assert (hit.rank, asked) == (rank, expected)
 
 
 def test_depths_by_hand() -> None:
-    assert list(depths(Query("a"))) == [10, 1_000, 10_000]
-    assert list(depths(Query("a", top_k=100, offset=950))) == [1_050, 10_000]
-    assert list(depths(Query("a", top_k=100, offset=20_000))) == [20_100]
+    assert list(list_reaches(Query("a"))) == [10, 1_000, 10_000]
+    assert list(list_reaches(Query("a", top_k=100, offset=950))) == [1_050, 10_000]
+    assert list(list_reaches(Query("a", top_k=100, offset=20_000))) == [20_100]
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_by_meaning_the_rank_of_a_hit_is_found_below_all_depths(
     searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
 ) -> None:
     monkeypatch.setattr("engine.query.ranking.POOL", 4)
-    monkeypatch.setattr(choosing, "DEPTHS", (5,))
+    monkeypatch.setattr(choosing, "REACHES", (5,))
     query = replace(Query("gout", top_k=3), **more)  # type: ignore[arg-type]
     with open_index(searchable.path) as index:
         hits, all_ids = whole(index, query), list(whole(index, Query("gout")))
-        found = chosen(index, query, all_ids)
+        found = index.locate(query, all_ids)
         if "diversify" not in more:  # whose first hits depend on how many are wanted
             assert [stated(hit) for hit in found.answer.hits] == [stated(hit) for hit in hits.values()]
         assert [stated(hit) for hit in found.answer.hits][5:] == [stated(hit) for hit in hits.values()][5:]
@@ -107,11 +107,11 @@ def stated(hit: Hit) -> tuple[object, ...]:
 def test_by_words_what_lies_below_all_depths_is_left_out(
     searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choosing, "DEPTHS", (5,))
+    monkeypatch.setattr(choosing, "REACHES", (5,))
     with open_index(searchable.path) as index:
         query = Query("gout", mode=Mode.KEYWORD, top_k=3)
         ids = list(whole(index, query))
-        found = chosen(index, query, (ids[4], ids[5]))
+        found = index.locate(query, (ids[4], ids[5]))
         assert ([hit.rank for hit in found.answer.hits], found.left_out) == ([5], (ids[5],))
 
 
@@ -127,10 +127,10 @@ def test_nobody_who_has_gone_is_looked_for_deeper(
         deadline.latest = 0.0
         return original(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(choosing, "DEPTHS", (5, 6, 7))
+    monkeypatch.setattr(choosing, "REACHES", (5, 6, 7))
     with open_index(searchable.path) as index, wanted_until(deadline):
         index.search("gout", filters=Filters(years=((2018, None),)))
         monkeypatch.setattr(choosing, "ranking", leaving)
         with pytest.raises(BusyError, match="the time for this answer is over"):
-            chosen(index, Query("gout pain", mode=mode, top_k=3, filters=Filters(years=((2018, None),))), ["toy-01"])
+            index.locate(Query("gout pain", mode=mode, top_k=3, filters=Filters(years=((2018, None),))), ["toy-01"])
         assert n == 1

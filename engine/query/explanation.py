@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,17 +13,17 @@ from engine.deadline import CURRENT
 from engine.encode.recipe import cleaned
 from engine.encode.sentences import sentences
 from engine.queries import Hit, Sentence, Span, Why
-from engine.query.percentile import percentile
-from engine.query.question import Question
-from engine.query.snapshot import Candidate, Snapshot
-from engine.records import Vectors
+from engine.query.generation import OpenGeneration
+from engine.query.plan import Question
+from engine.query.ranking import Candidate
+from engine.records import Calibration, Vectors
 
 _SENTENCES_PER_HIT = 3  # sentences of a hit
 TOGETHER = 512  # sentences that are encoded together; a page of hits has some 100
 
 
 def explained(
-    snapshot: Snapshot, asked: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
+    snapshot: OpenGeneration, asked: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
 ) -> list[Hit]:
     """The same hits, each with its Why; vector (dim,) is what they were compared with."""
     found = nearest_sentences(snapshot, vector, [hit.abstract for hit in hits])
@@ -38,7 +39,9 @@ def explained(
     return [replace(hit, why=one) for hit, one in zip(hits, why, strict=True)]
 
 
-def nearest_sentences(snapshot: Snapshot, vector: Vectors, abstracts: Sequence[str]) -> list[tuple[Sentence, ...]]:
+def nearest_sentences(
+    snapshot: OpenGeneration, vector: Vectors, abstracts: Sequence[str]
+) -> list[tuple[Sentence, ...]]:
     """Return the few sentences of each abstract that are nearest to a vector (dim,), best first, ties in text order.
 
     Sentences are encoded TOGETHER, as queries are; one without a word that the encoder reads is left out.
@@ -57,3 +60,28 @@ def nearest_sentences(snapshot: Snapshot, vector: Vectors, abstracts: Sequence[s
             i, span = spans[start + position]
             found[i].append(Sentence(span, round(float(score), 6)))
     return [tuple(sorted(each, key=lambda s: -s.score)[:_SENTENCES_PER_HIT]) for each in found]
+
+
+DECIMALS = 6  # of a quantile; scores are rounded alike, so that the last bits of equal cosines decide nothing
+
+
+def percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:
+    """Share in percent of random pairs with a lower cosine, with two decimals; None where nothing was measured.
+
+    of_records: the score is that of two whole records; otherwise of a text and a record. Between two quantiles the
+    share grows linearly. Nothing is claimed beyond what was measured: a score above the highest quantile has the
+    highest share, 99.99, to be read as "at least"; one not above the lowest quantile has 0.0, although up to the lowest
+    share, 1 percent, may lie below it. A higher score never has a lower share.
+    """
+    if calibration is None:
+        return None
+    quantiles, shares = calibration.records if of_records else calibration.texts, calibration.shares
+    score = round(score, DECIMALS)
+    place = bisect_left(quantiles, score)  # the first that is not lower
+    if place == 0:
+        return 0.0
+    if place == len(quantiles):
+        return round(100 * shares[-1], 2)
+    low, high = quantiles[place - 1], quantiles[place]
+    more = (score - low) / (high - low) * (shares[place] - shares[place - 1])
+    return round(100 * min(shares[place - 1] + more, shares[place]), 2)
