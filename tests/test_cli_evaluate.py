@@ -185,9 +185,9 @@ def test_a_test_set_is_made_of_files(run: Run, tmp_path: Path) -> None:
     made = read_set(Path("all"))
     assert len(made.documents) == len(made.queries) == made.judgments.n_relevant == 60
     assert done.stdout.splitlines() == [
-        "note: 1 record can't be used: rows.jsonl, line 61: neither title nor abstract, so there is nothing to search",
+        "note: 1 record cannot be used: rows.jsonl, line 61: neither title nor abstract, so there is nothing to search",
         "61 records read",
-        "1 of a publication, or with a text, that is there already",
+        "1 with a publication or a text seen before",
         f"all: 60 items, SHA-256 {made.sha256}",
     ]
     before = {path.name: path.read_bytes() for path in Path("all").iterdir()}

@@ -44,7 +44,7 @@ def test_a_difference_is_told_and_fails(record: Path, engine: Run, add: Add) -> 
     done = engine("rerun", record, "--current")
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "the result differs: 1 entered, 1 left, 2 at another rank; 3 hits, recorded were 3 hits",
+        "the result differs: 1 entered, 1 left, 2 at another rank; 3 hits, 3 hits recorded",
         "+     1  new  Gout gout",
         f"-     3  {third}",
     ]
@@ -83,7 +83,7 @@ def test_the_index_is_the_recorded_one_unless_another_is_named(record: Path, toy
     assert engine("rerun", record, "-i", "copy").returncode == 0
     missing = engine("rerun", record, "-i", "lupus")
     assert missing.returncode == 1
-    assert "gout.json is of the index 'toy', but" in missing.stderr and "found copy, toy" in missing.stderr
+    assert "gout.json was recorded on the index 'toy', but" in missing.stderr and "found copy, toy" in missing.stderr
 
 
 def test_an_index_made_anew_is_refused_until_the_newest_is_asked_for(

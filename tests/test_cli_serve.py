@@ -73,7 +73,7 @@ def server(several: Path) -> Iterator[Running]:
 
 
 def test_the_server_says_on_standard_error_where_it_is_and_what_it_serves(server: Running) -> None:
-    assert server.said == f"http://127.0.0.1:{server.port}/ serves old, toy; Ctrl-C ends it\n"
+    assert server.said == f"http://127.0.0.1:{server.port}/ serves old, toy; press Ctrl-C to stop\n"
     assert server.get("/readyz")[2] == b"old 000001\ntoy 000002\n"
     status, headers, body = server.get("/?q=gout")
     assert status == 200 and headers["content-type"] == "text/html; charset=utf-8" and b"abstracts" in body
@@ -198,7 +198,7 @@ def test_rules_that_make_no_sense_are_refused(engine: Run, indexes: Path, tmp_pa
     assert "has 5 characters" in refusal(engine("serve", "--port", "0", env=with_token(indexes, "short")), 2)
     blank = tmp_path / "blank"
     blank.write_text(" \n")
-    assert "holds no token, expected one of letters and digits" in refusal(
+    assert "contains no token of letters and digits" in refusal(
         engine("serve", "--port", "0", "--token-file", blank), 2
     )
     assert "is no origin" in refusal(engine("serve", "--port", "0", "--cors", "*"), 2)

@@ -1,4 +1,4 @@
-"""The command that makes a test set of plain abstracts."""
+"""The command that makes a test set from plain abstracts."""
 
 from __future__ import annotations
 
@@ -65,27 +65,27 @@ def known_items(
     from engine.relevance.testset import FILES, Origin, write_set
 
     if bool(sources) == bool(click.get_current_context().params["index"]):
-        raise UsageError("expected files, or an index by its name: -i NAME. Give one of the two")
+        raise UsageError("expected either files or an index (-i NAME)")
     check_new_folder(output, FILES)
     items = Items(kind, not everything)
     with progress() as report:
         if sources:
-            origins, notes = from_files(items, sources, report)
+            origins, notes = _take_files(items, sources, report)
         else:
-            origins, notes = from_index(items, config, report), []
+            origins, notes = _take_index(items, config, report), []
     made = items.test_set(output.resolve().name)
     write_set(made, output, Origin(kind, 1.0 if everything else TEST, origins))
     if as_object:
         fields = {"folder": str(output), "kind": kind, "sha256": made.sha256, **asdict(items.counts)}
         click.echo(as_json(fields | {"notes": notes}))
         return
-    for line in (*(f"note: {one_line(note)}" for note in notes), *counted(items)):
+    for line in (*(f"note: {one_line(note)}" for note in notes), *_count_lines(items)):
         say(line)
     say(f"{output}: {many(items.counts.taken, 'item')}, SHA-256 {made.sha256}")
 
 
-def from_files(items: Items, sources: Iterable[Path], report: Progress) -> tuple[tuple[SourceFile, ...], list[str]]:
-    """Take the records of files; what can't be used is counted and told."""
+def _take_files(items: Items, sources: Iterable[Path], report: Progress) -> tuple[tuple[SourceFile, ...], list[str]]:
+    """Take the records of files; return the files and notes on what could not be used."""
     from engine.collect.source import read_source
     from engine.relevance.testset import SourceFile
 
@@ -102,13 +102,13 @@ def from_files(items: Items, sources: Iterable[Path], report: Progress) -> tuple
             elif isinstance(entry, Deletion):
                 n_deletions += 1
         files.append(SourceFile(path.name, FileReceipt.of(path).sha256))
-    notes = [f"{many(n_rejected, 'record')} can't be used: {first}"] * (n_rejected > 0)
-    notes += [f"{many(n_deletions, 'deletion')} in the files left aside"] * (n_deletions > 0)
+    notes = [f"{many(n_rejected, 'record')} cannot be used: {first}"] * (n_rejected > 0)
+    notes += [f"{many(n_deletions, 'deletion')} in the files ignored"] * (n_deletions > 0)
     return tuple(files), notes
 
 
-def from_index(items: Items, config: Config, report: Progress) -> tuple[SourceFile, ...]:
-    """Take the records of an index, in its order."""
+def _take_index(items: Items, config: Config, report: Progress) -> tuple[SourceFile, ...]:
+    """Take the records of an index, in its order; return it as the only source."""
     with opened(config) as index:
         for record in index.abstracts():
             items.take(record)
@@ -117,8 +117,8 @@ def from_index(items: Items, config: Config, report: Progress) -> tuple[SourceFi
         return (index_source(index),)
 
 
-def counted(items: Items) -> Iterator[str]:
-    """Yield what became of the records."""
+def _count_lines(items: Items) -> Iterator[str]:
+    """Yield lines with the counts of the records."""
     from engine.relevance.knownitems import NEEDED
 
     counts = items.counts
@@ -126,7 +126,7 @@ def counted(items: Items) -> Iterator[str]:
     for n, what in (
         (counts.outside, "not held out"),
         (counts.unusable, f"without {NEEDED[items.kind]}"),
-        (counts.again, "of a publication, or with a text, that is there already"),
+        (counts.again, "with a publication or a text seen before"),
     ):
         if n:
             yield f"{n:,} {what}"

@@ -46,37 +46,37 @@ def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, 
     record = read_record(file)
     if prisma:
         if current or out.form or out.files or out.record:
-            raise UsageError("--prisma searches nothing, so --current and options for hits have no place beside it")
+            raise UsageError("--prisma cannot be combined with --current or output options, since it runs no search")
         say(paragraph(record))
         return
     check_output(out)
     named = click.get_current_context().params["index"]  # ENGINE_INDEX is not asked: the record says which index
-    with recorded_index(config.named(named or record.index), record, file, device, current=current) as index:
+    with _open_recorded_index(config.named(named or record.index), record, file, device, current=current) as index:
         from engine.query.rerun import rerun as repeat
 
         found = repeat(record, index)
-        write_hits(index, found, record, out)
-    tell(found, record, err=out.form is not None)
+        _write_hits(index, found, record, out)
+    _report(found, record, err=out.form is not None)
     click.get_current_context().exit(0 if found.same else 1)
 
 
-def recorded_index(config: Config, record: Record, file: Path, device: str, *, current: bool) -> Index:
-    """The index of a record, open at its generation or at the newest."""
+def _open_recorded_index(config: Config, record: Record, file: Path, device: str, *, current: bool) -> Index:
+    """Open the index of a record at its generation, or at the newest one."""
     from engine.index.folder import IndexFolder
     from engine.query.rerun import open_recorded
 
     if config.index not in config.names():
         raise ConfigError(
-            f"{file} is of the index {record.index!r}, but {config.indexes} has no index {config.index!r}: "
-            f"found {listed(config.names())}. Name the one that it is now: -i NAME"
+            f"{file} was recorded on the index {record.index!r}, but {config.indexes} has no index {config.index!r}: "
+            f"found {listed(config.names())}. Name the index with -i NAME"
         )
     if current:
         return opened(config, device)
     return open_recorded(record, IndexFolder(config.existing()), device=device)
 
 
-def write_hits(index: Index, found: Comparison, record: Record, out: Output) -> None:
-    """Print and write the hits where that was asked for; unasked, only the verdict is told."""
+def _write_hits(index: Index, found: Comparison, record: Record, out: Output) -> None:
+    """Print and write the hits if an output option was given; otherwise only the verdict is printed."""
     from engine.query.searchlog import record_of, write_record
 
     if out.form or out.files:
@@ -86,8 +86,8 @@ def write_hits(index: Index, found: Comparison, record: Record, out: Output) -> 
         say(f"search recorded in {out.record}", err=True)
 
 
-def tell(found: Comparison, record: Record, *, err: bool) -> None:
-    """Say whether the result is the same, and if not, how it differs."""
+def _report(found: Comparison, record: Record, *, err: bool) -> None:
+    """Print whether the result is the same, and if not, how it differs."""
     for note in found.notes:
         say(f"note: {note}", err=True)
     hits = many(len(found.answer.hits), "hit")
@@ -97,14 +97,14 @@ def tell(found: Comparison, record: Record, *, err: bool) -> None:
     numbers = f"{len(found.entered):,} entered, {len(found.left):,} left, {found.moved:,} at another rank"
     if not (found.entered or found.left or found.moved):
         numbers = "only scores"
-    say(f"the result differs: {numbers}; {hits}, recorded were {many(len(record.ids), 'hit')}", err=err)
+    say(f"the result differs: {numbers}; {hits}, {many(len(record.ids), 'hit')} recorded", err=err)
     new = {hit.id: hit for hit in found.answer.hits}
     for one in found.entered:
-        say(entry("+", new[one]), err=err)
+        say(_format_hit("+", new[one]), err=err)
     for one in found.left:
         say(f"- {record.ranks[one]:>5}  {one_line(one)}", err=err)
 
 
-def entry(sign: str, hit: Hit) -> str:
-    """One hit on a line: rank, id and title."""
+def _format_hit(sign: str, hit: Hit) -> str:
+    """Return one hit as a line: rank, id and title."""
     return f"{sign} {hit.rank:>5}  {one_line(hit.id)}  {one_line(hit.title)}"

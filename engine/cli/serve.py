@@ -58,7 +58,7 @@ def serve(
     engine serve
     engine serve -i rheumatology --port 8080 --open
     """
-    folders = served(Config.load(indexes), names)
+    folders = _find_folders(Config.load(indexes), names)
     try:
         from engine.serve.run import Address
         from engine.serve.run import serve as run
@@ -66,24 +66,24 @@ def serve(
         raise MissingExtraError(f"{err.name} (needed to serve)", "[cpu,serve], [gpu,serve] or [lite,serve]") from err
 
     def ready(url: str) -> None:
-        say(f"{url} serves {', '.join(folder.name for folder in folders)}; Ctrl-C ends it", err=True)
+        say(f"{url} serves {', '.join(folder.name for folder in folders)}; press Ctrl-C to stop", err=True)
         if open_page:
             click.launch(url)
 
-    run(folders, Address(host, port, allow_host, token_in(token_file), cors), ready)
+    run(folders, Address(host, port, allow_host, _read_token(token_file), cors), ready)
 
 
-def served(config: Config, names: tuple[str, ...]) -> list[Path]:
-    """Folders of the indexes that are meant: the named ones, or all."""
+def _find_folders(config: Config, names: tuple[str, ...]) -> list[Path]:
+    """Return the folders of the named indexes, or of all."""
     chosen = names or ((config.index,) if config.index else tuple(config.names()))
     return [config.named(name).existing() for name in dict.fromkeys(chosen)] or [config.existing()]
 
 
-def token_in(path: Path | None) -> str | None:
-    """The token in a file, or else in ENGINE_TOKEN; None where there is neither.
+def _read_token(path: Path | None) -> str | None:
+    """Read the token from a file, or else from ENGINE_TOKEN; None if there is neither.
 
     Raises:
-        UsageError: the file holds none.
+        UsageError: the file contains no token.
     """
     if path is None:
         return serve_token()
@@ -92,7 +92,7 @@ def token_in(path: Path | None) -> str | None:
     except UnicodeDecodeError:
         token = ""
     if not token:
-        raise UsageError(f"{path} holds no token, expected one of letters and digits: openssl rand -hex 32 > {path}")
+        raise UsageError(f"{path} contains no token of letters and digits. Make one: openssl rand -hex 32 > {path}")
     return token
 
 
@@ -115,7 +115,7 @@ def mcp(names: tuple[str, ...], indexes: str | None) -> None:
     \b
     engine mcp -i rheumatology --indexes /data/indexes
     """
-    folders = served(Config.load(indexes), names)
+    folders = _find_folders(Config.load(indexes), names)
     try:
         from engine.serve.tools import serve_tools
     except ModuleNotFoundError as err:
