@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.cli.hits import print_answer, shown
+from engine.cli.hits import HitList, print_hits, shown
 from engine.files import check_targets
 from engine.queries import Answer, Fusion, Mode, Query
 from engine.references.cited import cited_hits, heading
@@ -107,21 +107,26 @@ def check_output(out: Output) -> None:
 def deliver(
     found: Index, answer: Answer, out: Output, changes: Sequence[str] = (), *, since: str | None = None
 ) -> None:
-    """Print an answer and write its files; what there is to say of it goes to stderr."""
-    form = shown(out.form, has_files=bool(out.files))
-    cited = cited_hits(found, answer) if out.files or form in ("csv", "tsv") else []
-    if form:
-        print_answer(answer, cited, form, changes, raw=out.raw)
-    for note in answer.notes:
-        say(note, err=True)
-    if out.files:
-        from engine.references.formats import write
-
-        for path in out.files:
-            write(path, cited, heading(answer), overwrite=out.overwrite, raw=out.raw, changes=changes)
-            say(f"{len(cited):,} to {path}", err=True)
+    """Print an answer, write its files and record the search; its notes go to stderr."""
+    deliver_hits(found, HitList(answer, heading(answer), changes), out)
     if out.record:
         from engine.query.searchlog import record_of, write_record
 
         write_record(out.record, record_of(found, answer, since=since), overwrite=out.overwrite)
         say(f"search recorded in {out.record}", err=True)
+
+
+def deliver_hits(index: Index, hits: HitList, out: Output, notes: Sequence[str] = ()) -> None:
+    """Print hits and write their files; notes, and those of the answer, go to stderr."""
+    form = shown(out.form, has_files=bool(out.files))
+    cited = cited_hits(index, hits.answer) if out.files or form in ("csv", "tsv") else []
+    if form:
+        print_hits(hits, cited, form, raw=out.raw)
+    for note in (*notes, *hits.answer.notes):
+        say(note, err=True)
+    if out.files:
+        from engine.references.formats import write
+
+        for path in out.files:
+            write(path, cited, hits.title, overwrite=out.overwrite, raw=out.raw, changes=hits.changes)
+            say(f"{len(cited):,} to {path}", err=True)

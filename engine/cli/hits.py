@@ -3,45 +3,64 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.queries import Answer
-from engine.references.fields import answer_fields, hit_fields
+from engine.references.fields import answer_fields, hit_fields, plain
 from engine.terminal import as_json, form_for, one_line, printable, say
 
 if TYPE_CHECKING:
     from engine.references.cited import Cited
 
 
-def print_answer(
-    answer: Answer, cited: Sequence[Cited], form: str, changes: Sequence[str] = (), *, raw: bool = False
-) -> None:
-    """Print an answer in one of the forms; changes, if given, says of each hit what is new about it.
+@dataclass(frozen=True, slots=True)
+class HitList:
+    """Hits to be printed and written."""
 
-    cited holds the hits with their records, for CSV and TSV.
-    """
-    rows = [hit_fields(hit) for hit in answer.hits]
-    rows = [{"change": change, **row} for change, row in zip(changes, rows, strict=True)] if changes else rows
+    answer: Answer
+    title: str  # of the files
+    changes: Sequence[str] = ()  # of each hit, what is new about it
+    cosines: Sequence[float | None] = ()  # of each hit, where its score is not a cosine
+    facts: Mapping[str, object] = field(default_factory=dict)  # beside those of the answer
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the hits as keys and values."""
+        rows = [hit_fields(hit) for hit in self.answer.hits]
+        if self.cosines:
+            first = ("rank", "id", "score")
+            rows = [
+                {**{name: row[name] for name in first}, "cosine": plain(cosine), **row}
+                for row, cosine in zip(rows, self.cosines, strict=True)
+            ]
+        if self.changes:
+            rows = [{"change": change, **row} for change, row in zip(self.changes, rows, strict=True)]
+        return rows
+
+
+def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = False) -> None:
+    """Print hits in one of the forms; cited holds them with their records, for CSV and TSV."""
+    answer = hits.answer
     if answer.groups and form not in ("table", "answer"):
         print_groups(answer, err=True)
     if form == "table":
         from engine.cli.table import print_table  # rich takes 50 ms to load, which pipes needn't wait for
 
         if answer.hits:
-            print_table(answer.hits, changes)
+            print_table(answer.hits, hits.changes, hits.cosines)
         print_groups(answer)
     elif form == "json":
-        click.echo("[" + ",\n ".join(map(as_json, rows)) + "]")
+        click.echo("[" + ",\n ".join(map(as_json, hits.rows())) + "]")
     elif form == "answer":
-        click.echo(as_json(answer_fields(answer, rows)))
+        click.echo(as_json({**hits.facts, **answer_fields(answer, hits.rows())}))
     elif form == "nl":
-        for row in rows:
+        for row in hits.rows():
             click.echo(as_json(row))
     else:
-        print_delimited(cited, form, changes, raw=raw)
+        print_delimited(cited, form, hits.changes, raw=raw)
 
 
 def print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str], *, raw: bool = False) -> None:

@@ -9,28 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.cli.asking import Output, check_output, output_options
+from engine.cli.asking import Output, check_output, deliver_hits, output_options
 from engine.cli.filtering import filter_options
 from engine.cli.group import main
-from engine.cli.hits import print_delimited, shown
+from engine.cli.hits import HitList
 from engine.cli.options import index_options, opened
 from engine.config import Config
 from engine.errors import SourceError, UsageError
 from engine.files import read_text
 from engine.queries import Filters
 from engine.records import many
-from engine.references.cited import cited_hits
-from engine.references.fields import answer_fields, hit_fields, plain
-from engine.terminal import as_json, one_line, progress, say
+from engine.terminal import as_json, progress, say
 
 if TYPE_CHECKING:
     from engine.corpus.store import Corpus
-    from engine.query.index import Index
     from engine.relevance.labels import Labels
     from engine.relevance.screening import Screening
     from engine.relevance.screenmeasures import Screened
 
-TITLE = 70  # characters shown
 MAX_CRITERIA = 100_000  # bytes of a file
 FILE = click.Path(path_type=Path)
 
@@ -141,62 +137,10 @@ def screen(
     with opened(config) as index:
         snapshot = get_generation(index)
         found = ranked(snapshot, labels_in(snapshot.corpus, label_files), criteria, filters, top_k)
-        deliver(index, found, out)
-
-
-def deliver(index: Index, found: Screening, out: Output) -> None:
-    """Print a ranking and write its files; what there is to say of it goes to stderr."""
-    form = shown(out.form, has_files=bool(out.files))
-    cited = cited_hits(index, found.answer) if out.files or form in ("csv", "tsv") else []
-    if form == "table":
-        for line in table(found):
-            say(line)
-    elif form in ("csv", "tsv"):
-        print_delimited(cited, form, (), raw=out.raw)
-    elif form:
-        print_objects(found, form)
-    for line in (counts(found), *found.answer.notes):
-        say(line, err=True)
-    if out.files:
-        from engine.references.formats import write
-
+        facts = {"n_included": found.n_included, "n_excluded": found.n_excluded}
         title = f"screening (generation {found.answer.generation:06d})"
-        for path in out.files:
-            write(path, cited, title, overwrite=out.overwrite, raw=out.raw)
-            say(f"{len(cited):,} to {path}", err=True)
-
-
-def print_objects(found: Screening, form: str) -> None:
-    """Print hits as JSON, each with its score and its cosine."""
-    rows = []
-    for hit, cosine in zip(found.answer.hits, found.cosines, strict=True):
-        fields = hit_fields(hit)
-        first = {name: fields.pop(name) for name in ("rank", "id", "score")}
-        rows.append({**first, "cosine": plain(cosine), **fields})
-    if form == "json":
-        click.echo("[" + ",\n ".join(map(as_json, rows)) + "]")
-    elif form == "answer":
-        labelled = {"n_included": found.n_included, "n_excluded": found.n_excluded}
-        click.echo(as_json(labelled | answer_fields(found.answer, rows)))
-    else:
-        for row in rows:
-            click.echo(as_json(row))
-
-
-def table(found: Screening) -> list[str]:
-    """A line for each hit: rank, score, cosine, id and title."""
-    hits = found.answer.hits
-    if not hits:
-        return []
-    width = max(2, *(len(one_line(hit.id)) for hit in hits))
-    lines = [f"{'rank':>6}  {'score':>7}  {'cosine':>6}  {'id':<{width}}  title"]
-    for hit, cosine in zip(hits, found.cosines, strict=True):
-        title = one_line(hit.title) or f"[no title] {one_line(hit.abstract)}"
-        title = title if len(title) <= TITLE else f"{title[: TITLE - 1].rstrip()}\u2026"
-        near = "" if cosine is None else f"{cosine:.3f}"
-        flag = "RETRACTED " if hit.retracted else ""
-        lines.append(f"{hit.rank:>6,}  {hit.score:>7.3f}  {near:>6}  {one_line(hit.id):<{width}}  {flag}{title}")
-    return lines
+        hits = HitList(found.answer, title, cosines=found.cosines, facts=facts)
+        deliver_hits(index, hits, out, [counts(found)])
 
 
 def counts(found: Screening) -> str:

@@ -13,21 +13,21 @@ from engine.queries import Hit, Span
 from engine.terminal import PIPE_WIDTH, one_line, printable
 
 
-def print_table(hits: Sequence[Hit], changes: Sequence[str] = ()) -> None:
-    """Print hits for reading: rank, score, id, year, title and journal, what is new about it, and why it is a hit."""
+def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Sequence[float | None] = ()) -> None:
+    """Print hits for reading: rank, scores, id, year, title and journal, what is new about it, and why it is a hit."""
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
     ranked_by = ranking_score(hits)
-    if ranked_by:
-        table.add_column(ranked_by, justify="right", no_wrap=True)
+    if other := "cosine" if cosines else ranked_by:
+        table.add_column(other, justify="right", no_wrap=True)
     table.add_column("id", overflow="fold", max_width=max(8, console.width // 4))  # a DOI leaves room for the title
     table.add_column("year", justify="right", no_wrap=True)
     table.add_column("title", overflow="fold")
-    for hit, change in zip(hits, changes or [""] * len(hits), strict=True):
-        other = [score_text(getattr(hit, ranked_by))] if ranked_by else []
-        scores = (f"{hit.score:.3f}", *other)
+    others = cosines or [getattr(hit, ranked_by) if ranked_by else None for hit in hits]
+    for hit, change, score in zip(hits, changes or [""] * len(hits), others, strict=True):
+        scores = (f"{hit.score:.3f}", score_text(score)) if other else (f"{hit.score:.3f}",)
         table.add_row(str(hit.rank), *scores, Text(printable(hit.id)), str(hit.year or ""), told(hit, change))
     console.print(table)
 
