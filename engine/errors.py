@@ -8,6 +8,7 @@ EngineError                      exit 1
 │   └── NoMeshTreeError                   a filter needs NLM's file of the MeSH tree
 ├── SourceError                           a file that can't be read as abstracts: names file and place
 │   └── UnknownFormatError                of no format that the engine reads
+├── DownloadError                exit 8   files could not be fetched from a mirror
 ├── MassChangeError              exit 7   a reindex would delete or change more than its guard allows
 ├── CorpusError
 │   └── AbstractNotFoundError
@@ -68,6 +69,12 @@ class SourceError(EngineError):
 
 class UnknownFormatError(SourceError):
     """A file of no format that the engine reads."""
+
+
+class DownloadError(EngineError):
+    """Files could not be fetched from a mirror."""
+
+    exit_code = 8
 
 
 class MassChangeError(EngineError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import sys
@@ -20,23 +22,48 @@ PIPE_WIDTH = 120  # columns of a table that is not on a terminal
 LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
 
 
+class _ClosedStream(io.TextIOBase):
+    """A stream that was closed before the program began: whoever prints to it learns that nothing can arrive."""
+
+    def write(self, text: str, /) -> int:
+        """Refuse.
+
+        Raises:
+            OSError: always.
+        """
+        raise OSError(errno.EBADF, "standard output is closed, so nothing can be printed")
+
+    def writable(self) -> bool:
+        """Return True: it is a stream for output."""
+        return True
+
+
 def prepare_streams() -> None:
-    """Let stdout and stderr take any text: closed ones swallow it, others replace what they can't show."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
-        elif hasattr(stream, "reconfigure"):
+    """Let stdout and stderr take any text, with what they can't show replaced.
+
+    Where stdout is closed, printing is an error; where stderr is closed, messages are dropped.
+    """
+    for descriptor in (0, 1, 2):  # or the next file that is opened would get the number, and with it what is printed
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = _ClosedStream()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def leave(code: int) -> NoReturn:
     """Exit with this code, even where nothing can be written: Python's own flush at exit would make it 120."""
-    try:
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except OSError:
-        os._exit(code)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # a pipe without a reader, a full disk; a closed stream
+            os._exit(code)
     sys.exit(code)
 
 

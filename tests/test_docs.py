@@ -129,12 +129,13 @@ def test_code_blocks_run_and_print_what_is_shown(page: Path, workplace: Path) ->
 @pytest.mark.parametrize("page", [*PAGES, *REFERENCE], ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_commands_that_are_not_run_parse(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: value)  # the files need not be there
+    parent = click.Context(main, info_name="engine", **main.context_settings)  # a command remembers its help options
     for language, _, body in blocks(page):
         for line in body.replace("\\\n", " ").splitlines() if language == "bash" else ():
             words = shlex.split(line, comments=True)
             if "engine" in words:
                 name, *args = words[words.index("engine") + 1 :]
-                main.commands[name].make_context(name, args)
+                main.commands[name].make_context(name, args, parent=parent)
 
 
 def test_few_blocks_are_not_run() -> None:

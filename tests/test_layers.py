@@ -21,6 +21,7 @@ BASE = {
     "identifiers",
     "options",
     "progress",
+    "redaction",
 }  # importable from everywhere, import no stage
 RIM = {"cli", "terminal", "__init__", "__main__"}  # import anything, imported by no stage
 APART = {"collect", "corpus", "encode", "index"}  # meet only in records and arrays
@@ -56,6 +57,8 @@ OWNERS = {
     "click": {"cli", "terminal"},
     "rich": {"cli", "terminal"},
 }
+# What asks other machines. huggingface_hub, which fetches a model that is named by a hub id, has its owner above.
+NETWORK = {"urllib.request", "http.client", "ftplib", "ssl", "urllib3", "requests", "httpx", "aiohttp", "smtplib"}
 FORBIDDEN = {"pickle", "marshal", "shelve", "pandas"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.cli.group import fail, main
+from engine.cli.group import fail, main, raise_signals
 from engine.cli.options import day, index_options
 from engine.cli.template import template
 from engine.config import Config, Settings, check_name
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
 from engine.files import write_text
 from engine.records import many
+from engine.redaction import redact_url
 from engine.terminal import as_json, leave, progress, say
 
 if TYPE_CHECKING:
@@ -205,6 +205,7 @@ def show_config(
     settings = Settings.load(path, model=model, precision=precision, recipe=recipe, device=device)
     origins = dict(settings.origins)
     values = {key: getattr(settings, key) for key in origins}
+    values["download_url"] = redact_url(settings.download_url) if settings.download_url else None
     values["sources"] = [source.path + (f" ({source.format})" if source.format else "") for source in settings.sources]
     if as_object:
         say(as_json({"index": str(path), **{k: {"value": v, "from": origins[k]} for k, v in values.items()}}))
@@ -261,17 +262,15 @@ def facts_lines(path: Path, facts: SourceFacts) -> Iterator[str]:
 
 @contextmanager
 def writing(folder: IndexFolder) -> Iterator[None]:
-    """Let SIGTERM end the block like an interrupt; say of a failing disk that nothing was published.
+    """Let signals end the block; say of a failing disk that nothing was published.
 
     Raises:
         GenerationError: the disk is full or not writable.
     """
     kept = "what it had encoded is kept, and the same command goes on from there. The index is as it was"
-    signal.signal(signal.SIGTERM, lambda *_: fail(f"terminated; {kept}", 143))
     try:
-        yield
-    except KeyboardInterrupt:
-        fail(f"interrupted; {kept}", 130)
+        with raise_signals(kept):
+            yield
     except OSError as err:
         where = f"{err.filename}: " if err.filename else ""
         text = f"{where}{err.strerror or err}. Nothing was published. Check space and permissions of {folder.path}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import click
@@ -15,7 +17,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Build": ("sources", "init", "index", "reindex", "config"),
     "Search": ("search", "similar", "show", "new", "serve", "mcp"),
     "Review": ("recall", "rerun", "screen", "simulate"),
-    "Upkeep": ("status", "log", "diff", "duplicates", "verify", "rollback", "tune"),
+    "Upkeep": ("nightly", "status", "log", "diff", "duplicates", "verify", "rollback", "tune"),
     "Evaluate": ("similarity", "known-items", "evaluate", "compare"),
     "Train": ("explain-card", "train", "promote"),
 }  # the commands of `engine --help` and of the command reference, in order; a test keeps it complete
@@ -33,25 +35,29 @@ Shell completion: add this line to ~/.bashrc (for zsh: zsh_source, for fish: fis
   eval "$(_ENGINE_COMPLETE=bash_source engine)\""""
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interruption(BaseException):
+    """A signal that ends a command."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class EngineCommands(click.Group):
-    """The one place where an error becomes a message and an exit code."""
+    """The commands, with the one place where an error becomes a message and an exit code."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Read the command line; prints the help."""
+        with _exit_on_failure():
+            return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; never show a traceback for what the engine knows.
-
-        Raises:
-            BrokenPipeError: the reader of a pipe went away; click ends quietly.
-        """
-        try:
+        """Run a command; never show a traceback for what the engine knows."""
+        with _exit_on_failure():
             return super().invoke(ctx)
-        except EngineError as err:
-            fail(str(err), err.exit_code)
-        except BrokenPipeError:
-            raise
-        except OSError as err:
-            fail(f"{f'{err.filename}: ' if err.filename else ''}{err.strerror or err}", 1)
-        except KeyboardInterrupt:
-            fail("interrupted", 130)
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run, on streams that can take any text."""
@@ -75,9 +81,55 @@ def summary(command: click.Command) -> str:
     return " ".join((command.help or "").split("\n\n")[0].split())
 
 
+@contextlib.contextmanager
+def _exit_on_failure() -> Iterator[None]:
+    """Leave with a message and an exit code when the block fails in a way that the engine knows."""
+    try:
+        yield
+    except BrokenPipeError:  # whoever reads has enough, like `head`
+        leave(0)
+    except (EngineError, OSError, KeyboardInterrupt, Interruption) as err:
+        fail(*describe_failure(err))
+
+
+def describe_failure(error: BaseException) -> tuple[str, int]:
+    """Return what to tell people about an error, and the exit code."""
+    match error:
+        case EngineError() | Interruption():
+            return str(error), error.exit_code
+        case OSError():
+            return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", 1
+        case KeyboardInterrupt():
+            return "interrupted", 130
+    return f"{type(error).__name__}: {error}", 1
+
+
+@contextlib.contextmanager
+def raise_signals(kept: str) -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and SIGHUP end the block as an Interruption; kept says what is not lost.
+
+    A signal that is ignored, as SIGHUP is under nohup, stays ignored.
+
+    Raises:
+        Interruption: a signal came.
+    """
+
+    def end(number: int, _: object) -> NoReturn:
+        name = "interrupted" if number == signal.SIGINT else "terminated"
+        raise Interruption(f"{name}; {kept}", 128 + number)
+
+    wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [(number, signal.signal(number, end)) for number in wanted]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
 def fail(message: str, code: int) -> NoReturn:
     """Print one error and leave with its code, even where nothing can be printed any more."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):
         say(f"Error: {message}", err=True)
     leave(code)
 

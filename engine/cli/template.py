@@ -11,7 +11,7 @@ def template(name: str, sources: tuple[str, ...]) -> str:
 
 
 TEMPLATE = """\
-# What the index "{name}" is made from, and how: read by `engine reindex {name}` and scripts/nightly_reindex.
+# What the index "{name}" is made from, and how: read by `engine reindex {name}` and `engine nightly {name}`.
 # `engine config {name}` shows what is in force. Lines that begin with # are off; each shows its default.
 
 # model = "all-MiniLM-L6-v2"        # a sentence-transformers folder or hub id
@@ -35,7 +35,7 @@ TEMPLATE = """\
 # weight = 0.5                      # of the cosine; the rest is that of the words
 # fusion = "convex"                 # convex: both scores, stretched to [0, 1], in a sum; rrf: by ranks, no weight
 
-[download]                          # used by scripts/nightly_reindex only
+[download]                          # used by engine nightly only
 # url = "https://ftp.ncbi.nlm.nih.gov/pubmed/updatefiles/"   # none unless you say so
 # folder = "updatefiles"            # list it under sources too
 """

@@ -41,5 +41,5 @@ def writer_lock(path: Path) -> Iterator[None]:
 def holder_text() -> str:
     """This process, for people."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:200]
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])[:200]  # no more: an argument may be secret
     return f"pid {os.getpid()} on {socket.gethostname()} since {started}: {command}\n"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.corpus.duplicates import Group, duplicates
@@ -14,43 +12,6 @@ from engine.corpus.store import Corpus
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.records import many
-
-NIGHTS = "nightly.jsonl"  # in the folder of an index: a line of JSON for each run of scripts/nightly_reindex
-LAST = 4 << 20  # bytes of it that are looked at; the first run of a year names thousands of files
-
-
-@dataclass(frozen=True, slots=True)
-class Night:
-    """How a nightly run went."""
-
-    started: str  # UTC, ISO 8601
-    status: str  # updated, nothing new, download failed, failed, interrupted
-    seconds: float
-    generation: int | None
-    error: str = ""
-
-
-def last_night(path: Path) -> Night | None:
-    """The last nightly run that left a line in the folder of an index; None where none did that can be read."""
-    try:
-        with (path / NIGHTS).open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - LAST))
-            told = json.loads(file.read().splitlines()[-1], parse_constant=no_number)
-        error = told.get("error") or told.get("download_error") or ""
-        return Night(
-            str(told["started"]), str(told["status"]), float(told["seconds"]), told.get("generation"), str(error)
-        )
-    except (OSError, ArithmeticError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None
-
-
-def no_number(text: str) -> float:
-    """Refuse NaN and Infinity, which are no JSON.
-
-    Raises:
-        ValueError: always.
-    """
-    raise ValueError(text)
 
 
 def history(path: Path) -> list[Event]:

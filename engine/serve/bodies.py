@@ -13,12 +13,12 @@ from engine.query.index import Index
 from engine.records import Abstract
 from engine.references.cited import cited_hits
 from engine.references.fields import abstract_fields, answer_fields, hit_fields, record_fields
-from engine.reindex.history import last_night
+from engine.reindex.nights import NIGHTS, Night, read_last_night
 from engine.serve.limits import MAX_DEPTH
 
 # What went wrong in full names files of the server, which are nobody's business elsewhere.
 PROBLEM = "a newer generation can't be opened; the server's log says why"
-NIGHT = "the last line of nightly.jsonl, in the folder of the index, says why"
+NIGHT_PROBLEM = f"the last line of {NIGHTS}, in the folder of the index, says why"
 
 
 def as_bytes(content: object) -> bytes:
@@ -57,7 +57,6 @@ def record_object(index: Index, record: Abstract) -> dict[str, Any]:
 def status_object(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:
     """What is served of one index; problems has the names of those of which a newer generation can't be opened."""
     manifest, name = index.manifest, index.name
-    night = last_night(index.path)
     names = {"model": manifest.encoder.short_name, "fingerprint": manifest.encoder.fingerprint}
     counts = manifest.counts
     return {
@@ -73,6 +72,14 @@ def status_object(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:
         "metric": manifest.metric,
         "factory": manifest.factory,
         "recall": manifest.ann.recall if manifest.ann else None,
-        "last_night": asdict(night) | {"error": NIGHT * bool(night.error)} if night else None,
+        "last_night": _night_object(read_last_night(index.path)),
         "problem": PROBLEM * (name in problems),
     }
+
+
+def _night_object(night: Night | None) -> dict[str, Any] | None:
+    """Return what clients may know of a nightly run."""
+    if night is None:
+        return None
+    fields = ("started", "status", "seconds", "generation")
+    return {name: getattr(night, name) for name in fields} | {"error": NIGHT_PROBLEM * bool(night.problem)}

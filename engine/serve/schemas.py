@@ -12,7 +12,6 @@ from engine.corpus.store import Said
 from engine.queries import Hit, Query
 from engine.records import Abstract, EncoderIdentity
 from engine.references.fields import RECORD, SCORES
-from engine.reindex.history import Night
 from engine.serve.parameters import Kind, Parameter
 
 Schema = dict[str, Any]
@@ -127,6 +126,8 @@ def record() -> Schema:
 def status() -> Schema:
     """What is served."""
     encoder = schema_of(EncoderIdentity)["properties"] | {"fingerprint": TEXT}
+    number = {"type": "number"}
+    night = {"started": TEXT, "status": TEXT, "seconds": number, "generation": nullable(WHOLE), "error": TEXT}
     one = {
         "index": TEXT,
         "generation": WHOLE,
@@ -139,8 +140,8 @@ def status() -> Schema:
         "encoder": closed(encoder),
         "metric": TEXT,
         "factory": TEXT,
-        "recall": nullable({"type": "number"}),
-        "last_night": nullable(schema_of(Night)),
+        "recall": nullable(number),
+        "last_night": nullable(closed(night)),
         "problem": TEXT,
     }
     return closed({"indexes": array(closed(one))})

@@ -27,7 +27,7 @@ from engine.index.manifest import FORMAT_VERSION
 from engine.query.index import get_generation
 from engine.records import Encoded
 from engine.reindex import vectorise as vectorising
-from engine.reindex.history import LAST, NIGHTS, Night, event_line, history, last_night
+from engine.reindex.history import event_line, history
 from engine.reindex.order import Order, Report
 from engine.reindex.plan import Plan
 from engine.reindex.run import index_sources
@@ -691,55 +691,3 @@ def test_a_congress_in_one_file_is_all_there_and_stays(run: Run, inbox: Path, to
     assert (done.counts.added, done.counts.duplicates) == (3, 0)
     assert any(what.startswith("an id that stands for another title already") for what, _, _ in done.remarks)
     assert not run(full=True).published
-
-
-NIGHT = {"index": "toy", "started": "2026-11-25T02:00:00+00:00", "status": "updated", "seconds": 1.5, "generation": 3}
-
-
-@pytest.mark.parametrize(
-    ("line", "error"),
-    [
-        (NIGHT, ""),
-        ({**NIGHT, "error": None, "download_error": None}, ""),
-        ({**NIGHT, "error": "disk full", "download_error": "no route"}, "disk full"),
-        ({**NIGHT, "error": None, "download_error": "no route"}, "no route"),
-    ],
-)
-def test_the_last_night_is_told(tmp_path: Path, line: dict[str, object], error: str) -> None:
-    jsonl(tmp_path / NIGHTS, [{**NIGHT, "started": "2026-11-24T02:00:00+00:00"}, line])
-    assert last_night(tmp_path) == Night("2026-11-25T02:00:00+00:00", "updated", 1.5, 3, error)
-
-
-def test_a_night_without_a_generation_is_told(tmp_path: Path) -> None:
-    jsonl(tmp_path / NIGHTS, [{**NIGHT, "status": "failed", "seconds": 2, "generation": None}])
-    assert last_night(tmp_path) == Night("2026-11-25T02:00:00+00:00", "failed", 2.0, None)
-
-
-def test_of_a_long_file_only_the_end_is_read(tmp_path: Path) -> None:
-    begin = "x" * LAST + "\n"
-    line = json.dumps(NIGHT) + "\n"
-    (tmp_path / NIGHTS).write_text(begin + line, encoding="ascii")
-    assert last_night(tmp_path) is not None
-    (tmp_path / NIGHTS).write_text(line + line[:-2] + " " * (LAST + 1 - len(line)) + "}\n", encoding="ascii")
-    assert last_night(tmp_path) is None  # the line is longer than what is looked at
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"", b"\n", b"{}", b"[]", b"null", b"7", b'"x"', b"\xff\xfe", b"{", json.dumps(NIGHT).encode() + b"\n\n",
-        json.dumps(NIGHT).encode() + b"\n" + json.dumps(NIGHT).encode()[:30], b"[" * 60_000,
-        b'{"started": "x", "status": "y"}', b'{"started": "x", "status": "y", "seconds": null}',
-        b'{"started": "x", "status": "y", "seconds": "soon"}', b'{"started": "x", "status": "y", "seconds": NaN}', b'{"started": "x", "status": "y", "seconds": 1' + b"0" * 400 + b"}",
-    ],
-)  # fmt: skip
-def test_a_night_that_cant_be_read_is_none(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / NIGHTS).write_bytes(content)
-    assert last_night(tmp_path) is None
-
-
-def test_without_a_file_there_was_no_night(tmp_path: Path) -> None:
-    assert last_night(tmp_path) is None
-    assert last_night(tmp_path / "none") is None
-    (tmp_path / NIGHTS).mkdir()
-    assert last_night(tmp_path) is None

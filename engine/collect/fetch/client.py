@@ -1,0 +1,246 @@
+"""Requests to a mirror: bounded, complete or an error, and no secret in any message."""
+
+from __future__ import annotations
+
+import http.client
+import time
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import IO, TypeVar
+from urllib.parse import urlsplit
+
+from engine.collect.fetch.address import SCHEMES, MirrorAddress
+from engine.errors import DownloadError
+
+CHUNK = 1 << 20
+TRIES = 3  # per file, each going on where the last one broke off
+GZIP = b"\x1f\x8b"
+_AGENT = "abstract-engine"
+_INFLATE = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # Content-Encoding -> window bits of zlib
+_WORTH_ANOTHER_TRY = {408, 425, 429}  # of 4xx
+_LOGIN = {401, 403, 407}
+
+T = TypeVar("T")
+
+
+class Cause(Enum):
+    """Why a transfer failed, which decides what is tried next."""
+
+    MIRROR = "mirror"  # no answer, an error of the server, a transfer that broke off: try again
+    CONTENT = "content"  # another content than the mirror promises: try again
+    REFUSED = "refused"  # the same answer would come again: go on with the next file
+    DISK = "disk"  # nothing can be written here: stop
+
+
+class TransferError(DownloadError):
+    """One file could not be fetched."""
+
+    def __init__(self, message: str, cause: Cause) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """Where update files come from, how gently they are asked for, and how much may come."""
+
+    address: MirrorAddress
+    timeout: float = 60.0  # seconds without a byte before a server counts as hanging
+    pause: float = 0.5  # seconds between files
+    back_off: float = 5.0  # seconds before a second try, doubled for each further one
+    max_bytes: int = 2 << 30  # of one file; PubMed's largest have some 100 MB
+    max_seconds: float = 3600.0  # for one file
+    spare_bytes: int = 64 << 20  # free disk space that no download uses up
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects over HTTP, never from https to http, and gives the password to no other server."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        """Return the request that follows.
+
+        Raises:
+            TransferError: the server sends us to an address that is not safe.
+        """
+        old, new = urlsplit(req.full_url), urlsplit(newurl)
+        if new.scheme not in SCHEMES or "@" in new.netloc or (old.scheme, new.scheme) == ("https", "http"):
+            fp.close()
+            target = f"{new.scheme}://{new.netloc.rpartition('@')[2]}"
+            raise TransferError(f"redirected to {target}, which is not followed: expected https", Cause.REFUSED)
+        follow = super().redirect_request(req, fp, code, msg, headers, newurl)
+        login = req.get_header("Authorization")
+        if follow is not None and login and old.netloc == new.netloc:  # the scheme is the same, or https by now
+            follow.add_unredirected_header("Authorization", login)
+        return follow
+
+
+def _build_opener() -> urllib.request.OpenerDirector:
+    """Return an opener that knows HTTP and nothing else: no file, no ftp."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPErrorProcessor,
+        _Redirects,
+    ):
+        opener.add_handler(handler())
+    return opener
+
+
+def open_url(mirror: Mirror, name: str = "", **headers: str) -> http.client.HTTPResponse:
+    """Request a file of the mirror's folder, or its listing; the caller closes the response."""
+    fields = {"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
+    request = urllib.request.Request(mirror.address.url_of(name), headers=fields)
+    if mirror.address.authorization:  # "unredirected": urllib would send it on to any server
+        request.add_unredirected_header("Authorization", mirror.address.authorization)
+    response: http.client.HTTPResponse = _build_opener().open(request, timeout=mirror.timeout)
+    return response
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A small answer, whole."""
+
+    content: bytes
+    url: str  # that it came from, after redirects; may hold secrets
+    charset: str | None
+    has_length: bool  # whether the server said where it ends; if not, it may have been cut short
+
+
+def read_page(mirror: Mirror, name: str, limit: int) -> Page:
+    """Return a small file, or the listing for "", decoded.
+
+    Raises:
+        TransferError: it was cut short, has more than `limit` bytes, or comes in an encoding that is not known.
+    """
+    with explain_failure(mirror, name), closing(open_url(mirror, name)) as response:
+        if response.status != 200:
+            raise TransferError(f"the server answered {response.status} {response.reason}", Cause.MIRROR)
+        length = content_length(response)
+        body = bytearray()
+        for chunk in read_chunks(response, mirror.max_seconds):
+            body += chunk
+            if len(body) > limit:
+                raise TransferError(f"more than {limit:,} bytes, expected fewer", Cause.REFUSED)
+        if length is not None and len(body) != length:
+            raise TransferError(f"broke off after {len(body):,} of {length:,} bytes", Cause.MIRROR)
+        encoding = (response.headers["Content-Encoding"] or "identity").strip().lower()
+        content = _decode_body(bytes(body), encoding, limit)
+        charset = response.headers.get_content_charset()
+        has_length = response.chunked or length is not None or encoding in _INFLATE
+        return Page(content, response.geturl(), charset, has_length)
+
+
+def content_length(response: http.client.HTTPResponse) -> int | None:
+    """Return the length of the body that the server states; None where it states none."""
+    text = response.headers["Content-Length"]
+    return int(text) if text and text.isascii() and text.isdigit() and not response.chunked else None
+
+
+def read_chunks(response: http.client.HTTPResponse, max_seconds: float) -> Iterator[bytes]:
+    """Yield the body as it comes, in pieces of at most CHUNK bytes; fewer bytes than stated where it breaks off.
+
+    Raises:
+        TransferError: it takes longer than `max_seconds`.
+    """
+    end = time.monotonic() + max_seconds
+    left = content_length(response)
+    while left != 0 and (chunk := response.read1(CHUNK if left is None else min(CHUNK, left))):
+        yield chunk
+        left = None if left is None else left - len(chunk)
+        if time.monotonic() > end:
+            raise TransferError(f"not complete after {max_seconds:,.0f} seconds", Cause.MIRROR)
+
+
+def _decode_body(body: bytes, encoding: str, limit: int) -> bytes:
+    """Undo a Content-Encoding; some servers compress although they were asked not to.
+
+    Raises:
+        TransferError: the compressed data ends early, is broken or unpacks to more than `limit` bytes.
+    """
+    if body.startswith(GZIP):
+        encoding = "gzip"
+    if encoding not in _INFLATE:
+        if encoding != "identity":
+            raise TransferError(f"Content-Encoding {encoding[:40]!r}, expected none or gzip", Cause.REFUSED)
+        return body
+    inflater = zlib.decompressobj(_INFLATE[encoding])
+    try:
+        content = inflater.decompress(body, limit + 1)
+    except zlib.error as err:
+        raise TransferError(f"broken {encoding} data", Cause.CONTENT) from err
+    if len(content) > limit:
+        raise TransferError(f"more than {limit:,} bytes, expected fewer", Cause.REFUSED)
+    if not inflater.eof:
+        raise TransferError(f"the {encoding} data ends early", Cause.MIRROR)
+    return content
+
+
+@contextmanager
+def explain_failure(mirror: Mirror, name: str = "") -> Iterator[None]:
+    """Turn what can go wrong on a network into one line that names the address and shows no secret.
+
+    Raises:
+        TransferError: something went wrong.
+    """
+    try:
+        yield
+    except TransferError as err:
+        message, cause = str(err), err.cause
+    except urllib.error.HTTPError as err:
+        err.close()
+        message, cause = _explain_status(err.code, str(err.reason))
+    except (OSError, EOFError, ValueError, http.client.HTTPException) as err:
+        reason = getattr(err, "reason", None) or err
+        cause = Cause.MIRROR
+        if isinstance(reason, TimeoutError):
+            message = "no answer in time; the server hangs or is out of reach"
+        elif isinstance(reason, http.client.IncompleteRead):
+            message = "broke off before its end"
+        else:
+            message = str(reason) or type(reason).__name__
+    else:
+        return
+    shown = mirror.address.describe(name)
+    text = message if shown in message else f"{shown}: {mirror.address.hide(message)}"
+    raise TransferError(text, cause) from None  # the exception itself may hold the address as it was sent
+
+
+def _explain_status(code: int, reason: str) -> tuple[str, Cause]:
+    """Return the message and the cause for an HTTP status that is an error."""
+    login = " Check the user name and password in the url of index.toml" * (code in _LOGIN)
+    permanent = 400 <= code < 500 and code not in _WORTH_ANOTHER_TRY
+    text = f"the server answered {code} {reason}{'.' if login else ''}{login}"
+    return text, Cause.REFUSED if permanent else Cause.MIRROR
+
+
+def try_again(mirror: Mirror, action: Callable[[], T]) -> T:
+    """Do something that may fail for a while, in several tries.
+
+    Raises:
+        TransferError: the last try failed, or another one can't help.
+    """
+    for attempt in range(TRIES - 1):
+        try:
+            return action()
+        except TransferError as err:
+            if err.cause in (Cause.REFUSED, Cause.DISK):
+                raise
+        time.sleep(mirror.back_off * 2**attempt)
+    return action()

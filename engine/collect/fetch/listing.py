@@ -1,0 +1,68 @@
+"""The list of files of a mirror's folder, as Apache, nginx, IIS, lighttpd or Python's http.server write it."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote, urljoin, urlsplit
+
+import lxml.etree
+import lxml.html
+
+from engine.collect.fetch.client import Cause, Mirror, TransferError, explain_failure, read_page
+
+NAME = re.compile(r"pubmed[0-9]{2}n[0-9]{4}\.xml\.gz")
+_LIMIT = 32 << 20  # bytes; PubMed's listing has some hundred kilobytes
+
+
+def list_updates(mirror: Mirror) -> tuple[str, ...]:
+    """Return the names of the update files in the mirror's folder, oldest first.
+
+    Raises:
+        TransferError: the listing can't be read, was cut short, or names no update file.
+    """
+    page = read_page(mirror, "", _LIMIT)
+    with explain_failure(mirror):
+        lowered = page.content.lower()
+        if b"<html" in lowered and b"</html" not in lowered:
+            raise TransferError("the listing has no end (</html>), so it was cut short", Cause.MIRROR)
+        if b"<html" not in lowered and not page.has_length:
+            raise TransferError("the server does not say where the listing ends, so it may be cut short", Cause.REFUSED)
+        names = find_links(page.content, page.url, page.charset)
+        updates = tuple(sorted(name for name in names if NAME.fullmatch(name)))
+        if not updates:
+            raise TransferError(
+                "lists no file like pubmed26n1300.xml.gz. Is it the folder updatefiles/?", Cause.REFUSED
+            )
+    return updates
+
+
+def find_links(content: bytes, url: str, charset: str | None = None) -> set[str]:
+    """Return the names of the files of one folder that an HTML page at `url` links to.
+
+    Links to other folders do not count, whatever the file is called. A folder counts as the same if it ends with the
+    same name, as behind a proxy that serves it under another path.
+    """
+    try:
+        parser = lxml.html.HTMLParser(encoding=charset, huge_tree=True)
+    except LookupError:  # a charset that does not exist
+        parser = lxml.html.HTMLParser(huge_tree=True)
+    try:
+        page = lxml.html.document_fromstring(content, parser=parser)
+    except (lxml.etree.ParserError, lxml.etree.XMLSyntaxError):  # nothing in it
+        return set()
+    home = _folder_of(url)
+    names = set()
+    for link in page.iter("a"):
+        try:
+            target = urljoin(url, (link.get("href") or "").strip())
+            folder, name = _folder_of(target), unquote(urlsplit(target).path).rpartition("/")[2]
+        except ValueError:  # "http://[", which no browser follows either
+            continue
+        if folder == home or (home[-1:] and folder[-1:] == home[-1:]):
+            names.add(name)
+    return names - {""}
+
+
+def _folder_of(url: str) -> list[str]:
+    """Return the folders of an address, without the file."""
+    return [part for part in unquote(urlsplit(url).path).rpartition("/")[0].split("/") if part]

@@ -1,0 +1,147 @@
+"""One night's work on one index: fetch PubMed's update files, reindex, verify, prune."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from engine.collect.fetch.client import Mirror
+from engine.collect.fetch.updates import Fetched, fetch_updates
+from engine.config import Settings
+from engine.errors import ConfigError, CorruptError
+from engine.index.folder import IndexFolder
+from engine.index.lock import writer_lock
+from engine.progress import Progress
+from engine.reindex.gaps import find_gaps
+from engine.reindex.nights import Night
+from engine.reindex.order import Report
+from engine.reindex.summary import summary
+from engine.reindex.update import Request, applied_files, prune, reindex
+from engine.reindex.verify import verify
+
+
+@dataclass(frozen=True, slots=True)
+class NightlyTask:
+    """What is to be done."""
+
+    folder: IndexFolder
+    settings: Settings
+    request: Request
+    mirror: Mirror | None  # None: fetch nothing
+    download_folder: Path
+    deep: bool  # verify texts and a sample of vectors, too
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who hears what a run does. None of these may raise."""
+
+    say: Callable[[str], None]
+    warn: Callable[[str], None]
+    progress: Progress
+
+
+class NightlyRun:
+    """A run under way. `night` is its record so far, also after an error."""
+
+    def __init__(self, task: NightlyTask, night: Night, listener: Listener) -> None:
+        self.night = night
+        self._task, self._listener = task, listener
+
+    def work(self) -> None:
+        """Fetch, reindex, verify and prune.
+
+        A mirror that fails does not keep the index from the files that are there.
+
+        Raises:
+            ConfigError: there is no index.toml, or what is fetched would not be read.
+            CorruptError: the current generation does not pass its check.
+            EngineError: a step failed; the index answers as before.
+        """
+        task = self._task
+        if not task.settings.file.exists():
+            place = task.settings.file.absolute()
+            raise ConfigError(f"{place} is not there. Write it: engine init {task.folder.path.name} SOURCE")
+        with writer_lock(task.folder.path / "NIGHTLY.lock"):
+            listed = self._fetch(task.mirror) if task.mirror else ()
+            done = self._reindex()
+            self._verify(done)
+            self._find_gaps(listed)
+            self._prune()
+
+    def _fetch(self, mirror: Mirror) -> tuple[str, ...]:
+        """Fetch what is new; return the names on the mirror."""
+        check_download_folder(self._task)
+        fetched: Fetched = fetch_updates(mirror, self._task.download_folder, self._listener.say)
+        self.night = replace(self.night, downloaded=fetched.names, download_errors=fetched.failures)
+        for failure in fetched.failures:
+            self._listener.warn(failure)
+        if fetched.failures:
+            self._listener.warn(
+                "not everything could be fetched: going on with the files here; the next run tries again"
+            )
+        return fetched.listed
+
+    def _reindex(self) -> Report:
+        """Bring the index up to date."""
+        task = self._task
+        done = reindex(task.folder, task.settings, task.request, self._listener.progress)
+        status = "updated" if done.published else "nothing new"
+        self.night = replace(self.night, report=asdict(done), status=status)
+        for line in summary(self.night.index, done):
+            self._listener.say(line)
+        return done
+
+    def _verify(self, done: Report) -> None:
+        """Check the current generation from disk.
+
+        What this run published had every row and vector checked just before. Of that only the files must be the same
+        ones, which open_current ensures by their SHA-256.
+
+        Raises:
+            CorruptError: it is damaged.
+        """
+        task = self._task
+        current = task.folder.open_current()
+        number = current.manifest.generation
+        was_checked = done.published and done.generation == number
+        if problems := verify(task.folder, current, deep=task.deep, contents=not was_checked):
+            raise CorruptError(f"generation {number:06d} is not sound: {'; '.join(problems)}")
+        self.night = replace(self.night, verified=True)
+
+    def _find_gaps(self, listed: tuple[str, ...]) -> None:
+        """Note update files that are missing between those that were applied, are here or are on the mirror."""
+        task = self._task
+        applied = [file.name for file in applied_files(task.folder.open_current(quick=True))]
+        folder = task.download_folder
+        present = [path.name for path in folder.glob("*.xml.gz")] if folder.is_dir() else []
+        gaps = find_gaps([*applied, *listed, *present])
+        if gaps:
+            self.night = replace(self.night, gaps=gaps, status="incomplete")
+            self._listener.warn(
+                f"missing update files: {', '.join(gaps)}. What they change or delete is not in the index. "
+                "The next run takes them if they turn up; or put them into a source"
+            )
+
+    def _prune(self) -> None:
+        """Delete generations beyond keep_generations."""
+        task = self._task
+        pruned = prune(task.folder, task.settings.keep_generations)
+        self.night = replace(self.night, pruned=tuple(pruned))
+        self._listener.say(f"  verified; generations deleted: {', '.join(f'{n:06d}' for n in pruned) or 'none'}")
+
+
+def check_download_folder(task: NightlyTask) -> None:
+    """Check that what is fetched is read, or every night would fetch in vain.
+
+    Raises:
+        ConfigError: the download folder is not among the sources.
+    """
+    base, target = task.folder.path.absolute(), task.download_folder.absolute()
+    watched = [(base / Path(source.path).expanduser()) for source in task.settings.sources]
+    if not any(path == target or target in path.parents or path in target.parents for path in watched):
+        raise ConfigError(
+            f"{target}, where update files are kept, is not among the sources of {task.settings.file}. "
+            f'Add there: [[sources]] path = "{target}"'
+        )
