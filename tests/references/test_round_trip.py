@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.collect.export import _FORMULA
 from engine.collect.source import check_source, read_source
 from engine.records import Abstract
-from engine.references.delimited import FORMULA
 from engine.references.fields import BREAKS
 from tests.conftest import examples
 from tests.references.found import BARE, FULL, NO_TITLE, abstracts, as_exported, read_back
@@ -85,7 +85,7 @@ def test_tsv_has_blanks_for_tabs_and_line_breaks_and_all_else(tmp_path: Path, re
 @given(records=RECORDS)
 def test_raw_csv_differs_only_by_apostrophes_before_formulas(tmp_path: Path, records: list[Abstract]) -> None:
     def unguarded(text: str) -> str:
-        return text[1:] if text.startswith("'") and FORMULA.match(text) else text
+        return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
     (found, *_), first = read_back(tmp_path / "hits.csv", records, "CSV", raw=True), records[0]
     assert (found.title, found.abstract) == (unguarded(first.title), unguarded(first.abstract))

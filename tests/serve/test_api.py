@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -19,7 +20,7 @@ from engine.encode.recipe import cleaned
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer, Fusion, Hit, Mode
-from engine.query.generation import OpenGeneration
+from engine.query import answer
 from engine.serve import asked, bodies
 from engine.serve import shelf as shelving
 from engine.serve.access import access_for
@@ -715,14 +716,14 @@ def test_an_answer_that_nobody_waits_for_is_not_worked_out_to_its_end(
     library: IndexFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[str] = []
-    original = OpenGeneration.hits
+    fetch_hits = answer.fetch_hits
 
-    def slow(self: OpenGeneration, *given: object) -> list[Hit]:
+    def fetch_slowly(*args: Any, **more: Any) -> list[Hit]:
         begun.append("hits")
         time.sleep(0.3)
-        return original(self, *given)  # type: ignore[arg-type]
+        return fetch_hits(*args, **more)
 
-    monkeypatch.setattr(OpenGeneration, "hits", slow)
+    monkeypatch.setattr(answer, "fetch_hits", fetch_slowly)
     desk = Desk(workers=1, answer_seconds=0.2)
     with client_of(library.path, desk=desk) as client:
         response = client.post("/api/v1/batch", json={"queries": ["gout", "pain"] * 10, "explain": True, "n": 5})
