@@ -8,9 +8,11 @@ import sys
 import environment
 
 QUERY = "painful toe after beer and seafood"
-NEXT = (
-    ". .venv/bin/activate; engine index YOUR_FILE -i mine; engine search 'your question' -i mine; engine serve --open"
-)
+NEXT = """done. Read on in docs/quickstart.md (first search) or docs/review.md (a review), or use your own files:
+   . .venv/bin/activate
+   engine index YOUR_FILE -i mine
+   engine search 'your question' -i mine
+   engine serve --open"""
 
 
 def engine(*args: str) -> None:
@@ -27,7 +29,7 @@ def main() -> None:
     engine("index", "engine/sample/abstracts.jsonl", "engine/sample/pubmed.xml", "-i", "sample")
     environment.say(f'engine search "{QUERY}" -i sample -n 3')
     engine("search", QUERY, "-i", "sample", "-n", "3", "--table")
-    environment.say(f"done. Next: {NEXT}")
+    environment.say(NEXT)
 
 
 if __name__ == "__main__":
