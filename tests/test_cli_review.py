@@ -125,7 +125,7 @@ def test_recall_by_hand(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
     assert lines[6:] == [
         "3 known records in the index; 1 more not in the index",
         "of those 3: recall@3 0.667, recall@10 0.667, recall@50 1.000, recall@100 1.000, recall@500 1.000",
-        "11 hits to be read for 95 % of them",
+        "read 11 hits to find 95 % of them",
     ]
 
 

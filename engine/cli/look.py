@@ -38,7 +38,7 @@ def status(config: Config, as_object: bool) -> None:
                 click.echo(as_json(status_fields(folder)))
             else:
                 say("\n".join(status_lines(folder)))
-        except EngineError as err:  # the other indexes are told of all the same
+        except EngineError as err:  # the other indexes are still reported
             if failed is not None:
                 say(f"Error: {failed}", err=True)
             failed = err

@@ -21,7 +21,7 @@ from engine.terminal import as_json, one_line, say
 if TYPE_CHECKING:
     from engine.query.location import KnownItem, Recall
 
-TITLE = 70  # characters shown
+_TITLE = 70  # characters shown
 
 
 @main.command()
@@ -64,54 +64,54 @@ def recall(
     with opened(config) as index:
         found = index.recall(replace(query, text=" ".join(text), like=like, unlike=unlike), ids)
     if as_object:
-        click.echo(as_json(recall_fields(found)))
+        click.echo(as_json(_recall_fields(found)))
         return
-    for line in (*table(found.items), "", *summary(found)):
+    for line in (*_format_table(found.items), "", *_format_summary(found)):
         say(line)
     for note in found.notes:
         say(note, err=True)
 
 
-def recall_fields(found: Recall) -> dict[str, object]:
-    """A check as the keys that are printed."""
+def _recall_fields(found: Recall) -> dict[str, object]:
+    """Return a check as the keys that are printed."""
     items = [
-        asdict(one) | {"score": None if one.score is None else round(one.score, 6)} for one in in_order(found.items)
+        asdict(item) | {"score": None if item.score is None else round(item.score, 6)} for item in _sort(found.items)
     ]
     at = {str(depth): round(share, 6) for depth, share in found.at}
     return asdict(found) | {"items": items, "at": at}
 
 
-def in_order(items: tuple[KnownItem, ...]) -> list[KnownItem]:
-    """Items by rank; then those without one, by score; then those that are not in the index."""
+def _sort(items: tuple[KnownItem, ...]) -> list[KnownItem]:
+    """Sort items by rank; then those without a rank, by score; then those that are not in the index."""
     last = float("inf")
-    return sorted(items, key=lambda one: (one.id is None, one.rank or last, -(one.score or 0.0)))
+    return sorted(items, key=lambda item: (item.id is None, item.rank or last, -(item.score or 0.0)))
 
 
-def table(items: tuple[KnownItem, ...]) -> list[str]:
-    """A line for each item: rank, score, id, title, and why it has no rank."""
-    width = max(len(one_line(one.id or one.given)) for one in items)
+def _format_table(items: tuple[KnownItem, ...]) -> list[str]:
+    """Return a line for each item: rank, score, id, title, and why it has no rank."""
+    width = max(len(one_line(item.id or item.given)) for item in items)
     lines = [f"{'rank':>9}  {'score':>6}  {'id':<{width}}  title"]
-    for one in in_order(items):
-        rank = f"{one.rank:,}" if one.rank else "-"
-        score = "" if one.score is None else f"{one.score:.3f}"
-        title = shortened(one_line(one.title))
-        what = "  ".join(filter(None, (title, f"[{one.reason}]" if one.reason else "")))
-        lines.append(f"{rank:>9}  {score:>6}  {one_line(one.id or one.given):<{width}}  {what}".rstrip())
+    for item in _sort(items):
+        rank = f"{item.rank:,}" if item.rank else "-"
+        score = "" if item.score is None else f"{item.score:.3f}"
+        title = _shorten(one_line(item.title))
+        what = "  ".join(filter(None, (title, f"[{item.reason}]" if item.reason else "")))
+        lines.append(f"{rank:>9}  {score:>6}  {one_line(item.id or item.given):<{width}}  {what}".rstrip())
     return lines
 
 
-def shortened(title: str) -> str:
-    """The beginning of a long title."""
-    return title if len(title) <= TITLE else f"{title[: TITLE - 1].rstrip()}\u2026"
+def _shorten(title: str) -> str:
+    """Cut a long title."""
+    return title if len(title) <= _TITLE else f"{title[: _TITLE - 1].rstrip()}\u2026"
 
 
-def summary(found: Recall) -> list[str]:
-    """What the ranks amount to."""
+def _format_summary(found: Recall) -> list[str]:
+    """Return how many known records there are, the recall at each depth, and how deep to read."""
     missing = f"; {found.n_missing:,} more not in the index" if found.n_missing else ""
     counted = f"{many(found.n_known, 'known record')} in the index{missing}"
-    depth = f"{many(found.depth_95, 'hit')} to be read for 95 % of them" if found.depth_95 else NEVER
+    depth = f"read {many(found.depth_95, 'hit')} to find 95 % of them" if found.depth_95 else _NEVER
     recalls = ", ".join(f"recall@{depth} {share:.3f}" for depth, share in found.at)
     return [counted, f"of those {found.n_known:,}: {recalls}", depth]
 
 
-NEVER = "95 % of them can't be found by this search: too many have no rank"
+_NEVER = "this search cannot find 95 % of them: too many have no rank"
