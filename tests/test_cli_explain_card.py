@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 import engine.cli.explain_card
 from engine.cli import main
-from tests.train.cards import FITTED
+from tests.train.modelcard.cards import FITTED
 
 
 def run(*args: str | Path) -> Result:

@@ -32,35 +32,37 @@ def pairs(path: Path, first: Callable[[int], str]) -> Path:
 
 def test_the_seeds_pairs_are_refused_before_a_step_is_run(run: Run, tmp_path: Path) -> None:
     bad = pairs(tmp_path / "bad.csv", lambda n: ("", ".", "..")[n % 3])
-    looked = run("train", bad, "--recipe", "seed", "--check", "--base", TOY_MODEL)
-    assert looked.exit_code == 1 and "next to constant" in looked.output
-    done = run("train", bad, "--recipe", "seed", "--base", TOY_MODEL, "-o", "out")
+    looked = run("train", bad, "--method", "seed", "--check", "--base", TOY_MODEL)
+    assert looked.exit_code == 1 and "nearly constant" in looked.output
+    done = run("train", bad, "--method", "seed", "--base", TOY_MODEL, "-o", "out")
     assert done.exit_code == 1 and "--force" in done.output
     assert not (tmp_path / "out").exists() and not (tmp_path / "out.training").exists()
 
 
 def test_good_pairs_make_an_encoder(run: Run, tmp_path: Path) -> None:
     good = pairs(tmp_path / "good.csv", lambda n: f"sore knees, number {n * n}")
-    assert run("train", good, "--recipe", "seed", "--check", "--base", TOY_MODEL).exit_code == 0
-    done = run("train", good, "--recipe", "seed", "--base", TOY_MODEL, "-o", "out", "--batch", 16, "--max-steps", 3)
+    assert run("train", good, "--method", "seed", "--check", "--base", TOY_MODEL).exit_code == 0
+    done = run(
+        "train", good, "--method", "seed", "--base", TOY_MODEL, "-o", "out", "--batch-size", 16, "--max-steps", 3
+    )
     assert done.exit_code == 0, done.output
     assert "3 steps" in done.output and "engine promote out" in done.output
     assert (tmp_path / "out" / "README.md").is_file() and (tmp_path / "out" / "model.safetensors").is_file()
 
 
 def test_what_makes_no_sense_is_told(run: Run, tmp_path: Path) -> None:
-    assert "either files, or an index" in run("train", "--recipe", "adapt").output
-    assert "needs labelled pairs" in run("train", "--recipe", "seed", "-i", "toy").output
-    few = run("train", TOY, "--recipe", "adapt", "--base", TOY_MODEL, "--batch", 512)
+    assert "either files, or an index" in run("train", "--method", "adapt").output
+    assert "needs labelled pairs" in run("train", "--method", "seed", "-i", "toy").output
+    few = run("train", TOY, "--method", "adapt", "--base", TOY_MODEL, "--batch-size", 512)
     assert few.exit_code == 1 and "expected at least one batch of 512" in few.output
-    for recipe in ("seed", "adapt"):
-        assert "which an index has none of" in run("train", "--recipe", recipe, "-i", "toy", "--check").output
+    for method in ("seed", "adapt"):
+        assert "and an index has none" in run("train", "--method", method, "-i", "toy", "--check").output
     good = pairs(tmp_path / "good.csv", lambda n: f"sore knees, number {n * n}")
-    held = run("train", good, "--recipe", "adapt", "--base", TOY_MODEL, "--pairs", "--hold-out", TOY)
-    assert held.exit_code == 2 and "take such rows out" in held.output
+    held = run("train", good, "--method", "adapt", "--base", TOY_MODEL, "--pairs", "--hold-out", TOY)
+    assert held.exit_code == 2 and "remove such rows" in held.output
     for option, value in (("--seed", -1), ("--seed", 2**32), ("--negatives", 60)):
-        assert "is not in the range" in run("train", TOY, "--recipe", "adapt", option, value).output
-    wrong = run("train", TOY, "--recipe", "adapt", "--matryoshka", "many")
+        assert "is not in the range" in run("train", TOY, "--method", "adapt", option, value).output
+    wrong = run("train", TOY, "--method", "adapt", "--matryoshka", "many")
     assert wrong.exit_code == 2 and "expected dimensions like 256,128" in wrong.output
 
 
@@ -84,11 +86,11 @@ def test_what_was_read_is_told_of_an_index_and_of_files_of_one_name(run: Run, tm
     jsonl(other / "rows.jsonl", rows[:3])
     assert run("index", first / "rows.jsonl", "-i", "toy", "-m", TOY_MODEL).exit_code == 0
     given = (
-        "--recipe",
+        "--method",
         "adapt",
         "--base",
         TOY_MODEL,
-        "--batch",
+        "--batch-size",
         16,
         "--max-steps",
         1,

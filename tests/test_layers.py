@@ -115,6 +115,28 @@ def test_imports_only_stages_to_its_left(modules: list[Module]) -> None:
             assert not (stage in APART and others & APART), (module.name, others)
 
 
+def rooms_of(init: ast.Module) -> tuple[str, ...]:
+    """ROOMS of a stage's __init__, its subfolders in the order of the data; empty if it has no such line."""
+    for node in init.body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["ROOMS"]:
+            return tuple(ast.literal_eval(node.value))
+    return ()
+
+
+def test_a_room_imports_only_rooms_to_its_left(modules: list[Module]) -> None:
+    staged = {module.stage: rooms_of(module.tree) for module in modules if module.name == f"{module.stage}/__init__.py"}
+    assert staged["train"] == ("pairs", "fit", "promote", "modelcard")
+    for stage, rooms in staged.items():
+        if rooms:
+            assert sorted(rooms) == sorted(path.parent.name for path in (ENGINE / stage).glob("*/__init__.py"))
+        for module in modules:
+            _, room, *_ = *Path(module.name).parts, ""
+            if module.stage == stage and room in rooms:
+                names = {name.split(".")[2] for name in module.imported if name.startswith(f"engine.{stage}.")}
+                beyond = names - {*rooms[: rooms.index(room) + 1]}
+                assert not beyond, f"{module.name} imports {beyond}, expected only rooms up to {room}"
+
+
 def test_a_heavy_library_has_one_owner(modules: list[Module]) -> None:
     for module in modules:
         libraries = {name.split(".")[0] for name in module.imported}

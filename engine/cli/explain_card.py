@@ -1,4 +1,4 @@
-"""The command that explains the card of a model that somebody else trained."""
+"""The command that explains the card of a model."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from engine.terminal import as_json, one_line, say
 
 @main.command("explain-card")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def explain_card(file: Path, as_object: bool) -> None:
-    """Explain a model card (README.md) of sentence-transformers: what was trained, on what, and whether it adds up.
+    """Explain the model card of a sentence-transformers model.
 
-    Steps, epochs and losses are computed anew from what the card says: how many steps there were, what the logged loss
-    is a mean of, what loss a model has that learned nothing, and whether the printed learning rate is the one that ran.
-    FILE may be the folder of a model.
+    The command computes from the values on the card how many steps there were, over which steps a logged loss is the
+    mean, which loss a model has that learned nothing, and whether the printed learning rate is the one that ran. FILE
+    is a README.md or the folder of a model.
 
     \b
     engine explain-card model/README.md
     engine explain-card model --json
     """
-    from engine.train.cardreport import explain, text_lines
-    from engine.train.modelcard import read_card
+    from engine.train.modelcard.card import read_card
+    from engine.train.modelcard.explanation import explain_model_card, format_explanation
 
-    found = explain(read_card(file))
+    explanation = explain_model_card(read_card(file))
     if as_object:
-        click.echo(as_json(asdict(found)))
+        click.echo(as_json(asdict(explanation)))
         return
-    for line in text_lines(found):
+    for line in format_explanation(explanation):
         say(line if not line.strip() else f"{line[: len(line) - len(line.lstrip())]}{one_line(line)}")

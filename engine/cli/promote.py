@@ -16,20 +16,32 @@ from engine.errors import EncoderError
 from engine.terminal import as_json, progress, say
 
 if TYPE_CHECKING:
-    from engine.train.gate import Outcome, Verdict
-    from engine.train.promote import Promotion
+    from engine.train.promote.gate import GateOutcome, Verdict
+    from engine.train.promote.promotion import Promotion
 
-SET = click.Path(path_type=Path, exists=True, file_okay=False)
+_SET = click.Path(path_type=Path, exists=True, file_okay=False)
 
 
 @main.command()
 @click.argument("model")
 @index_options
-@click.option("--known-items", type=SET, metavar="FOLDER", multiple=True, help="Decide by these [the index's own].")
-@click.option("--guard", type=SET, metavar="FOLDER", multiple=True, help="A test set that must not lose.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where to encode everything again [auto].")
-@click.option("-n", "--dry-run", is_flag=True, help="Test only; the index stays as it is.")
-@click.option("--json", "as_object", is_flag=True, help="One JSON object.")
+@click.option(
+    "--known-items",
+    type=_SET,
+    metavar="FOLDER",
+    multiple=True,
+    help="Known items that decide [made from the index].",
+)
+@click.option(
+    "--guard",
+    type=_SET,
+    metavar="FOLDER",
+    multiple=True,
+    help="Test set on which the new model must not score worse.",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device to encode the records on [auto].")
+@click.option("--dry-run", is_flag=True, help="Test the model without changing the index.")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def promote(
     config: Config,
     model: str,
@@ -39,11 +51,12 @@ def promote(
     dry_run: bool,
     as_object: bool,
 ) -> None:
-    """Give an index the encoder MODEL, if it is better than the one it has.
+    """Replace the encoder of an index by MODEL, if MODEL is better.
 
-    Both search the same known items: the tenth of the publications that is never trained on. MODEL must gain 0.010
-    nDCG@10 with an interval above 0, lose nowhere more than 0.010, and tell unrelated texts apart. Then every record is
-    encoded again into the next generation. A refused model changes nothing (exit 1); `engine rollback` undoes the rest.
+    Both encoders search the same known items, from the 10 % of publications that are never trained on. MODEL must gain
+    0.010 nDCG@10 with a 95 % interval above 0, lose at most 0.010 on any guard, and must not have collapsed. If it
+    passes, every record is encoded again into the next generation, which `engine rollback` undoes. A refused model
+    changes nothing (exit code 1).
 
     \b
     engine promote ./better -i rheumatology --dry-run
@@ -51,49 +64,50 @@ def promote(
     """
     from engine.index.folder import IndexFolder
     from engine.relevance.testset import ABOUT, about_of, read_set
-    from engine.train.promote import promote as run
+    from engine.train.promote.promotion import promote_encoder
 
     folder = IndexFolder(config.existing())
     settings = Settings.load(folder.path, device=device)
     sets, guards = ([read_set(path) for path in paths] for paths in (known_items, guard))
     for path in known_items:
         if (path / ABOUT).is_file() and about_of(path / ABOUT).get("held_out") == 1.0:
-            say(f"note: {path} is made of all publications, also of those that MODEL may be trained on", err=True)
+            say(f"note: {path} is made from all publications, including those that MODEL may be trained on", err=True)
     with writing(folder), progress() as shown:
-        done = run(folder, model, sets, guards, settings, shown, only_test=dry_run)
+        promotion = promote_encoder(folder, model, sets, guards, settings, shown, only_test=dry_run)
     if as_object:
-        say(as_json(asdict(done)))
+        say(as_json(asdict(promotion)))
     else:
-        tell(folder.path.name, done)
-    if not done.verdict.passed:
-        raise EncoderError(f"{model} was refused: {'; '.join(done.verdict.reasons)}. The index is as it was")
+        _report(folder.path.name, promotion)
+    if not promotion.verdict.is_passed:
+        reasons = "; ".join(promotion.verdict.reasons)
+        raise EncoderError(f"{model} was refused: {reasons}. The index was not changed")
 
 
-def tell(name: str, done: Promotion) -> None:
-    """Say what was found, and what to do next."""
-    for line in table(done.verdict):
+def _report(name: str, promotion: Promotion) -> None:
+    """Say how the model did, and what to do next."""
+    for line in _format_verdict(promotion.verdict):
         say(line)
-    if done.report is not None:
-        made = f"generation {done.report.generation}, {done.report.counts.encoded:,} records encoded"
+    if promotion.report is not None:
+        made = f"generation {promotion.report.generation}, {promotion.report.counts.encoded:,} records encoded"
         say(f"{name} has a new encoder: {made}. To undo: engine rollback -i {name}")
-    elif done.verdict.passed:
+    elif promotion.verdict.is_passed:
         say("passed; nothing was changed (--dry-run)")
 
 
-def table(verdict: Verdict) -> list[str]:
-    """The outcomes, the deciding one first, then how scores are spread."""
+def _format_verdict(verdict: Verdict) -> list[str]:
+    """Format the outcomes, the deciding one first, then the mean cosines of unrelated texts."""
     outcomes = (verdict.primary, *verdict.guards)
-    width = max(len(one.name) for one in outcomes)
+    width = max(len(outcome.name) for outcome in outcomes)
     lines = [f"{'nDCG@10':<{width}}  queries  current  candidate     gain  95 % interval"]
-    lines += [row(one, width) for one in outcomes]
+    lines += [_format_outcome(outcome, width) for outcome in outcomes]
     old, new = verdict.current_spread, verdict.candidate_spread
     return [*lines, f"mean cosine of two unrelated texts: current {old.mean:.3f}, candidate {new.mean:.3f}"]
 
 
-def row(one: Outcome, width: int) -> str:
-    """One line of the table."""
-    from engine.train.gate import interval_text
+def _format_outcome(outcome: GateOutcome, width: int) -> str:
+    """Format one line of the table."""
+    from engine.train.promote.gate import format_interval
 
-    found = one.difference
-    gain = f"{found.mean:+8.4f}  {interval_text(found)}"
-    return f"{one.name:<{width}}  {found.n:7,}  {one.current:7.4f}  {one.candidate:9.4f} {gain}"
+    difference = outcome.difference
+    gain = f"{difference.mean:+8.4f}  {format_interval(difference)}"
+    return f"{outcome.name:<{width}}  {difference.n:7,}  {outcome.current:7.4f}  {outcome.candidate:9.4f} {gain}"

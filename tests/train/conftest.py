@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.records import Abstract
-from engine.train.settings import Settings, defaults
+from engine.train.fit.settings import TrainingSettings
 from tests.conftest import TOY_MODEL
 
 WORDS = "knee hip pain drug trial arthritis gout bone muscle dose rat mouse human cell bias score lupus spine".split()
@@ -31,11 +31,11 @@ def corpus() -> list[Abstract]:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Callable[..., Settings]:
+def small(tmp_path: Path) -> Callable[..., TrainingSettings]:
     """small(recipe, …): settings for a run of seconds with the toy model."""
 
-    def make(recipe: str, **given: Any) -> Settings:
-        start = defaults(recipe, str(TOY_MODEL), tmp_path / "encoder")
+    def make(recipe: str, **given: Any) -> TrainingSettings:
+        start = TrainingSettings.of(recipe, str(TOY_MODEL), tmp_path / "encoder")
         start = replace(start, batch_size=16, mini_batch_size=8, max_length=24, max_steps=4, logging_steps=2)
         return replace(start, mixed=False, device="cpu", alphas=(0.5, 1.0), **given)
 

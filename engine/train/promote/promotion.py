@@ -1,0 +1,128 @@
+"""Give an index a new encoder, if it is better: test it beside the current one, then encode everything again."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engine.config import Settings
+from engine.encode.onnx import OnnxEncoder
+from engine.errors import UsageError
+from engine.index.folder import IndexFolder
+from engine.progress import Progress
+from engine.query.index import Index, open_index
+from engine.records import Abstract, EncoderIdentity, many
+from engine.reindex.encoders import Choice, choose, export
+from engine.reindex.order import Order, Report
+from engine.reindex.run import index_sources
+from engine.relevance.holdout import TEST, position
+from engine.relevance.knownitems import KINDS, Items, Kind
+from engine.relevance.testset import TestSet
+from engine.train.promote.gate import Verdict, judge_candidate
+
+_MIN_ITEMS = 100  # known items to decide by
+_MIN_OF_KIND = 10  # known items of a kind; a kind with fewer is left out
+_MAX_OF_KIND = 3000  # known items of a kind: they resolve a difference of 0.009
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """The result of a promotion."""
+
+    current: EncoderIdentity
+    candidate: EncoderIdentity
+    verdict: Verdict
+    report: Report | None  # of the new generation; None: the candidate was refused, or only tested
+
+
+def promote_encoder(
+    folder: IndexFolder,
+    model: str,
+    sets: Sequence[TestSet],
+    guards: Sequence[TestSet],
+    settings: Settings,
+    progress: Progress,
+    *,
+    only_test: bool = False,
+) -> Promotion:
+    """Test a model beside the encoder of an index, and publish a generation encoded by it if it passes the gate.
+
+    sets: known items to decide by; if empty, they are made from the index. A refused model changes nothing.
+
+    Raises:
+        UsageError: it is the index's encoder already, or there are too few known items to decide by.
+        EncoderError: no usable model has this name.
+    """
+    if settings.model is not None:
+        raise UsageError(
+            f"index.toml of {folder.path.name} names a model ({settings.model}), so the next reindex would refuse "
+            "another. Remove that line (an index keeps its encoder) and run this again"
+        )
+    with open_index(folder.path, follow=False) as index, tempfile.TemporaryDirectory() as scratch:
+        held = index.manifest.encoder
+        choice = choose(held, model, held.precision, held.recipe, re_encode=True)
+        if choice.identity.fingerprint == held.fingerprint:
+            raise UsageError(f"{folder.path.name} has the encoder {model} already: there is nothing to promote")
+        known = [*sets] or _make_sets(index)
+        _check_items(known)
+        progress("exporting the candidate", 0, None)
+<<<<<<< HEAD:engine/train/promote.py
+        with closing(exported(choice, Path(scratch))) as candidate:
+            verdict = judge(index.load_encoder(), candidate, known, guards, progress)
+    if only_test or not verdict.passed:
+=======
+        with closing(_export_candidate(choice, Path(scratch))) as candidate:
+            verdict = judge_candidate(index.load_encoder(), candidate, known, guards, progress)
+    if only_test or not verdict.is_passed:
+>>>>>>> db9acf1 (Give train/ four rooms, plain names and plain messages):engine/train/promote/promotion.py
+        return Promotion(held, choice.identity, verdict, None)
+    order = Order.of(settings, re_encode=True, republish=True, verb="promote")
+    order = replace(order, model=model, precision=held.precision, recipe=held.recipe)  # as the candidate was tested
+    return Promotion(held, choice.identity, verdict, index_sources(folder, order, progress))
+
+
+def _export_candidate(choice: Choice, folder: Path) -> OnnxEncoder:
+    """Export the candidate as it would encode queries."""
+    export(choice, folder)
+    return OnnxEncoder(folder)
+
+
+<<<<<<< HEAD:engine/train/promote.py
+def index_sets(index: Index) -> list[TestSet]:
+    """Known items of the held-out tenth of an index, by kind."""
+    records = [one for one in index.abstracts() if position(one) < TEST]
+    records.sort(key=lambda one: (position(one), one.record_id))
+    return [one for kind in KINDS if (one := items_of(records, kind)) is not None]
+=======
+def _make_sets(index: Index) -> list[TestSet]:
+    """Make known items from the held-out tenth of an index, by kind."""
+    records = [record for record in index.abstracts() if position(record) < TEST]
+    records.sort(key=lambda record: (position(record), record.record_id))
+    return [items for kind in KINDS if (items := _make_items(records, kind)) is not None]
+>>>>>>> db9acf1 (Give train/ four rooms, plain names and plain messages):engine/train/promote/promotion.py
+
+
+def _check_items(known: Sequence[TestSet]) -> None:
+    """Check that known items can decide anything.
+
+    Raises:
+        UsageError: there are too few.
+    """
+    n = sum(len(test_set.judgments.grades) for test_set in known)
+    if n < _MIN_ITEMS:
+        raise UsageError(
+            f"there are {many(n, 'known item')} held out for testing, expected {_MIN_ITEMS} or more to decide by. "
+            "Make them from a larger corpus: engine known-items FILE -o FOLDER, then --known-items FOLDER"
+        )
+
+
+def _make_items(records: Sequence[Abstract], kind: Kind) -> TestSet | None:
+    """Make at most 3,000 known items of one kind; None if there are fewer than 10."""
+    items = Items(kind)
+    for record in records:
+        if items.counts.taken < _MAX_OF_KIND:
+            items.take(record)
+    return items.test_set(kind) if items.counts.taken >= _MIN_OF_KIND else None
