@@ -188,4 +188,4 @@ def silence_libraries() -> None:
 
 def _disabled_trange(*args: int, **kwargs: Any) -> disabled_tqdm:
     """Return a range with a progress bar that is never drawn."""
-    return disabled_tqdm(range(*args), **kwargs)
+    return disabled_tqdm(range(*args), **kwargs)  # type: ignore[no-untyped-call]

@@ -214,8 +214,8 @@ def _describe_schedule(card: ModelCard, steps: StepCount | None, legacy: LegacyF
             for name in ("lr", "scheduler", "warmup_steps", "weight_decay", "epochs")
         )
     elif card.hyperparameters or card.non_default:
-        names = ("learning_rate", "lr_scheduler_type", "warmup_steps", "warmup_ratio", "weight_decay", "optim")
-        yield "printed: " + ", ".join(f"{name} {card.find_setting(name) or _NOT_SAID}" for name in names)
+        printed = ("learning_rate", "lr_scheduler_type", "warmup_steps", "warmup_ratio", "weight_decay", "optim")
+        yield "printed: " + ", ".join(f"{name} {card.find_setting(name) or _NOT_SAID}" for name in printed)
     if card.engine_run:
         yield "this card was written by engine train, so its section What Ran is what ran:"
         yield from (f"  {fact}" for fact in card.engine_run.facts)

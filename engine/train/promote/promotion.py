@@ -69,15 +69,9 @@ def promote_encoder(
         known = [*sets] or _make_sets(index)
         _check_items(known)
         progress("exporting the candidate", 0, None)
-<<<<<<< HEAD:engine/train/promote.py
-        with closing(exported(choice, Path(scratch))) as candidate:
-            verdict = judge(index.load_encoder(), candidate, known, guards, progress)
-    if only_test or not verdict.passed:
-=======
         with closing(_export_candidate(choice, Path(scratch))) as candidate:
             verdict = judge_candidate(index.load_encoder(), candidate, known, guards, progress)
     if only_test or not verdict.is_passed:
->>>>>>> db9acf1 (Give train/ four rooms, plain names and plain messages):engine/train/promote/promotion.py
         return Promotion(held, choice.identity, verdict, None)
     order = Order.of(settings, re_encode=True, republish=True, verb="promote")
     order = replace(order, model=model, precision=held.precision, recipe=held.recipe)  # as the candidate was tested
@@ -90,19 +84,11 @@ def _export_candidate(choice: Choice, folder: Path) -> OnnxEncoder:
     return OnnxEncoder(folder)
 
 
-<<<<<<< HEAD:engine/train/promote.py
-def index_sets(index: Index) -> list[TestSet]:
-    """Known items of the held-out tenth of an index, by kind."""
-    records = [one for one in index.abstracts() if position(one) < TEST]
-    records.sort(key=lambda one: (position(one), one.record_id))
-    return [one for kind in KINDS if (one := items_of(records, kind)) is not None]
-=======
 def _make_sets(index: Index) -> list[TestSet]:
     """Make known items from the held-out tenth of an index, by kind."""
     records = [record for record in index.abstracts() if position(record) < TEST]
     records.sort(key=lambda record: (position(record), record.record_id))
     return [items for kind in KINDS if (items := _make_items(records, kind)) is not None]
->>>>>>> db9acf1 (Give train/ four rooms, plain names and plain messages):engine/train/promote/promotion.py
 
 
 def _check_items(known: Sequence[TestSet]) -> None:
