@@ -10,8 +10,8 @@ from engine.cli import main
 from engine.cli.group import SECTIONS, summary
 
 VERBS = set(
-    "Add Bring Check Choose Compare Describe Explain Fetch Find Go Give List Make Measure Rank Repeat Serve Show "
-    "Simulate Train Update Write".split()
+    "Add Bring Check Choose Compare Describe Explain Find Go List Make Measure Rank Repeat Replace Serve Show "
+    "Simulate Train Write".split()
 )
 NOT_FIRST = set(
     "about above after against as at because below between beside but by during for from if in into like of off on "
@@ -20,7 +20,7 @@ NOT_FIRST = set(
 )  # a help text that starts with one of these is the rest of a sentence
 PARAMETER = re.compile(r"^(?:[a-z-]+(?:, [a-z-]+)*: )?(?P<text>.*)$", re.S)  # "adapt, distill: …" names recipes first
 
-PENDING = {"search", "similar", "new", "train", "promote", "explain-card"}  # being rewritten
+PENDING = {"search", "similar", "new"}  # being rewritten
 PENDING_OPTIONS = set(
     "--batch --year --language --has-abstract --ids --where --mode --weight --fusion --explain --index --device".split()
 )

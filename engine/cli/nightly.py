@@ -82,7 +82,7 @@ class _Options:
     type=click.Choice(["always", "change", "failure"]),
     default="always",
     show_default=True,
-    help="When to run --notify-command; failure includes new gaps in the update files.",
+    help="Outcome after which to run --notify-command; failure includes new gaps in the update files.",
 )
 @click.option("--print-systemd", is_flag=True, help="Print a systemd service and timer for this command, and exit.")
 @click.option("--print-cron", is_flag=True, help="Print a crontab line for this command, and exit.")
