@@ -103,7 +103,7 @@ class EncoderIdentity:
     pooling: str  # "mean" or "cls"
     normalize: bool
     recipe: str  # how title and abstract become one text
-    precision: str  # "fp32", or "int8" on a CPU; half precision on a GPU counts as fp32 (cosine 0.9999 or more)
+    precision: str  # "fp32", or "int8" on a CPU; half precision on a GPU counts as fp32
     weights_sha256: str
     tokenizer_sha256: str
     config_sha256: str

@@ -13,7 +13,7 @@ from engine.errors import EncoderError
 from engine.records import Encoded, Vectors
 
 LENGTH_TOLERANCE = 1e-3  # of a unit vector; float32 rounding is near 1e-7, fp16 near 1e-4
-SAME_COSINE = 0.999  # one text encoded twice, alone and among others, at the lowest precision on offer
+SAME_TEXT_COSINE = 0.999  # one text encoded twice, alone and among others, at the lowest precision on offer
 WORDLESS = "no word that the encoder can read"  # the text's fault, not the encoder's
 
 
@@ -86,8 +86,8 @@ def check_canaries(encoder: Encoder, texts: Sequence[str], vectors: Vectors, n: 
     for position in np.unique(np.linspace(0, len(texts) - 1, min(n, len(texts)), dtype=int)):
         alone = well_shaped(encoder.encode([texts[position]]), 1, encoder.identity.dim)
         cosine = -1.0 if alone is None else float(alone.vectors[0] @ vectors[position])
-        if not cosine >= SAME_COSINE:
+        if not cosine >= SAME_TEXT_COSINE:
             raise EncoderError(
                 f"{encoder.identity.model} gave the same text two vectors, alone and in a batch: cosine {cosine:.4f}, "
-                f"expected {SAME_COSINE} or more. Nothing was published. Try --device cpu"
+                f"expected {SAME_TEXT_COSINE} or more. Nothing was published. Try --device cpu"
             )

@@ -9,7 +9,7 @@ from engine.records import Encoded, EncoderIdentity
 
 
 class Encoder(Protocol):
-    """Texts to vectors. Implemented by onnx.OnnxEncoder, cuda.CudaEncoder and devices.DevicesEncoder."""
+    """Texts to vectors. Implemented by onnx.OnnxEncoder and gpu.encoder.GpuEncoder."""
 
     page: int  # texts worth handing over at once
     ahead: int  # calls of encode that may be under way at once, in threads of one process

@@ -1,5 +1,8 @@
 """Fixed texts whose vectors are kept in every manifest, to notice an encoder that is not the one it says."""
 
+# Least cosine of two vectors of a probe by the same weights: on another machine, or in half precision against fp32.
+SAME_COSINE = 0.9999
+
 PROBES = (
     "Methotrexate in early rheumatoid arthritis.",
     "Dual-energy CT shows urate deposits in the first metatarsophalangeal joint.",

@@ -91,10 +91,10 @@ def nvidia_present() -> bool:
 
 
 def on_cuda(choice: Choice) -> Encoder:
-    """The original model on every GPU here.
+    """Open the original model on every GPU here.
 
-    It runs in half precision and keeps the fingerprint of fp32: its vectors have a cosine of 0.9999 or more with those
-    of fp32, which is checked when it is loaded.
+    It runs in half precision and keeps the fingerprint of fp32, whose vectors it gives: this is checked when it is
+    loaded.
 
     Raises:
         MissingExtraError: torch is not installed.
@@ -108,10 +108,10 @@ def on_cuda(choice: Choice) -> Encoder:
             f"{folder} is now {found}, the index was built with {choice.identity}. Use --device cpu"
         )
     try:
-        from engine.encode.cuda import open_cuda
+        from engine.encode.gpu.encoder import open_gpu_encoder
     except ImportError as err:
         raise MissingExtraError("torch with sentence-transformers (needed for --device cuda)", "[gpu]") from err
-    return open_cuda(folder, choice.identity)
+    return open_gpu_encoder(folder, choice.identity)
 
 
 def query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Path:

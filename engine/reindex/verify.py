@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from engine.corpus.store import Corpus
-from engine.encode.contract import LENGTH_TOLERANCE, SAME_COSINE, encode_checked
+from engine.encode.contract import LENGTH_TOLERANCE, SAME_TEXT_COSINE, encode_checked
 from engine.encode.encoder import Encoder
+from engine.encode.probes import SAME_COSINE
 from engine.encode.recipe import PASSAGES, RECIPES, prepared, text_sha256
 from engine.encode.texts import Texts, texts_by
 from engine.errors import CorruptError, EngineError
@@ -24,7 +25,6 @@ SAMPLE = 64  # stored texts encoded again by a deep check, vectors sought by the
 MAX_LOST = 0.1  # of those; the nearest lists hold nearly every vector itself, wrong codes hardly any
 WITH_MAP = 5  # format version from which on a generation has a map
 CHUNK = 65_536  # vectors looked at together
-PROBE_COSINE = 0.9999  # the same weights on another machine
 
 
 def verify(folder: IndexFolder, generation: Generation, *, deep: bool, contents: bool = True) -> list[str]:
@@ -126,7 +126,7 @@ def deep_problems(folder: IndexFolder, generation: Generation) -> Iterator[str]:
     encoder = OnnxEncoder(folder.encoder(manifest.encoder.fingerprint))
     probes = np.array([probe.vector for probe in manifest.probes], dtype=np.float32)
     again = encoder.encode([probe.text for probe in manifest.probes]).vectors
-    if (cosine := float((probes * again).sum(axis=1).min())) < PROBE_COSINE:
+    if (cosine := float((probes * again).sum(axis=1).min())) < SAME_COSINE:
         yield f"the encoder gives the probe texts other vectors than when this was built: cosine {cosine:.5f}"
     corpus = Corpus(generation.database)
     try:
@@ -155,5 +155,5 @@ def sample_problems(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts:
             yield f"{vectors.path}: id {doc_id} has {len(stored)} vectors, its text gives {len(again)}"
             continue
         cosine = float((again * stored).sum(axis=1).min())
-        if not cosine >= SAME_COSINE:
+        if not cosine >= SAME_TEXT_COSINE:
             yield f"{vectors.path}: the vector of id {doc_id} is not that of its text (cosine {cosine:.4f})"

@@ -1,0 +1,141 @@
+"""The encoder for GPUs: chooses how the model runs, and goes on when memory runs out or half precision overflows."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+
+from engine.encode.gpu.library import LibraryRunner, open_library
+from engine.encode.gpu.packed import PackedRunner
+from engine.encode.gpu.selfcheck import CHECK_TEXTS, Runner, choose_runner
+from engine.encode.tokens import Tokens, fastest
+from engine.encode.transformer import TransformerEncoder
+from engine.errors import EncoderError
+from engine.records import Encoded, EncoderIdentity, Vectors
+
+_log = logging.getLogger(__name__)
+
+_PAGE = 8192  # texts for each device
+
+
+def open_gpu_encoder(folder: Path, identity: EncoderIdentity) -> GpuEncoder:
+    """Open a sentence-transformers folder on every GPU that this process may see, in fp16 where they have it.
+
+    Raises:
+        EncoderError: there is none, or the model can't be used on it.
+    """
+    n = torch.cuda.device_count()
+    half = n > 0 and all(torch.cuda.get_device_capability(i) >= (7, 0) for i in range(n))
+    return GpuEncoder(
+        folder, identity, [f"cuda:{i}" for i in range(n)] or ["cuda"], torch.float16 if half else torch.float32
+    )
+
+
+class GpuEncoder:
+    """A sentence-transformers folder on one device or several. Safe to use from several threads.
+
+    One call tokenises while another has the devices. Whatever the precision, the vectors are those of the fp32 model
+    within the tolerance of the probes; the identity is therefore that of fp32.
+    """
+
+    ahead = 2
+
+    def __init__(self, folder: Path, identity: EncoderIdentity, devices: Sequence[str], dtype: torch.dtype) -> None:
+        """Load the weights and choose how they run; dtype is the precision to try.
+
+        Raises:
+            EncoderError: a device is not there, or the model can't be loaded or run.
+        """
+        loaded = TransformerEncoder(folder, identity, devices[0])
+        self.page = _PAGE * len(devices)
+        self._identity = identity
+        self._name = ", ".join(devices)
+        self._lock = Lock()  # of the devices and the runners
+        with tempfile.TemporaryDirectory() as scratch:
+            self._tokenizer = fastest(loaded.write_tokenizer(Path(scratch)), identity.max_length)
+        self._exact: Runner = LibraryRunner(loaded.model, devices[:1])
+        try:
+            expected, tokens = loaded.reference(CHECK_TEXTS), self._tokenizer.tokenise(CHECK_TEXTS)
+            self._library: Runner = open_library(loaded.model, devices, dtype, CHECK_TEXTS, expected)
+            self._runner = self._library
+            if len(devices) == 1:  # several devices have the library's pool
+                bert = loaded.model[0].auto_model
+                build_packed = partial(PackedRunner, bert, identity.pooling, identity.max_length, dtype)
+                self._runner = choose_runner(self._library, build_packed, CHECK_TEXTS, tokens, expected)
+        except RuntimeError as err:
+            raise self._describe(err) from err
+
+    @property
+    def identity(self) -> EncoderIdentity:
+        """What these vectors are."""
+        return self._identity
+
+    def encode(self, texts: Sequence[str]) -> Encoded:
+        """Encode prepared texts: float32 (n, dim), unit length, in the order given.
+
+        A text that no precision gives a finite vector keeps the one it got.
+
+        Raises:
+            EncoderError: torch failed, or the memory of a device is too small.
+        """
+        tokens = self._tokenizer.tokenise(texts)
+        if not texts:
+            return Encoded(np.zeros((0, self._identity.dim), np.float32), tokens.n_tokens)
+        try:
+            with self._lock:
+                vectors = self._run_chosen(texts, tokens)
+                overflown = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+                if len(overflown):
+                    _log.warning("%d vectors were not finite: encoding these texts again in fp32", len(overflown))
+                    again = [texts[i] for i in overflown]
+                    vectors[overflown] = self._run(self._exact, again, self._tokenizer.tokenise(again))
+        except RuntimeError as err:
+            raise self._describe(err) from err
+        return Encoded(vectors, tokens.n_tokens)
+
+    def close(self) -> None:
+        """End the processes and release the memory of the devices; encode can't be called any more."""
+        for runner in {id(runner): runner for runner in (self._runner, self._library, self._exact)}.values():
+            runner.close()
+        del self._runner, self._library, self._exact
+        torch.cuda.empty_cache()
+
+    def _run_chosen(self, texts: Sequence[str], tokens: Tokens) -> Vectors:
+        """Run the chosen runner; if the packed one fails, use the library's from now on."""
+        try:
+            return self._run(self._runner, texts, tokens)
+        except Exception as err:  # kernels fail in more ways than torch itself
+            if self._runner is self._library:
+                raise
+            _log.warning("the packed model failed (%s): using sentence-transformers from now on", err)
+        self._runner.close()
+        self._runner = self._library
+        return self._run(self._runner, texts, tokens)
+
+    def _run(self, runner: Runner, texts: Sequence[str], tokens: Tokens) -> Vectors:
+        """Run texts, with half the size whenever memory runs out.
+
+        Raises:
+            OutOfMemoryError: at the smallest size, too.
+            RuntimeError: torch failed in another way.
+        """
+        while True:
+            try:
+                return runner.encode(texts, tokens)
+            except torch.OutOfMemoryError:
+                if runner.size // 2 < runner.smallest:
+                    raise
+            torch.cuda.empty_cache()  # only here does nothing hold the tensors of the failed batch any more
+            runner.size //= 2
+            _log.warning("%s ran out of memory: batches of %d from now on", self._name, runner.size)
+
+    def _describe(self, err: RuntimeError) -> EncoderError:
+        reason = str(err).split("\n")[0] or repr(err)
+        return EncoderError(f"{self._identity.model} failed on {self._name}: {reason}. Use --device cpu")

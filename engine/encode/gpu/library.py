@@ -1,0 +1,98 @@
+"""The original model by sentence-transformers: in half or full precision, on one device or on several."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sentence_transformers import SentenceTransformer
+
+from engine.encode.gpu.selfcheck import find_difference
+from engine.encode.tokens import Tokens
+from engine.records import Vectors
+
+_log = logging.getLogger(__name__)
+
+_BATCH = 256  # texts in a batch, before memory runs out
+
+
+class LibraryRunner:
+    """A sentence-transformers model, which sorts texts by length, pads and batches them itself.
+
+    With several devices it runs in sentence-transformers' pool, one process for each device. As those processes are
+    spawned, a script that makes one needs an `if __name__ == "__main__":` guard.
+    """
+
+    smallest = 1
+
+    def __init__(self, model: SentenceTransformer, devices: Sequence[str]) -> None:
+        """Start the processes if there are several devices; they load the model when they get their first texts."""
+        self.size = _BATCH
+        self._model = model
+        self._devices = list(devices)
+        self._pool: Any = self._start_pool()
+
+    def encode(self, texts: Sequence[str], tokens: Tokens) -> Vectors:
+        """Encode texts: float32 (n, dim), unit length, in the order given. The tokens are not used.
+
+        A pool that lost a process is started again, once.
+
+        Raises:
+            RuntimeError: torch failed; OutOfMemoryError if memory ran out.
+        """
+        try:
+            return self.run(texts)
+        except RuntimeError as err:
+            if self._pool is None or all(process.is_alive() for process in self._pool["processes"]):
+                raise
+            _log.warning("%s; starting the processes again", err)
+        self.close()
+        self._pool = self._start_pool()
+        return self.run(texts)
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool is not None:
+            self._model.stop_multi_process_pool(self._pool)
+            self._pool = None
+
+    def _start_pool(self) -> Any:
+        return self._model.start_multi_process_pool(self._devices) if len(self._devices) > 1 else None
+
+    def run(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts, without a second try."""
+        vectors = self._model.encode(
+            list(texts), batch_size=self.size, normalize_embeddings=True, show_progress_bar=False, pool=self._pool
+        )
+        return _normalize(np.asarray(vectors, np.float32))
+
+
+def open_library(
+    model: SentenceTransformer, devices: Sequence[str], dtype: torch.dtype, texts: Sequence[str], expected: Vectors
+) -> LibraryRunner:
+    """Return the model in half precision if it gives the texts the expected vectors, else in fp32 with one log line.
+
+    model is in fp32 and stays as it is.
+    """
+    if dtype is not torch.float32:
+        half = LibraryRunner(copy.deepcopy(model).to(dtype), devices)
+        try:
+            reason = find_difference(half.run(texts), expected)
+        except Exception as err:  # a device may lack any operation
+            reason = str(err).split("\n")[0] or repr(err)
+        if reason is None:
+            return half
+        half.close()
+        _log.warning("the model runs in fp32, not in %s: %s", str(dtype).removeprefix("torch."), reason)
+    return LibraryRunner(copy.deepcopy(model) if len(devices) > 1 else model, devices)
+
+
+def _normalize(vectors: Vectors) -> Vectors:
+    """Scale rows to length 1 again, which half precision misses by up to 1e-3; zeros and NaN stay as they are."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: Vectors = vectors / np.where(lengths > 0, lengths, 1)
+    return scaled

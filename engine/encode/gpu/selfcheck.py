@@ -1,0 +1,88 @@
+"""Whether the packed model is used: only if it gives the vectors of the fp32 model and is faster than the library."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from statistics import median
+from time import perf_counter
+from typing import Protocol
+
+import numpy as np
+
+from engine.encode.probes import PROBES, SAME_COSINE
+from engine.encode.tokens import Tokens
+from engine.records import Vectors
+
+_log = logging.getLogger(__name__)
+
+# Some thousand tokens, in texts from one word to more than any model reads.
+CHECK_TEXTS = (
+    *(" ".join((PROBES * 2)[start : start + n]) for start in range(len(PROBES)) for n in range(1, len(PROBES) + 1)),
+    "knee pain, " * 700,
+)
+_WARM_UP, _ROUNDS = 2, 5
+
+
+class Runner(Protocol):
+    """A way to run a model. Implemented by LibraryRunner and PackedRunner."""
+
+    size: int  # texts or tokens that go through the model together
+    smallest: int  # size that is worth a try
+
+    def encode(self, texts: Sequence[str], tokens: Tokens) -> Vectors:
+        """Encode n texts, given with their tokens: float32 (n, dim), unit length, in the order given.
+
+        Raises:
+            RuntimeError: torch failed; OutOfMemoryError if memory ran out.
+        """
+        ...
+
+    def close(self) -> None:
+        """End its processes and release its weights; it can't be used after."""
+        ...
+
+
+def choose_runner(
+    library: Runner, build_packed: Callable[[], Runner], texts: Sequence[str], tokens: Tokens, expected: Vectors
+) -> Runner:
+    """Return the packed runner if it passes the check, else the library's; either way with one log line.
+
+    expected (n, dim): vectors of the texts by the fp32 model.
+    """
+    try:
+        packed = build_packed()
+        reason = find_difference(packed.encode(texts, tokens), expected)
+        if reason is None:
+            packed_s, library_s = _measure_seconds((packed, library), texts, tokens)
+            rates = (
+                f"{len(tokens.ids) / packed_s:,.0f} tokens/s packed, {len(tokens.ids) / library_s:,.0f} by the library"
+            )
+            if packed_s < library_s:
+                _log.info("using the packed model: %s", rates)
+                return packed
+            reason = f"it is not faster: {rates}"
+    except Exception as err:  # kernels that this GPU or this torch lacks raise many kinds
+        reason = str(err).split("\n")[0] or repr(err)
+    _log.warning("using sentence-transformers, not the packed model: %s", reason)
+    return library
+
+
+def find_difference(vectors: Vectors, expected: Vectors) -> str | None:
+    """Return how vectors (n, dim) differ from those expected, in words; None if every cosine is high enough."""
+    cosine = float(np.einsum("ij,ij->i", vectors, expected).min())
+    if cosine >= SAME_COSINE:  # False for NaN
+        return None
+    return f"its vectors differ from those in fp32: cosine {cosine:.6f}, expected {SAME_COSINE} or more"
+
+
+def _measure_seconds(runners: Sequence[Runner], texts: Sequence[str], tokens: Tokens) -> list[float]:
+    """Return the median time of each runner for the texts; they take turns."""
+
+    def run(runner: Runner) -> float:
+        start = perf_counter()
+        runner.encode(texts, tokens)
+        return perf_counter() - start
+
+    rounds = [[run(runner) for runner in runners] for _ in range(_WARM_UP + _ROUNDS)]
+    return [median(times) for times in zip(*rounds[_WARM_UP:], strict=True)]

@@ -1,0 +1,95 @@
+"""Sentence-transformers' own way to run a model, on "cpu" instead of GPUs; one process is killed."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="needs the [cpu] extra")
+
+from engine.encode.gpu.library import LibraryRunner, open_library  # noqa: E402
+from engine.encode.gpu.selfcheck import CHECK_TEXTS  # noqa: E402
+from engine.encode.model import identify  # noqa: E402
+from engine.encode.tokens import Tokens  # noqa: E402
+from engine.encode.transformer import TransformerEncoder  # noqa: E402
+from tests.conftest import TOY_MODEL  # noqa: E402
+
+NO_TOKENS = Tokens(np.zeros(0, np.int32), np.zeros(1, np.int64), np.zeros(0, np.int64))
+
+
+def load(folder: Path = TOY_MODEL) -> TransformerEncoder:
+    return TransformerEncoder(folder, identify(folder, "toy"), "cpu")
+
+
+def open_half(loaded: TransformerEncoder, expected: np.ndarray | None = None) -> Any:
+    expected = loaded.reference(CHECK_TEXTS) if expected is None else expected
+    return open_library(loaded.model, ["cpu"], torch.float16, CHECK_TEXTS, expected)
+
+
+def test_vectors_are_those_of_the_library(texts: list[str], wanted: np.ndarray) -> None:
+    vectors = LibraryRunner(load().model, ["cpu"]).encode(texts, NO_TOKENS)
+    assert vectors.dtype == np.float32
+    assert np.abs(vectors - wanted).max() < 1e-6
+
+
+def test_half_precision_is_used_where_it_is_good_enough(
+    texts: list[str], wanted: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded = load()
+    runner = open_half(loaded)
+    vectors = runner.encode(texts, NO_TOKENS)
+    assert (vectors * wanted).sum(axis=1).min() >= 0.9999
+    assert np.abs(vectors - wanted).max() > 1e-6  # so it is not fp32
+    assert np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-6  # fp16 alone misses this by 5e-4
+    assert loaded.model.dtype is torch.float32
+    assert not caplog.messages
+
+
+def test_a_model_that_overflows_half_precision_runs_in_full(
+    changed: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded = load(changed({}, {"embeddings.word_embeddings": 1e6}))
+    expected = loaded.reference(CHECK_TEXTS)
+    runner = open_half(loaded, expected)
+    (line,) = caplog.messages
+    assert line.startswith("the model runs in fp32, not in float16: its vectors differ from those in fp32: cosine nan")
+    assert np.abs(runner.encode(CHECK_TEXTS, NO_TOKENS) - expected).max() < 1e-6
+
+
+def test_half_precision_that_fails_means_full(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded = load()
+    expected = loaded.reference(CHECK_TEXTS)
+
+    def fail(*args: Any) -> Any:
+        raise RuntimeError("not implemented for 'Half'\nat line 3")
+
+    monkeypatch.setattr(LibraryRunner, "run", fail)
+    open_half(loaded, expected)
+    assert caplog.messages == ["the model runs in fp32, not in float16: not implemented for 'Half'"]
+
+
+def test_two_processes_give_the_same_vectors_and_one_that_dies_is_replaced(
+    texts: list[str], wanted: np.ndarray, caplog: pytest.LogCaptureFixture
+) -> None:
+    runner = LibraryRunner(load().model, ["cpu", "cpu"])
+    try:
+        assert np.abs(runner.encode(texts, NO_TOKENS) - wanted).max() < 1e-5
+        processes = runner._pool["processes"]
+        for process in processes:
+            os.kill(process.pid, signal.SIGKILL)
+        assert np.abs(runner.encode(texts, NO_TOKENS) - wanted).max() < 1e-5
+        assert "2 multi-process pool worker(s) died unexpectedly" in caplog.text
+        assert "starting the processes again" in caplog.text
+        again = runner._pool["processes"]
+        assert len(again) == 2
+        with pytest.raises(TypeError, match="None"):  # an error that is the texts' fault comes back as it is
+            runner.encode([None, "a"], NO_TOKENS)  # type: ignore[list-item]
+    finally:
+        runner.close()
+    assert runner._pool is None
