@@ -69,7 +69,7 @@ class GpuEncoder:
                 bert = loaded.model[0].auto_model
                 build_packed = partial(PackedRunner, bert, identity.pooling, identity.max_length, dtype)
                 self._runner = choose_runner(self._library, build_packed, CHECK_TEXTS, tokens, expected)
-        except RuntimeError as err:
+        except Exception as err:
             raise self._describe(err) from err
 
     @property
@@ -96,7 +96,7 @@ class GpuEncoder:
                     _log.warning("%d vectors were not finite: encoding these texts again in fp32", len(overflown))
                     again = [texts[i] for i in overflown]
                     vectors[overflown] = self._run(self._exact, again, self._tokenizer.tokenise(again))
-        except RuntimeError as err:
+        except Exception as err:  # sentence-transformers and torch raise many kinds
             raise self._describe(err) from err
         return Encoded(vectors, tokens.n_tokens)
 
@@ -136,6 +136,6 @@ class GpuEncoder:
             runner.size //= 2
             _log.warning("%s ran out of memory: batches of %d from now on", self._name, runner.size)
 
-    def _describe(self, err: RuntimeError) -> EncoderError:
+    def _describe(self, err: Exception) -> EncoderError:
         reason = str(err).split("\n")[0] or repr(err)
         return EncoderError(f"{self._identity.model} failed on {self._name}: {reason}. Use --device cpu")

@@ -238,11 +238,18 @@ def test_several_devices_have_the_librarys_pool(monkeypatch: pytest.MonkeyPatch,
     assert encoder.encode(texts[:3]).vectors.shape == (3, 32)
 
 
-def test_a_closed_encoder_has_nothing_left() -> None:
+def test_close_closes_every_runner_once() -> None:
     encoder = open_toy()
+    closed: list[Any] = []
+
+    class Closing(Small):
+        def close(self) -> None:
+            closed.append(self)
+
+    packed, library = Closing(None, 1), Closing(None, 1)
+    encoder._runner, encoder._library, encoder._exact = packed, library, library
     encoder.close()
-    with pytest.raises(AttributeError, match="_runner"):
-        encoder.encode(["knee"])
+    assert closed == [packed, library]
 
 
 def test_weights_saved_in_half_precision_are_loaded_in_full(changed: Callable[..., Path]) -> None:
