@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from engine.encode.model import DEFAULT_MODEL, identify, locate
 from engine.encode.onnx import OnnxEncoder
-from engine.encode.saved import GRAPH, TOKENIZER, WEIGHTS
-from engine.encode.tokens import BatchTokenizer, FastTokenizer, TextTokenizer, fastest
+from engine.encode.receipt import GRAPH, TOKENIZER, WEIGHTS
+from engine.encode.tokens import BatchTokenizer, FastTokenizer, TextTokenizer, load_tokenizer
 
 ST = "sentence-transformers"
 ENGINE, INT8, BEST, FASTEMBED = "engine fp32", "engine int8", f"{ST}, best batch", "fastembed"
@@ -189,7 +189,7 @@ def on_gpu(device: str, texts: list[str], rounds: int) -> dict[str, Any]:
     full, copied = (TransformerEncoder(folder, identity, device).model for _ in range(2))
     packed = PackedRunner(full[0].auto_model, identity.pooling, identity.max_length, half)
     library, exact = LibraryRunner(copied.to(half), [device]), LibraryRunner(full, [device])
-    tokens = fastest(folder / TOKENIZER, identity.max_length).tokenise(texts)
+    tokens = load_tokenizer(folder / TOKENIZER, identity.max_length).tokenise(texts)
     ways: dict[str, Callable[[], NDArray[np.float32]]] = {
         PACKED: lambda: packed.encode(texts, tokens),
         LIBRARY: lambda: library.encode(texts, tokens),

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 import engine
 from engine.collect.source import read_source
-from engine.encode.recipe import prepared
+from engine.encode.recipe import prepare_text
 from engine.records import Abstract, Vectors
 
 LIBRARIES = (
@@ -99,7 +99,7 @@ def indexed(corpus: Path, indexes: Path, name: str, *options: str) -> Path:
 def corpus_texts(corpus: Path) -> list[str]:
     """Title and abstract of every record of a source file, as they are encoded."""
     records = (entry for entry in read_source(corpus) if isinstance(entry, Abstract))
-    return [text for record in records if (text := prepared(record.title, record.abstract))]
+    return [text for record in records if (text := prepare_text(record.title, record.abstract))]
 
 
 def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from bench_machine import machine
 from engine.collect.source import read_source
 from engine.encode.model import DEFAULT_MODEL, locate
 from engine.encode.onnx import OnnxEncoder
-from engine.encode.recipe import prepared
+from engine.encode.recipe import prepare_text
 from engine.records import Abstract
 
 QUERY = "switching back from a biosimilar to the originator after loss of effect"
@@ -73,7 +73,7 @@ def encoding(corpus: str, encoder: OnnxEncoder, n_texts: int) -> dict[str, objec
     from sentence_transformers import SentenceTransformer
 
     records = (entry for entry in read_source(Path(corpus)) if isinstance(entry, Abstract))
-    texts = [prepared(record.title, record.abstract) for record, _ in zip(records, range(n_texts), strict=False)]
+    texts = [prepare_text(record.title, record.abstract) for record, _ in zip(records, range(n_texts), strict=False)]
     reference = SentenceTransformer(str(locate(DEFAULT_MODEL)), device="cpu")
     ways: dict[str, Callable[[], np.ndarray]] = {  # type: ignore[type-arg]
         "engine": lambda: encoder.encode(texts).vectors,

@@ -96,11 +96,11 @@ def by_sentence_transformers(corpus: Path) -> Callable[[list[str]], list[list[st
     from sentence_transformers.util import semantic_search
 
     from engine.encode.model import DEFAULT_MODEL, locate
-    from engine.encode.recipe import prepared
+    from engine.encode.recipe import prepare_text
 
     model = SentenceTransformer(str(locate(DEFAULT_MODEL)), device="cpu")
     records = [json.loads(line) for line in lines(corpus)]
-    texts = [prepared(str(record.get("title") or ""), str(record.get("abstract") or "")) for record in records]
+    texts = [prepare_text(str(record.get("title") or ""), str(record.get("abstract") or "")) for record in records]
     vectors = model.encode(texts, convert_to_tensor=True, show_progress_bar=False)
 
     def rank(queries: list[str]) -> list[list[str]]:

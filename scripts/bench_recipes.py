@@ -34,13 +34,13 @@ import bench_machine as bench
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.contract import encode_checked
+from engine.encode.encoder import encode_checked
 from engine.encode.export import export_encoder
 from engine.encode.model import DEFAULT_MODEL, identify, locate
 from engine.encode.onnx import OnnxEncoder
-from engine.encode.passages import passages
-from engine.encode.recipe import cleaned, prepared
-from engine.encode.sentences import sentences
+from engine.encode.passages import cut_passages
+from engine.encode.recipe import clean_text, prepare_text
+from engine.encode.sentences import split_sentences
 from engine.records import Abstract, Vectors
 
 LENGTHS, SIZES = (256, 512), (128, 256)  # tokens of texts that are cut, of passages
@@ -73,7 +73,7 @@ def records_of(folder: Path) -> list[Abstract]:
     """The records of a set that have any text."""
     rows = rows_of(folder / "corpus.jsonl.gz")
     found = (Abstract(row["id"], row["title"], row["abstract"], pmid=row.get("pmid")) for row in rows)
-    return [record for record in found if prepared(record.title, record.abstract)]
+    return [record for record in found if prepare_text(record.title, record.abstract)]
 
 
 def some(items: Sequence[Any], n: int) -> list[Any]:
@@ -82,7 +82,7 @@ def some(items: Sequence[Any], n: int) -> list[Any]:
 
 
 def whole(records: list[Abstract]) -> list[str]:
-    return [prepared(r.title, r.abstract) for r in records]
+    return [prepare_text(r.title, r.abstract) for r in records]
 
 
 class Encoders:
@@ -125,7 +125,7 @@ class Encoders:
 
     def parts(self, records: list[Abstract], size: int) -> list[list[str]]:
         """The passages of every record."""
-        return [[part.text for part in passages(r.title, r.abstract, self.count, size)] for r in records]
+        return [[part.text for part in cut_passages(r.title, r.abstract, self.count, size)] for r in records]
 
 
 Score = Callable[[Vectors], NDArray[np.float32]]  # of queries: (queries, records)
@@ -175,7 +175,7 @@ def figures_of(task: Task, made: dict[str, tuple[float, Score]], queries: Vector
 def answered(task: Task, encoders: Encoders, **facts: object) -> dict[str, Any]:
     """Means over the queries, and the differences to the base with 95 % intervals of 10,000 resamples."""
     made = recipes(task, encoders)
-    figures = figures_of(task, made, encoders.vectors(f"q-{task.name}", [cleaned(text) for text in task.queries]))
+    figures = figures_of(task, made, encoders.vectors(f"q-{task.name}", [clean_text(text) for text in task.queries]))
     n = len(task.queries)
     weights = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=10_000) / n
     rows: dict[str, dict[str, Any]] = {}
@@ -214,11 +214,11 @@ def pubmedqa(folder: Path, pool: list[Abstract], size: int) -> tuple[Task, int]:
 
 def ends(records: list[Abstract], encoders: Encoders) -> tuple[Task, float]:
     """Last sentences of long records, and the share of them that begin beyond the cut at 256 tokens."""
-    last = [r.abstract[slice(*sentences(r.abstract)[-1])] if r.abstract.strip() else "" for r in records]
+    last = [r.abstract[slice(*split_sentences(r.abstract)[-1])] if r.abstract.strip() else "" for r in records]
     often, sizes = Counter(last), encoders.count(whole(records))
     useful = {text for text, n in often.items() if n == 1 and len(text.split()) >= 8 and not BOILERPLATE.search(text)}
     asked = some([i for i, text in enumerate(last) if sizes[i] > LONG and text in useful], N_KNOWN)
-    before = [prepared(records[i].title, records[i].abstract.rstrip().removesuffix(last[i])) for i in asked]
+    before = [prepare_text(records[i].title, records[i].abstract.rstrip().removesuffix(last[i])) for i in asked]
     task = Task("ends", records, [last[i] for i in asked], [np.array([i]) for i in asked])
     return task, float((encoders.count(before) >= LENGTHS[0]).mean())
 
@@ -237,7 +237,7 @@ def reviews(folder: Path) -> Task:
 
 def titles(pool: list[Abstract], n: int) -> Task:
     """Titles, to find bodies without them."""
-    chosen = some([r for r in pool if cleaned(r.title) and cleaned(r.abstract)], n)
+    chosen = some([r for r in pool if clean_text(r.title) and clean_text(r.abstract)], n)
     asked = some(range(len(chosen)), N_KNOWN)
     bodies = [Abstract(record.record_id, "", record.abstract) for record in chosen]
     return Task("titles", bodies, [chosen[i].title for i in asked], [np.array([i]) for i in asked])

@@ -23,9 +23,9 @@ from pathlib import Path
 
 from bench_main import machine
 
-from engine.encode.contract import encode_checked
+from engine.encode.encoder import encode_checked
 from engine.encode.onnx import OnnxEncoder
-from engine.encode.recipe import prepared
+from engine.encode.recipe import prepare_text
 from engine.index.folder import IndexFolder
 
 ENGINE = str(Path(sys.executable).with_name("engine"))
@@ -109,7 +109,7 @@ class Bench:
         write(self.inbox / f"update-{time.time_ns()}.jsonl.gz", content if whole else fresh)
         plan = timed(lambda: reindex(self.indexes, "--dry-run"))
         encoder = OnnxEncoder(next((self.folder.path / "encoders").iterdir()))
-        texts = [prepared(str(row.get("title") or ""), str(row.get("abstract") or "")) for row in fresh]
+        texts = [prepare_text(str(row.get("title") or ""), str(row.get("abstract") or "")) for row in fresh]
         encoding = timed(lambda: encode_checked(encoder, texts))
         copying = timed(lambda: plain_copy(self.folder, self.scratch))
         report: dict[str, object] = {}

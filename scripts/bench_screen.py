@@ -23,10 +23,9 @@ from numpy.typing import NDArray
 
 from engine.cli.similarity import model_encoder
 from engine.collect.source import read_source
-from engine.encode.contract import encode_checked
-from engine.encode.encoder import Encoder
+from engine.encode.encoder import Encoder, encode_checked
 from engine.encode.model import DEFAULT_MODEL
-from engine.encode.recipe import cleaned, prepared
+from engine.encode.recipe import clean_text, prepare_text
 from engine.records import Abstract
 from engine.relevance.screening import Pool, Rows, pool_from
 from engine.relevance.screenmeasures import NAMES, mean_of, sd_of
@@ -71,7 +70,7 @@ def reviews(data: Path) -> Iterator[Review]:
                     rows.setdefault(row["review"], {})[row["doc_id"]] = row["included"] == "1"
         for name, labels in sorted(item for item in rows.items() if item[0] not in seen):
             seen.add(name)
-            texts = [prepared(records[one].title, records[one].abstract) for one in labels]
+            texts = [prepare_text(records[one].title, records[one].abstract) for one in labels]
             yield Review(name, texts, np.array(list(labels.values()), bool))
 
 
@@ -101,7 +100,7 @@ def by_criteria(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: N
 
 def cosines_of(encoder: Encoder, criteria: str, texts: Sequence[str]) -> NDArray[np.float64]:
     """The cosine of each text with the criteria; -1 for a text that can't be encoded."""
-    wanted = encode_checked(encoder, [cleaned(criteria)]).vectors[0].astype(np.float64)
+    wanted = encode_checked(encoder, [clean_text(criteria)]).vectors[0].astype(np.float64)
     found = np.full(len(texts), -1.0)
     for start in range(0, len(texts), encoder.page):
         page = [text or "." for text in texts[start : start + encoder.page]]

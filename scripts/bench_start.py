@@ -47,7 +47,7 @@ from engine.query.index import get_generation
 done("import engine")
 index = open_index(sys.argv[1], follow=False)
 done("open, with check")
-import tokenizers, engine.encode.saved
+import tokenizers, engine.encode.receipt
 done("import tokenizers")
 import onnxruntime, engine.encode.onnx
 done("import onnxruntime")

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli import main
-from engine.encode.saved import read_identity, write_receipt
+from engine.encode.receipt import read_identity, write_receipt
 from engine.index.folder import IndexFolder
 from engine.queries import Hit
 from engine.terminal import as_json, printable

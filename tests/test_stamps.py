@@ -7,7 +7,7 @@ import pytest
 
 from engine import stamps
 from engine.config import cores
-from engine.encode.setup import default_setup, measured_setup
+from engine.encode.threads import get_default_layout, measure_layout
 from engine.records import FileReceipt
 
 BIG = os.urandom(stamps.LARGE)
@@ -143,4 +143,4 @@ def test_without_a_home_nothing_is_remembered_and_nothing_fails(
     monkeypatch.setattr(Path, "home", staticmethod(homeless))
     assert [receipt.problem(path.parent, quick=True) for _ in range(2)] == [None] * 2
     assert stamps.known() == {}
-    assert measured_setup(lambda tried: 1.0, "f", "1", alone=True) == default_setup(cores())
+    assert measure_layout(lambda tried: 1.0, "f", "1", alone=True) == get_default_layout(cores())

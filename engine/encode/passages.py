@@ -1,21 +1,27 @@
-"""Cut what is too long for an encoder into passages, each led by the title, at ends of sentences where possible."""
+"""The texts that the encoder gets of a record: one, or passages, each led by the title, cut at ends of sentences."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.recipe import cleaned, prepared
-from engine.encode.sentences import sentences
+from engine.encode.receipt import TOKENIZER
+from engine.encode.recipe import RECIPES, clean_text, prepare_text
+from engine.encode.sentences import split_sentences
+from engine.encode.tokens import load_tokenizer
 from engine.queries import Span
+from engine.records import EncoderIdentity
 
 Count = Callable[[Sequence[str]], NDArray[np.int64]]  # tokens of texts before any cut: Tokens.n_tokens
-TITLE = 64  # tokens of a title at most, where the text is cut
-LEAST = 16  # tokens; no limit may be smaller
+Texts = Callable[[str, str], list[str]]  # title and abstract as stored -> prepared texts; none where there is no word
+MAX_TITLE_TOKENS = 64  # tokens of a title at most, where the text is cut
+MIN_TOKENS = 16  # tokens; no limit may be smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +32,23 @@ class Passage:
     text: str  # prepared: the title, cut if it is very long, and this part
 
 
-def passages(title: str, abstract: str, count: Count, limit: int) -> list[Passage]:
+def load_recipe(identity: EncoderIdentity, folder: Path) -> Texts:
+    """Return what makes the texts of a record for an encoder, whose folder holds its tokenizer."""
+    limit = RECIPES.get(identity.recipe)
+    if limit is None:
+        return prepare_whole
+    tokenizer = load_tokenizer(folder / TOKENIZER, identity.max_length)
+    most = min(limit, identity.max_length)
+    return partial(_prepare_passages, count=lambda texts: tokenizer.tokenise(texts).n_tokens, limit=most)
+
+
+def prepare_whole(title: str, abstract: str) -> list[str]:
+    """Make one text of a record; none where there is no word."""
+    text = prepare_text(title, abstract)
+    return [text] if text else []
+
+
+def cut_passages(title: str, abstract: str, count: Count, limit: int) -> list[Passage]:
     """Cut a record into the fewest passages of at most `limit` tokens, of like length, in order.
 
     A record that fits is one passage, the text that `prepared` makes of it; one without any text is none. Only
@@ -34,65 +56,70 @@ def passages(title: str, abstract: str, count: Count, limit: int) -> list[Passag
     overlap and hold all that is not white space.
 
     Raises:
-        ValueError: the limit is below LEAST.
+        ValueError: the limit is below MIN_TOKENS.
     """
-    if limit < LEAST:
-        raise ValueError(f"passages of {limit} tokens: expected {LEAST} or more")
-    whole, found = prepared(title, abstract), sentences(abstract)
+    if limit < MIN_TOKENS:
+        raise ValueError(f"passages of {limit} tokens: expected {MIN_TOKENS} or more")
+    whole, found = prepare_text(title, abstract), split_sentences(abstract)
     if not whole:
         return []
     if count([whole])[0] <= limit:
         return [Passage((found[0][0], found[-1][1]) if found else (0, 0), whole)]
-    special = n_special(count)
+    special = _count_special(count)
     if not found:
-        return [Passage((0, 0), leading(whole, count, limit))]
-    head = leading(cleaned(title), count, min(TITLE, limit // 2) + special)
+        return [Passage((0, 0), _cut_title(whole, count, limit))]
+    head = _cut_title(clean_text(title), count, min(MAX_TITLE_TOKENS, limit // 2) + special)
     room = limit - (int(count([f"{head}."])[0]) if head else special)
     while True:
-        spans = packed(abstract, found, lambda texts: np.maximum(count(texts) - special, 0), room)
-        made = [Passage(span, prepared(head, abstract[slice(*span)])) for span in spans]
+        spans = _merge_spans(abstract, found, lambda texts: np.maximum(count(texts) - special, 0), room)
+        made = [Passage(span, prepare_text(head, abstract[slice(*span)])) for span in spans]
         over = int(count([passage.text for passage in made]).max()) - limit
         if over <= 0 or room == 1:
             return made
         room = max(1, room - over)  # tokens of parts do not add up with every tokenizer
 
 
-def n_special(count: Count) -> int:
-    """Special tokens that are put around every text."""
+def _prepare_passages(title: str, abstract: str, *, count: Count, limit: int) -> list[str]:
+    """Make texts of at most `limit` tokens. They depend on nothing that the digest of a text leaves out."""
+    return [passage.text for passage in cut_passages(clean_text(title), clean_text(abstract), count, limit)]
+
+
+def _count_special(count: Count) -> int:
+    """Count the special tokens that are put around every text."""
     one, two = (int(n) for n in count(["a", "a a"]))
     return 2 * one - two
 
 
-def leading(title: str, count: Count, most: int) -> str:
-    """As many of the first words of a title as have at most so many tokens; if it is none, of its characters."""
+def _cut_title(title: str, count: Count, most: int) -> str:
+    """Return the first words of a title, at most so many tokens; its first characters if one word is too long."""
     words = title.split(" ")
-    n = fitting(words, " ", count, most)
-    return " ".join(words[:n]) if n else words[0][: fitting(words[0], "", count, most)]
+    n = _count_fitting(words, " ", count, most)
+    return " ".join(words[:n]) if n else words[0][: _count_fitting(words[0], "", count, most)]
 
 
-def fitting(parts: Sequence[str], gap: str, count: Count, most: int) -> int:
-    """How many of the parts, from the first on, have at most so many tokens together."""
+def _count_fitting(parts: Sequence[str], gap: str, count: Count, most: int) -> int:
+    """Return how many of the parts, from the first on, have at most so many tokens together."""
     return bisect_right(range(len(parts) + 1), most, key=lambda n: int(count([gap.join(parts[:n])])[0])) - 1
 
 
-def packed(text: str, found: Sequence[Span], count: Count, room: int) -> list[Span]:
-    """Neighbouring spans put together up to `room` tokens: the fewest passages, of like length."""
-    sizes = sizes_of(text, found, count)
+def _merge_spans(text: str, found: Sequence[Span], count: Count, room: int) -> list[Span]:
+    """Merge neighbouring spans up to `room` tokens: the fewest passages, of similar length."""
+    sizes = _count_tokens(text, found, count)
     if max(sizes) > room:
-        found = [part for span, n in zip(found, sizes, strict=True) for part in parted(text, span, n, count, room)]
-        sizes = sizes_of(text, found, count)
-    fewest = len(filled(found, sizes, room))
-    least = bisect_left(range(room), True, key=lambda size: len(filled(found, sizes, size)) <= fewest)
-    return filled(found, sizes, least)
+        found = [part for span, n in zip(found, sizes, strict=True) for part in _split_span(text, span, n, count, room)]
+        sizes = _count_tokens(text, found, count)
+    fewest = len(_fill_spans(found, sizes, room))
+    least = bisect_left(range(room), True, key=lambda size: len(_fill_spans(found, sizes, size)) <= fewest)
+    return _fill_spans(found, sizes, least)
 
 
-def sizes_of(text: str, spans: Sequence[Span], count: Count) -> list[int]:
-    """Tokens of each part of a text."""
-    return [int(n) for n in count([cleaned(text[start:end]) for start, end in spans])]
+def _count_tokens(text: str, spans: Sequence[Span], count: Count) -> list[int]:
+    """Count the tokens of each part of a text."""
+    return [int(n) for n in count([clean_text(text[start:end]) for start, end in spans])]
 
 
-def parted(text: str, span: Span, size: int, count: Count, room: int) -> Iterator[Span]:
-    """A span of so many tokens or its halves, quarters …, of at most `room` tokens, cut at white space if there is."""
+def _split_span(text: str, span: Span, size: int, count: Count, room: int) -> Iterator[Span]:
+    """Halve a span of `size` tokens, at white space if there is any, until its parts have at most `room` tokens."""
     start, end = span
     if size <= room or end - start < 2:
         yield span
@@ -101,12 +128,12 @@ def parted(text: str, span: Span, size: int, count: Count, room: int) -> Iterato
     spaces = (at for at in range(start, end) if text[at].isspace())
     cut = min(spaces, key=lambda at: abs(at - middle), default=middle)
     halves = (start, start + len(text[start:cut].rstrip())), (end - len(text[cut:end].lstrip()), end)
-    for half, n in zip(halves, sizes_of(text, halves, count), strict=True):
-        yield from parted(text, half, n, count, room)
+    for half, n in zip(halves, _count_tokens(text, halves, count), strict=True):
+        yield from _split_span(text, half, n, count, room)
 
 
-def filled(spans: Sequence[Span], sizes: Sequence[int], room: int) -> list[Span]:
-    """Neighbouring spans put together as long as their sizes add up to `room` at most; each at least alone."""
+def _fill_spans(spans: Sequence[Span], sizes: Sequence[int], room: int) -> list[Span]:
+    """Merge neighbouring spans while their sizes add up to at most `room`; a span that is larger stays alone."""
     made: list[Span] = []
     used = 0
     for (start, end), size in zip(spans, sizes, strict=True):

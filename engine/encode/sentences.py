@@ -8,32 +8,32 @@ from collections.abc import Iterator
 from engine.queries import Span
 
 LONGEST = 600  # characters; a longer sentence is parted at "; " or ", " where it has one near its middle
-BEFORE = 24  # characters in which the word before a full stop is looked for
+_BEFORE = 24  # characters in which the word before a full stop is looked for
 
-NEVER_LAST = frozenset(  # no sentence ends with these
+_NEVER_LAST = frozenset(  # no sentence ends with these
     "e.g eg i.e ie vs cf viz fig figs eq eqs dr drs prof mr mrs ms messrs st ste mt pp www et".split()
 )
-SELDOM_LAST = frozenset(  # nor with these, unless what follows is in OPENERS
+_SELDOM_LAST = frozenset(  # nor with these, unless what follows is in _OPENERS
     "al etc approx appr vit staph strep ca sp spp ssp subsp var cv resp incl excl inc ltd co corp jr sr dept univ ref "
     "refs sect vol tab min max avg temp conc wt hr hrs sec jan feb mar apr jun jul aug sept oct nov dec".split()
 )
-BEFORE_NUMBERS = frozenset("no nos nr n p 0".split())  # nor with these, if a number follows
-OPENERS = frozenset(  # words that open sentences and are seldom names
+_BEFORE_NUMBERS = frozenset("no nos nr n p 0".split())  # nor with these, if a number follows
+_OPENERS = frozenset(  # words that open sentences and are seldom names
     "a after all although among an and as at because both but compared consequently despite during each finally first "
     "five for four from furthermore given he here his how however if in it its many mean median moreover most "
     "nevertheless no on one other our overall participants patients results second she several since six some studies "
     "subjects such that the their then there therefore these they third this those three thus to two under using we "
     "what when whereas whether which while with within".split()
 )
-NAMES = (  # of the sections of an abstract
+_NAMES = (  # of the sections of an abstract
     "backgrounds?|introduction|objectives?|aims?|purpose|context|rationale|hypothes[ie]s|importance|(?:study )?design|"
     "setting|(?:materials?|patients|subjects|participants|data)(?: and | & |/)methods|methodology|"
     "methods?(?: and (?:results|findings|materials))?|study selection|data sources|participants|subjects|"
     "interventions?|measurements?|(?:main )?outcome measures?|outcomes?|results?|findings|discussion|conclusions?|"
     "interpretation|significance|relevance|limitations|summary"
 )
-LABEL = re.compile(rf"(?:[^\s:]+ ){{0,5}}[^\s:]+ ?:|(?:{NAMES}) ?\.|\(?(?:\w|\d\d|[ivx]+)\)?\.", re.IGNORECASE)
-STOPS = re.compile(
+_LABEL = re.compile(rf"(?:[^\s:]+ ){{0,5}}[^\s:]+ ?:|(?:{_NAMES}) ?\.|\(?(?:\w|\d\d|[ivx]+)\)?\.", re.IGNORECASE)
+_STOPS = re.compile(
     # Marks, what closes after them, references in brackets.
     r"(?<![.!?])(?P<mark>[.!?\u2026\u061f\u0964]+(?:[ \t]+[.!?]+(?=\s|$))*)"
     r"(?P<closed>[\"'\u2019\u201d\u00bb)\]]*)(?:\[\d[\d, \u2013-]*\])?(?=\s|$)"
@@ -41,81 +41,81 @@ STOPS = re.compile(
     # A space was lost.
     r"|(?<=[a-zA-Z0-9)\]%])(?P<glued>[.!?][\"'\u2019\u201d)\]]*)(?=[A-Z](?:[a-z]|\s))"
     r"|(?:(?<=[a-z]{3})|(?<=[)\]]))(?P<before_capitals>\.)(?=[A-Z]{2})"
-    rf"|(?<=[a-z0-9)%])\s+(?=(?:{NAMES.upper()}) ?:)"  # a full stop was lost
+    rf"|(?<=[a-z0-9)%])\s+(?=(?:{_NAMES.upper()}) ?:)"  # a full stop was lost
 )
-WORD = re.compile(r"[^\s(\[{\"'\u201c\u2018\u00ab]+$")
-NEXT = re.compile(r"\W{0,50}([^\W\d_]+|\d|$)(.?)", re.DOTALL)
-DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}")  # U.S, i.v
-ORDINARY = re.compile(r"[a-z]{4,}|.*[)\]%]")  # may well end a sentence, whatever follows
+_WORD = re.compile(r"[^\s(\[{\"'\u201c\u2018\u00ab]+$")
+_NEXT = re.compile(r"\W{0,50}([^\W\d_]+|\d|$)(.?)", re.DOTALL)
+_DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}")  # U.S, i.v
+_ORDINARY = re.compile(r"[a-z]{4,}|.*[)\]%]")  # may well end a sentence, whatever follows
 
 
-def sentences(text: str) -> list[Span]:
-    """Spans of the sentences of a text, ascending, without white space around them.
+def split_sentences(text: str) -> list[Span]:
+    """Find the sentences of a text: their spans, ascending, without white space around them.
 
     Together they hold everything that is not white space. A new line is a new sentence; a heading ("METHODS:") belongs
     to the sentence after it. A text without any word has the one span of its marks, a blank text none.
 
-    >>> [text[a:b] for text in ["Is it safe? RESULTS: P < .05 (Fig. 1)."] for a, b in sentences(text)]
+    >>> [text[a:b] for text in ["Is it safe? RESULTS: P < .05 (Fig. 1)."] for a, b in split_sentences(text)]
     ['Is it safe?', 'RESULTS: P < .05 (Fig. 1).']
     """
-    return [part for whole in joined(text, pieces(text)) for part in parted(text, whole)]
+    return [part for whole in _join_labels(text, _iterate_pieces(text)) for part in _split_long(text, whole)]
 
 
-def pieces(text: str) -> Iterator[Span]:
-    """Spans between line ends and ends of sentences; headings and numbers may stand alone."""
+def _iterate_pieces(text: str) -> Iterator[Span]:
+    """Yield the spans between ends of lines and sentences; headings and numbers may stand alone."""
     lower = text == text.lower()
     start = 0
     for line in text.splitlines(keepends=True):
         begin, end = start, start + len(line)
-        for stop in STOPS.finditer(text, start, end):
-            if ends(text, stop, end, lower):
-                yield from stripped(text, begin, stop.end())
+        for stop in _STOPS.finditer(text, start, end):
+            if _is_end(text, stop, end, lower):
+                yield from _strip_span(text, begin, stop.end())
                 begin = stop.end()
-        yield from stripped(text, begin, end)
+        yield from _strip_span(text, begin, end)
         start = end
 
 
-def stripped(text: str, start: int, end: int) -> Iterator[Span]:
-    """The span without white space around it; nothing if it is blank."""
+def _strip_span(text: str, start: int, end: int) -> Iterator[Span]:
+    """Yield the span without white space around it; nothing if it is blank."""
     piece = text[start:end]
     if piece and not piece.isspace():
         yield start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())
 
 
-def ends(text: str, stop: re.Match[str], line_end: int, lower: bool) -> bool:
-    """Whether a sentence ends here; `lower` says that the whole text is in lower case."""
+def _is_end(text: str, stop: re.Match[str], line_end: int, lower: bool) -> bool:
+    """Return whether a sentence ends here; `lower` says that the whole text is in lower case."""
     mark = stop["mark"] or (stop["glued"] or stop["before_capitals"] or "")[:1]
     if not mark:
         return True
-    near = WORD.search(text, max(0, stop.start() - BEFORE), stop.start())
+    near = _WORD.search(text, max(0, stop.start() - _BEFORE), stop.start())
     word = near[0] if near else ""
-    following = NEXT.match(text, stop.end(), line_end)
+    following = _NEXT.match(text, stop.end(), line_end)
     after, then = following.groups() if following else ("", "")
-    if mark == "." and word and not may_be_last(word.lower(), after, then):
+    if mark == "." and word and not _may_be_last(word.lower(), after, then):
         return False
     if lower or not after[:1].islower():
         return True
     if ")" in (stop["closed"] or "") or mark in ("...", "\u2026"):
         return False
-    return not word or ORDINARY.fullmatch(word) is not None
+    return not word or _ORDINARY.fullmatch(word) is not None
 
 
-def may_be_last(word: str, after: str, then: str) -> bool:
-    """Whether a sentence may end with a word and a full stop, given the word (or digit) and the character after it."""
-    if word.rpartition("/")[2] in NEVER_LAST or (after.isdigit() and word in BEFORE_NUMBERS):
+def _may_be_last(word: str, after: str, then: str) -> bool:
+    """Return whether a sentence may end with a word and a full stop, given the word and the character after it."""
+    if word.rpartition("/")[2] in _NEVER_LAST or (after.isdigit() and word in _BEFORE_NUMBERS):
         return False
     letter = len(word) == 1 and word.isalpha()
-    if letter or word in SELDOM_LAST or DOTTED.fullmatch(word):
-        return after.lower() in OPENERS and then != "."
+    if letter or word in _SELDOM_LAST or _DOTTED.fullmatch(word):
+        return after.lower() in _OPENERS and then != "."
     return True
 
 
-def joined(text: str, found: Iterator[Span]) -> Iterator[Span]:
+def _join_labels(text: str, found: Iterator[Span]) -> Iterator[Span]:
     """Put a piece that is only a heading or a number, or has no word, before the piece after it."""
     held: int | None = None
     last = (0, 0)
     for start, end in found:
-        alone = LABEL.fullmatch(text, start, end) is not None or not any(map(str.isalnum, text[start:end]))
+        alone = _LABEL.fullmatch(text, start, end) is not None or not any(map(str.isalnum, text[start:end]))
         held, last = start if held is None else held, (start, end)
         if not alone:
             yield held, end
@@ -124,8 +124,8 @@ def joined(text: str, found: Iterator[Span]) -> Iterator[Span]:
         yield held, last[1]
 
 
-def parted(text: str, whole: Span) -> Iterator[Span]:
-    """A span of LONGEST characters or fewer itself; of a longer one the parts, where it can be parted."""
+def _split_long(text: str, whole: Span) -> Iterator[Span]:
+    """Split a span of more than LONGEST characters where it can be split; yield a shorter one as it is."""
     start, end = whole
     if end - start <= LONGEST:
         yield whole
@@ -137,7 +137,7 @@ def parted(text: str, whole: Span) -> Iterator[Span]:
         near = [at for at in (before, after) if at >= 0]
         if near:
             cut = min(near, key=lambda at: abs(at - middle)) + 1
-            for part in (*stripped(text, start, cut), *stripped(text, cut, end)):
-                yield from parted(text, part)
+            for part in (*_strip_span(text, start, cut), *_strip_span(text, cut, end)):
+                yield from _split_long(text, part)
             return
     yield whole

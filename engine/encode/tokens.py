@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from engine.encode.probes import TOKEN_PROBES
 from engine.errors import EncoderError
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Tokens:
         return np.diff(self.offsets)
 
     def row(self, i: int) -> NDArray[np.int32]:
-        """The ids of one text."""
+        """Return the ids of one text."""
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
 
 
@@ -69,13 +69,13 @@ class TextTokenizer:
     def tokenise(self, texts: Sequence[str]) -> Tokens:
         """Tokenise texts, one after the other."""
         found = [self.tokenizer.encode(text) for text in texts]
-        lengths = [self.full_length([len(e.ids), *(len(rest.ids) for rest in e.overflowing)]) for e in found]
+        lengths = [self._count_tokens([len(e.ids), *(len(rest.ids) for rest in e.overflowing)]) for e in found]
         ids = np.array([i for e in found for i in e.ids], dtype=np.int32)
         offsets = np.cumsum([0, *(len(e.ids) for e in found)], dtype=np.int64)
         return Tokens(ids, offsets, np.array(lengths, dtype=np.int64))
 
-    def full_length(self, pieces: Sequence[int]) -> int:
-        """Tokens of a text that was cut into pieces, each with its own special tokens; 0 when it has no words."""
+    def _count_tokens(self, pieces: Sequence[int]) -> int:
+        """Count the tokens of a text that was cut into pieces, each with its special tokens; 0 if it has no words."""
         words = sum(pieces) - self.n_special * len(pieces)
         return words + self.n_special if words > 0 else 0
 
@@ -112,8 +112,8 @@ class FastTokenizer:
         return Tokens(ids, offsets, np.where(full > self.n_special, full, 0))
 
 
-def fastest(path: Path, max_length: int) -> BatchTokenizer:
-    """The faster tokenizer when it is installed and gives the reference's ids for every probe, else the reference.
+def load_tokenizer(path: Path, max_length: int) -> BatchTokenizer:
+    """Load the faster tokenizer if it is installed and gives the reference's ids for every probe, else the reference.
 
     Raises:
         EncoderError: not a tokenizer.
@@ -125,7 +125,7 @@ def fastest(path: Path, max_length: int) -> BatchTokenizer:
     except ImportError:
         return reference
     except Exception as err:  # its errors share no base but Exception
-        log.info("%s: nanotoken does not know this kind of tokenizer (%s); using tokenizers", path, err)
+        _log.info("%s: nanotoken does not know this kind of tokenizer (%s); using tokenizers", path, err)
         return reference
     wanted = reference.tokenise(TOKEN_PROBES)
     if all(
@@ -133,5 +133,5 @@ def fastest(path: Path, max_length: int) -> BatchTokenizer:
         for a, b in ((found.ids, wanted.ids), (found.offsets, wanted.offsets), (found.n_tokens, wanted.n_tokens))
     ):
         return fast
-    log.warning("%s: nanotoken and tokenizers differ on the probe texts; using tokenizers", path)
+    _log.warning("%s: nanotoken and tokenizers differ on the probe texts; using tokenizers", path)
     return reference

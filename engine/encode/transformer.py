@@ -9,7 +9,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging
 
-from engine.encode.saved import TOKENIZER
+from engine.encode.receipt import TOKENIZER
 from engine.errors import EncoderError
 from engine.records import EncoderIdentity, Vectors
 
@@ -51,8 +51,8 @@ class TransformerEncoder:
             raise EncoderError(f"{self._identity.model} has no fast tokenizer, expected a tokenizer.json") from err
         return path
 
-    def reference(self, texts: Sequence[str]) -> Vectors:
-        """What sentence-transformers itself makes of texts, tokenizer included: float32 (n, dim), unit length."""
+    def encode_reference(self, texts: Sequence[str]) -> Vectors:
+        """Encode texts by sentence-transformers itself, tokenizer included: float32 (n, dim), unit length."""
         vectors: Vectors = self.model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         return vectors
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from engine.corpus.keywords import Occurrences, occurrences
 from engine.deadline import CURRENT
-from engine.encode.recipe import cleaned
-from engine.encode.sentences import sentences
+from engine.encode.recipe import clean_text
+from engine.encode.sentences import split_sentences
 from engine.queries import Hit, Sentence, Span, Why
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
@@ -46,10 +46,10 @@ def nearest_sentences(
 
     Sentences are encoded TOGETHER, as queries are; one without a word that the encoder reads is left out.
     """
-    spans: list[tuple[int, Span]] = [(i, span) for i, text in enumerate(abstracts) for span in sentences(text)]
-    texts = [cleaned(abstracts[i][start:end]) for i, (start, end) in spans]
+    spans: list[tuple[int, Span]] = [(i, span) for i, text in enumerate(abstracts) for span in split_sentences(text)]
+    texts = [clean_text(abstracts[i][start:end]) for i, (start, end) in spans]
     encoder = snapshot.encoder()
-    from engine.encode.contract import encode_checked
+    from engine.encode.encoder import encode_checked
 
     found: list[list[Sentence]] = [[] for _ in abstracts]
     for start in range(0, len(texts), TOGETHER):

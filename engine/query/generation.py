@@ -58,11 +58,11 @@ class OpenGeneration:
         """
         with self.lock:
             if self.loaded is None:
-                from engine.encode.saved import check_saved
+                from engine.encode.receipt import check_encoder
 
                 path = self.folder.encoder(self.manifest.encoder.fingerprint)
                 with ThreadPoolExecutor(1) as pool:  # hashing 90 MB takes as long as loading them
-                    checked = pool.submit(partial(check_saved, path, self.manifest.encoder, quick=True))
+                    checked = pool.submit(partial(check_encoder, path, self.manifest.encoder, quick=True))
                     try:
                         from engine.encode.onnx import OnnxEncoder  # `similar` must not pay for it
 

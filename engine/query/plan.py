@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.corpus.keywords import Wording, allowed, parsed
-from engine.encode.recipe import cleaned
+from engine.encode.recipe import clean_text
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
 from engine.queries import Mode, Query
 from engine.query.generation import OpenGeneration
@@ -57,7 +57,7 @@ def question(snapshot: OpenGeneration, query: Query, only: DocIds | None = None)
     if among is not None and (like or unlike):
         among = np.setdiff1d(among, np.array(like + unlike, np.int64))
     text = query.text if query.mode is Mode.SEMANTIC else wording.text
-    return Question(query, wording, cleaned(text), among, like, unlike, notes)
+    return Question(query, wording, clean_text(text), among, like, unlike, notes)
 
 
 def both(one: DocIds | None, other: DocIds | None) -> DocIds | None:
@@ -92,7 +92,7 @@ def texts_encoded(snapshot: OpenGeneration, texts: list[str]) -> tuple[Vectors, 
         EncoderError: a vector breaks the contract.
     """
     encoder = snapshot.encoder()
-    from engine.encode.contract import WORDLESS, encode_checked  # `similar` must not pay for it
+    from engine.encode.encoder import WORDLESS, encode_checked  # `similar` must not pay for it
 
     checked = encode_checked(encoder, texts)
     if checked.refused:

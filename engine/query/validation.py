@@ -10,7 +10,7 @@ from operator import index as index_of
 from typing import Any, TypeVar
 
 from engine.corpus.history import generation_before
-from engine.encode.recipe import cleaned
+from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.queries import Filters, Fusion, Mode, Query
 from engine.query.generation import OpenGeneration
@@ -113,7 +113,7 @@ def check_examples(query: Query, mode: Mode) -> None:
     Raises:
         UsageError: there is not.
     """
-    if cleaned(query.text):
+    if clean_text(query.text):
         if query.like + query.unlike and mode is Mode.KEYWORD:
             raise UsageError("examples have no part in keyword mode. Use --mode semantic or hybrid")
         return
@@ -182,7 +182,7 @@ def checked_queries(queries: Sequence[str]) -> list[str]:
     """
     if odd := [query for query in listed(queries) if not isinstance(query, str)]:
         raise UsageError(f"{odd[0]!r} was given, expected a string")
-    texts = [cleaned(query) for query in queries]
+    texts = [clean_text(query) for query in queries]
     if "" in texts:
         raise UsageError(BLANK)
     return texts

@@ -10,8 +10,8 @@ from pathlib import Path
 from engine.encode.encoder import Encoder
 from engine.encode.model import DEFAULT_MODEL, identify, locate
 from engine.encode.onnx import OnnxEncoder
-from engine.encode.recipe import NAMED, RECIPE, RECIPES
-from engine.encode.saved import check_saved
+from engine.encode.receipt import check_encoder
+from engine.encode.recipe import RECIPE, RECIPE_NAMES, RECIPES
 from engine.errors import ConfigError, EncoderError, EncoderMismatchError, EngineError, MissingExtraError
 from engine.index import durable
 from engine.index.folder import IndexFolder
@@ -45,9 +45,9 @@ def choose(
         EncoderMismatchError: the model is not the one that the index was built with.
         EncoderError: no usable model by this name.
     """
-    recipe = NAMED.get(recipe or "", recipe)
+    recipe = RECIPE_NAMES.get(recipe or "", recipe)
     if recipe not in (None, *RECIPES):
-        raise ConfigError(f"recipe is {recipe!r}, expected one of {', '.join(NAMED)}")
+        raise ConfigError(f"recipe is {recipe!r}, expected one of {', '.join(RECIPE_NAMES)}")
     held, text = (current.precision, current.recipe) if current else ("fp32", RECIPE)
     if model is None and current is not None and precision in (None, held) and recipe in (None, text):
         return Choice(current, None)
@@ -122,7 +122,7 @@ def query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Pa
     """
     here = folder.encoder(choice.identity.fingerprint)
     try:
-        check_saved(here, choice.identity)
+        check_encoder(here, choice.identity)
         return here
     except EngineError:  # missing or damaged: made again from the model, if there is one
         if choice.model is None:
@@ -139,7 +139,7 @@ def copied_from_sibling(folder: IndexFolder, identity: EncoderIdentity, made: Pa
     """Copy the same encoder from another index in the same indexes folder; False when there is none."""
     for sibling in sorted(folder.path.parent.glob(f"*/encoders/{identity.fingerprint}")):
         with contextlib.suppress(EngineError):
-            check_saved(sibling, identity)
+            check_encoder(sibling, identity)
             for path in sibling.iterdir():
                 durable.copy_file(path, made / path.name)
             return True

@@ -11,7 +11,7 @@ from engine.corpus.draft import Draft
 from engine.corpus.intake import NOWHERE, Outcome
 from engine.corpus.ledger import Change
 from engine.corpus.merge import Origin
-from engine.encode.recipe import prepared, text_sha256
+from engine.encode.recipe import hash_text, prepare_text
 from engine.errors import SourceError
 from engine.progress import Progress
 from engine.records import Abstract, Deletion, Entry, FileReceipt, Rejection, Remark
@@ -74,8 +74,8 @@ class Gathered:
 
 def text_digest(title: str, abstract: str) -> str:
     """Digest of what the encoder reads of a record; "" where that is nothing."""
-    text = prepared(title, abstract)
-    return text_sha256(text) if text else ""
+    text = prepare_text(title, abstract)
+    return hash_text(text) if text else ""
 
 
 def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathered:

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from engine.collect.source import check_source
 from engine.corpus.draft import Draft
 from engine.encode.encoder import Encoder
-from engine.encode.onnx import OnnxEncoder, n_texts, settle
-from engine.encode.recipe import PASSAGES, prepared
-from engine.encode.texts import Texts, texts_by
+from engine.encode.onnx import OnnxEncoder, choose_layout, count_trial_texts
+from engine.encode.passages import Texts, load_recipe
+from engine.encode.recipe import PASSAGES, prepare_text
 from engine.errors import GenerationError, NoGenerationError, SourceError
 from engine.index import durable, flat, manifest, publish
 from engine.index.factory import chosen, parsed
@@ -108,7 +108,7 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
     device = "cpu" if build.order.republish else build.order.device  # nothing is encoded then but questions
     encoder, queries = ready(build.folder, choice, device, progress)
     try:
-        done = fill(build, encoder, texts_by(choice.identity, queries.folder), progress)
+        done = fill(build, encoder, load_recipe(choice.identity, queries.folder), progress)
     finally:
         if encoder is not queries:
             encoder.close()
@@ -181,8 +181,8 @@ def kept_shards(build: Build, encoder: Encoder) -> shards.Shards:
 def settle_setup(draft: Draft, encoder: Encoder, *, everything: bool) -> None:
     """Measure how this machine encodes fastest, before work that takes long enough to gain by it."""
     if isinstance(encoder, OnnxEncoder) and draft.count_to_encode(everything) >= MANY:
-        rows = next(draft.texts_to_encode(everything, n_texts()))
-        settle(encoder, [prepared(row.title, row.abstract) for row in rows])
+        rows = next(draft.texts_to_encode(everything, count_trial_texts()))
+        choose_layout(encoder, [prepare_text(row.title, row.abstract) for row in rows])
 
 
 def carried_from(build: Build) -> flat.FlatIndex | None:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.contract import LENGTH_TOLERANCE
+from engine.encode.encoder import LENGTH_TOLERANCE
 from engine.index import durable
 from engine.records import Vectors
 

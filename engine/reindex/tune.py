@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.store import Corpus
-from engine.encode.contract import encode_checked
-from engine.encode.encoder import Encoder
-from engine.encode.recipe import cleaned
+from engine.encode.encoder import Encoder, encode_checked
+from engine.encode.recipe import clean_text
 from engine.index.ivf import TUNED_FOR, IvfIndex
 from engine.records import AnnSettings, DocIds, Vectors
 
@@ -61,7 +60,7 @@ def title_queries(
         corpus.close()
     places = [i for i in spread.tolist() if int(doc_ids[i]) in found]
     rows = [found[int(doc_ids[i])] for i in places]
-    checked = encode_checked(encoder, [cleaned(row.title) or cleaned(row.abstract) for row in rows])
+    checked = encode_checked(encoder, [clean_text(row.title) or clean_text(row.abstract) for row in rows])
     return np.array(places, np.int64)[checked.kept], checked.vectors
 
 

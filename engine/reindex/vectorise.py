@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from engine.corpus.draft import Draft, Text
 from engine.corpus.ledger import Change
-from engine.encode.ahead import in_order
-from engine.encode.contract import WORDLESS, Checked, check_canaries, encode_checked
-from engine.encode.encoder import Encoder
-from engine.encode.recipe import text_sha256
-from engine.encode.texts import Texts, whole
+from engine.encode.encoder import WORDLESS, CheckedVectors, Encoder, check_canaries, encode_checked
+from engine.encode.passages import Texts, prepare_whole
+from engine.encode.prefetch import map_in_order
+from engine.encode.recipe import hash_text
 from engine.errors import CorruptError, EncoderError
 from engine.index.flat import FlatIndex
 from engine.progress import Progress
@@ -78,7 +77,7 @@ class Run:
     shards: Shards
     spool: Spool
     progress: Progress
-    texts: Texts = whole
+    texts: Texts = prepare_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +144,10 @@ def encode_rows(run: Run, current: FlatIndex | None) -> Vectorised:
     return gathered_up(run, current)
 
 
-def encoded_pages(run: Run, everything: bool) -> Generator[tuple[Page, Checked]]:
+def encoded_pages(run: Run, everything: bool) -> Generator[tuple[Page, CheckedVectors]]:
     """Pages with their vectors, in order; of what was encoded when the run ends early, the shards keep the vectors."""
     encoder = run.encoder
-    return in_order(
+    return map_in_order(
         lambda page: encode_page(encoder, page), pages(run, everything), encoder.ahead, partial(keep_in_shards, run)
     )
 
@@ -166,12 +165,12 @@ def page_of(run: Run, rows: list[Text], n_canaries: int) -> Page:
     """Sort out which texts an earlier run encoded, and prepare the others."""
     pairs = [(place, text) for place, row in enumerate(rows) for text in run.texts(row.title, row.abstract)]
     owners, texts = [place for place, _ in pairs], [text for _, text in pairs]
-    digests = [text_sha256(text) for text in texts]
+    digests = [hash_text(text) for text in texts]
     resumed = {i: found for i, digest in enumerate(digests) if (found := run.shards.get(digest))}
     return Page(rows, owners, texts, digests, resumed, n_canaries)
 
 
-def encode_page(encoder: Encoder, page: Page) -> Checked:
+def encode_page(encoder: Encoder, page: Page) -> CheckedVectors:
     """Encode the texts of a page that no shard holds. Runs beside everything else, so it touches nothing else."""
     texts = [page.texts[i] for i in page.rest]
     fresh = encode_checked(encoder, texts)
@@ -179,7 +178,7 @@ def encode_page(encoder: Encoder, page: Page) -> Checked:
     return fresh
 
 
-def keep_page(run: Run, page: Page, fresh: Checked) -> Checked:
+def keep_page(run: Run, page: Page, fresh: CheckedVectors) -> CheckedVectors:
     """Keep the vectors of a page and note the lengths of all its texts."""
     keep_in_shards(run, page, fresh)
     checked = by_row(page, together(fresh, page.rest, page.resumed, run.encoder.identity.dim))
@@ -194,7 +193,7 @@ def keep_page(run: Run, page: Page, fresh: Checked) -> Checked:
     return checked
 
 
-def by_row(page: Page, checked: Checked) -> Checked:
+def by_row(page: Page, checked: CheckedVectors) -> CheckedVectors:
     """What became of the texts, by the rows that they are of: one refused text refuses the whole row.
 
     A passage without a word is left out, where others of its row have some. A row of which nothing is left, or that
@@ -205,16 +204,18 @@ def by_row(page: Page, checked: Checked) -> Checked:
     lost = set(range(len(page.rows))) - set(owners.tolist()) - reasons.keys()
     reasons |= dict.fromkeys(lost, WORDLESS)
     good = ~np.isin(owners, list(reasons))
-    return Checked(owners[good], checked.vectors[good], checked.n_tokens[good], tuple(sorted(reasons.items())))
+    return CheckedVectors(owners[good], checked.vectors[good], checked.n_tokens[good], tuple(sorted(reasons.items())))
 
 
-def keep_in_shards(run: Run, page: Page, fresh: Checked) -> None:
+def keep_in_shards(run: Run, page: Page, fresh: CheckedVectors) -> None:
     """Save the vectors of a page from being lost with the run."""
     rest = page.rest
     run.shards.add([page.digests[rest[i]] for i in fresh.kept], fresh.vectors, fresh.n_tokens)
 
 
-def together(fresh: Checked, rest: list[int], resumed: dict[int, tuple[Vectors, int]], dim: int) -> Checked:
+def together(
+    fresh: CheckedVectors, rest: list[int], resumed: dict[int, tuple[Vectors, int]], dim: int
+) -> CheckedVectors:
     """Freshly encoded texts, whose places in the page are `rest`, and resumed ones, in the order of the page."""
     if not resumed:
         return fresh
@@ -225,10 +226,10 @@ def together(fresh: Checked, rest: list[int], resumed: dict[int, tuple[Vectors, 
     vectors = np.array([rows[i][0] for i in kept], dtype=np.float32).reshape(len(kept), dim)
     lengths = np.array([rows[i][1] for i in kept], dtype=np.int64)
     refused = tuple((rest[i], reason) for i, reason in fresh.refused)
-    return Checked(np.array(kept, dtype=np.int64), vectors, lengths, refused)
+    return CheckedVectors(np.array(kept, dtype=np.int64), vectors, lengths, refused)
 
 
-def refuse_texts(run: Run, page: list[Text], checked: Checked) -> list[int]:
+def refuse_texts(run: Run, page: list[Text], checked: CheckedVectors) -> list[int]:
     """Reject the rows without a usable vector: a new one leaves the draft, a changed one goes back as it was.
 
     Returns the doc ids of those that went back.

@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from engine.corpus.store import Corpus
-from engine.encode.contract import LENGTH_TOLERANCE, SAME_TEXT_COSINE, encode_checked
-from engine.encode.encoder import Encoder
+from engine.encode.encoder import LENGTH_TOLERANCE, SAME_TEXT_COSINE, Encoder, encode_checked
+from engine.encode.passages import Texts, load_recipe
 from engine.encode.probes import SAME_COSINE
-from engine.encode.recipe import PASSAGES, RECIPES, prepared, text_sha256
-from engine.encode.texts import Texts, texts_by
+from engine.encode.recipe import PASSAGES, RECIPES, hash_text, prepare_text
 from engine.errors import CorruptError, EngineError
 from engine.index.corpusmap import read_map
 from engine.index.factory import parsed
@@ -45,10 +44,10 @@ def verify(folder: IndexFolder, generation: Generation, *, deep: bool, contents:
 
 def encoder_problems(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
     """The query encoder must be there and be the one of the manifest."""
-    from engine.encode.saved import check_saved
+    from engine.encode.receipt import check_encoder
 
     try:
-        check_saved(folder.encoder(manifest.encoder.fingerprint), manifest.encoder)
+        check_encoder(folder.encoder(manifest.encoder.fingerprint), manifest.encoder)
     except EngineError as err:
         yield str(err)
 
@@ -133,7 +132,7 @@ def deep_problems(folder: IndexFolder, generation: Generation) -> Iterator[str]:
         if manifest.encoder.recipe in RECIPES:
             yield from text_problems(corpus)
             vectors = FlatIndex(generation.vectors, manifest.encoder.dim)
-            yield from sample_problems(corpus, vectors, encoder, texts_by(manifest.encoder, encoder.folder))
+            yield from sample_problems(corpus, vectors, encoder, load_recipe(manifest.encoder, encoder.folder))
     finally:
         corpus.close()
 
@@ -141,7 +140,7 @@ def deep_problems(folder: IndexFolder, generation: Generation) -> Iterator[str]:
 def text_problems(corpus: Corpus) -> Iterator[str]:
     """Every stored text must have the digest under which it was encoded."""
     for doc_id, title, abstract, digest in corpus.texts():
-        if text_sha256(prepared(title, abstract)) != digest:
+        if hash_text(prepare_text(title, abstract)) != digest:
             yield f"{corpus.path}: the text of id {doc_id} is not the one that was encoded"
 
 

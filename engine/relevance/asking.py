@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.encode.recipe import cleaned
+from engine.encode.recipe import clean_text
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.exact import TIE
 from engine.index.ivf import TUNED_FOR, IvfIndex
@@ -200,7 +200,7 @@ def ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[str]) -> 
     vectors = snapshot.vectors
     if query.mode is Mode.KEYWORD or not isinstance(vectors, IvfIndex):
         return None
-    points, _ = texts_encoded(snapshot, [cleaned(text) for text in texts])
+    points, _ = texts_encoded(snapshot, [clean_text(text) for text in texts])
     k = min(TUNED_FOR, vectors.size)
     exact, got = vectors.exhaustive(points, k), vectors.search(points, k)
     good = [sum(score >= best[-1][1] - TIE for _, score in mine) for best, mine in zip(exact, got, strict=True)]

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.contract import encode_checked
-from engine.encode.encoder import Encoder
-from engine.encode.recipe import cleaned
+from engine.encode.encoder import Encoder, encode_checked
+from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.progress import Progress
 from engine.records import Vectors
@@ -83,7 +82,7 @@ def searched(
 
 def read(encoder: Encoder, texts: Sequence[Text], phase: str, progress: Progress | None) -> Read:
     """Encode texts, each distinct one once, the longest first so that those of a batch are of a length."""
-    prepared = [cleaned(one.text) for one in texts]
+    prepared = [clean_text(one.text) for one in texts]
     distinct = sorted({text for text in prepared if text}, key=lambda text: (-len(text), text))
     vectors, kept, long = list[Vectors](), list[str](), set[str]()
     for start in range(0, len(distinct), encoder.page):

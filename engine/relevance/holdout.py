@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 
 from engine.corpus.merge import plain_title
-from engine.encode.recipe import cleaned
+from engine.encode.recipe import clean_text
 from engine.records import Abstract
 
 SALT = "abstract-engine held out/1"  # another number holds out other publications
@@ -28,13 +28,13 @@ def position(record: Abstract) -> float:
 def named(record: Abstract) -> str:
     """What tells a publication from others, whatever its id: the title in plain words, or else the text."""
     title = plain_title(record.title)
-    return title if len(title.split()) >= SHORT else f"{title}\0{plain_title(cleaned(record.abstract))}"
+    return title if len(title.split()) >= SHORT else f"{title}\0{plain_title(clean_text(record.abstract))}"
 
 
 def publication_keys(record: Abstract) -> frozenset[str]:
     """Everything by which a copy of this publication may be known: id, PMID, DOI, title, the beginning of its text."""
     keys = {f"id {record.record_id}", f"title {named(record)}"}
-    text = plain_title(cleaned(record.abstract))
+    text = plain_title(clean_text(record.abstract))
     if len(text) >= BEGINNING:
         keys.add(f"text {text[:BEGINNING]}")
     if record.pmid:

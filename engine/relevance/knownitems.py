@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from engine.encode.recipe import cleaned
+from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.records import Abstract, many
 from engine.relevance.holdout import SHORT, TEST, position, publication_keys
@@ -89,7 +89,7 @@ NEEDED: dict[str, str] = {
 def item(record: Abstract, kind: Kind) -> tuple[str, str] | None:
     """Query and document of a record; None where it has not both."""
     if kind == "titles":
-        title, text = cleaned(record.title), body(record)
+        title, text = clean_text(record.title), body(record)
         return (title, text) if len(title.split()) >= SHORT and len(text) >= LEAST else None
     parts = objective_and_conclusion(record.abstract)
     return (parts[1], parts[0]) if parts else None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.recipe import cleaned, prepared
+from engine.encode.recipe import clean_text, prepare_text
 from engine.errors import UsageError
 from engine.queries import Answer, Filters, Query
 from engine.query.answer import fetch_hits
@@ -61,7 +61,7 @@ def screen(
     Raises:
         UsageError: there is nothing to rank by.
     """
-    text, filters = cleaned(criteria), filters or Filters()
+    text, filters = clean_text(criteria), filters or Filters()
     if not labels.has_both and not text:
         raise UsageError(
             f"{many(len(labels.included), 'included record')} and {many(len(labels.excluded), 'excluded one')} of this "
@@ -126,7 +126,7 @@ def texts_of(snapshot: OpenGeneration, doc_ids: DocIds) -> list[str]:
     for start in range(0, len(doc_ids), AT_ONCE):
         part = doc_ids[start : start + AT_ONCE].tolist()
         rows = snapshot.corpus.fetch(part)
-        texts += [prepared(rows[doc_id].title, rows[doc_id].abstract) for doc_id in part]
+        texts += [prepare_text(rows[doc_id].title, rows[doc_id].abstract) for doc_id in part]
     return texts
 
 

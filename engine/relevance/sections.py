@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.encode.recipe import cleaned
+from engine.encode.recipe import clean_text
 from engine.records import Abstract
 
 OPENING = "background|objectives?|aims?|purpose|introduction|context|rationale|importance|hypothesis|question"
@@ -25,7 +25,7 @@ SHORT = 20  # characters; "None." is no objective
 
 def body(record: Abstract) -> str:
     """The abstract on one line, without the title where it begins with it; "" where there is none."""
-    text, title = cleaned(record.abstract), cleaned(record.title).rstrip(". ")
+    text, title = clean_text(record.abstract), clean_text(record.title).rstrip(". ")
     if len(title) >= SHORT and text.casefold().startswith(title.casefold()):
         text = text[len(title) :].lstrip(".:;- ")
     return text
@@ -47,6 +47,6 @@ def sections(abstract: str) -> list[tuple[str, str]]:
     found = [match for match in LABEL.finditer(abstract) if match["label"][0].isupper()]
     ends = [*(match.start() for match in found[1:]), len(abstract)][: len(found)]
     return [
-        (match["label"].lower(), cleaned(MARKUP.sub(" ", abstract[match.end() : end])))
+        (match["label"].lower(), clean_text(MARKUP.sub(" ", abstract[match.end() : end])))
         for match, end in zip(found, ends, strict=True)
     ]

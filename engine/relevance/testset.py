@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.encode.recipe import cleaned, prepared
+from engine.encode.recipe import clean_text, prepare_text
 from engine.errors import SourceError
 from engine.files import check_new_folder, read_lines, write_text
 from engine.records import laid_out
@@ -42,8 +42,8 @@ class TestSet:
     @property
     def sha256(self) -> str:
         """Digest of all that decides a measure: texts as an encoder reads them and judgments, whatever their order."""
-        rows: list[tuple[str, ...]] = [("document", one.id, cleaned(one.text)) for one in self.documents]
-        rows += [("query", one.id, cleaned(one.text)) for one in self.queries]
+        rows: list[tuple[str, ...]] = [("document", one.id, clean_text(one.text)) for one in self.documents]
+        rows += [("query", one.id, clean_text(one.text)) for one in self.queries]
         for query_id, grades in self.judgments.grades.items():
             rows += [(HEADER[2], query_id, record_id, str(grade)) for record_id, grade in grades.items()]
         digest = hashlib.sha256()
@@ -156,7 +156,7 @@ def text_of(line: str) -> Text | None:
     parts = [row.get("title") or "", next((row[key] for key in ("text", "abstract") if row.get(key)), "")]
     if not str(given).strip() or not all(isinstance(part, str) for part in parts):
         return None
-    return Text(str(given), prepared(*parts)) if {"title", "text", "abstract"} & row.keys() else None
+    return Text(str(given), prepare_text(*parts)) if {"title", "text", "abstract"} & row.keys() else None
 
 
 def write_set(test_set: TestSet, folder: Path, origin: Origin | None = None) -> None:

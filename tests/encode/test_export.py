@@ -12,7 +12,7 @@ from engine import open_index
 from engine.encode.model import DEFAULT_MODEL, identify
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
-from engine.encode.recipe import prepared
+from engine.encode.recipe import prepare_text
 from engine.index.folder import IndexFolder
 from engine.query.index import get_generation
 from engine.reindex.order import Order
@@ -139,7 +139,7 @@ def test_the_original_on_torch_gives_the_same_vectors(tmp_path: Path) -> None:
 
     (committed,) = (V1 / "encoders").iterdir()
     texts = [*PROBES, "knee " * 500] * 20
-    original = TransformerEncoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "cpu").reference(texts)
+    original = TransformerEncoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "cpu").encode_reference(texts)
     assert np.abs(original - OnnxEncoder(committed).encode(texts).vectors).max() < 1e-5
     import torch
 
@@ -159,7 +159,7 @@ def test_int8_is_near_fp32_and_a_text_has_one_vector_whatever_its_neighbours(
     assert path.name == encoder.identity.fingerprint != exported.identity.fingerprint
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(next(file)) for _ in range(60)]
-    texts = [prepared(row["title"], row["abstract"]) for row in rows]
+    texts = [prepare_text(row["title"], row["abstract"]) for row in rows]
     found = encoder.encode(texts).vectors
     cosines = (found * exported.encode(texts).vectors).sum(axis=1)
     assert cosines.mean() >= 0.993 and cosines.min() >= 0.98

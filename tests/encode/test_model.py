@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.encode.model import DEFAULT_MODEL, DEFAULT_WEIGHTS, identify, locate
-from engine.encode.saved import check_saved, read_identity, write_receipt
-from engine.errors import CorruptError, EncoderError, EncoderMismatchError
-from engine.records import EncoderIdentity, opened_json, sealed_json
+from engine.encode.receipt import read_identity
+from engine.errors import EncoderError
 from tests.conftest import TOY_MODEL, V1
 
 (SAVED,) = (V1 / "encoders").iterdir()
@@ -23,11 +22,6 @@ def edit(path: Path, **values: object) -> None:
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
     return Path(shutil.copytree(TOY_MODEL, tmp_path / "model"))
-
-
-@pytest.fixture
-def saved(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(SAVED, tmp_path / "saved"))
 
 
 def test_the_toy_model_is_what_it_is(model: Path) -> None:
@@ -138,54 +132,3 @@ def test_a_hub_model_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(EncoderError, match="could be fetched from the hub .* -m FOLDER"):
         locate("nobody-at-all/no-such-model")
-
-
-def test_a_saved_encoder_passes_its_check(saved: Path) -> None:
-    check_saved(saved, read_identity(saved))
-
-
-def test_another_encoder_with_the_same_dimension_is_named(saved: Path) -> None:
-    expected: EncoderIdentity = read_identity(saved)
-    write_receipt_of(saved, replace(expected, model="other", weights_sha256="0" * 64))
-    with pytest.raises(EncoderMismatchError, match=r"holds other .*weights 0000.* but the index was built with .*toy"):
-        check_saved(saved, expected)
-
-
-def write_receipt_of(saved: Path, identity: EncoderIdentity) -> None:
-    for path in saved.iterdir():
-        path.chmod(0o644)
-    write_receipt(saved, identity)
-
-
-@pytest.mark.parametrize("name", ["encoder.onnx", "encoder.data", "tokenizer.json"])
-def test_a_damaged_encoder_file_is_noticed(saved: Path, name: str) -> None:
-    (saved / name).chmod(0o644)
-    flip(saved / name)
-    with pytest.raises(CorruptError, match=f"{name} was changed or damaged"):
-        check_saved(saved, read_identity(saved))
-
-
-def test_a_missing_receipt_or_a_newer_one_is_refused(saved: Path) -> None:
-    expected = read_identity(saved)
-    path = saved / "encoder.json"
-    path.chmod(0o644)
-    content = opened_json(path.read_bytes())
-    assert content is not None
-    path.write_text(sealed_json({**content, "format_version": 2}))
-    with pytest.raises(EncoderError, match="format version 2, this engine reads 1"):
-        check_saved(saved, expected)
-    path.unlink()
-    with pytest.raises(CorruptError, match="encoder.json is missing"):
-        check_saved(saved, expected)
-
-
-def test_one_flipped_bit_at_any_byte_of_a_receipt_is_noticed(saved: Path) -> None:
-    expected, path = read_identity(saved), saved / "encoder.json"
-    path.chmod(0o644)
-    whole = bytearray(path.read_bytes())
-    for position in range(len(whole)):
-        flipped = bytearray(whole)
-        flipped[position] ^= 1 << (position % 8)
-        path.write_bytes(flipped)
-        with pytest.raises(CorruptError, match="encoder.json was changed or damaged"):
-            check_saved(saved, expected)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.encode.model import DEFAULT_MODEL, locate
-from engine.encode.passages import LEAST, TITLE, Count, Passage, passages
-from engine.encode.recipe import cleaned, prepared
-from engine.encode.sentences import sentences
+from engine.encode.passages import MAX_TITLE_TOKENS, MIN_TOKENS, Count, Passage, cut_passages
+from engine.encode.recipe import clean_text, prepare_text
+from engine.encode.sentences import split_sentences
 from engine.encode.tokens import TextTokenizer
 from tests.conftest import examples
 
@@ -79,14 +79,14 @@ def halves(text: str) -> list[str]:
 
 def test_what_fits_stays_as_it_is_prepared() -> None:
     abstract = f" {words(6)} {words(6)}\n"
-    assert passages("Two words", abstract, count, 16) == [
-        Passage((1, len(abstract) - 1), prepared("Two words", abstract))
+    assert cut_passages("Two words", abstract, count, 16) == [
+        Passage((1, len(abstract) - 1), prepare_text("Two words", abstract))
     ]
 
 
 def test_passages_end_with_sentences_and_begin_with_the_title() -> None:
     abstract = " ".join([words(6)] * 6)  # with two words of title and two special tokens, two sentences make 16
-    made = passages("Two words", abstract, count, 16)
+    made = cut_passages("Two words", abstract, count, 16)
     pair = f"{words(6)} {words(6)}"
     assert [passage.text for passage in made] == [f"Two words. {pair}"] * 3
     assert [abstract[start:end] for start, end in (passage.span for passage in made)] == [pair] * 3
@@ -94,57 +94,57 @@ def test_passages_end_with_sentences_and_begin_with_the_title() -> None:
 
 def test_passages_are_of_like_length() -> None:
     abstract = " ".join([words(4)] * 4)  # three would fit in the first, and leave one
-    assert [passage.text for passage in passages("", abstract, count, 16)] == [f"{words(4)} {words(4)}"] * 2
+    assert [passage.text for passage in cut_passages("", abstract, count, 16)] == [f"{words(4)} {words(4)}"] * 2
 
 
 def test_a_long_sentence_is_cut_between_words() -> None:
-    made = passages("Title", words(30), count, 16)
+    made = cut_passages("Title", words(30), count, 16)
     assert [len(passage.text.split()) for passage in made] == [8 + 1, 7 + 1, 8 + 1, 7 + 1]
     assert " ".join(passage.text.removeprefix("Title. ") for passage in made) == words(30)
 
 
 def test_a_long_word_is_cut_between_characters() -> None:
-    made = passages("", "x" * 40, letters, 16)
+    made = cut_passages("", "x" * 40, letters, 16)
     assert [passage.text for passage in made] == ["x" * 10] * 4
     assert [passage.span for passage in made] == [(0, 10), (10, 20), (20, 30), (30, 40)]
 
 
 def test_a_long_title_gives_its_first_words() -> None:
-    made = passages(words(100), words(100), count, 128)
-    head = " ".join(words(100).split()[:TITLE])
+    made = cut_passages(words(100), words(100), count, 128)
+    head = " ".join(words(100).split()[:MAX_TITLE_TOKENS])
     assert all(
-        passage.text.startswith(f"{head}. Knee") for passage in passages(words(100), words(9) * 40, count, 256)[:1]
+        passage.text.startswith(f"{head}. Knee") for passage in cut_passages(words(100), words(9) * 40, count, 256)[:1]
     )
     assert [passage.text for passage in made] == [f"{head}. {half}" for half in halves(words(100))]
-    assert passages(words(100), "", count, 16) == [Passage((0, 0), " ".join(words(100).split()[:14]))]
-    assert passages("t" * 100, "x" * 20, letters, 16)[0] == Passage((0, 5), "ttttttt. xxxxx")
+    assert cut_passages(words(100), "", count, 16) == [Passage((0, 0), " ".join(words(100).split()[:14]))]
+    assert cut_passages("t" * 100, "x" * 20, letters, 16)[0] == Passage((0, 5), "ttttttt. xxxxx")
 
 
 @pytest.mark.parametrize("limit", [128, 256])
 def test_a_title_that_is_not_too_long_is_never_cut(limit: int) -> None:
-    title = words(TITLE).removesuffix(".")
-    assert all(passage.text.startswith(f"{title}. ") for passage in passages(title, words(300), count, limit))
+    title = words(MAX_TITLE_TOKENS).removesuffix(".")
+    assert all(passage.text.startswith(f"{title}. ") for passage in cut_passages(title, words(300), count, limit))
 
 
 def test_without_abstract_the_title_is_the_passage() -> None:
-    assert passages("Title", " \n", count, 16) == [Passage((0, 0), "Title")]
+    assert cut_passages("Title", " \n", count, 16) == [Passage((0, 0), "Title")]
 
 
 def test_without_text_there_is_none() -> None:
-    assert passages(" ", "\n", count, 16) == []
+    assert cut_passages(" ", "\n", count, 16) == []
 
 
 def test_a_limit_that_leaves_no_room_is_refused() -> None:
     with pytest.raises(ValueError, match="passages of 15 tokens: expected 16 or more"):
-        passages("a", "b", count, LEAST - 1)
+        cut_passages("a", "b", count, MIN_TOKENS - 1)
 
 
 @examples(2)
 @given(TEXTS, TEXTS, st.sampled_from([16, 17, 32, 64]), st.sampled_from([count, joints, letters, tokens]))
 @example("a" * 300, "b. " * 300, 16, tokens)
 def test_passages_fit_and_hold_everything(title: str, abstract: str, limit: int, measure: Count) -> None:
-    made = passages(title, abstract, measure, limit)
-    assert bool(made) == bool(prepared(title, abstract))
+    made = cut_passages(title, abstract, measure, limit)
+    assert bool(made) == bool(prepare_text(title, abstract))
     last, held = 0, ""
     for start, end in (passage.span for passage in made):
         assert last <= start <= end <= len(abstract)
@@ -153,7 +153,7 @@ def test_passages_fit_and_hold_everything(title: str, abstract: str, limit: int,
     assert not made or "".join(held.split()) == "".join(abstract.split())
     for passage in made:
         assert measure([passage.text])[0] <= limit
-        assert passage.text.endswith(cleaned(abstract[slice(*passage.span)]))
+        assert passage.text.endswith(clean_text(abstract[slice(*passage.span)]))
 
 
 def test_real_abstracts(shared: Path) -> None:
@@ -161,10 +161,10 @@ def test_real_abstracts(shared: Path) -> None:
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(next(file)) for _ in range(200)]
     for title, abstract in ((row["title"], row["abstract"]) for row in rows):
-        made = passages(title, abstract, tokens, 128)
+        made = cut_passages(title, abstract, tokens, 128)
         assert max(tokens([passage.text for passage in made])) <= 128
         for one, two in pairwise(made):
-            assert tokens([prepared(title, abstract[one.span[0] : two.span[1]])])[0] > 128
-            for start, end in sentences(abstract):
+            assert tokens([prepare_text(title, abstract[one.span[0] : two.span[1]])])[0] > 128
+            for start, end in split_sentences(abstract):
                 if start < two.span[0] < end:
-                    assert tokens([prepared(title, abstract[start:end])])[0] > 128
+                    assert tokens([prepare_text(title, abstract[start:end])])[0] > 128

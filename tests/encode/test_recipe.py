@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.encode.recipe import SPACES, UNSAYABLE, cleaned, prepared, text_sha256
+from engine.encode.recipe import _SPACES, _UNSAYABLE, clean_text, hash_text, prepare_text
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from engine.encode.recipe import SPACES, UNSAYABLE, cleaned, prepared, text_sha2
     ],
 )
 def test_title_and_abstract_become_one_text(title: str, abstract: str, text: str) -> None:
-    assert prepared(title, abstract) == text
+    assert prepare_text(title, abstract) == text
 
 
 @pytest.mark.parametrize(
@@ -26,29 +26,29 @@ def test_title_and_abstract_become_one_text(title: str, abstract: str, text: str
     ["Sjo\u0308gren 5\u2009mg", "Sjögren 5\xa0mg", "Sjögren\n  5 mg ", "Sj\x00ögren 5 mg", "\ud800Sjögren 5 mg"],
 )
 def test_variants_of_one_text_are_encoded_alike(variant: str) -> None:
-    assert cleaned(variant) == "Sjögren 5 mg"
+    assert clean_text(variant) == "Sjögren 5 mg"
 
 
 @given(st.text(), st.text())
 def test_any_text_can_be_prepared_and_hashed(title: str, abstract: str) -> None:
-    text = prepared(title, abstract)
+    text = prepare_text(title, abstract)
     assert text == unicodedata.normalize("NFC", text) == text.strip()
-    assert len(text_sha256(text)) == 64
+    assert len(hash_text(text)) == 64
 
 
 @given(st.text(alphabet=st.characters(codec="utf-16", exclude_categories=())))
 def test_preparing_twice_changes_nothing(text: str) -> None:
-    assert cleaned(cleaned(text)) == cleaned(text)
+    assert clean_text(clean_text(text)) == clean_text(text)
 
 
 @given(st.text(st.characters(), max_size=40))
 def test_the_quick_way_to_clean_gives_what_the_two_patterns_give(text: str) -> None:
-    slow = SPACES.sub(" ", UNSAYABLE.sub("", unicodedata.normalize("NFC", text))).strip()
-    assert cleaned(text) == slow
+    slow = _SPACES.sub(" ", _UNSAYABLE.sub("", unicodedata.normalize("NFC", text))).strip()
+    assert clean_text(text) == slow
 
 
 def test_every_character_is_cleaned_as_the_two_patterns_do() -> None:
     for number in range(0x110000):
         text = f"a{chr(number)}b {chr(number)}"
-        slow = SPACES.sub(" ", UNSAYABLE.sub("", unicodedata.normalize("NFC", text))).strip()
-        assert cleaned(text) == slow, hex(number)
+        slow = _SPACES.sub(" ", _UNSAYABLE.sub("", unicodedata.normalize("NFC", text))).strip()
+        assert clean_text(text) == slow, hex(number)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.encode.sentences import LONGEST, sentences
+from engine.encode.sentences import LONGEST, split_sentences
 from tests.conftest import examples
 
 # What abstracts are made of, in pieces on which rules may stumble over each other.
@@ -23,7 +23,7 @@ TEXTS = st.lists(PIECES | st.text(max_size=3), max_size=40).flatmap(
 
 
 def split(text: str) -> list[str]:
-    return [text[start:end] for start, end in sentences(text)]
+    return [text[start:end] for start, end in split_sentences(text)]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_very_long_sentence_is_parted_near_its_middle() -> None:
 
 @pytest.mark.parametrize("blank", ["", " ", "\n\t\u3000"])
 def test_a_blank_text_has_none(blank: str) -> None:
-    assert sentences(blank) == []
+    assert split_sentences(blank) == []
 
 
 @examples(4)
@@ -102,7 +102,7 @@ def test_a_blank_text_has_none(blank: str) -> None:
 @example(". . .\n. .")
 def test_spans_are_in_order_trimmed_and_hold_all_that_is_not_white_space(text: str) -> None:
     last, held = 0, ""
-    for start, end in sentences(text):
+    for start, end in split_sentences(text):
         assert last <= start < end <= len(text)
         assert not text[last:start].strip()
         assert text[start:end] == text[start:end].strip()
@@ -114,21 +114,21 @@ def test_spans_are_in_order_trimmed_and_hold_all_that_is_not_white_space(text: s
 @given(TEXTS, TEXTS)
 def test_an_empty_line_parts_what_is_no_heading(before: str, after: str) -> None:
     above = f"It {before} so it is now"  # in lower case alone, what follows would count
-    assert sentences(f"{above}\n\n{after}")[: len(sentences(above))] == sentences(above)
+    assert split_sentences(f"{above}\n\n{after}")[: len(split_sentences(above))] == split_sentences(above)
 
 
 @pytest.mark.parametrize("hostile", [".", ". ", "a.", "(", '."', "A. ", "1. ", "RESULTS: ", " \t", "a: ", "x"])
 @pytest.mark.parametrize("last", ["", "x"])
 def test_no_text_takes_long(hostile: str, last: str) -> None:
     started = time.process_time()
-    sentences(hostile * (100_000 // len(hostile)) + last)
+    split_sentences(hostile * (100_000 // len(hostile)) + last)
     assert time.process_time() - started < 5
 
 
 def test_real_abstracts_have_sentences_of_a_usual_length(shared: Path) -> None:
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         abstracts = [json.loads(line)["abstract"] for line in file]
-    found = [text[start:end] for text in abstracts for start, end in sentences(text)]
+    found = [text[start:end] for text in abstracts for start, end in split_sentences(text)]
     lengths = sorted(map(len, found))
     assert 120 < lengths[len(lengths) // 2] < 180
     assert lengths[-1] <= LONGEST

@@ -13,8 +13,8 @@ from tokenizers.models import BPE
 
 from engine.encode.model import DEFAULT_MODEL, locate
 from engine.encode.probes import TOKEN_PROBES
-from engine.encode.recipe import cleaned, prepared
-from engine.encode.tokens import FastTokenizer, TextTokenizer, Tokens, fastest
+from engine.encode.recipe import clean_text, prepare_text
+from engine.encode.tokens import FastTokenizer, TextTokenizer, Tokens, load_tokenizer
 from engine.errors import EncoderError
 from tests.conftest import examples
 
@@ -81,7 +81,7 @@ def same(found: Tokens, wanted: Tokens) -> bool:
 @given(st.lists(st.text(max_size=60) | st.text(ALPHABET, max_size=400), max_size=6))
 def test_the_fast_tokenizer_gives_the_ids_of_the_reference(texts: list[str]) -> None:
     reference, fast = both()
-    prepared_texts = [cleaned(text) for text in texts]
+    prepared_texts = [clean_text(text) for text in texts]
     assert same(fast.tokenise(prepared_texts), reference.tokenise(prepared_texts))
 
 
@@ -89,7 +89,7 @@ def test_on_probes_and_real_abstracts_too(tokenizer: TextTokenizer, fast: FastTo
     assert same(fast.tokenise(TOKEN_PROBES), tokenizer.tokenise(TOKEN_PROBES))
     with gzip.open(shared / "pubmedqa" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         texts = [
-            prepared(row.get("title") or "", row.get("abstract") or row.get("text") or "")
+            prepare_text(row.get("title") or "", row.get("abstract") or row.get("text") or "")
             for row in map(json.loads, file)
         ]
     assert len(texts) >= 900
@@ -104,7 +104,7 @@ def test_whatever_the_length_of_the_cut(model_folder: Path, max_length: int) -> 
 
 
 def test_the_fast_one_is_taken_when_it_gives_the_same_ids(model_folder: Path) -> None:
-    assert isinstance(fastest(model_folder / "tokenizer.json", 256), FastTokenizer)
+    assert isinstance(load_tokenizer(model_folder / "tokenizer.json", 256), FastTokenizer)
 
 
 def test_any_difference_on_the_probes_means_the_reference(
@@ -118,7 +118,7 @@ def test_any_difference_on_the_probes_means_the_reference(
         return found
 
     monkeypatch.setattr(FastTokenizer, "tokenise", one_id_off)
-    assert isinstance(fastest(model_folder / "tokenizer.json", 256), TextTokenizer)
+    assert isinstance(load_tokenizer(model_folder / "tokenizer.json", 256), TextTokenizer)
     assert "nanotoken and tokenizers differ on the probe texts; using tokenizers" in caplog.text
 
 
@@ -127,6 +127,6 @@ def test_without_nanotoken_or_with_another_kind_of_tokenizer_the_reference_is_ta
 ) -> None:
     other = Tokenizer(BPE({"a": 0, "b": 1, "[UNK]": 2}, [], unk_token="[UNK]"))
     other.save(str(tmp_path / "tokenizer.json"))
-    assert isinstance(fastest(tmp_path / "tokenizer.json", 8), TextTokenizer)
+    assert isinstance(load_tokenizer(tmp_path / "tokenizer.json", 8), TextTokenizer)
     monkeypatch.setitem(sys.modules, "nanotoken", None)
-    assert isinstance(fastest(model_folder / "tokenizer.json", 256), TextTokenizer)
+    assert isinstance(load_tokenizer(model_folder / "tokenizer.json", 256), TextTokenizer)

@@ -19,7 +19,7 @@ import pytest
 from engine import Filters, Hit, Index, Query, open_index
 from engine.corpus.history import events
 from engine.corpus.store import Said
-from engine.encode.saved import read_identity, write_receipt
+from engine.encode.receipt import read_identity, write_receipt
 from engine.errors import (
     AbstractNotFoundError,
     CorruptError,

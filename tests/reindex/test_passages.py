@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from engine import Filters, Query, open_index
+from engine.encode.passages import load_recipe
 from engine.encode.recipe import PASSAGES, RECIPE
-from engine.encode.texts import texts_by
 from engine.errors import ConfigError, EncoderMismatchError
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
@@ -54,7 +54,7 @@ def test_every_passage_is_stored_as_it_is_encoded(folder: IndexFolder, put: Inde
     assert (done.counts.abstracts, done.counts.encoded, done.counts.truncated) == (3, 3, 0)
     manifest = folder.open_current().manifest
     assert manifest.encoder.recipe == PASSAGES
-    texts = texts_by(manifest.encoder, folder.encoder(manifest.encoder.fingerprint))
+    texts = load_recipe(manifest.encoder, folder.encoder(manifest.encoder.fingerprint))
     with open_index(folder.path) as index:
         for doc_id, record in get_generation(index).corpus.fetch([1, 2, 3]).items():
             wanted = index.encode(texts(record.title, record.abstract))
@@ -71,7 +71,7 @@ def test_a_record_is_one_hit_with_the_score_of_its_best_passage(folder: IndexFol
     put(row(1), row(2, FILLER * 12), row(3, "Short."))
     with open_index(folder.path) as index:
         assert len(index) == 3
-        texts = texts_by(index.manifest.encoder, folder.encoder(index.manifest.encoder.fingerprint))
+        texts = load_recipe(index.manifest.encoder, folder.encoder(index.manifest.encoder.fingerprint))
         for mode in Mode:
             hits = index.ask(Query("colchicine helped against gout", mode=mode)).hits
             assert len({hit.id for hit in hits}) == len(hits) == (1 if mode is Mode.KEYWORD else 3)

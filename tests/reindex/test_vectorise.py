@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.corpus.draft import Draft
-from engine.encode.recipe import prepared
+from engine.encode.recipe import prepare_text
 from engine.errors import EncoderError
 from engine.index.flat import FlatIndex
 from engine.index.layout import write_file
@@ -84,7 +84,7 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     assert flat.size == found.n_encoded == n
     for text in draft.texts_of(flat.doc_ids[:: n // 50].tolist()):
         stored = flat.points(np.array([text.doc_id]))[0]
-        assert stored is not None and np.array_equal(stored, vector_of(prepared(text.title, text.abstract)))
+        assert stored is not None and np.array_equal(stored, vector_of(prepare_text(text.title, text.abstract)))
 
 
 @pytest.mark.parametrize(("page", "ahead"), [(1, 1), (7, 3), (256, 2), (8192, 4)])
@@ -92,7 +92,7 @@ def test_the_size_of_pages_changes_nothing(tmp_path: Path, page: int, ahead: int
     draft, gathered = drafted(tmp_path, 300)
     found = vectorise(run_of(tmp_path, draft, gathered, Stub(page, ahead)), None)
     vectors = np.concatenate(list(found.chunks()))
-    wanted = [vector_of(prepared(text.title, text.abstract)) for text in draft.texts_of(found.doc_ids.tolist())]
+    wanted = [vector_of(prepare_text(text.title, text.abstract)) for text in draft.texts_of(found.doc_ids.tolist())]
     assert np.array_equal(vectors, np.array(wanted))
 
 

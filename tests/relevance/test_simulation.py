@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.encode.recipe import prepared
+from engine.encode.recipe import prepare_text
 from engine.errors import UsageError
 from engine.relevance.screening import Pool, Rows, pool_from
 from engine.relevance.screenmeasures import mean_of
@@ -103,7 +103,7 @@ def test_a_real_review_is_screened_as_well_as_by_asreview(shared: Path) -> None:
         }
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [row for row in map(json.loads, file) if row["id"] in review]
-    pool = pool_from(np.arange(len(rows)), [prepared(row["title"], row["abstract"]) for row in rows], None)
+    pool = pool_from(np.arange(len(rows)), [prepare_text(row["title"], row["abstract"]) for row in rows], None)
     found = mean_of(list(simulations(pool, np.array([review[row["id"]] for row in rows]), 3, step=5)))
     assert (len(rows), sum(review.values())) == (882, 37)
     assert found.loss < 0.08 and found.wss_95 > 0.6 and found.hits_100 > 24  # published for ASReview: 0.061, 0.72, 27.8

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from engine import Filters, Index, Query
 from engine.config import cores
-from engine.encode.recipe import cleaned
+from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer, Fusion, Hit, Mode
@@ -607,7 +607,7 @@ def test_odd_texts_are_searched_like_any_other(client: TestClient) -> None:
 @pytest.mark.parametrize("mode", list(Mode))
 @pytest.mark.parametrize("text", ["\ufffd", "\u200b", "\u202e", "\xad", "\x00", "\n\t", "\x7f"])
 def test_a_text_without_a_word_is_a_bad_request_and_no_failure(client: TestClient, text: str, mode: str) -> None:
-    code = "unreadable_query" if mode == "semantic" and cleaned(text) else "bad_request"
+    code = "unreadable_query" if mode == "semantic" and clean_text(text) else "bad_request"
     error_of(client.get("/api/v1/search", params={"q": text, "mode": mode}), 400, code)
     told = error_of(client.post("/api/v1/batch", json={"queries": ["gout", text], "mode": mode}), 400, code)
     assert told.startswith("query 2 of the batch: ")

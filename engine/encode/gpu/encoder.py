@@ -15,7 +15,7 @@ import torch
 from engine.encode.gpu.library import LibraryRunner, open_library
 from engine.encode.gpu.packed import PackedRunner
 from engine.encode.gpu.selfcheck import CHECK_TEXTS, Runner, choose_runner
-from engine.encode.tokens import Tokens, fastest
+from engine.encode.tokens import Tokens, load_tokenizer
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
 from engine.records import Encoded, EncoderIdentity, Vectors
@@ -59,10 +59,10 @@ class GpuEncoder:
         self._name = ", ".join(devices)
         self._lock = Lock()  # of the devices and the runners
         with tempfile.TemporaryDirectory() as scratch:
-            self._tokenizer = fastest(loaded.write_tokenizer(Path(scratch)), identity.max_length)
+            self._tokenizer = load_tokenizer(loaded.write_tokenizer(Path(scratch)), identity.max_length)
         self._exact: Runner = LibraryRunner(loaded.model, devices[:1])
         try:
-            expected, tokens = loaded.reference(CHECK_TEXTS), self._tokenizer.tokenise(CHECK_TEXTS)
+            expected, tokens = loaded.encode_reference(CHECK_TEXTS), self._tokenizer.tokenise(CHECK_TEXTS)
             self._library: Runner = open_library(loaded.model, devices, dtype, CHECK_TEXTS, expected)
             self._runner = self._library
             if len(devices) == 1:  # several devices have the library's pool

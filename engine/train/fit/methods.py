@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import CoSENTLoss, CosineSimilarityLoss, EmbedDistillLoss
 from sentence_transformers.util import mine_hard_negatives
 
-from engine.encode.recipe import cleaned
+from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.progress import Progress
 from engine.records import Vectors
@@ -58,7 +58,7 @@ def train_seed(
     if table.labels is None or len(table.columns) != 2:
         raise UsageError(f"{table.name}: expected two columns of text and a label, found {', '.join(table.columns)}")
     names = ("sentence_0", "sentence_1")
-    columns = {name: [cleaned(text) for text in texts] for name, texts in zip(names, table.texts, strict=True)}
+    columns = {name: [clean_text(text) for text in texts] for name, texts in zip(names, table.texts, strict=True)}
     rows = {"pairs": Dataset.from_dict(columns | {"label": table.labels.tolist()})}
     claim_work_folder(settings, rows)
     with limit_length((model,), settings.max_length):

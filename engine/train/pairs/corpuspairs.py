@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from engine.encode.recipe import cleaned
+from engine.encode.recipe import clean_text
 from engine.records import Abstract
 from engine.relevance.holdout import DEV, TEST, position, publication_keys
 from engine.relevance.sections import body, objective_and_conclusion
@@ -73,8 +73,8 @@ def select_pairs(table: PairTable) -> CorpusPairs:
     """
     labels = [1.0] * table.n_rows if table.labels is None else table.labels.tolist()
     rows = zip(*table.texts[:2], labels, strict=True)
-    usable = [(anchor, other) for anchor, other, label in rows if label == 1 and cleaned(anchor) and cleaned(other)]
-    pairs = list(dict.fromkeys((cleaned(anchor), cleaned(other)) for anchor, other in usable))
+    usable = [(anchor, other) for anchor, other, label in rows if label == 1 and clean_text(anchor) and clean_text(other)]
+    pairs = list(dict.fromkeys((clean_text(anchor), clean_text(other)) for anchor, other in usable))
     places = [position(Abstract("", *pair)) for pair in pairs]
     out = [pair for pair, place in zip(pairs, places, strict=True) if place < DEV]
     dev = tuple(pair for pair, place in zip(pairs, places, strict=True) if TEST <= place < DEV)
@@ -85,7 +85,7 @@ def select_pairs(table: PairTable) -> CorpusPairs:
 
 def _pair_titles(records: Iterable[Abstract]) -> tuple[TextPair, ...]:
     """Return (title, body) of the records that make a pair."""
-    return tuple((cleaned(record.title), body(record)) for record in records if _is_pair(record))
+    return tuple((clean_text(record.title), body(record)) for record in records if _is_pair(record))
 
 
 def _deduplicate(records: Iterable[Abstract]) -> list[Abstract]:
@@ -102,7 +102,7 @@ def _deduplicate(records: Iterable[Abstract]) -> list[Abstract]:
 
 def _is_pair(record: Abstract) -> bool:
     """Return whether title and body are long enough, and the title is not in the body."""
-    title, text = cleaned(record.title), body(record)
+    title, text = clean_text(record.title), body(record)
     return len(title.split()) >= 3 and len(text) >= _MIN_BODY and title.casefold() not in text.casefold()
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.recipe import cleaned
+from engine.encode.recipe import clean_text
 from engine.records import many
 from engine.train.pairs.findings import ColumnFacts, PairFinding, Severity, format_share, has_words
 from engine.train.pairs.pairtable import PairTable
@@ -142,4 +142,4 @@ def find_overlap(table: PairTable, held_out: PairTable) -> Iterator[PairFinding]
 
 def _normalise_texts(table: PairTable) -> list[list[str]]:
     """Return the texts of each column with white space and case _normalise_texts."""
-    return [[cleaned(text).casefold() for text in column] for column in table.texts]
+    return [[clean_text(text).casefold() for text in column] for column in table.texts]

@@ -194,13 +194,13 @@ def _check_lengths(table: PairTable, tokenizer_folder: Path | None) -> Iterator[
         reason = "no tokenizer was given" if path is None else f"{path} does not exist"
         yield PairFinding("long-texts", Severity.NOTE, f"lengths were not counted in tokens: {reason}")
         return
-    from engine.encode.recipe import cleaned
-    from engine.encode.tokens import fastest
+    from engine.encode.recipe import clean_text
+    from engine.encode.tokens import load_tokenizer
 
-    tokenizer = fastest(path, _MAX_TOKENS)
+    tokenizer = load_tokenizer(path, _MAX_TOKENS)
     for name, column in zip(table.columns, table.texts, strict=True):
         texts = _sample_evenly(list(dict.fromkeys(column)))
-        n_tokens = tokenizer.tokenise([cleaned(text) for text in texts]).n_tokens
+        n_tokens = tokenizer.tokenise([clean_text(text) for text in texts]).n_tokens
         if (part := float(np.mean(n_tokens > _MAX_TOKENS))) > 0:
             yield PairFinding(
                 "long-texts",

@@ -26,7 +26,7 @@ def load(folder: Path = TOY_MODEL) -> TransformerEncoder:
 
 
 def open_half(loaded: TransformerEncoder, expected: np.ndarray | None = None) -> Any:
-    expected = loaded.reference(CHECK_TEXTS) if expected is None else expected
+    expected = loaded.encode_reference(CHECK_TEXTS) if expected is None else expected
     return open_library(loaded.model, ["cpu"], torch.float16, CHECK_TEXTS, expected)
 
 
@@ -53,7 +53,7 @@ def test_a_model_that_overflows_half_precision_runs_in_full(
     changed: Callable[..., Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     loaded = load(changed({}, {"embeddings.word_embeddings": 1e6}))
-    expected = loaded.reference(CHECK_TEXTS)
+    expected = loaded.encode_reference(CHECK_TEXTS)
     runner = open_half(loaded, expected)
     (line,) = caplog.messages
     assert line.startswith("the model runs in fp32, not in float16: its vectors differ from those in fp32: cosine nan")
@@ -64,7 +64,7 @@ def test_half_precision_that_fails_means_full(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     loaded = load()
-    expected = loaded.reference(CHECK_TEXTS)
+    expected = loaded.encode_reference(CHECK_TEXTS)
 
     def fail(*args: Any) -> Any:
         raise RuntimeError("not implemented for 'Half'\nat line 3")

@@ -11,21 +11,21 @@ from engine.records import EncoderIdentity, FileReceipt, opened_json, sealed_jso
 TOKENIZER = "tokenizer.json"
 GRAPH = "encoder.onnx"
 WEIGHTS = "encoder.data"  # mapped by ONNX Runtime from beside the graph
-RECEIPT = "encoder.json"
-FORMAT_VERSION = 1
-MEND = "Put the encoder back from a backup, or export it again: engine index FILE -m MODEL"
+_RECEIPT = "encoder.json"
+_FORMAT_VERSION = 1
+_ADVICE = "Put the encoder back from a backup, or export it again: engine index FILE -m MODEL"
 
 
 def write_receipt(folder: Path, identity: EncoderIdentity) -> None:
     """Write encoder.json for the three files that stand in the folder."""
     files = [asdict(FileReceipt.of(folder / name)) for name in (TOKENIZER, GRAPH, WEIGHTS)]
     content = {
-        "format_version": FORMAT_VERSION,
+        "format_version": _FORMAT_VERSION,
         "fingerprint": identity.fingerprint,
         "identity": asdict(identity),
         "files": files,
     }
-    (folder / RECEIPT).write_text(sealed_json(content), encoding="utf-8")
+    (folder / _RECEIPT).write_text(sealed_json(content), encoding="utf-8")
 
 
 def read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
@@ -35,23 +35,23 @@ def read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
         EncoderError: of another format version.
         CorruptError: missing, unreadable or changed since it was written.
     """
-    path = folder / RECEIPT
+    path = folder / _RECEIPT
     try:
         content = opened_json(path.read_bytes())
     except FileNotFoundError as err:
-        raise CorruptError(f"{path} is missing. {MEND}") from err
+        raise CorruptError(f"{path} is missing. {_ADVICE}") from err
     except OSError as err:
         raise CorruptError(f"{path} can't be read: {err.strerror}") from err
     if content is None:
-        raise CorruptError(f"{path} was changed or damaged. {MEND}")
-    if content["format_version"] != FORMAT_VERSION:
-        found = f"{path} has format version {content['format_version']}, this engine reads {FORMAT_VERSION}"
+        raise CorruptError(f"{path} was changed or damaged. {_ADVICE}")
+    if content["format_version"] != _FORMAT_VERSION:
+        found = f"{path} has format version {content['format_version']}, this engine reads {_FORMAT_VERSION}"
         raise EncoderError(f"{found}. Upgrade abstract-engine")
     return EncoderIdentity(**content["identity"]), [FileReceipt(**file) for file in content["files"]]
 
 
 def read_identity(folder: Path) -> EncoderIdentity:
-    """The identity that an encoder folder claims.
+    """Read the identity that an encoder folder claims.
 
     Raises:
         EncoderError: of another format version.
@@ -59,7 +59,7 @@ def read_identity(folder: Path) -> EncoderIdentity:
     return read_receipt(folder)[0]
 
 
-def check_saved(folder: Path, expected: EncoderIdentity, *, quick: bool = False) -> None:
+def check_encoder(folder: Path, expected: EncoderIdentity, *, quick: bool = False) -> None:
     """Check that the folder holds the expected encoder, byte for byte.
 
     quick: large files that were hashed before and not touched since are not hashed again.

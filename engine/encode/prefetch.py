@@ -7,28 +7,28 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 
 
-def in_order(
-    work: Callable[[Item], Result], items: Iterable[Item], ahead: int, late: Callable[[Item, Result], object]
-) -> Generator[tuple[Item, Result]]:
+def map_in_order(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int, late: Callable[[_Item, _Result], object]
+) -> Generator[tuple[_Item, _Result]]:
     """Yield each item with what work makes of it, in the order of the items.
 
     Items are drawn in the calling thread, at most ahead + 1 before their turn; work runs in `ahead` threads. An error
     of work is raised at its item's turn. Close the generator when the iteration may end early: what was not begun is
     dropped then, and what was done already but not yielded goes to `late`.
     """
-    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    waiting: deque[tuple[_Item, Future[_Result]]] = deque()
     pool = ThreadPoolExecutor(ahead)
     try:
         for item in items:
             waiting.append((item, pool.submit(work, item)))
             if len(waiting) > ahead:
-                yield next_of(waiting)
+                yield _wait_for_next(waiting)
         while waiting:
-            yield next_of(waiting)
+            yield _wait_for_next(waiting)
     finally:
         pool.shutdown(cancel_futures=True)
         for item, future in waiting:
@@ -36,7 +36,7 @@ def in_order(
                 late(item, future.result())
 
 
-def next_of(waiting: deque[tuple[Item, Future[Result]]]) -> tuple[Item, Result]:
+def _wait_for_next(waiting: deque[tuple[_Item, Future[_Result]]]) -> tuple[_Item, _Result]:
     """Wait for the first; it leaves the queue only when its result is there."""
     item, future = waiting[0]
     result = future.result()

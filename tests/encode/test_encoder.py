@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from engine.encode.contract import check_canaries, encode_checked
+from engine.encode.encoder import check_canaries, encode_checked
 from engine.errors import EncoderError
 from engine.records import Encoded, EncoderIdentity, Vectors
 

@@ -1,0 +1,88 @@
+"""How texts are spread over the cores of a CPU: measured on the machine itself, remembered, never guessed."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine import stamps
+from engine.config import cores
+from engine.errors import EngineError
+
+_log = logging.getLogger(__name__)
+
+_ROUNDS = 3
+_GAIN = 1.05  # another layout must be so many times as fast as the default to be taken; less is noise
+TEXTS_PER_CORE = 8  # measured on; a second or two in all
+CACHE = "cpu-threads.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadLayout:
+    """How texts are spread: workers take `batch` texts at a time and run them with `threads` threads each."""
+
+    workers: int
+    threads: int
+    batch: int
+
+
+def get_default_layout(n_cores: int) -> ThreadLayout:
+    """Return the layout that runs each text alone on one thread: it stays in cache, and nothing is padded."""
+    return ThreadLayout(n_cores, 1, 1)
+
+
+def list_layouts(n_cores: int, *, alone: bool) -> list[ThreadLayout]:
+    """List the layouts worth a measurement, the default first; alone: texts must not share a run."""
+    found = [get_default_layout(n_cores), ThreadLayout(1, n_cores, 1)]
+    if not alone:
+        found += [ThreadLayout(n_cores, 1, 4), ThreadLayout(1, n_cores, 8)]
+    return list(dict.fromkeys(found))
+
+
+def find_fastest_layout(seconds: Callable[[ThreadLayout], float], among: Sequence[ThreadLayout]) -> ThreadLayout:
+    """Return the layout of the least median time; the first one unless another is clearly faster. They take turns."""
+    times: dict[ThreadLayout, list[float]] = {layout: [] for layout in among}
+    for _ in range(_ROUNDS):
+        for layout in among:
+            times[layout].append(seconds(layout))
+    medians = {layout: float(np.median(found)) for layout, found in times.items()}
+    best = min(among, key=lambda layout: medians[layout])
+    return best if medians[best] * _GAIN < medians[among[0]] else among[0]
+
+
+def measure_layout(
+    seconds: Callable[[ThreadLayout], float], fingerprint: str, library: str, *, alone: bool
+) -> ThreadLayout:
+    """Return the fastest layout for an encoder on this machine: remembered, or measured now and remembered."""
+    among = list_layouts(cores(), alone=alone)
+    known, key = stamps.known(CACHE), _hash_machine(fingerprint, library)
+    for layout in among:
+        if known.get(key) == asdict(layout):
+            return layout
+    layout = find_fastest_layout(seconds, among)
+    _log.info("measured on this machine: %s is the fastest of %d", layout, len(among))
+    with contextlib.suppress(OSError, EngineError):  # where nothing can be kept it is measured again
+        stamps.keep(known | {key: asdict(layout)}, CACHE)
+    return layout
+
+
+def _hash_machine(fingerprint: str, library: str) -> str:
+    """Hash what the measurement depends on: processor, cores, library and encoder."""
+    facts = (_read_processor(), str(cores()), library, fingerprint)
+    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
+
+
+def _read_processor() -> str:
+    """Read the name of the processor."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
