@@ -4,6 +4,6 @@ Next: index stores them. ``recipe`` and ``passages`` (with ``sentences``) make t
 token ids. ``encoder`` says what every encoder must give and checks it; ``prefetch`` lets encoding overlap with reading
 and storing. ``onnx`` runs an exported encoder (``receipt`` describes its folder): queries, and indexing on a CPU, in
 the layout of ``threads`` that was measured to be fastest. ``model`` finds the original, ``transformer`` loads it,
-``export`` exports it and compares both on the ``probes``. ``gpu`` runs the original on GPUs. Only ``export``,
-``transformer`` and ``gpu`` load torch.
+``export`` exports it and compares both on the ``probes``. ``gpu`` runs the original on GPUs. ``similarity`` compares
+texts. Only ``export``, ``transformer`` and ``gpu`` load torch.
 """

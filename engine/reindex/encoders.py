@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.config import cache_folder
 from engine.encode.encoder import Encoder
 from engine.encode.model import DEFAULT_MODEL, identify, locate
 from engine.encode.onnx import OnnxEncoder
@@ -144,6 +148,50 @@ def copied_from_sibling(folder: IndexFolder, identity: EncoderIdentity, made: Pa
                 durable.copy_file(path, made / path.name)
             return True
     return False
+
+
+@contextlib.contextmanager
+def open_model_encoder(model: str, progress: Progress) -> Iterator[OnnxEncoder]:
+    """Open the encoder of a model folder or hub id, which is exported the first time and kept in the user's cache.
+
+    Raises:
+        EngineError: the model can't be used or exported.
+    """
+    choice = choose(None, model, None, re_encode=False)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = _provide_export(choice, _find_encoder_cache() or Path(scratch), progress)
+        with contextlib.closing(OnnxEncoder(folder)) as encoder:
+            yield encoder
+
+
+def _find_encoder_cache() -> Path | None:
+    """Return the folder of exported encoders in the user's cache; None where nothing can be kept."""
+    cache = cache_folder()
+    if cache is None:
+        return None
+    with contextlib.suppress(OSError):
+        (cache / "encoders").mkdir(parents=True, exist_ok=True)
+        if os.access(cache / "encoders", os.W_OK):
+            return cache / "encoders"
+    return None
+
+
+def _provide_export(choice: Choice, parent: Path, progress: Progress) -> Path:
+    """Return the folder of the exported encoder below parent; export it if it is missing or damaged."""
+    folder = parent / choice.identity.fingerprint
+    with contextlib.suppress(EngineError):
+        check_encoder(folder, choice.identity, quick=True)
+        return folder
+    progress(f"exporting the encoder of {choice.identity.model}, which is done once", 0, None)
+    with tempfile.TemporaryDirectory(dir=parent) as scratch:
+        made = Path(scratch, "encoder")
+        made.mkdir()
+        export(choice, made)
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process was quicker
+            made.rename(folder)
+    check_encoder(folder, choice.identity)
+    return folder
 
 
 def export(choice: Choice, made: Path) -> None:

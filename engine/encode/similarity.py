@@ -1,0 +1,36 @@
+"""How similar texts are in meaning: the cosine of their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.encode.encoder import Encoder, encode_checked
+from engine.encode.recipe import clean_text
+from engine.errors import EncoderError
+
+
+@dataclass(frozen=True, slots=True)
+class Similarities:
+    """The first of n texts compared with each other one."""
+
+    scores: tuple[float, ...]  # (n - 1,) cosines, at most 1
+    cut: tuple[int, ...]  # positions of the texts, from 0, that are longer than the encoder reads
+
+
+def measure_similarity(encoder: Encoder, texts: Sequence[str]) -> Similarities:
+    """Compare the first text with each other one; none may be blank.
+
+    Raises:
+        EncoderError: a text has no usable vector.
+    """
+    checked = encode_checked(encoder, [clean_text(text) for text in texts])
+    if checked.refused:
+        position, reason = checked.refused[0]
+        raise EncoderError(f"the text {texts[position][:60]!r} can't be compared: {reason}. Put it in other words")
+    vectors = checked.vectors.astype(np.float64)
+    scores = (vectors[1:] @ vectors[0]).clip(-1, 1)
+    cut = np.flatnonzero(checked.n_tokens > encoder.identity.max_length)
+    return Similarities(tuple(map(float, scores)), tuple(map(int, cut)))
