@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.cli.similarity import model_encoder
 from engine.collect.source import read_source
 from engine.encode.encoder import Encoder, encode_checked
 from engine.encode.model import DEFAULT_MODEL
 from engine.encode.recipe import clean_text, prepare_text
 from engine.records import Abstract
+from engine.reindex.encoders import open_model_encoder
 from engine.relevance.screening import Pool, Rows, pool_from
 from engine.relevance.screenmeasures import NAMES, mean_of, sd_of
 from engine.relevance.simulation import by_words_and_criteria, simulations
@@ -51,7 +51,7 @@ def main() -> None:
     given = options.parse_args()
     criteria = json.loads(given.criteria.read_text(encoding="utf-8"))
     print(f"| review | ranked by | {' | '.join(NAMES)} | s a simulation |\n|---|---|{'---|' * (len(NAMES) + 1)}")
-    with model_encoder(given.model) as encoder:
+    with open_model_encoder(given.model, lambda *phase: None) as encoder:
         for review in reviews(given.data):
             if review.name in criteria and (not given.reviews or review.name in given.reviews):
                 measure(review, criteria[review.name], encoder, given.priors)

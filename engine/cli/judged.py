@@ -85,12 +85,12 @@ def given_by(queries: Path | None, qrels: Path | None, folder: Path | None) -> G
 
 def of_model(model: str, given: Given, measures: Sequence[Measure], run_depth: int = 1) -> tuple[Evaluation, str]:
     """A model over a test set, with a run of so many documents a query; and what it is in words."""
-    from engine.cli.similarity import model_encoder
+    from engine.reindex.encoders import open_model_encoder
     from engine.relevance.evaluation import evaluate_set
 
     if given.test_set is None:
         raise UsageError(f"{model} needs documents to search. Give a test set: --set FOLDER")
-    with model_encoder(model) as encoder, progress() as report:
+    with progress() as report, open_model_encoder(model, report) as encoder:
         found = evaluate_set(encoder, given.test_set, measures, model, report, run_depth=run_depth)
         return found, str(encoder.identity)
 

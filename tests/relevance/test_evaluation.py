@@ -8,6 +8,7 @@ from engine.relevance.judgments import Judgments
 from engine.relevance.measures import parse, per_query
 from engine.relevance.runs import Ranked, Run
 from engine.relevance.testset import TestSet, Text, read_set
+from tests.conftest import silent
 from tests.relevance.letters import LettersEncoder
 
 DOCUMENTS = (Text("d1", "ab"), Text("d2", "a"), Text("d3", "b"), Text("d4", "..."), Text("d5", "aaaaaaaaaab"))
@@ -93,9 +94,9 @@ def test_queries_and_judgments_must_be_of_one_set() -> None:
 
 @pytest.mark.slow
 def test_a_real_set_has_the_measures_that_it_had(shared: Path, model_folder: Path) -> None:
-    from engine.cli.similarity import model_encoder
+    from engine.reindex.encoders import open_model_encoder
 
-    with model_encoder(str(model_folder)) as encoder:
+    with open_model_encoder(str(model_folder), silent) as encoder:
         found = evaluate_set(encoder, read_set(shared / "med"), STANDARD)
     means = {str(one.measure): round(one.interval.mean, 3) for one in found.measured}
     assert means == pytest.approx(

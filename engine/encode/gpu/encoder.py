@@ -64,7 +64,7 @@ class GpuEncoder:
         try:
             expected, tokens = loaded.encode_reference(CHECK_TEXTS), self._tokenizer.tokenise(CHECK_TEXTS)
             self._library: Runner = open_library(loaded.model, devices, dtype, CHECK_TEXTS, expected)
-            self._runner = self._library
+            self._runner: Runner = self._library
             if len(devices) == 1:  # several devices have the library's pool
                 bert = loaded.model[0].auto_model
                 build_packed = partial(PackedRunner, bert, identity.pooling, identity.max_length, dtype)
@@ -94,7 +94,7 @@ class GpuEncoder:
                 overflown = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
                 if len(overflown):
                     _log.warning("%d vectors were not finite: encoding these texts again in fp32", len(overflown))
-                    again = [texts[i] for i in overflown]
+                    again = [texts[i] for i in overflown.tolist()]
                     vectors[overflown] = self._run(self._exact, again, self._tokenizer.tokenise(again))
         except Exception as err:  # sentence-transformers and torch raise many kinds
             raise self._describe(err) from err

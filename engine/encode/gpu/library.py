@@ -94,5 +94,5 @@ def open_library(
 def _normalize(vectors: Vectors) -> Vectors:
     """Scale rows to length 1 again, which half precision misses by up to 1e-3; zeros and NaN stay as they are."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    scaled: Vectors = vectors / np.where(lengths > 0, lengths, 1)
+    scaled: Vectors = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return scaled
