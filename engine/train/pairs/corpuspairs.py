@@ -73,7 +73,9 @@ def select_pairs(table: PairTable) -> CorpusPairs:
     """
     labels = [1.0] * table.n_rows if table.labels is None else table.labels.tolist()
     rows = zip(*table.texts[:2], labels, strict=True)
-    usable = [(anchor, other) for anchor, other, label in rows if label == 1 and clean_text(anchor) and clean_text(other)]
+    usable = [
+        (anchor, other) for anchor, other, label in rows if label == 1 and clean_text(anchor) and clean_text(other)
+    ]
     pairs = list(dict.fromkeys((clean_text(anchor), clean_text(other)) for anchor, other in usable))
     places = [position(Abstract("", *pair)) for pair in pairs]
     out = [pair for pair, place in zip(pairs, places, strict=True) if place < DEV]
