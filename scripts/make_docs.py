@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import click
 
@@ -96,7 +96,41 @@ def python_page() -> str:
             lines += [docstring(what), *field_table(what)]
         else:
             lines += [docstring(what), *(line for member in members(what) for line in member_lines(name, *member))]
+    lines += [
+        "## What these return\n",
+        "These classes are not imported by name; methods and fields above return them.\n",
+    ]
+    for what in returned_classes([one for _, one in objects]):
+        lines += [f"### {what.__name__}\n", docstring(what), *field_table(what)]
     return "\n".join(lines)
+
+
+def returned_classes(public: list[Any]) -> list[Any]:
+    """Return the dataclasses that public ones hold or return, in order of name, without the public ones."""
+    waiting, seen = list(public), list(public)
+    while waiting:
+        owner = waiting.pop()
+        for kind in types_of(owner):
+            if kind not in seen and dataclasses.is_dataclass(kind) and kind.__module__.startswith("engine"):
+                seen.append(kind)
+                waiting.append(kind)
+    return sorted(seen[len(public) :], key=lambda kind: str(kind.__name__))
+
+
+def types_of(owner: Any) -> Iterator[Any]:
+    """Yield the classes in the types of a dataclass's fields, or in what the methods of another class return."""
+    if dataclasses.is_dataclass(owner):
+        hints = list(get_type_hints(owner).values())
+    elif inspect.isclass(owner):
+        functions = [one.fget if isinstance(one, property) else one for _, one in members(owner)]
+        hints = [get_type_hints(one, {**vars(sys.modules[owner.__module__])})["return"] for one in functions]
+    else:
+        hints = []
+    while hints:
+        hint = hints.pop()
+        hints += get_args(hint)
+        if inspect.isclass(hint):
+            yield hint
 
 
 def members(what: type) -> Iterator[tuple[str, Any]]:
