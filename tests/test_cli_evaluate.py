@@ -63,7 +63,7 @@ def test_an_index_is_measured(run: Run, known: Path) -> None:
 
 
 def test_measures_and_hits_can_be_named(run: Run, known: Path) -> None:
-    done = run("evaluate", "--set", known, "-m", "P@2", "-m", "map", "-n", "2", "--json")
+    done = run("evaluate", "--set", known, "--measure", "P@2", "--measure", "map", "-n", "2", "--json")
     found = json.loads(done.stdout)
     assert [(one["measure"], one["mean"]) for one in found["measures"]] == [("P@2", 0.5), ("MAP", 0.5)]
     assert found["judged_by"] == {"known": read_set(known).sha256}
@@ -100,11 +100,11 @@ def test_queries_and_judgments_come_from_files(searchable: IndexFolder, tmp_path
 
 def test_a_model_searches_a_set(run: Run, known: Path) -> None:
     pytest.importorskip("torch", reason="exports a model, which needs torch")
-    done = run("evaluate", "--set", known, "--model", TOY_MODEL, "-m", "nDCG@10", "--json")
+    done = run("evaluate", "--set", known, "--model", TOY_MODEL, "--measure", "nDCG@10", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout[done.stdout.index("{") :])
     assert found["measures"] == [{"measure": "nDCG@10", "mean": 0.919721, "low": 0.919721, "high": 0.919721}]
-    done = run("compare", "toy", TOY_MODEL, "--set", known, "-m", "MAP")
+    done = run("compare", "toy", TOY_MODEL, "--set", known, "--measure", "MAP")
     assert done.stdout.splitlines()[-1].split()[-3:] == ["0", "3", "0"] and done.exit_code == 0
     assert run("compare", "toy", "all-MiniLM-L6-v2", "--set", known).exit_code == 0
 
@@ -112,7 +112,9 @@ def test_a_model_searches_a_set(run: Run, known: Path) -> None:
 def test_systems_are_compared(run: Run, known: Path) -> None:
     for mode in ("semantic", "keyword"):
         run("evaluate", "--set", known, "--mode", mode, "--run", f"{mode}.trec")
-    done = run("compare", "semantic.trec", "keyword.trec", "toy", "--set", known, "--plot", "gain.png", "-m", "MRR@10")
+    done = run(
+        "compare", "semantic.trec", "keyword.trec", "toy", "--set", known, "--plot", "gain.png", "--measure", "MRR@10"
+    )
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     assert lines[0] == "MRR@10, 3 queries"
@@ -141,7 +143,7 @@ def test_systems_are_compared(run: Run, known: Path) -> None:
         (["evaluate", "--qrels", "known/qrels.tsv", "--model", "m"], "m needs documents to search. Give a test set"),
         (["evaluate", "--set", "known", "--model", "m", "-i", "toy"], "--model searches a test set by cosine alone"),
         (["evaluate", "--set", "known", "--model", "m", "--mode", "keyword"], "--model searches a test set by cosine"),
-        (["evaluate", "--set", "known", "-m", "best"], "no measure is called 'best'"),
+        (["evaluate", "--set", "known", "--measure", "best"], "no measure is called 'best'"),
         (
             ["evaluate", "--set", "known", "--run", "known/set.json"],
             "known/set.json exists. Write over it: --overwrite",
@@ -211,13 +213,13 @@ def test_a_test_set_is_made_of_an_index(run: Run, toy: IndexFolder, add: Callabl
 def test_the_run_of_an_index_is_measured_as_the_index_was(run: Run, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in TOY.read_text(encoding="utf-8").splitlines()]
     numbered = [row | {"id": f"R{n}", "pmid": str(9000 + n), "doi": f"10.1/{n}"} for n, row in enumerate(rows)]
-    assert run("index", jsonl(tmp_path / "rows.jsonl", numbered), "-i", "toy", "-m", TOY_MODEL).exit_code == 0
+    assert run("index", jsonl(tmp_path / "rows.jsonl", numbered), "-i", "toy", "--measure", TOY_MODEL).exit_code == 0
     names = [("R3", "9004", "10.1/5"), ("9010", "R11", "10.1/12")]
     Path("q.tsv").write_text("".join(f"q{n}\t{rows[3 + 7 * n]['title']}\n" for n in (0, 1)), encoding="utf-8")
     judged = [f"q{n} 0 {one} {grade}\n" for n in (0, 1) for grade, one in enumerate(reversed(names[n]), 1)]
     Path("qrels.txt").write_text("".join(judged), encoding="utf-8")
     asked = ("--queries", "q.tsv", "--qrels", "qrels.txt")
-    done = run("evaluate", "-i", "toy", *asked, "-m", "nDCG@10", "--run", "a.trec", "--json")
+    done = run("evaluate", "-i", "toy", *asked, "--measure", "nDCG@10", "--run", "a.trec", "--json")
     assert done.exit_code == 0, done.output
     mean = json.loads(done.stdout)["measures"][0]["mean"]
     systems = json.loads(run("compare", "toy", "a.trec", *asked, "--json").stdout)["systems"]
@@ -232,7 +234,7 @@ def test_a_run_writes_blanks_of_ids_as_it_must_and_is_measured_all_the_same(run:
     queries = (Text("q 1", texts[2]), Text("q 2", texts[4]))
     judgments = Judgments({"q 1": {"WOS 2": 1}, "q 2": {"WOS 4": 1}})
     write_set(TestSet("blank", documents, queries, judgments), tmp_path / "blank")
-    done = run("evaluate", "--set", "blank", "--model", TOY_MODEL, "--run", "a.trec", "-m", "nDCG@10", "--json")
+    done = run("evaluate", "--set", "blank", "--model", TOY_MODEL, "--run", "a.trec", "--measure", "nDCG@10", "--json")
     mean = json.loads(done.stdout)["measures"][0]["mean"]
     systems = json.loads(run("compare", TOY_MODEL, "a.trec", "--set", "blank", "--json").stdout)["systems"]
     assert [one["mean"] for one in systems] == [mean, mean] and mean > 0.5

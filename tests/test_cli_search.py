@@ -134,7 +134,7 @@ def test_nothing_that_a_terminal_acts_on_gets_through(
 
 def test_a_batch_is_a_run(searchable: IndexFolder, engine: Run, tmp_path: Path) -> None:
     (tmp_path / "q.tsv").write_text("query_id\ttext\nq1\tgout\n\nq2\tlupus pain\n", encoding="utf-8")
-    done = engine("search", "--batch", "q.tsv", "-n", "3", "-o", "run.trec")
+    done = engine("search", "--queries", "q.tsv", "-n", "3", "-o", "run.trec")
     assert done.returncode == 0, done.stderr
     assert "2 queries, 6 hits to run.trec" in done.stderr
     lines = [line.split(" ") for line in (tmp_path / "run.trec").read_text(encoding="utf-8").splitlines()]
@@ -155,7 +155,7 @@ def test_the_score_of_a_run_falls_whatever_ranks(searchable: IndexFolder, engine
         ("--mode", "keyword"),
         ("--mode", "hybrid", "--diversify", "1"),
     ):
-        done = engine("search", "--batch", "q.tsv", "-n", "40", "-o", "run.trec", "--overwrite", *options)
+        done = engine("search", "--queries", "q.tsv", "-n", "40", "-o", "run.trec", "--overwrite", *options)
         assert done.returncode == 0, done.stderr
         lines = [line.split(" ") for line in (tmp_path / "run.trec").read_text(encoding="utf-8").splitlines()]
         for query_id in ("q1", "q2"):
@@ -167,7 +167,7 @@ def test_a_query_that_cannot_be_answered_is_left_out_and_told(
     searchable: IndexFolder, engine: Run, tmp_path: Path
 ) -> None:
     (tmp_path / "q.tsv").write_text("q1\tgout\nq2\t???\nq3\tlupus\n", encoding="utf-8")
-    done = engine("search", "--batch", "q.tsv", "-n", "3", "-o", "run.trec", "--mode", "keyword")
+    done = engine("search", "--queries", "q.tsv", "-n", "3", "-o", "run.trec", "--mode", "keyword")
     assert done.returncode == 0 and "query q2 is left out: " in done.stderr and "no word to look for" in done.stderr
     found = [line.split(" ")[0] for line in (tmp_path / "run.trec").read_text(encoding="utf-8").splitlines()]
     assert sorted(set(found)) == ["q1", "q3"]
@@ -187,7 +187,7 @@ def test_a_batch_in_other_forms(searchable: IndexFolder, engine: Run, tmp_path: 
     queries = "".join(json.dumps({"_id": f"q{i}", "text": f"gout {i}"}) + "\n" for i in range(300))
     (tmp_path / "q.jsonl.gz").write_bytes(gzip.compress(queries.encode()))
     done = engine(
-        "search", "--batch", "q.jsonl.gz", "-n", "2", "-o", f"run.{suffix}", "--mode", "keyword", "--year", "2000-"
+        "search", "--queries", "q.jsonl.gz", "-n", "2", "-o", f"run.{suffix}", "--mode", "keyword", "--year", "2000-"
     )
     assert done.returncode == 0, done.stderr
     text = (tmp_path / f"run.{suffix}").read_text(encoding="utf-8")
@@ -217,19 +217,19 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no folder": (("search", "x", "-o", "nowhere/hits.ris"), 2, r"nowhere"),
     "same file twice": (("search", "x", "-o", "h.ris", "-o", "h.ris"), 2, r"h.* is named twice"),
     "record over hits": (("search", "x", "-o", "h.json", "--record", "h.json"), 2, r"h.* is named twice"),
-    "batch and query": (("search", "x", "--batch", "q.tsv", "-o", "r.trec"), 2, r"have no place beside it"),
-    "batch without file": (("search", "--batch", "q.tsv"), 2, r"-o run.trec"),
-    "batch to RIS": (("search", "--batch", "q.tsv", "-o", "h.ris"), 2, r"\.trec"),
-    "batch of nothing": (("search", "--batch", "empty.tsv", "-o", "r.trec"), 2, r"holds no query"),
-    "batch without ids": (("search", "--batch", "blank.txt", "-o", "r.trec"), 2, r"blank.txt is empty. Expected lines of id, tab, text"),
-    "batch with a bad line": (("search", "--batch", "bad.tsv", "-o", "r.trec"), 2, r"bad.tsv, line 2"),
-    "batch with one id twice": (("search", "--batch", "twice.tsv", "-o", "r.trec"), 2, r"line 2: the id 'q' is there twice"),
-    "batch not there": (("search", "--batch", "nowhere.tsv", "-o", "r.trec"), 2, r"nowhere.tsv"),
-    "batch of damaged gzip": (("search", "--batch", "damaged.gz", "-o", "r.trec"), 2, r"damaged.gz: broken gzip data"),
-    "batch with an id of nothing": (("search", "--batch", "odd.jsonl", "-o", "r.trec"), 2, r"line 1: expected an id"),
-    "batch grouped": (("search", "--batch", "q.tsv", "-o", "r.trec", "--group-by", "year"), 2, r"no place for --group-by"),
+    "batch and query": (("search", "x", "--queries", "q.tsv", "-o", "r.trec"), 2, r"have no place beside it"),
+    "batch without file": (("search", "--queries", "q.tsv"), 2, r"-o run.trec"),
+    "batch to RIS": (("search", "--queries", "q.tsv", "-o", "h.ris"), 2, r"\.trec"),
+    "batch of nothing": (("search", "--queries", "empty.tsv", "-o", "r.trec"), 2, r"holds no query"),
+    "batch without ids": (("search", "--queries", "blank.txt", "-o", "r.trec"), 2, r"blank.txt is empty. Expected lines of id, tab, text"),
+    "batch with a bad line": (("search", "--queries", "bad.tsv", "-o", "r.trec"), 2, r"bad.tsv, line 2"),
+    "batch with one id twice": (("search", "--queries", "twice.tsv", "-o", "r.trec"), 2, r"line 2: the id 'q' is there twice"),
+    "batch not there": (("search", "--queries", "nowhere.tsv", "-o", "r.trec"), 2, r"nowhere.tsv"),
+    "batch of damaged gzip": (("search", "--queries", "damaged.gz", "-o", "r.trec"), 2, r"damaged.gz: broken gzip data"),
+    "batch with an id of nothing": (("search", "--queries", "odd.jsonl", "-o", "r.trec"), 2, r"line 1: expected an id"),
+    "batch grouped": (("search", "--queries", "q.tsv", "-o", "r.trec", "--group-by", "year"), 2, r"no place for --group-by"),
     "empty expression": (("search", "x", "--where", ""), 2, r"--where is empty"),
-    "batch not text": (("search", "--batch", "latin.tsv", "-o", "r.trec"), 2, r"not UTF-8"),
+    "batch not text": (("search", "--queries", "latin.tsv", "-o", "r.trec"), 2, r"not UTF-8"),
 }  # fmt: skip
 
 

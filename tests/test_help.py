@@ -20,10 +20,8 @@ NOT_FIRST = set(
 )  # a help text that starts with one of these is the rest of a sentence
 PARAMETER = re.compile(r"^(?:[a-z-]+(?:, [a-z-]+)*: )?(?P<text>.*)$", re.S)  # "adapt, distill: …" names recipes first
 
-PENDING = {"search", "similar", "new"}  # being rewritten
-PENDING_OPTIONS = set(
-    "--batch --year --language --has-abstract --ids --where --mode --weight --fusion --explain --index --device".split()
-)
+PENDING: set[str] = set()
+PENDING_OPTIONS: set[str] = set()
 
 COMMANDS = [pytest.param(command, id=name) for name, command in main.commands.items() if name not in PENDING]
 OPTIONS = [

@@ -1,24 +1,23 @@
-"""Options that say how records are ranked, and where the hits go."""
+"""Options that say where hits go."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from engine.cli.hits import HitList, print_hits, shown
+from engine.cli.options import add_options
 from engine.files import check_targets
-from engine.queries import Answer, Fusion, Mode, Query
+from engine.queries import Answer
 from engine.references.cited import cited_hits, heading
 from engine.terminal import say
 
 if TYPE_CHECKING:
     from engine.query.index import Index
-
-ASKED = ("top_k", "offset", "mode", "weight", "fusion", "min_score", "diversify", "explain", "group_by", "filters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,67 +31,40 @@ class Output:
     record: Path | None  # of the search
 
 
-def ranking_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add mode, paging and the like, given to the command as one Query without text, filters included."""
-
-    def run(**given: Any) -> None:
-        command(query=Query(**{name: given.pop(name) for name in ASKED}), **given)
-
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    modes, fusions = click.Choice([str(m) for m in Mode]), click.Choice([str(f) for f in Fusion])
-    for option in (
-        click.option("--explain", is_flag=True, help="Why each is a hit: sentences, words, what the score means."),
-        click.option("--group-by", type=click.Choice(["journal", "year"]), help="Count the hits by it."),
-        click.option("--diversify", type=float, metavar="0..1", help="Prefer hits unlike those above (MMR)."),
-        click.option("--min-score", type=float, metavar="COSINE", help="Leave out hits with a lower cosine."),
-        click.option("--fusion", type=fusions, default=None, help="Of hybrid [index.toml; convex]."),
-        click.option("--weight", type=float, metavar="0..1", help="Of the cosine in hybrid [index.toml; 0.5]."),
-        click.option(
-            "--mode",
-            type=modes,
-            default="semantic",
-            show_default=True,
-            help="What ranks: the meaning, the words, both.",
-        ),
-        click.option("--offset", type=click.IntRange(min=0), default=0, help="Hits left out at the beginning."),
-        click.option("-n", "--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Hits wanted."),
-    ):
-        option(run)
-    return run
-
-
-def output_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add where hits go, given to the command as one Output."""
-
-    def run(
-        form: str | None, output: tuple[Path, ...], overwrite: bool, raw_csv: bool, record: Path | None, **given: Any
-    ) -> None:
-        command(out=Output(form, output, overwrite, raw_csv, record), **given)
-
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for flags, value, text in (
-        (("-t", "--table"), "table", "A table [default on a terminal]."),
-        (("--tsv",), "tsv", "Tab-separated values."),
-        (("--csv",), "csv", "Comma-separated values."),
-        (("--nl",), "nl", "One JSON object a line [default in a pipe]."),
-        (("--json",), "json", "One JSON array."),
-        (("--answer",), "answer", "One JSON object: the hits, and all else about the answer."),
-    ):
-        click.option(*flags, "form", flag_value=value, default=None, help=text)(run)
-    files = click.Path(path_type=Path)
-    for option in (
-        click.option("--record", type=files, metavar="FILE.json", help="Keep how this was searched: engine rerun."),
-        click.option("--raw-csv", is_flag=True, help="CSV and TSV without protection against formulas."),
-        click.option("--overwrite", is_flag=True, help="Write over files that exist."),
-        click.option("-o", "--output", multiple=True, type=files, metavar="FILE", help=OUTPUT_HELP),
-    ):
-        option(run)
-    return run
-
-
 OUTPUT_HELP = "Write the hits; by suffix .ris .nbib .bib .csv .tsv .xlsx .json .jsonl .md. May be repeated."
+
+
+def read_output(
+    form: str | None, output: tuple[Path, ...], overwrite: bool, raw_csv: bool, record: Path | None = None
+) -> Output:
+    """Return where hits go."""
+    return Output(form, output, overwrite, raw_csv, record)
+
+
+_FORMS = (
+    (("--answer",), "answer", "Print one JSON object: the hits and everything else about the answer."),
+    (("--json",), "json", "Print one JSON array."),
+    (("--nl",), "nl", "Print one JSON object per line [default in a pipe]."),
+    (("--csv",), "csv", "Print comma-separated values."),
+    (("--tsv",), "tsv", "Print tab-separated values."),
+    (("-t", "--table"), "table", "Print a table [default on a terminal]."),
+)
+_OUTPUT = (
+    click.option("-o", "--output", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help=OUTPUT_HELP),
+    click.option("--overwrite", is_flag=True, help="Overwrite existing files."),
+    click.option("--raw-csv", is_flag=True, help="Write CSV and TSV without protection against formulas."),
+)
+_RECORD = click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="FILE.json",
+    help="Record how this was searched, for engine rerun.",
+)
+_PRINTED = tuple(
+    click.option(*flags, "form", flag_value=value, default=None, help=text) for flags, value, text in _FORMS
+)
+output_options = add_options("out", (*_OUTPUT, _RECORD, *_PRINTED), read_output)
+ranked_output = add_options("out", (*_OUTPUT, *_PRINTED), read_output)  # of a ranking that is no search
 
 
 def check_output(out: Output) -> None:

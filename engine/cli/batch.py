@@ -1,4 +1,4 @@
-"""``engine search --batch``: many queries from a file, their hits into one run."""
+"""``engine search --queries``: many queries from a file, their hits into one run."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def target_of(query: Query, out: Output) -> Path:
     """
     if query.text or query.like or query.unlike:
         raise UsageError(
-            "--batch reads its queries from the file, so QUERY, --like and --unlike have no place beside it"
+            "--queries reads the queries from a file, so QUERY, --like and --unlike have no place beside it"
         )
     if query.group_by or (query.explain and out.files and out.files[0].suffix.lower() != ".jsonl"):
-        raise UsageError("--batch has no place for --group-by, and for --explain only in a .jsonl file")
+        raise UsageError("--queries has no place for --group-by, and for --explain only in a .jsonl file")
     if out.record or out.form:
-        raise UsageError("--batch writes one file: name it with -o, for example -o run.trec")
+        raise UsageError("--queries writes one file: name it with -o, for example -o run.trec")
     if len(out.files) != 1 or out.files[0].suffix.lower() not in SUFFIXES:
-        raise UsageError(f"--batch writes one file, a {', '.join(SUFFIXES)}: for example -o run.trec")
+        raise UsageError(f"--queries writes one file, a {', '.join(SUFFIXES)}: for example -o run.trec")
     (target,) = out.files
     check_target(target, overwrite=out.overwrite, example="run.trec")
     return target

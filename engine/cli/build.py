@@ -121,7 +121,7 @@ def index(
 @main.command()
 @click.argument("name", required=False)
 @index_options
-@click.option("-n", "--dry-run", is_flag=True, help="Print the plan and touch nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
 @click.option(
     "--full", is_flag=True, help="Read every file again, and remove records that their file no longer contains."
 )

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from engine.cli.asking import ranking_options
-from engine.cli.filtering import filter_options
 from engine.cli.group import main
 from engine.cli.judged import FILE, Given, judged_options, of_index, of_model, of_run
-from engine.cli.options import SEARCH_DEVICE, index_options
+from engine.cli.options import SEARCH_DEVICE, index_options, query_options
 from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_targets, write_file, write_text
@@ -39,12 +37,12 @@ Reader = Callable[[], Given]
 @index_options
 @SEARCH_DEVICE
 @click.option(
+    "-m",
     "--model",
     metavar="MODEL",
     help="Model to evaluate on --set instead of an index: a sentence-transformers folder or hub id.",
 )
 @click.option(
-    "-m",
     "--measure",
     "names",
     multiple=True,
@@ -53,8 +51,7 @@ Reader = Callable[[], Given]
 @click.option("--run", "run_file", type=FILE, metavar="FILE.trec", help="Write the rankings as a TREC run.")
 @click.option("--per-query", type=FILE, metavar="FILE.tsv", help="Write the measures of each query.")
 @click.option("--overwrite", is_flag=True, help="Overwrite existing files.")
-@filter_options
-@ranking_options
+@query_options
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def evaluate(
     config: Config,
@@ -194,7 +191,7 @@ def rounded(fields: dict[str, Any]) -> dict[str, Any]:
 @click.argument("systems", nargs=-1, required=True, metavar="A B...")
 @judged_options
 @click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
-@click.option("-m", "--measure", "measure_name", default="nDCG@10", show_default=True, help="Measure to compare.")
+@click.option("--measure", "measure_name", default="nDCG@10", show_default=True, help="Measure to compare.")
 @click.option("--plot", type=FILE, metavar="FILE.png", help="Draw the difference of each query as a PNG picture.")
 @click.option("--overwrite", is_flag=True, help="Overwrite an existing picture.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")

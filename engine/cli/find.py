@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.asking import Output, check_output, deliver, output_options, ranking_options
-from engine.cli.filtering import filter_options
+from engine.cli.asking import Output, check_output, deliver, output_options
 from engine.cli.group import main
-from engine.cli.options import SEARCH_DEVICE, day, index_options, opened
+from engine.cli.options import LIKE, SEARCH_DEVICE, UNLIKE, day, index_options, opened, query_options
 from engine.config import Config
+from engine.errors import UsageError
 from engine.queries import Query
 from engine.references.fields import abstract_fields
 from engine.terminal import as_json, print_abstract, say
@@ -21,35 +21,34 @@ from engine.terminal import as_json, print_abstract, say
 if TYPE_CHECKING:
     from engine.corpus.store import Said
 
-LIKE = click.option(
-    "--like", multiple=True, metavar="ID", help="A record that hits should be like; its id, PMID or DOI."
-)
-UNLIKE = click.option("--unlike", multiple=True, metavar="ID", help="A record that hits should not be like.")
-
 
 @main.command()
 @click.argument("text", metavar="[QUERY]...", nargs=-1)
 @index_options
 @SEARCH_DEVICE
 @click.option(
-    "--batch", type=click.Path(path_type=Path), metavar="FILE", help="Queries: id, tab, text a line; or JSON lines."
+    "--queries",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read queries from FILE: lines of id, tab, text; or JSON lines.",
 )
 @LIKE
 @UNLIKE
-@filter_options
-@ranking_options
+@query_options
 @output_options
 def search(
     config: Config,
     query: Query,
     text: tuple[str, ...],
-    batch: Path | None,
+    queries: Path | None,
     like: tuple[str, ...],
     unlike: tuple[str, ...],
     device: str,
     out: Output,
 ) -> None:
-    """Find the abstracts nearest in meaning to QUERY, best first. The score is the cosine, at most 1.
+    """Find the abstracts nearest in meaning to a query, best first.
+
+    The score is the cosine, at most 1. QUERY - reads the query from standard input.
 
     With --mode keyword or hybrid, "a phrase", +word and title:word must occur, -word must not, arthrit* is any ending.
 
@@ -57,17 +56,35 @@ def search(
     engine search "switching back to the originator after a biosimilar failed"
     engine search fatigue in lupus -n 50 -o lupus.ris --year 2015- --record lupus.json
     engine search 'gout "uric acid" -child' --mode hybrid --explain
-    engine search --batch questions.tsv -n 100 -o run.trec
+    engine search --queries questions.tsv -n 100 -o run.trec
+    echo "gout in women" | engine search -
     """
-    given = replace(query, text=" ".join(text), like=like, unlike=unlike)
-    if batch is not None:
+    given = replace(query, text=text_of(text), like=like, unlike=unlike)
+    if queries is not None:
         from engine.cli.batch import run_batch
 
-        run_batch(config, given, batch, out, device)
+        run_batch(config, given, queries, out, device)
         return
     check_output(out)
     with opened(config, device) as found:
         deliver(found, found.ask(given), out)
+
+
+def text_of(words: tuple[str, ...]) -> str:
+    """Return the query: the words of the command line, or standard input for a single -.
+
+    Raises:
+        UsageError: standard input is blank, or is no text.
+    """
+    if words != ("-",):
+        return " ".join(words)
+    try:
+        text = sys.stdin.buffer.read().decode("utf-8-sig").strip() if sys.stdin else ""
+    except UnicodeDecodeError as err:
+        raise UsageError("the query on standard input is not UTF-8 text") from err
+    if not text:
+        raise UsageError("standard input is blank, expected a query. For example: echo gout | engine search -")
+    return text
 
 
 @main.command()
@@ -75,9 +92,8 @@ def search(
 @index_options
 @SEARCH_DEVICE
 @UNLIKE
-@click.option("--text", default="", metavar="TEXT", help="Words beside the examples.")
-@filter_options
-@ranking_options
+@click.option("--text", default="", metavar="TEXT", help="Query text to combine with the examples.")
+@query_options
 @output_options
 def similar(
     config: Config,
@@ -88,7 +104,9 @@ def similar(
     device: str,
     out: Output,
 ) -> None:
-    """Find the abstracts nearest to stored ones, by their ids, PMIDs or DOIs; away from others, if you name some.
+    """Find the abstracts nearest to stored records.
+
+    Name the records by their ids, PMIDs or DOIs, and with --unlike records to keep away from.
 
     \b
     engine similar PMID:31793330
@@ -130,13 +148,13 @@ def source_text(said: Said) -> str:
     "--since", required=True, metavar="GENERATION|DATE|Nd", help="Generation's number, a date (UTC), or days."
 )
 @index_options
-@filter_options
-@ranking_options
+@query_options
 @output_options
 def new(config: Config, query: Query, text: tuple[str, ...], since: str, out: Output) -> None:
-    """Find what is new or changed for QUERY since a generation or a date, best first: a living review.
+    """Find new and changed abstracts for a query, best first.
 
-    All records added or changed since then are ranked, and no others. `engine log` lists the generations.
+    This keeps a review up to date. Only records added or changed since then are ranked. `engine log` lists the
+    generations.
 
     \b
     engine new "switching to a biosimilar" --since 2026-11-01 -i rheumatology
@@ -145,7 +163,7 @@ def new(config: Config, query: Query, text: tuple[str, ...], since: str, out: Ou
     check_output(out)
     moment = day(since).isoformat() if since.endswith("d") else since
     with opened(config) as found:
-        rows, answer = found.ask_new(replace(query, text=" ".join(text)), since=moment)
+        rows, answer = found.ask_new(replace(query, text=text_of(text)), since=moment)
         deliver(found, answer, out, [row.change for row in rows], since=moment)
         if not rows:
             say(f"nothing is new or changed since {since}; the current generation is {found.generation:06d}", err=True)

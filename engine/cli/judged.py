@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.options import opened
+from engine.cli.options import add_options, opened
 from engine.config import Config
 from engine.errors import UsageError
 from engine.queries import Query
@@ -35,15 +36,13 @@ class Given:
     names: tuple[tuple[str, str], ...]  # (what, SHA-256): the test set, or the two files
 
 
-def judged_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add where queries and judgments come from, given to the command as a function that reads them."""
-
-    def run(queries: Path | None, qrels: Path | None, folder: Path | None, **given: Any) -> None:
-        command(read=lambda: given_by(queries, qrels, folder), **given)
-
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in (
+judged_options = add_options(
+    "read",
+    (
+        click.option(
+            "--queries", type=FILE, metavar="FILE", help="File of queries: lines of id, tab, text; or JSON lines."
+        ),
+        click.option("--qrels", type=FILE, metavar="FILE", help="File of judgments: TREC qrels, or TSV with a header."),
         click.option(
             "--set",
             "folder",
@@ -51,13 +50,9 @@ def judged_options(command: Callable[..., None]) -> Callable[..., None]:
             metavar="FOLDER",
             help="Folder of a test set: documents, queries and judgments.",
         ),
-        click.option("--qrels", type=FILE, metavar="FILE", help="File of judgments: TREC qrels, or TSV with a header."),
-        click.option(
-            "--queries", type=FILE, metavar="FILE", help="File of queries: lines of id, tab, text; or JSON lines."
-        ),
-    ):
-        option(run)
-    return run
+    ),
+    lambda **given: partial(given_by, **given),
+)
 
 
 def given_by(queries: Path | None, qrels: Path | None, folder: Path | None) -> Given:

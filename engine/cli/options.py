@@ -2,37 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.config import Config
 from engine.errors import UsageError
+from engine.options import BY_FIELD, FILTERS, RANKING, Filters, Query, QueryOption, ValueKind
 
 if TYPE_CHECKING:
     from engine.query.index import Index
 
 
-def index_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add -i and --indexes, given to the command as one Config."""
+Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
+FILE = click.Path(dir_okay=False, path_type=Path)
 
-    def run(indexes: str | None, index: str | None, **given: Any) -> None:
-        command(config=Config.load(indexes, index), **given)
 
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in (
+def add_options(target: str, options: Sequence[Decorator], read: Callable[..., Any]) -> Decorator:
+    """Return a decorator that adds options to a command, which gets what `read` makes of them as one argument."""
+
+    def decorate(command: Command) -> Command:
+        def own() -> None:
+            """Carry the parameters."""
+
+        for option in reversed(options):
+            option(own)
+        params: list[click.Parameter] = own.__click_params__  # type: ignore[attr-defined]
+        names = dict.fromkeys(str(param.name) for param in params)
+
+        def run(**given: Any) -> None:
+            values = {name: given.pop(name) for name in names}
+            command(**{target: read(**values)}, **given)
+
+        run.__name__, run.__doc__ = command.__name__, command.__doc__
+        run.__click_params__ = [*getattr(command, "__click_params__", []), *params]  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def query_option(option: QueryOption, *, from_file: bool = False) -> Decorator:
+    """Return the click option of something that can be asked; a list of ids can be read from a file."""
+    flags = option.flags or (f"--{option.name.replace('_', '-')}",)
+    unset = f" [{option.unset}]" if option.unset else ""
+    text = option.file_help if from_file else f"{option.help.removesuffix('.')}{unset}." if unset else option.help
+    given: dict[str, Any] = {"help": text, "metavar": option.metavar, "default": option.default}
+    if from_file:
+        given |= {"type": FILE, "default": None}
+    elif option.kind is ValueKind.SWITCH:
+        given |= {"is_flag": True}
+    elif option.kind is ValueKind.INTEGER:
+        given |= {"type": click.IntRange(min=int(option.low)), "show_default": bool(option.default)}
+    elif option.kind is ValueKind.NUMBER:
+        given |= {"type": float}
+    elif option.kind is ValueKind.CHOICE:
+        given |= {"type": click.Choice([str(choice) for choice in option.choices])}
+        given |= {"default": option.default and str(option.default), "show_default": option.default is not None}
+    elif option.kind.is_repeatable:
+        given |= {"multiple": True}
+    elif option.kind is ValueKind.TEXT:
+        given |= {"default": None}
+    return click.option(*flags, option.field, **given)
+
+
+def read_filters(**values: Any) -> Filters:
+    """Return the filters that the options name.
+
+    Raises:
+        UsageError: an empty expression, or ids or years that can't be read.
+    """
+    from engine.corpus.idlist import read_ids
+
+    if values["where"] == "":  # a shell variable that was empty: nothing would be filtered, without a word
+        raise UsageError("--where is empty, expected an expression like 'year >= 2015'")
+    for option in FILTERS:
+        if option.kind is ValueKind.IDS and values[option.field] is not None:
+            values[option.field] = read_ids(values[option.field])
+    return Filters(**values)
+
+
+def read_query(**values: Any) -> Query:
+    """Return the query that the options describe, without its text."""
+    filters = read_filters(**{option.field: values.pop(option.field) for option in FILTERS})
+    for option in RANKING:
+        if option.kind is ValueKind.CHOICE and values[option.field] is not None:
+            values[option.field] = next(choice for choice in option.choices if choice == values[option.field])
+    return Query(filters=filters, **values)
+
+
+_FILTERS = tuple(query_option(option, from_file=option.kind is ValueKind.IDS) for option in FILTERS)
+filter_options = add_options("filters", _FILTERS, read_filters)
+query_options = add_options("query", (*map(query_option, RANKING), *_FILTERS), read_query)
+index_options = add_options(
+    "config",
+    (
+        click.option("-i", "--index", metavar="NAME", help="Index to use [ENGINE_INDEX; the only one there]."),
         click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes]."),
-        click.option("-i", "--index", metavar="NAME", help="Which index [ENGINE_INDEX; the only one there]."),
-    ):
-        option(run)
-    return run
-
-
+    ),
+    Config.load,
+)
+LIKE, UNLIKE = (query_option(BY_FIELD[name]) for name in ("like", "unlike"))
+TOP_K = query_option(BY_FIELD["top_k"])
 SEARCH_DEVICE = click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Where to compare vectors [cpu]."
+    "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device that compares the vectors [cpu]."
 )
 
 

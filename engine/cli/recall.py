@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.asking import ranking_options
-from engine.cli.filtering import filter_options
-from engine.cli.find import LIKE, UNLIKE
 from engine.cli.group import main
-from engine.cli.options import index_options, opened
+from engine.cli.options import LIKE, UNLIKE, index_options, opened, query_options
 from engine.config import Config
 from engine.queries import Query
 from engine.records import many
@@ -36,8 +33,7 @@ _TITLE = 70  # characters shown
 @index_options
 @LIKE
 @UNLIKE
-@filter_options
-@ranking_options
+@query_options
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def recall(
     config: Config,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.asking import Output, check_output, deliver_hits, output_options
-from engine.cli.filtering import filter_options
+from engine.cli.asking import Output, check_output, deliver_hits, ranked_output
 from engine.cli.group import main
 from engine.cli.hits import HitList
-from engine.cli.options import index_options, opened
+from engine.cli.options import TOP_K, add_options, filter_options, index_options, opened
 from engine.config import Config
 from engine.errors import SourceError, UsageError
 from engine.files import read_text
@@ -29,40 +28,6 @@ if TYPE_CHECKING:
 
 MAX_CRITERIA = 100_000  # bytes of a file
 FILE = click.Path(path_type=Path)
-
-
-def label_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the labels and the criteria, given to the command as label_files, a pair, and criteria, a text."""
-
-    def run(
-        included: Path | None, excluded: Path | None, criteria: str | None, criteria_file: Path | None, **given: Any
-    ) -> None:
-        command(label_files=(included, excluded), criteria=criteria_of(criteria, criteria_file), **given)
-
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    run.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in (
-        click.option("--criteria-file", type=FILE, metavar="FILE", help="Text file with the criteria."),
-        click.option(
-            "--criteria",
-            metavar="TEXT",
-            help="Criteria as text: the title, question or inclusion criteria of the review.",
-        ),
-        click.option(
-            "--excluded",
-            type=FILE,
-            metavar="FILE",
-            help="File of the records excluded so far: one PMID, DOI or id per line.",
-        ),
-        click.option(
-            "--included",
-            type=FILE,
-            metavar="FILE",
-            help="File of the records included so far: one PMID, DOI or id per line.",
-        ),
-    ):
-        option(run)
-    return run
 
 
 def criteria_of(text: str | None, file: Path | None) -> str:
@@ -81,6 +46,39 @@ def criteria_of(text: str | None, file: Path | None) -> str:
     return found or ""
 
 
+label_options = add_options(
+    "label_files",
+    (
+        click.option(
+            "--included",
+            type=FILE,
+            metavar="FILE",
+            help="File of the records included so far: one PMID, DOI or id per line.",
+        ),
+        click.option(
+            "--excluded",
+            type=FILE,
+            metavar="FILE",
+            help="File of the records excluded so far: one PMID, DOI or id per line.",
+        ),
+    ),
+    lambda included, excluded: (included, excluded),
+)
+criteria_options = add_options(
+    "criteria",
+    (
+        click.option(
+            "--criteria",
+            "text",
+            metavar="TEXT",
+            help="Criteria as text: the title, question or inclusion criteria of the review.",
+        ),
+        click.option("--criteria-file", "file", type=FILE, metavar="FILE", help="Text file with the criteria."),
+    ),
+    criteria_of,
+)
+
+
 def labels_in(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labels:
     """What the files of labels say of the records of a corpus."""
     from engine.corpus.idlist import read_ids
@@ -90,26 +88,12 @@ def labels_in(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labels:
     return labels_of(corpus, included, excluded)
 
 
-def ranked_output(command: Callable[..., None]) -> Callable[..., None]:
-    """Add where hits go, but for the record of a search, which a ranking by labels is not."""
-    inner = output_options(command)
-
-    def run(**given: Any) -> None:
-        inner(record=None, **given)
-
-    run.__name__, run.__doc__ = command.__name__, command.__doc__
-    params = inner.__click_params__  # type: ignore[attr-defined]
-    run.__click_params__ = [param for param in params if param.name != "record"]  # type: ignore[attr-defined]
-    return run
-
-
 @main.command()
 @index_options
 @label_options
+@criteria_options
 @filter_options
-@click.option(
-    "-n", "--top-k", type=click.IntRange(min=1), default=10, show_default=True, help="Maximum number of hits."
-)
+@TOP_K
 @ranked_output
 def screen(
     config: Config,
@@ -153,6 +137,7 @@ def counts(found: Screening) -> str:
 @main.command()
 @index_options
 @label_options
+@criteria_options
 @click.option("--priors", type=click.IntRange(min=1), default=10, show_default=True, help="Number of simulations.")
 @click.option(
     "--seed",

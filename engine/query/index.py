@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import date
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -241,10 +242,16 @@ class Index:
             CorruptError: a file was changed or damaged.
         """
         like = (record_id,) if isinstance(record_id, str | int) else tuple(record_id)
-        return list(self.ask(Query(like=like, unlike=unlike, top_k=top_k)).hits)  # type: ignore[arg-type]
+        return list(self.ask(Query(like=like, unlike=unlike, top_k=top_k)).hits)
 
     def new(
-        self, query: str, *, since: int | str, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
+        self,
+        query: str,
+        *,
+        since: int | str | date,
+        top_k: int = 10,
+        mode: str = "semantic",
+        filters: Filters | None = None,
     ) -> list[ChangedHit]:
         """Find the abstracts nearest to a text among those that are new or changed: what a living review must look at.
 
@@ -260,7 +267,7 @@ class Index:
         asked = Query(query, top_k=top_k, mode=mode_of(mode), filters=filters or Filters())
         return self.ask_new(asked, since=since)[0]
 
-    def ask_new(self, query: Query, *, since: int | str) -> tuple[list[ChangedHit], Answer]:
+    def ask_new(self, query: Query, *, since: int | str | date) -> tuple[list[ChangedHit], Answer]:
         """As `new`, for any query, with the answer that the hits are of.
 
         Raises:

@@ -67,7 +67,7 @@ def both(one: DocIds | None, other: DocIds | None) -> DocIds | None:
     return np.intersect1d(one, other, assume_unique=True)
 
 
-def ids_of(snapshot: OpenGeneration, record_ids: tuple[str, ...]) -> tuple[int, ...]:
+def ids_of(snapshot: OpenGeneration, record_ids: Sequence[str]) -> tuple[int, ...]:
     """Doc ids of examples, each once."""
     return tuple(dict.fromkeys(snapshot.corpus.doc_id(str(record_id)) for record_id in record_ids))
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
+from engine.options import FILTERS, QueryOption, ValueKind
 from engine.queries import Filters, Fusion, Mode, Query
 from engine.query.searchlog import Record
 from engine.records import many
@@ -90,30 +92,23 @@ def limits(record: Record) -> Iterator[str]:
 
 def filters_in_words(filters: Filters) -> Iterator[str]:
     """Yield each filter that is set in words that follow "limited to"."""
-    if filters.years:
-        yield f"publication years {' or '.join(map(span, filters.years))}"
-    for what, values in (
-        ("records of the journal", filters.journals),
-        ("records with the MeSH heading", filters.mesh),
-        ("records with the MeSH heading, or any below it in the MeSH tree,", filters.mesh_trees),
-        ("records of the publication type", filters.types),
-        ("records with the keyword", filters.keywords),
-        ("records with an author named", filters.authors),
-        ("records in the language", filters.languages),
-        ("records from the source", filters.sources),
-    ):
-        if values:
-            yield f"{what} {' or '.join(map(quoted, values))}"
-    if filters.retracted is not None:
-        yield "retracted records" if filters.retracted else "records that are not retracted"
-    if filters.has_abstract is not None:
-        yield f"records {'with' if filters.has_abstract else 'without'} an abstract"
-    if filters.ids is not None:
-        yield f"records of a list ({ids(filters.ids)})"
-    if filters.exclude:
-        yield f"records that are not in a list ({ids(filters.exclude)})"
-    if filters.where:
-        yield f"records that meet the condition {quoted(filters.where)}"
+    for option in FILTERS:
+        value = getattr(filters, option.field)
+        if value == option.default:
+            continue
+        if option.kind is ValueKind.EITHER:
+            yield option.words[value]
+        else:
+            yield option.words[0].format(value_in_words(option, value))
+
+
+def value_in_words(option: QueryOption, value: Any) -> str:
+    """The value of a filter for reading."""
+    if option.kind is ValueKind.YEARS:
+        return " or ".join(map(span, value))
+    if option.kind is ValueKind.IDS:
+        return ids(value)
+    return " or ".join(map(quoted, value if option.kind is ValueKind.NAMES else [value]))
 
 
 def span(years: tuple[int | None, int | None]) -> str:

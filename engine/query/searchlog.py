@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class Record:
         return {record_id: rank for rank, record_id in enumerate(self.ids, self.query.offset + 1)}
 
 
-def record_of(index: Index, answer: Answer, *, since: int | str | None = None) -> Record:
+def record_of(index: Index, answer: Answer, *, since: int | str | date | None = None) -> Record:
     """Write down an answer that this index gave; since is what ask_new was given, if it was that.
 
     Raises:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from operator import index as index_of
 from typing import Any, TypeVar
 
 from engine.corpus.history import generation_before
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
+from engine.options import BY_FIELD
 from engine.queries import Filters, Fusion, Mode, Query
 from engine.query.generation import OpenGeneration
 
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
 Choice = TypeVar("Choice", Mode, Fusion)
 BLANK = "the query is blank. Give some words, for example: engine search 'knee pain after running'"
-GROUPS = ("journal", "year")
+GROUPS = BY_FIELD["group_by"].choices
 
 
 def checked(query: Query) -> Query:
@@ -33,7 +34,8 @@ def checked(query: Query) -> Query:
         raise UsageError(f"the query has {len(query.text):,} characters, expected at most {MAX_TEXT:,}")
     mode, fusion = choice(Mode, "mode", query.mode), query.fusion and choice(Fusion, "fusion", query.fusion)
     query = replace(query, like=listed_ids("like", query.like), unlike=listed_ids("unlike", query.unlike))
-    query = replace(query, filters=plain_filters(query.filters))
+    if not isinstance(query.filters, Filters):
+        raise UsageError(f"filters is {type(query.filters).__name__}, expected engine.Filters")
     fractions: dict[str, Any] = {name: fraction(query, name) for name in ("weight", "diversify", "min_score")}
     query = replace(query, **fractions)
     if query.group_by not in (None, *GROUPS):
@@ -90,18 +92,6 @@ def listed_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def plain_filters(filters: Filters) -> Filters:
-    """The same filters with tuples for lists, so that they can be remembered by.
-
-    Raises:
-        UsageError: not Filters at all.
-    """
-    if not isinstance(filters, Filters):
-        raise UsageError(f"filters is {type(filters).__name__}, expected engine.Filters")
-    values: dict[str, Any] = {name: getattr(filters, name) for name in Filters.__dataclass_fields__}
-    return Filters(**{name: tupled(value) for name, value in values.items()})
-
-
 def tupled(value: Any) -> Any:
     """Lists as tuples, inner ones too."""
     return tuple(map(tupled, value)) if isinstance(value, list) else value
@@ -114,7 +104,7 @@ def check_examples(query: Query, mode: Mode) -> None:
         UsageError: there is not.
     """
     if clean_text(query.text):
-        if query.like + query.unlike and mode is Mode.KEYWORD:
+        if (query.like or query.unlike) and mode is Mode.KEYWORD:
             raise UsageError("examples have no part in keyword mode. Use --mode semantic or hybrid")
         return
     if not query.like:
@@ -123,13 +113,14 @@ def check_examples(query: Query, mode: Mode) -> None:
         raise UsageError(f"examples hold no words for {mode} mode. Add a text, or use --mode semantic")
 
 
-def generation_meant(snapshot: OpenGeneration, since: int | str) -> int:
-    """The generation after which a record counts as new.
+def generation_meant(snapshot: OpenGeneration, since: int | str | date) -> int:
+    """Return the generation after which a record counts as new.
 
     Raises:
         UsageError: no such generation yet, or not a date.
     """
     newest = snapshot.manifest.generation
+    since = since.isoformat() if isinstance(since, date) else since
     if isinstance(since, int) or (since.isdecimal() and len(since) < 10):
         if int(since) > newest:
             missing = f"there is no generation {int(since):06d} yet"

@@ -17,14 +17,13 @@ from engine.query.index import Index
 from engine.serve.asked import query_of
 from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
 from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
-from engine.serve.parameters import FILTERS, INDEX, RANKING, RECORD, SEARCH, TEXT, UNLIKE, Given, Parameter
+from engine.serve.parameters import FILTERS, INDEX, QUESTION, RANKING, RECORD, SEARCH, Given, Parameter
 from engine.serve.site import JSON, given_in, pairs_in, respond, site_of, while_there
 
 SIMILAR = (
     INDEX,
-    Parameter("id", "Hits should be like these records: ids, PMIDs or DOIs.", most=MAX_EXAMPLES, required=True),
-    UNLIKE,
-    TEXT,
+    Parameter("id", "Find records like these: record ids, PMIDs or DOIs.", most=MAX_EXAMPLES, required=True),
+    *(one for one in QUESTION if one.name != "like"),
     *RANKING,
     *FILTERS,
 )
@@ -185,5 +184,12 @@ def pairs_of(content: Mapping[str, Any]) -> list[tuple[str, str]]:
                 continue
             if not isinstance(one, str | int | float):
                 raise UsageError(f"{name[:80]} holds {type(one).__name__}, expected texts, numbers, true or false")
-            found.append((name, str(one).lower() if isinstance(one, bool) else str(one)))
+            found.append((name, text_of(one)))
     return found
+
+
+def text_of(value: str | float) -> str:
+    """Return a value of JSON as it is written in an address; 3.0 is the whole number 3 to JSON, too."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

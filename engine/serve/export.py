@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.errors import AbstractNotFoundError
+from engine.options import ValueKind
 from engine.queries import Answer, Query
 from engine.query.answer import fetch_hits
 from engine.query.index import Index, get_generation
@@ -22,7 +23,7 @@ from engine.serve.asked import query_of
 from engine.serve.failures import failure_of
 from engine.serve.limits import MAX_HITS, MAX_IDS
 from engine.serve.links import State
-from engine.serve.parameters import FILTERS, RECORD, SEARCH, Kind, Parameter
+from engine.serve.parameters import FILTERS, RECORD, SEARCH, Parameter
 from engine.serve.site import HTML, JSON, given_in, pairs_in, respond, site_of
 from engine.serve.templates import page
 
@@ -31,7 +32,7 @@ HITS = (
     *SEARCH,
     FORMAT,
     Parameter("tick", "Only these of the hits.", most=MAX_IDS),
-    Parameter("top", "So many of the first hits, ticked or not.", Kind.WHOLE, low=1, high=MAX_HITS),
+    Parameter("top", "So many of the first hits, ticked or not.", ValueKind.INTEGER, low=1, high=MAX_HITS),
 )
 OF_FILES = ("format", "tick", "top", "group_by")  # mean nothing on a page
 NARROWING = {parameter.name for parameter in FILTERS} | {"min_score"}

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.corpus.filters import years_of
+from engine.corpus.facets import Counted
 from engine.errors import UsageError
+from engine.options import FILTERS, ValueKind, parse_years
 from engine.query.index import Index
 from engine.serve.facets import Bar, Facets, facets_of
 from engine.serve.limits import MAX_HITS
 from engine.serve.links import Pairs, State
-from engine.serve.parameters import FLAGS, SEARCH, WHOLE, Given, Kind, Parameter
+from engine.serve.parameters import BOOLEANS, FLAGS, SEARCH, WHOLE, Given, Parameter
 
-FROM = Parameter("from", "First year.", Kind.WHOLE, low=1000, high=9999)
-TO = Parameter("to", "Last year.", Kind.WHOLE, low=1000, high=9999)
+FROM = Parameter("from", "First year.", ValueKind.INTEGER, low=1000, high=9999)
+TO = Parameter("to", "Last year.", ValueKind.INTEGER, low=1000, high=9999)
 PAGE = (*(one for one in SEARCH if one.name != "group_by"), FROM, TO)  # nothing is counted on a page
-OWN_FIELDS = (
-    "q",
-    "mode",
-    "n",
-    "explain",
-    "retracted",
-    "has_abstract",
-    "i",
-    "from",
-    "to",
-)  # have a field of their own, with one value
-TYPED = (("journal", "Journal"), ("mesh", "MeSH heading"), ("type", "Publication type"), ("author", "Author"))
+FIELDS = tuple(option for option in FILTERS if option.form_label)  # years have one of their own
+OWN_FIELDS = {"q", "mode", "n", "explain", "i", "from", "to"} | {o.name for o in FIELDS if not o.kind.is_repeatable}
+HIDDEN = {option.name for option in FILTERS if option.kind is ValueKind.IDS}
+FLAG_NAMES = {parameter.name for parameter in SEARCH if parameter.kind in BOOLEANS}
+WHOLE_NAMES = {parameter.name for parameter in SEARCH if parameter.kind is ValueKind.INTEGER}
 PER_PAGE = (10, 20, 50, 100)
 
 
@@ -49,6 +43,11 @@ class Form:
     def value(self, name: str, otherwise: str = "") -> str:
         """What a field holds."""
         return next((value for key, value in self.state.pairs if key == name), otherwise)
+
+    @property
+    def known(self) -> dict[str, Counted]:
+        """Names that a field offers, with the number of their records."""
+        return {"journal": self.facets.journals, "mesh": self.facets.mesh, "type": self.facets.types}
 
     def is_within(self, bar: Bar) -> bool:
         """Whether the years asked for hold those of a bar."""
@@ -80,10 +79,10 @@ def tidy(name: str, value: str) -> str:
     """A value in the spelling that pages use; one that can't be stays as it is, to be refused where it is read."""
     if not value.strip():
         return ""
-    if name in ("retracted", "has_abstract", "explain"):
+    if name in FLAG_NAMES:
         known = FLAGS.get(value.strip().lower())
         return value if known is None else str(known).lower()
-    if name in ("n", "offset") and WHOLE.fullmatch(value.strip()):
+    if name in WHOLE_NAMES and WHOLE.fullmatch(value.strip()):
         return str(int(value.strip()))
     if name == "year":
         low, high = ends(value)
@@ -116,7 +115,7 @@ def year_in(text: str, otherwise: int) -> int:
 def ends(years: str) -> tuple[str, str]:
     """First and last year of a range, "" where it is open; both "" where it is no range."""
     try:
-        low, high = years_of(years)
+        low, high = parse_years(years)
     except UsageError:
         return "", ""
     return f"{low:04d}" if low else "", f"{high:04d}" if high else ""

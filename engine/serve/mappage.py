@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.errors import AbstractNotFoundError
+from engine.options import ValueKind
 from engine.queries import Query
 from engine.query.index import Index, get_generation
 from engine.serve.asked import query_of
@@ -15,14 +16,14 @@ from engine.serve.bodies import as_bytes
 from engine.serve.drawing import Drawing, drawn_map
 from engine.serve.form import PAGE, canonical
 from engine.serve.links import State
-from engine.serve.parameters import INDEX, Given, Kind, Parameter
+from engine.serve.parameters import INDEX, Given, Parameter
 from engine.serve.site import HTML, JSON, given_in, pairs_in, respond, site_of
 from engine.serve.templates import page
 from engine.serve.views import chips, hit_views
 
 _DEFAULT_HITS = 50  # hits drawn where the address does not say how many
-POINTS = (INDEX, Parameter("g", "Generation.", Kind.WHOLE, low=0, high=999_999, required=True))
-AT = (*POINTS, Parameter("row", "Place among the points.", Kind.WHOLE, low=0, high=2**31, required=True))
+POINTS = (INDEX, Parameter("g", "Generation.", ValueKind.INTEGER, low=0, high=999_999, required=True))
+AT = (*POINTS, Parameter("row", "Place among the points.", ValueKind.INTEGER, low=0, high=2**31, required=True))
 BINARY = "application/octet-stream"
 
 

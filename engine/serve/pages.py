@@ -20,7 +20,7 @@ from engine.references.formats import FORMATS
 from engine.serve.asked import query_of
 from engine.serve.bodies import status_object
 from engine.serve.failures import Failure, failure_of
-from engine.serve.form import PAGE, TYPED, canonical, form_of, is_canonical
+from engine.serve.form import FIELDS, HIDDEN, PAGE, canonical, form_of, is_canonical
 from engine.serve.links import State
 from engine.serve.parameters import RECORD, Given
 from engine.serve.site import HTML, given_in, pairs_in, respond, site_of
@@ -67,7 +67,9 @@ def form_fields(index: Index, names: list[str], state: State) -> dict[str, Any]:
         "index": index,
         "names": names,
         "state": state,
-        "typed": TYPED,
+        "fields": FIELDS,
+        "hidden": HIDDEN,
+        "lengths": {parameter.name: parameter.length for parameter in PAGE},
         "where": state.only(("i",)).at(""),
     }
 

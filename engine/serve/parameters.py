@@ -1,4 +1,4 @@
-"""What can be asked over HTTP: one table, from which requests are read and the OpenAPI document is made."""
+"""The options as parameters of a request, within the limits of a server: requests are read and checked by them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from enum import StrEnum
+from typing import Any
 
+from engine import options
 from engine.errors import UsageError
-from engine.queries import Fusion, Mode
+from engine.options import QueryOption, ValueKind
 from engine.serve.limits import (
     MAX_DEPTH,
     MAX_EXAMPLES,
@@ -25,15 +25,10 @@ from engine.serve.limits import (
 
 WHOLE = re.compile(r"-?[0-9]{1,15}")
 FLAGS = {"true": True, "false": False, "1": True, "0": False, "on": True}
-
-
-class Kind(StrEnum):
-    """What a value is."""
-
-    TEXT = "string"
-    WHOLE = "integer"
-    NUMBER = "number"
-    FLAG = "boolean"
+LENGTHS = {"q": MAX_TEXT, "where": MAX_WHERE}  # characters, of others MAX_VALUE
+HIGHEST = {"n": MAX_HITS, "offset": MAX_DEPTH - 1}
+NUMBERS = (ValueKind.INTEGER, ValueKind.NUMBER)
+BOOLEANS = (ValueKind.SWITCH, ValueKind.EITHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +37,7 @@ class Parameter:
 
     name: str
     help: str
-    kind: Kind = Kind.TEXT
+    kind: ValueKind = ValueKind.TEXT
     most: int = 1  # times it may be given
     low: float = -math.inf  # of a number
     high: float = math.inf
@@ -52,40 +47,29 @@ class Parameter:
     required: bool = False
 
 
-INDEX = Parameter("i", "Name of an index; the first one that is served where none is given.")
-TEXT = Parameter("q", "What is looked for, in your own words.", length=MAX_TEXT)
-IDS = "record ids, PMIDs or DOIs"
-LIKE = Parameter("like", f"Hits should be like these records: {IDS}.", most=MAX_EXAMPLES)
-UNLIKE = Parameter("unlike", f"Hits should not be like these records: {IDS}.", most=MAX_EXAMPLES)
-RANKING = (
-    Parameter("n", "Hits wanted.", Kind.WHOLE, low=1, high=MAX_HITS, default=10),
-    Parameter("offset", "Hits left out at the beginning.", Kind.WHOLE, low=0, high=MAX_DEPTH - 1, default=0),
-    Parameter("mode", "What ranks: the meaning, the words, both.", choices=tuple(Mode), default="semantic"),
-    Parameter("weight", "Of the cosine in hybrid.", Kind.NUMBER, low=0, high=1),
-    Parameter("fusion", "Of hybrid.", choices=tuple(Fusion)),
-    Parameter("min_score", "Leave out hits with a lower cosine.", Kind.NUMBER, low=-1, high=1),
-    Parameter("diversify", "Prefer hits unlike those above.", Kind.NUMBER, low=0, high=1),
-    Parameter("explain", "Say why each is a hit.", Kind.FLAG),
-    Parameter("group_by", "Count the hits by it.", choices=("journal", "year")),
-)
-FILTERS = (
-    Parameter("year", "2015, 1998-2003, 2015- or -1990.", most=MAX_NAMES),
-    Parameter("journal", "Whole name; * for any characters.", most=MAX_NAMES),
-    Parameter("mesh", "MeSH heading; * for any characters.", most=MAX_NAMES),
-    Parameter("mesh_tree", "MeSH heading or tree number, and all below it.", most=MAX_NAMES),
-    Parameter("type", "Publication type.", most=MAX_NAMES),
-    Parameter("keyword", "Keyword of authors or databases.", most=MAX_NAMES),
-    Parameter("author", "Beginnings of the words of a name: smith j.", most=MAX_NAMES),
-    Parameter("language", "eng, en or English.", most=MAX_NAMES),
-    Parameter("source", "File or format that a record comes from.", most=MAX_NAMES),
-    Parameter("retracted", "true: retracted records only; false: none.", Kind.FLAG),
-    Parameter("has_abstract", "true: records with an abstract only; false: without.", Kind.FLAG),
-    Parameter("ids", f"Only these records: {IDS}.", most=MAX_IDS),
-    Parameter("exclude", f"None of these records: {IDS}.", most=MAX_IDS),
-    Parameter("where", "An expression: year >= 2015 and not mesh = Animals.", length=MAX_WHERE),
-)
+def parameter_of(option: QueryOption) -> Parameter:
+    """Return an option as a parameter, within the limits of a request."""
+    most = {ValueKind.IDS: MAX_IDS if option in options.FILTERS else MAX_EXAMPLES}.get(option.kind, MAX_NAMES)
+    is_shown = option.kind in (ValueKind.CHOICE, ValueKind.INTEGER)
+    return Parameter(
+        option.name,
+        option.help,
+        option.kind,
+        most=most if option.kind.is_repeatable else 1,
+        low=option.low,
+        high=HIGHEST.get(option.name, option.high),
+        length=LENGTHS.get(option.name, MAX_VALUE),
+        choices=option.choices,
+        default=option.default if is_shown else None,
+    )
+
+
+INDEX = Parameter("i", "Name of the index; by default the first one served.")
+QUESTION = tuple(map(parameter_of, options.QUESTION))
+RANKING = tuple(map(parameter_of, options.RANKING))
+FILTERS = tuple(map(parameter_of, options.FILTERS))
 RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
-SEARCH = (INDEX, TEXT, LIKE, UNLIKE, *RANKING, *FILTERS)
+SEARCH = (INDEX, *QUESTION, *RANKING, *FILTERS)
 
 
 class Given:
@@ -103,7 +87,7 @@ class Given:
             if n >= MAX_VALUES:
                 raise UsageError(f"the request has more than {MAX_VALUES:,} parameters. Ask for less at once")
             if name not in known:
-                raise UsageError(unknown(name, list(known)))
+                raise UsageError(options.describe_unknown(name, list(known)))
             if value.strip():
                 check_value(known[name], value)
                 self.values.setdefault(name, []).append(value)
@@ -130,12 +114,22 @@ class Given:
         """True or false; None where nothing is given."""
         return FLAGS[text.lower()] if (text := self.text(name).strip()) else None
 
+    def fields(self, wanted: Iterable[QueryOption]) -> dict[str, Any]:
+        """Return the fields of Query or Filters that the request gives, with their values."""
+        return {option.field: self.value(option) for option in wanted if option.name in self.values}
 
-def unknown(name: str, known: Sequence[str]) -> str:
-    """What to say of a name that means nothing."""
-    near = get_close_matches(name[:80], known, 1)
-    maybe = f" (did you mean {near[0]}?)" if near else ""
-    return f"the parameter {name[:80]!r} means nothing here{maybe}. Known are: {', '.join(known)}"
+    def value(self, option: QueryOption) -> Any:
+        """Return the value of an option that is given."""
+        if option.kind.is_repeatable:
+            return self.texts(option.name)
+        if option.kind in BOOLEANS:
+            return self.flag(option.name)
+        if option.kind is ValueKind.INTEGER:
+            return self.whole(option.name)
+        if option.kind is ValueKind.NUMBER:
+            return self.number(option.name)
+        text = self.text(option.name)
+        return next((choice for choice in option.choices if choice == text), text)
 
 
 def check_number_of(parameter: Parameter, n: int) -> None:
@@ -161,10 +155,10 @@ def check_value(parameter: Parameter, text: str) -> None:
         raise UsageError(f"{found}, expected {parameter.length:,} at most")
     if parameter.choices and text not in parameter.choices:
         raise UsageError(f"{parameter.name} is {text[:80]!r}, expected one of {', '.join(parameter.choices)}")
-    if parameter.kind is Kind.FLAG and text.strip().lower() not in FLAGS:
+    if parameter.kind in BOOLEANS and text.strip().lower() not in FLAGS:
         raise UsageError(f"{parameter.name} is {text[:80]!r}, expected true or false")
-    if parameter.kind in (Kind.WHOLE, Kind.NUMBER) and not in_range(parameter, text.strip()):
-        what = "a whole number" if parameter.kind is Kind.WHOLE else "a number"
+    if parameter.kind in NUMBERS and not in_range(parameter, text.strip()):
+        what = "a whole number" if parameter.kind is ValueKind.INTEGER else "a number"
         raise UsageError(
             f"{parameter.name} is {text[:80]!r}, expected {what} from {parameter.low:,g} to {parameter.high:,g}"
         )
@@ -172,7 +166,7 @@ def check_value(parameter: Parameter, text: str) -> None:
 
 def in_range(parameter: Parameter, text: str) -> bool:
     """Whether a text is a number that the parameter may have."""
-    if parameter.kind is Kind.WHOLE and not WHOLE.fullmatch(text):
+    if parameter.kind is ValueKind.INTEGER and not WHOLE.fullmatch(text):
         return False
     try:
         return parameter.low <= float(text) <= parameter.high  # never true of NaN

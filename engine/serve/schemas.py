@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from engine.corpus.store import Said
+from engine.options import ValueKind, YearRange
 from engine.queries import Hit, Query
 from engine.records import Abstract, EncoderIdentity
 from engine.references.fields import RECORD, SCORES
-from engine.serve.parameters import Kind, Parameter
+from engine.serve.parameters import BOOLEANS, NUMBERS, Parameter
 
 Schema = dict[str, Any]
 PLAIN: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
+TYPES = {
+    ValueKind.INTEGER: "integer",
+    ValueKind.NUMBER: "number",
+    ValueKind.SWITCH: "boolean",
+    ValueKind.EITHER: "boolean",
+}
 
 
 def schema_of(kind: Any) -> Schema:
@@ -36,6 +43,9 @@ def schema_of(kind: Any) -> Schema:
         return {"anyOf": [schema_of(one) for one in get_args(kind)]}
     if get_origin(kind) is tuple:
         return items_of(get_args(kind))
+    if get_origin(kind) is Sequence:
+        (item,) = get_args(kind)
+        return array(schema_of(YearRange if item == YearRange | str else item))  # what was read of years
     raise TypeError(f"no schema for {kind}")
 
 
@@ -66,16 +76,27 @@ def nullable(schema: Schema) -> Schema:
 
 def of_parameter(parameter: Parameter) -> Schema:
     """The schema of what a parameter may be."""
-    one: Schema = {"type": str(parameter.kind)}
+    one: Schema = {"type": TYPES.get(parameter.kind, "string")}
     if parameter.choices:
         one["enum"] = list(parameter.choices)
-    elif parameter.kind is Kind.TEXT:
-        one["maxLength"] = parameter.length
-    elif parameter.kind is not Kind.FLAG:
+    elif parameter.kind in NUMBERS:
         one |= {"minimum": parameter.low, "maximum": parameter.high}
+    elif parameter.kind not in BOOLEANS:
+        one["maxLength"] = parameter.length
     if parameter.default is not None:
         one["default"] = parameter.default
     return one if parameter.most == 1 else {"type": "array", "items": one, "maxItems": parameter.most}
+
+
+def of_argument(parameter: Parameter) -> Schema:
+    """Return the schema of an argument of a tool: as of the parameter, with a single value in place of a list, too."""
+    schema = of_parameter(parameter)
+    if parameter.kind.is_repeatable:
+        item = schema["items"]
+        if parameter.kind is not ValueKind.NAMES:
+            item["type"] = ["string", "integer"]  # a year, a PMID
+        schema = {"anyOf": [item, schema]}
+    return schema | {"description": parameter.help}
 
 
 def in_query(parameter: Parameter) -> Schema:

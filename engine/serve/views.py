@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from engine.identifiers import build_doi_url, build_pubmed_url
+from engine.options import BY_FIELD, FILTERS
 from engine.queries import Answer, Hit
 from engine.query.index import Index
 from engine.records import Abstract, Notice
 from engine.references.cited import cited_hits
-from engine.serve.asked import NAMES
 from engine.serve.limits import MAX_DEPTH
 from engine.serve.links import State
 from engine.serve.marks import Piece, Shown, pieces, shown
@@ -18,27 +18,8 @@ from engine.serve.parameters import FLAGS
 
 WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
 NAMED = 6  # authors of a hit before "et al."
-LABELS = {
-    "year": "year",
-    "journal": "journal",
-    "mesh": "MeSH",
-    "mesh_tree": "MeSH tree",
-    "type": "type",
-    "keyword": "keyword",
-    "author": "author",
-    "language": "language",
-    "source": "source",
-    "where": "where",
-    "like": "like",
-    "unlike": "unlike",
-    "min_score": "cosine at least",
-    "diversify": "diversity",
-    "ids": "only",
-}
-TOLD = {  # what a flag is called when it is false, when it is true
-    "retracted": ("retracted hidden", "only retracted"),
-    "has_abstract": ("without an abstract", "with an abstract"),
-}
+CHIPS = {option.name: option for option in BY_FIELD.values() if option.chip or any(option.chip_values)}
+CARRIED = tuple(option.name for option in FILTERS if option.name != "ids")  # to what is like a hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +78,7 @@ def hit_views(index: Index, answer: Answer, state: State) -> list[HitView]:
 def hit_view(hit: Hit, record: Abstract, state: State) -> HitView:
     """One hit."""
     where = state.only(("i",))
-    similar = state.only(("i", "n", "year", "retracted", "has_abstract", "where", *NAMES))  # examples have no words
+    similar = state.only(("i", "n", *CARRIED))  # examples have no words
     return HitView(
         hit=hit,
         record=record,
@@ -150,15 +131,18 @@ def ordinal(n: int) -> str:
 
 
 def chips(state: State) -> list[Chip]:
-    """The filters in force, each with the address without it; what is excluded is one."""
+    """The filters in force, each with the address without it; the excluded records share one."""
     found = []
     for name, value in state.pairs:
-        if name in LABELS:
-            found.append(Chip(LABELS[name], value, state.without(name, value).at("/")))
-        elif name in TOLD and (flag := FLAGS.get(value.strip().lower())) is not None:
-            found.append(Chip("", TOLD[name][flag], state.without(name).at("/")))
+        option = CHIPS.get(name)
+        if option is None or name == "exclude":
+            continue
+        if option.chip:
+            found.append(Chip(option.chip, value, state.without(name, value).at("/")))
+        elif (flag := FLAGS.get(value.strip().lower())) is not None:
+            found.append(Chip("", option.chip_values[flag], state.without(name).at("/")))
     if excluded := [value for name, value in state.pairs if name == "exclude"]:
-        found.append(Chip("excluded", f"{len(excluded):,}", state.without("exclude").at("/")))
+        found.append(Chip(CHIPS["exclude"].chip, f"{len(excluded):,}", state.without("exclude").at("/")))
     return found
 
 

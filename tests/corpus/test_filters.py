@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.corpus import filters as module
+from engine import options as options_module
 from engine.corpus import languages as languages_module
 from engine.corpus.docsets import EVERY, All, Listed, Not, Some, members
-from engine.corpus.filters import qualified, years_of
+from engine.corpus.filters import qualified
 from engine.corpus.languages import SPELLINGS
 from engine.corpus.meshtree import MeshTree
 from engine.corpus.resolving import doc_ids_of
@@ -80,7 +80,7 @@ def ids(corpus: Corpus, tree: MeshTree | None = None, **given: object) -> list[i
 
 
 def test_examples_in_docstrings() -> None:
-    for documented in (module, languages_module):
+    for documented in (options_module, languages_module):
         assert doctest.testmod(documented).attempted >= 1
         assert doctest.testmod(documented).failed == 0
 
@@ -209,34 +209,6 @@ def test_older_formats_are_refused() -> None:
 def test_values_that_make_no_sense(corpus: Corpus, given: dict[str, object], match: str) -> None:
     with pytest.raises(UsageError, match=match):
         ids(corpus, TREE, **given)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("1998-2003", (1998, 2003)),
-        (" 1998 \u2013 2003 ", (1998, 2003)),
-        ("2015-", (2015, None)),
-        ("\u20131990", (None, 1990)),
-        ("2001", (2001, 2001)),
-        ("2001-2001", (2001, 2001)),
-    ],
-)
-def test_years(text: str, expected: tuple[int | None, int | None]) -> None:
-    assert years_of(text) == expected
-
-
-@pytest.mark.parametrize(
-    "text", ["", "-", "\u2013", "abc", "98-03", "19980", "19982003", "1998 2003", "1998-2003-", "١٩٩٨", "\udc80"]
-)
-def test_what_is_no_range_of_years(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a range of years, expected years of four digits: 2001, 1998-2003"):
-        years_of(text)
-
-
-def test_years_that_run_backwards() -> None:
-    with pytest.raises(UsageError, match="'2003-1998' ends before it begins"):
-        years_of("2003-1998")
 
 
 def test_each_spelling_is_of_one_language() -> None:

@@ -182,7 +182,7 @@ def test_the_parameters_of_the_document_are_those_that_are_taken(
 ) -> None:
     described = {one["name"]: one for one in document["paths"][f"/api/v1/{name}"]["get"]["parameters"]}
     said = error_of(client.get(f"/api/v1/{name}?zzzz=1"), 400, "bad_request")
-    assert said.rpartition("Known are: ")[2].split(", ") == list(described)
+    assert said.rpartition("Known parameters: ")[2].split(", ") == list(described)
     good = {"since": "2", "id": "toy-01", "i": "toy", "mode": "hybrid", "fusion": "rrf", "group_by": "year", "n": "2",
             "offset": "0", "weight": "0.5", "min_score": "-1", "diversify": "0.5", "explain": "true", "year": "1991-",
             "retracted": "false", "has_abstract": "true", "where": "year > 1", "q": "gout", "like": "toy-02",

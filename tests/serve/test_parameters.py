@@ -5,22 +5,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import UsageError
+from engine.options import ValueKind
 from engine.serve.asked import query_of
 from engine.serve.limits import MAX_VALUE, MAX_VALUES
-from engine.serve.parameters import SEARCH, Given, Kind, Parameter
+from engine.serve.parameters import BOOLEANS, NUMBERS, SEARCH, Given, Parameter
 
 NAME = Parameter("name", "A text.", length=5)
 NAMES = Parameter("names", "Several texts.", most=3)
-WHOLE = Parameter("whole", "A whole number.", Kind.WHOLE, low=-2, high=1000)
-NUMBER = Parameter("number", "A number.", Kind.NUMBER, low=-1, high=1)
-FLAG = Parameter("flag", "Yes or no.", Kind.FLAG)
+WHOLE = Parameter("whole", "A whole number.", ValueKind.INTEGER, low=-2, high=1000)
+NUMBER = Parameter("number", "A number.", ValueKind.NUMBER, low=-1, high=1)
+FLAG = Parameter("flag", "Yes or no.", ValueKind.EITHER)
 CHOICE = Parameter("choice", "One of two.", choices=("red", "blue"))
 NEEDED = Parameter("needed", "Must be there.", required=True)
 ALL = (NAME, NAMES, WHOLE, NUMBER, FLAG, CHOICE)
 
 BLANKS = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 BLANK = st.text(BLANKS, max_size=2)
-NUMBERS = st.one_of(
+NUMERALS = st.one_of(
     st.integers(-3, 1200).map(str),
     st.floats().map(str),
     st.sampled_from(["1_0", "١", "-0", "1e400", "0x1", "+1", "1."]),
@@ -28,7 +29,7 @@ NUMBERS = st.one_of(
 WORDS = st.sampled_from(
     ["semantic", "hybrid", "rrf", "true", "ON", "0", "year", "1998-2003", "2015\u2013", "9-", "\ud800"]
 )
-VALUE = st.one_of(st.text(max_size=20), st.tuples(BLANK, st.one_of(NUMBERS, WORDS), BLANK).map("".join))
+VALUE = st.one_of(st.text(max_size=20), st.tuples(BLANK, st.one_of(NUMERALS, WORDS), BLANK).map("".join))
 
 
 def one(parameter: Parameter, *values: str) -> Given:
@@ -127,10 +128,10 @@ def test_what_must_be_there_is_missed() -> None:
 def test_an_unknown_name_is_refused_even_with_nothing_behind_it() -> None:
     with pytest.raises(
         UsageError,
-        match=r"^the parameter 'numbr' means nothing here \(did you mean number\?\)\. Known are: name, names, whole",
+        match=r"^unknown parameter 'numbr' \(did you mean number\?\)\. Known parameters: name, names, whole",
     ):
         Given([("numbr", "")], ALL)
-    with pytest.raises(UsageError, match=r"^the parameter 'zzz' means nothing here\. Known are"):
+    with pytest.raises(UsageError, match=r"^unknown parameter 'zzz'\. Known parameters: "):
         Given([("zzz", "1")], ALL)
 
 
@@ -158,11 +159,13 @@ def test_there_is_one_parameter_of_a_name_and_defaults_are_values_it_may_have() 
 @pytest.mark.parametrize(("parameter", "value"), [(WHOLE, "5"), (NUMBER, "0.5"), (FLAG, "true")])
 def test_blanks_around_a_value_do_no_harm(parameter: Parameter, value: str, blank: str) -> None:
     found = one(parameter, blank + value + blank)
-    read = {Kind.WHOLE: found.whole, Kind.NUMBER: found.number, Kind.FLAG: found.flag}[parameter.kind]
+    read = {ValueKind.INTEGER: found.whole, ValueKind.NUMBER: found.number, ValueKind.EITHER: found.flag}[
+        parameter.kind
+    ]
     assert read(parameter.name) == {"5": 5, "0.5": 0.5, "true": True}[value]
 
 
-NUMERIC = [parameter for parameter in SEARCH if parameter.kind in (Kind.WHOLE, Kind.NUMBER)]
+NUMERIC = [parameter for parameter in SEARCH if parameter.kind in NUMBERS]
 
 
 @given(st.one_of(st.sampled_from(SEARCH), st.sampled_from(NUMERIC)), VALUE)
@@ -172,12 +175,12 @@ def test_any_text_is_a_value_in_range_or_a_usage_error(parameter: Parameter, tex
     except UsageError as err:
         assert str(err).startswith(f"{parameter.name} ") and text.strip()
         return
-    if parameter.kind is Kind.WHOLE:
+    if parameter.kind is ValueKind.INTEGER:
         assert not text.strip() or parameter.low <= found.whole(parameter.name) <= parameter.high
-    elif parameter.kind is Kind.NUMBER:
+    elif parameter.kind is ValueKind.NUMBER:
         number = found.number(parameter.name)
         assert number is None if not text.strip() else number is not None and math.isfinite(number)
-    elif parameter.kind is Kind.FLAG:
+    elif parameter.kind in BOOLEANS:
         assert found.flag(parameter.name) in ((True, False) if text.strip() else (None,))
     else:
         assert found.texts(parameter.name) == ((text,) if text.strip() else ())

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from starlette.testclient import TestClient
 
 from engine import __version__
 from engine.index.folder import IndexFolder
+from engine.options import BY_FIELD
 from engine.serve.shelf import Shelf
 from engine.serve.tools import tools
 from tests.conftest import ROOT, V5
@@ -60,7 +62,7 @@ def refused(shelf: Shelf, name: str, **given: object) -> str:
     result = called(shelf, name, **given)
     assert result.is_error
     (text,) = result.content
-    assert "Traceback" not in text.text
+    assert "Traceback" not in text.text and "pydantic" not in text.text
     return str(text.text)
 
 
@@ -69,16 +71,18 @@ def test_there_are_three_tools_that_say_what_they_are_for(shelf: Shelf) -> None:
     assert [one.name for one in listed] == ["search", "similar", "record"]
     for one in listed:
         assert one.description and len(one.description) > 40
-    properties = {one.name: one.input_schema["properties"] for one in listed}
-    assert set(properties["search"]) == {
-        "query", "n", "offset", "mode", "year", "journal", "mesh", "publication_type", "author", "where",
-        "hide_retracted", "index",
-    }  # fmt: skip
-    assert set(properties["similar"]) == {"ids", "n", "unlike", "index"} and set(properties["record"]) == {
-        "id",
-        "index",
-    }
-    assert listed[0].input_schema["required"] == ["query"]
+    search, similar, record = (one.input_schema for one in listed)
+    asked = {option.name for option in BY_FIELD.values()}
+    assert set(search["properties"]) == asked - {"q"} | {"query", "index"}
+    assert set(similar["properties"]) == asked - {"q", "like"} | {"query", "index"}  # ids are the examples
+    assert set(record["properties"]) == {"id", "index"}
+    assert (search["required"], similar["required"], record["required"]) == ([], ["ids"], ["id"])
+    for schema in (search, similar, record):
+        assert schema["additionalProperties"] is False
+        assert all(one["description"] for one in schema["properties"].values())
+    for option in BY_FIELD.values():
+        if option.name != "q":
+            assert search["properties"][option.name]["description"] == option.help
 
 
 def test_the_server_says_what_it_holds(shelf: Shelf) -> None:
@@ -99,10 +103,21 @@ def test_the_server_says_what_it_holds(shelf: Shelf) -> None:
         ({"query": "gout", "mode": "keyword", "year": "1991-2010"}, "q=gout&mode=keyword&year=1991-2010"),
         ({"query": "gout", "journal": "Gut"}, "q=gout&journal=Gut"),
         ({"query": "gout", "mesh": "gout"}, "q=gout&mesh=gout"),
-        ({"query": "gout", "publication_type": "review"}, "q=gout&type=review"),
+        ({"query": "gout", "type": "review"}, "q=gout&type=review"),
+        ({"query": "gout", "type": ["review"], "keyword": ["urate"]}, "q=gout&type=review&keyword=urate"),
+        ({"query": "gout", "language": "French", "has_abstract": None}, "q=gout&language=French"),
+        ({"query": "gout", "source": "rows*", "has_abstract": True}, "q=gout&source=rows*&has_abstract=true"),
+        ({"query": "gout", "mode": "hybrid", "weight": 0.25}, "q=gout&mode=hybrid&weight=0.25"),
+        ({"query": "gout", "year": 2031}, "q=gout&year=2031"),
+        ({"query": "gout", "year": [2031, "1991-2010"]}, "q=gout&year=2031&year=1991-2010"),
+        ({"query": "gout", "n": "3", "offset": "2"}, "q=gout&n=3&offset=2"),
+        ({"query": "gout", "n": 3.0, "min_score": "0.1"}, "q=gout&n=3&min_score=0.1"),
+        ({"query": "gout", "n": None, "year": None, "mode": None, "index": None}, "q=gout"),
+        ({"query": "gout", "ids": ["gut", 77]}, "q=gout&ids=gut&ids=77"),
+        ({"like": ["toy-01"], "unlike": "toy-09"}, "like=toy-01&unlike=toy-09"),
         ({"query": "gout", "author": "smith j"}, "q=gout&author=smith+j"),
         ({"query": "gout", "where": "year >= 2031"}, "q=gout&where=year+>=+2031"),
-        ({"query": "gout", "n": 50, "hide_retracted": True}, "q=gout&n=50&retracted=false"),
+        ({"query": "gout", "n": 50, "retracted": False}, "q=gout&n=50&retracted=false"),
         ({"query": "gout", "index": "old"}, "q=gout&i=old"),
     ],
 )  # fmt: skip
@@ -122,6 +137,11 @@ def test_similar_and_record_are_those_of_the_api(shelf: Shelf, client: TestClien
     assert ok(shelf, "similar", ids=["toy-01"])["hits"] == client.get("/api/v1/similar?id=toy-01").json()["hits"]
     for given in ("gut", "PMID:77", "10.1000/gut.1"):
         assert ok(shelf, "record", id=given) == client.get("/api/v1/record", params={"id": given}).json()
+    for ids in ([77], 77, "77", ["77"]):
+        assert ok(shelf, "similar", ids=ids, n=2)["hits"] == client.get("/api/v1/similar?id=77&n=2").json()["hits"]
+    narrowed = ok(shelf, "similar", ids="toy-01", year="1991-2010", query="gout", n=40)
+    assert narrowed["hits"] == client.get("/api/v1/similar?id=toy-01&year=1991-2010&q=gout&n=40").json()["hits"]
+    assert ok(shelf, "record", id=77) == client.get("/api/v1/record", params={"id": "77"}).json()
     assert ok(shelf, "record", id="toy-01", index="old")["index"] == "old"
 
 
@@ -136,20 +156,31 @@ def test_what_makes_no_sense_is_an_error_of_the_tool(shelf: Shelf) -> None:
         ({"query": "gout", "mode": "x"}, "mode is 'x', expected one of semantic, keyword, hybrid"),
         ({"query": "gout", "year": "x"}, "is not a range of years"),
         ({"query": "gout", "where": "year >"}, "where: at character"),
-        ({"query": "a" * 4097}, "q has 4,097 characters"),
+        ({"query": "a" * 4097}, "query has 4,097 characters"),
+        ({"query": "gout", "n": True}, "n is 'true', expected a whole number"),
+        ({"query": "gout", "n": 2.5}, "n is '2.5', expected a whole number"),
+        ({"query": "gout", "n": {"a": 1}}, "n holds dict, expected texts, numbers, true or false"),
+        ({"query": "gout", "top_k": 2}, "unknown parameter 'top_k' (did you mean n?)"),
+        ({"query": "gout", "years": "1990"}, "unknown parameter 'years' (did you mean year?)"),
+        ({"query": "gout", "year_from": 2030}, "unknown parameter 'year_from'"),
+        ({"query": "gout", "limit": 1}, "unknown parameter 'limit'"),
+        ({"query": "gout", "retracted": "maybe"}, "retracted is 'maybe', expected true or false"),
         ({"query": "gout", "index": "nope"}, "no index named 'nope'"),
         ({"query": "gout", "index": "old", "mode": "keyword"}, "before"),
-        ({"query": "gout", "n": "many"}, "n"),
-        ({}, "query"),
+        ({"query": "gout", "n": "many"}, "n is 'many', expected a whole number from 1"),
+        ({}, "the query is blank"),
     ):
         assert said in refused(shelf, "search", **given), given  # type: ignore[arg-type]
     assert "no record 'nope'" in refused(shelf, "similar", ids=["nope"])
-    assert "id is missing" in refused(shelf, "similar", ids=[])
+    assert "ids is missing" in refused(shelf, "similar", ids=[])
+    assert "id is missing" in refused(shelf, "record")
+    assert "unknown parameter 'q'" in refused(shelf, "record", id="toy-01", q="x")
     assert "101 times, expected 100 at most" in refused(shelf, "similar", ids=["toy-01"] * 101)
     assert "no record 'nope'" in refused(shelf, "record", id="nope")
     for name in ("..", "../toy", "/etc/passwd", "a\x00", "x" * 300):
         assert "no index named" in refused(shelf, "record", id="toy-01", index=name)
-    assert "no record" in refused(shelf, "record", id="x" * 10_000)
+    assert "id has 10,000 characters, expected 500 at most" in refused(shelf, "record", id="x" * 10_000)
+    assert "no tool named 'find'. Known tools: search, similar, record" in refused(shelf, "find")
 
 
 def test_a_damaged_index_is_an_error_of_the_tool_too(fresh: IndexFolder) -> None:
@@ -184,3 +215,25 @@ def test_the_command_answers_on_standard_output_and_ends_with_its_input(tmp_path
     assert listed == ["search", "similar", "record"]
     assert len(result.structured_content["hits"]) == 3 and result.structured_content["generation"] == 2
     assert "secretquestion" not in (tmp_path / "errors").read_text()
+
+
+def test_a_message_with_an_id_is_always_replied_to(tmp_path: Path) -> None:
+    shutil.copytree(V5, tmp_path / "indexes" / "toy")
+    lines = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": "x"},
+        {"jsonrpc": "2.0", "id": "three", "method": 3},
+        {"jsonrpc": "2.0", "id": 4, "method": "tools/list"},
+    ]  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", "mcp", "-i", "toy", "--indexes", str(tmp_path / "indexes")],
+        input="".join(json.dumps(line) + "\n" for line in lines) + "not JSON\n",
+        capture_output=True, text=True, timeout=120, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    replies = {reply["id"]: reply for reply in map(json.loads, done.stdout.splitlines())}
+    assert set(replies) == {1, 2, "three", 4}
+    assert replies[2]["error"]["code"] == replies["three"]["error"]["code"] == -32600
+    assert "params, if given, an object" in replies[2]["error"]["message"] and "pydantic" not in done.stdout
+    assert len(replies[4]["result"]["tools"]) == 3

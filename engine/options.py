@@ -1,0 +1,484 @@
+"""Everything that can be asked of an index, described once.
+
+Each field of Query and Filters carries a description of itself. The options of the command line, the parameters of the
+API and its OpenAPI document, the form and the chips of the page, the arguments of the MCP tools, the checks and the
+methods paragraph are all made from these descriptions. To add a filter, add a field to Filters, and what selects its
+records to corpus/filters.py.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import Any, cast
+
+from engine.errors import UsageError
+
+MAX_LENGTH = 10_000  # characters of one value of a filter
+YEARS = re.compile(r"(?P<low>[0-9]{4})?\s*(?P<dash>[-\u2013])?\s*(?P<high>[0-9]{4})?")
+
+YearRange = tuple[int | None, int | None]  # first and last year, both included; None where open
+
+
+class Mode(StrEnum):
+    """How abstracts are ranked."""
+
+    SEMANTIC = "semantic"  # cosine of the vectors
+    KEYWORD = "keyword"  # BM25 of the words
+    HYBRID = "hybrid"  # both, fused
+
+
+class Fusion(StrEnum):
+    """How hybrid mode merges the two rankings."""
+
+    CONVEX = "convex"  # sum of the two scores, each stretched to [0, 1]
+    RRF = "rrf"  # reciprocal rank fusion
+
+
+class ValueKind(StrEnum):
+    """What an option takes."""
+
+    TEXT = "text"
+    NAMES = "names"  # several texts, alternatives
+    YEARS = "years"  # several ranges, alternatives
+    IDS = "ids"  # several record ids, PMIDs or DOIs
+    INTEGER = "integer"
+    NUMBER = "number"
+    SWITCH = "switch"  # on or off
+    EITHER = "either"  # true or false, or not given
+    CHOICE = "choice"
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether several values can be given."""
+        return self in (ValueKind.NAMES, ValueKind.YEARS, ValueKind.IDS)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOption:
+    """One thing that can be asked, and how each interface names and explains it."""
+
+    name: str  # in the API and the tools; the command line writes mesh_tree as --mesh-tree
+    kind: ValueKind
+    help: str
+    low: float = -math.inf  # of a number
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()  # of the command line, where they are not --name
+    metavar: str | None = None
+    file_help: str = ""  # help of the command line, where that reads a list of ids from a file
+    unset: str = ""  # what applies where the option is not given, for people
+    chip: str = ""  # label of its chip on the page; no chip where empty
+    chip_values: tuple[str, str] = ("", "")  # chip texts for false and true
+    form_label: str = ""  # label of its field in the form of the page; no field of its own where empty
+    form_choices: tuple[tuple[str, str], ...] = ()  # (value, text) of a list in the form
+    placeholder: str = ""  # in the form
+    words: tuple[str, ...] = ()  # after "limited to", {} for the values; two for false and true
+    field: str = ""  # of Query or Filters
+    default: Any = None
+
+
+def _described(default: Any, option: QueryOption) -> Any:
+    """Return a dataclass field that carries the description of itself."""
+    return field(default=default, metadata={"option": option})
+
+
+def _options_of(owner: type) -> tuple[QueryOption, ...]:
+    """Return the descriptions that the fields of a dataclass carry, in order."""
+    described = [one for one in fields(owner) if "option" in one.metadata]
+    return tuple(replace(one.metadata["option"], field=one.name, default=one.default) for one in described)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Restricts which records are ranked. Values of one field are alternatives; all given fields must match.
+
+    Names (journals, mesh, types, keywords) are compared whole, without regard to case; * stands for any characters.
+    Lists become tuples, and years written as text become ranges: Filters(years=["2015-"]) has years ((2015, None),).
+
+    Raises:
+        UsageError: a single value instead of a list, a value of another type, blank or too long, or no range of years.
+    """
+
+    years: Sequence[YearRange | str] = _described(
+        (),
+        QueryOption(
+            "year",
+            ValueKind.YEARS,
+            "Publication years: 2015, 1998-2003, 2015- or -1990. Records without a year never match.",
+            metavar="RANGE",
+            chip="year",
+            words=("publication years {}",),
+        ),
+    )
+    journals: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "journal",
+            ValueKind.NAMES,
+            "Whole name of the journal; * for any characters.",
+            metavar="NAME",
+            chip="journal",
+            form_label="Journal",
+            words=("records of the journal {}",),
+        ),
+    )
+    mesh: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "mesh",
+            ValueKind.NAMES,
+            "MeSH heading; * for any characters.",
+            metavar="HEADING",
+            chip="MeSH",
+            form_label="MeSH heading",
+            words=("records with the MeSH heading {}",),
+        ),
+    )
+    mesh_trees: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "mesh_tree",
+            ValueKind.NAMES,
+            "MeSH heading or tree number, and all headings below it (needs mesh_tree in index.toml).",
+            metavar="HEADING",
+            chip="MeSH tree",
+            words=("records with the MeSH heading, or any below it in the MeSH tree, {}",),
+        ),
+    )
+    types: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "type",
+            ValueKind.NAMES,
+            "Publication type, such as Randomized Controlled Trial; * for any characters.",
+            metavar="NAME",
+            chip="type",
+            form_label="Publication type",
+            words=("records of the publication type {}",),
+        ),
+    )
+    keywords: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "keyword",
+            ValueKind.NAMES,
+            "Keyword given by the authors or a database; * for any characters.",
+            metavar="NAME",
+            chip="keyword",
+            words=("records with the keyword {}",),
+        ),
+    )
+    authors: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "author",
+            ValueKind.NAMES,
+            "Beginnings of the words of an author's name, such as smith j.",
+            metavar="NAME",
+            chip="author",
+            form_label="Author",
+            placeholder="smith j",
+            words=("records with an author named {}",),
+        ),
+    )
+    languages: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "language",
+            ValueKind.NAMES,
+            "Language, as eng, en or English.",
+            metavar="NAME",
+            chip="language",
+            words=("records in the language {}",),
+        ),
+    )
+    sources: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "source",
+            ValueKind.NAMES,
+            "Name of the file or format that a record comes from; * for any characters.",
+            metavar="NAME",
+            chip="source",
+            words=("records from the source {}",),
+        ),
+    )
+    retracted: bool | None = _described(
+        None,
+        QueryOption(
+            "retracted",
+            ValueKind.EITHER,
+            "Keep only retracted records, or only the others.",
+            flags=("--retracted/--not-retracted",),
+            chip_values=("retracted hidden", "only retracted"),
+            form_label="Retracted",
+            form_choices=(("", "shown, flagged"), ("false", "hidden"), ("true", "nothing else")),
+            words=("records that are not retracted", "retracted records"),
+        ),
+    )
+    has_abstract: bool | None = _described(
+        None,
+        QueryOption(
+            "has_abstract",
+            ValueKind.EITHER,
+            "Keep only records with an abstract, or only those without.",
+            flags=("--has-abstract/--no-abstract",),
+            chip_values=("without an abstract", "with an abstract"),
+            form_label="Abstract",
+            form_choices=(("", "with or without"), ("true", "with"), ("false", "without")),
+            words=("records without an abstract", "records with an abstract"),
+        ),
+    )
+    ids: Sequence[str] | None = _described(  # None: no list was given
+        None,
+        QueryOption(
+            "ids",
+            ValueKind.IDS,
+            "Keep only these records: record ids, PMIDs or DOIs.",
+            file_help="Keep only the records listed in a file: PMIDs, DOIs or ids, one per line.",
+            chip="only",
+            words=("records of a list ({})",),
+        ),
+    )
+    exclude: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "exclude",
+            ValueKind.IDS,
+            "Leave out these records: record ids, PMIDs or DOIs.",
+            file_help="Leave out the records listed in a file.",
+            chip="excluded",
+            words=("records that are not in a list ({})",),
+        ),
+    )
+    where: str = _described(
+        "",
+        QueryOption(
+            "where",
+            ValueKind.TEXT,
+            'Expression that a record must meet: year >= 2015 and not mesh = "Animals".',
+            metavar="EXPR",
+            chip="where",
+            form_label="Condition",
+            placeholder='year >= 2015 and not mesh = "Animals"',
+            words=("records that meet the condition {}",),
+        ),
+    )
+
+    def __post_init__(self) -> None:
+        """Make every value plain.
+
+        Raises:
+            UsageError: a value that no record can be compared with.
+        """
+        for option in FILTERS:
+            object.__setattr__(self, option.field, _read_value(option, getattr(self, option.field)))
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is filtered."""
+        return self != Filters()
+
+    @property
+    def year_ranges(self) -> tuple[YearRange, ...]:
+        """The ranges of years."""
+        return cast(tuple[YearRange, ...], self.years)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One question to an index: a text, records as examples, or both."""
+
+    text: str = _described("", QueryOption("q", ValueKind.TEXT, "What to look for, in your own words."))
+    like: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "like",
+            ValueKind.IDS,
+            "Find records like this one, by its id, PMID or DOI; the example itself is left out.",
+            metavar="ID",
+            chip="like",
+        ),
+    )
+    unlike: Sequence[str] = _described(
+        (),
+        QueryOption(
+            "unlike",
+            ValueKind.IDS,
+            "Find records unlike this one, by its id, PMID or DOI.",
+            metavar="ID",
+            chip="unlike",
+        ),
+    )
+    mode: Mode = _described(
+        Mode.SEMANTIC,
+        QueryOption("mode", ValueKind.CHOICE, "Rank by meaning, by words, or by both.", choices=tuple(Mode)),
+    )
+    filters: Filters = field(default_factory=Filters)
+    top_k: int = _described(
+        10, QueryOption("n", ValueKind.INTEGER, "Maximum number of hits.", low=1, flags=("-n", "--top-k"))
+    )
+    offset: int = _described(
+        0, QueryOption("offset", ValueKind.INTEGER, "Number of hits to skip at the beginning.", low=0)
+    )
+    min_score: float | None = _described(
+        None,
+        QueryOption(
+            "min_score",
+            ValueKind.NUMBER,
+            "Leave out hits with a lower cosine.",
+            low=-1,
+            high=1,
+            metavar="COSINE",
+            chip="cosine at least",
+        ),
+    )
+    weight: float | None = _described(  # None: as index.toml says
+        None,
+        QueryOption(
+            "weight",
+            ValueKind.NUMBER,
+            "Weight of the cosine in hybrid mode; the words have the rest.",
+            low=0,
+            high=1,
+            metavar="0..1",
+            unset="index.toml; 0.5",
+        ),
+    )
+    fusion: Fusion | None = _described(  # None: as index.toml says
+        None,
+        QueryOption(
+            "fusion",
+            ValueKind.CHOICE,
+            "How hybrid mode merges the two rankings.",
+            choices=tuple(Fusion),
+            unset="index.toml; convex",
+        ),
+    )
+    diversify: float | None = _described(  # from 0, by score alone, to 1, by difference from the hits above
+        None,
+        QueryOption(
+            "diversify",
+            ValueKind.NUMBER,
+            "Prefer hits unlike those above them (MMR): 0 not at all, 1 as much as possible.",
+            low=0,
+            high=1,
+            metavar="0..1",
+            chip="diversity",
+        ),
+    )
+    explain: bool = _described(
+        False,
+        QueryOption(
+            "explain", ValueKind.SWITCH, "Explain each hit: nearest sentences, words found, what the score means."
+        ),
+    )
+    group_by: str | None = _described(
+        None,
+        QueryOption("group_by", ValueKind.CHOICE, "Count the hits by journal or year.", choices=("journal", "year")),
+    )
+
+
+FILTERS = _options_of(Filters)
+QUESTION = tuple(option for option in _options_of(Query) if option.field in ("text", "like", "unlike"))
+RANKING = tuple(option for option in _options_of(Query) if option not in QUESTION)
+BY_FIELD = {option.field: option for option in (*QUESTION, *RANKING, *FILTERS)}
+
+
+def _read_value(option: QueryOption, value: Any) -> Any:
+    """Return the value of a filter with tuples for lists.
+
+    Raises:
+        UsageError: no record can be compared with it.
+    """
+    if value is None:
+        return option.default
+    if option.kind is ValueKind.YEARS:
+        return tuple(_read_range(option.field, span) for span in _items_of(option.field, value))
+    if option.kind.is_repeatable:
+        items = tuple(_items_of(option.field, value))
+        for item in items:
+            _check_text(option, item)
+        return items
+    if option.kind is ValueKind.EITHER:
+        if value not in (True, False):
+            raise UsageError(f"{option.field} is {value!r}, expected True, False or None")
+        return bool(value)
+    if not isinstance(value, str):
+        raise UsageError(f"{option.field} is {value!r}, expected text")
+    return value
+
+
+def _items_of(name: str, value: Any) -> Iterable[Any]:
+    """Return the values of a list.
+
+    Raises:
+        UsageError: it is a single value.
+    """
+    if isinstance(value, str):
+        raise UsageError(f"{name} is the single text {value[:60]!r}, expected a list of them: [{value[:60]!r}]")
+    if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
+        raise UsageError(f"{name} is {value!r}, expected a list: {EXAMPLES.get(name, '[...]')}")
+    return value
+
+
+EXAMPLES = {"years": '["2015-2020"] or [(2015, None)]'}
+
+
+def _check_text(option: QueryOption, value: object) -> None:
+    """Refuse what is no text of a filter.
+
+    Raises:
+        UsageError: another type, blank where a name is expected, or too long.
+    """
+    is_blank = isinstance(value, str) and option.kind is ValueKind.NAMES and not value.strip()
+    if not isinstance(value, str) or is_blank or len(value) > MAX_LENGTH:
+        expected = f"text of 1 to {MAX_LENGTH:,} characters"
+        raise UsageError(f"{option.field} holds {str(value)[:60]!r}, expected {expected}. Leave out what is blank")
+
+
+def _read_range(name: str, span: object) -> YearRange:
+    """Return a range of years given as text or as a pair.
+
+    Raises:
+        UsageError: it is neither, or ends before it begins.
+    """
+    if isinstance(span, str):
+        return parse_years(span)
+    if isinstance(span, Sequence) and len(span) == 2:
+        given = [year for year in span if year is not None]
+        if all(isinstance(year, int) for year in given) and given == sorted(given):
+            return span[0], span[1]
+    raise UsageError(f"{name} holds {span!r}, expected (first, last) with None for an open end: (1998, 2003)")
+
+
+def parse_years(text: str) -> YearRange:
+    """Return the range of years that a text stands for, both ends included.
+
+    >>> parse_years("1998-2003"), parse_years("2015-"), parse_years("-1990"), parse_years("2001")
+    ((1998, 2003), (2015, None), (None, 1990), (2001, 2001))
+
+    Raises:
+        UsageError: it is none, or ends before it begins.
+    """
+    found = YEARS.fullmatch(text.strip())
+    low, dash, high = found.group("low", "dash", "high") if found else (None, None, None)
+    if (low is None and high is None) or (low and high and (dash is None or low > high)):
+        problem = "ends before it begins" if dash and low and high else "is not a range of years"
+        raise UsageError(f"{text[:40]!r} {problem}, expected years of four digits: 2001, 1998-2003, 2015- or -1990")
+    first, last = int(low) if low else None, int(high) if high else None
+    return (first, last) if dash else (first or last, first or last)
+
+
+def describe_unknown(name: str, known: Sequence[str]) -> str:
+    """Return what to say of a parameter that does not exist: the nearest one, and all of them."""
+    fields_of = {option.field: option.name for option in BY_FIELD.values() if option.name in known}
+    meant = fields_of | {one: one for one in known}  # who knows the Python API may say years
+    near = get_close_matches(name[:80], meant, 1)
+    maybe = f" (did you mean {meant[near[0]]}?)" if near else ""
+    return f"unknown parameter {name[:80]!r}{maybe}. Known parameters: {', '.join(known)}"
