@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError, UsageError
+from engine.options import SETTINGS, IndexSettings, SettingOption
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}  # Windows
@@ -82,26 +83,11 @@ class SourcePattern:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What is in force for one index: flag before environment before index.toml before default."""
+class Settings(IndexSettings):
+    """The settings in force for one index: flag before environment before index.toml before default."""
 
     file: Path  # index.toml, whether it is there or not
     sources: tuple[SourcePattern, ...] = ()
-    model: str | None = None  # None: the index's own, all-MiniLM-L6-v2 for a new one
-    device: str = "auto"
-    precision: str | None = None  # None: the index's own, fp32 for a new one
-    recipe: str | None = None  # None: the engine's
-    factory: str | None = None  # None: chosen by size
-    recall: float | None = None  # that an approximate index must reach; None: as before, 0.99 for a new one
-    keep_generations: int = 3
-    checkpoint_seconds: float = 15.0  # of encoding that a kill may cost
-    max_deleted_share: float = 0.10  # of the records, before a reindex stops and asks
-    max_changed_share: float = 0.10
-    hybrid_weight: float = 0.5  # of the cosine against the words in hybrid search
-    hybrid_fusion: str = "convex"
-    mesh_tree: str | None = None  # NLM's file of the MeSH tree; relative to the folder of the index
-    download_url: str | None = None  # folder of PubMed's update files on a mirror
-    download_folder: str | None = None  # where they are kept; relative to the folder of the index
     origins: tuple[tuple[str, str], ...] = ()  # where each value came from: "flag", a variable, the file, "default"
 
     @staticmethod
@@ -115,53 +101,19 @@ class Settings:
         content = read_toml(path)
         values: dict[str, Any] = {"sources": patterns(content, path)}
         origins = [("sources", str(path) if content.get("sources") else "default")]
-        for name, (key, kind) in KEYS.items():
-            variable = f"ENGINE_{name.upper()}"
+        for option in SETTINGS:
+            variable = option.variable
             found: tuple[object, str] | None = None
-            if flags.get(name) is not None:
-                found = flags[name], "flag"
-            elif not name.startswith(NOT_IN_ENVIRONMENT) and os.environ.get(variable):
-                found = number(os.environ[variable]) if kind is not str else os.environ[variable], variable
-            elif (given := at(content, key)) is not None:
+            if flags.get(option.field) is not None:
+                found = flags[option.field], "flag"
+            elif variable and os.environ.get(variable):
+                found = os.environ[variable] if option.kind is str else number(os.environ[variable]), variable
+            elif (given := at(content, option.key)) is not None:
                 found = given, str(path)
             if found is not None:
-                values[name] = checked(*found, key, kind)
-            origins.append((name, found[1] if found else "default"))
-        return Settings(path, **values, origins=tuple(origins))
-
-
-KEYS: dict[str, tuple[str, type]] = {
-    "model": ("model", str),
-    "device": ("device", str),
-    "precision": ("precision", str),
-    "recipe": ("recipe", str),
-    "factory": ("factory", str),
-    "recall": ("recall", float),
-    "keep_generations": ("keep_generations", int),
-    "checkpoint_seconds": ("checkpoint_seconds", float),
-    "max_deleted_share": ("guard.max_deleted_share", float),
-    "max_changed_share": ("guard.max_changed_share", float),
-    "hybrid_weight": ("hybrid.weight", float),
-    "hybrid_fusion": ("hybrid.fusion", str),
-    "mesh_tree": ("mesh_tree", str),
-    "download_url": ("download.url", str),
-    "download_folder": ("download.folder", str),
-}  # setting -> key in index.toml, type
-NOT_IN_ENVIRONMENT = ("recipe", "factory", "recall", "hybrid_", "mesh_tree", "download_")  # names begin so
-LIMITS: dict[str, tuple[float, float]] = {
-    "recall": (0.5, 1),
-    "keep_generations": (1, 1000),
-    "checkpoint_seconds": (0, 3600),
-    "guard.max_deleted_share": (0, 1),
-    "guard.max_changed_share": (0, 1),
-    "hybrid.weight": (0, 1),
-}
-CHOICES = {
-    "device": ("auto", "cpu", "cuda"),
-    "precision": ("fp32", "int8"),
-    "recipe": ("whole", "passages", "title. abstract/1", "passages 256/1"),
-    "hybrid.fusion": ("convex", "rrf"),
-}
+                values[option.field] = checked(*found, option)
+            origins.append((option.field, found[1] if found else "default"))
+        return Settings(file=path, **values, origins=tuple(origins))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -178,7 +130,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} can't be read: {err.strerror}") from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise ConfigError(f"{path} is not TOML: {err}. Compare it with a fresh one: engine init example") from err
-    known = {key for key, _ in KEYS.values()} | {"sources"}
+    known = {option.key for option in SETTINGS} | {"sources"}
     tables = {k: v for k, v in content.items() if isinstance(v, dict) and k != "sources"}
     given = {f"{k}.{inner}" for k, v in tables.items() for inner in v}
     given |= {k for k, v in content.items() if not isinstance(v, dict)}
@@ -205,24 +157,24 @@ def number(text: str) -> object:
         return text
 
 
-def checked(value: object, origin: str, key: str, kind: type) -> object:
-    """The value itself.
+def checked(value: object, origin: str, option: SettingOption) -> object:
+    """Return a value that a setting can have.
 
     Raises:
         ConfigError: of another type, or out of range.
     """
-    right = isinstance(value, (int, float) if kind is float else kind) and not isinstance(value, bool)
-    low, high = LIMITS.get(key, (0, 0))
-    if (
-        not right
-        or (key in LIMITS and not low <= float(str(value)) <= high)
-        or (key in CHOICES and value not in CHOICES[key])
-    ):
-        wanted = {str: "text", int: "a whole number", float: "a number"}[kind]
-        wanted += f" from {low:g} to {high:g}" if key in LIMITS else ""
-        wanted = f"one of {', '.join(CHOICES[key])}" if key in CHOICES else wanted
-        raise ConfigError(f"{key} is {value!r} ({origin}), expected {wanted}")
-    return value
+    kinds = (int, float) if option.kind is float else option.kind
+    is_right = isinstance(value, kinds) and not isinstance(value, bool)
+    if is_right and option.low is not None and option.high is not None:
+        is_right = option.low <= float(str(value)) <= option.high
+    if is_right and option.choices:
+        is_right = value in option.choices + option.also
+    if is_right:
+        return value
+    wanted = {str: "text", int: "a whole number", float: "a number"}[option.kind]
+    wanted += f" from {option.low:g} to {option.high:g}" if option.low is not None else ""
+    wanted = f"one of {', '.join(option.choices)}" if option.choices else wanted
+    raise ConfigError(f"{option.key} is {value!r} ({origin}), expected {wanted}")
 
 
 def patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePattern, ...]:

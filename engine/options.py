@@ -1,9 +1,9 @@
-"""Everything that can be asked of an index, described once.
+"""Everything that can be asked of an index or configured for one, described once.
 
 Each field of Query and Filters carries a description of itself. The options of the command line, the parameters of the
 API and its OpenAPI document, the form and the chips of the page, the arguments of the MCP tools, the checks and the
 methods paragraph are all made from these descriptions. To add a filter, add a field to Filters, and what selects its
-records to corpus/filters.py.
+records to corpus/filters.py. Likewise each field of IndexSettings describes a key of index.toml.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, cast, get_args, get_type_hints
 
 from engine.errors import UsageError
 
 MAX_LENGTH = 10_000  # characters of one value of a filter
 YEARS = re.compile(r"(?P<low>[0-9]{4})?\s*(?P<dash>[-\u2013])?\s*(?P<high>[0-9]{4})?")
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_RECALL = 0.99  # that a new approximate index must reach
+DEFAULT_WEIGHT = 0.5  # of the cosine in hybrid mode
 
 YearRange = tuple[int | None, int | None]  # first and last year, both included; None where open
 
@@ -347,7 +351,7 @@ class Query:
             low=0,
             high=1,
             metavar="0..1",
-            unset="index.toml; 0.5",
+            unset=f"index.toml; {DEFAULT_WEIGHT}",
         ),
     )
     fusion: Fusion | None = _described(  # None: as index.toml says
@@ -357,7 +361,7 @@ class Query:
             ValueKind.CHOICE,
             "How hybrid mode merges the two rankings.",
             choices=tuple(Fusion),
-            unset="index.toml; convex",
+            unset=f"index.toml; {Fusion.CONVEX}",
         ),
     )
     diversify: float | None = _described(  # from 0, by score alone, to 1, by difference from the hits above
@@ -482,3 +486,206 @@ def describe_unknown(name: str, known: Sequence[str]) -> str:
     near = get_close_matches(name[:80], meant, 1)
     maybe = f" (did you mean {meant[near[0]]}?)" if near else ""
     return f"unknown parameter {name[:80]!r}{maybe}. Known parameters: {', '.join(known)}"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingOption:
+    """One key of index.toml, and how it is explained."""
+
+    key: str  # in index.toml, with its table: guard.max_deleted_share
+    help: str
+    shown: str  # value in a fresh index.toml, as TOML
+    unset: str = ""  # what applies where nothing is set, for people
+    low: float | None = None  # of a number
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()  # accepted, but not offered
+    flags: tuple[str, ...] = ()  # of the command line, where there is one
+    in_environment: bool = False
+    field: str = ""  # of IndexSettings
+    kind: type = str
+    default: Any = None
+
+    @property
+    def variable(self) -> str | None:
+        """The environment variable that sets it; None where there is none."""
+        return f"ENGINE_{self.field.upper()}" if self.in_environment else None
+
+
+def _setting(default: Any, option: SettingOption) -> Any:
+    """Return a dataclass field that carries the description of a setting."""
+    return field(default=default, metadata={"option": option})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSettings:
+    """The settings of an index, as index.toml names them."""
+
+    model: str | None = _setting(
+        None,
+        SettingOption(
+            "model",
+            "Model: a sentence-transformers folder or hub id.",
+            f'"{DEFAULT_MODEL}"',
+            f"the index's own; {DEFAULT_MODEL}",
+            flags=("-m", "--model"),
+            in_environment=True,
+        ),
+    )
+    device: str = _setting(
+        "auto",
+        SettingOption(
+            "device",
+            "Device to encode on.",
+            '"auto"',
+            "auto",
+            choices=("auto", "cpu", "cuda"),
+            flags=("--device",),
+            in_environment=True,
+        ),
+    )
+    precision: str | None = _setting(
+        None,
+        SettingOption(
+            "precision",
+            "Precision of the encoder: int8 is faster on a CPU but gives other vectors (cosine 0.993).",
+            '"fp32"',
+            "the index's own; fp32",
+            choices=("fp32", "int8"),
+            flags=("--precision",),
+            in_environment=True,
+        ),
+    )
+    recipe: str | None = _setting(
+        None,
+        SettingOption(
+            "recipe",
+            "Text recipe: whole cuts long texts where the encoder stops reading; passages encodes all in parts.",
+            '"whole"',
+            "the index's own; whole",
+            choices=("whole", "passages"),
+            also=("title. abstract/1", "passages 256/1"),
+            flags=("--recipe",),
+        ),
+    )
+    factory: str | None = _setting(
+        None,
+        SettingOption(
+            "factory",
+            "FAISS index type: by default exact below 1,000,000 abstracts, then IVF with exact scores.",
+            '"auto"',
+            "auto",
+        ),
+    )
+    recall: float | None = _setting(
+        None,
+        SettingOption(
+            "recall",
+            "Share of the 10 nearest abstracts that an IVF index must find.",
+            str(DEFAULT_RECALL),
+            f"the index's own; {DEFAULT_RECALL}",
+            low=0.5,
+            high=1,
+            flags=("--recall",),
+        ),
+    )
+    mesh_tree: str | None = _setting(
+        None,
+        SettingOption(
+            "mesh_tree",
+            "File of NLM's MeSH tree, needed for --mesh-tree; relative to this folder.",
+            '"mtrees2026.bin"',
+            "none",
+        ),
+    )
+    keep_generations: int = _setting(
+        3,
+        SettingOption(
+            "keep_generations",
+            "Published generations to keep, the current one included.",
+            "3",
+            low=1,
+            high=1000,
+            in_environment=True,
+        ),
+    )
+    checkpoint_seconds: float = _setting(
+        15.0,
+        SettingOption(
+            "checkpoint_seconds",
+            "Seconds of encoding that a killed run may lose.",
+            "15",
+            low=0,
+            high=3600,
+            in_environment=True,
+        ),
+    )
+    max_deleted_share: float = _setting(
+        0.10,
+        SettingOption(
+            "guard.max_deleted_share",
+            "Largest share of the records that a reindex may delete.",
+            "0.10",
+            low=0,
+            high=1,
+            in_environment=True,
+        ),
+    )
+    max_changed_share: float = _setting(
+        0.10,
+        SettingOption(
+            "guard.max_changed_share",
+            "Largest share of the records that a reindex may change.",
+            "0.10",
+            low=0,
+            high=1,
+            in_environment=True,
+        ),
+    )
+    hybrid_weight: float = _setting(
+        DEFAULT_WEIGHT,
+        SettingOption(
+            "hybrid.weight", "Weight of the cosine; the words have the rest.", str(DEFAULT_WEIGHT), low=0, high=1
+        ),
+    )
+    hybrid_fusion: str = _setting(
+        str(Fusion.CONVEX),
+        SettingOption(
+            "hybrid.fusion",
+            "convex: weighted sum of both scores, each stretched to [0, 1]; rrf: by ranks, without a weight.",
+            f'"{Fusion.CONVEX}"',
+            choices=tuple(map(str, Fusion)),
+        ),
+    )
+    download_url: str | None = _setting(
+        None,
+        SettingOption(
+            "download.url",
+            "Folder of PubMed's update files on a mirror.",
+            '"https://ftp.ncbi.nlm.nih.gov/pubmed/updatefiles/"',
+            "none",
+        ),
+    )
+    download_folder: str | None = _setting(
+        None,
+        SettingOption(
+            "download.folder",
+            "Folder to keep them in, relative to this one; list it under sources too.",
+            '"updatefiles"',
+            "none",
+        ),
+    )
+
+
+def _settings_of(owner: type) -> tuple[SettingOption, ...]:
+    """Return the descriptions of the settings, each with its type and default."""
+    hints = get_type_hints(owner)
+    found = []
+    for one in fields(owner):
+        allowed = get_args(hints[one.name]) or (hints[one.name],)
+        kind = next(kind for kind in (float, int, str) if kind in allowed)
+        found.append(replace(one.metadata["option"], field=one.name, kind=kind, default=one.default))
+    return tuple(found)
+
+
+SETTINGS = _settings_of(IndexSettings)

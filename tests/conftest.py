@@ -18,6 +18,7 @@ from hypothesis import settings
 
 from engine.cli import main
 from engine.index.folder import IndexFolder
+from engine.options import SETTINGS, IndexSettings
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 
@@ -43,6 +44,13 @@ settings.load_profile("ci" if "CI" in os.environ else "gate")  # --hypothesis-pr
 def examples(times: float) -> settings:
     """So many times the examples of the hypothesis profile in force: more where one is cheap, fewer where it is dear."""
     return settings(max_examples=max(1, round(times * settings().max_examples)))
+
+
+def order_of(*sources: Path, **given: object) -> Order:
+    """An order for files; settings among the names go where they belong."""
+    names = {option.field for option in SETTINGS} & given.keys()
+    settings = {"device": "cpu"} | {name: given.pop(name) for name in names}
+    return Order(sources, IndexSettings(**settings), **given)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +84,7 @@ def add(toy: IndexFolder, tmp_path: Path) -> Callable[..., Report]:
 
     def run(*rows: dict[str, object], **order: object) -> Report:
         source = jsonl(tmp_path / "rows.jsonl", rows)
-        return index_sources(toy, Order((source,), device="cpu", **order), silent)  # type: ignore[arg-type]
+        return index_sources(toy, order_of(source, **order), silent)  # type: ignore[arg-type]
 
     return run
 
@@ -84,7 +92,7 @@ def add(toy: IndexFolder, tmp_path: Path) -> Callable[..., Report]:
 @pytest.fixture
 def searchable(toy: IndexFolder) -> IndexFolder:
     """The toy index brought up to date: generation 2 holds words and terms."""
-    index_sources(toy, Order(device="cpu", republish=True), silent)
+    index_sources(toy, Order(settings=IndexSettings(device="cpu"), republish=True), silent)
     return toy
 
 
@@ -163,7 +171,9 @@ def model_folder() -> Path:
 def sample(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> IndexFolder:
     """The bundled sample indexed with the real weights; not to be written to."""
     folder = IndexFolder(tmp_path_factory.mktemp("indexes") / "sample")
-    index_sources(folder, Order((SAMPLE / "abstracts.jsonl", SAMPLE / "pubmed.xml"), device="cpu"), silent)
+    index_sources(
+        folder, Order((SAMPLE / "abstracts.jsonl", SAMPLE / "pubmed.xml"), IndexSettings(device="cpu")), silent
+    )
     return folder
 
 

@@ -15,6 +15,7 @@ from tokenizers.models import WordPiece
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
 from engine.index.folder import IndexFolder
+from engine.options import IndexSettings
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 
@@ -91,7 +92,7 @@ def toy_index(corpus: Path, model: Path, folder: Path) -> None:
     place.mkdir(exist_ok=True)
     for made in (corpus, corpus.with_name("pubmed26n0001.xml")):
         source = Path(shutil.copy(made, place))
-        order = Order((source,), name, "cpu", keep=1, factory="IVF4,RaBitQfs")
+        order = Order((source,), IndexSettings(model=name, device="cpu", keep_generations=1, factory="IVF4,RaBitQfs"))
         index_sources(IndexFolder(folder), order, lambda *_: None)
     (folder / "LOCK").unlink()
 

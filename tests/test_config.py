@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.template import template
+from engine.cli.template import format_template
 from engine.config import Config, Settings, SourcePattern
 from engine.errors import ConfigError
 
@@ -55,8 +55,8 @@ def test_sources_are_texts_or_tables(folder: Path) -> None:
 
 def test_the_template_is_toml_and_all_of_it_is_understood(folder: Path) -> None:
     odd = ('/data/it\'s "here"', "C:\\data\\*.ris")
-    assert Settings.load(written(folder, template("x", odd))).sources == tuple(map(SourcePattern, odd))
-    lines = template("x", ()).splitlines()
+    assert Settings.load(written(folder, format_template("x", odd))).sources == tuple(map(SourcePattern, odd))
+    lines = format_template("x", ()).splitlines()
     live = "\n".join(line.removeprefix("# ") if OFF.match(line) else line for line in lines)
     found = Settings.load(written(folder, live))
     assert found.sources == (SourcePattern("updatefiles"), SourcePattern("exports/*.ris", "RIS"))

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.group import fail, main, raise_signals
-from engine.cli.options import day, index_options
-from engine.cli.template import template
+from engine.cli.options import add_options, day, index_options, setting_option
+from engine.cli.template import format_template
 from engine.config import Config, Settings, check_name
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
 from engine.files import write_text
+from engine.options import SETTINGS
 from engine.records import many
 from engine.redaction import redact_url
 from engine.terminal import as_json, leave, progress, say
@@ -28,24 +29,7 @@ if TYPE_CHECKING:
     from engine.reindex.order import Report
 
 
-UNSET = {
-    "model": "the index's own; all-MiniLM-L6-v2 for a new index",
-    "recipe": "the index's own; whole for a new index",
-    "precision": "the index's own; fp32 for a new index",
-    "factory": "auto",
-    "recall": "the index's own; 0.99 for a new one",
-}  # what holds where nothing is said
-PRECISION = click.option(
-    "--precision",
-    type=click.Choice(["fp32", "int8"]),
-    help="Precision of the encoder [the index's own; fp32]. int8 is faster on a CPU but gives other vectors.",
-)
-RECIPE = click.option(
-    "--recipe",
-    type=click.Choice(["whole", "passages"]),
-    help="Text recipe [the index's own; whole]. whole cuts long texts; passages encodes all of them in parts.",
-)
-DEVICE = click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device to encode on [auto].")
+settings_options = add_options("flags", tuple(map(setting_option, ("model", "precision", "recipe", "device"))), dict)
 
 
 @main.command()
@@ -69,7 +53,7 @@ def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
     if path.exists():
         raise UsageError(f"{path} is there already. Edit it, or see what is in force: engine config {name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, [template(name, absolute)], overwrite=False)
+    write_text(path, [format_template(name, absolute)], overwrite=False)
     say(f"{path} written. {'Then' if sources else 'Name the sources in it, then'}: engine reindex {name} --dry-run")
     for source in absolute:
         if not has_magic(source) and not Path(source).exists():
@@ -79,20 +63,12 @@ def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SOURCE...")
 @index_options
-@click.option(
-    "-m", "--model", help="Model: a sentence-transformers folder or hub id [the index's own; all-MiniLM-L6-v2]."
-)
-@PRECISION
-@RECIPE
-@DEVICE
+@settings_options
 @click.option("--re-encode", is_flag=True, help="Encode every text again. Required to change the model with -m.")
 def index(
     config: Config,
     sources: tuple[Path, ...],
-    model: str | None,
-    precision: str | None,
-    recipe: str | None,
-    device: str | None,
+    flags: dict[str, object],
     re_encode: bool,
 ) -> None:
     """Add the records of files to an index, or update them.
@@ -111,8 +87,8 @@ def index(
     from engine.reindex.run import index_sources
 
     folder = IndexFolder(config.target())
-    settings = Settings.load(folder.path, model=model, precision=precision, recipe=recipe, device=device)
-    order = Order.of(settings, sources=sources, re_encode=re_encode)
+    settings = Settings.load(folder.path, **flags)
+    order = Order(sources, settings, re_encode=re_encode)
     with writing(folder), progress() as report:
         done = index_sources(folder, order, report)
     tell(folder, done)
@@ -129,10 +105,7 @@ def index(
 @click.option(
     "--allow-mass-change", is_flag=True, help="Turn off the guard against mass deletions and changes for this run."
 )
-@click.option("-m", "--model", help="Model to use instead of the one in index.toml.")
-@PRECISION
-@RECIPE
-@DEVICE
+@settings_options
 @click.option("--json", "as_object", is_flag=True, help="Print the plan or report as one JSON object.")
 def reindex(
     config: Config,
@@ -141,10 +114,7 @@ def reindex(
     full: bool,
     since: str | None,
     allow_mass_change: bool,
-    model: str | None,
-    precision: str | None,
-    recipe: str | None,
-    device: str | None,
+    flags: dict[str, object],
     as_object: bool,
 ) -> None:
     """Bring an index up to date with the sources in its index.toml.
@@ -164,7 +134,7 @@ def reindex(
     from engine.reindex.update import reindex as run
 
     folder = IndexFolder(config.named(name).target())
-    settings = Settings.load(folder.path, model=model, precision=precision, recipe=recipe, device=device)
+    settings = Settings.load(folder.path, **flags)
     request = Request(full, day(since) if since else None, allow_mass_change)
     if dry_run:
         with progress() as report:
@@ -179,18 +149,12 @@ def reindex(
 @main.command(name="config")
 @click.argument("name", required=False)
 @index_options
-@click.option("-m", "--model", help="Model, as it would be given to `engine reindex`.")
-@PRECISION
-@RECIPE
-@DEVICE
+@settings_options
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def show_config(
     config: Config,
     name: str | None,
-    model: str | None,
-    precision: str | None,
-    recipe: str | None,
-    device: str | None,
+    flags: dict[str, object],
     as_object: bool,
 ) -> None:
     """Show the settings of an index and where each one comes from.
@@ -202,7 +166,7 @@ def show_config(
     ENGINE_DEVICE=cuda engine config rheumatology
     """
     path = config.named(name).existing()
-    settings = Settings.load(path, model=model, precision=precision, recipe=recipe, device=device)
+    settings = Settings.load(path, **flags)
     origins = dict(settings.origins)
     values = {key: getattr(settings, key) for key in origins}
     values["download_url"] = redact_url(settings.download_url) if settings.download_url else None
@@ -210,10 +174,11 @@ def show_config(
     if as_object:
         say(as_json({"index": str(path), **{k: {"value": v, "from": origins[k]} for k, v in values.items()}}))
         return
+    unset = {option.field: option.unset for option in SETTINGS if option.unset and option.unset != "none"}
     say(f"index: {path}")
     for key, value in values.items():
         shown = ", ".join(value) if isinstance(value, list) else value
-        say(f"  {key} = {UNSET.get(key, '(none)') if value is None else shown or '(none)'}  [{origins[key]}]")
+        say(f"  {key} = {unset.get(key, '(none)') if value is None else shown or '(none)'}  [{origins[key]}]")
 
 
 @main.command()

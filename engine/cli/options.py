@@ -11,7 +11,7 @@ import click
 
 from engine.config import Config
 from engine.errors import UsageError
-from engine.options import BY_FIELD, FILTERS, RANKING, Filters, Query, QueryOption, ValueKind
+from engine.options import BY_FIELD, FILTERS, RANKING, SETTINGS, Filters, Query, QueryOption, ValueKind
 
 if TYPE_CHECKING:
     from engine.query.index import Index
@@ -67,6 +67,17 @@ def query_option(option: QueryOption, *, from_file: bool = False) -> Decorator:
     elif option.kind is ValueKind.TEXT:
         given |= {"default": None}
     return click.option(*flags, option.field, **given)
+
+
+def setting_option(field: str) -> Decorator:
+    """Return the click option of a setting of index.toml."""
+    option = next(one for one in SETTINGS if one.field == field)
+    kind: Any = click.Choice(option.choices) if option.choices else option.kind
+    if option.low is not None:
+        kind = click.FloatRange(option.low, option.high)
+    return click.option(
+        *option.flags, option.field, type=kind, help=f"{option.help.removesuffix('.')} [{option.unset}]."
+    )
 
 
 def read_filters(**values: Any) -> Filters:

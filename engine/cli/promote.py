@@ -10,7 +10,7 @@ import click
 
 from engine.cli.build import writing
 from engine.cli.group import main
-from engine.cli.options import index_options
+from engine.cli.options import index_options, setting_option
 from engine.config import Config, Settings
 from engine.errors import EncoderError
 from engine.terminal import as_json, progress, say
@@ -39,7 +39,7 @@ _SET = click.Path(path_type=Path, exists=True, file_okay=False)
     multiple=True,
     help="Test set on which the new model must not score worse.",
 )
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device to encode the records on [auto].")
+@setting_option("device")
 @click.option("--dry-run", is_flag=True, help="Test the model without changing the index.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def promote(

@@ -1,43 +1,53 @@
-"""A fresh index.toml."""
+"""A fresh index.toml, made from the table of settings."""
 
 from __future__ import annotations
 
+import textwrap
 
-def template(name: str, sources: tuple[str, ...]) -> str:
-    """A commented index.toml."""
+from engine.options import SETTINGS, SettingOption
+
+WIDTH = 120
+TABLES = {
+    "guard": "A reindex that would delete or change more stops before it publishes (exit 7). Once without the guard:\n"
+    "engine reindex {name} --allow-mass-change",
+    "hybrid": "For searches with --mode hybrid.",
+    "download": "For engine nightly alone.",
+}
+
+
+def format_template(name: str, sources: tuple[str, ...]) -> str:
+    """Return a commented index.toml."""
     quoted = ['"' + source.replace("\\", "\\\\").replace('"', '\\"') + '"' for source in sources]
     listed_sources = "\n".join(f"[[sources]]\npath = {source}\n" for source in quoted) or EXAMPLE_SOURCES
-    return TEMPLATE.format(name=name, sources=listed_sources)
+    top = "\n\n".join(format_setting(option) for option in SETTINGS if "." not in option.key)
+    tables = "\n\n".join(format_table(table, name) for table in TABLES)
+    return HEAD.format(name=name, settings=top, sources=listed_sources) + f"{tables}\n"
 
 
-TEMPLATE = """\
-# What the index "{name}" is made from, and how: read by `engine reindex {name}` and `engine nightly {name}`.
-# `engine config {name}` shows what is in force. Lines that begin with # are off; each shows its default.
+def format_setting(option: SettingOption) -> str:
+    """Return a setting, turned off, with its default below what it is for."""
+    choices = f" One of {', '.join(option.choices)}." if option.choices else ""
+    unset = " None by default." if option.unset == "none" else ""
+    comment = textwrap.fill(option.help + choices + unset, WIDTH, initial_indent="# ", subsequent_indent="# ")
+    return f"{comment}\n# {option.key.rpartition('.')[2]} = {option.shown}"
 
-# model = "all-MiniLM-L6-v2"        # a sentence-transformers folder or hub id
-# device = "auto"                   # auto, cpu, cuda
-# precision = "fp32"                # fp32, int8: faster on a CPU, other vectors (cosine 0.993); never mixed
-# recipe = "whole"                  # whole: title. abstract, cut where the encoder stops reading; passages: all of it
-# factory = "auto"                  # FAISS index type: exact below 1,000,000 abstracts, then IVF with exact scores
-# recall = 0.99                     # of the 10 nearest, the share that an IVF index must find
-# mesh_tree = "mtrees2026.bin"      # NLM's MeSH tree, for --mesh-tree; none unless you get it
-# keep_generations = 3              # published generations on disk, the current one included
-# checkpoint_seconds = 15           # of encoding that a killed run may lose
 
-# Read in this order. path is a file, a folder (watched: every file in it, and in its folders, is read once) or a glob;
-# relative to the folder of this file. The format is told by the content; format = "RIS" forces one.
+def format_table(table: str, name: str) -> str:
+    """Return a table of index.toml with its settings."""
+    comment = textwrap.indent(TABLES[table].format(name=name), "# ")
+    settings = (format_setting(option) for option in SETTINGS if option.key.startswith(f"{table}."))
+    return "\n".join((comment, f"[{table}]", *settings))
+
+
+HEAD = """\
+# What the index "{name}" is made from, and how. `engine reindex {name}` and `engine nightly {name}` read this file.
+# `engine config {name}` shows the settings in force. Settings behind a # are off; each shows its default.
+
+{settings}
+
+# Sources, read in this order. path is a file, a folder (watched: each file in it is read once, subfolders too) or a
+# glob pattern, relative to the folder of this file. The content decides the format, unless format = "RIS" sets one.
 {sources}
-[guard]                             # a reindex stops before it publishes (exit 7) when more than this share …
-# max_deleted_share = 0.10          # … of the records would be deleted
-# max_changed_share = 0.10          # … of the records would be changed; once: engine reindex {name} --allow-mass-change
-
-[hybrid]                            # of searches with --mode hybrid
-# weight = 0.5                      # of the cosine; the rest is that of the words
-# fusion = "convex"                 # convex: both scores, stretched to [0, 1], in a sum; rrf: by ranks, no weight
-
-[download]                          # used by engine nightly only
-# url = "https://ftp.ncbi.nlm.nih.gov/pubmed/updatefiles/"   # none unless you say so
-# folder = "updatefiles"            # list it under sources too
 """
 EXAMPLE_SOURCES = """\
 # [[sources]]

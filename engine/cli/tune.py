@@ -8,7 +8,7 @@ import click
 
 from engine.cli.build import writing
 from engine.cli.group import main
-from engine.cli.options import index_options
+from engine.cli.options import index_options, setting_option
 from engine.config import Config, Settings
 from engine.terminal import as_json, progress, say
 
@@ -16,11 +16,7 @@ from engine.terminal import as_json, progress, say
 @main.command()
 @click.argument("name", required=False)
 @index_options
-@click.option(
-    "--recall",
-    type=click.FloatRange(0.5, 1),
-    help="Share of the 10 nearest records that a search must find [the index's own; 0.99].",
-)
+@setting_option("recall")
 @click.option("--rebuild", is_flag=True, help="Train the lists again, on the current vectors.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def tune(config: Config, name: str | None, recall: float | None, rebuild: bool, as_object: bool) -> None:

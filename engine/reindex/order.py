@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from engine.config import Settings
 from engine.index.folder import Generation, IndexFolder
+from engine.options import IndexSettings
 from engine.records import AnnSettings, Counts, Rejection
 from engine.reindex.plan import Limits
 from engine.reindex.sources import Source
@@ -19,37 +18,15 @@ class Order:
     """What was asked for."""
 
     sources: tuple[Path, ...] = ()
-    model: str | None = None  # None: the index's own encoder, or the default for a new index
-    device: str = "auto"
+    settings: IndexSettings = field(default_factory=IndexSettings)
     re_encode: bool = False  # encode everything again, with another model if one is named
-    keep: int = 3  # generations to keep, the current one included
     files: tuple[Source, ...] = ()  # more sources, with a forced format or hashed already
-    full: bool = False  # let go of what the files, read again, no longer hold
+    full: bool = False  # remove what the files, read again, no longer contain
     note_files: bool = False  # publish also when the records stay as they are and only the files are new
     limits: Limits | None = None  # the guard; None: there is none
-    checkpoint_seconds: float = 15.0  # of encoding that a kill may cost
-    precision: str | None = None  # None: the index's own, fp32 for a new index
-    recipe: str | None = None  # None: the index's own, whole texts for a new index
-    factory: str | None = None  # None: chosen by size
-    recall: float | None = None  # that an approximate index must reach; None: as before, 0.99 for a new one
     republish: bool = False  # make a generation although no record has changed
     rebuild: bool = False  # of an approximate index: train its lists anew
     verb: str = "index"
-
-    @staticmethod
-    def of(settings: Settings, **given: Any) -> Order:
-        """An order under the settings in force."""
-        return Order(
-            model=settings.model,
-            precision=settings.precision,
-            recipe=settings.recipe,
-            device=settings.device,
-            factory=settings.factory,
-            recall=settings.recall,
-            keep=settings.keep_generations,
-            checkpoint_seconds=settings.checkpoint_seconds,
-            **given,
-        )
 
     @property
     def everything(self) -> tuple[Source, ...]:

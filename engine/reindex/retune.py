@@ -33,5 +33,5 @@ def retune(folder: IndexFolder, settings: Settings, *, rebuild: bool, progress: 
         notes = (f"{factory}: {reason}. There is nothing to tune",)
         seconds = round(time.monotonic() - started, 3)
         return Report(held.generation, False, held.counts, (), (), seconds, notes=notes, factory=str(factory))
-    order = Order.of(settings, republish=True, rebuild=rebuild, verb="tune")
+    order = Order(settings=settings, republish=True, rebuild=rebuild, verb="tune")
     return index_sources(folder, order, progress)

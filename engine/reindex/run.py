@@ -60,7 +60,7 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Repo
         check_source(source.path, source.format)
     if not folder.path.exists():
         choose(
-            None, order.model, order.precision, order.recipe, re_encode=order.re_encode
+            None, order.settings.model, order.settings.precision, order.settings.recipe, re_encode=order.re_encode
         )  # so that a mistyped model leaves no empty folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with writer_lock(folder.lock):
@@ -88,7 +88,8 @@ def next_generation(folder: IndexFolder, order: Order, current: Generation | Non
     """
     started = time.monotonic()
     held = current.manifest.encoder if current else None
-    choice = choose(held, order.model, order.precision, order.recipe, re_encode=order.re_encode)
+    wanted = order.settings
+    choice = choose(held, wanted.model, wanted.precision, wanted.recipe, re_encode=order.re_encode)
     publish.prepare(folder)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     build = Build(folder, order, current, publish.next_number(folder), started, created)
@@ -105,7 +106,7 @@ def next_generation(folder: IndexFolder, order: Order, current: Generation | Non
 
 def make(build: Build, choice: Choice, progress: Progress) -> Report:
     """Fill ``building`` and publish it, unless nothing has changed."""
-    device = "cpu" if build.order.republish else build.order.device  # nothing is encoded then but questions
+    device = "cpu" if build.order.republish else build.order.settings.device  # nothing is encoded then but questions
     encoder, queries = ready(build.folder, choice, device, progress)
     try:
         done = fill(build, encoder, load_recipe(choice.identity, queries.folder), progress)
@@ -172,7 +173,7 @@ def kept_shards(build: Build, encoder: Encoder) -> shards.Shards:
     """What an earlier run encoded with this encoder and did not publish; that of other encoders is deleted."""
     fingerprint = encoder.identity.fingerprint
     shards.clear(build.folder.shards, besides=fingerprint)
-    every = build.order.checkpoint_seconds
+    every = build.order.settings.checkpoint_seconds
     kept = shards.Shards(build.folder.shards / fingerprint, encoder.identity.dim, every)
     kept.load()
     return kept
@@ -214,7 +215,7 @@ def check_factory(build: Build, draft: Draft, encoder: Encoder) -> None:
     """
     held = build.current.manifest.factory if build.current else None
     n, in_passages = draft.count_to_encode(everything=True), encoder.identity.recipe == PASSAGES
-    chosen(build.order.factory, n, parsed(held) if held else None, in_passages=in_passages)
+    chosen(build.order.settings.factory, n, parsed(held) if held else None, in_passages=in_passages)
 
 
 def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
@@ -263,7 +264,7 @@ def finish(done: Finished) -> Report:
     build, made = done.build, sealed(done)
     publish.publish(build.folder, made)
     with contextlib.suppress(OSError, GenerationError):  # it is published; what can't be deleted now goes next time
-        publish.prune(build.folder, build.order.keep)
+        publish.prune(build.folder, build.order.settings.keep_generations)
         publish.prune_encoders(build.folder)
     told = report(build, build.number, made.counts, done.gathered, published=True)
     found = done.searchable

@@ -15,13 +15,13 @@ from engine.index.factory import Factory, chosen, parsed
 from engine.index.flat import FlatIndex
 from engine.index.folder import CODES, DATABASE, VECTORS, Generation
 from engine.index.ivf import IvfIndex
+from engine.options import DEFAULT_RECALL
 from engine.progress import Progress
 from engine.records import AnnSettings
 from engine.reindex.order import Build
 from engine.reindex.tune import QUERIES, Trial, title_queries, tuned
 from engine.reindex.vectorise import Vectorised
 
-RECALL = 0.99  # asked for unless somebody says otherwise
 DRIFT = 4  # times as many or as few vectors as when the lists were trained: they are trained anew
 
 
@@ -45,7 +45,7 @@ def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, 
     """
     held = build.current.manifest if build.current else None
     before, in_passages = parsed(held.factory) if held else None, queries.identity.recipe == PASSAGES
-    factory, reason = chosen(build.order.factory, len(vectorised.doc_ids), before, in_passages=in_passages)
+    factory, reason = chosen(build.order.settings.factory, len(vectorised.doc_ids), before, in_passages=in_passages)
     note = f"{factory}: {reason}"
     if factory.exact:
         as_before = held is not None and held.factory == str(factory)
@@ -54,7 +54,7 @@ def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, 
     flat = FlatIndex(building / VECTORS, vectorised.spool.dim)
     made, n_trained = codes_for(build, flat, factory, vectorised, progress)
     durable.write_bytes(building / CODES, codes.serialized(made).data)
-    target = build.order.recall or (held.ann.target if held and held.ann else RECALL)
+    target = build.order.settings.recall or (held.ann.target if held and held.ann else DEFAULT_RECALL)
     progress("tuning", 0, None)
     blank = AnnSettings(1, 1, 0.0, 0, target, n_trained)
     _, asked = title_queries(building / DATABASE, flat.doc_ids, queries)
@@ -91,7 +91,7 @@ def codes_for(
     """
     held = build.current
     if held is None or vectorised.current is None or build.order.rebuild or not fits(held, factory, flat.size):
-        index = codes.trained(flat, factory, progress, on_gpu=build.order.device != "cpu")
+        index = codes.trained(flat, factory, progress, on_gpu=build.order.settings.device != "cpu")
         codes.filled(index, flat, progress)
         return index, flat.size
     ann, new, before = held.manifest.ann, vectorised.new_ids(), vectorised.current.doc_ids

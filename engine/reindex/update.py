@@ -69,7 +69,7 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
         current = current_of(folder)
         look = look_at_sources(folder, settings, request, current)
         if not look.files.read and current is not None and current.manifest.format_version < FORMAT_VERSION:
-            done = next_generation(folder, Order.of(settings, republish=True, verb="reindex"), current, progress)
+            done = next_generation(folder, Order(settings=settings, republish=True, verb="reindex"), current, progress)
             return replace(done, known=len(look.files.known), notes=(*look.notes, BROUGHT_UP, *done.notes))
         if not look.files.read and current is not None:
             choose(current.manifest.encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
@@ -178,8 +178,8 @@ def order_for(settings: Settings, request: Request, look: Look) -> Order:
     """The order that a run of reindex carries out."""
     command = f"engine reindex {settings.file.parent.name}{' --full' if request.full else ''}"
     limits = Limits(settings.max_deleted_share, settings.max_changed_share, command)
-    return Order.of(
-        settings,
+    return Order(
+        settings=settings,
         files=look.files.read,
         full=request.full,
         note_files=True,

@@ -14,6 +14,7 @@ from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.encode.recipe import prepare_text
 from engine.index.folder import IndexFolder
+from engine.options import IndexSettings
 from engine.query.index import get_generation
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
@@ -34,7 +35,7 @@ def test_same_space_as_the_reference(sample: IndexFolder, model_folder: Path, sh
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [json.loads(next(file)) for _ in range(300)]
     folder = IndexFolder(sample.path.parent / "rheumatology")
-    index_sources(folder, Order((jsonl(tmp_path / "300.jsonl", rows),), device="cpu"), silent)
+    index_sources(folder, Order((jsonl(tmp_path / "300.jsonl", rows),), IndexSettings(device="cpu")), silent)
     reference = SentenceTransformer(str(model_folder), device="cpu")
     theirs = reference.encode([". ".join(filter(None, (row["title"], row["abstract"]))) for row in rows])
     queries = [row["title"] for row in rows[:50]]
@@ -152,7 +153,7 @@ def test_int8_is_near_fp32_and_a_text_has_one_vector_whatever_its_neighbours(
     sample: IndexFolder, exported: OnnxEncoder, shared: Path
 ) -> None:
     folder = IndexFolder(sample.path.parent / "int8")
-    index_sources(folder, Order((TOY,), DEFAULT_MODEL, "cpu", precision="int8"), silent)
+    index_sources(folder, Order((TOY,), IndexSettings(model=DEFAULT_MODEL, device="cpu", precision="int8")), silent)
     (path,) = (folder.path / "encoders").iterdir()
     encoder = OnnxEncoder(path)
     assert (encoder.identity.precision, exported.identity.precision) == ("int8", "fp32")

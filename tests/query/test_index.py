@@ -31,6 +31,7 @@ from engine.errors import (
 from engine.index.corpusmap import read_map
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
+from engine.options import IndexSettings
 from engine.queries import Mode
 from engine.query.index import get_generation
 from engine.reindex.order import Report
@@ -198,7 +199,7 @@ def test_a_following_index_changes_its_encoder_with_the_generation(toy: IndexFol
     path.write_text(json.dumps({**json.loads(path.read_text()), "pooling_mode": "cls"}))
     with open_index(toy.path) as following:
         before = following.search("gout in adults", top_k=5)
-        index_sources(toy, Order((TOY,), str(other), "cpu", re_encode=True), silent)
+        index_sources(toy, Order((TOY,), IndexSettings(model=str(other), device="cpu"), re_encode=True), silent)
         with open_index(toy.path) as fresh:
             assert following.search("gout in adults", top_k=5) == fresh.search("gout in adults", top_k=5) != before
 

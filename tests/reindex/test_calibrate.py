@@ -16,6 +16,7 @@ from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.layout import write_file
 from engine.index.manifest import read_manifest, to_json
+from engine.options import IndexSettings
 from engine.query.explanation import percentile
 from engine.records import Abstract, Calibration, Encoded, EncoderIdentity, Manifest, Vectors, opened_json
 from engine.reindex import calibrate
@@ -221,10 +222,10 @@ def test_generations_of_older_formats_have_none(generations: Path) -> None:
 def test_a_small_index_is_published_without(tmp_path: Path) -> None:
     folder = IndexFolder(tmp_path / "small")
     rows = jsonl(tmp_path / "rows.jsonl", [{"id": f"r{n}", "title": f"Gout {n}"} for n in range(FEWEST - 1)])
-    assert index_sources(folder, Order((rows,), str(TOY_MODEL), "cpu"), silent).published
+    assert index_sources(folder, Order((rows,), IndexSettings(model=str(TOY_MODEL), device="cpu")), silent).published
     assert folder.open_current().manifest.calibration is None
     more = jsonl(tmp_path / "more.jsonl", [{"id": "one more", "title": "Lupus"}])
-    index_sources(folder, Order((more,), device="cpu"), silent)
+    index_sources(folder, Order((more,), IndexSettings(device="cpu")), silent)
     held = folder.open_current().manifest.calibration
     assert held is not None and held.n_pairs == FEWEST * (FEWEST - 1)
 
@@ -248,7 +249,7 @@ def test_an_index_that_has_grown_is_measured_again(toy: IndexFolder, add: Add) -
 
 
 def test_an_older_format_gets_one_with_its_next_generation(toy: IndexFolder) -> None:
-    report = index_sources(toy, Order((TOY,), device="cpu"), silent)
+    report = index_sources(toy, Order((TOY,), IndexSettings(device="cpu")), silent)
     assert report.published and report.counts.unchanged == 40
     held = toy.open_current().manifest.calibration
     assert held is not None and held.n_pairs == 40 * 39

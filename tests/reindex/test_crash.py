@@ -19,6 +19,7 @@ import pytest
 
 from engine import open_index
 from engine.index.folder import IndexFolder
+from engine.options import IndexSettings
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
@@ -135,7 +136,7 @@ def state(folder: IndexFolder) -> str:
 
 def next_run_succeeds(run: Run) -> None:
     source = run.folder.path.parent.parent / "new.jsonl"
-    index_sources(run.folder, Order((source,), device="cpu"), silent)
+    index_sources(run.folder, Order((source,), IndexSettings(device="cpu")), silent)
     assert state(run.folder) == "new"
     left = {p.name for p in run.folder.path.iterdir()}
     assert left <= {"CURRENT", "LOCK", "generations", "encoders", "CURRENT.tmp"}

@@ -14,11 +14,11 @@ from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.queries import Mode
 from engine.query.index import get_generation
-from engine.reindex.order import Order, Report
+from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
-from tests.conftest import TOY_MODEL, jsonl, silent
+from tests.conftest import TOY_MODEL, jsonl, order_of, silent
 
 Index = Callable[..., Report]
 FILLER = "Adults with lupus took prednisone and were seen again after a year of treatment with this drug. "
@@ -39,7 +39,7 @@ def put(folder: IndexFolder, tmp_path: Path) -> Index:
     def run(*rows: dict[str, object], **order: object) -> Report:
         source = jsonl(tmp_path / f"{len(list(tmp_path.glob('*.jsonl')))}.jsonl", rows)
         given = {"model": str(TOY_MODEL), "device": "cpu", "recipe": "passages", **order}
-        return index_sources(folder, Order((source,), **given), silent)  # type: ignore[arg-type]
+        return index_sources(folder, order_of(source, **given), silent)
 
     return run
 

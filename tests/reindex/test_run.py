@@ -27,6 +27,7 @@ from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
 from engine.index.manifest import FORMAT_VERSION
+from engine.options import IndexSettings
 from engine.records import DocIds, Encoded, Manifest, Vectors
 from engine.reindex import vectorise as vectorising
 from engine.reindex.order import Order, Report
@@ -74,7 +75,7 @@ def test_new_changed_same_and_doubled_records_are_told_apart(toy: IndexFolder, a
 def test_the_last_of_several_files_wins(toy: IndexFolder, tmp_path: Path) -> None:
     one = jsonl(tmp_path / "one.jsonl", [{"id": "a", "title": "first"}])
     two = jsonl(tmp_path / "two.jsonl", [{"id": "a", "title": "second"}])
-    report = index_sources(toy, Order((one, two, one), device="cpu"), silent)
+    report = index_sources(toy, Order((one, two, one), IndexSettings(device="cpu")), silent)
     assert report.counts.duplicates == 2
     with open_index(toy.path) as index:
         assert index.get("a").title == "first"
@@ -82,7 +83,7 @@ def test_the_last_of_several_files_wins(toy: IndexFolder, tmp_path: Path) -> Non
 
 def test_the_same_files_again_change_nothing(searchable: IndexFolder) -> None:
     before = tree(searchable.path)
-    report = index_sources(searchable, Order((TOY,), device="cpu"), silent)
+    report = index_sources(searchable, Order((TOY,), IndexSettings(device="cpu")), silent)
     assert not report.published and report.generation == 2
     assert report.counts.unchanged == 40
     assert tree(searchable.path) == before
@@ -90,12 +91,12 @@ def test_the_same_files_again_change_nothing(searchable: IndexFolder) -> None:
 
 def test_an_index_of_an_older_format_is_published_once_though_nothing_is_new(toy: IndexFolder) -> None:
     before = vectors_of(toy).vectors.tobytes()
-    report = index_sources(toy, Order((TOY,), device="cpu"), silent)
+    report = index_sources(toy, Order((TOY,), IndexSettings(device="cpu")), silent)
     assert report.published and report.generation == 2
     assert (report.counts.unchanged, report.counts.encoded) == (40, 0)
     assert vectors_of(toy).vectors.tobytes() == before
     assert toy.open_current().manifest.format_version == FORMAT_VERSION
-    assert not index_sources(toy, Order((TOY,), device="cpu"), silent).published
+    assert not index_sources(toy, Order((TOY,), IndexSettings(device="cpu")), silent).published
 
 
 def test_unchanged_vectors_are_carried_over_byte_for_byte(toy: IndexFolder, add: Add) -> None:
@@ -135,7 +136,7 @@ def test_pubmed_deletions_leave_index_and_corpus(toy: IndexFolder, add: Add, tmp
     source.write_text(
         "<PubmedArticleSet><DeleteCitation><PMID>7</PMID><PMID>99</PMID></DeleteCitation></PubmedArticleSet>"
     )
-    report = index_sources(toy, Order((source,), device="cpu"), silent)
+    report = index_sources(toy, Order((source,), IndexSettings(device="cpu")), silent)
     assert (report.counts.deleted, report.counts.abstracts) == (1, 41)
     with open_index(toy.path) as index:
         assert "PMID:7" not in {hit.id for hit in index.search("Seven", top_k=100)}
@@ -146,7 +147,7 @@ def test_an_index_is_never_emptied(tmp_path: Path, toy: IndexFolder) -> None:
     empty = jsonl(tmp_path / "empty.jsonl", [{"id": "a"}])
     fresh = IndexFolder(tmp_path / "indexes" / "fresh")
     with pytest.raises(SourceError, match="no record that can be indexed, so nothing was published"):
-        index_sources(fresh, Order((empty,), str(TOY_MODEL), "cpu"), silent)
+        index_sources(fresh, Order((empty,), IndexSettings(model=str(TOY_MODEL), device="cpu")), silent)
     assert fresh.numbers() == [] and not fresh.building.exists()
 
 
@@ -181,10 +182,12 @@ def test_a_bad_source_leaves_everything_as_it_was(toy: IndexFolder, tmp_path: Pa
     good, bad = jsonl(tmp_path / "good.jsonl", [{"id": "a", "title": "A"}]), tmp_path / "bad"
     bad.write_bytes(content)
     if content.startswith(b'{"id"'):
-        assert index_sources(toy, Order((good, bad), device="cpu"), silent).counts.rejected == 1  # one bad line
+        assert (
+            index_sources(toy, Order((good, bad), IndexSettings(device="cpu")), silent).counts.rejected == 1
+        )  # one bad line
         return
     with pytest.raises(SourceError, match="bad"):
-        index_sources(toy, Order((good, bad), device="cpu"), silent)
+        index_sources(toy, Order((good, bad), IndexSettings(device="cpu")), silent)
     assert tree(toy.path) == before
     assert not toy.building.exists()
 
@@ -285,7 +288,7 @@ def test_a_run_that_fails_before_the_pointer_leaves_no_generation_behind(
 def test_a_source_with_any_name_is_indexed(toy: IndexFolder, tmp_path: Path) -> None:
     source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.jsonl"))
     jsonl(source, [{"id": "a", "title": "A"}, {"id": "b"}])
-    report = index_sources(toy, Order((source,), device="cpu"), silent)
+    report = index_sources(toy, Order((source,), IndexSettings(device="cpu")), silent)
     assert report.published and str(report.rejections[0]).startswith("bad?.jsonl, line 2")
     assert toy.open_current().manifest.newest_source == "bad?.jsonl"
 
@@ -310,9 +313,9 @@ def test_another_model_is_refused_by_both_names_and_may_re_encode(toy: IndexFold
     path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": 32}))
     before = tree(toy.path)
     with pytest.raises(EncoderMismatchError, match=r"built with tests/data/toy-model .* is now .*other .*--re-encode"):
-        index_sources(toy, Order((TOY,), str(other), "cpu"), silent)
+        index_sources(toy, Order((TOY,), IndexSettings(model=str(other), device="cpu")), silent)
     assert tree(toy.path) == before
-    report = index_sources(toy, Order((TOY,), str(other), "cpu", re_encode=True), silent)
+    report = index_sources(toy, Order((TOY,), IndexSettings(model=str(other), device="cpu"), re_encode=True), silent)
     assert report.counts.encoded == 40
     assert toy.open_current().manifest.encoder.max_length == 32
     assert not verify(toy, toy.open_current(), deep=True)
@@ -320,27 +323,33 @@ def test_another_model_is_refused_by_both_names_and_may_re_encode(toy: IndexFold
     roll_back(toy, None)
     assert not verify(toy, toy.open_current(), deep=True)
     roll_back(toy, 2)
-    index_sources(toy, Order((jsonl(tmp_path / "n.jsonl", [{"id": "n", "title": "N"}]),), device="cpu", keep=1), silent)
+    index_sources(
+        toy,
+        Order(
+            (jsonl(tmp_path / "n.jsonl", [{"id": "n", "title": "N"}]),), IndexSettings(device="cpu", keep_generations=1)
+        ),
+        silent,
+    )
     assert len(list((toy.path / "encoders").iterdir())) == 1  # that of the deleted generation went with it
     assert not verify(toy, toy.open_current(), deep=True)
 
 
 def test_int8_is_an_encoder_of_its_own_and_never_mixed(tmp_path: Path) -> None:
     folder = IndexFolder(tmp_path / "int8")
-    index_sources(folder, Order((TOY,), str(TOY_MODEL), "cpu", precision="int8"), silent)
+    index_sources(folder, Order((TOY,), IndexSettings(model=str(TOY_MODEL), device="cpu", precision="int8")), silent)
     held = folder.open_current().manifest.encoder
     assert held.precision == "int8"
     more = jsonl(tmp_path / "n.jsonl", [{"id": "n", "title": "N"}])
     for model in (None, str(TOY_MODEL)):  # what the index has counts where nothing is said
-        index_sources(folder, Order((more,), model, "cpu"), silent)
+        index_sources(folder, Order((more,), IndexSettings(model=model, device="cpu")), silent)
         assert folder.open_current().manifest.encoder.fingerprint == held.fingerprint
     before = tree(folder.path)
     with pytest.raises(EncoderMismatchError, match=r"\(int8, .* is now .* \(fp32, .*--re-encode"):
-        index_sources(folder, Order((more,), device="cpu", precision="fp32"), silent)
+        index_sources(folder, Order((more,), IndexSettings(device="cpu", precision="fp32")), silent)
     with pytest.raises(EncoderError, match="an int8 encoder runs on a CPU only"):
-        index_sources(folder, Order((more,), device="cuda"), silent)
+        index_sources(folder, Order((more,), IndexSettings(device="cuda")), silent)
     assert tree(folder.path) == before
-    done = index_sources(folder, Order((more,), device="cpu", precision="fp32", re_encode=True), silent)
+    done = index_sources(folder, Order((more,), IndexSettings(device="cpu", precision="fp32"), re_encode=True), silent)
     assert done.counts.encoded == 41 and folder.open_current().manifest.encoder.precision == "fp32"
     assert verify(folder, folder.open_current(), deep=True) == []
 
@@ -355,7 +364,7 @@ def test_an_encoder_exported_for_one_index_serves_its_neighbours(
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)  # as where torch is not installed
     fresh = IndexFolder(toy.path.parent / "fresh")
-    report = index_sources(fresh, Order((TOY,), str(TOY_MODEL), "cpu"), silent)
+    report = index_sources(fresh, Order((TOY,), IndexSettings(model=str(TOY_MODEL), device="cpu")), silent)
     assert report.counts.encoded == 40
     assert not verify(fresh, fresh.open_current(), deep=True)
     # The committed vectors are of another machine, whose kernels round otherwise.

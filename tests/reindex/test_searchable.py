@@ -17,6 +17,7 @@ from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
 from engine.index.manifest import read_manifest, to_json
 from engine.index.opened import open_vectors
+from engine.options import IndexSettings
 from engine.records import FileReceipt
 from engine.reindex import run, searchable, tune
 from engine.reindex.order import Order, Report
@@ -94,9 +95,9 @@ def test_a_night_measures_near_the_setting_it_finds(ivf: IndexFolder, add: Add) 
 
 def test_a_deleted_record_leaves_the_codes(ivf: IndexFolder, tmp_path: Path) -> None:
     rest = jsonl(tmp_path / "rest.jsonl", [{"id": "gout", "title": "Gout"}, {"id": "b", "title": "B"}])
-    index_sources(ivf, Order((rest,), device="cpu", factory=IVF), silent)
+    index_sources(ivf, Order((rest,), IndexSettings(device="cpu", factory=IVF)), silent)
     rest.write_text('{"id": "b", "title": "B"}\n')
-    gone = index_sources(ivf, Order((rest,), device="cpu", factory=IVF, full=True), silent)
+    gone = index_sources(ivf, Order((rest,), IndexSettings(device="cpu", factory=IVF), full=True), silent)
     assert gone.counts.deleted > 0
     index = index_of(ivf)
     assert np.array_equal(np.sort(index.code_ids()), index.doc_ids)
@@ -106,7 +107,7 @@ def test_a_deleted_record_leaves_the_codes(ivf: IndexFolder, tmp_path: Path) -> 
 
 def test_an_index_that_outgrew_its_lists_trains_them_again(ivf: IndexFolder, tmp_path: Path) -> None:
     many = jsonl(tmp_path / "many.jsonl", ({"id": f"m{i}", "title": f"Gout {i}"} for i in range(140)))
-    index_sources(ivf, Order((many,), device="cpu", factory=IVF), silent)
+    index_sources(ivf, Order((many,), IndexSettings(device="cpu", factory=IVF)), silent)
     assert ivf.open_current().manifest.ann.n_trained == 181  # type: ignore[union-attr]
 
 
@@ -182,7 +183,7 @@ def test_codes_in_the_wrong_order_are_found_out(ivf: IndexFolder, tmp_path: Path
 
     words = TOY.read_text().split()
     rows = ({"id": f"m{i}", "title": " ".join(words[(7 * i) % 500 :][: 3 + i % 9])} for i in range(600))
-    index_sources(ivf, Order((jsonl(tmp_path / "m.jsonl", rows),), device="cpu", factory=IVF), silent)
+    index_sources(ivf, Order((jsonl(tmp_path / "m.jsonl", rows),), IndexSettings(device="cpu", factory=IVF)), silent)
     held = index_of(ivf)
     index = faiss.deserialize_index(np.frombuffer(ivf.open_current().codes.read_bytes(), np.uint8))
     index.reset()
@@ -197,7 +198,9 @@ def test_many_records_of_one_text_are_no_damage(ivf: IndexFolder, tmp_path: Path
     """Their codes are the same, so which of them are candidates is chance; any will do."""
     rows = [{"id": f"e{i}", "title": "Editorial"} for i in range(2000)]
     rows += [{"id": f"m{i}", "title": f"Gout {i} in {i % 7}"} for i in range(2000)]
-    done = index_sources(ivf, Order((jsonl(tmp_path / "m.jsonl", rows),), device="cpu", factory=IVF), silent)
+    done = index_sources(
+        ivf, Order((jsonl(tmp_path / "m.jsonl", rows),), IndexSettings(device="cpu", factory=IVF)), silent
+    )
     assert done.ann is not None and done.ann.recall >= 0.99
     assert verify(ivf, ivf.open_current(), deep=True) == []
 
@@ -206,7 +209,9 @@ def test_records_without_a_title_are_asked_for_by_their_text(tmp_path: Path) -> 
     rows = ({"id": f"m{i}", "title": " ", "abstract": f"Gout {i}"} for i in range(30))
     folder = IndexFolder(tmp_path / "untitled")
     source = jsonl(tmp_path / "m.jsonl", rows)
-    done = index_sources(folder, Order((source,), str(TOY_MODEL), "cpu", factory="IVF2,RaBitQfs"), silent)
+    done = index_sources(
+        folder, Order((source,), IndexSettings(model=str(TOY_MODEL), device="cpu", factory="IVF2,RaBitQfs")), silent
+    )
     assert done.ann is not None and done.ann.n_queries == 30 and done.ann.recall >= 0.99
 
 
@@ -249,6 +254,6 @@ def test_the_command_line(ivf: IndexFolder, engine: Callable[..., subprocess.Com
 
 def test_a_fresh_index_may_have_codes_at_once(tmp_path: Path) -> None:
     folder = IndexFolder(tmp_path / "fresh")
-    index_sources(folder, Order((TOY,), str(TOY_MODEL), "cpu", factory=IVF), silent)
+    index_sources(folder, Order((TOY,), IndexSettings(model=str(TOY_MODEL), device="cpu", factory=IVF)), silent)
     assert index_of(folder).size == 40
     assert verify(folder, folder.open_current(), deep=True) == []

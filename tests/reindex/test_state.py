@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from engine import open_index
 from engine.index.folder import IndexFolder
 from engine.index.manifest import FORMAT_VERSION
+from engine.options import IndexSettings
 from engine.reindex.order import Order
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources
@@ -55,7 +56,7 @@ class Indexing(RuleBasedStateMachine):
 
     def publish(self, wanted: dict[str, Record]) -> None:
         due = wanted != self.now or self.older()
-        report = index_sources(self.folder, Order((self.last,), device="cpu"), silent)
+        report = index_sources(self.folder, Order((self.last,), IndexSettings(device="cpu")), silent)
         assert report.published == due and not self.older()
         self.now = wanted
         self.past[self.folder.current()] = dict(wanted)
@@ -75,7 +76,7 @@ class Indexing(RuleBasedStateMachine):
         if wanted == self.now and not self.older() and phase != "reading":
             return
         with pytest.raises(Stop, match=phase):
-            index_sources(self.folder, Order((self.last,), device="cpu"), stop)
+            index_sources(self.folder, Order((self.last,), IndexSettings(device="cpu")), stop)
 
     @rule(n=st.integers(1, 5))
     def delete(self, n: int) -> None:

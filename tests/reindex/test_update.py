@@ -24,6 +24,7 @@ from engine.errors import ConfigError, EncoderMismatchError, LockedError, MassCh
 from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
 from engine.index.manifest import FORMAT_VERSION
+from engine.options import IndexSettings
 from engine.query.index import get_generation
 from engine.records import Encoded
 from engine.reindex import vectorise as vectorising
@@ -202,7 +203,9 @@ def test_files_in_any_order_lead_to_one_state(tmp_path: Path, settings: Settings
     for number, order in enumerate(([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1])):
         folder = IndexFolder(tmp_path / "indexes" / f"any{number}")
         for place_in_order in order:
-            index_sources(folder, Order((files[place_in_order], TOY), str(TOY_MODEL), "cpu"), silent)
+            index_sources(
+                folder, Order((files[place_in_order], TOY), IndexSettings(model=str(TOY_MODEL), device="cpu")), silent
+            )
         found = records(folder)
         with open_index(folder.path) as index:
             retracted = {key: index.get(key).retracted for key in ("PMID:2", "PMID:3")}
@@ -642,7 +645,7 @@ def test_deletions_of_a_file_that_deletes_nothing_yet_are_kept_by_engine_index(t
     for number, order in enumerate(((0, 1), (1, 0))):
         folder = IndexFolder(tmp_path / "indexes" / f"any{number}")
         for place in order:
-            index_sources(folder, Order((TOY, files[place]), str(TOY_MODEL), "cpu"), silent)
+            index_sources(folder, Order((TOY, files[place]), IndexSettings(model=str(TOY_MODEL), device="cpu")), silent)
         assert "PMID:7" not in records(folder)
 
 
@@ -669,7 +672,7 @@ def test_a_file_set_back_to_an_earlier_content_is_read(run: Run, inbox: Path, to
 
 def test_a_file_given_by_hand_is_not_called_vanished(run: Run, inbox: Path, toy: IndexFolder, tmp_path: Path) -> None:
     by_hand = jsonl(tmp_path / "by-hand.jsonl", [{"id": "h", "title": "By hand"}])
-    index_sources(toy, Order((by_hand,), device="cpu"), silent)
+    index_sources(toy, Order((by_hand,), IndexSettings(device="cpu")), silent)
     assert not any("by-hand" in note for note in run().notes)
     by_hand.unlink()
     assert any("by-hand.jsonl" in note for note in run().notes)

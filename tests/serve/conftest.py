@@ -22,12 +22,11 @@ from starlette.types import ASGIApp, Message
 
 from engine.index.folder import IndexFolder
 from engine.query.index import Index, open_index
-from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 from engine.serve.access import access_for
 from engine.serve.app import site_app
 from engine.serve.desk import Desk
-from tests.conftest import ROOT, V1, V5, jsonl, silent
+from tests.conftest import ROOT, V1, V5, jsonl, order_of, silent
 
 PORT = 8000
 BASE = f"http://127.0.0.1:{PORT}"
@@ -217,7 +216,7 @@ def error_of(response: SimpleNamespace, status: int, code: str) -> str:
 def indexed(folder: IndexFolder, rows: Sequence[dict[str, object]], **order: object) -> None:
     """Index rows into an index with its own encoder."""
     source = jsonl(folder.path.parent.parent / "rows.jsonl", rows)
-    index_sources(folder, Order((source,), device="cpu", **order), silent)  # type: ignore[arg-type]
+    index_sources(folder, order_of(source, **order), silent)
 
 
 @pytest.fixture(scope="session")

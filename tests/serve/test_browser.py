@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_
 
 from engine.collect.source import read_source
 from engine.index.folder import IndexFolder
+from engine.options import IndexSettings
 from engine.query.searchlog import read_record
 from engine.records import Abstract
 from engine.reindex.order import Order
@@ -573,7 +574,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     rows.append({"id": "long", "title": "The long one", "abstract": "Gout and lupus in adults. " * 1000})
     rows += [{"id": f"r{n}", "title": f"Record {n} of gout", "abstract": "Pain fell."} for n in range(10_000)]
     source = jsonl(folder / "rows.jsonl", rows)
-    index_sources(IndexFolder(folder / "hostile"), Order((source,), str(TOY_MODEL), "cpu"), silent)
+    index_sources(
+        IndexFolder(folder / "hostile"), Order((source,), IndexSettings(model=str(TOY_MODEL), device="cpu")), silent
+    )
     with serving(folder, "hostile") as address:
         yield address
 

@@ -15,6 +15,7 @@ import lxml.html
 import pytest
 
 from engine.index.folder import IndexFolder
+from engine.options import IndexSettings
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 from tests.conftest import TOY_MODEL, jsonl, silent
@@ -36,7 +37,9 @@ def publish(folder: IndexFolder, generation: int) -> None:
     ]  # fmt: skip
     source = jsonl(folder.path.parent.parent / "rows.jsonl", rows)
     model = str(TOY_MODEL) if generation == 1 else None
-    report = index_sources(folder, Order((source,), model, "cpu", keep=2), silent)
+    report = index_sources(
+        folder, Order((source,), IndexSettings(model=model, device="cpu", keep_generations=2)), silent
+    )
     assert report.published and report.generation == generation
 
 

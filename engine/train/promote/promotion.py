@@ -73,8 +73,8 @@ def promote_encoder(
             verdict = judge_candidate(index.load_encoder(), candidate, known, guards, progress)
     if only_test or not verdict.is_passed:
         return Promotion(held, choice.identity, verdict, None)
-    order = Order.of(settings, re_encode=True, republish=True, verb="promote")
-    order = replace(order, model=model, precision=held.precision, recipe=held.recipe)  # as the candidate was tested
+    as_tested = replace(settings, model=model, precision=held.precision, recipe=held.recipe)
+    order = Order(settings=as_tested, re_encode=True, republish=True, verb="promote")
     return Promotion(held, choice.identity, verdict, index_sources(folder, order, progress))
 
 

@@ -7,6 +7,7 @@ import pytest
 from engine.config import Settings
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
+from engine.options import IndexSettings
 from engine.query.index import open_index
 from engine.records import Abstract
 from engine.reindex.order import Order
@@ -22,7 +23,11 @@ def index(corpus: list[Abstract], tmp_path: Path) -> IndexFolder:
     """The corpus as an index of the toy encoder."""
     rows = [{"id": r.record_id, "title": r.title, "abstract": r.abstract} for r in corpus]
     folder = IndexFolder(tmp_path / "indexes" / "small")
-    index_sources(folder, Order((jsonl(tmp_path / "rows.jsonl", rows),), model=str(TOY_MODEL), device="cpu"), silent)
+    index_sources(
+        folder,
+        Order((jsonl(tmp_path / "rows.jsonl", rows),), IndexSettings(model=str(TOY_MODEL), device="cpu")),
+        silent,
+    )
     return folder
 
 
