@@ -84,7 +84,7 @@ def add(toy: IndexFolder, tmp_path: Path) -> Callable[..., Report]:
 
     def run(*rows: dict[str, object], **order: object) -> Report:
         source = jsonl(tmp_path / "rows.jsonl", rows)
-        return index_sources(toy, order_of(source, **order), silent)  # type: ignore[arg-type]
+        return index_sources(toy, order_of(source, **order), silent)
 
     return run
 

@@ -60,6 +60,17 @@ def test_filters_reach_the_index(searchable: IndexFolder, engine: Run, tmp_path:
     ]
 
 
+def test_a_dash_reads_the_query_from_standard_input(searchable: IndexFolder, engine: Run) -> None:
+    wanted = rows(engine("search", "gout flare", "-n", "3"))
+    assert rows(engine("search", "-", "-n", "3", input=" gout\u00a0flare\n".replace("\u00a0", " "))) == wanted
+    assert rows(engine("search", "-", "-n", "3", input="\ufeffgout flare")) == wanted
+    assert rows(engine("new", "-", "--since", "0", "-n", "3", input="gout flare"))[0]["id"] == wanted[0]["id"]
+    for blank in ("", " \n\t"):
+        refused = engine("search", "-", input=blank)
+        assert refused.returncode == 2 and "standard input is blank, expected a query" in refused.stderr
+    assert rows(engine("search", "a", "-", "-n", "1", input=""))  # a dash among words is a word
+
+
 def test_files_by_their_suffix(searchable: IndexFolder, engine: Run, tmp_path: Path) -> None:
     names = ["h.ris", "h.nbib", "h.bib", "h.csv", "h.tsv", "h.xlsx", "h.json", "h.jsonl", "h.md"]
     done = engine("search", "gout", "-n", "4", *(word for name in names for word in ("-o", name)))

@@ -227,7 +227,7 @@ def test_a_manifest_survives_the_round_trip(toy: IndexFolder) -> None:
 
 def test_pruning_keeps_the_current_one_and_what_it_was_made_from(toy: IndexFolder, add: Add) -> None:
     for n in range(5):
-        add({"id": f"n{n}", "title": f"New {n}"}, keep=9)
+        add({"id": f"n{n}", "title": f"New {n}"}, keep_generations=9)
     assert toy.numbers() == [1, 2, 3, 4, 5, 6]
     assert prune(toy, 5) == [1]
     roll_back(toy, 4)

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
 import numpy as np
@@ -294,6 +295,9 @@ def test_new_with_filters_and_modes(searchable: IndexFolder, add: Add) -> None:
     with open_index(searchable.path) as index:
         assert {row.hit.id for row in index.new("gout", since=2)} == {"n1", "n2"}
         assert [row.hit.id for row in index.new("gout", since=2, mode="keyword")] == ["n2"]
+        assert index.new("gout", since=date(2126, 1, 1)) == index.new("gout", since="2126-01-01") == []
+        assert len(index.new("gout", since=date(2000, 1, 1), top_k=50)) == len(index)
+        assert len(index.new("gout", since=datetime(2000, 1, 1, 12, tzinfo=UTC), top_k=50)) == len(index)
         assert [row.hit.id for row in index.new("gout", since=2, filters=Filters(years=((2021, None),)))] == ["n1"]
 
 

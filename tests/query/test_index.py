@@ -183,7 +183,7 @@ def test_a_pinned_index_answers_after_its_generation_was_deleted(toy: IndexFolde
     with open_index(toy.path, follow=False) as pinned:
         before = pinned.search("gout", top_k=40)
         for n in range(4):
-            add({"id": f"n{n}", "title": f"New {n}"}, keep=1)
+            add({"id": f"n{n}", "title": f"New {n}"}, keep_generations=1)
         assert toy.numbers() == [5]
         assert pinned.search("gout", top_k=40) == before
 
@@ -250,7 +250,7 @@ def test_opening_follows_a_pointer_that_moves_meanwhile(
         calls.append(number)
         if len(calls) == 1:
             monkeypatch.setattr(IndexFolder, "check", real)
-            add({"id": "new", "title": "New"}, keep=1)
+            add({"id": "new", "title": "New"}, keep_generations=1)
             monkeypatch.setattr(IndexFolder, "check", check)
         return real(self, number, quick=quick)
 
@@ -268,7 +268,7 @@ def test_opening_survives_the_deletion_of_what_was_just_checked(
     def checked_and_gone(self: IndexFolder, *, quick: bool = False) -> object:
         found = real(self, quick=quick)
         monkeypatch.setattr(IndexFolder, "open_current", real)
-        add({"id": "new", "title": "New"}, keep=1)
+        add({"id": "new", "title": "New"}, keep_generations=1)
         return found
 
     monkeypatch.setattr(IndexFolder, "open_current", checked_and_gone)
@@ -304,7 +304,7 @@ def test_threads_share_an_index_while_it_is_republished(toy: IndexFolder, add: A
         for thread in threads:
             thread.start()
         for n in range(6):
-            add({"id": f"n{n}", "title": f"New {n}"}, keep=2)
+            add({"id": f"n{n}", "title": f"New {n}"}, keep_generations=2)
         stop.set()
         for thread in threads:
             thread.join()
