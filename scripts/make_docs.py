@@ -173,12 +173,14 @@ def docstring(what: Any) -> str:
 
 
 def field_table(what: Any) -> list[str]:
-    """Return the fields of a dataclass as a table; their meaning is the comment behind each."""
+    """Return the fields of a dataclass as a table; their meaning is their description, or the comment behind each."""
     comments = dict(re.findall(r"^    (\w+): [^#\n]*#\s*(.+)$", inspect.getsource(what), re.M))
     rows = []
     for field in dataclasses.fields(what):
         kind = cell(f"`{field.type}`")
-        rows.append(f"| `{field.name}` | {kind} | {default_text(field)} | {cell(comments.get(field.name, ''))} |")
+        option = field.metadata.get("option")
+        meaning = option.help if option else comments.get(field.name, "")
+        rows.append(f"| `{field.name}` | {kind} | {default_text(field)} | {cell(meaning)} |")
     return ["| Field | Type | Default | Meaning |", "|---|---|---|---|", *rows, ""]
 
 

@@ -213,7 +213,7 @@ def test_a_test_set_is_made_of_an_index(run: Run, toy: IndexFolder, add: Callabl
 def test_the_run_of_an_index_is_measured_as_the_index_was(run: Run, tmp_path: Path) -> None:
     rows = [json.loads(line) for line in TOY.read_text(encoding="utf-8").splitlines()]
     numbered = [row | {"id": f"R{n}", "pmid": str(9000 + n), "doi": f"10.1/{n}"} for n, row in enumerate(rows)]
-    assert run("index", jsonl(tmp_path / "rows.jsonl", numbered), "-i", "toy", "--measure", TOY_MODEL).exit_code == 0
+    assert run("index", jsonl(tmp_path / "rows.jsonl", numbered), "-i", "toy", "-m", TOY_MODEL).exit_code == 0
     names = [("R3", "9004", "10.1/5"), ("9010", "R11", "10.1/12")]
     Path("q.tsv").write_text("".join(f"q{n}\t{rows[3 + 7 * n]['title']}\n" for n in (0, 1)), encoding="utf-8")
     judged = [f"q{n} 0 {one} {grade}\n" for n in (0, 1) for grade, one in enumerate(reversed(names[n]), 1)]

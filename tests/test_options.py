@@ -13,6 +13,7 @@ from engine.query.prisma import filters_in_words
 from engine.serve.links import State
 from engine.serve.openapi import openapi
 from engine.serve.parameters import SEARCH
+from engine.serve.tools import TOOLS
 from engine.serve.views import chips
 
 # A value of each kind, as the API takes it.
@@ -44,6 +45,7 @@ def test_a_filter_is_known_to_every_interface(option: Any) -> None:
         assert [one["description"] for one in described if one["name"] == option.name] == [option.help]
     batch = openapi()["paths"]["/api/v1/batch"]["post"]
     assert json.dumps(batch).count(f'"{option.name}": {{') == 2  # of the whole batch, and of one query
+    assert TOOLS["search"].schema["properties"][option.name]["description"] == option.help
     (chip,) = chips(State(((option.name, SAMPLES[option.kind]),)))
     assert chip.label == option.chip and chip.href == "/" and chip.value
     read = Filters(**{option.field: [SAMPLES[option.kind]] if option.kind.is_repeatable else True}

@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from engine import Filters, Index
 from engine.index.folder import IndexFolder
+from engine.options import FILTERS, QueryOption, ValueKind
 from engine.queries import Mode, Query
 from engine.references.formats import FORMATS
 from engine.serve.desk import Desk
@@ -122,6 +123,22 @@ def test_the_form_sent_again_leads_to_the_same_page(client: TestClient, state: P
         address = str(sent.url)
     kept = [pair for pair in pairs_of(address) if pair != ("i", "toy")]  # the first index may be named or not
     assert sorted(kept) == sorted(pair for pair in state if pair != ("i", "toy"))
+
+
+FILTERED = {
+    ValueKind.NAMES: "gout", ValueKind.YEARS: "1991-2010", ValueKind.IDS: "toy-01", ValueKind.EITHER: "false",
+    ValueKind.TEXT: "year > 1990",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("option", FILTERS, ids=lambda option: option.name)
+def test_the_form_carries_every_filter(client: TestClient, option: QueryOption) -> None:
+    value = FILTERED[option.kind]
+    status = 400 if option.name == "mesh_tree" else 200  # there is no tree
+    shown = page(client, "/", ("q", "gout"), (option.name, value), status=status)
+    sent = sent_by(only(shown, "//form[@id='search']"))
+    wanted = [("from", "1991"), ("to", "2010")] if option.kind is ValueKind.YEARS else [(option.name, value)]
+    assert [pair for pair in sent if pair in wanted] == wanted
 
 
 @pytest.mark.parametrize(
