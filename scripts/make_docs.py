@@ -223,6 +223,38 @@ def kind_text(schema: dict[str, Any]) -> str:
     return f"{kind}{', may be repeated' if several else ''}{default}"
 
 
+def settings_page() -> str:
+    """Return the reference of index.toml: every key with its default, its limits and its environment variable."""
+    from engine.options import SETTINGS
+
+    rows = [
+        f"| `{one.key}` | {cell(one.help)} | {cell(one.unset) or f'`{one.default}`'} | {setting_limits(one)} "
+        f"| {f'`{one.variable}`' if one.variable else ''} |"
+        for one in SETTINGS
+    ]
+    return "\n".join(
+        [
+            WRITTEN,
+            "# Settings\n",
+            "Each index has a file `index.toml`; `engine init` writes one with comments.",
+            "`engine config NAME` shows the values in force. An option of a command takes precedence over the",
+            "environment variable, and that over `index.toml`.\n",
+            "A dot in a key names a table: `guard.max_deleted_share` is `max_deleted_share` below `[guard]`.",
+            "The sources are listed as `[[sources]]`, each with a `path` and optionally a `format`.\n",
+            "| Key | Meaning | Default | Values | Variable |",
+            "|---|---|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def setting_limits(option: Any) -> str:
+    """Return the values that a setting may have."""
+    if option.choices:
+        return ", ".join(f"`{one}`" for one in option.choices)
+    return f"{option.low:,g} to {option.high:,g}" if option.low is not None else ""
+
+
 def cell(text: str) -> str:
     """Return a text for a cell of a table."""
     return escaped(text).replace("|", "\\|")
@@ -234,7 +266,12 @@ def escaped(text: str) -> str:
     return "".join(part if part.startswith("`") else part.replace("*", "\\*").replace("<", "&lt;") for part in parts)
 
 
-PAGES: dict[str, Callable[[], str]] = {"commands.md": commands_page, "python.md": python_page, "http.md": http_page}
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands_page,
+    "python.md": python_page,
+    "http.md": http_page,
+    "settings.md": settings_page,
+}
 
 
 def main() -> int:

@@ -20,15 +20,13 @@ NOT_FIRST = set(
 )  # a help text that starts with one of these is the rest of a sentence
 PARAMETER = re.compile(r"^(?:[a-z-]+(?:, [a-z-]+)*: )?(?P<text>.*)$", re.S)  # "adapt, distill: …" names recipes first
 
-PENDING: set[str] = set()
-PENDING_OPTIONS: set[str] = set()
 
-COMMANDS = [pytest.param(command, id=name) for name, command in main.commands.items() if name not in PENDING]
+COMMANDS = [pytest.param(command, id=name) for name, command in main.commands.items()]
 OPTIONS = [
     pytest.param(option, id=f"{name} {option.opts[-1]}")
     for name, command in main.commands.items()
     for option in command.params
-    if isinstance(option, click.Option) and name not in PENDING and option.opts[-1] not in PENDING_OPTIONS
+    if isinstance(option, click.Option)
 ]
 
 
