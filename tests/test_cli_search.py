@@ -188,7 +188,7 @@ def test_new_writes_what_is_new_and_groups_go_beside(
     searchable: IndexFolder, engine: Run, tmp_path: Path, add: Add
 ) -> None:
     add({"id": "n1", "title": "Gout anew", "year": 2031})
-    done = engine("new", "gout", "--since", "2", "-o", "n.csv", "--group-by", "year", "--nl")
+    done = engine("new", "gout", "--since", "1", "-o", "n.csv", "--group-by", "year", "--nl")
     assert (tmp_path / "n.csv").read_text(encoding="utf-8").startswith("change,rank,id,")
     assert json.loads(done.stdout)["change"] == "added" and "1  2031" in done.stderr
 

@@ -111,7 +111,7 @@ def test_config_says_where_each_value_comes_from(inbox: Path, engine: Run, toy: 
     text = engine("config", "toy", "--device", "cpu").stdout
     assert f"sources = {inbox}  [{toy.path / 'index.toml'}]" in text
     assert "device = cpu  [flag]" in text and "keep_generations = 3  [default]" in text
-    assert "model = the index's own; all-MiniLM-L6-v2 for a new index  [default]" in text
+    assert "model = the index's own; all-MiniLM-L6-v2  [default]" in text
     found = json.loads(engine("config", "toy", "--json").stdout)
     assert found["device"] == {"value": "auto", "from": "default"}
     (toy.path / "index.toml").write_text("modle = 'x'")

@@ -28,7 +28,8 @@ from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 
 Add = Callable[..., Report]
-NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=8), max_size=3).map(tuple)
+NAME = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(str.strip)  # a blank one is refused
+NAMES = st.lists(NAME, max_size=3).map(tuple)
 YEAR = st.none() | st.integers(-10, 3000)
 FILTERS = st.builds(
     Filters, st.lists(st.tuples(YEAR, YEAR), max_size=3).map(tuple), *[NAMES] * 8, st.none() | st.booleans(), st.none() | st.booleans(),

@@ -218,7 +218,7 @@ def test_the_command_answers_on_standard_output_and_ends_with_its_input(tmp_path
 
 
 def test_a_message_with_an_id_is_always_replied_to(tmp_path: Path) -> None:
-    shutil.copytree(V5, tmp_path / "indexes" / "toy")
+    shutil.copytree(CURRENT, tmp_path / "indexes" / "toy")
     lines = [
         {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
             "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}},
