@@ -245,7 +245,7 @@ class Manifest:
     newest_source: str
     seconds: float
     ann: AnnSettings | None = None  # None: searches are exact
-    calibration: Calibration | None = None  # None: of a format before 4, or too few records
+    calibration: Calibration | None = None  # None: too few records
 
 
 def many(n: int, noun: str) -> str:

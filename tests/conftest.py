@@ -24,11 +24,7 @@ from engine.reindex.run import index_sources
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-V1 = HERE / "generations" / "v1"
-V2 = HERE / "generations" / "v2"
-V3 = HERE / "generations" / "v3"
-V4 = HERE / "generations" / "v4"
-V5 = HERE / "generations" / "v5"
+CURRENT = HERE / "generations" / "current"  # generation 1: toy.jsonl, exact; 2: and pubmed26n0001.xml, with codes
 TOY = HERE / "data" / "toy.jsonl"
 TOY_MODEL = HERE / "data" / "toy-model"
 SAMPLE = ROOT / "engine" / "sample"
@@ -70,12 +66,17 @@ def jsonl(path: Path, rows: Iterable[dict[str, object]]) -> Path:
     return path
 
 
+def copy_toy(target: Path) -> IndexFolder:
+    """Copy the first committed generation: the 40 toy abstracts, searched exactly."""
+    folder = IndexFolder(Path(shutil.copytree(CURRENT, target, ignore=shutil.ignore_patterns("000002"))))
+    folder.pointer.write_text(folder.pointer_text(1))
+    return folder
+
+
 @pytest.fixture
 def toy(tmp_path: Path) -> IndexFolder:
-    """A private copy of the committed generation, 40 abstracts, at tmp_path/indexes/toy."""
-    target = tmp_path / "indexes" / "toy"
-    shutil.copytree(V1, target)
-    return IndexFolder(target)
+    """A private copy of the first committed generation, 40 abstracts, at tmp_path/indexes/toy."""
+    return copy_toy(tmp_path / "indexes" / "toy")
 
 
 @pytest.fixture
@@ -87,13 +88,6 @@ def add(toy: IndexFolder, tmp_path: Path) -> Callable[..., Report]:
         return index_sources(toy, order_of(source, **order), silent)
 
     return run
-
-
-@pytest.fixture
-def searchable(toy: IndexFolder) -> IndexFolder:
-    """The toy index brought up to date: generation 2 holds words and terms."""
-    index_sources(toy, Order(settings=IndexSettings(device="cpu"), republish=True), silent)
-    return toy
 
 
 @contextmanager

@@ -1,11 +1,10 @@
-"""Make the committed fixtures: a toy corpus, a toy model and one small published generation.
+"""Make the committed fixtures: a toy corpus, a toy model and an index with two small generations.
 
-Run by hand, once per format version: python tests/make_fixtures.py v3. What it wrote for a version stays for ever.
+Run by hand after each change of the index format: python tests/make_fixtures.py
 """
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import torch
@@ -85,14 +84,17 @@ def toy_model(corpus: Path, folder: Path) -> None:
 
 
 def toy_index(corpus: Path, model: Path, folder: Path) -> None:
-    """Publish the toy corpus, then PubMed's word on some of it: two sources, a retraction, a notice, a deletion."""
+    """Publish two generations: the toy corpus, then what PubMed says of some of it.
+
+    The first is searched exactly. The second has codes, two sources, a retraction, a notice and a deletion.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     name = str(model.relative_to(HERE.parent))
-    place = Path("/tmp/toys")  # the corpus remembers where its files lay, which is nobody's business
+    place = Path("/tmp/toys")  # the corpus keeps the paths of its files: not those of this machine
     place.mkdir(exist_ok=True)
-    for made in (corpus, corpus.with_name("pubmed26n0001.xml")):
+    for made, factory in ((corpus, "auto"), (corpus.with_name("pubmed26n0001.xml"), "IVF4,RaBitQfs")):
         source = Path(shutil.copy(made, place))
-        order = Order((source,), IndexSettings(model=name, device="cpu", keep_generations=1, factory="IVF4,RaBitQfs"))
+        order = Order((source,), IndexSettings(model=name, device="cpu", factory=factory))
         index_sources(IndexFolder(folder), order, lambda *_: None)
     (folder / "LOCK").unlink()
 
@@ -102,4 +104,4 @@ if __name__ == "__main__":
     if not model.exists():  # training a tokenizer is not repeatable, so the toy stays the one it is
         toy_corpus(corpus)
         toy_model(corpus, model)
-    toy_index(corpus, model, HERE / "generations" / sys.argv[1])
+    toy_index(corpus, model, HERE / "generations" / "current")

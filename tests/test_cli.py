@@ -22,7 +22,7 @@ from engine.encode.receipt import read_identity, write_receipt
 from engine.index.folder import IndexFolder
 from engine.queries import Hit
 from engine.terminal import as_json, printable
-from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl
+from tests.conftest import ROOT, TOY, TOY_MODEL, copy_toy, jsonl
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
@@ -389,6 +389,6 @@ def test_progress_is_lines_in_a_log_and_a_bar_on_a_terminal(toy: IndexFolder, en
     source = jsonl(tmp_path / "new.jsonl", [{"id": f"n{n}", "title": f"New {n}"} for n in range(600)])
     assert engine("index", source).stderr.splitlines()[:2] == ["reading: 500", "encoding: 0 of 600"]
     shutil.rmtree(toy.path)
-    shutil.copytree(ROOT / "tests" / "generations" / "v1", toy.path)
+    copy_toy(toy.path)
     shown = on_terminal(toy.path.parent, "index", str(source))
     assert "600/600" in shown and "generation 000002 published, 640 abstracts" in shown

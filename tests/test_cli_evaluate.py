@@ -31,11 +31,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 
 @pytest.fixture
-def known(searchable: IndexFolder, tmp_path: Path) -> Path:
+def known(toy: IndexFolder, tmp_path: Path) -> Path:
     """A test set of the documents of the toy index: the first and the third hit of each query are relevant."""
     rows = [json.loads(line) for line in TOY.read_text(encoding="utf-8").splitlines()]
     documents = tuple(Text(row["id"], f"{row['title']}. {row['abstract']}") for row in rows)
-    with open_index(searchable.path) as index:
+    with open_index(toy.path) as index:
         hits = {q: index.search(text, top_k=3) for q, text in TEXTS.items()}
     grades = {q: {mine[0].id: 1, mine[2].id: 1} for q, mine in hits.items()}
     queries = tuple(Text(q, text) for q, text in TEXTS.items())
@@ -75,7 +75,7 @@ def test_measures_and_hits_can_be_named(run: Run, known: Path) -> None:
     assert len(fewer["measures"]) == 5 and 0 < fewer["n_documents"] < 40
 
 
-def test_queries_and_judgments_come_from_files(searchable: IndexFolder, tmp_path: Path) -> None:
+def test_queries_and_judgments_come_from_files(toy: IndexFolder, tmp_path: Path) -> None:
     (tmp_path / "q.tsv").write_text("q1\tgout\nq9\tlupus\n", encoding="utf-8")
     (tmp_path / "qrels.txt").write_text(
         "q1 0 toy-01 1\nq1 0 toy-01 1\nq1 0 gone\x07 1\nq2 0 toy-02 0\n", encoding="utf-8"

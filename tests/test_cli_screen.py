@@ -14,9 +14,9 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(searchable: IndexFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(toy: IndexFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a command on the toy index in this process, with labels at hand."""
-    monkeypatch.setenv("ENGINE_INDEXES", str(searchable.path.parent))
+    monkeypatch.setenv("ENGINE_INDEXES", str(toy.path.parent))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in.txt").write_text("toy-01\ntoy-06\nnine\n")
     (tmp_path / "out.txt").write_text("toy-02\ntoy-08\n")

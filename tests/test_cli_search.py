@@ -25,7 +25,7 @@ def rows(done: subprocess.CompletedProcess[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_filters_reach_the_index(searchable: IndexFolder, engine: Run, tmp_path: Path, add: Add) -> None:
+def test_filters_reach_the_index(toy: IndexFolder, engine: Run, tmp_path: Path, add: Add) -> None:
     add(
         {"id": "a", "title": "Gout", "year": 2031, "journal": "Gut", "mesh": ["Gout"], "authors": ["Smith, Jo"],
          "publication_types": ["Review"], "keywords": ["urate"], "languages": ["eng"], "retracted": True},
@@ -60,7 +60,7 @@ def test_filters_reach_the_index(searchable: IndexFolder, engine: Run, tmp_path:
     ]
 
 
-def test_a_dash_reads_the_query_from_standard_input(searchable: IndexFolder, engine: Run) -> None:
+def test_a_dash_reads_the_query_from_standard_input(toy: IndexFolder, engine: Run) -> None:
     wanted = rows(engine("search", "gout flare", "-n", "3"))
     assert rows(engine("search", "-", "-n", "3", input=" gout\u00a0flare\n".replace("\u00a0", " "))) == wanted
     assert rows(engine("search", "-", "-n", "3", input="\ufeffgout flare")) == wanted
@@ -71,7 +71,7 @@ def test_a_dash_reads_the_query_from_standard_input(searchable: IndexFolder, eng
     assert rows(engine("search", "a", "-", "-n", "1", input=""))  # a dash among words is a word
 
 
-def test_files_by_their_suffix(searchable: IndexFolder, engine: Run, tmp_path: Path) -> None:
+def test_files_by_their_suffix(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
     names = ["h.ris", "h.nbib", "h.bib", "h.csv", "h.tsv", "h.xlsx", "h.json", "h.jsonl", "h.md"]
     done = engine("search", "gout", "-n", "4", *(word for name in names for word in ("-o", name)))
     assert done.returncode == 0, done.stderr
@@ -89,9 +89,7 @@ def test_files_by_their_suffix(searchable: IndexFolder, engine: Run, tmp_path: P
     assert not list(tmp_path.glob(".h*"))
 
 
-def test_what_is_printed_as_csv_is_what_is_written(
-    searchable: IndexFolder, engine: Run, tmp_path: Path, add: Add
-) -> None:
+def test_what_is_printed_as_csv_is_what_is_written(toy: IndexFolder, engine: Run, tmp_path: Path, add: Add) -> None:
     add({"id": "formula", "title": "=cmd()|gout", "abstract": "+1 -2"})
     options = ("search", "gout", "-n", "50", "--where", "id = formula")
     assert engine(*options, "-o", "h.csv").returncode == 0
@@ -102,7 +100,7 @@ def test_what_is_printed_as_csv_is_what_is_written(
     assert ",=cmd()|gout,+1 -2," in raw
 
 
-def test_the_whole_answer_as_one_object(searchable: IndexFolder, engine: Run) -> None:
+def test_the_whole_answer_as_one_object(toy: IndexFolder, engine: Run) -> None:
     done = engine("search", "gout pain", "--mode", "hybrid", "--explain", "--group-by", "year", "-n", "3", "--answer")
     answer = json.loads(done.stdout)
     assert list(answer) == ["query", "generation", "n_qualified", "notes", "groups", "hits"]
@@ -116,7 +114,7 @@ def test_the_whole_answer_as_one_object(searchable: IndexFolder, engine: Run) ->
     assert [row["id"] for row in plain] == [row["id"] for row in answer["hits"]] and "why" not in plain[0]
 
 
-def test_a_table_for_reading_with_explanations(searchable: IndexFolder, engine: Run, tmp_path: Path) -> None:
+def test_a_table_for_reading_with_explanations(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
     shown = on_terminal(tmp_path / "indexes", "search", "colchicine gout", "--mode", "hybrid", "--explain", "-n", "2")
     assert "fused" in shown and "% of random pairs" in shown and "by words" in shown
     assert "\x1b[1;33mcolchicine\x1b[0m" in shown.lower()
@@ -128,7 +126,7 @@ def test_a_table_for_reading_with_explanations(searchable: IndexFolder, engine: 
     "options", [("--explain",), ("--csv",), ("--answer",), ("--mode", "hybrid", "--explain", "-t")]
 )
 def test_nothing_that_a_terminal_acts_on_gets_through(
-    searchable: IndexFolder, engine: Run, tmp_path: Path, add: Add, options: tuple[str, ...]
+    toy: IndexFolder, engine: Run, tmp_path: Path, add: Add, options: tuple[str, ...]
 ) -> None:
     evil = "\x1b[2J\x1b]52;c;aGk=\x07\x9b31m\u202egout [red]bold[/red] \x1b]8;;http://x\x07"
     done = add(
@@ -143,7 +141,7 @@ def test_nothing_that_a_terminal_acts_on_gets_through(
         assert "[red]" in left
 
 
-def test_a_batch_is_a_run(searchable: IndexFolder, engine: Run, tmp_path: Path) -> None:
+def test_a_batch_is_a_run(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
     (tmp_path / "q.tsv").write_text("query_id\ttext\nq1\tgout\n\nq2\tlupus pain\n", encoding="utf-8")
     done = engine("search", "--queries", "q.tsv", "-n", "3", "-o", "run.trec")
     assert done.returncode == 0, done.stderr
@@ -157,7 +155,7 @@ def test_a_batch_is_a_run(searchable: IndexFolder, engine: Run, tmp_path: Path) 
     ]
 
 
-def test_the_score_of_a_run_falls_whatever_ranks(searchable: IndexFolder, engine: Run, tmp_path: Path) -> None:
+def test_the_score_of_a_run_falls_whatever_ranks(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
     (tmp_path / "q.tsv").write_text("q1\tgout\nq2\tpain\n", encoding="utf-8")
     for options in (
         (),
@@ -174,9 +172,7 @@ def test_the_score_of_a_run_falls_whatever_ranks(searchable: IndexFolder, engine
             assert len(scores) > 5 and all(a > b for a, b in itertools.pairwise(scores)), options
 
 
-def test_a_query_that_cannot_be_answered_is_left_out_and_told(
-    searchable: IndexFolder, engine: Run, tmp_path: Path
-) -> None:
+def test_a_query_that_cannot_be_answered_is_left_out_and_told(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
     (tmp_path / "q.tsv").write_text("q1\tgout\nq2\t???\nq3\tlupus\n", encoding="utf-8")
     done = engine("search", "--queries", "q.tsv", "-n", "3", "-o", "run.trec", "--mode", "keyword")
     assert done.returncode == 0 and "query q2 is left out: " in done.stderr and "no word to look for" in done.stderr
@@ -184,9 +180,7 @@ def test_a_query_that_cannot_be_answered_is_left_out_and_told(
     assert sorted(set(found)) == ["q1", "q3"]
 
 
-def test_new_writes_what_is_new_and_groups_go_beside(
-    searchable: IndexFolder, engine: Run, tmp_path: Path, add: Add
-) -> None:
+def test_new_writes_what_is_new_and_groups_go_beside(toy: IndexFolder, engine: Run, tmp_path: Path, add: Add) -> None:
     add({"id": "n1", "title": "Gout anew", "year": 2031})
     done = engine("new", "gout", "--since", "1", "-o", "n.csv", "--group-by", "year", "--nl")
     assert (tmp_path / "n.csv").read_text(encoding="utf-8").startswith("change,rank,id,")
@@ -194,7 +188,7 @@ def test_new_writes_what_is_new_and_groups_go_beside(
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv"])
-def test_a_batch_in_other_forms(searchable: IndexFolder, engine: Run, tmp_path: Path, suffix: str) -> None:
+def test_a_batch_in_other_forms(toy: IndexFolder, engine: Run, tmp_path: Path, suffix: str) -> None:
     queries = "".join(json.dumps({"_id": f"q{i}", "text": f"gout {i}"}) + "\n" for i in range(300))
     (tmp_path / "q.jsonl.gz").write_bytes(gzip.compress(queries.encode()))
     done = engine(
@@ -245,9 +239,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused_in_one_line_and_nothing_written(
-    searchable: IndexFolder, engine: Run, tmp_path: Path, name: str
-) -> None:
+def test_refused_in_one_line_and_nothing_written(toy: IndexFolder, engine: Run, tmp_path: Path, name: str) -> None:
     for file, content in {
         "blank.txt": "\n \n", "empty.tsv": "query_id\ttext\n", "q.tsv": "q\tgout\n", "bad.tsv": "q\tgout\nno tab\n",
         "twice.tsv": "q\tgout\nq\tlupus\n",

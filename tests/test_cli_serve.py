@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, V1, V5
+from tests.conftest import CURRENT, ROOT, copy_toy
 from tests.serve.conftest import Running, serving
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -23,7 +23,7 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 @pytest.fixture
 def indexes(tmp_path: Path) -> Path:
     """A folder of one index."""
-    shutil.copytree(V5, tmp_path / "indexes" / "toy")
+    shutil.copytree(CURRENT, tmp_path / "indexes" / "toy")
     return tmp_path / "indexes"
 
 
@@ -31,8 +31,8 @@ def indexes(tmp_path: Path) -> Path:
 def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two indexes, and of what is none."""
     folder = tmp_path_factory.mktemp("several") / "indexes"
-    shutil.copytree(V5, folder / "toy")
-    shutil.copytree(V1, folder / "old")
+    shutil.copytree(CURRENT, folder / "toy")
+    copy_toy(folder / "old")
     (folder / "notes").mkdir()
     return folder
 

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from engine.index.folder import IndexFolder
-from tests.conftest import TOY, jsonl
+from engine.index.manifest import FORMAT_VERSION, read_manifest
+from tests.conftest import TOY, TOY_MODEL, jsonl
+from tests.index.test_folder import resigned
+from tests.reindex.test_run import tree
 from tests.reindex.test_update import RETRACTED, article, pubmed
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -195,3 +198,25 @@ def test_a_mistake_gets_one_line_and_exit_2(inbox: Path, engine: Run, args: tupl
     assert done.returncode == 2 and done.stdout == ""
     assert re.search(message, done.stderr), done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("with_sources", [False, True])
+def test_an_index_of_another_format_is_built_anew_by_the_command_that_its_refusal_names(
+    toy: IndexFolder, engine: Run, tmp_path: Path, with_sources: bool
+) -> None:
+    resigned(read_manifest(toy.generation_path(1)), toy, format_version=FORMAT_VERSION - 1)
+    if with_sources:
+        settings = f'sources = ["{TOY}"]\nmodel = "{TOY_MODEL}"\n'
+        (toy.path / "index.toml").write_text(settings, encoding="utf-8")
+    before = tree(toy.path)
+    for command in (("search", "gout"), ("index", TOY, "-i", "toy"), ("reindex", "toy")):
+        refused = engine(*command)
+        assert refused.returncode != 0 and "Traceback" not in refused.stderr
+    assert tree(toy.path) == before
+    told = engine("search", "gout").stderr
+    remove, build = told.split("Build the index anew: ")[1].strip().split(" && ")
+    subprocess.run(remove, shell=True, check=True, cwd=tmp_path)
+    model = () if with_sources else ("-m", TOY_MODEL)
+    done = engine(*build.replace("FILE", str(TOY)).split()[1:], *model)
+    assert done.returncode == 0 and "generation 000001 published, 40 abstracts" in done.stdout, done.stderr
+    assert engine("verify", "--deep").returncode == 0

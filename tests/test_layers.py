@@ -27,7 +27,6 @@ RIM = {"cli", "terminal", "__init__", "__main__"}  # import anything, imported b
 APART = {"collect", "corpus", "encode", "index"}  # meet only in records and arrays
 OWNERS = {
     "lxml": {"collect"},
-    "rispy": {"collect"},
     "bibtexparser": {"collect"},
     "pylatexenc": {"collect"},
     "sqlite_utils": {"corpus"},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT, TOY, TOY_MODEL, V1, jsonl
+from tests.conftest import ROOT, TOY, TOY_MODEL, copy_toy, jsonl
 
 pytestmark = pytest.mark.network
 
@@ -56,7 +56,7 @@ def test_there_is_no_torch(environment: Path) -> None:
 
 
 def test_it_searches_updates_and_verifies(lite: Run, tmp_path: Path) -> None:
-    shutil.copytree(V1, tmp_path / "indexes" / "toy")
+    copy_toy(tmp_path / "indexes" / "toy")
     assert len(lite("search", "gout").stdout.splitlines()) == 10
     assert len(lite("similar", "toy-01").stdout.splitlines()) == 10
     done = lite("index", jsonl(tmp_path / "new.jsonl", [{"id": "new", "title": "New"}]))
@@ -77,7 +77,7 @@ def test_a_model_that_was_never_exported_names_the_extra(lite: Run, tmp_path: Pa
 
 
 def test_without_any_extra_the_error_says_which_to_install(environment: Path, tmp_path: Path) -> None:
-    shutil.copytree(V1, tmp_path / "indexes" / "toy")
+    copy_toy(tmp_path / "indexes" / "toy")
     script = "import sys; sys.modules['faiss'] = None; from engine.cli import main; main(prog_name='engine')"
     command = [sys.executable, "-c", script, "search", "gout", "--indexes", str(tmp_path / "indexes")]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})

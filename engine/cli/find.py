@@ -138,8 +138,8 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
 
 def source_text(said: Said) -> str:
     """One source of a record: the file that said it first, and the one that said it last where that is another."""
-    again = f", again in {said.file}" if said.first_file not in ("", said.file) else ""
-    return f"{said.first_file or said.file or 'unknown'}{again} ({said.format or 'unknown'}, {said.own_id})"
+    again = f", again in {said.file}" if said.first_file != said.file else ""
+    return f"{said.first_file}{again} ({said.format}, {said.own_id})"
 
 
 @main.command()

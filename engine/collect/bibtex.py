@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import re
 from collections.abc import Iterator
 
@@ -17,6 +16,7 @@ from engine.collect.fields import entries_of
 from engine.collect.identity import FieldError, accession_of
 from engine.collect.latex import plain_text
 from engine.collect.lines import Chunk, head_lines, refuse_bare_cr
+from engine.collect.loggers import silence_loggers
 from engine.files import decode_lines
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records import Entry, Rejection, Remark
@@ -49,7 +49,12 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: lines that end with CR alone, or a line or an entry without end.
     """
-    logging.getLogger("bibtexparser").setLevel(logging.CRITICAL)  # what it warns of is a Rejection here
+    with silence_loggers("bibtexparser", "pylatexenc"):
+        yield from _read_entries(stream, name)
+
+
+def _read_entries(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
+    """Do the work of read."""
     strings: dict[str, str] = {}
     for chunk in chunks(stream, name):
         yield from chunk.remarks()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 import re
 import unicodedata
 from collections import Counter
@@ -55,7 +54,6 @@ def plain_text(value: str) -> tuple[str, bool]:
 @functools.cache
 def converter() -> LatexNodes2Text:
     """The converter, made when first needed."""
-    logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)  # bad LaTeX is told by a remark
     database = get_default_latex_context_db()
     greek = {f"text{name}": database.get_macro_spec(name).simplify_repl for name in GREEK.split()}
     known = {name: text for name, text in {**EXTRA, **greek}.items() if database.get_macro_spec(name) is None}

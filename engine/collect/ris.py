@@ -1,14 +1,11 @@
-"""RIS, the format that reference managers and databases exchange, split here into records and read by rispy."""
+"""RIS, the format that reference managers and databases exchange, read record by record."""
 
 from __future__ import annotations
 
 import io
 import re
-import string
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
-
-import rispy  # type: ignore[import-untyped]
 
 from engine.collect.export import tagged_entries
 from engine.collect.fields import unique, year_of
@@ -18,9 +15,6 @@ from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records import Entry, Remark
 
 Tags = dict[str, list[str]]
-
-ALL = [first + second for first in string.ascii_uppercase for second in string.ascii_uppercase + string.digits]
-PARSER = rispy.RisParser(mapping={tag: tag for tag in ALL}, list_tags=ALL, delimiter_tags_mapping={})  # loses nothing
 
 # Two blanks before the dash, or a tab among them. One blank is running text ("ER - positive") unless TY is written so.
 START = re.compile(r"TY(?: {1,3}|[ \t]*\t[ \t]*)-(?:[ \t]|$)", re.IGNORECASE)
@@ -64,11 +58,12 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
 
 
 def tags_of(chunk: Chunk) -> Tags:
-    """Values of each tag of one record in their order, none lost; a value of several lines is joined by blanks."""
-    values = tagged(chunk)
-    (found,) = PARSER.parse_lines(iter([*(f"{tag}  - {' '.join(value)}" for tag, value in values), "ER  - "]))
-    del found["TY"]
-    return {tag: [text for text in texts if text] for tag, texts in found.items()}
+    """Return the values of each tag of one record, in order; a value of several lines is joined by blanks."""
+    tags: Tags = {}
+    for tag, lines in tagged(chunk)[1:]:
+        if text := " ".join(lines).strip():
+            tags.setdefault(tag, []).append(text)
+    return tags
 
 
 def tagged(chunk: Chunk) -> list[tuple[str, list[str]]]:

@@ -16,8 +16,6 @@ from engine.records import Entry, Rejection, Remark
 
 ROWS_INSIDE = "a cell holds lines that look like rows: is a quotation mark left open before it?"
 
-csv.field_size_limit(MAX_LINE)  # the csv module's own limit is 131,072 characters, less than a long record
-
 
 def looks_like(head: bytes) -> bool:
     """Tell a table by a first line with a title or an abstract column."""
@@ -85,7 +83,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     while True:
         source.next_row()
         try:
-            row = next(rows)
+            row = _next_row(rows)
         except StopIteration:
             if source.left_open():
                 line = rows.line_num - len(source.last) + 1
@@ -104,6 +102,15 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         if source.swallowed(len(header)) and not export.is_export(header):
             yield Remark(ROWS_INSIDE, place)
         yield from row_entries(header, row, name, place)
+
+
+def _next_row(rows: Iterator[list[str]]) -> list[str]:
+    """Return the next row. The csv module's own limit is 131,072 characters a cell, less than a long record."""
+    before = csv.field_size_limit(MAX_LINE)
+    try:
+        return next(rows)
+    finally:
+        csv.field_size_limit(before)
 
 
 def unclosed(name: str, line: int) -> str:

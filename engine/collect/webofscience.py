@@ -1,25 +1,21 @@
-"""Web of Science's tagged files ("FN Clarivate …"), split here into records and read by rispy."""
+"""Web of Science's tagged files ("FN Clarivate …"), read record by record."""
 
 from __future__ import annotations
 
 import io
 import re
-import string
 from collections.abc import Iterator
 
-import rispy  # type: ignore[import-untyped]
-
 from engine.collect.fields import entries_of
-from engine.collect.lines import chunks, first_line
+from engine.collect.lines import Chunk, chunks, first_line
 from engine.records import Entry, Remark
 
-ALL = [first + second for first in string.ascii_uppercase for second in string.ascii_uppercase + string.digits]
-PARSER = rispy.WokParser(mapping={tag: tag for tag in ALL}, list_tags=ALL, ignore=[])  # every line of a value is kept
+Tags = dict[str, list[str]]
 
 START = re.compile("PT ")
 END = re.compile(r"ER\s*$")
 MAGIC = re.compile(r"FN (?:Clarivate|ISI|Thomson)", re.IGNORECASE)
-LINE = re.compile(r"[A-Z][A-Z0-9] |[A-Z][A-Z0-9]$|  ")
+TAG = re.compile(r"([A-Z][A-Z0-9])(?: (.*))?")
 
 UNFINISHED = "a record without its last line (ER), read as far as it goes"
 
@@ -40,12 +36,26 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         place = f"line {chunk.number}"
         if not chunk.is_ended:
             yield Remark(UNFINISHED, place)
-        lines = [line if LINE.match(line) else f"   {line}" for line in chunk.lines if line.strip()]
-        (found,) = PARSER.parse_lines(iter([*lines, "ER"]))
-        yield from entries_of(values_of(found), name, place)
+        yield from entries_of(values_of(tags_of(chunk)), name, place)
 
 
-def values_of(tags: dict[str, list[str]]) -> dict[str, object]:
+def tags_of(chunk: Chunk) -> Tags:
+    """Return the lines of each tag of one record, in order; a line without a tag belongs to the tag before it."""
+    tags: Tags = {}
+    values: list[str] = []
+    for line in chunk.lines:
+        match = TAG.fullmatch(line.rstrip())
+        if match and match[1] == "ER":
+            break
+        if match:
+            values = tags.setdefault(match[1], [])
+            values.append((match[2] or "").strip())
+        elif line.strip():
+            values.append(line.strip())
+    return tags
+
+
+def values_of(tags: Tags) -> dict[str, object]:
     """The fields of one record."""
 
     def joined(tag: str) -> str:

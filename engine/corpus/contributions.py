@@ -175,7 +175,7 @@ class Contributions:
         """Whether two rows of sources are one file, by where it lies."""
         if one == other:
             return True
-        sql = "SELECT count(*) > 1 AND min(path) = max(path) AND min(path) != '' FROM sources WHERE id IN (?, ?)"
+        sql = "SELECT count(*) > 1 AND min(path) = max(path) FROM sources WHERE id IN (?, ?)"
         return bool(self.connection.execute(sql, (one, other)).fetchone()[0])
 
     def hand_back(self, held: Held) -> None:
@@ -190,14 +190,13 @@ class Contributions:
     def unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, int]]:
         """(key, doc id) of what a file said before and says no longer, now that it was read again.
 
-        A file is known by where it lies; by its name, where that was not yet kept. run_from is the first sources.id of
-        this run; files among the doubtful count as not read.
+        A file is known by where it lies. run_from is the first sources.id of this run; files among the doubtful count
+        as not read.
         """
-        again = "SELECT {} FROM sources WHERE id >= ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
-        names, paths = again.format("name"), again.format("path")
+        again = "SELECT path FROM sources WHERE id >= ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
         return self.connection.execute(
             "SELECT c.id, c.doc_id FROM contributions c JOIN sources s ON s.id = c.source_id WHERE c.source_id < ?1"
-            f" AND CASE s.path WHEN '' THEN s.name IN ({names}) ELSE s.path IN ({paths}) END ORDER BY c.id",
+            f" AND s.path IN ({again}) ORDER BY c.id",
             (run_from, json.dumps(list(doubtful))),
         ).fetchall()
 

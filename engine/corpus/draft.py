@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from engine.corpus.deletions import Deletions
 from engine.corpus.intake import Intake
 from engine.corpus.ledger import Ledger, TextDigest
-from engine.corpus.schema import migrations
+from engine.corpus.schema import create_tables
 from engine.corpus.store import SPACES, TOTALS, Totals
 from engine.errors import CorpusError
 from engine.records import DocIds, Rejection
@@ -75,12 +75,13 @@ class Draft:
         return self
 
     def begin(self) -> None:
-        """Bring the tables up to date and open the one transaction of this draft."""
+        """Create the tables of a new database and open the one transaction of this draft."""
         self.connection.execute("PRAGMA journal_mode = OFF")
         self.connection.execute("PRAGMA synchronous = OFF")
         self.connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self.connection.execute("PRAGMA recursive_triggers = ON")  # else REPLACE tells nobody what it deletes
-        migrations.apply(self.db)
+        if not self.db["abstracts"].exists():
+            create_tables(self.db)
         self.connection.execute("BEGIN")
         values = (self.generation, self.created)
         self.connection.execute("INSERT INTO generation (number, created) VALUES (?, ?)", values)

@@ -19,12 +19,7 @@ def years_and_journals(corpus: Corpus) -> list[tuple[int, str]]:
 
 
 def name_counts(corpus: Corpus, kind: str, most: int) -> Counted:
-    """The `most` names of a kind ("journal", "mesh", "type" …) that most records have.
-
-    () where the corpus is of a format that has no list of names.
-    """
-    if not corpus.is_searchable:
-        return ()
+    """The `most` names of a kind ("journal", "mesh", "type" …) that most records have."""
     sql = (
         "SELECT t.value, count(*) AS n FROM terms t JOIN members m ON m.term_id = t.id WHERE t.kind = ?"
         " GROUP BY t.id ORDER BY n DESC, t.value LIMIT ?"

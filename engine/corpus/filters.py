@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.corpus.docsets import All, DocSet, Listed, Not, members
-from engine.corpus.keywords import check_searchable
 from engine.corpus.meshtree import GET_IT, MeshTree
 from engine.corpus.resolving import doc_ids_of
 from engine.corpus.selections import (
@@ -43,10 +42,8 @@ def qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = None) ->
     Raises:
         UsageError: the expression can't be read, or a heading is not in the tree.
         NoMeshTreeError: there is no tree.
-        GenerationError: the corpus is of a format without the tables that filters need.
         CorruptError: SQLite found the file damaged.
     """
-    check_searchable(corpus)
     if filters.mesh_trees and tree is None:
         raise NoMeshTreeError(f"a filter by the MeSH tree needs NLM's file of it. {GET_IT}")
     headings = [heading for name in filters.mesh_trees if tree for heading in tree.headings_below(name)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlite3 import Row
 from urllib.parse import quote
 
-from engine.corpus.rows import DEFAULTS, SOURCE_COLUMNS
+from engine.corpus.rows import SOURCE_COLUMNS
 from engine.corpus.store import Corpus
 from engine.records import Counts
 
@@ -25,8 +25,8 @@ class Event:
     generation: int
     created: str  # UTC, ISO 8601
     parent: int | None
-    cause: str  # "" for generations made before causes were kept
-    counts: Counts | None
+    cause: str  # the command that made it
+    counts: Counts
     files: tuple[str, ...]  # read for it, in order
 
 
@@ -42,7 +42,6 @@ class Difference:
 
 def events(corpus: Corpus) -> list[Event]:
     """The generations that led to this one, oldest first. Those rolled back from are not among them."""
-    more = "parent, cause, counts" if corpus.several_sources else "NULL AS parent, NULL AS cause, NULL AS counts"
     files: dict[int, list[str]] = {}
     for file in corpus.sources():
         files.setdefault(file.generation, []).append(file.name)
@@ -51,11 +50,11 @@ def events(corpus: Corpus) -> list[Event]:
             generation=row["number"],
             created=row["created"],
             parent=row["parent"],
-            cause=row["cause"] or "",
-            counts=Counts(**json.loads(row["counts"])) if row["counts"] else None,
+            cause=row["cause"],
+            counts=Counts(**json.loads(row["counts"])),
             files=tuple(files.get(row["number"], ())),
         )
-        for row in corpus.rows(f"SELECT number, created, {more} FROM generation ORDER BY number")
+        for row in corpus.rows("SELECT number, created, parent, cause, counts FROM generation ORDER BY number")
     ]
 
 
@@ -72,9 +71,8 @@ def generation_before(corpus: Corpus, date: str) -> int:
 
 def changed_since(corpus: Corpus, generation: int) -> dict[int, str]:
     """Doc id -> ADDED, TEXT or METADATA of the records that are not as they were in that generation, by id."""
-    reworded = "reworded_generation" if corpus.several_sources else "text_generation"
     sql = (
-        f"SELECT id, CASE WHEN first_generation > ?1 THEN '{ADDED}' WHEN {reworded} > ?1 THEN '{TEXT}'"
+        f"SELECT id, CASE WHEN first_generation > ?1 THEN '{ADDED}' WHEN reworded_generation > ?1 THEN '{TEXT}'"
         f" ELSE '{METADATA}' END FROM abstracts WHERE changed_generation > ?1 ORDER BY id"
     )
     return {row[0]: row[1] for row in corpus.rows(sql, generation)}
@@ -86,30 +84,22 @@ def differences(old: Path, new: Path) -> Iterator[Difference]:
     The same doc id is the same record: ids are never given twice, but for what was rolled back from.
     """
     with closing(Corpus(old)) as then, closing(Corpus(new)) as now:
-        before, since = then.columns, then.generation()
+        since = then.generation()
         now.connection.execute("ATTACH ? AS old", (f"file:{quote(os.fsencode(old.resolve()))}?mode=ro&immutable=1",))
         gone = "SELECT record_id, title FROM old.abstracts WHERE id NOT IN (SELECT id FROM main.abstracts) ORDER BY id"
         yield from (Difference(REMOVED, *row) for row in now.rows(gone))
-        for row in now.rows(f"{paired(now.columns, before)} ORDER BY n.id", since):
+        for row in now.rows(f"{paired()} ORDER BY n.id", since):
             yield difference(row)
 
 
-def paired(after: frozenset[str], before: frozenset[str]) -> str:
+def paired() -> str:
     """SQL for rows that differ: was (NULL for a new one), and per column new and old value side by side."""
-    pairs = [(given(c, "n", after), given(c, "o", before)) for c in SOURCE_COLUMNS]
-    sides = ", ".join(
-        f"{new} AS new_{c}, {old} AS old_{c}" for c, (new, old) in zip(SOURCE_COLUMNS, pairs, strict=True)
-    )
-    differ = f"({', '.join(new for new, _ in pairs)}) IS NOT ({', '.join(old for _, old in pairs)})"
+    sides = ", ".join(f"n.{c} AS new_{c}, o.{c} AS old_{c}" for c in SOURCE_COLUMNS)
+    new, old = (", ".join(f"{table}.{c}" for c in SOURCE_COLUMNS) for table in "no")
     return (
         f"SELECT o.id AS was, {sides} FROM main.abstracts n LEFT JOIN old.abstracts o ON o.id = n.id"
-        f" WHERE o.id IS NULL OR n.changed_generation > ? OR {differ}"
+        f" WHERE o.id IS NULL OR n.changed_generation > ? OR ({new}) IS NOT ({old})"
     )
-
-
-def given(column: str, table: str, present: frozenset[str]) -> str:
-    """A column, or its default where an older file lacks it."""
-    return f"{table}.{column}" if column in present else f"'{DEFAULTS[column]}'"
 
 
 def difference(row: Row) -> Difference:

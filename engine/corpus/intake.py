@@ -110,7 +110,7 @@ class Intake:
             return Given(abstract, origin, said, held, doc_id)
         suffix = hashlib.sha256(plain_title(abstract.title).encode("utf-8")).hexdigest()[:8]
         apart = f"{abstract.record_id}#{suffix}"
-        alike = [h for h in others if h.format in (origin.format, "")]
+        alike = [h for h in others if h.format == origin.format]
         if alike and is_key(abstract.record_id) and not self.contributions.by_own_id(apart):
             return self.take_over(Given(abstract, origin, said, held or alike[-1], doc_id), alike)
         found = self.recognise(replace(abstract, record_id=apart), origin)
@@ -134,11 +134,11 @@ class Intake:
 
         PubMed is one source, whatever the file; elsewhere each file is one.
         """
-        alike = [h for h in others if h.format in (origin.format, "")]
+        alike = [h for h in others if h.format == origin.format]
         same = [h for h in alike if h.digest == said]
         if same or origin.format in PUBMED:
             return next(reversed(same or alike), None)
-        mine = [h for h in alike if h.format == "" or self.contributions.same_file(h.source_id, origin.source_id)]
+        mine = [h for h in alike if self.contributions.same_file(h.source_id, origin.source_id)]
         return mine[-1] if mine else None
 
     def take_over(self, given: Given, alike: Collection[Held]) -> Given:
@@ -160,7 +160,7 @@ class Intake:
 
     def is_shared(self, held: Held, origin: Origin) -> bool:
         """Whether another file said this first, and so says it still, now that this file says something else."""
-        first_file = held.spoken if held.format not in ("", *PUBMED) else origin.source_id
+        first_file = held.spoken if held.format not in PUBMED else origin.source_id
         return held.spoken != held.source_id and not self.contributions.same_file(first_file, origin.source_id)
 
     def detached(self, given: Given, held: Held) -> bool:

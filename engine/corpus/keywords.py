@@ -14,11 +14,10 @@ import numpy as np
 from engine.corpus.store import Corpus
 from engine.corpus.truncation import beginnings
 from engine.corpus.wording import STEMMED, Term, Wording, parsed, quoted
-from engine.errors import GenerationError
 from engine.queries import Span
 from engine.records import DocIds
 
-__all__ = ["Occurrences", "Term", "Wording", "allowed", "check_searchable", "occurrences", "parsed", "ranked"]
+__all__ = ["Occurrences", "Term", "Wording", "allowed", "occurrences", "parsed", "ranked"]
 
 BM25 = "bm25(words, 2.0, 1.0)"  # a word of the title counts twice; k1 = 1.2, b = 0.75; FTS5 gives it negated
 OPEN, CLOSE = "\x01", "\x02"  # around what is found
@@ -35,19 +34,6 @@ class Occurrences:
     abstract: tuple[Span, ...]
 
 
-def check_searchable(corpus: Corpus) -> None:
-    """Refuse a corpus that has no words and terms to look up.
-
-    Raises:
-        GenerationError: it is of a format before 4.
-    """
-    if not corpus.is_searchable:
-        raise GenerationError(
-            f"{corpus.path} was made before keyword search and filters (no table words). Bring it up to date once: "
-            "engine reindex NAME, or engine index FILE"
-        )
-
-
 def ranked(
     corpus: Corpus, wording: Wording, top_k: int, among: DocIds | None = None
 ) -> tuple[list[tuple[int, float]], int]:
@@ -57,7 +43,6 @@ def ranked(
     (ascending), if given. BM25 is above 0 and that of all records, whatever among is. Shorter than top_k where fewer
     match.
     """
-    check_searchable(corpus)
     if not wording.has_words:
         return [], 0
     wheres, values = constraints(wording)
@@ -79,7 +64,6 @@ def allowed(corpus: Corpus, wording: Wording) -> DocIds | None:
     """The doc ids, ascending, of the records that hold every required and no excluded term; None: all may be hits."""
     if not wording.is_constrained:
         return None
-    check_searchable(corpus)
     if wording.required:
         wheres, values = constraints(replace(wording, required=()))
         sql = f"SELECT rowid FROM words WHERE {' AND '.join(['words MATCH ?', *wheres])}"

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine.corpus.contributions import Contributions
-from engine.corpus.merge import Origin, merged
+from engine.corpus.merge import merged
 from engine.corpus.rows import SOURCE_COLUMNS, Value, Values, as_values, digest
 from engine.records import Abstract
 
@@ -165,13 +165,9 @@ class Ledger:
         wanted = [doc_id, *(other for other in self.absorbed.pop(doc_id, []) if other in self.originals)]
         self.discard(doc_id)
         with contextlib.closing(sqlite3.connect(uri, uri=True)) as published:
-            kept = published.execute("SELECT 1 FROM sqlite_master WHERE name = 'contributions'").fetchone() is not None
             for back in wanted:
                 self.put_back(published, "abstracts", "id", back)
-                if kept:
-                    self.put_back(published, "contributions", "doc_id", back)
-                else:
-                    self.contributions.add(back, self.contributions.row(back), Origin("", 0), b"", alone=True)
+                self.put_back(published, "contributions", "doc_id", back)
                 del self.originals[back]
                 self.changes[back] = Change.NONE
         return wanted

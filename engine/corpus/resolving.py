@@ -29,7 +29,7 @@ def doc_ids_of(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
         CorruptError: SQLite found the file damaged.
     """
     found: list[int | None] = [None] * len(record_ids)
-    for select, form in RULES if corpus.several_sources else RULES[:-1]:
+    for select, form in RULES:
         left = [n for n, doc_id in enumerate(found) if doc_id is None]
         if not left:
             break

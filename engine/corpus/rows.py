@@ -12,7 +12,7 @@ from engine.records import Abstract
 Value = str | int | None
 Values = tuple[Value, ...]
 
-# The columns that come from the source, in the order of as_values(). Those after "retracted" came with format 2.
+# The columns that come from the source, in the order of as_values().
 SOURCE_COLUMNS = (
     "record_id",
     "title",
@@ -35,14 +35,6 @@ SOURCE_COLUMNS = (
 LISTS = frozenset(
     ("authors", "mesh", "publication_types", "keywords", "languages", "other_abstracts", "orcids", "notices")
 )
-DEFAULTS: dict[str, str] = {
-    "keywords": "[]",
-    "languages": "[]",
-    "vernacular_title": "",
-    "other_abstracts": "[]",
-    "orcids": "[]",
-    "notices": "[]",
-}
 
 
 def as_values(abstract: Abstract) -> Values:
@@ -91,11 +83,5 @@ def as_json(abstract: Abstract) -> str:
 
 
 def from_json(text: str) -> Abstract:
-    """The abstract that as_json wrote, maybe before the last columns were added."""
-    values = json.loads(text)
-    return as_abstract(DEFAULTS | dict(zip(SOURCE_COLUMNS, values, strict=False)))
-
-
-def selected(present: frozenset[str]) -> str:
-    """The SOURCE_COLUMNS for a SELECT; a column that an older file lacks is given as its default."""
-    return ", ".join(name if name in present else f"'{DEFAULTS[name]}' AS {name}" for name in SOURCE_COLUMNS)
+    """Read the abstract that as_json wrote."""
+    return as_abstract(dict(zip(SOURCE_COLUMNS, json.loads(text), strict=True)))

@@ -1,10 +1,9 @@
-"""The tables of abstracts.db as numbered migrations; sqlite-utils keeps the list of those applied."""
+"""The tables and views of abstracts.db; docs/format.md describes each column."""
 
 from __future__ import annotations
 
-from sqlite_utils import Database, Migrations
+from sqlite_utils import Database
 
-from engine.corpus.rows import DEFAULTS
 from engine.corpus.selections import BLANK_ABSTRACT
 from engine.corpus.wording import STEMMED
 
@@ -20,127 +19,158 @@ KINDS = {
 }
 APPLICATION_ID = 0x41425354  # "ABST", so that file(1) and SQLite tools can tell the file
 
-migrations = Migrations("engine.corpus")
-
-
-@migrations()
-def m001_abstracts(db: Database) -> None:
-    """One row per abstract. AUTOINCREMENT: the id of a deleted abstract is never given again."""
-    db.execute(
-        """
-        CREATE TABLE abstracts (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            record_id TEXT NOT NULL UNIQUE,
-            title TEXT NOT NULL,
-            abstract TEXT NOT NULL,
-            year INTEGER,
-            journal TEXT NOT NULL,
-            authors TEXT NOT NULL,           -- JSON array
-            pmid TEXT,
-            doi TEXT,
-            mesh TEXT NOT NULL,              -- JSON array
-            publication_types TEXT NOT NULL, -- JSON array
-            retracted INTEGER NOT NULL,
-            text_sha256 TEXT NOT NULL,       -- of the text given to the encoder
-            n_tokens INTEGER,                -- of that text, before truncation
-            truncated INTEGER,               -- 1 where the encoder did not see the end
-            first_generation INTEGER NOT NULL,
-            changed_generation INTEGER NOT NULL,
-            text_generation INTEGER NOT NULL -- when its vector was last computed
-        )
-        """
+TABLES = (
+    """
+    CREATE TABLE generation (
+        number INTEGER PRIMARY KEY,
+        created TEXT NOT NULL,               -- UTC, ISO 8601
+        parent INTEGER REFERENCES generation (number), -- the one it was made from; NULL for the first
+        cause TEXT,                          -- the command that made it
+        counts TEXT                          -- JSON object: what it holds and what that run did
     )
-    db.execute("CREATE INDEX abstracts_pmid ON abstracts (pmid) WHERE pmid IS NOT NULL")
-    db.execute("CREATE INDEX abstracts_doi ON abstracts (doi COLLATE NOCASE) WHERE doi IS NOT NULL")
-
-
-@migrations()
-def m002_provenance(db: Database) -> None:
-    """Which generation this is, which files it was made from and what was refused."""
-    db["generation"].create({"number": int, "created": str}, pk="number")  # type: ignore[union-attr]
-    db["sources"].create(  # type: ignore[union-attr]
-        {"id": int, "generation": int, "name": str, "n_bytes": int, "sha256": str, "n_records": int}, pk="id"
+    """,
+    """
+    CREATE TABLE sources (
+        id INTEGER PRIMARY KEY,
+        generation INTEGER NOT NULL REFERENCES generation (number), -- for which the file was read
+        name TEXT NOT NULL,                  -- of the file
+        path TEXT NOT NULL,                  -- absolute
+        n_bytes INTEGER NOT NULL,
+        sha256 TEXT NOT NULL,
+        format TEXT NOT NULL,
+        release INTEGER NOT NULL,            -- number of PubMed's file, 0 for others
+        n_records INTEGER NOT NULL
     )
-    db["rejections"].create(  # type: ignore[union-attr]
-        {"id": int, "generation": int, "source": str, "place": str, "reason": str}, pk="id"
+    """,
+    """
+    CREATE TABLE rejections (
+        id INTEGER PRIMARY KEY,
+        generation INTEGER NOT NULL REFERENCES generation (number),
+        source TEXT NOT NULL,                -- name of the file
+        place TEXT NOT NULL,                 -- in the file
+        reason TEXT NOT NULL
     )
+    """,
+    # AUTOINCREMENT: the id of a deleted abstract is never given again.
+    """
+    CREATE TABLE abstracts (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        record_id TEXT NOT NULL UNIQUE,
+        title TEXT NOT NULL,
+        abstract TEXT NOT NULL,
+        year INTEGER,
+        journal TEXT NOT NULL,
+        authors TEXT NOT NULL,               -- JSON array
+        pmid TEXT,
+        doi TEXT,
+        mesh TEXT NOT NULL,                  -- JSON array
+        publication_types TEXT NOT NULL,     -- JSON array
+        retracted INTEGER NOT NULL,          -- 1 or 0
+        keywords TEXT NOT NULL,              -- JSON array
+        languages TEXT NOT NULL,             -- JSON array
+        vernacular_title TEXT NOT NULL,
+        other_abstracts TEXT NOT NULL,       -- JSON array
+        orcids TEXT NOT NULL,                -- JSON array, one for each author, '' where unknown; or empty
+        notices TEXT NOT NULL,               -- JSON array
+        text_sha256 TEXT NOT NULL,           -- of the text given to the encoder
+        n_tokens INTEGER,                    -- of that text, before truncation
+        truncated INTEGER,                   -- 1 where the encoder did not read the end
+        first_generation INTEGER NOT NULL,
+        changed_generation INTEGER NOT NULL,
+        text_generation INTEGER NOT NULL,    -- when its vector was last computed
+        reworded_generation INTEGER NOT NULL -- when its text last changed
+    )
+    """,
+    """
+    CREATE TABLE contributions (
+        id INTEGER PRIMARY KEY,
+        doc_id INTEGER NOT NULL REFERENCES abstracts (id),
+        own_id TEXT NOT NULL,                -- the id that this source gives the record
+        format TEXT NOT NULL,                -- of the source
+        source_id INTEGER NOT NULL REFERENCES sources (id), -- the file that said it last
+        spoken INTEGER NOT NULL REFERENCES sources (id), -- the file that said it first
+        version INTEGER NOT NULL,            -- of the citation
+        revised TEXT NOT NULL,               -- ISO 8601, '' where unknown
+        release INTEGER NOT NULL,            -- number of PubMed's file, 0 for others
+        digest BLOB NOT NULL,                -- SHA-256 of what the source said
+        record TEXT                          -- what it said, as JSON; NULL where the row in abstracts says the same
+    )
+    """,
+    """
+    CREATE TABLE deletions (
+        pmid TEXT PRIMARY KEY,
+        release INTEGER NOT NULL,            -- number of PubMed's file that deleted it
+        generation INTEGER NOT NULL REFERENCES generation (number)
+    )
+    """,
+    """
+    CREATE TABLE terms (
+        id INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,                  -- journal, mesh, type, keyword, author or language
+        value TEXT NOT NULL COLLATE NOCASE,
+        UNIQUE (kind, value)
+    )
+    """,
+    """
+    CREATE TABLE members (
+        term_id INTEGER NOT NULL REFERENCES terms (id),
+        doc_id INTEGER NOT NULL REFERENCES abstracts (id),
+        PRIMARY KEY (term_id, doc_id)
+    ) WITHOUT ROWID
+    """,
+    # Double quotes: by these sqlite-utils and Datasette find the full-text index of a table.
+    f"""
+    CREATE VIRTUAL TABLE {WORDS} USING fts5(
+        title, abstract, content="abstracts", content_rowid="id", tokenize="{STEMMED}"
+    )
+    """,
+)
+INDEXES = (
+    "abstracts_pmid ON abstracts (pmid) WHERE pmid IS NOT NULL",
+    "abstracts_doi ON abstracts (doi COLLATE NOCASE) WHERE doi IS NOT NULL",
+    "abstracts_changed ON abstracts (changed_generation)",
+    "abstracts_year ON abstracts (year)",
+    "abstracts_retracted ON abstracts (id) WHERE retracted",
+    f"abstracts_blank ON abstracts (id) WHERE {BLANK_ABSTRACT}",
+    "contributions_own_id ON contributions (own_id)",
+    "contributions_doc_id ON contributions (doc_id)",
+    "contributions_source ON contributions (source_id, doc_id)",
+    "contributions_spoken ON contributions (spoken, doc_id)",
+)
+VIEWS = {
+    "records_with_sources": """
+        SELECT a.id, a.record_id, a.title, a.year, a.journal, a.pmid, a.doi,
+            c.own_id, c.format, f.name AS first_file, s.name AS file, s.path, s.generation
+        FROM abstracts a
+        JOIN contributions c ON c.doc_id = a.id
+        JOIN sources f ON f.id = c.spoken
+        JOIN sources s ON s.id = c.source_id
+    """,
+    "records_with_terms": """
+        SELECT a.id, a.record_id, a.title, a.year, t.kind, t.value
+        FROM terms t
+        JOIN members m ON m.term_id = t.id
+        JOIN abstracts a ON a.id = m.doc_id
+    """,
+}
 
 
-@migrations()
-def m003_application_id(db: Database) -> None:
-    """Mark the file as ours."""
+def create_tables(db: Database) -> None:
+    """Create all tables, indexes, triggers and views in an empty database.
+
+    Foreign keys are declared but not enforced while a draft is written; Corpus.problems checks them before a
+    generation is published.
+    """
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-
-
-@migrations()
-def m004_several_sources(db: Database) -> None:
-    """What each source says of a record, what PubMed deleted, and what each generation was made for."""
-    for name, default in DEFAULTS.items():
-        db.execute(f"ALTER TABLE abstracts ADD COLUMN {name} TEXT NOT NULL DEFAULT '{default}'")
-    db.execute("ALTER TABLE abstracts ADD COLUMN reworded_generation INTEGER NOT NULL DEFAULT 0")
-    db.execute("UPDATE abstracts SET reworded_generation = min(changed_generation, text_generation)")
-    db.execute("CREATE INDEX abstracts_changed ON abstracts (changed_generation)")
-    db.execute(
-        """
-        CREATE TABLE contributions (
-            id INTEGER PRIMARY KEY,
-            doc_id INTEGER NOT NULL,         -- abstracts.id
-            own_id TEXT NOT NULL,            -- the id that this source gives the record
-            format TEXT NOT NULL,            -- of the source; '' where it was added before sources were kept
-            source_id INTEGER NOT NULL,      -- sources.id of the file that said it last; 0 where unknown
-            spoken INTEGER NOT NULL,         -- sources.id of the file that said it first
-            version INTEGER NOT NULL,        -- of the citation
-            revised TEXT NOT NULL,           -- ISO 8601, '' where unknown
-            release INTEGER NOT NULL,        -- of PubMed's numbered files, 0 for others
-            digest BLOB NOT NULL,            -- of what the source said
-            record TEXT                      -- what it said, as JSON; NULL where the row in abstracts says the same
-        )
-        """
-    )
-    db.execute("CREATE INDEX contributions_own_id ON contributions (own_id)")
-    db.execute("CREATE INDEX contributions_doc_id ON contributions (doc_id)")
-    db.execute(
-        "INSERT INTO contributions (doc_id, own_id, format, source_id, spoken, version, revised, release, digest)"
-        " SELECT id, record_id, '', 0, 0, 1, '', 0, x'' FROM abstracts ORDER BY id"
-    )
-    db.execute("CREATE TABLE deletions (pmid TEXT PRIMARY KEY, release INTEGER NOT NULL, generation INTEGER NOT NULL)")
-    for column in ("path TEXT NOT NULL DEFAULT ''", "format TEXT NOT NULL DEFAULT ''", "release INTEGER DEFAULT 0"):
-        db.execute(f"ALTER TABLE sources ADD COLUMN {column}")
-    for column in ("parent INTEGER", "cause TEXT", "counts TEXT"):
-        db.execute(f"ALTER TABLE generation ADD COLUMN {column}")
-
-
-@migrations()
-def m005_words_and_terms(db: Database) -> None:
-    """What searches by words and filters look up, kept in step with the table abstracts by triggers."""
-    db.execute(
-        f"CREATE VIRTUAL TABLE {WORDS} USING fts5(title, abstract, content='abstracts', content_rowid='id',"
-        f" tokenize='{STEMMED}')"
-    )
-    db.execute(f"INSERT INTO {WORDS} ({WORDS}) VALUES ('rebuild')")
-    db.execute(
-        "CREATE TABLE terms (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL COLLATE NOCASE,"
-        " UNIQUE (kind, value))"
-    )
-    db.execute(
-        "CREATE TABLE members (term_id INTEGER NOT NULL, doc_id INTEGER NOT NULL, PRIMARY KEY (term_id, doc_id))"
-        " WITHOUT ROWID"
-    )
+    for table in TABLES:
+        db.execute(table)
+    for index in INDEXES:
+        db.execute(f"CREATE INDEX {index}")
     for kind, column in KINDS.items():
-        values = values_of(column, "abstracts")
-        every = f"FROM abstracts, {values} v WHERE v.value <> '' ORDER BY v.value"
-        db.execute(f"INSERT OR IGNORE INTO terms (kind, value) SELECT '{kind}', v.value {every}")
-        db.execute(
-            f"INSERT OR IGNORE INTO members SELECT t.id, abstracts.id FROM abstracts, {values} v"
-            f" CROSS JOIN terms t ON t.kind = '{kind}' AND t.value = v.value ORDER BY 1, 2"
-        )
         keep_terms(db, kind, column)
     keep_words(db)
-    db.execute("CREATE INDEX abstracts_year ON abstracts (year)")
-    db.execute("CREATE INDEX abstracts_retracted ON abstracts (id) WHERE retracted")
-    db.execute(f"CREATE INDEX abstracts_blank ON abstracts (id) WHERE {BLANK_ABSTRACT}")
-    db.execute("CREATE INDEX contributions_source ON contributions (source_id, doc_id)")
-    db.execute("CREATE INDEX contributions_spoken ON contributions (spoken, doc_id)")
+    for name, select in VIEWS.items():
+        db.create_view(name, select)
 
 
 def values_of(column: str, row: str) -> str:

@@ -17,9 +17,9 @@ from urllib.parse import quote
 import numpy as np
 
 from engine.corpus.resolving import doc_ids_of
-from engine.corpus.rows import as_abstract, selected
+from engine.corpus.rows import SOURCE_COLUMNS, as_abstract
 from engine.deadline import CURRENT, Deadline
-from engine.errors import AbstractNotFoundError, CorruptError, UsageError
+from engine.errors import AbstractNotFoundError, BusyError, CorruptError
 from engine.identifiers import strip_doi_address
 from engine.records import Abstract, DocIds
 
@@ -37,10 +37,6 @@ CONTRIBUTED = (
         " (SELECT 1 FROM contributions c WHERE c.own_id = a.record_id AND c.doc_id = a.id)",
         "records go by a name that no source of theirs gives",
     ),
-    (
-        "SELECT count(*) FROM contributions WHERE doc_id NOT IN (SELECT id FROM abstracts)",
-        "contributions are to no record",
-    ),
 )
 LOOKED_UP = (
     (
@@ -50,14 +46,6 @@ LOOKED_UP = (
     (
         "SELECT count(*) FROM words_docsize WHERE id NOT IN (SELECT id FROM abstracts)",
         "entries of the index of words are of no record",
-    ),
-    (
-        "SELECT count(*) FROM members WHERE doc_id NOT IN (SELECT id FROM abstracts)",
-        "members of terms are no records",
-    ),
-    (
-        "SELECT count(*) FROM members WHERE term_id NOT IN (SELECT id FROM terms)",
-        "members are of no term",
     ),
 )
 
@@ -79,7 +67,7 @@ class AppliedFile:
 
     generation: int  # that it was first read for
     name: str
-    path: str  # where it lay; "" where that was not yet noted
+    path: str  # where it lay
     n_bytes: int
     sha256: str
     format: str
@@ -91,10 +79,10 @@ class AppliedFile:
 class Said:
     """Where a record comes from: one of its sources."""
 
-    format: str  # "" where it was added before sources were kept
+    format: str
     own_id: str  # the id that this source gives the record
-    file: str  # name of the file that said it last; "" where that is not known
-    generation: int | None  # in which that file was read
+    file: str  # name of the file that said it last
+    generation: int  # in which that file was read
     first_file: str  # name of the file that said it first
 
 
@@ -117,7 +105,6 @@ class Corpus:
         try:
             self.widen(1)
             self.connection = self.connections[0]
-            self.columns = frozenset(row["name"] for row in self.connection.execute("PRAGMA table_info(abstracts)"))
             self.connection.execute("SELECT 1 FROM abstracts LIMIT 1")
         except sqlite3.Error as err:
             raise CorruptError(f"{path} is not a readable database of abstracts ({err}). Run: engine rollback") from err
@@ -158,8 +145,7 @@ class Corpus:
         """Run one query to its end, one thread at a time unless it was widened.
 
         Raises:
-            UsageError: it took longer than `patience`.
-            BusyError: the answer that it is for is no longer wanted.
+            BusyError: it took longer than `patience`, or the answer that it is for is no longer wanted.
             CorruptError: SQLite found the file damaged.
         """
         deadline = CURRENT.get()
@@ -171,7 +157,7 @@ class Corpus:
         except sqlite3.DatabaseError as err:
             if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
                 deadline.check()
-                raise UsageError(
+                raise BusyError(
                     f"words and filters take longer than {self.patience:g} seconds. Ask with fewer of them"
                 ) from err
             raise CorruptError(f"{self.path}: {err}. Run: engine verify --deep") from err
@@ -184,18 +170,8 @@ class Corpus:
 
     def fetch(self, doc_ids: Sequence[int]) -> dict[int, Abstract]:
         """Abstracts by doc id; an unknown id is missing from the result."""
-        sql = f"SELECT id, {selected(self.columns)} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
+        sql = f"SELECT id, {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
         return {row["id"]: as_abstract(row) for row in self.rows(sql, json.dumps(doc_ids))}
-
-    @property
-    def several_sources(self) -> bool:
-        """Whether the file is of the format that keeps what each source said."""
-        return "notices" in self.columns
-
-    @property
-    def is_searchable(self) -> bool:
-        """Whether the file is of the format that can be searched by words and filtered."""
-        return bool(self.rows("SELECT 1 FROM sqlite_master WHERE name = 'words'"))
 
     def doc_id(self, record_id: str) -> int:
         """The doc id of a record id; a PMID or DOI, bare or prefixed or as a link, or another source's id works too.
@@ -243,17 +219,14 @@ class Corpus:
 
     def sources(self) -> list[AppliedFile]:
         """Every file that was indexed, oldest first."""
-        more = "path, format, release" if self.several_sources else "'' AS path, '' AS format, 0 AS release"
-        sql = f"SELECT generation, name, n_bytes, sha256, n_records, {more} FROM sources ORDER BY id"
+        sql = "SELECT generation, name, n_bytes, sha256, n_records, path, format, release FROM sources ORDER BY id"
         return [AppliedFile(**row) for row in self.rows(sql)]
 
     def said(self, doc_id: int) -> list[Said]:
-        """The sources of a record, oldest first; none where they were not yet kept."""
-        if not self.several_sources:
-            return []
+        """Return the sources of a record, oldest first."""
         sql = (
-            "SELECT c.format, c.own_id, coalesce(s.name, '') AS file, s.generation, coalesce(f.name, '') AS first_file"
-            " FROM contributions c LEFT JOIN sources s ON s.id = c.source_id LEFT JOIN sources f ON f.id = c.spoken"
+            "SELECT c.format, c.own_id, s.name AS file, s.generation, f.name AS first_file"
+            " FROM contributions c JOIN sources s ON s.id = c.source_id JOIN sources f ON f.id = c.spoken"
             " WHERE c.doc_id = ? ORDER BY c.id"
         )
         return [Said(**row) for row in self.rows(sql, doc_id)]
@@ -261,9 +234,9 @@ class Corpus:
     def problems(self) -> list[str]:
         """What SQLite's own checks find, and records, sources, words and terms without each other; empty when sound."""
         found = [str(row[0]) for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]
-        found += [f"foreign key: {tuple(row)}" for row in self.rows("PRAGMA foreign_key_check")]
-        checks = (*(CONTRIBUTED if self.several_sources else ()), *(LOOKED_UP if self.is_searchable else ()))
-        for sql, what in checks:
+        strays = self.rows('SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 1, 2')
+        found += [f"{self.path}: {n:,} rows of {table} refer to no row of {parent}" for table, parent, n in strays]
+        for sql, what in (*CONTRIBUTED, *LOOKED_UP):
             if n := self.rows(sql)[0][0]:
                 found.append(f"{self.path}: {n:,} {what}")
         return found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine.errors import CorruptError, FormatVersionError
+from engine.config import Settings
+from engine.errors import ConfigError, CorruptError, FormatVersionError
 from engine.records import (
     AnnSettings,
     Calibration,
@@ -19,9 +21,9 @@ from engine.records import (
     sealed_json,
 )
 
-# 2 has contributions in abstracts.db, 3 may have codes.faiss, 4 has words and terms, 5 has a map
-FORMAT_VERSION = 5  # written
-READ = (1, 2, 3, 4, 5)
+# The one format that this engine writes and reads. Raise it with every change, and never reuse a number: the folders of
+# an earlier format must be refused.
+FORMAT_VERSION = 6
 NAME = "manifest.json"
 
 
@@ -37,7 +39,7 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         CorruptError: missing, unreadable, or changed since it was written.
-        FormatVersionError: of a format that this engine does not read.
+        FormatVersionError: of another format than this engine reads.
     """
     path = folder / NAME
     try:
@@ -49,25 +51,45 @@ def read_manifest(folder: Path) -> Manifest:
     content = opened_json(raw)
     if content is None:
         raise CorruptError(f"{path} was changed or damaged: its SHA-256 is not the one it states. Run: engine rollback")
-    if content["format_version"] not in READ:
+    if content.get("format_version") != FORMAT_VERSION:
+        index = folder.parent.parent
         raise FormatVersionError(
-            f"{path} has format version {content['format_version']}, this engine reads {READ[0]} to {READ[-1]}. "
-            "Upgrade abstract-engine, or build the index again: engine index FILE -i NEW"
+            f"{path} has format version {content.get('format_version')}, this engine reads only {FORMAT_VERSION}. "
+            f"Build the index anew: {suggest_rebuild(index)}"
         )
-    return build(content)
+    return _build_manifest(content)
 
 
-def build(content: dict[str, Any]) -> Manifest:
-    """The record of a checked manifest."""
-    del content["encoder"]["fingerprint"]
-    content["encoder"] = EncoderIdentity(**content["encoder"])
-    content["counts"] = Counts(**content["counts"])
-    content["files"] = tuple(FileReceipt(**file) for file in content["files"])
-    content["probes"] = tuple(Probe(probe["text"], tuple(probe["vector"])) for probe in content["probes"])
-    if content.get("ann") is not None:
-        content["ann"] = AnnSettings(**content["ann"])
-    if content.get("calibration") is not None:
-        given = content["calibration"]
-        lists = {name: tuple(given[name]) for name in ("shares", "texts", "records")}
-        content["calibration"] = Calibration(**lists, n_pairs=given["n_pairs"], n_records=given["n_records"])
-    return Manifest(**content)
+def suggest_rebuild(index: Path) -> str:
+    """Return the commands that remove the generations of an index and build it anew. index.toml and encoders stay."""
+    name = index.resolve().name
+    remove = shlex.join(["rm", "-rf", str(index / "CURRENT"), str(index / "generations")])
+    return f"{remove} && " + (f"engine reindex {name}" if _names_sources(index) else f"engine index FILE -i {name}")
+
+
+def _names_sources(index: Path) -> bool:
+    """Whether there is an index.toml that names sources."""
+    try:
+        return bool(Settings.load(index).sources)
+    except ConfigError:
+        return True  # what is wrong with the file is reported by engine reindex
+
+
+def _build_manifest(content: dict[str, Any]) -> Manifest:
+    """Build the record of a checked manifest."""
+    encoder = {name: value for name, value in content["encoder"].items() if name != "fingerprint"}
+    parts = {
+        "encoder": EncoderIdentity(**encoder),
+        "counts": Counts(**content["counts"]),
+        "files": tuple(FileReceipt(**file) for file in content["files"]),
+        "probes": tuple(Probe(probe["text"], tuple(probe["vector"])) for probe in content["probes"]),
+        "ann": AnnSettings(**content["ann"]) if content["ann"] else None,
+        "calibration": _build_calibration(content["calibration"]) if content["calibration"] else None,
+    }
+    return Manifest(**(content | parts))
+
+
+def _build_calibration(content: dict[str, Any]) -> Calibration:
+    """Build the record of a calibration."""
+    lists = {name: tuple(content[name]) for name in ("shares", "texts", "records")}
+    return Calibration(**(content | lists))

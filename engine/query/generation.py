@@ -95,7 +95,6 @@ class OpenGeneration:
         Raises:
             UsageError: a filter that makes no sense.
             ConfigError: a filter by the MeSH tree without its file.
-            GenerationError: the generation is of a format without filters.
         """
         if filters.mesh_trees:  # whose file may change
             return qualified(self.corpus, filters, self.mesh_tree())

@@ -190,7 +190,6 @@ class Index:
             AbstractNotFoundError: an example is not in the index.
             ConfigError: a filter by the MeSH tree, which index.toml does not name.
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
-            GenerationError: the generation was made before there were words and filters.
             CorruptError: a file was changed or damaged.
         """
         return answered(self._follow_current(), self._complete(query), n_explained=n_explained)
@@ -214,7 +213,6 @@ class Index:
         Raises:
             UsageError: a blank query, top_k below 1, no such mode, or a filter that makes no sense.
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
-            GenerationError: words or filters are asked for, and the generation was made before there were any.
             CorruptError: a file was changed or damaged.
         """
         return list(self.ask(Query(query, top_k=top_k, mode=mode_of(mode), filters=filters or Filters())).hits)
@@ -241,7 +239,7 @@ class Index:
             UsageError: top_k below 1, or examples that cancel each other out.
             CorruptError: a file was changed or damaged.
         """
-        like = (record_id,) if isinstance(record_id, str | int) else tuple(record_id)
+        like = (record_id,) if isinstance(record_id, str) else tuple(record_id)
         return list(self.ask(Query(like=like, unlike=unlike, top_k=top_k)).hits)
 
     def new(
@@ -311,7 +309,7 @@ class Index:
         return replace(found, weight=weight, fusion=found.fusion or Fusion(settings.hybrid_fusion))
 
     def sources(self, record_id: str) -> list[Said]:
-        """Where a record comes from, oldest source first; none where the index was made before sources were kept.
+        """Where a record comes from, oldest source first.
 
         Raises:
             AbstractNotFoundError: nothing by this id.

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.corpus.resolving import doc_ids_of
-from engine.corpus.store import Corpus
 from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.queries import Answer, Mode, Query
@@ -65,7 +64,7 @@ def recall(snapshot: OpenGeneration, query: Query, known: Sequence[str]) -> Reca
     given = [] if isinstance(known, str) else list(dict.fromkeys(map(str, known)))
     if not given:
         raise UsageError(f"known is {str(known)[:60]!r}, expected a list of one or more PMIDs, DOIs or record ids")
-    found = looked_up(snapshot.corpus, given)
+    found = doc_ids_of(snapshot.corpus, given)
     if all(doc_id is None for doc_id in found):
         raise AbstractNotFoundError(
             f"none of {many(len(given), 'known record')} is in this index: {name_some(given)}. "
@@ -83,19 +82,6 @@ def recall(snapshot: OpenGeneration, query: Query, known: Sequence[str]) -> Reca
     if snapshot.manifest.ann is not None:
         notes.append("ranks are those of an exact comparison; a search of this large index may miss some of its hits")
     return measured(items, query.top_k, (*asked.notes, *notes, *notes_on(len(given) - len(items), items)))
-
-
-def looked_up(corpus: Corpus, given: Sequence[str]) -> list[int | None]:
-    """The doc id of each id given, None for one that is not there."""
-    if corpus.several_sources:
-        return doc_ids_of(corpus, given)
-    found: list[int | None] = []
-    for one in given:  # a format before contributions, which doc_ids_of asks for
-        try:
-            found.append(corpus.doc_id(one))
-        except AbstractNotFoundError:
-            found.append(None)
-    return found
 
 
 def check_plain(query: Query) -> None:
@@ -220,7 +206,7 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
 
     What lies among the first offset + top_k hits is ranked as Index.ask ranks these, in an approximate index too.
     """
-    doc_ids = dict(zip(ids, looked_up(snapshot.corpus, ids), strict=True))
+    doc_ids = dict(zip(ids, doc_ids_of(snapshot.corpus, ids), strict=True))
     wanted = {doc_id for doc_id in doc_ids.values() if doc_id is not None}
     asked = question(snapshot, query)
     vector, notes = vector_of(snapshot, asked)

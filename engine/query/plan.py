@@ -42,7 +42,6 @@ def question(snapshot: OpenGeneration, query: Query, only: DocIds | None = None)
         AbstractNotFoundError: an example is not in the index.
         UsageError: a filter that makes no sense, or no word to search for.
         ConfigError: a filter by the MeSH tree without its file.
-        GenerationError: the generation is of a format without words and filters.
     """
     wording = parsed(query.text)
     if query.mode is not Mode.SEMANTIC and not wording.has_words:

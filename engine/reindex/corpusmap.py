@@ -33,9 +33,9 @@ def draw_map(build: Build, encoder: EncoderIdentity) -> None:
 
 
 def held_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
-    """The axes of the current map; None where there is none, or where it is of another encoder."""
+    """The axes of the current map; None where it is of another encoder."""
     current = build.current
-    if current is None or current.manifest.encoder.fingerprint != encoder.fingerprint or not current.map.exists():
+    if current is None or current.manifest.encoder.fingerprint != encoder.fingerprint:
         return None
     try:
         return read_map(current.map).axes

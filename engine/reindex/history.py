@@ -27,8 +27,6 @@ def history(path: Path) -> list[Event]:
 def event_line(event: Event) -> str:
     """One generation in one line."""
     counts = event.counts
-    if counts is None:
-        return f"{event.generation:06d}  {event.created}  (counts were not yet kept)"
     changes = (
         ("+", counts.added),
         ("~text ", counts.text_changed),

@@ -241,8 +241,7 @@ def unchanged(build: Build, gathered: Gathered) -> Report | None:
     """The report of a run that found nothing new, or None when there is something to publish."""
     files = gathered.new_files if build.order.note_files else gathered.new_releases
     news = gathered.changed_anything or files > 0
-    older = build.current is not None and build.current.manifest.format_version < manifest.FORMAT_VERSION
-    if build.current is None or older or news or build.order.re_encode or build.order.republish:
+    if build.current is None or news or build.order.re_encode or build.order.republish:
         return None
     held = build.current.manifest
     return report(build, held.generation, counted(held.counts, gathered, 0), gathered, published=False)

@@ -16,7 +16,6 @@ from engine.errors import ConfigError
 from engine.index import durable, factory, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
-from engine.index.manifest import FORMAT_VERSION
 from engine.progress import Progress
 from engine.records import Counts, many
 from engine.reindex import shards
@@ -27,9 +26,6 @@ from engine.reindex.plan import Files, Limits, Plan, refusal, sort_out
 from engine.reindex.run import current_of, next_generation, read_all
 from engine.reindex.seal import counted
 from engine.reindex.sources import hashed, list_sources, since
-
-OLDER = "the index is of an older format, which a run brings up to date; nothing is encoded for that"
-BROUGHT_UP = "the index was of an older format and has been brought up to date; nothing was encoded for that"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +64,6 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
     with writer_lock(folder.lock):
         current = current_of(folder)
         look = look_at_sources(folder, settings, request, current)
-        if not look.files.read and current is not None and current.manifest.format_version < FORMAT_VERSION:
-            done = next_generation(folder, Order(settings=settings, republish=True, verb="reindex"), current, progress)
-            return replace(done, known=len(look.files.known), notes=(*look.notes, BROUGHT_UP, *done.notes))
         if not look.files.read and current is not None:
             choose(current.manifest.encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
             shards.clear(folder.shards)  # of a run whose files are gone: nothing is left to encode
@@ -97,8 +90,7 @@ def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, prog
     look = look_at_sources(folder, settings, request, current)
     n_held = current.manifest.counts.abstracts if current else 0
     if not look.files.read:
-        notes = (*look.notes, OLDER) if current and current.manifest.format_version < FORMAT_VERSION else look.notes
-        return Plan(n_held, look.files, Counts(n_held, 0, 0, 0, 0), (), (), (), notes, None)
+        return Plan(n_held, look.files, Counts(n_held, 0, 0, 0, 0), (), (), (), look.notes, None)
     with tempfile.TemporaryDirectory(prefix="engine-plan-") as scratch:
         database = Path(scratch, DATABASE)
         if current:

@@ -22,7 +22,6 @@ from engine.records import AnnSettings, DocIds, Manifest, Vectors, ids_sha256
 
 SAMPLE = 64  # stored texts encoded again by a deep check, vectors sought by their own codes
 MAX_LOST = 0.1  # of those; the nearest lists hold nearly every vector itself, wrong codes hardly any
-WITH_MAP = 5  # format version from which on a generation has a map
 CHUNK = 65_536  # vectors looked at together
 
 
@@ -79,8 +78,7 @@ def content_problems(path: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{path / name}: its ids are not those that the manifest was written for"
     if bad := sum(map(not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // CHUNK))):
         yield f"{path / VECTORS}: {bad:,} vectors are not finite and of length 1"
-    if manifest.format_version >= WITH_MAP:
-        yield from map_problems(path / MAP, in_vectors)
+    yield from map_problems(path / MAP, in_vectors)
     if manifest.ann is not None:
         yield from code_problems(path, manifest, manifest.ann)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.corpus.resolving import doc_ids_of
 from engine.encode.recipe import clean_text
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.exact import TIE
@@ -16,7 +17,6 @@ from engine.queries import Answer, Hit, Mode, Query
 from engine.query.batches import QueryError, answer_each, split_pages
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
-from engine.query.location import looked_up
 from engine.query.plan import name_some, texts_encoded
 from engine.records import many
 from engine.relevance.evaluation import DEPTH, Evaluation, check_judged, measured, tally_of
@@ -114,7 +114,7 @@ def resolve(snapshot: OpenGeneration, judgments: Judgments) -> Resolved:
     record_ids: dict[str, str] = {}
     for start in range(0, len(given), _FETCHED):
         page = given[start : start + _FETCHED]
-        doc_ids = looked_up(snapshot.corpus, page)
+        doc_ids = doc_ids_of(snapshot.corpus, page)
         rows = snapshot.corpus.fetch(sorted({doc_id for doc_id in doc_ids if doc_id is not None}))
         found = zip(page, doc_ids, strict=True)
         record_ids |= {one: rows[doc_id].record_id for one, doc_id in found if doc_id is not None}

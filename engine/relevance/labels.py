@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.corpus.resolving import doc_ids_of
 from engine.corpus.store import Corpus
 from engine.errors import UsageError
-from engine.query.location import looked_up
 from engine.query.plan import name_some
 from engine.records import DocIds, many
 
@@ -57,7 +57,7 @@ def labels_of(corpus: Corpus, included: Sequence[str], excluded: Sequence[str]) 
 def by_doc_id(corpus: Corpus, given: Sequence[str]) -> dict[int | None, list[str]]:
     """The ids given for each doc id, in order; None for those that are not there."""
     found: dict[int | None, list[str]] = {}
-    for one, doc_id in zip(given, looked_up(corpus, given) if given else (), strict=True):
+    for one, doc_id in zip(given, doc_ids_of(corpus, given) if given else (), strict=True):
         found.setdefault(doc_id, []).append(one)
     return found
 

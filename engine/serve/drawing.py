@@ -51,11 +51,11 @@ class Drawing:
         return found
 
 
-drawings: WeakKeyDictionary[OpenGeneration, Drawing | None] = WeakKeyDictionary()
+drawings: WeakKeyDictionary[OpenGeneration, Drawing] = WeakKeyDictionary()
 
 
-def drawn_map(index: Index) -> Drawing | None:
-    """The drawing of the generation that an index holds; None for one that was made before there were maps.
+def drawn_map(index: Index) -> Drawing:
+    """Return the drawing of the generation that an index holds.
 
     Raises:
         CorruptError: the map is damaged.
@@ -66,14 +66,12 @@ def drawn_map(index: Index) -> Drawing | None:
     return drawings[snapshot]
 
 
-def drawing(snapshot: OpenGeneration) -> Drawing | None:
+def drawing(snapshot: OpenGeneration) -> Drawing:
     """Read the map of a generation.
 
     Raises:
         CorruptError: it is damaged.
     """
-    if MAP not in {file.name for file in snapshot.manifest.files}:
-        return None
     found = read_map(snapshot.folder.generation_path(snapshot.manifest.generation) / MAP)
     with closing(Corpus(snapshot.corpus.path)) as corpus:  # of its own: counting must not keep answers waiting
         rows = years_and_journals(corpus)

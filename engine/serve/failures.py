@@ -36,14 +36,10 @@ KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
     (CorruptError, HTTPStatus.INTERNAL_SERVER_ERROR, "damaged"),
     (EncoderError, HTTPStatus.INTERNAL_SERVER_ERROR, "encoder"),
     (FormatVersionError, HTTPStatus.INTERNAL_SERVER_ERROR, "format"),
-    (GenerationError, HTTPStatus.CONFLICT, "index_too_old"),
-)
-TOO_OLD = (
-    "This generation was made before there were words and filters: search it by meaning, without filters. "
-    "Ask whoever runs the server to run: engine reindex"
+    (GenerationError, HTTPStatus.INTERNAL_SERVER_ERROR, "generation"),
 )
 SETTINGS = "The settings of the index can't be used; the server's log says why."
-MESSAGES = {"index_too_old": TOO_OLD, "settings": SETTINGS}  # in the place of one that may name files of the server
+MESSAGES = {"settings": SETTINGS}  # in the place of one that may name files of the server
 OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
 GONE = 499  # of nobody's standard, but what proxies count those by who leave; nobody sees it
 RETRY_AFTER = "1"  # seconds

@@ -41,7 +41,7 @@ def drawn_page(index: Index, names: list[str], state: State, query: Query) -> by
     drawing = drawn_map(index)
     fields = {"title": "Map", "here": "map", "index": index, "names": names, "state": state, "drawing": drawing}
     fields["where"] = state.only(("i",)).at("")
-    if drawing is None or not (query.text or query.like):
+    if not (query.text or query.like):
         return page("map", hits=[], rows=[], place=None, chips=[], **fields)
     answer = index.ask(query)
     corpus = get_generation(index).corpus
@@ -90,11 +90,11 @@ def asked(request: Request, allowed: tuple[Parameter, ...]) -> tuple[Index, Draw
     """The index and the drawing that a script asks about.
 
     Raises:
-        AbstractNotFoundError: the generation it has is no longer served, or has no map.
+        AbstractNotFoundError: the generation it has is no longer served.
     """
     given = given_in(request, allowed)
     index = site_of(request).shelf.index(given.text("i"))
     drawing = drawn_map(index)
-    if drawing is None or given.whole("g") != index.generation:
+    if given.whole("g") != index.generation:
         raise AbstractNotFoundError(f"the map is of generation {index.generation:06d} now. Load the page again")
     return index, drawing, given

@@ -40,7 +40,6 @@ REFUSALS = {
     "404": "No such record, or no such index.",
     "405": "Another method.",
     "408": "The body did not arrive in time.",
-    "409": "The index was made before there were words and filters.",
     "413": "The body is too long.",
     "421": "The name in Host is none of this server's.",
     "431": "Address and headers are too long.",

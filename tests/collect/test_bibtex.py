@@ -111,12 +111,13 @@ def test_a_broken_entry_is_one_rejection_and_its_neighbours_are_read(source: Pat
 def test_the_last_entry_left_open_is_rejected_and_the_parsers_are_quiet(
     source: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    logging.getLogger("bibtexparser").setLevel(logging.NOTSET)
+    levels = [logging.getLogger(name).level for name in ("bibtexparser", "pylatexenc")]
     with caplog.at_level(logging.INFO):
         found = read(source, "@misc{a, title={A}}\n@misc{c title = {x}}\n@misc{b, title={B $x {y}}\n@misc{d, title={D")
     assert [type(entry) for entry in found] == [Abstract, Rejection, Rejection, Rejection]
     assert capfd.readouterr() == ("", "")
     assert not caplog.records
+    assert [logging.getLogger(name).level for name in ("bibtexparser", "pylatexenc")] == levels
 
 
 def test_round_brackets_enclose_entries_too(source: Path) -> None:

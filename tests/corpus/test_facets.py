@@ -7,7 +7,6 @@ from engine.corpus.facets import name_counts, year_counts, years_and_journals
 from engine.corpus.store import Corpus
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Report
-from tests.conftest import V1, V5
 
 Add = Callable[..., Report]
 TOYS = "Invented Journal of Toys"
@@ -47,12 +46,6 @@ def test_years_are_counted_from_the_earliest_on(corpus: Corpus) -> None:
     assert sum(n for _, n in found) == 43  # c has none
 
 
-def test_years_are_counted_in_every_format() -> None:
-    for folder, n in ((V1, 40), (V5, 41)):
-        with closing(Corpus(IndexFolder(folder).open_current().database)) as corpus:
-            assert sum(count for _, count in year_counts(corpus)) == n
-
-
 def test_year_and_journal_of_every_record_in_the_order_of_their_ids(corpus: Corpus) -> None:
     found = years_and_journals(corpus)
     assert len(found) == 44
@@ -83,8 +76,3 @@ def test_a_name_that_no_record_has_any_more_is_gone(toy: IndexFolder, add: Add, 
     add({**ROWS[2], "mesh": ["Gout"]})
     with closing(Corpus(toy.open_current().database)) as later:
         assert name_counts(later, "mesh", 10) == (("Gout", 3), ("Knee", 1), ("Zygoma", 1))
-
-
-def test_a_corpus_without_lists_of_names_has_none() -> None:
-    with closing(Corpus(IndexFolder(V1).open_current().database)) as corpus:
-        assert name_counts(corpus, "journal", 10) == ()

@@ -21,10 +21,9 @@ from engine.corpus.meshtree import MeshTree
 from engine.corpus.resolving import doc_ids_of
 from engine.corpus.schema import KINDS
 from engine.corpus.store import Corpus
-from engine.errors import AbstractNotFoundError, ConfigError, GenerationError, UsageError
+from engine.errors import AbstractNotFoundError, ConfigError, UsageError
 from engine.queries import Filters
 from engine.records import Abstract
-from tests.conftest import V3
 from tests.corpus import random_records as drawn
 from tests.corpus.oracle import corpus_of, passes, records
 
@@ -179,12 +178,6 @@ def test_the_tree_is_asked_for_when_it_is_needed(corpus: Corpus) -> None:
         ids(corpus, None, mesh_trees=("Gout",))
     with pytest.raises(UsageError, match="'Gut' is neither.*Gout"):
         ids(corpus, TREE, mesh_trees=("Gut",))
-
-
-def test_older_formats_are_refused() -> None:
-    (path,) = V3.glob("generations/*/abstracts.db")
-    with closing(Corpus(path)) as old, pytest.raises(GenerationError, match="engine reindex"):
-        qualified(old, Filters())
 
 
 @pytest.mark.parametrize(

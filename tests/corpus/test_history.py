@@ -3,7 +3,7 @@ from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from engine.corpus.draft import SourceFile
+from engine.corpus.draft import Draft, SourceFile
 from engine.corpus.history import (
     ADDED,
     METADATA,
@@ -17,7 +17,6 @@ from engine.corpus.history import (
 )
 from engine.corpus.store import Corpus
 from engine.records import Abstract, Counts
-from tests.conftest import V1
 from tests.corpus.drafts import opened, origin
 
 A = [Abstract(f"r{n}", f"Title {n}", "Body", 2000) for n in range(6)]
@@ -30,17 +29,23 @@ def three(place: Path) -> list[Path]:
         draft.note_source(SourceFile("one.jsonl", "/one.jsonl", 1, "01", "JSONL"))
         for row in A[:4]:
             draft.intake.put(row, origin(1))
-        draft.note_cause(None, "index: 1 file", json.dumps(asdict(Counts(4, 0, 0, 0, 0, added=4))))
+        note_cause(draft, None, "index: 1 file", Counts(4, 0, 0, 0, 0, added=4))
     paths[1].write_bytes(paths[0].read_bytes())
     with opened(paths[1], 2) as draft:
         draft.intake.put(replace(A[0], title="Other"), origin(2))
         draft.intake.put(replace(A[1], year=2001), origin(2))
         draft.ledger.discard(3)
         draft.intake.put(A[4], origin(2))
+        note_cause(draft, 1, "reindex: 1 file", Counts(4, 0, 0, 0, 0, added=1, deleted=1))
     paths[2].write_bytes(paths[1].read_bytes())
     with opened(paths[2], 3) as draft:
         draft.intake.put(replace(A[1], year=2001, abstract="Other"), origin(3))
+        note_cause(draft, 2, "index: 1 file", Counts(4, 0, 0, 0, 0, text_changed=1))
     return paths
+
+
+def note_cause(draft: Draft, parent: int | None, cause: str, counts: Counts) -> None:
+    draft.note_cause(parent, cause, json.dumps(asdict(counts)))
 
 
 def test_what_changed_since_a_generation(tmp_path: Path) -> None:
@@ -83,7 +88,8 @@ def test_events_tell_why_and_from_what(tmp_path: Path) -> None:
         ("one.jsonl",),
         Counts(4, 0, 0, 0, 0, added=4),
     )
-    assert (found[1].cause, found[1].counts) == ("", None)
+    assert [event.parent for event in found] == [None, 1, 2]
+    assert (found[1].cause, found[1].counts.deleted) == ("reindex: 1 file", 1)
 
 
 def test_two_generations_differ_in_these_records(tmp_path: Path) -> None:
@@ -107,14 +113,3 @@ def test_another_source_of_the_same_is_a_difference_in_sources(tmp_path: Path) -
     with opened(two, 2) as draft:
         draft.intake.put(replace(A[0], record_id="x", pmid="1"), origin(2, "RIS"))
     assert list(differences(one, two)) == [Difference(METADATA, "r0", "Title 0", ("sources",))]
-
-
-def test_an_older_file_compares_with_a_newer_one(tmp_path: Path) -> None:
-    old, new = V1 / "generations" / "000001" / "abstracts.db", tmp_path / "new.db"
-    new.write_bytes(old.read_bytes())
-    with opened(new, 2) as draft:
-        draft.intake.put(A[0], origin(1))
-    assert list(differences(old, new)) == [Difference(ADDED, "r0", "Title 0")]
-    with closing(Corpus(old)) as corpus:
-        assert [(e.generation, e.cause, e.counts) for e in events(corpus)] == [(1, "", None)]
-        assert len(changed_since(corpus, 0)) == 40

@@ -12,7 +12,7 @@ from engine.corpus.ledger import Change
 from engine.corpus.merge import Origin
 from engine.corpus.store import Corpus
 from engine.records import Abstract
-from tests.corpus.drafts import opened, origin, stored
+from tests.corpus.drafts import NOTE_SOURCES, opened, origin, stored
 
 PUBMED = Abstract("PMID:7", "Gout and diet", "Beer.", 2020, pmid="7", doi="10.1/Gout")
 SCOPUS = Abstract("Scopus:2-s2.0-1", "Gout and Diet", "Beer and wine.", 2020, "J Gout", doi="10.1/gout")
@@ -32,6 +32,7 @@ def titles(draft: Draft) -> list[str]:
 def test_one_doi_from_two_files_is_one_record_with_both_sources(draft: Draft, tmp_path: Path) -> None:
     draft.intake.put(SCOPUS, origin(1, "RIS"))
     assert stored(draft.intake.put(PUBMED, origin(2, "PubMed XML"))) == (1, Change.ADDED)
+    draft.connection.execute(NOTE_SOURCES, (1,))
     draft.connection.commit()
     corpus = Corpus(tmp_path / "abstracts.db")
     found = corpus.fetch([1])[1]
@@ -184,26 +185,6 @@ def test_a_change_that_gets_no_vector_is_put_back_with_its_sources(tmp_path: Pat
             ("PubMed XML", "Gout and diet")
         ]
         assert draft.ledger.restore(1) == []
-
-
-def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
-    from engine.reindex.gather import text_digest
-    from tests.conftest import V1
-
-    path = tmp_path / "abstracts.db"
-    path.write_bytes((V1 / "generations" / "000001" / "abstracts.db").read_bytes())
-    before = Corpus(path)
-    toys = before.fetch(list(range(1, 41)))
-    assert before.said(1) == [] and len(toys) == 40
-    before.close()
-    with Draft(path, 2, "now", text_digest) as draft:
-        assert stored(draft.intake.put(toys[1], origin(2))) == (1, Change.NONE)
-        assert [c.format for c in draft.ledger.contributions.of(1)] == ["JSONL"]
-        assert [c.format for c in draft.ledger.contributions.of(2)] == [""]
-        assert len(draft.ids()) == 40
-    after = Corpus(path)
-    assert after.fetch([2])[2] == toys[2]
-    after.close()
 
 
 CONGRESS = [

@@ -11,13 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.corpus.keywords import Occurrences, allowed, check_searchable, occurrences, parsed, ranked
+from engine.corpus.keywords import Occurrences, allowed, occurrences, parsed, ranked
 from engine.corpus.store import Corpus
 from engine.corpus.truncation import stems
 from engine.corpus.wording import Term, Wording
-from engine.errors import GenerationError
 from engine.records import Abstract
-from tests.conftest import V1, examples
+from tests.conftest import examples
 from tests.corpus.drafts import opened, origin
 
 WORDS = ("gout", "hip", "knee", "bone", "pain", "bon")  # each is its own stem, and one begins another
@@ -171,23 +170,6 @@ def test_where_words_occur(tmp_path: Path) -> None:
         assert {doc_id: one.words for doc_id, one in several.items()} == {1: ("gout",), 2: ("gout",), 3: ()}
         assert occurrences(corpus, parsed("gout"), list(corpus.ids())) == several
         assert occurrences(corpus, parsed("gout"), []) == {}
-
-
-def test_a_corpus_of_an_older_format_says_what_to_do() -> None:
-    with closing(Corpus(V1 / "generations" / "000001" / "abstracts.db")) as corpus:
-        assert not corpus.is_searchable
-        with pytest.raises(
-            GenerationError, match=r"abstracts\.db was made before .*engine reindex NAME, or engine index"
-        ):
-            check_searchable(corpus)
-        with pytest.raises(GenerationError, match="no table words"):
-            ranked(corpus, parsed("gout"), 10)
-        with pytest.raises(GenerationError, match="no table words"):
-            allowed(corpus, parsed("+gout"))
-        assert allowed(corpus, parsed("gout")) is None
-        doc_id = int(corpus.ids()[0])
-        title = corpus.fetch([doc_id])[doc_id].title
-        assert occurrences(corpus, parsed(f'"{title}"'), [doc_id])[doc_id].title[0][0] == 0
 
 
 # Against a plain oracle.

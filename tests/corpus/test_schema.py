@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,23 +11,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
 
-from engine.corpus.schema import KINDS, migrations
+from engine.corpus.draft import SourceFile
+from engine.corpus.schema import KINDS, create_tables
 from engine.corpus.store import Corpus
-from engine.records import Abstract
+from engine.records import Abstract, Rejection
+from tests.conftest import ROOT
 from tests.corpus.drafts import opened, origin
 
-LATEST = "m005_words_and_terms"
 LISTS = ("authors", "mesh", "publication_types", "keywords", "languages")
 COLUMNS = ("id", "record_id", "title", "abstract", "journal", *LISTS)
-OTHERS = "retracted, text_sha256, first_generation, changed_generation, text_generation"
-INSERT = f"INTO abstracts ({', '.join(COLUMNS)}, {OTHERS}) VALUES ({', '.join('?' * len(COLUMNS))}, 0, '', 1, 1, 1)"
+OTHERS = {
+    "retracted": 0,
+    "vernacular_title": "''",
+    "other_abstracts": "'[]'",
+    "orcids": "'[]'",
+    "notices": "'[]'",
+    "text_sha256": "''",
+    "first_generation": 1,
+    "changed_generation": 1,
+    "text_generation": 1,
+    "reworded_generation": 1,
+}
+INSERT = (
+    f"INTO abstracts ({', '.join((*COLUMNS, *OTHERS))})"
+    f" VALUES ({', '.join((*'?' * len(COLUMNS), *map(str, OTHERS.values())))})"
+)
 Row = tuple[str, str, str, list[list[str]]]  # title, abstract, journal, then LISTS
 
 
-def fresh(*, latest: bool = True) -> Database:
+def fresh() -> Database:
     db = Database(memory=True)
     db.conn.execute("PRAGMA recursive_triggers = ON")
-    migrations.apply(db, stop_before=None if latest else LATEST)
+    create_tables(db)
+    db.execute("INSERT INTO words (words) VALUES ('rebuild')")  # an empty index, as one whose records were deleted
     return db
 
 
@@ -103,19 +120,6 @@ def test_words_and_terms_follow_every_change(steps: list[tuple[str, int, Row]]) 
     rebuilt.close()
 
 
-@given(st.lists(ROW, max_size=4))
-def test_an_older_database_is_brought_to_the_same_state(listed: list[Row]) -> None:
-    older, newer, rows = fresh(latest=False), fresh(), dict(enumerate(listed, 1))
-    for doc_id, row in rows.items():
-        write(older, "INSERT", doc_id, row)
-        write(newer, "INSERT", doc_id, row)
-    migrations.apply(older)
-    assert memberships(older) == memberships(newer) == expected(rows)
-    assert tokens(older) == tokens(newer)
-    older.close()
-    newer.close()
-
-
 def test_words_are_found_without_case_accents_and_endings() -> None:
     db = fresh()
     write(db, "INSERT", 1, ("Sjögren's ÉTUDES", "knee\0pain", "", [[]] * 5))
@@ -179,8 +183,14 @@ def test_a_record_costs_the_same_however_many_terms_there_are() -> None:
             "INSERT INTO words_docsize SELECT 9, sz FROM words_docsize",
             "1 entries of the index of words are of no record",
         ),
-        ("INSERT INTO members SELECT id, 9 FROM terms", "1 members of terms are no records"),
-        ("DELETE FROM terms", "1 members are of no term"),
+        ("INSERT INTO members SELECT id, 9 FROM terms", "1 rows of members refer to no row of abstracts"),
+        ("DELETE FROM terms", "1 rows of members refer to no row of terms"),
+        (
+            "INSERT INTO contributions SELECT 9, 9, own_id, format, source_id, spoken, version, revised, release, digest,"
+            " record FROM contributions",
+            "1 rows of contributions refer to no row of abstracts",
+        ),
+        ("UPDATE contributions SET spoken = 99", "1 rows of contributions refer to no row of sources"),
     ],
 )
 def test_what_is_out_of_step_is_found(tmp_path: Path, damage: str, problem: str) -> None:
@@ -188,10 +198,71 @@ def test_what_is_out_of_step_is_found(tmp_path: Path, damage: str, problem: str)
     with opened(path, 1) as draft:
         draft.intake.put(Abstract("a", "One", "Text.", mesh=("Gout",)), origin(1))
     with closing(Corpus(path)) as corpus:
-        assert corpus.is_searchable
         assert corpus.problems() == []
     with closing(sqlite3.connect(path)) as db:
         db.execute(damage)
         db.commit()
     with closing(Corpus(path)) as corpus:
         assert corpus.problems() == [f"{path}: {problem}"]
+
+
+@pytest.fixture
+def two_sources(tmp_path: Path) -> Path:
+    """A database of two records, the first of two sources."""
+    path = tmp_path / "abstracts.db"
+    gout = Abstract("PMID:1", "Gout", "Beer and gout.", 2020, "Lancet", ("Doe J", "Roe R"), pmid="1", mesh=("Gout",))
+    with opened(path, 1) as draft:
+        pubmed = draft.note_source(SourceFile("a.xml", "/in/a.xml", 10, "00", "PubMed XML", 20260001))
+        scopus = draft.note_source(SourceFile("b.ris", "/in/b.ris", 10, "11", "RIS"))
+        draft.intake.put(gout, origin(pubmed, "PubMed XML"))
+        draft.intake.put(replace(gout, record_id="S2"), origin(scopus, "RIS"))
+        draft.intake.put(Abstract("K", "Knee pain", ""), origin(scopus, "RIS"))
+        draft.note_rejection(Rejection("b.ris", "line 9", "no title"))
+        draft.intake.delete("PMID:9", 20260001)
+    return path
+
+
+def test_other_tools_find_the_full_text_index_and_follow_the_keys(two_sources: Path) -> None:
+    db = Database(two_sources)
+    assert db["abstracts"].detect_fts() == "words"
+    assert [row["record_id"] for row in db["abstracts"].search("beers")] == ["PMID:1"]
+    keys = {(key.table, key.column, key.other_table) for table in db.tables for key in table.foreign_keys}
+    assert keys == {
+        ("members", "term_id", "terms"),
+        ("members", "doc_id", "abstracts"),
+        ("contributions", "doc_id", "abstracts"),
+        ("contributions", "source_id", "sources"),
+        ("contributions", "spoken", "sources"),
+        ("sources", "generation", "generation"),
+        ("rejections", "generation", "generation"),
+        ("deletions", "generation", "generation"),
+        ("generation", "parent", "generation"),
+    }
+    assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+    db.close()
+
+
+def test_the_views_join_records_with_their_sources_and_terms(two_sources: Path) -> None:
+    db = Database(two_sources)
+    rows = db.execute("SELECT record_id, own_id, format, first_file, file, path, generation FROM records_with_sources")
+    assert rows.fetchall() == [
+        ("PMID:1", "PMID:1", "PubMed XML", "a.xml", "a.xml", "/in/a.xml", 1),
+        ("PMID:1", "S2", "RIS", "b.ris", "b.ris", "/in/b.ris", 1),
+        ("K", "K", "RIS", "b.ris", "b.ris", "/in/b.ris", 1),
+    ]
+    rows = db.execute("SELECT kind, value FROM records_with_terms WHERE record_id = 'PMID:1' ORDER BY kind, value")
+    assert rows.fetchall() == [("author", "Doe J"), ("author", "Roe R"), ("journal", "Lancet"), ("mesh", "Gout")]
+    db.close()
+
+
+def test_every_column_is_described_in_the_documentation(two_sources: Path) -> None:
+    db = Database(two_sources)
+    described = (ROOT / "docs" / "format.md").read_text(encoding="utf-8").partition("\n## abstracts.db\n")[2]
+    sections = dict(part.split("\n", 1) for part in described.split("\n### ")[1:])
+    names = {row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()}
+    assert set(sections) == {name for name in names if not name.startswith(("sqlite_", "words_"))}
+    for name, text in sections.items():
+        rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+        columns = [column for row in rows for column in re.findall(r"`(\w+)`", row)]
+        assert sorted(columns) == sorted(row[1] for row in db.execute(f"PRAGMA table_info({name})").fetchall()), name
+    db.close()

@@ -11,26 +11,26 @@ import pytest
 from engine.corpus.filters import qualified
 from engine.corpus.store import Corpus
 from engine.deadline import Deadline, wanted_until
-from engine.errors import BusyError, CorruptError, UsageError
+from engine.errors import BusyError, CorruptError
 from engine.queries import Filters
-from tests.conftest import V5
+from tests.conftest import CURRENT
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
 
 def test_a_query_that_takes_too_long_is_given_up_and_the_next_one_is_answered() -> None:
-    (path,) = V5.glob("generations/*/abstracts.db")
+    (path,) = CURRENT.glob("generations/000002/abstracts.db")
     with closing(Corpus(path)) as corpus:
         corpus.patience = 0.05
         with pytest.raises(
-            UsageError, match=r"words and filters take longer than 0\.05 seconds. Ask with fewer of them"
+            BusyError, match=r"words and filters take longer than 0\.05 seconds. Ask with fewer of them"
         ):
             corpus.rows(ENDLESS)
         assert len(qualified(corpus, Filters(where="title ~ 'gout'")).doc_ids) == 8
 
 
 def test_a_query_that_is_no_longer_wanted_is_given_up_and_not_begun() -> None:
-    (path,) = V5.glob("generations/*/abstracts.db")
+    (path,) = CURRENT.glob("generations/000002/abstracts.db")
     with closing(Corpus(path)) as corpus:
         began = time.monotonic()
         with wanted_until(Deadline(began + 0.1)), pytest.raises(BusyError, match="the time for this answer is over"):
@@ -44,7 +44,7 @@ def test_a_query_that_is_no_longer_wanted_is_given_up_and_not_begun() -> None:
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_slow_query_holds_up_others_unless_there_is_a_connection_for_them(n: int) -> None:
-    (path,) = V5.glob("generations/*/abstracts.db")
+    (path,) = CURRENT.glob("generations/000002/abstracts.db")
     with closing(Corpus(path)) as corpus, ThreadPoolExecutor(1) as pool:
         corpus.widen(n)
         slow = Deadline(time.monotonic() + 60)
@@ -69,7 +69,7 @@ def test_a_slow_query_holds_up_others_unless_there_is_a_connection_for_them(n: i
 
 
 def test_many_threads_ask_one_corpus_whose_file_is_gone(tmp_path: Path) -> None:
-    (path,) = V5.glob("generations/*/abstracts.db")
+    (path,) = CURRENT.glob("generations/000002/abstracts.db")
     copy = Path(shutil.copy(path, tmp_path / "abstracts.db"))
     with closing(Corpus(copy)) as corpus:
         corpus.widen(3)
@@ -82,7 +82,7 @@ def test_many_threads_ask_one_corpus_whose_file_is_gone(tmp_path: Path) -> None:
 
 
 def test_a_closed_corpus_answers_nothing() -> None:
-    (path,) = V5.glob("generations/*/abstracts.db")
+    (path,) = CURRENT.glob("generations/000002/abstracts.db")
     corpus = Corpus(path)
     corpus.widen(3)
     corpus.close()
@@ -92,7 +92,7 @@ def test_a_closed_corpus_answers_nothing() -> None:
 
 
 def test_a_corpus_whose_file_is_gone_can_not_be_widened_and_goes_on(tmp_path: Path) -> None:
-    (path,) = V5.glob("generations/*/abstracts.db")
+    (path,) = CURRENT.glob("generations/000002/abstracts.db")
     copy = Path(shutil.copy(path, tmp_path / "abstracts.db"))
     with closing(Corpus(copy)) as corpus:
         copy.unlink()

@@ -18,7 +18,7 @@ from engine.options import IndexSettings
 from engine.query.index import get_generation
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
-from tests.conftest import TOY, TOY_MODEL, V1, jsonl, silent
+from tests.conftest import CURRENT, TOY, TOY_MODEL, jsonl, silent
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_a_fresh_export_of_the_toy_gives_the_committed_vectors(tmp_path: Path) -
         "encoder.onnx",
         "tokenizer.json",
     ]
-    (committed,) = (V1 / "encoders").iterdir()
+    (committed,) = (CURRENT / "encoders").iterdir()
     ours, theirs = OnnxEncoder(tmp_path).encode(PROBES).vectors, OnnxEncoder(committed).encode(PROBES).vectors
     assert np.abs(ours - theirs).max() < 1e-5
 
@@ -138,7 +138,7 @@ def test_the_original_on_torch_gives_the_same_vectors(tmp_path: Path) -> None:
     from engine.encode.transformer import TransformerEncoder
     from engine.errors import EncoderError
 
-    (committed,) = (V1 / "encoders").iterdir()
+    (committed,) = (CURRENT / "encoders").iterdir()
     texts = [*PROBES, "knee " * 500] * 20
     original = TransformerEncoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "cpu").encode_reference(texts)
     assert np.abs(original - OnnxEncoder(committed).encode(texts).vectors).max() < 1e-5

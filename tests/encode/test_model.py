@@ -9,9 +9,9 @@ import pytest
 from engine.encode.model import DEFAULT_MODEL, DEFAULT_WEIGHTS, identify, locate
 from engine.encode.receipt import read_identity
 from engine.errors import EncoderError
-from tests.conftest import TOY_MODEL, V1
+from tests.conftest import CURRENT, TOY_MODEL
 
-(SAVED,) = (V1 / "encoders").iterdir()
+(SAVED,) = (CURRENT / "encoders").iterdir()
 
 
 def edit(path: Path, **values: object) -> None:

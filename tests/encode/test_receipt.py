@@ -9,9 +9,9 @@ import pytest
 from engine.encode.receipt import check_encoder, read_identity, write_receipt
 from engine.errors import CorruptError, EncoderError, EncoderMismatchError
 from engine.records import EncoderIdentity, opened_json, sealed_json
-from tests.conftest import V1
+from tests.conftest import CURRENT
 
-(SAVED,) = (V1 / "encoders").iterdir()
+(SAVED,) = (CURRENT / "encoders").iterdir()
 
 
 @pytest.fixture

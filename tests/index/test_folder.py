@@ -11,10 +11,10 @@ import pytest
 from engine.errors import CorruptError, EngineError, FormatVersionError, NoGenerationError
 from engine.index import manifest as manifests
 from engine.index.folder import IndexFolder
-from engine.index.manifest import read_manifest, to_json
+from engine.index.manifest import FORMAT_VERSION, read_manifest, suggest_rebuild, to_json
 from engine.index.publish import prune
 from engine.query.index import open_index
-from engine.records import Manifest, opened_json
+from engine.records import Manifest, opened_json, sealed_json
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 
@@ -203,12 +203,38 @@ def resigned(manifest: Manifest, folder: IndexFolder, **changes: object) -> None
     folder.pointer.write_text(folder.pointer_text(1))
 
 
-def test_a_newer_format_is_refused_with_both_numbers(toy: IndexFolder) -> None:
-    resigned(read_manifest(toy.generation_path(1)), toy, format_version=6)
+@pytest.mark.parametrize("version", [*range(1, FORMAT_VERSION), FORMAT_VERSION + 1])
+def test_another_format_is_refused_with_both_numbers_and_the_next_command(toy: IndexFolder, version: int) -> None:
+    resigned(read_manifest(toy.generation_path(1)), toy, format_version=version)
     with pytest.raises(
-        FormatVersionError, match=r"has format version 6, this engine reads 1 to 5. Upgrade abstract-engine"
+        FormatVersionError,
+        match=rf"has format version {version}, this engine reads only {FORMAT_VERSION}\. "
+        rf"Build the index anew: rm -rf {toy.path}/CURRENT {toy.path}/generations && engine index FILE -i toy$",
     ):
         open_index(toy.path)
+
+
+def test_a_manifest_without_a_format_is_refused(toy: IndexFolder) -> None:
+    path = toy.generation_path(1) / "manifest.json"
+    content = opened_json(path.read_bytes())
+    assert content is not None
+    del content["format_version"]
+    path.chmod(0o644)
+    path.write_text(sealed_json(content))
+    toy.pointer.write_text(toy.pointer_text(1))
+    with pytest.raises(FormatVersionError, match="has format version None, this engine reads only"):
+        open_index(toy.path)
+
+
+def test_the_command_names_the_sources_of_index_toml(toy: IndexFolder) -> None:
+    settings = toy.path / "index.toml"
+    for text, command in (
+        ('model = "x"\n', "engine index FILE -i toy"),
+        ('sources = ["inbox"]\n', "engine reindex toy"),
+        ("[[sources\n", "engine reindex toy"),
+    ):
+        settings.write_text(text)
+        assert suggest_rebuild(toy.path) == f"rm -rf {toy.path}/CURRENT {toy.path}/generations && {command}"
 
 
 def test_a_manifest_that_counts_wrong_is_refused(toy: IndexFolder) -> None:
@@ -221,7 +247,7 @@ def test_a_manifest_that_counts_wrong_is_refused(toy: IndexFolder) -> None:
 def test_a_manifest_survives_the_round_trip(toy: IndexFolder) -> None:
     manifest = read_manifest(toy.generation_path(1))
     content = opened_json(to_json(manifest).encode())
-    assert content is not None and manifests.build(content) == manifest
+    assert content is not None and manifests._build_manifest(content) == manifest
     assert asdict(manifest)["counts"]["abstracts"] == 40
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine import Filters, Index, Query, open_index
 from engine.corpus.wording import parsed
 from engine.deadline import CURRENT, Deadline, wanted_until
-from engine.errors import AbstractNotFoundError, BusyError, EncoderError, GenerationError, UsageError
+from engine.errors import AbstractNotFoundError, BusyError, EncoderError, UsageError
 from engine.index.folder import IndexFolder
 from engine.queries import Answer, Fusion, Mode
 from engine.query import ranking
@@ -32,8 +32,8 @@ def ids(answer: Answer) -> list[str]:
     return [hit.id for hit in answer.hits]
 
 
-def test_keyword_ranks_by_words_and_shows_the_cosine(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_keyword_ranks_by_words_and_shows_the_cosine(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         answer = index.ask(Query("colchicine lupus", mode=Mode.KEYWORD, top_k=40))
         cosine = {hit.id: hit.score for hit in index.search("colchicine lupus", top_k=40)}
         assert ids(answer)[0] == "toy-03"
@@ -46,8 +46,8 @@ def test_keyword_ranks_by_words_and_shows_the_cosine(searchable: IndexFolder) ->
         assert answer.hits[0].fused is None and answer.hits[0].semantic_rank is None
 
 
-def test_operators_hold_in_keyword_and_hybrid(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_operators_hold_in_keyword_and_hybrid(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         for mode in (Mode.KEYWORD, Mode.HYBRID):
             phrase = index.ask(Query('pain "giant cell arteritis"', mode=mode, top_k=40))
             assert len(phrase.hits) == phrase.n_qualified == 8
@@ -58,8 +58,8 @@ def test_operators_hold_in_keyword_and_hybrid(searchable: IndexFolder) -> None:
             assert all("lupus" in hit.title for hit in titled.hits) and len(titled.hits) == 8
 
 
-def test_hybrid_is_both_legs_fused(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_hybrid_is_both_legs_fused(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         for fusion, weight in ((Fusion.CONVEX, 0.5), (Fusion.CONVEX, 0.9), (Fusion.RRF, 0.5)):
             query = Query("colchicine gout", mode=Mode.HYBRID, fusion=fusion, weight=weight, top_k=40)
             found = index.ask(query)
@@ -74,17 +74,17 @@ def test_hybrid_is_both_legs_fused(searchable: IndexFolder) -> None:
             assert found.n_qualified == 40
 
 
-def test_hybrid_takes_weight_and_fusion_from_index_toml(searchable: IndexFolder) -> None:
-    (searchable.path / "index.toml").write_text("[hybrid]\nweight = 0.25\nfusion = 'rrf'\n", encoding="utf-8")
-    with open_index(searchable.path) as index:
+def test_hybrid_takes_weight_and_fusion_from_index_toml(toy: IndexFolder) -> None:
+    (toy.path / "index.toml").write_text("[hybrid]\nweight = 0.25\nfusion = 'rrf'\n", encoding="utf-8")
+    with open_index(toy.path) as index:
         query = index.ask(Query("gout", mode=Mode.HYBRID)).query
         assert (query.weight, query.fusion) == (0.25, Fusion.RRF)
         assert index.ask(Query("gout", weight=0.3)).query.weight is None  # no part in a search by meaning
 
 
 @ANY_MODE
-def test_an_order_does_not_depend_on_how_much_is_wanted(searchable: IndexFolder, mode: Mode) -> None:
-    with open_index(searchable.path) as index:
+def test_an_order_does_not_depend_on_how_much_is_wanted(toy: IndexFolder, mode: Mode) -> None:
+    with open_index(toy.path) as index:
         whole = index.ask(Query("colchicine for pain", mode=mode, top_k=40)).hits
         for offset, top_k in ((0, 3), (3, 5), (10, 100), (39, 1), (40, 5)):
             part = index.ask(Query("colchicine for pain", mode=mode, top_k=top_k, offset=offset))
@@ -94,8 +94,8 @@ def test_an_order_does_not_depend_on_how_much_is_wanted(searchable: IndexFolder,
 
 
 @ANY_MODE
-def test_filters_come_before_ranking(searchable: IndexFolder, mode: Mode) -> None:
-    with open_index(searchable.path) as index:
+def test_filters_come_before_ranking(toy: IndexFolder, mode: Mode) -> None:
+    with open_index(toy.path) as index:
         filters = Filters(years=((2000, 2005),))
         answer = index.ask(Query("colchicine pain", mode=mode, top_k=40, filters=filters))
         every = index.ask(Query("colchicine pain", mode=mode, top_k=40))
@@ -107,8 +107,8 @@ def test_filters_come_before_ranking(searchable: IndexFolder, mode: Mode) -> Non
         assert len(index.ask(Query("colchicine pain", mode=mode, top_k=7, filters=filters)).hits) == 7
 
 
-def test_unknown_ids_of_a_list_are_told(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_unknown_ids_of_a_list_are_told(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         answer = index.ask(Query("gout", filters=Filters(ids=("toy-05", "nope", "toy-07", "toy-05")), top_k=2))
         assert sorted(ids(answer)) == ["toy-05", "toy-07"]
         assert answer.notes == ("1 listed id not in this index: nope",)
@@ -119,8 +119,8 @@ def test_unknown_ids_of_a_list_are_told(searchable: IndexFolder) -> None:
 
 
 @ANY_MODE
-def test_a_least_score_leaves_out_what_is_below(searchable: IndexFolder, mode: Mode) -> None:
-    with open_index(searchable.path) as index:
+def test_a_least_score_leaves_out_what_is_below(toy: IndexFolder, mode: Mode) -> None:
+    with open_index(toy.path) as index:
         every = index.ask(Query("colchicine pain", mode=mode, top_k=40)).hits
         least = sorted(hit.score for hit in every)[20]
         found = index.ask(Query("colchicine pain", mode=mode, top_k=40, min_score=least))
@@ -133,17 +133,17 @@ def test_a_least_score_leaves_out_what_is_below(searchable: IndexFolder, mode: M
         assert one.notes == ("1 record qualifies, 10 were asked for",)
 
 
-def test_groups_count_the_hits(searchable: IndexFolder, add: Add) -> None:
+def test_groups_count_the_hits(toy: IndexFolder, add: Add) -> None:
     add({"id": "a", "title": "Gout", "year": 1991, "journal": "Gut"}, {"id": "b", "title": "Gout again"})
-    with open_index(searchable.path) as index:
+    with open_index(toy.path) as index:
         answer = index.ask(Query("gout", top_k=42, group_by="journal"))
         assert answer.groups == (("Invented Journal of Toys", 40), ("", 1), ("Gut", 1))
         years = dict(index.ask(Query("gout", top_k=42, group_by="year")).groups)
         assert years["1991"] == 3 and years[""] == 1 and sum(years.values()) == 42
 
 
-def test_examples(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_examples(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         stored = {hit.id: index.encode([hit_text(index, hit.id)])[0] for hit in index.search("x", top_k=40)}
         like, unlike = ("toy-01", "toy-02"), ("toy-40",)
         point = BETA * (stored["toy-01"] + stored["toy-02"]) / 2 - GAMMA * stored["toy-40"]
@@ -165,8 +165,8 @@ def hit_text(index: Index, record_id: str) -> str:
     return f"{record.title}. {record.abstract}"
 
 
-def test_diversify(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_diversify(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         plain = index.ask(Query("gout", top_k=10))
         assert ids(index.ask(Query("gout", top_k=10, diversify=0.0))) == ids(plain)
         varied = index.ask(Query("gout", top_k=10, diversify=0.9))
@@ -176,25 +176,25 @@ def test_diversify(searchable: IndexFolder) -> None:
 
 
 @ANY_MODE
-def test_a_batch_is_as_single_queries(searchable: IndexFolder, mode: Mode) -> None:
+def test_a_batch_is_as_single_queries(toy: IndexFolder, mode: Mode) -> None:
     texts = ["gout", "colchicine and lupus", "knee pain", "gout"]
-    with open_index(searchable.path) as index:
+    with open_index(toy.path) as index:
         for extra in ({}, {"filters": Filters(years=((2000, None),))}, {"explain": True, "min_score": 0.0}):
             queries = [Query(text, mode=mode, top_k=7, **extra) for text in texts]  # type: ignore[arg-type]
             assert index.ask_batch(queries) == [index.ask(query) for query in queries]
         assert index.ask_batch([]) == []
 
 
-def test_a_batch_of_different_queries(searchable: IndexFolder) -> None:
+def test_a_batch_of_different_queries(toy: IndexFolder) -> None:
     queries = [Query("gout"), Query("lupus", top_k=3), Query("pain", mode=Mode.HYBRID), Query("pain", like=("toy-01",))]
-    with open_index(searchable.path) as index:
+    with open_index(toy.path) as index:
         assert index.ask_batch(queries) == [index.ask(query) for query in queries]
         with pytest.raises(UsageError, match="a query of a batch has no text"):
             index.ask_batch([Query(like=("toy-01",))])
 
 
-def test_explain(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_explain(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         answer = index.ask(Query("colchicine pain", mode=Mode.HYBRID, explain=True, top_k=40))
         why = answer.hits[0].why
         assert why is not None and answer.hits[0].id == "toy-01" or why
@@ -216,23 +216,14 @@ def test_explain(searchable: IndexFolder) -> None:
         assert order == sorted(order)
 
 
-def test_explain_examples_and_an_index_without_words(searchable: IndexFolder, toy: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_explain_examples_and_an_index_without_words(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         (hit,) = index.ask(Query(like=("toy-01",), explain=True, top_k=1)).hits
         assert hit.why is not None and hit.why.words == () and len(hit.why.sentences) == 2
 
 
-def test_an_older_generation_answers_by_meaning_and_says_what_it_lacks(toy: IndexFolder) -> None:
+def test_a_query_longer_than_the_encoder_reads_is_told(toy: IndexFolder) -> None:
     with open_index(toy.path) as index:
-        (hit,) = index.ask(Query("gout", explain=True, top_k=1)).hits
-        assert hit.why is not None and hit.why.percentile is None and hit.why.sentences
-        for query in (Query("gout", mode=Mode.KEYWORD), Query("gout", filters=Filters(retracted=False))):
-            with pytest.raises(GenerationError, match="made before keyword search and filters .* engine reindex"):
-                index.ask(query)
-
-
-def test_a_query_longer_than_the_encoder_reads_is_told(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
         answer = index.ask(Query("gout " * 100))
         assert answer.notes == ("the query is longer than the encoder reads: the last 38 tokens had no effect",)
         assert index.ask_batch([Query("gout " * 100), Query("gout")])[0].notes == answer.notes
@@ -262,21 +253,21 @@ def test_a_query_longer_than_the_encoder_reads_is_told(searchable: IndexFolder) 
         (Query(7), "7 was given, expected a string"),  # type: ignore[arg-type]
     ],
 )
-def test_what_makes_no_sense_is_refused(searchable: IndexFolder, query: Query, message: str) -> None:
-    with open_index(searchable.path) as index, pytest.raises(UsageError, match=re.escape(message)):
+def test_what_makes_no_sense_is_refused(toy: IndexFolder, query: Query, message: str) -> None:
+    with open_index(toy.path) as index, pytest.raises(UsageError, match=re.escape(message)):
         index.ask(query)
 
 
-def test_a_hundred_million_hits_wanted(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_a_hundred_million_hits_wanted(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         for mode in Mode:
             assert len(index.ask(Query("pain", mode=mode, top_k=10**8, offset=5)).hits) == 35
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=40), mode=st.sampled_from(list(Mode)))
-def test_any_text_is_answered_or_refused_in_words(searchable: IndexFolder, text: str, mode: Mode) -> None:
-    with open_index(searchable.path) as index:
+def test_any_text_is_answered_or_refused_in_words(toy: IndexFolder, text: str, mode: Mode) -> None:
+    with open_index(toy.path) as index:
         try:
             answer = index.ask(Query(text, mode=mode, top_k=3, explain=True))
         except EncoderError as err:
@@ -290,21 +281,21 @@ def test_any_text_is_answered_or_refused_in_words(searchable: IndexFolder, text:
             assert answer.n_qualified == 40 or mode is not Mode.SEMANTIC
 
 
-def test_new_with_filters_and_modes(searchable: IndexFolder, add: Add) -> None:
+def test_new_with_filters_and_modes(toy: IndexFolder, add: Add) -> None:
     add({"id": "n1", "title": "Colchicine again", "year": 2025}, {"id": "n2", "title": "Gout again", "year": 2020})
-    with open_index(searchable.path) as index:
-        assert {row.hit.id for row in index.new("gout", since=2)} == {"n1", "n2"}
-        assert [row.hit.id for row in index.new("gout", since=2, mode="keyword")] == ["n2"]
+    with open_index(toy.path) as index:
+        assert {row.hit.id for row in index.new("gout", since=1)} == {"n1", "n2"}
+        assert [row.hit.id for row in index.new("gout", since=1, mode="keyword")] == ["n2"]
         assert index.new("gout", since=date(2126, 1, 1)) == index.new("gout", since="2126-01-01") == []
         assert len(index.new("gout", since=date(2000, 1, 1), top_k=50)) == len(index)
         assert len(index.new("gout", since=datetime(2000, 1, 1, 12, tzinfo=UTC), top_k=50)) == len(index)
-        assert [row.hit.id for row in index.new("gout", since=2, filters=Filters(years=((2021, None),)))] == ["n1"]
+        assert [row.hit.id for row in index.new("gout", since=1, filters=Filters(years=((2021, None),)))] == ["n1"]
 
 
-def test_below_what_is_fused_hits_go_by_cosine(searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_below_what_is_fused_hits_go_by_cosine(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ranking, "DEPTH", 5)
     monkeypatch.setattr(ranking, "DEPTH", 5)
-    with open_index(searchable.path) as index:
+    with open_index(toy.path) as index:
         query = Query("colchicine pain", mode=Mode.HYBRID, top_k=40)
         whole = index.ask(query).hits
         n_fused = sum(hit.fused is not None for hit in whole)
@@ -321,8 +312,8 @@ def test_below_what_is_fused_hits_go_by_cosine(searchable: IndexFolder, monkeypa
 
 
 @ANY_MODE
-def test_pages_of_diversified_hits_hold_every_record_once(searchable: IndexFolder, mode: Mode) -> None:
-    with open_index(searchable.path) as index:
+def test_pages_of_diversified_hits_hold_every_record_once(toy: IndexFolder, mode: Mode) -> None:
+    with open_index(toy.path) as index:
         query = Query("colchicine pain", mode=mode, diversify=0.8)
         pages = [index.ask(replace(query, top_k=10, offset=offset)).hits for offset in (0, 10, 20, 30)]
         whole = index.ask(replace(query, top_k=40)).hits
@@ -331,8 +322,8 @@ def test_pages_of_diversified_hits_hold_every_record_once(searchable: IndexFolde
         assert index.ask(replace(query, top_k=40, min_score=-1.0)).hits == whole
 
 
-def test_lists_are_taken_for_tuples_and_odd_values_refused(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_lists_are_taken_for_tuples_and_odd_values_refused(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         listed = Query("gout", like=["toy-01"], filters=Filters(ids=["toy-02", "toy-03"], years=[[1990, None]]))  # type: ignore[arg-type,list-item]
         assert {hit.id for hit in index.ask(listed).hits} == {"toy-02", "toy-03"}
         assert index.ask(Query("gout", min_score=np.float32(0.0))).query.min_score == 0.0  # type: ignore[arg-type]
@@ -347,20 +338,18 @@ def test_lists_are_taken_for_tuples_and_odd_values_refused(searchable: IndexFold
             index.similar("toy-01", unlike="toy-02")
 
 
-def test_an_id_that_is_an_address_is_found_as_it_is(searchable: IndexFolder, add: Add) -> None:
+def test_an_id_that_is_an_address_is_found_as_it_is(toy: IndexFolder, add: Add) -> None:
     address = "https://doi.org/10.1000/abc"
     add({"id": address, "title": "Gout at an address", "year": 2050})
-    with open_index(searchable.path) as index:
+    with open_index(toy.path) as index:
         (hit,) = index.ask(Query("gout", filters=Filters(ids=(address,)))).hits
         assert hit.id == address and index.get(address).title == "Gout at an address"
         assert index.records([hit])[0].record_id == address
-        assert [row.hit.id for row in index.new("gout", since=2)] == [address]
+        assert [row.hit.id for row in index.new("gout", since=1)] == [address]
 
 
-def test_sentences_encoded_in_several_goes_are_the_same(
-    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with open_index(searchable.path) as index:
+def test_sentences_encoded_in_several_goes_are_the_same(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_index(toy.path) as index:
         query = Query("gout in old age", explain=True, top_k=40)
         whole = index.ask(query)
         monkeypatch.setattr("engine.query.explanation.TOGETHER", 7)
@@ -372,10 +361,8 @@ def test_sentences_encoded_in_several_goes_are_the_same(
         assert [s.score for s in one.why.sentences] == pytest.approx([s.score for s in other.why.sentences], abs=1e-5)
 
 
-def test_sentences_are_no_longer_encoded_when_nobody_waits(
-    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with open_index(searchable.path) as index:
+def test_sentences_are_no_longer_encoded_when_nobody_waits(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_index(toy.path) as index:
         index.search("gout")
         encoder, n = get_generation(index).encoder(), 0
         monkeypatch.setattr("engine.query.explanation.TOGETHER", 7)
@@ -397,7 +384,7 @@ def test_sentences_are_no_longer_encoded_when_nobody_waits(
 
 @pytest.mark.parametrize("mode", [Mode.KEYWORD, Mode.HYBRID])
 def test_words_are_looked_up_under_the_deadline_of_the_answer(
-    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch, mode: Mode
+    toy: IndexFolder, monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
     seen: list[Deadline] = []
     original = ranking.ranked
@@ -408,29 +395,29 @@ def test_words_are_looked_up_under_the_deadline_of_the_answer(
 
     monkeypatch.setattr(ranking, "ranked", noted)
     deadline = Deadline(time.monotonic() + 60)
-    with open_index(searchable.path) as index, wanted_until(deadline):
+    with open_index(toy.path) as index, wanted_until(deadline):
         assert index.ask(Query("gout", mode=mode)).hits
     assert seen == [deadline] and seen[0] is deadline
 
 
-def test_so_many_hits_are_explained_as_are_wanted(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_so_many_hits_are_explained_as_are_wanted(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         whole, three = (index.ask(Query("gout", explain=True, top_k=5), n_explained=n) for n in (5, 3))
         assert whole.notes == () and three.notes == ("only the first 3 hits are explained",)
         assert three.hits == (*whole.hits[:3], *(replace(hit, why=None) for hit in whole.hits[3:]))
 
 
-def test_what_makes_no_sense_is_refused_though_nothing_is_new(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
-        assert index.new("gout", since=2) == []
+def test_what_makes_no_sense_is_refused_though_nothing_is_new(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        assert index.new("gout", since=1) == []
         with pytest.raises(UsageError, match="colour"):
-            index.new("gout", since=2, filters=Filters(where="colour = red"))
+            index.new("gout", since=1, filters=Filters(where="colour = red"))
         with pytest.raises(UsageError, match="neither a generation's number nor a date"):
             index.new("gout", since="9" * 5000)
 
 
-def test_a_page_beyond_the_least_score_says_how_many_reach_it(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_a_page_beyond_the_least_score_says_how_many_reach_it(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         least = index.ask(Query("gout", top_k=40)).hits[9].score
         answer = index.ask(Query("gout", min_score=least, offset=20))
         assert answer.hits == () and answer.notes == (

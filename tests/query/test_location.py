@@ -12,7 +12,7 @@ from engine.index.folder import IndexFolder
 from engine.queries import Filters, Mode, Query
 from engine.query.location import ABSENT, EXAMPLE, FILTERED, NO_WORD, TOO_LOW, KnownItem, Recall, measured
 from engine.reindex.order import Report
-from tests.conftest import V3
+from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
 ROWS = (
@@ -182,6 +182,6 @@ def test_a_query_is_checked(index: Index) -> None:
 def test_indexes_of_older_formats_are_checked_by_meaning(toy: IndexFolder) -> None:
     with open_index(toy.path) as old:
         assert [one.rank for one in old.recall(Query("gout"), ["toy-31", "nope"]).items] == [1, None]
-    with open_index(V3) as approximate:
+    with open_index(CURRENT) as approximate:
         found = approximate.recall(Query("gout"), ["toy-31", "nope"])
         assert found.items[0].rank and found.notes[0].startswith("ranks are those of an exact comparison")

@@ -26,11 +26,9 @@ def whole(index: Index, query: Query) -> dict[str, Hit]:
 
 
 @pytest.mark.parametrize(("mode", "more"), CASES)
-def test_every_hit_is_found_with_what_it_has_among_all(
-    searchable: IndexFolder, mode: Mode, more: dict[str, object]
-) -> None:
+def test_every_hit_is_found_with_what_it_has_among_all(toy: IndexFolder, mode: Mode, more: dict[str, object]) -> None:
     query = replace(Query("colchicine gout", mode=mode, top_k=3, offset=2), **more)  # type: ignore[arg-type]
-    with open_index(searchable.path) as index:
+    with open_index(toy.path) as index:
         hits = whole(index, query)
         for size in (1, 2, len(hits)):
             ids = list(hits)[-size:]
@@ -42,8 +40,8 @@ def test_every_hit_is_found_with_what_it_has_among_all(
         assert (found.answer.hits, found.absent, found.left_out) == ((), (), left_out)
 
 
-def test_what_is_not_there_is_told_from_what_is_left_out(searchable: IndexFolder) -> None:
-    with open_index(searchable.path) as index:
+def test_what_is_not_there_is_told_from_what_is_left_out(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
         query = Query("gout", filters=Filters(exclude=("toy-01",)))
         found = index.locate(query, ("nope", "toy-01", "toy-02"))
         assert ([hit.id for hit in found.answer.hits], found.absent, found.left_out) == (
@@ -55,9 +53,7 @@ def test_what_is_not_there_is_told_from_what_is_left_out(searchable: IndexFolder
         assert index.locate(query, ()).answer.hits == ()
 
 
-def test_it_is_looked_deeper_and_deeper_until_all_are_found(
-    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_is_looked_deeper_and_deeper_until_all_are_found(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     original = choosing.ranking
 
@@ -67,7 +63,7 @@ def test_it_is_looked_deeper_and_deeper_until_all_are_found(
 
     monkeypatch.setattr(choosing, "ranking", noted)
     monkeypatch.setattr(choosing, "REACHES", (2, 10, 20))
-    with open_index(searchable.path) as index:
+    with open_index(toy.path) as index:
         ids = list(whole(index, Query("gout")))
         for rank, expected in ((1, [5]), (5, [5]), (6, [5, 10]), (11, [5, 10, 20]), (40, [5, 10, 20])):
             asked.clear()
@@ -86,12 +82,12 @@ def test_depths_by_hand() -> None:
     [{}, {"min_score": 0.7}, {"filters": Filters(years=((2000, None),))}, {"like": ("toy-03",)}, {"diversify": 0.4}],
 )
 def test_by_meaning_the_rank_of_a_hit_is_found_below_all_depths(
-    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
+    toy: IndexFolder, monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
 ) -> None:
     monkeypatch.setattr("engine.query.ranking.POOL", 4)
     monkeypatch.setattr(choosing, "REACHES", (5,))
     query = replace(Query("gout", top_k=3), **more)  # type: ignore[arg-type]
-    with open_index(searchable.path) as index:
+    with open_index(toy.path) as index:
         hits, all_ids = whole(index, query), list(whole(index, Query("gout")))
         found = index.locate(query, all_ids)
         if "diversify" not in more:  # whose first hits depend on how many are wanted
@@ -104,11 +100,9 @@ def stated(hit: Hit) -> tuple[object, ...]:
     return (hit.rank, hit.id, pytest.approx(hit.score, abs=1e-6))
 
 
-def test_by_words_what_lies_below_all_depths_is_left_out(
-    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_by_words_what_lies_below_all_depths_is_left_out(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "REACHES", (5,))
-    with open_index(searchable.path) as index:
+    with open_index(toy.path) as index:
         query = Query("gout", mode=Mode.KEYWORD, top_k=3)
         ids = list(whole(index, query))
         found = index.locate(query, (ids[4], ids[5]))
@@ -117,7 +111,7 @@ def test_by_words_what_lies_below_all_depths_is_left_out(
 
 @pytest.mark.parametrize("mode", Mode)
 def test_nobody_who_has_gone_is_looked_for_deeper(
-    searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch, mode: Mode
+    toy: IndexFolder, monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
     deadline, original, n = Deadline(time.monotonic() + 60), choosing.ranking, 0
 
@@ -128,7 +122,7 @@ def test_nobody_who_has_gone_is_looked_for_deeper(
         return original(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(choosing, "REACHES", (5, 6, 7))
-    with open_index(searchable.path) as index, wanted_until(deadline):
+    with open_index(toy.path) as index, wanted_until(deadline):
         index.search("gout", filters=Filters(years=((2018, None),)))
         monkeypatch.setattr(choosing, "ranking", leaving)
         with pytest.raises(BusyError, match="the time for this answer is over"):

@@ -23,7 +23,7 @@ from engine.options import IndexSettings
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
-from tests.conftest import ROOT, V1, jsonl, silent
+from tests.conftest import ROOT, copy_toy, jsonl, silent
 
 CALLS = (
     "write", "pwrite64", "writev", "fsync", "fdatasync", "ftruncate", "rename", "renameat", "renameat2",
@@ -62,7 +62,7 @@ class Run:
 def traced(place: Path, *options: str) -> Run:
     """Index NEW into a fresh copy under strace."""
     target = place / "indexes" / "toy"
-    shutil.copytree(V1, target)
+    copy_toy(target)
     source = jsonl(place / "new.jsonl", NEW)
     trace = place / "trace"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -23,7 +23,6 @@ from engine.encode.onnx import OnnxEncoder
 from engine.errors import ConfigError, EncoderMismatchError, LockedError, MassChangeError, SourceError
 from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
-from engine.index.manifest import FORMAT_VERSION
 from engine.options import IndexSettings
 from engine.query.index import get_generation
 from engine.records import Encoded
@@ -108,7 +107,7 @@ def vectors(folder: IndexFolder) -> dict[str, bytes]:
         return {rows[int(i)].record_id: snapshot.vectors.points(np.array([i])).tobytes() for i in ids}
 
 
-def test_only_files_of_a_new_content_are_read(run: Run, inbox: Path, searchable: IndexFolder) -> None:
+def test_only_files_of_a_new_content_are_read(run: Run, inbox: Path, toy: IndexFolder) -> None:
     first = run()
     assert (first.published, first.files, first.known) == (False, (), 1)  # the fixture was made from toy.jsonl
     shutil.copy(inbox / "toy.jsonl", inbox / "copy.jsonl")
@@ -333,18 +332,6 @@ def test_what_this_engine_does_not_have_is_refused(
         reindex(toy, replace(settings, **{key: "HNSW32"}), Request(), silent)
 
 
-def test_an_index_of_an_older_format_is_brought_up_to_date_though_no_file_is_new(
-    toy: IndexFolder, settings: Settings
-) -> None:
-    assert toy.open_current().manifest.format_version == 1
-    assert any("older format" in note for note in plan_reindex(toy, settings, Request(), silent).notes)
-    done = reindex(toy, settings, Request(), silent)
-    assert (done.published, done.known, done.files, done.counts.encoded) == (True, 1, (), 0)
-    assert any("older format" in note for note in done.notes)
-    assert toy.open_current().manifest.format_version == FORMAT_VERSION
-    assert not reindex(toy, settings, Request(), silent).published
-
-
 def test_another_model_is_refused_even_when_no_file_is_new(
     toy: IndexFolder, settings: Settings, tmp_path: Path
 ) -> None:
@@ -452,9 +439,7 @@ def test_shards_serve_whatever_the_next_run_reads_and_only_the_same_encoder(
     assert verify(toy, toy.open_current(), deep=True) == []
 
 
-def test_shards_whose_files_are_gone_go_with_the_next_run(
-    toy: IndexFolder, searchable: IndexFolder, inbox: Path, settings: Settings
-) -> None:
+def test_shards_whose_files_are_gone_go_with_the_next_run(toy: IndexFolder, inbox: Path, settings: Settings) -> None:
     many(inbox, 20)
 
     def kill(phase: str, done: int, total: int | None) -> None:

@@ -14,7 +14,7 @@ from engine.relevance.asking import ann_recall, evaluate_index
 from engine.relevance.evaluation import STANDARD, Evaluation
 from engine.relevance.judgments import Judgments, read_judgments
 from engine.relevance.measures import parse, per_query
-from tests.conftest import SAMPLE, V3
+from tests.conftest import CURRENT, SAMPLE
 
 Add = Callable[..., Report]
 QUERIES = {"q1": "gout in the knee", "q2": "fatigue in lupus", "q3": "pain"}
@@ -22,8 +22,8 @@ DEEP = [parse("R@10%"), parse("WSS@95")]
 
 
 @pytest.fixture
-def index(searchable: IndexFolder) -> Index:
-    return open_index(searchable.path)
+def index(toy: IndexFolder) -> Index:
+    return open_index(toy.path)
 
 
 def judged(index: Index, mode: Mode = Mode.SEMANTIC, step: int = 7) -> Judgments:
@@ -135,7 +135,7 @@ def test_pages_make_no_difference(index: Index, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_an_approximate_index_tells_what_it_misses(index: Index) -> None:
-    with open_index(V3) as approximate:
+    with open_index(CURRENT) as approximate:
         hits = approximate.search("gout", top_k=5)
         judgments = Judgments({"q": {hits[0].id: 1}})
         found = evaluate_index(approximate, {"q": "gout"}, judgments, [parse("MRR")])

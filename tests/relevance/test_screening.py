@@ -85,8 +85,8 @@ def test_neither_labels_nor_criteria() -> None:
         ranking(pool, GOUT[:1], LUPUS[:1], LEFT)
 
 
-def test_an_index_is_screened(searchable: IndexFolder) -> None:
-    index = open_index(searchable.path)
+def test_an_index_is_screened(toy: IndexFolder) -> None:
+    index = open_index(toy.path)
     known = labels(index, ("toy-01", "toy-06", "nine"), ("toy-02", "toy-08"))
     found = screen(get_generation(index), known, top_k=6)
     assert ids(found) == ["toy-26", "toy-21", "toy-11", "toy-16", "toy-31", "toy-36"]  # every other one on gout
@@ -98,8 +98,8 @@ def test_an_index_is_screened(searchable: IndexFolder) -> None:
     assert len(screen(get_generation(index), known, top_k=99).answer.hits) == 36
 
 
-def test_criteria_alone_rank_as_a_search_does(searchable: IndexFolder) -> None:
-    index = open_index(searchable.path)
+def test_criteria_alone_rank_as_a_search_does(toy: IndexFolder) -> None:
+    index = open_index(toy.path)
     expected = index.search("etanercept in lupus", top_k=40)
     found = screen(get_generation(index), labels(index), "etanercept\n in lupus", top_k=40)
     assert ids(found) == [hit.id for hit in expected]
@@ -110,8 +110,8 @@ def test_criteria_alone_rank_as_a_search_does(searchable: IndexFolder) -> None:
     assert one_kind.cosines == found.cosines[1:6]
 
 
-def test_labels_and_criteria_together(searchable: IndexFolder) -> None:
-    index = open_index(searchable.path)
+def test_labels_and_criteria_together(toy: IndexFolder) -> None:
+    index = open_index(toy.path)
     known = labels(index, ("toy-01",), ("toy-02",))
     found = screen(get_generation(index), known, "etanercept in gout", top_k=40)
     assert ids(found)[0] == "toy-21"
@@ -121,8 +121,8 @@ def test_labels_and_criteria_together(searchable: IndexFolder) -> None:
     )
 
 
-def test_filters_say_what_is_ranked_and_not_what_teaches(searchable: IndexFolder) -> None:
-    index = open_index(searchable.path)
+def test_filters_say_what_is_ranked_and_not_what_teaches(toy: IndexFolder) -> None:
+    index = open_index(toy.path)
     known = labels(index, ("toy-01", "toy-06"), ("toy-02", "toy-08"))
     found = screen(get_generation(index), known, filters=Filters(ids=("toy-03", "toy-01", "toy-11", "ten")), top_k=9)
     assert ids(found) == ["toy-11", "toy-03"]
@@ -132,29 +132,29 @@ def test_filters_say_what_is_ranked_and_not_what_teaches(searchable: IndexFolder
     assert (ids(nothing), nothing.n_left) == ([], 0)
 
 
-def test_long_criteria_are_told(searchable: IndexFolder) -> None:
-    index = open_index(searchable.path)
+def test_long_criteria_are_told(toy: IndexFolder) -> None:
+    index = open_index(toy.path)
     found = screen(get_generation(index), labels(index), "gout " * 1000, top_k=1)
     assert "criteria are longer than the encoder reads" in found.answer.notes[0]
 
 
 @pytest.mark.parametrize("excluded", [(), ("nine",)])
-def test_nothing_to_rank_by(searchable: IndexFolder, excluded: tuple[str, ...]) -> None:
-    index = open_index(searchable.path)
+def test_nothing_to_rank_by(toy: IndexFolder, excluded: tuple[str, ...]) -> None:
+    index = open_index(toy.path)
     with pytest.raises(UsageError, match="1 included record and 0 excluded ones of this index, and no criteria"):
         screen(get_generation(index), labels(index, ("toy-01",), excluded), " ")
 
 
-def test_too_many_records_to_learn_from(searchable: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_records_to_learn_from(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(screening, "MOST", 39)
-    index = open_index(searchable.path)
+    index = open_index(toy.path)
     with pytest.raises(UsageError, match="40 records to learn from and to rank, expected 39 at most"):
         screen(get_generation(index), labels(index, ("toy-01",), ("toy-02",)))
     assert screen(get_generation(index), labels(index, ("toy-01",)), "gout").n_left == 39
 
 
-def test_retracted_records_stay(searchable: IndexFolder, add: Add) -> None:
+def test_retracted_records_stay(toy: IndexFolder, add: Add) -> None:
     add({"id": "toy-41", "title": "Sham in gout", "abstract": "Sham for gout.", "retracted": True})
-    index = open_index(searchable.path)
+    index = open_index(toy.path)
     found = screen(get_generation(index), labels(index, ("toy-01", "toy-06"), ("toy-02", "toy-08")), top_k=7)
     assert next(hit.retracted for hit in found.answer.hits if hit.id == "toy-41")

@@ -26,7 +26,7 @@ from engine.reindex.run import index_sources
 from engine.serve.access import access_for
 from engine.serve.app import site_app
 from engine.serve.desk import Desk
-from tests.conftest import ROOT, V1, V5, jsonl, order_of, silent
+from tests.conftest import CURRENT, ROOT, copy_toy, jsonl, order_of, silent
 
 PORT = 8000
 BASE = f"http://127.0.0.1:{PORT}"
@@ -221,21 +221,21 @@ def indexed(folder: IndexFolder, rows: Sequence[dict[str, object]], **order: obj
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> IndexFolder:
-    """The toy index of the newest format with a few records of many fields, generation 3; not to be written to."""
+    """The toy index with a few records of many fields, generation 3; not to be written to."""
     base = tmp_path_factory.mktemp("served")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENGINE_CACHE", str(base / "cache"))
         folder = IndexFolder(base / "indexes" / "toy")
-        shutil.copytree(V5, folder.path)
+        shutil.copytree(CURRENT, folder.path)
         indexed(folder, ROWS)
     return folder
 
 
 @pytest.fixture(scope="session")
 def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The toy index of the first format, which has neither words nor a map; not to be written to."""
+    """The toy index as it was first, searched exactly; not to be written to."""
     path = tmp_path_factory.mktemp("served-old") / "indexes" / "old"
-    shutil.copytree(V1, path)
+    copy_toy(path)
     return path
 
 
@@ -263,7 +263,7 @@ def index(library: IndexFolder) -> Iterator[Index]:
 def fresh(tmp_path: Path) -> IndexFolder:
     """A private copy of the toy index of the newest format, generation 2, at tmp_path/indexes/toy."""
     folder = IndexFolder(tmp_path / "indexes" / "toy")
-    shutil.copytree(V5, folder.path)
+    shutil.copytree(CURRENT, folder.path)
     return folder
 
 

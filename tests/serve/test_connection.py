@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import V5
+from tests.conftest import CURRENT
 from tests.serve.conftest import Running, next_answer, rest, serving
 
 SECONDS = 0.6  # in the place of the limits of a real server
@@ -32,7 +32,7 @@ SECRET = "secretquestion"  # nothing of a query may be in the log
 @pytest.fixture(scope="module")
 def indexes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("real") / "indexes"
-    shutil.copytree(V5, folder / "toy")
+    shutil.copytree(CURRENT, folder / "toy")
     return folder
 
 

@@ -14,7 +14,7 @@ from engine.index.folder import IndexFolder
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.serve.drawing import NAMED, Drawing, drawings, drawn_map
-from tests.conftest import V4, V5
+from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
 AXES = Axes(np.array([1, 0, 0], np.float32), np.array([[1, 0, 0], [0, 0, 1]], np.float32), np.array([0.75, 0.25]), 3)
@@ -48,9 +48,8 @@ def test_rows_are_the_places_of_records_in_their_order() -> None:
 
 
 def test_the_map_of_a_generation_has_a_point_for_each_record() -> None:
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         found = drawn_map(index)
-        assert found is not None
         corpus = get_generation(index).corpus
         assert found.map.doc_ids.tolist() == corpus.ids().tolist()
         assert len(found.points) == 8 + 43 * 12
@@ -63,20 +62,15 @@ def test_the_map_of_a_generation_has_a_point_for_each_record() -> None:
         assert found.years[row] == index.get("toy-07").year
 
 
-def test_a_generation_from_before_there_were_maps_has_none() -> None:
-    with open_index(V4) as index:
-        assert drawn_map(index) is None
-
-
 def test_a_map_is_read_once() -> None:
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         assert drawn_map(index) is drawn_map(index) is drawn_map(index.pin())
 
 
 def test_a_drawing_is_forgotten_with_its_generation() -> None:
     gc.collect()
     before = len(drawings)
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         drawn_map(index)
         assert len(drawings) == before + 1
     del index
@@ -85,7 +79,7 @@ def test_a_drawing_is_forgotten_with_its_generation() -> None:
 
 
 def test_a_map_once_read_is_there_when_its_file_is_gone(tmp_path: Path) -> None:
-    folder = IndexFolder(Path(copytree(V5, tmp_path / "v5")))
+    folder = IndexFolder(Path(copytree(CURRENT, tmp_path / "copy")))
     with open_index(folder.path) as index:
         found = drawn_map(index)
         (folder.generation_path(2) / "map.npz").unlink()
@@ -94,7 +88,7 @@ def test_a_map_once_read_is_there_when_its_file_is_gone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"no archive"])
 def test_a_damaged_map_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
-    folder = IndexFolder(Path(copytree(V5, tmp_path / "v5")))
+    folder = IndexFolder(Path(copytree(CURRENT, tmp_path / "copy")))
     with open_index(folder.path) as index:
         path = folder.generation_path(2) / "map.npz"
         path.chmod(0o644)
@@ -114,7 +108,6 @@ def test_only_the_journals_with_most_records_have_a_number(toy: IndexFolder, add
     add(*rows, {"id": "bare", "title": "No journal"})
     with open_index(toy.path) as index:
         found = drawn_map(index)
-        assert found is not None
         assert found.names == ("Invented Journal of Toys", *"ABDEFGH") and len(found.names) == NAMED
         corpus = get_generation(index).corpus
         by_id = dict(zip(corpus.ids().tolist(), found.journals.tolist(), strict=True))

@@ -9,7 +9,7 @@ from engine import open_index
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Report
 from engine.serve.facets import WIDEST, Bar, bars_of, counted, facets_of
-from tests.conftest import V1, V5
+from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
 
@@ -64,19 +64,12 @@ def test_bars_hold_every_record_once_in_a_row_without_a_gap(years: tuple[tuple[i
 
 
 def test_the_facets_of_a_generation_are_counted_once() -> None:
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         found = facets_of(index)
         assert facets_of(index) is found and facets_of(index.pin()) is found
         assert found.journals == (("Invented Journal of Toys", 41),)
         assert (found.mesh, found.types) == ((), (("Retraction of Publication", 1),))
         assert (found.bars[0].first, found.bars[-1].last, sum(bar.n for bar in found.bars)) == (1990, 2019, 41)
-
-
-def test_a_generation_without_lists_of_names_has_years_alone() -> None:
-    with open_index(V1) as index:
-        found = facets_of(index)
-        assert (found.journals, found.mesh, found.types) == ((), (), ())
-        assert sum(bar.n for bar in found.bars) == 40
 
 
 def test_a_new_generation_is_counted_anew(toy: IndexFolder, add: Add) -> None:
@@ -107,7 +100,7 @@ def test_a_new_generation_is_counted_anew(toy: IndexFolder, add: Add) -> None:
 def test_facets_are_forgotten_with_their_generation() -> None:
     gc.collect()
     before = len(counted)
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         facets_of(index)
         assert len(counted) == before + 1
     del index

@@ -22,7 +22,7 @@ from engine.errors import (
     UnknownIndexError,
     UsageError,
 )
-from engine.serve.failures import KNOWN, OURS, SETTINGS, TOO_OLD, BodyError, Failure, failure_of
+from engine.serve.failures import KNOWN, OURS, SETTINGS, BodyError, Failure, failure_of
 
 SECRET = "/home/ann/index is broken"
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, EngineError)]
@@ -48,6 +48,7 @@ def test_what_the_request_is_wrong_about_is_told(error: EngineError, status: int
         (EncoderError(SECRET), "encoder"),
         (EncoderMismatchError(SECRET), "encoder"),
         (FormatVersionError(SECRET), "format"),
+        (GenerationError(SECRET), "generation"),
         (EngineError(SECRET), "internal"),
         (CorpusError(SECRET), "internal"),
         (SourceError(SECRET), "internal"),
@@ -70,11 +71,6 @@ def test_settings_that_can_not_be_used_are_told_in_the_log_alone(error: EngineEr
     assert failure_of(error) == Failure(500, "settings", SETTINGS) and SECRET not in SETTINGS
 
 
-def test_an_index_that_is_too_old_is_told_without_where_it_lies() -> None:
-    found = failure_of(GenerationError(SECRET))
-    assert found == Failure(409, "index_too_old", TOO_OLD) and "engine reindex" in TOO_OLD
-
-
 @pytest.mark.parametrize("kind", [kind for kind, _, _ in KNOWN])
 def test_none_of_the_known_is_hidden_by_a_more_general_one(kind: type[EngineError]) -> None:
     (expected,) = [(status, code) for one, status, code in KNOWN if one is kind]
@@ -90,7 +86,7 @@ def test_codes_are_told_apart() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_error_of_the_engine_has_a_failure(kind: type[EngineError]) -> None:
     found = failure_of(kind("a", "b") if kind is MissingExtraError else kind("a"))
-    assert found.status in (400, 404, 409, 500, 503)
+    assert found.status in (400, 404, 500, 503)
     assert (found.message in (OURS, SETTINGS)) == (found.status == 500)
     assert found.fields == {"error": {"code": found.code, "message": found.message}}
 

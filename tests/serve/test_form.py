@@ -10,11 +10,11 @@ from engine.serve.facets import Bar, Facets
 from engine.serve.form import OWN_FIELDS, PAGE, Form, canonical, ends, form_of, is_canonical
 from engine.serve.links import Pairs, State
 from engine.serve.parameters import SEARCH, Given
-from tests.conftest import V5
+from tests.conftest import CURRENT
 
 
 def form(*pairs: tuple[str, str]) -> Form:
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         return form_of(index, State(pairs))
 
 

@@ -13,7 +13,7 @@ from engine.query.index import Index
 from engine.reindex.order import Report
 from engine.serve import freshness
 from engine.serve.freshness import is_held, tag_of
-from tests.conftest import V4, V5
+from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
 
@@ -29,13 +29,13 @@ def tag(*indexes: Index, path: str = "/", query: str = "q=gout") -> str:
 
 
 def test_the_same_question_to_the_same_generation_has_the_same_tag() -> None:
-    with open_index(V5) as index, open_index(V5) as other:
+    with open_index(CURRENT) as index, open_index(CURRENT) as other:
         assert tag(index) == tag(index) == tag(other) == tag(index.pin())
         assert re.fullmatch(r'"[0-9a-f]{32}"', tag(index))
 
 
 def test_another_question_has_another_tag() -> None:
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         tags = {
             tag(index, path=path, query=query)
             for path in ("/", "/map")
@@ -44,14 +44,14 @@ def test_another_question_has_another_tag() -> None:
     assert len(tags) == 8
 
 
-def test_another_index_has_another_tag() -> None:
-    with open_index(V5) as one, open_index(V4) as other:
+def test_another_index_has_another_tag(toy: IndexFolder) -> None:
+    with open_index(CURRENT) as one, open_index(toy.path) as other:
         tags = [tag(), tag(one), tag(other), tag(one, other), tag(other, one)]
     assert len(set(tags)) == 5
 
 
 def test_a_copy_elsewhere_has_another_tag(tmp_path: Path) -> None:
-    with open_index(V5) as one, open_index(shutil.copytree(V5, tmp_path / "copy")) as other:
+    with open_index(CURRENT) as one, open_index(shutil.copytree(CURRENT, tmp_path / "copy")) as other:
         assert one.manifest == other.manifest and tag(one) != tag(other)
 
 
@@ -64,10 +64,13 @@ def test_a_new_generation_has_another_tag_once_it_is_served(toy: IndexFolder, ad
         assert tag(index) != before and tag(old) == before
 
 
-def test_a_generation_that_takes_the_place_of_another_has_another_tag(tmp_path: Path) -> None:
+def test_a_generation_that_takes_the_place_of_another_has_another_tag(
+    toy: IndexFolder, add: Add, tmp_path: Path
+) -> None:
+    add({"id": "new", "title": "Gout"})  # another generation 2
     path = tmp_path / "toy"
     tags = []
-    for origin in (V4, V5):
+    for origin in (CURRENT, toy.path):
         shutil.copytree(origin, path)
         with open_index(path) as index:
             assert index.generation == 2
@@ -91,21 +94,21 @@ def test_another_state_of_index_toml_has_another_tag(toy: IndexFolder) -> None:
 
 
 def test_another_version_of_the_engine_has_another_tag(monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         before = tag(index)
         monkeypatch.setattr(freshness, "__version__", "0.0.0")
         assert tag(index) != before
 
 
 def test_other_names_and_other_templates_have_another_tag(monkeypatch: pytest.MonkeyPatch) -> None:
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         tags = [tag_of(request(), [index], names) for names in ((), ("toy",), ("toy", "old"))]
         monkeypatch.setattr(freshness, "templates_sha256", lambda: "another")
         assert len({*tags, tag(index)}) == 4
 
 
 def test_a_question_may_hold_anything() -> None:
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         assert tag(index, path="/\ud800\x00é", query="q=%ff%00") != tag(index)
 
 
@@ -120,7 +123,7 @@ def test_a_client_holds_nothing_else(held: str | None) -> None:
 
 
 def test_what_the_mesh_tree_has_a_say_in_is_asked_anew() -> None:
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         held = tag(index, query="q=gout&mesh_tree=Gout")
     assert not is_held(request(query="q=gout&mesh_tree=Gout", held=held), held)
     assert is_held(request(query="q=gout&mesh=Gout", held=held), held)

@@ -79,7 +79,7 @@ def test_the_script_is_told_when_the_map_is_another_one(client: TestClient) -> N
         "/map/points?g=4",
         "/map/at?g=2&row=0",
         "/map/points?g=3&i=old",
-        "/map/points?g=1&i=old",
+        "/map/points?g=2&i=old",
     ):
         response = client.get(path)
         assert response.status_code == 404 and "Load the page again" in response.text
@@ -128,14 +128,6 @@ def test_nothing_is_drawn_in_before_something_is_asked(client: TestClient) -> No
     for path in ("/map", "/map?q=", "/map?year=2000", "/map?i=toy"):
         found = canvas(client, path)
         assert found.get("data-hits") == "" and not found.getroottree().xpath("//ol[@class='drawn']")
-
-
-def test_an_index_of_an_old_format_says_that_it_has_no_map(client: TestClient) -> None:
-    for path in ("/map?i=old", "/map?i=old&q=gout"):
-        page = lxml.html.document_fromstring(client.get(path).content)
-        assert not page.xpath("//canvas")
-        (note,) = page.xpath("//p[@class='note']")
-        assert "Generation 000001 of old was made before there were maps" in note.text_content()
 
 
 def test_what_the_map_can_not_show_is_refused(client: TestClient) -> None:

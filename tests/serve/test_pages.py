@@ -18,7 +18,7 @@ from engine.options import FILTERS, QueryOption, ValueKind
 from engine.queries import Mode, Query
 from engine.references.formats import FORMATS
 from engine.serve.desk import Desk
-from tests.conftest import V5
+from tests.conftest import CURRENT
 from tests.serve.conftest import ODD, client_of, indexed
 
 Pairs = list[tuple[str, str]]
@@ -462,7 +462,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient,
     found = []
     for told in (ODD, HARMLESS):
         folder = IndexFolder(tmp_path_factory.mktemp("texts") / "indexes" / "toy")
-        shutil.copytree(V5, folder.path)
+        shutil.copytree(CURRENT, folder.path)
         indexed(folder, rows_of(told))
         found.append(folder.path)
     with client_of(found[0]) as odd, client_of(found[1]) as harmless:

@@ -12,7 +12,7 @@ from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.serve import shelf as shelving
 from engine.serve.shelf import Shelf
-from tests.conftest import V5
+from tests.conftest import CURRENT
 
 Publish = Callable[..., None]
 
@@ -32,7 +32,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_an_index_is_one_by_whatever_way_it_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shutil.copytree(V5, tmp_path / "toy")
+    shutil.copytree(CURRENT, tmp_path / "toy")
     (tmp_path / "link").symlink_to(tmp_path / "toy")
     assert Shelf([tmp_path / "link"]).names == ["toy"]
     monkeypatch.chdir(tmp_path / "toy")

@@ -19,7 +19,7 @@ from engine.index.folder import IndexFolder
 from engine.options import BY_FIELD
 from engine.serve.shelf import Shelf
 from engine.serve.tools import tools
-from tests.conftest import ROOT, V5
+from tests.conftest import CURRENT, ROOT
 
 T = TypeVar("T")
 
@@ -166,7 +166,6 @@ def test_what_makes_no_sense_is_an_error_of_the_tool(shelf: Shelf) -> None:
         ({"query": "gout", "limit": 1}, "unknown parameter 'limit'"),
         ({"query": "gout", "retracted": "maybe"}, "retracted is 'maybe', expected true or false"),
         ({"query": "gout", "index": "nope"}, "no index named 'nope'"),
-        ({"query": "gout", "index": "old", "mode": "keyword"}, "before"),
         ({"query": "gout", "n": "many"}, "n is 'many', expected a whole number from 1"),
         ({}, "the query is blank"),
     ):
@@ -197,7 +196,7 @@ def test_a_damaged_index_is_an_error_of_the_tool_too(fresh: IndexFolder) -> None
 
 
 def test_the_command_answers_on_standard_output_and_ends_with_its_input(tmp_path: Path) -> None:
-    shutil.copytree(V5, tmp_path / "indexes" / "toy")
+    shutil.copytree(CURRENT, tmp_path / "indexes" / "toy")
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "engine", "mcp", "-i", "toy"],

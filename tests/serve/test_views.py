@@ -11,7 +11,7 @@ from engine.serve.links import State
 from engine.serve.marks import Piece
 from engine.serve.parameters import FILTERS, SEARCH, Given
 from engine.serve.views import badges, byline, chips, hit_view, hit_views, ordinal, paging, scores, worth
-from tests.conftest import V5
+from tests.conftest import CURRENT
 
 HIT = Hit(1, "PMID:12", 0.5, "Gout & knees", "", 2001, "Lancet", ("Smith J", "Beck A"), "12", "10.1000/x", False)
 RECORD = Abstract("PMID:12", "Gout & knees", "")
@@ -214,7 +214,7 @@ def test_no_page_reaches_below_what_may_be_asked_for() -> None:
 def test_the_pages_of_a_real_search_follow_one_another_to_its_end() -> None:
     seen: list[str] = []
     pairs = [("q", "gout"), ("n", "20")]
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         for page in range(3):
             found = index.ask(query_of(Given(pairs, SEARCH)))
             where = paging(found, State(tuple(pairs)))
@@ -225,7 +225,7 @@ def test_the_pages_of_a_real_search_follow_one_another_to_its_end() -> None:
 
 
 def test_the_hits_of_a_real_search_are_shown_with_their_records() -> None:
-    with open_index(V5) as index:
+    with open_index(CURRENT) as index:
         found = index.ask(Query("retracted colchicine in gout", top_k=43, explain=True))
         views = hit_views(index, found, State((("q", "gout"),)))
         assert [view.hit for view in views] == list(found.hits)
