@@ -31,8 +31,9 @@ Add = Callable[..., Report]
 NAME = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(str.strip)  # a blank one is refused
 NAMES = st.lists(NAME, max_size=3).map(tuple)
 YEAR = st.none() | st.integers(-10, 3000)
+YEARS = st.tuples(YEAR, YEAR).filter(lambda pair: None in pair or pair[0] <= pair[1])
 FILTERS = st.builds(
-    Filters, st.lists(st.tuples(YEAR, YEAR), max_size=3).map(tuple), *[NAMES] * 8, st.none() | st.booleans(), st.none() | st.booleans(),
+    Filters, st.lists(YEARS, max_size=3).map(tuple), *[NAMES] * 8, st.none() | st.booleans(), st.none() | st.booleans(),
     st.none() | NAMES, NAMES, st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
 )  # fmt: skip
 SHARE = st.none() | st.floats(0, 1)
