@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine.errors import EngineError
-    from engine.queries import Answer, ChangedHit, Filters, Hit, Query
+    from engine.options import Filters, Query
     from engine.query.index import Index, open_index
-    from engine.records import Abstract
+    from engine.records.abstract import Abstract
+    from engine.records.answer import Answer, ChangedHit, Hit
 
 __version__ = "0.1.0"
 __all__ = [
@@ -42,13 +43,13 @@ __all__ = [
 ]
 
 HOME = {
-    "Abstract": "engine.records",
-    "Answer": "engine.queries",
-    "ChangedHit": "engine.queries",
+    "Abstract": "engine.records.abstract",
+    "Answer": "engine.records.answer",
+    "ChangedHit": "engine.records.answer",
     "EngineError": "engine.errors",
-    "Filters": "engine.queries",
-    "Hit": "engine.queries",
-    "Query": "engine.queries",
+    "Filters": "engine.options",
+    "Hit": "engine.records.answer",
+    "Query": "engine.options",
     "Index": "engine.query.index",
     "open_index": "engine.query.index",
 }

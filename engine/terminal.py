@@ -16,7 +16,7 @@ import click
 
 from engine.characters import UNPRINTABLE
 from engine.progress import Progress
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 PIPE_WIDTH = 120  # columns of a table that is not on a terminal
 LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal

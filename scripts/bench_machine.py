@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 import engine
 from engine.collect.source import read_source
 from engine.encode.recipe import prepare_text
-from engine.records import Abstract, Vectors
+from engine.records.abstract import Abstract
+from engine.records.encoder import Vectors
 
 LIBRARIES = (
     "numpy",

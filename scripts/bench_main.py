@@ -25,7 +25,7 @@ from engine.collect.source import read_source
 from engine.encode.model import DEFAULT_MODEL, locate
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.recipe import prepare_text
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 QUERY = "switching back from a biosimilar to the originator after loss of effect"
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from engine import Filters, Index, Query, open_index
 from engine.errors import AbstractNotFoundError
-from engine.queries import Fusion, Mode
+from engine.options import Fusion, Mode
 from engine.query.index import get_generation
 
 DEPTH = 100  # hits a query

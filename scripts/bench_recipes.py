@@ -41,7 +41,8 @@ from engine.encode.onnx import OnnxEncoder
 from engine.encode.passages import cut_passages
 from engine.encode.recipe import clean_text, prepare_text
 from engine.encode.sentences import split_sentences
-from engine.records import Abstract, Vectors
+from engine.records.abstract import Abstract
+from engine.records.encoder import Vectors
 
 LENGTHS, SIZES = (256, 512), (128, 256)  # tokens of texts that are cut, of passages
 BASE = "256"

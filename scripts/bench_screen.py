@@ -25,7 +25,7 @@ from engine.collect.source import read_source
 from engine.encode.encoder import Encoder, encode_checked
 from engine.encode.model import DEFAULT_MODEL
 from engine.encode.recipe import clean_text, prepare_text
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.reindex.encoders import open_model_encoder
 from engine.relevance.screening import Pool, Rows, pool_from
 from engine.relevance.screenmeasures import NAMES, mean_of, sd_of

@@ -32,7 +32,8 @@ from engine.index.factory import HNSW_FROM, Factory, lists_for, parsed
 from engine.index.flat import FlatIndex, bitmap
 from engine.index.ivf import IvfIndex
 from engine.query.index import get_generation
-from engine.records import AnnSettings, Vectors
+from engine.records.encoder import Vectors
+from engine.records.generation import AnnSettings
 
 K, BATCH, TARGET = 10, 256, 0.99
 N_PROBE, N_RERANK = (4, 8, 16, 32, 64, 128), (50, 100, 200, 400)

@@ -21,7 +21,7 @@ import numpy as np
 from engine import open_index
 from engine.encode.model import DEFAULT_MODEL, locate
 from engine.query.index import get_generation
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 
 QUERY = "switching back from a biosimilar to the originator after loss of effect"
 LIBRARIES = ("numpy", "faiss", "tokenizers", "onnxruntime")

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from engine.cli import main
 from engine.encode.receipt import read_identity, write_receipt
 from engine.index.folder import IndexFolder
-from engine.queries import Hit
+from engine.records.answer import Hit
 from engine.terminal import as_json, printable
 from tests.conftest import ROOT, TOY, TOY_MODEL, copy_toy, jsonl
 

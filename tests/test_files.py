@@ -22,7 +22,7 @@ from engine.files import (
     write_file,
     write_text,
 )
-from engine.queries import Filters, Query
+from engine.options import Filters, Query
 from engine.query.searchlog import Record, write_record
 from engine.references.formats import FORMATS, write
 from engine.relevance.judgments import Judgments, write_judgments

@@ -11,7 +11,8 @@ import pytest
 ENGINE = Path(__file__).parent.parent / "engine"
 BASE = {
     "records",
-    "queries",
+    "receipts",
+    "phrases",
     "errors",
     "config",
     "stamps",

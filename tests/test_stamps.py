@@ -8,7 +8,7 @@ import pytest
 from engine import stamps
 from engine.config import cores
 from engine.encode.threads import get_default_layout, measure_layout
-from engine.records import FileReceipt
+from engine.receipts import FileReceipt
 
 BIG = os.urandom(stamps.LARGE)
 

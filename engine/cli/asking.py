@@ -12,7 +12,7 @@ import click
 from engine.cli.hits import HitList, print_hits, shown
 from engine.cli.options import add_options
 from engine.files import check_targets
-from engine.queries import Answer
+from engine.records.answer import Answer
 from engine.references.cited import cited_hits, heading
 from engine.terminal import say
 

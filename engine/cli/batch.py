@@ -10,9 +10,10 @@ from engine.cli.options import opened
 from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_target, open_whole
-from engine.queries import Answer, Query
+from engine.options import Query
 from engine.query.batches import answer_each, split_pages
 from engine.query.queryfile import read_queries
+from engine.records.answer import Answer
 from engine.relevance.hitfile import SUFFIXES, writer_for
 from engine.terminal import progress, say
 

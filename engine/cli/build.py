@@ -19,7 +19,7 @@ from engine.config import Config, Settings, check_name
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
 from engine.files import write_text
 from engine.options import SETTINGS
-from engine.records import many
+from engine.phrases import many
 from engine.redaction import redact_url
 from engine.terminal import as_json, leave, progress, say
 

@@ -16,8 +16,8 @@ from engine.cli.options import SEARCH_DEVICE, index_options, query_options
 from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_targets, write_file, write_text
-from engine.queries import Query
-from engine.records import many
+from engine.options import Query
+from engine.phrases import many
 from engine.terminal import as_json, one_line, say
 
 if TYPE_CHECKING:

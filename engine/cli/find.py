@@ -14,7 +14,7 @@ from engine.cli.group import main
 from engine.cli.options import LIKE, SEARCH_DEVICE, UNLIKE, day, index_options, opened, query_options
 from engine.config import Config
 from engine.errors import UsageError
-from engine.queries import Query
+from engine.options import Query
 from engine.references.fields import abstract_fields
 from engine.terminal import as_json, print_abstract, say
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.queries import Answer
+from engine.records.answer import Answer
 from engine.references.fields import answer_fields, hit_fields, plain
 from engine.terminal import as_json, form_for, one_line, printable, say
 

@@ -13,7 +13,7 @@ import click
 from engine.cli.options import add_options, opened
 from engine.config import Config
 from engine.errors import UsageError
-from engine.queries import Query
+from engine.options import Query
 from engine.terminal import progress
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ judged_options = add_options(
 def given_by(queries: Path | None, qrels: Path | None, folder: Path | None) -> Given:
     """Read what the options name."""
     from engine.query.queryfile import read_queries
-    from engine.records import FileReceipt
+    from engine.receipts import FileReceipt
     from engine.relevance.judgments import read_judgments
     from engine.relevance.testset import read_set
 

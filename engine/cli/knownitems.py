@@ -15,8 +15,10 @@ from engine.cli.options import index_options, opened
 from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_new_folder
+from engine.phrases import many
 from engine.progress import Progress
-from engine.records import Abstract, Deletion, FileReceipt, Rejection, many
+from engine.receipts import FileReceipt
+from engine.records.abstract import Abstract, Deletion, Rejection
 from engine.terminal import as_json, one_line, progress, say
 
 if TYPE_CHECKING:

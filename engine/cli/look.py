@@ -10,7 +10,7 @@ from engine.cli.group import main
 from engine.cli.options import index_options
 from engine.config import Config
 from engine.errors import CorruptError, EngineError
-from engine.records import many
+from engine.phrases import many
 from engine.terminal import as_json, one_line, say
 
 

@@ -11,8 +11,8 @@ import click
 from engine.cli.group import main
 from engine.cli.options import LIKE, UNLIKE, index_options, opened, query_options
 from engine.config import Config
-from engine.queries import Query
-from engine.records import many
+from engine.options import Query
+from engine.phrases import many
 from engine.terminal import as_json, one_line, say
 
 if TYPE_CHECKING:

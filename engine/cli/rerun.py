@@ -12,8 +12,8 @@ from engine.cli.group import main
 from engine.cli.options import SEARCH_DEVICE, index_options, opened
 from engine.config import Config, listed
 from engine.errors import ConfigError, UsageError
-from engine.queries import Hit
-from engine.records import many
+from engine.phrases import many
+from engine.records.answer import Hit
 from engine.terminal import one_line, say
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from engine.cli.options import TOP_K, add_options, filter_options, index_options
 from engine.config import Config
 from engine.errors import SourceError, UsageError
 from engine.files import read_text
-from engine.queries import Filters
-from engine.records import many
+from engine.options import Filters
+from engine.phrases import many
 from engine.terminal import as_json, progress, say
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from engine.cli.options import index_options, opened
 from engine.config import Config
 from engine.errors import SourceError, UsageError
 from engine.files import read_lines
-from engine.records import many
+from engine.phrases import many
 from engine.terminal import as_json, one_line, say
 
 if TYPE_CHECKING:

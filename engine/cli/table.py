@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.queries import Hit, Span
+from engine.records.answer import Hit, Span
 from engine.terminal import PIPE_WIDTH, one_line, printable
 
 

@@ -15,7 +15,9 @@ from engine.cli.judged import index_source
 from engine.cli.options import index_options, opened
 from engine.config import Config
 from engine.errors import MissingExtraError, SourceError, UsageError
-from engine.records import Abstract, FileReceipt, Rejection, many
+from engine.phrases import many
+from engine.receipts import FileReceipt
+from engine.records.abstract import Abstract, Rejection
 from engine.terminal import progress, say
 
 if TYPE_CHECKING:

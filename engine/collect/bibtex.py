@@ -19,7 +19,7 @@ from engine.collect.lines import Chunk, head_lines, refuse_bare_cr
 from engine.collect.loggers import silence_loggers
 from engine.files import decode_lines
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
-from engine.records import Entry, Rejection, Remark
+from engine.records.abstract import Entry, Rejection, Remark
 
 START = re.compile(r"\s*@\s*([A-Za-z]+)\s*([{(])")
 BESIDE = re.compile(

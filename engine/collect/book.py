@@ -19,7 +19,7 @@ from engine.collect.elements import (
     year_in,
 )
 from engine.collect.notices import standing
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 
 def chapter(element: etree._Element, data: etree._Element | None, pmid: str) -> Abstract:

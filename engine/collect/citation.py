@@ -25,7 +25,7 @@ from engine.collect.elements import (
 )
 from engine.collect.notices import standing
 from engine.identifiers import parse_doi
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 # What NLM writes for a title that is not there, or not yet translated; only as the whole of it.
 NO_TITLE = re.compile(r"[\[(]?\s*(?:not available|in process citation)\s*\.?\s*[\])]?\s*\.?", re.IGNORECASE)

@@ -12,7 +12,7 @@ from engine.collect.fields import entries_of, unique
 from engine.collect.identity import accession_of
 from engine.collect.xmlstream import elements
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
-from engine.records import Entry
+from engine.records.abstract import Entry
 
 ROOT = re.compile(rb"<(?:xml|records)\s*>\s*(?:<records\s*>\s*)?<record[\s>]|<xml\s*>\s*<records\s*/?>")
 BREAK = re.compile(r"\s*[\r\n]+\s*")

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from engine.collect.fields import entries_of, listed, names_of
-from engine.records import Abstract, Entry, Notice
+from engine.records.abstract import Abstract, Entry, Notice
 
 MARK = "abstract-engine"
 FIRST = ["rank", "id", "score"]

@@ -9,7 +9,7 @@ from dataclasses import fields as dataclass_fields
 from pathlib import Path
 
 from engine.collect.source import check_source, read_source
-from engine.records import Abstract, Deletion, Rejection, Remark
+from engine.records.abstract import Abstract, Deletion, Rejection, Remark
 
 N_REJECTIONS = 5
 KINDS = re.compile(r"(PMID|DOI|TEXT|Embase|CENTRAL|WOS|Scopus|PsycINFO|ProQuest):|(W)\d{4,}$")

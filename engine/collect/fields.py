@@ -11,7 +11,7 @@ from dataclasses import replace
 from engine.collect.columns import by_field
 from engine.collect.identity import FieldError, orcids_of, record_id_of
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
-from engine.records import Abstract, Entry, Notice, Rejection, Remark
+from engine.records.abstract import Abstract, Entry, Notice, Rejection, Remark
 
 YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 # UTF-8 read as Windows-1252: "â€‰", "Ã—", "Â°" and their kind.

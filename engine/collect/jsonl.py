@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from engine.collect import export, openalex
 from engine.collect.fields import entries
 from engine.collect.lines import first_line, objects
-from engine.records import Entry
+from engine.records.abstract import Entry
 
 
 def looks_like(head: bytes) -> bool:

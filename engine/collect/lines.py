@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import SourceError
 from engine.files import MAX_LINE, decode, decode_lines
-from engine.records import Rejection, Remark
+from engine.records.abstract import Rejection, Remark
 
 NOT_UTF8 = "bytes that are not UTF-8, read as Windows-1252"
 

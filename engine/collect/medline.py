@@ -13,7 +13,7 @@ from engine.collect.citation import PLACEHOLDER, TRANSLATION, title_of
 from engine.collect.export import tagged_entries
 from engine.collect.fields import unique
 from engine.collect.lines import chunks, head_lines
-from engine.records import Entry, Notice
+from engine.records.abstract import Entry, Notice
 
 Tagged = list[tuple[str, str]]  # (tag, value) in the order of the file
 

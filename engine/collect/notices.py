@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from lxml import etree
 
-from engine.records import Notice
+from engine.records.abstract import Notice
 
 # MeSH unique ids of publication types, their names in lower case (files from before 2014 have no ids), and the
 # RefType of CommentsCorrections, in lower case too. "…In" is said by the article, "…Of" and "…For" by the notice.

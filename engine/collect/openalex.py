@@ -11,7 +11,7 @@ from engine.collect.columns import by_field
 from engine.collect.fields import entries_of, unique
 from engine.collect.identity import FieldError
 from engine.collect.lines import first_line, objects
-from engine.records import Entry, Rejection
+from engine.records.abstract import Entry, Rejection
 
 ADDRESS = "https://openalex.org/W"
 INVERTED = "abstract_inverted_index"

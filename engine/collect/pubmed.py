@@ -13,7 +13,7 @@ from engine.collect.citation import citation
 from engine.collect.elements import PmidError, child, text, valid_pmid
 from engine.collect.fields import DAMAGED, MOJIBAKE
 from engine.collect.xmlstream import elements
-from engine.records import Abstract, Deletion, Entry, Rejection, Remark
+from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 
 # PubmedArticleSet is today's root, MedlineCitationSet that of baselines up to 2016; single records are saved by hand.
 ROOT = re.compile(rb"<(?:!DOCTYPE\s+)?(?:Pubmed(?:Book)?Article|MedlineCitation)(?:Set)?[\s>/\[]")

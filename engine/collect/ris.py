@@ -12,7 +12,7 @@ from engine.collect.fields import unique, year_of
 from engine.collect.identity import accession_of
 from engine.collect.lines import Chunk, chunks, head_lines
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
-from engine.records import Entry, Remark
+from engine.records.abstract import Entry, Remark
 
 Tags = dict[str, list[str]]
 

@@ -13,7 +13,7 @@ from engine.collect.lines import first_line
 from engine.collect.opening import open_source
 from engine.errors import SourceError, UnknownFormatError
 from engine.files import HEAD
-from engine.records import Entry
+from engine.records.abstract import Entry
 
 
 @dataclass(frozen=True, slots=True)

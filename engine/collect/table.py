@@ -12,7 +12,7 @@ from engine.collect.fields import entries
 from engine.collect.lines import NOT_UTF8, first_line, refuse_bare_cr
 from engine.errors import SourceError
 from engine.files import MAX_LINE, decode_lines, sniff_delimiter
-from engine.records import Entry, Rejection, Remark
+from engine.records.abstract import Entry, Rejection, Remark
 
 ROWS_INSIDE = "a cell holds lines that look like rows: is a quotation mark left open before it?"
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from engine.collect.fields import entries_of
 from engine.collect.lines import Chunk, chunks, first_line
-from engine.records import Entry, Remark
+from engine.records.abstract import Entry, Remark
 
 Tags = dict[str, list[str]]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from engine.corpus.merge import Contribution, Origin, same_work
 from engine.corpus.rows import SOURCE_COLUMNS, as_abstract, as_json, from_json
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 COLUMNS = "id, doc_id, own_id, format, source_id, spoken, version, revised, release, digest"
 SAID = "format, source_id, spoken, version, revised, release, digest, record"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.store import Corpus
-from engine.records import DocIds
+from engine.records.generation import DocIds
 
 
 @dataclass(frozen=True, slots=True)

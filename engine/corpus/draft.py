@@ -18,7 +18,8 @@ from engine.corpus.ledger import Ledger, TextDigest
 from engine.corpus.schema import create_tables
 from engine.corpus.store import SPACES, TOTALS, Totals
 from engine.errors import CorpusError
-from engine.records import DocIds, Rejection
+from engine.records.abstract import Rejection
+from engine.records.generation import DocIds
 
 
 @dataclass(frozen=True, slots=True)

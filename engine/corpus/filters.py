@@ -22,8 +22,8 @@ from engine.corpus.selections import (
 from engine.corpus.store import Corpus
 from engine.corpus.where import condition
 from engine.errors import NoMeshTreeError
-from engine.queries import Filters
-from engine.records import DocIds
+from engine.options import Filters
+from engine.records.generation import DocIds
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from engine.corpus.rows import SOURCE_COLUMNS
 from engine.corpus.store import Corpus
-from engine.records import Counts
+from engine.records.generation import Counts
 
 ADDED, TEXT, METADATA, REMOVED = "added", "text changed", "metadata changed", "removed"
 

@@ -11,7 +11,7 @@ from engine.corpus.deletions import Deletions
 from engine.corpus.ledger import Change, Ledger
 from engine.corpus.merge import PUBMED, Contribution, Origin, is_linked, is_outdated, merged, plain_title, same_work
 from engine.corpus.rows import as_values, digest
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 NOWHERE = -1  # the doc id of what was not stored
 NAMES = ("PMID:", "DOI:")  # begin ids that are not of the source's making

@@ -14,8 +14,8 @@ import numpy as np
 from engine.corpus.store import Corpus
 from engine.corpus.truncation import beginnings
 from engine.corpus.wording import STEMMED, Term, Wording, parsed, quoted
-from engine.queries import Span
-from engine.records import DocIds
+from engine.records.answer import Span
+from engine.records.generation import DocIds
 
 __all__ = ["Occurrences", "Term", "Wording", "allowed", "occurrences", "parsed", "ranked"]
 

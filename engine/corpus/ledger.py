@@ -14,7 +14,7 @@ from urllib.parse import quote
 from engine.corpus.contributions import Contributions
 from engine.corpus.merge import merged
 from engine.corpus.rows import SOURCE_COLUMNS, Value, Values, as_values, digest
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 # Columns that the engine keeps about a record, beside those of the source.
 KEPT_COLUMNS = (

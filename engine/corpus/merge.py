@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 # PubMed's own word on a record that several sources have is believed before all others'.
 PUBMED = ("PubMed XML", "MEDLINE")

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 Value = str | int | None
 Values = tuple[Value, ...]

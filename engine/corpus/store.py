@@ -21,7 +21,8 @@ from engine.corpus.rows import SOURCE_COLUMNS, as_abstract
 from engine.deadline import CURRENT, Deadline
 from engine.errors import AbstractNotFoundError, BusyError, CorruptError
 from engine.identifiers import strip_doi_address
-from engine.records import Abstract, DocIds
+from engine.records.abstract import Abstract
+from engine.records.generation import DocIds
 
 LOOK = 0.1  # seconds between two looks at the clock while others use all connections
 STEPS = 100_000  # of SQLite between two looks at the clock

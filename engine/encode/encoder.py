@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import EncoderError
-from engine.records import Encoded, EncoderIdentity, Vectors
+from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 
 LENGTH_TOLERANCE = 1e-3  # of a unit vector; float32 rounding is near 1e-7, fp16 near 1e-4
 SAME_TEXT_COSINE = 0.999  # one text encoded twice, alone and among others, at the lowest precision on offer

@@ -17,7 +17,7 @@ from engine.encode.receipt import GRAPH, WEIGHTS, write_receipt
 from engine.encode.runtime import onnxruntime
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
-from engine.records import EncoderIdentity
+from engine.records.encoder import EncoderIdentity
 
 MAX_DIFFERENCE = 1e-4  # of any component of any probe's vector, exported against original
 _MIN_COSINE = 0.97  # of any probe's vector at int8 against fp32; below, quantisation has broken something

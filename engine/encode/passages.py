@@ -15,8 +15,8 @@ from engine.encode.receipt import TOKENIZER
 from engine.encode.recipe import RECIPES, clean_text, prepare_text
 from engine.encode.sentences import split_sentences
 from engine.encode.tokens import load_tokenizer
-from engine.queries import Span
-from engine.records import EncoderIdentity
+from engine.records.answer import Span
+from engine.records.encoder import EncoderIdentity
 
 Count = Callable[[Sequence[str]], NDArray[np.int64]]  # tokens of texts before any cut: Tokens.n_tokens
 Texts = Callable[[str, str], list[str]]  # title and abstract as stored -> prepared texts; none where there is no word

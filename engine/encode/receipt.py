@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.errors import CorruptError, EncoderError, EncoderMismatchError
-from engine.records import EncoderIdentity, FileReceipt, opened_json, sealed_json
+from engine.receipts import FileReceipt, opened_json, sealed_json
+from engine.records.encoder import EncoderIdentity
 
 TOKENIZER = "tokenizer.json"
 GRAPH = "encoder.onnx"

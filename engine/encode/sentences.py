@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from engine.queries import Span
+from engine.records.answer import Span
 
 LONGEST = 600  # characters; a longer sentence is parted at "; " or ", " where it has one near its middle
 _BEFORE = 24  # characters in which the word before a full stop is looked for

@@ -11,7 +11,7 @@ from transformers.utils import logging
 
 from engine.encode.receipt import TOKENIZER
 from engine.errors import EncoderError
-from engine.records import EncoderIdentity, Vectors
+from engine.records.encoder import EncoderIdentity, Vectors
 
 logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 

@@ -16,7 +16,7 @@ from engine.index.flat import FlatIndex
 from engine.index.gpu import clustering_index
 from engine.index.library import faiss
 from engine.progress import Progress
-from engine.records import DocIds
+from engine.records.generation import DocIds
 
 POINTS = 64  # training vectors a list; FAISS wants 39 to 256
 ITERATIONS = 10  # of k-means

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from engine.errors import CorruptError
 from engine.index import durable
-from engine.records import DocIds, Vectors
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.records import DocIds, Vectors
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 CHUNK = 8192  # rows taken to float64 at once
 TIE = 1e-5  # scores nearer than this may swap between FAISS's kernels; float32 sums of 384 products err by 1e-6

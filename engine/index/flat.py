@@ -12,7 +12,8 @@ from engine.errors import CorruptError, UsageError
 from engine.index.exact import TIE, best_rows, exact_scores, ordered, ranked
 from engine.index.layout import mapped
 from engine.index.library import faiss
-from engine.records import DocIds, Vectors
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 METRIC = "inner_product"
 MARGIN = 16  # candidates beyond top_k, so that ties at the end are seen

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from engine.errors import CorruptError, GenerationError, NoGenerationError
 from engine.index import manifest as manifests
-from engine.records import FileReceipt, Manifest
+from engine.receipts import FileReceipt
+from engine.records.generation import Manifest
 
 DATABASE = "abstracts.db"
 VECTORS = "vectors.faiss"  # the exact vectors

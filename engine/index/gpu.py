@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.errors import ConfigError
 from engine.index.flat import Candidates, FlatIndex, Ranking
 from engine.index.library import faiss
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 
 MAX_K = 2048  # faiss/gpu/impl/IndexUtils.cpp, for float32 keys
 CHUNK = 65_536  # vectors copied at once

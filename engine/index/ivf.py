@@ -15,7 +15,8 @@ from engine.index.codes import ids_and_lists
 from engine.index.exact import TIE, exact_scores, ranked
 from engine.index.flat import BATCH, FlatIndex, Ranking, bitmap
 from engine.index.library import faiss, threads_for
-from engine.records import AnnSettings, DocIds, Vectors
+from engine.records.encoder import Vectors
+from engine.records.generation import AnnSettings, DocIds
 
 TUNED_FOR = 10  # hits; nprobe and rerank are set by recall@10
 DEEP = 1000  # hits; who wants more gets them from an exhaustive search

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import CorruptError
-from engine.records import DocIds, Vectors
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 FACTORY = "IDMap2,Flat"
 HEADER = struct.Struct("<4siqqqBi")  # fourcc, dimensions, vectors, two unused numbers, trained, metric

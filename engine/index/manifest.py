@@ -9,17 +9,9 @@ from typing import Any
 
 from engine.config import Settings
 from engine.errors import ConfigError, CorruptError, FormatVersionError
-from engine.records import (
-    AnnSettings,
-    Calibration,
-    Counts,
-    EncoderIdentity,
-    FileReceipt,
-    Manifest,
-    Probe,
-    opened_json,
-    sealed_json,
-)
+from engine.receipts import FileReceipt, opened_json, sealed_json
+from engine.records.encoder import EncoderIdentity
+from engine.records.generation import AnnSettings, Calibration, Counts, Manifest, Probe
 
 # The one format that this engine writes and reads. Raise it with every change, and never reuse a number: the folders of
 # an earlier format must be refused.

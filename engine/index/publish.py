@@ -12,7 +12,8 @@ from engine.errors import DurabilityError, GenerationError
 from engine.index import durable
 from engine.index.folder import CODES, DATABASE, MAP, VECTORS, IndexFolder
 from engine.index.manifest import NAME, read_manifest, to_json
-from engine.records import FileReceipt, Manifest
+from engine.receipts import FileReceipt
+from engine.records.generation import Manifest
 
 
 def sealed_files(building: Path) -> tuple[FileReceipt, ...]:

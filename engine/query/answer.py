@@ -10,12 +10,16 @@ from functools import partial
 import numpy as np
 
 from engine.errors import CorruptError
-from engine.queries import Answer, Filters, Hit, Mode, Query
+from engine.options import Filters, Mode, Query
+from engine.phrases import many
 from engine.query.explanation import explained
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question, note_cut, question, texts_encoded, with_examples
 from engine.query.ranking import Candidate, Ranking, least_cosine, ranking
-from engine.records import Abstract, DocIds, Vectors, many
+from engine.records.abstract import Abstract
+from engine.records.answer import Answer, Hit
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 EXPLAINED = 100  # hits; each has some ten sentences to encode
 

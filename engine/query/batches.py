@@ -7,7 +7,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from engine.errors import AbstractNotFoundError, EncoderError, EncoderMismatchError, UsageError
-from engine.queries import Answer, Query
+from engine.options import Query
+from engine.records.answer import Answer
 
 if TYPE_CHECKING:
     from engine.query.index import Index

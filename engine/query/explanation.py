@@ -12,11 +12,12 @@ from engine.corpus.keywords import Occurrences, occurrences
 from engine.deadline import CURRENT
 from engine.encode.recipe import clean_text
 from engine.encode.sentences import split_sentences
-from engine.queries import Hit, Sentence, Span, Why
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
 from engine.query.ranking import Candidate
-from engine.records import Calibration, Vectors
+from engine.records.answer import Hit, Sentence, Span, Why
+from engine.records.encoder import Vectors
+from engine.records.generation import Calibration
 
 _SENTENCES_PER_HIT = 3  # sentences of a hit
 TOGETHER = 512  # sentences that are encoded together; a page of hits has some 100

@@ -15,8 +15,8 @@ from engine.encode.encoder import Encoder
 from engine.errors import CorruptError, GenerationError
 from engine.index.folder import Generation, IndexFolder
 from engine.index.opened import open_vectors
-from engine.queries import Filters
-from engine.records import Manifest
+from engine.options import Filters
+from engine.records.generation import Manifest
 
 REMEMBERED = 16  # filters
 

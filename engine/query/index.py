@@ -19,13 +19,17 @@ from engine.corpus.store import Said
 from engine.encode.encoder import Encoder
 from engine.errors import GenerationError, UsageError
 from engine.index.folder import IndexFolder
-from engine.queries import Answer, ChangedHit, Filters, Fusion, Hit, Mode, Query
+from engine.options import Filters, Fusion, Mode, Query
+from engine.phrases import many
 from engine.query.answer import EXPLAINED, all_answered, answered
 from engine.query.generation import OpenGeneration, open_kept, open_latest
 from engine.query.location import Located, Recall, locate_hits, recall
 from engine.query.plan import question, texts_encoded
 from engine.query.validation import checked, checked_queries, generation_meant, listed, mode_of
-from engine.records import Abstract, Manifest, Vectors, many
+from engine.records.abstract import Abstract
+from engine.records.answer import Answer, ChangedHit, Hit
+from engine.records.encoder import Vectors
+from engine.records.generation import Manifest
 
 
 def open_index(

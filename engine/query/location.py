@@ -10,12 +10,15 @@ import numpy as np
 from engine.corpus.resolving import doc_ids_of
 from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, UsageError
-from engine.queries import Answer, Mode, Query
+from engine.options import Mode, Query
+from engine.phrases import many
 from engine.query.answer import fetch_hits
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question, name_some, note_cut, question, texts_encoded, with_examples
 from engine.query.ranking import Candidate, least_cosine, ranking
-from engine.records import DocIds, Vectors, many
+from engine.records.answer import Answer
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 DEPTHS = (10, 50, 100, 500)  # at which recall is told
 WANTED = 95  # percent of the known records

@@ -10,9 +10,11 @@ import numpy as np
 from engine.corpus.keywords import Wording, allowed, parsed
 from engine.encode.recipe import clean_text
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
-from engine.queries import Mode, Query
+from engine.options import Mode, Query
+from engine.phrases import many
 from engine.query.generation import OpenGeneration
-from engine.records import DocIds, Vectors, many
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 _IDS_NAMED = 3  # in a note
 

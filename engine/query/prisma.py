@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.options import FILTERS, QueryOption, ValueKind
-from engine.queries import Filters, Fusion, Mode, Query
+from engine.options import FILTERS, Filters, Fusion, Mode, Query, QueryOption, ValueKind
+from engine.phrases import many
 from engine.query.searchlog import Record
-from engine.records import many
 
 LISTED = 10  # ids that are spelled out; of a longer list the first and the last are
 

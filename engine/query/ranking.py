@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.keywords import ranked
-from engine.queries import Fusion, Mode, Query
+from engine.options import Fusion, Mode, Query
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 
 DEFAULT_WEIGHT = 0.5
 

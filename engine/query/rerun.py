@@ -8,11 +8,11 @@ from engine import __version__
 from engine.corpus.history import events
 from engine.errors import EncoderMismatchError, EngineError, GenerationError
 from engine.index.folder import IndexFolder
-from engine.queries import Answer
 from engine.query.generation import OpenGeneration, explain_not_kept
 from engine.query.index import Index, get_generation
 from engine.query.searchlog import DECIMALS, Record, mesh_tree_of, result_sha256
-from engine.records import Manifest
+from engine.records.answer import Answer
+from engine.records.generation import Manifest
 
 CURRENT = "To repeat the search on the newest generation all the same: --current"
 

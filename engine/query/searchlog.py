@@ -13,11 +13,12 @@ from typing import Any
 from engine import __version__, files
 from engine.config import Settings
 from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
-from engine.queries import Answer, Filters, Fusion, Hit, Mode, Query
+from engine.options import Filters, Fusion, Mode, Query
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.query.validation import generation_meant, tupled
-from engine.records import FileReceipt, opened_json, sealed_json
+from engine.receipts import FileReceipt, opened_json, sealed_json
+from engine.records.answer import Answer, Hit
 
 KIND = "search record of abstract-engine"
 FORMAT_VERSION = 1

@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from engine.corpus.history import generation_before
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
-from engine.options import BY_FIELD
-from engine.queries import Filters, Fusion, Mode, Query
+from engine.options import BY_FIELD, Filters, Fusion, Mode, Query
 from engine.query.generation import OpenGeneration
 
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000

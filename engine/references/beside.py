@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.collect.export import BESIDE_LISTS, BESIDE_TEXTS, MARK
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references.cited import Cited
 from engine.references.fields import as_json
 from engine.references.names import Name

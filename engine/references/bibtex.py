@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.collect.export import MARK
 from engine.identifiers import build_pubmed_url
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references.beside import standing
 from engine.references.cited import Cited
 from engine.references.names import is_group, name_of

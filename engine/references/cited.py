@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.queries import Answer, Hit
-from engine.records import Abstract
+from engine.records.abstract import Abstract
+from engine.records.answer import Answer, Hit
 
 if TYPE_CHECKING:
     from engine.query.index import Index

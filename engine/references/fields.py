@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from engine.queries import Answer, Hit, Why
-from engine.records import Abstract
+from engine.records.abstract import Abstract
+from engine.records.answer import Answer, Hit, Why
 from engine.references.cited import Cited
 
 HIT = ("rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted")

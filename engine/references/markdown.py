@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from engine.characters import UNPRINTABLE
 from engine.identifiers import build_doi_url, build_pubmed_url
-from engine.records import Abstract, many
+from engine.phrases import many
+from engine.records.abstract import Abstract
 from engine.references.cited import Cited
 
 MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$^&@]|:(?=//)|(?<=www)\.", re.IGNORECASE)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from engine.collect.export import MARK
-from engine.records import Abstract, Notice
+from engine.records.abstract import Abstract, Notice
 from engine.references.beside import Says, left_over, line_of, one_line, own_id, standing
 from engine.references.cited import Cited
 from engine.references.names import is_group, names_of

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from engine.identifiers import build_doi_url, build_pubmed_url
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references.beside import Says, left_over, line_of, one_line, own_id, standing
 from engine.references.cited import Cited
 from engine.references.names import names_of

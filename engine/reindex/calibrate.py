@@ -11,7 +11,7 @@ from engine.encode.encoder import Encoder
 from engine.index.flat import FlatIndex
 from engine.index.folder import DATABASE, VECTORS
 from engine.query.explanation import DECIMALS
-from engine.records import Calibration, Manifest
+from engine.records.generation import Calibration, Manifest
 from engine.reindex.order import Build
 from engine.reindex.tune import title_queries
 

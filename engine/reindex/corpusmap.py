@@ -14,7 +14,8 @@ from engine.errors import CorruptError
 from engine.index.corpusmap import Axes, CorpusMap, read_map, write_map
 from engine.index.flat import FlatIndex
 from engine.index.folder import MAP, VECTORS
-from engine.records import DocIds, EncoderIdentity, Vectors
+from engine.records.encoder import EncoderIdentity, Vectors
+from engine.records.generation import DocIds
 from engine.reindex.order import Build
 
 SAMPLE = 50_000  # records that the directions are found by

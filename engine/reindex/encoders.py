@@ -21,7 +21,7 @@ from engine.index import durable
 from engine.index.folder import IndexFolder
 from engine.index.publish import install_encoder
 from engine.progress import Progress
-from engine.records import EncoderIdentity
+from engine.records.encoder import EncoderIdentity
 
 NEEDED = "torch with sentence-transformers (needed to export a model the first time it is used)"
 

@@ -14,7 +14,8 @@ from engine.corpus.merge import Origin
 from engine.encode.recipe import hash_text, prepare_text
 from engine.errors import SourceError
 from engine.progress import Progress
-from engine.records import Abstract, Deletion, Entry, FileReceipt, Rejection, Remark
+from engine.receipts import FileReceipt
+from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 from engine.reindex.sources import Source, as_source_file
 
 MAX_SHOWN = 20  # rejections kept for the report; all of them are in the database

@@ -11,7 +11,7 @@ from engine.corpus.history import Difference, Event, differences, events
 from engine.corpus.store import Corpus
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
-from engine.records import many
+from engine.phrases import many
 
 
 def history(path: Path) -> list[Event]:

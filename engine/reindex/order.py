@@ -7,7 +7,8 @@ from pathlib import Path
 
 from engine.index.folder import Generation, IndexFolder
 from engine.options import IndexSettings
-from engine.records import AnnSettings, Counts, Rejection
+from engine.records.abstract import Rejection
+from engine.records.generation import AnnSettings, Counts
 from engine.reindex.plan import Limits
 from engine.reindex.sources import Source
 from engine.reindex.tune import Trial

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from engine.corpus.store import AppliedFile
 from engine.errors import MassChangeError
-from engine.records import Counts, Rejection, many
+from engine.phrases import many
+from engine.records.abstract import Rejection
+from engine.records.generation import Counts
 from engine.reindex.sources import Source
 
 

@@ -19,8 +19,9 @@ from engine.index import durable, flat, manifest, publish
 from engine.index.factory import chosen, parsed
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
+from engine.phrases import many
 from engine.progress import Progress
-from engine.records import Counts, many
+from engine.records.generation import Counts
 from engine.reindex import shards
 from engine.reindex.calibrate import calibrated
 from engine.reindex.corpusmap import draw_map

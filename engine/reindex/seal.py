@@ -13,7 +13,7 @@ from engine.encode.probes import PROBES
 from engine.errors import CorruptError
 from engine.index import flat, layout, manifest, publish
 from engine.index.folder import DATABASE, VECTORS, IndexFolder
-from engine.records import Calibration, Counts, Manifest, Probe, ids_sha256
+from engine.records.generation import Calibration, Counts, Manifest, Probe, ids_sha256
 from engine.reindex.gather import Gathered
 from engine.reindex.order import Build
 from engine.reindex.searchable import Searchable

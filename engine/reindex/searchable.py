@@ -17,7 +17,7 @@ from engine.index.folder import CODES, DATABASE, VECTORS, Generation
 from engine.index.ivf import IvfIndex
 from engine.options import DEFAULT_RECALL
 from engine.progress import Progress
-from engine.records import AnnSettings
+from engine.records.generation import AnnSettings
 from engine.reindex.order import Build
 from engine.reindex.tune import QUERIES, Trial, title_queries, tuned
 from engine.reindex.vectorise import Vectorised

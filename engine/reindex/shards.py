@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from engine.encode.encoder import LENGTH_TOLERANCE
 from engine.index import durable
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 
 SUFFIX = ".npz"
 DIGEST_BYTES = 32  # SHA-256

@@ -15,7 +15,7 @@ from engine.collect.source import check_source, format_named, source_name
 from engine.config import SourcePattern
 from engine.corpus.draft import SourceFile
 from engine.errors import SourceError, UnknownFormatError
-from engine.records import FileReceipt
+from engine.receipts import FileReceipt
 
 # pubmed26n1300.xml.gz; medline16n0902.xml.gz until 2016. A year's baseline begins at 0001, its updates follow on.
 # "Copy of pubmed26n1300 (1).xml" is the same file still.

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.records import DocIds, Vectors
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 
 @dataclass(slots=True)

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.index.folder import IndexFolder
-from engine.records import Manifest, many
+from engine.phrases import many
+from engine.records.generation import Manifest
 from engine.reindex.order import Report
 
 

@@ -14,7 +14,8 @@ from engine.corpus.store import Corpus
 from engine.encode.encoder import Encoder, encode_checked
 from engine.encode.recipe import clean_text
 from engine.index.ivf import TUNED_FOR, IvfIndex
-from engine.records import AnnSettings, DocIds, Vectors
+from engine.records.encoder import Vectors
+from engine.records.generation import AnnSettings, DocIds
 
 QUERIES = 512  # titles asked; at recall 0.99 the standard error is below 0.002
 TIMED = 64  # of them, one by one

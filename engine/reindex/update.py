@@ -16,8 +16,9 @@ from engine.errors import ConfigError
 from engine.index import durable, factory, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import writer_lock
+from engine.phrases import many
 from engine.progress import Progress
-from engine.records import Counts, many
+from engine.records.generation import Counts
 from engine.reindex import shards
 from engine.reindex.encoders import choose
 from engine.reindex.gather import text_digest

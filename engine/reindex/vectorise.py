@@ -19,7 +19,9 @@ from engine.encode.recipe import hash_text
 from engine.errors import CorruptError, EncoderError
 from engine.index.flat import FlatIndex
 from engine.progress import Progress
-from engine.records import DocIds, Rejection, Vectors
+from engine.records.abstract import Rejection
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 from engine.reindex.gather import Gathered, refuse
 from engine.reindex.shards import Shards
 from engine.reindex.spool import Spool

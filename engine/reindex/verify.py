@@ -18,7 +18,8 @@ from engine.index.factory import parsed
 from engine.index.flat import FlatIndex
 from engine.index.folder import CODES, DATABASE, MAP, VECTORS, Generation, IndexFolder
 from engine.index.ivf import IvfIndex
-from engine.records import AnnSettings, DocIds, Manifest, Vectors, ids_sha256
+from engine.records.encoder import Vectors
+from engine.records.generation import AnnSettings, DocIds, Manifest, ids_sha256
 
 SAMPLE = 64  # stored texts encoded again by a deep check, vectors sought by their own codes
 MAX_LOST = 0.1  # of those; the nearest lists hold nearly every vector itself, wrong codes hardly any

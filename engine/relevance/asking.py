@@ -12,13 +12,14 @@ from engine.encode.recipe import clean_text
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.exact import TIE
 from engine.index.ivf import TUNED_FOR, IvfIndex
+from engine.options import Mode, Query
+from engine.phrases import many
 from engine.progress import Progress
-from engine.queries import Answer, Hit, Mode, Query
 from engine.query.batches import QueryError, answer_each, split_pages
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.query.plan import name_some, texts_encoded
-from engine.records import many
+from engine.records.answer import Answer, Hit
 from engine.relevance.evaluation import DEPTH, Evaluation, check_judged, measured, tally_of
 from engine.relevance.judgments import Judgments
 from engine.relevance.measures import Measure, Place, run_places

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from engine.encode.encoder import Encoder
 from engine.errors import UsageError
+from engine.phrases import many
 from engine.progress import Progress
-from engine.records import many
 from engine.relevance.exhaustive import searched
 from engine.relevance.judgments import Judgments
 from engine.relevance.measures import Measure, Place, parse, run_places, value

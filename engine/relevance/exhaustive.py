@@ -12,7 +12,7 @@ from engine.encode.encoder import Encoder, encode_checked
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.progress import Progress
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 from engine.relevance.measures import Place, places
 from engine.relevance.runs import Ranked, Run
 from engine.relevance.testset import TestSet, Text

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TextIO
 
 from engine.collect.export import guard_formula
-from engine.queries import Answer, Mode
+from engine.options import Mode
+from engine.records.answer import Answer
 from engine.references.fields import as_json, hit_fields
 from engine.relevance.runs import STEP, word
 

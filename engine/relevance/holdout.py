@@ -10,7 +10,7 @@ import hashlib
 
 from engine.corpus.merge import plain_title
 from engine.encode.recipe import clean_text
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 SALT = "abstract-engine held out/1"  # another number holds out other publications
 TEST = 0.10  # positions below are test

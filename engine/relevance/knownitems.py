@@ -8,7 +8,8 @@ from typing import Literal
 
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
-from engine.records import Abstract, many
+from engine.phrases import many
+from engine.records.abstract import Abstract
 from engine.relevance.holdout import SHORT, TEST, position, publication_keys
 from engine.relevance.judgments import Judgments
 from engine.relevance.sections import body, objective_and_conclusion

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from engine.corpus.resolving import doc_ids_of
 from engine.corpus.store import Corpus
 from engine.errors import UsageError
+from engine.phrases import many
 from engine.query.plan import name_some
-from engine.records import DocIds, many
+from engine.records.generation import DocIds
 
 
 @dataclass(frozen=True, slots=True)

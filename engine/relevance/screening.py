@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from engine.encode.recipe import clean_text, prepare_text
 from engine.errors import UsageError
-from engine.queries import Answer, Filters, Query
+from engine.options import Filters, Query
+from engine.phrases import many
 from engine.query.answer import fetch_hits
 from engine.query.generation import OpenGeneration
 from engine.query.plan import note_cut, texts_encoded, unknown_note
 from engine.query.ranking import Candidate
-from engine.records import DocIds, many
+from engine.records.answer import Answer
+from engine.records.generation import DocIds
 from engine.relevance.labels import Labels
 from engine.relevance.wordmodel import Features, Scores, features_of, word_scores
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from engine.encode.recipe import clean_text
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 OPENING = "background|objectives?|aims?|purpose|introduction|context|rationale|importance|hypothesis|question"
 MIDDLE = (

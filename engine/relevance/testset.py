@@ -12,7 +12,7 @@ from typing import Any
 from engine.encode.recipe import clean_text, prepare_text
 from engine.errors import SourceError
 from engine.files import check_new_folder, read_lines, write_text
-from engine.records import laid_out
+from engine.receipts import laid_out
 from engine.relevance.judgments import HEADER, Judgments, read_judgments, write_judgments
 
 CORPUS, QUERIES, QRELS, ABOUT = "corpus.jsonl", "queries.jsonl", "qrels.tsv", "set.json"

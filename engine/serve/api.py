@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.errors import EngineError, UsageError
-from engine.queries import Answer, Query
+from engine.options import Query
 from engine.query.batches import answer_each
 from engine.query.index import Index
+from engine.records.answer import Answer
 from engine.serve.asked import query_of
 from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
 from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
-from engine.queries import Answer
 from engine.query.index import Index
-from engine.records import Abstract
+from engine.records.abstract import Abstract
+from engine.records.answer import Answer
 from engine.references.cited import cited_hits
 from engine.references.fields import abstract_fields, answer_fields, hit_fields, record_fields
 from engine.reindex.nights import NIGHTS, Night, read_last_night

@@ -18,7 +18,7 @@ from engine.index.corpusmap import CorpusMap, read_map
 from engine.index.folder import MAP
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 
 NAMED = 8  # journals with a colour of their own
 HEAD = struct.Struct("<4sI")  # "MAP1", number of points

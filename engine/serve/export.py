@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.errors import AbstractNotFoundError
-from engine.options import ValueKind
-from engine.queries import Answer, Query
+from engine.options import Query, ValueKind
 from engine.query.answer import fetch_hits
 from engine.query.index import Index, get_generation
 from engine.query.location import Located
 from engine.query.plan import name_some
 from engine.query.ranking import Candidate
 from engine.query.searchlog import record_bytes, record_of
+from engine.records.answer import Answer
 from engine.references.cited import Cited, cited_hits, heading
 from engine.references.formats import FORMATS, content
 from engine.serve.asked import query_of

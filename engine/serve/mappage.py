@@ -8,8 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.errors import AbstractNotFoundError
-from engine.options import ValueKind
-from engine.queries import Query
+from engine.options import Query, ValueKind
 from engine.query.index import Index, get_generation
 from engine.serve.asked import query_of
 from engine.serve.bodies import as_bytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.queries import Hit, Span
+from engine.records.answer import Hit, Span
 
 SHORT = 700  # characters of an abstract that is shown whole
 AROUND = 180  # characters shown on either side of the nearest sentence

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from engine.errors import AbstractNotFoundError, NoMeshTreeError, UnreadableQueryError, UsageError
 from engine.identifiers import build_doi_url, build_pubmed_url
-from engine.queries import Query
+from engine.options import Query
 from engine.query.index import Index
 from engine.query.prisma import paragraph
 from engine.query.searchlog import record_of

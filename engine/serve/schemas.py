@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from engine.corpus.store import Said
-from engine.options import ValueKind, YearRange
-from engine.queries import Hit, Query
-from engine.records import Abstract, EncoderIdentity
+from engine.options import Query, ValueKind, YearRange
+from engine.records.abstract import Abstract
+from engine.records.answer import Hit
+from engine.records.encoder import EncoderIdentity
 from engine.references.fields import RECORD, SCORES
 from engine.serve.parameters import BOOLEANS, NUMBERS, Parameter
 

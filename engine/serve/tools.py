@@ -32,7 +32,7 @@ from starlette.concurrency import run_in_threadpool
 
 from engine import __version__
 from engine.errors import EngineError, UsageError
-from engine.queries import Query
+from engine.options import Query
 from engine.query.index import Index
 from engine.serve.api import SIMILAR, pairs_of
 from engine.serve.asked import query_of

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.options import BY_FIELD, FILTERS
-from engine.queries import Answer, Hit
 from engine.query.index import Index
-from engine.records import Abstract, Notice
+from engine.records.abstract import Abstract, Notice
+from engine.records.answer import Answer, Hit
 from engine.references.cited import cited_hits
 from engine.serve.limits import MAX_DEPTH
 from engine.serve.links import State

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine.collect.latex import plain_text
 from engine.collect.source import check_source, read_source
 from engine.errors import SourceError
-from engine.records import Abstract, Entry, Rejection, Remark
+from engine.records.abstract import Abstract, Entry, Rejection, Remark
 
 AS_IT_CAME = "LaTeX that can't be turned into text whole, stored as it came"
 

@@ -3,7 +3,7 @@ import io
 import pytest
 
 from engine.collect import pubmed
-from engine.records import Abstract, Deletion, Rejection
+from engine.records.abstract import Abstract, Deletion, Rejection
 
 EDITORS = "<AuthorList Type='editors'><Author><LastName>Ed</LastName></Author></AuthorList>"
 AUTHORS = (

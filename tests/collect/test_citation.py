@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.collect import pubmed
-from engine.records import Abstract, Entry, Notice, Rejection
+from engine.records.abstract import Abstract, Entry, Notice, Rejection
 
 ARTICLE = """<PubmedArticle><MedlineCitation>{pmid}{revised}<Article><Journal>
 <JournalIssue><PubDate>{date}</PubDate></JournalIssue><Title>Invented J</Title></Journal>

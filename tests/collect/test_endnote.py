@@ -6,7 +6,7 @@ from lxml import etree
 from engine.collect import endnote
 from engine.collect.source import read_source
 from engine.errors import SourceError
-from engine.records import Abstract, Entry, Rejection
+from engine.records.abstract import Abstract, Entry, Rejection
 
 HEAD = '<?xml version="1.0" encoding="UTF-8" ?>'
 

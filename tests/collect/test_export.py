@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.collect.source import read_source
-from engine.records import Abstract, Entry, Notice, Rejection
+from engine.records.abstract import Abstract, Entry, Notice, Rejection
 
 HEAD = "rank,id,score,title,abstract,authors,mesh,keywords,notices,other_abstracts,orcids"
 

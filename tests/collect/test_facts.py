@@ -4,7 +4,7 @@ import pytest
 
 from engine.collect.facts import SourceFacts, source_facts
 from engine.errors import SourceError
-from engine.records import Rejection
+from engine.records.abstract import Rejection
 
 
 def test_facts_are_counts_a_person_can_check(tmp_path: Path) -> None:

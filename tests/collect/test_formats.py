@@ -12,7 +12,7 @@ from lxml import etree
 
 from engine.collect.source import check_source, read_source
 from engine.errors import SourceError
-from engine.records import Abstract, Deletion, Rejection
+from engine.records.abstract import Abstract, Deletion, Rejection
 
 # file: (format, records, deletions, rejected)
 FILES = {

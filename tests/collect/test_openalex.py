@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from engine.collect.source import check_source, read_source
-from engine.records import Abstract, Entry, Rejection
+from engine.records.abstract import Abstract, Entry, Rejection
 
 WORK = {
     "id": "https://openalex.org/W42",

@@ -12,7 +12,7 @@ from lxml import etree
 from engine.collect import pubmed
 from engine.collect.source import read_source
 from engine.errors import SourceError
-from engine.records import Abstract, Deletion, Entry, Rejection, Remark
+from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 
 ARTICLE = """<PubmedArticle><MedlineCitation><PMID Version="1">{pmid}</PMID><Article>
 <Journal><JournalIssue><PubDate>{date}</PubDate></JournalIssue><Title>Invented J</Title></Journal>

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.collect.source import read_source
 from engine.errors import SourceError
-from engine.records import Abstract, Entry, Notice, Rejection, Remark
+from engine.records.abstract import Abstract, Entry, Notice, Rejection, Remark
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine.collect.lines import first_line
 from engine.collect.source import FORMATS, check_source, format_named, read_source
 from engine.errors import SourceError
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 SMALLEST = {
     "PubMed XML": "<PubmedArticleSet></PubmedArticleSet>",

@@ -7,7 +7,7 @@ import pytest
 from engine.collect import columns
 from engine.collect.source import read_source
 from engine.errors import SourceError
-from engine.records import Abstract, Entry, Rejection, Remark
+from engine.records.abstract import Abstract, Entry, Rejection, Remark
 
 
 def read(path: Path, text: str) -> list[Entry]:

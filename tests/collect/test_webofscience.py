@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from engine.collect.source import read_source
-from engine.records import Abstract, Rejection, Remark
+from engine.records.abstract import Abstract, Rejection, Remark
 
 FILE = """\ufeffFN Clarivate Analytics Web of Science
 VR 1.0

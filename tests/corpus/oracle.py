@@ -9,8 +9,8 @@ from engine.corpus.draft import SourceFile
 from engine.corpus.languages import SPELLINGS
 from engine.corpus.store import SPACES, Corpus, Said
 from engine.corpus.values import storable
-from engine.queries import Filters
-from engine.records import Abstract
+from engine.options import Filters
+from engine.records.abstract import Abstract
 from tests.corpus.drafts import opened, origin
 
 UPPER = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}

@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from engine.corpus.languages import SPELLINGS
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 NAMES = (
     "Gout", "gout", "GOUT", "Gout, Tophaceous", "Lancet", "The Lancet", "A%b", "A_b", "Axb", "A!b", "A\\b", "HLA-B*27",

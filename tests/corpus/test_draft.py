@@ -9,7 +9,7 @@ from engine.corpus.draft import SourceFile
 from engine.corpus.ledger import Change
 from engine.corpus.store import AppliedFile, Corpus
 from engine.errors import AbstractNotFoundError, CorruptError
-from engine.records import Abstract, Rejection
+from engine.records.abstract import Abstract, Rejection
 from tests.corpus.drafts import opened, origin, stored
 
 ONE = Abstract("PMID:1", "Knee", "Body", 2020, "J", ("Ann Ö",), "1", "10.1/X", ("Knee",), ("Trial",), retracted=False)

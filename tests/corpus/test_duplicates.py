@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.corpus import duplicates as module
 from engine.corpus.duplicates import duplicates
 from engine.corpus.store import Corpus
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from tests.corpus.drafts import opened, origin
 
 ONE = Abstract("a", "The effects of beer on gout", "x", 2020, authors=("Liu, Rui",), doi="10.1/a")

@@ -22,8 +22,8 @@ from engine.corpus.resolving import doc_ids_of
 from engine.corpus.schema import KINDS
 from engine.corpus.store import Corpus
 from engine.errors import AbstractNotFoundError, ConfigError, UsageError
-from engine.queries import Filters
-from engine.records import Abstract
+from engine.options import Filters
+from engine.records.abstract import Abstract
 from tests.corpus import random_records as drawn
 from tests.corpus.oracle import corpus_of, passes, records
 

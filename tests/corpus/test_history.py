@@ -16,7 +16,8 @@ from engine.corpus.history import (
     generation_before,
 )
 from engine.corpus.store import Corpus
-from engine.records import Abstract, Counts
+from engine.records.abstract import Abstract
+from engine.records.generation import Counts
 from tests.corpus.drafts import opened, origin
 
 A = [Abstract(f"r{n}", f"Title {n}", "Body", 2000) for n in range(6)]

@@ -11,7 +11,7 @@ from engine.corpus.intake import NOWHERE, TAKEN_OVER, TOLD_APART
 from engine.corpus.ledger import Change
 from engine.corpus.merge import Origin
 from engine.corpus.store import Corpus
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from tests.corpus.drafts import NOTE_SOURCES, opened, origin, stored
 
 PUBMED = Abstract("PMID:7", "Gout and diet", "Beer.", 2020, pmid="7", doi="10.1/Gout")

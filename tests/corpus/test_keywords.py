@@ -15,7 +15,7 @@ from engine.corpus.keywords import Occurrences, allowed, occurrences, parsed, ra
 from engine.corpus.store import Corpus
 from engine.corpus.truncation import stems
 from engine.corpus.wording import Term, Wording
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from tests.conftest import examples
 from tests.corpus.drafts import opened, origin
 

@@ -5,7 +5,7 @@ import pytest
 
 from engine.corpus import merge
 from engine.corpus.merge import Contribution, is_deleted, is_outdated, merged, plain_title, same_work
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 
 
 def test_examples_in_docstrings() -> None:

@@ -12,7 +12,7 @@ from engine.corpus.filters import qualified
 from engine.corpus.store import Corpus
 from engine.deadline import Deadline, wanted_until
 from engine.errors import BusyError, CorruptError
-from engine.queries import Filters
+from engine.options import Filters
 from tests.conftest import CURRENT
 
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"

@@ -13,7 +13,7 @@ from engine.corpus.lexer import KEYWORDS
 from engine.corpus.store import Corpus
 from engine.corpus.where import condition
 from engine.errors import UsageError
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from tests.conftest import examples
 from tests.corpus import random_records as drawn
 from tests.corpus.oracle import Compare, Joined, Tree, corpus_of, holds, records

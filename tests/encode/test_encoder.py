@@ -6,7 +6,7 @@ import pytest
 
 from engine.encode.encoder import check_canaries, encode_checked
 from engine.errors import EncoderError
-from engine.records import Encoded, EncoderIdentity, Vectors
+from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 
 IDENTITY = EncoderIdentity("stub", 4, 8, "mean", True, "r", "fp32", "w", "t", "c")
 

@@ -8,7 +8,8 @@ import pytest
 
 from engine.encode.receipt import check_encoder, read_identity, write_receipt
 from engine.errors import CorruptError, EncoderError, EncoderMismatchError
-from engine.records import EncoderIdentity, opened_json, sealed_json
+from engine.receipts import opened_json, sealed_json
+from engine.records.encoder import EncoderIdentity
 from tests.conftest import CURRENT
 
 (SAVED,) = (CURRENT / "encoders").iterdir()

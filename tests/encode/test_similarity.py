@@ -8,7 +8,7 @@ import pytest
 from engine.encode.model import identify
 from engine.encode.similarity import measure_similarity
 from engine.errors import EncoderError
-from engine.records import Encoded, EncoderIdentity
+from engine.records.encoder import Encoded, EncoderIdentity
 from tests.conftest import TOY_MODEL
 
 

@@ -9,7 +9,8 @@ from engine.errors import CorruptError, UsageError
 from engine.index import exact
 from engine.index.flat import MANY, FlatIndex
 from engine.index.layout import write_file
-from engine.records import DocIds, Vectors
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 from tests.conftest import examples
 
 

@@ -14,7 +14,8 @@ from engine.index.folder import IndexFolder
 from engine.index.manifest import FORMAT_VERSION, read_manifest, suggest_rebuild, to_json
 from engine.index.publish import prune
 from engine.query.index import open_index
-from engine.records import Manifest, opened_json, sealed_json
+from engine.receipts import opened_json, sealed_json
+from engine.records.generation import Manifest
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 
@@ -124,7 +125,7 @@ def test_missing_unreadable_and_forbidden_are_three_messages(toy: IndexFolder, m
     messages = set()
     for error in (PermissionError(13, "Permission denied"), OSError(5, "Input/output error")):
         with monkeypatch.context() as patched:
-            patched.setattr("engine.records.FileReceipt.of", raiser(error))
+            patched.setattr("engine.receipts.FileReceipt.of", raiser(error))
             toy.pointer.write_text("000001\n")
             with pytest.raises(CorruptError, match=r"vectors.faiss|abstracts.db") as caught:
                 open_index(toy.path)

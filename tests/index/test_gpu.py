@@ -10,7 +10,7 @@ from engine.index.flat import Candidates, FlatIndex
 from engine.index.gpu import MAX_K, GpuIndex, gpu_scanner, n_gpus
 from engine.index.layout import write_file
 from engine.index.library import faiss
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 from tests.index.test_flat import unit
 
 N, DIM = 5000, 16

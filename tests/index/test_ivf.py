@@ -16,7 +16,8 @@ from engine.index.flat import FlatIndex
 from engine.index.ivf import IvfIndex
 from engine.index.layout import write_file
 from engine.index.library import faiss
-from engine.records import AnnSettings, DocIds, Vectors
+from engine.records.encoder import Vectors
+from engine.records.generation import AnnSettings, DocIds
 from tests.conftest import examples, silent
 from tests.index.test_flat import unit
 

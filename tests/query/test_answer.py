@@ -17,11 +17,12 @@ from engine.corpus.wording import parsed
 from engine.deadline import CURRENT, Deadline, wanted_until
 from engine.errors import AbstractNotFoundError, BusyError, EncoderError, UsageError
 from engine.index.folder import IndexFolder
-from engine.queries import Answer, Fusion, Mode
+from engine.options import Fusion, Mode
 from engine.query import ranking
 from engine.query.index import get_generation
 from engine.query.plan import BETA, GAMMA
 from engine.query.ranking import fused
+from engine.records.answer import Answer
 from engine.reindex.order import Report
 
 Add = Callable[..., Report]

@@ -4,10 +4,11 @@ import pytest
 
 from engine.errors import EncoderMismatchError, UsageError
 from engine.index.folder import IndexFolder
-from engine.queries import Answer, Query
+from engine.options import Query
 from engine.query import batches
 from engine.query.batches import answer_each, split_pages
 from engine.query.index import open_index
+from engine.records.answer import Answer
 
 
 class Counted:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.query.ranking import diversified
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 
 EAST, NORTH = [1.0, 0.0], [0.0, 1.0]
 VECTORS: Vectors = np.array([EAST, EAST, NORTH], np.float32)

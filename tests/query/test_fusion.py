@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.queries import Fusion
+from engine.options import Fusion
 from engine.query.ranking import DEPTH, fused, stretched
 
 SEMANTIC = [(1, 0.9), (2, 0.5), (3, 0.1)]

@@ -31,8 +31,7 @@ from engine.errors import (
 from engine.index.corpusmap import read_map
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
-from engine.options import IndexSettings
-from engine.queries import Mode
+from engine.options import IndexSettings, Mode
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from engine import Index, open_index
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.folder import IndexFolder
-from engine.queries import Filters, Mode, Query
+from engine.options import Filters, Mode, Query
 from engine.query.location import ABSENT, EXAMPLE, FILTERED, NO_WORD, TOO_LOW, KnownItem, Recall, measured
 from engine.reindex.order import Report
 from tests.conftest import CURRENT

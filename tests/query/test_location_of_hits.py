@@ -9,10 +9,11 @@ from engine import Filters, Index, Query, open_index
 from engine.deadline import Deadline, wanted_until
 from engine.errors import BusyError
 from engine.index.folder import IndexFolder
-from engine.queries import Hit, Mode
+from engine.options import Mode
 from engine.query import location as choosing
 from engine.query.location import list_reaches
 from engine.query.ranking import Ranking
+from engine.records.answer import Hit
 
 MORE: tuple[dict[str, object], ...] = (
     {}, {"diversify": 0.4}, {"min_score": 0.1}, {"filters": Filters(years=((2000, None),))}, {"like": ("toy-03",)}

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.query.explanation import percentile
-from engine.records import Calibration
+from engine.records.generation import Calibration
 
 SCORES = st.floats(-1, 1).map(lambda score: float(np.float32(score)))
 LISTS = st.lists(SCORES.map(lambda score: round(score, 6)), min_size=3, max_size=30).map(sorted)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.queries import Filters, Fusion, Mode, Query
+from engine.options import Filters, Fusion, Mode, Query
 from engine.query.prisma import filters_in_words, paragraph
 from engine.query.searchlog import Record
 

@@ -20,10 +20,11 @@ from engine.errors import (
     UsageError,
 )
 from engine.index.folder import IndexFolder
-from engine.queries import Filters, Fusion, Hit, Mode, Query
+from engine.options import Filters, Fusion, Mode, Query
 from engine.query.rerun import open_recorded, rerun
 from engine.query.searchlog import Record, read_record, record_bytes, record_of, result_sha256, write_record
-from engine.records import opened_json, sealed_json
+from engine.receipts import opened_json, sealed_json
+from engine.records.answer import Hit
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 

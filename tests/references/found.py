@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from engine.collect.fields import entries_of
 from engine.collect.source import read_source
-from engine.queries import Hit
-from engine.records import Abstract, Notice
+from engine.records.abstract import Abstract, Notice
+from engine.records.answer import Hit
 from engine.references.cited import Cited
 from engine.references.formats import write
 

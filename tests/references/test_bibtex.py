@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from engine.collect.source import read_source
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references.bibtex import bibtex, escaped, keys_of, letters
 from tests.references.found import BARE, FULL, cite, read_back
 

@@ -4,7 +4,7 @@ import io
 import pytest
 from hypothesis import given
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references.delimited import delimited
 from tests.references.found import BARE, FULL, TEXT, cite
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.queries import Sentence, Why
+from engine.records.answer import Sentence, Why
 from engine.references.fields import COLUMNS, as_json, hit_fields, joined, record_fields, row_of
 from tests.references.found import BARE, FULL, cite
 

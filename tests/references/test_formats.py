@@ -7,7 +7,7 @@ import openpyxl
 import pytest
 
 from engine.errors import EngineError, UsageError
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references.cited import Cited
 from engine.references.formats import FORMATS, check_format, content, write
 from tests.references.found import BARE, FULL, cite, cite_all

@@ -3,7 +3,7 @@ import re
 import pytest
 from hypothesis import given
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references.markdown import escaped, markdown
 from tests.references.found import FULL, NO_TITLE, TEXT, cite
 

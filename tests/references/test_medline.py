@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.collect.source import read_source
-from engine.records import Abstract, Notice
+from engine.records.abstract import Abstract, Notice
 from engine.references.medline import medline, wrapped
 from tests.references.found import BARE, FULL, cite
 

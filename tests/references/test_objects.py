@@ -1,6 +1,6 @@
 import json
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references.objects import json_array, json_lines
 from tests.references.found import BARE, FULL, cite, cite_all
 

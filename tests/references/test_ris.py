@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import rispy
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references.ris import ris
 from tests.references.found import BARE, FULL, NO_TITLE, cite
 

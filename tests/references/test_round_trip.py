@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.collect.export import _FORMULA
 from engine.collect.source import check_source, read_source
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references.fields import BREAKS
 from tests.conftest import examples
 from tests.references.found import BARE, FULL, NO_TITLE, abstracts, as_exported, read_back

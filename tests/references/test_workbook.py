@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 
 from engine.errors import UsageError
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.references import workbook as module
 from engine.references.fields import COLUMNS
 from engine.references.workbook import MAX_CELL, storable, workbook

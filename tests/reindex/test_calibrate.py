@@ -18,7 +18,10 @@ from engine.index.layout import write_file
 from engine.index.manifest import read_manifest, to_json
 from engine.options import IndexSettings
 from engine.query.explanation import percentile
-from engine.records import Abstract, Calibration, Encoded, EncoderIdentity, Manifest, Vectors, opened_json
+from engine.receipts import opened_json
+from engine.records.abstract import Abstract
+from engine.records.encoder import Encoded, EncoderIdentity, Vectors
+from engine.records.generation import Calibration, Manifest
 from engine.reindex import calibrate
 from engine.reindex.calibrate import FEWEST, OTHERS, QUERIES, SHARES, calibration, drawn, quantiles, still_holds
 from engine.reindex.order import Order, Report

@@ -12,7 +12,7 @@ from engine.encode.recipe import PASSAGES, RECIPE
 from engine.errors import ConfigError, EncoderMismatchError
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
-from engine.queries import Mode
+from engine.options import Mode
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back

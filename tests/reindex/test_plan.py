@@ -4,7 +4,8 @@ import pytest
 
 from engine.corpus.store import AppliedFile
 from engine.errors import MassChangeError
-from engine.records import Counts, FileReceipt
+from engine.receipts import FileReceipt
+from engine.records.generation import Counts
 from engine.reindex.plan import Files, Limits, Plan, guard, plan_lines, refusal, sort_out
 from engine.reindex.sources import Source
 

@@ -27,7 +27,8 @@ from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
 from engine.options import IndexSettings
-from engine.records import DocIds, Encoded, Manifest, Vectors
+from engine.records.encoder import Encoded, Vectors
+from engine.records.generation import DocIds, Manifest
 from engine.reindex import vectorise as vectorising
 from engine.reindex.order import Order, Report
 from engine.reindex.rollback import roll_back
@@ -438,7 +439,7 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
 
     from engine.index.layout import write_file
     from engine.index.manifest import read_manifest, to_json
-    from engine.records import FileReceipt
+    from engine.receipts import FileReceipt
 
     path = toy.generation_path(1)
     for file in path.iterdir():

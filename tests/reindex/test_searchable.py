@@ -18,7 +18,7 @@ from engine.index.ivf import IvfIndex
 from engine.index.manifest import read_manifest, to_json
 from engine.index.opened import open_vectors
 from engine.options import IndexSettings
-from engine.records import FileReceipt
+from engine.receipts import FileReceipt
 from engine.reindex import run, searchable, tune
 from engine.reindex.order import Order, Report
 from engine.reindex.retune import retune

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 from engine.reindex.shards import Shards, clear, read_shard
 
 DIM = 4

@@ -25,7 +25,7 @@ from engine.index.folder import IndexFolder
 from engine.index.lock import writer_lock
 from engine.options import IndexSettings
 from engine.query.index import get_generation
-from engine.records import Encoded
+from engine.records.encoder import Encoded
 from engine.reindex import vectorise as vectorising
 from engine.reindex.history import event_line, history
 from engine.reindex.order import Order, Report

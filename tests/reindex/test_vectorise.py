@@ -14,7 +14,7 @@ from engine.encode.recipe import prepare_text
 from engine.errors import EncoderError
 from engine.index.flat import FlatIndex
 from engine.index.layout import write_file
-from engine.records import Encoded, EncoderIdentity, Vectors
+from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 from engine.reindex.gather import Gathered, gather, text_digest
 from engine.reindex.shards import Shards
 from engine.reindex.sources import Source

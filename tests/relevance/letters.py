@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.records import Encoded, EncoderIdentity
+from engine.records.encoder import Encoded, EncoderIdentity
 
 
 class LettersEncoder:

@@ -7,7 +7,7 @@ import pytest
 from engine import Index, open_index
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.folder import IndexFolder
-from engine.queries import Filters, Mode, Query
+from engine.options import Filters, Mode, Query
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.relevance.asking import ann_recall, evaluate_index

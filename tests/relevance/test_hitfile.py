@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.queries import Answer, Hit, Mode, Query
+from engine.options import Mode, Query
+from engine.records.answer import Answer, Hit
 from engine.relevance.hitfile import SUFFIXES, writer_for
 
 

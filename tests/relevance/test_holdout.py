@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.relevance.holdout import DEV, TEST, position, publication_keys
 
 RECORD = Abstract("PMID:1", "Pain in gout: a study", "We counted the toes of 12 adults. " * 5, pmid="1", doi="10.1/A")

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import UsageError
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.relevance.holdout import TEST, position
 from engine.relevance.judgments import Judgments
 from engine.relevance.knownitems import Counts, Items, item, known_items

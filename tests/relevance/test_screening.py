@@ -6,7 +6,7 @@ import pytest
 from engine import Index, open_index
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
-from engine.queries import Filters
+from engine.options import Filters
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.relevance import screening

@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.relevance.sections import body, objective_and_conclusion, sections
 
 

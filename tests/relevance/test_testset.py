@@ -6,7 +6,7 @@ import pytest
 
 from engine.collect.source import read_source
 from engine.errors import SourceError, UsageError
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.relevance.judgments import Judgments
 from engine.relevance.testset import Origin, SourceFile, TestSet, Text, read_set, write_set
 

@@ -19,8 +19,9 @@ from engine.config import cores
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
-from engine.queries import Answer, Fusion, Hit, Mode
+from engine.options import Fusion, Mode
 from engine.query import answer
+from engine.records.answer import Answer, Hit
 from engine.serve import asked, bodies
 from engine.serve import shelf as shelving
 from engine.serve.access import access_for

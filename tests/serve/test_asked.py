@@ -1,8 +1,7 @@
 import pytest
 
 from engine.errors import UsageError
-from engine.options import FILTERS, ValueKind
-from engine.queries import Filters, Fusion, Mode, Query
+from engine.options import FILTERS, Filters, Fusion, Mode, Query, ValueKind
 from engine.serve.asked import query_of
 from engine.serve.parameters import SEARCH, Given
 

@@ -18,7 +18,7 @@ from engine.collect.source import read_source
 from engine.index.folder import IndexFolder
 from engine.options import IndexSettings
 from engine.query.searchlog import read_record
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 from tests.conftest import ROOT, TOY_MODEL, jsonl, silent

@@ -11,10 +11,11 @@ from starlette.testclient import TestClient
 from engine import Filters, Index, open_index
 from engine.collect.source import read_source
 from engine.index.folder import IndexFolder
-from engine.queries import Hit, Mode, Query
+from engine.options import Mode, Query
 from engine.query.rerun import rerun
 from engine.query.searchlog import read_record
-from engine.records import Abstract
+from engine.records.abstract import Abstract
+from engine.records.answer import Hit
 from engine.references.cited import Cited
 from engine.references.fields import COLUMNS
 from engine.references.formats import FORMATS, content

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.queries import Hit, Sentence, Span, Why
+from engine.records.answer import Hit, Sentence, Span, Why
 from engine.serve.marks import AROUND, SHORT, Piece, extract, pieces, shown
 
 TEXT = "Gout hurts a lot."

@@ -14,8 +14,7 @@ from starlette.testclient import TestClient
 
 from engine import Filters, Index
 from engine.index.folder import IndexFolder
-from engine.options import FILTERS, QueryOption, ValueKind
-from engine.queries import Mode, Query
+from engine.options import FILTERS, Mode, Query, QueryOption, ValueKind
 from engine.references.formats import FORMATS
 from engine.serve.desk import Desk
 from tests.conftest import CURRENT

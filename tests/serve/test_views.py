@@ -4,8 +4,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from engine import Query, open_index
-from engine.queries import Answer, Hit, Why
-from engine.records import Abstract, Notice
+from engine.records.abstract import Abstract, Notice
+from engine.records.answer import Answer, Hit, Why
 from engine.serve.asked import query_of
 from engine.serve.links import State
 from engine.serve.marks import Piece

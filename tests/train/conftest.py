@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.train.fit.settings import TrainingSettings
 from tests.conftest import TOY_MODEL
 

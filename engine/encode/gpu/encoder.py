@@ -18,7 +18,7 @@ from engine.encode.gpu.selfcheck import CHECK_TEXTS, Runner, choose_runner
 from engine.encode.tokens import Tokens, load_tokenizer
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
-from engine.records import Encoded, EncoderIdentity, Vectors
+from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 from engine.encode.gpu.selfcheck import find_difference
 from engine.encode.tokens import Tokens
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from torch.nn.functional import embedding, gelu, layer_norm, linear, normalize, 
 from engine.encode.gpu.packing import Pack, iterate_packs
 from engine.encode.tokens import Tokens
 from engine.errors import EncoderError
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 
 _BUDGET = 131_072  # tokens in a pack, before memory runs out: enough to keep the largest GPU busy
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.encode.probes import PROBES, SAME_COSINE
 from engine.encode.tokens import Tokens
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 
 _log = logging.getLogger(__name__)
 

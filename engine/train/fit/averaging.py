@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 from engine.relevance.measures import parse, value
 from engine.train.fit.basemodel import encode_texts
 from engine.train.pairs.corpuspairs import TextPair

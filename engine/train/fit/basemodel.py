@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 from engine.encode.model import DEFAULT_MODEL, identify, locate
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import MissingExtraError, UsageError
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 from engine.train.fit.settings import TrainingSettings
 
 _LORA_TARGETS = ("query", "key", "value", "q_lin", "k_lin", "v_lin")  # attention of BERT and of DistilBERT

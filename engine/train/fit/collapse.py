@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 
 _EMPTY_TEXTS = ("", ".", "..")
 _MAX_RISE = 0.15  # by which the mean cosine of unrelated texts may exceed the base's

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine import __version__
 from engine.encode.model import identify
 from engine.errors import UsageError
-from engine.records import EncoderIdentity
+from engine.records.encoder import EncoderIdentity
 from engine.train.fit.averaging import find_best
 from engine.train.fit.basemodel import format_model_name
 from engine.train.fit.checkpoints import work_folder

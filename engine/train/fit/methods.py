@@ -15,7 +15,7 @@ from sentence_transformers.util import mine_hard_negatives
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.progress import Progress
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 from engine.train.fit.averaging import WeightAverage, copy_weights, score_dev, set_best_average
 from engine.train.fit.basemodel import (
     add_adapters,

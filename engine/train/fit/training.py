@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sentence_transformers import SentenceTransformer
 
 from engine.errors import EncoderError, SourceError
+from engine.phrases import many
 from engine.progress import Progress
-from engine.records import many
 from engine.relevance.testset import SourceFile
 from engine.train.fit.basemodel import encode_texts, limit_length, load_model, resolve_device
 from engine.train.fit.collapse import SAMPLE_SIZE, ScoreSpread, measure_spread

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.records import many
+from engine.phrases import many
 from engine.train.fit.settings import RECORD
 from engine.train.modelcard.card import CardDataset, ModelCard
 from engine.train.modelcard.cardfacts import (

@@ -16,7 +16,7 @@ from engine.collect.lines import first_line, objects, refuse_bare_cr
 from engine.collect.opening import open_source
 from engine.errors import MissingExtraError, SourceError
 from engine.files import AGAIN, DELIMITERS, decode_lines, sniff_delimiter
-from engine.records import Rejection, Remark
+from engine.records.abstract import Rejection, Remark
 
 _PARQUET = b"PAR1"
 _NOT_UTF8 = "not UTF-8. Save the file as UTF-8, or convert it: iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW"

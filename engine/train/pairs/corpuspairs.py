@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.encode.recipe import clean_text
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.relevance.holdout import DEV, TEST, position, publication_keys
 from engine.relevance.sections import body, objective_and_conclusion
 from engine.train.pairs.pairtable import PairTable

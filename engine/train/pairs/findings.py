@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.records import many
+from engine.phrases import many
 
 _WORD = re.compile(r"[^\W_]")  # a letter or digit
 

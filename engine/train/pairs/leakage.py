@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.encode.recipe import clean_text
-from engine.records import many
+from engine.phrases import many
 from engine.train.pairs.findings import ColumnFacts, PairFinding, Severity, format_share, has_words
 from engine.train.pairs.pairtable import PairTable
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.records import many
+from engine.phrases import many
 from engine.train.pairs.findings import ColumnFacts, PairFinding, PairReport, Severity, format_share, has_words
 from engine.train.pairs.leakage import find_label_leaks, find_leak, find_overlap
 from engine.train.pairs.pairtable import PairTable

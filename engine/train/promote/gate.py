@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.encode.encoder import Encoder
 from engine.progress import Progress
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 from engine.relevance.exhaustive import rank
 from engine.relevance.measures import parse, per_query
 from engine.relevance.significance import Difference, paired

@@ -12,9 +12,11 @@ from engine.config import Settings
 from engine.encode.onnx import OnnxEncoder
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
+from engine.phrases import many
 from engine.progress import Progress
 from engine.query.index import Index, open_index
-from engine.records import Abstract, EncoderIdentity, many
+from engine.records.abstract import Abstract
+from engine.records.encoder import EncoderIdentity
 from engine.reindex.encoders import Choice, choose, export
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from engine.records import Vectors
+from engine.records.encoder import Vectors
 from engine.train.fit.collapse import ScoreSpread, find_collapse, measure_spread
 
 

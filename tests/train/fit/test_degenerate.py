@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.train.fit.settings import TrainingSettings
 from engine.train.fit.training import train_on_pairs
 from engine.train.pairs.lint import lint_pairs

@@ -14,7 +14,7 @@ from sentence_transformers import SentenceTransformer
 from engine.encode.model import identify
 from engine.errors import EncoderError, SourceError, UsageError
 from engine.progress import Progress
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.relevance.testset import SourceFile
 from engine.train.fit import checkpoints, estimate, trainer
 from engine.train.fit.basemodel import load_model

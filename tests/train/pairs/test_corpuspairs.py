@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.relevance.holdout import DEV, TEST, position
 from engine.train.pairs.corpuspairs import (
     build_pairs,

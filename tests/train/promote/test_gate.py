@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.records import Encoded, EncoderIdentity
+from engine.records.encoder import Encoded, EncoderIdentity
 from engine.relevance.judgments import Judgments
 from engine.relevance.testset import TestSet, Text
 from engine.train.promote.gate import judge_candidate

@@ -9,7 +9,7 @@ from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.options import IndexSettings
 from engine.query.index import open_index
-from engine.records import Abstract
+from engine.records.abstract import Abstract
 from engine.reindex.order import Order
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources

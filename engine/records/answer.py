@@ -1,12 +1,10 @@
-"""What is asked of an index, and what it answers: the frozen records of the query layer."""
+"""Answers: hits, why they are hits, and what else an index says to a query."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.options import Filters, Fusion, Mode, Query
-
-__all__ = ["Answer", "ChangedHit", "Filters", "Fusion", "Hit", "Mode", "Query", "Sentence", "Span", "Why"]
+from engine.options import Query
 
 Span = tuple[int, int]  # start and end of a piece of a text, in characters of the text as stored
 

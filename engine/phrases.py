@@ -1,0 +1,12 @@
+"""Words that messages are made of."""
+
+from __future__ import annotations
+
+
+def many(n: int, noun: str) -> str:
+    """A number with its noun, for a message.
+
+    >>> many(1, "record"), many(2000, "record")
+    ('1 record', '2,000 records')
+    """
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"

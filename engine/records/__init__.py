@@ -1,0 +1,1 @@
+"""What crosses a border between stages: frozen dataclasses and array types."""

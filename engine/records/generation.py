@@ -1,0 +1,95 @@
+"""What a published generation says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.receipts import FileReceipt
+from engine.records.encoder import EncoderIdentity
+
+DocIds = NDArray[np.int64]  # (n,), keys of the abstracts table and of FAISS
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a generation holds, then what the run that made it did."""
+
+    abstracts: int
+    retracted: int
+    without_abstract: int
+    without_title: int
+    truncated: int  # texts longer than the encoder's max_length
+    added: int = 0
+    text_changed: int = 0
+    metadata_changed: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    duplicates: int = 0  # records that one source gave more than once in the run
+    rejected: int = 0
+    encoded: int = 0
+    newly_retracted: int = 0  # were there before and are retracted only now
+    merged: int = 0  # turned out to be another record that is there
+    resumed: int = 0  # texts that a run which did not end had encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A fixed text with the vector that this generation's encoder gave it."""
+
+    text: str
+    vector: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnnSettings:
+    """How an approximate index is searched, and how often it then finds what an exact search finds."""
+
+    n_probe: int  # lists looked into
+    n_rerank: int  # candidates scored exactly, for 10 hits
+    recall: float  # ANN recall@10 against exact, measured on n_queries queries when the generation was made
+    n_queries: int
+    target: float  # the recall that was asked for
+    n_trained: int  # vectors in the index when its lists were trained
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What cosines two records that have nothing to do with each other have: what a score is to be compared with."""
+
+    shares: tuple[float, ...]  # ascending, in (0, 1): of the pairs …
+    texts: tuple[float, ...]  # … this share has a lower cosine, a title of one record against the whole of another
+    records: tuple[float, ...]  # … the whole of one record against the whole of another
+    n_pairs: int
+    n_records: int  # in the index when this was measured
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The receipt of a generation, written last."""
+
+    format_version: int
+    generation: int
+    parent: int | None
+    created: str  # UTC, ISO 8601
+    engine_version: str
+    encoder: EncoderIdentity
+    metric: str
+    factory: str
+    counts: Counts
+    ids_sha256_corpus: str  # of the ascending int64 ids, read from SQLite
+    ids_sha256_vectors: str  # the same, read from FAISS
+    files: tuple[FileReceipt, ...]
+    probes: tuple[Probe, ...]
+    newest_source: str
+    seconds: float
+    ann: AnnSettings | None = None  # None: searches are exact
+    calibration: Calibration | None = None  # None: too few records
+
+
+def ids_sha256(doc_ids: DocIds) -> str:
+    """SHA-256 of the ids in ascending order as little-endian int64, for comparing two stores."""
+    return hashlib.sha256(np.sort(doc_ids).astype("<i8").tobytes()).hexdigest()
