@@ -53,13 +53,13 @@ class Config:
         if self.index is not None:
             check_name(self.index)
             if self.index not in names:
-                raise ConfigError(f"no index named {self.index!r} in {self.indexes}: found {listed(names)}. {HINT}")
+                raise ConfigError(f"no index named {self.index!r} in {self.indexes}: found {list_names(names)}. {HINT}")
             return self.indexes / self.index
         if len(names) == 1:
             return self.indexes / names[0]
         if not names:
             raise ConfigError(f"{self.indexes} holds no index. {HINT}")
-        raise ConfigError(f"{self.indexes} holds several indexes: {listed(names)}. Name one: -i {names[0]}")
+        raise ConfigError(f"{self.indexes} holds several indexes: {list_names(names)}. Name one: -i {names[0]}")
 
     def target(self) -> Path:
         """Folder of the index to write: the named one, the only one there, or a first one called "default".
@@ -99,7 +99,7 @@ class Settings(IndexSettings):
         """
         path = folder / "index.toml"
         content = read_toml(path)
-        values: dict[str, Any] = {"sources": patterns(content, path)}
+        values: dict[str, Any] = {"sources": read_patterns(content, path)}
         origins = [("sources", str(path) if content.get("sources") else "default")]
         for option in SETTINGS:
             variable = option.variable
@@ -108,10 +108,10 @@ class Settings(IndexSettings):
                 found = flags[option.field], "flag"
             elif variable and os.environ.get(variable):
                 found = os.environ[variable] if option.kind is str else number(os.environ[variable]), variable
-            elif (given := at(content, option.key)) is not None:
+            elif (given := get_at(content, option.key)) is not None:
                 found = given, str(path)
             if found is not None:
-                values[option.field] = checked(*found, option)
+                values[option.field] = check_value(*found, option)
             origins.append((option.field, found[1] if found else "default"))
         return Settings(file=path, **values, origins=tuple(origins))
 
@@ -142,7 +142,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     return content
 
 
-def at(content: Mapping[str, Any], key: str) -> object:
+def get_at(content: Mapping[str, Any], key: str) -> object:
     """The value at "table.key", or None."""
     for part in key.split("."):
         content = content.get(part, {}) if isinstance(content, Mapping) else {}
@@ -157,7 +157,7 @@ def number(text: str) -> object:
         return text
 
 
-def checked(value: object, origin: str, option: SettingOption) -> object:
+def check_value(value: object, origin: str, option: SettingOption) -> object:
     """Return a value that a setting can have.
 
     Raises:
@@ -177,7 +177,7 @@ def checked(value: object, origin: str, option: SettingOption) -> object:
     raise ConfigError(f"{option.key} is {value!r} ({origin}), expected {wanted}")
 
 
-def patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePattern, ...]:
+def read_patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePattern, ...]:
     """The entries under [[sources]]; a plain text counts as a path.
 
     Raises:
@@ -198,7 +198,7 @@ def patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePattern, ...
     return tuple(found)
 
 
-def cores() -> int:
+def count_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -247,6 +247,6 @@ def check_name(name: str) -> None:
         )
 
 
-def listed(names: list[str]) -> str:
+def list_names(names: list[str]) -> str:
     """Names for a message: "a, b", or "none"."""
     return ", ".join(names) or "none"

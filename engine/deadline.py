@@ -38,7 +38,7 @@ CURRENT: ContextVar[Deadline] = ContextVar("deadline", default=NEVER)  # of the 
 
 
 @contextlib.contextmanager
-def wanted_until(deadline: Deadline) -> Iterator[None]:
+def limit_time(deadline: Deadline) -> Iterator[None]:
     """What is done within, in this thread and in copies of its context, is wanted until a deadline."""
     token = CURRENT.set(deadline)
     try:

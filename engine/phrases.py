@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 
-def many(n: int, noun: str) -> str:
+def pluralize(n: int, noun: str) -> str:
     """A number with its noun, for a message.
 
-    >>> many(1, "record"), many(2000, "record")
+    >>> pluralize(1, "record"), pluralize(2000, "record")
     ('1 record', '2,000 records')
     """
     return f"{n:,} {noun}{'' if n == 1 else 's'}"

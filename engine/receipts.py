@@ -33,7 +33,7 @@ class FileReceipt:
         """
         path = folder / self.name
         try:
-            before = stamps.identity_of(path)
+            before = stamps.read_identity(path)
             if path.stat().st_size != self.n_bytes:
                 return f"{path} has {path.stat().st_size:,} bytes, expected {self.n_bytes:,}"
             if quick and stamps.is_untouched(path, self.sha256):
@@ -53,21 +53,21 @@ class FileReceipt:
         return None
 
 
-def sealed_json(content: dict[str, Any]) -> str:
+def seal_json(content: dict[str, Any]) -> str:
     """A JSON object in one fixed layout, with the SHA-256 of the rest of it under "sha256"."""
-    return laid_out(content | {"sha256": hashlib.sha256(laid_out(content).encode("utf-8")).hexdigest()})
+    return format_json(content | {"sha256": hashlib.sha256(format_json(content).encode("utf-8")).hexdigest()})
 
 
-def opened_json(raw: bytes) -> dict[str, Any] | None:
+def open_json(raw: bytes) -> dict[str, Any] | None:
     """The object that sealed_json wrote; None when any byte of it has changed."""
     try:
         content = json.loads(raw.decode("utf-8"))
         del content["sha256"]
-        return content if sealed_json(content).encode("utf-8") == raw else None
+        return content if seal_json(content).encode("utf-8") == raw else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def laid_out(content: dict[str, Any]) -> str:
+def format_json(content: dict[str, Any]) -> str:
     """The fixed layout."""
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -23,7 +23,7 @@ MOST = 256  # files remembered, the newest
 SETTLED = 2.0  # seconds since the last change; of a younger file the clock may be too coarse to tell a second change
 
 
-def identity_of(path: Path) -> tuple[int, ...]:
+def read_identity(path: Path) -> tuple[int, ...]:
     """What changes when a file is touched.
 
     Raises:
@@ -33,7 +33,7 @@ def identity_of(path: Path) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def known(name: str = NAME) -> dict[str, Any]:
+def load_entries(name: str = NAME) -> dict[str, Any]:
     """What is remembered under a name, by default identity -> SHA-256 of files; nothing when it can't be read."""
     folder = cache_folder()
     if folder is None:
@@ -48,25 +48,25 @@ def known(name: str = NAME) -> dict[str, Any]:
 def is_untouched(path: Path, sha256: str) -> bool:
     """Whether this large file had this digest when it was last hashed, and was not touched since."""
     try:
-        identity = identity_of(path)
+        identity = read_identity(path)
     except OSError:
         return False
-    return identity[2] >= LARGE and known().get(key_of(identity)) == sha256
+    return identity[2] >= LARGE and load_entries().get(format_key(identity)) == sha256
 
 
 def note(path: Path, sha256: str, before: tuple[int, ...]) -> None:
     """Remember the digest of a large file that looked like `before` when hashing began; where that fails, no harm."""
     with contextlib.suppress(OSError, EngineError):
-        now = identity_of(path)
+        now = read_identity(path)
         if now == before and now[2] >= LARGE and time.time() - max(now[3], now[4]) / 1e9 >= SETTLED:
-            rest = {key: value for key, value in known().items() if key != key_of(now)}
-            keep(rest | {key_of(now): sha256})
+            rest = {key: value for key, value in load_entries().items() if key != format_key(now)}
+            keep(rest | {format_key(now): sha256})
 
 
 def forget(identity: tuple[int, ...]) -> None:
     """Trust a file no longer: it was found to be damaged."""
-    content = known()
-    if content.pop(key_of(identity), None) is not None:
+    content = load_entries()
+    if content.pop(format_key(identity), None) is not None:
         with contextlib.suppress(OSError, EngineError):
             keep(content)
 
@@ -83,6 +83,6 @@ def keep(content: dict[str, Any], name: str = NAME) -> None:
         write_text(folder / name, [json.dumps(dict(list(content.items())[-MOST:]), indent=0)], overwrite=True)
 
 
-def key_of(identity: tuple[int, ...]) -> str:
+def format_key(identity: tuple[int, ...]) -> str:
     """An identity as text."""
     return "-".join(map(str, identity))

@@ -67,37 +67,37 @@ def leave(code: int) -> NoReturn:
     sys.exit(code)
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Text for a terminal: any line end as a newline, control and reordering characters as U+FFFD."""
     return UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def say(text: str, *, err: bool = False) -> None:
     """Print one message."""
-    click.echo(printable(text), err=err)
+    click.echo(make_printable(text), err=err)
 
 
-def as_json(content: object) -> str:
+def dump_json(content: object) -> str:
     """JSON on one line; characters that a terminal would act on are escaped, so that nothing is lost."""
     text = json.dumps(content, ensure_ascii=False)
     return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def form_for(asked: str | None) -> str:
+def choose_stream_form(asked: str | None) -> str:
     """The form asked for, else a table on a terminal and JSON lines in a pipe."""
     return asked or ("table" if sys.stdout.isatty() else "nl")
 
 
-def one_line(text: str) -> str:
+def join_lines(text: str) -> str:
     """Printable text without line breaks."""
-    return " ".join(printable(text).split())
+    return " ".join(make_printable(text).split())
 
 
 def print_abstract(abstract: Abstract, sources: Sequence[str]) -> None:
     """Print one record for reading."""
     if abstract.retracted:
         click.secho("RETRACTED", bold=True, fg="red")
-    click.secho(printable(abstract.title) or "[no title]", bold=True)
+    click.secho(make_printable(abstract.title) or "[no title]", bold=True)
     facts = (
         ("id", abstract.record_id),
         ("year", str(abstract.year or "")),
@@ -115,24 +115,24 @@ def print_abstract(abstract: Abstract, sources: Sequence[str]) -> None:
     )
     for name, value in facts:
         if value:
-            say(f"{name + ':':<10}{one_line(value)}")
+            say(f"{name + ':':<10}{join_lines(value)}")
     say(f"\n{abstract.abstract or '[no abstract]'}")
     for other in abstract.other_abstracts:
         say(f"\n{other}")
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
+def show_progress() -> Iterator[Progress]:
     """Report long work on stderr: a bar with rate and time left on a terminal, now and then a line otherwise."""
     if sys.stderr.isatty():
-        with bar() as report:
+        with draw_bar() as report:
             yield report
     else:
-        yield lines()
+        yield print_lines()
 
 
 @contextmanager
-def bar() -> Iterator[Progress]:
+def draw_bar() -> Iterator[Progress]:
     """A bar for one phase after the other."""
     from rich import progress as rich
     from rich.console import Console
@@ -158,7 +158,7 @@ def bar() -> Iterator[Progress]:
         yield report
 
 
-def lines() -> Progress:
+def print_lines() -> Progress:
     """A line when a phase begins and every LINE_EVERY seconds."""
     started: dict[str, float] = {}
     last = 0.0
@@ -172,7 +172,7 @@ def lines() -> Progress:
         last = now
         of = f" of {total:,}" if total else ""
         rate = rate_text(done, now - started[phase])
-        left = f", {remaining(done, total, now - started[phase])} left" if rate and total else ""
+        left = f", {format_remaining(done, total, now - started[phase])} left" if rate and total else ""
         say(f"{phase}{f': {done:,}{of}' if done or total else ''}{', ' + rate if rate else ''}{left}", err=True)
 
     return report
@@ -183,7 +183,7 @@ def rate_text(done: int, seconds: float) -> str:
     return f"{done / seconds:.1f}/s" if done and seconds > 0.5 else ""
 
 
-def remaining(done: int, total: int, seconds: float) -> str:
+def format_remaining(done: int, total: int, seconds: float) -> str:
     """Time left at the rate so far, as minutes and seconds."""
     minutes, rest = divmod(round((total - done) * seconds / done), 60)
     return f"{minutes}:{rest:02d}"

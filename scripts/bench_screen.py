@@ -28,8 +28,8 @@ from engine.encode.recipe import clean_text, prepare_text
 from engine.records.abstract import Abstract
 from engine.reindex.encoders import open_model_encoder
 from engine.relevance.screening import Pool, Rows, pool_from
-from engine.relevance.screenmeasures import NAMES, mean_of, sd_of
-from engine.relevance.simulation import by_words_and_criteria, simulations
+from engine.relevance.screenmeasures import NAMES, average_measures, compute_deviation
+from engine.relevance.simulation import order_by_screening, simulate_screening
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,18 @@ def measure(review: Review, criteria: str, encoder: Encoder, n_priors: int) -> N
     cosines = cosines_of(encoder, criteria, review.texts)
     pool = pool_from(np.arange(len(review.texts)), review.texts, cosines)
     ways = (
-        ("words", replace(pool, cosines=None), by_words_and_criteria),
-        ("words and criteria", pool, by_words_and_criteria),
+        ("words", replace(pool, cosines=None), order_by_screening),
+        ("words and criteria", pool, order_by_screening),
         ("criteria", pool, by_criteria),
     )
     for name, searched, ranker in ways:
         begun = time.perf_counter()
-        runs = list(simulations(searched, review.included, n_priors, ranker=ranker))
+        runs = list(simulate_screening(searched, review.included, n_priors, ranker=ranker))
         seconds = (time.perf_counter() - begun) / n_priors
-        cells = [f"{m:.4f} ({sd:.4f})" for m, sd in zip(mean_of(runs).values, sd_of(runs).values, strict=True)]
+        cells = [
+            f"{m:.4f} ({sd:.4f})"
+            for m, sd in zip(average_measures(runs).values, compute_deviation(runs).values, strict=True)
+        ]
         size = f"{review.name} ({review.included.sum():,} of {len(review.texts):,})"
         print(f"| {size} | {name} | {' | '.join(cells)} | {seconds:.2f} |", flush=True)
 

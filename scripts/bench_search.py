@@ -28,8 +28,8 @@ from bench_start import fresh
 from engine import open_index
 from engine.index import codes
 from engine.index.exact import TIE
-from engine.index.factory import HNSW_FROM, Factory, lists_for, parsed
-from engine.index.flat import FlatIndex, bitmap
+from engine.index.factory import HNSW_FROM, Factory, choose_n_lists, parse_factory
+from engine.index.flat import FlatIndex, build_bitmap
 from engine.index.ivf import IvfIndex
 from engine.query.index import get_generation
 from engine.records.encoder import Vectors
@@ -53,9 +53,9 @@ def ivf_path(flat: FlatIndex, factory: Factory, work: Path) -> Path:
 
 
 def build(flat: FlatIndex, factory: Factory, path: Path) -> None:
-    index = codes.trained(flat, factory, lambda *_: None)
-    codes.filled(index, flat, lambda *_: None)
-    codes.serialized(index).tofile(path)
+    index = codes.train_lists(flat, factory, lambda *_: None)
+    codes.fill_lists(index, flat, lambda *_: None)
+    codes.serialise_codes(index).tofile(path)
 
 
 def ivf_of(flat: FlatIndex, factory: Factory, work: Path) -> tuple[IvfIndex, dict[str, Any]]:
@@ -168,7 +168,7 @@ def filtered(flat: FlatIndex, ivf: IvfIndex, bare: Any, queries: Vectors) -> lis
         least = np.sort(scores, axis=1)[:, -K]
 
         def by_selector(q: Vectors, k: int, ids: Any = ids) -> Any:
-            chosen = faiss.IDSelectorBitmap(bitmap(ids, flat.size))
+            chosen = faiss.IDSelectorBitmap(build_bitmap(ids, flat.size))
             return bare.search(q, k, params=faiss.SearchParameters(sel=chosen))
 
         ways = [Way("faiss, selector", by_selector, faiss_rows, {})]
@@ -187,7 +187,11 @@ def one_size(given: Namespace, real: Vectors, n: int, queries: Vectors, work: Pa
     bare = faiss.IndexFlatIP(flat.dim)
     for start in range(0, n, ROWS):
         bare.add(np.ascontiguousarray(flat.vectors[start : start + ROWS]))
-    factory = parsed(given.factory) if given.factory else Factory(lists_for(n), 32 * (lists_for(n) >= HNSW_FROM))
+    factory = (
+        parse_factory(given.factory)
+        if given.factory
+        else Factory(choose_n_lists(n), 32 * (choose_n_lists(n) >= HNSW_FROM))
+    )
     ivf, facts = ivf_of(flat, factory, work)
     ways = [*exact_ways(flat, bare), *ivf_ways(ivf, facts)]
     ways += graph_ways(np.array(flat.vectors)) if n <= given.peers_up_to else []
@@ -223,7 +227,7 @@ def batch_rates(ways: dict[str, Way], queries: Vectors, rounds: int) -> dict[str
 def memory(ivf: IvfIndex, facts: dict[str, Any]) -> dict[str, float]:
     """Bytes a vector: codes and lists' ids on disk, the ids once more in memory; and what all of PubMed would need."""
     each = (facts["mb"] * 1e6 - 4 * ivf.dim * ivf.n_lists) / ivf.size + 8
-    whole = PUBMED * each + lists_for(PUBMED) * (4 * ivf.dim + 4 * 64)
+    whole = PUBMED * each + choose_n_lists(PUBMED) * (4 * ivf.dim + 4 * 64)
     return {"bytes_per_vector": round(each, 1), "gb_for_40m_extrapolated": round(whole / 1e9, 2)}
 
 

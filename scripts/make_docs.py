@@ -196,9 +196,9 @@ def default_text(field: dataclasses.Field[Any]) -> str:
 
 def http_page() -> str:
     """Return the reference of the HTTP API: the parameters of every address, from the OpenAPI document."""
-    from engine.serve.openapi import openapi
+    from engine.serve.openapi import dump_document
 
-    document = openapi()
+    document = dump_document()
     lines = [WRITTEN, "# HTTP parameters\n", f"{document['info']['description']}\n"]
     lines += ["`/api/v1/openapi.json` says the same to programs, with the answers.\n"]
     for path, operations in document["paths"].items():

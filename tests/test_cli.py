@@ -21,7 +21,7 @@ from engine.cli import main
 from engine.encode.receipt import read_identity, write_receipt
 from engine.index.folder import IndexFolder
 from engine.records.answer import Hit
-from engine.terminal import as_json, printable
+from engine.terminal import dump_json, make_printable
 from tests.conftest import ROOT, TOY, TOY_MODEL, copy_toy, jsonl
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -266,9 +266,9 @@ def test_an_index_built_with_another_model_is_exit_6(toy: IndexFolder, engine_pr
 
 
 def test_a_locked_index_is_exit_4(toy: IndexFolder, engine_process: Run) -> None:
-    from engine.index.lock import writer_lock
+    from engine.index.lock import lock_for_writing
 
-    with writer_lock(toy.lock):
+    with lock_for_writing(toy.lock):
         done = engine_process("index", TOY)
         assert done.returncode == 4 and "is being written by another process (pid" in done.stderr
         assert engine_process("rollback").returncode == 4
@@ -355,8 +355,8 @@ def test_streams_that_cannot_show_everything(toy: IndexFolder) -> None:
 
 
 def test_printable_and_json_by_hand() -> None:
-    assert printable("a\tb\nc\x1b[0m\u202e") == "a\tb\nc\ufffd[0m\ufffd"
-    assert as_json({"a": "\x9b\u202eö"}) == '{"a": "\\u009b\\u202eö"}'
+    assert make_printable("a\tb\nc\x1b[0m\u202e") == "a\tb\nc\ufffd[0m\ufffd"
+    assert dump_json({"a": "\x9b\u202eö"}) == '{"a": "\\u009b\\u202eö"}'
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -13,7 +13,7 @@ import pytest
 
 from engine import open_index
 from engine.index.folder import IndexFolder
-from engine.index.lock import writer_lock
+from engine.index.lock import lock_for_writing
 from engine.reindex import seal
 from engine.reindex import verify as verifying
 from engine.reindex.verify import verify
@@ -161,10 +161,10 @@ def test_what_stops_a_run_is_in_the_log_and_the_index_answers_as_before(
 
 
 def test_a_second_run_at_the_same_time_is_refused(toy: IndexFolder, shelf: Shelf, night: Command) -> None:
-    with writer_lock(toy.path / "NIGHTLY.lock"):
+    with lock_for_writing(toy.path / "NIGHTLY.lock"):
         done = night("--url", shelf.url)
     assert (done.returncode, shelf.asked) == (4, [])
-    with writer_lock(toy.lock):  # `engine index` is at work
+    with lock_for_writing(toy.lock):  # `engine index` is at work
         assert night("--url", shelf.url).returncode == 4
     assert [row["exit_code"] for row in logged(toy)] == [4, 4]
 
@@ -373,14 +373,14 @@ def test_an_ftp_address_is_refused_with_the_one_that_works(toy: IndexFolder, nig
 @pytest.mark.usefixtures("row")
 def test_a_published_generation_is_looked_through_once_a_night(night: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     checked = []
-    plain = verifying.content_problems
+    plain = verifying.check_content
 
     def count(path: Path, *rest: object) -> object:
         checked.append(path.name)
         return plain(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(verifying, "content_problems", count)
-    monkeypatch.setattr(seal, "content_problems", count)
+    monkeypatch.setattr(verifying, "check_content", count)
+    monkeypatch.setattr(seal, "check_content", count)
     assert night("--offline").returncode == 0 and checked == ["building"]
     assert night("--offline").returncode == 0 and checked == ["building", "000002"]  # nothing new: looked through too
 

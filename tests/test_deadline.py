@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from engine.deadline import CURRENT, NEVER, Deadline, wanted_until
+from engine.deadline import CURRENT, NEVER, Deadline, limit_time
 from engine.errors import BusyError
 
 
 def test_work_is_wanted_until_a_deadline_and_then_given_up() -> None:
     CURRENT.get().check()
-    with wanted_until(Deadline(time.monotonic() + 60)):
+    with limit_time(Deadline(time.monotonic() + 60)):
         CURRENT.get().check()
-        with wanted_until(Deadline(time.monotonic() - 0.001)):
+        with limit_time(Deadline(time.monotonic() - 0.001)):
             assert CURRENT.get().is_over
             with pytest.raises(
                 BusyError, match=r"^the time for this answer is over\. Ask for less at once, or again later$"
@@ -27,7 +27,7 @@ def test_work_is_wanted_until_a_deadline_and_then_given_up() -> None:
 
 def test_a_deadline_can_be_brought_forward_by_another_thread() -> None:
     deadline = Deadline(time.monotonic() + 60)
-    with wanted_until(deadline):
+    with limit_time(deadline):
         thread = threading.Thread(target=setattr, args=(deadline, "latest", 0.0))
         thread.start()
         thread.join()
@@ -37,7 +37,7 @@ def test_a_deadline_can_be_brought_forward_by_another_thread() -> None:
 def test_a_thread_has_the_deadline_of_another_only_with_its_context() -> None:
     seen: list[Deadline] = []
     deadline = Deadline(1.0)
-    with wanted_until(deadline):
+    with limit_time(deadline):
         for run in (lambda work: work(), contextvars.copy_context().run):
             thread = threading.Thread(target=run, args=(lambda: seen.append(CURRENT.get()),))
             thread.start()

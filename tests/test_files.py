@@ -95,7 +95,7 @@ def test_what_replaces_files_works_without_hard_links(
         with open_whole(tmp_path / "stream", overwrite=True) as file:
             file.write("text")
     assert names(tmp_path) == ["cache", "library", "qrels.tsv", "set", "stream"]
-    assert names(tmp_path / "cache") == ["checked.json"] and stamps.known() == {"a": "b"}
+    assert names(tmp_path / "cache") == ["checked.json"] and stamps.load_entries() == {"a": "b"}
     assert names(tmp_path / "set") == ["corpus.jsonl", "qrels.tsv", "queries.jsonl", "set.json"]
 
 

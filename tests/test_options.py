@@ -9,12 +9,12 @@ import pytest
 from engine.cli import main
 from engine.errors import UsageError
 from engine.options import BY_FIELD, FILTERS, Filters, Query, ValueKind, describe_unknown, parse_years
-from engine.query.prisma import filters_in_words
+from engine.query.prisma import describe_filters
 from engine.serve.links import State
-from engine.serve.openapi import openapi
+from engine.serve.openapi import dump_document
 from engine.serve.parameters import SEARCH
 from engine.serve.tools import TOOLS
-from engine.serve.views import chips
+from engine.serve.views import build_chips
 
 # A value of each kind, as the API takes it.
 SAMPLES = {
@@ -41,16 +41,16 @@ def test_a_filter_is_known_to_every_interface(option: Any) -> None:
         assert flag in {name for param in main.commands[command].params for name in param.opts}, command
     assert option.name in {parameter.name for parameter in SEARCH}
     for path in ("search", "similar", "new"):
-        described = openapi()["paths"][f"/api/v1/{path}"]["get"]["parameters"]
+        described = dump_document()["paths"][f"/api/v1/{path}"]["get"]["parameters"]
         assert [one["description"] for one in described if one["name"] == option.name] == [option.help]
-    batch = openapi()["paths"]["/api/v1/batch"]["post"]
+    batch = dump_document()["paths"]["/api/v1/batch"]["post"]
     assert json.dumps(batch).count(f'"{option.name}": {{') == 2  # of the whole batch, and of one query
     assert TOOLS["search"].schema["properties"][option.name]["description"] == option.help
-    (chip,) = chips(State(((option.name, SAMPLES[option.kind]),)))
+    (chip,) = build_chips(State(((option.name, SAMPLES[option.kind]),)))
     assert chip.label == option.chip and chip.href == "/" and chip.value
     read = Filters(**{option.field: [SAMPLES[option.kind]] if option.kind.is_repeatable else True}
                    if option.kind is not ValueKind.TEXT else {option.field: SAMPLES[option.kind]})  # fmt: skip
-    (words,) = filters_in_words(read)
+    (words,) = describe_filters(read)
     assert words and "{" not in words
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine import stamps
-from engine.config import cores
+from engine.config import count_cores
 from engine.encode.threads import get_default_layout, measure_layout
 from engine.receipts import FileReceipt
 
@@ -75,14 +75,14 @@ def test_a_file_of_just_now_is_not_remembered(file: tuple[Path, FileReceipt], mo
     path, receipt = file
     monkeypatch.setattr(stamps, "SETTLED", 60.0)
     assert receipt.problem(path.parent, quick=True) is None
-    assert stamps.known() == {}
+    assert stamps.load_entries() == {}
 
 
 def test_a_damaged_file_is_not_remembered(file: tuple[Path, FileReceipt]) -> None:
     path, receipt = file
     flipped(path)
     assert receipt.problem(path.parent, quick=True) is not None
-    assert stamps.known() == {}
+    assert stamps.load_entries() == {}
 
 
 def test_a_small_file_is_always_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +100,7 @@ def test_the_oldest_are_forgotten(file: tuple[Path, FileReceipt], monkeypatch: p
     cache.mkdir()
     (cache / stamps.NAME).write_text(json.dumps({"a": "1", "b": "2", "c": "3"}))
     assert receipt.problem(path.parent, quick=True) is None
-    assert list(stamps.known())[:2] == ["b", "c"] and len(stamps.known()) == 3
+    assert list(stamps.load_entries())[:2] == ["b", "c"] and len(stamps.load_entries()) == 3
 
 
 @pytest.mark.parametrize("content", ["", "[1]", "{", "\xff"])
@@ -109,7 +109,7 @@ def test_a_damaged_list_is_no_list(file: tuple[Path, FileReceipt], cache: Path, 
     cache.mkdir()
     (cache / stamps.NAME).write_bytes(content.encode("latin-1"))
     assert receipt.problem(path.parent, quick=True) is None
-    assert len(stamps.known()) == 1
+    assert len(stamps.load_entries()) == 1
 
 
 def test_where_nothing_can_be_kept_all_is_hashed(
@@ -124,7 +124,7 @@ def test_where_nothing_can_be_kept_all_is_hashed(
 def test_damage_once_found_is_not_forgotten(file: tuple[Path, FileReceipt]) -> None:
     path, receipt = file
     other = FileReceipt(receipt.name, receipt.n_bytes, "0" * 64)
-    stamps.note(path, other.sha256, stamps.identity_of(path))  # as when a disk gives other bytes than it did
+    stamps.note(path, other.sha256, stamps.read_identity(path))  # as when a disk gives other bytes than it did
     assert other.problem(path.parent, quick=True) is None
     assert "was changed or damaged" in str(other.problem(path.parent))
     assert "was changed or damaged" in str(other.problem(path.parent, quick=True))
@@ -142,5 +142,5 @@ def test_without_a_home_nothing_is_remembered_and_nothing_fails(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", staticmethod(homeless))
     assert [receipt.problem(path.parent, quick=True) for _ in range(2)] == [None] * 2
-    assert stamps.known() == {}
-    assert measure_layout(lambda tried: 1.0, "f", "1", alone=True) == get_default_layout(cores())
+    assert stamps.load_entries() == {}
+    assert measure_layout(lambda tried: 1.0, "f", "1", alone=True) == get_default_layout(count_cores())

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.hits import HitList, print_hits, shown
+from engine.cli.hits import HitList, choose_form, print_hits
 from engine.cli.options import add_options
 from engine.files import check_targets
 from engine.records.answer import Answer
-from engine.references.cited import cited_hits, heading
+from engine.references.cited import cite_hits, describe_search
 from engine.terminal import say
 
 if TYPE_CHECKING:
@@ -80,18 +80,18 @@ def deliver(
     found: Index, answer: Answer, out: Output, changes: Sequence[str] = (), *, since: str | None = None
 ) -> None:
     """Print an answer, write its files and record the search; its notes go to stderr."""
-    deliver_hits(found, HitList(answer, heading(answer), changes), out)
+    deliver_hits(found, HitList(answer, describe_search(answer), changes), out)
     if out.record:
-        from engine.query.searchlog import record_of, write_record
+        from engine.query.searchlog import make_record, write_record
 
-        write_record(out.record, record_of(found, answer, since=since), overwrite=out.overwrite)
+        write_record(out.record, make_record(found, answer, since=since), overwrite=out.overwrite)
         say(f"search recorded in {out.record}", err=True)
 
 
 def deliver_hits(index: Index, hits: HitList, out: Output, notes: Sequence[str] = ()) -> None:
     """Print hits and write their files; notes, and those of the answer, go to stderr."""
-    form = shown(out.form, has_files=bool(out.files))
-    cited = cited_hits(index, hits.answer) if out.files or form in ("csv", "tsv") else []
+    form = choose_form(out.form, has_files=bool(out.files))
+    cited = cite_hits(index, hits.answer) if out.files or form in ("csv", "tsv") else []
     if form:
         print_hits(hits, cited, form, raw=out.raw)
     for note in (*notes, *hits.answer.notes):

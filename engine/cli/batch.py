@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.cli.asking import Output
-from engine.cli.options import opened
+from engine.cli.options import open_named
 from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_target, open_whole
@@ -15,7 +15,7 @@ from engine.query.batches import answer_each, split_pages
 from engine.query.queryfile import read_queries
 from engine.records.answer import Answer
 from engine.relevance.hitfile import SUFFIXES, writer_for
-from engine.terminal import progress, say
+from engine.terminal import say, show_progress
 
 NOTES = 5  # shown
 
@@ -26,9 +26,13 @@ def run_batch(config: Config, query: Query, source: Path, out: Output, device: s
     Raises:
         UsageError: options that make no sense together, or a file that can't be written.
     """
-    target = target_of(query, out)
+    target = check_batch_target(query, out)
     queries = read_queries(source)
-    with opened(config, device) as index, progress() as report, open_whole(target, overwrite=out.overwrite) as file:
+    with (
+        open_named(config, device) as index,
+        show_progress() as report,
+        open_whole(target, overwrite=out.overwrite) as file,
+    ):
         writer, n_queries, n_hits = writer_for(target, file, raw=out.raw), 0, 0
         notes: dict[str, None] = {}
         for page in split_pages(queries, query.top_k):
@@ -49,7 +53,7 @@ def run_batch(config: Config, query: Query, source: Path, out: Output, device: s
     say(f"{n_queries:,} queries, {n_hits:,} hits to {target}", err=True)
 
 
-def target_of(query: Query, out: Output) -> Path:
+def check_batch_target(query: Query, out: Output) -> Path:
     """The one file that a batch is written to.
 
     Raises:

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.group import fail, main, raise_signals
-from engine.cli.options import add_options, day, index_options, setting_option
+from engine.cli.options import add_options, index_options, parse_day, setting_option
 from engine.cli.template import format_template
 from engine.config import Config, Settings, check_name
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
 from engine.files import write_text
 from engine.options import SETTINGS
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.redaction import redact_url
-from engine.terminal import as_json, leave, progress, say
+from engine.terminal import dump_json, leave, say, show_progress
 
 if TYPE_CHECKING:
     from engine.collect.facts import SourceFacts
@@ -89,9 +89,9 @@ def index(
     folder = IndexFolder(config.target())
     settings = Settings.load(folder.path, **flags)
     order = Order(sources, settings, re_encode=re_encode)
-    with writing(folder), progress() as report:
+    with guard_writing(folder), show_progress() as report:
         done = index_sources(folder, order, report)
-    tell(folder, done)
+    print_report(folder, done)
 
 
 @main.command()
@@ -135,15 +135,19 @@ def reindex(
 
     folder = IndexFolder(config.named(name).target())
     settings = Settings.load(folder.path, **flags)
-    request = Request(full, day(since) if since else None, allow_mass_change)
+    request = Request(full, parse_day(since) if since else None, allow_mass_change)
     if dry_run:
-        with progress() as report:
+        with show_progress() as report:
             plan = plan_reindex(folder, settings, request, report)
-        say(as_json(plan_fields(folder, asdict(plan))) if as_object else "\n".join(plan_lines(folder.path.name, plan)))
+        say(
+            dump_json(list_plan_fields(folder, asdict(plan)))
+            if as_object
+            else "\n".join(plan_lines(folder.path.name, plan))
+        )
         return
-    with writing(folder), progress() as report:
+    with guard_writing(folder), show_progress() as report:
         done = run(folder, settings, request, report)
-    tell(folder, done, as_object=as_object)
+    print_report(folder, done, as_object=as_object)
 
 
 @main.command(name="config")
@@ -172,7 +176,7 @@ def show_config(
     values["download_url"] = redact_url(settings.download_url) if settings.download_url else None
     values["sources"] = [source.path + (f" ({source.format})" if source.format else "") for source in settings.sources]
     if as_object:
-        say(as_json({"index": str(path), **{k: {"value": v, "from": origins[k]} for k, v in values.items()}}))
+        say(dump_json({"index": str(path), **{k: {"value": v, "from": origins[k]} for k, v in values.items()}}))
         return
     unset = {option.field: option.unset for option in SETTINGS if option.unset and option.unset != "none"}
     say(f"index: {path}")
@@ -193,27 +197,27 @@ def sources(files: tuple[Path, ...], kind: str | None, as_object: bool) -> None:
     \b
     engine sources export.ris pubmed26n1300.xml.gz
     """
-    from engine.collect.facts import source_facts
+    from engine.collect.facts import read_facts
 
     failed = 0
     for path in files:
         try:
-            facts = source_facts(path, kind)
+            facts = read_facts(path, kind)
         except EngineError as err:
             failed += 1
             say(f"Error: {err}", err=True)
             continue
-        say(as_json({"file": str(path), **asdict(facts)}) if as_object else "\n".join(facts_lines(path, facts)))
+        say(dump_json({"file": str(path), **asdict(facts)}) if as_object else "\n".join(format_facts(path, facts)))
     if failed and len(files) > 1:
         fail(f"{failed} of {len(files)} files can't be read", 1)
     if failed:
         leave(1)
 
 
-def facts_lines(path: Path, facts: SourceFacts) -> Iterator[str]:
+def format_facts(path: Path, facts: SourceFacts) -> Iterator[str]:
     """What a file is, in words."""
-    counts = [many(facts.n_records, "record")]
-    counts += [many(facts.n_deletions, "deletion")] if facts.n_deletions else []
+    counts = [pluralize(facts.n_records, "record")]
+    counts += [pluralize(facts.n_deletions, "deletion")] if facts.n_deletions else []
     counts += [f"{facts.n_rejected:,} rejected"] if facts.n_rejected else []
     years = ", " + " to ".join(map(str, sorted(set(facts.years)))) if facts.years else ""
     yield f"{path}: {facts.format}, {', '.join(counts)}{years}"
@@ -226,7 +230,7 @@ def facts_lines(path: Path, facts: SourceFacts) -> Iterator[str]:
 
 
 @contextmanager
-def writing(folder: IndexFolder) -> Iterator[None]:
+def guard_writing(folder: IndexFolder) -> Iterator[None]:
     """Let signals end the block; say of a failing disk that nothing was published.
 
     Raises:
@@ -242,19 +246,19 @@ def writing(folder: IndexFolder) -> Iterator[None]:
         raise GenerationError(text) from err
 
 
-def tell(folder: IndexFolder, done: Report, *, as_object: bool = False) -> None:
+def print_report(folder: IndexFolder, done: Report, *, as_object: bool = False) -> None:
     """Print what a run did.
 
     Raises:
         DurabilityError: it is published, but nothing can be printed.
     """
-    from engine.reindex.summary import report_fields, summary
+    from engine.reindex.summary import list_report_fields, summarise_report
 
     try:
         if as_object:
-            say(as_json(report_fields(folder.path.name, done)))
+            say(dump_json(list_report_fields(folder.path.name, done)))
         else:
-            for line in summary(folder.path.name, done):
+            for line in summarise_report(folder.path.name, done):
                 say(line)
         sys.stdout.flush()
     except OSError as err:
@@ -262,7 +266,7 @@ def tell(folder: IndexFolder, done: Report, *, as_object: bool = False) -> None:
         raise DurabilityError(text) from err
 
 
-def plan_fields(folder: IndexFolder, plan: dict[str, Any]) -> dict[str, Any]:
+def list_plan_fields(folder: IndexFolder, plan: dict[str, Any]) -> dict[str, Any]:
     """A plan as plain fields; files by their paths."""
     files = plan.pop("files")
     paths = {kind: [str(source["path"]) for source in files[kind]] for kind in ("read", "known")}

@@ -11,14 +11,14 @@ import click
 from click.core import ParameterSource
 
 from engine.cli.group import main
-from engine.cli.judged import FILE, Given, judged_options, of_index, of_model, of_run
+from engine.cli.judged import FILE, Given, judged_options, open_judged_index, open_model, read_judged_run
 from engine.cli.options import SEARCH_DEVICE, index_options, query_options
 from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_targets, write_file, write_text
 from engine.options import Query
-from engine.phrases import many
-from engine.terminal import as_json, one_line, say
+from engine.phrases import pluralize
+from engine.terminal import dump_json, join_lines, say
 
 if TYPE_CHECKING:
     from engine.relevance.comparison import Comparison, Row
@@ -83,36 +83,40 @@ def evaluate(
     given_options = click.get_current_context()
     if model is not None and (given_options.params["index"] or query != Query()):
         raise UsageError("--model searches a test set by cosine alone. Leave out -i and the options of a search")
-    measures = [parse(name) for name in names] or standard(query)
+    measures = [parse(name) for name in names] or choose_measures(query)
     given = read()
     if model is not None:
-        found, name = of_model(model, given, measures, deep(query).top_k if run_file else 1)
+        found, name = open_model(model, given, measures, deepen(query).top_k if run_file else 1)
     else:
         is_deep = given_options.get_parameter_source("top_k") is not ParameterSource.COMMANDLINE
-        query = deep(query) if is_deep else query
-        found, name = of_index(config, device, query, given, measures)
+        query = deepen(query) if is_deep else query
+        found, name = open_judged_index(config, device, query, given, measures)
     if run_file:
         write_run(found.run, run_file, overwrite=overwrite)
     if per_query:
         write_per_query(found, per_query, overwrite=overwrite)
     if as_object:
-        click.echo(as_json(evaluation_fields(found, name, given, query)))
+        click.echo(dump_json(list_evaluation_fields(found, name, given, query)))
         return
-    say(one_line(name))
-    for line in (*evaluation_table(found), *tally_lines(found), *(f"note: {one_line(note)}" for note in found.notes)):
+    say(join_lines(name))
+    for line in (
+        *format_evaluation(found),
+        *format_tally(found),
+        *(f"note: {join_lines(note)}" for note in found.notes),
+    ):
         say(line)
     for path in files:
         say(f"{path} written", err=True)
 
 
-def deep(query: Query) -> Query:
+def deepen(query: Query) -> Query:
     """The same for as many hits as a run has."""
     from engine.relevance.evaluation import DEPTH
 
     return replace(query, top_k=DEPTH)
 
 
-def standard(query: Query) -> list[Measure]:
+def choose_measures(query: Query) -> list[Measure]:
     """The measures where none is named; of a diversified ranking only the first hits have a meaning."""
     from engine.relevance.evaluation import STANDARD
 
@@ -129,24 +133,24 @@ def write_per_query(found: Evaluation, path: Path, *, overwrite: bool) -> None:
     write_text(path, (f"{line}\n" for line in (header, *rows)), overwrite=overwrite)
 
 
-def evaluation_table(found: Evaluation) -> Iterator[str]:
+def format_evaluation(found: Evaluation) -> Iterator[str]:
     """Yield a line for each measure."""
     width = max(len("measure"), *(len(str(one.measure)) for one in found.measured))
     yield f"{'measure':<{width}}    mean  95 % interval"
     for one in found.measured:
-        yield f"{one.measure!s:<{width}}  {interval_text(one.interval)}"
+        yield f"{one.measure!s:<{width}}  {format_interval(one.interval)}"
 
 
-def interval_text(interval: Interval) -> str:
+def format_interval(interval: Interval) -> str:
     """Mean and interval in columns."""
     return f"{interval.mean:6.4f}  {interval.low:.4f} to {interval.high:.4f}"
 
 
-def tally_lines(found: Evaluation) -> Iterator[str]:
+def format_tally(found: Evaluation) -> Iterator[str]:
     """Yield what the means are of, and what is odd about it."""
     tally = found.tally
     judged = "1 judged query" if tally.n_judged == 1 else f"{tally.n_judged:,} judged queries"
-    yield f"{judged}, {many(tally.n_documents, 'record')}"
+    yield f"{judged}, {pluralize(tally.n_documents, 'record')}"
     if found.ann_recall is not None:
         yield f"ANN recall@10 of a search for 10 hits, against exact: {found.ann_recall:.4f}"
     for n, what in (
@@ -158,18 +162,18 @@ def tally_lines(found: Evaluation) -> Iterator[str]:
         if n:
             yield f"{n:,} {'query' if n == 1 else 'queries'} {what}"
     if tally.n_absent:
-        yield f"{many(tally.n_absent, 'judged record')} not there; where relevant, not found"
+        yield f"{pluralize(tally.n_absent, 'judged record')} not there; where relevant, not found"
     if tally.n_merged:
-        yield f"{many(tally.n_merged, 'judgment')} of a record under another of its ids; the higher grade counts"
+        yield f"{pluralize(tally.n_merged, 'judgment')} of a record under another of its ids; the higher grade counts"
     if tally.n_repeated:
-        yield f"{many(tally.n_repeated, 'judgment')} given again, counted once"
+        yield f"{pluralize(tally.n_repeated, 'judgment')} given again, counted once"
 
 
-def evaluation_fields(found: Evaluation, name: str, given: Given, query: Query) -> dict[str, Any]:
+def list_evaluation_fields(found: Evaluation, name: str, given: Given, query: Query) -> dict[str, Any]:
     """An evaluation as the keys that are printed."""
     from engine import __version__
 
-    measures = [{"measure": str(one.measure), **rounded(asdict(one.interval))} for one in found.measured]
+    measures = [{"measure": str(one.measure), **round_numbers(asdict(one.interval))} for one in found.measured]
     return {
         "name": name,
         "judged_by": dict(given.names),
@@ -182,7 +186,7 @@ def evaluation_fields(found: Evaluation, name: str, given: Given, query: Query) 
     }
 
 
-def rounded(fields: dict[str, Any]) -> dict[str, Any]:
+def round_numbers(fields: dict[str, Any]) -> dict[str, Any]:
     """Numbers to six digits."""
     return {key: round(value, 6) if isinstance(value, float) else value for key, value in fields.items()}
 
@@ -222,51 +226,53 @@ def compare(
     if len(systems) < 2:
         raise UsageError("Need at least two systems to compare; got one")
     given, config = read(), Config.load(indexes)
-    evaluations = [evaluation_of(system, config, given, measure) for system in systems]
+    evaluations = [evaluate_system(system, config, given, measure) for system in systems]
     found = compared(measure, [(s, e.measured[0].values) for s, e in zip(systems, evaluations, strict=True)])
-    told = [(s, note) for s, e in zip(systems, evaluations, strict=True) for note in (*[*tally_lines(e)][1:], *e.notes)]
+    told = [
+        (s, note) for s, e in zip(systems, evaluations, strict=True) for note in (*[*format_tally(e)][1:], *e.notes)
+    ]
     notes = [*found.notes, *(f"{system}: {note}" for system, note in told)]
     if plot:
-        from engine.relevance.plot import png
+        from engine.relevance.plot import draw_png
 
-        write_file(plot, [png(found)], overwrite=overwrite)
+        write_file(plot, [draw_png(found)], overwrite=overwrite)
     if as_object:
-        click.echo(as_json(comparison_fields(found, notes, given)))
+        click.echo(dump_json(list_comparison_fields(found, notes, given)))
         return
-    for line in (*comparison_table(found), *(f"note: {one_line(note)}" for note in notes)):
+    for line in (*format_comparison(found), *(f"note: {join_lines(note)}" for note in notes)):
         say(line)
     if plot:
         say(f"{plot} written", err=True)
 
 
-def evaluation_of(system: str, config: Config, given: Given, measure: Measure) -> Evaluation:
+def evaluate_system(system: str, config: Config, given: Given, measure: Measure) -> Evaluation:
     """Measure one system: a run by its suffix, an index by its name, else the folder of a model, or the default one."""
     from engine.encode.model import DEFAULT_MODEL
 
     path = Path(system)
     if path.name.removesuffix(".gz").endswith(RUN_SUFFIXES):
-        return of_run(path, given, [measure])
+        return read_judged_run(path, given, [measure])
     if system in config.names():
-        return of_index(config.named(system), "cpu", deep(Query()), given, [measure])[0]
+        return open_judged_index(config.named(system), "cpu", deepen(Query()), given, [measure])[0]
     if system == DEFAULT_MODEL or any((path / name).is_file() for name in MODEL_FILES):
-        return of_model(system, given, [measure])[0]
+        return open_model(system, given, [measure])[0]
     raise UsageError(
         f"{system!r} is no TREC run ({', '.join(RUN_SUFFIXES)}), no index in {config.indexes} and no folder of a model"
     )
 
 
-def comparison_table(found: Comparison) -> Iterator[str]:
+def format_comparison(found: Comparison) -> Iterator[str]:
     """Yield a line for each system, the baseline first."""
-    names = [shortened(one_line(row.name)) for row in found.rows]
+    names = [shorten_title(join_lines(row.name)) for row in found.rows]
     width = max(map(len, names))
     n = len(found.query_ids)
     yield f"{found.measure}, {n:,} {'query' if n == 1 else 'queries'}"
     yield f"{'':<{width}}    mean  95 % interval     gain  95 % interval           p   won  equal   lost"
     for name, row in zip(names, found.rows, strict=True):
-        yield f"{name:<{width}}  {interval_text(row.interval)}{gain_text(row)}"
+        yield f"{name:<{width}}  {format_interval(row.interval)}{format_gain(row)}"
 
 
-def gain_text(row: Row) -> str:
+def format_gain(row: Row) -> str:
     """What a system gains, in columns; nothing for the baseline."""
     if row.gain is None:
         return ""
@@ -274,18 +280,18 @@ def gain_text(row: Row) -> str:
     return f"  {one.mean:+.4f}  {one.low:+.4f} to {one.high:+.4f}  {p}  {one.wins:4,}  {one.ties:5,}  {one.losses:5,}"
 
 
-def shortened(name: str) -> str:
+def shorten_title(name: str) -> str:
     """The end of a long name, which tells folders apart."""
     return name if len(name) <= NAME else f"\u2026{name[1 - NAME :]}"
 
 
-def comparison_fields(found: Comparison, notes: Sequence[str], given: Given) -> dict[str, Any]:
+def list_comparison_fields(found: Comparison, notes: Sequence[str], given: Given) -> dict[str, Any]:
     """A comparison as the keys that are printed."""
     rows = []
     for row in found.rows:
-        fields: dict[str, Any] = {"name": row.name, **rounded(asdict(row.interval))}
+        fields: dict[str, Any] = {"name": row.name, **round_numbers(asdict(row.interval))}
         if row.gain:
-            fields |= {"gain": rounded(asdict(row.gain.difference)), "p_adjusted": round(row.gain.p, 6)}
+            fields |= {"gain": round_numbers(asdict(row.gain.difference)), "p_adjusted": round(row.gain.p, 6)}
         rows.append(fields)
     by = dict(given.names)
     return {"measure": str(found.measure), "judged_by": by, "n": len(found.query_ids), "systems": rows, "notes": notes}

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from engine.cli.group import main
-from engine.terminal import as_json, one_line, say
+from engine.terminal import dump_json, join_lines, say
 
 
 @main.command("explain-card")
@@ -30,7 +30,7 @@ def explain_card(file: Path, as_object: bool) -> None:
 
     explanation = explain_model_card(read_card(file))
     if as_object:
-        click.echo(as_json(asdict(explanation)))
+        click.echo(dump_json(asdict(explanation)))
         return
     for line in format_explanation(explanation):
-        say(line if not line.strip() else f"{line[: len(line) - len(line.lstrip())]}{one_line(line)}")
+        say(line if not line.strip() else f"{line[: len(line) - len(line.lstrip())]}{join_lines(line)}")

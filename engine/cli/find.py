@@ -11,12 +11,12 @@ import click
 
 from engine.cli.asking import Output, check_output, deliver, output_options
 from engine.cli.group import main
-from engine.cli.options import LIKE, SEARCH_DEVICE, UNLIKE, day, index_options, opened, query_options
+from engine.cli.options import LIKE, SEARCH_DEVICE, UNLIKE, index_options, open_named, parse_day, query_options
 from engine.config import Config
 from engine.errors import UsageError
 from engine.options import Query
-from engine.references.fields import abstract_fields
-from engine.terminal import as_json, print_abstract, say
+from engine.references.fields import list_abstract_fields
+from engine.terminal import dump_json, print_abstract, say
 
 if TYPE_CHECKING:
     from engine.corpus.store import Said
@@ -66,7 +66,7 @@ def search(
         run_batch(config, given, queries, out, device)
         return
     check_output(out)
-    with opened(config, device) as found:
+    with open_named(config, device) as found:
         deliver(found, found.ask(given), out)
 
 
@@ -113,7 +113,7 @@ def similar(
     engine similar 31793330 29768149 --unlike 28356292 -n 20
     """
     check_output(out)
-    with opened(config, device) as found:
+    with open_named(config, device) as found:
         deliver(found, found.ask(replace(query, text=text, like=record_id, unlike=unlike)), out)
 
 
@@ -127,16 +127,16 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
     \b
     engine show PMID:31793330
     """
-    with opened(config) as found:
+    with open_named(config) as found:
         abstract = found.get(record_id)
-        sources = [source_text(said) for said in found.sources(record_id)]
+        sources = [format_source(said) for said in found.sources(record_id)]
     if as_object or not sys.stdout.isatty():
-        click.echo(as_json(abstract_fields(abstract) | {"sources": sources}))
+        click.echo(dump_json(list_abstract_fields(abstract) | {"sources": sources}))
     else:
         print_abstract(abstract, sources)
 
 
-def source_text(said: Said) -> str:
+def format_source(said: Said) -> str:
     """One source of a record: the file that said it first, and the one that said it last where that is another."""
     again = f", again in {said.file}" if said.first_file != said.file else ""
     return f"{said.first_file}{again} ({said.format}, {said.own_id})"
@@ -161,8 +161,8 @@ def new(config: Config, query: Query, text: tuple[str, ...], since: str, out: Ou
     engine new fatigue in lupus --since 41 -n 100 -o this-month.ris
     """
     check_output(out)
-    moment = day(since).isoformat() if since.endswith("d") else since
-    with opened(config) as found:
+    moment = parse_day(since).isoformat() if since.endswith("d") else since
+    with open_named(config) as found:
         rows, answer = found.ask_new(replace(query, text=text_of(text)), since=moment)
         deliver(found, answer, out, [row.change for row in rows], since=moment)
         if not rows:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.records.answer import Answer
-from engine.references.fields import answer_fields, hit_fields, plain
-from engine.terminal import as_json, form_for, one_line, printable, say
+from engine.references.fields import list_answer_fields, list_hit_fields, simplify_value
+from engine.terminal import choose_stream_form, dump_json, join_lines, make_printable, say
 
 if TYPE_CHECKING:
     from engine.references.cited import Cited
@@ -29,11 +29,11 @@ class HitList:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the hits as keys and values."""
-        rows = [hit_fields(hit) for hit in self.answer.hits]
+        rows = [list_hit_fields(hit) for hit in self.answer.hits]
         if self.cosines:
             first = ("rank", "id", "score")
             rows = [
-                {**{name: row[name] for name in first}, "cosine": plain(cosine), **row}
+                {**{name: row[name] for name in first}, "cosine": simplify_value(cosine), **row}
                 for row, cosine in zip(rows, self.cosines, strict=True)
             ]
         if self.changes:
@@ -53,23 +53,23 @@ def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = 
             print_table(answer.hits, hits.changes, hits.cosines)
         print_groups(answer)
     elif form == "json":
-        click.echo("[" + ",\n ".join(map(as_json, hits.rows())) + "]")
+        click.echo("[" + ",\n ".join(map(dump_json, hits.rows())) + "]")
     elif form == "answer":
-        click.echo(as_json({**hits.facts, **answer_fields(answer, hits.rows())}))
+        click.echo(dump_json({**hits.facts, **list_answer_fields(answer, hits.rows())}))
     elif form == "nl":
         for row in hits.rows():
-            click.echo(as_json(row))
+            click.echo(dump_json(row))
     else:
         print_delimited(cited, form, hits.changes, raw=raw)
 
 
 def print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str], *, raw: bool = False) -> None:
     """Print hits as CSV or TSV, byte for byte unless it is a terminal."""
-    from engine.references.delimited import delimited
+    from engine.references.delimited import write_delimited
 
-    text = delimited(cited, "\t" if form == "tsv" else ",", raw=raw, changes=changes)
+    text = write_delimited(cited, "\t" if form == "tsv" else ",", raw=raw, changes=changes)
     # color=True: else click takes what looks like a terminal's escape codes out of a file's text
-    click.echo(printable(text) if sys.stdout.isatty() else text, nl=False, color=True)
+    click.echo(make_printable(text) if sys.stdout.isatty() else text, nl=False, color=True)
 
 
 def print_groups(answer: Answer, *, err: bool = False) -> None:
@@ -78,9 +78,9 @@ def print_groups(answer: Answer, *, err: bool = False) -> None:
         width = len(f"{answer.groups[0][1]:,}")
         say(f"\nhits by {answer.query.group_by}", err=err)
         for value, n in answer.groups:
-            say(f"{n:>{width},}  {one_line(value) or '(none)'}", err=err)
+            say(f"{n:>{width},}  {join_lines(value) or '(none)'}", err=err)
 
 
-def shown(form: str | None, *, has_files: bool) -> str | None:
+def choose_form(form: str | None, *, has_files: bool) -> str | None:
     """The form in which to print hits; None: not at all, since files take them and nobody watches."""
-    return None if has_files and form is None and not sys.stdout.isatty() else form_for(form)
+    return None if has_files and form is None and not sys.stdout.isatty() else choose_stream_form(form)

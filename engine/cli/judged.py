@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.options import add_options, opened
+from engine.cli.options import add_options, open_named
 from engine.config import Config
 from engine.errors import UsageError
 from engine.options import Query
-from engine.terminal import progress
+from engine.terminal import show_progress
 
 if TYPE_CHECKING:
     from engine.query.index import Index
@@ -51,11 +51,11 @@ judged_options = add_options(
             help="Folder of a test set: documents, queries and judgments.",
         ),
     ),
-    lambda **given: partial(given_by, **given),
+    lambda **given: partial(read_judged, **given),
 )
 
 
-def given_by(queries: Path | None, qrels: Path | None, folder: Path | None) -> Given:
+def read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -> Given:
     """Read what the options name."""
     from engine.query.queryfile import read_queries
     from engine.receipts import FileReceipt
@@ -78,19 +78,19 @@ def given_by(queries: Path | None, qrels: Path | None, folder: Path | None) -> G
     return Given(texts, judgments, None, tuple((path.name, FileReceipt.of(path).sha256) for path in files))
 
 
-def of_model(model: str, given: Given, measures: Sequence[Measure], run_depth: int = 1) -> tuple[Evaluation, str]:
+def open_model(model: str, given: Given, measures: Sequence[Measure], run_depth: int = 1) -> tuple[Evaluation, str]:
     """A model over a test set, with a run of so many documents a query; and what it is in words."""
     from engine.reindex.encoders import open_model_encoder
     from engine.relevance.evaluation import evaluate_set
 
     if given.test_set is None:
         raise UsageError(f"{model} needs documents to search. Give a test set: --set FOLDER")
-    with progress() as report, open_model_encoder(model, report) as encoder:
+    with show_progress() as report, open_model_encoder(model, report) as encoder:
         found = evaluate_set(encoder, given.test_set, measures, model, report, run_depth=run_depth)
         return found, str(encoder.identity)
 
 
-def of_index(
+def open_judged_index(
     config: Config, device: str, query: Query, given: Given, measures: Sequence[Measure]
 ) -> tuple[Evaluation, str]:
     """An index, and what it is in words."""
@@ -98,19 +98,19 @@ def of_index(
 
     if not given.queries:
         raise UsageError("an index needs the texts of the queries. Give --queries, or a test set: --set FOLDER")
-    with opened(config, device) as index, progress() as report:
+    with open_named(config, device) as index, show_progress() as report:
         found = evaluate_index(index, given.queries, given.judgments, measures, query, report)
         name = f"{index.name}, generation {index.generation:06d}: {index.manifest.encoder}"
         return found, name
 
 
-def of_run(path: Path, given: Given, measures: Sequence[Measure]) -> Evaluation:
+def read_judged_run(path: Path, given: Given, measures: Sequence[Measure]) -> Evaluation:
     """A run from a file."""
     from engine.relevance.evaluation import evaluate_run
-    from engine.relevance.runs import named_as_judged, read_run
+    from engine.relevance.runs import read_run, restore_ids
 
     n_documents = len(given.test_set.documents) if given.test_set else None
-    return evaluate_run(named_as_judged(read_run(path), given.judgments), given.judgments, measures, n_documents)
+    return evaluate_run(restore_ids(read_run(path), given.judgments), given.judgments, measures, n_documents)
 
 
 def index_source(index: Index) -> SourceFile:

@@ -11,15 +11,15 @@ import click
 
 from engine.cli.group import main
 from engine.cli.judged import index_source
-from engine.cli.options import index_options, opened
+from engine.cli.options import index_options, open_named
 from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_new_folder
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract, Deletion, Rejection
-from engine.terminal import as_json, one_line, progress, say
+from engine.terminal import dump_json, join_lines, say, show_progress
 
 if TYPE_CHECKING:
     from engine.relevance.knownitems import Items, Kind
@@ -70,7 +70,7 @@ def known_items(
         raise UsageError("expected either files or an index (-i NAME)")
     check_new_folder(output, FILES)
     items = Items(kind, not everything)
-    with progress() as report:
+    with show_progress() as report:
         if sources:
             origins, notes = _take_files(items, sources, report)
         else:
@@ -79,11 +79,11 @@ def known_items(
     write_set(made, output, Origin(kind, 1.0 if everything else TEST, origins))
     if as_object:
         fields = {"folder": str(output), "kind": kind, "sha256": made.sha256, **asdict(items.counts)}
-        click.echo(as_json(fields | {"notes": notes}))
+        click.echo(dump_json(fields | {"notes": notes}))
         return
-    for line in (*(f"note: {one_line(note)}" for note in notes), *_count_lines(items)):
+    for line in (*(f"note: {join_lines(note)}" for note in notes), *_count_lines(items)):
         say(line)
-    say(f"{output}: {many(items.counts.taken, 'item')}, SHA-256 {made.sha256}")
+    say(f"{output}: {pluralize(items.counts.taken, 'item')}, SHA-256 {made.sha256}")
 
 
 def _take_files(items: Items, sources: Iterable[Path], report: Progress) -> tuple[tuple[SourceFile, ...], list[str]]:
@@ -104,14 +104,14 @@ def _take_files(items: Items, sources: Iterable[Path], report: Progress) -> tupl
             elif isinstance(entry, Deletion):
                 n_deletions += 1
         files.append(SourceFile(path.name, FileReceipt.of(path).sha256))
-    notes = [f"{many(n_rejected, 'record')} cannot be used: {first}"] * (n_rejected > 0)
-    notes += [f"{many(n_deletions, 'deletion')} in the files ignored"] * (n_deletions > 0)
+    notes = [f"{pluralize(n_rejected, 'record')} cannot be used: {first}"] * (n_rejected > 0)
+    notes += [f"{pluralize(n_deletions, 'deletion')} in the files ignored"] * (n_deletions > 0)
     return tuple(files), notes
 
 
 def _take_index(items: Items, config: Config, report: Progress) -> tuple[SourceFile, ...]:
     """Take the records of an index, in its order; return it as the only source."""
-    with opened(config) as index:
+    with open_named(config) as index:
         for record in index.abstracts():
             items.take(record)
             if items.counts.read % REPORT_EVERY == 0:
@@ -124,7 +124,7 @@ def _count_lines(items: Items) -> Iterator[str]:
     from engine.relevance.knownitems import NEEDED
 
     counts = items.counts
-    yield f"{many(counts.read, 'record')} read"
+    yield f"{pluralize(counts.read, 'record')} read"
     for n, what in (
         (counts.outside, "not held out"),
         (counts.unusable, f"without {NEEDED[items.kind]}"),

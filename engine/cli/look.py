@@ -10,8 +10,8 @@ from engine.cli.group import main
 from engine.cli.options import index_options
 from engine.config import Config
 from engine.errors import CorruptError, EngineError
-from engine.phrases import many
-from engine.terminal import as_json, one_line, say
+from engine.phrases import pluralize
+from engine.terminal import dump_json, join_lines, say
 
 
 @main.command()
@@ -27,7 +27,7 @@ def status(config: Config, as_object: bool) -> None:
     engine status -i rheumatology --json
     """
     from engine.index.folder import IndexFolder
-    from engine.reindex.summary import status_fields, status_lines
+    from engine.reindex.summary import format_status, list_status_fields
 
     several = config.index is None and len(config.names()) > 1
     paths = [config.indexes / name for name in config.names()] if several else [config.existing()]
@@ -35,9 +35,9 @@ def status(config: Config, as_object: bool) -> None:
     for folder in map(IndexFolder, paths):
         try:
             if as_object:
-                click.echo(as_json(status_fields(folder)))
+                click.echo(dump_json(list_status_fields(folder)))
             else:
-                say("\n".join(status_lines(folder)))
+                say("\n".join(format_status(folder)))
         except EngineError as err:  # the other indexes are still reported
             if failed is not None:
                 say(f"Error: {failed}", err=True)
@@ -66,10 +66,10 @@ def log(config: Config, n: int, as_object: bool) -> None:
     \b
     engine log -i rheumatology
     """
-    from engine.reindex.history import event_line, history
+    from engine.reindex.history import format_event, read_history
 
-    for event in history(config.existing())[: -n - 1 : -1]:
-        say(as_json(asdict(event)) if as_object else event_line(event))
+    for event in read_history(config.existing())[: -n - 1 : -1]:
+        say(dump_json(asdict(event)) if as_object else format_event(event))
 
 
 @main.command()
@@ -92,10 +92,10 @@ def diff(config: Config, old: int, new: int, as_object: bool) -> None:
     for found in compare(config.existing(), old, new):
         total[found.change] = total.get(found.change, 0) + 1
         if as_object:
-            click.echo(as_json(asdict(found)))
+            click.echo(dump_json(asdict(found)))
             continue
         what = f"  [{', '.join(found.fields)}]" if found.fields else ""
-        say(f"{signs.get(found.change, '~')} {found.record_id}  {one_line(found.title)}{what}")
+        say(f"{signs.get(found.change, '~')} {found.record_id}  {join_lines(found.title)}{what}")
     counts = ", ".join(f"{n:,} {change}" for change, n in total.items()) or "no record differs"
     say(f"{old:06d} to {new:06d}: {counts}", err=as_object)
 
@@ -117,13 +117,13 @@ def duplicates(config: Config, as_object: bool) -> None:
     groups = look_alikes(config.existing())
     for group in groups:
         if as_object:
-            click.echo(as_json(asdict(group)))
+            click.echo(dump_json(asdict(group)))
             continue
         say(f"same {group.why}:")
         for row in group.members:
-            facts = (row.record_id, str(row.year or ""), row.doi or "", one_line(row.journal), one_line(row.title))
+            facts = (row.record_id, str(row.year or ""), row.doi or "", join_lines(row.journal), join_lines(row.title))
             say("  " + "  ".join(fact for fact in facts if fact))
-    say(many(len(groups), "group"), err=as_object)
+    say(pluralize(len(groups), "group"), err=as_object)
 
 
 @main.command()
@@ -149,7 +149,9 @@ def verify(config: Config, deep: bool) -> None:
         )
     n = generation.manifest.counts.abstracts
     depth = "files, ids, vectors, texts and encoder" if deep else "files, ids and vectors"
-    say(f"{folder.path.name}, generation {generation.manifest.generation:06d}: {depth} agree, {many(n, 'abstract')}")
+    say(
+        f"{folder.path.name}, generation {generation.manifest.generation:06d}: {depth} agree, {pluralize(n, 'abstract')}"
+    )
 
 
 @main.command()

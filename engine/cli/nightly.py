@@ -23,7 +23,7 @@ from engine.cli.schedule import format_cron, format_systemd
 from engine.config import Config, Settings, check_name, forbid_telemetry
 from engine.errors import ConfigError, EngineError, UsageError
 from engine.redaction import redact_urls
-from engine.terminal import leave, lines, say
+from engine.terminal import leave, print_lines, say
 
 if TYPE_CHECKING:
     from engine.reindex.nightly import NightlyRun
@@ -141,7 +141,7 @@ class _Console:
 
     def __init__(self) -> None:
         self.hide: Callable[[str], str] = redact_urls  # replaced when the mirror's own secrets are known
-        self._progress = lines()
+        self._progress = print_lines()
 
     def say(self, text: str) -> None:
         """Print a message to standard output."""

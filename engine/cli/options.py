@@ -123,14 +123,14 @@ SEARCH_DEVICE = click.option(
 )
 
 
-def opened(config: Config, device: str = "cpu") -> Index:
+def open_named(config: Config, device: str = "cpu") -> Index:
     """The index that is meant, open."""
     from engine.query.index import open_index
 
     return open_index(config.existing(), follow=False, device=device)
 
 
-def day(text: str) -> date:
+def parse_day(text: str) -> date:
     """The day meant by "2026-11-20" or "7d".
 
     Raises:

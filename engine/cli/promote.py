@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.build import writing
+from engine.cli.build import guard_writing
 from engine.cli.group import main
 from engine.cli.options import index_options, setting_option
 from engine.config import Config, Settings
 from engine.errors import EncoderError
-from engine.terminal import as_json, progress, say
+from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
     from engine.train.promote.gate import GateOutcome, Verdict
@@ -63,19 +63,19 @@ def promote(
     engine promote ./better -i rheumatology --guard med
     """
     from engine.index.folder import IndexFolder
-    from engine.relevance.testset import ABOUT, about_of, read_set
+    from engine.relevance.testset import ABOUT, read_about, read_set
     from engine.train.promote.promotion import promote_encoder
 
     folder = IndexFolder(config.existing())
     settings = Settings.load(folder.path, device=device)
     sets, guards = ([read_set(path) for path in paths] for paths in (known_items, guard))
     for path in known_items:
-        if (path / ABOUT).is_file() and about_of(path / ABOUT).get("held_out") == 1.0:
+        if (path / ABOUT).is_file() and read_about(path / ABOUT).get("held_out") == 1.0:
             say(f"note: {path} is made from all publications, including those that MODEL may be trained on", err=True)
-    with writing(folder), progress() as shown:
+    with guard_writing(folder), show_progress() as shown:
         promotion = promote_encoder(folder, model, sets, guards, settings, shown, only_test=dry_run)
     if as_object:
-        say(as_json(asdict(promotion)))
+        say(dump_json(asdict(promotion)))
     else:
         _report(folder.path.name, promotion)
     if not promotion.verdict.is_passed:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.group import main
-from engine.cli.options import LIKE, UNLIKE, index_options, opened, query_options
+from engine.cli.options import LIKE, UNLIKE, index_options, open_named, query_options
 from engine.config import Config
 from engine.options import Query
-from engine.phrases import many
-from engine.terminal import as_json, one_line, say
+from engine.phrases import pluralize
+from engine.terminal import dump_json, join_lines, say
 
 if TYPE_CHECKING:
     from engine.query.location import KnownItem, Recall
@@ -57,10 +57,10 @@ def recall(
     from engine.corpus.idlist import read_ids
 
     ids = read_ids(known)
-    with opened(config) as index:
+    with open_named(config) as index:
         found = index.recall(replace(query, text=" ".join(text), like=like, unlike=unlike), ids)
     if as_object:
-        click.echo(as_json(_recall_fields(found)))
+        click.echo(dump_json(_recall_fields(found)))
         return
     for line in (*_format_table(found.items), "", *_format_summary(found)):
         say(line)
@@ -85,14 +85,14 @@ def _sort(items: tuple[KnownItem, ...]) -> list[KnownItem]:
 
 def _format_table(items: tuple[KnownItem, ...]) -> list[str]:
     """Return a line for each item: rank, score, id, title, and why it has no rank."""
-    width = max(len(one_line(item.id or item.given)) for item in items)
+    width = max(len(join_lines(item.id or item.given)) for item in items)
     lines = [f"{'rank':>9}  {'score':>6}  {'id':<{width}}  title"]
     for item in _sort(items):
         rank = f"{item.rank:,}" if item.rank else "-"
         score = "" if item.score is None else f"{item.score:.3f}"
-        title = _shorten(one_line(item.title))
+        title = _shorten(join_lines(item.title))
         what = "  ".join(filter(None, (title, f"[{item.reason}]" if item.reason else "")))
-        lines.append(f"{rank:>9}  {score:>6}  {one_line(item.id or item.given):<{width}}  {what}".rstrip())
+        lines.append(f"{rank:>9}  {score:>6}  {join_lines(item.id or item.given):<{width}}  {what}".rstrip())
     return lines
 
 
@@ -104,8 +104,8 @@ def _shorten(title: str) -> str:
 def _format_summary(found: Recall) -> list[str]:
     """Return how many known records there are, the recall at each depth, and how deep to read."""
     missing = f"; {found.n_missing:,} more not in the index" if found.n_missing else ""
-    counted = f"{many(found.n_known, 'known record')} in the index{missing}"
-    depth = f"read {many(found.depth_95, 'hit')} to find 95 % of them" if found.depth_95 else _NEVER
+    counted = f"{pluralize(found.n_known, 'known record')} in the index{missing}"
+    depth = f"read {pluralize(found.depth_95, 'hit')} to find 95 % of them" if found.depth_95 else _NEVER
     recalls = ", ".join(f"recall@{depth} {share:.3f}" for depth, share in found.at)
     return [counted, f"of those {found.n_known:,}: {recalls}", depth]
 

@@ -9,12 +9,12 @@ import click
 
 from engine.cli.asking import Output, check_output, deliver, output_options
 from engine.cli.group import main
-from engine.cli.options import SEARCH_DEVICE, index_options, opened
-from engine.config import Config, listed
+from engine.cli.options import SEARCH_DEVICE, index_options, open_named
+from engine.config import Config, list_names
 from engine.errors import ConfigError, UsageError
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.records.answer import Hit
-from engine.terminal import one_line, say
+from engine.terminal import join_lines, say
 
 if TYPE_CHECKING:
     from engine.query.index import Index
@@ -40,14 +40,14 @@ def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, 
     engine rerun lupus.json --current -o lupus-today.ris
     engine rerun lupus.json --prisma
     """
-    from engine.query.prisma import paragraph
+    from engine.query.prisma import write_paragraph
     from engine.query.searchlog import read_record
 
     record = read_record(file)
     if prisma:
         if current or out.form or out.files or out.record:
             raise UsageError("--prisma cannot be combined with --current or output options, since it runs no search")
-        say(paragraph(record))
+        say(write_paragraph(record))
         return
     check_output(out)
     named = click.get_current_context().params["index"]  # ENGINE_INDEX is not asked: the record says which index
@@ -68,21 +68,21 @@ def _open_recorded_index(config: Config, record: Record, file: Path, device: str
     if config.index not in config.names():
         raise ConfigError(
             f"{file} was recorded on the index {record.index!r}, but {config.indexes} has no index {config.index!r}: "
-            f"found {listed(config.names())}. Name the index with -i NAME"
+            f"found {list_names(config.names())}. Name the index with -i NAME"
         )
     if current:
-        return opened(config, device)
+        return open_named(config, device)
     return open_recorded(record, IndexFolder(config.existing()), device=device)
 
 
 def _write_hits(index: Index, found: Comparison, record: Record, out: Output) -> None:
     """Print and write the hits if an output option was given; otherwise only the verdict is printed."""
-    from engine.query.searchlog import record_of, write_record
+    from engine.query.searchlog import make_record, write_record
 
     if out.form or out.files:
         deliver(index, found.answer, Output(out.form, out.files, out.overwrite, out.raw, None), found.changes)
     if out.record:
-        write_record(out.record, record_of(index, found.answer, since=record.since), overwrite=out.overwrite)
+        write_record(out.record, make_record(index, found.answer, since=record.since), overwrite=out.overwrite)
         say(f"search recorded in {out.record}", err=True)
 
 
@@ -90,21 +90,21 @@ def _report(found: Comparison, record: Record, *, err: bool) -> None:
     """Print whether the result is the same, and if not, how it differs."""
     for note in found.notes:
         say(f"note: {note}", err=True)
-    hits = many(len(found.answer.hits), "hit")
+    hits = pluralize(len(found.answer.hits), "hit")
     if found.same:
         say(f"same result: {hits}, SHA-256 {found.result_sha256}", err=err)
         return
     numbers = f"{len(found.entered):,} entered, {len(found.left):,} left, {found.moved:,} at another rank"
     if not (found.entered or found.left or found.moved):
         numbers = "only scores"
-    say(f"the result differs: {numbers}; {hits}, {many(len(record.ids), 'hit')} recorded", err=err)
+    say(f"the result differs: {numbers}; {hits}, {pluralize(len(record.ids), 'hit')} recorded", err=err)
     new = {hit.id: hit for hit in found.answer.hits}
     for one in found.entered:
         say(_format_hit("+", new[one]), err=err)
     for one in found.left:
-        say(f"- {record.ranks[one]:>5}  {one_line(one)}", err=err)
+        say(f"- {record.ranks[one]:>5}  {join_lines(one)}", err=err)
 
 
 def _format_hit(sign: str, hit: Hit) -> str:
     """Return one hit as a line: rank, id and title."""
-    return f"{sign} {hit.rank:>5}  {one_line(hit.id)}  {one_line(hit.title)}"
+    return f"{sign} {hit.rank:>5}  {join_lines(hit.id)}  {join_lines(hit.title)}"

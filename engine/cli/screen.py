@@ -12,13 +12,13 @@ import click
 from engine.cli.asking import Output, check_output, deliver_hits, ranked_output
 from engine.cli.group import main
 from engine.cli.hits import HitList
-from engine.cli.options import TOP_K, add_options, filter_options, index_options, opened
+from engine.cli.options import TOP_K, add_options, filter_options, index_options, open_named
 from engine.config import Config
 from engine.errors import SourceError, UsageError
 from engine.files import read_text
 from engine.options import Filters
-from engine.phrases import many
-from engine.terminal import as_json, progress, say
+from engine.phrases import pluralize
+from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
     from engine.corpus.store import Corpus
@@ -30,7 +30,7 @@ MAX_CRITERIA = 100_000  # bytes of a file
 FILE = click.Path(path_type=Path)
 
 
-def criteria_of(text: str | None, file: Path | None) -> str:
+def read_criteria(text: str | None, file: Path | None) -> str:
     """The criteria, "" where none are given."""
     if text is not None and file is not None:
         raise UsageError("--criteria and --criteria-file were given, expected one of them")
@@ -75,17 +75,17 @@ criteria_options = add_options(
         ),
         click.option("--criteria-file", "file", type=FILE, metavar="FILE", help="Text file with the criteria."),
     ),
-    criteria_of,
+    read_criteria,
 )
 
 
-def labels_in(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labels:
+def read_labels(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labels:
     """What the files of labels say of the records of a corpus."""
     from engine.corpus.idlist import read_ids
-    from engine.relevance.labels import labels_of
+    from engine.relevance.labels import look_up_labels
 
     included, excluded = (() if file is None else read_ids(file) for file in files)
-    return labels_of(corpus, included, excluded)
+    return look_up_labels(corpus, included, excluded)
 
 
 @main.command()
@@ -118,20 +118,20 @@ def screen(
     from engine.relevance.screening import screen as ranked
 
     check_output(out)
-    with opened(config) as index:
+    with open_named(config) as index:
         snapshot = get_generation(index)
-        found = ranked(snapshot, labels_in(snapshot.corpus, label_files), criteria, filters, top_k)
+        found = ranked(snapshot, read_labels(snapshot.corpus, label_files), criteria, filters, top_k)
         facts = {"n_included": found.n_included, "n_excluded": found.n_excluded}
         title = f"screening (generation {found.answer.generation:06d})"
         hits = HitList(found.answer, title, cosines=found.cosines, facts=facts)
-        deliver_hits(index, hits, out, [counts(found)])
+        deliver_hits(index, hits, out, [format_counts(found)])
 
 
-def counts(found: Screening) -> str:
+def format_counts(found: Screening) -> str:
     """How many records are labelled, and how many are left."""
     labelled = found.n_included + found.n_excluded
     kinds = f"{found.n_included:,} included, {found.n_excluded:,} excluded"
-    return f"{many(labelled, 'record')} labelled ({kinds}), {found.n_left:,} left to screen"
+    return f"{pluralize(labelled, 'record')} labelled ({kinds}), {found.n_left:,} left to screen"
 
 
 @main.command()
@@ -175,59 +175,59 @@ def simulate(
     """
     from engine.query.index import get_generation
     from engine.relevance.screening import pool_of
-    from engine.relevance.simulation import simulations
+    from engine.relevance.simulation import simulate_screening
 
-    with opened(config) as index:
+    with open_named(config) as index:
         snapshot = get_generation(index)
-        labels = labels_in(snapshot.corpus, label_files)
+        labels = read_labels(snapshot.corpus, label_files)
         pool, notes = pool_of(snapshot, labels.doc_ids, criteria)
-    runs = list(watched(simulations(pool, labels.includes(labels.doc_ids), priors, seed, step), priors))
+    runs = list(watch_runs(simulate_screening(pool, labels.includes(labels.doc_ids), priors, seed, step), priors))
     if as_object:
         given = {"seed": seed, "step": step, "criteria": criteria, "unknown": labels.unknown, "notes": notes}
-        click.echo(as_json(simulated(labels, runs) | given))
+        click.echo(dump_json(list_simulation_fields(labels, runs) | given))
         return
-    for line in (f"{counted(labels)}, {many(len(runs), 'simulation')}", *told(runs)):
+    for line in (f"{format_labels(labels)}, {pluralize(len(runs), 'simulation')}", *format_measures(runs)):
         say(line)
     for note in notes:
         say(note, err=True)
 
 
-def watched(runs: Iterator[Screened], n: int) -> Iterator[Screened]:
+def watch_runs(runs: Iterator[Screened], n: int) -> Iterator[Screened]:
     """Yield runs, with progress."""
-    with progress() as report:
+    with show_progress() as report:
         report("simulating", 0, n)
         for done, run in enumerate(runs, 1):
             report("simulating", done, n)
             yield run
 
 
-def counted(labels: Labels) -> str:
+def format_labels(labels: Labels) -> str:
     """What the files of labels came to."""
     absent = f" ({len(labels.unknown):,} more not in the index)" if labels.unknown else ""
-    return f"{many(len(labels.doc_ids), 'record')}, {len(labels.included):,} included{absent}"
+    return f"{pluralize(len(labels.doc_ids), 'record')}, {len(labels.included):,} included{absent}"
 
 
-def told(runs: Sequence[Screened]) -> list[str]:
+def format_measures(runs: Sequence[Screened]) -> list[str]:
     """A line for each measure: its mean and its standard deviation."""
-    from engine.relevance.screenmeasures import NAMES, mean_of, sd_of
+    from engine.relevance.screenmeasures import NAMES, average_measures, compute_deviation
 
-    rows = zip(NAMES, mean_of(runs).values, sd_of(runs).values, strict=True)
+    rows = zip(NAMES, average_measures(runs).values, compute_deviation(runs).values, strict=True)
     return [f"{'':<10}{'mean':>8}{'sd':>8}", *(f"{name:<10}{mean:>8.3f}{sd:>8.3f}" for name, mean, sd in rows)]
 
 
-def simulated(labels: Labels, runs: Sequence[Screened]) -> dict[str, object]:
+def list_simulation_fields(labels: Labels, runs: Sequence[Screened]) -> dict[str, object]:
     """Simulations as the keys that are printed."""
-    from engine.relevance.screenmeasures import mean_of, sd_of
+    from engine.relevance.screenmeasures import average_measures, compute_deviation
 
     return {
         "n_included": len(labels.included),
         "n_excluded": len(labels.excluded),
-        "mean": rounded(mean_of(runs)),
-        "sd": rounded(sd_of(runs)),
-        "simulations": [rounded(run) for run in runs],
+        "mean": round_measures(average_measures(runs)),
+        "sd": round_measures(compute_deviation(runs)),
+        "simulations": [round_measures(run) for run in runs],
     }
 
 
-def rounded(run: Screened) -> dict[str, float]:
+def round_measures(run: Screened) -> dict[str, float]:
     """Measures to six decimals."""
     return {name: round(value, 6) for name, value in asdict(run).items()}

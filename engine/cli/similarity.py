@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.group import main
-from engine.cli.options import index_options, opened
+from engine.cli.options import index_options, open_named
 from engine.config import Config
 from engine.errors import SourceError, UsageError
 from engine.files import read_lines
-from engine.phrases import many
-from engine.terminal import as_json, one_line, say
+from engine.phrases import pluralize
+from engine.terminal import dump_json, join_lines, say
 
 if TYPE_CHECKING:
     from engine.encode.encoder import Encoder
@@ -61,10 +61,10 @@ def similarity(
             {"score": round(score, 6), "text": text} for score, text in zip(similarities.scores, given[1:], strict=True)
         ]
         fields = {"source": source, "model": name, "fingerprint": fingerprint, "texts": rows, "notes": notes}
-        click.echo(as_json(fields))
+        click.echo(dump_json(fields))
         return
     for score, text in zip(similarities.scores, given[1:], strict=True):
-        say(f"{score:7.4f}  {one_line(text)}")
+        say(f"{score:7.4f}  {join_lines(text)}")
     for note in notes:
         say(note, err=True)
 
@@ -95,7 +95,7 @@ def _format_cut_notes(numbers: Sequence[int], limit: int) -> list[str]:
         return []
     named = ", ".join(f"text {number}" if number else "SOURCE" for number in numbers[:_TEXTS_NAMED])
     more = ", \u2026" if len(numbers) > _TEXTS_NAMED else ""
-    longer = f"{many(len(numbers), 'text')} longer than the {limit:,} tokens that the encoder reads"
+    longer = f"{pluralize(len(numbers), 'text')} longer than the {limit:,} tokens that the encoder reads"
     return [f"{longer}, so compared by the beginning: {named}{more}"]
 
 
@@ -103,7 +103,7 @@ def _format_cut_notes(numbers: Sequence[int], limit: int) -> list[str]:
 def _open_encoder(config: Config, model: str | None) -> Iterator[Encoder]:
     """Open the encoder of a model, or the query encoder of an index."""
     if model is None:
-        with opened(config) as index:
+        with open_named(config) as index:
             yield index.load_encoder()
     else:
         from engine.reindex.encoders import open_model_encoder

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.records.answer import Hit, Span
-from engine.terminal import PIPE_WIDTH, one_line, printable
+from engine.terminal import PIPE_WIDTH, join_lines, make_printable
 
 
 def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Sequence[float | None] = ()) -> None:
@@ -19,7 +19,7 @@ def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Seque
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
-    ranked_by = ranking_score(hits)
+    ranked_by = name_ranking_score(hits)
     if other := "cosine" if cosines else ranked_by:
         table.add_column(other, justify="right", no_wrap=True)
     table.add_column("id", overflow="fold", max_width=max(8, console.width // 4))  # a DOI leaves room for the title
@@ -28,11 +28,13 @@ def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Seque
     others = cosines or [getattr(hit, ranked_by) if ranked_by else None for hit in hits]
     for hit, change, score in zip(hits, changes or [""] * len(hits), others, strict=True):
         scores = (f"{hit.score:.3f}", score_text(score)) if other else (f"{hit.score:.3f}",)
-        table.add_row(str(hit.rank), *scores, Text(printable(hit.id)), str(hit.year or ""), told(hit, change))
+        table.add_row(
+            str(hit.rank), *scores, Text(make_printable(hit.id)), str(hit.year or ""), format_title(hit, change)
+        )
     console.print(table)
 
 
-def ranking_score(hits: Sequence[Hit]) -> str:
+def name_ranking_score(hits: Sequence[Hit]) -> str:
     """Name of the score that ranked the hits, where that is not the cosine."""
     return next((name for name in ("fused", "bm25") if any(getattr(hit, name) is not None for hit in hits)), "")
 
@@ -42,23 +44,23 @@ def score_text(score: float | None) -> str:
     return "" if score is None else f"{score:.3f}"
 
 
-def told(hit: Hit, change: str) -> Text:
+def format_title(hit: Hit, change: str) -> Text:
     """The title of a hit with what belongs to it."""
-    title = marked(hit.title, hit.why.title_spans if hit.why else ())
+    title = mark_spans(hit.title, hit.why.title_spans if hit.why else ())
     if not title.plain.strip():
-        title = Text(f"[no title] {one_line(hit.abstract)[:200]}")
+        title = Text(f"[no title] {join_lines(hit.abstract)[:200]}")
     if change:
         title = Text.assemble((f"{change.upper()} ", "bold"), title)
     if hit.retracted:
         title = Text.assemble(("RETRACTED ", "bold red"), title)
     if hit.journal:
-        title.append(f"\n{one_line(hit.journal)}", style="dim")
+        title.append(f"\n{join_lines(hit.journal)}", style="dim")
     if hit.why:
-        title.append("\n").append_text(explanation(hit))
+        title.append("\n").append_text(format_explanation(hit))
     return title
 
 
-def explanation(hit: Hit) -> Text:
+def format_explanation(hit: Hit) -> Text:
     """Why a record is a hit: what its score means, its ranks, and its nearest sentence with the words marked."""
     why, facts = hit.why, []
     if why is None:
@@ -68,23 +70,23 @@ def explanation(hit: Hit) -> Text:
     ranks = (("meaning", hit.semantic_rank), ("words", hit.keyword_rank))
     facts += [f"#{rank} by {leg}" for leg, rank in ranks if rank is not None]
     facts += [f"words: {', '.join(why.words)}"] if why.words else []
-    text = Text(one_line("; ".join(facts)), style="cyan")
+    text = Text(join_lines("; ".join(facts)), style="cyan")
     for sentence in why.sentences[:1]:
         start, end = sentence.span
         inside = [(max(a, start) - start, min(b, end) - start) for a, b in why.abstract_spans if a < end and b > start]
-        text.append(f"\n{sentence.score:.3f} ").append_text(marked(hit.abstract[start:end], inside))
+        text.append(f"\n{sentence.score:.3f} ").append_text(mark_spans(hit.abstract[start:end], inside))
     return text
 
 
-def marked(text: str, spans: Sequence[Span]) -> Text:
+def mark_spans(text: str, spans: Sequence[Span]) -> Text:
     """One printable line of text with pieces of it in bold."""
     line, done = Text(), 0
     for start, end in spans:
-        line.append(flat(text[done:start])).append(flat(text[start:end]), style="bold yellow")
+        line.append(flatten_text(text[done:start])).append(flatten_text(text[start:end]), style="bold yellow")
         done = end
-    return line.append(flat(text[done:]))
+    return line.append(flatten_text(text[done:]))
 
 
-def flat(text: str) -> str:
+def flatten_text(text: str) -> str:
     """Printable text on one line, blanks at its ends kept."""
-    return printable(text).replace("\n", " ").replace("\t", " ")
+    return make_printable(text).replace("\n", " ").replace("\t", " ")

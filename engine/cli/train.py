@@ -12,13 +12,13 @@ import click
 
 from engine.cli.group import main
 from engine.cli.judged import index_source
-from engine.cli.options import index_options, opened
+from engine.cli.options import index_options, open_named
 from engine.config import Config
 from engine.errors import MissingExtraError, SourceError, UsageError
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract, Rejection
-from engine.terminal import progress, say
+from engine.terminal import say, show_progress
 
 if TYPE_CHECKING:
     from engine.relevance.testset import SourceFile
@@ -171,7 +171,7 @@ def _train_on_pairs(
         click.get_current_context().exit(1 if report.is_refused else 0)
     if report.is_refused and not force:
         raise SourceError("these pairs were refused for the reasons above. To train on them anyway: --force")
-    with progress() as shown, _naming_extra():
+    with show_progress() as shown, _naming_extra():
         from engine.train.fit.training import train_on_pairs
 
         return train_on_pairs(table, report, settings, shown, lambda estimate: say(str(estimate), err=True))
@@ -186,12 +186,15 @@ def _train_on_corpus(
     as_pairs: bool,
 ) -> WrittenEncoder:
     """Make pairs from abstracts, or read them from files, and train on them."""
-    with progress() as shown, _naming_extra():
+    with show_progress() as shown, _naming_extra():
         from engine.train.fit.training import train_without_labels
 
         pairs, sources = _load_pairs(config, files, hold_out, settings.seed, as_pairs=as_pairs)
         n = len(pairs.titles) + len(pairs.conclusions) + len(pairs.mesh)
-        say(f"{many(n, 'pair')} from {many(pairs.n_records, 'record')}, {pairs.n_held_out:,} held out", err=True)
+        say(
+            f"{pluralize(n, 'pair')} from {pluralize(pairs.n_records, 'record')}, {pairs.n_held_out:,} held out",
+            err=True,
+        )
         return train_without_labels(pairs, sources, settings, shown, lambda estimate: say(str(estimate), err=True))
 
 
@@ -220,7 +223,7 @@ def _load_pairs(
     if files:
         pairs = build_pairs(_read_abstracts(files), excluded, seed)
         return pairs, TrainingSources(_hash_files(files), _hash_files(hold_out))
-    with opened(config) as index:
+    with open_named(config) as index:
         pairs = build_pairs(index.abstracts(), excluded, seed)
         return pairs, TrainingSources((index_source(index),), _hash_files(hold_out))
 
@@ -243,14 +246,14 @@ def _read_abstracts(files: tuple[Path, ...]) -> Iterator[Abstract]:
                 yield entry
             n_rejected += isinstance(entry, Rejection)
         if n_rejected:
-            say(f"{path}: {many(n_rejected, 'record')} could not be read and were left out", err=True)
+            say(f"{path}: {pluralize(n_rejected, 'record')} could not be read and were left out", err=True)
 
 
 def _report(written: WrittenEncoder) -> None:
     """Say what was made and how to use it."""
     run = written.trained.run
     mark = written.identity.fingerprint[:12]
-    say(f"{written.folder}: {many(run.steps, 'step')} in {run.seconds:,.0f} s, fingerprint {mark}")
+    say(f"{written.folder}: {pluralize(run.steps, 'step')} in {run.seconds:,.0f} s, fingerprint {mark}")
     if run.log:
         first, last = run.log[0], run.log[-1]
         say(f"mean loss {first.loss:.4f} up to step {first.step:,}, {last.loss:.4f} at the end")

@@ -6,11 +6,11 @@ from dataclasses import asdict
 
 import click
 
-from engine.cli.build import writing
+from engine.cli.build import guard_writing
 from engine.cli.group import main
 from engine.cli.options import index_options, setting_option
 from engine.config import Config, Settings
-from engine.terminal import as_json, progress, say
+from engine.terminal import dump_json, say, show_progress
 
 
 @main.command()
@@ -30,17 +30,17 @@ def tune(config: Config, name: str | None, recall: float | None, rebuild: bool, 
     engine tune pubmed --recall 0.995
     """
     from engine.index.folder import IndexFolder
-    from engine.reindex.retune import retune
+    from engine.reindex.retune import tune_index
 
     folder = IndexFolder(config.named(name).existing())
     settings = Settings.load(folder.path, recall=recall)
-    with writing(folder), progress() as report:
-        done = retune(folder, settings, rebuild=rebuild, progress=report)
+    with guard_writing(folder), show_progress() as report:
+        done = tune_index(folder, settings, rebuild=rebuild, progress=report)
     if as_object:
         trials = [asdict(trial) for trial in done.trials]
         ann = asdict(done.ann) if done.ann else None
         fields = {"published": done.published, "generation": done.generation, "factory": done.factory}
-        say(as_json({**fields, "ann": ann, "trials": trials, "notes": done.notes, "seconds": done.seconds}))
+        say(dump_json({**fields, "ann": ann, "trials": trials, "notes": done.notes, "seconds": done.seconds}))
         return
     for trial in done.trials:
         taken = done.ann is not None and (trial.n_probe, trial.n_rerank) == (done.ann.n_probe, done.ann.n_rerank)

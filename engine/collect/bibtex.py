@@ -12,10 +12,10 @@ from bibtexparser.middlewares.names import split_multiple_persons_names
 from bibtexparser.model import Entry as Block
 from bibtexparser.splitter import Splitter
 
-from engine.collect.fields import entries_of
-from engine.collect.identity import FieldError, accession_of
-from engine.collect.latex import plain_text
-from engine.collect.lines import Chunk, head_lines, refuse_bare_cr
+from engine.collect.fields import build_abstract_entries
+from engine.collect.identity import FieldError, normalise_accession
+from engine.collect.latex import decode_latex
+from engine.collect.lines import Chunk, decode_head, refuse_bare_cr
 from engine.collect.loggers import silence_loggers
 from engine.files import decode_lines
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
@@ -39,7 +39,7 @@ AS_IT_CAME = "LaTeX that can't be turned into text whole, stored as it came"
 
 def looks_like(head: bytes) -> bool:
     """Tell BibTeX by an entry that begins a line, with nothing like a table or an object before it."""
-    found = head_lines(head)[:N_HEAD_LINES]
+    found = decode_head(head)[:N_HEAD_LINES]
     return any(START.match(line) for line in found) and not found[0].lstrip().startswith(("{", "[", "<"))
 
 
@@ -56,7 +56,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
 def _read_entries(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Do the work of read."""
     strings: dict[str, str] = {}
-    for chunk in chunks(stream, name):
+    for chunk in split_entries(stream, name):
         yield from chunk.remarks()
         text, place = "\n".join(chunk.lines), f"line {chunk.number}"
         start = START.match(text)
@@ -66,13 +66,13 @@ def _read_entries(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
                 strings[named[1].lower()] = text
         elif kind not in {"comment", "preamble"}:
             try:
-                values, is_whole = values_of(fields_of(text, chunk, strings))
+                values, is_whole = decode_values(read_fields(text, chunk, strings))
             except FieldError as err:
                 yield Rejection(name, place, str(err))
                 continue
             if not is_whole:
                 yield Remark(AS_IT_CAME, place)
-            yield from entries_of(values, name, place)
+            yield from build_abstract_entries(values, name, place)
 
 
 class Splitting:
@@ -95,7 +95,7 @@ class Splitting:
                 return
 
 
-def chunks(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
+def split_entries(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
     """Yield each block from @ to its closing bracket and fields after it, or to the next block where that is missing.
 
     Raises:
@@ -103,7 +103,7 @@ def chunks(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
     """
     refuse_bare_cr(stream, name)
     current: Splitting | None = None
-    for number, piece, is_utf8 in pieces(stream, name):
+    for number, piece, is_utf8 in split_lines(stream, name):
         is_between = current is None or current.chunk.is_ended
         if start := (START if is_between else NEW_ENTRY).match(piece):
             if current is not None:
@@ -119,14 +119,14 @@ def chunks(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
         yield current.chunk
 
 
-def pieces(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
+def split_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
     """Yield lines as lines does, without their endings, cut before each @ that follows a closing bracket."""
     for number, line, is_utf8 in decode_lines(stream, name):
         for piece in BESIDE.split(line.rstrip("\r\n")):
             yield number, piece, is_utf8
 
 
-def fields_of(text: str, chunk: Chunk, strings: dict[str, str]) -> dict[str, list[str]]:
+def read_fields(text: str, chunk: Chunk, strings: dict[str, str]) -> dict[str, list[str]]:
     """Raw values of each field of one entry, names in small letters; abbreviations written out.
 
     Raises:
@@ -143,16 +143,16 @@ def fields_of(text: str, chunk: Chunk, strings: dict[str, str]) -> dict[str, lis
     if any(comment.comment.strip(" ,")[:1] not in {"", "%"} for comment in library.comments):
         raise FieldError("text after the end of the entry: is there a closing brace too many in it?")
     for place, field in enumerate(entry.fields):
-        if NO_COMMA.search(outside_braces(str(field.value))):
+        if NO_COMMA.search(strip_braced(str(field.value))):
             raise FieldError(f"a comma is missing after the field {field.key[:40]!r}")
         field.key = f"{field.key.lower()} {place}"  # a field may be given twice
     found: dict[str, list[str]] = {}
-    for field in written_out(entry, text, strings).fields:
+    for field in expand_strings(entry, text, strings).fields:
         found.setdefault(field.key.split(" ")[0], []).append(str(field.value))
     return found
 
 
-def outside_braces(value: str) -> str:
+def strip_braced(value: str) -> str:
     """A raw value with what is inside its braces left out."""
     depth, kept = 0, []
     for char in value:
@@ -163,7 +163,7 @@ def outside_braces(value: str) -> str:
     return "".join(kept)
 
 
-def written_out(entry: Block, text: str, strings: dict[str, str]) -> Block:
+def expand_strings(entry: Block, text: str, strings: dict[str, str]) -> Block:
     """The entry without the braces or quotation marks around its values, the abbreviations that it uses replaced."""
     words = set(re.findall(r"[^\s{}\",=#()]+", text.lower()))
     used = "\n".join(definition for name, definition in strings.items() if name in words)
@@ -173,20 +173,20 @@ def written_out(entry: Block, text: str, strings: dict[str, str]) -> Block:
     return library.entries[0]
 
 
-def values_of(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
+def decode_values(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
     """(fields of one entry, whether all LaTeX in them could be turned into text)."""
     whole: list[bool] = []
 
     def text(*names: str, between: str = " ") -> str:
         value = next((raw[name] for name in names if raw.get(name)), [])
-        found = [plain_text(part) for part in dict.fromkeys(value)]
+        found = [decode_latex(part) for part in dict.fromkeys(value)]
         whole.extend(is_whole for _, is_whole in found)
         return between.join(part for part, _ in found)
 
     def code(*names: str) -> str:
         return next((ESCAPED.sub(r"\1", raw[name][0].strip("{} \n")) for name in names if raw.get(name)), "")
 
-    people = [plain_text(name) for value in raw.get("author", [])[:1] for name in split_multiple_persons_names(value)]
+    people = [decode_latex(name) for value in raw.get("author", [])[:1] for name in split_multiple_persons_names(value)]
     whole.extend(is_whole for _, is_whole in people)
     is_pubmed = code("eprinttype", "archiveprefix").lower() in {"pubmed", "pmid", "medline"}
     scopus = SCOPUS.search(code("url"))
@@ -199,8 +199,8 @@ def values_of(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
         "pmid": parse_pmid(code("pmid", "pubmed_id", "pubmedid") or (code("eprint") if is_pubmed else None))
         or find_noted_pmid(code("note")),
         "doi": parse_doi(code("doi")),
-        "accession": code("unique-id") if accession_of(code("unique-id")) else scopus and scopus[0],
-        "keywords": re.split(r"\s*[,;]\s*", "; ".join(plain_text(part)[0] for part in raw.get("keywords", []))),
+        "accession": code("unique-id") if normalise_accession(code("unique-id")) else scopus and scopus[0],
+        "keywords": re.split(r"\s*[,;]\s*", "; ".join(decode_latex(part)[0] for part in raw.get("keywords", []))),
         "languages": text("language", "langid"),
         "publication_types": text("document_type", "type"),
     }

@@ -9,21 +9,21 @@ from lxml import etree
 
 from engine.collect.elements import (
     Parts,
-    child,
-    doi_in,
-    first,
-    first_text,
-    inside,
-    iso_date,
-    parts,
-    people,
-    sections,
-    text,
-    texts,
-    version,
-    year_in,
+    find_child,
+    find_first_year,
+    find_inside,
+    find_listed_doi,
+    get_first,
+    group_children,
+    read_date,
+    read_first,
+    read_people,
+    read_sections,
+    read_text,
+    read_texts,
+    read_version,
 )
-from engine.collect.notices import standing
+from engine.collect.notices import resolve_standing
 from engine.identifiers import parse_doi
 from engine.records.abstract import Abstract
 
@@ -35,98 +35,102 @@ TRANSLATION = ("", "Publisher")  # OtherAbstract/@Type of the publisher's abstra
 ENGLISH = "eng"  # the DTD's default of OtherAbstract/@Language; DTDs are not loaded
 
 
-def citation(element: etree._Element, data: etree._Element | None, pmid: str) -> Abstract:
+def build_citation(element: etree._Element, data: etree._Element | None, pmid: str) -> Abstract:
     """Build the record; only what is said of the article itself, nothing of what it cites."""
-    found = parts(element)
-    article = parts(first(found, "Article"))
-    journal = parts(first(article, "Journal"))
-    vernacular = first_text(article, "VernacularTitle")
-    abstract, others = abstracts(article.get("Abstract", ()), found.get("OtherAbstract", ()))
-    authors, orcids = people(article.get("AuthorList", ()))
-    types = list(inside(article, "PublicationTypeList", "PublicationType"))
-    type_names = texts(types)
-    retracted, notices = standing(types, type_names, inside(found, "CommentsCorrectionsList", "CommentsCorrections"))
+    found = group_children(element)
+    article = group_children(get_first(found, "Article"))
+    journal = group_children(get_first(article, "Journal"))
+    vernacular = read_first(article, "VernacularTitle")
+    abstract, others = find_abstracts(article.get("Abstract", ()), found.get("OtherAbstract", ()))
+    authors, orcids = read_people(article.get("AuthorList", ()))
+    types = list(find_inside(article, "PublicationTypeList", "PublicationType"))
+    type_names = read_texts(types)
+    retracted, notices = resolve_standing(
+        types, type_names, find_inside(found, "CommentsCorrectionsList", "CommentsCorrections")
+    )
     return Abstract(
         record_id=f"PMID:{pmid}",
-        title=title_of(first_text(article, "ArticleTitle"), vernacular),
+        title=find_title(read_first(article, "ArticleTitle"), vernacular),
         abstract=abstract,
-        year=year_of(journal, article),
-        journal=journal_name(journal, found),
+        year=find_year(journal, article),
+        journal=find_journal(journal, found),
         authors=authors,
         pmid=pmid,
-        doi=own_doi(article.get("ELocationID", ()), data),
-        mesh=texts(
+        doi=find_doi(article.get("ELocationID", ()), data),
+        mesh=read_texts(
             name
-            for heading in inside(found, "MeshHeadingList", "MeshHeading")
+            for heading in find_inside(found, "MeshHeadingList", "MeshHeading")
             for name in heading.iterchildren("DescriptorName")
         ),
         publication_types=type_names,
         retracted=retracted,
-        keywords=texts(inside(found, "KeywordList", "Keyword")),
-        languages=texts(article.get("Language", ())),
+        keywords=read_texts(find_inside(found, "KeywordList", "Keyword")),
+        languages=read_texts(article.get("Language", ())),
         vernacular_title=vernacular,
         other_abstracts=others,
         orcids=orcids,
         notices=notices,
-        version=version(first(found, "PMID")),
-        revised=iso_date(first(found, "DateRevised")),
+        version=read_version(get_first(found, "PMID")),
+        revised=read_date(get_first(found, "DateRevised")),
     )
 
 
-def title_of(given: str, vernacular: str) -> str:
+def find_title(given: str, vernacular: str) -> str:
     """The title as it came, brackets of a translated one included; without one, the vernacular title or ""."""
     missing = not given or (len(given) <= LONGEST_NO_TITLE and NO_TITLE.fullmatch(given) is not None)
     return vernacular if missing else given
 
 
-def abstracts(own: Iterable[etree._Element], others: Iterable[etree._Element]) -> tuple[str, tuple[str, ...]]:
+def find_abstracts(own: Iterable[etree._Element], others: Iterable[etree._Element]) -> tuple[str, tuple[str, ...]]:
     """The abstract, then the other ones, each led by what it is.
 
     Where an article has no abstract but another in English (of AIDS, NASA, Publisher …), the first of those is the
     abstract and not among the others: it is the only text to search.
     """
-    abstract = "\n".join(filter(None, map(sections, own)))
-    known = [(part, body) for part in others if (body := sections(part))]
+    abstract = "\n".join(filter(None, map(read_sections, own)))
+    known = [(part, body) for part in others if (body := read_sections(part))]
     if not abstract:
         english = (
-            n for n, (part, body) in enumerate(known) if language(part) == ENGLISH and not body.endswith(PLACEHOLDER)
+            n
+            for n, (part, body) in enumerate(known)
+            if find_language(part) == ENGLISH and not body.endswith(PLACEHOLDER)
         )
         if (chosen := next(english, None)) is not None:
             abstract = known.pop(chosen)[1]
-    return abstract, tuple(f"[{kind_of(part)}] {body}" for part, body in known)
+    return abstract, tuple(f"[{describe_kind(part)}] {body}" for part, body in known)
 
 
-def language(other: etree._Element) -> str:
+def find_language(other: etree._Element) -> str:
     """Language of an OtherAbstract, as three letters."""
     return other.get("Language", "").strip().lower() or ENGLISH
 
 
-def kind_of(other: etree._Element) -> str:
+def describe_kind(other: etree._Element) -> str:
     """What an OtherAbstract is: "fre" for a translation, else "plain-language-summary", "Publisher" …, or both."""
-    kind, spoken = other.get("Type", "").strip(), language(other)
+    kind, spoken = other.get("Type", "").strip(), find_language(other)
     if spoken == ENGLISH:
         return kind or spoken
     return spoken if kind in TRANSLATION else f"{kind}, {spoken}"
 
 
-def year_of(journal: Parts, article: Parts) -> int | None:
+def find_year(journal: Parts, article: Parts) -> int | None:
     """Year of the issue, else of the electronic article."""
-    issues = (child(issue, "PubDate") for issue in journal.get("JournalIssue", ()))
-    return year_in(*issues, *article.get("ArticleDate", ()))
+    issues = (find_child(issue, "PubDate") for issue in journal.get("JournalIssue", ()))
+    return find_first_year(*issues, *article.get("ArticleDate", ()))
 
 
-def journal_name(journal: Parts, found: Parts) -> str:
+def find_journal(journal: Parts, found: Parts) -> str:
     """The full title of the journal, else its abbreviation; old files may have only that of NLM."""
-    name = first_text(journal, "Title") or first_text(journal, "ISOAbbreviation")
-    return name or "".join(texts(inside(found, "MedlineJournalInfo", "MedlineTA"))[:1])
+    name = read_first(journal, "Title") or read_first(journal, "ISOAbbreviation")
+    return name or "".join(read_texts(find_inside(found, "MedlineJournalInfo", "MedlineTA"))[:1])
 
 
-def own_doi(locations: Iterable[etree._Element], data: etree._Element | None) -> str | None:
+def find_doi(locations: Iterable[etree._Element], data: etree._Element | None) -> str | None:
     """The article's own DOI, from its location unless that is marked as wrong, else from PubMed's list of its ids.
 
     The lists of ids inside ReferenceList are those of other works.
     """
     for place in locations:
-        if place.get("EIdType") == "doi" and place.get("ValidYN") != "N" and (found := parse_doi(text(place))):
+        if place.get("EIdType") == "doi" and place.get("ValidYN") != "N" and (found := parse_doi(read_text(place))):
             return found
-    return None if data is None else doi_in(child(data, "ArticleIdList"))
+    return None if data is None else find_listed_doi(find_child(data, "ArticleIdList"))

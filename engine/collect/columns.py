@@ -36,27 +36,28 @@ IDENTITIES = ("id", "pmid", "doi", "accession", "key")
 NOTHING = {"", "na", "n/a", "nan", "none", "null", "-"}  # what R, pandas and people write for no value
 
 
-def plain(name: str) -> str:
+def normalise_column(name: str) -> str:
     """A column name as it is compared."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def column_field(name: str) -> str | None:
+def match_column(name: str) -> str | None:
     """Name of the field that a column feeds, or None."""
-    return FIELDS.get(plain(name), (None, 0))[0]
+    return FIELDS.get(normalise_column(name), (None, 0))[0]
 
 
 @functools.lru_cache(maxsize=1024)
 def plan_of(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """(field, column) in the order to try them, for one header. Bounded: keys of objects differ by line."""
-    known = {plain(name) for name in names}
+    known = {normalise_column(name) for name in names}
     ranked = sorted(
-        ((FIELDS[plain(name)], name) for name in names if plain(name) in FIELDS), key=lambda found: found[0][1]
+        ((FIELDS[normalise_column(name)], name) for name in names if normalise_column(name) in FIELDS),
+        key=lambda found: found[0][1],
     )
-    return tuple((of_export(field, plain(name), known), name) for (field, _), name in ranked)
+    return tuple((match_export_column(field, normalise_column(name), known), name) for (field, _), name in ranked)
 
 
-def of_export(field: str, name: str, known: set[str]) -> str:
+def match_export_column(field: str, name: str, known: set[str]) -> str:
     """The field of a column, knowing the other columns: PubMed's authors and Embase's source are special."""
     if name == "authors" and "journalbook" in known:
         return "closed_byline"
@@ -65,7 +66,7 @@ def of_export(field: str, name: str, known: set[str]) -> str:
     return field
 
 
-def by_field(row: Mapping[str, object]) -> dict[str, object]:
+def choose_columns(row: Mapping[str, object]) -> dict[str, object]:
     """Pick the best filled column of each field."""
     found: dict[str, object] = {}
     for field, column in plan_of(tuple(row)):

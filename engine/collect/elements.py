@@ -22,7 +22,7 @@ class PmidError(ValueError):
     """A record whose PMID is missing or can't be one."""
 
 
-def parts(element: etree._Element | None) -> Parts:
+def group_children(element: etree._Element | None) -> Parts:
     """Sort the children of an element by tag, in one pass; an element that is not there has none."""
     found: dict[str, list[etree._Element]] = defaultdict(list)
     for part in () if element is None else element:
@@ -30,12 +30,12 @@ def parts(element: etree._Element | None) -> Parts:
     return found
 
 
-def child(element: etree._Element, tag: str) -> etree._Element | None:
+def find_child(element: etree._Element, tag: str) -> etree._Element | None:
     """The first child with the tag."""
     return next(element.iterchildren(tag), None)
 
 
-def text(element: etree._Element | None) -> str:
+def read_text(element: etree._Element | None) -> str:
     """All text of an element in order, inline markup dropped, the layout of pretty-printed XML as one space."""
     if element is None:
         return ""
@@ -45,58 +45,58 @@ def text(element: etree._Element | None) -> str:
     return found.strip()
 
 
-def first(found: Parts, tag: str) -> etree._Element | None:
+def get_first(found: Parts, tag: str) -> etree._Element | None:
     """The first of the sorted children with the tag."""
     return found[tag][0] if tag in found else None
 
 
-def first_text(found: Parts, tag: str) -> str:
+def read_first(found: Parts, tag: str) -> str:
     """Text of the first of the sorted children with the tag, "" when there is none."""
-    return text(found[tag][0]) if tag in found else ""
+    return read_text(found[tag][0]) if tag in found else ""
 
 
-def inside(found: Parts, group: str, tag: str) -> Iterator[etree._Element]:
+def find_inside(found: Parts, group: str, tag: str) -> Iterator[etree._Element]:
     """Every element with the tag in every group of the name."""
     return (part for holder in found.get(group, ()) for part in holder.iterchildren(tag))
 
 
-def texts(elements: Iterable[etree._Element]) -> tuple[str, ...]:
+def read_texts(elements: Iterable[etree._Element]) -> tuple[str, ...]:
     """The text of each element that has some."""
-    return tuple(filter(None, map(text, elements)))
+    return tuple(filter(None, map(read_text, elements)))
 
 
-def valid_pmid(pmid: etree._Element | None) -> str:
+def read_pmid(pmid: etree._Element | None) -> str:
     """The PMID as digits.
 
     Raises:
         PmidError: missing, or not one.
     """
-    found = parse_pmid(text(pmid))
+    found = parse_pmid(read_text(pmid))
     if found is None:
         raise PmidError("the PMID is not a number from 1 to 999999999")
     return found
 
 
-def version(pmid: etree._Element | None) -> int:
+def read_version(pmid: etree._Element | None) -> int:
     """Version of the citation, which PubMed counts from 1."""
     given = "" if pmid is None else pmid.get("Version", "")
     return int(given) if given.isascii() and given.isdigit() and 0 < len(given) < 10 else 1
 
 
-def year_in(*candidates: etree._Element | None) -> int | None:
+def find_first_year(*candidates: etree._Element | None) -> int | None:
     """Year of the first date that has one, in Year or else as the first of MedlineDate ("1998 Dec-1999 Jan")."""
     for candidate in candidates:
-        given = parts(candidate)
+        given = group_children(candidate)
         for tag in ("Year", "MedlineDate"):
-            if found := YEAR.search(first_text(given, tag)):
+            if found := YEAR.search(read_first(given, tag)):
                 return int(found.group(1))
     return None
 
 
-def iso_date(element: etree._Element | None) -> str:
+def read_date(element: etree._Element | None) -> str:
     """Year, Month (a number or "Jan") and Day as ISO 8601, as far as they are there; "" without a year."""
-    given = parts(element)
-    year, month, day = (first_text(given, tag) for tag in ("Year", "Month", "Day"))
+    given = group_children(element)
+    year, month, day = (read_first(given, tag) for tag in ("Year", "Month", "Day"))
     if month[:3].lower() in MONTHS:
         month = str(MONTHS.index(month[:3].lower()) + 1)
     for pieces in ((year, month, day), (year, month, "1"), (year, "1", "1")):
@@ -108,35 +108,35 @@ def iso_date(element: etree._Element | None) -> str:
     return ""
 
 
-def doi_in(id_list: etree._Element | None) -> str | None:
+def find_listed_doi(id_list: etree._Element | None) -> str | None:
     """The DOI of an ArticleIdList."""
     for given in () if id_list is None else id_list.iterchildren("ArticleId"):
-        if given.get("IdType") == "doi" and (found := parse_doi(text(given))):
+        if given.get("IdType") == "doi" and (found := parse_doi(read_text(given))):
             return found
     return None
 
 
-def sections(abstract: etree._Element) -> str:
+def read_sections(abstract: etree._Element) -> str:
     """The sections of an abstract in order, one a line, each with its label: "METHODS: …"; no copyright notice."""
     found = [(abstract.text or "").strip()]  # nothing but layout in every known file; kept should there be words
     for section in abstract.iterchildren("AbstractText"):
-        label, body = section.get("Label", ""), text(section)
+        label, body = section.get("Label", ""), read_text(section)
         if body:
             found.append(f"{label}: {body}" if label and label != "UNLABELLED" else body)
     return "\n".join(filter(None, found))
 
 
-def people(lists: Iterable[etree._Element]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def read_people(lists: Iterable[etree._Element]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Authors in order, then their ORCIDs, one each or "", or none at all.
 
     Editors are left out, and so are authors with ValidYN="N": a corrected entry follows them.
     """
     known = [
-        (name, orcid_in(found["Identifier"]) if "Identifier" in found else "")
+        (name, read_orcid(found["Identifier"]) if "Identifier" in found else "")
         for group in lists
         if group.get("Type") != "editors"
         for author in group.iterchildren("Author")
-        if author.get("ValidYN") != "N" and (name := name_of(found := parts(author)))
+        if author.get("ValidYN") != "N" and (name := name_of(found := group_children(author)))
     ]
     orcids = tuple(orcid for _, orcid in known)
     return tuple(name for name, _ in known), orcids if any(orcids) else ()
@@ -144,14 +144,14 @@ def people(lists: Iterable[etree._Element]) -> tuple[tuple[str, ...], tuple[str,
 
 def name_of(author: Parts) -> str:
     """One author as "Fore Last Jr", or the name of a group."""
-    fore = first_text(author, "ForeName") or first_text(author, "Initials")
-    pieces = (fore, first_text(author, "LastName"), first_text(author, "Suffix"))
-    return " ".join(filter(None, pieces)) or first_text(author, "CollectiveName")
+    fore = read_first(author, "ForeName") or read_first(author, "Initials")
+    pieces = (fore, read_first(author, "LastName"), read_first(author, "Suffix"))
+    return " ".join(filter(None, pieces)) or read_first(author, "CollectiveName")
 
 
-def orcid_in(identifiers: Iterable[etree._Element]) -> str:
+def read_orcid(identifiers: Iterable[etree._Element]) -> str:
     """The ORCID as "0000-0002-1825-0097", however it is written; "" when there is none."""
     for given in identifiers:
-        if given.get("Source", "").upper() == "ORCID" and (orcid := find_orcid(text(given))):
+        if given.get("Source", "").upper() == "ORCID" and (orcid := find_orcid(read_text(given))):
             return orcid
     return ""

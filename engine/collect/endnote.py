@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from engine.collect.fields import entries_of, unique
-from engine.collect.identity import accession_of
-from engine.collect.xmlstream import elements
+from engine.collect.fields import build_abstract_entries, drop_repeats
+from engine.collect.identity import normalise_accession
+from engine.collect.xmlstream import read_elements
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Entry
 
@@ -29,30 +29,30 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
     """
-    for number, record in elements(stream, name, ("record",), lambda _: True):
-        yield from entries_of(values_of(record), name, f"record {number}")
+    for number, record in read_elements(stream, name, ("record",), lambda _: True):
+        yield from build_abstract_entries(read_values(record), name, f"record {number}")
 
 
-def values_of(record: etree._Element) -> dict[str, object]:
+def read_values(record: etree._Element) -> dict[str, object]:
     """The fields of one record."""
     given = {
-        "title": text_at(record, "titles/title"),
-        "abstract": "\n".join(lines_at(record, "abstract")),
-        "year": text_at(record, "dates/year"),
-        "journal": text_at(record, "periodical/full-title") or text_at(record, "titles/secondary-title"),
-        "authors": [joined(author) for author in record.iterfind("contributors/authors/author")],
-        "pmid": pmid(record),
-        "doi": parse_doi(text_at(record, "electronic-resource-num")),
-        "accession": accession(record),
-        "keywords": unique(line.lstrip("*") for line in lines_at(record, "keywords/keyword")),
-        "languages": parts_at(record, "language"),
-        "publication_types": parts_at(record, "work-type"),
-        "vernacular_title": text_at(record, "orig-pub") or text_at(record, "titles/translated-title"),
+        "title": find_text(record, "titles/title"),
+        "abstract": "\n".join(find_lines(record, "abstract")),
+        "year": find_text(record, "dates/year"),
+        "journal": find_text(record, "periodical/full-title") or find_text(record, "titles/secondary-title"),
+        "authors": [join_text(author) for author in record.iterfind("contributors/authors/author")],
+        "pmid": find_pmid(record),
+        "doi": parse_doi(find_text(record, "electronic-resource-num")),
+        "accession": find_accession(record),
+        "keywords": drop_repeats(line.lstrip("*") for line in find_lines(record, "keywords/keyword")),
+        "languages": find_parts(record, "language"),
+        "publication_types": find_parts(record, "work-type"),
+        "vernacular_title": find_text(record, "orig-pub") or find_text(record, "titles/translated-title"),
     }
     return {field: value for field, value in given.items() if value}
 
 
-def written(element: etree._Element) -> str:
+def read_styled(element: etree._Element) -> str:
     """All text of an element in order, as it came. Layout between its styled pieces is no text."""
     pieces = element.findall("style")
     if not pieces:
@@ -60,43 +60,43 @@ def written(element: etree._Element) -> str:
     return "".join("".join(piece.itertext()) + (piece.tail if (piece.tail or "").strip() else "") for piece in pieces)
 
 
-def lines_of(element: etree._Element) -> list[str]:
+def split_lines(element: etree._Element) -> list[str]:
     """Lines of an element that are not blank; EndNote separates them by CR."""
-    return [line for line in BREAK.split(written(element).strip()) if line]
+    return [line for line in BREAK.split(read_styled(element).strip()) if line]
 
 
-def joined(element: etree._Element) -> str:
+def join_text(element: etree._Element) -> str:
     """Text of an element as one line."""
-    return " ".join(lines_of(element))
+    return " ".join(split_lines(element))
 
 
-def lines_at(record: etree._Element, path: str) -> list[str]:
+def find_lines(record: etree._Element, path: str) -> list[str]:
     """Lines of the elements at a path."""
-    return [line for element in record.iterfind(path) for line in lines_of(element)]
+    return [line for element in record.iterfind(path) for line in split_lines(element)]
 
 
-def text_at(record: etree._Element, path: str) -> str:
+def find_text(record: etree._Element, path: str) -> str:
     """Text at a path as one line, "" when there is none."""
-    return " ".join(lines_at(record, path))
+    return " ".join(find_lines(record, path))
 
 
-def parts_at(record: etree._Element, path: str) -> tuple[str, ...]:
+def find_parts(record: etree._Element, path: str) -> tuple[str, ...]:
     """Values at a path, one a line or with semicolons between them."""
-    return unique(part.strip() for line in lines_at(record, path) for part in line.split(";"))
+    return drop_repeats(part.strip() for line in find_lines(record, path) for part in line.split(";"))
 
 
-def pmid(record: etree._Element) -> str | None:
+def find_pmid(record: etree._Element) -> str | None:
     """The PMID: PubMed's accession number, Embase's custom field, or a line in the notes."""
-    database, number = text_at(record, "remote-database-name"), text_at(record, "accession-num")
-    if text_at(record, "remote-database-provider") == "NLM" or re.search("medline|pubmed", database, re.IGNORECASE):
+    database, number = find_text(record, "remote-database-name"), find_text(record, "accession-num")
+    if find_text(record, "remote-database-provider") == "NLM" or re.search("medline|pubmed", database, re.IGNORECASE):
         if found := parse_pmid(number or None):
             return found
-    if re.search("medline", database, re.IGNORECASE) and (found := parse_pmid(text_at(record, "custom5") or None)):
+    if re.search("medline", database, re.IGNORECASE) and (found := parse_pmid(find_text(record, "custom5") or None)):
         return found
-    return find_noted_pmid("\n".join(lines_at(record, "notes")))
+    return find_noted_pmid("\n".join(find_lines(record, "notes")))
 
 
-def accession(record: etree._Element) -> str | None:
+def find_accession(record: etree._Element) -> str | None:
     """The number of a database: in its own element, or Embase's as the first line of the notes."""
-    candidates = [text_at(record, "accession-num"), *lines_at(record, "notes")[:1]]
-    return next((number for number in candidates if accession_of(number)), None)
+    candidates = [find_text(record, "accession-num"), *find_lines(record, "notes")[:1]]
+    return next((number for number in candidates if normalise_accession(number)), None)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from engine.collect.fields import entries_of, listed, names_of
+from engine.collect.fields import build_abstract_entries, parse_list, split_names
 from engine.records.abstract import Abstract, Entry, Notice
 
 MARK = "abstract-engine"
@@ -46,40 +46,42 @@ def unguard_formula(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def row_entries(row: Mapping[str, str], source: str, place: str) -> Iterator[Entry]:
+def read_export_row(row: Mapping[str, str], source: str, place: str) -> Iterator[Entry]:
     """Yield what one row of an exported table holds."""
     cells = {name: unguard_formula(cell) for name, cell in row.items()}
     values: dict[str, object] = {name: cells[name] for name in (*IDENTITIES, *TEXTS) if cells.get(name)}
-    values |= {name: items_of(cells[name]) for name in LISTS if cells.get(name)}
-    yield from exact(values, source, place)
+    values |= {name: split_items(cells[name]) for name in LISTS if cells.get(name)}
+    yield from restore_terms(values, source, place)
 
 
-def items_of(cell: str) -> object:
+def split_items(cell: str) -> object:
     """The items of a list in a cell: a JSON array, or text with ; between them."""
-    return listed(cell) if cell.startswith("[") else re.split(r"\s*;\s*", cell)
+    return parse_list(cell) if cell.startswith("[") else re.split(r"\s*;\s*", cell)
 
 
-def object_entries(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
+def read_export_object(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
     """Yield what one exported object holds."""
-    yield from exact({name: row[name] for name in (*IDENTITIES, *TEXTS, *LISTS) if row.get(name)}, source, place)
+    yield from restore_terms(
+        {name: row[name] for name in (*IDENTITIES, *TEXTS, *LISTS) if row.get(name)}, source, place
+    )
 
 
-def exact(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
+def restore_terms(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
     """Yield the abstract of these values, and terms that are there twice twice."""
-    known = {**values, "notices": notices_of(values.get("notices"))}
-    keywords, languages = names_of(values.get("keywords")), names_of(values.get("languages"))
-    for entry in entries_of(known, source, place):
+    known = {**values, "notices": parse_notices(values.get("notices"))}
+    keywords, languages = split_names(values.get("keywords")), split_names(values.get("languages"))
+    for entry in build_abstract_entries(known, source, place):
         yield replace(entry, keywords=keywords, languages=languages) if isinstance(entry, Abstract) else entry
 
 
-def notices_of(value: object) -> list[Notice]:
+def parse_notices(value: object) -> list[Notice]:
     """The notices that their texts stand for."""
     known = {str(notice) for notice in Notice}
-    texts = names_of(sorted(value) if isinstance(value, set) else value)
+    texts = split_names(sorted(value) if isinstance(value, set) else value)
     return [Notice(text) for text in texts if text in known]
 
 
-def tagged_entries(
+def read_export_tags(
     values: Mapping[str, object], ids: Iterable[str], lines: Iterable[str], source: str, place: str
 ) -> Iterator[Entry]:
     """Yield the abstract of a tagged record (RIS, MEDLINE); what an export says beside its tags is put back.
@@ -93,13 +95,13 @@ def tagged_entries(
     """
     own = next((text.removeprefix(f"{MARK}:") for text in ids if text.startswith(f"{MARK}:")), None)
     if own is None:
-        yield from entries_of(values, source, place)
+        yield from build_abstract_entries(values, source, place)
     else:
         beside = next((text.removeprefix(MARK) for text in lines if text.startswith(f"{MARK} {{")), "")
-        yield from exact({**restored(values, beside_of(beside)), "id": own}, source, place)
+        yield from restore_terms({**restore_fields(values, parse_extra(beside)), "id": own}, source, place)
 
 
-def beside_of(text: str) -> dict[str, object]:
+def parse_extra(text: str) -> dict[str, object]:
     """The object of the marked line; empty when there is none, or none that can be read."""
     try:
         found = json.loads(text)
@@ -108,21 +110,21 @@ def beside_of(text: str) -> dict[str, object]:
     return found if isinstance(found, dict) else {}
 
 
-def restored(values: Mapping[str, object], beside: Mapping[str, object]) -> dict[str, object]:
+def restore_fields(values: Mapping[str, object], beside: Mapping[str, object]) -> dict[str, object]:
     """The fields as they were before they were written for other programs."""
     found = dict(values)
     n_mesh = beside.get("n_mesh")
     if isinstance(n_mesh, int) and isinstance(terms := found.get("keywords"), list | tuple):
         found |= {"mesh": list(terms[:n_mesh]), "keywords": list(terms[n_mesh:])}
     if isinstance(breaks := beside.get("breaks"), list):
-        found["abstract"] = broken(str(found.get("abstract", "")), breaks)
+        found["abstract"] = restore_line_ends(str(found.get("abstract", "")), breaks)
     if isinstance(forms := beside.get("names"), str):
-        found["authors"] = turned_back(names_of(found.get("authors")), forms)
+        found["authors"] = restore_names(split_names(found.get("authors")), forms)
     found |= {field: beside[field] for field in _BESIDE if field in beside}
     return {field: value for field, value in found.items() if value}
 
 
-def broken(abstract: str, breaks: Sequence[object]) -> str:
+def restore_line_ends(abstract: str, breaks: Sequence[object]) -> str:
     """The abstract with the blanks at these places as line ends again; as it is where one of them is no blank."""
     chars = list(abstract)
     for place in breaks:
@@ -132,14 +134,14 @@ def broken(abstract: str, breaks: Sequence[object]) -> str:
     return "".join(chars)
 
 
-def turned_back(authors: Sequence[str], forms: str) -> list[str]:
+def restore_names(authors: Sequence[str], forms: str) -> list[str]:
     """The names in the order in which they came: "Last, Fore" as "Fore Last" where that was turned."""
     if len(forms) != len(authors):
         return list(authors)
-    return [turned(author, form) for author, form in zip(authors, forms, strict=True)]
+    return [restore_name(author, form) for author, form in zip(authors, forms, strict=True)]
 
 
-def turned(author: str, form: str) -> str:
+def restore_name(author: str, form: str) -> str:
     """One name, from what was done with it."""
     if form == "i":
         return author.replace(", ", " ")

@@ -46,7 +46,7 @@ class Tally:
         """Count one record."""
         self.n_records += 1
         self.fields.update(name for name, nothing in EMPTY.items() if getattr(found, name) != nothing)
-        self.ids[kind_of(found.record_id)] += 1
+        self.ids[classify_id(found.record_id)] += 1
         if found.year is not None:
             low, high = self.years or (found.year, found.year)
             self.years = min(low, found.year), max(high, found.year)
@@ -70,13 +70,13 @@ EMPTY = {
 }
 
 
-def kind_of(record_id: str) -> str:
+def classify_id(record_id: str) -> str:
     """The kind of a record id: the database it is of, or "own" where the source made it."""
     found = KINDS.match(record_id)
     return "own" if not found else found[1] or "OpenAlex"
 
 
-def source_facts(path: Path, format_name: str | None = None) -> SourceFacts:
+def read_facts(path: Path, format_name: str | None = None) -> SourceFacts:
     """Read a file to its end and count what it holds, in bounded memory.
 
     Raises:

@@ -31,21 +31,21 @@ def record_id_of(values: Mapping[str, object], pmid: str | None, doi: str | None
         FieldError: an id that can't be one, or a PMID that can't be one and nothing else to go by.
     """
     if "id" in values:
-        return own_id(values["id"])
+        return normalise_own_id(values["id"])
     if pmid:
         return f"PMID:{pmid}"
     if doi:
-        return own_id(f"DOI:{doi.lower()}")  # DOIs are the same whatever their case, and exports differ in it
-    if "accession" in values and (known := accession_of(values["accession"])):
+        return normalise_own_id(f"DOI:{doi.lower()}")  # DOIs are the same whatever their case, and exports differ in it
+    if "accession" in values and (known := normalise_accession(values["accession"])):
         return known
     if "key" in values:
-        return own_id(values["key"])
+        return normalise_own_id(values["key"])
     if "pmid" in values:
         raise FieldError(f"PMID {str(values['pmid'])[:40]!r} is not a number from 1 to 999999999, and there is no id")
     return "TEXT:" + hashlib.sha256(f"{title}\n{body}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def own_id(value: object) -> str:
+def normalise_own_id(value: object) -> str:
     """An id of the source as text: 12 and 12.0 and "12" are the same, an OpenAlex address is its last part.
 
     Raises:
@@ -61,13 +61,13 @@ def own_id(value: object) -> str:
     return text
 
 
-def accession_of(value: object) -> str | None:
+def normalise_accession(value: object) -> str | None:
     """A number of a known database with the name of the database, or None: a bare number is of no known one."""
     text = str(value).strip()
     return next((name + text for form, name in ACCESSIONS if form.fullmatch(text)), None)
 
 
-def orcids_of(value: object) -> tuple[str, ...]:
+def normalise_orcids(value: object) -> tuple[str, ...]:
     """ORCID ids in their written form, "" where there is none; or none at all when nobody has one."""
     if not isinstance(value, list | tuple):
         return ()

@@ -6,14 +6,14 @@ import io
 from collections.abc import Iterator
 
 from engine.collect import export, openalex
-from engine.collect.fields import entries
-from engine.collect.lines import first_line, objects
+from engine.collect.fields import build_entries
+from engine.collect.lines import decode_first_line, read_objects
 from engine.records.abstract import Entry
 
 
 def looks_like(head: bytes) -> bool:
     """Tell JSON lines by the first character."""
-    return first_line(head).lstrip().startswith("{")
+    return decode_first_line(head).lstrip().startswith("{")
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -22,12 +22,12 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: a line without end.
     """
-    for found in objects(stream, name):
+    for found in read_objects(stream, name):
         if not isinstance(found, tuple):
             yield found
         elif export.is_export(found[1]):
-            yield from export.object_entries(found[1], name, found[0])
+            yield from export.read_export_object(found[1], name, found[0])
         elif openalex.is_work(found[1]):
-            yield from openalex.work_entries(found[1], name, found[0])
+            yield from openalex.read_work(found[1], name, found[0])
         else:
-            yield from entries(found[1], name, found[0])
+            yield from build_entries(found[1], name, found[0])

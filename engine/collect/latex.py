@@ -38,12 +38,12 @@ TOKEN = re.compile(
 )
 
 
-def plain_text(value: str) -> tuple[str, bool]:
+def decode_latex(value: str) -> tuple[str, bool]:
     """(text, whether it was converted whole). Only a value with a backslash or a brace is LaTeX."""
     if not any(mark in value for mark in "\\{}"):
         return " ".join(value.split()), True
     try:
-        text = converter().latex_to_text(prepared(value))
+        text = get_converter().latex_to_text(escape_plain(value))
     except Exception:  # pylatexenc raises what comes: LatexWalkerError, IndexError, RecursionError …
         text = ""
     if has_unknown(value) or not is_whole(value, text):
@@ -52,7 +52,7 @@ def plain_text(value: str) -> tuple[str, bool]:
 
 
 @functools.cache
-def converter() -> LatexNodes2Text:
+def get_converter() -> LatexNodes2Text:
     """The converter, made when first needed."""
     database = get_default_latex_context_db()
     greek = {f"text{name}": database.get_macro_spec(name).simplify_repl for name in GREEK.split()}
@@ -62,7 +62,7 @@ def converter() -> LatexNodes2Text:
     return LatexNodes2Text(latex_context=database, math_mode="text")
 
 
-def prepared(value: str) -> str:
+def escape_plain(value: str) -> str:
     """The value with everything escaped that pylatexenc would take for markup though people mean it as text."""
 
     def escaped(found: re.Match[str]) -> str:
@@ -78,16 +78,16 @@ def prepared(value: str) -> str:
 
 def has_unknown(value: str) -> bool:
     r"""Whether a macro is unknown that has no text in braces after it: its name may be the text, as in C:\Users."""
-    known = converter().latex_context
+    known = get_converter().latex_context
     return any(not found[2] and known.get_macro_spec(found[1]) is None for found in MACRO.finditer(value))
 
 
 def is_whole(value: str, text: str) -> bool:
     """Whether every letter, digit and sign of the value outside markup is in the text."""
     markup = re.sub(r"\\(?:begin|end)\s*\{\w+\*?\}|\\[A-Za-z]+", " ", value)
-    return not inked(markup) - inked(text)
+    return not count_characters(markup) - count_characters(text)
 
 
-def inked(text: str) -> Counter[str]:
+def count_characters(text: str) -> Counter[str]:
     """How often each letter, digit and sign occurs, accents apart."""
     return Counter(char for char in unicodedata.normalize("NFKD", text) if char.isalnum() or char in "%&#<>=+/|@")

@@ -28,7 +28,7 @@ def refuse_bare_cr(stream: io.BufferedReader, name: str) -> None:
         raise SourceError(f"{name}: lines end with CR alone. Convert them: tr '\\r' '\\n' < {name} > new")
 
 
-def head_lines(head: bytes) -> list[str]:
+def decode_head(head: bytes) -> list[str]:
     """The lines of a file's first bytes that are not blank, decoded; UTF-16 is told by its mark."""
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         found = re.split("[\r\n]+", head.decode("utf-16", "replace"))
@@ -37,12 +37,12 @@ def head_lines(head: bytes) -> list[str]:
     return [line for line in found if line.strip()]
 
 
-def first_line(head: bytes) -> str:
+def decode_first_line(head: bytes) -> str:
     """The first line of a file's first bytes, decoded; "" when all of it is blank."""
-    return next(iter(head_lines(head)), "")
+    return next(iter(decode_head(head)), "")
 
 
-def objects(stream: io.BufferedReader, name: str) -> Iterator[Rejection | Remark | tuple[str, dict[str, Any]]]:
+def read_objects(stream: io.BufferedReader, name: str) -> Iterator[Rejection | Remark | tuple[str, dict[str, Any]]]:
     """Yield (place, object) for each line of JSON in order, or what is wrong with the line. Blank lines hold nothing.
 
     Raises:
@@ -92,7 +92,7 @@ class Chunk:
         return (Remark(NOT_UTF8, f"line {number}") for number in self.not_utf8)
 
 
-def chunks(
+def split_records(
     stream: io.BufferedReader, name: str, starts: Callable[[str], object], ends: Callable[[str], object]
 ) -> Iterator[Chunk]:
     """Yield the records of a file in order: from a line that starts one to the line that ends it, or to the next start.

@@ -9,10 +9,10 @@ import io
 import re
 from collections.abc import Iterator
 
-from engine.collect.citation import PLACEHOLDER, TRANSLATION, title_of
-from engine.collect.export import tagged_entries
-from engine.collect.fields import unique
-from engine.collect.lines import chunks, head_lines
+from engine.collect.citation import PLACEHOLDER, TRANSLATION, find_title
+from engine.collect.export import read_export_tags
+from engine.collect.fields import drop_repeats
+from engine.collect.lines import decode_head, split_records
 from engine.records.abstract import Entry, Notice
 
 Tagged = list[tuple[str, str]]  # (tag, value) in the order of the file
@@ -44,7 +44,7 @@ NOTICES = {
 
 def looks_like(head: bytes) -> bool:
     """Tell MEDLINE by a line with a PMID near the beginning; the engine's own export may have another id there."""
-    return any(re.match(r"PMID- +\d|OID - abstract-engine:", line) for line in head_lines(head)[:N_HEAD_LINES])
+    return any(re.match(r"PMID- +\d|OID - abstract-engine:", line) for line in decode_head(head)[:N_HEAD_LINES])
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -53,15 +53,15 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: lines that end with CR alone, or a line or a record without end.
     """
-    for chunk in chunks(stream, name, START.match, lambda line: False):
+    for chunk in split_records(stream, name, START.match, lambda line: False):
         yield from chunk.remarks()
-        found = tagged(chunk.lines)
+        found = read_tags(chunk.lines)
         ids, notes = ([value for tag, value in found if tag == wanted] for wanted in ("OID", "GN"))
         place = f"line {chunk.number} (PMID {found[0][1][:40] or 'missing'})"
-        yield from tagged_entries(values_of(found), ids, notes, name, place)
+        yield from read_export_tags(read_values(found), ids, notes, name, place)
 
 
-def tagged(lines: list[str]) -> Tagged:
+def read_tags(lines: list[str]) -> Tagged:
     """Tags with their values, wrapped lines joined by a blank."""
     found: list[tuple[str, list[str]]] = []
     for line in lines:
@@ -73,7 +73,7 @@ def tagged(lines: list[str]) -> Tagged:
     return [(tag, " ".join(filter(None, value))) for tag, value in found]
 
 
-def values_of(tags: Tagged) -> dict[str, object]:
+def read_values(tags: Tagged) -> dict[str, object]:
     """The fields of one record."""
 
     def all_of(*names: str) -> list[str]:
@@ -82,11 +82,11 @@ def values_of(tags: Tagged) -> dict[str, object]:
     def first_of(*names: str) -> str:
         return next((value for name in names for value in all_of(name)), "")
 
-    vernacular, people = first_of("TT"), authors(tags)
-    abstract, others = abstracts(tags)
+    vernacular, people = first_of("TT"), read_author_tags(tags)
+    abstract, others = read_abstract_tags(tags)
     given = {
         "pmid": tags[0][1],
-        "title": title_of(first_of("TI", "BTI", "CTI"), vernacular),
+        "title": find_title(first_of("TI", "BTI", "CTI"), vernacular),
         "vernacular_title": vernacular,
         "abstract": abstract,
         "other_abstracts": others,
@@ -94,19 +94,19 @@ def values_of(tags: Tagged) -> dict[str, object]:
         "authors": [name for name, _ in people],
         "orcids": [orcid for _, orcid in people],
         "year": first_of("DP", "DEP"),
-        "doi": doi(all_of("LID", "AID")),
-        "mesh": unique(descriptor(heading) for heading in all_of("MH")),
-        "keywords": unique(keyword.lstrip("*") for keyword in all_of("OT")),
-        "publication_types": unique(all_of("PT")),
-        "languages": unique(all_of("LA")),
-        "revised": iso_date(first_of("LR")),
+        "doi": find_doi(all_of("LID", "AID")),
+        "mesh": drop_repeats(strip_qualifiers(heading) for heading in all_of("MH")),
+        "keywords": drop_repeats(keyword.lstrip("*") for keyword in all_of("OT")),
+        "publication_types": drop_repeats(all_of("PT")),
+        "languages": drop_repeats(all_of("LA")),
+        "revised": format_date(first_of("LR")),
         "retracted": bool(all_of("RIN", "RRI")),
         "notices": {NOTICES[tag] for tag, _ in tags if tag in NOTICES},
     }
     return {field: value for field, value in given.items() if value}
 
 
-def authors(tags: Tagged) -> list[tuple[str, str]]:
+def read_author_tags(tags: Tagged) -> list[tuple[str, str]]:
     """(name, ORCID) of authors and groups in their order; the full name where there is one."""
     found: list[tuple[str, str]] = []
     is_full = False  # whether the short form of the last name is still to come
@@ -121,7 +121,7 @@ def authors(tags: Tagged) -> list[tuple[str, str]]:
     return [(name, orcid) for name, orcid in found if name]
 
 
-def abstracts(tags: Tagged) -> tuple[str, list[str]]:
+def read_abstract_tags(tags: Tagged) -> tuple[str, list[str]]:
     """The abstract, then the other ones, each led by what it is. An English one stands in for none."""
     abstract = "\n".join(value for tag, value in tags if tag == "AB" and value)
     others: list[str] = []
@@ -145,17 +145,17 @@ def label(kind: str, spoken: str) -> str:
     return spoken if kind in TRANSLATION else f"{kind}, {spoken}"
 
 
-def descriptor(heading: str) -> str:
+def strip_qualifiers(heading: str) -> str:
     """The descriptor of a MeSH heading, without its qualifiers and the star of a major topic."""
     return heading.split("/")[0].lstrip("*").strip()
 
 
-def doi(numbers: list[str]) -> str:
+def find_doi(numbers: list[str]) -> str:
     """The first number marked as a DOI."""
     return next((number.removesuffix("[doi]").strip() for number in numbers if number.endswith("[doi]")), "")
 
 
-def iso_date(date: str) -> str:
+def format_date(date: str) -> str:
     """20181202 as 2018-12-02; "" for what is no such date."""
     found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", date)
     return "-".join(found.groups()) if found else ""

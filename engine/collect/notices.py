@@ -37,7 +37,7 @@ NOTICES = {
 }
 
 
-def standing(
+def resolve_standing(
     types: Iterable[etree._Element], names: Iterable[str], links: Iterable[etree._Element]
 ) -> tuple[bool, tuple[str, ...]]:
     """Whether the work is retracted, and its notices, sorted.

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.collect.columns import by_field
-from engine.collect.fields import entries_of, unique
+from engine.collect.columns import choose_columns
+from engine.collect.fields import build_abstract_entries, drop_repeats
 from engine.collect.identity import FieldError
-from engine.collect.lines import first_line, objects
+from engine.collect.lines import decode_first_line, read_objects
 from engine.records.abstract import Entry, Rejection
 
 ADDRESS = "https://openalex.org/W"
@@ -19,7 +19,7 @@ INVERTED = "abstract_inverted_index"
 
 def looks_like(head: bytes) -> bool:
     """Tell works by the first one, which may be longer than the bytes at hand."""
-    line = first_line(head).lstrip()
+    line = decode_first_line(head).lstrip()
     if not line.startswith("{"):
         return False
     try:
@@ -39,45 +39,45 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: a line without end.
     """
-    for found in objects(stream, name):
+    for found in read_objects(stream, name):
         if isinstance(found, tuple):
-            yield from work_entries(found[1], name, found[0])
+            yield from read_work(found[1], name, found[0])
         else:
             yield found
 
 
-def work_entries(work: Mapping[str, Any], name: str, place: str) -> Iterator[Entry]:
+def read_work(work: Mapping[str, Any], name: str, place: str) -> Iterator[Entry]:
     """Yield the abstract of one work after its remarks, or one Rejection."""
     try:
-        values = by_field({key: value for key, value in values_of(work).items() if value})
+        values = choose_columns({key: value for key, value in read_values(work).items() if value})
     except FieldError as err:
         yield Rejection(name, place, str(err))
         return
-    yield from entries_of(values, name, place)
+    yield from build_abstract_entries(values, name, place)
 
 
-def values_of(work: Mapping[str, Any]) -> dict[str, Any]:
+def read_values(work: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a work; what has no place of its own in OpenAlex is taken from the usual keys."""
-    people = [entry.get("author") or {} for entry in dicts(work.get("authorships"))]
-    place = mapping(mapping(work.get("primary_location")).get("source")) or mapping(work.get("host_venue"))
-    ids = mapping(work.get("ids"))
+    people = [entry.get("author") or {} for entry in get_mappings(work.get("authorships"))]
+    place = get_mapping(get_mapping(work.get("primary_location")).get("source")) or get_mapping(work.get("host_venue"))
+    ids = get_mapping(work.get("ids"))
     own = {
         "title": work.get("display_name") or work.get("title"),
-        "abstract": turned_back(work.get(INVERTED)) or work.get("abstract"),
+        "abstract": restore_abstract(work.get(INVERTED)) or work.get("abstract"),
         "year": work.get("publication_year"),
         "journal": place.get("display_name"),
         "authors": [person["display_name"] for person in people if person.get("display_name")],
         "orcids": [person.get("orcid") or "" for person in people if person.get("display_name")],
         "pmid": ids.get("pmid"),
         "doi": ids.get("doi"),
-        "mesh": unique(str(heading.get("descriptor_name") or "") for heading in dicts(work.get("mesh"))),
+        "mesh": drop_repeats(str(heading.get("descriptor_name") or "") for heading in get_mappings(work.get("mesh"))),
         "publication_types": [work["type"]] if isinstance(work.get("type"), str) else None,
         "retracted": work.get("is_retracted"),
     }
     return {**work, **{key: value for key, value in own.items() if value}}
 
 
-def turned_back(inverted: Any) -> str:
+def restore_abstract(inverted: Any) -> str:
     """The text of an inverted index, word -> positions: every word at each of its positions, gaps closed.
 
     Raises:
@@ -93,11 +93,11 @@ def turned_back(inverted: Any) -> str:
     return " ".join(word for _, word in sorted(placed, key=lambda item: item[0]))
 
 
-def mapping(value: Any) -> Mapping[str, Any]:
+def get_mapping(value: Any) -> Mapping[str, Any]:
     """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def dicts(value: Any) -> list[dict[str, Any]]:
+def get_mappings(value: Any) -> list[dict[str, Any]]:
     """The objects in a list; nothing where there is no list."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

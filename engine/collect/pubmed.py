@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from engine.collect.book import chapter
-from engine.collect.citation import citation
-from engine.collect.elements import PmidError, child, text, valid_pmid
+from engine.collect.book import build_chapter
+from engine.collect.citation import build_citation
+from engine.collect.elements import PmidError, find_child, read_pmid, read_text
 from engine.collect.fields import DAMAGED, MOJIBAKE
-from engine.collect.xmlstream import elements
+from engine.collect.xmlstream import read_elements
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 
 # PubmedArticleSet is today's root, MedlineCitationSet that of baselines up to 2016; single records are saved by hand.
@@ -34,8 +34,8 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
     """
-    for number, element in elements(stream, name, RECORDS, is_record):
-        yield from element_entries(element, name, number)
+    for number, element in read_elements(stream, name, RECORDS, is_record):
+        yield from read_element(element, name, number)
 
 
 def is_record(element: etree._Element) -> bool:
@@ -44,35 +44,35 @@ def is_record(element: etree._Element) -> bool:
     return element.tag != "MedlineCitation" or parent is None or parent.tag != "PubmedArticle"
 
 
-def element_entries(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
+def read_element(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
     """Yield what one top-level element holds."""
     if element.tag in DELETIONS:
-        yield from deletions(element, name, number)
+        yield from read_deletions(element, name, number)
     else:
         yield from record_entries(element, name, number)
 
 
-def deletions(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
+def read_deletions(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
     """Yield a Deletion for each PMID, or a Rejection for what is not one."""
     for pmid in element.iterchildren("PMID"):
         try:
-            yield Deletion(f"PMID:{valid_pmid(pmid)}")
+            yield Deletion(f"PMID:{read_pmid(pmid)}")
         except PmidError as err:
-            yield Rejection(name, f"record {number} (deletion of PMID {text(pmid)[:40] or 'missing'})", str(err))
+            yield Rejection(name, f"record {number} (deletion of PMID {read_text(pmid)[:40] or 'missing'})", str(err))
 
 
 def record_entries(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
     """Yield the abstract of one article or book chapter after its remarks, or its Rejection."""
     if element.tag == "PubmedBookArticle":
-        main, data, build = child(element, "BookDocument"), child(element, "PubmedBookData"), chapter
+        main, data, build = find_child(element, "BookDocument"), find_child(element, "PubmedBookData"), build_chapter
     elif element.tag == "PubmedArticle":
-        main, data, build = child(element, "MedlineCitation"), child(element, "PubmedData"), citation
+        main, data, build = find_child(element, "MedlineCitation"), find_child(element, "PubmedData"), build_citation
     else:
-        main, data, build = element, None, citation
-    pmid = None if main is None else child(main, "PMID")
-    place = f"record {number} (PMID {text(pmid)[:40] or 'missing'})"
+        main, data, build = element, None, build_citation
+    pmid = None if main is None else find_child(main, "PMID")
+    place = f"record {number} (PMID {read_text(pmid)[:40] or 'missing'})"
     try:
-        found = build(main, data, valid_pmid(pmid))
+        found = build(main, data, read_pmid(pmid))
     except PmidError as err:
         yield Rejection(name, place, str(err))
         return

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
-from engine.collect.export import tagged_entries
-from engine.collect.fields import unique, year_of
-from engine.collect.identity import accession_of
-from engine.collect.lines import Chunk, chunks, head_lines
+from engine.collect.export import read_export_tags
+from engine.collect.fields import drop_repeats, read_year
+from engine.collect.identity import normalise_accession
+from engine.collect.lines import Chunk, decode_head, split_records
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Entry, Remark
 
@@ -39,7 +39,7 @@ UNFINISHED = "a record without its last line (ER), read as far as it goes"
 
 def looks_like(head: bytes) -> bool:
     """Tell RIS by a TY line near the beginning."""
-    return any(START.match(line) for line in head_lines(head)[:N_HEAD_LINES])
+    return any(START.match(line) for line in decode_head(head)[:N_HEAD_LINES])
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -48,25 +48,25 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: lines that end with CR alone, or a line or a record without end.
     """
-    for chunk in chunks(stream, name, START.match, END.match):
+    for chunk in split_records(stream, name, START.match, END.match):
         yield from chunk.remarks()
         place = f"line {chunk.number}"
         if not chunk.is_ended:
             yield Remark(UNFINISHED, place)
-        tags = tags_of(chunk)
-        yield from tagged_entries(values_of(tags), tags.get("ID", []), tags.get("C8", []), name, place)
+        tags = group_tags(chunk)
+        yield from read_export_tags(read_values(tags), tags.get("ID", []), tags.get("C8", []), name, place)
 
 
-def tags_of(chunk: Chunk) -> Tags:
+def group_tags(chunk: Chunk) -> Tags:
     """Return the values of each tag of one record, in order; a value of several lines is joined by blanks."""
     tags: Tags = {}
-    for tag, lines in tagged(chunk)[1:]:
+    for tag, lines in read_tags(chunk)[1:]:
         if text := " ".join(lines).strip():
             tags.setdefault(tag, []).append(text)
     return tags
 
 
-def tagged(chunk: Chunk) -> list[tuple[str, list[str]]]:
+def read_tags(chunk: Chunk) -> list[tuple[str, list[str]]]:
     """(tag, lines of its value) in order, the first of them TY."""
     first, lines = chunk.lines[0], list(chunk.lines)
     while not chunk.is_ended and BETWEEN.fullmatch(lines[-1]):
@@ -91,17 +91,17 @@ def add_line(values: list[tuple[str, list[str]]], line: str) -> None:
         value.append(line)
 
 
-def values_of(tags: Tags) -> dict[str, object]:
+def read_values(tags: Tags) -> dict[str, object]:
     """The fields of one record."""
     given = {
-        "title": " ".join(unique(first_of(tags, TITLES))),
-        "abstract": bodies([*tags.get("AB", []), *tags.get("N2", [])]),
-        "year": next(filter(None, map(year_of, every(tags, YEARS))), None),
-        "journal": next(iter(first_of(tags, JOURNALS)), ""),
-        "authors": first_of(tags, ("AU", "A1")),
-        "pmid": pmid(tags),
-        "doi": doi(tags),
-        "accession": accession(tags),
+        "title": " ".join(drop_repeats(get_first_tag(tags, TITLES))),
+        "abstract": find_bodies([*tags.get("AB", []), *tags.get("N2", [])]),
+        "year": next(filter(None, map(read_year, get_tags(tags, YEARS))), None),
+        "journal": next(iter(get_first_tag(tags, JOURNALS)), ""),
+        "authors": get_first_tag(tags, ("AU", "A1")),
+        "pmid": find_pmid(tags),
+        "doi": find_doi(tags),
+        "accession": find_accession(tags),
         "keywords": [term.lstrip("*") for term in tags.get("KW", [])],
         "languages": [part for value in tags.get("LA", []) for part in re.split(r"\s*[;,]\s*", value)],
         "publication_types": list(filter(WORDS.fullmatch, tags.get("M3", []))),
@@ -110,44 +110,44 @@ def values_of(tags: Tags) -> dict[str, object]:
     return {field: value for field, value in given.items() if value}
 
 
-def first_of(tags: Tags, names: Sequence[str]) -> list[str]:
+def get_first_tag(tags: Tags, names: Sequence[str]) -> list[str]:
     """Values of the first tag that has any."""
     return next((tags[name] for name in names if tags.get(name)), [])
 
 
-def every(tags: Tags, names: Sequence[str]) -> list[str]:
+def get_tags(tags: Tags, names: Sequence[str]) -> list[str]:
     """Values of all these tags in order."""
     return [value for name in names for value in tags.get(name, [])]
 
 
-def bodies(texts: list[str]) -> str:
+def find_bodies(texts: list[str]) -> str:
     """Abstracts, one a line, without those that another one contains: AB and N2 are often the same."""
-    each = unique(texts)
+    each = drop_repeats(texts)
     return "\n".join(text for text in each if not any(text != other and text in other for other in each))
 
 
-def pmid(tags: Tags) -> str | None:
+def find_pmid(tags: Tags) -> str | None:
     """The PMID from wherever the database puts it."""
-    database = " ".join(every(tags, ("DB", "DP"))).lower()
+    database = " ".join(get_tags(tags, ("DB", "DP"))).lower()
     places = {"scopus": ("C2",), "embase": ("C5",), "medline": ("C5", "AN"), "pubmed": ("AN",), "nlm": ("AN",)}
     for word, names in places.items():
-        if word in database and (found := next(filter(None, map(parse_pmid, every(tags, names))), None)):
+        if word in database and (found := next(filter(None, map(parse_pmid, get_tags(tags, names))), None)):
             return found
-    noted = (find_noted_pmid(value) for value in every(tags, ("N1", "ID", "AN", "UR")))
-    links = (match[1] for value in every(tags, LINKS) if (match := PUBMED_LINK.search(value)))
+    noted = (find_noted_pmid(value) for value in get_tags(tags, ("N1", "ID", "AN", "UR")))
+    links = (match[1] for value in get_tags(tags, LINKS) if (match := PUBMED_LINK.search(value)))
     return next(filter(None, noted), None) or parse_pmid(next(links, None))
 
 
-def doi(tags: Tags) -> str | None:
+def find_doi(tags: Tags) -> str | None:
     """The DOI, from its own tag or from an address of doi.org."""
     given = next(filter(None, map(parse_doi, tags.get("DO", []))), None)
-    links = (parse_doi(unquote(value)) for value in every(tags, LINKS))
+    links = (parse_doi(unquote(value)) for value in get_tags(tags, LINKS))
     return given or next(filter(None, links), None)
 
 
-def accession(tags: Tags) -> str | None:
+def find_accession(tags: Tags) -> str | None:
     """The number that a database gave the record, in a form that accession_of knows."""
-    numbers = [value for value in every(tags, ("U2", "AN", "ID")) if accession_of(value)]
+    numbers = [value for value in get_tags(tags, ("U2", "AN", "ID")) if normalise_accession(value)]
     links = " ".join(tags.get("UR", []))
     numbers += SCOPUS.findall(links) + [f"ProQuest:{number}" for number in PROQUEST.findall(links)]
     return next(iter(numbers), None)

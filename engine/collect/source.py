@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.collect import bibtex, endnote, jsonl, medline, openalex, pubmed, ris, table, webofscience
-from engine.collect.lines import first_line
+from engine.collect.lines import decode_first_line
 from engine.collect.opening import open_source
 from engine.errors import SourceError, UnknownFormatError
 from engine.files import HEAD
@@ -49,17 +49,17 @@ def read_source(path: Path, format_name: str | None = None) -> Iterator[Entry]:
     """
     with open_source(path) as stream:
         if format_name is None:
-            yield from format_of(stream.peek(HEAD), path).read(stream, source_name(path))
+            yield from format_of(stream.peek(HEAD), path).read(stream, name_source(path))
             return
         found, is_empty = format_named(format_name), True
-        for entry in found.read(stream, source_name(path)):
+        for entry in found.read(stream, name_source(path)):
             is_empty = False
             yield entry
         if is_empty:  # the format was not told by the content, so it may be another one
             raise SourceError(f"{path} holds no {found.name} record. Leave the format out, and its content tells it")
 
 
-def source_name(path: Path) -> str:
+def name_source(path: Path) -> str:
     """Name of a source for messages and for the database; bytes that are not UTF-8 become question marks."""
     return path.name.encode("utf-8", "replace").decode("utf-8")
 
@@ -103,15 +103,15 @@ def format_of(head: bytes, path: Path) -> Format:
         root = ROOT.search(head)
         raise UnknownFormatError(
             f"{path} is XML, but neither PubMed's (<PubmedArticleSet>) nor EndNote's (<xml><records>): "
-            f"found {shown(root[0][:60] if root else start)}. Export the records as {KNOWN}"
+            f"found {show_bytes(root[0][:60] if root else start)}. Export the records as {KNOWN}"
         )
-    header = first_line(head)
+    header = decode_first_line(head)
     raise UnknownFormatError(
-        f"{path} is not {KNOWN}: its first line is {shown(header.encode()[:60])}. "
+        f"{path} is not {KNOWN}: its first line is {show_bytes(header.encode()[:60])}. "
         "A CSV needs a header with a title or abstract column"
     )
 
 
-def shown(raw: bytes) -> str:
+def show_bytes(raw: bytes) -> str:
     """Bytes of a file for a message, without control characters."""
     return repr(raw.decode("utf-8", "replace"))

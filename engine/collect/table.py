@@ -7,9 +7,9 @@ import io
 from collections.abc import Iterator
 
 from engine.collect import export
-from engine.collect.columns import column_field
-from engine.collect.fields import entries
-from engine.collect.lines import NOT_UTF8, first_line, refuse_bare_cr
+from engine.collect.columns import match_column
+from engine.collect.fields import build_entries
+from engine.collect.lines import NOT_UTF8, decode_first_line, refuse_bare_cr
 from engine.errors import SourceError
 from engine.files import MAX_LINE, decode_lines, sniff_delimiter
 from engine.records.abstract import Entry, Rejection, Remark
@@ -19,14 +19,14 @@ ROWS_INSIDE = "a cell holds lines that look like rows: is a quotation mark left 
 
 def looks_like(head: bytes) -> bool:
     """Tell a table by a first line with a title or an abstract column."""
-    return delimiter_of(first_line(head)) is not None
+    return guess_delimiter(decode_first_line(head)) is not None
 
 
-def delimiter_of(header: str) -> str | None:
+def guess_delimiter(header: str) -> str | None:
     """The delimiter under which the header names most known columns; None when it names no text column."""
 
     def known(cells: list[str]) -> set[str | None]:
-        return {column_field(cell.strip()) for cell in cells} - {None}
+        return {match_column(cell.strip()) for cell in cells} - {None}
 
     delimiter, cells = sniff_delimiter(header, lambda cells: len(known(cells)))
     return delimiter if known(cells) & {"title", "abstract"} else None
@@ -76,7 +76,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         SourceError: a quotation mark is never closed, or the lines end as on old Macintoshes.
     """
     refuse_bare_cr(stream, name)
-    delimiter = delimiter_of(first_line(stream.peek())) or ","
+    delimiter = guess_delimiter(decode_first_line(stream.peek())) or ","
     source = Lines(stream, name, delimiter)
     rows = csv.reader(source, delimiter=delimiter)
     header: list[str] = []
@@ -87,11 +87,11 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         except StopIteration:
             if source.left_open():
                 line = rows.line_num - len(source.last) + 1
-                raise SourceError(unclosed(name, line)) from None
+                raise SourceError(explain_unclosed(name, line)) from None
             return
         except csv.Error as err:
             if "field larger" in str(err):
-                raise SourceError(unclosed(name, rows.line_num - len(source.row) + 1)) from err
+                raise SourceError(explain_unclosed(name, rows.line_num - len(source.row) + 1)) from err
             yield Rejection(name, f"line {rows.line_num}", f"not a row of a table ({err})")
             continue
         if not header:
@@ -101,7 +101,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         yield from (Remark(NOT_UTF8, f"line {number}") for number in source.not_utf8)
         if source.swallowed(len(header)) and not export.is_export(header):
             yield Remark(ROWS_INSIDE, place)
-        yield from row_entries(header, row, name, place)
+        yield from read_row(header, row, name, place)
 
 
 def _next_row(rows: Iterator[list[str]]) -> list[str]:
@@ -113,12 +113,12 @@ def _next_row(rows: Iterator[list[str]]) -> list[str]:
         csv.field_size_limit(before)
 
 
-def unclosed(name: str, line: int) -> str:
+def explain_unclosed(name: str, line: int) -> str:
     """The message for a cell that runs on over the rows after it."""
     return f"{name}: a quotation mark opened at line {line} is never closed, so the rows after it can't be told apart"
 
 
-def row_entries(header: list[str], row: list[str], name: str, place: str) -> Iterator[Entry]:
+def read_row(header: list[str], row: list[str], name: str, place: str) -> Iterator[Entry]:
     """Yield what one row holds; blank rows hold nothing."""
     if not any(cell.strip() for cell in row):
         return
@@ -126,5 +126,5 @@ def row_entries(header: list[str], row: list[str], name: str, place: str) -> Ite
         reason = f"{len(row)} columns where the header has {len(header)}: a delimiter or quotation mark too many"
         yield Rejection(name, place, reason)
         return
-    read_row = export.row_entries if export.is_export(header) else entries
+    read_row = export.read_export_row if export.is_export(header) else build_entries
     yield from read_row(dict(zip(header, row, strict=False)), name, place)

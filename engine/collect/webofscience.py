@@ -6,8 +6,8 @@ import io
 import re
 from collections.abc import Iterator
 
-from engine.collect.fields import entries_of
-from engine.collect.lines import Chunk, chunks, first_line
+from engine.collect.fields import build_abstract_entries
+from engine.collect.lines import Chunk, decode_first_line, split_records
 from engine.records.abstract import Entry, Remark
 
 Tags = dict[str, list[str]]
@@ -22,7 +22,7 @@ UNFINISHED = "a record without its last line (ER), read as far as it goes"
 
 def looks_like(head: bytes) -> bool:
     """Tell the file by its first line."""
-    return MAGIC.match(first_line(head)) is not None
+    return MAGIC.match(decode_first_line(head)) is not None
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -31,12 +31,12 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: lines that end with CR alone, or a line or a record without end.
     """
-    for chunk in chunks(stream, name, START.match, END.match):
+    for chunk in split_records(stream, name, START.match, END.match):
         yield from chunk.remarks()
         place = f"line {chunk.number}"
         if not chunk.is_ended:
             yield Remark(UNFINISHED, place)
-        yield from entries_of(values_of(tags_of(chunk)), name, place)
+        yield from build_abstract_entries(read_values(tags_of(chunk)), name, place)
 
 
 def tags_of(chunk: Chunk) -> Tags:
@@ -55,7 +55,7 @@ def tags_of(chunk: Chunk) -> Tags:
     return tags
 
 
-def values_of(tags: Tags) -> dict[str, object]:
+def read_values(tags: Tags) -> dict[str, object]:
     """The fields of one record."""
 
     def joined(tag: str) -> str:

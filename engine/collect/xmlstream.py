@@ -10,7 +10,7 @@ from lxml import etree
 from engine.errors import SourceError
 
 
-def elements(
+def read_elements(
     stream: io.BufferedReader, name: str, tags: tuple[str, ...], wanted: Callable[[etree._Element], bool]
 ) -> Iterator[tuple[int, etree._Element]]:
     """Yield (number from 1, element) of the wanted elements with these tags, each when it ends; then it is freed.
@@ -19,7 +19,7 @@ def elements(
         SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
     """
     if b"<!ENTITY" in stream.peek():
-        raise SourceError(unsafe(name))
+        raise SourceError(explain_unsafe(name))
     events = etree.iterparse(
         stream,
         events=("end",),
@@ -53,7 +53,7 @@ def elements(
         ) from err
 
 
-def unsafe(name: str) -> str:
+def explain_unsafe(name: str) -> str:
     """The message for a file that could expand without end, or read other files."""
     return f"{name} declares XML entities, which no export ever does; it is refused as unsafe"
 
@@ -68,7 +68,7 @@ def refuse_declarations(element: etree._Element, name: str) -> None:
     """
     inside = element.getroottree().docinfo.internalDTD
     if inside is not None and next(inside.iterentities(), None) is not None:
-        raise SourceError(unsafe(name))
+        raise SourceError(explain_unsafe(name))
 
 
 def release(element: etree._Element, parent: etree._Element | None) -> None:

@@ -7,8 +7,8 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from engine.corpus.merge import Contribution, Origin, same_work
-from engine.corpus.rows import SOURCE_COLUMNS, as_abstract, as_json, from_json
+from engine.corpus.merge import Contribution, Origin, is_same_work
+from engine.corpus.rows import SOURCE_COLUMNS, dump_abstract, load_abstract, parse_row
 from engine.records.abstract import Abstract
 
 COLUMNS = "id, doc_id, own_id, format, source_id, spoken, version, revised, release, digest"
@@ -79,7 +79,7 @@ class Contributions:
 
     def parsed(self, said: str | None, doc_id: int, own_id: str) -> Abstract:
         """What a source says, from its JSON or from the row that says the same."""
-        return from_json(said) if said else replace(self.row(doc_id), record_id=own_id)
+        return load_abstract(said) if said else replace(self.row(doc_id), record_id=own_id)
 
     def record_id(self, doc_id: int) -> str:
         """The name of a record."""
@@ -97,21 +97,21 @@ class Contributions:
         """The record as the table abstracts has it."""
         sql = f"SELECT {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id = ?"
         values = self.connection.execute(sql, (doc_id,)).fetchone()
-        return as_abstract(dict(zip(SOURCE_COLUMNS, values, strict=True)))
+        return parse_row(dict(zip(SOURCE_COLUMNS, values, strict=True)))
 
     def write_out(self, doc_id: int) -> None:
         """Store apart what the only source of a record says, before a second one changes the row in abstracts."""
         for contribution in self.of(doc_id):
             self.connection.execute(
                 "UPDATE contributions SET record = ? WHERE id = ? AND record IS NULL",
-                (as_json(contribution.abstract), contribution.contribution_id),
+                (dump_abstract(contribution.abstract), contribution.contribution_id),
             )
 
     def add(self, doc_id: int, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> int:
         """Store what a source says for the first time; returns the key. alone: no other source has the record."""
         cursor = self.connection.execute(
             INSERT,
-            (doc_id, abstract.record_id, *said_values(abstract, origin, digest, alone=alone)),
+            (doc_id, abstract.record_id, *build_claim_values(abstract, origin, digest, alone=alone)),
         )
         return int(cursor.lastrowid or 0)
 
@@ -119,7 +119,7 @@ class Contributions:
         """Store what a source says now in place of what it said before."""
         self.connection.execute(
             UPDATE,
-            (*said_values(abstract, origin, digest, alone=alone), held.contribution_id),
+            (*build_claim_values(abstract, origin, digest, alone=alone), held.contribution_id),
         )
 
     def remove(self, contribution_id: int) -> None:
@@ -159,7 +159,7 @@ class Contributions:
                     return Match(doc_id)
                 if abstract.pmid and found.pmid and abstract.pmid != found.pmid:
                     remark = remark or TWO_PMIDS
-                elif not same_work(abstract, found):
+                elif not is_same_work(abstract, found):
                     remark = remark or KEPT_APART
                 else:
                     return Match(doc_id)
@@ -201,7 +201,7 @@ class Contributions:
         ).fetchall()
 
 
-def said_values(
+def build_claim_values(
     abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool
 ) -> tuple[str | int | bytes | None, ...]:
     """Values of the columns SAID."""
@@ -213,5 +213,5 @@ def said_values(
         abstract.revised,
         origin.release,
         digest,
-        None if alone else as_json(abstract),
+        None if alone else dump_abstract(abstract),
     )

@@ -52,7 +52,7 @@ DocSet = Selected | Listed | Not | All | Some
 EVERY = Selected("SELECT id FROM abstracts")
 
 
-def members(corpus: Corpus, docset: DocSet) -> DocIds:
+def read_members(corpus: Corpus, docset: DocSet) -> DocIds:
     """The ids of a set, ascending and unique, int64 (n,). One statement finds what all its parts select.
 
     Ids travel as one text per part: a row of Python objects for each would take many times as long.
@@ -61,11 +61,11 @@ def members(corpus: Corpus, docset: DocSet) -> DocIds:
         CorruptError: SQLite found the file damaged.
     """
     docset = docset if is_bounded(docset) else All((EVERY, docset))
-    parts = tuple(dict.fromkeys(selections(docset)))
+    parts = tuple(dict.fromkeys(build_selections(docset)))
     columns = "".join(f", (SELECT group_concat(id) FROM ({part.sql}))" for part in parts)
     values = (value for part in parts for value in part.values)
     last, *texts = corpus.rows(f"SELECT (SELECT max(id) FROM abstracts){columns}", *values)[0]
-    found = {part: parsed(text) for part, text in zip(parts, texts, strict=True)}
+    found = {part: parse_ids(text) for part, text in zip(parts, texts, strict=True)}
     return np.flatnonzero(mask(docset, found, (last or 0) + 1)).astype(np.int64, copy=False)
 
 
@@ -78,18 +78,18 @@ def is_bounded(docset: DocSet) -> bool:
     return not isinstance(docset, Not)
 
 
-def selections(docset: DocSet) -> Iterator[Selected]:
+def build_selections(docset: DocSet) -> Iterator[Selected]:
     """Yield what SQL must select."""
     if isinstance(docset, Selected):
         yield docset
     elif isinstance(docset, Not):
-        yield from selections(docset.part)
+        yield from build_selections(docset.part)
     elif isinstance(docset, All | Some):
         for part in docset.parts:
-            yield from selections(part)
+            yield from build_selections(part)
 
 
-def parsed(ids: str | None) -> DocIds:
+def parse_ids(ids: str | None) -> DocIds:
     """Ids from a text like "3,1,2"; none from None."""
     return np.fromstring(ids or "", dtype=np.int64, sep=",")
 

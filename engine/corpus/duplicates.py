@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from engine.corpus.merge import plain_title
+from engine.corpus.merge import normalise_title
 from engine.corpus.store import Corpus
 
 SHORT = 4  # words; "Editorial" and "Reply to the authors" are the titles of many works
@@ -34,54 +34,54 @@ class Group:
     members: tuple[Candidate, ...]
 
 
-def duplicates(corpus: Corpus) -> list[Group]:
+def find_duplicates(corpus: Corpus) -> list[Group]:
     """Groups of two or more records with the same title, year and first author after normalising, or the same DOI.
 
     A year or an author that a record lacks contradicts nothing, unless its title is short. Ordered by the first member.
     """
-    rows = list(candidates(corpus))
+    rows = list(read_candidates(corpus))
     by_title: dict[str, list[Candidate]] = {}
     by_doi: dict[str, list[Candidate]] = {}
     for row in rows:
-        if title := plain_title(row.title):
+        if title := normalise_title(row.title):
             by_title.setdefault(title, []).append(row)
         if row.doi:
             by_doi.setdefault(row.doi.lower(), []).append(row)
-    found = [Group("title, year, first author", g) for title, rs in by_title.items() for g in agreeing(title, rs)]
+    found = [Group("title, year, first author", g) for title, rs in by_title.items() for g in split_agreeing(title, rs)]
     listed = {tuple(m.doc_id for m in group.members) for group in found}
     shared = (tuple(group) for group in by_doi.values() if len(group) > 1)
     found += [Group("DOI", group) for group in shared if tuple(m.doc_id for m in group) not in listed]
     return sorted(found, key=lambda group: (group.members[0].doc_id, group.why))
 
 
-def candidates(corpus: Corpus) -> Iterator[Candidate]:
+def read_candidates(corpus: Corpus) -> Iterator[Candidate]:
     """Yield every record by doc id, a thousand at a time."""
     last = -1
     columns = "id, record_id, title, year, authors, pmid, doi, journal"
     while rows := corpus.rows(f"SELECT {columns} FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last):
         for row in rows:
             names = json.loads(row["authors"])
-            author = family_name(names[0]) if names else ""
+            author = find_family_name(names[0]) if names else ""
             yield Candidate(
                 row["id"], row["record_id"], row["title"], row["year"], author, row["pmid"], row["doi"], row["journal"]
             )
         last = rows[-1]["id"]
 
 
-def family_name(author: str) -> str:
+def find_family_name(author: str) -> str:
     """The plain family name of "Last, First", "First Last" or "Last F.".
 
-    >>> [family_name(name) for name in ("Müller, Jörg", "Jörg Müller", "Müller J.", "Müller JK", "WHO")]
+    >>> [find_family_name(name) for name in ("Müller, Jörg", "Jörg Müller", "Müller J.", "Müller JK", "WHO")]
     ['muller', 'muller', 'muller', 'muller', 'who']
     """
     if "," in author:
-        return plain_title(author.split(",")[0])
+        return normalise_title(author.split(",")[0])
     words = author.split()
     initials = len(words) > 1 and words[-1].replace(".", "").replace("-", "").isupper() and len(words[-1]) <= 5
-    return plain_title(" ".join(words[:-1]) if initials else (words[-1] if words else ""))
+    return normalise_title(" ".join(words[:-1]) if initials else (words[-1] if words else ""))
 
 
-def agreeing(title: str, rows: list[Candidate]) -> Iterator[tuple[Candidate, ...]]:
+def split_agreeing(title: str, rows: list[Candidate]) -> Iterator[tuple[Candidate, ...]]:
     """Split records of one title into groups whose years and first authors agree; yield those of two or more."""
     groups: dict[tuple[int | None, str], list[Candidate]] = {}
     for row in rows:
@@ -89,15 +89,15 @@ def agreeing(title: str, rows: list[Candidate]) -> Iterator[tuple[Candidate, ...
     if len(title.split()) < SHORT:
         full = [group for (year, author), group in groups.items() if year and author]
     else:
-        full = joined(list(groups.values()))
+        full = join_groups(list(groups.values()))
     yield from (tuple(sorted(group, key=lambda row: row.doc_id)) for group in full if len(group) > 1)
 
 
-def joined(groups: list[list[Candidate]]) -> list[list[Candidate]]:
+def join_groups(groups: list[list[Candidate]]) -> list[list[Candidate]]:
     """Put groups whose year or author is missing to the first one that they don't contradict."""
     found: list[list[Candidate]] = []
     for group in sorted(groups, key=lambda g: (not g[0].year) + (not g[0].author)):  # the best known first
-        home = next((other for other in found if all(agree(group[0], row) for row in other)), None)
+        home = next((other for other in found if all(is_agreeing(group[0], row) for row in other)), None)
         if home is None:
             found.append(list(group))
         else:
@@ -105,7 +105,7 @@ def joined(groups: list[list[Candidate]]) -> list[list[Candidate]]:
     return found
 
 
-def agree(one: Candidate, other: Candidate) -> bool:
+def is_agreeing(one: Candidate, other: Candidate) -> bool:
     """Whether the years and first authors of two records are the same as far as they are known."""
     pairs: Iterable[tuple[object, object]] = ((one.year, other.year), (one.author, other.author))
     return all(not a or not b or a == b for a, b in pairs)

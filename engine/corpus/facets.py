@@ -7,13 +7,13 @@ from engine.corpus.store import Corpus
 Counted = tuple[tuple[str, int], ...]  # (name, records), most frequent first, then by name
 
 
-def year_counts(corpus: Corpus) -> tuple[tuple[int, int], ...]:
+def count_years(corpus: Corpus) -> tuple[tuple[int, int], ...]:
     """(Year, records), earliest year first; records without a year are left out."""
     sql = "SELECT year, count(*) FROM abstracts WHERE year IS NOT NULL GROUP BY year ORDER BY year"
     return tuple((row[0], row[1]) for row in corpus.rows(sql))
 
 
-def years_and_journals(corpus: Corpus) -> list[tuple[int, str]]:
+def read_years_and_journals(corpus: Corpus) -> list[tuple[int, str]]:
     """(Year, journal) of every record, by doc id; year 0 and "" where they are not known."""
     return [(row[0], row[1]) for row in corpus.rows("SELECT coalesce(year, 0), journal FROM abstracts ORDER BY id")]
 

@@ -12,14 +12,14 @@ from engine.corpus.selections import (
     WITH_SOURCE,
     WITHOUT_ABSTRACT,
     WITHOUT_TITLE,
-    authors,
-    keys,
-    languages,
-    names,
-    sources,
-    texts,
-    with_key,
-    with_terms,
+    select_authors,
+    select_keys,
+    select_languages,
+    select_names,
+    select_sources,
+    select_texts,
+    select_with_key,
+    select_with_terms,
 )
 from engine.identifiers import strip_doi, strip_pmid
 
@@ -33,24 +33,24 @@ class Field:
     contains: Callable[[Sequence[str]], DocSet] | None = None  # with a pattern *value*; None: as equal does
 
 
-def of_names(kind: str, equal: Callable[[Sequence[str]], DocSet] | None = None) -> Field:
+def build_name_field(kind: str, equal: Callable[[Sequence[str]], DocSet] | None = None) -> Field:
     """A field whose values are terms."""
-    return Field(equal or partial(names, kind), with_terms(kind), partial(names, kind))
+    return Field(equal or partial(select_names, kind), select_with_terms(kind), partial(select_names, kind))
 
 
 FIELDS: dict[str, Field] = {
-    "journal": of_names("journal"),
-    "title": Field(partial(texts, "title"), Not(WITHOUT_TITLE)),
-    "abstract": Field(partial(texts, "abstract"), Not(WITHOUT_ABSTRACT)),
-    "mesh": of_names("mesh"),
-    "type": of_names("type"),
-    "keyword": of_names("keyword"),
-    "author": of_names("author", authors),
-    "language": of_names("language", languages),
-    "source": Field(sources, WITH_SOURCE),
-    "pmid": Field(lambda values: keys("pmid", map(strip_pmid, values)), with_key("pmid")),
-    "doi": Field(lambda values: keys("doi", map(strip_doi, values)), with_key("doi")),
-    "id": Field(partial(keys, "record_id"), with_key("record_id")),
+    "journal": build_name_field("journal"),
+    "title": Field(partial(select_texts, "title"), Not(WITHOUT_TITLE)),
+    "abstract": Field(partial(select_texts, "abstract"), Not(WITHOUT_ABSTRACT)),
+    "mesh": build_name_field("mesh"),
+    "type": build_name_field("type"),
+    "keyword": build_name_field("keyword"),
+    "author": build_name_field("author", select_authors),
+    "language": build_name_field("language", select_languages),
+    "source": Field(select_sources, WITH_SOURCE),
+    "pmid": Field(lambda values: select_keys("pmid", map(strip_pmid, values)), select_with_key("pmid")),
+    "doi": Field(lambda values: select_keys("doi", map(strip_doi, values)), select_with_key("doi")),
+    "id": Field(partial(select_keys, "record_id"), select_with_key("record_id")),
 }
 FLAGS: dict[str, DocSet] = {"retracted": RETRACTED, "has_abstract": Not(WITHOUT_ABSTRACT)}
 KNOWN = ("year", *FIELDS, *FLAGS)

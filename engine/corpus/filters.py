@@ -7,20 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.corpus.docsets import All, DocSet, Listed, Not, members
+from engine.corpus.docsets import All, DocSet, Listed, Not, read_members
 from engine.corpus.meshtree import GET_IT, MeshTree
-from engine.corpus.resolving import doc_ids_of
+from engine.corpus.resolving import resolve_ids
 from engine.corpus.selections import (
     RETRACTED,
     WITHOUT_ABSTRACT,
-    authors,
-    languages,
-    names,
-    sources,
-    years,
+    select_authors,
+    select_languages,
+    select_names,
+    select_sources,
+    select_years,
 )
 from engine.corpus.store import Corpus
-from engine.corpus.where import condition
+from engine.corpus.where import parse_condition
 from engine.errors import NoMeshTreeError
 from engine.options import Filters
 from engine.records.generation import DocIds
@@ -34,7 +34,7 @@ class Qualified:
     unknown: tuple[str, ...]  # listed ids that are not in the index, in order, each once
 
 
-def qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = None) -> Qualified:
+def find_qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = None) -> Qualified:
     """Find the records that pass all filters that are given; with none given, all records.
 
     tree: the MeSH tree, needed for filters.mesh_trees alone.
@@ -47,16 +47,16 @@ def qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = None) ->
     if filters.mesh_trees and tree is None:
         raise NoMeshTreeError(f"a filter by the MeSH tree needs NLM's file of it. {GET_IT}")
     headings = [heading for name in filters.mesh_trees if tree for heading in tree.headings_below(name)]
-    parts = [*by_names(filters, headings), *by_facts(filters)]
+    parts = [*select_by_names(filters, headings), *select_by_facts(filters)]
     unknown: dict[str, None] = {}
     if filters.ids is not None:
-        parts.append(listed(corpus, filters.ids, unknown))
+        parts.append(select_listed(corpus, filters.ids, unknown))
     if filters.exclude:
-        parts.append(Not(listed(corpus, filters.exclude, unknown)))
-    return Qualified(members(corpus, All(tuple(parts))), tuple(unknown))
+        parts.append(Not(select_listed(corpus, filters.exclude, unknown)))
+    return Qualified(read_members(corpus, All(tuple(parts))), tuple(unknown))
 
 
-def by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
+def select_by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
     """Yield what the filters by names ask for; headings are those of the MeSH tree."""
     for kind, values in (
         ("journal", filters.journals),
@@ -66,26 +66,30 @@ def by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
         ("keyword", filters.keywords),
     ):
         if values:
-            yield names(kind, values)
-    for given, select in ((filters.authors, authors), (filters.languages, languages), (filters.sources, sources)):
+            yield select_names(kind, values)
+    for given, select in (
+        (filters.authors, select_authors),
+        (filters.languages, select_languages),
+        (filters.sources, select_sources),
+    ):
         if given:
             yield select(given)
 
 
-def by_facts(filters: Filters) -> Iterator[DocSet]:
+def select_by_facts(filters: Filters) -> Iterator[DocSet]:
     """Yield what the other filters ask for, but for lists of ids."""
     if filters.years:
-        yield years(filters.year_ranges)
+        yield select_years(filters.year_ranges)
     if filters.retracted is not None:
         yield RETRACTED if filters.retracted else Not(RETRACTED)
     if filters.has_abstract is not None:
         yield Not(WITHOUT_ABSTRACT) if filters.has_abstract else WITHOUT_ABSTRACT
     if filters.where:
-        yield condition(filters.where)
+        yield parse_condition(filters.where)
 
 
-def listed(corpus: Corpus, record_ids: Sequence[str], unknown: dict[str, None]) -> Listed:
+def select_listed(corpus: Corpus, record_ids: Sequence[str], unknown: dict[str, None]) -> Listed:
     """The records of a list; ids that are none go into unknown."""
-    found = doc_ids_of(corpus, record_ids)
+    found = resolve_ids(corpus, record_ids)
     unknown.update((given, None) for given, doc_id in zip(record_ids, found, strict=True) if doc_id is None)
     return Listed(np.array([doc_id for doc_id in found if doc_id is not None], np.int64))

@@ -40,7 +40,7 @@ class Difference:
     fields: tuple[str, ...] = ()  # columns that differ
 
 
-def events(corpus: Corpus) -> list[Event]:
+def read_events(corpus: Corpus) -> list[Event]:
     """The generations that led to this one, oldest first. Those rolled back from are not among them."""
     files: dict[int, list[str]] = {}
     for file in corpus.sources():
@@ -58,7 +58,7 @@ def events(corpus: Corpus) -> list[Event]:
     ]
 
 
-def generation_before(corpus: Corpus, date: str) -> int:
+def find_generation_before(corpus: Corpus, date: str) -> int:
     """The last generation made before a date (ISO 8601, UTC), 0 when there was none.
 
     Generations count by number, never by clock: where a clock ran backwards, the earliest one made on or after the date
@@ -69,7 +69,7 @@ def generation_before(corpus: Corpus, date: str) -> int:
     return int(last if found is None else found - 1)
 
 
-def changed_since(corpus: Corpus, generation: int) -> dict[int, str]:
+def find_changed(corpus: Corpus, generation: int) -> dict[int, str]:
     """Doc id -> ADDED, TEXT or METADATA of the records that are not as they were in that generation, by id."""
     sql = (
         f"SELECT id, CASE WHEN first_generation > ?1 THEN '{ADDED}' WHEN reworded_generation > ?1 THEN '{TEXT}'"
@@ -78,7 +78,7 @@ def changed_since(corpus: Corpus, generation: int) -> dict[int, str]:
     return {row[0]: row[1] for row in corpus.rows(sql, generation)}
 
 
-def differences(old: Path, new: Path) -> Iterator[Difference]:
+def find_differences(old: Path, new: Path) -> Iterator[Difference]:
     """Yield the records of two databases that are not the same: removed ones, then added and changed ones by doc id.
 
     The same doc id is the same record: ids are never given twice, but for what was rolled back from.
@@ -88,11 +88,11 @@ def differences(old: Path, new: Path) -> Iterator[Difference]:
         now.connection.execute("ATTACH ? AS old", (f"file:{quote(os.fsencode(old.resolve()))}?mode=ro&immutable=1",))
         gone = "SELECT record_id, title FROM old.abstracts WHERE id NOT IN (SELECT id FROM main.abstracts) ORDER BY id"
         yield from (Difference(REMOVED, *row) for row in now.rows(gone))
-        for row in now.rows(f"{paired()} ORDER BY n.id", since):
-            yield difference(row)
+        for row in now.rows(f"{build_pair_sql()} ORDER BY n.id", since):
+            yield describe_difference(row)
 
 
-def paired() -> str:
+def build_pair_sql() -> str:
     """SQL for rows that differ: was (NULL for a new one), and per column new and old value side by side."""
     sides = ", ".join(f"n.{c} AS new_{c}, o.{c} AS old_{c}" for c in SOURCE_COLUMNS)
     new, old = (", ".join(f"{table}.{c}" for c in SOURCE_COLUMNS) for table in "no")
@@ -102,8 +102,8 @@ def paired() -> str:
     )
 
 
-def difference(row: Row) -> Difference:
-    """What a row of `paired` says. A record with another source and the same values differs in its sources."""
+def describe_difference(row: Row) -> Difference:
+    """What a row of `build_pair_sql` says. A record with another source and the same values differs in its sources."""
     record_id, title = row["new_record_id"], row["new_title"]
     if row["was"] is None:
         return Difference(ADDED, record_id, title)

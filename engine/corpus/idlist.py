@@ -31,15 +31,15 @@ def read_ids(path: Path) -> tuple[str, ...]:
         raise UsageError(f"{err}. {EXPECTED.capitalize()}") from err
     start = next((n for n, line in enumerate(lines) if is_content(line)), len(lines))
     header = lines[start] if start < len(lines) else ""
-    delimiter, columns = columns_of(header)
+    delimiter, columns = find_id_columns(header)
     cells: Iterator[str]
     if not columns:
         cells = (line.split("\t")[0] for line in lines[start:] if is_content(line))
     elif len(columns) == 1 and delimiter not in header:
         cells = filter(is_content, lines[start + 1 :])
     else:
-        cells = from_table(lines[start + 1 :], delimiter, columns, path)
-    found = tuple(dict.fromkeys(filter(None, map(bare, cells))))
+        cells = read_table_ids(lines[start + 1 :], delimiter, columns, path)
+    found = tuple(dict.fromkeys(filter(None, map(strip_id, cells))))
     if not found:
         raise UsageError(f"{path} lists no id, {EXPECTED}")
     return found
@@ -50,18 +50,18 @@ def is_content(line: str) -> bool:
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
-def columns_of(header: str) -> tuple[str, list[int]]:
+def find_id_columns(header: str) -> tuple[str, list[int]]:
     """The delimiter of a header and its columns of ids, the best first; none for a line that is no header."""
 
     def places(cells: list[str]) -> list[int]:
-        names = [re.sub(r"[\s_.\-]", "", bare(cell)).casefold() for cell in cells]
+        names = [re.sub(r"[\s_.\-]", "", strip_id(cell)).casefold() for cell in cells]
         return [n for _, n in sorted((COLUMNS[name], n) for n, name in enumerate(names) if name in COLUMNS)]
 
     delimiter, cells = sniff_delimiter(header, lambda cells: len(places(cells)))
     return delimiter, places(cells)
 
 
-def from_table(lines: list[str], delimiter: str, columns: list[int], path: Path) -> Iterator[str]:
+def read_table_ids(lines: list[str], delimiter: str, columns: list[int], path: Path) -> Iterator[str]:
     """Yield the id of each row, "" where it has none.
 
     Raises:
@@ -73,7 +73,7 @@ def from_table(lines: list[str], delimiter: str, columns: list[int], path: Path)
         for row in rows:
             begin, end = end, rows.line_num
             if row and not row[0].lstrip().startswith("#"):
-                cells = (bare(row[n]) for n in columns if n < len(row))
+                cells = (strip_id(row[n]) for n in columns if n < len(row))
                 yield next(filter(None, cells), "")
         if end - begin > 1:
             list(csv.reader((f"{line}\n" for line in lines[begin:end]), delimiter=delimiter, strict=True))
@@ -81,7 +81,7 @@ def from_table(lines: list[str], delimiter: str, columns: list[int], path: Path)
         raise UsageError(f"{path} is no table: {err}, at row {end + 1:,} below its header; {EXPECTED}") from err
 
 
-def bare(cell: str) -> str:
+def strip_id(cell: str) -> str:
     """An id without spaces and quotation marks around it."""
     text = cell.strip()
     while len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":

@@ -9,8 +9,17 @@ from dataclasses import dataclass, replace
 from engine.corpus.contributions import Held
 from engine.corpus.deletions import Deletions
 from engine.corpus.ledger import Change, Ledger
-from engine.corpus.merge import PUBMED, Contribution, Origin, is_linked, is_outdated, merged, plain_title, same_work
-from engine.corpus.rows import as_values, digest
+from engine.corpus.merge import (
+    PUBMED,
+    Contribution,
+    Origin,
+    is_linked,
+    is_outdated,
+    is_same_work,
+    merge_records,
+    normalise_title,
+)
+from engine.corpus.rows import build_row, hash_row
 from engine.records.abstract import Abstract
 
 NOWHERE = -1  # the doc id of what was not stored
@@ -91,13 +100,13 @@ class Intake:
         match = self.contributions.match(given.abstract, origin)
         if match.doc_id is not None:
             return self.revise(match.doc_id, given)
-        doc_id = self.ledger.insert(as_values(given.abstract), text)
+        doc_id = self.ledger.insert(build_row(given.abstract), text)
         self.given.add(self.contributions.add(doc_id, given.abstract, origin, given.said, alone=True))
         return Outcome(doc_id, Change.ADDED, remark=given.remark or match.remark)
 
     def recognise(self, abstract: Abstract, origin: Origin) -> Given:
         """Find what the id of a record stands for; where that is another work, give the record an id of its own."""
-        said = digest(as_values(abstract))
+        said = hash_row(build_row(abstract))
         others = self.contributions.by_own_id(abstract.record_id)
         if not others:
             return Given(abstract, origin, said, None, None)
@@ -106,9 +115,9 @@ class Intake:
         if held and held.digest == said:
             return Given(abstract, origin, said, held, doc_id)
         standing = self.contributions.said(held) if held else self.contributions.row(doc_id)
-        if same_work(abstract, standing) or (abstract.pmid and abstract.pmid == standing.pmid):
+        if is_same_work(abstract, standing) or (abstract.pmid and abstract.pmid == standing.pmid):
             return Given(abstract, origin, said, held, doc_id)
-        suffix = hashlib.sha256(plain_title(abstract.title).encode("utf-8")).hexdigest()[:8]
+        suffix = hashlib.sha256(normalise_title(abstract.title).encode("utf-8")).hexdigest()[:8]
         apart = f"{abstract.record_id}#{suffix}"
         alike = [h for h in others if h.format == origin.format]
         if alike and is_key(abstract.record_id) and not self.contributions.by_own_id(apart):
@@ -126,8 +135,8 @@ class Intake:
         if not held or not is_twin or origin.format in PUBMED or not abstract.record_id.startswith(NAMES):
             return given
         before = Contribution(1, origin.format, self.contributions.said(held), spoken=1)
-        both = merged(abstract.record_id, (before, Contribution(2, origin.format, abstract, spoken=2)))
-        return replace(given, abstract=both, said=digest(as_values(both)))
+        both = merge_records(abstract.record_id, (before, Contribution(2, origin.format, abstract, spoken=2)))
+        return replace(given, abstract=both, said=hash_row(build_row(both)))
 
     def said_before(self, others: Collection[Held], origin: Origin, said: bytes) -> Held | None:
         """What the same source said before under this id, or what another file says in the very same words.
@@ -214,7 +223,7 @@ class Intake:
 
     def other_half(self, doc_id: int, before: Abstract, given: Given, others: Collection[Contribution]) -> int | None:
         """Another record that turns out to be the same one, now that a PMID or DOI is known that was not before."""
-        now = merged(before.record_id, self.contributions.of(doc_id)) if others else given.abstract
+        now = merge_records(before.record_id, self.contributions.of(doc_id)) if others else given.abstract
         if (now.pmid, now.doi) == (before.pmid, before.doi):
             return None
         return self.contributions.match(now, given.origin, besides=doc_id).doc_id

@@ -12,12 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.corpus.store import Corpus
-from engine.corpus.truncation import beginnings
-from engine.corpus.wording import STEMMED, Term, Wording, parsed, quoted
+from engine.corpus.truncation import find_beginnings
+from engine.corpus.wording import STEMMED, Term, Wording, quote_phrase
 from engine.records.answer import Span
 from engine.records.generation import DocIds
-
-__all__ = ["Occurrences", "Term", "Wording", "allowed", "occurrences", "parsed", "ranked"]
 
 BM25 = "bm25(words, 2.0, 1.0)"  # a word of the title counts twice; k1 = 1.2, b = 0.75; FTS5 gives it negated
 OPEN, CLOSE = "\x01", "\x02"  # around what is found
@@ -34,7 +32,7 @@ class Occurrences:
     abstract: tuple[Span, ...]
 
 
-def ranked(
+def rank_words(
     corpus: Corpus, wording: Wording, top_k: int, among: DocIds | None = None
 ) -> tuple[list[tuple[int, float]], int]:
     """The best (doc id, BM25), best first, ties by doc id; and how many match in all.
@@ -45,9 +43,9 @@ def ranked(
     """
     if not wording.has_words:
         return [], 0
-    wheres, values = constraints(wording)
+    wheres, values = build_constraints(wording)
     wheres.insert(0, "words MATCH ?")
-    values.insert(0, any_of(wording.wanted))
+    values.insert(0, join_any(wording.wanted))
     if among is not None:
         wheres.append("+rowid IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(among.tolist()))
@@ -60,21 +58,21 @@ def ranked(
     return found, int(corpus.rows(f"SELECT count(*) FROM words WHERE {where}", *values)[0][0])
 
 
-def allowed(corpus: Corpus, wording: Wording) -> DocIds | None:
+def find_allowed(corpus: Corpus, wording: Wording) -> DocIds | None:
     """The doc ids, ascending, of the records that hold every required and no excluded term; None: all may be hits."""
     if not wording.is_constrained:
         return None
     if wording.required:
-        wheres, values = constraints(replace(wording, required=()))
+        wheres, values = build_constraints(replace(wording, required=()))
         sql = f"SELECT rowid FROM words WHERE {' AND '.join(['words MATCH ?', *wheres])}"
-        values.insert(0, all_of(wording.required))
+        values.insert(0, join_all(wording.required))
     else:
-        wheres, values = constraints(wording, "id")
+        wheres, values = build_constraints(wording, "id")
         sql = f"SELECT id FROM abstracts WHERE {wheres[0]}"  # unordered, SQLite need not read the texts
     return np.sort(np.array([row[0] for row in corpus.rows(sql, *values)], dtype=np.int64))
 
 
-def constraints(wording: Wording, key: str = "+rowid") -> tuple[list[str], list[str]]:
+def build_constraints(wording: Wording, key: str = "+rowid") -> tuple[list[str], list[str]]:
     """SQL conditions for what must and must not occur, with their values.
 
     The plus keeps SQLite from asking FTS5 for one row at a time, which would begin BM25 anew for each.
@@ -83,30 +81,30 @@ def constraints(wording: Wording, key: str = "+rowid") -> tuple[list[str], list[
     matching = "(SELECT rowid FROM words WHERE words MATCH ?)"
     if wording.required:
         wheres.append(f"{key} IN {matching}")
-        values.append(all_of(wording.required))
+        values.append(join_all(wording.required))
     if wording.excluded:
         wheres.append(f"{key} NOT IN {matching}")
-        values.append(any_of(wording.excluded))
+        values.append(join_any(wording.excluded))
     return wheres, values
 
 
-def any_of(terms: Iterable[Term]) -> str:
+def join_any(terms: Iterable[Term]) -> str:
     """FTS5 expression for records that hold one of the terms."""
-    return " OR ".join(map(expression, terms))
+    return " OR ".join(map(format_term, terms))
 
 
-def all_of(terms: Iterable[Term]) -> str:
+def join_all(terms: Iterable[Term]) -> str:
     """FTS5 expression for records that hold every one of the terms."""
-    return " AND ".join(map(expression, terms))
+    return " AND ".join(map(format_term, terms))
 
 
-def expression(term: Term) -> str:
+def format_term(term: Term) -> str:
     """A term in the language of FTS5."""
-    either = " OR ".join(beginnings(term.text)) if term.prefix else quoted(term.text)
+    either = " OR ".join(find_beginnings(term.text)) if term.prefix else quote_phrase(term.text)
     return f"title : ({either})" if term.in_title else f"({either})"
 
 
-def occurrences(corpus: Corpus, wording: Wording, doc_ids: Sequence[int]) -> dict[int, Occurrences]:
+def find_occurrences(corpus: Corpus, wording: Wording, doc_ids: Sequence[int]) -> dict[int, Occurrences]:
     """Where the plain and required terms of a query occur, by doc id; an unknown id is missing.
 
     The few texts are indexed once more, in memory: that is faster than to ask the whole index for each, and works for
@@ -123,16 +121,16 @@ def occurrences(corpus: Corpus, wording: Wording, doc_ids: Sequence[int]) -> dic
         db.executemany("INSERT INTO words (rowid, title, abstract) VALUES (?, ?, ?)", spaced)
         words: dict[int, dict[str, None]] = {doc_id: {} for doc_id in found}
         for term in wording.wanted:
-            for (doc_id,) in db.execute("SELECT rowid FROM words WHERE words MATCH ?", (expression(term),)):
+            for (doc_id,) in db.execute("SELECT rowid FROM words WHERE words MATCH ?", (format_term(term),)):
                 words[doc_id][term.written] = None
         marked = f"highlight(words, 0, '{OPEN}', '{CLOSE}'), highlight(words, 1, '{OPEN}', '{CLOSE}')"
         sql = f"SELECT rowid, {marked} FROM words WHERE words MATCH ?"
-        for doc_id, title, abstract in db.execute(sql, (any_of(wording.wanted),)):
-            found[doc_id] = Occurrences(tuple(words[doc_id]), spans(title), spans(abstract))
+        for doc_id, title, abstract in db.execute(sql, (join_any(wording.wanted),)):
+            found[doc_id] = Occurrences(tuple(words[doc_id]), find_spans(title), find_spans(abstract))
     return found
 
 
-def spans(marked: str) -> tuple[Span, ...]:
+def find_spans(marked: str) -> tuple[Span, ...]:
     """Where the marks are, in characters of the text without them."""
     places = [match.start() - i for i, match in enumerate(MARK.finditer(marked))]
     return tuple(zip(places[::2], places[1::2], strict=True))

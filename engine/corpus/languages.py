@@ -33,10 +33,10 @@ SPELLINGS: tuple[tuple[str, ...], ...] = (
 ALIKE = {spelling.lower(): spellings for spellings in SPELLINGS for spelling in spellings}
 
 
-def spellings(language: str) -> tuple[str, ...]:
+def list_spellings(language: str) -> tuple[str, ...]:
     """All that means the same as this language, itself included; itself alone where it is not a known one.
 
-    >>> spellings("DE")
+    >>> list_spellings("DE")
     ('ger', 'de', 'German', 'deu')
     """
     return ALIKE.get(language.lower(), (language,))

@@ -12,8 +12,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine.corpus.contributions import Contributions
-from engine.corpus.merge import merged
-from engine.corpus.rows import SOURCE_COLUMNS, Value, Values, as_values, digest
+from engine.corpus.merge import merge_records
+from engine.corpus.rows import SOURCE_COLUMNS, Value, Values, build_row, hash_row
 from engine.records.abstract import Abstract
 
 # Columns that the engine keeps about a record, beside those of the source.
@@ -87,7 +87,7 @@ class Ledger:
         row = self.connection.execute(FIND, (doc_id,)).fetchone()
         kept, found = row[: len(KEPT_COLUMNS)], row[len(KEPT_COLUMNS) :]
         retracted = bool(found[SOURCE_COLUMNS.index("retracted")])
-        self.originals[doc_id] = Original(digest(found), kept[0], kept, retracted)
+        self.originals[doc_id] = Original(hash_row(found), kept[0], kept, retracted)
 
     def settle(self, doc_id: int, alone: Abstract | None = None) -> Change:
         """Write the row of a record from what its sources say now (alone: the only one of them); return its change.
@@ -99,17 +99,17 @@ class Ledger:
             sources = self.contributions.of(doc_id)
             names = [source.abstract.record_id for source in sources]
             record_id = record_id if record_id in names else names[0]
-            record = merged(record_id, sources)
+            record = merge_records(record_id, sources)
         else:
             record = alone
-        values = (record_id, *as_values(record)[1:])
+        values = (record_id, *build_row(record)[1:])
         text = self.text_digest(record.title, record.abstract)
         if doc_id not in self.originals:
             kept = self.fresh(text)
             change = Change.ADDED
         else:
             original = self.originals[doc_id]
-            change = difference(original, values, text, resourced=doc_id in self.resourced)
+            change = compare_values(original, values, text, resourced=doc_id in self.resourced)
             kept = self.kept(original, change, text)
         self.connection.execute(UPDATE, (*kept, *values, doc_id))
         self.changes[doc_id] = change
@@ -180,8 +180,8 @@ class Ledger:
         self.connection.executemany(f"REPLACE INTO {table} ({', '.join(columns)}) VALUES ({places})", cursor)
 
 
-def difference(original: Original, values: Values, text_sha256: str, *, resourced: bool) -> Change:
+def compare_values(original: Original, values: Values, text_sha256: str, *, resourced: bool) -> Change:
     """How new values differ from the original record; other sources of the same values are metadata."""
     if original.text_sha256 != text_sha256:
         return Change.TEXT
-    return Change.NONE if original.digest == digest(values) and not resourced else Change.METADATA
+    return Change.NONE if original.digest == hash_row(values) and not resourced else Change.METADATA

@@ -52,7 +52,7 @@ class Token:
         return f"where: at character {self.position}, found {self}, expected {expected}. {EXAMPLE}"
 
 
-def tokens(expression: str) -> Iterator[Token]:
+def read_tokens(expression: str) -> Iterator[Token]:
     """Yield the pieces of an expression and, last, its end.
 
     Raises:
@@ -67,12 +67,12 @@ def tokens(expression: str) -> Iterator[Token]:
         if found.lastgroup == "word" and found[0][0] in CURLY:
             raise UsageError(Token(Kind.WORD, found[0], at + 1).refusal("straight quotation marks, \" or '"))
         if found.lastgroup != "spaces":
-            yield token(found.lastgroup or "", found[0], at + 1)
+            yield read_token(found.lastgroup or "", found[0], at + 1)
         at = found.end()
     yield Token(Kind.END, "", len(expression) + 1)
 
 
-def token(group: str, piece: str, position: int) -> Token:
+def read_token(group: str, piece: str, position: int) -> Token:
     """The token of one piece."""
     if group == "word" and piece.lower() in KEYWORDS:
         return Token(Kind.KEYWORD, piece.lower(), position)

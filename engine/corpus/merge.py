@@ -96,7 +96,7 @@ def is_linked(one: Abstract, other: Abstract) -> bool:
     return same_doi or one.record_id == other.record_id
 
 
-def merged(record_id: str, contributions: Sequence[Contribution]) -> Abstract:
+def merge_records(record_id: str, contributions: Sequence[Contribution]) -> Abstract:
     """One record from what its sources say: the most believed one's values, its gaps filled from the others.
 
     Authors and ORCIDs come together from one source. Retractions and notices of any source count.
@@ -117,44 +117,44 @@ def merged(record_id: str, contributions: Sequence[Contribution]) -> Abstract:
     )
 
 
-def plain_title(title: str) -> str:
+def normalise_title(title: str) -> str:
     """A title for comparing: lower case, no accents, no punctuation, single spaces.
 
-    >>> plain_title("[Étude de la goutte.]")
+    >>> normalise_title("[Étude de la goutte.]")
     'etude de la goutte'
     """
     bare = "".join(c for c in unicodedata.normalize("NFKD", title) if not unicodedata.combining(c))
     return NOT_WORD.sub(" ", bare.casefold()).strip()
 
 
-def same_work(one: Abstract, other: Abstract) -> bool:
+def is_same_work(one: Abstract, other: Abstract) -> bool:
     """Whether two records that share a DOI or an id can be one work: a congress has one DOI for all its abstracts.
 
     Their titles must be the same but for spelling, a subtitle or a translation, and then what both say in the abstract
     must be much the same, too. A title or abstract that is missing contradicts nothing.
     """
-    mine = [plain_title(t) for t in (one.title, one.vernacular_title) if t.strip()]
-    theirs = [plain_title(t) for t in (other.title, other.vernacular_title) if t.strip()]
+    mine = [normalise_title(t) for t in (one.title, one.vernacular_title) if t.strip()]
+    theirs = [normalise_title(t) for t in (other.title, other.vernacular_title) if t.strip()]
     if not mine or not theirs or set(mine) & set(theirs):
         return True
-    return any(alike(a, b) for a in mine for b in theirs) and abstracts_agree(one.abstract, other.abstract)
+    return any(is_alike(a, b) for a in mine for b in theirs) and is_same_abstract(one.abstract, other.abstract)
 
 
-def alike(one: str, other: str) -> bool:
+def is_alike(one: str, other: str) -> bool:
     """Whether two plain titles are nearly one: one the beginning of the other, or few letters and no number apart."""
     if min(len(one), len(other)) >= LONG_TITLE and (one.startswith(other) or other.startswith(one)):
         return True
-    return NUMBER.findall(one) == NUMBER.findall(other) and similar(one, other, SAME_TITLE)
+    return NUMBER.findall(one) == NUMBER.findall(other) and is_similar(one, other, SAME_TITLE)
 
 
-def abstracts_agree(one: str, other: str) -> bool:
+def is_same_abstract(one: str, other: str) -> bool:
     """Whether two abstracts begin much alike; labels of sections and markup differ between databases."""
     if not one.strip() or not other.strip():
         return True
-    return similar(plain_title(one[:BEGINNING]), plain_title(other[:BEGINNING]), SAME_ABSTRACT)
+    return is_similar(normalise_title(one[:BEGINNING]), normalise_title(other[:BEGINNING]), SAME_ABSTRACT)
 
 
-def similar(one: str, other: str, share: float) -> bool:
+def is_similar(one: str, other: str, share: float) -> bool:
     """Whether two texts have this share of their characters in common, in order."""
     letters = SequenceMatcher(None, one, other, autojunk=False)
     # The first two are upper bounds of the third, and much cheaper.

@@ -56,13 +56,13 @@ class MeshTree:
     def close_to(self, name: str) -> list[str]:
         """Headings that may be meant: with the same words in another order first, then spelled alike."""
         known = {heading.casefold(): heading for heading in self.headings}
-        words = words_of(name)
-        same = [folded for folded in known if words and words <= words_of(folded)]
+        words = split_heading(name)
+        same = [folded for folded in known if words and words <= split_heading(folded)]
         alike = get_close_matches(name[:200].casefold(), known, N_SUGGESTED)
         return [known[folded] for folded in dict.fromkeys((*sorted(same, key=len), *alike))][:N_SUGGESTED]
 
 
-def words_of(name: str) -> set[str]:
+def split_heading(name: str) -> set[str]:
     """The words of a heading, in no order."""
     return set(re.findall(r"\w+", name.casefold()))
 

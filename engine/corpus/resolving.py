@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from engine.corpus.values import as_json, bound
+from engine.corpus.values import as_json, bind_text
 from engine.identifiers import strip_doi, strip_doi_address, strip_pmid
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
 )  # first that finds something counts
 
 
-def doc_ids_of(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
+def resolve_ids(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
     """The doc id of each record id, None where nothing goes by it. One statement for each rule that is needed.
 
     Raises:
@@ -33,7 +33,7 @@ def doc_ids_of(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
         left = [n for n, doc_id in enumerate(found) if doc_id is None]
         if not left:
             break
-        asked = as_json([bound(form(record_ids[n])) for n in left])
+        asked = as_json([bind_text(form(record_ids[n])) for n in left])
         (answer,) = corpus.rows(f"SELECT json_group_array(({select})) FROM json_each(?) v", asked)[0]
         for n, doc_id in zip(left, json.loads(answer), strict=True):
             found[n] = doc_id

@@ -37,7 +37,7 @@ LISTS = frozenset(
 )
 
 
-def as_values(abstract: Abstract) -> Values:
+def build_row(abstract: Abstract) -> Values:
     """Column values of an abstract, in the order of SOURCE_COLUMNS."""
     return (
         abstract.record_id,
@@ -45,43 +45,43 @@ def as_values(abstract: Abstract) -> Values:
         abstract.abstract,
         abstract.year,
         abstract.journal,
-        as_list(abstract.authors),
+        dump_list(abstract.authors),
         abstract.pmid,
         abstract.doi,
-        as_list(abstract.mesh),
-        as_list(abstract.publication_types),
+        dump_list(abstract.mesh),
+        dump_list(abstract.publication_types),
         int(abstract.retracted),
-        as_list(abstract.keywords),
-        as_list(abstract.languages),
+        dump_list(abstract.keywords),
+        dump_list(abstract.languages),
         abstract.vernacular_title,
-        as_list(abstract.other_abstracts),
-        as_list(abstract.orcids),
-        as_list(abstract.notices),
+        dump_list(abstract.other_abstracts),
+        dump_list(abstract.orcids),
+        dump_list(abstract.notices),
     )
 
 
-def as_list(items: tuple[str, ...]) -> str:
+def dump_list(items: tuple[str, ...]) -> str:
     """A JSON array."""
     return json.dumps(items, ensure_ascii=False) if items else "[]"
 
 
-def as_abstract(row: Mapping[str, Value] | sqlite3.Row) -> Abstract:
+def parse_row(row: Mapping[str, Value] | sqlite3.Row) -> Abstract:
     """The abstract that a row with all SOURCE_COLUMNS holds."""
     found = {name: row[name] for name in SOURCE_COLUMNS}
     lists = {name: tuple(json.loads(str(found[name]))) for name in LISTS}
     return Abstract(**{**found, **lists, "retracted": bool(found["retracted"])})  # type: ignore[arg-type]
 
 
-def digest(values: Values) -> bytes:
+def hash_row(values: Values) -> bytes:
     """SHA-256 of the values of SOURCE_COLUMNS; a run that changes a million records must not keep their texts."""
     return hashlib.sha256(repr(values).encode("utf-8")).digest()
 
 
-def as_json(abstract: Abstract) -> str:
+def dump_abstract(abstract: Abstract) -> str:
     """An abstract as one text, for the table contributions."""
-    return json.dumps(as_values(abstract), ensure_ascii=False)
+    return json.dumps(build_row(abstract), ensure_ascii=False)
 
 
-def from_json(text: str) -> Abstract:
+def load_abstract(text: str) -> Abstract:
     """Read the abstract that as_json wrote."""
-    return as_abstract(dict(zip(SOURCE_COLUMNS, json.loads(text), strict=True)))
+    return parse_row(dict(zip(SOURCE_COLUMNS, json.loads(text), strict=True)))

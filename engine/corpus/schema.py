@@ -173,7 +173,7 @@ def create_tables(db: Database) -> None:
         db.create_view(name, select)
 
 
-def values_of(column: str, row: str) -> str:
+def build_values_sql(column: str, row: str) -> str:
     """SQL for the values of a column of a row, as a table with the column value."""
     return f"json_each({f'json_array({row}.journal)' if column == 'journal' else f'{row}.{column}'})"
 
@@ -198,12 +198,12 @@ def keep_terms(db: Database, kind: str, column: str) -> None:
     """
     there = f"t.kind = '{kind}' AND t.value = v.value"
     new = (
-        f"INSERT INTO terms (kind, value) SELECT '{kind}', min(v.value) FROM {values_of(column, 'new')} v"
+        f"INSERT INTO terms (kind, value) SELECT '{kind}', min(v.value) FROM {build_values_sql(column, 'new')} v"
         f" WHERE v.value <> '' AND NOT EXISTS (SELECT 1 FROM terms t WHERE {there}) GROUP BY v.value COLLATE NOCASE;"
-        f" INSERT OR IGNORE INTO members SELECT t.id, new.id FROM {values_of(column, 'new')} v"
+        f" INSERT OR IGNORE INTO members SELECT t.id, new.id FROM {build_values_sql(column, 'new')} v"
         f" CROSS JOIN terms t ON {there};"
     )
-    of_old = f"(SELECT t.id FROM {values_of(column, 'old')} v CROSS JOIN terms t ON {there})"
+    of_old = f"(SELECT t.id FROM {build_values_sql(column, 'old')} v CROSS JOIN terms t ON {there})"
     gone = (
         f"DELETE FROM members WHERE doc_id = old.id AND term_id IN {of_old};"
         f" DELETE FROM terms WHERE id IN {of_old} AND NOT EXISTS (SELECT 1 FROM members WHERE term_id = terms.id);"

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Sequence
 
 from engine.corpus.docsets import Selected, Some
-from engine.corpus.languages import spellings
+from engine.corpus.languages import list_spellings
 from engine.corpus.store import SPACES
-from engine.corpus.values import as_json, bound
+from engine.corpus.values import as_json, bind_text
 from engine.errors import UsageError
 
 LEAST, MOST = -(2**63), 2**63 - 1  # what SQLite calls an INTEGER
@@ -32,7 +32,7 @@ WITH_SOURCE = Selected(
 )
 
 
-def years(ranges: Iterable[tuple[int | None, int | None]]) -> Selected:
+def select_years(ranges: Iterable[tuple[int | None, int | None]]) -> Selected:
     """Records of these years, both ends included, None where open; never one without a year."""
     spans = ((LEAST if low is None else low, MOST if high is None else high) for low, high in ranges)
     held = [(max(low, LEAST), min(high, MOST)) for low, high in spans if low <= MOST and high >= LEAST]
@@ -43,9 +43,9 @@ def years(ranges: Iterable[tuple[int | None, int | None]]) -> Selected:
     )
 
 
-def names(kind: str, values: Iterable[str]) -> Selected:
+def select_names(kind: str, values: Iterable[str]) -> Selected:
     """Records with a term of this kind that is one of the values."""
-    exact, patterns = sorted_out(values)
+    exact, patterns = split_patterns(values)
     select = "SELECT m.doc_id AS id FROM json_each(?) v CROSS JOIN terms t ON t.kind = ? AND t.value"
     join = "CROSS JOIN members m ON m.term_id = t.id"
     return Selected(
@@ -54,12 +54,12 @@ def names(kind: str, values: Iterable[str]) -> Selected:
     )
 
 
-def with_terms(kind: str) -> Selected:
+def select_with_terms(kind: str) -> Selected:
     """Records with any term of this kind."""
     return Selected("SELECT m.doc_id AS id FROM terms t JOIN members m ON m.term_id = t.id WHERE t.kind = ?", (kind,))
 
 
-def authors(values: Sequence[str]) -> Some:
+def select_authors(values: Sequence[str]) -> Some:
     """Records with an author of whose name, for one of the values, each word of the value begins a word.
 
     Raises:
@@ -67,10 +67,10 @@ def authors(values: Sequence[str]) -> Some:
     """
     if len(values) > MAX_AUTHORS:
         raise UsageError(f"{len(values):,} authors were given, expected {MAX_AUTHORS} at most. List ids instead")
-    return Some(tuple(author(value) for value in values))
+    return Some(tuple(select_author(value) for value in values))
 
 
-def author(value: str) -> Selected:
+def select_author(value: str) -> Selected:
     """Records with an author of whose name each word of the value begins a word.
 
     Raises:
@@ -85,19 +85,22 @@ def author(value: str) -> Selected:
     begin = " AND ".join(["t.words LIKE ? ESCAPE '!'"] * len(words))
     return Selected(
         f"SELECT m.doc_id AS id FROM ({spoken}) t CROSS JOIN members m ON m.term_id = t.id WHERE {begin}",
-        (pattern(f"*{words[0]}*"), *(pattern(f"* {word}*") for word in words)),  # the first is cheap and rules out most
+        (
+            build_pattern(f"*{words[0]}*"),
+            *(build_pattern(f"* {word}*") for word in words),
+        ),  # the first is cheap and rules out most
     )
 
 
-def languages(values: Iterable[str]) -> Selected:
+def select_languages(values: Iterable[str]) -> Selected:
     """Records in one of these languages, however their sources spell it."""
-    return names("language", [spelling for value in values for spelling in spellings(value)])
+    return select_names("language", [spelling for value in values for spelling in list_spellings(value)])
 
 
-def sources(values: Iterable[str]) -> Selected:
+def select_sources(values: Iterable[str]) -> Selected:
     """Records that a file of such a name or format said last or first."""
     select = f"SELECT c.doc_id AS id FROM json_each(?) v CROSS JOIN sources s ON s.name {LIKE} OR s.format {LIKE}"
-    listed = as_json([pattern(value) for value in values])
+    listed = as_json([build_pattern(value) for value in values])
     return Selected(
         f"{select} CROSS JOIN contributions c ON c.source_id = s.id"
         f" UNION ALL {select} CROSS JOIN contributions c ON c.spoken = s.id",
@@ -105,19 +108,19 @@ def sources(values: Iterable[str]) -> Selected:
     )
 
 
-def texts(column: str, values: Iterable[str]) -> Selected:
+def select_texts(column: str, values: Iterable[str]) -> Selected:
     """Records whose title or abstract is one of the values; a blank one is none. Reads the whole table."""
     return Selected(
         "WITH v AS MATERIALIZED (SELECT value FROM json_each(?))"
         f" SELECT a.id AS id FROM abstracts a CROSS JOIN v ON a.{column} {LIKE}"
         f" AND NOT {BLANK.format(column=f'a.{column}')}",
-        (as_json([pattern(value) for value in values]),),
+        (as_json([build_pattern(value) for value in values]),),
     )
 
 
-def keys(column: str, values: Iterable[str]) -> Selected:
+def select_keys(column: str, values: Iterable[str]) -> Selected:
     """Records whose pmid, doi or record_id is one of the values."""
-    exact, patterns = sorted_out(values)
+    exact, patterns = split_patterns(values)
     equal = f"SELECT id FROM abstracts WHERE {column} COLLATE NOCASE IN (SELECT value FROM json_each(?))"
     if column != "record_id":  # whose index is for the exact case, and is read whole
         equal = (
@@ -130,17 +133,17 @@ def keys(column: str, values: Iterable[str]) -> Selected:
     return Selected(f"{equal} UNION ALL {like}", (as_json(exact), as_json(patterns)))
 
 
-def with_key(column: str) -> Selected:
+def select_with_key(column: str) -> Selected:
     """Records that have a pmid, doi or record_id."""
     return Selected(f"SELECT id FROM abstracts WHERE {column} IS NOT NULL")
 
 
-def sorted_out(values: Iterable[str]) -> tuple[list[str], list[str]]:
+def split_patterns(values: Iterable[str]) -> tuple[list[str], list[str]]:
     """Values to be compared as they are, and patterns for LIKE of those with a *."""
     given = list(values)
-    return [bound(v) for v in given if "*" not in v], [pattern(v) for v in given if "*" in v]
+    return [bind_text(v) for v in given if "*" not in v], [build_pattern(v) for v in given if "*" in v]
 
 
-def pattern(value: str) -> str:
+def build_pattern(value: str) -> str:
     """A pattern for LIKE with ESCAPE '!': * stands for any characters, all others for themselves."""
-    return re.sub(r"\*+", "%", re.sub(r"[%_!]", r"!\g<0>", bound(value)))
+    return re.sub(r"\*+", "%", re.sub(r"[%_!]", r"!\g<0>", bind_text(value)))

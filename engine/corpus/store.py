@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import numpy as np
 
-from engine.corpus.resolving import doc_ids_of
-from engine.corpus.rows import SOURCE_COLUMNS, as_abstract
+from engine.corpus.resolving import resolve_ids
+from engine.corpus.rows import SOURCE_COLUMNS, parse_row
 from engine.deadline import CURRENT, Deadline
 from engine.errors import AbstractNotFoundError, BusyError, CorruptError
 from engine.identifiers import strip_doi_address
@@ -172,7 +172,7 @@ class Corpus:
     def fetch(self, doc_ids: Sequence[int]) -> dict[int, Abstract]:
         """Abstracts by doc id; an unknown id is missing from the result."""
         sql = f"SELECT id, {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
-        return {row["id"]: as_abstract(row) for row in self.rows(sql, json.dumps(doc_ids))}
+        return {row["id"]: parse_row(row) for row in self.rows(sql, json.dumps(doc_ids))}
 
     def doc_id(self, record_id: str) -> int:
         """The doc id of a record id; a PMID or DOI, bare or prefixed or as a link, or another source's id works too.
@@ -180,7 +180,7 @@ class Corpus:
         Raises:
             AbstractNotFoundError: nothing by this id.
         """
-        (doc_id,) = doc_ids_of(self, [record_id])
+        (doc_id,) = resolve_ids(self, [record_id])
         if doc_id is not None:
             return doc_id
         text = strip_doi_address(record_id)[:80]

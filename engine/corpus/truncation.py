@@ -13,7 +13,7 @@ from contextlib import closing
 from functools import lru_cache
 from string import ascii_lowercase, digits
 
-from engine.corpus.wording import FOLDED, STEMMED, STOP_WORDS, quoted
+from engine.corpus.wording import FOLDED, STEMMED, STOP_WORDS, quote_phrase
 
 CARRIERS = ("", "e", "ness")  # what the stemmer takes off nearly every word, and no more than that
 ENDINGS = tuple(
@@ -26,52 +26,52 @@ ENDINGS = tuple(
 
 
 @lru_cache(maxsize=1024)
-def beginnings(text: str) -> tuple[str, ...]:
+def find_beginnings(text: str) -> tuple[str, ...]:
     """FTS5 phrases that together find the words that begin with a text; of several words, the last may be longer.
 
     They also find what has the same stem as a word that begins so, as any search by words does, unless that is "do".
 
-    >>> beginnings("arthrit")
+    >>> find_beginnings("arthrit")
     ('"arthrit" *',)
-    >>> beginnings("fibros")
+    >>> find_beginnings("fibros")
     ('"fibrose" *', '"fibros"')
-    >>> beginnings("vaccinat")
+    >>> find_beginnings("vaccinat")
     ('"vaccinat" *', '"vaccinates"')
     """
-    whole = [text, *completions(text)]
-    starts = carried([text]) or carried([text + letter for letter in ascii_lowercase + digits])
+    whole = [text, *find_completions(text)]
+    starts = find_carried([text]) or find_carried([text + letter for letter in ascii_lowercase + digits])
     found: dict[str, str] = {}
-    for word, (_, stem) in zip(whole, stems(whole), strict=True):
+    for word, (_, stem) in zip(whole, stem_words(whole), strict=True):
         if stem not in STOP_WORDS and not stem.startswith(tuple(starts)):
-            found.setdefault(stem, quoted(word))
+            found.setdefault(stem, quote_phrase(word))
     return (*(f"{word} *" for word in starts.values()), *found.values())
 
 
-def carried(texts: Sequence[str]) -> dict[str, str]:
+def find_carried(texts: Sequence[str]) -> dict[str, str]:
     """Last words of texts, without case and accents -> FTS5 phrases stemmed to just that, of those that have one."""
     longer = [(text, text + ending) for ending in CARRIERS for text in texts]
-    pairs = stems([word for _, word in longer])
+    pairs = stem_words([word for _, word in longer])
     folded = dict(zip(texts, (word for word, _ in pairs), strict=False))  # those of the first ending, which is none
     found: dict[str, str] = {}
     for (text, word), (_, stem) in zip(longer, pairs, strict=True):
         if stem == folded[text]:
-            found.setdefault(stem, quoted(word))
+            found.setdefault(stem, quote_phrase(word))
     return found
 
 
-def completions(text: str) -> list[str]:
+def find_completions(text: str) -> list[str]:
     """Words that begin with text and have an ending that the stemmer takes off, or whose end text already has."""
     rest = [ending[i:] for ending in ENDINGS for i in range(len(ending)) if text.lower().endswith(ending[:i])]
     return [text + ending for ending in dict.fromkeys(rest)]
 
 
-def stems(texts: Sequence[str]) -> list[tuple[str, str]]:
+def stem_words(texts: Sequence[str]) -> list[tuple[str, str]]:
     """Of the last word of each text: the word without case and accents, and its stem. ("", "") where there is none."""
     with closing(sqlite3.connect(":memory:")) as db:
-        return list(zip(last_words(db, FOLDED, texts), last_words(db, STEMMED, texts), strict=True))
+        return list(zip(find_last_words(db, FOLDED, texts), find_last_words(db, STEMMED, texts), strict=True))
 
 
-def last_words(db: sqlite3.Connection, tokenizer: str, texts: Sequence[str]) -> list[str]:
+def find_last_words(db: sqlite3.Connection, tokenizer: str, texts: Sequence[str]) -> list[str]:
     """The last token of each text, "" where there is none."""
     found = [""] * len(texts)
     db.execute(f"CREATE VIRTUAL TABLE one USING fts5(text, tokenize='{tokenizer}')")

@@ -11,7 +11,7 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def bound(value: str) -> str:
+def bind_text(value: str) -> str:
     """Return text that SQLite compares as a whole: it reads no further than a NUL, which no record holds."""
     return storable(value).replace("\0", "\ufffd")
 

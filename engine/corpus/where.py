@@ -33,8 +33,8 @@ from difflib import get_close_matches
 
 from engine.corpus.docsets import All, DocSet, Not, Some
 from engine.corpus.fields import FIELDS, FLAGS, KNOWN, Field
-from engine.corpus.lexer import EXAMPLE, Kind, Token, tokens
-from engine.corpus.selections import LEAST, MOST, years
+from engine.corpus.lexer import EXAMPLE, Kind, Token, read_tokens
+from engine.corpus.selections import LEAST, MOST, select_years
 from engine.errors import UsageError
 
 MAX_LENGTH = 10_000  # of an expression, in characters
@@ -50,7 +50,7 @@ ORDER: dict[str, Callable[[int], tuple[int | None, int | None]]] = {
 }
 
 
-def condition(expression: str) -> DocSet:
+def parse_condition(expression: str) -> DocSet:
     """The records that an expression is true of.
 
     Raises:
@@ -68,7 +68,7 @@ class Parser:
     """Reads one expression from left to right."""
 
     def __init__(self, expression: str) -> None:
-        self.tokens = list(tokens(expression))
+        self.tokens = list(read_tokens(expression))
         self.at = 0
         self.depth = 0
         self.n_values = 0
@@ -174,10 +174,10 @@ class Parser:
         order = ORDER.get(operator, ORDER["="])
         given = self.values(operator, "a whole number")
         spans = [order(self.year(value, operator)) for value in given if value.kind is not Kind.KEYWORD]
-        parts: list[DocSet] = [years(spans)] if spans else []
+        parts: list[DocSet] = [select_years(spans)] if spans else []
         if len(spans) < len(given):
-            parts.append(Not(years([(None, None)])))
-        return sense(operator, parts)
+            parts.append(Not(select_years([(None, None)])))
+        return apply_operator(operator, parts)
 
     def year(self, value: Token, operator: str) -> int:
         """The year that a token says.
@@ -210,7 +210,7 @@ class Parser:
                 raise UsageError(f"where: at character {given[0].position}, {err}") from err
         if len(said) < len(given):
             parts.append(Not(field.filled))
-        return sense(operator, parts)
+        return apply_operator(operator, parts)
 
     def operator(self, *allowed: str) -> str:
         """Read an operator.
@@ -268,7 +268,7 @@ class Parser:
             raise UsageError(token.refusal(f"no more than {MAX_VALUES} values in one expression"))
 
 
-def sense(operator: str, parts: Sequence[DocSet]) -> DocSet:
+def apply_operator(operator: str, parts: Sequence[DocSet]) -> DocSet:
     """What an operator makes of records that match in some way."""
     found = parts[0] if len(parts) == 1 else Some(tuple(parts))
     return Not(found) if operator in ("!=", "not in") else found

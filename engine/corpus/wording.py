@@ -94,13 +94,13 @@ class Piece:
     text: str
 
 
-def parsed(text: str) -> Wording:
+def parse_wording(text: str) -> Wording:
     """Read a text: its first 20,000 characters or 1,000 words, whichever is less.
 
     Stop words count only in phrases, where they must occur, or where there is nothing else. Words that hold no letter
     or digit are no words.
 
-    >>> found = parsed('does "gouty arthritis" improve +colchicin* -children')
+    >>> found = parse_wording('does "gouty arthritis" improve +colchicin* -children')
     >>> [term.text for term in found.plain], [term.written for term in found.required]
     (['improve'], ['gouty arthritis', 'colchicin*'])
     >>> found.text
@@ -111,8 +111,8 @@ def parsed(text: str) -> Wording:
     excluded: list[Term] = []
     read: list[str] = []
     n_stars = 0
-    for piece in pieces(readable(text)):
-        term = term_of(piece, star=n_stars < MAX_STARS)
+    for piece in split_operands(cut_text(text)):
+        term = read_term(piece, star=n_stars < MAX_STARS)
         n_stars += bool(term and term.prefix)
         if piece.sign == "-":
             excluded += [term] if term else []
@@ -127,14 +127,14 @@ def parsed(text: str) -> Wording:
     return Wording(tuple(kept), tuple(required), tuple(excluded), " ".join(" ".join(read).split()))
 
 
-def readable(text: str) -> str:
+def cut_text(text: str) -> str:
     """What is read of a text."""
     kept = UNSTORABLE.sub("", text[:MAX_CHARACTERS])
     last = next(islice(WORD.finditer(kept), MAX_WORDS - 1, None), None)
     return kept if last is None else kept[: last.end()]
 
 
-def pieces(text: str) -> Iterator[Piece]:
+def split_operands(text: str) -> Iterator[Piece]:
     """Yield the operands of a text. A quote opens a phrase only at the beginning of one, and if another closes it."""
     for match in PIECE.finditer(text):
         if not match[0]:
@@ -144,7 +144,7 @@ def pieces(text: str) -> Iterator[Piece]:
         yield Piece(match["sign"] or "", match["title"] is not None, phrase is not None, content)
 
 
-def term_of(piece: Piece, *, star: bool) -> Term | None:
+def read_term(piece: Piece, *, star: bool) -> Term | None:
     """The term of a piece, None where it holds no letter or digit; star: whether one may be read as such."""
     kinds = [unicodedata.category(character)[0] for character in piece.text]
     if "L" not in kinds and "N" not in kinds:
@@ -156,6 +156,6 @@ def term_of(piece: Piece, *, star: bool) -> Term | None:
     return Term(text, piece.in_title, star and is_starred and BEFORE_STAR.search(text) is not None)
 
 
-def quoted(text: str) -> str:
+def quote_phrase(text: str) -> str:
     """A text as one FTS5 phrase, whatever is in it."""
     return '"' + text.replace('"', '""') + '"'

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config import cores
+from engine.config import count_cores
 from engine.encode.receipt import GRAPH, TOKENIZER, read_identity
 from engine.encode.runtime import onnxruntime
 from engine.encode.threads import TEXTS_PER_CORE, ThreadLayout, get_default_layout, measure_layout
@@ -31,7 +31,7 @@ class OnnxEncoder:
     Texts run un-padded and alone, each on one thread, unless a measurement on this machine found another layout faster.
     """
 
-    page = max(32, TEXTS_PER_CORE * cores())
+    page = max(32, TEXTS_PER_CORE * count_cores())
     ahead = 2
 
     def __init__(self, folder: Path, layout: ThreadLayout | None = None) -> None:
@@ -43,7 +43,7 @@ class OnnxEncoder:
         self.folder = folder
         self._identity = read_identity(folder)
         self.tokenizer = TextTokenizer(folder / TOKENIZER, self._identity.max_length)
-        self.use_layout(layout or get_default_layout(cores()))
+        self.use_layout(layout or get_default_layout(count_cores()))
         self.inputs = {given.name for given in self.session.get_inputs()}
 
     def use_layout(self, layout: ThreadLayout) -> None:
@@ -109,7 +109,7 @@ class OnnxEncoder:
 
 def count_trial_texts() -> int:
     """Return how many texts a measurement of layouts needs."""
-    return TEXTS_PER_CORE * cores()
+    return TEXTS_PER_CORE * count_cores()
 
 
 def choose_layout(encoder: OnnxEncoder, texts: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.errors import CorruptError, EncoderError, EncoderMismatchError
-from engine.receipts import FileReceipt, opened_json, sealed_json
+from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.encoder import EncoderIdentity
 
 TOKENIZER = "tokenizer.json"
@@ -26,7 +26,7 @@ def write_receipt(folder: Path, identity: EncoderIdentity) -> None:
         "identity": asdict(identity),
         "files": files,
     }
-    (folder / _RECEIPT).write_text(sealed_json(content), encoding="utf-8")
+    (folder / _RECEIPT).write_text(seal_json(content), encoding="utf-8")
 
 
 def read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
@@ -38,7 +38,7 @@ def read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
     """
     path = folder / _RECEIPT
     try:
-        content = opened_json(path.read_bytes())
+        content = open_json(path.read_bytes())
     except FileNotFoundError as err:
         raise CorruptError(f"{path} is missing. {_ADVICE}") from err
     except OSError as err:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from engine import stamps
-from engine.config import cores
+from engine.config import count_cores
 from engine.errors import EngineError
 
 _log = logging.getLogger(__name__)
@@ -61,8 +61,8 @@ def measure_layout(
     seconds: Callable[[ThreadLayout], float], fingerprint: str, library: str, *, alone: bool
 ) -> ThreadLayout:
     """Return the fastest layout for an encoder on this machine: remembered, or measured now and remembered."""
-    among = list_layouts(cores(), alone=alone)
-    known, key = stamps.known(CACHE), _hash_machine(fingerprint, library)
+    among = list_layouts(count_cores(), alone=alone)
+    known, key = stamps.load_entries(CACHE), _hash_machine(fingerprint, library)
     for layout in among:
         if known.get(key) == asdict(layout):
             return layout
@@ -75,7 +75,7 @@ def measure_layout(
 
 def _hash_machine(fingerprint: str, library: str) -> str:
     """Hash what the measurement depends on: processor, cores, library and encoder."""
-    facts = (_read_processor(), str(cores()), library, fingerprint)
+    facts = (_read_processor(), str(count_cores()), library, fingerprint)
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.errors import CorruptError
 from engine.index.factory import Factory
 from engine.index.flat import FlatIndex
-from engine.index.gpu import clustering_index
+from engine.index.gpu import open_clustering_index
 from engine.index.library import faiss
 from engine.progress import Progress
 from engine.records.generation import DocIds
@@ -25,7 +25,7 @@ SEED = 1234
 MAX_REBUILT = 0.5  # share of the vectors in lists that lost one; beyond it all lists are filled anew
 
 
-def trained(flat: FlatIndex, factory: Factory, report: Progress, *, on_gpu: bool = False) -> Any:
+def train_lists(flat: FlatIndex, factory: Factory, report: Progress, *, on_gpu: bool = False) -> Any:
     """An empty index whose lists are trained on a sample of the vectors: the same for the same vectors."""
     index = faiss.index_factory(flat.dim, str(factory), faiss.METRIC_INNER_PRODUCT)
     index.cp.niter, index.cp.seed = ITERATIONS, SEED
@@ -33,14 +33,14 @@ def trained(flat: FlatIndex, factory: Factory, report: Progress, *, on_gpu: bool
     rows = np.sort(np.random.default_rng(SEED).choice(flat.size, n, replace=False))
     index.cp.min_points_per_centroid = 1
     report(f"training {factory.n_lists:,} lists on {n:,} vectors", 0, None)
-    if on_gpu and (lookup := clustering_index(flat.dim)) is not None:
+    if on_gpu and (lookup := open_clustering_index(flat.dim)) is not None:
         index.clustering_index = lookup
     index.train(np.ascontiguousarray(flat.vectors[rows]))
     index.clustering_index = None
     return index
 
 
-def filled(index: Any, flat: FlatIndex, report: Progress) -> None:
+def fill_lists(index: Any, flat: FlatIndex, report: Progress) -> None:
     """Put all vectors into the lists, which are emptied before."""
     index.reset()
     add_rows(index, flat, np.arange(flat.size), report)
@@ -54,7 +54,7 @@ def add_rows(index: Any, flat: FlatIndex, rows: NDArray[np.int64], report: Progr
         report("compressing", min(start + CHUNK, len(rows)), len(rows))
 
 
-def brought_up_to_date(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new: DocIds, report: Progress) -> Any:
+def update_codes(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new: DocIds, report: Progress) -> Any:
     """Codes of the generation before, for the vectors of the next: gone (or changed) ids out, new ones in.
 
     A list that loses an id is filled anew from the exact vectors: FAISS 1.15 leaves bits of removed codes in the last
@@ -67,10 +67,10 @@ def brought_up_to_date(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds
         index = faiss.deserialize_index(content)
     except (RuntimeError, MemoryError) as err:
         raise CorruptError(f"the codes can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
-    ids, lists = ids_and_lists(index)
+    ids, lists = read_ids_and_lists(index)
     emptied = ids[np.isin(lists, lists[np.isin(ids, gone)])]
     if len(emptied) > MAX_REBUILT * max(index.ntotal, 1):
-        filled(index, flat, report)
+        fill_lists(index, flat, report)
     else:
         if len(emptied):
             index.remove_ids(faiss.IDSelectorBatch(emptied))
@@ -84,7 +84,7 @@ def brought_up_to_date(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds
     return index
 
 
-def ids_and_lists(index: Any) -> tuple[DocIds, NDArray[np.int64]]:
+def read_ids_and_lists(index: Any) -> tuple[DocIds, NDArray[np.int64]]:
     """Every id, and the list that holds it: both (n,)."""
     lists = index.invlists
     sizes = np.array([lists.list_size(i) for i in range(lists.nlist)], dtype=np.int64)
@@ -92,7 +92,7 @@ def ids_and_lists(index: Any) -> tuple[DocIds, NDArray[np.int64]]:
     return np.concatenate([np.empty(0, np.int64), *ids]), np.repeat(np.arange(lists.nlist), sizes)
 
 
-def serialized(index: Any) -> NDArray[np.uint8]:
+def serialise_codes(index: Any) -> NDArray[np.uint8]:
     """The FAISS file as bytes. The caller writes them: faiss.write_index reports success on a full disk."""
     content: NDArray[np.uint8] = faiss.serialize_index(index)
     return content

@@ -48,11 +48,11 @@ def replace_text(path: Path, text: str) -> None:
 def copy_file(source: Path, target: Path) -> None:
     """Copy a file, sharing its blocks where the file system can (Btrfs, XFS); the copy is writable."""
     with source.open("rb") as old, target.open("wb") as new:
-        if not reflink(old.fileno(), new.fileno()):
+        if not clone_blocks(old.fileno(), new.fileno()):
             shutil.copyfileobj(old, new, 1 << 20)
 
 
-def reflink(source: int, target: int) -> bool:
+def clone_blocks(source: int, target: int) -> bool:
     """Ask Linux to share the blocks of two open files; False where it can't."""
     try:
         import fcntl

@@ -12,7 +12,7 @@ CHUNK = 8192  # rows taken to float64 at once
 TIE = 1e-5  # scores nearer than this may swap between FAISS's kernels; float32 sums of 384 products err by 1e-6
 
 
-def exact_scores(vectors: Vectors, rows: NDArray[np.int64], query: Vectors) -> NDArray[np.float32]:
+def compute_scores(vectors: Vectors, rows: NDArray[np.int64], query: Vectors) -> NDArray[np.float32]:
     """Inner products of some rows, each summed in float64, clipped to [-1, 1], rounded to float32."""
     scores = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), CHUNK):
@@ -21,7 +21,7 @@ def exact_scores(vectors: Vectors, rows: NDArray[np.int64], query: Vectors) -> N
     return scores
 
 
-def ordered(doc_ids: DocIds, scores: NDArray[np.float32], *, several: bool = False) -> NDArray[np.int64]:
+def order_rows(doc_ids: DocIds, scores: NDArray[np.float32], *, several: bool = False) -> NDArray[np.int64]:
     """Positions in the order of a ranking: score descending, then id ascending.
 
     several: an id may be there more than once; only its best score counts.
@@ -32,15 +32,15 @@ def ordered(doc_ids: DocIds, scores: NDArray[np.float32], *, several: bool = Fal
     return order
 
 
-def ranked(
+def rank_rows(
     doc_ids: DocIds, scores: NDArray[np.float32], top_k: int, *, several: bool = False
 ) -> list[tuple[int, float]]:
-    """The best (doc id, score), best first, as `ordered`."""
-    best = ordered(doc_ids, scores, several=several)[:top_k]
+    """The best (doc id, score), best first, as `order_rows`."""
+    best = order_rows(doc_ids, scores, several=several)[:top_k]
     return [(int(doc_ids[i]), float(scores[i])) for i in best]
 
 
-def best_rows(vectors: Vectors, queries: Vectors, n: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def find_best_rows(vectors: Vectors, queries: Vectors, n: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The n best rows of each query by blocks of matrix products: scores and rows, both (q, n), best first.
 
     For many queries at once: a processor multiplies matrices several times as fast as it compares one query after the

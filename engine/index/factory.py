@@ -36,7 +36,7 @@ class Factory:
         return FACTORY if self.exact else f"IVF{self.n_lists}{graph},RaBitQfs"
 
 
-def parsed(text: str) -> Factory:
+def parse_factory(text: str) -> Factory:
     """Read a factory string.
 
     Raises:
@@ -52,7 +52,9 @@ def parsed(text: str) -> Factory:
     )
 
 
-def chosen(wanted: str | None, n: int, held: Factory | None, *, in_passages: bool = False) -> tuple[Factory, str]:
+def choose_factory(
+    wanted: str | None, n: int, held: Factory | None, *, in_passages: bool = False
+) -> tuple[Factory, str]:
     """The factory for n vectors, and why; held is that of the current generation.
 
     in_passages: records have several vectors, which the codes have no place for.
@@ -64,7 +66,7 @@ def chosen(wanted: str | None, n: int, held: Factory | None, *, in_passages: boo
         ConfigError: the wanted one can't be used.
     """
     if wanted not in (None, AUTO):
-        factory = parsed(str(wanted))
+        factory = parse_factory(str(wanted))
         if in_passages and not factory.exact:
             raise ConfigError(f"factory {wanted!r} can't hold passages, every one of which is compared. Use {AUTO!r}")
         if n < factory.n_lists:
@@ -75,13 +77,13 @@ def chosen(wanted: str | None, n: int, held: Factory | None, *, in_passages: boo
     was_ivf = held is not None and not held.exact
     if n < (EXACT_BELOW // 2 if was_ivf else EXACT_BELOW):
         return Factory(), f"{n:,} abstracts, fewer than {EXACT_BELOW:,}: every vector is compared"
-    n_lists = lists_for(n)
+    n_lists = choose_n_lists(n)
     reason = f"{n:,} abstracts, {EXACT_BELOW:,} or more: candidates by compressed codes, then exact scores"
     if held is not None and was_ivf and n_lists / 2 <= held.n_lists <= n_lists * 2:
         return held, reason
     return Factory(n_lists, 32 if n_lists >= HNSW_FROM else 0), reason
 
 
-def lists_for(n: int) -> int:
+def choose_n_lists(n: int) -> int:
     """Lists for n vectors: the power of two nearest to 4 √n, the low end of what FAISS's guidelines advise."""
     return int(2 ** round(math.log2(4 * math.sqrt(max(n, 1)))))

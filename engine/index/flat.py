@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import CorruptError, UsageError
-from engine.index.exact import TIE, best_rows, exact_scores, ordered, ranked
-from engine.index.layout import mapped
+from engine.index.exact import TIE, compute_scores, find_best_rows, order_rows, rank_rows
+from engine.index.layout import map_file
 from engine.index.library import faiss
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
@@ -40,7 +40,7 @@ class FlatIndex:
         Raises:
             CorruptError: not an IDMap2,Flat inner-product index of this dimension.
         """
-        found = mapped(path, dim)
+        found = map_file(path, dim)
         self.path = path
         self.dim = dim
         self.doc_ids: DocIds = found.doc_ids  # of each row
@@ -136,7 +136,7 @@ class FlatIndex:
         """Rank the records of some rows, exactly; top_k is at most their number."""
         if len(rows) <= FEW:
             return [self.ranked(rows, query, top_k) for query in queries]
-        selector = faiss.IDSelectorBitmap(bitmap(rows, self.n_rows))
+        selector = faiss.IDSelectorBitmap(build_bitmap(rows, self.n_rows))
         return self.settled(queries, top_k, len(rows), faiss.SearchParameters(sel=selector))
 
     def settled(self, queries: Vectors, top_k: int, n_all: int, only: Any) -> list[Ranking]:
@@ -160,8 +160,8 @@ class FlatIndex:
 
     def ranked(self, rows: NDArray[np.int64], query: Vectors, top_k: int) -> Ranking:
         """The records of some rows, exactly scored."""
-        scores = exact_scores(self.vectors, rows, query)
-        return ranked(self.doc_ids[rows], scores, top_k, several=self.several)
+        scores = compute_scores(self.vectors, rows, query)
+        return rank_rows(self.doc_ids[rows], scores, top_k, several=self.several)
 
     def candidates(self, queries: Vectors, n: int) -> Candidates:
         """The n best rows of each query, n at most the size, by scores that are right to within `tie`."""
@@ -170,14 +170,14 @@ class FlatIndex:
     def scan(self, queries: Vectors, n: int, only: Any) -> Candidates:
         """FAISS's own exhaustive search on the CPU; `only` are search parameters with a selector, or None."""
         if only is None and len(queries) >= MANY:
-            return best_rows(self.vectors, queries, n)
+            return find_best_rows(self.vectors, queries, n)
         scores, rows = self.flat.search(queries, n, params=only)
         return scores, rows
 
     def scores(self, query: Vectors, doc_ids: DocIds) -> NDArray[np.float32]:
         """The exact scores (n,) of one query (dim,) and doc ids (n,) that are all in the index, in their order."""
         rows, counts = self.all_rows(doc_ids)
-        scores = exact_scores(self.vectors, rows, query)
+        scores = compute_scores(self.vectors, rows, query)
         if not self.several or not len(doc_ids):
             return scores
         best: NDArray[np.float32] = np.maximum.reduceat(scores, np.concatenate([[0], np.cumsum(counts)[:-1]]))
@@ -190,13 +190,13 @@ class FlatIndex:
         """
         there = None if among is None else among[self.rows(among) >= 0]
         rows = np.arange(self.n_rows) if there is None else self.all_rows(there)[0]
-        ids, scores = self.doc_ids[rows], exact_scores(self.vectors, rows, query)
-        order = ordered(ids, scores, several=self.several)
+        ids, scores = self.doc_ids[rows], compute_scores(self.vectors, rows, query)
+        order = order_rows(ids, scores, several=self.several)
         places = dict(zip(ids[order].tolist(), range(1, len(order) + 1), strict=True))
         return np.array([places.get(doc_id, 0) for doc_id in doc_ids.tolist()], dtype=np.int64)
 
 
-def bitmap(members: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
+def build_bitmap(members: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
     """The set of numbers below size as bits, the lowest first: what FAISS's IDSelectorBitmap reads."""
     mask = np.zeros(size, bool)
     mask[members] = True

@@ -53,18 +53,18 @@ class GpuIndex(FlatIndex):
         return self.filtered.rank_among(queries, rows, top_k)
 
 
-def n_gpus() -> int:
+def count_gpus() -> int:
     """GPUs that this build of FAISS can use."""
     return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
 
 
-def gpu_scanner(vectors: Vectors) -> Scanner:
+def open_gpu_scanner(vectors: Vectors) -> Scanner:
     """Copy vectors (n, dim) to the first GPU, in float32, and return the exhaustive search over them.
 
     Raises:
         ConfigError: FAISS sees no GPU.
     """
-    if n_gpus() == 0:
+    if count_gpus() == 0:
         raise ConfigError(
             "FAISS sees no GPU here. Leave out --device cuda, or install faiss-gpu: pip install 'abstract-engine[gpu]'"
         )
@@ -82,6 +82,6 @@ def gpu_scanner(vectors: Vectors) -> Scanner:
     return scan
 
 
-def clustering_index(dim: int) -> object | None:
+def open_clustering_index(dim: int) -> object | None:
     """An index on all GPUs that k-means can look up centroids in; None where there is no GPU."""
-    return faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(dim)) if n_gpus() else None
+    return faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(dim)) if count_gpus() else None

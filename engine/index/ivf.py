@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import CorruptError
-from engine.index.codes import ids_and_lists
-from engine.index.exact import TIE, exact_scores, ranked
-from engine.index.flat import BATCH, FlatIndex, Ranking, bitmap
-from engine.index.library import faiss, threads_for
+from engine.index.codes import read_ids_and_lists
+from engine.index.exact import TIE, compute_scores, rank_rows
+from engine.index.flat import BATCH, FlatIndex, Ranking, build_bitmap
+from engine.index.library import faiss, use_threads
 from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings, DocIds
 
@@ -62,7 +62,7 @@ class IvfIndex(FlatIndex):
 
     def code_ids(self) -> DocIds:
         """The ids in codes.faiss, in no order."""
-        return ids_and_lists(self.codes)[0]
+        return read_ids_and_lists(self.codes)[0]
 
     def rank(self, queries: Vectors, top_k: int) -> list[Ranking]:
         """Rank all vectors; top_k is at most their number."""
@@ -80,7 +80,7 @@ class IvfIndex(FlatIndex):
         if len(rows) <= SPARSE or top_k > DEEP:
             return super().rank_among(queries, rows, top_k)
         ids = self.doc_ids[rows]
-        selector = faiss.IDSelectorBitmap(bitmap(ids, int(ids.max()) + 1))
+        selector = faiss.IDSelectorBitmap(build_bitmap(ids, int(ids.max()) + 1))
         n_probe, depth = self.depth(top_k)
         # What is left lies thinner in the lists, so as many of it are met in more lists.
         found = self.probe(queries, top_k, math.ceil(n_probe * self.size / len(rows)), depth, selector)
@@ -101,8 +101,8 @@ class IvfIndex(FlatIndex):
             part = queries[start : start + BATCH]
             for query, row in zip(part, self.candidate_ids(part, n_probe, depth, selector), strict=True):
                 candidates = row[row >= 0]
-                scores = exact_scores(self.vectors, self.rows(candidates), query)
-                found.append(ranked(candidates, scores, top_k) if len(candidates) >= top_k else None)
+                scores = compute_scores(self.vectors, self.rows(candidates), query)
+                found.append(rank_rows(candidates, scores, top_k) if len(candidates) >= top_k else None)
         return found
 
     def good_candidates(self, query: Vectors, n_probe: int, depth: int, least: float) -> NDArray[np.bool_]:
@@ -110,13 +110,13 @@ class IvfIndex(FlatIndex):
         ids = self.candidate_ids(query[None], n_probe, depth)[0]
         good = np.zeros(depth, bool)
         there = np.flatnonzero(ids >= 0)
-        good[there] = exact_scores(self.vectors, self.rows(ids[there]), query) >= least - TIE
+        good[there] = compute_scores(self.vectors, self.rows(ids[there]), query) >= least - TIE
         return good
 
     def candidate_ids(self, queries: Vectors, n_probe: int, depth: int, selector: Any = None) -> NDArray[np.int64]:
         """Ids of the best candidates by their codes, (q, depth), the best first; -1 where there are too few."""
         given = self.parameters(min(self.n_lists, n_probe), selector)
-        with threads_for(len(queries)):
+        with use_threads(len(queries)):
             ids: NDArray[np.int64] = self.codes.search(queries, min(self.size, depth), params=given)[1]
         return ids
 

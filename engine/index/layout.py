@@ -67,7 +67,7 @@ def size_of(n: int, dim: int) -> int:
     return START + n * dim * 4 + COUNT.size + n * 8
 
 
-def mapped(path: Path, dim: int) -> Mapped:
+def map_file(path: Path, dim: int) -> Mapped:
     """Map a file read-only.
 
     Raises:

@@ -17,7 +17,7 @@ faiss: Any = installed  # its stubs cover little of what it has
 
 
 @contextmanager
-def threads_for(n_queries: int) -> Iterator[None]:
+def use_threads(n_queries: int) -> Iterator[None]:
     """One thread for one query, all for several; holds for the calling thread only.
 
     Two threads that share one query wait for each other, for longer than the query takes on a busy machine.
@@ -30,4 +30,4 @@ def threads_for(n_queries: int) -> Iterator[None]:
         faiss.omp_set_num_threads(before)
 
 
-__all__ = ["faiss", "threads_for"]
+__all__ = ["faiss", "use_threads"]

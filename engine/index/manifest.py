@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.config import Settings
 from engine.errors import ConfigError, CorruptError, FormatVersionError
-from engine.receipts import FileReceipt, opened_json, sealed_json
+from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.encoder import EncoderIdentity
 from engine.records.generation import AnnSettings, Calibration, Counts, Manifest, Probe
 
@@ -19,11 +19,11 @@ FORMAT_VERSION = 6
 NAME = "manifest.json"
 
 
-def to_json(manifest: Manifest) -> str:
+def dump_manifest(manifest: Manifest) -> str:
     """A manifest as text, sealed by its own SHA-256."""
     content = asdict(manifest)
     content["encoder"]["fingerprint"] = manifest.encoder.fingerprint
-    return sealed_json(content)
+    return seal_json(content)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -40,7 +40,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise CorruptError(f"{path} is missing, so this generation is not whole. Run: engine rollback") from err
     except OSError as err:
         raise CorruptError(f"{path} can't be read: {err.strerror}") from err
-    content = opened_json(raw)
+    content = open_json(raw)
     if content is None:
         raise CorruptError(f"{path} was changed or damaged: its SHA-256 is not the one it states. Run: engine rollback")
     if content.get("format_version") != FORMAT_VERSION:

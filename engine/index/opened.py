@@ -22,6 +22,6 @@ def open_vectors(generation: Generation, device: str = "cpu") -> FlatIndex:
         found = IvfIndex(generation.vectors, generation.codes, dim, ann)
     if device != "cuda":
         return found
-    from engine.index.gpu import GpuIndex, gpu_scanner
+    from engine.index.gpu import GpuIndex, open_gpu_scanner
 
-    return GpuIndex(generation.vectors, dim, found, gpu_scanner)
+    return GpuIndex(generation.vectors, dim, found, open_gpu_scanner)

@@ -11,12 +11,12 @@ from pathlib import Path
 from engine.errors import DurabilityError, GenerationError
 from engine.index import durable
 from engine.index.folder import CODES, DATABASE, MAP, VECTORS, IndexFolder
-from engine.index.manifest import NAME, read_manifest, to_json
+from engine.index.manifest import NAME, dump_manifest, read_manifest
 from engine.receipts import FileReceipt
 from engine.records.generation import Manifest
 
 
-def sealed_files(building: Path) -> tuple[FileReceipt, ...]:
+def seal_files(building: Path) -> tuple[FileReceipt, ...]:
     """Fsync the data files of a building folder and read back what they are."""
     names = [name for name in (DATABASE, VECTORS, CODES, MAP) if (building / name).exists()]
     for name in names:
@@ -31,7 +31,7 @@ def publish(folder: IndexFolder, manifest: Manifest) -> None:
         DurabilityError: the new generation is visible, but the last fsync failed.
         OSError: anything before that; the old generation stays current.
     """
-    durable.write_bytes(folder.building / NAME, to_json(manifest).encode("utf-8"))
+    durable.write_bytes(folder.building / NAME, dump_manifest(manifest).encode("utf-8"))
     durable.seal(folder.building)
     durable.sync_folder(folder.building)
     folder.building.rename(folder.generation_path(manifest.generation))
@@ -62,7 +62,7 @@ def point_to(folder: IndexFolder, number: int) -> None:
         ) from err
 
 
-def next_number(folder: IndexFolder) -> int:
+def choose_number(folder: IndexFolder) -> int:
     """Number for the next generation: above all that are there, and above the current one."""
     return max([*folder.numbers(), folder.pointed()], default=0) + 1
 
@@ -73,7 +73,7 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
     So what was rolled back from, and what a crash left unpublished, goes with the next run. A generation that can't be
     deleted stays; the next run tries again.
     """
-    kept = list(islice(ancestry(folder), keep))
+    kept = list(islice(read_ancestry(folder), keep))
     deleted = []
     for number in folder.numbers():
         if number not in kept:
@@ -83,7 +83,7 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
     return deleted
 
 
-def ancestry(folder: IndexFolder) -> Iterator[int]:
+def read_ancestry(folder: IndexFolder) -> Iterator[int]:
     """The current generation, the one it was made from, and so on, as far as they are on disk and readable."""
     number: int | None = folder.current()
     while number is not None and folder.generation_path(number).is_dir():

@@ -11,11 +11,11 @@ import numpy as np
 
 from engine.errors import CorruptError
 from engine.options import Filters, Mode, Query
-from engine.phrases import many
-from engine.query.explanation import explained
+from engine.phrases import pluralize
+from engine.query.explanation import explain_hits
 from engine.query.generation import OpenGeneration
-from engine.query.plan import Question, note_cut, question, texts_encoded, with_examples
-from engine.query.ranking import Candidate, Ranking, least_cosine, ranking
+from engine.query.plan import Question, combine_examples, encode_texts, note_cut, read_question
+from engine.query.ranking import Candidate, Ranking, least_cosine, rank_question
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, Hit
 from engine.records.encoder import Vectors
@@ -24,40 +24,40 @@ from engine.records.generation import DocIds
 EXPLAINED = 100  # hits; each has some ten sentences to encode
 
 
-def answered(
+def answer_query(
     snapshot: OpenGeneration, query: Query, only: DocIds | None = None, *, n_explained: int = EXPLAINED
 ) -> Answer:
     """Answer a checked query, among some doc ids (ascending) alone if given; at most n_explained hits are explained."""
-    asked, notes = question(snapshot, query, only), list[str]()
+    asked, notes = read_question(snapshot, query, only), list[str]()
 
     def encode() -> Vectors:
         if not asked.text:
-            return with_examples(snapshot, asked, None)
-        vectors, too_long = texts_encoded(snapshot, [asked.text])
+            return combine_examples(snapshot, asked, None)
+        vectors, too_long = encode_texts(snapshot, [asked.text])
         notes.extend(note_cut("query is", too_long[0]))
-        return with_examples(snapshot, asked, vectors[0])
+        return combine_examples(snapshot, asked, vectors[0])
 
-    found = ranking(snapshot, asked, encode)
-    return answer(snapshot, asked, found, notes, n_explained)
+    found = rank_question(snapshot, asked, encode)
+    return build_answer(snapshot, asked, found, notes, n_explained)
 
 
-def all_answered(snapshot: OpenGeneration, queries: Sequence[Query]) -> list[Answer]:
+def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query]) -> list[Answer]:
     """Answer checked queries that all have a text; texts are encoded together and, by meaning, compared together."""
-    asked = [question(snapshot, query) for query in queries]
+    asked = [read_question(snapshot, query) for query in queries]
     if not asked:
         return []
-    vectors, too_long = texts_encoded(snapshot, [one.text for one in asked])
-    points = [with_examples(snapshot, one, vector) for one, vector in zip(asked, vectors, strict=True)]
-    found = together(snapshot, asked, points) or [
-        ranking(snapshot, one, partial(np.asarray, point)) for one, point in zip(asked, points, strict=True)
+    vectors, too_long = encode_texts(snapshot, [one.text for one in asked])
+    points = [combine_examples(snapshot, one, vector) for one, vector in zip(asked, vectors, strict=True)]
+    found = rank_together(snapshot, asked, points) or [
+        rank_question(snapshot, one, partial(np.asarray, point)) for one, point in zip(asked, points, strict=True)
     ]
     return [
-        answer(snapshot, one, ranked, note_cut("query is", excess))
+        build_answer(snapshot, one, ranked, note_cut("query is", excess))
         for one, ranked, excess in zip(asked, found, too_long, strict=True)
     ]
 
 
-def together(snapshot: OpenGeneration, asked: list[Question], points: list[Vectors]) -> list[Ranking]:
+def rank_together(snapshot: OpenGeneration, asked: list[Question], points: list[Vectors]) -> list[Ranking]:
     """Rankings of plain questions by meaning, compared with the records all at once; none where they are not plain."""
     first = asked[0]
     plain = Query(top_k=first.query.top_k, offset=first.query.offset, min_score=first.query.min_score)
@@ -79,7 +79,7 @@ def together(snapshot: OpenGeneration, asked: list[Question], points: list[Vecto
     ]
 
 
-def answer(
+def build_answer(
     snapshot: OpenGeneration, asked: Question, found: Ranking, notes: Sequence[str], n_explained: int = EXPLAINED
 ) -> Answer:
     """The hits of a ranking and what there is to say of them."""
@@ -87,7 +87,7 @@ def answer(
     chosen = found.candidates[query.offset : query.offset + query.top_k]
     hits = fetch_hits(snapshot, chosen, query.offset + 1)
     if query.explain and hits:
-        told = explained(snapshot, asked, found.vector, chosen[:n_explained], hits[:n_explained])
+        told = explain_hits(snapshot, asked, found.vector, chosen[:n_explained], hits[:n_explained])
         if len(hits) > n_explained:
             notes = [*notes, f"only the first {n_explained} hits are explained"]
         hits = told + hits[n_explained:]
@@ -96,12 +96,12 @@ def answer(
         generation=snapshot.manifest.generation,
         hits=tuple(hits),
         n_qualified=found.n_qualified,
-        groups=grouped(hits, query.group_by),
-        notes=(*asked.notes, *notes, *short_note(query, len(hits), found)),
+        groups=count_groups(hits, query.group_by),
+        notes=(*asked.notes, *notes, *note_shortfall(query, len(hits), found)),
     )
 
 
-def grouped(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, int], ...]:
+def count_groups(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, int], ...]:
     """How many hits have each journal or year, most frequent first, then by name; "" where there is none."""
     if field is None:
         return ()
@@ -109,13 +109,13 @@ def grouped(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, int], ..
     return tuple(sorted(values.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def short_note(query: Query, n_hits: int, found: Ranking) -> list[str]:
+def note_shortfall(query: Query, n_hits: int, found: Ranking) -> list[str]:
     """Why there are fewer hits than wanted, where something left records out."""
     left_out = query.filters != Filters() or query.mode is not Mode.SEMANTIC
     if n_hits == query.top_k or not (left_out or query.min_score is not None or query.offset):
         return []
     n = found.n_qualified
-    qualify = f"{many(n, 'record')} qualif{'ies' if n == 1 else 'y'}"
+    qualify = f"{pluralize(n, 'record')} qualif{'ies' if n == 1 else 'y'}"
     if query.min_score is not None and len(found.candidates) < n:  # all that reach it are there
         return [f"{qualify}, {len(found.candidates):,} of them with a score of {query.min_score:g} or more"]
     return [f"{qualify}, {query.offset + query.top_k:,} were asked for"]

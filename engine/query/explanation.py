@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.corpus.keywords import Occurrences, occurrences
+from engine.corpus.keywords import Occurrences, find_occurrences
 from engine.deadline import CURRENT
 from engine.encode.recipe import clean_text
 from engine.encode.sentences import split_sentences
@@ -23,24 +23,24 @@ _SENTENCES_PER_HIT = 3  # sentences of a hit
 TOGETHER = 512  # sentences that are encoded together; a page of hits has some 100
 
 
-def explained(
+def explain_hits(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
 ) -> list[Hit]:
     """The same hits, each with its Why; vector (dim,) is what they were compared with."""
-    found = nearest_sentences(snapshot, vector, [hit.abstract for hit in hits])
+    found = find_nearest_sentences(snapshot, vector, [hit.abstract for hit in hits])
     words: dict[int, Occurrences] = {}
     if asked.wording.has_words:
-        words = occurrences(snapshot.corpus, asked.wording, [candidate.doc_id for candidate in chosen])
+        words = find_occurrences(snapshot.corpus, asked.wording, [candidate.doc_id for candidate in chosen])
     calibration, of_records = snapshot.manifest.calibration, not asked.text
     why = []
     for candidate, hit, near in zip(chosen, hits, found, strict=True):
         there = words.get(candidate.doc_id, Occurrences((), (), ()))
-        share = percentile(calibration, hit.score, of_records=of_records)
+        share = find_percentile(calibration, hit.score, of_records=of_records)
         why.append(Why(share, near, there.words, there.title, there.abstract))
     return [replace(hit, why=one) for hit, one in zip(hits, why, strict=True)]
 
 
-def nearest_sentences(
+def find_nearest_sentences(
     snapshot: OpenGeneration, vector: Vectors, abstracts: Sequence[str]
 ) -> list[tuple[Sentence, ...]]:
     """Return the few sentences of each abstract that are nearest to a vector (dim,), best first, ties in text order.
@@ -66,7 +66,7 @@ def nearest_sentences(
 DECIMALS = 6  # of a quantile; scores are rounded alike, so that the last bits of equal cosines decide nothing
 
 
-def percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:
+def find_percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:
     """Share in percent of random pairs with a lower cosine, with two decimals; None where nothing was measured.
 
     of_records: the score is that of two whole records; otherwise of a text and a record. Between two quantiles the

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from engine.config import Settings
-from engine.corpus.filters import Qualified, qualified
+from engine.corpus.filters import Qualified, find_qualified
 from engine.corpus.meshtree import MeshTree, read_mesh_tree
 from engine.corpus.store import Corpus
 from engine.encode.encoder import Encoder
@@ -97,10 +97,10 @@ class OpenGeneration:
             ConfigError: a filter by the MeSH tree without its file.
         """
         if filters.mesh_trees:  # whose file may change
-            return qualified(self.corpus, filters, self.mesh_tree())
+            return find_qualified(self.corpus, filters, self.mesh_tree())
         found = self.filtered.get(filters)
         if found is None:
-            found = qualified(self.corpus, filters)
+            found = find_qualified(self.corpus, filters)
             if len(self.filtered) >= REMEMBERED:
                 self.filtered.clear()
             self.filtered[filters] = found

@@ -14,18 +14,18 @@ from types import TracebackType
 import numpy as np
 
 from engine.config import Settings
-from engine.corpus.history import changed_since
+from engine.corpus.history import find_changed
 from engine.corpus.store import Said
 from engine.encode.encoder import Encoder
 from engine.errors import GenerationError, UsageError
 from engine.index.folder import IndexFolder
 from engine.options import Filters, Fusion, Mode, Query
-from engine.phrases import many
-from engine.query.answer import EXPLAINED, all_answered, answered
+from engine.phrases import pluralize
+from engine.query.answer import EXPLAINED, answer_queries, answer_query
 from engine.query.generation import OpenGeneration, open_kept, open_latest
-from engine.query.location import Located, Recall, locate_hits, recall
-from engine.query.plan import question, texts_encoded
-from engine.query.validation import checked, checked_queries, generation_meant, listed, mode_of
+from engine.query.location import Located, Recall, locate_hits, measure_recall
+from engine.query.plan import encode_texts, read_question
+from engine.query.validation import check_mode, check_query, check_query_texts, check_texts, resolve_since
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, ChangedHit, Hit
 from engine.records.encoder import Vectors
@@ -85,7 +85,7 @@ class Index:
     def __repr__(self) -> str:
         if self._open is None:
             return f"<Index {self.name!r}, closed>"
-        return f"<Index {self.name!r}, generation {self.generation}, {many(len(self), 'record')}>"
+        return f"<Index {self.name!r}, generation {self.generation}, {pluralize(len(self), 'record')}>"
 
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[str, bool, str, int | None]]:
         """Pickle the path, not the open files; an index fixed at a generation is opened at that generation."""
@@ -196,7 +196,7 @@ class Index:
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
             CorruptError: a file was changed or damaged.
         """
-        return answered(self._follow_current(), self._complete(query), n_explained=n_explained)
+        return answer_query(self._follow_current(), self._complete(query), n_explained=n_explained)
 
     def ask_batch(self, queries: Sequence[Query]) -> list[Answer]:
         """Answer several queries from one generation, in their order: many times as fast as one by one.
@@ -205,7 +205,7 @@ class Index:
             UsageError: a query that makes no sense, or without a text.
             EngineError: as ask.
         """
-        return all_answered(self._follow_current(), [self._complete(query, text_only=True) for query in queries])
+        return answer_queries(self._follow_current(), [self._complete(query, text_only=True) for query in queries])
 
     def search(
         self, query: str, *, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
@@ -219,7 +219,7 @@ class Index:
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
             CorruptError: a file was changed or damaged.
         """
-        return list(self.ask(Query(query, top_k=top_k, mode=mode_of(mode), filters=filters or Filters())).hits)
+        return list(self.ask(Query(query, top_k=top_k, mode=check_mode(mode), filters=filters or Filters())).hits)
 
     def search_batch(
         self, queries: Sequence[str], *, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
@@ -230,8 +230,8 @@ class Index:
             UsageError: a string instead of a list of strings; else as search.
             EngineError: as search.
         """
-        one = Query(top_k=top_k, mode=mode_of(mode), filters=filters or Filters())
-        return [list(answer.hits) for answer in self.ask_batch([replace(one, text=t) for t in listed(queries)])]
+        one = Query(top_k=top_k, mode=check_mode(mode), filters=filters or Filters())
+        return [list(answer.hits) for answer in self.ask_batch([replace(one, text=t) for t in check_texts(queries)])]
 
     def similar(self, record_id: str | Sequence[str], *, unlike: Sequence[str] = (), top_k: int = 10) -> list[Hit]:
         """Find the abstracts nearest to stored ones, which are left out. Loads no encoder: vectors are stored.
@@ -266,7 +266,7 @@ class Index:
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
             CorruptError: a file was changed or damaged.
         """
-        asked = Query(query, top_k=top_k, mode=mode_of(mode), filters=filters or Filters())
+        asked = Query(query, top_k=top_k, mode=check_mode(mode), filters=filters or Filters())
         return self.ask_new(asked, since=since)[0]
 
     def ask_new(self, query: Query, *, since: int | str | date) -> tuple[list[ChangedHit], Answer]:
@@ -277,17 +277,17 @@ class Index:
             EngineError: as ask.
         """
         asked, snapshot = self._complete(query), self._follow_current()
-        changes = changed_since(snapshot.corpus, generation_meant(snapshot, since))
+        changes = find_changed(snapshot.corpus, resolve_since(snapshot, since))
         if not changes:
-            question(snapshot, asked)  # what makes no sense is refused all the same
+            read_question(snapshot, asked)  # what makes no sense is refused all the same
             return [], Answer(asked, snapshot.manifest.generation, (), 0)
-        found = answered(snapshot, asked, np.array(list(changes), dtype=np.int64))
+        found = answer_query(snapshot, asked, np.array(list(changes), dtype=np.int64))
         ids = [snapshot.corpus.doc_id(hit.id) for hit in found.hits]
         return [ChangedHit(changes[i], hit) for i, hit in zip(ids, found.hits, strict=True)], found
 
     def recall(self, query: Query, known: Sequence[str]) -> Recall:
         """Say where records known to be relevant stand in the whole ranking of a query; fails as ask does."""
-        return recall(self._follow_current(), self._complete(query), known)
+        return measure_recall(self._follow_current(), self._complete(query), known)
 
     def locate(self, query: Query, ids: Sequence[str]) -> Located:
         """Find hits of a query by record id, PMID or DOI, each with its rank and scores; fails as ask does.
@@ -303,7 +303,7 @@ class Index:
         Raises:
             UsageError: it makes no sense.
         """
-        found = checked(query)
+        found = check_query(query)
         if text_only and not found.text.strip():
             raise UsageError("a query of a batch has no text, expected one in each")
         if found.mode is not Mode.HYBRID:
@@ -349,7 +349,7 @@ class Index:
             UsageError: a string instead of a list of strings, or a blank text.
             EncoderError: the encoder gave a text no usable vector.
         """
-        return texts_encoded(self._follow_current(), checked_queries(texts))[0]
+        return encode_texts(self._follow_current(), check_query_texts(texts))[0]
 
     def abstracts(self) -> Iterator[Abstract]:
         """Yield every stored abstract, oldest in the index first."""

@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.corpus.resolving import doc_ids_of
+from engine.corpus.resolving import resolve_ids
 from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.options import Mode, Query
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.query.answer import fetch_hits
 from engine.query.generation import OpenGeneration
-from engine.query.plan import Question, name_some, note_cut, question, texts_encoded, with_examples
-from engine.query.ranking import Candidate, least_cosine, ranking
+from engine.query.plan import Question, combine_examples, encode_texts, name_some, note_cut, read_question
+from engine.query.ranking import Candidate, least_cosine, rank_question
 from engine.records.answer import Answer
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
@@ -53,7 +53,7 @@ class Recall:
     notes: tuple[str, ...]  # for people
 
 
-def recall(snapshot: OpenGeneration, query: Query, known: Sequence[str]) -> Recall:
+def measure_recall(snapshot: OpenGeneration, query: Query, known: Sequence[str]) -> Recall:
     """Find the place of each known record in the whole ranking of a checked query.
 
     Known records are given by record id, PMID or DOI; those that are the same record count once. top_k is one more
@@ -67,16 +67,16 @@ def recall(snapshot: OpenGeneration, query: Query, known: Sequence[str]) -> Reca
     given = [] if isinstance(known, str) else list(dict.fromkeys(map(str, known)))
     if not given:
         raise UsageError(f"known is {str(known)[:60]!r}, expected a list of one or more PMIDs, DOIs or record ids")
-    found = doc_ids_of(snapshot.corpus, given)
+    found = resolve_ids(snapshot.corpus, given)
     if all(doc_id is None for doc_id in found):
         raise AbstractNotFoundError(
-            f"none of {many(len(given), 'known record')} is in this index: {name_some(given)}. "
+            f"none of {pluralize(len(given), 'known record')} is in this index: {name_some(given)}. "
             f"Ids look like {snapshot.corpus.example_id()!r}; engine search shows them"
         )
     first = {doc_id: one for one, doc_id in zip(reversed(given), reversed(found), strict=True)}
-    asked = question(snapshot, query)
-    vector, notes = vector_of(snapshot, asked)
-    there = placed(snapshot, asked, vector, sorted(doc_id for doc_id in first if doc_id is not None))
+    asked = read_question(snapshot, query)
+    vector, notes = encode_question(snapshot, asked)
+    there = place_records(snapshot, asked, vector, sorted(doc_id for doc_id in first if doc_id is not None))
     items = [
         KnownItem(one, None, "", None, None, ABSENT) if doc_id is None else replace(there[doc_id], given=one)
         for one, doc_id in zip(given, found, strict=True)
@@ -84,7 +84,7 @@ def recall(snapshot: OpenGeneration, query: Query, known: Sequence[str]) -> Reca
     ]
     if snapshot.manifest.ann is not None:
         notes.append("ranks are those of an exact comparison; a search of this large index may miss some of its hits")
-    return measured(items, query.top_k, (*asked.notes, *notes, *notes_on(len(given) - len(items), items)))
+    return summarise_ranks(items, query.top_k, (*asked.notes, *notes, *note_numbers(len(given) - len(items), items)))
 
 
 def check_plain(query: Query) -> None:
@@ -105,20 +105,22 @@ def check_plain(query: Query) -> None:
         )
 
 
-def vector_of(snapshot: OpenGeneration, asked: Question) -> tuple[Vectors, list[str]]:
+def encode_question(snapshot: OpenGeneration, asked: Question) -> tuple[Vectors, list[str]]:
     """What records are compared with: (dim,); and what to say of a text that is too long."""
     if not asked.text:
-        return with_examples(snapshot, asked, None), []
-    vectors, too_long = texts_encoded(snapshot, [asked.text])
-    return with_examples(snapshot, asked, vectors[0]), [*note_cut("query is", too_long[0])]
+        return combine_examples(snapshot, asked, None), []
+    vectors, too_long = encode_texts(snapshot, [asked.text])
+    return combine_examples(snapshot, asked, vectors[0]), [*note_cut("query is", too_long[0])]
 
 
-def placed(snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: Sequence[int]) -> dict[int, KnownItem]:
+def place_records(
+    snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: Sequence[int]
+) -> dict[int, KnownItem]:
     """Some records (ids ascending) with their ranks, or why they have none."""
     ids = np.array(doc_ids, np.int64)
     scores = dict(zip(doc_ids, map(float, snapshot.vectors.scores(vector, ids)), strict=True))
     least = least_cosine(asked.query)
-    rank_by = ranks_by_meaning if asked.query.mode is Mode.SEMANTIC else ranks_by_words
+    rank_by = rank_known_by_meaning if asked.query.mode is Mode.SEMANTIC else rank_known_by_words
     ranks = rank_by(snapshot, asked, vector, ids, least)
     passing = set(doc_ids)
     if asked.query.filters.any:
@@ -137,7 +139,7 @@ def placed(snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: 
     return found
 
 
-def ranks_by_meaning(
+def rank_known_by_meaning(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, ids: DocIds, least: float
 ) -> dict[int, int]:
     """Ranks of records by exact cosines; 0 for one whose cosine is too low, none for one that does not qualify."""
@@ -150,26 +152,26 @@ def ranks_by_meaning(
     return {doc_id: place if score >= least else 0 for doc_id, place, score in rows if place}
 
 
-def ranks_by_words(
+def rank_known_by_words(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, ids: DocIds, least: float
 ) -> dict[int, int]:
     """As ranks_by_meaning, in keyword or hybrid mode."""
     query = replace(asked.query, top_k=max(1, snapshot.vectors.size), min_score=None)
-    candidates = ranking(snapshot, replace(asked, query=query), lambda: vector).candidates
+    candidates = rank_question(snapshot, replace(asked, query=query), lambda: vector).candidates
     good = (one.doc_id for one in candidates if one.score >= least)
     ranks = {one.doc_id: 0 for one in candidates} | {doc_id: rank for rank, doc_id in enumerate(good, 1)}
     return {doc_id: ranks[doc_id] for doc_id in ids.tolist() if doc_id in ranks}
 
 
-def notes_on(n_again: int, items: Sequence[KnownItem]) -> Iterator[str]:
+def note_numbers(n_again: int, items: Sequence[KnownItem]) -> Iterator[str]:
     """Yield what is to be known of the numbers."""
     if n_again:
-        yield f"{many(n_again, 'known record')} given again under another id, counted once"
+        yield f"{pluralize(n_again, 'known record')} given again under another id, counted once"
     if n_examples := sum(one.reason == EXAMPLE for one in items):
-        yield f"{many(n_examples, 'known record')} given as an example, so not counted"
+        yield f"{pluralize(n_examples, 'known record')} given as an example, so not counted"
 
 
-def measured(items: Sequence[KnownItem], top_k: int, notes: tuple[str, ...]) -> Recall:
+def summarise_ranks(items: Sequence[KnownItem], top_k: int, notes: tuple[str, ...]) -> Recall:
     """Recall of items by their ranks.
 
     Raises:
@@ -209,13 +211,13 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
 
     What lies among the first offset + top_k hits is ranked as Index.ask ranks these, in an approximate index too.
     """
-    doc_ids = dict(zip(ids, doc_ids_of(snapshot.corpus, ids), strict=True))
+    doc_ids = dict(zip(ids, resolve_ids(snapshot.corpus, ids), strict=True))
     wanted = {doc_id for doc_id in doc_ids.values() if doc_id is not None}
-    asked = question(snapshot, query)
-    vector, notes = vector_of(snapshot, asked)
-    found, n_qualified = within_reach(snapshot, asked, vector, wanted)
+    asked = read_question(snapshot, query)
+    vector, notes = encode_question(snapshot, asked)
+    found, n_qualified = rank_within(snapshot, asked, vector, wanted)
     if query.mode is Mode.SEMANTIC and (deep := wanted - set(found)):
-        found |= below(snapshot, asked, vector, deep)
+        found |= rank_below(snapshot, asked, vector, deep)
     placed = sorted(found.values(), key=lambda pair: pair[0])
     hits = fetch_hits(snapshot, [one for _, one in placed])
     return Located(
@@ -231,14 +233,16 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
     )
 
 
-def within_reach(
+def rank_within(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: set[int]
 ) -> tuple[dict[int, RankedCandidate], int]:
     """The wanted doc ids that are ranked within the deepest of `depths`; and how many records qualify."""
     found: dict[int, RankedCandidate] = {}
     for depth in list_reaches(asked.query):
         CURRENT.get().check()
-        whole = ranking(snapshot, replace(asked, query=replace(asked.query, offset=0, top_k=depth)), lambda: vector)
+        whole = rank_question(
+            snapshot, replace(asked, query=replace(asked.query, offset=0, top_k=depth)), lambda: vector
+        )
         in_order = whole.candidates[:depth] if asked.query.diversify else whole.candidates  # the rest is by score
         found = {one.doc_id: (rank, one) for rank, one in enumerate(in_order, 1) if one.doc_id in wanted}
         if len(found) == len(wanted) or len(whole.candidates) < depth:
@@ -246,11 +250,13 @@ def within_reach(
     return found, whole.n_qualified
 
 
-def below(snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: set[int]) -> dict[int, RankedCandidate]:
+def rank_below(
+    snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: set[int]
+) -> dict[int, RankedCandidate]:
     """Records that lie deeper, by exact cosines; without those that do not qualify or have too low a one."""
     ids = np.array(sorted(doc_ids), np.int64)
     least = least_cosine(asked.query)
-    ranks = ranks_by_meaning(snapshot, asked, vector, ids, least)
+    ranks = rank_known_by_meaning(snapshot, asked, vector, ids, least)
     scores = zip(ids.tolist(), map(float, snapshot.vectors.scores(vector, ids)), strict=True)
     return {doc_id: (ranks[doc_id], Candidate(doc_id, score)) for doc_id, score in scores if ranks.get(doc_id)}
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.corpus.keywords import Wording, allowed, parsed
+from engine.corpus.keywords import find_allowed
+from engine.corpus.wording import Wording, parse_wording
 from engine.encode.recipe import clean_text
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
 from engine.options import Mode, Query
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.query.generation import OpenGeneration
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
@@ -37,7 +38,7 @@ class Question:
         return frozenset(self.like + self.unlike)
 
 
-def question(snapshot: OpenGeneration, query: Query, only: DocIds | None = None) -> Question:
+def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = None) -> Question:
     """Read a checked query; only restricts it further to some doc ids (ascending).
 
     Raises:
@@ -45,39 +46,39 @@ def question(snapshot: OpenGeneration, query: Query, only: DocIds | None = None)
         UsageError: a filter that makes no sense, or no word to search for.
         ConfigError: a filter by the MeSH tree without its file.
     """
-    wording = parsed(query.text)
+    wording = parse_wording(query.text)
     if query.mode is not Mode.SEMANTIC and not wording.has_words:
         raise UsageError(f"the query {query.text[:60]!r} has no word to look for. Give one, or use --mode semantic")
-    like, unlike = ids_of(snapshot, query.like), ids_of(snapshot, query.unlike)
+    like, unlike = resolve_examples(snapshot, query.like), resolve_examples(snapshot, query.unlike)
     among, notes = only, tuple[str, ...]()
     if query.filters.any:
         found = snapshot.qualified(query.filters)
-        among, notes = both(among, found.doc_ids), unknown_note(found.unknown)
+        among, notes = intersect_ids(among, found.doc_ids), note_unknown(found.unknown)
     if query.mode is Mode.HYBRID:
-        among = both(among, allowed(snapshot.corpus, wording))
+        among = intersect_ids(among, find_allowed(snapshot.corpus, wording))
     if among is not None and (like or unlike):
         among = np.setdiff1d(among, np.array(like + unlike, np.int64))
     text = query.text if query.mode is Mode.SEMANTIC else wording.text
     return Question(query, wording, clean_text(text), among, like, unlike, notes)
 
 
-def both(one: DocIds | None, other: DocIds | None) -> DocIds | None:
+def intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:
     """The doc ids that are in both; None stands for all."""
     if one is None or other is None:
         return other if one is None else one
     return np.intersect1d(one, other, assume_unique=True)
 
 
-def ids_of(snapshot: OpenGeneration, record_ids: Sequence[str]) -> tuple[int, ...]:
+def resolve_examples(snapshot: OpenGeneration, record_ids: Sequence[str]) -> tuple[int, ...]:
     """Doc ids of examples, each once."""
     return tuple(dict.fromkeys(snapshot.corpus.doc_id(str(record_id)) for record_id in record_ids))
 
 
-def unknown_note(unknown: tuple[str, ...]) -> tuple[str, ...]:
+def note_unknown(unknown: tuple[str, ...]) -> tuple[str, ...]:
     """What to say of listed ids that are not there."""
     if not unknown:
         return ()
-    return (f"{many(len(unknown), 'listed id')} not in this index: {name_some(unknown)}",)
+    return (f"{pluralize(len(unknown), 'listed id')} not in this index: {name_some(unknown)}",)
 
 
 def name_some(ids: Sequence[str], most: int = _IDS_NAMED) -> str:
@@ -85,7 +86,7 @@ def name_some(ids: Sequence[str], most: int = _IDS_NAMED) -> str:
     return ", ".join(one[:80] for one in ids[:most]) + (", …" if len(ids) > most else "")
 
 
-def texts_encoded(snapshot: OpenGeneration, texts: list[str]) -> tuple[Vectors, list[int]]:
+def encode_texts(snapshot: OpenGeneration, texts: list[str]) -> tuple[Vectors, list[int]]:
     """Encode cleaned texts: vectors (n, dim), and the tokens of each beyond what the encoder reads.
 
     Raises:
@@ -109,17 +110,17 @@ def note_cut(what: str, n_tokens: int) -> tuple[str, ...]:
     """Return the note on a text of which the encoder does not read the last tokens, if any; what: "query is"."""
     if not n_tokens:
         return ()
-    return (f"the {what} longer than the encoder reads: the last {many(n_tokens, 'token')} had no effect",)
+    return (f"the {what} longer than the encoder reads: the last {pluralize(n_tokens, 'token')} had no effect",)
 
 
-def with_examples(snapshot: OpenGeneration, asked: Question, text: Vectors | None) -> Vectors:
+def combine_examples(snapshot: OpenGeneration, asked: Question, text: Vectors | None) -> Vectors:
     """The one vector (dim,) that records are compared with, of the text's (dim,) and the examples'."""
     if not asked.examples and text is not None:
         return text
-    return rocchio(text, stored(snapshot, asked.like), stored(snapshot, asked.unlike))
+    return mix_examples(text, get_vectors(snapshot, asked.like), get_vectors(snapshot, asked.unlike))
 
 
-def stored(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
+def get_vectors(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
     """Stored vectors (n, dim), one for each record.
 
     Raises:
@@ -135,7 +136,7 @@ def stored(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
 ALPHA, BETA, GAMMA = 1.0, 0.75, 0.15  # of the text, of the mean of the examples, of the mean of the counter-examples
 
 
-def rocchio(text: Vectors | None, like: Vectors, unlike: Vectors) -> Vectors:
+def mix_examples(text: Vectors | None, like: Vectors, unlike: Vectors) -> Vectors:
     """ALPHA * text + BETA * mean(like) - GAMMA * mean(unlike), scaled to unit length: float32 (dim,).
 
     text is (dim,) or None; like (p, dim) and unlike (n, dim) may be empty. One example alone gives its own vector.

@@ -12,28 +12,30 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.options import FILTERS, Filters, Fusion, Mode, Query, QueryOption, ValueKind
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.query.searchlog import Record
 
 LISTED = 10  # ids that are spelled out; of a longer list the first and the last are
 
 
-def paragraph(record: Record) -> str:
+def write_paragraph(record: Record) -> str:
     """One paragraph of plain English with everything that is recorded."""
-    return " ".join((*database(record), *strategy(record), *limits(record), *outcome(record)))
+    return " ".join(
+        (*describe_database(record), *describe_strategy(record), *describe_limits(record), *describe_outcome(record))
+    )
 
 
-def database(record: Record) -> Iterator[str]:
+def describe_database(record: Record) -> Iterator[str]:
     """Yield what was searched, when and with what."""
     source = f"; newest source file {record.newest_source}" if record.newest_source else ""
     yield (
-        f"The index {record.index} (generation {record.generation:06d} of {moment(record.generation_created)}; "
-        f"{many(record.n_abstracts, 'abstract')}{source}) was searched on {moment(record.created)} with "
+        f"The index {record.index} (generation {record.generation:06d} of {format_moment(record.generation_created)}; "
+        f"{pluralize(record.n_abstracts, 'abstract')}{source}) was searched on {format_moment(record.created)} with "
         f"abstract-engine {record.engine_version} and the encoder {record.encoder} (fingerprint {record.fingerprint})."
     )
 
 
-def moment(iso: str) -> str:
+def format_moment(iso: str) -> str:
     """A date and time in UTC for reading; what is none stays as it is."""
     try:
         return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -41,7 +43,7 @@ def moment(iso: str) -> str:
         return iso
 
 
-def strategy(record: Record) -> Iterator[str]:
+def describe_strategy(record: Record) -> Iterator[str]:
     """Yield the query and how records were ranked."""
     query = record.query
     if query.text:
@@ -50,12 +52,12 @@ def strategy(record: Record) -> Iterator[str]:
         yield f"Given as examples that hits should be like: {', '.join(map(str, query.like))}."
     if query.unlike:
         yield f"Given as examples that hits should not be like: {', '.join(map(str, query.unlike))}."
-    yield f"Records were ranked {ranking(query)} ({query.mode} mode)."
+    yield f"Records were ranked {describe_ranking(query)} ({query.mode} mode)."
     if query.diversify is not None:
         yield f"Hits unlike those above them were preferred (maximal marginal relevance, {query.diversify!r})."
 
 
-def ranking(query: Query) -> str:
+def describe_ranking(query: Query) -> str:
     """What ranked the records."""
     cosine = "the cosine similarity of their embeddings to that of the query"
     if query.mode is Mode.SEMANTIC:
@@ -73,10 +75,10 @@ def ranking(query: Query) -> str:
     return f"by {cosine} and by the BM25 score of the query's words, fused into one ranking ({how})"
 
 
-def limits(record: Record) -> Iterator[str]:
+def describe_limits(record: Record) -> Iterator[str]:
     """Yield what restricted the search, in one sentence, and which hits were taken."""
     query = record.query
-    found = list(filters_in_words(query.filters))
+    found = list(describe_filters(query.filters))
     if record.since is not None:
         found.append(f"records that were new or changed since generation {record.since:06d}")
     if query.min_score is not None:
@@ -84,12 +86,12 @@ def limits(record: Record) -> Iterator[str]:
     yield f"The search was limited to {', and to '.join(found)}." if found else "No limits were applied."
     if record.mesh_tree:
         yield f"The file of the MeSH tree was {record.mesh_tree}."
-    first = f"the first {many(query.top_k, 'hit')}"
+    first = f"the first {pluralize(query.top_k, 'hit')}"
     after = f" after leaving out {query.offset:,}" if query.offset else ""
     yield f"At most {first}{after} were taken."
 
 
-def filters_in_words(filters: Filters) -> Iterator[str]:
+def describe_filters(filters: Filters) -> Iterator[str]:
     """Yield each filter that is set in words that follow "limited to"."""
     for option in FILTERS:
         value = getattr(filters, option.field)
@@ -104,13 +106,13 @@ def filters_in_words(filters: Filters) -> Iterator[str]:
 def value_in_words(option: QueryOption, value: Any) -> str:
     """The value of a filter for reading."""
     if option.kind is ValueKind.YEARS:
-        return " or ".join(map(span, value))
+        return " or ".join(map(describe_span, value))
     if option.kind is ValueKind.IDS:
-        return ids(value)
-    return " or ".join(map(quoted, value if option.kind is ValueKind.NAMES else [value]))
+        return describe_ids(value)
+    return " or ".join(map(quote_value, value if option.kind is ValueKind.NAMES else [value]))
 
 
-def span(years: tuple[int | None, int | None]) -> str:
+def describe_span(years: tuple[int | None, int | None]) -> str:
     """A range of years."""
     first, last = years
     if first is None:
@@ -120,21 +122,21 @@ def span(years: tuple[int | None, int | None]) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 
-def quoted(text: str) -> str:
+def quote_value(text: str) -> str:
     """A value as it was given."""
     return f"\u201c{text}\u201d"
 
 
-def ids(given: Sequence[str]) -> str:
+def describe_ids(given: Sequence[str]) -> str:
     """A list of records."""
     if len(given) <= LISTED:
-        return f"{many(len(given), 'record')}: {', '.join(given)}" if given else "no record"
-    return f"{many(len(given), 'record')}: {given[0]} to {given[-1]}, all of them in the search record"
+        return f"{pluralize(len(given), 'record')}: {', '.join(given)}" if given else "no record"
+    return f"{pluralize(len(given), 'record')}: {given[0]} to {given[-1]}, all of them in the search record"
 
 
-def outcome(record: Record) -> Iterator[str]:
+def describe_outcome(record: Record) -> Iterator[str]:
     """Yield the numbers of records and what the result can be checked by."""
     yield (
-        f"{many(record.n_qualified, 'record')} qualified and the result holds {many(len(record.ids), 'hit')} "
+        f"{pluralize(record.n_qualified, 'record')} qualified and the result holds {pluralize(len(record.ids), 'hit')} "
         f"(SHA-256 of ranks, ids and scores: {record.result_sha256})."
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.keywords import ranked
+from engine.corpus.keywords import rank_words
 from engine.options import Fusion, Mode, Query
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
@@ -44,14 +44,14 @@ class Ranking:
 Encode = Callable[[], Vectors]  # the vector (dim,) of the question
 
 
-def ranking(snapshot: OpenGeneration, asked: Question, encode: Encode) -> Ranking:
+def rank_question(snapshot: OpenGeneration, asked: Question, encode: Encode) -> Ranking:
     """Rank what qualifies; encode gives the vector, and words are looked up while it works."""
-    found = BY_MODE[asked.query.mode](snapshot, asked, encode, depth(snapshot, asked.query))
-    found = near_enough(found, asked.query)
-    return varied(snapshot, asked, found) if asked.query.diversify else found
+    found = BY_MODE[asked.query.mode](snapshot, asked, encode, choose_depth(snapshot, asked.query))
+    found = drop_low_scores(found, asked.query)
+    return vary_ranking(snapshot, asked, found) if asked.query.diversify else found
 
 
-def depth(snapshot: OpenGeneration, query: Query) -> int:
+def choose_depth(snapshot: OpenGeneration, query: Query) -> int:
     """How many candidates are ranked: all, where a least cosine leaves out some of a ranking that is not by cosine."""
     size = snapshot.vectors.size
     if query.min_score is not None and query.mode is not Mode.SEMANTIC:
@@ -64,46 +64,46 @@ def least_cosine(query: Query) -> float:
     return -math.inf if query.min_score is None else query.min_score
 
 
-def near_enough(found: Ranking, query: Query) -> Ranking:
+def drop_low_scores(found: Ranking, query: Query) -> Ranking:
     """Return the candidates that a query with a least cosine lets through."""
     if query.min_score is None:
         return found
     return replace(found, candidates=[one for one in found.candidates if one.score >= least_cosine(query)])
 
 
-def by_meaning(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
+def rank_by_meaning(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
     """By cosine."""
     vector = encode()
-    found = nearest(snapshot, asked, vector, wanted)
-    return Ranking([Candidate(doc_id, score) for doc_id, score in found], n_qualified(snapshot, asked), vector)
+    found = find_nearest(snapshot, asked, vector, wanted)
+    return Ranking([Candidate(doc_id, score) for doc_id, score in found], count_qualified(snapshot, asked), vector)
 
 
-def by_words(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
+def rank_by_words(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
     """By BM25."""
     with ThreadPoolExecutor(1) as pool:
-        words = pool.submit(copy_context().run, ranked, snapshot.corpus, asked.wording, wanted, asked.among)
+        words = pool.submit(copy_context().run, rank_words, snapshot.corpus, asked.wording, wanted, asked.among)
         vector = encode()
     found, n_matching = words.result()
-    scores = cosines(snapshot, [doc_id for doc_id, _ in found], vector)
+    scores = compute_cosines(snapshot, [doc_id for doc_id, _ in found], vector)
     candidates = [
         Candidate(doc_id, scores[doc_id], bm25=bm25, keyword_rank=rank) for rank, (doc_id, bm25) in enumerate(found, 1)
     ]
     return Ranking(candidates, n_matching, vector)
 
 
-def by_both(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
+def rank_by_both(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
     """Both rankings fused as deep as DEPTH; below come the others by cosine, so that an order never depends on k."""
     with ThreadPoolExecutor(1) as pool:
         words = pool.submit(
-            copy_context().run, ranked, snapshot.corpus, asked.wording, DEPTH + len(asked.examples), asked.among
+            copy_context().run, rank_words, snapshot.corpus, asked.wording, DEPTH + len(asked.examples), asked.among
         )
         vector = encode()
-        semantic = nearest(snapshot, asked, vector, max(DEPTH, wanted))
+        semantic = find_nearest(snapshot, asked, vector, max(DEPTH, wanted))
     keyword = [pair for pair in words.result()[0] if pair[0] not in asked.examples][:DEPTH]
     weight = DEFAULT_WEIGHT if asked.query.weight is None else asked.query.weight
-    both = fused(semantic, keyword, asked.query.fusion or Fusion.CONVEX, weight)[:wanted]
+    both = fuse_rankings(semantic, keyword, asked.query.fusion or Fusion.CONVEX, weight)[:wanted]
     scores = dict(semantic)
-    scores |= cosines(snapshot, [doc_id for doc_id, _ in both if doc_id not in scores], vector)
+    scores |= compute_cosines(snapshot, [doc_id for doc_id, _ in both if doc_id not in scores], vector)
     bm25 = dict(keyword)
     keyword_rank = {doc_id: rank for rank, (doc_id, _) in enumerate(keyword, 1)}
     semantic_rank = {doc_id: rank for rank, (doc_id, _) in enumerate(semantic[:DEPTH], 1)}
@@ -113,13 +113,13 @@ def by_both(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: i
     there = {doc_id for doc_id, _ in both}
     rest = [(doc_id, score) for doc_id, score in semantic[DEPTH:] if doc_id not in there]
     candidates += [Candidate(i, score) for i, score in rest]
-    return Ranking(candidates[:wanted], n_qualified(snapshot, asked), vector)
+    return Ranking(candidates[:wanted], count_qualified(snapshot, asked), vector)
 
 
-BY_MODE = {Mode.SEMANTIC: by_meaning, Mode.KEYWORD: by_words, Mode.HYBRID: by_both}
+BY_MODE = {Mode.SEMANTIC: rank_by_meaning, Mode.KEYWORD: rank_by_words, Mode.HYBRID: rank_by_both}
 
 
-def nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
+def find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
     """The nearest (doc id, cosine) that qualify, examples left out."""
     if asked.among is not None:
         return snapshot.vectors.search_among(vector[None], asked.among, wanted)[0]
@@ -128,18 +128,18 @@ def nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: 
     return [pair for pair in found if pair[0] not in left_out][:wanted]
 
 
-def cosines(snapshot: OpenGeneration, doc_ids: list[int], vector: Vectors) -> dict[int, float]:
+def compute_cosines(snapshot: OpenGeneration, doc_ids: list[int], vector: Vectors) -> dict[int, float]:
     """Exact cosines of some records."""
     scores = snapshot.vectors.scores(vector, np.array(doc_ids, np.int64))
     return dict(zip(doc_ids, map(float, scores), strict=True))
 
 
-def n_qualified(snapshot: OpenGeneration, asked: Question) -> int:
+def count_qualified(snapshot: OpenGeneration, asked: Question) -> int:
     """Records that could be hits."""
     return snapshot.vectors.size - len(asked.examples) if asked.among is None else len(asked.among)
 
 
-def varied(snapshot: OpenGeneration, asked: Question, found: Ranking) -> Ranking:
+def vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> Ranking:
     """The same candidates, the first POOL of them in an order in which neighbours differ.
 
     Relevance is the cosine, in hybrid the fused score (those below the fused ones stay where they are), and for words
@@ -157,7 +157,7 @@ def varied(snapshot: OpenGeneration, asked: Question, found: Ranking) -> Ranking
     }[query.mode]
     points = snapshot.vectors.points(np.array([c.doc_id for c in head], np.int64))
     wanted = min(len(head), query.offset + query.top_k)
-    order = diversified(np.array(relevance, np.float32), points, query.diversify, wanted)
+    order = diversify_ranking(np.array(relevance, np.float32), points, query.diversify, wanted)
     taken = set(order)
     rest = [c for i, c in enumerate(head) if i not in taken] + candidates[len(head) :]
     return replace(found, candidates=[head[i] for i in order] + rest)
@@ -169,7 +169,7 @@ DEPTH = 1000  # of each leg; what lies deeper is not fused
 RRF_K = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
 
 
-def fused(semantic: Scored, keyword: Scored, fusion: Fusion, weight: float) -> list[tuple[int, float]]:
+def fuse_rankings(semantic: Scored, keyword: Scored, fusion: Fusion, weight: float) -> list[tuple[int, float]]:
     """All records of the first DEPTH of either ranking with one score in [0, 1], best first, ties by id.
 
     Convex (Bruch, Gai & Ingber, TOIS 2023): weight times the semantic score plus 1 - weight times the keyword score,
@@ -178,9 +178,9 @@ def fused(semantic: Scored, keyword: Scored, fusion: Fusion, weight: float) -> l
     """
     legs = semantic[:DEPTH], keyword[:DEPTH]
     if fusion is Fusion.CONVEX:
-        parts = [(weight, stretched(legs[0])), (1 - weight, stretched(legs[1]))]
+        parts = [(weight, stretch_scores(legs[0])), (1 - weight, stretch_scores(legs[1]))]
     else:
-        parts = [(0.5, reciprocal(leg)) for leg in legs]
+        parts = [(0.5, score_reciprocal(leg)) for leg in legs]
     total: dict[int, float] = {}
     for share, scores in parts:
         for doc_id, score in scores:
@@ -188,7 +188,7 @@ def fused(semantic: Scored, keyword: Scored, fusion: Fusion, weight: float) -> l
     return order_scores(total.items())
 
 
-def stretched(ranking: Scored) -> list[tuple[int, float]]:
+def stretch_scores(ranking: Scored) -> list[tuple[int, float]]:
     """Scores stretched to [0, 1], the best 1 and the last 0; all 1 where all are equal."""
     if not ranking:
         return []
@@ -198,7 +198,7 @@ def stretched(ranking: Scored) -> list[tuple[int, float]]:
     return [(doc_id, (score - low) / (high - low)) for doc_id, score in ranking]
 
 
-def reciprocal(ranking: Scored) -> list[tuple[int, float]]:
+def score_reciprocal(ranking: Scored) -> list[tuple[int, float]]:
     """(k + 1) / (k + rank), 1 for the best."""
     return [(doc_id, (RRF_K + 1) / (RRF_K + rank)) for rank, (doc_id, _) in enumerate(ranking, 1)]
 
@@ -211,7 +211,7 @@ def order_scores(scores: Iterable[tuple[int, float]]) -> list[tuple[int, float]]
 POOL = 1000  # candidates that are put in a new order, however many hits are wanted; those below stay as they are
 
 
-def diversified(scores: NDArray[np.float32], vectors: Vectors, diversify: float, wanted: int) -> list[int]:
+def diversify_ranking(scores: NDArray[np.float32], vectors: Vectors, diversify: float, wanted: int) -> list[int]:
     """Positions of `wanted` candidates, chosen one after the other (Carbonell & Goldstein, SIGIR 1998).
 
     scores (n,) are those of the candidates, best first; vectors (n, dim) theirs, unit length. Each time the one is

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine import __version__
-from engine.corpus.history import events
+from engine.corpus.history import read_events
 from engine.errors import EncoderMismatchError, EngineError, GenerationError
 from engine.index.folder import IndexFolder
 from engine.query.generation import OpenGeneration, explain_not_kept
 from engine.query.index import Index, get_generation
-from engine.query.searchlog import DECIMALS, Record, mesh_tree_of, result_sha256
+from engine.query.searchlog import DECIMALS, Record, describe_mesh_tree, hash_result
 from engine.records.answer import Answer
 from engine.records.generation import Manifest
 
@@ -85,11 +85,11 @@ def rerun(record: Record, index: Index) -> Comparison:
         rows, answer = index.ask_new(record.query, since=record.since)
         changes = tuple(row.change for row in rows)
     before, now = record.ranks, {hit.id: hit.rank for hit in answer.hits}
-    found = result_sha256(answer.hits)
+    found = hash_result(answer.hits)
     same = found == record.result_sha256
-    notes = notes_on_index(record, get_generation(index))
+    notes = compare_index(record, get_generation(index))
     if not same:
-        notes += notes_on_difference(record, answer, get_generation(index))
+        notes += explain_difference(record, answer, get_generation(index))
     return Comparison(
         same=same,
         answer=answer,
@@ -102,7 +102,7 @@ def rerun(record: Record, index: Index) -> Comparison:
     )
 
 
-def notes_on_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
+def compare_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
     """In what the index is not the recorded one."""
     manifest, notes = snapshot.manifest, []
     there = f"generation {record.generation:06d} of {record.generation_created}"
@@ -110,7 +110,7 @@ def notes_on_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
     if there != here:
         notes.append(f"recorded on {there}, repeated on {here}")
     if (record.generation, record.generation_created) not in {
-        (e.generation, e.created) for e in events(snapshot.corpus)
+        (e.generation, e.created) for e in read_events(snapshot.corpus)
     }:
         notes.append(
             f"{snapshot.folder.path} does not go back to {there}: it is another index, was made anew or rolled back"
@@ -123,7 +123,7 @@ def notes_on_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def notes_on_difference(record: Record, answer: Answer, snapshot: OpenGeneration) -> tuple[str, ...]:
+def explain_difference(record: Record, answer: Answer, snapshot: OpenGeneration) -> tuple[str, ...]:
     """What else may be behind a difference."""
     notes = []
     if tuple(hit.id for hit in answer.hits) == record.ids:
@@ -134,7 +134,7 @@ def notes_on_difference(record: Record, answer: Answer, snapshot: OpenGeneration
         )
     if record.engine_version != __version__:
         notes.append(f"recorded with abstract-engine {record.engine_version}, repeated with {__version__}")
-    if (tree := mesh_tree_of(snapshot, record.query.filters)) != record.mesh_tree:
+    if (tree := describe_mesh_tree(snapshot, record.query.filters)) != record.mesh_tree:
         notes.append(f"recorded with the MeSH tree {record.mesh_tree or 'none'}, repeated with {tree or 'none'}")
     if snapshot.manifest.ann is not None:
         notes.append("the index is approximate: what it finds may depend on the device and on the FAISS version")

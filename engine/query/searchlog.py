@@ -16,8 +16,8 @@ from engine.errors import CorruptError, FormatVersionError, GenerationError, Usa
 from engine.options import Filters, Fusion, Mode, Query
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
-from engine.query.validation import generation_meant, tupled
-from engine.receipts import FileReceipt, opened_json, sealed_json
+from engine.query.validation import freeze_lists, resolve_since
+from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.answer import Answer, Hit
 
 KIND = "search record of abstract-engine"
@@ -54,7 +54,7 @@ class Record:
         return {record_id: rank for rank, record_id in enumerate(self.ids, self.query.offset + 1)}
 
 
-def record_of(index: Index, answer: Answer, *, since: int | str | date | None = None) -> Record:
+def make_record(index: Index, answer: Answer, *, since: int | str | date | None = None) -> Record:
     """Write down an answer that this index gave; since is what ask_new was given, if it was that.
 
     Raises:
@@ -79,27 +79,27 @@ def record_of(index: Index, answer: Answer, *, since: int | str | date | None = 
         fingerprint=manifest.encoder.fingerprint,
         newest_source=manifest.newest_source,
         query=answer.query,
-        since=None if since is None else generation_meant(snapshot, since),
-        mesh_tree=mesh_tree_of(snapshot, answer.query.filters),
+        since=None if since is None else resolve_since(snapshot, since),
+        mesh_tree=describe_mesh_tree(snapshot, answer.query.filters),
         n_qualified=answer.n_qualified,
         ids=tuple(hit.id for hit in answer.hits),
-        scores=tuple(rounded(hit.score) for hit in answer.hits),
-        result_sha256=result_sha256(answer.hits),
+        scores=tuple(round_score(hit.score) for hit in answer.hits),
+        result_sha256=hash_result(answer.hits),
     )
 
 
-def rounded(score: float) -> float:
+def round_score(score: float) -> float:
     """A score as it is recorded; never -0.0."""
     return round(score, DECIMALS) + 0.0
 
 
-def result_sha256(hits: Iterable[Hit]) -> str:
+def hash_result(hits: Iterable[Hit]) -> str:
     r"""SHA-256 of a line "rank\tid\tscore\n" for each hit, the score with six decimals."""
-    lines = (f"{hit.rank}\t{hit.id}\t{rounded(hit.score):.{DECIMALS}f}\n" for hit in hits)
+    lines = (f"{hit.rank}\t{hit.id}\t{round_score(hit.score):.{DECIMALS}f}\n" for hit in hits)
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
-def mesh_tree_of(snapshot: OpenGeneration, filters: Filters) -> str:
+def describe_mesh_tree(snapshot: OpenGeneration, filters: Filters) -> str:
     """Name and SHA-256 of the file of the MeSH tree; "" where no filter makes use of it."""
     named = Settings.load(snapshot.folder.path).mesh_tree if filters.mesh_trees else None
     if named is None:
@@ -122,7 +122,7 @@ def record_bytes(record: Record) -> bytes:
     """A record as JSON that carries its own SHA-256."""
     # A broken terminal may have put lone surrogates into the query: no encoding has them, and no tokenizer reads them.
     sayable = json.dumps({"kind": KIND, **asdict(record)}, ensure_ascii=False).encode("utf-8", "ignore")
-    return sealed_json(json.loads(sayable)).encode("utf-8")
+    return seal_json(json.loads(sayable)).encode("utf-8")
 
 
 def read_record(path: Path) -> Record:
@@ -145,20 +145,20 @@ def read_record(path: Path) -> Record:
     if content.get("format_version") != FORMAT_VERSION:
         found = f"{path} has format version {content.get('format_version')}, this engine reads {FORMAT_VERSION}"
         raise FormatVersionError(f"{found}. Upgrade abstract-engine")
-    if (sealed := opened_json(raw)) is None:
+    if (sealed := open_json(raw)) is None:
         raise CorruptError(
             f"{path} was changed since it was written: its SHA-256 is not the one it states. "
             "Take the file as the engine wrote it, or record the search again"
         )
     try:
-        return built(sealed)
+        return build_record(sealed)
     except (TypeError, ValueError, KeyError, AttributeError) as err:
         raise FormatVersionError(
             f"{path} holds what this engine does not know ({err}). Upgrade abstract-engine"
         ) from err
 
 
-def built(content: dict[str, Any]) -> Record:
+def build_record(content: dict[str, Any]) -> Record:
     """The record of a checked object.
 
     Raises:
@@ -166,9 +166,9 @@ def built(content: dict[str, Any]) -> Record:
         ValueError: a mode or a fusion that is not known.
         KeyError: no query, or no filters.
     """
-    fields = {name: tupled(value) for name, value in content["query"].items()}
-    fields["filters"] = Filters(**{name: tupled(value) for name, value in fields["filters"].items()})
+    fields = {name: freeze_lists(value) for name, value in content["query"].items()}
+    fields["filters"] = Filters(**{name: freeze_lists(value) for name, value in fields["filters"].items()})
     fields["mode"] = Mode(fields["mode"])
     fields["fusion"] = fields["fusion"] and Fusion(fields["fusion"])
-    others = {name: tupled(value) for name, value in content.items() if name not in ("kind", "query")}
+    others = {name: freeze_lists(value) for name, value in content.items() if name not in ("kind", "query")}
     return Record(**others, query=Query(**fields))

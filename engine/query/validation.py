@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from operator import index as index_of
 from typing import Any, TypeVar
 
-from engine.corpus.history import generation_before
+from engine.corpus.history import find_generation_before
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.options import BY_FIELD, Filters, Fusion, Mode, Query
@@ -21,7 +21,7 @@ BLANK = "the query is blank. Give some words, for example: engine search 'knee p
 GROUPS = BY_FIELD["group_by"].choices
 
 
-def checked(query: Query) -> Query:
+def check_query(query: Query) -> Query:
     """The same query with plain values.
 
     Raises:
@@ -31,20 +31,20 @@ def checked(query: Query) -> Query:
         raise UsageError(f"{query.text!r} was given, expected a string")
     if len(query.text) > MAX_TEXT:
         raise UsageError(f"the query has {len(query.text):,} characters, expected at most {MAX_TEXT:,}")
-    mode, fusion = choice(Mode, "mode", query.mode), query.fusion and choice(Fusion, "fusion", query.fusion)
-    query = replace(query, like=listed_ids("like", query.like), unlike=listed_ids("unlike", query.unlike))
+    mode, fusion = check_choice(Mode, "mode", query.mode), query.fusion and check_choice(Fusion, "fusion", query.fusion)
+    query = replace(query, like=check_ids("like", query.like), unlike=check_ids("unlike", query.unlike))
     if not isinstance(query.filters, Filters):
         raise UsageError(f"filters is {type(query.filters).__name__}, expected engine.Filters")
-    fractions: dict[str, Any] = {name: fraction(query, name) for name in ("weight", "diversify", "min_score")}
+    fractions: dict[str, Any] = {name: check_fraction(query, name) for name in ("weight", "diversify", "min_score")}
     query = replace(query, **fractions)
     if query.group_by not in (None, *GROUPS):
         raise UsageError(f"group_by is {query.group_by!r}, expected one of {', '.join(GROUPS)}")
     check_examples(query, mode)
-    top_k, offset = checked_top_k(query.top_k), checked_whole("offset", query.offset, 0)
+    top_k, offset = check_top_k(query.top_k), check_whole("offset", query.offset, 0)
     return replace(query, mode=mode, fusion=fusion, top_k=top_k, offset=offset)
 
 
-def choice(kind: type[Choice], name: str, value: str) -> Choice:
+def check_choice(kind: type[Choice], name: str, value: str) -> Choice:
     """A member by its value.
 
     Raises:
@@ -56,12 +56,12 @@ def choice(kind: type[Choice], name: str, value: str) -> Choice:
         raise UsageError(f"{name} is {value!r}, expected one of {', '.join(kind)}") from err
 
 
-def mode_of(name: str) -> Mode:
+def check_mode(name: str) -> Mode:
     """The mode by its name."""
-    return choice(Mode, "mode", name)
+    return check_choice(Mode, "mode", name)
 
 
-def fraction(query: Query, name: str) -> float | None:
+def check_fraction(query: Query, name: str) -> float | None:
     """The value of weight or diversify, from 0 to 1, or of min_score, as a plain number.
 
     Raises:
@@ -80,7 +80,7 @@ def fraction(query: Query, name: str) -> float | None:
     return number
 
 
-def listed_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
+def check_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
     """Ids as a tuple.
 
     Raises:
@@ -91,9 +91,9 @@ def listed_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def tupled(value: Any) -> Any:
+def freeze_lists(value: Any) -> Any:
     """Lists as tuples, inner ones too."""
-    return tuple(map(tupled, value)) if isinstance(value, list) else value
+    return tuple(map(freeze_lists, value)) if isinstance(value, list) else value
 
 
 def check_examples(query: Query, mode: Mode) -> None:
@@ -112,7 +112,7 @@ def check_examples(query: Query, mode: Mode) -> None:
         raise UsageError(f"examples hold no words for {mode} mode. Add a text, or use --mode semantic")
 
 
-def generation_meant(snapshot: OpenGeneration, since: int | str | date) -> int:
+def resolve_since(snapshot: OpenGeneration, since: int | str | date) -> int:
     """Return the generation after which a record counts as new.
 
     Raises:
@@ -130,19 +130,19 @@ def generation_meant(snapshot: OpenGeneration, since: int | str | date) -> int:
         moment = given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as err:
         raise UsageError(f"{since[:40]!r} is neither a generation's number nor a date like 2026-11-24") from err
-    return generation_before(snapshot.corpus, moment.isoformat(timespec="seconds"))
+    return find_generation_before(snapshot.corpus, moment.isoformat(timespec="seconds"))
 
 
-def checked_top_k(top_k: int) -> int:
+def check_top_k(top_k: int) -> int:
     """The number of hits wanted as a plain int; numpy's integers are understood.
 
     Raises:
         UsageError: below 1, or not a whole number.
     """
-    return checked_whole("top_k", top_k, 1)
+    return check_whole("top_k", top_k, 1)
 
 
-def checked_whole(name: str, value: int, least: int) -> int:
+def check_whole(name: str, value: int, least: int) -> int:
     """A whole number as a plain int.
 
     Raises:
@@ -153,7 +153,7 @@ def checked_whole(name: str, value: int, least: int) -> int:
     return index_of(value)
 
 
-def listed(texts: Sequence[str]) -> Sequence[str]:
+def check_texts(texts: Sequence[str]) -> Sequence[str]:
     """The texts themselves.
 
     Raises:
@@ -164,13 +164,13 @@ def listed(texts: Sequence[str]) -> Sequence[str]:
     return texts
 
 
-def checked_queries(queries: Sequence[str]) -> list[str]:
+def check_query_texts(queries: Sequence[str]) -> list[str]:
     """Queries as the encoder takes them.
 
     Raises:
         UsageError: a string instead of a list of strings, or a blank query.
     """
-    if odd := [query for query in listed(queries) if not isinstance(query, str)]:
+    if odd := [query for query in check_texts(queries) if not isinstance(query, str)]:
         raise UsageError(f"{odd[0]!r} was given, expected a string")
     texts = [clean_text(query) for query in queries]
     if "" in texts:

@@ -90,6 +90,6 @@ class Manifest:
     calibration: Calibration | None = None  # None: too few records
 
 
-def ids_sha256(doc_ids: DocIds) -> str:
+def hash_ids(doc_ids: DocIds) -> str:
     """SHA-256 of the ids in ascending order as little-endian int64, for comparing two stores."""
     return hashlib.sha256(np.sort(doc_ids).astype("<i8").tobytes()).hexdigest()

@@ -13,19 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from engine.collect.export import BESIDE_LISTS, BESIDE_TEXTS, MARK
 from engine.records.abstract import Abstract
 from engine.references.cited import Cited
-from engine.references.fields import as_json
+from engine.references.fields import dump_line
 from engine.references.names import Name
 
 # Whether a format's own lines give back these items of a field, if each of them is clean.
 Says = Mapping[str, Callable[[Sequence[str]], bool]]
 
 
-def own_id(record: Abstract) -> str:
+def mark_own_id(record: Abstract) -> str:
     """The record id with the mark before it, so that no other program's number is taken for it."""
     return f"{MARK}:{record.record_id}"
 
 
-def standing(cited: Cited) -> str:
+def describe_standing(cited: Cited) -> str:
     """How the record was found, for people."""
     return f"rank {cited.hit.rank}, score {cited.hit.score:.6f}"
 
@@ -35,12 +35,12 @@ def is_clean(text: str) -> bool:
     return bool(text) and text == text.strip() and "\n" not in text and "\r" not in text
 
 
-def one_line(text: str) -> str:
+def join_lines(text: str) -> str:
     """A text as one line without blanks at its ends; the places of all that stays are those of the text."""
     return re.sub(r"[\r\n]", " ", text.strip())
 
 
-def left_over(record: Abstract, says: Says, names: Sequence[Name]) -> dict[str, object]:
+def find_left_over(record: Abstract, says: Says, names: Sequence[Name]) -> dict[str, object]:
     """The fields that a format's own lines don't give back, and how to undo what was done with abstract and names."""
     found: dict[str, object] = {}
     for field in BESIDE_TEXTS:
@@ -55,10 +55,10 @@ def left_over(record: Abstract, says: Says, names: Sequence[Name]) -> dict[str, 
         found["authors"] = list(record.authors)
     elif any(name.is_turned for name in names):
         found["names"] = "".join(name.form for name in names)
-    return found | abstract_left_over(record.abstract)
+    return found | find_line_ends(record.abstract)
 
 
-def abstract_left_over(abstract: str) -> dict[str, object]:
+def find_line_ends(abstract: str) -> dict[str, object]:
     """Where the lines of an abstract end; all of it where its ends or its line ends are odd."""
     if not abstract or is_clean(abstract):
         return {}
@@ -67,6 +67,6 @@ def abstract_left_over(abstract: str) -> dict[str, object]:
     return {"breaks": [place for place, char in enumerate(abstract) if char == "\n"]}
 
 
-def line_of(left: Mapping[str, object]) -> str:
+def format_extra(left: Mapping[str, object]) -> str:
     """The line: the mark and the object."""
-    return f"{MARK} {as_json(left)}"
+    return f"{MARK} {dump_line(left)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from engine.collect.export import MARK
 from engine.identifiers import build_pubmed_url
 from engine.records.abstract import Abstract
-from engine.references.beside import standing
+from engine.references.beside import describe_standing
 from engine.references.cited import Cited
 from engine.references.names import is_group, name_of
 
@@ -35,94 +35,94 @@ ENTRY_TYPES = {"book": "book", "book chapter": "incollection", "book-chapter": "
 CONTAINER = {"article": "journal", "book": "series", "incollection": "booktitle"}
 
 
-def bibtex(cited: Sequence[Cited], title: str) -> Iterator[str]:
+def write_bibtex(cited: Sequence[Cited], title: str) -> Iterator[str]:
     """Yield each hit as a BibTeX entry in UTF-8, with keys such as Smith2020Knee, then Smith2020Kneea.
 
     White space in a text becomes single blanks. The note says rank, score and id, and first of all whether the record
     is retracted. Notices, ORCIDs, vernacular title and other abstracts are left out: BibTeX has no field for them.
     """
-    for key, one in zip(keys_of(cited), cited, strict=True):
-        fields = [f"  {name} = {{{value}}}" for name, value in fields_of(one) if value]
+    for key, one in zip(make_keys(cited), cited, strict=True):
+        fields = [f"  {name} = {{{value}}}" for name, value in list_fields(one) if value]
         body = ",\n".join([key, *fields])
-        yield f"@{kind_of(one.record)}{{{body}\n}}\n\n"
+        yield f"@{choose_entry_type(one.record)}{{{body}\n}}\n\n"
 
 
-def fields_of(cited: Cited) -> list[tuple[str, str]]:
+def list_fields(cited: Cited) -> list[tuple[str, str]]:
     """(name, value) of one entry in order, values as TeX reads them; DOI and address are taken literally there."""
     record = cited.record
     url = build_pubmed_url(record.pmid)
     retracted = "RETRACTED. " if record.retracted else ""
     return [
-        ("title", f"{{{escaped(record.title)}}}" if record.title else ""),
-        ("author", " and ".join(map(author, record.authors))),
-        (CONTAINER[kind_of(record)], escaped(record.journal)),
+        ("title", f"{{{escape_tex(record.title)}}}" if record.title else ""),
+        ("author", " and ".join(map(format_author, record.authors))),
+        (CONTAINER[choose_entry_type(record)], escape_tex(record.journal)),
         ("year", str(record.year or "")),
-        ("doi", literal(record.doi or "")),
+        ("doi", escape_literal(record.doi or "")),
         ("pmid", record.pmid or ""),
         ("url", url),
-        ("keywords", escaped("; ".join([*record.mesh, *record.keywords]))),
-        ("language", escaped("; ".join(record.languages))),
-        ("document_type", escaped("; ".join(record.publication_types))),
-        ("abstract", escaped(record.abstract)),
-        ("note", escaped(f"{retracted}{MARK}: {standing(cited)}, id {record.record_id}")),
+        ("keywords", escape_tex("; ".join([*record.mesh, *record.keywords]))),
+        ("language", escape_tex("; ".join(record.languages))),
+        ("document_type", escape_tex("; ".join(record.publication_types))),
+        ("abstract", escape_tex(record.abstract)),
+        ("note", escape_tex(f"{retracted}{MARK}: {describe_standing(cited)}, id {record.record_id}")),
     ]
 
 
-def kind_of(record: Abstract) -> str:
+def choose_entry_type(record: Abstract) -> str:
     """The type of entry: an article unless the record says otherwise."""
     kinds = (ENTRY_TYPES.get(kind.lower()) for kind in record.publication_types)
     return next(filter(None, kinds), "article")
 
 
-def escaped(text: str) -> str:
+def escape_tex(text: str) -> str:
     """A text on one line in which no character means anything to TeX, braces balanced."""
     text = SPECIAL.sub(lambda found: NAMED[found[0]], CONTROL.sub("", " ".join(text.split())))
     return LIGATURE.sub(r"\g<0>{}", text)
 
 
-def literal(doi: str) -> str:
+def escape_literal(doi: str) -> str:
     """A DOI as it is, but for braces and backslashes, which would end or swallow the field."""
     return re.sub(r"[{}\\]", lambda found: f"%{ord(found[0]):02X}", doi)
 
 
-def author(name: str) -> str:
+def format_author(name: str) -> str:
     """One author; in braces where BibTeX would take apart what is one name."""
     written = name_of(name).written if name_of(name).form == "i" else name
     is_one = is_group(name) or name.count(",") > 2 or name.strip().lower() == "others"
-    return f"{{{escaped(written)}}}" if is_one else escaped(written)
+    return f"{{{escape_tex(written)}}}" if is_one else escape_tex(written)
 
 
-def keys_of(cited: Sequence[Cited]) -> Iterator[str]:
+def make_keys(cited: Sequence[Cited]) -> Iterator[str]:
     """Yield a key for each, all different, whatever the case; the same hits get the same keys."""
     taken: set[str] = set()
     tried: dict[str, int] = {}
     for one in cited:
-        base = key_of(one.record)
+        base = make_key(one.record)
         number = tried.get(base.lower(), 0)
-        while (key := base + letters(number)).lower() in taken:
+        while (key := base + make_suffix(number)).lower() in taken:
             number += 1
         taken.add(key.lower())
         tried[base.lower()] = number
         yield key
 
 
-def key_of(record: Abstract) -> str:
+def make_key(record: Abstract) -> str:
     """First author, year, first word of the title that says something; letters and digits of ASCII."""
     family = "" if not record.authors else name_of(record.authors[0]).written.partition(",")[0]
-    words = [plain(word) for word in record.title.split()]
+    words = [strip_accents(word) for word in record.title.split()]
     said = next((word for word in words if word and word.lower() not in SMALL), "")
-    return f"{plain(family) or 'Anonymous'}{record.year or ''}{said[:1].upper()}{said[1:]}"
+    return f"{strip_accents(family) or 'Anonymous'}{record.year or ''}{said[:1].upper()}{said[1:]}"
 
 
-def plain(text: str) -> str:
+def strip_accents(text: str) -> str:
     """The letters and digits of a text, accents removed, nothing else."""
     return re.sub(r"[^A-Za-z0-9]", "", unicodedata.normalize("NFKD", text.translate(LETTERS)))
 
 
-def letters(number: int) -> str:
+def make_suffix(number: int) -> str:
     """Give nothing for 0, then a, b … z, aa, ab and so on.
 
-    >>> letters(0), letters(1), letters(26), letters(27)
+    >>> make_suffix(0), make_suffix(1), make_suffix(26), make_suffix(27)
     ('', 'a', 'z', 'aa')
     """
     text = ""

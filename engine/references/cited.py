@@ -20,7 +20,7 @@ class Cited:
     record: Abstract
 
 
-def cited_hits(index: Index, answer: Answer) -> list[Cited]:
+def cite_hits(index: Index, answer: Answer) -> list[Cited]:
     """The hits of an answer that this index gave, with all that is stored of them.
 
     Raises:
@@ -29,7 +29,7 @@ def cited_hits(index: Index, answer: Answer) -> list[Cited]:
     return [Cited(hit, record) for hit, record in zip(answer.hits, index.records(answer.hits), strict=True)]
 
 
-def heading(answer: Answer) -> str:
+def describe_search(answer: Answer) -> str:
     """A line that says what was searched."""
     query = answer.query
     like = f"like {', '.join(query.like)}" if query.like else ""

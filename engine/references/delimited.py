@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from engine.collect.export import guard_formula
 from engine.references.cited import Cited
-from engine.references.fields import BREAKS, COLUMNS, DECIMALS, Cell, row_of
+from engine.references.fields import BREAKS, COLUMNS, DECIMALS, Cell, build_cells
 
 
-def delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False, changes: Sequence[str] = ()) -> str:
+def write_delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False, changes: Sequence[str] = ()) -> str:
     r"""Hits as a table: a header, then a row each, lines ending with \n.
 
     A cell that begins with one of = + - @ TAB CR gets an apostrophe before it, unless raw; numbers stay numbers. Where
@@ -24,14 +24,14 @@ def delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False, chan
         raw: no protection against formulas, for programs.
         changes: what is new about each hit; gives a first column "change".
     """
-    lines = [line_of([*(["change"] if changes else []), *COLUMNS], delimiter)]
+    lines = [format_line([*(["change"] if changes else []), *COLUMNS], delimiter)]
     for number, one in enumerate(cited):
-        cells = [*([changes[number]] if changes else []), *row_of(one)]
-        lines.append(line_of([written(cell, delimiter, raw=raw) for cell in cells], delimiter))
+        cells = [*([changes[number]] if changes else []), *build_cells(one)]
+        lines.append(format_line([format_cell(cell, delimiter, raw=raw) for cell in cells], delimiter))
     return "".join(lines)
 
 
-def written(cell: Cell, delimiter: str, *, raw: bool) -> str:
+def format_cell(cell: Cell, delimiter: str, *, raw: bool) -> str:
     """One cell as its text, before quoting."""
     if not isinstance(cell, str):
         return "" if cell is None else f"{cell:.{DECIMALS}f}" if isinstance(cell, float) else str(cell)
@@ -39,7 +39,7 @@ def written(cell: Cell, delimiter: str, *, raw: bool) -> str:
     return text if raw else guard_formula(text)
 
 
-def line_of(cells: Sequence[str], delimiter: str) -> str:
+def format_line(cells: Sequence[str], delimiter: str) -> str:
     """One row with its line end, cells quoted where they must be."""
     out = io.StringIO(newline="")
     # The csv module quotes a lone CR only if the line end has one.

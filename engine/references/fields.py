@@ -37,14 +37,14 @@ CONTROL = re.compile(
 )  # what JSON leaves as it is though it may end a line, or act on a terminal
 
 
-def hit_fields(hit: Hit) -> dict[str, Any]:
+def list_hit_fields(hit: Hit) -> dict[str, Any]:
     """A hit as the keys of JSON, scores to six decimals; what its mode has none of is left out."""
-    found = {name: plain(getattr(hit, name)) for name in HIT}
-    found |= {name: plain(value) for name in SCORES if (value := getattr(hit, name)) is not None}
-    return found if hit.why is None else found | {"why": why_fields(hit.why)}
+    found = {name: simplify_value(getattr(hit, name)) for name in HIT}
+    found |= {name: simplify_value(value) for name in SCORES if (value := getattr(hit, name)) is not None}
+    return found if hit.why is None else found | {"why": list_why_fields(hit.why)}
 
 
-def answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def list_answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """An answer as the keys of JSON; rows are its hits as hit_fields has them."""
     return {
         "query": asdict(answer.query),
@@ -56,51 +56,51 @@ def answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[str, A
     }
 
 
-def why_fields(why: Why) -> dict[str, Any]:
+def list_why_fields(why: Why) -> dict[str, Any]:
     """Why a record is a hit, as the keys of JSON."""
-    sentences = [asdict(sentence) | {"score": plain(sentence.score)} for sentence in why.sentences]
-    return asdict(why) | {"percentile": plain(why.percentile), "sentences": sentences}
+    sentences = [asdict(sentence) | {"score": simplify_value(sentence.score)} for sentence in why.sentences]
+    return asdict(why) | {"percentile": simplify_value(why.percentile), "sentences": sentences}
 
 
 def record_fields(record: Abstract) -> dict[str, Any]:
     """What a record has beside the keys of its hit."""
-    return {name: plain(getattr(record, name)) for name in RECORD}
+    return {name: simplify_value(getattr(record, name)) for name in RECORD}
 
 
-def abstract_fields(record: Abstract) -> dict[str, Any]:
+def list_abstract_fields(record: Abstract) -> dict[str, Any]:
     """A record whole, without what is of one of its sources and not of itself."""
     fields = asdict(record)
     del fields["version"], fields["revised"]
     return {"id": fields.pop("record_id"), **fields}
 
 
-def plain(value: Any) -> Any:
+def simplify_value(value: Any) -> Any:
     """A value for JSON: a float to six decimals, or None where it is no number; a tuple as a list."""
     if isinstance(value, float):
         return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None  # + 0.0: never -0.0
     return list(value) if isinstance(value, tuple) else value
 
 
-def row_of(cited: Cited) -> list[Cell]:
+def build_cells(cited: Cited) -> list[Cell]:
     """The cells below COLUMNS; a list is one text, None stands for nothing."""
-    found = hit_fields(cited.hit) | record_fields(cited.record)
+    found = list_hit_fields(cited.hit) | record_fields(cited.record)
     found["retracted"] = int(cited.hit.retracted)
     values = (found.get(name) for name in COLUMNS)
-    return [joined(value) if isinstance(value, list) else value for value in values]
+    return [join_items(value) if isinstance(value, list) else value for value in values]
 
 
-def joined(items: Sequence[str]) -> str:
+def join_items(items: Sequence[str]) -> str:
     """A list as one text, with "; " between the items; as a JSON array where that could not be told apart again.
 
-    >>> joined(("Knee", "Hip, left")), joined(("a; b", "c"))
+    >>> join_items(("Knee", "Hip, left")), join_items(("a; b", "c"))
     ('Knee; Hip, left', '["a; b", "c"]')
     """
     text = "; ".join(items)
     is_plain = all(item == item.strip() and not re.search("[;|]", item) and not BREAKS.search(item) for item in items)
-    return text if is_plain and not text.startswith("[") else as_json(list(items))
+    return text if is_plain and not text.startswith("[") else dump_line(list(items))
 
 
-def as_json(content: object) -> str:
+def dump_line(content: object) -> str:
     """JSON on one line, whatever a reader takes for the end of a line; without NaN, which JSON has not."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

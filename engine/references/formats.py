@@ -7,24 +7,24 @@ from pathlib import Path
 
 from engine import files
 from engine.errors import UsageError
-from engine.references.bibtex import bibtex
+from engine.references.bibtex import write_bibtex
 from engine.references.cited import Cited
-from engine.references.delimited import delimited
-from engine.references.markdown import markdown
-from engine.references.medline import medline
-from engine.references.objects import json_array, json_lines
-from engine.references.ris import ris
-from engine.references.workbook import workbook
+from engine.references.delimited import write_delimited
+from engine.references.markdown import write_markdown
+from engine.references.medline import write_medline
+from engine.references.objects import write_json_array, write_json_lines
+from engine.references.ris import write_ris
+from engine.references.workbook import write_workbook
 
 Pieces = Callable[[Sequence[Cited], str], Iterator[str]]  # of a text, from hits and a line about the search
 
 TEXTS: dict[str, Pieces] = {
-    ".ris": ris,
-    ".nbib": medline,
-    ".bib": bibtex,
-    ".json": json_array,
-    ".jsonl": json_lines,
-    ".md": markdown,
+    ".ris": write_ris,
+    ".nbib": write_medline,
+    ".bib": write_bibtex,
+    ".json": write_json_array,
+    ".jsonl": write_json_lines,
+    ".md": write_markdown,
 }
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 FORMATS = (".ris", ".nbib", ".bib", ".csv", ".tsv", ".xlsx", ".json", ".jsonl", ".md")  # suffixes that are known
@@ -64,17 +64,17 @@ def write(
         EngineError: as files.write_file.
     """
     check_format(path)
-    pieces = content(path.suffix.lower(), cited, title, raw=raw, changes=changes)
+    pieces = render_hits(path.suffix.lower(), cited, title, raw=raw, changes=changes)
     files.write_file(path, pieces, overwrite=overwrite)
 
 
-def content(
+def render_hits(
     suffix: str, cited: Sequence[Cited], title: str, *, raw: bool = False, changes: Sequence[str] = ()
 ) -> Iterator[bytes]:
     """Yield the pieces of a file of the format that has this suffix; what UTF-8 can't hold becomes a question mark."""
     if suffix == ".xlsx":
-        yield workbook(cited, title)
+        yield write_workbook(cited, title)
     elif suffix in DELIMITERS:
-        yield delimited(cited, DELIMITERS[suffix], raw=raw, changes=changes).encode("utf-8", "replace")
+        yield write_delimited(cited, DELIMITERS[suffix], raw=raw, changes=changes).encode("utf-8", "replace")
     else:
         yield from (piece.encode("utf-8", "replace") for piece in TEXTS[suffix](cited, title))

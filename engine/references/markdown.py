@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from engine.characters import UNPRINTABLE
 from engine.identifiers import build_doi_url, build_pubmed_url
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.records.abstract import Abstract
 from engine.references.cited import Cited
 
@@ -16,52 +16,54 @@ N_AUTHORS = 3  # named before "et al."
 N_ABSTRACT = 200  # characters, where there is no title
 
 
-def markdown(cited: Sequence[Cited], title: str) -> Iterator[str]:
+def write_markdown(cited: Sequence[Cited], title: str) -> Iterator[str]:
     """Yield a heading and a numbered list of the hits, numbered by rank."""
-    yield f"# {escaped(title) or 'References'}\n\n{many(len(cited), 'record')}\n"
+    yield f"# {escape_markdown(title) or 'References'}\n\n{pluralize(len(cited), 'record')}\n"
     for one in cited:
-        yield f"\n{item(one)}\n"
+        yield f"\n{write_item(one)}\n"
 
 
-def item(cited: Cited) -> str:
+def write_item(cited: Cited) -> str:
     """One hit: its title, and below who, where, when, the links and the score."""
     number, record = f"{cited.hit.rank}. ", cited.record
     mark = "**RETRACTED** " if record.retracted else ""
-    facts = filter(None, (source(record), pmid_link(record.pmid), doi_link(record.doi), f"score {cited.hit.score:.3f}"))
-    return f"{number}{mark}{heading(record)}\\\n{' ' * len(number)}{' · '.join(facts)}"
+    facts = filter(
+        None, (format_source(record), link_pmid(record.pmid), link_doi(record.doi), f"score {cited.hit.score:.3f}")
+    )
+    return f"{number}{mark}{format_heading(record)}\\\n{' ' * len(number)}{' · '.join(facts)}"
 
 
-def heading(record: Abstract) -> str:
+def format_heading(record: Abstract) -> str:
     """The title in bold, else the beginning of the abstract."""
-    title = escaped(record.title)
-    return f"**{title}**" if title else f"\\[no title\\] {escaped(record.abstract[:N_ABSTRACT])}"
+    title = escape_markdown(record.title)
+    return f"**{title}**" if title else f"\\[no title\\] {escape_markdown(record.abstract[:N_ABSTRACT])}"
 
 
-def source(record: Abstract) -> str:
+def format_source(record: Abstract) -> str:
     """Authors, journal and year, as far as they are known."""
-    named = [escaped(name) for name in record.authors[:N_AUTHORS]]
+    named = [escape_markdown(name) for name in record.authors[:N_AUTHORS]]
     people = ", ".join(named) + (" et al" if len(record.authors) > N_AUTHORS else "")
-    journal = escaped(record.journal)
+    journal = escape_markdown(record.journal)
     where = " ".join(filter(None, (f"*{journal}*" if journal else "", str(record.year or ""))))
     return ". ".join(filter(None, (people, where)))
 
 
-def pmid_link(pmid: str | None) -> str:
+def link_pmid(pmid: str | None) -> str:
     """A link to PubMed; what is no PMID is no link."""
     if not pmid:
         return ""
     url = build_pubmed_url(pmid)
-    return f"[PMID {pmid}]({url})" if url else escaped(pmid)
+    return f"[PMID {pmid}]({url})" if url else escape_markdown(pmid)
 
 
-def doi_link(doi: str | None) -> str:
+def link_doi(doi: str | None) -> str:
     """A link to doi.org; what is no DOI is no link."""
     if not doi:
         return ""
     url = build_doi_url(doi)
-    return f"[doi:{escaped(doi)}]({url})" if url else escaped(doi)
+    return f"[doi:{escape_markdown(doi)}]({url})" if url else escape_markdown(doi)
 
 
-def escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """A text on one line in which no character is markup."""
     return MARKUP.sub(r"\\\g<0>", UNPRINTABLE.sub(" ", " ".join(text.split()))).strip()

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from engine.collect.export import MARK
 from engine.records.abstract import Abstract, Notice
-from engine.references.beside import Says, left_over, line_of, one_line, own_id, standing
+from engine.references.beside import Says, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
 from engine.references.cited import Cited
-from engine.references.names import is_group, names_of
+from engine.references.names import is_group, split_author_names
 
 WIDTH = 80  # columns
 CONTINUED = " " * 5  # as wide as a tag with its dash
@@ -53,30 +53,30 @@ SAYS: Says = {
 }
 
 
-def medline(cited: Sequence[Cited], title: str) -> Iterator[str]:
+def write_medline(cited: Sequence[Cited], title: str) -> Iterator[str]:
     r"""Yield each hit as a MEDLINE record: UTF-8, wrapped at 80 columns, lines ending with \r\n.
 
     What has no tag, and what wrapping loses, stands in GN for the engine's own reader: read back, a record has all the
     fields that it had. A record that is not PubMed's has an empty PMID; its id is in OID.
     """
     for one in cited:
-        yield "".join(wrapped(tag, value) for tag, value in lines_of(one)) + "\r\n"
+        yield "".join(wrap_tag(tag, value) for tag, value in list_tags(one)) + "\r\n"
 
 
-def lines_of(cited: Cited) -> list[tuple[str, str]]:
+def list_tags(cited: Cited) -> list[tuple[str, str]]:
     """(tag, value) of one record in order; nothing empty but the PMID, which begins it."""
     record = cited.record
-    left = left_over_of(record)
+    left = find_medline_left_over(record)
     lines = [
-        ("OID", own_id(record)),
-        ("GN", f"{MARK}: {standing(cited)}"),
+        ("OID", mark_own_id(record)),
+        ("GN", f"{MARK}: {describe_standing(cited)}"),
         ("LR", record.revised.replace("-", "") if len(record.revised) == len("2020-01-31") else ""),
         ("DP", str(record.year or "")),
         ("TI", record.title),
         ("LID", f"{record.doi} [doi]" if record.doi else ""),
         ("AB", record.abstract),
-        *(others_of(record) if record.abstract.strip() else []),
-        *authors_of(record),
+        *(list_other_abstracts(record) if record.abstract.strip() else []),
+        *list_authors(record),
         *(("LA", language) for language in record.languages),
         *(("PT", kind) for kind in record.publication_types),
         ("TT", record.vernacular_title),
@@ -86,23 +86,23 @@ def lines_of(cited: Cited) -> list[tuple[str, str]]:
         ("RIN", UNKNOWN if record.retracted else ""),
         *((NOTICES[Notice(notice)], UNKNOWN) for notice in record.notices),
         ("AID", f"{record.doi} [doi]" if record.doi else ""),
-        ("GN", line_of(left) if left else ""),
+        ("GN", format_extra(left) if left else ""),
     ]
-    return [("PMID", record.pmid or ""), *((tag, text) for tag, value in lines if (text := one_line(value)))]
+    return [("PMID", record.pmid or ""), *((tag, text) for tag, value in lines if (text := join_lines(value)))]
 
 
-def left_over_of(record: Abstract) -> dict[str, object]:
+def find_medline_left_over(record: Abstract) -> dict[str, object]:
     """What the lines don't give back."""
-    says = {**SAYS, "other_abstracts": lambda items: others_are_said(record)}
+    says = {**SAYS, "other_abstracts": lambda items: can_hold_others(record)}
     if len(record.orcids) == len(record.authors):
         says["orcids"] = lambda items: True
-    found = left_over(record, says, names_of(record.authors))
+    found = find_left_over(record, says, split_author_names(record.authors))
     if "orcids" in says:
         found.pop("orcids", None)  # blanks among them are fine
     return found | ({"title": ""} if record.vernacular_title and not record.title else {})
 
 
-def others_are_said(record: Abstract) -> bool:
+def can_hold_others(record: Abstract) -> bool:
     """Whether OAB gives the other abstracts back; where there is no abstract, one in English would be taken for it."""
     return bool(record.abstract.strip()) and all(map(is_said, record.other_abstracts))
 
@@ -115,7 +115,7 @@ def is_said(other: str) -> bool:
     return bool(part[1]) or (part[2] in KINDS and part[3] != "eng" and not (part[2] == "Publisher" and part[3]))
 
 
-def others_of(record: Abstract) -> Iterator[tuple[str, str]]:
+def list_other_abstracts(record: Abstract) -> Iterator[tuple[str, str]]:
     """Yield the lines of the other abstracts, each with its language."""
     for other in record.other_abstracts:
         part = OTHER.fullmatch(other)
@@ -124,9 +124,9 @@ def others_of(record: Abstract) -> Iterator[tuple[str, str]]:
         yield "OABL", spoken
 
 
-def authors_of(record: Abstract) -> Iterator[tuple[str, str]]:
+def list_authors(record: Abstract) -> Iterator[tuple[str, str]]:
     """Yield the lines of each author: full name and short one, ORCID; or the name of a group."""
-    for number, (author, name) in enumerate(zip(record.authors, names_of(record.authors), strict=True)):
+    for number, (author, name) in enumerate(zip(record.authors, split_author_names(record.authors), strict=True)):
         if is_group(author):
             yield "CN", author
         else:
@@ -136,7 +136,7 @@ def authors_of(record: Abstract) -> Iterator[tuple[str, str]]:
             yield "AUID", f"ORCID: {record.orcids[number]}"
 
 
-def wrapped(tag: str, value: str) -> str:
+def wrap_tag(tag: str, value: str) -> str:
     """A tag with its value, in as many lines as it takes; a word that is longer than a line is not cut."""
     lines = [f"{tag:<4}-"]
     for word in BREAK.split(value):

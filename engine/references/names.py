@@ -66,7 +66,7 @@ def name_of(author: str) -> Name:
     return Name(", ".join(filter(None, (family, fore, suffix))), "s" if suffix else "f")
 
 
-def names_of(authors: Sequence[str]) -> list[Name]:
+def split_author_names(authors: Sequence[str]) -> list[Name]:
     """The names of all authors, in order."""
     return [name_of(author) for author in authors]
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from engine.references.cited import Cited
-from engine.references.fields import as_json, hit_fields, record_fields
+from engine.references.fields import dump_line, list_hit_fields, record_fields
 
 
-def as_object(cited: Cited) -> str:
+def dump_hit(cited: Cited) -> str:
     """A hit with its record as a JSON object on one line."""
-    return as_json(hit_fields(cited.hit) | record_fields(cited.record))
+    return dump_line(list_hit_fields(cited.hit) | record_fields(cited.record))
 
 
-def json_array(cited: Sequence[Cited], title: str) -> Iterator[str]:
+def write_json_array(cited: Sequence[Cited], title: str) -> Iterator[str]:
     """Yield the pieces of one JSON array, an object a line."""
     yield "["
     for number, one in enumerate(cited):
-        yield f"{',' if number else ''}\n{as_object(one)}"
+        yield f"{',' if number else ''}\n{dump_hit(one)}"
     yield "\n]\n" if cited else "]\n"
 
 
-def json_lines(cited: Sequence[Cited], title: str) -> Iterator[str]:
+def write_json_lines(cited: Sequence[Cited], title: str) -> Iterator[str]:
     """Yield an object a line."""
-    return (f"{as_object(one)}\n" for one in cited)
+    return (f"{dump_hit(one)}\n" for one in cited)

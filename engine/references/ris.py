@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.records.abstract import Abstract
-from engine.references.beside import Says, left_over, line_of, one_line, own_id, standing
+from engine.references.beside import Says, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
 from engine.references.cited import Cited
-from engine.references.names import names_of
+from engine.references.names import split_author_names
 
 # Types of publication, in small letters, that are no article.
 KINDS = {
@@ -34,55 +34,55 @@ SAYS: Says = {
 }
 
 
-def ris(cited: Sequence[Cited], title: str) -> Iterator[str]:
+def write_ris(cited: Sequence[Cited], title: str) -> Iterator[str]:
     r"""Yield each hit as a RIS record: UTF-8, a line for each value, lines ending with \r\n.
 
     What RIS has no tag for, and what its one-line values lose, stands in C8 for the engine's own reader: read back, a
     record has all the fields that it had.
     """
     for one in cited:
-        yield "".join(f"{tag}  - {value}\r\n" for tag, value in [*lines_of(one), ("ER", "")]) + "\r\n"
+        yield "".join(f"{tag}  - {value}\r\n" for tag, value in [*list_tags(one), ("ER", "")]) + "\r\n"
 
 
-def lines_of(cited: Cited) -> list[tuple[str, str]]:
+def list_tags(cited: Cited) -> list[tuple[str, str]]:
     """(tag, value) of one record in order; nothing empty."""
-    record, names = cited.record, names_of(cited.record.authors)
-    left = left_over(record, SAYS, names) | marks_of(record)
+    record, names = cited.record, split_author_names(cited.record.authors)
+    left = find_left_over(record, SAYS, names) | count_marks(record)
     lines = [
-        ("TY", kind_of(record)),
+        ("TY", choose_reference_type(record)),
         ("TI", record.title),
         *(("AU", name.written) for name in names),
         ("PY", str(record.year or "")),
         ("T2", record.journal),
         ("AB", record.abstract),
         ("DO", record.doi or ""),
-        *identity(record),
+        *find_accession_number(record),
         ("UR", link(record)),
         *(("KW", term) for term in [*record.mesh, *record.keywords]),
         ("LA", "; ".join(record.languages)),
         *(("M3", kind) for kind in record.publication_types if WORD.fullmatch(kind)),
         ("TT", record.vernacular_title),
         ("N1", "RETRACTED" if record.retracted else ""),
-        ("N1", standing(cited)),
-        ("ID", own_id(record)),
-        ("C8", line_of(left) if left else ""),
+        ("N1", describe_standing(cited)),
+        ("ID", mark_own_id(record)),
+        ("C8", format_extra(left) if left else ""),
     ]
-    return [(tag, text) for tag, value in lines if (text := one_line(value))]
+    return [(tag, text) for tag, value in lines if (text := join_lines(value))]
 
 
-def kind_of(record: Abstract) -> str:
+def choose_reference_type(record: Abstract) -> str:
     """The type of reference: an article unless the record says otherwise."""
     kinds = (KINDS.get(kind.lower()) for kind in record.publication_types)
     return next(filter(None, kinds), "JOUR")
 
 
-def marks_of(record: Abstract) -> dict[str, object]:
+def count_marks(record: Abstract) -> dict[str, object]:
     """How many keywords are MeSH headings, and whether the record is retracted: no tag of RIS says so."""
     found: dict[str, object] = {"n_mesh": len(record.mesh)} if record.mesh else {}
     return found | ({"retracted": True} if record.retracted else {})
 
 
-def identity(record: Abstract) -> list[tuple[str, str]]:
+def find_accession_number(record: Abstract) -> list[tuple[str, str]]:
     """The PMID as the accession number of PubMed."""
     return [("AN", record.pmid), ("DB", "PubMed")] if record.pmid else []
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.references.cited import Cited
-from engine.references.fields import COLUMNS, Cell, row_of
+from engine.references.fields import COLUMNS, Cell, build_cells
 
 MAX_ROWS = 1_048_576  # of a sheet, the header among them
 MAX_CELL = 32_767  # UTF-16 units
@@ -23,7 +23,7 @@ OTHERWISE = 12
 CREATED = datetime(2000, 1, 1)  # always the same, so that the same hits are the same bytes
 
 
-def workbook(cited: Sequence[Cited], title: str) -> bytes:
+def write_workbook(cited: Sequence[Cited], title: str) -> bytes:
     """Hits as a workbook of one sheet; the same hits give the same bytes.
 
     A text is a text cell, whatever it looks like, without the control characters that XML can't hold; years, ranks and
@@ -64,20 +64,20 @@ def fill(sheet: Any, bold: Any, cited: Sequence[Cited]) -> None:
         sheet.set_column(column, column, WIDTHS.get(name, OTHERWISE))
         sheet.write_string(0, column, name, bold)
     for number, one in enumerate(cited, 1):
-        for column, cell in enumerate(row_of(one)):
+        for column, cell in enumerate(build_cells(one)):
             write(sheet, number, column, cell)
 
 
 def write(sheet: Any, row: int, column: int, cell: Cell) -> None:
     """Write one cell; an empty one is left out. write_string makes text of anything: no formula, no link, no number."""
     if isinstance(cell, str):
-        if text := storable(cell):
+        if text := clean_cell(cell):
             sheet.write_string(row, column, text)
     elif cell is not None:
         sheet.write_number(row, column, cell)
 
 
-def storable(text: str) -> str:
+def clean_cell(text: str) -> str:
     r"""A text that a cell can hold: without control characters, lines ending with \n, not too long."""
     text = NO_XML.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     if len(text) > MAX_CELL // 2 and len(raw := text.encode("utf-16-le")) > 2 * MAX_CELL:

@@ -13,7 +13,7 @@ from engine.index.folder import DATABASE, VECTORS
 from engine.query.explanation import DECIMALS
 from engine.records.generation import Calibration, Manifest
 from engine.reindex.order import Build
-from engine.reindex.tune import title_queries
+from engine.reindex.tune import encode_titles
 
 QUERIES = 256  # records asked about
 OTHERS = 128  # records that each of them is compared with: 32,768 pairs, of which three lie above the highest share
@@ -27,23 +27,23 @@ SHARES = (
 )
 
 
-def calibrated(build: Build, encoder: Encoder, n: int) -> Calibration | None:
+def calibrate_generation(build: Build, encoder: Encoder, n: int) -> Calibration | None:
     """The calibration of the n records in ``building``: the current one where that still holds, else a new one."""
     held = build.current.manifest if build.current else None
-    if held is not None and still_holds(held, encoder.identity.fingerprint, n):
+    if held is not None and is_current(held, encoder.identity.fingerprint, n):
         return held.calibration
     building = build.folder.building
-    return calibration(building / DATABASE, FlatIndex(building / VECTORS, encoder.identity.dim), encoder)
+    return measure_calibration(building / DATABASE, FlatIndex(building / VECTORS, encoder.identity.dim), encoder)
 
 
-def still_holds(held: Manifest, fingerprint: str, n: int) -> bool:
+def is_current(held: Manifest, fingerprint: str, n: int) -> bool:
     """Whether a generation has a calibration by this encoder, measured on about n records."""
     if held.calibration is None or held.encoder.fingerprint != fingerprint:
         return False
     return abs(n - held.calibration.n_records) < DRIFT * held.calibration.n_records
 
 
-def calibration(database: Path, vectors: FlatIndex, encoder: Encoder) -> Calibration | None:
+def measure_calibration(database: Path, vectors: FlatIndex, encoder: Encoder) -> Calibration | None:
     """Quantiles of the cosines of records spread over the corpus with others drawn at random, never themselves.
 
     Each record is compared twice with the same others: by its title, encoded as queries are, and by its stored vector.
@@ -52,26 +52,26 @@ def calibration(database: Path, vectors: FlatIndex, encoder: Encoder) -> Calibra
     if vectors.size < FEWEST:
         return None
     doc_ids = np.unique(vectors.doc_ids)  # a record may have several vectors
-    places, asked = title_queries(database, doc_ids, encoder, QUERIES)
+    places, asked = encode_titles(database, doc_ids, encoder, QUERIES)
     if len(places) < FEWEST:  # titles that the encoder can't read
         return None
     generator = np.random.default_rng(SEED)
     texts, records = [], []
     for place, query, own in zip(places, asked, vectors.points(doc_ids[places]), strict=True):
-        others = doc_ids[drawn(generator, int(place), len(doc_ids))]
+        others = doc_ids[draw_others(generator, int(place), len(doc_ids))]
         texts.append(vectors.scores(query, others))
         records.append(vectors.scores(own, others))
-    return Calibration(SHARES, quantiles(texts), quantiles(records), sum(map(len, texts)), len(doc_ids))
+    return Calibration(SHARES, compute_quantiles(texts), compute_quantiles(records), sum(map(len, texts)), len(doc_ids))
 
 
-def drawn(generator: np.random.Generator, place: int, n: int) -> NDArray[np.int64]:
+def draw_others(generator: np.random.Generator, place: int, n: int) -> NDArray[np.int64]:
     """At most OTHERS of n places without this one, each at most once, ascending."""
     found = np.sort(generator.choice(n - 1, min(OTHERS, n - 1), replace=False, shuffle=False))
     others: NDArray[np.int64] = found + (found >= place)
     return others
 
 
-def quantiles(scores: list[NDArray[np.float32]]) -> tuple[float, ...]:
+def compute_quantiles(scores: list[NDArray[np.float32]]) -> tuple[float, ...]:
     """The cosines below which the SHARES of these scores lie, ascending."""
     found = np.quantile(np.concatenate(scores).astype(np.float64), SHARES).round(DECIMALS)
     return tuple(found.tolist())

@@ -30,10 +30,10 @@ def draw_map(build: Build, encoder: EncoderIdentity) -> None:
         OSError: the disk is full or broken.
     """
     building = build.folder.building
-    write_map(building / MAP, drawn(FlatIndex(building / VECTORS, encoder.dim), held_axes(build, encoder)))
+    write_map(building / MAP, draw_points(FlatIndex(building / VECTORS, encoder.dim), read_axes(build, encoder)))
 
 
-def held_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
+def read_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
     """The axes of the current map; None where it is of another encoder."""
     current = build.current
     if current is None or current.manifest.encoder.fingerprint != encoder.fingerprint:
@@ -44,31 +44,31 @@ def held_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
         return None
 
 
-def drawn(vectors: FlatIndex, held: Axes | None = None) -> CorpusMap:
+def draw_points(vectors: FlatIndex, held: Axes | None = None) -> CorpusMap:
     """The map of some vectors, along axes found before where these still hold; there is at least one vector."""
     doc_ids = np.unique(vectors.doc_ids)
-    axes = held if held is not None and still_hold(held, len(doc_ids)) else found_axes(vectors, doc_ids)
-    places = [axes.places(vectors.points(part)) for part in parts(doc_ids)]
+    axes = held if held is not None and has_current_axes(held, len(doc_ids)) else find_axes(vectors, doc_ids)
+    places = [axes.places(vectors.points(part)) for part in split_ids(doc_ids)]
     return CorpusMap(doc_ids, np.concatenate(places), axes)
 
 
-def still_hold(held: Axes, n: int) -> bool:
+def has_current_axes(held: Axes, n: int) -> bool:
     """Whether axes were found on about n records."""
     return held.n_records / DRIFT <= n <= held.n_records * DRIFT
 
 
-def found_axes(vectors: FlatIndex, doc_ids: DocIds) -> Axes:
+def find_axes(vectors: FlatIndex, doc_ids: DocIds) -> Axes:
     """The axes along which the records differ most, by a spread of SAMPLE of them."""
     rows = np.unique(np.linspace(0, len(doc_ids) - 1, min(SAMPLE, len(doc_ids)), dtype=np.int64))
-    return Axes(*components(vectors.points(doc_ids[rows])), len(doc_ids))
+    return Axes(*compute_components(vectors.points(doc_ids[rows])), len(doc_ids))
 
 
-def parts(doc_ids: DocIds) -> list[DocIds]:
+def split_ids(doc_ids: DocIds) -> list[DocIds]:
     """Doc ids in stretches of at most CHUNK."""
     return [doc_ids[start : start + CHUNK] for start in range(0, len(doc_ids), CHUNK)]
 
 
-def components(points: Vectors) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+def compute_components(points: Vectors) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
     """Mean (dim,), the first two principal components (2, dim) of points (n, dim), n at least 1, and their shares (2,).
 
     The largest entry of each component is positive: which way it points says nothing, so one way is chosen.

@@ -67,7 +67,9 @@ def choose(
     return Choice(identity, folder)
 
 
-def ready(folder: IndexFolder, choice: Choice, device: str, progress: Progress) -> tuple[Encoder, OnnxEncoder]:
+def prepare_encoders(
+    folder: IndexFolder, choice: Choice, device: str, progress: Progress
+) -> tuple[Encoder, OnnxEncoder]:
     """The encoder for the corpus and the one for queries, which lies beside the index from now on.
 
     They are the same object on a CPU. device is "auto", "cpu" or "cuda".
@@ -76,25 +78,25 @@ def ready(folder: IndexFolder, choice: Choice, device: str, progress: Progress) 
         EncoderError: the model can't be used or exported, or not on this device.
         EngineError: the encoder here is damaged, or a library is missing.
     """
-    queries = OnnxEncoder(query_encoder(folder, choice, progress))
+    queries = OnnxEncoder(prepare_query_encoder(folder, choice, progress))
     if choice.identity.precision == "int8" and device == "cuda":
         raise EncoderError("an int8 encoder runs on a CPU only. Use --device cpu, or --precision fp32 --re-encode")
-    if choice.identity.precision == "int8" or device == "cpu" or (device == "auto" and not nvidia_present()):
+    if choice.identity.precision == "int8" or device == "cpu" or (device == "auto" and not has_nvidia()):
         return queries, queries
     try:
-        return on_cuda(choice), queries
+        return open_on_cuda(choice), queries
     except EngineError:
         if device == "cuda":
             raise
         return queries, queries
 
 
-def nvidia_present() -> bool:
+def has_nvidia() -> bool:
     """Whether an NVIDIA driver is there; asking torch would cost seconds on machines without one."""
     return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
 
 
-def on_cuda(choice: Choice) -> Encoder:
+def open_on_cuda(choice: Choice) -> Encoder:
     """Open the original model on every GPU here.
 
     It runs in half precision and keeps the fingerprint of fp32, whose vectors it gives: this is checked when it is
@@ -118,7 +120,7 @@ def on_cuda(choice: Choice) -> Encoder:
     return open_gpu_encoder(folder, choice.identity)
 
 
-def query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Path:
+def prepare_query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Path:
     """Folder of the exported encoder: the one here, a copy of a sibling index's, or exported now.
 
     Raises:
@@ -133,13 +135,13 @@ def query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Pa
             raise
     made = folder.building / "encoder"
     made.mkdir()
-    if not copied_from_sibling(folder, choice.identity, made):
+    if not copy_from_sibling(folder, choice.identity, made):
         progress("exporting the encoder", 0, None)
         export(choice, made)
     return install_encoder(folder, made, choice.identity.fingerprint)
 
 
-def copied_from_sibling(folder: IndexFolder, identity: EncoderIdentity, made: Path) -> bool:
+def copy_from_sibling(folder: IndexFolder, identity: EncoderIdentity, made: Path) -> bool:
     """Copy the same encoder from another index in the same indexes folder; False when there is none."""
     for sibling in sorted(folder.path.parent.glob(f"*/encoders/{identity.fingerprint}")):
         with contextlib.suppress(EngineError):

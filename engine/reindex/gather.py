@@ -16,7 +16,7 @@ from engine.errors import SourceError
 from engine.progress import Progress
 from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
-from engine.reindex.sources import Source, as_source_file
+from engine.reindex.sources import Source, build_source_file
 
 MAX_SHOWN = 20  # rejections kept for the report; all of them are in the database
 MAX_EXAMPLES = 3  # records named per kind of change
@@ -73,7 +73,7 @@ class Gathered:
             shown.append(f"{record_id} ({source})")
 
 
-def text_digest(title: str, abstract: str) -> str:
+def hash_prepared(title: str, abstract: str) -> str:
     """Digest of what the encoder reads of a record; "" where that is nothing."""
     text = prepare_text(title, abstract)
     return hash_text(text) if text else ""
@@ -90,7 +90,7 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
     for source in sources:
         before, refused = gathered.n_records, gathered.rejected
         receipt = source.receipt or FileReceipt.of(source.path)
-        file = as_source_file(source, receipt)
+        file = build_source_file(source, receipt)
         origin = Origin(file.format, draft.note_source(file), file.release)
         for entry in read_source(source.path, source.format):
             take(draft, gathered, entry, origin, source.name)

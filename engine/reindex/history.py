@@ -6,25 +6,25 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from engine.corpus.duplicates import Group, duplicates
-from engine.corpus.history import Difference, Event, differences, events
+from engine.corpus.duplicates import Group, find_duplicates
+from engine.corpus.history import Difference, Event, find_differences, read_events
 from engine.corpus.store import Corpus
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
-from engine.phrases import many
+from engine.phrases import pluralize
 
 
-def history(path: Path) -> list[Event]:
+def read_history(path: Path) -> list[Event]:
     """The generations that led to the current one, oldest first.
 
     Raises:
         GenerationError: there is no index, or it is damaged.
     """
     with closing(Corpus(IndexFolder(path).open_current(quick=True).database)) as corpus:
-        return events(corpus)
+        return read_events(corpus)
 
 
-def event_line(event: Event) -> str:
+def format_event(event: Event) -> str:
     """One generation in one line."""
     counts = event.counts
     changes = (
@@ -38,7 +38,7 @@ def event_line(event: Event) -> str:
     )
     what = "  ".join(f"{sign}{n:,}" for sign, n in changes if n) or "no record changed"
     names = ", ".join(event.files[:3]) + (f" and {len(event.files) - 3:,} more" if len(event.files) > 3 else "")
-    held = many(counts.abstracts, "abstract")
+    held = pluralize(counts.abstracts, "abstract")
     return f"{event.generation:06d}  {event.created}  {held}  {what}  {event.cause} ({names})"
 
 
@@ -56,7 +56,7 @@ def compare(path: Path, old: int, new: int) -> Iterator[Difference]:
             kept = ", ".join(f"{n:06d}" for n in there) or "none"
             raise UsageError(f"generation {number:06d} of {path} is not there: kept are {kept}. See: engine log")
     pair = [folder.check(number).database for number in (old, new)]
-    yield from differences(*pair)
+    yield from find_differences(*pair)
 
 
 def look_alikes(path: Path) -> list[Group]:
@@ -66,4 +66,4 @@ def look_alikes(path: Path) -> list[Group]:
         GenerationError: there is no index, or it is damaged.
     """
     with closing(Corpus(IndexFolder(path).open_current(quick=True).database)) as corpus:
-        return duplicates(corpus)
+        return find_duplicates(corpus)

@@ -11,13 +11,13 @@ from engine.collect.fetch.updates import Fetched, fetch_updates
 from engine.config import Settings
 from engine.errors import ConfigError, CorruptError
 from engine.index.folder import IndexFolder
-from engine.index.lock import writer_lock
+from engine.index.lock import lock_for_writing
 from engine.progress import Progress
 from engine.reindex.gaps import find_gaps
 from engine.reindex.nights import Night
 from engine.reindex.order import Report
-from engine.reindex.summary import summary
-from engine.reindex.update import Request, applied_files, prune, reindex
+from engine.reindex.summary import summarise_report
+from engine.reindex.update import Request, prune, read_applied_files, reindex
 from engine.reindex.verify import verify
 
 
@@ -63,7 +63,7 @@ class NightlyRun:
         if not task.settings.file.exists():
             place = task.settings.file.absolute()
             raise ConfigError(f"{place} is not there. Write it: engine init {task.folder.path.name} SOURCE")
-        with writer_lock(task.folder.path / "NIGHTLY.lock"):
+        with lock_for_writing(task.folder.path / "NIGHTLY.lock"):
             listed = self._fetch(task.mirror) if task.mirror else ()
             done = self._reindex()
             self._verify(done)
@@ -89,7 +89,7 @@ class NightlyRun:
         done = reindex(task.folder, task.settings, task.request, self._listener.progress)
         status = "updated" if done.published else "nothing new"
         self.night = replace(self.night, report=asdict(done), status=status)
-        for line in summary(self.night.index, done):
+        for line in summarise_report(self.night.index, done):
             self._listener.say(line)
         return done
 
@@ -113,7 +113,7 @@ class NightlyRun:
     def _find_gaps(self, listed: tuple[str, ...]) -> None:
         """Note update files that are missing between those that were applied, are here or are on the mirror."""
         task = self._task
-        applied = [file.name for file in applied_files(task.folder.open_current(quick=True))]
+        applied = [file.name for file in read_applied_files(task.folder.open_current(quick=True))]
         folder = task.download_folder
         present = [path.name for path in folder.glob("*.xml.gz")] if folder.is_dir() else []
         gaps = find_gaps([*applied, *listed, *present])

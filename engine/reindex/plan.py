@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.corpus.store import AppliedFile
 from engine.errors import MassChangeError
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.records.abstract import Rejection
 from engine.records.generation import Counts
 from engine.reindex.sources import Source
@@ -73,7 +73,7 @@ def sort_out(
     return Files(tuple(read.values()), tuple(known), tuple(dict.fromkeys(gone)))
 
 
-def refusal(counts: Counts, held: int, limits: Limits) -> str | None:
+def explain_refusal(counts: Counts, held: int, limits: Limits) -> str | None:
     """Why the guard stops a run, or None. Shares are of the records held before."""
     if held == 0:
         return None
@@ -94,14 +94,14 @@ def guard(counts: Counts, held: int, limits: Limits | None) -> None:
     Raises:
         MassChangeError: more than the limits allow.
     """
-    if limits is not None and (reason := refusal(counts, held, limits)):
+    if limits is not None and (reason := explain_refusal(counts, held, limits)):
         raise MassChangeError(reason)
 
 
 def plan_lines(name: str, plan: Plan) -> Iterator[str]:
     """A plan in words."""
     read, counts = plan.files.read, plan.counts
-    yield f"{name}: plan for {many(plan.held, 'record')} now; nothing was changed"
+    yield f"{name}: plan for {pluralize(plan.held, 'record')} now; nothing was changed"
     yield f"  files to read: {len(read):,}; applied before and skipped: {len(plan.files.known):,}"
     yield from (f"    {source.name}" for source in read[:10])
     if len(read) > 10:

@@ -6,14 +6,14 @@ import time
 
 from engine.config import Settings
 from engine.encode.recipe import PASSAGES
-from engine.index.factory import chosen, parsed
+from engine.index.factory import choose_factory, parse_factory
 from engine.index.folder import IndexFolder
 from engine.progress import Progress
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 
 
-def retune(folder: IndexFolder, settings: Settings, *, rebuild: bool, progress: Progress) -> Report:
+def tune_index(folder: IndexFolder, settings: Settings, *, rebuild: bool, progress: Progress) -> Report:
     """Measure an approximate index against an exact search and publish it with the quickest setting that finds enough.
 
     The FAISS type is that of the settings, so a changed factory in index.toml takes effect. Where every vector is
@@ -28,7 +28,9 @@ def retune(folder: IndexFolder, settings: Settings, *, rebuild: bool, progress: 
     started = time.monotonic()
     held = folder.open_current(quick=True).manifest
     in_passages = held.encoder.recipe == PASSAGES
-    factory, reason = chosen(settings.factory, held.counts.abstracts, parsed(held.factory), in_passages=in_passages)
+    factory, reason = choose_factory(
+        settings.factory, held.counts.abstracts, parse_factory(held.factory), in_passages=in_passages
+    )
     if factory.exact and held.ann is None:
         notes = (f"{factory}: {reason}. There is nothing to tune",)
         seconds = round(time.monotonic() - started, 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.errors import GenerationError, UsageError
 from engine.index.folder import IndexFolder
-from engine.index.lock import writer_lock
+from engine.index.lock import lock_for_writing
 from engine.index.manifest import read_manifest
 from engine.index.publish import point_to
 
@@ -18,16 +18,16 @@ def roll_back(folder: IndexFolder, number: int | None) -> int:
         LockedError: another process writes this index.
         DurabilityError: done, but the disk did not confirm it.
     """
-    with writer_lock(folder.lock):
-        target = previous(folder) if number is None else number
+    with lock_for_writing(folder.lock):
+        target = find_previous(folder) if number is None else number
         if target not in folder.numbers():
-            raise UsageError(f"no generation {target:06d} in {folder.path}: found {shown(folder.numbers())}")
+            raise UsageError(f"no generation {target:06d} in {folder.path}: found {format_numbers(folder.numbers())}")
         folder.check(target)
         point_to(folder, target)
         return target
 
 
-def previous(folder: IndexFolder) -> int:
+def find_previous(folder: IndexFolder) -> int:
     """The generation that the current one was made from; when that can't be read, the newest sound one below it.
 
     Raises:
@@ -41,7 +41,7 @@ def previous(folder: IndexFolder) -> int:
     except GenerationError:
         candidates = [n for n in reversed(earlier) if is_sound(folder, n)]
     if not candidates:
-        found = f"found {shown(folder.numbers())}"
+        found = f"found {format_numbers(folder.numbers())}"
         raise UsageError(
             f"{folder.path} has no generation before {current:06d}: {found}. "
             "Name one: --to NUMBER, or delete the folder and index again"
@@ -58,6 +58,6 @@ def is_sound(folder: IndexFolder, number: int) -> bool:
     return True
 
 
-def shown(numbers: list[int]) -> str:
+def format_numbers(numbers: list[int]) -> str:
     """Generation numbers for a message."""
     return ", ".join(f"{n:06d}" for n in numbers) or "none"

@@ -16,20 +16,20 @@ from engine.encode.passages import Texts, load_recipe
 from engine.encode.recipe import PASSAGES, prepare_text
 from engine.errors import GenerationError, NoGenerationError, SourceError
 from engine.index import durable, flat, manifest, publish
-from engine.index.factory import chosen, parsed
+from engine.index.factory import choose_factory, parse_factory
 from engine.index.folder import DATABASE, Generation, IndexFolder
-from engine.index.lock import writer_lock
-from engine.phrases import many
+from engine.index.lock import lock_for_writing
+from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.records.generation import Counts
 from engine.reindex import shards
-from engine.reindex.calibrate import calibrated
+from engine.reindex.calibrate import calibrate_generation
 from engine.reindex.corpusmap import draw_map
-from engine.reindex.encoders import Choice, choose, ready
-from engine.reindex.gather import Gathered, drop_unseen, gather, text_digest
+from engine.reindex.encoders import Choice, choose, prepare_encoders
+from engine.reindex.gather import Gathered, drop_unseen, gather, hash_prepared
 from engine.reindex.order import Build, Order, Report
 from engine.reindex.plan import guard
-from engine.reindex.seal import Finished, counted, sealed, write_vectors
+from engine.reindex.seal import Finished, count_generation, seal_generation, write_vectors
 from engine.reindex.searchable import make_searchable
 from engine.reindex.spool import Spool
 from engine.reindex.vectorise import Run, Vectorised, vectorise
@@ -64,11 +64,11 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Repo
             None, order.settings.model, order.settings.precision, order.settings.recipe, re_encode=order.re_encode
         )  # so that a mistyped model leaves no empty folder
     folder.path.mkdir(parents=True, exist_ok=True)
-    with writer_lock(folder.lock):
-        return next_generation(folder, order, current_of(folder), progress)
+    with lock_for_writing(folder.lock):
+        return make_generation(folder, order, open_current(folder), progress)
 
 
-def current_of(folder: IndexFolder) -> Generation | None:
+def open_current(folder: IndexFolder) -> Generation | None:
     """The current generation, checked; None when nothing was published yet.
 
     Raises:
@@ -80,7 +80,7 @@ def current_of(folder: IndexFolder) -> Generation | None:
         return None
 
 
-def next_generation(folder: IndexFolder, order: Order, current: Generation | None, progress: Progress) -> Report:
+def make_generation(folder: IndexFolder, order: Order, current: Generation | None, progress: Progress) -> Report:
     """The work of index_sources, under the lock.
 
     Raises:
@@ -93,7 +93,7 @@ def next_generation(folder: IndexFolder, order: Order, current: Generation | Non
     choice = choose(held, wanted.model, wanted.precision, wanted.recipe, re_encode=order.re_encode)
     publish.prepare(folder)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    build = Build(folder, order, current, publish.next_number(folder), started, created)
+    build = Build(folder, order, current, publish.choose_number(folder), started, created)
     try:
         done = make(build, choice, progress)
     finally:
@@ -108,7 +108,7 @@ def next_generation(folder: IndexFolder, order: Order, current: Generation | Non
 def make(build: Build, choice: Choice, progress: Progress) -> Report:
     """Fill ``building`` and publish it, unless nothing has changed."""
     device = "cpu" if build.order.republish else build.order.settings.device  # nothing is encoded then but questions
-    encoder, queries = ready(build.folder, choice, device, progress)
+    encoder, queries = prepare_encoders(build.folder, choice, device, progress)
     try:
         done = fill(build, encoder, load_recipe(choice.identity, queries.folder), progress)
     finally:
@@ -119,7 +119,7 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
     gathered, vectorised = done
     write_vectors(build.folder, vectorised)
     searchable = make_searchable(build, queries, vectorised, progress)
-    calibration = calibrated(build, queries, len(vectorised.doc_ids))
+    calibration = calibrate_generation(build, queries, len(vectorised.doc_ids))
     draw_map(build, queries.identity)
     progress("publishing", 0, None)
     return finish(Finished(build, queries, gathered, vectorised, searchable, calibration))
@@ -131,23 +131,23 @@ def fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Re
     published = build.current.database if build.current else None
     if published is not None:
         durable.copy_file(published, database)
-    with Draft(database, build.number, build.created, text_digest, published) as draft:
+    with Draft(database, build.number, build.created, hash_prepared, published) as draft:
         gathered = read_all(draft, build.order, progress)
-        if (same := unchanged(build, gathered)) is not None:
+        if (same := report_unchanged(build, gathered)) is not None:
             return same
         refuse_empty(draft, build, gathered)
-        guard(counted(NOTHING, gathered, 0), build.held, build.order.limits)
+        guard(count_generation(NOTHING, gathered, 0), build.held, build.order.limits)
         check_factory(build, draft, encoder)
         check_space(build, draft, encoder)
-        kept = kept_shards(build, encoder)
+        kept = open_shards(build, encoder)
         settle_setup(draft, encoder, everything=build.order.re_encode)
         spool = Spool(build.folder.building / SPOOL, encoder.identity.dim)
-        vectorised = vectorise(Run(draft, encoder, gathered, kept, spool, progress, texts), carried_from(build))
-        if (same := unchanged(build, gathered)) is not None:
+        vectorised = vectorise(Run(draft, encoder, gathered, kept, spool, progress, texts), open_carried(build))
+        if (same := report_unchanged(build, gathered)) is not None:
             return same
         refuse_empty(draft, build, gathered)
-        counts = counted(draft.totals(), gathered, vectorised.n_encoded)
-        draft.note_cause(build.parent, cause(build.order), json.dumps(asdict(counts)))
+        counts = count_generation(draft.totals(), gathered, vectorised.n_encoded)
+        draft.note_cause(build.parent, describe_cause(build.order), json.dumps(asdict(counts)))
     return gathered, vectorised
 
 
@@ -164,13 +164,13 @@ def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
     return gathered
 
 
-def cause(order: Order) -> str:
+def describe_cause(order: Order) -> str:
     """Why a generation was made, in a few words."""
     options = (" --full" if order.full else "") + (" --re-encode" if order.re_encode else "")
-    return f"{order.verb}{options}: {many(len(order.everything), 'file')}"
+    return f"{order.verb}{options}: {pluralize(len(order.everything), 'file')}"
 
 
-def kept_shards(build: Build, encoder: Encoder) -> shards.Shards:
+def open_shards(build: Build, encoder: Encoder) -> shards.Shards:
     """What an earlier run encoded with this encoder and did not publish; that of other encoders is deleted."""
     fingerprint = encoder.identity.fingerprint
     shards.clear(build.folder.shards, besides=fingerprint)
@@ -187,7 +187,7 @@ def settle_setup(draft: Draft, encoder: Encoder, *, everything: bool) -> None:
         choose_layout(encoder, [prepare_text(row.title, row.abstract) for row in rows])
 
 
-def carried_from(build: Build) -> flat.FlatIndex | None:
+def open_carried(build: Build) -> flat.FlatIndex | None:
     """The vectors to carry over; None when all must be encoded."""
     if build.current is None or build.order.re_encode:
         return None
@@ -202,7 +202,7 @@ def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
     """
     if draft.is_empty():
         names = ", ".join(source.name for source in build.order.everything)
-        why = f"{many(gathered.deleted, 'record')} would be deleted and none left" if gathered.deleted else ""
+        why = f"{pluralize(gathered.deleted, 'record')} would be deleted and none left" if gathered.deleted else ""
         if gathered.rejections:
             why = f"The first of {gathered.rejected:,} rejected: {gathered.rejections[0]}"
         raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
@@ -216,7 +216,7 @@ def check_factory(build: Build, draft: Draft, encoder: Encoder) -> None:
     """
     held = build.current.manifest.factory if build.current else None
     n, in_passages = draft.count_to_encode(everything=True), encoder.identity.recipe == PASSAGES
-    chosen(build.order.settings.factory, n, parsed(held) if held else None, in_passages=in_passages)
+    choose_factory(build.order.settings.factory, n, parse_factory(held) if held else None, in_passages=in_passages)
 
 
 def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
@@ -238,14 +238,14 @@ def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
         )
 
 
-def unchanged(build: Build, gathered: Gathered) -> Report | None:
+def report_unchanged(build: Build, gathered: Gathered) -> Report | None:
     """The report of a run that found nothing new, or None when there is something to publish."""
     files = gathered.new_files if build.order.note_files else gathered.new_releases
     news = gathered.changed_anything or files > 0
     if build.current is None or news or build.order.re_encode or build.order.republish:
         return None
     held = build.current.manifest
-    return report(build, held.generation, counted(held.counts, gathered, 0), gathered, published=False)
+    return report(build, held.generation, count_generation(held.counts, gathered, 0), gathered, published=False)
 
 
 def report(build: Build, generation: int, counts: Counts, gathered: Gathered, *, published: bool) -> Report:
@@ -261,7 +261,7 @@ def finish(done: Finished) -> Report:
     Raises:
         CorruptError: the files on disk don't agree.
     """
-    build, made = done.build, sealed(done)
+    build, made = done.build, seal_generation(done)
     publish.publish(build.folder, made)
     with contextlib.suppress(OSError, GenerationError):  # it is published; what can't be deleted now goes next time
         publish.prune(build.folder, build.order.settings.keep_generations)

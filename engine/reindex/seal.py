@@ -13,12 +13,12 @@ from engine.encode.probes import PROBES
 from engine.errors import CorruptError
 from engine.index import flat, layout, manifest, publish
 from engine.index.folder import DATABASE, VECTORS, IndexFolder
-from engine.records.generation import Calibration, Counts, Manifest, Probe, ids_sha256
+from engine.records.generation import Calibration, Counts, Manifest, Probe, hash_ids
 from engine.reindex.gather import Gathered
 from engine.reindex.order import Build
 from engine.reindex.searchable import Searchable
 from engine.reindex.vectorise import Vectorised
-from engine.reindex.verify import content_problems
+from engine.reindex.verify import check_content
 
 
 def write_vectors(folder: IndexFolder, vectorised: Vectorised) -> None:
@@ -27,7 +27,7 @@ def write_vectors(folder: IndexFolder, vectorised: Vectorised) -> None:
     vectorised.spool.remove()
 
 
-def counted(totals: Totals | Counts, gathered: Gathered, n_encoded: int) -> Counts:
+def count_generation(totals: Totals | Counts, gathered: Gathered, n_encoded: int) -> Counts:
     """Totals of a generation with what this run did."""
     return Counts(
         abstracts=totals.abstracts,
@@ -61,7 +61,7 @@ class Finished:
     calibration: Calibration | None
 
 
-def sealed(done: Finished) -> Manifest:
+def seal_generation(done: Finished) -> Manifest:
     """Sync and check the finished files from disk; return their manifest.
 
     Raises:
@@ -69,7 +69,7 @@ def sealed(done: Finished) -> Manifest:
     """
     build, queries, vectorised = done.build, done.queries, done.vectorised
     building = build.folder.building
-    files = publish.sealed_files(building)
+    files = publish.seal_files(building)
     corpus = Corpus(building / DATABASE)
     try:
         totals, in_corpus = corpus.totals(), corpus.ids()
@@ -85,22 +85,22 @@ def sealed(done: Finished) -> Manifest:
         encoder=queries.identity,
         metric=flat.METRIC,
         factory=str(done.searchable.factory),
-        counts=counted(totals, done.gathered, vectorised.n_encoded),
-        ids_sha256_corpus=ids_sha256(in_corpus),
-        ids_sha256_vectors=ids_sha256(vectorised.doc_ids),
+        counts=count_generation(totals, done.gathered, vectorised.n_encoded),
+        ids_sha256_corpus=hash_ids(in_corpus),
+        ids_sha256_vectors=hash_ids(vectorised.doc_ids),
         files=files,
         probes=tuple(Probe(text, tuple(map(float, row))) for text, row in zip(PROBES, probes, strict=True)),
-        newest_source=newest_source(build),
+        newest_source=find_newest_source(build),
         seconds=round(time.monotonic() - build.started, 3),
         ann=done.searchable.ann,
         calibration=done.calibration,
     )
-    for problem in content_problems(building, made):
+    for problem in check_content(building, made):
         raise CorruptError(f"the new generation does not pass its own check, so it was not published: {problem}")
     return made
 
 
-def newest_source(build: Build) -> str:
+def find_newest_source(build: Build) -> str:
     """Name of the file read last: in this run, or in the one that made the current generation."""
     if build.order.everything:
         return build.order.everything[-1].name

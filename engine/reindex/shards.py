@@ -144,14 +144,14 @@ def read_shard(path: Path, dim: int) -> Shard | None:
         return None
     if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) <= LENGTH_TOLERANCE).all():
         return None
-    place = content_of(content, entry, vectors.nbytes)
+    place = locate_entry(content, entry, vectors.nbytes)
     content.seek(place)
     if content.read(vectors.nbytes) != vectors.tobytes():  # compressed, or not as the engine writes it
         return None
     return Shard(path, digests, n_tokens, dim, place)
 
 
-def content_of(archive: io.BytesIO, entry: zipfile.ZipInfo, n_bytes: int) -> int:
+def locate_entry(archive: io.BytesIO, entry: zipfile.ZipInfo, n_bytes: int) -> int:
     """Where the last n_bytes of an uncompressed entry of a zip archive lie."""
     archive.seek(entry.header_offset + LENGTHS_AT)
     n_name, n_extra = struct.unpack("<HH", archive.read(4))

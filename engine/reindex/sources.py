@@ -11,7 +11,7 @@ from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
 
-from engine.collect.source import check_source, format_named, source_name
+from engine.collect.source import check_source, format_named, name_source
 from engine.config import SourcePattern
 from engine.corpus.draft import SourceFile
 from engine.errors import SourceError, UnknownFormatError
@@ -35,7 +35,7 @@ class Source:
     @property
     def name(self) -> str:
         """Its name, for messages and for the database."""
-        return source_name(self.path)
+        return name_source(self.path)
 
     @property
     def place(self) -> str:
@@ -61,7 +61,7 @@ def release_of(name: str) -> int:
     return (2000 + int(found[1])) * 10_000 + int(found[2]) if found else 0
 
 
-def as_source_file(source: Source, receipt: FileReceipt) -> SourceFile:
+def build_source_file(source: Source, receipt: FileReceipt) -> SourceFile:
     """What the corpus keeps of a file.
 
     Raises:
@@ -71,7 +71,7 @@ def as_source_file(source: Source, receipt: FileReceipt) -> SourceFile:
     return SourceFile(source.name, source.place, receipt.n_bytes, receipt.sha256, found.name, release_of(source.name))
 
 
-def natural(path: Path) -> tuple[tuple[int, str], ...]:
+def split_digits(path: Path) -> tuple[tuple[int, str], ...]:
     """Sort key that puts file9 before file10."""
     pieces = NUMBER.split(str(path))
     return tuple((int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces)
@@ -94,28 +94,28 @@ def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozens
         kind = format_named(pattern.format).name if pattern.format else None
         matched = matches(base, pattern)
         if not matched:
-            notes.append(none_left(base, pattern, applied))
-        for path in sorted(matched, key=lambda p: (release_of(p.name), p.stat().st_mtime_ns, natural(p))):
-            if kind is None and is_folder(base, pattern) and (why := not_a_source(path)):
+            notes.append(note_none_left(base, pattern, applied))
+        for path in sorted(matched, key=lambda p: (release_of(p.name), p.stat().st_mtime_ns, split_digits(p))):
+            if kind is None and is_folder(base, pattern) and (why := explain_not_a_source(path)):
                 notes.append(f"{path} is left out: {why}")
             else:
                 found.setdefault(path, Source(path, kind))
     return Listing(tuple(found.values()), tuple(notes))
 
 
-def rooted(base: Path, pattern: SourcePattern) -> Path:
+def resolve_pattern(base: Path, pattern: SourcePattern) -> Path:
     """A pattern as an absolute path; "~" is the home folder."""
     return base / Path(pattern.path).expanduser()
 
 
 def is_glob(base: Path, pattern: SourcePattern) -> bool:
     """Whether a pattern is one: a file or folder whose name has brackets in it is not."""
-    return has_magic(pattern.path) and not rooted(base, pattern).exists()
+    return has_magic(pattern.path) and not resolve_pattern(base, pattern).exists()
 
 
 def is_folder(base: Path, pattern: SourcePattern) -> bool:
     """Whether a pattern is a folder to watch."""
-    return rooted(base, pattern).is_dir()
+    return resolve_pattern(base, pattern).is_dir()
 
 
 def matches(base: Path, pattern: SourcePattern) -> list[Path]:
@@ -124,22 +124,22 @@ def matches(base: Path, pattern: SourcePattern) -> list[Path]:
     Raises:
         SourceError: a file or folder is not there.
     """
-    root = rooted(base, pattern)
+    root = resolve_pattern(base, pattern)
     if is_glob(base, pattern):
         plain = list(takewhile(lambda part: not has_magic(part), Path(pattern.path).expanduser().parts))
         folder = base.joinpath(*plain)
         if not folder.is_dir():
-            raise SourceError(vanished(folder, pattern))
+            raise SourceError(explain_vanished(folder, pattern))
         found = glob(str(Path(pattern.path).expanduser()), root_dir=base, recursive=True)
         return [base / name for name in found if (base / name).is_file()]
     if root.is_dir():
-        return list(watched(root))
+        return list(list_folder(root))
     if not root.exists():
-        raise SourceError(vanished(root, pattern))
+        raise SourceError(explain_vanished(root, pattern))
     return [root]
 
 
-def watched(folder: Path) -> Iterator[Path]:
+def list_folder(folder: Path) -> Iterator[Path]:
     """The files of a folder and of the folders in it, hidden ones and those that are no sources left out."""
     for path in folder.rglob("*"):
         inside = path.relative_to(folder).parts
@@ -147,7 +147,7 @@ def watched(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def not_a_source(path: Path) -> str | None:
+def explain_not_a_source(path: Path) -> str | None:
     """Why a file in a watched folder is none, in one line; None when it can be read."""
     try:
         check_source(path)
@@ -158,7 +158,7 @@ def not_a_source(path: Path) -> str | None:
     return None
 
 
-def vanished(path: Path, pattern: SourcePattern) -> str:
+def explain_vanished(path: Path, pattern: SourcePattern) -> str:
     """The message for a place that is not there."""
     return (
         f"{path} is not there (source {pattern.path!r} of index.toml). Nothing was changed and nothing is deleted for "
@@ -166,13 +166,13 @@ def vanished(path: Path, pattern: SourcePattern) -> str:
     )
 
 
-def none_left(base: Path, pattern: SourcePattern, applied: frozenset[str]) -> str:
+def note_none_left(base: Path, pattern: SourcePattern, applied: frozenset[str]) -> str:
     """The note on a source without a file.
 
     Raises:
         SourceError: it had some when the index was made.
     """
-    root = rooted(base, pattern)
+    root = resolve_pattern(base, pattern)
     glob_like = str(root) if is_glob(base, pattern) else f"{root}/*"
     before = [path for path in applied if fnmatch(path, glob_like)]
     if before:
@@ -183,12 +183,12 @@ def none_left(base: Path, pattern: SourcePattern, applied: frozenset[str]) -> st
     return f"{root} holds no file yet"
 
 
-def since(sources: Sequence[Source], day: date) -> tuple[Source, ...]:
+def select_since(sources: Sequence[Source], day: date) -> tuple[Source, ...]:
     """Those changed on or after a day, by the time the file system keeps."""
     return tuple(s for s in sources if date.fromtimestamp(s.path.stat().st_mtime) >= day)
 
 
-def hashed(source: Source) -> Source:
+def hash_source(source: Source) -> Source:
     """The source with its receipt.
 
     Raises:

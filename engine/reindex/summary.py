@@ -7,19 +7,19 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.index.folder import IndexFolder
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.records.generation import Manifest
 from engine.reindex.order import Report
 
 
-def summary(name: str, report: Report) -> Iterator[str]:
+def summarise_report(name: str, report: Report) -> Iterator[str]:
     """Say what a run did, a line per fact; facts that are zero are left out."""
     counts = report.counts
     if not report.published:
-        yield f"{name}: nothing new, generation {report.generation:06d} stays ({many(counts.abstracts, 'abstract')})"
+        yield f"{name}: nothing new, generation {report.generation:06d} stays ({pluralize(counts.abstracts, 'abstract')})"
     else:
         made = f"generation {report.generation:06d} published"
-        yield f"{name}: {made}, {many(counts.abstracts, 'abstract')}, {report.seconds:.1f} s"
+        yield f"{name}: {made}, {pluralize(counts.abstracts, 'abstract')}, {report.seconds:.1f} s"
     done = (
         ("added", counts.added),
         ("with a changed text", counts.text_changed),
@@ -35,7 +35,7 @@ def summary(name: str, report: Report) -> Iterator[str]:
     if report.known:
         yield f"  files read: {len(report.files):,}; applied before and skipped: {report.known:,}"
     yield "  this run: " + (", ".join(f"{n:,} {what}" for what, n in done if n) or "nothing")
-    yield from truncation(counts.abstracts, counts.truncated)
+    yield from note_truncation(counts.abstracts, counts.truncated)
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
     if counts.retracted:
@@ -52,19 +52,19 @@ def summary(name: str, report: Report) -> Iterator[str]:
             yield f"    … and {counts.rejected - len(report.rejections):,} more"
 
 
-def report_fields(name: str, report: Report) -> dict[str, Any]:
+def list_report_fields(name: str, report: Report) -> dict[str, Any]:
     """What a run did as plain fields."""
     return {"index": name} | asdict(report)
 
 
-def truncation(abstracts: int, truncated: int) -> Iterator[str]:
+def note_truncation(abstracts: int, truncated: int) -> Iterator[str]:
     """Say how many texts the encoder did not read to their end."""
     if truncated:
         share = 100 * truncated / abstracts
         yield f"  longer than the encoder reads, so matched by their beginning only: {truncated:,} ({share:.0f} %)"
 
 
-def status_fields(folder: IndexFolder) -> dict[str, Any]:
+def list_status_fields(folder: IndexFolder) -> dict[str, Any]:
     """The current generation of an index as plain fields."""
     manifest = folder.open_current(quick=True).manifest
     content = asdict(manifest)
@@ -73,30 +73,30 @@ def status_fields(folder: IndexFolder) -> dict[str, Any]:
     return {"index": folder.path.name, "path": str(folder.path), "generations": folder.numbers()} | content
 
 
-def status_lines(folder: IndexFolder) -> Iterator[str]:
+def format_status(folder: IndexFolder) -> Iterator[str]:
     """The current generation of an index in words."""
     manifest = folder.open_current(quick=True).manifest
     counts = manifest.counts
     n_bytes = sum(file.n_bytes for file in manifest.files)
     others = [f"{n:06d}" for n in folder.numbers() if n != manifest.generation]
     made = f"generation {manifest.generation:06d} of {manifest.created}"
-    yield f"{folder.path.name}: {made}, {many(counts.abstracts, 'abstract')}"
+    yield f"{folder.path.name}: {made}, {pluralize(counts.abstracts, 'abstract')}"
     yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"
-    yield f"  encoder: {encoder_line(manifest)}"
+    yield f"  encoder: {format_encoder(manifest)}"
     yield f"  vectors: {manifest.factory}, {manifest.metric.replace('_', ' ')} (cosine)"
     if manifest.ann:
         ann = manifest.ann
-        depth = f"{many(ann.n_probe, 'list')} and {many(ann.n_rerank, 'exact score')} a search"
-        yield f"    {depth}: recall@10 {ann.recall:.3f} of an exact search, measured on {many(ann.n_queries, 'title')}"
+        depth = f"{pluralize(ann.n_probe, 'list')} and {pluralize(ann.n_rerank, 'exact score')} a search"
+        yield f"    {depth}: recall@10 {ann.recall:.3f} of an exact search, measured on {pluralize(ann.n_queries, 'title')}"
     yield f"  newest source: {manifest.newest_source}"
-    yield from truncation(counts.abstracts, counts.truncated)
+    yield from note_truncation(counts.abstracts, counts.truncated)
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
     if counts.retracted:
         yield f"  retracted, kept and flagged: {counts.retracted:,}"
 
 
-def encoder_line(manifest: Manifest) -> str:
+def format_encoder(manifest: Manifest) -> str:
     """The encoder in one line."""
     encoder = manifest.encoder
     return (

@@ -45,7 +45,7 @@ class Tuned:
         return self.settings.recall >= self.settings.target
 
 
-def title_queries(
+def encode_titles(
     database: Path, doc_ids: DocIds, encoder: Encoder, n: int = QUERIES
 ) -> tuple[NDArray[np.int64], Vectors]:
     """Titles of at most n records spread over the corpus, encoded as queries are.
@@ -65,7 +65,7 @@ def title_queries(
     return np.array(places, np.int64)[checked.kept], checked.vectors
 
 
-def tuned(index: IvfIndex, queries: Vectors, target: float, n_trained: int, held: int = 0) -> Tuned:
+def tune_lists(index: IvfIndex, queries: Vectors, target: float, n_trained: int, held: int = 0) -> Tuned:
     """The quickest setting that reaches the target on these queries; held is the number of lists that did so before.
 
     With one held, only half of it, itself and more are tried, as far as it takes.
@@ -77,7 +77,7 @@ def tuned(index: IvfIndex, queries: Vectors, target: float, n_trained: int, held
     found: list[tuple[int, int, float]] = []
     k = min(TUNED_FOR, index.size)
     least = [ranking[-1][1] for ranking in index.exhaustive(queries, k)]
-    for n_probe in (n for n in probes(index.n_lists) if n >= held // 2):
+    for n_probe in (n for n in list_probes(index.n_lists) if n >= held // 2):
         near = np.array(
             [index.good_candidates(q, n_probe, DEPTHS[-1], low) for q, low in zip(queries, least, strict=True)]
         )
@@ -86,20 +86,20 @@ def tuned(index: IvfIndex, queries: Vectors, target: float, n_trained: int, held
         found.append((n_probe, *(enough[0] if enough else recalls[-1])))
         if enough and n_probe > (1 if held else 4) * next(n for n, _, recall in found if recall >= target):
             break  # more lists make it slower only
-    trials = [Trial(n, m, r, timed(index, queries, n, m) if r >= target else None) for n, m, r in found]
+    trials = [Trial(n, m, r, time_search(index, queries, n, m) if r >= target else None) for n, m, r in found]
     quick = [(trial.ms, trial) for trial in trials if trial.ms is not None]
     best = min(quick, key=lambda pair: pair[0])[1] if quick else max(trials, key=lambda trial: trial.recall)
     settings = AnnSettings(best.n_probe, best.n_rerank, round(best.recall, 4), len(queries), target, n_trained)
     return Tuned(settings, tuple(trials))
 
 
-def probes(n_lists: int) -> list[int]:
+def list_probes(n_lists: int) -> list[int]:
     """Numbers of lists to try: powers of two up to all."""
     powers = [1 << i for i in range(n_lists.bit_length()) if 1 << i < n_lists]
     return [*powers, n_lists]
 
 
-def timed(index: IvfIndex, queries: Vectors, n_probe: int, depth: int) -> float:
+def time_search(index: IvfIndex, queries: Vectors, n_probe: int, depth: int) -> float:
     """Median milliseconds of one query."""
     spent = []
     for query in queries[:TIMED]:

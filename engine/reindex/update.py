@@ -15,18 +15,18 @@ from engine.corpus.store import AppliedFile, Corpus
 from engine.errors import ConfigError
 from engine.index import durable, factory, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
-from engine.index.lock import writer_lock
-from engine.phrases import many
+from engine.index.lock import lock_for_writing
+from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.records.generation import Counts
 from engine.reindex import shards
 from engine.reindex.encoders import choose
-from engine.reindex.gather import text_digest
+from engine.reindex.gather import hash_prepared
 from engine.reindex.order import Order, Report
-from engine.reindex.plan import Files, Limits, Plan, refusal, sort_out
-from engine.reindex.run import current_of, next_generation, read_all
-from engine.reindex.seal import counted
-from engine.reindex.sources import hashed, list_sources, since
+from engine.reindex.plan import Files, Limits, Plan, explain_refusal, sort_out
+from engine.reindex.run import make_generation, open_current, read_all
+from engine.reindex.seal import count_generation
+from engine.reindex.sources import hash_source, list_sources, select_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +62,17 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
     check_settings(folder, settings)
     started = time.monotonic()
     folder.path.mkdir(parents=True, exist_ok=True)
-    with writer_lock(folder.lock):
-        current = current_of(folder)
+    with lock_for_writing(folder.lock):
+        current = open_current(folder)
         look = look_at_sources(folder, settings, request, current)
         if not look.files.read and current is not None:
             choose(current.manifest.encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
             shards.clear(folder.shards)  # of a run whose files are gone: nothing is left to encode
-            return replace(nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
+            return replace(report_nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
         if not look.files.read:
             places = ", ".join(source.path for source in settings.sources)
             raise ConfigError(f"no source of {settings.file} holds a file yet ({places}), so there is nothing to index")
-        done = next_generation(folder, order_for(settings, request, look), current, progress)
+        done = make_generation(folder, order_for(settings, request, look), current, progress)
         return replace(done, known=len(look.files.known), notes=look.notes + done.notes)
 
 
@@ -85,7 +85,7 @@ def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, prog
         EngineError: the current generation is damaged, or the model is another than the index was built with.
     """
     check_settings(folder, settings)
-    current = current_of(folder)
+    current = open_current(folder)
     held = current.manifest.encoder if current else None
     choose(held, settings.model, settings.precision, settings.recipe, re_encode=False)
     look = look_at_sources(folder, settings, request, current)
@@ -96,19 +96,19 @@ def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, prog
         database = Path(scratch, DATABASE)
         if current:
             durable.copy_file(current.database, database)
-        return planned(database, folder, order_for(settings, request, look), current, look, progress)
+        return plan_changes(database, folder, order_for(settings, request, look), current, look, progress)
 
 
-def planned(
+def plan_changes(
     database: Path, folder: IndexFolder, order: Order, current: Generation | None, look: Look, progress: Progress
 ) -> Plan:
     """Read the sources into a copy of the corpus and say what that changed."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
     published = current.database if current else None
-    with Draft(database, publish.next_number(folder), created, text_digest, published) as draft:
+    with Draft(database, publish.choose_number(folder), created, hash_prepared, published) as draft:
         gathered = read_all(draft, order, progress)
         to_encode = draft.count_to_encode(everything=False)
-        counts = counted(draft.totals(), gathered, to_encode)
+        counts = count_generation(draft.totals(), gathered, to_encode)
     held = current.manifest.counts.abstracts if current else 0
     return Plan(
         held=held,
@@ -118,7 +118,7 @@ def planned(
         remarks=gathered.told,
         rejections=tuple(gathered.rejections),
         notes=look.notes,
-        refusal=refusal(counts, held, order.limits) if order.limits else None,
+        refusal=explain_refusal(counts, held, order.limits) if order.limits else None,
     )
 
 
@@ -134,7 +134,7 @@ def check_settings(folder: IndexFolder, settings: Settings) -> None:
             raise ConfigError(f'{path} names no source. Add one to it: [[sources]], and below it path = "FOLDER"')
         raise ConfigError(f"{path} is not there. Write it: engine init {folder.path.name} SOURCE")
     if settings.factory not in (None, factory.AUTO):
-        factory.parsed(str(settings.factory))
+        factory.parse_factory(str(settings.factory))
 
 
 def look_at_sources(folder: IndexFolder, settings: Settings, request: Request, current: Generation | None) -> Look:
@@ -143,23 +143,25 @@ def look_at_sources(folder: IndexFolder, settings: Settings, request: Request, c
     Raises:
         SourceError: a source is not there or can't be read.
     """
-    applied = applied_files(current)
+    applied = read_applied_files(current)
     listing = list_sources(folder.path.absolute(), settings.sources, frozenset(file.path for file in applied))
-    found = since(listing.sources, request.since) if request.since else listing.sources
+    found = select_since(listing.sources, request.since) if request.since else listing.sources
     there = {source.place for source in listing.sources}
     paths = [file.path for file in applied if file.path and file.path not in there]
     gone = [] if request.since else [path for path in paths if not Path(path).exists()]
-    files = sort_out([hashed(source) for source in found], applied, gone, everything=request.full)
+    files = sort_out([hash_source(source) for source in found], applied, gone, everything=request.full)
     notes = listing.notes
     if left := len(list(folder.shards.glob("*/*.npz"))):
-        notes += (f"a run was stopped; what it had encoded ({many(left, 'shard')}) is not encoded again",)
+        notes += (f"a run was stopped; what it had encoded ({pluralize(left, 'shard')}) is not encoded again",)
     if files.vanished:
         n = len(files.vanished)
-        notes += (f"{many(n, 'file')} read before, not there any more; the records stay (first: {files.vanished[0]})",)
+        notes += (
+            f"{pluralize(n, 'file')} read before, not there any more; the records stay (first: {files.vanished[0]})",
+        )
     return Look(files, notes)
 
 
-def applied_files(current: Generation | None) -> list[AppliedFile]:
+def read_applied_files(current: Generation | None) -> list[AppliedFile]:
     """The files that the current generation was made from."""
     if current is None:
         return []
@@ -181,7 +183,7 @@ def order_for(settings: Settings, request: Request, look: Look) -> Order:
     )
 
 
-def nothing_new(current: Generation, look: Look) -> Report:
+def report_nothing_new(current: Generation, look: Look) -> Report:
     """The report of a run without a file to read."""
     held = current.manifest.counts
     counts = Counts(held.abstracts, held.retracted, held.without_abstract, held.without_title, held.truncated)
@@ -204,5 +206,5 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
         LockedError: another process writes this index.
         GenerationError: nothing was published yet.
     """
-    with writer_lock(folder.lock):
+    with lock_for_writing(folder.lock):
         return publish.prune(folder, keep)

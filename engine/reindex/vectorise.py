@@ -128,7 +128,7 @@ def encode_rows(run: Run, current: FlatIndex | None) -> Vectorised:
     restored: list[int] = []
     done = n_failed = 0
     run.progress("encoding", 0, total)
-    with contextlib.closing(encoded_pages(run, everything)) as encoded:
+    with contextlib.closing(encode_pages(run, everything)) as encoded:
         for page, fresh in encoded:
             checked = keep_page(run, page, fresh)
             restored += refuse_texts(run, page.rows, checked)
@@ -141,29 +141,32 @@ def encode_rows(run: Run, current: FlatIndex | None) -> Vectorised:
                 )
             run.progress("encoding", done, total)
     if everything and restored:  # nothing is carried over, so what went back to its old text is encoded too
-        page = page_of(run, run.draft.texts_of(restored), 1)
+        page = prepare_page(run, run.draft.texts_of(restored), 1)
         refuse_texts(run, page.rows, keep_page(run, page, encode_page(run.encoder, page)))
-    return gathered_up(run, current)
+    return check_complete(run, current)
 
 
-def encoded_pages(run: Run, everything: bool) -> Generator[tuple[Page, CheckedVectors]]:
+def encode_pages(run: Run, everything: bool) -> Generator[tuple[Page, CheckedVectors]]:
     """Pages with their vectors, in order; of what was encoded when the run ends early, the shards keep the vectors."""
     encoder = run.encoder
     return map_in_order(
-        lambda page: encode_page(encoder, page), pages(run, everything), encoder.ahead, partial(keep_in_shards, run)
+        lambda page: encode_page(encoder, page),
+        read_pages(run, everything),
+        encoder.ahead,
+        partial(keep_in_shards, run),
     )
 
 
-def pages(run: Run, everything: bool) -> Iterator[Page]:
+def read_pages(run: Run, everything: bool) -> Iterator[Page]:
     """The texts to encode, page by page."""
     size = run.encoder.page
     for number, rows in enumerate(run.draft.texts_to_encode(everything, size)):
         # One text in CANARY_EVERY, whatever the size of a page.
         due = (number + 1) * size // CANARY_EVERY - number * size // CANARY_EVERY
-        yield page_of(run, rows, FIRST_CANARIES if number == 0 else due)
+        yield prepare_page(run, rows, FIRST_CANARIES if number == 0 else due)
 
 
-def page_of(run: Run, rows: list[Text], n_canaries: int) -> Page:
+def prepare_page(run: Run, rows: list[Text], n_canaries: int) -> Page:
     """Sort out which texts an earlier run encoded, and prepare the others."""
     pairs = [(place, text) for place, row in enumerate(rows) for text in run.texts(row.title, row.abstract)]
     owners, texts = [place for place, _ in pairs], [text for _, text in pairs]
@@ -183,7 +186,7 @@ def encode_page(encoder: Encoder, page: Page) -> CheckedVectors:
 def keep_page(run: Run, page: Page, fresh: CheckedVectors) -> CheckedVectors:
     """Keep the vectors of a page and note the lengths of all its texts."""
     keep_in_shards(run, page, fresh)
-    checked = by_row(page, together(fresh, page.rest, page.resumed, run.encoder.identity.dim))
+    checked = group_by_row(page, merge_resumed(fresh, page.rest, page.resumed, run.encoder.identity.dim))
     fully_resumed = set(page.owners) - {page.owners[i] for i in page.rest}
     run.gathered.n_resumed += len(fully_resumed & set(checked.kept.tolist()))
     limit, lengths = run.encoder.identity.max_length, dict[int, list[int]]()
@@ -195,7 +198,7 @@ def keep_page(run: Run, page: Page, fresh: CheckedVectors) -> CheckedVectors:
     return checked
 
 
-def by_row(page: Page, checked: CheckedVectors) -> CheckedVectors:
+def group_by_row(page: Page, checked: CheckedVectors) -> CheckedVectors:
     """What became of the texts, by the rows that they are of: one refused text refuses the whole row.
 
     A passage without a word is left out, where others of its row have some. A row of which nothing is left, or that
@@ -215,7 +218,7 @@ def keep_in_shards(run: Run, page: Page, fresh: CheckedVectors) -> None:
     run.shards.add([page.digests[rest[i]] for i in fresh.kept], fresh.vectors, fresh.n_tokens)
 
 
-def together(
+def merge_resumed(
     fresh: CheckedVectors, rest: list[int], resumed: dict[int, tuple[Vectors, int]], dim: int
 ) -> CheckedVectors:
     """Freshly encoded texts, whose places in the page are `rest`, and resumed ones, in the order of the page."""
@@ -253,7 +256,7 @@ def refuse_texts(run: Run, page: list[Text], checked: CheckedVectors) -> list[in
     return restored
 
 
-def gathered_up(run: Run, current: FlatIndex | None) -> Vectorised:
+def check_complete(run: Run, current: FlatIndex | None) -> Vectorised:
     """Check that every row has a vector, new or carried over.
 
     Raises:

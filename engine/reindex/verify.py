@@ -14,12 +14,12 @@ from engine.encode.probes import SAME_COSINE
 from engine.encode.recipe import PASSAGES, RECIPES, hash_text, prepare_text
 from engine.errors import CorruptError, EngineError
 from engine.index.corpusmap import read_map
-from engine.index.factory import parsed
+from engine.index.factory import parse_factory
 from engine.index.flat import FlatIndex
 from engine.index.folder import CODES, DATABASE, MAP, VECTORS, Generation, IndexFolder
 from engine.index.ivf import IvfIndex
 from engine.records.encoder import Vectors
-from engine.records.generation import AnnSettings, DocIds, Manifest, ids_sha256
+from engine.records.generation import AnnSettings, DocIds, Manifest, hash_ids
 
 SAMPLE = 64  # stored texts encoded again by a deep check, vectors sought by their own codes
 MAX_LOST = 0.1  # of those; the nearest lists hold nearly every vector itself, wrong codes hardly any
@@ -31,18 +31,18 @@ def verify(folder: IndexFolder, generation: Generation, *, deep: bool, contents:
 
     contents: look at every row and vector. Without, a caller answers for it that these very files passed that check.
     """
-    problems = list(encoder_problems(folder, generation.manifest))
+    problems = list(check_encoder(folder, generation.manifest))
     try:
         if contents:
-            problems += content_problems(generation.path, generation.manifest)
+            problems += check_content(generation.path, generation.manifest)
         if deep and not problems:
-            problems += deep_problems(folder, generation)
+            problems += check_deep(folder, generation)
     except CorruptError as err:
         problems.append(str(err))
     return problems
 
 
-def encoder_problems(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
+def check_encoder(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
     """The query encoder must be there and be the one of the manifest."""
     from engine.encode.receipt import check_encoder
 
@@ -52,7 +52,7 @@ def encoder_problems(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
         yield str(err)
 
 
-def content_problems(path: Path, manifest: Manifest) -> Iterator[str]:
+def check_content(path: Path, manifest: Manifest) -> Iterator[str]:
     """Ids of both stores, their number, the database's own checks, and vectors finite and of unit length."""
     corpus = Corpus(path / DATABASE)
     try:
@@ -75,13 +75,13 @@ def content_problems(path: Path, manifest: Manifest) -> Iterator[str]:
         (DATABASE, in_corpus, manifest.ids_sha256_corpus),
         (VECTORS, in_vectors, manifest.ids_sha256_vectors),
     ):
-        if ids_sha256(found) != stated:
+        if hash_ids(found) != stated:
             yield f"{path / name}: its ids are not those that the manifest was written for"
-    if bad := sum(map(not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // CHUNK))):
+    if bad := sum(map(count_not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // CHUNK))):
         yield f"{path / VECTORS}: {bad:,} vectors are not finite and of length 1"
     yield from map_problems(path / MAP, in_vectors)
     if manifest.ann is not None:
-        yield from code_problems(path, manifest, manifest.ann)
+        yield from check_codes(path, manifest, manifest.ann)
 
 
 def map_problems(path: Path, doc_ids: DocIds) -> Iterator[str]:
@@ -93,16 +93,16 @@ def map_problems(path: Path, doc_ids: DocIds) -> Iterator[str]:
         yield f"{path} holds places that are no numbers"
 
 
-def not_unit(vectors: Vectors) -> int:
+def count_not_unit(vectors: Vectors) -> int:
     """How many of the vectors are not finite and of length 1."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     return int((~(np.abs(lengths - 1) <= LENGTH_TOLERANCE)).sum())
 
 
-def code_problems(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[str]:
+def check_codes(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[str]:
     """The codes must be of the manifest's type and of exactly the vectors; a vector's own code must lead back to it."""
     index = IvfIndex(path / VECTORS, path / CODES, manifest.encoder.dim, ann)
-    factory = parsed(manifest.factory)
+    factory = parse_factory(manifest.factory)
     if index.n_lists != factory.n_lists:
         yield f"{path / CODES} has {index.n_lists:,} lists, the manifest says {manifest.factory}"
     if not np.array_equal(np.sort(index.code_ids()), index.doc_ids):
@@ -116,7 +116,7 @@ def code_problems(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[
         yield f"{path / CODES}: {lost} of {len(rows)} vectors are not found by their own codes"
 
 
-def deep_problems(folder: IndexFolder, generation: Generation) -> Iterator[str]:
+def check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
     """Texts against their digests, then probes and a sample of texts encoded again."""
     from engine.encode.onnx import OnnxEncoder
 
@@ -129,14 +129,14 @@ def deep_problems(folder: IndexFolder, generation: Generation) -> Iterator[str]:
     corpus = Corpus(generation.database)
     try:
         if manifest.encoder.recipe in RECIPES:
-            yield from text_problems(corpus)
+            yield from check_texts(corpus)
             vectors = FlatIndex(generation.vectors, manifest.encoder.dim)
             yield from sample_problems(corpus, vectors, encoder, load_recipe(manifest.encoder, encoder.folder))
     finally:
         corpus.close()
 
 
-def text_problems(corpus: Corpus) -> Iterator[str]:
+def check_texts(corpus: Corpus) -> Iterator[str]:
     """Every stored text must have the digest under which it was encoded."""
     for doc_id, title, abstract, digest in corpus.texts():
         if hash_text(prepare_text(title, abstract)) != digest:

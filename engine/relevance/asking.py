@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.corpus.resolving import doc_ids_of
+from engine.corpus.resolving import resolve_ids
 from engine.encode.recipe import clean_text
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.exact import TIE
 from engine.index.ivf import TUNED_FOR, IvfIndex
 from engine.options import Mode, Query
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.batches import QueryError, answer_each, split_pages
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
-from engine.query.plan import name_some, texts_encoded
+from engine.query.plan import encode_texts, name_some
 from engine.records.answer import Answer, Hit
-from engine.relevance.evaluation import DEPTH, Evaluation, check_judged, measured, tally_of
+from engine.relevance.evaluation import DEPTH, Evaluation, check_judged, measure_rankings, tally_evaluation
 from engine.relevance.judgments import Judgments
 from engine.relevance.measures import Measure, Place, run_places
 from engine.relevance.runs import Ranked, Run
@@ -71,7 +71,7 @@ def evaluate_index(
     resolved = resolve(snapshot, judgments)
     wanted = {query_id: text for query_id, text in queries.items() if query_id in judgments.grades}
     rankings, notes, ids = dict[str, tuple[Ranked, ...]](), dict[str, None](), dict[str, str]()
-    for query_id, hits in answers(index, asked, wanted, notes):
+    for query_id, hits in ask_queries(index, asked, wanted, notes):
         # Each id is held once, however often it is a hit.
         rankings[query_id] = tuple(Ranked(ids.setdefault(hit.id, hit.id), hit.ranking_score) for hit in hits)
         if progress:
@@ -82,11 +82,15 @@ def evaluate_index(
         n_documents = len(snapshot.qualified(asked.filters).doc_ids)
     deep = None
     if any(measure.is_deep for measure in measures) and asked.top_k < n_documents:
-        deep = whole_places(index, asked, {q: wanted[q] for q in rankings}, resolved, progress)
-    tally = tally_of(list(queries), judgments, run, n_documents, n_absent=resolved.n_absent, n_merged=resolved.n_merged)
-    found = measured(measures, resolved.judgments, run_places(run, resolved.judgments), n_documents, deep)
-    run = as_judged(run, judgments, resolved)
-    return Evaluation(run, found, tally, ann_recall(snapshot, asked, [wanted[one] for one in rankings]), tuple(notes))
+        deep = place_relevant(index, asked, {q: wanted[q] for q in rankings}, resolved, progress)
+    tally = tally_evaluation(
+        list(queries), judgments, run, n_documents, n_absent=resolved.n_absent, n_merged=resolved.n_merged
+    )
+    found = measure_rankings(measures, resolved.judgments, run_places(run, resolved.judgments), n_documents, deep)
+    run = rename_as_judged(run, judgments, resolved)
+    return Evaluation(
+        run, found, tally, measure_ann_recall(snapshot, asked, [wanted[one] for one in rankings]), tuple(notes)
+    )
 
 
 def check_options(query: Query, measures: Sequence[Measure]) -> None:
@@ -115,13 +119,13 @@ def resolve(snapshot: OpenGeneration, judgments: Judgments) -> Resolved:
     record_ids: dict[str, str] = {}
     for start in range(0, len(given), _FETCHED):
         page = given[start : start + _FETCHED]
-        doc_ids = doc_ids_of(snapshot.corpus, page)
+        doc_ids = resolve_ids(snapshot.corpus, page)
         rows = snapshot.corpus.fetch(sorted({doc_id for doc_id in doc_ids if doc_id is not None}))
         found = zip(page, doc_ids, strict=True)
         record_ids |= {one: rows[doc_id].record_id for one, doc_id in found if doc_id is not None}
     if not record_ids:
         raise AbstractNotFoundError(
-            f"none of {many(len(given), 'judged record')} is in this index: {name_some(given)}. "
+            f"none of {pluralize(len(given), 'judged record')} is in this index: {name_some(given)}. "
             f"Ids look like {snapshot.corpus.example_id()!r}; engine search shows them"
         )
     resolved: dict[str, dict[str, int]] = {}
@@ -138,7 +142,7 @@ def resolve(snapshot: OpenGeneration, judgments: Judgments) -> Resolved:
     )
 
 
-def as_judged(run: Run, judgments: Judgments, resolved: Resolved) -> Run:
+def rename_as_judged(run: Run, judgments: Judgments, resolved: Resolved) -> Run:
     """The run under the ids by which its query's judgments name records, so that it can be measured by them again.
 
     Of two ids for one record the one with the higher grade.
@@ -152,7 +156,9 @@ def as_judged(run: Run, judgments: Judgments, resolved: Resolved) -> Run:
     return Run(run.name, rankings)
 
 
-def answers(index: Index, query: Query, texts: Texts, notes: dict[str, None]) -> Iterator[tuple[str, tuple[Hit, ...]]]:
+def ask_queries(
+    index: Index, query: Query, texts: Texts, notes: dict[str, None]
+) -> Iterator[tuple[str, tuple[Hit, ...]]]:
     """Yield the hits of each query that can be answered, in order; what there is to say of others goes to notes.
 
     Raises:
@@ -176,7 +182,7 @@ def answers(index: Index, query: Query, texts: Texts, notes: dict[str, None]) ->
     notes |= dict.fromkeys(f"query {query_id} can't be answered: {err}" for query_id, err in failed[:_NOTES_OF_A_KIND])
 
 
-def whole_places(
+def place_relevant(
     index: Index, query: Query, texts: Texts, resolved: Resolved, progress: Progress | None
 ) -> dict[str, list[Place]]:
     """Places of the relevant records of each query in the whole ranking."""
@@ -192,7 +198,7 @@ def whole_places(
     return found
 
 
-def ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[str]) -> float | None:
+def measure_ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[str]) -> float | None:
     """The share of the 10 nearest of all records that an approximate index finds for some queries.
 
     None where every vector is compared, or where words alone rank. A hit that scores as the tenth nearest does is as
@@ -201,7 +207,7 @@ def ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[str]) -> 
     vectors = snapshot.vectors
     if query.mode is Mode.KEYWORD or not isinstance(vectors, IvfIndex):
         return None
-    points, _ = texts_encoded(snapshot, [clean_text(text) for text in texts])
+    points, _ = encode_texts(snapshot, [clean_text(text) for text in texts])
     k = min(TUNED_FOR, vectors.size)
     exact, got = vectors.exhaustive(points, k), vectors.search(points, k)
     good = [sum(score >= best[-1][1] - TIE for _, score in mine) for best, mine in zip(exact, got, strict=True)]

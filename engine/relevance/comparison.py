@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.errors import UsageError
 from engine.relevance.measures import Measure
-from engine.relevance.significance import Difference, Interval, bootstrap, holm, paired
+from engine.relevance.significance import Difference, Interval, adjust_p_values, compare_paired, estimate_mean
 
 SEED = 0
 RESAMPLES = 10_000
@@ -60,17 +60,17 @@ def compare(measure: Measure, systems: Sequence[tuple[str, Mapping[str, float]]]
     if odd := [name for name, values in systems if values.keys() != set(query_ids)]:
         raise UsageError(f"{odd[0]} is measured on other queries than {systems[0][0]}, expected the same")
     arrays = [np.array([values[one] for one in query_ids], np.float64) for _, values in systems]
-    differences = [paired(arrays[0], array, SEED, RESAMPLES) for array in arrays[1:]]
-    adjusted = holm([one.p for one in differences])
+    differences = [compare_paired(arrays[0], array, SEED, RESAMPLES) for array in arrays[1:]]
+    adjusted = adjust_p_values([one.p for one in differences])
     gains = [Gain(one, p, array - arrays[0]) for one, p, array in zip(differences, adjusted, arrays[1:], strict=True)]
     rows = [
-        Row(name, bootstrap(array, SEED, RESAMPLES), gain)
+        Row(name, estimate_mean(array, SEED, RESAMPLES), gain)
         for (name, _), array, gain in zip(systems, arrays, [None, *gains], strict=True)
     ]
-    return Comparison(measure, query_ids, tuple(rows), notes_on(rows, len(query_ids)))
+    return Comparison(measure, query_ids, tuple(rows), note_sample_size(rows, len(query_ids)))
 
 
-def notes_on(rows: Sequence[Row], n_queries: int) -> tuple[str, ...]:
+def note_sample_size(rows: Sequence[Row], n_queries: int) -> tuple[str, ...]:
     """What a difference of WORTH_SEEING would take, where some comparison has too few queries for it.
 
     The interval narrows with the square root of the number of queries.
@@ -81,11 +81,11 @@ def notes_on(rows: Sequence[Row], n_queries: int) -> tuple[str, ...]:
     needed = math.ceil(n_queries * (max(widths) / WORTH_SEEING) ** 2)
     return (
         f"{n_queries:,} queries tell differences of about {max(widths):.3f} from chance, not one of {WORTH_SEEING}; "
-        f"that takes some {two_digits(needed):,} queries",
+        f"that takes some {round_up(needed):,} queries",
     )
 
 
-def two_digits(n: int) -> int:
+def round_up(n: int) -> int:
     """A number rounded up to two digits that count."""
     unit = int("1" + "0" * max(0, len(str(n)) - 2))
     return -(-n // unit) * unit

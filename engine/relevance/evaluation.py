@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from engine.encode.encoder import Encoder
 from engine.errors import UsageError
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.progress import Progress
-from engine.relevance.exhaustive import searched
+from engine.relevance.exhaustive import search_documents
 from engine.relevance.judgments import Judgments
-from engine.relevance.measures import Measure, Place, parse, run_places, value
+from engine.relevance.measures import Measure, Place, measure_query, parse, run_places
 from engine.relevance.runs import Run
-from engine.relevance.significance import Interval, bootstrap
+from engine.relevance.significance import Interval, estimate_mean
 from engine.relevance.testset import TestSet
 
 DEPTH = 1000  # records ranked for each query, as in TREC
@@ -82,7 +82,7 @@ def evaluate_set(
     """
     judgments, ids = test_set.judgments, [one.id for one in test_set.queries]
     check_judged(ids, judgments)
-    found = searched(encoder, test_set, run_depth, name, progress)
+    found = search_documents(encoder, test_set, run_depth, name, progress)
     first = {query_id: [place for place in mine if place[0] <= DEPTH] for query_id, mine in found.places.items()}
     there = {one.id for one in test_set.documents}
     absent = {record_id for grades in judgments.grades.values() for record_id in grades} - there
@@ -92,9 +92,9 @@ def evaluate_set(
     )
     return Evaluation(
         run=found.run,
-        measured=measured(measures, judgments, first, len(there), found.places),
-        tally=tally_of(ids, judgments, found.run, len(there), n_absent=len(absent)),
-        notes=tuple(f"{many(n, 'document')} {what}" for n, what in counts if n),
+        measured=measure_rankings(measures, judgments, first, len(there), found.places),
+        tally=tally_evaluation(ids, judgments, found.run, len(there), n_absent=len(absent)),
+        notes=tuple(f"{pluralize(n, 'document')} {what}" for n, what in counts if n),
     )
 
 
@@ -104,17 +104,17 @@ def evaluate_run(
     """Measure a run that is there. R@10% and WSS@95 need n_documents, and take what is not ranked for not found."""
     check_judged(list(run.rankings), judgments)
     found = run_places(run, judgments)
-    tally = tally_of([*run.rankings, *judgments.grades], judgments, run, n_documents or 0)
+    tally = tally_evaluation([*run.rankings, *judgments.grades], judgments, run, n_documents or 0)
     note = f"no record of the run {run.name!r} is judged: its ids are other ones than those of the judgments"
     return Evaluation(
         run=run,
-        measured=measured(measures, judgments, found, n_documents),
+        measured=measure_rankings(measures, judgments, found, n_documents),
         tally=tally,
         notes=() if any(found.values()) else (note,),
     )
 
 
-def measured(
+def measure_rankings(
     measures: Sequence[Measure],
     judgments: Judgments,
     found: Places,
@@ -134,14 +134,14 @@ def measured(
     for measure in measures:
         ranked = whole if measure.is_deep and whole is not None else found
         values = {
-            query_id: value(measure, ranked.get(query_id, ()), grades.values(), n_documents)
+            query_id: measure_query(measure, ranked.get(query_id, ()), grades.values(), n_documents)
             for query_id, grades in judgments.grades.items()
         }
-        rows.append(Measured(measure, values, bootstrap(np.array(list(values.values()), np.float64))))
+        rows.append(Measured(measure, values, estimate_mean(np.array(list(values.values()), np.float64))))
     return tuple(rows)
 
 
-def tally_of(
+def tally_evaluation(
     query_ids: Sequence[str], judgments: Judgments, run: Run, n_documents: int, *, n_absent: int = 0, n_merged: int = 0
 ) -> Tally:
     """What an evaluation is made of."""

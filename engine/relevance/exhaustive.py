@@ -13,7 +13,7 @@ from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.progress import Progress
 from engine.records.encoder import Vectors
-from engine.relevance.measures import Place, places
+from engine.relevance.measures import Place, place_judged
 from engine.relevance.runs import Ranked, Run
 from engine.relevance.testset import TestSet, Text
 
@@ -42,11 +42,11 @@ class Searched:
 
 
 def rank(encoder: Encoder, test_set: TestSet, top_k: int = 1000, name: str = "") -> Run:
-    """The run of `searched`."""
-    return searched(encoder, test_set, top_k, name).run
+    """The run of `search_documents`."""
+    return search_documents(encoder, test_set, top_k, name).run
 
 
-def searched(
+def search_documents(
     encoder: Encoder, test_set: TestSet, top_k: int = 1000, name: str = "", progress: Progress | None = None
 ) -> Searched:
     """Rank the documents for every query: by cosine, summed in float64 and rounded to float32, then by id.
@@ -66,11 +66,11 @@ def searched(
     by_id = there[np.argsort(ids[there], kind="stable")]  # so that a stable sort by score leaves ties in order of id
     ids, rows = ids[by_id], documents.rows[by_id]
     rankings, found = dict[str, tuple[Ranked, ...]](), dict[str, list[Place]]()
-    for query, scores in zip(test_set.queries, scored(queries, documents), strict=True):
+    for query, scores in zip(test_set.queries, score_documents(queries, documents), strict=True):
         order = np.argsort(-scores[rows], kind="stable") if scores is not None else by_id[:0]
         best = scores[rows[order[:top_k]]].tolist() if scores is not None else []
         rankings[query.id] = tuple(Ranked(ids[i], score) for i, score in zip(order, best, strict=False))
-        found[query.id] = places(ids[order], test_set.judgments.grades.get(query.id, {}))
+        found[query.id] = place_judged(ids[order], test_set.judgments.grades.get(query.id, {}))
     return Searched(
         run=Run(name or encoder.identity.model, rankings),
         places=found,
@@ -101,7 +101,7 @@ def read(encoder: Encoder, texts: Sequence[Text], phase: str, progress: Progress
     )
 
 
-def scored(queries: Read, documents: Read) -> Iterator[NDArray[np.float32] | None]:
+def score_documents(queries: Read, documents: Read) -> Iterator[NDArray[np.float32] | None]:
     """Yield for each query its cosines (m,) with the distinct texts of the documents; None where it has no vector."""
     for start in range(0, len(queries.rows), QUERIES):
         rows = queries.rows[start : start + QUERIES]

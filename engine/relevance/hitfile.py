@@ -10,8 +10,8 @@ from typing import TextIO
 from engine.collect.export import guard_formula
 from engine.options import Mode
 from engine.records.answer import Answer
-from engine.references.fields import as_json, hit_fields
-from engine.relevance.runs import STEP, word
+from engine.references.fields import dump_line, list_hit_fields
+from engine.relevance.runs import STEP, join_words
 
 _TAG = "abstract-engine"  # last column of a TREC run
 SUFFIXES = (".trec", ".run", ".jsonl", ".csv", ".tsv")
@@ -35,7 +35,7 @@ class RunWriter:
             if last < math.inf and (hit.fused is None) and answer.query.mode is Mode.HYBRID:
                 score -= 2  # a cosine, below every fused score
             last = min(score, last - STEP)
-            self.file.write(f"{query_id} Q0 {word(hit.id)} {hit.rank} {last:.6f} {_TAG}\n")
+            self.file.write(f"{query_id} Q0 {join_words(hit.id)} {hit.rank} {last:.6f} {_TAG}\n")
 
 
 class LinesWriter(RunWriter):
@@ -44,7 +44,7 @@ class LinesWriter(RunWriter):
     def write(self, query_id: str, answer: Answer) -> None:
         """Add the hits of one query."""
         for hit in answer.hits:
-            self.file.write(as_json({"query_id": query_id, **hit_fields(hit)}) + "\n")
+            self.file.write(dump_line({"query_id": query_id, **list_hit_fields(hit)}) + "\n")
 
 
 class TableWriter(RunWriter):

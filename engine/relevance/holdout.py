@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from engine.corpus.merge import plain_title
+from engine.corpus.merge import normalise_title
 from engine.encode.recipe import clean_text
 from engine.records.abstract import Abstract
 
@@ -19,22 +19,22 @@ BEGINNING = 120  # characters of a text that no two publications share
 SHORT = 4  # words; shorter titles ("Editorial") are those of many works
 
 
-def position(record: Abstract) -> float:
+def hash_position(record: Abstract) -> float:
     """Where a publication falls in [0, 1): a hash of its plain title, or of its text where the title says little."""
-    digest = hashlib.sha256(f"{SALT}\0{named(record)}".encode()).digest()
+    digest = hashlib.sha256(f"{SALT}\0{name_publication(record)}".encode()).digest()
     return int.from_bytes(digest[:7]) / 2**56
 
 
-def named(record: Abstract) -> str:
+def name_publication(record: Abstract) -> str:
     """What tells a publication from others, whatever its id: the title in plain words, or else the text."""
-    title = plain_title(record.title)
-    return title if len(title.split()) >= SHORT else f"{title}\0{plain_title(clean_text(record.abstract))}"
+    title = normalise_title(record.title)
+    return title if len(title.split()) >= SHORT else f"{title}\0{normalise_title(clean_text(record.abstract))}"
 
 
-def publication_keys(record: Abstract) -> frozenset[str]:
+def list_publication_keys(record: Abstract) -> frozenset[str]:
     """Everything by which a copy of this publication may be known: id, PMID, DOI, title, the beginning of its text."""
-    keys = {f"id {record.record_id}", f"title {named(record)}"}
-    text = plain_title(clean_text(record.abstract))
+    keys = {f"id {record.record_id}", f"title {name_publication(record)}"}
+    text = normalise_title(clean_text(record.abstract))
     if len(text) >= BEGINNING:
         keys.add(f"text {text[:BEGINNING]}")
     if record.pmid:

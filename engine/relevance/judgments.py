@@ -53,10 +53,10 @@ def read_judgments(path: Path) -> Judgments:
     for number, line in read_lines(path):
         place = f"{path}, line {number}"
         if columns is None:
-            columns, is_header = columns_of(line, place)
+            columns, is_header = find_columns(line, place)
             if is_header:
                 continue
-        query_id, record_id, grade = fields_of(line, columns, place)
+        query_id, record_id, grade = read_judgment(line, columns, place)
         judged = grades.setdefault(query_id, {})
         known = judged.setdefault(record_id, grade)
         line_before = first.setdefault((query_id, record_id), number)
@@ -71,13 +71,13 @@ def read_judgments(path: Path) -> Judgments:
     return Judgments(grades, n_repeated)
 
 
-def columns_of(line: str, place: str) -> tuple[tuple[int, int, int], bool]:
+def find_columns(line: str, place: str) -> tuple[tuple[int, int, int], bool]:
     """Places of query, record and grade in the lines of a file, by its first line; and whether that is a header.
 
     Raises:
         SourceError: it is of no known kind.
     """
-    cells = cells_of(line, 3)
+    cells = split_cells(line, 3)
     named = [NAMES.get(cell.lower()) for cell in cells]
     if all(named.count(n) == 1 for n in range(3)):
         return (named.index(0), named.index(1), named.index(2)), True
@@ -88,19 +88,19 @@ def columns_of(line: str, place: str) -> tuple[tuple[int, int, int], bool]:
     raise SourceError(f"{place}: found {line[:60]!r}, expected {EXPECTED}")
 
 
-def cells_of(line: str, n: int) -> list[str]:
+def split_cells(line: str, n: int) -> list[str]:
     """The cells of a line: between tabs where there are some, else between blanks; n that are there at least."""
     cells = [cell.strip() for cell in line.split("\t")]
     return cells if len(cells) >= n else line.split()
 
 
-def fields_of(line: str, columns: Sequence[int], place: str) -> tuple[str, str, int]:
+def read_judgment(line: str, columns: Sequence[int], place: str) -> tuple[str, str, int]:
     """Query id, record id and grade of a line.
 
     Raises:
         SourceError: a column is missing, or the grade is no whole number.
     """
-    cells = line.split() if max(columns) == 3 and len(line.split()) == 4 else cells_of(line, max(columns) + 1)
+    cells = line.split() if max(columns) == 3 and len(line.split()) == 4 else split_cells(line, max(columns) + 1)
     if len(cells) <= max(columns) or not all(cells[n] for n in columns):
         raise SourceError(f"{place}: found {line[:60]!r}, expected {max(columns) + 1} columns like the first line")
     query_id, record_id, grade = (cells[n] for n in columns)

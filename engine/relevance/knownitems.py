@@ -8,11 +8,11 @@ from typing import Literal
 
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.records.abstract import Abstract
-from engine.relevance.holdout import SHORT, TEST, position, publication_keys
+from engine.relevance.holdout import SHORT, TEST, hash_position, list_publication_keys
 from engine.relevance.judgments import Judgments
-from engine.relevance.sections import body, objective_and_conclusion
+from engine.relevance.sections import extract_body, find_objective_and_conclusion
 from engine.relevance.testset import TestSet, Text
 
 Kind = Literal["titles", "conclusions"]
@@ -45,16 +45,20 @@ class Items:
     def take(self, record: Abstract) -> None:
         """Add the item that a record makes, if it makes one."""
         self.counts.read += 1
-        if self.held_out_only and position(record) >= TEST:
+        if self.held_out_only and hash_position(record) >= TEST:
             self.counts.outside += 1
             return
-        parts = item(record, self.kind)
+        parts = make_item(record, self.kind)
         if parts is None:
             self.counts.unusable += 1
             return
         query, document = parts
         query_id = "_".join(record.record_id.split())  # as a run, whose columns are parted by blanks, has it
-        keys = publication_keys(record) | {f"name {query_id}", f"query {query.lower()}", f"document {document.lower()}"}
+        keys = list_publication_keys(record) | {
+            f"name {query_id}",
+            f"query {query.lower()}",
+            f"document {document.lower()}",
+        }
         if self.seen & keys:
             self.counts.again += 1
             return
@@ -72,7 +76,7 @@ class Items:
         if not self.documents:
             advice = "Give more records, or take those that are not held out too: --all"
             raise UsageError(
-                f"none of {many(self.counts.read, 'record')} makes an item: {self.counts.outside:,} not held out, "
+                f"none of {pluralize(self.counts.read, 'record')} makes an item: {self.counts.outside:,} not held out, "
                 f"{self.counts.unusable:,} without {NEEDED[self.kind]}. "
                 f"{advice if self.counts.outside else 'Try the other --kind'}"
             )
@@ -87,16 +91,16 @@ NEEDED: dict[str, str] = {
 }
 
 
-def item(record: Abstract, kind: Kind) -> tuple[str, str] | None:
+def make_item(record: Abstract, kind: Kind) -> tuple[str, str] | None:
     """Query and document of a record; None where it has not both."""
     if kind == "titles":
-        title, text = clean_text(record.title), body(record)
+        title, text = clean_text(record.title), extract_body(record)
         return (title, text) if len(title.split()) >= SHORT and len(text) >= LEAST else None
-    parts = objective_and_conclusion(record.abstract)
+    parts = find_objective_and_conclusion(record.abstract)
     return (parts[1], parts[0]) if parts else None
 
 
-def known_items(records: Iterable[Abstract], kind: Kind, name: str, *, held_out_only: bool = True) -> TestSet:
+def make_known_items(records: Iterable[Abstract], kind: Kind, name: str, *, held_out_only: bool = True) -> TestSet:
     """Make a test set of records, in their order: each publication's title is to find its abstract without the title.
 
     For conclusions the conclusion is to find the objective of the same abstract. One relevant document a query, of one

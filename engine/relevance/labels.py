@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.resolving import doc_ids_of
+from engine.corpus.resolving import resolve_ids
 from engine.corpus.store import Corpus
 from engine.errors import UsageError
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.query.plan import name_some
 from engine.records.generation import DocIds
 
@@ -39,35 +39,35 @@ class Labels:
         return np.isin(doc_ids, self.included)
 
 
-def labels_of(corpus: Corpus, included: Sequence[str], excluded: Sequence[str]) -> Labels:
+def look_up_labels(corpus: Corpus, included: Sequence[str], excluded: Sequence[str]) -> Labels:
     """Look up decisions by record ids, PMIDs or DOIs; ids of one record count once.
 
     Raises:
         UsageError: a record is in both lists.
     """
-    taken, left = by_doc_id(corpus, included), by_doc_id(corpus, excluded)
+    taken, left = group_by_doc_id(corpus, included), group_by_doc_id(corpus, excluded)
     absent = [one for one in (*taken.pop(None, ()), *left.pop(None, ()))]
-    if both := [of_both(taken[doc_id], left[doc_id]) for doc_id in taken if doc_id in left]:
+    if both := [describe_conflict(taken[doc_id], left[doc_id]) for doc_id in taken if doc_id in left]:
         raise UsageError(
-            f"{many(len(both), 'record')} in both lists, included and excluded: {name_some(both)}. "
+            f"{pluralize(len(both), 'record')} in both lists, included and excluded: {name_some(both)}. "
             "Take each of them out of one list"
         )
-    return Labels(ascending(taken), ascending(left), tuple(dict.fromkeys(absent)))
+    return Labels(sort_ids(taken), sort_ids(left), tuple(dict.fromkeys(absent)))
 
 
-def by_doc_id(corpus: Corpus, given: Sequence[str]) -> dict[int | None, list[str]]:
+def group_by_doc_id(corpus: Corpus, given: Sequence[str]) -> dict[int | None, list[str]]:
     """The ids given for each doc id, in order; None for those that are not there."""
     found: dict[int | None, list[str]] = {}
-    for one, doc_id in zip(given, doc_ids_of(corpus, given) if given else (), strict=True):
+    for one, doc_id in zip(given, resolve_ids(corpus, given) if given else (), strict=True):
         found.setdefault(doc_id, []).append(one)
     return found
 
 
-def of_both(one: Sequence[str], other: Sequence[str]) -> str:
+def describe_conflict(one: Sequence[str], other: Sequence[str]) -> str:
     """How two lists name the same record."""
     return one[0] if one[0] in other else f"{one[0]} (also {other[0]})"
 
 
-def ascending(found: dict[int | None, list[str]]) -> DocIds:
+def sort_ids(found: dict[int | None, list[str]]) -> DocIds:
     """The doc ids in order."""
     return np.array(sorted(doc_id for doc_id in found if doc_id is not None), np.int64)

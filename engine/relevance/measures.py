@@ -81,7 +81,9 @@ def parse(text: str) -> Measure:
     return Measure(kind, cutoff)
 
 
-def per_query(measure: Measure, run: Run, judgments: Judgments, n_documents: int | None = None) -> dict[str, float]:
+def measure_queries(
+    measure: Measure, run: Run, judgments: Judgments, n_documents: int | None = None
+) -> dict[str, float]:
     """The value for every judged query, in the order of the judgments.
 
     A query without a ranking has 0, and so has one without a relevant record (as in ir-measures); queries that were not
@@ -90,7 +92,7 @@ def per_query(measure: Measure, run: Run, judgments: Judgments, n_documents: int
     """
     found = run_places(run, judgments)
     return {
-        query_id: value(measure, found[query_id], grades.values(), n_documents)
+        query_id: measure_query(measure, found[query_id], grades.values(), n_documents)
         for query_id, grades in judgments.grades.items()
     }
 
@@ -98,17 +100,19 @@ def per_query(measure: Measure, run: Run, judgments: Judgments, n_documents: int
 def run_places(run: Run, judgments: Judgments) -> dict[str, list[Place]]:
     """The places of judged records in the ranking of every judged query; none where it has no ranking."""
     return {
-        query_id: places((one.record_id for one in run.rankings.get(query_id, ())), grades)
+        query_id: place_judged((one.record_id for one in run.rankings.get(query_id, ())), grades)
         for query_id, grades in judgments.grades.items()
     }
 
 
-def places(ranking: Iterable[str], grades: Mapping[str, int]) -> list[Place]:
+def place_judged(ranking: Iterable[str], grades: Mapping[str, int]) -> list[Place]:
     """Rank and grade of the judged records of a ranking, by rank."""
     return [(rank, grades[record_id]) for rank, record_id in enumerate(ranking, 1) if record_id in grades]
 
 
-def value(measure: Measure, found: Sequence[Place], grades: Iterable[int], n_documents: int | None = None) -> float:
+def measure_query(
+    measure: Measure, found: Sequence[Place], grades: Iterable[int], n_documents: int | None = None
+) -> float:
     """The value for one query: of the places of judged records by rank, and the grades of all of its judged records.
 
     nDCG@k = DCG@k / DCG@k of the ideal order, DCG = sum grade / log2(rank + 1) over grades above 0 (linear gain, as in
@@ -129,11 +133,11 @@ def value(measure: Measure, found: Sequence[Place], grades: Iterable[int], n_doc
     if measure.is_deep:
         if n_documents is None or measure.cutoff is None:
             raise UsageError(f"{measure} needs the number of records that were ranked")
-        return deep(measure.kind, measure.cutoff, ranks, len(gains), n_documents)
+        return compute_deep(measure.kind, measure.cutoff, ranks, len(gains), n_documents)
     within = [rank for rank in ranks if measure.cutoff is None or rank <= measure.cutoff]
     match measure.kind:
         case Kind.NDCG:
-            return ndcg(found, gains, measure.cutoff)
+            return compute_ndcg(found, gains, measure.cutoff)
         case Kind.RR:
             return 1 / within[0] if within else 0.0
         case Kind.AP:
@@ -143,7 +147,7 @@ def value(measure: Measure, found: Sequence[Place], grades: Iterable[int], n_doc
     return len(within) / len(gains)
 
 
-def ndcg(found: Sequence[Place], gains: Sequence[int], cutoff: int | None) -> float:
+def compute_ndcg(found: Sequence[Place], gains: Sequence[int], cutoff: int | None) -> float:
     """Discounted cumulative gain as a share of the best that the gains, highest first, allow."""
     most = cutoff or math.inf
     got = sum(grade / math.log2(rank + 1) for rank, grade in found if grade > 0 and rank <= most)
@@ -151,7 +155,7 @@ def ndcg(found: Sequence[Place], gains: Sequence[int], cutoff: int | None) -> fl
     return got / best
 
 
-def deep(kind: Kind, percent: int, ranks: Sequence[int], n_relevant: int, n_documents: int) -> float:
+def compute_deep(kind: Kind, percent: int, ranks: Sequence[int], n_relevant: int, n_documents: int) -> float:
     """R@percent% or WSS@percent of the ranks of the relevant records, ascending."""
     if kind is Kind.RECALL_SHARE:
         read = -(-percent * n_documents // 100)

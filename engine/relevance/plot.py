@@ -19,7 +19,7 @@ LEAST = 0.01  # of the axis, where no query gains or loses anything
 NAME = 60  # characters of a name shown
 
 
-def png(comparison: Comparison) -> bytes:
+def draw_png(comparison: Comparison) -> bytes:
     """Draw a panel for each system beside the baseline: gains by query, sorted, with their mean and its interval.
 
     Raises:
@@ -51,33 +51,35 @@ def draw(panel: Axes, comparison: Comparison, row: Row) -> None:
     places = np.arange(1, len(gain) + 1)
     panel.bar(places, gain, width=1.0 if len(gain) > 60 else 0.85, color=colours.tolist(), linewidth=0)
     panel.axhspan(found.low, found.high, color=MEAN, alpha=0.15, linewidth=0)
-    panel.axhline(found.mean, color=MEAN, linewidth=1.4, label=mean_text(row))
+    panel.axhline(found.mean, color=MEAN, linewidth=1.4, label=format_mean(row))
     panel.axhline(0, color="#888888", linewidth=0.8)
     panel.locator_params(axis="x", integer=True)
     panel.set_xlim(0.4, len(gain) + 0.6)
     most = 1.15 * max(float(np.abs(gain).max()), LEAST)
     panel.set_ylim(-most, most)
-    panel.set_title(f"{literal(row.name)} against {literal(comparison.rows[0].name)}", fontsize=12, loc="left")
+    panel.set_title(
+        f"{escape_dollar(row.name)} against {escape_dollar(comparison.rows[0].name)}", fontsize=12, loc="left"
+    )
     panel.set_xlabel(f"queries, by gain: {found.wins:,} better, {found.ties:,} equal, {found.losses:,} worse")
     panel.set_ylabel(f"gain in {comparison.measure}")
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(loc="upper right", frameon=False, fontsize=10)
 
 
-def mean_text(row: Row) -> str:
+def format_mean(row: Row) -> str:
     """The mean gain in words."""
     if row.gain is None:
         return ""
     found = row.gain.difference
-    return f"mean {found.mean:+.4f}, 95 % interval {found.low:+.4f} to {found.high:+.4f}, p {p_text(row.gain.p)}"
+    return f"mean {found.mean:+.4f}, 95 % interval {found.low:+.4f} to {found.high:+.4f}, p {format_p(row.gain.p)}"
 
 
-def p_text(p: float) -> str:
+def format_p(p: float) -> str:
     """A p value as it is told."""
     return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
 
 
-def literal(name: str) -> str:
+def escape_dollar(name: str) -> str:
     """A name as matplotlib shows it: a dollar sign would begin a formula."""
     shown = name if len(name) <= NAME else f"\u2026{name[-NAME:]}"
     return shown.replace("$", r"\$")

@@ -53,7 +53,7 @@ def read_run(path: Path) -> Run:
     found: dict[str, dict[str, Row]] = {}
     name = ""
     for number, line in read_lines(path):
-        query_id, row, tag = row_of(line, number, path)
+        query_id, row, tag = split_row(line, number, path)
         name = name or tag
         before = found.setdefault(query_id, {}).setdefault(row.record_id, row)
         if before is not row:
@@ -61,10 +61,10 @@ def read_run(path: Path) -> Run:
                 f"{path}, line {number}: record {row.record_id[:60]!r} is ranked for query {query_id[:40]!r} on line "
                 f"{before.line} already, expected once"
             )
-    return Run(name, {query_id: ranking_of(list(rows.values()), path) for query_id, rows in found.items()})
+    return Run(name, {query_id: read_ranking(list(rows.values()), path) for query_id, rows in found.items()})
 
 
-def row_of(line: str, number: int, path: Path) -> tuple[str, Row, str]:
+def split_row(line: str, number: int, path: Path) -> tuple[str, Row, str]:
     """Query id, content and run name of a line.
 
     Raises:
@@ -85,7 +85,7 @@ def row_of(line: str, number: int, path: Path) -> tuple[str, Row, str]:
     return query_id, row, tag
 
 
-def ranking_of(rows: list[Row], path: Path) -> tuple[Ranked, ...]:
+def read_ranking(rows: list[Row], path: Path) -> tuple[Ranked, ...]:
     """The ranking of one query.
 
     Raises:
@@ -109,28 +109,28 @@ def write_run(run: Run, path: Path, *, overwrite: bool = True) -> None:
     write_text(path, run_lines(run), overwrite=overwrite)
 
 
-def named_as_judged(run: Run, judgments: Judgments) -> Run:
+def restore_ids(run: Run, judgments: Judgments) -> Run:
     """The run of a file with the ids that judgments have, where those have blanks and the file "_" for them."""
-    queries = {word(one): one for one in judgments.grades}
+    queries = {join_words(one): one for one in judgments.grades}
     rankings = {}
     for query_id, ranking in run.rankings.items():
         query_id = query_id if query_id in judgments.grades else queries.get(query_id, query_id)
         grades = judgments.grades.get(query_id, {})
-        names = {word(one): one for one in grades} | {one: one for one in grades}
+        names = {join_words(one): one for one in grades} | {one: one for one in grades}
         rankings[query_id] = tuple(Ranked(names.get(one.record_id, one.record_id), one.score) for one in ranking)
     return Run(run.name, rankings)
 
 
 def run_lines(run: Run) -> Iterator[str]:
     """Yield the lines of a run."""
-    name = word(run.name) or "run"
+    name = join_words(run.name) or "run"
     for query_id, ranking in run.rankings.items():
         last = math.inf
         for rank, one in enumerate(ranking, 1):
             last = min(round(one.score / STEP), last - 1)
-            yield f"{word(query_id)} Q0 {word(one.record_id)} {rank} {last * STEP:.6f} {name}\n"
+            yield f"{join_words(query_id)} Q0 {join_words(one.record_id)} {rank} {last * STEP:.6f} {name}\n"
 
 
-def word(text: str) -> str:
+def join_words(text: str) -> str:
     """Text as one word."""
     return "_".join(text.split())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import UsageError
-from engine.relevance.measures import Kind, deep
+from engine.relevance.measures import Kind, compute_deep
 
 EARLY = 100  # records that count for hits@100
 NAMES = ("loss", "ATD", "R@10%", "WSS@95", "hits@100")  # of the fields of Screened, in their order
@@ -31,7 +31,7 @@ class Screened:
         return self.loss, self.atd, self.recall_10, self.wss_95, self.hits_100
 
 
-def screened(labels: Sequence[int] | NDArray[np.int64]) -> Screened:
+def measure_screening(labels: Sequence[int] | NDArray[np.int64]) -> Screened:
     """Measure labels (N,), 1 for included and 0 for excluded, in the order in which the records are read.
 
     With N records, y of them included, at ranks r counted from 1:
@@ -53,18 +53,18 @@ def screened(labels: Sequence[int] | NDArray[np.int64]) -> Screened:
     return Screened(
         loss=area / (y * (n - y)),
         atd=sum(ranks) / y / n,
-        recall_10=deep(Kind.RECALL_SHARE, 10, ranks, y, n),
-        wss_95=deep(Kind.WSS, 95, ranks, y, n),
+        recall_10=compute_deep(Kind.RECALL_SHARE, 10, ranks, y, n),
+        wss_95=compute_deep(Kind.WSS, 95, ranks, y, n),
         hits_100=float(sum(rank <= EARLY for rank in ranks)),
     )
 
 
-def mean_of(runs: Sequence[Screened]) -> Screened:
+def average_measures(runs: Sequence[Screened]) -> Screened:
     """The mean of each measure over one or more runs."""
     return Screened(*np.mean([run.values for run in runs], axis=0).tolist())
 
 
-def sd_of(runs: Sequence[Screened]) -> Screened:
+def compute_deviation(runs: Sequence[Screened]) -> Screened:
     """The standard deviation of each measure over runs (n - 1 below the line); 0 for a single run."""
     values = np.array([run.values for run in runs])
     return Screened(*(values.std(axis=0, ddof=1) if len(runs) > 1 else np.zeros(len(NAMES))).tolist())

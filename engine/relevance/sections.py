@@ -23,7 +23,7 @@ MARKUP = re.compile(r"</?h\d>")
 SHORT = 20  # characters; "None." is no objective
 
 
-def body(record: Abstract) -> str:
+def extract_body(record: Abstract) -> str:
     """The abstract on one line, without the title where it begins with it; "" where there is none."""
     text, title = clean_text(record.abstract), clean_text(record.title).rstrip(". ")
     if len(title) >= SHORT and text.casefold().startswith(title.casefold()):
@@ -31,18 +31,18 @@ def body(record: Abstract) -> str:
     return text
 
 
-def objective_and_conclusion(abstract: str) -> tuple[str, str] | None:
+def find_objective_and_conclusion(abstract: str) -> tuple[str, str] | None:
     """What a structured abstract set out to do and what it concludes, without their labels.
 
     None where a label is missing, or where one of the two is shorter than 20 characters.
     """
-    parts = sections(abstract)
+    parts = split_sections(abstract)
     objective = " ".join(text for label, text in parts if re.match(OPENING, label))
     conclusion = " ".join(text for label, text in parts if re.match(CLOSING, label))
     return (objective, conclusion) if min(len(objective), len(conclusion)) >= SHORT else None
 
 
-def sections(abstract: str) -> list[tuple[str, str]]:
+def split_sections(abstract: str) -> list[tuple[str, str]]:
     """(label in small letters, text) of every labelled section in order; text before the first label is left out."""
     found = [match for match in LABEL.finditer(abstract) if match["label"][0].isupper()]
     ends = [*(match.start() for match in found[1:]), len(abstract)][: len(found)]

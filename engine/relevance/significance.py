@@ -43,17 +43,19 @@ class Difference:
         return (self.high - self.low) / 2
 
 
-def bootstrap(values: NDArray[np.float64], seed: int = 0, n_resamples: int = 10_000) -> Interval:
+def estimate_mean(values: NDArray[np.float64], seed: int = 0, n_resamples: int = 10_000) -> Interval:
     """The mean of values (n,) and the percentile bootstrap interval of it (Efron & Tibshirani 1993, ch. 13).
 
     One value, or equal ones, give an interval of length 0. The same values, in the same order, and the same seed give
     the same interval.
     """
-    checked = finite(values)
-    return interval(checked, resampled_means(checked, seed, n_resamples))
+    checked = check_finite(values)
+    return build_interval(checked, resample_means(checked, seed, n_resamples))
 
 
-def paired(a: NDArray[np.float64], b: NDArray[np.float64], seed: int = 0, n_resamples: int = 10_000) -> Difference:
+def compare_paired(
+    a: NDArray[np.float64], b: NDArray[np.float64], seed: int = 0, n_resamples: int = 10_000
+) -> Difference:
     """The gain of b over a, both (n,), the same queries in the same order: mean of b - a, interval and two-sided p.
 
     p is twice the smaller share of resampled means at or beyond 0 on either side, (count + 1) / (n_resamples + 1) so
@@ -62,13 +64,13 @@ def paired(a: NDArray[np.float64], b: NDArray[np.float64], seed: int = 0, n_resa
     Raises:
         UsageError: a and b differ in length.
     """
-    first, second = finite(a), finite(b)
+    first, second = check_finite(a), check_finite(b)
     if len(first) != len(second):
         raise UsageError(f"{len(first):,} and {len(second):,} values, expected one of each for every query")
     differences = second - first
-    means = resampled_means(differences, seed, n_resamples)
+    means = resample_means(differences, seed, n_resamples)
     beyond = min(int((means <= SAME).sum()), int((means >= -SAME).sum()))
-    found = interval(differences, means)
+    found = build_interval(differences, means)
     wins, losses = int((differences > SAME).sum()), int((differences < -SAME).sum())
     return Difference(
         mean=found.mean,
@@ -82,7 +84,7 @@ def paired(a: NDArray[np.float64], b: NDArray[np.float64], seed: int = 0, n_resa
     )
 
 
-def finite(values: ArrayLike) -> NDArray[np.float64]:
+def check_finite(values: ArrayLike) -> NDArray[np.float64]:
     """The values as float64 (n,).
 
     Raises:
@@ -94,7 +96,7 @@ def finite(values: ArrayLike) -> NDArray[np.float64]:
     return found
 
 
-def resampled_means(values: NDArray[np.float64], seed: int, n_resamples: int) -> NDArray[np.float64]:
+def resample_means(values: NDArray[np.float64], seed: int, n_resamples: int) -> NDArray[np.float64]:
     """Means (n_resamples,) of as many samples of values (n,), drawn with replacement; in blocks of bounded memory.
 
     Raises:
@@ -111,14 +113,14 @@ def resampled_means(values: NDArray[np.float64], seed: int, n_resamples: int) ->
     return means
 
 
-def interval(values: NDArray[np.float64], means: NDArray[np.float64]) -> Interval:
+def build_interval(values: NDArray[np.float64], means: NDArray[np.float64]) -> Interval:
     """The mean of the values with the middle 95 percent of the resampled means."""
     tail = (100 - LEVEL) / 2
     low, high = np.percentile(means, [tail, 100 - tail])
     return Interval(float(values.mean()), float(low), float(high))
 
 
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
+def adjust_p_values(p_values: Sequence[float]) -> tuple[float, ...]:
     """Adjust p values for their number by Holm's step-down method (1979), in the order given.
 
     The i-th smallest of m, from 0, is multiplied by m - i; none falls below the one before it, none exceeds 1.

@@ -12,7 +12,7 @@ from typing import Any
 from engine.encode.recipe import clean_text, prepare_text
 from engine.errors import SourceError
 from engine.files import check_new_folder, read_lines, write_text
-from engine.receipts import laid_out
+from engine.receipts import format_json
 from engine.relevance.judgments import HEADER, Judgments, read_judgments, write_judgments
 
 CORPUS, QUERIES, QRELS, ABOUT = "corpus.jsonl", "queries.jsonl", "qrels.tsv", "set.json"
@@ -81,11 +81,11 @@ def read_set(folder: Path) -> TestSet:
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is no folder: expected one with {CORPUS}, {QUERIES} and {QRELS}")
-    documents, queries = texts_of(found(folder, CORPUS)), texts_of(found(folder, QUERIES))
-    read = TestSet(folder.resolve().name, documents, queries, read_judgments(found(folder, QRELS, BEIR_QRELS)))
+    documents, queries = read_set_texts(find_file(folder, CORPUS)), read_set_texts(find_file(folder, QUERIES))
+    read = TestSet(folder.resolve().name, documents, queries, read_judgments(find_file(folder, QRELS, BEIR_QRELS)))
     if not (folder / ABOUT).exists():
         return read
-    written = about_of(folder / ABOUT)
+    written = read_about(folder / ABOUT)
     if written["sha256"] != read.sha256:
         raise SourceError(
             f"{folder} is not the test set that its {ABOUT} names: SHA-256 {read.sha256[:12]}\u2026, expected "
@@ -94,7 +94,7 @@ def read_set(folder: Path) -> TestSet:
     return read
 
 
-def found(folder: Path, *names: str) -> Path:
+def find_file(folder: Path, *names: str) -> Path:
     """The first of some files that is there, compressed or not.
 
     Raises:
@@ -107,7 +107,7 @@ def found(folder: Path, *names: str) -> Path:
     return there
 
 
-def about_of(path: Path) -> dict[str, Any]:
+def read_about(path: Path) -> dict[str, Any]:
     """The content of a set.json.
 
     Raises:
@@ -122,7 +122,7 @@ def about_of(path: Path) -> dict[str, Any]:
     raise SourceError(f'{path} holds no "sha256", expected that of the test set. Delete it, or write the set anew')
 
 
-def texts_of(path: Path) -> tuple[Text, ...]:
+def read_set_texts(path: Path) -> tuple[Text, ...]:
     """The documents or queries of a file, in its order.
 
     Raises:
@@ -131,7 +131,7 @@ def texts_of(path: Path) -> tuple[Text, ...]:
     first: dict[str, int] = {}
     texts = []
     for number, line in read_lines(path):
-        one = text_of(line)
+        one = read_set_text(line)
         if one is None:
             raise SourceError(
                 f'{path}, line {number}: found {line[:60]!r}, expected {{"id": "\u2026", "text": "\u2026"}}'
@@ -144,7 +144,7 @@ def texts_of(path: Path) -> tuple[Text, ...]:
     return tuple(texts)
 
 
-def text_of(line: str) -> Text | None:
+def read_set_text(line: str) -> Text | None:
     """The document or query of a line of JSON; None where it is none."""
     try:
         row = json.loads(line)
@@ -170,19 +170,19 @@ def write_set(test_set: TestSet, folder: Path, origin: Origin | None = None) -> 
     check_new_folder(folder, FILES)
     folder.mkdir(parents=True, exist_ok=True)
     documents = ({"id": one.id, "title": "", "abstract": one.text} for one in test_set.documents)
-    write_text(folder / CORPUS, json_lines(documents), overwrite=True)
+    write_text(folder / CORPUS, dump_lines(documents), overwrite=True)
     queries = ({"id": one.id, "text": one.text} for one in test_set.queries)
-    write_text(folder / QUERIES, json_lines(queries), overwrite=True)
+    write_text(folder / QUERIES, dump_lines(queries), overwrite=True)
     write_judgments(test_set.judgments, folder / QRELS)
-    write_text(folder / ABOUT, [laid_out(about(test_set, origin))], overwrite=True)
+    write_text(folder / ABOUT, [format_json(describe_set(test_set, origin))], overwrite=True)
 
 
-def json_lines(rows: Iterator[dict[str, str]]) -> Iterator[str]:
+def dump_lines(rows: Iterator[dict[str, str]]) -> Iterator[str]:
     """Yield objects as lines."""
     return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def about(test_set: TestSet, origin: Origin | None) -> dict[str, Any]:
+def describe_set(test_set: TestSet, origin: Origin | None) -> dict[str, Any]:
     """What set.json says of a set."""
     counts = {
         "documents": len(test_set.documents),

@@ -24,7 +24,7 @@ MAX_ITERATIONS = 20_000
 EXTRAS = "[cpu] or [gpu]"
 
 
-def features_of(texts: Sequence[str]) -> Features:
+def compute_features(texts: Sequence[str]) -> Features:
     """TF-IDF of words and pairs of words: (n, terms), one row for each of n texts, in their order.
 
     Words are two or more letters or digits, in small letters; the weight is (1 + ln tf) (ln((1 + n) / (1 + df)) + 1),
@@ -46,7 +46,7 @@ def features_of(texts: Sequence[str]) -> Features:
     return csr_matrix((len(texts), 1), dtype=np.float64)
 
 
-def word_scores(features: Features, rows: NDArray[np.int64], included: NDArray[np.bool_]) -> Scores:
+def score_by_words(features: Features, rows: NDArray[np.int64], included: NDArray[np.bool_]) -> Scores:
     """Score every record (n,) by what tells included rows from excluded ones: above 0 it looks like an included one.
 
     rows (m,) are the labelled ones, included (m,) says which way; there are both kinds.
@@ -59,12 +59,12 @@ def word_scores(features: Features, rows: NDArray[np.int64], included: NDArray[n
     except ImportError as err:
         raise MissingExtraError("scikit-learn (needed to learn from labels)", EXTRAS) from err
     machine = LinearSVC(C=COST, loss="squared_hinge", dual=True, random_state=SEED, max_iter=MAX_ITERATIONS)
-    machine.fit(features[rows], included, sample_weight=balanced(included))
+    machine.fit(features[rows], included, sample_weight=balance_weights(included))
     scores: Scores = machine.decision_function(features)
     return scores
 
 
-def balanced(included: NDArray[np.bool_]) -> Scores:
+def balance_weights(included: NDArray[np.bool_]) -> Scores:
     """Weights (m,) of labelled records, 1 on average: all included ones together weigh RATIO times all others."""
     n_included = int(included.sum())
     weights = np.where(included, 1.0, n_included / (RATIO * max(1, len(included) - n_included)))

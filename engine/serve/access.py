@@ -53,7 +53,7 @@ class Access:
         return secrets.compare_digest(given.encode("utf-8", "replace"), self.token.encode("utf-8"))
 
 
-def access_for(
+def build_access(
     host: str, port: int, *, names: Iterable[str] = (), token: str | None = None, origins: Iterable[str] = ()
 ) -> Access:
     """Who may ask a server that listens at an address; names are further ones that it is reached by.
@@ -73,10 +73,12 @@ def access_for(
             f"ENGINE_TOKEN=$(openssl rand -hex 32) engine serve --host {host} --allow-host search.example.org"
         )
     known = [*LOOPBACK] if local or is_every(host) else []
-    known += [bracketed(host)] if local else []
-    bare = [name for name in known if port == HTTP_PORT] + [named(name) for name in names]
-    hosts = {f"{name}:{port}" for name in known} | set(bare) | {f"{name}:{port}" for name in map(named, names)}
-    return Access(frozenset(one.lower() for one in hosts), token, frozenset(map(origin_of, origins)))
+    known += [bracket_host(host)] if local else []
+    bare = [name for name in known if port == HTTP_PORT] + [check_host_name(name) for name in names]
+    hosts = (
+        {f"{name}:{port}" for name in known} | set(bare) | {f"{name}:{port}" for name in map(check_host_name, names)}
+    )
+    return Access(frozenset(one.lower() for one in hosts), token, frozenset(map(check_origin, origins)))
 
 
 def is_loopback(host: str) -> bool:
@@ -95,12 +97,12 @@ def is_every(host: str) -> bool:
         return False
 
 
-def bracketed(host: str) -> str:
+def bracket_host(host: str) -> str:
     """A host as URLs have it: IPv6 in brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
-def named(name: str) -> str:
+def check_host_name(name: str) -> str:
     """A name for --allow-host as given.
 
     Raises:
@@ -111,7 +113,7 @@ def named(name: str) -> str:
     return name
 
 
-def origin_of(text: str) -> str:
+def check_origin(text: str) -> str:
     """An origin as browsers send it.
 
     Raises:

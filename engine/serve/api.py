@@ -15,11 +15,11 @@ from engine.options import Query
 from engine.query.batches import answer_each
 from engine.query.index import Index
 from engine.records.answer import Answer
-from engine.serve.asked import query_of
-from engine.serve.bodies import answered, as_bytes, next_page, record_object, status_object
+from engine.serve.asked import read_query
+from engine.serve.bodies import build_answer_body, build_next_path, build_status_body, dump_bytes, record_object
 from engine.serve.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
 from engine.serve.parameters import FILTERS, INDEX, QUESTION, RANKING, RECORD, SEARCH, Given, Parameter
-from engine.serve.site import JSON, given_in, pairs_in, respond, site_of, while_there
+from engine.serve.site import JSON, get_site, read_given, read_pairs, respond, run_while_connected
 
 SIMILAR = (
     INDEX,
@@ -39,56 +39,58 @@ BATCH = (INDEX, *RANKING, *FILTERS)
 
 async def search(request: Request) -> Response:
     """The abstracts nearest to a text, best first."""
-    given = given_in(request, SEARCH)
-    return await asked(request, given, query_of(given))
+    given = read_given(request, SEARCH)
+    return await answer_request(request, given, read_query(given))
 
 
 async def similar(request: Request) -> Response:
     """The abstracts nearest to stored ones, which are left out."""
-    given = given_in(request, SIMILAR)
-    return await asked(request, given, query_of(given, like=given.texts("id")))
+    given = read_given(request, SIMILAR)
+    return await answer_request(request, given, read_query(given, like=given.texts("id")))
 
 
-async def asked(request: Request, given: Given, query: Query) -> Response:
+async def answer_request(request: Request, given: Given, query: Query) -> Response:
     """Answer one query."""
-    index = site_of(request).shelf.index(given.text("i"))
+    index = get_site(request).shelf.index(given.text("i"))
 
     def work() -> bytes:
         answer = index.ask(query)
-        return as_bytes(answered(index, answer) | {"next": next_page(request.url.path, pairs_in(request), answer)})
+        return dump_bytes(
+            build_answer_body(index, answer) | {"next": build_next_path(request.url.path, read_pairs(request), answer)}
+        )
 
     return await respond(request, [index], JSON, work)
 
 
 async def new(request: Request) -> Response:
     """The abstracts nearest to a text among those that are new or changed since a generation or a date."""
-    given = given_in(request, NEW)
-    query, since = query_of(given), given.text("since").strip()
-    index = site_of(request).shelf.index(given.text("i"))
+    given = read_given(request, NEW)
+    query, since = read_query(given), given.text("since").strip()
+    index = get_site(request).shelf.index(given.text("i"))
 
     def work() -> bytes:
         rows, answer = index.ask_new(query, since=since)
-        found = answered(index, answer, [row.change for row in rows])
-        return as_bytes(found | {"next": next_page(request.url.path, pairs_in(request), answer)})
+        found = build_answer_body(index, answer, [row.change for row in rows])
+        return dump_bytes(found | {"next": build_next_path(request.url.path, read_pairs(request), answer)})
 
     return await respond(request, [index], JSON, work)
 
 
 async def record(request: Request) -> Response:
     """One record whole."""
-    given = given_in(request, RECORD)
-    index = site_of(request).shelf.index(given.text("i"))
-    return await respond(request, [index], JSON, lambda: as_bytes(record_object(index, index.get(given.text("id")))))
+    given = read_given(request, RECORD)
+    index = get_site(request).shelf.index(given.text("i"))
+    return await respond(request, [index], JSON, lambda: dump_bytes(record_object(index, index.get(given.text("id")))))
 
 
 async def status(request: Request) -> Response:
     """What is served: generations, counts, encoders."""
-    shelf = site_of(request).shelf
-    name = given_in(request, STATUS).text("i")
+    shelf = get_site(request).shelf
+    name = read_given(request, STATUS).text("i")
     indexes = [shelf.index(name)] if name else [shelf.index(one) for one in shelf.names]
 
     def work() -> bytes:
-        return as_bytes({"indexes": [status_object(one, shelf.problems) for one in indexes]})
+        return dump_bytes({"indexes": [build_status_body(one, shelf.problems) for one in indexes]})
 
     return Response(await run_in_threadpool(work), media_type=JSON)
 
@@ -99,26 +101,26 @@ async def batch(request: Request) -> Response:
     Raises:
         UsageError: a query that makes no sense, or too many hits, or explained hits, in all.
     """
-    content = body_of(await request.body())
+    content = read_body(await request.body())
     queries = content.pop("queries")
-    common = list(pairs_of(content))
+    common = list(list_pairs(content))
     name = Given(common, BATCH).text("i")
-    index = site_of(request).shelf.index(name)
-    asked = [query_in(one, place, common) for place, one in enumerate(queries, 1)]
+    index = get_site(request).shelf.index(name)
+    asked = [read_batch_query(one, place, common) for place, one in enumerate(queries, 1)]
     if (n := sum(query.top_k for query in asked)) > MAX_BATCH_HITS:
         raise UsageError(f"the queries want {n:,} hits together, expected {MAX_BATCH_HITS:,} at most")
     if (n := sum(query.top_k for query in asked if query.explain)) > MAX_EXPLAINED:
         raise UsageError(f"the queries want {n:,} hits explained together, expected {MAX_EXPLAINED} at most")
 
     def work() -> bytes:
-        answers = [answered(index, answer) for answer in all_asked(index, asked)]
-        return as_bytes({"index": index.name, "generation": index.generation, "answers": answers})
+        answers = [build_answer_body(index, answer) for answer in answer_batch(index, asked)]
+        return dump_bytes({"index": index.name, "generation": index.generation, "answers": answers})
 
-    body = await while_there(request, site_of(request).batches.run(work))
+    body = await run_while_connected(request, get_site(request).batches.run(work))
     return Response(body, media_type=JSON, headers={"Engine-Generation": f"{index.generation:06d}"})
 
 
-def all_asked(index: Index, queries: list[Query]) -> list[Answer]:
+def answer_batch(index: Index, queries: list[Query]) -> list[Answer]:
     """The answers to queries.
 
     Raises:
@@ -132,7 +134,7 @@ def all_asked(index: Index, queries: list[Query]) -> list[Answer]:
     return answers
 
 
-def body_of(raw: bytes) -> dict[str, Any]:
+def read_body(raw: bytes) -> dict[str, Any]:
     """The object that a batch is.
 
     Raises:
@@ -151,7 +153,7 @@ def body_of(raw: bytes) -> dict[str, Any]:
     return dict(content)
 
 
-def query_in(one: object, place: int, common: list[tuple[str, str]]) -> Query:
+def read_batch_query(one: object, place: int, common: list[tuple[str, str]]) -> Query:
     """One query of a batch: what it says itself goes before what the batch says.
 
     Raises:
@@ -161,10 +163,10 @@ def query_in(one: object, place: int, common: list[tuple[str, str]]) -> Query:
     try:
         if not isinstance(said, dict):
             raise UsageError('it is neither a text nor an object like {"q": "a text"}')
-        own = list(pairs_of(said))
+        own = list(list_pairs(said))
         names = {name for name, _ in own}
         rest = [(name, value) for name, value in common if name not in names and name != "i"]
-        query = query_of(Given([*own, *rest], SEARCH[1:]))
+        query = read_query(Given([*own, *rest], SEARCH[1:]))
         if not query.text:
             raise UsageError("it has no text in q")
         return query
@@ -172,7 +174,7 @@ def query_in(one: object, place: int, common: list[tuple[str, str]]) -> Query:
         raise UsageError(f"query {place} of the batch: {err}") from err
 
 
-def pairs_of(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+def list_pairs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """An object of JSON as names and values; a list gives its name several times.
 
     Raises:

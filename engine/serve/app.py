@@ -16,13 +16,13 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from engine.config import cores
+from engine.config import count_cores
 from engine.errors import EncoderError, EngineError
 from engine.serve import api, export, mappage, openapi, pages
 from engine.serve.access import Access
-from engine.serve.bodies import as_bytes
+from engine.serve.bodies import dump_bytes
 from engine.serve.desk import Desk
-from engine.serve.failures import BodyError, Failure, failure_of
+from engine.serve.failures import BodyError, Failure, classify_error
 from engine.serve.guard import Guard
 from engine.serve.limits import MAX_BATCHES_WAITING
 from engine.serve.metrics import Metrics
@@ -35,7 +35,7 @@ UNSAID = "a text got no usable vector. Run: engine verify --deep"  # the error's
 FIGURES = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def site_app(
+def build_app(
     folders: Sequence[Path], access: Access, *, desk: Desk | None = None, batches: Desk | None = None
 ) -> ASGIApp:
     """An ASGI app that serves the indexes in these folders.
@@ -44,7 +44,7 @@ def site_app(
         EngineError: an index can't be opened.
     """
     site = Site(
-        Shelf(folders), desk or Desk(), batches or Desk(workers=max(1, cores() // 2), waiting=MAX_BATCHES_WAITING)
+        Shelf(folders), desk or Desk(), batches or Desk(workers=max(1, count_cores() // 2), waiting=MAX_BATCHES_WAITING)
     )
 
     @contextlib.asynccontextmanager
@@ -61,49 +61,55 @@ def site_app(
     return counted
 
 
-async def metrics(request: Request) -> Response:
+async def show_metrics(request: Request) -> Response:
     """The figures for Prometheus."""
     return Response(request.app.state.metrics.text(), headers={"Content-Type": FIGURES})
 
 
-async def healthz(request: Request) -> Response:
+async def report_health(request: Request) -> Response:
     """The server is alive."""
     return PlainTextResponse("ok\n")
 
 
-async def readyz(request: Request) -> Response:
+async def report_readiness(request: Request) -> Response:
     """Every index has a generation open."""
     shelf = request.app.state.site.shelf
     return PlainTextResponse("".join(f"{name} {shelf.index(name).generation:06d}\n" for name in shelf.names))
 
 
-def failed(request: Request, error: Exception) -> Response:
+def respond_to_error(request: Request, error: Exception) -> Response:
     """The response to an error: JSON for programs, a page for people."""
-    failure = failure_of(error)
+    failure = classify_error(error)
     if isinstance(error, EngineError) and failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("%s: %s", type(error).__name__, UNSAID if type(error) is EncoderError else error)
     if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
-        return told(failure)
-    return pages.failed(request, failure)
+        return build_failure_json(failure)
+    return pages.show_failure(request, failure)
 
 
-def told(failure: Failure) -> Response:
+def build_failure_json(failure: Failure) -> Response:
     """A failure as JSON."""
     return Response(
-        as_bytes(failure.fields), status_code=failure.status, media_type=JSON, headers=dict(failure.headers)
+        dump_bytes(failure.fields), status_code=failure.status, media_type=JSON, headers=dict(failure.headers)
     )
 
 
-HANDLERS = {EngineError: failed, BodyError: failed, ClientDisconnect: failed, HTTPException: failed, Exception: failed}
+HANDLERS = {
+    EngineError: respond_to_error,
+    BodyError: respond_to_error,
+    ClientDisconnect: respond_to_error,
+    HTTPException: respond_to_error,
+    Exception: respond_to_error,
+}
 ROUTES = [
     Route("/", pages.search),
     Route("/record", pages.record),
     Route("/status", pages.status),
     Route("/map", mappage.map_page),
-    Route("/map/points", mappage.points),
-    Route("/map/at", mappage.at),
+    Route("/map/points", mappage.send_points),
+    Route("/map/at", mappage.find_record_at),
     Route("/record/export", export.record),
-    Route("/export", export.hits),
+    Route("/export", export.export_hits),
     Route("/search-record.json", export.search_record),
     Route("/api/v1/search", api.search),
     Route("/api/v1/similar", api.similar),
@@ -111,9 +117,9 @@ ROUTES = [
     Route("/api/v1/new", api.new),
     Route("/api/v1/batch", api.batch, methods=["POST"]),
     Route("/api/v1/status", api.status),
-    Route("/api/v1/openapi.json", openapi.document),
-    Route("/healthz", healthz),
-    Route("/readyz", readyz),
-    Route("/metrics", metrics),
+    Route("/api/v1/openapi.json", openapi.build_document),
+    Route("/healthz", report_health),
+    Route("/readyz", report_readiness),
+    Route("/metrics", show_metrics),
     Mount("/static", StaticFiles(directory=STATIC), name="static"),
 ]

@@ -10,7 +10,7 @@ from engine.serve.limits import MAX_DEPTH
 from engine.serve.parameters import Given
 
 
-def query_of(given: Given, *, n: int = 10, like: tuple[str, ...] = ()) -> Query:
+def read_query(given: Given, *, n: int = 10, like: tuple[str, ...] = ()) -> Query:
     """Return the query that a request asks; n hits where it does not say how many.
 
     Raises:

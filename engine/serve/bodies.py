@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from engine.query.index import Index
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer
-from engine.references.cited import cited_hits
-from engine.references.fields import abstract_fields, answer_fields, hit_fields, record_fields
+from engine.references.cited import cite_hits
+from engine.references.fields import list_abstract_fields, list_answer_fields, list_hit_fields, record_fields
 from engine.reindex.nights import NIGHTS, Night, read_last_night
 from engine.serve.limits import MAX_DEPTH
 
@@ -21,19 +21,19 @@ PROBLEM = "a newer generation can't be opened; the server's log says why"
 NIGHT_PROBLEM = f"the last line of {NIGHTS}, in the folder of the index, says why"
 
 
-def as_bytes(content: object) -> bytes:
+def dump_bytes(content: object) -> bytes:
     """JSON in UTF-8; never NaN. What UTF-8 can't hold, half a character of a query, becomes a question mark."""
     return json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
-def answered(index: Index, answer: Answer, changes: Sequence[str] = ()) -> dict[str, Any]:
+def build_answer_body(index: Index, answer: Answer, changes: Sequence[str] = ()) -> dict[str, Any]:
     """An answer with its hits and all that is stored of them; changes says of each what is new about it."""
-    rows = [hit_fields(one.hit) | record_fields(one.record) for one in cited_hits(index, answer)]
+    rows = [list_hit_fields(one.hit) | record_fields(one.record) for one in cite_hits(index, answer)]
     rows = [{"change": change, **row} for change, row in zip(changes, rows, strict=True)] if changes else rows
-    return {"index": index.name} | answer_fields(answer, rows)
+    return {"index": index.name} | list_answer_fields(answer, rows)
 
 
-def next_page(path: str, pairs: Sequence[tuple[str, str]], answer: Answer) -> str | None:
+def build_next_path(path: str, pairs: Sequence[tuple[str, str]], answer: Answer) -> str | None:
     """The path of the hits that follow; None where there are none, or none that may be asked for."""
     query = answer.query
     offset = query.offset + query.top_k
@@ -49,12 +49,12 @@ def record_object(index: Index, record: Abstract) -> dict[str, Any]:
     return {
         "index": index.name,
         "generation": index.generation,
-        "record": abstract_fields(record),
+        "record": list_abstract_fields(record),
         "sources": [asdict(said) for said in index.sources(record.record_id)],
     }
 
 
-def status_object(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:
+def build_status_body(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:
     """What is served of one index; problems has the names of those of which a newer generation can't be opened."""
     manifest, name = index.manifest, index.name
     names = {"model": manifest.encoder.short_name, "fingerprint": manifest.encoder.fingerprint}

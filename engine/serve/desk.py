@@ -8,17 +8,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from engine.config import cores
-from engine.deadline import Deadline, wanted_until
+from engine.config import count_cores
+from engine.deadline import Deadline, limit_time
 from engine.errors import BusyError
 from engine.serve.limits import ANSWER_SECONDS, MAX_WAITING, WAIT_SECONDS
 
 T = TypeVar("T")
 
 
-def in_time(work: Callable[[], T], deadline: Deadline) -> T:
+def run_in_time(work: Callable[[], T], deadline: Deadline) -> T:
     """Do a piece of work that is wanted until a deadline."""
-    with wanted_until(deadline):
+    with limit_time(deadline):
         return work()
 
 
@@ -33,7 +33,7 @@ class Desk:
         wait_seconds: float = WAIT_SECONDS,
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
-        self.workers = workers or cores()
+        self.workers = workers or count_cores()
         self.places = self.workers + waiting
         self.wait_seconds, self.answer_seconds = wait_seconds, answer_seconds
         self.n_inside = 0
@@ -52,7 +52,7 @@ class Desk:
         if self.n_inside >= self.places:
             raise BusyError(f"{self.n_inside:,} requests are being answered or wait. Ask again in a second")
         deadline = Deadline(time.monotonic() + self.answer_seconds)
-        job = self.pool.submit(in_time, work, deadline)
+        job = self.pool.submit(run_in_time, work, deadline)
         future = asyncio.wrap_future(job)
         self.n_inside += 1
         future.add_done_callback(self.left)

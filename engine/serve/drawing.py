@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.facets import years_and_journals
+from engine.corpus.facets import read_years_and_journals
 from engine.corpus.store import Corpus
 from engine.index.corpusmap import CorpusMap, read_map
 from engine.index.folder import MAP
@@ -54,7 +54,7 @@ class Drawing:
 drawings: WeakKeyDictionary[OpenGeneration, Drawing] = WeakKeyDictionary()
 
 
-def drawn_map(index: Index) -> Drawing:
+def draw_map_of(index: Index) -> Drawing:
     """Return the drawing of the generation that an index holds.
 
     Raises:
@@ -62,11 +62,11 @@ def drawn_map(index: Index) -> Drawing:
     """
     snapshot = get_generation(index)
     if snapshot not in drawings:
-        drawings[snapshot] = drawing(snapshot)
+        drawings[snapshot] = read_drawing(snapshot)
     return drawings[snapshot]
 
 
-def drawing(snapshot: OpenGeneration) -> Drawing:
+def read_drawing(snapshot: OpenGeneration) -> Drawing:
     """Read the map of a generation.
 
     Raises:
@@ -74,7 +74,7 @@ def drawing(snapshot: OpenGeneration) -> Drawing:
     """
     found = read_map(snapshot.folder.generation_path(snapshot.manifest.generation) / MAP)
     with closing(Corpus(snapshot.corpus.path)) as corpus:  # of its own: counting must not keep answers waiting
-        rows = years_and_journals(corpus)
+        rows = read_years_and_journals(corpus)
     names = [name for name, _ in Counter(journal for _, journal in rows if journal).most_common(NAMED)]
     number = {name: place for place, name in enumerate(names, 1)}
     years = np.array([min(max(year, 0), 65_535) for year, _ in rows], np.uint16)

@@ -15,17 +15,17 @@ from engine.query.index import Index, get_generation
 from engine.query.location import Located
 from engine.query.plan import name_some
 from engine.query.ranking import Candidate
-from engine.query.searchlog import record_bytes, record_of
+from engine.query.searchlog import make_record, record_bytes
 from engine.records.answer import Answer
-from engine.references.cited import Cited, cited_hits, heading
-from engine.references.formats import FORMATS, content
-from engine.serve.asked import query_of
-from engine.serve.failures import failure_of
+from engine.references.cited import Cited, cite_hits, describe_search
+from engine.references.formats import FORMATS, render_hits
+from engine.serve.asked import read_query
+from engine.serve.failures import classify_error
 from engine.serve.limits import MAX_HITS, MAX_IDS
 from engine.serve.links import State
 from engine.serve.parameters import FILTERS, RECORD, SEARCH, Parameter
-from engine.serve.site import HTML, JSON, given_in, pairs_in, respond, site_of
-from engine.serve.templates import page
+from engine.serve.site import HTML, JSON, get_site, read_given, read_pairs, respond
+from engine.serve.templates import render_page
 
 FORMAT = Parameter("format", "Of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True)
 HITS = (
@@ -64,26 +64,26 @@ class NoHitsError(AbstractNotFoundError):
         )
 
 
-async def hits(request: Request) -> Response:
+async def export_hits(request: Request) -> Response:
     """The hits of a search as a file: the ticked ones, those of a page, or the first so many."""
-    given = given_in(request, HITS)
-    index = site_of(request).shelf.index(given.text("i"))
-    query, ticks = replace(query_of(given), explain=False), tuple(dict.fromkeys(given.texts("tick")))
+    given = read_given(request, HITS)
+    index = get_site(request).shelf.index(given.text("i"))
+    query, ticks = replace(read_query(given), explain=False), tuple(dict.fromkeys(given.texts("tick")))
     if top := given.whole("top"):
         query, ticks = replace(query, top_k=top, offset=0), ()
     suffix = f".{given.text('format')}"
 
     def work() -> bytes:
-        answer = ticked(index, query, ticks) if ticks else index.ask(query)
-        return b"".join(content(suffix, cited_hits(index, answer), heading(answer)))
+        answer = answer_ticked(index, query, ticks) if ticks else index.ask(query)
+        return b"".join(render_hits(suffix, cite_hits(index, answer), describe_search(answer)))
 
     try:
-        return named(await respond(request, [index], KINDS[suffix], work), file_name(index, suffix))
+        return name_attachment(await respond(request, [index], KINDS[suffix], work), make_file_name(index, suffix))
     except NoHitsError as err:
-        return without_some(request, err)
+        return show_missing_ticks(request, err)
 
 
-def ticked(index: Index, query: Query, ticks: tuple[str, ...]) -> Answer:
+def answer_ticked(index: Index, query: Query, ticks: tuple[str, ...]) -> Answer:
     """The answer to a query with the ticked hits alone, each with the rank and the scores that it has among all.
 
     Raises:
@@ -95,10 +95,10 @@ def ticked(index: Index, query: Query, ticks: tuple[str, ...]) -> Answer:
     return found.answer
 
 
-def without_some(request: Request, err: NoHitsError) -> Response:
+def show_missing_ticks(request: Request, err: NoHitsError) -> Response:
     """The page that says which ticked records are no hits, with ways to a file of the others, or of all."""
-    failure = failure_of(err)
-    pairs = pairs_in(request)
+    failure = classify_error(err)
+    pairs = read_pairs(request)
     rest = State(tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in err.ids))
     there = tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in err.found.absent)
     unfiltered = State(tuple(pair for pair in there if pair[0] not in NARROWING))
@@ -108,38 +108,38 @@ def without_some(request: Request, err: NoHitsError) -> Response:
     if err.found.left_out and unfiltered.pairs != there:
         ways.append(("Export all that are hits without the filters", unfiltered.at("/export")))
     ways.append(("Back to the hits", State(tuple(pair for pair in pairs if pair[0] not in OF_FILES)).at("/")))
-    body = page("error", title="Not exported", here="error", failure=failure, ways=ways)
+    body = render_page("error", title="Not exported", here="error", failure=failure, ways=ways)
     return Response(body, status_code=failure.status, media_type=HTML)
 
 
 async def record(request: Request) -> Response:
     """One record as a file; as a hit it has rank 1, and the cosine to itself."""
-    given = given_in(request, (*RECORD, FORMAT))
-    index, suffix = site_of(request).shelf.index(given.text("i")), f".{given.text('format')}"
+    given = read_given(request, (*RECORD, FORMAT))
+    index, suffix = get_site(request).shelf.index(given.text("i")), f".{given.text('format')}"
 
     def work() -> bytes:
         found, snapshot = index.get(given.text("id")), get_generation(index)
         (hit,) = fetch_hits(snapshot, [Candidate(snapshot.corpus.doc_id(found.record_id), 1.0)])
         line = f"{found.record_id} (generation {index.generation:06d})"
-        return b"".join(content(suffix, [Cited(hit, found)], line))
+        return b"".join(render_hits(suffix, [Cited(hit, found)], line))
 
-    return named(await respond(request, [index], KINDS[suffix], work), file_name(index, suffix))
+    return name_attachment(await respond(request, [index], KINDS[suffix], work), make_file_name(index, suffix))
 
 
 async def search_record(request: Request) -> Response:
     """The record of a search, as `engine search --record` keeps it and `engine rerun` repeats it."""
-    given = given_in(request, SEARCH)
-    query, index = replace(query_of(given), explain=False), site_of(request).shelf.index(given.text("i"))
-    found = await respond(request, [index], JSON, lambda: record_bytes(record_of(index, index.ask(query))))
-    return named(found, "search.json")
+    given = read_given(request, SEARCH)
+    query, index = replace(read_query(given), explain=False), get_site(request).shelf.index(given.text("i"))
+    found = await respond(request, [index], JSON, lambda: record_bytes(make_record(index, index.ask(query))))
+    return name_attachment(found, "search.json")
 
 
-def file_name(index: Index, suffix: str) -> str:
+def make_file_name(index: Index, suffix: str) -> str:
     """The name of a file: of which index and generation it is."""
     return f"{index.name}-{index.generation:06d}{suffix}"
 
 
-def named(response: Response, name: str) -> Response:
+def name_attachment(response: Response, name: str) -> Response:
     """The same response as a file to be kept under a name."""
     response.headers["Content-Disposition"] = f'attachment; filename="{quote(name)}"'
     return response

@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from engine.corpus.facets import Counted, name_counts, year_counts
+from engine.corpus.facets import Counted, count_years, name_counts
 from engine.corpus.store import Corpus
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
@@ -44,17 +44,17 @@ class Facets:
 counted: WeakKeyDictionary[OpenGeneration, Facets] = WeakKeyDictionary()
 
 
-def facets_of(index: Index) -> Facets:
+def read_facets(index: Index) -> Facets:
     """The facets of the generation that an index holds."""
     snapshot = get_generation(index)
     if (found := counted.get(snapshot)) is None:
         with closing(Corpus(snapshot.corpus.path)) as corpus:  # of its own: counting must not keep answers waiting
             names = [name_counts(corpus, kind, OFFERED) for kind in ("journal", "mesh", "type")]
-            found = counted[snapshot] = Facets(bars_of(year_counts(corpus)), *names)
+            found = counted[snapshot] = Facets(build_bars(count_years(corpus)), *names)
     return found
 
 
-def bars_of(years: tuple[tuple[int, int], ...]) -> tuple[Bar, ...]:
+def build_bars(years: tuple[tuple[int, int], ...]) -> tuple[Bar, ...]:
     """Bars for years with their numbers, earliest first: WIDEST at most."""
     if not years:
         return ()

@@ -68,7 +68,7 @@ class BodyError(Exception):
         self.failure = failure
 
 
-def failure_of(error: Exception) -> Failure:
+def classify_error(error: Exception) -> Failure:
     """The failure that an error is."""
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)

@@ -8,7 +8,7 @@ from engine.corpus.facets import Counted
 from engine.errors import UsageError
 from engine.options import FILTERS, ValueKind, parse_years
 from engine.query.index import Index
-from engine.serve.facets import Bar, Facets, facets_of
+from engine.serve.facets import Bar, Facets, read_facets
 from engine.serve.limits import MAX_HITS
 from engine.serve.links import Pairs, State
 from engine.serve.parameters import BOOLEANS, FLAGS, SEARCH, WHOLE, Given, Parameter
@@ -51,15 +51,15 @@ class Form:
 
     def is_within(self, bar: Bar) -> bool:
         """Whether the years asked for hold those of a bar."""
-        return year_in(self.first_year, 0) <= bar.last and bar.first <= year_in(self.last_year, 9999)
+        return read_form_year(self.first_year, 0) <= bar.last and bar.first <= read_form_year(self.last_year, 9999)
 
 
 def is_canonical(pairs: Pairs) -> bool:
-    """Whether an address says what it says in the one way that `canonical` does."""
-    return all(name not in ("from", "to") and value == tidy(name, value) != "" for name, value in pairs)
+    """Whether an address says what it says in the one way that `canonicalise` does."""
+    return all(name not in ("from", "to") and value == tidy_value(name, value) != "" for name, value in pairs)
 
 
-def canonical(pairs: Pairs) -> State:
+def canonicalise(pairs: Pairs) -> State:
     """The same without what is blank, each value of a name once and in one spelling, first and last year as one range.
 
     Raises:
@@ -69,13 +69,13 @@ def canonical(pairs: Pairs) -> State:
     low, high = given.text("from").strip(), given.text("to").strip()
     if low and high and int(low) > int(high):
         raise UsageError(f"the years end before they begin: {low} to {high}")
-    kept = [(name, tidy(name, value)) for name, value in pairs if value.strip() and name not in ("from", "to")]
+    kept = [(name, tidy_value(name, value)) for name, value in pairs if value.strip() and name not in ("from", "to")]
     if low or high:
-        kept = [pair for pair in kept if pair[0] != "year"] + [("year", tidy("year", f"{low}-{high}"))]
+        kept = [pair for pair in kept if pair[0] != "year"] + [("year", tidy_value("year", f"{low}-{high}"))]
     return State(tuple(dict.fromkeys(kept)))
 
 
-def tidy(name: str, value: str) -> str:
+def tidy_value(name: str, value: str) -> str:
     """A value in the spelling that pages use; one that can't be stays as it is, to be refused where it is read."""
     if not value.strip():
         return ""
@@ -85,26 +85,26 @@ def tidy(name: str, value: str) -> str:
     if name in WHOLE_NAMES and WHOLE.fullmatch(value.strip()):
         return str(int(value.strip()))
     if name == "year":
-        low, high = ends(value)
+        low, high = split_range(value)
         return (low if low == high else f"{low}-{high}") if low or high else value
     return value
 
 
-def form_of(index: Index, state: State) -> Form:
+def build_form(index: Index, state: State) -> Form:
     """The form with what it was sent with."""
     years = [value for name, value in state.pairs if name == "year"]
     low, high = (next((value for name, value in state.pairs if name == end), "") for end in ("from", "to"))
     if not (low or high) and len(years) == 1:
-        low, high = ends(years[0])
+        low, high = split_range(years[0])
     kept = tuple(
         (name, value)
         for name, value in state.from_first().pairs
         if name not in OWN_FIELDS and (name != "year" or not (low or high))
     )
-    return Form(state, facets_of(index), low, high, kept)
+    return Form(state, read_facets(index), low, high, kept)
 
 
-def year_in(text: str, otherwise: int) -> int:
+def read_form_year(text: str, otherwise: int) -> int:
     """The year that a field holds; another where it holds none."""
     try:
         return int(text)
@@ -112,7 +112,7 @@ def year_in(text: str, otherwise: int) -> int:
         return otherwise
 
 
-def ends(years: str) -> tuple[str, str]:
+def split_range(years: str) -> tuple[str, str]:
     """First and last year of a range, "" where it is open; both "" where it is no range."""
     try:
         low, high = parse_years(years)

@@ -53,7 +53,7 @@ class Guard:
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = "no-cache" if scope["path"].startswith("/static/") else "no-store"
-                dress(MutableHeaders(scope=message), self.cors(headers), kept)
+                add_headers(MutableHeaders(scope=message), self.cors(headers), kept)
             await send(message)
 
         refused = self.refusal(scope, headers)
@@ -62,7 +62,7 @@ class Guard:
         elif self.is_preflight(scope, headers):
             await answer(Failure(HTTPStatus.NO_CONTENT, "", "", PREFLIGHT), scope, dressed)
         else:
-            await self.app(scope, bounded(receive), dressed)
+            await self.app(scope, limit_body(receive), dressed)
 
     def refusal(self, scope: Scope, headers: Headers) -> Failure | None:
         """Why a request is refused; None where it is not."""
@@ -74,7 +74,7 @@ class Guard:
                 "host",
                 f"The name in Host is {found!r}, which is none of this server's.",
             )
-        if head_length(scope) > MAX_HEAD:
+        if measure_head(scope) > MAX_HEAD:
             message = f"Address and headers are longer than the {MAX_HEAD:,} bytes that are taken."
             return Failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_long", message)
         if self.is_preflight(scope, headers):  # which comes without the token
@@ -84,7 +84,7 @@ class Guard:
         if scope["method"] not in SAFE and self.is_foreign(headers):
             return Failure(HTTPStatus.FORBIDDEN, "origin", "The request comes from a page of another site.")
         if (length := headers.get("content-length", "0")).isdecimal() and int(length[:20]) > MAX_BODY:
-            return too_long()
+            return respond_too_long()
         return None
 
     def is_preflight(self, scope: Scope, headers: Headers) -> bool:
@@ -104,7 +104,7 @@ class Guard:
         return origin if origin in self.access.origins else ""
 
 
-def dress(headers: MutableHeaders, origin: str, kept: str) -> None:
+def add_headers(headers: MutableHeaders, origin: str, kept: str) -> None:
     """Add what every response has; kept says whether a client may keep one that does not say so itself."""
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
@@ -115,19 +115,19 @@ def dress(headers: MutableHeaders, origin: str, kept: str) -> None:
         headers.add_vary_header("Origin")
 
 
-def head_length(scope: Scope) -> int:
+def measure_head(scope: Scope) -> int:
     """Bytes of address and headers."""
     fields = sum(len(name) + len(value) for name, value in scope["headers"])
     return len(scope.get("raw_path") or b"") + len(scope["query_string"]) + fields
 
 
-def too_long() -> Failure:
+def respond_too_long() -> Failure:
     """The body is over the limit."""
     message = f"The body is longer than the {MAX_BODY:,} bytes that are taken. Ask for less at once."
     return Failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_long", message)
 
 
-def bounded(receive: Receive) -> Receive:
+def limit_body(receive: Receive) -> Receive:
     """The same source of a body, which gives up on one that is too long or too slow."""
     taken, whole, latest = 0, False, time.monotonic() + BODY_SECONDS
 
@@ -142,7 +142,7 @@ def bounded(receive: Receive) -> Receive:
             raise BodyError(Failure(HTTPStatus.REQUEST_TIMEOUT, "slow_body", late)) from err
         taken, whole = taken + len(message.get("body", b"")), not message.get("more_body", False)
         if taken > MAX_BODY:
-            raise BodyError(too_long())
+            raise BodyError(respond_too_long())
         return message
 
     return inner

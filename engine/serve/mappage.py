@@ -10,15 +10,15 @@ from starlette.responses import Response
 from engine.errors import AbstractNotFoundError
 from engine.options import Query, ValueKind
 from engine.query.index import Index, get_generation
-from engine.serve.asked import query_of
-from engine.serve.bodies import as_bytes
-from engine.serve.drawing import Drawing, drawn_map
-from engine.serve.form import PAGE, canonical
+from engine.serve.asked import read_query
+from engine.serve.bodies import dump_bytes
+from engine.serve.drawing import Drawing, draw_map_of
+from engine.serve.form import PAGE, canonicalise
 from engine.serve.links import State
 from engine.serve.parameters import INDEX, Given, Parameter
-from engine.serve.site import HTML, JSON, given_in, pairs_in, respond, site_of
-from engine.serve.templates import page
-from engine.serve.views import chips, hit_views
+from engine.serve.site import HTML, JSON, get_site, read_given, read_pairs, respond
+from engine.serve.templates import render_page
+from engine.serve.views import build_chips, build_hit_views
 
 _DEFAULT_HITS = 50  # hits drawn where the address does not say how many
 POINTS = (INDEX, Parameter("g", "Generation.", ValueKind.INTEGER, low=0, high=999_999, required=True))
@@ -28,29 +28,29 @@ BINARY = "application/octet-stream"
 
 async def map_page(request: Request) -> Response:
     """The corpus in two dimensions, with the hits of a search drawn in."""
-    state = canonical(pairs_in(request))
+    state = canonicalise(read_pairs(request))
     given = Given(state.pairs, PAGE)
-    index = site_of(request).shelf.index(given.text("i"))
-    query = replace(query_of(given, n=_DEFAULT_HITS), explain=False)
-    return await respond(request, [index], HTML, lambda: drawn_page(index, site_of(request).shelf.names, state, query))
+    index = get_site(request).shelf.index(given.text("i"))
+    query = replace(read_query(given, n=_DEFAULT_HITS), explain=False)
+    return await respond(request, [index], HTML, lambda: show_map(index, get_site(request).shelf.names, state, query))
 
 
-def drawn_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
+def show_map(index: Index, names: list[str], state: State, query: Query) -> bytes:
     """The page of a map."""
-    drawing = drawn_map(index)
+    drawing = draw_map_of(index)
     fields = {"title": "Map", "here": "map", "index": index, "names": names, "state": state, "drawing": drawing}
     fields["where"] = state.only(("i",)).at("")
     if not (query.text or query.like):
-        return page("map", hits=[], rows=[], place=None, chips=[], **fields)
+        return render_page("map", hits=[], rows=[], place=None, chips=[], **fields)
     answer = index.ask(query)
     corpus = get_generation(index).corpus
     rows = drawing.rows([corpus.doc_id(hit.id) for hit in answer.hits])
-    return page(
+    return render_page(
         "map",
-        hits=hit_views(index, answer, state),
+        hits=build_hit_views(index, answer, state),
         rows=rows,
         place=place_of(index, drawing, query),
-        chips=chips(state),
+        chips=build_chips(state),
         **fields,
     )
 
@@ -60,19 +60,19 @@ def place_of(index: Index, drawing: Drawing, query: Query) -> tuple[float, float
     return drawing.place(index.encode([query.text])[0]) if query.text else None
 
 
-async def points(request: Request) -> Response:
+async def send_points(request: Request) -> Response:
     """All points of a map, as Drawing.points lays them out."""
-    index, drawing, _ = asked(request, POINTS)
+    index, drawing, _ = read_drawing_request(request, POINTS)
     return await respond(request, [index], BINARY, lambda: drawing.points)
 
 
-async def at(request: Request) -> Response:
+async def find_record_at(request: Request) -> Response:
     """The record that a point is.
 
     Raises:
         AbstractNotFoundError: there is no such point.
     """
-    index, drawing, given = asked(request, AT)
+    index, drawing, given = read_drawing_request(request, AT)
     row = given.whole("row")
     if row >= len(drawing.map.doc_ids):
         raise AbstractNotFoundError(f"the map has {len(drawing.map.doc_ids):,} points, so none is number {row:,}")
@@ -80,20 +80,20 @@ async def at(request: Request) -> Response:
     def work() -> bytes:
         doc_id = int(drawing.map.doc_ids[row])
         found = get_generation(index).corpus.fetch([doc_id])[doc_id]
-        return as_bytes({"id": found.record_id, "title": found.title, "journal": found.journal, "year": found.year})
+        return dump_bytes({"id": found.record_id, "title": found.title, "journal": found.journal, "year": found.year})
 
     return await respond(request, [index], JSON, work)
 
 
-def asked(request: Request, allowed: tuple[Parameter, ...]) -> tuple[Index, Drawing, Given]:
+def read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> tuple[Index, Drawing, Given]:
     """The index and the drawing that a script asks about.
 
     Raises:
         AbstractNotFoundError: the generation it has is no longer served.
     """
-    given = given_in(request, allowed)
-    index = site_of(request).shelf.index(given.text("i"))
-    drawing = drawn_map(index)
+    given = read_given(request, allowed)
+    index = get_site(request).shelf.index(given.text("i"))
+    drawing = draw_map_of(index)
     if given.whole("g") != index.generation:
         raise AbstractNotFoundError(f"the map is of generation {index.generation:06d} now. Load the page again")
     return index, drawing, given

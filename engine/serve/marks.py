@@ -21,7 +21,9 @@ class Piece:
     is_word: bool = False  # a word of the query
 
 
-def pieces(text: str, best: Sequence[Span] = (), words: Sequence[Span] = (), window: Span | None = None) -> list[Piece]:
+def split_pieces(
+    text: str, best: Sequence[Span] = (), words: Sequence[Span] = (), window: Span | None = None
+) -> list[Piece]:
     """A text, or a window of it, as pieces that add up to it; spans may overlap."""
     first, last = window or (0, len(text))
     ends = {first, last}
@@ -29,12 +31,12 @@ def pieces(text: str, best: Sequence[Span] = (), words: Sequence[Span] = (), win
         ends |= {min(max(place, first), last) for place in (start, end)}
     order = sorted(ends)
     return [
-        Piece(text[start:end], inside(start, best), inside(start, words))
+        Piece(text[start:end], is_inside(start, best), is_inside(start, words))
         for start, end in zip(order, order[1:], strict=False)
     ]
 
 
-def inside(place: int, spans: Sequence[Span]) -> bool:
+def is_inside(place: int, spans: Sequence[Span]) -> bool:
     """Whether a place lies in one of the spans."""
     return any(start <= place < end for start, end in spans)
 
@@ -49,15 +51,15 @@ class Shown:
     whole: list[Piece]  # all of it; empty where the extract is all of it
 
 
-def shown(hit: Hit) -> Shown:
+def mark_abstract(hit: Hit) -> Shown:
     """The abstract of a hit, with the nearest sentence and the words of the query marked."""
     text = hit.abstract
     best = [hit.why.sentences[0].span] if hit.why and hit.why.sentences else []
     words = hit.why.abstract_spans if hit.why else ()
     window = extract(text, best[0] if best else None)
     cut = (window[0] > 0, window[1] < len(text))
-    whole = pieces(text, best, words) if any(cut) else []
-    return Shown(pieces(text, best, words, window), *cut, whole)
+    whole = split_pieces(text, best, words) if any(cut) else []
+    return Shown(split_pieces(text, best, words, window), *cut, whole)
 
 
 def extract(text: str, best: Span | None) -> Span:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from engine import __version__
 from engine.serve import api, schemas
-from engine.serve.bodies import as_bytes
+from engine.serve.bodies import dump_bytes
 from engine.serve.limits import MAX_BATCH
 from engine.serve.parameters import RECORD, SEARCH, Parameter
 from engine.serve.schemas import Schema
@@ -27,11 +27,11 @@ GET: tuple[tuple[Callable[..., Any], Sequence[Parameter], str], ...] = (
 )
 SCHEMAS: dict[str, Callable[[], Schema]] = {
     "Answer": schemas.answer,
-    "Batch": schemas.batch,
-    "Error": schemas.error,
-    "Hit": schemas.hit,
+    "Batch": schemas.build_batch_schema,
+    "Error": schemas.build_error_schema,
+    "Hit": schemas.build_hit_schema,
     "Record": schemas.record,
-    "Status": schemas.status,
+    "Status": schemas.build_status_schema,
 }
 REFUSALS = {
     "400": "A parameter that makes no sense; says which, and what was expected.",
@@ -52,16 +52,16 @@ ABOUT = (
 )
 
 
-async def document(request: Request) -> Response:
+async def build_document(request: Request) -> Response:
     """The document."""
-    return Response(as_bytes(openapi()), media_type=JSON)
+    return Response(dump_bytes(dump_document()), media_type=JSON)
 
 
 @cache
-def openapi() -> Schema:
+def dump_document() -> Schema:
     """The document as plain fields."""
     paths = {f"/api/v1/{work.__name__}": {"get": read(work, asked, kind)} for work, asked, kind in GET}
-    paths["/api/v1/batch"] = {"post": batch()}
+    paths["/api/v1/batch"] = {"post": build_batch_operation()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "abstract-engine", "version": __version__, "description": ABOUT},
@@ -74,7 +74,7 @@ def openapi() -> Schema:
     }
 
 
-def summary(work: Callable[..., Any]) -> str:
+def summarise_operation(work: Callable[..., Any]) -> str:
     """What an operation is for."""
     return (inspect.getdoc(work) or "").partition("\n")[0]
 
@@ -84,29 +84,29 @@ def read(work: Callable[..., Any], asked: Sequence[Parameter], kind: str) -> Sch
     unchanged = {"304": {"description": "What the client holds is still so."}}
     return {
         "operationId": work.__name__,
-        "summary": summary(work),
-        "parameters": [schemas.in_query(parameter) for parameter in asked],
-        "responses": responses(kind) | unchanged,
+        "summary": summarise_operation(work),
+        "parameters": [schemas.build_query_parameter(parameter) for parameter in asked],
+        "responses": list_responses(kind) | unchanged,
     }
 
 
-def batch() -> Schema:
+def build_batch_operation() -> Schema:
     """The operation that is asked by a body."""
-    common = {one.name: schemas.of_parameter(one) for one in api.BATCH}
-    own = {one.name: schemas.of_parameter(one) for one in SEARCH[1:]}
-    query = schemas.closed(own, optional=set(own) - {"q"})
+    common = {one.name: schemas.build_parameter_schema(one) for one in api.BATCH}
+    own = {one.name: schemas.build_parameter_schema(one) for one in SEARCH[1:]}
+    query = schemas.build_object(own, optional=set(own) - {"q"})
     own["q"] = own["q"] | {"minLength": 1}
     queries = {"type": "array", "items": {"anyOf": [own["q"], query]}, "minItems": 1, "maxItems": MAX_BATCH}
-    body = schemas.closed(common | {"queries": queries}, optional=common)
+    body = schemas.build_object(common | {"queries": queries}, optional=common)
     return {
         "operationId": "batch",
-        "summary": summary(api.batch),
+        "summary": summarise_operation(api.batch),
         "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
-        "responses": responses("Batch"),
+        "responses": list_responses("Batch"),
     }
 
 
-def responses(kind: str) -> Schema:
+def list_responses(kind: str) -> Schema:
     """What an operation may answer."""
     refused = {
         status: {"description": what, "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}

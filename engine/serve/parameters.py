@@ -157,14 +157,14 @@ def check_value(parameter: Parameter, text: str) -> None:
         raise UsageError(f"{parameter.name} is {text[:80]!r}, expected one of {', '.join(parameter.choices)}")
     if parameter.kind in BOOLEANS and text.strip().lower() not in FLAGS:
         raise UsageError(f"{parameter.name} is {text[:80]!r}, expected true or false")
-    if parameter.kind in NUMBERS and not in_range(parameter, text.strip()):
+    if parameter.kind in NUMBERS and not is_in_range(parameter, text.strip()):
         what = "a whole number" if parameter.kind is ValueKind.INTEGER else "a number"
         raise UsageError(
             f"{parameter.name} is {text[:80]!r}, expected {what} from {parameter.low:,g} to {parameter.high:,g}"
         )
 
 
-def in_range(parameter: Parameter, text: str) -> bool:
+def is_in_range(parameter: Parameter, text: str) -> bool:
     """Whether a text is a number that the parameter may have."""
     if parameter.kind is ValueKind.INTEGER and not WHOLE.fullmatch(text):
         return False

@@ -13,8 +13,8 @@ from types import FrameType
 import uvicorn
 
 from engine.errors import EngineError
-from engine.serve.access import access_for, bracketed
-from engine.serve.app import site_app
+from engine.serve.access import bracket_host, build_access
+from engine.serve.app import build_app
 from engine.serve.connection import Connection
 from engine.serve.limits import MAX_HEAD
 
@@ -61,11 +61,11 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
         EngineError: the address is taken, or an index can't be opened.
         KeyboardInterrupt: it was ended by SIGINT.
     """
-    with listening(address) as listener:
+    with listen_at(address) as listener:
         port = listener.getsockname()[1]
-        access = access_for(address.host, port, names=address.names, token=address.token, origins=address.origins)
+        access = build_access(address.host, port, names=address.names, token=address.token, origins=address.origins)
         config = uvicorn.Config(
-            site_app(folders, access),
+            build_app(folders, access),
             http=Connection,
             ws="none",
             lifespan="on",
@@ -77,7 +77,7 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
             timeout_graceful_shutdown=GRACE,
             timeout_keep_alive=KEEP_ALIVE,
         )
-        url = f"http://{bracketed(address.host)}:{port}/"
+        url = f"http://{bracket_host(address.host)}:{port}/"
         server = Server(config, lambda: ready(url))
         server.run(sockets=[listener])
         if server.is_interrupted:  # which is lost where the loop ends before it is told
@@ -85,7 +85,7 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
 
 
 @contextlib.contextmanager
-def listening(address: Address) -> Iterator[socket.socket]:
+def listen_at(address: Address) -> Iterator[socket.socket]:
     """A socket bound to an address.
 
     Raises:

@@ -27,7 +27,7 @@ TYPES = {
 }
 
 
-def schema_of(kind: Any) -> Schema:
+def build_schema(kind: Any) -> Schema:
     """The schema of a type: of a dataclass, an enumeration, a tuple, a union or a plain type.
 
     Raises:
@@ -37,45 +37,45 @@ def schema_of(kind: Any) -> Schema:
         return {"type": PLAIN[kind]}
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        return closed({field.name: schema_of(hints[field.name]) for field in fields(kind)})
+        return build_object({field.name: build_schema(hints[field.name]) for field in fields(kind)})
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {"type": "string", "enum": list(kind)}
     if get_origin(kind) in (types.UnionType, Union):
-        return {"anyOf": [schema_of(one) for one in get_args(kind)]}
+        return {"anyOf": [build_schema(one) for one in get_args(kind)]}
     if get_origin(kind) is tuple:
-        return items_of(get_args(kind))
+        return build_tuple_schema(get_args(kind))
     if get_origin(kind) is Sequence:
         (item,) = get_args(kind)
-        return array(schema_of(YearRange if item == YearRange | str else item))  # what was read of years
+        return build_array(build_schema(YearRange if item == YearRange | str else item))  # what was read of years
     raise TypeError(f"no schema for {kind}")
 
 
-def items_of(kinds: tuple[Any, ...]) -> Schema:
+def build_tuple_schema(kinds: tuple[Any, ...]) -> Schema:
     """The schema of a tuple: of any length, or of one item each."""
     if kinds[-1] is Ellipsis:
-        return array(schema_of(kinds[0]))
-    different = [schema_of(one) for one in dict.fromkeys(kinds)]
+        return build_array(build_schema(kinds[0]))
+    different = [build_schema(one) for one in dict.fromkeys(kinds)]
     items = different[0] if len(different) == 1 else {"anyOf": different}
     return {"type": "array", "items": items, "minItems": len(kinds), "maxItems": len(kinds)}
 
 
-def array(items: Schema) -> Schema:
+def build_array(items: Schema) -> Schema:
     """A list of any length."""
     return {"type": "array", "items": items}
 
 
-def closed(properties: Schema, optional: Iterable[str] = ()) -> Schema:
+def build_object(properties: Schema, optional: Iterable[str] = ()) -> Schema:
     """An object with these keys and no others; all are there but the optional ones."""
     required = [name for name in properties if name not in set(optional)]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def nullable(schema: Schema) -> Schema:
+def allow_null(schema: Schema) -> Schema:
     """The same, or null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def of_parameter(parameter: Parameter) -> Schema:
+def build_parameter_schema(parameter: Parameter) -> Schema:
     """The schema of what a parameter may be."""
     one: Schema = {"type": TYPES.get(parameter.kind, "string")}
     if parameter.choices:
@@ -91,7 +91,7 @@ def of_parameter(parameter: Parameter) -> Schema:
 
 def of_argument(parameter: Parameter) -> Schema:
     """Return the schema of an argument of a tool: as of the parameter, with a single value in place of a list, too."""
-    schema = of_parameter(parameter)
+    schema = build_parameter_schema(parameter)
     if parameter.kind.is_repeatable:
         item = schema["items"]
         if parameter.kind is not ValueKind.NAMES:
@@ -100,37 +100,37 @@ def of_argument(parameter: Parameter) -> Schema:
     return schema | {"description": parameter.help}
 
 
-def in_query(parameter: Parameter) -> Schema:
+def build_query_parameter(parameter: Parameter) -> Schema:
     """A parameter as OpenAPI has it."""
     return {
         "name": parameter.name,
         "in": "query",
         "required": parameter.required,
         "description": parameter.help,
-        "schema": of_parameter(parameter),
+        "schema": build_parameter_schema(parameter),
     }
 
 
-def hit() -> Schema:
+def build_hit_schema() -> Schema:
     """A hit with all that is stored of its record."""
-    own, stored = schema_of(Hit)["properties"], schema_of(Abstract)["properties"]
+    own, stored = build_schema(Hit)["properties"], build_schema(Abstract)["properties"]
     names: Schema = own | {name: stored[name] for name in RECORD}
     change = {"type": "string", "enum": ["added", "text changed", "metadata changed"]}
-    return closed(names | {"change": change}, optional=(*SCORES, "why", "change"))
+    return build_object(names | {"change": change}, optional=(*SCORES, "why", "change"))
 
 
 def answer() -> Schema:
     """An answer."""
-    return closed(
+    return build_object(
         {
             "index": TEXT,
-            "query": schema_of(Query),
+            "query": build_schema(Query),
             "generation": WHOLE,
             "n_qualified": WHOLE,
-            "notes": array(TEXT),
-            "groups": array(closed({"value": TEXT, "hits": WHOLE})),
-            "hits": array({"$ref": "#/components/schemas/Hit"}),
-            "next": nullable(TEXT),
+            "notes": build_array(TEXT),
+            "groups": build_array(build_object({"value": TEXT, "hits": WHOLE})),
+            "hits": build_array({"$ref": "#/components/schemas/Hit"}),
+            "next": allow_null(TEXT),
         },
         optional=("next",),
     )
@@ -138,18 +138,20 @@ def answer() -> Schema:
 
 def record() -> Schema:
     """One record whole."""
-    kept = schema_of(Abstract)["properties"]
+    kept = build_schema(Abstract)["properties"]
     named = {"id": kept["record_id"]} | {
         name: kept[name] for name in kept if name not in ("record_id", "version", "revised")
     }
-    return closed({"index": TEXT, "generation": WHOLE, "record": closed(named), "sources": array(schema_of(Said))})
+    return build_object(
+        {"index": TEXT, "generation": WHOLE, "record": build_object(named), "sources": build_array(build_schema(Said))}
+    )
 
 
-def status() -> Schema:
+def build_status_schema() -> Schema:
     """What is served."""
-    encoder = schema_of(EncoderIdentity)["properties"] | {"fingerprint": TEXT}
+    encoder = build_schema(EncoderIdentity)["properties"] | {"fingerprint": TEXT}
     number = {"type": "number"}
-    night = {"started": TEXT, "status": TEXT, "seconds": number, "generation": nullable(WHOLE), "error": TEXT}
+    night = {"started": TEXT, "status": TEXT, "seconds": number, "generation": allow_null(WHOLE), "error": TEXT}
     one = {
         "index": TEXT,
         "generation": WHOLE,
@@ -159,21 +161,23 @@ def status() -> Schema:
         "truncated": WHOLE,
         "without_abstract": WHOLE,
         "retracted": WHOLE,
-        "encoder": closed(encoder),
+        "encoder": build_object(encoder),
         "metric": TEXT,
         "factory": TEXT,
-        "recall": nullable(number),
-        "last_night": nullable(closed(night)),
+        "recall": allow_null(number),
+        "last_night": allow_null(build_object(night)),
         "problem": TEXT,
     }
-    return closed({"indexes": array(closed(one))})
+    return build_object({"indexes": build_array(build_object(one))})
 
 
-def batch() -> Schema:
+def build_batch_schema() -> Schema:
     """The answers to a batch."""
-    return closed({"index": TEXT, "generation": WHOLE, "answers": array({"$ref": "#/components/schemas/Answer"})})
+    return build_object(
+        {"index": TEXT, "generation": WHOLE, "answers": build_array({"$ref": "#/components/schemas/Answer"})}
+    )
 
 
-def error() -> Schema:
+def build_error_schema() -> Schema:
     """What went wrong."""
-    return closed({"error": closed({"code": TEXT, "message": TEXT})})
+    return build_object({"error": build_object({"code": TEXT, "message": TEXT})})

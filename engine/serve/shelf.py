@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.config import cores
+from engine.config import count_cores
 from engine.errors import UnknownIndexError, UsageError
 from engine.index.folder import IndexFolder
 from engine.query.index import Index, get_generation, open_index
-from engine.serve.drawing import drawn_map
-from engine.serve.facets import facets_of
+from engine.serve.drawing import draw_map_of
+from engine.serve.facets import read_facets
 from engine.serve.limits import FILTER_SECONDS, FOLLOW_SECONDS
 
 SENTENCES = ["a first page has so many sentences or more"] * 16  # so that the tokenizer for many texts is loaded
@@ -43,7 +43,7 @@ class Shelf:
                 raise UsageError(f"two indexes are named {name}: serve them by two servers")
             self.indexes[name] = open_index(folder, follow=False)
         for index in self.indexes.values():
-            warm(index)
+            warm_up(index)
 
     @property
     def names(self) -> list[str]:
@@ -89,7 +89,7 @@ class Shelf:
         elif pointer != self.failed.get(name) or began >= self.again.get(name, 0.0):
             self.failed[name] = pointer
             try:
-                self.indexes[name] = fresh = newer(index)
+                self.indexes[name] = fresh = open_newer(index)
             finally:
                 self.again[name] = time.monotonic() + EASE * (time.monotonic() - began)
             self.problems.pop(name, None)
@@ -99,7 +99,7 @@ class Shelf:
         """Make ready for the first page, then look for newer generations until the shelf is closed."""
         for name, index in self.indexes.items():
             try:
-                facets_of(index)
+                read_facets(index)
                 index.encode(SENTENCES)
             except Exception as err:  # the request that asks is told
                 if not self.stopped.is_set():
@@ -125,7 +125,7 @@ class Shelf:
             index.close()
 
 
-def newer(index: Index) -> Index:
+def open_newer(index: Index) -> Index:
     """The index at the current generation, ready to answer.
 
     Raises:
@@ -133,12 +133,12 @@ def newer(index: Index) -> Index:
     """
     fresh = open_index(index.path, follow=False)
     get_generation(fresh).adopt_encoder(get_generation(index))
-    warm(fresh)
-    facets_of(fresh)
+    warm_up(fresh)
+    read_facets(fresh)
     return fresh
 
 
-def warm(index: Index) -> None:
+def warm_up(index: Index) -> None:
     """Load what the first request would wait for, and what may be deleted while the generation is still served.
 
     From now on no look into its database takes longer than FILTER_SECONDS.
@@ -146,6 +146,6 @@ def warm(index: Index) -> None:
     Raises:
         EngineError: the encoder or the map is damaged.
     """
-    n_connections = cores() + max(1, cores() // 2) + 1  # workers, batches, and one to spare
+    n_connections = count_cores() + max(1, count_cores() // 2) + 1  # workers, batches, and one to spare
     get_generation(index).prepare(patience=FILTER_SECONDS, n_connections=n_connections)
-    drawn_map(index)
+    draw_map_of(index)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from engine.query.index import Index
 from engine.serve.desk import Desk
-from engine.serve.freshness import is_held, tag_of
+from engine.serve.freshness import compute_tag, is_held
 from engine.serve.parameters import Given, Parameter
 from engine.serve.shelf import Shelf
 
@@ -30,38 +30,38 @@ class Site:
     batches: Desk
 
 
-def site_of(request: Request) -> Site:
+def get_site(request: Request) -> Site:
     """The site that a request is for."""
     site: Site = request.app.state.site
     return site
 
 
-def pairs_in(request: Request) -> tuple[tuple[str, str], ...]:
+def read_pairs(request: Request) -> tuple[tuple[str, str], ...]:
     """Names and values in the address of a request, in their order."""
     return tuple(request.query_params.multi_items())
 
 
-def given_in(request: Request, allowed: Sequence[Parameter]) -> Given:
+def read_given(request: Request, allowed: Sequence[Parameter]) -> Given:
     """What the address of a request gives.
 
     Raises:
         UsageError: something that it can't.
     """
-    return Given(pairs_in(request), allowed)
+    return Given(read_pairs(request), allowed)
 
 
 async def respond(request: Request, indexes: Sequence[Index], kind: str, work: Callable[[], bytes]) -> Response:
     """The response to a request: its body made in a worker, or none where the client holds it already."""
-    headers = {"ETag": tag_of(request, indexes, site_of(request).shelf.names), "Cache-Control": FRESH}
+    headers = {"ETag": compute_tag(request, indexes, get_site(request).shelf.names), "Cache-Control": FRESH}
     if len(indexes) == 1:
         headers["Engine-Generation"] = f"{indexes[0].generation:06d}"
     if is_held(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    body = await while_there(request, site_of(request).desk.run(work))
+    body = await run_while_connected(request, get_site(request).desk.run(work))
     return Response(body, media_type=kind, headers=headers)
 
 
-async def while_there(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
+async def run_while_connected(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
     """What some work returns, which is cancelled when the client goes: uvicorn itself would let it go on.
 
     The body of the request must have been read, if it has any.
@@ -70,7 +70,7 @@ async def while_there(request: Request, work: Coroutine[Any, Any, bytes]) -> byt
         ClientDisconnect: the client has gone.
         Exception: whatever the work raises.
     """
-    answer, leaving = asyncio.ensure_future(work), asyncio.ensure_future(gone(request))
+    answer, leaving = asyncio.ensure_future(work), asyncio.ensure_future(wait_for_disconnect(request))
     leaving.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, so nothing is logged
     try:
         await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,7 +83,7 @@ async def while_there(request: Request, work: Coroutine[Any, Any, bytes]) -> byt
         leaving.cancel()
 
 
-async def gone(request: Request) -> None:
+async def wait_for_disconnect(request: Request) -> None:
     """Wait until the client has gone."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -11,7 +11,7 @@ from engine import __version__
 
 
 @cache
-def library() -> Environment:
+def get_environment() -> Environment:
     """The templates of this package."""
     made = Environment(
         loader=PackageLoader("engine.serve", "templates"),
@@ -27,6 +27,6 @@ def library() -> Environment:
     return made
 
 
-def page(name: str, **values: Any) -> bytes:
+def render_page(name: str, **values: Any) -> bytes:
     """A page in UTF-8; what UTF-8 can't hold becomes a question mark."""
-    return library().get_template(f"{name}.html").render(**values).encode("utf-8", "replace")
+    return get_environment().get_template(f"{name}.html").render(**values).encode("utf-8", "replace")

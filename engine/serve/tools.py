@@ -34,9 +34,9 @@ from engine import __version__
 from engine.errors import EngineError, UsageError
 from engine.options import Query
 from engine.query.index import Index
-from engine.serve.api import SIMILAR, pairs_of
-from engine.serve.asked import query_of
-from engine.serve.bodies import answered, record_object
+from engine.serve.api import SIMILAR, list_pairs
+from engine.serve.asked import read_query
+from engine.serve.bodies import build_answer_body, record_object
 from engine.serve.parameters import FILTERS, QUESTION, RANKING, RECORD, SEARCH, Given, Parameter
 from engine.serve.schemas import Schema, of_argument
 from engine.serve.shelf import Shelf
@@ -76,7 +76,7 @@ class ToolCall:
         Raises:
             UsageError: an unknown argument, or a value that makes no sense.
         """
-        pairs = pairs_of(arguments)
+        pairs = list_pairs(arguments)
         unknown = [(name, "") for name in arguments if name not in self.names]
         Given([*unknown, *pairs], self.taken)  # refuses under the names that the assistant knows
         return Given([(self.names[name], value) for name, value in pairs], self.known)
@@ -93,12 +93,12 @@ def tool_of(
 
 def answer_search(shelf: Shelf, given: Given) -> Answer:
     """Answer a search."""
-    return answer_query(shelf.index(given.text("i")), query_of(given))
+    return answer_query(shelf.index(given.text("i")), read_query(given))
 
 
 def answer_similar(shelf: Shelf, given: Given) -> Answer:
     """Answer a search by examples."""
-    return answer_query(shelf.index(given.text("i")), query_of(given, like=given.texts("id")))
+    return answer_query(shelf.index(given.text("i")), read_query(given, like=given.texts("id")))
 
 
 def answer_record(shelf: Shelf, given: Given) -> Answer:
@@ -109,7 +109,7 @@ def answer_record(shelf: Shelf, given: Given) -> Answer:
 
 def answer_query(index: Index, query: Query) -> Answer:
     """Answer a query, without repeating it; with groups where they were asked for."""
-    found = answered(index, index.ask(query))
+    found = build_answer_body(index, index.ask(query))
     del found["query"]
     if not query.group_by:
         del found["groups"]
@@ -141,7 +141,7 @@ def serve_tools(folders: Sequence[Path]) -> None:
     """
     shelf = Shelf(folders)
     with shelf.following():
-        anyio.run(run_on_streams, tools(shelf))
+        anyio.run(run_on_streams, build_tools(shelf))
 
 
 async def run_on_streams(server: Server[Any]) -> None:
@@ -173,7 +173,7 @@ def refusal_of(message: SessionMessage | Exception) -> JSONRPCError | None:
     return None
 
 
-def tools(shelf: Shelf) -> Server[Any]:
+def build_tools(shelf: Shelf) -> Server[Any]:
     """Return a server of the tools over open indexes."""
 
     async def list_tools(_: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:

@@ -10,10 +10,10 @@ from engine.options import BY_FIELD, FILTERS
 from engine.query.index import Index
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Answer, Hit
-from engine.references.cited import cited_hits
+from engine.references.cited import cite_hits
 from engine.serve.limits import MAX_DEPTH
 from engine.serve.links import State
-from engine.serve.marks import Piece, Shown, pieces, shown
+from engine.serve.marks import Piece, Shown, mark_abstract, split_pieces
 from engine.serve.parameters import FLAGS
 
 WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
@@ -42,7 +42,7 @@ class HitView:
     @property
     def byline(self) -> str:
         """The first authors."""
-        return byline(self.hit.authors)
+        return format_byline(self.hit.authors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +64,29 @@ class Paging:
     after: str
 
 
-def byline(authors: Sequence[str]) -> str:
+def format_byline(authors: Sequence[str]) -> str:
     """The first authors of a record."""
     more = " et al." if len(authors) > NAMED else ""
     return "; ".join(authors[:NAMED]) + more
 
 
-def hit_views(index: Index, answer: Answer, state: State) -> list[HitView]:
+def build_hit_views(index: Index, answer: Answer, state: State) -> list[HitView]:
     """The hits of an answer."""
-    return [hit_view(one.hit, one.record, state) for one in cited_hits(index, answer)]
+    return [build_hit_view(one.hit, one.record, state) for one in cite_hits(index, answer)]
 
 
-def hit_view(hit: Hit, record: Abstract, state: State) -> HitView:
+def build_hit_view(hit: Hit, record: Abstract, state: State) -> HitView:
     """One hit."""
     where = state.only(("i",))
     similar = state.only(("i", "n", *CARRIED))  # examples have no words
     return HitView(
         hit=hit,
         record=record,
-        title=pieces(hit.title or "[no title]", words=hit.why.title_spans if hit.why and hit.title else ()),
-        shown=shown(hit),
-        badges=list(badges(record)),
-        worth=worth(hit),
-        scores=", ".join(scores(hit)),
+        title=split_pieces(hit.title or "[no title]", words=hit.why.title_spans if hit.why and hit.title else ()),
+        shown=mark_abstract(hit),
+        badges=list(list_badges(record)),
+        worth=describe_score(hit),
+        scores=", ".join(list_scores(hit)),
         pubmed=build_pubmed_url(hit.pmid),
         doi=build_doi_url(hit.doi),
         page=where.having("id", hit.id).at("/record"),
@@ -95,7 +95,7 @@ def hit_view(hit: Hit, record: Abstract, state: State) -> HitView:
     )
 
 
-def badges(record: Abstract) -> Iterator[str]:
+def list_badges(record: Abstract) -> Iterator[str]:
     """Yield what a reader must know of a record."""
     if record.retracted:
         yield "retracted"
@@ -104,33 +104,33 @@ def badges(record: Abstract) -> Iterator[str]:
         yield Notice.IS_RETRACTION
 
 
-def worth(hit: Hit) -> str:
+def describe_score(hit: Hit) -> str:
     """What a score is worth, in words."""
     share = hit.why.percentile if hit.why else None
     return "" if share is None else f"higher than {share:g} % of unrelated pairs"
 
 
-def scores(hit: Hit) -> Iterator[str]:
+def list_scores(hit: Hit) -> Iterator[str]:
     """Yield what else a hit is ranked by."""
     if hit.semantic_rank is not None:
-        yield f"{ordinal(hit.semantic_rank)} by meaning"
+        yield f"{format_ordinal(hit.semantic_rank)} by meaning"
     if hit.keyword_rank is not None:
-        yield f"{ordinal(hit.keyword_rank)} by words"
+        yield f"{format_ordinal(hit.keyword_rank)} by words"
     if hit.bm25 is not None:
         yield f"BM25 {hit.bm25:.2f}"
 
 
-def ordinal(n: int) -> str:
+def format_ordinal(n: int) -> str:
     """A number in a row.
 
-    >>> [ordinal(n) for n in (1, 2, 3, 4, 11, 22)]
+    >>> [format_ordinal(n) for n in (1, 2, 3, 4, 11, 22)]
     ['1st', '2nd', '3rd', '4th', '11th', '22nd']
     """
     endings = {1: "st", 2: "nd", 3: "rd"}
     return f"{n:,}{'th' if 10 < n % 100 < 14 else endings.get(n % 10, 'th')}"
 
 
-def chips(state: State) -> list[Chip]:
+def build_chips(state: State) -> list[Chip]:
     """The filters in force, each with the address without it; the excluded records share one."""
     found = []
     for name, value in state.pairs:
@@ -146,7 +146,7 @@ def chips(state: State) -> list[Chip]:
     return found
 
 
-def paging(answer: Answer, state: State) -> Paging:
+def build_paging(answer: Answer, state: State) -> Paging:
     """The place of the hits of an answer among all, and the pages beside."""
     query, n = answer.query, min(answer.n_qualified, MAX_DEPTH)
     first, last = query.offset + 1, query.offset + len(answer.hits)

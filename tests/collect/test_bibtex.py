@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.collect.latex import plain_text
+from engine.collect.latex import decode_latex
 from engine.collect.source import check_source, read_source
 from engine.errors import SourceError
 from engine.records.abstract import Abstract, Entry, Rejection, Remark
@@ -142,7 +142,7 @@ def test_round_brackets_enclose_entries_too(source: Path) -> None:
     ],
 )
 def test_latex_becomes_text(value: str, text: str | None) -> None:
-    assert plain_text(value) == ((text, True) if text is not None else (value, False))
+    assert decode_latex(value) == ((text, True) if text is not None else (value, False))
 
 
 @pytest.mark.parametrize(

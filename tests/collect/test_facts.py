@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.collect.facts import SourceFacts, source_facts
+from engine.collect.facts import SourceFacts, read_facts
 from engine.errors import SourceError
 from engine.records.abstract import Rejection
 
@@ -17,7 +17,7 @@ def test_facts_are_counts_a_person_can_check(tmp_path: Path) -> None:
         b"\n" + b"{}\n" * 7
     )
     reason = "neither title nor abstract, so there is nothing to search"
-    assert source_facts(path) == SourceFacts(
+    assert read_facts(path) == SourceFacts(
         format="JSONL",
         n_bytes=path.stat().st_size,
         n_records=4,
@@ -36,7 +36,7 @@ def test_deletions_are_counted_and_an_empty_file_of_records_has_no_years(tmp_pat
     path.write_text(
         "<PubmedArticleSet><DeleteCitation><PMID>1</PMID><PMID>2</PMID></DeleteCitation></PubmedArticleSet>"
     )
-    found = source_facts(path)
+    found = read_facts(path)
     assert (found.format, found.n_records, found.n_deletions, found.years, found.fields) == (
         "PubMed XML",
         0,
@@ -57,13 +57,13 @@ def test_deletions_are_counted_and_an_empty_file_of_records_has_no_years(tmp_pat
 )
 def test_ids_are_counted_by_their_kind(tmp_path: Path, line: str, kind: str) -> None:
     (tmp_path / "source").write_text(f"TY  - JOUR\n{line}\nER  -\n")
-    assert source_facts(tmp_path / "source").ids == ((kind, 1),)
+    assert read_facts(tmp_path / "source").ids == ((kind, 1),)
 
 
 def test_the_format_can_be_named_and_a_file_that_breaks_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "source"
     path.write_text("title\nTY  - JOUR\n")
-    assert source_facts(path).n_records == 0
-    assert source_facts(path, "CSV").n_records == 1
+    assert read_facts(path).n_records == 0
+    assert read_facts(path, "CSV").n_records == 1
     with pytest.raises(SourceError, match="no such file"):
-        source_facts(tmp_path / "absent")
+        read_facts(tmp_path / "absent")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.collect.lines import first_line
+from engine.collect.lines import decode_first_line
 from engine.collect.source import FORMATS, check_source, format_named, read_source
 from engine.errors import SourceError
 from engine.records.abstract import Abstract
@@ -34,8 +34,8 @@ def test_the_format_is_told_from_the_content_alone(tmp_path: Path, name: str) ->
 
 
 def test_first_bytes_that_end_inside_a_character_are_still_utf8() -> None:
-    assert first_line("\ufeffGröße\né".encode()[:-1]) == "Größe"
-    assert first_line("Größe\n".encode("latin-1")) == "Größe"
+    assert decode_first_line("\ufeffGröße\né".encode()[:-1]) == "Größe"
+    assert decode_first_line("Größe\n".encode("latin-1")) == "Größe"
 
 
 def test_a_format_that_is_named_is_used_whatever_the_content(tmp_path: Path) -> None:

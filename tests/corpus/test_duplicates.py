@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.corpus import duplicates as module
-from engine.corpus.duplicates import duplicates
+from engine.corpus.duplicates import find_duplicates
 from engine.corpus.store import Corpus
 from engine.records.abstract import Abstract
 from tests.corpus.drafts import opened, origin
@@ -18,7 +18,7 @@ def groups(place: Path, *rows: Abstract) -> list[list[str]]:
         for row in rows:
             draft.intake.put(row, origin(1))
     with closing(Corpus(path)) as corpus:
-        return [[member.record_id for member in group.members] for group in duplicates(corpus)]
+        return [[member.record_id for member in group.members] for group in find_duplicates(corpus)]
 
 
 def test_examples_in_docstrings() -> None:

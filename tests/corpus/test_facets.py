@@ -3,7 +3,7 @@ from contextlib import closing
 
 import pytest
 
-from engine.corpus.facets import name_counts, year_counts, years_and_journals
+from engine.corpus.facets import count_years, name_counts, read_years_and_journals
 from engine.corpus.store import Corpus
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Report
@@ -41,13 +41,13 @@ def corpus(toy: IndexFolder, add: Add) -> Iterator[Corpus]:
 
 
 def test_years_are_counted_from_the_earliest_on(corpus: Corpus) -> None:
-    found = year_counts(corpus)
+    found = count_years(corpus)
     assert found[:4] == ((1985, 1), (1990, 1), (1991, 2), (1992, 2)) and found[-1] == (2021, 2)
     assert sum(n for _, n in found) == 43  # c has none
 
 
 def test_year_and_journal_of_every_record_in_the_order_of_their_ids(corpus: Corpus) -> None:
-    found = years_and_journals(corpus)
+    found = read_years_and_journals(corpus)
     assert len(found) == 44
     assert (found[0], found[39]) == ((1991, TOYS), (2000, TOYS))
     assert found[40:] == [(2021, "Lancet"), (2021, "lancet"), (0, "BMJ"), (1985, "")]

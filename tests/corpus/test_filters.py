@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from engine import options as options_module
 from engine.corpus import languages as languages_module
-from engine.corpus.docsets import EVERY, All, Listed, Not, Some, members
-from engine.corpus.filters import qualified
+from engine.corpus.docsets import EVERY, All, Listed, Not, Some, read_members
+from engine.corpus.filters import find_qualified
 from engine.corpus.languages import SPELLINGS
 from engine.corpus.meshtree import MeshTree
-from engine.corpus.resolving import doc_ids_of
+from engine.corpus.resolving import resolve_ids
 from engine.corpus.schema import KINDS
 from engine.corpus.store import Corpus
 from engine.errors import AbstractNotFoundError, ConfigError, UsageError
@@ -75,7 +75,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 
 
 def ids(corpus: Corpus, tree: MeshTree | None = None, **given: object) -> list[int]:
-    return qualified(corpus, Filters(**given), tree).doc_ids.tolist()  # type: ignore[arg-type]
+    return find_qualified(corpus, Filters(**given), tree).doc_ids.tolist()  # type: ignore[arg-type]
 
 
 def test_examples_in_docstrings() -> None:
@@ -143,13 +143,13 @@ def test_toy(corpus: Corpus, given: dict[str, object], expected: list[int]) -> N
 
 
 def test_ids_come_ascending_once_and_as_int64(corpus: Corpus) -> None:
-    found = qualified(corpus, Filters(mesh=("humans", "gout", "Gout"), ids=("r2", "r1", "11", "r1"))).doc_ids
+    found = find_qualified(corpus, Filters(mesh=("humans", "gout", "Gout"), ids=("r2", "r1", "11", "r1"))).doc_ids
     assert found.dtype == np.int64
     assert found.tolist() == [1, 2]
 
 
 def test_unknown_ids_are_told_in_order_and_once(corpus: Corpus) -> None:
-    found = qualified(corpus, Filters(ids=("zz", "r1", "\udc80", "zz"), exclude=("0", "zz", "r2")))
+    found = find_qualified(corpus, Filters(ids=("zz", "r1", "\udc80", "zz"), exclude=("0", "zz", "r2")))
     assert found.unknown == ("zz", "\udc80", "0")
     assert found.doc_ids.tolist() == [1]
 
@@ -170,7 +170,7 @@ def test_sets_combine_with_or_without_bounds(corpus: Corpus) -> None:
         (All((Not(one), two)), [3]),
         (Not(All((EVERY, Not(two)))), [2, 3]),
     ):
-        assert members(corpus, docset).tolist() == expected
+        assert read_members(corpus, docset).tolist() == expected
 
 
 def test_the_tree_is_asked_for_when_it_is_needed(corpus: Corpus) -> None:
@@ -268,7 +268,7 @@ def test_every_filter_finds_what_plain_python_finds(files: list, asked: list[Fil
     with tempfile.TemporaryDirectory() as place, closing(corpus_of(Path(place), *files)) as corpus:
         held = records(corpus)
         for filters in asked:
-            found = qualified(corpus, filters)
+            found = find_qualified(corpus, filters)
             expected = [r.doc_id for r in held if passes(r, filters, lambda key: found_by(corpus, key))]
             assert found.doc_ids.tolist() == expected, filters
             listed = (*(filters.ids or ()), *filters.exclude)
@@ -278,7 +278,7 @@ def test_every_filter_finds_what_plain_python_finds(files: list, asked: list[Fil
 @given(files=drawn.files(), keys=st.lists(drawn.keys | st.text(max_size=5), max_size=30))
 def test_many_ids_resolve_as_each_alone(files: list, keys: list[str]) -> None:
     with tempfile.TemporaryDirectory() as place, closing(corpus_of(Path(place), *files)) as corpus:
-        assert doc_ids_of(corpus, keys) == [found_by(corpus, key) for key in keys]
+        assert resolve_ids(corpus, keys) == [found_by(corpus, key) for key in keys]
 
 
 @pytest.fixture(scope="module")
@@ -294,18 +294,18 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 def test_ten_thousand_ids_of_every_kind(large: Corpus) -> None:
     kinds = ("{}", "PMID:{}", "doi:10.1/{}A", "https://doi.org/10.1/{}a")
     keys = tuple(kinds[n % 4].format(n) for n in range(3000, 15_000))
-    found = qualified(large, Filters(ids=keys))
+    found = find_qualified(large, Filters(ids=keys))
     expected = [large.doc_id(f"PMID:{n}") for n in range(3000, 12_001)]
     assert found.doc_ids.tolist() == expected
     assert len(found.unknown) == 2_999
-    assert qualified(large, Filters(exclude=keys)).doc_ids.tolist() == [
+    assert find_qualified(large, Filters(exclude=keys)).doc_ids.tolist() == [
         i for i in large.ids() if i not in set(expected)
     ]
 
 
 def test_a_hundred_thousand_unknown_ids_and_names(large: Corpus) -> None:
     keys = tuple(f"nobody {n}" for n in range(100_000))
-    assert len(qualified(large, Filters(ids=keys)).unknown) == 100_000
+    assert len(find_qualified(large, Filters(ids=keys)).unknown) == 100_000
     assert ids(large, journals=(*keys, "journal 3"), years=((1953, 1953),)) == [
         i for i in range(1, 12_001) if i % 9 == 3 == i % 70
     ]
@@ -339,7 +339,7 @@ class Recorder:
 )  # fmt: skip
 def test_no_filter_reads_the_wide_table_from_end_to_end(corpus: Corpus, filters: Filters) -> None:
     recorder = Recorder(corpus)
-    qualified(recorder, filters)  # type: ignore[arg-type]
+    find_qualified(recorder, filters)  # type: ignore[arg-type]
     plans = [row[3] for sql, values in recorder.asked for row in corpus.rows(f"EXPLAIN QUERY PLAN {sql}", *values)]
     whole = [plan for plan in plans if re.match(r"SCAN (abstracts|a|contributions|c)\b", plan) and "INDEX" not in plan]
     assert plans

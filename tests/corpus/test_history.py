@@ -10,10 +10,10 @@ from engine.corpus.history import (
     REMOVED,
     TEXT,
     Difference,
-    changed_since,
-    differences,
-    events,
-    generation_before,
+    find_changed,
+    find_differences,
+    find_generation_before,
+    read_events,
 )
 from engine.corpus.store import Corpus
 from engine.records.abstract import Abstract
@@ -51,10 +51,10 @@ def note_cause(draft: Draft, parent: int | None, cause: str, counts: Counts) -> 
 
 def test_what_changed_since_a_generation(tmp_path: Path) -> None:
     with closing(Corpus(three(tmp_path)[2])) as corpus:
-        assert changed_since(corpus, 0) == {1: ADDED, 2: ADDED, 4: ADDED, 5: ADDED}
-        assert changed_since(corpus, 1) == {1: TEXT, 2: TEXT, 5: ADDED}
-        assert changed_since(corpus, 2) == {2: TEXT}
-        assert changed_since(corpus, 3) == {}
+        assert find_changed(corpus, 0) == {1: ADDED, 2: ADDED, 4: ADDED, 5: ADDED}
+        assert find_changed(corpus, 1) == {1: TEXT, 2: TEXT, 5: ADDED}
+        assert find_changed(corpus, 2) == {2: TEXT}
+        assert find_changed(corpus, 3) == {}
 
 
 def test_metadata_alone_is_told_from_text_even_after_encoding_everything_again(tmp_path: Path) -> None:
@@ -62,13 +62,13 @@ def test_metadata_alone_is_told_from_text_even_after_encoding_everything_again(t
     with opened(path, 3) as draft:
         draft.note_lengths([(9, False, n) for n in (1, 2, 4, 5)])  # what --re-encode does
     with closing(Corpus(path)) as corpus:
-        assert changed_since(corpus, 1) == {1: TEXT, 2: METADATA, 5: ADDED}
+        assert find_changed(corpus, 1) == {1: TEXT, 2: METADATA, 5: ADDED}
 
 
 def test_a_date_means_the_last_generation_before_it(tmp_path: Path) -> None:
     with closing(Corpus(three(tmp_path)[2])) as corpus:  # made on the 1st, 2nd and 3rd of January, at 0:00
-        assert [generation_before(corpus, f"2026-01-0{day}") for day in (1, 2, 3, 4)] == [0, 1, 2, 3]
-        assert generation_before(corpus, "2026-01-02T00:00:01+00:00") == 2
+        assert [find_generation_before(corpus, f"2026-01-0{day}") for day in (1, 2, 3, 4)] == [0, 1, 2, 3]
+        assert find_generation_before(corpus, "2026-01-02T00:00:01+00:00") == 2
 
 
 def test_where_a_clock_ran_backwards_more_counts_as_new(tmp_path: Path) -> None:
@@ -76,13 +76,13 @@ def test_where_a_clock_ran_backwards_more_counts_as_new(tmp_path: Path) -> None:
     with opened(path, 4) as draft:
         draft.connection.execute("UPDATE generation SET created = '2020-01-01T00:00:00+00:00' WHERE number IN (3, 4)")
     with closing(Corpus(path)) as corpus:
-        assert generation_before(corpus, "2026-01-02") == 1
-        assert generation_before(corpus, "2026-01-05") == 4
+        assert find_generation_before(corpus, "2026-01-02") == 1
+        assert find_generation_before(corpus, "2026-01-05") == 4
 
 
 def test_events_tell_why_and_from_what(tmp_path: Path) -> None:
     with closing(Corpus(three(tmp_path)[2])) as corpus:
-        found = events(corpus)
+        found = read_events(corpus)
     assert [event.generation for event in found] == [1, 2, 3]
     assert (found[0].cause, found[0].files, found[0].counts) == (
         "index: 1 file",
@@ -95,15 +95,15 @@ def test_events_tell_why_and_from_what(tmp_path: Path) -> None:
 
 def test_two_generations_differ_in_these_records(tmp_path: Path) -> None:
     one, two, three_ = three(tmp_path)
-    assert list(differences(one, two)) == [
+    assert list(find_differences(one, two)) == [
         Difference(REMOVED, "r2", "Title 2"),
         Difference(TEXT, "r0", "Other", ("title",)),
         Difference(METADATA, "r1", "Title 1", ("year",)),
         Difference(ADDED, "r4", "Title 4"),
     ]
-    assert list(differences(two, one))[0] == Difference(REMOVED, "r4", "Title 4")
-    assert list(differences(two, three_)) == [Difference(TEXT, "r1", "Title 1", ("abstract",))]
-    assert list(differences(two, two)) == []
+    assert list(find_differences(two, one))[0] == Difference(REMOVED, "r4", "Title 4")
+    assert list(find_differences(two, three_)) == [Difference(TEXT, "r1", "Title 1", ("abstract",))]
+    assert list(find_differences(two, two)) == []
 
 
 def test_another_source_of_the_same_is_a_difference_in_sources(tmp_path: Path) -> None:
@@ -113,4 +113,4 @@ def test_another_source_of_the_same_is_a_difference_in_sources(tmp_path: Path) -
     two.write_bytes(one.read_bytes())
     with opened(two, 2) as draft:
         draft.intake.put(replace(A[0], record_id="x", pmid="1"), origin(2, "RIS"))
-    assert list(differences(one, two)) == [Difference(METADATA, "r0", "Title 0", ("sources",))]
+    assert list(find_differences(one, two)) == [Difference(METADATA, "r0", "Title 0", ("sources",))]

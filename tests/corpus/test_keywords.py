@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.corpus.keywords import Occurrences, allowed, occurrences, parsed, ranked
+from engine.corpus.keywords import Occurrences, find_allowed, find_occurrences, rank_words
 from engine.corpus.store import Corpus
-from engine.corpus.truncation import stems
-from engine.corpus.wording import Term, Wording
+from engine.corpus.truncation import stem_words
+from engine.corpus.wording import Term, Wording, parse_wording
 from engine.records.abstract import Abstract
 from tests.conftest import examples
 from tests.corpus.drafts import opened, origin
@@ -34,13 +34,13 @@ def corpus_of(folder: Path, docs: list[Doc]) -> Corpus:
 
 def found(corpus: Corpus, text: str) -> list[int]:
     """Ids that match, ascending."""
-    pairs, n = ranked(corpus, parsed(text), 1000)
+    pairs, n = rank_words(corpus, parse_wording(text), 1000)
     assert n == len(pairs)
     return sorted(doc_id for doc_id, _ in pairs)
 
 
 def places(corpus: Corpus, text: str, doc_id: int = 1) -> Occurrences:
-    return occurrences(corpus, parsed(text), [doc_id])[doc_id]
+    return find_occurrences(corpus, parse_wording(text), [doc_id])[doc_id]
 
 
 # By hand.
@@ -114,7 +114,7 @@ def test_what_matches(hand: Corpus, text: str, ids: list[int]) -> None:
 
 def test_what_is_allowed(hand: Corpus) -> None:
     def ids(text: str) -> list[int] | None:
-        got = allowed(hand, parsed(text))
+        got = find_allowed(hand, parse_wording(text))
         assert got is None or got.dtype == np.int64
         return None if got is None else got.tolist()
 
@@ -130,20 +130,20 @@ def test_what_is_allowed(hand: Corpus) -> None:
 def test_the_best_come_first_and_the_title_counts_twice(tmp_path: Path) -> None:
     docs = [("hip", "pain"), ("pain", "hip"), ("hip", "pain"), ("knee", "bone"), ("bone", "knee"), ("knee", "bone")]
     with closing(corpus_of(tmp_path, docs)) as corpus:
-        pairs, n = ranked(corpus, parsed("pain"), 10)
+        pairs, n = rank_words(corpus, parse_wording("pain"), 10)
         assert [doc_id for doc_id, _ in pairs] == [2, 1, 3]
         assert pairs[0][1] > pairs[1][1] == pairs[2][1] > 0
         assert n == 3
-        assert ranked(corpus, parsed("pain"), 2) == (pairs[:2], 3)
-        assert ranked(corpus, parsed("pain"), 0) == ([], 3)
-        assert ranked(corpus, parsed("pain"), 10, np.array([1, 3, 4], np.int64)) == (pairs[1:], 2)
-        assert ranked(corpus, parsed("pain"), 1, np.array([1, 3, 4], np.int64)) == (pairs[1:2], 2)
-        assert ranked(corpus, parsed("pain"), 10, np.array([], np.int64)) == ([], 0)
+        assert rank_words(corpus, parse_wording("pain"), 2) == (pairs[:2], 3)
+        assert rank_words(corpus, parse_wording("pain"), 0) == ([], 3)
+        assert rank_words(corpus, parse_wording("pain"), 10, np.array([1, 3, 4], np.int64)) == (pairs[1:], 2)
+        assert rank_words(corpus, parse_wording("pain"), 1, np.array([1, 3, 4], np.int64)) == (pairs[1:2], 2)
+        assert rank_words(corpus, parse_wording("pain"), 10, np.array([], np.int64)) == ([], 0)
 
 
 def test_a_required_word_is_not_counted_twice(hand: Corpus) -> None:
-    plain, _ = ranked(hand, parsed("gout beer"), 10)
-    assert ranked(hand, parsed("+gout beer gout"), 10)[0] == plain[:1]
+    plain, _ = rank_words(hand, parse_wording("gout beer"), 10)
+    assert rank_words(hand, parse_wording("+gout beer gout"), 10)[0] == plain[:1]
 
 
 def test_where_words_occur(tmp_path: Path) -> None:
@@ -166,10 +166,10 @@ def test_where_words_occur(tmp_path: Path) -> None:
         assert odd.abstract == ((1, 5), (8, 12))
         assert odd.words == ("pain", "knee", "hip", "gout")
         assert found(corpus, "pain") == [2]
-        several = occurrences(corpus, parsed("gout"), [2, 3, 99, 1, 1])
+        several = find_occurrences(corpus, parse_wording("gout"), [2, 3, 99, 1, 1])
         assert {doc_id: one.words for doc_id, one in several.items()} == {1: ("gout",), 2: ("gout",), 3: ()}
-        assert occurrences(corpus, parsed("gout"), list(corpus.ids())) == several
-        assert occurrences(corpus, parsed("gout"), []) == {}
+        assert find_occurrences(corpus, parse_wording("gout"), list(corpus.ids())) == several
+        assert find_occurrences(corpus, parse_wording("gout"), []) == {}
 
 
 # Against a plain oracle.
@@ -259,7 +259,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 
 
 def test_the_words_of_the_oracle_are_their_own_stems() -> None:
-    assert stems(WORDS) == [(word, word) for word in WORDS]
+    assert stem_words(WORDS) == [(word, word) for word in WORDS]
 
 
 @examples(2)
@@ -267,23 +267,23 @@ def test_the_words_of_the_oracle_are_their_own_stems() -> None:
 def test_matches_and_their_order_are_those_of_the_oracle(
     toys: Corpus, asked: list[Asked], among: set[int], top_k: int
 ) -> None:
-    wording = parsed(" ".join(map(str, asked)))
+    wording = parse_wording(" ".join(map(str, asked)))
     expected = {number for number, doc in enumerate(DOCS, 1) if matches(asked, doc)}
-    every, n = ranked(toys, wording, 1000)
+    every, n = rank_words(toys, wording, 1000)
     assert {doc_id for doc_id, _ in every} == expected
     assert n == len(every) == len(expected)
     assert every == sorted(every, key=lambda pair: (-pair[1], pair[0]))
     chosen = np.array(sorted(among), np.int64)
     inside = [pair for pair in every if pair[0] in among]
-    assert ranked(toys, wording, top_k, chosen) == (inside[:top_k], len(inside))
-    assert ranked(toys, wording, top_k) == (every[:top_k], n)
+    assert rank_words(toys, wording, top_k, chosen) == (inside[:top_k], len(inside))
+    assert rank_words(toys, wording, top_k) == (every[:top_k], n)
 
 
 @given(asked=st.lists(ONE, max_size=5))
 def test_what_is_allowed_is_what_the_oracle_allows(toys: Corpus, asked: list[Asked]) -> None:
     must = [one for one in asked if one.sign != "-" and not one.is_plain]
     must_not = [one for one in asked if one.sign == "-"]
-    got = allowed(toys, parsed(" ".join(map(str, asked))))
+    got = find_allowed(toys, parse_wording(" ".join(map(str, asked))))
     if not must and not must_not:
         assert got is None
         return
@@ -301,7 +301,7 @@ def test_what_is_allowed_is_what_the_oracle_allows(toys: Corpus, asked: list[Ask
 def test_scores_are_those_of_the_formula(toys: Corpus, asked: list[Asked]) -> None:
     exact = [replace(one, star=False) for one in asked]
     wanted = [one for one in exact if one.sign != "-"]
-    pairs, _ = ranked(toys, parsed(" ".join(map(str, exact))), 1000)
+    pairs, _ = rank_words(toys, parse_wording(" ".join(map(str, exact))), 1000)
     for doc_id, score in pairs:
         assert math.isclose(score, bm25(wanted, DOCS, DOCS[doc_id - 1]), rel_tol=1e-9)
 
@@ -309,7 +309,7 @@ def test_scores_are_those_of_the_formula(toys: Corpus, asked: list[Asked]) -> No
 @given(asked=st.lists(ONE, max_size=5), doc_ids=st.lists(st.integers(1, 60), max_size=4))
 def test_spans_are_those_of_the_oracle(toys: Corpus, asked: list[Asked], doc_ids: list[int]) -> None:
     wanted = [one for one in asked if one.sign != "-"]
-    got = occurrences(toys, parsed(" ".join(map(str, asked))), doc_ids)
+    got = find_occurrences(toys, parse_wording(" ".join(map(str, asked))), doc_ids)
     assert set(got) == set(doc_ids)
     for doc_id in doc_ids:
         title, abstract = DOCS[doc_id - 1]
@@ -365,15 +365,15 @@ SYNTAX = st.lists(
 @examples(3)
 @given(text=ANYTHING | SYNTAX.map("".join) | SYNTAX.map(" ".join), among=st.sets(st.integers(1, 60)))
 def test_no_text_makes_an_error(toys: Corpus, text: str, among: set[int]) -> None:
-    wording = parsed(text)
-    pairs, n = ranked(toys, wording, 1000)
+    wording = parse_wording(text)
+    pairs, n = rank_words(toys, wording, 1000)
     assert n == len(pairs)
     assert all(score > 0 for _, score in pairs)
-    inside, _ = ranked(toys, wording, 1000, np.array(sorted(among), np.int64))
+    inside, _ = rank_words(toys, wording, 1000, np.array(sorted(among), np.int64))
     assert inside == [pair for pair in pairs if pair[0] in among]
-    may = allowed(toys, wording)
+    may = find_allowed(toys, wording)
     assert may is None or {doc_id for doc_id, _ in pairs} <= set(may.tolist())
-    for doc_id, one in occurrences(toys, wording, [1, 2, 3]).items():
+    for doc_id, one in find_occurrences(toys, wording, [1, 2, 3]).items():
         for spans, stored in zip((one.title, one.abstract), DOCS[doc_id - 1], strict=True):
             flat = [place for span in spans for place in span]
             assert flat == sorted(flat)
@@ -384,13 +384,15 @@ def test_no_text_makes_an_error(toys: Corpus, text: str, among: set[int]) -> Non
 def test_a_text_of_a_megabyte_is_no_error(toys: Corpus, operator: str) -> None:
     for piece in ("x", "x ", "gout ", '"', "- ", "a-", '"gout knee" ', "\U0001f600", "bon* ", "word%d* "):
         text = "".join(operator + (piece % n if "%" in piece else piece) for n in range(50_000))
-        pairs, n = ranked(toys, parsed(text), 5)
+        pairs, n = rank_words(toys, parse_wording(text), 5)
         assert len(pairs) <= n
-        assert occurrences(toys, parsed(text), [1]).keys() == {1}
+        assert find_occurrences(toys, parse_wording(text), [1]).keys() == {1}
 
 
 def test_terms_that_sqlite_finds_no_word_in(toys: Corpus) -> None:
     nothing = Term("\U0001e900")  # a letter that is younger than the tokenizer
-    assert ranked(toys, Wording((nothing,), (), (), ""), 5) == ([], 0)
-    assert ranked(toys, Wording((Term("gout"),), (nothing,), (), ""), 5) == ([], 0)
-    assert ranked(toys, Wording((Term("gout"),), (), (nothing,), ""), 1000) == ranked(toys, parsed("gout"), 1000)
+    assert rank_words(toys, Wording((nothing,), (), (), ""), 5) == ([], 0)
+    assert rank_words(toys, Wording((Term("gout"),), (nothing,), (), ""), 5) == ([], 0)
+    assert rank_words(toys, Wording((Term("gout"),), (), (nothing,), ""), 1000) == rank_words(
+        toys, parse_wording("gout"), 1000
+    )

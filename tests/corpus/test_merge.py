@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from engine.corpus import merge
-from engine.corpus.merge import Contribution, is_deleted, is_outdated, merged, plain_title, same_work
+from engine.corpus.merge import Contribution, is_deleted, is_outdated, is_same_work, merge_records, normalise_title
 from engine.records.abstract import Abstract
 
 
@@ -44,7 +44,7 @@ def test_a_deletion_holds_for_what_came_before_it(release: int, deletion: int, d
 def test_the_believed_source_leads_and_others_fill_its_gaps() -> None:
     embase = Abstract("Embase:L1", "Gout", "Long text", 2019, "", ("Liu R.",), None, "10.1/x", keywords=("gout",))
     pubmed = Abstract("PMID:1", "Gout.", "", 2020, "J Gout", ("Rui Liu",), "1", orcids=("0000",), retracted=True)
-    one = merged("Embase:L1", [Contribution(1, "RIS", embase), Contribution(2, "PubMed XML", pubmed)])
+    one = merge_records("Embase:L1", [Contribution(1, "RIS", embase), Contribution(2, "PubMed XML", pubmed)])
     assert one == Abstract(
         "Embase:L1", "Gout.", "Long text", 2020, "J Gout", ("Rui Liu",), "1", "10.1/x",
         keywords=("gout",), orcids=("0000",), retracted=True,
@@ -57,13 +57,13 @@ def test_among_equals_the_first_source_stays_the_believed_one() -> None:
         [Contribution(1, "RIS", one), Contribution(2, "CSV", two)],
         [Contribution(2, "CSV", two), Contribution(1, "RIS", one)],
     ):
-        found = merged("a", order)
+        found = merge_records("a", order)
         assert (found.title, found.abstract, found.year, found.orcids) == ("First", "x", 2000, ())
 
 
 def test_notices_of_all_sources_count_once() -> None:
     one, two = Abstract("a", "T", "", notices=("b", "c")), Abstract("b", "T", "", notices=("a", "b"))
-    assert merged("a", [Contribution(1, "RIS", one), Contribution(2, "CSV", two)]).notices == ("a", "b", "c")
+    assert merge_records("a", [Contribution(1, "RIS", one), Contribution(2, "CSV", two)]).notices == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_notices_of_all_sources_count_once() -> None:
     ],
 )
 def test_titles_of_one_doi_say_one_work_or_two(one: str, other: str, agree: bool) -> None:
-    assert same_work(Abstract("a", one, ""), Abstract("b", other, "")) is agree
+    assert is_same_work(Abstract("a", one, ""), Abstract("b", other, "")) is agree
 
 
 def test_titles_that_nearly_agree_are_one_work_only_if_the_abstracts_agree_as_far_as_they_go() -> None:
@@ -89,18 +89,18 @@ def test_titles_that_nearly_agree_are_one_work_only_if_the_abstracts_agree_as_fa
         "Background: the heart suffers in lupus. Methods: 300 women were followed by echocardiography for ten years."
     )
     one, two = Abstract("a", "Tofacitinib in gout", text), Abstract("b", "Baricitinib in gout", "")
-    assert same_work(one, replace(two, title="Tofacitinib  for gout", abstract=f"METHODS: {text} (Funded.)"))
-    assert not same_work(one, replace(two, title="Tofacitinib for gout", abstract=other))
-    assert same_work(one, replace(two, title="Tofacitinib for gout"))
-    assert not same_work(one, two)
+    assert is_same_work(one, replace(two, title="Tofacitinib  for gout", abstract=f"METHODS: {text} (Funded.)"))
+    assert not is_same_work(one, replace(two, title="Tofacitinib for gout", abstract=other))
+    assert is_same_work(one, replace(two, title="Tofacitinib for gout"))
+    assert not is_same_work(one, two)
 
 
 def test_a_vernacular_title_counts_as_the_title() -> None:
     english = Abstract("a", "[A study of gout]", "", vernacular_title="Étude de la goutte chez l'adulte")
-    assert same_work(english, Abstract("b", "Etude de la goutte chez l’adulte", ""))
-    assert not same_work(english, Abstract("b", "Le lupus et la grossesse", ""))
+    assert is_same_work(english, Abstract("b", "Etude de la goutte chez l’adulte", ""))
+    assert not is_same_work(english, Abstract("b", "Le lupus et la grossesse", ""))
 
 
 def test_plain_titles_lose_no_letter_of_any_script() -> None:
-    assert plain_title("Стояние  рецепторного аппарата!") == "стояние рецепторного аппарата"
-    assert plain_title("痛風 の 治療") == "痛風 の 治療"
+    assert normalise_title("Стояние  рецепторного аппарата!") == "стояние рецепторного аппарата"
+    assert normalise_title("痛風 の 治療") == "痛風 の 治療"

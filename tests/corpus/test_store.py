@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.corpus.filters import qualified
+from engine.corpus.filters import find_qualified
 from engine.corpus.store import Corpus
-from engine.deadline import Deadline, wanted_until
+from engine.deadline import Deadline, limit_time
 from engine.errors import BusyError, CorruptError
 from engine.options import Filters
 from tests.conftest import CURRENT
@@ -26,18 +26,18 @@ def test_a_query_that_takes_too_long_is_given_up_and_the_next_one_is_answered() 
             BusyError, match=r"words and filters take longer than 0\.05 seconds. Ask with fewer of them"
         ):
             corpus.rows(ENDLESS)
-        assert len(qualified(corpus, Filters(where="title ~ 'gout'")).doc_ids) == 8
+        assert len(find_qualified(corpus, Filters(where="title ~ 'gout'")).doc_ids) == 8
 
 
 def test_a_query_that_is_no_longer_wanted_is_given_up_and_not_begun() -> None:
     (path,) = CURRENT.glob("generations/000002/abstracts.db")
     with closing(Corpus(path)) as corpus:
         began = time.monotonic()
-        with wanted_until(Deadline(began + 0.1)), pytest.raises(BusyError, match="the time for this answer is over"):
+        with limit_time(Deadline(began + 0.1)), pytest.raises(BusyError, match="the time for this answer is over"):
             corpus.rows(ENDLESS)
         assert time.monotonic() - began < 5
         corpus.patience = 60.0
-        with wanted_until(Deadline(began)), pytest.raises(BusyError, match="the time for this answer is over"):
+        with limit_time(Deadline(began)), pytest.raises(BusyError, match="the time for this answer is over"):
             corpus.ids()
         assert len(corpus.ids()) == 43
 
@@ -50,7 +50,7 @@ def test_a_slow_query_holds_up_others_unless_there_is_a_connection_for_them(n: i
         slow = Deadline(time.monotonic() + 60)
 
         def endless() -> None:
-            with wanted_until(slow):
+            with limit_time(slow):
                 corpus.rows(ENDLESS)
 
         running = pool.submit(endless)

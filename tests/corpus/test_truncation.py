@@ -4,7 +4,7 @@ from functools import cache
 import pytest
 
 from engine.corpus import truncation as module
-from engine.corpus.truncation import beginnings, completions, stems
+from engine.corpus.truncation import find_beginnings, find_completions, stem_words
 from engine.corpus.wording import STOP_WORDS
 
 # Words of rheumatology and others whose endings the stemmer takes off in all the ways it knows.
@@ -22,21 +22,21 @@ sensitivity sensitive sensitization generalization generally generalised neurolo
 
 
 BEGINNINGS = sorted({word[:length] for word in WORDS for length in range(3, len(word) + 1)})
-STEM = dict(zip(WORDS, (stem for _, stem in stems(WORDS)), strict=True))
+STEM = dict(zip(WORDS, (stem for _, stem in stem_words(WORDS)), strict=True))
 
 
 @cache
 def looked_up(beginning: str) -> tuple[tuple[str, ...], frozenset[str]]:
     """What an index of stems is asked for: beginnings of stems, and whole stems."""
-    phrases = beginnings(beginning)
-    pairs = zip(phrases, stems([phrase.removesuffix(" *").strip('"') for phrase in phrases]), strict=True)
+    phrases = find_beginnings(beginning)
+    pairs = zip(phrases, stem_words([phrase.removesuffix(" *").strip('"') for phrase in phrases]), strict=True)
     asked = [(phrase.endswith("*"), stem) for phrase, (_, stem) in pairs]
     return tuple(stem for star, stem in asked if star), frozenset(stem for star, stem in asked if not star)
 
 
 def finds(beginning: str, word: str) -> bool:
     starts, whole = looked_up(beginning)
-    stem = STEM.get(word) or stems([word])[0][1]
+    stem = STEM.get(word) or stem_words([word])[0][1]
     return stem.startswith(starts) or stem in whole
 
 
@@ -46,7 +46,7 @@ def test_examples_in_docstrings() -> None:
 
 
 def test_stems_of_the_last_word() -> None:
-    assert stems(["Vaccination", "anti-Inflammatory", "Sjögren's Études", "?", ""]) == [
+    assert stem_words(["Vaccination", "anti-Inflammatory", "Sjögren's Études", "?", ""]) == [
         ("vaccination", "vaccin"),
         ("inflammatory", "inflammatori"),
         ("etudes", "etud"),
@@ -63,7 +63,7 @@ def test_a_beginning_finds_every_word_that_begins_so() -> None:
 
 def test_it_finds_nothing_but_stems_of_words_that_begin_so() -> None:
     for start in BEGINNINGS:
-        shared = {stem for _, stem in stems([start, *completions(start)])}
+        shared = {stem for _, stem in stem_words([start, *find_completions(start)])}
         found = {STEM[word] for word in WORDS if finds(start, word)}
         assert {stem for stem in found if not stem.startswith(start)} <= shared, start
 
@@ -77,17 +77,17 @@ def test_what_fts5_alone_would_find_too(beginning: str, word: str) -> None:
 
 
 def test_a_beginning_of_several_words() -> None:
-    assert beginnings("rheumatoid arthrit") == ('"rheumatoid arthrit" *',)
-    assert beginnings('"x"-vaccinat') == ('"""x""-vaccinat" *', '"""x""-vaccinates"')
+    assert find_beginnings("rheumatoid arthrit") == ('"rheumatoid arthrit" *',)
+    assert find_beginnings('"x"-vaccinat') == ('"""x""-vaccinat" *', '"""x""-vaccinates"')
 
 
 def test_a_stop_word_is_no_stem_to_look_for() -> None:
     for beginning in ("dos", "ons", "beings", "ors", "its"):
-        whole = [phrase.strip('"') for phrase in beginnings(beginning) if not phrase.endswith("*")]
-        assert not {stem for _, stem in stems(whole)} & STOP_WORDS, beginning
+        whole = [phrase.strip('"') for phrase in find_beginnings(beginning) if not phrase.endswith("*")]
+        assert not {stem for _, stem in stem_words(whole)} & STOP_WORDS, beginning
 
 
 def test_beginnings_are_few() -> None:
-    counts = sorted(len(beginnings(start)) for start in BEGINNINGS)
+    counts = sorted(len(find_beginnings(start)) for start in BEGINNINGS)
     assert counts[len(counts) * 9 // 10] <= 3
     assert counts[-1] <= 50

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.corpus.docsets import members
+from engine.corpus.docsets import read_members
 from engine.corpus.fields import FIELDS, FLAGS, KNOWN
 from engine.corpus.lexer import KEYWORDS
 from engine.corpus.store import Corpus
-from engine.corpus.where import condition
+from engine.corpus.where import parse_condition
 from engine.errors import UsageError
 from engine.records.abstract import Abstract
 from tests.conftest import examples
@@ -112,9 +112,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 def test_toy(corpus: Corpus, expression: str, expected: list[int] | None) -> None:
     if expected is None:
         with pytest.raises(UsageError, match="at character 7"):
-            condition(expression)
+            parse_condition(expression)
     else:
-        assert members(corpus, condition(expression)).tolist() == expected
+        assert read_members(corpus, parse_condition(expression)).tolist() == expected
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_toy(corpus: Corpus, expression: str, expected: list[int] | None) -> Non
 )  # fmt: skip
 def test_what_is_no_expression(expression: str, match: str) -> None:
     with pytest.raises(UsageError, match=match):
-        condition(expression)
+        parse_condition(expression)
 
 
 def test_the_limits_themselves_are_allowed(corpus: Corpus) -> None:
@@ -188,7 +188,7 @@ def test_the_limits_themselves_are_allowed(corpus: Corpus) -> None:
         (f"title = '{'*x_' * 3000}'", []),
         ("(retracted or year = 1 and " * 25 + "retracted" + ")" * 25, [2]),
     ):
-        assert members(corpus, condition(expression)).tolist() == expected, expression[:40]
+        assert read_members(corpus, parse_condition(expression)).tolist() == expected, expression[:40]
 
 
 def test_every_field_is_documented_and_known() -> None:
@@ -286,7 +286,7 @@ def test_expressions_find_what_plain_python_finds(files: list, asked: list[Tree]
         held = records(corpus)
         for tree in asked:
             expression = Writer(data).written(tree)
-            found = members(corpus, condition(expression)).tolist()
+            found = read_members(corpus, parse_condition(expression)).tolist()
             assert found == [record.doc_id for record in held if holds(record, tree)], expression
 
 
@@ -327,11 +327,11 @@ PIECES = (
 @example("year=" + "\u0661")
 def test_any_text_is_an_expression_or_refused(corpus: Corpus, expression: str) -> None:
     try:
-        docset = condition(expression)
+        docset = parse_condition(expression)
     except UsageError as err:
         assert str(err).startswith("where: ")
         return
-    assert set(members(corpus, docset).tolist()) <= {1, 2, 3}
+    assert set(read_members(corpus, docset).tolist()) <= {1, 2, 3}
 
 
 @pytest.mark.parametrize(
@@ -341,8 +341,8 @@ def test_no_value_is_read_as_sql(corpus: Corpus, text: str) -> None:
     before = corpus.path.read_bytes()
     quoted = '"' + text.replace("\\", "\\\\").replace('"', '""') + '"'
     for field in FIELDS:
-        assert members(corpus, condition(f"{field} = {quoted}")).tolist() == []
-        assert members(corpus, condition(f"not {field} != {quoted} or {field} in ({quoted})")).tolist() == []
+        assert read_members(corpus, parse_condition(f"{field} = {quoted}")).tolist() == []
+        assert read_members(corpus, parse_condition(f"not {field} != {quoted} or {field} in ({quoted})")).tolist() == []
         if text != "%" or field != "abstract":
-            assert members(corpus, condition(f"{field} ~ {quoted}")).tolist() == []
+            assert read_members(corpus, parse_condition(f"{field} ~ {quoted}")).tolist() == []
     assert corpus.path.read_bytes() == before

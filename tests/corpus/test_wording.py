@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.corpus import wording as module
-from engine.corpus.wording import MAX_STARS, STOP_WORDS, UNSTORABLE, Term, Wording, parsed
+from engine.corpus.wording import MAX_STARS, STOP_WORDS, UNSTORABLE, Term, Wording, parse_wording
 
 
 def written(terms: tuple[Term, ...]) -> list[str]:
@@ -14,7 +14,7 @@ def written(terms: tuple[Term, ...]) -> list[str]:
 
 
 def read(text: str) -> tuple[list[str], list[str], list[str], str]:
-    found = parsed(text)
+    found = parse_wording(text)
     return written(found.plain), written(found.required), written(found.excluded), found.text
 
 
@@ -97,40 +97,40 @@ def test_stop_words_count_where_there_is_nothing_else() -> None:
 
 def test_what_there_is_to_look_for() -> None:
     assert not Wording((), (), (), "").has_words
-    assert not parsed("-gout").has_words
-    assert parsed("-gout").is_constrained
-    assert parsed("gout").has_words
-    assert not parsed("gout").is_constrained
-    assert parsed("+gout").has_words
-    assert parsed("+gout").is_constrained
+    assert not parse_wording("-gout").has_words
+    assert parse_wording("-gout").is_constrained
+    assert parse_wording("gout").has_words
+    assert not parse_wording("gout").is_constrained
+    assert parse_wording("+gout").has_words
+    assert parse_wording("+gout").is_constrained
 
 
 def test_each_term_is_ranked_by_once() -> None:
-    found = parsed("beer gout Gout +GOUT title:gout gout* gout")
+    found = parse_wording("beer gout Gout +GOUT title:gout gout* gout")
     assert written(found.plain) == ["beer", "gout", "Gout", "gout*", "gout"]
     assert written(found.wanted) == ["beer", "gout", "gout*", "title:gout"]
 
 
 def test_a_long_text_is_read_to_its_thousandth_word_or_its_20000th_character() -> None:
-    many = parsed(" ".join(f"w{n}" for n in range(5000)))
+    many = parse_wording(" ".join(f"w{n}" for n in range(5000)))
     assert written(many.plain) == [f"w{n}" for n in range(1000)]
-    assert written(parsed("a-" * 5000).plain) == ["a-" * 999 + "a"]
-    assert written(parsed("x" * 10**6).plain) == ["x" * 20_000]
-    assert parsed("." * 20_000 + "gout").plain == ()
-    assert written(parsed(" ".join(f"w{n}" for n in range(999)) + ' x"').plain)[-1] == "x"
-    cut = parsed('"' + "gout " * 1000 + 'beer"')  # a phrase without an end is words
+    assert written(parse_wording("a-" * 5000).plain) == ["a-" * 999 + "a"]
+    assert written(parse_wording("x" * 10**6).plain) == ["x" * 20_000]
+    assert parse_wording("." * 20_000 + "gout").plain == ()
+    assert written(parse_wording(" ".join(f"w{n}" for n in range(999)) + ' x"').plain)[-1] == "x"
+    cut = parse_wording('"' + "gout " * 1000 + 'beer"')  # a phrase without an end is words
     assert (len(cut.plain), cut.required) == (1000, ())
 
 
 def test_stars_are_read_of_so_many_words_and_so_long_ones_only() -> None:
-    found = parsed(" ".join(f"word{n}x*" for n in range(MAX_STARS + 2)))
+    found = parse_wording(" ".join(f"word{n}x*" for n in range(MAX_STARS + 2)))
     assert [term.prefix for term in found.plain] == [True] * MAX_STARS + [False] * 2
-    assert [term.prefix for term in parsed("x" * 200 + "* " + "x" * 201 + "*").plain] == [True, False]
+    assert [term.prefix for term in parse_wording("x" * 200 + "* " + "x" * 201 + "*").plain] == [True, False]
 
 
 @given(st.text(st.characters(exclude_categories=())) | st.text('gout+-"“”* :title\0\ud800'))
 def test_no_text_is_refused(text: str) -> None:
-    found = parsed(text)
+    found = parse_wording(text)
     for term in found.plain + found.required + found.excluded:
         assert any(unicodedata.category(character)[0] in "LN" for character in term.text)
         assert term.text in UNSTORABLE.sub("", text)
@@ -141,5 +141,5 @@ def test_no_text_is_refused(text: str) -> None:
 @given(st.lists(st.sampled_from(["gout", "the", "IL-2", "p<0.05,", "5", "α", "?", "(gout)", "AND", "x:y"])))
 def test_a_text_without_operators_reaches_the_encoder_as_it_is(words: list[str]) -> None:
     text = " ".join(words)
-    assert parsed(text).text == text
-    assert not parsed(text).is_constrained
+    assert parse_wording(text).text == text
+    assert not parse_wording(text).is_constrained

@@ -8,7 +8,7 @@ import pytest
 
 from engine.encode.receipt import check_encoder, read_identity, write_receipt
 from engine.errors import CorruptError, EncoderError, EncoderMismatchError
-from engine.receipts import opened_json, sealed_json
+from engine.receipts import open_json, seal_json
 from engine.records.encoder import EncoderIdentity
 from tests.conftest import CURRENT
 
@@ -55,9 +55,9 @@ def test_a_missing_receipt_or_a_newer_one_is_refused(saved: Path) -> None:
     expected = read_identity(saved)
     path = saved / "encoder.json"
     path.chmod(0o644)
-    content = opened_json(path.read_bytes())
+    content = open_json(path.read_bytes())
     assert content is not None
-    path.write_text(sealed_json({**content, "format_version": 2}))
+    path.write_text(seal_json({**content, "format_version": 2}))
     with pytest.raises(EncoderError, match="format version 2, this engine reads 1"):
         check_encoder(saved, expected)
     path.unlink()

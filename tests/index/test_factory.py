@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError
-from engine.index.factory import EXACT_BELOW, Factory, chosen, lists_for, parsed
+from engine.index.factory import EXACT_BELOW, Factory, choose_factory, choose_n_lists, parse_factory
 
 EXACT = Factory()
 
 
 @pytest.mark.parametrize("text", ["IDMap2,Flat", "IVF4096,RaBitQfs", "IVF65536_HNSW32,RaBitQfs"])
 def test_factory_strings_are_read_as_faiss_reads_them(text: str) -> None:
-    found = parsed(text)
+    found = parse_factory(text)
     assert str(found) == text
     index = faiss.downcast_index(faiss.index_factory(16, text, faiss.METRIC_INNER_PRODUCT))
     assert getattr(index, "nlist", 0) == found.n_lists
@@ -34,7 +34,7 @@ def test_factory_strings_are_read_as_faiss_reads_them(text: str) -> None:
 )
 def test_types_that_cannot_forget_or_are_not_known_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="can't be used: expected auto, IDMap2,Flat, IVF"):
-        parsed(text)
+        parse_factory(text)
 
 
 @pytest.mark.parametrize(
@@ -49,28 +49,28 @@ def test_types_that_cannot_forget_or_are_not_known_are_refused(text: str) -> Non
     ],
 )
 def test_the_type_is_chosen_by_size_with_a_reason(n: int, factory: str) -> None:
-    found, reason = chosen(None, n, None)
+    found, reason = choose_factory(None, n, None)
     assert str(found) == factory
     assert f"{n:,} abstracts" in reason
-    assert chosen("auto", n, None) == (found, reason)
+    assert choose_factory("auto", n, None) == (found, reason)
 
 
 def test_an_index_near_a_limit_stays_what_it_is() -> None:
     ivf = Factory(4096)
-    assert chosen(None, EXACT_BELOW - 1, ivf)[0] == ivf
-    assert chosen(None, EXACT_BELOW // 2 - 1, ivf)[0] == EXACT
-    assert chosen(None, 1_700_000, ivf)[0] == ivf  # 8,192 would be nearer
-    assert chosen(None, 10_000_000, ivf)[0] == Factory(16_384, 32)
-    assert chosen(None, EXACT_BELOW, EXACT)[0] == ivf
+    assert choose_factory(None, EXACT_BELOW - 1, ivf)[0] == ivf
+    assert choose_factory(None, EXACT_BELOW // 2 - 1, ivf)[0] == EXACT
+    assert choose_factory(None, 1_700_000, ivf)[0] == ivf  # 8,192 would be nearer
+    assert choose_factory(None, 10_000_000, ivf)[0] == Factory(16_384, 32)
+    assert choose_factory(None, EXACT_BELOW, EXACT)[0] == ivf
 
 
 def test_what_the_user_says_counts() -> None:
-    assert chosen("IVF64,RaBitQfs", 100, None) == (Factory(64), "as index.toml says")
-    assert chosen("IDMap2,Flat", 10**7, Factory(4096))[0] == EXACT
+    assert choose_factory("IVF64,RaBitQfs", 100, None) == (Factory(64), "as index.toml says")
+    assert choose_factory("IDMap2,Flat", 10**7, Factory(4096))[0] == EXACT
     with pytest.raises(ConfigError, match=r"more lists than there are abstracts \(63\)"):
-        chosen("IVF64,RaBitQfs", 63, None)
+        choose_factory("IVF64,RaBitQfs", 63, None)
 
 
 @given(st.integers(1, 10**9))
 def test_lists_grow_as_the_square_root(n: int) -> None:
-    assert 2.8 * n**0.5 <= lists_for(n) <= 5.7 * n**0.5
+    assert 2.8 * n**0.5 <= choose_n_lists(n) <= 5.7 * n**0.5

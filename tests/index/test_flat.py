@@ -148,7 +148,7 @@ def test_many_queries_at_once_equal_the_oracle(n: int, top_k: int, copies: int, 
 def test_best_rows_block_by_block(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
     monkeypatch.setattr(exact, "CHUNK", 7)
     vectors, queries = unit(40, 8, 1), unit(5, 8, 2)
-    scores, rows = exact.best_rows(vectors, queries, n)
+    scores, rows = exact.find_best_rows(vectors, queries, n)
     wanted = np.sort(queries @ vectors.T, axis=1)[:, ::-1][:, :n]
     assert np.allclose(scores, wanted, atol=1e-6)
     assert np.allclose(np.take_along_axis(queries @ vectors.T, rows, axis=1), scores, atol=1e-6)

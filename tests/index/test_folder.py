@@ -11,10 +11,10 @@ import pytest
 from engine.errors import CorruptError, EngineError, FormatVersionError, NoGenerationError
 from engine.index import manifest as manifests
 from engine.index.folder import IndexFolder
-from engine.index.manifest import FORMAT_VERSION, read_manifest, suggest_rebuild, to_json
+from engine.index.manifest import FORMAT_VERSION, dump_manifest, read_manifest, suggest_rebuild
 from engine.index.publish import prune
 from engine.query.index import open_index
-from engine.receipts import opened_json, sealed_json
+from engine.receipts import open_json, seal_json
 from engine.records.generation import Manifest
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
@@ -200,7 +200,7 @@ def resigned(manifest: Manifest, folder: IndexFolder, **changes: object) -> None
     """Write a manifest whose own checksum is right, and point to it."""
     path = folder.generation_path(1) / "manifest.json"
     path.chmod(0o644)
-    path.write_text(to_json(replace(manifest, **changes)))  # type: ignore[arg-type]
+    path.write_text(dump_manifest(replace(manifest, **changes)))  # type: ignore[arg-type]
     folder.pointer.write_text(folder.pointer_text(1))
 
 
@@ -217,11 +217,11 @@ def test_another_format_is_refused_with_both_numbers_and_the_next_command(toy: I
 
 def test_a_manifest_without_a_format_is_refused(toy: IndexFolder) -> None:
     path = toy.generation_path(1) / "manifest.json"
-    content = opened_json(path.read_bytes())
+    content = open_json(path.read_bytes())
     assert content is not None
     del content["format_version"]
     path.chmod(0o644)
-    path.write_text(sealed_json(content))
+    path.write_text(seal_json(content))
     toy.pointer.write_text(toy.pointer_text(1))
     with pytest.raises(FormatVersionError, match="has format version None, this engine reads only"):
         open_index(toy.path)
@@ -247,7 +247,7 @@ def test_a_manifest_that_counts_wrong_is_refused(toy: IndexFolder) -> None:
 
 def test_a_manifest_survives_the_round_trip(toy: IndexFolder) -> None:
     manifest = read_manifest(toy.generation_path(1))
-    content = opened_json(to_json(manifest).encode())
+    content = open_json(dump_manifest(manifest).encode())
     assert content is not None and manifests._build_manifest(content) == manifest
     assert asdict(manifest)["counts"]["abstracts"] == 40
 

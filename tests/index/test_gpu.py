@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.index.flat import Candidates, FlatIndex
-from engine.index.gpu import MAX_K, GpuIndex, gpu_scanner, n_gpus
+from engine.index.gpu import MAX_K, GpuIndex, count_gpus, open_gpu_scanner
 from engine.index.layout import write_file
 from engine.index.library import faiss
 from engine.records.encoder import Vectors
@@ -77,16 +77,16 @@ def test_a_filtered_search_never_reaches_the_gpu(flat: FlatIndex, stand_in: tupl
 
 
 def test_without_a_gpu_the_next_step_is_told() -> None:
-    if n_gpus():
+    if count_gpus():
         pytest.skip("FAISS sees a GPU here")
     with pytest.raises(ConfigError, match="FAISS sees no GPU here. Leave out --device cuda, or install faiss-gpu"):
-        gpu_scanner(unit(3, DIM, 1))
+        open_gpu_scanner(unit(3, DIM, 1))
 
 
 def test_a_real_gpu_ranks_as_the_cpu(flat: FlatIndex) -> None:
-    if not n_gpus():
+    if not count_gpus():
         pytest.skip("FAISS sees no GPU here")
-    index = GpuIndex(flat.path, DIM, flat, gpu_scanner)
+    index = GpuIndex(flat.path, DIM, flat, open_gpu_scanner)
     queries = np.vstack([unit(50, DIM, 2), flat.vectors[100:101]])
     for top_k in (1, 10, 1000, 2032, 2049):
         assert index.search(queries, top_k) == flat.search(queries, top_k)

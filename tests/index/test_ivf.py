@@ -41,9 +41,9 @@ def flat_of(folder: Path, ids: DocIds, vectors: Vectors) -> FlatIndex:
 
 def built(folder: Path, ids: DocIds, vectors: Vectors, factory: Factory, settings: AnnSettings = ALL) -> IvfIndex:
     flat = flat_of(folder, ids, vectors)
-    index = codes.trained(flat, factory, silent)
-    codes.filled(index, flat, silent)
-    (folder / "codes.faiss").write_bytes(codes.serialized(index).tobytes())
+    index = codes.train_lists(flat, factory, silent)
+    codes.fill_lists(index, flat, silent)
+    (folder / "codes.faiss").write_bytes(codes.serialise_codes(index).tobytes())
     return IvfIndex(folder / "vectors.faiss", folder / "codes.faiss", DIM, settings)
 
 
@@ -122,13 +122,13 @@ def test_codes_brought_up_to_date_are_those_of_a_fresh_build(data: st.DataObject
             ids = np.array(sorted(held), dtype=np.int64)
             flat = flat_of(folder / str(night), ids, np.array([held[i] for i in ids.tolist()], np.float32))
             if index is None:
-                index = codes.trained(flat, factory, silent)
-                codes.filled(index, flat, silent)
+                index = codes.train_lists(flat, factory, silent)
+                codes.fill_lists(index, flat, silent)
             else:
                 out, back = np.array(sorted(gone | changed), dtype=np.int64), np.array(fresh, dtype=np.int64)
-                index = codes.brought_up_to_date(codes.serialized(index), flat, out, back, silent)
-            twin = faiss.deserialize_index(codes.serialized(index))
-            codes.filled(twin, flat, silent)
+                index = codes.update_codes(codes.serialise_codes(index), flat, out, back, silent)
+            twin = faiss.deserialize_index(codes.serialise_codes(index))
+            codes.fill_lists(twin, flat, silent)
             assert answers(index) == answers(twin)
 
 
@@ -156,29 +156,29 @@ def test_faiss_spoils_codes_that_are_added_after_a_removal() -> None:
 
 def test_lists_that_lose_most_are_all_filled_anew(tmp_path: Path) -> None:
     ids, vectors = np.arange(400), clustered(400, 1)
-    index = codes.trained(flat_of(tmp_path / "a", ids, vectors), Factory(4), silent)
-    codes.filled(index, flat_of(tmp_path / "a", ids, vectors), silent)
+    index = codes.train_lists(flat_of(tmp_path / "a", ids, vectors), Factory(4), silent)
+    codes.fill_lists(index, flat_of(tmp_path / "a", ids, vectors), silent)
     half = flat_of(tmp_path / "b", ids[::2], vectors[::2])
-    after = codes.brought_up_to_date(codes.serialized(index), half, ids[1::2], np.empty(0, np.int64), silent)
-    assert sorted(codes.ids_and_lists(after)[0].tolist()) == ids[::2].tolist()
+    after = codes.update_codes(codes.serialise_codes(index), half, ids[1::2], np.empty(0, np.int64), silent)
+    assert sorted(codes.read_ids_and_lists(after)[0].tolist()) == ids[::2].tolist()
 
 
 def test_training_is_the_same_every_time(tmp_path: Path) -> None:
     flat = flat_of(tmp_path / "a", np.arange(2000), clustered(2000, 1))
-    one, other = (codes.serialized(codes.trained(flat, Factory(8), silent)) for _ in range(2))
+    one, other = (codes.serialise_codes(codes.train_lists(flat, Factory(8), silent)) for _ in range(2))
     assert np.array_equal(one, other)
 
 
 def test_ids_that_the_codes_should_not_hold_are_refused(tmp_path: Path) -> None:
     flat = flat_of(tmp_path / "a", np.arange(400), clustered(400, 1))
-    index = codes.trained(flat, Factory(4), silent)
-    codes.filled(index, flat, silent)
+    index = codes.train_lists(flat, Factory(4), silent)
+    codes.fill_lists(index, flat, silent)
     fewer = flat_of(tmp_path / "b", np.arange(399), clustered(399, 1))
     nothing = np.empty(0, np.int64)
     with pytest.raises(CorruptError, match="400 codes for 399 vectors. Build them anew: engine tune --rebuild"):
-        codes.brought_up_to_date(codes.serialized(index), fewer, nothing, nothing, silent)
+        codes.update_codes(codes.serialise_codes(index), fewer, nothing, nothing, silent)
     with pytest.raises(CorruptError, match="hold ids without a vector"):
-        codes.brought_up_to_date(codes.serialized(index), fewer, nothing, np.array([7777]), silent)
+        codes.update_codes(codes.serialise_codes(index), fewer, nothing, np.array([7777]), silent)
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from engine.errors import CorruptError
-from engine.index.layout import FACTORY, mapped, size_of, write_file
+from engine.index.layout import FACTORY, map_file, size_of, write_file
 from tests.index.test_flat import unit
 
 
@@ -27,7 +27,7 @@ def test_the_bytes_are_those_of_faiss(tmp_path: Path, n: int, dim: int) -> None:
 def test_what_is_written_is_mapped_again(tmp_path: Path) -> None:
     ids, vectors = np.array([2, 5, 1 << 40]), unit(3, 384, 1)
     write_file(tmp_path / "v", ids, 384, [vectors])
-    found = mapped(tmp_path / "v", 384)
+    found = map_file(tmp_path / "v", 384)
     assert np.array_equal(found.doc_ids, ids) and np.array_equal(found.vectors, vectors)
     with pytest.raises(ValueError, match="read-only"):
         found.vectors[0, 0] = 1
@@ -48,7 +48,7 @@ def test_every_damaged_byte_of_the_frame_is_noticed_or_means_nothing(tmp_path: P
     for place in (p for p in range(len(raw) - 3 * 8) if p not in data):
         path.write_bytes(raw[:place] + bytes([raw[place] ^ 0x11]) + raw[place + 1 :])
         with pytest.raises(CorruptError, match="expected an IDMap2,Flat inner-product index of 4 dimensions"):
-            mapped(path, 4)
+            map_file(path, 4)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 40, 89, 100, 137, 161])
@@ -57,9 +57,9 @@ def test_a_file_cut_anywhere_is_refused(tmp_path: Path, cut: int) -> None:
     write_file(path, np.array([2, 5, 9]), 4, [unit(3, 4, 1)])
     path.write_bytes(path.read_bytes()[:cut])
     with pytest.raises(CorruptError, match="engine rollback"):
-        mapped(path, 4)
+        map_file(path, 4)
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptError, match="can't be read"):
-        mapped(tmp_path / "absent", 4)
+        map_file(tmp_path / "absent", 4)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import LockedError
-from engine.index.lock import writer_lock
+from engine.index.lock import lock_for_writing
 
 HOLD = "import sys,time; from pathlib import Path; from engine.index.lock import writer_lock\nwith writer_lock(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
 
@@ -18,17 +18,17 @@ def test_the_second_writer_is_refused_and_told_who_holds_it(tmp_path: Path) -> N
         holder.stdout.readline()
         before = path.read_bytes()
         started = time.monotonic()
-        with pytest.raises(LockedError, match=rf"another process \(pid {holder.pid} on "), writer_lock(path):
+        with pytest.raises(LockedError, match=rf"another process \(pid {holder.pid} on "), lock_for_writing(path):
             pass
         assert time.monotonic() - started < 1
         assert path.read_bytes() == before
         holder.kill()
-    with writer_lock(path):  # a killed holder leaves no lock
+    with lock_for_writing(path):  # a killed holder leaves no lock
         pass
 
 
 def test_stale_text_is_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "LOCK"
     path.write_text("pid 1 on elsewhere since long ago: engine index")
-    with writer_lock(path):
+    with lock_for_writing(path):
         assert f"pid {__import__('os').getpid()}" in path.read_text()

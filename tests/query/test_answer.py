@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import Filters, Index, Query, open_index
-from engine.corpus.wording import parsed
-from engine.deadline import CURRENT, Deadline, wanted_until
+from engine.corpus.wording import parse_wording
+from engine.deadline import CURRENT, Deadline, limit_time
 from engine.errors import AbstractNotFoundError, BusyError, EncoderError, UsageError
 from engine.index.folder import IndexFolder
 from engine.options import Fusion, Mode
 from engine.query import ranking
 from engine.query.index import get_generation
 from engine.query.plan import BETA, GAMMA
-from engine.query.ranking import fused
+from engine.query.ranking import fuse_rankings
 from engine.records.answer import Answer
 from engine.reindex.order import Report
 
@@ -68,7 +68,7 @@ def test_hybrid_is_both_legs_fused(toy: IndexFolder) -> None:
             semantic = [(corpus.doc_id(h.id), h.score) for h in index.search("colchicine gout", top_k=40)]
             words = index.ask(Query("colchicine gout", mode=Mode.KEYWORD, top_k=40))
             keyword = [(corpus.doc_id(h.id), h.bm25 or 0.0) for h in words.hits]
-            wanted = fused(semantic, keyword, fusion, weight)
+            wanted = fuse_rankings(semantic, keyword, fusion, weight)
             assert [(corpus.doc_id(h.id), h.fused) for h in found.hits] == wanted
             ranks = {h.id: h.rank for h in words.hits}
             assert all(hit.keyword_rank == ranks.get(hit.id) for hit in found.hits)
@@ -275,7 +275,10 @@ def test_any_text_is_answered_or_refused_in_words(toy: IndexFolder, text: str, m
             assert "no word that the encoder can read" in str(err)
         except UsageError:
             assert (
-                mode is not Mode.SEMANTIC and not parsed(text).has_words or not text.strip() or not text.isprintable()
+                mode is not Mode.SEMANTIC
+                and not parse_wording(text).has_words
+                or not text.strip()
+                or not text.isprintable()
             )
         else:
             assert len(answer.hits) == min(3, answer.n_qualified)
@@ -376,7 +379,7 @@ def test_sentences_are_no_longer_encoded_when_nobody_waits(toy: IndexFolder, mon
 
         monkeypatch.setattr(get_generation(index), "loaded", SimpleNamespace(identity=encoder.identity, encode=slow))
         with (
-            wanted_until(Deadline(time.monotonic() + 0.3)),
+            limit_time(Deadline(time.monotonic() + 0.3)),
             pytest.raises(BusyError, match="the time for this answer is over"),
         ):
             index.ask(Query("gout", explain=True, top_k=40))
@@ -388,15 +391,15 @@ def test_words_are_looked_up_under_the_deadline_of_the_answer(
     toy: IndexFolder, monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
     seen: list[Deadline] = []
-    original = ranking.ranked
+    original = ranking.rank_words
 
     def noted(*given: object) -> object:
         seen.append(CURRENT.get())
         return original(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ranking, "ranked", noted)
+    monkeypatch.setattr(ranking, "rank_words", noted)
     deadline = Deadline(time.monotonic() + 60)
-    with open_index(toy.path) as index, wanted_until(deadline):
+    with open_index(toy.path) as index, limit_time(deadline):
         assert index.ask(Query("gout", mode=mode)).hits
     assert seen == [deadline] and seen[0] is deadline
 

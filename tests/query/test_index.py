@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from engine import Filters, Hit, Index, Query, open_index
-from engine.corpus.history import events
+from engine.corpus.history import read_events
 from engine.corpus.store import Said
 from engine.encode.receipt import read_identity, write_receipt
 from engine.errors import (
@@ -460,7 +460,7 @@ def test_the_committed_index_knows_its_sources_and_history() -> None:
         assert {row.hit.id for row in index.new("toy", since=1)} == {"PMID:101", "PMID:102", "PMID:103"}
         snapshot = get_generation(index)
         assert [tuple(r) for r in snapshot.corpus.rows("SELECT pmid, release FROM deletions")] == [("104", 20260001)]
-        assert [event.files for event in events(snapshot.corpus)] == [("toy.jsonl",), ("pubmed26n0001.xml",)]
+        assert [event.files for event in read_events(snapshot.corpus)] == [("toy.jsonl",), ("pubmed26n0001.xml",)]
 
 
 def test_the_committed_index_is_searched_by_its_codes() -> None:

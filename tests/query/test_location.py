@@ -10,7 +10,7 @@ from engine import Index, open_index
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.folder import IndexFolder
 from engine.options import Filters, Mode, Query
-from engine.query.location import ABSENT, EXAMPLE, FILTERED, NO_WORD, TOO_LOW, KnownItem, Recall, measured
+from engine.query.location import ABSENT, EXAMPLE, FILTERED, NO_WORD, TOO_LOW, KnownItem, Recall, summarise_ranks
 from engine.reindex.order import Report
 from tests.conftest import CURRENT
 
@@ -43,35 +43,37 @@ def index(toy: IndexFolder, add: Add) -> Index:
 
 
 def test_by_hand() -> None:
-    found = measured([item(n, rank) for n, rank in enumerate((12, 1, 600, 3))], 10, ("a note",))
+    found = summarise_ranks([item(n, rank) for n, rank in enumerate((12, 1, 600, 3))], 10, ("a note",))
     assert shares(found) == {10: 0.5, 50: 0.75, 100: 0.75, 500: 0.75}
     assert (found.n_known, found.n_missing, found.depth_95, found.notes) == (4, 0, 600, ("a note",))
 
 
 def test_95_percent_are_rounded_up() -> None:
     twenty = [item(n, n) for n in range(1, 21)]
-    assert measured(twenty, 10, ()).depth_95 == 19
-    assert measured(twenty[:19], 10, ()).depth_95 == 19  # 18.05 of 19
-    assert measured(twenty[:1], 10, ()).depth_95 == 1
+    assert summarise_ranks(twenty, 10, ()).depth_95 == 19
+    assert summarise_ranks(twenty[:19], 10, ()).depth_95 == 19  # 18.05 of 19
+    assert summarise_ranks(twenty[:1], 10, ()).depth_95 == 1
 
 
 def test_what_has_no_rank_counts_and_what_is_not_there_does_not() -> None:
     items = [item(1, 2), item(2, None, FILTERED), item(3, None, ABSENT), item(4, None, EXAMPLE)]
-    found = measured(items, 1, ())
+    found = summarise_ranks(items, 1, ())
     assert (found.n_known, found.n_missing, found.depth_95) == (2, 1, None)
     assert shares(found) == {1: 0.0, 10: 0.5, 50: 0.5, 100: 0.5, 500: 0.5}
 
 
 def test_19_of_20_are_enough() -> None:
     assert (
-        measured([item(n, n if n < 20 else None, "" if n < 20 else FILTERED) for n in range(1, 21)], 10, ()).depth_95
+        summarise_ranks(
+            [item(n, n if n < 20 else None, "" if n < 20 else FILTERED) for n in range(1, 21)], 10, ()
+        ).depth_95
         == 19
     )
 
 
 @given(st.lists(st.none() | st.integers(1, 700), min_size=1, max_size=60), st.integers(1, 1000))
 def test_measures_agree_with_counting(ranks: list[int | None], top_k: int) -> None:
-    found = measured([item(n, rank) for n, rank in enumerate(ranks)], top_k, ())
+    found = summarise_ranks([item(n, rank) for n, rank in enumerate(ranks)], top_k, ())
 
     def share(depth: int) -> Fraction:
         return Fraction(len([rank for rank in ranks if rank is not None and rank <= depth]), len(ranks))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.options import Filters, Fusion, Mode, Query
-from engine.query.prisma import filters_in_words, paragraph
+from engine.query.prisma import describe_filters, write_paragraph
 from engine.query.searchlog import Record
 
 RECORD = Record(
@@ -39,11 +39,11 @@ SET: dict[str, st.SearchStrategy[object]] = {
 
 
 def of(**given: object) -> str:
-    return paragraph(replace(RECORD, query=replace(RECORD.query, **given)))  # type: ignore[arg-type]
+    return write_paragraph(replace(RECORD, query=replace(RECORD.query, **given)))  # type: ignore[arg-type]
 
 
 def test_by_hand() -> None:
-    assert paragraph(RECORD) == (
+    assert write_paragraph(RECORD) == (
         "The index rheumatology (generation 000007 of 2026-11-20 01:02:03 UTC; 52,310 abstracts; newest source file "
         "pubmed26n1453.xml.gz) was searched on 2026-11-25 10:11:12 UTC with abstract-engine 0.1.0 and the encoder "
         f"all-MiniLM-L6-v2 (fingerprint {'ab' * 32}). The query was, verbatim: “fatigue in lupus”. Records were ranked "
@@ -61,7 +61,7 @@ def test_every_filter_has_a_strategy() -> None:
 @given(data=st.data())
 def test_every_filter_that_is_set_is_told_with_its_values(name: str, data: st.DataObject) -> None:
     value = data.draw(SET[name])
-    (words,) = filters_in_words(Filters(**{name: value}))
+    (words,) = describe_filters(Filters(**{name: value}))
     text = of(filters=Filters(**{name: value}))
     assert f"The search was limited to {words}." in text
     values = [str(year) for pair in value for year in pair] if name == "years" else value
@@ -71,7 +71,7 @@ def test_every_filter_that_is_set_is_told_with_its_values(name: str, data: st.Da
 
 @given(st.fixed_dictionaries({}, optional=SET))
 def test_filters_are_told_together_and_none_that_is_not_set(given: dict[str, object]) -> None:
-    words = list(filters_in_words(Filters(**given)))  # type: ignore[arg-type]
+    words = list(describe_filters(Filters(**given)))  # type: ignore[arg-type]
     assert len(set(words)) == len(words) == len(given)
     text = of(filters=Filters(**given))  # type: ignore[arg-type]
     assert ("No limits were applied." in text) == (not given)
@@ -89,7 +89,7 @@ def test_filters_are_told_together_and_none_that_is_not_set(given: dict[str, obj
     ],
 )
 def test_years(years: tuple[tuple[int | None, int | None], ...], words: str) -> None:
-    assert list(filters_in_words(Filters(years=years))) == [f"publication years {words}"]
+    assert list(describe_filters(Filters(years=years))) == [f"publication years {words}"]
 
 
 def test_opposites_are_told_apart() -> None:
@@ -128,8 +128,8 @@ def test_no_query_is_told_where_there_are_only_examples() -> None:
 
 
 def test_what_else_is_recorded_is_told() -> None:
-    text = paragraph(replace(RECORD, since=3, mesh_tree="mtrees2026.bin, SHA-256 12", n_qualified=1, ids=("a",)))
+    text = write_paragraph(replace(RECORD, since=3, mesh_tree="mtrees2026.bin, SHA-256 12", n_qualified=1, ids=("a",)))
     assert "and to records that were new or changed since generation 000003." in text
     assert "The file of the MeSH tree was mtrees2026.bin, SHA-256 12." in text
     assert "1 record qualified and the result holds 1 hit (" in text
-    assert "newest source" not in paragraph(replace(RECORD, newest_source=""))
+    assert "newest source" not in write_paragraph(replace(RECORD, newest_source=""))

@@ -22,8 +22,8 @@ from engine.errors import (
 from engine.index.folder import IndexFolder
 from engine.options import Filters, Fusion, Mode, Query
 from engine.query.rerun import open_recorded, rerun
-from engine.query.searchlog import Record, read_record, record_bytes, record_of, result_sha256, write_record
-from engine.receipts import opened_json, sealed_json
+from engine.query.searchlog import Record, hash_result, make_record, read_record, record_bytes, write_record
+from engine.receipts import open_json, seal_json
 from engine.records.answer import Hit
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
@@ -58,7 +58,7 @@ def plain(query: Query) -> Record:
 @pytest.fixture
 def recorded(toy: IndexFolder) -> Record:
     with open_index(toy.path) as index:
-        return record_of(index, index.ask(Query("gout", top_k=5)))
+        return make_record(index, index.ask(Query("gout", top_k=5)))
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def later(toy: IndexFolder, recorded: Record, add: Add) -> IndexFolder:
 
 def test_the_digest_is_that_of_ranks_ids_and_scores_to_six_decimals() -> None:
     hits = [hit(3, "PMID:1", 0.12345649), hit(4, "x", -1e-9)]
-    assert result_sha256(hits) == hashlib.sha256(b"3\tPMID:1\t0.123456\n4\tx\t0.000000\n").hexdigest()
-    assert result_sha256([]) == hashlib.sha256(b"").hexdigest()
-    assert result_sha256([hit(3, "PMID:1", 0.1234571), hits[1]]) != result_sha256(hits)
-    assert result_sha256(hits[::-1]) != result_sha256(hits)
+    assert hash_result(hits) == hashlib.sha256(b"3\tPMID:1\t0.123456\n4\tx\t0.000000\n").hexdigest()
+    assert hash_result([]) == hashlib.sha256(b"").hexdigest()
+    assert hash_result([hit(3, "PMID:1", 0.1234571), hits[1]]) != hash_result(hits)
+    assert hash_result(hits[::-1]) != hash_result(hits)
 
 
 def test_a_record_holds_what_was_asked_and_what_came(toy: IndexFolder, recorded: Record) -> None:
@@ -94,7 +94,7 @@ def test_an_answer_of_another_generation_is_not_recorded(toy: IndexFolder, add: 
         add({"id": "new", "title": "Gout"})
         index.refresh()
         with pytest.raises(GenerationError, match=r"the answer is of generation 000001, .* moved to 000002"):
-            record_of(index, answer)
+            make_record(index, answer)
 
 
 @given(QUERIES, st.none() | st.integers(0, 9))
@@ -171,7 +171,7 @@ def test_what_a_newer_engine_adds_is_named(tmp_path: Path, change: dict[str, obj
     content = json.loads(json.dumps({"kind": "search record of abstract-engine", **asdict(plain(Query("x")))}))
     changed = change.get("query")
     content |= {"query": {**content["query"], **changed} if changed else {}} if "query" in change else change
-    (tmp_path / "r.json").write_text(sealed_json(content), encoding="utf-8")
+    (tmp_path / "r.json").write_text(seal_json(content), encoding="utf-8")
     with pytest.raises(FormatVersionError, match="holds what this engine does not know .* Upgrade abstract-engine"):
         read_record(tmp_path / "r.json")
 
@@ -197,7 +197,7 @@ def test_the_newest_generation_says_what_entered_and_left(later: IndexFolder, re
 
 def test_an_offset_counts_in_ranks(later: IndexFolder, toy: IndexFolder) -> None:
     with open_index(toy.path, generation=1) as index:
-        record = record_of(index, index.ask(Query("gout", top_k=3, offset=2)))
+        record = make_record(index, index.ask(Query("gout", top_k=3, offset=2)))
     assert list(record.ranks.values()) == [3, 4, 5]
     with open_index(toy.path) as index:
         found = rerun(record, index)
@@ -217,11 +217,11 @@ def test_only_scores_that_differ_are_a_difference(toy: IndexFolder, recorded: Re
 def test_what_a_later_index_toml_says_changes_nothing(toy: IndexFolder, add: Add) -> None:
     add({"id": "new", "title": "Gout", "abstract": "Knee pain."})
     with open_index(toy.path) as index:
-        record = record_of(index, index.ask(Query("gout knee", mode=Mode.HYBRID, top_k=40)))
+        record = make_record(index, index.ask(Query("gout knee", mode=Mode.HYBRID, top_k=40)))
     assert (record.query.weight, record.query.fusion) == (0.5, Fusion.CONVEX)
     (toy.path / "index.toml").write_text('[hybrid]\nweight = 0.9\nfusion = "rrf"\n', encoding="utf-8")
     with open_index(toy.path) as index:
-        assert record_of(index, index.ask(Query("gout knee", mode=Mode.HYBRID, top_k=40))).ids != record.ids
+        assert make_record(index, index.ask(Query("gout knee", mode=Mode.HYBRID, top_k=40))).ids != record.ids
         assert rerun(record, index).same
 
 
@@ -229,7 +229,7 @@ def test_a_filtered_search_with_examples_is_repeated(toy: IndexFolder, add: Add,
     add({"id": "new", "title": "Gout", "abstract": "Knee pain.", "year": 2020})
     query = Query("gout", ("toy-01",), ("toy-02",), filters=Filters(years=((1995, None),)), top_k=4, min_score=0.1)
     with open_index(toy.path) as index:
-        write_record(tmp_path / "r.json", record_of(index, index.ask(query)), overwrite=False)
+        write_record(tmp_path / "r.json", make_record(index, index.ask(query)), overwrite=False)
         assert rerun(read_record(tmp_path / "r.json"), index).same
 
 
@@ -237,11 +237,11 @@ def test_what_was_new_is_searched_again_among_what_was_new(later: IndexFolder, a
     add({"id": "newer", "title": "Gout", "abstract": "More gout still."})
     with open_index(later.path) as index:
         rows, answer = index.ask_new(Query("gout"), since=1)
-        record = record_of(index, answer, since=1)
+        record = make_record(index, answer, since=1)
         assert record.since == 1 and set(record.ids) == {"new", "newer"}
         found = rerun(record, index)
         assert found.same and found.changes == ("added", "added")
-        assert record_of(index, answer, since="2100-01-01").since == 3
+        assert make_record(index, answer, since="2100-01-01").since == 3
 
 
 def test_another_mesh_tree_is_named(toy: IndexFolder, add: Add) -> None:
@@ -249,7 +249,7 @@ def test_another_mesh_tree_is_named(toy: IndexFolder, add: Add) -> None:
     (toy.path / "index.toml").write_text('mesh_tree = "tree.bin"\n', encoding="utf-8")
     (toy.path / "tree.bin").write_text("Gout;C05.1\n", encoding="utf-8")
     with open_index(toy.path) as index:
-        record = record_of(index, index.ask(Query("gout", filters=Filters(mesh_trees=("gout",)))))
+        record = make_record(index, index.ask(Query("gout", filters=Filters(mesh_trees=("gout",)))))
         assert record.ids == ("a",) and record.mesh_tree.startswith("tree.bin, SHA-256 ")
         assert rerun(record, index).same
     (toy.path / "tree.bin").write_text("Gout;C05.1\nKnee;C05.1.2\n", encoding="utf-8")
@@ -291,7 +291,7 @@ def test_another_encoder_is_refused_unless_the_newest_generation_is_asked_for(
 
 def test_an_index_that_has_moved_back_says_so(later: IndexFolder) -> None:
     with open_index(later.path) as index:
-        record = record_of(index, index.ask(Query("gout", top_k=2)))
+        record = make_record(index, index.ask(Query("gout", top_k=2)))
     roll_back(later, 1)
     with open_index(later.path) as index:
         assert "does not go back to generation 000002" in rerun(record, index).notes[1]
@@ -334,7 +334,7 @@ def test_the_bytes_of_a_record_are_those_of_its_file(tmp_path: Path) -> None:
 
 
 def test_the_bytes_of_a_record_are_sealed_json_in_utf8() -> None:
-    found = opened_json(record_bytes(plain(Query("größe \ud800"))))
+    found = open_json(record_bytes(plain(Query("größe \ud800"))))
     assert found is not None and found["kind"] == "search record of abstract-engine"
     assert (found["query"]["text"], found["ids"]) == ("größe ", ["a", "b"])
     assert "größe".encode() in record_bytes(plain(Query("größe")))

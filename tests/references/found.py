@@ -7,7 +7,7 @@ from pathlib import Path
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from engine.collect.fields import entries_of
+from engine.collect.fields import build_abstract_entries
 from engine.collect.source import read_source
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Hit
@@ -152,7 +152,7 @@ VALUES = st.fixed_dictionaries(
 def abstracts(draw: st.DrawFn) -> Abstract:
     """A record as a source may give it, whatever is in it."""
     given = draw(VALUES)
-    found = list(entries_of({field: value for field, value in given.items() if value}, "source", "here"))
+    found = list(build_abstract_entries({field: value for field, value in given.items() if value}, "source", "here"))
     assume(isinstance(found[-1], Abstract))
     assert isinstance(found[-1], Abstract)
     return found[-1]

@@ -4,12 +4,12 @@ import pytest
 
 from engine.collect.source import read_source
 from engine.records.abstract import Abstract
-from engine.references.bibtex import bibtex, escaped, keys_of, letters
+from engine.references.bibtex import escape_tex, make_keys, make_suffix, write_bibtex
 from tests.references.found import BARE, FULL, cite, read_back
 
 
 def test_an_entry_line_by_line() -> None:
-    (text,) = bibtex([cite(FULL, 3, 0.1234567)], "")
+    (text,) = write_bibtex([cite(FULL, 3, 0.1234567)], "")
     assert text.splitlines() == [
         "@article{vandeSchoot2021Grosse,",
         "  title = {{Größe of knees; a study}},",
@@ -38,7 +38,7 @@ def test_what_it_says_is_read_again(tmp_path: Path) -> None:
 
 
 def test_an_entry_may_be_nearly_empty(tmp_path: Path) -> None:
-    (text,) = bibtex([cite(BARE)], "")
+    (text,) = write_bibtex([cite(BARE)], "")
     assert text == (
         "@article{AnonymousTitle,\n  title = {{A title}},\n  note = {abstract-engine: rank 1, score 0.500000, id bare}\n}\n\n"
     )
@@ -55,12 +55,12 @@ def test_an_entry_may_be_nearly_empty(tmp_path: Path) -> None:
     ],
 )
 def test_what_means_something_to_tex_is_escaped(text: str, tex: str) -> None:
-    assert escaped(text) == tex
+    assert escape_tex(text) == tex
 
 
 def test_braces_balance_even_for_bibtex_which_counts_escaped_ones() -> None:
     record = Abstract("a", "}{ \\{ }}", "{{{ \\}", journal="}", authors=("A {B", "} and {"), doi="10.1/{x}\\y")
-    text = next(bibtex([cite(record)], ""))
+    text = next(write_bibtex([cite(record)], ""))
     depths = [text[:n].count("{") - text[:n].count("}") for n in range(len(text))]
     assert min(depths) == 0 and text.rstrip().endswith("}") and text.count("{") == text.count("}")
     assert "doi = {10.1/%7Bx%7D%5Cy}" in text
@@ -76,7 +76,7 @@ def test_keys_are_different_and_always_the_same() -> None:
         Abstract("6", "Of the", "", authors=("José Núñez",)),
         Abstract("7", "Æ-1 β", "", authors=("Søren Łuç",)),
     ]
-    keys = list(keys_of([cite(record) for record in records]))
+    keys = list(make_keys([cite(record) for record in records]))
     assert keys == [
         "Smith2020Knee",
         "Smith2020Kneea",
@@ -89,7 +89,7 @@ def test_keys_are_different_and_always_the_same() -> None:
 
 
 def test_letters_go_on_after_z() -> None:
-    assert [letters(n) for n in (0, 1, 2, 26, 27, 52, 53, 702, 703)] == [
+    assert [make_suffix(n) for n in (0, 1, 2, 26, 27, 52, 53, 702, 703)] == [
         "",
         "a",
         "b",
@@ -105,7 +105,7 @@ def test_letters_go_on_after_z() -> None:
 def test_books_and_chapters_have_entries_of_their_own(tmp_path: Path) -> None:
     book = Abstract("1", "T", "", journal="Series", publication_types=("Book",))
     chapter = Abstract("2", "T", "", journal="The book", publication_types=("Book Chapter",))
-    one, two = bibtex([cite(book), cite(chapter)], "")
+    one, two = write_bibtex([cite(book), cite(chapter)], "")
     assert one.startswith("@book{") and "  series = {Series}" in one
     assert two.startswith("@incollection{") and "  booktitle = {The book}" in two
     (tmp_path / "hits.bib").write_text(two, encoding="utf-8")

@@ -4,12 +4,12 @@ import pytest
 from hypothesis import given
 
 from engine.records.abstract import Abstract
-from engine.references.markdown import escaped, markdown
+from engine.references.markdown import escape_markdown, write_markdown
 from tests.references.found import FULL, NO_TITLE, TEXT, cite
 
 
 def test_a_list_by_hand() -> None:
-    text = "".join(markdown([cite(FULL, 9, 0.7123), cite(NO_TITLE, 10, 0.5)], "gout *and* [pain](x)"))
+    text = "".join(write_markdown([cite(FULL, 9, 0.7123), cite(NO_TITLE, 10, 0.5)], "gout *and* [pain](x)"))
     assert text == (
         "# gout \\*and\\* \\[pain\\](x)\n"
         "\n"
@@ -26,12 +26,12 @@ def test_a_list_by_hand() -> None:
 
 
 def test_a_doi_of_a_registrant_below_another_is_a_link() -> None:
-    text = "".join(markdown([cite(Abstract("a", "T", "", doi="10.1000.10/123456"))], ""))
+    text = "".join(write_markdown([cite(Abstract("a", "T", "", doi="10.1000.10/123456"))], ""))
     assert "[doi:10.1000.10/123456](https://doi.org/10.1000.10/123456)" in text
 
 
 def test_what_is_no_pmid_and_no_doi_is_no_link() -> None:
-    text = "".join(markdown([cite(Abstract("a", "T", "", pmid="1](x", doi="10.1234/a b"))], ""))
+    text = "".join(write_markdown([cite(Abstract("a", "T", "", pmid="1](x", doi="10.1234/a b"))], ""))
     assert "1\\](x · 10.1234/a b" in text and "](http" not in text
     assert text.startswith("# References\n\n1 record\n")
 
@@ -49,12 +49,12 @@ def test_what_is_no_pmid_and_no_doi_is_no_link() -> None:
     ],
 )
 def test_nothing_in_a_text_is_markup(text: str, safe: str) -> None:
-    assert escaped(text) == safe
+    assert escape_markdown(text) == safe
 
 
 @given(TEXT)
 def test_a_text_is_one_line_and_every_mark_has_its_backslash(text: str) -> None:
-    found = escaped(text)
+    found = escape_markdown(text)
     assert len(found.splitlines()) < 2
     bare = re.sub(r"\\.", "", found)
     assert not set(bare) & set("\\`*_{}[]<>#!|~$^&@") and not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e]", bare)

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from engine.collect.source import read_source
 from engine.records.abstract import Abstract, Notice
-from engine.references.medline import medline, wrapped
+from engine.references.medline import wrap_tag, write_medline
 from tests.references.found import BARE, FULL, cite
 
 
 def test_a_record_line_by_line() -> None:
-    (text,) = medline([cite(FULL, 3, 0.1234567)], "")
+    (text,) = write_medline([cite(FULL, 3, 0.1234567)], "")
     expected = r"""PMID- 123
 OID - abstract-engine:toy-01
 GN  - abstract-engine: rank 3, score 0.123457
@@ -61,7 +61,7 @@ GN  - abstract-engine {"keywords": ["*starred", "knee; hip", "pain"],
 
 def test_a_record_that_is_not_of_pubmed_keeps_its_id(tmp_path: Path) -> None:
     path = tmp_path / "hits.nbib"
-    (text,) = medline([cite(BARE)], "")
+    (text,) = write_medline([cite(BARE)], "")
     assert text.startswith("PMID- \r\nOID - abstract-engine:bare\r\n")
     path.write_text(text, encoding="utf-8", newline="")
     assert list(read_source(path)) == [BARE]
@@ -70,7 +70,7 @@ def test_a_record_that_is_not_of_pubmed_keeps_its_id(tmp_path: Path) -> None:
 @pytest.mark.parametrize("notice", list(Notice))
 def test_every_notice_has_a_tag(tmp_path: Path, notice: Notice) -> None:
     record = Abstract("a", "T", "", notices=(notice,))
-    (text,) = medline([cite(record)], "")
+    (text,) = write_medline([cite(record)], "")
     assert "not recorded" in text and notice.value not in text
     (tmp_path / "hits.nbib").write_text(text, encoding="utf-8", newline="")
     assert list(read_source(tmp_path / "hits.nbib")) == [record]
@@ -78,26 +78,26 @@ def test_every_notice_has_a_tag(tmp_path: Path, notice: Notice) -> None:
 
 def test_the_date_of_revision_stays(tmp_path: Path) -> None:
     record = Abstract("a", "T", "", revised="2020-01-31")
-    (tmp_path / "hits.nbib").write_text(next(medline([cite(record)], "")), encoding="utf-8", newline="")
+    (tmp_path / "hits.nbib").write_text(next(write_medline([cite(record)], "")), encoding="utf-8", newline="")
     assert list(read_source(tmp_path / "hits.nbib")) == [record]
 
 
 def test_another_library_reads_it() -> None:
-    (found,) = nbib.read("".join(medline([cite(FULL)], "")).replace("\r\n", "\n"))
+    (found,) = nbib.read("".join(write_medline([cite(FULL)], "")).replace("\r\n", "\n"))
     assert (found["pubmed_id"], found["title"], found["doi"]) == (123, FULL.title, FULL.doi)
     assert found["abstract"].split() == FULL.abstract.split()
     assert [author["author"] for author in found["authors"]][:2] == ["van de Schoot, Rens", "Núñez, José"]
 
 
 def test_lines_are_wrapped_at_80_columns_and_long_words_are_not_cut() -> None:
-    assert wrapped("TI", "x" * 74 + " y").split("\r\n") == ["TI  - " + "x" * 74, "      y", ""]
-    assert wrapped("TI", "x" * 72 + " y").split("\r\n") == ["TI  - " + "x" * 72 + " y", ""]
-    assert wrapped("TI", "x" * 90).split("\r\n") == ["TI  - " + "x" * 90, ""]
-    assert wrapped("PMID", "") == "PMID- \r\n"
+    assert wrap_tag("TI", "x" * 74 + " y").split("\r\n") == ["TI  - " + "x" * 74, "      y", ""]
+    assert wrap_tag("TI", "x" * 72 + " y").split("\r\n") == ["TI  - " + "x" * 72 + " y", ""]
+    assert wrap_tag("TI", "x" * 90).split("\r\n") == ["TI  - " + "x" * 90, ""]
+    assert wrap_tag("PMID", "") == "PMID- \r\n"
 
 
 @given(st.text("ab \xa0\u2009", min_size=1, max_size=400).map(str.strip))
 def test_joining_the_lines_gives_the_text_back(text: str) -> None:
-    lines = wrapped("AB", text).split("\r\n")
+    lines = wrap_tag("AB", text).split("\r\n")
     assert " ".join(line[6:] for line in lines[:-1]) == text
     assert all(line.startswith("      ") and line[6:].strip() for line in lines[1:-1])

@@ -5,12 +5,12 @@ import pytest
 import rispy
 
 from engine.records.abstract import Abstract
-from engine.references.ris import ris
+from engine.references.ris import write_ris
 from tests.references.found import BARE, FULL, NO_TITLE, cite
 
 
 def test_a_record_line_by_line() -> None:
-    (text,) = ris([cite(FULL, 3, 0.1234567)], "")
+    (text,) = write_ris([cite(FULL, 3, 0.1234567)], "")
     assert text.split("\r\n") == [
         "TY  - JOUR",
         "TI  - Größe of knees; a study",
@@ -50,7 +50,7 @@ def test_a_record_line_by_line() -> None:
 
 
 def test_a_record_with_next_to_nothing_has_no_empty_lines() -> None:
-    (text,) = ris([cite(BARE)], "")
+    (text,) = write_ris([cite(BARE)], "")
     assert text == (
         "TY  - JOUR\r\nTI  - A title\r\nN1  - rank 1, score 0.500000\r\nID  - abstract-engine:bare\r\nER  - \r\n\r\n"
     )
@@ -58,8 +58,8 @@ def test_a_record_with_next_to_nothing_has_no_empty_lines() -> None:
 
 def test_a_doi_is_linked_where_there_is_no_pmid() -> None:
     record = replace(NO_TITLE, doi="10.1000.10/X")
-    assert "UR  - https://doi.org/10.1000.10/X\r\n" in next(ris([cite(record)], ""))
-    assert "UR  - " not in next(ris([cite(replace(record, doi="10.1/X"))], ""))  # no registrant has such a number
+    assert "UR  - https://doi.org/10.1000.10/X\r\n" in next(write_ris([cite(record)], ""))
+    assert "UR  - " not in next(write_ris([cite(replace(record, doi="10.1/X"))], ""))  # no registrant has such a number
 
 
 @pytest.mark.parametrize(
@@ -73,17 +73,17 @@ def test_a_doi_is_linked_where_there_is_no_pmid() -> None:
     ],
 )
 def test_it_is_an_article_unless_its_type_says_otherwise(types: tuple[str, ...], kind: str) -> None:
-    (text,) = ris([cite(Abstract("a", "T", "", publication_types=types))], "")
+    (text,) = write_ris([cite(Abstract("a", "T", "", publication_types=types))], "")
     assert text.startswith(f"TY  - {kind}\r\n")
 
 
 def test_types_that_would_be_taken_for_links_are_no_m3() -> None:
-    (text,) = ris([cite(Abstract("a", "T", "", publication_types=("10.1/x", "Review")))], "")
+    (text,) = write_ris([cite(Abstract("a", "T", "", publication_types=("10.1/x", "Review")))], "")
     assert "M3  - Review" in text and "M3  - 10.1" not in text
 
 
 def test_another_library_reads_it(tmp_path: Path) -> None:
-    text = "".join(ris([cite(FULL), cite(BARE, 2)], ""))
+    text = "".join(write_ris([cite(FULL), cite(BARE, 2)], ""))
     first, second = rispy.loads(text.replace("\r\n", "\n"))
     assert first["title"] == FULL.title and first["abstract"] == FULL.abstract.replace("\n", " ")
     assert (first["secondary_title"], first["year"], first["doi"]) == ("Cartilage", "2021", FULL.doi)

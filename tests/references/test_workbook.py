@@ -11,14 +11,14 @@ from engine.errors import UsageError
 from engine.records.abstract import Abstract
 from engine.references import workbook as module
 from engine.references.fields import COLUMNS
-from engine.references.workbook import MAX_CELL, storable, workbook
+from engine.references.workbook import MAX_CELL, clean_cell, write_workbook
 from tests.conftest import examples
 from tests.references.found import BARE, FULL, TEXT, cite
 
 
 def opened(*found: object) -> openpyxl.Workbook:
     """The workbook of these hits, read by another library."""
-    return openpyxl.load_workbook(io.BytesIO(workbook(found, "Gout & more")))  # type: ignore[arg-type]
+    return openpyxl.load_workbook(io.BytesIO(write_workbook(found, "Gout & more")))  # type: ignore[arg-type]
 
 
 def cells(book: openpyxl.Workbook, row: int) -> dict[str, openpyxl.cell.Cell]:
@@ -65,7 +65,7 @@ def test_a_text_that_is_too_long_ends_with_words_that_say_so() -> None:
 
 
 def test_the_same_hits_are_the_same_bytes() -> None:
-    assert workbook([cite(FULL)], "a") == workbook([cite(FULL)], "a")
+    assert write_workbook([cite(FULL)], "a") == write_workbook([cite(FULL)], "a")
     assert opened(cite(FULL)).properties.created.year == 2000
 
 
@@ -93,8 +93,8 @@ def as_excel_reads(cell: str) -> str:
 @given(text=TEXT)
 @example("_x0041_")
 def test_whatever_text_it_is_a_cell_holds_it(text: str) -> None:
-    raw = workbook([cite(Abstract("a", text, "b"))], text)
+    raw = write_workbook([cite(Abstract("a", text, "b"))], text)
     row = cells(openpyxl.load_workbook(io.BytesIO(raw)), 2)
     assert row["abstract"].value == "b"
-    assert as_excel_reads(row["title"].value or "") == storable(text)
+    assert as_excel_reads(row["title"].value or "") == clean_cell(text)
     assert b"<f>" not in ZipFile(io.BytesIO(raw)).read("xl/worksheets/sheet1.xml")

@@ -15,17 +15,26 @@ from engine.index import manifest as manifests
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.layout import write_file
-from engine.index.manifest import read_manifest, to_json
+from engine.index.manifest import dump_manifest, read_manifest
 from engine.options import IndexSettings
-from engine.query.explanation import percentile
-from engine.receipts import opened_json
+from engine.query.explanation import find_percentile
+from engine.receipts import open_json
 from engine.records.abstract import Abstract
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 from engine.records.generation import Calibration, Manifest
 from engine.reindex import calibrate
-from engine.reindex.calibrate import FEWEST, OTHERS, QUERIES, SHARES, calibration, drawn, quantiles, still_holds
+from engine.reindex.calibrate import (
+    FEWEST,
+    OTHERS,
+    QUERIES,
+    SHARES,
+    compute_quantiles,
+    draw_others,
+    is_current,
+    measure_calibration,
+)
 from engine.reindex.order import Order, Report
-from engine.reindex.retune import retune
+from engine.reindex.retune import tune_index
 from engine.reindex.run import index_sources
 from tests.conftest import TOY_MODEL, jsonl, silent
 from tests.corpus.drafts import opened, origin
@@ -67,13 +76,13 @@ def measured(folder: Path, titles: Sequence[str], vectors: Vectors, each: int = 
         doc_ids = np.repeat(draft.ids(), each)
     write_file(folder / "vectors.faiss", doc_ids, vectors.shape[1], [vectors])
     flat = FlatIndex(folder / "vectors.faiss", vectors.shape[1])
-    return calibration(folder / "abstracts.db", flat, Axes(vectors.shape[1]))
+    return measure_calibration(folder / "abstracts.db", flat, Axes(vectors.shape[1]))
 
 
 def test_records_that_are_all_the_same(tmp_path: Path) -> None:
     found = measured(tmp_path, ["1"] * 30, axes([1] * 30, 4))
     assert found == Calibration(SHARES, (1.0,) * len(SHARES), (1.0,) * len(SHARES), 30 * 29, 30)
-    assert percentile(found, 1.0, of_records=True) == 0.0
+    assert find_percentile(found, 1.0, of_records=True) == 0.0
 
 
 def test_a_record_is_never_compared_with_itself(tmp_path: Path) -> None:
@@ -156,20 +165,20 @@ def test_the_same_vectors_give_the_same_numbers(tmp_path: Path) -> None:
 @given(st.integers(2, 400), st.data(), st.integers(0, 99))
 def test_others_are_drawn_without_the_record_and_each_once(n: int, data: st.DataObject, seed: int) -> None:
     row = data.draw(st.integers(0, n - 1))
-    found = drawn(np.random.default_rng(seed), row, n).tolist()
+    found = draw_others(np.random.default_rng(seed), row, n).tolist()
     assert len(found) == min(OTHERS, n - 1) and found == sorted(set(found))
     assert row not in found and found[0] >= 0 and found[-1] < n
 
 
 def test_every_other_record_may_be_drawn() -> None:
     generator = np.random.default_rng(0)
-    assert set(np.concatenate([drawn(generator, 7, 300) for _ in range(50)])) == set(range(300)) - {7}
+    assert set(np.concatenate([draw_others(generator, 7, 300) for _ in range(50)])) == set(range(300)) - {7}
 
 
 @settings(deadline=None)
 @given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=300))
 def test_quantiles_against_plain_python(scores: list[float]) -> None:
-    found = quantiles([np.array(scores, np.float32)])
+    found = compute_quantiles([np.array(scores, np.float32)])
     ordered = sorted(scores)
     for share, value in zip(SHARES, found, strict=True):
         place = share * (len(ordered) - 1)
@@ -183,8 +192,8 @@ def test_quantiles_against_plain_python(scores: list[float]) -> None:
 @given(st.lists(st.integers(-1000, 1000), min_size=20, max_size=400), st.integers(-1100, 1100))
 def test_a_percentile_is_the_share_of_pairs_to_within_one_step(thousandths: list[int], thousandth: int) -> None:
     """The oracle counts; quantiles are a hundredth apart, and one of n pairs may lie on either side."""
-    n, values = len(thousandths), quantiles([np.array(thousandths, np.float64) / 1000])
-    found = percentile(Calibration(SHARES, values, values, n, 40), thousandth / 1000, of_records=False)
+    n, values = len(thousandths), compute_quantiles([np.array(thousandths, np.float64) / 1000])
+    found = find_percentile(Calibration(SHARES, values, values, n, 40), thousandth / 1000, of_records=False)
     lower = 100 * sum(value < thousandth for value in thousandths) / n
     assert found == pytest.approx(lower, abs=1 + 100 / n)
 
@@ -211,9 +220,9 @@ def test_it_outlives_the_manifest_as_a_file(toy: IndexFolder, add: Add) -> None:
     path = toy.generation_path(2)
     manifest = read_manifest(path)
     assert manifest.calibration is not None
-    content = opened_json(to_json(manifest).encode())
+    content = open_json(dump_manifest(manifest).encode())
     assert content is not None and manifests._build_manifest(content) == manifest
-    assert (path / "manifest.json").read_text(encoding="utf-8") == to_json(manifest)
+    assert (path / "manifest.json").read_text(encoding="utf-8") == dump_manifest(manifest)
 
 
 def test_a_small_index_is_published_without(tmp_path: Path) -> None:
@@ -230,7 +239,7 @@ def test_a_small_index_is_published_without(tmp_path: Path) -> None:
 def test_a_night_carries_it_over(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     add({"id": "a", "title": "A"})
     held = toy.open_current().manifest.calibration
-    monkeypatch.setattr(calibrate, "calibration", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(calibrate, "measure_calibration", lambda *_: pytest.fail("measured again"))
     add({"id": "b", "title": "B"}, {"id": "a", "title": "Reworded"})
     manifest = toy.open_current().manifest
     assert manifest.generation == 3 and manifest.counts.abstracts == 42
@@ -250,7 +259,7 @@ def test_an_index_with_codes_has_one_too(toy: IndexFolder, add: Add) -> None:
     held = toy.open_current().manifest.calibration
     assert held is not None and held.n_pairs == 40 * 39
     settings = Settings(toy.path / "index.toml", device="cpu", factory="IVF2,RaBitQfs")
-    assert retune(toy, settings, rebuild=False, progress=silent).published
+    assert tune_index(toy, settings, rebuild=False, progress=silent).published
     assert toy.open_current().manifest.calibration == held
 
 
@@ -262,10 +271,10 @@ def held(toy: IndexFolder) -> Manifest:
 
 @pytest.mark.parametrize(("n", "holds"), [(36, False), (37, True), (40, True), (43, True), (44, False)])
 def test_it_holds_while_the_index_is_about_as_large(held: Manifest, n: int, holds: bool) -> None:
-    assert still_holds(held, held.encoder.fingerprint, n) is holds
+    assert is_current(held, held.encoder.fingerprint, n) is holds
 
 
 def test_it_holds_for_one_encoder_only(held: Manifest) -> None:
     other = replace(held.encoder, weights_sha256="0" * 64)
-    assert not still_holds(held, other.fingerprint, 40)
-    assert not still_holds(replace(held, calibration=None), held.encoder.fingerprint, 40)
+    assert not is_current(held, other.fingerprint, 40)
+    assert not is_current(replace(held, calibration=None), held.encoder.fingerprint, 40)

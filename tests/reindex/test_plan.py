@@ -6,7 +6,7 @@ from engine.corpus.store import AppliedFile
 from engine.errors import MassChangeError
 from engine.receipts import FileReceipt
 from engine.records.generation import Counts
-from engine.reindex.plan import Files, Limits, Plan, guard, plan_lines, refusal, sort_out
+from engine.reindex.plan import Files, Limits, Plan, explain_refusal, guard, plan_lines, sort_out
 from engine.reindex.sources import Source
 
 
@@ -62,7 +62,7 @@ LIMITS = Limits(0.1, 0.2)
 def test_the_guard_counts_shares_of_what_was_held(counts: Counts, held: int, stops: str | None) -> None:
     guard(counts, held, None)
     if stops is None:
-        assert refusal(counts, held, LIMITS) is None
+        assert explain_refusal(counts, held, LIMITS) is None
         guard(counts, held, LIMITS)
     else:
         with pytest.raises(MassChangeError, match=stops) as stopped:

@@ -25,7 +25,7 @@ from engine.errors import (
 )
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
-from engine.index.lock import writer_lock
+from engine.index.lock import lock_for_writing
 from engine.options import IndexSettings
 from engine.records.encoder import Encoded, Vectors
 from engine.records.generation import DocIds, Manifest
@@ -372,7 +372,7 @@ def test_a_damaged_current_generation_is_not_built_upon(toy: IndexFolder, add: A
 
 def test_a_second_writer_is_refused_and_changes_nothing(toy: IndexFolder, add: Add) -> None:
     before = tree(toy.path)
-    with writer_lock(toy.lock):
+    with lock_for_writing(toy.lock):
         started = time.monotonic()
         with pytest.raises(LockedError, match="Nothing was changed; searching goes on"):
             add({"id": "a", "title": "A"})
@@ -438,7 +438,7 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
     import sqlite3
 
     from engine.index.layout import write_file
-    from engine.index.manifest import read_manifest, to_json
+    from engine.index.manifest import dump_manifest, read_manifest
     from engine.receipts import FileReceipt
 
     path = toy.generation_path(1)
@@ -450,7 +450,7 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
     def resign() -> list[str]:
         manifest = read_manifest(path)
         files = tuple(FileReceipt.of(path / file.name) for file in manifest.files)
-        (path / "manifest.json").write_text(to_json(replace(manifest, files=files)))
+        (path / "manifest.json").write_text(dump_manifest(replace(manifest, files=files)))
         toy.pointer.write_text(toy.pointer_text(1))
         return verify(toy, toy.open_current(), deep=True)
 
@@ -529,5 +529,5 @@ def test_sigterm_leaves_the_old_generation_and_no_lock(toy: IndexFolder, tmp_pat
         writer.terminate()
         assert writer.wait(timeout=5) == 143
     assert toy.current() == 1 and not toy.building.exists()
-    with writer_lock(toy.lock):
+    with lock_for_writing(toy.lock):
         pass

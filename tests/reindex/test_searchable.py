@@ -15,13 +15,13 @@ from engine.errors import ConfigError, CorruptError
 from engine.index import factory as factories
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
-from engine.index.manifest import read_manifest, to_json
+from engine.index.manifest import dump_manifest, read_manifest
 from engine.index.opened import open_vectors
 from engine.options import IndexSettings
 from engine.receipts import FileReceipt
 from engine.reindex import run, searchable, tune
 from engine.reindex.order import Order, Report
-from engine.reindex.retune import retune
+from engine.reindex.retune import tune_index
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
@@ -87,7 +87,7 @@ def test_a_night_measures_near_the_setting_it_finds(ivf: IndexFolder, add: Add) 
     tried = [trial.n_probe for trial in report.trials]
     assert min(tried) >= held.n_probe // 2 and len(tried) <= 3
     assert report.ann is not None and report.ann.recall >= 0.99
-    everything = retune(
+    everything = tune_index(
         ivf, Settings(ivf.path / "index.toml", device="cpu", factory=IVF), rebuild=False, progress=silent
     )
     assert [trial.n_probe for trial in everything.trials] == [1, 2, 4]
@@ -113,12 +113,12 @@ def test_an_index_that_outgrew_its_lists_trains_them_again(ivf: IndexFolder, tmp
 
 def test_another_factory_or_none_takes_effect_with_tune(ivf: IndexFolder) -> None:
     settings = Settings(ivf.path / "index.toml", device="cpu", factory="IVF2_HNSW4,RaBitQfs")
-    assert retune(ivf, settings, rebuild=False, progress=silent).factory == "IVF2_HNSW4,RaBitQfs"
+    assert tune_index(ivf, settings, rebuild=False, progress=silent).factory == "IVF2_HNSW4,RaBitQfs"
     assert index_of(ivf).n_lists == 2
-    done = retune(ivf, replace(settings, factory=None), rebuild=False, progress=silent)
+    done = tune_index(ivf, replace(settings, factory=None), rebuild=False, progress=silent)
     assert (done.published, done.factory, done.counts.encoded) == (True, "IDMap2,Flat", 0)
     assert ivf.open_current().manifest.ann is None and not ivf.open_current().codes.exists()
-    again = retune(ivf, replace(settings, factory=None), rebuild=False, progress=silent)
+    again = tune_index(ivf, replace(settings, factory=None), rebuild=False, progress=silent)
     assert not again.published and "There is nothing to tune" in again.notes[0]
     roll_back(ivf, None)
     assert index_of(ivf).n_lists == 2
@@ -127,7 +127,7 @@ def test_another_factory_or_none_takes_effect_with_tune(ivf: IndexFolder) -> Non
 
 def test_the_recall_asked_for_stays_until_another_is(ivf: IndexFolder, add: Add) -> None:
     settings = Settings(ivf.path / "index.toml", device="cpu", factory=IVF, recall=0.9)
-    retune(ivf, settings, rebuild=True, progress=silent)
+    tune_index(ivf, settings, rebuild=True, progress=silent)
     add({"id": "c", "title": "C"}, factory=IVF)
     ann = ivf.open_current().manifest.ann
     assert ann is not None and ann.target == 0.9 <= ann.recall
@@ -160,7 +160,7 @@ def resigned(folder: IndexFolder) -> Iterator[str]:
     manifest = read_manifest(path)
     files = tuple(FileReceipt.of(path / file.name) for file in manifest.files)
     (path / "manifest.json").chmod(0o644)
-    (path / "manifest.json").write_text(to_json(replace(manifest, files=files)))
+    (path / "manifest.json").write_text(dump_manifest(replace(manifest, files=files)))
     folder.pointer.write_text(folder.pointer_text(manifest.generation))
     yield from verify(folder, folder.open_current(), deep=False)
 
@@ -189,7 +189,7 @@ def test_codes_in_the_wrong_order_are_found_out(ivf: IndexFolder, tmp_path: Path
     index.reset()
     index.add_with_ids(np.array(held.vectors[::-1]), held.doc_ids)  # every id has the code of another
     ivf.open_current().codes.chmod(0o644)
-    ivf.open_current().codes.write_bytes(codes.serialized(index).tobytes())
+    ivf.open_current().codes.write_bytes(codes.serialise_codes(index).tobytes())
     problems = list(resigned(ivf))
     assert any("are not found by their own codes" in problem for problem in problems)
 
@@ -231,10 +231,10 @@ def test_what_was_encoded_outlives_a_failure_after_encoding(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(searchable, "tuned", stopped)
+        patched.setattr(searchable, "tune_lists", stopped)
         add({"id": "a", "title": "A"}, factory=IVF)
     assert len(list(toy.shards.glob("*/*.npz"))) == 1
-    retune(toy, Settings(toy.path / "index.toml", device="cpu", factory=IVF), rebuild=False, progress=silent)
+    tune_index(toy, Settings(toy.path / "index.toml", device="cpu", factory=IVF), rebuild=False, progress=silent)
     assert len(list(toy.shards.glob("*/*.npz"))) == 1  # tuning does not take it for its own
     assert add({"id": "a", "title": "A"}, factory=IVF).counts.resumed == 1
 

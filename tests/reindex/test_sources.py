@@ -8,7 +8,7 @@ import pytest
 from engine.config import SourcePattern
 from engine.errors import SourceError
 from engine.reindex import sources as module
-from engine.reindex.sources import Listing, Source, list_sources, release_of, since
+from engine.reindex.sources import Listing, Source, list_sources, release_of, select_since
 
 ROW = '{"id": "a", "title": "A"}\n'
 PATTERN = SourcePattern
@@ -110,5 +110,5 @@ def test_the_release_is_told_from_pubmeds_own_names_only(name: str, release: int
 def test_since_goes_by_the_day_of_the_last_change(place: Path) -> None:
     old, fresh = Source(place / "up" / "b9.jsonl"), Source(place / "x" / "one.jsonl")
     os.utime(old.path, (0, 0))
-    assert since([old, fresh], date(2000, 1, 1)) == (fresh,)
-    assert since([old, fresh], date(1970, 1, 1)) == (old, fresh)
+    assert select_since([old, fresh], date(2000, 1, 1)) == (fresh,)
+    assert select_since([old, fresh], date(1970, 1, 1)) == (old, fresh)

@@ -22,12 +22,12 @@ from engine.corpus.store import Corpus
 from engine.encode.onnx import OnnxEncoder
 from engine.errors import ConfigError, EncoderMismatchError, LockedError, MassChangeError, SourceError
 from engine.index.folder import IndexFolder
-from engine.index.lock import writer_lock
+from engine.index.lock import lock_for_writing
 from engine.options import IndexSettings
 from engine.query.index import get_generation
 from engine.records.encoder import Encoded
 from engine.reindex import vectorise as vectorising
-from engine.reindex.history import event_line, history
+from engine.reindex.history import format_event, read_history
 from engine.reindex.order import Order, Report
 from engine.reindex.plan import Plan
 from engine.reindex.run import index_sources
@@ -506,7 +506,7 @@ def test_a_signal_ends_within_five_seconds_leaves_no_lock_and_loses_no_vector(
             running.send_signal(sent)
             assert running.wait(timeout=5) == code
         assert toy.current() == 1 and not toy.building.exists()
-        with writer_lock(toy.lock):
+        with lock_for_writing(toy.lock):
             pass
         assert list(toy.shards.glob("*/*.npz"))
 
@@ -515,7 +515,7 @@ def test_a_second_reindex_is_refused_at_once_and_changes_nothing(
     toy: IndexFolder, inbox: Path, settings: Settings, run: Run
 ) -> None:
     jsonl(inbox / "more.jsonl", [{"id": "a", "title": "A"}])
-    with writer_lock(toy.lock):
+    with lock_for_writing(toy.lock):
         before = tree(toy.path)
         started = time.monotonic()
         with pytest.raises(LockedError, match="is being written by another process"):
@@ -583,12 +583,12 @@ def test_history_survives_the_generations_it_tells_of(run: Run, inbox: Path, toy
         jsonl(inbox / f"more{n}.jsonl", [{"id": f"a{n}", "title": f"A {n}"}])
         run()
     assert toy.numbers() == [4, 5, 6]
-    found = history(toy.path)
+    found = read_history(toy.path)
     assert [event.generation for event in found] == [1, 2, 3, 4, 5, 6]
     assert found[2].counts is not None and found[2].counts.added == 1
-    line = event_line(found[2])
+    line = format_event(found[2])
     assert line.startswith("000003  20") and line.endswith("42 abstracts  +1  encoded 1  reindex: 1 file (more1.jsonl)")
-    assert event_line(found[0]).endswith("(counts were not yet kept)")
+    assert format_event(found[0]).endswith("(counts were not yet kept)")
 
 
 def test_the_applied_files_are_rolled_back_with_their_records(run: Run, inbox: Path, toy: IndexFolder) -> None:

@@ -15,7 +15,7 @@ from engine import open_index
 from engine.config import Settings, SourcePattern
 from engine.encode.onnx import OnnxEncoder
 from engine.index.folder import IndexFolder
-from engine.reindex.retune import retune
+from engine.reindex.retune import tune_index
 from engine.reindex.update import Request, plan_reindex, reindex
 from engine.reindex.verify import verify
 from tests.conftest import TOY, TOY_MODEL, copy_toy, examples, silent
@@ -134,7 +134,7 @@ class Nights(RuleBasedStateMachine):
     @rule(rebuild=st.booleans())
     def it_is_tuned(self, rebuild: bool) -> None:
         before = self.folder.open_current().manifest
-        done = retune(self.folder, self.settings, rebuild=rebuild, progress=silent)
+        done = tune_index(self.folder, self.settings, rebuild=rebuild, progress=silent)
         exact = self.settings.factory is None
         assert done.published is not exact and done.counts.encoded == (before.counts.encoded if exact else 0)
         assert self.folder.open_current().manifest.counts.abstracts == before.counts.abstracts

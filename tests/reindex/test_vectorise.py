@@ -15,7 +15,7 @@ from engine.errors import EncoderError
 from engine.index.flat import FlatIndex
 from engine.index.layout import write_file
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
-from engine.reindex.gather import Gathered, gather, text_digest
+from engine.reindex.gather import Gathered, gather, hash_prepared
 from engine.reindex.shards import Shards
 from engine.reindex.sources import Source
 from engine.reindex.spool import Spool
@@ -57,7 +57,7 @@ class Stub:
 def drafted(folder: Path, n: int) -> tuple[Draft, Gathered]:
     rows = ({"id": f"m{i}", "title": f"Title {i}", "abstract": f"Abstract {i % 1000}"} for i in range(n))
     source = jsonl(folder / "rows.jsonl", rows)
-    draft = Draft(folder / "abstracts.db", 1, "2026-01-01", text_digest)
+    draft = Draft(folder / "abstracts.db", 1, "2026-01-01", hash_prepared)
     draft.__enter__()
     return draft, gather(draft, [Source(source)], silent)
 

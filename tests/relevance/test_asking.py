@@ -10,10 +10,10 @@ from engine.index.folder import IndexFolder
 from engine.options import Filters, Mode, Query
 from engine.query.index import get_generation
 from engine.reindex.order import Report
-from engine.relevance.asking import ann_recall, evaluate_index
+from engine.relevance.asking import evaluate_index, measure_ann_recall
 from engine.relevance.evaluation import STANDARD, Evaluation
 from engine.relevance.judgments import Judgments, read_judgments
-from engine.relevance.measures import parse, per_query
+from engine.relevance.measures import measure_queries, parse
 from tests.conftest import CURRENT, SAMPLE
 
 Add = Callable[..., Report]
@@ -68,7 +68,7 @@ def test_measures_of_a_collection_are_those_of_the_whole_ranking(index: Index, m
     n = len(index.search("x", top_k=40, filters=filters))
     assert whole.tally.n_documents == n == (40 if not filters.any else n)
     for measure, one in zip(DEEP, whole.measured, strict=True):
-        assert one.values == per_query(measure, whole.run, judgments, n)
+        assert one.values == measure_queries(measure, whole.run, judgments, n)
 
 
 def test_records_are_judged_by_any_id_and_once(index: Index, add: Add) -> None:
@@ -142,7 +142,7 @@ def test_an_approximate_index_tells_what_it_misses(index: Index) -> None:
         assert found.ann_recall is not None and 0.5 < found.ann_recall <= 1
         assert values(found, "MRR") == {"q": 1.0}
         snapshot = get_generation(approximate)
-        assert ann_recall(snapshot, Query(mode=Mode.KEYWORD), ["gout"]) is None
+        assert measure_ann_recall(snapshot, Query(mode=Mode.KEYWORD), ["gout"]) is None
         texts = ["gout", "lupus fatigue", "pain in the knee"]
         exact = [
             {doc_id for doc_id, _ in ranking} for ranking in snapshot.vectors.exhaustive(approximate.encode(texts), 10)
@@ -150,8 +150,8 @@ def test_an_approximate_index_tells_what_it_misses(index: Index) -> None:
         got = [{hit.id for hit in approximate.search(text, top_k=10)} for text in texts]
         ids = [{get_generation(approximate).corpus.doc_id(one) for one in mine} for mine in got]
         share = sum(len(a & b) for a, b in zip(exact, ids, strict=True)) / 30
-        assert ann_recall(snapshot, Query(), texts) == pytest.approx(share)
-    assert ann_recall(get_generation(index), Query(), ["gout"]) is None
+        assert measure_ann_recall(snapshot, Query(), texts) == pytest.approx(share)
+    assert measure_ann_recall(get_generation(index), Query(), ["gout"]) is None
 
 
 def test_the_sample_has_the_quality_that_it_had(sample: IndexFolder) -> None:

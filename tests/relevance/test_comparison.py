@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from engine.errors import UsageError
-from engine.relevance.comparison import Comparison, compare, two_digits
+from engine.relevance.comparison import Comparison, compare, round_up
 from engine.relevance.measures import parse
-from engine.relevance.significance import bootstrap, holm, paired
+from engine.relevance.significance import adjust_p_values, compare_paired, estimate_mean
 
 NDCG = parse("nDCG@10")
 BASE = {"q1": 0.2, "q2": 0.4, "q3": 0.6}
@@ -24,12 +24,12 @@ def test_by_hand() -> None:
     assert [row.name for row in found.rows] == ["base", "better", "mixed"] and found.query_ids == ("q1", "q2", "q3")
     first, second, third = found.rows
     assert first.gain is None and second.gain and third.gain
-    assert first.interval == bootstrap(np.array([0.2, 0.4, 0.6]))
+    assert first.interval == estimate_mean(np.array([0.2, 0.4, 0.6]))
     assert second.gain.values == pytest.approx([0.1, 0.1, 0.1])  # the same queries, whatever their order
     assert second.gain.difference.wins == 3 and second.gain.difference.mean == pytest.approx(0.1)
-    assert third.gain.difference == paired(np.array([0.2, 0.4, 0.6]), np.array([0.2, 0.3, 0.8]))
+    assert third.gain.difference == compare_paired(np.array([0.2, 0.4, 0.6]), np.array([0.2, 0.3, 0.8]))
     assert (third.gain.difference.wins, third.gain.difference.ties, third.gain.difference.losses) == (1, 1, 1)
-    assert (second.gain.p, third.gain.p) == holm([second.gain.difference.p, third.gain.difference.p])
+    assert (second.gain.p, third.gain.p) == adjust_p_values([second.gain.difference.p, third.gain.difference.p])
 
 
 def test_too_few_queries_are_told_and_enough_are_not() -> None:
@@ -50,19 +50,19 @@ def test_what_can_not_be_compared_is_refused() -> None:
 
 @pytest.mark.parametrize(("n", "rounded"), [(1, 1), (10, 10), (99, 99), (101, 110), (1299, 1300), (1301, 1400)])
 def test_numbers_are_rounded_up(n: int, rounded: int) -> None:
-    assert two_digits(n) == rounded
+    assert round_up(n) == rounded
 
 
 def test_a_picture_is_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="needs matplotlib")
-    from engine.relevance.plot import png
+    from engine.relevance.plot import draw_png
 
     found = many(40, 0.02, 0.1)
     three = compare(NDCG, [("base", BASE), ("$x$ " + "long/" * 40, BASE), ("one", {q: v / 2 for q, v in BASE.items()})])
-    picture = png(found)
-    assert picture.startswith(b"\x89PNG") and picture == png(found)
-    assert size(picture)[0] == size(png(three))[0] and size(png(three))[1] == 2 * size(picture)[1]
-    assert png(compare(NDCG, [("a", {"q": 0.0}), ("b", {"q": 0.0})])).startswith(b"\x89PNG")
+    picture = draw_png(found)
+    assert picture.startswith(b"\x89PNG") and picture == draw_png(found)
+    assert size(picture)[0] == size(draw_png(three))[0] and size(draw_png(three))[1] == 2 * size(picture)[1]
+    assert draw_png(compare(NDCG, [("a", {"q": 0.0}), ("b", {"q": 0.0})])).startswith(b"\x89PNG")
 
 
 def size(picture: bytes) -> tuple[int, int]:

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UsageError
-from engine.relevance.evaluation import STANDARD, Tally, evaluate_run, evaluate_set, measured
+from engine.relevance.evaluation import STANDARD, Tally, evaluate_run, evaluate_set, measure_rankings
 from engine.relevance.judgments import Judgments
-from engine.relevance.measures import parse, per_query
+from engine.relevance.measures import measure_queries, parse
 from engine.relevance.runs import Ranked, Run
 from engine.relevance.testset import TestSet, Text, read_set
 from tests.conftest import silent
@@ -64,7 +64,7 @@ def test_a_short_run_measures_the_same() -> None:
     assert [len(one.run.rankings["q1"]) for one in (whole, short)] == [4, 1]
     assert (short.measured, short.tally) == (whole.measured, whole.tally)
     assert [one.values for one in whole.measured] == [
-        per_query(one.measure, whole.run, JUDGMENTS, 5) for one in whole.measured
+        measure_queries(one.measure, whole.run, JUDGMENTS, 5) for one in whole.measured
     ]
 
 
@@ -89,7 +89,7 @@ def test_queries_and_judgments_must_be_of_one_set() -> None:
     with pytest.raises(UsageError, match="none of the queries has judgments: ids look like 'x' and 'q1'"):
         evaluate_set(LettersEncoder(), TestSet("s", DOCUMENTS, (Text("x", "a"),), JUDGMENTS), [parse("MAP")])
     with pytest.raises(UsageError, match="there is nothing to measure"):
-        measured([], JUDGMENTS, {}, 5)
+        measure_rankings([], JUDGMENTS, {}, 5)
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from engine.errors import UsageError
 from engine.relevance import exhaustive
-from engine.relevance.exhaustive import rank, searched
+from engine.relevance.exhaustive import rank, search_documents
 from engine.relevance.judgments import Judgments
 from engine.relevance.testset import TestSet, Text
 from tests.relevance.letters import LettersEncoder
@@ -20,7 +20,7 @@ def ids(run: exhaustive.Run, query_id: str) -> list[str]:
 
 
 def test_by_hand() -> None:
-    found = searched(LettersEncoder(), SET, name="letters")
+    found = search_documents(LettersEncoder(), SET, name="letters")
     assert ids(found.run, "q1") == ["d1", "d2", "d3", "d6"]  # d1 and d2 score the same, so the id decides
     scores = [one.score for one in found.run.rankings["q1"]]
     assert scores[0] == scores[1] == pytest.approx(1 / np.sqrt(2)) and scores[2:] == [0, 0]
@@ -32,7 +32,7 @@ def test_by_hand() -> None:
 
 
 def test_a_cut_run_has_the_best_and_the_places_of_all() -> None:
-    found = searched(LettersEncoder(), SET, top_k=1)
+    found = search_documents(LettersEncoder(), SET, top_k=1)
     assert ids(found.run, "q1") == ["d1"] and found.places["q1"] == [(3, 1)]
     assert rank(LettersEncoder(), SET, 1) == found.run
 
@@ -40,13 +40,13 @@ def test_a_cut_run_has_the_best_and_the_places_of_all() -> None:
 def test_equal_texts_are_encoded_once_and_long_ones_counted() -> None:
     encoder = LettersEncoder(max_length=2)
     same = TestSet("s", (Text("x", "aab"), Text("y", " aab "), Text("z", "ab")), (Text("q", "b"),), Judgments({}))
-    assert searched(encoder, same).n_truncated == 2
+    assert search_documents(encoder, same).n_truncated == 2
     assert sorted(encoder.encoded) == ["aab", "ab", "b"]
 
 
 def test_progress_is_told() -> None:
     told: list[tuple[str, int, int | None]] = []
-    searched(LettersEncoder(), SET, progress=lambda *row: told.append(row))
+    search_documents(LettersEncoder(), SET, progress=lambda *row: told.append(row))
     assert told == [("encoding documents", 3, 5), ("encoding documents", 5, 5), ("encoding queries", 3, 3)]
 
 
@@ -77,7 +77,7 @@ def test_rankings_are_those_of_a_plain_loop(documents: list[str], queries: list[
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exhaustive, "QUERIES", block)
         patch.setattr(exhaustive, "DOCUMENTS", block + 1)
-        found = searched(LettersEncoder(), made, top_k)
+        found = search_documents(LettersEncoder(), made, top_k)
 
     def vector(text: str) -> np.ndarray | None:
         encoded = LettersEncoder().encode([text])

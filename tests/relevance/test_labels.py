@@ -7,7 +7,7 @@ from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.query.index import get_generation
 from engine.reindex.order import Report
-from engine.relevance.labels import Labels, labels_of
+from engine.relevance.labels import Labels, look_up_labels
 
 Add = Callable[..., Report]
 ROWS = (
@@ -28,20 +28,20 @@ def named(index: Index, found: Labels) -> tuple[list[str], list[str]]:
 
 
 def test_ids_of_any_kind(index: Index) -> None:
-    found = labels_of(get_generation(index).corpus, ("8", "toy-03"), ("https://doi.org/10.1/A", "toy-01"))
+    found = look_up_labels(get_generation(index).corpus, ("8", "toy-03"), ("https://doi.org/10.1/A", "toy-01"))
     assert named(index, found) == (["toy-03", "PMID:8"], ["toy-01", "PMID:7"])
     assert (found.unknown, found.has_both) == ((), True)
     assert found.includes(found.doc_ids).tolist() == [False, True, False, True]
 
 
 def test_ids_that_are_not_there_are_told_once_and_in_order(index: Index) -> None:
-    found = labels_of(get_generation(index).corpus, ("nine", "8"), ("ten", "nine"))
+    found = look_up_labels(get_generation(index).corpus, ("nine", "8"), ("ten", "nine"))
     assert (named(index, found), found.unknown) == ((["PMID:8"], []), ("nine", "ten"))
     assert not found.has_both
 
 
 def test_a_record_listed_twice_counts_once(index: Index) -> None:
-    found = labels_of(get_generation(index).corpus, ("7", "PMID:7", "10.1/a"), ())
+    found = look_up_labels(get_generation(index).corpus, ("7", "PMID:7", "10.1/a"), ())
     assert named(index, found) == (["PMID:7"], [])
 
 
@@ -57,9 +57,9 @@ def test_a_record_in_both_lists_is_named(
     index: Index, included: tuple[str, ...], excluded: tuple[str, ...], said: str
 ) -> None:
     with pytest.raises(UsageError, match=said):
-        labels_of(get_generation(index).corpus, included, excluded)
+        look_up_labels(get_generation(index).corpus, included, excluded)
 
 
 def test_none_at_all(toy: IndexFolder) -> None:
-    found = labels_of(get_generation(open_index(toy.path)).corpus, (), ())
+    found = look_up_labels(get_generation(open_index(toy.path)).corpus, (), ())
     assert (len(found.doc_ids), found.has_both, found.includes(found.doc_ids).tolist()) == (0, False, [])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import UsageError
 from engine.relevance.judgments import Judgments, read_judgments
-from engine.relevance.measures import Kind, Measure, parse, per_query
+from engine.relevance.measures import Kind, Measure, measure_queries, parse
 from engine.relevance.runs import Ranked, Run
 
 GRADES = {"a": 2, "b": 1, "c": 0, "d": -1, "z": 1}
@@ -21,7 +21,7 @@ def run_of(rankings: Mapping[str, list[str]]) -> Run:
 
 
 def measure(name: str, ranking: str, n_documents: int | None = None, grades: dict[str, int] = GRADES) -> float:
-    return per_query(parse(name), run_of({"q": list(ranking)}), Judgments({"q": grades}), n_documents)["q"]
+    return measure_queries(parse(name), run_of({"q": list(ranking)}), Judgments({"q": grades}), n_documents)["q"]
 
 
 def test_by_hand() -> None:
@@ -61,13 +61,13 @@ def test_a_query_without_anything_relevant_has_0(name: str) -> None:
 def test_judged_queries_without_a_ranking_count_and_others_do_not() -> None:
     judgments = Judgments({"q2": {"a": 1}, "q1": {"a": 1}, "q3": {"a": 1}})
     run = run_of({"q1": ["a"], "other": ["a"], "q3": []})
-    assert per_query(parse("P@1"), run, judgments) == {"q2": 0.0, "q1": 1.0, "q3": 0.0}
-    assert list(per_query(parse("P@1"), run, judgments)) == ["q2", "q1", "q3"]
+    assert measure_queries(parse("P@1"), run, judgments) == {"q2": 0.0, "q1": 1.0, "q3": 0.0}
+    assert list(measure_queries(parse("P@1"), run, judgments)) == ["q2", "q1", "q3"]
 
 
 def test_the_order_of_a_run_counts_and_not_its_scores() -> None:
     run = Run("r", {"q": (Ranked("x", 0.1), Ranked("a", 0.9))})
-    assert per_query(parse("MRR"), run, Judgments({"q": {"a": 1}})) == {"q": 0.5}
+    assert measure_queries(parse("MRR"), run, Judgments({"q": {"a": 1}})) == {"q": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def compare_with_ir_measures(run: Run, judgments: Judgments) -> None:
     calculated = ir_measures.iter_calc(wanted, grades, scores) if grades else ()
     found = {(str(one.measure), one.query_id): one.value for one in calculated}
     for ours, theirs in zip(OURS, THEIRS, strict=True):
-        for query_id, value in per_query(parse(ours), run, judgments).items():
+        for query_id, value in measure_queries(parse(ours), run, judgments).items():
             assert value == pytest.approx(found[theirs, query_id] if query_id in grades else 0, abs=1e-6), (
                 ours,
                 query_id,
@@ -166,8 +166,8 @@ def test_measures_of_a_collection_agree_with_reading_it(
 ) -> None:
     relevant = {one for one, grade in grades.items() if grade > 0}
     judgments, run, n = Judgments({"q": grades}), run_of({"q": ranking}), len(IDS)
-    share = per_query(parse(f"R@{percent}%"), run, judgments, n)["q"]
-    saved = per_query(parse(f"WSS@{percent}"), run, judgments, n)["q"]
+    share = measure_queries(parse(f"R@{percent}%"), run, judgments, n)["q"]
+    saved = measure_queries(parse(f"WSS@{percent}"), run, judgments, n)["q"]
     if not relevant:
         assert (share, saved) == (0.0, 0.0)
         return

@@ -10,9 +10,17 @@ from engine.options import Filters
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.relevance import screening
-from engine.relevance.labels import Labels, labels_of
-from engine.relevance.screening import FADING, Screening, pool_from, ranking, ranking_scores, screen, standardised
-from engine.relevance.wordmodel import word_scores
+from engine.relevance.labels import Labels, look_up_labels
+from engine.relevance.screening import (
+    FADING,
+    Screening,
+    pool_from,
+    rank_unlabelled,
+    score_unlabelled,
+    screen,
+    standardise,
+)
+from engine.relevance.wordmodel import score_by_words
 
 Add = Callable[..., Report]
 TEXTS = ("gout pain", "lupus pain", "gout knee", "lupus knee", "gout", "hip")
@@ -22,7 +30,7 @@ LEFT = np.array([False, False, True, True, True, True])
 
 
 def labels(index: Index, included: tuple[str, ...] = (), excluded: tuple[str, ...] = ()) -> Labels:
-    return labels_of(get_generation(index).corpus, included, excluded)
+    return look_up_labels(get_generation(index).corpus, included, excluded)
 
 
 def ids(found: Screening) -> list[str]:
@@ -30,23 +38,23 @@ def ids(found: Screening) -> list[str]:
 
 
 def test_standardised_by_hand() -> None:
-    assert standardised(np.array([1.0, 3.0])).tolist() == [-1, 1]
-    assert standardised(np.array([2.0, 2.0, 2.0])).tolist() == [0, 0, 0]
-    assert standardised(np.array([])).tolist() == []
+    assert standardise(np.array([1.0, 3.0])).tolist() == [-1, 1]
+    assert standardise(np.array([2.0, 2.0, 2.0])).tolist() == [0, 0, 0]
+    assert standardise(np.array([])).tolist() == []
 
 
 def test_words_rank_where_there_are_no_criteria() -> None:
     pool = pool_from(np.arange(6), TEXTS, None)
-    rows, scores = ranking(pool, GOUT, LUPUS, LEFT)
+    rows, scores = rank_unlabelled(pool, GOUT, LUPUS, LEFT)
     assert rows.tolist() == [4, 2, 5, 3]  # gout, gout with another word, nothing known, lupus
-    assert np.array_equal(scores, word_scores(pool.features, GOUT, LUPUS)[rows])
+    assert np.array_equal(scores, score_by_words(pool.features, GOUT, LUPUS)[rows])
 
 
 def test_criteria_rank_where_there_is_nothing_to_tell_apart() -> None:
     pool = pool_from(np.arange(6), TEXTS, COSINES)
     for labelled in (GOUT[:0], GOUT[:1]):
         left = np.isin(np.arange(6), labelled, invert=True)
-        rows, scores = ranking(pool, labelled, LUPUS[: len(labelled)], left)
+        rows, scores = rank_unlabelled(pool, labelled, LUPUS[: len(labelled)], left)
         assert rows.tolist() == [row for row in (0, 3, 4, 5, 2, 1) if left[row]]
         assert scores.tolist() == COSINES[rows].tolist()
 
@@ -54,17 +62,17 @@ def test_criteria_rank_where_there_is_nothing_to_tell_apart() -> None:
 def test_the_sum_of_both() -> None:
     rows = np.flatnonzero(LEFT)
     pool = pool_from(np.arange(6), TEXTS, COSINES)
-    words = word_scores(pool.features, GOUT, LUPUS)[rows]
+    words = score_by_words(pool.features, GOUT, LUPUS)[rows]
     by_hand = (words - words.mean()) / words.std() + FADING * (COSINES[rows] - 0.35) / COSINES[rows].std()
-    assert ranking_scores(pool, GOUT, LUPUS, rows) == pytest.approx(by_hand)
+    assert score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(by_hand)
 
 
 def test_the_criteria_fade_with_included_records() -> None:
     texts = [*TEXTS, *["gout pain"] * 9]
     pool = pool_from(np.arange(15), texts, np.array([*COSINES, *[0.0] * 9]))
     rows = np.array([2, 3])  # the words are for the first, the criteria for the second
-    few = ranking_scores(pool, GOUT, LUPUS, rows)
-    many = ranking_scores(pool, np.array([*range(6, 15), 0, 1]), np.array([True] * 10 + [False]), rows)
+    few = score_unlabelled(pool, GOUT, LUPUS, rows)
+    many = score_unlabelled(pool, np.array([*range(6, 15), 0, 1]), np.array([True] * 10 + [False]), rows)
     assert few[1] > few[0] and many[0] > many[1]
     assert few.tolist() == pytest.approx([1 - FADING, FADING - 1])
     assert many.tolist() == pytest.approx([1 - FADING / 10, FADING / 10 - 1])
@@ -72,17 +80,17 @@ def test_the_criteria_fade_with_included_records() -> None:
 
 def test_equal_scores_go_by_id_and_records_without_text_come_last() -> None:
     pool = pool_from(np.arange(6), ["gout", "lupus", "", "hip", "gout", "hip"], None)
-    rows, scores = ranking(pool, GOUT, LUPUS, LEFT)
+    rows, scores = rank_unlabelled(pool, GOUT, LUPUS, LEFT)
     assert rows.tolist() == [4, 3, 5, 2]
     assert scores[1] == scores[2] and scores[3] == scores[2] - 1
-    assert ranking(pool, GOUT, LUPUS, np.arange(6) == 2)[1].tolist() == [-1]
-    assert ranking(pool, GOUT, LUPUS, np.zeros(6, bool))[0].tolist() == []
+    assert rank_unlabelled(pool, GOUT, LUPUS, np.arange(6) == 2)[1].tolist() == [-1]
+    assert rank_unlabelled(pool, GOUT, LUPUS, np.zeros(6, bool))[0].tolist() == []
 
 
 def test_neither_labels_nor_criteria() -> None:
     pool = pool_from(np.arange(6), TEXTS, None)
     with pytest.raises(ValueError, match="neither labels of both kinds nor criteria"):
-        ranking(pool, GOUT[:1], LUPUS[:1], LEFT)
+        rank_unlabelled(pool, GOUT[:1], LUPUS[:1], LEFT)
 
 
 def test_an_index_is_screened(toy: IndexFolder) -> None:

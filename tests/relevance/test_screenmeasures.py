@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import UsageError
-from engine.relevance.screenmeasures import Screened, mean_of, screened, sd_of
+from engine.relevance.screenmeasures import Screened, average_measures, compute_deviation, measure_screening
 
 
 def test_by_hand() -> None:
-    found = screened([1, 0, 1, 0, 0])  # ranks 1 and 3 of 5; cumulated 1, 1, 2, 2, 2
+    found = measure_screening([1, 0, 1, 0, 0])  # ranks 1 and 3 of 5; cumulated 1, 1, 2, 2, 2
     assert found.loss == pytest.approx((2 * (5 - 0.5) - 8) / (2 * 3))  # 1/6
     assert found.atd == pytest.approx(2 / 5)
     assert found.recall_10 == 0.5  # a tenth of 5, rounded up, is 1
@@ -18,7 +18,7 @@ def test_by_hand() -> None:
 
 
 def test_the_best_and_the_worst_order() -> None:
-    best, worst = screened([1] * 20 + [0] * 180), screened([0] * 180 + [1] * 20)
+    best, worst = measure_screening([1] * 20 + [0] * 180), measure_screening([0] * 180 + [1] * 20)
     assert (best.loss, best.recall_10, best.hits_100) == (0, 1, 20)
     assert best.wss_95 == pytest.approx((200 - 19) / 200 - 0.05)  # 19 of 20 are enough
     assert best.atd == pytest.approx(10.5 / 200)
@@ -27,13 +27,13 @@ def test_the_best_and_the_worst_order() -> None:
 
 
 def test_the_hundredth_record_counts_and_the_next_does_not() -> None:
-    assert screened([0] * 99 + [1, 1]).hits_100 == 1
+    assert measure_screening([0] * 99 + [1, 1]).hits_100 == 1
 
 
 @pytest.mark.parametrize(("labels", "said"), [([0, 0], "0 of 2"), ([1, 1], "2 of 2"), ([], "0 of 0")])
 def test_one_kind_alone_can_not_be_measured(labels: list[int], said: str) -> None:
     with pytest.raises(UsageError, match=f"{said} records are included"):
-        screened(labels)
+        measure_screening(labels)
 
 
 @given(st.lists(st.integers(0, 1), min_size=2, max_size=300).filter(lambda found: 0 < sum(found) < len(found)))
@@ -41,7 +41,7 @@ def test_one_kind_alone_can_not_be_measured(labels: list[int], said: str) -> Non
 def test_as_told_in_words(labels: list[int]) -> None:
     n, y = len(labels), sum(labels)
     ranks = [rank for rank, label in enumerate(labels, 1) if label]
-    found, needed = screened(labels), next(k for k in range(y + 1) if 100 * k >= 95 * y)
+    found, needed = measure_screening(labels), next(k for k in range(y + 1) if 100 * k >= 95 * y)
     assert found.loss == pytest.approx((mean(ranks) - (y + 1) / 2) / (n - y))
     assert found.atd == pytest.approx(mean(ranks) / n)
     assert found.recall_10 == pytest.approx(sum(10 * (rank - 1) < n for rank in ranks) / y)
@@ -51,6 +51,6 @@ def test_as_told_in_words(labels: list[int]) -> None:
 
 def test_mean_and_standard_deviation() -> None:
     runs = [Screened(0.1, 0.2, 0.3, 0.4, 10), Screened(0.3, 0.2, 0.5, 0.8, 13), Screened(0.2, 0.2, 0.4, 0.3, 10)]
-    assert mean_of(runs).values == pytest.approx((0.2, 0.2, 0.4, 0.5, 11))
-    assert sd_of(runs).values == pytest.approx((0.1, 0, 0.1, stdev([0.4, 0.8, 0.3]), stdev([10, 13, 10])))
-    assert sd_of(runs[:1]).values == (0, 0, 0, 0, 0)
+    assert average_measures(runs).values == pytest.approx((0.2, 0.2, 0.4, 0.5, 11))
+    assert compute_deviation(runs).values == pytest.approx((0.1, 0, 0.1, stdev([0.4, 0.8, 0.3]), stdev([10, 13, 10])))
+    assert compute_deviation(runs[:1]).values == (0, 0, 0, 0, 0)

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.records.abstract import Abstract
-from engine.relevance.sections import body, objective_and_conclusion, sections
+from engine.relevance.sections import extract_body, find_objective_and_conclusion, split_sections
 
 
 @pytest.mark.parametrize(
@@ -24,11 +24,11 @@ from engine.relevance.sections import body, objective_and_conclusion, sections
     ],
 )  # fmt: skip
 def test_objective_and_conclusion(abstract: str, expected: tuple[str, str] | None) -> None:
-    assert objective_and_conclusion(abstract) == expected
+    assert find_objective_and_conclusion(abstract) == expected
 
 
 def test_sections_are_in_order_and_the_text_before_the_first_is_none() -> None:
-    assert sections("A preface. METHODS: We asked 12. RESULTS: All said so.") == [
+    assert split_sections("A preface. METHODS: We asked 12. RESULTS: All said so.") == [
         ("methods", "We asked 12."),
         ("results", "All said so."),
     ]
@@ -36,7 +36,7 @@ def test_sections_are_in_order_and_the_text_before_the_first_is_none() -> None:
 
 def test_the_title_is_taken_off_the_body() -> None:
     title = "Pain in gout: a study of toes."
-    assert body(Abstract("1", title, "PAIN IN GOUT: A STUDY OF TOES. We  counted\ntoes.")) == "We counted toes."
-    assert body(Abstract("1", title, "We counted toes.")) == "We counted toes."
-    assert body(Abstract("1", "Gout", "Gout hurts.")) == "Gout hurts."
-    assert body(Abstract("1", title, "")) == ""
+    assert extract_body(Abstract("1", title, "PAIN IN GOUT: A STUDY OF TOES. We  counted\ntoes.")) == "We counted toes."
+    assert extract_body(Abstract("1", title, "We counted toes.")) == "We counted toes."
+    assert extract_body(Abstract("1", "Gout", "Gout hurts.")) == "Gout hurts."
+    assert extract_body(Abstract("1", title, "")) == ""

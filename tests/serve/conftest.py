@@ -23,8 +23,8 @@ from starlette.types import ASGIApp, Message
 from engine.index.folder import IndexFolder
 from engine.query.index import Index, open_index
 from engine.reindex.run import index_sources
-from engine.serve.access import access_for
-from engine.serve.app import site_app
+from engine.serve.access import build_access
+from engine.serve.app import build_app
 from engine.serve.desk import Desk
 from tests.conftest import CURRENT, ROOT, copy_toy, jsonl, order_of, silent
 
@@ -55,7 +55,7 @@ ODD = (
 @contextlib.contextmanager
 def client_of(*folders: Path, base: str = BASE, desk: Desk | None = None, **rules: object) -> Iterator[TestClient]:
     """A client of a site over indexes; rules are those of access_for."""
-    app = site_app(folders, access_for("127.0.0.1", PORT, **rules), desk=desk, batches=desk)  # type: ignore[arg-type]
+    app = build_app(folders, build_access("127.0.0.1", PORT, **rules), desk=desk, batches=desk)  # type: ignore[arg-type]
     with TestClient(app, base_url=base, raise_server_exceptions=False, follow_redirects=False) as client:
         yield client
 

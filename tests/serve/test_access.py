@@ -3,11 +3,11 @@ from base64 import b64encode
 import pytest
 
 from engine.errors import UsageError
-from engine.serve.access import Access, access_for, bracketed, is_loopback, origin_of
+from engine.serve.access import Access, bracket_host, build_access, check_origin, is_loopback
 
 TOKEN = "0123456789abcdef"
-LOCAL = access_for("127.0.0.1", 8000)
-PUBLIC = access_for(
+LOCAL = build_access("127.0.0.1", 8000)
+PUBLIC = build_access(
     "0.0.0.0", 8000, names=("Search.example.org", "10.0.0.7"), token=TOKEN, origins=("https://Example.org/",)
 )
 
@@ -36,19 +36,19 @@ def test_no_other_name_passes(host: str) -> None:
 
 
 def test_at_the_port_of_http_the_name_alone_will_do() -> None:
-    access = access_for("127.0.0.1", 80)
+    access = build_access("127.0.0.1", 80)
     assert all(access.knows_host(host) for host in ("localhost", "127.0.0.1", "[::1]", "localhost:80"))
     assert not access.knows_host("localhost:8000") and not access.knows_host("evil.com")
 
 
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
 def test_an_address_of_version_6_has_brackets(host: str) -> None:
-    access = access_for(host, 8000)
+    access = build_access(host, 8000)
     assert access.knows_host("[::1]:8000") and not access.knows_host("::1:8000")
 
 
 def test_another_loopback_address_is_known_too() -> None:
-    access = access_for("127.0.0.2", 8000)
+    access = build_access("127.0.0.2", 8000)
     assert access.knows_host("127.0.0.2:8000") and access.knows_host("localhost:8000")
 
 
@@ -74,13 +74,13 @@ def test_a_server_for_others_goes_by_no_other_name(host: str) -> None:
 @pytest.mark.parametrize("name", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000"])
 def test_probes_on_the_machine_itself_may_use_loopback(name: str) -> None:
     assert PUBLIC.knows_host(name)
-    assert access_for("::", 8000, names=("a.org",), token=TOKEN).knows_host(name)
+    assert build_access("::", 8000, names=("a.org",), token=TOKEN).knows_host(name)
     for host in ("10.0.0.7", "search.example.org"):  # where nothing listens at loopback
-        assert not access_for(host, 8000, names=("a.org",), token=TOKEN).knows_host(name)
+        assert not build_access(host, 8000, names=("a.org",), token=TOKEN).knows_host(name)
 
 
 def test_further_names_of_a_server_of_this_machine() -> None:
-    access = access_for("localhost", 8000, names=("box.local",))
+    access = build_access("localhost", 8000, names=("box.local",))
     assert all(access.knows_host(host) for host in ("box.local", "box.local:8000", "localhost:8000"))
     assert not access.knows_host("localhost") and access.token is None
 
@@ -142,7 +142,7 @@ def test_a_token_that_no_client_can_send_as_it_is_is_refused(token: str) -> None
     with pytest.raises(
         UsageError, match=r"^the token holds blanks or other than ASCII, expected neither: openssl rand"
     ):
-        access_for("127.0.0.1", 8000, token=token)
+        build_access("127.0.0.1", 8000, token=token)
 
 
 def test_without_a_token_nobody_is_asked() -> None:
@@ -152,37 +152,37 @@ def test_without_a_token_nobody_is_asked() -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "search.example.org", "localhost.example.org", ""])
 def test_others_need_a_token_and_a_name(host: str) -> None:
     with pytest.raises(UsageError, match=r"other machines, which needs a token \(ENGINE_TOKEN or --token-file\)"):
-        access_for(host, 8000, names=("search.example.org",))
+        build_access(host, 8000, names=("search.example.org",))
     with pytest.raises(UsageError, match=r"other machines, which needs the name it is reached by"):
-        access_for(host, 8000, token=TOKEN)
+        build_access(host, 8000, token=TOKEN)
     with pytest.raises(UsageError, match=r"needs a token.* For example: .*--allow-host"):
-        access_for(host, 8000)
-    assert access_for(host, 8000, names=("search.example.org",), token=TOKEN).token == TOKEN
+        build_access(host, 8000)
+    assert build_access(host, 8000, names=("search.example.org",), token=TOKEN).token == TOKEN
 
 
 @pytest.mark.parametrize("token", ["", "secret", TOKEN[:-1]])
 def test_a_short_token_is_refused_wherever_the_server_is(token: str) -> None:
     for host in ("127.0.0.1", "0.0.0.0"):
         with pytest.raises(UsageError, match=rf"^the token has {len(token)} characters, expected 16 or more"):
-            access_for(host, 8000, names=("a.org",), token=token)
+            build_access(host, 8000, names=("a.org",), token=token)
 
 
 @pytest.mark.parametrize("name", ["", " ", "\t", "http://a.org", "a.org/", "*", "*.a.org", "me@a.org", "a.org b.org"])
 def test_what_is_no_name_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=r"^--allow-host '.*' is no name of a host"):
-        access_for("127.0.0.1", 8000, names=("good.org", name))
+        build_access("127.0.0.1", 8000, names=("good.org", name))
 
 
 def test_names_may_come_one_by_one() -> None:
     assert (
-        access_for("127.0.0.1", 8000, names=iter(("a.org",))).hosts
-        == access_for("127.0.0.1", 8000, names=("a.org",)).hosts
+        build_access("127.0.0.1", 8000, names=iter(("a.org",))).hosts
+        == build_access("127.0.0.1", 8000, names=("a.org",)).hosts
     )
 
 
 def test_origins_are_kept_as_browsers_send_them() -> None:
     assert PUBLIC.origins == {"https://example.org"}
-    assert origin_of("HTTP://Example.org:8080/") == "http://example.org:8080"
+    assert check_origin("HTTP://Example.org:8080/") == "http://example.org:8080"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_origins_are_kept_as_browsers_send_them() -> None:
 )
 def test_what_is_no_origin_is_refused(origin: str) -> None:
     with pytest.raises(UsageError, match=r"^--cors '.*' is no origin, expected one like https://example.org$"):
-        access_for("127.0.0.1", 8000, origins=(origin,))
+        build_access("127.0.0.1", 8000, origins=(origin,))
 
 
 def test_what_can_be_reached_from_this_machine_alone() -> None:
@@ -210,7 +210,7 @@ def test_what_can_be_reached_from_this_machine_alone() -> None:
 
 
 def test_brackets_are_put_around_version_6_alone() -> None:
-    assert [bracketed(host) for host in ("::1", "[::1]", "127.0.0.1", "localhost")] == [
+    assert [bracket_host(host) for host in ("::1", "[::1]", "127.0.0.1", "localhost")] == [
         "[::1]",
         "[::1]",
         "127.0.0.1",

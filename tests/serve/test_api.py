@@ -15,7 +15,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from engine import Filters, Index, Query
-from engine.config import cores
+from engine.config import count_cores
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
@@ -24,8 +24,8 @@ from engine.query import answer
 from engine.records.answer import Answer, Hit
 from engine.serve import asked, bodies
 from engine.serve import shelf as shelving
-from engine.serve.access import access_for
-from engine.serve.app import site_app
+from engine.serve.access import build_access
+from engine.serve.app import build_app
 from engine.serve.desk import Desk
 from tests.conftest import CURRENT, TOY_MODEL
 from tests.serve.conftest import BASE, PORT, client_of, error_of, indexed, parsed
@@ -685,11 +685,11 @@ def test_what_has_waited_too_long_is_given_up(library: IndexFolder) -> None:
 
 
 def test_searches_go_on_beside_batches(library: IndexFolder) -> None:
-    free, app = threading.Event(), site_app([library.path], access_for("127.0.0.1", PORT))
+    free, app = threading.Event(), build_app([library.path], build_access("127.0.0.1", PORT))
     with TestClient(app, base_url=BASE) as client, ThreadPoolExecutor(20) as pool:
         site = client.app.app.app.state.site
         n = site.batches.places
-        assert (n, site.batches.workers) == (max(1, cores() // 2) + 4, max(1, cores() // 2))
+        assert (n, site.batches.workers) == (max(1, count_cores() // 2) + 4, max(1, count_cores() // 2))
         for _ in range(site.batches.workers):
             site.batches.pool.submit(free.wait)
         body = {"queries": ["gout"]}
@@ -727,7 +727,7 @@ def test_an_answer_that_nobody_waits_for_is_not_worked_out_to_its_end(
 def test_there_are_as_many_workers_as_cores() -> None:
     desk = Desk()
     try:
-        assert (desk.workers, desk.places) == (cores(), cores() + 64)
+        assert (desk.workers, desk.places) == (count_cores(), count_cores() + 64)
     finally:
         desk.close()
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from engine.config import cores
+from engine.config import count_cores
 from engine.deadline import CURRENT, NEVER, Deadline
 from engine.errors import BusyError, UsageError
 from engine.serve.desk import Desk
@@ -54,7 +54,7 @@ def test_an_answer_comes_from_a_thread_of_its_own() -> None:
 
 
 def test_there_are_as_many_workers_as_cores() -> None:
-    assert Desk().workers == cores()
+    assert Desk().workers == count_cores()
     assert (Desk(workers=3, waiting=4).workers, Desk(workers=3, waiting=4).places) == (3, 7)
 
 

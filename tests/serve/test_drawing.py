@@ -13,7 +13,7 @@ from engine.index.corpusmap import Axes, CorpusMap
 from engine.index.folder import IndexFolder
 from engine.query.index import get_generation
 from engine.reindex.order import Report
-from engine.serve.drawing import NAMED, Drawing, drawings, drawn_map
+from engine.serve.drawing import NAMED, Drawing, draw_map_of, drawings
 from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
@@ -49,7 +49,7 @@ def test_rows_are_the_places_of_records_in_their_order() -> None:
 
 def test_the_map_of_a_generation_has_a_point_for_each_record() -> None:
     with open_index(CURRENT) as index:
-        found = drawn_map(index)
+        found = draw_map_of(index)
         corpus = get_generation(index).corpus
         assert found.map.doc_ids.tolist() == corpus.ids().tolist()
         assert len(found.points) == 8 + 43 * 12
@@ -64,14 +64,14 @@ def test_the_map_of_a_generation_has_a_point_for_each_record() -> None:
 
 def test_a_map_is_read_once() -> None:
     with open_index(CURRENT) as index:
-        assert drawn_map(index) is drawn_map(index) is drawn_map(index.pin())
+        assert draw_map_of(index) is draw_map_of(index) is draw_map_of(index.pin())
 
 
 def test_a_drawing_is_forgotten_with_its_generation() -> None:
     gc.collect()
     before = len(drawings)
     with open_index(CURRENT) as index:
-        drawn_map(index)
+        draw_map_of(index)
         assert len(drawings) == before + 1
     del index
     gc.collect()
@@ -81,9 +81,9 @@ def test_a_drawing_is_forgotten_with_its_generation() -> None:
 def test_a_map_once_read_is_there_when_its_file_is_gone(tmp_path: Path) -> None:
     folder = IndexFolder(Path(copytree(CURRENT, tmp_path / "copy")))
     with open_index(folder.path) as index:
-        found = drawn_map(index)
+        found = draw_map_of(index)
         (folder.generation_path(2) / "map.npz").unlink()
-        assert drawn_map(index) is found
+        assert draw_map_of(index) is found
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive"])
@@ -95,7 +95,7 @@ def test_a_damaged_map_is_refused_by_name(tmp_path: Path, content: bytes) -> Non
         path.write_bytes(content)
         for _ in range(2):
             with pytest.raises(CorruptError, match=r"map\.npz can't be read .*engine rollback"):
-                drawn_map(index)
+                draw_map_of(index)
 
 
 def test_only_the_journals_with_most_records_have_a_number(toy: IndexFolder, add: Add) -> None:
@@ -107,7 +107,7 @@ def test_only_the_journals_with_most_records_have_a_number(toy: IndexFolder, add
     rows = [row for row in rows if row["id"] != "C1"]  # one of C, two of all others
     add(*rows, {"id": "bare", "title": "No journal"})
     with open_index(toy.path) as index:
-        found = drawn_map(index)
+        found = draw_map_of(index)
         assert found.names == ("Invented Journal of Toys", *"ABDEFGH") and len(found.names) == NAMED
         corpus = get_generation(index).corpus
         by_id = dict(zip(corpus.ids().tolist(), found.journals.tolist(), strict=True))

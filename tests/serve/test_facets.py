@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from engine import open_index
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Report
-from engine.serve.facets import WIDEST, Bar, bars_of, counted, facets_of
+from engine.serve.facets import WIDEST, Bar, build_bars, counted, read_facets
 from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
 
 
 def test_every_year_between_the_first_and_the_last_has_a_bar() -> None:
-    assert bars_of(((1990, 1), (1992, 4))) == (
+    assert build_bars(((1990, 1), (1992, 4))) == (
         Bar(1990, 1990, 1, 25.0),
         Bar(1991, 1991, 0, 0),
         Bar(1992, 1992, 4, 100.0),
@@ -23,22 +23,22 @@ def test_every_year_between_the_first_and_the_last_has_a_bar() -> None:
 
 
 def test_no_years_have_no_bars() -> None:
-    assert bars_of(()) == ()
+    assert build_bars(()) == ()
 
 
 def test_one_record_among_many_is_seen() -> None:
-    assert [bar.height for bar in bars_of(((2000, 1), (2001, 1000), (2002, 40), (2003, 41)))] == [4, 100, 4, 4.1]
+    assert [bar.height for bar in build_bars(((2000, 1), (2001, 1000), (2002, 40), (2003, 41)))] == [4, 100, 4, 4.1]
 
 
 def test_years_long_before_the_others_share_the_first_bar() -> None:
-    bars = bars_of(((1700, 2), (1880, 3), (1881, 4), (1882, 1), (2000, 10)))
+    bars = build_bars(((1700, 2), (1880, 3), (1881, 4), (1882, 1), (2000, 10)))
     assert len(bars) == WIDEST
     assert bars[0] == Bar(1700, 1881, 9, 90.0) and bars[1] == Bar(1882, 1882, 1, 10.0)
     assert (bars[0].label, bars[1].label) == ("1700 to 1881: 9", "1882: 1")
 
 
 def test_as_many_years_as_there_may_be_bars_have_one_each() -> None:
-    bars = bars_of(((1881, 1), (2000, 1)))
+    bars = build_bars(((1881, 1), (2000, 1)))
     assert len(bars) == WIDEST and bars[0] == Bar(1881, 1881, 1, 100.0)
 
 
@@ -53,7 +53,7 @@ YEARS = st.dictionaries(st.integers(1500, 2100), st.integers(1, 10**7), min_size
 
 @given(YEARS)
 def test_bars_hold_every_record_once_in_a_row_without_a_gap(years: tuple[tuple[int, int], ...]) -> None:
-    bars = bars_of(years)
+    bars = build_bars(years)
     assert 1 <= len(bars) <= WIDEST
     assert (bars[0].first, bars[-1].last) == (years[0][0], years[-1][0])
     assert all(after.first == before.last + 1 for before, after in zip(bars, bars[1:], strict=False))
@@ -65,8 +65,8 @@ def test_bars_hold_every_record_once_in_a_row_without_a_gap(years: tuple[tuple[i
 
 def test_the_facets_of_a_generation_are_counted_once() -> None:
     with open_index(CURRENT) as index:
-        found = facets_of(index)
-        assert facets_of(index) is found and facets_of(index.pin()) is found
+        found = read_facets(index)
+        assert read_facets(index) is found and read_facets(index.pin()) is found
         assert found.journals == (("Invented Journal of Toys", 41),)
         assert (found.mesh, found.types) == ((), (("Retraction of Publication", 1),))
         assert (found.bars[0].first, found.bars[-1].last, sum(bar.n for bar in found.bars)) == (1990, 2019, 41)
@@ -74,7 +74,7 @@ def test_the_facets_of_a_generation_are_counted_once() -> None:
 
 def test_a_new_generation_is_counted_anew(toy: IndexFolder, add: Add) -> None:
     with open_index(toy.path, follow=False) as index:
-        before, old = facets_of(index), index.pin()
+        before, old = read_facets(index), index.pin()
         add(
             {
                 "id": "new",
@@ -85,23 +85,23 @@ def test_a_new_generation_is_counted_anew(toy: IndexFolder, add: Add) -> None:
                 "publication_types": ["Review"],
             }
         )
-        assert facets_of(index) is before
+        assert read_facets(index) is before
         index.refresh()
-        found = facets_of(index)
+        found = read_facets(index)
         assert found.journals == (("Invented Journal of Toys", 40), ("Lancet", 1))
         assert (found.mesh, found.types, found.bars[-1]) == (
             (("Gout", 1),),
             (("Review", 1),),
             Bar(2020, 2020, 1, found.bars[-1].height),
         )
-        assert facets_of(old) is before
+        assert read_facets(old) is before
 
 
 def test_facets_are_forgotten_with_their_generation() -> None:
     gc.collect()
     before = len(counted)
     with open_index(CURRENT) as index:
-        facets_of(index)
+        read_facets(index)
         assert len(counted) == before + 1
     del index
     gc.collect()

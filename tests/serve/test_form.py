@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from engine import open_index
 from engine.errors import UsageError
 from engine.options import parse_years
-from engine.serve.asked import query_of
+from engine.serve.asked import read_query
 from engine.serve.facets import Bar, Facets
-from engine.serve.form import OWN_FIELDS, PAGE, Form, canonical, ends, form_of, is_canonical
+from engine.serve.form import OWN_FIELDS, PAGE, Form, build_form, canonicalise, is_canonical, split_range
 from engine.serve.links import Pairs, State
 from engine.serve.parameters import SEARCH, Given
 from tests.conftest import CURRENT
@@ -15,12 +15,12 @@ from tests.conftest import CURRENT
 
 def form(*pairs: tuple[str, str]) -> Form:
     with open_index(CURRENT) as index:
-        return form_of(index, State(pairs))
+        return build_form(index, State(pairs))
 
 
 def test_what_is_blank_and_what_is_said_twice_is_left_out() -> None:
     pairs = (("q", "gout"), ("journal", "B"), ("mesh", " "), ("journal", "A"), ("journal", "B"), ("where", ""))
-    assert canonical(pairs) == State((("q", "gout"), ("journal", "B"), ("journal", "A")))
+    assert canonicalise(pairs) == State((("q", "gout"), ("journal", "B"), ("journal", "A")))
 
 
 @pytest.mark.parametrize(
@@ -29,21 +29,21 @@ def test_what_is_blank_and_what_is_said_twice_is_left_out() -> None:
 )
 def test_first_and_last_year_become_one_range(low: str, high: str, year: str) -> None:
     pairs = (("from", low), ("q", "gout"), ("to", high))
-    assert canonical(pairs) == State((("q", "gout"), ("year", year)))
+    assert canonicalise(pairs) == State((("q", "gout"), ("year", year)))
 
 
 def test_first_and_last_year_take_the_place_of_other_ranges() -> None:
-    assert canonical((("year", "1990"), ("from", "2000"), ("q", "x"), ("year", "1995-"))).pairs == (
+    assert canonicalise((("year", "1990"), ("from", "2000"), ("q", "x"), ("year", "1995-"))).pairs == (
         ("q", "x"),
         ("year", "2000-"),
     )
     blank = (("year", "1990"), ("from", ""), ("to", " "), ("year", "1995-"))
-    assert canonical(blank).pairs == (("year", "1990"), ("year", "1995-"))
+    assert canonicalise(blank).pairs == (("year", "1990"), ("year", "1995-"))
 
 
 def test_years_that_end_before_they_begin_are_refused() -> None:
     with pytest.raises(UsageError, match="^the years end before they begin: 2003 to 1998$"):
-        canonical((("from", "2003"), ("to", "1998")))
+        canonicalise((("from", "2003"), ("to", "1998")))
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_years_that_end_before_they_begin_are_refused() -> None:
 )
 def test_what_cant_be_is_refused(name: str, value: str) -> None:
     with pytest.raises(UsageError, match=f"{name}.* expected|unknown parameter '{name}'"):
-        canonical(((name, value),))
+        canonicalise(((name, value),))
 
 
 @given(st.none() | st.integers(0, 9999), st.none() | st.integers(0, 9999))
 def test_years_that_the_form_takes_can_be_searched(low: int | None, high: int | None) -> None:
     pairs = tuple((name, str(year)) for name, year in (("from", low), ("to", high)) if year is not None)
     try:
-        found = canonical(pairs).pairs
+        found = canonicalise(pairs).pairs
     except UsageError as err:
         assert "the years end before they begin" in str(err) or str(err).startswith(("from is", "to is"))
         return
@@ -82,7 +82,7 @@ PAIRS = st.tuples(st.fixed_dictionaries({}, optional=SINGLE), st.lists(SEVERAL, 
 
 @pytest.mark.parametrize("size", ["0020", " 20 ", "20", "\x1c20", "20\x1f"])
 def test_numbers_have_one_spelling(size: str) -> None:
-    assert canonical((("n", size), ("offset", "007"))).pairs == (("n", "20"), ("offset", "7"))
+    assert canonicalise((("n", size), ("offset", "007"))).pairs == (("n", "20"), ("offset", "7"))
     assert form(("n", "25")).sizes == [10, 20, 25, 50, 100] and form(("n", "9" * 15)).sizes == [10, 20, 50, 100]
     assert form(("n", "0")).sizes == form(("n", "x")).sizes == form().sizes == [10, 20, 50, 100]
 
@@ -90,11 +90,11 @@ def test_numbers_have_one_spelling(size: str) -> None:
 @given(PAIRS)
 def test_the_canonical_form_is_its_own_canonical_form(pairs: Pairs) -> None:
     try:
-        found = canonical(pairs)
+        found = canonicalise(pairs)
     except UsageError as err:
         assert "the years end before they begin" in str(err)
         return
-    assert canonical(found.pairs) == found
+    assert canonicalise(found.pairs) == found
     assert is_canonical(found.pairs)
     assert len(set(found.pairs)) == len(found.pairs)
     assert {pair for pair in pairs if pair[1].strip() and pair[0] not in ("from", "to", "year")} == {
@@ -139,7 +139,7 @@ def test_several_ranges_of_years_have_no_field_and_go_along() -> None:
     [("1998-2003", ("1998", "2003")), ("2015-", ("2015", "")), ("-1990", ("", "1990")), (" 2001 ", ("2001", "2001"))],
 )
 def test_a_range_is_split_into_its_ends(years: str, wanted: tuple[str, str]) -> None:
-    assert ends(years) == wanted
+    assert split_range(years) == wanted
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_without_years_every_bar_is_within() -> None:
     ],
 )
 def test_every_range_that_a_search_takes_is_shown_by_its_ends(years: str) -> None:
-    (wanted,) = query_of(Given([("year", years)], SEARCH)).filters.years
+    (wanted,) = read_query(Given([("year", years)], SEARCH)).filters.years
     found = form(("year", years))
     assert [bool(end) and int(end) or None for end in (found.first_year, found.last_year)] == list(wanted)
     for bar in (Bar(1989, 1989, 1, 1), Bar(2000, 2001, 1, 1), Bar(2016, 2016, 1, 1)):
@@ -193,6 +193,6 @@ def test_every_range_that_a_search_takes_is_shown_by_its_ends(years: str) -> Non
 
 @given(st.one_of(st.text(max_size=6), st.sampled_from(["9" * 5000, "-" + "9" * 5000, "²-³", "-1-", "1990-x"])))
 def test_any_text_for_years_is_shown(years: str) -> None:
-    found = Form(State((("year", years),)), Facets((), (), (), ()), *ends(years), ())
+    found = Form(State((("year", years),)), Facets((), (), (), ()), *split_range(years), ())
     assert found.is_within(Bar(2000, 2000, 1, 1)) in (True, False)
     assert found.first_year in years and found.last_year in years

@@ -12,7 +12,7 @@ from engine.index.folder import IndexFolder
 from engine.query.index import Index
 from engine.reindex.order import Report
 from engine.serve import freshness
-from engine.serve.freshness import is_held, tag_of
+from engine.serve.freshness import compute_tag, is_held
 from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
@@ -25,7 +25,7 @@ def request(path: str = "/", query: str = "q=gout", held: str | None = None) -> 
 
 
 def tag(*indexes: Index, path: str = "/", query: str = "q=gout") -> str:
-    return tag_of(request(path, query), indexes, ())
+    return compute_tag(request(path, query), indexes, ())
 
 
 def test_the_same_question_to_the_same_generation_has_the_same_tag() -> None:
@@ -102,8 +102,8 @@ def test_another_version_of_the_engine_has_another_tag(monkeypatch: pytest.Monke
 
 def test_other_names_and_other_templates_have_another_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     with open_index(CURRENT) as index:
-        tags = [tag_of(request(), [index], names) for names in ((), ("toy",), ("toy", "old"))]
-        monkeypatch.setattr(freshness, "templates_sha256", lambda: "another")
+        tags = [compute_tag(request(), [index], names) for names in ((), ("toy",), ("toy", "old"))]
+        monkeypatch.setattr(freshness, "hash_templates", lambda: "another")
         assert len({*tags, tag(index)}) == 4
 
 

@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 
 from engine.errors import EncoderError, UsageError
 from engine.index.folder import IndexFolder
-from engine.serve.access import access_for, is_loopback
-from engine.serve.app import failed
+from engine.serve.access import build_access, is_loopback
+from engine.serve.app import respond_to_error
 from engine.serve.limits import MAX_BODY
 from tests.serve.conftest import BASE, ODD, PORT, Told, client_of, error_of, parsed, tell
 
@@ -98,12 +98,12 @@ def test_names_may_be_added(library: IndexFolder) -> None:
 
 
 def test_the_usual_port_may_be_left_out() -> None:
-    usual = access_for("127.0.0.1", 80)
+    usual = build_access("127.0.0.1", 80)
     assert all(usual.knows_host(host) for host in ("127.0.0.1", "localhost:80", "[::1]"))
-    assert access_for("::1", 8000).hosts == access_for("127.0.0.1", 8000).hosts
-    other = access_for("127.0.0.2", 8000)
+    assert build_access("::1", 8000).hosts == build_access("127.0.0.1", 8000).hosts
+    other = build_access("127.0.0.2", 8000)
     assert other.knows_host("127.0.0.2:8000") and not other.knows_host("127.0.0.2")
-    public = access_for("0.0.0.0", 8000, names=("a.org",), token="x" * 16)
+    public = build_access("0.0.0.0", 8000, names=("a.org",), token="x" * 16)
     assert {"a.org", "a.org:8000"} < public.hosts and not public.knows_host("a.org:80")
 
 
@@ -116,19 +116,19 @@ def test_loopback_is_this_machine_alone(host: str) -> None:
 def test_all_else_may_be_reached_by_others(host: str) -> None:
     assert not is_loopback(host)
     with pytest.raises(UsageError, match="can be reached from other machines, which needs a token"):
-        access_for(host, 8000, names=("a.org",))
+        build_access(host, 8000, names=("a.org",))
     with pytest.raises(UsageError, match="which needs the name it is reached by"):
-        access_for(host, 8000, token="x" * 16)
+        build_access(host, 8000, token="x" * 16)
     known = {"127.0.0.1:8000", "localhost:8000", "[::1]:8000"} if host in ("0.0.0.0", "::") else set()
-    assert access_for(host, 8000, token="x" * 16, names=("a.org",)).hosts == {"a.org", "a.org:8000"} | known
+    assert build_access(host, 8000, token="x" * 16, names=("a.org",)).hosts == {"a.org", "a.org:8000"} | known
 
 
 def test_rules_that_make_no_sense_are_refused() -> None:
     with pytest.raises(UsageError, match="the token has 15 characters, expected 16 or more"):
-        access_for("127.0.0.1", 8000, token="x" * 15)
+        build_access("127.0.0.1", 8000, token="x" * 15)
     for name in ("", " ", "*", "*.example.org", "http://example.org", "a b", "user@example.org"):
         with pytest.raises(UsageError, match="is no name of a host"):
-            access_for("127.0.0.1", 8000, names=(name,))
+            build_access("127.0.0.1", 8000, names=(name,))
     for origin in (
         "",
         "*",
@@ -140,8 +140,8 @@ def test_rules_that_make_no_sense_are_refused() -> None:
         "https://a?b",
     ):
         with pytest.raises(UsageError, match="is no origin"):
-            access_for("127.0.0.1", 8000, origins=(origin,))
-    assert access_for("127.0.0.1", 8000, origins=("HTTPS://Example.org/",)).origins == {OTHER}
+            build_access("127.0.0.1", 8000, origins=(origin,))
+    assert build_access("127.0.0.1", 8000, origins=("HTTPS://Example.org/",)).origins == {OTHER}
 
 
 # Pages of other sites
@@ -459,6 +459,6 @@ def test_the_static_files_are_all_there_is(client: TestClient) -> None:
 
 def test_a_question_without_a_vector_is_logged_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
     scope = {"type": "http", "method": "GET", "path": "/api/v1/search", "query_string": b"", "headers": []}
-    response = failed(Request(scope), EncoderError("query 'secretquestion' can't be searched: not finite"))
+    response = respond_to_error(Request(scope), EncoderError("query 'secretquestion' can't be searched: not finite"))
     assert response.status_code == 500
     assert "EncoderError: a text got no usable vector" in caplog.text and "secretquestion" not in caplog.text

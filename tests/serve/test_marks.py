@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.records.answer import Hit, Sentence, Span, Why
-from engine.serve.marks import AROUND, SHORT, Piece, extract, pieces, shown
+from engine.serve.marks import AROUND, SHORT, Piece, extract, mark_abstract, split_pieces
 
 TEXT = "Gout hurts a lot."
 LONG = "abcd " * 200  # a space at every place that is 4 more than a multiple of 5
@@ -22,7 +22,7 @@ def joined(parts: list[Piece]) -> str:
 
 
 def test_words_and_the_best_sentence_by_hand() -> None:
-    assert pieces(TEXT, [(5, 17)], [(0, 4), (13, 16)]) == [
+    assert split_pieces(TEXT, [(5, 17)], [(0, 4), (13, 16)]) == [
         Piece("Gout", is_word=True),
         Piece(" "),
         Piece("hurts a ", is_best=True),
@@ -32,23 +32,23 @@ def test_words_and_the_best_sentence_by_hand() -> None:
 
 
 def test_a_text_without_marks_is_one_piece() -> None:
-    assert pieces(TEXT) == [Piece(TEXT)]
-    assert pieces("") == []
+    assert split_pieces(TEXT) == [Piece(TEXT)]
+    assert split_pieces("") == []
 
 
 def test_overlapping_words_are_marked_throughout() -> None:
-    assert pieces("abcdef", words=[(1, 4), (2, 5)]) == [
+    assert split_pieces("abcdef", words=[(1, 4), (2, 5)]) == [
         Piece("a"), Piece("b", is_word=True), Piece("cd", is_word=True), Piece("e", is_word=True), Piece("f"),
     ]  # fmt: skip
 
 
 def test_a_window_cuts_what_reaches_beyond_it() -> None:
-    assert pieces("abcdef", [(0, 3)], [(4, 6)], (2, 5)) == [
+    assert split_pieces("abcdef", [(0, 3)], [(4, 6)], (2, 5)) == [
         Piece("c", is_best=True),
         Piece("d"),
         Piece("e", is_word=True),
     ]
-    assert pieces("abcdef", [(0, 1)], [(5, 6)], (2, 4)) == [Piece("cd")]
+    assert split_pieces("abcdef", [(0, 1)], [(5, 6)], (2, 4)) == [Piece("cd")]
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)).map(lambda pair: (min(pair), max(pair))), max_size=4)
@@ -59,7 +59,7 @@ def test_pieces_add_up_and_each_character_is_marked_as_its_spans_say(
     text: str, best: list[Span], words: list[Span], ends: Span | None
 ) -> None:
     window = (min(*ends, len(text)), min(max(ends), len(text))) if ends else None
-    found = pieces(text, best, words, window)
+    found = split_pieces(text, best, words, window)
     first, last = window or (0, len(text))
     assert joined(found) == text[first:last]
     assert all(part.text for part in found)
@@ -110,19 +110,19 @@ def test_an_extract_cuts_no_word_and_holds_the_best_sentence(text: str, a: float
 
 
 def test_without_a_reason_a_hit_shows_its_beginning() -> None:
-    found = shown(hit(LONG))
+    found = mark_abstract(hit(LONG))
     assert (found.extract, found.cut_before, found.cut_after) == ([Piece(LONG[:404])], False, True)
     assert found.whole == [Piece(LONG)]
 
 
 def test_a_short_abstract_is_not_repeated() -> None:
-    found = shown(hit(TEXT, why((5, 17), words=((0, 4),))))
+    found = mark_abstract(hit(TEXT, why((5, 17), words=((0, 4),))))
     assert found.whole == [] and (found.cut_before, found.cut_after) == (False, False)
     assert found.extract == [Piece("Gout", is_word=True), Piece(" "), Piece("hurts a lot.", is_best=True)]
 
 
 def test_the_first_of_the_nearest_sentences_is_the_best() -> None:
-    found = shown(hit(LONG, why((500, 512), (0, 9), words=((505, 509), (900, 904)))))
+    found = mark_abstract(hit(LONG, why((500, 512), (0, 9), words=((505, 509), (900, 904)))))
     assert (found.cut_before, found.cut_after) == (True, True)
     assert joined(found.extract) == LONG[320:694] and joined(found.whole) == LONG
     assert [part.text for part in found.extract if part.is_best] == ["abcd ", "abcd", " ab"]
@@ -132,10 +132,10 @@ def test_the_first_of_the_nearest_sentences_is_the_best() -> None:
 
 @pytest.mark.parametrize("best", [(990, 994), (0, 4)])
 def test_each_side_says_whether_it_is_cut(best: Span) -> None:
-    found = shown(hit(LONG, why(best)))
+    found = mark_abstract(hit(LONG, why(best)))
     assert (found.cut_before, found.cut_after) == (best[0] > 0, best[0] == 0)
 
 
 def test_a_hit_without_an_abstract_shows_nothing() -> None:
-    found = shown(hit("", why()))
+    found = mark_abstract(hit("", why()))
     assert (found.extract, found.whole, found.cut_before, found.cut_after) == ([], [], False, False)

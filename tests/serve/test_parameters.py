@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.errors import UsageError
 from engine.options import ValueKind
-from engine.serve.asked import query_of
+from engine.serve.asked import read_query
 from engine.serve.limits import MAX_VALUE, MAX_VALUES
 from engine.serve.parameters import BOOLEANS, NUMBERS, SEARCH, Given, Parameter
 
@@ -191,7 +191,7 @@ def test_any_text_is_a_value_in_range_or_a_usage_error(parameter: Parameter, tex
 )
 def test_any_request_is_a_query_or_a_usage_error(pairs: list[tuple[str, str]]) -> None:
     try:
-        query = query_of(Given(pairs, SEARCH))
+        query = read_query(Given(pairs, SEARCH))
     except UsageError as err:
         assert len(str(err)) > 20  # says what was expected
         return

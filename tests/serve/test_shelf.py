@@ -21,13 +21,13 @@ Publish = Callable[..., None]
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When a newer generation was opened."""
     found: list[float] = []
-    original = shelving.newer
+    original = shelving.open_newer
 
     def noted(index: shelving.Index) -> shelving.Index:
         found.append(time.monotonic())
         return original(index)
 
-    monkeypatch.setattr(shelving, "newer", noted)
+    monkeypatch.setattr(shelving, "open_newer", noted)
     return found
 
 
@@ -91,7 +91,7 @@ def wait_for(shelf: Shelf, generation: int) -> None:
 def test_no_error_ends_the_following(
     fresh: IndexFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    original, failed = shelving.newer, threading.Event()
+    original, failed = shelving.open_newer, threading.Event()
 
     def once(index: shelving.Index) -> shelving.Index:
         if not failed.is_set():
@@ -99,7 +99,7 @@ def test_no_error_ends_the_following(
             raise error
         return original(index)
 
-    monkeypatch.setattr(shelving, "newer", once)
+    monkeypatch.setattr(shelving, "open_newer", once)
     monkeypatch.setattr(shelving, "FOLLOW_SECONDS", 0.01)
     shelf = Shelf([fresh.path])
     with shelf.following():

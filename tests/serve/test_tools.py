@@ -18,7 +18,7 @@ from engine import __version__
 from engine.index.folder import IndexFolder
 from engine.options import BY_FIELD
 from engine.serve.shelf import Shelf
-from engine.serve.tools import tools
+from engine.serve.tools import build_tools
 from tests.conftest import CURRENT, ROOT
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ def with_client(shelf: Shelf, work: Callable[[Client], Awaitable[T]]) -> T:
     """What comes of work with a client of the tools."""
 
     async def run() -> T:
-        async with Client(tools(shelf)) as client:
+        async with Client(build_tools(shelf)) as client:
             return await work(client)
 
     return asyncio.run(run())

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from engine.records.encoder import Vectors
-from engine.relevance.measures import parse, value
+from engine.relevance.measures import measure_query, parse
 from engine.train.fit.basemodel import encode_texts
 from engine.train.pairs.corpuspairs import TextPair
 
@@ -87,4 +87,4 @@ def score_known_items(queries: Vectors, documents: Vectors) -> NDArray[np.float6
     """
     scores = queries @ documents.T
     ranks = (scores >= scores.diagonal()[:, None]).sum(axis=1)
-    return np.array([value(_MEASURE, [(int(rank), 1)], [1]) for rank in ranks])
+    return np.array([measure_query(_MEASURE, [(int(rank), 1)], [1]) for rank in ranks])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sentence_transformers import SentenceTransformer
 
 from engine.errors import EncoderError, SourceError
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.relevance.testset import SourceFile
 from engine.train.fit.basemodel import encode_texts, limit_length, load_model, resolve_device
@@ -54,7 +54,7 @@ def train_without_labels(
     """
     if len(pairs.titles) < settings.batch_size:
         raise SourceError(
-            f"{many(pairs.n_records, 'record')} gave {many(len(pairs.titles), 'pair')} of title and body to train on "
+            f"{pluralize(pairs.n_records, 'record')} gave {pluralize(len(pairs.titles), 'pair')} of title and body to train on "
             f"({pairs.n_held_out:,} are held out), expected at least one batch of {settings.batch_size:,}. "
             "Give more records, or use a smaller --batch-size"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.train.fit.settings import RECORD
 from engine.train.modelcard.card import CardDataset, ModelCard
 from engine.train.modelcard.cardfacts import (
@@ -160,7 +160,7 @@ def _describe_short_column(column: ShortColumn) -> Iterator[str]:
     empty = ", some of them empty" if lengths.low <= N_SPECIAL else ""
     samples = f" The card shows: {', '.join(map(repr, column.samples))}." if column.samples else ""
     yield (
-        f"{column.name} is nearly empty: at most {many(max(0, words), 'token')} beside the {N_SPECIAL} special "
+        f"{column.name} is nearly empty: at most {pluralize(max(0, words), 'token')} beside the {N_SPECIAL} special "
         f"ones{empty}.{samples}"
     )
     if column.longest and column.shortest and lengths.high > lengths.low:
@@ -185,7 +185,7 @@ def _format_range(ends: tuple[float, float]) -> str:
 def _describe_steps(card: ModelCard, steps: StepCount | None, log: Sequence[LossInterval]) -> Iterator[str]:
     """Yield the length of the training, and whether the log agrees."""
     if card.fit and card.fit.steps_per_epoch:
-        yield f"{many(card.fit.steps_per_epoch, 'step')} an epoch, batches of {card.fit.batch_size or _NOT_SAID}"
+        yield f"{pluralize(card.fit.steps_per_epoch, 'step')} an epoch, batches of {card.fit.batch_size or _NOT_SAID}"
     if steps is None:
         if not card.fit:
             yield f"steps: {_NOT_SAID} (rows or batch size are missing)"
@@ -193,7 +193,7 @@ def _describe_steps(card: ModelCard, steps: StepCount | None, log: Sequence[Loss
     total = f"; {steps.total:,} in all" if steps.total is not None else ""
     epochs = f", {steps.epochs:g} epochs" if steps.epochs is not None else ""
     yield (
-        f"{steps.n_rows:,} rows in batches of {steps.batch_size:,}: {many(steps.per_epoch, 'step')} an epoch{epochs}"
+        f"{steps.n_rows:,} rows in batches of {steps.batch_size:,}: {pluralize(steps.per_epoch, 'step')} an epoch{epochs}"
         f"{total}"
     )
     checked = [row for row in log if row.agrees is not None and row.expected_epoch is not None]
@@ -233,7 +233,7 @@ def _describe_schedule(card: ModelCard, steps: StepCount | None, legacy: LegacyF
         factor = legacy.printed_rate / legacy.highest_rate if legacy.printed_rate else None
         times = f", {factor:.0f} times less than printed" if factor else ""
         still = "the warm-up never ended: " if steps.total < FIT_WARMUP else ""
-        yield f"  With these defaults and {many(steps.total, 'step')} {still}the highest rate was {highest}{times}."
+        yield f"  With these defaults and {pluralize(steps.total, 'step')} {still}the highest rate was {highest}{times}."
 
 
 def _describe_loss(
@@ -249,7 +249,7 @@ def _describe_loss(
         )
     if len(log) > _MAX_LINES:
         yield (
-            f"{many(len(log) - _MAX_LINES, 'more line')} of the log, the last {log[-1].loss:g} at step {log[-1].step:,}"
+            f"{pluralize(len(log) - _MAX_LINES, 'more line')} of the log, the last {log[-1].loss:g} at step {log[-1].step:,}"
         )
     if card.losses and not log:
         yield f"values of the training loss: {_NOT_SAID}"
@@ -286,9 +286,9 @@ def _describe_settings(card: ModelCard, removed: Sequence[str], changed: Sequenc
         return
     version = read_version("transformers")
     library = f"the installed transformers {version}" if version else "transformers 5.24"
-    yield f"{many(len(card.hyperparameters), 'setting')} printed, {len(card.non_default):,} of them not the default"
+    yield f"{pluralize(len(card.hyperparameters), 'setting')} printed, {len(card.non_default):,} of them not the default"
     if removed:
-        yield f"{many(len(removed), 'name')} no longer accepted by {library} (leave them out): {', '.join(removed)}"
+        yield f"{pluralize(len(removed), 'name')} no longer accepted by {library} (leave them out): {', '.join(removed)}"
     for default in changed:
         yield f"{default.name}: {default.then} then, today {default.now}"
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collect.lines import first_line, objects, refuse_bare_cr
+from engine.collect.lines import decode_first_line, read_objects, refuse_bare_cr
 from engine.collect.opening import open_source
 from engine.errors import MissingExtraError, SourceError
 from engine.files import AGAIN, DELIMITERS, decode_lines, sniff_delimiter
@@ -49,7 +49,7 @@ def read_cells(path: Path, choose: _ColumnChooser) -> PairCells:
     with open_source(path) as stream:
         head = stream.peek()
         if not head.startswith(_PARQUET):
-            read = _read_json if first_line(head).lstrip().startswith(("{", "[")) else _read_table
+            read = _read_json if decode_first_line(head).lstrip().startswith(("{", "[")) else _read_table
             return read(stream, name, choose)
     return _read_parquet(path, choose)
 
@@ -62,7 +62,7 @@ def _read_json(stream: io.BufferedReader, name: str, choose: _ColumnChooser) -> 
     """
     columns: tuple[str, ...] = ()
     places, rows = [], []
-    for entry in objects(stream, name):
+    for entry in read_objects(stream, name):
         if isinstance(entry, Rejection):
             raise SourceError(f'{entry}. Expected one JSON object a line, like {{"anchor": "…", "positive": "…"}}')
         if isinstance(entry, Remark):
@@ -83,7 +83,7 @@ def _read_table(stream: io.BufferedReader, name: str, choose: _ColumnChooser) ->
         SourceError: quotation marks don't match, or a row has more or fewer cells than the header.
     """
     refuse_bare_cr(stream, name)
-    delimiter = _find_delimiter(first_line(stream.peek()), name, choose)
+    delimiter = _find_delimiter(decode_first_line(stream.peek()), name, choose)
     rows = csv.reader(_read_lines(stream, name), delimiter=delimiter, strict=True)
     header: list[str] = []
     wanted: list[int] = []

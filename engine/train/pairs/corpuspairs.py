@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from engine.encode.recipe import clean_text
 from engine.records.abstract import Abstract
-from engine.relevance.holdout import DEV, TEST, position, publication_keys
-from engine.relevance.sections import body, objective_and_conclusion
+from engine.relevance.holdout import DEV, TEST, hash_position, list_publication_keys
+from engine.relevance.sections import extract_body, find_objective_and_conclusion
 from engine.train.pairs.pairtable import PairTable
 
 TextPair = tuple[str, str]
@@ -47,13 +47,16 @@ def build_pairs(records: Iterable[Abstract], kept_out: Iterable[Abstract] = (), 
     characters.
     """
     everything = list(records)
-    keys, positions = [publication_keys(record) for record in everything], [position(record) for record in everything]
-    closed = {key for record in kept_out for key in publication_keys(record)}
+    keys, positions = (
+        [list_publication_keys(record) for record in everything],
+        [hash_position(record) for record in everything],
+    )
+    closed = {key for record in kept_out for key in list_publication_keys(record)}
     placed = list(zip(everything, keys, positions, strict=True))
     dev = _deduplicate(record for record, known, place in placed if TEST <= place < DEV and not closed & known)
     closed |= {key for _, known, place in placed if place < DEV for key in known}
     train = _deduplicate(record for record, known, _ in placed if not closed & known)
-    conclusions = [parts[::-1] for record in train if (parts := objective_and_conclusion(record.abstract))]
+    conclusions = [parts[::-1] for record in train if (parts := find_objective_and_conclusion(record.abstract))]
     return CorpusPairs(
         titles=_pair_titles(train),
         conclusions=tuple((conclusion, objective) for conclusion, objective in conclusions),
@@ -77,7 +80,7 @@ def select_pairs(table: PairTable) -> CorpusPairs:
         (anchor, other) for anchor, other, label in rows if label == 1 and clean_text(anchor) and clean_text(other)
     ]
     pairs = list(dict.fromkeys((clean_text(anchor), clean_text(other)) for anchor, other in usable))
-    places = [position(Abstract("", *pair)) for pair in pairs]
+    places = [hash_position(Abstract("", *pair)) for pair in pairs]
     out = [pair for pair, place in zip(pairs, places, strict=True) if place < DEV]
     dev = tuple(pair for pair, place in zip(pairs, places, strict=True) if TEST <= place < DEV)
     anchors, positives = {anchor for anchor, _ in out}, {other for _, other in out}
@@ -87,7 +90,7 @@ def select_pairs(table: PairTable) -> CorpusPairs:
 
 def _pair_titles(records: Iterable[Abstract]) -> tuple[TextPair, ...]:
     """Return (title, body) of the records that make a pair."""
-    return tuple((clean_text(record.title), body(record)) for record in records if _is_pair(record))
+    return tuple((clean_text(record.title), extract_body(record)) for record in records if _is_pair(record))
 
 
 def _deduplicate(records: Iterable[Abstract]) -> list[Abstract]:
@@ -95,7 +98,7 @@ def _deduplicate(records: Iterable[Abstract]) -> list[Abstract]:
     seen: set[str] = set()
     kept = []
     for record in records:
-        keys = publication_keys(record)
+        keys = list_publication_keys(record)
         if not seen & keys:
             kept.append(record)
         seen |= keys
@@ -104,7 +107,7 @@ def _deduplicate(records: Iterable[Abstract]) -> list[Abstract]:
 
 def _is_pair(record: Abstract) -> bool:
     """Return whether title and body are long enough, and the title is not in the body."""
-    title, text = clean_text(record.title), body(record)
+    title, text = clean_text(record.title), extract_body(record)
     return len(title.split()) >= 3 and len(text) >= _MIN_BODY and title.casefold() not in text.casefold()
 
 
@@ -117,7 +120,7 @@ def grade_pairs(records: Sequence[Abstract], seed: int) -> list[GradedPair]:
     headed = [
         (record, parse_headings(record))
         for record in records
-        if len(parse_headings(record)) >= _MIN_HEADINGS and body(record)
+        if len(parse_headings(record)) >= _MIN_HEADINGS and extract_body(record)
     ]
     weights = compute_rarities([terms for _, terms in headed])
     holders: dict[str, list[int]] = defaultdict(list)
@@ -131,7 +134,7 @@ def grade_pairs(records: Sequence[Abstract], seed: int) -> list[GradedPair]:
         for other in (chance.choice(holders[rare]), chance.randrange(len(headed))):
             if other != place:
                 grade = compute_overlap(terms, headed[other][1], weights)
-                pairs.append(GradedPair(body(record), body(headed[other][0]), grade))
+                pairs.append(GradedPair(extract_body(record), extract_body(headed[other][0]), grade))
     return pairs
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.phrases import many
+from engine.phrases import pluralize
 
 _WORD = re.compile(r"[^\W_]")  # a letter or digit
 
@@ -71,7 +71,7 @@ def format_report(report: PairReport) -> list[str]:
         )
     lines += [f"{finding.severity}: {finding.message}" for finding in report.findings]
     n_warnings = sum(finding.severity is Severity.WARN for finding in report.findings)
-    passed = f"can be trained on, with {many(n_warnings, 'warning')}" if n_warnings else "can be trained on"
+    passed = f"can be trained on, with {pluralize(n_warnings, 'warning')}" if n_warnings else "can be trained on"
     return [*lines, "not to be trained on: see the findings marked refuse" if report.is_refused else passed]
 
 

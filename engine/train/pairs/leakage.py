@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.encode.recipe import clean_text
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.train.pairs.findings import ColumnFacts, PairFinding, Severity, format_share, has_words
 from engine.train.pairs.pairtable import PairTable
 
@@ -126,7 +126,7 @@ def find_overlap(table: PairTable, held_out: PairTable) -> Iterator[PairFinding]
         yield PairFinding(
             "held-out-pairs",
             Severity.REFUSE if part > 0.01 else Severity.WARN,
-            f"{many(pairs, 'held-out row')} ({format_share(part)}) also in the training rows: a test on them measures "
+            f"{pluralize(pairs, 'held-out row')} ({format_share(part)}) also in the training rows: a test on them measures "
             "memory. Remove them from one side",
         )
     seen = {text for column in train for text in column}
@@ -135,7 +135,7 @@ def find_overlap(table: PairTable, held_out: PairTable) -> Iterator[PairFinding]
         yield PairFinding(
             "held-out-texts",
             Severity.WARN,
-            f"{many(n_seen, 'held-out row')} ({format_share(n_seen / held_out.n_rows)}) with a text that is trained "
+            f"{pluralize(n_seen, 'held-out row')} ({format_share(n_seen / held_out.n_rows)}) with a text that is trained "
             "on. Split by publication, not by pair, so that no text is on both sides",
         )
 

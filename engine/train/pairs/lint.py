@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.train.pairs.findings import ColumnFacts, PairFinding, PairReport, Severity, format_share, has_words
 from engine.train.pairs.leakage import find_label_leaks, find_leak, find_overlap
 from engine.train.pairs.pairtable import PairTable
@@ -100,14 +100,14 @@ def _check_steps(n_rows: int, batch_size: int, steps: int, epochs: float) -> Ite
         yield PairFinding(
             "few-rows",
             Severity.WARN,
-            f"{many(n_rows, 'row')}, fewer than one batch of {batch_size:,}: an epoch is one step. "
+            f"{pluralize(n_rows, 'row')}, fewer than one batch of {batch_size:,}: an epoch is one step. "
             "Add rows, or use smaller batches: --batch-size",
         )
     total = max(1, int(steps * epochs))
     yield PairFinding(
         "steps",
         Severity.NOTE,
-        f"{many(steps, 'step')} an epoch, {many(total, 'step')} in all ({epochs:g} x {many(n_rows, 'row')}, "
+        f"{pluralize(steps, 'step')} an epoch, {pluralize(total, 'step')} in all ({epochs:g} x {pluralize(n_rows, 'row')}, "
         f"batches of {batch_size:,})",
     )
 
@@ -126,7 +126,7 @@ def _check_constant(facts: ColumnFacts, n_rows: int) -> Iterator[PairFinding]:
         yield PairFinding(
             "near-constant-column",
             Severity.REFUSE,
-            f"{facts.name} is nearly constant: {many(facts.n_distinct, 'distinct text')} in {many(n_rows, 'row')}, "
+            f"{facts.name} is nearly constant: {pluralize(facts.n_distinct, 'distinct text')} in {pluralize(n_rows, 'row')}, "
             f"{facts.entropy:.2f} bits of {np.log2(n_rows):.1f} possible; {most}. Whatever the labels, "
             "training pulls every text of the other column towards the same few vectors: all cosines rise, and "
             "unrelated texts look alike. Check how the file was made (were fields empty when they were joined?) "
@@ -147,7 +147,7 @@ def _check_empty(facts: ColumnFacts, n_rows: int) -> Iterator[PairFinding]:
         yield PairFinding(
             "empty-texts",
             Severity.REFUSE if part > _MAX_EMPTY else Severity.WARN,
-            f"{facts.name}: {many(facts.n_empty, 'text')} ({format_share(part)}) without a letter or digit. There is "
+            f"{facts.name}: {pluralize(facts.n_empty, 'text')} ({format_share(part)}) without a letter or digit. There is "
             "nothing in them to compare. Remove these rows, or find out where their texts were lost",
         )
 
@@ -161,7 +161,7 @@ def _check_rows(table: PairTable) -> Iterator[PairFinding]:
         yield PairFinding(
             "duplicate-rows",
             Severity.WARN,
-            f"{many(repeated, 'row')} ({format_share(repeated / len(rows))}) repeated word for word: they only get "
+            f"{pluralize(repeated, 'row')} ({format_share(repeated / len(rows))}) repeated word for word: they only get "
             "more weight. Keep each row once",
         )
     row_labels: dict[tuple[str, ...], set[float]] = defaultdict(set)
@@ -172,14 +172,14 @@ def _check_rows(table: PairTable) -> Iterator[PairFinding]:
         yield PairFinding(
             "contradictions",
             Severity.REFUSE if part > _MAX_CONTRADICTING else Severity.WARN,
-            f"{many(against, 'row')} ({format_share(part)}) with the texts of another row and a different label: "
+            f"{pluralize(against, 'row')} ({format_share(part)}) with the texts of another row and a different label: "
             "no model can satisfy both. Keep the right one",
         )
     if same := sum(row[0] == row[1] for row in rows):
         yield PairFinding(
             "same-text-twice",
             Severity.WARN,
-            f"{many(same, 'row')} ({format_share(same / len(rows))}) with the same text on both sides: their cosine is "
+            f"{pluralize(same, 'row')} ({format_share(same / len(rows))}) with the same text on both sides: their cosine is "
             "1, whatever the model. Remove them",
         )
 
@@ -205,7 +205,7 @@ def _check_lengths(table: PairTable, tokenizer_folder: Path | None) -> Iterator[
             yield PairFinding(
                 "long-texts",
                 Severity.WARN if part > 0.1 else Severity.NOTE,
-                f"{name}: {format_share(part)} of {many(len(texts), 'different text')} have more than {_MAX_TOKENS} "
+                f"{name}: {format_share(part)} of {pluralize(len(texts), 'different text')} have more than {_MAX_TOKENS} "
                 f"tokens (the longest {int(n_tokens.max()):,}). Training does not read what comes after. Put what "
                 "matters first, or shorten them",
             )

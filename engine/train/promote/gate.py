@@ -17,8 +17,8 @@ from engine.encode.encoder import Encoder
 from engine.progress import Progress
 from engine.records.encoder import Vectors
 from engine.relevance.exhaustive import rank
-from engine.relevance.measures import parse, per_query
-from engine.relevance.significance import Difference, paired
+from engine.relevance.measures import measure_queries, parse
+from engine.relevance.significance import Difference, compare_paired
 from engine.relevance.testset import TestSet
 from engine.train.fit.collapse import SAMPLE_SIZE, ScoreSpread, find_collapse, measure_spread
 
@@ -84,13 +84,13 @@ def judge_candidate(
 def _measure_queries(encoder: Encoder, test_set: TestSet, progress: Progress) -> NDArray[np.float64]:
     """Return nDCG@10 of every judged query: (n,), in the order of the judgments."""
     progress(f"searching {test_set.name} with {encoder.identity.model}", 0, None)
-    values = per_query(parse(_MEASURE), rank(encoder, test_set, 10), test_set.judgments)
+    values = measure_queries(parse(_MEASURE), rank(encoder, test_set, 10), test_set.judgments)
     return np.fromiter(values.values(), np.float64, len(values))
 
 
 def _compare(name: str, sha256: str, old: NDArray[np.float64], new: NDArray[np.float64]) -> GateOutcome:
     """Compare two encoders on the same queries."""
-    return GateOutcome(name, sha256, float(old.mean()), float(new.mean()), paired(old, new))
+    return GateOutcome(name, sha256, float(old.mean()), float(new.mean()), compare_paired(old, new))
 
 
 def _check_gain(primary: GateOutcome) -> list[str]:

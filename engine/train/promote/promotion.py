@@ -12,7 +12,7 @@ from engine.config import Settings
 from engine.encode.onnx import OnnxEncoder
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
-from engine.phrases import many
+from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.index import Index, open_index
 from engine.records.abstract import Abstract
@@ -20,7 +20,7 @@ from engine.records.encoder import EncoderIdentity
 from engine.reindex.encoders import Choice, choose, export
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
-from engine.relevance.holdout import TEST, position
+from engine.relevance.holdout import TEST, hash_position
 from engine.relevance.knownitems import KINDS, Items, Kind
 from engine.relevance.testset import TestSet
 from engine.train.promote.gate import Verdict, judge_candidate
@@ -88,8 +88,8 @@ def _export_candidate(choice: Choice, folder: Path) -> OnnxEncoder:
 
 def _make_sets(index: Index) -> list[TestSet]:
     """Make known items from the held-out tenth of an index, by kind."""
-    records = [record for record in index.abstracts() if position(record) < TEST]
-    records.sort(key=lambda record: (position(record), record.record_id))
+    records = [record for record in index.abstracts() if hash_position(record) < TEST]
+    records.sort(key=lambda record: (hash_position(record), record.record_id))
     return [items for kind in KINDS if (items := _make_items(records, kind)) is not None]
 
 
@@ -102,7 +102,7 @@ def _check_items(known: Sequence[TestSet]) -> None:
     n = sum(len(test_set.judgments.grades) for test_set in known)
     if n < _MIN_ITEMS:
         raise UsageError(
-            f"there are {many(n, 'known item')} held out for testing, expected {_MIN_ITEMS} or more to decide by. "
+            f"there are {pluralize(n, 'known item')} held out for testing, expected {_MIN_ITEMS} or more to decide by. "
             "Make them from a larger corpus: engine known-items FILE -o FOLDER, then --known-items FOLDER"
         )
 

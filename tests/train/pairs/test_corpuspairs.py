@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.records.abstract import Abstract
-from engine.relevance.holdout import DEV, TEST, position
+from engine.relevance.holdout import DEV, TEST, hash_position
 from engine.train.pairs.corpuspairs import (
     build_pairs,
     compute_overlap,
@@ -21,7 +21,7 @@ from engine.train.pairs.pairtable import PairTable
 
 def test_a_title_finds_its_body_and_a_conclusion_its_objective(corpus: list[Abstract]) -> None:
     pairs = build_pairs(corpus)
-    kept = [record for record in corpus if position(record) >= DEV]
+    kept = [record for record in corpus if hash_position(record) >= DEV]
     assert [title for title, _ in pairs.titles] == [record.title for record in kept]
     assert pairs.titles[0][1] == kept[0].abstract
     objective = kept[0].abstract.split("METHODS")[0].removeprefix("OBJECTIVE: ").strip()
@@ -29,27 +29,27 @@ def test_a_title_finds_its_body_and_a_conclusion_its_objective(corpus: list[Abst
 
 
 def test_held_out_publications_and_their_copies_are_never_trained_on(corpus: list[Abstract]) -> None:
-    held = [record for record in corpus if position(record) < DEV]
+    held = [record for record in corpus if hash_position(record) < DEV]
     # copies under other ids: one with the same DOI and another title, one with the same text and no title
     copies = [
         Abstract("X1", "A wholly different title of some words", "Another text." * 20, doi="10.1/a"),
         replace(held[1], record_id="X2", title=""),
     ]
-    records = [replace(held[0], doi="10.1/A"), *held[1:], *[r for r in corpus if position(r) >= DEV], *copies]
+    records = [replace(held[0], doi="10.1/A"), *held[1:], *[r for r in corpus if hash_position(r) >= DEV], *copies]
     pairs = build_pairs(records)
     texts = {text for pair in (*pairs.titles, *pairs.conclusions) for text in pair} | {g.one for g in pairs.mesh}
     assert not texts & {record.title for record in (*held, *copies)}
     assert not texts & {record.abstract for record in (*held, *copies)}
     assert pairs.n_held_out == len(held) + 2
-    assert [title for title, _ in pairs.dev] == [r.title for r in held if position(r) >= TEST]
+    assert [title for title, _ in pairs.dev] == [r.title for r in held if hash_position(r) >= TEST]
 
 
 def test_what_is_kept_out_is_not_trained_on_nor_used_as_dev(corpus: list[Abstract]) -> None:
-    some = [record for record in corpus if position(record) >= TEST][:40]
+    some = [record for record in corpus if hash_position(record) >= TEST][:40]
     pairs = build_pairs(corpus, [replace(record, record_id=f"other {record.record_id}") for record in some])
     used = {title for title, _ in (*pairs.titles, *pairs.dev)}
     assert not used & {record.title for record in some}
-    assert used == {r.title for r in corpus if position(r) >= TEST} - {r.title for r in some}
+    assert used == {r.title for r in corpus if hash_position(r) >= TEST} - {r.title for r in some}
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_is_kept_out_is_not_trained_on_nor_used_as_dev(corpus: list[Abstrac
 )
 def test_no_pair_is_made_of_too_little_or_of_a_title_in_its_text(title: str, abstract: str) -> None:
     made = [Abstract("1", title.format(n), abstract.replace("{}", str(n))) for n in range(100)]
-    record = next(one for one in made if position(one) >= DEV)
+    record = next(one for one in made if hash_position(one) >= DEV)
     assert not build_pairs([record]).titles
 
 
@@ -96,7 +96,7 @@ def test_pairs_of_a_file_are_taken_as_they_are() -> None:
     positives = (*(f"answer {n}" for n in range(400)), "of another", "answer", "answer 1")
     labels = np.array([*[1.0] * 400, 0.5, 1.0, 1.0], np.float32)
     pairs = select_pairs(PairTable("pairs", ("anchor", "positive"), (anchors, positives), labels, "0" * 64))
-    places = {one: position(Abstract("", one, other)) for one, other in zip(anchors, positives, strict=True)}
+    places = {one: hash_position(Abstract("", one, other)) for one, other in zip(anchors, positives, strict=True)}
     assert {one for one, _ in pairs.titles} == {one for one in anchors[:400] if places[one] >= DEV}
     assert {one for one, _ in pairs.dev} == {one for one in anchors[:400] if TEST <= places[one] < DEV}
     assert 5 < len(pairs.dev) < 40 and len(pairs.titles) + len(pairs.dev) < 380
