@@ -31,25 +31,25 @@ class Config:
         folder = indexes or os.environ.get("ENGINE_INDEXES") or "indexes"
         return Config(Path(folder), index or os.environ.get("ENGINE_INDEX") or None)
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Indexes in the folder, sorted; none when the folder is not there."""
         if not self.indexes.is_dir():
             return []
         folders = (path for path in self.indexes.iterdir() if NAME.fullmatch(path.name))
         return sorted(p.name for p in folders if (p / "index.toml").exists() or any(p.glob("generations/*")))
 
-    def named(self, name: str | None) -> Config:
+    def select_index(self, name: str | None) -> Config:
         """The same with another index named; None leaves it as it is."""
         return replace(self, index=name) if name else self
 
-    def existing(self) -> Path:
+    def find_existing(self) -> Path:
         """Folder of the index that is meant: the named one, or the only one there.
 
         Raises:
             ConfigError: no such index, or several and none was named.
             UsageError: the name is not a legal one.
         """
-        names = self.names()
+        names = self.list_names()
         if self.index is not None:
             check_name(self.index)
             if self.index not in names:
@@ -61,7 +61,7 @@ class Config:
             raise ConfigError(f"{self.indexes} holds no index. {HINT}")
         raise ConfigError(f"{self.indexes} holds several indexes: {list_names(names)}. Name one: -i {names[0]}")
 
-    def target(self) -> Path:
+    def find_target(self) -> Path:
         """Folder of the index to write: the named one, the only one there, or a first one called "default".
 
         Raises:
@@ -69,7 +69,7 @@ class Config:
             UsageError: the name is not a legal one.
         """
         if self.index is None:
-            return self.existing() if self.names() else self.indexes / "default"
+            return self.find_existing() if self.list_names() else self.indexes / "default"
         check_name(self.index)
         return self.indexes / self.index
 

@@ -62,7 +62,7 @@ def check_target(path: Path, *, overwrite: bool, example: str = "file") -> None:
     if exists and not os.path.isfile(path):
         raise UsageError(f"{path} is a pipe or a device, expected a file. Name another file")
     if exists and not overwrite:
-        raise UsageError(_target_exists(path))
+        raise UsageError(_explain_exists(path))
     folder = _resolve(path).parent
     if not os.path.isdir(folder):
         raise UsageError(f"{path} can't be written: there is no folder {folder}. Make it first: mkdir -p {folder}")
@@ -119,7 +119,7 @@ def _is_writable(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _target_exists(path: Path) -> str:
+def _explain_exists(path: Path) -> str:
     """Return the message about a file that is there already."""
     return f"{path} exists. Write over it: --overwrite"
 
@@ -134,7 +134,7 @@ def write_file(path: Path, pieces: Iterable[bytes], *, overwrite: bool) -> None:
         UsageError: as check_target; also if a file has appeared meanwhile and may not be overwritten.
         EngineError: the disk is full, or another error of the system.
     """
-    with whole_path(path, overwrite=overwrite) as part, _report_errors(path), part.open("xb") as file:
+    with write_path_whole(path, overwrite=overwrite) as part, _report_errors(path), part.open("xb") as file:
         file.writelines(pieces)
         _sync(file)
 
@@ -152,7 +152,7 @@ def open_whole(path: Path, *, overwrite: bool) -> Iterator[TextIO]:
         UsageError: as write_file.
         EngineError: as write_file.
     """
-    with whole_path(path, overwrite=overwrite) as part, _report_errors(path):
+    with write_path_whole(path, overwrite=overwrite) as part, _report_errors(path):
         with part.open("x", encoding="utf-8", errors="replace", newline="") as file:
             yield file
             file.flush()
@@ -160,7 +160,7 @@ def open_whole(path: Path, *, overwrite: bool) -> Iterator[TextIO]:
 
 
 @contextmanager
-def whole_path(path: Path, *, overwrite: bool) -> Iterator[Path]:
+def write_path_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield a free name in the same folder, for a file that gets its own name when the block ends without an error.
 
     Errors raised in the block pass as they are; whatever is under the free name by then is removed.
@@ -219,7 +219,7 @@ def _publish(part: Path, target: Path, path: Path, *, overwrite: bool) -> None:
     try:
         os.link(part, target)  # unlike a rename, never over another file
     except FileExistsError as err:
-        raise UsageError(_target_exists(path)) from err
+        raise UsageError(_explain_exists(path)) from err
     except OSError as err:
         if err.errno not in _NO_LINKS:
             raise
@@ -236,7 +236,7 @@ def _publish_without_links(part: Path, target: Path, path: Path) -> None:
     try:
         target.open("xb").close()  # takes the name, or finds it taken
     except FileExistsError as err:
-        raise UsageError(_target_exists(path)) from err
+        raise UsageError(_explain_exists(path)) from err
     try:
         part.replace(target)
     except OSError:

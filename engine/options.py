@@ -86,12 +86,12 @@ class QueryOption:
     default: Any = None
 
 
-def _described(default: Any, option: QueryOption) -> Any:
+def _describe_field(default: Any, option: QueryOption) -> Any:
     """Return a dataclass field that carries the description of itself."""
     return field(default=default, metadata={"option": option})
 
 
-def _options_of(owner: type) -> tuple[QueryOption, ...]:
+def _list_options(owner: type) -> tuple[QueryOption, ...]:
     """Return the descriptions that the fields of a dataclass carry, in order."""
     described = [one for one in fields(owner) if "option" in one.metadata]
     return tuple(replace(one.metadata["option"], field=one.name, default=one.default) for one in described)
@@ -108,7 +108,7 @@ class Filters:
         UsageError: a single value instead of a list, a value of another type, blank or too long, or no range of years.
     """
 
-    years: Sequence[YearRange | str] = _described(
+    years: Sequence[YearRange | str] = _describe_field(
         (),
         QueryOption(
             "year",
@@ -119,7 +119,7 @@ class Filters:
             words=("publication years {}",),
         ),
     )
-    journals: Sequence[str] = _described(
+    journals: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "journal",
@@ -131,7 +131,7 @@ class Filters:
             words=("records of the journal {}",),
         ),
     )
-    mesh: Sequence[str] = _described(
+    mesh: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "mesh",
@@ -143,7 +143,7 @@ class Filters:
             words=("records with the MeSH heading {}",),
         ),
     )
-    mesh_trees: Sequence[str] = _described(
+    mesh_trees: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "mesh_tree",
@@ -154,7 +154,7 @@ class Filters:
             words=("records with the MeSH heading, or any below it in the MeSH tree, {}",),
         ),
     )
-    types: Sequence[str] = _described(
+    types: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "type",
@@ -166,7 +166,7 @@ class Filters:
             words=("records of the publication type {}",),
         ),
     )
-    keywords: Sequence[str] = _described(
+    keywords: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "keyword",
@@ -177,7 +177,7 @@ class Filters:
             words=("records with the keyword {}",),
         ),
     )
-    authors: Sequence[str] = _described(
+    authors: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "author",
@@ -190,7 +190,7 @@ class Filters:
             words=("records with an author named {}",),
         ),
     )
-    languages: Sequence[str] = _described(
+    languages: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "language",
@@ -201,7 +201,7 @@ class Filters:
             words=("records in the language {}",),
         ),
     )
-    sources: Sequence[str] = _described(
+    sources: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "source",
@@ -212,7 +212,7 @@ class Filters:
             words=("records from the source {}",),
         ),
     )
-    retracted: bool | None = _described(
+    retracted: bool | None = _describe_field(
         None,
         QueryOption(
             "retracted",
@@ -225,7 +225,7 @@ class Filters:
             words=("records that are not retracted", "retracted records"),
         ),
     )
-    has_abstract: bool | None = _described(
+    has_abstract: bool | None = _describe_field(
         None,
         QueryOption(
             "has_abstract",
@@ -238,7 +238,7 @@ class Filters:
             words=("records without an abstract", "records with an abstract"),
         ),
     )
-    ids: Sequence[str] | None = _described(  # None: no list was given
+    ids: Sequence[str] | None = _describe_field(  # None: no list was given
         None,
         QueryOption(
             "ids",
@@ -249,7 +249,7 @@ class Filters:
             words=("records of a list ({})",),
         ),
     )
-    exclude: Sequence[str] = _described(
+    exclude: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "exclude",
@@ -260,7 +260,7 @@ class Filters:
             words=("records that are not in a list ({})",),
         ),
     )
-    where: str = _described(
+    where: str = _describe_field(
         "",
         QueryOption(
             "where",
@@ -298,8 +298,8 @@ class Filters:
 class Query:
     """One question to an index: a text, records as examples, or both."""
 
-    text: str = _described("", QueryOption("q", ValueKind.TEXT, "What to look for, in your own words."))
-    like: Sequence[str] = _described(
+    text: str = _describe_field("", QueryOption("q", ValueKind.TEXT, "What to look for, in your own words."))
+    like: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "like",
@@ -309,7 +309,7 @@ class Query:
             chip="like",
         ),
     )
-    unlike: Sequence[str] = _described(
+    unlike: Sequence[str] = _describe_field(
         (),
         QueryOption(
             "unlike",
@@ -319,18 +319,18 @@ class Query:
             chip="unlike",
         ),
     )
-    mode: Mode = _described(
+    mode: Mode = _describe_field(
         Mode.SEMANTIC,
         QueryOption("mode", ValueKind.CHOICE, "Rank by meaning, by words, or by both.", choices=tuple(Mode)),
     )
     filters: Filters = field(default_factory=Filters)
-    top_k: int = _described(
+    top_k: int = _describe_field(
         10, QueryOption("n", ValueKind.INTEGER, "Maximum number of hits.", low=1, flags=("-n", "--top-k"))
     )
-    offset: int = _described(
+    offset: int = _describe_field(
         0, QueryOption("offset", ValueKind.INTEGER, "Number of hits to skip at the beginning.", low=0)
     )
-    min_score: float | None = _described(
+    min_score: float | None = _describe_field(
         None,
         QueryOption(
             "min_score",
@@ -342,7 +342,7 @@ class Query:
             chip="cosine at least",
         ),
     )
-    weight: float | None = _described(  # None: as index.toml says
+    weight: float | None = _describe_field(  # None: as index.toml says
         None,
         QueryOption(
             "weight",
@@ -354,7 +354,7 @@ class Query:
             unset=f"index.toml; {DEFAULT_WEIGHT}",
         ),
     )
-    fusion: Fusion | None = _described(  # None: as index.toml says
+    fusion: Fusion | None = _describe_field(  # None: as index.toml says
         None,
         QueryOption(
             "fusion",
@@ -364,7 +364,7 @@ class Query:
             unset=f"index.toml; {Fusion.CONVEX}",
         ),
     )
-    diversify: float | None = _described(  # from 0, by score alone, to 1, by difference from the hits above
+    diversify: float | None = _describe_field(  # from 0, by score alone, to 1, by difference from the hits above
         None,
         QueryOption(
             "diversify",
@@ -376,21 +376,21 @@ class Query:
             chip="diversity",
         ),
     )
-    explain: bool = _described(
+    explain: bool = _describe_field(
         False,
         QueryOption(
             "explain", ValueKind.SWITCH, "Explain each hit: nearest sentences, words found, what the score means."
         ),
     )
-    group_by: str | None = _described(
+    group_by: str | None = _describe_field(
         None,
         QueryOption("group_by", ValueKind.CHOICE, "Count the hits by journal or year.", choices=("journal", "year")),
     )
 
 
-FILTERS = _options_of(Filters)
-QUESTION = tuple(option for option in _options_of(Query) if option.field in ("text", "like", "unlike"))
-RANKING = tuple(option for option in _options_of(Query) if option not in QUESTION)
+FILTERS = _list_options(Filters)
+QUESTION = tuple(option for option in _list_options(Query) if option.field in ("text", "like", "unlike"))
+RANKING = tuple(option for option in _list_options(Query) if option not in QUESTION)
 BY_FIELD = {option.field: option for option in (*QUESTION, *RANKING, *FILTERS)}
 
 
@@ -403,9 +403,9 @@ def _read_value(option: QueryOption, value: Any) -> Any:
     if value is None:
         return option.default
     if option.kind is ValueKind.YEARS:
-        return tuple(_read_range(option.field, span) for span in _items_of(option.field, value))
+        return tuple(_read_range(option.field, span) for span in _list_items(option.field, value))
     if option.kind.is_repeatable:
-        items = tuple(_items_of(option.field, value))
+        items = tuple(_list_items(option.field, value))
         for item in items:
             _check_text(option, item)
         return items
@@ -418,7 +418,7 @@ def _read_value(option: QueryOption, value: Any) -> Any:
     return value
 
 
-def _items_of(name: str, value: Any) -> Iterable[Any]:
+def _list_items(name: str, value: Any) -> Iterable[Any]:
     """Return the values of a list.
 
     Raises:
@@ -512,7 +512,7 @@ class SettingOption:
         return f"ENGINE_{self.field.upper()}" if self.in_environment else None
 
 
-def _setting(default: Any, option: SettingOption) -> Any:
+def _describe_setting(default: Any, option: SettingOption) -> Any:
     """Return a dataclass field that carries the description of a setting."""
     return field(default=default, metadata={"option": option})
 
@@ -521,7 +521,7 @@ def _setting(default: Any, option: SettingOption) -> Any:
 class IndexSettings:
     """The settings of an index, as index.toml names them."""
 
-    model: str | None = _setting(
+    model: str | None = _describe_setting(
         None,
         SettingOption(
             "model",
@@ -532,7 +532,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    device: str = _setting(
+    device: str = _describe_setting(
         "auto",
         SettingOption(
             "device",
@@ -544,7 +544,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    precision: str | None = _setting(
+    precision: str | None = _describe_setting(
         None,
         SettingOption(
             "precision",
@@ -556,7 +556,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    recipe: str | None = _setting(
+    recipe: str | None = _describe_setting(
         None,
         SettingOption(
             "recipe",
@@ -568,7 +568,7 @@ class IndexSettings:
             flags=("--recipe",),
         ),
     )
-    factory: str | None = _setting(
+    factory: str | None = _describe_setting(
         None,
         SettingOption(
             "factory",
@@ -577,7 +577,7 @@ class IndexSettings:
             "auto",
         ),
     )
-    recall: float | None = _setting(
+    recall: float | None = _describe_setting(
         None,
         SettingOption(
             "recall",
@@ -589,7 +589,7 @@ class IndexSettings:
             flags=("--recall",),
         ),
     )
-    mesh_tree: str | None = _setting(
+    mesh_tree: str | None = _describe_setting(
         None,
         SettingOption(
             "mesh_tree",
@@ -598,7 +598,7 @@ class IndexSettings:
             "none",
         ),
     )
-    keep_generations: int = _setting(
+    keep_generations: int = _describe_setting(
         3,
         SettingOption(
             "keep_generations",
@@ -609,7 +609,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    checkpoint_seconds: float = _setting(
+    checkpoint_seconds: float = _describe_setting(
         15.0,
         SettingOption(
             "checkpoint_seconds",
@@ -620,7 +620,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    max_deleted_share: float = _setting(
+    max_deleted_share: float = _describe_setting(
         0.10,
         SettingOption(
             "guard.max_deleted_share",
@@ -631,7 +631,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    max_changed_share: float = _setting(
+    max_changed_share: float = _describe_setting(
         0.10,
         SettingOption(
             "guard.max_changed_share",
@@ -642,13 +642,13 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    hybrid_weight: float = _setting(
+    hybrid_weight: float = _describe_setting(
         DEFAULT_WEIGHT,
         SettingOption(
             "hybrid.weight", "Weight of the cosine; the words have the rest.", str(DEFAULT_WEIGHT), low=0, high=1
         ),
     )
-    hybrid_fusion: str = _setting(
+    hybrid_fusion: str = _describe_setting(
         str(Fusion.CONVEX),
         SettingOption(
             "hybrid.fusion",
@@ -657,7 +657,7 @@ class IndexSettings:
             choices=tuple(map(str, Fusion)),
         ),
     )
-    download_url: str | None = _setting(
+    download_url: str | None = _describe_setting(
         None,
         SettingOption(
             "download.url",
@@ -666,7 +666,7 @@ class IndexSettings:
             "none",
         ),
     )
-    download_folder: str | None = _setting(
+    download_folder: str | None = _describe_setting(
         None,
         SettingOption(
             "download.folder",
@@ -677,7 +677,7 @@ class IndexSettings:
     )
 
 
-def _settings_of(owner: type) -> tuple[SettingOption, ...]:
+def _list_settings(owner: type) -> tuple[SettingOption, ...]:
     """Return the descriptions of the settings, each with its type and default."""
     hints = get_type_hints(owner)
     found = []
@@ -688,4 +688,4 @@ def _settings_of(owner: type) -> tuple[SettingOption, ...]:
     return tuple(found)
 
 
-SETTINGS = _settings_of(IndexSettings)
+SETTINGS = _list_settings(IndexSettings)

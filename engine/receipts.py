@@ -26,7 +26,7 @@ class FileReceipt:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return FileReceipt(path.name, file.tell(), digest)
 
-    def problem(self, folder: Path, *, quick: bool = False) -> str | None:
+    def find_problem(self, folder: Path, *, quick: bool = False) -> str | None:
         """What is wrong with the file in this folder, in words; None when it is as written.
 
         quick: a large file that this machine has hashed before and that was not touched since is not hashed again.

@@ -128,8 +128,8 @@ def some_filters(index: Index, n: int, seed: int) -> list[Filters]:
     """Random filters of years, journals and expressions, of every size; no two alike."""
     rng = random.Random(seed)
     corpus = get_generation(index).corpus
-    years = [row[0] for row in corpus.rows("SELECT year FROM abstracts WHERE year IS NOT NULL")]
-    journals = [row[0] for row in corpus.rows("SELECT DISTINCT journal FROM abstracts WHERE journal <> ''")]
+    years = [row[0] for row in corpus.read_rows("SELECT year FROM abstracts WHERE year IS NOT NULL")]
+    journals = [row[0] for row in corpus.read_rows("SELECT DISTINCT journal FROM abstracts WHERE journal <> ''")]
     found: dict[Filters, None] = {}
     while len(found) < n:
         low, high = sorted(rng.sample(years, 2))
@@ -165,7 +165,7 @@ def by_brute_force(index: Index, filters: Filters, records: dict[int, tuple[int 
 
 def known(index: Index, record_id: str) -> int | None:
     try:
-        return get_generation(index).corpus.doc_id(record_id)
+        return get_generation(index).corpus.find_doc_id(record_id)
     except AbstractNotFoundError:
         return None
 
@@ -173,7 +173,7 @@ def known(index: Index, record_id: str) -> int | None:
 def filters_checked(index: Index, texts: list[str]) -> dict[str, Any]:
     """How many filtered answers are those of brute force, by ids, or by scores where records tie."""
     snapshot = get_generation(index)
-    rows = snapshot.corpus.rows("SELECT id, year, journal FROM abstracts")
+    rows = snapshot.corpus.read_rows("SELECT id, year, journal FROM abstracts")
     records = {row[0]: (row[1], row[2]) for row in rows}
     vectors = index.encode(texts)
     matrix = np.array(snapshot.vectors.vectors, np.float64)
@@ -186,7 +186,7 @@ def filters_checked(index: Index, texts: list[str]) -> dict[str, Any]:
         places = np.searchsorted(ids, allowed)
         scores = matrix[places] @ vectors[at].astype(np.float64)
         best = np.lexsort((allowed, -scores))[:10]
-        found = [snapshot.corpus.doc_id(hit.id) for hit in answer.hits]
+        found = [snapshot.corpus.find_doc_id(hit.id) for hit in answer.hits]
         ties = (
             np.allclose([hit.score for hit in answer.hits], scores[best], atol=2e-6)
             if len(found) == len(best)

@@ -69,7 +69,7 @@ def jsonl(path: Path, rows: Iterable[dict[str, object]]) -> Path:
 def copy_toy(target: Path) -> IndexFolder:
     """Copy the first committed generation: the 40 toy abstracts, searched exactly."""
     folder = IndexFolder(Path(shutil.copytree(CURRENT, target, ignore=shutil.ignore_patterns("000002"))))
-    folder.pointer.write_text(folder.pointer_text(1))
+    folder.pointer.write_text(folder.format_pointer(1))
     return folder
 
 

@@ -285,7 +285,7 @@ def test_a_folder_that_cannot_be_written_is_said(toy: IndexFolder, engine_proces
 
 def test_missing_and_forbidden_files_are_told_apart(toy: IndexFolder, engine: Run) -> None:
     """Permission is taken away by strace, since root may read everything."""
-    path = toy.generation_path(1) / "vectors.faiss"
+    path = toy.get_generation_path(1) / "vectors.faiss"
     if shutil.which("strace") and subprocess.run(["strace", "-o", "/dev/null", "true"]).returncode == 0:
         environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "PYTHONPATH": str(ROOT)}
         command = [

@@ -183,10 +183,10 @@ def test_old_generations_go_and_the_log_stays(toy: IndexFolder, night: Command, 
     for n in range(3):
         jsonl(toy.path / "updatefiles" / f"more{n}.jsonl", [{"id": f"a{n}", "title": "A"}])
         assert night("--offline").returncode == 0
-    assert toy.numbers() == [3, 4]
+    assert toy.list_numbers() == [3, 4]
     settle("keep_generations = 1")
     assert night("--offline").returncode == 0
-    assert toy.numbers() == [4] and logged(toy)[-1]["pruned"] == [3]
+    assert toy.list_numbers() == [4] and logged(toy)[-1]["pruned"] == [3]
 
 
 @pytest.mark.usefixtures("row")
@@ -242,7 +242,7 @@ def test_terminated_it_reports_keeps_what_it_encoded_and_goes_on_next_night(
         143,
         "terminated; what it had encoded is kept for the next run",
     )
-    assert toy.current() == 1
+    assert toy.read_current() == 1
     done = night("--offline")
     assert done.returncode == 0 and "taken over from a run that was stopped" in done.stdout
 
@@ -395,7 +395,7 @@ def test_a_file_damaged_after_it_was_published_is_found_in_the_same_night(
 
     def damage(folder: IndexFolder, *rest: object) -> object:
         done = plain(folder, *rest)  # type: ignore[arg-type]
-        path = folder.generation_path(2) / "vectors.faiss"
+        path = folder.get_generation_path(2) / "vectors.faiss"
         path.chmod(0o644)
         with path.open("r+b") as file:
             file.seek(-1, 2)

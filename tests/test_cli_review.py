@@ -68,7 +68,7 @@ def test_a_generation_that_is_gone_names_those_that_are_kept(
     record: Path, toy: IndexFolder, engine: Run, add: Add
 ) -> None:
     add(NEW)
-    shutil.rmtree(toy.generation_path(1))
+    shutil.rmtree(toy.get_generation_path(1))
     done = engine("rerun", record)
     assert done.returncode == 1 and "does not keep generation 000001: found 000002." in done.stderr
     assert "--current" in done.stderr

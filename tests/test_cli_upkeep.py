@@ -37,7 +37,7 @@ def test_from_init_to_a_living_review(inbox: Path, engine: Run, toy: IndexFolder
         article(3, "Knee pain"),
     )
     plan = engine("reindex", "toy", "--dry-run")
-    assert plan.returncode == 0 and toy.current() == 1
+    assert plan.returncode == 0 and toy.read_current() == 1
     assert "new: 3, for example PMID:1 (pubmed26n0001.xml.gz)" in plan.stdout
     done = engine("reindex", "toy")
     assert "toy: generation 000002 published, 43 abstracts" in done.stdout
@@ -204,7 +204,7 @@ def test_a_mistake_gets_one_line_and_exit_2(inbox: Path, engine: Run, args: tupl
 def test_an_index_of_another_format_is_built_anew_by_the_command_that_its_refusal_names(
     toy: IndexFolder, engine: Run, tmp_path: Path, with_sources: bool
 ) -> None:
-    resigned(read_manifest(toy.generation_path(1)), toy, format_version=FORMAT_VERSION - 1)
+    resigned(read_manifest(toy.get_generation_path(1)), toy, format_version=FORMAT_VERSION - 1)
     if with_sources:
         settings = f'sources = ["{TOY}"]\nmodel = "{TOY_MODEL}"\n'
         (toy.path / "index.toml").write_text(settings, encoding="utf-8")

@@ -118,5 +118,5 @@ def test_bytes_that_are_not_utf8_are_refused(folder: Path) -> None:
 def test_an_index_that_has_only_its_toml_is_one(tmp_path: Path) -> None:
     (tmp_path / "fresh").mkdir()
     written(tmp_path / "fresh", "")
-    assert Config(tmp_path, None).names() == ["fresh"]
-    assert Config(tmp_path, None).named("other").index == "other"
+    assert Config(tmp_path, None).list_names() == ["fresh"]
+    assert Config(tmp_path, None).select_index("other").index == "other"

@@ -32,9 +32,9 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_an_untouched_file_is_hashed_once(file: tuple[Path, FileReceipt], monkeypatch: pytest.MonkeyPatch) -> None:
     path, receipt = file
     read = hashes(monkeypatch)
-    assert [receipt.problem(path.parent, quick=True) for _ in range(3)] == [None] * 3
+    assert [receipt.find_problem(path.parent, quick=True) for _ in range(3)] == [None] * 3
     assert len(read) == 1
-    assert receipt.problem(path.parent) is None  # asked to look, it looks
+    assert receipt.find_problem(path.parent) is None  # asked to look, it looks
     assert len(read) == 2
 
 
@@ -58,30 +58,30 @@ def replaced(path: Path) -> None:
 @pytest.mark.parametrize("touch", [flipped, rewritten_with_old_times, replaced])
 def test_a_touched_file_is_hashed_again(file: tuple[Path, FileReceipt], touch: object) -> None:
     path, receipt = file
-    assert receipt.problem(path.parent, quick=True) is None
+    assert receipt.find_problem(path.parent, quick=True) is None
     time.sleep(0.02)  # clocks of file systems tick every few milliseconds
     touch(path)  # type: ignore[operator]
-    assert "was changed or damaged" in str(receipt.problem(path.parent, quick=True))
+    assert "was changed or damaged" in str(receipt.find_problem(path.parent, quick=True))
 
 
 def test_another_receipt_of_the_same_file_is_not_believed(file: tuple[Path, FileReceipt]) -> None:
     path, receipt = file
-    assert receipt.problem(path.parent, quick=True) is None
+    assert receipt.find_problem(path.parent, quick=True) is None
     other = FileReceipt(receipt.name, receipt.n_bytes, "0" * 64)
-    assert "was changed or damaged" in str(other.problem(path.parent, quick=True))
+    assert "was changed or damaged" in str(other.find_problem(path.parent, quick=True))
 
 
 def test_a_file_of_just_now_is_not_remembered(file: tuple[Path, FileReceipt], monkeypatch: pytest.MonkeyPatch) -> None:
     path, receipt = file
     monkeypatch.setattr(stamps, "SETTLED", 60.0)
-    assert receipt.problem(path.parent, quick=True) is None
+    assert receipt.find_problem(path.parent, quick=True) is None
     assert stamps.load_entries() == {}
 
 
 def test_a_damaged_file_is_not_remembered(file: tuple[Path, FileReceipt]) -> None:
     path, receipt = file
     flipped(path)
-    assert receipt.problem(path.parent, quick=True) is not None
+    assert receipt.find_problem(path.parent, quick=True) is not None
     assert stamps.load_entries() == {}
 
 
@@ -90,7 +90,7 @@ def test_a_small_file_is_always_hashed(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "small"
     path.write_bytes(b"little")
     receipt, read = FileReceipt.of(path), hashes(monkeypatch)
-    assert [receipt.problem(tmp_path, quick=True) for _ in range(2)] == [None] * 2
+    assert [receipt.find_problem(tmp_path, quick=True) for _ in range(2)] == [None] * 2
     assert len(read) == 2
 
 
@@ -99,7 +99,7 @@ def test_the_oldest_are_forgotten(file: tuple[Path, FileReceipt], monkeypatch: p
     monkeypatch.setattr(stamps, "MOST", 3)
     cache.mkdir()
     (cache / stamps.NAME).write_text(json.dumps({"a": "1", "b": "2", "c": "3"}))
-    assert receipt.problem(path.parent, quick=True) is None
+    assert receipt.find_problem(path.parent, quick=True) is None
     assert list(stamps.load_entries())[:2] == ["b", "c"] and len(stamps.load_entries()) == 3
 
 
@@ -108,7 +108,7 @@ def test_a_damaged_list_is_no_list(file: tuple[Path, FileReceipt], cache: Path, 
     path, receipt = file
     cache.mkdir()
     (cache / stamps.NAME).write_bytes(content.encode("latin-1"))
-    assert receipt.problem(path.parent, quick=True) is None
+    assert receipt.find_problem(path.parent, quick=True) is None
     assert len(stamps.load_entries()) == 1
 
 
@@ -118,16 +118,16 @@ def test_where_nothing_can_be_kept_all_is_hashed(
     path, receipt = file
     (tmp_path / "plain").write_text("no folder")
     monkeypatch.setenv("ENGINE_CACHE", str(tmp_path / "plain"))
-    assert [receipt.problem(path.parent, quick=True) for _ in range(2)] == [None] * 2
+    assert [receipt.find_problem(path.parent, quick=True) for _ in range(2)] == [None] * 2
 
 
 def test_damage_once_found_is_not_forgotten(file: tuple[Path, FileReceipt]) -> None:
     path, receipt = file
     other = FileReceipt(receipt.name, receipt.n_bytes, "0" * 64)
     stamps.note(path, other.sha256, stamps.read_identity(path))  # as when a disk gives other bytes than it did
-    assert other.problem(path.parent, quick=True) is None
-    assert "was changed or damaged" in str(other.problem(path.parent))
-    assert "was changed or damaged" in str(other.problem(path.parent, quick=True))
+    assert other.find_problem(path.parent, quick=True) is None
+    assert "was changed or damaged" in str(other.find_problem(path.parent))
+    assert "was changed or damaged" in str(other.find_problem(path.parent, quick=True))
 
 
 def test_without_a_home_nothing_is_remembered_and_nothing_fails(
@@ -141,6 +141,6 @@ def test_without_a_home_nothing_is_remembered_and_nothing_fails(
     for name in ("ENGINE_CACHE", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", staticmethod(homeless))
-    assert [receipt.problem(path.parent, quick=True) for _ in range(2)] == [None] * 2
+    assert [receipt.find_problem(path.parent, quick=True) for _ in range(2)] == [None] * 2
     assert stamps.load_entries() == {}
     assert measure_layout(lambda tried: 1.0, "f", "1", alone=True) == get_default_layout(count_cores())

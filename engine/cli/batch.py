@@ -14,7 +14,7 @@ from engine.options import Query
 from engine.query.batches import answer_each, split_pages
 from engine.query.queryfile import read_queries
 from engine.records.answer import Answer
-from engine.relevance.hitfile import SUFFIXES, writer_for
+from engine.relevance.hitfile import SUFFIXES, choose_writer
 from engine.terminal import say, show_progress
 
 NOTES = 5  # shown
@@ -33,7 +33,7 @@ def run_batch(config: Config, query: Query, source: Path, out: Output, device: s
         show_progress() as report,
         open_whole(target, overwrite=out.overwrite) as file,
     ):
-        writer, n_queries, n_hits = writer_for(target, file, raw=out.raw), 0, 0
+        writer, n_queries, n_hits = choose_writer(target, file, raw=out.raw), 0, 0
         notes: dict[str, None] = {}
         for page in split_pages(queries, query.top_k):
             answers = answer_each(index, [replace(query, text=text) for _, text in page])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.group import fail, main, raise_signals
-from engine.cli.options import add_options, index_options, parse_day, setting_option
+from engine.cli.options import add_options, build_setting_option, index_options, parse_day
 from engine.cli.template import format_template
 from engine.config import Config, Settings, check_name
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from engine.reindex.order import Report
 
 
-settings_options = add_options("flags", tuple(map(setting_option, ("model", "precision", "recipe", "device"))), dict)
+settings_options = add_options(
+    "flags", tuple(map(build_setting_option, ("model", "precision", "recipe", "device"))), dict
+)
 
 
 @main.command()
@@ -86,7 +88,7 @@ def index(
     from engine.reindex.order import Order
     from engine.reindex.run import index_sources
 
-    folder = IndexFolder(config.target())
+    folder = IndexFolder(config.find_target())
     settings = Settings.load(folder.path, **flags)
     order = Order(sources, settings, re_encode=re_encode)
     with guard_writing(folder), show_progress() as report:
@@ -133,7 +135,7 @@ def reindex(
     from engine.reindex.update import Request, plan_reindex
     from engine.reindex.update import reindex as run
 
-    folder = IndexFolder(config.named(name).target())
+    folder = IndexFolder(config.select_index(name).find_target())
     settings = Settings.load(folder.path, **flags)
     request = Request(full, parse_day(since) if since else None, allow_mass_change)
     if dry_run:
@@ -169,7 +171,7 @@ def show_config(
     engine config rheumatology
     ENGINE_DEVICE=cuda engine config rheumatology
     """
-    path = config.named(name).existing()
+    path = config.select_index(name).find_existing()
     settings = Settings.load(path, **flags)
     origins = dict(settings.origins)
     values = {key: getattr(settings, key) for key in origins}

@@ -252,8 +252,8 @@ def evaluate_system(system: str, config: Config, given: Given, measure: Measure)
     path = Path(system)
     if path.name.removesuffix(".gz").endswith(RUN_SUFFIXES):
         return read_judged_run(path, given, [measure])
-    if system in config.names():
-        return open_judged_index(config.named(system), "cpu", deepen(Query()), given, [measure])[0]
+    if system in config.list_names():
+        return open_judged_index(config.select_index(system), "cpu", deepen(Query()), given, [measure])[0]
     if system == DEFAULT_MODEL or any((path / name).is_file() for name in MODEL_FILES):
         return open_model(system, given, [measure])[0]
     raise UsageError(

@@ -59,7 +59,7 @@ def search(
     engine search --queries questions.tsv -n 100 -o run.trec
     echo "gout in women" | engine search -
     """
-    given = replace(query, text=text_of(text), like=like, unlike=unlike)
+    given = replace(query, text=read_query_text(text), like=like, unlike=unlike)
     if queries is not None:
         from engine.cli.batch import run_batch
 
@@ -70,7 +70,7 @@ def search(
         deliver(found, found.ask(given), out)
 
 
-def text_of(words: tuple[str, ...]) -> str:
+def read_query_text(words: tuple[str, ...]) -> str:
     """Return the query: the words of the command line, or standard input for a single -.
 
     Raises:
@@ -163,7 +163,7 @@ def new(config: Config, query: Query, text: tuple[str, ...], since: str, out: Ou
     check_output(out)
     moment = parse_day(since).isoformat() if since.endswith("d") else since
     with open_named(config) as found:
-        rows, answer = found.ask_new(replace(query, text=text_of(text)), since=moment)
+        rows, answer = found.ask_new(replace(query, text=read_query_text(text)), since=moment)
         deliver(found, answer, out, [row.change for row in rows], since=moment)
         if not rows:
             say(f"nothing is new or changed since {since}; the current generation is {found.generation:06d}", err=True)

@@ -73,10 +73,10 @@ class EngineCommands(click.Group):
         width = max(map(len, self.commands))
         for title, names in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(f"{name:<{width}}", summary(self.commands[name])) for name in names])
+                formatter.write_dl([(f"{name:<{width}}", summarise_help(self.commands[name])) for name in names])
 
 
-def summary(command: click.Command) -> str:
+def summarise_help(command: click.Command) -> str:
     """Return the first paragraph of a help text, on one line."""
     return " ".join((command.help or "").split("\n\n")[0].split())
 

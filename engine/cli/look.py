@@ -29,8 +29,8 @@ def status(config: Config, as_object: bool) -> None:
     from engine.index.folder import IndexFolder
     from engine.reindex.summary import format_status, list_status_fields
 
-    several = config.index is None and len(config.names()) > 1
-    paths = [config.indexes / name for name in config.names()] if several else [config.existing()]
+    several = config.index is None and len(config.list_names()) > 1
+    paths = [config.indexes / name for name in config.list_names()] if several else [config.find_existing()]
     failed: EngineError | None = None
     for folder in map(IndexFolder, paths):
         try:
@@ -68,7 +68,7 @@ def log(config: Config, n: int, as_object: bool) -> None:
     """
     from engine.reindex.history import format_event, read_history
 
-    for event in read_history(config.existing())[: -n - 1 : -1]:
+    for event in read_history(config.find_existing())[: -n - 1 : -1]:
         say(dump_json(asdict(event)) if as_object else format_event(event))
 
 
@@ -89,7 +89,7 @@ def diff(config: Config, old: int, new: int, as_object: bool) -> None:
 
     signs = {"added": "+", "removed": "-"}
     total: dict[str, int] = {}
-    for found in compare(config.existing(), old, new):
+    for found in compare(config.find_existing(), old, new):
         total[found.change] = total.get(found.change, 0) + 1
         if as_object:
             click.echo(dump_json(asdict(found)))
@@ -114,7 +114,7 @@ def duplicates(config: Config, as_object: bool) -> None:
     """
     from engine.reindex.history import look_alikes
 
-    groups = look_alikes(config.existing())
+    groups = look_alikes(config.find_existing())
     for group in groups:
         if as_object:
             click.echo(dump_json(asdict(group)))
@@ -140,7 +140,7 @@ def verify(config: Config, deep: bool) -> None:
     from engine.index.folder import IndexFolder
     from engine.reindex.verify import verify as check
 
-    folder = IndexFolder(config.existing())
+    folder = IndexFolder(config.find_existing())
     generation = folder.open_current()
     if problems := check(folder, generation, deep=deep):
         raise CorruptError(
@@ -171,5 +171,5 @@ def rollback(config: Config, number: int | None) -> None:
     from engine.index.folder import IndexFolder
     from engine.reindex.rollback import roll_back
 
-    folder = IndexFolder(config.existing())
+    folder = IndexFolder(config.find_existing())
     say(f"{folder.path.name}: now at generation {roll_back(folder, number):06d}. The next run goes on from here")

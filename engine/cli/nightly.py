@@ -104,7 +104,7 @@ def nightly(ctx: click.Context, /, **given: Any) -> None:
             f"Put the address into {path / 'index.toml'}: [download] url"
         )
     if options.print_systemd or options.print_cron:
-        command = _command_for_schedule(ctx, path.parent)
+        command = _build_schedule_command(ctx, path.parent)
         say("\n".join((format_systemd if options.print_systemd else format_cron)(options.name, command, Path.cwd())))
         return
     if not path.is_dir():
@@ -129,10 +129,10 @@ def _spend_night(options: _Options, path: Path) -> int:
         except (Exception, KeyboardInterrupt, Interruption) as err:
             error = err
         night = _close_night(run.night if run else night, error, console)
-        night = replace(night, seconds=round(time.monotonic() - started, 3), generation=_current_number(path))
+        night = replace(night, seconds=round(time.monotonic() - started, 3), generation=_read_current_number(path))
         if options.notify_command and _is_wanted(night, last, options.notify_on):
             night = replace(night, exit_code=_notify(night, options.notify_command, console))
-        with _delayed_signals():
+        with _delay_signals():
             return _record(night, options.log or path / NIGHTS, console)
 
 
@@ -197,11 +197,11 @@ def _close_night(night: Night, error: BaseException | None, console: _Console) -
     return replace(night, status="interrupted" if code > 128 else "failed", error=message, exit_code=code)
 
 
-def _current_number(path: Path) -> int | None:
+def _read_current_number(path: Path) -> int | None:
     """Return the number of the generation that CURRENT names; None when there is none."""
     from engine.index.folder import IndexFolder
 
-    return IndexFolder(path).pointed() or None
+    return IndexFolder(path).read_pointer() or None
 
 
 def _is_wanted(night: Night, last: Night | None, notify_on: str) -> bool:
@@ -250,7 +250,7 @@ def _record(night: Night, path: Path, console: _Console) -> int:
 
 
 @contextmanager
-def _delayed_signals() -> Iterator[None]:
+def _delay_signals() -> Iterator[None]:
     """Let signals wait until the block is done."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
@@ -259,9 +259,9 @@ def _delayed_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _command_for_schedule(ctx: click.Context, indexes: Path) -> list[str]:
+def _build_schedule_command(ctx: click.Context, indexes: Path) -> list[str]:
     """Return this command as a scheduler must call it: absolute paths, and the options that were given."""
-    command = [*_engine_command(), "nightly", ctx.params["name"], "--indexes", os.path.abspath(indexes)]
+    command = [*_find_engine_command(), "nightly", ctx.params["name"], "--indexes", os.path.abspath(indexes)]
     for option in ctx.command.params:
         name = option.name or ""
         given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
@@ -273,7 +273,7 @@ def _command_for_schedule(ctx: click.Context, indexes: Path) -> list[str]:
     return command
 
 
-def _engine_command() -> list[str]:
+def _find_engine_command() -> list[str]:
     """Return how to start this very engine from any folder."""
     for script in (Path(sys.argv[0]), Path(sys.executable).with_name("engine")):
         if script.name == "engine" and script.is_file():

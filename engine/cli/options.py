@@ -45,7 +45,7 @@ def add_options(target: str, options: Sequence[Decorator], read: Callable[..., A
     return decorate
 
 
-def query_option(option: QueryOption, *, from_file: bool = False) -> Decorator:
+def build_query_option(option: QueryOption, *, from_file: bool = False) -> Decorator:
     """Return the click option of something that can be asked; a list of ids can be read from a file."""
     flags = option.flags or (f"--{option.name.replace('_', '-')}",)
     unset = f" [{option.unset}]" if option.unset else ""
@@ -69,7 +69,7 @@ def query_option(option: QueryOption, *, from_file: bool = False) -> Decorator:
     return click.option(*flags, option.field, **given)
 
 
-def setting_option(field: str) -> Decorator:
+def build_setting_option(field: str) -> Decorator:
     """Return the click option of a setting of index.toml."""
     option = next(one for one in SETTINGS if one.field == field)
     kind: Any = click.Choice(option.choices) if option.choices else option.kind
@@ -105,9 +105,9 @@ def read_query(**values: Any) -> Query:
     return Query(filters=filters, **values)
 
 
-_FILTERS = tuple(query_option(option, from_file=option.kind is ValueKind.IDS) for option in FILTERS)
+_FILTERS = tuple(build_query_option(option, from_file=option.kind is ValueKind.IDS) for option in FILTERS)
 filter_options = add_options("filters", _FILTERS, read_filters)
-query_options = add_options("query", (*map(query_option, RANKING), *_FILTERS), read_query)
+query_options = add_options("query", (*map(build_query_option, RANKING), *_FILTERS), read_query)
 index_options = add_options(
     "config",
     (
@@ -116,8 +116,8 @@ index_options = add_options(
     ),
     Config.load,
 )
-LIKE, UNLIKE = (query_option(BY_FIELD[name]) for name in ("like", "unlike"))
-TOP_K = query_option(BY_FIELD["top_k"])
+LIKE, UNLIKE = (build_query_option(BY_FIELD[name]) for name in ("like", "unlike"))
+TOP_K = build_query_option(BY_FIELD["top_k"])
 SEARCH_DEVICE = click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device that compares the vectors [cpu]."
 )
@@ -127,7 +127,7 @@ def open_named(config: Config, device: str = "cpu") -> Index:
     """The index that is meant, open."""
     from engine.query.index import open_index
 
-    return open_index(config.existing(), follow=False, device=device)
+    return open_index(config.find_existing(), follow=False, device=device)
 
 
 def parse_day(text: str) -> date:

@@ -10,7 +10,7 @@ import click
 
 from engine.cli.build import guard_writing
 from engine.cli.group import main
-from engine.cli.options import index_options, setting_option
+from engine.cli.options import build_setting_option, index_options
 from engine.config import Config, Settings
 from engine.errors import EncoderError
 from engine.terminal import dump_json, say, show_progress
@@ -39,7 +39,7 @@ _SET = click.Path(path_type=Path, exists=True, file_okay=False)
     multiple=True,
     help="Test set on which the new model must not score worse.",
 )
-@setting_option("device")
+@build_setting_option("device")
 @click.option("--dry-run", is_flag=True, help="Test the model without changing the index.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def promote(
@@ -66,7 +66,7 @@ def promote(
     from engine.relevance.testset import ABOUT, read_about, read_set
     from engine.train.promote.promotion import promote_encoder
 
-    folder = IndexFolder(config.existing())
+    folder = IndexFolder(config.find_existing())
     settings = Settings.load(folder.path, device=device)
     sets, guards = ([read_set(path) for path in paths] for paths in (known_items, guard))
     for path in known_items:

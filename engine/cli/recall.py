@@ -60,7 +60,7 @@ def recall(
     with open_named(config) as index:
         found = index.recall(replace(query, text=" ".join(text), like=like, unlike=unlike), ids)
     if as_object:
-        click.echo(dump_json(_recall_fields(found)))
+        click.echo(dump_json(_list_recall_fields(found)))
         return
     for line in (*_format_table(found.items), "", *_format_summary(found)):
         say(line)
@@ -68,7 +68,7 @@ def recall(
         say(note, err=True)
 
 
-def _recall_fields(found: Recall) -> dict[str, object]:
+def _list_recall_fields(found: Recall) -> dict[str, object]:
     """Return a check as the keys that are printed."""
     items = [
         asdict(item) | {"score": None if item.score is None else round(item.score, 6)} for item in _sort(found.items)

@@ -51,7 +51,9 @@ def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, 
         return
     check_output(out)
     named = click.get_current_context().params["index"]  # ENGINE_INDEX is not asked: the record says which index
-    with _open_recorded_index(config.named(named or record.index), record, file, device, current=current) as index:
+    with _open_recorded_index(
+        config.select_index(named or record.index), record, file, device, current=current
+    ) as index:
         from engine.query.rerun import rerun as repeat
 
         found = repeat(record, index)
@@ -65,14 +67,14 @@ def _open_recorded_index(config: Config, record: Record, file: Path, device: str
     from engine.index.folder import IndexFolder
     from engine.query.rerun import open_recorded
 
-    if config.index not in config.names():
+    if config.index not in config.list_names():
         raise ConfigError(
             f"{file} was recorded on the index {record.index!r}, but {config.indexes} has no index {config.index!r}: "
-            f"found {list_names(config.names())}. Name the index with -i NAME"
+            f"found {list_names(config.list_names())}. Name the index with -i NAME"
         )
     if current:
         return open_named(config, device)
-    return open_recorded(record, IndexFolder(config.existing()), device=device)
+    return open_recorded(record, IndexFolder(config.find_existing()), device=device)
 
 
 def _write_hits(index: Index, found: Comparison, record: Record, out: Output) -> None:

@@ -181,7 +181,7 @@ def simulate(
         snapshot = get_generation(index)
         labels = read_labels(snapshot.corpus, label_files)
         pool, notes = pool_of(snapshot, labels.doc_ids, criteria)
-    runs = list(watch_runs(simulate_screening(pool, labels.includes(labels.doc_ids), priors, seed, step), priors))
+    runs = list(watch_runs(simulate_screening(pool, labels.mark_included(labels.doc_ids), priors, seed, step), priors))
     if as_object:
         given = {"seed": seed, "step": step, "criteria": criteria, "unknown": labels.unknown, "notes": notes}
         click.echo(dump_json(list_simulation_fields(labels, runs) | given))

@@ -75,8 +75,8 @@ def serve(
 
 def _find_folders(config: Config, names: tuple[str, ...]) -> list[Path]:
     """Return the folders of the named indexes, or of all."""
-    chosen = names or ((config.index,) if config.index else tuple(config.names()))
-    return [config.named(name).existing() for name in dict.fromkeys(chosen)] or [config.existing()]
+    chosen = names or ((config.index,) if config.index else tuple(config.list_names()))
+    return [config.select_index(name).find_existing() for name in dict.fromkeys(chosen)] or [config.find_existing()]
 
 
 def _read_token(path: Path | None) -> str | None:

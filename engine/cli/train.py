@@ -171,7 +171,7 @@ def _train_on_pairs(
         click.get_current_context().exit(1 if report.is_refused else 0)
     if report.is_refused and not force:
         raise SourceError("these pairs were refused for the reasons above. To train on them anyway: --force")
-    with show_progress() as shown, _naming_extra():
+    with show_progress() as shown, _name_missing_extra():
         from engine.train.fit.training import train_on_pairs
 
         return train_on_pairs(table, report, settings, shown, lambda estimate: say(str(estimate), err=True))
@@ -186,7 +186,7 @@ def _train_on_corpus(
     as_pairs: bool,
 ) -> WrittenEncoder:
     """Make pairs from abstracts, or read them from files, and train on them."""
-    with show_progress() as shown, _naming_extra():
+    with show_progress() as shown, _name_missing_extra():
         from engine.train.fit.training import train_without_labels
 
         pairs, sources = _load_pairs(config, files, hold_out, settings.seed, as_pairs=as_pairs)
@@ -199,7 +199,7 @@ def _train_on_corpus(
 
 
 @contextmanager
-def _naming_extra() -> Iterator[None]:
+def _name_missing_extra() -> Iterator[None]:
     """Turn an ImportError into an error that names the missing extra."""
     try:
         yield

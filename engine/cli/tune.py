@@ -8,7 +8,7 @@ import click
 
 from engine.cli.build import guard_writing
 from engine.cli.group import main
-from engine.cli.options import index_options, setting_option
+from engine.cli.options import build_setting_option, index_options
 from engine.config import Config, Settings
 from engine.terminal import dump_json, say, show_progress
 
@@ -16,7 +16,7 @@ from engine.terminal import dump_json, say, show_progress
 @main.command()
 @click.argument("name", required=False)
 @index_options
-@setting_option("recall")
+@build_setting_option("recall")
 @click.option("--rebuild", is_flag=True, help="Train the lists again, on the current vectors.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def tune(config: Config, name: str | None, recall: float | None, rebuild: bool, as_object: bool) -> None:
@@ -32,7 +32,7 @@ def tune(config: Config, name: str | None, recall: float | None, rebuild: bool, 
     from engine.index.folder import IndexFolder
     from engine.reindex.retune import tune_index
 
-    folder = IndexFolder(config.named(name).existing())
+    folder = IndexFolder(config.select_index(name).find_existing())
     settings = Settings.load(folder.path, recall=recall)
     with guard_writing(folder), show_progress() as report:
         done = tune_index(folder, settings, rebuild=rebuild, progress=report)

@@ -57,7 +57,7 @@ def _read_entries(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Do the work of read."""
     strings: dict[str, str] = {}
     for chunk in split_entries(stream, name):
-        yield from chunk.remarks()
+        yield from chunk.list_remarks()
         text, place = "\n".join(chunk.lines), f"line {chunk.number}"
         start = START.match(text)
         kind = start[1].lower() if start else ""

@@ -57,7 +57,7 @@ class Tally:
         if len(self.rejections) < N_REJECTIONS:
             self.rejections.append(found)
 
-    def remark(self, found: Remark) -> None:
+    def count_remark(self, found: Remark) -> None:
         """Count one remark."""
         count, first = self.remarks.get(found.kind, (0, found.place))
         self.remarks[found.kind] = count + 1, first
@@ -91,7 +91,7 @@ def read_facts(path: Path, format_name: str | None = None) -> SourceFacts:
         elif isinstance(entry, Rejection):
             tally.reject(entry)
         else:
-            tally.remark(entry)
+            tally.count_remark(entry)
     return SourceFacts(
         format=known.name,
         n_bytes=path.stat().st_size,

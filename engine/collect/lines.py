@@ -87,7 +87,7 @@ class Chunk:
         if self.n_chars > MAX_LINE:
             raise SourceError(f"{self.source}, line {self.number}: a record of more than {MAX_LINE:,} characters")
 
-    def remarks(self) -> Iterator[Remark]:
+    def list_remarks(self) -> Iterator[Remark]:
         """Yield a remark for each line that was not UTF-8."""
         return (Remark(NOT_UTF8, f"line {number}") for number in self.not_utf8)
 

@@ -54,7 +54,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         SourceError: lines that end with CR alone, or a line or a record without end.
     """
     for chunk in split_records(stream, name, START.match, lambda line: False):
-        yield from chunk.remarks()
+        yield from chunk.list_remarks()
         found = read_tags(chunk.lines)
         ids, notes = ([value for tag, value in found if tag == wanted] for wanted in ("OID", "GN"))
         place = f"line {chunk.number} (PMID {found[0][1][:40] or 'missing'})"

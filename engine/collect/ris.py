@@ -49,7 +49,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         SourceError: lines that end with CR alone, or a line or a record without end.
     """
     for chunk in split_records(stream, name, START.match, END.match):
-        yield from chunk.remarks()
+        yield from chunk.list_remarks()
         place = f"line {chunk.number}"
         if not chunk.is_ended:
             yield Remark(UNFINISHED, place)

@@ -49,13 +49,13 @@ class Lines:
             self.row.append(line)
             yield line
 
-    def next_row(self) -> None:
+    def start_row(self) -> None:
         """Begin to collect the next row."""
         self.last = self.row
         self.row = []
         self.not_utf8.clear()
 
-    def left_open(self) -> bool:
+    def is_left_open(self) -> bool:
         """At the end of the file: whether the last row ended inside a cell, its quotation mark never closed."""
         try:
             list(csv.reader(self.last, delimiter=self.delimiter, strict=True))
@@ -63,7 +63,7 @@ class Lines:
             return len(self.last) > 1 and "unexpected end of data" in str(err)
         return False
 
-    def swallowed(self, n_columns: int) -> bool:
+    def has_swallowed_rows(self, n_columns: int) -> bool:
         """Whether lines inside a cell look like rows of their own: as many columns as the header, three or more."""
         inner = self.row[1:-1] if n_columns > 2 else []
         return any(line.count(self.delimiter) == n_columns - 1 for line in inner)
@@ -81,11 +81,11 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     rows = csv.reader(source, delimiter=delimiter)
     header: list[str] = []
     while True:
-        source.next_row()
+        source.start_row()
         try:
-            row = _next_row(rows)
+            row = _read_next_row(rows)
         except StopIteration:
-            if source.left_open():
+            if source.is_left_open():
                 line = rows.line_num - len(source.last) + 1
                 raise SourceError(explain_unclosed(name, line)) from None
             return
@@ -99,12 +99,12 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
             continue
         place = f"line {rows.line_num}"
         yield from (Remark(NOT_UTF8, f"line {number}") for number in source.not_utf8)
-        if source.swallowed(len(header)) and not export.is_export(header):
+        if source.has_swallowed_rows(len(header)) and not export.is_export(header):
             yield Remark(ROWS_INSIDE, place)
         yield from read_row(header, row, name, place)
 
 
-def _next_row(rows: Iterator[list[str]]) -> list[str]:
+def _read_next_row(rows: Iterator[list[str]]) -> list[str]:
     """Return the next row. The csv module's own limit is 131,072 characters a cell, less than a long record."""
     before = csv.field_size_limit(MAX_LINE)
     try:

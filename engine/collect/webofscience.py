@@ -32,14 +32,14 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         SourceError: lines that end with CR alone, or a line or a record without end.
     """
     for chunk in split_records(stream, name, START.match, END.match):
-        yield from chunk.remarks()
+        yield from chunk.list_remarks()
         place = f"line {chunk.number}"
         if not chunk.is_ended:
             yield Remark(UNFINISHED, place)
-        yield from build_abstract_entries(read_values(tags_of(chunk)), name, place)
+        yield from build_abstract_entries(read_values(group_tag_lines(chunk)), name, place)
 
 
-def tags_of(chunk: Chunk) -> Tags:
+def group_tag_lines(chunk: Chunk) -> Tags:
     """Return the lines of each tag of one record, in order; a line without a tag belongs to the tag before it."""
     tags: Tags = {}
     values: list[str] = []

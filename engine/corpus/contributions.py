@@ -56,36 +56,36 @@ class Contributions:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
 
-    def by_own_id(self, own_id: str) -> list[Held]:
+    def find_by_own_id(self, own_id: str) -> list[Held]:
         """All contributions under this id, oldest first; all are of one record."""
         rows = self.connection.execute(f"SELECT {COLUMNS} FROM contributions WHERE own_id = ? ORDER BY id", (own_id,))
         return [Held(*row) for row in rows.fetchall()]
 
-    def of(self, doc_id: int) -> list[Contribution]:
+    def read_claims(self, doc_id: int) -> list[Contribution]:
         """What the sources of a record say, oldest source first."""
         columns = "id, format, own_id, record, version, revised, spoken"
         sql = f"SELECT {columns} FROM contributions WHERE doc_id = ? ORDER BY id"
         rows = self.connection.execute(sql, (doc_id,)).fetchall()
         return [
-            Contribution(number, kind, self.parsed(said, doc_id, own_id), *age)
+            Contribution(number, kind, self.parse_claim(said, doc_id, own_id), *age)
             for number, kind, own_id, said, *age in rows
         ]
 
-    def said(self, held: Held) -> Abstract:
+    def get_claim(self, held: Held) -> Abstract:
         """What one source says."""
         sql = "SELECT record FROM contributions WHERE id = ?"
         (said,) = self.connection.execute(sql, (held.contribution_id,)).fetchone()
-        return self.parsed(said, held.doc_id, held.own_id)
+        return self.parse_claim(said, held.doc_id, held.own_id)
 
-    def parsed(self, said: str | None, doc_id: int, own_id: str) -> Abstract:
+    def parse_claim(self, said: str | None, doc_id: int, own_id: str) -> Abstract:
         """What a source says, from its JSON or from the row that says the same."""
-        return load_abstract(said) if said else replace(self.row(doc_id), record_id=own_id)
+        return load_abstract(said) if said else replace(self.read_record_row(doc_id), record_id=own_id)
 
     def record_id(self, doc_id: int) -> str:
         """The name of a record."""
         return str(self.connection.execute("SELECT record_id FROM abstracts WHERE id = ?", (doc_id,)).fetchone()[0])
 
-    def of_pmid(self, record_id: str, pmid: str) -> list[tuple[int, int]]:
+    def find_by_pmid(self, record_id: str, pmid: str) -> list[tuple[int, int]]:
         """(doc id, newest release) of the records of this id or PMID."""
         sql = (
             "SELECT id, coalesce((SELECT max(release) FROM contributions WHERE doc_id = abstracts.id), 0)"
@@ -93,7 +93,7 @@ class Contributions:
         )
         return self.connection.execute(sql, (record_id, pmid)).fetchall()
 
-    def row(self, doc_id: int) -> Abstract:
+    def read_record_row(self, doc_id: int) -> Abstract:
         """The record as the table abstracts has it."""
         sql = f"SELECT {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id = ?"
         values = self.connection.execute(sql, (doc_id,)).fetchone()
@@ -101,7 +101,7 @@ class Contributions:
 
     def write_out(self, doc_id: int) -> None:
         """Store apart what the only source of a record says, before a second one changes the row in abstracts."""
-        for contribution in self.of(doc_id):
+        for contribution in self.read_claims(doc_id):
             self.connection.execute(
                 "UPDATE contributions SET record = ? WHERE id = ? AND record IS NULL",
                 (dump_abstract(contribution.abstract), contribution.contribution_id),
@@ -152,9 +152,9 @@ class Contributions:
             if len(found_ids) > MANY:
                 return Match(None, KEPT_APART)
             for (doc_id,) in found_ids:
-                if self.given_by(doc_id, origin.source_id):
+                if self.was_given_by(doc_id, origin.source_id):
                     continue
-                found = self.row(doc_id)
+                found = self.read_record_row(doc_id)
                 if where.startswith("pmid"):
                     return Match(doc_id)
                 if abstract.pmid and found.pmid and abstract.pmid != found.pmid:
@@ -165,13 +165,13 @@ class Contributions:
                     return Match(doc_id)
         return Match(None, remark)
 
-    def given_by(self, doc_id: int, source_id: int) -> bool:
+    def was_given_by(self, doc_id: int, source_id: int) -> bool:
         """Whether a file, as it is now or as it was when it was read before, gave this record."""
         sql = "SELECT source_id FROM contributions WHERE doc_id = ?"
         found = self.connection.execute(sql, (doc_id,)).fetchall()
-        return any(self.same_file(other, source_id) for (other,) in found)
+        return any(self.is_same_file(other, source_id) for (other,) in found)
 
-    def same_file(self, one: int, other: int) -> bool:
+    def is_same_file(self, one: int, other: int) -> bool:
         """Whether two rows of sources are one file, by where it lies."""
         if one == other:
             return True
@@ -187,7 +187,7 @@ class Contributions:
         self.write_out(doc_id)
         self.connection.execute("UPDATE contributions SET doc_id = ? WHERE doc_id = ?", (to, doc_id))
 
-    def unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, int]]:
+    def list_unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, int]]:
         """(key, doc id) of what a file said before and says no longer, now that it was read again.
 
         A file is known by where it lies. run_from is the first sources.id of this run; files among the doubtful count

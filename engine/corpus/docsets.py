@@ -64,7 +64,7 @@ def read_members(corpus: Corpus, docset: DocSet) -> DocIds:
     parts = tuple(dict.fromkeys(build_selections(docset)))
     columns = "".join(f", (SELECT group_concat(id) FROM ({part.sql}))" for part in parts)
     values = (value for part in parts for value in part.values)
-    last, *texts = corpus.rows(f"SELECT (SELECT max(id) FROM abstracts){columns}", *values)[0]
+    last, *texts = corpus.read_rows(f"SELECT (SELECT max(id) FROM abstracts){columns}", *values)[0]
     found = {part: parse_ids(text) for part, text in zip(parts, texts, strict=True)}
     return np.flatnonzero(mask(docset, found, (last or 0) + 1)).astype(np.int64, copy=False)
 

@@ -72,7 +72,7 @@ class Draft:
             self.begin()
         except sqlite3.Error as err:
             self.db.close()
-            raise self.failure(err) from err
+            raise self.build_failure(err) from err
         return self
 
     def begin(self) -> None:
@@ -95,24 +95,24 @@ class Draft:
                 self.connection.commit()
                 self.connection.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.Error as err:
-            raise self.failure(err) from err
+            raise self.build_failure(err) from err
         finally:
             self.db.close()
         if isinstance(error, sqlite3.Error):
-            raise self.failure(error) from error
+            raise self.build_failure(error) from error
 
-    def failure(self, error: sqlite3.Error) -> CorpusError:
+    def build_failure(self, error: sqlite3.Error) -> CorpusError:
         """The error for a database that could not be written."""
         advice = "Check the space on the disk"
         if isinstance(error, sqlite3.IntegrityError):  # a fault of the engine, not of the disk
             advice = "Please report this; meanwhile build the index again from its sources: engine index FILE -i NEW"
         return CorpusError(f"{self.path} could not be written: {error}. Nothing was published. {advice}")
 
-    def last_source(self) -> int:
+    def read_last_source(self) -> int:
         """Key of the file noted last, 0 when there is none."""
         return int(self.connection.execute("SELECT coalesce(max(id), 0) FROM sources").fetchone()[0])
 
-    def known_files(self) -> set[tuple[int, str]]:
+    def read_known_files(self) -> set[tuple[int, str]]:
         """(bytes, SHA-256) of every file that this corpus was made from so far."""
         return set(self.connection.execute("SELECT n_bytes, sha256 FROM sources").fetchall())
 
@@ -143,15 +143,15 @@ class Draft:
             (self.generation, rejection.source, rejection.place, rejection.reason),
         )
 
-    def texts_to_encode(self, everything: bool, page: int) -> Iterator[list[Text]]:
+    def read_texts_to_encode(self, everything: bool, page: int) -> Iterator[list[Text]]:
         """Yield pages of the rows that need a new vector, by doc id: all, or what the run added or reworded.
 
         Rows may be updated or discarded between pages.
         """
         if not everything:
-            wanted = self.ledger.to_encode()
+            wanted = self.ledger.list_to_encode()
             for start in range(0, len(wanted), page):
-                yield self.texts_of(wanted[start : start + page])
+                yield self.read_texts_of(wanted[start : start + page])
             return
         sql = f"SELECT {TEXT_COLUMNS} FROM abstracts WHERE id > ? ORDER BY id LIMIT {page:d}"
         last = -1
@@ -159,7 +159,7 @@ class Draft:
             yield [Text(*row) for row in rows]
             last = rows[-1][0]
 
-    def texts_of(self, doc_ids: Sequence[int]) -> list[Text]:
+    def read_texts_of(self, doc_ids: Sequence[int]) -> list[Text]:
         """Rows like those of texts_to_encode, by doc id."""
         sql = f"SELECT {TEXT_COLUMNS} FROM abstracts WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
         return [Text(*row) for row in self.connection.execute(sql, (json.dumps(doc_ids),)).fetchall()]
@@ -167,18 +167,18 @@ class Draft:
     def count_to_encode(self, everything: bool) -> int:
         """How many rows texts_to_encode yields."""
         if not everything:
-            return len(self.ledger.to_encode())
+            return len(self.ledger.list_to_encode())
         return int(self.connection.execute("SELECT count(*) FROM abstracts").fetchone()[0])
 
     def is_empty(self) -> bool:
         """Whether no abstract is left."""
         return self.connection.execute("SELECT 1 FROM abstracts LIMIT 1").fetchone() is None
 
-    def totals(self) -> Totals:
+    def count_totals(self) -> Totals:
         """Count what the draft holds."""
         return Totals(*self.connection.execute(TOTALS, (SPACES,)).fetchone())
 
-    def ids(self) -> DocIds:
+    def read_ids(self) -> DocIds:
         """All doc ids, ascending, int64 (n,)."""
         return np.array(
             [row[0] for row in self.connection.execute("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64

@@ -58,7 +58,7 @@ def read_candidates(corpus: Corpus) -> Iterator[Candidate]:
     """Yield every record by doc id, a thousand at a time."""
     last = -1
     columns = "id, record_id, title, year, authors, pmid, doi, journal"
-    while rows := corpus.rows(f"SELECT {columns} FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last):
+    while rows := corpus.read_rows(f"SELECT {columns} FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last):
         for row in rows:
             names = json.loads(row["authors"])
             author = find_family_name(names[0]) if names else ""

@@ -10,12 +10,14 @@ Counted = tuple[tuple[str, int], ...]  # (name, records), most frequent first, t
 def count_years(corpus: Corpus) -> tuple[tuple[int, int], ...]:
     """(Year, records), earliest year first; records without a year are left out."""
     sql = "SELECT year, count(*) FROM abstracts WHERE year IS NOT NULL GROUP BY year ORDER BY year"
-    return tuple((row[0], row[1]) for row in corpus.rows(sql))
+    return tuple((row[0], row[1]) for row in corpus.read_rows(sql))
 
 
 def read_years_and_journals(corpus: Corpus) -> list[tuple[int, str]]:
     """(Year, journal) of every record, by doc id; year 0 and "" where they are not known."""
-    return [(row[0], row[1]) for row in corpus.rows("SELECT coalesce(year, 0), journal FROM abstracts ORDER BY id")]
+    return [
+        (row[0], row[1]) for row in corpus.read_rows("SELECT coalesce(year, 0), journal FROM abstracts ORDER BY id")
+    ]
 
 
 def name_counts(corpus: Corpus, kind: str, most: int) -> Counted:
@@ -24,4 +26,4 @@ def name_counts(corpus: Corpus, kind: str, most: int) -> Counted:
         "SELECT t.value, count(*) AS n FROM terms t JOIN members m ON m.term_id = t.id WHERE t.kind = ?"
         " GROUP BY t.id ORDER BY n DESC, t.value LIMIT ?"
     )
-    return tuple((row[0], row[1]) for row in corpus.rows(sql, kind, most))
+    return tuple((row[0], row[1]) for row in corpus.read_rows(sql, kind, most))

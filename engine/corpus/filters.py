@@ -46,7 +46,7 @@ def find_qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = Non
     """
     if filters.mesh_trees and tree is None:
         raise NoMeshTreeError(f"a filter by the MeSH tree needs NLM's file of it. {GET_IT}")
-    headings = [heading for name in filters.mesh_trees if tree for heading in tree.headings_below(name)]
+    headings = [heading for name in filters.mesh_trees if tree for heading in tree.list_headings_below(name)]
     parts = [*select_by_names(filters, headings), *select_by_facts(filters)]
     unknown: dict[str, None] = {}
     if filters.ids is not None:

@@ -43,7 +43,7 @@ class Difference:
 def read_events(corpus: Corpus) -> list[Event]:
     """The generations that led to this one, oldest first. Those rolled back from are not among them."""
     files: dict[int, list[str]] = {}
-    for file in corpus.sources():
+    for file in corpus.read_sources():
         files.setdefault(file.generation, []).append(file.name)
     return [
         Event(
@@ -54,7 +54,7 @@ def read_events(corpus: Corpus) -> list[Event]:
             counts=Counts(**json.loads(row["counts"])),
             files=tuple(files.get(row["number"], ())),
         )
-        for row in corpus.rows("SELECT number, created, parent, cause, counts FROM generation ORDER BY number")
+        for row in corpus.read_rows("SELECT number, created, parent, cause, counts FROM generation ORDER BY number")
     ]
 
 
@@ -64,8 +64,8 @@ def find_generation_before(corpus: Corpus, date: str) -> int:
     Generations count by number, never by clock: where a clock ran backwards, the earliest one made on or after the date
     decides, so that rather more counts as new.
     """
-    found = corpus.rows("SELECT min(number) FROM generation WHERE created >= ?", date)[0][0]
-    last = corpus.rows("SELECT max(number) FROM generation")[0][0]
+    found = corpus.read_rows("SELECT min(number) FROM generation WHERE created >= ?", date)[0][0]
+    last = corpus.read_rows("SELECT max(number) FROM generation")[0][0]
     return int(last if found is None else found - 1)
 
 
@@ -75,7 +75,7 @@ def find_changed(corpus: Corpus, generation: int) -> dict[int, str]:
         f"SELECT id, CASE WHEN first_generation > ?1 THEN '{ADDED}' WHEN reworded_generation > ?1 THEN '{TEXT}'"
         f" ELSE '{METADATA}' END FROM abstracts WHERE changed_generation > ?1 ORDER BY id"
     )
-    return {row[0]: row[1] for row in corpus.rows(sql, generation)}
+    return {row[0]: row[1] for row in corpus.read_rows(sql, generation)}
 
 
 def find_differences(old: Path, new: Path) -> Iterator[Difference]:
@@ -84,11 +84,11 @@ def find_differences(old: Path, new: Path) -> Iterator[Difference]:
     The same doc id is the same record: ids are never given twice, but for what was rolled back from.
     """
     with closing(Corpus(old)) as then, closing(Corpus(new)) as now:
-        since = then.generation()
+        since = then.read_generation()
         now.connection.execute("ATTACH ? AS old", (f"file:{quote(os.fsencode(old.resolve()))}?mode=ro&immutable=1",))
         gone = "SELECT record_id, title FROM old.abstracts WHERE id NOT IN (SELECT id FROM main.abstracts) ORDER BY id"
-        yield from (Difference(REMOVED, *row) for row in now.rows(gone))
-        for row in now.rows(f"{build_pair_sql()} ORDER BY n.id", since):
+        yield from (Difference(REMOVED, *row) for row in now.read_rows(gone))
+        for row in now.read_rows(f"{build_pair_sql()} ORDER BY n.id", since):
             yield describe_difference(row)
 
 

@@ -76,13 +76,16 @@ class Intake:
         if self.deletions.hold(abstract.pmid, origin.release):
             return Outcome(NOWHERE, Change.HELD_BACK)
         self.deletions.lift(abstract.pmid)
-        given = self.with_twin(self.recognise(abstract, origin))
+        given = self.merge_twin(self.recognise(abstract, origin))
         held = given.held
         if held and held.digest == given.said:
-            if self.contributions.touch(held, abstract, origin) and len(self.contributions.of(held.doc_id)) > 1:
+            if (
+                self.contributions.touch(held, abstract, origin)
+                and len(self.contributions.read_claims(held.doc_id)) > 1
+            ):
                 self.ledger.remember(held.doc_id)
                 self.ledger.settle(held.doc_id)  # another of its sources may be the believed one now
-            return self.met(held.doc_id, held.contribution_id)
+            return self.note_unchanged(held.doc_id, held.contribution_id)
         if held and is_outdated((abstract.version, abstract.revised, origin.release), held.age):
             self.still_there.add(held.contribution_id)
             return Outcome(NOWHERE, Change.OUTDATED)
@@ -93,7 +96,7 @@ class Intake:
         if held and self.is_shared(held, origin):
             self.contributions.hand_back(held)
             given = replace(given, held=None)
-        elif held and self.detached(given, held):
+        elif held and self.detach_source(given, held):
             given = replace(given, held=None, doc_id=None)
         if given.doc_id is not None:
             return self.revise(given.doc_id, given)
@@ -107,25 +110,25 @@ class Intake:
     def recognise(self, abstract: Abstract, origin: Origin) -> Given:
         """Find what the id of a record stands for; where that is another work, give the record an id of its own."""
         said = hash_row(build_row(abstract))
-        others = self.contributions.by_own_id(abstract.record_id)
+        others = self.contributions.find_by_own_id(abstract.record_id)
         if not others:
             return Given(abstract, origin, said, None, None)
         doc_id = others[0].doc_id
-        held = self.said_before(others, origin, said)
+        held = self.find_earlier(others, origin, said)
         if held and held.digest == said:
             return Given(abstract, origin, said, held, doc_id)
-        standing = self.contributions.said(held) if held else self.contributions.row(doc_id)
+        standing = self.contributions.get_claim(held) if held else self.contributions.read_record_row(doc_id)
         if is_same_work(abstract, standing) or (abstract.pmid and abstract.pmid == standing.pmid):
             return Given(abstract, origin, said, held, doc_id)
         suffix = hashlib.sha256(normalise_title(abstract.title).encode("utf-8")).hexdigest()[:8]
         apart = f"{abstract.record_id}#{suffix}"
         alike = [h for h in others if h.format == origin.format]
-        if alike and is_key(abstract.record_id) and not self.contributions.by_own_id(apart):
+        if alike and is_key(abstract.record_id) and not self.contributions.find_by_own_id(apart):
             return self.take_over(Given(abstract, origin, said, held or alike[-1], doc_id), alike)
         found = self.recognise(replace(abstract, record_id=apart), origin)
         return replace(found, remark=found.remark or TOLD_APART)
 
-    def with_twin(self, given: Given) -> Given:
+    def merge_twin(self, given: Given) -> Given:
         """A library of references may hold a work twice, under one PMID or DOI: the later one, its gaps filled.
 
         A key of the source's own making stands for one row, of which the last counts; PubMed gives a citation whole.
@@ -134,11 +137,11 @@ class Intake:
         is_twin = held and held.contribution_id in self.given and held.source_id == origin.source_id
         if not held or not is_twin or origin.format in PUBMED or not abstract.record_id.startswith(NAMES):
             return given
-        before = Contribution(1, origin.format, self.contributions.said(held), spoken=1)
+        before = Contribution(1, origin.format, self.contributions.get_claim(held), spoken=1)
         both = merge_records(abstract.record_id, (before, Contribution(2, origin.format, abstract, spoken=2)))
         return replace(given, abstract=both, said=hash_row(build_row(both)))
 
-    def said_before(self, others: Collection[Held], origin: Origin, said: bytes) -> Held | None:
+    def find_earlier(self, others: Collection[Held], origin: Origin, said: bytes) -> Held | None:
         """What the same source said before under this id, or what another file says in the very same words.
 
         PubMed is one source, whatever the file; elsewhere each file is one.
@@ -147,13 +150,13 @@ class Intake:
         same = [h for h in alike if h.digest == said]
         if same or origin.format in PUBMED:
             return next(reversed(same or alike), None)
-        mine = [h for h in alike if self.contributions.same_file(h.source_id, origin.source_id)]
+        mine = [h for h in alike if self.contributions.is_same_file(h.source_id, origin.source_id)]
         return mine[-1] if mine else None
 
     def take_over(self, given: Given, alike: Collection[Held]) -> Given:
         """A source's own id now means another work: what files of its format said before under it is forgotten."""
         held = given.held
-        if held is None or self.contributions.same_file(held.source_id, given.origin.source_id):
+        if held is None or self.contributions.is_same_file(held.source_id, given.origin.source_id):
             return given
         for other in alike:
             if other is not held:
@@ -161,7 +164,7 @@ class Intake:
                 self.contributions.remove(other.contribution_id)
         return replace(given, remark=TAKEN_OVER)
 
-    def met(self, doc_id: int, contribution_id: int) -> Outcome:
+    def note_unchanged(self, doc_id: int, contribution_id: int) -> Outcome:
         """A source says what it said before."""
         repeated = contribution_id in self.given
         self.given.add(contribution_id)
@@ -170,14 +173,14 @@ class Intake:
     def is_shared(self, held: Held, origin: Origin) -> bool:
         """Whether another file said this first, and so says it still, now that this file says something else."""
         first_file = held.spoken if held.format not in PUBMED else origin.source_id
-        return held.spoken != held.source_id and not self.contributions.same_file(first_file, origin.source_id)
+        return held.spoken != held.source_id and not self.contributions.is_same_file(first_file, origin.source_id)
 
-    def detached(self, given: Given, held: Held) -> bool:
+    def detach_source(self, given: Given, held: Held) -> bool:
         """Take a source out of a record that nothing links it to any more; True when that was done.
 
         So a PMID or DOI that was wrong and is mended parts what it had joined.
         """
-        others = self.others(held.doc_id, held)
+        others = self.read_others(held.doc_id, held)
         own_id = given.abstract.record_id  # where another source gives the same one, that is what joined them
         if not others or any(o.abstract.record_id == own_id or is_linked(given.abstract, o.abstract) for o in others):
             return False
@@ -188,24 +191,24 @@ class Intake:
         self.ledger.settle(held.doc_id)
         return True
 
-    def others(self, doc_id: int, held: Held | None) -> list[Contribution]:
+    def read_others(self, doc_id: int, held: Held | None) -> list[Contribution]:
         """What the sources of a record say, without the one that is held."""
         mine = held.contribution_id if held else None
-        return [said for said in self.contributions.of(doc_id) if said.contribution_id != mine]
+        return [said for said in self.contributions.read_claims(doc_id) if said.contribution_id != mine]
 
     def revise(self, doc_id: int, given: Given) -> Outcome:
         """Store what a source says of a record that is there."""
         ledger, abstract = self.ledger, given.abstract
         ledger.remember(doc_id)
-        before = self.contributions.row(doc_id)
-        others = self.others(doc_id, given.held)
+        before = self.contributions.read_record_row(doc_id)
+        others = self.read_others(doc_id, given.held)
         if others:
             self.contributions.write_out(doc_id)
         number = self.store(doc_id, given, alone=not others)
         repeated = number in self.given
         self.given.add(number)
         ledger.settle(doc_id, None if others else abstract)
-        other = self.other_half(doc_id, before, given, others)
+        other = self.find_other_half(doc_id, before, given, others)
         if other is not None:
             absorbed = max(doc_id, other)
             doc_id = ledger.unite(doc_id, other)
@@ -215,15 +218,17 @@ class Intake:
     def store(self, doc_id: int, given: Given, *, alone: bool) -> int:
         """Write what a source says; returns the key of the contribution. Another source of the very same is no news."""
         if given.held is None:
-            said = {held.digest for held in self.contributions.by_own_id(given.abstract.record_id)}
+            said = {held.digest for held in self.contributions.find_by_own_id(given.abstract.record_id)}
             self.ledger.resourced.update([] if given.said in said else [doc_id])
             return self.contributions.add(doc_id, given.abstract, given.origin, given.said, alone=alone)
         self.contributions.replace(given.held, given.abstract, given.origin, given.said, alone=alone)
         return given.held.contribution_id
 
-    def other_half(self, doc_id: int, before: Abstract, given: Given, others: Collection[Contribution]) -> int | None:
+    def find_other_half(
+        self, doc_id: int, before: Abstract, given: Given, others: Collection[Contribution]
+    ) -> int | None:
         """Another record that turns out to be the same one, now that a PMID or DOI is known that was not before."""
-        now = merge_records(before.record_id, self.contributions.of(doc_id)) if others else given.abstract
+        now = merge_records(before.record_id, self.contributions.read_claims(doc_id)) if others else given.abstract
         if (now.pmid, now.doi) == (before.pmid, before.doi):
             return None
         return self.contributions.match(now, given.origin, besides=doc_id).doc_id
@@ -234,7 +239,7 @@ class Intake:
         What PubMed issued again in a later release stays. Returns the doc ids removed.
         """
         pmid = record_id.removeprefix("PMID:")
-        found = self.contributions.of_pmid(record_id, pmid)
+        found = self.contributions.find_by_pmid(record_id, pmid)
         gone = [doc_id for doc_id, issued in found if not (release and issued > release)]
         if len(gone) == len(found):
             self.deletions.note(pmid, release)
@@ -249,12 +254,12 @@ class Intake:
         record that another source still has stays.
         """
         touched = []
-        for number, doc_id in self.contributions.unseen(run_from, doubtful):
+        for number, doc_id in self.contributions.list_unseen(run_from, doubtful):
             if number in self.still_there:
                 continue
             self.ledger.remember(doc_id)
             record_id = self.contributions.record_id(doc_id)
-            gone = len(self.contributions.of(doc_id)) == 1
+            gone = len(self.contributions.read_claims(doc_id)) == 1
             if gone:
                 self.ledger.discard(doc_id)
             else:

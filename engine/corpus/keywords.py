@@ -51,11 +51,11 @@ def rank_words(
         values.append(json.dumps(among.tolist()))
     where = " AND ".join(wheres)
     sql = f"SELECT rowid, {BM25} AS score FROM words WHERE {where} ORDER BY score, rowid LIMIT ?"
-    found = [(int(row[0]), -float(row[1])) for row in corpus.rows(sql, *values, top_k)]
+    found = [(int(row[0]), -float(row[1])) for row in corpus.read_rows(sql, *values, top_k)]
     if len(found) < top_k:
         return found, len(found)
     # A count of its own computes no BM25; one beside the scores would make SQLite keep and sort all of them.
-    return found, int(corpus.rows(f"SELECT count(*) FROM words WHERE {where}", *values)[0][0])
+    return found, int(corpus.read_rows(f"SELECT count(*) FROM words WHERE {where}", *values)[0][0])
 
 
 def find_allowed(corpus: Corpus, wording: Wording) -> DocIds | None:
@@ -69,7 +69,7 @@ def find_allowed(corpus: Corpus, wording: Wording) -> DocIds | None:
     else:
         wheres, values = build_constraints(wording, "id")
         sql = f"SELECT id FROM abstracts WHERE {wheres[0]}"  # unordered, SQLite need not read the texts
-    return np.sort(np.array([row[0] for row in corpus.rows(sql, *values)], dtype=np.int64))
+    return np.sort(np.array([row[0] for row in corpus.read_rows(sql, *values)], dtype=np.int64))
 
 
 def build_constraints(wording: Wording, key: str = "+rowid") -> tuple[list[str], list[str]]:
@@ -111,7 +111,7 @@ def find_occurrences(corpus: Corpus, wording: Wording, doc_ids: Sequence[int]) -
     any format.
     """
     sql = "SELECT id, title, abstract FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
-    rows = [tuple(row) for row in corpus.rows(sql, json.dumps([int(doc_id) for doc_id in doc_ids]))]
+    rows = [tuple(row) for row in corpus.read_rows(sql, json.dumps([int(doc_id) for doc_id in doc_ids]))]
     found = {doc_id: Occurrences((), (), ()) for doc_id, _, _ in rows}
     if not wording.has_words:
         return found

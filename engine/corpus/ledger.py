@@ -75,7 +75,7 @@ class Ledger:
 
     def insert(self, values: Values, text: str) -> int:
         """Add a record whose text has this digest; returns its doc id."""
-        cursor = self.connection.execute(INSERT, (*self.fresh(text), *values, self.generation))
+        cursor = self.connection.execute(INSERT, (*self.build_fresh_values(text), *values, self.generation))
         doc_id = int(cursor.lastrowid or 0)
         self.changes[doc_id] = Change.ADDED
         return doc_id
@@ -96,7 +96,7 @@ class Ledger:
         """
         record_id = self.contributions.record_id(doc_id)
         if alone is None:
-            sources = self.contributions.of(doc_id)
+            sources = self.contributions.read_claims(doc_id)
             names = [source.abstract.record_id for source in sources]
             record_id = record_id if record_id in names else names[0]
             record = merge_records(record_id, sources)
@@ -105,20 +105,20 @@ class Ledger:
         values = (record_id, *build_row(record)[1:])
         text = self.text_digest(record.title, record.abstract)
         if doc_id not in self.originals:
-            kept = self.fresh(text)
+            kept = self.build_fresh_values(text)
             change = Change.ADDED
         else:
             original = self.originals[doc_id]
             change = compare_values(original, values, text, resourced=doc_id in self.resourced)
-            kept = self.kept(original, change, text)
+            kept = self.build_kept_values(original, change, text)
         self.connection.execute(UPDATE, (*kept, *values, doc_id))
         self.changes[doc_id] = change
         return change
 
-    def newly_retracted(self, doc_id: int) -> bool:
+    def is_newly_retracted(self, doc_id: int) -> bool:
         """Whether a record was there and is retracted only now."""
         original = self.originals.get(doc_id)
-        return bool(original and not original.retracted and self.contributions.row(doc_id).retracted)
+        return bool(original and not original.retracted and self.contributions.read_record_row(doc_id).retracted)
 
     def unite(self, one: int, other: int) -> int:
         """Make two records one, under the id of the older; returns it. The newer one is no more."""
@@ -133,19 +133,19 @@ class Ledger:
         self.settle(keep)
         return keep
 
-    def fresh(self, text: str) -> tuple[Value, ...]:
+    def build_fresh_values(self, text: str) -> tuple[Value, ...]:
         """Values of KEPT_COLUMNS of a record whose text, of this digest, is to be encoded."""
         return text, None, None, self.generation, self.generation, self.generation
 
-    def kept(self, original: Original, change: Change, text: str) -> tuple[Value, ...]:
+    def build_kept_values(self, original: Original, change: Change, text: str) -> tuple[Value, ...]:
         """Values of KEPT_COLUMNS after a change: those of the text go back with the text."""
         if change is Change.TEXT:
-            return self.fresh(text)
+            return self.build_fresh_values(text)
         if change is Change.NONE:
             return original.kept
         return (*original.kept[:3], self.generation, *original.kept[4:])
 
-    def to_encode(self) -> list[int]:
+    def list_to_encode(self) -> list[int]:
         """Doc ids, ascending, of the records that the run added or whose text it changed."""
         return sorted(doc_id for doc_id, change in self.changes.items() if change in (Change.ADDED, Change.TEXT))
 

@@ -47,7 +47,7 @@ class Token:
     def __str__(self) -> str:
         return "the end of the expression" if self.kind is Kind.END else repr(self.text[:40])
 
-    def refusal(self, expected: str) -> str:
+    def explain_refusal(self, expected: str) -> str:
         """The message for a token that should be something else."""
         return f"where: at character {self.position}, found {self}, expected {expected}. {EXAMPLE}"
 
@@ -63,9 +63,9 @@ def read_tokens(expression: str) -> Iterator[Token]:
         found = PIECE.match(expression, at)
         if found is None:
             quote = Token(Kind.WORD, expression[at:], at + 1)
-            raise UsageError(quote.refusal(f"a second {expression[at]} that closes the text"))
+            raise UsageError(quote.explain_refusal(f"a second {expression[at]} that closes the text"))
         if found.lastgroup == "word" and found[0][0] in CURLY:
-            raise UsageError(Token(Kind.WORD, found[0], at + 1).refusal("straight quotation marks, \" or '"))
+            raise UsageError(Token(Kind.WORD, found[0], at + 1).explain_refusal("straight quotation marks, \" or '"))
         if found.lastgroup != "spaces":
             yield read_token(found.lastgroup or "", found[0], at + 1)
         at = found.end()

@@ -28,7 +28,7 @@ class MeshTree:
     numbers: tuple[str, ...]  # ascending
     headings: tuple[str, ...]  # in the order of the numbers
 
-    def headings_below(self, name_or_number: str) -> tuple[str, ...]:
+    def list_headings_below(self, name_or_number: str) -> tuple[str, ...]:
         """A heading and all below it, wherever it stands, each once, in the order of the tree.
 
         Raises:
@@ -45,9 +45,9 @@ class MeshTree:
                 f"{wanted[:80]!r} is neither a MeSH heading nor a tree number of the file that mesh_tree in index.toml "
                 f"names. Close ones: {close}"
             )
-        return tuple(dict.fromkeys(heading for top in tops for heading in self.branch(top)))
+        return tuple(dict.fromkeys(heading for top in tops for heading in self.walk_branch(top)))
 
-    def branch(self, number: str) -> Iterator[str]:
+    def walk_branch(self, number: str) -> Iterator[str]:
         """Yield the heading at a tree number, then those below it."""
         yield self.headings[bisect_left(self.numbers, number)]
         first = bisect_left(self.numbers, f"{number}.")

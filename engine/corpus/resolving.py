@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from engine.corpus.values import as_json, bind_text
+from engine.corpus.values import bind_text, dump_json_array
 from engine.identifiers import strip_doi, strip_doi_address, strip_pmid
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def resolve_ids(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
         left = [n for n, doc_id in enumerate(found) if doc_id is None]
         if not left:
             break
-        asked = as_json([bind_text(form(record_ids[n])) for n in left])
-        (answer,) = corpus.rows(f"SELECT json_group_array(({select})) FROM json_each(?) v", asked)[0]
+        asked = dump_json_array([bind_text(form(record_ids[n])) for n in left])
+        (answer,) = corpus.read_rows(f"SELECT json_group_array(({select})) FROM json_each(?) v", asked)[0]
         for n, doc_id in zip(left, json.loads(answer), strict=True):
             found[n] = doc_id
     return found

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from engine.corpus.docsets import Selected, Some
 from engine.corpus.languages import list_spellings
 from engine.corpus.store import SPACES
-from engine.corpus.values import as_json, bind_text
+from engine.corpus.values import bind_text, dump_json_array
 from engine.errors import UsageError
 
 LEAST, MOST = -(2**63), 2**63 - 1  # what SQLite calls an INTEGER
@@ -50,7 +50,7 @@ def select_names(kind: str, values: Iterable[str]) -> Selected:
     join = "CROSS JOIN members m ON m.term_id = t.id"
     return Selected(
         f"{select} = v.value {join} UNION ALL {select} {LIKE} {join}",
-        (as_json(exact), kind, as_json(patterns), kind),
+        (dump_json_array(exact), kind, dump_json_array(patterns), kind),
     )
 
 
@@ -100,7 +100,7 @@ def select_languages(values: Iterable[str]) -> Selected:
 def select_sources(values: Iterable[str]) -> Selected:
     """Records that a file of such a name or format said last or first."""
     select = f"SELECT c.doc_id AS id FROM json_each(?) v CROSS JOIN sources s ON s.name {LIKE} OR s.format {LIKE}"
-    listed = as_json([build_pattern(value) for value in values])
+    listed = dump_json_array([build_pattern(value) for value in values])
     return Selected(
         f"{select} CROSS JOIN contributions c ON c.source_id = s.id"
         f" UNION ALL {select} CROSS JOIN contributions c ON c.spoken = s.id",
@@ -114,7 +114,7 @@ def select_texts(column: str, values: Iterable[str]) -> Selected:
         "WITH v AS MATERIALIZED (SELECT value FROM json_each(?))"
         f" SELECT a.id AS id FROM abstracts a CROSS JOIN v ON a.{column} {LIKE}"
         f" AND NOT {BLANK.format(column=f'a.{column}')}",
-        (as_json([build_pattern(value) for value in values]),),
+        (dump_json_array([build_pattern(value) for value in values]),),
     )
 
 
@@ -130,7 +130,7 @@ def select_keys(column: str, values: Iterable[str]) -> Selected:
     like = (
         f"SELECT a.id AS id FROM json_each(?) v CROSS JOIN abstracts a ON a.{column} IS NOT NULL AND a.{column} {LIKE}"
     )
-    return Selected(f"{equal} UNION ALL {like}", (as_json(exact), as_json(patterns)))
+    return Selected(f"{equal} UNION ALL {like}", (dump_json_array(exact), dump_json_array(patterns)))
 
 
 def select_with_key(column: str) -> Selected:

@@ -131,7 +131,7 @@ class Corpus:
         for connection in self.connections:
             connection.close()
 
-    def borrowed(self, deadline: Deadline) -> sqlite3.Connection:
+    def borrow_connection(self, deadline: Deadline) -> sqlite3.Connection:
         """A connection that nobody else uses; it must be put back.
 
         Raises:
@@ -142,7 +142,7 @@ class Corpus:
             with contextlib.suppress(Empty):
                 return self.idle.get(timeout=LOOK)
 
-    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+    def read_rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Run one query to its end, one thread at a time unless it was widened.
 
         Raises:
@@ -150,7 +150,7 @@ class Corpus:
             CorruptError: SQLite found the file damaged.
         """
         deadline = CURRENT.get()
-        connection = self.borrowed(deadline)
+        connection = self.borrow_connection(deadline)
         try:
             end = time.monotonic() + (math.inf if self.patience is None else self.patience)
             connection.set_progress_handler(lambda: deadline.is_over or time.monotonic() > end, STEPS)
@@ -165,16 +165,16 @@ class Corpus:
         finally:
             self.idle.put(connection)
 
-    def ids(self) -> DocIds:
+    def read_ids(self) -> DocIds:
         """All doc ids, ascending, int64 (n,)."""
-        return np.array([row[0] for row in self.rows("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64)
+        return np.array([row[0] for row in self.read_rows("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64)
 
     def fetch(self, doc_ids: Sequence[int]) -> dict[int, Abstract]:
         """Abstracts by doc id; an unknown id is missing from the result."""
         sql = f"SELECT id, {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
-        return {row["id"]: parse_row(row) for row in self.rows(sql, json.dumps(doc_ids))}
+        return {row["id"]: parse_row(row) for row in self.read_rows(sql, json.dumps(doc_ids))}
 
-    def doc_id(self, record_id: str) -> int:
+    def find_doc_id(self, record_id: str) -> int:
         """The doc id of a record id; a PMID or DOI, bare or prefixed or as a link, or another source's id works too.
 
         Raises:
@@ -185,59 +185,61 @@ class Corpus:
             return doc_id
         text = strip_doi_address(record_id)[:80]
         raise AbstractNotFoundError(
-            f"no record {text!r} in this index. Ids look like {self.example_id()!r}; engine search shows them"
+            f"no record {text!r} in this index. Ids look like {self.find_example_id()!r}; engine search shows them"
         )
 
-    def example_id(self) -> str:
+    def find_example_id(self) -> str:
         """Some record id, for a message."""
-        return next((str(row[0]) for row in self.rows("SELECT record_id FROM abstracts ORDER BY id LIMIT 1")), "")
+        return next((str(row[0]) for row in self.read_rows("SELECT record_id FROM abstracts ORDER BY id LIMIT 1")), "")
 
-    def texts(self) -> Iterator[tuple[int, str, str, str]]:
+    def read_texts(self) -> Iterator[tuple[int, str, str, str]]:
         """Yield (doc id, title, abstract, SHA-256 of the encoder's text) of every row, by id, a thousand at a time."""
         last = -1
-        while batch := self.rows(
+        while batch := self.read_rows(
             "SELECT id, title, abstract, text_sha256 FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last
         ):
             for row in batch:
                 yield row["id"], row["title"], row["abstract"], row["text_sha256"]
             last = batch[-1]["id"]
 
-    def abstracts(self) -> Iterator[Abstract]:
+    def read_abstracts(self) -> Iterator[Abstract]:
         """Yield every record, by doc id, a thousand at a time."""
-        ids = self.ids().tolist()
+        ids = self.read_ids().tolist()
         for start in range(0, len(ids), 1000):
             page = ids[start : start + 1000]
             found = self.fetch(page)
             yield from (found[doc_id] for doc_id in page)
 
-    def totals(self) -> Totals:
+    def count_totals(self) -> Totals:
         """Count what the corpus holds."""
-        return Totals(*self.rows(TOTALS, SPACES)[0])
+        return Totals(*self.read_rows(TOTALS, SPACES)[0])
 
-    def generation(self) -> int:
+    def read_generation(self) -> int:
         """The number that the database itself says it is."""
-        return int(self.rows("SELECT max(number) FROM generation")[0][0])
+        return int(self.read_rows("SELECT max(number) FROM generation")[0][0])
 
-    def sources(self) -> list[AppliedFile]:
+    def read_sources(self) -> list[AppliedFile]:
         """Every file that was indexed, oldest first."""
         sql = "SELECT generation, name, n_bytes, sha256, n_records, path, format, release FROM sources ORDER BY id"
-        return [AppliedFile(**row) for row in self.rows(sql)]
+        return [AppliedFile(**row) for row in self.read_rows(sql)]
 
-    def said(self, doc_id: int) -> list[Said]:
+    def read_claims(self, doc_id: int) -> list[Said]:
         """Return the sources of a record, oldest first."""
         sql = (
             "SELECT c.format, c.own_id, s.name AS file, s.generation, f.name AS first_file"
             " FROM contributions c JOIN sources s ON s.id = c.source_id JOIN sources f ON f.id = c.spoken"
             " WHERE c.doc_id = ? ORDER BY c.id"
         )
-        return [Said(**row) for row in self.rows(sql, doc_id)]
+        return [Said(**row) for row in self.read_rows(sql, doc_id)]
 
-    def problems(self) -> list[str]:
+    def find_problems(self) -> list[str]:
         """What SQLite's own checks find, and records, sources, words and terms without each other; empty when sound."""
-        found = [str(row[0]) for row in self.rows("PRAGMA integrity_check") if row[0] != "ok"]
-        strays = self.rows('SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 1, 2')
+        found = [str(row[0]) for row in self.read_rows("PRAGMA integrity_check") if row[0] != "ok"]
+        strays = self.read_rows(
+            'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 1, 2'
+        )
         found += [f"{self.path}: {n:,} rows of {table} refer to no row of {parent}" for table, parent, n in strays]
         for sql, what in (*CONTRIBUTED, *LOOKED_UP):
-            if n := self.rows(sql)[0][0]:
+            if n := self.read_rows(sql)[0][0]:
                 found.append(f"{self.path}: {n:,} {what}")
         return found

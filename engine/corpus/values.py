@@ -6,16 +6,16 @@ import json
 from collections.abc import Sequence
 
 
-def storable(text: str) -> str:
+def replace_surrogates(text: str) -> str:
     """Return text that SQLite can compare: lone surrogates from a broken terminal become question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def bind_text(value: str) -> str:
     """Return text that SQLite compares as a whole: it reads no further than a NUL, which no record holds."""
-    return storable(value).replace("\0", "\ufffd")
+    return replace_surrogates(value).replace("\0", "\ufffd")
 
 
-def as_json(values: Sequence[str]) -> str:
+def dump_json_array(values: Sequence[str]) -> str:
     """Return one JSON array, for json_each."""
     return json.dumps(values, ensure_ascii=False)

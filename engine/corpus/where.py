@@ -61,7 +61,7 @@ def parse_condition(expression: str) -> DocSet:
         raise UsageError(f"where: {found}. Lists of ids have options of their own")
     if not expression.strip():
         raise UsageError(f"where: the expression is blank. {EXAMPLE}")
-    return Parser(expression).whole()
+    return Parser(expression).parse_whole()
 
 
 class Parser:
@@ -84,57 +84,59 @@ class Parser:
         self.at += token.kind is not Kind.END
         return token
 
-    def takes(self, kind: Kind, *accepted: str) -> bool:
+    def take_if(self, kind: Kind, *accepted: str) -> bool:
         """Read the next token if it is one of these."""
         matches = self.next.kind is kind and self.next.text in accepted
         self.at += matches
         return matches
 
-    def whole(self) -> DocSet:
+    def parse_whole(self) -> DocSet:
         """All of the expression.
 
         Raises:
             UsageError: something follows that does not belong to it.
         """
-        found = self.expression()
+        found = self.parse_expression()
         if self.next.kind is not Kind.END:
             expected = "'and', 'or' or the end; a text of several words stands in quotes"
-            raise UsageError(self.next.refusal(expected))
+            raise UsageError(self.next.explain_refusal(expected))
         return found
 
-    def expression(self) -> DocSet:
+    def parse_expression(self) -> DocSet:
         """Conjunctions with "or" between them."""
-        parts = [self.conjunction()]
-        while self.takes(Kind.KEYWORD, "or"):
-            parts.append(self.conjunction())
+        parts = [self.parse_conjunction()]
+        while self.take_if(Kind.KEYWORD, "or"):
+            parts.append(self.parse_conjunction())
         return parts[0] if len(parts) == 1 else Some(tuple(parts))
 
-    def conjunction(self) -> DocSet:
+    def parse_conjunction(self) -> DocSet:
         """Negations with "and" between them."""
-        parts = [self.negation()]
-        while self.takes(Kind.KEYWORD, "and"):
-            parts.append(self.negation())
+        parts = [self.parse_negation()]
+        while self.take_if(Kind.KEYWORD, "and"):
+            parts.append(self.parse_negation())
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
-    def negation(self) -> DocSet:
+    def parse_negation(self) -> DocSet:
         """A comparison, or what stands in parentheses or behind "not".
 
         Raises:
             UsageError: nested too deep, or a parenthesis is never closed.
         """
         opening = self.next
-        if not (self.takes(Kind.KEYWORD, "not") or self.takes(Kind.MARK, "(")):
-            return self.comparison()
+        if not (self.take_if(Kind.KEYWORD, "not") or self.take_if(Kind.MARK, "(")):
+            return self.parse_comparison()
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise UsageError(opening.refusal(f"no more than {MAX_DEPTH} parentheses and nots in each other"))
-        found = Not(self.negation()) if opening.text == "not" else self.expression()
-        if opening.text == "(" and not self.takes(Kind.MARK, ")"):
-            raise UsageError(self.next.refusal(f"'and', 'or' or the ) to the ( at character {opening.position}"))
+            raise UsageError(opening.explain_refusal(f"no more than {MAX_DEPTH} parentheses and nots in each other"))
+        found = Not(self.parse_negation()) if opening.text == "not" else self.parse_expression()
+        if opening.text == "(" and not self.take_if(Kind.MARK, ")"):
+            raise UsageError(
+                self.next.explain_refusal(f"'and', 'or' or the ) to the ( at character {opening.position}")
+            )
         self.depth -= 1
         return found
 
-    def comparison(self) -> DocSet:
+    def parse_comparison(self) -> DocSet:
         """A field with what is asked of it.
 
         Raises:
@@ -144,16 +146,16 @@ class Parser:
         name = field.text.lower()
         if field.kind is Kind.WORD and name in FLAGS:
             self.count(field)
-            return self.of_flag(name)
+            return self.parse_flag(name)
         if field.kind is Kind.WORD and name == "year":
-            return self.of_year()
+            return self.parse_year_comparison()
         if field.kind is Kind.WORD and name in FIELDS:
-            return self.of_text(FIELDS[name])
+            return self.parse_text_comparison(FIELDS[name])
         near = get_close_matches(name, KNOWN, 1) if field.kind is Kind.WORD else []
         maybe = f" (did you mean {near[0]}?)" if near else ""
-        raise UsageError(field.refusal(f"'not', ( or one of the fields {', '.join(KNOWN)}{maybe}"))
+        raise UsageError(field.explain_refusal(f"'not', ( or one of the fields {', '.join(KNOWN)}{maybe}"))
 
-    def of_flag(self, name: str) -> DocSet:
+    def parse_flag(self, name: str) -> DocSet:
         """A flag, alone or compared with true or false.
 
         Raises:
@@ -162,43 +164,43 @@ class Parser:
         flag = FLAGS[name]
         if self.next.kind is not Kind.OPERATOR:
             return flag
-        operator = self.operator("=", "!=")
+        operator = self.parse_operator("=", "!=")
         value = self.take()
         if value.kind is not Kind.KEYWORD or value.text not in ("true", "false"):
-            raise UsageError(value.refusal("true or false"))
+            raise UsageError(value.explain_refusal("true or false"))
         return flag if (operator == "=") == (value.text == "true") else Not(flag)
 
-    def of_year(self) -> DocSet:
+    def parse_year_comparison(self) -> DocSet:
         """A year compared with others."""
-        operator = self.operator("=", "!=", "<", "<=", ">", ">=", "in", "not in")
+        operator = self.parse_operator("=", "!=", "<", "<=", ">", ">=", "in", "not in")
         order = ORDER.get(operator, ORDER["="])
-        given = self.values(operator, "a whole number")
-        spans = [order(self.year(value, operator)) for value in given if value.kind is not Kind.KEYWORD]
+        given = self.parse_values(operator, "a whole number")
+        spans = [order(self.parse_year(value, operator)) for value in given if value.kind is not Kind.KEYWORD]
         parts: list[DocSet] = [select_years(spans)] if spans else []
         if len(spans) < len(given):
             parts.append(Not(select_years([(None, None)])))
         return apply_operator(operator, parts)
 
-    def year(self, value: Token, operator: str) -> int:
+    def parse_year(self, value: Token, operator: str) -> int:
         """The year that a token says.
 
         Raises:
             UsageError: it says none.
         """
         if not WHOLE.fullmatch(value.text):
-            raise UsageError(value.refusal(f"a year as a whole number after 'year {operator}'"))
+            raise UsageError(value.explain_refusal(f"a year as a whole number after 'year {operator}'"))
         if len(value.text) > len(str(LEAST)) or not LEAST <= int(value.text) <= MOST:
-            raise UsageError(value.refusal("a number of 64 bits at most"))
+            raise UsageError(value.explain_refusal("a number of 64 bits at most"))
         return int(value.text)
 
-    def of_text(self, field: Field) -> DocSet:
+    def parse_text_comparison(self, field: Field) -> DocSet:
         """A field of names or texts compared with some.
 
         Raises:
             UsageError: a value that the field can't have.
         """
-        operator = self.operator("=", "!=", "~", "in", "not in")
-        given = self.values(operator, "a word or a text in quotes")
+        operator = self.parse_operator("=", "!=", "~", "in", "not in")
+        given = self.parse_values(operator, "a word or a text in quotes")
         said = [value.text for value in given if value.kind is not Kind.KEYWORD]
         parts: list[DocSet] = []
         if said and operator == "~":
@@ -212,7 +214,7 @@ class Parser:
             parts.append(Not(field.filled))
         return apply_operator(operator, parts)
 
-    def operator(self, *allowed: str) -> str:
+    def parse_operator(self, *allowed: str) -> str:
         """Read an operator.
 
         Raises:
@@ -220,13 +222,13 @@ class Parser:
         """
         found = self.take()
         text = found.text
-        if (found.kind, text) == (Kind.KEYWORD, "not") and self.takes(Kind.KEYWORD, "in"):
+        if (found.kind, text) == (Kind.KEYWORD, "not") and self.take_if(Kind.KEYWORD, "in"):
             text = "not in"
         if found.kind not in (Kind.OPERATOR, Kind.KEYWORD) or text not in allowed:
-            raise UsageError(found.refusal(f"one of {' '.join(allowed)}"))
+            raise UsageError(found.explain_refusal(f"one of {' '.join(allowed)}"))
         return text
 
-    def values(self, operator: str, expected: str) -> list[Token]:
+    def parse_values(self, operator: str, expected: str) -> list[Token]:
         """Read what an operator compares with: one value, or several in parentheses.
 
         Raises:
@@ -234,17 +236,17 @@ class Parser:
         """
         may_be_none = operator in ("=", "!=", "in", "not in")
         if not operator.endswith("in"):
-            return [self.value(expected, may_be_none)]
-        if not self.takes(Kind.MARK, "("):
-            raise UsageError(self.next.refusal("( and values with commas between them"))
-        found = [self.value(expected, may_be_none)]
-        while self.takes(Kind.MARK, ","):
-            found.append(self.value(expected, may_be_none))
-        if not self.takes(Kind.MARK, ")"):
-            raise UsageError(self.next.refusal("a comma or )"))
+            return [self.parse_value(expected, may_be_none)]
+        if not self.take_if(Kind.MARK, "("):
+            raise UsageError(self.next.explain_refusal("( and values with commas between them"))
+        found = [self.parse_value(expected, may_be_none)]
+        while self.take_if(Kind.MARK, ","):
+            found.append(self.parse_value(expected, may_be_none))
+        if not self.take_if(Kind.MARK, ")"):
+            raise UsageError(self.next.explain_refusal("a comma or )"))
         return found
 
-    def value(self, expected: str, may_be_none: bool) -> Token:
+    def parse_value(self, expected: str, may_be_none: bool) -> Token:
         """Read one value.
 
         Raises:
@@ -255,7 +257,7 @@ class Parser:
         is_none = (found.kind, found.text) == (Kind.KEYWORD, "none")
         if (is_none and may_be_none) or (found.kind in (Kind.WORD, Kind.QUOTED) and found.text.strip()):
             return found
-        raise UsageError(found.refusal(f"{expected}{' or none' if may_be_none else ''}"))
+        raise UsageError(found.explain_refusal(f"{expected}{' or none' if may_be_none else ''}"))
 
     def count(self, token: Token) -> None:
         """Note one more value.
@@ -265,7 +267,7 @@ class Parser:
         """
         self.n_values += 1
         if self.n_values > MAX_VALUES:
-            raise UsageError(token.refusal(f"no more than {MAX_VALUES} values in one expression"))
+            raise UsageError(token.explain_refusal(f"no more than {MAX_VALUES} values in one expression"))
 
 
 def apply_operator(operator: str, parts: Sequence[DocSet]) -> DocSet:

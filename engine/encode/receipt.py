@@ -77,7 +77,7 @@ def check_encoder(folder: Path, expected: EncoderIdentity, *, quick: bool = Fals
             "or build the index again with this one: engine index FILE -m MODEL --re-encode"
         )
     for file in files:
-        if problem := file.problem(folder, quick=quick):
+        if problem := file.find_problem(folder, quick=quick):
             raise CorruptError(
                 f"{problem}. Put the encoder back from a backup, or export it again: engine index -m MODEL"
             )

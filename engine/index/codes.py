@@ -75,7 +75,7 @@ def update_codes(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new:
         if len(emptied):
             index.remove_ids(faiss.IDSelectorBatch(emptied))
         back = np.setdiff1d(emptied, gone)
-        rows = flat.rows(np.sort(np.concatenate([back, new])))
+        rows = flat.find_rows(np.sort(np.concatenate([back, new])))
         if (rows < 0).any():
             raise CorruptError("the codes hold ids without a vector. Build them anew: engine tune --rebuild")
         add_rows(index, flat, rows, report)

@@ -29,7 +29,7 @@ class Axes:
     share: NDArray[np.float64]  # (2,): of all the difference between records, what lies along each
     n_records: int  # in the index when they were found
 
-    def places(self, vectors: Vectors) -> NDArray[np.float32]:
+    def project(self, vectors: Vectors) -> NDArray[np.float32]:
         """Where vectors (n, dim) lie: float32 (n, 2)."""
         return ((vectors - self.mean) @ self.axes.T).astype(np.float32)
 
@@ -42,7 +42,7 @@ class CorpusMap:
     places: NDArray[np.float32]  # (n, 2)
     axes: Axes
 
-    def rows(self, doc_ids: DocIds) -> NDArray[np.int64]:
+    def find_rows(self, doc_ids: DocIds) -> NDArray[np.int64]:
         """The row of each of some doc ids, in their order; one that is not there is left out."""
         if not len(self.doc_ids):
             return np.zeros(0, np.int64)

@@ -57,7 +57,7 @@ class FlatIndex:
         self.size = self.n_rows if ascending else len(np.unique(self.doc_ids))  # records
         self.several = self.size < self.n_rows
 
-    def rows(self, doc_ids: DocIds) -> NDArray[np.int64]:
+    def find_rows(self, doc_ids: DocIds) -> NDArray[np.int64]:
         """The first row number of each of the doc ids; an id that is not there has row -1."""
         if self.n_rows == 0:
             return np.full(len(doc_ids), -1, dtype=np.int64)
@@ -66,19 +66,19 @@ class FlatIndex:
         found: NDArray[np.int64] = np.where(self.doc_ids[rows] == doc_ids, rows, -1)
         return found
 
-    def all_rows(self, doc_ids: DocIds) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def find_all_rows(self, doc_ids: DocIds) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """All rows of doc ids that are there, id after id, and how many each has."""
         if not self.several:
-            return self.rows(doc_ids), np.ones(len(doc_ids), np.int64)
+            return self.find_rows(doc_ids), np.ones(len(doc_ids), np.int64)
         starts = np.searchsorted(self.doc_ids, doc_ids, "left", self.order)
         counts = np.searchsorted(self.doc_ids, doc_ids, "right", self.order) - starts
         firsts = np.repeat(starts - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
         places = firsts + np.arange(len(firsts))
         return (places if self.order is None else self.order[places]), counts
 
-    def points(self, doc_ids: DocIds) -> Vectors:
+    def get_points(self, doc_ids: DocIds) -> Vectors:
         """A unit vector (n, dim) for each of the doc ids, which are all there; of several passages, their mean."""
-        rows, counts = self.all_rows(doc_ids)
+        rows, counts = self.find_all_rows(doc_ids)
         vectors: Vectors = self.vectors[rows]
         if not self.several or not len(doc_ids):
             return vectors
@@ -96,7 +96,7 @@ class FlatIndex:
         Raises:
             UsageError: queries of another shape, or not finite, or top_k below 1.
         """
-        queries = self.checked(queries, top_k)
+        queries = self.check_queries(queries, top_k)
         return self.rank(queries, min(top_k, self.size)) if self.size else [[] for _ in queries]
 
     def search_among(self, queries: Vectors, doc_ids: DocIds, top_k: int) -> list[Ranking]:
@@ -108,12 +108,12 @@ class FlatIndex:
         Raises:
             UsageError: queries of another shape, or not finite, or top_k below 1.
         """
-        queries = self.checked(queries, top_k)
-        there = doc_ids[self.rows(doc_ids) >= 0]
-        rows = self.all_rows(there)[0]
+        queries = self.check_queries(queries, top_k)
+        there = doc_ids[self.find_rows(doc_ids) >= 0]
+        rows = self.find_all_rows(there)[0]
         return self.rank_among(queries, rows, min(top_k, len(there))) if len(there) else [[] for _ in queries]
 
-    def checked(self, queries: Vectors, top_k: int) -> Vectors:
+    def check_queries(self, queries: Vectors, top_k: int) -> Vectors:
         """The queries, contiguous.
 
         Raises:
@@ -129,41 +129,43 @@ class FlatIndex:
         """Rank all vectors; top_k is at most their number."""
         found: list[Ranking] = []
         for start in range(0, len(queries), BATCH):
-            found += self.settled(queries[start : start + BATCH], top_k, self.n_rows, None)
+            found += self.settle_ranking(queries[start : start + BATCH], top_k, self.n_rows, None)
         return found
 
     def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
         """Rank the records of some rows, exactly; top_k is at most their number."""
         if len(rows) <= FEW:
-            return [self.ranked(rows, query, top_k) for query in queries]
+            return [self.rank_candidates(rows, query, top_k) for query in queries]
         selector = faiss.IDSelectorBitmap(build_bitmap(rows, self.n_rows))
-        return self.settled(queries, top_k, len(rows), faiss.SearchParameters(sel=selector))
+        return self.settle_ranking(queries, top_k, len(rows), faiss.SearchParameters(sel=selector))
 
-    def settled(self, queries: Vectors, top_k: int, n_all: int, only: Any) -> list[Ranking]:
+    def settle_ranking(self, queries: Vectors, top_k: int, n_all: int, only: Any) -> list[Ranking]:
         """Rank by candidates; where a tie may be cut off at their end, by twice as many."""
         found: list[Ranking | None] = [None] * len(queries)
         n, open_ = min(n_all, (top_k + MARGIN) * (PASSAGES if self.several else 1)), np.arange(len(queries))
         while len(open_):
-            scores, rows = self.candidates(queries[open_], n) if only is None else self.scan(queries[open_], n, only)
+            scores, rows = (
+                self.find_candidates(queries[open_], n) if only is None else self.scan(queries[open_], n, only)
+            )
             for i, at in enumerate(open_):
-                if n == n_all or self.enough(scores[i], rows[i], top_k):
-                    found[at] = self.ranked(rows[i], queries[at], top_k)
+                if n == n_all or self.is_enough(scores[i], rows[i], top_k):
+                    found[at] = self.rank_candidates(rows[i], queries[at], top_k)
             n, open_ = min(n_all, 2 * n), np.array([at for at in open_ if found[at] is None], np.int64)
         return [ranking for ranking in found if ranking is not None]
 
-    def enough(self, scores: NDArray[np.float32], rows: NDArray[np.int64], top_k: int) -> bool:
+    def is_enough(self, scores: NDArray[np.float32], rows: NDArray[np.int64], top_k: int) -> bool:
         """Whether the best rows of a scan, by scores right to within `tie`, settle who the top_k records are."""
         if self.several:
             firsts = np.sort(np.unique(self.doc_ids[rows], return_index=True)[1])  # of each record the best
             return len(firsts) >= top_k and bool(scores[-1] < scores[firsts[top_k - 1]] - self.tie)
         return bool(scores[-1] < scores[top_k - 1] - self.tie)
 
-    def ranked(self, rows: NDArray[np.int64], query: Vectors, top_k: int) -> Ranking:
+    def rank_candidates(self, rows: NDArray[np.int64], query: Vectors, top_k: int) -> Ranking:
         """The records of some rows, exactly scored."""
         scores = compute_scores(self.vectors, rows, query)
         return rank_rows(self.doc_ids[rows], scores, top_k, several=self.several)
 
-    def candidates(self, queries: Vectors, n: int) -> Candidates:
+    def find_candidates(self, queries: Vectors, n: int) -> Candidates:
         """The n best rows of each query, n at most the size, by scores that are right to within `tie`."""
         return self.scan(queries, n, None)
 
@@ -174,22 +176,22 @@ class FlatIndex:
         scores, rows = self.flat.search(queries, n, params=only)
         return scores, rows
 
-    def scores(self, query: Vectors, doc_ids: DocIds) -> NDArray[np.float32]:
+    def score_ids(self, query: Vectors, doc_ids: DocIds) -> NDArray[np.float32]:
         """The exact scores (n,) of one query (dim,) and doc ids (n,) that are all in the index, in their order."""
-        rows, counts = self.all_rows(doc_ids)
+        rows, counts = self.find_all_rows(doc_ids)
         scores = compute_scores(self.vectors, rows, query)
         if not self.several or not len(doc_ids):
             return scores
         best: NDArray[np.float32] = np.maximum.reduceat(scores, np.concatenate([[0], np.cumsum(counts)[:-1]]))
         return best
 
-    def places(self, query: Vectors, doc_ids: DocIds, among: DocIds | None = None) -> NDArray[np.int64]:
+    def find_places(self, query: Vectors, doc_ids: DocIds, among: DocIds | None = None) -> NDArray[np.int64]:
         """The ranks (n,) that doc ids have in the whole ranking of one query (dim,), from 1; 0 for one that has none.
 
         among restricts the ranking, as in search_among; without it every record is ranked. All scores are computed.
         """
-        there = None if among is None else among[self.rows(among) >= 0]
-        rows = np.arange(self.n_rows) if there is None else self.all_rows(there)[0]
+        there = None if among is None else among[self.find_rows(among) >= 0]
+        rows = np.arange(self.n_rows) if there is None else self.find_all_rows(there)[0]
         ids, scores = self.doc_ids[rows], compute_scores(self.vectors, rows, query)
         order = order_rows(ids, scores, several=self.several)
         places = dict(zip(ids[order].tolist(), range(1, len(order) + 1), strict=True))

@@ -85,35 +85,35 @@ class IndexFolder:
         """Where published generations lie."""
         return self.path / "generations"
 
-    def generation_path(self, number: int) -> Path:
+    def get_generation_path(self, number: int) -> Path:
         """Folder of a generation."""
         return self.generations / f"{number:06d}"
 
-    def encoder(self, fingerprint: str) -> Path:
+    def get_encoder_path(self, fingerprint: str) -> Path:
         """Folder of an encoder."""
         return self.path / "encoders" / fingerprint
 
-    def numbers(self) -> list[int]:
+    def list_numbers(self) -> list[int]:
         """Numbers of the generations on disk, ascending."""
         if not self.generations.is_dir():
             return []
         return sorted(int(p.name) for p in self.generations.iterdir() if re.fullmatch(r"\d{6}", p.name))
 
-    def pointer_bytes(self) -> bytes:
+    def read_pointer_bytes(self) -> bytes:
         """CURRENT as it stands, unchecked; nothing when it can't be read. Other bytes mean another generation."""
         try:
             return self.pointer.read_bytes()
         except OSError:
             return b""
 
-    def pointed(self) -> int:
+    def read_pointer(self) -> int:
         """The number in CURRENT as it stands, unchecked; 0 when there is none to be read."""
         try:
-            return int(self.pointer_bytes()[:6])
+            return int(self.read_pointer_bytes()[:6])
         except ValueError:
             return 0
 
-    def current(self) -> int:
+    def read_current(self) -> int:
         """Number of the current generation.
 
         Raises:
@@ -123,44 +123,44 @@ class IndexFolder:
         try:
             text = self.pointer.read_text(encoding="ascii", errors="replace")
         except FileNotFoundError as err:
-            if self.numbers():
-                raise self.bad_pointer("is missing") from err
-            raise self.no_generation() from err
+            if self.list_numbers():
+                raise self.build_pointer_error("is missing") from err
+            raise self.build_no_generation_error() from err
         except OSError as err:
             raise CorruptError(f"{self.pointer} can't be read: {err.strerror}") from err
         found = POINTER.fullmatch(text)
         if not found:
-            raise self.bad_pointer(f"holds {text[:40]!r}, expected six digits")
+            raise self.build_pointer_error(f"holds {text[:40]!r}, expected six digits")
         number, check = int(found[1]), found[2]
         if number == 0:
-            raise self.no_generation()
-        if check is not None and self.generation_path(number).is_dir() and self.pointer_text(number) != text:
+            raise self.build_no_generation_error()
+        if check is not None and self.get_generation_path(number).is_dir() and self.format_pointer(number) != text:
             self.check(number)  # when the generation is what is damaged, this names its file
-            raise self.bad_pointer(f"names generation {number:06d}, but was written for another one")
+            raise self.build_pointer_error(f"names generation {number:06d}, but was written for another one")
         return number
 
-    def no_generation(self) -> NoGenerationError:
+    def build_no_generation_error(self) -> NoGenerationError:
         """The error for an index that was never published."""
         named = (self.path / "index.toml").exists()
         command = f"engine reindex {self.path.name}" if named else f"engine index FILE -i {self.path.name}"
         return NoGenerationError(f"{self.path} has no index yet. Run: {command}")
 
-    def bad_pointer(self, what: str) -> CorruptError:
+    def build_pointer_error(self, what: str) -> CorruptError:
         """The error for a pointer that can't be followed."""
-        found = ", ".join(f"{n:06d}" for n in self.numbers()) or "none"
-        newest = max(self.numbers(), default=1)
+        found = ", ".join(f"{n:06d}" for n in self.list_numbers()) or "none"
+        newest = max(self.list_numbers(), default=1)
         return CorruptError(
             f"{self.pointer} {what}. Generations here: {found}. "
             f"Check the newest and point to it: engine rollback -i {self.path.name} --to {newest}"
         )
 
-    def pointer_text(self, number: int) -> str:
+    def format_pointer(self, number: int) -> str:
         """What CURRENT holds for a generation.
 
         Raises:
             CorruptError: the generation has no manifest.
         """
-        path = self.generation_path(number) / manifests.NAME
+        path = self.get_generation_path(number) / manifests.NAME
         try:
             return f"{number:06d} {FileReceipt.of(path).sha256[:16]}\n"
         except OSError as err:
@@ -174,14 +174,14 @@ class IndexFolder:
         Raises:
             CorruptError: missing, changed, or with files beside it that don't belong.
         """
-        path = self.generation_path(number)
+        path = self.get_generation_path(number)
         if not path.is_dir():
-            raise self.bad_pointer(f"names generation {number:06d}, which is not there")
+            raise self.build_pointer_error(f"names generation {number:06d}, which is not there")
         manifest = manifests.read_manifest(path)
         if manifest.generation != number:
             found = f"{path / manifests.NAME} is that of generation {manifest.generation:06d}"
             raise CorruptError(f"{found}, expected {number:06d}. Run: engine rollback")
-        for problem in (file.problem(path, quick=quick) for file in manifest.files):
+        for problem in (file.find_problem(path, quick=quick) for file in manifest.files):
             if problem:
                 raise CorruptError(f"{problem}. Run: engine rollback")
         for side in (path / (DATABASE + suffix) for suffix in SIDE_FILES):
@@ -198,12 +198,12 @@ class IndexFolder:
         Raises:
             GenerationError: nothing was published yet, or the current generation is not what its manifest says.
         """
-        number = self.current()
+        number = self.read_current()
         while True:
             try:
                 return self.check(number, quick=quick)
             except GenerationError:
-                moved = self.current()
+                moved = self.read_current()
                 if moved == number:
                     raise
                 number = moved

@@ -41,7 +41,7 @@ class GpuIndex(FlatIndex):
         self.on_gpu = scanner(self.vectors)
         self.lock = threading.Lock()  # FAISS's GPU resources serve one search at a time
 
-    def candidates(self, queries: Vectors, n: int) -> Candidates:
+    def find_candidates(self, queries: Vectors, n: int) -> Candidates:
         """The n best rows of each query, on the GPU unless it can't return so many."""
         if n > MAX_K:
             return super().candidates(queries, n)

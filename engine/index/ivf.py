@@ -60,18 +60,20 @@ class IvfIndex(FlatIndex):
         """Lists that the codes are sorted into."""
         return int(self.codes.nlist)
 
-    def code_ids(self) -> DocIds:
+    def read_code_ids(self) -> DocIds:
         """The ids in codes.faiss, in no order."""
         return read_ids_and_lists(self.codes)[0]
 
     def rank(self, queries: Vectors, top_k: int) -> list[Ranking]:
         """Rank all vectors; top_k is at most their number."""
         if top_k > DEEP:
-            return self.exhaustive(queries, top_k)
-        found = self.probe(queries, top_k, *self.depth(top_k))
-        return [self.exhaustive(q[None], top_k)[0] if r is None else r for q, r in zip(queries, found, strict=True)]
+            return self.search_exhaustively(queries, top_k)
+        found = self.probe(queries, top_k, *self.choose_depth(top_k))
+        return [
+            self.search_exhaustively(q[None], top_k)[0] if r is None else r for q, r in zip(queries, found, strict=True)
+        ]
 
-    def exhaustive(self, queries: Vectors, top_k: int) -> list[Ranking]:
+    def search_exhaustively(self, queries: Vectors, top_k: int) -> list[Ranking]:
         """Rank all vectors by comparing all of them."""
         return super().rank(queries, top_k)
 
@@ -81,13 +83,13 @@ class IvfIndex(FlatIndex):
             return super().rank_among(queries, rows, top_k)
         ids = self.doc_ids[rows]
         selector = faiss.IDSelectorBitmap(build_bitmap(ids, int(ids.max()) + 1))
-        n_probe, depth = self.depth(top_k)
+        n_probe, depth = self.choose_depth(top_k)
         # What is left lies thinner in the lists, so as many of it are met in more lists.
         found = self.probe(queries, top_k, math.ceil(n_probe * self.size / len(rows)), depth, selector)
         among = super().rank_among
         return [among(q[None], rows, top_k)[0] if r is None else r for q, r in zip(queries, found, strict=True)]
 
-    def depth(self, top_k: int) -> tuple[int, int]:
+    def choose_depth(self, top_k: int) -> tuple[int, int]:
         """Lists to look into and candidates to score for so many hits; more hits need more of both."""
         more = max(1.0, top_k / TUNED_FOR)
         return math.ceil(self.settings.n_probe * math.sqrt(more)), math.ceil(self.settings.n_rerank * more)
@@ -99,28 +101,28 @@ class IvfIndex(FlatIndex):
         found: list[Ranking | None] = []
         for start in range(0, len(queries), BATCH):
             part = queries[start : start + BATCH]
-            for query, row in zip(part, self.candidate_ids(part, n_probe, depth, selector), strict=True):
+            for query, row in zip(part, self.find_candidate_ids(part, n_probe, depth, selector), strict=True):
                 candidates = row[row >= 0]
-                scores = compute_scores(self.vectors, self.rows(candidates), query)
+                scores = compute_scores(self.vectors, self.find_rows(candidates), query)
                 found.append(rank_rows(candidates, scores, top_k) if len(candidates) >= top_k else None)
         return found
 
-    def good_candidates(self, query: Vectors, n_probe: int, depth: int, least: float) -> NDArray[np.bool_]:
+    def keep_good_candidates(self, query: Vectors, n_probe: int, depth: int, least: float) -> NDArray[np.bool_]:
         """Which of the best candidates of one query, the best by their codes first, score `least` or more: (depth,)."""
-        ids = self.candidate_ids(query[None], n_probe, depth)[0]
+        ids = self.find_candidate_ids(query[None], n_probe, depth)[0]
         good = np.zeros(depth, bool)
         there = np.flatnonzero(ids >= 0)
-        good[there] = compute_scores(self.vectors, self.rows(ids[there]), query) >= least - TIE
+        good[there] = compute_scores(self.vectors, self.find_rows(ids[there]), query) >= least - TIE
         return good
 
-    def candidate_ids(self, queries: Vectors, n_probe: int, depth: int, selector: Any = None) -> NDArray[np.int64]:
+    def find_candidate_ids(self, queries: Vectors, n_probe: int, depth: int, selector: Any = None) -> NDArray[np.int64]:
         """Ids of the best candidates by their codes, (q, depth), the best first; -1 where there are too few."""
-        given = self.parameters(min(self.n_lists, n_probe), selector)
+        given = self.build_parameters(min(self.n_lists, n_probe), selector)
         with use_threads(len(queries)):
             ids: NDArray[np.int64] = self.codes.search(queries, min(self.size, depth), params=given)[1]
         return ids
 
-    def parameters(self, n_probe: int, selector: Any) -> Any:
+    def build_parameters(self, n_probe: int, selector: Any) -> Any:
         """FAISS's search parameters; a graph over the lists looks at twice as many of them as are wanted."""
         graph = None
         if isinstance(faiss.downcast_index(self.codes.quantizer), faiss.IndexHNSW):

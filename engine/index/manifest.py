@@ -56,10 +56,10 @@ def suggest_rebuild(index: Path) -> str:
     """Return the commands that remove the generations of an index and build it anew. index.toml and encoders stay."""
     name = index.resolve().name
     remove = shlex.join(["rm", "-rf", str(index / "CURRENT"), str(index / "generations")])
-    return f"{remove} && " + (f"engine reindex {name}" if _names_sources(index) else f"engine index FILE -i {name}")
+    return f"{remove} && " + (f"engine reindex {name}" if _has_sources(index) else f"engine index FILE -i {name}")
 
 
-def _names_sources(index: Path) -> bool:
+def _has_sources(index: Path) -> bool:
     """Whether there is an index.toml that names sources."""
     try:
         return bool(Settings.load(index).sources)

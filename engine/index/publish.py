@@ -34,14 +34,14 @@ def publish(folder: IndexFolder, manifest: Manifest) -> None:
     durable.write_bytes(folder.building / NAME, dump_manifest(manifest).encode("utf-8"))
     durable.seal(folder.building)
     durable.sync_folder(folder.building)
-    folder.building.rename(folder.generation_path(manifest.generation))
+    folder.building.rename(folder.get_generation_path(manifest.generation))
     try:
         durable.sync_folder(folder.generations)
         point_to(folder, manifest.generation)
     except OSError:
-        if folder.pointed() != manifest.generation:  # not published, so not to be left lying there
+        if folder.read_pointer() != manifest.generation:  # not published, so not to be left lying there
             with contextlib.suppress(OSError):
-                durable.remove_folder(folder.generation_path(manifest.generation), NAME)
+                durable.remove_folder(folder.get_generation_path(manifest.generation), NAME)
         raise
 
 
@@ -52,7 +52,7 @@ def point_to(folder: IndexFolder, number: int) -> None:
         DurabilityError: replaced, but the last fsync failed.
         OSError: not replaced.
     """
-    durable.replace_text(folder.pointer, folder.pointer_text(number))
+    durable.replace_text(folder.pointer, folder.format_pointer(number))
     try:
         durable.sync_folder(folder.path)
     except OSError as err:
@@ -64,7 +64,7 @@ def point_to(folder: IndexFolder, number: int) -> None:
 
 def choose_number(folder: IndexFolder) -> int:
     """Number for the next generation: above all that are there, and above the current one."""
-    return max([*folder.numbers(), folder.pointed()], default=0) + 1
+    return max([*folder.list_numbers(), folder.read_pointer()], default=0) + 1
 
 
 def prune(folder: IndexFolder, keep: int) -> list[int]:
@@ -75,21 +75,21 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
     """
     kept = list(islice(read_ancestry(folder), keep))
     deleted = []
-    for number in folder.numbers():
+    for number in folder.list_numbers():
         if number not in kept:
             with contextlib.suppress(OSError):
-                durable.remove_folder(folder.generation_path(number), NAME)
+                durable.remove_folder(folder.get_generation_path(number), NAME)
                 deleted.append(number)
     return deleted
 
 
 def read_ancestry(folder: IndexFolder) -> Iterator[int]:
     """The current generation, the one it was made from, and so on, as far as they are on disk and readable."""
-    number: int | None = folder.current()
-    while number is not None and folder.generation_path(number).is_dir():
+    number: int | None = folder.read_current()
+    while number is not None and folder.get_generation_path(number).is_dir():
         yield number
         try:
-            number = read_manifest(folder.generation_path(number)).parent
+            number = read_manifest(folder.get_generation_path(number)).parent
         except GenerationError:
             return
 
@@ -97,7 +97,7 @@ def read_ancestry(folder: IndexFolder) -> Iterator[int]:
 def prune_encoders(folder: IndexFolder) -> None:
     """Delete encoders that no generation names any more; none while any manifest can't be read."""
     try:
-        named = {read_manifest(folder.generation_path(n)).encoder.fingerprint for n in folder.numbers()}
+        named = {read_manifest(folder.get_generation_path(n)).encoder.fingerprint for n in folder.list_numbers()}
     except GenerationError:
         return
     for path in (folder.path / "encoders").iterdir():
@@ -115,7 +115,7 @@ def prepare(folder: IndexFolder) -> None:
         OSError: not writable.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
-    if not folder.pointer.exists() and not folder.numbers():
+    if not folder.pointer.exists() and not folder.list_numbers():
         durable.replace_text(folder.pointer, "000000\n")
     folder.generations.mkdir(exist_ok=True)
     if folder.building.exists():
@@ -125,7 +125,7 @@ def prepare(folder: IndexFolder) -> None:
 
 def install_encoder(folder: IndexFolder, made: Path, fingerprint: str) -> Path:
     """Move a finished encoder folder to where the index keeps it, durably; an older copy is replaced."""
-    target = folder.encoder(fingerprint)
+    target = folder.get_encoder_path(fingerprint)
     target.parent.mkdir(exist_ok=True)
     for path in made.iterdir():
         durable.sync_file(path)

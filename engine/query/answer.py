@@ -15,7 +15,7 @@ from engine.phrases import pluralize
 from engine.query.explanation import explain_hits
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question, combine_examples, encode_texts, note_cut, read_question
-from engine.query.ranking import Candidate, Ranking, least_cosine, rank_question
+from engine.query.ranking import Candidate, Ranking, get_min_cosine, rank_question
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, Hit
 from engine.records.encoder import Vectors
@@ -72,7 +72,7 @@ def rank_together(snapshot: OpenGeneration, asked: list[Question], points: list[
         else snapshot.vectors.search_among(matrix, first.among, wanted)
     )
     n_qualified = snapshot.vectors.size if first.among is None else len(first.among)
-    least = least_cosine(plain)
+    least = get_min_cosine(plain)
     return [
         Ranking([Candidate(i, score) for i, score in pairs if score >= least], n_qualified, point)
         for pairs, point in zip(found, points, strict=True)

@@ -49,7 +49,7 @@ def find_nearest_sentences(
     """
     spans: list[tuple[int, Span]] = [(i, span) for i, text in enumerate(abstracts) for span in split_sentences(text)]
     texts = [clean_text(abstracts[i][start:end]) for i, (start, end) in spans]
-    encoder = snapshot.encoder()
+    encoder = snapshot.get_encoder()
     from engine.encode.encoder import encode_checked
 
     found: list[list[Sentence]] = [[] for _ in abstracts]

@@ -48,7 +48,7 @@ class OpenGeneration:
         self.loaded: Encoder | None = None
         self.filtered: dict[Filters, Qualified] = {}
 
-    def encoder(self) -> Encoder:
+    def get_encoder(self) -> Encoder:
         """The query encoder of this generation, checked and loaded the first time.
 
         Raises:
@@ -60,7 +60,7 @@ class OpenGeneration:
             if self.loaded is None:
                 from engine.encode.receipt import check_encoder
 
-                path = self.folder.encoder(self.manifest.encoder.fingerprint)
+                path = self.folder.get_encoder_path(self.manifest.encoder.fingerprint)
                 with ThreadPoolExecutor(1) as pool:  # hashing 90 MB takes as long as loading them
                     checked = pool.submit(partial(check_encoder, path, self.manifest.encoder, quick=True))
                     try:
@@ -87,9 +87,9 @@ class OpenGeneration:
         """
         self.corpus.patience = patience
         self.corpus.widen(n_connections)
-        self.encoder()
+        self.get_encoder()
 
-    def qualified(self, filters: Filters) -> Qualified:
+    def find_qualified(self, filters: Filters) -> Qualified:
         """The records that pass filters; the answer for the last few is remembered, since a generation never changes.
 
         Raises:
@@ -97,7 +97,7 @@ class OpenGeneration:
             ConfigError: a filter by the MeSH tree without its file.
         """
         if filters.mesh_trees:  # whose file may change
-            return find_qualified(self.corpus, filters, self.mesh_tree())
+            return find_qualified(self.corpus, filters, self.read_mesh_tree())
         found = self.filtered.get(filters)
         if found is None:
             found = find_qualified(self.corpus, filters)
@@ -106,7 +106,7 @@ class OpenGeneration:
             self.filtered[filters] = found
         return found
 
-    def mesh_tree(self) -> MeshTree | None:
+    def read_mesh_tree(self) -> MeshTree | None:
         """The MeSH tree that index.toml names; None where it names none."""
         named = Settings.load(self.folder.path).mesh_tree
         return read_mesh_tree(self.folder.path / named) if named else None
@@ -120,12 +120,12 @@ def open_latest(folder: IndexFolder, device: str) -> OpenGeneration:
         ConfigError: the device is "cuda" and there is none.
     """
     while True:
-        pointer = folder.pointer_bytes()
+        pointer = folder.read_pointer_bytes()
         generation = folder.open_current(quick=True)
         try:
             return OpenGeneration(folder, generation, pointer, device)
         except GenerationError:
-            if folder.current() == generation.manifest.generation:
+            if folder.read_current() == generation.manifest.generation:
                 raise
 
 
@@ -136,15 +136,15 @@ def open_kept(folder: IndexFolder, number: int, device: str) -> OpenGeneration:
         GenerationError: it is not kept, or not what its manifest says.
         ConfigError: the device is "cuda" and there is none.
     """
-    numbers = folder.numbers()
+    numbers = folder.list_numbers()
     if number not in numbers:
         if not numbers:
-            raise folder.no_generation()
+            raise folder.build_no_generation_error()
         raise GenerationError(f"{explain_not_kept(folder, number)}. Open the newest one: name no generation")
-    return OpenGeneration(folder, folder.check(number, quick=True), folder.pointer_bytes(), device)
+    return OpenGeneration(folder, folder.check(number, quick=True), folder.read_pointer_bytes(), device)
 
 
 def explain_not_kept(folder: IndexFolder, number: int) -> str:
     """What to say of a generation that is not there, with those that are."""
-    found = ", ".join(f"{n:06d}" for n in folder.numbers())
+    found = ", ".join(f"{n:06d}" for n in folder.list_numbers())
     return f"{folder.path} does not keep generation {number:06d}: found {found}"

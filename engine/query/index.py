@@ -90,7 +90,7 @@ class Index:
     def __reduce__(self) -> tuple[Callable[..., Index], tuple[str, bool, str, int | None]]:
         """Pickle the path, not the open files; an index fixed at a generation is opened at that generation."""
         generation = self.generation if self._is_pinned else None
-        return _reopen, (str(self.path.absolute()), self._follow, self._device, generation)
+        return _open_again, (str(self.path.absolute()), self._follow, self._device, generation)
 
     @property
     def name(self) -> str:
@@ -138,7 +138,7 @@ class Index:
             GenerationError: as refresh.
         """
         before = self._get_open()
-        if self._is_pinned or self._folder.pointer_bytes() == before.pointer:
+        if self._is_pinned or self._folder.read_pointer_bytes() == before.pointer:
             return False
         fresh = open_latest(self._folder, self._device)
         fresh.adopt_encoder(before)
@@ -282,7 +282,7 @@ class Index:
             read_question(snapshot, asked)  # what makes no sense is refused all the same
             return [], Answer(asked, snapshot.manifest.generation, (), 0)
         found = answer_query(snapshot, asked, np.array(list(changes), dtype=np.int64))
-        ids = [snapshot.corpus.doc_id(hit.id) for hit in found.hits]
+        ids = [snapshot.corpus.find_doc_id(hit.id) for hit in found.hits]
         return [ChangedHit(changes[i], hit) for i, hit in zip(ids, found.hits, strict=True)], found
 
     def recall(self, query: Query, known: Sequence[str]) -> Recall:
@@ -319,7 +319,7 @@ class Index:
             AbstractNotFoundError: nothing by this id.
         """
         corpus = self._follow_current().corpus
-        return corpus.said(corpus.doc_id(str(record_id)))
+        return corpus.read_claims(corpus.find_doc_id(str(record_id)))
 
     def get(self, record_id: str) -> Abstract:
         """The stored abstract of a record id, PMID or DOI, exactly as it came.
@@ -328,7 +328,7 @@ class Index:
             AbstractNotFoundError: nothing by this id.
         """
         corpus = self._follow_current().corpus
-        doc_id = corpus.doc_id(str(record_id))
+        doc_id = corpus.find_doc_id(str(record_id))
         return corpus.fetch([doc_id])[doc_id]
 
     def records(self, hits: Sequence[Hit]) -> list[Abstract]:
@@ -338,7 +338,7 @@ class Index:
             AbstractNotFoundError: the index has moved to a generation in which one is gone.
         """
         corpus = self._follow_current().corpus
-        ids = [corpus.doc_id(hit.id) for hit in hits]
+        ids = [corpus.find_doc_id(hit.id) for hit in hits]
         found = corpus.fetch(ids)
         return [found[doc_id] for doc_id in ids]
 
@@ -353,7 +353,7 @@ class Index:
 
     def abstracts(self) -> Iterator[Abstract]:
         """Yield every stored abstract, oldest in the index first."""
-        return self._follow_current().corpus.abstracts()
+        return self._follow_current().corpus.read_abstracts()
 
     def load_encoder(self) -> Encoder:
         """Return the encoder of queries, loaded the first time.
@@ -363,7 +363,7 @@ class Index:
             CorruptError: its files were changed or damaged.
             EncoderError: it is missing or can't be used.
         """
-        return self._follow_current().encoder()
+        return self._follow_current().get_encoder()
 
 
 def get_generation(index: Index, *, follow: bool = False) -> OpenGeneration:
@@ -377,6 +377,6 @@ def get_generation(index: Index, *, follow: bool = False) -> OpenGeneration:
     return index._follow_current() if follow else index._get_open()
 
 
-def _reopen(path: str, follow: bool, device: str, generation: int | None) -> Index:
+def _open_again(path: str, follow: bool, device: str, generation: int | None) -> Index:
     """Open an index that was pickled by its path."""
     return open_index(path, follow=follow, device=device, generation=generation)

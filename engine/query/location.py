@@ -15,7 +15,7 @@ from engine.phrases import pluralize
 from engine.query.answer import fetch_hits
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question, combine_examples, encode_texts, name_some, note_cut, read_question
-from engine.query.ranking import Candidate, least_cosine, rank_question
+from engine.query.ranking import Candidate, get_min_cosine, rank_question
 from engine.records.answer import Answer
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
@@ -71,7 +71,7 @@ def measure_recall(snapshot: OpenGeneration, query: Query, known: Sequence[str])
     if all(doc_id is None for doc_id in found):
         raise AbstractNotFoundError(
             f"none of {pluralize(len(given), 'known record')} is in this index: {name_some(given)}. "
-            f"Ids look like {snapshot.corpus.example_id()!r}; engine search shows them"
+            f"Ids look like {snapshot.corpus.find_example_id()!r}; engine search shows them"
         )
     first = {doc_id: one for one, doc_id in zip(reversed(given), reversed(found), strict=True)}
     asked = read_question(snapshot, query)
@@ -118,13 +118,13 @@ def place_records(
 ) -> dict[int, KnownItem]:
     """Some records (ids ascending) with their ranks, or why they have none."""
     ids = np.array(doc_ids, np.int64)
-    scores = dict(zip(doc_ids, map(float, snapshot.vectors.scores(vector, ids)), strict=True))
-    least = least_cosine(asked.query)
+    scores = dict(zip(doc_ids, map(float, snapshot.vectors.score_ids(vector, ids)), strict=True))
+    least = get_min_cosine(asked.query)
     rank_by = rank_known_by_meaning if asked.query.mode is Mode.SEMANTIC else rank_known_by_words
     ranks = rank_by(snapshot, asked, vector, ids, least)
     passing = set(doc_ids)
     if asked.query.filters.any:
-        passing = set(np.intersect1d(ids, snapshot.qualified(asked.query.filters).doc_ids).tolist())
+        passing = set(np.intersect1d(ids, snapshot.find_qualified(asked.query.filters).doc_ids).tolist())
     rows, found = snapshot.corpus.fetch(doc_ids), {}
     for doc_id in doc_ids:
         rank, reason = ranks.get(doc_id, 0) or None, ""
@@ -146,8 +146,8 @@ def rank_known_by_meaning(
     among = asked.among
     if among is None and asked.examples:
         among = np.setdiff1d(snapshot.vectors.doc_ids, np.array(sorted(asked.examples), np.int64))
-    places = snapshot.vectors.places(vector, ids, among).tolist()
-    scores = map(float, snapshot.vectors.scores(vector, ids))
+    places = snapshot.vectors.find_places(vector, ids, among).tolist()
+    scores = map(float, snapshot.vectors.score_ids(vector, ids))
     rows = zip(ids.tolist(), places, scores, strict=True)
     return {doc_id: place if score >= least else 0 for doc_id, place, score in rows if place}
 
@@ -255,9 +255,9 @@ def rank_below(
 ) -> dict[int, RankedCandidate]:
     """Records that lie deeper, by exact cosines; without those that do not qualify or have too low a one."""
     ids = np.array(sorted(doc_ids), np.int64)
-    least = least_cosine(asked.query)
+    least = get_min_cosine(asked.query)
     ranks = rank_known_by_meaning(snapshot, asked, vector, ids, least)
-    scores = zip(ids.tolist(), map(float, snapshot.vectors.scores(vector, ids)), strict=True)
+    scores = zip(ids.tolist(), map(float, snapshot.vectors.score_ids(vector, ids)), strict=True)
     return {doc_id: (ranks[doc_id], Candidate(doc_id, score)) for doc_id, score in scores if ranks.get(doc_id)}
 
 

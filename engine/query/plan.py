@@ -52,7 +52,7 @@ def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = 
     like, unlike = resolve_examples(snapshot, query.like), resolve_examples(snapshot, query.unlike)
     among, notes = only, tuple[str, ...]()
     if query.filters.any:
-        found = snapshot.qualified(query.filters)
+        found = snapshot.find_qualified(query.filters)
         among, notes = intersect_ids(among, found.doc_ids), note_unknown(found.unknown)
     if query.mode is Mode.HYBRID:
         among = intersect_ids(among, find_allowed(snapshot.corpus, wording))
@@ -71,7 +71,7 @@ def intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:
 
 def resolve_examples(snapshot: OpenGeneration, record_ids: Sequence[str]) -> tuple[int, ...]:
     """Doc ids of examples, each once."""
-    return tuple(dict.fromkeys(snapshot.corpus.doc_id(str(record_id)) for record_id in record_ids))
+    return tuple(dict.fromkeys(snapshot.corpus.find_doc_id(str(record_id)) for record_id in record_ids))
 
 
 def note_unknown(unknown: tuple[str, ...]) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ def encode_texts(snapshot: OpenGeneration, texts: list[str]) -> tuple[Vectors, l
         UnreadableQueryError: a text in which the encoder can read no word.
         EncoderError: a vector breaks the contract.
     """
-    encoder = snapshot.encoder()
+    encoder = snapshot.get_encoder()
     from engine.encode.encoder import WORDLESS, encode_checked  # `similar` must not pay for it
 
     checked = encode_checked(encoder, texts)
@@ -127,9 +127,9 @@ def get_vectors(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
         CorruptError: a record has none.
     """
     vectors, wanted = snapshot.vectors, np.array(doc_ids, np.int64)
-    if (lost := wanted[vectors.rows(wanted) < 0]).size:
+    if (lost := wanted[vectors.find_rows(wanted) < 0]).size:
         raise CorruptError(f"{vectors.path} has no vector for id {lost[0]}. Run: engine verify --deep")
-    return vectors.points(wanted)
+    return vectors.get_points(wanted)
 
 
 # Manning, Raghavan & Schütze, Introduction to Information Retrieval (2008), 9.1.1: "reasonable values".

@@ -100,10 +100,10 @@ def describe_filters(filters: Filters) -> Iterator[str]:
         if option.kind is ValueKind.EITHER:
             yield option.words[value]
         else:
-            yield option.words[0].format(value_in_words(option, value))
+            yield option.words[0].format(describe_value(option, value))
 
 
-def value_in_words(option: QueryOption, value: Any) -> str:
+def describe_value(option: QueryOption, value: Any) -> str:
     """The value of a filter for reading."""
     if option.kind is ValueKind.YEARS:
         return " or ".join(map(describe_span, value))

@@ -21,7 +21,7 @@ def read_queries(path: Path) -> Iterator[tuple[str, str]]:
         UsageError: the file can't be read, or a line is neither; says which.
     """
     seen: set[str] = set()
-    for number, line in _query_lines(path):
+    for number, line in _read_query_lines(path):
         query_id, text = _parse_json(line) if line.lstrip().startswith("{") else _parse_tabbed(line)
         if number == 1 and query_id.lower() in _HEADERS:
             continue
@@ -33,7 +33,7 @@ def read_queries(path: Path) -> Iterator[tuple[str, str]]:
         yield query_id, text
 
 
-def _query_lines(path: Path) -> Iterator[tuple[int, str]]:
+def _read_query_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (number, line) of a file of queries.
 
     Raises:

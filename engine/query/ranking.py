@@ -59,7 +59,7 @@ def choose_depth(snapshot: OpenGeneration, query: Query) -> int:
     return min(size, max(POOL if query.diversify else 0, query.offset + query.top_k))
 
 
-def least_cosine(query: Query) -> float:
+def get_min_cosine(query: Query) -> float:
     """Return the lowest cosine that a hit may have."""
     return -math.inf if query.min_score is None else query.min_score
 
@@ -68,7 +68,7 @@ def drop_low_scores(found: Ranking, query: Query) -> Ranking:
     """Return the candidates that a query with a least cosine lets through."""
     if query.min_score is None:
         return found
-    return replace(found, candidates=[one for one in found.candidates if one.score >= least_cosine(query)])
+    return replace(found, candidates=[one for one in found.candidates if one.score >= get_min_cosine(query)])
 
 
 def rank_by_meaning(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
@@ -130,7 +130,7 @@ def find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wan
 
 def compute_cosines(snapshot: OpenGeneration, doc_ids: list[int], vector: Vectors) -> dict[int, float]:
     """Exact cosines of some records."""
-    scores = snapshot.vectors.scores(vector, np.array(doc_ids, np.int64))
+    scores = snapshot.vectors.score_ids(vector, np.array(doc_ids, np.int64))
     return dict(zip(doc_ids, map(float, scores), strict=True))
 
 
@@ -155,7 +155,7 @@ def vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> R
         Mode.HYBRID: [c.fused or 0.0 for c in head],
         Mode.KEYWORD: [(c.bm25 or 0.0) / best for c in head],
     }[query.mode]
-    points = snapshot.vectors.points(np.array([c.doc_id for c in head], np.int64))
+    points = snapshot.vectors.get_points(np.array([c.doc_id for c in head], np.int64))
     wanted = min(len(head), query.offset + query.top_k)
     order = diversify_ranking(np.array(relevance, np.float32), points, query.diversify, wanted)
     taken = set(order)

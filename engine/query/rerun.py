@@ -38,7 +38,7 @@ def open_recorded(record: Record, folder: IndexFolder, *, device: str = "cpu") -
         GenerationError: it is no longer kept, or this is another index.
         EngineError: it can't be opened, or this is another index built with another encoder.
     """
-    if folder.numbers() and record.generation not in folder.numbers():
+    if folder.list_numbers() and record.generation not in folder.list_numbers():
         raise GenerationError(
             f"{explain_not_kept(folder, record.generation)}. {CURRENT}. "
             "To keep more generations from now on: keep_generations in index.toml"

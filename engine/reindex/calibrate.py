@@ -57,10 +57,10 @@ def measure_calibration(database: Path, vectors: FlatIndex, encoder: Encoder) ->
         return None
     generator = np.random.default_rng(SEED)
     texts, records = [], []
-    for place, query, own in zip(places, asked, vectors.points(doc_ids[places]), strict=True):
+    for place, query, own in zip(places, asked, vectors.get_points(doc_ids[places]), strict=True):
         others = doc_ids[draw_others(generator, int(place), len(doc_ids))]
-        texts.append(vectors.scores(query, others))
-        records.append(vectors.scores(own, others))
+        texts.append(vectors.score_ids(query, others))
+        records.append(vectors.score_ids(own, others))
     return Calibration(SHARES, compute_quantiles(texts), compute_quantiles(records), sum(map(len, texts)), len(doc_ids))
 
 

@@ -48,7 +48,7 @@ def draw_points(vectors: FlatIndex, held: Axes | None = None) -> CorpusMap:
     """The map of some vectors, along axes found before where these still hold; there is at least one vector."""
     doc_ids = np.unique(vectors.doc_ids)
     axes = held if held is not None and has_current_axes(held, len(doc_ids)) else find_axes(vectors, doc_ids)
-    places = [axes.places(vectors.points(part)) for part in split_ids(doc_ids)]
+    places = [axes.project(vectors.get_points(part)) for part in split_ids(doc_ids)]
     return CorpusMap(doc_ids, np.concatenate(places), axes)
 
 
@@ -60,7 +60,7 @@ def has_current_axes(held: Axes, n: int) -> bool:
 def find_axes(vectors: FlatIndex, doc_ids: DocIds) -> Axes:
     """The axes along which the records differ most, by a spread of SAMPLE of them."""
     rows = np.unique(np.linspace(0, len(doc_ids) - 1, min(SAMPLE, len(doc_ids)), dtype=np.int64))
-    return Axes(*compute_components(vectors.points(doc_ids[rows])), len(doc_ids))
+    return Axes(*compute_components(vectors.get_points(doc_ids[rows])), len(doc_ids))
 
 
 def split_ids(doc_ids: DocIds) -> list[DocIds]:

@@ -126,7 +126,7 @@ def prepare_query_encoder(folder: IndexFolder, choice: Choice, progress: Progres
     Raises:
         EngineError: it is damaged and no model is at hand to export it again, or the export failed.
     """
-    here = folder.encoder(choice.identity.fingerprint)
+    here = folder.get_encoder_path(choice.identity.fingerprint)
     try:
         check_encoder(here, choice.identity)
         return here

@@ -61,12 +61,12 @@ class Gathered:
         """The remarks as (what, how often, where first), the most frequent first."""
         return tuple((kind, n, self.first_places[kind]) for kind, n in self.remarks.most_common())
 
-    def remark(self, kind: str, place: str) -> None:
+    def count_remark(self, kind: str, place: str) -> None:
         """Count an oddity."""
         self.remarks[kind] += 1
         self.first_places.setdefault(kind, place)
 
-    def example(self, kind: str, record_id: str, source: str) -> None:
+    def keep_example(self, kind: str, record_id: str, source: str) -> None:
         """Keep the name of one of the first records of a kind."""
         shown = self.examples.setdefault(kind, [])
         if len(shown) < MAX_EXAMPLES:
@@ -86,7 +86,7 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
         SourceError: a file breaks off, turns out not to be readable, or changes while it is read.
     """
     gathered = Gathered(draft.ledger.changes)
-    seen = draft.known_files()
+    seen = draft.read_known_files()
     for source in sources:
         before, refused = gathered.n_records, gathered.rejected
         receipt = source.receipt or FileReceipt.of(source.path)
@@ -117,12 +117,12 @@ def take(draft: Draft, gathered: Gathered, entry: Entry, origin: Origin, source:
         case Deletion():
             for doc_id in draft.intake.delete(entry.record_id, origin.release):
                 gathered.deleted += gathered.changes.pop(doc_id, None) is not Change.ADDED
-                gathered.example(DELETED, entry.record_id, source)
+                gathered.keep_example(DELETED, entry.record_id, source)
         case Rejection():
             gathered.n_records += 1
             refuse(draft, gathered, entry)
         case Remark():
-            gathered.remark(entry.kind, f"{source}, {entry.place}")
+            gathered.count_remark(entry.kind, f"{source}, {entry.place}")
 
 
 def note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome, source: str) -> None:
@@ -132,19 +132,23 @@ def note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome,
         return
     place = f"{source}, {abstract.record_id}"
     if outcome.doc_id == NOWHERE:
-        gathered.remark(outcome.change.value, place)
+        gathered.count_remark(outcome.change.value, place)
         return
     gathered.duplicates += outcome.repeated
     if outcome.remark:
-        gathered.remark(outcome.remark, place)
-    if abstract.retracted and outcome.doc_id not in gathered.retracted and draft.ledger.newly_retracted(outcome.doc_id):
+        gathered.count_remark(outcome.remark, place)
+    if (
+        abstract.retracted
+        and outcome.doc_id not in gathered.retracted
+        and draft.ledger.is_newly_retracted(outcome.doc_id)
+    ):
         gathered.retracted.add(outcome.doc_id)
-        gathered.example(RETRACTED, abstract.record_id, source)
+        gathered.keep_example(RETRACTED, abstract.record_id, source)
     for doc_id in outcome.absorbed:
         gathered.merged += gathered.changes.pop(doc_id, None) is not Change.ADDED
-        gathered.example(MERGED, abstract.record_id, source)
+        gathered.keep_example(MERGED, abstract.record_id, source)
     if outcome.change is not Change.NONE and not outcome.repeated:
-        gathered.example(outcome.change.value, abstract.record_id, source)
+        gathered.keep_example(outcome.change.value, abstract.record_id, source)
 
 
 def drop_unseen(draft: Draft, gathered: Gathered, run_from: int) -> None:
@@ -156,7 +160,7 @@ def drop_unseen(draft: Draft, gathered: Gathered, run_from: int) -> None:
         if gone:
             gathered.changes.pop(doc_id, None)
             gathered.deleted += 1
-            gathered.example(DELETED, record_id, "no longer in its file")
+            gathered.keep_example(DELETED, record_id, "no longer in its file")
     if gathered.doubtful:
         what = "files with rejected records, of which nothing was let go"
         gathered.remarks[what] = len(gathered.doubtful)

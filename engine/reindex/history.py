@@ -50,7 +50,7 @@ def compare(path: Path, old: int, new: int) -> Iterator[Difference]:
         CorruptError: one of them is damaged.
     """
     folder = IndexFolder(path)
-    there = folder.numbers()
+    there = folder.list_numbers()
     for number in (old, new):
         if number not in there:
             kept = ", ".join(f"{n:06d}" for n in there) or "none"

@@ -20,8 +20,10 @@ def roll_back(folder: IndexFolder, number: int | None) -> int:
     """
     with lock_for_writing(folder.lock):
         target = find_previous(folder) if number is None else number
-        if target not in folder.numbers():
-            raise UsageError(f"no generation {target:06d} in {folder.path}: found {format_numbers(folder.numbers())}")
+        if target not in folder.list_numbers():
+            raise UsageError(
+                f"no generation {target:06d} in {folder.path}: found {format_numbers(folder.list_numbers())}"
+            )
         folder.check(target)
         point_to(folder, target)
         return target
@@ -33,15 +35,15 @@ def find_previous(folder: IndexFolder) -> int:
     Raises:
         UsageError: there is none.
     """
-    current = folder.pointed()
-    earlier = [n for n in folder.numbers() if n < current]
+    current = folder.read_pointer()
+    earlier = [n for n in folder.list_numbers() if n < current]
     try:
-        parent = read_manifest(folder.generation_path(current)).parent
+        parent = read_manifest(folder.get_generation_path(current)).parent
         candidates = [parent] if parent in earlier else []
     except GenerationError:
         candidates = [n for n in reversed(earlier) if is_sound(folder, n)]
     if not candidates:
-        found = f"found {format_numbers(folder.numbers())}"
+        found = f"found {format_numbers(folder.list_numbers())}"
         raise UsageError(
             f"{folder.path} has no generation before {current:06d}: {found}. "
             "Name one: --to NUMBER, or delete the folder and index again"

@@ -146,7 +146,7 @@ def fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Re
         if (same := report_unchanged(build, gathered)) is not None:
             return same
         refuse_empty(draft, build, gathered)
-        counts = count_generation(draft.totals(), gathered, vectorised.n_encoded)
+        counts = count_generation(draft.count_totals(), gathered, vectorised.n_encoded)
         draft.note_cause(build.parent, describe_cause(build.order), json.dumps(asdict(counts)))
     return gathered, vectorised
 
@@ -157,7 +157,7 @@ def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
     Raises:
         SourceError: a file breaks off, turns out not to be readable, or changes while it is read.
     """
-    run_from = draft.last_source() + 1
+    run_from = draft.read_last_source() + 1
     gathered = gather(draft, order.everything, progress)
     if order.full:
         drop_unseen(draft, gathered, run_from)
@@ -183,7 +183,7 @@ def open_shards(build: Build, encoder: Encoder) -> shards.Shards:
 def settle_setup(draft: Draft, encoder: Encoder, *, everything: bool) -> None:
     """Measure how this machine encodes fastest, before work that takes long enough to gain by it."""
     if isinstance(encoder, OnnxEncoder) and draft.count_to_encode(everything) >= MANY:
-        rows = next(draft.texts_to_encode(everything, count_trial_texts()))
+        rows = next(draft.read_texts_to_encode(everything, count_trial_texts()))
         choose_layout(encoder, [prepare_text(row.title, row.abstract) for row in rows])
 
 

@@ -23,7 +23,7 @@ from engine.reindex.verify import check_content
 
 def write_vectors(folder: IndexFolder, vectorised: Vectorised) -> None:
     """Write the FAISS file, piece by piece."""
-    layout.write_file(folder.building / VECTORS, vectorised.row_ids, vectorised.spool.dim, vectorised.chunks())
+    layout.write_file(folder.building / VECTORS, vectorised.row_ids, vectorised.spool.dim, vectorised.read_chunks())
     vectorised.spool.remove()
 
 
@@ -72,7 +72,7 @@ def seal_generation(done: Finished) -> Manifest:
     files = publish.seal_files(building)
     corpus = Corpus(building / DATABASE)
     try:
-        totals, in_corpus = corpus.totals(), corpus.ids()
+        totals, in_corpus = corpus.count_totals(), corpus.read_ids()
     finally:
         corpus.close()
     probes = queries.encode(PROBES).vectors

@@ -96,7 +96,7 @@ def make_codes(
         index = codes.train_lists(flat, factory, progress, on_gpu=build.order.settings.device != "cpu")
         codes.fill_lists(index, flat, progress)
         return index, flat.size
-    ann, new, before = held.manifest.ann, vectorised.new_ids(), vectorised.current.doc_ids
+    ann, new, before = held.manifest.ann, vectorised.list_new_ids(), vectorised.current.doc_ids
     gone = np.union1d(np.setdiff1d(before, flat.doc_ids), np.intersect1d(before, new))
     try:
         content = np.frombuffer(held.codes.read_bytes(), np.uint8)

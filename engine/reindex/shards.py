@@ -39,7 +39,7 @@ class Shard:
     dim: int
     vectors_at: int  # place of the vectors in the file
 
-    def vector(self, row: int) -> Vectors:
+    def read_vector(self, row: int) -> Vectors:
         """Read one vector (dim,). Nothing is kept open: there may be thousands of shards."""
         with self.path.open("rb") as file:
             file.seek(self.vectors_at + row * self.dim * 4)
@@ -84,7 +84,7 @@ class Shards:
             return None
         number = bisect(self.starts, row) - 1
         shard, at = self.read[number], row - self.starts[number]
-        return shard.vector(at), int(shard.n_tokens[at])
+        return shard.read_vector(at), int(shard.n_tokens[at])
 
     def add(self, digests: Sequence[str], vectors: Vectors, n_tokens: NDArray[np.int64]) -> None:
         """Take the vectors of newly encoded texts, rows matching; writes a shard when one is due.

@@ -30,7 +30,7 @@ class Spool:
             file.write(np.ascontiguousarray(vectors, np.float32).data)
         self.ids.append(doc_ids)
 
-    def places(self, doc_ids: DocIds) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def find_places(self, doc_ids: DocIds) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Where the rows of ids, which are ascending, lie in the spool, id after id; and how many each id has, (n,)."""
         held = np.concatenate([np.empty(0, np.int64), *self.ids])
         page = np.repeat(np.arange(len(self.ids)), [len(ids) for ids in self.ids])
@@ -42,7 +42,7 @@ class Spool:
         counts = np.bincount(at[rows], minlength=len(doc_ids)).astype(np.int64)
         return rows[np.argsort(at[rows], kind="stable")], counts
 
-    def rows(self) -> Vectors:
+    def map_rows(self) -> Vectors:
         """All rows in the order in which they came, mapped."""
         n = sum(map(len, self.ids))
         if n == 0:

@@ -70,7 +70,7 @@ def list_status_fields(folder: IndexFolder) -> dict[str, Any]:
     content = asdict(manifest)
     del content["probes"]
     content["encoder"]["fingerprint"] = manifest.encoder.fingerprint
-    return {"index": folder.path.name, "path": str(folder.path), "generations": folder.numbers()} | content
+    return {"index": folder.path.name, "path": str(folder.path), "generations": folder.list_numbers()} | content
 
 
 def format_status(folder: IndexFolder) -> Iterator[str]:
@@ -78,7 +78,7 @@ def format_status(folder: IndexFolder) -> Iterator[str]:
     manifest = folder.open_current(quick=True).manifest
     counts = manifest.counts
     n_bytes = sum(file.n_bytes for file in manifest.files)
-    others = [f"{n:06d}" for n in folder.numbers() if n != manifest.generation]
+    others = [f"{n:06d}" for n in folder.list_numbers() if n != manifest.generation]
     made = f"generation {manifest.generation:06d} of {manifest.created}"
     yield f"{folder.path.name}: {made}, {pluralize(counts.abstracts, 'abstract')}"
     yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"

@@ -76,10 +76,10 @@ def tune_lists(index: IvfIndex, queries: Vectors, target: float, n_trained: int,
     """
     found: list[tuple[int, int, float]] = []
     k = min(TUNED_FOR, index.size)
-    least = [ranking[-1][1] for ranking in index.exhaustive(queries, k)]
+    least = [ranking[-1][1] for ranking in index.search_exhaustively(queries, k)]
     for n_probe in (n for n in list_probes(index.n_lists) if n >= held // 2):
         near = np.array(
-            [index.good_candidates(q, n_probe, DEPTHS[-1], low) for q, low in zip(queries, least, strict=True)]
+            [index.keep_good_candidates(q, n_probe, DEPTHS[-1], low) for q, low in zip(queries, least, strict=True)]
         )
         recalls = [(depth, float(np.minimum(near[:, :depth].sum(axis=1), k).mean()) / k) for depth in DEPTHS]
         enough = [pair for pair in recalls if pair[1] >= target]

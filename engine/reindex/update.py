@@ -108,7 +108,7 @@ def plan_changes(
     with Draft(database, publish.choose_number(folder), created, hash_prepared, published) as draft:
         gathered = read_all(draft, order, progress)
         to_encode = draft.count_to_encode(everything=False)
-        counts = count_generation(draft.totals(), gathered, to_encode)
+        counts = count_generation(draft.count_totals(), gathered, to_encode)
     held = current.manifest.counts.abstracts if current else 0
     return Plan(
         held=held,
@@ -166,7 +166,7 @@ def read_applied_files(current: Generation | None) -> list[AppliedFile]:
     if current is None:
         return []
     with contextlib.closing(Corpus(current.database)) as corpus:
-        return corpus.sources()
+        return corpus.read_sources()
 
 
 def order_for(settings: Settings, request: Request, look: Look) -> Order:

@@ -49,13 +49,13 @@ class Vectorised:
         """The id of each vector, ascending."""
         return np.repeat(self.doc_ids, self.counts)
 
-    def new_ids(self) -> DocIds:
+    def list_new_ids(self) -> DocIds:
         """Ids whose vectors are new or may have changed, ascending."""
-        return self.doc_ids[self.spool.places(self.doc_ids)[1] > 0]
+        return self.doc_ids[self.spool.find_places(self.doc_ids)[1] > 0]
 
-    def chunks(self) -> Iterator[Vectors]:
+    def read_chunks(self) -> Iterator[Vectors]:
         """The vectors in the order of the ids, those of a few thousand records (m, dim) at a time."""
-        new, (every_place, every_n) = self.spool.rows(), self.spool.places(self.doc_ids)
+        new, (every_place, every_n) = self.spool.map_rows(), self.spool.find_places(self.doc_ids)
         firsts = np.concatenate([[0], np.cumsum(every_n)])
         for start in range(0, len(self.doc_ids), CHUNK):
             ids, counts = self.doc_ids[start : start + CHUNK], self.counts[start : start + CHUNK]
@@ -65,7 +65,7 @@ class Vectorised:
             chunk = np.empty((int(counts.sum()), self.spool.dim), np.float32)
             chunk[fresh] = new[places]
             if self.current is not None:
-                chunk[~fresh] = self.current.vectors[self.current.all_rows(ids[n_new == 0])[0]]
+                chunk[~fresh] = self.current.vectors[self.current.find_all_rows(ids[n_new == 0])[0]]
             yield chunk
 
 
@@ -141,7 +141,7 @@ def encode_rows(run: Run, current: FlatIndex | None) -> Vectorised:
                 )
             run.progress("encoding", done, total)
     if everything and restored:  # nothing is carried over, so what went back to its old text is encoded too
-        page = prepare_page(run, run.draft.texts_of(restored), 1)
+        page = prepare_page(run, run.draft.read_texts_of(restored), 1)
         refuse_texts(run, page.rows, keep_page(run, page, encode_page(run.encoder, page)))
     return check_complete(run, current)
 
@@ -160,7 +160,7 @@ def encode_pages(run: Run, everything: bool) -> Generator[tuple[Page, CheckedVec
 def read_pages(run: Run, everything: bool) -> Iterator[Page]:
     """The texts to encode, page by page."""
     size = run.encoder.page
-    for number, rows in enumerate(run.draft.texts_to_encode(everything, size)):
+    for number, rows in enumerate(run.draft.read_texts_to_encode(everything, size)):
         # One text in CANARY_EVERY, whatever the size of a page.
         due = (number + 1) * size // CANARY_EVERY - number * size // CANARY_EVERY
         yield prepare_page(run, rows, FIRST_CANARIES if number == 0 else due)
@@ -262,16 +262,16 @@ def check_complete(run: Run, current: FlatIndex | None) -> Vectorised:
     Raises:
         CorruptError: an id has neither.
     """
-    doc_ids = run.draft.ids()
-    counts = run.spool.places(doc_ids)[1]
+    doc_ids = run.draft.read_ids()
+    counts = run.spool.find_places(doc_ids)[1]
     is_new = counts > 0
     carried = doc_ids[~is_new]
-    there = np.zeros(len(carried), bool) if current is None else current.rows(carried) >= 0
+    there = np.zeros(len(carried), bool) if current is None else current.find_rows(carried) >= 0
     if not there.all():
         raise CorruptError(
             f"the current generation has no vector for id {carried[~there][0]}. Encode everything again: --re-encode"
         )
     if current is not None:
-        counts[~is_new] = current.all_rows(carried)[1]
+        counts[~is_new] = current.find_all_rows(carried)[1]
     n_resumed = run.gathered.n_resumed
     return Vectorised(doc_ids, counts, run.spool, current, int(is_new.sum()) - n_resumed, n_resumed)

@@ -47,7 +47,7 @@ def check_encoder(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
     from engine.encode.receipt import check_encoder
 
     try:
-        check_encoder(folder.encoder(manifest.encoder.fingerprint), manifest.encoder)
+        check_encoder(folder.get_encoder_path(manifest.encoder.fingerprint), manifest.encoder)
     except EngineError as err:
         yield str(err)
 
@@ -56,8 +56,8 @@ def check_content(path: Path, manifest: Manifest) -> Iterator[str]:
     """Ids of both stores, their number, the database's own checks, and vectors finite and of unit length."""
     corpus = Corpus(path / DATABASE)
     try:
-        yield from corpus.problems()
-        in_corpus, number = corpus.ids(), corpus.generation()
+        yield from corpus.find_problems()
+        in_corpus, number = corpus.read_ids(), corpus.read_generation()
     finally:
         corpus.close()
     vectors = FlatIndex(path / VECTORS, manifest.encoder.dim)
@@ -105,7 +105,7 @@ def check_codes(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[st
     factory = parse_factory(manifest.factory)
     if index.n_lists != factory.n_lists:
         yield f"{path / CODES} has {index.n_lists:,} lists, the manifest says {manifest.factory}"
-    if not np.array_equal(np.sort(index.code_ids()), index.doc_ids):
+    if not np.array_equal(np.sort(index.read_code_ids()), index.doc_ids):
         yield f"{path / CODES}: its ids are not those of {VECTORS}"
         return
     rows = np.unique(np.linspace(0, index.size - 1, min(SAMPLE, index.size), dtype=int))
@@ -121,7 +121,7 @@ def check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
     from engine.encode.onnx import OnnxEncoder
 
     manifest = generation.manifest
-    encoder = OnnxEncoder(folder.encoder(manifest.encoder.fingerprint))
+    encoder = OnnxEncoder(folder.get_encoder_path(manifest.encoder.fingerprint))
     probes = np.array([probe.vector for probe in manifest.probes], dtype=np.float32)
     again = encoder.encode([probe.text for probe in manifest.probes]).vectors
     if (cosine := float((probes * again).sum(axis=1).min())) < SAME_COSINE:
@@ -138,7 +138,7 @@ def check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
 
 def check_texts(corpus: Corpus) -> Iterator[str]:
     """Every stored text must have the digest under which it was encoded."""
-    for doc_id, title, abstract, digest in corpus.texts():
+    for doc_id, title, abstract, digest in corpus.read_texts():
         if hash_text(prepare_text(title, abstract)) != digest:
             yield f"{corpus.path}: the text of id {doc_id} is not the one that was encoded"
 
@@ -148,7 +148,7 @@ def sample_problems(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts:
     ids = np.unique(vectors.doc_ids[np.linspace(0, vectors.n_rows - 1, min(SAMPLE, vectors.n_rows), dtype=int)])
     for doc_id, row in corpus.fetch(ids.tolist()).items():
         again = encode_checked(encoder, texts(row.title, row.abstract)).vectors
-        stored = vectors.vectors[vectors.all_rows(np.array([doc_id]))[0]]
+        stored = vectors.vectors[vectors.find_all_rows(np.array([doc_id]))[0]]
         if len(again) != len(stored):
             yield f"{vectors.path}: id {doc_id} has {len(stored)} vectors, its text gives {len(again)}"
             continue

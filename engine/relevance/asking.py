@@ -79,7 +79,7 @@ def evaluate_index(
     run = Run(index.name, rankings)
     n_documents = snapshot.vectors.size
     if asked.filters.any:
-        n_documents = len(snapshot.qualified(asked.filters).doc_ids)
+        n_documents = len(snapshot.find_qualified(asked.filters).doc_ids)
     deep = None
     if any(measure.is_deep for measure in measures) and asked.top_k < n_documents:
         deep = place_relevant(index, asked, {q: wanted[q] for q in rankings}, resolved, progress)
@@ -126,7 +126,7 @@ def resolve(snapshot: OpenGeneration, judgments: Judgments) -> Resolved:
     if not record_ids:
         raise AbstractNotFoundError(
             f"none of {pluralize(len(given), 'judged record')} is in this index: {name_some(given)}. "
-            f"Ids look like {snapshot.corpus.example_id()!r}; engine search shows them"
+            f"Ids look like {snapshot.corpus.find_example_id()!r}; engine search shows them"
         )
     resolved: dict[str, dict[str, int]] = {}
     for query_id, grades in judgments.grades.items():
@@ -209,6 +209,6 @@ def measure_ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[s
         return None
     points, _ = encode_texts(snapshot, [clean_text(text) for text in texts])
     k = min(TUNED_FOR, vectors.size)
-    exact, got = vectors.exhaustive(points, k), vectors.search(points, k)
+    exact, got = vectors.search_exhaustively(points, k), vectors.search(points, k)
     good = [sum(score >= best[-1][1] - TIE for _, score in mine) for best, mine in zip(exact, got, strict=True)]
     return float(np.mean(good)) / k

@@ -61,16 +61,16 @@ class TableWriter(RunWriter):
         for hit in answer.hits:
             scores = round(hit.score, 6), hit.fused, hit.bm25
             cells = (query_id, hit.rank, hit.id, *scores, hit.title)
-            self.rows.writerow([_cell_text(cell, raw=self.raw) for cell in cells])
+            self.rows.writerow([_format_cell(cell, raw=self.raw) for cell in cells])
 
 
-def _cell_text(value: object, *, raw: bool) -> str:
+def _format_cell(value: object, *, raw: bool) -> str:
     """Text for a cell: on one line, and unless raw nothing that a spreadsheet takes for a formula."""
     text = "" if value is None else " ".join(str(value).split())
     return guard_formula(text) if isinstance(value, str) and not raw else text
 
 
-def writer_for(target: Path, file: TextIO, *, raw: bool) -> RunWriter:
+def choose_writer(target: Path, file: TextIO, *, raw: bool) -> RunWriter:
     """The writer that the suffix of the file asks for."""
     suffix = target.suffix.lower()
     if suffix == ".jsonl":

@@ -34,7 +34,7 @@ class Labels:
         """Whether there is something to tell apart."""
         return bool(len(self.included) and len(self.excluded))
 
-    def includes(self, doc_ids: DocIds) -> NDArray[np.bool_]:
+    def mark_included(self, doc_ids: DocIds) -> NDArray[np.bool_]:
         """Whether each of some records (n,) is an included one."""
         return np.isin(doc_ids, self.included)
 

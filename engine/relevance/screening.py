@@ -73,7 +73,7 @@ def screen(
     left = np.setdiff1d(every, labels.doc_ids, assume_unique=True)
     pool, notes = pool_of(snapshot, np.union1d(left, labels.doc_ids), text, learning=labels.has_both)
     labelled = np.searchsorted(pool.doc_ids, labels.doc_ids)
-    rows, scores = rank_unlabelled(pool, labelled, labels.includes(labels.doc_ids), np.isin(pool.doc_ids, left))
+    rows, scores = rank_unlabelled(pool, labelled, labels.mark_included(labels.doc_ids), np.isin(pool.doc_ids, left))
     best = [Candidate(int(pool.doc_ids[row]), float(scores[at])) for at, row in enumerate(rows[:top_k])]
     answer = Answer(
         query=Query(criteria, filters=filters, top_k=top_k),
@@ -89,8 +89,8 @@ def screen(
 def find_candidates(snapshot: OpenGeneration, filters: Filters) -> tuple[DocIds, tuple[str, ...]]:
     """The records that pass filters, ascending, and listed ids that are not there; without filters, all records."""
     if not filters.any:
-        return snapshot.corpus.ids(), ()
-    found = snapshot.qualified(filters)
+        return snapshot.corpus.read_ids(), ()
+    found = snapshot.find_qualified(filters)
     return found.doc_ids, found.unknown
 
 
@@ -105,7 +105,7 @@ def pool_of(
     cosines, notes = None, tuple[str, ...]()
     if criteria:
         vectors, too_long = encode_texts(snapshot, [criteria])
-        cosines = snapshot.vectors.scores(vectors[0], doc_ids).astype(np.float64)
+        cosines = snapshot.vectors.score_ids(vectors[0], doc_ids).astype(np.float64)
         notes = note_cut("criteria are", too_long[0])
     if not learning:
         return Pool(doc_ids, np.ones(len(doc_ids), bool), None, cosines), notes

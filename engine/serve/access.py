@@ -25,7 +25,7 @@ class Access:
     token: str | None = None  # None: nobody is asked for one
     origins: frozenset[str] = frozenset()  # of pages elsewhere that may read answers: "https://example.org"
 
-    def knows_host(self, host: str) -> bool:
+    def is_known_host(self, host: str) -> bool:
         """Whether the server goes by this name: a page elsewhere may have got its own name to point here."""
         return host.lower() in self.hosts
 
@@ -35,9 +35,9 @@ class Access:
             parts = urlsplit(origin)
         except ValueError:
             return False
-        return parts.scheme in ("http", "https") and self.knows_host(parts.netloc)
+        return parts.scheme in ("http", "https") and self.is_known_host(parts.netloc)
 
-    def admits(self, authorization: str) -> bool:
+    def is_admitted(self, authorization: str) -> bool:
         """Whether the header Authorization holds the token: as Bearer, or as the password of Basic, as browsers ask."""
         if self.token is None:
             return True

@@ -43,15 +43,15 @@ async def search(request: Request) -> Response:
     return await answer_request(request, given, read_query(given))
 
 
-async def similar(request: Request) -> Response:
+async def find_similar(request: Request) -> Response:
     """The abstracts nearest to stored ones, which are left out."""
     given = read_given(request, SIMILAR)
-    return await answer_request(request, given, read_query(given, like=given.texts("id")))
+    return await answer_request(request, given, read_query(given, like=given.get_texts("id")))
 
 
 async def answer_request(request: Request, given: Given, query: Query) -> Response:
     """Answer one query."""
-    index = get_site(request).shelf.index(given.text("i"))
+    index = get_site(request).shelf.index(given.get_text("i"))
 
     def work() -> bytes:
         answer = index.ask(query)
@@ -62,11 +62,11 @@ async def answer_request(request: Request, given: Given, query: Query) -> Respon
     return await respond(request, [index], JSON, work)
 
 
-async def new(request: Request) -> Response:
+async def find_new(request: Request) -> Response:
     """The abstracts nearest to a text among those that are new or changed since a generation or a date."""
     given = read_given(request, NEW)
-    query, since = read_query(given), given.text("since").strip()
-    index = get_site(request).shelf.index(given.text("i"))
+    query, since = read_query(given), given.get_text("since").strip()
+    index = get_site(request).shelf.index(given.get_text("i"))
 
     def work() -> bytes:
         rows, answer = index.ask_new(query, since=since)
@@ -79,14 +79,16 @@ async def new(request: Request) -> Response:
 async def record(request: Request) -> Response:
     """One record whole."""
     given = read_given(request, RECORD)
-    index = get_site(request).shelf.index(given.text("i"))
-    return await respond(request, [index], JSON, lambda: dump_bytes(record_object(index, index.get(given.text("id")))))
+    index = get_site(request).shelf.index(given.get_text("i"))
+    return await respond(
+        request, [index], JSON, lambda: dump_bytes(record_object(index, index.get(given.get_text("id"))))
+    )
 
 
-async def status(request: Request) -> Response:
+async def show_status(request: Request) -> Response:
     """What is served: generations, counts, encoders."""
     shelf = get_site(request).shelf
-    name = read_given(request, STATUS).text("i")
+    name = read_given(request, STATUS).get_text("i")
     indexes = [shelf.index(name)] if name else [shelf.index(one) for one in shelf.names]
 
     def work() -> bytes:
@@ -95,7 +97,7 @@ async def status(request: Request) -> Response:
     return Response(await run_in_threadpool(work), media_type=JSON)
 
 
-async def batch(request: Request) -> Response:
+async def search_batch(request: Request) -> Response:
     """Several searches of one generation, answered together.
 
     Raises:
@@ -104,7 +106,7 @@ async def batch(request: Request) -> Response:
     content = read_body(await request.body())
     queries = content.pop("queries")
     common = list(list_pairs(content))
-    name = Given(common, BATCH).text("i")
+    name = Given(common, BATCH).get_text("i")
     index = get_site(request).shelf.index(name)
     asked = [read_batch_query(one, place, common) for place, one in enumerate(queries, 1)]
     if (n := sum(query.top_k for query in asked)) > MAX_BATCH_HITS:
@@ -187,11 +189,11 @@ def list_pairs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
                 continue
             if not isinstance(one, str | int | float):
                 raise UsageError(f"{name[:80]} holds {type(one).__name__}, expected texts, numbers, true or false")
-            found.append((name, text_of(one)))
+            found.append((name, format_value(one)))
     return found
 
 
-def text_of(value: str | float) -> str:
+def format_value(value: str | float) -> str:
     """Return a value of JSON as it is written in an address; 3.0 is the whole number 3 to JSON, too."""
     if isinstance(value, bool):
         return str(value).lower()

@@ -49,7 +49,7 @@ def build_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        with site.shelf.following():
+        with site.shelf.follow():
             yield
         site.desk.close()
         site.batches.close()
@@ -104,7 +104,7 @@ HANDLERS = {
 ROUTES = [
     Route("/", pages.search),
     Route("/record", pages.record),
-    Route("/status", pages.status),
+    Route("/status", pages.show_status_page),
     Route("/map", mappage.map_page),
     Route("/map/points", mappage.send_points),
     Route("/map/at", mappage.find_record_at),
@@ -112,11 +112,11 @@ ROUTES = [
     Route("/export", export.export_hits),
     Route("/search-record.json", export.search_record),
     Route("/api/v1/search", api.search),
-    Route("/api/v1/similar", api.similar),
+    Route("/api/v1/similar", api.find_similar),
     Route("/api/v1/record", api.record),
-    Route("/api/v1/new", api.new),
-    Route("/api/v1/batch", api.batch, methods=["POST"]),
-    Route("/api/v1/status", api.status),
+    Route("/api/v1/new", api.find_new),
+    Route("/api/v1/batch", api.search_batch, methods=["POST"]),
+    Route("/api/v1/status", api.show_status),
     Route("/api/v1/openapi.json", openapi.build_document),
     Route("/healthz", report_health),
     Route("/readyz", report_readiness),

@@ -72,12 +72,12 @@ def build_status_body(index: Index, problems: Mapping[str, str]) -> dict[str, An
         "metric": manifest.metric,
         "factory": manifest.factory,
         "recall": manifest.ann.recall if manifest.ann else None,
-        "last_night": _night_object(read_last_night(index.path)),
+        "last_night": _build_night_body(read_last_night(index.path)),
         "problem": PROBLEM * (name in problems),
     }
 
 
-def _night_object(night: Night | None) -> dict[str, Any] | None:
+def _build_night_body(night: Night | None) -> dict[str, Any] | None:
     """Return what clients may know of a nightly run."""
     if night is None:
         return None

@@ -55,7 +55,7 @@ class Desk:
         job = self.pool.submit(run_in_time, work, deadline)
         future = asyncio.wrap_future(job)
         self.n_inside += 1
-        future.add_done_callback(self.left)
+        future.add_done_callback(self.note_done)
         patience = min(self.wait_seconds, self.answer_seconds)
         try:
             done, _ = await asyncio.wait({future}, timeout=patience)
@@ -70,7 +70,7 @@ class Desk:
             raise BusyError(f"there was no answer within {self.answer_seconds:g} seconds. Ask for less, or again later")
         return future.result()
 
-    def left(self, future: asyncio.Future[T]) -> None:
+    def note_done(self, future: asyncio.Future[T]) -> None:
         """Note that a piece of work is done, whether somebody waits for it still or not."""
         self.n_inside -= 1
         if not future.cancelled():

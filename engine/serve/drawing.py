@@ -42,12 +42,12 @@ class Drawing:
 
     def place(self, vector: Vectors) -> tuple[float, float]:
         """Where a vector (dim,) lies."""
-        x, y = self.map.axes.places(vector[None])[0].tolist()
+        x, y = self.map.axes.project(vector[None])[0].tolist()
         return round(x, 6), round(y, 6)
 
-    def rows(self, doc_ids: Sequence[int]) -> list[int]:
+    def find_rows(self, doc_ids: Sequence[int]) -> list[int]:
         """Places of records among the points."""
-        found: list[int] = self.map.rows(np.array(doc_ids, np.int64)).tolist()
+        found: list[int] = self.map.find_rows(np.array(doc_ids, np.int64)).tolist()
         return found
 
 
@@ -72,7 +72,7 @@ def read_drawing(snapshot: OpenGeneration) -> Drawing:
     Raises:
         CorruptError: it is damaged.
     """
-    found = read_map(snapshot.folder.generation_path(snapshot.manifest.generation) / MAP)
+    found = read_map(snapshot.folder.get_generation_path(snapshot.manifest.generation) / MAP)
     with closing(Corpus(snapshot.corpus.path)) as corpus:  # of its own: counting must not keep answers waiting
         rows = read_years_and_journals(corpus)
     names = [name for name, _ in Counter(journal for _, journal in rows if journal).most_common(NAMED)]

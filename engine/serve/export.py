@@ -67,11 +67,11 @@ class NoHitsError(AbstractNotFoundError):
 async def export_hits(request: Request) -> Response:
     """The hits of a search as a file: the ticked ones, those of a page, or the first so many."""
     given = read_given(request, HITS)
-    index = get_site(request).shelf.index(given.text("i"))
-    query, ticks = replace(read_query(given), explain=False), tuple(dict.fromkeys(given.texts("tick")))
-    if top := given.whole("top"):
+    index = get_site(request).shelf.index(given.get_text("i"))
+    query, ticks = replace(read_query(given), explain=False), tuple(dict.fromkeys(given.get_texts("tick")))
+    if top := given.get_whole("top"):
         query, ticks = replace(query, top_k=top, offset=0), ()
-    suffix = f".{given.text('format')}"
+    suffix = f".{given.get_text('format')}"
 
     def work() -> bytes:
         answer = answer_ticked(index, query, ticks) if ticks else index.ask(query)
@@ -103,11 +103,13 @@ def show_missing_ticks(request: Request, err: NoHitsError) -> Response:
     there = tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in err.found.absent)
     unfiltered = State(tuple(pair for pair in there if pair[0] not in NARROWING))
     ways = []
-    if n := len(rest.only(["tick"]).pairs):
-        ways.append((f"Export the {'other' if n == 1 else f'{n:,} others'}", rest.at("/export")))
+    if n := len(rest.keep_names(["tick"]).pairs):
+        ways.append((f"Export the {'other' if n == 1 else f'{n:,} others'}", rest.build_address("/export")))
     if err.found.left_out and unfiltered.pairs != there:
-        ways.append(("Export all that are hits without the filters", unfiltered.at("/export")))
-    ways.append(("Back to the hits", State(tuple(pair for pair in pairs if pair[0] not in OF_FILES)).at("/")))
+        ways.append(("Export all that are hits without the filters", unfiltered.build_address("/export")))
+    ways.append(
+        ("Back to the hits", State(tuple(pair for pair in pairs if pair[0] not in OF_FILES)).build_address("/"))
+    )
     body = render_page("error", title="Not exported", here="error", failure=failure, ways=ways)
     return Response(body, status_code=failure.status, media_type=HTML)
 
@@ -115,11 +117,11 @@ def show_missing_ticks(request: Request, err: NoHitsError) -> Response:
 async def record(request: Request) -> Response:
     """One record as a file; as a hit it has rank 1, and the cosine to itself."""
     given = read_given(request, (*RECORD, FORMAT))
-    index, suffix = get_site(request).shelf.index(given.text("i")), f".{given.text('format')}"
+    index, suffix = get_site(request).shelf.index(given.get_text("i")), f".{given.get_text('format')}"
 
     def work() -> bytes:
-        found, snapshot = index.get(given.text("id")), get_generation(index)
-        (hit,) = fetch_hits(snapshot, [Candidate(snapshot.corpus.doc_id(found.record_id), 1.0)])
+        found, snapshot = index.get(given.get_text("id")), get_generation(index)
+        (hit,) = fetch_hits(snapshot, [Candidate(snapshot.corpus.find_doc_id(found.record_id), 1.0)])
         line = f"{found.record_id} (generation {index.generation:06d})"
         return b"".join(render_hits(suffix, [Cited(hit, found)], line))
 
@@ -129,7 +131,7 @@ async def record(request: Request) -> Response:
 async def search_record(request: Request) -> Response:
     """The record of a search, as `engine search --record` keeps it and `engine rerun` repeats it."""
     given = read_given(request, SEARCH)
-    query, index = replace(read_query(given), explain=False), get_site(request).shelf.index(given.text("i"))
+    query, index = replace(read_query(given), explain=False), get_site(request).shelf.index(given.get_text("i"))
     found = await respond(request, [index], JSON, lambda: record_bytes(make_record(index, index.ask(query))))
     return name_attachment(found, "search.json")
 

@@ -37,10 +37,10 @@ class Form:
     @property
     def sizes(self) -> list[int]:
         """Hits a page that can be chosen: the usual ones, and what is asked for now."""
-        now = self.value("n")
+        now = self.get_value("n")
         return sorted({*PER_PAGE, *([int(now)] if WHOLE.fullmatch(now) and 0 < int(now) <= MAX_HITS else [])})
 
-    def value(self, name: str, otherwise: str = "") -> str:
+    def get_value(self, name: str, otherwise: str = "") -> str:
         """What a field holds."""
         return next((value for key, value in self.state.pairs if key == name), otherwise)
 
@@ -66,7 +66,7 @@ def canonicalise(pairs: Pairs) -> State:
         UsageError: the last year is before the first, or a value that can't be.
     """
     given = Given(pairs, PAGE)
-    low, high = given.text("from").strip(), given.text("to").strip()
+    low, high = given.get_text("from").strip(), given.get_text("to").strip()
     if low and high and int(low) > int(high):
         raise UsageError(f"the years end before they begin: {low} to {high}")
     kept = [(name, tidy_value(name, value)) for name, value in pairs if value.strip() and name not in ("from", "to")]
@@ -98,7 +98,7 @@ def build_form(index: Index, state: State) -> Form:
         low, high = split_range(years[0])
     kept = tuple(
         (name, value)
-        for name, value in state.from_first().pairs
+        for name, value in state.start_over().pairs
         if name not in OWN_FIELDS and (name != "year" or not (low or high))
     )
     return Form(state, read_facets(index), low, high, kept)

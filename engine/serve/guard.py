@@ -53,10 +53,10 @@ class Guard:
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = "no-cache" if scope["path"].startswith("/static/") else "no-store"
-                add_headers(MutableHeaders(scope=message), self.cors(headers), kept)
+                add_headers(MutableHeaders(scope=message), self.find_cors_origin(headers), kept)
             await send(message)
 
-        refused = self.refusal(scope, headers)
+        refused = self.explain_refusal(scope, headers)
         if refused is not None:
             await answer(refused, scope, dressed)
         elif self.is_preflight(scope, headers):
@@ -64,10 +64,10 @@ class Guard:
         else:
             await self.app(scope, limit_body(receive), dressed)
 
-    def refusal(self, scope: Scope, headers: Headers) -> Failure | None:
+    def explain_refusal(self, scope: Scope, headers: Headers) -> Failure | None:
         """Why a request is refused; None where it is not."""
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self.access.knows_host(hosts[0]):
+        if len(hosts) != 1 or not self.access.is_known_host(hosts[0]):
             found = ", ".join(hosts)[:80] or "none"
             return Failure(
                 HTTPStatus.MISDIRECTED_REQUEST,
@@ -79,7 +79,7 @@ class Guard:
             return Failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_long", message)
         if self.is_preflight(scope, headers):  # which comes without the token
             return None
-        if scope["path"] not in OPEN and not self.access.admits(headers.get("authorization", "")):
+        if scope["path"] not in OPEN and not self.access.is_admitted(headers.get("authorization", "")):
             return Failure(HTTPStatus.UNAUTHORIZED, "token", "A token is needed: Authorization: Bearer …", CHALLENGE)
         if scope["method"] not in SAFE and self.is_foreign(headers):
             return Failure(HTTPStatus.FORBIDDEN, "origin", "The request comes from a page of another site.")
@@ -98,7 +98,7 @@ class Guard:
             return not (self.access.is_own(origin) or origin in self.access.origins)
         return headers.get("sec-fetch-site", "none") not in ("same-origin", "none")
 
-    def cors(self, headers: Headers) -> str:
+    def find_cors_origin(self, headers: Headers) -> str:
         """The origin that may read the answer; "" for no other than this server's."""
         origin = headers.get("origin", "")
         return origin if origin in self.access.origins else ""

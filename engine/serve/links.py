@@ -20,28 +20,28 @@ class State:
     def __str__(self) -> str:
         return urlencode(self.pairs, errors="replace")
 
-    def at(self, path: str) -> str:
+    def build_address(self, path: str) -> str:
         """The address of a page that shows this."""
         return f"{path}?{self}" if self.pairs else path
 
-    def having(self, name: str, value: object) -> State:
+    def set_value(self, name: str, value: object) -> State:
         """The same with one value for a name, from the first hit on."""
-        kept = self.without(name).pairs
+        kept = self.drop_value(name).pairs
         return State((*kept, (name, str(value))))
 
-    def adding(self, name: str, value: str) -> State:
+    def add_value(self, name: str, value: str) -> State:
         """The same with one more value for a name, from the first hit on."""
-        return State((*self.from_first().pairs, (name, value)))
+        return State((*self.start_over().pairs, (name, value)))
 
-    def without(self, name: str, value: str | None = None) -> State:
+    def drop_value(self, name: str, value: str | None = None) -> State:
         """The same without a name, or without one value of it, from the first hit on."""
-        return State(tuple(p for p in self.from_first().pairs if p[0] != name or value not in (None, p[1])))
+        return State(tuple(p for p in self.start_over().pairs if p[0] != name or value not in (None, p[1])))
 
-    def from_first(self) -> State:
+    def start_over(self) -> State:
         """The same from the first hit on."""
         return State(tuple(pair for pair in self.pairs if pair[0] not in PAGING))
 
-    def only(self, names: Iterable[str]) -> State:
+    def keep_names(self, names: Iterable[str]) -> State:
         """Just some of the names."""
         wanted = set(names)
         return State(tuple(pair for pair in self.pairs if pair[0] in wanted))

@@ -30,7 +30,7 @@ async def map_page(request: Request) -> Response:
     """The corpus in two dimensions, with the hits of a search drawn in."""
     state = canonicalise(read_pairs(request))
     given = Given(state.pairs, PAGE)
-    index = get_site(request).shelf.index(given.text("i"))
+    index = get_site(request).shelf.index(given.get_text("i"))
     query = replace(read_query(given, n=_DEFAULT_HITS), explain=False)
     return await respond(request, [index], HTML, lambda: show_map(index, get_site(request).shelf.names, state, query))
 
@@ -39,12 +39,12 @@ def show_map(index: Index, names: list[str], state: State, query: Query) -> byte
     """The page of a map."""
     drawing = draw_map_of(index)
     fields = {"title": "Map", "here": "map", "index": index, "names": names, "state": state, "drawing": drawing}
-    fields["where"] = state.only(("i",)).at("")
+    fields["where"] = state.keep_names(("i",)).build_address("")
     if not (query.text or query.like):
         return render_page("map", hits=[], rows=[], place=None, chips=[], **fields)
     answer = index.ask(query)
     corpus = get_generation(index).corpus
-    rows = drawing.rows([corpus.doc_id(hit.id) for hit in answer.hits])
+    rows = drawing.find_rows([corpus.find_doc_id(hit.id) for hit in answer.hits])
     return render_page(
         "map",
         hits=build_hit_views(index, answer, state),
@@ -73,7 +73,7 @@ async def find_record_at(request: Request) -> Response:
         AbstractNotFoundError: there is no such point.
     """
     index, drawing, given = read_drawing_request(request, AT)
-    row = given.whole("row")
+    row = given.get_whole("row")
     if row >= len(drawing.map.doc_ids):
         raise AbstractNotFoundError(f"the map has {len(drawing.map.doc_ids):,} points, so none is number {row:,}")
 
@@ -92,8 +92,8 @@ def read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> tu
         AbstractNotFoundError: the generation it has is no longer served.
     """
     given = read_given(request, allowed)
-    index = get_site(request).shelf.index(given.text("i"))
+    index = get_site(request).shelf.index(given.get_text("i"))
     drawing = draw_map_of(index)
-    if given.whole("g") != index.generation:
+    if given.get_whole("g") != index.generation:
         raise AbstractNotFoundError(f"the map is of generation {index.generation:06d} now. Load the page again")
     return index, drawing, given

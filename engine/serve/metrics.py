@@ -77,6 +77,6 @@ class Metrics:
             self.requests.labels(route, method, str(status)).inc()
             self.seconds.labels(route).observe(time.perf_counter() - started)
 
-    def text(self) -> bytes:
+    def render_text(self) -> bytes:
         """All figures in the text format of Prometheus."""
         return generate_latest(self.registry)

@@ -20,10 +20,10 @@ from engine.serve.site import JSON
 
 GET: tuple[tuple[Callable[..., Any], Sequence[Parameter], str], ...] = (
     (api.search, SEARCH, "Answer"),
-    (api.similar, api.SIMILAR, "Answer"),
+    (api.find_similar, api.SIMILAR, "Answer"),
     (api.record, RECORD, "Record"),
-    (api.new, api.NEW, "Answer"),
-    (api.status, api.STATUS, "Status"),
+    (api.find_new, api.NEW, "Answer"),
+    (api.show_status, api.STATUS, "Status"),
 )
 SCHEMAS: dict[str, Callable[[], Schema]] = {
     "Answer": schemas.answer,
@@ -100,7 +100,7 @@ def build_batch_operation() -> Schema:
     body = schemas.build_object(common | {"queries": queries}, optional=common)
     return {
         "operationId": "batch",
-        "summary": summarise_operation(api.batch),
+        "summary": summarise_operation(api.search_batch),
         "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
         "responses": list_responses("Batch"),
     }

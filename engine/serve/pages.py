@@ -37,11 +37,11 @@ async def search(request: Request) -> Response:
     try:
         state = canonicalise(read_pairs(request))
         if not is_canonical(read_pairs(request)):
-            return RedirectResponse(state.at("/"), SEE_OTHER)
+            return RedirectResponse(state.build_address("/"), SEE_OTHER)
         given = Given(state.pairs, PAGE)
         shelf, query = get_site(request).shelf, read_query(given)
-        index = shelf.index(given.text("i"))
-        query = replace(query, explain=query.explain if given.text("explain") else True)
+        index = shelf.index(given.get_text("i"))
+        query = replace(query, explain=query.explain if given.get_text("explain") else True)
         return await respond(request, [index], HTML, lambda: search_page(index, shelf.names, state, query))
     except (UsageError, NoMeshTreeError, AbstractNotFoundError, UnreadableQueryError) as err:
         return await run_in_threadpool(
@@ -72,7 +72,7 @@ def build_form_fields(index: Index, names: list[str], state: State) -> dict[str,
         "fields": FIELDS,
         "hidden": HIDDEN,
         "lengths": {parameter.name: parameter.length for parameter in PAGE},
-        "where": state.only(("i",)).at(""),
+        "where": state.keep_names(("i",)).build_address(""),
     }
 
 
@@ -106,16 +106,16 @@ def name_question(index: Index, query: Query) -> str:
 async def record(request: Request) -> Response:
     """One record whole, with those that are nearest to it."""
     given = read_given(request, RECORD)
-    index = get_site(request).shelf.index(given.text("i"))
+    index = get_site(request).shelf.index(given.get_text("i"))
     return await respond(request, [index], HTML, lambda: record_page(index, given))
 
 
 def record_page(index: Index, given: Given) -> bytes:
     """The page of a record."""
-    found = index.get(given.text("id"))
-    where = State(tuple(("i", name) for name in given.texts("i")))
+    found = index.get(given.get_text("id"))
+    where = State(tuple(("i", name) for name in given.get_texts("i")))
     near = index.ask(Query(like=(found.record_id,), top_k=NEIGHBOURS)) if len(index) > 1 else None
-    cite = where.having("id", found.record_id)
+    cite = where.set_value("id", found.record_id)
     return render_page(
         "record",
         title=found.title or found.record_id,
@@ -127,13 +127,15 @@ def record_page(index: Index, given: Given) -> bytes:
         pubmed=build_pubmed_url(found.pmid),
         doi=build_doi_url(found.doi),
         near=build_hit_views(index, near, where) if near else [],
-        similar=where.having("like", found.record_id).at("/"),
-        where=where.at(""),
-        exports=[(suffix[1:], cite.having("format", suffix[1:]).at("/record/export")) for suffix in FORMATS],
+        similar=where.set_value("like", found.record_id).build_address("/"),
+        where=where.build_address(""),
+        exports=[
+            (suffix[1:], cite.set_value("format", suffix[1:]).build_address("/record/export")) for suffix in FORMATS
+        ],
     )
 
 
-async def status(request: Request) -> Response:
+async def show_status_page(request: Request) -> Response:
     """What is served."""
     read_given(request, ())
     shelf = get_site(request).shelf
@@ -150,6 +152,6 @@ def show_failure(request: Request, failure: Failure) -> Response:
     """The page of a failure."""
     ways = [("Start again", "/")]
     if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        ways.insert(0, ("Ask again", State(read_pairs(request)).at(request.url.path)))
+        ways.insert(0, ("Ask again", State(read_pairs(request)).build_address(request.url.path)))
     body = render_page("error", title="That did not work", here="error", failure=failure, ways=ways)
     return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))

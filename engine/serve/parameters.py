@@ -47,7 +47,7 @@ class Parameter:
     required: bool = False
 
 
-def parameter_of(option: QueryOption) -> Parameter:
+def build_parameter(option: QueryOption) -> Parameter:
     """Return an option as a parameter, within the limits of a request."""
     most = {ValueKind.IDS: MAX_IDS if option in options.FILTERS else MAX_EXAMPLES}.get(option.kind, MAX_NAMES)
     is_shown = option.kind in (ValueKind.CHOICE, ValueKind.INTEGER)
@@ -65,9 +65,9 @@ def parameter_of(option: QueryOption) -> Parameter:
 
 
 INDEX = Parameter("i", "Name of the index; by default the first one served.")
-QUESTION = tuple(map(parameter_of, options.QUESTION))
-RANKING = tuple(map(parameter_of, options.RANKING))
-FILTERS = tuple(map(parameter_of, options.FILTERS))
+QUESTION = tuple(map(build_parameter, options.QUESTION))
+RANKING = tuple(map(build_parameter, options.RANKING))
+FILTERS = tuple(map(build_parameter, options.FILTERS))
 RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
 SEARCH = (INDEX, *QUESTION, *RANKING, *FILTERS)
 
@@ -94,25 +94,25 @@ class Given:
         for parameter in allowed:
             check_number_of(parameter, len(self.values.get(parameter.name, ())))
 
-    def texts(self, name: str) -> tuple[str, ...]:
+    def get_texts(self, name: str) -> tuple[str, ...]:
         """All values of a parameter, in the order given."""
         return tuple(self.values.get(name, ()))
 
-    def text(self, name: str) -> str:
+    def get_text(self, name: str) -> str:
         """The value of a parameter; "" where there is none."""
         return next(iter(self.values.get(name, ())), "")
 
-    def whole(self, name: str, default: int = 0) -> int:
+    def get_whole(self, name: str, default: int = 0) -> int:
         """A whole number."""
-        return int(self.text(name).strip() or default)
+        return int(self.get_text(name).strip() or default)
 
     def number(self, name: str) -> float | None:
         """A number; None where there is none."""
-        return float(text) if (text := self.text(name).strip()) else None
+        return float(text) if (text := self.get_text(name).strip()) else None
 
     def flag(self, name: str) -> bool | None:
         """True or false; None where nothing is given."""
-        return FLAGS[text.lower()] if (text := self.text(name).strip()) else None
+        return FLAGS[text.lower()] if (text := self.get_text(name).strip()) else None
 
     def fields(self, wanted: Iterable[QueryOption]) -> dict[str, Any]:
         """Return the fields of Query or Filters that the request gives, with their values."""
@@ -121,14 +121,14 @@ class Given:
     def value(self, option: QueryOption) -> Any:
         """Return the value of an option that is given."""
         if option.kind.is_repeatable:
-            return self.texts(option.name)
+            return self.get_texts(option.name)
         if option.kind in BOOLEANS:
             return self.flag(option.name)
         if option.kind is ValueKind.INTEGER:
-            return self.whole(option.name)
+            return self.get_whole(option.name)
         if option.kind is ValueKind.NUMBER:
             return self.number(option.name)
-        text = self.text(option.name)
+        text = self.get_text(option.name)
         return next((choice for choice in option.choices if choice == text), text)
 
 

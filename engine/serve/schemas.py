@@ -89,7 +89,7 @@ def build_parameter_schema(parameter: Parameter) -> Schema:
     return one if parameter.most == 1 else {"type": "array", "items": one, "maxItems": parameter.most}
 
 
-def of_argument(parameter: Parameter) -> Schema:
+def build_argument_schema(parameter: Parameter) -> Schema:
     """Return the schema of an argument of a tool: as of the parameter, with a single value in place of a list, too."""
     schema = build_parameter_schema(parameter)
     if parameter.kind.is_repeatable:

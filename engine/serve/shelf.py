@@ -83,7 +83,7 @@ class Shelf:
             EngineError: the current generation, its encoder or its map can't be used.
             OSError: it can't be read.
         """
-        pointer, began = IndexFolder(index.path).pointer_bytes(), time.monotonic()
+        pointer, began = IndexFolder(index.path).read_pointer_bytes(), time.monotonic()
         if pointer == get_generation(index).pointer:
             self.problems.pop(name, None)
         elif pointer != self.failed.get(name) or began >= self.again.get(name, 0.0):
@@ -108,7 +108,7 @@ class Shelf:
             self.look()
 
     @contextlib.contextmanager
-    def following(self) -> Iterator[None]:
+    def follow(self) -> Iterator[None]:
         """Follow in a thread; close everything at the end."""
         thread = threading.Thread(target=self.follow, name="follow", daemon=True)
         thread.start()

@@ -38,7 +38,7 @@ from engine.serve.api import SIMILAR, list_pairs
 from engine.serve.asked import read_query
 from engine.serve.bodies import build_answer_body, record_object
 from engine.serve.parameters import FILTERS, QUESTION, RANKING, RECORD, SEARCH, Given, Parameter
-from engine.serve.schemas import Schema, of_argument
+from engine.serve.schemas import Schema, build_argument_schema
 from engine.serve.shelf import Shelf
 
 Answer = dict[str, Any]
@@ -65,7 +65,7 @@ class ToolCall:
         """Return the JSON Schema of the arguments."""
         return {
             "type": "object",
-            "properties": {one.name: of_argument(one) for one in self.taken},
+            "properties": {one.name: build_argument_schema(one) for one in self.taken},
             "required": [one.name for one in self.taken if one.required],
             "additionalProperties": False,
         }
@@ -82,7 +82,7 @@ class ToolCall:
         return Given([(self.names[name], value) for name, value in pairs], self.known)
 
 
-def tool_of(
+def build_tool(
     about: str, known: tuple[Parameter, ...], answer: Callable[[Shelf, Given], Answer], **other_names: str
 ) -> ToolCall:
     """Return the tool that takes the parameters of the API, some by other names."""
@@ -93,18 +93,18 @@ def tool_of(
 
 def answer_search(shelf: Shelf, given: Given) -> Answer:
     """Answer a search."""
-    return answer_query(shelf.index(given.text("i")), read_query(given))
+    return answer_query(shelf.index(given.get_text("i")), read_query(given))
 
 
 def answer_similar(shelf: Shelf, given: Given) -> Answer:
     """Answer a search by examples."""
-    return answer_query(shelf.index(given.text("i")), read_query(given, like=given.texts("id")))
+    return answer_query(shelf.index(given.get_text("i")), read_query(given, like=given.get_texts("id")))
 
 
 def answer_record(shelf: Shelf, given: Given) -> Answer:
     """Return one record whole."""
-    index = shelf.index(given.text("i"))
-    return record_object(index, index.get(given.text("id")))
+    index = shelf.index(given.get_text("i"))
+    return record_object(index, index.get(given.get_text("id")))
 
 
 def answer_query(index: Index, query: Query) -> Answer:
@@ -117,19 +117,19 @@ def answer_query(index: Index, query: Query) -> Answer:
 
 
 TOOLS = {
-    "search": tool_of(
+    "search": build_tool(
         "Find the abstracts nearest to a question or a description in plain words, best first. Give a query, or "
         "records in like, or both.",
         (*QUESTION, *RANKING, *FILTERS, SEARCH[0]),
         answer_search,
     ),
-    "similar": tool_of(
+    "similar": build_tool(
         "Find the abstracts nearest to stored records, by their ids, PMIDs or DOIs; away from those in unlike.",
         tuple(one for one in SIMILAR if one.name != "ids"),  # the examples have that name
         answer_similar,
         id="ids",
     ),
-    "record": tool_of("Return everything stored about one record, by its id, PMID or DOI.", RECORD, answer_record),
+    "record": build_tool("Return everything stored about one record, by its id, PMID or DOI.", RECORD, answer_record),
 }
 
 
@@ -140,7 +140,7 @@ def serve_tools(folders: Sequence[Path]) -> None:
         EngineError: an index can't be opened.
     """
     shelf = Shelf(folders)
-    with shelf.following():
+    with shelf.follow():
         anyio.run(run_on_streams, build_tools(shelf))
 
 
@@ -152,7 +152,7 @@ async def run_on_streams(server: Server[Any]) -> None:
         async def refuse_malformed() -> None:
             async with forward:
                 async for message in messages:
-                    if (refusal := refusal_of(message)) is None:
+                    if (refusal := build_refusal(message)) is None:
                         await forward.send(message)
                     else:
                         await replies.send(SessionMessage(refusal))
@@ -162,7 +162,7 @@ async def run_on_streams(server: Server[Any]) -> None:
             await server.run(readable, replies, server.create_initialization_options())
 
 
-def refusal_of(message: SessionMessage | Exception) -> JSONRPCError | None:
+def build_refusal(message: SessionMessage | Exception) -> JSONRPCError | None:
     """Return the reply to a message that is malformed but has an id, which the SDK would leave without one."""
     details = getattr(message, "errors", None)
     for error in details() if details else ():

@@ -77,8 +77,8 @@ def build_hit_views(index: Index, answer: Answer, state: State) -> list[HitView]
 
 def build_hit_view(hit: Hit, record: Abstract, state: State) -> HitView:
     """One hit."""
-    where = state.only(("i",))
-    similar = state.only(("i", "n", *CARRIED))  # examples have no words
+    where = state.keep_names(("i",))
+    similar = state.keep_names(("i", "n", *CARRIED))  # examples have no words
     return HitView(
         hit=hit,
         record=record,
@@ -89,9 +89,9 @@ def build_hit_view(hit: Hit, record: Abstract, state: State) -> HitView:
         scores=", ".join(list_scores(hit)),
         pubmed=build_pubmed_url(hit.pmid),
         doi=build_doi_url(hit.doi),
-        page=where.having("id", hit.id).at("/record"),
-        similar=similar.having("like", hit.id).at("/"),
-        exclude=state.adding("exclude", hit.id).at("/"),
+        page=where.set_value("id", hit.id).build_address("/record"),
+        similar=similar.set_value("like", hit.id).build_address("/"),
+        exclude=state.add_value("exclude", hit.id).build_address("/"),
     )
 
 
@@ -138,11 +138,11 @@ def build_chips(state: State) -> list[Chip]:
         if option is None or name == "exclude":
             continue
         if option.chip:
-            found.append(Chip(option.chip, value, state.without(name, value).at("/")))
+            found.append(Chip(option.chip, value, state.drop_value(name, value).build_address("/")))
         elif (flag := FLAGS.get(value.strip().lower())) is not None:
-            found.append(Chip("", option.chip_values[flag], state.without(name).at("/")))
+            found.append(Chip("", option.chip_values[flag], state.drop_value(name).build_address("/")))
     if excluded := [value for name, value in state.pairs if name == "exclude"]:
-        found.append(Chip(CHIPS["exclude"].chip, f"{len(excluded):,}", state.without("exclude").at("/")))
+        found.append(Chip(CHIPS["exclude"].chip, f"{len(excluded):,}", state.drop_value("exclude").build_address("/")))
     return found
 
 
@@ -151,8 +151,11 @@ def build_paging(answer: Answer, state: State) -> Paging:
     query, n = answer.query, min(answer.n_qualified, MAX_DEPTH)
     first, last = query.offset + 1, query.offset + len(answer.hits)
     earlier, later = max(0, query.offset - query.top_k), query.offset + query.top_k
-    before = state.having("offset", earlier) if earlier else state.from_first()
+    before = state.set_value("offset", earlier) if earlier else state.start_over()
     fits = len(answer.hits) == query.top_k and later < n and later + query.top_k <= MAX_DEPTH
     return Paging(
-        first, last, before.at("/") if query.offset else "", state.having("offset", later).at("/") if fits else ""
+        first,
+        last,
+        before.build_address("/") if query.offset else "",
+        state.set_value("offset", later).build_address("/") if fits else "",
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.corpus.draft import SourceFile
 from engine.corpus.languages import SPELLINGS
 from engine.corpus.store import SPACES, Corpus, Said
-from engine.corpus.values import storable
+from engine.corpus.values import replace_surrogates
 from engine.options import Filters
 from engine.records.abstract import Abstract
 from tests.corpus.drafts import opened, origin
@@ -36,14 +36,14 @@ def corpus_of(place: Path, *files: tuple[str, str, Iterable[Abstract]]) -> Corpu
 
 
 def records(corpus: Corpus) -> list[Record]:
-    ids = [int(doc_id) for doc_id in corpus.ids()]
+    ids = [int(doc_id) for doc_id in corpus.read_ids()]
     rows = corpus.fetch(ids)
-    return [Record(doc_id, rows[doc_id], tuple(corpus.said(doc_id))) for doc_id in ids]
+    return [Record(doc_id, rows[doc_id], tuple(corpus.read_claims(doc_id))) for doc_id in ids]
 
 
 def lowered(text: str) -> str:
     """ASCII letters small, others as they are; lone surrogates as they would be bound."""
-    return storable(text).translate(UPPER)
+    return replace_surrogates(text).translate(UPPER)
 
 
 def like(value: str, text: str) -> bool:

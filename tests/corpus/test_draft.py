@@ -70,12 +70,12 @@ def test_only_changed_texts_are_encoded_in_the_next_generation(path: Path) -> No
     with opened(path, 1) as draft:
         for row in rows:
             draft.intake.put(row, FIRST)
-        assert [len(page) for page in draft.texts_to_encode(everything=False, page=2)] == [2, 2, 1]
+        assert [len(page) for page in draft.read_texts_to_encode(everything=False, page=2)] == [2, 2, 1]
     with opened(path, 2) as draft:
         draft.intake.put(replace(rows[1], year=1), LATER)
         draft.intake.put(replace(rows[3], title="New"), LATER)
         draft.intake.put(replace(rows[0], record_id="r9", pmid=None, doi=None), LATER)
-        found = [row for page in draft.texts_to_encode(everything=False, page=9) for row in page]
+        found = [row for page in draft.read_texts_to_encode(everything=False, page=9) for row in page]
         assert [row.record_id for row in found] == ["r3", "r9"]
         assert found[0].sha256 == "New|Body"
         assert draft.count_to_encode(everything=False) == 2
@@ -108,11 +108,11 @@ def test_a_record_is_found_by_its_id_its_pmid_its_doi_and_other_sources_ids(path
         "https://doi.org/10.1/x",
         "W7-elsewhere",
     ):
-        assert corpus.doc_id(given) == 1, given
-    assert corpus.doc_id("12345") == 2
+        assert corpus.find_doc_id(given) == 1, given
+    assert corpus.find_doc_id("12345") == 2
     for given in ("", "PMID:", "w7", "\ud800", "'; DROP TABLE abstracts; --"):
         with pytest.raises(AbstractNotFoundError, match="Ids look like 'W7'"):
-            corpus.doc_id(given)
+            corpus.find_doc_id(given)
     corpus.close()
 
 
@@ -121,14 +121,14 @@ def test_sources_and_rejections_are_kept(path: Path) -> None:
         draft.intake.put(ONE, FIRST)
         number = draft.note_source(SourceFile("a.jsonl", "/x/a.jsonl", 10, "00", "JSONL", 7))
         draft.note_records(number, 2)
-        assert draft.known_files() == {(10, "00")}
+        assert draft.read_known_files() == {(10, "00")}
         draft.note_rejection(Rejection("a.jsonl", "line 2", "no id"))
     corpus = Corpus(path)
-    assert corpus.sources() == [AppliedFile(3, "a.jsonl", "/x/a.jsonl", 10, "00", "JSONL", 7, 2)]
-    assert [tuple(row) for row in corpus.rows("SELECT source, place, reason FROM rejections")] == [
+    assert corpus.read_sources() == [AppliedFile(3, "a.jsonl", "/x/a.jsonl", 10, "00", "JSONL", 7, 2)]
+    assert [tuple(row) for row in corpus.read_rows("SELECT source, place, reason FROM rejections")] == [
         ("a.jsonl", "line 2", "no id")
     ]
-    assert corpus.generation() == 3
+    assert corpus.read_generation() == 3
     corpus.close()
 
 
@@ -155,6 +155,6 @@ def test_reading_writes_nothing_beside_it(path: Path) -> None:
     with opened(path, 1) as draft:
         draft.intake.put(ONE, FIRST)
     corpus = Corpus(path)
-    corpus.totals()
+    corpus.count_totals()
     assert [p.name for p in path.parent.iterdir()] == ["abstracts.db"]
     corpus.close()

@@ -233,7 +233,7 @@ def test_no_value_is_read_as_sql(corpus: Corpus, text: str) -> None:
 
 def found_by(corpus: Corpus, record_id: str) -> int | None:
     try:
-        return corpus.doc_id(record_id)
+        return corpus.find_doc_id(record_id)
     except AbstractNotFoundError:
         return None
 
@@ -295,11 +295,11 @@ def test_ten_thousand_ids_of_every_kind(large: Corpus) -> None:
     kinds = ("{}", "PMID:{}", "doi:10.1/{}A", "https://doi.org/10.1/{}a")
     keys = tuple(kinds[n % 4].format(n) for n in range(3000, 15_000))
     found = find_qualified(large, Filters(ids=keys))
-    expected = [large.doc_id(f"PMID:{n}") for n in range(3000, 12_001)]
+    expected = [large.find_doc_id(f"PMID:{n}") for n in range(3000, 12_001)]
     assert found.doc_ids.tolist() == expected
     assert len(found.unknown) == 2_999
     assert find_qualified(large, Filters(exclude=keys)).doc_ids.tolist() == [
-        i for i in large.ids() if i not in set(expected)
+        i for i in large.read_ids() if i not in set(expected)
     ]
 
 
@@ -323,7 +323,7 @@ class Recorder:
 
     def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         self.asked.append((sql, values))
-        return self.corpus.rows(sql, *values)
+        return self.corpus.read_rows(sql, *values)
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ class Recorder:
 def test_no_filter_reads_the_wide_table_from_end_to_end(corpus: Corpus, filters: Filters) -> None:
     recorder = Recorder(corpus)
     find_qualified(recorder, filters)  # type: ignore[arg-type]
-    plans = [row[3] for sql, values in recorder.asked for row in corpus.rows(f"EXPLAIN QUERY PLAN {sql}", *values)]
+    plans = [row[3] for sql, values in recorder.asked for row in corpus.read_rows(f"EXPLAIN QUERY PLAN {sql}", *values)]
     whole = [plan for plan in plans if re.match(r"SCAN (abstracts|a|contributions|c)\b", plan) and "INDEX" not in plan]
     assert plans
     assert not whole

@@ -39,7 +39,10 @@ def test_one_doi_from_two_files_is_one_record_with_both_sources(draft: Draft, tm
     assert (found.record_id, found.title, found.abstract, found.journal) == (
         "Scopus:2-s2.0-1", "Gout and diet", "Beer.", "J Gout",
     )  # fmt: skip
-    assert [(s.format, s.own_id) for s in corpus.said(1)] == [("RIS", "Scopus:2-s2.0-1"), ("PubMed XML", "PMID:7")]
+    assert [(s.format, s.own_id) for s in corpus.read_claims(1)] == [
+        ("RIS", "Scopus:2-s2.0-1"),
+        ("PubMed XML", "PMID:7"),
+    ]
     corpus.close()
 
 
@@ -59,7 +62,7 @@ def test_what_a_source_says_anew_replaces_only_what_it_said(draft: Draft) -> Non
     draft.intake.put(PUBMED, origin(1, "PubMed XML"))
     draft.intake.put(SCOPUS, origin(2, "RIS"))
     draft.intake.put(replace(SCOPUS, journal="Journal of Gout", abstract=""), origin(3, "RIS"))
-    found = draft.ledger.contributions.row(1)
+    found = draft.ledger.contributions.read_record_row(1)
     assert (found.title, found.abstract, found.journal) == ("Gout and diet", "Beer.", "Journal of Gout")
 
 
@@ -130,9 +133,9 @@ def test_two_records_become_one_when_a_source_tells_that_they_are(draft: Draft) 
     assert len(titles(draft)) == 2
     outcome = draft.intake.put(PUBMED, origin(3, "PubMed XML"))  # now with its DOI
     assert (outcome.doc_id, outcome.absorbed) == (1, (2,))
-    found = draft.ledger.contributions.row(1)
+    found = draft.ledger.contributions.read_record_row(1)
     assert (found.record_id, found.title, found.journal) == ("PMID:7", "Gout and diet", "J Gout")
-    assert [c.format for c in draft.ledger.contributions.of(1)] == ["PubMed XML", "RIS"]
+    assert [c.format for c in draft.ledger.contributions.read_claims(1)] == ["PubMed XML", "RIS"]
     assert draft.intake.put(SCOPUS, origin(4, "RIS")).doc_id == 1
 
 
@@ -141,10 +144,10 @@ def test_a_retraction_of_a_record_that_is_there_is_told(tmp_path: Path) -> None:
     with opened(path, 1) as draft:
         draft.intake.put(replace(PUBMED, record_id="PMID:8", pmid="8", retracted=True), origin(1))
         draft.intake.put(PUBMED, origin(1))
-        assert [draft.ledger.newly_retracted(doc_id) for doc_id in (1, 2)] == [False, False]
+        assert [draft.ledger.is_newly_retracted(doc_id) for doc_id in (1, 2)] == [False, False]
     with opened(path, 2) as draft:
         outcome = draft.intake.put(replace(PUBMED, retracted=True), origin(2))
-        assert outcome.change is Change.METADATA and draft.ledger.newly_retracted(outcome.doc_id)
+        assert outcome.change is Change.METADATA and draft.ledger.is_newly_retracted(outcome.doc_id)
 
 
 def test_what_the_encoder_cannot_read_is_not_stored(draft: Draft) -> None:
@@ -168,7 +171,7 @@ def test_what_a_file_no_longer_says_leaves_in_a_full_run_unless_another_source_s
         assert draft.intake.drop_unseen(again.source_id, ()) == [(2, "goes", True), (3, "PMID:7", False)]
         left = {row[0] for row in draft.connection.execute("SELECT record_id FROM abstracts")}
         assert left == {"stays", SCOPUS.record_id}  # the name went with the source that gave it
-        assert draft.ledger.contributions.row(3).abstract == "Beer and wine."
+        assert draft.ledger.contributions.read_record_row(3).abstract == "Beer and wine."
 
 
 def test_a_change_that_gets_no_vector_is_put_back_with_its_sources(tmp_path: Path) -> None:
@@ -180,8 +183,8 @@ def test_a_change_that_gets_no_vector_is_put_back_with_its_sources(tmp_path: Pat
         draft.intake.put(replace(PUBMED, abstract="Changed"), origin(2, "PubMed XML"))
         assert draft.intake.put(SCOPUS, origin(3, "RIS")).doc_id == 1
         assert draft.ledger.restore(1) == [1]
-        assert draft.ledger.contributions.row(1) == PUBMED
-        assert [(c.format, c.abstract.title) for c in draft.ledger.contributions.of(1)] == [
+        assert draft.ledger.contributions.read_record_row(1) == PUBMED
+        assert [(c.format, c.abstract.title) for c in draft.ledger.contributions.read_claims(1)] == [
             ("PubMed XML", "Gout and diet")
         ]
         assert draft.ledger.restore(1) == []
@@ -232,7 +235,9 @@ def test_another_title_under_a_sources_own_id_is_taken_over_and_told(draft: Draf
     a, b, again = files(draft, "a", "b", "b")
     draft.intake.put(Abstract("K1", "Gout and diet", "x", 2000), a)
     assert draft.intake.put(Abstract("K1", "Lupus in pregnancy", ""), b).remark == TAKEN_OVER
-    assert draft.ledger.contributions.row(1) == Abstract("K1", "Lupus in pregnancy", "")  # nothing of the other work
+    assert draft.ledger.contributions.read_record_row(1) == Abstract(
+        "K1", "Lupus in pregnancy", ""
+    )  # nothing of the other work
     assert draft.intake.put(Abstract("K1", "Knee pain", "x"), again).remark is None  # the same file, revised
     assert titles(draft) == ["Knee pain"]
 
@@ -253,7 +258,7 @@ THIN = Abstract("DOI:10.1/g", "Gout and Diet", "", doi="10.1/g", keywords=("beer
 def test_two_exports_of_one_format_are_two_sources(draft: Draft, order: tuple[Abstract, Abstract]) -> None:
     for row, where in zip(order, files(draft, "full.ris", "thin.ris"), strict=True):
         draft.intake.put(row, replace(where, format="RIS"))
-    found = draft.ledger.contributions.row(1)
+    found = draft.ledger.contributions.read_record_row(1)
     assert (found.abstract, found.year, found.authors, found.keywords) == (
         "A long abstract.",
         2020,
@@ -261,7 +266,7 @@ def test_two_exports_of_one_format_are_two_sources(draft: Draft, order: tuple[Ab
         ("beer",),
     )
     assert found.title == order[1].title  # the newest word
-    assert len(draft.ledger.contributions.of(1)) == 2
+    assert len(draft.ledger.contributions.read_claims(1)) == 2
 
 
 def test_a_work_that_a_library_holds_twice_keeps_what_either_entry_has(tmp_path: Path) -> None:
@@ -272,13 +277,13 @@ def test_a_work_that_a_library_holds_twice_keeps_what_either_entry_has(tmp_path:
             first = draft.intake.put(FULL, library)
             again = draft.intake.put(THIN, library)
             assert (first.doc_id, again.doc_id, again.repeated) == (1, 1, True)
-            found = draft.ledger.contributions.row(1)
+            found = draft.ledger.contributions.read_record_row(1)
             assert (found.title, found.abstract, found.keywords) == ("Gout and Diet", "A long abstract.", ("beer",))
             assert again.change is (Change.ADDED if generation == 1 else Change.NONE)
     with opened(path, 3) as draft:  # a row of the source's own making is replaced, gaps and all
         draft.intake.put(replace(FULL, record_id="K", doi=None), origin(2))
         draft.intake.put(replace(THIN, record_id="K", doi=None), origin(2))
-        assert draft.ledger.contributions.row(2).abstract == ""
+        assert draft.ledger.contributions.read_record_row(2).abstract == ""
 
 
 def test_the_newest_word_stays_the_newest_when_all_is_read_again(draft: Draft) -> None:
@@ -287,7 +292,7 @@ def test_the_newest_word_stays_the_newest_when_all_is_read_again(draft: Draft) -
     for row, where in ((old, june), (new, fix), (new, fix_again), (old, june_again)):
         draft.intake.put(row, replace(where, format="RIS"))
         assert len(titles(draft)) == 1
-    assert draft.ledger.contributions.row(1).abstract == "A corrected abstract."
+    assert draft.ledger.contributions.read_record_row(1).abstract == "A corrected abstract."
 
 
 def test_exports_that_say_the_very_same_week_after_week_do_not_pile_up(tmp_path: Path) -> None:
@@ -301,15 +306,15 @@ def test_exports_that_say_the_very_same_week_after_week_do_not_pile_up(tmp_path:
     with opened(path, 2) as draft:
         for number in range(1, 6):
             assert draft.intake.put(FULL, week(draft, number)).change is Change.NONE
-        assert len(draft.ledger.contributions.of(1)) == 1
+        assert len(draft.ledger.contributions.read_claims(1)) == 1
         draft.intake.put(THIN, week(draft, 5))  # one of them shrinks, the first one still says all
-        assert draft.ledger.contributions.row(1).abstract == "A long abstract."
+        assert draft.ledger.contributions.read_record_row(1).abstract == "A long abstract."
         draft.intake.put(replace(THIN, year=2021), week(draft, 5))
-        assert [c.abstract.year for c in draft.ledger.contributions.of(1)] == [2020, 2021]
-        assert draft.ledger.contributions.row(1).year == 2021
+        assert [c.abstract.year for c in draft.ledger.contributions.read_claims(1)] == [2020, 2021]
+        assert draft.ledger.contributions.read_record_row(1).year == 2021
         draft.intake.put(replace(FULL, abstract="Other."), week(draft, 0))  # and now the first one, too
-        assert len(draft.ledger.contributions.of(1)) == 2
-        assert draft.ledger.contributions.row(1).abstract == "Other."
+        assert len(draft.ledger.contributions.read_claims(1)) == 2
+        assert draft.ledger.contributions.read_record_row(1).abstract == "Other."
 
 
 def test_a_wrong_pmid_that_is_mended_parts_what_it_had_joined(tmp_path: Path) -> None:
@@ -319,10 +324,10 @@ def test_a_wrong_pmid_that_is_mended_parts_what_it_had_joined(tmp_path: Path) ->
         draft.intake.put(wrong, origin(1))
         draft.intake.put(replace(PUBMED, abstract="", doi=None), origin(2, "PubMed XML"))
         assert titles(draft) == ["Gout and diet"]
-        assert draft.ledger.contributions.row(1).abstract == "About lupus."
+        assert draft.ledger.contributions.read_record_row(1).abstract == "About lupus."
     with opened(path, 2) as draft:
         assert stored(draft.intake.put(replace(wrong, pmid="6"), origin(3))) == (2, Change.ADDED)
-        one, two = (draft.ledger.contributions.row(n) for n in (1, 2))
+        one, two = (draft.ledger.contributions.read_record_row(n) for n in (1, 2))
         assert (one.record_id, one.title, one.abstract) == ("PMID:7", "Gout and diet", "")  # K1 named it, and left
         assert (two.record_id, two.title, two.pmid) == ("K1", "Lupus in pregnancy", "6")
 
@@ -380,9 +385,12 @@ def test_what_became_one_comes_apart_again_when_it_gets_no_vector(tmp_path: Path
         outcome = draft.intake.put(Abstract("K", "Gout and diet", "x", pmid="7"), origin(3))
         assert outcome.absorbed == (2,)
         assert draft.ledger.restore(1) == [1, 2]
-        assert [draft.ledger.contributions.row(n) for n in (1, 2)] == [Abstract("K", "Gout and diet", "x"), PUBMED]
-        assert [len(draft.ledger.contributions.of(n)) for n in (1, 2)] == [1, 1]
-        assert draft.ledger.to_encode() == []
+        assert [draft.ledger.contributions.read_record_row(n) for n in (1, 2)] == [
+            Abstract("K", "Gout and diet", "x"),
+            PUBMED,
+        ]
+        assert [len(draft.ledger.contributions.read_claims(n)) for n in (1, 2)] == [1, 1]
+        assert draft.ledger.list_to_encode() == []
 
 
 def test_a_deletion_older_than_what_pubmed_issued_again_is_not_kept(draft: Draft) -> None:

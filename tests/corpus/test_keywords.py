@@ -168,7 +168,7 @@ def test_where_words_occur(tmp_path: Path) -> None:
         assert found(corpus, "pain") == [2]
         several = find_occurrences(corpus, parse_wording("gout"), [2, 3, 99, 1, 1])
         assert {doc_id: one.words for doc_id, one in several.items()} == {1: ("gout",), 2: ("gout",), 3: ()}
-        assert find_occurrences(corpus, parse_wording("gout"), list(corpus.ids())) == several
+        assert find_occurrences(corpus, parse_wording("gout"), list(corpus.read_ids())) == several
         assert find_occurrences(corpus, parse_wording("gout"), []) == {}
 
 

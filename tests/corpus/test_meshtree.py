@@ -45,7 +45,7 @@ def tree(tmp_path: Path) -> MeshTree:
     ],
 )
 def test_headings_below(tree: MeshTree, asked: str, expected: list[str]) -> None:
-    assert list(tree.headings_below(asked)) == expected
+    assert list(tree.list_headings_below(asked)) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_headings_below(tree: MeshTree, asked: str, expected: list[str]) -> None
 )
 def test_what_is_not_in_the_tree(tree: MeshTree, asked: str, match: str) -> None:
     with pytest.raises(UsageError, match=match):
-        tree.headings_below(asked)
+        tree.list_headings_below(asked)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_below_is_what_begins_with_a_number_of_the_heading(places: dict[str, str
     tree = MeshTree(tuple(order), tuple(places[number] for number in order))
     for number in order:
         below = [places[other] for other in order if f"{other}.".startswith(f"{number}.")]
-        assert tree.headings_below(number) == tuple(dict.fromkeys(below))
+        assert tree.list_headings_below(number) == tuple(dict.fromkeys(below))
         tops = [other for other in order if places[other] == places[number]]
         expected = {places[other] for other in order if any(f"{other}.".startswith(f"{top}.") for top in tops)}
-        assert set(tree.headings_below(places[number])) == expected
+        assert set(tree.list_headings_below(places[number])) == expected

@@ -151,7 +151,7 @@ def test_a_record_put_back_leaves_the_terms_of_others_alone(tmp_path: Path) -> N
         assert found == [(1,)]
         draft.connection.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
     with closing(Corpus(tmp_path / "draft.db")) as corpus:
-        assert corpus.problems() == []
+        assert corpus.find_problems() == []
 
 
 def test_a_record_costs_the_same_however_many_terms_there_are() -> None:
@@ -198,12 +198,12 @@ def test_what_is_out_of_step_is_found(tmp_path: Path, damage: str, problem: str)
     with opened(path, 1) as draft:
         draft.intake.put(Abstract("a", "One", "Text.", mesh=("Gout",)), origin(1))
     with closing(Corpus(path)) as corpus:
-        assert corpus.problems() == []
+        assert corpus.find_problems() == []
     with closing(sqlite3.connect(path)) as db:
         db.execute(damage)
         db.commit()
     with closing(Corpus(path)) as corpus:
-        assert corpus.problems() == [f"{path}: {problem}"]
+        assert corpus.find_problems() == [f"{path}: {problem}"]
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def test_a_query_that_takes_too_long_is_given_up_and_the_next_one_is_answered() 
         with pytest.raises(
             BusyError, match=r"words and filters take longer than 0\.05 seconds. Ask with fewer of them"
         ):
-            corpus.rows(ENDLESS)
+            corpus.read_rows(ENDLESS)
         assert len(find_qualified(corpus, Filters(where="title ~ 'gout'")).doc_ids) == 8
 
 
@@ -34,12 +34,12 @@ def test_a_query_that_is_no_longer_wanted_is_given_up_and_not_begun() -> None:
     with closing(Corpus(path)) as corpus:
         began = time.monotonic()
         with limit_time(Deadline(began + 0.1)), pytest.raises(BusyError, match="the time for this answer is over"):
-            corpus.rows(ENDLESS)
+            corpus.read_rows(ENDLESS)
         assert time.monotonic() - began < 5
         corpus.patience = 60.0
         with limit_time(Deadline(began)), pytest.raises(BusyError, match="the time for this answer is over"):
-            corpus.ids()
-        assert len(corpus.ids()) == 43
+            corpus.read_ids()
+        assert len(corpus.read_ids()) == 43
 
 
 @pytest.mark.parametrize("n", [1, 2])
@@ -51,11 +51,11 @@ def test_a_slow_query_holds_up_others_unless_there_is_a_connection_for_them(n: i
 
         def endless() -> None:
             with limit_time(slow):
-                corpus.rows(ENDLESS)
+                corpus.read_rows(ENDLESS)
 
         running = pool.submit(endless)
         time.sleep(0.1)
-        waiting = ThreadPoolExecutor(1).submit(corpus.ids)
+        waiting = ThreadPoolExecutor(1).submit(corpus.read_ids)
         if n == 1:
             with pytest.raises(TimeoutError):
                 waiting.result(timeout=0.3)
@@ -88,7 +88,7 @@ def test_a_closed_corpus_answers_nothing() -> None:
     corpus.close()
     for _ in range(4):
         with pytest.raises(CorruptError, match="closed"):
-            corpus.ids()
+            corpus.read_ids()
 
 
 def test_a_corpus_whose_file_is_gone_can_not_be_widened_and_goes_on(tmp_path: Path) -> None:
@@ -98,4 +98,4 @@ def test_a_corpus_whose_file_is_gone_can_not_be_widened_and_goes_on(tmp_path: Pa
         copy.unlink()
         with pytest.raises(CorruptError, match="abstracts.db can't be opened .*engine rollback"):
             corpus.widen(3)
-        assert len(corpus.ids()) == 43
+        assert len(corpus.read_ids()) == 43

@@ -18,15 +18,15 @@ MADE = CorpusMap(np.array([2, 5, 9]), np.array([[0, 1], [2, 3], [4, 5]], np.floa
 
 
 def test_a_place_is_what_lies_along_the_axes_from_the_mean() -> None:
-    places = AXES.places(np.array([[0.5, 7, 0], [1, 0, 2]], np.float32))
+    places = AXES.project(np.array([[0.5, 7, 0], [1, 0, 2]], np.float32))
     assert places.dtype == np.float32
     assert places.tolist() == [[0, 0], [0.5, 2]]
 
 
 def test_rows_are_in_the_order_asked_for_and_unknown_ids_are_left_out() -> None:
-    assert MADE.rows(np.array([9, 2, 4, 10])).tolist() == [2, 0]
+    assert MADE.find_rows(np.array([9, 2, 4, 10])).tolist() == [2, 0]
     nothing = CorpusMap(np.zeros(0, np.int64), np.zeros((0, 2), np.float32), AXES)
-    assert nothing.rows(np.array([1])).tolist() == []
+    assert nothing.find_rows(np.array([1])).tolist() == []
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:

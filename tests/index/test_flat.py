@@ -74,7 +74,7 @@ def test_more_than_there_is_is_never_padded(tmp_path: Path) -> None:
     assert sorted(doc_id for doc_id, _ in hits) == [7, 9]
     empty = index(tmp_path / "e", [], np.empty((0, 4), np.float32))
     assert empty.search(unit(2, 4, 0), 5) == [[], []]
-    assert list(empty.rows(np.array([1]))) == [-1]
+    assert list(empty.find_rows(np.array([1]))) == [-1]
 
 
 def test_scores_stay_within_one(tmp_path: Path) -> None:
@@ -102,8 +102,8 @@ def test_stored_vectors_come_back_byte_for_byte(tmp_path: Path) -> None:
     vectors = unit(50, 384, 9)
     found = index(tmp_path / "v", list(range(100, 150)), vectors)
     assert np.array_equal(found.vectors, vectors)
-    assert np.array_equal(found.points(np.array([120, 101])), vectors[[20, 1]])
-    assert found.rows(np.array([99, 120, 150])).tolist() == [-1, 20, -1]
+    assert np.array_equal(found.get_points(np.array([120, 101])), vectors[[20, 1]])
+    assert found.find_rows(np.array([99, 120, 150])).tolist() == [-1, 20, -1]
 
 
 def test_search_writes_to_neither_query_nor_file(tmp_path: Path) -> None:
@@ -159,17 +159,17 @@ def test_places_are_ranks_in_the_whole_ranking(tmp_path: Path) -> None:
     flat, query = index(tmp_path / "v", list(range(100, 155)), vectors), unit(1, 8, 4)[0]
     ranking = [doc_id for doc_id, _ in flat.search(query[None], 55)[0]]
     wanted = np.array([150, 100, 120, 999], np.int64)
-    assert flat.places(query, wanted).tolist() == [*(ranking.index(i) + 1 for i in (150, 100, 120)), 0]
+    assert flat.find_places(query, wanted).tolist() == [*(ranking.index(i) + 1 for i in (150, 100, 120)), 0]
     among = np.array([100, 120, 130, 150], np.int64)
     order = [doc_id for doc_id, _ in flat.search_among(query[None], among, 4)[0]]
-    assert flat.places(query, wanted, among).tolist() == [*(order.index(i) + 1 for i in (150, 100, 120)), 0]
+    assert flat.find_places(query, wanted, among).tolist() == [*(order.index(i) + 1 for i in (150, 100, 120)), 0]
 
 
 def test_scores_of_some(tmp_path: Path) -> None:
     vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
     flat = index(tmp_path / "v", [30, 10, 20], vectors)
-    assert flat.scores(vectors[0], np.array([20, 30], np.int64)) == pytest.approx([0.6, 1.0])
-    assert len(flat.scores(vectors[0], np.array([], np.int64))) == 0
+    assert flat.score_ids(vectors[0], np.array([20, 30], np.int64)) == pytest.approx([0.6, 1.0])
+    assert len(flat.score_ids(vectors[0], np.array([], np.int64))) == 0
 
 
 def passages(seed: int, n: int) -> tuple[DocIds, Vectors]:
@@ -206,14 +206,14 @@ def test_a_record_of_several_passages_has_the_score_of_its_best(n: int, top_k: i
         ):
             assert [i for i, _ in got] == [i for i, _ in wanted]
             assert np.allclose([s for _, s in got], [s for _, s in wanted], atol=1e-6)
-        places = flat.places(query, np.arange(10, 10 + n))
+        places = flat.find_places(query, np.arange(10, 10 + n))
         assert places.tolist() == [[i for i, _ in every].index(i) + 1 for i in range(10, 10 + n)]
-        assert np.allclose(flat.scores(query, some), [dict(every)[i] for i in some], atol=1e-6)
+        assert np.allclose(flat.score_ids(query, some), [dict(every)[i] for i in some], atol=1e-6)
 
 
 def test_the_point_of_a_record_is_the_mean_of_its_passages(tmp_path: Path) -> None:
     vectors = np.array([[1, 0], [0, 1], [0.6, 0.8]], np.float32)
     flat = index(tmp_path / "v", [10, 10, 20], vectors)
-    assert flat.points(np.array([20, 10])) == pytest.approx(np.array([[0.6, 0.8], [0.5**0.5, 0.5**0.5]]))
-    assert flat.points(np.array([], np.int64)).shape == (0, 2)
-    assert [a.tolist() for a in flat.all_rows(np.array([20, 7, 10]))] == [[2, 0, 1], [1, 0, 2]]
+    assert flat.get_points(np.array([20, 10])) == pytest.approx(np.array([[0.6, 0.8], [0.5**0.5, 0.5**0.5]]))
+    assert flat.get_points(np.array([], np.int64)).shape == (0, 2)
+    assert [a.tolist() for a in flat.find_all_rows(np.array([20, 7, 10]))] == [[2, 0, 1], [1, 0, 2]]

@@ -25,7 +25,7 @@ Add = Callable[..., Report]
 
 
 def writable(folder: IndexFolder) -> Path:
-    path = folder.generation_path(folder.current())
+    path = folder.get_generation_path(folder.read_current())
     for file in path.iterdir():
         file.chmod(0o644)
     return path
@@ -69,7 +69,7 @@ def test_every_truncation_of_a_small_file_is_refused(toy: IndexFolder, name: str
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_of_another_generation_is_refused(toy: IndexFolder, add: Add, name: str) -> None:
     add({"id": "new", "title": "New"})
-    shutil.copy(toy.generation_path(1) / name, writable(toy) / name)
+    shutil.copy(toy.get_generation_path(1) / name, writable(toy) / name)
     with pytest.raises(CorruptError, match="manifest.json|" + name):
         open_index(toy.path)
 
@@ -87,7 +87,7 @@ def test_one_flipped_bit_at_any_byte_is_noticed(toy: IndexFolder, add: Add, step
                 file.seek(position)
                 file.write(bytes([byte ^ 1 << (position % 8)]))
                 if path.name in receipts:  # what opening asks of a data file
-                    assert receipts[path.name].problem(folder)
+                    assert receipts[path.name].find_problem(folder)
                 if path.name not in receipts or position % 97 == 0:
                     with pytest.raises(EngineError, match=r"CURRENT|manifest|abstracts.db|vectors.faiss"):
                         toy.open_current()
@@ -161,7 +161,7 @@ def test_a_pointer_that_leads_nowhere_proposes_and_never_picks(toy: IndexFolder)
 
 def test_a_pointer_written_by_hand_works(toy: IndexFolder) -> None:
     toy.pointer.write_text("000001")
-    assert toy.current() == 1
+    assert toy.read_current() == 1
 
 
 def test_nothing_published_yet(tmp_path: Path) -> None:
@@ -183,14 +183,14 @@ def test_the_command_that_an_error_names_mends_it(
 
 
 def writable_current(folder: IndexFolder) -> Path:
-    path = folder.generation_path(folder.pointed())
+    path = folder.get_generation_path(folder.read_pointer())
     for file in path.iterdir():
         file.chmod(0o644)
     return path
 
 
 def test_files_that_do_not_belong_are_refused(toy: IndexFolder) -> None:
-    side = toy.generation_path(1) / "abstracts.db-wal"
+    side = toy.get_generation_path(1) / "abstracts.db-wal"
     side.write_bytes(b"")
     with pytest.raises(CorruptError, match=r"abstracts.db-wal does not belong there"):
         open_index(toy.path)
@@ -198,15 +198,15 @@ def test_files_that_do_not_belong_are_refused(toy: IndexFolder) -> None:
 
 def resigned(manifest: Manifest, folder: IndexFolder, **changes: object) -> None:
     """Write a manifest whose own checksum is right, and point to it."""
-    path = folder.generation_path(1) / "manifest.json"
+    path = folder.get_generation_path(1) / "manifest.json"
     path.chmod(0o644)
     path.write_text(dump_manifest(replace(manifest, **changes)))  # type: ignore[arg-type]
-    folder.pointer.write_text(folder.pointer_text(1))
+    folder.pointer.write_text(folder.format_pointer(1))
 
 
 @pytest.mark.parametrize("version", [*range(1, FORMAT_VERSION), FORMAT_VERSION + 1])
 def test_another_format_is_refused_with_both_numbers_and_the_next_command(toy: IndexFolder, version: int) -> None:
-    resigned(read_manifest(toy.generation_path(1)), toy, format_version=version)
+    resigned(read_manifest(toy.get_generation_path(1)), toy, format_version=version)
     with pytest.raises(
         FormatVersionError,
         match=rf"has format version {version}, this engine reads only {FORMAT_VERSION}\. "
@@ -216,13 +216,13 @@ def test_another_format_is_refused_with_both_numbers_and_the_next_command(toy: I
 
 
 def test_a_manifest_without_a_format_is_refused(toy: IndexFolder) -> None:
-    path = toy.generation_path(1) / "manifest.json"
+    path = toy.get_generation_path(1) / "manifest.json"
     content = open_json(path.read_bytes())
     assert content is not None
     del content["format_version"]
     path.chmod(0o644)
     path.write_text(seal_json(content))
-    toy.pointer.write_text(toy.pointer_text(1))
+    toy.pointer.write_text(toy.format_pointer(1))
     with pytest.raises(FormatVersionError, match="has format version None, this engine reads only"):
         open_index(toy.path)
 
@@ -239,14 +239,14 @@ def test_the_command_names_the_sources_of_index_toml(toy: IndexFolder) -> None:
 
 
 def test_a_manifest_that_counts_wrong_is_refused(toy: IndexFolder) -> None:
-    manifest = read_manifest(toy.generation_path(1))
+    manifest = read_manifest(toy.get_generation_path(1))
     resigned(manifest, toy, counts=replace(manifest.counts, abstracts=41))
     with pytest.raises(CorruptError, match="holds 40 vectors, its manifest says 41"):
         open_index(toy.path)
 
 
 def test_a_manifest_survives_the_round_trip(toy: IndexFolder) -> None:
-    manifest = read_manifest(toy.generation_path(1))
+    manifest = read_manifest(toy.get_generation_path(1))
     content = open_json(dump_manifest(manifest).encode())
     assert content is not None and manifests._build_manifest(content) == manifest
     assert asdict(manifest)["counts"]["abstracts"] == 40
@@ -255,8 +255,8 @@ def test_a_manifest_survives_the_round_trip(toy: IndexFolder) -> None:
 def test_pruning_keeps_the_current_one_and_what_it_was_made_from(toy: IndexFolder, add: Add) -> None:
     for n in range(5):
         add({"id": f"n{n}", "title": f"New {n}"}, keep_generations=9)
-    assert toy.numbers() == [1, 2, 3, 4, 5, 6]
+    assert toy.list_numbers() == [1, 2, 3, 4, 5, 6]
     assert prune(toy, 5) == [1]
     roll_back(toy, 4)
     assert prune(toy, 2) == [2, 5, 6]
-    assert toy.numbers() == [3, 4]
+    assert toy.list_numbers() == [3, 4]

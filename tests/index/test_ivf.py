@@ -55,13 +55,13 @@ def index(tmp_path: Path, request: pytest.FixtureRequest) -> IvfIndex:
 def test_looking_everywhere_is_exact(index: IvfIndex) -> None:
     queries = clustered(20, 2)
     for top_k in (1, 10, 100, 2999, 3000, 5000):
-        assert index.search(queries, top_k) == index.exhaustive(queries, min(top_k, 3000))
+        assert index.search(queries, top_k) == index.search_exhaustively(queries, min(top_k, 3000))
 
 
 def test_a_shallow_search_finds_most_and_its_scores_are_exact(index: IvfIndex) -> None:
     index.settings = replace(ALL, n_probe=6, n_rerank=600)
     queries = clustered(200, 3)
-    found, wanted = index.search(queries, 10), index.exhaustive(queries, 10)
+    found, wanted = index.search(queries, 10), index.search_exhaustively(queries, 10)
     shares = [len(dict(a).keys() & dict(b).keys()) / 10 for a, b in zip(found, wanted, strict=True)]
     assert 0.9 < np.mean(shares) <= 1
     for query, hits in zip(queries, found, strict=True):
@@ -81,7 +81,7 @@ def test_k_is_always_filled_however_shallow(index: IvfIndex, top_k: int, n_probe
 def test_who_wants_many_hits_gets_an_exhaustive_search(index: IvfIndex) -> None:
     index.settings = replace(ALL, n_probe=1, n_rerank=10)
     queries = clustered(5, 5)
-    assert index.search(queries, 1001) == index.exhaustive(queries, 1001)
+    assert index.search(queries, 1001) == index.search_exhaustively(queries, 1001)
 
 
 @pytest.mark.parametrize("sparse", [0, 1_000_000], ids=["by codes", "exhaustively"])
@@ -92,7 +92,7 @@ def test_a_filter_is_exact_and_filled(index: IvfIndex, monkeypatch: pytest.Monke
     for n in (1, 9, 10, 500, 3000):
         among = rng.choice(index.doc_ids, n, replace=False)
         found = index.search_among(queries, np.append(among, [1, 10**9]), 10)  # two that are not there
-        wanted = FlatIndex.rank_among(index, queries, index.rows(np.sort(among)), min(10, n))
+        wanted = FlatIndex.rank_among(index, queries, index.find_rows(np.sort(among)), min(10, n))
         assert found == wanted
         index.settings = replace(ALL, n_probe=1, n_rerank=10)
         for hits in index.search_among(queries, among, 10):
@@ -187,7 +187,7 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptError, match="holds 300 codes for 400 vectors"):
         IvfIndex(tmp_path / "a" / "vectors.faiss", tmp_path / "b" / "codes.faiss", DIM, ALL).search(clustered(1, 1), 1)
     with pytest.raises(CorruptError, match="is not an IVF,RaBitQfs index of 32 dimensions"):
-        IvfIndex(tmp_path / "a" / "vectors.faiss", tmp_path / "a" / "vectors.faiss", DIM, ALL).code_ids()
+        IvfIndex(tmp_path / "a" / "vectors.faiss", tmp_path / "a" / "vectors.faiss", DIM, ALL).read_code_ids()
     (tmp_path / "b" / "codes.faiss").write_bytes(b"IwPf and then nothing")
     with pytest.raises(CorruptError, match="can't be read by FAISS"):
         assert IvfIndex(tmp_path / "a" / "vectors.faiss", tmp_path / "b" / "codes.faiss", DIM, ALL).n_lists

@@ -65,11 +65,11 @@ def test_hybrid_is_both_legs_fused(toy: IndexFolder) -> None:
             query = Query("colchicine gout", mode=Mode.HYBRID, fusion=fusion, weight=weight, top_k=40)
             found = index.ask(query)
             corpus = get_generation(index).corpus
-            semantic = [(corpus.doc_id(h.id), h.score) for h in index.search("colchicine gout", top_k=40)]
+            semantic = [(corpus.find_doc_id(h.id), h.score) for h in index.search("colchicine gout", top_k=40)]
             words = index.ask(Query("colchicine gout", mode=Mode.KEYWORD, top_k=40))
-            keyword = [(corpus.doc_id(h.id), h.bm25 or 0.0) for h in words.hits]
+            keyword = [(corpus.find_doc_id(h.id), h.bm25 or 0.0) for h in words.hits]
             wanted = fuse_rankings(semantic, keyword, fusion, weight)
-            assert [(corpus.doc_id(h.id), h.fused) for h in found.hits] == wanted
+            assert [(corpus.find_doc_id(h.id), h.fused) for h in found.hits] == wanted
             ranks = {h.id: h.rank for h in words.hits}
             assert all(hit.keyword_rank == ranks.get(hit.id) for hit in found.hits)
             assert found.n_qualified == 40
@@ -368,7 +368,7 @@ def test_sentences_encoded_in_several_goes_are_the_same(toy: IndexFolder, monkey
 def test_sentences_are_no_longer_encoded_when_nobody_waits(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_index(toy.path) as index:
         index.search("gout")
-        encoder, n = get_generation(index).encoder(), 0
+        encoder, n = get_generation(index).get_encoder(), 0
         monkeypatch.setattr("engine.query.explanation.TOGETHER", 7)
 
         def slow(texts: list[str]) -> object:

@@ -183,7 +183,7 @@ def test_a_pinned_index_answers_after_its_generation_was_deleted(toy: IndexFolde
         before = pinned.search("gout", top_k=40)
         for n in range(4):
             add({"id": f"n{n}", "title": f"New {n}"}, keep_generations=1)
-        assert toy.numbers() == [5]
+        assert toy.list_numbers() == [5]
         assert pinned.search("gout", top_k=40) == before
 
 
@@ -459,7 +459,9 @@ def test_the_committed_index_knows_its_sources_and_history() -> None:
         assert index.sources("101") == [Said("PubMed XML", "PMID:101", "pubmed26n0001.xml", 2, "pubmed26n0001.xml")]
         assert {row.hit.id for row in index.new("toy", since=1)} == {"PMID:101", "PMID:102", "PMID:103"}
         snapshot = get_generation(index)
-        assert [tuple(r) for r in snapshot.corpus.rows("SELECT pmid, release FROM deletions")] == [("104", 20260001)]
+        assert [tuple(r) for r in snapshot.corpus.read_rows("SELECT pmid, release FROM deletions")] == [
+            ("104", 20260001)
+        ]
         assert [event.files for event in read_events(snapshot.corpus)] == [("toy.jsonl",), ("pubmed26n0001.xml",)]
 
 

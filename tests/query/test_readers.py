@@ -72,4 +72,4 @@ def test_eight_readers_while_twenty_generations_come_and_go(toy: IndexFolder, ad
     assert readers.errors == []
     assert [found for found in readers.answers if len(found) != 1] == []
     assert len(readers.answers) > 100 and len(set.union(*readers.answers)) > RUNS / 2
-    assert toy.numbers() == [RUNS, RUNS + 1, RUNS + 2]
+    assert toy.list_numbers() == [RUNS, RUNS + 1, RUNS + 2]

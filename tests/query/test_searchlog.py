@@ -259,7 +259,7 @@ def test_another_mesh_tree_is_named(toy: IndexFolder, add: Add) -> None:
 
 
 def test_a_generation_that_is_gone_is_refused_with_what_is_kept(later: IndexFolder, recorded: Record) -> None:
-    shutil.rmtree(later.generation_path(1))
+    shutil.rmtree(later.get_generation_path(1))
     with pytest.raises(
         GenerationError, match=r"does not keep generation 000001: found 000002\. .*--current.*keep_generations"
     ):
@@ -319,7 +319,7 @@ def test_no_index_has_no_generation(tmp_path: Path) -> None:
 
 
 def test_a_damaged_generation_is_refused(later: IndexFolder, recorded: Record) -> None:
-    database = later.generation_path(1) / "abstracts.db"
+    database = later.get_generation_path(1) / "abstracts.db"
     database.chmod(0o644)
     database.write_bytes(database.read_bytes() + b"x")
     with pytest.raises(CorruptError, match=r"abstracts\.db has .* bytes, expected"):

@@ -73,7 +73,7 @@ def measured(folder: Path, titles: Sequence[str], vectors: Vectors, each: int = 
     with opened(folder / "abstracts.db", 1) as draft:
         for n, title in enumerate(titles):
             draft.intake.put(Abstract(f"r{n}", title, "" if title.strip() else "2"), origin(1))
-        doc_ids = np.repeat(draft.ids(), each)
+        doc_ids = np.repeat(draft.read_ids(), each)
     write_file(folder / "vectors.faiss", doc_ids, vectors.shape[1], [vectors])
     flat = FlatIndex(folder / "vectors.faiss", vectors.shape[1])
     return measure_calibration(folder / "abstracts.db", flat, Axes(vectors.shape[1]))
@@ -217,7 +217,7 @@ def test_a_run_measures_what_every_pair_scores(toy: IndexFolder, add: Add) -> No
 
 def test_it_outlives_the_manifest_as_a_file(toy: IndexFolder, add: Add) -> None:
     add({"id": "gout", "title": "Gout"})
-    path = toy.generation_path(2)
+    path = toy.get_generation_path(2)
     manifest = read_manifest(path)
     assert manifest.calibration is not None
     content = open_json(dump_manifest(manifest).encode())

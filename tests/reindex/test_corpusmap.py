@@ -65,7 +65,7 @@ def test_a_record_of_several_passages_has_one_place(tmp_path: Path) -> None:
     vectors = flat(tmp_path / "v", points, np.array([1, 1, 2, 3, 3, 3]))
     found = draw_points(vectors)
     assert found.doc_ids.tolist() == [1, 2, 3]
-    assert np.allclose(found.places, found.axes.places(vectors.points(found.doc_ids)))
+    assert np.allclose(found.places, found.axes.project(vectors.get_points(found.doc_ids)))
 
 
 def test_every_generation_has_a_map_of_its_records(toy: IndexFolder, add: Add) -> None:
@@ -75,7 +75,7 @@ def test_every_generation_has_a_map_of_its_records(toy: IndexFolder, add: Add) -
     assert second.map.name in {file.name for file in second.manifest.files}
     assert found.axes.n_records == 40  # those of the first generation still hold
     vectors = FlatIndex(second.vectors, 32)
-    assert np.allclose(found.places, found.axes.places(vectors.points(found.doc_ids)), atol=1e-6)
+    assert np.allclose(found.places, found.axes.project(vectors.get_points(found.doc_ids)), atol=1e-6)
     add({"id": "lupus", "title": "Lupus"})
     third = read_map(toy.open_current().map)
     assert (third.axes.n_records, len(third.doc_ids)) == (40, 42)

@@ -54,15 +54,17 @@ def test_every_passage_is_stored_as_it_is_encoded(folder: IndexFolder, put: Inde
     assert (done.counts.abstracts, done.counts.encoded, done.counts.truncated) == (3, 3, 0)
     manifest = folder.open_current().manifest
     assert manifest.encoder.recipe == PASSAGES
-    texts = load_recipe(manifest.encoder, folder.encoder(manifest.encoder.fingerprint))
+    texts = load_recipe(manifest.encoder, folder.get_encoder_path(manifest.encoder.fingerprint))
     with open_index(folder.path) as index:
         for doc_id, record in get_generation(index).corpus.fetch([1, 2, 3]).items():
             wanted = index.encode(texts(record.title, record.abstract))
-            rows, _ = get_generation(index).vectors.all_rows(np.array([doc_id]))
+            rows, _ = get_generation(index).vectors.find_all_rows(np.array([doc_id]))
             assert np.allclose(get_generation(index).vectors.vectors[rows], wanted, atol=1e-6)
         n = [len(texts(r.title, r.abstract)) for r in get_generation(index).corpus.fetch([1, 2, 3]).values()]
         assert n[0] > 2 and n[1:] == [1, 1] and get_generation(index).vectors.n_rows == sum(n)
-        lengths = [tuple(r) for r in get_generation(index).corpus.rows("SELECT n_tokens, truncated FROM abstracts")]
+        lengths = [
+            tuple(r) for r in get_generation(index).corpus.read_rows("SELECT n_tokens, truncated FROM abstracts")
+        ]
         assert lengths[0][0] > 200 and [cut for _, cut in lengths] == [0, 0, 0]
     assert verify(folder, folder.open_current(), deep=True) == []
 
@@ -71,7 +73,7 @@ def test_a_record_is_one_hit_with_the_score_of_its_best_passage(folder: IndexFol
     put(row(1), row(2, FILLER * 12), row(3, "Short."))
     with open_index(folder.path) as index:
         assert len(index) == 3
-        texts = load_recipe(index.manifest.encoder, folder.encoder(index.manifest.encoder.fingerprint))
+        texts = load_recipe(index.manifest.encoder, folder.get_encoder_path(index.manifest.encoder.fingerprint))
         for mode in Mode:
             hits = index.ask(Query("colchicine helped against gout", mode=mode)).hits
             assert len({hit.id for hit in hits}) == len(hits) == (1 if mode is Mode.KEYWORD else 3)
@@ -87,12 +89,12 @@ def test_a_record_is_one_hit_with_the_score_of_its_best_passage(folder: IndexFol
 def test_only_what_changed_is_encoded_and_the_rest_carried_over(folder: IndexFolder, put: Index) -> None:
     put(row(1), row(2), row(3, "Short."))
     before = vectors_of(folder)
-    kept = np.array(before.vectors[before.all_rows(np.array([1, 3]))[0]])
+    kept = np.array(before.vectors[before.find_all_rows(np.array([1, 3]))[0]])
     done = put(row(2, "Now it is short."), row(4), row(1, year=2020))
     assert (done.counts.encoded, done.counts.metadata_changed) == (2, 1)
     after = vectors_of(folder)
-    assert np.array_equal(after.vectors[after.all_rows(np.array([1, 3]))[0]], kept)
-    assert after.all_rows(np.array([1, 2, 3, 4]))[1].tolist()[1:3] == [1, 1]
+    assert np.array_equal(after.vectors[after.find_all_rows(np.array([1, 3]))[0]], kept)
+    assert after.find_all_rows(np.array([1, 2, 3, 4]))[1].tolist()[1:3] == [1, 1]
     assert verify(folder, folder.open_current(), deep=True) == []
     roll_back(folder, 1)
     assert vectors_of(folder).n_rows == before.n_rows

@@ -97,8 +97,10 @@ def test_unchanged_vectors_are_carried_over_byte_for_byte(toy: IndexFolder, add:
     after = vectors_of(toy)
     assert report.counts.encoded == 3
     same = [i for i in before.doc_ids.tolist() if i not in (5, 7)]
-    assert np.array_equal(before.vectors[before.rows(np.array(same))], after.vectors[after.rows(np.array(same))])
-    assert not np.array_equal(before.points(np.array([5])), after.points(np.array([5])))
+    assert np.array_equal(
+        before.vectors[before.find_rows(np.array(same))], after.vectors[after.find_rows(np.array(same))]
+    )
+    assert not np.array_equal(before.get_points(np.array([5])), after.get_points(np.array([5])))
 
 
 def test_metadata_changes_never_load_the_encoder_with_texts(
@@ -138,7 +140,7 @@ def test_an_index_is_never_emptied(tmp_path: Path, toy: IndexFolder) -> None:
     fresh = IndexFolder(tmp_path / "indexes" / "fresh")
     with pytest.raises(SourceError, match="no record that can be indexed, so nothing was published"):
         index_sources(fresh, Order((empty,), IndexSettings(model=str(TOY_MODEL), device="cpu")), silent)
-    assert fresh.numbers() == [] and not fresh.building.exists()
+    assert fresh.list_numbers() == [] and not fresh.building.exists()
 
 
 def test_the_manifest_says_what_is_there(toy: IndexFolder, add: Add) -> None:
@@ -272,7 +274,7 @@ def test_a_run_that_fails_before_the_pointer_leaves_no_generation_behind(
     monkeypatch.setattr(durable, "replace_text", full)
     with pytest.raises(OSError, match="No space left"):
         add({"id": "a", "title": "A"})
-    assert toy.numbers() == [1] and toy.current() == 1
+    assert toy.list_numbers() == [1] and toy.read_current() == 1
 
 
 def test_a_source_with_any_name_is_indexed(toy: IndexFolder, tmp_path: Path) -> None:
@@ -362,12 +364,12 @@ def test_an_encoder_exported_for_one_index_serves_its_neighbours(
 
 
 def test_a_damaged_current_generation_is_not_built_upon(toy: IndexFolder, add: Add) -> None:
-    path = toy.generation_path(1) / "vectors.faiss"
+    path = toy.get_generation_path(1) / "vectors.faiss"
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptError, match="vectors.faiss has"):
         add({"id": "a", "title": "A"})
-    assert toy.numbers() == [1]
+    assert toy.list_numbers() == [1]
 
 
 def test_a_second_writer_is_refused_and_changes_nothing(toy: IndexFolder, add: Add) -> None:
@@ -414,16 +416,16 @@ def test_rollback_checks_moves_and_refuses(toy: IndexFolder, add: Add) -> None:
     assert roll_back(toy, 3) == 3
     with pytest.raises(UsageError, match="no generation 000009 .*found 000001, 000002, 000003"):
         roll_back(toy, 9)
-    path = toy.generation_path(1) / "abstracts.db"
+    path = toy.get_generation_path(1) / "abstracts.db"
     path.chmod(0o644)
     path.write_bytes(b"x")
     with pytest.raises(CorruptError, match="abstracts.db has 1 bytes"):
         roll_back(toy, 1)
-    assert toy.current() == 3
+    assert toy.read_current() == 3
     assert roll_back(toy, 2) == 2
     report = add({"id": "c", "title": "C"})
     assert (report.generation, report.counts.abstracts) == (4, 42)  # goes on from 2, under a number never used
-    assert toy.numbers() == [1, 2, 4]  # 3 was rolled back from
+    assert toy.list_numbers() == [1, 2, 4]  # 3 was rolled back from
     assert roll_back(toy, None) == 2  # not 3: what 4 was made from
 
 
@@ -441,7 +443,7 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
     from engine.index.manifest import dump_manifest, read_manifest
     from engine.receipts import FileReceipt
 
-    path = toy.generation_path(1)
+    path = toy.get_generation_path(1)
     for file in path.iterdir():
         file.chmod(0o644)
     held = vectors_of(toy)
@@ -451,7 +453,7 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
         manifest = read_manifest(path)
         files = tuple(FileReceipt.of(path / file.name) for file in manifest.files)
         (path / "manifest.json").write_text(dump_manifest(replace(manifest, files=files)))
-        toy.pointer.write_text(toy.pointer_text(1))
+        toy.pointer.write_text(toy.format_pointer(1))
         return verify(toy, toy.open_current(), deep=True)
 
     def restore() -> None:
@@ -508,7 +510,7 @@ def test_leftovers_of_a_dead_run_are_cleared(toy: IndexFolder, add: Add) -> None
     (toy.building / "abstracts.db-journal").write_bytes(b"x")
     add({"id": "a", "title": "A"})
     assert not toy.building.exists()
-    assert sorted(p.name for p in toy.generation_path(2).iterdir()) == [
+    assert sorted(p.name for p in toy.get_generation_path(2).iterdir()) == [
         "abstracts.db",
         "manifest.json",
         "map.npz",
@@ -528,6 +530,6 @@ def test_sigterm_leaves_the_old_generation_and_no_lock(toy: IndexFolder, tmp_pat
         time.sleep(1)
         writer.terminate()
         assert writer.wait(timeout=5) == 143
-    assert toy.current() == 1 and not toy.building.exists()
+    assert toy.read_current() == 1 and not toy.building.exists()
     with lock_for_writing(toy.lock):
         pass

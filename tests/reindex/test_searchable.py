@@ -67,7 +67,7 @@ def test_nights_keep_the_codes_current_without_training_again(
     assert index.size == 42 and ivf.open_current().manifest.ann.n_trained == 41  # type: ignore[union-attr]
     queries = np.array(index.vectors[::5])
     index.settings = replace(index.settings, n_probe=4, n_rerank=42)
-    assert index.search(queries, 42) == index.exhaustive(queries, 42)
+    assert index.search(queries, 42) == index.search_exhaustively(queries, 42)
 
 
 def test_search_similar_and_new_work_on_it(ivf: IndexFolder, add: Add, toy: IndexFolder) -> None:
@@ -100,7 +100,7 @@ def test_a_deleted_record_leaves_the_codes(ivf: IndexFolder, tmp_path: Path) -> 
     gone = index_sources(ivf, Order((rest,), IndexSettings(device="cpu", factory=IVF), full=True), silent)
     assert gone.counts.deleted > 0
     index = index_of(ivf)
-    assert np.array_equal(np.sort(index.code_ids()), index.doc_ids)
+    assert np.array_equal(np.sort(index.read_code_ids()), index.doc_ids)
     assert len(index.doc_ids) == gone.counts.abstracts
     assert verify(ivf, ivf.open_current(), deep=True) == []
 
@@ -151,23 +151,23 @@ def test_the_size_decides(toy: IndexFolder, add: Add, monkeypatch: pytest.Monkey
 def test_a_factory_that_cannot_be_built_publishes_nothing(toy: IndexFolder, add: Add) -> None:
     with pytest.raises(ConfigError, match="more lists than there are abstracts"):
         add({"id": "a", "title": "A"}, factory="IVF64,RaBitQfs")
-    assert toy.current() == 1
+    assert toy.read_current() == 1
 
 
 def resigned(folder: IndexFolder) -> Iterator[str]:
     """Make the receipts of the current generation agree with its files again; what verification then finds."""
-    path = folder.generation_path(folder.current())
+    path = folder.get_generation_path(folder.read_current())
     manifest = read_manifest(path)
     files = tuple(FileReceipt.of(path / file.name) for file in manifest.files)
     (path / "manifest.json").chmod(0o644)
     (path / "manifest.json").write_text(dump_manifest(replace(manifest, files=files)))
-    folder.pointer.write_text(folder.pointer_text(manifest.generation))
+    folder.pointer.write_text(folder.format_pointer(manifest.generation))
     yield from verify(folder, folder.open_current(), deep=False)
 
 
 def test_codes_of_other_vectors_are_found_out(ivf: IndexFolder, add: Add) -> None:
     add({"id": "z", "title": "Z"}, factory=IVF)
-    old, new = (ivf.generation_path(n) / "codes.faiss" for n in (2, 3))
+    old, new = (ivf.get_generation_path(n) / "codes.faiss" for n in (2, 3))
     whole = new.read_bytes()
     new.chmod(0o644)
     with pytest.raises(CorruptError, match=r"codes\.faiss was changed or damaged"):

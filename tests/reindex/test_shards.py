@@ -65,7 +65,7 @@ def held(path: Path) -> dict[bytes, tuple[Vectors, int]] | None:
     if shard is None:
         return None
     pairs = zip(shard.digests, shard.n_tokens, strict=True)
-    return {d.tobytes(): (shard.vector(i), int(n)) for i, (d, n) in enumerate(pairs)}
+    return {d.tobytes(): (shard.read_vector(i), int(n)) for i, (d, n) in enumerate(pairs)}
 
 
 @pytest.mark.parametrize("place", range(0, 700, 13))

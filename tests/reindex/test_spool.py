@@ -22,11 +22,11 @@ def test_every_id_finds_its_latest_rows(pages: list[list[int]], wanted: set[int]
             held |= {i: [row for j, row in zip(page, rows.tolist(), strict=True) if j == i] for i in page}
             n += len(page)
         ids = np.array(sorted(wanted), dtype=np.int64)
-        places, counts = spool.places(ids)
-        parts = np.split(spool.rows()[places], np.cumsum(counts)[:-1]) if len(ids) else []
+        places, counts = spool.find_places(ids)
+        parts = np.split(spool.map_rows()[places], np.cumsum(counts)[:-1]) if len(ids) else []
         found = {int(i): part.tolist() for i, part in zip(ids, parts, strict=True) if len(part)}
         assert found == {i: rows for i, rows in held.items() if i in wanted}
-        assert spool.rows().shape == (n, DIM)
+        assert spool.map_rows().shape == (n, DIM)
 
 
 def test_it_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ class Indexing(RuleBasedStateMachine):
         report = index_sources(self.folder, Order((self.last,), IndexSettings(device="cpu")), silent)
         assert report.published == (wanted != self.now)
         self.now = wanted
-        self.past[self.folder.current()] = dict(wanted)
+        self.past[self.folder.read_current()] = dict(wanted)
 
     @rule(rows=ROWS)
     def index(self, rows: list[tuple[str, str, str, int]]) -> None:

@@ -102,9 +102,9 @@ def records(folder: IndexFolder) -> dict[str, str]:
 def vectors(folder: IndexFolder) -> dict[str, bytes]:
     with open_index(folder.path) as index:
         snapshot = get_generation(index)
-        ids = snapshot.corpus.ids()
+        ids = snapshot.corpus.read_ids()
         rows = snapshot.corpus.fetch([int(i) for i in ids])
-        return {rows[int(i)].record_id: snapshot.vectors.points(np.array([i])).tobytes() for i in ids}
+        return {rows[int(i)].record_id: snapshot.vectors.get_points(np.array([i])).tobytes() for i in ids}
 
 
 def test_only_files_of_a_new_content_are_read(run: Run, inbox: Path, toy: IndexFolder) -> None:
@@ -223,7 +223,7 @@ def test_the_guard_stops_a_run_that_would_delete_or_change_too_much(
     before = records(toy)
     with pytest.raises(MassChangeError, match=r"6 of 50 records \(12.0 %\) would be deleted.*--allow-mass-change"):
         reindex(toy, strict, Request(), silent)
-    assert records(toy) == before and toy.current() == 2 and not toy.building.exists()
+    assert records(toy) == before and toy.read_current() == 2 and not toy.building.exists()
     assert "would be deleted" in str(plan(toy, strict).refusal)
     done = reindex(toy, strict, Request(allow_mass_change=True), silent)
     assert done.counts.deleted == 6
@@ -271,7 +271,7 @@ def test_a_broken_file_stops_the_run_and_is_read_when_it_is_whole(run: Run, inbo
     jsonl(inbox / "more.jsonl", [{"id": "a", "title": "A"}])
     with pytest.raises(SourceError, match=r"pubmed26n0001.xml.gz.* the gzip data ends early"):
         run()
-    assert "a" not in records(toy) and toy.current() == 1
+    assert "a" not in records(toy) and toy.read_current() == 1
     (inbox / "pubmed26n0001.xml.gz").write_bytes(whole)
     assert run().counts.added == 3
 
@@ -295,7 +295,7 @@ def test_a_file_that_changes_while_it_is_read_stops_the_run(
 
     with pytest.raises(SourceError, match=r"more.jsonl was changed while it was read. Nothing was published"):
         run(progress=append)
-    assert toy.current() == 1
+    assert toy.read_current() == 1
     assert run().counts.added == 601
 
 
@@ -403,7 +403,7 @@ def test_a_killed_run_is_taken_up_and_ends_as_if_it_had_not_been_killed(
 
     with pytest.raises(Killed):
         reindex(toy, often, Request(), kill)
-    assert toy.current() == 1
+    assert toy.read_current() == 1
     before = len(texts)
     done = reindex(toy, often, Request(), silent)
     assert nth * 40 <= before <= min(400, nth * 40 + 3 * 8)  # what was under way is kept too
@@ -468,7 +468,7 @@ def test_a_real_kill_costs_at_most_one_shard(toy: IndexFolder, inbox: Path, sett
             while running.poll() is None and len(list(toy.shards.glob("*/*.npz"))) < had + 2:
                 time.sleep(0.002)
             running.kill()
-        assert toy.current() == 1 or running.returncode == 0
+        assert toy.read_current() == 1 or running.returncode == 0
         kills += running.returncode == -signal.SIGKILL
         if running.returncode == 0:
             break
@@ -505,7 +505,7 @@ def test_a_signal_ends_within_five_seconds_leaves_no_lock_and_loses_no_vector(
             time.sleep(0.5)
             running.send_signal(sent)
             assert running.wait(timeout=5) == code
-        assert toy.current() == 1 and not toy.building.exists()
+        assert toy.read_current() == 1 and not toy.building.exists()
         with lock_for_writing(toy.lock):
             pass
         assert list(toy.shards.glob("*/*.npz"))
@@ -540,7 +540,7 @@ def test_of_two_reindexes_at_one_moment_exactly_one_wins(toy: IndexFolder, inbox
         assert codes in ([0, 4], [0, 0]), (
             codes
         )  # [0, 0]: the second came when the first had ended, and found nothing new
-        assert toy.current() == turn + 2
+        assert toy.read_current() == turn + 2
     assert verify(toy, toy.open_current(), deep=False) == []
 
 
@@ -582,7 +582,7 @@ def test_history_survives_the_generations_it_tells_of(run: Run, inbox: Path, toy
     for n in range(5):
         jsonl(inbox / f"more{n}.jsonl", [{"id": f"a{n}", "title": f"A {n}"}])
         run()
-    assert toy.numbers() == [4, 5, 6]
+    assert toy.list_numbers() == [4, 5, 6]
     found = read_history(toy.path)
     assert [event.generation for event in found] == [1, 2, 3, 4, 5, 6]
     assert found[2].counts is not None and found[2].counts.added == 1
@@ -600,7 +600,7 @@ def test_the_applied_files_are_rolled_back_with_their_records(run: Run, inbox: P
     done = run()
     assert (done.published, done.files, done.counts.added) == (True, ("more.jsonl",), 1)
     with closing(Corpus(toy.open_current().database)) as corpus:
-        assert [file.name for file in corpus.sources()] == ["toy.jsonl", "more.jsonl"]
+        assert [file.name for file in corpus.read_sources()] == ["toy.jsonl", "more.jsonl"]
 
 
 def test_the_next_run_after_a_text_without_a_vector_tries_it_no_more(

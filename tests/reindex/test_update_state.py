@@ -142,7 +142,7 @@ class Nights(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting)
     @rule(phase=st.sampled_from(["reading", "encoding", "publishing"]))
     def a_killed_night(self, phase: str) -> None:
-        before = self.folder.current()
+        before = self.folder.read_current()
 
         def kill(name: str, done: int, total: int | None) -> None:
             if name == phase and (phase != "encoding" or done):
@@ -151,7 +151,7 @@ class Nights(RuleBasedStateMachine):
         try:
             reindex(self.folder, self.settings, Request(), kill)
         except Killed:
-            assert self.folder.current() == before
+            assert self.folder.read_current() == before
         else:
             self.apply()  # nothing was to be encoded, or published
 

@@ -74,7 +74,7 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         found = vectorise(run_of(tmp_path, draft, gathered, encoder), None)
-        write_file(tmp_path / "v", found.row_ids, DIM, found.chunks())
+        write_file(tmp_path / "v", found.row_ids, DIM, found.read_chunks())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -82,8 +82,8 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
     assert peak < 12e6 < n * DIM * 4
     flat = FlatIndex(tmp_path / "v", DIM)
     assert flat.size == found.n_encoded == n
-    for text in draft.texts_of(flat.doc_ids[:: n // 50].tolist()):
-        stored = flat.points(np.array([text.doc_id]))[0]
+    for text in draft.read_texts_of(flat.doc_ids[:: n // 50].tolist()):
+        stored = flat.get_points(np.array([text.doc_id]))[0]
         assert stored is not None and np.array_equal(stored, vector_of(prepare_text(text.title, text.abstract)))
 
 
@@ -91,8 +91,10 @@ def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:
 def test_the_size_of_pages_changes_nothing(tmp_path: Path, page: int, ahead: int) -> None:
     draft, gathered = drafted(tmp_path, 300)
     found = vectorise(run_of(tmp_path, draft, gathered, Stub(page, ahead)), None)
-    vectors = np.concatenate(list(found.chunks()))
-    wanted = [vector_of(prepare_text(text.title, text.abstract)) for text in draft.texts_of(found.doc_ids.tolist())]
+    vectors = np.concatenate(list(found.read_chunks()))
+    wanted = [
+        vector_of(prepare_text(text.title, text.abstract)) for text in draft.read_texts_of(found.doc_ids.tolist())
+    ]
     assert np.array_equal(vectors, np.array(wanted))
 
 

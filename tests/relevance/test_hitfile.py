@@ -6,7 +6,7 @@ import pytest
 
 from engine.options import Mode, Query
 from engine.records.answer import Answer, Hit
-from engine.relevance.hitfile import SUFFIXES, writer_for
+from engine.relevance.hitfile import SUFFIXES, choose_writer
 
 
 def hit(rank: int, name: str, score: float, title: str = "T", fused: float | None = None) -> Hit:
@@ -15,7 +15,7 @@ def hit(rank: int, name: str, score: float, title: str = "T", fused: float | Non
 
 def written(suffix: str, *answers: Answer, raw: bool = False) -> list[str]:
     file = io.StringIO()
-    writer = writer_for(Path(f"a{suffix}"), file, raw=raw)
+    writer = choose_writer(Path(f"a{suffix}"), file, raw=raw)
     for number, answer in enumerate(answers, 1):
         writer.write(f"q{number}", answer)
     return file.getvalue().splitlines()

@@ -31,7 +31,7 @@ def test_ids_of_any_kind(index: Index) -> None:
     found = look_up_labels(get_generation(index).corpus, ("8", "toy-03"), ("https://doi.org/10.1/A", "toy-01"))
     assert named(index, found) == (["toy-03", "PMID:8"], ["toy-01", "PMID:7"])
     assert (found.unknown, found.has_both) == ((), True)
-    assert found.includes(found.doc_ids).tolist() == [False, True, False, True]
+    assert found.mark_included(found.doc_ids).tolist() == [False, True, False, True]
 
 
 def test_ids_that_are_not_there_are_told_once_and_in_order(index: Index) -> None:
@@ -62,4 +62,4 @@ def test_a_record_in_both_lists_is_named(
 
 def test_none_at_all(toy: IndexFolder) -> None:
     found = look_up_labels(get_generation(open_index(toy.path)).corpus, (), ())
-    assert (len(found.doc_ids), found.has_both, found.includes(found.doc_ids).tolist()) == (0, False, [])
+    assert (len(found.doc_ids), found.has_both, found.mark_included(found.doc_ids).tolist()) == (0, False, [])

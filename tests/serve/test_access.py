@@ -18,7 +18,7 @@ def basic(text: str | bytes) -> str:
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "LOCALHOST:8000", "LocalHost:8000", "[::1]:8000"])
 def test_a_server_of_this_machine_goes_by_its_own_names(host: str) -> None:
-    assert LOCAL.knows_host(host)
+    assert LOCAL.is_known_host(host)
 
 
 @pytest.mark.parametrize(
@@ -32,29 +32,29 @@ def test_a_server_of_this_machine_goes_by_its_own_names(host: str) -> None:
     ],
 )  # fmt: skip
 def test_no_other_name_passes(host: str) -> None:
-    assert not LOCAL.knows_host(host)
+    assert not LOCAL.is_known_host(host)
 
 
 def test_at_the_port_of_http_the_name_alone_will_do() -> None:
     access = build_access("127.0.0.1", 80)
-    assert all(access.knows_host(host) for host in ("localhost", "127.0.0.1", "[::1]", "localhost:80"))
-    assert not access.knows_host("localhost:8000") and not access.knows_host("evil.com")
+    assert all(access.is_known_host(host) for host in ("localhost", "127.0.0.1", "[::1]", "localhost:80"))
+    assert not access.is_known_host("localhost:8000") and not access.is_known_host("evil.com")
 
 
 @pytest.mark.parametrize("host", ["::1", "[::1]"])
 def test_an_address_of_version_6_has_brackets(host: str) -> None:
     access = build_access(host, 8000)
-    assert access.knows_host("[::1]:8000") and not access.knows_host("::1:8000")
+    assert access.is_known_host("[::1]:8000") and not access.is_known_host("::1:8000")
 
 
 def test_another_loopback_address_is_known_too() -> None:
     access = build_access("127.0.0.2", 8000)
-    assert access.knows_host("127.0.0.2:8000") and access.knows_host("localhost:8000")
+    assert access.is_known_host("127.0.0.2:8000") and access.is_known_host("localhost:8000")
 
 
 @pytest.mark.parametrize("host", ["search.example.org", "SEARCH.example.org:8000", "10.0.0.7:8000", "10.0.0.7"])
 def test_a_server_for_others_goes_by_the_names_it_was_given(host: str) -> None:
-    assert PUBLIC.knows_host(host)
+    assert PUBLIC.is_known_host(host)
 
 
 @pytest.mark.parametrize(
@@ -68,21 +68,21 @@ def test_a_server_for_others_goes_by_the_names_it_was_given(host: str) -> None:
     ],
 )
 def test_a_server_for_others_goes_by_no_other_name(host: str) -> None:
-    assert not PUBLIC.knows_host(host)
+    assert not PUBLIC.is_known_host(host)
 
 
 @pytest.mark.parametrize("name", ["localhost:8000", "127.0.0.1:8000", "[::1]:8000"])
 def test_probes_on_the_machine_itself_may_use_loopback(name: str) -> None:
-    assert PUBLIC.knows_host(name)
-    assert build_access("::", 8000, names=("a.org",), token=TOKEN).knows_host(name)
+    assert PUBLIC.is_known_host(name)
+    assert build_access("::", 8000, names=("a.org",), token=TOKEN).is_known_host(name)
     for host in ("10.0.0.7", "search.example.org"):  # where nothing listens at loopback
-        assert not build_access(host, 8000, names=("a.org",), token=TOKEN).knows_host(name)
+        assert not build_access(host, 8000, names=("a.org",), token=TOKEN).is_known_host(name)
 
 
 def test_further_names_of_a_server_of_this_machine() -> None:
     access = build_access("localhost", 8000, names=("box.local",))
-    assert all(access.knows_host(host) for host in ("box.local", "box.local:8000", "localhost:8000"))
-    assert not access.knows_host("localhost") and access.token is None
+    assert all(access.is_known_host(host) for host in ("box.local", "box.local:8000", "localhost:8000"))
+    assert not access.is_known_host("localhost") and access.token is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_no_other_page_is_its_own(origin: str) -> None:
     ],
 )  # fmt: skip
 def test_the_token_is_taken_as_bearer_or_as_a_password(header: str) -> None:
-    assert PUBLIC.admits(header)
+    assert PUBLIC.is_admitted(header)
 
 
 @pytest.mark.parametrize(
@@ -126,13 +126,13 @@ def test_the_token_is_taken_as_bearer_or_as_a_password(header: str) -> None:
     ],
 )  # fmt: skip
 def test_nothing_else_is_the_token(header: str) -> None:
-    assert not PUBLIC.admits(header)
+    assert not PUBLIC.is_admitted(header)
 
 
 def test_a_token_may_hold_a_colon() -> None:
     access = Access(frozenset(), "password:with:colons")
-    assert access.admits(basic("x:password:with:colons"))
-    assert access.admits("Bearer password:with:colons")
+    assert access.is_admitted(basic("x:password:with:colons"))
+    assert access.is_admitted("Bearer password:with:colons")
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_a_token_that_no_client_can_send_as_it_is_is_refused(token: str) -> None
 
 
 def test_without_a_token_nobody_is_asked() -> None:
-    assert LOCAL.admits("") and LOCAL.admits("Bearer x") and LOCAL.admits("Basic é")
+    assert LOCAL.is_admitted("") and LOCAL.is_admitted("Bearer x") and LOCAL.is_admitted("Basic é")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.7", "search.example.org", "localhost.example.org", ""])

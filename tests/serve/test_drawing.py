@@ -34,7 +34,7 @@ def test_points_are_laid_out_as_the_browser_reads_them() -> None:
 def test_no_points_are_a_head_alone() -> None:
     nothing = np.zeros(0, np.uint16)
     empty = Drawing(CorpusMap(np.zeros(0, np.int64), np.zeros((0, 2), np.float32), AXES), nothing, nothing, ())
-    assert empty.points == b"MAP1\x00\x00\x00\x00" and empty.rows([1]) == []
+    assert empty.points == b"MAP1\x00\x00\x00\x00" and empty.find_rows([1]) == []
 
 
 def test_a_vector_has_its_place_along_the_axes_from_the_middle() -> None:
@@ -43,20 +43,20 @@ def test_a_vector_has_its_place_along_the_axes_from_the_middle() -> None:
 
 
 def test_rows_are_the_places_of_records_in_their_order() -> None:
-    assert MADE.rows([9, 2]) == [2, 0]
-    assert all(type(row) is int for row in MADE.rows([9, 2]))
+    assert MADE.find_rows([9, 2]) == [2, 0]
+    assert all(type(row) is int for row in MADE.find_rows([9, 2]))
 
 
 def test_the_map_of_a_generation_has_a_point_for_each_record() -> None:
     with open_index(CURRENT) as index:
         found = draw_map_of(index)
         corpus = get_generation(index).corpus
-        assert found.map.doc_ids.tolist() == corpus.ids().tolist()
+        assert found.map.doc_ids.tolist() == corpus.read_ids().tolist()
         assert len(found.points) == 8 + 43 * 12
         assert found.names == ("Invented Journal of Toys",)
         assert found.years[:3].tolist() == [1991, 1992, 1993] and found.journals[:3].tolist() == [1, 1, 1]
         assert (found.years[-1], found.journals[-1]) == (0, 0)  # has neither
-        row = found.rows([corpus.doc_id("toy-07")])[0]
+        row = found.find_rows([corpus.find_doc_id("toy-07")])[0]
         text = "Colchicine in gout. We gave colchicine to 21 adults with gout. Pain fell by 1 % (invented)."
         assert found.place(index.encode([text])[0]) == pytest.approx(found.map.places[0].tolist(), abs=1e-5)
         assert found.years[row] == index.get("toy-07").year
@@ -82,7 +82,7 @@ def test_a_map_once_read_is_there_when_its_file_is_gone(tmp_path: Path) -> None:
     folder = IndexFolder(Path(copytree(CURRENT, tmp_path / "copy")))
     with open_index(folder.path) as index:
         found = draw_map_of(index)
-        (folder.generation_path(2) / "map.npz").unlink()
+        (folder.get_generation_path(2) / "map.npz").unlink()
         assert draw_map_of(index) is found
 
 
@@ -90,7 +90,7 @@ def test_a_map_once_read_is_there_when_its_file_is_gone(tmp_path: Path) -> None:
 def test_a_damaged_map_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     folder = IndexFolder(Path(copytree(CURRENT, tmp_path / "copy")))
     with open_index(folder.path) as index:
-        path = folder.generation_path(2) / "map.npz"
+        path = folder.get_generation_path(2) / "map.npz"
         path.chmod(0o644)
         path.write_bytes(content)
         for _ in range(2):
@@ -110,8 +110,8 @@ def test_only_the_journals_with_most_records_have_a_number(toy: IndexFolder, add
         found = draw_map_of(index)
         assert found.names == ("Invented Journal of Toys", *"ABDEFGH") and len(found.names) == NAMED
         corpus = get_generation(index).corpus
-        by_id = dict(zip(corpus.ids().tolist(), found.journals.tolist(), strict=True))
-        assert [by_id[corpus.doc_id(one)] for one in ("toy-40", "A0", "A1", "H1", "C0", "I0", "bare")] == [
+        by_id = dict(zip(corpus.read_ids().tolist(), found.journals.tolist(), strict=True))
+        assert [by_id[corpus.find_doc_id(one)] for one in ("toy-40", "A0", "A1", "H1", "C0", "I0", "bare")] == [
             1,
             2,
             2,

@@ -199,7 +199,7 @@ def test_no_request_fails_and_no_answer_mixes_generations(folder: IndexFolder, s
     assert [wrong for reader in readers for wrong in reader.wrong] == []
     seen = sum((reader.seen for reader in readers), Counter[int]())
     assert seen.total() > 100 and len(seen) >= 4 and max(seen) == GENERATIONS
-    assert folder.numbers() == [GENERATIONS - 1, GENERATIONS]  # those before were deleted below the server
+    assert folder.list_numbers() == [GENERATIONS - 1, GENERATIONS]  # those before were deleted below the server
     assert "Traceback" not in server.said and "ERROR" not in server.said
 
 

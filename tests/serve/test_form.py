@@ -104,7 +104,12 @@ def test_the_canonical_form_is_its_own_canonical_form(pairs: Pairs) -> None:
 
 def test_the_form_shows_what_was_sent() -> None:
     found = form(("q", "gout"), ("year", "1998-2003"), ("retracted", "false"))
-    assert (found.value("q"), found.value("retracted"), found.value("mode"), found.value("n", "10")) == (
+    assert (
+        found.get_value("q"),
+        found.get_value("retracted"),
+        found.get_value("mode"),
+        found.get_value("n", "10"),
+    ) == (
         "gout",
         "false",
         "",

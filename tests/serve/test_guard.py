@@ -99,12 +99,12 @@ def test_names_may_be_added(library: IndexFolder) -> None:
 
 def test_the_usual_port_may_be_left_out() -> None:
     usual = build_access("127.0.0.1", 80)
-    assert all(usual.knows_host(host) for host in ("127.0.0.1", "localhost:80", "[::1]"))
+    assert all(usual.is_known_host(host) for host in ("127.0.0.1", "localhost:80", "[::1]"))
     assert build_access("::1", 8000).hosts == build_access("127.0.0.1", 8000).hosts
     other = build_access("127.0.0.2", 8000)
-    assert other.knows_host("127.0.0.2:8000") and not other.knows_host("127.0.0.2")
+    assert other.is_known_host("127.0.0.2:8000") and not other.is_known_host("127.0.0.2")
     public = build_access("0.0.0.0", 8000, names=("a.org",), token="x" * 16)
-    assert {"a.org", "a.org:8000"} < public.hosts and not public.knows_host("a.org:80")
+    assert {"a.org", "a.org:8000"} < public.hosts and not public.is_known_host("a.org:80")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "::1", "[::1]", "localhost", "LOCALHOST"])

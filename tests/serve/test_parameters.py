@@ -46,9 +46,9 @@ def test_what_is_given_is_read_by_its_kind() -> None:
         ("choice", "blue"),
     ]
     found = Given(pairs, ALL)
-    assert (found.texts("names"), found.text("names")) == (("a", " b "), "a")
-    assert found.text("choice") == "blue"
-    assert found.whole("whole") == 12
+    assert (found.get_texts("names"), found.get_text("names")) == (("a", " b "), "a")
+    assert found.get_text("choice") == "blue"
+    assert found.get_whole("whole") == 12
     assert found.number("number") == -0.5
     assert found.flag("flag") is True
 
@@ -56,14 +56,14 @@ def test_what_is_given_is_read_by_its_kind() -> None:
 def test_what_is_not_given_or_blank_has_no_value() -> None:
     for pairs in ([], [(parameter.name, " \t") for parameter in ALL]):
         found = Given(pairs, ALL)
-        assert (found.texts("names"), found.text("name")) == ((), "")
-        assert (found.whole("whole"), found.whole("whole", 7)) == (0, 7)
+        assert (found.get_texts("names"), found.get_text("name")) == ((), "")
+        assert (found.get_whole("whole"), found.get_whole("whole", 7)) == (0, 7)
         assert (found.number("number"), found.flag("flag")) == (None, None)
 
 
 def test_zero_and_false_are_values() -> None:
     found = Given([("whole", "0"), ("number", "0"), ("flag", "false")], ALL)
-    assert (found.whole("whole", 7), found.number("number"), found.flag("flag")) == (0, 0.0, False)
+    assert (found.get_whole("whole", 7), found.number("number"), found.flag("flag")) == (0, 0.0, False)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_flags_may_be_said_in_several_ways(text: str, value: bool) -> None:
 
 @pytest.mark.parametrize("text", ["-2", "1000", "0001"])
 def test_whole_numbers_from_the_lowest_to_the_highest_are_taken(text: str) -> None:
-    assert one(WHOLE, text).whole("whole") == int(text)
+    assert one(WHOLE, text).get_whole("whole") == int(text)
 
 
 @pytest.mark.parametrize("text", ["-3", "1001", "1.0", "1e2", "1_0", "+1", "٣", "1 2", "x", "9" * 400, "nan"])
@@ -103,7 +103,7 @@ def test_other_choices_are_refused_with_those_there_are(text: str) -> None:
 
 
 def test_a_text_may_have_so_many_characters() -> None:
-    assert one(NAME, "ééééé").text("name") == "ééééé"
+    assert one(NAME, "ééééé").get_text("name") == "ééééé"
     with pytest.raises(UsageError, match="^name has 6 characters, expected 5 at most$"):
         one(NAME, "eeeeee")
     with pytest.raises(UsageError, match=f"^names has {MAX_VALUE + 1} characters, expected {MAX_VALUE} at most$"):
@@ -111,7 +111,7 @@ def test_a_text_may_have_so_many_characters() -> None:
 
 
 def test_a_parameter_may_be_given_so_often_and_blank_ones_do_not_count() -> None:
-    assert one(NAMES, "a", " ", "b", "", "c").texts("names") == ("a", "b", "c")
+    assert one(NAMES, "a", " ", "b", "", "c").get_texts("names") == ("a", "b", "c")
     with pytest.raises(UsageError, match="^names is given 4 times, expected 3 at most$"):
         one(NAMES, "a", "b", "c", "d")
     with pytest.raises(UsageError, match="^flag is given 2 times, expected 1 at most$"):
@@ -119,7 +119,7 @@ def test_a_parameter_may_be_given_so_often_and_blank_ones_do_not_count() -> None
 
 
 def test_what_must_be_there_is_missed() -> None:
-    assert Given([("needed", "x")], [NEEDED]).text("needed") == "x"
+    assert Given([("needed", "x")], [NEEDED]).get_text("needed") == "x"
     for pairs in ([], [("needed", "  ")]):
         with pytest.raises(UsageError, match="^needed is missing: Must be there.$"):
             Given(pairs, [NEEDED])
@@ -144,7 +144,7 @@ def test_messages_repeat_only_the_beginning_of_what_was_given() -> None:
 
 
 def test_a_request_has_only_so_many_parameters() -> None:
-    assert Given([("names", "")] * MAX_VALUES, ALL).texts("names") == ()
+    assert Given([("names", "")] * MAX_VALUES, ALL).get_texts("names") == ()
     with pytest.raises(UsageError, match=r"^the request has more than 1,200 parameters"):
         Given([("names", "")] * (MAX_VALUES + 1), ALL)
 
@@ -152,14 +152,14 @@ def test_a_request_has_only_so_many_parameters() -> None:
 def test_there_is_one_parameter_of_a_name_and_defaults_are_values_it_may_have() -> None:
     assert len({parameter.name for parameter in SEARCH}) == len(SEARCH)
     given_defaults = [(p.name, str(p.default)) for p in SEARCH if p.default is not None]
-    assert Given(given_defaults, SEARCH).whole("n") == 10
+    assert Given(given_defaults, SEARCH).get_whole("n") == 10
 
 
 @pytest.mark.parametrize("blank", list(BLANKS))
 @pytest.mark.parametrize(("parameter", "value"), [(WHOLE, "5"), (NUMBER, "0.5"), (FLAG, "true")])
 def test_blanks_around_a_value_do_no_harm(parameter: Parameter, value: str, blank: str) -> None:
     found = one(parameter, blank + value + blank)
-    read = {ValueKind.INTEGER: found.whole, ValueKind.NUMBER: found.number, ValueKind.EITHER: found.flag}[
+    read = {ValueKind.INTEGER: found.get_whole, ValueKind.NUMBER: found.number, ValueKind.EITHER: found.flag}[
         parameter.kind
     ]
     assert read(parameter.name) == {"5": 5, "0.5": 0.5, "true": True}[value]
@@ -176,14 +176,14 @@ def test_any_text_is_a_value_in_range_or_a_usage_error(parameter: Parameter, tex
         assert str(err).startswith(f"{parameter.name} ") and text.strip()
         return
     if parameter.kind is ValueKind.INTEGER:
-        assert not text.strip() or parameter.low <= found.whole(parameter.name) <= parameter.high
+        assert not text.strip() or parameter.low <= found.get_whole(parameter.name) <= parameter.high
     elif parameter.kind is ValueKind.NUMBER:
         number = found.number(parameter.name)
         assert number is None if not text.strip() else number is not None and math.isfinite(number)
     elif parameter.kind in BOOLEANS:
         assert found.flag(parameter.name) in ((True, False) if text.strip() else (None,))
     else:
-        assert found.texts(parameter.name) == ((text,) if text.strip() else ())
+        assert found.get_texts(parameter.name) == ((text,) if text.strip() else ())
 
 
 @given(

@@ -46,7 +46,7 @@ def test_a_damaged_generation_is_tried_again_at_times_and_another_one_at_once(
 ) -> None:
     shelf = Shelf([fresh.path])
     publish({"id": "new", "title": "New"})
-    database = fresh.generation_path(3) / "abstracts.db"
+    database = fresh.get_generation_path(3) / "abstracts.db"
     good = database.read_bytes()
     database.write_bytes(good[:-1])
     monkeypatch.setattr(shelving, "EASE", 1_000_000)
@@ -65,7 +65,7 @@ def test_a_damaged_generation_is_tried_again_at_times_and_another_one_at_once(
 def test_a_generation_that_is_good_again_is_found(fresh: IndexFolder, publish: Publish, tries: list[float]) -> None:
     shelf = Shelf([fresh.path])
     publish({"id": "new", "title": "New"})
-    database = fresh.generation_path(3) / "abstracts.db"
+    database = fresh.get_generation_path(3) / "abstracts.db"
     good = database.read_bytes()
     database.write_bytes(good[:-1])
     shelf.look()
@@ -102,7 +102,7 @@ def test_no_error_ends_the_following(
     monkeypatch.setattr(shelving, "open_newer", once)
     monkeypatch.setattr(shelving, "FOLLOW_SECONDS", 0.01)
     shelf = Shelf([fresh.path])
-    with shelf.following():
+    with shelf.follow():
         publish({"id": "new", "title": "New"})
         wait_for(shelf, 3)
         assert failed.is_set() and shelf.problems == {}
@@ -125,6 +125,6 @@ def test_an_error_while_getting_ready_does_not_end_it_either(
     with monkeypatch.context() as patch:
         patch.setattr(shelving, "FOLLOW_SECONDS", 0.01)
         patch.setattr(shelving.Index, "encode", broken)
-        with shelf.following():
+        with shelf.follow():
             publish({"id": "new", "title": "New"})
             wait_for(shelf, 3)

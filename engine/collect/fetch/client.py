@@ -132,7 +132,7 @@ def read_page(mirror: Mirror, name: str, limit: int) -> Page:
     with explain_failure(mirror, name), closing(open_url(mirror, name)) as response:
         if response.status != 200:
             raise TransferError(f"the server answered {response.status} {response.reason}", Cause.MIRROR)
-        length = content_length(response)
+        length = read_content_length(response)
         body = bytearray()
         for chunk in read_chunks(response, mirror.max_seconds):
             body += chunk
@@ -147,7 +147,7 @@ def read_page(mirror: Mirror, name: str, limit: int) -> Page:
         return Page(content, response.geturl(), charset, has_length)
 
 
-def content_length(response: http.client.HTTPResponse) -> int | None:
+def read_content_length(response: http.client.HTTPResponse) -> int | None:
     """Return the length of the body that the server states; None where it states none."""
     text = response.headers["Content-Length"]
     return int(text) if text and text.isascii() and text.isdigit() and not response.chunked else None
@@ -160,7 +160,7 @@ def read_chunks(response: http.client.HTTPResponse, max_seconds: float) -> Itera
         TransferError: it takes longer than `max_seconds`.
     """
     end = time.monotonic() + max_seconds
-    left = content_length(response)
+    left = read_content_length(response)
     while left != 0 and (chunk := response.read1(CHUNK if left is None else min(CHUNK, left))):
         yield chunk
         left = None if left is None else left - len(chunk)

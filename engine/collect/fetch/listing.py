@@ -50,12 +50,12 @@ def find_links(content: bytes, url: str, charset: str | None = None) -> set[str]
         page = lxml.html.document_fromstring(content, parser=parser)
     except (lxml.etree.ParserError, lxml.etree.XMLSyntaxError):  # nothing in it
         return set()
-    home = _folder_of(url)
+    home = _get_folder(url)
     names = set()
     for link in page.iter("a"):
         try:
             target = urljoin(url, (link.get("href") or "").strip())
-            folder, name = _folder_of(target), unquote(urlsplit(target).path).rpartition("/")[2]
+            folder, name = _get_folder(target), unquote(urlsplit(target).path).rpartition("/")[2]
         except ValueError:  # "http://[", which no browser follows either
             continue
         if folder == home or (home[-1:] and folder[-1:] == home[-1:]):
@@ -63,6 +63,6 @@ def find_links(content: bytes, url: str, charset: str | None = None) -> set[str]
     return names - {""}
 
 
-def _folder_of(url: str) -> list[str]:
+def _get_folder(url: str) -> list[str]:
     """Return the folders of an address, without the file."""
     return [part for part in unquote(urlsplit(url).path).rpartition("/")[0].split("/") if part]

@@ -25,10 +25,10 @@ from engine.collect.fetch.client import (
     Cause,
     Mirror,
     TransferError,
-    content_length,
     explain_failure,
     open_url,
     read_chunks,
+    read_content_length,
     read_page,
     try_again,
 )
@@ -57,7 +57,7 @@ def fetch_updates(mirror: Mirror, folder: Path, say: Callable[[str], None]) -> F
     to a later one. Where the mirror stops answering, or the disk is full, the rest is left for the next run.
     """
     try:
-        with _writing(folder):
+        with _tell_disk_failures(folder):
             folder.mkdir(parents=True, exist_ok=True)
         listed = try_again(mirror, lambda: list_updates(mirror))
     except TransferError as err:
@@ -125,7 +125,7 @@ def _hash_file(path: Path) -> str:
     Raises:
         TransferError: it can't be read.
     """
-    with _writing(path), path.open("rb") as file:
+    with _tell_disk_failures(path), path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
@@ -146,7 +146,7 @@ def _fetch_once(mirror: Mirror, name: str, folder: Path) -> None:
     expected = _read_md5(mirror, name)
     part = folder / f"{name}.part"
     with explain_failure(mirror, name):
-        with _writing(part):
+        with _tell_disk_failures(part):
             start = part.stat().st_size if part.exists() else 0
         with closing(_open_from(mirror, name, start)) as response:
             extent = _read_extent(response, start)
@@ -156,7 +156,7 @@ def _fetch_once(mirror: Mirror, name: str, folder: Path) -> None:
                 text = f"broke off after {n_bytes:,} of {extent.size:,} bytes, which are kept"
                 raise TransferError(text, Cause.MIRROR)
         _check_content(part, expected)
-        with _writing(part):
+        with _tell_disk_failures(part):
             part.replace(folder / name)
             _sync_folder(folder)
 
@@ -182,7 +182,7 @@ def _read_extent(response: http.client.HTTPResponse, start: int) -> _Extent:
     Raises:
         TransferError: bytes that were not asked for.
     """
-    length = content_length(response)
+    length = read_content_length(response)
     stated = re.fullmatch(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)", response.headers["Content-Range"] or "")
     if response.status == 200:
         return _Extent(0, length)
@@ -204,7 +204,7 @@ def _check_room(mirror: Mirror, part: Path, start: int, size: int | None) -> Non
         _discard(part)
         text = f"more than {mirror.max_bytes:,} bytes, the most that an update file may have. Nothing of it was kept"
         raise TransferError(text, Cause.REFUSED)
-    with _writing(part):
+    with _tell_disk_failures(part):
         free = shutil.disk_usage(part.parent).free
     needed = max(0, (size or start) - start) + mirror.spare_bytes
     if free < needed:
@@ -219,21 +219,21 @@ def _receive(mirror: Mirror, response: http.client.HTTPResponse, part: Path, sta
     Raises:
         TransferError: as _check_room, or the disk refuses.
     """
-    with _writing(part):
+    with _tell_disk_failures(part):
         file = io.FileIO(part, "r+" if start else "w")
     with closing(file):
-        with _writing(part):
+        with _tell_disk_failures(part):
             file.seek(start)
             file.truncate()
         n_bytes = checked = start
         for chunk in read_chunks(response, mirror.max_seconds):
-            with _writing(part):
+            with _tell_disk_failures(part):
                 _write_all(file, chunk)
             n_bytes += len(chunk)
             if n_bytes > mirror.max_bytes or n_bytes - checked > min(8 << 20, mirror.spare_bytes // 2):
                 _check_room(mirror, part, n_bytes, None)
                 checked = n_bytes
-        with _writing(part):
+        with _tell_disk_failures(part):
             os.fsync(file.fileno())
     return n_bytes
 
@@ -246,7 +246,7 @@ def _write_all(file: io.FileIO, data: bytes) -> None:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _tell_disk_failures(path: Path) -> Iterator[None]:
     """Tell a failure of this disk from one of the network; on a full disk, delete what had come.
 
     Raises:
@@ -277,7 +277,7 @@ def _check_content(part: Path, expected: str) -> None:
     md5 = _hash_file(part)
     if md5 == expected:
         return
-    with _writing(part), part.open("rb") as file:
+    with _tell_disk_failures(part), part.open("rb") as file:
         head = file.read(40)
     _discard(part)
     if not head.startswith(GZIP):

@@ -24,7 +24,7 @@ from engine.train.fit.settings import RECORD, TrainingSettings
 WEIGHTS = "learned.safetensors"  # written last and whole: a checkpoint that has it is complete
 
 
-def work_folder(output: Path) -> Path:
+def choose_work_folder(output: Path) -> Path:
     """Return the folder of the checkpoints, used until the encoder is finished."""
     return output.with_name(output.name + ".training")
 
@@ -35,7 +35,7 @@ def claim_work_folder(settings: TrainingSettings, data: Mapping[str, Dataset]) -
     Raises:
         UsageError: it belongs to another training.
     """
-    folder = work_folder(settings.output)
+    folder = choose_work_folder(settings.output)
     values = {name: str(value) for name, value in asdict(settings).items() if name != "output"}
     models = {
         name: name and identify(locate(name), name).fingerprint

@@ -14,7 +14,7 @@ from engine.errors import UsageError
 from engine.records.encoder import EncoderIdentity
 from engine.train.fit.averaging import find_best
 from engine.train.fit.basemodel import format_model_name
-from engine.train.fit.checkpoints import work_folder
+from engine.train.fit.checkpoints import choose_work_folder
 from engine.train.fit.collapse import ScoreSpread, find_collapse
 from engine.train.fit.methods import TrainedEncoder
 from engine.train.fit.settings import RECORD, TrainingSettings, TrainingSources
@@ -56,7 +56,7 @@ def write_encoder(
 
     spreads: of the encoder and of its base. notes: findings about the pairs, for the card.
     """
-    part = work_folder(settings.output) / "encoder"
+    part = choose_work_folder(settings.output) / "encoder"
     shutil.rmtree(part, ignore_errors=True)
     trained.model.save_pretrained(str(part))
     problems = tuple(find_collapse(*spreads))
@@ -69,7 +69,7 @@ def write_encoder(
     (part / _CARD).write_text(card.replace(_BEFORE, "\n".join([*lines, "", _BEFORE]), 1), encoding="utf-8")
     identity = identify(part, settings.output.name)
     part.rename(settings.output)
-    shutil.rmtree(work_folder(settings.output))
+    shutil.rmtree(choose_work_folder(settings.output))
     return WrittenEncoder(settings.output, identity, trained, *spreads, problems)
 
 

@@ -25,7 +25,7 @@ from engine.train.fit.basemodel import (
     load_model,
     merge_adapters,
 )
-from engine.train.fit.checkpoints import claim_work_folder, work_folder
+from engine.train.fit.checkpoints import choose_work_folder, claim_work_folder
 from engine.train.fit.losses import build_ranking_loss
 from engine.train.fit.settings import TrainingSettings
 from engine.train.fit.trainer import TrainingRun, run_trainer
@@ -177,7 +177,7 @@ def _mine_negatives(
 
     A data set stays as it is if no row has enough negatives.
     """
-    folder = work_folder(settings.output)
+    folder = choose_work_folder(settings.output)
     mined = dict(rows)
     for name in [name for name in rows if name != "mesh" and settings.negatives]:
         path = folder / f"{name}.parquet"
@@ -220,7 +220,7 @@ def _encode_with_teacher(
     rows: Dataset, teacher: SentenceTransformer, settings: TrainingSettings, progress: Progress
 ) -> Vectors:
     """Return the teacher's vectors of the texts, float32 (n, teacher's dim), kept beside the checkpoints."""
-    path = work_folder(settings.output) / _TEACHER
+    path = choose_work_folder(settings.output) / _TEACHER
     if not path.is_file():
         progress("encoding with the teacher", 0, None)
         part = path.with_suffix(".part")

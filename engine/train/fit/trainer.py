@@ -26,9 +26,9 @@ from engine.progress import Progress
 from engine.train.fit.checkpoints import (
     CheckpointCompleter,
     ResumingTrainer,
+    choose_work_folder,
     collect_parameters,
     find_checkpoint,
-    work_folder,
 )
 from engine.train.fit.settings import TrainingSettings
 
@@ -79,7 +79,7 @@ def run_trainer(
     Raises:
         EncoderError: the weights are no longer finite.
     """
-    checkpoint = find_checkpoint(work_folder(settings.output))
+    checkpoint = find_checkpoint(choose_work_folder(settings.output))
     parameters = collect_parameters(model, losses.values())
     several = len(data) > 1
     trainer = ResumingTrainer(
@@ -131,7 +131,7 @@ def build_arguments(settings: TrainingSettings, n_rows: int) -> SentenceTransfor
     contrastive = settings.method == "adapt"
     n_parts = count_parts(settings)
     return SentenceTransformerTrainingArguments(
-        output_dir=str(work_folder(settings.output)),
+        output_dir=str(choose_work_folder(settings.output)),
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps,
         per_device_train_batch_size=settings.batch_size // n_parts,
@@ -183,9 +183,9 @@ def silence_libraries() -> None:
     for module in (hard_negatives, model_card, encoding):  # their bars have no switch
         for name in ("tqdm", "trange"):
             if hasattr(module, name):
-                setattr(module, name, disabled_tqdm if name == "tqdm" else _disabled_trange)
+                setattr(module, name, disabled_tqdm if name == "tqdm" else _make_plain_range)
 
 
-def _disabled_trange(*args: int, **kwargs: Any) -> disabled_tqdm:
+def _make_plain_range(*args: int, **kwargs: Any) -> disabled_tqdm:
     """Return a range with a progress bar that is never drawn."""
     return disabled_tqdm(range(*args), **kwargs)  # type: ignore[no-untyped-call]

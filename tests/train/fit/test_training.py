@@ -78,7 +78,7 @@ def test_seed(corpus: list[Abstract], small: Small) -> None:
     assert str(done.folder.parent) not in card and str(TOY_MODEL.parent) not in card
     record = json.loads((done.folder / "training.json").read_text())
     assert record["settings"]["base"] == "toy-model" and record["rows"] == {"pairs": 64}
-    assert not checkpoints.work_folder(done.folder).exists()
+    assert not checkpoints.choose_work_folder(done.folder).exists()
     assert done.identity == identify(done.folder, "encoder")
     assert done.identity.max_length == identify(TOY_MODEL, "toy").max_length
     assert "### What the Pairs Showed" in card and ("### Warnings" in card) == bool(done.problems)
@@ -176,7 +176,7 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(
     stopped = replace(settings, output=tmp_path / "stopped")
     with pytest.raises(KeyboardInterrupt):
         train_without_labels(build_pairs(corpus), TrainingSources(()), stopped, stopped_at(4), lambda _: None)
-    newest = checkpoints.work_folder(stopped.output) / "checkpoint-3"
+    newest = checkpoints.choose_work_folder(stopped.output) / "checkpoint-3"
     for path in newest.rglob("*"):
         if path.is_file() and (path.name == WEIGHTS or lost != WEIGHTS):
             path.unlink()
