@@ -166,7 +166,7 @@ def mistakes(tmp_path: Path) -> dict[str, tuple[tuple[str | Path, ...], int, str
     source.mkdir(exist_ok=True)
     (source / "empty").touch()
     (source / "text").write_text("hello\n")
-    (source / "broken.gz").write_bytes(gzip.compress(b'{"id": 1, "title": "a"}\n' * 999)[:-9])
+    (source / "broken.gz").write_bytes(gzip.compress(b'{"id": 1, "title": "a"}\n' * 999, mtime=0)[:-9])
     (source / "broken.xml").write_text("<PubmedArticleSet>\n<PubmedArticle></b>")
     return {
         "missing file": (("index", source / "none"), 1, r"none: no such file"),

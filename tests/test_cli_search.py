@@ -190,7 +190,7 @@ def test_new_writes_what_is_new_and_groups_go_beside(toy: IndexFolder, engine: R
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv"])
 def test_a_batch_in_other_forms(toy: IndexFolder, engine: Run, tmp_path: Path, suffix: str) -> None:
     queries = "".join(json.dumps({"_id": f"q{i}", "text": f"gout {i}"}) + "\n" for i in range(300))
-    (tmp_path / "q.jsonl.gz").write_bytes(gzip.compress(queries.encode()))
+    (tmp_path / "q.jsonl.gz").write_bytes(gzip.compress(queries.encode(), mtime=0))
     done = engine(
         "search", "--queries", "q.jsonl.gz", "-n", "2", "-o", f"run.{suffix}", "--mode", "keyword", "--year", "2000-"
     )
@@ -245,7 +245,7 @@ def test_refused_in_one_line_and_nothing_written(toy: IndexFolder, engine: Run, 
         "twice.tsv": "q\tgout\nq\tlupus\n",
     }.items():  # fmt: skip
         (tmp_path / file).write_text(content, encoding="utf-8")
-    packed = bytearray(gzip.compress(b"q\tgout\n" * 200))
+    packed = bytearray(gzip.compress(b"q\tgout\n" * 200, mtime=0))
     packed[10] = 0xFF  # a block of a type that there is not
     (tmp_path / "damaged.gz").write_bytes(packed)
     (tmp_path / "odd.jsonl").write_text('{"id": "\\ud800", "text": "gout"}\n', encoding="utf-8")

@@ -44,7 +44,7 @@ class GpuIndex(FlatIndex):
     def find_candidates(self, queries: Vectors, n: int) -> Candidates:
         """The n best rows of each query, on the GPU unless it can't return so many."""
         if n > MAX_K:
-            return super().candidates(queries, n)
+            return super().find_candidates(queries, n)
         with self.lock:
             return self.on_gpu(queries, n)
 

@@ -49,7 +49,7 @@ def build_app(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        with site.shelf.follow():
+        with site.shelf.follow_in_thread():
             yield
         site.desk.close()
         site.batches.close()

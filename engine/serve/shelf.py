@@ -108,7 +108,7 @@ class Shelf:
             self.look()
 
     @contextlib.contextmanager
-    def follow(self) -> Iterator[None]:
+    def follow_in_thread(self) -> Iterator[None]:
         """Follow in a thread; close everything at the end."""
         thread = threading.Thread(target=self.follow, name="follow", daemon=True)
         thread.start()

@@ -140,7 +140,7 @@ def serve_tools(folders: Sequence[Path]) -> None:
         EngineError: an index can't be opened.
     """
     shelf = Shelf(folders)
-    with shelf.follow():
+    with shelf.follow_in_thread():
         anyio.run(run_on_streams, build_tools(shelf))
 
 

@@ -55,7 +55,7 @@ def pubmed(path: Path, *articles: str, deleted: Sequence[int] = ()) -> Path:
     gone = "".join(f"<PMID>{pmid}</PMID>" for pmid in deleted)
     gone = f"<DeleteCitation>{gone}</DeleteCitation>" if gone else ""
     content = f"<PubmedArticleSet>{''.join(articles)}{gone}</PubmedArticleSet>".encode()
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
     return path
 
 

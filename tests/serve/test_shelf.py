@@ -102,7 +102,7 @@ def test_no_error_ends_the_following(
     monkeypatch.setattr(shelving, "open_newer", once)
     monkeypatch.setattr(shelving, "FOLLOW_SECONDS", 0.01)
     shelf = Shelf([fresh.path])
-    with shelf.follow():
+    with shelf.follow_in_thread():
         publish({"id": "new", "title": "New"})
         wait_for(shelf, 3)
         assert failed.is_set() and shelf.problems == {}
@@ -125,6 +125,6 @@ def test_an_error_while_getting_ready_does_not_end_it_either(
     with monkeypatch.context() as patch:
         patch.setattr(shelving, "FOLLOW_SECONDS", 0.01)
         patch.setattr(shelving.Index, "encode", broken)
-        with shelf.follow():
+        with shelf.follow_in_thread():
             publish({"id": "new", "title": "New"})
             wait_for(shelf, 3)

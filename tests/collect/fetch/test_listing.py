@@ -82,7 +82,7 @@ def test_a_page_without_links_has_none(content: bytes) -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "not stated"])
 def test_a_compressed_listing_is_read(shelf: Shelf, encoding: str) -> None:
     page = APACHE.encode()
-    shelf.page = zlib.compress(page) if encoding == "deflate" else gzip.compress(page)
+    shelf.page = zlib.compress(page) if encoding == "deflate" else gzip.compress(page, mtime=0)
     shelf.headers = {} if encoding == "not stated" else {"Content-Encoding": encoding}
     assert names(shelf) == (ONE, TWO)
 
@@ -114,7 +114,7 @@ def cut_by_the_server(shelf: Shelf) -> None:  # whole as HTTP, half as HTML: a s
 
 
 def cut_gzip(shelf: Shelf) -> None:
-    shelf.page = gzip.compress(APACHE.encode())[:-12]
+    shelf.page = gzip.compress(APACHE.encode(), mtime=0)[:-12]
     shelf.headers = {"Content-Encoding": "gzip"}
 
 
@@ -158,7 +158,7 @@ def test_a_listing_that_may_be_cut_short_is_never_a_success(shelf: Shelf, tmp_pa
 def test_a_listing_larger_than_any_is_refused(shelf: Shelf, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setattr("engine.collect.fetch.listing._LIMIT", 1000)
     page = APACHE.encode() + b" " * 1000
-    shelf.page = page if kind == "plain" else gzip.compress(page)
+    shelf.page = page if kind == "plain" else gzip.compress(page, mtime=0)
     with pytest.raises(TransferError, match="more than 1,000 bytes, expected fewer"):
         names(shelf)
 

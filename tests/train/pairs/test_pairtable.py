@@ -59,9 +59,9 @@ def test_every_format_gives_the_same_table(tmp_path: Path) -> None:
         written(tmp_path, "a.csv", as_csv(rows)),
         written(tmp_path, "a.tsv", as_csv(rows, "\t")),
         written(tmp_path, "semicolons.csv", "\ufeff" + as_csv(rows, ";")),
-        written(tmp_path, "a.csv.gz", gzip.compress(as_csv(rows).encode())),
+        written(tmp_path, "a.csv.gz", gzip.compress(as_csv(rows).encode(), mtime=0)),
         written(tmp_path, "a.jsonl", as_jsonl(rows)),
-        written(tmp_path, "a.jsonl.gz", gzip.compress(as_jsonl(rows).encode())),
+        written(tmp_path, "a.jsonl.gz", gzip.compress(as_jsonl(rows).encode(), mtime=0)),
         tmp_path / "a.parquet",
     ]
     for path in paths:
@@ -140,7 +140,7 @@ def test_the_digest_tells_where_one_text_ends(tmp_path: Path) -> None:
         ("a.csv", "anchor,positive,Positive,label\na,b,c,1\n", "two columns are named 'positive'"),
         ("a.csv", HEADER.encode() + b"\xe9,b,1\n", "line 2: not UTF-8"),
         ("a.csv", HEADER.replace("\n", "\r"), "lines end with CR alone"),
-        ("a.csv.gz", gzip.compress(HEADER.encode())[:-4], "the gzip data ends early"),
+        ("a.csv.gz", gzip.compress(HEADER.encode(), mtime=0)[:-4], "the gzip data ends early"),
         ("a.jsonl", '{"anchor": "a"\n', "line 1: not JSON"),
         ("a.json", "[]\n", "line 1: a JSON list, expected an object"),
         ("a.jsonl", b'{"anchor": "\xe9"}\n', "line 1: not UTF-8"),
