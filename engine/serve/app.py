@@ -63,7 +63,7 @@ def build_app(
 
 async def show_metrics(request: Request) -> Response:
     """The figures for Prometheus."""
-    return Response(request.app.state.metrics.text(), headers={"Content-Type": FIGURES})
+    return Response(request.app.state.metrics.render_text(), headers={"Content-Type": FIGURES})
 
 
 async def report_health(request: Request) -> Response:

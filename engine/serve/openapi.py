@@ -18,12 +18,12 @@ from engine.serve.parameters import RECORD, SEARCH, Parameter
 from engine.serve.schemas import Schema
 from engine.serve.site import JSON
 
-GET: tuple[tuple[Callable[..., Any], Sequence[Parameter], str], ...] = (
-    (api.search, SEARCH, "Answer"),
-    (api.find_similar, api.SIMILAR, "Answer"),
-    (api.record, RECORD, "Record"),
-    (api.find_new, api.NEW, "Answer"),
-    (api.show_status, api.STATUS, "Status"),
+GET: tuple[tuple[str, Callable[..., Any], Sequence[Parameter], str], ...] = (
+    ("search", api.search, SEARCH, "Answer"),
+    ("similar", api.find_similar, api.SIMILAR, "Answer"),
+    ("record", api.record, RECORD, "Record"),
+    ("new", api.find_new, api.NEW, "Answer"),
+    ("status", api.show_status, api.STATUS, "Status"),
 )
 SCHEMAS: dict[str, Callable[[], Schema]] = {
     "Answer": schemas.answer,
@@ -60,7 +60,7 @@ async def build_document(request: Request) -> Response:
 @cache
 def dump_document() -> Schema:
     """The document as plain fields."""
-    paths = {f"/api/v1/{work.__name__}": {"get": read(work, asked, kind)} for work, asked, kind in GET}
+    paths = {f"/api/v1/{name}": {"get": build_operation(name, work, asked, kind)} for name, work, asked, kind in GET}
     paths["/api/v1/batch"] = {"post": build_batch_operation()}
     return {
         "openapi": "3.1.0",
@@ -79,11 +79,11 @@ def summarise_operation(work: Callable[..., Any]) -> str:
     return (inspect.getdoc(work) or "").partition("\n")[0]
 
 
-def read(work: Callable[..., Any], asked: Sequence[Parameter], kind: str) -> Schema:
+def build_operation(name: str, work: Callable[..., Any], asked: Sequence[Parameter], kind: str) -> Schema:
     """An operation that is asked by an address."""
     unchanged = {"304": {"description": "What the client holds is still so."}}
     return {
-        "operationId": work.__name__,
+        "operationId": name,
         "summary": summarise_operation(work),
         "parameters": [schemas.build_query_parameter(parameter) for parameter in asked],
         "responses": list_responses(kind) | unchanged,

@@ -321,7 +321,7 @@ class Recorder:
     def __getattr__(self, name: str) -> object:
         return getattr(self.corpus, name)
 
-    def rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+    def read_rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         self.asked.append((sql, values))
         return self.corpus.read_rows(sql, *values)
 

@@ -8,7 +8,7 @@ import pytest
 from engine.errors import LockedError
 from engine.index.lock import lock_for_writing
 
-HOLD = "import sys,time; from pathlib import Path; from engine.index.lock import writer_lock\nwith writer_lock(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
+HOLD = "import sys,time; from pathlib import Path; from engine.index.lock import lock_for_writing\nwith lock_for_writing(Path(sys.argv[1])):\n print('held', flush=True); time.sleep(60)"
 
 
 def test_the_second_writer_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:

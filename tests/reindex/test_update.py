@@ -546,8 +546,8 @@ def test_of_two_reindexes_at_one_moment_exactly_one_wins(toy: IndexFolder, inbox
 
 def test_a_lock_dies_with_its_holder(toy: IndexFolder, inbox: Path, run: Run) -> None:
     script = (
-        "import sys, time; from pathlib import Path; from engine.index.lock import writer_lock\n"
-        "with writer_lock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from engine.index.lock import lock_for_writing\n"
+        "with lock_for_writing(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(

@@ -145,7 +145,7 @@ def test_an_approximate_index_tells_what_it_misses(index: Index) -> None:
         assert measure_ann_recall(snapshot, Query(mode=Mode.KEYWORD), ["gout"]) is None
         texts = ["gout", "lupus fatigue", "pain in the knee"]
         exact = [
-            {doc_id for doc_id, _ in ranking} for ranking in snapshot.vectors.exhaustive(approximate.encode(texts), 10)
+            {doc_id for doc_id, _ in ranking} for ranking in snapshot.vectors.search_exhaustively(approximate.encode(texts), 10)
         ]  # type: ignore[attr-defined]
         got = [{hit.id for hit in approximate.search(text, top_k=10)} for text in texts]
         ids = [{get_generation(approximate).corpus.find_doc_id(one) for one in mine} for mine in got]
