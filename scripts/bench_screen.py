@@ -27,9 +27,9 @@ from engine.encode.model import DEFAULT_MODEL
 from engine.encode.recipe import clean_text, prepare_text
 from engine.records.abstract import Abstract
 from engine.reindex.encoders import open_model_encoder
-from engine.relevance.screening import Pool, Rows, pool_from
-from engine.relevance.screenmeasures import NAMES, average_measures, compute_deviation
-from engine.relevance.simulation import order_by_screening, simulate_screening
+from engine.relevance.screening.ranking import Pool, Rows, pool_from
+from engine.relevance.screening.screenmeasures import NAMES, average_measures, compute_deviation
+from engine.relevance.screening.simulation import order_by_screening, simulate_screening
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,7 +196,7 @@ def default_text(field: dataclasses.Field[Any]) -> str:
 
 def http_page() -> str:
     """Return the reference of the HTTP API: the parameters of every address, from the OpenAPI document."""
-    from engine.serve.openapi import dump_document
+    from engine.serve.api.openapi import dump_document
 
     document = dump_document()
     lines = [WRITTEN, "# HTTP parameters\n", f"{document['info']['description']}\n"]

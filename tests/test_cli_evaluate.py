@@ -12,9 +12,9 @@ from click.testing import CliRunner, Result
 from engine import open_index
 from engine.cli import evaluate, knownitems, main  # noqa: F401  their commands are added to the group
 from engine.index.folder import IndexFolder
-from engine.relevance.judgments import Judgments, read_judgments
-from engine.relevance.runs import read_run
-from engine.relevance.testset import TestSet, Text, read_set, write_set
+from engine.relevance.sets.judgments import Judgments, read_judgments
+from engine.relevance.sets.runs import read_run
+from engine.relevance.sets.testset import TestSet, Text, read_set, write_set
 from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl
 
 Run = Callable[..., Result]

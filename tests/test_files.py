@@ -25,9 +25,9 @@ from engine.files import (
 from engine.options import Filters, Query
 from engine.query.searchlog import Record, write_record
 from engine.references.formats import FORMATS, write
-from engine.relevance.judgments import Judgments, write_judgments
-from engine.relevance.runs import Ranked, Run, write_run
-from engine.relevance.testset import TestSet, Text, write_set
+from engine.relevance.sets.judgments import Judgments, write_judgments
+from engine.relevance.sets.runs import Ranked, Run, write_run
+from engine.relevance.sets.testset import TestSet, Text, write_set
 from tests.references.found import BARE, cite
 
 RECORD = Record(

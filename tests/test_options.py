@@ -10,11 +10,11 @@ from engine.cli import main
 from engine.errors import UsageError
 from engine.options import BY_FIELD, FILTERS, Filters, Query, ValueKind, describe_unknown, parse_years
 from engine.query.prisma import describe_filters
-from engine.serve.links import State
-from engine.serve.openapi import dump_document
-from engine.serve.parameters import SEARCH
-from engine.serve.tools import TOOLS
-from engine.serve.views import build_chips
+from engine.serve.api.openapi import dump_document
+from engine.serve.api.tools import TOOLS
+from engine.serve.pages.links import State
+from engine.serve.pages.views import build_chips
+from engine.serve.request.parameters import SEARCH
 
 # A value of each kind, as the API takes it.
 SAMPLES = {

@@ -14,7 +14,7 @@ from engine.options import Query
 from engine.query.batches import answer_each, split_pages
 from engine.query.queryfile import read_queries
 from engine.records.answer import Answer
-from engine.relevance.hitfile import SUFFIXES, choose_writer
+from engine.relevance.sets.hitfile import SUFFIXES, choose_writer
 from engine.terminal import say, show_progress
 
 NOTES = 5  # shown

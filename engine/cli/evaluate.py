@@ -21,10 +21,10 @@ from engine.phrases import pluralize
 from engine.terminal import dump_json, join_lines, say
 
 if TYPE_CHECKING:
-    from engine.relevance.comparison import Comparison, Row
-    from engine.relevance.evaluation import Evaluation
-    from engine.relevance.measures import Measure
-    from engine.relevance.significance import Interval
+    from engine.relevance.scoring.comparison import Comparison, Row
+    from engine.relevance.scoring.evaluation import Evaluation
+    from engine.relevance.scoring.measures import Measure
+    from engine.relevance.scoring.significance import Interval
 
 RUN_SUFFIXES = (".trec", ".run", ".txt")
 MODEL_FILES = ("modules.json", "config.json")
@@ -75,8 +75,8 @@ def evaluate(
     engine evaluate -i rheumatology --queries questions.tsv --qrels qrels.tsv --mode hybrid --run hybrid.trec
     engine evaluate --set known-titles --model ./my-model
     """
-    from engine.relevance.measures import parse
-    from engine.relevance.runs import write_run
+    from engine.relevance.scoring.measures import parse
+    from engine.relevance.sets.runs import write_run
 
     files = [path for path in (run_file, per_query) if path]
     check_targets(files, overwrite=overwrite)
@@ -111,14 +111,14 @@ def evaluate(
 
 def deepen(query: Query) -> Query:
     """The same for as many hits as a run has."""
-    from engine.relevance.evaluation import DEPTH
+    from engine.relevance.scoring.evaluation import DEPTH
 
     return replace(query, top_k=DEPTH)
 
 
 def choose_measures(query: Query) -> list[Measure]:
     """The measures where none is named; of a diversified ranking only the first hits have a meaning."""
-    from engine.relevance.evaluation import STANDARD
+    from engine.relevance.scoring.evaluation import STANDARD
 
     return [one for one in STANDARD if not (one.is_deep and query.diversify)]
 
@@ -218,8 +218,8 @@ def compare(
     engine compare semantic.trec hybrid.trec --qrels qrels.tsv --plot gain.png
     engine compare ./base-model ./my-model --set known-titles
     """
-    from engine.relevance.comparison import compare as compared
-    from engine.relevance.measures import parse
+    from engine.relevance.scoring.comparison import compare as compared
+    from engine.relevance.scoring.measures import parse
 
     measure = parse(measure_name)
     check_targets([plot] if plot else [], overwrite=overwrite)
@@ -233,7 +233,7 @@ def compare(
     ]
     notes = [*found.notes, *(f"{system}: {note}" for system, note in told)]
     if plot:
-        from engine.relevance.plot import draw_png
+        from engine.relevance.scoring.plot import draw_png
 
         write_file(plot, [draw_png(found)], overwrite=overwrite)
     if as_object:

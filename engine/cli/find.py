@@ -19,7 +19,7 @@ from engine.references.fields import list_abstract_fields
 from engine.terminal import dump_json, print_abstract, say
 
 if TYPE_CHECKING:
-    from engine.corpus.store import Said
+    from engine.corpus.storage.store import Said
 
 
 @main.command()

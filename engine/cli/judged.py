@@ -18,10 +18,10 @@ from engine.terminal import show_progress
 
 if TYPE_CHECKING:
     from engine.query.index import Index
-    from engine.relevance.evaluation import Evaluation
-    from engine.relevance.judgments import Judgments
-    from engine.relevance.measures import Measure
-    from engine.relevance.testset import SourceFile, TestSet
+    from engine.relevance.scoring.evaluation import Evaluation
+    from engine.relevance.scoring.measures import Measure
+    from engine.relevance.sets.judgments import Judgments
+    from engine.relevance.sets.testset import SourceFile, TestSet
 
 FILE = click.Path(path_type=Path)
 
@@ -59,8 +59,8 @@ def read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -
     """Read what the options name."""
     from engine.query.queryfile import read_queries
     from engine.receipts import FileReceipt
-    from engine.relevance.judgments import read_judgments
-    from engine.relevance.testset import read_set
+    from engine.relevance.sets.judgments import read_judgments
+    from engine.relevance.sets.testset import read_set
 
     if folder is not None:
         if queries or qrels:
@@ -81,7 +81,7 @@ def read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -
 def open_model(model: str, given: Given, measures: Sequence[Measure], run_depth: int = 1) -> tuple[Evaluation, str]:
     """A model over a test set, with a run of so many documents a query; and what it is in words."""
     from engine.reindex.encoders import open_model_encoder
-    from engine.relevance.evaluation import evaluate_set
+    from engine.relevance.scoring.evaluation import evaluate_set
 
     if given.test_set is None:
         raise UsageError(f"{model} needs documents to search. Give a test set: --set FOLDER")
@@ -94,7 +94,7 @@ def open_judged_index(
     config: Config, device: str, query: Query, given: Given, measures: Sequence[Measure]
 ) -> tuple[Evaluation, str]:
     """An index, and what it is in words."""
-    from engine.relevance.asking import evaluate_index
+    from engine.relevance.scoring.querying import evaluate_index
 
     if not given.queries:
         raise UsageError("an index needs the texts of the queries. Give --queries, or a test set: --set FOLDER")
@@ -106,8 +106,8 @@ def open_judged_index(
 
 def read_judged_run(path: Path, given: Given, measures: Sequence[Measure]) -> Evaluation:
     """A run from a file."""
-    from engine.relevance.evaluation import evaluate_run
-    from engine.relevance.runs import read_run, restore_ids
+    from engine.relevance.scoring.evaluation import evaluate_run
+    from engine.relevance.sets.runs import read_run, restore_ids
 
     n_documents = len(given.test_set.documents) if given.test_set else None
     return evaluate_run(restore_ids(read_run(path), given.judgments), given.judgments, measures, n_documents)
@@ -116,7 +116,7 @@ def read_judged_run(path: Path, given: Given, measures: Sequence[Measure]) -> Ev
 def index_source(index: Index) -> SourceFile:
     """The database of an index's generation, as where something comes from."""
     from engine.index.folder import DATABASE
-    from engine.relevance.testset import SourceFile
+    from engine.relevance.sets.testset import SourceFile
 
     digest = next(file.sha256 for file in index.manifest.files if file.name == DATABASE)
     return SourceFile(f"{index.name}, generation {index.generation:06d}", digest)

@@ -22,8 +22,8 @@ from engine.records.abstract import Abstract, Deletion, Rejection
 from engine.terminal import dump_json, join_lines, say, show_progress
 
 if TYPE_CHECKING:
-    from engine.relevance.knownitems import Items, Kind
-    from engine.relevance.testset import SourceFile
+    from engine.relevance.sets.knownitems import Items, Kind
+    from engine.relevance.sets.testset import SourceFile
 
 REPORT_EVERY = 1000  # records
 
@@ -62,9 +62,9 @@ def known_items(
     engine known-items -i rheumatology -o known-conclusions --kind conclusions
     engine evaluate --set known-titles --model ./my-model
     """
-    from engine.relevance.holdout import TEST
-    from engine.relevance.knownitems import Items
-    from engine.relevance.testset import FILES, Origin, write_set
+    from engine.relevance.sets.holdout import TEST
+    from engine.relevance.sets.knownitems import Items
+    from engine.relevance.sets.testset import FILES, Origin, write_set
 
     if bool(sources) == bool(click.get_current_context().params["index"]):
         raise UsageError("expected either files or an index (-i NAME)")
@@ -89,7 +89,7 @@ def known_items(
 def _take_files(items: Items, sources: Iterable[Path], report: Progress) -> tuple[tuple[SourceFile, ...], list[str]]:
     """Take the records of files; return the files and notes on what could not be used."""
     from engine.collect.source import read_source
-    from engine.relevance.testset import SourceFile
+    from engine.relevance.sets.testset import SourceFile
 
     files, first, n_rejected, n_deletions = list[SourceFile](), "", 0, 0
     for path in sources:
@@ -121,7 +121,7 @@ def _take_index(items: Items, config: Config, report: Progress) -> tuple[SourceF
 
 def _count_lines(items: Items) -> Iterator[str]:
     """Yield lines with the counts of the records."""
-    from engine.relevance.knownitems import NEEDED
+    from engine.relevance.sets.knownitems import NEEDED
 
     counts = items.counts
     yield f"{pluralize(counts.read, 'record')} read"

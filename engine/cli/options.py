@@ -86,7 +86,7 @@ def read_filters(**values: Any) -> Filters:
     Raises:
         UsageError: an empty expression, or ids or years that can't be read.
     """
-    from engine.corpus.idlist import read_ids
+    from engine.corpus.selection.idlist import read_ids
 
     if values["where"] == "":  # a shell variable that was empty: nothing would be filtered, without a word
         raise UsageError("--where is empty, expected an expression like 'year >= 2015'")

@@ -63,7 +63,7 @@ def promote(
     engine promote ./better -i rheumatology --guard med
     """
     from engine.index.folder import IndexFolder
-    from engine.relevance.testset import ABOUT, read_about, read_set
+    from engine.relevance.sets.testset import ABOUT, read_about, read_set
     from engine.train.promote.promotion import promote_encoder
 
     folder = IndexFolder(config.find_existing())

@@ -54,7 +54,7 @@ def recall(
     engine recall "switching to a biosimilar" --known pmids.txt -i rheumatology
     engine recall gout flare --known pmids.txt --mode hybrid --year 2015- -n 1000
     """
-    from engine.corpus.idlist import read_ids
+    from engine.corpus.selection.idlist import read_ids
 
     ids = read_ids(known)
     with open_named(config) as index:

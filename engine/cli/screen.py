@@ -21,10 +21,10 @@ from engine.phrases import pluralize
 from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
-    from engine.corpus.store import Corpus
-    from engine.relevance.labels import Labels
-    from engine.relevance.screening import Screening
-    from engine.relevance.screenmeasures import Screened
+    from engine.corpus.storage.store import Corpus
+    from engine.relevance.screening.labels import Labels
+    from engine.relevance.screening.ranking import Screening
+    from engine.relevance.screening.screenmeasures import Screened
 
 MAX_CRITERIA = 100_000  # bytes of a file
 FILE = click.Path(path_type=Path)
@@ -81,8 +81,8 @@ criteria_options = add_options(
 
 def read_labels(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labels:
     """What the files of labels say of the records of a corpus."""
-    from engine.corpus.idlist import read_ids
-    from engine.relevance.labels import look_up_labels
+    from engine.corpus.selection.idlist import read_ids
+    from engine.relevance.screening.labels import look_up_labels
 
     included, excluded = (() if file is None else read_ids(file) for file in files)
     return look_up_labels(corpus, included, excluded)
@@ -115,7 +115,7 @@ def screen(
     engine screen -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt -n 25 -o next.ris
     """
     from engine.query.index import get_generation
-    from engine.relevance.screening import screen as ranked
+    from engine.relevance.screening.ranking import screen as ranked
 
     check_output(out)
     with open_named(config) as index:
@@ -174,8 +174,8 @@ def simulate(
     engine simulate -i rheumatology --included in.txt --excluded out.txt --priors 20 --json
     """
     from engine.query.index import get_generation
-    from engine.relevance.screening import pool_of
-    from engine.relevance.simulation import simulate_screening
+    from engine.relevance.screening.ranking import pool_of
+    from engine.relevance.screening.simulation import simulate_screening
 
     with open_named(config) as index:
         snapshot = get_generation(index)
@@ -209,7 +209,7 @@ def format_labels(labels: Labels) -> str:
 
 def format_measures(runs: Sequence[Screened]) -> list[str]:
     """A line for each measure: its mean and its standard deviation."""
-    from engine.relevance.screenmeasures import NAMES, average_measures, compute_deviation
+    from engine.relevance.screening.screenmeasures import NAMES, average_measures, compute_deviation
 
     rows = zip(NAMES, average_measures(runs).values, compute_deviation(runs).values, strict=True)
     return [f"{'':<10}{'mean':>8}{'sd':>8}", *(f"{name:<10}{mean:>8.3f}{sd:>8.3f}" for name, mean, sd in rows)]
@@ -217,7 +217,7 @@ def format_measures(runs: Sequence[Screened]) -> list[str]:
 
 def list_simulation_fields(labels: Labels, runs: Sequence[Screened]) -> dict[str, object]:
     """Simulations as the keys that are printed."""
-    from engine.relevance.screenmeasures import average_measures, compute_deviation
+    from engine.relevance.screening.screenmeasures import average_measures, compute_deviation
 
     return {
         "n_included": len(labels.included),

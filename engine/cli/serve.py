@@ -117,7 +117,7 @@ def mcp(names: tuple[str, ...], indexes: str | None) -> None:
     """
     folders = _find_folders(Config.load(indexes), names)
     try:
-        from engine.serve.tools import serve_tools
+        from engine.serve.api.tools import serve_tools
     except ModuleNotFoundError as err:
         raise MissingExtraError(f"{err.name} (needed for engine mcp)", "[cpu,mcp], [gpu,mcp] or [lite,mcp]") from err
     serve_tools(folders)

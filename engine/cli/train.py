@@ -21,7 +21,7 @@ from engine.records.abstract import Abstract, Rejection
 from engine.terminal import say, show_progress
 
 if TYPE_CHECKING:
-    from engine.relevance.testset import SourceFile
+    from engine.relevance.sets.testset import SourceFile
     from engine.train.fit.encoderfolder import WrittenEncoder
     from engine.train.fit.settings import TrainingSettings, TrainingSources
     from engine.train.pairs.corpuspairs import CorpusPairs
@@ -230,7 +230,7 @@ def _load_pairs(
 
 def _hash_files(paths: tuple[Path, ...]) -> tuple[SourceFile, ...]:
     """Return the name and SHA-256 of files."""
-    from engine.relevance.testset import SourceFile
+    from engine.relevance.sets.testset import SourceFile
 
     return tuple(SourceFile(path.name, FileReceipt.of(path).sha256) for path in paths)
 

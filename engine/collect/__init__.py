@@ -4,3 +4,5 @@
 
 Next: corpus stores them. A new format is one module with a ``read`` function and one row in ``source.FORMATS``.
 """
+
+ROOMS = ("text", "values", "formats", "fetch")  # in data-flow order

@@ -5,3 +5,5 @@ records, ``contributions`` what each source says of them, ``merge`` makes one re
 PubMed deleted. ``store`` reads a published one: ``filters`` and ``where`` select records, ``keywords`` ranks them by
 words, ``history`` and ``duplicates`` ask what changed and what looks alike.
 """
+
+ROOMS = ("storage", "words", "selection", "merging")  # in data-flow order

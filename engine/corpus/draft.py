@@ -12,11 +12,11 @@ from types import TracebackType
 import numpy as np
 from sqlite_utils import Database
 
-from engine.corpus.deletions import Deletions
-from engine.corpus.intake import Intake
-from engine.corpus.ledger import Ledger, TextDigest
+from engine.corpus.merging.deletions import Deletions
+from engine.corpus.merging.intake import Intake
+from engine.corpus.merging.ledger import Ledger, TextDigest
 from engine.corpus.schema import create_tables
-from engine.corpus.store import SPACES, TOTALS, Totals
+from engine.corpus.storage.store import SPACES, TOTALS, Totals
 from engine.errors import CorpusError
 from engine.records.abstract import Rejection
 from engine.records.generation import DocIds

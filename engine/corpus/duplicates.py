@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from engine.corpus.merge import normalise_title
-from engine.corpus.store import Corpus
+from engine.corpus.merging.merge import normalise_title
+from engine.corpus.storage.store import Corpus
 
 SHORT = 4  # words; "Editorial" and "Reply to the authors" are the titles of many works
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.corpus.store import Corpus
+from engine.corpus.storage.store import Corpus
 
 Counted = tuple[tuple[str, int], ...]  # (name, records), most frequent first, then by name
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from sqlite3 import Row
 from urllib.parse import quote
 
-from engine.corpus.rows import SOURCE_COLUMNS
-from engine.corpus.store import Corpus
+from engine.corpus.storage.rows import SOURCE_COLUMNS
+from engine.corpus.storage.store import Corpus
 from engine.records.generation import Counts
 
 ADDED, TEXT, METADATA, REMOVED = "added", "text changed", "metadata changed", "removed"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
-from engine.corpus.selections import BLANK_ABSTRACT
-from engine.corpus.wording import STEMMED
+from engine.corpus.selection.clauses import BLANK_ABSTRACT
+from engine.corpus.words.wording import STEMMED
 
 WORDS = "words"  # the full-text index of titles and abstracts
 # Kind of term -> the column of abstracts that holds it, as a JSON array but for the journal.

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.corpus.keywords import Occurrences, find_occurrences
+from engine.corpus.words.keywords import Occurrences, find_occurrences
 from engine.deadline import CURRENT
 from engine.encode.recipe import clean_text
 from engine.encode.sentences import split_sentences

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from engine.config import Settings
-from engine.corpus.filters import Qualified, find_qualified
-from engine.corpus.meshtree import MeshTree, read_mesh_tree
-from engine.corpus.store import Corpus
+from engine.corpus.selection.filters import Qualified, find_qualified
+from engine.corpus.selection.meshtree import MeshTree, read_mesh_tree
+from engine.corpus.storage.store import Corpus
 from engine.encode.encoder import Encoder
 from engine.errors import CorruptError, GenerationError
 from engine.index.folder import Generation, IndexFolder

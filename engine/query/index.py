@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.config import Settings
 from engine.corpus.history import find_changed
-from engine.corpus.store import Said
+from engine.corpus.storage.store import Said
 from engine.encode.encoder import Encoder
 from engine.errors import GenerationError, UsageError
 from engine.index.folder import IndexFolder

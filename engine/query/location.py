@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.corpus.resolving import resolve_ids
+from engine.corpus.storage.resolution import resolve_ids
 from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.options import Mode, Query

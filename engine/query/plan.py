@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.corpus.keywords import find_allowed
-from engine.corpus.wording import Wording, parse_wording
+from engine.corpus.words.keywords import find_allowed
+from engine.corpus.words.wording import Wording, parse_wording
 from engine.encode.recipe import clean_text
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
 from engine.options import Mode, Query

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.keywords import rank_words
+from engine.corpus.words.keywords import rank_words
 from engine.options import Fusion, Mode, Query
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question

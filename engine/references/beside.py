@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.collect.export import BESIDE_LISTS, BESIDE_TEXTS, MARK
+from engine.collect.values.export import BESIDE_LISTS, BESIDE_TEXTS, MARK
 from engine.records.abstract import Abstract
 from engine.references.cited import Cited
 from engine.references.fields import dump_line

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 
-from engine.collect.export import MARK
+from engine.collect.values.export import MARK
 from engine.identifiers import build_pubmed_url
 from engine.records.abstract import Abstract
 from engine.references.beside import describe_standing

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from engine.collect.export import guard_formula
+from engine.collect.values.export import guard_formula
 from engine.references.cited import Cited
 from engine.references.fields import BREAKS, COLUMNS, DECIMALS, Cell, build_cells
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from engine.collect.export import MARK
+from engine.collect.values.export import MARK
 from engine.records.abstract import Abstract, Notice
 from engine.references.beside import Says, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
 from engine.references.cited import Cited

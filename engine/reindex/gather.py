@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from engine.collect.source import read_source
 from engine.corpus.draft import Draft
-from engine.corpus.intake import NOWHERE, Outcome
-from engine.corpus.ledger import Change
-from engine.corpus.merge import Origin
+from engine.corpus.merging.intake import NOWHERE, Outcome
+from engine.corpus.merging.ledger import Change
+from engine.corpus.merging.merge import Origin
 from engine.encode.recipe import hash_text, prepare_text
 from engine.errors import SourceError
 from engine.progress import Progress

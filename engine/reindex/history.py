@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.corpus.duplicates import Group, find_duplicates
 from engine.corpus.history import Difference, Event, find_differences, read_events
-from engine.corpus.store import Corpus
+from engine.corpus.storage.store import Corpus
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.phrases import pluralize

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from engine.corpus.store import AppliedFile
+from engine.corpus.storage.store import AppliedFile
 from engine.errors import MassChangeError
 from engine.phrases import pluralize
 from engine.records.abstract import Rejection

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 
 from engine import __version__
-from engine.corpus.ledger import Change
-from engine.corpus.store import Corpus, Totals
+from engine.corpus.merging.ledger import Change
+from engine.corpus.storage.store import Corpus, Totals
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.errors import CorruptError

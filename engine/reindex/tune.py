@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.store import Corpus
+from engine.corpus.storage.store import Corpus
 from engine.encode.encoder import Encoder, encode_checked
 from engine.encode.recipe import clean_text
 from engine.index.ivf import TUNED_FOR, IvfIndex

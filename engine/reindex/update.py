@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.config import Settings
 from engine.corpus.draft import Draft
-from engine.corpus.store import AppliedFile, Corpus
+from engine.corpus.storage.store import AppliedFile, Corpus
 from engine.errors import ConfigError
 from engine.index import durable, factory, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder

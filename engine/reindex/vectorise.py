@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.draft import Draft, Text
-from engine.corpus.ledger import Change
+from engine.corpus.merging.ledger import Change
 from engine.encode.encoder import WORDLESS, CheckedVectors, Encoder, check_canaries, encode_checked
 from engine.encode.passages import Texts, prepare_whole
 from engine.encode.prefetch import map_in_order

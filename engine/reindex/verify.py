@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.corpus.store import Corpus
+from engine.corpus.storage.store import Corpus
 from engine.encode.encoder import LENGTH_TOLERANCE, SAME_TEXT_COSINE, Encoder, encode_checked
 from engine.encode.passages import Texts, load_recipe
 from engine.encode.probes import SAME_COSINE

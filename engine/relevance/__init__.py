@@ -6,3 +6,5 @@ with a collection and its judgments, ``knownitems`` makes one of plain abstracts
 encoder, ``evaluation`` asks an index; ``comparison`` puts runs side by side, ``plot`` draws it. ``holdout`` and
 ``sections`` say which abstracts are for testing, and what parts they have.
 """
+
+ROOMS = ("sets", "scoring", "screening")  # in data-flow order

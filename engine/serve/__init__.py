@@ -4,3 +4,5 @@
 request and every response passes; ``parameters`` reads what is asked; ``api`` and ``pages`` answer; ``failures`` is the
 one place where an error becomes a response.
 """
+
+ROOMS = ("http", "work", "request", "api", "pages")  # in data-flow order

@@ -18,19 +18,22 @@ from starlette.types import ASGIApp
 
 from engine.config import count_cores
 from engine.errors import EncoderError, EngineError
-from engine.serve import api, export, mappage, openapi, pages
-from engine.serve.access import Access
-from engine.serve.bodies import dump_bytes
-from engine.serve.desk import Desk
-from engine.serve.failures import BodyError, Failure, classify_error
-from engine.serve.guard import Guard
-from engine.serve.limits import MAX_BATCHES_WAITING
+from engine.serve.api import handlers as api_handlers
+from engine.serve.api import openapi
+from engine.serve.api.bodies import dump_bytes
+from engine.serve.http.access import Access
+from engine.serve.http.failures import BodyError, Failure, classify_error
+from engine.serve.http.guard import Guard
+from engine.serve.http.limits import MAX_BATCHES_WAITING
 from engine.serve.metrics import Metrics
-from engine.serve.shelf import Shelf
-from engine.serve.site import JSON, Site
+from engine.serve.pages import downloads, map
+from engine.serve.pages import handlers as page_handlers
+from engine.serve.request.site import JSON, Site
+from engine.serve.work.desk import Desk
+from engine.serve.work.shelf import Shelf
 
 log = logging.getLogger("engine.serve")
-STATIC = Path(__file__).parent / "static"
+STATIC = Path(__file__).parent / "pages" / "static"
 UNSAID = "a text got no usable vector. Run: engine verify --deep"  # the error's own message holds the text
 FIGURES = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -84,7 +87,7 @@ def respond_to_error(request: Request, error: Exception) -> Response:
         log.error("%s: %s", type(error).__name__, UNSAID if type(error) is EncoderError else error)
     if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
         return build_failure_json(failure)
-    return pages.show_failure(request, failure)
+    return page_handlers.show_failure(request, failure)
 
 
 def build_failure_json(failure: Failure) -> Response:
@@ -102,21 +105,21 @@ HANDLERS = {
     Exception: respond_to_error,
 }
 ROUTES = [
-    Route("/", pages.search),
-    Route("/record", pages.record),
-    Route("/status", pages.show_status_page),
-    Route("/map", mappage.map_page),
-    Route("/map/points", mappage.send_points),
-    Route("/map/at", mappage.find_record_at),
-    Route("/record/export", export.record),
-    Route("/export", export.export_hits),
-    Route("/search-record.json", export.search_record),
-    Route("/api/v1/search", api.search),
-    Route("/api/v1/similar", api.find_similar),
-    Route("/api/v1/record", api.record),
-    Route("/api/v1/new", api.find_new),
-    Route("/api/v1/batch", api.search_batch, methods=["POST"]),
-    Route("/api/v1/status", api.show_status),
+    Route("/", page_handlers.search),
+    Route("/record", page_handlers.record),
+    Route("/status", page_handlers.show_status_page),
+    Route("/map", map.map_page),
+    Route("/map/points", map.send_points),
+    Route("/map/at", map.find_record_at),
+    Route("/record/export", downloads.record),
+    Route("/export", downloads.export_hits),
+    Route("/search-record.json", downloads.search_record),
+    Route("/api/v1/search", api_handlers.search),
+    Route("/api/v1/similar", api_handlers.find_similar),
+    Route("/api/v1/record", api_handlers.record),
+    Route("/api/v1/new", api_handlers.find_new),
+    Route("/api/v1/batch", api_handlers.search_batch, methods=["POST"]),
+    Route("/api/v1/status", api_handlers.show_status),
     Route("/api/v1/openapi.json", openapi.build_document),
     Route("/healthz", report_health),
     Route("/readyz", report_readiness),

@@ -13,10 +13,10 @@ from types import FrameType
 import uvicorn
 
 from engine.errors import EngineError
-from engine.serve.access import bracket_host, build_access
 from engine.serve.app import build_app
-from engine.serve.connection import Connection
-from engine.serve.limits import MAX_HEAD
+from engine.serve.http.access import bracket_host, build_access
+from engine.serve.http.connection import Connection
+from engine.serve.http.limits import MAX_HEAD
 
 KEEP_ALIVE = 20  # seconds that a connection stays open between two requests
 GRACE = 5  # seconds that answers under way have to finish

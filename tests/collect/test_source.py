@@ -5,8 +5,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.collect.lines import decode_first_line
 from engine.collect.source import FORMATS, check_source, format_named, read_source
+from engine.collect.text.lines import decode_first_line
 from engine.errors import SourceError
 from engine.records.abstract import Abstract
 

@@ -4,9 +4,9 @@ from pathlib import Path
 from types import TracebackType
 
 from engine.corpus.draft import Draft
-from engine.corpus.intake import Outcome
-from engine.corpus.ledger import Change
-from engine.corpus.merge import Origin
+from engine.corpus.merging.intake import Outcome
+from engine.corpus.merging.ledger import Change
+from engine.corpus.merging.merge import Origin
 
 NOTE_SOURCES = """
     INSERT OR IGNORE INTO sources (id, generation, name, path, n_bytes, sha256, format, release, n_records)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.corpus.draft import SourceFile
-from engine.corpus.languages import SPELLINGS
-from engine.corpus.store import SPACES, Corpus, Said
-from engine.corpus.values import replace_surrogates
+from engine.corpus.selection.languages import SPELLINGS
+from engine.corpus.storage.store import SPACES, Corpus, Said
+from engine.corpus.storage.values import replace_surrogates
 from engine.options import Filters
 from engine.records.abstract import Abstract
 from tests.corpus.drafts import opened, origin

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from engine.corpus.languages import SPELLINGS
+from engine.corpus.selection.languages import SPELLINGS
 from engine.records.abstract import Abstract
 
 NAMES = (

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.corpus.draft import SourceFile
-from engine.corpus.ledger import Change
-from engine.corpus.store import AppliedFile, Corpus
+from engine.corpus.merging.ledger import Change
+from engine.corpus.storage.store import AppliedFile, Corpus
 from engine.errors import AbstractNotFoundError, CorruptError
 from engine.records.abstract import Abstract, Rejection
 from tests.corpus.drafts import opened, origin, stored

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.corpus import duplicates as module
 from engine.corpus.duplicates import find_duplicates
-from engine.corpus.store import Corpus
+from engine.corpus.storage.store import Corpus
 from engine.records.abstract import Abstract
 from tests.corpus.drafts import opened, origin
 

@@ -4,7 +4,7 @@ from contextlib import closing
 import pytest
 
 from engine.corpus.facets import count_years, name_counts, read_years_and_journals
-from engine.corpus.store import Corpus
+from engine.corpus.storage.store import Corpus
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Report
 

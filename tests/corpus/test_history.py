@@ -15,7 +15,7 @@ from engine.corpus.history import (
     find_generation_before,
     read_events,
 )
-from engine.corpus.store import Corpus
+from engine.corpus.storage.store import Corpus
 from engine.records.abstract import Abstract
 from engine.records.generation import Counts
 from tests.corpus.drafts import opened, origin

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from engine.corpus.draft import SourceFile
 from engine.corpus.schema import KINDS, create_tables
-from engine.corpus.store import Corpus
+from engine.corpus.storage.store import Corpus
 from engine.records.abstract import Abstract, Rejection
 from tests.conftest import ROOT
 from tests.corpus.drafts import opened, origin

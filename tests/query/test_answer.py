@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import Filters, Index, Query, open_index
-from engine.corpus.wording import parse_wording
+from engine.corpus.words.wording import parse_wording
 from engine.deadline import CURRENT, Deadline, limit_time
 from engine.errors import AbstractNotFoundError, BusyError, EncoderError, UsageError
 from engine.index.folder import IndexFolder

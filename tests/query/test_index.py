@@ -18,7 +18,7 @@ import pytest
 
 from engine import Filters, Hit, Index, Query, open_index
 from engine.corpus.history import read_events
-from engine.corpus.store import Said
+from engine.corpus.storage.store import Said
 from engine.encode.receipt import read_identity, write_receipt
 from engine.errors import (
     AbstractNotFoundError,

@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from engine.collect.fields import build_abstract_entries
 from engine.collect.source import read_source
+from engine.collect.values.fields import build_abstract_entries
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Hit
 from engine.references.cited import Cited

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.collect.export import restore_names
+from engine.collect.values.export import restore_names
 from engine.references.names import is_group, name_of
 from tests.references.found import NAMES
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.collect.export import _FORMULA
 from engine.collect.source import check_source, read_source
+from engine.collect.values.export import _FORMULA
 from engine.records.abstract import Abstract
 from engine.references.fields import BREAKS
 from tests.conftest import examples

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.corpus.store import AppliedFile
+from engine.corpus.storage.store import AppliedFile
 from engine.errors import MassChangeError
 from engine.receipts import FileReceipt
 from engine.records.generation import Counts

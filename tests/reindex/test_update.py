@@ -18,7 +18,7 @@ import pytest
 
 from engine import open_index
 from engine.config import Settings, SourcePattern
-from engine.corpus.store import Corpus
+from engine.corpus.storage.store import Corpus
 from engine.encode.onnx import OnnxEncoder
 from engine.errors import ConfigError, EncoderMismatchError, LockedError, MassChangeError, SourceError
 from engine.index.folder import IndexFolder

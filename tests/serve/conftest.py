@@ -23,9 +23,9 @@ from starlette.types import ASGIApp, Message
 from engine.index.folder import IndexFolder
 from engine.query.index import Index, open_index
 from engine.reindex.run import index_sources
-from engine.serve.access import build_access
 from engine.serve.app import build_app
-from engine.serve.desk import Desk
+from engine.serve.http.access import build_access
+from engine.serve.work.desk import Desk
 from tests.conftest import CURRENT, ROOT, copy_toy, jsonl, order_of, silent
 
 PORT = 8000

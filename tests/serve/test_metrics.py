@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 from engine.index.folder import IndexFolder
-from engine.serve import shelf as shelving
+from engine.serve.work import shelf as shelving
 from tests.serve.conftest import client_of
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from engine.records.encoder import Vectors
-from engine.relevance.measures import measure_query, parse
+from engine.relevance.scoring.measures import measure_query, parse
 from engine.train.fit.basemodel import encode_texts
 from engine.train.pairs.corpuspairs import TextPair
 

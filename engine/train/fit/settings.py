@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from engine.errors import UsageError
-from engine.relevance.testset import SourceFile
+from engine.relevance.sets.testset import SourceFile
 
 RECORD = "training.json"  # beside the weights: what ran, for programs
 _ALPHAS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)

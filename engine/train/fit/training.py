@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from engine.errors import EncoderError, SourceError
 from engine.phrases import pluralize
 from engine.progress import Progress
-from engine.relevance.testset import SourceFile
+from engine.relevance.sets.testset import SourceFile
 from engine.train.fit.basemodel import encode_texts, limit_length, load_model, resolve_device
 from engine.train.fit.collapse import SAMPLE_SIZE, ScoreSpread, measure_spread
 from engine.train.fit.encoderfolder import WrittenEncoder, check_output, write_encoder

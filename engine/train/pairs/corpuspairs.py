@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from engine.encode.recipe import clean_text
 from engine.records.abstract import Abstract
-from engine.relevance.holdout import DEV, TEST, hash_position, list_publication_keys
-from engine.relevance.sections import extract_body, find_objective_and_conclusion
+from engine.relevance.sets.holdout import DEV, TEST, hash_position, list_publication_keys
+from engine.relevance.sets.sections import extract_body, find_objective_and_conclusion
 from engine.train.pairs.pairtable import PairTable
 
 TextPair = tuple[str, str]

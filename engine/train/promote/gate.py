@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from engine.encode.encoder import Encoder
 from engine.progress import Progress
 from engine.records.encoder import Vectors
-from engine.relevance.exhaustive import rank
-from engine.relevance.measures import measure_queries, parse
-from engine.relevance.significance import Difference, compare_paired
-from engine.relevance.testset import TestSet
+from engine.relevance.scoring.exhaustive import rank
+from engine.relevance.scoring.measures import measure_queries, parse
+from engine.relevance.scoring.significance import Difference, compare_paired
+from engine.relevance.sets.testset import TestSet
 from engine.train.fit.collapse import SAMPLE_SIZE, ScoreSpread, find_collapse, measure_spread
 
 _MEASURE = "nDCG@10"

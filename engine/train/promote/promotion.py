@@ -20,9 +20,9 @@ from engine.records.encoder import EncoderIdentity
 from engine.reindex.encoders import Choice, choose, export
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
-from engine.relevance.holdout import TEST, hash_position
-from engine.relevance.knownitems import KINDS, Items, Kind
-from engine.relevance.testset import TestSet
+from engine.relevance.sets.holdout import TEST, hash_position
+from engine.relevance.sets.knownitems import KINDS, Items, Kind
+from engine.relevance.sets.testset import TestSet
 from engine.train.promote.gate import Verdict, judge_candidate
 
 _MIN_ITEMS = 100  # known items to decide by

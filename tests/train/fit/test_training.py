@@ -15,7 +15,7 @@ from engine.encode.model import identify
 from engine.errors import EncoderError, SourceError, UsageError
 from engine.progress import Progress
 from engine.records.abstract import Abstract
-from engine.relevance.testset import SourceFile
+from engine.relevance.sets.testset import SourceFile
 from engine.train.fit import checkpoints, estimate, trainer
 from engine.train.fit.basemodel import load_model
 from engine.train.fit.checkpoints import WEIGHTS

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engine.records.abstract import Abstract
-from engine.relevance.holdout import DEV, TEST, hash_position
+from engine.relevance.sets.holdout import DEV, TEST, hash_position
 from engine.train.pairs.corpuspairs import (
     build_pairs,
     compute_overlap,

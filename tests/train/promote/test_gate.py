@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from engine.records.encoder import Encoded, EncoderIdentity
-from engine.relevance.judgments import Judgments
-from engine.relevance.testset import TestSet, Text
+from engine.relevance.sets.judgments import Judgments
+from engine.relevance.sets.testset import TestSet, Text
 from engine.train.promote.gate import judge_candidate
 from tests.conftest import silent
 

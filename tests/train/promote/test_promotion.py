@@ -13,7 +13,7 @@ from engine.records.abstract import Abstract
 from engine.reindex.order import Order
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources
-from engine.relevance.knownitems import make_known_items
+from engine.relevance.sets.knownitems import make_known_items
 from engine.train.promote.promotion import promote_encoder
 from tests.conftest import TOY_MODEL, jsonl, silent
 

@@ -1,0 +1,207 @@
+"""BibTeX, split here into entries and read by bibtexparser, so that a broken entry is one Rejection."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+from bibtexparser.library import Library
+from bibtexparser.middlewares import RemoveEnclosingMiddleware, ResolveStringReferencesMiddleware
+from bibtexparser.middlewares.names import split_multiple_persons_names
+from bibtexparser.model import Entry as Block
+from bibtexparser.splitter import Splitter
+
+from engine.collect.text.latex import decode_latex
+from engine.collect.text.lines import Chunk, decode_head, refuse_bare_cr
+from engine.collect.text.loggers import silence_loggers
+from engine.collect.values.fields import build_abstract_entries
+from engine.collect.values.identity import FieldError, normalise_accession
+from engine.files import decode_lines
+from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
+from engine.records.abstract import Entry, Rejection, Remark
+
+START = re.compile(r"\s*@\s*([A-Za-z]+)\s*([{(])")
+BESIDE = re.compile(
+    r"(?<=[})])\s*(?=@\s*[A-Za-z]+\s*[{(][^\s,={}]*\s*,)"
+)  # an entry that begins on the line of another
+NEW_ENTRY = re.compile(r"@\s*([A-Za-z]+)\s*([{(])\s*[^\s,={}()\"]*\s*(?:,|$)")  # inside an entry that is not closed
+MARK = re.compile(r"(?<!\\)[{}]|[()]")
+FIELD = re.compile(r"\s*[A-Za-z_-]+\s*=\s*\S")  # after an entry that a closing brace too many has ended
+NO_COMMA = re.compile(r"[}\"]\s*\n\s*[A-Za-z_-]+\s*=\s*[{\"]")
+STRING_NAME = re.compile(r"@\s*string\s*[{(]\s*([^\s=]+)\s*=", re.IGNORECASE)
+SCOPUS = re.compile(r"\b2-s2\.0-\d{6,14}\b")
+ESCAPED = re.compile(r"\\([_%&#$~])")
+N_HEAD_LINES = 200  # a library may begin with a comment
+
+AS_IT_CAME = "LaTeX that can't be turned into text whole, stored as it came"
+
+
+def looks_like(head: bytes) -> bool:
+    """Tell BibTeX by an entry that begins a line, with nothing like a table or an object before it."""
+    found = decode_head(head)[:N_HEAD_LINES]
+    return any(START.match(line) for line in found) and not found[0].lstrip().startswith(("{", "[", "<"))
+
+
+def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
+    """Yield the entries of a BibTeX file in order; one that can't be used is a Rejection with the line it begins at.
+
+    Raises:
+        SourceError: lines that end with CR alone, or a line or an entry without end.
+    """
+    with silence_loggers("bibtexparser", "pylatexenc"):
+        yield from _read_entries(stream, name)
+
+
+def _read_entries(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
+    """Do the work of read."""
+    strings: dict[str, str] = {}
+    for chunk in split_entries(stream, name):
+        yield from chunk.list_remarks()
+        text, place = "\n".join(chunk.lines), f"line {chunk.number}"
+        start = START.match(text)
+        kind = start[1].lower() if start else ""
+        if kind == "string":
+            if named := STRING_NAME.match(text.lstrip()):
+                strings[named[1].lower()] = text
+        elif kind not in {"comment", "preamble"}:
+            try:
+                values, is_whole = decode_values(read_fields(text, chunk, strings))
+            except FieldError as err:
+                yield Rejection(name, place, str(err))
+                continue
+            if not is_whole:
+                yield Remark(AS_IT_CAME, place)
+            yield from build_abstract_entries(values, name, place)
+
+
+class Splitting:
+    """The entry that lines are being collected for, and how deep in its braces they are."""
+
+    def __init__(self, number: int, opening: str, name: str) -> None:
+        self.chunk = Chunk(number, source=name)
+        self.opening, self.closing = opening, "}" if opening == "{" else ")"
+        self.depth = 0  # of braces
+        self.rounds = 0  # of round brackets outside braces, where they enclose the entry
+
+    def follow(self, line: str) -> None:
+        """Count the brackets of the next line and note the end."""
+        for mark in MARK.finditer(line):
+            self.depth += {"{": 1, "}": -1}.get(mark[0], 0)
+            if self.opening == "(" and not self.depth:
+                self.rounds += {"(": 1, ")": -1}.get(mark[0], 0)
+            if mark[0] == self.closing and self.depth <= 0 and self.rounds <= 0:
+                self.chunk.is_ended = True
+                return
+
+
+def split_entries(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
+    """Yield each block from @ to its closing bracket and fields after it, or to the next block where that is missing.
+
+    Raises:
+        SourceError: lines that end with CR alone, or a line or an entry without end.
+    """
+    refuse_bare_cr(stream, name)
+    current: Splitting | None = None
+    for number, piece, is_utf8 in split_lines(stream, name):
+        is_between = current is None or current.chunk.is_ended
+        if start := (START if is_between else NEW_ENTRY).match(piece):
+            if current is not None:
+                yield current.chunk
+            current = Splitting(number, start[2], name)
+        elif current is None or (is_between and not FIELD.match(piece)):
+            continue
+        if not is_utf8:
+            current.chunk.not_utf8.append(number)
+        current.chunk.add(piece)
+        current.follow(piece)
+    if current is not None:
+        yield current.chunk
+
+
+def split_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
+    """Yield lines as lines does, without their endings, cut before each @ that follows a closing bracket."""
+    for number, line, is_utf8 in decode_lines(stream, name):
+        for piece in BESIDE.split(line.rstrip("\r\n")):
+            yield number, piece, is_utf8
+
+
+def read_fields(text: str, chunk: Chunk, strings: dict[str, str]) -> dict[str, list[str]]:
+    """Raw values of each field of one entry, names in small letters; abbreviations written out.
+
+    Raises:
+        FieldError: the entry is not closed, or not well-formed.
+    """
+    if not chunk.is_ended:
+        raise FieldError("the entry is never closed: a closing brace is missing before the next entry")
+    library = Splitter(text.strip()).split()
+    blocks = [*library.entries, *(getattr(block, "ignore_error_block", None) for block in library.failed_blocks)]
+    entry = next((block for block in blocks if isinstance(block, Block)), None)
+    if entry is None or (library.entries and library.failed_blocks):
+        reasons = [getattr(block.error, "abort_reason", str(block.error)) for block in library.failed_blocks]
+        raise FieldError(f"not a BibTeX entry: {' '.join(reasons)[:200]}")
+    if any(comment.comment.strip(" ,")[:1] not in {"", "%"} for comment in library.comments):
+        raise FieldError("text after the end of the entry: is there a closing brace too many in it?")
+    for place, field in enumerate(entry.fields):
+        if NO_COMMA.search(strip_braced(str(field.value))):
+            raise FieldError(f"a comma is missing after the field {field.key[:40]!r}")
+        field.key = f"{field.key.lower()} {place}"  # a field may be given twice
+    found: dict[str, list[str]] = {}
+    for field in expand_strings(entry, text, strings).fields:
+        found.setdefault(field.key.split(" ")[0], []).append(str(field.value))
+    return found
+
+
+def strip_braced(value: str) -> str:
+    """A raw value with what is inside its braces left out."""
+    depth, kept = 0, []
+    for char in value:
+        depth -= char == "}"
+        if depth <= 0 or char == "\n":
+            kept.append(char)
+        depth += char == "{"
+    return "".join(kept)
+
+
+def expand_strings(entry: Block, text: str, strings: dict[str, str]) -> Block:
+    """The entry without the braces or quotation marks around its values, the abbreviations that it uses replaced."""
+    words = set(re.findall(r"[^\s{}\",=#()]+", text.lower()))
+    used = "\n".join(definition for name, definition in strings.items() if name in words)
+    library = Library([*Splitter(used).split().strings, entry])
+    for step in (ResolveStringReferencesMiddleware(), RemoveEnclosingMiddleware()):
+        library = step.transform(library)
+    return library.entries[0]
+
+
+def decode_values(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
+    """(fields of one entry, whether all LaTeX in them could be turned into text)."""
+    whole: list[bool] = []
+
+    def text(*names: str, between: str = " ") -> str:
+        value = next((raw[name] for name in names if raw.get(name)), [])
+        found = [decode_latex(part) for part in dict.fromkeys(value)]
+        whole.extend(is_whole for _, is_whole in found)
+        return between.join(part for part, _ in found)
+
+    def code(*names: str) -> str:
+        return next((ESCAPED.sub(r"\1", raw[name][0].strip("{} \n")) for name in names if raw.get(name)), "")
+
+    people = [decode_latex(name) for value in raw.get("author", [])[:1] for name in split_multiple_persons_names(value)]
+    whole.extend(is_whole for _, is_whole in people)
+    is_pubmed = code("eprinttype", "archiveprefix").lower() in {"pubmed", "pmid", "medline"}
+    scopus = SCOPUS.search(code("url"))
+    given = {
+        "title": text("title"),
+        "abstract": text("abstract", between="\n"),
+        "year": code("year", "date"),
+        "journal": text("journal", "journaltitle", "booktitle"),
+        "authors": [name for name, _ in people if name != "others"],
+        "pmid": parse_pmid(code("pmid", "pubmed_id", "pubmedid") or (code("eprint") if is_pubmed else None))
+        or find_noted_pmid(code("note")),
+        "doi": parse_doi(code("doi")),
+        "accession": code("unique-id") if normalise_accession(code("unique-id")) else scopus and scopus[0],
+        "keywords": re.split(r"\s*[,;]\s*", "; ".join(decode_latex(part)[0] for part in raw.get("keywords", []))),
+        "languages": text("language", "langid"),
+        "publication_types": text("document_type", "type"),
+    }
+    return {field: value for field, value in given.items() if value}, all(whole)

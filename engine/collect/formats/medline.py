@@ -1,0 +1,161 @@
+"""MEDLINE tagged text (.nbib, PubMed's "Save as PubMed"), streamed one record at a time.
+
+Not read with the package nbib: it loads the whole file and drops RIN, ROF, EIN, ECI, OAB and AUID.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+from engine.collect.formats.citation import PLACEHOLDER, TRANSLATION, find_title
+from engine.collect.text.lines import decode_head, split_records
+from engine.collect.values.export import read_export_tags
+from engine.collect.values.fields import drop_repeats
+from engine.records.abstract import Entry, Notice
+
+Tagged = list[tuple[str, str]]  # (tag, value) in the order of the file
+
+START = re.compile("PMID-(?: |$)")
+TAG = re.compile(r"([A-Z][A-Z0-9]{1,3}) *-(?: |$)")
+N_HEAD_LINES = 50
+# Inside these a line that only looks like a tag ("IL6 - dependent …") is text.
+TEXTS = {"TI", "BTI", "CTI", "TT", "AB", "OAB"}
+KNOWN = set(
+    "AB AD AID AU AUID BTI CDAT CI CIN CN COIS CON CP CRDT CRF CRI CTDT CTI DA DCOM DDIN DEP DP DRDT DRIN ECF ECI ED "
+    "EDAT EFR EIN EN FAU FED FIR FPS GN GR GS IP IR IRAD IS ISBN JID JT LA LID LR MH MHDA MID NM OAB OABL OCI OID "
+    "ORI OT OTO OWN PB PG PHST PL PMC PMCR PMID PRIN PROF PS PST PT PTDT PUBM RF RIN RN ROF RPF RPI RRF RRI SB SFM "
+    "SI SO SPIN STAT TA TI TT UIN UOF VI VTI".split()
+)
+KIND = re.compile(r"(AAMC|AIDS|KIE|NASA|PIP|Publisher|plain-language-summary): ")  # before the text of OAB
+NOTICES = {
+    "ROF": Notice.IS_RETRACTION,
+    "PROF": Notice.IS_ERRATUM,  # of a partial retraction; as in PubMed XML
+    "EFR": Notice.IS_ERRATUM,
+    "ECF": Notice.IS_CONCERN,
+    "EIN": Notice.HAS_ERRATUM,
+    "ECI": Notice.HAS_CONCERN,
+    "PRIN": Notice.PARTLY_RETRACTED,
+    "CRI": Notice.REPUBLISHED,
+    "RRI": Notice.REPUBLISHED,
+}
+
+
+def looks_like(head: bytes) -> bool:
+    """Tell MEDLINE by a line with a PMID near the beginning; the engine's own export may have another id there."""
+    return any(re.match(r"PMID- +\d|OID - abstract-engine:", line) for line in decode_head(head)[:N_HEAD_LINES])
+
+
+def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
+    """Yield the records of a MEDLINE file in order; one that can't be used is a Rejection with the line it begins at.
+
+    Raises:
+        SourceError: lines that end with CR alone, or a line or a record without end.
+    """
+    for chunk in split_records(stream, name, START.match, lambda line: False):
+        yield from chunk.list_remarks()
+        found = read_tags(chunk.lines)
+        ids, notes = ([value for tag, value in found if tag == wanted] for wanted in ("OID", "GN"))
+        place = f"line {chunk.number} (PMID {found[0][1][:40] or 'missing'})"
+        yield from read_export_tags(read_values(found), ids, notes, name, place)
+
+
+def read_tags(lines: list[str]) -> Tagged:
+    """Tags with their values, wrapped lines joined by a blank."""
+    found: list[tuple[str, list[str]]] = []
+    for line in lines:
+        tag = TAG.match(line)
+        if tag and (tag[1] in KNOWN or found[-1][0] not in TEXTS):
+            found.append((tag[1], [line[tag.end() :].strip()]))
+        elif line.strip():
+            found[-1][1].append(line.strip())
+    return [(tag, " ".join(filter(None, value))) for tag, value in found]
+
+
+def read_values(tags: Tagged) -> dict[str, object]:
+    """The fields of one record."""
+
+    def all_of(*names: str) -> list[str]:
+        return [value for tag, value in tags if tag in names and value]
+
+    def first_of(*names: str) -> str:
+        return next((value for name in names for value in all_of(name)), "")
+
+    vernacular, people = first_of("TT"), read_author_tags(tags)
+    abstract, others = read_abstract_tags(tags)
+    given = {
+        "pmid": tags[0][1],
+        "title": find_title(first_of("TI", "BTI", "CTI"), vernacular),
+        "vernacular_title": vernacular,
+        "abstract": abstract,
+        "other_abstracts": others,
+        "journal": first_of("JT", "TA"),
+        "authors": [name for name, _ in people],
+        "orcids": [orcid for _, orcid in people],
+        "year": first_of("DP", "DEP"),
+        "doi": find_doi(all_of("LID", "AID")),
+        "mesh": drop_repeats(strip_qualifiers(heading) for heading in all_of("MH")),
+        "keywords": drop_repeats(keyword.lstrip("*") for keyword in all_of("OT")),
+        "publication_types": drop_repeats(all_of("PT")),
+        "languages": drop_repeats(all_of("LA")),
+        "revised": format_date(first_of("LR")),
+        "retracted": bool(all_of("RIN", "RRI")),
+        "notices": {NOTICES[tag] for tag, _ in tags if tag in NOTICES},
+    }
+    return {field: value for field, value in given.items() if value}
+
+
+def read_author_tags(tags: Tagged) -> list[tuple[str, str]]:
+    """(name, ORCID) of authors and groups in their order; the full name where there is one."""
+    found: list[tuple[str, str]] = []
+    is_full = False  # whether the short form of the last name is still to come
+    for tag, value in tags:
+        if tag in {"FAU", "CN"} or (tag == "AU" and not is_full):
+            found.append((value, ""))
+            is_full = tag == "FAU"
+        elif tag == "AU":
+            is_full = False
+        elif tag == "AUID" and found and "orcid" in value.lower():
+            found[-1] = (found[-1][0], value)
+    return [(name, orcid) for name, orcid in found if name]
+
+
+def read_abstract_tags(tags: Tagged) -> tuple[str, list[str]]:
+    """The abstract, then the other ones, each led by what it is. An English one stands in for none."""
+    abstract = "\n".join(value for tag, value in tags if tag == "AB" and value)
+    others: list[str] = []
+    for (tag, value), (following, language) in zip(tags, [*tags[1:], ("", "")], strict=True):
+        if tag != "OAB" or not value:
+            continue
+        spoken = language.lower() if following == "OABL" and language else "eng"
+        found = KIND.match(value)
+        kind, body = (found[1], value[found.end() :]) if found else ("", value)
+        if spoken == "eng" and not abstract and not body.endswith(PLACEHOLDER):
+            abstract = body
+        else:
+            others.append(f"[{label(kind, spoken)}] {body}")
+    return abstract, others
+
+
+def label(kind: str, spoken: str) -> str:
+    """What an abstract is: "fre" for a translation, "plain-language-summary" for one in English, or both."""
+    if spoken == "eng":
+        return kind or spoken
+    return spoken if kind in TRANSLATION else f"{kind}, {spoken}"
+
+
+def strip_qualifiers(heading: str) -> str:
+    """The descriptor of a MeSH heading, without its qualifiers and the star of a major topic."""
+    return heading.split("/")[0].lstrip("*").strip()
+
+
+def find_doi(numbers: list[str]) -> str:
+    """The first number marked as a DOI."""
+    return next((number.removesuffix("[doi]").strip() for number in numbers if number.endswith("[doi]")), "")
+
+
+def format_date(date: str) -> str:
+    """20181202 as 2018-12-02; "" for what is no such date."""
+    found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", date)
+    return "-".join(found.groups()) if found else ""

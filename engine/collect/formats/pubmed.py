@@ -1,0 +1,89 @@
+"""PubMed XML (baseline, update and efetch files, present and old DTDs), streamed one record at a time."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+from lxml import etree
+
+from engine.collect.formats.book import build_chapter
+from engine.collect.formats.citation import build_citation
+from engine.collect.formats.elements import PmidError, find_child, read_pmid, read_text
+from engine.collect.text.xmlstream import read_elements
+from engine.collect.values.fields import DAMAGED, MOJIBAKE
+from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
+
+# PubmedArticleSet is today's root, MedlineCitationSet that of baselines up to 2016; single records are saved by hand.
+ROOT = re.compile(rb"<(?:!DOCTYPE\s+)?(?:Pubmed(?:Book)?Article|MedlineCitation)(?:Set)?[\s>/\[]")
+DELETIONS = ("DeleteCitation", "DeleteDocument")  # of articles, of book documents
+RECORDS = ("PubmedArticle", "MedlineCitation", "PubmedBookArticle", *DELETIONS)
+
+
+def looks_like(head: bytes) -> bool:
+    """Tell PubMed XML by its root element or document type."""
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and ROOT.search(head) is not None
+
+
+def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
+    """Yield the articles, book chapters and deletions of a PubMed file in order, in bounded memory.
+
+    A Remark on a record comes before it; a record that can't be used is a Rejection in its place.
+
+    Raises:
+        SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
+    """
+    for number, element in read_elements(stream, name, RECORDS, is_record):
+        yield from read_element(element, name, number)
+
+
+def is_record(element: etree._Element) -> bool:
+    """Whether an element is a record of its own: not the citation inside an article, which has more of it."""
+    parent = element.getparent()
+    return element.tag != "MedlineCitation" or parent is None or parent.tag != "PubmedArticle"
+
+
+def read_element(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
+    """Yield what one top-level element holds."""
+    if element.tag in DELETIONS:
+        yield from read_deletions(element, name, number)
+    else:
+        yield from record_entries(element, name, number)
+
+
+def read_deletions(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
+    """Yield a Deletion for each PMID, or a Rejection for what is not one."""
+    for pmid in element.iterchildren("PMID"):
+        try:
+            yield Deletion(f"PMID:{read_pmid(pmid)}")
+        except PmidError as err:
+            yield Rejection(name, f"record {number} (deletion of PMID {read_text(pmid)[:40] or 'missing'})", str(err))
+
+
+def record_entries(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
+    """Yield the abstract of one article or book chapter after its remarks, or its Rejection."""
+    if element.tag == "PubmedBookArticle":
+        main, data, build = find_child(element, "BookDocument"), find_child(element, "PubmedBookData"), build_chapter
+    elif element.tag == "PubmedArticle":
+        main, data, build = find_child(element, "MedlineCitation"), find_child(element, "PubmedData"), build_citation
+    else:
+        main, data, build = element, None, build_citation
+    pmid = None if main is None else find_child(main, "PMID")
+    place = f"record {number} (PMID {read_text(pmid)[:40] or 'missing'})"
+    try:
+        found = build(main, data, read_pmid(pmid))
+    except PmidError as err:
+        yield Rejection(name, place, str(err))
+        return
+    if not found.title and not found.abstract:
+        yield Rejection(name, place, "neither title nor abstract, so there is nothing to search")
+        return
+    if is_damaged(found):
+        yield Remark(DAMAGED, place)
+    yield found
+
+
+def is_damaged(found: Abstract) -> bool:
+    """Whether the text looks wrongly decoded. XML holds no lone surrogates, so nothing else can be wrong with it."""
+    return any(not words.isascii() and MOJIBAKE.search(words) for words in (found.title, found.abstract))

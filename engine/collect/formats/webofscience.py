@@ -1,0 +1,77 @@
+"""Web of Science's tagged files ("FN Clarivate …"), read record by record."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+from engine.collect.text.lines import Chunk, decode_first_line, split_records
+from engine.collect.values.fields import build_abstract_entries
+from engine.records.abstract import Entry, Remark
+
+Tags = dict[str, list[str]]
+
+START = re.compile("PT ")
+END = re.compile(r"ER\s*$")
+MAGIC = re.compile(r"FN (?:Clarivate|ISI|Thomson)", re.IGNORECASE)
+TAG = re.compile(r"([A-Z][A-Z0-9])(?: (.*))?")
+
+UNFINISHED = "a record without its last line (ER), read as far as it goes"
+
+
+def looks_like(head: bytes) -> bool:
+    """Tell the file by its first line."""
+    return MAGIC.match(decode_first_line(head)) is not None
+
+
+def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
+    """Yield the records in order; one that can't be used is a Rejection with the line where it begins.
+
+    Raises:
+        SourceError: lines that end with CR alone, or a line or a record without end.
+    """
+    for chunk in split_records(stream, name, START.match, END.match):
+        yield from chunk.list_remarks()
+        place = f"line {chunk.number}"
+        if not chunk.is_ended:
+            yield Remark(UNFINISHED, place)
+        yield from build_abstract_entries(read_values(group_tag_lines(chunk)), name, place)
+
+
+def group_tag_lines(chunk: Chunk) -> Tags:
+    """Return the lines of each tag of one record, in order; a line without a tag belongs to the tag before it."""
+    tags: Tags = {}
+    values: list[str] = []
+    for line in chunk.lines:
+        match = TAG.fullmatch(line.rstrip())
+        if match and match[1] == "ER":
+            break
+        if match:
+            values = tags.setdefault(match[1], [])
+            values.append((match[2] or "").strip())
+        elif line.strip():
+            values.append(line.strip())
+    return tags
+
+
+def read_values(tags: Tags) -> dict[str, object]:
+    """The fields of one record."""
+
+    def joined(tag: str) -> str:
+        return " ".join(tags.get(tag, []))
+
+    given = {
+        "title": joined("TI"),
+        "abstract": joined("AB"),
+        "year": joined("PY"),
+        "journal": joined("SO"),
+        "authors": tags.get("AF") or tags.get("AU"),
+        "pmid": joined("PM"),
+        "doi": joined("DI"),
+        "accession": joined("UT"),
+        "keywords": f"{joined('DE')};{joined('ID')}",
+        "languages": joined("LA"),
+        "publication_types": joined("DT"),
+    }
+    return {field: value for field, value in given.items() if value}

@@ -1,0 +1,1 @@
+"""Files as lines of text, XML elements and plain text."""

@@ -1,0 +1,1 @@
+"""Filters: which records may be hits."""

@@ -1,0 +1,149 @@
+"""The SELECTs that answer one filter each. What people wrote is bound, lists of it as one JSON array.
+
+Names and texts are compared whole, without regard to the case of ASCII letters; * stands for any characters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+
+from engine.corpus.selection.languages import list_spellings
+from engine.corpus.storage.docsets import Selected, Some
+from engine.corpus.storage.store import SPACES
+from engine.corpus.storage.values import bind_text, dump_json_array
+from engine.errors import UsageError
+
+LEAST, MOST = -(2**63), 2**63 - 1  # what SQLite calls an INTEGER
+MAX_WORDS = 20  # of one author; with these two, a statement stays below the million characters that SQLite takes
+MAX_AUTHORS = 500
+BETWEEN_WORDS = re.compile(r"[\s,.\-]+")  # of names
+LIKE = "LIKE v.value ESCAPE '!'"
+BLANK = f"trim({{column}}, char({', '.join(str(ord(space)) for space in SPACES)})) = ''"
+BLANK_ABSTRACT = BLANK.format(column="abstract")  # word for word what the index abstracts_blank says
+
+RETRACTED = Selected("SELECT id FROM abstracts WHERE retracted")
+WITHOUT_TITLE = Selected(f"SELECT id FROM abstracts WHERE {BLANK.format(column='title')}")
+WITHOUT_ABSTRACT = Selected(f"SELECT id FROM abstracts WHERE {BLANK_ABSTRACT}")
+WITH_SOURCE = Selected(
+    "SELECT c.doc_id AS id FROM sources s JOIN contributions c ON c.source_id = s.id"
+    " UNION ALL SELECT c.doc_id FROM sources s JOIN contributions c ON c.spoken = s.id"
+)
+
+
+def select_years(ranges: Iterable[tuple[int | None, int | None]]) -> Selected:
+    """Records of these years, both ends included, None where open; never one without a year."""
+    spans = ((LEAST if low is None else low, MOST if high is None else high) for low, high in ranges)
+    held = [(max(low, LEAST), min(high, MOST)) for low, high in spans if low <= MOST and high >= LEAST]
+    return Selected(
+        "SELECT a.id AS id FROM json_each(?) v CROSS JOIN abstracts a"
+        " ON a.year BETWEEN json_extract(v.value, '$[0]') AND json_extract(v.value, '$[1]')",
+        (json.dumps(held),),
+    )
+
+
+def select_names(kind: str, values: Iterable[str]) -> Selected:
+    """Records with a term of this kind that is one of the values."""
+    exact, patterns = split_patterns(values)
+    select = "SELECT m.doc_id AS id FROM json_each(?) v CROSS JOIN terms t ON t.kind = ? AND t.value"
+    join = "CROSS JOIN members m ON m.term_id = t.id"
+    return Selected(
+        f"{select} = v.value {join} UNION ALL {select} {LIKE} {join}",
+        (dump_json_array(exact), kind, dump_json_array(patterns), kind),
+    )
+
+
+def select_with_terms(kind: str) -> Selected:
+    """Records with any term of this kind."""
+    return Selected("SELECT m.doc_id AS id FROM terms t JOIN members m ON m.term_id = t.id WHERE t.kind = ?", (kind,))
+
+
+def select_authors(values: Sequence[str]) -> Some:
+    """Records with an author of whose name, for one of the values, each word of the value begins a word.
+
+    Raises:
+        UsageError: too many values.
+    """
+    if len(values) > MAX_AUTHORS:
+        raise UsageError(f"{len(values):,} authors were given, expected {MAX_AUTHORS} at most. List ids instead")
+    return Some(tuple(select_author(value) for value in values))
+
+
+def select_author(value: str) -> Selected:
+    """Records with an author of whose name each word of the value begins a word.
+
+    Raises:
+        UsageError: no word, or too many.
+    """
+    words = sorted({word for word in BETWEEN_WORDS.split(value) if word}, key=len, reverse=True)
+    if not words or len(words) > MAX_WORDS:
+        found = "has no word" if not words else f"has {len(words)} words, expected {MAX_WORDS} at most"
+        raise UsageError(f"the author {value[:60]!r} {found}. Give beginnings of the words of a name: smith j")
+    split = "' ' || replace(replace(replace(value, ',', ' '), '-', ' '), '.', ' ')"
+    spoken = f"SELECT id, {split} AS words FROM terms WHERE kind = 'author' AND value LIKE ? ESCAPE '!'"
+    begin = " AND ".join(["t.words LIKE ? ESCAPE '!'"] * len(words))
+    return Selected(
+        f"SELECT m.doc_id AS id FROM ({spoken}) t CROSS JOIN members m ON m.term_id = t.id WHERE {begin}",
+        (
+            build_pattern(f"*{words[0]}*"),
+            *(build_pattern(f"* {word}*") for word in words),
+        ),  # the first is cheap and rules out most
+    )
+
+
+def select_languages(values: Iterable[str]) -> Selected:
+    """Records in one of these languages, however their sources spell it."""
+    return select_names("language", [spelling for value in values for spelling in list_spellings(value)])
+
+
+def select_sources(values: Iterable[str]) -> Selected:
+    """Records that a file of such a name or format said last or first."""
+    select = f"SELECT c.doc_id AS id FROM json_each(?) v CROSS JOIN sources s ON s.name {LIKE} OR s.format {LIKE}"
+    listed = dump_json_array([build_pattern(value) for value in values])
+    return Selected(
+        f"{select} CROSS JOIN contributions c ON c.source_id = s.id"
+        f" UNION ALL {select} CROSS JOIN contributions c ON c.spoken = s.id",
+        (listed, listed),
+    )
+
+
+def select_texts(column: str, values: Iterable[str]) -> Selected:
+    """Records whose title or abstract is one of the values; a blank one is none. Reads the whole table."""
+    return Selected(
+        "WITH v AS MATERIALIZED (SELECT value FROM json_each(?))"
+        f" SELECT a.id AS id FROM abstracts a CROSS JOIN v ON a.{column} {LIKE}"
+        f" AND NOT {BLANK.format(column=f'a.{column}')}",
+        (dump_json_array([build_pattern(value) for value in values]),),
+    )
+
+
+def select_keys(column: str, values: Iterable[str]) -> Selected:
+    """Records whose pmid, doi or record_id is one of the values."""
+    exact, patterns = split_patterns(values)
+    equal = f"SELECT id FROM abstracts WHERE {column} COLLATE NOCASE IN (SELECT value FROM json_each(?))"
+    if column != "record_id":  # whose index is for the exact case, and is read whole
+        equal = (
+            f"SELECT a.id AS id FROM json_each(?) v CROSS JOIN abstracts a ON a.{column} IS NOT NULL"
+            f" AND a.{column} = v.value{' COLLATE NOCASE' if column == 'doi' else ''}"
+        )
+    like = (
+        f"SELECT a.id AS id FROM json_each(?) v CROSS JOIN abstracts a ON a.{column} IS NOT NULL AND a.{column} {LIKE}"
+    )
+    return Selected(f"{equal} UNION ALL {like}", (dump_json_array(exact), dump_json_array(patterns)))
+
+
+def select_with_key(column: str) -> Selected:
+    """Records that have a pmid, doi or record_id."""
+    return Selected(f"SELECT id FROM abstracts WHERE {column} IS NOT NULL")
+
+
+def split_patterns(values: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Values to be compared as they are, and patterns for LIKE of those with a *."""
+    given = list(values)
+    return [bind_text(v) for v in given if "*" not in v], [build_pattern(v) for v in given if "*" in v]
+
+
+def build_pattern(value: str) -> str:
+    """A pattern for LIKE with ESCAPE '!': * stands for any characters, all others for themselves."""
+    return re.sub(r"\*+", "%", re.sub(r"[%_!]", r"!\g<0>", bind_text(value)))

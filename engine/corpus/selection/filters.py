@@ -1,0 +1,95 @@
+"""Filters -> the doc ids of the records that qualify, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.corpus.selection.clauses import (
+    RETRACTED,
+    WITHOUT_ABSTRACT,
+    select_authors,
+    select_languages,
+    select_names,
+    select_sources,
+    select_years,
+)
+from engine.corpus.selection.meshtree import GET_IT, MeshTree
+from engine.corpus.selection.where import parse_condition
+from engine.corpus.storage.docsets import All, DocSet, Listed, Not, read_members
+from engine.corpus.storage.resolution import resolve_ids
+from engine.corpus.storage.store import Corpus
+from engine.errors import NoMeshTreeError
+from engine.options import Filters
+from engine.records.generation import DocIds
+
+
+@dataclass(frozen=True, slots=True)
+class Qualified:
+    """The records that pass the filters."""
+
+    doc_ids: DocIds  # ascending, unique, int64 (n,)
+    unknown: tuple[str, ...]  # listed ids that are not in the index, in order, each once
+
+
+def find_qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = None) -> Qualified:
+    """Find the records that pass all filters that are given; with none given, all records.
+
+    tree: the MeSH tree, needed for filters.mesh_trees alone.
+
+    Raises:
+        UsageError: the expression can't be read, or a heading is not in the tree.
+        NoMeshTreeError: there is no tree.
+        CorruptError: SQLite found the file damaged.
+    """
+    if filters.mesh_trees and tree is None:
+        raise NoMeshTreeError(f"a filter by the MeSH tree needs NLM's file of it. {GET_IT}")
+    headings = [heading for name in filters.mesh_trees if tree for heading in tree.list_headings_below(name)]
+    parts = [*select_by_names(filters, headings), *select_by_facts(filters)]
+    unknown: dict[str, None] = {}
+    if filters.ids is not None:
+        parts.append(select_listed(corpus, filters.ids, unknown))
+    if filters.exclude:
+        parts.append(Not(select_listed(corpus, filters.exclude, unknown)))
+    return Qualified(read_members(corpus, All(tuple(parts))), tuple(unknown))
+
+
+def select_by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
+    """Yield what the filters by names ask for; headings are those of the MeSH tree."""
+    for kind, values in (
+        ("journal", filters.journals),
+        ("mesh", filters.mesh),
+        ("mesh", headings),
+        ("type", filters.types),
+        ("keyword", filters.keywords),
+    ):
+        if values:
+            yield select_names(kind, values)
+    for given, select in (
+        (filters.authors, select_authors),
+        (filters.languages, select_languages),
+        (filters.sources, select_sources),
+    ):
+        if given:
+            yield select(given)
+
+
+def select_by_facts(filters: Filters) -> Iterator[DocSet]:
+    """Yield what the other filters ask for, but for lists of ids."""
+    if filters.years:
+        yield select_years(filters.year_ranges)
+    if filters.retracted is not None:
+        yield RETRACTED if filters.retracted else Not(RETRACTED)
+    if filters.has_abstract is not None:
+        yield Not(WITHOUT_ABSTRACT) if filters.has_abstract else WITHOUT_ABSTRACT
+    if filters.where:
+        yield parse_condition(filters.where)
+
+
+def select_listed(corpus: Corpus, record_ids: Sequence[str], unknown: dict[str, None]) -> Listed:
+    """The records of a list; ids that are none go into unknown."""
+    found = resolve_ids(corpus, record_ids)
+    unknown.update((given, None) for given, doc_id in zip(record_ids, found, strict=True) if doc_id is None)
+    return Listed(np.array([doc_id for doc_id in found if doc_id is not None], np.int64))

@@ -1,0 +1,40 @@
+"""The rules by which record ids, PMIDs, DOIs and ids of other sources find their record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from engine.corpus.storage.values import bind_text, dump_json_array
+from engine.identifiers import strip_doi, strip_doi_address, strip_pmid
+
+if TYPE_CHECKING:
+    from engine.corpus.storage.store import Corpus
+
+
+RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
+    ("SELECT id FROM abstracts WHERE record_id = v.value", str.strip),
+    ("SELECT id FROM abstracts WHERE record_id = v.value", strip_doi_address),
+    ("SELECT id FROM abstracts WHERE pmid = v.value ORDER BY id LIMIT 1", strip_pmid),
+    ("SELECT id FROM abstracts WHERE doi = v.value COLLATE NOCASE ORDER BY id LIMIT 1", strip_doi),
+    ("SELECT doc_id FROM contributions WHERE own_id = v.value ORDER BY id LIMIT 1", strip_doi_address),
+)  # first that finds something counts
+
+
+def resolve_ids(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
+    """The doc id of each record id, None where nothing goes by it. One statement for each rule that is needed.
+
+    Raises:
+        CorruptError: SQLite found the file damaged.
+    """
+    found: list[int | None] = [None] * len(record_ids)
+    for select, form in RULES:
+        left = [n for n, doc_id in enumerate(found) if doc_id is None]
+        if not left:
+            break
+        asked = dump_json_array([bind_text(form(record_ids[n])) for n in left])
+        (answer,) = corpus.read_rows(f"SELECT json_group_array(({select})) FROM json_each(?) v", asked)[0]
+        for n, doc_id in zip(left, json.loads(answer), strict=True):
+            found[n] = doc_id
+    return found

@@ -1,0 +1,245 @@
+"""The corpus of a published generation, read-only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, LifoQueue
+from urllib.parse import quote
+
+import numpy as np
+
+from engine.corpus.storage.resolution import resolve_ids
+from engine.corpus.storage.rows import SOURCE_COLUMNS, parse_row
+from engine.deadline import CURRENT, Deadline
+from engine.errors import AbstractNotFoundError, BusyError, CorruptError
+from engine.identifiers import strip_doi_address
+from engine.records.abstract import Abstract
+from engine.records.generation import DocIds
+
+LOOK = 0.1  # seconds between two looks at the clock while others use all connections
+STEPS = 100_000  # of SQLite between two looks at the clock
+SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # what a blank field may hold
+TOTALS = (
+    "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract, ?1) = ''), 0),"
+    " coalesce(sum(trim(title, ?1) = ''), 0), coalesce(sum(truncated), 0) FROM abstracts"
+)
+
+CONTRIBUTED = (
+    (
+        "SELECT count(*) FROM abstracts a WHERE NOT EXISTS"
+        " (SELECT 1 FROM contributions c WHERE c.own_id = a.record_id AND c.doc_id = a.id)",
+        "records go by a name that no source of theirs gives",
+    ),
+)
+LOOKED_UP = (
+    (
+        "SELECT count(*) FROM abstracts WHERE id NOT IN (SELECT id FROM words_docsize)",
+        "records are not in the index of words",
+    ),
+    (
+        "SELECT count(*) FROM words_docsize WHERE id NOT IN (SELECT id FROM abstracts)",
+        "entries of the index of words are of no record",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What the corpus holds."""
+
+    abstracts: int
+    retracted: int
+    without_abstract: int
+    without_title: int
+    truncated: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedFile:
+    """A source file that the corpus was made from."""
+
+    generation: int  # that it was first read for
+    name: str
+    path: str  # where it lay
+    n_bytes: int
+    sha256: str
+    format: str
+    release: int
+    n_records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Where a record comes from: one of its sources."""
+
+    format: str
+    own_id: str  # the id that this source gives the record
+    file: str  # name of the file that said it last
+    generation: int  # in which that file was read
+    first_file: str  # name of the file that said it first
+
+
+class Corpus:
+    """A published abstracts.db, opened immutable: no lock is taken and nothing is ever written beside it.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the database.
+
+        Raises:
+            CorruptError: SQLite can't read it, or it has no table of abstracts.
+        """
+        self.path = path
+        self.patience: float | None = None  # seconds that one query may take; None: as long as it takes
+        self.connections: list[sqlite3.Connection] = []
+        self.idle: LifoQueue[sqlite3.Connection] = LifoQueue()
+        try:
+            self.widen(1)
+            self.connection = self.connections[0]
+            self.connection.execute("SELECT 1 FROM abstracts LIMIT 1")
+        except sqlite3.Error as err:
+            raise CorruptError(f"{path} is not a readable database of abstracts ({err}). Run: engine rollback") from err
+
+    def widen(self, n: int) -> None:
+        """Let n queries run at once instead of one. Now, while the file has its name: readers outlive their generation.
+
+        Raises:
+            CorruptError: it can't be opened any more.
+        """
+        uri = f"file:{quote(os.fsencode(self.path.resolve()))}?mode=ro&immutable=1"
+        while len(self.connections) < n:
+            try:
+                connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+            except sqlite3.Error as err:
+                raise CorruptError(f"{self.path} can't be opened ({err}). Run: engine rollback") from err
+            connection.row_factory = sqlite3.Row
+            self.connections.append(connection)
+            self.idle.put(connection)
+
+    def close(self) -> None:
+        """Close the database; no method works afterwards."""
+        for connection in self.connections:
+            connection.close()
+
+    def borrow_connection(self, deadline: Deadline) -> sqlite3.Connection:
+        """A connection that nobody else uses; it must be put back.
+
+        Raises:
+            BusyError: the answer that it is for is no longer wanted.
+        """
+        while True:
+            deadline.check()
+            with contextlib.suppress(Empty):
+                return self.idle.get(timeout=LOOK)
+
+    def read_rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run one query to its end, one thread at a time unless it was widened.
+
+        Raises:
+            BusyError: it took longer than `patience`, or the answer that it is for is no longer wanted.
+            CorruptError: SQLite found the file damaged.
+        """
+        deadline = CURRENT.get()
+        connection = self.borrow_connection(deadline)
+        try:
+            end = time.monotonic() + (math.inf if self.patience is None else self.patience)
+            connection.set_progress_handler(lambda: deadline.is_over or time.monotonic() > end, STEPS)
+            return connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as err:
+            if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                deadline.check()
+                raise BusyError(
+                    f"words and filters take longer than {self.patience:g} seconds. Ask with fewer of them"
+                ) from err
+            raise CorruptError(f"{self.path}: {err}. Run: engine verify --deep") from err
+        finally:
+            self.idle.put(connection)
+
+    def read_ids(self) -> DocIds:
+        """All doc ids, ascending, int64 (n,)."""
+        return np.array([row[0] for row in self.read_rows("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64)
+
+    def fetch(self, doc_ids: Sequence[int]) -> dict[int, Abstract]:
+        """Abstracts by doc id; an unknown id is missing from the result."""
+        sql = f"SELECT id, {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
+        return {row["id"]: parse_row(row) for row in self.read_rows(sql, json.dumps(doc_ids))}
+
+    def find_doc_id(self, record_id: str) -> int:
+        """The doc id of a record id; a PMID or DOI, bare or prefixed or as a link, or another source's id works too.
+
+        Raises:
+            AbstractNotFoundError: nothing by this id.
+        """
+        (doc_id,) = resolve_ids(self, [record_id])
+        if doc_id is not None:
+            return doc_id
+        text = strip_doi_address(record_id)[:80]
+        raise AbstractNotFoundError(
+            f"no record {text!r} in this index. Ids look like {self.find_example_id()!r}; engine search shows them"
+        )
+
+    def find_example_id(self) -> str:
+        """Some record id, for a message."""
+        return next((str(row[0]) for row in self.read_rows("SELECT record_id FROM abstracts ORDER BY id LIMIT 1")), "")
+
+    def read_texts(self) -> Iterator[tuple[int, str, str, str]]:
+        """Yield (doc id, title, abstract, SHA-256 of the encoder's text) of every row, by id, a thousand at a time."""
+        last = -1
+        while batch := self.read_rows(
+            "SELECT id, title, abstract, text_sha256 FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last
+        ):
+            for row in batch:
+                yield row["id"], row["title"], row["abstract"], row["text_sha256"]
+            last = batch[-1]["id"]
+
+    def read_abstracts(self) -> Iterator[Abstract]:
+        """Yield every record, by doc id, a thousand at a time."""
+        ids = self.read_ids().tolist()
+        for start in range(0, len(ids), 1000):
+            page = ids[start : start + 1000]
+            found = self.fetch(page)
+            yield from (found[doc_id] for doc_id in page)
+
+    def count_totals(self) -> Totals:
+        """Count what the corpus holds."""
+        return Totals(*self.read_rows(TOTALS, SPACES)[0])
+
+    def read_generation(self) -> int:
+        """The number that the database itself says it is."""
+        return int(self.read_rows("SELECT max(number) FROM generation")[0][0])
+
+    def read_sources(self) -> list[AppliedFile]:
+        """Every file that was indexed, oldest first."""
+        sql = "SELECT generation, name, n_bytes, sha256, n_records, path, format, release FROM sources ORDER BY id"
+        return [AppliedFile(**row) for row in self.read_rows(sql)]
+
+    def read_claims(self, doc_id: int) -> list[Said]:
+        """Return the sources of a record, oldest first."""
+        sql = (
+            "SELECT c.format, c.own_id, s.name AS file, s.generation, f.name AS first_file"
+            " FROM contributions c JOIN sources s ON s.id = c.source_id JOIN sources f ON f.id = c.spoken"
+            " WHERE c.doc_id = ? ORDER BY c.id"
+        )
+        return [Said(**row) for row in self.read_rows(sql, doc_id)]
+
+    def find_problems(self) -> list[str]:
+        """What SQLite's own checks find, and records, sources, words and terms without each other; empty when sound."""
+        found = [str(row[0]) for row in self.read_rows("PRAGMA integrity_check") if row[0] != "ok"]
+        strays = self.read_rows(
+            'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 1, 2'
+        )
+        found += [f"{self.path}: {n:,} rows of {table} refer to no row of {parent}" for table, parent, n in strays]
+        for sql, what in (*CONTRIBUTED, *LOOKED_UP):
+            if n := self.read_rows(sql)[0][0]:
+                found.append(f"{self.path}: {n:,} {what}")
+        return found

@@ -1,0 +1,114 @@
+"""A test set searched with an encoder: every query compared with every document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.encode.encoder import Encoder, encode_checked
+from engine.encode.recipe import clean_text
+from engine.errors import UsageError
+from engine.progress import Progress
+from engine.records.encoder import Vectors
+from engine.relevance.scoring.measures import Place, place_judged
+from engine.relevance.sets.runs import Ranked, Run
+from engine.relevance.sets.testset import TestSet, Text
+
+QUERIES = 128  # compared at once
+DOCUMENTS = 4096  # taken to float64 at once
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Texts as an encoder reads them."""
+
+    vectors: Vectors  # (m, dim) of the distinct texts that have one
+    rows: NDArray[np.int64]  # (n,) of each text its row in vectors; -1 where it has none
+    n_truncated: int  # texts longer than the encoder reads
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A run, and what there is to be known of it."""
+
+    run: Run
+    places: Mapping[str, list[Place]]  # by query id: rank and grade of its judged documents, however deep they lie
+    n_unread: int  # documents without a word that the encoder can read; they are never ranked
+    n_unread_queries: int  # their rankings are empty
+    n_truncated: int  # documents
+
+
+def rank(encoder: Encoder, test_set: TestSet, top_k: int = 1000, name: str = "") -> Run:
+    """The run of `search_documents`."""
+    return search_documents(encoder, test_set, top_k, name).run
+
+
+def search_documents(
+    encoder: Encoder, test_set: TestSet, top_k: int = 1000, name: str = "", progress: Progress | None = None
+) -> Searched:
+    """Rank the documents for every query: by cosine, summed in float64 and rounded to float32, then by id.
+
+    Each ranking has top_k documents, fewer only where fewer have a vector. Equal texts are encoded once, so they score
+    equal. A blank text, or one that the encoder has no word for, is not ranked; such a query has an empty ranking.
+
+    Raises:
+        UsageError: top_k is below 1.
+    """
+    if top_k < 1:
+        raise UsageError(f"top_k is {top_k}, expected 1 or more")
+    documents = read(encoder, test_set.documents, "encoding documents", progress)
+    queries = read(encoder, test_set.queries, "encoding queries", progress)
+    ids = np.array([one.id for one in test_set.documents], dtype=object)
+    there = np.flatnonzero(documents.rows >= 0)
+    by_id = there[np.argsort(ids[there], kind="stable")]  # so that a stable sort by score leaves ties in order of id
+    ids, rows = ids[by_id], documents.rows[by_id]
+    rankings, found = dict[str, tuple[Ranked, ...]](), dict[str, list[Place]]()
+    for query, scores in zip(test_set.queries, score_documents(queries, documents), strict=True):
+        order = np.argsort(-scores[rows], kind="stable") if scores is not None else by_id[:0]
+        best = scores[rows[order[:top_k]]].tolist() if scores is not None else []
+        rankings[query.id] = tuple(Ranked(ids[i], score) for i, score in zip(order, best, strict=False))
+        found[query.id] = place_judged(ids[order], test_set.judgments.grades.get(query.id, {}))
+    return Searched(
+        run=Run(name or encoder.identity.model, rankings),
+        places=found,
+        n_unread=len(documents.rows) - len(there),
+        n_unread_queries=int((queries.rows < 0).sum()),
+        n_truncated=documents.n_truncated,
+    )
+
+
+def read(encoder: Encoder, texts: Sequence[Text], phase: str, progress: Progress | None) -> Read:
+    """Encode texts, each distinct one once, the longest first so that those of a batch are of a length."""
+    prepared = [clean_text(one.text) for one in texts]
+    distinct = sorted({text for text in prepared if text}, key=lambda text: (-len(text), text))
+    vectors, kept, long = list[Vectors](), list[str](), set[str]()
+    for start in range(0, len(distinct), encoder.page):
+        page = distinct[start : start + encoder.page]
+        found = encode_checked(encoder, page)
+        vectors.append(found.vectors)
+        kept += [page[i] for i in found.kept]
+        long.update(page[i] for i in found.kept[found.n_tokens > encoder.identity.max_length])
+        if progress:
+            progress(phase, start + len(page), len(distinct))
+    row = {text: n for n, text in enumerate(kept)}
+    return Read(
+        vectors=np.concatenate(vectors) if vectors else np.empty((0, encoder.identity.dim), np.float32),
+        rows=np.array([row.get(text, -1) for text in prepared], np.int64),
+        n_truncated=sum(text in long for text in prepared),
+    )
+
+
+def score_documents(queries: Read, documents: Read) -> Iterator[NDArray[np.float32] | None]:
+    """Yield for each query its cosines (m,) with the distinct texts of the documents; None where it has no vector."""
+    for start in range(0, len(queries.rows), QUERIES):
+        rows = queries.rows[start : start + QUERIES]
+        block = queries.vectors[rows[rows >= 0]].astype(np.float64)
+        scores = np.empty((len(block), len(documents.vectors)), np.float32)
+        for first in range(0, len(documents.vectors), DOCUMENTS):
+            part = documents.vectors[first : first + DOCUMENTS].astype(np.float64)
+            scores[:, first : first + DOCUMENTS] = (block @ part.T).clip(-1.0, 1.0)
+        found = iter(scores)
+        yield from (next(found) if row >= 0 else None for row in rows)

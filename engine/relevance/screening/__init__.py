@@ -1,0 +1,1 @@
+"""What to screen next, and how much reading that saves."""

@@ -1,0 +1,80 @@
+"""Files of the hits of many queries: TREC runs, JSON lines and tables."""
+
+from __future__ import annotations
+
+import csv
+import math
+from pathlib import Path
+from typing import TextIO
+
+from engine.collect.values.export import guard_formula
+from engine.options import Mode
+from engine.records.answer import Answer
+from engine.references.fields import dump_line, list_hit_fields
+from engine.relevance.sets.runs import STEP, join_words
+
+_TAG = "abstract-engine"  # last column of a TREC run
+SUFFIXES = (".trec", ".run", ".jsonl", ".csv", ".tsv")
+
+
+class RunWriter:
+    """Hits as lines of a TREC run: query, Q0, record, rank, score, tag.
+
+    Evaluation tools sort by the score, so it falls from line to line: it is the one that ranks, lowered a little where
+    it would not (ties, hits put in another order, those below the fused ones).
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, query_id: str, answer: Answer) -> None:
+        """Add the hits of one query."""
+        last = math.inf
+        for hit in answer.hits:
+            score = hit.ranking_score
+            if last < math.inf and (hit.fused is None) and answer.query.mode is Mode.HYBRID:
+                score -= 2  # a cosine, below every fused score
+            last = min(score, last - STEP)
+            self.file.write(f"{query_id} Q0 {join_words(hit.id)} {hit.rank} {last:.6f} {_TAG}\n")
+
+
+class LinesWriter(RunWriter):
+    """Hits as JSON objects, one a line, each with the id of its query."""
+
+    def write(self, query_id: str, answer: Answer) -> None:
+        """Add the hits of one query."""
+        for hit in answer.hits:
+            self.file.write(dump_line({"query_id": query_id, **list_hit_fields(hit)}) + "\n")
+
+
+class TableWriter(RunWriter):
+    """Hits as rows of a table: query, rank, record, scores."""
+
+    def __init__(self, file: TextIO, delimiter: str, *, raw: bool) -> None:
+        super().__init__(file)
+        self.raw = raw
+        self.rows = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+        self.rows.writerow(["query_id", "rank", "id", "score", "fused", "bm25", "title"])
+
+    def write(self, query_id: str, answer: Answer) -> None:
+        """Add the hits of one query."""
+        for hit in answer.hits:
+            scores = round(hit.score, 6), hit.fused, hit.bm25
+            cells = (query_id, hit.rank, hit.id, *scores, hit.title)
+            self.rows.writerow([_format_cell(cell, raw=self.raw) for cell in cells])
+
+
+def _format_cell(value: object, *, raw: bool) -> str:
+    """Text for a cell: on one line, and unless raw nothing that a spreadsheet takes for a formula."""
+    text = "" if value is None else " ".join(str(value).split())
+    return guard_formula(text) if isinstance(value, str) and not raw else text
+
+
+def choose_writer(target: Path, file: TextIO, *, raw: bool) -> RunWriter:
+    """The writer that the suffix of the file asks for."""
+    suffix = target.suffix.lower()
+    if suffix == ".jsonl":
+        return LinesWriter(file)
+    if suffix in (".csv", ".tsv"):
+        return TableWriter(file, "\t" if suffix == ".tsv" else ",", raw=raw)
+    return RunWriter(file)

@@ -1,0 +1,183 @@
+"""JSON Schema of what the API answers, made from the dataclasses that the answers are made of."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from engine.corpus.storage.store import Said
+from engine.options import Query, ValueKind, YearRange
+from engine.records.abstract import Abstract
+from engine.records.answer import Hit
+from engine.records.encoder import EncoderIdentity
+from engine.references.fields import RECORD, SCORES
+from engine.serve.request.parameters import BOOLEANS, NUMBERS, Parameter
+
+Schema = dict[str, Any]
+PLAIN: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
+TYPES = {
+    ValueKind.INTEGER: "integer",
+    ValueKind.NUMBER: "number",
+    ValueKind.SWITCH: "boolean",
+    ValueKind.EITHER: "boolean",
+}
+
+
+def build_schema(kind: Any) -> Schema:
+    """The schema of a type: of a dataclass, an enumeration, a tuple, a union or a plain type.
+
+    Raises:
+        TypeError: of a type that is none of these.
+    """
+    if kind in PLAIN:
+        return {"type": PLAIN[kind]}
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return build_object({field.name: build_schema(hints[field.name]) for field in fields(kind)})
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return {"type": "string", "enum": list(kind)}
+    if get_origin(kind) in (types.UnionType, Union):
+        return {"anyOf": [build_schema(one) for one in get_args(kind)]}
+    if get_origin(kind) is tuple:
+        return build_tuple_schema(get_args(kind))
+    if get_origin(kind) is Sequence:
+        (item,) = get_args(kind)
+        return build_array(build_schema(YearRange if item == YearRange | str else item))  # what was read of years
+    raise TypeError(f"no schema for {kind}")
+
+
+def build_tuple_schema(kinds: tuple[Any, ...]) -> Schema:
+    """The schema of a tuple: of any length, or of one item each."""
+    if kinds[-1] is Ellipsis:
+        return build_array(build_schema(kinds[0]))
+    different = [build_schema(one) for one in dict.fromkeys(kinds)]
+    items = different[0] if len(different) == 1 else {"anyOf": different}
+    return {"type": "array", "items": items, "minItems": len(kinds), "maxItems": len(kinds)}
+
+
+def build_array(items: Schema) -> Schema:
+    """A list of any length."""
+    return {"type": "array", "items": items}
+
+
+def build_object(properties: Schema, optional: Iterable[str] = ()) -> Schema:
+    """An object with these keys and no others; all are there but the optional ones."""
+    required = [name for name in properties if name not in set(optional)]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+
+
+def allow_null(schema: Schema) -> Schema:
+    """The same, or null."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def build_parameter_schema(parameter: Parameter) -> Schema:
+    """The schema of what a parameter may be."""
+    one: Schema = {"type": TYPES.get(parameter.kind, "string")}
+    if parameter.choices:
+        one["enum"] = list(parameter.choices)
+    elif parameter.kind in NUMBERS:
+        one |= {"minimum": parameter.low, "maximum": parameter.high}
+    elif parameter.kind not in BOOLEANS:
+        one["maxLength"] = parameter.length
+    if parameter.default is not None:
+        one["default"] = parameter.default
+    return one if parameter.most == 1 else {"type": "array", "items": one, "maxItems": parameter.most}
+
+
+def build_argument_schema(parameter: Parameter) -> Schema:
+    """Return the schema of an argument of a tool: as of the parameter, with a single value in place of a list, too."""
+    schema = build_parameter_schema(parameter)
+    if parameter.kind.is_repeatable:
+        item = schema["items"]
+        if parameter.kind is not ValueKind.NAMES:
+            item["type"] = ["string", "integer"]  # a year, a PMID
+        schema = {"anyOf": [item, schema]}
+    return schema | {"description": parameter.help}
+
+
+def build_query_parameter(parameter: Parameter) -> Schema:
+    """A parameter as OpenAPI has it."""
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        "description": parameter.help,
+        "schema": build_parameter_schema(parameter),
+    }
+
+
+def build_hit_schema() -> Schema:
+    """A hit with all that is stored of its record."""
+    own, stored = build_schema(Hit)["properties"], build_schema(Abstract)["properties"]
+    names: Schema = own | {name: stored[name] for name in RECORD}
+    change = {"type": "string", "enum": ["added", "text changed", "metadata changed"]}
+    return build_object(names | {"change": change}, optional=(*SCORES, "why", "change"))
+
+
+def answer() -> Schema:
+    """An answer."""
+    return build_object(
+        {
+            "index": TEXT,
+            "query": build_schema(Query),
+            "generation": WHOLE,
+            "n_qualified": WHOLE,
+            "notes": build_array(TEXT),
+            "groups": build_array(build_object({"value": TEXT, "hits": WHOLE})),
+            "hits": build_array({"$ref": "#/components/schemas/Hit"}),
+            "next": allow_null(TEXT),
+        },
+        optional=("next",),
+    )
+
+
+def record() -> Schema:
+    """One record whole."""
+    kept = build_schema(Abstract)["properties"]
+    named = {"id": kept["record_id"]} | {
+        name: kept[name] for name in kept if name not in ("record_id", "version", "revised")
+    }
+    return build_object(
+        {"index": TEXT, "generation": WHOLE, "record": build_object(named), "sources": build_array(build_schema(Said))}
+    )
+
+
+def build_status_schema() -> Schema:
+    """What is served."""
+    encoder = build_schema(EncoderIdentity)["properties"] | {"fingerprint": TEXT}
+    number = {"type": "number"}
+    night = {"started": TEXT, "status": TEXT, "seconds": number, "generation": allow_null(WHOLE), "error": TEXT}
+    one = {
+        "index": TEXT,
+        "generation": WHOLE,
+        "created": TEXT,
+        "newest_source": TEXT,
+        "abstracts": WHOLE,
+        "truncated": WHOLE,
+        "without_abstract": WHOLE,
+        "retracted": WHOLE,
+        "encoder": build_object(encoder),
+        "metric": TEXT,
+        "factory": TEXT,
+        "recall": allow_null(number),
+        "last_night": allow_null(build_object(night)),
+        "problem": TEXT,
+    }
+    return build_object({"indexes": build_array(build_object(one))})
+
+
+def build_batch_schema() -> Schema:
+    """The answers to a batch."""
+    return build_object(
+        {"index": TEXT, "generation": WHOLE, "answers": build_array({"$ref": "#/components/schemas/Answer"})}
+    )
+
+
+def build_error_schema() -> Schema:
+    """What went wrong."""
+    return build_object({"error": build_object({"code": TEXT, "message": TEXT})})

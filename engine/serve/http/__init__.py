@@ -1,0 +1,1 @@
+"""Connections: who may ask, the limits, and what a failure looks like."""

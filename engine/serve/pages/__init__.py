@@ -1,0 +1,1 @@
+"""HTML pages, exports and the map."""

@@ -1,0 +1,157 @@
+"""The pages. They are whole without a script."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from engine.errors import AbstractNotFoundError, NoMeshTreeError, UnreadableQueryError, UsageError
+from engine.identifiers import build_doi_url, build_pubmed_url
+from engine.options import Query
+from engine.query.index import Index
+from engine.query.prisma import write_paragraph
+from engine.query.searchlog import make_record
+from engine.references.formats import FORMATS
+from engine.serve.api.bodies import build_status_body
+from engine.serve.http.failures import Failure, classify_error
+from engine.serve.pages.form import FIELDS, HIDDEN, PAGE, build_form, canonicalise, is_canonical
+from engine.serve.pages.links import State
+from engine.serve.pages.templates import render_page
+from engine.serve.pages.views import build_chips, build_hit_views, build_paging, list_badges
+from engine.serve.request.parameters import RECORD, Given
+from engine.serve.request.queries import read_query
+from engine.serve.request.site import HTML, get_site, read_given, read_pairs, respond
+
+SEE_OTHER = 303
+NEIGHBOURS = 10
+EXPLAINED = 20  # hits of a page; a hundred of them would take some 3 s
+
+
+async def search(request: Request) -> Response:
+    """The form, and the hits where something is asked. What makes no sense is said below the form, still filled."""
+    try:
+        state = canonicalise(read_pairs(request))
+        if not is_canonical(read_pairs(request)):
+            return RedirectResponse(state.build_address("/"), SEE_OTHER)
+        given = Given(state.pairs, PAGE)
+        shelf, query = get_site(request).shelf, read_query(given)
+        index = shelf.index(given.get_text("i"))
+        query = replace(query, explain=query.explain if given.get_text("explain") else True)
+        return await respond(request, [index], HTML, lambda: search_page(index, shelf.names, state, query))
+    except (UsageError, NoMeshTreeError, AbstractNotFoundError, UnreadableQueryError) as err:
+        return await run_in_threadpool(
+            show_refused, request, classify_error(err)
+        )  # the form may have to be counted first
+
+
+def show_refused(request: Request, failure: Failure) -> Response:
+    """The form as it was sent, with what was wrong about it."""
+    shelf = get_site(request).shelf
+    name = next((value for key, value in read_pairs(request) if key == "i" and value in shelf.names), "")
+    kept = tuple(pair for pair in read_pairs(request) if pair[1].strip() and pair[0] != "i")
+    index, state = shelf.index(name), State((*kept, ("i", name)) if name else kept)
+    fields = build_form_fields(index, shelf.names, state)
+    body = render_page("search", title="Search", answer=None, problem=failure.message, **fields)
+    return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))
+
+
+def build_form_fields(index: Index, names: list[str], state: State) -> dict[str, Any]:
+    """What the form is laid out from."""
+    return {
+        "form": build_form(index, state),
+        "formats": [suffix[1:] for suffix in FORMATS],
+        "here": "search",
+        "index": index,
+        "names": names,
+        "state": state,
+        "fields": FIELDS,
+        "hidden": HIDDEN,
+        "lengths": {parameter.name: parameter.length for parameter in PAGE},
+        "where": state.keep_names(("i",)).build_address(""),
+    }
+
+
+def search_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
+    """The page of a search."""
+    fields = build_form_fields(index, names, state)
+    if not query.text and not query.like:
+        return render_page("search", title="Search", answer=None, problem="", **fields)
+    answer = index.ask(query, n_explained=EXPLAINED)
+    return render_page(
+        "search",
+        title=query.text[:80] or "Similar records",
+        answer=answer,
+        hits=build_hit_views(index, answer, state),
+        chips=build_chips(state),
+        paging=build_paging(answer, state),
+        question=name_question(index, query),
+        record=write_paragraph(make_record(index, answer)),
+        examples=[(given, index.get(given).title) for given in query.like],
+        **fields,
+    )
+
+
+def name_question(index: Index, query: Query) -> str:
+    """What ticks belong to, however it is spelled in an address: the question without filters and places."""
+    pairs = [("i", index.name), ("q", query.text), ("mode", str(query.mode))]
+    pairs += [("like", one) for one in query.like] + [("unlike", one) for one in query.unlike]
+    return str(State(tuple(pairs)))
+
+
+async def record(request: Request) -> Response:
+    """One record whole, with those that are nearest to it."""
+    given = read_given(request, RECORD)
+    index = get_site(request).shelf.index(given.get_text("i"))
+    return await respond(request, [index], HTML, lambda: record_page(index, given))
+
+
+def record_page(index: Index, given: Given) -> bytes:
+    """The page of a record."""
+    found = index.get(given.get_text("id"))
+    where = State(tuple(("i", name) for name in given.get_texts("i")))
+    near = index.ask(Query(like=(found.record_id,), top_k=NEIGHBOURS)) if len(index) > 1 else None
+    cite = where.set_value("id", found.record_id)
+    return render_page(
+        "record",
+        title=found.title or found.record_id,
+        here="record",
+        index=index,
+        record=found,
+        badges=list(list_badges(found)),
+        sources=index.sources(found.record_id),
+        pubmed=build_pubmed_url(found.pmid),
+        doi=build_doi_url(found.doi),
+        near=build_hit_views(index, near, where) if near else [],
+        similar=where.set_value("like", found.record_id).build_address("/"),
+        where=where.build_address(""),
+        exports=[
+            (suffix[1:], cite.set_value("format", suffix[1:]).build_address("/record/export")) for suffix in FORMATS
+        ],
+    )
+
+
+async def show_status_page(request: Request) -> Response:
+    """What is served."""
+    read_given(request, ())
+    shelf = get_site(request).shelf
+    indexes = [shelf.index(name) for name in shelf.names]
+
+    def work() -> bytes:
+        found = [build_status_body(one, shelf.problems) for one in indexes]
+        return render_page("status", title="Status", here="status", indexes=found)
+
+    return Response(await run_in_threadpool(work), media_type=HTML)
+
+
+def show_failure(request: Request, failure: Failure) -> Response:
+    """The page of a failure."""
+    ways = [("Start again", "/")]
+    if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        ways.insert(0, ("Ask again", State(read_pairs(request)).build_address(request.url.path)))
+    body = render_page("error", title="That did not work", here="error", failure=failure, ways=ways)
+    return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))

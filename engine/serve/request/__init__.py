@@ -1,0 +1,1 @@
+"""Requests read into queries, and answers sent."""

@@ -1,0 +1,1 @@
+"""Open indexes and the workers that answer."""

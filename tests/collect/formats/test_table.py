@@ -1,0 +1,179 @@
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from engine.collect.source import read_source
+from engine.collect.values import columns
+from engine.errors import SourceError
+from engine.records.abstract import Abstract, Entry, Rejection, Remark
+
+
+def read(path: Path, text: str) -> list[Entry]:
+    path.write_text(text, encoding="utf-8", newline="")
+    return list(read_source(path))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return tmp_path / "source.csv"
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
+def test_the_delimiter_is_told_by_the_header(source: Path, delimiter: str) -> None:
+    rows = (("PMID", "Title", "Abstract", "Publication Year"), ("123", "Knee", "Body", "2019"))
+    found = read(source, "".join(delimiter.join(row) + "\r\n" for row in rows))
+    assert found == [Abstract("PMID:123", "Knee", "Body", 2019, pmid="123")]
+
+
+def test_quoted_fields_keep_commas_quotes_and_line_breaks(source: Path) -> None:
+    found = read(source, 'id,title,abstract,authors\n1,"a, ""b""","x\r\ny","Marx, K; Engels, F"\n')
+    assert found == [Abstract("1", 'a, "b"', "x\r\ny", authors=("Marx, K", "Engels, F"))]
+
+
+def test_cells_of_several_lines_take_no_row_with_them(source: Path) -> None:
+    rows = [(str(n), f'Title "{n}"', f"one\ntwo {n}\r\nthree") for n in range(50)]
+    out = io.StringIO()
+    csv.writer(out).writerows([("id", "title", "abstract"), *rows])
+    assert read(source, out.getvalue()) == [Abstract(*row) for row in rows]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_an_inch_mark_beside_a_cell_of_several_lines_is_fine(source: Path, end: str) -> None:
+    found = read(source, f'id,title,abstract\n1,One,x\n2,A 12" catheter,"line one\nline two"{end}')
+    assert found == [Abstract("1", "One", "x"), Abstract("2", 'A 12" catheter', "line one\nline two")]
+
+
+def test_rows_inside_a_cell_are_remarked(source: Path) -> None:
+    found = read(source, 'id,title,abstract\n1,"open,x\n2,b,y\n3,c,z\n4,d","w"\n5,e,v\n')
+    assert any(isinstance(entry, Remark) and "a cell holds lines that look like rows" in entry.kind for entry in found)
+
+
+@pytest.mark.parametrize("nothing", ["NA", "n/a", "nan", "NULL", "-", " ", "\xa0"])
+def test_what_stands_for_no_value_is_no_identity(source: Path, nothing: str) -> None:
+    one, two = read(source, f"id,title,doi,pmid\n{nothing},Alpha,{nothing},{nothing}\n{nothing},Beta,{nothing},7\n")
+    assert isinstance(one, Abstract) and isinstance(two, Abstract)
+    assert one.record_id.startswith("TEXT:") and one.doi is None
+    assert two.record_id == "PMID:7"
+
+
+def test_short_rows_are_filled_long_rows_rejected_blank_rows_skipped(source: Path) -> None:
+    found = read(source, "id,title,abstract\n1,a\n\n,,\n2,b,c,d\n3,c,d,\n")
+    assert found == [
+        Abstract("1", "a", ""),
+        Rejection("source.csv", "line 5", "4 columns where the header has 3: a delimiter or quotation mark too many"),
+        Abstract("3", "c", "d"),
+    ]
+
+
+def test_leading_zeros_stay(source: Path) -> None:
+    assert read(source, "id,title\n01234,a\n") == [Abstract("01234", "a", "")]
+
+
+def test_lists_written_as_text_are_read(source: Path) -> None:
+    (found,) = read(source, "id,title,authors\n1,a,\"['Marx, Karl', 'Lindgren, Astrid']\"\n")
+    assert isinstance(found, Abstract)
+    assert found.authors == ("Marx, Karl", "Lindgren, Astrid")
+
+
+@pytest.mark.parametrize("n_rows", [1, 10, 40_000])
+def test_a_quotation_mark_that_is_never_closed_is_an_error_with_its_line(source: Path, n_rows: int) -> None:
+    text = 'id,title\n0,fine\n1,"open\n' + ("2,b" + "x" * 1000 + "\n") * n_rows
+    with pytest.raises(SourceError, match="a quotation mark opened at line 3 is never closed"):
+        read(source, text)
+
+
+def test_a_quotation_mark_inside_a_cell_is_only_that(source: Path) -> None:
+    found = read(source, 'id,title\n1,5" needle\n2,"x" y\n3,last 7"')
+    assert [entry.title for entry in found if isinstance(entry, Abstract)] == ['5" needle', "x y", 'last 7"']
+
+
+def test_a_stray_carriage_return_spoils_one_row(source: Path) -> None:
+    found = read(source, "id,title\n1,a\n2,b\rc\n3,d\n")
+    assert [type(entry) for entry in found] == [Abstract, Rejection, Abstract]
+    with pytest.raises(SourceError, match="lines end with CR alone. Convert them: tr"):
+        read(source, "id,title\r1,a\r2,b\r")
+
+
+def test_wrong_extension_does_not_matter(tmp_path: Path) -> None:
+    assert read(tmp_path / "table.xml", "id,title\n1,a\n") == [Abstract("1", "a", "")]
+    assert read(tmp_path / "lines.csv", '{"id": "1", "title": "a"}\n') == [Abstract("1", "a", "")]
+
+
+def one(path: Path, header: str, row: str) -> Abstract:
+    (found,) = read(path, f"{header}\n{row}\n")
+    assert isinstance(found, Abstract)
+    return found
+
+
+def test_pubmeds_own_columns(source: Path) -> None:
+    header = "PMID,Title,Authors,Citation,First Author,Journal/Book,Publication Year,Create Date,PMCID,NIHMS ID,DOI"  # as exported
+    row = '123,Knee,"Beck A, Núñez J.","Cart. 2021;1:2.",Beck A,Cart,2021,2020/12/02,PMC1,,10.1/X'
+    assert one(source, header, row) == Abstract(
+        "PMID:123", "Knee", "", 2021, "Cart", ("Beck A", "Núñez J"), pmid="123", doi="10.1/X"
+    )
+
+
+def test_embases_own_columns(source: Path) -> None:
+    header = (
+        "Title,Original Title,Author Names,Source,Abstract,Original Abstract,keywords,Embase Accession ID,Medline PMID"
+    )
+    row = (
+        'Knee,Knie,"Liu R., Adler D.G.","Endoscopic Ultrasound (2014) 3:3 (152-160). Date of Publication: 2014",Body,'
+        '"Text","adult, cyst (diagnosis, surgery)",L373791783,'
+    )
+    expected = Abstract(
+        "Embase:L373791783",
+        "Knee",
+        "Body",
+        2014,
+        "Endoscopic Ultrasound",
+        ("Liu R.", "Adler D.G."),
+        keywords=("adult", "cyst (diagnosis, surgery)"),
+        vernacular_title="Knie",
+        other_abstracts=("[original] Text",),
+    )
+    assert one(source, header, row) == expected
+    assert one(source, header, row + "123").record_id == "PMID:123"
+
+
+def test_scopus_own_columns(source: Path) -> None:
+    header = (
+        "Authors,Author full names,Title,Year,Source title,DOI,Abstract,Author Keywords,Index Keywords,PubMed ID,"
+        "Language of Original Document,Document Type,EID"
+    )
+    row = '"Beck, A.; Núñez, J.",x,Knee,2020,Cart,{doi},Body,gait; hip,hip; adult,{pmid},English,Retracted,2-s2.0-85074000001'
+    expected = {"title": "Knee", "abstract": "Body", "year": 2020, "journal": "Cart", "retracted": True}
+    expected |= {"keywords": ("gait", "hip", "adult"), "languages": ("English",), "publication_types": ("Retracted",)}
+    found = one(source, header, row.format(doi="", pmid=""))
+    assert found == Abstract("Scopus:2-s2.0-85074000001", authors=("Beck, A.", "Núñez, J."), **expected)  # type: ignore[arg-type]
+    assert one(source, header, row.format(doi="10.1/x", pmid="")).record_id == "DOI:10.1/x"
+    assert one(source, header, row.format(doi="10.1/x", pmid="123")).record_id == "PMID:123"
+
+
+def test_zoteros_own_columns(source: Path) -> None:
+    header = "Key,Item Type,Publication Year,Author,Title,Publication Title,Abstract Note,DOI,Language,Extra,Manual Tags,Automatic Tags"
+    row = 'AB12CD34,journalArticle,2021,"Beck, Ann; Núñez, José",Knee,Cartilage,Body,{doi},en,"{extra}",gait,hip; gait'
+    expected = Abstract(
+        "AB12CD34",
+        "Knee",
+        "Body",
+        2021,
+        "Cartilage",
+        ("Beck, Ann", "Núñez, José"),
+        keywords=("gait", "hip"),
+        languages=("en",),
+    )
+    assert one(source, header, row.format(doi="", extra="")) == expected
+    assert one(source, header, row.format(doi="10.1/x", extra="")).record_id == "DOI:10.1/x"
+    assert one(source, header, row.format(doi="10.1/x", extra="PMCID: PMC1\nPMID: 123")).record_id == "PMID:123"
+
+
+def test_columns_are_looked_up_once_per_header(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+    monkeypatch.setattr(columns, "normalise_column", lambda name: looked_up.append(name) or name.lower())
+    columns.plan_of.cache_clear()
+    assert len(read(source, "id,title,abstract\n" + "1,a,b\n" * 1000)) == 1000
+    columns.plan_of.cache_clear()
+    assert len(looked_up) < 100

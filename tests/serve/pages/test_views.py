@@ -1,0 +1,251 @@
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+import pytest
+
+from engine import Query, open_index
+from engine.records.abstract import Abstract, Notice
+from engine.records.answer import Answer, Hit, Why
+from engine.serve.pages.links import State
+from engine.serve.pages.marks import Piece
+from engine.serve.pages.views import (
+    build_chips,
+    build_hit_view,
+    build_hit_views,
+    build_paging,
+    describe_score,
+    format_byline,
+    format_ordinal,
+    list_badges,
+    list_scores,
+)
+from engine.serve.request.parameters import FILTERS, SEARCH, Given
+from engine.serve.request.queries import read_query
+from tests.conftest import CURRENT
+
+HIT = Hit(1, "PMID:12", 0.5, "Gout & knees", "", 2001, "Lancet", ("Smith J", "Beck A"), "12", "10.1000/x", False)
+RECORD = Abstract("PMID:12", "Gout & knees", "")
+STATE = State(
+    (
+        ("i", "toy"),
+        ("q", "gout"),
+        ("mode", "hybrid"),
+        ("year", "2000-"),
+        ("mesh", "Gout"),
+        ("n", "20"),
+        ("offset", "20"),
+        ("exclude", "7"),
+    )
+)
+
+
+def why(percentile: float | None = None, title: tuple[tuple[int, int], ...] = ()) -> Why:
+    return Why(percentile, (), (), title, ())
+
+
+def read(address: str) -> tuple[str, list[tuple[str, str]]]:
+    path, _, query = address.partition("?")
+    return path, parse_qsl(query)
+
+
+def test_a_hit_leads_to_its_page_its_like_and_the_same_search_without_it() -> None:
+    found = build_hit_view(HIT, RECORD, STATE)
+    assert read(found.page) == ("/record", [("i", "toy"), ("id", "PMID:12")])
+    assert read(found.similar) == (
+        "/", [("i", "toy"), ("year", "2000-"), ("mesh", "Gout"), ("n", "20"), ("exclude", "7"), ("like", "PMID:12")],
+    )  # fmt: skip
+    kept = [pair for pair in STATE.pairs if pair[0] != "offset"]
+    assert read(found.exclude) == ("/", [*kept, ("exclude", "PMID:12")])
+    assert (found.pubmed, found.doi) == ("https://pubmed.ncbi.nlm.nih.gov/12/", "https://doi.org/10.1000/x")
+
+
+def test_every_filter_but_a_list_of_ids_goes_along_to_what_is_like_a_hit() -> None:
+    pairs = tuple((parameter.name, "1") for parameter in FILTERS)
+    _, found = read(build_hit_view(HIT, RECORD, State(pairs)).similar)
+    assert {name for name, _ in found} == {parameter.name for parameter in FILTERS} - {"ids"} | {"like"}
+
+
+def test_the_words_of_a_query_are_marked_in_a_title() -> None:
+    found = build_hit_view(replace(HIT, why=why(title=((0, 4),))), RECORD, STATE)
+    assert found.title == [Piece("Gout", is_word=True), Piece(" & knees")]
+    assert build_hit_view(HIT, RECORD, STATE).title == [Piece("Gout & knees")]
+
+
+def test_a_hit_without_a_title_says_so() -> None:
+    found = build_hit_view(replace(HIT, title="", why=why(title=((0, 4),))), RECORD, STATE)
+    assert found.title == [Piece("[no title]")]
+
+
+def test_the_first_authors_are_named() -> None:
+    assert format_byline(()) == ""
+    assert format_byline("ABCDEF") == "A; B; C; D; E; F"
+    assert format_byline("ABCDEFG") == "A; B; C; D; E; F et al."
+    assert build_hit_view(HIT, RECORD, STATE).byline == "Smith J; Beck A"
+
+
+def test_badges_say_what_a_reader_must_know() -> None:
+    assert list(list_badges(RECORD)) == []
+    told = replace(RECORD, retracted=True, notices=tuple(sorted(Notice)))
+    assert list(list_badges(told)) == [
+        "retracted", "partly retracted", "has an expression of concern", "has an erratum", "corrected and republished", "is a retraction notice",
+    ]  # fmt: skip
+    assert list(list_badges(replace(RECORD, notices=(Notice.IS_ERRATUM,)))) == []
+    assert build_hit_view(HIT, replace(RECORD, retracted=True), STATE).badges == ["retracted"]
+
+
+def test_a_score_is_put_into_words_where_it_was_measured() -> None:
+    assert describe_score(HIT) == describe_score(replace(HIT, why=why(None))) == ""
+    assert describe_score(replace(HIT, why=why(99.9))) == "higher than 99.9 % of unrelated pairs"
+    assert describe_score(replace(HIT, why=why(0.0))) == "higher than 0 % of unrelated pairs"
+
+
+def test_what_else_ranked_a_hit() -> None:
+    assert list(list_scores(HIT)) == []
+    found = replace(HIT, semantic_rank=2, keyword_rank=11, bm25=0.0)
+    assert build_hit_view(found, RECORD, STATE).scores == "2nd by meaning, 11th by words, BM25 0.00"
+    assert list(list_scores(replace(HIT, semantic_rank=1000))) == ["1,000th by meaning"]
+
+
+def test_numbers_in_a_row() -> None:
+    names = {
+        1: "1st",
+        2: "2nd",
+        3: "3rd",
+        4: "4th",
+        10: "10th",
+        11: "11th",
+        12: "12th",
+        13: "13th",
+        14: "14th",
+        21: "21st",
+    }
+    names |= {
+        22: "22nd",
+        23: "23rd",
+        100: "100th",
+        101: "101st",
+        111: "111th",
+        113: "113th",
+        1012: "1,012th",
+        1021: "1,021st",
+    }
+    assert {n: format_ordinal(n) for n in names} == names
+
+
+def test_each_filter_has_a_chip_that_leads_away_from_it() -> None:
+    pairs = (
+        ("q", "gout"),
+        ("journal", "A"),
+        ("offset", "10"),
+        ("journal", "B"),
+        ("year", "2000-"),
+        ("retracted", "false"),
+    )
+    found = build_chips(State(pairs))
+    assert [(chip.label, chip.value) for chip in found] == [
+        ("journal", "A"),
+        ("journal", "B"),
+        ("year", "2000-"),
+        ("", "retracted hidden"),
+    ]
+    assert [read(chip.href)[1] for chip in found] == [
+        [("q", "gout"), ("journal", "B"), ("year", "2000-"), ("retracted", "false")],
+        [("q", "gout"), ("journal", "A"), ("year", "2000-"), ("retracted", "false")],
+        [("q", "gout"), ("journal", "A"), ("journal", "B"), ("retracted", "false")],
+        [("q", "gout"), ("journal", "A"), ("journal", "B"), ("year", "2000-")],
+    ]
+
+
+def test_what_is_excluded_is_one_chip() -> None:
+    (chip,) = build_chips(State((("exclude", "a"), ("q", "gout"), ("exclude", "b"))))
+    assert (chip.label, chip.value, read(chip.href)) == ("excluded", "2", ("/", [("q", "gout")]))
+
+
+def test_what_is_no_filter_has_no_chip() -> None:
+    assert build_chips(State((("q", "gout"), ("mode", "hybrid"), ("n", "20"), ("i", "toy"), ("explain", "true")))) == []
+
+
+@pytest.mark.parametrize("name", [parameter.name for parameter in FILTERS])
+def test_no_filter_is_without_a_chip(name: str) -> None:
+    (chip,) = build_chips(State(((name, "true"),)))
+    assert chip.href == "/" and (chip.label or chip.value)
+
+
+@pytest.mark.parametrize("name", ["retracted", "has_abstract"])
+@pytest.mark.parametrize("value", ["true", "false", "1", "0", "on", "TRUE", " false "])
+def test_a_flag_has_a_chip_however_it_is_said(name: str, value: str) -> None:
+    wanted = Given([(name, value)], SEARCH).flag(name)
+    (chip,) = build_chips(State(((name, value),)))
+    (plain,) = build_chips(State(((name, str(wanted).lower()),)))
+    assert (chip.value, chip.href) == (plain.value, "/")
+
+
+def answer(n_hits: int, n_qualified: int, *, offset: int = 0, top_k: int = 10) -> Answer:
+    return Answer(Query("gout", top_k=top_k, offset=offset), 1, (HIT,) * n_hits, n_qualified)
+
+
+def test_the_first_page_has_none_before_it() -> None:
+    found = build_paging(answer(10, 25), State((("q", "gout"),)))
+    assert (found.first, found.last, found.before) == (1, 10, "")
+    assert read(found.after) == ("/", [("q", "gout"), ("offset", "10")])
+
+
+def test_a_page_in_the_middle_has_one_on_either_side() -> None:
+    state = State((("q", "gout"), ("offset", "20"), ("tick", "x")))
+    found = build_paging(answer(10, 31, offset=20), state)
+    assert (found.first, found.last) == (21, 30)
+    assert read(found.before) == ("/", [("q", "gout"), ("offset", "10")])
+    assert read(found.after) == ("/", [("q", "gout"), ("offset", "30")])
+
+
+def test_the_way_back_to_the_first_page_has_no_offset() -> None:
+    state = State((("q", "gout"), ("offset", "10")))
+    for offset in (10, 4):
+        assert read(build_paging(answer(10, 31, offset=offset), state).before) == ("/", [("q", "gout")])
+
+
+def test_the_last_page_has_none_after_it() -> None:
+    for found in (
+        build_paging(answer(5, 25, offset=20), STATE),
+        build_paging(answer(10, 30, offset=20), STATE),
+        build_paging(answer(7, 99), STATE),
+    ):
+        assert found.after == ""
+    assert (
+        build_paging(answer(5, 25, offset=20), STATE).first,
+        build_paging(answer(5, 25, offset=20), STATE).last,
+    ) == (21, 25)
+
+
+def test_no_page_reaches_below_what_may_be_asked_for() -> None:
+    found = build_paging(answer(10, 50_000, offset=9980), STATE)
+    assert read(found.after)[1][-1] == ("offset", "9990")
+    assert build_paging(answer(10, 50_000, offset=9990), STATE).after == ""
+    assert build_paging(answer(10, 50_000, offset=9985), STATE).after == ""
+
+
+def test_the_pages_of_a_real_search_follow_one_another_to_its_end() -> None:
+    seen: list[str] = []
+    pairs = [("q", "gout"), ("n", "20")]
+    with open_index(CURRENT) as index:
+        for page in range(3):
+            found = index.ask(read_query(Given(pairs, SEARCH)))
+            where = build_paging(found, State(tuple(pairs)))
+            assert (where.first, bool(where.before)) == (20 * page + 1, page > 0)
+            seen += [hit.id for hit in found.hits]
+            pairs = read(where.after)[1]
+    assert where.after == "" and where.last == len(seen) == len(set(seen)) == 43
+
+
+def test_the_hits_of_a_real_search_are_shown_with_their_records() -> None:
+    with open_index(CURRENT) as index:
+        found = index.ask(Query("retracted colchicine in gout", top_k=43, explain=True))
+        views = build_hit_views(index, found, State((("q", "gout"),)))
+        assert [view.hit for view in views] == list(found.hits)
+        assert [view.record.record_id for view in views] == [hit.id for hit in found.hits]
+        by_id = {view.hit.id: view for view in views}
+    assert by_id["PMID:102"].badges == ["retracted"] and by_id["toy-01"].badges == []
+    assert by_id["PMID:101"].pubmed == "https://pubmed.ncbi.nlm.nih.gov/101/" and by_id["toy-01"].pubmed == ""
+    assert "".join(piece.text for piece in by_id["toy-01"].shown.extract) == by_id["toy-01"].record.abstract
+    assert any(piece.is_word for piece in by_id["toy-01"].title)
+    assert any(piece.is_best for piece in by_id["toy-01"].shown.extract)

@@ -1,0 +1,130 @@
+"""Open indexes that move to newer generations, whatever comes in between."""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UsageError
+from engine.index.folder import IndexFolder
+from engine.serve.work import shelf as shelving
+from engine.serve.work.shelf import Shelf
+from tests.conftest import CURRENT
+
+Publish = Callable[..., None]
+
+
+@pytest.fixture
+def tries(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """When a newer generation was opened."""
+    found: list[float] = []
+    original = shelving.open_newer
+
+    def noted(index: shelving.Index) -> shelving.Index:
+        found.append(time.monotonic())
+        return original(index)
+
+    monkeypatch.setattr(shelving, "open_newer", noted)
+    return found
+
+
+def test_an_index_is_one_by_whatever_way_it_is_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(CURRENT, tmp_path / "toy")
+    (tmp_path / "link").symlink_to(tmp_path / "toy")
+    assert Shelf([tmp_path / "link"]).names == ["toy"]
+    monkeypatch.chdir(tmp_path / "toy")
+    assert Shelf([Path(".")]).names == ["toy"]
+    with pytest.raises(UsageError, match="two indexes are named toy"):
+        Shelf([tmp_path / "toy", tmp_path / "link"])
+
+
+def test_a_damaged_generation_is_tried_again_at_times_and_another_one_at_once(
+    fresh: IndexFolder, publish: Publish, tries: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf([fresh.path])
+    publish({"id": "new", "title": "New"})
+    database = fresh.get_generation_path(3) / "abstracts.db"
+    good = database.read_bytes()
+    database.write_bytes(good[:-1])
+    monkeypatch.setattr(shelving, "EASE", 1_000_000)
+    for _ in range(5):
+        shelf.look()
+    assert len(tries) == 1 and "abstracts.db" in shelf.problems["toy"] and shelf.index().generation == 2
+
+    database.write_bytes(good)
+    publish({"id": "newer", "title": "Newer"})
+    shelf.look()
+    assert len(tries) == 2 and shelf.problems == {} and shelf.index().generation == 4
+    shelf.look()
+    assert len(tries) == 2
+
+
+def test_a_generation_that_is_good_again_is_found(fresh: IndexFolder, publish: Publish, tries: list[float]) -> None:
+    shelf = Shelf([fresh.path])
+    publish({"id": "new", "title": "New"})
+    database = fresh.get_generation_path(3) / "abstracts.db"
+    good = database.read_bytes()
+    database.write_bytes(good[:-1])
+    shelf.look()
+    database.write_bytes(good)
+    began = time.monotonic()
+    while shelf.index().generation == 2:
+        assert time.monotonic() - began < 5
+        shelf.look()
+    assert shelf.problems == {} and len(tries) == 2
+
+
+def wait_for(shelf: Shelf, generation: int) -> None:
+    """Wait until a shelf that follows is at a generation."""
+    began = time.monotonic()
+    while shelf.index().generation != generation:
+        assert time.monotonic() - began < 10
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("no room"), ValueError(), KeyError("x"), RuntimeError("x"), OSError(5, "x")]
+)
+def test_no_error_ends_the_following(
+    fresh: IndexFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    original, failed = shelving.open_newer, threading.Event()
+
+    def once(index: shelving.Index) -> shelving.Index:
+        if not failed.is_set():
+            failed.set()
+            raise error
+        return original(index)
+
+    monkeypatch.setattr(shelving, "open_newer", once)
+    monkeypatch.setattr(shelving, "FOLLOW_SECONDS", 0.01)
+    shelf = Shelf([fresh.path])
+    with shelf.follow_in_thread():
+        publish({"id": "new", "title": "New"})
+        wait_for(shelf, 3)
+        assert failed.is_set() and shelf.problems == {}
+
+
+def test_a_look_at_a_shelf_that_was_closed_is_nothing(fresh: IndexFolder, caplog: pytest.LogCaptureFixture) -> None:
+    shelf = Shelf([fresh.path])
+    shelf.close()
+    shelf.look()
+    assert caplog.records == [] and shelf.problems == {}
+
+
+def test_an_error_while_getting_ready_does_not_end_it_either(
+    fresh: IndexFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(index: shelving.Index, texts: list[str]) -> None:
+        raise RuntimeError("x")
+
+    shelf = Shelf([fresh.path])
+    with monkeypatch.context() as patch:
+        patch.setattr(shelving, "FOLLOW_SECONDS", 0.01)
+        patch.setattr(shelving.Index, "encode", broken)
+        with shelf.follow_in_thread():
+            publish({"id": "new", "title": "New"})
+            wait_for(shelf, 3)
