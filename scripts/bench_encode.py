@@ -180,7 +180,7 @@ def on_gpu(device: str, texts: list[str], rounds: int) -> dict[str, Any]:
     import torch
 
     from engine.encode.gpu.library import LibraryRunner
-    from engine.encode.gpu.packed import PackedRunner
+    from engine.encode.gpu.packedmodel import PackedRunner
     from engine.encode.transformer import TransformerEncoder
 
     folder = locate(DEFAULT_MODEL)

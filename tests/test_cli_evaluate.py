@@ -14,7 +14,7 @@ from engine.cli import evaluate, knownitems, main  # noqa: F401  their commands 
 from engine.index.folder import IndexFolder
 from engine.relevance.sets.judgments import Judgments, read_judgments
 from engine.relevance.sets.runs import read_run
-from engine.relevance.sets.testset import TestSet, Text, read_set, write_set
+from engine.relevance.sets.testset import SetText, TestSet, read_set, write_set
 from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl
 
 Run = Callable[..., Result]
@@ -34,11 +34,11 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def known(toy: IndexFolder, tmp_path: Path) -> Path:
     """A test set of the documents of the toy index: the first and the third hit of each query are relevant."""
     rows = [json.loads(line) for line in TOY.read_text(encoding="utf-8").splitlines()]
-    documents = tuple(Text(row["id"], f"{row['title']}. {row['abstract']}") for row in rows)
+    documents = tuple(SetText(row["id"], f"{row['title']}. {row['abstract']}") for row in rows)
     with open_index(toy.path) as index:
         hits = {q: index.search(text, top_k=3) for q, text in TEXTS.items()}
     grades = {q: {mine[0].id: 1, mine[2].id: 1} for q, mine in hits.items()}
-    queries = tuple(Text(q, text) for q, text in TEXTS.items())
+    queries = tuple(SetText(q, text) for q, text in TEXTS.items())
     write_set(TestSet("known", documents, queries, Judgments(grades)), tmp_path / "known")
     return tmp_path / "known"
 
@@ -230,8 +230,8 @@ def test_the_run_of_an_index_is_measured_as_the_index_was(run: Run, tmp_path: Pa
 
 def test_a_run_writes_blanks_of_ids_as_it_must_and_is_measured_all_the_same(run: Run, tmp_path: Path) -> None:
     texts = [f"gout and colchicine {'knee ' * n}" for n in range(6)]
-    documents = tuple(Text(f"WOS {n}", text) for n, text in enumerate(texts))
-    queries = (Text("q 1", texts[2]), Text("q 2", texts[4]))
+    documents = tuple(SetText(f"WOS {n}", text) for n, text in enumerate(texts))
+    queries = (SetText("q 1", texts[2]), SetText("q 2", texts[4]))
     judgments = Judgments({"q 1": {"WOS 2": 1}, "q 2": {"WOS 4": 1}})
     write_set(TestSet("blank", documents, queries, judgments), tmp_path / "blank")
     done = run("evaluate", "--set", "blank", "--model", TOY_MODEL, "--run", "a.trec", "--measure", "nDCG@10", "--json")

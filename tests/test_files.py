@@ -27,7 +27,7 @@ from engine.query.searchlog import Record, write_record
 from engine.references.formats import FORMATS, write
 from engine.relevance.sets.judgments import Judgments, write_judgments
 from engine.relevance.sets.runs import Ranked, Run, write_run
-from engine.relevance.sets.testset import TestSet, Text, write_set
+from engine.relevance.sets.testset import SetText, TestSet, write_set
 from tests.references.found import BARE, cite
 
 RECORD = Record(
@@ -84,7 +84,7 @@ def test_every_writer_works_without_hard_links(tmp_path: Path, no_links: None, n
 def test_what_replaces_files_works_without_hard_links(
     tmp_path: Path, no_links: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    test_set = TestSet("s", (Text("d", "t"),), (Text("q", "t"),), Judgments({"q": {"d": 1}}))
+    test_set = TestSet("s", (SetText("d", "t"),), (SetText("q", "t"),), Judgments({"q": {"d": 1}}))
     monkeypatch.setattr(stamps, "cache_folder", lambda: tmp_path / "cache")
     for _ in range(2):
         write_judgments(test_set.judgments, tmp_path / "qrels.tsv")

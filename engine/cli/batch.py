@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from engine.cli.asking import Output
+from engine.cli.delivery import Output
 from engine.cli.options import open_named
 from engine.config import Config
 from engine.errors import UsageError

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from engine.cli.group import main
-from engine.cli.judged import FILE, Given, judged_options, open_judged_index, open_model, read_judged_run
+from engine.cli.judgments import FILE, JudgedInput, judged_options, open_judged_index, open_model, read_judged_run
 from engine.cli.options import SEARCH_DEVICE, index_options, query_options
 from engine.config import Config
 from engine.errors import UsageError
@@ -21,7 +21,7 @@ from engine.phrases import pluralize
 from engine.terminal import dump_json, join_lines, say
 
 if TYPE_CHECKING:
-    from engine.relevance.scoring.comparison import Comparison, Row
+    from engine.relevance.scoring.comparison import Comparison, ComparisonRow
     from engine.relevance.scoring.evaluation import Evaluation
     from engine.relevance.scoring.measures import Measure
     from engine.relevance.scoring.significance import Interval
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 RUN_SUFFIXES = (".trec", ".run", ".txt")
 MODEL_FILES = ("modules.json", "config.json")
 NAME = 50  # characters of a name shown
-Reader = Callable[[], Given]
+Reader = Callable[[], JudgedInput]
 
 
 @main.command()
@@ -169,7 +169,7 @@ def format_tally(found: Evaluation) -> Iterator[str]:
         yield f"{pluralize(tally.n_repeated, 'judgment')} given again, counted once"
 
 
-def list_evaluation_fields(found: Evaluation, name: str, given: Given, query: Query) -> dict[str, Any]:
+def list_evaluation_fields(found: Evaluation, name: str, given: JudgedInput, query: Query) -> dict[str, Any]:
     """An evaluation as the keys that are printed."""
     from engine import __version__
 
@@ -245,7 +245,7 @@ def compare(
         say(f"{plot} written", err=True)
 
 
-def evaluate_system(system: str, config: Config, given: Given, measure: Measure) -> Evaluation:
+def evaluate_system(system: str, config: Config, given: JudgedInput, measure: Measure) -> Evaluation:
     """Measure one system: a run by its suffix, an index by its name, else the folder of a model, or the default one."""
     from engine.encode.model import DEFAULT_MODEL
 
@@ -272,7 +272,7 @@ def format_comparison(found: Comparison) -> Iterator[str]:
         yield f"{name:<{width}}  {format_interval(row.interval)}{format_gain(row)}"
 
 
-def format_gain(row: Row) -> str:
+def format_gain(row: ComparisonRow) -> str:
     """What a system gains, in columns; nothing for the baseline."""
     if row.gain is None:
         return ""
@@ -285,7 +285,7 @@ def shorten_title(name: str) -> str:
     return name if len(name) <= NAME else f"\u2026{name[1 - NAME :]}"
 
 
-def list_comparison_fields(found: Comparison, notes: Sequence[str], given: Given) -> dict[str, Any]:
+def list_comparison_fields(found: Comparison, notes: Sequence[str], given: JudgedInput) -> dict[str, Any]:
     """A comparison as the keys that are printed."""
     rows = []
     for row in found.rows:

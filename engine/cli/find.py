@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.asking import Output, check_output, deliver, output_options
+from engine.cli.delivery import Output, check_output, deliver, output_options
 from engine.cli.group import main
 from engine.cli.options import LIKE, SEARCH_DEVICE, UNLIKE, index_options, open_named, parse_day, query_options
 from engine.config import Config

@@ -14,7 +14,7 @@ from engine.references.fields import list_answer_fields, list_hit_fields, simpli
 from engine.terminal import choose_stream_form, dump_json, join_lines, make_printable, say
 
 if TYPE_CHECKING:
-    from engine.references.cited import Cited
+    from engine.references.citation import Cited
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = 
 
 def print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str], *, raw: bool = False) -> None:
     """Print hits as CSV or TSV, byte for byte unless it is a terminal."""
-    from engine.references.delimited import write_delimited
+    from engine.references.table import write_delimited
 
     text = write_delimited(cited, "\t" if form == "tsv" else ",", raw=raw, changes=changes)
     # color=True: else click takes what looks like a terminal's escape codes out of a file's text

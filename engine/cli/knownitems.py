@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.group import main
-from engine.cli.judged import index_source
+from engine.cli.judgments import index_source
 from engine.cli.options import index_options, open_named
 from engine.config import Config
 from engine.errors import UsageError
@@ -23,7 +23,7 @@ from engine.terminal import dump_json, join_lines, say, show_progress
 
 if TYPE_CHECKING:
     from engine.relevance.sets.knownitems import Items, Kind
-    from engine.relevance.sets.testset import SourceFile
+    from engine.relevance.sets.testset import SetSource
 
 REPORT_EVERY = 1000  # records
 
@@ -64,7 +64,7 @@ def known_items(
     """
     from engine.relevance.sets.holdout import TEST
     from engine.relevance.sets.knownitems import Items
-    from engine.relevance.sets.testset import FILES, Origin, write_set
+    from engine.relevance.sets.testset import FILES, SetOrigin, write_set
 
     if bool(sources) == bool(click.get_current_context().params["index"]):
         raise UsageError("expected either files or an index (-i NAME)")
@@ -76,7 +76,7 @@ def known_items(
         else:
             origins, notes = _take_index(items, config, report), []
     made = items.test_set(output.resolve().name)
-    write_set(made, output, Origin(kind, 1.0 if everything else TEST, origins))
+    write_set(made, output, SetOrigin(kind, 1.0 if everything else TEST, origins))
     if as_object:
         fields = {"folder": str(output), "kind": kind, "sha256": made.sha256, **asdict(items.counts)}
         click.echo(dump_json(fields | {"notes": notes}))
@@ -86,12 +86,12 @@ def known_items(
     say(f"{output}: {pluralize(items.counts.taken, 'item')}, SHA-256 {made.sha256}")
 
 
-def _take_files(items: Items, sources: Iterable[Path], report: Progress) -> tuple[tuple[SourceFile, ...], list[str]]:
+def _take_files(items: Items, sources: Iterable[Path], report: Progress) -> tuple[tuple[SetSource, ...], list[str]]:
     """Take the records of files; return the files and notes on what could not be used."""
     from engine.collect.source import read_source
-    from engine.relevance.sets.testset import SourceFile
+    from engine.relevance.sets.testset import SetSource
 
-    files, first, n_rejected, n_deletions = list[SourceFile](), "", 0, 0
+    files, first, n_rejected, n_deletions = list[SetSource](), "", 0, 0
     for path in sources:
         for entry in read_source(path):
             if isinstance(entry, Abstract):
@@ -103,13 +103,13 @@ def _take_files(items: Items, sources: Iterable[Path], report: Progress) -> tupl
                 first = first or str(entry)
             elif isinstance(entry, Deletion):
                 n_deletions += 1
-        files.append(SourceFile(path.name, FileReceipt.of(path).sha256))
+        files.append(SetSource(path.name, FileReceipt.of(path).sha256))
     notes = [f"{pluralize(n_rejected, 'record')} cannot be used: {first}"] * (n_rejected > 0)
     notes += [f"{pluralize(n_deletions, 'deletion')} in the files ignored"] * (n_deletions > 0)
     return tuple(files), notes
 
 
-def _take_index(items: Items, config: Config, report: Progress) -> tuple[SourceFile, ...]:
+def _take_index(items: Items, config: Config, report: Progress) -> tuple[SetSource, ...]:
     """Take the records of an index, in its order; return it as the only source."""
     with open_named(config) as index:
         for record in index.abstracts():

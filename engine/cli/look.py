@@ -85,11 +85,11 @@ def diff(config: Config, old: int, new: int, as_object: bool) -> None:
     \b
     engine diff 6 7 -i rheumatology
     """
-    from engine.reindex.history import compare
+    from engine.reindex.history import compare_generations
 
     signs = {"added": "+", "removed": "-"}
     total: dict[str, int] = {}
-    for found in compare(config.find_existing(), old, new):
+    for found in compare_generations(config.find_existing(), old, new):
         total[found.change] = total.get(found.change, 0) + 1
         if as_object:
             click.echo(dump_json(asdict(found)))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.asking import Output, check_output, deliver, output_options
+from engine.cli.delivery import Output, check_output, deliver, output_options
 from engine.cli.group import main
 from engine.cli.options import SEARCH_DEVICE, index_options, open_named
 from engine.config import Config, list_names
@@ -18,7 +18,7 @@ from engine.terminal import join_lines, say
 
 if TYPE_CHECKING:
     from engine.query.index import Index
-    from engine.query.rerun import Comparison
+    from engine.query.rerun import RerunComparison
     from engine.query.searchlog import Record
 
 
@@ -77,7 +77,7 @@ def _open_recorded_index(config: Config, record: Record, file: Path, device: str
     return open_recorded(record, IndexFolder(config.find_existing()), device=device)
 
 
-def _write_hits(index: Index, found: Comparison, record: Record, out: Output) -> None:
+def _write_hits(index: Index, found: RerunComparison, record: Record, out: Output) -> None:
     """Print and write the hits if an output option was given; otherwise only the verdict is printed."""
     from engine.query.searchlog import make_record, write_record
 
@@ -88,7 +88,7 @@ def _write_hits(index: Index, found: Comparison, record: Record, out: Output) ->
         say(f"search recorded in {out.record}", err=True)
 
 
-def _report(found: Comparison, record: Record, *, err: bool) -> None:
+def _report(found: RerunComparison, record: Record, *, err: bool) -> None:
     """Print whether the result is the same, and if not, how it differs."""
     for note in found.notes:
         say(f"note: {note}", err=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli.asking import Output, check_output, deliver_hits, ranked_output
+from engine.cli.delivery import Output, check_output, deliver_hits, ranked_output
 from engine.cli.group import main
 from engine.cli.hits import HitList
 from engine.cli.options import TOP_K, add_options, filter_options, index_options, open_named

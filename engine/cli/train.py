@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.group import main
-from engine.cli.judged import index_source
+from engine.cli.judgments import index_source
 from engine.cli.options import index_options, open_named
 from engine.config import Config
 from engine.errors import MissingExtraError, SourceError, UsageError
@@ -21,7 +21,7 @@ from engine.records.abstract import Abstract, Rejection
 from engine.terminal import say, show_progress
 
 if TYPE_CHECKING:
-    from engine.relevance.sets.testset import SourceFile
+    from engine.relevance.sets.testset import SetSource
     from engine.train.fit.encoderfolder import WrittenEncoder
     from engine.train.fit.settings import TrainingSettings, TrainingSources
     from engine.train.pairs.corpuspairs import CorpusPairs
@@ -228,11 +228,11 @@ def _load_pairs(
         return pairs, TrainingSources((index_source(index),), _hash_files(hold_out))
 
 
-def _hash_files(paths: tuple[Path, ...]) -> tuple[SourceFile, ...]:
+def _hash_files(paths: tuple[Path, ...]) -> tuple[SetSource, ...]:
     """Return the name and SHA-256 of files."""
-    from engine.relevance.sets.testset import SourceFile
+    from engine.relevance.sets.testset import SetSource
 
-    return tuple(SourceFile(path.name, FileReceipt.of(path).sha256) for path in paths)
+    return tuple(SetSource(path.name, FileReceipt.of(path).sha256) for path in paths)
 
 
 def _read_abstracts(files: tuple[Path, ...]) -> Iterator[Abstract]:

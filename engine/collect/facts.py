@@ -31,7 +31,7 @@ class SourceFacts:
     rejections: tuple[Rejection, ...]  # the first N_REJECTIONS
 
 
-class Tally:
+class FactTally:
     """The counts while a file is read."""
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ def read_facts(path: Path, format_name: str | None = None) -> SourceFacts:
     Raises:
         SourceError: the file can't be opened, is of no known format, or breaks off in the middle.
     """
-    known, tally = check_source(path, format_name), Tally()
+    known, tally = check_source(path, format_name), FactTally()
     for entry in read_source(path, known.name):
         if isinstance(entry, Abstract):
             tally.record(entry)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.collect.formats import bibtex, endnote, jsonl, medline, openalex, pubmed, ris, table, webofscience
 from engine.collect.text.lines import decode_first_line
-from engine.collect.text.opening import open_source
+from engine.collect.text.stream import open_source
 from engine.errors import SourceError, UnknownFormatError
 from engine.files import HEAD
 from engine.records.abstract import Entry

@@ -39,7 +39,7 @@ TEXT_COLUMNS = "id, record_id, title, abstract, text_sha256"
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextRow:
     """What is encoded of a record."""
 
     doc_id: int
@@ -143,7 +143,7 @@ class Draft:
             (self.generation, rejection.source, rejection.place, rejection.reason),
         )
 
-    def read_texts_to_encode(self, everything: bool, page: int) -> Iterator[list[Text]]:
+    def read_texts_to_encode(self, everything: bool, page: int) -> Iterator[list[TextRow]]:
         """Yield pages of the rows that need a new vector, by doc id: all, or what the run added or reworded.
 
         Rows may be updated or discarded between pages.
@@ -156,13 +156,13 @@ class Draft:
         sql = f"SELECT {TEXT_COLUMNS} FROM abstracts WHERE id > ? ORDER BY id LIMIT {page:d}"
         last = -1
         while rows := self.connection.execute(sql, (last,)).fetchall():
-            yield [Text(*row) for row in rows]
+            yield [TextRow(*row) for row in rows]
             last = rows[-1][0]
 
-    def read_texts_of(self, doc_ids: Sequence[int]) -> list[Text]:
+    def read_texts_of(self, doc_ids: Sequence[int]) -> list[TextRow]:
         """Rows like those of texts_to_encode, by doc id."""
         sql = f"SELECT {TEXT_COLUMNS} FROM abstracts WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
-        return [Text(*row) for row in self.connection.execute(sql, (json.dumps(doc_ids),)).fetchall()]
+        return [TextRow(*row) for row in self.connection.execute(sql, (json.dumps(doc_ids),)).fetchall()]
 
     def count_to_encode(self, everything: bool) -> int:
         """How many rows texts_to_encode yields."""

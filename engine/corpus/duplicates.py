@@ -13,7 +13,7 @@ SHORT = 4  # words; "Editorial" and "Reply to the authors" are the titles of man
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class DuplicateCandidate:
     """What is compared of a record."""
 
     doc_id: int
@@ -31,7 +31,7 @@ class Group:
     """Records that look like one work, oldest first."""
 
     why: str  # "title, year, first author" or "DOI"
-    members: tuple[Candidate, ...]
+    members: tuple[DuplicateCandidate, ...]
 
 
 def find_duplicates(corpus: Corpus) -> list[Group]:
@@ -40,8 +40,8 @@ def find_duplicates(corpus: Corpus) -> list[Group]:
     A year or an author that a record lacks contradicts nothing, unless its title is short. Ordered by the first member.
     """
     rows = list(read_candidates(corpus))
-    by_title: dict[str, list[Candidate]] = {}
-    by_doi: dict[str, list[Candidate]] = {}
+    by_title: dict[str, list[DuplicateCandidate]] = {}
+    by_doi: dict[str, list[DuplicateCandidate]] = {}
     for row in rows:
         if title := normalise_title(row.title):
             by_title.setdefault(title, []).append(row)
@@ -54,7 +54,7 @@ def find_duplicates(corpus: Corpus) -> list[Group]:
     return sorted(found, key=lambda group: (group.members[0].doc_id, group.why))
 
 
-def read_candidates(corpus: Corpus) -> Iterator[Candidate]:
+def read_candidates(corpus: Corpus) -> Iterator[DuplicateCandidate]:
     """Yield every record by doc id, a thousand at a time."""
     last = -1
     columns = "id, record_id, title, year, authors, pmid, doi, journal"
@@ -62,7 +62,7 @@ def read_candidates(corpus: Corpus) -> Iterator[Candidate]:
         for row in rows:
             names = json.loads(row["authors"])
             author = find_family_name(names[0]) if names else ""
-            yield Candidate(
+            yield DuplicateCandidate(
                 row["id"], row["record_id"], row["title"], row["year"], author, row["pmid"], row["doi"], row["journal"]
             )
         last = rows[-1]["id"]
@@ -81,9 +81,9 @@ def find_family_name(author: str) -> str:
     return normalise_title(" ".join(words[:-1]) if initials else (words[-1] if words else ""))
 
 
-def split_agreeing(title: str, rows: list[Candidate]) -> Iterator[tuple[Candidate, ...]]:
+def split_agreeing(title: str, rows: list[DuplicateCandidate]) -> Iterator[tuple[DuplicateCandidate, ...]]:
     """Split records of one title into groups whose years and first authors agree; yield those of two or more."""
-    groups: dict[tuple[int | None, str], list[Candidate]] = {}
+    groups: dict[tuple[int | None, str], list[DuplicateCandidate]] = {}
     for row in rows:
         groups.setdefault((row.year, row.author), []).append(row)
     if len(title.split()) < SHORT:
@@ -93,9 +93,9 @@ def split_agreeing(title: str, rows: list[Candidate]) -> Iterator[tuple[Candidat
     yield from (tuple(sorted(group, key=lambda row: row.doc_id)) for group in full if len(group) > 1)
 
 
-def join_groups(groups: list[list[Candidate]]) -> list[list[Candidate]]:
+def join_groups(groups: list[list[DuplicateCandidate]]) -> list[list[DuplicateCandidate]]:
     """Put groups whose year or author is missing to the first one that they don't contradict."""
-    found: list[list[Candidate]] = []
+    found: list[list[DuplicateCandidate]] = []
     for group in sorted(groups, key=lambda g: (not g[0].year) + (not g[0].author)):  # the best known first
         home = next((other for other in found if all(is_agreeing(group[0], row) for row in other)), None)
         if home is None:
@@ -105,7 +105,7 @@ def join_groups(groups: list[list[Candidate]]) -> list[list[Candidate]]:
     return found
 
 
-def is_agreeing(one: Candidate, other: Candidate) -> bool:
+def is_agreeing(one: DuplicateCandidate, other: DuplicateCandidate) -> bool:
     """Whether the years and first authors of two records are the same as far as they are known."""
     pairs: Iterable[tuple[object, object]] = ((one.year, other.year), (one.author, other.author))
     return all(not a or not b or a == b for a, b in pairs)

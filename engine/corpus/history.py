@@ -31,7 +31,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class RecordDifference:
     """One record that is not the same in two generations."""
 
     change: str  # ADDED, REMOVED, TEXT or METADATA
@@ -78,7 +78,7 @@ def find_changed(corpus: Corpus, generation: int) -> dict[int, str]:
     return {row[0]: row[1] for row in corpus.read_rows(sql, generation)}
 
 
-def find_differences(old: Path, new: Path) -> Iterator[Difference]:
+def find_differences(old: Path, new: Path) -> Iterator[RecordDifference]:
     """Yield the records of two databases that are not the same: removed ones, then added and changed ones by doc id.
 
     The same doc id is the same record: ids are never given twice, but for what was rolled back from.
@@ -87,7 +87,7 @@ def find_differences(old: Path, new: Path) -> Iterator[Difference]:
         since = then.read_generation()
         now.connection.execute("ATTACH ? AS old", (f"file:{quote(os.fsencode(old.resolve()))}?mode=ro&immutable=1",))
         gone = "SELECT record_id, title FROM old.abstracts WHERE id NOT IN (SELECT id FROM main.abstracts) ORDER BY id"
-        yield from (Difference(REMOVED, *row) for row in now.read_rows(gone))
+        yield from (RecordDifference(REMOVED, *row) for row in now.read_rows(gone))
         for row in now.read_rows(f"{build_pair_sql()} ORDER BY n.id", since):
             yield describe_difference(row)
 
@@ -102,10 +102,10 @@ def build_pair_sql() -> str:
     )
 
 
-def describe_difference(row: Row) -> Difference:
+def describe_difference(row: Row) -> RecordDifference:
     """What a row of `build_pair_sql` says. A record with another source and the same values differs in its sources."""
     record_id, title = row["new_record_id"], row["new_title"]
     if row["was"] is None:
-        return Difference(ADDED, record_id, title)
+        return RecordDifference(ADDED, record_id, title)
     fields = tuple(c for c in SOURCE_COLUMNS if row[f"new_{c}"] != row[f"old_{c}"]) or ("sources",)
-    return Difference(TEXT if {"title", "abstract"} & set(fields) else METADATA, record_id, title, fields)
+    return RecordDifference(TEXT if {"title", "abstract"} & set(fields) else METADATA, record_id, title, fields)

@@ -14,7 +14,7 @@ from engine.corpus.storage.store import Corpus
 from engine.encode.encoder import Encoder
 from engine.errors import CorruptError, GenerationError
 from engine.index.folder import Generation, IndexFolder
-from engine.index.opened import open_vectors
+from engine.index.vectors import open_vectors
 from engine.options import Filters
 from engine.records.generation import Manifest
 

@@ -18,7 +18,7 @@ CURRENT = "To repeat the search on the newest generation all the same: --current
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RerunComparison:
     """A result beside the recorded one."""
 
     same: bool  # all hits in their order, all scores to six decimals
@@ -73,7 +73,7 @@ def check_same_generation(record: Record, folder: IndexFolder, found: Manifest) 
         )
 
 
-def rerun(record: Record, index: Index) -> Comparison:
+def rerun(record: Record, index: Index) -> RerunComparison:
     """Ask an index what was recorded, and compare. On the recorded generation the result is the same to six decimals.
 
     Fails as Index.ask does.
@@ -90,7 +90,7 @@ def rerun(record: Record, index: Index) -> Comparison:
     notes = compare_index(record, get_generation(index))
     if not same:
         notes += explain_difference(record, answer, get_generation(index))
-    return Comparison(
+    return RerunComparison(
         same=same,
         answer=answer,
         entered=tuple(one for one in now if one not in before),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from engine.collect.values.export import BESIDE_LISTS, BESIDE_TEXTS, MARK
 from engine.records.abstract import Abstract
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 from engine.references.fields import dump_line
 from engine.references.names import Name
 

@@ -10,7 +10,7 @@ from engine.collect.values.export import MARK
 from engine.identifiers import build_pubmed_url
 from engine.records.abstract import Abstract
 from engine.references.beside import describe_standing
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 from engine.references.names import is_group, name_of
 
 # What TeX would act on. Braces are named: BibTeX counts them even behind a backslash.

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, Hit, Why
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 
 HIT = ("rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted")
 SCORES = ("fused", "bm25", "semantic_rank", "keyword_rank")  # None where the mode has none

@@ -8,12 +8,12 @@ from pathlib import Path
 from engine import files
 from engine.errors import UsageError
 from engine.references.bibtex import write_bibtex
-from engine.references.cited import Cited
-from engine.references.delimited import write_delimited
+from engine.references.citation import Cited
 from engine.references.markdown import write_markdown
 from engine.references.medline import write_medline
 from engine.references.objects import write_json_array, write_json_lines
 from engine.references.ris import write_ris
+from engine.references.table import write_delimited
 from engine.references.workbook import write_workbook
 
 Pieces = Callable[[Sequence[Cited], str], Iterator[str]]  # of a text, from hits and a line about the search

@@ -9,7 +9,7 @@ from engine.characters import UNPRINTABLE
 from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.phrases import pluralize
 from engine.records.abstract import Abstract
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 
 MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$^&@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 N_AUTHORS = 3  # named before "et al."

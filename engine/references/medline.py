@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from engine.collect.values.export import MARK
 from engine.records.abstract import Abstract, Notice
 from engine.references.beside import Says, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 from engine.references.names import is_group, split_author_names
 
 WIDTH = 80  # columns

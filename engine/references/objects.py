@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 from engine.references.fields import dump_line, list_hit_fields, record_fields
 
 

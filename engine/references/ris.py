@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.records.abstract import Abstract
 from engine.references.beside import Says, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 from engine.references.names import split_author_names
 
 # Types of publication, in small letters, that are no article.

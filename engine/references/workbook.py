@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from engine.errors import UsageError
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 from engine.references.fields import COLUMNS, Cell, build_cells
 
 MAX_ROWS = 1_048_576  # of a sheet, the header among them

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from engine.corpus.duplicates import Group, find_duplicates
-from engine.corpus.history import Difference, Event, find_differences, read_events
+from engine.corpus.history import Event, RecordDifference, find_differences, read_events
 from engine.corpus.storage.store import Corpus
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
@@ -42,7 +42,7 @@ def format_event(event: Event) -> str:
     return f"{event.generation:06d}  {event.created}  {held}  {what}  {event.cause} ({names})"
 
 
-def compare(path: Path, old: int, new: int) -> Iterator[Difference]:
+def compare_generations(path: Path, old: int, new: int) -> Iterator[RecordDifference]:
     """Yield how two generations differ: removed records, then added and changed ones by age.
 
     Raises:

@@ -32,7 +32,7 @@ from engine.reindex.plan import guard
 from engine.reindex.seal import Finished, count_generation, seal_generation, write_vectors
 from engine.reindex.searchable import make_searchable
 from engine.reindex.spool import Spool
-from engine.reindex.vectorise import Run, Vectorised, vectorise
+from engine.reindex.vectorise import EncodingRun, Vectorised, vectorise
 
 NOTHING = Counts(0, 0, 0, 0, 0)
 SPOOL = "vectors.spool"
@@ -142,7 +142,7 @@ def fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Re
         kept = open_shards(build, encoder)
         settle_setup(draft, encoder, everything=build.order.re_encode)
         spool = Spool(build.folder.building / SPOOL, encoder.identity.dim)
-        vectorised = vectorise(Run(draft, encoder, gathered, kept, spool, progress, texts), open_carried(build))
+        vectorised = vectorise(EncodingRun(draft, encoder, gathered, kept, spool, progress, texts), open_carried(build))
         if (same := report_unchanged(build, gathered)) is not None:
             return same
         refuse_empty(draft, build, gathered)

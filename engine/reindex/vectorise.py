@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.draft import Draft, Text
+from engine.corpus.draft import Draft, TextRow
 from engine.corpus.merging.ledger import Change
 from engine.encode.encoder import WORDLESS, CheckedVectors, Encoder, check_canaries, encode_checked
 from engine.encode.passages import Texts, prepare_whole
@@ -70,7 +70,7 @@ class Vectorised:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class EncodingRun:
     """What encoding works with."""
 
     draft: Draft
@@ -86,7 +86,7 @@ class Run:
 class Page:
     """Texts that go through the encoder together."""
 
-    rows: list[Text]
+    rows: list[TextRow]
     owners: list[int]  # of each text the place of its row, ascending
     texts: list[str]  # as the encoder gets them
     digests: list[str]
@@ -99,7 +99,7 @@ class Page:
         return [i for i in range(len(self.texts)) if i not in self.resumed]
 
 
-def vectorise(run: Run, current: FlatIndex | None) -> Vectorised:
+def vectorise(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
     """Encode the rows of the draft that need it; the others are carried over. Without a current index all are encoded.
 
     Reading, encoding and keeping overlap; what waits between them is a few pages. What an earlier run left in the
@@ -116,7 +116,7 @@ def vectorise(run: Run, current: FlatIndex | None) -> Vectorised:
             run.shards.flush()
 
 
-def encode_rows(run: Run, current: FlatIndex | None) -> Vectorised:
+def encode_rows(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
     """The work of vectorise.
 
     Raises:
@@ -146,7 +146,7 @@ def encode_rows(run: Run, current: FlatIndex | None) -> Vectorised:
     return check_complete(run, current)
 
 
-def encode_pages(run: Run, everything: bool) -> Generator[tuple[Page, CheckedVectors]]:
+def encode_pages(run: EncodingRun, everything: bool) -> Generator[tuple[Page, CheckedVectors]]:
     """Pages with their vectors, in order; of what was encoded when the run ends early, the shards keep the vectors."""
     encoder = run.encoder
     return map_in_order(
@@ -157,7 +157,7 @@ def encode_pages(run: Run, everything: bool) -> Generator[tuple[Page, CheckedVec
     )
 
 
-def read_pages(run: Run, everything: bool) -> Iterator[Page]:
+def read_pages(run: EncodingRun, everything: bool) -> Iterator[Page]:
     """The texts to encode, page by page."""
     size = run.encoder.page
     for number, rows in enumerate(run.draft.read_texts_to_encode(everything, size)):
@@ -166,7 +166,7 @@ def read_pages(run: Run, everything: bool) -> Iterator[Page]:
         yield prepare_page(run, rows, FIRST_CANARIES if number == 0 else due)
 
 
-def prepare_page(run: Run, rows: list[Text], n_canaries: int) -> Page:
+def prepare_page(run: EncodingRun, rows: list[TextRow], n_canaries: int) -> Page:
     """Sort out which texts an earlier run encoded, and prepare the others."""
     pairs = [(place, text) for place, row in enumerate(rows) for text in run.texts(row.title, row.abstract)]
     owners, texts = [place for place, _ in pairs], [text for _, text in pairs]
@@ -183,7 +183,7 @@ def encode_page(encoder: Encoder, page: Page) -> CheckedVectors:
     return fresh
 
 
-def keep_page(run: Run, page: Page, fresh: CheckedVectors) -> CheckedVectors:
+def keep_page(run: EncodingRun, page: Page, fresh: CheckedVectors) -> CheckedVectors:
     """Keep the vectors of a page and note the lengths of all its texts."""
     keep_in_shards(run, page, fresh)
     checked = group_by_row(page, merge_resumed(fresh, page.rest, page.resumed, run.encoder.identity.dim))
@@ -212,7 +212,7 @@ def group_by_row(page: Page, checked: CheckedVectors) -> CheckedVectors:
     return CheckedVectors(owners[good], checked.vectors[good], checked.n_tokens[good], tuple(sorted(reasons.items())))
 
 
-def keep_in_shards(run: Run, page: Page, fresh: CheckedVectors) -> None:
+def keep_in_shards(run: EncodingRun, page: Page, fresh: CheckedVectors) -> None:
     """Save the vectors of a page from being lost with the run."""
     rest = page.rest
     run.shards.add([page.digests[rest[i]] for i in fresh.kept], fresh.vectors, fresh.n_tokens)
@@ -234,7 +234,7 @@ def merge_resumed(
     return CheckedVectors(np.array(kept, dtype=np.int64), vectors, lengths, refused)
 
 
-def refuse_texts(run: Run, page: list[Text], checked: CheckedVectors) -> list[int]:
+def refuse_texts(run: EncodingRun, page: list[TextRow], checked: CheckedVectors) -> list[int]:
     """Reject the rows without a usable vector: a new one leaves the draft, a changed one goes back as it was.
 
     Returns the doc ids of those that went back.
@@ -256,7 +256,7 @@ def refuse_texts(run: Run, page: list[Text], checked: CheckedVectors) -> list[in
     return restored
 
 
-def check_complete(run: Run, current: FlatIndex | None) -> Vectorised:
+def check_complete(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
     """Check that every row has a vector, new or carried over.
 
     Raises:

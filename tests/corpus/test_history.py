@@ -9,7 +9,7 @@ from engine.corpus.history import (
     METADATA,
     REMOVED,
     TEXT,
-    Difference,
+    RecordDifference,
     find_changed,
     find_differences,
     find_generation_before,
@@ -96,13 +96,13 @@ def test_events_tell_why_and_from_what(tmp_path: Path) -> None:
 def test_two_generations_differ_in_these_records(tmp_path: Path) -> None:
     one, two, three_ = three(tmp_path)
     assert list(find_differences(one, two)) == [
-        Difference(REMOVED, "r2", "Title 2"),
-        Difference(TEXT, "r0", "Other", ("title",)),
-        Difference(METADATA, "r1", "Title 1", ("year",)),
-        Difference(ADDED, "r4", "Title 4"),
+        RecordDifference(REMOVED, "r2", "Title 2"),
+        RecordDifference(TEXT, "r0", "Other", ("title",)),
+        RecordDifference(METADATA, "r1", "Title 1", ("year",)),
+        RecordDifference(ADDED, "r4", "Title 4"),
     ]
-    assert list(find_differences(two, one))[0] == Difference(REMOVED, "r4", "Title 4")
-    assert list(find_differences(two, three_)) == [Difference(TEXT, "r1", "Title 1", ("abstract",))]
+    assert list(find_differences(two, one))[0] == RecordDifference(REMOVED, "r4", "Title 4")
+    assert list(find_differences(two, three_)) == [RecordDifference(TEXT, "r1", "Title 1", ("abstract",))]
     assert list(find_differences(two, two)) == []
 
 
@@ -113,4 +113,4 @@ def test_another_source_of_the_same_is_a_difference_in_sources(tmp_path: Path) -
     two.write_bytes(one.read_bytes())
     with opened(two, 2) as draft:
         draft.intake.put(replace(A[0], record_id="x", pmid="1"), origin(2, "RIS"))
-    assert list(find_differences(one, two)) == [Difference(METADATA, "r0", "Title 0", ("sources",))]
+    assert list(find_differences(one, two)) == [RecordDifference(METADATA, "r0", "Title 0", ("sources",))]

@@ -11,7 +11,7 @@ from engine.collect.source import read_source
 from engine.collect.values.fields import build_abstract_entries
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Hit
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 from engine.references.formats import write
 
 

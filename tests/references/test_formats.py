@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import EngineError, UsageError
 from engine.records.abstract import Abstract
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 from engine.references.formats import FORMATS, check_format, render_hits, write
 from tests.references.found import BARE, FULL, cite, cite_all
 

@@ -16,7 +16,7 @@ from engine.index import factory as factories
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
 from engine.index.manifest import dump_manifest, read_manifest
-from engine.index.opened import open_vectors
+from engine.index.vectors import open_vectors
 from engine.options import IndexSettings
 from engine.receipts import FileReceipt
 from engine.reindex import run, searchable, tune

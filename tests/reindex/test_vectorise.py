@@ -19,7 +19,7 @@ from engine.reindex.gather import Gathered, gather, hash_prepared
 from engine.reindex.shards import Shards
 from engine.reindex.sources import Source
 from engine.reindex.spool import Spool
-from engine.reindex.vectorise import Run, vectorise
+from engine.reindex.vectorise import EncodingRun, vectorise
 from tests.conftest import jsonl, silent
 
 DIM = 384
@@ -62,9 +62,9 @@ def drafted(folder: Path, n: int) -> tuple[Draft, Gathered]:
     return draft, gather(draft, [Source(source)], silent)
 
 
-def run_of(folder: Path, draft: Draft, gathered: Gathered, encoder: Stub) -> Run:
+def run_of(folder: Path, draft: Draft, gathered: Gathered, encoder: Stub) -> EncodingRun:
     shards = Shards(folder / "shards", DIM, 0.05)
-    return Run(draft, encoder, gathered, shards, Spool(folder / "spool", DIM), silent)
+    return EncodingRun(draft, encoder, gathered, shards, Spool(folder / "spool", DIM), silent)
 
 
 def test_memory_does_not_grow_with_the_corpus(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def open_url(mirror: Mirror, name: str = "", **headers: str) -> http.client.HTTP
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListingPage:
     """A small answer, whole."""
 
     content: bytes
@@ -123,7 +123,7 @@ class Page:
     has_length: bool  # whether the server said where it ends; if not, it may have been cut short
 
 
-def read_page(mirror: Mirror, name: str, limit: int) -> Page:
+def read_page(mirror: Mirror, name: str, limit: int) -> ListingPage:
     """Return a small file, or the listing for "", decoded.
 
     Raises:
@@ -144,7 +144,7 @@ def read_page(mirror: Mirror, name: str, limit: int) -> Page:
         content = _decode_body(bytes(body), encoding, limit)
         charset = response.headers.get_content_charset()
         has_length = response.chunked or length is not None or encoding in _INFLATE
-        return Page(content, response.geturl(), charset, has_length)
+        return ListingPage(content, response.geturl(), charset, has_length)
 
 
 def read_content_length(response: http.client.HTTPResponse) -> int | None:

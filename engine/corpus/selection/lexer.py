@@ -25,7 +25,7 @@ PIECE = re.compile(
 ESCAPED = {quote: re.compile(rf"\\([\"'\\])|{quote}({quote})") for quote in QUOTES}
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     """What a token is."""
 
     WORD = "a word"
@@ -40,12 +40,12 @@ class Kind(Enum):
 class Token:
     """A piece of an expression."""
 
-    kind: Kind
+    kind: TokenKind
     text: str  # keywords in lower case, quoted texts without quotes
     position: int  # of its first character, from 1
 
     def __str__(self) -> str:
-        return "the end of the expression" if self.kind is Kind.END else repr(self.text[:40])
+        return "the end of the expression" if self.kind is TokenKind.END else repr(self.text[:40])
 
     def explain_refusal(self, expected: str) -> str:
         """The message for a token that should be something else."""
@@ -62,21 +62,21 @@ def read_tokens(expression: str) -> Iterator[Token]:
     while at < len(expression):
         found = PIECE.match(expression, at)
         if found is None:
-            quote = Token(Kind.WORD, expression[at:], at + 1)
+            quote = Token(TokenKind.WORD, expression[at:], at + 1)
             raise UsageError(quote.explain_refusal(f"a second {expression[at]} that closes the text"))
         if found.lastgroup == "word" and found[0][0] in CURLY:
-            raise UsageError(Token(Kind.WORD, found[0], at + 1).explain_refusal("straight quotation marks, \" or '"))
+            raise UsageError(Token(TokenKind.WORD, found[0], at + 1).explain_refusal("straight quotation marks, \" or '"))
         if found.lastgroup != "spaces":
             yield read_token(found.lastgroup or "", found[0], at + 1)
         at = found.end()
-    yield Token(Kind.END, "", len(expression) + 1)
+    yield Token(TokenKind.END, "", len(expression) + 1)
 
 
 def read_token(group: str, piece: str, position: int) -> Token:
     """The token of one piece."""
     if group == "word" and piece.lower() in KEYWORDS:
-        return Token(Kind.KEYWORD, piece.lower(), position)
+        return Token(TokenKind.KEYWORD, piece.lower(), position)
     if group == "quoted":
         inner = ESCAPED[piece[0]].sub(lambda match: match[1] or match[2], piece[1:-1])
-        return Token(Kind.QUOTED, inner, position)
-    return Token({"word": Kind.WORD, "operator": Kind.OPERATOR, "mark": Kind.MARK}[group], piece, position)
+        return Token(TokenKind.QUOTED, inner, position)
+    return Token({"word": TokenKind.WORD, "operator": TokenKind.OPERATOR, "mark": TokenKind.MARK}[group], piece, position)

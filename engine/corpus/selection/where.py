@@ -33,7 +33,7 @@ from difflib import get_close_matches
 
 from engine.corpus.selection.clauses import LEAST, MOST, select_years
 from engine.corpus.selection.fields import FIELDS, FLAGS, KNOWN, Field
-from engine.corpus.selection.lexer import EXAMPLE, Kind, Token, read_tokens
+from engine.corpus.selection.lexer import EXAMPLE, Token, TokenKind, read_tokens
 from engine.corpus.storage.docsets import All, DocSet, Not, Some
 from engine.errors import UsageError
 
@@ -81,10 +81,10 @@ class Parser:
     def take(self) -> Token:
         """Read one token; the end is never passed."""
         token = self.next
-        self.at += token.kind is not Kind.END
+        self.at += token.kind is not TokenKind.END
         return token
 
-    def take_if(self, kind: Kind, *accepted: str) -> bool:
+    def take_if(self, kind: TokenKind, *accepted: str) -> bool:
         """Read the next token if it is one of these."""
         matches = self.next.kind is kind and self.next.text in accepted
         self.at += matches
@@ -97,7 +97,7 @@ class Parser:
             UsageError: something follows that does not belong to it.
         """
         found = self.parse_expression()
-        if self.next.kind is not Kind.END:
+        if self.next.kind is not TokenKind.END:
             expected = "'and', 'or' or the end; a text of several words stands in quotes"
             raise UsageError(self.next.explain_refusal(expected))
         return found
@@ -105,14 +105,14 @@ class Parser:
     def parse_expression(self) -> DocSet:
         """Conjunctions with "or" between them."""
         parts = [self.parse_conjunction()]
-        while self.take_if(Kind.KEYWORD, "or"):
+        while self.take_if(TokenKind.KEYWORD, "or"):
             parts.append(self.parse_conjunction())
         return parts[0] if len(parts) == 1 else Some(tuple(parts))
 
     def parse_conjunction(self) -> DocSet:
         """Negations with "and" between them."""
         parts = [self.parse_negation()]
-        while self.take_if(Kind.KEYWORD, "and"):
+        while self.take_if(TokenKind.KEYWORD, "and"):
             parts.append(self.parse_negation())
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
@@ -123,13 +123,13 @@ class Parser:
             UsageError: nested too deep, or a parenthesis is never closed.
         """
         opening = self.next
-        if not (self.take_if(Kind.KEYWORD, "not") or self.take_if(Kind.MARK, "(")):
+        if not (self.take_if(TokenKind.KEYWORD, "not") or self.take_if(TokenKind.MARK, "(")):
             return self.parse_comparison()
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise UsageError(opening.explain_refusal(f"no more than {MAX_DEPTH} parentheses and nots in each other"))
         found = Not(self.parse_negation()) if opening.text == "not" else self.parse_expression()
-        if opening.text == "(" and not self.take_if(Kind.MARK, ")"):
+        if opening.text == "(" and not self.take_if(TokenKind.MARK, ")"):
             raise UsageError(
                 self.next.explain_refusal(f"'and', 'or' or the ) to the ( at character {opening.position}")
             )
@@ -144,14 +144,14 @@ class Parser:
         """
         field = self.take()
         name = field.text.lower()
-        if field.kind is Kind.WORD and name in FLAGS:
+        if field.kind is TokenKind.WORD and name in FLAGS:
             self.count(field)
             return self.parse_flag(name)
-        if field.kind is Kind.WORD and name == "year":
+        if field.kind is TokenKind.WORD and name == "year":
             return self.parse_year_comparison()
-        if field.kind is Kind.WORD and name in FIELDS:
+        if field.kind is TokenKind.WORD and name in FIELDS:
             return self.parse_text_comparison(FIELDS[name])
-        near = get_close_matches(name, KNOWN, 1) if field.kind is Kind.WORD else []
+        near = get_close_matches(name, KNOWN, 1) if field.kind is TokenKind.WORD else []
         maybe = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(field.explain_refusal(f"'not', ( or one of the fields {', '.join(KNOWN)}{maybe}"))
 
@@ -162,11 +162,11 @@ class Parser:
             UsageError: with anything else.
         """
         flag = FLAGS[name]
-        if self.next.kind is not Kind.OPERATOR:
+        if self.next.kind is not TokenKind.OPERATOR:
             return flag
         operator = self.parse_operator("=", "!=")
         value = self.take()
-        if value.kind is not Kind.KEYWORD or value.text not in ("true", "false"):
+        if value.kind is not TokenKind.KEYWORD or value.text not in ("true", "false"):
             raise UsageError(value.explain_refusal("true or false"))
         return flag if (operator == "=") == (value.text == "true") else Not(flag)
 
@@ -175,7 +175,7 @@ class Parser:
         operator = self.parse_operator("=", "!=", "<", "<=", ">", ">=", "in", "not in")
         order = ORDER.get(operator, ORDER["="])
         given = self.parse_values(operator, "a whole number")
-        spans = [order(self.parse_year(value, operator)) for value in given if value.kind is not Kind.KEYWORD]
+        spans = [order(self.parse_year(value, operator)) for value in given if value.kind is not TokenKind.KEYWORD]
         parts: list[DocSet] = [select_years(spans)] if spans else []
         if len(spans) < len(given):
             parts.append(Not(select_years([(None, None)])))
@@ -201,7 +201,7 @@ class Parser:
         """
         operator = self.parse_operator("=", "!=", "~", "in", "not in")
         given = self.parse_values(operator, "a word or a text in quotes")
-        said = [value.text for value in given if value.kind is not Kind.KEYWORD]
+        said = [value.text for value in given if value.kind is not TokenKind.KEYWORD]
         parts: list[DocSet] = []
         if said and operator == "~":
             parts.append((field.contains or field.equal)([f"*{text}*" for text in said]))
@@ -222,9 +222,9 @@ class Parser:
         """
         found = self.take()
         text = found.text
-        if (found.kind, text) == (Kind.KEYWORD, "not") and self.take_if(Kind.KEYWORD, "in"):
+        if (found.kind, text) == (TokenKind.KEYWORD, "not") and self.take_if(TokenKind.KEYWORD, "in"):
             text = "not in"
-        if found.kind not in (Kind.OPERATOR, Kind.KEYWORD) or text not in allowed:
+        if found.kind not in (TokenKind.OPERATOR, TokenKind.KEYWORD) or text not in allowed:
             raise UsageError(found.explain_refusal(f"one of {' '.join(allowed)}"))
         return text
 
@@ -237,12 +237,12 @@ class Parser:
         may_be_none = operator in ("=", "!=", "in", "not in")
         if not operator.endswith("in"):
             return [self.parse_value(expected, may_be_none)]
-        if not self.take_if(Kind.MARK, "("):
+        if not self.take_if(TokenKind.MARK, "("):
             raise UsageError(self.next.explain_refusal("( and values with commas between them"))
         found = [self.parse_value(expected, may_be_none)]
-        while self.take_if(Kind.MARK, ","):
+        while self.take_if(TokenKind.MARK, ","):
             found.append(self.parse_value(expected, may_be_none))
-        if not self.take_if(Kind.MARK, ")"):
+        if not self.take_if(TokenKind.MARK, ")"):
             raise UsageError(self.next.explain_refusal("a comma or )"))
         return found
 
@@ -254,8 +254,8 @@ class Parser:
         """
         found = self.take()
         self.count(found)
-        is_none = (found.kind, found.text) == (Kind.KEYWORD, "none")
-        if (is_none and may_be_none) or (found.kind in (Kind.WORD, Kind.QUOTED) and found.text.strip()):
+        is_none = (found.kind, found.text) == (TokenKind.KEYWORD, "none")
+        if (is_none and may_be_none) or (found.kind in (TokenKind.WORD, TokenKind.QUOTED) and found.text.strip()):
             return found
         raise UsageError(found.explain_refusal(f"{expected}{' or none' if may_be_none else ''}"))
 

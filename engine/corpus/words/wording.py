@@ -85,7 +85,7 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Operand:
     """One operand with its operators."""
 
     sign: str  # "+", "-" or ""
@@ -134,17 +134,17 @@ def cut_text(text: str) -> str:
     return kept if last is None else kept[: last.end()]
 
 
-def split_operands(text: str) -> Iterator[Piece]:
+def split_operands(text: str) -> Iterator[Operand]:
     """Yield the operands of a text. A quote opens a phrase only at the beginning of one, and if another closes it."""
     for match in PIECE.finditer(text):
         if not match[0]:
             continue
         phrase = match["phrase"]
         content = match["word"] if phrase is None else phrase
-        yield Piece(match["sign"] or "", match["title"] is not None, phrase is not None, content)
+        yield Operand(match["sign"] or "", match["title"] is not None, phrase is not None, content)
 
 
-def read_term(piece: Piece, *, star: bool) -> Term | None:
+def read_term(piece: Operand, *, star: bool) -> Term | None:
     """The term of a piece, None where it holds no letter or digit; star: whether one may be read as such."""
     kinds = [unicodedata.category(character)[0] for character in piece.text]
     if "L" not in kinds and "N" not in kinds:

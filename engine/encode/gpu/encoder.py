@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from engine.encode.gpu.library import LibraryRunner, open_library
-from engine.encode.gpu.packed import PackedRunner
+from engine.encode.gpu.packedmodel import PackedRunner
 from engine.encode.gpu.selfcheck import CHECK_TEXTS, Runner, choose_runner
 from engine.encode.tokens import Tokens, load_tokenizer
 from engine.encode.transformer import TransformerEncoder

@@ -28,7 +28,7 @@ class Gain:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     """One system."""
 
     name: str
@@ -42,7 +42,7 @@ class Comparison:
 
     measure: Measure
     query_ids: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[ComparisonRow, ...]
     notes: tuple[str, ...]  # for people
 
 
@@ -64,13 +64,13 @@ def compare(measure: Measure, systems: Sequence[tuple[str, Mapping[str, float]]]
     adjusted = adjust_p_values([one.p for one in differences])
     gains = [Gain(one, p, array - arrays[0]) for one, p, array in zip(differences, adjusted, arrays[1:], strict=True)]
     rows = [
-        Row(name, estimate_mean(array, SEED, RESAMPLES), gain)
+        ComparisonRow(name, estimate_mean(array, SEED, RESAMPLES), gain)
         for (name, _), array, gain in zip(systems, arrays, [None, *gains], strict=True)
     ]
     return Comparison(measure, query_ids, tuple(rows), note_sample_size(rows, len(query_ids)))
 
 
-def note_sample_size(rows: Sequence[Row], n_queries: int) -> tuple[str, ...]:
+def note_sample_size(rows: Sequence[ComparisonRow], n_queries: int) -> tuple[str, ...]:
     """What a difference of WORTH_SEEING would take, where some comparison has too few queries for it.
 
     The interval narrows with the square root of the number of queries.

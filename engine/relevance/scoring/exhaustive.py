@@ -15,7 +15,7 @@ from engine.progress import Progress
 from engine.records.encoder import Vectors
 from engine.relevance.scoring.measures import Place, place_judged
 from engine.relevance.sets.runs import Ranked, Run
-from engine.relevance.sets.testset import TestSet, Text
+from engine.relevance.sets.testset import SetText, TestSet
 
 QUERIES = 128  # compared at once
 DOCUMENTS = 4096  # taken to float64 at once
@@ -80,7 +80,7 @@ def search_documents(
     )
 
 
-def read(encoder: Encoder, texts: Sequence[Text], phase: str, progress: Progress | None) -> Read:
+def read(encoder: Encoder, texts: Sequence[SetText], phase: str, progress: Progress | None) -> Read:
     """Encode texts, each distinct one once, the longest first so that those of a batch are of a length."""
     prepared = [clean_text(one.text) for one in texts]
     distinct = sorted({text for text in prepared if text}, key=lambda text: (-len(text), text))

@@ -18,7 +18,7 @@ from engine.relevance.sets.runs import Run
 Place = tuple[int, int]  # (rank from 1, grade) of a judged record
 
 
-class Kind(StrEnum):
+class MeasureKind(StrEnum):
     """What is measured."""
 
     NDCG = "nDCG"
@@ -34,24 +34,24 @@ class Kind(StrEnum):
 class Measure:
     """One measure with its cutoff."""
 
-    kind: Kind
+    kind: MeasureKind
     cutoff: int | None  # hits; percent of the collection for R@10%, percent of the relevant records for WSS@95
 
     def __str__(self) -> str:
         at = "" if self.cutoff is None else f"@{self.cutoff}"
-        return f"{self.kind}{at}{'%' if self.kind is Kind.RECALL_SHARE else ''}"
+        return f"{self.kind}{at}{'%' if self.kind is MeasureKind.RECALL_SHARE else ''}"
 
     @property
     def is_deep(self) -> bool:
         """Whether it looks at the whole ranking of a collection, whose size it must know."""
-        return self.kind in (Kind.RECALL_SHARE, Kind.WSS)
+        return self.kind in (MeasureKind.RECALL_SHARE, MeasureKind.WSS)
 
 
 WRITTEN = {
-    "ndcg": Kind.NDCG, "recall": Kind.RECALL, "r": Kind.RECALL, "mrr": Kind.RR, "rr": Kind.RR,
-    "map": Kind.AP, "ap": Kind.AP, "p": Kind.PRECISION, "precision": Kind.PRECISION, "wss": Kind.WSS,
+    "ndcg": MeasureKind.NDCG, "recall": MeasureKind.RECALL, "r": MeasureKind.RECALL, "mrr": MeasureKind.RR, "rr": MeasureKind.RR,
+    "map": MeasureKind.AP, "ap": MeasureKind.AP, "p": MeasureKind.PRECISION, "precision": MeasureKind.PRECISION, "wss": MeasureKind.WSS,
 }  # fmt: skip
-NEED_CUTOFF = (Kind.RECALL, Kind.PRECISION, Kind.WSS)
+NEED_CUTOFF = (MeasureKind.RECALL, MeasureKind.PRECISION, MeasureKind.WSS)
 FORM = re.compile(r"([a-z]+)(?:@([1-9]\d{0,8})(%?))?")
 EXPECTED = "nDCG@10, recall@100, MRR@10, MAP, P@10, R@10% or WSS@95"
 
@@ -70,13 +70,13 @@ def parse(text: str) -> Measure:
     if found is None or kind is None:
         raise UsageError(f"no measure is called {text[:40]!r}: expected {EXPECTED}")
     cutoff = int(found[2]) if found[2] else None
-    if found[3] and kind is Kind.RECALL:
-        kind = Kind.RECALL_SHARE
+    if found[3] and kind is MeasureKind.RECALL:
+        kind = MeasureKind.RECALL_SHARE
     elif found[3]:
         raise UsageError(f"{text!r} has a percent sign, which only R@10% may have: expected {EXPECTED}")
     if cutoff is None and kind in NEED_CUTOFF:
-        raise UsageError(f"{text!r} needs a cutoff, for example {kind}@{95 if kind is Kind.WSS else 10}")
-    if kind in (Kind.RECALL_SHARE, Kind.WSS) and cutoff is not None and cutoff > 100:
+        raise UsageError(f"{text!r} needs a cutoff, for example {kind}@{95 if kind is MeasureKind.WSS else 10}")
+    if kind in (MeasureKind.RECALL_SHARE, MeasureKind.WSS) and cutoff is not None and cutoff > 100:
         raise UsageError(f"{text!r} asks for {cutoff} percent, expected 1 to 100")
     return Measure(kind, cutoff)
 
@@ -136,13 +136,13 @@ def measure_query(
         return compute_deep(measure.kind, measure.cutoff, ranks, len(gains), n_documents)
     within = [rank for rank in ranks if measure.cutoff is None or rank <= measure.cutoff]
     match measure.kind:
-        case Kind.NDCG:
+        case MeasureKind.NDCG:
             return compute_ndcg(found, gains, measure.cutoff)
-        case Kind.RR:
+        case MeasureKind.RR:
             return 1 / within[0] if within else 0.0
-        case Kind.AP:
+        case MeasureKind.AP:
             return sum(n / rank for n, rank in enumerate(within, 1)) / len(gains)
-        case Kind.PRECISION:
+        case MeasureKind.PRECISION:
             return len(within) / (measure.cutoff or 1)
     return len(within) / len(gains)
 
@@ -155,9 +155,9 @@ def compute_ndcg(found: Sequence[Place], gains: Sequence[int], cutoff: int | Non
     return got / best
 
 
-def compute_deep(kind: Kind, percent: int, ranks: Sequence[int], n_relevant: int, n_documents: int) -> float:
+def compute_deep(kind: MeasureKind, percent: int, ranks: Sequence[int], n_relevant: int, n_documents: int) -> float:
     """R@percent% or WSS@percent of the ranks of the relevant records, ascending."""
-    if kind is Kind.RECALL_SHARE:
+    if kind is MeasureKind.RECALL_SHARE:
         read = -(-percent * n_documents // 100)
         return sum(rank <= read for rank in ranks) / n_relevant
     if not n_documents:

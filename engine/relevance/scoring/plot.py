@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.errors import MissingExtraError
-from engine.relevance.scoring.comparison import Comparison, Row
+from engine.relevance.scoring.comparison import Comparison, ComparisonRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ def draw_png(comparison: Comparison) -> bytes:
     return file.getvalue()
 
 
-def draw(panel: Axes, comparison: Comparison, row: Row) -> None:
+def draw(panel: Axes, comparison: Comparison, row: ComparisonRow) -> None:
     """One panel."""
     if row.gain is None:
         return
@@ -66,7 +66,7 @@ def draw(panel: Axes, comparison: Comparison, row: Row) -> None:
     panel.legend(loc="upper right", frameon=False, fontsize=10)
 
 
-def format_mean(row: Row) -> str:
+def format_mean(row: ComparisonRow) -> str:
     """The mean gain in words."""
     if row.gain is None:
         return ""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import UsageError
-from engine.relevance.scoring.measures import Kind, compute_deep
+from engine.relevance.scoring.measures import MeasureKind, compute_deep
 
 EARLY = 100  # records that count for hits@100
 NAMES = ("loss", "ATD", "R@10%", "WSS@95", "hits@100")  # of the fields of Screened, in their order
@@ -53,8 +53,8 @@ def measure_screening(labels: Sequence[int] | NDArray[np.int64]) -> Screened:
     return Screened(
         loss=area / (y * (n - y)),
         atd=sum(ranks) / y / n,
-        recall_10=compute_deep(Kind.RECALL_SHARE, 10, ranks, y, n),
-        wss_95=compute_deep(Kind.WSS, 95, ranks, y, n),
+        recall_10=compute_deep(MeasureKind.RECALL_SHARE, 10, ranks, y, n),
+        wss_95=compute_deep(MeasureKind.WSS, 95, ranks, y, n),
         hits_100=float(sum(rank <= EARLY for rank in ranks)),
     )
 

@@ -13,7 +13,7 @@ from engine.records.abstract import Abstract
 from engine.relevance.sets.holdout import SHORT, TEST, hash_position, list_publication_keys
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.sections import extract_body, find_objective_and_conclusion
-from engine.relevance.sets.testset import TestSet, Text
+from engine.relevance.sets.testset import SetText, TestSet
 
 Kind = Literal["titles", "conclusions"]
 KINDS: tuple[Kind, ...] = ("titles", "conclusions")
@@ -21,7 +21,7 @@ LEAST = 100  # characters of a body; less says too little to be found by
 
 
 @dataclass(slots=True)
-class Counts:
+class ItemCounts:
     """What became of the records; each is counted once."""
 
     read: int = 0
@@ -37,9 +37,9 @@ class Items:
 
     kind: Kind
     held_out_only: bool = True
-    counts: Counts = field(default_factory=Counts)
-    documents: list[Text] = field(default_factory=list)
-    queries: list[Text] = field(default_factory=list)
+    counts: ItemCounts = field(default_factory=ItemCounts)
+    documents: list[SetText] = field(default_factory=list)
+    queries: list[SetText] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
     def take(self, record: Abstract) -> None:
@@ -64,8 +64,8 @@ class Items:
             return
         self.seen |= keys
         self.counts.taken += 1
-        self.queries.append(Text(query_id, query))
-        self.documents.append(Text(record.record_id, document))
+        self.queries.append(SetText(query_id, query))
+        self.documents.append(SetText(record.record_id, document))
 
     def test_set(self, name: str) -> TestSet:
         """The set of what was taken.

@@ -32,7 +32,7 @@ class Run:
     rankings: Mapping[str, tuple[Ranked, ...]]
 
 
-class Row(NamedTuple):
+class RunRow(NamedTuple):
     """One line of a file."""
 
     rank: int
@@ -50,7 +50,7 @@ def read_run(path: Path) -> Run:
     Raises:
         SourceError: not such a file, a record is ranked twice for a query, or scores are missing or rise; says where.
     """
-    found: dict[str, dict[str, Row]] = {}
+    found: dict[str, dict[str, RunRow]] = {}
     name = ""
     for number, line in read_lines(path):
         query_id, row, tag = split_row(line, number, path)
@@ -64,7 +64,7 @@ def read_run(path: Path) -> Run:
     return Run(name, {query_id: read_ranking(list(rows.values()), path) for query_id, rows in found.items()})
 
 
-def split_row(line: str, number: int, path: Path) -> tuple[str, Row, str]:
+def split_row(line: str, number: int, path: Path) -> tuple[str, RunRow, str]:
     """Query id, content and run name of a line.
 
     Raises:
@@ -75,7 +75,7 @@ def split_row(line: str, number: int, path: Path) -> tuple[str, Row, str]:
         raise SourceError(f"{path}, line {number}: found {line[:60]!r}, expected {EXPECTED}")
     query_id, _, record_id, rank, score, tag = cells
     try:
-        row = Row(int(rank), number, float(score), record_id)
+        row = RunRow(int(rank), number, float(score), record_id)
     except ValueError as err:
         raise SourceError(
             f"{path}, line {number}: rank {rank[:20]!r} and score {score[:20]!r}, expected numbers"
@@ -85,7 +85,7 @@ def split_row(line: str, number: int, path: Path) -> tuple[str, Row, str]:
     return query_id, row, tag
 
 
-def read_ranking(rows: list[Row], path: Path) -> tuple[Ranked, ...]:
+def read_ranking(rows: list[RunRow], path: Path) -> tuple[Ranked, ...]:
     """The ranking of one query.
 
     Raises:

@@ -21,7 +21,7 @@ BEIR_QRELS = "qrels/test.tsv"
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class SetText:
     """A document or a query."""
 
     id: str
@@ -35,8 +35,8 @@ class TestSet:
     __test__ = False  # for pytest, which takes the name for a test
 
     name: str
-    documents: tuple[Text, ...]
-    queries: tuple[Text, ...]
+    documents: tuple[SetText, ...]
+    queries: tuple[SetText, ...]
     judgments: Judgments
 
     @property
@@ -53,7 +53,7 @@ class TestSet:
 
 
 @dataclass(frozen=True, slots=True)
-class SourceFile:
+class SetSource:
     """A file that a test set was made from."""
 
     name: str
@@ -61,12 +61,12 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SetOrigin:
     """How a test set was made."""
 
     kind: str  # of queries: "titles" or "conclusions"
     held_out: float  # share of all publications that it is made of
-    sources: tuple[SourceFile, ...]
+    sources: tuple[SetSource, ...]
 
 
 def read_set(folder: Path) -> TestSet:
@@ -122,7 +122,7 @@ def read_about(path: Path) -> dict[str, Any]:
     raise SourceError(f'{path} holds no "sha256", expected that of the test set. Delete it, or write the set anew')
 
 
-def read_set_texts(path: Path) -> tuple[Text, ...]:
+def read_set_texts(path: Path) -> tuple[SetText, ...]:
     """The documents or queries of a file, in its order.
 
     Raises:
@@ -144,7 +144,7 @@ def read_set_texts(path: Path) -> tuple[Text, ...]:
     return tuple(texts)
 
 
-def read_set_text(line: str) -> Text | None:
+def read_set_text(line: str) -> SetText | None:
     """The document or query of a line of JSON; None where it is none."""
     try:
         row = json.loads(line)
@@ -156,10 +156,10 @@ def read_set_text(line: str) -> Text | None:
     parts = [row.get("title") or "", next((row[key] for key in ("text", "abstract") if row.get(key)), "")]
     if not str(given).strip() or not all(isinstance(part, str) for part in parts):
         return None
-    return Text(str(given), prepare_text(*parts)) if {"title", "text", "abstract"} & row.keys() else None
+    return SetText(str(given), prepare_text(*parts)) if {"title", "text", "abstract"} & row.keys() else None
 
 
-def write_set(test_set: TestSet, folder: Path, origin: Origin | None = None) -> None:
+def write_set(test_set: TestSet, folder: Path, origin: SetOrigin | None = None) -> None:
     """Write the folder of a test set; the same set and origin give the same bytes.
 
     corpus.jsonl can be indexed as it is: id, an empty title, abstract. A set that is there already is written over.
@@ -182,7 +182,7 @@ def dump_lines(rows: Iterator[dict[str, str]]) -> Iterator[str]:
     return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def describe_set(test_set: TestSet, origin: Origin | None) -> dict[str, Any]:
+def describe_set(test_set: TestSet, origin: SetOrigin | None) -> dict[str, Any]:
     """What set.json says of a set."""
     counts = {
         "documents": len(test_set.documents),

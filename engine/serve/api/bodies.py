@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from engine.query.index import Index
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer
-from engine.references.cited import cite_hits
+from engine.references.citation import cite_hits
 from engine.references.fields import list_abstract_fields, list_answer_fields, list_hit_fields, record_fields
 from engine.reindex.nights import NIGHTS, Night, read_last_night
 from engine.serve.http.limits import MAX_DEPTH

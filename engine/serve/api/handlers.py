@@ -17,7 +17,16 @@ from engine.query.index import Index
 from engine.records.answer import Answer
 from engine.serve.api.bodies import build_answer_body, build_next_path, build_status_body, dump_bytes, record_object
 from engine.serve.http.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
-from engine.serve.request.parameters import FILTERS, INDEX, QUESTION, RANKING, RECORD, SEARCH, Given, Parameter
+from engine.serve.request.parameters import (
+    FILTERS,
+    INDEX,
+    QUESTION,
+    RANKING,
+    RECORD,
+    SEARCH,
+    Parameter,
+    RequestValues,
+)
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import JSON, get_site, read_given, read_pairs, respond, run_while_connected
 
@@ -49,7 +58,7 @@ async def find_similar(request: Request) -> Response:
     return await answer_request(request, given, read_query(given, like=given.get_texts("id")))
 
 
-async def answer_request(request: Request, given: Given, query: Query) -> Response:
+async def answer_request(request: Request, given: RequestValues, query: Query) -> Response:
     """Answer one query."""
     index = get_site(request).shelf.index(given.get_text("i"))
 
@@ -76,7 +85,7 @@ async def find_new(request: Request) -> Response:
     return await respond(request, [index], JSON, work)
 
 
-async def record(request: Request) -> Response:
+async def show_record(request: Request) -> Response:
     """One record whole."""
     given = read_given(request, RECORD)
     index = get_site(request).shelf.index(given.get_text("i"))
@@ -106,7 +115,7 @@ async def search_batch(request: Request) -> Response:
     content = read_body(await request.body())
     queries = content.pop("queries")
     common = list(list_pairs(content))
-    name = Given(common, BATCH).get_text("i")
+    name = RequestValues(common, BATCH).get_text("i")
     index = get_site(request).shelf.index(name)
     asked = [read_batch_query(one, place, common) for place, one in enumerate(queries, 1)]
     if (n := sum(query.top_k for query in asked)) > MAX_BATCH_HITS:
@@ -168,7 +177,7 @@ def read_batch_query(one: object, place: int, common: list[tuple[str, str]]) -> 
         own = list(list_pairs(said))
         names = {name for name, _ in own}
         rest = [(name, value) for name, value in common if name not in names and name != "i"]
-        query = read_query(Given([*own, *rest], SEARCH[1:]))
+        query = read_query(RequestValues([*own, *rest], SEARCH[1:]))
         if not query.text:
             raise UsageError("it has no text in q")
         return query

@@ -21,16 +21,16 @@ from engine.serve.request.site import JSON
 GET: tuple[tuple[str, Callable[..., Any], Sequence[Parameter], str], ...] = (
     ("search", handlers.search, SEARCH, "Answer"),
     ("similar", handlers.find_similar, handlers.SIMILAR, "Answer"),
-    ("record", handlers.record, RECORD, "Record"),
+    ("record", handlers.show_record, RECORD, "Record"),
     ("new", handlers.find_new, handlers.NEW, "Answer"),
     ("status", handlers.show_status, handlers.STATUS, "Status"),
 )
 SCHEMAS: dict[str, Callable[[], Schema]] = {
-    "Answer": schemas.answer,
+    "Answer": schemas.build_answer_schema,
     "Batch": schemas.build_batch_schema,
     "Error": schemas.build_error_schema,
     "Hit": schemas.build_hit_schema,
-    "Record": schemas.record,
+    "Record": schemas.build_record_schema,
     "Status": schemas.build_status_schema,
 }
 REFUSALS = {

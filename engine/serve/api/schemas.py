@@ -119,7 +119,7 @@ def build_hit_schema() -> Schema:
     return build_object(names | {"change": change}, optional=(*SCORES, "why", "change"))
 
 
-def answer() -> Schema:
+def build_answer_schema() -> Schema:
     """An answer."""
     return build_object(
         {
@@ -136,7 +136,7 @@ def answer() -> Schema:
     )
 
 
-def record() -> Schema:
+def build_record_schema() -> Schema:
     """One record whole."""
     kept = build_schema(Abstract)["properties"]
     named = {"id": kept["record_id"]} | {

@@ -37,7 +37,7 @@ from engine.query.index import Index
 from engine.serve.api.bodies import build_answer_body, record_object
 from engine.serve.api.handlers import SIMILAR, list_pairs
 from engine.serve.api.schemas import Schema, build_argument_schema
-from engine.serve.request.parameters import FILTERS, QUESTION, RANKING, RECORD, SEARCH, Given, Parameter
+from engine.serve.request.parameters import FILTERS, QUESTION, RANKING, RECORD, SEARCH, Parameter, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.work.shelf import Shelf
 
@@ -58,7 +58,7 @@ class ToolCall:
     names: Mapping[str, str]  # argument -> parameter of the API
     taken: tuple[Parameter, ...]  # by the names of the arguments
     known: tuple[Parameter, ...]  # the parameters of the API
-    answer: Callable[[Shelf, Given], Answer]
+    answer: Callable[[Shelf, RequestValues], Answer]
 
     @property
     def schema(self) -> Schema:
@@ -70,7 +70,7 @@ class ToolCall:
             "additionalProperties": False,
         }
 
-    def read(self, arguments: Mapping[str, Any]) -> Given:
+    def read(self, arguments: Mapping[str, Any]) -> RequestValues:
         """Return the arguments as the parameters of the API; null counts as not given.
 
         Raises:
@@ -78,12 +78,12 @@ class ToolCall:
         """
         pairs = list_pairs(arguments)
         unknown = [(name, "") for name in arguments if name not in self.names]
-        Given([*unknown, *pairs], self.taken)  # refuses under the names that the assistant knows
-        return Given([(self.names[name], value) for name, value in pairs], self.known)
+        RequestValues([*unknown, *pairs], self.taken)  # refuses under the names that the assistant knows
+        return RequestValues([(self.names[name], value) for name, value in pairs], self.known)
 
 
 def build_tool(
-    about: str, known: tuple[Parameter, ...], answer: Callable[[Shelf, Given], Answer], **other_names: str
+    about: str, known: tuple[Parameter, ...], answer: Callable[[Shelf, RequestValues], Answer], **other_names: str
 ) -> ToolCall:
     """Return the tool that takes the parameters of the API, some by other names."""
     names = {one.name: other_names.get(one.name) or NAMES.get(one.name, one.name) for one in known}
@@ -91,17 +91,17 @@ def build_tool(
     return ToolCall(about, {name: parameter for parameter, name in names.items()}, taken, known, answer)
 
 
-def answer_search(shelf: Shelf, given: Given) -> Answer:
+def answer_search(shelf: Shelf, given: RequestValues) -> Answer:
     """Answer a search."""
     return answer_query(shelf.index(given.get_text("i")), read_query(given))
 
 
-def answer_similar(shelf: Shelf, given: Given) -> Answer:
+def answer_similar(shelf: Shelf, given: RequestValues) -> Answer:
     """Answer a search by examples."""
     return answer_query(shelf.index(given.get_text("i")), read_query(given, like=given.get_texts("id")))
 
 
-def answer_record(shelf: Shelf, given: Given) -> Answer:
+def answer_record(shelf: Shelf, given: RequestValues) -> Answer:
     """Return one record whole."""
     index = shelf.index(given.get_text("i"))
     return record_object(index, index.get(given.get_text("id")))

@@ -17,7 +17,7 @@ from engine.query.plan import name_some
 from engine.query.ranking import Candidate
 from engine.query.searchlog import make_record, record_bytes
 from engine.records.answer import Answer
-from engine.references.cited import Cited, cite_hits, describe_search
+from engine.references.citation import Cited, cite_hits, describe_search
 from engine.references.formats import FORMATS, render_hits
 from engine.serve.http.failures import classify_error
 from engine.serve.http.limits import MAX_HITS, MAX_IDS
@@ -114,7 +114,7 @@ def show_missing_ticks(request: Request, err: NoHitsError) -> Response:
     return Response(body, status_code=failure.status, media_type=HTML)
 
 
-async def record(request: Request) -> Response:
+async def export_record(request: Request) -> Response:
     """One record as a file; as a hit it has rank 1, and the cosine to itself."""
     given = read_given(request, (*RECORD, FORMAT))
     index, suffix = get_site(request).shelf.index(given.get_text("i")), f".{given.get_text('format')}"

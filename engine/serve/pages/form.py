@@ -10,7 +10,7 @@ from engine.options import FILTERS, ValueKind, parse_years
 from engine.query.index import Index
 from engine.serve.http.limits import MAX_HITS
 from engine.serve.pages.links import Pairs, State
-from engine.serve.request.parameters import BOOLEANS, FLAGS, SEARCH, WHOLE, Given, Parameter
+from engine.serve.request.parameters import BOOLEANS, FLAGS, SEARCH, WHOLE, Parameter, RequestValues
 from engine.serve.work.facets import Bar, Facets, read_facets
 
 FROM = Parameter("from", "First year.", ValueKind.INTEGER, low=1000, high=9999)
@@ -65,7 +65,7 @@ def canonicalise(pairs: Pairs) -> State:
     Raises:
         UsageError: the last year is before the first, or a value that can't be.
     """
-    given = Given(pairs, PAGE)
+    given = RequestValues(pairs, PAGE)
     low, high = given.get_text("from").strip(), given.get_text("to").strip()
     if low and high and int(low) > int(high):
         raise UsageError(f"the years end before they begin: {low} to {high}")

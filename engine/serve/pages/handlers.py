@@ -23,7 +23,7 @@ from engine.serve.pages.form import FIELDS, HIDDEN, PAGE, build_form, canonicali
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
 from engine.serve.pages.views import build_chips, build_hit_views, build_paging, list_badges
-from engine.serve.request.parameters import RECORD, Given
+from engine.serve.request.parameters import RECORD, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, get_site, read_given, read_pairs, respond
 
@@ -32,13 +32,13 @@ NEIGHBOURS = 10
 EXPLAINED = 20  # hits of a page; a hundred of them would take some 3 s
 
 
-async def search(request: Request) -> Response:
+async def show_search_page(request: Request) -> Response:
     """The form, and the hits where something is asked. What makes no sense is said below the form, still filled."""
     try:
         state = canonicalise(read_pairs(request))
         if not is_canonical(read_pairs(request)):
             return RedirectResponse(state.build_address("/"), SEE_OTHER)
-        given = Given(state.pairs, PAGE)
+        given = RequestValues(state.pairs, PAGE)
         shelf, query = get_site(request).shelf, read_query(given)
         index = shelf.index(given.get_text("i"))
         query = replace(query, explain=query.explain if given.get_text("explain") else True)
@@ -103,14 +103,14 @@ def name_question(index: Index, query: Query) -> str:
     return str(State(tuple(pairs)))
 
 
-async def record(request: Request) -> Response:
+async def show_record_page(request: Request) -> Response:
     """One record whole, with those that are nearest to it."""
     given = read_given(request, RECORD)
     index = get_site(request).shelf.index(given.get_text("i"))
     return await respond(request, [index], HTML, lambda: record_page(index, given))
 
 
-def record_page(index: Index, given: Given) -> bytes:
+def record_page(index: Index, given: RequestValues) -> bytes:
     """The page of a record."""
     found = index.get(given.get_text("id"))
     where = State(tuple(("i", name) for name in given.get_texts("i")))

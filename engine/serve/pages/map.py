@@ -15,7 +15,7 @@ from engine.serve.pages.form import PAGE, canonicalise
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
 from engine.serve.pages.views import build_chips, build_hit_views
-from engine.serve.request.parameters import INDEX, Given, Parameter
+from engine.serve.request.parameters import INDEX, Parameter, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, JSON, get_site, read_given, read_pairs, respond
 from engine.serve.work.drawing import Drawing, draw_map_of
@@ -29,7 +29,7 @@ BINARY = "application/octet-stream"
 async def map_page(request: Request) -> Response:
     """The corpus in two dimensions, with the hits of a search drawn in."""
     state = canonicalise(read_pairs(request))
-    given = Given(state.pairs, PAGE)
+    given = RequestValues(state.pairs, PAGE)
     index = get_site(request).shelf.index(given.get_text("i"))
     query = replace(read_query(given, n=_DEFAULT_HITS), explain=False)
     return await respond(request, [index], HTML, lambda: show_map(index, get_site(request).shelf.names, state, query))
@@ -85,7 +85,7 @@ async def find_record_at(request: Request) -> Response:
     return await respond(request, [index], JSON, work)
 
 
-def read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> tuple[Index, Drawing, Given]:
+def read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> tuple[Index, Drawing, RequestValues]:
     """The index and the drawing that a script asks about.
 
     Raises:

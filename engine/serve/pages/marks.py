@@ -13,7 +13,7 @@ BEGINNING = 400  # characters shown where no sentence is known
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class MarkedPiece:
     """A stretch of a text."""
 
     text: str
@@ -23,7 +23,7 @@ class Piece:
 
 def split_pieces(
     text: str, best: Sequence[Span] = (), words: Sequence[Span] = (), window: Span | None = None
-) -> list[Piece]:
+) -> list[MarkedPiece]:
     """A text, or a window of it, as pieces that add up to it; spans may overlap."""
     first, last = window or (0, len(text))
     ends = {first, last}
@@ -31,7 +31,7 @@ def split_pieces(
         ends |= {min(max(place, first), last) for place in (start, end)}
     order = sorted(ends)
     return [
-        Piece(text[start:end], is_inside(start, best), is_inside(start, words))
+        MarkedPiece(text[start:end], is_inside(start, best), is_inside(start, words))
         for start, end in zip(order, order[1:], strict=False)
     ]
 
@@ -45,10 +45,10 @@ def is_inside(place: int, spans: Sequence[Span]) -> bool:
 class Shown:
     """An abstract as a hit shows it."""
 
-    extract: list[Piece]  # the part that is always seen
+    extract: list[MarkedPiece]  # the part that is always seen
     cut_before: bool
     cut_after: bool
-    whole: list[Piece]  # all of it; empty where the extract is all of it
+    whole: list[MarkedPiece]  # all of it; empty where the extract is all of it
 
 
 def mark_abstract(hit: Hit) -> Shown:

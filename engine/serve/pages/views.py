@@ -10,10 +10,10 @@ from engine.options import BY_FIELD, FILTERS
 from engine.query.index import Index
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Answer, Hit
-from engine.references.cited import cite_hits
+from engine.references.citation import cite_hits
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.pages.links import State
-from engine.serve.pages.marks import Piece, Shown, mark_abstract, split_pieces
+from engine.serve.pages.marks import MarkedPiece, Shown, mark_abstract, split_pieces
 from engine.serve.request.parameters import FLAGS
 
 WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
@@ -28,7 +28,7 @@ class HitView:
 
     hit: Hit
     record: Abstract
-    title: list[Piece]
+    title: list[MarkedPiece]
     shown: Shown
     badges: list[str]
     worth: str  # what the score means, in words

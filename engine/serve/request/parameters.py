@@ -72,7 +72,7 @@ RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
 SEARCH = (INDEX, *QUESTION, *RANKING, *FILTERS)
 
 
-class Given:
+class RequestValues:
     """What a request gives of some parameters, checked."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]], allowed: Sequence[Parameter]) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 from engine.errors import UsageError
 from engine.options import FILTERS, QUESTION, RANKING, Filters, Query
 from engine.serve.http.limits import MAX_DEPTH
-from engine.serve.request.parameters import Given
+from engine.serve.request.parameters import RequestValues
 
 
-def read_query(given: Given, *, n: int = 10, like: tuple[str, ...] = ()) -> Query:
+def read_query(given: RequestValues, *, n: int = 10, like: tuple[str, ...] = ()) -> Query:
     """Return the query that a request asks; n hits where it does not say how many.
 
     Raises:

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from engine.query.index import Index
-from engine.serve.request.parameters import Given, Parameter
+from engine.serve.request.parameters import Parameter, RequestValues
 from engine.serve.work.desk import Desk
 from engine.serve.work.freshness import compute_tag, is_held
 from engine.serve.work.shelf import Shelf
@@ -41,13 +41,13 @@ def read_pairs(request: Request) -> tuple[tuple[str, str], ...]:
     return tuple(request.query_params.multi_items())
 
 
-def read_given(request: Request, allowed: Sequence[Parameter]) -> Given:
+def read_given(request: Request, allowed: Sequence[Parameter]) -> RequestValues:
     """What the address of a request gives.
 
     Raises:
         UsageError: something that it can't.
     """
-    return Given(read_pairs(request), allowed)
+    return RequestValues(read_pairs(request), allowed)
 
 
 async def respond(request: Request, indexes: Sequence[Index], kind: str, work: Callable[[], bytes]) -> Response:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Self
 
 from engine.errors import UsageError
-from engine.relevance.sets.testset import SourceFile
+from engine.relevance.sets.testset import SetSource
 
 RECORD = "training.json"  # beside the weights: what ran, for programs
 _ALPHAS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
@@ -73,8 +73,8 @@ class TrainingSettings:
 class TrainingSources:
     """The files and indexes that a training read."""
 
-    trained_on: tuple[SourceFile, ...]
-    held_out: tuple[SourceFile, ...] = ()  # their publications were excluded
+    trained_on: tuple[SetSource, ...]
+    held_out: tuple[SetSource, ...] = ()  # their publications were excluded
 
 
 def check_method(method: str, n_files: int, index: str | None, *, check: bool = False) -> None:

@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from engine.errors import EncoderError, SourceError
 from engine.phrases import pluralize
 from engine.progress import Progress
-from engine.relevance.sets.testset import SourceFile
+from engine.relevance.sets.testset import SetSource
 from engine.train.fit.basemodel import encode_texts, limit_length, load_model, resolve_device
 from engine.train.fit.collapse import SAMPLE_SIZE, ScoreSpread, measure_spread
 from engine.train.fit.encoderfolder import WrittenEncoder, check_output, write_encoder
@@ -35,7 +35,7 @@ def train_on_pairs(
     sample = list(dict.fromkeys(text for text in table.texts[-1] if text.strip()))[:SAMPLE_SIZE]
     start = _prepare(settings, table.texts, sample, show)
     trained = train_seed(table, start.model, start.settings, progress)
-    sources = TrainingSources((SourceFile(table.name, table.sha256),))
+    sources = TrainingSources((SetSource(table.name, table.sha256),))
     notes = [finding.message for finding in report.findings]
     return write_encoder(trained, start.settings, start.measure(trained.model), sources, notes)
 

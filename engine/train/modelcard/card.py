@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collect.text.opening import open_source
+from engine.collect.text.stream import open_source
 from engine.errors import SourceError
 from engine.files import decode
 from engine.train.modelcard.cardtext import (

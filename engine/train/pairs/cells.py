@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.collect.text.lines import decode_first_line, read_objects, refuse_bare_cr
-from engine.collect.text.opening import open_source
+from engine.collect.text.stream import open_source
 from engine.errors import MissingExtraError, SourceError
 from engine.files import AGAIN, DELIMITERS, decode_lines, sniff_delimiter
 from engine.records.abstract import Rejection, Remark

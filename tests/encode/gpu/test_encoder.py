@@ -17,7 +17,7 @@ from sentence_transformers import SentenceTransformer  # noqa: E402
 from engine.encode.encoder import Encoder  # noqa: E402
 from engine.encode.gpu.encoder import GpuEncoder, open_gpu_encoder  # noqa: E402
 from engine.encode.gpu.library import LibraryRunner  # noqa: E402
-from engine.encode.gpu.packed import PackedRunner  # noqa: E402
+from engine.encode.gpu.packedmodel import PackedRunner  # noqa: E402
 from engine.encode.model import identify  # noqa: E402
 from engine.encode.tokens import TextTokenizer  # noqa: E402
 from engine.errors import EncoderError  # noqa: E402

@@ -7,12 +7,12 @@ from engine.relevance.scoring.evaluation import STANDARD, Tally, evaluate_run, e
 from engine.relevance.scoring.measures import measure_queries, parse
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.runs import Ranked, Run
-from engine.relevance.sets.testset import TestSet, Text, read_set
+from engine.relevance.sets.testset import SetText, TestSet, read_set
 from tests.conftest import silent
 from tests.relevance.letters import LettersEncoder
 
-DOCUMENTS = (Text("d1", "ab"), Text("d2", "a"), Text("d3", "b"), Text("d4", "..."), Text("d5", "aaaaaaaaaab"))
-QUERIES = (Text("q1", "a"), Text("q2", "?"), Text("q3", "b"), Text("q5", "a"))
+DOCUMENTS = (SetText("d1", "ab"), SetText("d2", "a"), SetText("d3", "b"), SetText("d4", "..."), SetText("d5", "aaaaaaaaaab"))
+QUERIES = (SetText("q1", "a"), SetText("q2", "?"), SetText("q3", "b"), SetText("q5", "a"))
 JUDGMENTS = Judgments({"q1": {"d1": 1, "d4": 1}, "q2": {"d1": 1}, "q3": {"d3": 0}, "q4": {"d9": 1}}, n_repeated=3)
 SET = TestSet("s", DOCUMENTS, QUERIES, JUDGMENTS)
 
@@ -87,7 +87,7 @@ def test_queries_and_judgments_must_be_of_one_set() -> None:
     with pytest.raises(UsageError, match="none of the queries has judgments: ids look like 'a' and 'q1'"):
         evaluate_run(Run("r", {"a": ()}), JUDGMENTS, [parse("MAP")])
     with pytest.raises(UsageError, match="none of the queries has judgments: ids look like 'x' and 'q1'"):
-        evaluate_set(LettersEncoder(), TestSet("s", DOCUMENTS, (Text("x", "a"),), JUDGMENTS), [parse("MAP")])
+        evaluate_set(LettersEncoder(), TestSet("s", DOCUMENTS, (SetText("x", "a"),), JUDGMENTS), [parse("MAP")])
     with pytest.raises(UsageError, match="there is nothing to measure"):
         measure_rankings([], JUDGMENTS, {}, 5)
 

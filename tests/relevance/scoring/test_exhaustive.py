@@ -7,11 +7,11 @@ from engine.errors import UsageError
 from engine.relevance.scoring import exhaustive
 from engine.relevance.scoring.exhaustive import rank, search_documents
 from engine.relevance.sets.judgments import Judgments
-from engine.relevance.sets.testset import TestSet, Text
+from engine.relevance.sets.testset import SetText, TestSet
 from tests.relevance.letters import LettersEncoder
 
-DOCUMENTS = (Text("d2", "ab"), Text("d1", "ba"), Text("d3", "b"), Text("d4", "..."), Text("d5", ""), Text("d6", "cc"))
-QUERIES = (Text("q1", "a"), Text("q2", "?"), Text("q3", " "), Text("q4", "c b"))
+DOCUMENTS = (SetText("d2", "ab"), SetText("d1", "ba"), SetText("d3", "b"), SetText("d4", "..."), SetText("d5", ""), SetText("d6", "cc"))
+QUERIES = (SetText("q1", "a"), SetText("q2", "?"), SetText("q3", " "), SetText("q4", "c b"))
 SET = TestSet("s", DOCUMENTS, QUERIES, Judgments({"q1": {"d3": 1, "d4": 1}, "q4": {"d6": 2, "d2": 0}}))
 
 
@@ -39,7 +39,7 @@ def test_a_cut_run_has_the_best_and_the_places_of_all() -> None:
 
 def test_equal_texts_are_encoded_once_and_long_ones_counted() -> None:
     encoder = LettersEncoder(max_length=2)
-    same = TestSet("s", (Text("x", "aab"), Text("y", " aab "), Text("z", "ab")), (Text("q", "b"),), Judgments({}))
+    same = TestSet("s", (SetText("x", "aab"), SetText("y", " aab "), SetText("z", "ab")), (SetText("q", "b"),), Judgments({}))
     assert search_documents(encoder, same).n_truncated == 2
     assert sorted(encoder.encoded) == ["aab", "ab", "b"]
 
@@ -51,7 +51,7 @@ def test_progress_is_told() -> None:
 
 
 def test_nothing_to_rank() -> None:
-    empty = TestSet("s", (Text("d", "!"),), (Text("q", "a"),), Judgments({}))
+    empty = TestSet("s", (SetText("d", "!"),), (SetText("q", "a"),), Judgments({}))
     assert rank(LettersEncoder(), empty).rankings == {"q": ()}
     with pytest.raises(UsageError, match="top_k is 0"):
         rank(LettersEncoder(), SET, 0)
@@ -70,8 +70,8 @@ TEXTS = st.text("abcd .", max_size=6)
 def test_rankings_are_those_of_a_plain_loop(documents: list[str], queries: list[str], top_k: int, block: int) -> None:
     made = TestSet(
         "s",
-        tuple(Text(f"d{n}", text) for n, text in enumerate(documents)),
-        tuple(Text(f"q{n}", text) for n, text in enumerate(queries)),
+        tuple(SetText(f"d{n}", text) for n, text in enumerate(documents)),
+        tuple(SetText(f"q{n}", text) for n, text in enumerate(queries)),
         Judgments({"q0": {f"d{n}": n % 3 for n in range(len(documents))}}),
     )
     with pytest.MonkeyPatch.context() as patch:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import UsageError
-from engine.relevance.scoring.measures import Kind, Measure, measure_queries, parse
+from engine.relevance.scoring.measures import Measure, MeasureKind, measure_queries, parse
 from engine.relevance.sets.judgments import Judgments, read_judgments
 from engine.relevance.sets.runs import Ranked, Run
 
@@ -83,8 +83,8 @@ def test_names(text: str, name: str) -> None:
 
 
 def test_a_name_is_a_measure() -> None:
-    assert parse("R@10%") == Measure(Kind.RECALL_SHARE, 10) and parse("R@10%").is_deep
-    assert parse("R@10") == Measure(Kind.RECALL, 10) and not parse("R@10").is_deep
+    assert parse("R@10%") == Measure(MeasureKind.RECALL_SHARE, 10) and parse("R@10%").is_deep
+    assert parse("R@10") == Measure(MeasureKind.RECALL, 10) and not parse("R@10").is_deep
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from engine.errors import UsageError
 from engine.records.abstract import Abstract
 from engine.relevance.sets.holdout import TEST, hash_position
 from engine.relevance.sets.judgments import Judgments
-from engine.relevance.sets.knownitems import Counts, Items, make_item, make_known_items
-from engine.relevance.sets.testset import Text
+from engine.relevance.sets.knownitems import ItemCounts, Items, make_item, make_known_items
+from engine.relevance.sets.testset import SetText
 
 LONG = "Patients with gout were asked about pain, and most of them had some in the night and some in the day as well."
 STRUCTURED = (
@@ -24,15 +24,15 @@ def record(n: int, title: str = "", abstract: str = "") -> Abstract:
 def test_a_title_is_to_find_its_abstract_without_the_title() -> None:
     one = record(1, "Gout and pain in the night", f"Gout and pain in the night. {LONG}\n {LONG}")
     found = make_known_items([one], "titles", "known", held_out_only=False)
-    assert found.queries == (Text("PMID:1", "Gout and pain in the night"),)
-    assert found.documents == (Text("PMID:1", f"{LONG} {LONG}"),)
+    assert found.queries == (SetText("PMID:1", "Gout and pain in the night"),)
+    assert found.documents == (SetText("PMID:1", f"{LONG} {LONG}"),)
     assert (found.judgments, found.name) == (Judgments({"PMID:1": {"PMID:1": 1}}), "known")
 
 
 def test_a_conclusion_is_to_find_its_objective() -> None:
     found = make_known_items([record(1, abstract=STRUCTURED), record(2)], "conclusions", "known", held_out_only=False)
-    assert found.queries == (Text("PMID:1", "Gout hurts at any hour of the day."),)
-    assert found.documents == (Text("PMID:1", "To see whether gout hurts in the night."),)
+    assert found.queries == (SetText("PMID:1", "Gout hurts at any hour of the day."),)
+    assert found.documents == (SetText("PMID:1", "To see whether gout hurts in the night."),)
 
 
 def test_only_what_is_held_out_is_taken() -> None:
@@ -56,7 +56,7 @@ def test_what_makes_no_item_is_counted() -> None:
         record(7),
     ):
         items.take(one)
-    assert items.counts == Counts(read=7, outside=0, unusable=2, again=3, taken=2)
+    assert items.counts == ItemCounts(read=7, outside=0, unusable=2, again=3, taken=2)
     assert [one.id for one in items.test_set("known").queries] == ["PMID:1", "PMID:7"]
 
 

@@ -8,22 +8,22 @@ from engine.collect.source import read_source
 from engine.errors import SourceError, UsageError
 from engine.records.abstract import Abstract
 from engine.relevance.sets.judgments import Judgments
-from engine.relevance.sets.testset import Origin, SourceFile, TestSet, Text, read_set, write_set
+from engine.relevance.sets.testset import SetOrigin, SetSource, SetText, TestSet, read_set, write_set
 
 SET = TestSet(
     "known",
-    (Text("d1", "Gout is painful."), Text("PMID:2", "Ödem \u2028 \u00b5g")),
-    (Text("q1", "gout"), Text("q2", "oedema")),
+    (SetText("d1", "Gout is painful."), SetText("PMID:2", "Ödem \u2028 \u00b5g")),
+    (SetText("q1", "gout"), SetText("q2", "oedema")),
     Judgments({"q1": {"d1": 2, "PMID:2": 0}, "q2": {"PMID:2": 1}}),
 )
-ORIGIN = Origin("titles", 0.1, (SourceFile("a.jsonl", "0" * 64),))
+ORIGIN = SetOrigin("titles", 0.1, (SetSource("a.jsonl", "0" * 64),))
 
 
 def test_what_is_written_is_read_and_its_bytes_are_the_same(tmp_path: Path) -> None:
     folder, again = tmp_path / "known", tmp_path / "again" / "known"
     write_set(SET, folder, ORIGIN)
     read = read_set(folder)
-    assert read.documents == (SET.documents[0], Text("PMID:2", "Ödem µg"))  # white space as an encoder gets it
+    assert read.documents == (SET.documents[0], SetText("PMID:2", "Ödem µg"))  # white space as an encoder gets it
     assert (read.name, read.queries, read.judgments, read.sha256) == ("known", SET.queries, SET.judgments, SET.sha256)
     write_set(read, again, ORIGIN)
     assert all(
@@ -62,20 +62,20 @@ def test_a_folder_of_beir_is_read(tmp_path: Path) -> None:
     (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "gout?"}\n')
     (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td1\t1\n")
     found = read_set(tmp_path)
-    assert found.documents == (Text("d1", "Gout. It hurts."), Text("2", ""))
-    assert (found.queries, found.judgments) == ((Text("q", "gout?"),), Judgments({"q": {"d1": 1}}))
+    assert found.documents == (SetText("d1", "Gout. It hurts."), SetText("2", ""))
+    assert (found.queries, found.judgments) == ((SetText("q", "gout?"),), Judgments({"q": {"d1": 1}}))
     assert found.name == tmp_path.name
 
 
 def test_the_digest_is_of_all_that_matters_and_of_nothing_else() -> None:
     first, second = SET.documents
-    spaced = (second, Text("d1", " Gout  is painful."))
+    spaced = (second, SetText("d1", " Gout  is painful."))
     same = TestSet("other", spaced, SET.queries[::-1], Judgments({"q2": {"PMID:2": 1}, "q1": {"PMID:2": 0, "d1": 2}}))
     assert same.sha256 == SET.sha256
     others = (
-        TestSet("known", (first, Text("PMID:2", "x")), SET.queries, SET.judgments),
-        TestSet("known", (first, Text("PMID:3", second.text)), SET.queries, SET.judgments),
-        TestSet("known", SET.documents, (SET.queries[0], Text("q2", "edema")), SET.judgments),
+        TestSet("known", (first, SetText("PMID:2", "x")), SET.queries, SET.judgments),
+        TestSet("known", (first, SetText("PMID:3", second.text)), SET.queries, SET.judgments),
+        TestSet("known", SET.documents, (SET.queries[0], SetText("q2", "edema")), SET.judgments),
         TestSet("known", SET.documents, SET.queries, Judgments({"q1": {"d1": 1, "PMID:2": 0}, "q2": {"PMID:2": 1}})),
         TestSet("known", SET.queries, SET.documents, SET.judgments),
     )

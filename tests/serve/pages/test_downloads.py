@@ -17,7 +17,7 @@ from engine.query.rerun import rerun
 from engine.query.searchlog import read_record
 from engine.records.abstract import Abstract
 from engine.records.answer import Hit
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 from engine.references.fields import COLUMNS
 from engine.references.formats import FORMATS, render_hits
 

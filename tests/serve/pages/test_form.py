@@ -7,7 +7,7 @@ from engine.errors import UsageError
 from engine.options import parse_years
 from engine.serve.pages.form import OWN_FIELDS, PAGE, Form, build_form, canonicalise, is_canonical, split_range
 from engine.serve.pages.links import Pairs, State
-from engine.serve.request.parameters import SEARCH, Given
+from engine.serve.request.parameters import SEARCH, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.work.facets import Bar, Facets
 from tests.conftest import CURRENT
@@ -189,7 +189,7 @@ def test_without_years_every_bar_is_within() -> None:
     ],
 )
 def test_every_range_that_a_search_takes_is_shown_by_its_ends(years: str) -> None:
-    (wanted,) = read_query(Given([("year", years)], SEARCH)).filters.years
+    (wanted,) = read_query(RequestValues([("year", years)], SEARCH)).filters.years
     found = form(("year", years))
     assert [bool(end) and int(end) or None for end in (found.first_year, found.last_year)] == list(wanted)
     for bar in (Bar(1989, 1989, 1, 1), Bar(2000, 2001, 1, 1), Bar(2016, 2016, 1, 1)):

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.records.answer import Hit, Sentence, Span, Why
-from engine.serve.pages.marks import AROUND, SHORT, Piece, extract, mark_abstract, split_pieces
+from engine.serve.pages.marks import AROUND, SHORT, MarkedPiece, extract, mark_abstract, split_pieces
 
 TEXT = "Gout hurts a lot."
 LONG = "abcd " * 200  # a space at every place that is 4 more than a multiple of 5
@@ -17,38 +17,38 @@ def why(*best: Span, words: tuple[Span, ...] = ()) -> Why:
     return Why(None, tuple(Sentence(span, 0.9) for span in best), (), (), words)
 
 
-def joined(parts: list[Piece]) -> str:
+def joined(parts: list[MarkedPiece]) -> str:
     return "".join(part.text for part in parts)
 
 
 def test_words_and_the_best_sentence_by_hand() -> None:
     assert split_pieces(TEXT, [(5, 17)], [(0, 4), (13, 16)]) == [
-        Piece("Gout", is_word=True),
-        Piece(" "),
-        Piece("hurts a ", is_best=True),
-        Piece("lot", is_best=True, is_word=True),
-        Piece(".", is_best=True),
+        MarkedPiece("Gout", is_word=True),
+        MarkedPiece(" "),
+        MarkedPiece("hurts a ", is_best=True),
+        MarkedPiece("lot", is_best=True, is_word=True),
+        MarkedPiece(".", is_best=True),
     ]
 
 
 def test_a_text_without_marks_is_one_piece() -> None:
-    assert split_pieces(TEXT) == [Piece(TEXT)]
+    assert split_pieces(TEXT) == [MarkedPiece(TEXT)]
     assert split_pieces("") == []
 
 
 def test_overlapping_words_are_marked_throughout() -> None:
     assert split_pieces("abcdef", words=[(1, 4), (2, 5)]) == [
-        Piece("a"), Piece("b", is_word=True), Piece("cd", is_word=True), Piece("e", is_word=True), Piece("f"),
+        MarkedPiece("a"), MarkedPiece("b", is_word=True), MarkedPiece("cd", is_word=True), MarkedPiece("e", is_word=True), MarkedPiece("f"),
     ]  # fmt: skip
 
 
 def test_a_window_cuts_what_reaches_beyond_it() -> None:
     assert split_pieces("abcdef", [(0, 3)], [(4, 6)], (2, 5)) == [
-        Piece("c", is_best=True),
-        Piece("d"),
-        Piece("e", is_word=True),
+        MarkedPiece("c", is_best=True),
+        MarkedPiece("d"),
+        MarkedPiece("e", is_word=True),
     ]
-    assert split_pieces("abcdef", [(0, 1)], [(5, 6)], (2, 4)) == [Piece("cd")]
+    assert split_pieces("abcdef", [(0, 1)], [(5, 6)], (2, 4)) == [MarkedPiece("cd")]
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)).map(lambda pair: (min(pair), max(pair))), max_size=4)
@@ -111,14 +111,14 @@ def test_an_extract_cuts_no_word_and_holds_the_best_sentence(text: str, a: float
 
 def test_without_a_reason_a_hit_shows_its_beginning() -> None:
     found = mark_abstract(hit(LONG))
-    assert (found.extract, found.cut_before, found.cut_after) == ([Piece(LONG[:404])], False, True)
-    assert found.whole == [Piece(LONG)]
+    assert (found.extract, found.cut_before, found.cut_after) == ([MarkedPiece(LONG[:404])], False, True)
+    assert found.whole == [MarkedPiece(LONG)]
 
 
 def test_a_short_abstract_is_not_repeated() -> None:
     found = mark_abstract(hit(TEXT, why((5, 17), words=((0, 4),))))
     assert found.whole == [] and (found.cut_before, found.cut_after) == (False, False)
-    assert found.extract == [Piece("Gout", is_word=True), Piece(" "), Piece("hurts a lot.", is_best=True)]
+    assert found.extract == [MarkedPiece("Gout", is_word=True), MarkedPiece(" "), MarkedPiece("hurts a lot.", is_best=True)]
 
 
 def test_the_first_of_the_nearest_sentences_is_the_best() -> None:

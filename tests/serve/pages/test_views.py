@@ -7,7 +7,7 @@ from engine import Query, open_index
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Answer, Hit, Why
 from engine.serve.pages.links import State
-from engine.serve.pages.marks import Piece
+from engine.serve.pages.marks import MarkedPiece
 from engine.serve.pages.views import (
     build_chips,
     build_hit_view,
@@ -19,7 +19,7 @@ from engine.serve.pages.views import (
     list_badges,
     list_scores,
 )
-from engine.serve.request.parameters import FILTERS, SEARCH, Given
+from engine.serve.request.parameters import FILTERS, SEARCH, RequestValues
 from engine.serve.request.queries import read_query
 from tests.conftest import CURRENT
 
@@ -67,13 +67,13 @@ def test_every_filter_but_a_list_of_ids_goes_along_to_what_is_like_a_hit() -> No
 
 def test_the_words_of_a_query_are_marked_in_a_title() -> None:
     found = build_hit_view(replace(HIT, why=why(title=((0, 4),))), RECORD, STATE)
-    assert found.title == [Piece("Gout", is_word=True), Piece(" & knees")]
-    assert build_hit_view(HIT, RECORD, STATE).title == [Piece("Gout & knees")]
+    assert found.title == [MarkedPiece("Gout", is_word=True), MarkedPiece(" & knees")]
+    assert build_hit_view(HIT, RECORD, STATE).title == [MarkedPiece("Gout & knees")]
 
 
 def test_a_hit_without_a_title_says_so() -> None:
     found = build_hit_view(replace(HIT, title="", why=why(title=((0, 4),))), RECORD, STATE)
-    assert found.title == [Piece("[no title]")]
+    assert found.title == [MarkedPiece("[no title]")]
 
 
 def test_the_first_authors_are_named() -> None:
@@ -174,7 +174,7 @@ def test_no_filter_is_without_a_chip(name: str) -> None:
 @pytest.mark.parametrize("name", ["retracted", "has_abstract"])
 @pytest.mark.parametrize("value", ["true", "false", "1", "0", "on", "TRUE", " false "])
 def test_a_flag_has_a_chip_however_it_is_said(name: str, value: str) -> None:
-    wanted = Given([(name, value)], SEARCH).flag(name)
+    wanted = RequestValues([(name, value)], SEARCH).flag(name)
     (chip,) = build_chips(State(((name, value),)))
     (plain,) = build_chips(State(((name, str(wanted).lower()),)))
     assert (chip.value, chip.href) == (plain.value, "/")
@@ -229,7 +229,7 @@ def test_the_pages_of_a_real_search_follow_one_another_to_its_end() -> None:
     pairs = [("q", "gout"), ("n", "20")]
     with open_index(CURRENT) as index:
         for page in range(3):
-            found = index.ask(read_query(Given(pairs, SEARCH)))
+            found = index.ask(read_query(RequestValues(pairs, SEARCH)))
             where = build_paging(found, State(tuple(pairs)))
             assert (where.first, bool(where.before)) == (20 * page + 1, page > 0)
             seen += [hit.id for hit in found.hits]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from engine.errors import UsageError
 from engine.options import ValueKind
 from engine.serve.http.limits import MAX_VALUE, MAX_VALUES
-from engine.serve.request.parameters import BOOLEANS, NUMBERS, SEARCH, Given, Parameter
+from engine.serve.request.parameters import BOOLEANS, NUMBERS, SEARCH, Parameter, RequestValues
 from engine.serve.request.queries import read_query
 
 NAME = Parameter("name", "A text.", length=5)
@@ -32,8 +32,8 @@ WORDS = st.sampled_from(
 VALUE = st.one_of(st.text(max_size=20), st.tuples(BLANK, st.one_of(NUMERALS, WORDS), BLANK).map("".join))
 
 
-def one(parameter: Parameter, *values: str) -> Given:
-    return Given([(parameter.name, value) for value in values], ALL)
+def one(parameter: Parameter, *values: str) -> RequestValues:
+    return RequestValues([(parameter.name, value) for value in values], ALL)
 
 
 def test_what_is_given_is_read_by_its_kind() -> None:
@@ -45,7 +45,7 @@ def test_what_is_given_is_read_by_its_kind() -> None:
         ("names", " b "),
         ("choice", "blue"),
     ]
-    found = Given(pairs, ALL)
+    found = RequestValues(pairs, ALL)
     assert (found.get_texts("names"), found.get_text("names")) == (("a", " b "), "a")
     assert found.get_text("choice") == "blue"
     assert found.get_whole("whole") == 12
@@ -55,14 +55,14 @@ def test_what_is_given_is_read_by_its_kind() -> None:
 
 def test_what_is_not_given_or_blank_has_no_value() -> None:
     for pairs in ([], [(parameter.name, " \t") for parameter in ALL]):
-        found = Given(pairs, ALL)
+        found = RequestValues(pairs, ALL)
         assert (found.get_texts("names"), found.get_text("name")) == ((), "")
         assert (found.get_whole("whole"), found.get_whole("whole", 7)) == (0, 7)
         assert (found.number("number"), found.flag("flag")) == (None, None)
 
 
 def test_zero_and_false_are_values() -> None:
-    found = Given([("whole", "0"), ("number", "0"), ("flag", "false")], ALL)
+    found = RequestValues([("whole", "0"), ("number", "0"), ("flag", "false")], ALL)
     assert (found.get_whole("whole", 7), found.number("number"), found.flag("flag")) == (0, 0.0, False)
 
 
@@ -119,10 +119,10 @@ def test_a_parameter_may_be_given_so_often_and_blank_ones_do_not_count() -> None
 
 
 def test_what_must_be_there_is_missed() -> None:
-    assert Given([("needed", "x")], [NEEDED]).get_text("needed") == "x"
+    assert RequestValues([("needed", "x")], [NEEDED]).get_text("needed") == "x"
     for pairs in ([], [("needed", "  ")]):
         with pytest.raises(UsageError, match="^needed is missing: Must be there.$"):
-            Given(pairs, [NEEDED])
+            RequestValues(pairs, [NEEDED])
 
 
 def test_an_unknown_name_is_refused_even_with_nothing_behind_it() -> None:
@@ -130,29 +130,29 @@ def test_an_unknown_name_is_refused_even_with_nothing_behind_it() -> None:
         UsageError,
         match=r"^unknown parameter 'numbr' \(did you mean number\?\)\. Known parameters: name, names, whole",
     ):
-        Given([("numbr", "")], ALL)
+        RequestValues([("numbr", "")], ALL)
     with pytest.raises(UsageError, match=r"^unknown parameter 'zzz'\. Known parameters: "):
-        Given([("zzz", "1")], ALL)
+        RequestValues([("zzz", "1")], ALL)
 
 
 def test_messages_repeat_only_the_beginning_of_what_was_given() -> None:
     long = "x" * 400
     for pair in ((long, "1"), ("whole", long), ("flag", long), ("choice", long)):
         with pytest.raises(UsageError, match="'x{80}'") as info:
-            Given([pair], ALL)
+            RequestValues([pair], ALL)
         assert len(str(info.value)) < 200
 
 
 def test_a_request_has_only_so_many_parameters() -> None:
-    assert Given([("names", "")] * MAX_VALUES, ALL).get_texts("names") == ()
+    assert RequestValues([("names", "")] * MAX_VALUES, ALL).get_texts("names") == ()
     with pytest.raises(UsageError, match=r"^the request has more than 1,200 parameters"):
-        Given([("names", "")] * (MAX_VALUES + 1), ALL)
+        RequestValues([("names", "")] * (MAX_VALUES + 1), ALL)
 
 
 def test_there_is_one_parameter_of_a_name_and_defaults_are_values_it_may_have() -> None:
     assert len({parameter.name for parameter in SEARCH}) == len(SEARCH)
     given_defaults = [(p.name, str(p.default)) for p in SEARCH if p.default is not None]
-    assert Given(given_defaults, SEARCH).get_whole("n") == 10
+    assert RequestValues(given_defaults, SEARCH).get_whole("n") == 10
 
 
 @pytest.mark.parametrize("blank", list(BLANKS))
@@ -171,7 +171,7 @@ NUMERIC = [parameter for parameter in SEARCH if parameter.kind in NUMBERS]
 @given(st.one_of(st.sampled_from(SEARCH), st.sampled_from(NUMERIC)), VALUE)
 def test_any_text_is_a_value_in_range_or_a_usage_error(parameter: Parameter, text: str) -> None:
     try:
-        found = Given([(parameter.name, text)], SEARCH)
+        found = RequestValues([(parameter.name, text)], SEARCH)
     except UsageError as err:
         assert str(err).startswith(f"{parameter.name} ") and text.strip()
         return
@@ -191,7 +191,7 @@ def test_any_text_is_a_value_in_range_or_a_usage_error(parameter: Parameter, tex
 )
 def test_any_request_is_a_query_or_a_usage_error(pairs: list[tuple[str, str]]) -> None:
     try:
-        query = read_query(Given(pairs, SEARCH))
+        query = read_query(RequestValues(pairs, SEARCH))
     except UsageError as err:
         assert len(str(err)) > 20  # says what was expected
         return

@@ -2,7 +2,7 @@ import pytest
 
 from engine.errors import UsageError
 from engine.options import FILTERS, Filters, Fusion, Mode, Query, ValueKind
-from engine.serve.request.parameters import SEARCH, Given
+from engine.serve.request.parameters import SEARCH, RequestValues
 from engine.serve.request.queries import read_query
 
 # A value for each parameter that says something else than its absence.
@@ -25,7 +25,7 @@ SAMPLES = {
 
 
 def asked(*pairs: tuple[str, str]) -> Query:
-    return read_query(Given(pairs, SEARCH))
+    return read_query(RequestValues(pairs, SEARCH))
 
 
 def test_nothing_given_is_the_query_of_nothing() -> None:
@@ -72,12 +72,12 @@ def test_no_list_of_ids_is_not_an_empty_list() -> None:
 
 
 def test_the_number_of_hits_is_that_of_the_page_unless_the_request_says_it() -> None:
-    assert read_query(Given([], SEARCH), n=50).top_k == 50
-    assert read_query(Given([("n", "7")], SEARCH), n=50).top_k == 7
+    assert read_query(RequestValues([], SEARCH), n=50).top_k == 50
+    assert read_query(RequestValues([("n", "7")], SEARCH), n=50).top_k == 7
 
 
 def test_examples_may_come_by_another_name() -> None:
-    given = Given([("like", "a")], SEARCH)
+    given = RequestValues([("like", "a")], SEARCH)
     assert read_query(given, like=("b",)).like == ("b",)
     assert read_query(given).like == ("a",)
 

@@ -15,7 +15,7 @@ from engine.encode.model import identify
 from engine.errors import EncoderError, SourceError, UsageError
 from engine.progress import Progress
 from engine.records.abstract import Abstract
-from engine.relevance.sets.testset import SourceFile
+from engine.relevance.sets.testset import SetSource
 from engine.train.fit import checkpoints, estimate, trainer
 from engine.train.fit.basemodel import load_model
 from engine.train.fit.checkpoints import WEIGHTS
@@ -207,7 +207,7 @@ def test_parts_of_a_batch_are_equal_and_none_is_too_large(batch: int, most: int,
 
 
 def test_what_was_read_is_recorded_file_by_file(corpus: list[Abstract], small: Small) -> None:
-    read = TrainingSources((SourceFile("a.jsonl", "1" * 64),), (SourceFile("a.jsonl", "2" * 64),))
+    read = TrainingSources((SetSource("a.jsonl", "1" * 64),), (SetSource("a.jsonl", "2" * 64),))
     done = train_without_labels(build_pairs(corpus), read, small("adapt"), silent, lambda _: None)
     told = json.loads((done.folder / "training.json").read_text())["sources"]
     assert [one["sha256"][0] for one in (*told["trained_on"], *told["held_out"])] == ["1", "2"]

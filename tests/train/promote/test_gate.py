@@ -8,7 +8,7 @@ import pytest
 
 from engine.records.encoder import Encoded, EncoderIdentity
 from engine.relevance.sets.judgments import Judgments
-from engine.relevance.sets.testset import TestSet, Text
+from engine.relevance.sets.testset import SetText, TestSet
 from engine.train.promote.gate import judge_candidate
 from tests.conftest import silent
 
@@ -35,8 +35,8 @@ class FixedEncoder:
 
 
 def items(name: str, n: int) -> TestSet:
-    documents = tuple(Text(f"d{i}", f"{name} document {i}") for i in range(n))
-    queries = tuple(Text(f"q{i}", f"{name} query {i}") for i in range(n))
+    documents = tuple(SetText(f"d{i}", f"{name} document {i}") for i in range(n))
+    queries = tuple(SetText(f"q{i}", f"{name} query {i}") for i in range(n))
     return TestSet(name, documents, queries, Judgments({f"q{i}": {f"d{i}": 1} for i in range(n)}))
 
 

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from engine.relevance.scoring.evaluation import Evaluation
     from engine.relevance.scoring.measures import Measure
     from engine.relevance.sets.judgments import Judgments
-    from engine.relevance.sets.testset import SourceFile, TestSet
+    from engine.relevance.sets.testset import SetSource, TestSet
 
 FILE = click.Path(path_type=Path)
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class JudgedInput:
     """Queries with judgments."""
 
     queries: Mapping[str, str]  # id -> text; none where only judgments are given
@@ -55,7 +55,7 @@ judged_options = add_options(
 )
 
 
-def read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -> Given:
+def read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -> JudgedInput:
     """Read what the options name."""
     from engine.query.queryfile import read_queries
     from engine.receipts import FileReceipt
@@ -67,7 +67,7 @@ def read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -
             raise UsageError("--set has queries and judgments of its own. Leave out --queries and --qrels")
         test_set = read_set(folder)
         texts = {one.id: one.text for one in test_set.queries}
-        return Given(texts, test_set.judgments, test_set, ((test_set.name, test_set.sha256),))
+        return JudgedInput(texts, test_set.judgments, test_set, ((test_set.name, test_set.sha256),))
     if qrels is None:
         raise UsageError("there are no judgments. Give --queries and --qrels, or a test set: --set FOLDER")
     texts = dict(read_queries(queries)) if queries else {}
@@ -75,10 +75,10 @@ def read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -
         raise UsageError(f"{queries} holds no query. Expected lines of id, tab, text, or JSON with id and text")
     judgments = read_judgments(qrels)
     files = [path for path in (queries, qrels) if path]
-    return Given(texts, judgments, None, tuple((path.name, FileReceipt.of(path).sha256) for path in files))
+    return JudgedInput(texts, judgments, None, tuple((path.name, FileReceipt.of(path).sha256) for path in files))
 
 
-def open_model(model: str, given: Given, measures: Sequence[Measure], run_depth: int = 1) -> tuple[Evaluation, str]:
+def open_model(model: str, given: JudgedInput, measures: Sequence[Measure], run_depth: int = 1) -> tuple[Evaluation, str]:
     """A model over a test set, with a run of so many documents a query; and what it is in words."""
     from engine.reindex.encoders import open_model_encoder
     from engine.relevance.scoring.evaluation import evaluate_set
@@ -91,10 +91,10 @@ def open_model(model: str, given: Given, measures: Sequence[Measure], run_depth:
 
 
 def open_judged_index(
-    config: Config, device: str, query: Query, given: Given, measures: Sequence[Measure]
+    config: Config, device: str, query: Query, given: JudgedInput, measures: Sequence[Measure]
 ) -> tuple[Evaluation, str]:
     """An index, and what it is in words."""
-    from engine.relevance.scoring.querying import evaluate_index
+    from engine.relevance.scoring.indexrun import evaluate_index
 
     if not given.queries:
         raise UsageError("an index needs the texts of the queries. Give --queries, or a test set: --set FOLDER")
@@ -104,7 +104,7 @@ def open_judged_index(
         return found, name
 
 
-def read_judged_run(path: Path, given: Given, measures: Sequence[Measure]) -> Evaluation:
+def read_judged_run(path: Path, given: JudgedInput, measures: Sequence[Measure]) -> Evaluation:
     """A run from a file."""
     from engine.relevance.scoring.evaluation import evaluate_run
     from engine.relevance.sets.runs import read_run, restore_ids
@@ -113,10 +113,10 @@ def read_judged_run(path: Path, given: Given, measures: Sequence[Measure]) -> Ev
     return evaluate_run(restore_ids(read_run(path), given.judgments), given.judgments, measures, n_documents)
 
 
-def index_source(index: Index) -> SourceFile:
+def index_source(index: Index) -> SetSource:
     """The database of an index's generation, as where something comes from."""
     from engine.index.folder import DATABASE
-    from engine.relevance.sets.testset import SourceFile
+    from engine.relevance.sets.testset import SetSource
 
     digest = next(file.sha256 for file in index.manifest.files if file.name == DATABASE)
-    return SourceFile(f"{index.name}, generation {index.generation:06d}", digest)
+    return SetSource(f"{index.name}, generation {index.generation:06d}", digest)

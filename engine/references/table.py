@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 
 from engine.collect.values.export import guard_formula
-from engine.references.cited import Cited
+from engine.references.citation import Cited
 from engine.references.fields import BREAKS, COLUMNS, DECIMALS, Cell, build_cells
 
 

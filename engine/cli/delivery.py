@@ -13,7 +13,7 @@ from engine.cli.hits import HitList, choose_form, print_hits
 from engine.cli.options import add_options
 from engine.files import check_targets
 from engine.records.answer import Answer
-from engine.references.cited import cite_hits, describe_search
+from engine.references.citation import cite_hits, describe_search
 from engine.terminal import say
 
 if TYPE_CHECKING:

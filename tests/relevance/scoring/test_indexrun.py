@@ -11,8 +11,8 @@ from engine.options import Filters, Mode, Query
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.relevance.scoring.evaluation import STANDARD, Evaluation
+from engine.relevance.scoring.indexrun import evaluate_index, measure_ann_recall
 from engine.relevance.scoring.measures import measure_queries, parse
-from engine.relevance.scoring.querying import evaluate_index, measure_ann_recall
 from engine.relevance.sets.judgments import Judgments, read_judgments
 from tests.conftest import CURRENT, SAMPLE
 

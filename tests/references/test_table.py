@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from engine.records.abstract import Abstract
-from engine.references.delimited import write_delimited
+from engine.references.table import write_delimited
 from tests.references.found import BARE, FULL, TEXT, cite
 
 HEADER = (

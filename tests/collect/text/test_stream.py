@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.collect.source import read_source
-from engine.collect.text.opening import HEAD, open_source
+from engine.collect.text.stream import HEAD, open_source
 from engine.errors import SourceError
 
 

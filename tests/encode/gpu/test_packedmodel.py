@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="needs the [cpu] extra")
 
 from transformers import BertConfig, BertModel, RobertaConfig  # noqa: E402
 
-from engine.encode.gpu.packed import (  # noqa: E402
+from engine.encode.gpu.packedmodel import (
     PackedBert,
     PackedRunner,
     attend_per_text,
