@@ -15,7 +15,7 @@ from engine.errors import ConfigError, UsageError
 from engine.options import SETTINGS, IndexSettings, SettingOption
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}  # Windows
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}  # Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,14 @@ class Config:
         if self.index is not None:
             check_name(self.index)
             if self.index not in names:
-                raise ConfigError(f"no index named {self.index!r} in {self.indexes}: found {list_names(names)}. {HINT}")
+                raise ConfigError(
+                    f"no index named {self.index!r} in {self.indexes}: found {list_names(names)}. {_HINT}"
+                )
             return self.indexes / self.index
         if len(names) == 1:
             return self.indexes / names[0]
         if not names:
-            raise ConfigError(f"{self.indexes} holds no index. {HINT}")
+            raise ConfigError(f"{self.indexes} holds no index. {_HINT}")
         raise ConfigError(f"{self.indexes} holds several indexes: {list_names(names)}. Name one: -i {names[0]}")
 
     def find_target(self) -> Path:
@@ -98,8 +100,8 @@ class Settings(IndexSettings):
             ConfigError: the file can't be read, is not TOML, or has a key or a value that means nothing.
         """
         path = folder / "index.toml"
-        content = read_toml(path)
-        values: dict[str, Any] = {"sources": read_patterns(content, path)}
+        content = _read_toml(path)
+        values: dict[str, Any] = {"sources": _read_patterns(content, path)}
         origins = [("sources", str(path) if content.get("sources") else "default")]
         for option in SETTINGS:
             variable = option.variable
@@ -108,15 +110,15 @@ class Settings(IndexSettings):
                 found = flags[option.field], "flag"
             elif variable and os.environ.get(variable):
                 found = os.environ[variable] if option.kind is str else number(os.environ[variable]), variable
-            elif (given := get_at(content, option.key)) is not None:
+            elif (given := _get_at(content, option.key)) is not None:
                 found = given, str(path)
             if found is not None:
-                values[option.field] = check_value(*found, option)
+                values[option.field] = _check_value(*found, option)
             origins.append((option.field, found[1] if found else "default"))
         return Settings(file=path, **values, origins=tuple(origins))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> dict[str, Any]:
     """The content of an index.toml; nothing when there is none.
 
     Raises:
@@ -142,7 +144,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     return content
 
 
-def get_at(content: Mapping[str, Any], key: str) -> object:
+def _get_at(content: Mapping[str, Any], key: str) -> object:
     """The value at "table.key", or None."""
     for part in key.split("."):
         content = content.get(part, {}) if isinstance(content, Mapping) else {}
@@ -157,7 +159,7 @@ def number(text: str) -> object:
         return text
 
 
-def check_value(value: object, origin: str, option: SettingOption) -> object:
+def _check_value(value: object, origin: str, option: SettingOption) -> object:
     """Return a value that a setting can have.
 
     Raises:
@@ -177,7 +179,7 @@ def check_value(value: object, origin: str, option: SettingOption) -> object:
     raise ConfigError(f"{option.key} is {value!r} ({origin}), expected {wanted}")
 
 
-def read_patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePattern, ...]:
+def _read_patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePattern, ...]:
     """The entries under [[sources]]; a plain text counts as a path.
 
     Raises:
@@ -231,7 +233,7 @@ def forbid_telemetry() -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
-HINT = "Make one with: engine index FILE -i NAME"
+_HINT = "Make one with: engine index FILE -i NAME"
 
 
 def check_name(name: str) -> None:
@@ -240,7 +242,7 @@ def check_name(name: str) -> None:
     Raises:
         UsageError: the name is not a legal one.
     """
-    if not NAME.fullmatch(name) or name in RESERVED:
+    if not NAME.fullmatch(name) or name in _RESERVED:
         raise UsageError(
             f"{name[:80]!r} can't be the name of an index: use 1 to 63 of a-z, 0-9, '-' and '_', "
             "beginning with a letter or digit. For example: -i rheumatology"

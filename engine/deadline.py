@@ -33,8 +33,8 @@ class Deadline:
             raise BusyError("the time for this answer is over. Ask for less at once, or again later")
 
 
-NEVER = Deadline()
-CURRENT: ContextVar[Deadline] = ContextVar("deadline", default=NEVER)  # of the work that a thread does
+_NEVER = Deadline()
+CURRENT: ContextVar[Deadline] = ContextVar("deadline", default=_NEVER)  # of the work that a thread does
 
 
 @contextlib.contextmanager

@@ -134,7 +134,7 @@ def write_file(path: Path, pieces: Iterable[bytes], *, overwrite: bool) -> None:
         UsageError: as check_target; also if a file has appeared meanwhile and may not be overwritten.
         EngineError: the disk is full, or another error of the system.
     """
-    with write_path_whole(path, overwrite=overwrite) as part, _report_errors(path), part.open("xb") as file:
+    with _write_path_whole(path, overwrite=overwrite) as part, _report_errors(path), part.open("xb") as file:
         file.writelines(pieces)
         _sync(file)
 
@@ -152,7 +152,7 @@ def open_whole(path: Path, *, overwrite: bool) -> Iterator[TextIO]:
         UsageError: as write_file.
         EngineError: as write_file.
     """
-    with write_path_whole(path, overwrite=overwrite) as part, _report_errors(path):
+    with _write_path_whole(path, overwrite=overwrite) as part, _report_errors(path):
         with part.open("x", encoding="utf-8", errors="replace", newline="") as file:
             yield file
             file.flush()
@@ -160,7 +160,7 @@ def open_whole(path: Path, *, overwrite: bool) -> Iterator[TextIO]:
 
 
 @contextmanager
-def write_path_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
+def _write_path_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield a free name in the same folder, for a file that gets its own name when the block ends without an error.
 
     Errors raised in the block pass as they are; whatever is under the free name by then is removed.

@@ -18,12 +18,12 @@ from typing import Any, cast, get_args, get_type_hints
 
 from engine.errors import UsageError
 
-MAX_LENGTH = 10_000  # characters of one value of a filter
+_MAX_LENGTH = 10_000  # characters of one value of a filter
 YEARS = re.compile(r"(?P<low>[0-9]{4})?\s*(?P<dash>[-\u2013])?\s*(?P<high>[0-9]{4})?")
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_RECALL = 0.99  # that a new approximate index must reach
-DEFAULT_WEIGHT = 0.5  # of the cosine in hybrid mode
+_DEFAULT_WEIGHT = 0.5  # of the cosine in hybrid mode
 
 YearRange = tuple[int | None, int | None]  # first and last year, both included; None where open
 
@@ -351,7 +351,7 @@ class Query:
             low=0,
             high=1,
             metavar="0..1",
-            unset=f"index.toml; {DEFAULT_WEIGHT}",
+            unset=f"index.toml; {_DEFAULT_WEIGHT}",
         ),
     )
     fusion: Fusion | None = _describe_field(  # None: as index.toml says
@@ -427,11 +427,11 @@ def _list_items(name: str, value: Any) -> Iterable[Any]:
     if isinstance(value, str):
         raise UsageError(f"{name} is the single text {value[:60]!r}, expected a list of them: [{value[:60]!r}]")
     if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
-        raise UsageError(f"{name} is {value!r}, expected a list: {EXAMPLES.get(name, '[...]')}")
+        raise UsageError(f"{name} is {value!r}, expected a list: {_EXAMPLES.get(name, '[...]')}")
     return value
 
 
-EXAMPLES = {"years": '["2015-2020"] or [(2015, None)]'}
+_EXAMPLES = {"years": '["2015-2020"] or [(2015, None)]'}
 
 
 def _check_text(option: QueryOption, value: object) -> None:
@@ -441,8 +441,8 @@ def _check_text(option: QueryOption, value: object) -> None:
         UsageError: another type, blank where a name is expected, or too long.
     """
     is_blank = isinstance(value, str) and option.kind is ValueKind.NAMES and not value.strip()
-    if not isinstance(value, str) or is_blank or len(value) > MAX_LENGTH:
-        expected = f"text of 1 to {MAX_LENGTH:,} characters"
+    if not isinstance(value, str) or is_blank or len(value) > _MAX_LENGTH:
+        expected = f"text of 1 to {_MAX_LENGTH:,} characters"
         raise UsageError(f"{option.field} holds {str(value)[:60]!r}, expected {expected}. Leave out what is blank")
 
 
@@ -643,9 +643,9 @@ class IndexSettings:
         ),
     )
     hybrid_weight: float = _describe_setting(
-        DEFAULT_WEIGHT,
+        _DEFAULT_WEIGHT,
         SettingOption(
-            "hybrid.weight", "Weight of the cosine; the words have the rest.", str(DEFAULT_WEIGHT), low=0, high=1
+            "hybrid.weight", "Weight of the cosine; the words have the rest.", str(_DEFAULT_WEIGHT), low=0, high=1
         ),
     )
     hybrid_fusion: str = _describe_setting(

@@ -18,9 +18,9 @@ from engine.errors import EngineError
 from engine.files import write_text
 
 NAME = "checked.json"
-LARGE = 1 << 20  # bytes; smaller files are hashed in no time
+_LARGE = 1 << 20  # bytes; smaller files are hashed in no time
 MOST = 256  # files remembered, the newest
-SETTLED = 2.0  # seconds since the last change; of a younger file the clock may be too coarse to tell a second change
+_SETTLED = 2.0  # seconds since the last change; of a younger file the clock may be too coarse to tell a second change
 
 
 def read_identity(path: Path) -> tuple[int, ...]:
@@ -51,22 +51,22 @@ def is_untouched(path: Path, sha256: str) -> bool:
         identity = read_identity(path)
     except OSError:
         return False
-    return identity[2] >= LARGE and load_entries().get(format_key(identity)) == sha256
+    return identity[2] >= _LARGE and load_entries().get(_format_key(identity)) == sha256
 
 
 def note(path: Path, sha256: str, before: tuple[int, ...]) -> None:
     """Remember the digest of a large file that looked like `before` when hashing began; where that fails, no harm."""
     with contextlib.suppress(OSError, EngineError):
         now = read_identity(path)
-        if now == before and now[2] >= LARGE and time.time() - max(now[3], now[4]) / 1e9 >= SETTLED:
-            rest = {key: value for key, value in load_entries().items() if key != format_key(now)}
-            keep(rest | {format_key(now): sha256})
+        if now == before and now[2] >= _LARGE and time.time() - max(now[3], now[4]) / 1e9 >= _SETTLED:
+            rest = {key: value for key, value in load_entries().items() if key != _format_key(now)}
+            keep(rest | {_format_key(now): sha256})
 
 
 def forget(identity: tuple[int, ...]) -> None:
     """Trust a file no longer: it was found to be damaged."""
     content = load_entries()
-    if content.pop(format_key(identity), None) is not None:
+    if content.pop(_format_key(identity), None) is not None:
         with contextlib.suppress(OSError, EngineError):
             keep(content)
 
@@ -83,6 +83,6 @@ def keep(content: dict[str, Any], name: str = NAME) -> None:
         write_text(folder / name, [json.dumps(dict(list(content.items())[-MOST:]), indent=0)], overwrite=True)
 
 
-def format_key(identity: tuple[int, ...]) -> str:
+def _format_key(identity: tuple[int, ...]) -> str:
     """An identity as text."""
     return "-".join(map(str, identity))

@@ -19,7 +19,7 @@ from engine.progress import Progress
 from engine.records.abstract import Abstract
 
 PIPE_WIDTH = 120  # columns of a table that is not on a terminal
-LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
+_LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
 
 
 class _ClosedStream(io.TextIOBase):
@@ -125,14 +125,14 @@ def print_abstract(abstract: Abstract, sources: Sequence[str]) -> None:
 def show_progress() -> Iterator[Progress]:
     """Report long work on stderr: a bar with rate and time left on a terminal, now and then a line otherwise."""
     if sys.stderr.isatty():
-        with draw_bar() as report:
+        with _draw_bar() as report:
             yield report
     else:
         yield print_lines()
 
 
 @contextmanager
-def draw_bar() -> Iterator[Progress]:
+def _draw_bar() -> Iterator[Progress]:
     """A bar for one phase after the other."""
     from rich import progress as rich
     from rich.console import Console
@@ -152,7 +152,7 @@ def draw_bar() -> Iterator[Progress]:
             if phase not in tasks:
                 tasks[phase] = shown.add_task(phase, total=total, rate="")
                 started[phase] = time.monotonic()
-            rate = rate_text(done, time.monotonic() - started[phase])
+            rate = _rate_text(done, time.monotonic() - started[phase])
             shown.update(tasks[phase], completed=done, total=total, rate=rate)
 
         yield report
@@ -166,24 +166,24 @@ def print_lines() -> Progress:
     def report(phase: str, done: int, total: int | None) -> None:
         nonlocal last
         now = time.monotonic()
-        if phase in started and now - last < LINE_EVERY:
+        if phase in started and now - last < _LINE_EVERY:
             return
         started.setdefault(phase, now)
         last = now
         of = f" of {total:,}" if total else ""
-        rate = rate_text(done, now - started[phase])
-        left = f", {format_remaining(done, total, now - started[phase])} left" if rate and total else ""
+        rate = _rate_text(done, now - started[phase])
+        left = f", {_format_remaining(done, total, now - started[phase])} left" if rate and total else ""
         say(f"{phase}{f': {done:,}{of}' if done or total else ''}{', ' + rate if rate else ''}{left}", err=True)
 
     return report
 
 
-def rate_text(done: int, seconds: float) -> str:
+def _rate_text(done: int, seconds: float) -> str:
     """Rate as "23.1/s", or nothing while it is not known."""
     return f"{done / seconds:.1f}/s" if done and seconds > 0.5 else ""
 
 
-def format_remaining(done: int, total: int, seconds: float) -> str:
+def _format_remaining(done: int, total: int, seconds: float) -> str:
     """Time left at the rate so far, as minutes and seconds."""
     minutes, rest = divmod(round((total - done) * seconds / done), 60)
     return f"{minutes}:{rest:02d}"

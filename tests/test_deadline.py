@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from engine.deadline import CURRENT, NEVER, Deadline, limit_time
+from engine.deadline import _NEVER, CURRENT, Deadline, limit_time
 from engine.errors import BusyError
 
 
@@ -22,7 +22,7 @@ def test_work_is_wanted_until_a_deadline_and_then_given_up() -> None:
             ):
                 CURRENT.get().check()
         CURRENT.get().check()
-    assert CURRENT.get() is NEVER and NEVER.latest == math.inf
+    assert CURRENT.get() is _NEVER and _NEVER.latest == math.inf
 
 
 def test_a_deadline_can_be_brought_forward_by_another_thread() -> None:
@@ -42,4 +42,4 @@ def test_a_thread_has_the_deadline_of_another_only_with_its_context() -> None:
             thread = threading.Thread(target=run, args=(lambda: seen.append(CURRENT.get()),))
             thread.start()
             thread.join()
-    assert seen[0] is NEVER and seen[1] is deadline
+    assert seen[0] is _NEVER and seen[1] is deadline

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli import main
-from engine.cli.group import SECTIONS, summarise_help
+from engine.cli.group import SECTIONS, _summarise_help
 
 VERBS = set(
     "Add Bring Check Choose Compare Describe Explain Find Go List Make Measure Rank Repeat Replace Serve Show "
@@ -71,9 +71,9 @@ def test_help_shows_the_sections_in_order():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_summary_is_a_short_sentence_that_starts_with_a_verb(command):
-    assert len(summarise_help(command)) <= 70, summarise_help(command)
-    assert summarise_help(command).split()[0] in VERBS, summarise_help(command)
-    assert summarise_help(command).endswith(".")
+    assert len(_summarise_help(command)) <= 70, _summarise_help(command)
+    assert _summarise_help(command).split()[0] in VERBS, _summarise_help(command)
+    assert _summarise_help(command).endswith(".")
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -10,13 +10,13 @@ from engine.config import count_cores
 from engine.encode.threads import get_default_layout, measure_layout
 from engine.receipts import FileReceipt
 
-BIG = os.urandom(stamps.LARGE)
+BIG = os.urandom(stamps._LARGE)
 
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, FileReceipt]:
     """A large file, and its receipt; old enough to be trusted."""
-    monkeypatch.setattr(stamps, "SETTLED", 0.0)
+    monkeypatch.setattr(stamps, "_SETTLED", 0.0)
     path = tmp_path / "large"
     path.write_bytes(BIG)
     return path, FileReceipt.of(path)
@@ -73,7 +73,7 @@ def test_another_receipt_of_the_same_file_is_not_believed(file: tuple[Path, File
 
 def test_a_file_of_just_now_is_not_remembered(file: tuple[Path, FileReceipt], monkeypatch: pytest.MonkeyPatch) -> None:
     path, receipt = file
-    monkeypatch.setattr(stamps, "SETTLED", 60.0)
+    monkeypatch.setattr(stamps, "_SETTLED", 60.0)
     assert receipt.find_problem(path.parent, quick=True) is None
     assert stamps.load_entries() == {}
 
@@ -86,7 +86,7 @@ def test_a_damaged_file_is_not_remembered(file: tuple[Path, FileReceipt]) -> Non
 
 
 def test_a_small_file_is_always_hashed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stamps, "SETTLED", 0.0)
+    monkeypatch.setattr(stamps, "_SETTLED", 0.0)
     path = tmp_path / "small"
     path.write_bytes(b"little")
     receipt, read = FileReceipt.of(path), hashes(monkeypatch)

@@ -17,7 +17,7 @@ from engine.records.answer import Answer
 from engine.relevance.sets.hitfile import SUFFIXES, choose_writer
 from engine.terminal import say, show_progress
 
-NOTES = 5  # shown
+_NOTES = 5  # shown
 
 
 def run_batch(config: Config, query: Query, source: Path, out: Output, device: str) -> None:
@@ -26,7 +26,7 @@ def run_batch(config: Config, query: Query, source: Path, out: Output, device: s
     Raises:
         UsageError: options that make no sense together, or a file that can't be written.
     """
-    target = check_batch_target(query, out)
+    target = _check_batch_target(query, out)
     queries = read_queries(source)
     with (
         open_named(config, device) as index,
@@ -48,12 +48,12 @@ def run_batch(config: Config, query: Query, source: Path, out: Output, device: s
             report("searching", n_queries, None)
         if not n_queries:
             raise UsageError(f"{source} holds no query. Expected lines of id, tab, text, or JSON with id and text")
-    for note in list(notes)[:NOTES]:
+    for note in list(notes)[:_NOTES]:
         say(note, err=True)
     say(f"{n_queries:,} queries, {n_hits:,} hits to {target}", err=True)
 
 
-def check_batch_target(query: Query, out: Output) -> Path:
+def _check_batch_target(query: Query, out: Output) -> Path:
     """The one file that a batch is written to.
 
     Raises:

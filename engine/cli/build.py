@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from engine.reindex.order import Report
 
 
-settings_options = add_options(
+_settings_options = add_options(
     "flags", tuple(map(build_setting_option, ("model", "precision", "recipe", "device"))), dict
 )
 
@@ -65,7 +65,7 @@ def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SOURCE...")
 @index_options
-@settings_options
+@_settings_options
 @click.option("--re-encode", is_flag=True, help="Encode every text again. Required to change the model with -m.")
 def index(
     config: Config,
@@ -93,7 +93,7 @@ def index(
     order = Order(sources, settings, re_encode=re_encode)
     with guard_writing(folder), show_progress() as report:
         done = index_sources(folder, order, report)
-    print_report(folder, done)
+    _print_report(folder, done)
 
 
 @main.command()
@@ -107,7 +107,7 @@ def index(
 @click.option(
     "--allow-mass-change", is_flag=True, help="Turn off the guard against mass deletions and changes for this run."
 )
-@settings_options
+@_settings_options
 @click.option("--json", "as_object", is_flag=True, help="Print the plan or report as one JSON object.")
 def reindex(
     config: Config,
@@ -142,20 +142,20 @@ def reindex(
         with show_progress() as report:
             plan = plan_reindex(folder, settings, request, report)
         say(
-            dump_json(list_plan_fields(folder, asdict(plan)))
+            dump_json(_list_plan_fields(folder, asdict(plan)))
             if as_object
             else "\n".join(plan_lines(folder.path.name, plan))
         )
         return
     with guard_writing(folder), show_progress() as report:
         done = run(folder, settings, request, report)
-    print_report(folder, done, as_object=as_object)
+    _print_report(folder, done, as_object=as_object)
 
 
 @main.command(name="config")
 @click.argument("name", required=False)
 @index_options
-@settings_options
+@_settings_options
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def show_config(
     config: Config,
@@ -209,14 +209,14 @@ def sources(files: tuple[Path, ...], kind: str | None, as_object: bool) -> None:
             failed += 1
             say(f"Error: {err}", err=True)
             continue
-        say(dump_json({"file": str(path), **asdict(facts)}) if as_object else "\n".join(format_facts(path, facts)))
+        say(dump_json({"file": str(path), **asdict(facts)}) if as_object else "\n".join(_format_facts(path, facts)))
     if failed and len(files) > 1:
         fail(f"{failed} of {len(files)} files can't be read", 1)
     if failed:
         leave(1)
 
 
-def format_facts(path: Path, facts: SourceFacts) -> Iterator[str]:
+def _format_facts(path: Path, facts: SourceFacts) -> Iterator[str]:
     """What a file is, in words."""
     counts = [pluralize(facts.n_records, "record")]
     counts += [pluralize(facts.n_deletions, "deletion")] if facts.n_deletions else []
@@ -248,7 +248,7 @@ def guard_writing(folder: IndexFolder) -> Iterator[None]:
         raise GenerationError(text) from err
 
 
-def print_report(folder: IndexFolder, done: Report, *, as_object: bool = False) -> None:
+def _print_report(folder: IndexFolder, done: Report, *, as_object: bool = False) -> None:
     """Print what a run did.
 
     Raises:
@@ -268,7 +268,7 @@ def print_report(folder: IndexFolder, done: Report, *, as_object: bool = False) 
         raise DurabilityError(text) from err
 
 
-def list_plan_fields(folder: IndexFolder, plan: dict[str, Any]) -> dict[str, Any]:
+def _list_plan_fields(folder: IndexFolder, plan: dict[str, Any]) -> dict[str, Any]:
     """A plan as plain fields; files by their paths."""
     files = plan.pop("files")
     paths = {kind: [str(source["path"]) for source in files[kind]] for kind in ("read", "known")}

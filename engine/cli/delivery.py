@@ -31,10 +31,10 @@ class Output:
     record: Path | None  # of the search
 
 
-OUTPUT_HELP = "Write the hits; by suffix .ris .nbib .bib .csv .tsv .xlsx .json .jsonl .md. May be repeated."
+_OUTPUT_HELP = "Write the hits; by suffix .ris .nbib .bib .csv .tsv .xlsx .json .jsonl .md. May be repeated."
 
 
-def read_output(
+def _read_output(
     form: str | None, output: tuple[Path, ...], overwrite: bool, raw_csv: bool, record: Path | None = None
 ) -> Output:
     """Return where hits go."""
@@ -50,7 +50,7 @@ _FORMS = (
     (("-t", "--table"), "table", "Print a table [default on a terminal]."),
 )
 _OUTPUT = (
-    click.option("-o", "--output", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help=OUTPUT_HELP),
+    click.option("-o", "--output", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help=_OUTPUT_HELP),
     click.option("--overwrite", is_flag=True, help="Overwrite existing files."),
     click.option("--raw-csv", is_flag=True, help="Write CSV and TSV without protection against formulas."),
 )
@@ -63,8 +63,8 @@ _RECORD = click.option(
 _PRINTED = tuple(
     click.option(*flags, "form", flag_value=value, default=None, help=text) for flags, value, text in _FORMS
 )
-output_options = add_options("out", (*_OUTPUT, _RECORD, *_PRINTED), read_output)
-ranked_output = add_options("out", (*_OUTPUT, *_PRINTED), read_output)  # of a ranking that is no search
+output_options = add_options("out", (*_OUTPUT, _RECORD, *_PRINTED), _read_output)
+ranked_output = add_options("out", (*_OUTPUT, *_PRINTED), _read_output)  # of a ranking that is no search
 
 
 def check_output(out: Output) -> None:

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from engine.relevance.scoring.measures import Measure
     from engine.relevance.scoring.significance import Interval
 
-RUN_SUFFIXES = (".trec", ".run", ".txt")
-MODEL_FILES = ("modules.json", "config.json")
+_RUN_SUFFIXES = (".trec", ".run", ".txt")
+_MODEL_FILES = ("modules.json", "config.json")
 NAME = 50  # characters of a name shown
-Reader = Callable[[], JudgedInput]
+_Reader = Callable[[], JudgedInput]
 
 
 @main.command()
@@ -56,7 +56,7 @@ Reader = Callable[[], JudgedInput]
 def evaluate(
     config: Config,
     query: Query,
-    read: Reader,
+    read: _Reader,
     device: str,
     model: str | None,
     names: tuple[str, ...],
@@ -83,25 +83,25 @@ def evaluate(
     given_options = click.get_current_context()
     if model is not None and (given_options.params["index"] or query != Query()):
         raise UsageError("--model searches a test set by cosine alone. Leave out -i and the options of a search")
-    measures = [parse(name) for name in names] or choose_measures(query)
+    measures = [parse(name) for name in names] or _choose_measures(query)
     given = read()
     if model is not None:
-        found, name = open_model(model, given, measures, deepen(query).top_k if run_file else 1)
+        found, name = open_model(model, given, measures, _deepen(query).top_k if run_file else 1)
     else:
         is_deep = given_options.get_parameter_source("top_k") is not ParameterSource.COMMANDLINE
-        query = deepen(query) if is_deep else query
+        query = _deepen(query) if is_deep else query
         found, name = open_judged_index(config, device, query, given, measures)
     if run_file:
         write_run(found.run, run_file, overwrite=overwrite)
     if per_query:
-        write_per_query(found, per_query, overwrite=overwrite)
+        _write_per_query(found, per_query, overwrite=overwrite)
     if as_object:
-        click.echo(dump_json(list_evaluation_fields(found, name, given, query)))
+        click.echo(dump_json(_list_evaluation_fields(found, name, given, query)))
         return
     say(join_lines(name))
     for line in (
-        *format_evaluation(found),
-        *format_tally(found),
+        *_format_evaluation(found),
+        *_format_tally(found),
         *(f"note: {join_lines(note)}" for note in found.notes),
     ):
         say(line)
@@ -109,21 +109,21 @@ def evaluate(
         say(f"{path} written", err=True)
 
 
-def deepen(query: Query) -> Query:
+def _deepen(query: Query) -> Query:
     """The same for as many hits as a run has."""
     from engine.relevance.scoring.evaluation import DEPTH
 
     return replace(query, top_k=DEPTH)
 
 
-def choose_measures(query: Query) -> list[Measure]:
+def _choose_measures(query: Query) -> list[Measure]:
     """The measures where none is named; of a diversified ranking only the first hits have a meaning."""
     from engine.relevance.scoring.evaluation import STANDARD
 
     return [one for one in STANDARD if not (one.is_deep and query.diversify)]
 
 
-def write_per_query(found: Evaluation, path: Path, *, overwrite: bool) -> None:
+def _write_per_query(found: Evaluation, path: Path, *, overwrite: bool) -> None:
     """A line for each judged query."""
     header = "\t".join(["query_id", *(str(one.measure) for one in found.measured)])
     rows = (
@@ -133,7 +133,7 @@ def write_per_query(found: Evaluation, path: Path, *, overwrite: bool) -> None:
     write_text(path, (f"{line}\n" for line in (header, *rows)), overwrite=overwrite)
 
 
-def format_evaluation(found: Evaluation) -> Iterator[str]:
+def _format_evaluation(found: Evaluation) -> Iterator[str]:
     """Yield a line for each measure."""
     width = max(len("measure"), *(len(str(one.measure)) for one in found.measured))
     yield f"{'measure':<{width}}    mean  95 % interval"
@@ -146,7 +146,7 @@ def format_interval(interval: Interval) -> str:
     return f"{interval.mean:6.4f}  {interval.low:.4f} to {interval.high:.4f}"
 
 
-def format_tally(found: Evaluation) -> Iterator[str]:
+def _format_tally(found: Evaluation) -> Iterator[str]:
     """Yield what the means are of, and what is odd about it."""
     tally = found.tally
     judged = "1 judged query" if tally.n_judged == 1 else f"{tally.n_judged:,} judged queries"
@@ -169,11 +169,11 @@ def format_tally(found: Evaluation) -> Iterator[str]:
         yield f"{pluralize(tally.n_repeated, 'judgment')} given again, counted once"
 
 
-def list_evaluation_fields(found: Evaluation, name: str, given: JudgedInput, query: Query) -> dict[str, Any]:
+def _list_evaluation_fields(found: Evaluation, name: str, given: JudgedInput, query: Query) -> dict[str, Any]:
     """An evaluation as the keys that are printed."""
     from engine import __version__
 
-    measures = [{"measure": str(one.measure), **round_numbers(asdict(one.interval))} for one in found.measured]
+    measures = [{"measure": str(one.measure), **_round_numbers(asdict(one.interval))} for one in found.measured]
     return {
         "name": name,
         "judged_by": dict(given.names),
@@ -186,7 +186,7 @@ def list_evaluation_fields(found: Evaluation, name: str, given: JudgedInput, que
     }
 
 
-def round_numbers(fields: dict[str, Any]) -> dict[str, Any]:
+def _round_numbers(fields: dict[str, Any]) -> dict[str, Any]:
     """Numbers to six digits."""
     return {key: round(value, 6) if isinstance(value, float) else value for key, value in fields.items()}
 
@@ -201,7 +201,7 @@ def round_numbers(fields: dict[str, Any]) -> dict[str, Any]:
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def compare(
     systems: tuple[str, ...],
-    read: Reader,
+    read: _Reader,
     indexes: str | None,
     measure_name: str,
     plot: Path | None,
@@ -226,10 +226,10 @@ def compare(
     if len(systems) < 2:
         raise UsageError("Need at least two systems to compare; got one")
     given, config = read(), Config.load(indexes)
-    evaluations = [evaluate_system(system, config, given, measure) for system in systems]
+    evaluations = [_evaluate_system(system, config, given, measure) for system in systems]
     found = compared(measure, [(s, e.measured[0].values) for s, e in zip(systems, evaluations, strict=True)])
     told = [
-        (s, note) for s, e in zip(systems, evaluations, strict=True) for note in (*[*format_tally(e)][1:], *e.notes)
+        (s, note) for s, e in zip(systems, evaluations, strict=True) for note in (*[*_format_tally(e)][1:], *e.notes)
     ]
     notes = [*found.notes, *(f"{system}: {note}" for system, note in told)]
     if plot:
@@ -237,42 +237,42 @@ def compare(
 
         write_file(plot, [draw_png(found)], overwrite=overwrite)
     if as_object:
-        click.echo(dump_json(list_comparison_fields(found, notes, given)))
+        click.echo(dump_json(_list_comparison_fields(found, notes, given)))
         return
-    for line in (*format_comparison(found), *(f"note: {join_lines(note)}" for note in notes)):
+    for line in (*_format_comparison(found), *(f"note: {join_lines(note)}" for note in notes)):
         say(line)
     if plot:
         say(f"{plot} written", err=True)
 
 
-def evaluate_system(system: str, config: Config, given: JudgedInput, measure: Measure) -> Evaluation:
+def _evaluate_system(system: str, config: Config, given: JudgedInput, measure: Measure) -> Evaluation:
     """Measure one system: a run by its suffix, an index by its name, else the folder of a model, or the default one."""
     from engine.encode.model import DEFAULT_MODEL
 
     path = Path(system)
-    if path.name.removesuffix(".gz").endswith(RUN_SUFFIXES):
+    if path.name.removesuffix(".gz").endswith(_RUN_SUFFIXES):
         return read_judged_run(path, given, [measure])
     if system in config.list_names():
-        return open_judged_index(config.select_index(system), "cpu", deepen(Query()), given, [measure])[0]
-    if system == DEFAULT_MODEL or any((path / name).is_file() for name in MODEL_FILES):
+        return open_judged_index(config.select_index(system), "cpu", _deepen(Query()), given, [measure])[0]
+    if system == DEFAULT_MODEL or any((path / name).is_file() for name in _MODEL_FILES):
         return open_model(system, given, [measure])[0]
     raise UsageError(
-        f"{system!r} is no TREC run ({', '.join(RUN_SUFFIXES)}), no index in {config.indexes} and no folder of a model"
+        f"{system!r} is no TREC run ({', '.join(_RUN_SUFFIXES)}), no index in {config.indexes} and no folder of a model"
     )
 
 
-def format_comparison(found: Comparison) -> Iterator[str]:
+def _format_comparison(found: Comparison) -> Iterator[str]:
     """Yield a line for each system, the baseline first."""
-    names = [shorten_title(join_lines(row.name)) for row in found.rows]
+    names = [_shorten_title(join_lines(row.name)) for row in found.rows]
     width = max(map(len, names))
     n = len(found.query_ids)
     yield f"{found.measure}, {n:,} {'query' if n == 1 else 'queries'}"
     yield f"{'':<{width}}    mean  95 % interval     gain  95 % interval           p   won  equal   lost"
     for name, row in zip(names, found.rows, strict=True):
-        yield f"{name:<{width}}  {format_interval(row.interval)}{format_gain(row)}"
+        yield f"{name:<{width}}  {format_interval(row.interval)}{_format_gain(row)}"
 
 
-def format_gain(row: ComparisonRow) -> str:
+def _format_gain(row: ComparisonRow) -> str:
     """What a system gains, in columns; nothing for the baseline."""
     if row.gain is None:
         return ""
@@ -280,18 +280,18 @@ def format_gain(row: ComparisonRow) -> str:
     return f"  {one.mean:+.4f}  {one.low:+.4f} to {one.high:+.4f}  {p}  {one.wins:4,}  {one.ties:5,}  {one.losses:5,}"
 
 
-def shorten_title(name: str) -> str:
+def _shorten_title(name: str) -> str:
     """The end of a long name, which tells folders apart."""
     return name if len(name) <= NAME else f"\u2026{name[1 - NAME :]}"
 
 
-def list_comparison_fields(found: Comparison, notes: Sequence[str], given: JudgedInput) -> dict[str, Any]:
+def _list_comparison_fields(found: Comparison, notes: Sequence[str], given: JudgedInput) -> dict[str, Any]:
     """A comparison as the keys that are printed."""
     rows = []
     for row in found.rows:
-        fields: dict[str, Any] = {"name": row.name, **round_numbers(asdict(row.interval))}
+        fields: dict[str, Any] = {"name": row.name, **_round_numbers(asdict(row.interval))}
         if row.gain:
-            fields |= {"gain": round_numbers(asdict(row.gain.difference)), "p_adjusted": round(row.gain.p, 6)}
+            fields |= {"gain": _round_numbers(asdict(row.gain.difference)), "p_adjusted": round(row.gain.p, 6)}
         rows.append(fields)
     by = dict(given.names)
     return {"measure": str(found.measure), "judged_by": by, "n": len(found.query_ids), "systems": rows, "notes": notes}

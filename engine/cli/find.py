@@ -59,7 +59,7 @@ def search(
     engine search --queries questions.tsv -n 100 -o run.trec
     echo "gout in women" | engine search -
     """
-    given = replace(query, text=read_query_text(text), like=like, unlike=unlike)
+    given = replace(query, text=_read_query_text(text), like=like, unlike=unlike)
     if queries is not None:
         from engine.cli.batch import run_batch
 
@@ -70,7 +70,7 @@ def search(
         deliver(found, found.ask(given), out)
 
 
-def read_query_text(words: tuple[str, ...]) -> str:
+def _read_query_text(words: tuple[str, ...]) -> str:
     """Return the query: the words of the command line, or standard input for a single -.
 
     Raises:
@@ -129,14 +129,14 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
     """
     with open_named(config) as found:
         abstract = found.get(record_id)
-        sources = [format_source(said) for said in found.sources(record_id)]
+        sources = [_format_source(said) for said in found.sources(record_id)]
     if as_object or not sys.stdout.isatty():
         click.echo(dump_json(list_abstract_fields(abstract) | {"sources": sources}))
     else:
         print_abstract(abstract, sources)
 
 
-def format_source(said: Said) -> str:
+def _format_source(said: Said) -> str:
     """One source of a record: the file that said it first, and the one that said it last where that is another."""
     again = f", again in {said.file}" if said.first_file != said.file else ""
     return f"{said.first_file}{again} ({said.format}, {said.own_id})"
@@ -163,7 +163,7 @@ def new(config: Config, query: Query, text: tuple[str, ...], since: str, out: Ou
     check_output(out)
     moment = parse_day(since).isoformat() if since.endswith("d") else since
     with open_named(config) as found:
-        rows, answer = found.ask_new(replace(query, text=read_query_text(text)), since=moment)
+        rows, answer = found.ask_new(replace(query, text=_read_query_text(text)), since=moment)
         deliver(found, answer, out, [row.change for row in rows], since=moment)
         if not rows:
             say(f"nothing is new or changed since {since}; the current generation is {found.generation:06d}", err=True)

@@ -22,7 +22,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Train": ("explain-card", "train", "promote"),
 }  # the commands of `engine --help` and of the command reference, in order; a test keeps it complete
 
-EPILOG = """\b
+_EPILOG = """\b
 Exit codes:
   0  done            4  another process is writing the index
   1  failed          5  published, but a last step after it failed
@@ -46,7 +46,7 @@ class Interruption(BaseException):
         self.exit_code = exit_code
 
 
-class EngineCommands(click.Group):
+class _EngineCommands(click.Group):
     """The commands, with the one place where an error becomes a message and an exit code."""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
@@ -73,10 +73,10 @@ class EngineCommands(click.Group):
         width = max(map(len, self.commands))
         for title, names in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(f"{name:<{width}}", summarise_help(self.commands[name])) for name in names])
+                formatter.write_dl([(f"{name:<{width}}", _summarise_help(self.commands[name])) for name in names])
 
 
-def summarise_help(command: click.Command) -> str:
+def _summarise_help(command: click.Command) -> str:
     """Return the first paragraph of a help text, on one line."""
     return " ".join((command.help or "").split("\n\n")[0].split())
 
@@ -135,9 +135,9 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 @click.group(
-    cls=EngineCommands,
+    cls=_EngineCommands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog=EPILOG,
+    epilog=_EPILOG,
 )
 @click.version_option(__version__, "-V", "--version", prog_name="engine")
 def main() -> None:

@@ -45,13 +45,13 @@ def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = 
     """Print hits in one of the forms; cited holds them with their records, for CSV and TSV."""
     answer = hits.answer
     if answer.groups and form not in ("table", "answer"):
-        print_groups(answer, err=True)
+        _print_groups(answer, err=True)
     if form == "table":
         from engine.cli.table import print_table  # rich takes 50 ms to load, which pipes needn't wait for
 
         if answer.hits:
             print_table(answer.hits, hits.changes, hits.cosines)
-        print_groups(answer)
+        _print_groups(answer)
     elif form == "json":
         click.echo("[" + ",\n ".join(map(dump_json, hits.rows())) + "]")
     elif form == "answer":
@@ -60,10 +60,10 @@ def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = 
         for row in hits.rows():
             click.echo(dump_json(row))
     else:
-        print_delimited(cited, form, hits.changes, raw=raw)
+        _print_delimited(cited, form, hits.changes, raw=raw)
 
 
-def print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str], *, raw: bool = False) -> None:
+def _print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str], *, raw: bool = False) -> None:
     """Print hits as CSV or TSV, byte for byte unless it is a terminal."""
     from engine.references.table import write_delimited
 
@@ -72,7 +72,7 @@ def print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str], *
     click.echo(make_printable(text) if sys.stdout.isatty() else text, nl=False, color=True)
 
 
-def print_groups(answer: Answer, *, err: bool = False) -> None:
+def _print_groups(answer: Answer, *, err: bool = False) -> None:
     """Print how many hits have each value; beside hits that a program reads, on stderr."""
     if answer.groups:
         width = len(f"{answer.groups[0][1]:,}")

@@ -51,11 +51,11 @@ judged_options = add_options(
             help="Folder of a test set: documents, queries and judgments.",
         ),
     ),
-    lambda **given: partial(read_judged, **given),
+    lambda **given: partial(_read_judged, **given),
 )
 
 
-def read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -> JudgedInput:
+def _read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -> JudgedInput:
     """Read what the options name."""
     from engine.query.queryfile import read_queries
     from engine.receipts import FileReceipt
@@ -78,7 +78,9 @@ def read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -
     return JudgedInput(texts, judgments, None, tuple((path.name, FileReceipt.of(path).sha256) for path in files))
 
 
-def open_model(model: str, given: JudgedInput, measures: Sequence[Measure], run_depth: int = 1) -> tuple[Evaluation, str]:
+def open_model(
+    model: str, given: JudgedInput, measures: Sequence[Measure], run_depth: int = 1
+) -> tuple[Evaluation, str]:
     """A model over a test set, with a run of so many documents a query; and what it is in words."""
     from engine.reindex.encoders import open_model_encoder
     from engine.relevance.scoring.evaluation import evaluate_set

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.relevance.sets.knownitems import Items, Kind
     from engine.relevance.sets.testset import SetSource
 
-REPORT_EVERY = 1000  # records
+_REPORT_EVERY = 1000  # records
 
 
 @main.command(name="known-items")
@@ -96,7 +96,7 @@ def _take_files(items: Items, sources: Iterable[Path], report: Progress) -> tupl
         for entry in read_source(path):
             if isinstance(entry, Abstract):
                 items.take(entry)
-                if items.counts.read % REPORT_EVERY == 0:
+                if items.counts.read % _REPORT_EVERY == 0:
                     report("reading", items.counts.read, None)
             elif isinstance(entry, Rejection):
                 n_rejected += 1
@@ -114,7 +114,7 @@ def _take_index(items: Items, config: Config, report: Progress) -> tuple[SetSour
     with open_named(config) as index:
         for record in index.abstracts():
             items.take(record)
-            if items.counts.read % REPORT_EVERY == 0:
+            if items.counts.read % _REPORT_EVERY == 0:
                 report("reading", items.counts.read, len(index))
         return (index_source(index),)
 

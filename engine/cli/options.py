@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 Command = Callable[..., None]
-Decorator = Callable[[Command], Command]
+_Decorator = Callable[[Command], Command]
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-def add_options(target: str, options: Sequence[Decorator], read: Callable[..., Any]) -> Decorator:
+def add_options(target: str, options: Sequence[_Decorator], read: Callable[..., Any]) -> _Decorator:
     """Return a decorator that adds options to a command, which gets what `read` makes of them as one argument."""
 
     def decorate(command: Command) -> Command:
@@ -45,7 +45,7 @@ def add_options(target: str, options: Sequence[Decorator], read: Callable[..., A
     return decorate
 
 
-def build_query_option(option: QueryOption, *, from_file: bool = False) -> Decorator:
+def _build_query_option(option: QueryOption, *, from_file: bool = False) -> _Decorator:
     """Return the click option of something that can be asked; a list of ids can be read from a file."""
     flags = option.flags or (f"--{option.name.replace('_', '-')}",)
     unset = f" [{option.unset}]" if option.unset else ""
@@ -69,7 +69,7 @@ def build_query_option(option: QueryOption, *, from_file: bool = False) -> Decor
     return click.option(*flags, option.field, **given)
 
 
-def build_setting_option(field: str) -> Decorator:
+def build_setting_option(field: str) -> _Decorator:
     """Return the click option of a setting of index.toml."""
     option = next(one for one in SETTINGS if one.field == field)
     kind: Any = click.Choice(option.choices) if option.choices else option.kind
@@ -80,7 +80,7 @@ def build_setting_option(field: str) -> Decorator:
     )
 
 
-def read_filters(**values: Any) -> Filters:
+def _read_filters(**values: Any) -> Filters:
     """Return the filters that the options name.
 
     Raises:
@@ -98,16 +98,16 @@ def read_filters(**values: Any) -> Filters:
 
 def read_query(**values: Any) -> Query:
     """Return the query that the options describe, without its text."""
-    filters = read_filters(**{option.field: values.pop(option.field) for option in FILTERS})
+    filters = _read_filters(**{option.field: values.pop(option.field) for option in FILTERS})
     for option in RANKING:
         if option.kind is ValueKind.CHOICE and values[option.field] is not None:
             values[option.field] = next(choice for choice in option.choices if choice == values[option.field])
     return Query(filters=filters, **values)
 
 
-_FILTERS = tuple(build_query_option(option, from_file=option.kind is ValueKind.IDS) for option in FILTERS)
-filter_options = add_options("filters", _FILTERS, read_filters)
-query_options = add_options("query", (*map(build_query_option, RANKING), *_FILTERS), read_query)
+_FILTERS = tuple(_build_query_option(option, from_file=option.kind is ValueKind.IDS) for option in FILTERS)
+filter_options = add_options("filters", _FILTERS, _read_filters)
+query_options = add_options("query", (*map(_build_query_option, RANKING), *_FILTERS), read_query)
 index_options = add_options(
     "config",
     (
@@ -116,8 +116,8 @@ index_options = add_options(
     ),
     Config.load,
 )
-LIKE, UNLIKE = (build_query_option(BY_FIELD[name]) for name in ("like", "unlike"))
-TOP_K = build_query_option(BY_FIELD["top_k"])
+LIKE, UNLIKE = (_build_query_option(BY_FIELD[name]) for name in ("like", "unlike"))
+TOP_K = _build_query_option(BY_FIELD["top_k"])
 SEARCH_DEVICE = click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device that compares the vectors [cpu]."
 )

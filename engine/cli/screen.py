@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from engine.relevance.screening.ranking import Screening
     from engine.relevance.screening.screenmeasures import Screened
 
-MAX_CRITERIA = 100_000  # bytes of a file
+_MAX_CRITERIA = 100_000  # bytes of a file
 FILE = click.Path(path_type=Path)
 
 
-def read_criteria(text: str | None, file: Path | None) -> str:
+def _read_criteria(text: str | None, file: Path | None) -> str:
     """The criteria, "" where none are given."""
     if text is not None and file is not None:
         raise UsageError("--criteria and --criteria-file were given, expected one of them")
@@ -38,7 +38,7 @@ def read_criteria(text: str | None, file: Path | None) -> str:
         found = text
     else:
         try:
-            found = read_text(file, MAX_CRITERIA)
+            found = read_text(file, _MAX_CRITERIA)
         except SourceError as err:
             raise UsageError(f"{err}. Expected a text file with the criteria of one review") from err
     if found is not None and not found.strip():
@@ -46,7 +46,7 @@ def read_criteria(text: str | None, file: Path | None) -> str:
     return found or ""
 
 
-label_options = add_options(
+_label_options = add_options(
     "label_files",
     (
         click.option(
@@ -64,7 +64,7 @@ label_options = add_options(
     ),
     lambda included, excluded: (included, excluded),
 )
-criteria_options = add_options(
+_criteria_options = add_options(
     "criteria",
     (
         click.option(
@@ -75,11 +75,11 @@ criteria_options = add_options(
         ),
         click.option("--criteria-file", "file", type=FILE, metavar="FILE", help="Text file with the criteria."),
     ),
-    read_criteria,
+    _read_criteria,
 )
 
 
-def read_labels(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labels:
+def _read_labels(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labels:
     """What the files of labels say of the records of a corpus."""
     from engine.corpus.selection.idlist import read_ids
     from engine.relevance.screening.labels import look_up_labels
@@ -90,8 +90,8 @@ def read_labels(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Label
 
 @main.command()
 @index_options
-@label_options
-@criteria_options
+@_label_options
+@_criteria_options
 @filter_options
 @TOP_K
 @ranked_output
@@ -120,14 +120,14 @@ def screen(
     check_output(out)
     with open_named(config) as index:
         snapshot = get_generation(index)
-        found = ranked(snapshot, read_labels(snapshot.corpus, label_files), criteria, filters, top_k)
+        found = ranked(snapshot, _read_labels(snapshot.corpus, label_files), criteria, filters, top_k)
         facts = {"n_included": found.n_included, "n_excluded": found.n_excluded}
         title = f"screening (generation {found.answer.generation:06d})"
         hits = HitList(found.answer, title, cosines=found.cosines, facts=facts)
-        deliver_hits(index, hits, out, [format_counts(found)])
+        deliver_hits(index, hits, out, [_format_counts(found)])
 
 
-def format_counts(found: Screening) -> str:
+def _format_counts(found: Screening) -> str:
     """How many records are labelled, and how many are left."""
     labelled = found.n_included + found.n_excluded
     kinds = f"{found.n_included:,} included, {found.n_excluded:,} excluded"
@@ -136,8 +136,8 @@ def format_counts(found: Screening) -> str:
 
 @main.command()
 @index_options
-@label_options
-@criteria_options
+@_label_options
+@_criteria_options
 @click.option("--priors", type=click.IntRange(min=1), default=10, show_default=True, help="Number of simulations.")
 @click.option(
     "--seed",
@@ -179,20 +179,20 @@ def simulate(
 
     with open_named(config) as index:
         snapshot = get_generation(index)
-        labels = read_labels(snapshot.corpus, label_files)
+        labels = _read_labels(snapshot.corpus, label_files)
         pool, notes = pool_of(snapshot, labels.doc_ids, criteria)
-    runs = list(watch_runs(simulate_screening(pool, labels.mark_included(labels.doc_ids), priors, seed, step), priors))
+    runs = list(_watch_runs(simulate_screening(pool, labels.mark_included(labels.doc_ids), priors, seed, step), priors))
     if as_object:
         given = {"seed": seed, "step": step, "criteria": criteria, "unknown": labels.unknown, "notes": notes}
-        click.echo(dump_json(list_simulation_fields(labels, runs) | given))
+        click.echo(dump_json(_list_simulation_fields(labels, runs) | given))
         return
-    for line in (f"{format_labels(labels)}, {pluralize(len(runs), 'simulation')}", *format_measures(runs)):
+    for line in (f"{_format_labels(labels)}, {pluralize(len(runs), 'simulation')}", *_format_measures(runs)):
         say(line)
     for note in notes:
         say(note, err=True)
 
 
-def watch_runs(runs: Iterator[Screened], n: int) -> Iterator[Screened]:
+def _watch_runs(runs: Iterator[Screened], n: int) -> Iterator[Screened]:
     """Yield runs, with progress."""
     with show_progress() as report:
         report("simulating", 0, n)
@@ -201,13 +201,13 @@ def watch_runs(runs: Iterator[Screened], n: int) -> Iterator[Screened]:
             yield run
 
 
-def format_labels(labels: Labels) -> str:
+def _format_labels(labels: Labels) -> str:
     """What the files of labels came to."""
     absent = f" ({len(labels.unknown):,} more not in the index)" if labels.unknown else ""
     return f"{pluralize(len(labels.doc_ids), 'record')}, {len(labels.included):,} included{absent}"
 
 
-def format_measures(runs: Sequence[Screened]) -> list[str]:
+def _format_measures(runs: Sequence[Screened]) -> list[str]:
     """A line for each measure: its mean and its standard deviation."""
     from engine.relevance.screening.screenmeasures import NAMES, average_measures, compute_deviation
 
@@ -215,19 +215,19 @@ def format_measures(runs: Sequence[Screened]) -> list[str]:
     return [f"{'':<10}{'mean':>8}{'sd':>8}", *(f"{name:<10}{mean:>8.3f}{sd:>8.3f}" for name, mean, sd in rows)]
 
 
-def list_simulation_fields(labels: Labels, runs: Sequence[Screened]) -> dict[str, object]:
+def _list_simulation_fields(labels: Labels, runs: Sequence[Screened]) -> dict[str, object]:
     """Simulations as the keys that are printed."""
     from engine.relevance.screening.screenmeasures import average_measures, compute_deviation
 
     return {
         "n_included": len(labels.included),
         "n_excluded": len(labels.excluded),
-        "mean": round_measures(average_measures(runs)),
-        "sd": round_measures(compute_deviation(runs)),
-        "simulations": [round_measures(run) for run in runs],
+        "mean": _round_measures(average_measures(runs)),
+        "sd": _round_measures(compute_deviation(runs)),
+        "simulations": [_round_measures(run) for run in runs],
     }
 
 
-def round_measures(run: Screened) -> dict[str, float]:
+def _round_measures(run: Screened) -> dict[str, float]:
     """Measures to six decimals."""
     return {name: round(value, 6) for name, value in asdict(run).items()}

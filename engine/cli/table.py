@@ -19,7 +19,7 @@ def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Seque
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("#", justify="right", no_wrap=True)
     table.add_column("score", justify="right", no_wrap=True)
-    ranked_by = name_ranking_score(hits)
+    ranked_by = _name_ranking_score(hits)
     if other := "cosine" if cosines else ranked_by:
         table.add_column(other, justify="right", no_wrap=True)
     table.add_column("id", overflow="fold", max_width=max(8, console.width // 4))  # a DOI leaves room for the title
@@ -27,26 +27,26 @@ def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Seque
     table.add_column("title", overflow="fold")
     others = cosines or [getattr(hit, ranked_by) if ranked_by else None for hit in hits]
     for hit, change, score in zip(hits, changes or [""] * len(hits), others, strict=True):
-        scores = (f"{hit.score:.3f}", score_text(score)) if other else (f"{hit.score:.3f}",)
+        scores = (f"{hit.score:.3f}", _score_text(score)) if other else (f"{hit.score:.3f}",)
         table.add_row(
-            str(hit.rank), *scores, Text(make_printable(hit.id)), str(hit.year or ""), format_title(hit, change)
+            str(hit.rank), *scores, Text(make_printable(hit.id)), str(hit.year or ""), _format_title(hit, change)
         )
     console.print(table)
 
 
-def name_ranking_score(hits: Sequence[Hit]) -> str:
+def _name_ranking_score(hits: Sequence[Hit]) -> str:
     """Name of the score that ranked the hits, where that is not the cosine."""
     return next((name for name in ("fused", "bm25") if any(getattr(hit, name) is not None for hit in hits)), "")
 
 
-def score_text(score: float | None) -> str:
+def _score_text(score: float | None) -> str:
     """A score, or nothing."""
     return "" if score is None else f"{score:.3f}"
 
 
-def format_title(hit: Hit, change: str) -> Text:
+def _format_title(hit: Hit, change: str) -> Text:
     """The title of a hit with what belongs to it."""
-    title = mark_spans(hit.title, hit.why.title_spans if hit.why else ())
+    title = _mark_spans(hit.title, hit.why.title_spans if hit.why else ())
     if not title.plain.strip():
         title = Text(f"[no title] {join_lines(hit.abstract)[:200]}")
     if change:
@@ -74,19 +74,19 @@ def format_explanation(hit: Hit) -> Text:
     for sentence in why.sentences[:1]:
         start, end = sentence.span
         inside = [(max(a, start) - start, min(b, end) - start) for a, b in why.abstract_spans if a < end and b > start]
-        text.append(f"\n{sentence.score:.3f} ").append_text(mark_spans(hit.abstract[start:end], inside))
+        text.append(f"\n{sentence.score:.3f} ").append_text(_mark_spans(hit.abstract[start:end], inside))
     return text
 
 
-def mark_spans(text: str, spans: Sequence[Span]) -> Text:
+def _mark_spans(text: str, spans: Sequence[Span]) -> Text:
     """One printable line of text with pieces of it in bold."""
     line, done = Text(), 0
     for start, end in spans:
-        line.append(flatten_text(text[done:start])).append(flatten_text(text[start:end]), style="bold yellow")
+        line.append(_flatten_text(text[done:start])).append(_flatten_text(text[start:end]), style="bold yellow")
         done = end
-    return line.append(flatten_text(text[done:]))
+    return line.append(_flatten_text(text[done:]))
 
 
-def flatten_text(text: str) -> str:
+def _flatten_text(text: str) -> str:
     """Printable text on one line, blanks at its ends kept."""
     return make_printable(text).replace("\n", " ").replace("\t", " ")

@@ -6,8 +6,8 @@ import textwrap
 
 from engine.options import SETTINGS, SettingOption
 
-WIDTH = 120
-TABLES = {
+_WIDTH = 120
+_TABLES = {
     "guard": "A reindex that would delete or change more stops before it publishes (exit 7). Once without the guard:\n"
     "engine reindex {name} --allow-mass-change",
     "hybrid": "For searches with --mode hybrid.",
@@ -18,24 +18,24 @@ TABLES = {
 def format_template(name: str, sources: tuple[str, ...]) -> str:
     """Return a commented index.toml."""
     quoted = ['"' + source.replace("\\", "\\\\").replace('"', '\\"') + '"' for source in sources]
-    listed_sources = "\n".join(f"[[sources]]\npath = {source}\n" for source in quoted) or EXAMPLE_SOURCES
-    top = "\n\n".join(format_setting(option) for option in SETTINGS if "." not in option.key)
-    tables = "\n\n".join(format_table(table, name) for table in TABLES)
+    listed_sources = "\n".join(f"[[sources]]\npath = {source}\n" for source in quoted) or _EXAMPLE_SOURCES
+    top = "\n\n".join(_format_setting(option) for option in SETTINGS if "." not in option.key)
+    tables = "\n\n".join(_format_table(table, name) for table in _TABLES)
     return HEAD.format(name=name, settings=top, sources=listed_sources) + f"{tables}\n"
 
 
-def format_setting(option: SettingOption) -> str:
+def _format_setting(option: SettingOption) -> str:
     """Return a setting, turned off, with its default below what it is for."""
     choices = f" One of {', '.join(option.choices)}." if option.choices else ""
     unset = " None by default." if option.unset == "none" else ""
-    comment = textwrap.fill(option.help + choices + unset, WIDTH, initial_indent="# ", subsequent_indent="# ")
+    comment = textwrap.fill(option.help + choices + unset, _WIDTH, initial_indent="# ", subsequent_indent="# ")
     return f"{comment}\n# {option.key.rpartition('.')[2]} = {option.shown}"
 
 
-def format_table(table: str, name: str) -> str:
+def _format_table(table: str, name: str) -> str:
     """Return a table of index.toml with its settings."""
-    comment = textwrap.indent(TABLES[table].format(name=name), "# ")
-    settings = (format_setting(option) for option in SETTINGS if option.key.startswith(f"{table}."))
+    comment = textwrap.indent(_TABLES[table].format(name=name), "# ")
+    settings = (_format_setting(option) for option in SETTINGS if option.key.startswith(f"{table}."))
     return "\n".join((comment, f"[{table}]", *settings))
 
 
@@ -49,7 +49,7 @@ HEAD = """\
 # glob pattern, relative to the folder of this file. The content decides the format, unless format = "RIS" sets one.
 {sources}
 """
-EXAMPLE_SOURCES = """\
+_EXAMPLE_SOURCES = """\
 # [[sources]]
 # path = "updatefiles"
 # [[sources]]

@@ -11,7 +11,7 @@ from pathlib import Path
 from engine.collect.source import check_source, read_source
 from engine.records.abstract import Abstract, Deletion, Rejection, Remark
 
-N_REJECTIONS = 5
+_N_REJECTIONS = 5
 KINDS = re.compile(r"(PMID|DOI|TEXT|Embase|CENTRAL|WOS|Scopus|PsycINFO|ProQuest):|(W)\d{4,}$")
 
 
@@ -31,7 +31,7 @@ class SourceFacts:
     rejections: tuple[Rejection, ...]  # the first N_REJECTIONS
 
 
-class FactTally:
+class _FactTally:
     """The counts while a file is read."""
 
     def __init__(self) -> None:
@@ -45,8 +45,8 @@ class FactTally:
     def record(self, found: Abstract) -> None:
         """Count one record."""
         self.n_records += 1
-        self.fields.update(name for name, nothing in EMPTY.items() if getattr(found, name) != nothing)
-        self.ids[classify_id(found.record_id)] += 1
+        self.fields.update(name for name, nothing in _EMPTY.items() if getattr(found, name) != nothing)
+        self.ids[_classify_id(found.record_id)] += 1
         if found.year is not None:
             low, high = self.years or (found.year, found.year)
             self.years = min(low, found.year), max(high, found.year)
@@ -54,7 +54,7 @@ class FactTally:
     def reject(self, found: Rejection) -> None:
         """Count one record that can't be used."""
         self.n_rejected += 1
-        if len(self.rejections) < N_REJECTIONS:
+        if len(self.rejections) < _N_REJECTIONS:
             self.rejections.append(found)
 
     def count_remark(self, found: Remark) -> None:
@@ -63,14 +63,14 @@ class FactTally:
         self.remarks[found.kind] = count + 1, first
 
 
-EMPTY = {
+_EMPTY = {
     field.name: getattr(Abstract("", "", ""), field.name)
     for field in dataclass_fields(Abstract)
     if field.name != "record_id"
 }
 
 
-def classify_id(record_id: str) -> str:
+def _classify_id(record_id: str) -> str:
     """The kind of a record id: the database it is of, or "own" where the source made it."""
     found = KINDS.match(record_id)
     return "own" if not found else found[1] or "OpenAlex"
@@ -82,7 +82,7 @@ def read_facts(path: Path, format_name: str | None = None) -> SourceFacts:
     Raises:
         SourceError: the file can't be opened, is of no known format, or breaks off in the middle.
     """
-    known, tally = check_source(path, format_name), FactTally()
+    known, tally = check_source(path, format_name), _FactTally()
     for entry in read_source(path, known.name):
         if isinstance(entry, Abstract):
             tally.record(entry)
@@ -98,7 +98,7 @@ def read_facts(path: Path, format_name: str | None = None) -> SourceFacts:
         n_records=tally.n_records,
         n_deletions=tally.n_deletions,
         n_rejected=tally.n_rejected,
-        fields=tuple((name, tally.fields[name]) for name in EMPTY if tally.fields[name]),
+        fields=tuple((name, tally.fields[name]) for name in _EMPTY if tally.fields[name]),
         years=tally.years,
         ids=tuple(tally.ids.most_common()),
         remarks=tuple((kind, count, first) for kind, (count, first) in tally.remarks.items()),

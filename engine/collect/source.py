@@ -17,7 +17,7 @@ from engine.records.abstract import Entry
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class _Format:
     """A kind of source file."""
 
     name: str
@@ -27,15 +27,15 @@ class Format:
 
 # Asked in this order, most specific first.
 FORMATS = (
-    Format("PubMed XML", pubmed.looks_like, pubmed.read),
-    Format("EndNote XML", endnote.looks_like, endnote.read),
-    Format("MEDLINE", medline.looks_like, medline.read),
-    Format("RIS", ris.looks_like, ris.read),
-    Format("Web of Science", webofscience.looks_like, webofscience.read),
-    Format("BibTeX", bibtex.looks_like, bibtex.read),
-    Format("OpenAlex", openalex.looks_like, openalex.read),
-    Format("JSONL", jsonl.looks_like, jsonl.read),
-    Format("CSV", table.looks_like, table.read),
+    _Format("PubMed XML", pubmed.looks_like, pubmed.read),
+    _Format("EndNote XML", endnote.looks_like, endnote.read),
+    _Format("MEDLINE", medline.looks_like, medline.read),
+    _Format("RIS", ris.looks_like, ris.read),
+    _Format("Web of Science", webofscience.looks_like, webofscience.read),
+    _Format("BibTeX", bibtex.looks_like, bibtex.read),
+    _Format("OpenAlex", openalex.looks_like, openalex.read),
+    _Format("JSONL", jsonl.looks_like, jsonl.read),
+    _Format("CSV", table.looks_like, table.read),
 )
 KNOWN = f"{', '.join(known.name for known in FORMATS[:-1])} or {FORMATS[-1].name}"
 ROOT = re.compile(rb"<([A-Za-z_][\w.:-]*)[^<>]*>")
@@ -49,7 +49,7 @@ def read_source(path: Path, format_name: str | None = None) -> Iterator[Entry]:
     """
     with open_source(path) as stream:
         if format_name is None:
-            yield from format_of(stream.peek(HEAD), path).read(stream, name_source(path))
+            yield from _format_of(stream.peek(HEAD), path).read(stream, name_source(path))
             return
         found, is_empty = format_named(format_name), True
         for entry in found.read(stream, name_source(path)):
@@ -64,17 +64,17 @@ def name_source(path: Path) -> str:
     return path.name.encode("utf-8", "replace").decode("utf-8")
 
 
-def check_source(path: Path, format_name: str | None = None) -> Format:
+def check_source(path: Path, format_name: str | None = None) -> _Format:
     """Open a file and tell its format, reading no record. A format that is named is not doubted.
 
     Raises:
         SourceError: the file can't be opened, or is of no known format.
     """
     with open_source(path) as stream:
-        return format_named(format_name) if format_name else format_of(stream.peek(HEAD), path)
+        return format_named(format_name) if format_name else _format_of(stream.peek(HEAD), path)
 
 
-def format_named(name: str) -> Format:
+def format_named(name: str) -> _Format:
     """The format of that name, whatever its case.
 
     Raises:
@@ -86,7 +86,7 @@ def format_named(name: str) -> Format:
     raise SourceError(f"no format is called {name!r}: expected {KNOWN}")
 
 
-def format_of(head: bytes, path: Path) -> Format:
+def _format_of(head: bytes, path: Path) -> _Format:
     """Pick the format that the first bytes show.
 
     Raises:
@@ -103,15 +103,15 @@ def format_of(head: bytes, path: Path) -> Format:
         root = ROOT.search(head)
         raise UnknownFormatError(
             f"{path} is XML, but neither PubMed's (<PubmedArticleSet>) nor EndNote's (<xml><records>): "
-            f"found {show_bytes(root[0][:60] if root else start)}. Export the records as {KNOWN}"
+            f"found {_show_bytes(root[0][:60] if root else start)}. Export the records as {KNOWN}"
         )
     header = decode_first_line(head)
     raise UnknownFormatError(
-        f"{path} is not {KNOWN}: its first line is {show_bytes(header.encode()[:60])}. "
+        f"{path} is not {KNOWN}: its first line is {_show_bytes(header.encode()[:60])}. "
         "A CSV needs a header with a title or abstract column"
     )
 
 
-def show_bytes(raw: bytes) -> str:
+def _show_bytes(raw: bytes) -> str:
     """Bytes of a file for a message, without control characters."""
     return repr(raw.decode("utf-8", "replace"))

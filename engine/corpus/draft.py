@@ -34,8 +34,8 @@ class SourceFile:
     release: int = 0  # place in PubMed's own numbering, 0 for any other file
 
 
-CACHE_KIB = 64 << 10  # of pages in memory; five indexes grow while records come in
-TEXT_COLUMNS = "id, record_id, title, abstract, text_sha256"
+_CACHE_KIB = 64 << 10  # of pages in memory; five indexes grow while records come in
+_TEXT_COLUMNS = "id, record_id, title, abstract, text_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Draft:
         """Create the tables of a new database and open the one transaction of this draft."""
         self.connection.execute("PRAGMA journal_mode = OFF")
         self.connection.execute("PRAGMA synchronous = OFF")
-        self.connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         self.connection.execute("PRAGMA recursive_triggers = ON")  # else REPLACE tells nobody what it deletes
         if not self.db["abstracts"].exists():
             create_tables(self.db)
@@ -153,7 +153,7 @@ class Draft:
             for start in range(0, len(wanted), page):
                 yield self.read_texts_of(wanted[start : start + page])
             return
-        sql = f"SELECT {TEXT_COLUMNS} FROM abstracts WHERE id > ? ORDER BY id LIMIT {page:d}"
+        sql = f"SELECT {_TEXT_COLUMNS} FROM abstracts WHERE id > ? ORDER BY id LIMIT {page:d}"
         last = -1
         while rows := self.connection.execute(sql, (last,)).fetchall():
             yield [TextRow(*row) for row in rows]
@@ -161,7 +161,7 @@ class Draft:
 
     def read_texts_of(self, doc_ids: Sequence[int]) -> list[TextRow]:
         """Rows like those of texts_to_encode, by doc id."""
-        sql = f"SELECT {TEXT_COLUMNS} FROM abstracts WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        sql = f"SELECT {_TEXT_COLUMNS} FROM abstracts WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
         return [TextRow(*row) for row in self.connection.execute(sql, (json.dumps(doc_ids),)).fetchall()]
 
     def count_to_encode(self, everything: bool) -> int:

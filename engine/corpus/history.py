@@ -88,11 +88,11 @@ def find_differences(old: Path, new: Path) -> Iterator[RecordDifference]:
         now.connection.execute("ATTACH ? AS old", (f"file:{quote(os.fsencode(old.resolve()))}?mode=ro&immutable=1",))
         gone = "SELECT record_id, title FROM old.abstracts WHERE id NOT IN (SELECT id FROM main.abstracts) ORDER BY id"
         yield from (RecordDifference(REMOVED, *row) for row in now.read_rows(gone))
-        for row in now.read_rows(f"{build_pair_sql()} ORDER BY n.id", since):
-            yield describe_difference(row)
+        for row in now.read_rows(f"{_build_pair_sql()} ORDER BY n.id", since):
+            yield _describe_difference(row)
 
 
-def build_pair_sql() -> str:
+def _build_pair_sql() -> str:
     """SQL for rows that differ: was (NULL for a new one), and per column new and old value side by side."""
     sides = ", ".join(f"n.{c} AS new_{c}, o.{c} AS old_{c}" for c in SOURCE_COLUMNS)
     new, old = (", ".join(f"{table}.{c}" for c in SOURCE_COLUMNS) for table in "no")
@@ -102,7 +102,7 @@ def build_pair_sql() -> str:
     )
 
 
-def describe_difference(row: Row) -> RecordDifference:
+def _describe_difference(row: Row) -> RecordDifference:
     """What a row of `build_pair_sql` says. A record with another source and the same values differs in its sources."""
     record_id, title = row["new_record_id"], row["new_title"]
     if row["was"] is None:

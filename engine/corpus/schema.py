@@ -7,7 +7,7 @@ from sqlite_utils import Database
 from engine.corpus.selection.clauses import BLANK_ABSTRACT
 from engine.corpus.words.wording import STEMMED
 
-WORDS = "words"  # the full-text index of titles and abstracts
+_WORDS = "words"  # the full-text index of titles and abstracts
 # Kind of term -> the column of abstracts that holds it, as a JSON array but for the journal.
 KINDS = {
     "journal": "journal",
@@ -17,9 +17,9 @@ KINDS = {
     "author": "authors",
     "language": "languages",
 }
-APPLICATION_ID = 0x41425354  # "ABST", so that file(1) and SQLite tools can tell the file
+_APPLICATION_ID = 0x41425354  # "ABST", so that file(1) and SQLite tools can tell the file
 
-TABLES = (
+_TABLES = (
     """
     CREATE TABLE generation (
         number INTEGER PRIMARY KEY,
@@ -120,12 +120,12 @@ TABLES = (
     """,
     # Double quotes: by these sqlite-utils and Datasette find the full-text index of a table.
     f"""
-    CREATE VIRTUAL TABLE {WORDS} USING fts5(
+    CREATE VIRTUAL TABLE {_WORDS} USING fts5(
         title, abstract, content="abstracts", content_rowid="id", tokenize="{STEMMED}"
     )
     """,
 )
-INDEXES = (
+_INDEXES = (
     "abstracts_pmid ON abstracts (pmid) WHERE pmid IS NOT NULL",
     "abstracts_doi ON abstracts (doi COLLATE NOCASE) WHERE doi IS NOT NULL",
     "abstracts_changed ON abstracts (changed_generation)",
@@ -137,7 +137,7 @@ INDEXES = (
     "contributions_source ON contributions (source_id, doc_id)",
     "contributions_spoken ON contributions (spoken, doc_id)",
 )
-VIEWS = {
+_VIEWS = {
     "records_with_sources": """
         SELECT a.id, a.record_id, a.title, a.year, a.journal, a.pmid, a.doi,
             c.own_id, c.format, f.name AS first_file, s.name AS file, s.path, s.generation
@@ -161,27 +161,29 @@ def create_tables(db: Database) -> None:
     Foreign keys are declared but not enforced while a draft is written; Corpus.problems checks them before a
     generation is published.
     """
-    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    for table in TABLES:
+    db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    for table in _TABLES:
         db.execute(table)
-    for index in INDEXES:
+    for index in _INDEXES:
         db.execute(f"CREATE INDEX {index}")
     for kind, column in KINDS.items():
-        keep_terms(db, kind, column)
-    keep_words(db)
-    for name, select in VIEWS.items():
+        _keep_terms(db, kind, column)
+    _keep_words(db)
+    for name, select in _VIEWS.items():
         db.create_view(name, select)
 
 
-def build_values_sql(column: str, row: str) -> str:
+def _build_values_sql(column: str, row: str) -> str:
     """SQL for the values of a column of a row, as a table with the column value."""
     return f"json_each({f'json_array({row}.journal)' if column == 'journal' else f'{row}.{column}'})"
 
 
-def keep_words(db: Database) -> None:
+def _keep_words(db: Database) -> None:
     """Triggers that keep the full-text index in step; it holds no text of its own, so it is told what goes."""
-    gone = f"INSERT INTO {WORDS} ({WORDS}, rowid, title, abstract) VALUES ('delete', old.id, old.title, old.abstract);"
-    new = f"INSERT INTO {WORDS} (rowid, title, abstract) VALUES (new.id, new.title, new.abstract);"
+    gone = (
+        f"INSERT INTO {_WORDS} ({_WORDS}, rowid, title, abstract) VALUES ('delete', old.id, old.title, old.abstract);"
+    )
+    new = f"INSERT INTO {_WORDS} (rowid, title, abstract) VALUES (new.id, new.title, new.abstract);"
     db.execute(f"CREATE TRIGGER words_insert AFTER INSERT ON abstracts BEGIN {new} END")
     db.execute(f"CREATE TRIGGER words_delete AFTER DELETE ON abstracts BEGIN {gone} END")
     differ = "WHEN (old.title, old.abstract) IS NOT (new.title, new.abstract)"
@@ -190,7 +192,7 @@ def keep_words(db: Database) -> None:
     )
 
 
-def keep_terms(db: Database, kind: str, column: str) -> None:
+def _keep_terms(db: Database, kind: str, column: str) -> None:
     """Triggers that keep terms and members of one kind in step.
 
     No INSERT OR IGNORE for terms: in a trigger that a REPLACE fires it would be a REPLACE too and give a new id to a
@@ -198,12 +200,12 @@ def keep_terms(db: Database, kind: str, column: str) -> None:
     """
     there = f"t.kind = '{kind}' AND t.value = v.value"
     new = (
-        f"INSERT INTO terms (kind, value) SELECT '{kind}', min(v.value) FROM {build_values_sql(column, 'new')} v"
+        f"INSERT INTO terms (kind, value) SELECT '{kind}', min(v.value) FROM {_build_values_sql(column, 'new')} v"
         f" WHERE v.value <> '' AND NOT EXISTS (SELECT 1 FROM terms t WHERE {there}) GROUP BY v.value COLLATE NOCASE;"
-        f" INSERT OR IGNORE INTO members SELECT t.id, new.id FROM {build_values_sql(column, 'new')} v"
+        f" INSERT OR IGNORE INTO members SELECT t.id, new.id FROM {_build_values_sql(column, 'new')} v"
         f" CROSS JOIN terms t ON {there};"
     )
-    of_old = f"(SELECT t.id FROM {build_values_sql(column, 'old')} v CROSS JOIN terms t ON {there})"
+    of_old = f"(SELECT t.id FROM {_build_values_sql(column, 'old')} v CROSS JOIN terms t ON {there})"
     gone = (
         f"DELETE FROM members WHERE doc_id = old.id AND term_id IN {of_old};"
         f" DELETE FROM terms WHERE id IN {of_old} AND NOT EXISTS (SELECT 1 FROM members WHERE term_id = terms.id);"

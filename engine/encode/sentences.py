@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from engine.records.answer import Span
 
-LONGEST = 600  # characters; a longer sentence is parted at "; " or ", " where it has one near its middle
+_LONGEST = 600  # characters; a longer sentence is parted at "; " or ", " where it has one near its middle
 _BEFORE = 24  # characters in which the word before a full stop is looked for
 
 _NEVER_LAST = frozenset(  # no sentence ends with these
@@ -127,7 +127,7 @@ def _join_labels(text: str, found: Iterator[Span]) -> Iterator[Span]:
 def _split_long(text: str, whole: Span) -> Iterator[Span]:
     """Split a span of more than LONGEST characters where it can be split; yield a shorter one as it is."""
     start, end = whole
-    if end - start <= LONGEST:
+    if end - start <= _LONGEST:
         yield whole
         return
     middle, quarter = (start + end) // 2, (end - start) // 4

@@ -13,14 +13,14 @@ from engine.errors import EncoderError
 
 
 @dataclass(frozen=True, slots=True)
-class Similarities:
+class _Similarities:
     """The first of n texts compared with each other one."""
 
     scores: tuple[float, ...]  # (n - 1,) cosines, at most 1
     cut: tuple[int, ...]  # positions of the texts, from 0, that are longer than the encoder reads
 
 
-def measure_similarity(encoder: Encoder, texts: Sequence[str]) -> Similarities:
+def measure_similarity(encoder: Encoder, texts: Sequence[str]) -> _Similarities:
     """Compare the first text with each other one; none may be blank.
 
     Raises:
@@ -33,4 +33,4 @@ def measure_similarity(encoder: Encoder, texts: Sequence[str]) -> Similarities:
     vectors = checked.vectors.astype(np.float64)
     scores = (vectors[1:] @ vectors[0]).clip(-1, 1)
     cut = np.flatnonzero(checked.n_tokens > encoder.identity.max_length)
-    return Similarities(tuple(map(float, scores)), tuple(map(int, cut)))
+    return _Similarities(tuple(map(float, scores)), tuple(map(int, cut)))

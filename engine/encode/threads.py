@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 _ROUNDS = 3
 _GAIN = 1.05  # another layout must be so many times as fast as the default to be taken; less is noise
 TEXTS_PER_CORE = 8  # measured on; a second or two in all
-CACHE = "cpu-threads.json"
+_CACHE = "cpu-threads.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def get_default_layout(n_cores: int) -> ThreadLayout:
     return ThreadLayout(n_cores, 1, 1)
 
 
-def list_layouts(n_cores: int, *, alone: bool) -> list[ThreadLayout]:
+def _list_layouts(n_cores: int, *, alone: bool) -> list[ThreadLayout]:
     """List the layouts worth a measurement, the default first; alone: texts must not share a run."""
     found = [get_default_layout(n_cores), ThreadLayout(1, n_cores, 1)]
     if not alone:
@@ -46,7 +46,7 @@ def list_layouts(n_cores: int, *, alone: bool) -> list[ThreadLayout]:
     return list(dict.fromkeys(found))
 
 
-def find_fastest_layout(seconds: Callable[[ThreadLayout], float], among: Sequence[ThreadLayout]) -> ThreadLayout:
+def _find_fastest_layout(seconds: Callable[[ThreadLayout], float], among: Sequence[ThreadLayout]) -> ThreadLayout:
     """Return the layout of the least median time; the first one unless another is clearly faster. They take turns."""
     times: dict[ThreadLayout, list[float]] = {layout: [] for layout in among}
     for _ in range(_ROUNDS):
@@ -61,15 +61,15 @@ def measure_layout(
     seconds: Callable[[ThreadLayout], float], fingerprint: str, library: str, *, alone: bool
 ) -> ThreadLayout:
     """Return the fastest layout for an encoder on this machine: remembered, or measured now and remembered."""
-    among = list_layouts(count_cores(), alone=alone)
-    known, key = stamps.load_entries(CACHE), _hash_machine(fingerprint, library)
+    among = _list_layouts(count_cores(), alone=alone)
+    known, key = stamps.load_entries(_CACHE), _hash_machine(fingerprint, library)
     for layout in among:
         if known.get(key) == asdict(layout):
             return layout
-    layout = find_fastest_layout(seconds, among)
+    layout = _find_fastest_layout(seconds, among)
     _log.info("measured on this machine: %s is the fastest of %d", layout, len(among))
     with contextlib.suppress(OSError, EngineError):  # where nothing can be kept it is measured again
-        stamps.keep(known | {key: asdict(layout)}, CACHE)
+        stamps.keep(known | {key: asdict(layout)}, _CACHE)
     return layout
 
 

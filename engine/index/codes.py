@@ -18,19 +18,19 @@ from engine.index.library import faiss
 from engine.progress import Progress
 from engine.records.generation import DocIds
 
-POINTS = 64  # training vectors a list; FAISS wants 39 to 256
-ITERATIONS = 10  # of k-means
-CHUNK = 65_536  # vectors added at once
-SEED = 1234
-MAX_REBUILT = 0.5  # share of the vectors in lists that lost one; beyond it all lists are filled anew
+_POINTS = 64  # training vectors a list; FAISS wants 39 to 256
+_ITERATIONS = 10  # of k-means
+_CHUNK = 65_536  # vectors added at once
+_SEED = 1234
+_MAX_REBUILT = 0.5  # share of the vectors in lists that lost one; beyond it all lists are filled anew
 
 
 def train_lists(flat: FlatIndex, factory: Factory, report: Progress, *, on_gpu: bool = False) -> Any:
     """An empty index whose lists are trained on a sample of the vectors: the same for the same vectors."""
     index = faiss.index_factory(flat.dim, str(factory), faiss.METRIC_INNER_PRODUCT)
-    index.cp.niter, index.cp.seed = ITERATIONS, SEED
-    n = min(flat.size, POINTS * factory.n_lists)
-    rows = np.sort(np.random.default_rng(SEED).choice(flat.size, n, replace=False))
+    index.cp.niter, index.cp.seed = _ITERATIONS, _SEED
+    n = min(flat.size, _POINTS * factory.n_lists)
+    rows = np.sort(np.random.default_rng(_SEED).choice(flat.size, n, replace=False))
     index.cp.min_points_per_centroid = 1
     report(f"training {factory.n_lists:,} lists on {n:,} vectors", 0, None)
     if on_gpu and (lookup := open_clustering_index(flat.dim)) is not None:
@@ -43,15 +43,15 @@ def train_lists(flat: FlatIndex, factory: Factory, report: Progress, *, on_gpu: 
 def fill_lists(index: Any, flat: FlatIndex, report: Progress) -> None:
     """Put all vectors into the lists, which are emptied before."""
     index.reset()
-    add_rows(index, flat, np.arange(flat.size), report)
+    _add_rows(index, flat, np.arange(flat.size), report)
 
 
-def add_rows(index: Any, flat: FlatIndex, rows: NDArray[np.int64], report: Progress) -> None:
+def _add_rows(index: Any, flat: FlatIndex, rows: NDArray[np.int64], report: Progress) -> None:
     """Add some rows, under their doc ids."""
-    for start in range(0, len(rows), CHUNK):
-        part = rows[start : start + CHUNK]
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start : start + _CHUNK]
         index.add_with_ids(np.ascontiguousarray(flat.vectors[part]), np.ascontiguousarray(flat.doc_ids[part]))
-        report("compressing", min(start + CHUNK, len(rows)), len(rows))
+        report("compressing", min(start + _CHUNK, len(rows)), len(rows))
 
 
 def update_codes(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new: DocIds, report: Progress) -> Any:
@@ -69,7 +69,7 @@ def update_codes(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new:
         raise CorruptError(f"the codes can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
     ids, lists = read_ids_and_lists(index)
     emptied = ids[np.isin(lists, lists[np.isin(ids, gone)])]
-    if len(emptied) > MAX_REBUILT * max(index.ntotal, 1):
+    if len(emptied) > _MAX_REBUILT * max(index.ntotal, 1):
         fill_lists(index, flat, report)
     else:
         if len(emptied):
@@ -78,7 +78,7 @@ def update_codes(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new:
         rows = flat.find_rows(np.sort(np.concatenate([back, new])))
         if (rows < 0).any():
             raise CorruptError("the codes hold ids without a vector. Build them anew: engine tune --rebuild")
-        add_rows(index, flat, rows, report)
+        _add_rows(index, flat, rows, report)
     if index.ntotal != flat.size:
         raise CorruptError(f"{index.ntotal:,} codes for {flat.size:,} vectors. Build them anew: engine tune --rebuild")
     return index

@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-READ_ONLY = 0o444
+_READ_ONLY = 0o444
 
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
@@ -48,11 +48,11 @@ def replace_text(path: Path, text: str) -> None:
 def copy_file(source: Path, target: Path) -> None:
     """Copy a file, sharing its blocks where the file system can (Btrfs, XFS); the copy is writable."""
     with source.open("rb") as old, target.open("wb") as new:
-        if not clone_blocks(old.fileno(), new.fileno()):
+        if not _clone_blocks(old.fileno(), new.fileno()):
             shutil.copyfileobj(old, new, 1 << 20)
 
 
-def clone_blocks(source: int, target: int) -> bool:
+def _clone_blocks(source: int, target: int) -> bool:
     """Ask Linux to share the blocks of two open files; False where it can't."""
     try:
         import fcntl
@@ -66,7 +66,7 @@ def clone_blocks(source: int, target: int) -> bool:
 def seal(folder: Path) -> None:
     """Make the files of a folder read-only, against editing by accident."""
     for path in folder.iterdir():
-        path.chmod(READ_ONLY)
+        path.chmod(_READ_ONLY)
 
 
 def remove_folder(folder: Path, first: str) -> None:

@@ -8,16 +8,16 @@ from numpy.typing import NDArray
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
-CHUNK = 8192  # rows taken to float64 at once
+_CHUNK = 8192  # rows taken to float64 at once
 TIE = 1e-5  # scores nearer than this may swap between FAISS's kernels; float32 sums of 384 products err by 1e-6
 
 
 def compute_scores(vectors: Vectors, rows: NDArray[np.int64], query: Vectors) -> NDArray[np.float32]:
     """Inner products of some rows, each summed in float64, clipped to [-1, 1], rounded to float32."""
     scores = np.empty(len(rows), np.float32)
-    for start in range(0, len(rows), CHUNK):
-        part = vectors[rows[start : start + CHUNK]].astype(np.float64)
-        scores[start : start + CHUNK] = (part * query.astype(np.float64)).sum(axis=1).clip(-1.0, 1.0)
+    for start in range(0, len(rows), _CHUNK):
+        part = vectors[rows[start : start + _CHUNK]].astype(np.float64)
+        scores[start : start + _CHUNK] = (part * query.astype(np.float64)).sum(axis=1).clip(-1.0, 1.0)
     return scores
 
 
@@ -48,8 +48,8 @@ def find_best_rows(vectors: Vectors, queries: Vectors, n: int) -> tuple[NDArray[
     """
     scores = np.full((len(queries), n), -np.inf, np.float32)
     rows = np.full((len(queries), n), -1, np.int64)
-    for start in range(0, len(vectors), CHUNK):
-        block = queries @ np.array(vectors[start : start + CHUNK]).T  # a copy, since mapped rows are not aligned
+    for start in range(0, len(vectors), _CHUNK):
+        block = queries @ np.array(vectors[start : start + _CHUNK]).T  # a copy, since mapped rows are not aligned
         for i, found in enumerate(block):
             better = np.flatnonzero(found > scores[i, -1])
             if len(better):

@@ -10,9 +10,9 @@ from engine.errors import ConfigError
 from engine.index.layout import FACTORY
 
 AUTO = "auto"
-EXACT_BELOW = 1_000_000  # vectors; an exhaustive scan takes 0.1 s for so many on one core
+_EXACT_BELOW = 1_000_000  # vectors; an exhaustive scan takes 0.1 s for so many on one core
 HNSW_FROM = 16_384  # lists; from here on a graph finds the nearest ones sooner than comparing all
-IVF = re.compile(r"IVF([1-9]\d{0,6})(_HNSW([2-9]|[1-9]\d))?,RaBitQfs")
+_IVF = re.compile(r"IVF([1-9]\d{0,6})(_HNSW([2-9]|[1-9]\d))?,RaBitQfs")
 KNOWN = f"{AUTO}, {FACTORY}, IVF<lists>,RaBitQfs or IVF<lists>_HNSW32,RaBitQfs"
 
 
@@ -44,7 +44,7 @@ def parse_factory(text: str) -> Factory:
     """
     if text == FACTORY:
         return Factory()
-    if found := IVF.fullmatch(text):
+    if found := _IVF.fullmatch(text):
         return Factory(int(found[1]), int(found[3] or 0))
     raise ConfigError(
         f"factory {text!r} can't be used: expected {KNOWN}. Types that can't forget a record (HNSW, Refine) or keep no "
@@ -75,10 +75,10 @@ def choose_factory(
     if in_passages:
         return Factory(), f"{n:,} abstracts in passages: every vector is compared"
     was_ivf = held is not None and not held.exact
-    if n < (EXACT_BELOW // 2 if was_ivf else EXACT_BELOW):
-        return Factory(), f"{n:,} abstracts, fewer than {EXACT_BELOW:,}: every vector is compared"
+    if n < (_EXACT_BELOW // 2 if was_ivf else _EXACT_BELOW):
+        return Factory(), f"{n:,} abstracts, fewer than {_EXACT_BELOW:,}: every vector is compared"
     n_lists = choose_n_lists(n)
-    reason = f"{n:,} abstracts, {EXACT_BELOW:,} or more: candidates by compressed codes, then exact scores"
+    reason = f"{n:,} abstracts, {_EXACT_BELOW:,} or more: candidates by compressed codes, then exact scores"
     if held is not None and was_ivf and n_lists / 2 <= held.n_lists <= n_lists * 2:
         return held, reason
     return Factory(n_lists, 32 if n_lists >= HNSW_FROM else 0), reason

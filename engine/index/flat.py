@@ -16,11 +16,11 @@ from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
 METRIC = "inner_product"
-MARGIN = 16  # candidates beyond top_k, so that ties at the end are seen
+_MARGIN = 16  # candidates beyond top_k, so that ties at the end are seen
 BATCH = 256  # queries scanned at once: FAISS reads the vectors once for all of them
-MANY = 16  # queries at once, from which on matrix products are faster than FAISS's scan
+_MANY = 16  # queries at once, from which on matrix products are faster than FAISS's scan
 PASSAGES = 3  # rows looked at for each record wanted, where records have several
-FEW = 256  # rows that are scored one by one sooner than FAISS scans past the others
+_FEW = 256  # rows that are scored one by one sooner than FAISS scans past the others
 
 Ranking = list[tuple[int, float]]  # (doc id, score), best first
 Candidates = tuple[NDArray[np.float32], NDArray[np.int64]]  # scores and rows, both (q, n)
@@ -134,7 +134,7 @@ class FlatIndex:
 
     def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
         """Rank the records of some rows, exactly; top_k is at most their number."""
-        if len(rows) <= FEW:
+        if len(rows) <= _FEW:
             return [self.rank_candidates(rows, query, top_k) for query in queries]
         selector = faiss.IDSelectorBitmap(build_bitmap(rows, self.n_rows))
         return self.settle_ranking(queries, top_k, len(rows), faiss.SearchParameters(sel=selector))
@@ -142,7 +142,7 @@ class FlatIndex:
     def settle_ranking(self, queries: Vectors, top_k: int, n_all: int, only: Any) -> list[Ranking]:
         """Rank by candidates; where a tie may be cut off at their end, by twice as many."""
         found: list[Ranking | None] = [None] * len(queries)
-        n, open_ = min(n_all, (top_k + MARGIN) * (PASSAGES if self.several else 1)), np.arange(len(queries))
+        n, open_ = min(n_all, (top_k + _MARGIN) * (PASSAGES if self.several else 1)), np.arange(len(queries))
         while len(open_):
             scores, rows = (
                 self.find_candidates(queries[open_], n) if only is None else self.scan(queries[open_], n, only)
@@ -171,7 +171,7 @@ class FlatIndex:
 
     def scan(self, queries: Vectors, n: int, only: Any) -> Candidates:
         """FAISS's own exhaustive search on the CPU; `only` are search parameters with a selector, or None."""
-        if only is None and len(queries) >= MANY:
+        if only is None and len(queries) >= _MANY:
             return find_best_rows(self.vectors, queries, n)
         scores, rows = self.flat.search(queries, n, params=only)
         return scores, rows

@@ -17,8 +17,8 @@ CODES = "codes.faiss"  # beside them in a large index: the vectors compressed, f
 MAP = "map.npz"  # a place in two dimensions for each record
 # "000007" ("000000" before the first); as the engine writes it, then a space and the first 16 digits of the SHA-256 of
 # the manifest, so that a damaged pointer can't lead to another generation.
-POINTER = re.compile(r"(\d{6})(?: ([0-9a-f]{16}))?\n?")
-SIDE_FILES = ("-wal", "-journal", "-shm")
+_POINTER = re.compile(r"(\d{6})(?: ([0-9a-f]{16}))?\n?")
+_SIDE_FILES = ("-wal", "-journal", "-shm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class IndexFolder:
             raise self.build_no_generation_error() from err
         except OSError as err:
             raise CorruptError(f"{self.pointer} can't be read: {err.strerror}") from err
-        found = POINTER.fullmatch(text)
+        found = _POINTER.fullmatch(text)
         if not found:
             raise self.build_pointer_error(f"holds {text[:40]!r}, expected six digits")
         number, check = int(found[1]), found[2]
@@ -184,7 +184,7 @@ class IndexFolder:
         for problem in (file.find_problem(path, quick=quick) for file in manifest.files):
             if problem:
                 raise CorruptError(f"{problem}. Run: engine rollback")
-        for side in (path / (DATABASE + suffix) for suffix in SIDE_FILES):
+        for side in (path / (DATABASE + suffix) for suffix in _SIDE_FILES):
             if side.exists():
                 raise CorruptError(f"{side} does not belong there: something wrote to a published file. Delete it")
         return Generation(path, manifest)

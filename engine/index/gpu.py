@@ -18,11 +18,11 @@ from engine.index.flat import Candidates, FlatIndex, Ranking
 from engine.index.library import faiss
 from engine.records.encoder import Vectors
 
-MAX_K = 2048  # faiss/gpu/impl/IndexUtils.cpp, for float32 keys
-CHUNK = 65_536  # vectors copied at once
+_MAX_K = 2048  # faiss/gpu/impl/IndexUtils.cpp, for float32 keys
+_CHUNK = 65_536  # vectors copied at once
 TIE = 1e-4  # cuBLAS may sum in another order and precision than the CPU
 
-Scanner = Callable[[Vectors, int], Candidates]  # queries, n -> scores and rows of the n best; no way to pass a filter
+_Scanner = Callable[[Vectors, int], Candidates]  # queries, n -> scores and rows of the n best; no way to pass a filter
 
 
 class GpuIndex(FlatIndex):
@@ -30,7 +30,7 @@ class GpuIndex(FlatIndex):
 
     tie = TIE
 
-    def __init__(self, path: Path, dim: int, filtered: FlatIndex, scanner: Callable[[Vectors], Scanner]) -> None:
+    def __init__(self, path: Path, dim: int, filtered: FlatIndex, scanner: Callable[[Vectors], _Scanner]) -> None:
         """Map the file and copy the vectors; `filtered` answers what has a filter.
 
         Raises:
@@ -43,7 +43,7 @@ class GpuIndex(FlatIndex):
 
     def find_candidates(self, queries: Vectors, n: int) -> Candidates:
         """The n best rows of each query, on the GPU unless it can't return so many."""
-        if n > MAX_K:
+        if n > _MAX_K:
             return super().find_candidates(queries, n)
         with self.lock:
             return self.on_gpu(queries, n)
@@ -53,25 +53,25 @@ class GpuIndex(FlatIndex):
         return self.filtered.rank_among(queries, rows, top_k)
 
 
-def count_gpus() -> int:
+def _count_gpus() -> int:
     """GPUs that this build of FAISS can use."""
     return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
 
 
-def open_gpu_scanner(vectors: Vectors) -> Scanner:
+def open_gpu_scanner(vectors: Vectors) -> _Scanner:
     """Copy vectors (n, dim) to the first GPU, in float32, and return the exhaustive search over them.
 
     Raises:
         ConfigError: FAISS sees no GPU.
     """
-    if count_gpus() == 0:
+    if _count_gpus() == 0:
         raise ConfigError(
             "FAISS sees no GPU here. Leave out --device cuda, or install faiss-gpu: pip install 'abstract-engine[gpu]'"
         )
     resources = faiss.StandardGpuResources()
     index = faiss.GpuIndexFlatIP(resources, vectors.shape[1])
-    for start in range(0, len(vectors), CHUNK):
-        index.add(np.array(vectors[start : start + CHUNK]))
+    for start in range(0, len(vectors), _CHUNK):
+        index.add(np.array(vectors[start : start + _CHUNK]))
 
     index.kept_alive = resources  # FAISS itself keeps no reference
 
@@ -84,4 +84,4 @@ def open_gpu_scanner(vectors: Vectors) -> Scanner:
 
 def open_clustering_index(dim: int) -> object | None:
     """An index on all GPUs that k-means can look up centroids in; None where there is no GPU."""
-    return faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(dim)) if count_gpus() else None
+    return faiss.index_cpu_to_all_gpus(faiss.IndexFlatIP(dim)) if _count_gpus() else None

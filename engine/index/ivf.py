@@ -19,8 +19,8 @@ from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings, DocIds
 
 TUNED_FOR = 10  # hits; nprobe and rerank are set by recall@10
-DEEP = 1000  # hits; who wants more gets them from an exhaustive search
-SPARSE = 1_000_000  # records that a filter leaves; up to so many are compared exhaustively, in 0.1 s at most
+_DEEP = 1000  # hits; who wants more gets them from an exhaustive search
+_SPARSE = 1_000_000  # records that a filter leaves; up to so many are compared exhaustively, in 0.1 s at most
 
 
 class IvfIndex(FlatIndex):
@@ -43,7 +43,7 @@ class IvfIndex(FlatIndex):
         except (OSError, ValueError) as err:  # ValueError: an empty file
             raise CorruptError(f"{codes} can't be read: {str(err)[:200]}. Run: engine rollback") from err
         reader = ThreadPoolExecutor(1)
-        self.reading = reader.submit(read_codes, codes, self.content, dim, self.size)
+        self.reading = reader.submit(_read_codes, codes, self.content, dim, self.size)
         reader.shutdown(wait=False)
 
     @property
@@ -66,7 +66,7 @@ class IvfIndex(FlatIndex):
 
     def rank(self, queries: Vectors, top_k: int) -> list[Ranking]:
         """Rank all vectors; top_k is at most their number."""
-        if top_k > DEEP:
+        if top_k > _DEEP:
             return self.search_exhaustively(queries, top_k)
         found = self.probe(queries, top_k, *self.choose_depth(top_k))
         return [
@@ -79,7 +79,7 @@ class IvfIndex(FlatIndex):
 
     def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
         """Rank some rows; exhaustively unless they are many. top_k is at most their number."""
-        if len(rows) <= SPARSE or top_k > DEEP:
+        if len(rows) <= _SPARSE or top_k > _DEEP:
             return super().rank_among(queries, rows, top_k)
         ids = self.doc_ids[rows]
         selector = faiss.IDSelectorBitmap(build_bitmap(ids, int(ids.max()) + 1))
@@ -130,7 +130,7 @@ class IvfIndex(FlatIndex):
         return faiss.SearchParametersIVF(nprobe=n_probe, sel=selector, quantizer_params=graph)
 
 
-def read_codes(path: Path, content: NDArray[np.uint8], dim: int, size: int) -> Any:
+def _read_codes(path: Path, content: NDArray[np.uint8], dim: int, size: int) -> Any:
     """Read the codes of so many vectors from a mapped file.
 
     Raises:

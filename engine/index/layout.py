@@ -21,15 +21,15 @@ from engine.records.generation import DocIds
 
 FACTORY = "IDMap2,Flat"
 HEADER = struct.Struct("<4siqqqBi")  # fourcc, dimensions, vectors, two unused numbers, trained, metric
-COUNT = struct.Struct("<Q")
-UNUSED = 1 << 20
-INNER_PRODUCT = 0
+_COUNT = struct.Struct("<Q")
+_UNUSED = 1 << 20
+_INNER_PRODUCT = 0
 OUTER, INNER = b"IxM2", b"IxFI"
-START = 2 * HEADER.size + COUNT.size  # of the vectors
+_START = 2 * HEADER.size + _COUNT.size  # of the vectors
 
 
 @dataclass(frozen=True, slots=True)
-class Mapped:
+class _Mapped:
     """A file that is mapped; the arrays are views of it."""
 
     doc_ids: DocIds  # (n,)
@@ -47,27 +47,27 @@ def write_file(path: Path, doc_ids: DocIds, dim: int, chunks: Iterable[Vectors])
     n, written = len(doc_ids), 0
     with path.open("wb") as file:
         for kind in (OUTER, INNER):
-            file.write(HEADER.pack(kind, dim, n, UNUSED, UNUSED, 1, INNER_PRODUCT))
-        file.write(COUNT.pack(n * dim))
+            file.write(HEADER.pack(kind, dim, n, _UNUSED, _UNUSED, 1, _INNER_PRODUCT))
+        file.write(_COUNT.pack(n * dim))
         for chunk in chunks:
             written += len(chunk)
             file.write(np.ascontiguousarray(chunk, "<f4").data)
-        file.write(COUNT.pack(n))
+        file.write(_COUNT.pack(n))
         file.write(np.ascontiguousarray(doc_ids, "<i8").data)
         file.flush()
         os.fsync(file.fileno())
     if written != n:
         raise ValueError(f"{written:,} vectors for {n:,} ids")
-    if path.stat().st_size != size_of(n, dim):
-        raise OSError(f"{path} has {path.stat().st_size:,} bytes after writing {size_of(n, dim):,}")
+    if path.stat().st_size != _size_of(n, dim):
+        raise OSError(f"{path} has {path.stat().st_size:,} bytes after writing {_size_of(n, dim):,}")
 
 
-def size_of(n: int, dim: int) -> int:
+def _size_of(n: int, dim: int) -> int:
     """Bytes of a file of n vectors."""
-    return START + n * dim * 4 + COUNT.size + n * 8
+    return _START + n * dim * 4 + _COUNT.size + n * 8
 
 
-def map_file(path: Path, dim: int) -> Mapped:
+def map_file(path: Path, dim: int) -> _Mapped:
     """Map a file read-only.
 
     Raises:
@@ -78,23 +78,26 @@ def map_file(path: Path, dim: int) -> Mapped:
         content = np.memmap(path, np.uint8, "r")
     except (OSError, ValueError) as err:  # ValueError: an empty file
         raise CorruptError(f"{path} can't be read: {str(err)[:200]}; {expected}") from err
-    if len(content) < START + COUNT.size:
+    if len(content) < _START + _COUNT.size:
         raise CorruptError(f"{path} has {len(content):,} bytes, {expected}")
     outer, inner = (HEADER.unpack(content[at : at + HEADER.size].tobytes()) for at in (0, HEADER.size))
     n = outer[2]
     kinds, trained, metric = (outer[0], inner[0]), outer[5], outer[6]
-    sound = kinds == (OUTER, INNER) and outer[1:] == inner[1:] and (trained, metric) == (1, INNER_PRODUCT)
+    sound = kinds == (OUTER, INNER) and outer[1:] == inner[1:] and (trained, metric) == (1, _INNER_PRODUCT)
     if not sound or outer[1] != dim or n < 0:
         raise CorruptError(f"{path} is of another kind: {expected}")
-    end = START + n * dim * 4
+    end = _START + n * dim * 4
     counts = n * dim, n
-    if len(content) != size_of(n, dim) or counts != (count_at(content, START - COUNT.size), count_at(content, end)):
+    if len(content) != _size_of(n, dim) or counts != (
+        _count_at(content, _START - _COUNT.size),
+        _count_at(content, end),
+    ):
         raise CorruptError(f"{path} has {len(content):,} bytes and says that it holds {n:,} vectors; {expected}")
-    vectors = np.frombuffer(content, "<f4", n * dim, START).reshape(n, dim)
-    doc_ids = np.array(np.frombuffer(content, "<i8", n, end + COUNT.size))
-    return Mapped(doc_ids, vectors, content[HEADER.size : end])
+    vectors = np.frombuffer(content, "<f4", n * dim, _START).reshape(n, dim)
+    doc_ids = np.array(np.frombuffer(content, "<i8", n, end + _COUNT.size))
+    return _Mapped(doc_ids, vectors, content[HEADER.size : end])
 
 
-def count_at(content: NDArray[np.uint8], place: int) -> int:
+def _count_at(content: NDArray[np.uint8], place: int) -> int:
     """The count that stands at a place."""
-    return int(COUNT.unpack(content[place : place + COUNT.size].tobytes())[0])
+    return int(_COUNT.unpack(content[place : place + _COUNT.size].tobytes())[0])

@@ -32,13 +32,13 @@ def lock_for_writing(path: Path) -> Iterator[None]:
                 "Nothing was changed; searching goes on. Try again when it is done"
             ) from err
         os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, describe_holder().encode("utf-8", "replace"), 0)
+        os.pwrite(descriptor, _describe_holder().encode("utf-8", "replace"), 0)
         yield
     finally:
         os.close(descriptor)
 
 
-def describe_holder() -> str:
+def _describe_holder() -> str:
     """This process, for people."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])[:200]  # no more: an argument may be secret

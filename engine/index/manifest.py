@@ -47,12 +47,12 @@ def read_manifest(folder: Path) -> Manifest:
         index = folder.parent.parent
         raise FormatVersionError(
             f"{path} has format version {content.get('format_version')}, this engine reads only {FORMAT_VERSION}. "
-            f"Build the index anew: {suggest_rebuild(index)}"
+            f"Build the index anew: {_suggest_rebuild(index)}"
         )
     return _build_manifest(content)
 
 
-def suggest_rebuild(index: Path) -> str:
+def _suggest_rebuild(index: Path) -> str:
     """Return the commands that remove the generations of an index and build it anew. index.toml and encoders stay."""
     name = index.resolve().name
     remove = shlex.join(["rm", "-rf", str(index / "CURRENT"), str(index / "generations")])

@@ -73,7 +73,7 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
     So what was rolled back from, and what a crash left unpublished, goes with the next run. A generation that can't be
     deleted stays; the next run tries again.
     """
-    kept = list(islice(read_ancestry(folder), keep))
+    kept = list(islice(_read_ancestry(folder), keep))
     deleted = []
     for number in folder.list_numbers():
         if number not in kept:
@@ -83,7 +83,7 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
     return deleted
 
 
-def read_ancestry(folder: IndexFolder) -> Iterator[int]:
+def _read_ancestry(folder: IndexFolder) -> Iterator[int]:
     """The current generation, the one it was made from, and so on, as far as they are on disk and readable."""
     number: int | None = folder.read_current()
     while number is not None and folder.get_generation_path(number).is_dir():

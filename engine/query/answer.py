@@ -38,7 +38,7 @@ def answer_query(
         return combine_examples(snapshot, asked, vectors[0])
 
     found = rank_question(snapshot, asked, encode)
-    return build_answer(snapshot, asked, found, notes, n_explained)
+    return _build_answer(snapshot, asked, found, notes, n_explained)
 
 
 def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query]) -> list[Answer]:
@@ -48,16 +48,16 @@ def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query]) -> list[A
         return []
     vectors, too_long = encode_texts(snapshot, [one.text for one in asked])
     points = [combine_examples(snapshot, one, vector) for one, vector in zip(asked, vectors, strict=True)]
-    found = rank_together(snapshot, asked, points) or [
+    found = _rank_together(snapshot, asked, points) or [
         rank_question(snapshot, one, partial(np.asarray, point)) for one, point in zip(asked, points, strict=True)
     ]
     return [
-        build_answer(snapshot, one, ranked, note_cut("query is", excess))
+        _build_answer(snapshot, one, ranked, note_cut("query is", excess))
         for one, ranked, excess in zip(asked, found, too_long, strict=True)
     ]
 
 
-def rank_together(snapshot: OpenGeneration, asked: list[Question], points: list[Vectors]) -> list[Ranking]:
+def _rank_together(snapshot: OpenGeneration, asked: list[Question], points: list[Vectors]) -> list[Ranking]:
     """Rankings of plain questions by meaning, compared with the records all at once; none where they are not plain."""
     first = asked[0]
     plain = Query(top_k=first.query.top_k, offset=first.query.offset, min_score=first.query.min_score)
@@ -79,7 +79,7 @@ def rank_together(snapshot: OpenGeneration, asked: list[Question], points: list[
     ]
 
 
-def build_answer(
+def _build_answer(
     snapshot: OpenGeneration, asked: Question, found: Ranking, notes: Sequence[str], n_explained: int = EXPLAINED
 ) -> Answer:
     """The hits of a ranking and what there is to say of them."""
@@ -96,12 +96,12 @@ def build_answer(
         generation=snapshot.manifest.generation,
         hits=tuple(hits),
         n_qualified=found.n_qualified,
-        groups=count_groups(hits, query.group_by),
-        notes=(*asked.notes, *notes, *note_shortfall(query, len(hits), found)),
+        groups=_count_groups(hits, query.group_by),
+        notes=(*asked.notes, *notes, *_note_shortfall(query, len(hits), found)),
     )
 
 
-def count_groups(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, int], ...]:
+def _count_groups(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, int], ...]:
     """How many hits have each journal or year, most frequent first, then by name; "" where there is none."""
     if field is None:
         return ()
@@ -109,7 +109,7 @@ def count_groups(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, int
     return tuple(sorted(values.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def note_shortfall(query: Query, n_hits: int, found: Ranking) -> list[str]:
+def _note_shortfall(query: Query, n_hits: int, found: Ranking) -> list[str]:
     """Why there are fewer hits than wanted, where something left records out."""
     left_out = query.filters != Filters() or query.mode is not Mode.SEMANTIC
     if n_hits == query.top_k or not (left_out or query.min_score is not None or query.offset):

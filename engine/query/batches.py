@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 _MAX_QUERIES = 256  # encoded and compared together
 _MAX_HITS = 50_000  # in memory at once
 
-Item = TypeVar("Item")
+_Item = TypeVar("_Item")
 QueryError = UsageError | AbstractNotFoundError | EncoderError  # that one query may have and others not
 
 
-def split_pages(queries: Iterable[Item], top_k: int) -> Iterator[list[Item]]:
+def split_pages(queries: Iterable[_Item], top_k: int) -> Iterator[list[_Item]]:
     """Yield queries in order, as many at once as are answered together: fewer where each has many hits."""
     left = iter(queries)
     while page := list(islice(left, max(1, min(_MAX_QUERIES, _MAX_HITS // top_k)))):

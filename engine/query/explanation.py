@@ -20,14 +20,14 @@ from engine.records.encoder import Vectors
 from engine.records.generation import Calibration
 
 _SENTENCES_PER_HIT = 3  # sentences of a hit
-TOGETHER = 512  # sentences that are encoded together; a page of hits has some 100
+_TOGETHER = 512  # sentences that are encoded together; a page of hits has some 100
 
 
 def explain_hits(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
 ) -> list[Hit]:
     """The same hits, each with its Why; vector (dim,) is what they were compared with."""
-    found = find_nearest_sentences(snapshot, vector, [hit.abstract for hit in hits])
+    found = _find_nearest_sentences(snapshot, vector, [hit.abstract for hit in hits])
     words: dict[int, Occurrences] = {}
     if asked.wording.has_words:
         words = find_occurrences(snapshot.corpus, asked.wording, [candidate.doc_id for candidate in chosen])
@@ -35,12 +35,12 @@ def explain_hits(
     why = []
     for candidate, hit, near in zip(chosen, hits, found, strict=True):
         there = words.get(candidate.doc_id, Occurrences((), (), ()))
-        share = find_percentile(calibration, hit.score, of_records=of_records)
+        share = _find_percentile(calibration, hit.score, of_records=of_records)
         why.append(Why(share, near, there.words, there.title, there.abstract))
     return [replace(hit, why=one) for hit, one in zip(hits, why, strict=True)]
 
 
-def find_nearest_sentences(
+def _find_nearest_sentences(
     snapshot: OpenGeneration, vector: Vectors, abstracts: Sequence[str]
 ) -> list[tuple[Sentence, ...]]:
     """Return the few sentences of each abstract that are nearest to a vector (dim,), best first, ties in text order.
@@ -53,9 +53,9 @@ def find_nearest_sentences(
     from engine.encode.encoder import encode_checked
 
     found: list[list[Sentence]] = [[] for _ in abstracts]
-    for start in range(0, len(texts), TOGETHER):
+    for start in range(0, len(texts), _TOGETHER):
         CURRENT.get().check()
-        checked = encode_checked(encoder, texts[start : start + TOGETHER])
+        checked = encode_checked(encoder, texts[start : start + _TOGETHER])
         scores = (checked.vectors.astype(np.float64) @ vector.astype(np.float64)).clip(-1, 1)
         for position, score in zip(checked.kept, scores, strict=True):
             i, span = spans[start + position]
@@ -66,7 +66,7 @@ def find_nearest_sentences(
 DECIMALS = 6  # of a quantile; scores are rounded alike, so that the last bits of equal cosines decide nothing
 
 
-def find_percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:
+def _find_percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:
     """Share in percent of random pairs with a lower cosine, with two decimals; None where nothing was measured.
 
     of_records: the score is that of two whole records; otherwise of a text and a record. Between two quantiles the

@@ -18,7 +18,7 @@ from engine.index.vectors import open_vectors
 from engine.options import Filters
 from engine.records.generation import Manifest
 
-REMEMBERED = 16  # filters
+_REMEMBERED = 16  # filters
 
 
 class OpenGeneration:
@@ -101,7 +101,7 @@ class OpenGeneration:
         found = self.filtered.get(filters)
         if found is None:
             found = find_qualified(self.corpus, filters)
-            if len(self.filtered) >= REMEMBERED:
+            if len(self.filtered) >= _REMEMBERED:
                 self.filtered.clear()
             self.filtered[filters] = found
         return found

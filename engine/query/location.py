@@ -20,13 +20,13 @@ from engine.records.answer import Answer
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
-DEPTHS = (10, 50, 100, 500)  # at which recall is told
-WANTED = 95  # percent of the known records
-ABSENT = "not in this index"
+_DEPTHS = (10, 50, 100, 500)  # at which recall is told
+_WANTED = 95  # percent of the known records
+_ABSENT = "not in this index"
 EXAMPLE = "given as an example, so no hit"
-FILTERED = "left out by the filters"
-NO_WORD = "does not match the words"
-TOO_LOW = "below the least score"
+_FILTERED = "left out by the filters"
+_NO_WORD = "does not match the words"
+_TOO_LOW = "below the least score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def measure_recall(snapshot: OpenGeneration, query: Query, known: Sequence[str])
         UsageError: no list of known records is given.
         AbstractNotFoundError: none is in the index.
     """
-    check_plain(query)
+    _check_plain(query)
     given = [] if isinstance(known, str) else list(dict.fromkeys(map(str, known)))
     if not given:
         raise UsageError(f"known is {str(known)[:60]!r}, expected a list of one or more PMIDs, DOIs or record ids")
@@ -75,19 +75,19 @@ def measure_recall(snapshot: OpenGeneration, query: Query, known: Sequence[str])
         )
     first = {doc_id: one for one, doc_id in zip(reversed(given), reversed(found), strict=True)}
     asked = read_question(snapshot, query)
-    vector, notes = encode_question(snapshot, asked)
-    there = place_records(snapshot, asked, vector, sorted(doc_id for doc_id in first if doc_id is not None))
+    vector, notes = _encode_question(snapshot, asked)
+    there = _place_records(snapshot, asked, vector, sorted(doc_id for doc_id in first if doc_id is not None))
     items = [
-        KnownItem(one, None, "", None, None, ABSENT) if doc_id is None else replace(there[doc_id], given=one)
+        KnownItem(one, None, "", None, None, _ABSENT) if doc_id is None else replace(there[doc_id], given=one)
         for one, doc_id in zip(given, found, strict=True)
         if doc_id is None or first[doc_id] == one
     ]
     if snapshot.manifest.ann is not None:
         notes.append("ranks are those of an exact comparison; a search of this large index may miss some of its hits")
-    return summarise_ranks(items, query.top_k, (*asked.notes, *notes, *note_numbers(len(given) - len(items), items)))
+    return _summarise_ranks(items, query.top_k, (*asked.notes, *notes, *_note_numbers(len(given) - len(items), items)))
 
 
-def check_plain(query: Query) -> None:
+def _check_plain(query: Query) -> None:
     """Refuse what has no part in a check.
 
     Raises:
@@ -105,7 +105,7 @@ def check_plain(query: Query) -> None:
         )
 
 
-def encode_question(snapshot: OpenGeneration, asked: Question) -> tuple[Vectors, list[str]]:
+def _encode_question(snapshot: OpenGeneration, asked: Question) -> tuple[Vectors, list[str]]:
     """What records are compared with: (dim,); and what to say of a text that is too long."""
     if not asked.text:
         return combine_examples(snapshot, asked, None), []
@@ -113,14 +113,14 @@ def encode_question(snapshot: OpenGeneration, asked: Question) -> tuple[Vectors,
     return combine_examples(snapshot, asked, vectors[0]), [*note_cut("query is", too_long[0])]
 
 
-def place_records(
+def _place_records(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: Sequence[int]
 ) -> dict[int, KnownItem]:
     """Some records (ids ascending) with their ranks, or why they have none."""
     ids = np.array(doc_ids, np.int64)
     scores = dict(zip(doc_ids, map(float, snapshot.vectors.score_ids(vector, ids)), strict=True))
     least = get_min_cosine(asked.query)
-    rank_by = rank_known_by_meaning if asked.query.mode is Mode.SEMANTIC else rank_known_by_words
+    rank_by = _rank_known_by_meaning if asked.query.mode is Mode.SEMANTIC else _rank_known_by_words
     ranks = rank_by(snapshot, asked, vector, ids, least)
     passing = set(doc_ids)
     if asked.query.filters.any:
@@ -131,15 +131,15 @@ def place_records(
         if doc_id in asked.examples:
             reason = EXAMPLE
         elif doc_id not in passing:
-            reason = FILTERED
+            reason = _FILTERED
         elif rank is None:
-            reason = TOO_LOW if doc_id in ranks or asked.query.mode is Mode.SEMANTIC else NO_WORD
+            reason = _TOO_LOW if doc_id in ranks or asked.query.mode is Mode.SEMANTIC else _NO_WORD
         row = rows[doc_id]
         found[doc_id] = KnownItem(row.record_id, row.record_id, row.title, rank, scores[doc_id], reason)
     return found
 
 
-def rank_known_by_meaning(
+def _rank_known_by_meaning(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, ids: DocIds, least: float
 ) -> dict[int, int]:
     """Ranks of records by exact cosines; 0 for one whose cosine is too low, none for one that does not qualify."""
@@ -152,7 +152,7 @@ def rank_known_by_meaning(
     return {doc_id: place if score >= least else 0 for doc_id, place, score in rows if place}
 
 
-def rank_known_by_words(
+def _rank_known_by_words(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, ids: DocIds, least: float
 ) -> dict[int, int]:
     """As ranks_by_meaning, in keyword or hybrid mode."""
@@ -163,7 +163,7 @@ def rank_known_by_words(
     return {doc_id: ranks[doc_id] for doc_id in ids.tolist() if doc_id in ranks}
 
 
-def note_numbers(n_again: int, items: Sequence[KnownItem]) -> Iterator[str]:
+def _note_numbers(n_again: int, items: Sequence[KnownItem]) -> Iterator[str]:
     """Yield what is to be known of the numbers."""
     if n_again:
         yield f"{pluralize(n_again, 'known record')} given again under another id, counted once"
@@ -171,7 +171,7 @@ def note_numbers(n_again: int, items: Sequence[KnownItem]) -> Iterator[str]:
         yield f"{pluralize(n_examples, 'known record')} given as an example, so not counted"
 
 
-def summarise_ranks(items: Sequence[KnownItem], top_k: int, notes: tuple[str, ...]) -> Recall:
+def _summarise_ranks(items: Sequence[KnownItem], top_k: int, notes: tuple[str, ...]) -> Recall:
     """Recall of items by their ranks.
 
     Raises:
@@ -181,8 +181,8 @@ def summarise_ranks(items: Sequence[KnownItem], top_k: int, notes: tuple[str, ..
     if not counted:
         raise UsageError("every known record is an example of the query, so none is left to be found. Add other ones")
     ranks = sorted(one.rank for one in counted if one.rank is not None)
-    depths = sorted({*DEPTHS, top_k})
-    needed = -(-WANTED * len(counted) // 100)
+    depths = sorted({*_DEPTHS, top_k})
+    needed = -(-_WANTED * len(counted) // 100)
     return Recall(
         items=tuple(items),
         n_known=len(counted),
@@ -193,8 +193,8 @@ def summarise_ranks(items: Sequence[KnownItem], top_k: int, notes: tuple[str, ..
     )
 
 
-REACHES = (1_000, 10_000)  # ranks among which hits are looked for, until all are found
-RankedCandidate = tuple[int, Candidate]  # rank from 1
+_REACHES = (1_000, 10_000)  # ranks among which hits are looked for, until all are found
+_RankedCandidate = tuple[int, Candidate]  # rank from 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +214,10 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
     doc_ids = dict(zip(ids, resolve_ids(snapshot.corpus, ids), strict=True))
     wanted = {doc_id for doc_id in doc_ids.values() if doc_id is not None}
     asked = read_question(snapshot, query)
-    vector, notes = encode_question(snapshot, asked)
-    found, n_qualified = rank_within(snapshot, asked, vector, wanted)
+    vector, notes = _encode_question(snapshot, asked)
+    found, n_qualified = _rank_within(snapshot, asked, vector, wanted)
     if query.mode is Mode.SEMANTIC and (deep := wanted - set(found)):
-        found |= rank_below(snapshot, asked, vector, deep)
+        found |= _rank_below(snapshot, asked, vector, deep)
     placed = sorted(found.values(), key=lambda pair: pair[0])
     hits = fetch_hits(snapshot, [one for _, one in placed])
     return Located(
@@ -233,12 +233,12 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
     )
 
 
-def rank_within(
+def _rank_within(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: set[int]
-) -> tuple[dict[int, RankedCandidate], int]:
+) -> tuple[dict[int, _RankedCandidate], int]:
     """The wanted doc ids that are ranked within the deepest of `depths`; and how many records qualify."""
-    found: dict[int, RankedCandidate] = {}
-    for depth in list_reaches(asked.query):
+    found: dict[int, _RankedCandidate] = {}
+    for depth in _list_reaches(asked.query):
         CURRENT.get().check()
         whole = rank_question(
             snapshot, replace(asked, query=replace(asked.query, offset=0, top_k=depth)), lambda: vector
@@ -250,19 +250,19 @@ def rank_within(
     return found, whole.n_qualified
 
 
-def rank_below(
+def _rank_below(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: set[int]
-) -> dict[int, RankedCandidate]:
+) -> dict[int, _RankedCandidate]:
     """Records that lie deeper, by exact cosines; without those that do not qualify or have too low a one."""
     ids = np.array(sorted(doc_ids), np.int64)
     least = get_min_cosine(asked.query)
-    ranks = rank_known_by_meaning(snapshot, asked, vector, ids, least)
+    ranks = _rank_known_by_meaning(snapshot, asked, vector, ids, least)
     scores = zip(ids.tolist(), map(float, snapshot.vectors.score_ids(vector, ids)), strict=True)
     return {doc_id: (ranks[doc_id], Candidate(doc_id, score)) for doc_id, score in scores if ranks.get(doc_id)}
 
 
-def list_reaches(query: Query) -> Iterator[int]:
+def _list_reaches(query: Query) -> Iterator[int]:
     """Yield how deep to look: as deep as the query itself, then deeper."""
     first = query.offset + query.top_k
     yield first
-    yield from (depth for depth in REACHES if first < depth)
+    yield from (depth for depth in _REACHES if first < depth)

@@ -49,27 +49,27 @@ def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = 
     wording = parse_wording(query.text)
     if query.mode is not Mode.SEMANTIC and not wording.has_words:
         raise UsageError(f"the query {query.text[:60]!r} has no word to look for. Give one, or use --mode semantic")
-    like, unlike = resolve_examples(snapshot, query.like), resolve_examples(snapshot, query.unlike)
+    like, unlike = _resolve_examples(snapshot, query.like), _resolve_examples(snapshot, query.unlike)
     among, notes = only, tuple[str, ...]()
     if query.filters.any:
         found = snapshot.find_qualified(query.filters)
-        among, notes = intersect_ids(among, found.doc_ids), note_unknown(found.unknown)
+        among, notes = _intersect_ids(among, found.doc_ids), note_unknown(found.unknown)
     if query.mode is Mode.HYBRID:
-        among = intersect_ids(among, find_allowed(snapshot.corpus, wording))
+        among = _intersect_ids(among, find_allowed(snapshot.corpus, wording))
     if among is not None and (like or unlike):
         among = np.setdiff1d(among, np.array(like + unlike, np.int64))
     text = query.text if query.mode is Mode.SEMANTIC else wording.text
     return Question(query, wording, clean_text(text), among, like, unlike, notes)
 
 
-def intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:
+def _intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:
     """The doc ids that are in both; None stands for all."""
     if one is None or other is None:
         return other if one is None else one
     return np.intersect1d(one, other, assume_unique=True)
 
 
-def resolve_examples(snapshot: OpenGeneration, record_ids: Sequence[str]) -> tuple[int, ...]:
+def _resolve_examples(snapshot: OpenGeneration, record_ids: Sequence[str]) -> tuple[int, ...]:
     """Doc ids of examples, each once."""
     return tuple(dict.fromkeys(snapshot.corpus.find_doc_id(str(record_id)) for record_id in record_ids))
 
@@ -117,10 +117,10 @@ def combine_examples(snapshot: OpenGeneration, asked: Question, text: Vectors | 
     """The one vector (dim,) that records are compared with, of the text's (dim,) and the examples'."""
     if not asked.examples and text is not None:
         return text
-    return mix_examples(text, get_vectors(snapshot, asked.like), get_vectors(snapshot, asked.unlike))
+    return _mix_examples(text, _get_vectors(snapshot, asked.like), _get_vectors(snapshot, asked.unlike))
 
 
-def get_vectors(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
+def _get_vectors(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
     """Stored vectors (n, dim), one for each record.
 
     Raises:
@@ -136,7 +136,7 @@ def get_vectors(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
 ALPHA, BETA, GAMMA = 1.0, 0.75, 0.15  # of the text, of the mean of the examples, of the mean of the counter-examples
 
 
-def mix_examples(text: Vectors | None, like: Vectors, unlike: Vectors) -> Vectors:
+def _mix_examples(text: Vectors | None, like: Vectors, unlike: Vectors) -> Vectors:
     """ALPHA * text + BETA * mean(like) - GAMMA * mean(unlike), scaled to unit length: float32 (dim,).
 
     text is (dim,) or None; like (p, dim) and unlike (n, dim) may be empty. One example alone gives its own vector.

@@ -15,27 +15,32 @@ from engine.options import FILTERS, Filters, Fusion, Mode, Query, QueryOption, V
 from engine.phrases import pluralize
 from engine.query.searchlog import Record
 
-LISTED = 10  # ids that are spelled out; of a longer list the first and the last are
+_LISTED = 10  # ids that are spelled out; of a longer list the first and the last are
 
 
 def write_paragraph(record: Record) -> str:
     """One paragraph of plain English with everything that is recorded."""
     return " ".join(
-        (*describe_database(record), *describe_strategy(record), *describe_limits(record), *describe_outcome(record))
+        (
+            *_describe_database(record),
+            *_describe_strategy(record),
+            *_describe_limits(record),
+            *_describe_outcome(record),
+        )
     )
 
 
-def describe_database(record: Record) -> Iterator[str]:
+def _describe_database(record: Record) -> Iterator[str]:
     """Yield what was searched, when and with what."""
     source = f"; newest source file {record.newest_source}" if record.newest_source else ""
     yield (
-        f"The index {record.index} (generation {record.generation:06d} of {format_moment(record.generation_created)}; "
-        f"{pluralize(record.n_abstracts, 'abstract')}{source}) was searched on {format_moment(record.created)} with "
+        f"The index {record.index} (generation {record.generation:06d} of {_format_moment(record.generation_created)}; "
+        f"{pluralize(record.n_abstracts, 'abstract')}{source}) was searched on {_format_moment(record.created)} with "
         f"abstract-engine {record.engine_version} and the encoder {record.encoder} (fingerprint {record.fingerprint})."
     )
 
 
-def format_moment(iso: str) -> str:
+def _format_moment(iso: str) -> str:
     """A date and time in UTC for reading; what is none stays as it is."""
     try:
         return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -43,7 +48,7 @@ def format_moment(iso: str) -> str:
         return iso
 
 
-def describe_strategy(record: Record) -> Iterator[str]:
+def _describe_strategy(record: Record) -> Iterator[str]:
     """Yield the query and how records were ranked."""
     query = record.query
     if query.text:
@@ -52,12 +57,12 @@ def describe_strategy(record: Record) -> Iterator[str]:
         yield f"Given as examples that hits should be like: {', '.join(map(str, query.like))}."
     if query.unlike:
         yield f"Given as examples that hits should not be like: {', '.join(map(str, query.unlike))}."
-    yield f"Records were ranked {describe_ranking(query)} ({query.mode} mode)."
+    yield f"Records were ranked {_describe_ranking(query)} ({query.mode} mode)."
     if query.diversify is not None:
         yield f"Hits unlike those above them were preferred (maximal marginal relevance, {query.diversify!r})."
 
 
-def describe_ranking(query: Query) -> str:
+def _describe_ranking(query: Query) -> str:
     """What ranked the records."""
     cosine = "the cosine similarity of their embeddings to that of the query"
     if query.mode is Mode.SEMANTIC:
@@ -75,10 +80,10 @@ def describe_ranking(query: Query) -> str:
     return f"by {cosine} and by the BM25 score of the query's words, fused into one ranking ({how})"
 
 
-def describe_limits(record: Record) -> Iterator[str]:
+def _describe_limits(record: Record) -> Iterator[str]:
     """Yield what restricted the search, in one sentence, and which hits were taken."""
     query = record.query
-    found = list(describe_filters(query.filters))
+    found = list(_describe_filters(query.filters))
     if record.since is not None:
         found.append(f"records that were new or changed since generation {record.since:06d}")
     if query.min_score is not None:
@@ -91,7 +96,7 @@ def describe_limits(record: Record) -> Iterator[str]:
     yield f"At most {first}{after} were taken."
 
 
-def describe_filters(filters: Filters) -> Iterator[str]:
+def _describe_filters(filters: Filters) -> Iterator[str]:
     """Yield each filter that is set in words that follow "limited to"."""
     for option in FILTERS:
         value = getattr(filters, option.field)
@@ -100,19 +105,19 @@ def describe_filters(filters: Filters) -> Iterator[str]:
         if option.kind is ValueKind.EITHER:
             yield option.words[value]
         else:
-            yield option.words[0].format(describe_value(option, value))
+            yield option.words[0].format(_describe_value(option, value))
 
 
-def describe_value(option: QueryOption, value: Any) -> str:
+def _describe_value(option: QueryOption, value: Any) -> str:
     """The value of a filter for reading."""
     if option.kind is ValueKind.YEARS:
-        return " or ".join(map(describe_span, value))
+        return " or ".join(map(_describe_span, value))
     if option.kind is ValueKind.IDS:
-        return describe_ids(value)
-    return " or ".join(map(quote_value, value if option.kind is ValueKind.NAMES else [value]))
+        return _describe_ids(value)
+    return " or ".join(map(_quote_value, value if option.kind is ValueKind.NAMES else [value]))
 
 
-def describe_span(years: tuple[int | None, int | None]) -> str:
+def _describe_span(years: tuple[int | None, int | None]) -> str:
     """A range of years."""
     first, last = years
     if first is None:
@@ -122,19 +127,19 @@ def describe_span(years: tuple[int | None, int | None]) -> str:
     return str(first) if first == last else f"{first} to {last}"
 
 
-def quote_value(text: str) -> str:
+def _quote_value(text: str) -> str:
     """A value as it was given."""
     return f"\u201c{text}\u201d"
 
 
-def describe_ids(given: Sequence[str]) -> str:
+def _describe_ids(given: Sequence[str]) -> str:
     """A list of records."""
-    if len(given) <= LISTED:
+    if len(given) <= _LISTED:
         return f"{pluralize(len(given), 'record')}: {', '.join(given)}" if given else "no record"
     return f"{pluralize(len(given), 'record')}: {given[0]} to {given[-1]}, all of them in the search record"
 
 
-def describe_outcome(record: Record) -> Iterator[str]:
+def _describe_outcome(record: Record) -> Iterator[str]:
     """Yield the numbers of records and what the result can be checked by."""
     yield (
         f"{pluralize(record.n_qualified, 'record')} qualified and the result holds {pluralize(len(record.ids), 'hit')} "

@@ -17,7 +17,7 @@ from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
 from engine.records.encoder import Vectors
 
-DEFAULT_WEIGHT = 0.5
+_DEFAULT_WEIGHT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class Ranking:
     vector: Vectors  # (dim,) that they were compared with
 
 
-Encode = Callable[[], Vectors]  # the vector (dim,) of the question
+_Encode = Callable[[], Vectors]  # the vector (dim,) of the question
 
 
-def rank_question(snapshot: OpenGeneration, asked: Question, encode: Encode) -> Ranking:
+def rank_question(snapshot: OpenGeneration, asked: Question, encode: _Encode) -> Ranking:
     """Rank what qualifies; encode gives the vector, and words are looked up while it works."""
-    found = BY_MODE[asked.query.mode](snapshot, asked, encode, choose_depth(snapshot, asked.query))
-    found = drop_low_scores(found, asked.query)
-    return vary_ranking(snapshot, asked, found) if asked.query.diversify else found
+    found = _BY_MODE[asked.query.mode](snapshot, asked, encode, choose_depth(snapshot, asked.query))
+    found = _drop_low_scores(found, asked.query)
+    return _vary_ranking(snapshot, asked, found) if asked.query.diversify else found
 
 
 def choose_depth(snapshot: OpenGeneration, query: Query) -> int:
@@ -56,7 +56,7 @@ def choose_depth(snapshot: OpenGeneration, query: Query) -> int:
     size = snapshot.vectors.size
     if query.min_score is not None and query.mode is not Mode.SEMANTIC:
         return size
-    return min(size, max(POOL if query.diversify else 0, query.offset + query.top_k))
+    return min(size, max(_POOL if query.diversify else 0, query.offset + query.top_k))
 
 
 def get_min_cosine(query: Query) -> float:
@@ -64,46 +64,46 @@ def get_min_cosine(query: Query) -> float:
     return -math.inf if query.min_score is None else query.min_score
 
 
-def drop_low_scores(found: Ranking, query: Query) -> Ranking:
+def _drop_low_scores(found: Ranking, query: Query) -> Ranking:
     """Return the candidates that a query with a least cosine lets through."""
     if query.min_score is None:
         return found
     return replace(found, candidates=[one for one in found.candidates if one.score >= get_min_cosine(query)])
 
 
-def rank_by_meaning(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
+def _rank_by_meaning(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
     """By cosine."""
     vector = encode()
-    found = find_nearest(snapshot, asked, vector, wanted)
-    return Ranking([Candidate(doc_id, score) for doc_id, score in found], count_qualified(snapshot, asked), vector)
+    found = _find_nearest(snapshot, asked, vector, wanted)
+    return Ranking([Candidate(doc_id, score) for doc_id, score in found], _count_qualified(snapshot, asked), vector)
 
 
-def rank_by_words(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
+def _rank_by_words(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
     """By BM25."""
     with ThreadPoolExecutor(1) as pool:
         words = pool.submit(copy_context().run, rank_words, snapshot.corpus, asked.wording, wanted, asked.among)
         vector = encode()
     found, n_matching = words.result()
-    scores = compute_cosines(snapshot, [doc_id for doc_id, _ in found], vector)
+    scores = _compute_cosines(snapshot, [doc_id for doc_id, _ in found], vector)
     candidates = [
         Candidate(doc_id, scores[doc_id], bm25=bm25, keyword_rank=rank) for rank, (doc_id, bm25) in enumerate(found, 1)
     ]
     return Ranking(candidates, n_matching, vector)
 
 
-def rank_by_both(snapshot: OpenGeneration, asked: Question, encode: Encode, wanted: int) -> Ranking:
+def _rank_by_both(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
     """Both rankings fused as deep as DEPTH; below come the others by cosine, so that an order never depends on k."""
     with ThreadPoolExecutor(1) as pool:
         words = pool.submit(
             copy_context().run, rank_words, snapshot.corpus, asked.wording, DEPTH + len(asked.examples), asked.among
         )
         vector = encode()
-        semantic = find_nearest(snapshot, asked, vector, max(DEPTH, wanted))
+        semantic = _find_nearest(snapshot, asked, vector, max(DEPTH, wanted))
     keyword = [pair for pair in words.result()[0] if pair[0] not in asked.examples][:DEPTH]
-    weight = DEFAULT_WEIGHT if asked.query.weight is None else asked.query.weight
-    both = fuse_rankings(semantic, keyword, asked.query.fusion or Fusion.CONVEX, weight)[:wanted]
+    weight = _DEFAULT_WEIGHT if asked.query.weight is None else asked.query.weight
+    both = _fuse_rankings(semantic, keyword, asked.query.fusion or Fusion.CONVEX, weight)[:wanted]
     scores = dict(semantic)
-    scores |= compute_cosines(snapshot, [doc_id for doc_id, _ in both if doc_id not in scores], vector)
+    scores |= _compute_cosines(snapshot, [doc_id for doc_id, _ in both if doc_id not in scores], vector)
     bm25 = dict(keyword)
     keyword_rank = {doc_id: rank for rank, (doc_id, _) in enumerate(keyword, 1)}
     semantic_rank = {doc_id: rank for rank, (doc_id, _) in enumerate(semantic[:DEPTH], 1)}
@@ -113,13 +113,13 @@ def rank_by_both(snapshot: OpenGeneration, asked: Question, encode: Encode, want
     there = {doc_id for doc_id, _ in both}
     rest = [(doc_id, score) for doc_id, score in semantic[DEPTH:] if doc_id not in there]
     candidates += [Candidate(i, score) for i, score in rest]
-    return Ranking(candidates[:wanted], count_qualified(snapshot, asked), vector)
+    return Ranking(candidates[:wanted], _count_qualified(snapshot, asked), vector)
 
 
-BY_MODE = {Mode.SEMANTIC: rank_by_meaning, Mode.KEYWORD: rank_by_words, Mode.HYBRID: rank_by_both}
+_BY_MODE = {Mode.SEMANTIC: _rank_by_meaning, Mode.KEYWORD: _rank_by_words, Mode.HYBRID: _rank_by_both}
 
 
-def find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
+def _find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
     """The nearest (doc id, cosine) that qualify, examples left out."""
     if asked.among is not None:
         return snapshot.vectors.search_among(vector[None], asked.among, wanted)[0]
@@ -128,18 +128,18 @@ def find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wan
     return [pair for pair in found if pair[0] not in left_out][:wanted]
 
 
-def compute_cosines(snapshot: OpenGeneration, doc_ids: list[int], vector: Vectors) -> dict[int, float]:
+def _compute_cosines(snapshot: OpenGeneration, doc_ids: list[int], vector: Vectors) -> dict[int, float]:
     """Exact cosines of some records."""
     scores = snapshot.vectors.score_ids(vector, np.array(doc_ids, np.int64))
     return dict(zip(doc_ids, map(float, scores), strict=True))
 
 
-def count_qualified(snapshot: OpenGeneration, asked: Question) -> int:
+def _count_qualified(snapshot: OpenGeneration, asked: Question) -> int:
     """Records that could be hits."""
     return snapshot.vectors.size - len(asked.examples) if asked.among is None else len(asked.among)
 
 
-def vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> Ranking:
+def _vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> Ranking:
     """The same candidates, the first POOL of them in an order in which neighbours differ.
 
     Relevance is the cosine, in hybrid the fused score (those below the fused ones stay where they are), and for words
@@ -148,7 +148,7 @@ def vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> R
     query, candidates = asked.query, found.candidates
     if not candidates or not query.diversify:
         return found
-    head = [c for c in candidates[:POOL] if query.mode is not Mode.HYBRID or c.fused is not None]
+    head = [c for c in candidates[:_POOL] if query.mode is not Mode.HYBRID or c.fused is not None]
     best = max(c.bm25 or 0.0 for c in head) or 1.0  # BM25 has no upper end
     relevance = {
         Mode.SEMANTIC: [c.score for c in head],
@@ -157,19 +157,19 @@ def vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> R
     }[query.mode]
     points = snapshot.vectors.get_points(np.array([c.doc_id for c in head], np.int64))
     wanted = min(len(head), query.offset + query.top_k)
-    order = diversify_ranking(np.array(relevance, np.float32), points, query.diversify, wanted)
+    order = _diversify_ranking(np.array(relevance, np.float32), points, query.diversify, wanted)
     taken = set(order)
     rest = [c for i, c in enumerate(head) if i not in taken] + candidates[len(head) :]
     return replace(found, candidates=[head[i] for i in order] + rest)
 
 
-Scored = Sequence[tuple[int, float]]
+_Scored = Sequence[tuple[int, float]]
 
 DEPTH = 1000  # of each leg; what lies deeper is not fused
-RRF_K = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
+_RRF_K = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
 
 
-def fuse_rankings(semantic: Scored, keyword: Scored, fusion: Fusion, weight: float) -> list[tuple[int, float]]:
+def _fuse_rankings(semantic: _Scored, keyword: _Scored, fusion: Fusion, weight: float) -> list[tuple[int, float]]:
     """All records of the first DEPTH of either ranking with one score in [0, 1], best first, ties by id.
 
     Convex (Bruch, Gai & Ingber, TOIS 2023): weight times the semantic score plus 1 - weight times the keyword score,
@@ -178,17 +178,17 @@ def fuse_rankings(semantic: Scored, keyword: Scored, fusion: Fusion, weight: flo
     """
     legs = semantic[:DEPTH], keyword[:DEPTH]
     if fusion is Fusion.CONVEX:
-        parts = [(weight, stretch_scores(legs[0])), (1 - weight, stretch_scores(legs[1]))]
+        parts = [(weight, _stretch_scores(legs[0])), (1 - weight, _stretch_scores(legs[1]))]
     else:
-        parts = [(0.5, score_reciprocal(leg)) for leg in legs]
+        parts = [(0.5, _score_reciprocal(leg)) for leg in legs]
     total: dict[int, float] = {}
     for share, scores in parts:
         for doc_id, score in scores:
             total[doc_id] = total.get(doc_id, 0.0) + share * score
-    return order_scores(total.items())
+    return _order_scores(total.items())
 
 
-def stretch_scores(ranking: Scored) -> list[tuple[int, float]]:
+def _stretch_scores(ranking: _Scored) -> list[tuple[int, float]]:
     """Scores stretched to [0, 1], the best 1 and the last 0; all 1 where all are equal."""
     if not ranking:
         return []
@@ -198,20 +198,20 @@ def stretch_scores(ranking: Scored) -> list[tuple[int, float]]:
     return [(doc_id, (score - low) / (high - low)) for doc_id, score in ranking]
 
 
-def score_reciprocal(ranking: Scored) -> list[tuple[int, float]]:
+def _score_reciprocal(ranking: _Scored) -> list[tuple[int, float]]:
     """(k + 1) / (k + rank), 1 for the best."""
-    return [(doc_id, (RRF_K + 1) / (RRF_K + rank)) for rank, (doc_id, _) in enumerate(ranking, 1)]
+    return [(doc_id, (_RRF_K + 1) / (_RRF_K + rank)) for rank, (doc_id, _) in enumerate(ranking, 1)]
 
 
-def order_scores(scores: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
+def _order_scores(scores: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
     """Score descending, then id ascending."""
     return sorted(scores, key=lambda pair: (-pair[1], pair[0]))
 
 
-POOL = 1000  # candidates that are put in a new order, however many hits are wanted; those below stay as they are
+_POOL = 1000  # candidates that are put in a new order, however many hits are wanted; those below stay as they are
 
 
-def diversify_ranking(scores: NDArray[np.float32], vectors: Vectors, diversify: float, wanted: int) -> list[int]:
+def _diversify_ranking(scores: NDArray[np.float32], vectors: Vectors, diversify: float, wanted: int) -> list[int]:
     """Positions of `wanted` candidates, chosen one after the other (Carbonell & Goldstein, SIGIR 1998).
 
     scores (n,) are those of the candidates, best first; vectors (n, dim) theirs, unit length. Each time the one is

@@ -45,14 +45,14 @@ def open_recorded(record: Record, folder: IndexFolder, *, device: str = "cpu") -
         )
     index = Index(folder, follow=False, device=device, generation=record.generation)
     try:
-        check_same_generation(record, folder, index.manifest)
+        _check_same_generation(record, folder, index.manifest)
     except EngineError:
         index.close()
         raise
     return index
 
 
-def check_same_generation(record: Record, folder: IndexFolder, found: Manifest) -> None:
+def _check_same_generation(record: Record, folder: IndexFolder, found: Manifest) -> None:
     """Refuse a generation that only has the same number.
 
     Raises:
@@ -87,9 +87,9 @@ def rerun(record: Record, index: Index) -> RerunComparison:
     before, now = record.ranks, {hit.id: hit.rank for hit in answer.hits}
     found = hash_result(answer.hits)
     same = found == record.result_sha256
-    notes = compare_index(record, get_generation(index))
+    notes = _compare_index(record, get_generation(index))
     if not same:
-        notes += explain_difference(record, answer, get_generation(index))
+        notes += _explain_difference(record, answer, get_generation(index))
     return RerunComparison(
         same=same,
         answer=answer,
@@ -102,7 +102,7 @@ def rerun(record: Record, index: Index) -> RerunComparison:
     )
 
 
-def compare_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
+def _compare_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
     """In what the index is not the recorded one."""
     manifest, notes = snapshot.manifest, []
     there = f"generation {record.generation:06d} of {record.generation_created}"
@@ -123,7 +123,7 @@ def compare_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def explain_difference(record: Record, answer: Answer, snapshot: OpenGeneration) -> tuple[str, ...]:
+def _explain_difference(record: Record, answer: Answer, snapshot: OpenGeneration) -> tuple[str, ...]:
     """What else may be behind a difference."""
     notes = []
     if tuple(hit.id for hit in answer.hits) == record.ids:

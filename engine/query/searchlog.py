@@ -20,10 +20,10 @@ from engine.query.validation import freeze_lists, resolve_since
 from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.answer import Answer, Hit
 
-KIND = "search record of abstract-engine"
+_KIND = "search record of abstract-engine"
 FORMAT_VERSION = 1
 DECIMALS = 6  # of a score
-EXPECTED = "expected a file that engine search … --record FILE.json wrote"
+_EXPECTED = "expected a file that engine search … --record FILE.json wrote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +83,19 @@ def make_record(index: Index, answer: Answer, *, since: int | str | date | None 
         mesh_tree=describe_mesh_tree(snapshot, answer.query.filters),
         n_qualified=answer.n_qualified,
         ids=tuple(hit.id for hit in answer.hits),
-        scores=tuple(round_score(hit.score) for hit in answer.hits),
+        scores=tuple(_round_score(hit.score) for hit in answer.hits),
         result_sha256=hash_result(answer.hits),
     )
 
 
-def round_score(score: float) -> float:
+def _round_score(score: float) -> float:
     """A score as it is recorded; never -0.0."""
     return round(score, DECIMALS) + 0.0
 
 
 def hash_result(hits: Iterable[Hit]) -> str:
     r"""SHA-256 of a line "rank\tid\tscore\n" for each hit, the score with six decimals."""
-    lines = (f"{hit.rank}\t{hit.id}\t{round_score(hit.score):.{DECIMALS}f}\n" for hit in hits)
+    lines = (f"{hit.rank}\t{hit.id}\t{_round_score(hit.score):.{DECIMALS}f}\n" for hit in hits)
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
@@ -121,7 +121,7 @@ def write_record(path: Path, record: Record, *, overwrite: bool) -> None:
 def record_bytes(record: Record) -> bytes:
     """A record as JSON that carries its own SHA-256."""
     # A broken terminal may have put lone surrogates into the query: no encoding has them, and no tokenizer reads them.
-    sayable = json.dumps({"kind": KIND, **asdict(record)}, ensure_ascii=False).encode("utf-8", "ignore")
+    sayable = json.dumps({"kind": _KIND, **asdict(record)}, ensure_ascii=False).encode("utf-8", "ignore")
     return seal_json(json.loads(sayable)).encode("utf-8")
 
 
@@ -137,11 +137,11 @@ def read_record(path: Path) -> Record:
         raw = path.read_bytes()
         content = json.loads(raw.decode("utf-8"))
     except OSError as err:
-        raise UsageError(f"{path} can't be read: {err.strerror}; {EXPECTED}") from err
+        raise UsageError(f"{path} can't be read: {err.strerror}; {_EXPECTED}") from err
     except (ValueError, RecursionError) as err:
-        raise UsageError(f"{path} is not JSON, {EXPECTED}") from err
-    if not isinstance(content, dict) or content.get("kind") != KIND:
-        raise UsageError(f"{path} is not the record of a search, {EXPECTED}")
+        raise UsageError(f"{path} is not JSON, {_EXPECTED}") from err
+    if not isinstance(content, dict) or content.get("kind") != _KIND:
+        raise UsageError(f"{path} is not the record of a search, {_EXPECTED}")
     if content.get("format_version") != FORMAT_VERSION:
         found = f"{path} has format version {content.get('format_version')}, this engine reads {FORMAT_VERSION}"
         raise FormatVersionError(f"{found}. Upgrade abstract-engine")
@@ -151,14 +151,14 @@ def read_record(path: Path) -> Record:
             "Take the file as the engine wrote it, or record the search again"
         )
     try:
-        return build_record(sealed)
+        return _build_record(sealed)
     except (TypeError, ValueError, KeyError, AttributeError) as err:
         raise FormatVersionError(
             f"{path} holds what this engine does not know ({err}). Upgrade abstract-engine"
         ) from err
 
 
-def build_record(content: dict[str, Any]) -> Record:
+def _build_record(content: dict[str, Any]) -> Record:
     """The record of a checked object.
 
     Raises:

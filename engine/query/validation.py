@@ -17,8 +17,8 @@ from engine.query.generation import OpenGeneration
 
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
 Choice = TypeVar("Choice", Mode, Fusion)
-BLANK = "the query is blank. Give some words, for example: engine search 'knee pain after running'"
-GROUPS = BY_FIELD["group_by"].choices
+_BLANK = "the query is blank. Give some words, for example: engine search 'knee pain after running'"
+_GROUPS = BY_FIELD["group_by"].choices
 
 
 def check_query(query: Query) -> Query:
@@ -31,20 +31,23 @@ def check_query(query: Query) -> Query:
         raise UsageError(f"{query.text!r} was given, expected a string")
     if len(query.text) > MAX_TEXT:
         raise UsageError(f"the query has {len(query.text):,} characters, expected at most {MAX_TEXT:,}")
-    mode, fusion = check_choice(Mode, "mode", query.mode), query.fusion and check_choice(Fusion, "fusion", query.fusion)
-    query = replace(query, like=check_ids("like", query.like), unlike=check_ids("unlike", query.unlike))
+    mode, fusion = (
+        _check_choice(Mode, "mode", query.mode),
+        query.fusion and _check_choice(Fusion, "fusion", query.fusion),
+    )
+    query = replace(query, like=_check_ids("like", query.like), unlike=_check_ids("unlike", query.unlike))
     if not isinstance(query.filters, Filters):
         raise UsageError(f"filters is {type(query.filters).__name__}, expected engine.Filters")
-    fractions: dict[str, Any] = {name: check_fraction(query, name) for name in ("weight", "diversify", "min_score")}
+    fractions: dict[str, Any] = {name: _check_fraction(query, name) for name in ("weight", "diversify", "min_score")}
     query = replace(query, **fractions)
-    if query.group_by not in (None, *GROUPS):
-        raise UsageError(f"group_by is {query.group_by!r}, expected one of {', '.join(GROUPS)}")
-    check_examples(query, mode)
-    top_k, offset = check_top_k(query.top_k), check_whole("offset", query.offset, 0)
+    if query.group_by not in (None, *_GROUPS):
+        raise UsageError(f"group_by is {query.group_by!r}, expected one of {', '.join(_GROUPS)}")
+    _check_examples(query, mode)
+    top_k, offset = _check_top_k(query.top_k), _check_whole("offset", query.offset, 0)
     return replace(query, mode=mode, fusion=fusion, top_k=top_k, offset=offset)
 
 
-def check_choice(kind: type[Choice], name: str, value: str) -> Choice:
+def _check_choice(kind: type[Choice], name: str, value: str) -> Choice:
     """A member by its value.
 
     Raises:
@@ -58,10 +61,10 @@ def check_choice(kind: type[Choice], name: str, value: str) -> Choice:
 
 def check_mode(name: str) -> Mode:
     """The mode by its name."""
-    return check_choice(Mode, "mode", name)
+    return _check_choice(Mode, "mode", name)
 
 
-def check_fraction(query: Query, name: str) -> float | None:
+def _check_fraction(query: Query, name: str) -> float | None:
     """The value of weight or diversify, from 0 to 1, or of min_score, as a plain number.
 
     Raises:
@@ -80,7 +83,7 @@ def check_fraction(query: Query, name: str) -> float | None:
     return number
 
 
-def check_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
+def _check_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
     """Ids as a tuple.
 
     Raises:
@@ -96,7 +99,7 @@ def freeze_lists(value: Any) -> Any:
     return tuple(map(freeze_lists, value)) if isinstance(value, list) else value
 
 
-def check_examples(query: Query, mode: Mode) -> None:
+def _check_examples(query: Query, mode: Mode) -> None:
     """There must be something to search for that the mode can use.
 
     Raises:
@@ -107,7 +110,7 @@ def check_examples(query: Query, mode: Mode) -> None:
             raise UsageError("examples have no part in keyword mode. Use --mode semantic or hybrid")
         return
     if not query.like:
-        raise UsageError(BLANK)
+        raise UsageError(_BLANK)
     if mode is not Mode.SEMANTIC:
         raise UsageError(f"examples hold no words for {mode} mode. Add a text, or use --mode semantic")
 
@@ -133,16 +136,16 @@ def resolve_since(snapshot: OpenGeneration, since: int | str | date) -> int:
     return find_generation_before(snapshot.corpus, moment.isoformat(timespec="seconds"))
 
 
-def check_top_k(top_k: int) -> int:
+def _check_top_k(top_k: int) -> int:
     """The number of hits wanted as a plain int; numpy's integers are understood.
 
     Raises:
         UsageError: below 1, or not a whole number.
     """
-    return check_whole("top_k", top_k, 1)
+    return _check_whole("top_k", top_k, 1)
 
 
-def check_whole(name: str, value: int, least: int) -> int:
+def _check_whole(name: str, value: int, least: int) -> int:
     """A whole number as a plain int.
 
     Raises:
@@ -174,5 +177,5 @@ def check_query_texts(queries: Sequence[str]) -> list[str]:
         raise UsageError(f"{odd[0]!r} was given, expected a string")
     texts = [clean_text(query) for query in queries]
     if "" in texts:
-        raise UsageError(BLANK)
+        raise UsageError(_BLANK)
     return texts

@@ -30,7 +30,7 @@ def describe_standing(cited: Cited) -> str:
     return f"rank {cited.hit.rank}, score {cited.hit.score:.6f}"
 
 
-def is_clean(text: str) -> bool:
+def _is_clean(text: str) -> bool:
     """Whether a text is one line, with ink at both ends."""
     return bool(text) and text == text.strip() and "\n" not in text and "\r" not in text
 
@@ -45,22 +45,22 @@ def find_left_over(record: Abstract, says: Says, names: Sequence[Name]) -> dict[
     found: dict[str, object] = {}
     for field in BESIDE_TEXTS:
         text = getattr(record, field)
-        if text and not (is_clean(text) and says[field]((text,))):
+        if text and not (_is_clean(text) and says[field]((text,))):
             found[field] = text
     for field in BESIDE_LISTS:
         items = getattr(record, field)
-        if items and not (field in says and says[field](items) and all(map(is_clean, items))):
+        if items and not (field in says and says[field](items) and all(map(_is_clean, items))):
             found[field] = list(items)
-    if not all(map(is_clean, record.authors)):
+    if not all(map(_is_clean, record.authors)):
         found["authors"] = list(record.authors)
     elif any(name.is_turned for name in names):
         found["names"] = "".join(name.form for name in names)
-    return found | find_line_ends(record.abstract)
+    return found | _find_line_ends(record.abstract)
 
 
-def find_line_ends(abstract: str) -> dict[str, object]:
+def _find_line_ends(abstract: str) -> dict[str, object]:
     """Where the lines of an abstract end; all of it where its ends or its line ends are odd."""
-    if not abstract or is_clean(abstract):
+    if not abstract or _is_clean(abstract):
         return {}
     if abstract != abstract.strip() or "\r" in abstract:
         return {"abstract": abstract}

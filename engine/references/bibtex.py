@@ -14,7 +14,7 @@ from engine.references.citation import Cited
 from engine.references.names import is_group, name_of
 
 # What TeX would act on. Braces are named: BibTeX counts them even behind a backslash.
-NAMED = {
+_NAMED = {
     "\\": r"\textbackslash{}",
     "{": r"\ensuremath{\lbrace}",
     "}": r"\ensuremath{\rbrace}",
@@ -26,13 +26,13 @@ NAMED = {
     "`": r"\textasciigrave{}",
     **{char: f"\\{char}" for char in "#$%&_"},
 }
-SPECIAL = re.compile(f"[{re.escape(''.join(NAMED))}]")
-LIGATURE = re.compile(r"-(?=-)|'(?=')")  # TeX makes one sign of two
-CONTROL = re.compile("[\x00-\x1f\x7f]")  # TeX stops at these
-LETTERS = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "œ": "oe", "ł": "l", "Ł": "L", "đ": "d", "ı": "i"})
-SMALL = set("a an and are as at by does for from in into is of on or the to what with".split())  # words
-ENTRY_TYPES = {"book": "book", "book chapter": "incollection", "book-chapter": "incollection"}
-CONTAINER = {"article": "journal", "book": "series", "incollection": "booktitle"}
+_SPECIAL = re.compile(f"[{re.escape(''.join(_NAMED))}]")
+_LIGATURE = re.compile(r"-(?=-)|'(?=')")  # TeX makes one sign of two
+_CONTROL = re.compile("[\x00-\x1f\x7f]")  # TeX stops at these
+_LETTERS = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "œ": "oe", "ł": "l", "Ł": "L", "đ": "d", "ı": "i"})
+_SMALL = set("a an and are as at by does for from in into is of on or the to what with".split())  # words
+_ENTRY_TYPES = {"book": "book", "book chapter": "incollection", "book-chapter": "incollection"}
+_CONTAINER = {"article": "journal", "book": "series", "incollection": "booktitle"}
 
 
 def write_bibtex(cited: Sequence[Cited], title: str) -> Iterator[str]:
@@ -41,85 +41,85 @@ def write_bibtex(cited: Sequence[Cited], title: str) -> Iterator[str]:
     White space in a text becomes single blanks. The note says rank, score and id, and first of all whether the record
     is retracted. Notices, ORCIDs, vernacular title and other abstracts are left out: BibTeX has no field for them.
     """
-    for key, one in zip(make_keys(cited), cited, strict=True):
-        fields = [f"  {name} = {{{value}}}" for name, value in list_fields(one) if value]
+    for key, one in zip(_make_keys(cited), cited, strict=True):
+        fields = [f"  {name} = {{{value}}}" for name, value in _list_fields(one) if value]
         body = ",\n".join([key, *fields])
-        yield f"@{choose_entry_type(one.record)}{{{body}\n}}\n\n"
+        yield f"@{_choose_entry_type(one.record)}{{{body}\n}}\n\n"
 
 
-def list_fields(cited: Cited) -> list[tuple[str, str]]:
+def _list_fields(cited: Cited) -> list[tuple[str, str]]:
     """(name, value) of one entry in order, values as TeX reads them; DOI and address are taken literally there."""
     record = cited.record
     url = build_pubmed_url(record.pmid)
     retracted = "RETRACTED. " if record.retracted else ""
     return [
-        ("title", f"{{{escape_tex(record.title)}}}" if record.title else ""),
-        ("author", " and ".join(map(format_author, record.authors))),
-        (CONTAINER[choose_entry_type(record)], escape_tex(record.journal)),
+        ("title", f"{{{_escape_tex(record.title)}}}" if record.title else ""),
+        ("author", " and ".join(map(_format_author, record.authors))),
+        (_CONTAINER[_choose_entry_type(record)], _escape_tex(record.journal)),
         ("year", str(record.year or "")),
-        ("doi", escape_literal(record.doi or "")),
+        ("doi", _escape_literal(record.doi or "")),
         ("pmid", record.pmid or ""),
         ("url", url),
-        ("keywords", escape_tex("; ".join([*record.mesh, *record.keywords]))),
-        ("language", escape_tex("; ".join(record.languages))),
-        ("document_type", escape_tex("; ".join(record.publication_types))),
-        ("abstract", escape_tex(record.abstract)),
-        ("note", escape_tex(f"{retracted}{MARK}: {describe_standing(cited)}, id {record.record_id}")),
+        ("keywords", _escape_tex("; ".join([*record.mesh, *record.keywords]))),
+        ("language", _escape_tex("; ".join(record.languages))),
+        ("document_type", _escape_tex("; ".join(record.publication_types))),
+        ("abstract", _escape_tex(record.abstract)),
+        ("note", _escape_tex(f"{retracted}{MARK}: {describe_standing(cited)}, id {record.record_id}")),
     ]
 
 
-def choose_entry_type(record: Abstract) -> str:
+def _choose_entry_type(record: Abstract) -> str:
     """The type of entry: an article unless the record says otherwise."""
-    kinds = (ENTRY_TYPES.get(kind.lower()) for kind in record.publication_types)
+    kinds = (_ENTRY_TYPES.get(kind.lower()) for kind in record.publication_types)
     return next(filter(None, kinds), "article")
 
 
-def escape_tex(text: str) -> str:
+def _escape_tex(text: str) -> str:
     """A text on one line in which no character means anything to TeX, braces balanced."""
-    text = SPECIAL.sub(lambda found: NAMED[found[0]], CONTROL.sub("", " ".join(text.split())))
-    return LIGATURE.sub(r"\g<0>{}", text)
+    text = _SPECIAL.sub(lambda found: _NAMED[found[0]], _CONTROL.sub("", " ".join(text.split())))
+    return _LIGATURE.sub(r"\g<0>{}", text)
 
 
-def escape_literal(doi: str) -> str:
+def _escape_literal(doi: str) -> str:
     """A DOI as it is, but for braces and backslashes, which would end or swallow the field."""
     return re.sub(r"[{}\\]", lambda found: f"%{ord(found[0]):02X}", doi)
 
 
-def format_author(name: str) -> str:
+def _format_author(name: str) -> str:
     """One author; in braces where BibTeX would take apart what is one name."""
     written = name_of(name).written if name_of(name).form == "i" else name
     is_one = is_group(name) or name.count(",") > 2 or name.strip().lower() == "others"
-    return f"{{{escape_tex(written)}}}" if is_one else escape_tex(written)
+    return f"{{{_escape_tex(written)}}}" if is_one else _escape_tex(written)
 
 
-def make_keys(cited: Sequence[Cited]) -> Iterator[str]:
+def _make_keys(cited: Sequence[Cited]) -> Iterator[str]:
     """Yield a key for each, all different, whatever the case; the same hits get the same keys."""
     taken: set[str] = set()
     tried: dict[str, int] = {}
     for one in cited:
-        base = make_key(one.record)
+        base = _make_key(one.record)
         number = tried.get(base.lower(), 0)
-        while (key := base + make_suffix(number)).lower() in taken:
+        while (key := base + _make_suffix(number)).lower() in taken:
             number += 1
         taken.add(key.lower())
         tried[base.lower()] = number
         yield key
 
 
-def make_key(record: Abstract) -> str:
+def _make_key(record: Abstract) -> str:
     """First author, year, first word of the title that says something; letters and digits of ASCII."""
     family = "" if not record.authors else name_of(record.authors[0]).written.partition(",")[0]
-    words = [strip_accents(word) for word in record.title.split()]
-    said = next((word for word in words if word and word.lower() not in SMALL), "")
-    return f"{strip_accents(family) or 'Anonymous'}{record.year or ''}{said[:1].upper()}{said[1:]}"
+    words = [_strip_accents(word) for word in record.title.split()]
+    said = next((word for word in words if word and word.lower() not in _SMALL), "")
+    return f"{_strip_accents(family) or 'Anonymous'}{record.year or ''}{said[:1].upper()}{said[1:]}"
 
 
-def strip_accents(text: str) -> str:
+def _strip_accents(text: str) -> str:
     """The letters and digits of a text, accents removed, nothing else."""
-    return re.sub(r"[^A-Za-z0-9]", "", unicodedata.normalize("NFKD", text.translate(LETTERS)))
+    return re.sub(r"[^A-Za-z0-9]", "", unicodedata.normalize("NFKD", text.translate(_LETTERS)))
 
 
-def make_suffix(number: int) -> str:
+def _make_suffix(number: int) -> str:
     """Give nothing for 0, then a, b … z, aa, ab and so on.
 
     >>> make_suffix(0), make_suffix(1), make_suffix(26), make_suffix(27)

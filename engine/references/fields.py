@@ -13,7 +13,7 @@ from engine.records.abstract import Abstract
 from engine.records.answer import Answer, Hit, Why
 from engine.references.citation import Cited
 
-HIT = ("rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted")
+_HIT = ("rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted")
 SCORES = ("fused", "bm25", "semantic_rank", "keyword_rank")  # None where the mode has none
 RECORD = (
     "mesh",
@@ -25,23 +25,23 @@ RECORD = (
     "other_abstracts",
     "orcids",
 )  # beside what a hit has of it
-COLUMNS = (*HIT, *SCORES, *RECORD)
+COLUMNS = (*_HIT, *SCORES, *RECORD)
 DECIMALS = 6  # of a score, which float32 holds
 
 Cell = str | int | float | None
 BREAKS = re.compile(
     "[\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]+"
 )  # what any reader takes for a tab or the end of a line
-CONTROL = re.compile(
+_CONTROL = re.compile(
     "[\x7f-\x9f\u2028\u2029]"
 )  # what JSON leaves as it is though it may end a line, or act on a terminal
 
 
 def list_hit_fields(hit: Hit) -> dict[str, Any]:
     """A hit as the keys of JSON, scores to six decimals; what its mode has none of is left out."""
-    found = {name: simplify_value(getattr(hit, name)) for name in HIT}
+    found = {name: simplify_value(getattr(hit, name)) for name in _HIT}
     found |= {name: simplify_value(value) for name in SCORES if (value := getattr(hit, name)) is not None}
-    return found if hit.why is None else found | {"why": list_why_fields(hit.why)}
+    return found if hit.why is None else found | {"why": _list_why_fields(hit.why)}
 
 
 def list_answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def list_answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[s
     }
 
 
-def list_why_fields(why: Why) -> dict[str, Any]:
+def _list_why_fields(why: Why) -> dict[str, Any]:
     """Why a record is a hit, as the keys of JSON."""
     sentences = [asdict(sentence) | {"score": simplify_value(sentence.score)} for sentence in why.sentences]
     return asdict(why) | {"percentile": simplify_value(why.percentile), "sentences": sentences}
@@ -86,10 +86,10 @@ def build_cells(cited: Cited) -> list[Cell]:
     found = list_hit_fields(cited.hit) | record_fields(cited.record)
     found["retracted"] = int(cited.hit.retracted)
     values = (found.get(name) for name in COLUMNS)
-    return [join_items(value) if isinstance(value, list) else value for value in values]
+    return [_join_items(value) if isinstance(value, list) else value for value in values]
 
 
-def join_items(items: Sequence[str]) -> str:
+def _join_items(items: Sequence[str]) -> str:
     """A list as one text, with "; " between the items; as a JSON array where that could not be told apart again.
 
     >>> join_items(("Knee", "Hip, left")), join_items(("a; b", "c"))
@@ -103,4 +103,4 @@ def join_items(items: Sequence[str]) -> str:
 def dump_line(content: object) -> str:
     """JSON on one line, whatever a reader takes for the end of a line; without NaN, which JSON has not."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
-    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -16,9 +16,9 @@ from engine.references.ris import write_ris
 from engine.references.table import write_delimited
 from engine.references.workbook import write_workbook
 
-Pieces = Callable[[Sequence[Cited], str], Iterator[str]]  # of a text, from hits and a line about the search
+_Pieces = Callable[[Sequence[Cited], str], Iterator[str]]  # of a text, from hits and a line about the search
 
-TEXTS: dict[str, Pieces] = {
+_TEXTS: dict[str, _Pieces] = {
     ".ris": write_ris,
     ".nbib": write_medline,
     ".bib": write_bibtex,
@@ -77,4 +77,4 @@ def render_hits(
     elif suffix in DELIMITERS:
         yield write_delimited(cited, DELIMITERS[suffix], raw=raw, changes=changes).encode("utf-8", "replace")
     else:
-        yield from (piece.encode("utf-8", "replace") for piece in TEXTS[suffix](cited, title))
+        yield from (piece.encode("utf-8", "replace") for piece in _TEXTS[suffix](cited, title))

@@ -11,59 +11,59 @@ from engine.phrases import pluralize
 from engine.records.abstract import Abstract
 from engine.references.citation import Cited
 
-MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$^&@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
-N_AUTHORS = 3  # named before "et al."
-N_ABSTRACT = 200  # characters, where there is no title
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$^&@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
+_N_AUTHORS = 3  # named before "et al."
+_N_ABSTRACT = 200  # characters, where there is no title
 
 
 def write_markdown(cited: Sequence[Cited], title: str) -> Iterator[str]:
     """Yield a heading and a numbered list of the hits, numbered by rank."""
-    yield f"# {escape_markdown(title) or 'References'}\n\n{pluralize(len(cited), 'record')}\n"
+    yield f"# {_escape_markdown(title) or 'References'}\n\n{pluralize(len(cited), 'record')}\n"
     for one in cited:
-        yield f"\n{write_item(one)}\n"
+        yield f"\n{_write_item(one)}\n"
 
 
-def write_item(cited: Cited) -> str:
+def _write_item(cited: Cited) -> str:
     """One hit: its title, and below who, where, when, the links and the score."""
     number, record = f"{cited.hit.rank}. ", cited.record
     mark = "**RETRACTED** " if record.retracted else ""
     facts = filter(
-        None, (format_source(record), link_pmid(record.pmid), link_doi(record.doi), f"score {cited.hit.score:.3f}")
+        None, (_format_source(record), _link_pmid(record.pmid), _link_doi(record.doi), f"score {cited.hit.score:.3f}")
     )
-    return f"{number}{mark}{format_heading(record)}\\\n{' ' * len(number)}{' · '.join(facts)}"
+    return f"{number}{mark}{_format_heading(record)}\\\n{' ' * len(number)}{' · '.join(facts)}"
 
 
-def format_heading(record: Abstract) -> str:
+def _format_heading(record: Abstract) -> str:
     """The title in bold, else the beginning of the abstract."""
-    title = escape_markdown(record.title)
-    return f"**{title}**" if title else f"\\[no title\\] {escape_markdown(record.abstract[:N_ABSTRACT])}"
+    title = _escape_markdown(record.title)
+    return f"**{title}**" if title else f"\\[no title\\] {_escape_markdown(record.abstract[:_N_ABSTRACT])}"
 
 
-def format_source(record: Abstract) -> str:
+def _format_source(record: Abstract) -> str:
     """Authors, journal and year, as far as they are known."""
-    named = [escape_markdown(name) for name in record.authors[:N_AUTHORS]]
-    people = ", ".join(named) + (" et al" if len(record.authors) > N_AUTHORS else "")
-    journal = escape_markdown(record.journal)
+    named = [_escape_markdown(name) for name in record.authors[:_N_AUTHORS]]
+    people = ", ".join(named) + (" et al" if len(record.authors) > _N_AUTHORS else "")
+    journal = _escape_markdown(record.journal)
     where = " ".join(filter(None, (f"*{journal}*" if journal else "", str(record.year or ""))))
     return ". ".join(filter(None, (people, where)))
 
 
-def link_pmid(pmid: str | None) -> str:
+def _link_pmid(pmid: str | None) -> str:
     """A link to PubMed; what is no PMID is no link."""
     if not pmid:
         return ""
     url = build_pubmed_url(pmid)
-    return f"[PMID {pmid}]({url})" if url else escape_markdown(pmid)
+    return f"[PMID {pmid}]({url})" if url else _escape_markdown(pmid)
 
 
-def link_doi(doi: str | None) -> str:
+def _link_doi(doi: str | None) -> str:
     """A link to doi.org; what is no DOI is no link."""
     if not doi:
         return ""
     url = build_doi_url(doi)
-    return f"[doi:{escape_markdown(doi)}]({url})" if url else escape_markdown(doi)
+    return f"[doi:{_escape_markdown(doi)}]({url})" if url else _escape_markdown(doi)
 
 
-def escape_markdown(text: str) -> str:
+def _escape_markdown(text: str) -> str:
     """A text on one line in which no character is markup."""
-    return MARKUP.sub(r"\\\g<0>", UNPRINTABLE.sub(" ", " ".join(text.split()))).strip()
+    return _MARKUP.sub(r"\\\g<0>", UNPRINTABLE.sub(" ", " ".join(text.split()))).strip()

@@ -11,15 +11,15 @@ from engine.references.beside import Says, describe_standing, find_left_over, fo
 from engine.references.citation import Cited
 from engine.references.names import is_group, split_author_names
 
-WIDTH = 80  # columns
-CONTINUED = " " * 5  # as wide as a tag with its dash
-BREAK = re.compile(r"(?<=\S) (?=\S)")  # where a line may end, so that joining the lines by a blank gives the text back
-NO_TITLE = re.compile(r"not available|in process citation", re.IGNORECASE)  # what NLM writes for a missing title
-OTHER = re.compile(
+_WIDTH = 80  # columns
+_CONTINUED = " " * 5  # as wide as a tag with its dash
+_BREAK = re.compile(r"(?<=\S) (?=\S)")  # where a line may end, so that joining the lines by a blank gives the text back
+_NO_TITLE = re.compile(r"not available|in process citation", re.IGNORECASE)  # what NLM writes for a missing title
+_OTHER = re.compile(
     r"\[(?:([a-z]{3})|([^\[\],]+?)(?:, ([a-z]{3}))?)\] (.*)", re.DOTALL
 )  # "[fre] …", "[KIE] …", "[KIE, fre] …"
 KINDS = {"AAMC", "AIDS", "KIE", "NASA", "PIP", "Publisher", "plain-language-summary"}
-NOTICES = {
+_NOTICES = {
     Notice.IS_RETRACTION: "ROF",
     Notice.IS_ERRATUM: "EFR",
     Notice.IS_CONCERN: "ECF",
@@ -28,27 +28,27 @@ NOTICES = {
     Notice.PARTLY_RETRACTED: "PRIN",
     Notice.REPUBLISHED: "CRI",
 }
-UNKNOWN = "not recorded"  # the work that a notice is of, or is in
+_UNKNOWN = "not recorded"  # the work that a notice is of, or is in
 
 
-def is_unique(items: Sequence[str]) -> bool:
+def _is_unique(items: Sequence[str]) -> bool:
     """Whether no item is there twice."""
     return len(set(items)) == len(items)
 
 
-def is_heading(items: Sequence[str]) -> bool:
+def _is_heading(items: Sequence[str]) -> bool:
     """Whether MH gives these MeSH headings back: what follows / is a qualifier there, and * a mark."""
-    return is_unique(items) and not any("/" in item or item.startswith("*") for item in items)
+    return _is_unique(items) and not any("/" in item or item.startswith("*") for item in items)
 
 
-SAYS: Says = {
-    "title": lambda items: not NO_TITLE.search(items[0]),
+_SAYS: Says = {
+    "title": lambda items: not _NO_TITLE.search(items[0]),
     "journal": lambda items: True,
     "vernacular_title": lambda items: True,
-    "mesh": is_heading,
-    "keywords": lambda items: is_unique(items) and not any(item.startswith("*") for item in items),
-    "languages": is_unique,
-    "publication_types": is_unique,
+    "mesh": _is_heading,
+    "keywords": lambda items: _is_unique(items) and not any(item.startswith("*") for item in items),
+    "languages": _is_unique,
+    "publication_types": _is_unique,
     "notices": lambda items: True,
 }
 
@@ -60,13 +60,13 @@ def write_medline(cited: Sequence[Cited], title: str) -> Iterator[str]:
     fields that it had. A record that is not PubMed's has an empty PMID; its id is in OID.
     """
     for one in cited:
-        yield "".join(wrap_tag(tag, value) for tag, value in list_tags(one)) + "\r\n"
+        yield "".join(_wrap_tag(tag, value) for tag, value in _list_tags(one)) + "\r\n"
 
 
-def list_tags(cited: Cited) -> list[tuple[str, str]]:
+def _list_tags(cited: Cited) -> list[tuple[str, str]]:
     """(tag, value) of one record in order; nothing empty but the PMID, which begins it."""
     record = cited.record
-    left = find_medline_left_over(record)
+    left = _find_medline_left_over(record)
     lines = [
         ("OID", mark_own_id(record)),
         ("GN", f"{MARK}: {describe_standing(cited)}"),
@@ -75,25 +75,25 @@ def list_tags(cited: Cited) -> list[tuple[str, str]]:
         ("TI", record.title),
         ("LID", f"{record.doi} [doi]" if record.doi else ""),
         ("AB", record.abstract),
-        *(list_other_abstracts(record) if record.abstract.strip() else []),
-        *list_authors(record),
+        *(_list_other_abstracts(record) if record.abstract.strip() else []),
+        *_list_authors(record),
         *(("LA", language) for language in record.languages),
         *(("PT", kind) for kind in record.publication_types),
         ("TT", record.vernacular_title),
         ("JT", record.journal),
         *(("MH", heading) for heading in record.mesh),
         *(("OT", keyword) for keyword in record.keywords),
-        ("RIN", UNKNOWN if record.retracted else ""),
-        *((NOTICES[Notice(notice)], UNKNOWN) for notice in record.notices),
+        ("RIN", _UNKNOWN if record.retracted else ""),
+        *((_NOTICES[Notice(notice)], _UNKNOWN) for notice in record.notices),
         ("AID", f"{record.doi} [doi]" if record.doi else ""),
         ("GN", format_extra(left) if left else ""),
     ]
     return [("PMID", record.pmid or ""), *((tag, text) for tag, value in lines if (text := join_lines(value)))]
 
 
-def find_medline_left_over(record: Abstract) -> dict[str, object]:
+def _find_medline_left_over(record: Abstract) -> dict[str, object]:
     """What the lines don't give back."""
-    says = {**SAYS, "other_abstracts": lambda items: can_hold_others(record)}
+    says = {**_SAYS, "other_abstracts": lambda items: _can_hold_others(record)}
     if len(record.orcids) == len(record.authors):
         says["orcids"] = lambda items: True
     found = find_left_over(record, says, split_author_names(record.authors))
@@ -102,29 +102,29 @@ def find_medline_left_over(record: Abstract) -> dict[str, object]:
     return found | ({"title": ""} if record.vernacular_title and not record.title else {})
 
 
-def can_hold_others(record: Abstract) -> bool:
+def _can_hold_others(record: Abstract) -> bool:
     """Whether OAB gives the other abstracts back; where there is no abstract, one in English would be taken for it."""
-    return bool(record.abstract.strip()) and all(map(is_said, record.other_abstracts))
+    return bool(record.abstract.strip()) and all(map(_is_said, record.other_abstracts))
 
 
-def is_said(other: str) -> bool:
+def _is_said(other: str) -> bool:
     """Whether OAB and OABL give back one other abstract: its label is one of theirs, and its text begins like none."""
-    part = OTHER.fullmatch(other)
+    part = _OTHER.fullmatch(other)
     if part is None or part[4] != part[4].strip() or part[4].startswith(tuple(f"{kind}: " for kind in KINDS)):
         return False
     return bool(part[1]) or (part[2] in KINDS and part[3] != "eng" and not (part[2] == "Publisher" and part[3]))
 
 
-def list_other_abstracts(record: Abstract) -> Iterator[tuple[str, str]]:
+def _list_other_abstracts(record: Abstract) -> Iterator[tuple[str, str]]:
     """Yield the lines of the other abstracts, each with its language."""
     for other in record.other_abstracts:
-        part = OTHER.fullmatch(other)
+        part = _OTHER.fullmatch(other)
         kind, spoken, body = (part[2] or "", part[1] or part[3] or "eng", part[4]) if part else ("", "und", other)
         yield "OAB", f"{kind}: {body}" if kind in KINDS else body
         yield "OABL", spoken
 
 
-def list_authors(record: Abstract) -> Iterator[tuple[str, str]]:
+def _list_authors(record: Abstract) -> Iterator[tuple[str, str]]:
     """Yield the lines of each author: full name and short one, ORCID; or the name of a group."""
     for number, (author, name) in enumerate(zip(record.authors, split_author_names(record.authors), strict=True)):
         if is_group(author):
@@ -136,11 +136,11 @@ def list_authors(record: Abstract) -> Iterator[tuple[str, str]]:
             yield "AUID", f"ORCID: {record.orcids[number]}"
 
 
-def wrap_tag(tag: str, value: str) -> str:
+def _wrap_tag(tag: str, value: str) -> str:
     """A tag with its value, in as many lines as it takes; a word that is longer than a line is not cut."""
     lines = [f"{tag:<4}-"]
-    for word in BREAK.split(value):
-        if len(lines[-1]) + 1 + len(word) > WIDTH and len(lines[-1]) > len(CONTINUED):
-            lines.append(CONTINUED)
+    for word in _BREAK.split(value):
+        if len(lines[-1]) + 1 + len(word) > _WIDTH and len(lines[-1]) > len(_CONTINUED):
+            lines.append(_CONTINUED)
         lines[-1] += f" {word}"
     return "".join(f"{line}\r\n" for line in lines)

@@ -6,19 +6,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-PARTICLES = set(
+_PARTICLES = set(
     "af al am bin da dal de del della den der des di dos du el ibn la le ten ter van vom von zu zum zur".split()
 )
 SUFFIXES = {"Jr", "Jr.", "Sr", "Sr.", "II", "III", "IV", "2nd", "3rd", "4th"}
-INITIALS = re.compile(r"[A-Z]{1,3}(?:-[A-Z])?")  # "Smith JA": the family name is written first
-GROUP = re.compile(
+_INITIALS = re.compile(r"[A-Z]{1,3}(?:-[A-Z])?")  # "Smith JA": the family name is written first
+_GROUP = re.compile(
     r"\b(?:and|for|of|on|the|groups?|societ(?:y|ies)|committee|collaborat\w*|consortia|consortium|networks?"
     r"|investigators?|team|associations?|colleges?|initiative|stud(?:y|ies)|trials?|trialists|cent(?:re|er)s?"
     r"|institut\w*|universit\w*|foundation|registr(?:y|ies)|organi[sz]ation|agency|council|federation|board|panel"
     r"|task|force|program(?:me)?|project|alliance|academy|ministry|department|hospitals?|league|members?)\b|\d",
     re.IGNORECASE,
 )
-MAX_WORDS = 6  # of a person's name
+_MAX_WORDS = 6  # of a person's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +52,13 @@ def name_of(author: str) -> Name:
     words before it such as "van de", is taken for the family name, so of two family names only the second is.
     """
     words = author.split(" ")
-    if "," in author or GROUP.search(author) or not 1 < len(words) <= MAX_WORDS or author != " ".join(author.split()):
+    if "," in author or _GROUP.search(author) or not 1 < len(words) <= _MAX_WORDS or author != " ".join(author.split()):
         return Name(author, "-")
     suffix = words.pop() if len(words) > 2 and words[-1] in SUFFIXES else ""
-    if INITIALS.fullmatch(words[-1]):
+    if _INITIALS.fullmatch(words[-1]):
         return Name(", ".join(filter(None, (" ".join(words[:-1]), words[-1], suffix))), "i")
     start = len(words) - 1
-    while start > 0 and words[start - 1] in PARTICLES:
+    while start > 0 and words[start - 1] in _PARTICLES:
         start -= 1
     if start == 0:
         return Name(author, "-")
@@ -73,4 +73,4 @@ def split_author_names(authors: Sequence[str]) -> list[Name]:
 
 def is_group(author: str) -> bool:
     """Whether a name is that of a group rather than of a person, as far as words tell."""
-    return "," not in author and GROUP.search(author) is not None
+    return "," not in author and _GROUP.search(author) is not None

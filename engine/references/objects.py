@@ -8,7 +8,7 @@ from engine.references.citation import Cited
 from engine.references.fields import dump_line, list_hit_fields, record_fields
 
 
-def dump_hit(cited: Cited) -> str:
+def _dump_hit(cited: Cited) -> str:
     """A hit with its record as a JSON object on one line."""
     return dump_line(list_hit_fields(cited.hit) | record_fields(cited.record))
 
@@ -17,10 +17,10 @@ def write_json_array(cited: Sequence[Cited], title: str) -> Iterator[str]:
     """Yield the pieces of one JSON array, an object a line."""
     yield "["
     for number, one in enumerate(cited):
-        yield f"{',' if number else ''}\n{dump_hit(one)}"
+        yield f"{',' if number else ''}\n{_dump_hit(one)}"
     yield "\n]\n" if cited else "]\n"
 
 
 def write_json_lines(cited: Sequence[Cited], title: str) -> Iterator[str]:
     """Yield an object a line."""
-    return (f"{dump_hit(one)}\n" for one in cited)
+    return (f"{_dump_hit(one)}\n" for one in cited)

@@ -23,7 +23,7 @@ KINDS = {
     "thesis": "THES",
 }
 WORD = re.compile(r"[^\W\d][^\d\[\]]*")  # a type that M3 can hold; other databases put numbers and links there
-SAYS: Says = {
+_SAYS: Says = {
     "title": lambda items: True,
     "journal": lambda items: True,
     "vernacular_title": lambda items: True,
@@ -41,22 +41,22 @@ def write_ris(cited: Sequence[Cited], title: str) -> Iterator[str]:
     record has all the fields that it had.
     """
     for one in cited:
-        yield "".join(f"{tag}  - {value}\r\n" for tag, value in [*list_tags(one), ("ER", "")]) + "\r\n"
+        yield "".join(f"{tag}  - {value}\r\n" for tag, value in [*_list_tags(one), ("ER", "")]) + "\r\n"
 
 
-def list_tags(cited: Cited) -> list[tuple[str, str]]:
+def _list_tags(cited: Cited) -> list[tuple[str, str]]:
     """(tag, value) of one record in order; nothing empty."""
     record, names = cited.record, split_author_names(cited.record.authors)
-    left = find_left_over(record, SAYS, names) | count_marks(record)
+    left = find_left_over(record, _SAYS, names) | _count_marks(record)
     lines = [
-        ("TY", choose_reference_type(record)),
+        ("TY", _choose_reference_type(record)),
         ("TI", record.title),
         *(("AU", name.written) for name in names),
         ("PY", str(record.year or "")),
         ("T2", record.journal),
         ("AB", record.abstract),
         ("DO", record.doi or ""),
-        *find_accession_number(record),
+        *_find_accession_number(record),
         ("UR", link(record)),
         *(("KW", term) for term in [*record.mesh, *record.keywords]),
         ("LA", "; ".join(record.languages)),
@@ -70,19 +70,19 @@ def list_tags(cited: Cited) -> list[tuple[str, str]]:
     return [(tag, text) for tag, value in lines if (text := join_lines(value))]
 
 
-def choose_reference_type(record: Abstract) -> str:
+def _choose_reference_type(record: Abstract) -> str:
     """The type of reference: an article unless the record says otherwise."""
     kinds = (KINDS.get(kind.lower()) for kind in record.publication_types)
     return next(filter(None, kinds), "JOUR")
 
 
-def count_marks(record: Abstract) -> dict[str, object]:
+def _count_marks(record: Abstract) -> dict[str, object]:
     """How many keywords are MeSH headings, and whether the record is retracted: no tag of RIS says so."""
     found: dict[str, object] = {"n_mesh": len(record.mesh)} if record.mesh else {}
     return found | ({"retracted": True} if record.retracted else {})
 
 
-def find_accession_number(record: Abstract) -> list[tuple[str, str]]:
+def _find_accession_number(record: Abstract) -> list[tuple[str, str]]:
     """The PMID as the accession number of PubMed."""
     return [("AN", record.pmid), ("DB", "PubMed")] if record.pmid else []
 

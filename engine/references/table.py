@@ -24,14 +24,14 @@ def write_delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False
         raw: no protection against formulas, for programs.
         changes: what is new about each hit; gives a first column "change".
     """
-    lines = [format_line([*(["change"] if changes else []), *COLUMNS], delimiter)]
+    lines = [_format_line([*(["change"] if changes else []), *COLUMNS], delimiter)]
     for number, one in enumerate(cited):
         cells = [*([changes[number]] if changes else []), *build_cells(one)]
-        lines.append(format_line([format_cell(cell, delimiter, raw=raw) for cell in cells], delimiter))
+        lines.append(_format_line([_format_cell(cell, delimiter, raw=raw) for cell in cells], delimiter))
     return "".join(lines)
 
 
-def format_cell(cell: Cell, delimiter: str, *, raw: bool) -> str:
+def _format_cell(cell: Cell, delimiter: str, *, raw: bool) -> str:
     """One cell as its text, before quoting."""
     if not isinstance(cell, str):
         return "" if cell is None else f"{cell:.{DECIMALS}f}" if isinstance(cell, float) else str(cell)
@@ -39,7 +39,7 @@ def format_cell(cell: Cell, delimiter: str, *, raw: bool) -> str:
     return text if raw else guard_formula(text)
 
 
-def format_line(cells: Sequence[str], delimiter: str) -> str:
+def _format_line(cells: Sequence[str], delimiter: str) -> str:
     """One row with its line end, cells quoted where they must be."""
     out = io.StringIO(newline="")
     # The csv module quotes a lone CR only if the line end has one.

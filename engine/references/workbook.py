@@ -14,13 +14,13 @@ from engine.errors import UsageError
 from engine.references.citation import Cited
 from engine.references.fields import COLUMNS, Cell, build_cells
 
-MAX_ROWS = 1_048_576  # of a sheet, the header among them
-MAX_CELL = 32_767  # UTF-16 units
-CUT = " … [cut: a cell holds 32,767 characters]"
-NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML 1.0 can't hold
-WIDTHS = {"id": 18, "title": 60, "abstract": 60, "journal": 28, "authors": 28, "pmid": 11, "doi": 24}  # characters
-OTHERWISE = 12
-CREATED = datetime(2000, 1, 1)  # always the same, so that the same hits are the same bytes
+_MAX_ROWS = 1_048_576  # of a sheet, the header among them
+_MAX_CELL = 32_767  # UTF-16 units
+_CUT = " … [cut: a cell holds 32,767 characters]"
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML 1.0 can't hold
+_WIDTHS = {"id": 18, "title": 60, "abstract": 60, "journal": 28, "authors": 28, "pmid": 11, "doi": 24}  # characters
+_OTHERWISE = 12
+_CREATED = datetime(2000, 1, 1)  # always the same, so that the same hits are the same bytes
 
 
 def write_workbook(cited: Sequence[Cited], title: str) -> bytes:
@@ -36,14 +36,14 @@ def write_workbook(cited: Sequence[Cited], title: str) -> bytes:
     import xlsxwriter  # type: ignore[import-untyped]  # takes long to load, which other formats needn't wait for
     from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
 
-    if len(cited) >= MAX_ROWS:
+    if len(cited) >= _MAX_ROWS:
         raise UsageError(
-            f"{len(cited):,} hits are more than a sheet has rows ({MAX_ROWS:,}). Write a .csv, or ask for fewer"
+            f"{len(cited):,} hits are more than a sheet has rows ({_MAX_ROWS:,}). Write a .csv, or ask for fewer"
         )
     out = io.BytesIO()
     with tempfile.TemporaryDirectory() as scratch:
         book = xlsxwriter.Workbook(out, {"constant_memory": True, "use_zip64": True, "tmpdir": scratch})
-        book.set_properties({"title": NO_XML.sub("", title), "created": CREATED})
+        book.set_properties({"title": _NO_XML.sub("", title), "created": _CREATED})
         sheet = book.add_worksheet("references")
         try:
             fill(sheet, book.add_format({"bold": True}), cited)
@@ -61,7 +61,7 @@ def fill(sheet: Any, bold: Any, cited: Sequence[Cited]) -> None:
     sheet.freeze_panes(1, 0)
     sheet.autofilter(0, 0, len(cited), len(COLUMNS) - 1)
     for column, name in enumerate(COLUMNS):
-        sheet.set_column(column, column, WIDTHS.get(name, OTHERWISE))
+        sheet.set_column(column, column, _WIDTHS.get(name, _OTHERWISE))
         sheet.write_string(0, column, name, bold)
     for number, one in enumerate(cited, 1):
         for column, cell in enumerate(build_cells(one)):
@@ -71,16 +71,16 @@ def fill(sheet: Any, bold: Any, cited: Sequence[Cited]) -> None:
 def write(sheet: Any, row: int, column: int, cell: Cell) -> None:
     """Write one cell; an empty one is left out. write_string makes text of anything: no formula, no link, no number."""
     if isinstance(cell, str):
-        if text := clean_cell(cell):
+        if text := _clean_cell(cell):
             sheet.write_string(row, column, text)
     elif cell is not None:
         sheet.write_number(row, column, cell)
 
 
-def clean_cell(text: str) -> str:
+def _clean_cell(text: str) -> str:
     r"""A text that a cell can hold: without control characters, lines ending with \n, not too long."""
-    text = NO_XML.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    if len(text) > MAX_CELL // 2 and len(raw := text.encode("utf-16-le")) > 2 * MAX_CELL:
-        text = raw[: 2 * (MAX_CELL - len(CUT))].decode("utf-16-le", "ignore") + CUT
+    text = _NO_XML.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    if len(text) > _MAX_CELL // 2 and len(raw := text.encode("utf-16-le")) > 2 * _MAX_CELL:
+        text = raw[: 2 * (_MAX_CELL - len(_CUT))].decode("utf-16-le", "ignore") + _CUT
     # XlsxWriter takes <r>…</r> for markup of its own and writes it as it is.
     return f"{text} " if text.startswith("<r>") and text.endswith("</r>") else text

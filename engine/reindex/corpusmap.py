@@ -19,8 +19,8 @@ from engine.records.generation import DocIds
 from engine.reindex.order import Build
 
 SAMPLE = 50_000  # records that the directions are found by
-CHUNK = 16_384  # records placed together
-DRIFT = 2.0  # times as many records, or as few, as when the directions were found
+_CHUNK = 16_384  # records placed together
+_DRIFT = 2.0  # times as many records, or as few, as when the directions were found
 
 
 def draw_map(build: Build, encoder: EncoderIdentity) -> None:
@@ -30,10 +30,10 @@ def draw_map(build: Build, encoder: EncoderIdentity) -> None:
         OSError: the disk is full or broken.
     """
     building = build.folder.building
-    write_map(building / MAP, draw_points(FlatIndex(building / VECTORS, encoder.dim), read_axes(build, encoder)))
+    write_map(building / MAP, _draw_points(FlatIndex(building / VECTORS, encoder.dim), _read_axes(build, encoder)))
 
 
-def read_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
+def _read_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
     """The axes of the current map; None where it is of another encoder."""
     current = build.current
     if current is None or current.manifest.encoder.fingerprint != encoder.fingerprint:
@@ -44,31 +44,31 @@ def read_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
         return None
 
 
-def draw_points(vectors: FlatIndex, held: Axes | None = None) -> CorpusMap:
+def _draw_points(vectors: FlatIndex, held: Axes | None = None) -> CorpusMap:
     """The map of some vectors, along axes found before where these still hold; there is at least one vector."""
     doc_ids = np.unique(vectors.doc_ids)
-    axes = held if held is not None and has_current_axes(held, len(doc_ids)) else find_axes(vectors, doc_ids)
-    places = [axes.project(vectors.get_points(part)) for part in split_ids(doc_ids)]
+    axes = held if held is not None and _has_current_axes(held, len(doc_ids)) else _find_axes(vectors, doc_ids)
+    places = [axes.project(vectors.get_points(part)) for part in _split_ids(doc_ids)]
     return CorpusMap(doc_ids, np.concatenate(places), axes)
 
 
-def has_current_axes(held: Axes, n: int) -> bool:
+def _has_current_axes(held: Axes, n: int) -> bool:
     """Whether axes were found on about n records."""
-    return held.n_records / DRIFT <= n <= held.n_records * DRIFT
+    return held.n_records / _DRIFT <= n <= held.n_records * _DRIFT
 
 
-def find_axes(vectors: FlatIndex, doc_ids: DocIds) -> Axes:
+def _find_axes(vectors: FlatIndex, doc_ids: DocIds) -> Axes:
     """The axes along which the records differ most, by a spread of SAMPLE of them."""
     rows = np.unique(np.linspace(0, len(doc_ids) - 1, min(SAMPLE, len(doc_ids)), dtype=np.int64))
-    return Axes(*compute_components(vectors.get_points(doc_ids[rows])), len(doc_ids))
+    return Axes(*_compute_components(vectors.get_points(doc_ids[rows])), len(doc_ids))
 
 
-def split_ids(doc_ids: DocIds) -> list[DocIds]:
+def _split_ids(doc_ids: DocIds) -> list[DocIds]:
     """Doc ids in stretches of at most CHUNK."""
-    return [doc_ids[start : start + CHUNK] for start in range(0, len(doc_ids), CHUNK)]
+    return [doc_ids[start : start + _CHUNK] for start in range(0, len(doc_ids), _CHUNK)]
 
 
-def compute_components(points: Vectors) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+def _compute_components(points: Vectors) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
     """Mean (dim,), the first two principal components (2, dim) of points (n, dim), n at least 1, and their shares (2,).
 
     The largest entry of each component is positive: which way it points says nothing, so one way is chosen.

@@ -78,25 +78,25 @@ def prepare_encoders(
         EncoderError: the model can't be used or exported, or not on this device.
         EngineError: the encoder here is damaged, or a library is missing.
     """
-    queries = OnnxEncoder(prepare_query_encoder(folder, choice, progress))
+    queries = OnnxEncoder(_prepare_query_encoder(folder, choice, progress))
     if choice.identity.precision == "int8" and device == "cuda":
         raise EncoderError("an int8 encoder runs on a CPU only. Use --device cpu, or --precision fp32 --re-encode")
-    if choice.identity.precision == "int8" or device == "cpu" or (device == "auto" and not has_nvidia()):
+    if choice.identity.precision == "int8" or device == "cpu" or (device == "auto" and not _has_nvidia()):
         return queries, queries
     try:
-        return open_on_cuda(choice), queries
+        return _open_on_cuda(choice), queries
     except EngineError:
         if device == "cuda":
             raise
         return queries, queries
 
 
-def has_nvidia() -> bool:
+def _has_nvidia() -> bool:
     """Whether an NVIDIA driver is there; asking torch would cost seconds on machines without one."""
     return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
 
 
-def open_on_cuda(choice: Choice) -> Encoder:
+def _open_on_cuda(choice: Choice) -> Encoder:
     """Open the original model on every GPU here.
 
     It runs in half precision and keeps the fingerprint of fp32, whose vectors it gives: this is checked when it is
@@ -120,7 +120,7 @@ def open_on_cuda(choice: Choice) -> Encoder:
     return open_gpu_encoder(folder, choice.identity)
 
 
-def prepare_query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Path:
+def _prepare_query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Path:
     """Folder of the exported encoder: the one here, a copy of a sibling index's, or exported now.
 
     Raises:
@@ -135,13 +135,13 @@ def prepare_query_encoder(folder: IndexFolder, choice: Choice, progress: Progres
             raise
     made = folder.building / "encoder"
     made.mkdir()
-    if not copy_from_sibling(folder, choice.identity, made):
+    if not _copy_from_sibling(folder, choice.identity, made):
         progress("exporting the encoder", 0, None)
         export(choice, made)
     return install_encoder(folder, made, choice.identity.fingerprint)
 
 
-def copy_from_sibling(folder: IndexFolder, identity: EncoderIdentity, made: Path) -> bool:
+def _copy_from_sibling(folder: IndexFolder, identity: EncoderIdentity, made: Path) -> bool:
     """Copy the same encoder from another index in the same indexes folder; False when there is none."""
     for sibling in sorted(folder.path.parent.glob(f"*/encoders/{identity.fingerprint}")):
         with contextlib.suppress(EngineError):

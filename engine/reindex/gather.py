@@ -18,9 +18,9 @@ from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 from engine.reindex.sources import Source, build_source_file
 
-MAX_SHOWN = 20  # rejections kept for the report; all of them are in the database
+_MAX_SHOWN = 20  # rejections kept for the report; all of them are in the database
 MAX_EXAMPLES = 3  # records named per kind of change
-REPORT_EVERY = 500  # records
+_REPORT_EVERY = 500  # records
 DELETED, RETRACTED, MERGED = "deleted", "newly retracted", "found to be one record"
 
 
@@ -94,7 +94,7 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
         origin = Origin(file.format, draft.note_source(file), file.release)
         for entry in read_source(source.path, source.format):
             take(draft, gathered, entry, origin, source.name)
-            if gathered.n_records % REPORT_EVERY == 0:
+            if gathered.n_records % _REPORT_EVERY == 0:
                 progress("reading", gathered.n_records, None)
         if FileReceipt.of(source.path) != receipt:
             raise SourceError(f"{source.path} was changed while it was read. Nothing was published; run again")
@@ -171,5 +171,5 @@ def refuse(draft: Draft, gathered: Gathered, rejection: Rejection) -> None:
     """Note a record that can't be indexed."""
     gathered.rejected += 1
     draft.note_rejection(rejection)
-    if len(gathered.rejections) < MAX_SHOWN:
+    if len(gathered.rejections) < _MAX_SHOWN:
         gathered.rejections.append(rejection)

@@ -72,7 +72,7 @@ class NightlyRun:
 
     def _fetch(self, mirror: Mirror) -> tuple[str, ...]:
         """Fetch what is new; return the names on the mirror."""
-        check_download_folder(self._task)
+        _check_download_folder(self._task)
         fetched: Fetched = fetch_updates(mirror, self._task.download_folder, self._listener.say)
         self.night = replace(self.night, downloaded=fetched.names, download_errors=fetched.failures)
         for failure in fetched.failures:
@@ -132,7 +132,7 @@ class NightlyRun:
         self._listener.say(f"  verified; generations deleted: {', '.join(f'{n:06d}' for n in pruned) or 'none'}")
 
 
-def check_download_folder(task: NightlyTask) -> None:
+def _check_download_folder(task: NightlyTask) -> None:
     """Check that what is fetched is read, or every night would fetch in vain.
 
     Raises:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 NIGHTS = "nightly.jsonl"  # in the folder of an index
-MAX_READ = 4 << 20  # bytes at its end that are read; the first run of a year names thousands of files
+_MAX_READ = 4 << 20  # bytes at its end that are read; the first run of a year names thousands of files
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def read_last_night(path: Path) -> Night | None:
     """Return the last nightly run of the index in a folder; None where there is none that can be read."""
     try:
         with (path / NIGHTS).open("rb") as file:
-            file.seek(max(0, file.seek(0, 2) - MAX_READ))
+            file.seek(max(0, file.seek(0, 2) - _MAX_READ))
             row = json.loads(file.read().splitlines()[-1], parse_constant=_refuse_constant)
         return Night(
             index=str(row.get("index", "")),

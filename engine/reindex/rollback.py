@@ -19,17 +19,17 @@ def roll_back(folder: IndexFolder, number: int | None) -> int:
         DurabilityError: done, but the disk did not confirm it.
     """
     with lock_for_writing(folder.lock):
-        target = find_previous(folder) if number is None else number
+        target = _find_previous(folder) if number is None else number
         if target not in folder.list_numbers():
             raise UsageError(
-                f"no generation {target:06d} in {folder.path}: found {format_numbers(folder.list_numbers())}"
+                f"no generation {target:06d} in {folder.path}: found {_format_numbers(folder.list_numbers())}"
             )
         folder.check(target)
         point_to(folder, target)
         return target
 
 
-def find_previous(folder: IndexFolder) -> int:
+def _find_previous(folder: IndexFolder) -> int:
     """The generation that the current one was made from; when that can't be read, the newest sound one below it.
 
     Raises:
@@ -43,7 +43,7 @@ def find_previous(folder: IndexFolder) -> int:
     except GenerationError:
         candidates = [n for n in reversed(earlier) if is_sound(folder, n)]
     if not candidates:
-        found = f"found {format_numbers(folder.list_numbers())}"
+        found = f"found {_format_numbers(folder.list_numbers())}"
         raise UsageError(
             f"{folder.path} has no generation before {current:06d}: {found}. "
             "Name one: --to NUMBER, or delete the folder and index again"
@@ -60,6 +60,6 @@ def is_sound(folder: IndexFolder, number: int) -> bool:
     return True
 
 
-def format_numbers(numbers: list[int]) -> str:
+def _format_numbers(numbers: list[int]) -> str:
     """Generation numbers for a message."""
     return ", ".join(f"{n:06d}" for n in numbers) or "none"

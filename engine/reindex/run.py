@@ -34,12 +34,12 @@ from engine.reindex.searchable import make_searchable
 from engine.reindex.spool import Spool
 from engine.reindex.vectorise import EncodingRun, Vectorised, vectorise
 
-NOTHING = Counts(0, 0, 0, 0, 0)
-SPOOL = "vectors.spool"
-MANY = 1000  # texts; encoding them takes many times as long as the measurement
-PLACE = 16  # bytes of a record in the map
-PER_RECORD = 4  # passages; an abstract has 2 on average
-SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
+_NOTHING = Counts(0, 0, 0, 0, 0)
+_SPOOL = "vectors.spool"
+_MANY = 1000  # texts; encoding them takes many times as long as the measurement
+_PLACE = 16  # bytes of a record in the map
+_PER_RECORD = 4  # passages; an abstract has 2 on average
+_SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
 
 def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Report:
@@ -95,7 +95,7 @@ def make_generation(folder: IndexFolder, order: Order, current: Generation | Non
     created = datetime.now(UTC).isoformat(timespec="seconds")
     build = Build(folder, order, current, publish.choose_number(folder), started, created)
     try:
-        done = make(build, choice, progress)
+        done = _make(build, choice, progress)
     finally:
         with contextlib.suppress(OSError):
             if folder.building.exists():
@@ -105,7 +105,7 @@ def make_generation(folder: IndexFolder, order: Order, current: Generation | Non
     return done
 
 
-def make(build: Build, choice: Choice, progress: Progress) -> Report:
+def _make(build: Build, choice: Choice, progress: Progress) -> Report:
     """Fill ``building`` and publish it, unless nothing has changed."""
     device = "cpu" if build.order.republish else build.order.settings.device  # nothing is encoded then but questions
     encoder, queries = prepare_encoders(build.folder, choice, device, progress)
@@ -122,7 +122,7 @@ def make(build: Build, choice: Choice, progress: Progress) -> Report:
     calibration = calibrate_generation(build, queries, len(vectorised.doc_ids))
     draw_map(build, queries.identity)
     progress("publishing", 0, None)
-    return finish(Finished(build, queries, gathered, vectorised, searchable, calibration))
+    return _finish(Finished(build, queries, gathered, vectorised, searchable, calibration))
 
 
 def fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | tuple[Gathered, Vectorised]:
@@ -133,21 +133,23 @@ def fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Re
         durable.copy_file(published, database)
     with Draft(database, build.number, build.created, hash_prepared, published) as draft:
         gathered = read_all(draft, build.order, progress)
-        if (same := report_unchanged(build, gathered)) is not None:
+        if (same := _report_unchanged(build, gathered)) is not None:
             return same
-        refuse_empty(draft, build, gathered)
-        guard(count_generation(NOTHING, gathered, 0), build.held, build.order.limits)
-        check_factory(build, draft, encoder)
-        check_space(build, draft, encoder)
-        kept = open_shards(build, encoder)
-        settle_setup(draft, encoder, everything=build.order.re_encode)
-        spool = Spool(build.folder.building / SPOOL, encoder.identity.dim)
-        vectorised = vectorise(EncodingRun(draft, encoder, gathered, kept, spool, progress, texts), open_carried(build))
-        if (same := report_unchanged(build, gathered)) is not None:
+        _refuse_empty(draft, build, gathered)
+        guard(count_generation(_NOTHING, gathered, 0), build.held, build.order.limits)
+        _check_factory(build, draft, encoder)
+        _check_space(build, draft, encoder)
+        kept = _open_shards(build, encoder)
+        _settle_setup(draft, encoder, everything=build.order.re_encode)
+        spool = Spool(build.folder.building / _SPOOL, encoder.identity.dim)
+        vectorised = vectorise(
+            EncodingRun(draft, encoder, gathered, kept, spool, progress, texts), _open_carried(build)
+        )
+        if (same := _report_unchanged(build, gathered)) is not None:
             return same
-        refuse_empty(draft, build, gathered)
+        _refuse_empty(draft, build, gathered)
         counts = count_generation(draft.count_totals(), gathered, vectorised.n_encoded)
-        draft.note_cause(build.parent, describe_cause(build.order), json.dumps(asdict(counts)))
+        draft.note_cause(build.parent, _describe_cause(build.order), json.dumps(asdict(counts)))
     return gathered, vectorised
 
 
@@ -164,13 +166,13 @@ def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
     return gathered
 
 
-def describe_cause(order: Order) -> str:
+def _describe_cause(order: Order) -> str:
     """Why a generation was made, in a few words."""
     options = (" --full" if order.full else "") + (" --re-encode" if order.re_encode else "")
     return f"{order.verb}{options}: {pluralize(len(order.everything), 'file')}"
 
 
-def open_shards(build: Build, encoder: Encoder) -> shards.Shards:
+def _open_shards(build: Build, encoder: Encoder) -> shards.Shards:
     """What an earlier run encoded with this encoder and did not publish; that of other encoders is deleted."""
     fingerprint = encoder.identity.fingerprint
     shards.clear(build.folder.shards, besides=fingerprint)
@@ -180,21 +182,21 @@ def open_shards(build: Build, encoder: Encoder) -> shards.Shards:
     return kept
 
 
-def settle_setup(draft: Draft, encoder: Encoder, *, everything: bool) -> None:
+def _settle_setup(draft: Draft, encoder: Encoder, *, everything: bool) -> None:
     """Measure how this machine encodes fastest, before work that takes long enough to gain by it."""
-    if isinstance(encoder, OnnxEncoder) and draft.count_to_encode(everything) >= MANY:
+    if isinstance(encoder, OnnxEncoder) and draft.count_to_encode(everything) >= _MANY:
         rows = next(draft.read_texts_to_encode(everything, count_trial_texts()))
         choose_layout(encoder, [prepare_text(row.title, row.abstract) for row in rows])
 
 
-def open_carried(build: Build) -> flat.FlatIndex | None:
+def _open_carried(build: Build) -> flat.FlatIndex | None:
     """The vectors to carry over; None when all must be encoded."""
     if build.current is None or build.order.re_encode:
         return None
     return flat.FlatIndex(build.current.vectors, build.current.manifest.encoder.dim)
 
 
-def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
+def _refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
     """Never publish an index without an abstract.
 
     Raises:
@@ -208,7 +210,7 @@ def refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
         raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
 
 
-def check_factory(build: Build, draft: Draft, encoder: Encoder) -> None:
+def _check_factory(build: Build, draft: Draft, encoder: Encoder) -> None:
     """Refuse before the long work a FAISS type that can't be used.
 
     Raises:
@@ -219,17 +221,17 @@ def check_factory(build: Build, draft: Draft, encoder: Encoder) -> None:
     choose_factory(build.order.settings.factory, n, parse_factory(held) if held else None, in_passages=in_passages)
 
 
-def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
+def _check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
     """Refuse before the long work when the disk can't hold its result, and shards and spool on the way to it.
 
     Raises:
         GenerationError: too little space, with both numbers.
     """
-    each = PER_RECORD if encoder.identity.recipe == PASSAGES else 1
+    each = _PER_RECORD if encoder.identity.recipe == PASSAGES else 1
     n = each * draft.count_to_encode(everything=True)
     n_new = each * draft.count_to_encode(everything=build.order.re_encode)
     dim = encoder.identity.dim
-    needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32 + PLACE) + SPARE  # vectors, codes, map
+    needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32 + _PLACE) + _SPARE  # vectors, codes, map
     free = publish.free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(
@@ -238,7 +240,7 @@ def check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
         )
 
 
-def report_unchanged(build: Build, gathered: Gathered) -> Report | None:
+def _report_unchanged(build: Build, gathered: Gathered) -> Report | None:
     """The report of a run that found nothing new, or None when there is something to publish."""
     files = gathered.new_files if build.order.note_files else gathered.new_releases
     news = gathered.changed_anything or files > 0
@@ -255,7 +257,7 @@ def report(build: Build, generation: int, counts: Counts, gathered: Gathered, *,
     return Report(generation, published, counts, tuple(gathered.rejections), gathered.told, seconds, files)
 
 
-def finish(done: Finished) -> Report:
+def _finish(done: Finished) -> Report:
     """Check the finished files from disk, write the manifest and publish.
 
     Raises:

@@ -90,7 +90,7 @@ def seal_generation(done: Finished) -> Manifest:
         ids_sha256_vectors=hash_ids(vectorised.doc_ids),
         files=files,
         probes=tuple(Probe(text, tuple(map(float, row))) for text, row in zip(PROBES, probes, strict=True)),
-        newest_source=find_newest_source(build),
+        newest_source=_find_newest_source(build),
         seconds=round(time.monotonic() - build.started, 3),
         ann=done.searchable.ann,
         calibration=done.calibration,
@@ -100,7 +100,7 @@ def seal_generation(done: Finished) -> Manifest:
     return made
 
 
-def find_newest_source(build: Build) -> str:
+def _find_newest_source(build: Build) -> str:
     """Name of the file read last: in this run, or in the one that made the current generation."""
     if build.order.everything:
         return build.order.everything[-1].name

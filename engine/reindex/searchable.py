@@ -22,7 +22,7 @@ from engine.reindex.order import Build
 from engine.reindex.tune import QUERIES, Trial, encode_titles, tune_lists
 from engine.reindex.vectorise import Vectorised
 
-DRIFT = 4  # times as many or as few vectors as when the lists were trained: they are trained anew
+_DRIFT = 4  # times as many or as few vectors as when the lists were trained: they are trained anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, 
         return Searchable(factory, None, () if as_before else (note,))
     building = build.folder.building
     flat = FlatIndex(building / VECTORS, vectorised.spool.dim)
-    made, n_trained = make_codes(build, flat, factory, vectorised, progress)
+    made, n_trained = _make_codes(build, flat, factory, vectorised, progress)
     durable.write_bytes(building / CODES, codes.serialise_codes(made).data)
     target = build.order.settings.recall or (held.ann.target if held and held.ann else DEFAULT_RECALL)
     progress("tuning", 0, None)
@@ -62,14 +62,14 @@ def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, 
     _, asked = encode_titles(building / DATABASE, flat.doc_ids, queries)
     asked = asked if len(asked) else np.array(flat.vectors[:QUERIES])
     index = IvfIndex(building / VECTORS, building / CODES, flat.dim, blank)
-    found = tune_lists(index, asked, target, n_trained, find_held_probes(build, factory, target, n_trained))
+    found = tune_lists(index, asked, target, n_trained, _find_held_probes(build, factory, target, n_trained))
     notes = [f"{note}; recall@10 {found.settings.recall:.3f} measured on {found.settings.n_queries} titles"]
     if not found.reached:
         notes.append(f"recall@10 {target:g} is not reached. More lists or an exact index may: engine tune -h")
     return Searchable(factory, found.settings, tuple(notes), found.trials)
 
 
-def find_held_probes(build: Build, factory: Factory, target: float, n_trained: int) -> int:
+def _find_held_probes(build: Build, factory: Factory, target: float, n_trained: int) -> int:
     """Lists that a search of the current generation looks into, where the next one has the same ones and target.
 
     0 where it has not, or where the user wants them measured afresh.
@@ -81,7 +81,7 @@ def find_held_probes(build: Build, factory: Factory, target: float, n_trained: i
     return manifest.ann.n_probe if same else 0
 
 
-def make_codes(
+def _make_codes(
     build: Build, flat: FlatIndex, factory: Factory, vectorised: Vectorised, progress: Progress
 ) -> tuple[Any, int]:
     """The codes of the current generation brought up to date where they still fit, else new ones.
@@ -92,7 +92,7 @@ def make_codes(
         CorruptError: the current codes can't be read.
     """
     held = build.current
-    if held is None or vectorised.current is None or build.order.rebuild or not fits(held, factory, flat.size):
+    if held is None or vectorised.current is None or build.order.rebuild or not _fits(held, factory, flat.size):
         index = codes.train_lists(flat, factory, progress, on_gpu=build.order.settings.device != "cpu")
         codes.fill_lists(index, flat, progress)
         return index, flat.size
@@ -105,8 +105,8 @@ def make_codes(
     return codes.update_codes(content, flat, gone, new, progress), ann.n_trained if ann else flat.size
 
 
-def fits(held: Generation, factory: Factory, n: int) -> bool:
+def _fits(held: Generation, factory: Factory, n: int) -> bool:
     """Whether the codes of a generation are of this type and were trained on about as many vectors."""
     ann = held.manifest.ann
     same = ann is not None and held.manifest.factory == str(factory)
-    return same and ann is not None and ann.n_trained / DRIFT <= n <= ann.n_trained * DRIFT
+    return same and ann is not None and ann.n_trained / _DRIFT <= n <= ann.n_trained * _DRIFT

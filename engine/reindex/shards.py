@@ -24,13 +24,13 @@ from engine.encode.encoder import LENGTH_TOLERANCE
 from engine.index import durable
 from engine.records.encoder import Vectors
 
-SUFFIX = ".npz"
-DIGEST_BYTES = 32  # SHA-256
-LENGTHS_AT = 26  # place of two lengths in the header of a zip entry (APPNOTE.TXT 4.3.7); name and extra field follow
+_SUFFIX = ".npz"
+_DIGEST_BYTES = 32  # SHA-256
+_LENGTHS_AT = 26  # place of two lengths in the header of a zip entry (APPNOTE.TXT 4.3.7); name and extra field follow
 
 
 @dataclass(frozen=True, slots=True)
-class Shard:
+class _Shard:
     """What one file holds; its vectors stay on disk."""
 
     path: Path
@@ -54,7 +54,7 @@ class Shards:
     dim: int
     every: float  # seconds of encoding that a kill may cost; a shard is written when so many have passed
     found: dict[bytes, int] = field(default_factory=dict)  # text digest -> row of `read`
-    read: list[Shard] = field(default_factory=list)  # of an earlier run
+    read: list[_Shard] = field(default_factory=list)  # of an earlier run
     starts: list[int] = field(default_factory=list)  # first row of each
     digests: list[str] = field(default_factory=list)  # not yet written
     vectors: list[Vectors] = field(default_factory=list)
@@ -63,9 +63,9 @@ class Shards:
 
     def load(self) -> int:
         """Read what an earlier run left; returns the number of texts. A damaged shard counts as not there."""
-        for path in sorted(self.folder.glob(f"*{SUFFIX}")):
+        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
             try:
-                shard = read_shard(path, self.dim)
+                shard = _read_shard(path, self.dim)
             except OSError:  # no reason to delete it
                 continue
             if shard is None:
@@ -108,7 +108,7 @@ class Shards:
         if not self.digests:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        number = 1 + max((int(path.stem) for path in self.folder.glob(f"*{SUFFIX}")), default=0)
+        number = 1 + max((int(path.stem) for path in self.folder.glob(f"*{_SUFFIX}")), default=0)
         content = io.BytesIO()
         np.savez(
             content,
@@ -118,14 +118,14 @@ class Shards:
         )
         beside = self.folder / f"{number:06d}.tmp"
         durable.write_bytes(beside, content.getbuffer())
-        beside.replace(beside.with_suffix(SUFFIX))
+        beside.replace(beside.with_suffix(_SUFFIX))
         durable.sync_folder(self.folder)
         self.digests.clear()
         self.vectors.clear()
         self.n_tokens.clear()
 
 
-def read_shard(path: Path, dim: int) -> Shard | None:
+def _read_shard(path: Path, dim: int) -> _Shard | None:
     """Check one shard; None when any byte of it is damaged (the zip's CRC-32) or a vector is not one.
 
     Raises:
@@ -139,21 +139,21 @@ def read_shard(path: Path, dim: int) -> Shard | None:
     except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):  # RuntimeError: "encrypted"
         return None
     n = len(digests)
-    shaped = digests.dtype == np.uint8 and digests.shape == (n, DIGEST_BYTES) and len(n_tokens) == n
+    shaped = digests.dtype == np.uint8 and digests.shape == (n, _DIGEST_BYTES) and len(n_tokens) == n
     if not shaped or vectors.dtype != np.float32 or vectors.shape != (n, dim):
         return None
     if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) <= LENGTH_TOLERANCE).all():
         return None
-    place = locate_entry(content, entry, vectors.nbytes)
+    place = _locate_entry(content, entry, vectors.nbytes)
     content.seek(place)
     if content.read(vectors.nbytes) != vectors.tobytes():  # compressed, or not as the engine writes it
         return None
-    return Shard(path, digests, n_tokens, dim, place)
+    return _Shard(path, digests, n_tokens, dim, place)
 
 
-def locate_entry(archive: io.BytesIO, entry: zipfile.ZipInfo, n_bytes: int) -> int:
+def _locate_entry(archive: io.BytesIO, entry: zipfile.ZipInfo, n_bytes: int) -> int:
     """Where the last n_bytes of an uncompressed entry of a zip archive lie."""
-    archive.seek(entry.header_offset + LENGTHS_AT)
+    archive.seek(entry.header_offset + _LENGTHS_AT)
     n_name, n_extra = struct.unpack("<HH", archive.read(4))
     return int(archive.tell() + n_name + n_extra + entry.file_size - n_bytes)
 

@@ -19,8 +19,8 @@ from engine.receipts import FileReceipt
 
 # pubmed26n1300.xml.gz; medline16n0902.xml.gz until 2016. A year's baseline begins at 0001, its updates follow on.
 # "Copy of pubmed26n1300 (1).xml" is the same file still.
-RELEASE = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4})(?!\d)", re.IGNORECASE)
-NOT_SOURCES = (".md5", ".part", ".tmp", ".log", ".stats.html")  # lie beside PubMed's files, or are not yet whole
+_RELEASE = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4})(?!\d)", re.IGNORECASE)
+_NOT_SOURCES = (".md5", ".part", ".tmp", ".log", ".stats.html")  # lie beside PubMed's files, or are not yet whole
 NUMBER = re.compile(r"(\d+)")
 
 
@@ -44,7 +44,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class _Listing:
     """The files of all sources now."""
 
     sources: tuple[Source, ...]
@@ -57,7 +57,7 @@ def release_of(name: str) -> int:
     >>> release_of("pubmed26n1300.xml.gz")
     20261300
     """
-    found = RELEASE.search(name)
+    found = _RELEASE.search(name)
     return (2000 + int(found[1])) * 10_000 + int(found[2]) if found else 0
 
 
@@ -71,13 +71,13 @@ def build_source_file(source: Source, receipt: FileReceipt) -> SourceFile:
     return SourceFile(source.name, source.place, receipt.n_bytes, receipt.sha256, found.name, release_of(source.name))
 
 
-def split_digits(path: Path) -> tuple[tuple[int, str], ...]:
+def _split_digits(path: Path) -> tuple[tuple[int, str], ...]:
     """Sort key that puts file9 before file10."""
     pieces = NUMBER.split(str(path))
     return tuple((int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces)
 
 
-def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozenset[str]) -> Listing:
+def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozenset[str]) -> _Listing:
     """Find the files of all patterns, each once, in the order of the patterns; PubMed's by release, others by age.
 
     The newest of a source's exports has the last word; those of one age go by name.
@@ -92,62 +92,62 @@ def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozens
     notes: list[str] = []
     for pattern in patterns:
         kind = format_named(pattern.format).name if pattern.format else None
-        matched = matches(base, pattern)
+        matched = _matches(base, pattern)
         if not matched:
-            notes.append(note_none_left(base, pattern, applied))
-        for path in sorted(matched, key=lambda p: (release_of(p.name), p.stat().st_mtime_ns, split_digits(p))):
-            if kind is None and is_folder(base, pattern) and (why := explain_not_a_source(path)):
+            notes.append(_note_none_left(base, pattern, applied))
+        for path in sorted(matched, key=lambda p: (release_of(p.name), p.stat().st_mtime_ns, _split_digits(p))):
+            if kind is None and _is_folder(base, pattern) and (why := _explain_not_a_source(path)):
                 notes.append(f"{path} is left out: {why}")
             else:
                 found.setdefault(path, Source(path, kind))
-    return Listing(tuple(found.values()), tuple(notes))
+    return _Listing(tuple(found.values()), tuple(notes))
 
 
-def resolve_pattern(base: Path, pattern: SourcePattern) -> Path:
+def _resolve_pattern(base: Path, pattern: SourcePattern) -> Path:
     """A pattern as an absolute path; "~" is the home folder."""
     return base / Path(pattern.path).expanduser()
 
 
-def is_glob(base: Path, pattern: SourcePattern) -> bool:
+def _is_glob(base: Path, pattern: SourcePattern) -> bool:
     """Whether a pattern is one: a file or folder whose name has brackets in it is not."""
-    return has_magic(pattern.path) and not resolve_pattern(base, pattern).exists()
+    return has_magic(pattern.path) and not _resolve_pattern(base, pattern).exists()
 
 
-def is_folder(base: Path, pattern: SourcePattern) -> bool:
+def _is_folder(base: Path, pattern: SourcePattern) -> bool:
     """Whether a pattern is a folder to watch."""
-    return resolve_pattern(base, pattern).is_dir()
+    return _resolve_pattern(base, pattern).is_dir()
 
 
-def matches(base: Path, pattern: SourcePattern) -> list[Path]:
+def _matches(base: Path, pattern: SourcePattern) -> list[Path]:
     """The files of one pattern.
 
     Raises:
         SourceError: a file or folder is not there.
     """
-    root = resolve_pattern(base, pattern)
-    if is_glob(base, pattern):
+    root = _resolve_pattern(base, pattern)
+    if _is_glob(base, pattern):
         plain = list(takewhile(lambda part: not has_magic(part), Path(pattern.path).expanduser().parts))
         folder = base.joinpath(*plain)
         if not folder.is_dir():
-            raise SourceError(explain_vanished(folder, pattern))
+            raise SourceError(_explain_vanished(folder, pattern))
         found = glob(str(Path(pattern.path).expanduser()), root_dir=base, recursive=True)
         return [base / name for name in found if (base / name).is_file()]
     if root.is_dir():
-        return list(list_folder(root))
+        return list(_list_folder(root))
     if not root.exists():
-        raise SourceError(explain_vanished(root, pattern))
+        raise SourceError(_explain_vanished(root, pattern))
     return [root]
 
 
-def list_folder(folder: Path) -> Iterator[Path]:
+def _list_folder(folder: Path) -> Iterator[Path]:
     """The files of a folder and of the folders in it, hidden ones and those that are no sources left out."""
     for path in folder.rglob("*"):
         inside = path.relative_to(folder).parts
-        if path.is_file() and not any(part.startswith(".") for part in inside) and not path.name.endswith(NOT_SOURCES):
+        if path.is_file() and not any(part.startswith(".") for part in inside) and not path.name.endswith(_NOT_SOURCES):
             yield path
 
 
-def explain_not_a_source(path: Path) -> str | None:
+def _explain_not_a_source(path: Path) -> str | None:
     """Why a file in a watched folder is none, in one line; None when it can be read."""
     try:
         check_source(path)
@@ -158,7 +158,7 @@ def explain_not_a_source(path: Path) -> str | None:
     return None
 
 
-def explain_vanished(path: Path, pattern: SourcePattern) -> str:
+def _explain_vanished(path: Path, pattern: SourcePattern) -> str:
     """The message for a place that is not there."""
     return (
         f"{path} is not there (source {pattern.path!r} of index.toml). Nothing was changed and nothing is deleted for "
@@ -166,14 +166,14 @@ def explain_vanished(path: Path, pattern: SourcePattern) -> str:
     )
 
 
-def note_none_left(base: Path, pattern: SourcePattern, applied: frozenset[str]) -> str:
+def _note_none_left(base: Path, pattern: SourcePattern, applied: frozenset[str]) -> str:
     """The note on a source without a file.
 
     Raises:
         SourceError: it had some when the index was made.
     """
-    root = resolve_pattern(base, pattern)
-    glob_like = str(root) if is_glob(base, pattern) else f"{root}/*"
+    root = _resolve_pattern(base, pattern)
+    glob_like = str(root) if _is_glob(base, pattern) else f"{root}/*"
     before = [path for path in applied if fnmatch(path, glob_like)]
     if before:
         raise SourceError(

@@ -35,7 +35,7 @@ def summarise_report(name: str, report: Report) -> Iterator[str]:
     if report.known:
         yield f"  files read: {len(report.files):,}; applied before and skipped: {report.known:,}"
     yield "  this run: " + (", ".join(f"{n:,} {what}" for what, n in done if n) or "nothing")
-    yield from note_truncation(counts.abstracts, counts.truncated)
+    yield from _note_truncation(counts.abstracts, counts.truncated)
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
     if counts.retracted:
@@ -57,7 +57,7 @@ def list_report_fields(name: str, report: Report) -> dict[str, Any]:
     return {"index": name} | asdict(report)
 
 
-def note_truncation(abstracts: int, truncated: int) -> Iterator[str]:
+def _note_truncation(abstracts: int, truncated: int) -> Iterator[str]:
     """Say how many texts the encoder did not read to their end."""
     if truncated:
         share = 100 * truncated / abstracts
@@ -82,21 +82,21 @@ def format_status(folder: IndexFolder) -> Iterator[str]:
     made = f"generation {manifest.generation:06d} of {manifest.created}"
     yield f"{folder.path.name}: {made}, {pluralize(counts.abstracts, 'abstract')}"
     yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"
-    yield f"  encoder: {format_encoder(manifest)}"
+    yield f"  encoder: {_format_encoder(manifest)}"
     yield f"  vectors: {manifest.factory}, {manifest.metric.replace('_', ' ')} (cosine)"
     if manifest.ann:
         ann = manifest.ann
         depth = f"{pluralize(ann.n_probe, 'list')} and {pluralize(ann.n_rerank, 'exact score')} a search"
         yield f"    {depth}: recall@10 {ann.recall:.3f} of an exact search, measured on {pluralize(ann.n_queries, 'title')}"
     yield f"  newest source: {manifest.newest_source}"
-    yield from note_truncation(counts.abstracts, counts.truncated)
+    yield from _note_truncation(counts.abstracts, counts.truncated)
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
     if counts.retracted:
         yield f"  retracted, kept and flagged: {counts.retracted:,}"
 
 
-def format_encoder(manifest: Manifest) -> str:
+def _format_encoder(manifest: Manifest) -> str:
     """The encoder in one line."""
     encoder = manifest.encoder
     return (

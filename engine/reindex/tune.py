@@ -18,8 +18,8 @@ from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings, DocIds
 
 QUERIES = 512  # titles asked; at recall 0.99 the standard error is below 0.002
-TIMED = 64  # of them, one by one
-DEPTHS = (25, 50, 100, 200, 400, 800)  # candidates scored exactly
+_TIMED = 64  # of them, one by one
+_DEPTHS = (25, 50, 100, 200, 400, 800)  # candidates scored exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Tuned:
+class _Tuned:
     """The setting taken, and those that it was taken from."""
 
     settings: AnnSettings
@@ -65,7 +65,7 @@ def encode_titles(
     return np.array(places, np.int64)[checked.kept], checked.vectors
 
 
-def tune_lists(index: IvfIndex, queries: Vectors, target: float, n_trained: int, held: int = 0) -> Tuned:
+def tune_lists(index: IvfIndex, queries: Vectors, target: float, n_trained: int, held: int = 0) -> _Tuned:
     """The quickest setting that reaches the target on these queries; held is the number of lists that did so before.
 
     With one held, only half of it, itself and more are tried, as far as it takes.
@@ -77,32 +77,32 @@ def tune_lists(index: IvfIndex, queries: Vectors, target: float, n_trained: int,
     found: list[tuple[int, int, float]] = []
     k = min(TUNED_FOR, index.size)
     least = [ranking[-1][1] for ranking in index.search_exhaustively(queries, k)]
-    for n_probe in (n for n in list_probes(index.n_lists) if n >= held // 2):
+    for n_probe in (n for n in _list_probes(index.n_lists) if n >= held // 2):
         near = np.array(
-            [index.keep_good_candidates(q, n_probe, DEPTHS[-1], low) for q, low in zip(queries, least, strict=True)]
+            [index.keep_good_candidates(q, n_probe, _DEPTHS[-1], low) for q, low in zip(queries, least, strict=True)]
         )
-        recalls = [(depth, float(np.minimum(near[:, :depth].sum(axis=1), k).mean()) / k) for depth in DEPTHS]
+        recalls = [(depth, float(np.minimum(near[:, :depth].sum(axis=1), k).mean()) / k) for depth in _DEPTHS]
         enough = [pair for pair in recalls if pair[1] >= target]
         found.append((n_probe, *(enough[0] if enough else recalls[-1])))
         if enough and n_probe > (1 if held else 4) * next(n for n, _, recall in found if recall >= target):
             break  # more lists make it slower only
-    trials = [Trial(n, m, r, time_search(index, queries, n, m) if r >= target else None) for n, m, r in found]
+    trials = [Trial(n, m, r, _time_search(index, queries, n, m) if r >= target else None) for n, m, r in found]
     quick = [(trial.ms, trial) for trial in trials if trial.ms is not None]
     best = min(quick, key=lambda pair: pair[0])[1] if quick else max(trials, key=lambda trial: trial.recall)
     settings = AnnSettings(best.n_probe, best.n_rerank, round(best.recall, 4), len(queries), target, n_trained)
-    return Tuned(settings, tuple(trials))
+    return _Tuned(settings, tuple(trials))
 
 
-def list_probes(n_lists: int) -> list[int]:
+def _list_probes(n_lists: int) -> list[int]:
     """Numbers of lists to try: powers of two up to all."""
     powers = [1 << i for i in range(n_lists.bit_length()) if 1 << i < n_lists]
     return [*powers, n_lists]
 
 
-def time_search(index: IvfIndex, queries: Vectors, n_probe: int, depth: int) -> float:
+def _time_search(index: IvfIndex, queries: Vectors, n_probe: int, depth: int) -> float:
     """Median milliseconds of one query."""
     spent = []
-    for query in queries[:TIMED]:
+    for query in queries[:_TIMED]:
         started = time.perf_counter()
         index.probe(query[None], TUNED_FOR, n_probe, depth)
         spent.append(time.perf_counter() - started)

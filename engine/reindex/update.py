@@ -39,7 +39,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class _Look:
     """The files of all sources, sorted out, with notes for people."""
 
     files: Files
@@ -59,20 +59,20 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
         EngineError: as engine.reindex.run.index_sources.
         OSError: the disk is full or not writable.
     """
-    check_settings(folder, settings)
+    _check_settings(folder, settings)
     started = time.monotonic()
     folder.path.mkdir(parents=True, exist_ok=True)
     with lock_for_writing(folder.lock):
         current = open_current(folder)
-        look = look_at_sources(folder, settings, request, current)
+        look = _look_at_sources(folder, settings, request, current)
         if not look.files.read and current is not None:
             choose(current.manifest.encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
             shards.clear(folder.shards)  # of a run whose files are gone: nothing is left to encode
-            return replace(report_nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
+            return replace(_report_nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
         if not look.files.read:
             places = ", ".join(source.path for source in settings.sources)
             raise ConfigError(f"no source of {settings.file} holds a file yet ({places}), so there is nothing to index")
-        done = make_generation(folder, order_for(settings, request, look), current, progress)
+        done = make_generation(folder, _order_for(settings, request, look), current, progress)
         return replace(done, known=len(look.files.known), notes=look.notes + done.notes)
 
 
@@ -84,11 +84,11 @@ def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, prog
         SourceError: a source is not there or can't be read.
         EngineError: the current generation is damaged, or the model is another than the index was built with.
     """
-    check_settings(folder, settings)
+    _check_settings(folder, settings)
     current = open_current(folder)
     held = current.manifest.encoder if current else None
     choose(held, settings.model, settings.precision, settings.recipe, re_encode=False)
-    look = look_at_sources(folder, settings, request, current)
+    look = _look_at_sources(folder, settings, request, current)
     n_held = current.manifest.counts.abstracts if current else 0
     if not look.files.read:
         return Plan(n_held, look.files, Counts(n_held, 0, 0, 0, 0), (), (), (), look.notes, None)
@@ -96,11 +96,11 @@ def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, prog
         database = Path(scratch, DATABASE)
         if current:
             durable.copy_file(current.database, database)
-        return plan_changes(database, folder, order_for(settings, request, look), current, look, progress)
+        return _plan_changes(database, folder, _order_for(settings, request, look), current, look, progress)
 
 
-def plan_changes(
-    database: Path, folder: IndexFolder, order: Order, current: Generation | None, look: Look, progress: Progress
+def _plan_changes(
+    database: Path, folder: IndexFolder, order: Order, current: Generation | None, look: _Look, progress: Progress
 ) -> Plan:
     """Read the sources into a copy of the corpus and say what that changed."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -122,7 +122,7 @@ def plan_changes(
     )
 
 
-def check_settings(folder: IndexFolder, settings: Settings) -> None:
+def _check_settings(folder: IndexFolder, settings: Settings) -> None:
     """Refuse settings that this engine can't honour.
 
     Raises:
@@ -137,7 +137,7 @@ def check_settings(folder: IndexFolder, settings: Settings) -> None:
         factory.parse_factory(str(settings.factory))
 
 
-def look_at_sources(folder: IndexFolder, settings: Settings, request: Request, current: Generation | None) -> Look:
+def _look_at_sources(folder: IndexFolder, settings: Settings, request: Request, current: Generation | None) -> _Look:
     """Find and hash the files of all sources and sort them out.
 
     Raises:
@@ -158,7 +158,7 @@ def look_at_sources(folder: IndexFolder, settings: Settings, request: Request, c
         notes += (
             f"{pluralize(n, 'file')} read before, not there any more; the records stay (first: {files.vanished[0]})",
         )
-    return Look(files, notes)
+    return _Look(files, notes)
 
 
 def read_applied_files(current: Generation | None) -> list[AppliedFile]:
@@ -169,7 +169,7 @@ def read_applied_files(current: Generation | None) -> list[AppliedFile]:
         return corpus.read_sources()
 
 
-def order_for(settings: Settings, request: Request, look: Look) -> Order:
+def _order_for(settings: Settings, request: Request, look: _Look) -> Order:
     """The order that a run of reindex carries out."""
     command = f"engine reindex {settings.file.parent.name}{' --full' if request.full else ''}"
     limits = Limits(settings.max_deleted_share, settings.max_changed_share, command)
@@ -183,7 +183,7 @@ def order_for(settings: Settings, request: Request, look: Look) -> Order:
     )
 
 
-def report_nothing_new(current: Generation, look: Look) -> Report:
+def _report_nothing_new(current: Generation, look: _Look) -> Report:
     """The report of a run without a file to read."""
     held = current.manifest.counts
     counts = Counts(held.abstracts, held.retracted, held.without_abstract, held.without_title, held.truncated)

@@ -26,11 +26,11 @@ from engine.reindex.gather import Gathered, refuse
 from engine.reindex.shards import Shards
 from engine.reindex.spool import Spool
 
-CANARY_EVERY = 256  # texts; one in so many is encoded again, alone
-FIRST_CANARIES = 4  # of the first page
-CHUNK = 2048  # rows put in order at once
-MAX_FAILED_SHARE = 0.05  # of the texts of a run; an encoder that fails on more is broken
-MIN_FAILED = 10  # below this many, single odd records are the likelier cause
+_CANARY_EVERY = 256  # texts; one in so many is encoded again, alone
+_FIRST_CANARIES = 4  # of the first page
+_CHUNK = 2048  # rows put in order at once
+_MAX_FAILED_SHARE = 0.05  # of the texts of a run; an encoder that fails on more is broken
+_MIN_FAILED = 10  # below this many, single odd records are the likelier cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class Vectorised:
         """The vectors in the order of the ids, those of a few thousand records (m, dim) at a time."""
         new, (every_place, every_n) = self.spool.map_rows(), self.spool.find_places(self.doc_ids)
         firsts = np.concatenate([[0], np.cumsum(every_n)])
-        for start in range(0, len(self.doc_ids), CHUNK):
-            ids, counts = self.doc_ids[start : start + CHUNK], self.counts[start : start + CHUNK]
-            n_new = every_n[start : start + CHUNK]
+        for start in range(0, len(self.doc_ids), _CHUNK):
+            ids, counts = self.doc_ids[start : start + _CHUNK], self.counts[start : start + _CHUNK]
+            n_new = every_n[start : start + _CHUNK]
             places = every_place[firsts[start] : firsts[start + len(ids)]]
             fresh = np.repeat(n_new > 0, counts)
             chunk = np.empty((int(counts.sum()), self.spool.dim), np.float32)
@@ -83,7 +83,7 @@ class EncodingRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class _Page:
     """Texts that go through the encoder together."""
 
     rows: list[TextRow]
@@ -110,13 +110,13 @@ def vectorise(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
         CorruptError: the current generation lacks a vector that it should have.
     """
     try:
-        return encode_rows(run, current)
+        return _encode_rows(run, current)
     finally:
         with contextlib.suppress(OSError):
             run.shards.flush()
 
 
-def encode_rows(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
+def _encode_rows(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
     """The work of vectorise.
 
     Raises:
@@ -128,54 +128,54 @@ def encode_rows(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
     restored: list[int] = []
     done = n_failed = 0
     run.progress("encoding", 0, total)
-    with contextlib.closing(encode_pages(run, everything)) as encoded:
+    with contextlib.closing(_encode_pages(run, everything)) as encoded:
         for page, fresh in encoded:
-            checked = keep_page(run, page, fresh)
-            restored += refuse_texts(run, page.rows, checked)
+            checked = _keep_page(run, page, fresh)
+            restored += _refuse_texts(run, page.rows, checked)
             done += len(page.rows)
             n_failed += sum(reason != WORDLESS for _, reason in checked.refused)
-            if n_failed > max(MIN_FAILED, MAX_FAILED_SHARE * total):
+            if n_failed > max(_MIN_FAILED, _MAX_FAILED_SHARE * total):
                 raise EncoderError(
                     f"{run.encoder.identity.model} gave no usable vector for {n_failed} of {done} texts, so nothing "
                     f"was published. The last: {checked.refused[-1][1]}"
                 )
             run.progress("encoding", done, total)
     if everything and restored:  # nothing is carried over, so what went back to its old text is encoded too
-        page = prepare_page(run, run.draft.read_texts_of(restored), 1)
-        refuse_texts(run, page.rows, keep_page(run, page, encode_page(run.encoder, page)))
-    return check_complete(run, current)
+        page = _prepare_page(run, run.draft.read_texts_of(restored), 1)
+        _refuse_texts(run, page.rows, _keep_page(run, page, _encode_page(run.encoder, page)))
+    return _check_complete(run, current)
 
 
-def encode_pages(run: EncodingRun, everything: bool) -> Generator[tuple[Page, CheckedVectors]]:
+def _encode_pages(run: EncodingRun, everything: bool) -> Generator[tuple[_Page, CheckedVectors]]:
     """Pages with their vectors, in order; of what was encoded when the run ends early, the shards keep the vectors."""
     encoder = run.encoder
     return map_in_order(
-        lambda page: encode_page(encoder, page),
-        read_pages(run, everything),
+        lambda page: _encode_page(encoder, page),
+        _read_pages(run, everything),
         encoder.ahead,
-        partial(keep_in_shards, run),
+        partial(_keep_in_shards, run),
     )
 
 
-def read_pages(run: EncodingRun, everything: bool) -> Iterator[Page]:
+def _read_pages(run: EncodingRun, everything: bool) -> Iterator[_Page]:
     """The texts to encode, page by page."""
     size = run.encoder.page
     for number, rows in enumerate(run.draft.read_texts_to_encode(everything, size)):
         # One text in CANARY_EVERY, whatever the size of a page.
-        due = (number + 1) * size // CANARY_EVERY - number * size // CANARY_EVERY
-        yield prepare_page(run, rows, FIRST_CANARIES if number == 0 else due)
+        due = (number + 1) * size // _CANARY_EVERY - number * size // _CANARY_EVERY
+        yield _prepare_page(run, rows, _FIRST_CANARIES if number == 0 else due)
 
 
-def prepare_page(run: EncodingRun, rows: list[TextRow], n_canaries: int) -> Page:
+def _prepare_page(run: EncodingRun, rows: list[TextRow], n_canaries: int) -> _Page:
     """Sort out which texts an earlier run encoded, and prepare the others."""
     pairs = [(place, text) for place, row in enumerate(rows) for text in run.texts(row.title, row.abstract)]
     owners, texts = [place for place, _ in pairs], [text for _, text in pairs]
     digests = [hash_text(text) for text in texts]
     resumed = {i: found for i, digest in enumerate(digests) if (found := run.shards.get(digest))}
-    return Page(rows, owners, texts, digests, resumed, n_canaries)
+    return _Page(rows, owners, texts, digests, resumed, n_canaries)
 
 
-def encode_page(encoder: Encoder, page: Page) -> CheckedVectors:
+def _encode_page(encoder: Encoder, page: _Page) -> CheckedVectors:
     """Encode the texts of a page that no shard holds. Runs beside everything else, so it touches nothing else."""
     texts = [page.texts[i] for i in page.rest]
     fresh = encode_checked(encoder, texts)
@@ -183,10 +183,10 @@ def encode_page(encoder: Encoder, page: Page) -> CheckedVectors:
     return fresh
 
 
-def keep_page(run: EncodingRun, page: Page, fresh: CheckedVectors) -> CheckedVectors:
+def _keep_page(run: EncodingRun, page: _Page, fresh: CheckedVectors) -> CheckedVectors:
     """Keep the vectors of a page and note the lengths of all its texts."""
-    keep_in_shards(run, page, fresh)
-    checked = group_by_row(page, merge_resumed(fresh, page.rest, page.resumed, run.encoder.identity.dim))
+    _keep_in_shards(run, page, fresh)
+    checked = _group_by_row(page, _merge_resumed(fresh, page.rest, page.resumed, run.encoder.identity.dim))
     fully_resumed = set(page.owners) - {page.owners[i] for i in page.rest}
     run.gathered.n_resumed += len(fully_resumed & set(checked.kept.tolist()))
     limit, lengths = run.encoder.identity.max_length, dict[int, list[int]]()
@@ -198,7 +198,7 @@ def keep_page(run: EncodingRun, page: Page, fresh: CheckedVectors) -> CheckedVec
     return checked
 
 
-def group_by_row(page: Page, checked: CheckedVectors) -> CheckedVectors:
+def _group_by_row(page: _Page, checked: CheckedVectors) -> CheckedVectors:
     """What became of the texts, by the rows that they are of: one refused text refuses the whole row.
 
     A passage without a word is left out, where others of its row have some. A row of which nothing is left, or that
@@ -212,13 +212,13 @@ def group_by_row(page: Page, checked: CheckedVectors) -> CheckedVectors:
     return CheckedVectors(owners[good], checked.vectors[good], checked.n_tokens[good], tuple(sorted(reasons.items())))
 
 
-def keep_in_shards(run: EncodingRun, page: Page, fresh: CheckedVectors) -> None:
+def _keep_in_shards(run: EncodingRun, page: _Page, fresh: CheckedVectors) -> None:
     """Save the vectors of a page from being lost with the run."""
     rest = page.rest
     run.shards.add([page.digests[rest[i]] for i in fresh.kept], fresh.vectors, fresh.n_tokens)
 
 
-def merge_resumed(
+def _merge_resumed(
     fresh: CheckedVectors, rest: list[int], resumed: dict[int, tuple[Vectors, int]], dim: int
 ) -> CheckedVectors:
     """Freshly encoded texts, whose places in the page are `rest`, and resumed ones, in the order of the page."""
@@ -234,7 +234,7 @@ def merge_resumed(
     return CheckedVectors(np.array(kept, dtype=np.int64), vectors, lengths, refused)
 
 
-def refuse_texts(run: EncodingRun, page: list[TextRow], checked: CheckedVectors) -> list[int]:
+def _refuse_texts(run: EncodingRun, page: list[TextRow], checked: CheckedVectors) -> list[int]:
     """Reject the rows without a usable vector: a new one leaves the draft, a changed one goes back as it was.
 
     Returns the doc ids of those that went back.
@@ -256,7 +256,7 @@ def refuse_texts(run: EncodingRun, page: list[TextRow], checked: CheckedVectors)
     return restored
 
 
-def check_complete(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
+def _check_complete(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
     """Check that every row has a vector, new or carried over.
 
     Raises:

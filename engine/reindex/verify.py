@@ -22,8 +22,8 @@ from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings, DocIds, Manifest, hash_ids
 
 SAMPLE = 64  # stored texts encoded again by a deep check, vectors sought by their own codes
-MAX_LOST = 0.1  # of those; the nearest lists hold nearly every vector itself, wrong codes hardly any
-CHUNK = 65_536  # vectors looked at together
+_MAX_LOST = 0.1  # of those; the nearest lists hold nearly every vector itself, wrong codes hardly any
+_CHUNK = 65_536  # vectors looked at together
 
 
 def verify(folder: IndexFolder, generation: Generation, *, deep: bool, contents: bool = True) -> list[str]:
@@ -36,7 +36,7 @@ def verify(folder: IndexFolder, generation: Generation, *, deep: bool, contents:
         if contents:
             problems += check_content(generation.path, generation.manifest)
         if deep and not problems:
-            problems += check_deep(folder, generation)
+            problems += _check_deep(folder, generation)
     except CorruptError as err:
         problems.append(str(err))
     return problems
@@ -77,14 +77,14 @@ def check_content(path: Path, manifest: Manifest) -> Iterator[str]:
     ):
         if hash_ids(found) != stated:
             yield f"{path / name}: its ids are not those that the manifest was written for"
-    if bad := sum(map(count_not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // CHUNK))):
+    if bad := sum(map(_count_not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // _CHUNK))):
         yield f"{path / VECTORS}: {bad:,} vectors are not finite and of length 1"
-    yield from map_problems(path / MAP, in_vectors)
+    yield from _map_problems(path / MAP, in_vectors)
     if manifest.ann is not None:
-        yield from check_codes(path, manifest, manifest.ann)
+        yield from _check_codes(path, manifest, manifest.ann)
 
 
-def map_problems(path: Path, doc_ids: DocIds) -> Iterator[str]:
+def _map_problems(path: Path, doc_ids: DocIds) -> Iterator[str]:
     """The map must hold a place for each record and for no other."""
     found = read_map(path)
     if not np.array_equal(found.doc_ids, doc_ids):
@@ -93,13 +93,13 @@ def map_problems(path: Path, doc_ids: DocIds) -> Iterator[str]:
         yield f"{path} holds places that are no numbers"
 
 
-def count_not_unit(vectors: Vectors) -> int:
+def _count_not_unit(vectors: Vectors) -> int:
     """How many of the vectors are not finite and of length 1."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     return int((~(np.abs(lengths - 1) <= LENGTH_TOLERANCE)).sum())
 
 
-def check_codes(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[str]:
+def _check_codes(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[str]:
     """The codes must be of the manifest's type and of exactly the vectors; a vector's own code must lead back to it."""
     index = IvfIndex(path / VECTORS, path / CODES, manifest.encoder.dim, ann)
     factory = parse_factory(manifest.factory)
@@ -112,11 +112,11 @@ def check_codes(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[st
     # By score: of records with the same text any one will do.
     found = index.probe(np.array(index.vectors[rows]), 1, ann.n_probe, ann.n_rerank)
     lost = sum(not hits or hits[0][1] < 1 - LENGTH_TOLERANCE for hits in found)
-    if lost > MAX_LOST * len(rows):
+    if lost > _MAX_LOST * len(rows):
         yield f"{path / CODES}: {lost} of {len(rows)} vectors are not found by their own codes"
 
 
-def check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
+def _check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
     """Texts against their digests, then probes and a sample of texts encoded again."""
     from engine.encode.onnx import OnnxEncoder
 
@@ -131,7 +131,7 @@ def check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
         if manifest.encoder.recipe in RECIPES:
             yield from check_texts(corpus)
             vectors = FlatIndex(generation.vectors, manifest.encoder.dim)
-            yield from sample_problems(corpus, vectors, encoder, load_recipe(manifest.encoder, encoder.folder))
+            yield from _sample_problems(corpus, vectors, encoder, load_recipe(manifest.encoder, encoder.folder))
     finally:
         corpus.close()
 
@@ -143,7 +143,7 @@ def check_texts(corpus: Corpus) -> Iterator[str]:
             yield f"{corpus.path}: the text of id {doc_id} is not the one that was encoded"
 
 
-def sample_problems(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts: Texts) -> Iterator[str]:
+def _sample_problems(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts: Texts) -> Iterator[str]:
     """A spread of stored texts, encoded again, must give the stored vectors."""
     ids = np.unique(vectors.doc_ids[np.linspace(0, vectors.n_rows - 1, min(SAMPLE, vectors.n_rows), dtype=int)])
     for doc_id, row in corpus.fetch(ids.tolist()).items():

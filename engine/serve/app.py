@@ -33,9 +33,9 @@ from engine.serve.work.desk import Desk
 from engine.serve.work.shelf import Shelf
 
 log = logging.getLogger("engine.serve")
-STATIC = Path(__file__).parent / "pages" / "static"
-UNSAID = "a text got no usable vector. Run: engine verify --deep"  # the error's own message holds the text
-FIGURES = "text/plain; version=0.0.4; charset=utf-8"
+_STATIC = Path(__file__).parent / "pages" / "static"
+_UNSAID = "a text got no usable vector. Run: engine verify --deep"  # the error's own message holds the text
+_FIGURES = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def build_app(
@@ -57,54 +57,54 @@ def build_app(
         site.desk.close()
         site.batches.close()
 
-    app = Starlette(routes=ROUTES, exception_handlers=HANDLERS, lifespan=lifespan)
+    app = Starlette(routes=_ROUTES, exception_handlers=_HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.state.site = site
     app.state.metrics = counted = Metrics(Guard(app, access), site)
     return counted
 
 
-async def show_metrics(request: Request) -> Response:
+async def _show_metrics(request: Request) -> Response:
     """The figures for Prometheus."""
-    return Response(request.app.state.metrics.render_text(), headers={"Content-Type": FIGURES})
+    return Response(request.app.state.metrics.render_text(), headers={"Content-Type": _FIGURES})
 
 
-async def report_health(request: Request) -> Response:
+async def _report_health(request: Request) -> Response:
     """The server is alive."""
     return PlainTextResponse("ok\n")
 
 
-async def report_readiness(request: Request) -> Response:
+async def _report_readiness(request: Request) -> Response:
     """Every index has a generation open."""
     shelf = request.app.state.site.shelf
     return PlainTextResponse("".join(f"{name} {shelf.index(name).generation:06d}\n" for name in shelf.names))
 
 
-def respond_to_error(request: Request, error: Exception) -> Response:
+def _respond_to_error(request: Request, error: Exception) -> Response:
     """The response to an error: JSON for programs, a page for people."""
     failure = classify_error(error)
     if isinstance(error, EngineError) and failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("%s: %s", type(error).__name__, UNSAID if type(error) is EncoderError else error)
+        log.error("%s: %s", type(error).__name__, _UNSAID if type(error) is EncoderError else error)
     if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
-        return build_failure_json(failure)
+        return _build_failure_json(failure)
     return page_handlers.show_failure(request, failure)
 
 
-def build_failure_json(failure: Failure) -> Response:
+def _build_failure_json(failure: Failure) -> Response:
     """A failure as JSON."""
     return Response(
         dump_bytes(failure.fields), status_code=failure.status, media_type=JSON, headers=dict(failure.headers)
     )
 
 
-HANDLERS = {
-    EngineError: respond_to_error,
-    BodyError: respond_to_error,
-    ClientDisconnect: respond_to_error,
-    HTTPException: respond_to_error,
-    Exception: respond_to_error,
+_HANDLERS = {
+    EngineError: _respond_to_error,
+    BodyError: _respond_to_error,
+    ClientDisconnect: _respond_to_error,
+    HTTPException: _respond_to_error,
+    Exception: _respond_to_error,
 }
-ROUTES = [
+_ROUTES = [
     Route("/", page_handlers.show_search_page),
     Route("/record", page_handlers.show_record_page),
     Route("/status", page_handlers.show_status_page),
@@ -121,8 +121,8 @@ ROUTES = [
     Route("/api/v1/batch", api_handlers.search_batch, methods=["POST"]),
     Route("/api/v1/status", api_handlers.show_status),
     Route("/api/v1/openapi.json", openapi.build_document),
-    Route("/healthz", report_health),
-    Route("/readyz", report_readiness),
-    Route("/metrics", show_metrics),
-    Mount("/static", StaticFiles(directory=STATIC), name="static"),
+    Route("/healthz", _report_health),
+    Route("/readyz", _report_readiness),
+    Route("/metrics", _show_metrics),
+    Mount("/static", StaticFiles(directory=_STATIC), name="static"),
 ]

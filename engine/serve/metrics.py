@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.serve.request.site import Site
 
-SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
-class Served(Collector):
+class _Served(Collector):
     """What is served now, and how many requests are inside."""
 
     def __init__(self, site: Site) -> None:
@@ -37,7 +37,7 @@ class Served(Collector):
         yield from (generation, records, stuck)
 
 
-def route_of(scope: Scope) -> str:
+def _route_of(scope: Scope) -> str:
     """The path that a request was answered at; "static" for all files, "none" where it was refused or led nowhere."""
     if "endpoint" not in scope:
         return "none"
@@ -50,11 +50,11 @@ class Metrics:
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self.app = app
         self.registry = CollectorRegistry()
-        self.registry.register(Served(site))
+        self.registry.register(_Served(site))
         labels = ("route", "method", "status")
         self.requests = Counter("engine_requests", "Requests answered.", labels, registry=self.registry)
         self.seconds = Histogram(
-            "engine_request_seconds", "Time to an answer.", ("route",), buckets=SECONDS, registry=self.registry
+            "engine_request_seconds", "Time to an answer.", ("route",), buckets=_SECONDS, registry=self.registry
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +72,7 @@ class Metrics:
         try:
             await self.app(scope, receive, noted)
         finally:
-            route = route_of(scope)
+            route = _route_of(scope)
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "OPTIONS") else "other"
             self.requests.labels(route, method, str(status)).inc()
             self.seconds.labels(route).observe(time.perf_counter() - started)

@@ -18,8 +18,8 @@ from engine.serve.http.access import bracket_host, build_access
 from engine.serve.http.connection import Connection
 from engine.serve.http.limits import MAX_HEAD
 
-KEEP_ALIVE = 20  # seconds that a connection stays open between two requests
-GRACE = 5  # seconds that answers under way have to finish
+_KEEP_ALIVE = 20  # seconds that a connection stays open between two requests
+_GRACE = 5  # seconds that answers under way have to finish
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
         EngineError: the address is taken, or an index can't be opened.
         KeyboardInterrupt: it was ended by SIGINT.
     """
-    with listen_at(address) as listener:
+    with _listen_at(address) as listener:
         port = listener.getsockname()[1]
         access = build_access(address.host, port, names=address.names, token=address.token, origins=address.origins)
         config = uvicorn.Config(
@@ -74,8 +74,8 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
             log_level="warning",
             proxy_headers=False,
             h11_max_incomplete_event_size=MAX_HEAD,
-            timeout_graceful_shutdown=GRACE,
-            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=_GRACE,
+            timeout_keep_alive=_KEEP_ALIVE,
         )
         url = f"http://{bracket_host(address.host)}:{port}/"
         server = Server(config, lambda: ready(url))
@@ -85,7 +85,7 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
 
 
 @contextlib.contextmanager
-def listen_at(address: Address) -> Iterator[socket.socket]:
+def _listen_at(address: Address) -> Iterator[socket.socket]:
     """A socket bound to an address.
 
     Raises:

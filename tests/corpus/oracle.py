@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.corpus.draft import SourceFile
-from engine.corpus.selection.languages import SPELLINGS
+from engine.corpus.selection.languages import _SPELLINGS
 from engine.corpus.storage.store import SPACES, Corpus, Said
-from engine.corpus.storage.values import replace_surrogates
+from engine.corpus.storage.values import _replace_surrogates
 from engine.options import Filters
 from engine.records.abstract import Abstract
 from tests.corpus.drafts import opened, origin
@@ -43,7 +43,7 @@ def records(corpus: Corpus) -> list[Record]:
 
 def lowered(text: str) -> str:
     """ASCII letters small, others as they are; lone surrogates as they would be bound."""
-    return replace_surrogates(text).translate(UPPER)
+    return _replace_surrogates(text).translate(UPPER)
 
 
 def like(value: str, text: str) -> bool:
@@ -63,7 +63,7 @@ def is_by(value: str, name: str) -> bool:
 
 
 def in_language(value: str, language: str) -> bool:
-    groups = [group for group in SPELLINGS if lowered(value) in map(lowered, group)]
+    groups = [group for group in _SPELLINGS if lowered(value) in map(lowered, group)]
     return some(groups[0] if groups else (value,), (language,))
 
 

@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from engine.corpus.selection.languages import SPELLINGS
+from engine.corpus.selection.languages import _SPELLINGS
 from engine.records.abstract import Abstract
 
 NAMES = (
@@ -17,7 +17,7 @@ BEGINNINGS = (
     "smith", "smith j", "j smith", "SMITH, J.", "jones", "jones a b", "smith-jones", "a", "o'b", "béla", "gout_", "gout%",
     "cruz de", "smi jo", "zz", "100%", "li", "'", '"',
 )  # fmt: skip
-LANGUAGES = tuple(spelling for group in SPELLINGS[:3] for spelling in group) + ("und", "mul", "ENG", "GERMAN")
+LANGUAGES = tuple(spelling for group in _SPELLINGS[:3] for spelling in group) + ("und", "mul", "ENG", "GERMAN")
 TEXTS = ("", " ", "\u2009\n", "Gout in 100% of men", "gout_in men", "A 'study' of \"gout\"", "É", "é!", "x", "関節")
 FILES = (("a.xml", "PubMed XML"), ("B_1.nbib", "MEDLINE"), ("b%1.csv", "table"), ("a.xml.gz", "JSONL"))
 

@@ -128,7 +128,7 @@ def test_an_export_that_differs_is_refused(tmp_path: Path, monkeypatch: pytest.M
     from engine.encode import export
     from engine.errors import EncoderError
 
-    monkeypatch.setattr(export, "MAX_DIFFERENCE", 0.0)
+    monkeypatch.setattr(export, "_MAX_DIFFERENCE", 0.0)
     with pytest.raises(EncoderError, match="the exported encoder differs from the original"):
         export.export_encoder(TOY_MODEL, identify(TOY_MODEL, "toy"), tmp_path)
 

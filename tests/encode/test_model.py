@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.encode.model import DEFAULT_MODEL, DEFAULT_WEIGHTS, identify, locate
+from engine.encode.model import _DEFAULT_WEIGHTS, DEFAULT_MODEL, identify, locate
 from engine.encode.receipt import read_identity
 from engine.errors import EncoderError
 from tests.conftest import CURRENT, TOY_MODEL
@@ -33,7 +33,7 @@ def test_the_toy_model_is_what_it_is(model: Path) -> None:
 
 def test_the_default_model_has_the_published_weights(model_folder: Path) -> None:
     found = identify(locate(DEFAULT_MODEL), DEFAULT_MODEL)
-    assert found.weights_sha256 == DEFAULT_WEIGHTS
+    assert found.weights_sha256 == _DEFAULT_WEIGHTS
     assert (found.dim, found.max_length, found.pooling) == (384, 256, "mean")
     assert locate(f"sentence-transformers/{DEFAULT_MODEL}") == model_folder
 

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from engine.encode.onnx import SHORT, TOGETHER, OnnxEncoder, group_texts
+from engine.encode.onnx import _TOGETHER, SHORT, OnnxEncoder, _group_texts
 from engine.encode.tokens import Tokens
 from engine.index.folder import IndexFolder
 from tests.conftest import SAMPLE
@@ -15,18 +15,18 @@ def tokens(*lengths: int) -> Tokens:
 
 
 def test_short_texts_of_one_length_run_together() -> None:
-    lengths = [5] * (TOGETHER + 1) + [7, SHORT + 1, SHORT + 1, 7]
-    groups = [group.tolist() for group in group_texts(tokens(*lengths), 1, alone=False)]
-    n = TOGETHER + 1
-    assert groups == [[n + 1], [n + 2], [n, n + 3], list(range(TOGETHER)), [TOGETHER]]
+    lengths = [5] * (_TOGETHER + 1) + [7, SHORT + 1, SHORT + 1, 7]
+    groups = [group.tolist() for group in _group_texts(tokens(*lengths), 1, alone=False)]
+    n = _TOGETHER + 1
+    assert groups == [[n + 1], [n + 2], [n, n + 3], list(range(_TOGETHER)), [_TOGETHER]]
 
 
 def test_alone_means_alone() -> None:
-    assert [group.tolist() for group in group_texts(tokens(5, 5, 3), 1, alone=True)] == [[0], [1], [2]]
+    assert [group.tolist() for group in _group_texts(tokens(5, 5, 3), 1, alone=True)] == [[0], [1], [2]]
 
 
 def test_a_measured_batch_goes_by_length() -> None:
-    assert [group.tolist() for group in group_texts(tokens(3, 9, 5), 2, alone=False)] == [[1, 2], [0]]
+    assert [group.tolist() for group in _group_texts(tokens(3, 9, 5), 2, alone=False)] == [[1, 2], [0]]
 
 
 @pytest.mark.parametrize("n", [40])

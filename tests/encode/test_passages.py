@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.encode.model import DEFAULT_MODEL, locate
-from engine.encode.passages import MAX_TITLE_TOKENS, MIN_TOKENS, Count, Passage, cut_passages
+from engine.encode.passages import _MAX_TITLE_TOKENS, _MIN_TOKENS, _Count, _Passage, cut_passages
 from engine.encode.recipe import clean_text, prepare_text
 from engine.encode.sentences import split_sentences
 from engine.encode.tokens import TextTokenizer
@@ -80,7 +80,7 @@ def halves(text: str) -> list[str]:
 def test_what_fits_stays_as_it_is_prepared() -> None:
     abstract = f" {words(6)} {words(6)}\n"
     assert cut_passages("Two words", abstract, count, 16) == [
-        Passage((1, len(abstract) - 1), prepare_text("Two words", abstract))
+        _Passage((1, len(abstract) - 1), prepare_text("Two words", abstract))
     ]
 
 
@@ -111,23 +111,23 @@ def test_a_long_word_is_cut_between_characters() -> None:
 
 def test_a_long_title_gives_its_first_words() -> None:
     made = cut_passages(words(100), words(100), count, 128)
-    head = " ".join(words(100).split()[:MAX_TITLE_TOKENS])
+    head = " ".join(words(100).split()[:_MAX_TITLE_TOKENS])
     assert all(
         passage.text.startswith(f"{head}. Knee") for passage in cut_passages(words(100), words(9) * 40, count, 256)[:1]
     )
     assert [passage.text for passage in made] == [f"{head}. {half}" for half in halves(words(100))]
-    assert cut_passages(words(100), "", count, 16) == [Passage((0, 0), " ".join(words(100).split()[:14]))]
-    assert cut_passages("t" * 100, "x" * 20, letters, 16)[0] == Passage((0, 5), "ttttttt. xxxxx")
+    assert cut_passages(words(100), "", count, 16) == [_Passage((0, 0), " ".join(words(100).split()[:14]))]
+    assert cut_passages("t" * 100, "x" * 20, letters, 16)[0] == _Passage((0, 5), "ttttttt. xxxxx")
 
 
 @pytest.mark.parametrize("limit", [128, 256])
 def test_a_title_that_is_not_too_long_is_never_cut(limit: int) -> None:
-    title = words(MAX_TITLE_TOKENS).removesuffix(".")
+    title = words(_MAX_TITLE_TOKENS).removesuffix(".")
     assert all(passage.text.startswith(f"{title}. ") for passage in cut_passages(title, words(300), count, limit))
 
 
 def test_without_abstract_the_title_is_the_passage() -> None:
-    assert cut_passages("Title", " \n", count, 16) == [Passage((0, 0), "Title")]
+    assert cut_passages("Title", " \n", count, 16) == [_Passage((0, 0), "Title")]
 
 
 def test_without_text_there_is_none() -> None:
@@ -136,13 +136,13 @@ def test_without_text_there_is_none() -> None:
 
 def test_a_limit_that_leaves_no_room_is_refused() -> None:
     with pytest.raises(ValueError, match="passages of 15 tokens: expected 16 or more"):
-        cut_passages("a", "b", count, MIN_TOKENS - 1)
+        cut_passages("a", "b", count, _MIN_TOKENS - 1)
 
 
 @examples(2)
 @given(TEXTS, TEXTS, st.sampled_from([16, 17, 32, 64]), st.sampled_from([count, joints, letters, tokens]))
 @example("a" * 300, "b. " * 300, 16, tokens)
-def test_passages_fit_and_hold_everything(title: str, abstract: str, limit: int, measure: Count) -> None:
+def test_passages_fit_and_hold_everything(title: str, abstract: str, limit: int, measure: _Count) -> None:
     made = cut_passages(title, abstract, measure, limit)
     assert bool(made) == bool(prepare_text(title, abstract))
     last, held = 0, ""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.encode.sentences import LONGEST, split_sentences
+from engine.encode.sentences import _LONGEST, split_sentences
 from tests.conftest import examples
 
 # What abstracts are made of, in pieces on which rules may stumble over each other.
@@ -131,6 +131,6 @@ def test_real_abstracts_have_sentences_of_a_usual_length(shared: Path) -> None:
     found = [text[start:end] for text in abstracts for start, end in split_sentences(text)]
     lengths = sorted(map(len, found))
     assert 120 < lengths[len(lengths) // 2] < 180
-    assert lengths[-1] <= LONGEST
+    assert lengths[-1] <= _LONGEST
     assert sum(text[0].islower() for text in found) < 0.005 * len(found)
     assert sum(len(text) < 20 for text in found) < 0.005 * len(found)

@@ -6,11 +6,11 @@ import pytest
 from engine.encode import onnx, threads
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.threads import (
-    CACHE,
+    _CACHE,
     ThreadLayout,
-    find_fastest_layout,
+    _find_fastest_layout,
+    _list_layouts,
     get_default_layout,
-    list_layouts,
     measure_layout,
 )
 from engine.index.folder import IndexFolder
@@ -19,21 +19,21 @@ DEFAULT, OTHER = ThreadLayout(2, 1, 1), ThreadLayout(1, 2, 8)
 
 
 def test_the_default_runs_each_text_alone_and_texts_that_must_stay_alone_do() -> None:
-    assert list_layouts(2, alone=False)[0] == get_default_layout(2) == DEFAULT
-    assert all(found.batch == 1 for found in list_layouts(2, alone=True))
-    assert len(list_layouts(1, alone=True)) == 1  # on one core they are the same
-    for found in list_layouts(6, alone=False):
+    assert _list_layouts(2, alone=False)[0] == get_default_layout(2) == DEFAULT
+    assert all(found.batch == 1 for found in _list_layouts(2, alone=True))
+    assert len(_list_layouts(1, alone=True)) == 1  # on one core they are the same
+    for found in _list_layouts(6, alone=False):
         assert found.workers * found.threads == 6
 
 
 @pytest.mark.parametrize(("ratio", "wanted"), [(0.5, OTHER), (0.94, OTHER), (0.96, DEFAULT), (1.5, DEFAULT)])
 def test_another_layout_must_be_clearly_faster(ratio: float, wanted: ThreadLayout) -> None:
-    assert find_fastest_layout(lambda tried: ratio if tried == OTHER else 1.0, [DEFAULT, OTHER]) == wanted
+    assert _find_fastest_layout(lambda tried: ratio if tried == OTHER else 1.0, [DEFAULT, OTHER]) == wanted
 
 
 def test_one_slow_round_decides_nothing() -> None:
     times = {DEFAULT: iter([1.0, 9.0, 1.0]), OTHER: iter([2.0, 2.0, 0.1])}
-    assert find_fastest_layout(lambda tried: next(times[tried]), [DEFAULT, OTHER]) == DEFAULT
+    assert _find_fastest_layout(lambda tried: next(times[tried]), [DEFAULT, OTHER]) == DEFAULT
 
 
 def test_a_measurement_is_made_once_for_each_encoder_and_library(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,19 +48,19 @@ def test_a_measurement_is_made_once_for_each_encoder_and_library(cache: Path, mo
         return measure_layout(seconds, fingerprint, library, alone=False)
 
     assert measure("f", "1.32") == measure("f", "1.32") == ThreadLayout(1, 4, 8)
-    assert len(asked) == 3 * len(list_layouts(4, alone=False))
+    assert len(asked) == 3 * len(_list_layouts(4, alone=False))
     measure("f", "1.33")
     measure("g", "1.32")
-    assert len(asked) == 9 * len(list_layouts(4, alone=False))
-    assert len(json.loads((cache / CACHE).read_text())) == 3
+    assert len(asked) == 9 * len(_list_layouts(4, alone=False))
+    assert len(json.loads((cache / _CACHE).read_text())) == 3
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"k": 1}', '{"k": {"workers": "x"}}'])
 def test_a_damaged_memory_is_no_memory(cache: Path, content: str) -> None:
     cache.mkdir()
-    (cache / CACHE).write_text(content)
+    (cache / _CACHE).write_text(content)
     assert measure_layout(lambda tried: 1.0, "f", "1", alone=True) == get_default_layout(threads.cores())
-    assert json.loads((cache / CACHE).read_text())
+    assert json.loads((cache / _CACHE).read_text())
 
 
 def test_where_nothing_can_be_kept_it_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.index import durable
-from engine.index.layout import size_of, write_file
+from engine.index.layout import _size_of, write_file
 from tests.conftest import ROOT
 
 
@@ -32,7 +32,7 @@ def room(disk: Path) -> int:
 
 
 def write_plain(target: Path) -> None:
-    durable.write_bytes(target, np.arange(size_of(60, 384), dtype=np.uint8).tobytes())
+    durable.write_bytes(target, np.arange(_size_of(60, 384), dtype=np.uint8).tobytes())
 
 
 def write_vectors(target: Path) -> None:

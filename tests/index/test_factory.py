@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import ConfigError
-from engine.index.factory import EXACT_BELOW, Factory, choose_factory, choose_n_lists, parse_factory
+from engine.index.factory import _EXACT_BELOW, Factory, choose_factory, choose_n_lists, parse_factory
 
 EXACT = Factory()
 
@@ -57,11 +57,11 @@ def test_the_type_is_chosen_by_size_with_a_reason(n: int, factory: str) -> None:
 
 def test_an_index_near_a_limit_stays_what_it_is() -> None:
     ivf = Factory(4096)
-    assert choose_factory(None, EXACT_BELOW - 1, ivf)[0] == ivf
-    assert choose_factory(None, EXACT_BELOW // 2 - 1, ivf)[0] == EXACT
+    assert choose_factory(None, _EXACT_BELOW - 1, ivf)[0] == ivf
+    assert choose_factory(None, _EXACT_BELOW // 2 - 1, ivf)[0] == EXACT
     assert choose_factory(None, 1_700_000, ivf)[0] == ivf  # 8,192 would be nearer
     assert choose_factory(None, 10_000_000, ivf)[0] == Factory(16_384, 32)
-    assert choose_factory(None, EXACT_BELOW, EXACT)[0] == ivf
+    assert choose_factory(None, _EXACT_BELOW, EXACT)[0] == ivf
 
 
 def test_what_the_user_says_counts() -> None:

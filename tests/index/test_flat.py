@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from engine.errors import CorruptError, UsageError
 from engine.index import exact
-from engine.index.flat import MANY, FlatIndex
+from engine.index.flat import _MANY, FlatIndex
 from engine.index.layout import write_file
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
@@ -135,7 +135,7 @@ def test_many_queries_at_once_equal_the_oracle(n: int, top_k: int, copies: int, 
 
     vectors = np.vstack([unit(n, 16, seed), np.repeat(unit(1, 16, seed + 1), copies, axis=0)]).astype(np.float32)
     doc_ids = np.arange(1, len(vectors) + 1)
-    queries = np.vstack([unit(MANY, 16, seed + 2), vectors[-1:]])
+    queries = np.vstack([unit(_MANY, 16, seed + 2), vectors[-1:]])
     with tempfile.TemporaryDirectory() as folder:
         found = index(Path(folder, "v"), doc_ids.tolist(), vectors).search(queries, top_k)
     for query, hits in zip(queries, found, strict=True):
@@ -146,7 +146,7 @@ def test_many_queries_at_once_equal_the_oracle(n: int, top_k: int, copies: int, 
 
 @pytest.mark.parametrize("n", [1, 3, 40])
 def test_best_rows_block_by_block(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
-    monkeypatch.setattr(exact, "CHUNK", 7)
+    monkeypatch.setattr(exact, "_CHUNK", 7)
     vectors, queries = unit(40, 8, 1), unit(5, 8, 2)
     scores, rows = exact.find_best_rows(vectors, queries, n)
     wanted = np.sort(queries @ vectors.T, axis=1)[:, ::-1][:, :n]
@@ -192,7 +192,7 @@ def test_a_record_of_several_passages_has_the_score_of_its_best(n: int, top_k: i
     import tempfile
 
     doc_ids, vectors = passages(seed, n)
-    queries = unit(MANY if many else 1, 8, seed + 1)
+    queries = unit(_MANY if many else 1, 8, seed + 1)
     some = np.arange(10, 10 + n, 2)
     with tempfile.TemporaryDirectory() as folder:
         flat = index(Path(folder, "v"), doc_ids.tolist(), vectors)

@@ -11,7 +11,7 @@ import pytest
 from engine.errors import CorruptError, EngineError, FormatVersionError, NoGenerationError
 from engine.index import manifest as manifests
 from engine.index.folder import IndexFolder
-from engine.index.manifest import FORMAT_VERSION, dump_manifest, read_manifest, suggest_rebuild
+from engine.index.manifest import FORMAT_VERSION, _suggest_rebuild, dump_manifest, read_manifest
 from engine.index.publish import prune
 from engine.query.index import open_index
 from engine.receipts import open_json, seal_json
@@ -235,7 +235,7 @@ def test_the_command_names_the_sources_of_index_toml(toy: IndexFolder) -> None:
         ("[[sources\n", "engine reindex toy"),
     ):
         settings.write_text(text)
-        assert suggest_rebuild(toy.path) == f"rm -rf {toy.path}/CURRENT {toy.path}/generations && {command}"
+        assert _suggest_rebuild(toy.path) == f"rm -rf {toy.path}/CURRENT {toy.path}/generations && {command}"
 
 
 def test_a_manifest_that_counts_wrong_is_refused(toy: IndexFolder) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import ConfigError
 from engine.index.flat import Candidates, FlatIndex
-from engine.index.gpu import MAX_K, GpuIndex, count_gpus, open_gpu_scanner
+from engine.index.gpu import _MAX_K, GpuIndex, _count_gpus, open_gpu_scanner
 from engine.index.layout import write_file
 from engine.index.library import faiss
 from engine.records.encoder import Vectors
@@ -36,7 +36,7 @@ class StandIn:
         return self
 
     def scan(self, queries: Vectors, n: int) -> Candidates:
-        assert n <= MAX_K  # as FAISS's GPU indexes do
+        assert n <= _MAX_K  # as FAISS's GPU indexes do
         self.asked.append(n)
         scores, rows = self.index.search(np.ascontiguousarray(queries[:, ::-1]), n)
         return scores + np.float32(3e-5), rows
@@ -77,14 +77,14 @@ def test_a_filtered_search_never_reaches_the_gpu(flat: FlatIndex, stand_in: tupl
 
 
 def test_without_a_gpu_the_next_step_is_told() -> None:
-    if count_gpus():
+    if _count_gpus():
         pytest.skip("FAISS sees a GPU here")
     with pytest.raises(ConfigError, match="FAISS sees no GPU here. Leave out --device cuda, or install faiss-gpu"):
         open_gpu_scanner(unit(3, DIM, 1))
 
 
 def test_a_real_gpu_ranks_as_the_cpu(flat: FlatIndex) -> None:
-    if not count_gpus():
+    if not _count_gpus():
         pytest.skip("FAISS sees no GPU here")
     index = GpuIndex(flat.path, DIM, flat, open_gpu_scanner)
     queries = np.vstack([unit(50, DIM, 2), flat.vectors[100:101]])

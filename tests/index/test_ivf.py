@@ -86,7 +86,7 @@ def test_who_wants_many_hits_gets_an_exhaustive_search(index: IvfIndex) -> None:
 
 @pytest.mark.parametrize("sparse", [0, 1_000_000], ids=["by codes", "exhaustively"])
 def test_a_filter_is_exact_and_filled(index: IvfIndex, monkeypatch: pytest.MonkeyPatch, sparse: int) -> None:
-    monkeypatch.setattr(ivf, "SPARSE", sparse)
+    monkeypatch.setattr(ivf, "_SPARSE", sparse)
     rng = np.random.default_rng(6)
     queries = clustered(5, 6)
     for n in (1, 9, 10, 500, 3000):

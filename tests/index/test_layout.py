@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from engine.errors import CorruptError
-from engine.index.layout import FACTORY, map_file, size_of, write_file
+from engine.index.layout import FACTORY, _size_of, map_file, write_file
 from tests.index.test_flat import unit
 
 
@@ -21,7 +21,7 @@ def test_the_bytes_are_those_of_faiss(tmp_path: Path, n: int, dim: int) -> None:
     ids, vectors = [3 * i + 7 for i in range(n)], unit(n, dim, n)
     write_file(tmp_path / "v", np.array(ids, dtype=np.int64), dim, np.array_split(vectors, 3))
     assert (tmp_path / "v").read_bytes() == by_faiss(ids, vectors)
-    assert (tmp_path / "v").stat().st_size == size_of(n, dim)
+    assert (tmp_path / "v").stat().st_size == _size_of(n, dim)
 
 
 def test_what_is_written_is_mapped_again(tmp_path: Path) -> None:

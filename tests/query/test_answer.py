@@ -21,7 +21,7 @@ from engine.options import Fusion, Mode
 from engine.query import ranking
 from engine.query.index import get_generation
 from engine.query.plan import BETA, GAMMA
-from engine.query.ranking import fuse_rankings
+from engine.query.ranking import _fuse_rankings
 from engine.records.answer import Answer
 from engine.reindex.order import Report
 
@@ -68,7 +68,7 @@ def test_hybrid_is_both_legs_fused(toy: IndexFolder) -> None:
             semantic = [(corpus.find_doc_id(h.id), h.score) for h in index.search("colchicine gout", top_k=40)]
             words = index.ask(Query("colchicine gout", mode=Mode.KEYWORD, top_k=40))
             keyword = [(corpus.find_doc_id(h.id), h.bm25 or 0.0) for h in words.hits]
-            wanted = fuse_rankings(semantic, keyword, fusion, weight)
+            wanted = _fuse_rankings(semantic, keyword, fusion, weight)
             assert [(corpus.find_doc_id(h.id), h.fused) for h in found.hits] == wanted
             ranks = {h.id: h.rank for h in words.hits}
             assert all(hit.keyword_rank == ranks.get(hit.id) for hit in found.hits)
@@ -356,7 +356,7 @@ def test_sentences_encoded_in_several_goes_are_the_same(toy: IndexFolder, monkey
     with open_index(toy.path) as index:
         query = Query("gout in old age", explain=True, top_k=40)
         whole = index.ask(query)
-        monkeypatch.setattr("engine.query.explanation.TOGETHER", 7)
+        monkeypatch.setattr("engine.query.explanation._TOGETHER", 7)
         parts = index.ask(query)
     assert sum(len(hit.why.sentences) for hit in whole.hits if hit.why) > 14
     for one, other in zip(whole.hits, parts.hits, strict=True):
@@ -369,7 +369,7 @@ def test_sentences_are_no_longer_encoded_when_nobody_waits(toy: IndexFolder, mon
     with open_index(toy.path) as index:
         index.search("gout")
         encoder, n = get_generation(index).get_encoder(), 0
-        monkeypatch.setattr("engine.query.explanation.TOGETHER", 7)
+        monkeypatch.setattr("engine.query.explanation._TOGETHER", 7)
 
         def slow(texts: list[str]) -> object:
             nonlocal n

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.query.ranking import diversify_ranking
+from engine.query.ranking import _diversify_ranking
 from engine.records.encoder import Vectors
 
 EAST, NORTH = [1.0, 0.0], [0.0, 1.0]
@@ -12,17 +12,17 @@ SCORES = np.array([0.9, 0.8, 0.5], np.float32)
 
 def test_by_hand() -> None:
     # After the first: east again 0.5 * 0.8 - 0.5 * 1 = -0.1, north 0.5 * 0.5 - 0 = 0.25.
-    assert diversify_ranking(SCORES, VECTORS, 0.5, 3) == [0, 2, 1]
-    assert diversify_ranking(SCORES, VECTORS, 0.5, 2) == [0, 2]
+    assert _diversify_ranking(SCORES, VECTORS, 0.5, 3) == [0, 2, 1]
+    assert _diversify_ranking(SCORES, VECTORS, 0.5, 2) == [0, 2]
 
 
 def test_without_it_the_order_stays() -> None:
-    assert diversify_ranking(SCORES, VECTORS, 0.0, 3) == [0, 1, 2]
+    assert _diversify_ranking(SCORES, VECTORS, 0.0, 3) == [0, 1, 2]
 
 
 def test_fewer_candidates_than_wanted() -> None:
-    assert diversify_ranking(SCORES[:1], VECTORS[:1], 0.7, 5) == [0]
-    assert diversify_ranking(SCORES[:0], VECTORS[:0], 0.7, 5) == []
+    assert _diversify_ranking(SCORES[:1], VECTORS[:1], 0.7, 5) == [0]
+    assert _diversify_ranking(SCORES[:0], VECTORS[:0], 0.7, 5) == []
 
 
 def slowly(scores: list[float], vectors: Vectors, diversify: float, wanted: int) -> list[int]:
@@ -44,5 +44,5 @@ def test_as_the_formula_says(n: int, wanted: int, seed: int, diversify: float) -
     vectors = rng.normal(size=(n, 4)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     scores = np.sort(rng.uniform(size=n).astype(np.float32))[::-1].copy()
-    found = diversify_ranking(scores, vectors, diversify, wanted)
+    found = _diversify_ranking(scores, vectors, diversify, wanted)
     assert found == slowly([float(s) for s in scores], vectors, diversify, wanted)

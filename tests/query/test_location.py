@@ -10,7 +10,7 @@ from engine import Index, open_index
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.folder import IndexFolder
 from engine.options import Filters, Mode, Query
-from engine.query.location import ABSENT, EXAMPLE, FILTERED, NO_WORD, TOO_LOW, KnownItem, Recall, summarise_ranks
+from engine.query.location import _ABSENT, _FILTERED, _NO_WORD, _TOO_LOW, EXAMPLE, KnownItem, Recall, _summarise_ranks
 from engine.reindex.order import Report
 from tests.conftest import CURRENT
 
@@ -29,7 +29,7 @@ ROWS = (
 
 
 def item(number: int, rank: int | None, reason: str = "") -> KnownItem:
-    return KnownItem(str(number), None if reason == ABSENT else str(number), "", rank, 0.5, reason)
+    return KnownItem(str(number), None if reason == _ABSENT else str(number), "", rank, 0.5, reason)
 
 
 def shares(found: Recall) -> dict[int, float]:
@@ -43,29 +43,29 @@ def index(toy: IndexFolder, add: Add) -> Index:
 
 
 def test_by_hand() -> None:
-    found = summarise_ranks([item(n, rank) for n, rank in enumerate((12, 1, 600, 3))], 10, ("a note",))
+    found = _summarise_ranks([item(n, rank) for n, rank in enumerate((12, 1, 600, 3))], 10, ("a note",))
     assert shares(found) == {10: 0.5, 50: 0.75, 100: 0.75, 500: 0.75}
     assert (found.n_known, found.n_missing, found.depth_95, found.notes) == (4, 0, 600, ("a note",))
 
 
 def test_95_percent_are_rounded_up() -> None:
     twenty = [item(n, n) for n in range(1, 21)]
-    assert summarise_ranks(twenty, 10, ()).depth_95 == 19
-    assert summarise_ranks(twenty[:19], 10, ()).depth_95 == 19  # 18.05 of 19
-    assert summarise_ranks(twenty[:1], 10, ()).depth_95 == 1
+    assert _summarise_ranks(twenty, 10, ()).depth_95 == 19
+    assert _summarise_ranks(twenty[:19], 10, ()).depth_95 == 19  # 18.05 of 19
+    assert _summarise_ranks(twenty[:1], 10, ()).depth_95 == 1
 
 
 def test_what_has_no_rank_counts_and_what_is_not_there_does_not() -> None:
-    items = [item(1, 2), item(2, None, FILTERED), item(3, None, ABSENT), item(4, None, EXAMPLE)]
-    found = summarise_ranks(items, 1, ())
+    items = [item(1, 2), item(2, None, _FILTERED), item(3, None, _ABSENT), item(4, None, EXAMPLE)]
+    found = _summarise_ranks(items, 1, ())
     assert (found.n_known, found.n_missing, found.depth_95) == (2, 1, None)
     assert shares(found) == {1: 0.0, 10: 0.5, 50: 0.5, 100: 0.5, 500: 0.5}
 
 
 def test_19_of_20_are_enough() -> None:
     assert (
-        summarise_ranks(
-            [item(n, n if n < 20 else None, "" if n < 20 else FILTERED) for n in range(1, 21)], 10, ()
+        _summarise_ranks(
+            [item(n, n if n < 20 else None, "" if n < 20 else _FILTERED) for n in range(1, 21)], 10, ()
         ).depth_95
         == 19
     )
@@ -73,7 +73,7 @@ def test_19_of_20_are_enough() -> None:
 
 @given(st.lists(st.none() | st.integers(1, 700), min_size=1, max_size=60), st.integers(1, 1000))
 def test_measures_agree_with_counting(ranks: list[int | None], top_k: int) -> None:
-    found = summarise_ranks([item(n, rank) for n, rank in enumerate(ranks)], top_k, ())
+    found = _summarise_ranks([item(n, rank) for n, rank in enumerate(ranks)], top_k, ())
 
     def share(depth: int) -> Fraction:
         return Fraction(len([rank for rank in ranks if rank is not None and rank <= depth]), len(ranks))
@@ -122,13 +122,13 @@ def test_ranks_are_places_in_the_whole_ranking_whatever_top_k(index: Index) -> N
 def test_reasons(index: Index) -> None:
     ids = ["1", "2", "toy-01", "nope"]
     filtered = index.recall(Query("gout", filters=Filters(years=((2020, None),)), min_score=0.8), ids)
-    assert [one.reason for one in filtered.items] == ["", TOO_LOW, FILTERED, ABSENT]
+    assert [one.reason for one in filtered.items] == ["", _TOO_LOW, _FILTERED, _ABSENT]
     keyword = index.recall(Query("gout", mode=Mode.KEYWORD), ids)
-    assert [one.reason for one in keyword.items] == ["", NO_WORD, "", ABSENT]
+    assert [one.reason for one in keyword.items] == ["", _NO_WORD, "", _ABSENT]
     strict = index.recall(Query("gout", mode=Mode.KEYWORD, min_score=0.8), ids)
-    assert [one.reason for one in strict.items] == ["", NO_WORD, TOO_LOW, ABSENT]
+    assert [one.reason for one in strict.items] == ["", _NO_WORD, _TOO_LOW, _ABSENT]
     without = index.recall(Query("gout -knee", mode=Mode.HYBRID), ids)
-    assert [one.reason for one in without.items] == [NO_WORD, "", "", ABSENT]
+    assert [one.reason for one in without.items] == [_NO_WORD, "", "", _ABSENT]
     assert keyword.items[1].score == pytest.approx(index.recall(Query("gout"), ids).items[1].score)
     assert (keyword.items[3].id, keyword.items[3].score, keyword.items[3].title) == (None, None, "")
     assert (keyword.items[0].given, keyword.items[0].id, keyword.items[0].title) == ("1", "PMID:1", "Gout and the knee")

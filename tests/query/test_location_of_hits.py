@@ -11,7 +11,7 @@ from engine.errors import BusyError
 from engine.index.folder import IndexFolder
 from engine.options import Mode
 from engine.query import location as choosing
-from engine.query.location import list_reaches
+from engine.query.location import _list_reaches
 from engine.query.ranking import Ranking
 from engine.records.answer import Hit
 
@@ -63,7 +63,7 @@ def test_it_is_looked_deeper_and_deeper_until_all_are_found(toy: IndexFolder, mo
         return original(snapshot, question, encode)  # type: ignore[arg-type]
 
     monkeypatch.setattr(choosing, "rank_question", noted)
-    monkeypatch.setattr(choosing, "REACHES", (2, 10, 20))
+    monkeypatch.setattr(choosing, "_REACHES", (2, 10, 20))
     with open_index(toy.path) as index:
         ids = list(whole(index, Query("gout")))
         for rank, expected in ((1, [5]), (5, [5]), (6, [5, 10]), (11, [5, 10, 20]), (40, [5, 10, 20])):
@@ -73,9 +73,9 @@ def test_it_is_looked_deeper_and_deeper_until_all_are_found(toy: IndexFolder, mo
 
 
 def test_depths_by_hand() -> None:
-    assert list(list_reaches(Query("a"))) == [10, 1_000, 10_000]
-    assert list(list_reaches(Query("a", top_k=100, offset=950))) == [1_050, 10_000]
-    assert list(list_reaches(Query("a", top_k=100, offset=20_000))) == [20_100]
+    assert list(_list_reaches(Query("a"))) == [10, 1_000, 10_000]
+    assert list(_list_reaches(Query("a", top_k=100, offset=950))) == [1_050, 10_000]
+    assert list(_list_reaches(Query("a", top_k=100, offset=20_000))) == [20_100]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_depths_by_hand() -> None:
 def test_by_meaning_the_rank_of_a_hit_is_found_below_all_depths(
     toy: IndexFolder, monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
 ) -> None:
-    monkeypatch.setattr("engine.query.ranking.POOL", 4)
-    monkeypatch.setattr(choosing, "REACHES", (5,))
+    monkeypatch.setattr("engine.query.ranking._POOL", 4)
+    monkeypatch.setattr(choosing, "_REACHES", (5,))
     query = replace(Query("gout", top_k=3), **more)  # type: ignore[arg-type]
     with open_index(toy.path) as index:
         hits, all_ids = whole(index, query), list(whole(index, Query("gout")))
@@ -102,7 +102,7 @@ def stated(hit: Hit) -> tuple[object, ...]:
 
 
 def test_by_words_what_lies_below_all_depths_is_left_out(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "REACHES", (5,))
+    monkeypatch.setattr(choosing, "_REACHES", (5,))
     with open_index(toy.path) as index:
         query = Query("gout", mode=Mode.KEYWORD, top_k=3)
         ids = list(whole(index, query))
@@ -122,7 +122,7 @@ def test_nobody_who_has_gone_is_looked_for_deeper(
         deadline.latest = 0.0
         return original(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(choosing, "REACHES", (5, 6, 7))
+    monkeypatch.setattr(choosing, "_REACHES", (5, 6, 7))
     with open_index(toy.path) as index, limit_time(deadline):
         index.search("gout", filters=Filters(years=((2018, None),)))
         monkeypatch.setattr(choosing, "rank_question", leaving)

@@ -4,7 +4,7 @@ import pytest
 
 from engine.collect.source import read_source
 from engine.records.abstract import Abstract
-from engine.references.bibtex import escape_tex, make_keys, make_suffix, write_bibtex
+from engine.references.bibtex import _escape_tex, _make_keys, _make_suffix, write_bibtex
 from tests.references.found import BARE, FULL, cite, read_back
 
 
@@ -55,7 +55,7 @@ def test_an_entry_may_be_nearly_empty(tmp_path: Path) -> None:
     ],
 )
 def test_what_means_something_to_tex_is_escaped(text: str, tex: str) -> None:
-    assert escape_tex(text) == tex
+    assert _escape_tex(text) == tex
 
 
 def test_braces_balance_even_for_bibtex_which_counts_escaped_ones() -> None:
@@ -76,7 +76,7 @@ def test_keys_are_different_and_always_the_same() -> None:
         Abstract("6", "Of the", "", authors=("José Núñez",)),
         Abstract("7", "Æ-1 β", "", authors=("Søren Łuç",)),
     ]
-    keys = list(make_keys([cite(record) for record in records]))
+    keys = list(_make_keys([cite(record) for record in records]))
     assert keys == [
         "Smith2020Knee",
         "Smith2020Kneea",
@@ -89,7 +89,7 @@ def test_keys_are_different_and_always_the_same() -> None:
 
 
 def test_letters_go_on_after_z() -> None:
-    assert [make_suffix(n) for n in (0, 1, 2, 26, 27, 52, 53, 702, 703)] == [
+    assert [_make_suffix(n) for n in (0, 1, 2, 26, 27, 52, 53, 702, 703)] == [
         "",
         "a",
         "b",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.records.answer import Sentence, Why
-from engine.references.fields import COLUMNS, build_cells, dump_line, join_items, list_hit_fields, record_fields
+from engine.references.fields import COLUMNS, _join_items, build_cells, dump_line, list_hit_fields, record_fields
 from tests.references.found import BARE, FULL, cite
 
 HIT = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
@@ -66,7 +66,7 @@ def test_a_row_has_a_cell_for_each_column() -> None:
     ],
 )
 def test_lists_are_text_with_semicolons_unless_that_would_be_read_wrong(items: tuple[str, ...], text: str) -> None:
-    assert join_items(items) == text
+    assert _join_items(items) == text
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"))))

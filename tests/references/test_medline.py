@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from engine.collect.source import read_source
 from engine.records.abstract import Abstract, Notice
-from engine.references.medline import wrap_tag, write_medline
+from engine.references.medline import _wrap_tag, write_medline
 from tests.references.found import BARE, FULL, cite
 
 
@@ -90,14 +90,14 @@ def test_another_library_reads_it() -> None:
 
 
 def test_lines_are_wrapped_at_80_columns_and_long_words_are_not_cut() -> None:
-    assert wrap_tag("TI", "x" * 74 + " y").split("\r\n") == ["TI  - " + "x" * 74, "      y", ""]
-    assert wrap_tag("TI", "x" * 72 + " y").split("\r\n") == ["TI  - " + "x" * 72 + " y", ""]
-    assert wrap_tag("TI", "x" * 90).split("\r\n") == ["TI  - " + "x" * 90, ""]
-    assert wrap_tag("PMID", "") == "PMID- \r\n"
+    assert _wrap_tag("TI", "x" * 74 + " y").split("\r\n") == ["TI  - " + "x" * 74, "      y", ""]
+    assert _wrap_tag("TI", "x" * 72 + " y").split("\r\n") == ["TI  - " + "x" * 72 + " y", ""]
+    assert _wrap_tag("TI", "x" * 90).split("\r\n") == ["TI  - " + "x" * 90, ""]
+    assert _wrap_tag("PMID", "") == "PMID- \r\n"
 
 
 @given(st.text("ab \xa0\u2009", min_size=1, max_size=400).map(str.strip))
 def test_joining_the_lines_gives_the_text_back(text: str) -> None:
-    lines = wrap_tag("AB", text).split("\r\n")
+    lines = _wrap_tag("AB", text).split("\r\n")
     assert " ".join(line[6:] for line in lines[:-1]) == text
     assert all(line.startswith("      ") and line[6:].strip() for line in lines[1:-1])

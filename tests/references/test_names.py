@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.collect.values.export import restore_names
+from engine.collect.values.export import _restore_names
 from engine.references.names import is_group, name_of
 from tests.references.found import NAMES
 
@@ -38,4 +38,4 @@ def test_groups_are_told_by_their_words() -> None:
 @given(st.lists(NAMES))
 def test_a_turned_name_turns_back(authors: list[str]) -> None:
     names = [name_of(author) for author in authors]
-    assert restore_names([name.written for name in names], "".join(name.form for name in names)) == authors
+    assert _restore_names([name.written for name in names], "".join(name.form for name in names)) == authors

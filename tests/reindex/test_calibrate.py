@@ -17,21 +17,21 @@ from engine.index.folder import IndexFolder
 from engine.index.layout import write_file
 from engine.index.manifest import dump_manifest, read_manifest
 from engine.options import IndexSettings
-from engine.query.explanation import find_percentile
+from engine.query.explanation import _find_percentile
 from engine.receipts import open_json
 from engine.records.abstract import Abstract
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 from engine.records.generation import Calibration, Manifest
 from engine.reindex import calibrate
 from engine.reindex.calibrate import (
-    FEWEST,
-    OTHERS,
+    _FEWEST,
+    _OTHERS,
+    _SHARES,
     QUERIES,
-    SHARES,
-    compute_quantiles,
-    draw_others,
-    is_current,
-    measure_calibration,
+    _compute_quantiles,
+    _draw_others,
+    _is_current,
+    _measure_calibration,
 )
 from engine.reindex.order import Order, Report
 from engine.reindex.retune import tune_index
@@ -76,24 +76,24 @@ def measured(folder: Path, titles: Sequence[str], vectors: Vectors, each: int = 
         doc_ids = np.repeat(draft.read_ids(), each)
     write_file(folder / "vectors.faiss", doc_ids, vectors.shape[1], [vectors])
     flat = FlatIndex(folder / "vectors.faiss", vectors.shape[1])
-    return measure_calibration(folder / "abstracts.db", flat, Axes(vectors.shape[1]))
+    return _measure_calibration(folder / "abstracts.db", flat, Axes(vectors.shape[1]))
 
 
 def test_records_that_are_all_the_same(tmp_path: Path) -> None:
     found = measured(tmp_path, ["1"] * 30, axes([1] * 30, 4))
-    assert found == Calibration(SHARES, (1.0,) * len(SHARES), (1.0,) * len(SHARES), 30 * 29, 30)
-    assert find_percentile(found, 1.0, of_records=True) == 0.0
+    assert found == Calibration(_SHARES, (1.0,) * len(_SHARES), (1.0,) * len(_SHARES), 30 * 29, 30)
+    assert _find_percentile(found, 1.0, of_records=True) == 0.0
 
 
 def test_a_record_is_never_compared_with_itself(tmp_path: Path) -> None:
     found = measured(tmp_path, [str(n) for n in range(40)], axes(range(40), 40))
-    assert found == Calibration(SHARES, (0.0,) * len(SHARES), (0.0,) * len(SHARES), 40 * 39, 40)
+    assert found == Calibration(_SHARES, (0.0,) * len(_SHARES), (0.0,) * len(_SHARES), 40 * 39, 40)
 
 
 def test_a_title_that_cannot_be_read_asks_nothing_and_the_others_stay_with_their_records(tmp_path: Path) -> None:
     titles = [str(n) if n % 9 else "unreadable" for n in range(40)]
     found = measured(tmp_path, titles, axes(range(40), 40))
-    assert found == Calibration(SHARES, (0.0,) * len(SHARES), (0.0,) * len(SHARES), 35 * 39, 40)
+    assert found == Calibration(_SHARES, (0.0,) * len(_SHARES), (0.0,) * len(_SHARES), 35 * 39, 40)
 
 
 def test_titles_and_whole_records_are_measured_apart(tmp_path: Path) -> None:
@@ -119,33 +119,33 @@ def test_shares_by_hand(tmp_path: Path) -> None:
     numbers = [0] * 20 + [1]
     found = measured(tmp_path, [str(n) for n in numbers], axes(numbers, 2))
     assert found is not None and found.n_pairs == 420
-    assert found.texts == found.records == tuple(0.0 if share < 40 / 420 else 1.0 for share in SHARES)
+    assert found.texts == found.records == tuple(0.0 if share < 40 / 420 else 1.0 for share in _SHARES)
     assert found.shares[8:10] == (0.09, 0.1) and found.texts[8:10] == (0.0, 1.0)
 
 
 def test_shares_are_finer_towards_the_top() -> None:
-    assert len(SHARES) == 99 + 9 + 9 and SHARES == tuple(sorted(set(SHARES)))
-    assert (SHARES[0], SHARES[98], SHARES[99], SHARES[107], SHARES[108], SHARES[-1]) == (
+    assert len(_SHARES) == 99 + 9 + 9 and _SHARES == tuple(sorted(set(_SHARES)))
+    assert (_SHARES[0], _SHARES[98], _SHARES[99], _SHARES[107], _SHARES[108], _SHARES[-1]) == (
         *(0.01, 0.99, 0.991),
         *(0.999, 0.9991, 0.9999),
     )
 
 
-@pytest.mark.parametrize(("n", "n_read"), [(1, 1), (FEWEST - 1, FEWEST - 1), (30, FEWEST - 1)])
+@pytest.mark.parametrize(("n", "n_read"), [(1, 1), (_FEWEST - 1, _FEWEST - 1), (30, _FEWEST - 1)])
 def test_too_few_records_or_readable_titles_are_not_measured(tmp_path: Path, n: int, n_read: int) -> None:
     titles = [str(i) for i in range(n_read)] + ["unreadable"] * (n - n_read)
     assert measured(tmp_path, titles, axes(range(n), 30)) is None
 
 
 def test_just_enough_are(tmp_path: Path) -> None:
-    found = measured(tmp_path, [str(i) for i in range(FEWEST)], axes(range(FEWEST), 30))
-    assert found is not None and found.n_pairs == FEWEST * (FEWEST - 1)
+    found = measured(tmp_path, [str(i) for i in range(_FEWEST)], axes(range(_FEWEST), 30))
+    assert found is not None and found.n_pairs == _FEWEST * (_FEWEST - 1)
 
 
 def test_a_large_corpus_is_sampled(tmp_path: Path) -> None:
     numbers = [n % 4 for n in range(1000)]
     found = measured(tmp_path, [str(n) for n in numbers], axes(numbers, 4))
-    assert found is not None and found.n_pairs == QUERIES * OTHERS == 32_768
+    assert found is not None and found.n_pairs == QUERIES * _OTHERS == 32_768
     for values in (found.texts, found.records):  # of random pairs three in four have different axes
         assert [values[i] for i in (0, 72, 76, 98)] == [0.0, 0.0, 1.0, 1.0]
 
@@ -165,22 +165,22 @@ def test_the_same_vectors_give_the_same_numbers(tmp_path: Path) -> None:
 @given(st.integers(2, 400), st.data(), st.integers(0, 99))
 def test_others_are_drawn_without_the_record_and_each_once(n: int, data: st.DataObject, seed: int) -> None:
     row = data.draw(st.integers(0, n - 1))
-    found = draw_others(np.random.default_rng(seed), row, n).tolist()
-    assert len(found) == min(OTHERS, n - 1) and found == sorted(set(found))
+    found = _draw_others(np.random.default_rng(seed), row, n).tolist()
+    assert len(found) == min(_OTHERS, n - 1) and found == sorted(set(found))
     assert row not in found and found[0] >= 0 and found[-1] < n
 
 
 def test_every_other_record_may_be_drawn() -> None:
     generator = np.random.default_rng(0)
-    assert set(np.concatenate([draw_others(generator, 7, 300) for _ in range(50)])) == set(range(300)) - {7}
+    assert set(np.concatenate([_draw_others(generator, 7, 300) for _ in range(50)])) == set(range(300)) - {7}
 
 
 @settings(deadline=None)
 @given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=300))
 def test_quantiles_against_plain_python(scores: list[float]) -> None:
-    found = compute_quantiles([np.array(scores, np.float32)])
+    found = _compute_quantiles([np.array(scores, np.float32)])
     ordered = sorted(scores)
-    for share, value in zip(SHARES, found, strict=True):
+    for share, value in zip(_SHARES, found, strict=True):
         place = share * (len(ordered) - 1)
         low, high = ordered[int(place)], ordered[min(int(place) + 1, len(ordered) - 1)]
         assert value == pytest.approx(low + (place - int(place)) * (high - low), abs=2e-6)
@@ -192,8 +192,8 @@ def test_quantiles_against_plain_python(scores: list[float]) -> None:
 @given(st.lists(st.integers(-1000, 1000), min_size=20, max_size=400), st.integers(-1100, 1100))
 def test_a_percentile_is_the_share_of_pairs_to_within_one_step(thousandths: list[int], thousandth: int) -> None:
     """The oracle counts; quantiles are a hundredth apart, and one of n pairs may lie on either side."""
-    n, values = len(thousandths), compute_quantiles([np.array(thousandths, np.float64) / 1000])
-    found = find_percentile(Calibration(SHARES, values, values, n, 40), thousandth / 1000, of_records=False)
+    n, values = len(thousandths), _compute_quantiles([np.array(thousandths, np.float64) / 1000])
+    found = _find_percentile(Calibration(_SHARES, values, values, n, 40), thousandth / 1000, of_records=False)
     lower = 100 * sum(value < thousandth for value in thousandths) / n
     assert found == pytest.approx(lower, abs=1 + 100 / n)
 
@@ -203,15 +203,15 @@ def test_a_run_measures_what_every_pair_scores(toy: IndexFolder, add: Add) -> No
     new = [f"Gout in {who}" for who in ("marathon runners", "brewers", "sailors", "old age")]
     add(*({"id": title, "title": title} for title in new))
     found = toy.open_current().manifest.calibration
-    assert found is not None and found.n_pairs == 44 * 43 and found.shares == SHARES
+    assert found is not None and found.n_pairs == 44 * 43 and found.shares == _SHARES
     generation = toy.open_current()
     stored = FlatIndex(generation.vectors, generation.manifest.encoder.dim).vectors.astype(np.float64)
     with open_index(toy.path) as index:
         titles = [index.get(f"toy-{n:02d}").title for n in range(1, 41)] + new
         asked = index.encode(titles).astype(np.float64)
     apart = ~np.eye(44, dtype=bool)
-    assert np.allclose(found.texts, np.quantile((asked @ stored.T)[apart], SHARES), rtol=0, atol=2e-6)
-    assert np.allclose(found.records, np.quantile((stored @ stored.T)[apart], SHARES), rtol=0, atol=2e-6)
+    assert np.allclose(found.texts, np.quantile((asked @ stored.T)[apart], _SHARES), rtol=0, atol=2e-6)
+    assert np.allclose(found.records, np.quantile((stored @ stored.T)[apart], _SHARES), rtol=0, atol=2e-6)
     assert -1 <= found.texts[0] < found.texts[-1] <= 1
 
 
@@ -227,19 +227,19 @@ def test_it_outlives_the_manifest_as_a_file(toy: IndexFolder, add: Add) -> None:
 
 def test_a_small_index_is_published_without(tmp_path: Path) -> None:
     folder = IndexFolder(tmp_path / "small")
-    rows = jsonl(tmp_path / "rows.jsonl", [{"id": f"r{n}", "title": f"Gout {n}"} for n in range(FEWEST - 1)])
+    rows = jsonl(tmp_path / "rows.jsonl", [{"id": f"r{n}", "title": f"Gout {n}"} for n in range(_FEWEST - 1)])
     assert index_sources(folder, Order((rows,), IndexSettings(model=str(TOY_MODEL), device="cpu")), silent).published
     assert folder.open_current().manifest.calibration is None
     more = jsonl(tmp_path / "more.jsonl", [{"id": "one more", "title": "Lupus"}])
     index_sources(folder, Order((more,), IndexSettings(device="cpu")), silent)
     held = folder.open_current().manifest.calibration
-    assert held is not None and held.n_pairs == FEWEST * (FEWEST - 1)
+    assert held is not None and held.n_pairs == _FEWEST * (_FEWEST - 1)
 
 
 def test_a_night_carries_it_over(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     add({"id": "a", "title": "A"})
     held = toy.open_current().manifest.calibration
-    monkeypatch.setattr(calibrate, "measure_calibration", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(calibrate, "_measure_calibration", lambda *_: pytest.fail("measured again"))
     add({"id": "b", "title": "B"}, {"id": "a", "title": "Reworded"})
     manifest = toy.open_current().manifest
     assert manifest.generation == 3 and manifest.counts.abstracts == 42
@@ -271,10 +271,10 @@ def held(toy: IndexFolder) -> Manifest:
 
 @pytest.mark.parametrize(("n", "holds"), [(36, False), (37, True), (40, True), (43, True), (44, False)])
 def test_it_holds_while_the_index_is_about_as_large(held: Manifest, n: int, holds: bool) -> None:
-    assert is_current(held, held.encoder.fingerprint, n) is holds
+    assert _is_current(held, held.encoder.fingerprint, n) is holds
 
 
 def test_it_holds_for_one_encoder_only(held: Manifest) -> None:
     other = replace(held.encoder, weights_sha256="0" * 64)
-    assert not is_current(held, other.fingerprint, 40)
-    assert not is_current(replace(held, calibration=None), held.encoder.fingerprint, 40)
+    assert not _is_current(held, other.fingerprint, 40)
+    assert not _is_current(replace(held, calibration=None), held.encoder.fingerprint, 40)

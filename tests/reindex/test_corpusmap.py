@@ -10,9 +10,9 @@ from engine.index.corpusmap import read_map
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.layout import write_file
-from engine.reindex.corpusmap import compute_components, draw_points
+from engine.reindex.corpusmap import _compute_components, _draw_points
 from engine.reindex.order import Report
-from engine.reindex.verify import map_problems
+from engine.reindex.verify import _map_problems
 
 Add = Callable[..., Report]
 
@@ -28,7 +28,7 @@ def flat(path: Path, points: np.ndarray, ids: np.ndarray | None = None) -> FlatI
 
 def test_components_of_a_toy_are_the_axes_it_was_made_along() -> None:
     points = np.array([[2, 0, 0], [-2, 0, 0], [0, 1, 0], [0, -1, 0]], np.float32)
-    mean, axes, share = compute_components(points)
+    mean, axes, share = _compute_components(points)
     assert mean.tolist() == [0, 0, 0]
     assert axes.round(6).tolist() == [[1, 0, 0], [0, 1, 0]]  # the largest entry is positive
     assert share.tolist() == pytest.approx([0.8, 0.2])  # variances 2 and 0.5
@@ -36,7 +36,7 @@ def test_components_of_a_toy_are_the_axes_it_was_made_along() -> None:
 
 def test_components_are_those_of_a_singular_value_decomposition() -> None:
     points = unit(np.random.default_rng(1).normal(size=(500, 16)) * np.linspace(3, 0.5, 16))
-    mean, axes, share = compute_components(points)
+    mean, axes, share = _compute_components(points)
     _, singular, directions = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)
     assert np.abs((axes * directions[:2]).sum(axis=1)) == pytest.approx([1, 1], abs=1e-4)
     assert share == pytest.approx(singular[:2] ** 2 / (singular**2).sum(), abs=1e-5)
@@ -44,18 +44,18 @@ def test_components_are_those_of_a_singular_value_decomposition() -> None:
 
 
 def test_one_record_lies_in_the_middle(tmp_path: Path) -> None:
-    found = draw_points(flat(tmp_path / "v", np.eye(1, 4, dtype=np.float32)))
+    found = _draw_points(flat(tmp_path / "v", np.eye(1, 4, dtype=np.float32)))
     assert found.places.tolist() == [[0, 0]]
     assert found.axes.share.tolist() == [0, 0]
 
 
 def test_axes_stay_while_the_number_of_records_is_about_the_same(tmp_path: Path) -> None:
     points = unit(np.random.default_rng(2).normal(size=(41, 8)))
-    first = draw_points(flat(tmp_path / "a", points[:20]))
-    more = draw_points(flat(tmp_path / "b", points[:40]), first.axes)
+    first = _draw_points(flat(tmp_path / "a", points[:20]))
+    more = _draw_points(flat(tmp_path / "b", points[:40]), first.axes)
     assert more.axes is first.axes
     assert np.array_equal(more.places[:20], first.places)  # what was there stays where it was
-    anew = draw_points(flat(tmp_path / "c", points), first.axes)
+    anew = _draw_points(flat(tmp_path / "c", points), first.axes)
     assert anew.axes.n_records == 41
     assert not np.array_equal(anew.axes.axes, first.axes.axes)
 
@@ -63,7 +63,7 @@ def test_axes_stay_while_the_number_of_records_is_about_the_same(tmp_path: Path)
 def test_a_record_of_several_passages_has_one_place(tmp_path: Path) -> None:
     points = unit(np.random.default_rng(3).normal(size=(6, 8)))
     vectors = flat(tmp_path / "v", points, np.array([1, 1, 2, 3, 3, 3]))
-    found = draw_points(vectors)
+    found = _draw_points(vectors)
     assert found.doc_ids.tolist() == [1, 2, 3]
     assert np.allclose(found.places, found.axes.project(vectors.get_points(found.doc_ids)))
 
@@ -86,5 +86,5 @@ def test_a_map_of_other_records_is_a_problem(toy: IndexFolder, add: Add) -> None
     add({"id": "gout", "title": "Gout"})
     generation = toy.open_current()
     ids = read_map(generation.map).doc_ids
-    assert list(map_problems(generation.map, ids)) == []
-    assert list(map_problems(generation.map, ids + 1)) == [f"{generation.map}: its ids are not those of vectors.faiss"]
+    assert list(_map_problems(generation.map, ids)) == []
+    assert list(_map_problems(generation.map, ids + 1)) == [f"{generation.map}: its ids are not those of vectors.faiss"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.redaction import redact_urls
-from engine.reindex.nights import MAX_READ, NIGHTS, Night, append_night, format_night, read_last_night
+from engine.reindex.nights import _MAX_READ, NIGHTS, Night, append_night, format_night, read_last_night
 from tests.conftest import jsonl
 
 NIGHT = {"index": "toy", "started": "2026-11-25T02:00:00+00:00", "status": "updated", "seconds": 1.5, "generation": 3}
@@ -34,11 +34,11 @@ def test_a_night_without_a_generation_is_read(tmp_path: Path) -> None:
 
 
 def test_of_a_long_file_only_the_end_is_read(tmp_path: Path) -> None:
-    begin = "x" * MAX_READ + "\n"
+    begin = "x" * _MAX_READ + "\n"
     line = json.dumps(NIGHT) + "\n"
     (tmp_path / NIGHTS).write_text(begin + line, encoding="ascii")
     assert read_last_night(tmp_path) is not None
-    (tmp_path / NIGHTS).write_text(line + line[:-2] + " " * (MAX_READ + 1 - len(line)) + "}\n", encoding="ascii")
+    (tmp_path / NIGHTS).write_text(line + line[:-2] + " " * (_MAX_READ + 1 - len(line)) + "}\n", encoding="ascii")
     assert read_last_night(tmp_path) is None  # the line is longer than what is looked at
 
 

@@ -103,7 +103,7 @@ def test_only_what_changed_is_encoded_and_the_rest_carried_over(folder: IndexFol
 def test_a_stopped_run_goes_on_where_it_was(folder: IndexFolder, put: Index, monkeypatch: pytest.MonkeyPatch) -> None:
     from engine.reindex import run
 
-    monkeypatch.setattr(run, "finish", lambda *_: (_ for _ in ()).throw(OSError("no space")))
+    monkeypatch.setattr(run, "_finish", lambda *_: (_ for _ in ()).throw(OSError("no space")))
     with pytest.raises(OSError, match="no space"):
         put(row(1), row(2, "Short."))
     monkeypatch.undo()

@@ -134,7 +134,7 @@ def test_the_recall_asked_for_stays_until_another_is(ivf: IndexFolder, add: Add)
 
 
 def test_a_recall_out_of_reach_is_said(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tune, "DEPTHS", (1, 2))
+    monkeypatch.setattr(tune, "_DEPTHS", (1, 2))
     report = add({"id": "gout", "title": "Gout"}, factory=IVF)
     assert report.ann is not None and report.ann.recall < 0.99
     assert "recall@10 0.99 is not reached" in report.notes[1]
@@ -142,7 +142,7 @@ def test_a_recall_out_of_reach_is_said(toy: IndexFolder, add: Add, monkeypatch: 
 
 
 def test_the_size_decides(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(factories, "EXACT_BELOW", 42)
+    monkeypatch.setattr(factories, "_EXACT_BELOW", 42)
     assert add({"id": "a", "title": "A"}).factory == "IDMap2,Flat"
     report = add({"id": "b", "title": "B"})
     assert report.factory == "IVF32,RaBitQfs" and "42 abstracts, 42 or more" in report.notes[0]

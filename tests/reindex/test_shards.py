@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.records.encoder import Vectors
-from engine.reindex.shards import Shards, clear, read_shard
+from engine.reindex.shards import Shards, _read_shard, clear
 
 DIM = 4
 
@@ -61,7 +61,7 @@ def test_a_new_run_writes_beside_what_is_there(tmp_path: Path) -> None:
 
 def held(path: Path) -> dict[bytes, tuple[Vectors, int]] | None:
     """What a shard holds, in memory: the file is written over below."""
-    shard = read_shard(path, DIM)
+    shard = _read_shard(path, DIM)
     if shard is None:
         return None
     pairs = zip(shard.digests, shard.n_tokens, strict=True)

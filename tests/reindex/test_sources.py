@@ -8,7 +8,7 @@ import pytest
 from engine.config import SourcePattern
 from engine.errors import SourceError
 from engine.reindex import sources as module
-from engine.reindex.sources import Listing, Source, list_sources, release_of, select_since
+from engine.reindex.sources import Source, _Listing, list_sources, release_of, select_since
 
 ROW = '{"id": "a", "title": "A"}\n'
 PATTERN = SourcePattern
@@ -27,11 +27,11 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def listed(place: Path, *patterns: SourcePattern, applied: frozenset[str] = frozenset()) -> Listing:
+def listed(place: Path, *patterns: SourcePattern, applied: frozenset[str] = frozenset()) -> _Listing:
     return list_sources(place, patterns, applied)
 
 
-def names(listing: Listing) -> list[str]:
+def names(listing: _Listing) -> list[str]:
     return [source.name for source in listing.sources]
 
 

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from engine.collect.fetch.address import SCHEMES, MirrorAddress
 from engine.errors import DownloadError
 
-CHUNK = 1 << 20
-TRIES = 3  # per file, each going on where the last one broke off
+_CHUNK = 1 << 20
+_TRIES = 3  # per file, each going on where the last one broke off
 GZIP = b"\x1f\x8b"
 _AGENT = "abstract-engine"
 _INFLATE = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # Content-Encoding -> window bits of zlib
@@ -114,7 +114,7 @@ def open_url(mirror: Mirror, name: str = "", **headers: str) -> http.client.HTTP
 
 
 @dataclass(frozen=True, slots=True)
-class ListingPage:
+class _ListingPage:
     """A small answer, whole."""
 
     content: bytes
@@ -123,7 +123,7 @@ class ListingPage:
     has_length: bool  # whether the server said where it ends; if not, it may have been cut short
 
 
-def read_page(mirror: Mirror, name: str, limit: int) -> ListingPage:
+def read_page(mirror: Mirror, name: str, limit: int) -> _ListingPage:
     """Return a small file, or the listing for "", decoded.
 
     Raises:
@@ -144,7 +144,7 @@ def read_page(mirror: Mirror, name: str, limit: int) -> ListingPage:
         content = _decode_body(bytes(body), encoding, limit)
         charset = response.headers.get_content_charset()
         has_length = response.chunked or length is not None or encoding in _INFLATE
-        return ListingPage(content, response.geturl(), charset, has_length)
+        return _ListingPage(content, response.geturl(), charset, has_length)
 
 
 def read_content_length(response: http.client.HTTPResponse) -> int | None:
@@ -161,7 +161,7 @@ def read_chunks(response: http.client.HTTPResponse, max_seconds: float) -> Itera
     """
     end = time.monotonic() + max_seconds
     left = read_content_length(response)
-    while left != 0 and (chunk := response.read1(CHUNK if left is None else min(CHUNK, left))):
+    while left != 0 and (chunk := response.read1(_CHUNK if left is None else min(_CHUNK, left))):
         yield chunk
         left = None if left is None else left - len(chunk)
         if time.monotonic() > end:
@@ -236,7 +236,7 @@ def try_again(mirror: Mirror, action: Callable[[], T]) -> T:
     Raises:
         TransferError: the last try failed, or another one can't help.
     """
-    for attempt in range(TRIES - 1):
+    for attempt in range(_TRIES - 1):
         try:
             return action()
         except TransferError as err:

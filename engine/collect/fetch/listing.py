@@ -27,7 +27,7 @@ def list_updates(mirror: Mirror) -> tuple[str, ...]:
             raise TransferError("the listing has no end (</html>), so it was cut short", Cause.MIRROR)
         if b"<html" not in lowered and not page.has_length:
             raise TransferError("the server does not say where the listing ends, so it may be cut short", Cause.REFUSED)
-        names = find_links(page.content, page.url, page.charset)
+        names = _find_links(page.content, page.url, page.charset)
         updates = tuple(sorted(name for name in names if NAME.fullmatch(name)))
         if not updates:
             raise TransferError(
@@ -36,7 +36,7 @@ def list_updates(mirror: Mirror) -> tuple[str, ...]:
     return updates
 
 
-def find_links(content: bytes, url: str, charset: str | None = None) -> set[str]:
+def _find_links(content: bytes, url: str, charset: str | None = None) -> set[str]:
     """Return the names of the files of one folder that an HTML page at `url` links to.
 
     Links to other folders do not count, whatever the file is called. A folder counts as the same if it ends with the

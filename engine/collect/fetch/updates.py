@@ -34,7 +34,7 @@ from engine.collect.fetch.client import (
 )
 from engine.collect.fetch.listing import NAME, list_updates
 
-N_RECHECKED = 5  # newest files whose MD5 is asked again every time: PubMed has replaced a file the day after
+_N_RECHECKED = 5  # newest files whose MD5 is asked again every time: PubMed has replaced a file the day after
 _GIVE_UP_AFTER = 3  # files in a row for which the mirror gave no answer
 _MD5 = re.compile(r"\b[0-9a-fA-F]{32}\b")
 _MD5_LIMIT = 64 << 10  # bytes
@@ -64,7 +64,7 @@ def fetch_updates(mirror: Mirror, folder: Path, say: Callable[[str], None]) -> F
         return Fetched(failures=(str(err),))
     present = [name for name in listed if (folder / name).exists()]
     missing = [name for name in listed if name not in set(present)]
-    wanted = sorted([*missing, *present[-N_RECHECKED:]])
+    wanted = sorted([*missing, *present[-_N_RECHECKED:]])
     _remove_stale_parts(folder, wanted)
     say(f"mirror: {len(listed):,} update files, {len(missing):,} of them new")
     names, failures = _fetch_all(mirror, wanted, folder, say)

@@ -21,26 +21,26 @@ from engine.files import decode_lines
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Entry, Rejection, Remark
 
-START = re.compile(r"\s*@\s*([A-Za-z]+)\s*([{(])")
-BESIDE = re.compile(
+_START = re.compile(r"\s*@\s*([A-Za-z]+)\s*([{(])")
+_BESIDE = re.compile(
     r"(?<=[})])\s*(?=@\s*[A-Za-z]+\s*[{(][^\s,={}]*\s*,)"
 )  # an entry that begins on the line of another
-NEW_ENTRY = re.compile(r"@\s*([A-Za-z]+)\s*([{(])\s*[^\s,={}()\"]*\s*(?:,|$)")  # inside an entry that is not closed
+_NEW_ENTRY = re.compile(r"@\s*([A-Za-z]+)\s*([{(])\s*[^\s,={}()\"]*\s*(?:,|$)")  # inside an entry that is not closed
 MARK = re.compile(r"(?<!\\)[{}]|[()]")
-FIELD = re.compile(r"\s*[A-Za-z_-]+\s*=\s*\S")  # after an entry that a closing brace too many has ended
-NO_COMMA = re.compile(r"[}\"]\s*\n\s*[A-Za-z_-]+\s*=\s*[{\"]")
-STRING_NAME = re.compile(r"@\s*string\s*[{(]\s*([^\s=]+)\s*=", re.IGNORECASE)
-SCOPUS = re.compile(r"\b2-s2\.0-\d{6,14}\b")
-ESCAPED = re.compile(r"\\([_%&#$~])")
-N_HEAD_LINES = 200  # a library may begin with a comment
+_FIELD = re.compile(r"\s*[A-Za-z_-]+\s*=\s*\S")  # after an entry that a closing brace too many has ended
+_NO_COMMA = re.compile(r"[}\"]\s*\n\s*[A-Za-z_-]+\s*=\s*[{\"]")
+_STRING_NAME = re.compile(r"@\s*string\s*[{(]\s*([^\s=]+)\s*=", re.IGNORECASE)
+_SCOPUS = re.compile(r"\b2-s2\.0-\d{6,14}\b")
+_ESCAPED = re.compile(r"\\([_%&#$~])")
+_N_HEAD_LINES = 200  # a library may begin with a comment
 
-AS_IT_CAME = "LaTeX that can't be turned into text whole, stored as it came"
+_AS_IT_CAME = "LaTeX that can't be turned into text whole, stored as it came"
 
 
 def looks_like(head: bytes) -> bool:
     """Tell BibTeX by an entry that begins a line, with nothing like a table or an object before it."""
-    found = decode_head(head)[:N_HEAD_LINES]
-    return any(START.match(line) for line in found) and not found[0].lstrip().startswith(("{", "[", "<"))
+    found = decode_head(head)[:_N_HEAD_LINES]
+    return any(_START.match(line) for line in found) and not found[0].lstrip().startswith(("{", "[", "<"))
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -56,26 +56,26 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
 def _read_entries(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Do the work of read."""
     strings: dict[str, str] = {}
-    for chunk in split_entries(stream, name):
+    for chunk in _split_entries(stream, name):
         yield from chunk.list_remarks()
         text, place = "\n".join(chunk.lines), f"line {chunk.number}"
-        start = START.match(text)
+        start = _START.match(text)
         kind = start[1].lower() if start else ""
         if kind == "string":
-            if named := STRING_NAME.match(text.lstrip()):
+            if named := _STRING_NAME.match(text.lstrip()):
                 strings[named[1].lower()] = text
         elif kind not in {"comment", "preamble"}:
             try:
-                values, is_whole = decode_values(read_fields(text, chunk, strings))
+                values, is_whole = _decode_values(_read_fields(text, chunk, strings))
             except FieldError as err:
                 yield Rejection(name, place, str(err))
                 continue
             if not is_whole:
-                yield Remark(AS_IT_CAME, place)
+                yield Remark(_AS_IT_CAME, place)
             yield from build_abstract_entries(values, name, place)
 
 
-class Splitting:
+class _Splitting:
     """The entry that lines are being collected for, and how deep in its braces they are."""
 
     def __init__(self, number: int, opening: str, name: str) -> None:
@@ -95,21 +95,21 @@ class Splitting:
                 return
 
 
-def split_entries(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
+def _split_entries(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
     """Yield each block from @ to its closing bracket and fields after it, or to the next block where that is missing.
 
     Raises:
         SourceError: lines that end with CR alone, or a line or an entry without end.
     """
     refuse_bare_cr(stream, name)
-    current: Splitting | None = None
-    for number, piece, is_utf8 in split_lines(stream, name):
+    current: _Splitting | None = None
+    for number, piece, is_utf8 in _split_lines(stream, name):
         is_between = current is None or current.chunk.is_ended
-        if start := (START if is_between else NEW_ENTRY).match(piece):
+        if start := (_START if is_between else _NEW_ENTRY).match(piece):
             if current is not None:
                 yield current.chunk
-            current = Splitting(number, start[2], name)
-        elif current is None or (is_between and not FIELD.match(piece)):
+            current = _Splitting(number, start[2], name)
+        elif current is None or (is_between and not _FIELD.match(piece)):
             continue
         if not is_utf8:
             current.chunk.not_utf8.append(number)
@@ -119,14 +119,14 @@ def split_entries(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
         yield current.chunk
 
 
-def split_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
+def _split_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
     """Yield lines as lines does, without their endings, cut before each @ that follows a closing bracket."""
     for number, line, is_utf8 in decode_lines(stream, name):
-        for piece in BESIDE.split(line.rstrip("\r\n")):
+        for piece in _BESIDE.split(line.rstrip("\r\n")):
             yield number, piece, is_utf8
 
 
-def read_fields(text: str, chunk: Chunk, strings: dict[str, str]) -> dict[str, list[str]]:
+def _read_fields(text: str, chunk: Chunk, strings: dict[str, str]) -> dict[str, list[str]]:
     """Raw values of each field of one entry, names in small letters; abbreviations written out.
 
     Raises:
@@ -143,16 +143,16 @@ def read_fields(text: str, chunk: Chunk, strings: dict[str, str]) -> dict[str, l
     if any(comment.comment.strip(" ,")[:1] not in {"", "%"} for comment in library.comments):
         raise FieldError("text after the end of the entry: is there a closing brace too many in it?")
     for place, field in enumerate(entry.fields):
-        if NO_COMMA.search(strip_braced(str(field.value))):
+        if _NO_COMMA.search(_strip_braced(str(field.value))):
             raise FieldError(f"a comma is missing after the field {field.key[:40]!r}")
         field.key = f"{field.key.lower()} {place}"  # a field may be given twice
     found: dict[str, list[str]] = {}
-    for field in expand_strings(entry, text, strings).fields:
+    for field in _expand_strings(entry, text, strings).fields:
         found.setdefault(field.key.split(" ")[0], []).append(str(field.value))
     return found
 
 
-def strip_braced(value: str) -> str:
+def _strip_braced(value: str) -> str:
     """A raw value with what is inside its braces left out."""
     depth, kept = 0, []
     for char in value:
@@ -163,7 +163,7 @@ def strip_braced(value: str) -> str:
     return "".join(kept)
 
 
-def expand_strings(entry: Block, text: str, strings: dict[str, str]) -> Block:
+def _expand_strings(entry: Block, text: str, strings: dict[str, str]) -> Block:
     """The entry without the braces or quotation marks around its values, the abbreviations that it uses replaced."""
     words = set(re.findall(r"[^\s{}\",=#()]+", text.lower()))
     used = "\n".join(definition for name, definition in strings.items() if name in words)
@@ -173,7 +173,7 @@ def expand_strings(entry: Block, text: str, strings: dict[str, str]) -> Block:
     return library.entries[0]
 
 
-def decode_values(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
+def _decode_values(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
     """(fields of one entry, whether all LaTeX in them could be turned into text)."""
     whole: list[bool] = []
 
@@ -184,12 +184,12 @@ def decode_values(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
         return between.join(part for part, _ in found)
 
     def code(*names: str) -> str:
-        return next((ESCAPED.sub(r"\1", raw[name][0].strip("{} \n")) for name in names if raw.get(name)), "")
+        return next((_ESCAPED.sub(r"\1", raw[name][0].strip("{} \n")) for name in names if raw.get(name)), "")
 
     people = [decode_latex(name) for value in raw.get("author", [])[:1] for name in split_multiple_persons_names(value)]
     whole.extend(is_whole for _, is_whole in people)
     is_pubmed = code("eprinttype", "archiveprefix").lower() in {"pubmed", "pmid", "medline"}
-    scopus = SCOPUS.search(code("url"))
+    scopus = _SCOPUS.search(code("url"))
     given = {
         "title": text("title"),
         "abstract": text("abstract", between="\n"),

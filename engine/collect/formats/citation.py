@@ -28,11 +28,11 @@ from engine.identifiers import parse_doi
 from engine.records.abstract import Abstract
 
 # What NLM writes for a title that is not there, or not yet translated; only as the whole of it.
-NO_TITLE = re.compile(r"[\[(]?\s*(?:not available|in process citation)\s*\.?\s*[\])]?\s*\.?", re.IGNORECASE)
-LONGEST_NO_TITLE = 30  # characters
+_NO_TITLE = re.compile(r"[\[(]?\s*(?:not available|in process citation)\s*\.?\s*[\])]?\s*\.?", re.IGNORECASE)
+_LONGEST_NO_TITLE = 30  # characters
 PLACEHOLDER = "Abstract available from the publisher."  # for an OtherAbstract that PubMed may not show
 TRANSLATION = ("", "Publisher")  # OtherAbstract/@Type of the publisher's abstract in another language
-ENGLISH = "eng"  # the DTD's default of OtherAbstract/@Language; DTDs are not loaded
+_ENGLISH = "eng"  # the DTD's default of OtherAbstract/@Language; DTDs are not loaded
 
 
 def build_citation(element: etree._Element, data: etree._Element | None, pmid: str) -> Abstract:
@@ -52,11 +52,11 @@ def build_citation(element: etree._Element, data: etree._Element | None, pmid: s
         record_id=f"PMID:{pmid}",
         title=find_title(read_first(article, "ArticleTitle"), vernacular),
         abstract=abstract,
-        year=find_year(journal, article),
-        journal=find_journal(journal, found),
+        year=_find_year(journal, article),
+        journal=_find_journal(journal, found),
         authors=authors,
         pmid=pmid,
-        doi=find_doi(article.get("ELocationID", ()), data),
+        doi=_find_doi(article.get("ELocationID", ()), data),
         mesh=read_texts(
             name
             for heading in find_inside(found, "MeshHeadingList", "MeshHeading")
@@ -77,7 +77,7 @@ def build_citation(element: etree._Element, data: etree._Element | None, pmid: s
 
 def find_title(given: str, vernacular: str) -> str:
     """The title as it came, brackets of a translated one included; without one, the vernacular title or ""."""
-    missing = not given or (len(given) <= LONGEST_NO_TITLE and NO_TITLE.fullmatch(given) is not None)
+    missing = not given or (len(given) <= _LONGEST_NO_TITLE and _NO_TITLE.fullmatch(given) is not None)
     return vernacular if missing else given
 
 
@@ -93,39 +93,39 @@ def find_abstracts(own: Iterable[etree._Element], others: Iterable[etree._Elemen
         english = (
             n
             for n, (part, body) in enumerate(known)
-            if find_language(part) == ENGLISH and not body.endswith(PLACEHOLDER)
+            if _find_language(part) == _ENGLISH and not body.endswith(PLACEHOLDER)
         )
         if (chosen := next(english, None)) is not None:
             abstract = known.pop(chosen)[1]
-    return abstract, tuple(f"[{describe_kind(part)}] {body}" for part, body in known)
+    return abstract, tuple(f"[{_describe_kind(part)}] {body}" for part, body in known)
 
 
-def find_language(other: etree._Element) -> str:
+def _find_language(other: etree._Element) -> str:
     """Language of an OtherAbstract, as three letters."""
-    return other.get("Language", "").strip().lower() or ENGLISH
+    return other.get("Language", "").strip().lower() or _ENGLISH
 
 
-def describe_kind(other: etree._Element) -> str:
+def _describe_kind(other: etree._Element) -> str:
     """What an OtherAbstract is: "fre" for a translation, else "plain-language-summary", "Publisher" …, or both."""
-    kind, spoken = other.get("Type", "").strip(), find_language(other)
-    if spoken == ENGLISH:
+    kind, spoken = other.get("Type", "").strip(), _find_language(other)
+    if spoken == _ENGLISH:
         return kind or spoken
     return spoken if kind in TRANSLATION else f"{kind}, {spoken}"
 
 
-def find_year(journal: Parts, article: Parts) -> int | None:
+def _find_year(journal: Parts, article: Parts) -> int | None:
     """Year of the issue, else of the electronic article."""
     issues = (find_child(issue, "PubDate") for issue in journal.get("JournalIssue", ()))
     return find_first_year(*issues, *article.get("ArticleDate", ()))
 
 
-def find_journal(journal: Parts, found: Parts) -> str:
+def _find_journal(journal: Parts, found: Parts) -> str:
     """The full title of the journal, else its abbreviation; old files may have only that of NLM."""
     name = read_first(journal, "Title") or read_first(journal, "ISOAbbreviation")
     return name or "".join(read_texts(find_inside(found, "MedlineJournalInfo", "MedlineTA"))[:1])
 
 
-def find_doi(locations: Iterable[etree._Element], data: etree._Element | None) -> str | None:
+def _find_doi(locations: Iterable[etree._Element], data: etree._Element | None) -> str | None:
     """The article's own DOI, from its location unless that is marked as wrong, else from PubMed's list of its ids.
 
     The lists of ids inside ReferenceList are those of other works.

@@ -14,8 +14,8 @@ from engine.identifiers import find_orcid, parse_doi, parse_pmid
 
 Parts = Mapping[str, list[etree._Element]]  # the children of an element under their tags, in order
 
-LAYOUT = re.compile(r"[ \t\r]*\n[ \t\r\n]*")  # line breaks and indentation of pretty-printed XML
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_LAYOUT = re.compile(r"[ \t\r]*\n[ \t\r\n]*")  # line breaks and indentation of pretty-printed XML
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 class PmidError(ValueError):
@@ -41,7 +41,7 @@ def read_text(element: etree._Element | None) -> str:
         return ""
     found = "".join(element.itertext()) if len(element) else element.text or ""
     if "\n" in found:
-        found = LAYOUT.sub(" ", found)
+        found = _LAYOUT.sub(" ", found)
     return found.strip()
 
 
@@ -97,8 +97,8 @@ def read_date(element: etree._Element | None) -> str:
     """Year, Month (a number or "Jan") and Day as ISO 8601, as far as they are there; "" without a year."""
     given = group_children(element)
     year, month, day = (read_first(given, tag) for tag in ("Year", "Month", "Day"))
-    if month[:3].lower() in MONTHS:
-        month = str(MONTHS.index(month[:3].lower()) + 1)
+    if month[:3].lower() in _MONTHS:
+        month = str(_MONTHS.index(month[:3].lower()) + 1)
     for pieces in ((year, month, day), (year, month, "1"), (year, "1", "1")):
         try:
             found = date(*map(int, pieces)).isoformat()
@@ -132,7 +132,7 @@ def read_people(lists: Iterable[etree._Element]) -> tuple[tuple[str, ...], tuple
     Editors are left out, and so are authors with ValidYN="N": a corrected entry follows them.
     """
     known = [
-        (name, read_orcid(found["Identifier"]) if "Identifier" in found else "")
+        (name, _read_orcid(found["Identifier"]) if "Identifier" in found else "")
         for group in lists
         if group.get("Type") != "editors"
         for author in group.iterchildren("Author")
@@ -149,7 +149,7 @@ def name_of(author: Parts) -> str:
     return " ".join(filter(None, pieces)) or read_first(author, "CollectiveName")
 
 
-def read_orcid(identifiers: Iterable[etree._Element]) -> str:
+def _read_orcid(identifiers: Iterable[etree._Element]) -> str:
     """The ORCID as "0000-0002-1825-0097", however it is written; "" when there is none."""
     for given in identifiers:
         if given.get("Source", "").upper() == "ORCID" and (orcid := find_orcid(read_text(given))):

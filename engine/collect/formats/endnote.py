@@ -15,7 +15,7 @@ from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Entry
 
 ROOT = re.compile(rb"<(?:xml|records)\s*>\s*(?:<records\s*>\s*)?<record[\s>]|<xml\s*>\s*<records\s*/?>")
-BREAK = re.compile(r"\s*[\r\n]+\s*")
+_BREAK = re.compile(r"\s*[\r\n]+\s*")
 
 
 def looks_like(head: bytes) -> bool:
@@ -30,29 +30,29 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
     """
     for number, record in read_elements(stream, name, ("record",), lambda _: True):
-        yield from build_abstract_entries(read_values(record), name, f"record {number}")
+        yield from build_abstract_entries(_read_values(record), name, f"record {number}")
 
 
-def read_values(record: etree._Element) -> dict[str, object]:
+def _read_values(record: etree._Element) -> dict[str, object]:
     """The fields of one record."""
     given = {
-        "title": find_text(record, "titles/title"),
-        "abstract": "\n".join(find_lines(record, "abstract")),
-        "year": find_text(record, "dates/year"),
-        "journal": find_text(record, "periodical/full-title") or find_text(record, "titles/secondary-title"),
-        "authors": [join_text(author) for author in record.iterfind("contributors/authors/author")],
-        "pmid": find_pmid(record),
-        "doi": parse_doi(find_text(record, "electronic-resource-num")),
-        "accession": find_accession(record),
-        "keywords": drop_repeats(line.lstrip("*") for line in find_lines(record, "keywords/keyword")),
-        "languages": find_parts(record, "language"),
-        "publication_types": find_parts(record, "work-type"),
-        "vernacular_title": find_text(record, "orig-pub") or find_text(record, "titles/translated-title"),
+        "title": _find_text(record, "titles/title"),
+        "abstract": "\n".join(_find_lines(record, "abstract")),
+        "year": _find_text(record, "dates/year"),
+        "journal": _find_text(record, "periodical/full-title") or _find_text(record, "titles/secondary-title"),
+        "authors": [_join_text(author) for author in record.iterfind("contributors/authors/author")],
+        "pmid": _find_pmid(record),
+        "doi": parse_doi(_find_text(record, "electronic-resource-num")),
+        "accession": _find_accession(record),
+        "keywords": drop_repeats(line.lstrip("*") for line in _find_lines(record, "keywords/keyword")),
+        "languages": _find_parts(record, "language"),
+        "publication_types": _find_parts(record, "work-type"),
+        "vernacular_title": _find_text(record, "orig-pub") or _find_text(record, "titles/translated-title"),
     }
     return {field: value for field, value in given.items() if value}
 
 
-def read_styled(element: etree._Element) -> str:
+def _read_styled(element: etree._Element) -> str:
     """All text of an element in order, as it came. Layout between its styled pieces is no text."""
     pieces = element.findall("style")
     if not pieces:
@@ -60,43 +60,43 @@ def read_styled(element: etree._Element) -> str:
     return "".join("".join(piece.itertext()) + (piece.tail if (piece.tail or "").strip() else "") for piece in pieces)
 
 
-def split_lines(element: etree._Element) -> list[str]:
+def _split_lines(element: etree._Element) -> list[str]:
     """Lines of an element that are not blank; EndNote separates them by CR."""
-    return [line for line in BREAK.split(read_styled(element).strip()) if line]
+    return [line for line in _BREAK.split(_read_styled(element).strip()) if line]
 
 
-def join_text(element: etree._Element) -> str:
+def _join_text(element: etree._Element) -> str:
     """Text of an element as one line."""
-    return " ".join(split_lines(element))
+    return " ".join(_split_lines(element))
 
 
-def find_lines(record: etree._Element, path: str) -> list[str]:
+def _find_lines(record: etree._Element, path: str) -> list[str]:
     """Lines of the elements at a path."""
-    return [line for element in record.iterfind(path) for line in split_lines(element)]
+    return [line for element in record.iterfind(path) for line in _split_lines(element)]
 
 
-def find_text(record: etree._Element, path: str) -> str:
+def _find_text(record: etree._Element, path: str) -> str:
     """Text at a path as one line, "" when there is none."""
-    return " ".join(find_lines(record, path))
+    return " ".join(_find_lines(record, path))
 
 
-def find_parts(record: etree._Element, path: str) -> tuple[str, ...]:
+def _find_parts(record: etree._Element, path: str) -> tuple[str, ...]:
     """Values at a path, one a line or with semicolons between them."""
-    return drop_repeats(part.strip() for line in find_lines(record, path) for part in line.split(";"))
+    return drop_repeats(part.strip() for line in _find_lines(record, path) for part in line.split(";"))
 
 
-def find_pmid(record: etree._Element) -> str | None:
+def _find_pmid(record: etree._Element) -> str | None:
     """The PMID: PubMed's accession number, Embase's custom field, or a line in the notes."""
-    database, number = find_text(record, "remote-database-name"), find_text(record, "accession-num")
-    if find_text(record, "remote-database-provider") == "NLM" or re.search("medline|pubmed", database, re.IGNORECASE):
+    database, number = _find_text(record, "remote-database-name"), _find_text(record, "accession-num")
+    if _find_text(record, "remote-database-provider") == "NLM" or re.search("medline|pubmed", database, re.IGNORECASE):
         if found := parse_pmid(number or None):
             return found
-    if re.search("medline", database, re.IGNORECASE) and (found := parse_pmid(find_text(record, "custom5") or None)):
+    if re.search("medline", database, re.IGNORECASE) and (found := parse_pmid(_find_text(record, "custom5") or None)):
         return found
-    return find_noted_pmid("\n".join(find_lines(record, "notes")))
+    return find_noted_pmid("\n".join(_find_lines(record, "notes")))
 
 
-def find_accession(record: etree._Element) -> str | None:
+def _find_accession(record: etree._Element) -> str | None:
     """The number of a database: in its own element, or Embase's as the first line of the notes."""
-    candidates = [find_text(record, "accession-num"), *find_lines(record, "notes")[:1]]
+    candidates = [_find_text(record, "accession-num"), *_find_lines(record, "notes")[:1]]
     return next((number for number in candidates if normalise_accession(number)), None)

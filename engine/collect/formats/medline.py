@@ -15,21 +15,21 @@ from engine.collect.values.export import read_export_tags
 from engine.collect.values.fields import drop_repeats
 from engine.records.abstract import Entry, Notice
 
-Tagged = list[tuple[str, str]]  # (tag, value) in the order of the file
+_Tagged = list[tuple[str, str]]  # (tag, value) in the order of the file
 
-START = re.compile("PMID-(?: |$)")
-TAG = re.compile(r"([A-Z][A-Z0-9]{1,3}) *-(?: |$)")
-N_HEAD_LINES = 50
+_START = re.compile("PMID-(?: |$)")
+_TAG = re.compile(r"([A-Z][A-Z0-9]{1,3}) *-(?: |$)")
+_N_HEAD_LINES = 50
 # Inside these a line that only looks like a tag ("IL6 - dependent …") is text.
-TEXTS = {"TI", "BTI", "CTI", "TT", "AB", "OAB"}
+_TEXTS = {"TI", "BTI", "CTI", "TT", "AB", "OAB"}
 KNOWN = set(
     "AB AD AID AU AUID BTI CDAT CI CIN CN COIS CON CP CRDT CRF CRI CTDT CTI DA DCOM DDIN DEP DP DRDT DRIN ECF ECI ED "
     "EDAT EFR EIN EN FAU FED FIR FPS GN GR GS IP IR IRAD IS ISBN JID JT LA LID LR MH MHDA MID NM OAB OABL OCI OID "
     "ORI OT OTO OWN PB PG PHST PL PMC PMCR PMID PRIN PROF PS PST PT PTDT PUBM RF RIN RN ROF RPF RPI RRF RRI SB SFM "
     "SI SO SPIN STAT TA TI TT UIN UOF VI VTI".split()
 )
-KIND = re.compile(r"(AAMC|AIDS|KIE|NASA|PIP|Publisher|plain-language-summary): ")  # before the text of OAB
-NOTICES = {
+_KIND = re.compile(r"(AAMC|AIDS|KIE|NASA|PIP|Publisher|plain-language-summary): ")  # before the text of OAB
+_NOTICES = {
     "ROF": Notice.IS_RETRACTION,
     "PROF": Notice.IS_ERRATUM,  # of a partial retraction; as in PubMed XML
     "EFR": Notice.IS_ERRATUM,
@@ -44,7 +44,7 @@ NOTICES = {
 
 def looks_like(head: bytes) -> bool:
     """Tell MEDLINE by a line with a PMID near the beginning; the engine's own export may have another id there."""
-    return any(re.match(r"PMID- +\d|OID - abstract-engine:", line) for line in decode_head(head)[:N_HEAD_LINES])
+    return any(re.match(r"PMID- +\d|OID - abstract-engine:", line) for line in decode_head(head)[:_N_HEAD_LINES])
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -53,27 +53,27 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: lines that end with CR alone, or a line or a record without end.
     """
-    for chunk in split_records(stream, name, START.match, lambda line: False):
+    for chunk in split_records(stream, name, _START.match, lambda line: False):
         yield from chunk.list_remarks()
-        found = read_tags(chunk.lines)
+        found = _read_tags(chunk.lines)
         ids, notes = ([value for tag, value in found if tag == wanted] for wanted in ("OID", "GN"))
         place = f"line {chunk.number} (PMID {found[0][1][:40] or 'missing'})"
-        yield from read_export_tags(read_values(found), ids, notes, name, place)
+        yield from read_export_tags(_read_values(found), ids, notes, name, place)
 
 
-def read_tags(lines: list[str]) -> Tagged:
+def _read_tags(lines: list[str]) -> _Tagged:
     """Tags with their values, wrapped lines joined by a blank."""
     found: list[tuple[str, list[str]]] = []
     for line in lines:
-        tag = TAG.match(line)
-        if tag and (tag[1] in KNOWN or found[-1][0] not in TEXTS):
+        tag = _TAG.match(line)
+        if tag and (tag[1] in KNOWN or found[-1][0] not in _TEXTS):
             found.append((tag[1], [line[tag.end() :].strip()]))
         elif line.strip():
             found[-1][1].append(line.strip())
     return [(tag, " ".join(filter(None, value))) for tag, value in found]
 
 
-def read_values(tags: Tagged) -> dict[str, object]:
+def _read_values(tags: _Tagged) -> dict[str, object]:
     """The fields of one record."""
 
     def all_of(*names: str) -> list[str]:
@@ -82,8 +82,8 @@ def read_values(tags: Tagged) -> dict[str, object]:
     def first_of(*names: str) -> str:
         return next((value for name in names for value in all_of(name)), "")
 
-    vernacular, people = first_of("TT"), read_author_tags(tags)
-    abstract, others = read_abstract_tags(tags)
+    vernacular, people = first_of("TT"), _read_author_tags(tags)
+    abstract, others = _read_abstract_tags(tags)
     given = {
         "pmid": tags[0][1],
         "title": find_title(first_of("TI", "BTI", "CTI"), vernacular),
@@ -94,19 +94,19 @@ def read_values(tags: Tagged) -> dict[str, object]:
         "authors": [name for name, _ in people],
         "orcids": [orcid for _, orcid in people],
         "year": first_of("DP", "DEP"),
-        "doi": find_doi(all_of("LID", "AID")),
-        "mesh": drop_repeats(strip_qualifiers(heading) for heading in all_of("MH")),
+        "doi": _find_doi(all_of("LID", "AID")),
+        "mesh": drop_repeats(_strip_qualifiers(heading) for heading in all_of("MH")),
         "keywords": drop_repeats(keyword.lstrip("*") for keyword in all_of("OT")),
         "publication_types": drop_repeats(all_of("PT")),
         "languages": drop_repeats(all_of("LA")),
-        "revised": format_date(first_of("LR")),
+        "revised": _format_date(first_of("LR")),
         "retracted": bool(all_of("RIN", "RRI")),
-        "notices": {NOTICES[tag] for tag, _ in tags if tag in NOTICES},
+        "notices": {_NOTICES[tag] for tag, _ in tags if tag in _NOTICES},
     }
     return {field: value for field, value in given.items() if value}
 
 
-def read_author_tags(tags: Tagged) -> list[tuple[str, str]]:
+def _read_author_tags(tags: _Tagged) -> list[tuple[str, str]]:
     """(name, ORCID) of authors and groups in their order; the full name where there is one."""
     found: list[tuple[str, str]] = []
     is_full = False  # whether the short form of the last name is still to come
@@ -121,7 +121,7 @@ def read_author_tags(tags: Tagged) -> list[tuple[str, str]]:
     return [(name, orcid) for name, orcid in found if name]
 
 
-def read_abstract_tags(tags: Tagged) -> tuple[str, list[str]]:
+def _read_abstract_tags(tags: _Tagged) -> tuple[str, list[str]]:
     """The abstract, then the other ones, each led by what it is. An English one stands in for none."""
     abstract = "\n".join(value for tag, value in tags if tag == "AB" and value)
     others: list[str] = []
@@ -129,7 +129,7 @@ def read_abstract_tags(tags: Tagged) -> tuple[str, list[str]]:
         if tag != "OAB" or not value:
             continue
         spoken = language.lower() if following == "OABL" and language else "eng"
-        found = KIND.match(value)
+        found = _KIND.match(value)
         kind, body = (found[1], value[found.end() :]) if found else ("", value)
         if spoken == "eng" and not abstract and not body.endswith(PLACEHOLDER):
             abstract = body
@@ -145,17 +145,17 @@ def label(kind: str, spoken: str) -> str:
     return spoken if kind in TRANSLATION else f"{kind}, {spoken}"
 
 
-def strip_qualifiers(heading: str) -> str:
+def _strip_qualifiers(heading: str) -> str:
     """The descriptor of a MeSH heading, without its qualifiers and the star of a major topic."""
     return heading.split("/")[0].lstrip("*").strip()
 
 
-def find_doi(numbers: list[str]) -> str:
+def _find_doi(numbers: list[str]) -> str:
     """The first number marked as a DOI."""
     return next((number.removesuffix("[doi]").strip() for number in numbers if number.endswith("[doi]")), "")
 
 
-def format_date(date: str) -> str:
+def _format_date(date: str) -> str:
     """20181202 as 2018-12-02; "" for what is no such date."""
     found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", date)
     return "-".join(found.groups()) if found else ""

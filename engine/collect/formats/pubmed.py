@@ -17,8 +17,8 @@ from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 
 # PubmedArticleSet is today's root, MedlineCitationSet that of baselines up to 2016; single records are saved by hand.
 ROOT = re.compile(rb"<(?:!DOCTYPE\s+)?(?:Pubmed(?:Book)?Article|MedlineCitation)(?:Set)?[\s>/\[]")
-DELETIONS = ("DeleteCitation", "DeleteDocument")  # of articles, of book documents
-RECORDS = ("PubmedArticle", "MedlineCitation", "PubmedBookArticle", *DELETIONS)
+_DELETIONS = ("DeleteCitation", "DeleteDocument")  # of articles, of book documents
+_RECORDS = ("PubmedArticle", "MedlineCitation", "PubmedBookArticle", *_DELETIONS)
 
 
 def looks_like(head: bytes) -> bool:
@@ -34,25 +34,25 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
     """
-    for number, element in read_elements(stream, name, RECORDS, is_record):
-        yield from read_element(element, name, number)
+    for number, element in read_elements(stream, name, _RECORDS, _is_record):
+        yield from _read_element(element, name, number)
 
 
-def is_record(element: etree._Element) -> bool:
+def _is_record(element: etree._Element) -> bool:
     """Whether an element is a record of its own: not the citation inside an article, which has more of it."""
     parent = element.getparent()
     return element.tag != "MedlineCitation" or parent is None or parent.tag != "PubmedArticle"
 
 
-def read_element(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
+def _read_element(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
     """Yield what one top-level element holds."""
-    if element.tag in DELETIONS:
-        yield from read_deletions(element, name, number)
+    if element.tag in _DELETIONS:
+        yield from _read_deletions(element, name, number)
     else:
-        yield from record_entries(element, name, number)
+        yield from _record_entries(element, name, number)
 
 
-def read_deletions(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
+def _read_deletions(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
     """Yield a Deletion for each PMID, or a Rejection for what is not one."""
     for pmid in element.iterchildren("PMID"):
         try:
@@ -61,7 +61,7 @@ def read_deletions(element: etree._Element, name: str, number: int) -> Iterator[
             yield Rejection(name, f"record {number} (deletion of PMID {read_text(pmid)[:40] or 'missing'})", str(err))
 
 
-def record_entries(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
+def _record_entries(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
     """Yield the abstract of one article or book chapter after its remarks, or its Rejection."""
     if element.tag == "PubmedBookArticle":
         main, data, build = find_child(element, "BookDocument"), find_child(element, "PubmedBookData"), build_chapter
@@ -79,11 +79,11 @@ def record_entries(element: etree._Element, name: str, number: int) -> Iterator[
     if not found.title and not found.abstract:
         yield Rejection(name, place, "neither title nor abstract, so there is nothing to search")
         return
-    if is_damaged(found):
+    if _is_damaged(found):
         yield Remark(DAMAGED, place)
     yield found
 
 
-def is_damaged(found: Abstract) -> bool:
+def _is_damaged(found: Abstract) -> bool:
     """Whether the text looks wrongly decoded. XML holds no lone surrogates, so nothing else can be wrong with it."""
     return any(not words.isascii() and MOJIBAKE.search(words) for words in (found.title, found.abstract))

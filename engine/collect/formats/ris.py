@@ -14,32 +14,32 @@ from engine.collect.values.identity import normalise_accession
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Entry, Remark
 
-Tags = dict[str, list[str]]
+_Tags = dict[str, list[str]]
 
 # Two blanks before the dash, or a tab among them. One blank is running text ("ER - positive") unless TY is written so.
-START = re.compile(r"TY(?: {1,3}|[ \t]*\t[ \t]*)-(?:[ \t]|$)", re.IGNORECASE)
+_START = re.compile(r"TY(?: {1,3}|[ \t]*\t[ \t]*)-(?:[ \t]|$)", re.IGNORECASE)
 END = re.compile(r"ER(?: {2,3}|[ \t]*\t[ \t]*)-|ER *-\s*$", re.IGNORECASE)
-TAG = r"([A-Z][A-Z0-9])(?: {2,3}|[ \t]*\t[ \t]*)-[ \t]?(.*)"
-LOOSE_TAG = r"([A-Z][A-Z0-9])(?: {1,3}|[ \t]*\t[ \t]*)-(?=[ \t]|$)[ \t]?(.*)"
-BETWEEN = re.compile(r"\s*(?:\d+\.|Record #\d+ of \d+|Provider: .*|Content: .*)?\s*")  # records, where ER is missing
-N_HEAD_LINES = 50  # before the first record; more is no export
-LISTS = {"KW", "LA"}  # EndNote writes one value a line below the tag
+_TAG = r"([A-Z][A-Z0-9])(?: {2,3}|[ \t]*\t[ \t]*)-[ \t]?(.*)"
+_LOOSE_TAG = r"([A-Z][A-Z0-9])(?: {1,3}|[ \t]*\t[ \t]*)-(?=[ \t]|$)[ \t]?(.*)"
+_BETWEEN = re.compile(r"\s*(?:\d+\.|Record #\d+ of \d+|Provider: .*|Content: .*)?\s*")  # records, where ER is missing
+_N_HEAD_LINES = 50  # before the first record; more is no export
+_LISTS = {"KW", "LA"}  # EndNote writes one value a line below the tag
 
-TITLES = ("TI", "T1", "BT", "CT", "ST")
-JOURNALS = ("T2", "JO", "JF", "JA", "J2")
+_TITLES = ("TI", "T1", "BT", "CT", "ST")
+_JOURNALS = ("T2", "JO", "JF", "JA", "J2")
 YEARS = ("PY", "Y1", "DA")
-LINKS = ("UR", "L2", "L3", "M3")
-PUBMED_LINK = re.compile(r"(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})\b", re.IGNORECASE)
-PROQUEST = re.compile(r"proquest\.com/docview/(\d{6,12})")
-SCOPUS = re.compile(r"\b2-s2\.0-\d{6,14}\b")
-WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 as a type of publication; Ovid has classes there, "Health [3300]"
+_LINKS = ("UR", "L2", "L3", "M3")
+_PUBMED_LINK = re.compile(r"(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})\b", re.IGNORECASE)
+_PROQUEST = re.compile(r"proquest\.com/docview/(\d{6,12})")
+_SCOPUS = re.compile(r"\b2-s2\.0-\d{6,14}\b")
+_WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 as a type of publication; Ovid has classes there, "Health [3300]"
 
-UNFINISHED = "a record without its last line (ER), read as far as it goes"
+_UNFINISHED = "a record without its last line (ER), read as far as it goes"
 
 
 def looks_like(head: bytes) -> bool:
     """Tell RIS by a TY line near the beginning."""
-    return any(START.match(line) for line in decode_head(head)[:N_HEAD_LINES])
+    return any(_START.match(line) for line in decode_head(head)[:_N_HEAD_LINES])
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -48,106 +48,106 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: lines that end with CR alone, or a line or a record without end.
     """
-    for chunk in split_records(stream, name, START.match, END.match):
+    for chunk in split_records(stream, name, _START.match, END.match):
         yield from chunk.list_remarks()
         place = f"line {chunk.number}"
         if not chunk.is_ended:
-            yield Remark(UNFINISHED, place)
-        tags = group_tags(chunk)
-        yield from read_export_tags(read_values(tags), tags.get("ID", []), tags.get("C8", []), name, place)
+            yield Remark(_UNFINISHED, place)
+        tags = _group_tags(chunk)
+        yield from read_export_tags(_read_values(tags), tags.get("ID", []), tags.get("C8", []), name, place)
 
 
-def group_tags(chunk: Chunk) -> Tags:
+def _group_tags(chunk: Chunk) -> _Tags:
     """Return the values of each tag of one record, in order; a value of several lines is joined by blanks."""
-    tags: Tags = {}
-    for tag, lines in read_tags(chunk)[1:]:
+    tags: _Tags = {}
+    for tag, lines in _read_tags(chunk)[1:]:
         if text := " ".join(lines).strip():
             tags.setdefault(tag, []).append(text)
     return tags
 
 
-def read_tags(chunk: Chunk) -> list[tuple[str, list[str]]]:
+def _read_tags(chunk: Chunk) -> list[tuple[str, list[str]]]:
     """(tag, lines of its value) in order, the first of them TY."""
     first, lines = chunk.lines[0], list(chunk.lines)
-    while not chunk.is_ended and BETWEEN.fullmatch(lines[-1]):
+    while not chunk.is_ended and _BETWEEN.fullmatch(lines[-1]):
         lines.pop()
-    pattern = LOOSE_TAG if re.match("TY -", first, re.IGNORECASE) else TAG
+    pattern = _LOOSE_TAG if re.match("TY -", first, re.IGNORECASE) else _TAG
     tag_line = re.compile(pattern, 0 if first.startswith("TY") else re.IGNORECASE).match
     values: list[tuple[str, list[str]]] = []
     for line in lines:
         if found := tag_line(line):
             values.append((found[1].upper(), [found[2].strip()]))
         elif line.strip():
-            add_line(values, line.strip())
+            _add_line(values, line.strip())
     return values
 
 
-def add_line(values: list[tuple[str, list[str]]], line: str) -> None:
+def _add_line(values: list[tuple[str, list[str]]], line: str) -> None:
     """Take a line without a tag into the value before it."""
     tag, value = values[-1]
-    if tag in LISTS:
+    if tag in _LISTS:
         values.append((tag, [line]))
     else:
         value.append(line)
 
 
-def read_values(tags: Tags) -> dict[str, object]:
+def _read_values(tags: _Tags) -> dict[str, object]:
     """The fields of one record."""
     given = {
-        "title": " ".join(drop_repeats(get_first_tag(tags, TITLES))),
-        "abstract": find_bodies([*tags.get("AB", []), *tags.get("N2", [])]),
-        "year": next(filter(None, map(read_year, get_tags(tags, YEARS))), None),
-        "journal": next(iter(get_first_tag(tags, JOURNALS)), ""),
-        "authors": get_first_tag(tags, ("AU", "A1")),
-        "pmid": find_pmid(tags),
-        "doi": find_doi(tags),
-        "accession": find_accession(tags),
+        "title": " ".join(drop_repeats(_get_first_tag(tags, _TITLES))),
+        "abstract": _find_bodies([*tags.get("AB", []), *tags.get("N2", [])]),
+        "year": next(filter(None, map(read_year, _get_tags(tags, YEARS))), None),
+        "journal": next(iter(_get_first_tag(tags, _JOURNALS)), ""),
+        "authors": _get_first_tag(tags, ("AU", "A1")),
+        "pmid": _find_pmid(tags),
+        "doi": _find_doi(tags),
+        "accession": _find_accession(tags),
         "keywords": [term.lstrip("*") for term in tags.get("KW", [])],
         "languages": [part for value in tags.get("LA", []) for part in re.split(r"\s*[;,]\s*", value)],
-        "publication_types": list(filter(WORDS.fullmatch, tags.get("M3", []))),
+        "publication_types": list(filter(_WORDS.fullmatch, tags.get("M3", []))),
         "vernacular_title": " ".join(tags.get("TT", [])),
     }
     return {field: value for field, value in given.items() if value}
 
 
-def get_first_tag(tags: Tags, names: Sequence[str]) -> list[str]:
+def _get_first_tag(tags: _Tags, names: Sequence[str]) -> list[str]:
     """Values of the first tag that has any."""
     return next((tags[name] for name in names if tags.get(name)), [])
 
 
-def get_tags(tags: Tags, names: Sequence[str]) -> list[str]:
+def _get_tags(tags: _Tags, names: Sequence[str]) -> list[str]:
     """Values of all these tags in order."""
     return [value for name in names for value in tags.get(name, [])]
 
 
-def find_bodies(texts: list[str]) -> str:
+def _find_bodies(texts: list[str]) -> str:
     """Abstracts, one a line, without those that another one contains: AB and N2 are often the same."""
     each = drop_repeats(texts)
     return "\n".join(text for text in each if not any(text != other and text in other for other in each))
 
 
-def find_pmid(tags: Tags) -> str | None:
+def _find_pmid(tags: _Tags) -> str | None:
     """The PMID from wherever the database puts it."""
-    database = " ".join(get_tags(tags, ("DB", "DP"))).lower()
+    database = " ".join(_get_tags(tags, ("DB", "DP"))).lower()
     places = {"scopus": ("C2",), "embase": ("C5",), "medline": ("C5", "AN"), "pubmed": ("AN",), "nlm": ("AN",)}
     for word, names in places.items():
-        if word in database and (found := next(filter(None, map(parse_pmid, get_tags(tags, names))), None)):
+        if word in database and (found := next(filter(None, map(parse_pmid, _get_tags(tags, names))), None)):
             return found
-    noted = (find_noted_pmid(value) for value in get_tags(tags, ("N1", "ID", "AN", "UR")))
-    links = (match[1] for value in get_tags(tags, LINKS) if (match := PUBMED_LINK.search(value)))
+    noted = (find_noted_pmid(value) for value in _get_tags(tags, ("N1", "ID", "AN", "UR")))
+    links = (match[1] for value in _get_tags(tags, _LINKS) if (match := _PUBMED_LINK.search(value)))
     return next(filter(None, noted), None) or parse_pmid(next(links, None))
 
 
-def find_doi(tags: Tags) -> str | None:
+def _find_doi(tags: _Tags) -> str | None:
     """The DOI, from its own tag or from an address of doi.org."""
     given = next(filter(None, map(parse_doi, tags.get("DO", []))), None)
-    links = (parse_doi(unquote(value)) for value in get_tags(tags, LINKS))
+    links = (parse_doi(unquote(value)) for value in _get_tags(tags, _LINKS))
     return given or next(filter(None, links), None)
 
 
-def find_accession(tags: Tags) -> str | None:
+def _find_accession(tags: _Tags) -> str | None:
     """The number that a database gave the record, in a form that accession_of knows."""
-    numbers = [value for value in get_tags(tags, ("U2", "AN", "ID")) if normalise_accession(value)]
+    numbers = [value for value in _get_tags(tags, ("U2", "AN", "ID")) if normalise_accession(value)]
     links = " ".join(tags.get("UR", []))
-    numbers += SCOPUS.findall(links) + [f"ProQuest:{number}" for number in PROQUEST.findall(links)]
+    numbers += _SCOPUS.findall(links) + [f"ProQuest:{number}" for number in _PROQUEST.findall(links)]
     return next(iter(numbers), None)

@@ -14,15 +14,15 @@ from engine.errors import SourceError
 from engine.files import MAX_LINE, decode_lines, sniff_delimiter
 from engine.records.abstract import Entry, Rejection, Remark
 
-ROWS_INSIDE = "a cell holds lines that look like rows: is a quotation mark left open before it?"
+_ROWS_INSIDE = "a cell holds lines that look like rows: is a quotation mark left open before it?"
 
 
 def looks_like(head: bytes) -> bool:
     """Tell a table by a first line with a title or an abstract column."""
-    return guess_delimiter(decode_first_line(head)) is not None
+    return _guess_delimiter(decode_first_line(head)) is not None
 
 
-def guess_delimiter(header: str) -> str | None:
+def _guess_delimiter(header: str) -> str | None:
     """The delimiter under which the header names most known columns; None when it names no text column."""
 
     def known(cells: list[str]) -> set[str | None]:
@@ -32,7 +32,7 @@ def guess_delimiter(header: str) -> str | None:
     return delimiter if known(cells) & {"title", "abstract"} else None
 
 
-class Lines:
+class _Lines:
     """The lines of a table on their way to the csv module, with what it does not tell."""
 
     def __init__(self, stream: io.BufferedReader, name: str, delimiter: str) -> None:
@@ -76,8 +76,8 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         SourceError: a quotation mark is never closed, or the lines end as on old Macintoshes.
     """
     refuse_bare_cr(stream, name)
-    delimiter = guess_delimiter(decode_first_line(stream.peek())) or ","
-    source = Lines(stream, name, delimiter)
+    delimiter = _guess_delimiter(decode_first_line(stream.peek())) or ","
+    source = _Lines(stream, name, delimiter)
     rows = csv.reader(source, delimiter=delimiter)
     header: list[str] = []
     while True:
@@ -87,11 +87,11 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         except StopIteration:
             if source.is_left_open():
                 line = rows.line_num - len(source.last) + 1
-                raise SourceError(explain_unclosed(name, line)) from None
+                raise SourceError(_explain_unclosed(name, line)) from None
             return
         except csv.Error as err:
             if "field larger" in str(err):
-                raise SourceError(explain_unclosed(name, rows.line_num - len(source.row) + 1)) from err
+                raise SourceError(_explain_unclosed(name, rows.line_num - len(source.row) + 1)) from err
             yield Rejection(name, f"line {rows.line_num}", f"not a row of a table ({err})")
             continue
         if not header:
@@ -100,8 +100,8 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         place = f"line {rows.line_num}"
         yield from (Remark(NOT_UTF8, f"line {number}") for number in source.not_utf8)
         if source.has_swallowed_rows(len(header)) and not export.is_export(header):
-            yield Remark(ROWS_INSIDE, place)
-        yield from read_row(header, row, name, place)
+            yield Remark(_ROWS_INSIDE, place)
+        yield from _read_row(header, row, name, place)
 
 
 def _read_next_row(rows: Iterator[list[str]]) -> list[str]:
@@ -113,12 +113,12 @@ def _read_next_row(rows: Iterator[list[str]]) -> list[str]:
         csv.field_size_limit(before)
 
 
-def explain_unclosed(name: str, line: int) -> str:
+def _explain_unclosed(name: str, line: int) -> str:
     """The message for a cell that runs on over the rows after it."""
     return f"{name}: a quotation mark opened at line {line} is never closed, so the rows after it can't be told apart"
 
 
-def read_row(header: list[str], row: list[str], name: str, place: str) -> Iterator[Entry]:
+def _read_row(header: list[str], row: list[str], name: str, place: str) -> Iterator[Entry]:
     """Yield what one row holds; blank rows hold nothing."""
     if not any(cell.strip() for cell in row):
         return

@@ -10,19 +10,19 @@ from engine.collect.text.lines import Chunk, decode_first_line, split_records
 from engine.collect.values.fields import build_abstract_entries
 from engine.records.abstract import Entry, Remark
 
-Tags = dict[str, list[str]]
+_Tags = dict[str, list[str]]
 
-START = re.compile("PT ")
+_START = re.compile("PT ")
 END = re.compile(r"ER\s*$")
-MAGIC = re.compile(r"FN (?:Clarivate|ISI|Thomson)", re.IGNORECASE)
-TAG = re.compile(r"([A-Z][A-Z0-9])(?: (.*))?")
+_MAGIC = re.compile(r"FN (?:Clarivate|ISI|Thomson)", re.IGNORECASE)
+_TAG = re.compile(r"([A-Z][A-Z0-9])(?: (.*))?")
 
-UNFINISHED = "a record without its last line (ER), read as far as it goes"
+_UNFINISHED = "a record without its last line (ER), read as far as it goes"
 
 
 def looks_like(head: bytes) -> bool:
     """Tell the file by its first line."""
-    return MAGIC.match(decode_first_line(head)) is not None
+    return _MAGIC.match(decode_first_line(head)) is not None
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -31,20 +31,20 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: lines that end with CR alone, or a line or a record without end.
     """
-    for chunk in split_records(stream, name, START.match, END.match):
+    for chunk in split_records(stream, name, _START.match, END.match):
         yield from chunk.list_remarks()
         place = f"line {chunk.number}"
         if not chunk.is_ended:
-            yield Remark(UNFINISHED, place)
-        yield from build_abstract_entries(read_values(group_tag_lines(chunk)), name, place)
+            yield Remark(_UNFINISHED, place)
+        yield from build_abstract_entries(_read_values(_group_tag_lines(chunk)), name, place)
 
 
-def group_tag_lines(chunk: Chunk) -> Tags:
+def _group_tag_lines(chunk: Chunk) -> _Tags:
     """Return the lines of each tag of one record, in order; a line without a tag belongs to the tag before it."""
-    tags: Tags = {}
+    tags: _Tags = {}
     values: list[str] = []
     for line in chunk.lines:
-        match = TAG.fullmatch(line.rstrip())
+        match = _TAG.fullmatch(line.rstrip())
         if match and match[1] == "ER":
             break
         if match:
@@ -55,7 +55,7 @@ def group_tag_lines(chunk: Chunk) -> Tags:
     return tags
 
 
-def read_values(tags: Tags) -> dict[str, object]:
+def _read_values(tags: _Tags) -> dict[str, object]:
     """The fields of one record."""
 
     def joined(tag: str) -> str:

@@ -13,11 +13,11 @@ from pylatexenc.latex2text import (  # type: ignore[import-untyped]
     get_default_latex_context_db,
 )
 
-GREEK = (
+_GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
     "upsilon phi chi psi omega"
 )
-EXTRA = {  # macros that reference managers write and pylatexenc does not know: it would drop them without a word
+_EXTRA = {  # macros that reference managers write and pylatexenc does not know: it would drop them without a word
     "textless": "<",
     "textgreater": ">",
     "textbar": "|",
@@ -26,12 +26,12 @@ EXTRA = {  # macros that reference managers write and pylatexenc does not know: 
     "par": " ",
     "newline": " ",
 }
-MACRO = re.compile(r"\\([A-Za-z]+)(\s*\{\s*[^\s}])?")
-SCRIPT = re.compile(r"\$[_^](?:\{([\w+-]+)\}|(\w))\$")  # H$_2$O is H2O, as where PubMed's <sub> is read
-DEGREE = re.compile(r"\$\^(?:\{\\circ\}|\\circ)\$")
+_MACRO = re.compile(r"\\([A-Za-z]+)(\s*\{\s*[^\s}])?")
+_SCRIPT = re.compile(r"\$[_^](?:\{([\w+-]+)\}|(\w))\$")  # H$_2$O is H2O, as where PubMed's <sub> is read
+_DEGREE = re.compile(r"\$\^(?:\{\\circ\}|\\circ)\$")
 # Escaped characters and formulas stay; a formula begins and ends with ink and holds more than words. Of the rest, %
 # would hide all that follows, & is a column, $ begins a formula, and ~ is a blank unless it stands before a word: ~5.
-TOKEN = re.compile(
+_TOKEN = re.compile(
     r"(?P<keep>\\[^-]|(?<!\\)\$(?![\s$])(?=[^$]*[\\^_])(?:[^$\\%&#]|\\.)+?(?<!\s)\$(?!\d))|(?P<hyphen>\\-)"
     r"|(?P<special>[%&#$])|(?P<tilde>(?<![\w.}\\])~|~(?![\w\\{]))",
     re.DOTALL,
@@ -43,26 +43,26 @@ def decode_latex(value: str) -> tuple[str, bool]:
     if not any(mark in value for mark in "\\{}"):
         return " ".join(value.split()), True
     try:
-        text = get_converter().latex_to_text(escape_plain(value))
+        text = _get_converter().latex_to_text(_escape_plain(value))
     except Exception:  # pylatexenc raises what comes: LatexWalkerError, IndexError, RecursionError …
         text = ""
-    if has_unknown(value) or not is_whole(value, text):
+    if _has_unknown(value) or not _is_whole(value, text):
         return " ".join(value.split()), False
     return " ".join(text.split()), True
 
 
 @functools.cache
-def get_converter() -> LatexNodes2Text:
+def _get_converter() -> LatexNodes2Text:
     """The converter, made when first needed."""
     database = get_default_latex_context_db()
-    greek = {f"text{name}": database.get_macro_spec(name).simplify_repl for name in GREEK.split()}
-    known = {name: text for name, text in {**EXTRA, **greek}.items() if database.get_macro_spec(name) is None}
+    greek = {f"text{name}": database.get_macro_spec(name).simplify_repl for name in _GREEK.split()}
+    known = {name: text for name, text in {**_EXTRA, **greek}.items() if database.get_macro_spec(name) is None}
     macros = [MacroTextSpec(name, simplify_repl=text) for name, text in known.items()]
     database.add_context_category("reference managers", macros=macros, prepend=True)
     return LatexNodes2Text(latex_context=database, math_mode="text")
 
 
-def escape_plain(value: str) -> str:
+def _escape_plain(value: str) -> str:
     """The value with everything escaped that pylatexenc would take for markup though people mean it as text."""
 
     def escaped(found: re.Match[str]) -> str:
@@ -72,22 +72,22 @@ def escape_plain(value: str) -> str:
             return ""
         return f"\\{found['special']}" if found["special"] else r"\textasciitilde{}"
 
-    value = SCRIPT.sub(lambda found: found[1] or found[2], DEGREE.sub("°", value))
-    return TOKEN.sub(escaped, value)
+    value = _SCRIPT.sub(lambda found: found[1] or found[2], _DEGREE.sub("°", value))
+    return _TOKEN.sub(escaped, value)
 
 
-def has_unknown(value: str) -> bool:
+def _has_unknown(value: str) -> bool:
     r"""Whether a macro is unknown that has no text in braces after it: its name may be the text, as in C:\Users."""
-    known = get_converter().latex_context
-    return any(not found[2] and known.get_macro_spec(found[1]) is None for found in MACRO.finditer(value))
+    known = _get_converter().latex_context
+    return any(not found[2] and known.get_macro_spec(found[1]) is None for found in _MACRO.finditer(value))
 
 
-def is_whole(value: str, text: str) -> bool:
+def _is_whole(value: str, text: str) -> bool:
     """Whether every letter, digit and sign of the value outside markup is in the text."""
     markup = re.sub(r"\\(?:begin|end)\s*\{\w+\*?\}|\\[A-Za-z]+", " ", value)
-    return not count_characters(markup) - count_characters(text)
+    return not _count_characters(markup) - _count_characters(text)
 
 
-def count_characters(text: str) -> Counter[str]:
+def _count_characters(text: str) -> Counter[str]:
     """How often each letter, digit and sign occurs, accents apart."""
     return Counter(char for char in unicodedata.normalize("NFKD", text) if char.isalnum() or char in "%&#<>=+/|@")

@@ -19,7 +19,7 @@ def read_elements(
         SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
     """
     if b"<!ENTITY" in stream.peek():
-        raise SourceError(explain_unsafe(name))
+        raise SourceError(_explain_unsafe(name))
     events = etree.iterparse(
         stream,
         events=("end",),
@@ -37,14 +37,14 @@ def read_elements(
             if not wanted(element):
                 continue
             if number == 0:
-                refuse_declarations(element, name)
+                _refuse_declarations(element, name)
             number += 1
             if next(element.iter(etree.Entity), None) is not None:
                 raise SourceError(f"{name}, record {number}: uses an XML entity of its own; it is refused as unsafe")
             parent = element.getparent()
             yield number, element
             release(element, parent)
-        refuse_declarations(events.root, name)
+        _refuse_declarations(events.root, name)
     except etree.XMLSyntaxError as err:
         line, column = err.position
         raise SourceError(
@@ -53,12 +53,12 @@ def read_elements(
         ) from err
 
 
-def explain_unsafe(name: str) -> str:
+def _explain_unsafe(name: str) -> str:
     """The message for a file that could expand without end, or read other files."""
     return f"{name} declares XML entities, which no export ever does; it is refused as unsafe"
 
 
-def refuse_declarations(element: etree._Element, name: str) -> None:
+def _refuse_declarations(element: etree._Element, name: str) -> None:
     """Stop where the document type declares entities, wherever in the file it does so.
 
     The parser expands them in attributes even when told not to resolve any.
@@ -68,7 +68,7 @@ def refuse_declarations(element: etree._Element, name: str) -> None:
     """
     inside = element.getroottree().docinfo.internalDTD
     if inside is not None and next(inside.iterentities(), None) is not None:
-        raise SourceError(explain_unsafe(name))
+        raise SourceError(_explain_unsafe(name))
 
 
 def release(element: etree._Element, parent: etree._Element | None) -> None:

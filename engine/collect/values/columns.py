@@ -32,32 +32,32 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "extra": ("extra",),  # Zotero's notes: "PMID: 123"
 }
 FIELDS = {name: (field, rank) for field, names in COLUMNS.items() for rank, name in enumerate(names)}
-IDENTITIES = ("id", "pmid", "doi", "accession", "key")
-NOTHING = {"", "na", "n/a", "nan", "none", "null", "-"}  # what R, pandas and people write for no value
+_IDENTITIES = ("id", "pmid", "doi", "accession", "key")
+_NOTHING = {"", "na", "n/a", "nan", "none", "null", "-"}  # what R, pandas and people write for no value
 
 
-def normalise_column(name: str) -> str:
+def _normalise_column(name: str) -> str:
     """A column name as it is compared."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def match_column(name: str) -> str | None:
     """Name of the field that a column feeds, or None."""
-    return FIELDS.get(normalise_column(name), (None, 0))[0]
+    return FIELDS.get(_normalise_column(name), (None, 0))[0]
 
 
 @functools.lru_cache(maxsize=1024)
-def plan_of(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _plan_of(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """(field, column) in the order to try them, for one header. Bounded: keys of objects differ by line."""
-    known = {normalise_column(name) for name in names}
+    known = {_normalise_column(name) for name in names}
     ranked = sorted(
-        ((FIELDS[normalise_column(name)], name) for name in names if normalise_column(name) in FIELDS),
+        ((FIELDS[_normalise_column(name)], name) for name in names if _normalise_column(name) in FIELDS),
         key=lambda found: found[0][1],
     )
-    return tuple((match_export_column(field, normalise_column(name), known), name) for (field, _), name in ranked)
+    return tuple((_match_export_column(field, _normalise_column(name), known), name) for (field, _), name in ranked)
 
 
-def match_export_column(field: str, name: str, known: set[str]) -> str:
+def _match_export_column(field: str, name: str, known: set[str]) -> str:
     """The field of a column, knowing the other columns: PubMed's authors and Embase's source are special."""
     if name == "authors" and "journalbook" in known:
         return "closed_byline"
@@ -69,16 +69,16 @@ def match_export_column(field: str, name: str, known: set[str]) -> str:
 def choose_columns(row: Mapping[str, object]) -> dict[str, object]:
     """Pick the best filled column of each field."""
     found: dict[str, object] = {}
-    for field, column in plan_of(tuple(row)):
-        if field not in found and not is_missing(value := row[column], field):
+    for field, column in _plan_of(tuple(row)):
+        if field not in found and not _is_missing(value := row[column], field):
             found[field] = value
     return found
 
 
-def is_missing(value: object, field: str) -> bool:
+def _is_missing(value: object, field: str) -> bool:
     """Whether a value stands for none: null, empty text, NaN; where an identity belongs, blanks and "NA" too."""
     if isinstance(value, str):
-        return not value or (field in IDENTITIES and value.strip().lower() in NOTHING)
+        return not value or (field in _IDENTITIES and value.strip().lower() in _NOTHING)
     if isinstance(value, float):
         return not math.isfinite(value)
     return value is None

@@ -16,11 +16,13 @@ from engine.records.abstract import Abstract, Entry, Notice, Rejection, Remark
 YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 # UTF-8 read as Windows-1252: "â€‰", "Ã—", "Â°" and their kind.
 MOJIBAKE = re.compile("â€|Ã[\u00a0-\u00bf\u0152-\u0178\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]|Â[\u00a0-\u00bf]")
-SURROGATE = re.compile("[\ud800-\udfff]")
-CITATION = re.compile(r"(?P<journal>.+?) \((?P<year>1[5-9]\d\d|20\d\d)\)")  # Embase: "Cancer (2004) 102:4 (253-258). …"
-OUTER_COMMA = re.compile(r"\s*,\s*(?![^()]*\))")  # Embase qualifies its terms: "cyst (diagnosis, surgery)"
-RETRACTED_TYPES = {"retracted publication", "retracted article", "retracted"}
-NOTICE_TYPES = {
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_CITATION = re.compile(
+    r"(?P<journal>.+?) \((?P<year>1[5-9]\d\d|20\d\d)\)"
+)  # Embase: "Cancer (2004) 102:4 (253-258). …"
+_OUTER_COMMA = re.compile(r"\s*,\s*(?![^()]*\))")  # Embase qualifies its terms: "cyst (diagnosis, surgery)"
+_RETRACTED_TYPES = {"retracted publication", "retracted article", "retracted"}
+_NOTICE_TYPES = {
     "retraction of publication": Notice.IS_RETRACTION,
     "retraction notice": Notice.IS_RETRACTION,
     "retraction": Notice.IS_RETRACTION,
@@ -30,9 +32,9 @@ NOTICE_TYPES = {
     "expression of concern": Notice.IS_CONCERN,
 }
 
-REPLACED = "characters that are not text (lone surrogates), stored as U+FFFD"
+_REPLACED = "characters that are not text (lone surrogates), stored as U+FFFD"
 DAMAGED = "text looks wrongly decoded (mojibake), stored as it came"
-BAD_PMID = "a PMID that is not one, left out"
+_BAD_PMID = "a PMID that is not one, left out"
 
 
 def build_entries(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
@@ -43,27 +45,27 @@ def build_entries(row: Mapping[str, object], source: str, place: str) -> Iterato
 def build_abstract_entries(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
     """Yield the abstract made of the values of its fields after its remarks, or one Rejection."""
     try:
-        found = build_abstract(values)
+        found = _build_abstract(values)
     except FieldError as err:
         yield Rejection(source, place, str(err))
         return
     if found.pmid is None and "pmid" in values:
-        yield Remark(BAD_PMID, place)
-    yield from repair_text(found, place)
+        yield Remark(_BAD_PMID, place)
+    yield from _repair_text(found, place)
 
 
-def repair_text(found: Abstract, place: str) -> Iterator[Entry]:
+def _repair_text(found: Abstract, place: str) -> Iterator[Entry]:
     """Yield remarks on the text of an abstract, then the abstract in a form that UTF-8 can hold."""
     text = f"{found.title}\n{found.abstract}"
     if not text.isascii() and ("â" in text or "Ã" in text or "Â" in text) and MOJIBAKE.search(text):
         yield Remark(DAMAGED, place)
-    if not is_storable(found):
-        yield Remark(REPLACED, place)
-        found = replace_surrogates(found)
+    if not _is_storable(found):
+        yield Remark(_REPLACED, place)
+        found = _replace_surrogates(found)
     yield found
 
 
-def join_texts(found: Abstract) -> tuple[tuple[str, ...], ...]:
+def _join_texts(found: Abstract) -> tuple[tuple[str, ...], ...]:
     """All the text of a record, whatever UTF-8 might not hold."""
     return (
         (found.title, found.abstract, found.journal, found.vernacular_title),
@@ -71,63 +73,63 @@ def join_texts(found: Abstract) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def is_storable(found: Abstract) -> bool:
+def _is_storable(found: Abstract) -> bool:
     """Whether UTF-8 can hold every text of the record, which it can't where a surrogate stands alone."""
-    text = "".join(map("".join, join_texts(found)))
-    return text.isascii() or SURROGATE.search(text) is None
+    text = "".join(map("".join, _join_texts(found)))
+    return text.isascii() or _SURROGATE.search(text) is None
 
 
-def replace_surrogates(found: Abstract) -> Abstract:
+def _replace_surrogates(found: Abstract) -> Abstract:
     """The record with lone surrogates as U+FFFD."""
     clean: dict[str, object] = {}
     for field in dataclass_fields(found):
         value = getattr(found, field.name)
         if isinstance(value, str):
-            clean[field.name] = SURROGATE.sub("\ufffd", value)
+            clean[field.name] = _SURROGATE.sub("\ufffd", value)
         elif isinstance(value, tuple):
-            clean[field.name] = tuple(SURROGATE.sub("\ufffd", item) for item in value)
+            clean[field.name] = tuple(_SURROGATE.sub("\ufffd", item) for item in value)
     return replace(found, **clean)  # type: ignore[arg-type]
 
 
-def build_abstract(values: Mapping[str, object]) -> Abstract:
+def _build_abstract(values: Mapping[str, object]) -> Abstract:
     """Build the record.
 
     Raises:
         FieldError: neither title nor abstract, or no usable id.
     """
-    title, body = read_text_field(values, "title"), read_text_field(values, "abstract")
+    title, body = _read_text_field(values, "title"), _read_text_field(values, "abstract")
     if not title.strip() and not body.strip():
         raise FieldError("neither title nor abstract, so there is nothing to search")
     get = values.get
-    cited = CITATION.match(str(get("citation", "")))
+    cited = _CITATION.match(str(get("citation", "")))
     pmid = parse_pmid(get("pmid")) or find_noted_pmid(get("extra"))
     doi = parse_doi(get("doi"))
     types = split_names(get("publication_types"))
     kinds = {kind.lower() for kind in types}
-    notices = {NOTICE_TYPES[kind] for kind in kinds & NOTICE_TYPES.keys()}
+    notices = {_NOTICE_TYPES[kind] for kind in kinds & _NOTICE_TYPES.keys()}
     return Abstract(
         record_id=record_id_of(values, pmid, doi, title, body),
         title=title,
         abstract=body,
         year=read_year(get("year")) or (int(cited["year"]) if cited else None),
-        journal=read_text_field(values, "journal") or (cited["journal"] if cited else str(get("citation", ""))),
-        authors=read_authors(values),
+        journal=_read_text_field(values, "journal") or (cited["journal"] if cited else str(get("citation", ""))),
+        authors=_read_authors(values),
         pmid=pmid,
         doi=doi,
         mesh=split_names(get("mesh")),
         publication_types=types,
-        retracted=is_true(get("retracted")) or not kinds.isdisjoint(RETRACTED_TYPES),
-        keywords=drop_repeats([*split_terms(get("keywords")), *split_terms(get("more_keywords"))]),
-        languages=split_terms(get("languages")),
+        retracted=_is_true(get("retracted")) or not kinds.isdisjoint(_RETRACTED_TYPES),
+        keywords=drop_repeats([*_split_terms(get("keywords")), *_split_terms(get("more_keywords"))]),
+        languages=_split_terms(get("languages")),
         vernacular_title=str(get("vernacular_title", "")),
-        other_abstracts=label_others(get("other_abstracts")),
+        other_abstracts=_label_others(get("other_abstracts")),
         orcids=normalise_orcids(get("orcids")),
-        notices=tuple(sorted(notices.union(read_notices(get("notices"))))),
+        notices=tuple(sorted(notices.union(_read_notices(get("notices"))))),
         revised=str(get("revised", "")),
     )
 
 
-def read_text_field(values: Mapping[str, object], field: str) -> str:
+def _read_text_field(values: Mapping[str, object], field: str) -> str:
     """A text field as it came; "" when missing.
 
     Raises:
@@ -147,7 +149,7 @@ def read_year(value: object) -> int | None:
     return int(found.group(1)) if found else None
 
 
-def is_true(value: object) -> bool:
+def _is_true(value: object) -> bool:
     """Whether a cell says yes."""
     return value is not None and str(value).strip().lower() in {"1", "true", "yes", "1.0"}
 
@@ -160,7 +162,7 @@ def split_names(value: object) -> tuple[str, ...]:
         value = parse_list(value)
     if not isinstance(value, list | tuple):
         return ()
-    names = (join_name(v) if isinstance(v, Mapping) else v for v in value)
+    names = (_join_name(v) if isinstance(v, Mapping) else v for v in value)
     return tuple(str(name).strip() for name in names if name is not None and str(name).strip())
 
 
@@ -174,27 +176,27 @@ def parse_list(text: str) -> object:
     return re.split(r"\s*[;|]\s*", text)
 
 
-def split_terms(value: object) -> tuple[str, ...]:
+def _split_terms(value: object) -> tuple[str, ...]:
     """Terms, each once, as names_of reads them; text without ; or | is split at the commas outside parentheses."""
     if isinstance(value, str) and not re.search(r"[;|]|^\[", value):
-        value = OUTER_COMMA.split(value)
+        value = _OUTER_COMMA.split(value)
     return drop_repeats(split_names(value))
 
 
-def read_authors(values: Mapping[str, object]) -> tuple[str, ...]:
+def _read_authors(values: Mapping[str, object]) -> tuple[str, ...]:
     """The authors, however they were given."""
     closed = values.get("closed_byline")  # PubMed's, which ends with a full stop
     if isinstance(closed, str):
-        return split_byline(closed.strip().removesuffix("."))
-    return split_names(values.get("authors")) or split_byline(values.get("byline"))
+        return _split_byline(closed.strip().removesuffix("."))
+    return split_names(values.get("authors")) or _split_byline(values.get("byline"))
 
 
-def split_byline(value: object) -> tuple[str, ...]:
+def _split_byline(value: object) -> tuple[str, ...]:
     """Authors from one line with commas between them, as Embase writes it: "Liu R., Adler D.G."."""
     return tuple(filter(None, re.split(r"\s*[,;]\s*", value.strip()))) if isinstance(value, str) else split_names(value)
 
 
-def join_name(author: Mapping[str, object]) -> str:
+def _join_name(author: Mapping[str, object]) -> str:
     """Name of what is given as an object: its name, or given and family name as Crossref has them."""
     name = author.get("name") or author.get("display_name") or author.get("keyword")
     return str(name or " ".join(str(author[key]) for key in ("given", "family") if author.get(key)))
@@ -205,11 +207,11 @@ def drop_repeats(items: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, items)))
 
 
-def label_others(value: object) -> tuple[str, ...]:
+def _label_others(value: object) -> tuple[str, ...]:
     """Abstracts beside the main one, labelled where they came without a label."""
     return (f"[original] {value}",) if isinstance(value, str) and value.strip() else split_names(value)
 
 
-def read_notices(value: object) -> tuple[Notice, ...]:
+def _read_notices(value: object) -> tuple[Notice, ...]:
     """Notices that a reader found itself."""
     return tuple(item for item in value if isinstance(item, Notice)) if isinstance(value, list | tuple | set) else ()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from engine.identifiers import MAX_ID, find_orcid
 
 # How the databases write their accession numbers, each with the name that goes before it.
-ACCESSIONS = (
+_ACCESSIONS = (
     (re.compile(r"L\d{5,12}"), "Embase:"),
     (re.compile(r"CN-\d{6,10}"), "CENTRAL:"),
     (re.compile(r"WOS:[0-9A-Z]{10,20}"), ""),
@@ -31,21 +31,23 @@ def record_id_of(values: Mapping[str, object], pmid: str | None, doi: str | None
         FieldError: an id that can't be one, or a PMID that can't be one and nothing else to go by.
     """
     if "id" in values:
-        return normalise_own_id(values["id"])
+        return _normalise_own_id(values["id"])
     if pmid:
         return f"PMID:{pmid}"
     if doi:
-        return normalise_own_id(f"DOI:{doi.lower()}")  # DOIs are the same whatever their case, and exports differ in it
+        return _normalise_own_id(
+            f"DOI:{doi.lower()}"
+        )  # DOIs are the same whatever their case, and exports differ in it
     if "accession" in values and (known := normalise_accession(values["accession"])):
         return known
     if "key" in values:
-        return normalise_own_id(values["key"])
+        return _normalise_own_id(values["key"])
     if "pmid" in values:
         raise FieldError(f"PMID {str(values['pmid'])[:40]!r} is not a number from 1 to 999999999, and there is no id")
     return "TEXT:" + hashlib.sha256(f"{title}\n{body}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def normalise_own_id(value: object) -> str:
+def _normalise_own_id(value: object) -> str:
     """An id of the source as text: 12 and 12.0 and "12" are the same, an OpenAlex address is its last part.
 
     Raises:
@@ -64,7 +66,7 @@ def normalise_own_id(value: object) -> str:
 def normalise_accession(value: object) -> str | None:
     """A number of a known database with the name of the database, or None: a bare number is of no known one."""
     text = str(value).strip()
-    return next((name + text for form, name in ACCESSIONS if form.fullmatch(text)), None)
+    return next((name + text for form, name in _ACCESSIONS if form.fullmatch(text)), None)
 
 
 def normalise_orcids(value: object) -> tuple[str, ...]:

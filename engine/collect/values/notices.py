@@ -15,8 +15,8 @@ from engine.records.abstract import Notice
 # RetractedandRepublishedIn points from the first version, which was retracted, to the new one under a PMID of its own
 # (from there, RetractedandRepublishedFrom points back). PubMed may give the first version RetractionIn and the type
 # Retracted Publication as well (PMID 28919201, for one); it is retracted where it lacks them, too.
-RETRACTS = frozenset({"D016441", "retracted publication", "retractionin", "retractedandrepublishedin"})
-NOTICES = {
+_RETRACTS = frozenset({"D016441", "retracted publication", "retractionin", "retractedandrepublishedin"})
+_NOTICES = {
     "D016440": Notice.IS_RETRACTION,
     "retraction of publication": Notice.IS_RETRACTION,
     "retraction notice": Notice.IS_RETRACTION,  # the name of D016440 in newer files
@@ -48,4 +48,4 @@ def resolve_standing(
     marks = {kind.get("UI") for kind in types}
     marks.update(name.lower() for name in names)
     marks.update(link.get("RefType", "").lower() for link in links)
-    return not marks.isdisjoint(RETRACTS), tuple(sorted({NOTICES[mark].value for mark in marks & NOTICES.keys()}))
+    return not marks.isdisjoint(_RETRACTS), tuple(sorted({_NOTICES[mark].value for mark in marks & _NOTICES.keys()}))

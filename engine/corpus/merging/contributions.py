@@ -12,13 +12,13 @@ from engine.corpus.storage.rows import SOURCE_COLUMNS, dump_abstract, load_abstr
 from engine.records.abstract import Abstract
 
 COLUMNS = "id, doc_id, own_id, format, source_id, spoken, version, revised, release, digest"
-SAID = "format, source_id, spoken, version, revised, release, digest, record"
-PLACES = ", ".join("?" * (SAID.count(",") + 1))
-INSERT = f"INSERT INTO contributions (doc_id, own_id, {SAID}) VALUES (?, ?, {PLACES})"
-UPDATE = f"UPDATE contributions SET ({SAID}) = ({PLACES}) WHERE id = ?"
-MANY = 25  # records of one DOI; where there are more it is a congress, and no DOI tells its abstracts apart
-KEPT_APART = "same DOI as another record, but another title: kept apart (engine duplicates lists them)"
-TWO_PMIDS = "same DOI as another record, but another PMID: kept apart"
+_SAID = "format, source_id, spoken, version, revised, release, digest, record"
+_PLACES = ", ".join("?" * (_SAID.count(",") + 1))
+_INSERT = f"INSERT INTO contributions (doc_id, own_id, {_SAID}) VALUES (?, ?, {_PLACES})"
+_UPDATE = f"UPDATE contributions SET ({_SAID}) = ({_PLACES}) WHERE id = ?"
+_MANY = 25  # records of one DOI; where there are more it is a congress, and no DOI tells its abstracts apart
+_KEPT_APART = "same DOI as another record, but another title: kept apart (engine duplicates lists them)"
+_TWO_PMIDS = "same DOI as another record, but another PMID: kept apart"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,16 +110,16 @@ class Contributions:
     def add(self, doc_id: int, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> int:
         """Store what a source says for the first time; returns the key. alone: no other source has the record."""
         cursor = self.connection.execute(
-            INSERT,
-            (doc_id, abstract.record_id, *build_claim_values(abstract, origin, digest, alone=alone)),
+            _INSERT,
+            (doc_id, abstract.record_id, *_build_claim_values(abstract, origin, digest, alone=alone)),
         )
         return int(cursor.lastrowid or 0)
 
     def replace(self, held: Held, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> None:
         """Store what a source says now in place of what it said before."""
         self.connection.execute(
-            UPDATE,
-            (*build_claim_values(abstract, origin, digest, alone=alone), held.contribution_id),
+            _UPDATE,
+            (*_build_claim_values(abstract, origin, digest, alone=alone), held.contribution_id),
         )
 
     def remove(self, contribution_id: int) -> None:
@@ -147,10 +147,10 @@ class Contributions:
         for where, value in (("pmid = ?", abstract.pmid), ("doi = ? COLLATE NOCASE", abstract.doi)):
             if not value:
                 continue
-            sql = f"SELECT id FROM abstracts WHERE {where} AND id != ? ORDER BY id LIMIT {MANY + 1}"
+            sql = f"SELECT id FROM abstracts WHERE {where} AND id != ? ORDER BY id LIMIT {_MANY + 1}"
             found_ids = self.connection.execute(sql, (value, besides)).fetchall()
-            if len(found_ids) > MANY:
-                return Match(None, KEPT_APART)
+            if len(found_ids) > _MANY:
+                return Match(None, _KEPT_APART)
             for (doc_id,) in found_ids:
                 if self.was_given_by(doc_id, origin.source_id):
                     continue
@@ -158,9 +158,9 @@ class Contributions:
                 if where.startswith("pmid"):
                     return Match(doc_id)
                 if abstract.pmid and found.pmid and abstract.pmid != found.pmid:
-                    remark = remark or TWO_PMIDS
+                    remark = remark or _TWO_PMIDS
                 elif not is_same_work(abstract, found):
-                    remark = remark or KEPT_APART
+                    remark = remark or _KEPT_APART
                 else:
                     return Match(doc_id)
         return Match(None, remark)
@@ -201,7 +201,7 @@ class Contributions:
         ).fetchall()
 
 
-def build_claim_values(
+def _build_claim_values(
     abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool
 ) -> tuple[str | int | bytes | None, ...]:
     """Values of the columns SAID."""

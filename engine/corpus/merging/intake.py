@@ -24,9 +24,9 @@ from engine.records.abstract import Abstract
 
 NOWHERE = -1  # the doc id of what was not stored
 NAMES = ("PMID:", "DOI:")  # begin ids that are not of the source's making
-OF_A_DOI = "DOI:"  # begins an id that a congress gives to all its abstracts
-TOLD_APART = "an id that stands for another title already: kept apart, told by a suffix"
-TAKEN_OVER = "an id that another file gave to another title: replaced"
+_OF_A_DOI = "DOI:"  # begins an id that a congress gives to all its abstracts
+_TOLD_APART = "an id that stands for another title already: kept apart, told by a suffix"
+_TAKEN_OVER = "an id that another file gave to another title: replaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenRecord:
+class _GivenRecord:
     """A record on its way in."""
 
     abstract: Abstract
@@ -52,9 +52,9 @@ class GivenRecord:
     remark: str | None = None
 
 
-def is_key(record_id: str) -> bool:
+def _is_key(record_id: str) -> bool:
     """Whether an id names a record wherever it stands: a bare number is a row of its file, a congress shares a DOI."""
-    return not record_id.isdecimal() and not record_id.startswith(OF_A_DOI)
+    return not record_id.isdecimal() and not record_id.startswith(_OF_A_DOI)
 
 
 class Intake:
@@ -107,28 +107,28 @@ class Intake:
         self.given.add(self.contributions.add(doc_id, given.abstract, origin, given.said, alone=True))
         return Outcome(doc_id, Change.ADDED, remark=given.remark or match.remark)
 
-    def recognise(self, abstract: Abstract, origin: Origin) -> GivenRecord:
+    def recognise(self, abstract: Abstract, origin: Origin) -> _GivenRecord:
         """Find what the id of a record stands for; where that is another work, give the record an id of its own."""
         said = hash_row(build_row(abstract))
         others = self.contributions.find_by_own_id(abstract.record_id)
         if not others:
-            return GivenRecord(abstract, origin, said, None, None)
+            return _GivenRecord(abstract, origin, said, None, None)
         doc_id = others[0].doc_id
         held = self.find_earlier(others, origin, said)
         if held and held.digest == said:
-            return GivenRecord(abstract, origin, said, held, doc_id)
+            return _GivenRecord(abstract, origin, said, held, doc_id)
         standing = self.contributions.get_claim(held) if held else self.contributions.read_record_row(doc_id)
         if is_same_work(abstract, standing) or (abstract.pmid and abstract.pmid == standing.pmid):
-            return GivenRecord(abstract, origin, said, held, doc_id)
+            return _GivenRecord(abstract, origin, said, held, doc_id)
         suffix = hashlib.sha256(normalise_title(abstract.title).encode("utf-8")).hexdigest()[:8]
         apart = f"{abstract.record_id}#{suffix}"
         alike = [h for h in others if h.format == origin.format]
-        if alike and is_key(abstract.record_id) and not self.contributions.find_by_own_id(apart):
-            return self.take_over(GivenRecord(abstract, origin, said, held or alike[-1], doc_id), alike)
+        if alike and _is_key(abstract.record_id) and not self.contributions.find_by_own_id(apart):
+            return self.take_over(_GivenRecord(abstract, origin, said, held or alike[-1], doc_id), alike)
         found = self.recognise(replace(abstract, record_id=apart), origin)
-        return replace(found, remark=found.remark or TOLD_APART)
+        return replace(found, remark=found.remark or _TOLD_APART)
 
-    def merge_twin(self, given: GivenRecord) -> GivenRecord:
+    def merge_twin(self, given: _GivenRecord) -> _GivenRecord:
         """A library of references may hold a work twice, under one PMID or DOI: the later one, its gaps filled.
 
         A key of the source's own making stands for one row, of which the last counts; PubMed gives a citation whole.
@@ -153,7 +153,7 @@ class Intake:
         mine = [h for h in alike if self.contributions.is_same_file(h.source_id, origin.source_id)]
         return mine[-1] if mine else None
 
-    def take_over(self, given: GivenRecord, alike: Collection[Held]) -> GivenRecord:
+    def take_over(self, given: _GivenRecord, alike: Collection[Held]) -> _GivenRecord:
         """A source's own id now means another work: what files of its format said before under it is forgotten."""
         held = given.held
         if held is None or self.contributions.is_same_file(held.source_id, given.origin.source_id):
@@ -162,7 +162,7 @@ class Intake:
             if other is not held:
                 self.contributions.write_out(other.doc_id)
                 self.contributions.remove(other.contribution_id)
-        return replace(given, remark=TAKEN_OVER)
+        return replace(given, remark=_TAKEN_OVER)
 
     def note_unchanged(self, doc_id: int, contribution_id: int) -> Outcome:
         """A source says what it said before."""
@@ -175,7 +175,7 @@ class Intake:
         first_file = held.spoken if held.format not in PUBMED else origin.source_id
         return held.spoken != held.source_id and not self.contributions.is_same_file(first_file, origin.source_id)
 
-    def detach_source(self, given: GivenRecord, held: Held) -> bool:
+    def detach_source(self, given: _GivenRecord, held: Held) -> bool:
         """Take a source out of a record that nothing links it to any more; True when that was done.
 
         So a PMID or DOI that was wrong and is mended parts what it had joined.
@@ -196,7 +196,7 @@ class Intake:
         mine = held.contribution_id if held else None
         return [said for said in self.contributions.read_claims(doc_id) if said.contribution_id != mine]
 
-    def revise(self, doc_id: int, given: GivenRecord) -> Outcome:
+    def revise(self, doc_id: int, given: _GivenRecord) -> Outcome:
         """Store what a source says of a record that is there."""
         ledger, abstract = self.ledger, given.abstract
         ledger.remember(doc_id)
@@ -215,7 +215,7 @@ class Intake:
             return Outcome(doc_id, ledger.changes[doc_id], repeated, (absorbed,), given.remark)
         return Outcome(doc_id, ledger.changes[doc_id], repeated, (), given.remark)
 
-    def store(self, doc_id: int, given: GivenRecord, *, alone: bool) -> int:
+    def store(self, doc_id: int, given: _GivenRecord, *, alone: bool) -> int:
         """Write what a source says; returns the key of the contribution. Another source of the very same is no news."""
         if given.held is None:
             said = {held.digest for held in self.contributions.find_by_own_id(given.abstract.record_id)}
@@ -225,7 +225,7 @@ class Intake:
         return given.held.contribution_id
 
     def find_other_half(
-        self, doc_id: int, before: Abstract, given: GivenRecord, others: Collection[Contribution]
+        self, doc_id: int, before: Abstract, given: _GivenRecord, others: Collection[Contribution]
     ) -> int | None:
         """Another record that turns out to be the same one, now that a PMID or DOI is known that was not before."""
         now = merge_records(before.record_id, self.contributions.read_claims(doc_id)) if others else given.abstract

@@ -17,7 +17,7 @@ from engine.corpus.storage.rows import SOURCE_COLUMNS, Value, Values, build_row,
 from engine.records.abstract import Abstract
 
 # Columns that the engine keeps about a record, beside those of the source.
-KEPT_COLUMNS = (
+_KEPT_COLUMNS = (
     "text_sha256",
     "n_tokens",
     "truncated",
@@ -25,12 +25,12 @@ KEPT_COLUMNS = (
     "text_generation",
     "reworded_generation",
 )
-FIND = f"SELECT {', '.join((*KEPT_COLUMNS, *SOURCE_COLUMNS))} FROM abstracts WHERE id = ?"
-INSERT = (
-    f"INSERT INTO abstracts ({', '.join((*KEPT_COLUMNS, *SOURCE_COLUMNS))}, first_generation)"
-    f" VALUES ({', '.join('?' * (len(KEPT_COLUMNS) + len(SOURCE_COLUMNS) + 1))})"
+_FIND = f"SELECT {', '.join((*_KEPT_COLUMNS, *SOURCE_COLUMNS))} FROM abstracts WHERE id = ?"
+_INSERT = (
+    f"INSERT INTO abstracts ({', '.join((*_KEPT_COLUMNS, *SOURCE_COLUMNS))}, first_generation)"
+    f" VALUES ({', '.join('?' * (len(_KEPT_COLUMNS) + len(SOURCE_COLUMNS) + 1))})"
 )
-UPDATE = f"UPDATE abstracts SET {', '.join(f'{c} = ?' for c in (*KEPT_COLUMNS, *SOURCE_COLUMNS))} WHERE id = ?"
+_UPDATE = f"UPDATE abstracts SET {', '.join(f'{c} = ?' for c in (*_KEPT_COLUMNS, *SOURCE_COLUMNS))} WHERE id = ?"
 
 TextDigest = Callable[[str, str], str]  # title, abstract -> digest of what the encoder reads; "" where it reads nothing
 
@@ -48,7 +48,7 @@ class Change(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Original:
+class _Original:
     """A record as the run found it: a digest of its values, and what the engine kept about it."""
 
     digest: bytes
@@ -69,13 +69,13 @@ class Ledger:
         self.published = published  # the database that the draft began as a copy of
         self.contributions = Contributions(connection)
         self.changes: dict[int, Change] = {}  # doc id -> against what the run found; of all that the run has met
-        self.originals: dict[int, Original] = {}  # of the records that the run has changed
+        self.originals: dict[int, _Original] = {}  # of the records that the run has changed
         self.resourced: set[int] = set()  # records whose sources are others than before
         self.absorbed: dict[int, list[int]] = {}  # doc id -> the records that became one with it in this run
 
     def insert(self, values: Values, text: str) -> int:
         """Add a record whose text has this digest; returns its doc id."""
-        cursor = self.connection.execute(INSERT, (*self.build_fresh_values(text), *values, self.generation))
+        cursor = self.connection.execute(_INSERT, (*self.build_fresh_values(text), *values, self.generation))
         doc_id = int(cursor.lastrowid or 0)
         self.changes[doc_id] = Change.ADDED
         return doc_id
@@ -84,10 +84,10 @@ class Ledger:
         """Keep what the run found of a record, before the first change; nothing for one that the run added."""
         if doc_id in self.originals or self.changes.get(doc_id) is Change.ADDED:
             return
-        row = self.connection.execute(FIND, (doc_id,)).fetchone()
-        kept, found = row[: len(KEPT_COLUMNS)], row[len(KEPT_COLUMNS) :]
+        row = self.connection.execute(_FIND, (doc_id,)).fetchone()
+        kept, found = row[: len(_KEPT_COLUMNS)], row[len(_KEPT_COLUMNS) :]
         retracted = bool(found[SOURCE_COLUMNS.index("retracted")])
-        self.originals[doc_id] = Original(hash_row(found), kept[0], kept, retracted)
+        self.originals[doc_id] = _Original(hash_row(found), kept[0], kept, retracted)
 
     def settle(self, doc_id: int, alone: Abstract | None = None) -> Change:
         """Write the row of a record from what its sources say now (alone: the only one of them); return its change.
@@ -109,9 +109,9 @@ class Ledger:
             change = Change.ADDED
         else:
             original = self.originals[doc_id]
-            change = compare_values(original, values, text, resourced=doc_id in self.resourced)
+            change = _compare_values(original, values, text, resourced=doc_id in self.resourced)
             kept = self.build_kept_values(original, change, text)
-        self.connection.execute(UPDATE, (*kept, *values, doc_id))
+        self.connection.execute(_UPDATE, (*kept, *values, doc_id))
         self.changes[doc_id] = change
         return change
 
@@ -137,7 +137,7 @@ class Ledger:
         """Values of KEPT_COLUMNS of a record whose text, of this digest, is to be encoded."""
         return text, None, None, self.generation, self.generation, self.generation
 
-    def build_kept_values(self, original: Original, change: Change, text: str) -> tuple[Value, ...]:
+    def build_kept_values(self, original: _Original, change: Change, text: str) -> tuple[Value, ...]:
         """Values of KEPT_COLUMNS after a change: those of the text go back with the text."""
         if change is Change.TEXT:
             return self.build_fresh_values(text)
@@ -180,7 +180,7 @@ class Ledger:
         self.connection.executemany(f"REPLACE INTO {table} ({', '.join(columns)}) VALUES ({places})", cursor)
 
 
-def compare_values(original: Original, values: Values, text_sha256: str, *, resourced: bool) -> Change:
+def _compare_values(original: _Original, values: Values, text_sha256: str, *, resourced: bool) -> Change:
     """How new values differ from the original record; other sources of the same values are metadata."""
     if original.text_sha256 != text_sha256:
         return Change.TEXT

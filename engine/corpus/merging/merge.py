@@ -12,7 +12,7 @@ from engine.records.abstract import Abstract
 
 # PubMed's own word on a record that several sources have is believed before all others'.
 PUBMED = ("PubMed XML", "MEDLINE")
-FILLED = (
+_FILLED = (
     "title",
     "abstract",
     "year",
@@ -26,12 +26,12 @@ FILLED = (
     "vernacular_title",
     "other_abstracts",
 )  # fields taken from the next source where the believed one has none
-SAME_TITLE = 0.85  # of the characters in common: spelling and markup differ between databases
-SAME_ABSTRACT = 0.6  # of the characters of the beginnings; two abstracts of one congress have some 0.3 to 0.45
-BEGINNING = 400  # characters
-LONG_TITLE = 20  # characters, from which on a title may be the beginning of another with its subtitle
+_SAME_TITLE = 0.85  # of the characters in common: spelling and markup differ between databases
+_SAME_ABSTRACT = 0.6  # of the characters of the beginnings; two abstracts of one congress have some 0.3 to 0.45
+_BEGINNING = 400  # characters
+_LONG_TITLE = 20  # characters, from which on a title may be the beginning of another with its subtitle
 NUMBER = re.compile(r"\d+")
-NOT_WORD = re.compile(r"[\W_]+")
+_NOT_WORD = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def merge_records(record_id: str, contributions: Sequence[Contribution]) -> Abst
     """
     ranked = sorted(contributions, key=lambda contribution: contribution.belief, reverse=True)
     first, *rest = (contribution.abstract for contribution in ranked)
-    values = {name: next((v for v in (getattr(a, name) for a in (first, *rest)) if v), None) for name in FILLED}
+    values = {name: next((v for v in (getattr(a, name) for a in (first, *rest)) if v), None) for name in _FILLED}
     gaps = {name: value for name, value in values.items() if not getattr(first, name) and value}
     people = next((a for a in (first, *rest) if a.authors), first)
     return replace(
@@ -124,7 +124,7 @@ def normalise_title(title: str) -> str:
     'etude de la goutte'
     """
     bare = "".join(c for c in unicodedata.normalize("NFKD", title) if not unicodedata.combining(c))
-    return NOT_WORD.sub(" ", bare.casefold()).strip()
+    return _NOT_WORD.sub(" ", bare.casefold()).strip()
 
 
 def is_same_work(one: Abstract, other: Abstract) -> bool:
@@ -137,24 +137,24 @@ def is_same_work(one: Abstract, other: Abstract) -> bool:
     theirs = [normalise_title(t) for t in (other.title, other.vernacular_title) if t.strip()]
     if not mine or not theirs or set(mine) & set(theirs):
         return True
-    return any(is_alike(a, b) for a in mine for b in theirs) and is_same_abstract(one.abstract, other.abstract)
+    return any(_is_alike(a, b) for a in mine for b in theirs) and _is_same_abstract(one.abstract, other.abstract)
 
 
-def is_alike(one: str, other: str) -> bool:
+def _is_alike(one: str, other: str) -> bool:
     """Whether two plain titles are nearly one: one the beginning of the other, or few letters and no number apart."""
-    if min(len(one), len(other)) >= LONG_TITLE and (one.startswith(other) or other.startswith(one)):
+    if min(len(one), len(other)) >= _LONG_TITLE and (one.startswith(other) or other.startswith(one)):
         return True
-    return NUMBER.findall(one) == NUMBER.findall(other) and is_similar(one, other, SAME_TITLE)
+    return NUMBER.findall(one) == NUMBER.findall(other) and _is_similar(one, other, _SAME_TITLE)
 
 
-def is_same_abstract(one: str, other: str) -> bool:
+def _is_same_abstract(one: str, other: str) -> bool:
     """Whether two abstracts begin much alike; labels of sections and markup differ between databases."""
     if not one.strip() or not other.strip():
         return True
-    return is_similar(normalise_title(one[:BEGINNING]), normalise_title(other[:BEGINNING]), SAME_ABSTRACT)
+    return _is_similar(normalise_title(one[:_BEGINNING]), normalise_title(other[:_BEGINNING]), _SAME_ABSTRACT)
 
 
-def is_similar(one: str, other: str, share: float) -> bool:
+def _is_similar(one: str, other: str, share: float) -> bool:
     """Whether two texts have this share of their characters in common, in order."""
     letters = SequenceMatcher(None, one, other, autojunk=False)
     # The first two are upper bounds of the third, and much cheaper.

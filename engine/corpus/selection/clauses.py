@@ -16,15 +16,15 @@ from engine.corpus.storage.values import bind_text, dump_json_array
 from engine.errors import UsageError
 
 LEAST, MOST = -(2**63), 2**63 - 1  # what SQLite calls an INTEGER
-MAX_WORDS = 20  # of one author; with these two, a statement stays below the million characters that SQLite takes
-MAX_AUTHORS = 500
-BETWEEN_WORDS = re.compile(r"[\s,.\-]+")  # of names
+_MAX_WORDS = 20  # of one author; with these two, a statement stays below the million characters that SQLite takes
+_MAX_AUTHORS = 500
+_BETWEEN_WORDS = re.compile(r"[\s,.\-]+")  # of names
 LIKE = "LIKE v.value ESCAPE '!'"
-BLANK = f"trim({{column}}, char({', '.join(str(ord(space)) for space in SPACES)})) = ''"
-BLANK_ABSTRACT = BLANK.format(column="abstract")  # word for word what the index abstracts_blank says
+_BLANK = f"trim({{column}}, char({', '.join(str(ord(space)) for space in SPACES)})) = ''"
+BLANK_ABSTRACT = _BLANK.format(column="abstract")  # word for word what the index abstracts_blank says
 
 RETRACTED = Selected("SELECT id FROM abstracts WHERE retracted")
-WITHOUT_TITLE = Selected(f"SELECT id FROM abstracts WHERE {BLANK.format(column='title')}")
+WITHOUT_TITLE = Selected(f"SELECT id FROM abstracts WHERE {_BLANK.format(column='title')}")
 WITHOUT_ABSTRACT = Selected(f"SELECT id FROM abstracts WHERE {BLANK_ABSTRACT}")
 WITH_SOURCE = Selected(
     "SELECT c.doc_id AS id FROM sources s JOIN contributions c ON c.source_id = s.id"
@@ -45,7 +45,7 @@ def select_years(ranges: Iterable[tuple[int | None, int | None]]) -> Selected:
 
 def select_names(kind: str, values: Iterable[str]) -> Selected:
     """Records with a term of this kind that is one of the values."""
-    exact, patterns = split_patterns(values)
+    exact, patterns = _split_patterns(values)
     select = "SELECT m.doc_id AS id FROM json_each(?) v CROSS JOIN terms t ON t.kind = ? AND t.value"
     join = "CROSS JOIN members m ON m.term_id = t.id"
     return Selected(
@@ -65,20 +65,20 @@ def select_authors(values: Sequence[str]) -> Some:
     Raises:
         UsageError: too many values.
     """
-    if len(values) > MAX_AUTHORS:
-        raise UsageError(f"{len(values):,} authors were given, expected {MAX_AUTHORS} at most. List ids instead")
-    return Some(tuple(select_author(value) for value in values))
+    if len(values) > _MAX_AUTHORS:
+        raise UsageError(f"{len(values):,} authors were given, expected {_MAX_AUTHORS} at most. List ids instead")
+    return Some(tuple(_select_author(value) for value in values))
 
 
-def select_author(value: str) -> Selected:
+def _select_author(value: str) -> Selected:
     """Records with an author of whose name each word of the value begins a word.
 
     Raises:
         UsageError: no word, or too many.
     """
-    words = sorted({word for word in BETWEEN_WORDS.split(value) if word}, key=len, reverse=True)
-    if not words or len(words) > MAX_WORDS:
-        found = "has no word" if not words else f"has {len(words)} words, expected {MAX_WORDS} at most"
+    words = sorted({word for word in _BETWEEN_WORDS.split(value) if word}, key=len, reverse=True)
+    if not words or len(words) > _MAX_WORDS:
+        found = "has no word" if not words else f"has {len(words)} words, expected {_MAX_WORDS} at most"
         raise UsageError(f"the author {value[:60]!r} {found}. Give beginnings of the words of a name: smith j")
     split = "' ' || replace(replace(replace(value, ',', ' '), '-', ' '), '.', ' ')"
     spoken = f"SELECT id, {split} AS words FROM terms WHERE kind = 'author' AND value LIKE ? ESCAPE '!'"
@@ -86,8 +86,8 @@ def select_author(value: str) -> Selected:
     return Selected(
         f"SELECT m.doc_id AS id FROM ({spoken}) t CROSS JOIN members m ON m.term_id = t.id WHERE {begin}",
         (
-            build_pattern(f"*{words[0]}*"),
-            *(build_pattern(f"* {word}*") for word in words),
+            _build_pattern(f"*{words[0]}*"),
+            *(_build_pattern(f"* {word}*") for word in words),
         ),  # the first is cheap and rules out most
     )
 
@@ -100,7 +100,7 @@ def select_languages(values: Iterable[str]) -> Selected:
 def select_sources(values: Iterable[str]) -> Selected:
     """Records that a file of such a name or format said last or first."""
     select = f"SELECT c.doc_id AS id FROM json_each(?) v CROSS JOIN sources s ON s.name {LIKE} OR s.format {LIKE}"
-    listed = dump_json_array([build_pattern(value) for value in values])
+    listed = dump_json_array([_build_pattern(value) for value in values])
     return Selected(
         f"{select} CROSS JOIN contributions c ON c.source_id = s.id"
         f" UNION ALL {select} CROSS JOIN contributions c ON c.spoken = s.id",
@@ -113,14 +113,14 @@ def select_texts(column: str, values: Iterable[str]) -> Selected:
     return Selected(
         "WITH v AS MATERIALIZED (SELECT value FROM json_each(?))"
         f" SELECT a.id AS id FROM abstracts a CROSS JOIN v ON a.{column} {LIKE}"
-        f" AND NOT {BLANK.format(column=f'a.{column}')}",
-        (dump_json_array([build_pattern(value) for value in values]),),
+        f" AND NOT {_BLANK.format(column=f'a.{column}')}",
+        (dump_json_array([_build_pattern(value) for value in values]),),
     )
 
 
 def select_keys(column: str, values: Iterable[str]) -> Selected:
     """Records whose pmid, doi or record_id is one of the values."""
-    exact, patterns = split_patterns(values)
+    exact, patterns = _split_patterns(values)
     equal = f"SELECT id FROM abstracts WHERE {column} COLLATE NOCASE IN (SELECT value FROM json_each(?))"
     if column != "record_id":  # whose index is for the exact case, and is read whole
         equal = (
@@ -138,12 +138,12 @@ def select_with_key(column: str) -> Selected:
     return Selected(f"SELECT id FROM abstracts WHERE {column} IS NOT NULL")
 
 
-def split_patterns(values: Iterable[str]) -> tuple[list[str], list[str]]:
+def _split_patterns(values: Iterable[str]) -> tuple[list[str], list[str]]:
     """Values to be compared as they are, and patterns for LIKE of those with a *."""
     given = list(values)
-    return [bind_text(v) for v in given if "*" not in v], [build_pattern(v) for v in given if "*" in v]
+    return [bind_text(v) for v in given if "*" not in v], [_build_pattern(v) for v in given if "*" in v]
 
 
-def build_pattern(value: str) -> str:
+def _build_pattern(value: str) -> str:
     """A pattern for LIKE with ESCAPE '!': * stands for any characters, all others for themselves."""
     return re.sub(r"\*+", "%", re.sub(r"[%_!]", r"!\g<0>", bind_text(value)))

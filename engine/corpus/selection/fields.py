@@ -33,20 +33,20 @@ class Field:
     contains: Callable[[Sequence[str]], DocSet] | None = None  # with a pattern *value*; None: as equal does
 
 
-def build_name_field(kind: str, equal: Callable[[Sequence[str]], DocSet] | None = None) -> Field:
+def _build_name_field(kind: str, equal: Callable[[Sequence[str]], DocSet] | None = None) -> Field:
     """A field whose values are terms."""
     return Field(equal or partial(select_names, kind), select_with_terms(kind), partial(select_names, kind))
 
 
 FIELDS: dict[str, Field] = {
-    "journal": build_name_field("journal"),
+    "journal": _build_name_field("journal"),
     "title": Field(partial(select_texts, "title"), Not(WITHOUT_TITLE)),
     "abstract": Field(partial(select_texts, "abstract"), Not(WITHOUT_ABSTRACT)),
-    "mesh": build_name_field("mesh"),
-    "type": build_name_field("type"),
-    "keyword": build_name_field("keyword"),
-    "author": build_name_field("author", select_authors),
-    "language": build_name_field("language", select_languages),
+    "mesh": _build_name_field("mesh"),
+    "type": _build_name_field("type"),
+    "keyword": _build_name_field("keyword"),
+    "author": _build_name_field("author", select_authors),
+    "language": _build_name_field("language", select_languages),
     "source": Field(select_sources, WITH_SOURCE),
     "pmid": Field(lambda values: select_keys("pmid", map(strip_pmid, values)), select_with_key("pmid")),
     "doi": Field(lambda values: select_keys("doi", map(strip_doi, values)), select_with_key("doi")),

@@ -47,16 +47,16 @@ def find_qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = Non
     if filters.mesh_trees and tree is None:
         raise NoMeshTreeError(f"a filter by the MeSH tree needs NLM's file of it. {GET_IT}")
     headings = [heading for name in filters.mesh_trees if tree for heading in tree.list_headings_below(name)]
-    parts = [*select_by_names(filters, headings), *select_by_facts(filters)]
+    parts = [*_select_by_names(filters, headings), *_select_by_facts(filters)]
     unknown: dict[str, None] = {}
     if filters.ids is not None:
-        parts.append(select_listed(corpus, filters.ids, unknown))
+        parts.append(_select_listed(corpus, filters.ids, unknown))
     if filters.exclude:
-        parts.append(Not(select_listed(corpus, filters.exclude, unknown)))
+        parts.append(Not(_select_listed(corpus, filters.exclude, unknown)))
     return Qualified(read_members(corpus, All(tuple(parts))), tuple(unknown))
 
 
-def select_by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
+def _select_by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
     """Yield what the filters by names ask for; headings are those of the MeSH tree."""
     for kind, values in (
         ("journal", filters.journals),
@@ -76,7 +76,7 @@ def select_by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
             yield select(given)
 
 
-def select_by_facts(filters: Filters) -> Iterator[DocSet]:
+def _select_by_facts(filters: Filters) -> Iterator[DocSet]:
     """Yield what the other filters ask for, but for lists of ids."""
     if filters.years:
         yield select_years(filters.year_ranges)
@@ -88,7 +88,7 @@ def select_by_facts(filters: Filters) -> Iterator[DocSet]:
         yield parse_condition(filters.where)
 
 
-def select_listed(corpus: Corpus, record_ids: Sequence[str], unknown: dict[str, None]) -> Listed:
+def _select_listed(corpus: Corpus, record_ids: Sequence[str], unknown: dict[str, None]) -> Listed:
     """The records of a list; ids that are none go into unknown."""
     found = resolve_ids(corpus, record_ids)
     unknown.update((given, None) for given, doc_id in zip(record_ids, found, strict=True) if doc_id is None)

@@ -10,10 +10,10 @@ from pathlib import Path
 from engine.errors import SourceError, UsageError
 from engine.files import read_text, sniff_delimiter
 
-MAX_BYTES = 50_000_000
+_MAX_BYTES = 50_000_000
 # Column -> how good it is, 0 the best. Spelled without spaces, underscores, hyphens and points.
 COLUMNS = {"pmid": 0, "pubmedid": 0, "id": 1, "recordid": 1, "doi": 2}
-EXPECTED = "expected a PMID, DOI or record id a line, or a table with a column pmid, id or doi"
+_EXPECTED = "expected a PMID, DOI or record id a line, or a table with a column pmid, id or doi"
 
 
 def read_ids(path: Path) -> tuple[str, ...]:
@@ -26,42 +26,42 @@ def read_ids(path: Path) -> tuple[str, ...]:
         UsageError: no such file, not to be read, larger than 50 MB, no text, or without any id.
     """
     try:
-        lines = read_text(path, MAX_BYTES).split("\n")
+        lines = read_text(path, _MAX_BYTES).split("\n")
     except SourceError as err:
-        raise UsageError(f"{err}. {EXPECTED.capitalize()}") from err
-    start = next((n for n, line in enumerate(lines) if is_content(line)), len(lines))
+        raise UsageError(f"{err}. {_EXPECTED.capitalize()}") from err
+    start = next((n for n, line in enumerate(lines) if _is_content(line)), len(lines))
     header = lines[start] if start < len(lines) else ""
-    delimiter, columns = find_id_columns(header)
+    delimiter, columns = _find_id_columns(header)
     cells: Iterator[str]
     if not columns:
-        cells = (line.split("\t")[0] for line in lines[start:] if is_content(line))
+        cells = (line.split("\t")[0] for line in lines[start:] if _is_content(line))
     elif len(columns) == 1 and delimiter not in header:
-        cells = filter(is_content, lines[start + 1 :])
+        cells = filter(_is_content, lines[start + 1 :])
     else:
-        cells = read_table_ids(lines[start + 1 :], delimiter, columns, path)
-    found = tuple(dict.fromkeys(filter(None, map(strip_id, cells))))
+        cells = _read_table_ids(lines[start + 1 :], delimiter, columns, path)
+    found = tuple(dict.fromkeys(filter(None, map(_strip_id, cells))))
     if not found:
-        raise UsageError(f"{path} lists no id, {EXPECTED}")
+        raise UsageError(f"{path} lists no id, {_EXPECTED}")
     return found
 
 
-def is_content(line: str) -> bool:
+def _is_content(line: str) -> bool:
     """Whether a line is neither blank nor a comment."""
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
-def find_id_columns(header: str) -> tuple[str, list[int]]:
+def _find_id_columns(header: str) -> tuple[str, list[int]]:
     """The delimiter of a header and its columns of ids, the best first; none for a line that is no header."""
 
     def places(cells: list[str]) -> list[int]:
-        names = [re.sub(r"[\s_.\-]", "", strip_id(cell)).casefold() for cell in cells]
+        names = [re.sub(r"[\s_.\-]", "", _strip_id(cell)).casefold() for cell in cells]
         return [n for _, n in sorted((COLUMNS[name], n) for n, name in enumerate(names) if name in COLUMNS)]
 
     delimiter, cells = sniff_delimiter(header, lambda cells: len(places(cells)))
     return delimiter, places(cells)
 
 
-def read_table_ids(lines: list[str], delimiter: str, columns: list[int], path: Path) -> Iterator[str]:
+def _read_table_ids(lines: list[str], delimiter: str, columns: list[int], path: Path) -> Iterator[str]:
     """Yield the id of each row, "" where it has none.
 
     Raises:
@@ -73,15 +73,15 @@ def read_table_ids(lines: list[str], delimiter: str, columns: list[int], path: P
         for row in rows:
             begin, end = end, rows.line_num
             if row and not row[0].lstrip().startswith("#"):
-                cells = (strip_id(row[n]) for n in columns if n < len(row))
+                cells = (_strip_id(row[n]) for n in columns if n < len(row))
                 yield next(filter(None, cells), "")
         if end - begin > 1:
             list(csv.reader((f"{line}\n" for line in lines[begin:end]), delimiter=delimiter, strict=True))
     except csv.Error as err:
-        raise UsageError(f"{path} is no table: {err}, at row {end + 1:,} below its header; {EXPECTED}") from err
+        raise UsageError(f"{path} is no table: {err}, at row {end + 1:,} below its header; {_EXPECTED}") from err
 
 
-def strip_id(cell: str) -> str:
+def _strip_id(cell: str) -> str:
     """An id without spaces and quotation marks around it."""
     text = cell.strip()
     while len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":

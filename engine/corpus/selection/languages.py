@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # ISO 639-2/B as PubMed writes it, 639-1, the name in English, then 639-2/T and older codes.
-SPELLINGS: tuple[tuple[str, ...], ...] = (
+_SPELLINGS: tuple[tuple[str, ...], ...] = (
     ("eng", "en", "English"),
     ("ger", "de", "German", "deu"),
     ("fre", "fr", "French", "fra"),
@@ -30,7 +30,7 @@ SPELLINGS: tuple[tuple[str, ...], ...] = (
     ("fin", "fi", "Finnish"),
     ("tur", "tr", "Turkish"),
 )
-ALIKE = {spelling.lower(): spellings for spellings in SPELLINGS for spelling in spellings}
+_ALIKE = {spelling.lower(): spellings for spellings in _SPELLINGS for spelling in spellings}
 
 
 def list_spellings(language: str) -> tuple[str, ...]:
@@ -39,4 +39,4 @@ def list_spellings(language: str) -> tuple[str, ...]:
     >>> list_spellings("DE")
     ('ger', 'de', 'German', 'deu')
     """
-    return ALIKE.get(language.lower(), (language,))
+    return _ALIKE.get(language.lower(), (language,))

@@ -10,10 +10,10 @@ from enum import Enum
 from engine.errors import UsageError
 
 EXAMPLE = 'For example: year >= 2015 and not journal = "Lancet"'
-KEYWORDS = frozenset(("and", "or", "not", "in", "none", "true", "false"))
-QUOTES = "\"'"
-CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # what word processors make of straight ones
-PIECE = re.compile(
+_KEYWORDS = frozenset(("and", "or", "not", "in", "none", "true", "false"))
+_QUOTES = "\"'"
+_CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # what word processors make of straight ones
+_PIECE = re.compile(
     r"""(?P<spaces>\s+)
     | (?P<operator>[=!<>~]+)
     | (?P<mark>[(),])
@@ -22,7 +22,7 @@ PIECE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-ESCAPED = {quote: re.compile(rf"\\([\"'\\])|{quote}({quote})") for quote in QUOTES}
+_ESCAPED = {quote: re.compile(rf"\\([\"'\\])|{quote}({quote})") for quote in _QUOTES}
 
 
 class TokenKind(Enum):
@@ -60,23 +60,27 @@ def read_tokens(expression: str) -> Iterator[Token]:
     """
     at = 0
     while at < len(expression):
-        found = PIECE.match(expression, at)
+        found = _PIECE.match(expression, at)
         if found is None:
             quote = Token(TokenKind.WORD, expression[at:], at + 1)
             raise UsageError(quote.explain_refusal(f"a second {expression[at]} that closes the text"))
-        if found.lastgroup == "word" and found[0][0] in CURLY:
-            raise UsageError(Token(TokenKind.WORD, found[0], at + 1).explain_refusal("straight quotation marks, \" or '"))
+        if found.lastgroup == "word" and found[0][0] in _CURLY:
+            raise UsageError(
+                Token(TokenKind.WORD, found[0], at + 1).explain_refusal("straight quotation marks, \" or '")
+            )
         if found.lastgroup != "spaces":
-            yield read_token(found.lastgroup or "", found[0], at + 1)
+            yield _read_token(found.lastgroup or "", found[0], at + 1)
         at = found.end()
     yield Token(TokenKind.END, "", len(expression) + 1)
 
 
-def read_token(group: str, piece: str, position: int) -> Token:
+def _read_token(group: str, piece: str, position: int) -> Token:
     """The token of one piece."""
-    if group == "word" and piece.lower() in KEYWORDS:
+    if group == "word" and piece.lower() in _KEYWORDS:
         return Token(TokenKind.KEYWORD, piece.lower(), position)
     if group == "quoted":
-        inner = ESCAPED[piece[0]].sub(lambda match: match[1] or match[2], piece[1:-1])
+        inner = _ESCAPED[piece[0]].sub(lambda match: match[1] or match[2], piece[1:-1])
         return Token(TokenKind.QUOTED, inner, position)
-    return Token({"word": TokenKind.WORD, "operator": TokenKind.OPERATOR, "mark": TokenKind.MARK}[group], piece, position)
+    return Token(
+        {"word": TokenKind.WORD, "operator": TokenKind.OPERATOR, "mark": TokenKind.MARK}[group], piece, position
+    )

@@ -13,12 +13,12 @@ from engine.errors import ConfigError, SourceError, UsageError
 from engine.files import read_text
 
 NUMBER = re.compile(r"[A-Z][0-9]{2}(\.[0-9]+)*")
-MAX_BYTES = 50 << 20  # NLM's file has 3 MB
+_MAX_BYTES = 50 << 20  # NLM's file has 3 MB
 GET_IT = (
     "Download mtrees2026.bin from https://nlmpubs.nlm.nih.gov/projects/mesh/MESH_FILES/meshtrees/ "
     'and name it in index.toml: mesh_tree = "FILE"'
 )
-N_SUGGESTED = 3
+_N_SUGGESTED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,13 @@ class MeshTree:
     def close_to(self, name: str) -> list[str]:
         """Headings that may be meant: with the same words in another order first, then spelled alike."""
         known = {heading.casefold(): heading for heading in self.headings}
-        words = split_heading(name)
-        same = [folded for folded in known if words and words <= split_heading(folded)]
-        alike = get_close_matches(name[:200].casefold(), known, N_SUGGESTED)
-        return [known[folded] for folded in dict.fromkeys((*sorted(same, key=len), *alike))][:N_SUGGESTED]
+        words = _split_heading(name)
+        same = [folded for folded in known if words and words <= _split_heading(folded)]
+        alike = get_close_matches(name[:200].casefold(), known, _N_SUGGESTED)
+        return [known[folded] for folded in dict.fromkeys((*sorted(same, key=len), *alike))][:_N_SUGGESTED]
 
 
-def split_heading(name: str) -> set[str]:
+def _split_heading(name: str) -> set[str]:
     """The words of a heading, in no order."""
     return set(re.findall(r"\w+", name.casefold()))
 
@@ -74,7 +74,7 @@ def read_mesh_tree(path: Path) -> MeshTree:
         ConfigError: it can't be read, or is not such a file.
     """
     try:
-        lines = read_text(path, MAX_BYTES).split("\n")
+        lines = read_text(path, _MAX_BYTES).split("\n")
     except SourceError as err:
         raise ConfigError(f"the MeSH tree can't be read: {err}. {GET_IT}") from err
     places = []

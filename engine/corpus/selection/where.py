@@ -37,11 +37,11 @@ from engine.corpus.selection.lexer import EXAMPLE, Token, TokenKind, read_tokens
 from engine.corpus.storage.docsets import All, DocSet, Not, Some
 from engine.errors import UsageError
 
-MAX_LENGTH = 10_000  # of an expression, in characters
+_MAX_LENGTH = 10_000  # of an expression, in characters
 MAX_DEPTH = 50  # of parentheses and nots in each other
 MAX_VALUES = 500
 WHOLE = re.compile(r"-?[0-9]+")
-ORDER: dict[str, Callable[[int], tuple[int | None, int | None]]] = {
+_ORDER: dict[str, Callable[[int], tuple[int | None, int | None]]] = {
     "=": lambda year: (year, year),
     "<": lambda year: (None, year - 1),
     "<=": lambda year: (None, year),
@@ -56,15 +56,15 @@ def parse_condition(expression: str) -> DocSet:
     Raises:
         UsageError: it is no expression: says at which character, what is there and what was expected.
     """
-    if len(expression) > MAX_LENGTH:
-        found = f"the expression has {len(expression):,} characters, expected {MAX_LENGTH:,} at most"
+    if len(expression) > _MAX_LENGTH:
+        found = f"the expression has {len(expression):,} characters, expected {_MAX_LENGTH:,} at most"
         raise UsageError(f"where: {found}. Lists of ids have options of their own")
     if not expression.strip():
         raise UsageError(f"where: the expression is blank. {EXAMPLE}")
-    return Parser(expression).parse_whole()
+    return _Parser(expression).parse_whole()
 
 
-class Parser:
+class _Parser:
     """Reads one expression from left to right."""
 
     def __init__(self, expression: str) -> None:
@@ -173,13 +173,13 @@ class Parser:
     def parse_year_comparison(self) -> DocSet:
         """A year compared with others."""
         operator = self.parse_operator("=", "!=", "<", "<=", ">", ">=", "in", "not in")
-        order = ORDER.get(operator, ORDER["="])
+        order = _ORDER.get(operator, _ORDER["="])
         given = self.parse_values(operator, "a whole number")
         spans = [order(self.parse_year(value, operator)) for value in given if value.kind is not TokenKind.KEYWORD]
         parts: list[DocSet] = [select_years(spans)] if spans else []
         if len(spans) < len(given):
             parts.append(Not(select_years([(None, None)])))
-        return apply_operator(operator, parts)
+        return _apply_operator(operator, parts)
 
     def parse_year(self, value: Token, operator: str) -> int:
         """The year that a token says.
@@ -212,7 +212,7 @@ class Parser:
                 raise UsageError(f"where: at character {given[0].position}, {err}") from err
         if len(said) < len(given):
             parts.append(Not(field.filled))
-        return apply_operator(operator, parts)
+        return _apply_operator(operator, parts)
 
     def parse_operator(self, *allowed: str) -> str:
         """Read an operator.
@@ -270,7 +270,7 @@ class Parser:
             raise UsageError(token.explain_refusal(f"no more than {MAX_VALUES} values in one expression"))
 
 
-def apply_operator(operator: str, parts: Sequence[DocSet]) -> DocSet:
+def _apply_operator(operator: str, parts: Sequence[DocSet]) -> DocSet:
     """What an operator makes of records that match in some way."""
     found = parts[0] if len(parts) == 1 else Some(tuple(parts))
     return Not(found) if operator in ("!=", "not in") else found

@@ -49,7 +49,7 @@ class Some:
 
 
 DocSet = Selected | Listed | Not | All | Some
-EVERY = Selected("SELECT id FROM abstracts")
+_EVERY = Selected("SELECT id FROM abstracts")
 
 
 def read_members(corpus: Corpus, docset: DocSet) -> DocIds:
@@ -60,50 +60,50 @@ def read_members(corpus: Corpus, docset: DocSet) -> DocIds:
     Raises:
         CorruptError: SQLite found the file damaged.
     """
-    docset = docset if is_bounded(docset) else All((EVERY, docset))
-    parts = tuple(dict.fromkeys(build_selections(docset)))
+    docset = docset if _is_bounded(docset) else All((_EVERY, docset))
+    parts = tuple(dict.fromkeys(_build_selections(docset)))
     columns = "".join(f", (SELECT group_concat(id) FROM ({part.sql}))" for part in parts)
     values = (value for part in parts for value in part.values)
     last, *texts = corpus.read_rows(f"SELECT (SELECT max(id) FROM abstracts){columns}", *values)[0]
-    found = {part: parse_ids(text) for part, text in zip(parts, texts, strict=True)}
-    return np.flatnonzero(mask(docset, found, (last or 0) + 1)).astype(np.int64, copy=False)
+    found = {part: _parse_ids(text) for part, text in zip(parts, texts, strict=True)}
+    return np.flatnonzero(_mask(docset, found, (last or 0) + 1)).astype(np.int64, copy=False)
 
 
-def is_bounded(docset: DocSet) -> bool:
+def _is_bounded(docset: DocSet) -> bool:
     """Whether the set needs no look at all records to tell which there are."""
     if isinstance(docset, All):
-        return any(map(is_bounded, docset.parts))
+        return any(map(_is_bounded, docset.parts))
     if isinstance(docset, Some):
-        return all(map(is_bounded, docset.parts))
+        return all(map(_is_bounded, docset.parts))
     return not isinstance(docset, Not)
 
 
-def build_selections(docset: DocSet) -> Iterator[Selected]:
+def _build_selections(docset: DocSet) -> Iterator[Selected]:
     """Yield what SQL must select."""
     if isinstance(docset, Selected):
         yield docset
     elif isinstance(docset, Not):
-        yield from build_selections(docset.part)
+        yield from _build_selections(docset.part)
     elif isinstance(docset, All | Some):
         for part in docset.parts:
-            yield from build_selections(part)
+            yield from _build_selections(part)
 
 
-def parse_ids(ids: str | None) -> DocIds:
+def _parse_ids(ids: str | None) -> DocIds:
     """Ids from a text like "3,1,2"; none from None."""
     return np.fromstring(ids or "", dtype=np.int64, sep=",")
 
 
-def mask(docset: DocSet, found: Mapping[Selected, DocIds], size: int) -> NDArray[np.bool_]:
+def _mask(docset: DocSet, found: Mapping[Selected, DocIds], size: int) -> NDArray[np.bool_]:
     """Whether each id from 0 is in the set, bool (size,). A set without bounds has ids of no record in it too."""
     if isinstance(docset, Not):
-        return ~mask(docset.part, found, size)
+        return ~_mask(docset.part, found, size)
     if isinstance(docset, Selected | Listed):
         inside = np.zeros(size, np.bool_)
         inside[found[docset] if isinstance(docset, Selected) else docset.doc_ids] = True
         return inside
     inside = np.full(size, isinstance(docset, All))
     for part in docset.parts:
-        other = mask(part, found, size)
+        other = _mask(part, found, size)
         inside = inside & other if isinstance(docset, All) else inside | other
     return inside

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from engine.corpus.storage.store import Corpus
 
 
-RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
+_RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("SELECT id FROM abstracts WHERE record_id = v.value", str.strip),
     ("SELECT id FROM abstracts WHERE record_id = v.value", strip_doi_address),
     ("SELECT id FROM abstracts WHERE pmid = v.value ORDER BY id LIMIT 1", strip_pmid),
@@ -29,7 +29,7 @@ def resolve_ids(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
         CorruptError: SQLite found the file damaged.
     """
     found: list[int | None] = [None] * len(record_ids)
-    for select, form in RULES:
+    for select, form in _RULES:
         left = [n for n, doc_id in enumerate(found) if doc_id is None]
         if not left:
             break

@@ -32,7 +32,7 @@ SOURCE_COLUMNS = (
     "orcids",
     "notices",
 )
-LISTS = frozenset(
+_LISTS = frozenset(
     ("authors", "mesh", "publication_types", "keywords", "languages", "other_abstracts", "orcids", "notices")
 )
 
@@ -45,22 +45,22 @@ def build_row(abstract: Abstract) -> Values:
         abstract.abstract,
         abstract.year,
         abstract.journal,
-        dump_list(abstract.authors),
+        _dump_list(abstract.authors),
         abstract.pmid,
         abstract.doi,
-        dump_list(abstract.mesh),
-        dump_list(abstract.publication_types),
+        _dump_list(abstract.mesh),
+        _dump_list(abstract.publication_types),
         int(abstract.retracted),
-        dump_list(abstract.keywords),
-        dump_list(abstract.languages),
+        _dump_list(abstract.keywords),
+        _dump_list(abstract.languages),
         abstract.vernacular_title,
-        dump_list(abstract.other_abstracts),
-        dump_list(abstract.orcids),
-        dump_list(abstract.notices),
+        _dump_list(abstract.other_abstracts),
+        _dump_list(abstract.orcids),
+        _dump_list(abstract.notices),
     )
 
 
-def dump_list(items: tuple[str, ...]) -> str:
+def _dump_list(items: tuple[str, ...]) -> str:
     """A JSON array."""
     return json.dumps(items, ensure_ascii=False) if items else "[]"
 
@@ -68,7 +68,7 @@ def dump_list(items: tuple[str, ...]) -> str:
 def parse_row(row: Mapping[str, Value] | sqlite3.Row) -> Abstract:
     """The abstract that a row with all SOURCE_COLUMNS holds."""
     found = {name: row[name] for name in SOURCE_COLUMNS}
-    lists = {name: tuple(json.loads(str(found[name]))) for name in LISTS}
+    lists = {name: tuple(json.loads(str(found[name]))) for name in _LISTS}
     return Abstract(**{**found, **lists, "retracted": bool(found["retracted"])})  # type: ignore[arg-type]
 
 

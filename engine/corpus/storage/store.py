@@ -24,22 +24,22 @@ from engine.identifiers import strip_doi_address
 from engine.records.abstract import Abstract
 from engine.records.generation import DocIds
 
-LOOK = 0.1  # seconds between two looks at the clock while others use all connections
-STEPS = 100_000  # of SQLite between two looks at the clock
+_LOOK = 0.1  # seconds between two looks at the clock while others use all connections
+_STEPS = 100_000  # of SQLite between two looks at the clock
 SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # what a blank field may hold
 TOTALS = (
     "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract, ?1) = ''), 0),"
     " coalesce(sum(trim(title, ?1) = ''), 0), coalesce(sum(truncated), 0) FROM abstracts"
 )
 
-CONTRIBUTED = (
+_CONTRIBUTED = (
     (
         "SELECT count(*) FROM abstracts a WHERE NOT EXISTS"
         " (SELECT 1 FROM contributions c WHERE c.own_id = a.record_id AND c.doc_id = a.id)",
         "records go by a name that no source of theirs gives",
     ),
 )
-LOOKED_UP = (
+_LOOKED_UP = (
     (
         "SELECT count(*) FROM abstracts WHERE id NOT IN (SELECT id FROM words_docsize)",
         "records are not in the index of words",
@@ -140,7 +140,7 @@ class Corpus:
         while True:
             deadline.check()
             with contextlib.suppress(Empty):
-                return self.idle.get(timeout=LOOK)
+                return self.idle.get(timeout=_LOOK)
 
     def read_rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
         """Run one query to its end, one thread at a time unless it was widened.
@@ -153,7 +153,7 @@ class Corpus:
         connection = self.borrow_connection(deadline)
         try:
             end = time.monotonic() + (math.inf if self.patience is None else self.patience)
-            connection.set_progress_handler(lambda: deadline.is_over or time.monotonic() > end, STEPS)
+            connection.set_progress_handler(lambda: deadline.is_over or time.monotonic() > end, _STEPS)
             return connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as err:
             if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
@@ -239,7 +239,7 @@ class Corpus:
             'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 1, 2'
         )
         found += [f"{self.path}: {n:,} rows of {table} refer to no row of {parent}" for table, parent, n in strays]
-        for sql, what in (*CONTRIBUTED, *LOOKED_UP):
+        for sql, what in (*_CONTRIBUTED, *_LOOKED_UP):
             if n := self.read_rows(sql)[0][0]:
                 found.append(f"{self.path}: {n:,} {what}")
         return found

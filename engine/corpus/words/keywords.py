@@ -17,9 +17,9 @@ from engine.corpus.words.wording import STEMMED, Term, Wording, quote_phrase
 from engine.records.answer import Span
 from engine.records.generation import DocIds
 
-BM25 = "bm25(words, 2.0, 1.0)"  # a word of the title counts twice; k1 = 1.2, b = 0.75; FTS5 gives it negated
+_BM25 = "bm25(words, 2.0, 1.0)"  # a word of the title counts twice; k1 = 1.2, b = 0.75; FTS5 gives it negated
 OPEN, CLOSE = "\x01", "\x02"  # around what is found
-SPACED = str.maketrans(dict.fromkeys("\0" + OPEN + CLOSE, " "))  # no words either; FTS5 ends a text at a NUL
+_SPACED = str.maketrans(dict.fromkeys("\0" + OPEN + CLOSE, " "))  # no words either; FTS5 ends a text at a NUL
 MARK = re.compile(f"[{OPEN}{CLOSE}]")
 
 
@@ -43,14 +43,14 @@ def rank_words(
     """
     if not wording.has_words:
         return [], 0
-    wheres, values = build_constraints(wording)
+    wheres, values = _build_constraints(wording)
     wheres.insert(0, "words MATCH ?")
-    values.insert(0, join_any(wording.wanted))
+    values.insert(0, _join_any(wording.wanted))
     if among is not None:
         wheres.append("+rowid IN (SELECT value FROM json_each(?))")
         values.append(json.dumps(among.tolist()))
     where = " AND ".join(wheres)
-    sql = f"SELECT rowid, {BM25} AS score FROM words WHERE {where} ORDER BY score, rowid LIMIT ?"
+    sql = f"SELECT rowid, {_BM25} AS score FROM words WHERE {where} ORDER BY score, rowid LIMIT ?"
     found = [(int(row[0]), -float(row[1])) for row in corpus.read_rows(sql, *values, top_k)]
     if len(found) < top_k:
         return found, len(found)
@@ -63,16 +63,16 @@ def find_allowed(corpus: Corpus, wording: Wording) -> DocIds | None:
     if not wording.is_constrained:
         return None
     if wording.required:
-        wheres, values = build_constraints(replace(wording, required=()))
+        wheres, values = _build_constraints(replace(wording, required=()))
         sql = f"SELECT rowid FROM words WHERE {' AND '.join(['words MATCH ?', *wheres])}"
-        values.insert(0, join_all(wording.required))
+        values.insert(0, _join_all(wording.required))
     else:
-        wheres, values = build_constraints(wording, "id")
+        wheres, values = _build_constraints(wording, "id")
         sql = f"SELECT id FROM abstracts WHERE {wheres[0]}"  # unordered, SQLite need not read the texts
     return np.sort(np.array([row[0] for row in corpus.read_rows(sql, *values)], dtype=np.int64))
 
 
-def build_constraints(wording: Wording, key: str = "+rowid") -> tuple[list[str], list[str]]:
+def _build_constraints(wording: Wording, key: str = "+rowid") -> tuple[list[str], list[str]]:
     """SQL conditions for what must and must not occur, with their values.
 
     The plus keeps SQLite from asking FTS5 for one row at a time, which would begin BM25 anew for each.
@@ -81,24 +81,24 @@ def build_constraints(wording: Wording, key: str = "+rowid") -> tuple[list[str],
     matching = "(SELECT rowid FROM words WHERE words MATCH ?)"
     if wording.required:
         wheres.append(f"{key} IN {matching}")
-        values.append(join_all(wording.required))
+        values.append(_join_all(wording.required))
     if wording.excluded:
         wheres.append(f"{key} NOT IN {matching}")
-        values.append(join_any(wording.excluded))
+        values.append(_join_any(wording.excluded))
     return wheres, values
 
 
-def join_any(terms: Iterable[Term]) -> str:
+def _join_any(terms: Iterable[Term]) -> str:
     """FTS5 expression for records that hold one of the terms."""
-    return " OR ".join(map(format_term, terms))
+    return " OR ".join(map(_format_term, terms))
 
 
-def join_all(terms: Iterable[Term]) -> str:
+def _join_all(terms: Iterable[Term]) -> str:
     """FTS5 expression for records that hold every one of the terms."""
-    return " AND ".join(map(format_term, terms))
+    return " AND ".join(map(_format_term, terms))
 
 
-def format_term(term: Term) -> str:
+def _format_term(term: Term) -> str:
     """A term in the language of FTS5."""
     either = " OR ".join(find_beginnings(term.text)) if term.prefix else quote_phrase(term.text)
     return f"title : ({either})" if term.in_title else f"({either})"
@@ -117,20 +117,20 @@ def find_occurrences(corpus: Corpus, wording: Wording, doc_ids: Sequence[int]) -
         return found
     with closing(sqlite3.connect(":memory:")) as db:
         db.execute(f"CREATE VIRTUAL TABLE words USING fts5(title, abstract, tokenize='{STEMMED}')")
-        spaced = ((doc_id, title.translate(SPACED), abstract.translate(SPACED)) for doc_id, title, abstract in rows)
+        spaced = ((doc_id, title.translate(_SPACED), abstract.translate(_SPACED)) for doc_id, title, abstract in rows)
         db.executemany("INSERT INTO words (rowid, title, abstract) VALUES (?, ?, ?)", spaced)
         words: dict[int, dict[str, None]] = {doc_id: {} for doc_id in found}
         for term in wording.wanted:
-            for (doc_id,) in db.execute("SELECT rowid FROM words WHERE words MATCH ?", (format_term(term),)):
+            for (doc_id,) in db.execute("SELECT rowid FROM words WHERE words MATCH ?", (_format_term(term),)):
                 words[doc_id][term.written] = None
         marked = f"highlight(words, 0, '{OPEN}', '{CLOSE}'), highlight(words, 1, '{OPEN}', '{CLOSE}')"
         sql = f"SELECT rowid, {marked} FROM words WHERE words MATCH ?"
-        for doc_id, title, abstract in db.execute(sql, (join_any(wording.wanted),)):
-            found[doc_id] = Occurrences(tuple(words[doc_id]), find_spans(title), find_spans(abstract))
+        for doc_id, title, abstract in db.execute(sql, (_join_any(wording.wanted),)):
+            found[doc_id] = Occurrences(tuple(words[doc_id]), _find_spans(title), _find_spans(abstract))
     return found
 
 
-def find_spans(marked: str) -> tuple[Span, ...]:
+def _find_spans(marked: str) -> tuple[Span, ...]:
     """Where the marks are, in characters of the text without them."""
     places = [match.start() - i for i, match in enumerate(MARK.finditer(marked))]
     return tuple(zip(places[::2], places[1::2], strict=True))

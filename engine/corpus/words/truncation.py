@@ -15,8 +15,8 @@ from string import ascii_lowercase, digits
 
 from engine.corpus.words.wording import FOLDED, STEMMED, STOP_WORDS, quote_phrase
 
-CARRIERS = ("", "e", "ness")  # what the stemmer takes off nearly every word, and no more than that
-ENDINGS = tuple(
+_CARRIERS = ("", "e", "ness")  # what the stemmer takes off nearly every word, and no more than that
+_ENDINGS = tuple(
     "s es ed ing er ers or ors y ies ied ier iest ly al ally als ance ances ancy ence ences ency able ably ible ibly"
     " ability abilities ibility ibilities ant ants antly ent ents ently ement ements ment ments ion ions ional ionally"
     " ate ates ated ating ation ations ational ationally ative atively ator ators atory ic ics ical ically icate icity"
@@ -38,19 +38,19 @@ def find_beginnings(text: str) -> tuple[str, ...]:
     >>> find_beginnings("vaccinat")
     ('"vaccinat" *', '"vaccinates"')
     """
-    whole = [text, *find_completions(text)]
-    starts = find_carried([text]) or find_carried([text + letter for letter in ascii_lowercase + digits])
+    whole = [text, *_find_completions(text)]
+    starts = _find_carried([text]) or _find_carried([text + letter for letter in ascii_lowercase + digits])
     found: dict[str, str] = {}
-    for word, (_, stem) in zip(whole, stem_words(whole), strict=True):
+    for word, (_, stem) in zip(whole, _stem_words(whole), strict=True):
         if stem not in STOP_WORDS and not stem.startswith(tuple(starts)):
             found.setdefault(stem, quote_phrase(word))
     return (*(f"{word} *" for word in starts.values()), *found.values())
 
 
-def find_carried(texts: Sequence[str]) -> dict[str, str]:
+def _find_carried(texts: Sequence[str]) -> dict[str, str]:
     """Last words of texts, without case and accents -> FTS5 phrases stemmed to just that, of those that have one."""
-    longer = [(text, text + ending) for ending in CARRIERS for text in texts]
-    pairs = stem_words([word for _, word in longer])
+    longer = [(text, text + ending) for ending in _CARRIERS for text in texts]
+    pairs = _stem_words([word for _, word in longer])
     folded = dict(zip(texts, (word for word, _ in pairs), strict=False))  # those of the first ending, which is none
     found: dict[str, str] = {}
     for (text, word), (_, stem) in zip(longer, pairs, strict=True):
@@ -59,19 +59,19 @@ def find_carried(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def find_completions(text: str) -> list[str]:
+def _find_completions(text: str) -> list[str]:
     """Words that begin with text and have an ending that the stemmer takes off, or whose end text already has."""
-    rest = [ending[i:] for ending in ENDINGS for i in range(len(ending)) if text.lower().endswith(ending[:i])]
+    rest = [ending[i:] for ending in _ENDINGS for i in range(len(ending)) if text.lower().endswith(ending[:i])]
     return [text + ending for ending in dict.fromkeys(rest)]
 
 
-def stem_words(texts: Sequence[str]) -> list[tuple[str, str]]:
+def _stem_words(texts: Sequence[str]) -> list[tuple[str, str]]:
     """Of the last word of each text: the word without case and accents, and its stem. ("", "") where there is none."""
     with closing(sqlite3.connect(":memory:")) as db:
-        return list(zip(find_last_words(db, FOLDED, texts), find_last_words(db, STEMMED, texts), strict=True))
+        return list(zip(_find_last_words(db, FOLDED, texts), _find_last_words(db, STEMMED, texts), strict=True))
 
 
-def find_last_words(db: sqlite3.Connection, tokenizer: str, texts: Sequence[str]) -> list[str]:
+def _find_last_words(db: sqlite3.Connection, tokenizer: str, texts: Sequence[str]) -> list[str]:
     """The last token of each text, "" where there is none."""
     found = [""] * len(texts)
     db.execute(f"CREATE VIRTUAL TABLE one USING fts5(text, tokenize='{tokenizer}')")

@@ -21,10 +21,10 @@ from itertools import islice
 FOLDED = "unicode61 remove_diacritics 2"  # how FTS5 makes words of a text: without case and accents …
 STEMMED = f"porter {FOLDED}"  # … and endings
 
-MAX_CHARACTERS = 20_000  # of a text that are read
-MAX_WORDS = 1_000
-MAX_STARS = 32  # truncated words; the stars of further ones are ignored
-MAX_TRUNCATED = 200  # characters of one; the star of a longer one is ignored
+_MAX_CHARACTERS = 20_000  # of a text that are read
+_MAX_WORDS = 1_000
+_MAX_STARS = 32  # truncated words; the stars of further ones are ignored
+_MAX_TRUNCATED = 200  # characters of one; the star of a longer one is ignored
 
 # Lucene's for English, then words that questions are made of.
 STOP_WORDS = frozenset(
@@ -34,12 +34,12 @@ STOP_WORDS = frozenset(
     " where whether which who whom whose why would".split()
 )
 
-UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 WORD = re.compile(r"[^\W_]+")
-PIECE = re.compile(
+_PIECE = re.compile(
     r'(?P<sign>[+-](?=\S))?(?P<title>title:)?(?:["“”„](?P<phrase>[^"“”„]*)["“”„]|(?P<word>\S*))', re.IGNORECASE
 )
-BEFORE_STAR = re.compile(r"[^\W_]{3,}$")
+_BEFORE_STAR = re.compile(r"[^\W_]{3,}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Wording:
 
 
 @dataclass(frozen=True, slots=True)
-class Operand:
+class _Operand:
     """One operand with its operators."""
 
     sign: str  # "+", "-" or ""
@@ -111,8 +111,8 @@ def parse_wording(text: str) -> Wording:
     excluded: list[Term] = []
     read: list[str] = []
     n_stars = 0
-    for piece in split_operands(cut_text(text)):
-        term = read_term(piece, star=n_stars < MAX_STARS)
+    for piece in _split_operands(_cut_text(text)):
+        term = _read_term(piece, star=n_stars < _MAX_STARS)
         n_stars += bool(term and term.prefix)
         if piece.sign == "-":
             excluded += [term] if term else []
@@ -127,24 +127,24 @@ def parse_wording(text: str) -> Wording:
     return Wording(tuple(kept), tuple(required), tuple(excluded), " ".join(" ".join(read).split()))
 
 
-def cut_text(text: str) -> str:
+def _cut_text(text: str) -> str:
     """What is read of a text."""
-    kept = UNSTORABLE.sub("", text[:MAX_CHARACTERS])
-    last = next(islice(WORD.finditer(kept), MAX_WORDS - 1, None), None)
+    kept = _UNSTORABLE.sub("", text[:_MAX_CHARACTERS])
+    last = next(islice(WORD.finditer(kept), _MAX_WORDS - 1, None), None)
     return kept if last is None else kept[: last.end()]
 
 
-def split_operands(text: str) -> Iterator[Operand]:
+def _split_operands(text: str) -> Iterator[_Operand]:
     """Yield the operands of a text. A quote opens a phrase only at the beginning of one, and if another closes it."""
-    for match in PIECE.finditer(text):
+    for match in _PIECE.finditer(text):
         if not match[0]:
             continue
         phrase = match["phrase"]
         content = match["word"] if phrase is None else phrase
-        yield Operand(match["sign"] or "", match["title"] is not None, phrase is not None, content)
+        yield _Operand(match["sign"] or "", match["title"] is not None, phrase is not None, content)
 
 
-def read_term(piece: Operand, *, star: bool) -> Term | None:
+def _read_term(piece: _Operand, *, star: bool) -> Term | None:
     """The term of a piece, None where it holds no letter or digit; star: whether one may be read as such."""
     kinds = [unicodedata.category(character)[0] for character in piece.text]
     if "L" not in kinds and "N" not in kinds:
@@ -152,8 +152,8 @@ def read_term(piece: Operand, *, star: bool) -> Term | None:
     inside = [i for i, kind in enumerate(kinds) if kind in "LNM"]
     first, last = inside[0], inside[-1] + 1
     text = piece.text[first:last]
-    is_starred = piece.text[last:].startswith("*") and last - first <= MAX_TRUNCATED
-    return Term(text, piece.in_title, star and is_starred and BEFORE_STAR.search(text) is not None)
+    is_starred = piece.text[last:].startswith("*") and last - first <= _MAX_TRUNCATED
+    return Term(text, piece.in_title, star and is_starred and _BEFORE_STAR.search(text) is not None)
 
 
 def quote_phrase(text: str) -> str:

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _PAGE = 8192  # texts for each device
 
 
-def open_gpu_encoder(folder: Path, identity: EncoderIdentity) -> GpuEncoder:
+def open_gpu_encoder(folder: Path, identity: EncoderIdentity) -> _GpuEncoder:
     """Open a sentence-transformers folder on every GPU that this process may see, in fp16 where they have it.
 
     Raises:
@@ -33,12 +33,12 @@ def open_gpu_encoder(folder: Path, identity: EncoderIdentity) -> GpuEncoder:
     """
     n = torch.cuda.device_count()
     half = n > 0 and all(torch.cuda.get_device_capability(i) >= (7, 0) for i in range(n))
-    return GpuEncoder(
+    return _GpuEncoder(
         folder, identity, [f"cuda:{i}" for i in range(n)] or ["cuda"], torch.float16 if half else torch.float32
     )
 
 
-class GpuEncoder:
+class _GpuEncoder:
     """A sentence-transformers folder on one device or several. Safe to use from several threads.
 
     One call tokenises while another has the devices. Whatever the precision, the vectors are those of the fp32 model

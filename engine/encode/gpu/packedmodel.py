@@ -30,10 +30,10 @@ class PackedRunner:
         Raises:
             EncoderError: it is another kind of model.
         """
-        check_config(bert.config)
+        _check_config(bert.config)
         self._device: torch.device = bert.device
-        attention = attend_varlen if self._device.type == "cuda" else attend_per_text
-        self._model = PackedBert(bert, dtype, pooling, attention).to(self._device).eval()
+        attention = _attend_varlen if self._device.type == "cuda" else _attend_per_text
+        self._model = _PackedBert(bert, dtype, pooling, attention).to(self._device).eval()
         self.size, self.smallest = _BUDGET, 2 * max_length
 
     def encode(self, texts: Sequence[str], tokens: Tokens) -> Vectors:
@@ -60,7 +60,7 @@ class PackedRunner:
         return ids, places, cu, pack.longest
 
 
-def check_config(config: Any) -> None:
+def _check_config(config: Any) -> None:
     """Check that a model of this transformers configuration can be packed.
 
     Raises:
@@ -75,7 +75,7 @@ def check_config(config: Any) -> None:
         raise EncoderError("it is a decoder")
 
 
-def attend_per_text(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int) -> Tensor:
+def _attend_per_text(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int) -> Tensor:
     """Let each text attend to itself, one text after the other: slow, and right on every device."""
     out = torch.zeros_like(q)
     bounds = cu.tolist()
@@ -86,7 +86,7 @@ def attend_per_text(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int) -
     return out
 
 
-def attend_varlen(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int) -> Tensor:
+def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int) -> Tensor:
     """Do the same by torch's own flash attention: CUDA from compute capability 8.0, half precision."""
     from torch.nn.attention.varlen import varlen_attn  # new in torch 2.10
 
@@ -94,10 +94,10 @@ def attend_varlen(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int) -> 
     return cast(Tensor, varlen_attn(q, k, v, cu, cu, longest, longest))
 
 
-class PackedBert(torch.nn.Module):
+class _PackedBert(torch.nn.Module):
     """The weights of a transformers BertModel at one precision."""
 
-    def __init__(self, bert: Any, dtype: torch.dtype, pooling: str, attention: Attention = attend_per_text) -> None:
+    def __init__(self, bert: Any, dtype: torch.dtype, pooling: str, attention: Attention = _attend_per_text) -> None:
         """Copy the weights of a model that passes `check_config`; pooling is "mean" or "cls"."""
         super().__init__()
         self.pooling = pooling
@@ -119,10 +119,10 @@ class PackedBert(torch.nn.Module):
             mixed = self.attention(q, k, v, cu, longest).reshape(x.shape)
             x = layer.after_attention(layer.out(mixed) + x)
             x = layer.after_feed(layer.down(gelu(layer.up(x))) + x)
-        return normalize(pool_texts(x, cu, self.pooling), dim=1)
+        return normalize(_pool_texts(x, cu, self.pooling), dim=1)
 
 
-def pool_texts(states: Tensor, cu: Tensor, pooling: str) -> Tensor:
+def _pool_texts(states: Tensor, cu: Tensor, pooling: str) -> Tensor:
     """Pool states (n_ids, dim) to (n_texts, dim) float32: the sum of each text's states, or its first.
 
     No text may be without ids. The sum has the direction of the mean. It is added up text by text in order,

@@ -13,13 +13,13 @@ from engine.errors import UsageError
 from engine.relevance.scoring.measures import Measure
 from engine.relevance.scoring.significance import Difference, Interval, adjust_p_values, compare_paired, estimate_mean
 
-SEED = 0
-RESAMPLES = 10_000
-WORTH_SEEING = 0.01  # a difference that a comparison should be able to tell from chance
+_SEED = 0
+_RESAMPLES = 10_000
+_WORTH_SEEING = 0.01  # a difference that a comparison should be able to tell from chance
 
 
 @dataclass(frozen=True, slots=True)
-class Gain:
+class _Gain:
     """What a system gains over the baseline."""
 
     difference: Difference  # p for this comparison alone
@@ -33,7 +33,7 @@ class ComparisonRow:
 
     name: str
     interval: Interval
-    gain: Gain | None  # None: the baseline
+    gain: _Gain | None  # None: the baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +60,32 @@ def compare(measure: Measure, systems: Sequence[tuple[str, Mapping[str, float]]]
     if odd := [name for name, values in systems if values.keys() != set(query_ids)]:
         raise UsageError(f"{odd[0]} is measured on other queries than {systems[0][0]}, expected the same")
     arrays = [np.array([values[one] for one in query_ids], np.float64) for _, values in systems]
-    differences = [compare_paired(arrays[0], array, SEED, RESAMPLES) for array in arrays[1:]]
+    differences = [compare_paired(arrays[0], array, _SEED, _RESAMPLES) for array in arrays[1:]]
     adjusted = adjust_p_values([one.p for one in differences])
-    gains = [Gain(one, p, array - arrays[0]) for one, p, array in zip(differences, adjusted, arrays[1:], strict=True)]
+    gains = [_Gain(one, p, array - arrays[0]) for one, p, array in zip(differences, adjusted, arrays[1:], strict=True)]
     rows = [
-        ComparisonRow(name, estimate_mean(array, SEED, RESAMPLES), gain)
+        ComparisonRow(name, estimate_mean(array, _SEED, _RESAMPLES), gain)
         for (name, _), array, gain in zip(systems, arrays, [None, *gains], strict=True)
     ]
-    return Comparison(measure, query_ids, tuple(rows), note_sample_size(rows, len(query_ids)))
+    return Comparison(measure, query_ids, tuple(rows), _note_sample_size(rows, len(query_ids)))
 
 
-def note_sample_size(rows: Sequence[ComparisonRow], n_queries: int) -> tuple[str, ...]:
+def _note_sample_size(rows: Sequence[ComparisonRow], n_queries: int) -> tuple[str, ...]:
     """What a difference of WORTH_SEEING would take, where some comparison has too few queries for it.
 
     The interval narrows with the square root of the number of queries.
     """
     widths = [row.gain.difference.half_width for row in rows if row.gain]
-    if max(widths) <= WORTH_SEEING:
+    if max(widths) <= _WORTH_SEEING:
         return ()
-    needed = math.ceil(n_queries * (max(widths) / WORTH_SEEING) ** 2)
+    needed = math.ceil(n_queries * (max(widths) / _WORTH_SEEING) ** 2)
     return (
-        f"{n_queries:,} queries tell differences of about {max(widths):.3f} from chance, not one of {WORTH_SEEING}; "
-        f"that takes some {round_up(needed):,} queries",
+        f"{n_queries:,} queries tell differences of about {max(widths):.3f} from chance, not one of {_WORTH_SEEING}; "
+        f"that takes some {_round_up(needed):,} queries",
     )
 
 
-def round_up(n: int) -> int:
+def _round_up(n: int) -> int:
     """A number rounded up to two digits that count."""
     unit = int("1" + "0" * max(0, len(str(n)) - 2))
     return -(-n // unit) * unit

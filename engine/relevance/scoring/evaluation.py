@@ -22,11 +22,11 @@ from engine.relevance.sets.testset import TestSet
 DEPTH = 1000  # records ranked for each query, as in TREC
 STANDARD = tuple(map(parse, ("nDCG@10", "recall@100", "MRR@10", "MAP", "P@10", "R@10%", "WSS@95")))
 
-Places = Mapping[str, Sequence[Place]]  # by query id
+_Places = Mapping[str, Sequence[Place]]  # by query id
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class _Measured:
     """One measure over all judged queries."""
 
     measure: Measure
@@ -40,7 +40,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class _Tally:
     """What an evaluation is made of."""
 
     n_queries: int  # given
@@ -60,8 +60,8 @@ class Evaluation:
     """Measures with the run that they are of."""
 
     run: Run
-    measured: tuple[Measured, ...]
-    tally: Tally
+    measured: tuple[_Measured, ...]
+    tally: _Tally
     ann_recall: float | None = None  # share of the 10 nearest that an approximate index finds for these queries
     notes: tuple[str, ...] = ()  # for people
 
@@ -117,10 +117,10 @@ def evaluate_run(
 def measure_rankings(
     measures: Sequence[Measure],
     judgments: Judgments,
-    found: Places,
+    found: _Places,
     n_documents: int | None,
-    whole: Places | None = None,
-) -> tuple[Measured, ...]:
+    whole: _Places | None = None,
+) -> tuple[_Measured, ...]:
     """Every measure over all judged queries, of the places of judged records in each ranking.
 
     whole: the places in the whole rankings, for the measures of a collection, where the others are of the beginning.
@@ -137,16 +137,16 @@ def measure_rankings(
             query_id: measure_query(measure, ranked.get(query_id, ()), grades.values(), n_documents)
             for query_id, grades in judgments.grades.items()
         }
-        rows.append(Measured(measure, values, estimate_mean(np.array(list(values.values()), np.float64))))
+        rows.append(_Measured(measure, values, estimate_mean(np.array(list(values.values()), np.float64))))
     return tuple(rows)
 
 
 def tally_evaluation(
     query_ids: Sequence[str], judgments: Judgments, run: Run, n_documents: int, *, n_absent: int = 0, n_merged: int = 0
-) -> Tally:
+) -> _Tally:
     """What an evaluation is made of."""
     given, judged = set(query_ids), judgments.grades.keys()
-    return Tally(
+    return _Tally(
         n_queries=len(given),
         n_judged=len(judged),
         n_documents=n_documents,

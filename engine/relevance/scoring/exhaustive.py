@@ -18,11 +18,11 @@ from engine.relevance.sets.runs import Ranked, Run
 from engine.relevance.sets.testset import SetText, TestSet
 
 QUERIES = 128  # compared at once
-DOCUMENTS = 4096  # taken to float64 at once
+_DOCUMENTS = 4096  # taken to float64 at once
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class _Read:
     """Texts as an encoder reads them."""
 
     vectors: Vectors  # (m, dim) of the distinct texts that have one
@@ -31,7 +31,7 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class _Searched:
     """A run, and what there is to be known of it."""
 
     run: Run
@@ -48,7 +48,7 @@ def rank(encoder: Encoder, test_set: TestSet, top_k: int = 1000, name: str = "")
 
 def search_documents(
     encoder: Encoder, test_set: TestSet, top_k: int = 1000, name: str = "", progress: Progress | None = None
-) -> Searched:
+) -> _Searched:
     """Rank the documents for every query: by cosine, summed in float64 and rounded to float32, then by id.
 
     Each ranking has top_k documents, fewer only where fewer have a vector. Equal texts are encoded once, so they score
@@ -66,12 +66,12 @@ def search_documents(
     by_id = there[np.argsort(ids[there], kind="stable")]  # so that a stable sort by score leaves ties in order of id
     ids, rows = ids[by_id], documents.rows[by_id]
     rankings, found = dict[str, tuple[Ranked, ...]](), dict[str, list[Place]]()
-    for query, scores in zip(test_set.queries, score_documents(queries, documents), strict=True):
+    for query, scores in zip(test_set.queries, _score_documents(queries, documents), strict=True):
         order = np.argsort(-scores[rows], kind="stable") if scores is not None else by_id[:0]
         best = scores[rows[order[:top_k]]].tolist() if scores is not None else []
         rankings[query.id] = tuple(Ranked(ids[i], score) for i, score in zip(order, best, strict=False))
         found[query.id] = place_judged(ids[order], test_set.judgments.grades.get(query.id, {}))
-    return Searched(
+    return _Searched(
         run=Run(name or encoder.identity.model, rankings),
         places=found,
         n_unread=len(documents.rows) - len(there),
@@ -80,7 +80,7 @@ def search_documents(
     )
 
 
-def read(encoder: Encoder, texts: Sequence[SetText], phase: str, progress: Progress | None) -> Read:
+def read(encoder: Encoder, texts: Sequence[SetText], phase: str, progress: Progress | None) -> _Read:
     """Encode texts, each distinct one once, the longest first so that those of a batch are of a length."""
     prepared = [clean_text(one.text) for one in texts]
     distinct = sorted({text for text in prepared if text}, key=lambda text: (-len(text), text))
@@ -94,21 +94,21 @@ def read(encoder: Encoder, texts: Sequence[SetText], phase: str, progress: Progr
         if progress:
             progress(phase, start + len(page), len(distinct))
     row = {text: n for n, text in enumerate(kept)}
-    return Read(
+    return _Read(
         vectors=np.concatenate(vectors) if vectors else np.empty((0, encoder.identity.dim), np.float32),
         rows=np.array([row.get(text, -1) for text in prepared], np.int64),
         n_truncated=sum(text in long for text in prepared),
     )
 
 
-def score_documents(queries: Read, documents: Read) -> Iterator[NDArray[np.float32] | None]:
+def _score_documents(queries: _Read, documents: _Read) -> Iterator[NDArray[np.float32] | None]:
     """Yield for each query its cosines (m,) with the distinct texts of the documents; None where it has no vector."""
     for start in range(0, len(queries.rows), QUERIES):
         rows = queries.rows[start : start + QUERIES]
         block = queries.vectors[rows[rows >= 0]].astype(np.float64)
         scores = np.empty((len(block), len(documents.vectors)), np.float32)
-        for first in range(0, len(documents.vectors), DOCUMENTS):
-            part = documents.vectors[first : first + DOCUMENTS].astype(np.float64)
-            scores[:, first : first + DOCUMENTS] = (block @ part.T).clip(-1.0, 1.0)
+        for first in range(0, len(documents.vectors), _DOCUMENTS):
+            part = documents.vectors[first : first + _DOCUMENTS].astype(np.float64)
+            scores[:, first : first + _DOCUMENTS] = (block @ part.T).clip(-1.0, 1.0)
         found = iter(scores)
         yield from (next(found) if row >= 0 else None for row in rows)

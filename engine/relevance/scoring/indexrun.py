@@ -27,13 +27,13 @@ from engine.relevance.sets.runs import Ranked, Run
 
 _FETCHED = 1000  # records looked up at once
 _NOTES_OF_A_KIND = 5  # notes of one kind
-FEWER = " qualif"  # of a note on fewer hits than wanted, as every query by words has them
+_FEWER = " qualif"  # of a note on fewer hits than wanted, as every query by words has them
 
 Texts = Mapping[str, str]  # query id -> text
 
 
 @dataclass(frozen=True, slots=True)
-class Resolved:
+class _Resolved:
     """Judgments by the record ids of an index."""
 
     judgments: Judgments  # an id that is not there stays as it was given
@@ -65,13 +65,13 @@ def evaluate_index(
         EngineError: as Index.ask, where it fails for every query.
     """
     asked = query or Query(top_k=DEPTH)
-    check_options(asked, measures)
+    _check_options(asked, measures)
     check_judged(list(queries), judgments)
     snapshot = get_generation(index, follow=True)
     resolved = resolve(snapshot, judgments)
     wanted = {query_id: text for query_id, text in queries.items() if query_id in judgments.grades}
     rankings, notes, ids = dict[str, tuple[Ranked, ...]](), dict[str, None](), dict[str, str]()
-    for query_id, hits in ask_queries(index, asked, wanted, notes):
+    for query_id, hits in _ask_queries(index, asked, wanted, notes):
         # Each id is held once, however often it is a hit.
         rankings[query_id] = tuple(Ranked(ids.setdefault(hit.id, hit.id), hit.ranking_score) for hit in hits)
         if progress:
@@ -82,18 +82,18 @@ def evaluate_index(
         n_documents = len(snapshot.find_qualified(asked.filters).doc_ids)
     deep = None
     if any(measure.is_deep for measure in measures) and asked.top_k < n_documents:
-        deep = place_relevant(index, asked, {q: wanted[q] for q in rankings}, resolved, progress)
+        deep = _place_relevant(index, asked, {q: wanted[q] for q in rankings}, resolved, progress)
     tally = tally_evaluation(
         list(queries), judgments, run, n_documents, n_absent=resolved.n_absent, n_merged=resolved.n_merged
     )
     found = measure_rankings(measures, resolved.judgments, run_places(run, resolved.judgments), n_documents, deep)
-    run = rename_as_judged(run, judgments, resolved)
+    run = _rename_as_judged(run, judgments, resolved)
     return Evaluation(
-        run, found, tally, measure_ann_recall(snapshot, asked, [wanted[one] for one in rankings]), tuple(notes)
+        run, found, tally, _measure_ann_recall(snapshot, asked, [wanted[one] for one in rankings]), tuple(notes)
     )
 
 
-def check_options(query: Query, measures: Sequence[Measure]) -> None:
+def _check_options(query: Query, measures: Sequence[Measure]) -> None:
     """Refuse what has no part in an evaluation.
 
     Raises:
@@ -109,7 +109,7 @@ def check_options(query: Query, measures: Sequence[Measure]) -> None:
         )
 
 
-def resolve(snapshot: OpenGeneration, judgments: Judgments) -> Resolved:
+def resolve(snapshot: OpenGeneration, judgments: Judgments) -> _Resolved:
     """Find the record of every judgment, by id, PMID or DOI.
 
     Raises:
@@ -134,7 +134,7 @@ def resolve(snapshot: OpenGeneration, judgments: Judgments) -> Resolved:
         for one, grade in grades.items():
             record_id = record_ids.get(one, one)
             mine[record_id] = max(grade, mine.get(record_id, grade))
-    return Resolved(
+    return _Resolved(
         judgments=replace(judgments, grades=resolved),
         record_ids=record_ids,
         n_absent=len(given) - len(record_ids),
@@ -142,7 +142,7 @@ def resolve(snapshot: OpenGeneration, judgments: Judgments) -> Resolved:
     )
 
 
-def rename_as_judged(run: Run, judgments: Judgments, resolved: Resolved) -> Run:
+def _rename_as_judged(run: Run, judgments: Judgments, resolved: _Resolved) -> Run:
     """The run under the ids by which its query's judgments name records, so that it can be measured by them again.
 
     Of two ids for one record the one with the higher grade.
@@ -156,7 +156,7 @@ def rename_as_judged(run: Run, judgments: Judgments, resolved: Resolved) -> Run:
     return Run(run.name, rankings)
 
 
-def ask_queries(
+def _ask_queries(
     index: Index, query: Query, texts: Texts, notes: dict[str, None]
 ) -> Iterator[tuple[str, tuple[Hit, ...]]]:
     """Yield the hits of each query that can be answered, in order; what there is to say of others goes to notes.
@@ -172,7 +172,7 @@ def ask_queries(
         for (query_id, _), answer in zip(page, answered, strict=True):
             if isinstance(answer, Answer):
                 n_answered += 1
-                kept = (note for note in answer.notes if len(notes) < _NOTES_OF_A_KIND and FEWER not in note)
+                kept = (note for note in answer.notes if len(notes) < _NOTES_OF_A_KIND and _FEWER not in note)
                 notes |= dict.fromkeys(kept)
                 yield query_id, answer.hits
             else:
@@ -182,8 +182,8 @@ def ask_queries(
     notes |= dict.fromkeys(f"query {query_id} can't be answered: {err}" for query_id, err in failed[:_NOTES_OF_A_KIND])
 
 
-def place_relevant(
-    index: Index, query: Query, texts: Texts, resolved: Resolved, progress: Progress | None
+def _place_relevant(
+    index: Index, query: Query, texts: Texts, resolved: _Resolved, progress: Progress | None
 ) -> dict[str, list[Place]]:
     """Places of the relevant records of each query in the whole ranking."""
     found: dict[str, list[Place]] = {}
@@ -198,7 +198,7 @@ def place_relevant(
     return found
 
 
-def measure_ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[str]) -> float | None:
+def _measure_ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[str]) -> float | None:
     """The share of the 10 nearest of all records that an approximate index finds for some queries.
 
     None where every vector is compared, or where words alone rank. A hit that scores as the tenth nearest does is as

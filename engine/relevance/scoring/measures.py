@@ -47,13 +47,13 @@ class Measure:
         return self.kind in (MeasureKind.RECALL_SHARE, MeasureKind.WSS)
 
 
-WRITTEN = {
+_WRITTEN = {
     "ndcg": MeasureKind.NDCG, "recall": MeasureKind.RECALL, "r": MeasureKind.RECALL, "mrr": MeasureKind.RR, "rr": MeasureKind.RR,
     "map": MeasureKind.AP, "ap": MeasureKind.AP, "p": MeasureKind.PRECISION, "precision": MeasureKind.PRECISION, "wss": MeasureKind.WSS,
 }  # fmt: skip
-NEED_CUTOFF = (MeasureKind.RECALL, MeasureKind.PRECISION, MeasureKind.WSS)
-FORM = re.compile(r"([a-z]+)(?:@([1-9]\d{0,8})(%?))?")
-EXPECTED = "nDCG@10, recall@100, MRR@10, MAP, P@10, R@10% or WSS@95"
+_NEED_CUTOFF = (MeasureKind.RECALL, MeasureKind.PRECISION, MeasureKind.WSS)
+_FORM = re.compile(r"([a-z]+)(?:@([1-9]\d{0,8})(%?))?")
+_EXPECTED = "nDCG@10, recall@100, MRR@10, MAP, P@10, R@10% or WSS@95"
 
 
 def parse(text: str) -> Measure:
@@ -65,16 +65,16 @@ def parse(text: str) -> Measure:
     Raises:
         UsageError: no such measure, or a cutoff that it can't have.
     """
-    found = FORM.fullmatch(text.strip().lower())
-    kind = WRITTEN.get(found[1]) if found else None
+    found = _FORM.fullmatch(text.strip().lower())
+    kind = _WRITTEN.get(found[1]) if found else None
     if found is None or kind is None:
-        raise UsageError(f"no measure is called {text[:40]!r}: expected {EXPECTED}")
+        raise UsageError(f"no measure is called {text[:40]!r}: expected {_EXPECTED}")
     cutoff = int(found[2]) if found[2] else None
     if found[3] and kind is MeasureKind.RECALL:
         kind = MeasureKind.RECALL_SHARE
     elif found[3]:
-        raise UsageError(f"{text!r} has a percent sign, which only R@10% may have: expected {EXPECTED}")
-    if cutoff is None and kind in NEED_CUTOFF:
+        raise UsageError(f"{text!r} has a percent sign, which only R@10% may have: expected {_EXPECTED}")
+    if cutoff is None and kind in _NEED_CUTOFF:
         raise UsageError(f"{text!r} needs a cutoff, for example {kind}@{95 if kind is MeasureKind.WSS else 10}")
     if kind in (MeasureKind.RECALL_SHARE, MeasureKind.WSS) and cutoff is not None and cutoff > 100:
         raise UsageError(f"{text!r} asks for {cutoff} percent, expected 1 to 100")
@@ -137,7 +137,7 @@ def measure_query(
     within = [rank for rank in ranks if measure.cutoff is None or rank <= measure.cutoff]
     match measure.kind:
         case MeasureKind.NDCG:
-            return compute_ndcg(found, gains, measure.cutoff)
+            return _compute_ndcg(found, gains, measure.cutoff)
         case MeasureKind.RR:
             return 1 / within[0] if within else 0.0
         case MeasureKind.AP:
@@ -147,7 +147,7 @@ def measure_query(
     return len(within) / len(gains)
 
 
-def compute_ndcg(found: Sequence[Place], gains: Sequence[int], cutoff: int | None) -> float:
+def _compute_ndcg(found: Sequence[Place], gains: Sequence[int], cutoff: int | None) -> float:
     """Discounted cumulative gain as a share of the best that the gains, highest first, allow."""
     most = cutoff or math.inf
     got = sum(grade / math.log2(rank + 1) for rank, grade in found if grade > 0 and rank <= most)

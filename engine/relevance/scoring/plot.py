@@ -35,14 +35,14 @@ def draw_png(comparison: Comparison) -> bytes:
     canvas = FigureCanvasAgg(figure)
     panels = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     for panel, row in zip(panels, rows, strict=True):
-        draw(panel, comparison, row)
+        _draw(panel, comparison, row)
     file = BytesIO()
     # Without the name of the program the same comparison gives the same bytes with every version.
     canvas.print_png(file, metadata={"Software": None})  # type: ignore[no-untyped-call]
     return file.getvalue()
 
 
-def draw(panel: Axes, comparison: Comparison, row: ComparisonRow) -> None:
+def _draw(panel: Axes, comparison: Comparison, row: ComparisonRow) -> None:
     """One panel."""
     if row.gain is None:
         return
@@ -51,14 +51,14 @@ def draw(panel: Axes, comparison: Comparison, row: ComparisonRow) -> None:
     places = np.arange(1, len(gain) + 1)
     panel.bar(places, gain, width=1.0 if len(gain) > 60 else 0.85, color=colours.tolist(), linewidth=0)
     panel.axhspan(found.low, found.high, color=MEAN, alpha=0.15, linewidth=0)
-    panel.axhline(found.mean, color=MEAN, linewidth=1.4, label=format_mean(row))
+    panel.axhline(found.mean, color=MEAN, linewidth=1.4, label=_format_mean(row))
     panel.axhline(0, color="#888888", linewidth=0.8)
     panel.locator_params(axis="x", integer=True)
     panel.set_xlim(0.4, len(gain) + 0.6)
     most = 1.15 * max(float(np.abs(gain).max()), LEAST)
     panel.set_ylim(-most, most)
     panel.set_title(
-        f"{escape_dollar(row.name)} against {escape_dollar(comparison.rows[0].name)}", fontsize=12, loc="left"
+        f"{_escape_dollar(row.name)} against {_escape_dollar(comparison.rows[0].name)}", fontsize=12, loc="left"
     )
     panel.set_xlabel(f"queries, by gain: {found.wins:,} better, {found.ties:,} equal, {found.losses:,} worse")
     panel.set_ylabel(f"gain in {comparison.measure}")
@@ -66,20 +66,20 @@ def draw(panel: Axes, comparison: Comparison, row: ComparisonRow) -> None:
     panel.legend(loc="upper right", frameon=False, fontsize=10)
 
 
-def format_mean(row: ComparisonRow) -> str:
+def _format_mean(row: ComparisonRow) -> str:
     """The mean gain in words."""
     if row.gain is None:
         return ""
     found = row.gain.difference
-    return f"mean {found.mean:+.4f}, 95 % interval {found.low:+.4f} to {found.high:+.4f}, p {format_p(row.gain.p)}"
+    return f"mean {found.mean:+.4f}, 95 % interval {found.low:+.4f} to {found.high:+.4f}, p {_format_p(row.gain.p)}"
 
 
-def format_p(p: float) -> str:
+def _format_p(p: float) -> str:
     """A p value as it is told."""
     return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
 
 
-def escape_dollar(name: str) -> str:
+def _escape_dollar(name: str) -> str:
     """A name as matplotlib shows it: a dollar sign would begin a formula."""
     shown = name if len(name) <= NAME else f"\u2026{name[-NAME:]}"
     return shown.replace("$", r"\$")

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from engine.errors import UsageError
 
-LEVEL = 95  # percent
-BLOCK = 2_000_000  # numbers drawn at once: 32 MB
-SAME = 1e-12  # a difference below it is one of rounding
+_LEVEL = 95  # percent
+_BLOCK = 2_000_000  # numbers drawn at once: 32 MB
+_SAME = 1e-12  # a difference below it is one of rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def estimate_mean(values: NDArray[np.float64], seed: int = 0, n_resamples: int =
     One value, or equal ones, give an interval of length 0. The same values, in the same order, and the same seed give
     the same interval.
     """
-    checked = check_finite(values)
-    return build_interval(checked, resample_means(checked, seed, n_resamples))
+    checked = _check_finite(values)
+    return _build_interval(checked, _resample_means(checked, seed, n_resamples))
 
 
 def compare_paired(
@@ -64,14 +64,14 @@ def compare_paired(
     Raises:
         UsageError: a and b differ in length.
     """
-    first, second = check_finite(a), check_finite(b)
+    first, second = _check_finite(a), _check_finite(b)
     if len(first) != len(second):
         raise UsageError(f"{len(first):,} and {len(second):,} values, expected one of each for every query")
     differences = second - first
-    means = resample_means(differences, seed, n_resamples)
-    beyond = min(int((means <= SAME).sum()), int((means >= -SAME).sum()))
-    found = build_interval(differences, means)
-    wins, losses = int((differences > SAME).sum()), int((differences < -SAME).sum())
+    means = _resample_means(differences, seed, n_resamples)
+    beyond = min(int((means <= _SAME).sum()), int((means >= -_SAME).sum()))
+    found = _build_interval(differences, means)
+    wins, losses = int((differences > _SAME).sum()), int((differences < -_SAME).sum())
     return Difference(
         mean=found.mean,
         low=found.low,
@@ -84,7 +84,7 @@ def compare_paired(
     )
 
 
-def check_finite(values: ArrayLike) -> NDArray[np.float64]:
+def _check_finite(values: ArrayLike) -> NDArray[np.float64]:
     """The values as float64 (n,).
 
     Raises:
@@ -96,7 +96,7 @@ def check_finite(values: ArrayLike) -> NDArray[np.float64]:
     return found
 
 
-def resample_means(values: NDArray[np.float64], seed: int, n_resamples: int) -> NDArray[np.float64]:
+def _resample_means(values: NDArray[np.float64], seed: int, n_resamples: int) -> NDArray[np.float64]:
     """Means (n_resamples,) of as many samples of values (n,), drawn with replacement; in blocks of bounded memory.
 
     Raises:
@@ -106,16 +106,16 @@ def resample_means(values: NDArray[np.float64], seed: int, n_resamples: int) -> 
         raise UsageError(f"n_resamples is {n_resamples}, expected 1 or more")
     generator = np.random.default_rng(seed)
     means = np.empty(n_resamples, np.float64)
-    rows = max(1, BLOCK // len(values))
+    rows = max(1, _BLOCK // len(values))
     for start in range(0, n_resamples, rows):
         n = min(rows, n_resamples - start)
         means[start : start + n] = values[generator.integers(0, len(values), (n, len(values)))].mean(axis=1)
     return means
 
 
-def build_interval(values: NDArray[np.float64], means: NDArray[np.float64]) -> Interval:
+def _build_interval(values: NDArray[np.float64], means: NDArray[np.float64]) -> Interval:
     """The mean of the values with the middle 95 percent of the resampled means."""
-    tail = (100 - LEVEL) / 2
+    tail = (100 - _LEVEL) / 2
     low, high = np.percentile(means, [tail, 100 - tail])
     return Interval(float(values.mean()), float(low), float(high))
 

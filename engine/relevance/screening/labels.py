@@ -45,17 +45,17 @@ def look_up_labels(corpus: Corpus, included: Sequence[str], excluded: Sequence[s
     Raises:
         UsageError: a record is in both lists.
     """
-    taken, left = group_by_doc_id(corpus, included), group_by_doc_id(corpus, excluded)
+    taken, left = _group_by_doc_id(corpus, included), _group_by_doc_id(corpus, excluded)
     absent = [one for one in (*taken.pop(None, ()), *left.pop(None, ()))]
-    if both := [describe_conflict(taken[doc_id], left[doc_id]) for doc_id in taken if doc_id in left]:
+    if both := [_describe_conflict(taken[doc_id], left[doc_id]) for doc_id in taken if doc_id in left]:
         raise UsageError(
             f"{pluralize(len(both), 'record')} in both lists, included and excluded: {name_some(both)}. "
             "Take each of them out of one list"
         )
-    return Labels(sort_ids(taken), sort_ids(left), tuple(dict.fromkeys(absent)))
+    return Labels(_sort_ids(taken), _sort_ids(left), tuple(dict.fromkeys(absent)))
 
 
-def group_by_doc_id(corpus: Corpus, given: Sequence[str]) -> dict[int | None, list[str]]:
+def _group_by_doc_id(corpus: Corpus, given: Sequence[str]) -> dict[int | None, list[str]]:
     """The ids given for each doc id, in order; None for those that are not there."""
     found: dict[int | None, list[str]] = {}
     for one, doc_id in zip(given, resolve_ids(corpus, given) if given else (), strict=True):
@@ -63,11 +63,11 @@ def group_by_doc_id(corpus: Corpus, given: Sequence[str]) -> dict[int | None, li
     return found
 
 
-def describe_conflict(one: Sequence[str], other: Sequence[str]) -> str:
+def _describe_conflict(one: Sequence[str], other: Sequence[str]) -> str:
     """How two lists name the same record."""
     return one[0] if one[0] in other else f"{one[0]} (also {other[0]})"
 
 
-def sort_ids(found: dict[int | None, list[str]]) -> DocIds:
+def _sort_ids(found: dict[int | None, list[str]]) -> DocIds:
     """The doc ids in order."""
     return np.array(sorted(doc_id for doc_id in found if doc_id is not None), np.int64)

@@ -26,9 +26,9 @@ from engine.relevance.screening.labels import Labels
 from engine.relevance.screening.wordmodel import Features, Scores, compute_features, score_by_words
 
 Rows = NDArray[np.int64]
-FADING = 5.0  # weight of the criteria beside the words = FADING / included records: scripts/bench_screen.py
+_FADING = 5.0  # weight of the criteria beside the words = FADING / included records: scripts/bench_screen.py
 MOST = 100_000  # records whose words are compared; pairs of words take some 20 kB a record
-AT_ONCE = 1000  # records fetched
+_AT_ONCE = 1000  # records fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def pool_of(
             f"{pluralize(len(doc_ids), 'record')} to learn from and to rank, expected {MOST:,} at most. "
             "Name those of the review: --ids FILE, --year or another filter"
         )
-    return pool_from(doc_ids, read_record_texts(snapshot, doc_ids), cosines), notes
+    return pool_from(doc_ids, _read_record_texts(snapshot, doc_ids), cosines), notes
 
 
 def pool_from(doc_ids: DocIds, texts: Sequence[str], cosines: Scores | None) -> Pool:
@@ -122,11 +122,11 @@ def pool_from(doc_ids: DocIds, texts: Sequence[str], cosines: Scores | None) -> 
     return Pool(doc_ids, np.array([bool(text) for text in texts], bool), compute_features(texts), cosines)
 
 
-def read_record_texts(snapshot: OpenGeneration, doc_ids: DocIds) -> list[str]:
+def _read_record_texts(snapshot: OpenGeneration, doc_ids: DocIds) -> list[str]:
     """Title and abstract of records as one text each, in their order."""
     texts: list[str] = []
-    for start in range(0, len(doc_ids), AT_ONCE):
-        part = doc_ids[start : start + AT_ONCE].tolist()
+    for start in range(0, len(doc_ids), _AT_ONCE):
+        part = doc_ids[start : start + _AT_ONCE].tolist()
         rows = snapshot.corpus.fetch(part)
         texts += [prepare_text(rows[doc_id].title, rows[doc_id].abstract) for doc_id in part]
     return texts
@@ -141,13 +141,13 @@ def rank_unlabelled(
     text comes last, one point below the others.
     """
     rows, blank = np.flatnonzero(left & pool.has_text), np.flatnonzero(left & ~pool.has_text)
-    scores = score_unlabelled(pool, labelled, included, rows)
+    scores = _score_unlabelled(pool, labelled, included, rows)
     order = np.lexsort((rows, -scores))
     last = np.full(len(blank), (scores.min() if len(scores) else 0.0) - 1)
     return np.concatenate([rows[order], blank]), np.concatenate([scores[order], last])
 
 
-def score_unlabelled(pool: Pool, labelled: Rows, included: NDArray[np.bool_], rows: Rows) -> Scores:
+def _score_unlabelled(pool: Pool, labelled: Rows, included: NDArray[np.bool_], rows: Rows) -> Scores:
     """Scores (k,) of rows (k,) by labels and criteria: z(words) + FADING / included * z(cosine).
 
     z takes the mean of the rows and divides by their standard deviation. Without labels of both kinds the score is the
@@ -164,10 +164,10 @@ def score_unlabelled(pool: Pool, labelled: Rows, included: NDArray[np.bool_], ro
     words = score_by_words(pool.features, labelled, included)[rows]
     if pool.cosines is None:
         return words
-    return standardise(words) + FADING / int(included.sum()) * standardise(pool.cosines[rows])
+    return _standardise(words) + _FADING / int(included.sum()) * _standardise(pool.cosines[rows])
 
 
-def standardise(scores: Scores) -> Scores:
+def _standardise(scores: Scores) -> Scores:
     """Scores with mean 0 and standard deviation 1; zeros where all are the same."""
     if not len(scores):
         return scores

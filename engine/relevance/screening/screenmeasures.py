@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from engine.errors import UsageError
 from engine.relevance.scoring.measures import MeasureKind, compute_deep
 
-EARLY = 100  # records that count for hits@100
+_EARLY = 100  # records that count for hits@100
 NAMES = ("loss", "ATD", "R@10%", "WSS@95", "hits@100")  # of the fields of Screened, in their order
 
 
@@ -55,7 +55,7 @@ def measure_screening(labels: Sequence[int] | NDArray[np.int64]) -> Screened:
         atd=sum(ranks) / y / n,
         recall_10=compute_deep(MeasureKind.RECALL_SHARE, 10, ranks, y, n),
         wss_95=compute_deep(MeasureKind.WSS, 95, ranks, y, n),
-        hits_100=float(sum(rank <= EARLY for rank in ranks)),
+        hits_100=float(sum(rank <= _EARLY for rank in ranks)),
     )
 
 

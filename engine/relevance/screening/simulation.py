@@ -11,10 +11,10 @@ from engine.errors import UsageError
 from engine.relevance.screening.ranking import Pool, Rows, rank_unlabelled
 from engine.relevance.screening.screenmeasures import Screened, measure_screening
 
-Ranker = Callable[[Pool, Rows, NDArray[np.bool_], NDArray[np.bool_]], Rows]
+_Ranker = Callable[[Pool, Rows, NDArray[np.bool_], NDArray[np.bool_]], Rows]
 LEAST = 2  # records of each kind: one of them is known beforehand
-STEPS = ((100, 1), (1000, 5))  # until so many are read, so many are read at once
-LAST_STEP = 100
+_STEPS = ((100, 1), (1000, 5))  # until so many are read, so many are read at once
+_LAST_STEP = 100
 
 
 def order_by_screening(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: NDArray[np.bool_]) -> Rows:
@@ -28,7 +28,7 @@ def simulate_screening(
     n_priors: int = 10,
     seed: int = 0,
     step: int | None = None,
-    ranker: Ranker = order_by_screening,
+    ranker: _Ranker = order_by_screening,
 ) -> Iterator[Screened]:
     """Screen a pool n_priors times, each time from another included and another excluded record, and yield measures.
 
@@ -48,22 +48,22 @@ def simulate_screening(
     if n_priors < 1 or (step is not None and step < 1):
         raise UsageError(f"{n_priors} simulations, reading {step or 0} records at once: expected 1 or more of both")
     for number in range(n_priors):
-        order = read_order(pool, included, draw_priors(included, seed, number), step, ranker)
+        order = _read_order(pool, included, _draw_priors(included, seed, number), step, ranker)
         yield measure_screening(included[order].astype(np.int64))
 
 
-def draw_priors(included: NDArray[np.bool_], seed: int, number: int) -> Rows:
+def _draw_priors(included: NDArray[np.bool_], seed: int, number: int) -> Rows:
     """The rows known beforehand: an included and an excluded one, the same for the same seed and number."""
     rng = np.random.default_rng([seed, number])
     return np.array([rng.choice(np.flatnonzero(included)), rng.choice(np.flatnonzero(~included))], np.int64)
 
 
-def read_order(
+def _read_order(
     pool: Pool,
     included: NDArray[np.bool_],
     known: Rows,
     step: int | None = None,
-    ranker: Ranker = order_by_screening,
+    ranker: _Ranker = order_by_screening,
 ) -> Rows:
     """All rows but those known beforehand, in the order in which they are read.
 
@@ -74,12 +74,12 @@ def read_order(
     read = known[:0]
     while (included & left).any():
         labelled = np.concatenate([known, read])
-        batch = ranker(pool, labelled, included[labelled], left)[: step or choose_step(len(read))]
+        batch = ranker(pool, labelled, included[labelled], left)[: step or _choose_step(len(read))]
         read = np.concatenate([read, batch])
         left[batch] = False
     return np.concatenate([read, np.flatnonzero(left)])
 
 
-def choose_step(n_read: int) -> int:
+def _choose_step(n_read: int) -> int:
     """How many records are read before the rest is ranked anew."""
-    return next((step for most, step in STEPS if n_read < most), LAST_STEP)
+    return next((step for most, step in _STEPS if n_read < most), _LAST_STEP)

@@ -16,12 +16,12 @@ from engine.errors import MissingExtraError
 Features = Any  # scipy.sparse matrix (n, terms), float64, rows of unit length, or zero where no term is left
 Scores = NDArray[np.float64]
 
-TOO_COMMON = 0.95  # share of the records; words and pairs of words in more of them say nothing
-COST = 0.11  # of errors, C of the machine
-RATIO = 9.8  # total weight of the included records in that of the excluded ones
-SEED = 0  # of the order in which the solver visits records; it decides the last digits only
-MAX_ITERATIONS = 20_000
-EXTRAS = "[cpu] or [gpu]"
+_TOO_COMMON = 0.95  # share of the records; words and pairs of words in more of them say nothing
+_COST = 0.11  # of errors, C of the machine
+_RATIO = 9.8  # total weight of the included records in that of the excluded ones
+_SEED = 0  # of the order in which the solver visits records; it decides the last digits only
+_MAX_ITERATIONS = 20_000
+_EXTRAS = "[cpu] or [gpu]"
 
 
 def compute_features(texts: Sequence[str]) -> Features:
@@ -37,8 +37,8 @@ def compute_features(texts: Sequence[str]) -> Features:
         from scipy.sparse import csr_matrix
         from sklearn.feature_extraction.text import TfidfVectorizer
     except ImportError as err:
-        raise MissingExtraError("scikit-learn (needed to learn from labels)", EXTRAS) from err
-    for too_common in (TOO_COMMON, 1.0):  # of very few texts, the share may leave no word
+        raise MissingExtraError("scikit-learn (needed to learn from labels)", _EXTRAS) from err
+    for too_common in (_TOO_COMMON, 1.0):  # of very few texts, the share may leave no word
         try:
             return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_df=too_common).fit_transform(texts)
         except ValueError:
@@ -57,16 +57,16 @@ def score_by_words(features: Features, rows: NDArray[np.int64], included: NDArra
     try:
         from sklearn.svm import LinearSVC
     except ImportError as err:
-        raise MissingExtraError("scikit-learn (needed to learn from labels)", EXTRAS) from err
-    machine = LinearSVC(C=COST, loss="squared_hinge", dual=True, random_state=SEED, max_iter=MAX_ITERATIONS)
-    machine.fit(features[rows], included, sample_weight=balance_weights(included))
+        raise MissingExtraError("scikit-learn (needed to learn from labels)", _EXTRAS) from err
+    machine = LinearSVC(C=_COST, loss="squared_hinge", dual=True, random_state=_SEED, max_iter=_MAX_ITERATIONS)
+    machine.fit(features[rows], included, sample_weight=_balance_weights(included))
     scores: Scores = machine.decision_function(features)
     return scores
 
 
-def balance_weights(included: NDArray[np.bool_]) -> Scores:
+def _balance_weights(included: NDArray[np.bool_]) -> Scores:
     """Weights (m,) of labelled records, 1 on average: all included ones together weigh RATIO times all others."""
     n_included = int(included.sum())
-    weights = np.where(included, 1.0, n_included / (RATIO * max(1, len(included) - n_included)))
+    weights = np.where(included, 1.0, n_included / (_RATIO * max(1, len(included) - n_included)))
     scaled: Scores = weights * (len(included) / weights.sum())
     return scaled

@@ -17,7 +17,7 @@ _TAG = "abstract-engine"  # last column of a TREC run
 SUFFIXES = (".trec", ".run", ".jsonl", ".csv", ".tsv")
 
 
-class RunWriter:
+class _RunWriter:
     """Hits as lines of a TREC run: query, Q0, record, rank, score, tag.
 
     Evaluation tools sort by the score, so it falls from line to line: it is the one that ranks, lowered a little where
@@ -38,7 +38,7 @@ class RunWriter:
             self.file.write(f"{query_id} Q0 {join_words(hit.id)} {hit.rank} {last:.6f} {_TAG}\n")
 
 
-class LinesWriter(RunWriter):
+class _LinesWriter(_RunWriter):
     """Hits as JSON objects, one a line, each with the id of its query."""
 
     def write(self, query_id: str, answer: Answer) -> None:
@@ -47,7 +47,7 @@ class LinesWriter(RunWriter):
             self.file.write(dump_line({"query_id": query_id, **list_hit_fields(hit)}) + "\n")
 
 
-class TableWriter(RunWriter):
+class _TableWriter(_RunWriter):
     """Hits as rows of a table: query, rank, record, scores."""
 
     def __init__(self, file: TextIO, delimiter: str, *, raw: bool) -> None:
@@ -70,11 +70,11 @@ def _format_cell(value: object, *, raw: bool) -> str:
     return guard_formula(text) if isinstance(value, str) and not raw else text
 
 
-def choose_writer(target: Path, file: TextIO, *, raw: bool) -> RunWriter:
+def choose_writer(target: Path, file: TextIO, *, raw: bool) -> _RunWriter:
     """The writer that the suffix of the file asks for."""
     suffix = target.suffix.lower()
     if suffix == ".jsonl":
-        return LinesWriter(file)
+        return _LinesWriter(file)
     if suffix in (".csv", ".tsv"):
-        return TableWriter(file, "\t" if suffix == ".tsv" else ",", raw=raw)
-    return RunWriter(file)
+        return _TableWriter(file, "\t" if suffix == ".tsv" else ",", raw=raw)
+    return _RunWriter(file)

@@ -12,20 +12,20 @@ from engine.corpus.merging.merge import normalise_title
 from engine.encode.recipe import clean_text
 from engine.records.abstract import Abstract
 
-SALT = "abstract-engine held out/1"  # another number holds out other publications
+_SALT = "abstract-engine held out/1"  # another number holds out other publications
 TEST = 0.10  # positions below are test
 DEV = 0.15  # from TEST to below DEV: for choosing settings; the rest may be trained on
-BEGINNING = 120  # characters of a text that no two publications share
+_BEGINNING = 120  # characters of a text that no two publications share
 SHORT = 4  # words; shorter titles ("Editorial") are those of many works
 
 
 def hash_position(record: Abstract) -> float:
     """Where a publication falls in [0, 1): a hash of its plain title, or of its text where the title says little."""
-    digest = hashlib.sha256(f"{SALT}\0{name_publication(record)}".encode()).digest()
+    digest = hashlib.sha256(f"{_SALT}\0{_name_publication(record)}".encode()).digest()
     return int.from_bytes(digest[:7]) / 2**56
 
 
-def name_publication(record: Abstract) -> str:
+def _name_publication(record: Abstract) -> str:
     """What tells a publication from others, whatever its id: the title in plain words, or else the text."""
     title = normalise_title(record.title)
     return title if len(title.split()) >= SHORT else f"{title}\0{normalise_title(clean_text(record.abstract))}"
@@ -33,10 +33,10 @@ def name_publication(record: Abstract) -> str:
 
 def list_publication_keys(record: Abstract) -> frozenset[str]:
     """Everything by which a copy of this publication may be known: id, PMID, DOI, title, the beginning of its text."""
-    keys = {f"id {record.record_id}", f"title {name_publication(record)}"}
+    keys = {f"id {record.record_id}", f"title {_name_publication(record)}"}
     text = normalise_title(clean_text(record.abstract))
-    if len(text) >= BEGINNING:
-        keys.add(f"text {text[:BEGINNING]}")
+    if len(text) >= _BEGINNING:
+        keys.add(f"text {text[:_BEGINNING]}")
     if record.pmid:
         keys.add(f"pmid {record.pmid}")
     if record.doi:

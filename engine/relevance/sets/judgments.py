@@ -16,8 +16,8 @@ NAMES = {
     "doc_id": 1, "corpus-id": 1, "docid": 1, "doc-id": 1, "docno": 1,
     "relevance": 2, "score": 2, "grade": 2, "rel": 2, "label": 2,
 }  # fmt: skip
-GRADE = re.compile(r"[+-]?\d{1,9}")
-EXPECTED = "lines of query, 0, record, grade, or a header query_id, doc_id, relevance with a tab between"
+_GRADE = re.compile(r"[+-]?\d{1,9}")
+_EXPECTED = "lines of query, 0, record, grade, or a header query_id, doc_id, relevance with a tab between"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ def read_judgments(path: Path) -> Judgments:
     for number, line in read_lines(path):
         place = f"{path}, line {number}"
         if columns is None:
-            columns, is_header = find_columns(line, place)
+            columns, is_header = _find_columns(line, place)
             if is_header:
                 continue
-        query_id, record_id, grade = read_judgment(line, columns, place)
+        query_id, record_id, grade = _read_judgment(line, columns, place)
         judged = grades.setdefault(query_id, {})
         known = judged.setdefault(record_id, grade)
         line_before = first.setdefault((query_id, record_id), number)
@@ -67,44 +67,44 @@ def read_judgments(path: Path) -> Judgments:
             )
         n_repeated += line_before != number
     if not grades:
-        raise SourceError(f"{path} holds no judgment below its header. Expected {EXPECTED}")
+        raise SourceError(f"{path} holds no judgment below its header. Expected {_EXPECTED}")
     return Judgments(grades, n_repeated)
 
 
-def find_columns(line: str, place: str) -> tuple[tuple[int, int, int], bool]:
+def _find_columns(line: str, place: str) -> tuple[tuple[int, int, int], bool]:
     """Places of query, record and grade in the lines of a file, by its first line; and whether that is a header.
 
     Raises:
         SourceError: it is of no known kind.
     """
-    cells = split_cells(line, 3)
+    cells = _split_cells(line, 3)
     named = [NAMES.get(cell.lower()) for cell in cells]
     if all(named.count(n) == 1 for n in range(3)):
         return (named.index(0), named.index(1), named.index(2)), True
-    if len(line.split()) == 4 and GRADE.fullmatch(line.split()[3]):
+    if len(line.split()) == 4 and _GRADE.fullmatch(line.split()[3]):
         return (0, 2, 3), False
-    if len(cells) == 3 and GRADE.fullmatch(cells[2]):
+    if len(cells) == 3 and _GRADE.fullmatch(cells[2]):
         return (0, 1, 2), False
-    raise SourceError(f"{place}: found {line[:60]!r}, expected {EXPECTED}")
+    raise SourceError(f"{place}: found {line[:60]!r}, expected {_EXPECTED}")
 
 
-def split_cells(line: str, n: int) -> list[str]:
+def _split_cells(line: str, n: int) -> list[str]:
     """The cells of a line: between tabs where there are some, else between blanks; n that are there at least."""
     cells = [cell.strip() for cell in line.split("\t")]
     return cells if len(cells) >= n else line.split()
 
 
-def read_judgment(line: str, columns: Sequence[int], place: str) -> tuple[str, str, int]:
+def _read_judgment(line: str, columns: Sequence[int], place: str) -> tuple[str, str, int]:
     """Query id, record id and grade of a line.
 
     Raises:
         SourceError: a column is missing, or the grade is no whole number.
     """
-    cells = line.split() if max(columns) == 3 and len(line.split()) == 4 else split_cells(line, max(columns) + 1)
+    cells = line.split() if max(columns) == 3 and len(line.split()) == 4 else _split_cells(line, max(columns) + 1)
     if len(cells) <= max(columns) or not all(cells[n] for n in columns):
         raise SourceError(f"{place}: found {line[:60]!r}, expected {max(columns) + 1} columns like the first line")
     query_id, record_id, grade = (cells[n] for n in columns)
-    if not GRADE.fullmatch(grade):
+    if not _GRADE.fullmatch(grade):
         raise SourceError(f"{place}: the grade {grade[:20]!r} is no whole number, expected 0, 1, 2 \u2026")
     return query_id, record_id, int(grade)
 

@@ -21,7 +21,7 @@ LEAST = 100  # characters of a body; less says too little to be found by
 
 
 @dataclass(slots=True)
-class ItemCounts:
+class _ItemCounts:
     """What became of the records; each is counted once."""
 
     read: int = 0
@@ -37,7 +37,7 @@ class Items:
 
     kind: Kind
     held_out_only: bool = True
-    counts: ItemCounts = field(default_factory=ItemCounts)
+    counts: _ItemCounts = field(default_factory=_ItemCounts)
     documents: list[SetText] = field(default_factory=list)
     queries: list[SetText] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
@@ -48,7 +48,7 @@ class Items:
         if self.held_out_only and hash_position(record) >= TEST:
             self.counts.outside += 1
             return
-        parts = make_item(record, self.kind)
+        parts = _make_item(record, self.kind)
         if parts is None:
             self.counts.unusable += 1
             return
@@ -91,7 +91,7 @@ NEEDED: dict[str, str] = {
 }
 
 
-def make_item(record: Abstract, kind: Kind) -> tuple[str, str] | None:
+def _make_item(record: Abstract, kind: Kind) -> tuple[str, str] | None:
     """Query and document of a record; None where it has not both."""
     if kind == "titles":
         title, text = clean_text(record.title), extract_body(record)
@@ -100,7 +100,7 @@ def make_item(record: Abstract, kind: Kind) -> tuple[str, str] | None:
     return (parts[1], parts[0]) if parts else None
 
 
-def make_known_items(records: Iterable[Abstract], kind: Kind, name: str, *, held_out_only: bool = True) -> TestSet:
+def _make_known_items(records: Iterable[Abstract], kind: Kind, name: str, *, held_out_only: bool = True) -> TestSet:
     """Make a test set of records, in their order: each publication's title is to find its abstract without the title.
 
     For conclusions the conclusion is to find the objective of the same abstract. One relevant document a query, of one

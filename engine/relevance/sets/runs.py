@@ -13,7 +13,7 @@ from engine.files import read_lines, write_text
 from engine.relevance.sets.judgments import Judgments
 
 STEP = 1e-6  # by which a written score falls at least
-EXPECTED = "six columns: query, Q0, record, rank, score, name of the run"
+_EXPECTED = "six columns: query, Q0, record, rank, score, name of the run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Run:
     rankings: Mapping[str, tuple[Ranked, ...]]
 
 
-class RunRow(NamedTuple):
+class _RunRow(NamedTuple):
     """One line of a file."""
 
     rank: int
@@ -50,10 +50,10 @@ def read_run(path: Path) -> Run:
     Raises:
         SourceError: not such a file, a record is ranked twice for a query, or scores are missing or rise; says where.
     """
-    found: dict[str, dict[str, RunRow]] = {}
+    found: dict[str, dict[str, _RunRow]] = {}
     name = ""
     for number, line in read_lines(path):
-        query_id, row, tag = split_row(line, number, path)
+        query_id, row, tag = _split_row(line, number, path)
         name = name or tag
         before = found.setdefault(query_id, {}).setdefault(row.record_id, row)
         if before is not row:
@@ -61,10 +61,10 @@ def read_run(path: Path) -> Run:
                 f"{path}, line {number}: record {row.record_id[:60]!r} is ranked for query {query_id[:40]!r} on line "
                 f"{before.line} already, expected once"
             )
-    return Run(name, {query_id: read_ranking(list(rows.values()), path) for query_id, rows in found.items()})
+    return Run(name, {query_id: _read_ranking(list(rows.values()), path) for query_id, rows in found.items()})
 
 
-def split_row(line: str, number: int, path: Path) -> tuple[str, RunRow, str]:
+def _split_row(line: str, number: int, path: Path) -> tuple[str, _RunRow, str]:
     """Query id, content and run name of a line.
 
     Raises:
@@ -72,10 +72,10 @@ def split_row(line: str, number: int, path: Path) -> tuple[str, RunRow, str]:
     """
     cells = line.split()
     if len(cells) != 6:
-        raise SourceError(f"{path}, line {number}: found {line[:60]!r}, expected {EXPECTED}")
+        raise SourceError(f"{path}, line {number}: found {line[:60]!r}, expected {_EXPECTED}")
     query_id, _, record_id, rank, score, tag = cells
     try:
-        row = RunRow(int(rank), number, float(score), record_id)
+        row = _RunRow(int(rank), number, float(score), record_id)
     except ValueError as err:
         raise SourceError(
             f"{path}, line {number}: rank {rank[:20]!r} and score {score[:20]!r}, expected numbers"
@@ -85,7 +85,7 @@ def split_row(line: str, number: int, path: Path) -> tuple[str, RunRow, str]:
     return query_id, row, tag
 
 
-def read_ranking(rows: list[RunRow], path: Path) -> tuple[Ranked, ...]:
+def _read_ranking(rows: list[_RunRow], path: Path) -> tuple[Ranked, ...]:
     """The ranking of one query.
 
     Raises:
@@ -106,7 +106,7 @@ def write_run(run: Run, path: Path, *, overwrite: bool = True) -> None:
 
     A blank in an id becomes "_", since blanks part the columns.
     """
-    write_text(path, run_lines(run), overwrite=overwrite)
+    write_text(path, _run_lines(run), overwrite=overwrite)
 
 
 def restore_ids(run: Run, judgments: Judgments) -> Run:
@@ -121,7 +121,7 @@ def restore_ids(run: Run, judgments: Judgments) -> Run:
     return Run(run.name, rankings)
 
 
-def run_lines(run: Run) -> Iterator[str]:
+def _run_lines(run: Run) -> Iterator[str]:
     """Yield the lines of a run."""
     name = join_words(run.name) or "run"
     for query_id, ranking in run.rankings.items():

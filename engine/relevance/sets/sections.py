@@ -7,19 +7,19 @@ import re
 from engine.encode.recipe import clean_text
 from engine.records.abstract import Abstract
 
-OPENING = "background|objectives?|aims?|purpose|introduction|context|rationale|importance|hypothesis|question"
-MIDDLE = (
+_OPENING = "background|objectives?|aims?|purpose|introduction|context|rationale|importance|hypothesis|question"
+_MIDDLE = (
     "methods?|methodology|design|study design|setting|settings|participants|patients|subjects|interventions?|"
     "materials|main outcome measures?|measurements|data sources|study selection|data synthesis|findings|results?|"
     "outcomes|trial registration|limitations|discussion"
 )
-CLOSING = "conclusions?|interpretation"
-LABEL = re.compile(
-    rf"(?:^|(?<=[.;!?)\]>])\s*|\n\s*)(?:<h\d>|Abstract\s+)?(?P<label>(?:{OPENING}|{MIDDLE}|{CLOSING})"
+_CLOSING = "conclusions?|interpretation"
+_LABEL = re.compile(
+    rf"(?:^|(?<=[.;!?)\]>])\s*|\n\s*)(?:<h\d>|Abstract\s+)?(?P<label>(?:{_OPENING}|{_MIDDLE}|{_CLOSING})"
     r"(?:(?:/| and | & )\w+(?: \w+)?)?)\s*(?:[:.\u2014\u2013]|-{1,2}\s|</h\d>)\s*",
     re.IGNORECASE,
 )
-MARKUP = re.compile(r"</?h\d>")
+_MARKUP = re.compile(r"</?h\d>")
 SHORT = 20  # characters; "None." is no objective
 
 
@@ -37,16 +37,16 @@ def find_objective_and_conclusion(abstract: str) -> tuple[str, str] | None:
     None where a label is missing, or where one of the two is shorter than 20 characters.
     """
     parts = split_sections(abstract)
-    objective = " ".join(text for label, text in parts if re.match(OPENING, label))
-    conclusion = " ".join(text for label, text in parts if re.match(CLOSING, label))
+    objective = " ".join(text for label, text in parts if re.match(_OPENING, label))
+    conclusion = " ".join(text for label, text in parts if re.match(_CLOSING, label))
     return (objective, conclusion) if min(len(objective), len(conclusion)) >= SHORT else None
 
 
 def split_sections(abstract: str) -> list[tuple[str, str]]:
     """(label in small letters, text) of every labelled section in order; text before the first label is left out."""
-    found = [match for match in LABEL.finditer(abstract) if match["label"][0].isupper()]
+    found = [match for match in _LABEL.finditer(abstract) if match["label"][0].isupper()]
     ends = [*(match.start() for match in found[1:]), len(abstract)][: len(found)]
     return [
-        (match["label"].lower(), clean_text(MARKUP.sub(" ", abstract[match.end() : end])))
+        (match["label"].lower(), clean_text(_MARKUP.sub(" ", abstract[match.end() : end])))
         for match, end in zip(found, ends, strict=True)
     ]

@@ -17,7 +17,7 @@ from engine.relevance.sets.judgments import HEADER, Judgments, read_judgments, w
 
 CORPUS, QUERIES, QRELS, ABOUT = "corpus.jsonl", "queries.jsonl", "qrels.tsv", "set.json"
 FILES = (CORPUS, QUERIES, QRELS, ABOUT)
-BEIR_QRELS = "qrels/test.tsv"
+_BEIR_QRELS = "qrels/test.tsv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,8 @@ def read_set(folder: Path) -> TestSet:
     """
     if not folder.is_dir():
         raise SourceError(f"{folder} is no folder: expected one with {CORPUS}, {QUERIES} and {QRELS}")
-    documents, queries = read_set_texts(find_file(folder, CORPUS)), read_set_texts(find_file(folder, QUERIES))
-    read = TestSet(folder.resolve().name, documents, queries, read_judgments(find_file(folder, QRELS, BEIR_QRELS)))
+    documents, queries = _read_set_texts(_find_file(folder, CORPUS)), _read_set_texts(_find_file(folder, QUERIES))
+    read = TestSet(folder.resolve().name, documents, queries, read_judgments(_find_file(folder, QRELS, _BEIR_QRELS)))
     if not (folder / ABOUT).exists():
         return read
     written = read_about(folder / ABOUT)
@@ -94,7 +94,7 @@ def read_set(folder: Path) -> TestSet:
     return read
 
 
-def find_file(folder: Path, *names: str) -> Path:
+def _find_file(folder: Path, *names: str) -> Path:
     """The first of some files that is there, compressed or not.
 
     Raises:
@@ -122,7 +122,7 @@ def read_about(path: Path) -> dict[str, Any]:
     raise SourceError(f'{path} holds no "sha256", expected that of the test set. Delete it, or write the set anew')
 
 
-def read_set_texts(path: Path) -> tuple[SetText, ...]:
+def _read_set_texts(path: Path) -> tuple[SetText, ...]:
     """The documents or queries of a file, in its order.
 
     Raises:
@@ -131,7 +131,7 @@ def read_set_texts(path: Path) -> tuple[SetText, ...]:
     first: dict[str, int] = {}
     texts = []
     for number, line in read_lines(path):
-        one = read_set_text(line)
+        one = _read_set_text(line)
         if one is None:
             raise SourceError(
                 f'{path}, line {number}: found {line[:60]!r}, expected {{"id": "\u2026", "text": "\u2026"}}'
@@ -144,7 +144,7 @@ def read_set_texts(path: Path) -> tuple[SetText, ...]:
     return tuple(texts)
 
 
-def read_set_text(line: str) -> SetText | None:
+def _read_set_text(line: str) -> SetText | None:
     """The document or query of a line of JSON; None where it is none."""
     try:
         row = json.loads(line)
@@ -170,19 +170,19 @@ def write_set(test_set: TestSet, folder: Path, origin: SetOrigin | None = None) 
     check_new_folder(folder, FILES)
     folder.mkdir(parents=True, exist_ok=True)
     documents = ({"id": one.id, "title": "", "abstract": one.text} for one in test_set.documents)
-    write_text(folder / CORPUS, dump_lines(documents), overwrite=True)
+    write_text(folder / CORPUS, _dump_lines(documents), overwrite=True)
     queries = ({"id": one.id, "text": one.text} for one in test_set.queries)
-    write_text(folder / QUERIES, dump_lines(queries), overwrite=True)
+    write_text(folder / QUERIES, _dump_lines(queries), overwrite=True)
     write_judgments(test_set.judgments, folder / QRELS)
-    write_text(folder / ABOUT, [format_json(describe_set(test_set, origin))], overwrite=True)
+    write_text(folder / ABOUT, [format_json(_describe_set(test_set, origin))], overwrite=True)
 
 
-def dump_lines(rows: Iterator[dict[str, str]]) -> Iterator[str]:
+def _dump_lines(rows: Iterator[dict[str, str]]) -> Iterator[str]:
     """Yield objects as lines."""
     return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
 
 
-def describe_set(test_set: TestSet, origin: SetOrigin | None) -> dict[str, Any]:
+def _describe_set(test_set: TestSet, origin: SetOrigin | None) -> dict[str, Any]:
     """What set.json says of a set."""
     counts = {
         "documents": len(test_set.documents),

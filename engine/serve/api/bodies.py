@@ -17,8 +17,8 @@ from engine.reindex.nights import NIGHTS, Night, read_last_night
 from engine.serve.http.limits import MAX_DEPTH
 
 # What went wrong in full names files of the server, which are nobody's business elsewhere.
-PROBLEM = "a newer generation can't be opened; the server's log says why"
-NIGHT_PROBLEM = f"the last line of {NIGHTS}, in the folder of the index, says why"
+_PROBLEM = "a newer generation can't be opened; the server's log says why"
+_NIGHT_PROBLEM = f"the last line of {NIGHTS}, in the folder of the index, says why"
 
 
 def dump_bytes(content: object) -> bytes:
@@ -73,7 +73,7 @@ def build_status_body(index: Index, problems: Mapping[str, str]) -> dict[str, An
         "factory": manifest.factory,
         "recall": manifest.ann.recall if manifest.ann else None,
         "last_night": _build_night_body(read_last_night(index.path)),
-        "problem": PROBLEM * (name in problems),
+        "problem": _PROBLEM * (name in problems),
     }
 
 
@@ -82,4 +82,4 @@ def _build_night_body(night: Night | None) -> dict[str, Any] | None:
     if night is None:
         return None
     fields = ("started", "status", "seconds", "generation")
-    return {name: getattr(night, name) for name in fields} | {"error": NIGHT_PROBLEM * bool(night.problem)}
+    return {name: getattr(night, name) for name in fields} | {"error": _NIGHT_PROBLEM * bool(night.problem)}

@@ -49,16 +49,16 @@ BATCH = (INDEX, *RANKING, *FILTERS)
 async def search(request: Request) -> Response:
     """The abstracts nearest to a text, best first."""
     given = read_given(request, SEARCH)
-    return await answer_request(request, given, read_query(given))
+    return await _answer_request(request, given, read_query(given))
 
 
 async def find_similar(request: Request) -> Response:
     """The abstracts nearest to stored ones, which are left out."""
     given = read_given(request, SIMILAR)
-    return await answer_request(request, given, read_query(given, like=given.get_texts("id")))
+    return await _answer_request(request, given, read_query(given, like=given.get_texts("id")))
 
 
-async def answer_request(request: Request, given: RequestValues, query: Query) -> Response:
+async def _answer_request(request: Request, given: RequestValues, query: Query) -> Response:
     """Answer one query."""
     index = get_site(request).shelf.index(given.get_text("i"))
 
@@ -112,26 +112,26 @@ async def search_batch(request: Request) -> Response:
     Raises:
         UsageError: a query that makes no sense, or too many hits, or explained hits, in all.
     """
-    content = read_body(await request.body())
+    content = _read_body(await request.body())
     queries = content.pop("queries")
     common = list(list_pairs(content))
     name = RequestValues(common, BATCH).get_text("i")
     index = get_site(request).shelf.index(name)
-    asked = [read_batch_query(one, place, common) for place, one in enumerate(queries, 1)]
+    asked = [_read_batch_query(one, place, common) for place, one in enumerate(queries, 1)]
     if (n := sum(query.top_k for query in asked)) > MAX_BATCH_HITS:
         raise UsageError(f"the queries want {n:,} hits together, expected {MAX_BATCH_HITS:,} at most")
     if (n := sum(query.top_k for query in asked if query.explain)) > MAX_EXPLAINED:
         raise UsageError(f"the queries want {n:,} hits explained together, expected {MAX_EXPLAINED} at most")
 
     def work() -> bytes:
-        answers = [build_answer_body(index, answer) for answer in answer_batch(index, asked)]
+        answers = [build_answer_body(index, answer) for answer in _answer_batch(index, asked)]
         return dump_bytes({"index": index.name, "generation": index.generation, "answers": answers})
 
     body = await run_while_connected(request, get_site(request).batches.run(work))
     return Response(body, media_type=JSON, headers={"Engine-Generation": f"{index.generation:06d}"})
 
 
-def answer_batch(index: Index, queries: list[Query]) -> list[Answer]:
+def _answer_batch(index: Index, queries: list[Query]) -> list[Answer]:
     """The answers to queries.
 
     Raises:
@@ -145,7 +145,7 @@ def answer_batch(index: Index, queries: list[Query]) -> list[Answer]:
     return answers
 
 
-def read_body(raw: bytes) -> dict[str, Any]:
+def _read_body(raw: bytes) -> dict[str, Any]:
     """The object that a batch is.
 
     Raises:
@@ -164,7 +164,7 @@ def read_body(raw: bytes) -> dict[str, Any]:
     return dict(content)
 
 
-def read_batch_query(one: object, place: int, common: list[tuple[str, str]]) -> Query:
+def _read_batch_query(one: object, place: int, common: list[tuple[str, str]]) -> Query:
     """One query of a batch: what it says itself goes before what the batch says.
 
     Raises:
@@ -198,11 +198,11 @@ def list_pairs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
                 continue
             if not isinstance(one, str | int | float):
                 raise UsageError(f"{name[:80]} holds {type(one).__name__}, expected texts, numbers, true or false")
-            found.append((name, format_value(one)))
+            found.append((name, _format_value(one)))
     return found
 
 
-def format_value(value: str | float) -> str:
+def _format_value(value: str | float) -> str:
     """Return a value of JSON as it is written in an address; 3.0 is the whole number 3 to JSON, too."""
     if isinstance(value, bool):
         return str(value).lower()

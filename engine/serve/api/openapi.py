@@ -25,7 +25,7 @@ GET: tuple[tuple[str, Callable[..., Any], Sequence[Parameter], str], ...] = (
     ("new", handlers.find_new, handlers.NEW, "Answer"),
     ("status", handlers.show_status, handlers.STATUS, "Status"),
 )
-SCHEMAS: dict[str, Callable[[], Schema]] = {
+_SCHEMAS: dict[str, Callable[[], Schema]] = {
     "Answer": schemas.build_answer_schema,
     "Batch": schemas.build_batch_schema,
     "Error": schemas.build_error_schema,
@@ -33,7 +33,7 @@ SCHEMAS: dict[str, Callable[[], Schema]] = {
     "Record": schemas.build_record_schema,
     "Status": schemas.build_status_schema,
 }
-REFUSALS = {
+_REFUSALS = {
     "400": "A parameter that makes no sense; says which, and what was expected.",
     "401": "A token is needed.",
     "403": "A page of another site asks.",
@@ -60,37 +60,37 @@ async def build_document(request: Request) -> Response:
 @cache
 def dump_document() -> Schema:
     """The document as plain fields."""
-    paths = {f"/api/v1/{name}": {"get": build_operation(name, work, asked, kind)} for name, work, asked, kind in GET}
-    paths["/api/v1/batch"] = {"post": build_batch_operation()}
+    paths = {f"/api/v1/{name}": {"get": _build_operation(name, work, asked, kind)} for name, work, asked, kind in GET}
+    paths["/api/v1/batch"] = {"post": _build_batch_operation()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "abstract-engine", "version": __version__, "description": ABOUT},
         "paths": paths,
         "components": {
-            "schemas": {name: make() for name, make in SCHEMAS.items()},
+            "schemas": {name: make() for name, make in _SCHEMAS.items()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"token": []}],
     }
 
 
-def summarise_operation(work: Callable[..., Any]) -> str:
+def _summarise_operation(work: Callable[..., Any]) -> str:
     """What an operation is for."""
     return (inspect.getdoc(work) or "").partition("\n")[0]
 
 
-def build_operation(name: str, work: Callable[..., Any], asked: Sequence[Parameter], kind: str) -> Schema:
+def _build_operation(name: str, work: Callable[..., Any], asked: Sequence[Parameter], kind: str) -> Schema:
     """An operation that is asked by an address."""
     unchanged = {"304": {"description": "What the client holds is still so."}}
     return {
         "operationId": name,
-        "summary": summarise_operation(work),
+        "summary": _summarise_operation(work),
         "parameters": [schemas.build_query_parameter(parameter) for parameter in asked],
-        "responses": list_responses(kind) | unchanged,
+        "responses": _list_responses(kind) | unchanged,
     }
 
 
-def build_batch_operation() -> Schema:
+def _build_batch_operation() -> Schema:
     """The operation that is asked by a body."""
     common = {one.name: schemas.build_parameter_schema(one) for one in handlers.BATCH}
     own = {one.name: schemas.build_parameter_schema(one) for one in SEARCH[1:]}
@@ -100,17 +100,17 @@ def build_batch_operation() -> Schema:
     body = schemas.build_object(common | {"queries": queries}, optional=common)
     return {
         "operationId": "batch",
-        "summary": summarise_operation(handlers.search_batch),
+        "summary": _summarise_operation(handlers.search_batch),
         "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
-        "responses": list_responses("Batch"),
+        "responses": _list_responses("Batch"),
     }
 
 
-def list_responses(kind: str) -> Schema:
+def _list_responses(kind: str) -> Schema:
     """What an operation may answer."""
     refused = {
         status: {"description": what, "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
-        for status, what in REFUSALS.items()
+        for status, what in _REFUSALS.items()
     }
     found = {"description": kind, "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{kind}"}}}}
     return {"200": found} | refused

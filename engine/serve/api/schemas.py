@@ -17,9 +17,9 @@ from engine.references.fields import RECORD, SCORES
 from engine.serve.request.parameters import BOOLEANS, NUMBERS, Parameter
 
 Schema = dict[str, Any]
-PLAIN: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
+_PLAIN: dict[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null"}
 TEXT, WHOLE = {"type": "string"}, {"type": "integer"}
-TYPES = {
+_TYPES = {
     ValueKind.INTEGER: "integer",
     ValueKind.NUMBER: "number",
     ValueKind.SWITCH: "boolean",
@@ -27,39 +27,39 @@ TYPES = {
 }
 
 
-def build_schema(kind: Any) -> Schema:
+def _build_schema(kind: Any) -> Schema:
     """The schema of a type: of a dataclass, an enumeration, a tuple, a union or a plain type.
 
     Raises:
         TypeError: of a type that is none of these.
     """
-    if kind in PLAIN:
-        return {"type": PLAIN[kind]}
+    if kind in _PLAIN:
+        return {"type": _PLAIN[kind]}
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        return build_object({field.name: build_schema(hints[field.name]) for field in fields(kind)})
+        return build_object({field.name: _build_schema(hints[field.name]) for field in fields(kind)})
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {"type": "string", "enum": list(kind)}
     if get_origin(kind) in (types.UnionType, Union):
-        return {"anyOf": [build_schema(one) for one in get_args(kind)]}
+        return {"anyOf": [_build_schema(one) for one in get_args(kind)]}
     if get_origin(kind) is tuple:
-        return build_tuple_schema(get_args(kind))
+        return _build_tuple_schema(get_args(kind))
     if get_origin(kind) is Sequence:
         (item,) = get_args(kind)
-        return build_array(build_schema(YearRange if item == YearRange | str else item))  # what was read of years
+        return _build_array(_build_schema(YearRange if item == YearRange | str else item))  # what was read of years
     raise TypeError(f"no schema for {kind}")
 
 
-def build_tuple_schema(kinds: tuple[Any, ...]) -> Schema:
+def _build_tuple_schema(kinds: tuple[Any, ...]) -> Schema:
     """The schema of a tuple: of any length, or of one item each."""
     if kinds[-1] is Ellipsis:
-        return build_array(build_schema(kinds[0]))
-    different = [build_schema(one) for one in dict.fromkeys(kinds)]
+        return _build_array(_build_schema(kinds[0]))
+    different = [_build_schema(one) for one in dict.fromkeys(kinds)]
     items = different[0] if len(different) == 1 else {"anyOf": different}
     return {"type": "array", "items": items, "minItems": len(kinds), "maxItems": len(kinds)}
 
 
-def build_array(items: Schema) -> Schema:
+def _build_array(items: Schema) -> Schema:
     """A list of any length."""
     return {"type": "array", "items": items}
 
@@ -70,14 +70,14 @@ def build_object(properties: Schema, optional: Iterable[str] = ()) -> Schema:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-def allow_null(schema: Schema) -> Schema:
+def _allow_null(schema: Schema) -> Schema:
     """The same, or null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def build_parameter_schema(parameter: Parameter) -> Schema:
     """The schema of what a parameter may be."""
-    one: Schema = {"type": TYPES.get(parameter.kind, "string")}
+    one: Schema = {"type": _TYPES.get(parameter.kind, "string")}
     if parameter.choices:
         one["enum"] = list(parameter.choices)
     elif parameter.kind in NUMBERS:
@@ -113,7 +113,7 @@ def build_query_parameter(parameter: Parameter) -> Schema:
 
 def build_hit_schema() -> Schema:
     """A hit with all that is stored of its record."""
-    own, stored = build_schema(Hit)["properties"], build_schema(Abstract)["properties"]
+    own, stored = _build_schema(Hit)["properties"], _build_schema(Abstract)["properties"]
     names: Schema = own | {name: stored[name] for name in RECORD}
     change = {"type": "string", "enum": ["added", "text changed", "metadata changed"]}
     return build_object(names | {"change": change}, optional=(*SCORES, "why", "change"))
@@ -124,13 +124,13 @@ def build_answer_schema() -> Schema:
     return build_object(
         {
             "index": TEXT,
-            "query": build_schema(Query),
+            "query": _build_schema(Query),
             "generation": WHOLE,
             "n_qualified": WHOLE,
-            "notes": build_array(TEXT),
-            "groups": build_array(build_object({"value": TEXT, "hits": WHOLE})),
-            "hits": build_array({"$ref": "#/components/schemas/Hit"}),
-            "next": allow_null(TEXT),
+            "notes": _build_array(TEXT),
+            "groups": _build_array(build_object({"value": TEXT, "hits": WHOLE})),
+            "hits": _build_array({"$ref": "#/components/schemas/Hit"}),
+            "next": _allow_null(TEXT),
         },
         optional=("next",),
     )
@@ -138,20 +138,25 @@ def build_answer_schema() -> Schema:
 
 def build_record_schema() -> Schema:
     """One record whole."""
-    kept = build_schema(Abstract)["properties"]
+    kept = _build_schema(Abstract)["properties"]
     named = {"id": kept["record_id"]} | {
         name: kept[name] for name in kept if name not in ("record_id", "version", "revised")
     }
     return build_object(
-        {"index": TEXT, "generation": WHOLE, "record": build_object(named), "sources": build_array(build_schema(Said))}
+        {
+            "index": TEXT,
+            "generation": WHOLE,
+            "record": build_object(named),
+            "sources": _build_array(_build_schema(Said)),
+        }
     )
 
 
 def build_status_schema() -> Schema:
     """What is served."""
-    encoder = build_schema(EncoderIdentity)["properties"] | {"fingerprint": TEXT}
+    encoder = _build_schema(EncoderIdentity)["properties"] | {"fingerprint": TEXT}
     number = {"type": "number"}
-    night = {"started": TEXT, "status": TEXT, "seconds": number, "generation": allow_null(WHOLE), "error": TEXT}
+    night = {"started": TEXT, "status": TEXT, "seconds": number, "generation": _allow_null(WHOLE), "error": TEXT}
     one = {
         "index": TEXT,
         "generation": WHOLE,
@@ -164,17 +169,17 @@ def build_status_schema() -> Schema:
         "encoder": build_object(encoder),
         "metric": TEXT,
         "factory": TEXT,
-        "recall": allow_null(number),
-        "last_night": allow_null(build_object(night)),
+        "recall": _allow_null(number),
+        "last_night": _allow_null(build_object(night)),
         "problem": TEXT,
     }
-    return build_object({"indexes": build_array(build_object(one))})
+    return build_object({"indexes": _build_array(build_object(one))})
 
 
 def build_batch_schema() -> Schema:
     """The answers to a batch."""
     return build_object(
-        {"index": TEXT, "generation": WHOLE, "answers": build_array({"$ref": "#/components/schemas/Answer"})}
+        {"index": TEXT, "generation": WHOLE, "answers": _build_array({"$ref": "#/components/schemas/Answer"})}
     )
 
 

@@ -47,11 +47,11 @@ ABOUT = (
     "Semantic search over an index of biomedical abstracts. Scores are cosines, at most 1. Every answer names the "
     "generation of the index that it is from. Retracted records are flagged; cite records by PMID or DOI."
 )
-MALFORMED = "malformed request: method must be text, and params, if given, an object"
+_MALFORMED = "malformed request: method must be text, and params, if given, an object"
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class _ToolCall:
     """A tool: what it is for, what it takes, and what answers it."""
 
     about: str
@@ -82,26 +82,26 @@ class ToolCall:
         return RequestValues([(self.names[name], value) for name, value in pairs], self.known)
 
 
-def build_tool(
+def _build_tool(
     about: str, known: tuple[Parameter, ...], answer: Callable[[Shelf, RequestValues], Answer], **other_names: str
-) -> ToolCall:
+) -> _ToolCall:
     """Return the tool that takes the parameters of the API, some by other names."""
     names = {one.name: other_names.get(one.name) or NAMES.get(one.name, one.name) for one in known}
     taken = tuple(replace(one, name=names[one.name]) for one in known)
-    return ToolCall(about, {name: parameter for parameter, name in names.items()}, taken, known, answer)
+    return _ToolCall(about, {name: parameter for parameter, name in names.items()}, taken, known, answer)
 
 
-def answer_search(shelf: Shelf, given: RequestValues) -> Answer:
+def _answer_search(shelf: Shelf, given: RequestValues) -> Answer:
     """Answer a search."""
     return answer_query(shelf.index(given.get_text("i")), read_query(given))
 
 
-def answer_similar(shelf: Shelf, given: RequestValues) -> Answer:
+def _answer_similar(shelf: Shelf, given: RequestValues) -> Answer:
     """Answer a search by examples."""
     return answer_query(shelf.index(given.get_text("i")), read_query(given, like=given.get_texts("id")))
 
 
-def answer_record(shelf: Shelf, given: RequestValues) -> Answer:
+def _answer_record(shelf: Shelf, given: RequestValues) -> Answer:
     """Return one record whole."""
     index = shelf.index(given.get_text("i"))
     return record_object(index, index.get(given.get_text("id")))
@@ -116,20 +116,20 @@ def answer_query(index: Index, query: Query) -> Answer:
     return found
 
 
-TOOLS = {
-    "search": build_tool(
+_TOOLS = {
+    "search": _build_tool(
         "Find the abstracts nearest to a question or a description in plain words, best first. Give a query, or "
         "records in like, or both.",
         (*QUESTION, *RANKING, *FILTERS, SEARCH[0]),
-        answer_search,
+        _answer_search,
     ),
-    "similar": build_tool(
+    "similar": _build_tool(
         "Find the abstracts nearest to stored records, by their ids, PMIDs or DOIs; away from those in unlike.",
         tuple(one for one in SIMILAR if one.name != "ids"),  # the examples have that name
-        answer_similar,
+        _answer_similar,
         id="ids",
     ),
-    "record": build_tool("Return everything stored about one record, by its id, PMID or DOI.", RECORD, answer_record),
+    "record": _build_tool("Return everything stored about one record, by its id, PMID or DOI.", RECORD, _answer_record),
 }
 
 
@@ -141,10 +141,10 @@ def serve_tools(folders: Sequence[Path]) -> None:
     """
     shelf = Shelf(folders)
     with shelf.follow_in_thread():
-        anyio.run(run_on_streams, build_tools(shelf))
+        anyio.run(_run_on_streams, _build_tools(shelf))
 
 
-async def run_on_streams(server: Server[Any]) -> None:
+async def _run_on_streams(server: Server[Any]) -> None:
     """Serve one client on standard input and output."""
     async with stdio_server() as (messages, replies):
         forward, readable = anyio.create_memory_object_stream[SessionMessage | Exception](0)
@@ -152,7 +152,7 @@ async def run_on_streams(server: Server[Any]) -> None:
         async def refuse_malformed() -> None:
             async with forward:
                 async for message in messages:
-                    if (refusal := build_refusal(message)) is None:
+                    if (refusal := _build_refusal(message)) is None:
                         await forward.send(message)
                     else:
                         await replies.send(SessionMessage(refusal))
@@ -162,26 +162,26 @@ async def run_on_streams(server: Server[Any]) -> None:
             await server.run(readable, replies, server.create_initialization_options())
 
 
-def build_refusal(message: SessionMessage | Exception) -> JSONRPCError | None:
+def _build_refusal(message: SessionMessage | Exception) -> JSONRPCError | None:
     """Return the reply to a message that is malformed but has an id, which the SDK would leave without one."""
     details = getattr(message, "errors", None)
     for error in details() if details else ():
         given = error.get("input")
         request_id = given.get("id") if isinstance(given, dict) else None
         if isinstance(request_id, int | str) and not isinstance(request_id, bool):
-            return JSONRPCError(jsonrpc="2.0", id=request_id, error=ErrorData(code=INVALID_REQUEST, message=MALFORMED))
+            return JSONRPCError(jsonrpc="2.0", id=request_id, error=ErrorData(code=INVALID_REQUEST, message=_MALFORMED))
     return None
 
 
-def build_tools(shelf: Shelf) -> Server[Any]:
+def _build_tools(shelf: Shelf) -> Server[Any]:
     """Return a server of the tools over open indexes."""
 
     async def list_tools(_: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
-        listed = [Tool(name=name, description=one.about, input_schema=one.schema) for name, one in TOOLS.items()]
+        listed = [Tool(name=name, description=one.about, input_schema=one.schema) for name, one in _TOOLS.items()]
         return ListToolsResult(tools=listed)
 
     async def call_tool(_: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
-        return await run_in_threadpool(partial(call, shelf, params.name, params.arguments or {}))
+        return await run_in_threadpool(partial(_call, shelf, params.name, params.arguments or {}))
 
     return Server(
         "abstract-engine",
@@ -192,21 +192,21 @@ def build_tools(shelf: Shelf) -> Server[Any]:
     )
 
 
-def find_tool(name: str) -> ToolCall:
+def _find_tool(name: str) -> _ToolCall:
     """Return a tool by its name.
 
     Raises:
         UsageError: there is none.
     """
-    if name not in TOOLS:
-        raise UsageError(f"no tool named {name[:80]!r}. Known tools: {', '.join(TOOLS)}")
-    return TOOLS[name]
+    if name not in _TOOLS:
+        raise UsageError(f"no tool named {name[:80]!r}. Known tools: {', '.join(_TOOLS)}")
+    return _TOOLS[name]
 
 
-def call(shelf: Shelf, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
+def _call(shelf: Shelf, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
     """Call a tool; what the engine refuses is an error that the assistant can read."""
     try:
-        tool = find_tool(name)
+        tool = _find_tool(name)
         answer = tool.answer(shelf, tool.read(arguments))
     except EngineError as err:
         return CallToolResult(content=[TextContent(type="text", text=str(err))], is_error=True)

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from engine.errors import UsageError
 
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-HTTP_PORT = 80
-MIN_TOKEN = 16  # characters
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+_HTTP_PORT = 80
+_MIN_TOKEN = 16  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ def build_access(
     Raises:
         UsageError: others than this machine could reach it, and there is no token or no name; or one that can't be.
     """
-    local, names = is_loopback(host), tuple(names)
-    if token is not None and len(token) < MIN_TOKEN:
-        raise UsageError(f"the token has {len(token)} characters, expected {MIN_TOKEN} or more: openssl rand -hex 32")
+    local, names = _is_loopback(host), tuple(names)
+    if token is not None and len(token) < _MIN_TOKEN:
+        raise UsageError(f"the token has {len(token)} characters, expected {_MIN_TOKEN} or more: openssl rand -hex 32")
     if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
         raise UsageError("the token holds blanks or other than ASCII, expected neither: openssl rand -hex 32")
     if not local and (token is None or not names):
@@ -72,16 +72,16 @@ def build_access(
             f"--host {host} can be reached from other machines, which needs {missing}. For example: "
             f"ENGINE_TOKEN=$(openssl rand -hex 32) engine serve --host {host} --allow-host search.example.org"
         )
-    known = [*LOOPBACK] if local or is_every(host) else []
+    known = [*_LOOPBACK] if local or _is_every(host) else []
     known += [bracket_host(host)] if local else []
-    bare = [name for name in known if port == HTTP_PORT] + [check_host_name(name) for name in names]
+    bare = [name for name in known if port == _HTTP_PORT] + [_check_host_name(name) for name in names]
     hosts = (
-        {f"{name}:{port}" for name in known} | set(bare) | {f"{name}:{port}" for name in map(check_host_name, names)}
+        {f"{name}:{port}" for name in known} | set(bare) | {f"{name}:{port}" for name in map(_check_host_name, names)}
     )
-    return Access(frozenset(one.lower() for one in hosts), token, frozenset(map(check_origin, origins)))
+    return Access(frozenset(one.lower() for one in hosts), token, frozenset(map(_check_origin, origins)))
 
 
-def is_loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     """Whether an address can be reached from this machine alone."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
@@ -89,7 +89,7 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def is_every(host: str) -> bool:
+def _is_every(host: str) -> bool:
     """Whether an address stands for all of this machine, so that probes on it may use loopback."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_unspecified
@@ -102,7 +102,7 @@ def bracket_host(host: str) -> str:
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
-def check_host_name(name: str) -> str:
+def _check_host_name(name: str) -> str:
     """A name for --allow-host as given.
 
     Raises:
@@ -113,7 +113,7 @@ def check_host_name(name: str) -> str:
     return name
 
 
-def check_origin(text: str) -> str:
+def _check_origin(text: str) -> str:
     """An origin as browsers send it.
 
     Raises:

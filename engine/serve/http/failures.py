@@ -39,10 +39,10 @@ KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
     (GenerationError, HTTPStatus.INTERNAL_SERVER_ERROR, "generation"),
 )
 SETTINGS = "The settings of the index can't be used; the server's log says why."
-MESSAGES = {"settings": SETTINGS}  # in the place of one that may name files of the server
-OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
-GONE = 499  # of nobody's standard, but what proxies count those by who leave; nobody sees it
-RETRY_AFTER = "1"  # seconds
+_MESSAGES = {"settings": SETTINGS}  # in the place of one that may name files of the server
+_OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
+_GONE = 499  # of nobody's standard, but what proxies count those by who leave; nobody sees it
+_RETRY_AFTER = "1"  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,11 @@ def classify_error(error: Exception) -> Failure:
     if isinstance(error, BodyError):
         return error.failure
     if isinstance(error, ClientDisconnect):
-        return Failure(GONE, "client_gone", "The client has gone before it was answered.")
+        return Failure(_GONE, "client_gone", "The client has gone before it was answered.")
     for kind, status, code in KNOWN:
         if isinstance(error, kind):
             ours = status is HTTPStatus.INTERNAL_SERVER_ERROR
-            message = MESSAGES.get(code) or (OURS if ours else str(error))
-            wait = (("Retry-After", RETRY_AFTER),) if isinstance(error, BusyError) else ()
+            message = _MESSAGES.get(code) or (_OURS if ours else str(error))
+            wait = (("Retry-After", _RETRY_AFTER),) if isinstance(error, BusyError) else ()
             return Failure(status, code, message, wait)
-    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", OURS)
+    return Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", _OURS)

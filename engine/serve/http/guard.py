@@ -14,12 +14,12 @@ from engine.serve.http.access import Access
 from engine.serve.http.failures import BodyError, Failure
 from engine.serve.http.limits import BODY_SECONDS, MAX_BODY, MAX_HEAD
 
-CSP = (
+_CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
-    "Content-Security-Policy": CSP,
+    "Content-Security-Policy": _CSP,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -27,10 +27,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-SAFE = ("GET", "HEAD", "OPTIONS")
-OPEN = ("/healthz", "/readyz")  # without a token
-CHALLENGE = (("WWW-Authenticate", 'Bearer, Basic realm="abstract-engine", charset="UTF-8"'),)
-PREFLIGHT = (  # what a browser is told before a page of an origin that may read answers asks
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_OPEN = ("/healthz", "/readyz")  # without a token
+_CHALLENGE = (("WWW-Authenticate", 'Bearer, Basic realm="abstract-engine", charset="UTF-8"'),)
+_PREFLIGHT = (  # what a browser is told before a page of an origin that may read answers asks
     ("Access-Control-Allow-Methods", "GET, POST"),
     ("Access-Control-Allow-Headers", "Authorization, Content-Type, If-None-Match"),
     ("Access-Control-Max-Age", "600"),
@@ -53,16 +53,16 @@ class Guard:
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 kept = "no-cache" if scope["path"].startswith("/static/") else "no-store"
-                add_headers(MutableHeaders(scope=message), self.find_cors_origin(headers), kept)
+                _add_headers(MutableHeaders(scope=message), self.find_cors_origin(headers), kept)
             await send(message)
 
         refused = self.explain_refusal(scope, headers)
         if refused is not None:
             await answer(refused, scope, dressed)
         elif self.is_preflight(scope, headers):
-            await answer(Failure(HTTPStatus.NO_CONTENT, "", "", PREFLIGHT), scope, dressed)
+            await answer(Failure(HTTPStatus.NO_CONTENT, "", "", _PREFLIGHT), scope, dressed)
         else:
-            await self.app(scope, limit_body(receive), dressed)
+            await self.app(scope, _limit_body(receive), dressed)
 
     def explain_refusal(self, scope: Scope, headers: Headers) -> Failure | None:
         """Why a request is refused; None where it is not."""
@@ -74,17 +74,17 @@ class Guard:
                 "host",
                 f"The name in Host is {found!r}, which is none of this server's.",
             )
-        if measure_head(scope) > MAX_HEAD:
+        if _measure_head(scope) > MAX_HEAD:
             message = f"Address and headers are longer than the {MAX_HEAD:,} bytes that are taken."
             return Failure(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_long", message)
         if self.is_preflight(scope, headers):  # which comes without the token
             return None
-        if scope["path"] not in OPEN and not self.access.is_admitted(headers.get("authorization", "")):
-            return Failure(HTTPStatus.UNAUTHORIZED, "token", "A token is needed: Authorization: Bearer …", CHALLENGE)
-        if scope["method"] not in SAFE and self.is_foreign(headers):
+        if scope["path"] not in _OPEN and not self.access.is_admitted(headers.get("authorization", "")):
+            return Failure(HTTPStatus.UNAUTHORIZED, "token", "A token is needed: Authorization: Bearer …", _CHALLENGE)
+        if scope["method"] not in _SAFE and self.is_foreign(headers):
             return Failure(HTTPStatus.FORBIDDEN, "origin", "The request comes from a page of another site.")
         if (length := headers.get("content-length", "0")).isdecimal() and int(length[:20]) > MAX_BODY:
-            return respond_too_long()
+            return _respond_too_long()
         return None
 
     def is_preflight(self, scope: Scope, headers: Headers) -> bool:
@@ -104,7 +104,7 @@ class Guard:
         return origin if origin in self.access.origins else ""
 
 
-def add_headers(headers: MutableHeaders, origin: str, kept: str) -> None:
+def _add_headers(headers: MutableHeaders, origin: str, kept: str) -> None:
     """Add what every response has; kept says whether a client may keep one that does not say so itself."""
     for name, value in HEADERS.items():
         headers.setdefault(name, value)
@@ -115,19 +115,19 @@ def add_headers(headers: MutableHeaders, origin: str, kept: str) -> None:
         headers.add_vary_header("Origin")
 
 
-def measure_head(scope: Scope) -> int:
+def _measure_head(scope: Scope) -> int:
     """Bytes of address and headers."""
     fields = sum(len(name) + len(value) for name, value in scope["headers"])
     return len(scope.get("raw_path") or b"") + len(scope["query_string"]) + fields
 
 
-def respond_too_long() -> Failure:
+def _respond_too_long() -> Failure:
     """The body is over the limit."""
     message = f"The body is longer than the {MAX_BODY:,} bytes that are taken. Ask for less at once."
     return Failure(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_long", message)
 
 
-def limit_body(receive: Receive) -> Receive:
+def _limit_body(receive: Receive) -> Receive:
     """The same source of a body, which gives up on one that is too long or too slow."""
     taken, whole, latest = 0, False, time.monotonic() + BODY_SECONDS
 
@@ -142,7 +142,7 @@ def limit_body(receive: Receive) -> Receive:
             raise BodyError(Failure(HTTPStatus.REQUEST_TIMEOUT, "slow_body", late)) from err
         taken, whole = taken + len(message.get("body", b"")), not message.get("more_body", False)
         if taken > MAX_BODY:
-            raise BodyError(respond_too_long())
+            raise BodyError(_respond_too_long())
         return message
 
     return inner

@@ -27,17 +27,17 @@ from engine.serve.request.parameters import FILTERS, RECORD, SEARCH, Parameter
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, JSON, get_site, read_given, read_pairs, respond
 
-FORMAT = Parameter("format", "Of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True)
-HITS = (
+_FORMAT = Parameter("format", "Of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True)
+_HITS = (
     *SEARCH,
-    FORMAT,
+    _FORMAT,
     Parameter("tick", "Only these of the hits.", most=MAX_IDS),
     Parameter("top", "So many of the first hits, ticked or not.", ValueKind.INTEGER, low=1, high=MAX_HITS),
 )
-OF_FILES = ("format", "tick", "top", "group_by")  # mean nothing on a page
-NARROWING = {parameter.name for parameter in FILTERS} | {"min_score"}
-LEFT_OUT = "left out by filters, words, the least score or as examples, or below the first 10,000"
-NAMED = 5  # ids in a message
+_OF_FILES = ("format", "tick", "top", "group_by")  # mean nothing on a page
+_NARROWING = {parameter.name for parameter in FILTERS} | {"min_score"}
+_LEFT_OUT = "left out by filters, words, the least score or as examples, or below the first 10,000"
+_NAMED = 5  # ids in a message
 KINDS = {
     ".bib": "application/x-bibtex; charset=utf-8",
     ".csv": "text/csv; charset=utf-8",
@@ -51,13 +51,13 @@ KINDS = {
 }
 
 
-class NoHitsError(AbstractNotFoundError):
+class _NoHitsError(AbstractNotFoundError):
     """Records were ticked that are none of the hits."""
 
     def __init__(self, found: Located, n_ticked: int) -> None:
         self.found, self.ids = found, {*found.absent, *found.left_out}
-        parts = ((found.absent, "not in the index any more"), (found.left_out, LEFT_OUT))
-        said = "; ".join(f"{name_some(ids, NAMED)} ({why})" for ids, why in parts if ids)
+        parts = ((found.absent, "not in the index any more"), (found.left_out, _LEFT_OUT))
+        said = "; ".join(f"{name_some(ids, _NAMED)} ({why})" for ids, why in parts if ids)
         super().__init__(
             f"No hits of this search in generation {found.answer.generation:06d}: {said}. "
             f"That is {len(self.ids):,} of the {n_ticked:,} that were ticked, so no file was made."
@@ -66,7 +66,7 @@ class NoHitsError(AbstractNotFoundError):
 
 async def export_hits(request: Request) -> Response:
     """The hits of a search as a file: the ticked ones, those of a page, or the first so many."""
-    given = read_given(request, HITS)
+    given = read_given(request, _HITS)
     index = get_site(request).shelf.index(given.get_text("i"))
     query, ticks = replace(read_query(given), explain=False), tuple(dict.fromkeys(given.get_texts("tick")))
     if top := given.get_whole("top"):
@@ -74,41 +74,41 @@ async def export_hits(request: Request) -> Response:
     suffix = f".{given.get_text('format')}"
 
     def work() -> bytes:
-        answer = answer_ticked(index, query, ticks) if ticks else index.ask(query)
+        answer = _answer_ticked(index, query, ticks) if ticks else index.ask(query)
         return b"".join(render_hits(suffix, cite_hits(index, answer), describe_search(answer)))
 
     try:
-        return name_attachment(await respond(request, [index], KINDS[suffix], work), make_file_name(index, suffix))
-    except NoHitsError as err:
-        return show_missing_ticks(request, err)
+        return _name_attachment(await respond(request, [index], KINDS[suffix], work), _make_file_name(index, suffix))
+    except _NoHitsError as err:
+        return _show_missing_ticks(request, err)
 
 
-def answer_ticked(index: Index, query: Query, ticks: tuple[str, ...]) -> Answer:
+def _answer_ticked(index: Index, query: Query, ticks: tuple[str, ...]) -> Answer:
     """The answer to a query with the ticked hits alone, each with the rank and the scores that it has among all.
 
     Raises:
-        NoHitsError: some are no hits.
+        _NoHitsError: some are no hits.
     """
     found = index.locate(query, ticks)
     if found.absent or found.left_out:
-        raise NoHitsError(found, len(ticks))
+        raise _NoHitsError(found, len(ticks))
     return found.answer
 
 
-def show_missing_ticks(request: Request, err: NoHitsError) -> Response:
+def _show_missing_ticks(request: Request, err: _NoHitsError) -> Response:
     """The page that says which ticked records are no hits, with ways to a file of the others, or of all."""
     failure = classify_error(err)
     pairs = read_pairs(request)
     rest = State(tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in err.ids))
     there = tuple(pair for pair in pairs if pair[0] != "tick" or pair[1] not in err.found.absent)
-    unfiltered = State(tuple(pair for pair in there if pair[0] not in NARROWING))
+    unfiltered = State(tuple(pair for pair in there if pair[0] not in _NARROWING))
     ways = []
     if n := len(rest.keep_names(["tick"]).pairs):
         ways.append((f"Export the {'other' if n == 1 else f'{n:,} others'}", rest.build_address("/export")))
     if err.found.left_out and unfiltered.pairs != there:
         ways.append(("Export all that are hits without the filters", unfiltered.build_address("/export")))
     ways.append(
-        ("Back to the hits", State(tuple(pair for pair in pairs if pair[0] not in OF_FILES)).build_address("/"))
+        ("Back to the hits", State(tuple(pair for pair in pairs if pair[0] not in _OF_FILES)).build_address("/"))
     )
     body = render_page("error", title="Not exported", here="error", failure=failure, ways=ways)
     return Response(body, status_code=failure.status, media_type=HTML)
@@ -116,7 +116,7 @@ def show_missing_ticks(request: Request, err: NoHitsError) -> Response:
 
 async def export_record(request: Request) -> Response:
     """One record as a file; as a hit it has rank 1, and the cosine to itself."""
-    given = read_given(request, (*RECORD, FORMAT))
+    given = read_given(request, (*RECORD, _FORMAT))
     index, suffix = get_site(request).shelf.index(given.get_text("i")), f".{given.get_text('format')}"
 
     def work() -> bytes:
@@ -125,7 +125,7 @@ async def export_record(request: Request) -> Response:
         line = f"{found.record_id} (generation {index.generation:06d})"
         return b"".join(render_hits(suffix, [Cited(hit, found)], line))
 
-    return name_attachment(await respond(request, [index], KINDS[suffix], work), make_file_name(index, suffix))
+    return _name_attachment(await respond(request, [index], KINDS[suffix], work), _make_file_name(index, suffix))
 
 
 async def search_record(request: Request) -> Response:
@@ -133,15 +133,15 @@ async def search_record(request: Request) -> Response:
     given = read_given(request, SEARCH)
     query, index = replace(read_query(given), explain=False), get_site(request).shelf.index(given.get_text("i"))
     found = await respond(request, [index], JSON, lambda: record_bytes(make_record(index, index.ask(query))))
-    return name_attachment(found, "search.json")
+    return _name_attachment(found, "search.json")
 
 
-def make_file_name(index: Index, suffix: str) -> str:
+def _make_file_name(index: Index, suffix: str) -> str:
     """The name of a file: of which index and generation it is."""
     return f"{index.name}-{index.generation:06d}{suffix}"
 
 
-def name_attachment(response: Response, name: str) -> Response:
+def _name_attachment(response: Response, name: str) -> Response:
     """The same response as a file to be kept under a name."""
     response.headers["Content-Disposition"] = f'attachment; filename="{quote(name)}"'
     return response

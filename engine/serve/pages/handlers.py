@@ -27,8 +27,8 @@ from engine.serve.request.parameters import RECORD, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, get_site, read_given, read_pairs, respond
 
-SEE_OTHER = 303
-NEIGHBOURS = 10
+_SEE_OTHER = 303
+_NEIGHBOURS = 10
 EXPLAINED = 20  # hits of a page; a hundred of them would take some 3 s
 
 
@@ -37,30 +37,30 @@ async def show_search_page(request: Request) -> Response:
     try:
         state = canonicalise(read_pairs(request))
         if not is_canonical(read_pairs(request)):
-            return RedirectResponse(state.build_address("/"), SEE_OTHER)
+            return RedirectResponse(state.build_address("/"), _SEE_OTHER)
         given = RequestValues(state.pairs, PAGE)
         shelf, query = get_site(request).shelf, read_query(given)
         index = shelf.index(given.get_text("i"))
         query = replace(query, explain=query.explain if given.get_text("explain") else True)
-        return await respond(request, [index], HTML, lambda: search_page(index, shelf.names, state, query))
+        return await respond(request, [index], HTML, lambda: _search_page(index, shelf.names, state, query))
     except (UsageError, NoMeshTreeError, AbstractNotFoundError, UnreadableQueryError) as err:
         return await run_in_threadpool(
-            show_refused, request, classify_error(err)
+            _show_refused, request, classify_error(err)
         )  # the form may have to be counted first
 
 
-def show_refused(request: Request, failure: Failure) -> Response:
+def _show_refused(request: Request, failure: Failure) -> Response:
     """The form as it was sent, with what was wrong about it."""
     shelf = get_site(request).shelf
     name = next((value for key, value in read_pairs(request) if key == "i" and value in shelf.names), "")
     kept = tuple(pair for pair in read_pairs(request) if pair[1].strip() and pair[0] != "i")
     index, state = shelf.index(name), State((*kept, ("i", name)) if name else kept)
-    fields = build_form_fields(index, shelf.names, state)
+    fields = _build_form_fields(index, shelf.names, state)
     body = render_page("search", title="Search", answer=None, problem=failure.message, **fields)
     return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))
 
 
-def build_form_fields(index: Index, names: list[str], state: State) -> dict[str, Any]:
+def _build_form_fields(index: Index, names: list[str], state: State) -> dict[str, Any]:
     """What the form is laid out from."""
     return {
         "form": build_form(index, state),
@@ -76,9 +76,9 @@ def build_form_fields(index: Index, names: list[str], state: State) -> dict[str,
     }
 
 
-def search_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
+def _search_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
     """The page of a search."""
-    fields = build_form_fields(index, names, state)
+    fields = _build_form_fields(index, names, state)
     if not query.text and not query.like:
         return render_page("search", title="Search", answer=None, problem="", **fields)
     answer = index.ask(query, n_explained=EXPLAINED)
@@ -89,14 +89,14 @@ def search_page(index: Index, names: list[str], state: State, query: Query) -> b
         hits=build_hit_views(index, answer, state),
         chips=build_chips(state),
         paging=build_paging(answer, state),
-        question=name_question(index, query),
+        question=_name_question(index, query),
         record=write_paragraph(make_record(index, answer)),
         examples=[(given, index.get(given).title) for given in query.like],
         **fields,
     )
 
 
-def name_question(index: Index, query: Query) -> str:
+def _name_question(index: Index, query: Query) -> str:
     """What ticks belong to, however it is spelled in an address: the question without filters and places."""
     pairs = [("i", index.name), ("q", query.text), ("mode", str(query.mode))]
     pairs += [("like", one) for one in query.like] + [("unlike", one) for one in query.unlike]
@@ -107,14 +107,14 @@ async def show_record_page(request: Request) -> Response:
     """One record whole, with those that are nearest to it."""
     given = read_given(request, RECORD)
     index = get_site(request).shelf.index(given.get_text("i"))
-    return await respond(request, [index], HTML, lambda: record_page(index, given))
+    return await respond(request, [index], HTML, lambda: _record_page(index, given))
 
 
-def record_page(index: Index, given: RequestValues) -> bytes:
+def _record_page(index: Index, given: RequestValues) -> bytes:
     """The page of a record."""
     found = index.get(given.get_text("id"))
     where = State(tuple(("i", name) for name in given.get_texts("i")))
-    near = index.ask(Query(like=(found.record_id,), top_k=NEIGHBOURS)) if len(index) > 1 else None
+    near = index.ask(Query(like=(found.record_id,), top_k=_NEIGHBOURS)) if len(index) > 1 else None
     cite = where.set_value("id", found.record_id)
     return render_page(
         "record",

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-PAGING = ("offset", "format", "tick")
+_PAGING = ("offset", "format", "tick")
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -39,7 +39,7 @@ class State:
 
     def start_over(self) -> State:
         """The same from the first hit on."""
-        return State(tuple(pair for pair in self.pairs if pair[0] not in PAGING))
+        return State(tuple(pair for pair in self.pairs if pair[0] not in _PAGING))
 
     def keep_names(self, names: Iterable[str]) -> State:
         """Just some of the names."""

@@ -21,9 +21,9 @@ from engine.serve.request.site import HTML, JSON, get_site, read_given, read_pai
 from engine.serve.work.drawing import Drawing, draw_map_of
 
 _DEFAULT_HITS = 50  # hits drawn where the address does not say how many
-POINTS = (INDEX, Parameter("g", "Generation.", ValueKind.INTEGER, low=0, high=999_999, required=True))
-AT = (*POINTS, Parameter("row", "Place among the points.", ValueKind.INTEGER, low=0, high=2**31, required=True))
-BINARY = "application/octet-stream"
+_POINTS = (INDEX, Parameter("g", "Generation.", ValueKind.INTEGER, low=0, high=999_999, required=True))
+_AT = (*_POINTS, Parameter("row", "Place among the points.", ValueKind.INTEGER, low=0, high=2**31, required=True))
+_BINARY = "application/octet-stream"
 
 
 async def map_page(request: Request) -> Response:
@@ -32,10 +32,10 @@ async def map_page(request: Request) -> Response:
     given = RequestValues(state.pairs, PAGE)
     index = get_site(request).shelf.index(given.get_text("i"))
     query = replace(read_query(given, n=_DEFAULT_HITS), explain=False)
-    return await respond(request, [index], HTML, lambda: show_map(index, get_site(request).shelf.names, state, query))
+    return await respond(request, [index], HTML, lambda: _show_map(index, get_site(request).shelf.names, state, query))
 
 
-def show_map(index: Index, names: list[str], state: State, query: Query) -> bytes:
+def _show_map(index: Index, names: list[str], state: State, query: Query) -> bytes:
     """The page of a map."""
     drawing = draw_map_of(index)
     fields = {"title": "Map", "here": "map", "index": index, "names": names, "state": state, "drawing": drawing}
@@ -49,21 +49,21 @@ def show_map(index: Index, names: list[str], state: State, query: Query) -> byte
         "map",
         hits=build_hit_views(index, answer, state),
         rows=rows,
-        place=place_of(index, drawing, query),
+        place=_place_of(index, drawing, query),
         chips=build_chips(state),
         **fields,
     )
 
 
-def place_of(index: Index, drawing: Drawing, query: Query) -> tuple[float, float] | None:
+def _place_of(index: Index, drawing: Drawing, query: Query) -> tuple[float, float] | None:
     """Where the text of a query lies; None for one without."""
     return drawing.place(index.encode([query.text])[0]) if query.text else None
 
 
 async def send_points(request: Request) -> Response:
     """All points of a map, as Drawing.points lays them out."""
-    index, drawing, _ = read_drawing_request(request, POINTS)
-    return await respond(request, [index], BINARY, lambda: drawing.points)
+    index, drawing, _ = _read_drawing_request(request, _POINTS)
+    return await respond(request, [index], _BINARY, lambda: drawing.points)
 
 
 async def find_record_at(request: Request) -> Response:
@@ -72,7 +72,7 @@ async def find_record_at(request: Request) -> Response:
     Raises:
         AbstractNotFoundError: there is no such point.
     """
-    index, drawing, given = read_drawing_request(request, AT)
+    index, drawing, given = _read_drawing_request(request, _AT)
     row = given.get_whole("row")
     if row >= len(drawing.map.doc_ids):
         raise AbstractNotFoundError(f"the map has {len(drawing.map.doc_ids):,} points, so none is number {row:,}")
@@ -85,7 +85,7 @@ async def find_record_at(request: Request) -> Response:
     return await respond(request, [index], JSON, work)
 
 
-def read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> tuple[Index, Drawing, RequestValues]:
+def _read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> tuple[Index, Drawing, RequestValues]:
     """The index and the drawing that a script asks about.
 
     Raises:

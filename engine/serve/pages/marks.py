@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from engine.records.answer import Hit, Span
 
 SHORT = 700  # characters of an abstract that is shown whole
-AROUND = 180  # characters shown on either side of the nearest sentence
-BEGINNING = 400  # characters shown where no sentence is known
+_AROUND = 180  # characters shown on either side of the nearest sentence
+_BEGINNING = 400  # characters shown where no sentence is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,12 @@ def split_pieces(
         ends |= {min(max(place, first), last) for place in (start, end)}
     order = sorted(ends)
     return [
-        MarkedPiece(text[start:end], is_inside(start, best), is_inside(start, words))
+        MarkedPiece(text[start:end], _is_inside(start, best), _is_inside(start, words))
         for start, end in zip(order, order[1:], strict=False)
     ]
 
 
-def is_inside(place: int, spans: Sequence[Span]) -> bool:
+def _is_inside(place: int, spans: Sequence[Span]) -> bool:
     """Whether a place lies in one of the spans."""
     return any(start <= place < end for start, end in spans)
 
@@ -56,17 +56,17 @@ def mark_abstract(hit: Hit) -> Shown:
     text = hit.abstract
     best = [hit.why.sentences[0].span] if hit.why and hit.why.sentences else []
     words = hit.why.abstract_spans if hit.why else ()
-    window = extract(text, best[0] if best else None)
+    window = _extract(text, best[0] if best else None)
     cut = (window[0] > 0, window[1] < len(text))
     whole = split_pieces(text, best, words) if any(cut) else []
     return Shown(split_pieces(text, best, words, window), *cut, whole)
 
 
-def extract(text: str, best: Span | None) -> Span:
+def _extract(text: str, best: Span | None) -> Span:
     """The part of a text that is worth seeing first, whole words of it."""
     if len(text) <= SHORT:
         return 0, len(text)
-    first, last = (max(0, best[0] - AROUND), min(len(text), best[1] + AROUND)) if best else (0, BEGINNING)
+    first, last = (max(0, best[0] - _AROUND), min(len(text), best[1] + _AROUND)) if best else (0, _BEGINNING)
     if first > 0:
         first = text.rfind(" ", 0, first) + 1
     if last < len(text):

@@ -11,7 +11,7 @@ from engine import __version__
 
 
 @cache
-def get_environment() -> Environment:
+def _get_environment() -> Environment:
     """The templates of this package."""
     made = Environment(
         loader=PackageLoader("engine.serve.pages", "templates"),
@@ -29,4 +29,4 @@ def get_environment() -> Environment:
 
 def render_page(name: str, **values: Any) -> bytes:
     """A page in UTF-8; what UTF-8 can't hold becomes a question mark."""
-    return get_environment().get_template(f"{name}.html").render(**values).encode("utf-8", "replace")
+    return _get_environment().get_template(f"{name}.html").render(**values).encode("utf-8", "replace")

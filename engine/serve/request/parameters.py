@@ -25,8 +25,8 @@ from engine.serve.http.limits import (
 
 WHOLE = re.compile(r"-?[0-9]{1,15}")
 FLAGS = {"true": True, "false": False, "1": True, "0": False, "on": True}
-LENGTHS = {"q": MAX_TEXT, "where": MAX_WHERE}  # characters, of others MAX_VALUE
-HIGHEST = {"n": MAX_HITS, "offset": MAX_DEPTH - 1}
+_LENGTHS = {"q": MAX_TEXT, "where": MAX_WHERE}  # characters, of others MAX_VALUE
+_HIGHEST = {"n": MAX_HITS, "offset": MAX_DEPTH - 1}
 NUMBERS = (ValueKind.INTEGER, ValueKind.NUMBER)
 BOOLEANS = (ValueKind.SWITCH, ValueKind.EITHER)
 
@@ -47,7 +47,7 @@ class Parameter:
     required: bool = False
 
 
-def build_parameter(option: QueryOption) -> Parameter:
+def _build_parameter(option: QueryOption) -> Parameter:
     """Return an option as a parameter, within the limits of a request."""
     most = {ValueKind.IDS: MAX_IDS if option in options.FILTERS else MAX_EXAMPLES}.get(option.kind, MAX_NAMES)
     is_shown = option.kind in (ValueKind.CHOICE, ValueKind.INTEGER)
@@ -57,17 +57,17 @@ def build_parameter(option: QueryOption) -> Parameter:
         option.kind,
         most=most if option.kind.is_repeatable else 1,
         low=option.low,
-        high=HIGHEST.get(option.name, option.high),
-        length=LENGTHS.get(option.name, MAX_VALUE),
+        high=_HIGHEST.get(option.name, option.high),
+        length=_LENGTHS.get(option.name, MAX_VALUE),
         choices=option.choices,
         default=option.default if is_shown else None,
     )
 
 
 INDEX = Parameter("i", "Name of the index; by default the first one served.")
-QUESTION = tuple(map(build_parameter, options.QUESTION))
-RANKING = tuple(map(build_parameter, options.RANKING))
-FILTERS = tuple(map(build_parameter, options.FILTERS))
+QUESTION = tuple(map(_build_parameter, options.QUESTION))
+RANKING = tuple(map(_build_parameter, options.RANKING))
+FILTERS = tuple(map(_build_parameter, options.FILTERS))
 RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
 SEARCH = (INDEX, *QUESTION, *RANKING, *FILTERS)
 
@@ -89,10 +89,10 @@ class RequestValues:
             if name not in known:
                 raise UsageError(options.describe_unknown(name, list(known)))
             if value.strip():
-                check_value(known[name], value)
+                _check_value(known[name], value)
                 self.values.setdefault(name, []).append(value)
         for parameter in allowed:
-            check_number_of(parameter, len(self.values.get(parameter.name, ())))
+            _check_number_of(parameter, len(self.values.get(parameter.name, ())))
 
     def get_texts(self, name: str) -> tuple[str, ...]:
         """All values of a parameter, in the order given."""
@@ -132,7 +132,7 @@ class RequestValues:
         return next((choice for choice in option.choices if choice == text), text)
 
 
-def check_number_of(parameter: Parameter, n: int) -> None:
+def _check_number_of(parameter: Parameter, n: int) -> None:
     """Refuse a parameter given too often, or not at all where it must be.
 
     Raises:
@@ -144,7 +144,7 @@ def check_number_of(parameter: Parameter, n: int) -> None:
         raise UsageError(f"{parameter.name} is missing: {parameter.help}")
 
 
-def check_value(parameter: Parameter, text: str) -> None:
+def _check_value(parameter: Parameter, text: str) -> None:
     """Refuse a value that the parameter can't have.
 
     Raises:
@@ -157,14 +157,14 @@ def check_value(parameter: Parameter, text: str) -> None:
         raise UsageError(f"{parameter.name} is {text[:80]!r}, expected one of {', '.join(parameter.choices)}")
     if parameter.kind in BOOLEANS and text.strip().lower() not in FLAGS:
         raise UsageError(f"{parameter.name} is {text[:80]!r}, expected true or false")
-    if parameter.kind in NUMBERS and not is_in_range(parameter, text.strip()):
+    if parameter.kind in NUMBERS and not _is_in_range(parameter, text.strip()):
         what = "a whole number" if parameter.kind is ValueKind.INTEGER else "a number"
         raise UsageError(
             f"{parameter.name} is {text[:80]!r}, expected {what} from {parameter.low:,g} to {parameter.high:,g}"
         )
 
 
-def is_in_range(parameter: Parameter, text: str) -> bool:
+def _is_in_range(parameter: Parameter, text: str) -> bool:
     """Whether a text is a number that the parameter may have."""
     if parameter.kind is ValueKind.INTEGER and not WHOLE.fullmatch(text):
         return False

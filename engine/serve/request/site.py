@@ -18,7 +18,7 @@ from engine.serve.work.shelf import Shelf
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
-FRESH = "private, no-cache"  # kept by the client alone, which asks each time whether it is still so
+_FRESH = "private, no-cache"  # kept by the client alone, which asks each time whether it is still so
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def read_given(request: Request, allowed: Sequence[Parameter]) -> RequestValues:
 
 async def respond(request: Request, indexes: Sequence[Index], kind: str, work: Callable[[], bytes]) -> Response:
     """The response to a request: its body made in a worker, or none where the client holds it already."""
-    headers = {"ETag": compute_tag(request, indexes, get_site(request).shelf.names), "Cache-Control": FRESH}
+    headers = {"ETag": compute_tag(request, indexes, get_site(request).shelf.names), "Cache-Control": _FRESH}
     if len(indexes) == 1:
         headers["Engine-Generation"] = f"{indexes[0].generation:06d}"
     if is_held(request, headers["ETag"]):
@@ -70,7 +70,7 @@ async def run_while_connected(request: Request, work: Coroutine[Any, Any, bytes]
         ClientDisconnect: the client has gone.
         Exception: whatever the work raises.
     """
-    answer, leaving = asyncio.ensure_future(work), asyncio.ensure_future(wait_for_disconnect(request))
+    answer, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_wait_for_disconnect(request))
     leaving.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, so nothing is logged
     try:
         await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,7 +83,7 @@ async def run_while_connected(request: Request, work: Coroutine[Any, Any, bytes]
         leaving.cancel()
 
 
-async def wait_for_disconnect(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     """Wait until the client has gone."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

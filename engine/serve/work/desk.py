@@ -16,7 +16,7 @@ from engine.serve.http.limits import ANSWER_SECONDS, MAX_WAITING, WAIT_SECONDS
 T = TypeVar("T")
 
 
-def run_in_time(work: Callable[[], T], deadline: Deadline) -> T:
+def _run_in_time(work: Callable[[], T], deadline: Deadline) -> T:
     """Do a piece of work that is wanted until a deadline."""
     with limit_time(deadline):
         return work()
@@ -52,7 +52,7 @@ class Desk:
         if self.n_inside >= self.places:
             raise BusyError(f"{self.n_inside:,} requests are being answered or wait. Ask again in a second")
         deadline = Deadline(time.monotonic() + self.answer_seconds)
-        job = self.pool.submit(run_in_time, work, deadline)
+        job = self.pool.submit(_run_in_time, work, deadline)
         future = asyncio.wrap_future(job)
         self.n_inside += 1
         future.add_done_callback(self.note_done)

@@ -20,7 +20,7 @@ from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.records.encoder import Vectors
 
-NAMED = 8  # journals with a colour of their own
+_NAMED = 8  # journals with a colour of their own
 HEAD = struct.Struct("<4sI")  # "MAP1", number of points
 
 
@@ -51,7 +51,7 @@ class Drawing:
         return found
 
 
-drawings: WeakKeyDictionary[OpenGeneration, Drawing] = WeakKeyDictionary()
+_drawings: WeakKeyDictionary[OpenGeneration, Drawing] = WeakKeyDictionary()
 
 
 def draw_map_of(index: Index) -> Drawing:
@@ -61,12 +61,12 @@ def draw_map_of(index: Index) -> Drawing:
         CorruptError: the map is damaged.
     """
     snapshot = get_generation(index)
-    if snapshot not in drawings:
-        drawings[snapshot] = read_drawing(snapshot)
-    return drawings[snapshot]
+    if snapshot not in _drawings:
+        _drawings[snapshot] = _read_drawing(snapshot)
+    return _drawings[snapshot]
 
 
-def read_drawing(snapshot: OpenGeneration) -> Drawing:
+def _read_drawing(snapshot: OpenGeneration) -> Drawing:
     """Read the map of a generation.
 
     Raises:
@@ -75,7 +75,7 @@ def read_drawing(snapshot: OpenGeneration) -> Drawing:
     found = read_map(snapshot.folder.get_generation_path(snapshot.manifest.generation) / MAP)
     with closing(Corpus(snapshot.corpus.path)) as corpus:  # of its own: counting must not keep answers waiting
         rows = read_years_and_journals(corpus)
-    names = [name for name, _ in Counter(journal for _, journal in rows if journal).most_common(NAMED)]
+    names = [name for name, _ in Counter(journal for _, journal in rows if journal).most_common(_NAMED)]
     number = {name: place for place, name in enumerate(names, 1)}
     years = np.array([min(max(year, 0), 65_535) for year, _ in rows], np.uint16)
     journals = np.array([number.get(journal, 0) for _, journal in rows], np.uint16)

@@ -11,8 +11,8 @@ from engine.corpus.storage.store import Corpus
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 
-OFFERED = 300  # names of a kind; others may be typed
-WIDEST = 120  # bars; earlier years share the first one
+_OFFERED = 300  # names of a kind; others may be typed
+_WIDEST = 120  # bars; earlier years share the first one
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +41,25 @@ class Facets:
     types: Counted
 
 
-counted: WeakKeyDictionary[OpenGeneration, Facets] = WeakKeyDictionary()
+_counted: WeakKeyDictionary[OpenGeneration, Facets] = WeakKeyDictionary()
 
 
 def read_facets(index: Index) -> Facets:
     """The facets of the generation that an index holds."""
     snapshot = get_generation(index)
-    if (found := counted.get(snapshot)) is None:
+    if (found := _counted.get(snapshot)) is None:
         with closing(Corpus(snapshot.corpus.path)) as corpus:  # of its own: counting must not keep answers waiting
-            names = [name_counts(corpus, kind, OFFERED) for kind in ("journal", "mesh", "type")]
-            found = counted[snapshot] = Facets(build_bars(count_years(corpus)), *names)
+            names = [name_counts(corpus, kind, _OFFERED) for kind in ("journal", "mesh", "type")]
+            found = _counted[snapshot] = Facets(_build_bars(count_years(corpus)), *names)
     return found
 
 
-def build_bars(years: tuple[tuple[int, int], ...]) -> tuple[Bar, ...]:
+def _build_bars(years: tuple[tuple[int, int], ...]) -> tuple[Bar, ...]:
     """Bars for years with their numbers, earliest first: WIDEST at most."""
     if not years:
         return ()
     counts, last = dict(years), years[-1][0]
-    first = max(years[0][0], last - WIDEST + 1)
+    first = max(years[0][0], last - _WIDEST + 1)
     earlier = sum(n for year, n in years if year <= first)
     rows = [(min(years[0][0], first), first, earlier)]
     rows += [(year, year, counts.get(year, 0)) for year in range(first + 1, last + 1)]

@@ -15,22 +15,22 @@ from engine.query.index import Index, get_generation
 
 def compute_tag(request: Request, indexes: Sequence[Index], names: Sequence[str]) -> str:
     """The ETag of an answer: of what is asked, the generations, index.toml, all that are served, and the engine."""
-    parts = [__version__, hash_templates(), request.url.path, request.url.query, *names]
+    parts = [__version__, _hash_templates(), request.url.path, request.url.query, *names]
     for index in indexes:
         snapshot = get_generation(index)
-        parts += [str(snapshot.folder.path), snapshot.pointer.decode("ascii", "replace"), read_settings_state(index)]
+        parts += [str(snapshot.folder.path), snapshot.pointer.decode("ascii", "replace"), _read_settings_state(index)]
         parts += [str(snapshot.manifest.generation), snapshot.manifest.created]
     return f'"{hashlib.sha256(chr(0).join(parts).encode("utf-8", "replace")).hexdigest()[:32]}"'
 
 
 @cache
-def hash_templates() -> str:
+def _hash_templates() -> str:
     """SHA-256 over all templates: pages that a browser keeps are of them too."""
     files = sorted((Path(__file__).parent.parent / "pages" / "templates").glob("*.html"))
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def read_settings_state(index: Index) -> str:
+def _read_settings_state(index: Index) -> str:
     """What tells one state of index.toml, which has a say in hybrid search, from another."""
     try:
         found = (index.path / "index.toml").stat()

@@ -17,8 +17,8 @@ from engine.serve.http.limits import FILTER_SECONDS, FOLLOW_SECONDS
 from engine.serve.work.drawing import draw_map_of
 from engine.serve.work.facets import read_facets
 
-SENTENCES = ["a first page has so many sentences or more"] * 16  # so that the tokenizer for many texts is loaded
-EASE = 20  # times that an attempt took, between two to open a damaged generation
+_SENTENCES = ["a first page has so many sentences or more"] * 16  # so that the tokenizer for many texts is loaded
+_EASE = 20  # times that an attempt took, between two to open a damaged generation
 log = logging.getLogger("engine.serve")
 
 
@@ -43,7 +43,7 @@ class Shelf:
                 raise UsageError(f"two indexes are named {name}: serve them by two servers")
             self.indexes[name] = open_index(folder, follow=False)
         for index in self.indexes.values():
-            warm_up(index)
+            _warm_up(index)
 
     @property
     def names(self) -> list[str]:
@@ -89,9 +89,9 @@ class Shelf:
         elif pointer != self.failed.get(name) or began >= self.again.get(name, 0.0):
             self.failed[name] = pointer
             try:
-                self.indexes[name] = fresh = open_newer(index)
+                self.indexes[name] = fresh = _open_newer(index)
             finally:
-                self.again[name] = time.monotonic() + EASE * (time.monotonic() - began)
+                self.again[name] = time.monotonic() + _EASE * (time.monotonic() - began)
             self.problems.pop(name, None)
             log.info("%s: now at generation %06d", name, fresh.generation)
 
@@ -100,7 +100,7 @@ class Shelf:
         for name, index in self.indexes.items():
             try:
                 read_facets(index)
-                index.encode(SENTENCES)
+                index.encode(_SENTENCES)
             except Exception as err:  # the request that asks is told
                 if not self.stopped.is_set():
                     log.error("%s: the first page will be slow or fail: %s", name, err)
@@ -125,7 +125,7 @@ class Shelf:
             index.close()
 
 
-def open_newer(index: Index) -> Index:
+def _open_newer(index: Index) -> Index:
     """The index at the current generation, ready to answer.
 
     Raises:
@@ -133,12 +133,12 @@ def open_newer(index: Index) -> Index:
     """
     fresh = open_index(index.path, follow=False)
     get_generation(fresh).adopt_encoder(get_generation(index))
-    warm_up(fresh)
+    _warm_up(fresh)
     read_facets(fresh)
     return fresh
 
 
-def warm_up(index: Index) -> None:
+def _warm_up(index: Index) -> None:
     """Load what the first request would wait for, and what may be deleted while the generation is still served.
 
     From now on no look into its database takes longer than FILTER_SECONDS.

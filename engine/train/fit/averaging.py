@@ -76,10 +76,10 @@ def score_dev(model: SentenceTransformer, dev: Sequence[TextPair], mixed: bool) 
     if not dev:
         return 0.0
     queries, documents = (encode_texts(model, texts, mixed) for texts in zip(*dev, strict=True))
-    return float(score_known_items(queries, documents).mean())
+    return float(_score_known_items(queries, documents).mean())
 
 
-def score_known_items(queries: Vectors, documents: Vectors) -> NDArray[np.float64]:
+def _score_known_items(queries: Vectors, documents: Vectors) -> NDArray[np.float64]:
     """Return nDCG@10 of each query, float64 (n,), where row i of documents is the one relevant to row i of queries.
 
     Documents with an equal score are ranked before the relevant one, so that an encoder that gives all texts one vector

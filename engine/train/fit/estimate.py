@@ -56,14 +56,14 @@ def estimate_training(
     return TrainingEstimate(
         n_rows=n_rows,
         n_steps=steps,
-        n_bytes=estimate_memory(model, tokens, n_rows, settings),
+        n_bytes=_estimate_memory(model, tokens, n_rows, settings),
         free_bytes=free,
         seconds=row_seconds * steps * min(settings.batch_size, n_rows) * _PASSES[settings.method],
         mini_batch_size=_find_mini_batch(model, tokens, n_rows, settings, free),
     )
 
 
-def estimate_memory(model: SentenceTransformer, tokens: int, n_rows: int, settings: TrainingSettings) -> int:
+def _estimate_memory(model: SentenceTransformer, tokens: int, n_rows: int, settings: TrainingSettings) -> int:
     """Return the bytes for weights, their states and what a backward pass keeps of one part of a batch.
 
     tokens: of a row, all columns whose activations are kept together. Activations of a layer: s b h (34 + 5 a s / h)
@@ -84,7 +84,7 @@ def _find_mini_batch(
 ) -> int | None:
     """Return the largest mini-batch, halving the one that is set, that fits into free bytes; None if none does."""
     size = min(settings.mini_batch_size, settings.batch_size, n_rows)
-    while size and estimate_memory(model, tokens, n_rows, replace(settings, mini_batch_size=size)) > free:
+    while size and _estimate_memory(model, tokens, n_rows, replace(settings, mini_batch_size=size)) > free:
         size //= 2
     return size or None
 

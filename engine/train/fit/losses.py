@@ -16,7 +16,7 @@ from torch import Tensor
 from engine.train.fit.settings import TrainingSettings
 
 
-class GuidedRankingLoss(CachedGISTEmbedLoss):
+class _GuidedRankingLoss(CachedGISTEmbedLoss):
     """In-batch negatives in both directions, without those that a frozen guide takes for positives.
 
     The mean of two losses, each a multiple negatives ranking loss (Henderson et al. 2017, arXiv 1705.00652) with cached
@@ -80,7 +80,7 @@ def build_ranking_loss(
     model: SentenceTransformer, guide: SentenceTransformer, settings: TrainingSettings
 ) -> torch.nn.Module:
     """Return the loss for pairs, over several dimensions if the settings name some."""
-    loss = GuidedRankingLoss(model, guide, settings)
+    loss = _GuidedRankingLoss(model, guide, settings)
     if not settings.matryoshka:
         return loss
     full = int(model.get_embedding_dimension() or 0)

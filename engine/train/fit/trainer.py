@@ -36,7 +36,7 @@ _CHECKPOINTS = 20  # in a run, so that at most a twentieth of it is repeated
 
 
 @dataclass(frozen=True, slots=True)
-class LoggedLoss:
+class _LoggedLoss:
     """One line of a training log: the mean loss since the line before."""
 
     epoch: float
@@ -49,7 +49,7 @@ class TrainingRun:
     """What the trainer did."""
 
     steps: int
-    log: tuple[LoggedLoss, ...]
+    log: tuple[_LoggedLoss, ...]
     seconds: float
 
 
@@ -84,7 +84,7 @@ def run_trainer(
     several = len(data) > 1
     trainer = ResumingTrainer(
         model=model,
-        args=build_arguments(settings, sum(map(len, data.values()))),
+        args=_build_arguments(settings, sum(map(len, data.values()))),
         train_dataset=dict(data) if several else next(iter(data.values())),
         loss=dict(losses) if several else next(iter(losses.values())),
         callbacks=[CheckpointCompleter(parameters), _StepReporter(progress)],
@@ -95,7 +95,7 @@ def run_trainer(
     with _explain_memory(settings):
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     rows = [row for row in trainer.state.log_history if "loss" in row]
-    log = tuple(LoggedLoss(float(row["epoch"]), int(row["step"]), float(row["loss"])) for row in rows)
+    log = tuple(_LoggedLoss(float(row["epoch"]), int(row["step"]), float(row["loss"])) for row in rows)
     if not all(bool(torch.isfinite(p).all()) for p in model.parameters()):
         raise EncoderError("training left weights that are not finite. Use a lower learning rate: --learning-rate 1e-5")
     model.eval()
@@ -122,14 +122,14 @@ def _explain_memory(settings: TrainingSettings) -> Iterator[None]:
         ) from err
 
 
-def build_arguments(settings: TrainingSettings, n_rows: int) -> SentenceTransformerTrainingArguments:
+def _build_arguments(settings: TrainingSettings, n_rows: int) -> SentenceTransformerTrainingArguments:
     """Translate the settings for the library. Defaults that changed between its versions are set explicitly.
 
     A run shorter than logging_steps logs its first and its last step.
     """
     steps = settings.count_steps(n_rows)
     contrastive = settings.method == "adapt"
-    n_parts = count_parts(settings)
+    n_parts = _count_parts(settings)
     return SentenceTransformerTrainingArguments(
         output_dir=str(choose_work_folder(settings.output)),
         num_train_epochs=settings.epochs,
@@ -162,7 +162,7 @@ def build_arguments(settings: TrainingSettings, n_rows: int) -> SentenceTransfor
     )
 
 
-def count_parts(settings: TrainingSettings) -> int:
+def _count_parts(settings: TrainingSettings) -> int:
     """Return into how many equal parts a batch is split, the fewest with mini_batch_size rows or fewer each.
 
     The gradients of the parts are added up. A contrastive loss needs its whole batch, and caches instead.

@@ -83,7 +83,7 @@ class LogRow:
 
 
 @dataclass(frozen=True, slots=True)
-class FitCall:
+class _FitCall:
     """The call of fit() that cards before version 3 print."""
 
     steps_per_epoch: int | None
@@ -93,7 +93,7 @@ class FitCall:
 
 
 @dataclass(frozen=True, slots=True)
-class EngineRun:
+class _EngineRun:
     """The section "What Ran" that ``engine train`` writes into its cards."""
 
     method: str
@@ -115,8 +115,8 @@ class ModelCard:
     log: tuple[LogRow, ...]
     metrics: tuple[tuple[str, str], ...]
     versions: tuple[tuple[str, str], ...]
-    fit: FitCall | None
-    engine_run: EngineRun | None  # None: not a card of engine train
+    fit: _FitCall | None
+    engine_run: _EngineRun | None  # None: not a card of engine train
 
     def find_setting(self, name: str) -> str | None:
         """Return a hyperparameter as printed; None if it is not."""
@@ -146,10 +146,10 @@ def read_card(path: Path) -> ModelCard:
         raw = stream.read(_MAX_BYTES + 1)
     if len(raw) > _MAX_BYTES:
         raise SourceError(f"{path} has more than {_MAX_BYTES:,} bytes, too many for a model card. Expected a README.md")
-    return parse_card(decode(raw)[0].lstrip("\ufeff").replace("\r\n", "\n"), str(path))
+    return _parse_card(decode(raw)[0].lstrip("\ufeff").replace("\r\n", "\n"), str(path))
 
 
-def parse_card(text: str, name: str) -> ModelCard:
+def _parse_card(text: str, name: str) -> ModelCard:
     """Parse the text of a card.
 
     Raises:
@@ -191,11 +191,11 @@ def parse_card(text: str, name: str) -> ModelCard:
     )
 
 
-def _parse_engine_run(lines: Sequence[str]) -> EngineRun | None:
+def _parse_engine_run(lines: Sequence[str]) -> _EngineRun | None:
     """Parse the section "What Ran"; None if these lines are not by engine train."""
     made_by = re.search(r"^Made by `engine train --method (\w{1,20})`", "\n".join(lines), re.MULTILINE)
     facts = tuple(strip_markup(line.removeprefix("* ")) for line in lines if line.startswith("* "))
-    return EngineRun(made_by[1], facts) if made_by else None
+    return _EngineRun(made_by[1], facts) if made_by else None
 
 
 def _find_lines(parts: Sequence[CardSection], title: str) -> tuple[str, ...]:
@@ -296,7 +296,7 @@ def _parse_metrics(parts: Sequence[CardSection]) -> Iterator[tuple[str, str]]:
             yield from zip(table.column("metric"), table.column("value"), strict=False)
 
 
-def _parse_fit_call(parts: Sequence[CardSection]) -> FitCall | None:
+def _parse_fit_call(parts: Sequence[CardSection]) -> _FitCall | None:
     """Parse the call of fit() in a card before version 3; None if there is none."""
     lines = _find_lines(parts, "training")
     place = next((i for i, text in enumerate(lines) if text.startswith("Parameters of the fit()-Method")), None)
@@ -312,7 +312,7 @@ def _parse_fit_call(parts: Sequence[CardSection]) -> FitCall | None:
     given = given if isinstance(given, dict) else {}
     optimizer = given.get("optimizer_params")
     flat = given | (optimizer if isinstance(optimizer, dict) else {})
-    return FitCall(
+    return _FitCall(
         steps_per_epoch=int(length[1]) if length else None,
         batch_size=int(batch[1]) if batch else None,
         loss=loss[1].rsplit(".", 1)[-1] if loss else "",

@@ -159,11 +159,11 @@ def find_short_columns(card: ModelCard) -> Iterator[ShortColumn]:
     for column in (column for part in card.training for column in part.columns):
         lengths = column.statistics
         if lengths and lengths.unit == "tokens" and lengths.high <= _SHORT:
-            longest, shortest = compute_shares(lengths)
+            longest, shortest = _compute_shares(lengths)
             yield ShortColumn(column.name, lengths, longest, shortest, tuple(dict.fromkeys(column.samples)))
 
 
-def compute_shares(lengths: ColumnStatistics) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+def _compute_shares(lengths: ColumnStatistics) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
     """Compute the share, at least and at most, of the longest and of the shortest of texts of two or three lengths.
 
     With lengths m - 1, m, m + 1 and shares p, q, r: r - p = mean - m and p + q + r = 1. So q lies between 0 and

@@ -46,7 +46,7 @@ _MEASURED = (
 
 
 @dataclass(frozen=True, slots=True)
-class CardTopic:
+class _CardTopic:
     """A few sentences about one topic."""
 
     title: str
@@ -54,7 +54,7 @@ class CardTopic:
 
 
 @dataclass(frozen=True, slots=True)
-class CardExplanation:
+class _CardExplanation:
     """A card explained."""
 
     card: str  # the file
@@ -66,10 +66,10 @@ class CardExplanation:
     removed: tuple[str, ...]  # settings that the installed libraries no longer accept
     changed: tuple[ChangedDefault, ...]  # settings printed at a default that has changed since
     commands: tuple[str, ...]  # the nearest to the training of the card
-    topics: tuple[CardTopic, ...]
+    topics: tuple[_CardTopic, ...]
 
 
-def explain_model_card(card: ModelCard) -> CardExplanation:
+def explain_model_card(card: ModelCard) -> _CardExplanation:
     """Explain a card as far as possible; the explanation names what the card does not say."""
     steps = count_card_steps(card)
     log, short = tuple(split_log(card.log, steps)), tuple(find_short_columns(card))
@@ -84,11 +84,11 @@ def explain_model_card(card: ModelCard) -> CardExplanation:
         ("Settings", _describe_settings(card, removed, changed)),
         ("Can it be repeated?", _describe_repeating(card, legacy, commands)),
     )
-    explained = tuple(CardTopic(title, tuple(lines) or (_NOT_SAID,)) for title, lines in topics)
-    return CardExplanation(card.name, steps, log, floor, legacy, short, removed, changed, commands, explained)
+    explained = tuple(_CardTopic(title, tuple(lines) or (_NOT_SAID,)) for title, lines in topics)
+    return _CardExplanation(card.name, steps, log, floor, legacy, short, removed, changed, commands, explained)
 
 
-def format_explanation(explanation: CardExplanation) -> Iterator[str]:
+def format_explanation(explanation: _CardExplanation) -> Iterator[str]:
     """Yield the lines of an explanation for a terminal."""
     for place, topic in enumerate(explanation.topics):
         if place:

@@ -20,7 +20,7 @@ _MIN_BODY = 100  # characters; shorter bodies are too alike
 
 
 @dataclass(frozen=True, slots=True)
-class GradedPair:
+class _GradedPair:
     """Two texts, and how similar they are, in [0, 1]."""
 
     one: str
@@ -34,7 +34,7 @@ class CorpusPairs:
 
     titles: tuple[TextPair, ...]  # (title, body)
     conclusions: tuple[TextPair, ...]  # (conclusion, objective)
-    mesh: tuple[GradedPair, ...]
+    mesh: tuple[_GradedPair, ...]
     dev: tuple[TextPair, ...]  # (title, body) of records held out for choosing settings
     n_records: int
     n_held_out: int  # records at test or dev positions, and copies of records that must not be trained on
@@ -60,7 +60,7 @@ def build_pairs(records: Iterable[Abstract], kept_out: Iterable[Abstract] = (), 
     return CorpusPairs(
         titles=_pair_titles(train),
         conclusions=tuple((conclusion, objective) for conclusion, objective in conclusions),
-        mesh=tuple(grade_pairs(train, seed)),
+        mesh=tuple(_grade_pairs(train, seed)),
         dev=_pair_titles(dev),
         n_records=len(everything),
         n_held_out=sum(bool(closed & known) for known in keys),
@@ -111,18 +111,18 @@ def _is_pair(record: Abstract) -> bool:
     return len(title.split()) >= 3 and len(text) >= _MIN_BODY and title.casefold() not in text.casefold()
 
 
-def grade_pairs(records: Sequence[Abstract], seed: int) -> list[GradedPair]:
+def _grade_pairs(records: Sequence[Abstract], seed: int) -> list[_GradedPair]:
     """Pair every record with MeSH headings twice: with a record that shares a rare heading, and with a random one.
 
     The grade is the Jaccard index of the headings, each weighted by log(n / records that have it), so that headings of
     nearly all records, like Humans, hardly count.
     """
     headed = [
-        (record, parse_headings(record))
+        (record, _parse_headings(record))
         for record in records
-        if len(parse_headings(record)) >= _MIN_HEADINGS and extract_body(record)
+        if len(_parse_headings(record)) >= _MIN_HEADINGS and extract_body(record)
     ]
-    weights = compute_rarities([terms for _, terms in headed])
+    weights = _compute_rarities([terms for _, terms in headed])
     holders: dict[str, list[int]] = defaultdict(list)
     for place, (_, terms) in enumerate(headed):
         for term in terms:
@@ -133,23 +133,23 @@ def grade_pairs(records: Sequence[Abstract], seed: int) -> list[GradedPair]:
         rare = max(sorted(terms), key=lambda term: weights[term] if len(holders[term]) > 1 else -1.0)
         for other in (chance.choice(holders[rare]), chance.randrange(len(headed))):
             if other != place:
-                grade = compute_overlap(terms, headed[other][1], weights)
-                pairs.append(GradedPair(extract_body(record), extract_body(headed[other][0]), grade))
+                grade = _compute_overlap(terms, headed[other][1], weights)
+                pairs.append(_GradedPair(extract_body(record), extract_body(headed[other][0]), grade))
     return pairs
 
 
-def parse_headings(record: Abstract) -> frozenset[str]:
+def _parse_headings(record: Abstract) -> frozenset[str]:
     """Return the MeSH descriptors of a record, without qualifiers and without the mark of a major topic."""
     return frozenset(heading.split("/")[0].strip("* ").lower() for heading in record.mesh) - {""}
 
 
-def compute_rarities(records: Sequence[frozenset[str]]) -> dict[str, float]:
+def _compute_rarities(records: Sequence[frozenset[str]]) -> dict[str, float]:
     """Compute log(n / records that have it) of every heading."""
     counts = Counter(heading for terms in records for heading in terms)
     return {heading: math.log(len(records) / count) for heading, count in counts.items()}
 
 
-def compute_overlap(one: frozenset[str], other: frozenset[str], weights: dict[str, float]) -> float:
+def _compute_overlap(one: frozenset[str], other: frozenset[str], weights: dict[str, float]) -> float:
     """Compute the weighted Jaccard index in [0, 1]; 0 if no heading has a weight."""
     either = math.fsum(weights[heading] for heading in one | other)  # exact, so the same in whatever order a set has
     return math.fsum(weights[heading] for heading in one & other) / either if either else 0.0

@@ -22,7 +22,7 @@ _MIN_ERRORS = 3.3  # standard errors above 0.5: by chance alone, about one table
 
 
 @dataclass(frozen=True, slots=True)
-class LabelLeak:
+class _LabelLeak:
     """How well a feature of one column predicts the label."""
 
     feature: str
@@ -30,13 +30,13 @@ class LabelLeak:
     floor: float  # mean squared error of the labels
 
 
-def find_leak(texts: Sequence[str], labels: NDArray[np.float32]) -> LabelLeak:
+def find_leak(texts: Sequence[str], labels: NDArray[np.float32]) -> _LabelLeak:
     """Return the feature that predicts the label best, cross-validated: text, first or last word, or length."""
     leaks, constant = [], float(np.var(labels, dtype=np.float64))
     for feature, keys in _compute_features(texts):
-        predicted = predict_held_out(encode_keys(keys), labels.astype(np.float64))
+        predicted = _predict_held_out(_encode_keys(keys), labels.astype(np.float64))
         error = min(constant, float(np.mean((predicted - labels) ** 2)))
-        leaks.append(LabelLeak(feature, compute_auc(predicted, labels > labels.mean()), error))
+        leaks.append(_LabelLeak(feature, _compute_auc(predicted, labels > labels.mean()), error))
     return max(leaks, key=lambda leak: (round(leak.auc, 3), -leak.floor))
 
 
@@ -51,13 +51,13 @@ def _compute_features(texts: Sequence[str]) -> Iterator[tuple[str, Sequence[Hash
     yield "its length", np.searchsorted(edges, lengths, side="right").tolist()
 
 
-def encode_keys(keys: Sequence[Hashable]) -> NDArray[np.int64]:
+def _encode_keys(keys: Sequence[Hashable]) -> NDArray[np.int64]:
     """Number the distinct keys from 0 in order of appearance: int64 (n,)."""
     codes: dict[Hashable, int] = {}
     return np.fromiter((codes.setdefault(key, len(codes)) for key in keys), np.int64, len(keys))
 
 
-def predict_held_out(codes: NDArray[np.int64], labels: NDArray[np.float64]) -> NDArray[np.float64]:
+def _predict_held_out(codes: NDArray[np.int64], labels: NDArray[np.float64]) -> NDArray[np.float64]:
     """Predict each row's label from the other folds: float64 (n,).
 
     codes and labels: (n,). The prediction is the mean label of the rows with the same code, shrunk by one row of mean
@@ -76,7 +76,7 @@ def predict_held_out(codes: NDArray[np.int64], labels: NDArray[np.float64]) -> N
     return np.round(predicted, 9)  # sums of one value in another order are equal
 
 
-def compute_auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+def _compute_auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
     """Compute the area under the ROC curve: the share of (positive, negative) pairs with the positive scored higher.
 
     scores, positive: (n,). A tie counts half. 0.5 if one class is missing. (Mann-Whitney U over n1 * n0.)
@@ -91,7 +91,7 @@ def compute_auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> flo
     return float(above / (n_positive * n_negative))
 
 
-def compute_chance_error(positive: NDArray[np.bool_]) -> float:
+def _compute_chance_error(positive: NDArray[np.bool_]) -> float:
     """Return the standard error of the AUC of scores that are independent of the classes."""
     n_positive = max(1, int(positive.sum()))
     n_negative = max(1, len(positive) - n_positive)
@@ -100,7 +100,7 @@ def compute_chance_error(positive: NDArray[np.bool_]) -> float:
 
 def find_label_leaks(facts: Sequence[ColumnFacts], labels: NDArray[np.float32]) -> Iterator[PairFinding]:
     """Yield a finding for each column that predicts the label by itself."""
-    least = 0.5 + _MIN_ERRORS * compute_chance_error(labels > labels.mean())
+    least = 0.5 + _MIN_ERRORS * _compute_chance_error(labels > labels.mean())
     for column in facts:
         value = column.label_auc or 0.0
         if value < max(_SUSPECT_AUC, least):

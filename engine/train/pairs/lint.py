@@ -55,7 +55,7 @@ def lint_pairs(
         name=table.name,
         n_rows=table.n_rows,
         steps_per_epoch=steps,
-        floor=None if table.labels is None else compute_floor(table.labels),
+        floor=None if table.labels is None else _compute_floor(table.labels),
         columns=facts,
         findings=tuple(sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))),
     )
@@ -70,7 +70,7 @@ def _describe_column(name: str, texts: Sequence[str], labels: NDArray[np.float32
     return replace(facts, label_auc=leak.auc, predictor=leak.feature, floor=leak.floor)
 
 
-def compute_floor(labels: NDArray[np.float32]) -> float:
+def _compute_floor(labels: NDArray[np.float32]) -> float:
     """Compute the mean squared error of the best constant: the variance of the labels. 0.25 for as many 0 as 1.
 
     A model that has learned nothing but the mean of the labels reaches it.
@@ -89,7 +89,7 @@ def _check_labels(facts: Sequence[ColumnFacts], labels: NDArray[np.float32] | No
         "loss-floor",
         Severity.NOTE,
         f"labels have the mean {mean:.2f} ({ends}). A model that gives every pair "
-        f"this cosine has a mean squared error of {compute_floor(labels):.4f}: a loss of CosineSimilarityLoss that is "
+        f"this cosine has a mean squared error of {_compute_floor(labels):.4f}: a loss of CosineSimilarityLoss that is "
         "not clearly below means that nothing was learned",
     )
 
@@ -112,7 +112,7 @@ def _check_steps(n_rows: int, batch_size: int, steps: int, epochs: float) -> Ite
     )
 
 
-def compute_entropy(counts: Sequence[int]) -> float:
+def _compute_entropy(counts: Sequence[int]) -> float:
     """Compute Shannon's entropy of counts in bits: 0 for one value, log2(n) for n equally frequent ones."""
     shares = np.array(counts, np.float64) / sum(counts)
     return float(-(shares * np.log2(shares)).sum()) + 0.0
@@ -229,5 +229,5 @@ def _count_texts(name: str, texts: Sequence[str]) -> ColumnFacts:
     top, most = counts.most_common(1)[0]
     n_empty = sum(count for text, count in counts.items() if not has_words(text))
     return ColumnFacts(
-        name, len(counts), top, most / len(texts), compute_entropy(list(counts.values())), n_empty, None, "", None
+        name, len(counts), top, most / len(texts), _compute_entropy(list(counts.values())), n_empty, None, "", None
     )

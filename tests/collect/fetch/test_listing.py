@@ -9,7 +9,7 @@ import pytest
 
 from engine.collect.fetch.address import read_address
 from engine.collect.fetch.client import Mirror, TransferError
-from engine.collect.fetch.listing import find_links, list_updates
+from engine.collect.fetch.listing import _find_links, list_updates
 from engine.collect.fetch.updates import fetch_updates
 from tests.collect.fetch.mirrors import Shelf, content, http_mirror
 
@@ -59,24 +59,24 @@ def names(shelf: Shelf) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_listing_of_any_server_is_read(style: str) -> None:
-    updates = {name for name in find_links(STYLES[style].encode(), HOME) if not name.endswith(".md5")}
+    updates = {name for name in _find_links(STYLES[style].encode(), HOME) if not name.endswith(".md5")}
     assert updates == {ONE, TWO}
 
 
 def test_a_link_to_another_folder_is_not_a_file_of_this_one() -> None:
     page = f'<a href="../baseline/{ONE}">1</a><a href="old/{ONE}">1</a><a href="/{ONE}">1</a><a href="{TWO}">2</a>'
-    assert find_links(page.encode(), HOME) == {TWO}
+    assert _find_links(page.encode(), HOME) == {TWO}
 
 
 @pytest.mark.parametrize("charset", [None, "utf-8", "iso-8859-1", "no-such-charset"])
 def test_bytes_of_any_charset_are_read(charset: str | None) -> None:
     page = f'<a href="{ONE}">caf\xe9</a>'.encode("latin-1")
-    assert find_links(page, HOME, charset) == {ONE}
+    assert _find_links(page, HOME, charset) == {ONE}
 
 
 @pytest.mark.parametrize("content", [b"", b" ", b"<!-- -->", b"\xff\xfe", b"\x00"])
 def test_a_page_without_links_has_none(content: bytes) -> None:
-    assert find_links(content, HOME) == set()
+    assert _find_links(content, HOME) == set()
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", "not stated"])

@@ -101,13 +101,13 @@ def test_a_bad_record_is_rejected_by_its_number_and_the_rest_is_read(source: Pat
 
 def test_what_was_read_is_freed(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[int] = []
-    values_of = endnote.read_values
+    values_of = endnote._read_values
 
     def counting(record: etree._Element) -> dict[str, object]:
         kept.append(len(list(record.itersiblings(preceding=True))))
         return values_of(record)
 
-    monkeypatch.setattr(endnote, "read_values", counting)
+    monkeypatch.setattr(endnote, "_read_values", counting)
     assert len(read(source, *["<titles><title>Knee</title></titles>"] * 1000)) == 1000
     assert max(kept) <= 1
 

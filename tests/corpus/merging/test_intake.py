@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.corpus.draft import Draft, SourceFile
-from engine.corpus.merging.contributions import KEPT_APART, TWO_PMIDS
-from engine.corpus.merging.intake import NOWHERE, TAKEN_OVER, TOLD_APART
+from engine.corpus.merging.contributions import _KEPT_APART, _TWO_PMIDS
+from engine.corpus.merging.intake import _TAKEN_OVER, _TOLD_APART, NOWHERE
 from engine.corpus.merging.ledger import Change
 from engine.corpus.merging.merge import Origin
 from engine.corpus.storage.store import Corpus
@@ -122,9 +122,9 @@ def test_records_of_one_file_are_never_merged(draft: Draft) -> None:
 def test_one_doi_with_other_titles_or_other_pmids_stays_apart(draft: Draft) -> None:
     draft.intake.put(PUBMED, origin(1))
     congress = draft.intake.put(replace(SCOPUS, title="P-214 Lupus nephritis in Brazil"), origin(2))
-    assert (congress.doc_id, congress.remark) == (2, KEPT_APART)
+    assert (congress.doc_id, congress.remark) == (2, _KEPT_APART)
     comment = draft.intake.put(replace(PUBMED, record_id="PMID:8", pmid="8"), origin(3))
-    assert (comment.doc_id, comment.remark) == (3, TWO_PMIDS)
+    assert (comment.doc_id, comment.remark) == (3, _TWO_PMIDS)
 
 
 def test_two_records_become_one_when_a_source_tells_that_they_are(draft: Draft) -> None:
@@ -200,7 +200,7 @@ def test_a_congress_with_one_doi_for_all_its_abstracts_loses_none(tmp_path: Path
     path = tmp_path / "abstracts.db"
     with opened(path, 1) as draft:
         remarks = [draft.intake.put(row, origin(1, "RIS")).remark for row in CONGRESS]
-        assert remarks == [None, TOLD_APART, TOLD_APART]
+        assert remarks == [None, _TOLD_APART, _TOLD_APART]
         assert titles(draft) == [row.title for row in CONGRESS]
     with opened(path, 2) as draft:  # the same file again, in another order, and one of them revised
         rows = [CONGRESS[2], replace(CONGRESS[1], abstract="We saw more."), CONGRESS[0]]
@@ -221,7 +221,7 @@ def test_a_big_congress_is_told_apart_without_comparing_each_with_each(draft: Dr
 def test_the_number_1_of_two_formats_is_two_records(draft: Draft, kinds: tuple[str, str]) -> None:
     draft.intake.put(Abstract("1", "Gout and diet", "x"), origin(1, kinds[0]))
     other = draft.intake.put(Abstract("1", "Lupus in pregnancy", "y"), origin(2, kinds[1]))
-    assert (other.doc_id, other.remark) == (2, TOLD_APART)
+    assert (other.doc_id, other.remark) == (2, _TOLD_APART)
     same = draft.intake.put(Abstract("1", "Gout and Diet.", "z"), origin(3, kinds[1]))
     assert same.doc_id == 1
     assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "y"), origin(4, kinds[1])).doc_id == 2
@@ -234,7 +234,7 @@ def files(draft: Draft, *names: str) -> list[Origin]:
 def test_another_title_under_a_sources_own_id_is_taken_over_and_told(draft: Draft) -> None:
     a, b, again = files(draft, "a", "b", "b")
     draft.intake.put(Abstract("K1", "Gout and diet", "x", 2000), a)
-    assert draft.intake.put(Abstract("K1", "Lupus in pregnancy", ""), b).remark == TAKEN_OVER
+    assert draft.intake.put(Abstract("K1", "Lupus in pregnancy", ""), b).remark == _TAKEN_OVER
     assert draft.ledger.contributions.read_record_row(1) == Abstract(
         "K1", "Lupus in pregnancy", ""
     )  # nothing of the other work
@@ -245,7 +245,7 @@ def test_another_title_under_a_sources_own_id_is_taken_over_and_told(draft: Draf
 def test_a_bare_number_is_a_row_of_its_file_and_no_key(draft: Draft) -> None:
     a, b, again = files(draft, "a", "b", "a")
     draft.intake.put(Abstract("1", "Gout and diet", "x"), a)
-    assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "x"), b).remark == TOLD_APART
+    assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "x"), b).remark == _TOLD_APART
     assert titles(draft) == ["Gout and diet", "Lupus in pregnancy"]
     assert draft.intake.put(Abstract("1", "Gout and diet!", "y"), again).doc_id == 1
 

@@ -16,9 +16,9 @@ from engine import options as options_module
 from engine.corpus.schema import KINDS
 from engine.corpus.selection import languages as languages_module
 from engine.corpus.selection.filters import find_qualified
-from engine.corpus.selection.languages import SPELLINGS
+from engine.corpus.selection.languages import _SPELLINGS
 from engine.corpus.selection.meshtree import MeshTree
-from engine.corpus.storage.docsets import EVERY, All, Listed, Not, Some, read_members
+from engine.corpus.storage.docsets import _EVERY, All, Listed, Not, Some, read_members
 from engine.corpus.storage.resolution import resolve_ids
 from engine.corpus.storage.store import Corpus
 from engine.errors import AbstractNotFoundError, ConfigError, UsageError
@@ -168,7 +168,7 @@ def test_sets_combine_with_or_without_bounds(corpus: Corpus) -> None:
         (Not(Not(one)), [1, 2]),
         (Some((Not(one), two)), [2, 3, 4]),
         (All((Not(one), two)), [3]),
-        (Not(All((EVERY, Not(two)))), [2, 3]),
+        (Not(All((_EVERY, Not(two)))), [2, 3]),
     ):
         assert read_members(corpus, docset).tolist() == expected
 
@@ -205,8 +205,8 @@ def test_values_that_make_no_sense(corpus: Corpus, given: dict[str, object], mat
 
 
 def test_each_spelling_is_of_one_language() -> None:
-    spellings = [spelling.lower() for group in SPELLINGS for spelling in group]
-    assert len(SPELLINGS) == 25
+    spellings = [spelling.lower() for group in _SPELLINGS for spelling in group]
+    assert len(_SPELLINGS) == 25
     assert len(set(spellings)) == len(spellings)
 
 

@@ -84,9 +84,9 @@ def test_a_list_that_is_not_there_or_too_large(tmp_path: Path, monkeypatch: pyte
         read_ids(Path("/dev/zero"))
     path = tmp_path / "ids.txt"
     path.write_text("1234567890\n" * 3)
-    monkeypatch.setattr("engine.corpus.selection.idlist.MAX_BYTES", 33)
+    monkeypatch.setattr("engine.corpus.selection.idlist._MAX_BYTES", 33)
     assert read_ids(path) == ("1234567890",)
-    monkeypatch.setattr("engine.corpus.selection.idlist.MAX_BYTES", 32)
+    monkeypatch.setattr("engine.corpus.selection.idlist._MAX_BYTES", 32)
     with pytest.raises(UsageError, match="has more than"):
         read_ids(path)
 

@@ -102,7 +102,7 @@ def test_a_tree_that_is_not_there_or_too_large(tmp_path: Path, monkeypatch: pyte
         read_mesh_tree(tmp_path)
     path = tmp_path / "mtrees.bin"
     path.write_text(LINES, encoding="utf-8")
-    monkeypatch.setattr("engine.corpus.selection.meshtree.MAX_BYTES", 20)
+    monkeypatch.setattr("engine.corpus.selection.meshtree._MAX_BYTES", 20)
     with pytest.raises(ConfigError, match="has more than 20 bytes"):
         read_mesh_tree(path)
 

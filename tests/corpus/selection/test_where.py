@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.corpus.selection.fields import FIELDS, FLAGS, KNOWN
-from engine.corpus.selection.lexer import KEYWORDS
+from engine.corpus.selection.lexer import _KEYWORDS
 from engine.corpus.selection.where import parse_condition
 from engine.corpus.storage.docsets import read_members
 from engine.corpus.storage.store import Corpus
@@ -196,7 +196,7 @@ def test_every_field_is_documented_and_known() -> None:
 
     assert KNOWN == ("year", *FIELDS, *FLAGS)
     assert all(field in (where.__doc__ or "") for field in KNOWN)
-    assert not KEYWORDS & set(KNOWN)
+    assert not _KEYWORDS & set(KNOWN)
 
 
 TEXTS = {
@@ -273,7 +273,7 @@ class Writer:
         if value is None:
             return self.cased("none")
         text = str(value)
-        if isinstance(value, int) or (text.isalnum() and text.lower() not in KEYWORDS and self.pick(True, False)):
+        if isinstance(value, int) or (text.isalnum() and text.lower() not in _KEYWORDS and self.pick(True, False)):
             return text
         quote = self.pick('"', "'")
         escaped = text.replace("\\", "\\\\").replace(quote, self.pick(quote * 2, f"\\{quote}"))
@@ -292,7 +292,7 @@ def test_expressions_find_what_plain_python_finds(files: list, asked: list[Tree]
 
 PIECES = (
     *KNOWN,
-    *KEYWORDS,
+    *_KEYWORDS,
     "=",
     "!=",
     "~",

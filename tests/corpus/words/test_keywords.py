@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.corpus.storage.store import Corpus
 from engine.corpus.words.keywords import Occurrences, find_allowed, find_occurrences, rank_words
-from engine.corpus.words.truncation import stem_words
+from engine.corpus.words.truncation import _stem_words
 from engine.corpus.words.wording import Term, Wording, parse_wording
 from engine.records.abstract import Abstract
 from tests.conftest import examples
@@ -259,7 +259,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 
 
 def test_the_words_of_the_oracle_are_their_own_stems() -> None:
-    assert stem_words(WORDS) == [(word, word) for word in WORDS]
+    assert _stem_words(WORDS) == [(word, word) for word in WORDS]
 
 
 @examples(2)

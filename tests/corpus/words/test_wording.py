@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.corpus.words import wording as module
-from engine.corpus.words.wording import MAX_STARS, STOP_WORDS, UNSTORABLE, Term, Wording, parse_wording
+from engine.corpus.words.wording import _MAX_STARS, _UNSTORABLE, STOP_WORDS, Term, Wording, parse_wording
 
 
 def written(terms: tuple[Term, ...]) -> list[str]:
@@ -123,8 +123,8 @@ def test_a_long_text_is_read_to_its_thousandth_word_or_its_20000th_character() -
 
 
 def test_stars_are_read_of_so_many_words_and_so_long_ones_only() -> None:
-    found = parse_wording(" ".join(f"word{n}x*" for n in range(MAX_STARS + 2)))
-    assert [term.prefix for term in found.plain] == [True] * MAX_STARS + [False] * 2
+    found = parse_wording(" ".join(f"word{n}x*" for n in range(_MAX_STARS + 2)))
+    assert [term.prefix for term in found.plain] == [True] * _MAX_STARS + [False] * 2
     assert [term.prefix for term in parse_wording("x" * 200 + "* " + "x" * 201 + "*").plain] == [True, False]
 
 
@@ -133,7 +133,7 @@ def test_no_text_is_refused(text: str) -> None:
     found = parse_wording(text)
     for term in found.plain + found.required + found.excluded:
         assert any(unicodedata.category(character)[0] in "LN" for character in term.text)
-        assert term.text in UNSTORABLE.sub("", text)
+        assert term.text in _UNSTORABLE.sub("", text)
     assert not set(found.text) & {"\0", "\ud800"}
     found.text.encode()
 

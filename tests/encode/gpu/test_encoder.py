@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch", reason="needs the [cpu] extra")
 from sentence_transformers import SentenceTransformer  # noqa: E402
 
 from engine.encode.encoder import Encoder  # noqa: E402
-from engine.encode.gpu.encoder import GpuEncoder, open_gpu_encoder  # noqa: E402
+from engine.encode.gpu.encoder import _GpuEncoder, open_gpu_encoder  # noqa: E402
 from engine.encode.gpu.library import LibraryRunner  # noqa: E402
 from engine.encode.gpu.packedmodel import PackedRunner  # noqa: E402
 from engine.encode.model import identify  # noqa: E402
@@ -26,8 +26,8 @@ from tests.conftest import TOY_MODEL  # noqa: E402
 NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
-def open_toy(dtype: Any = torch.float32, folder: Path = TOY_MODEL) -> GpuEncoder:
-    return GpuEncoder(folder, identify(folder, "toy"), ["cpu"], dtype)
+def open_toy(dtype: Any = torch.float32, folder: Path = TOY_MODEL) -> _GpuEncoder:
+    return _GpuEncoder(folder, identify(folder, "toy"), ["cpu"], dtype)
 
 
 @pytest.fixture(autouse=True)
@@ -231,7 +231,7 @@ def test_several_devices_have_the_librarys_pool(monkeypatch: pytest.MonkeyPatch,
         started.append(devices)
 
     monkeypatch.setattr(SentenceTransformer, "start_multi_process_pool", start)
-    encoder = GpuEncoder(TOY_MODEL, identify(TOY_MODEL, "toy"), ["cpu", "cpu"], torch.float32)
+    encoder = _GpuEncoder(TOY_MODEL, identify(TOY_MODEL, "toy"), ["cpu", "cpu"], torch.float32)
     assert started == [["cpu", "cpu"]]
     assert isinstance(encoder._runner, LibraryRunner)
     assert encoder.page == 2 * 8192
@@ -264,14 +264,14 @@ def test_a_missing_gpu_is_an_error() -> None:
 
 
 @pytest.fixture
-def on_gpu(model_folder: Path) -> Iterator[GpuEncoder]:
+def on_gpu(model_folder: Path) -> Iterator[_GpuEncoder]:
     encoder = open_gpu_encoder(model_folder, identify(model_folder, "minilm"))
     yield encoder
     encoder.close()
 
 
 @NO_CUDA
-def test_a_gpu_gives_the_vectors_of_fp32(on_gpu: GpuEncoder, model_folder: Path, texts: list[str]) -> None:
+def test_a_gpu_gives_the_vectors_of_fp32(on_gpu: _GpuEncoder, model_folder: Path, texts: list[str]) -> None:
     theirs = SentenceTransformer(str(model_folder), device="cpu").encode(texts, normalize_embeddings=True)
     for runner in (on_gpu._runner, on_gpu._library, on_gpu._exact):
         on_gpu._runner = runner

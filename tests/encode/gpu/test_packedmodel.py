@@ -11,13 +11,13 @@ torch = pytest.importorskip("torch", reason="needs the [cpu] extra")
 
 from transformers import BertConfig, BertModel, RobertaConfig  # noqa: E402
 
-from engine.encode.gpu.packedmodel import (
-    PackedBert,
+from engine.encode.gpu.packedmodel import (  # noqa: E402
     PackedRunner,
-    attend_per_text,
-    attend_varlen,
-    check_config,
-    pool_texts,
+    _attend_per_text,
+    _attend_varlen,
+    _check_config,
+    _PackedBert,
+    _pool_texts,
 )
 from engine.encode.tokens import TextTokenizer, Tokens  # noqa: E402
 from engine.errors import EncoderError  # noqa: E402
@@ -100,12 +100,12 @@ def test_a_text_without_ids_gets_zeros() -> None:
 def test_the_sum_of_a_text_has_the_same_bits_in_every_pack() -> None:
     states = torch.randn(700, 384)
     cu = torch.tensor([0, 256, 300, 301, 700], dtype=torch.int32)
-    sums = pool_texts(states, cu, "mean")
+    sums = _pool_texts(states, cu, "mean")
     for i in range(4):
         part = states[int(cu[i]) : int(cu[i + 1])]
-        alone = pool_texts(part, torch.tensor([0, len(part)], dtype=torch.int32), "mean")
+        alone = _pool_texts(part, torch.tensor([0, len(part)], dtype=torch.int32), "mean")
         assert torch.equal(alone[0], sums[i])
-    assert torch.equal(pool_texts(states, cu, "mean"), sums)
+    assert torch.equal(_pool_texts(states, cu, "mean"), sums)
 
 
 @pytest.mark.parametrize(
@@ -119,18 +119,18 @@ def test_the_sum_of_a_text_has_the_same_bits_in_every_pack() -> None:
 )
 def test_what_can_not_be_packed_is_said(config: Any, reason: str) -> None:
     with pytest.raises(EncoderError, match=reason):
-        check_config(config)
+        _check_config(config)
 
 
 def test_the_models_of_this_project_can_be_packed(model_folder: Path) -> None:
     for folder in (model_folder, TOY_MODEL):
-        check_config(BertConfig.from_pretrained(folder))
+        _check_config(BertConfig.from_pretrained(folder))
 
 
 def test_flash_attention_fits_the_forward() -> None:
     """On tensors without content, as no flash attention runs here: its signature and shapes are checked all the same."""
     pytest.importorskip("torch.nn.attention.varlen", reason="new in torch 2.10")
-    model = PackedBert(BertModel(BertConfig(**SHAPE)), torch.float16, "mean", attend_varlen).to("meta").eval()
+    model = _PackedBert(BertModel(BertConfig(**SHAPE)), torch.float16, "mean", _attend_varlen).to("meta").eval()
     with torch.inference_mode():
         for n_ids, bounds in [(1000, 6), (1100, 7), (900, 3)]:
             ids, cu = (torch.zeros(n, dtype=torch.int32, device="meta") for n in (n_ids, bounds))
@@ -142,4 +142,4 @@ def test_flash_attention_fits_the_forward() -> None:
 def test_flash_attention_is_attention() -> None:
     q, k, v = torch.randn(3, 300, 4, 32, device="cuda", dtype=torch.float16).unbind(0)
     cu = torch.tensor([0, 256, 257, 257, 300], dtype=torch.int32, device="cuda")
-    assert torch.allclose(attend_varlen(q, k, v, cu, 256), attend_per_text(q, k, v, cu, 256), atol=5e-3)
+    assert torch.allclose(_attend_varlen(q, k, v, cu, 256), _attend_per_text(q, k, v, cu, 256), atol=5e-3)

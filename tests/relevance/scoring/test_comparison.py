@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.errors import UsageError
-from engine.relevance.scoring.comparison import Comparison, compare, round_up
+from engine.relevance.scoring.comparison import Comparison, _round_up, compare
 from engine.relevance.scoring.measures import parse
 from engine.relevance.scoring.significance import adjust_p_values, compare_paired, estimate_mean
 
@@ -50,7 +50,7 @@ def test_what_can_not_be_compared_is_refused() -> None:
 
 @pytest.mark.parametrize(("n", "rounded"), [(1, 1), (10, 10), (99, 99), (101, 110), (1299, 1300), (1301, 1400)])
 def test_numbers_are_rounded_up(n: int, rounded: int) -> None:
-    assert round_up(n) == rounded
+    assert _round_up(n) == rounded
 
 
 def test_a_picture_is_drawn(tmp_path: Path) -> None:

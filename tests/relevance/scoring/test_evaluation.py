@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UsageError
-from engine.relevance.scoring.evaluation import STANDARD, Tally, evaluate_run, evaluate_set, measure_rankings
+from engine.relevance.scoring.evaluation import STANDARD, _Tally, evaluate_run, evaluate_set, measure_rankings
 from engine.relevance.scoring.measures import measure_queries, parse
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.runs import Ranked, Run
@@ -11,7 +11,13 @@ from engine.relevance.sets.testset import SetText, TestSet, read_set
 from tests.conftest import silent
 from tests.relevance.letters import LettersEncoder
 
-DOCUMENTS = (SetText("d1", "ab"), SetText("d2", "a"), SetText("d3", "b"), SetText("d4", "..."), SetText("d5", "aaaaaaaaaab"))
+DOCUMENTS = (
+    SetText("d1", "ab"),
+    SetText("d2", "a"),
+    SetText("d3", "b"),
+    SetText("d4", "..."),
+    SetText("d5", "aaaaaaaaaab"),
+)
 QUERIES = (SetText("q1", "a"), SetText("q2", "?"), SetText("q3", "b"), SetText("q5", "a"))
 JUDGMENTS = Judgments({"q1": {"d1": 1, "d4": 1}, "q2": {"d1": 1}, "q3": {"d3": 0}, "q4": {"d9": 1}}, n_repeated=3)
 SET = TestSet("s", DOCUMENTS, QUERIES, JUDGMENTS)
@@ -30,7 +36,7 @@ def test_a_set_by_hand() -> None:
         pytest.approx([-0.05, -0.05, 0, -0.05]),
         pytest.approx([0.5, 0, 0, 0]),
     ]
-    assert found.tally == Tally(
+    assert found.tally == _Tally(
         n_queries=4,
         n_judged=4,
         n_documents=5,

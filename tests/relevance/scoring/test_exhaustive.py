@@ -10,7 +10,14 @@ from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.testset import SetText, TestSet
 from tests.relevance.letters import LettersEncoder
 
-DOCUMENTS = (SetText("d2", "ab"), SetText("d1", "ba"), SetText("d3", "b"), SetText("d4", "..."), SetText("d5", ""), SetText("d6", "cc"))
+DOCUMENTS = (
+    SetText("d2", "ab"),
+    SetText("d1", "ba"),
+    SetText("d3", "b"),
+    SetText("d4", "..."),
+    SetText("d5", ""),
+    SetText("d6", "cc"),
+)
 QUERIES = (SetText("q1", "a"), SetText("q2", "?"), SetText("q3", " "), SetText("q4", "c b"))
 SET = TestSet("s", DOCUMENTS, QUERIES, Judgments({"q1": {"d3": 1, "d4": 1}, "q4": {"d6": 2, "d2": 0}}))
 
@@ -39,7 +46,9 @@ def test_a_cut_run_has_the_best_and_the_places_of_all() -> None:
 
 def test_equal_texts_are_encoded_once_and_long_ones_counted() -> None:
     encoder = LettersEncoder(max_length=2)
-    same = TestSet("s", (SetText("x", "aab"), SetText("y", " aab "), SetText("z", "ab")), (SetText("q", "b"),), Judgments({}))
+    same = TestSet(
+        "s", (SetText("x", "aab"), SetText("y", " aab "), SetText("z", "ab")), (SetText("q", "b"),), Judgments({})
+    )
     assert search_documents(encoder, same).n_truncated == 2
     assert sorted(encoder.encoded) == ["aab", "ab", "b"]
 
@@ -76,7 +85,7 @@ def test_rankings_are_those_of_a_plain_loop(documents: list[str], queries: list[
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exhaustive, "QUERIES", block)
-        patch.setattr(exhaustive, "DOCUMENTS", block + 1)
+        patch.setattr(exhaustive, "_DOCUMENTS", block + 1)
         found = search_documents(LettersEncoder(), made, top_k)
 
     def vector(text: str) -> np.ndarray | None:

@@ -11,7 +11,7 @@ from engine.options import Filters, Mode, Query
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.relevance.scoring.evaluation import STANDARD, Evaluation
-from engine.relevance.scoring.indexrun import evaluate_index, measure_ann_recall
+from engine.relevance.scoring.indexrun import _measure_ann_recall, evaluate_index
 from engine.relevance.scoring.measures import measure_queries, parse
 from engine.relevance.sets.judgments import Judgments, read_judgments
 from tests.conftest import CURRENT, SAMPLE
@@ -142,7 +142,7 @@ def test_an_approximate_index_tells_what_it_misses(index: Index) -> None:
         assert found.ann_recall is not None and 0.5 < found.ann_recall <= 1
         assert values(found, "MRR") == {"q": 1.0}
         snapshot = get_generation(approximate)
-        assert measure_ann_recall(snapshot, Query(mode=Mode.KEYWORD), ["gout"]) is None
+        assert _measure_ann_recall(snapshot, Query(mode=Mode.KEYWORD), ["gout"]) is None
         texts = ["gout", "lupus fatigue", "pain in the knee"]
         exact = [
             {doc_id for doc_id, _ in ranking}
@@ -151,8 +151,8 @@ def test_an_approximate_index_tells_what_it_misses(index: Index) -> None:
         got = [{hit.id for hit in approximate.search(text, top_k=10)} for text in texts]
         ids = [{get_generation(approximate).corpus.find_doc_id(one) for one in mine} for mine in got]
         share = sum(len(a & b) for a, b in zip(exact, ids, strict=True)) / 30
-        assert measure_ann_recall(snapshot, Query(), texts) == pytest.approx(share)
-    assert measure_ann_recall(get_generation(index), Query(), ["gout"]) is None
+        assert _measure_ann_recall(snapshot, Query(), texts) == pytest.approx(share)
+    assert _measure_ann_recall(get_generation(index), Query(), ["gout"]) is None
 
 
 def test_the_sample_has_the_quality_that_it_had(sample: IndexFolder) -> None:

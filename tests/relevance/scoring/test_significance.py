@@ -45,7 +45,7 @@ def test_the_seed_decides_and_blocks_do_not(monkeypatch: pytest.MonkeyPatch) -> 
     values = np.random.default_rng(1).random(50)
     found = estimate_mean(values, seed=7)
     assert estimate_mean(values, seed=7) == found != estimate_mean(values, seed=8)
-    monkeypatch.setattr(significance, "BLOCK", 120)
+    monkeypatch.setattr(significance, "_BLOCK", 120)
     assert estimate_mean(values, seed=7) == found
 
 

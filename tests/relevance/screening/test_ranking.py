@@ -12,13 +12,13 @@ from engine.reindex.order import Report
 from engine.relevance.screening import ranking as screening
 from engine.relevance.screening.labels import Labels, look_up_labels
 from engine.relevance.screening.ranking import (
-    FADING,
+    _FADING,
     Screening,
+    _score_unlabelled,
+    _standardise,
     pool_from,
     rank_unlabelled,
-    score_unlabelled,
     screen,
-    standardise,
 )
 from engine.relevance.screening.wordmodel import score_by_words
 
@@ -38,9 +38,9 @@ def ids(found: Screening) -> list[str]:
 
 
 def test_standardised_by_hand() -> None:
-    assert standardise(np.array([1.0, 3.0])).tolist() == [-1, 1]
-    assert standardise(np.array([2.0, 2.0, 2.0])).tolist() == [0, 0, 0]
-    assert standardise(np.array([])).tolist() == []
+    assert _standardise(np.array([1.0, 3.0])).tolist() == [-1, 1]
+    assert _standardise(np.array([2.0, 2.0, 2.0])).tolist() == [0, 0, 0]
+    assert _standardise(np.array([])).tolist() == []
 
 
 def test_words_rank_where_there_are_no_criteria() -> None:
@@ -63,19 +63,19 @@ def test_the_sum_of_both() -> None:
     rows = np.flatnonzero(LEFT)
     pool = pool_from(np.arange(6), TEXTS, COSINES)
     words = score_by_words(pool.features, GOUT, LUPUS)[rows]
-    by_hand = (words - words.mean()) / words.std() + FADING * (COSINES[rows] - 0.35) / COSINES[rows].std()
-    assert score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(by_hand)
+    by_hand = (words - words.mean()) / words.std() + _FADING * (COSINES[rows] - 0.35) / COSINES[rows].std()
+    assert _score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(by_hand)
 
 
 def test_the_criteria_fade_with_included_records() -> None:
     texts = [*TEXTS, *["gout pain"] * 9]
     pool = pool_from(np.arange(15), texts, np.array([*COSINES, *[0.0] * 9]))
     rows = np.array([2, 3])  # the words are for the first, the criteria for the second
-    few = score_unlabelled(pool, GOUT, LUPUS, rows)
-    many = score_unlabelled(pool, np.array([*range(6, 15), 0, 1]), np.array([True] * 10 + [False]), rows)
+    few = _score_unlabelled(pool, GOUT, LUPUS, rows)
+    many = _score_unlabelled(pool, np.array([*range(6, 15), 0, 1]), np.array([True] * 10 + [False]), rows)
     assert few[1] > few[0] and many[0] > many[1]
-    assert few.tolist() == pytest.approx([1 - FADING, FADING - 1])
-    assert many.tolist() == pytest.approx([1 - FADING / 10, FADING / 10 - 1])
+    assert few.tolist() == pytest.approx([1 - _FADING, _FADING - 1])
+    assert many.tolist() == pytest.approx([1 - _FADING / 10, _FADING / 10 - 1])
 
 
 def test_equal_scores_go_by_id_and_records_without_text_come_last() -> None:

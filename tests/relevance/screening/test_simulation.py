@@ -11,7 +11,7 @@ from engine.encode.recipe import prepare_text
 from engine.errors import UsageError
 from engine.relevance.screening.ranking import Pool, Rows, pool_from
 from engine.relevance.screening.screenmeasures import average_measures
-from engine.relevance.screening.simulation import choose_step, draw_priors, read_order, simulate_screening
+from engine.relevance.screening.simulation import _choose_step, _draw_priors, _read_order, simulate_screening
 
 N = 120
 INCLUDED = np.arange(N) % 10 == 0  # rows 0, 10, 20 …
@@ -45,7 +45,7 @@ def test_a_ranker_that_knows_all_and_one_that_errs_always() -> None:
 
 def test_every_record_is_read_once_but_for_those_known_beforehand() -> None:
     known, ranker = np.array([10, 1]), Recorded(WORST)
-    read = read_order(POOL, INCLUDED, known, ranker=ranker)
+    read = _read_order(POOL, INCLUDED, known, ranker=ranker)
     assert sorted([*read.tolist(), 1, 10]) == list(range(N))
     assert read.tolist() == [row for row in WORST.tolist() if row not in (1, 10)]
     assert ranker.n_labelled == [*range(2, 102), 102, 107, 112, 117]  # after each of 100, then after 5
@@ -53,25 +53,25 @@ def test_every_record_is_read_once_but_for_those_known_beforehand() -> None:
 
 def test_steps() -> None:
     ranker = Recorded(WORST)
-    read_order(POOL, INCLUDED, np.array([10, 1]), 50, ranker)
+    _read_order(POOL, INCLUDED, np.array([10, 1]), 50, ranker)
     assert ranker.n_labelled == [2, 52, 102]
-    assert [choose_step(n) for n in (0, 99, 100, 999, 1000, 10**6)] == [1, 1, 5, 5, 100, 100]
+    assert [_choose_step(n) for n in (0, 99, 100, 999, 1000, 10**6)] == [1, 1, 5, 5, 100, 100]
 
 
 def test_reading_ends_when_all_included_are_found() -> None:
     ranker = Recorded(BEST)
-    read = read_order(POOL, INCLUDED, np.array([0, 1]), ranker=ranker)
+    read = _read_order(POOL, INCLUDED, np.array([0, 1]), ranker=ranker)
     assert len(ranker.n_labelled) == 11
     assert read[:11].tolist() == list(range(10, N, 10))
     assert read[11:].tolist() == [row for row in range(2, N) if row % 10]
 
 
 def test_priors_are_one_of_each_kind_and_repeatable() -> None:
-    drawn = [draw_priors(INCLUDED, 0, number).tolist() for number in range(30)]
+    drawn = [_draw_priors(INCLUDED, 0, number).tolist() for number in range(30)]
     assert all(INCLUDED[one] and not INCLUDED[other] for one, other in drawn)
-    assert drawn == [draw_priors(INCLUDED, 0, number).tolist() for number in range(30)]
+    assert drawn == [_draw_priors(INCLUDED, 0, number).tolist() for number in range(30)]
     assert len({one for one, _ in drawn}) > 6 and len({other for _, other in drawn}) > 15
-    assert drawn != [draw_priors(INCLUDED, 1, number).tolist() for number in range(30)]
+    assert drawn != [_draw_priors(INCLUDED, 1, number).tolist() for number in range(30)]
 
 
 def test_a_shorter_series_is_the_beginning_of_a_longer() -> None:

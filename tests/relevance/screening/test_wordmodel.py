@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.relevance.screening.wordmodel import COST, Scores, balance_weights, compute_features, score_by_words
+from engine.relevance.screening.wordmodel import _COST, Scores, _balance_weights, compute_features, score_by_words
 
 TEXTS = ("Gout pain in gout", "Lupus pain", "Knee pain, knee surgery", "A lupus knee")
 WORDS = ("gout", "pain", "lupus", "knee", "cell", "cells", "2020", "x", "Ångström")
@@ -35,7 +35,7 @@ def plainly(texts: list[str], too_common: float) -> list[list[float]]:
 def minimised(rows: list[list[float]], included: list[bool], weights: list[float]) -> Scores:
     """Scores of the machine from its definition: |w|^2 / 2 + C sum of weight max(0, 1 - y f)^2, by Newton steps."""
     x = np.column_stack([np.array(rows), np.ones(len(rows))])  # the constant has a weight that is kept small too
-    y, cost, w = np.where(included, 1.0, -1.0), COST * np.array(weights), np.zeros(x.shape[1])
+    y, cost, w = np.where(included, 1.0, -1.0), _COST * np.array(weights), np.zeros(x.shape[1])
     for _ in range(50):
         slack = 1 - y * (x @ w)
         inside = cost * (slack > 0)
@@ -77,7 +77,7 @@ def test_features_as_defined(texts: list[str]) -> None:
 
 
 def test_included_records_weigh_9_8_times_the_excluded() -> None:
-    found = balance_weights(np.array([True, False, False]))
+    found = _balance_weights(np.array([True, False, False]))
     assert found == pytest.approx([3 / (1 + 1 / 9.8), 3 / 2 / 9.8 / (1 + 1 / 9.8), 3 / 2 / 9.8 / (1 + 1 / 9.8)])
     assert found[0] / found[1:].sum() == pytest.approx(9.8)
     assert found.mean() == pytest.approx(1)
@@ -88,7 +88,7 @@ def test_included_records_weigh_9_8_times_the_excluded() -> None:
 def test_scores_are_the_best_of_the_machine(included: list[bool]) -> None:
     features, labels = compute_features(TEXTS), np.array(included)
     found = score_by_words(features, np.arange(4), labels)
-    expected = minimised(features.toarray().tolist(), included, balance_weights(labels).tolist())
+    expected = minimised(features.toarray().tolist(), included, _balance_weights(labels).tolist())
     assert np.allclose(found, expected, atol=2e-3)
     assert np.array_equal(found, score_by_words(features, np.arange(4), labels))
 

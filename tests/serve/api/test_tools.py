@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from engine import __version__
 from engine.index.folder import IndexFolder
 from engine.options import BY_FIELD
-from engine.serve.api.tools import build_tools
+from engine.serve.api.tools import _build_tools
 from engine.serve.work.shelf import Shelf
 from tests.conftest import CURRENT, ROOT
 
@@ -36,7 +36,7 @@ def with_client(shelf: Shelf, work: Callable[[Client], Awaitable[T]]) -> T:
     """What comes of work with a client of the tools."""
 
     async def run() -> T:
-        async with Client(build_tools(shelf)) as client:
+        async with Client(_build_tools(shelf)) as client:
             return await work(client)
 
     return asyncio.run(run())

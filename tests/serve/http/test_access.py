@@ -3,7 +3,7 @@ from base64 import b64encode
 import pytest
 
 from engine.errors import UsageError
-from engine.serve.http.access import Access, bracket_host, build_access, check_origin, is_loopback
+from engine.serve.http.access import Access, _check_origin, _is_loopback, bracket_host, build_access
 
 TOKEN = "0123456789abcdef"
 LOCAL = build_access("127.0.0.1", 8000)
@@ -182,7 +182,7 @@ def test_names_may_come_one_by_one() -> None:
 
 def test_origins_are_kept_as_browsers_send_them() -> None:
     assert PUBLIC.origins == {"https://example.org"}
-    assert check_origin("HTTP://Example.org:8080/") == "http://example.org:8080"
+    assert _check_origin("HTTP://Example.org:8080/") == "http://example.org:8080"
 
 
 @pytest.mark.parametrize(
@@ -205,8 +205,8 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
 
 
 def test_what_can_be_reached_from_this_machine_alone() -> None:
-    assert all(map(is_loopback, ("127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LOCALHOST")))
-    assert not any(map(is_loopback, ("0.0.0.0", "::", "10.0.0.1", "", "localhost.", "127.0.0.1.evil.com", "a.org")))
+    assert all(map(_is_loopback, ("127.0.0.1", "127.9.9.9", "::1", "[::1]", "localhost", "LOCALHOST")))
+    assert not any(map(_is_loopback, ("0.0.0.0", "::", "10.0.0.1", "", "localhost.", "127.0.0.1.evil.com", "a.org")))
 
 
 def test_brackets_are_put_around_version_6_alone() -> None:

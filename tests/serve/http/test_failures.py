@@ -22,7 +22,7 @@ from engine.errors import (
     UnknownIndexError,
     UsageError,
 )
-from engine.serve.http.failures import KNOWN, OURS, SETTINGS, BodyError, Failure, classify_error
+from engine.serve.http.failures import _OURS, KNOWN, SETTINGS, BodyError, Failure, classify_error
 
 SECRET = "/home/ann/index is broken"
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, EngineError)]
@@ -58,8 +58,8 @@ def test_what_the_request_is_wrong_about_is_told(error: EngineError, status: int
     ],
 )
 def test_what_the_server_is_wrong_about_is_told_in_the_log_alone(error: Exception, code: str) -> None:
-    assert classify_error(error) == Failure(500, code, OURS)
-    assert "engine verify" in OURS and SECRET not in OURS
+    assert classify_error(error) == Failure(500, code, _OURS)
+    assert "engine verify" in _OURS and SECRET not in _OURS
 
 
 def test_who_asks_a_busy_server_is_told_when_to_ask_again() -> None:
@@ -87,7 +87,7 @@ def test_codes_are_told_apart() -> None:
 def test_every_error_of_the_engine_has_a_failure(kind: type[EngineError]) -> None:
     found = classify_error(kind("a", "b") if kind is MissingExtraError else kind("a"))
     assert found.status in (400, 404, 500, 503)
-    assert (found.message in (OURS, SETTINGS)) == (found.status == 500)
+    assert (found.message in (_OURS, SETTINGS)) == (found.status == 500)
     assert found.fields == {"error": {"code": found.code, "message": found.message}}
 
 

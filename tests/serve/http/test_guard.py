@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 
 from engine.errors import EncoderError, UsageError
 from engine.index.folder import IndexFolder
-from engine.serve.app import respond_to_error
-from engine.serve.http.access import build_access, is_loopback
+from engine.serve.app import _respond_to_error
+from engine.serve.http.access import _is_loopback, build_access
 from engine.serve.http.limits import MAX_BODY
 from tests.serve.conftest import BASE, ODD, PORT, Told, client_of, error_of, parsed, tell
 
@@ -109,12 +109,12 @@ def test_the_usual_port_may_be_left_out() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "::1", "[::1]", "localhost", "LOCALHOST"])
 def test_loopback_is_this_machine_alone(host: str) -> None:
-    assert is_loopback(host)
+    assert _is_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "localhost.evil.com", "127.0.0.1.evil.com", "", "127.1"])
 def test_all_else_may_be_reached_by_others(host: str) -> None:
-    assert not is_loopback(host)
+    assert not _is_loopback(host)
     with pytest.raises(UsageError, match="can be reached from other machines, which needs a token"):
         build_access(host, 8000, names=("a.org",))
     with pytest.raises(UsageError, match="which needs the name it is reached by"):
@@ -459,6 +459,6 @@ def test_the_static_files_are_all_there_is(client: TestClient) -> None:
 
 def test_a_question_without_a_vector_is_logged_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
     scope = {"type": "http", "method": "GET", "path": "/api/v1/search", "query_string": b"", "headers": []}
-    response = respond_to_error(Request(scope), EncoderError("query 'secretquestion' can't be searched: not finite"))
+    response = _respond_to_error(Request(scope), EncoderError("query 'secretquestion' can't be searched: not finite"))
     assert response.status_code == 500
     assert "EncoderError: a text got no usable vector" in caplog.text and "secretquestion" not in caplog.text

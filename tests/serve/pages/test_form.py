@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from engine import open_index
 from engine.errors import UsageError
 from engine.options import parse_years
-from engine.serve.pages.form import OWN_FIELDS, PAGE, Form, build_form, canonicalise, is_canonical, split_range
+from engine.serve.pages.form import _OWN_FIELDS, PAGE, _Form, _split_range, build_form, canonicalise, is_canonical
 from engine.serve.pages.links import Pairs, State
 from engine.serve.request.parameters import SEARCH, RequestValues
 from engine.serve.request.queries import read_query
@@ -13,7 +13,7 @@ from engine.serve.work.facets import Bar, Facets
 from tests.conftest import CURRENT
 
 
-def form(*pairs: tuple[str, str]) -> Form:
+def form(*pairs: tuple[str, str]) -> _Form:
     with open_index(CURRENT) as index:
         return build_form(index, State(pairs))
 
@@ -120,10 +120,10 @@ def test_the_form_shows_what_was_sent() -> None:
 
 
 def test_what_has_no_field_goes_along_unseen() -> None:
-    shown = tuple((name, "1") for name in OWN_FIELDS)
+    shown = tuple((name, "1") for name in _OWN_FIELDS)
     kept = (("journal", "A"), ("like", "toy-01"), ("min_score", "0.5"), ("journal", "B"))
     assert form(*shown, *kept, ("offset", "10"), ("year", "2000")).kept == kept
-    assert {parameter.name for parameter in PAGE} > set(OWN_FIELDS)
+    assert {parameter.name for parameter in PAGE} > set(_OWN_FIELDS)
 
 
 @pytest.mark.parametrize("low, high", [("2003", "1998"), ("2003", ""), ("soon", "1998"), ("9" * 5000, "²")])
@@ -144,7 +144,7 @@ def test_several_ranges_of_years_have_no_field_and_go_along() -> None:
     [("1998-2003", ("1998", "2003")), ("2015-", ("2015", "")), ("-1990", ("", "1990")), (" 2001 ", ("2001", "2001"))],
 )
 def test_a_range_is_split_into_its_ends(years: str, wanted: tuple[str, str]) -> None:
-    assert split_range(years) == wanted
+    assert _split_range(years) == wanted
 
 
 @pytest.mark.parametrize(
@@ -198,6 +198,6 @@ def test_every_range_that_a_search_takes_is_shown_by_its_ends(years: str) -> Non
 
 @given(st.one_of(st.text(max_size=6), st.sampled_from(["9" * 5000, "-" + "9" * 5000, "²-³", "-1-", "1990-x"])))
 def test_any_text_for_years_is_shown(years: str) -> None:
-    found = Form(State((("year", years),)), Facets((), (), (), ()), *split_range(years), ())
+    found = _Form(State((("year", years),)), Facets((), (), (), ()), *_split_range(years), ())
     assert found.is_within(Bar(2000, 2000, 1, 1)) in (True, False)
     assert found.first_year in years and found.last_year in years

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.records.answer import Hit, Sentence, Span, Why
-from engine.serve.pages.marks import AROUND, SHORT, MarkedPiece, extract, mark_abstract, split_pieces
+from engine.serve.pages.marks import _AROUND, SHORT, MarkedPiece, _extract, mark_abstract, split_pieces
 
 TEXT = "Gout hurts a lot."
 LONG = "abcd " * 200  # a space at every place that is 4 more than a multiple of 5
@@ -70,23 +70,23 @@ def test_pieces_add_up_and_each_character_is_marked_as_its_spans_say(
 
 def test_a_short_text_is_shown_whole() -> None:
     text = LONG[:SHORT]
-    assert extract(text, None) == extract(text, (0, 4)) == (0, 700)
+    assert _extract(text, None) == _extract(text, (0, 4)) == (0, 700)
 
 
 def test_a_long_text_is_shown_to_the_end_of_a_word() -> None:
-    assert extract(LONG, None) == (0, 404)
-    assert extract(LONG[: SHORT + 1], None) == (0, 404)
+    assert _extract(LONG, None) == (0, 404)
+    assert _extract(LONG[: SHORT + 1], None) == (0, 404)
 
 
 def test_around_the_best_sentence_whole_words_are_shown() -> None:
-    assert extract(LONG, (500, 512)) == (320, 694)  # 320 and 692, the latter within a word
-    assert extract(LONG, (503, 510)) == (320, 694)  # 323 and 690, both within a word
-    assert extract(LONG, (3, 10)) == (0, 194)
-    assert extract(LONG, (990, 994)) == (810, 1000)
+    assert _extract(LONG, (500, 512)) == (320, 694)  # 320 and 692, the latter within a word
+    assert _extract(LONG, (503, 510)) == (320, 694)  # 323 and 690, both within a word
+    assert _extract(LONG, (3, 10)) == (0, 194)
+    assert _extract(LONG, (990, 994)) == (810, 1000)
 
 
 def test_a_long_text_without_a_space_is_shown_whole() -> None:
-    assert extract("x" * 1000, None) == extract("x" * 1000, (400, 500)) == (0, 1000)
+    assert _extract("x" * 1000, None) == _extract("x" * 1000, (400, 500)) == (0, 1000)
 
 
 SEPARATORS = st.sampled_from([" ", "  ", "\n", " \n", ". "])
@@ -98,13 +98,13 @@ LONG_TEXTS = st.lists(st.tuples(st.integers(1, 200), SEPARATORS), min_size=5, ma
 @given(LONG_TEXTS, st.floats(0, 1), st.floats(0, 1), st.booleans())
 def test_an_extract_cuts_no_word_and_holds_the_best_sentence(text: str, a: float, b: float, known: bool) -> None:
     best = (int(min(a, b) * len(text)), int(max(a, b) * len(text))) if known else None
-    first, last = extract(text, best)
+    first, last = _extract(text, best)
     assert first == 0 or text[first - 1].isspace()
     assert last == len(text) or text[last].isspace()
     if len(text) <= SHORT:
         assert (first, last) == (0, len(text))
     elif best:
-        assert first <= max(0, best[0] - AROUND) and min(len(text), best[1] + AROUND) <= last
+        assert first <= max(0, best[0] - _AROUND) and min(len(text), best[1] + _AROUND) <= last
     else:
         assert first == 0 and last >= 400
 
@@ -118,7 +118,11 @@ def test_without_a_reason_a_hit_shows_its_beginning() -> None:
 def test_a_short_abstract_is_not_repeated() -> None:
     found = mark_abstract(hit(TEXT, why((5, 17), words=((0, 4),))))
     assert found.whole == [] and (found.cut_before, found.cut_after) == (False, False)
-    assert found.extract == [MarkedPiece("Gout", is_word=True), MarkedPiece(" "), MarkedPiece("hurts a lot.", is_best=True)]
+    assert found.extract == [
+        MarkedPiece("Gout", is_word=True),
+        MarkedPiece(" "),
+        MarkedPiece("hurts a lot.", is_best=True),
+    ]
 
 
 def test_the_first_of_the_nearest_sentences_is_the_best() -> None:

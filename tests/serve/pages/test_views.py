@@ -9,15 +9,15 @@ from engine.records.answer import Answer, Hit, Why
 from engine.serve.pages.links import State
 from engine.serve.pages.marks import MarkedPiece
 from engine.serve.pages.views import (
+    _build_hit_view,
+    _describe_score,
+    _format_byline,
+    _format_ordinal,
+    _list_scores,
     build_chips,
-    build_hit_view,
     build_hit_views,
     build_paging,
-    describe_score,
-    format_byline,
-    format_ordinal,
     list_badges,
-    list_scores,
 )
 from engine.serve.request.parameters import FILTERS, SEARCH, RequestValues
 from engine.serve.request.queries import read_query
@@ -49,7 +49,7 @@ def read(address: str) -> tuple[str, list[tuple[str, str]]]:
 
 
 def test_a_hit_leads_to_its_page_its_like_and_the_same_search_without_it() -> None:
-    found = build_hit_view(HIT, RECORD, STATE)
+    found = _build_hit_view(HIT, RECORD, STATE)
     assert read(found.page) == ("/record", [("i", "toy"), ("id", "PMID:12")])
     assert read(found.similar) == (
         "/", [("i", "toy"), ("year", "2000-"), ("mesh", "Gout"), ("n", "20"), ("exclude", "7"), ("like", "PMID:12")],
@@ -61,26 +61,26 @@ def test_a_hit_leads_to_its_page_its_like_and_the_same_search_without_it() -> No
 
 def test_every_filter_but_a_list_of_ids_goes_along_to_what_is_like_a_hit() -> None:
     pairs = tuple((parameter.name, "1") for parameter in FILTERS)
-    _, found = read(build_hit_view(HIT, RECORD, State(pairs)).similar)
+    _, found = read(_build_hit_view(HIT, RECORD, State(pairs)).similar)
     assert {name for name, _ in found} == {parameter.name for parameter in FILTERS} - {"ids"} | {"like"}
 
 
 def test_the_words_of_a_query_are_marked_in_a_title() -> None:
-    found = build_hit_view(replace(HIT, why=why(title=((0, 4),))), RECORD, STATE)
+    found = _build_hit_view(replace(HIT, why=why(title=((0, 4),))), RECORD, STATE)
     assert found.title == [MarkedPiece("Gout", is_word=True), MarkedPiece(" & knees")]
-    assert build_hit_view(HIT, RECORD, STATE).title == [MarkedPiece("Gout & knees")]
+    assert _build_hit_view(HIT, RECORD, STATE).title == [MarkedPiece("Gout & knees")]
 
 
 def test_a_hit_without_a_title_says_so() -> None:
-    found = build_hit_view(replace(HIT, title="", why=why(title=((0, 4),))), RECORD, STATE)
+    found = _build_hit_view(replace(HIT, title="", why=why(title=((0, 4),))), RECORD, STATE)
     assert found.title == [MarkedPiece("[no title]")]
 
 
 def test_the_first_authors_are_named() -> None:
-    assert format_byline(()) == ""
-    assert format_byline("ABCDEF") == "A; B; C; D; E; F"
-    assert format_byline("ABCDEFG") == "A; B; C; D; E; F et al."
-    assert build_hit_view(HIT, RECORD, STATE).byline == "Smith J; Beck A"
+    assert _format_byline(()) == ""
+    assert _format_byline("ABCDEF") == "A; B; C; D; E; F"
+    assert _format_byline("ABCDEFG") == "A; B; C; D; E; F et al."
+    assert _build_hit_view(HIT, RECORD, STATE).byline == "Smith J; Beck A"
 
 
 def test_badges_say_what_a_reader_must_know() -> None:
@@ -90,20 +90,20 @@ def test_badges_say_what_a_reader_must_know() -> None:
         "retracted", "partly retracted", "has an expression of concern", "has an erratum", "corrected and republished", "is a retraction notice",
     ]  # fmt: skip
     assert list(list_badges(replace(RECORD, notices=(Notice.IS_ERRATUM,)))) == []
-    assert build_hit_view(HIT, replace(RECORD, retracted=True), STATE).badges == ["retracted"]
+    assert _build_hit_view(HIT, replace(RECORD, retracted=True), STATE).badges == ["retracted"]
 
 
 def test_a_score_is_put_into_words_where_it_was_measured() -> None:
-    assert describe_score(HIT) == describe_score(replace(HIT, why=why(None))) == ""
-    assert describe_score(replace(HIT, why=why(99.9))) == "higher than 99.9 % of unrelated pairs"
-    assert describe_score(replace(HIT, why=why(0.0))) == "higher than 0 % of unrelated pairs"
+    assert _describe_score(HIT) == _describe_score(replace(HIT, why=why(None))) == ""
+    assert _describe_score(replace(HIT, why=why(99.9))) == "higher than 99.9 % of unrelated pairs"
+    assert _describe_score(replace(HIT, why=why(0.0))) == "higher than 0 % of unrelated pairs"
 
 
 def test_what_else_ranked_a_hit() -> None:
-    assert list(list_scores(HIT)) == []
+    assert list(_list_scores(HIT)) == []
     found = replace(HIT, semantic_rank=2, keyword_rank=11, bm25=0.0)
-    assert build_hit_view(found, RECORD, STATE).scores == "2nd by meaning, 11th by words, BM25 0.00"
-    assert list(list_scores(replace(HIT, semantic_rank=1000))) == ["1,000th by meaning"]
+    assert _build_hit_view(found, RECORD, STATE).scores == "2nd by meaning, 11th by words, BM25 0.00"
+    assert list(_list_scores(replace(HIT, semantic_rank=1000))) == ["1,000th by meaning"]
 
 
 def test_numbers_in_a_row() -> None:
@@ -129,7 +129,7 @@ def test_numbers_in_a_row() -> None:
         1012: "1,012th",
         1021: "1,021st",
     }
-    assert {n: format_ordinal(n) for n in names} == names
+    assert {n: _format_ordinal(n) for n in names} == names
 
 
 def test_each_filter_has_a_chip_that_leads_away_from_it() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from engine.config import count_cores
-from engine.deadline import CURRENT, NEVER, Deadline
+from engine.deadline import _NEVER, CURRENT, Deadline
 from engine.errors import BusyError, UsageError
 from engine.serve.work.desk import Desk
 
@@ -150,7 +150,7 @@ def test_work_is_told_until_when_it_is_wanted() -> None:
     began = time.monotonic()
     on(Desk(workers=1, answer_seconds=0.1), scenario)
     assert 0.1 <= given_up[0] < 1
-    assert CURRENT.get() is NEVER
+    assert CURRENT.get() is _NEVER
 
 
 def test_who_has_gone_before_the_work_begins_takes_it_along() -> None:

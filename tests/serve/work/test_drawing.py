@@ -13,7 +13,7 @@ from engine.index.corpusmap import Axes, CorpusMap
 from engine.index.folder import IndexFolder
 from engine.query.index import get_generation
 from engine.reindex.order import Report
-from engine.serve.work.drawing import NAMED, Drawing, draw_map_of, drawings
+from engine.serve.work.drawing import _NAMED, Drawing, _drawings, draw_map_of
 from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
@@ -69,13 +69,13 @@ def test_a_map_is_read_once() -> None:
 
 def test_a_drawing_is_forgotten_with_its_generation() -> None:
     gc.collect()
-    before = len(drawings)
+    before = len(_drawings)
     with open_index(CURRENT) as index:
         draw_map_of(index)
-        assert len(drawings) == before + 1
+        assert len(_drawings) == before + 1
     del index
     gc.collect()
-    assert len(drawings) == before
+    assert len(_drawings) == before
 
 
 def test_a_map_once_read_is_there_when_its_file_is_gone(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_only_the_journals_with_most_records_have_a_number(toy: IndexFolder, add
     add(*rows, {"id": "bare", "title": "No journal"})
     with open_index(toy.path) as index:
         found = draw_map_of(index)
-        assert found.names == ("Invented Journal of Toys", *"ABDEFGH") and len(found.names) == NAMED
+        assert found.names == ("Invented Journal of Toys", *"ABDEFGH") and len(found.names) == _NAMED
         corpus = get_generation(index).corpus
         by_id = dict(zip(corpus.read_ids().tolist(), found.journals.tolist(), strict=True))
         assert [by_id[corpus.find_doc_id(one)] for one in ("toy-40", "A0", "A1", "H1", "C0", "I0", "bare")] == [

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from engine import open_index
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Report
-from engine.serve.work.facets import WIDEST, Bar, build_bars, counted, read_facets
+from engine.serve.work.facets import _WIDEST, Bar, _build_bars, _counted, read_facets
 from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
 
 
 def test_every_year_between_the_first_and_the_last_has_a_bar() -> None:
-    assert build_bars(((1990, 1), (1992, 4))) == (
+    assert _build_bars(((1990, 1), (1992, 4))) == (
         Bar(1990, 1990, 1, 25.0),
         Bar(1991, 1991, 0, 0),
         Bar(1992, 1992, 4, 100.0),
@@ -23,23 +23,23 @@ def test_every_year_between_the_first_and_the_last_has_a_bar() -> None:
 
 
 def test_no_years_have_no_bars() -> None:
-    assert build_bars(()) == ()
+    assert _build_bars(()) == ()
 
 
 def test_one_record_among_many_is_seen() -> None:
-    assert [bar.height for bar in build_bars(((2000, 1), (2001, 1000), (2002, 40), (2003, 41)))] == [4, 100, 4, 4.1]
+    assert [bar.height for bar in _build_bars(((2000, 1), (2001, 1000), (2002, 40), (2003, 41)))] == [4, 100, 4, 4.1]
 
 
 def test_years_long_before_the_others_share_the_first_bar() -> None:
-    bars = build_bars(((1700, 2), (1880, 3), (1881, 4), (1882, 1), (2000, 10)))
-    assert len(bars) == WIDEST
+    bars = _build_bars(((1700, 2), (1880, 3), (1881, 4), (1882, 1), (2000, 10)))
+    assert len(bars) == _WIDEST
     assert bars[0] == Bar(1700, 1881, 9, 90.0) and bars[1] == Bar(1882, 1882, 1, 10.0)
     assert (bars[0].label, bars[1].label) == ("1700 to 1881: 9", "1882: 1")
 
 
 def test_as_many_years_as_there_may_be_bars_have_one_each() -> None:
-    bars = build_bars(((1881, 1), (2000, 1)))
-    assert len(bars) == WIDEST and bars[0] == Bar(1881, 1881, 1, 100.0)
+    bars = _build_bars(((1881, 1), (2000, 1)))
+    assert len(bars) == _WIDEST and bars[0] == Bar(1881, 1881, 1, 100.0)
 
 
 def test_a_label_groups_thousands() -> None:
@@ -53,8 +53,8 @@ YEARS = st.dictionaries(st.integers(1500, 2100), st.integers(1, 10**7), min_size
 
 @given(YEARS)
 def test_bars_hold_every_record_once_in_a_row_without_a_gap(years: tuple[tuple[int, int], ...]) -> None:
-    bars = build_bars(years)
-    assert 1 <= len(bars) <= WIDEST
+    bars = _build_bars(years)
+    assert 1 <= len(bars) <= _WIDEST
     assert (bars[0].first, bars[-1].last) == (years[0][0], years[-1][0])
     assert all(after.first == before.last + 1 for before, after in zip(bars, bars[1:], strict=False))
     for bar in bars:
@@ -99,10 +99,10 @@ def test_a_new_generation_is_counted_anew(toy: IndexFolder, add: Add) -> None:
 
 def test_facets_are_forgotten_with_their_generation() -> None:
     gc.collect()
-    before = len(counted)
+    before = len(_counted)
     with open_index(CURRENT) as index:
         read_facets(index)
-        assert len(counted) == before + 1
+        assert len(_counted) == before + 1
     del index
     gc.collect()
-    assert len(counted) == before
+    assert len(_counted) == before

@@ -103,7 +103,7 @@ def test_another_version_of_the_engine_has_another_tag(monkeypatch: pytest.Monke
 def test_other_names_and_other_templates_have_another_tag(monkeypatch: pytest.MonkeyPatch) -> None:
     with open_index(CURRENT) as index:
         tags = [compute_tag(request(), [index], names) for names in ((), ("toy",), ("toy", "old"))]
-        monkeypatch.setattr(freshness, "hash_templates", lambda: "another")
+        monkeypatch.setattr(freshness, "_hash_templates", lambda: "another")
         assert len({*tags, tag(index)}) == 4
 
 

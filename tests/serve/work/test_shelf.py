@@ -21,13 +21,13 @@ Publish = Callable[..., None]
 def tries(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """When a newer generation was opened."""
     found: list[float] = []
-    original = shelving.open_newer
+    original = shelving._open_newer
 
     def noted(index: shelving.Index) -> shelving.Index:
         found.append(time.monotonic())
         return original(index)
 
-    monkeypatch.setattr(shelving, "open_newer", noted)
+    monkeypatch.setattr(shelving, "_open_newer", noted)
     return found
 
 
@@ -49,7 +49,7 @@ def test_a_damaged_generation_is_tried_again_at_times_and_another_one_at_once(
     database = fresh.get_generation_path(3) / "abstracts.db"
     good = database.read_bytes()
     database.write_bytes(good[:-1])
-    monkeypatch.setattr(shelving, "EASE", 1_000_000)
+    monkeypatch.setattr(shelving, "_EASE", 1_000_000)
     for _ in range(5):
         shelf.look()
     assert len(tries) == 1 and "abstracts.db" in shelf.problems["toy"] and shelf.index().generation == 2
@@ -91,7 +91,7 @@ def wait_for(shelf: Shelf, generation: int) -> None:
 def test_no_error_ends_the_following(
     fresh: IndexFolder, publish: Publish, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    original, failed = shelving.open_newer, threading.Event()
+    original, failed = shelving._open_newer, threading.Event()
 
     def once(index: shelving.Index) -> shelving.Index:
         if not failed.is_set():
@@ -99,7 +99,7 @@ def test_no_error_ends_the_following(
             raise error
         return original(index)
 
-    monkeypatch.setattr(shelving, "open_newer", once)
+    monkeypatch.setattr(shelving, "_open_newer", once)
     monkeypatch.setattr(shelving, "FOLLOW_SECONDS", 0.01)
     shelf = Shelf([fresh.path])
     with shelf.follow_in_thread():

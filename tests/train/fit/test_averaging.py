@@ -5,7 +5,7 @@ import pytest
 import torch
 from sentence_transformers import SentenceTransformer
 
-from engine.train.fit.averaging import copy_weights, score_known_items, set_best_average
+from engine.train.fit.averaging import _score_known_items, copy_weights, set_best_average
 from tests.conftest import TOY_MODEL
 
 
@@ -30,6 +30,6 @@ def test_the_best_average_is_set_and_the_smallest_share_of_equals() -> None:
 def test_known_item_ndcg_by_hand() -> None:
     documents = np.eye(3, dtype=np.float32)
     queries = np.array([[1, 0, 0], [0.9, 0.1, 0], [0.5, 0.4, 0.3]], np.float32)
-    assert score_known_items(queries, documents) == pytest.approx([1, 1 / np.log2(3), 1 / np.log2(4)])
+    assert _score_known_items(queries, documents) == pytest.approx([1, 1 / np.log2(3), 1 / np.log2(4)])
     same = np.ones((12, 2), np.float32)
-    assert score_known_items(same, same).tolist() == [0.0] * 12  # an encoder that gives all one vector finds nothing
+    assert _score_known_items(same, same).tolist() == [0.0] * 12  # an encoder that gives all one vector finds nothing

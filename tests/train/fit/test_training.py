@@ -20,7 +20,7 @@ from engine.train.fit import checkpoints, estimate, trainer
 from engine.train.fit.basemodel import load_model
 from engine.train.fit.checkpoints import WEIGHTS
 from engine.train.fit.encoderfolder import WrittenEncoder
-from engine.train.fit.estimate import estimate_memory, estimate_training
+from engine.train.fit.estimate import _estimate_memory, estimate_training
 from engine.train.fit.settings import TrainingSettings, TrainingSources
 from engine.train.fit.training import train_on_pairs, train_without_labels
 from engine.train.pairs.corpuspairs import build_pairs
@@ -203,7 +203,7 @@ def test_more_negatives_than_there_are_rows(corpus: list[Abstract], small: Small
 )
 def test_parts_of_a_batch_are_equal_and_none_is_too_large(batch: int, most: int, expected: int) -> None:
     settings = replace(TrainingSettings.of("seed", "x", Path("x")), batch_size=batch, mini_batch_size=most)
-    assert trainer.count_parts(settings) == expected
+    assert trainer._count_parts(settings) == expected
 
 
 def test_what_was_read_is_recorded_file_by_file(corpus: list[Abstract], small: Small) -> None:
@@ -250,7 +250,7 @@ def test_a_training_that_needs_more_memory_than_is_free_names_a_mini_batch_that_
 ) -> None:
     settings = small("seed", mini_batch_size=16)
     model = load_model(str(TOY_MODEL), "cpu")
-    needed = [estimate_memory(model, 48, 64, replace(settings, mini_batch_size=n)) for n in (16, 8, 4, 2)]
+    needed = [_estimate_memory(model, 48, 64, replace(settings, mini_batch_size=n)) for n in (16, 8, 4, 2)]
     monkeypatch.setattr(estimate, "_read_free_memory", lambda _: needed[2])  # texts have 24 tokens, two in a row
     with pytest.raises(EncoderError, match=r"is not enough\. Use smaller parts of a batch: --mini-batch 4$"):
         seeded(corpus, settings)
@@ -265,9 +265,9 @@ def test_memory_is_estimated_from_the_tokens_that_texts_have(small: Small) -> No
     short, long = ["knee pain"] * 1024, ["knee pain " * 200] * 1024
     tokens = model.preprocess(["knee pain"])["input_ids"].shape[1]
     few = estimate_training(model, [short, short], settings)
-    assert few.n_bytes == estimate_memory(model, 2 * tokens, 1024, settings)
+    assert few.n_bytes == _estimate_memory(model, 2 * tokens, 1024, settings)
     one = estimate_training(model, [short, [*long[:1], *short[1:]]], settings)
-    assert one.n_bytes == estimate_memory(model, tokens + model.max_seq_length, 1024, settings) > few.n_bytes
+    assert one.n_bytes == _estimate_memory(model, tokens + model.max_seq_length, 1024, settings) > few.n_bytes
     assert few.mini_batch_size == 256
 
 
@@ -293,7 +293,7 @@ def test_the_seeds_arithmetic() -> None:
         assert (settings.batch_size, settings.epochs, settings.seed, settings.logging_steps) == (256, 3, 42, 500)
         steps = settings.count_steps(76_608)
         assert steps == 900 and round(500 / (steps / 3), 4) == 1.6667
-        told = trainer.build_arguments(replace(settings, device="cpu"), 76_608)
+        told = trainer._build_arguments(replace(settings, device="cpu"), 76_608)
         assert (
             told.optim.value == "adamw_torch" and told.lr_scheduler_type.value == "linear" and told.max_grad_norm == 1
         )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import SourceError
-from engine.train.modelcard.card import ColumnStatistics, ModelCard, parse_card, parse_number, read_card
+from engine.train.modelcard.card import ColumnStatistics, ModelCard, _parse_card, parse_number, read_card
 from engine.train.modelcard.cardtext import (
     parse_bullets,
     parse_front_matter,
@@ -20,7 +20,7 @@ from tests.train.modelcard.cards import CALLED, FITTED, RANKED
 
 
 def card(text: str) -> ModelCard:
-    return parse_card(text, "card.md")
+    return _parse_card(text, "card.md")
 
 
 def test_a_card_of_fit() -> None:

@@ -8,22 +8,22 @@ from pathlib import Path
 import pytest
 
 from engine.train.modelcard import explanation
-from engine.train.modelcard.card import ColumnStatistics, ModelCard, parse_card, read_card
+from engine.train.modelcard.card import ColumnStatistics, ModelCard, _parse_card, read_card
 from engine.train.modelcard.cardfacts import (
+    _compute_shares,
     compute_loss_floor,
-    compute_shares,
     count_card_steps,
     find_short_columns,
     recognise_fit,
     split_log,
 )
-from engine.train.modelcard.explanation import CardExplanation, explain_model_card, format_explanation
+from engine.train.modelcard.explanation import _CardExplanation, explain_model_card, format_explanation
 from engine.train.modelcard.libraries import REMOVED_SETTINGS, read_settings
 from tests.train.modelcard.cards import CALLED, FITTED, OWN, RANKED
 
 
 def card(text: str) -> ModelCard:
-    return parse_card(text, "card.md")
+    return _parse_card(text, "card.md")
 
 
 def told(text: str) -> str:
@@ -94,13 +94,13 @@ def test_a_card_of_fit_is_told_by_several_signs() -> None:
 
 
 def test_shares_of_lengths_by_their_mean() -> None:
-    assert compute_shares(ColumnStatistics("tokens", 2, 3.49, 4)) == ((0.49, 0.745), (0.0, 0.255))
-    assert compute_shares(ColumnStatistics("tokens", 2, 2.5, 4)) == ((0.0, 0.25), (0.5, 0.75))
-    assert compute_shares(ColumnStatistics("tokens", 3, 3.2, 4)) == ((0.2, 0.2), (0.8, 0.8))
-    assert compute_shares(ColumnStatistics("tokens", 2, 2.0, 2)) == ((1.0, 1.0), (1.0, 1.0))
-    assert compute_shares(ColumnStatistics("tokens", 2, 3.0, 6)) == (None, None)
-    assert compute_shares(ColumnStatistics("tokens", 2, 9.0, 4)) == (None, None)
-    longest, shortest = compute_shares(ColumnStatistics("tokens", 2, 2.75, 4))
+    assert _compute_shares(ColumnStatistics("tokens", 2, 3.49, 4)) == ((0.49, 0.745), (0.0, 0.255))
+    assert _compute_shares(ColumnStatistics("tokens", 2, 2.5, 4)) == ((0.0, 0.25), (0.5, 0.75))
+    assert _compute_shares(ColumnStatistics("tokens", 3, 3.2, 4)) == ((0.2, 0.2), (0.8, 0.8))
+    assert _compute_shares(ColumnStatistics("tokens", 2, 2.0, 2)) == ((1.0, 1.0), (1.0, 1.0))
+    assert _compute_shares(ColumnStatistics("tokens", 2, 3.0, 6)) == (None, None)
+    assert _compute_shares(ColumnStatistics("tokens", 2, 9.0, 4)) == (None, None)
+    longest, shortest = _compute_shares(ColumnStatistics("tokens", 2, 2.75, 4))
     for empty in (0.25, 0.3, 0.625):  # any share of the shortest between the ends fits the mean
         two = empty - 0.25
         assert longest is not None and shortest is not None
@@ -186,7 +186,7 @@ def test_an_explanation_is_json() -> None:
     found = explain_model_card(card(FITTED))
     again = json.loads(json.dumps(asdict(found)))
     assert again["steps"]["per_epoch"] == 300 and again["legacy"]["is_fit"] is True
-    assert set(again) == {field.name for field in fields(CardExplanation)}
+    assert set(again) == {field.name for field in fields(_CardExplanation)}
 
 
 def test_names_that_are_gone_are_those_that_the_libraries_lack() -> None:

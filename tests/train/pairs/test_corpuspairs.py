@@ -9,11 +9,11 @@ import pytest
 from engine.records.abstract import Abstract
 from engine.relevance.sets.holdout import DEV, TEST, hash_position
 from engine.train.pairs.corpuspairs import (
+    _compute_overlap,
+    _compute_rarities,
+    _grade_pairs,
+    _parse_headings,
     build_pairs,
-    compute_overlap,
-    compute_rarities,
-    grade_pairs,
-    parse_headings,
     select_pairs,
 )
 from engine.train.pairs.pairtable import PairTable
@@ -73,22 +73,22 @@ def test_a_publication_that_is_there_twice_makes_one_pair(corpus: list[Abstract]
 
 
 def test_grades_are_weighted_by_rarity() -> None:
-    weights = compute_rarities([frozenset("ab"), frozenset("ac"), frozenset("ad"), frozenset("bc")])
+    weights = _compute_rarities([frozenset("ab"), frozenset("ac"), frozenset("ad"), frozenset("bc")])
     assert weights["a"] == pytest.approx(math.log(4 / 3)) and weights["d"] == pytest.approx(math.log(4))
     shared, either = math.log(4 / 3), math.log(4 / 3) + 2 * math.log(2)
-    assert compute_overlap(frozenset("ab"), frozenset("ac"), weights) == pytest.approx(shared / either)
-    assert compute_overlap(frozenset("ab"), frozenset("ab"), weights) == 1
-    assert compute_overlap(frozenset(), frozenset(), weights) == 0
+    assert _compute_overlap(frozenset("ab"), frozenset("ac"), weights) == pytest.approx(shared / either)
+    assert _compute_overlap(frozenset("ab"), frozenset("ab"), weights) == 1
+    assert _compute_overlap(frozenset(), frozenset(), weights) == 0
 
 
 def test_headings_lose_qualifiers_and_the_mark_of_a_major_topic() -> None:
-    assert parse_headings(Abstract("1", "", "", mesh=("Gout/drug therapy*", "*Humans", "GOUT"))) == {"gout", "humans"}
+    assert _parse_headings(Abstract("1", "", "", mesh=("Gout/drug therapy*", "*Humans", "GOUT"))) == {"gout", "humans"}
 
 
 def test_graded_pairs_are_the_same_for_the_same_seed(corpus: list[Abstract]) -> None:
-    assert grade_pairs(corpus, 1) == grade_pairs(corpus, 1) != grade_pairs(corpus, 2)
-    assert all(0 <= one.grade <= 1 for one in grade_pairs(corpus, 1))
-    assert max(one.grade for one in grade_pairs(corpus, 1)) > 0.3
+    assert _grade_pairs(corpus, 1) == _grade_pairs(corpus, 1) != _grade_pairs(corpus, 2)
+    assert all(0 <= one.grade <= 1 for one in _grade_pairs(corpus, 1))
+    assert max(one.grade for one in _grade_pairs(corpus, 1)) > 0.3
 
 
 def test_pairs_of_a_file_are_taken_as_they_are() -> None:

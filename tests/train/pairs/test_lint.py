@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 
 from engine.errors import EncoderError
 from engine.train.pairs.findings import PairFinding, PairReport, Severity, format_report, format_share
-from engine.train.pairs.leakage import compute_auc, compute_chance_error, encode_keys, predict_held_out
-from engine.train.pairs.lint import compute_entropy, compute_floor, lint_pairs
+from engine.train.pairs.leakage import _compute_auc, _compute_chance_error, _encode_keys, _predict_held_out
+from engine.train.pairs.lint import _compute_entropy, _compute_floor, lint_pairs
 from engine.train.pairs.pairtable import PairTable
 from tests.conftest import TOY_MODEL
 
@@ -213,16 +213,16 @@ def test_findings_come_with_the_gravest_first() -> None:
 
 
 def test_floor_by_hand() -> None:
-    assert compute_floor(np.array([0, 1, 0, 1], np.float32)) == 0.25
-    assert compute_floor(np.array([0, 0, 0, 1], np.float32)) == pytest.approx(3 / 16)
-    assert compute_floor(np.array([0.5, 0.5], np.float32)) == 0.0
+    assert _compute_floor(np.array([0, 1, 0, 1], np.float32)) == 0.25
+    assert _compute_floor(np.array([0, 0, 0, 1], np.float32)) == pytest.approx(3 / 16)
+    assert _compute_floor(np.array([0.5, 0.5], np.float32)) == 0.0
 
 
 def test_entropy_by_hand() -> None:
-    assert compute_entropy([7]) == 0.0
-    assert compute_entropy([1, 1]) == 1.0
-    assert compute_entropy([2, 1, 1]) == 1.5
-    assert compute_entropy([1] * 8) == pytest.approx(3.0)
+    assert _compute_entropy([7]) == 0.0
+    assert _compute_entropy([1, 1]) == 1.0
+    assert _compute_entropy([2, 1, 1]) == 1.5
+    assert _compute_entropy([1] * 8) == pytest.approx(3.0)
 
 
 def test_shares_in_words() -> None:
@@ -237,10 +237,10 @@ def test_shares_in_words() -> None:
 
 
 def test_auc_by_hand() -> None:
-    assert compute_auc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
-    assert compute_auc(np.array([1.0, 1.0, 1.0]), np.array([True, False, True])) == 0.5
-    assert compute_auc(np.array([1.0, 2.0]), np.array([True, True])) == 0.5
-    assert compute_chance_error(np.array([True, False])) == pytest.approx(math.sqrt(3 / 12))
+    assert _compute_auc(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])) == 0.75
+    assert _compute_auc(np.array([1.0, 1.0, 1.0]), np.array([True, False, True])) == 0.5
+    assert _compute_auc(np.array([1.0, 2.0]), np.array([True, True])) == 0.5
+    assert _compute_chance_error(np.array([True, False])) == pytest.approx(math.sqrt(3 / 12))
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=40))
@@ -248,15 +248,15 @@ def test_auc_is_that_of_every_pair_and_of_another_library(rows: list[tuple[int, 
     scores, positive = np.array([float(s) for s, _ in rows]), np.array([p for _, p in rows])
     wins = [(a > b) + (a == b) / 2 for a in scores[positive] for b in scores[~positive]]
     expected = sum(wins) / len(wins) if wins else 0.5
-    assert compute_auc(scores, positive) == pytest.approx(expected)
+    assert _compute_auc(scores, positive) == pytest.approx(expected)
     if wins:
-        assert compute_auc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
+        assert _compute_auc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcd"), st.integers(0, 4)), min_size=1, max_size=30))
 def test_a_row_is_predicted_without_its_own_fold(rows: list[tuple[str, int]]) -> None:
     keys, labels = [key for key, _ in rows], np.array([label / 4 for _, label in rows])
-    predicted = predict_held_out(encode_keys(keys), labels)
+    predicted = _predict_held_out(_encode_keys(keys), labels)
     folds = np.random.default_rng(0).permutation(len(rows)) % 5
     groups: dict[str, list[int]] = defaultdict(list)
     for i, key in enumerate(keys):
