@@ -246,7 +246,6 @@ def test_the_defaults_of_the_document_are_those_in_force(client: TestClient, doc
         ("status", "Status"),
         ("search?n=x", "Error"),
         ("record?id=nope", "Error"),
-        ("search?q=gout&i=gone&year=2000", "Error"),
         ("nope", "Error"),
     ],
 )
