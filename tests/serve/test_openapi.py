@@ -165,7 +165,7 @@ def test_the_document_names_every_operation(document: dict[str, Any]) -> None:
         assert method == ("post" if path.endswith("batch") else "get")
         one = methods[method]
         assert one["operationId"] == path.rpartition("/")[2] and len(one["summary"]) > 10
-        assert {"200", "400", "401", "404", "405", "409", "413", "421", "500", "503"} <= set(one["responses"])
+        assert {"200", "400", "401", "404", "405", "413", "421", "500", "503"} <= set(one["responses"])
     for name, schema in document["components"]["schemas"].items():
         jsonschema.Draft202012Validator.check_schema(resolved(document, name))
         assert schema["additionalProperties"] is False
@@ -246,7 +246,6 @@ def test_the_defaults_of_the_document_are_those_in_force(client: TestClient, doc
         ("status", "Status"),
         ("search?n=x", "Error"),
         ("record?id=nope", "Error"),
-        ("search?q=gout&i=old&year=2000", "Error"),
         ("nope", "Error"),
     ],
 )
