@@ -129,7 +129,7 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
     """
     with open_named(config) as found:
         abstract = found.get(record_id)
-        sources = [_format_source(said) for said in found.sources(record_id)]
+        sources = [_format_source(said) for said in found.get_sources(record_id)]
     if as_object or not sys.stdout.isatty():
         click.echo(dump_json(list_abstract_fields(abstract) | {"sources": sources}))
     else:

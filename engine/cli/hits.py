@@ -27,7 +27,7 @@ class HitList:
     cosines: Sequence[float | None] = ()  # of each hit, where its score is not a cosine
     facts: Mapping[str, object] = field(default_factory=dict)  # beside those of the answer
 
-    def rows(self) -> list[dict[str, Any]]:
+    def build_rows(self) -> list[dict[str, Any]]:
         """Return the hits as keys and values."""
         rows = [list_hit_fields(hit) for hit in self.answer.hits]
         if self.cosines:
@@ -53,11 +53,11 @@ def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = 
             print_table(answer.hits, hits.changes, hits.cosines)
         _print_groups(answer)
     elif form == "json":
-        click.echo("[" + ",\n ".join(map(dump_json, hits.rows())) + "]")
+        click.echo("[" + ",\n ".join(map(dump_json, hits.build_rows())) + "]")
     elif form == "answer":
-        click.echo(dump_json({**hits.facts, **list_answer_fields(answer, hits.rows())}))
+        click.echo(dump_json({**hits.facts, **list_answer_fields(answer, hits.build_rows())}))
     elif form == "nl":
-        for row in hits.rows():
+        for row in hits.build_rows():
             click.echo(dump_json(row))
     else:
         _print_delimited(cited, form, hits.changes, raw=raw)

@@ -125,7 +125,7 @@ def _spend_night(options: _Options, path: Path) -> int:
         run, error = None, None
         try:
             run = _prepare_run(options, path, night, console)
-            run.work()
+            run.run_night()
         except (Exception, KeyboardInterrupt, Interruption) as err:
             error = err
         night = _close_night(run.night if run else night, error, console)
@@ -153,7 +153,7 @@ class _Console:
         with suppress(OSError, ValueError):
             say(self.hide(f"Error: {text}"), err=True)
 
-    def progress(self, phase: str, done: int, total: int | None) -> None:
+    def show_progress(self, phase: str, done: int, total: int | None) -> None:
         """Print how far long work is."""
         with suppress(OSError, ValueError):
             self._progress(phase, done, total)
@@ -180,7 +180,7 @@ def _prepare_run(options: _Options, path: Path, night: Night, console: _Console)
     folder = options.folder or path / (settings.download_folder or "updatefiles")
     request = Request(full=options.full, allow_mass_change=options.allow_mass_change)
     task = NightlyTask(IndexFolder(path), settings, request, mirror, folder, options.deep)
-    return NightlyRun(task, night, Listener(console.say, console.warn, console.progress))
+    return NightlyRun(task, night, Listener(console.say, console.warn, console.show_progress))
 
 
 def _close_night(night: Night, error: BaseException | None, console: _Console) -> Night:

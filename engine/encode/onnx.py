@@ -93,7 +93,7 @@ class OnnxEncoder:
         Raises:
             EncoderError: ONNX Runtime failed on them.
         """
-        rows = [tokens.row(int(i)) for i in group]
+        rows = [tokens.get_row(int(i)) for i in group]
         ids = np.zeros((len(rows), max(map(len, rows))), np.int64)
         mask = np.zeros_like(ids)
         for place, row in enumerate(rows):

@@ -34,7 +34,7 @@ class Tokens:
         """(n,) ids of each text after the cut."""
         return np.diff(self.offsets)
 
-    def row(self, i: int) -> NDArray[np.int32]:
+    def get_row(self, i: int) -> NDArray[np.int32]:
         """Return the ids of one text."""
         return self.ids[self.offsets[i] : self.offsets[i + 1]]
 

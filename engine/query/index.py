@@ -312,7 +312,7 @@ class Index:
         weight = settings.hybrid_weight if found.weight is None else found.weight
         return replace(found, weight=weight, fusion=found.fusion or Fusion(settings.hybrid_fusion))
 
-    def sources(self, record_id: str) -> list[Said]:
+    def get_sources(self, record_id: str) -> list[Said]:
         """Where a record comes from, oldest source first.
 
         Raises:
@@ -331,7 +331,7 @@ class Index:
         doc_id = corpus.find_doc_id(str(record_id))
         return corpus.fetch([doc_id])[doc_id]
 
-    def records(self, hits: Sequence[Hit]) -> list[Abstract]:
+    def get_records(self, hits: Sequence[Hit]) -> list[Abstract]:
         """All that is stored of hits, in their order.
 
         Raises:

@@ -26,7 +26,7 @@ def cite_hits(index: Index, answer: Answer) -> list[Cited]:
     Raises:
         AbstractNotFoundError: the index has moved to a generation in which one is gone.
     """
-    return [Cited(hit, record) for hit, record in zip(answer.hits, index.records(answer.hits), strict=True)]
+    return [Cited(hit, record) for hit, record in zip(answer.hits, index.get_records(answer.hits), strict=True)]
 
 
 def describe_search(answer: Answer) -> str:

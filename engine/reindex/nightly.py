@@ -49,7 +49,7 @@ class NightlyRun:
         self.night = night
         self._task, self._listener = task, listener
 
-    def work(self) -> None:
+    def run_night(self) -> None:
         """Fetch, reindex, verify and prune.
 
         A mirror that fails does not keep the index from the files that are there.

@@ -38,7 +38,7 @@ def test_length_before_the_cut_is_exact(tokenizer: TextTokenizer, words: int) ->
     found = tokenizer.tokenise(["knee " * words])
     assert found.n_tokens[0] == words + 2  # [CLS] and [SEP]
     assert list(found.lengths) == [min(words + 2, 256)]
-    assert found.row(0)[-1] == 102  # [SEP] stays at the end
+    assert found.get_row(0)[-1] == 102  # [SEP] stays at the end
 
 
 def test_a_text_without_words_has_length_0(tokenizer: TextTokenizer) -> None:
@@ -53,7 +53,7 @@ def test_ids_are_those_of_the_reference(tokenizer: TextTokenizer, model_folder: 
     reference = SentenceTransformer(str(model_folder), device="cpu")
     wanted = [list(map(int, ids[ids != 0])) for ids in reference.preprocess(texts)["input_ids"]]
     found = tokenizer.tokenise(texts)
-    assert [found.row(i).tolist() for i in range(len(texts))] == wanted
+    assert [found.get_row(i).tolist() for i in range(len(texts))] == wanted
 
 
 def test_a_megabyte_is_counted_too(tokenizer: TextTokenizer) -> None:

@@ -348,7 +348,7 @@ def test_an_id_that_is_an_address_is_found_as_it_is(toy: IndexFolder, add: Add) 
     with open_index(toy.path) as index:
         (hit,) = index.ask(Query("gout", filters=Filters(ids=(address,)))).hits
         assert hit.id == address and index.get(address).title == "Gout at an address"
-        assert index.records([hit])[0].record_id == address
+        assert index.get_records([hit])[0].record_id == address
         assert [row.hit.id for row in index.new("gout", since=1)] == [address]
 
 

@@ -569,11 +569,11 @@ def test_sources_of_a_record_are_kept_and_shown(run: Run, inbox: Path, toy: Inde
     assert (done.counts.added, done.counts.text_changed) == (0, 1)
     with open_index(toy.path) as index:
         assert (index.get("PMID:5").record_id, index.get("S1").abstract) == ("S1", "Long.")
-        assert [(s.format, s.own_id, s.file) for s in index.sources("5")] == [
+        assert [(s.format, s.own_id, s.file) for s in index.get_sources("5")] == [
             ("JSONL", "S1", "scopus.jsonl"),
             ("PubMed XML", "PMID:5", "pubmed26n0001.xml"),
         ]
-        assert [(s.format, s.own_id, s.file, s.generation) for s in index.sources("toy-01")] == [
+        assert [(s.format, s.own_id, s.file, s.generation) for s in index.get_sources("toy-01")] == [
             ("JSONL", "toy-01", "toy.jsonl", 1)
         ]
 

@@ -50,7 +50,7 @@ def record_object(index: Index, record: Abstract) -> dict[str, Any]:
         "index": index.name,
         "generation": index.generation,
         "record": list_abstract_fields(record),
-        "sources": [asdict(said) for said in index.sources(record.record_id)],
+        "sources": [asdict(said) for said in index.get_sources(record.record_id)],
     }
 
 

@@ -123,7 +123,7 @@ def _record_page(index: Index, given: RequestValues) -> bytes:
         index=index,
         record=found,
         badges=list(list_badges(found)),
-        sources=index.sources(found.record_id),
+        sources=index.get_sources(found.record_id),
         pubmed=build_pubmed_url(found.pmid),
         doi=build_doi_url(found.doi),
         near=build_hit_views(index, near, where) if near else [],

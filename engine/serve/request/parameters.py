@@ -114,11 +114,11 @@ class RequestValues:
         """True or false; None where nothing is given."""
         return FLAGS[text.lower()] if (text := self.get_text(name).strip()) else None
 
-    def fields(self, wanted: Iterable[QueryOption]) -> dict[str, Any]:
+    def read_fields(self, wanted: Iterable[QueryOption]) -> dict[str, Any]:
         """Return the fields of Query or Filters that the request gives, with their values."""
-        return {option.field: self.value(option) for option in wanted if option.name in self.values}
+        return {option.field: self.read_value(option) for option in wanted if option.name in self.values}
 
-    def value(self, option: QueryOption) -> Any:
+    def read_value(self, option: QueryOption) -> Any:
         """Return the value of an option that is given."""
         if option.kind.is_repeatable:
             return self.get_texts(option.name)

@@ -16,9 +16,9 @@ def read_query(given: RequestValues, *, n: int = 10, like: tuple[str, ...] = ())
     Raises:
         UsageError: years that can't be read, or hits too far down.
     """
-    values: dict[str, Any] = {"top_k": n} | given.fields((*QUESTION, *RANKING))
+    values: dict[str, Any] = {"top_k": n} | given.read_fields((*QUESTION, *RANKING))
     values |= {"like": like} if like else {}
-    query = Query(**values, filters=Filters(**given.fields(FILTERS)))
+    query = Query(**values, filters=Filters(**given.read_fields(FILTERS)))
     if (last := query.offset + query.top_k) > MAX_DEPTH:
         raise UsageError(
             f"offset {query.offset:,} and n {query.top_k:,} reach to rank {last:,}, expected {MAX_DEPTH:,} at most. "

@@ -255,11 +255,11 @@ def _parse_dataset(use: str, part: CardSection, values: dict[str, str]) -> CardD
 
 def _parse_columns(names: str, printed: Sequence[CardTable]) -> Iterator[CardColumn]:
     """Yield the named columns, described by the two tables of a data set: statistics and samples."""
-    described = next((table for table in printed if "details" in table.column("")), None)
+    described = next((table for table in printed if "details" in table.get_column("")), None)
     shown = next((table for table in printed if table is not described), None)
     for name in re.findall(r"<code>([^<]{1,200})</code>", names):
-        about = dict(zip(described.column(""), described.column(name), strict=False)) if described else {}
-        yield CardColumn(name, _parse_statistics(about.get("details", "")), shown.column(name) if shown else ())
+        about = dict(zip(described.get_column(""), described.get_column(name), strict=False)) if described else {}
+        yield CardColumn(name, _parse_statistics(about.get("details", "")), shown.get_column(name) if shown else ())
 
 
 def _parse_statistics(details: str) -> ColumnStatistics | None:
@@ -293,7 +293,7 @@ def _parse_metrics(parts: Sequence[CardSection]) -> Iterator[tuple[str, str]]:
     """Yield (name, value) of every metric of the evaluation."""
     for part in _find_below(parts, ("metrics",)):
         for table in parse_tables(part.lines):
-            yield from zip(table.column("metric"), table.column("value"), strict=False)
+            yield from zip(table.get_column("metric"), table.get_column("value"), strict=False)
 
 
 def _parse_fit_call(parts: Sequence[CardSection]) -> _FitCall | None:

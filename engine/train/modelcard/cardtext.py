@@ -31,7 +31,7 @@ class CardTable:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def column(self, name: str) -> tuple[str, ...]:
+    def get_column(self, name: str) -> tuple[str, ...]:
         """Return the cells of a column by name, in any case; empty if there is no such column."""
         names = [one.casefold() for one in self.header]
         place = names.index(name.casefold()) if name.casefold() in names else None

@@ -85,7 +85,7 @@ def test_pooling_is_that_of_the_padded_model(pooling: str) -> None:
     ours = encode(bert, tokens, pooling, budget=100)
     for i, vector in enumerate(ours):
         with torch.inference_mode():
-            states = bert(torch.from_numpy(tokens.row(i)).long()[None]).last_hidden_state[0]
+            states = bert(torch.from_numpy(tokens.get_row(i)).long()[None]).last_hidden_state[0]
         expected = torch.nn.functional.normalize(states[0] if pooling == "cls" else states.mean(dim=0), dim=0)
         assert np.abs(vector - expected.numpy()).max() < 1e-5
 

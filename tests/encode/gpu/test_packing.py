@@ -44,7 +44,7 @@ def test_every_text_is_in_one_pack_whole(lengths: list[int], budget: int) -> Non
         assert pack.longest == max(lengths[i] for i in pack.positions)
         for i, text in enumerate(pack.positions):
             part = slice(pack.cu_seqlens[i], pack.cu_seqlens[i + 1])
-            assert np.array_equal(pack.ids[part], tokens.row(text))
+            assert np.array_equal(pack.ids[part], tokens.get_row(text))
             assert np.array_equal(pack.position_ids[part], np.arange(lengths[text]))
         seen += map(int, pack.positions)
     assert sorted(seen) == [i for i, length in enumerate(lengths) if length > 0]

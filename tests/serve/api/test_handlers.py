@@ -172,7 +172,7 @@ def test_a_record_is_found_by_id_pmid_and_doi(client: TestClient, index: Index, 
     del stored["version"], stored["revised"]
     assert found["record"] == json.loads(json.dumps({"id": wanted, **stored}))
     assert (found["index"], found["generation"]) == ("toy", index.generation)
-    assert found["sources"] == [asdict(said) for said in index.sources(wanted)] and found["sources"]
+    assert found["sources"] == [asdict(said) for said in index.get_sources(wanted)] and found["sources"]
 
 
 def test_an_unknown_record_is_404(client: TestClient) -> None:

@@ -25,7 +25,7 @@ from engine.references.formats import FORMATS, render_hits
 def cited(index: Index, query: Query) -> list[Cited]:
     """The hits of a query with their records."""
     hits = index.ask(query).hits
-    return [Cited(hit, record) for hit, record in zip(hits, index.records(hits), strict=True)]
+    return [Cited(hit, record) for hit, record in zip(hits, index.get_records(hits), strict=True)]
 
 
 def read_back(tmp_path: Path, raw: bytes, name: str) -> list[str]:
