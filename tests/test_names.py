@@ -35,6 +35,7 @@ ALLOWED = {
     "recall": "Index.recall, the same",
     "abstracts": "Index.abstracts, as keys() and items() are named",
     "main": "the entry point of a command line",
+    "startup": "a method of uvicorn's Server",
 }
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -35,7 +35,7 @@ class MirrorAddress:
         login = f"{HIDDEN}@" if self.login else ""
         return f"{self.scheme}://{login}{self.host}{self.path}{name}{f'?{HIDDEN}' if self.query else ''}"
 
-    def url_of(self, name: str = "") -> str:
+    def build_url(self, name: str = "") -> str:
         """Return the address to request for a file in the folder, or for the folder; may hold secrets."""
         return f"{self.scheme}://{self.host}{self.path}{name}{f'?{self.query}' if self.query else ''}"
 

@@ -106,7 +106,7 @@ def _build_opener() -> urllib.request.OpenerDirector:
 def open_url(mirror: Mirror, name: str = "", **headers: str) -> http.client.HTTPResponse:
     """Request a file of the mirror's folder, or its listing; the caller closes the response."""
     fields = {"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
-    request = urllib.request.Request(mirror.address.url_of(name), headers=fields)
+    request = urllib.request.Request(mirror.address.build_url(name), headers=fields)
     if mirror.address.authorization:  # "unredirected": urllib would send it on to any server
         request.add_unredirected_header("Authorization", mirror.address.authorization)
     response: http.client.HTTPResponse = _build_opener().open(request, timeout=mirror.timeout)

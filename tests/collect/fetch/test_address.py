@@ -39,13 +39,13 @@ def fetch(mirror: Mirror, folder: Path) -> Fetched:
 
 def test_an_address_by_hand() -> None:
     address = read_address(" https://ann:secret%2F@example.org:8443/pub%20med/updatefiles?sig=t0ken ")
-    assert address.url_of(ONE) == f"https://example.org:8443/pub%20med/updatefiles/{ONE}?sig=t0ken"
+    assert address.build_url(ONE) == f"https://example.org:8443/pub%20med/updatefiles/{ONE}?sig=t0ken"
     assert str(address) == "https://***@example.org:8443/pub%20med/updatefiles/?***"
     assert address.describe(ONE) == f"https://***@example.org:8443/pub%20med/updatefiles/{ONE}?***"
     assert address.login == ("ann", "secret/")
     assert "secret" not in repr(address) and "t0ken" not in repr(address)
     plain = read_address("http://example.org")
-    assert (plain.url_of(), plain.authorization, str(plain)) == ("http://example.org/", None, "http://example.org/")
+    assert (plain.build_url(), plain.authorization, str(plain)) == ("http://example.org/", None, "http://example.org/")
 
 
 @pytest.mark.parametrize(
