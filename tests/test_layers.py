@@ -2,8 +2,9 @@
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,13 @@ class Module:
     imported: frozenset[str] = field(repr=False)
 
     @property
+    def run_time_imports(self) -> frozenset[str]:
+        """What it imports, in functions too, but for type checking alone."""
+        blocks = (node for node in self.tree.body if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node))
+        typing = {name for block in blocks for name in imported(ast.Module([block], []), ())}
+        return self.imported - typing
+
+    @property
     def stages_imported(self) -> set[str]:
         """Other stages that it imports."""
         names = {name.split(".")[1] for name in self.imported if name.startswith("engine.")}
@@ -113,6 +121,19 @@ def test_imports_only_stages_to_its_left(modules: list[Module]) -> None:
             assert not others & RIM, module.name
             assert all(other < stage for other in others), (module.name, others)
             assert not (stage in APART and others & APART), (module.name, others)
+
+
+def test_no_modules_import_each_other_in_a_circle(modules: list[Module]) -> None:
+    names = {f"engine.{m.name}".removesuffix(".py").removesuffix("/__init__").replace("/", "."): m for m in modules}
+    graph = {
+        name: {imported_module(one, names) for one in m.run_time_imports} - {"", name} for name, m in names.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+def imported_module(dotted: str, names: Collection[str]) -> str:
+    """The module of the engine that "engine.module.name" or "engine.module" names; "" where it is another's."""
+    return next((name for name in (dotted, dotted.rpartition(".")[0]) if name in names and name != "engine"), "")
 
 
 def rooms_of(init: ast.Module) -> tuple[str, ...]:
