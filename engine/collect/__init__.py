@@ -5,4 +5,4 @@
 Next: corpus stores them. A new format is one module with a ``read`` function and one row in ``source.FORMATS``.
 """
 
-_ROOMS = ("text", "values", "formats", "fetch")  # in data-flow order
+ROOMS = ("text", "values", "formats", "fetch")  # in data-flow order

@@ -6,4 +6,4 @@ PubMed deleted. ``store`` reads a published one: ``filters`` and ``where`` selec
 words, ``history`` and ``duplicates`` ask what changed and what looks alike.
 """
 
-_ROOMS = ("storage", "words", "selection", "merging")  # in data-flow order
+ROOMS = ("storage", "words", "selection", "merging")  # in data-flow order

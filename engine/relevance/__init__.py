@@ -7,4 +7,4 @@ encoder, ``evaluation`` asks an index; ``comparison`` puts runs side by side, ``
 ``sections`` say which abstracts are for testing, and what parts they have.
 """
 
-_ROOMS = ("sets", "scoring", "screening")  # in data-flow order
+ROOMS = ("sets", "scoring", "screening")  # in data-flow order

@@ -5,4 +5,4 @@ request and every response passes; ``parameters`` reads what is asked; ``api`` a
 one place where an error becomes a response.
 """
 
-_ROOMS = ("http", "work", "request", "api", "pages")  # in data-flow order
+ROOMS = ("http", "work", "request", "api", "pages")  # in data-flow order

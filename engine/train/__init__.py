@@ -6,4 +6,4 @@ an encoder into an index if it passes the gate; ``modelcard`` explains the card 
 to its left.
 """
 
-_ROOMS = ("pairs", "fit", "promote", "modelcard")
+ROOMS = ("pairs", "fit", "promote", "modelcard")
