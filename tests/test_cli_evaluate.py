@@ -47,7 +47,7 @@ def test_an_index_is_measured(run: Run, known: Path) -> None:
     done = run("evaluate", "--set", known, "--run", "a.trec", "--per-query", "a.tsv")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("toy, generation 000002: ")
+    assert lines[0].startswith("toy, generation 000001: ")
     assert lines[1:4] == [
         "measure       mean  95 % interval",
         "nDCG@10     0.9197  0.9197 to 0.9197",
