@@ -147,7 +147,7 @@ def test_sources_tells_what_files_are(engine: Run, tmp_path: Path) -> None:
     assert len(errors) == 3 and "letter.doc is not PubMed XML" in errors[0] and "no such file" in errors[1]
     assert "holds no BibTeX record" in engine("sources", ris, "--format", "BibTeX").stderr
     assert engine("sources", ris, "--format", "ris").returncode == 0
-    assert "no format is called 'Word'" in engine("sources", ris, "--format", "Word").stderr
+    assert "unknown format 'Word'" in engine("sources", ris, "--format", "Word").stderr
 
 
 def test_duplicates_are_listed_and_never_merged(inbox: Path, engine: Run, toy: IndexFolder) -> None:

@@ -1,8 +1,9 @@
-"""Stage 1. In: files. Out: an iterator of Abstract, Deletion, Rejection and Remark, one pass, bounded memory.
+"""Stage 1: read source files. In: files. Out: an iterator of Abstract, Deletion, Rejection and Remark.
 
-``fetch`` gets PubMed's files from a mirror.
+Files are read in one pass, in bounded memory. ``fetch`` downloads PubMed's update files from a mirror.
 
-Next: corpus stores them. A new format is one module with a ``read`` function and one row in ``source.FORMATS``.
+Next: corpus stores the entries. To add a format, write a module with a ``read`` function and add it to
+``source.FORMATS``.
 """
 
 ROOMS = ("text", "values", "formats", "fetch")  # in data-flow order

@@ -1,4 +1,4 @@
-"""What a source file holds, counted without storing anything."""
+"""Counts of what a source file contains, without storing anything."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class SourceFacts:
     n_records: int
     n_deletions: int
     n_rejected: int
-    fields: tuple[tuple[str, int], ...]  # (field, how many records have it) in the order of Abstract, those found
+    fields: tuple[tuple[str, int], ...]  # (field, number of records with it) in the order of Abstract; none with 0
     years: tuple[int, int] | None  # earliest and latest; None when no record has one
-    ids: tuple[tuple[str, int], ...]  # (kind of record id, how many), most frequent first
-    remarks: tuple[tuple[str, int, str], ...]  # (kind, how many, place of the first), in order of appearance
-    rejections: tuple[Rejection, ...]  # the first N_REJECTIONS
+    ids: tuple[tuple[str, int], ...]  # (kind of record id, count), most frequent first
+    remarks: tuple[tuple[str, int, str], ...]  # (kind, count, place of the first), in order of appearance
+    rejections: tuple[Rejection, ...]  # the first _N_REJECTIONS
 
 
 class _FactTally:
-    """The counts while a file is read."""
+    """Running counts while a file is read."""
 
     def __init__(self) -> None:
         self.n_records = self.n_deletions = self.n_rejected = 0
@@ -42,25 +42,25 @@ class _FactTally:
         self.remarks: dict[str, tuple[int, str]] = {}
         self.rejections: list[Rejection] = []
 
-    def record(self, found: Abstract) -> None:
+    def record(self, abstract: Abstract) -> None:
         """Count one record."""
         self.n_records += 1
-        self.fields.update(name for name, nothing in _EMPTY.items() if getattr(found, name) != nothing)
-        self.ids[_classify_id(found.record_id)] += 1
-        if found.year is not None:
-            low, high = self.years or (found.year, found.year)
-            self.years = min(low, found.year), max(high, found.year)
+        self.fields.update(name for name, nothing in _EMPTY.items() if getattr(abstract, name) != nothing)
+        self.ids[_classify_id(abstract.record_id)] += 1
+        if abstract.year is not None:
+            low, high = self.years or (abstract.year, abstract.year)
+            self.years = min(low, abstract.year), max(high, abstract.year)
 
-    def reject(self, found: Rejection) -> None:
+    def reject(self, rejection: Rejection) -> None:
         """Count one record that can't be used."""
         self.n_rejected += 1
         if len(self.rejections) < _N_REJECTIONS:
-            self.rejections.append(found)
+            self.rejections.append(rejection)
 
-    def count_remark(self, found: Remark) -> None:
+    def count_remark(self, remark: Remark) -> None:
         """Count one remark."""
-        count, first = self.remarks.get(found.kind, (0, found.place))
-        self.remarks[found.kind] = count + 1, first
+        count, first = self.remarks.get(remark.kind, (0, remark.place))
+        self.remarks[remark.kind] = count + 1, first
 
 
 _EMPTY = {
@@ -71,19 +71,19 @@ _EMPTY = {
 
 
 def _classify_id(record_id: str) -> str:
-    """The kind of a record id: the database it is of, or "own" where the source made it."""
-    found = KINDS.match(record_id)
-    return "own" if not found else found[1] or "OpenAlex"
+    """Return the database that a record id comes from, or "own" for an id of the source itself."""
+    match = KINDS.match(record_id)
+    return "own" if not match else match[1] or "OpenAlex"
 
 
 def read_facts(path: Path, format_name: str | None = None) -> SourceFacts:
-    """Read a file to its end and count what it holds, in bounded memory.
+    """Read a whole file and count what it contains, in bounded memory.
 
     Raises:
-        SourceError: the file can't be opened, is of no known format, or breaks off in the middle.
+        SourceError: the file can't be opened, has no known format, or is truncated.
     """
-    known, tally = check_source(path, format_name), _FactTally()
-    for entry in read_source(path, known.name):
+    source_format, tally = check_source(path, format_name), _FactTally()
+    for entry in read_source(path, source_format.name):
         if isinstance(entry, Abstract):
             tally.record(entry)
         elif isinstance(entry, Deletion):
@@ -93,7 +93,7 @@ def read_facts(path: Path, format_name: str | None = None) -> SourceFacts:
         else:
             tally.count_remark(entry)
     return SourceFacts(
-        format=known.name,
+        format=source_format.name,
         n_bytes=path.stat().st_size,
         n_records=tally.n_records,
         n_deletions=tally.n_deletions,

@@ -1,4 +1,4 @@
-"""Tell the format of a file from its content and read its records."""
+"""Source files: detect the format from the content and read the records."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from engine.records.abstract import Entry
 
 @dataclass(frozen=True, slots=True)
 class _Format:
-    """A kind of source file."""
+    """A format of source files."""
 
     name: str
     looks_like: Callable[[bytes], bool]
     read: Callable[[io.BufferedReader, str], Iterator[Entry]]
 
 
-# Asked in this order, most specific first.
+# Tried in this order, most specific first.
 FORMATS = (
     _Format("PubMed XML", pubmed.looks_like, pubmed.read),
     _Format("EndNote XML", endnote.looks_like, endnote.read),
@@ -42,62 +42,66 @@ ROOT = re.compile(rb"<([A-Za-z_][\w.:-]*)[^<>]*>")
 
 
 def read_source(path: Path, format_name: str | None = None) -> Iterator[Entry]:
-    """Yield the entries of one file in order. The name of the file does not matter, its content does.
+    """Yield the entries of one file in order.
+
+    Without a format name, the format is detected from the content; the name of the file does not matter.
 
     Raises:
-        SourceError: the file can't be opened, is of no known format, or breaks off in the middle.
+        SourceError: the file can't be opened, has no known format, has no record of the named format, or is truncated.
     """
     with open_source(path) as stream:
         if format_name is None:
             yield from _format_of(stream.peek(HEAD), path).read(stream, name_source(path))
             return
-        found, is_empty = format_named(format_name), True
-        for entry in found.read(stream, name_source(path)):
+        source_format, is_empty = format_named(format_name), True
+        for entry in source_format.read(stream, name_source(path)):
             is_empty = False
             yield entry
-        if is_empty:  # the format was not told by the content, so it may be another one
-            raise SourceError(f"{path} holds no {found.name} record. Leave the format out, and its content tells it")
+        if is_empty:  # the named format may be wrong
+            raise SourceError(
+                f"{path} holds no {source_format.name} record. Leave the format out to detect it from the content"
+            )
 
 
 def name_source(path: Path) -> str:
-    """Name of a source for messages and for the database; bytes that are not UTF-8 become question marks."""
+    """Return a source's name for messages and the database; bytes that are not UTF-8 become question marks."""
     return path.name.encode("utf-8", "replace").decode("utf-8")
 
 
 def check_source(path: Path, format_name: str | None = None) -> _Format:
-    """Open a file and tell its format, reading no record. A format that is named is not doubted.
+    """Open a file and return its format without reading a record. A named format is not checked against the content.
 
     Raises:
-        SourceError: the file can't be opened, or is of no known format.
+        SourceError: the file can't be opened, or has no known format.
     """
     with open_source(path) as stream:
         return format_named(format_name) if format_name else _format_of(stream.peek(HEAD), path)
 
 
 def format_named(name: str) -> _Format:
-    """The format of that name, whatever its case.
+    """Return the format with this name, ignoring case.
 
     Raises:
-        SourceError: there is none; lists them all.
+        SourceError: the name is unknown; the message lists the known ones.
     """
     for known in FORMATS:
         if known.name.lower() == name.strip().lower():
             return known
-    raise SourceError(f"no format is called {name!r}: expected {KNOWN}")
+    raise SourceError(f"unknown format {name!r}: expected {KNOWN}")
 
 
 def _format_of(head: bytes, path: Path) -> _Format:
-    """Pick the format that the first bytes show.
+    """Detect the format from the first bytes.
 
     Raises:
-        UnknownFormatError: none does; says what was seen.
+        UnknownFormatError: no format matches; the message shows the start of the file.
     """
     for known in FORMATS:
         if known.looks_like(head):
             return known
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:60]
     if start.startswith(b"["):
-        advice = f"write one object a line: jq -c '.[]' {path} > records.jsonl"
+        advice = f"write one object per line: jq -c '.[]' {path} > records.jsonl"
         raise UnknownFormatError(f"{path} is one JSON array; {advice}")
     if start.startswith(b"<"):
         root = ROOT.search(head)
@@ -113,5 +117,5 @@ def _format_of(head: bytes, path: Path) -> _Format:
 
 
 def _show_bytes(raw: bytes) -> str:
-    """Bytes of a file for a message, without control characters."""
+    """Format bytes of a file for a message, without control characters."""
     return repr(raw.decode("utf-8", "replace"))

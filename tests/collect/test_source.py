@@ -49,7 +49,7 @@ def test_a_format_that_is_named_is_used_whatever_the_content(tmp_path: Path) -> 
 def test_formats_are_named_in_any_case_and_an_unknown_one_lists_them() -> None:
     assert format_named(" web OF science ").name == "Web of Science"
     known = "PubMed XML, EndNote XML, MEDLINE, RIS, Web of Science, BibTeX, OpenAlex, JSONL or CSV"
-    with pytest.raises(SourceError, match=f"no format is called 'xls': expected {known}"):
+    with pytest.raises(SourceError, match=f"unknown format 'xls': expected {known}"):
         format_named("xls")
 
 

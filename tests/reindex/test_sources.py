@@ -92,7 +92,7 @@ def test_a_folder_with_brackets_in_its_name_is_a_folder(place: Path) -> None:
 
 
 def test_an_unknown_format_is_refused_with_those_there_are(place: Path) -> None:
-    with pytest.raises(SourceError, match="no format is called 'Word'"):
+    with pytest.raises(SourceError, match="unknown format 'Word'"):
         listed(place, PATTERN("x", "Word"))
 
 

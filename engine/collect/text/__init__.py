@@ -1,1 +1,1 @@
-"""Files as lines of text, XML elements and plain text."""
+"""Lines, JSON objects, XML elements and plain text of source files."""

@@ -1,4 +1,4 @@
-"""Text lines of a source, whatever its encoding, with a remark where UTF-8 was not it; and the records they make."""
+"""Text lines of a source file and the records they form. Lines that are not UTF-8 are reported as remarks."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ NOT_UTF8 = "bytes that are not UTF-8, read as Windows-1252"
 
 
 def refuse_bare_cr(stream: io.BufferedReader, name: str) -> None:
-    """Refuse the lines of old Macintoshes, which would all be one line.
+    """Refuse a file whose lines end with CR alone: it would be read as a single line.
 
     Raises:
-        SourceError: the first bytes hold CR and no LF.
+        SourceError: the first bytes contain CR but no LF.
     """
     head = stream.peek()
     if b"\r" in head and b"\n" not in head:
@@ -29,21 +29,23 @@ def refuse_bare_cr(stream: io.BufferedReader, name: str) -> None:
 
 
 def decode_head(head: bytes) -> list[str]:
-    """The lines of a file's first bytes that are not blank, decoded; UTF-16 is told by its mark."""
+    """Decode the first bytes of a file and return its lines without the blank ones. UTF-16 is detected by its BOM."""
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        found = re.split("[\r\n]+", head.decode("utf-16", "replace"))
-    else:  # each by itself: the last one may end in the middle of a character
-        found = [decode(raw)[0] for raw in re.split(b"[\r\n]+", head.removeprefix(codecs.BOM_UTF8))]
-    return [line for line in found if line.strip()]
+        lines = re.split("[\r\n]+", head.decode("utf-16", "replace"))
+    else:  # line by line: the last one may end in the middle of a character
+        lines = [decode(raw)[0] for raw in re.split(b"[\r\n]+", head.removeprefix(codecs.BOM_UTF8))]
+    return [line for line in lines if line.strip()]
 
 
 def decode_first_line(head: bytes) -> str:
-    """The first line of a file's first bytes, decoded; "" when all of it is blank."""
+    """Return the first line of a file's first bytes that is not blank; "" if all are blank."""
     return next(iter(decode_head(head)), "")
 
 
 def read_objects(stream: io.BufferedReader, name: str) -> Iterator[Rejection | Remark | tuple[str, dict[str, Any]]]:
-    """Yield (place, object) for each line of JSON in order, or what is wrong with the line. Blank lines hold nothing.
+    """Yield (place, object) for each line of JSON in order. Blank lines are skipped.
+
+    A line that can't be used gives a Rejection; one that is not UTF-8 gives a Remark before its object.
 
     Raises:
         SourceError: as decode_lines.
@@ -56,7 +58,7 @@ def read_objects(stream: io.BufferedReader, name: str) -> Iterator[Rejection | R
             yield Remark(NOT_UTF8, place)
         try:
             row = json.loads(line)
-        except (ValueError, RecursionError) as err:  # a number of thousands of digits is a plain ValueError
+        except (ValueError, RecursionError) as err:  # a number with thousands of digits raises a plain ValueError
             yield Rejection(name, place, f"not JSON ({getattr(err, 'msg', 'nested too deep, or a number too long')})")
             continue
         if isinstance(row, dict):
@@ -74,13 +76,13 @@ class Chunk:
     not_utf8: list[int] = field(default_factory=list)
     source: str = ""
     n_chars: int = 0
-    is_ended: bool = False  # by its own last line, rather than by the next record or the end of the file
+    is_ended: bool = False  # by its own last line, not by the next record or the end of the file
 
     def add(self, line: str) -> None:
-        """Take one more line.
+        """Append one line.
 
         Raises:
-            SourceError: more than MAX_LINE characters, which is no record.
+            SourceError: the record has more than MAX_LINE characters.
         """
         self.lines.append(line)
         self.n_chars += len(line)
@@ -95,12 +97,18 @@ class Chunk:
 def split_records(
     stream: io.BufferedReader, name: str, starts: Callable[[str], object], ends: Callable[[str], object]
 ) -> Iterator[Chunk]:
-    """Yield the records of a file in order: from a line that starts one to the line that ends it, or to the next start.
+    """Yield the records of a file in order. A record ends with its last line, before the next start or with the file.
 
-    Lines before, between and after records are dropped.
+    Lines outside records are dropped.
+
+    Args:
+        stream: the file.
+        name: name of the file, for messages.
+        starts: whether a line starts a record.
+        ends: whether a line is the last of its record. That line is not part of the chunk.
 
     Raises:
-        SourceError: as decode_lines, lines that end with CR alone, or a record without end.
+        SourceError: as decode_lines; or lines end with CR alone, or a record has more than MAX_LINE characters.
     """
     refuse_bare_cr(stream, name)
     chunk: Chunk | None = None

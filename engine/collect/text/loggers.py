@@ -1,4 +1,4 @@
-"""The loggers of the libraries that read for us."""
+"""Loggers of the libraries that read source files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silence_loggers(*names: str) -> Iterator[None]:
-    """Let these loggers and those below them report only critical faults inside the block; then restore their levels.
+    """Limit these loggers and their children to critical messages inside the block; then restore their levels.
 
-    What they warn of is reported as a Rejection or a Remark.
+    What they would warn about is reported as a Rejection or a Remark.
     """
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]

@@ -1,4 +1,4 @@
-"""Open a source file, which is read more than once."""
+"""Opened source files."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from engine.files import HEAD, open_bytes
 
 
 def open_source(path: Path) -> io.BufferedReader:
-    """Open a file for reading its content; `peek` of the result gives the first HEAD bytes.
+    """Open a file and unpack it if it is compressed; `peek` of the stream gives the first HEAD bytes.
 
     Raises:
-        SourceError: as open_bytes, or the file is empty, a pipe or a device.
+        SourceError: as open_bytes; or the file is empty, a pipe or a device.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise SourceError(f"{path} is a pipe or a device, which can't be read twice. Save it to a file first")

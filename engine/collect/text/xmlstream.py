@@ -1,4 +1,4 @@
-"""XML of strangers, streamed: no entity is resolved, nothing is fetched, memory does not grow with the file."""
+"""Elements of untrusted XML, streamed: no entity is resolved, nothing is fetched, memory is bounded."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from engine.errors import SourceError
 def read_elements(
     stream: io.BufferedReader, name: str, tags: tuple[str, ...], wanted: Callable[[etree._Element], bool]
 ) -> Iterator[tuple[int, etree._Element]]:
-    """Yield (number from 1, element) of the wanted elements with these tags, each when it ends; then it is freed.
+    """Yield (number from 1, element) for each element that has one of the tags and is wanted, in order.
+
+    Don't keep an element: it is freed when later ones are read.
 
     Raises:
-        SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
+        SourceError: the file is not well-formed, is truncated, or declares or uses XML entities.
     """
     if b"<!ENTITY" in stream.peek():
         raise SourceError(_explain_unsafe(name))
@@ -40,7 +42,7 @@ def read_elements(
                 _refuse_declarations(element, name)
             number += 1
             if next(element.iter(etree.Entity), None) is not None:
-                raise SourceError(f"{name}, record {number}: uses an XML entity of its own; it is refused as unsafe")
+                raise SourceError(f"{name}, record {number}: uses an XML entity of its own, which is refused as unsafe")
             parent = element.getparent()
             yield number, element
             release(element, parent)
@@ -54,27 +56,27 @@ def read_elements(
 
 
 def _explain_unsafe(name: str) -> str:
-    """The message for a file that could expand without end, or read other files."""
-    return f"{name} declares XML entities, which no export ever does; it is refused as unsafe"
+    """Return the message for a file with entities, which could expand without limit or read other files."""
+    return f"{name} declares XML entities, which is refused as unsafe. Export the records again"
 
 
 def _refuse_declarations(element: etree._Element, name: str) -> None:
-    """Stop where the document type declares entities, wherever in the file it does so.
+    """Refuse a file whose document type declares entities.
 
-    The parser expands them in attributes even when told not to resolve any.
+    The parser expands them in attributes even with resolve_entities=False.
 
     Raises:
         SourceError: it declares one.
     """
-    inside = element.getroottree().docinfo.internalDTD
-    if inside is not None and next(inside.iterentities(), None) is not None:
+    document_type = element.getroottree().docinfo.internalDTD
+    if document_type is not None and next(document_type.iterentities(), None) is not None:
         raise SourceError(_explain_unsafe(name))
 
 
 def release(element: etree._Element, parent: etree._Element | None) -> None:
     """Free everything before an element.
 
-    The element itself stays until the next one ends: the parser may still write after it.
+    The element itself is kept until the next one ends, because the parser may still append to it.
     """
     while parent is not None and element.getprevious() is not None:
         del parent[0]
