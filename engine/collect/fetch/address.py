@@ -1,4 +1,4 @@
-"""The address of a mirror: checked, with its credentials kept apart from what may be shown."""
+"""Address of a mirror, with its credentials kept apart from the parts that may be shown."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from engine.errors import UsageError
 from engine.redaction import HIDDEN, redact_url, redact_urls
 
 SCHEMES = ("https", "http")
-_SAFE = "/%:@!$&'()*+,;=~"  # stays as it is when a path is quoted
+_SAFE = "/%:@!$&'()*+,;=~"  # not quoted in a path
 _UNSAFE = re.compile(r"[\x00-\x20\x7f]")
-_SHORTEST_SECRET = 4  # characters; a shorter one is hidden in addresses only, or words of a message would go with it
+_SHORTEST_SECRET = 4  # characters; a shorter one is hidden in addresses only, because it may be part of a word
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorAddress:
-    """The folder of a mirror. `str` and `repr` show no secret."""
+    """Address of a mirror's folder. `str` and `repr` show no secret."""
 
     scheme: str
     host: str  # with the port, if one was given
@@ -27,27 +27,27 @@ class MirrorAddress:
     login: tuple[str, str] | None = field(default=None, repr=False)  # user name and password
 
     def __str__(self) -> str:
-        """Return the address as it may be shown."""
+        """Return the address without secrets."""
         return self.describe()
 
     def describe(self, name: str = "") -> str:
-        """Return the address of a file in the folder, or of the folder, as it may be shown."""
+        """Return the address of a file in the folder, or of the folder, without secrets."""
         login = f"{HIDDEN}@" if self.login else ""
         return f"{self.scheme}://{login}{self.host}{self.path}{name}{f'?{HIDDEN}' if self.query else ''}"
 
     def build_url(self, name: str = "") -> str:
-        """Return the address to request for a file in the folder, or for the folder; may hold secrets."""
+        """Return the address to request for a file in the folder, or for the folder; it may contain secrets."""
         return f"{self.scheme}://{self.host}{self.path}{name}{f'?{self.query}' if self.query else ''}"
 
     @property
     def authorization(self) -> str | None:
-        """The Authorization header (HTTP Basic), or None where the address has no user name."""
+        """The Authorization header (HTTP Basic), or None if the address has no user name."""
         if self.login is None:
             return None
         return "Basic " + base64.b64encode(":".join(self.login).encode("utf-8")).decode("ascii")
 
     def hide(self, text: str) -> str:
-        """Return a text without the secrets of this address, and without those of any address in it."""
+        """Return a text without the secrets of this address and of any address in the text."""
         secrets = {self.query, *(value for _, value in parse_qsl(self.query))}
         if self.login:
             user, password = self.login
@@ -59,10 +59,10 @@ class MirrorAddress:
 
 
 def read_address(text: str) -> MirrorAddress:
-    """Return the address of a mirror's folder.
+    """Parse the address of a mirror's folder.
 
     Raises:
-        UsageError: it is not an http or https address. The message shows no secret.
+        UsageError: the text is not an http or https address. The message shows no secret.
     """
     text = text.strip()
     scheme, _, rest = text.partition("://")
@@ -70,10 +70,10 @@ def read_address(text: str) -> MirrorAddress:
         raise UsageError(_advise_https(text))
     try:
         parts = urlsplit(text)
-        usable = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
-    except ValueError:  # a port that is no number, a broken IPv6 address
-        usable = False
-    if not usable or not rest or _UNSAFE.search(text):
+        is_usable = parts.scheme in SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:  # an invalid port or IPv6 address
+        is_usable = False
+    if not is_usable or not rest or _UNSAFE.search(text):
         raise UsageError(
             f"{redact_url(text)!r} is not the address of a mirror: expected https://HOST/FOLDER/. "
             "In a user name or password, write / ? # @ : % and blanks percent-encoded, like %2F"

@@ -1,4 +1,4 @@
-"""Requests to a mirror: bounded, complete or an error, and no secret in any message."""
+"""Requests to a mirror: bounded, complete or an error, without secrets in messages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.collect.fetch.address import SCHEMES, MirrorAddress
 from engine.errors import DownloadError
 
 _CHUNK = 1 << 20
-_TRIES = 3  # per file, each going on where the last one broke off
+_TRIES = 3  # per file; each one resumes where the last one broke off
 GZIP = b"\x1f\x8b"
 _AGENT = "abstract-engine"
 _INFLATE = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # Content-Encoding -> window bits of zlib
@@ -31,10 +31,10 @@ T = TypeVar("T")
 class Cause(Enum):
     """Why a transfer failed, which decides what is tried next."""
 
-    MIRROR = "mirror"  # no answer, an error of the server, a transfer that broke off: try again
-    CONTENT = "content"  # another content than the mirror promises: try again
-    REFUSED = "refused"  # the same answer would come again: go on with the next file
-    DISK = "disk"  # nothing can be written here: stop
+    MIRROR = "mirror"  # no answer, a server error or a broken transfer: try again
+    CONTENT = "content"  # not the content that the mirror states: try again
+    REFUSED = "refused"  # trying again would not help: continue with the next file
+    DISK = "disk"  # the local disk can't be written: stop
 
 
 class TransferError(DownloadError):
@@ -47,19 +47,19 @@ class TransferError(DownloadError):
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """Where update files come from, how gently they are asked for, and how much may come."""
+    """A mirror of update files, with the limits and pauses of requests to it."""
 
     address: MirrorAddress
-    timeout: float = 60.0  # seconds without a byte before a server counts as hanging
+    timeout: float = 60.0  # seconds without a byte before a request fails
     pause: float = 0.5  # seconds between files
-    back_off: float = 5.0  # seconds before a second try, doubled for each further one
-    max_bytes: int = 2 << 30  # of one file; PubMed's largest have some 100 MB
-    max_seconds: float = 3600.0  # for one file
-    spare_bytes: int = 64 << 20  # free disk space that no download uses up
+    back_off: float = 5.0  # seconds before the second try, doubled for each further one
+    max_bytes: int = 2 << 30  # per file; PubMed's largest have about 100 MB
+    max_seconds: float = 3600.0  # per file
+    spare_bytes: int = 64 << 20  # disk space to leave free
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects over HTTP, never from https to http, and gives the password to no other server."""
+    """Redirect handler for http and https that never leaves https, and never sends the password to another server."""
 
     def redirect_request(
         self,
@@ -70,10 +70,10 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         headers: http.client.HTTPMessage,
         newurl: str,
     ) -> urllib.request.Request | None:
-        """Return the request that follows.
+        """Return the request for the new address.
 
         Raises:
-            TransferError: the server sends us to an address that is not safe.
+            TransferError: the server redirects to an unsafe address.
         """
         old, new = urlsplit(req.full_url), urlsplit(newurl)
         if new.scheme not in SCHEMES or "@" in new.netloc or (old.scheme, new.scheme) == ("https", "http"):
@@ -82,13 +82,13 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
             raise TransferError(f"redirected to {target}, which is not followed: expected https", Cause.REFUSED)
         follow = super().redirect_request(req, fp, code, msg, headers, newurl)
         login = req.get_header("Authorization")
-        if follow is not None and login and old.netloc == new.netloc:  # the scheme is the same, or https by now
+        if follow is not None and login and old.netloc == new.netloc:  # the scheme is the same, or now https
             follow.add_unredirected_header("Authorization", login)
         return follow
 
 
 def _build_opener() -> urllib.request.OpenerDirector:
-    """Return an opener that knows HTTP and nothing else: no file, no ftp."""
+    """Return an opener that only supports http and https, not file or ftp."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
@@ -107,7 +107,7 @@ def open_url(mirror: Mirror, name: str = "", **headers: str) -> http.client.HTTP
     """Request a file of the mirror's folder, or its listing; the caller closes the response."""
     fields = {"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers}
     request = urllib.request.Request(mirror.address.build_url(name), headers=fields)
-    if mirror.address.authorization:  # "unredirected": urllib would send it on to any server
+    if mirror.address.authorization:  # "unredirected", because urllib would send it to any server
         request.add_unredirected_header("Authorization", mirror.address.authorization)
     response: http.client.HTTPResponse = _build_opener().open(request, timeout=mirror.timeout)
     return response
@@ -115,19 +115,19 @@ def open_url(mirror: Mirror, name: str = "", **headers: str) -> http.client.HTTP
 
 @dataclass(frozen=True, slots=True)
 class _ListingPage:
-    """A small answer, whole."""
+    """The complete body of a small response."""
 
     content: bytes
-    url: str  # that it came from, after redirects; may hold secrets
+    url: str  # after redirects; may contain secrets
     charset: str | None
-    has_length: bool  # whether the server said where it ends; if not, it may have been cut short
+    has_length: bool  # whether the response marks its end; if not, it may have been cut short
 
 
 def read_page(mirror: Mirror, name: str, limit: int) -> _ListingPage:
-    """Return a small file, or the listing for "", decoded.
+    """Request a small file, or the listing for "", and return it unpacked.
 
     Raises:
-        TransferError: it was cut short, has more than `limit` bytes, or comes in an encoding that is not known.
+        TransferError: it was cut short, has more than `limit` bytes, or has an unknown encoding.
     """
     with explain_failure(mirror, name), closing(open_url(mirror, name)) as response:
         if response.status != 200:
@@ -148,16 +148,16 @@ def read_page(mirror: Mirror, name: str, limit: int) -> _ListingPage:
 
 
 def read_content_length(response: http.client.HTTPResponse) -> int | None:
-    """Return the length of the body that the server states; None where it states none."""
+    """Return the length of the body in bytes as the server states it, or None."""
     text = response.headers["Content-Length"]
     return int(text) if text and text.isascii() and text.isdigit() and not response.chunked else None
 
 
 def read_chunks(response: http.client.HTTPResponse, max_seconds: float) -> Iterator[bytes]:
-    """Yield the body as it comes, in pieces of at most CHUNK bytes; fewer bytes than stated where it breaks off.
+    """Yield the body in chunks of at most 1 MiB. A transfer that breaks off yields fewer bytes than the server states.
 
     Raises:
-        TransferError: it takes longer than `max_seconds`.
+        TransferError: the transfer takes longer than `max_seconds`.
     """
     end = time.monotonic() + max_seconds
     left = read_content_length(response)
@@ -169,7 +169,7 @@ def read_chunks(response: http.client.HTTPResponse, max_seconds: float) -> Itera
 
 
 def _decode_body(body: bytes, encoding: str, limit: int) -> bytes:
-    """Undo a Content-Encoding; some servers compress although they were asked not to.
+    """Undo a Content-Encoding; some servers compress even if the request excludes it.
 
     Raises:
         TransferError: the compressed data ends early, is broken or unpacks to more than `limit` bytes.
@@ -194,10 +194,10 @@ def _decode_body(body: bytes, encoding: str, limit: int) -> bytes:
 
 @contextmanager
 def explain_failure(mirror: Mirror, name: str = "") -> Iterator[None]:
-    """Turn what can go wrong on a network into one line that names the address and shows no secret.
+    """Convert network errors inside the block to a one-line message with the address and without secrets.
 
     Raises:
-        TransferError: something went wrong.
+        TransferError: an error occurred.
     """
     try:
         yield
@@ -219,11 +219,11 @@ def explain_failure(mirror: Mirror, name: str = "") -> Iterator[None]:
         return
     shown = mirror.address.describe(name)
     text = message if shown in message else f"{shown}: {mirror.address.hide(message)}"
-    raise TransferError(text, cause) from None  # the exception itself may hold the address as it was sent
+    raise TransferError(text, cause) from None  # the exception itself may contain the address with its secrets
 
 
 def _explain_status(code: int, reason: str) -> tuple[str, Cause]:
-    """Return the message and the cause for an HTTP status that is an error."""
+    """Return the message and the cause for an HTTP error status."""
     login = " Check the user name and password in the url of index.toml" * (code in _LOGIN)
     permanent = 400 <= code < 500 and code not in _WORTH_ANOTHER_TRY
     text = f"the server answered {code} {reason}{'.' if login else ''}{login}"
@@ -231,10 +231,10 @@ def _explain_status(code: int, reason: str) -> tuple[str, Cause]:
 
 
 def try_again(mirror: Mirror, action: Callable[[], T]) -> T:
-    """Do something that may fail for a while, in several tries.
+    """Call an action until it succeeds, at most three times.
 
     Raises:
-        TransferError: the last try failed, or another one can't help.
+        TransferError: the last try failed, or the error is one that another try can't fix.
     """
     for attempt in range(_TRIES - 1):
         try:

@@ -1,4 +1,4 @@
-"""The list of files of a mirror's folder, as Apache, nginx, IIS, lighttpd or Python's http.server write it."""
+"""Listing of a mirror's folder, as written by Apache, nginx, IIS, lighttpd or Python's http.server."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import lxml.html
 from engine.collect.fetch.client import Cause, Mirror, TransferError, explain_failure, read_page
 
 NAME = re.compile(r"pubmed[0-9]{2}n[0-9]{4}\.xml\.gz")
-_LIMIT = 32 << 20  # bytes; PubMed's listing has some hundred kilobytes
+_LIMIT = 32 << 20  # bytes; PubMed's listing has a few hundred kilobytes
 
 
 def list_updates(mirror: Mirror) -> tuple[str, ...]:
@@ -31,24 +31,24 @@ def list_updates(mirror: Mirror) -> tuple[str, ...]:
         updates = tuple(sorted(name for name in names if NAME.fullmatch(name)))
         if not updates:
             raise TransferError(
-                "lists no file like pubmed26n1300.xml.gz. Is it the folder updatefiles/?", Cause.REFUSED
+                "lists no file like pubmed26n1300.xml.gz. Use the address of the folder updatefiles/", Cause.REFUSED
             )
     return updates
 
 
 def _find_links(content: bytes, url: str, charset: str | None = None) -> set[str]:
-    """Return the names of the files of one folder that an HTML page at `url` links to.
+    """Return the names of the files that the HTML page at `url` links to in its own folder.
 
-    Links to other folders do not count, whatever the file is called. A folder counts as the same if it ends with the
-    same name, as behind a proxy that serves it under another path.
+    Links to other folders are ignored. A folder with the same last name counts as the same: a proxy may serve it
+    under another path.
     """
     try:
         parser = lxml.html.HTMLParser(encoding=charset, huge_tree=True)
-    except LookupError:  # a charset that does not exist
+    except LookupError:  # an unknown charset
         parser = lxml.html.HTMLParser(huge_tree=True)
     try:
         page = lxml.html.document_fromstring(content, parser=parser)
-    except (lxml.etree.ParserError, lxml.etree.XMLSyntaxError):  # nothing in it
+    except (lxml.etree.ParserError, lxml.etree.XMLSyntaxError):  # an empty page
         return set()
     home = _get_folder(url)
     names = set()
@@ -56,7 +56,7 @@ def _find_links(content: bytes, url: str, charset: str | None = None) -> set[str
         try:
             target = urljoin(url, (link.get("href") or "").strip())
             folder, name = _get_folder(target), unquote(urlsplit(target).path).rpartition("/")[2]
-        except ValueError:  # "http://[", which no browser follows either
+        except ValueError:  # an invalid address such as "http://["
             continue
         if folder == home or (home[-1:] and folder[-1:] == home[-1:]):
             names.add(name)
@@ -64,5 +64,5 @@ def _find_links(content: bytes, url: str, charset: str | None = None) -> set[str
 
 
 def _get_folder(url: str) -> list[str]:
-    """Return the folders of an address, without the file."""
+    """Return the folder names in the path of an address, without the file."""
     return [part for part in unquote(urlsplit(url).path).rpartition("/")[0].split("/") if part]

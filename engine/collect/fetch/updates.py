@@ -1,7 +1,7 @@
-"""Update files of PubMed, fetched from a mirror: checked by MD5, resumable, bounded, one request at a time.
+"""Download of PubMed's update files from a mirror: checked by MD5, resumable, bounded, one request at a time.
 
-A file appears under its own name only when all of it is there and its MD5 is right. Until then it is NAME.part, which
-the next run goes on with.
+A file gets its own name only when it is complete and its MD5 is right. Until then it is NAME.part, which the next run
+resumes.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from engine.collect.fetch.client import (
 )
 from engine.collect.fetch.listing import NAME, list_updates
 
-_N_RECHECKED = 5  # newest files whose MD5 is asked again every time: PubMed has replaced a file the day after
-_GIVE_UP_AFTER = 3  # files in a row for which the mirror gave no answer
+_N_RECHECKED = 5  # newest files whose MD5 is checked in every run: PubMed sometimes replaces a file the next day
+_GIVE_UP_AFTER = 3  # consecutive files for which the mirror failed
 _MD5 = re.compile(r"\b[0-9a-fA-F]{32}\b")
 _MD5_LIMIT = 64 << 10  # bytes
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -43,21 +43,26 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What came from a mirror, and what did not."""
+    """Result of a download from a mirror."""
 
-    listed: tuple[str, ...] = ()  # update files on the mirror, oldest first; none where the listing failed
-    names: tuple[str, ...] = ()  # of the files that were fetched, oldest first
+    listed: tuple[str, ...] = ()  # update files on the mirror, oldest first; empty if the listing failed
+    names: tuple[str, ...] = ()  # fetched files, oldest first
     failures: tuple[str, ...] = ()  # one message for each file that failed, or for the listing
 
 
 def fetch_updates(mirror: Mirror, folder: Path, say: Callable[[str], None]) -> Fetched:
-    """Fetch the update files that are not in the folder yet, or were replaced on the mirror, oldest first.
+    """Fetch the update files that are not in the folder or were replaced on the mirror, oldest first.
 
-    A file that can't be fetched keeps no other from coming. Each is in place when it is reported, whatever happens
-    to a later one. Where the mirror stops answering, or the disk is full, the rest is left for the next run.
+    A file that can't be fetched doesn't stop the others. Each file is in place when it is reported. If the mirror stops
+    answering or the disk is full, the remaining files are left for the next run.
+
+    Args:
+        mirror: the mirror and its limits.
+        folder: folder of the update files; created if it is missing.
+        say: receives a line of progress for the listing and each file.
     """
     try:
-        with _tell_disk_failures(folder):
+        with _explain_disk_failures(folder):
             folder.mkdir(parents=True, exist_ok=True)
         listed = try_again(mirror, lambda: list_updates(mirror))
     except TransferError as err:
@@ -74,7 +79,7 @@ def fetch_updates(mirror: Mirror, folder: Path, say: Callable[[str], None]) -> F
 def _fetch_all(
     mirror: Mirror, wanted: Sequence[str], folder: Path, say: Callable[[str], None]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the names that were fetched, and a message for each that was not."""
+    """Return the names of the fetched files, and a message for each file that failed."""
     names, failures, n_unanswered = [], [], 0
     for n_done, name in enumerate(wanted, 1):
         time.sleep(mirror.pause)
@@ -88,13 +93,13 @@ def _fetch_all(
             n_unanswered = n_unanswered + 1 if err.cause is Cause.MIRROR else 0
             if err.cause is Cause.DISK or n_unanswered == _GIVE_UP_AFTER:
                 if n_left := len(wanted) - n_done:
-                    failures.append(f"{n_left:,} more files were not tried after that, from {wanted[n_done]} on")
+                    failures.append(f"{n_left:,} more files were not tried, from {wanted[n_done]} on")
                 break
     return tuple(names), tuple(failures)
 
 
 def _update(mirror: Mirror, name: str, folder: Path) -> bool:
-    """Fetch one file, unless it is here with the MD5 that the mirror states; return whether it was fetched.
+    """Fetch one file, unless the folder has it with the MD5 that the mirror states; return whether it was fetched.
 
     Raises:
         TransferError: the last try failed.
@@ -107,10 +112,10 @@ def _update(mirror: Mirror, name: str, folder: Path) -> bool:
 
 
 def _read_md5(mirror: Mirror, name: str) -> str:
-    """Return the MD5 that the mirror states beside a file.
+    """Return the MD5 that the mirror states for a file, in lower case.
 
     Raises:
-        TransferError: it states none.
+        TransferError: the .md5 file can't be read or contains no MD5.
     """
     text = read_page(mirror, f"{name}.md5", _MD5_LIMIT).content.decode("ascii", "replace")
     match = _MD5.search(text)
@@ -120,33 +125,34 @@ def _read_md5(mirror: Mirror, name: str) -> str:
 
 
 def _hash_file(path: Path) -> str:
-    """Return the MD5 of a file here.
+    """Return the MD5 of a local file.
 
     Raises:
-        TransferError: it can't be read.
+        TransferError: the file can't be read.
     """
-    with _tell_disk_failures(path), path.open("rb") as file:
+    with _explain_disk_failures(path), path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class _Extent:
-    """Which bytes of a file a response holds."""
+    """The part of a file that a response contains."""
 
-    start: int  # 0 where the server can't resume
-    size: int | None  # of the whole file, where the server says
+    start: int  # 0 if the server can't resume
+    size: int | None  # of the whole file, in bytes; None if the server doesn't state it
 
 
 def _fetch_once(mirror: Mirror, name: str, folder: Path) -> None:
-    """Fetch what is missing of one file and put it in place.
+    """Fetch the missing bytes of one file and move it into place.
 
     Raises:
-        TransferError: it broke off; or it is too large, not gzip or its MD5 differs, and nothing of it is kept.
+        TransferError: the transfer broke off; or the file is too large or not gzip, or its MD5 differs, and the .part
+            file was deleted.
     """
     expected = _read_md5(mirror, name)
     part = folder / f"{name}.part"
     with explain_failure(mirror, name):
-        with _tell_disk_failures(part):
+        with _explain_disk_failures(part):
             start = part.stat().st_size if part.exists() else 0
         with closing(_open_from(mirror, name, start)) as response:
             extent = _read_extent(response, start)
@@ -156,13 +162,13 @@ def _fetch_once(mirror: Mirror, name: str, folder: Path) -> None:
                 text = f"broke off after {n_bytes:,} of {extent.size:,} bytes, which are kept"
                 raise TransferError(text, Cause.MIRROR)
         _check_content(part, expected)
-        with _tell_disk_failures(part):
+        with _explain_disk_failures(part):
             part.replace(folder / name)
             _sync_folder(folder)
 
 
 def _open_from(mirror: Mirror, name: str, start: int) -> http.client.HTTPResponse:
-    """Request a file from some byte on.
+    """Request a file from byte `start` on.
 
     Raises:
         HTTPError: the server refuses.
@@ -170,17 +176,17 @@ def _open_from(mirror: Mirror, name: str, start: int) -> http.client.HTTPRespons
     try:
         return open_url(mirror, name, **({"Range": f"bytes={start}-"} if start else {}))
     except urllib.error.HTTPError as err:
-        if err.code != 416:  # nothing is left after `start`: begin again
+        if err.code != 416:  # the file has no bytes after `start`: request all of it
             raise
         err.close()
         return open_url(mirror, name)
 
 
 def _read_extent(response: http.client.HTTPResponse, start: int) -> _Extent:
-    """Return which bytes a response holds.
+    """Return which bytes of the file a response contains.
 
     Raises:
-        TransferError: bytes that were not asked for.
+        TransferError: they are not the requested ones.
     """
     length = read_content_length(response)
     stated = re.fullmatch(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)", response.headers["Content-Range"] or "")
@@ -193,64 +199,68 @@ def _read_extent(response: http.client.HTTPResponse, start: int) -> _Extent:
 
 
 def _check_room(mirror: Mirror, part: Path, start: int, size: int | None) -> None:
-    """Check before and during a transfer that the file is no larger than allowed and that the disk can hold it.
+    """Check, before and during a transfer, that the file is not too large and the disk has room for it.
 
-    size is that of the whole file; None where it is not known.
+    Args:
+        mirror: the mirror, with its limits.
+        part: the .part file.
+        start: size of the .part file, in bytes.
+        size: size of the whole file, in bytes; None if unknown.
 
     Raises:
-        TransferError: it can't be fetched; what had come is deleted, so that it fills no disk.
+        TransferError: the file is too large or the disk too full; the .part file was deleted.
     """
     if max(start, size or 0) > mirror.max_bytes:
         _discard(part)
-        text = f"more than {mirror.max_bytes:,} bytes, the most that an update file may have. Nothing of it was kept"
+        text = f"more than {mirror.max_bytes:,} bytes, the limit for an update file. The partial file was deleted"
         raise TransferError(text, Cause.REFUSED)
-    with _tell_disk_failures(part):
+    with _explain_disk_failures(part):
         free = shutil.disk_usage(part.parent).free
     needed = max(0, (size or start) - start) + mirror.spare_bytes
     if free < needed:
         _discard(part)
-        text = f"{part.parent}: {free:,} bytes free, {needed:,} needed. Nothing of the file was kept. Make room"
+        text = f"{part.parent}: {free:,} bytes free, {needed:,} needed. The partial file was deleted. Free disk space"
         raise TransferError(text, Cause.DISK)
 
 
 def _receive(mirror: Mirror, response: http.client.HTTPResponse, part: Path, start: int) -> int:
-    """Write the body of a response into the .part file from `start` on; return the size of that file.
+    """Write the body of a response to the .part file from byte `start` on; return the size of that file.
 
     Raises:
-        TransferError: as _check_room, or the disk refuses.
+        TransferError: as _check_room, or the file can't be written.
     """
-    with _tell_disk_failures(part):
+    with _explain_disk_failures(part):
         file = io.FileIO(part, "r+" if start else "w")
     with closing(file):
-        with _tell_disk_failures(part):
+        with _explain_disk_failures(part):
             file.seek(start)
             file.truncate()
         n_bytes = checked = start
         for chunk in read_chunks(response, mirror.max_seconds):
-            with _tell_disk_failures(part):
+            with _explain_disk_failures(part):
                 _write_all(file, chunk)
             n_bytes += len(chunk)
             if n_bytes > mirror.max_bytes or n_bytes - checked > min(8 << 20, mirror.spare_bytes // 2):
                 _check_room(mirror, part, n_bytes, None)
                 checked = n_bytes
-        with _tell_disk_failures(part):
+        with _explain_disk_failures(part):
             os.fsync(file.fileno())
     return n_bytes
 
 
 def _write_all(file: io.FileIO, data: bytes) -> None:
-    """Write all bytes; unbuffered, so that a full disk is noticed here and not when the file is closed."""
+    """Write all bytes, unbuffered, so that a full disk fails here and not when the file is closed."""
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]
 
 
 @contextmanager
-def _tell_disk_failures(path: Path) -> Iterator[None]:
-    """Tell a failure of this disk from one of the network; on a full disk, delete what had come.
+def _explain_disk_failures(path: Path) -> Iterator[None]:
+    """Report OS errors inside the block as failures of the disk; on a full disk, delete the .part file.
 
     Raises:
-        TransferError: the disk refused.
+        TransferError: an OS error occurred.
     """
     try:
         yield
@@ -258,12 +268,12 @@ def _tell_disk_failures(path: Path) -> Iterator[None]:
         advice = ""
         if err.errno in _FULL and path.name.endswith(".part"):
             _discard(path)
-            advice = ". Nothing of the file was kept. Make room"
+            advice = ". The partial file was deleted. Free disk space"
         raise TransferError(f"{path}: {err.strerror or err}{advice}", Cause.DISK) from err
 
 
 def _discard(part: Path) -> None:
-    """Delete what had come of a file."""
+    """Delete a .part file, if possible."""
     with suppress(OSError):
         part.unlink(missing_ok=True)
 
@@ -277,16 +287,16 @@ def _check_content(part: Path, expected: str) -> None:
     md5 = _hash_file(part)
     if md5 == expected:
         return
-    with _tell_disk_failures(part), part.open("rb") as file:
+    with _explain_disk_failures(part), part.open("rb") as file:
         head = file.read(40)
     _discard(part)
     if not head.startswith(GZIP):
-        raise TransferError(f"the server sent {head!r} and not gzip. Nothing of it was kept", Cause.CONTENT)
-    raise TransferError(f"its MD5 is {md5}, the mirror states {expected}. Nothing of it was kept", Cause.CONTENT)
+        raise TransferError(f"the server sent {head!r}, expected gzip. The file was deleted", Cause.CONTENT)
+    raise TransferError(f"its MD5 is {md5}, the mirror states {expected}. The file was deleted", Cause.CONTENT)
 
 
 def _remove_stale_parts(folder: Path, wanted: Sequence[str]) -> None:
-    """Delete .part files that no run would go on with: of last year, or of files that are there by now."""
+    """Delete .part files that no run would resume: of last year, or of files that are complete."""
     for part in folder.glob("pubmed*.part"):
         name = part.name.removesuffix(".part")
         if NAME.fullmatch(name) and name not in wanted:
@@ -294,7 +304,7 @@ def _remove_stale_parts(folder: Path, wanted: Sequence[str]) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Flush a folder to disk, so that its new names survive a crash."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

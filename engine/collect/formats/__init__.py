@@ -1,1 +1,1 @@
-"""A module for each format of source files."""
+"""Readers of the source file formats, one module each."""

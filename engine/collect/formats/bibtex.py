@@ -1,4 +1,4 @@
-"""BibTeX, split here into entries and read by bibtexparser, so that a broken entry is one Rejection."""
+"""BibTeX. Files are split into entries before bibtexparser reads them, so that a broken entry is one Rejection."""
 
 from __future__ import annotations
 
@@ -22,39 +22,38 @@ from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Entry, Rejection, Remark
 
 _START = re.compile(r"\s*@\s*([A-Za-z]+)\s*([{(])")
-_BESIDE = re.compile(
-    r"(?<=[})])\s*(?=@\s*[A-Za-z]+\s*[{(][^\s,={}]*\s*,)"
-)  # an entry that begins on the line of another
+# Before an entry that begins on the last line of another.
+_BESIDE = re.compile(r"(?<=[})])\s*(?=@\s*[A-Za-z]+\s*[{(][^\s,={}]*\s*,)")
 _NEW_ENTRY = re.compile(r"@\s*([A-Za-z]+)\s*([{(])\s*[^\s,={}()\"]*\s*(?:,|$)")  # inside an entry that is not closed
 MARK = re.compile(r"(?<!\\)[{}]|[()]")
-_FIELD = re.compile(r"\s*[A-Za-z_-]+\s*=\s*\S")  # after an entry that a closing brace too many has ended
+_FIELD = re.compile(r"\s*[A-Za-z_-]+\s*=\s*\S")  # a field after an entry that an extra closing brace ended
 _NO_COMMA = re.compile(r"[}\"]\s*\n\s*[A-Za-z_-]+\s*=\s*[{\"]")
 _STRING_NAME = re.compile(r"@\s*string\s*[{(]\s*([^\s=]+)\s*=", re.IGNORECASE)
 _SCOPUS = re.compile(r"\b2-s2\.0-\d{6,14}\b")
 _ESCAPED = re.compile(r"\\([_%&#$~])")
 _N_HEAD_LINES = 200  # a library may begin with a comment
 
-_AS_IT_CAME = "LaTeX that can't be turned into text whole, stored as it came"
+_AS_IT_CAME = "LaTeX that can't be converted completely, stored unchanged"
 
 
 def looks_like(head: bytes) -> bool:
-    """Tell BibTeX by an entry that begins a line, with nothing like a table or an object before it."""
-    found = decode_head(head)[:_N_HEAD_LINES]
-    return any(_START.match(line) for line in found) and not found[0].lstrip().startswith(("{", "[", "<"))
+    """Return whether a line begins with an entry and the file does not begin like JSON or XML."""
+    lines = decode_head(head)[:_N_HEAD_LINES]
+    return any(_START.match(line) for line in lines) and not lines[0].lstrip().startswith(("{", "[", "<"))
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
-    """Yield the entries of a BibTeX file in order; one that can't be used is a Rejection with the line it begins at.
+    """Yield the entries of a BibTeX file in order; one that can't be used gives a Rejection with its first line.
 
     Raises:
-        SourceError: lines that end with CR alone, or a line or an entry without end.
+        SourceError: lines end with CR alone, or a line or an entry is too long.
     """
     with silence_loggers("bibtexparser", "pylatexenc"):
         yield from _read_entries(stream, name)
 
 
 def _read_entries(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
-    """Do the work of read."""
+    """Yield the entries as read does, with the loggers as they are."""
     strings: dict[str, str] = {}
     for chunk in _split_entries(stream, name):
         yield from chunk.list_remarks()
@@ -76,16 +75,16 @@ def _read_entries(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
 
 
 class _Splitting:
-    """The entry that lines are being collected for, and how deep in its braces they are."""
+    """An entry while its lines are collected, with the current depth of its brackets."""
 
     def __init__(self, number: int, opening: str, name: str) -> None:
         self.chunk = Chunk(number, source=name)
         self.opening, self.closing = opening, "}" if opening == "{" else ")"
         self.depth = 0  # of braces
-        self.rounds = 0  # of round brackets outside braces, where they enclose the entry
+        self.rounds = 0  # of parentheses outside braces, counted if they enclose the entry
 
     def follow(self, line: str) -> None:
-        """Count the brackets of the next line and note the end."""
+        """Count the brackets of the next line and set is_ended at the end of the entry."""
         for mark in MARK.finditer(line):
             self.depth += {"{": 1, "}": -1}.get(mark[0], 0)
             if self.opening == "(" and not self.depth:
@@ -96,10 +95,10 @@ class _Splitting:
 
 
 def _split_entries(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
-    """Yield each block from @ to its closing bracket and fields after it, or to the next block where that is missing.
+    """Yield each block from @ to its closing bracket, with fields after it, or to the next block if it is not closed.
 
     Raises:
-        SourceError: lines that end with CR alone, or a line or an entry without end.
+        SourceError: lines end with CR alone, or a line or an entry is too long.
     """
     refuse_bare_cr(stream, name)
     current: _Splitting | None = None
@@ -120,17 +119,17 @@ def _split_entries(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
 
 
 def _split_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
-    """Yield lines as lines does, without their endings, cut before each @ that follows a closing bracket."""
+    """Yield lines as decode_lines does, without their endings, split before an entry that follows a closing bracket."""
     for number, line, is_utf8 in decode_lines(stream, name):
         for piece in _BESIDE.split(line.rstrip("\r\n")):
             yield number, piece, is_utf8
 
 
 def _read_fields(text: str, chunk: Chunk, strings: dict[str, str]) -> dict[str, list[str]]:
-    """Raw values of each field of one entry, names in small letters; abbreviations written out.
+    """Return the raw values of each field of one entry, names in lower case, with the @string abbreviations expanded.
 
     Raises:
-        FieldError: the entry is not closed, or not well-formed.
+        FieldError: the entry is not closed or not well-formed.
     """
     if not chunk.is_ended:
         raise FieldError("the entry is never closed: a closing brace is missing before the next entry")
@@ -141,19 +140,19 @@ def _read_fields(text: str, chunk: Chunk, strings: dict[str, str]) -> dict[str, 
         reasons = [getattr(block.error, "abort_reason", str(block.error)) for block in library.failed_blocks]
         raise FieldError(f"not a BibTeX entry: {' '.join(reasons)[:200]}")
     if any(comment.comment.strip(" ,")[:1] not in {"", "%"} for comment in library.comments):
-        raise FieldError("text after the end of the entry: is there a closing brace too many in it?")
+        raise FieldError("text after the end of the entry: does it have an extra closing brace?")
     for place, field in enumerate(entry.fields):
         if _NO_COMMA.search(_strip_braced(str(field.value))):
             raise FieldError(f"a comma is missing after the field {field.key[:40]!r}")
-        field.key = f"{field.key.lower()} {place}"  # a field may be given twice
-    found: dict[str, list[str]] = {}
+        field.key = f"{field.key.lower()} {place}"  # a field may occur twice
+    values: dict[str, list[str]] = {}
     for field in _expand_strings(entry, text, strings).fields:
-        found.setdefault(field.key.split(" ")[0], []).append(str(field.value))
-    return found
+        values.setdefault(field.key.split(" ")[0], []).append(str(field.value))
+    return values
 
 
 def _strip_braced(value: str) -> str:
-    """A raw value with what is inside its braces left out."""
+    """Return a raw value without the text inside its braces; line ends are kept."""
     depth, kept = 0, []
     for char in value:
         depth -= char == "}"
@@ -164,7 +163,7 @@ def _strip_braced(value: str) -> str:
 
 
 def _expand_strings(entry: Block, text: str, strings: dict[str, str]) -> Block:
-    """The entry without the braces or quotation marks around its values, the abbreviations that it uses replaced."""
+    """Return the entry with its abbreviations expanded and without braces or quotation marks around the values."""
     words = set(re.findall(r"[^\s{}\",=#()]+", text.lower()))
     used = "\n".join(definition for name, definition in strings.items() if name in words)
     library = Library([*Splitter(used).split().strings, entry])
@@ -174,14 +173,14 @@ def _expand_strings(entry: Block, text: str, strings: dict[str, str]) -> Block:
 
 
 def _decode_values(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
-    """(fields of one entry, whether all LaTeX in them could be turned into text)."""
+    """Return the values of one entry, and whether all LaTeX in them could be converted."""
     whole: list[bool] = []
 
     def text(*names: str, between: str = " ") -> str:
         value = next((raw[name] for name in names if raw.get(name)), [])
-        found = [decode_latex(part) for part in dict.fromkeys(value)]
-        whole.extend(is_whole for _, is_whole in found)
-        return between.join(part for part, _ in found)
+        parts = [decode_latex(part) for part in dict.fromkeys(value)]
+        whole.extend(is_whole for _, is_whole in parts)
+        return between.join(part for part, _ in parts)
 
     def code(*names: str) -> str:
         return next((_ESCAPED.sub(r"\1", raw[name][0].strip("{} \n")) for name in names if raw.get(name)), "")
@@ -190,7 +189,7 @@ def _decode_values(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
     whole.extend(is_whole for _, is_whole in people)
     is_pubmed = code("eprinttype", "archiveprefix").lower() in {"pubmed", "pmid", "medline"}
     scopus = _SCOPUS.search(code("url"))
-    given = {
+    values = {
         "title": text("title"),
         "abstract": text("abstract", between="\n"),
         "year": code("year", "date"),
@@ -204,4 +203,4 @@ def _decode_values(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
         "languages": text("language", "langid"),
         "publication_types": text("document_type", "type"),
     }
-    return {field: value for field, value in given.items() if value}, all(whole)
+    return {field: value for field, value in values.items() if value}, all(whole)

@@ -1,4 +1,4 @@
-"""EndNote XML, streamed one record at a time."""
+"""EndNote XML, read record by record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BREAK = re.compile(r"\s*[\r\n]+\s*")
 
 
 def looks_like(head: bytes) -> bool:
-    """Tell EndNote's XML by its first elements."""
+    """Return whether the first elements are those of EndNote XML."""
     return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and ROOT.search(head) is not None
 
 
@@ -27,15 +27,15 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Yield the records of an EndNote file in order, in bounded memory.
 
     Raises:
-        SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
+        SourceError: the file is not well-formed, is truncated, or declares or uses XML entities.
     """
     for number, record in read_elements(stream, name, ("record",), lambda _: True):
         yield from build_abstract_entries(_read_values(record), name, f"record {number}")
 
 
 def _read_values(record: etree._Element) -> dict[str, object]:
-    """The fields of one record."""
-    given = {
+    """Return the values of one record."""
+    values = {
         "title": _find_text(record, "titles/title"),
         "abstract": "\n".join(_find_lines(record, "abstract")),
         "year": _find_text(record, "dates/year"),
@@ -49,11 +49,11 @@ def _read_values(record: etree._Element) -> dict[str, object]:
         "publication_types": _find_parts(record, "work-type"),
         "vernacular_title": _find_text(record, "orig-pub") or _find_text(record, "titles/translated-title"),
     }
-    return {field: value for field, value in given.items() if value}
+    return {field: value for field, value in values.items() if value}
 
 
 def _read_styled(element: etree._Element) -> str:
-    """All text of an element in order, as it came. Layout between its styled pieces is no text."""
+    """Return all text of an element, unchanged, without the layout between its styled pieces."""
     pieces = element.findall("style")
     if not pieces:
         return "".join(element.itertext())
@@ -61,42 +61,42 @@ def _read_styled(element: etree._Element) -> str:
 
 
 def _split_lines(element: etree._Element) -> list[str]:
-    """Lines of an element that are not blank; EndNote separates them by CR."""
+    """Return the lines of an element that are not blank; EndNote separates them with CR."""
     return [line for line in _BREAK.split(_read_styled(element).strip()) if line]
 
 
 def _join_text(element: etree._Element) -> str:
-    """Text of an element as one line."""
+    """Return the text of an element as one line."""
     return " ".join(_split_lines(element))
 
 
 def _find_lines(record: etree._Element, path: str) -> list[str]:
-    """Lines of the elements at a path."""
+    """Return the lines of the elements at a path."""
     return [line for element in record.iterfind(path) for line in _split_lines(element)]
 
 
 def _find_text(record: etree._Element, path: str) -> str:
-    """Text at a path as one line, "" when there is none."""
+    """Return the text at a path as one line; "" if there is none."""
     return " ".join(_find_lines(record, path))
 
 
 def _find_parts(record: etree._Element, path: str) -> tuple[str, ...]:
-    """Values at a path, one a line or with semicolons between them."""
+    """Return the values at a path, one per line or with semicolons between them."""
     return drop_repeats(part.strip() for line in _find_lines(record, path) for part in line.split(";"))
 
 
 def _find_pmid(record: etree._Element) -> str | None:
-    """The PMID: PubMed's accession number, Embase's custom field, or a line in the notes."""
+    """Return the PMID: PubMed's accession number, Embase's custom field, or a line in the notes."""
     database, number = _find_text(record, "remote-database-name"), _find_text(record, "accession-num")
     if _find_text(record, "remote-database-provider") == "NLM" or re.search("medline|pubmed", database, re.IGNORECASE):
-        if found := parse_pmid(number or None):
-            return found
-    if re.search("medline", database, re.IGNORECASE) and (found := parse_pmid(_find_text(record, "custom5") or None)):
-        return found
+        if pmid := parse_pmid(number or None):
+            return pmid
+    if re.search("medline", database, re.IGNORECASE) and (pmid := parse_pmid(_find_text(record, "custom5") or None)):
+        return pmid
     return find_noted_pmid("\n".join(_find_lines(record, "notes")))
 
 
 def _find_accession(record: etree._Element) -> str | None:
-    """The number of a database: in its own element, or Embase's as the first line of the notes."""
+    """Return the accession number from its own element, or from the first line of the notes (Embase)."""
     candidates = [_find_text(record, "accession-num"), *_find_lines(record, "notes")[:1]]
     return next((number for number in candidates if normalise_accession(number)), None)

@@ -1,4 +1,4 @@
-"""JSON lines: one object a line."""
+"""JSON Lines: one object per line."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from engine.records.abstract import Entry
 
 
 def looks_like(head: bytes) -> bool:
-    """Tell JSON lines by the first character."""
+    """Return whether the first line begins with an object."""
     return decode_first_line(head).lstrip().startswith("{")
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
-    """Yield the records of a JSONL file in order; a line that can't be used is a Rejection with its number.
+    """Yield the records of a JSONL file in order; a line that can't be used gives a Rejection with its number.
 
     Raises:
-        SourceError: a line without end.
+        SourceError: a line is too long.
     """
-    for found in read_objects(stream, name):
-        if not isinstance(found, tuple):
-            yield found
-        elif export.is_export(found[1]):
-            yield from export.read_export_object(found[1], name, found[0])
-        elif openalex.is_work(found[1]):
-            yield from openalex.read_work(found[1], name, found[0])
+    for item in read_objects(stream, name):
+        if not isinstance(item, tuple):
+            yield item
+        elif export.is_export(item[1]):
+            yield from export.read_export_object(item[1], name, item[0])
+        elif openalex.is_work(item[1]):
+            yield from openalex.read_work(item[1], name, item[0])
         else:
-            yield from build_entries(found[1], name, found[0])
+            yield from build_entries(item[1], name, item[0])

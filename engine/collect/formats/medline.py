@@ -1,6 +1,6 @@
-"""MEDLINE tagged text (.nbib, PubMed's "Save as PubMed"), streamed one record at a time.
+"""MEDLINE tagged text (.nbib, PubMed's "Save as PubMed"), read record by record.
 
-Not read with the package nbib: it loads the whole file and drops RIN, ROF, EIN, ECI, OAB and AUID.
+The package nbib is not used: it loads the whole file and drops RIN, ROF, EIN, ECI, OAB and AUID.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _Tagged = list[tuple[str, str]]  # (tag, value) in the order of the file
 _START = re.compile("PMID-(?: |$)")
 _TAG = re.compile(r"([A-Z][A-Z0-9]{1,3}) *-(?: |$)")
 _N_HEAD_LINES = 50
-# Inside these a line that only looks like a tag ("IL6 - dependent …") is text.
+# Inside these, a line that only looks like a tag ("IL6 - dependent …") is text.
 _TEXTS = {"TI", "BTI", "CTI", "TT", "AB", "OAB"}
 KNOWN = set(
     "AB AD AID AU AUID BTI CDAT CI CIN CN COIS CON CP CRDT CRF CRI CTDT CTI DA DCOM DDIN DEP DP DRDT DRIN ECF ECI ED "
@@ -31,7 +31,7 @@ KNOWN = set(
 _KIND = re.compile(r"(AAMC|AIDS|KIE|NASA|PIP|Publisher|plain-language-summary): ")  # before the text of OAB
 _NOTICES = {
     "ROF": Notice.IS_RETRACTION,
-    "PROF": Notice.IS_ERRATUM,  # of a partial retraction; as in PubMed XML
+    "PROF": Notice.IS_ERRATUM,  # partial retraction; as in PubMed XML
     "EFR": Notice.IS_ERRATUM,
     "ECF": Notice.IS_CONCERN,
     "EIN": Notice.HAS_ERRATUM,
@@ -43,38 +43,38 @@ _NOTICES = {
 
 
 def looks_like(head: bytes) -> bool:
-    """Tell MEDLINE by a line with a PMID near the beginning; the engine's own export may have another id there."""
+    """Return whether a PMID, or the id of an export of the engine, is near the beginning."""
     return any(re.match(r"PMID- +\d|OID - abstract-engine:", line) for line in decode_head(head)[:_N_HEAD_LINES])
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
-    """Yield the records of a MEDLINE file in order; one that can't be used is a Rejection with the line it begins at.
+    """Yield the records of a MEDLINE file in order; one that can't be used gives a Rejection with its first line.
 
     Raises:
-        SourceError: lines that end with CR alone, or a line or a record without end.
+        SourceError: lines end with CR alone, or a line or a record is too long.
     """
     for chunk in split_records(stream, name, _START.match, lambda line: False):
         yield from chunk.list_remarks()
-        found = _read_tags(chunk.lines)
-        ids, notes = ([value for tag, value in found if tag == wanted] for wanted in ("OID", "GN"))
-        place = f"line {chunk.number} (PMID {found[0][1][:40] or 'missing'})"
-        yield from read_export_tags(_read_values(found), ids, notes, name, place)
+        tags = _read_tags(chunk.lines)
+        ids, notes = ([value for tag, value in tags if tag == wanted] for wanted in ("OID", "GN"))
+        place = f"line {chunk.number} (PMID {tags[0][1][:40] or 'missing'})"
+        yield from read_export_tags(_read_values(tags), ids, notes, name, place)
 
 
 def _read_tags(lines: list[str]) -> _Tagged:
-    """Tags with their values, wrapped lines joined by a blank."""
-    found: list[tuple[str, list[str]]] = []
+    """Return (tag, value) in order, with wrapped lines joined by a blank."""
+    tags: list[tuple[str, list[str]]] = []
     for line in lines:
         tag = _TAG.match(line)
-        if tag and (tag[1] in KNOWN or found[-1][0] not in _TEXTS):
-            found.append((tag[1], [line[tag.end() :].strip()]))
+        if tag and (tag[1] in KNOWN or tags[-1][0] not in _TEXTS):
+            tags.append((tag[1], [line[tag.end() :].strip()]))
         elif line.strip():
-            found[-1][1].append(line.strip())
-    return [(tag, " ".join(filter(None, value))) for tag, value in found]
+            tags[-1][1].append(line.strip())
+    return [(tag, " ".join(filter(None, value))) for tag, value in tags]
 
 
 def _read_values(tags: _Tagged) -> dict[str, object]:
-    """The fields of one record."""
+    """Return the values of one record."""
 
     def all_of(*names: str) -> list[str]:
         return [value for tag, value in tags if tag in names and value]
@@ -84,7 +84,7 @@ def _read_values(tags: _Tagged) -> dict[str, object]:
 
     vernacular, people = first_of("TT"), _read_author_tags(tags)
     abstract, others = _read_abstract_tags(tags)
-    given = {
+    values = {
         "pmid": tags[0][1],
         "title": find_title(first_of("TI", "BTI", "CTI"), vernacular),
         "vernacular_title": vernacular,
@@ -103,59 +103,59 @@ def _read_values(tags: _Tagged) -> dict[str, object]:
         "retracted": bool(all_of("RIN", "RRI")),
         "notices": {_NOTICES[tag] for tag, _ in tags if tag in _NOTICES},
     }
-    return {field: value for field, value in given.items() if value}
+    return {field: value for field, value in values.items() if value}
 
 
 def _read_author_tags(tags: _Tagged) -> list[tuple[str, str]]:
-    """(name, ORCID) of authors and groups in their order; the full name where there is one."""
-    found: list[tuple[str, str]] = []
+    """Return (name, ORCID) of authors and groups in order; the full name if there is one."""
+    people: list[tuple[str, str]] = []
     is_full = False  # whether the short form of the last name is still to come
     for tag, value in tags:
         if tag in {"FAU", "CN"} or (tag == "AU" and not is_full):
-            found.append((value, ""))
+            people.append((value, ""))
             is_full = tag == "FAU"
         elif tag == "AU":
             is_full = False
-        elif tag == "AUID" and found and "orcid" in value.lower():
-            found[-1] = (found[-1][0], value)
-    return [(name, orcid) for name, orcid in found if name]
+        elif tag == "AUID" and people and "orcid" in value.lower():
+            people[-1] = (people[-1][0], value)
+    return [(name, orcid) for name, orcid in people if name]
 
 
 def _read_abstract_tags(tags: _Tagged) -> tuple[str, list[str]]:
-    """The abstract, then the other ones, each led by what it is. An English one stands in for none."""
+    """Return the abstract and the other abstracts, with their kinds; an English one replaces a missing abstract."""
     abstract = "\n".join(value for tag, value in tags if tag == "AB" and value)
     others: list[str] = []
     for (tag, value), (following, language) in zip(tags, [*tags[1:], ("", "")], strict=True):
         if tag != "OAB" or not value:
             continue
         spoken = language.lower() if following == "OABL" and language else "eng"
-        found = _KIND.match(value)
-        kind, body = (found[1], value[found.end() :]) if found else ("", value)
+        match = _KIND.match(value)
+        kind, body = (match[1], value[match.end() :]) if match else ("", value)
         if spoken == "eng" and not abstract and not body.endswith(PLACEHOLDER):
             abstract = body
         else:
-            others.append(f"[{label(kind, spoken)}] {body}")
+            others.append(f"[{_describe_kind(kind, spoken)}] {body}")
     return abstract, others
 
 
-def label(kind: str, spoken: str) -> str:
-    """What an abstract is: "fre" for a translation, "plain-language-summary" for one in English, or both."""
+def _describe_kind(kind: str, spoken: str) -> str:
+    """Return the kind of another abstract: its language if it is a translation, else its type, or both."""
     if spoken == "eng":
         return kind or spoken
     return spoken if kind in TRANSLATION else f"{kind}, {spoken}"
 
 
 def _strip_qualifiers(heading: str) -> str:
-    """The descriptor of a MeSH heading, without its qualifiers and the star of a major topic."""
+    """Return the descriptor of a MeSH heading, without its qualifiers and the star of a major topic."""
     return heading.split("/")[0].lstrip("*").strip()
 
 
 def _find_doi(numbers: list[str]) -> str:
-    """The first number marked as a DOI."""
+    """Return the first number marked as a DOI; "" if there is none."""
     return next((number.removesuffix("[doi]").strip() for number in numbers if number.endswith("[doi]")), "")
 
 
 def _format_date(date: str) -> str:
-    """20181202 as 2018-12-02; "" for what is no such date."""
-    found = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", date)
-    return "-".join(found.groups()) if found else ""
+    """Format 20181202 as 2018-12-02; return "" for anything else."""
+    match = re.fullmatch(r"(\d{4})(\d\d)(\d\d)", date)
+    return "-".join(match.groups()) if match else ""

@@ -1,4 +1,4 @@
-"""OpenAlex works, one JSON object a line, as its API gives them: the abstract is an index of words, turned back."""
+"""OpenAlex works as its API returns them, one JSON object per line. Abstracts are restored from the inverted index."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _INVERTED = "abstract_inverted_index"
 
 
 def looks_like(head: bytes) -> bool:
-    """Tell works by the first one, which may be longer than the bytes at hand."""
+    """Return whether the first line is an OpenAlex work; the line may be longer than the bytes in head."""
     line = decode_first_line(head).lstrip()
     if not line.startswith("{"):
         return False
@@ -29,21 +29,21 @@ def looks_like(head: bytes) -> bool:
 
 
 def is_work(row: Any) -> bool:
-    """Whether an object is an OpenAlex work."""
+    """Return whether an object is an OpenAlex work."""
     return isinstance(row, dict) and (_INVERTED in row or str(row.get("id", "")).startswith(_ADDRESS))
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
-    """Yield the works in order; a line that can't be used is a Rejection with its number.
+    """Yield the works in order; a line that can't be used gives a Rejection with its number.
 
     Raises:
-        SourceError: a line without end.
+        SourceError: a line is too long.
     """
-    for found in read_objects(stream, name):
-        if isinstance(found, tuple):
-            yield from read_work(found[1], name, found[0])
+    for item in read_objects(stream, name):
+        if isinstance(item, tuple):
+            yield from read_work(item[1], name, item[0])
         else:
-            yield found
+            yield item
 
 
 def read_work(work: Mapping[str, Any], name: str, place: str) -> Iterator[Entry]:
@@ -57,9 +57,9 @@ def read_work(work: Mapping[str, Any], name: str, place: str) -> Iterator[Entry]
 
 
 def _read_values(work: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a work; what has no place of its own in OpenAlex is taken from the usual keys."""
+    """Return the values of a work; fields that OpenAlex doesn't have are read from the usual keys."""
     people = [entry.get("author") or {} for entry in _get_mappings(work.get("authorships"))]
-    place = _get_mapping(_get_mapping(work.get("primary_location")).get("source")) or _get_mapping(
+    venue = _get_mapping(_get_mapping(work.get("primary_location")).get("source")) or _get_mapping(
         work.get("host_venue")
     )
     ids = _get_mapping(work.get("ids"))
@@ -67,7 +67,7 @@ def _read_values(work: Mapping[str, Any]) -> dict[str, Any]:
         "title": work.get("display_name") or work.get("title"),
         "abstract": _restore_abstract(work.get(_INVERTED)) or work.get("abstract"),
         "year": work.get("publication_year"),
-        "journal": place.get("display_name"),
+        "journal": venue.get("display_name"),
         "authors": [person["display_name"] for person in people if person.get("display_name")],
         "orcids": [person.get("orcid") or "" for person in people if person.get("display_name")],
         "pmid": ids.get("pmid"),
@@ -80,7 +80,7 @@ def _read_values(work: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _restore_abstract(inverted: Any) -> str:
-    """The text of an inverted index, word -> positions: every word at each of its positions, gaps closed.
+    """Return the text of an inverted index (word -> positions): the words in order of position, "" without an index.
 
     Raises:
         FieldError: it is not such an index.
@@ -88,18 +88,18 @@ def _restore_abstract(inverted: Any) -> str:
     if not inverted:
         return ""
     try:
-        placed = [(int(at), word) for word, positions in inverted.items() for at in positions]
+        placed = [(int(position), word) for word, positions in inverted.items() for position in positions]
     except (AttributeError, TypeError, ValueError, OverflowError) as err:
-        found = type(inverted).__name__
-        raise FieldError(f"{_INVERTED} is not an object of words with lists of positions (found {found})") from err
+        kind = type(inverted).__name__
+        raise FieldError(f"{_INVERTED} is not an object of words with lists of positions (found {kind})") from err
     return " ".join(word for _, word in sorted(placed, key=lambda item: item[0]))
 
 
 def _get_mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is an object, else an empty one."""
+    """Return the value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def _get_mappings(value: Any) -> list[dict[str, Any]]:
-    """The objects in a list; nothing where there is no list."""
+    """Return the objects in a list; an empty list if the value is not one."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -1,4 +1,4 @@
-"""PubMed XML (baseline, update and efetch files, present and old DTDs), streamed one record at a time."""
+"""PubMed XML (baseline, update and efetch files, current and old DTDs), read record by record."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from engine.collect.text.xmlstream import read_elements
 from engine.collect.values.fields import DAMAGED, MOJIBAKE
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 
-# PubmedArticleSet is today's root, MedlineCitationSet that of baselines up to 2016; single records are saved by hand.
+# PubmedArticleSet is the current root, MedlineCitationSet that of baselines up to 2016; single records are read, too.
 ROOT = re.compile(rb"<(?:!DOCTYPE\s+)?(?:Pubmed(?:Book)?Article|MedlineCitation)(?:Set)?[\s>/\[]")
 _DELETIONS = ("DeleteCitation", "DeleteDocument")  # of articles, of book documents
 _RECORDS = ("PubmedArticle", "MedlineCitation", "PubmedBookArticle", *_DELETIONS)
 
 
 def looks_like(head: bytes) -> bool:
-    """Tell PubMed XML by its root element or document type."""
+    """Return whether the root element or document type is one of PubMed."""
     return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and ROOT.search(head) is not None
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Yield the articles, book chapters and deletions of a PubMed file in order, in bounded memory.
 
-    A Remark on a record comes before it; a record that can't be used is a Rejection in its place.
+    A Remark on a record comes before it; a record that can't be used gives a Rejection in its place.
 
     Raises:
-        SourceError: not well-formed, cut short, or it has entities of its own, which no export ever has.
+        SourceError: the file is not well-formed, is truncated, or declares or uses XML entities.
     """
     for number, element in read_elements(stream, name, _RECORDS, _is_record):
         yield from _read_element(element, name, number)
 
 
 def _is_record(element: etree._Element) -> bool:
-    """Whether an element is a record of its own: not the citation inside an article, which has more of it."""
+    """Return whether an element is a record of its own, not the MedlineCitation inside a PubmedArticle."""
     parent = element.getparent()
     return element.tag != "MedlineCitation" or parent is None or parent.tag != "PubmedArticle"
 
 
 def _read_element(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
-    """Yield what one top-level element holds."""
+    """Yield the entries of one record element."""
     if element.tag in _DELETIONS:
         yield from _read_deletions(element, name, number)
     else:
@@ -53,7 +53,7 @@ def _read_element(element: etree._Element, name: str, number: int) -> Iterator[E
 
 
 def _read_deletions(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
-    """Yield a Deletion for each PMID, or a Rejection for what is not one."""
+    """Yield a Deletion for each PMID, or a Rejection for an invalid one."""
     for pmid in element.iterchildren("PMID"):
         try:
             yield Deletion(f"PMID:{read_pmid(pmid)}")
@@ -62,7 +62,7 @@ def _read_deletions(element: etree._Element, name: str, number: int) -> Iterator
 
 
 def _record_entries(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
-    """Yield the abstract of one article or book chapter after its remarks, or its Rejection."""
+    """Yield the abstract of one article or book chapter after its remarks, or one Rejection."""
     if element.tag == "PubmedBookArticle":
         main, data, build = find_child(element, "BookDocument"), find_child(element, "PubmedBookData"), build_chapter
     elif element.tag == "PubmedArticle":
@@ -72,18 +72,18 @@ def _record_entries(element: etree._Element, name: str, number: int) -> Iterator
     pmid = None if main is None else find_child(main, "PMID")
     place = f"record {number} (PMID {read_text(pmid)[:40] or 'missing'})"
     try:
-        found = build(main, data, read_pmid(pmid))
+        abstract = build(main, data, read_pmid(pmid))
     except PmidError as err:
         yield Rejection(name, place, str(err))
         return
-    if not found.title and not found.abstract:
+    if not abstract.title and not abstract.abstract:
         yield Rejection(name, place, "neither title nor abstract, so there is nothing to search")
         return
-    if _is_damaged(found):
+    if _is_damaged(abstract):
         yield Remark(DAMAGED, place)
-    yield found
+    yield abstract
 
 
-def _is_damaged(found: Abstract) -> bool:
-    """Whether the text looks wrongly decoded. XML holds no lone surrogates, so nothing else can be wrong with it."""
-    return any(not words.isascii() and MOJIBAKE.search(words) for words in (found.title, found.abstract))
+def _is_damaged(abstract: Abstract) -> bool:
+    """Return whether the text looks wrongly decoded. XML can't hold lone surrogates, so nothing else is checked."""
+    return any(not words.isascii() and MOJIBAKE.search(words) for words in (abstract.title, abstract.abstract))

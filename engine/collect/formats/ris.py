@@ -1,4 +1,4 @@
-"""RIS, the format that reference managers and databases exchange, read record by record."""
+"""RIS, the exchange format of reference managers and databases, read record by record."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
-from engine.collect.text.lines import Chunk, decode_head, split_records
+from engine.collect.text.lines import UNFINISHED, Chunk, decode_head, split_records
 from engine.collect.values.export import read_export_tags
 from engine.collect.values.fields import drop_repeats, read_year
 from engine.collect.values.identity import normalise_accession
@@ -16,14 +16,14 @@ from engine.records.abstract import Entry, Remark
 
 _Tags = dict[str, list[str]]
 
-# Two blanks before the dash, or a tab among them. One blank is running text ("ER - positive") unless TY is written so.
+# Two blanks before the dash, or blanks with a tab. One blank is running text ("ER - positive") unless TY has one, too.
 _START = re.compile(r"TY(?: {1,3}|[ \t]*\t[ \t]*)-(?:[ \t]|$)", re.IGNORECASE)
 END = re.compile(r"ER(?: {2,3}|[ \t]*\t[ \t]*)-|ER *-\s*$", re.IGNORECASE)
 _TAG = r"([A-Z][A-Z0-9])(?: {2,3}|[ \t]*\t[ \t]*)-[ \t]?(.*)"
 _LOOSE_TAG = r"([A-Z][A-Z0-9])(?: {1,3}|[ \t]*\t[ \t]*)-(?=[ \t]|$)[ \t]?(.*)"
-_BETWEEN = re.compile(r"\s*(?:\d+\.|Record #\d+ of \d+|Provider: .*|Content: .*)?\s*")  # records, where ER is missing
-_N_HEAD_LINES = 50  # before the first record; more is no export
-_LISTS = {"KW", "LA"}  # EndNote writes one value a line below the tag
+_BETWEEN = re.compile(r"\s*(?:\d+\.|Record #\d+ of \d+|Provider: .*|Content: .*)?\s*")  # lines between records
+_N_HEAD_LINES = 50  # searched for the first record
+_LISTS = {"KW", "LA"}  # EndNote writes one value per line below the tag
 
 _TITLES = ("TI", "T1", "BT", "CT", "ST")
 _JOURNALS = ("T2", "JO", "JF", "JA", "J2")
@@ -32,27 +32,25 @@ _LINKS = ("UR", "L2", "L3", "M3")
 _PUBMED_LINK = re.compile(r"(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})\b", re.IGNORECASE)
 _PROQUEST = re.compile(r"proquest\.com/docview/(\d{6,12})")
 _SCOPUS = re.compile(r"\b2-s2\.0-\d{6,14}\b")
-_WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 as a type of publication; Ovid has classes there, "Health [3300]"
-
-_UNFINISHED = "a record without its last line (ER), read as far as it goes"
+_WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 is a publication type; Ovid has classes in it, "Health [3300]"
 
 
 def looks_like(head: bytes) -> bool:
-    """Tell RIS by a TY line near the beginning."""
+    """Return whether a TY line is near the beginning."""
     return any(_START.match(line) for line in decode_head(head)[:_N_HEAD_LINES])
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
-    """Yield the records of a RIS file in order; one that can't be used is a Rejection with the line where it begins.
+    """Yield the records of a RIS file in order; one that can't be used gives a Rejection with its first line.
 
     Raises:
-        SourceError: lines that end with CR alone, or a line or a record without end.
+        SourceError: lines end with CR alone, or a line or a record is too long.
     """
     for chunk in split_records(stream, name, _START.match, END.match):
         yield from chunk.list_remarks()
         place = f"line {chunk.number}"
         if not chunk.is_ended:
-            yield Remark(_UNFINISHED, place)
+            yield Remark(UNFINISHED, place)
         tags = _group_tags(chunk)
         yield from read_export_tags(_read_values(tags), tags.get("ID", []), tags.get("C8", []), name, place)
 
@@ -67,7 +65,7 @@ def _group_tags(chunk: Chunk) -> _Tags:
 
 
 def _read_tags(chunk: Chunk) -> list[tuple[str, list[str]]]:
-    """(tag, lines of its value) in order, the first of them TY."""
+    """Return (tag, lines of its value) in order; the first tag is TY."""
     first, lines = chunk.lines[0], list(chunk.lines)
     while not chunk.is_ended and _BETWEEN.fullmatch(lines[-1]):
         lines.pop()
@@ -75,15 +73,15 @@ def _read_tags(chunk: Chunk) -> list[tuple[str, list[str]]]:
     tag_line = re.compile(pattern, 0 if first.startswith("TY") else re.IGNORECASE).match
     values: list[tuple[str, list[str]]] = []
     for line in lines:
-        if found := tag_line(line):
-            values.append((found[1].upper(), [found[2].strip()]))
+        if match := tag_line(line):
+            values.append((match[1].upper(), [match[2].strip()]))
         elif line.strip():
             _add_line(values, line.strip())
     return values
 
 
 def _add_line(values: list[tuple[str, list[str]]], line: str) -> None:
-    """Take a line without a tag into the value before it."""
+    """Add a line without a tag to the value before it, or as a value of its own for the tags in _LISTS."""
     tag, value = values[-1]
     if tag in _LISTS:
         values.append((tag, [line]))
@@ -92,8 +90,8 @@ def _add_line(values: list[tuple[str, list[str]]], line: str) -> None:
 
 
 def _read_values(tags: _Tags) -> dict[str, object]:
-    """The fields of one record."""
-    given = {
+    """Return the values of one record."""
+    values = {
         "title": " ".join(drop_repeats(_get_first_tag(tags, _TITLES))),
         "abstract": _find_bodies([*tags.get("AB", []), *tags.get("N2", [])]),
         "year": next(filter(None, map(read_year, _get_tags(tags, YEARS))), None),
@@ -107,46 +105,46 @@ def _read_values(tags: _Tags) -> dict[str, object]:
         "publication_types": list(filter(_WORDS.fullmatch, tags.get("M3", []))),
         "vernacular_title": " ".join(tags.get("TT", [])),
     }
-    return {field: value for field, value in given.items() if value}
+    return {field: value for field, value in values.items() if value}
 
 
 def _get_first_tag(tags: _Tags, names: Sequence[str]) -> list[str]:
-    """Values of the first tag that has any."""
+    """Return the values of the first tag that has any."""
     return next((tags[name] for name in names if tags.get(name)), [])
 
 
 def _get_tags(tags: _Tags, names: Sequence[str]) -> list[str]:
-    """Values of all these tags in order."""
+    """Return the values of all these tags in order."""
     return [value for name in names for value in tags.get(name, [])]
 
 
 def _find_bodies(texts: list[str]) -> str:
-    """Abstracts, one a line, without those that another one contains: AB and N2 are often the same."""
-    each = drop_repeats(texts)
-    return "\n".join(text for text in each if not any(text != other and text in other for other in each))
+    """Join abstracts, one per line, without those that another one contains: AB and N2 are often the same."""
+    bodies = drop_repeats(texts)
+    return "\n".join(text for text in bodies if not any(text != other and text in other for other in bodies))
 
 
 def _find_pmid(tags: _Tags) -> str | None:
-    """The PMID from wherever the database puts it."""
+    """Return the PMID from the tag in which the database puts it."""
     database = " ".join(_get_tags(tags, ("DB", "DP"))).lower()
     places = {"scopus": ("C2",), "embase": ("C5",), "medline": ("C5", "AN"), "pubmed": ("AN",), "nlm": ("AN",)}
     for word, names in places.items():
-        if word in database and (found := next(filter(None, map(parse_pmid, _get_tags(tags, names))), None)):
-            return found
+        if word in database and (pmid := next(filter(None, map(parse_pmid, _get_tags(tags, names))), None)):
+            return pmid
     noted = (find_noted_pmid(value) for value in _get_tags(tags, ("N1", "ID", "AN", "UR")))
     links = (match[1] for value in _get_tags(tags, _LINKS) if (match := _PUBMED_LINK.search(value)))
     return next(filter(None, noted), None) or parse_pmid(next(links, None))
 
 
 def _find_doi(tags: _Tags) -> str | None:
-    """The DOI, from its own tag or from an address of doi.org."""
-    given = next(filter(None, map(parse_doi, tags.get("DO", []))), None)
+    """Return the DOI from its own tag or from a doi.org link."""
+    doi = next(filter(None, map(parse_doi, tags.get("DO", []))), None)
     links = (parse_doi(unquote(value)) for value in _get_tags(tags, _LINKS))
-    return given or next(filter(None, links), None)
+    return doi or next(filter(None, links), None)
 
 
 def _find_accession(tags: _Tags) -> str | None:
-    """The number that a database gave the record, in a form that accession_of knows."""
+    """Return the first accession number of a known database."""
     numbers = [value for value in _get_tags(tags, ("U2", "AN", "ID")) if normalise_accession(value)]
     links = " ".join(tags.get("UR", []))
     numbers += _SCOPUS.findall(links) + [f"ProQuest:{number}" for number in _PROQUEST.findall(links)]

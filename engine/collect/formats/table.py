@@ -1,4 +1,4 @@
-"""CSV and its kin: comma, tab, semicolon or bar between columns, a header with a title or abstract column."""
+"""CSV and similar tables: comma, tab, semicolon or | between columns, a header with a title or abstract column."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ROWS_INSIDE = "a cell holds lines that look like rows: is a quotation mark left
 
 
 def looks_like(head: bytes) -> bool:
-    """Tell a table by a first line with a title or an abstract column."""
+    """Return whether the first line is a header with a title or an abstract column."""
     return _guess_delimiter(decode_first_line(head)) is not None
 
 
 def _guess_delimiter(header: str) -> str | None:
-    """The delimiter under which the header names most known columns; None when it names no text column."""
+    """Return the delimiter that gives the most known columns; None if neither title nor abstract is among them."""
 
     def known(cells: list[str]) -> set[str | None]:
         return {match_column(cell.strip()) for cell in cells} - {None}
@@ -33,14 +33,14 @@ def _guess_delimiter(header: str) -> str | None:
 
 
 class _Lines:
-    """The lines of a table on their way to the csv module, with what it does not tell."""
+    """The lines of a table for the csv module, with details that it doesn't report."""
 
     def __init__(self, stream: io.BufferedReader, name: str, delimiter: str) -> None:
         self.source = decode_lines(stream, name)
         self.delimiter = delimiter
         self.not_utf8: list[int] = []
         self.row: list[str] = []  # lines of the row being read
-        self.last: list[str] = []  # of the one before
+        self.last: list[str] = []  # of the previous row
 
     def __iter__(self) -> Iterator[str]:
         for number, line, is_utf8 in self.source:
@@ -50,13 +50,13 @@ class _Lines:
             yield line
 
     def start_row(self) -> None:
-        """Begin to collect the next row."""
+        """Start collecting the lines of the next row."""
         self.last = self.row
         self.row = []
         self.not_utf8.clear()
 
     def is_left_open(self) -> bool:
-        """At the end of the file: whether the last row ended inside a cell, its quotation mark never closed."""
+        """Return whether the file ends inside a cell, because a quotation mark is not closed; call it at the end."""
         try:
             list(csv.reader(self.last, delimiter=self.delimiter, strict=True))
         except csv.Error as err:
@@ -64,16 +64,16 @@ class _Lines:
         return False
 
     def has_swallowed_rows(self, n_columns: int) -> bool:
-        """Whether lines inside a cell look like rows of their own: as many columns as the header, three or more."""
+        """Return whether lines inside a cell look like rows: they have as many columns as the header, three or more."""
         inner = self.row[1:-1] if n_columns > 2 else []
         return any(line.count(self.delimiter) == n_columns - 1 for line in inner)
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
-    """Yield the records of a table in order; a row that can't be used is a Rejection with its line number.
+    """Yield the records of a table in order; a row that can't be used gives a Rejection with its line number.
 
     Raises:
-        SourceError: a quotation mark is never closed, or the lines end as on old Macintoshes.
+        SourceError: a quotation mark is never closed, or lines end with CR alone.
     """
     refuse_bare_cr(stream, name)
     delimiter = _guess_delimiter(decode_first_line(stream.peek())) or ","
@@ -105,25 +105,29 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
 
 
 def _read_next_row(rows: Iterator[list[str]]) -> list[str]:
-    """Return the next row. The csv module's own limit is 131,072 characters a cell, less than a long record."""
-    before = csv.field_size_limit(MAX_LINE)
+    """Return the next row. The csv module's default limit, 131,072 characters per cell, is too low for long records."""
+    limit = csv.field_size_limit(MAX_LINE)
     try:
         return next(rows)
     finally:
-        csv.field_size_limit(before)
+        csv.field_size_limit(limit)
 
 
 def _explain_unclosed(name: str, line: int) -> str:
-    """The message for a cell that runs on over the rows after it."""
-    return f"{name}: a quotation mark opened at line {line} is never closed, so the rows after it can't be told apart"
+    """Return the message for a quotation mark that is never closed."""
+    return (
+        f"{name}: a quotation mark opened at line {line} is never closed, so the rows after it can't be read. Close it"
+    )
 
 
 def _read_row(header: list[str], row: list[str], name: str, place: str) -> Iterator[Entry]:
-    """Yield what one row holds; blank rows hold nothing."""
+    """Yield the entries of one row; none for a blank row."""
     if not any(cell.strip() for cell in row):
         return
     if any(cell.strip() for cell in row[len(header) :]):
-        reason = f"{len(row)} columns where the header has {len(header)}: a delimiter or quotation mark too many"
+        reason = (
+            f"{len(row)} columns where the header has {len(header)}: check for an extra delimiter or quotation mark"
+        )
         yield Rejection(name, place, reason)
         return
     read_row = export.read_export_row if export.is_export(header) else build_entries

@@ -1,4 +1,4 @@
-"""Web of Science's tagged files ("FN Clarivate …"), read record by record."""
+"""Tagged files of Web of Science ("FN Clarivate …"), read record by record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 
-from engine.collect.text.lines import Chunk, decode_first_line, split_records
+from engine.collect.text.lines import UNFINISHED, Chunk, decode_first_line, split_records
 from engine.collect.values.fields import build_abstract_entries
 from engine.records.abstract import Entry, Remark
 
@@ -17,25 +17,23 @@ END = re.compile(r"ER\s*$")
 _MAGIC = re.compile(r"FN (?:Clarivate|ISI|Thomson)", re.IGNORECASE)
 _TAG = re.compile(r"([A-Z][A-Z0-9])(?: (.*))?")
 
-_UNFINISHED = "a record without its last line (ER), read as far as it goes"
-
 
 def looks_like(head: bytes) -> bool:
-    """Tell the file by its first line."""
+    """Return whether the first line names Web of Science."""
     return _MAGIC.match(decode_first_line(head)) is not None
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
-    """Yield the records in order; one that can't be used is a Rejection with the line where it begins.
+    """Yield the records in order; one that can't be used gives a Rejection with its first line.
 
     Raises:
-        SourceError: lines that end with CR alone, or a line or a record without end.
+        SourceError: lines end with CR alone, or a line or a record is too long.
     """
     for chunk in split_records(stream, name, _START.match, END.match):
         yield from chunk.list_remarks()
         place = f"line {chunk.number}"
         if not chunk.is_ended:
-            yield Remark(_UNFINISHED, place)
+            yield Remark(UNFINISHED, place)
         yield from build_abstract_entries(_read_values(_group_tag_lines(chunk)), name, place)
 
 
@@ -56,12 +54,12 @@ def _group_tag_lines(chunk: Chunk) -> _Tags:
 
 
 def _read_values(tags: _Tags) -> dict[str, object]:
-    """The fields of one record."""
+    """Return the values of one record."""
 
     def joined(tag: str) -> str:
         return " ".join(tags.get(tag, []))
 
-    given = {
+    values = {
         "title": joined("TI"),
         "abstract": joined("AB"),
         "year": joined("PY"),
@@ -74,4 +72,4 @@ def _read_values(tags: _Tags) -> dict[str, object]:
         "languages": joined("LA"),
         "publication_types": joined("DT"),
     }
-    return {field: value for field, value in given.items() if value}
+    return {field: value for field, value in values.items() if value}

@@ -15,6 +15,7 @@ from engine.files import MAX_LINE, decode, decode_lines
 from engine.records.abstract import Rejection, Remark
 
 NOT_UTF8 = "bytes that are not UTF-8, read as Windows-1252"
+UNFINISHED = "record without its last line (ER), may be incomplete"
 
 
 def refuse_bare_cr(stream: io.BufferedReader, name: str) -> None:

@@ -1,1 +1,1 @@
-"""Values of fields: names, ids, dates, notices, and what our own exports add."""
+"""Field values: names, ids, dates, notices, and the additions of the engine's own exports."""

@@ -1,9 +1,7 @@
-"""The engine's own exports, which say more than other files of their formats do: the marks, and how they are read.
+"""Reading of the engine's own exports, which hold more than other files of their formats.
 
-engine.references writes them.
-
-They are told by marks that no other program writes: a table or object that begins with rank, id and score; in RIS and
-MEDLINE an id with the engine's name before it. All other files are read as if this module were not there.
+engine.references writes them. They have marks that no other program writes: a table or object begins with rank, id and
+score; in RIS and MEDLINE, an id begins with the engine's name. No other file is affected.
 """
 
 from __future__ import annotations
@@ -21,33 +19,33 @@ _FIRST = ["rank", "id", "score"]
 _IDENTITIES = ("id", "pmid", "doi")
 _TEXTS = ("title", "abstract", "year", "journal", "retracted", "vernacular_title")
 _LISTS = ("authors", "mesh", "publication_types", "keywords", "languages", "notices", "other_abstracts", "orcids")
-# Fields that the marked line of a record may hold, where other lines don't give them back.
+# Fields that the marked line of a record may hold because the other lines can't represent them.
 BESIDE_TEXTS = ("title", "journal", "vernacular_title")
 BESIDE_LISTS = tuple(name for name in _LISTS if name != "authors")
 _BESIDE = ("abstract", "authors", "retracted", *BESIDE_TEXTS, *BESIDE_LISTS)
-# What a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection. A cell that has the apostrophe
-# already gets another one, so that taking one off always gives back what was there.
+# Cells that a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection. A cell that already has an
+# apostrophe gets another one, so that removing one always restores the cell.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 
 def is_export(names: Iterable[str]) -> bool:
-    """Whether the columns of a table or the keys of an object are those of an export."""
+    """Return whether the columns of a table or the keys of an object are those of an export."""
     first = list(names)[:4]
     return first[:3] == _FIRST or first == ["change", *_FIRST]
 
 
 def guard_formula(cell: str) -> str:
-    """Return the text of a cell with an apostrophe before what a spreadsheet would run."""
+    """Return the text of a cell, with an apostrophe before it if a spreadsheet would run it."""
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
 def _unguard_formula(cell: str) -> str:
-    """Return the text that guard_formula was given."""
+    """Undo guard_formula."""
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def read_export_row(row: Mapping[str, str], source: str, place: str) -> Iterator[Entry]:
-    """Yield what one row of an exported table holds."""
+    """Yield the entries of one row of an exported table."""
     cells = {name: _unguard_formula(cell) for name, cell in row.items()}
     values: dict[str, object] = {name: cells[name] for name in (*_IDENTITIES, *_TEXTS) if cells.get(name)}
     values |= {name: _split_items(cells[name]) for name in _LISTS if cells.get(name)}
@@ -55,19 +53,19 @@ def read_export_row(row: Mapping[str, str], source: str, place: str) -> Iterator
 
 
 def _split_items(cell: str) -> object:
-    """The items of a list in a cell: a JSON array, or text with ; between them."""
+    """Return the items of a list in a cell: a JSON array, or text with ; between the items."""
     return parse_list(cell) if cell.startswith("[") else re.split(r"\s*;\s*", cell)
 
 
 def read_export_object(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
-    """Yield what one exported object holds."""
+    """Yield the entries of one exported object."""
     yield from _restore_terms(
         {name: row[name] for name in (*_IDENTITIES, *_TEXTS, *_LISTS) if row.get(name)}, source, place
     )
 
 
 def _restore_terms(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
-    """Yield the abstract of these values, and terms that are there twice twice."""
+    """Yield the abstract of these values after its remarks; repeated keywords and languages are kept."""
     known = {**values, "notices": _parse_notices(values.get("notices"))}
     keywords, languages = split_names(values.get("keywords")), split_names(values.get("languages"))
     for entry in build_abstract_entries(known, source, place):
@@ -75,7 +73,7 @@ def _restore_terms(values: Mapping[str, object], source: str, place: str) -> Ite
 
 
 def _parse_notices(value: object) -> list[Notice]:
-    """The notices that their texts stand for."""
+    """Return the notices with these texts; unknown texts are skipped."""
     known = {str(notice) for notice in Notice}
     texts = split_names(sorted(value) if isinstance(value, set) else value)
     return [Notice(text) for text in texts if text in known]
@@ -84,48 +82,48 @@ def _parse_notices(value: object) -> list[Notice]:
 def read_export_tags(
     values: Mapping[str, object], ids: Iterable[str], lines: Iterable[str], source: str, place: str
 ) -> Iterator[Entry]:
-    """Yield the abstract of a tagged record (RIS, MEDLINE); what an export says beside its tags is put back.
+    """Yield the abstract of a tagged record (RIS, MEDLINE) after its remarks; for an export, with its extra fields.
 
     Args:
-        values: the fields that the tags give.
-        ids: values that may be the marked id.
-        lines: values that may be the marked line.
+        values: field values from the tags.
+        ids: values of the tag that holds the marked id in an export.
+        lines: values of the tag that holds the marked line in an export.
         source: name of the file.
-        place: of the record in it.
+        place: place of the record in the file.
     """
     own = next((text.removeprefix(f"{MARK}:") for text in ids if text.startswith(f"{MARK}:")), None)
     if own is None:
         yield from build_abstract_entries(values, source, place)
     else:
-        beside = next((text.removeprefix(MARK) for text in lines if text.startswith(f"{MARK} {{")), "")
-        yield from _restore_terms({**_restore_fields(values, _parse_extra(beside)), "id": own}, source, place)
+        extra = next((text.removeprefix(MARK) for text in lines if text.startswith(f"{MARK} {{")), "")
+        yield from _restore_terms({**_restore_fields(values, _parse_extra(extra)), "id": own}, source, place)
 
 
 def _parse_extra(text: str) -> dict[str, object]:
-    """The object of the marked line; empty when there is none, or none that can be read."""
+    """Parse the object of the marked line; return an empty one if it is missing or unreadable."""
     try:
-        found = json.loads(text)
+        extra = json.loads(text)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return extra if isinstance(extra, dict) else {}
 
 
-def _restore_fields(values: Mapping[str, object], beside: Mapping[str, object]) -> dict[str, object]:
-    """The fields as they were before they were written for other programs."""
-    found = dict(values)
-    n_mesh = beside.get("n_mesh")
-    if isinstance(n_mesh, int) and isinstance(terms := found.get("keywords"), list | tuple):
-        found |= {"mesh": list(terms[:n_mesh]), "keywords": list(terms[n_mesh:])}
-    if isinstance(breaks := beside.get("breaks"), list):
-        found["abstract"] = _restore_line_ends(str(found.get("abstract", "")), breaks)
-    if isinstance(forms := beside.get("names"), str):
-        found["authors"] = _restore_names(split_names(found.get("authors")), forms)
-    found |= {field: beside[field] for field in _BESIDE if field in beside}
-    return {field: value for field, value in found.items() if value}
+def _restore_fields(values: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields as they were before the export."""
+    fields = dict(values)
+    n_mesh = extra.get("n_mesh")
+    if isinstance(n_mesh, int) and isinstance(terms := fields.get("keywords"), list | tuple):
+        fields |= {"mesh": list(terms[:n_mesh]), "keywords": list(terms[n_mesh:])}
+    if isinstance(breaks := extra.get("breaks"), list):
+        fields["abstract"] = _restore_line_ends(str(fields.get("abstract", "")), breaks)
+    if isinstance(forms := extra.get("names"), str):
+        fields["authors"] = _restore_names(split_names(fields.get("authors")), forms)
+    fields |= {field: extra[field] for field in _BESIDE if field in extra}
+    return {field: value for field, value in fields.items() if value}
 
 
 def _restore_line_ends(abstract: str, breaks: Sequence[object]) -> str:
-    """The abstract with the blanks at these places as line ends again; as it is where one of them is no blank."""
+    """Turn the blanks at these places into line ends; return the abstract unchanged if one of them is not a blank."""
     chars = list(abstract)
     for place in breaks:
         if not isinstance(place, int) or not 0 <= place < len(chars) or chars[place] != " ":
@@ -135,14 +133,14 @@ def _restore_line_ends(abstract: str, breaks: Sequence[object]) -> str:
 
 
 def _restore_names(authors: Sequence[str], forms: str) -> list[str]:
-    """The names in the order in which they came: "Last, Fore" as "Fore Last" where that was turned."""
+    """Return the names as they were before the export: "Last, Fore" as "Fore Last" where the export inverted them."""
     if len(forms) != len(authors):
         return list(authors)
     return [_restore_name(author, form) for author, form in zip(authors, forms, strict=True)]
 
 
 def _restore_name(author: str, form: str) -> str:
-    """One name, from what was done with it."""
+    """Return one name as it was before the export; the form says how the export changed it."""
     if form == "i":
         return author.replace(", ", " ")
     family, _, rest = author.partition(", ")

@@ -1,4 +1,4 @@
-"""Loose values (field -> value) into an Abstract, forgiving about form and strict about identity."""
+"""Conversion of loose values (field -> value) to an Abstract: lenient about form, strict about ids."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Abstract, Entry, Notice, Rejection, Remark
 
 YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
-# UTF-8 read as Windows-1252: "â€‰", "Ã—", "Â°" and their kind.
+# UTF-8 read as Windows-1252: "â€‰", "Ã—", "Â°" and the like.
 MOJIBAKE = re.compile("â€|Ã[\u00a0-\u00bf\u0152-\u0178\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]|Â[\u00a0-\u00bf]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_CITATION = re.compile(
-    r"(?P<journal>.+?) \((?P<year>1[5-9]\d\d|20\d\d)\)"
-)  # Embase: "Cancer (2004) 102:4 (253-258). …"
+# Embase: "Cancer (2004) 102:4 (253-258). …"
+_CITATION = re.compile(r"(?P<journal>.+?) \((?P<year>1[5-9]\d\d|20\d\d)\)")
 _OUTER_COMMA = re.compile(r"\s*,\s*(?![^()]*\))")  # Embase qualifies its terms: "cyst (diagnosis, surgery)"
 _RETRACTED_TYPES = {"retracted publication", "retracted article", "retracted"}
 _NOTICE_TYPES = {
@@ -32,9 +31,9 @@ _NOTICE_TYPES = {
     "expression of concern": Notice.IS_CONCERN,
 }
 
-_REPLACED = "characters that are not text (lone surrogates), stored as U+FFFD"
-DAMAGED = "text looks wrongly decoded (mojibake), stored as it came"
-_BAD_PMID = "a PMID that is not one, left out"
+_REPLACED = "invalid characters (lone surrogates), stored as U+FFFD"
+DAMAGED = "text looks wrongly decoded (mojibake), stored unchanged"
+_BAD_PMID = "invalid PMID, ignored"
 
 
 def build_entries(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
@@ -43,52 +42,59 @@ def build_entries(row: Mapping[str, object], source: str, place: str) -> Iterato
 
 
 def build_abstract_entries(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
-    """Yield the abstract made of the values of its fields after its remarks, or one Rejection."""
+    """Yield the abstract of these values (field -> value) after its remarks, or one Rejection."""
     try:
-        found = _build_abstract(values)
+        abstract = _build_abstract(values)
     except FieldError as err:
         yield Rejection(source, place, str(err))
         return
-    if found.pmid is None and "pmid" in values:
+    if abstract.pmid is None and "pmid" in values:
         yield Remark(_BAD_PMID, place)
-    yield from _repair_text(found, place)
+    yield from _repair_text(abstract, place)
 
 
-def _repair_text(found: Abstract, place: str) -> Iterator[Entry]:
-    """Yield remarks on the text of an abstract, then the abstract in a form that UTF-8 can hold."""
-    text = f"{found.title}\n{found.abstract}"
+def _repair_text(abstract: Abstract, place: str) -> Iterator[Entry]:
+    """Yield remarks on the text of an abstract, then the abstract without lone surrogates."""
+    text = f"{abstract.title}\n{abstract.abstract}"
     if not text.isascii() and ("â" in text or "Ã" in text or "Â" in text) and MOJIBAKE.search(text):
         yield Remark(DAMAGED, place)
-    if not _is_storable(found):
+    if not _is_storable(abstract):
         yield Remark(_REPLACED, place)
-        found = _replace_surrogates(found)
-    yield found
+        abstract = _replace_surrogates(abstract)
+    yield abstract
 
 
-def _join_texts(found: Abstract) -> tuple[tuple[str, ...], ...]:
-    """All the text of a record, whatever UTF-8 might not hold."""
+def _join_texts(abstract: Abstract) -> tuple[tuple[str, ...], ...]:
+    """Return all texts of a record that may hold lone surrogates."""
     return (
-        (found.title, found.abstract, found.journal, found.vernacular_title),
-        *(found.authors, found.mesh, found.publication_types, found.keywords, found.languages, found.other_abstracts),
+        (abstract.title, abstract.abstract, abstract.journal, abstract.vernacular_title),
+        *(
+            abstract.authors,
+            abstract.mesh,
+            abstract.publication_types,
+            abstract.keywords,
+            abstract.languages,
+            abstract.other_abstracts,
+        ),
     )
 
 
-def _is_storable(found: Abstract) -> bool:
-    """Whether UTF-8 can hold every text of the record, which it can't where a surrogate stands alone."""
-    text = "".join(map("".join, _join_texts(found)))
+def _is_storable(abstract: Abstract) -> bool:
+    """Return whether UTF-8 can encode every text of the record: none has a lone surrogate."""
+    text = "".join(map("".join, _join_texts(abstract)))
     return text.isascii() or _SURROGATE.search(text) is None
 
 
-def _replace_surrogates(found: Abstract) -> Abstract:
-    """The record with lone surrogates as U+FFFD."""
+def _replace_surrogates(abstract: Abstract) -> Abstract:
+    """Return the record with U+FFFD for each lone surrogate."""
     clean: dict[str, object] = {}
-    for field in dataclass_fields(found):
-        value = getattr(found, field.name)
+    for field in dataclass_fields(abstract):
+        value = getattr(abstract, field.name)
         if isinstance(value, str):
             clean[field.name] = _SURROGATE.sub("\ufffd", value)
         elif isinstance(value, tuple):
             clean[field.name] = tuple(_SURROGATE.sub("\ufffd", item) for item in value)
-    return replace(found, **clean)  # type: ignore[arg-type]
+    return replace(abstract, **clean)  # type: ignore[arg-type]
 
 
 def _build_abstract(values: Mapping[str, object]) -> Abstract:
@@ -130,10 +136,10 @@ def _build_abstract(values: Mapping[str, object]) -> Abstract:
 
 
 def _read_text_field(values: Mapping[str, object], field: str) -> str:
-    """A text field as it came; "" when missing.
+    """Return a text field unchanged; "" if it is missing.
 
     Raises:
-        FieldError: a list, an object or a truth value where text belongs.
+        FieldError: the value is a list, an object or a boolean.
     """
     value = values.get(field, "")
     if isinstance(value, str):
@@ -144,18 +150,18 @@ def _read_text_field(values: Mapping[str, object], field: str) -> str:
 
 
 def read_year(value: object) -> int | None:
-    """The first year from 1500 to 2099 in a number or a date, or None."""
-    found = YEAR.search(str(value or ""))
-    return int(found.group(1)) if found else None
+    """Return the first year from 1500 to 2099 in a number or a date; None if there is none."""
+    match = YEAR.search(str(value or ""))
+    return int(match.group(1)) if match else None
 
 
 def _is_true(value: object) -> bool:
-    """Whether a cell says yes."""
+    """Return whether a cell means yes."""
     return value is not None and str(value).strip().lower() in {"1", "true", "yes", "1.0"}
 
 
 def split_names(value: object) -> tuple[str, ...]:
-    """Names from a list, from a list written as text, or from text with ; or | between them."""
+    """Return the names in a list, in a list written as text, or in text with ; or | between the names."""
     if value is None:
         return ()
     if isinstance(value, str):
@@ -167,7 +173,7 @@ def split_names(value: object) -> tuple[str, ...]:
 
 
 def parse_list(text: str) -> object:
-    """A list written as text, as a list."""
+    """Parse a list written as text: "[…]", or items with ; or | between them."""
     if text.startswith("["):
         try:
             return ast.literal_eval(text)
@@ -177,41 +183,41 @@ def parse_list(text: str) -> object:
 
 
 def _split_terms(value: object) -> tuple[str, ...]:
-    """Terms, each once, as names_of reads them; text without ; or | is split at the commas outside parentheses."""
+    """Return terms as split_names does, each once; text without ; or | is split at commas outside parentheses."""
     if isinstance(value, str) and not re.search(r"[;|]|^\[", value):
         value = _OUTER_COMMA.split(value)
     return drop_repeats(split_names(value))
 
 
 def _read_authors(values: Mapping[str, object]) -> tuple[str, ...]:
-    """The authors, however they were given."""
-    closed = values.get("closed_byline")  # PubMed's, which ends with a full stop
+    """Return the authors, in whatever form the source has them."""
+    closed = values.get("closed_byline")  # PubMed's, ends with a full stop
     if isinstance(closed, str):
         return _split_byline(closed.strip().removesuffix("."))
     return split_names(values.get("authors")) or _split_byline(values.get("byline"))
 
 
 def _split_byline(value: object) -> tuple[str, ...]:
-    """Authors from one line with commas between them, as Embase writes it: "Liu R., Adler D.G."."""
+    """Split a line of authors at the commas, as Embase writes it: "Liu R., Adler D.G."."""
     return tuple(filter(None, re.split(r"\s*[,;]\s*", value.strip()))) if isinstance(value, str) else split_names(value)
 
 
 def _join_name(author: Mapping[str, object]) -> str:
-    """Name of what is given as an object: its name, or given and family name as Crossref has them."""
+    """Return the name in an object: its name, or given and family name as in Crossref."""
     name = author.get("name") or author.get("display_name") or author.get("keyword")
     return str(name or " ".join(str(author[key]) for key in ("given", "family") if author.get(key)))
 
 
 def drop_repeats(items: Iterable[str]) -> tuple[str, ...]:
-    """The items in order, each once, blanks left out."""
+    """Return the items in order, each once, without empty ones."""
     return tuple(dict.fromkeys(filter(None, items)))
 
 
 def _label_others(value: object) -> tuple[str, ...]:
-    """Abstracts beside the main one, labelled where they came without a label."""
+    """Return the other abstracts, with the label [original] for one that has none."""
     return (f"[original] {value}",) if isinstance(value, str) and value.strip() else split_names(value)
 
 
 def _read_notices(value: object) -> tuple[Notice, ...]:
-    """Notices that a reader found itself."""
+    """Return the notices in a list; other values give none."""
     return tuple(item for item in value if isinstance(item, Notice)) if isinstance(value, list | tuple | set) else ()

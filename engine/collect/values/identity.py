@@ -1,4 +1,4 @@
-"""The id of a record: PMID, DOI, accession number, the source's own id, or failing all of them its text."""
+"""Record ids: the source's own id, a PMID, a DOI, an accession number or a digest of the text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from engine.identifiers import MAX_ID, find_orcid
 
-# How the databases write their accession numbers, each with the name that goes before it.
+# The forms of accession numbers, each with the prefix it gets in a record id.
 _ACCESSIONS = (
     (re.compile(r"L\d{5,12}"), "Embase:"),
     (re.compile(r"CN-\d{6,10}"), "CENTRAL:"),
@@ -25,19 +25,19 @@ class FieldError(ValueError):
 
 
 def record_id_of(values: Mapping[str, object], pmid: str | None, doi: str | None, title: str, body: str) -> str:
-    """The source's own id, else PMID:n, DOI:… in small letters, accession number, key; else a digest of the text.
+    """Return the id of a record: the source's own, else PMID, DOI, accession number, key or a digest of the text.
+
+    A PMID is "PMID:n", a DOI "DOI:…" in lower case, a digest "TEXT:" with 16 hexadecimal digits.
 
     Raises:
-        FieldError: an id that can't be one, or a PMID that can't be one and nothing else to go by.
+        FieldError: the source's id is invalid, or its PMID is invalid and there is no other id.
     """
     if "id" in values:
         return _normalise_own_id(values["id"])
     if pmid:
         return f"PMID:{pmid}"
     if doi:
-        return _normalise_own_id(
-            f"DOI:{doi.lower()}"
-        )  # DOIs are the same whatever their case, and exports differ in it
+        return _normalise_own_id(f"DOI:{doi.lower()}")  # DOIs ignore case, and exports differ in it
     if "accession" in values and (known := normalise_accession(values["accession"])):
         return known
     if "key" in values:
@@ -48,10 +48,10 @@ def record_id_of(values: Mapping[str, object], pmid: str | None, doi: str | None
 
 
 def _normalise_own_id(value: object) -> str:
-    """An id of the source as text: 12 and 12.0 and "12" are the same, an OpenAlex address is its last part.
+    """Return an id of the source as text: 12, 12.0 and "12" are the same; of an OpenAlex address only the last part.
 
     Raises:
-        FieldError: not text or a number, blank, too long, or with control characters.
+        FieldError: the id is not text or a whole number, is blank or too long, or has control characters.
     """
     if isinstance(value, float) and math.isfinite(value) and value == int(value):
         value = int(value)
@@ -64,14 +64,14 @@ def _normalise_own_id(value: object) -> str:
 
 
 def normalise_accession(value: object) -> str | None:
-    """A number of a known database with the name of the database, or None: a bare number is of no known one."""
+    """Return an accession number with the name of its database; None if it has the form of no known database."""
     text = str(value).strip()
     return next((name + text for form, name in _ACCESSIONS if form.fullmatch(text)), None)
 
 
 def normalise_orcids(value: object) -> tuple[str, ...]:
-    """ORCID ids in their written form, "" where there is none; or none at all when nobody has one."""
+    """Return ORCIDs in their usual form, "" for an author without one; an empty tuple if no author has one."""
     if not isinstance(value, list | tuple):
         return ()
-    written = tuple(find_orcid(str(item or "")) for item in value)
-    return written if any(written) else ()
+    orcids = tuple(find_orcid(str(item or "")) for item in value)
+    return orcids if any(orcids) else ()

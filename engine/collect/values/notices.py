@@ -1,4 +1,4 @@
-"""What a PubMed record says of corrections and retractions: its own, or those it announces."""
+"""Retractions and notices of PubMed records: of the record itself, or those it announces."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lxml import etree
 from engine.records.abstract import Notice
 
 # MeSH unique ids of publication types, their names in lower case (files from before 2014 have no ids), and the
-# RefType of CommentsCorrections, in lower case too. "…In" is said by the article, "…Of" and "…For" by the notice.
+# RefType of CommentsCorrections, also in lower case. "…In" is on the article, "…Of" and "…For" on the notice.
 # https://www.nlm.nih.gov/bsd/licensee/elements_descriptions.html and https://www.nlm.nih.gov/bsd/policy/errata.html
 #
-# RetractedandRepublishedIn points from the first version, which was retracted, to the new one under a PMID of its own
-# (from there, RetractedandRepublishedFrom points back). PubMed may give the first version RetractionIn and the type
-# Retracted Publication as well (PMID 28919201, for one); it is retracted where it lacks them, too.
+# RetractedandRepublishedIn points from the retracted first version to the new one, which has its own PMID
+# (RetractedandRepublishedFrom points back). The first version often has RetractionIn and the type Retracted
+# Publication as well (as PMID 28919201), but it is retracted even without them.
 _RETRACTS = frozenset({"D016441", "retracted publication", "retractionin", "retractedandrepublishedin"})
 _NOTICES = {
     "D016440": Notice.IS_RETRACTION,
@@ -24,7 +24,7 @@ _NOTICES = {
     "D016425": Notice.IS_ERRATUM,
     "published erratum": Notice.IS_ERRATUM,
     "erratumfor": Notice.IS_ERRATUM,
-    "partialretractionof": Notice.IS_ERRATUM,  # an erratum to NLM, which gave up the RefType in 2016
+    "partialretractionof": Notice.IS_ERRATUM,  # NLM treats it as an erratum; it dropped the RefType in 2016
     "D000075742": Notice.IS_CONCERN,
     "expression of concern": Notice.IS_CONCERN,
     "expressionofconcernfor": Notice.IS_CONCERN,
@@ -40,10 +40,14 @@ _NOTICES = {
 def resolve_standing(
     types: Iterable[etree._Element], names: Iterable[str], links: Iterable[etree._Element]
 ) -> tuple[bool, tuple[str, ...]]:
-    """Whether the work is retracted, and its notices, sorted.
+    """Return whether a work is retracted, and its notices, sorted.
 
-    Taken from its PublicationType elements, their names, and its CommentsCorrections. The notice of a retraction is not
-    itself retracted, and neither is a work that was retracted in part.
+    A retraction notice is not itself retracted, nor is a partly retracted work.
+
+    Args:
+        types: its PublicationType elements.
+        names: their names.
+        links: its CommentsCorrections elements.
     """
     marks = {kind.get("UI") for kind in types}
     marks.update(name.lower() for name in names)

@@ -90,7 +90,7 @@ def test_a_compressed_listing_is_read(shelf: Shelf, encoding: str) -> None:
 def test_a_listing_without_update_files_is_reported(shelf: Shelf) -> None:
     shelf.files.clear()
     with pytest.raises(
-        TransferError, match=r"lists no file like pubmed26n1300.xml.gz. Is it the folder updatefiles/\?"
+        TransferError, match=r"lists no file like pubmed26n1300.xml.gz. Use the address of the folder updatefiles/"
     ):
         names(shelf)
 

@@ -180,14 +180,14 @@ def test_a_mirror_that_stops_answering_is_left_alone_after_three_files(shelf: Sh
         shelf.errors[name] = [500] * 3
     done = fetch(shelf, tmp_path)
     assert done.names == (ONE, TWO) and len(done.failures) == 4
-    assert done.failures[3] == f"5 more files were not tried after that, from {names[3]} on"
+    assert done.failures[3] == f"5 more files were not tried, from {names[3]} on"
 
 
 def test_a_file_larger_than_allowed_is_not_fetched(shelf: Shelf, tmp_path: Path) -> None:
     shelf.add(TWO, b"\x1f\x8b" + bytes(5000))
     (tmp_path / f"{TWO}.part").write_bytes(shelf.files[TWO][:100])
     done = fetch(shelf, tmp_path, max_bytes=1000)
-    assert "more than 1,000 bytes, the most that an update file may have" in failure(done)
+    assert "more than 1,000 bytes, the limit for an update file" in failure(done)
     assert [p.name for p in tmp_path.iterdir()] == [ONE]
 
 
@@ -218,7 +218,7 @@ def test_a_file_that_the_disk_cannot_hold_is_not_begun(
     monkeypatch.setattr(shutil, "disk_usage", free(1000))
     done = fetch(shelf, tmp_path, spare_bytes=980)
     assert f"1,000 bytes free, {len(shelf.files[ONE]) - 10 + 980:,} needed" in done.failures[0]
-    assert done.failures[1] == f"1 more files were not tried after that, from {TWO} on"
+    assert done.failures[1] == f"1 more files were not tried, from {TWO} on"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -242,8 +242,10 @@ def test_a_full_disk_keeps_no_part(shelf: Shelf, tmp_path: Path, monkeypatch: py
     (tmp_path / f"{ONE}.part").write_bytes(shelf.files[ONE][:10])
     monkeypatch.setattr(updates, "_write_all", refuse)
     done = fetch(shelf, tmp_path)
-    assert done.failures[0].endswith(f"{ONE}.part: {os.strerror(number)}. Nothing of the file was kept. Make room")
-    assert done.failures[1:] == (f"1 more files were not tried after that, from {TWO} on",)
+    assert done.failures[0].endswith(
+        f"{ONE}.part: {os.strerror(number)}. The partial file was deleted. Free disk space"
+    )
+    assert done.failures[1:] == (f"1 more files were not tried, from {TWO} on",)
     assert list(tmp_path.iterdir()) == []
 
 

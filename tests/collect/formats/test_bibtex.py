@@ -11,7 +11,7 @@ from engine.collect.text.latex import decode_latex
 from engine.errors import SourceError
 from engine.records.abstract import Abstract, Entry, Rejection, Remark
 
-AS_IT_CAME = "LaTeX that can't be turned into text whole, stored as it came"
+AS_IT_CAME = "LaTeX that can't be converted completely, stored unchanged"
 
 
 @pytest.fixture

@@ -133,7 +133,7 @@ def test_an_unusable_record_is_rejected_with_its_line(source: Path, row: dict[st
 def test_lone_surrogates_are_replaced_and_remarked(source: Path) -> None:
     found = read(source, b'{"id": "a", "title": "half \\ud83d pair \\ud83d\\ude00"}')
     assert found == [
-        Remark("characters that are not text (lone surrogates), stored as U+FFFD", "line 1"),
+        Remark("invalid characters (lone surrogates), stored as U+FFFD", "line 1"),
         Abstract("a", "half \ufffd pair \U0001f600", ""),
     ]
 

@@ -294,7 +294,7 @@ def test_a_deletion_that_names_no_record_is_rejected(source: Path) -> None:
 
 def test_mojibake_is_remarked_on(source: Path) -> None:
     remark, found = read(source, article(title="5 \u00c2\u00b5m"))
-    assert remark == Remark("text looks wrongly decoded (mojibake), stored as it came", "record 1 (PMID 123)")
+    assert remark == Remark("text looks wrongly decoded (mojibake), stored unchanged", "record 1 (PMID 123)")
     assert isinstance(found, Abstract)
     assert found.title == "5 \u00c2\u00b5m"
 

@@ -62,7 +62,9 @@ def test_short_rows_are_filled_long_rows_rejected_blank_rows_skipped(source: Pat
     found = read(source, "id,title,abstract\n1,a\n\n,,\n2,b,c,d\n3,c,d,\n")
     assert found == [
         Abstract("1", "a", ""),
-        Rejection("source.csv", "line 5", "4 columns where the header has 3: a delimiter or quotation mark too many"),
+        Rejection(
+            "source.csv", "line 5", "4 columns where the header has 3: check for an extra delimiter or quotation mark"
+        ),
         Abstract("3", "c", "d"),
     ]
 

@@ -57,6 +57,6 @@ def test_records_come_out_as_they_went_in(tmp_path: Path) -> None:
             languages=("English",),
         ),
         Rejection("source", "line 26", "neither title nor abstract, so there is nothing to search"),
-        Remark("a record without its last line (ER), read as far as it goes", "line 30"),
+        Remark("record without its last line (ER), may be incomplete", "line 30"),
         Abstract("WOS:000221807500020", "Last", ""),
     ]
