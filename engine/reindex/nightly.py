@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from engine.collect.fetch.client import Mirror
-from engine.collect.fetch.updates import Fetched, fetch_updates
+from engine.collect.fetch.updates import DownloadResult, fetch_updates
 from engine.config import Settings
 from engine.errors import ConfigError, CorruptError
 from engine.index.folder import IndexFolder
@@ -73,7 +73,7 @@ class NightlyRun:
     def _fetch(self, mirror: Mirror) -> tuple[str, ...]:
         """Fetch what is new; return the names on the mirror."""
         _check_download_folder(self._task)
-        fetched: Fetched = fetch_updates(mirror, self._task.download_folder, self._listener.say)
+        fetched: DownloadResult = fetch_updates(mirror, self._task.download_folder, self._listener.say)
         self.night = replace(self.night, downloaded=fetched.names, download_errors=fetched.failures)
         for failure in fetched.failures:
             self._listener.warn(failure)

@@ -42,7 +42,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class DownloadResult:
     """Result of a download from a mirror."""
 
     listed: tuple[str, ...] = ()  # update files on the mirror, oldest first; empty if the listing failed
@@ -50,7 +50,7 @@ class Fetched:
     failures: tuple[str, ...] = ()  # one message for each file that failed, or for the listing
 
 
-def fetch_updates(mirror: Mirror, folder: Path, say: Callable[[str], None]) -> Fetched:
+def fetch_updates(mirror: Mirror, folder: Path, say: Callable[[str], None]) -> DownloadResult:
     """Fetch the update files that are not in the folder or were replaced on the mirror, oldest first.
 
     A file that can't be fetched doesn't stop the others. Each file is in place when it is reported. If the mirror stops
@@ -66,14 +66,14 @@ def fetch_updates(mirror: Mirror, folder: Path, say: Callable[[str], None]) -> F
             folder.mkdir(parents=True, exist_ok=True)
         listed = try_again(mirror, lambda: list_updates(mirror))
     except TransferError as err:
-        return Fetched(failures=(str(err),))
+        return DownloadResult(failures=(str(err),))
     present = [name for name in listed if (folder / name).exists()]
     missing = [name for name in listed if name not in set(present)]
     wanted = sorted([*missing, *present[-_N_RECHECKED:]])
     _remove_stale_parts(folder, wanted)
     say(f"mirror: {len(listed):,} update files, {len(missing):,} of them new")
     names, failures = _fetch_all(mirror, wanted, folder, say)
-    return Fetched(listed, names, failures)
+    return DownloadResult(listed, names, failures)
 
 
 def _fetch_all(

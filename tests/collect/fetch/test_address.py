@@ -7,7 +7,7 @@ import pytest
 
 from engine.collect.fetch.address import read_address
 from engine.collect.fetch.client import Mirror
-from engine.collect.fetch.updates import Fetched, fetch_updates
+from engine.collect.fetch.updates import DownloadResult, fetch_updates
 from engine.errors import UsageError
 from tests.collect.fetch.mirrors import Shelf, content, http_mirror
 
@@ -29,7 +29,7 @@ def with_login(shelf: Shelf, login: str = "ann:secret%2F%40t%3Ap", query: str = 
     return Mirror(address, timeout=5, pause=0, back_off=0)
 
 
-def fetch(mirror: Mirror, folder: Path) -> Fetched:
+def fetch(mirror: Mirror, folder: Path) -> DownloadResult:
     said: list[str] = []
     done = fetch_updates(mirror, folder, said.append)
     for text in (*said, *done.failures, str(mirror), repr(mirror), repr(done)):

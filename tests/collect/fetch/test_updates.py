@@ -13,7 +13,7 @@ import pytest
 from engine.collect.fetch import updates
 from engine.collect.fetch.address import read_address
 from engine.collect.fetch.client import Mirror
-from engine.collect.fetch.updates import Fetched, fetch_updates
+from engine.collect.fetch.updates import DownloadResult, fetch_updates
 from tests.collect.fetch.mirrors import Shelf, content, http_mirror
 
 ONE, TWO, THREE = (f"pubmed26n130{n}.xml.gz" for n in (1, 2, 3))
@@ -33,7 +33,7 @@ def mirror(shelf: Shelf, **settings: object) -> Mirror:
     return replace(fast, **settings)  # type: ignore[arg-type]
 
 
-def fetch(shelf: Shelf, folder: Path, **settings: object) -> Fetched:
+def fetch(shelf: Shelf, folder: Path, **settings: object) -> DownloadResult:
     return fetch_updates(mirror(shelf, **settings), folder, lambda _: None)
 
 
@@ -43,17 +43,17 @@ def fetch_names(shelf: Shelf, folder: Path) -> list[str]:
     return list(done.names)
 
 
-def failure(done: Fetched) -> str:
+def failure(done: DownloadResult) -> str:
     (message,) = done.failures
     return message
 
 
 def test_new_files_come_oldest_first_whole_and_once(shelf: Shelf, tmp_path: Path) -> None:
     folder = tmp_path / "updatefiles"
-    assert fetch(shelf, folder) == Fetched((ONE, TWO), (ONE, TWO), ())
+    assert fetch(shelf, folder) == DownloadResult((ONE, TWO), (ONE, TWO), ())
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == shelf.files
     shelf.asked.clear()
-    assert fetch(shelf, folder) == Fetched((ONE, TWO), (), ())
+    assert fetch(shelf, folder) == DownloadResult((ONE, TWO), (), ())
     assert sorted(shelf.asked) == [("", ""), (f"{ONE}.md5", ""), (f"{TWO}.md5", "")]  # the listing, and nothing big
 
 
