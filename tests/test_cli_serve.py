@@ -147,7 +147,7 @@ def test_a_signal_ends_the_server_with_its_code(indexes: Path, number: signal.Si
 
 def test_an_answer_under_way_is_finished_before_the_end(indexes: Path) -> None:
     patch = """
-from engine.serve import desk
+from engine.serve.work import desk
 plain = desk.in_time
 def slow(work, latest):
     import time

@@ -224,7 +224,7 @@ def nobody() -> Iterator[None]:
 @pytest.fixture
 def closed(tmp_path: Path) -> Path:
     """A folder that may be read but not written to, with a file in it."""
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:3]):
         folder.chmod(folder.stat().st_mode | 0o055)
     folder = tmp_path / "closed"
     folder.mkdir()

@@ -73,7 +73,7 @@ def _read_candidates(corpus: Corpus) -> Iterator[_DuplicateCandidate]:
 def _find_family_name(author: str) -> str:
     """The plain family name of "Last, First", "First Last" or "Last F.".
 
-    >>> [find_family_name(name) for name in ("Müller, Jörg", "Jörg Müller", "Müller J.", "Müller JK", "WHO")]
+    >>> [_find_family_name(name) for name in ("Müller, Jörg", "Jörg Müller", "Müller J.", "Müller JK", "WHO")]
     ['muller', 'muller', 'muller', 'muller', 'who']
     """
     if "," in author:

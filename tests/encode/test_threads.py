@@ -37,7 +37,7 @@ def test_one_slow_round_decides_nothing() -> None:
 
 
 def test_a_measurement_is_made_once_for_each_encoder_and_library(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "cores", lambda: 4)
+    monkeypatch.setattr(threads, "count_cores", lambda: 4)
     asked: list[ThreadLayout] = []
 
     def seconds(tried: ThreadLayout) -> float:
@@ -59,14 +59,14 @@ def test_a_measurement_is_made_once_for_each_encoder_and_library(cache: Path, mo
 def test_a_damaged_memory_is_no_memory(cache: Path, content: str) -> None:
     cache.mkdir()
     (cache / _CACHE).write_text(content)
-    assert measure_layout(lambda tried: 1.0, "f", "1", alone=True) == get_default_layout(threads.cores())
+    assert measure_layout(lambda tried: 1.0, "f", "1", alone=True) == get_default_layout(threads.count_cores())
     assert json.loads((cache / _CACHE).read_text())
 
 
 def test_where_nothing_can_be_kept_it_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENGINE_CACHE", str(tmp_path / "file" / "within"))
     (tmp_path / "file").write_text("no folder")
-    assert measure_layout(lambda tried: 1.0, "f", "1", alone=True) == get_default_layout(threads.cores())
+    assert measure_layout(lambda tried: 1.0, "f", "1", alone=True) == get_default_layout(threads.count_cores())
 
 
 def test_every_layout_gives_the_same_vectors(sample: IndexFolder) -> None:

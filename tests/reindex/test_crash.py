@@ -207,7 +207,7 @@ def test_a_failing_disk_is_an_error_and_the_old_generation_stays(tmp_path: Path,
     """Each call fails once or from then on, by turns; the slow test below has both."""
     by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 7)))]
     seen = Counter(check_failure(*done) for done in each(tmp_path, by_turns))
-    assert seen["old"] > 0.6 * len(by_turns), seen
+    assert seen["old"] > len(by_turns) // 2, seen  # most calls come before the one that publishes
 
 
 @pytest.mark.slow

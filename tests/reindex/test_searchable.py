@@ -59,7 +59,7 @@ def test_an_index_gets_codes_and_says_why_and_how_good_they_are(toy: IndexFolder
 def test_nights_keep_the_codes_current_without_training_again(
     ivf: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searchable.codes, "trained", lambda *_: pytest.fail("the lists were trained again"))
+    monkeypatch.setattr(searchable.codes, "train_lists", lambda *_: pytest.fail("the lists were trained again"))
     add({"id": "lupus", "title": "Lupus and the sun"}, factory=IVF)
     add({"id": "gout", "title": "Reworded: gout and beer"}, factory=IVF)
     assert verify(ivf, ivf.open_current(), deep=True) == []

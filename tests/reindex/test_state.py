@@ -77,7 +77,7 @@ class Indexing(RuleBasedStateMachine):
         self.last.write_text(f"<PubmedArticleSet><DeleteCitation><PMID>{n}</PMID></DeleteCitation></PubmedArticleSet>")
         self.publish({key: row for key, row in self.now.items() if key != f"PMID:{n}"})
 
-    @precondition(lambda self: any(n < self.folder.current() for n in self.folder.numbers()))
+    @precondition(lambda self: any(n < self.folder.read_current() for n in self.folder.list_numbers()))
     @rule()
     def go_back(self) -> None:
         self.now = dict(self.past[roll_back(self.folder, None)])

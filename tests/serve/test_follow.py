@@ -24,7 +24,7 @@ from tests.serve.conftest import Running, serving
 RECORDS = 12
 GENERATIONS = 20
 SOON = 5.0  # seconds until a server has noticed
-PATCH = "from engine.serve import shelf\nshelf.FOLLOW_SECONDS = 0.05"
+PATCH = "from engine.serve.work import shelf\nshelf.FOLLOW_SECONDS = 0.05"
 IDS = [f"row-{n}" for n in range(RECORDS)]
 
 

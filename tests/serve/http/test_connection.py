@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CURRENT
+from tests.conftest import CURRENT, ROOT
 from tests.serve.conftest import Running, next_answer, rest, serving
 
 SECONDS = 0.6  # in the place of the limits of a real server
 MOST = 40  # connections
 PATCH = f"""
-from engine.serve import connection, guard
+from engine.serve.http import connection, guard
 connection.HEAD_SECONDS = guard.BODY_SECONDS = connection.TAKE_SECONDS = {SECONDS}
 connection.MAX_CONNECTIONS = {MOST}
 made = connection.Connection.connection_made
@@ -226,7 +226,7 @@ def test_clients_that_have_gone_leave_room_for_others(indexes: Path, more: bytes
 
 
 def test_nothing_is_logged_of_a_body_that_nobody_asked_for(indexes: Path) -> None:
-    patch = "from engine.serve import desk\ndesk.Desk.places = property(lambda self: 0, lambda self, n: None)"
+    patch = "from engine.serve.work import desk\ndesk.Desk.places = property(lambda self: 0, lambda self, n: None)"
     with serving(indexes, patch=patch) as server:
         for _ in range(5):
             head = server.head("GET /api/v1/search?q=gout", "Transfer-Encoding: chunked", "Connection: close")
@@ -468,7 +468,7 @@ def test_a_name_leads_nowhere_else(watched: tuple[Running, Path], indexes: Path)
 
 def check_opened(opened: Path, before: int, indexes: Path) -> None:
     """Nothing was opened but the indexes and the engine's own files."""
-    engine = Path(__file__).parent.parent.parent / "engine"
+    engine = ROOT / "engine"
     for row in opened.read_text().splitlines()[before:]:
         assert Path(row).is_relative_to(indexes) or Path(row).is_relative_to(engine), row
 

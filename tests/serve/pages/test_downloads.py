@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 import pytest
 from starlette.testclient import TestClient
-from tests.serve.test_pages import exported, ids, only, page, sent_by, texts
 
 from engine import Filters, Index, open_index
 from engine.collect.source import read_source
@@ -20,6 +19,7 @@ from engine.records.answer import Hit
 from engine.references.citation import Cited
 from engine.references.fields import COLUMNS
 from engine.references.formats import FORMATS, render_hits
+from tests.serve.pages.test_handlers import exported, ids, only, page, sent_by, texts
 
 
 def cited(index: Index, query: Query) -> list[Cited]:
