@@ -148,12 +148,12 @@ def test_a_signal_ends_the_server_with_its_code(indexes: Path, number: signal.Si
 def test_an_answer_under_way_is_finished_before_the_end(indexes: Path) -> None:
     patch = """
 from engine.serve.work import desk
-plain = desk.in_time
+plain = desk._run_in_time
 def slow(work, latest):
     import time
     time.sleep(1.0)
     return plain(work, latest)
-desk.in_time = slow
+desk._run_in_time = slow
 """
     with serving(indexes, patch=patch) as found, found.connect() as line:
         line.sendall(found.head("GET /api/v1/search?q=gout"))
