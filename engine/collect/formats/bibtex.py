@@ -16,7 +16,7 @@ from engine.collect.text.latex import decode_latex
 from engine.collect.text.lines import Chunk, decode_head, refuse_bare_cr
 from engine.collect.text.loggers import silence_loggers
 from engine.collect.values.fields import build_abstract_entries
-from engine.collect.values.identity import FieldError, normalise_accession
+from engine.collect.values.identity import SCOPUS_ID, FieldError, normalise_accession
 from engine.files import decode_lines
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Entry, Rejection, Remark
@@ -29,7 +29,6 @@ MARK = re.compile(r"(?<!\\)[{}]|[()]")
 _FIELD = re.compile(r"\s*[A-Za-z_-]+\s*=\s*\S")  # a field after an entry that an extra closing brace ended
 _NO_COMMA = re.compile(r"[}\"]\s*\n\s*[A-Za-z_-]+\s*=\s*[{\"]")
 _STRING_NAME = re.compile(r"@\s*string\s*[{(]\s*([^\s=]+)\s*=", re.IGNORECASE)
-_SCOPUS = re.compile(r"\b2-s2\.0-\d{6,14}\b")
 _ESCAPED = re.compile(r"\\([_%&#$~])")
 _N_HEAD_LINES = 200  # a library may begin with a comment
 
@@ -188,7 +187,7 @@ def _decode_values(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
     people = [decode_latex(name) for value in raw.get("author", [])[:1] for name in split_multiple_persons_names(value)]
     whole.extend(is_whole for _, is_whole in people)
     is_pubmed = code("eprinttype", "archiveprefix").lower() in {"pubmed", "pmid", "medline"}
-    scopus = _SCOPUS.search(code("url"))
+    scopus = SCOPUS_ID.search(code("url"))
     values = {
         "title": text("title"),
         "abstract": text("abstract", between="\n"),

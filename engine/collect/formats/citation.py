@@ -31,8 +31,8 @@ from engine.records.abstract import Abstract
 _NO_TITLE = re.compile(r"[\[(]?\s*(?:not available|in process citation)\s*\.?\s*[\])]?\s*\.?", re.IGNORECASE)
 _LONGEST_NO_TITLE = 30  # characters
 PLACEHOLDER = "Abstract available from the publisher."  # stands for an OtherAbstract that PubMed may not show
-TRANSLATION = ("", "Publisher")  # OtherAbstract/@Type of the publisher's abstract in another language
-_ENGLISH = "eng"  # the DTD's default of OtherAbstract/@Language; DTDs are not loaded
+_TRANSLATION = ("", "Publisher")  # OtherAbstract/@Type of the publisher's abstract in another language
+ENGLISH = "eng"  # the DTD's default of OtherAbstract/@Language; DTDs are not loaded
 
 
 def build_citation(element: etree._Element, data: etree._Element | None, pmid: str) -> Abstract:
@@ -93,24 +93,25 @@ def find_abstracts(own: Iterable[etree._Element], others: Iterable[etree._Elemen
         english = (
             n
             for n, (part, body) in enumerate(labelled)
-            if _find_language(part) == _ENGLISH and not body.endswith(PLACEHOLDER)
+            if _find_language(part) == ENGLISH and not body.endswith(PLACEHOLDER)
         )
         if (index := next(english, None)) is not None:
             abstract = labelled.pop(index)[1]
-    return abstract, tuple(f"[{_describe_kind(part)}] {body}" for part, body in labelled)
+    return abstract, tuple(
+        f"[{describe_kind(part.get('Type', '').strip(), _find_language(part))}] {body}" for part, body in labelled
+    )
 
 
 def _find_language(other: etree._Element) -> str:
     """Return the language of an OtherAbstract, as three letters."""
-    return other.get("Language", "").strip().lower() or _ENGLISH
+    return other.get("Language", "").strip().lower() or ENGLISH
 
 
-def _describe_kind(other: etree._Element) -> str:
-    """Return the kind of an OtherAbstract: its language if it is a translation, else its type, or both."""
-    kind, language = other.get("Type", "").strip(), _find_language(other)
-    if language == _ENGLISH:
+def describe_kind(kind: str, language: str) -> str:
+    """Return the label of an other abstract: its type if it is English, its language if a translation, else both."""
+    if language == ENGLISH:
         return kind or language
-    return language if kind in TRANSLATION else f"{kind}, {language}"
+    return language if kind in _TRANSLATION else f"{kind}, {language}"
 
 
 def _find_year(journal: Parts, article: Parts) -> int | None:

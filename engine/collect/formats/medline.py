@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import Iterator
 
-from engine.collect.formats.citation import PLACEHOLDER, TRANSLATION, find_title
+from engine.collect.formats.citation import ENGLISH, PLACEHOLDER, describe_kind, find_title
 from engine.collect.text.lines import decode_head, split_records
 from engine.collect.values.export import read_export_tags
 from engine.collect.values.fields import drop_repeats
@@ -125,24 +125,17 @@ def _read_abstract_tags(tags: _Tagged) -> tuple[str, list[str]]:
     """Return the abstract and the other abstracts, with their kinds; an English one replaces a missing abstract."""
     abstract = "\n".join(value for tag, value in tags if tag == "AB" and value)
     others: list[str] = []
-    for (tag, value), (following, language) in zip(tags, [*tags[1:], ("", "")], strict=True):
+    for (tag, value), (following, code) in zip(tags, [*tags[1:], ("", "")], strict=True):
         if tag != "OAB" or not value:
             continue
-        spoken = language.lower() if following == "OABL" and language else "eng"
+        language = code.lower() if following == "OABL" and code else ENGLISH
         match = _KIND.match(value)
         kind, body = (match[1], value[match.end() :]) if match else ("", value)
-        if spoken == "eng" and not abstract and not body.endswith(PLACEHOLDER):
+        if language == ENGLISH and not abstract and not body.endswith(PLACEHOLDER):
             abstract = body
         else:
-            others.append(f"[{_describe_kind(kind, spoken)}] {body}")
+            others.append(f"[{describe_kind(kind, language)}] {body}")
     return abstract, others
-
-
-def _describe_kind(kind: str, spoken: str) -> str:
-    """Return the kind of another abstract: its language if it is a translation, else its type, or both."""
-    if spoken == "eng":
-        return kind or spoken
-    return spoken if kind in TRANSLATION else f"{kind}, {spoken}"
 
 
 def _strip_qualifiers(heading: str) -> str:

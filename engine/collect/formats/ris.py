@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from engine.collect.text.lines import UNFINISHED, Chunk, decode_head, split_records
 from engine.collect.values.export import read_export_tags
 from engine.collect.values.fields import drop_repeats, read_year
-from engine.collect.values.identity import normalise_accession
+from engine.collect.values.identity import SCOPUS_ID, normalise_accession
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Entry, Remark
 
@@ -31,7 +31,6 @@ YEARS = ("PY", "Y1", "DA")
 _LINKS = ("UR", "L2", "L3", "M3")
 _PUBMED_LINK = re.compile(r"(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})\b", re.IGNORECASE)
 _PROQUEST = re.compile(r"proquest\.com/docview/(\d{6,12})")
-_SCOPUS = re.compile(r"\b2-s2\.0-\d{6,14}\b")
 _WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 is a publication type; Ovid has classes in it, "Health [3300]"
 
 
@@ -147,5 +146,5 @@ def _find_accession(tags: _Tags) -> str | None:
     """Return the first accession number of a known database."""
     numbers = [value for value in _get_tags(tags, ("U2", "AN", "ID")) if normalise_accession(value)]
     links = " ".join(tags.get("UR", []))
-    numbers += _SCOPUS.findall(links) + [f"ProQuest:{number}" for number in _PROQUEST.findall(links)]
+    numbers += SCOPUS_ID.findall(links) + [f"ProQuest:{number}" for number in _PROQUEST.findall(links)]
     return next(iter(numbers), None)

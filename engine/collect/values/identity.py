@@ -20,6 +20,9 @@ _ACCESSIONS = (
 )
 
 
+SCOPUS_ID = re.compile(r"\b2-s2\.0-\d{6,14}\b")  # inside a link
+
+
 class FieldError(ValueError):
     """A field that makes its record unusable."""
 
