@@ -51,13 +51,13 @@ def test_headings_below(tree: MeshTree, asked: str, expected: list[str]) -> None
 @pytest.mark.parametrize(
     ("asked", "match"),
     [
-        ("Gouti", "'Gouti' is neither a MeSH heading nor a tree number .* Close ones: Gout$"),
-        ("rheumatoid arthritis", "Close ones: Arthritis, Rheumatoid"),
+        ("Gouti", "'Gouti' is neither a MeSH heading nor a tree number .* Similar headings: Gout$"),
+        ("rheumatoid arthritis", "Similar headings: Arthritis, Rheumatoid"),
         ("C05.550.114.4", "'C05.550.114.4' is neither"),
         ("C05", "'C05' is neither"),
-        ("", "'' is neither .* none that is close"),
-        ("Gout*", "Close ones: Gout"),
-        ("\udc80" * 5000, "none that is close"),
+        ("", "'' is neither .* Similar headings: none"),
+        ("Gout*", "Similar headings: Gout"),
+        ("\udc80" * 5000, "Similar headings: none"),
     ],
 )
 def test_what_is_not_in_the_tree(tree: MeshTree, asked: str, match: str) -> None:
