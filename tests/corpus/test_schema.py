@@ -178,19 +178,19 @@ def test_a_record_costs_the_same_however_many_terms_there_are() -> None:
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        ("DELETE FROM words_docsize WHERE id = 1", "1 records are not in the index of words"),
+        ("DELETE FROM words_docsize WHERE id = 1", "1 records are missing from the full-text index"),
         (
             "INSERT INTO words_docsize SELECT 9, sz FROM words_docsize",
-            "1 entries of the index of words are of no record",
+            "1 entries of the full-text index belong to no record",
         ),
-        ("INSERT INTO members SELECT id, 9 FROM terms", "1 rows of members refer to no row of abstracts"),
-        ("DELETE FROM terms", "1 rows of members refer to no row of terms"),
+        ("INSERT INTO members SELECT id, 9 FROM terms", "1 rows of members refer to a missing row of abstracts"),
+        ("DELETE FROM terms", "1 rows of members refer to a missing row of terms"),
         (
             "INSERT INTO contributions SELECT 9, 9, own_id, format, source_id, spoken, version, revised, release, digest,"
             " record FROM contributions",
-            "1 rows of contributions refer to no row of abstracts",
+            "1 rows of contributions refer to a missing row of abstracts",
         ),
-        ("UPDATE contributions SET spoken = 99", "1 rows of contributions refer to no row of sources"),
+        ("UPDATE contributions SET spoken = 99", "1 rows of contributions refer to a missing row of sources"),
     ],
 )
 def test_what_is_out_of_step_is_found(tmp_path: Path, damage: str, problem: str) -> None:
