@@ -65,7 +65,7 @@ def test_toy(tmp_path: Path, content: str, expected: list[str]) -> None:
         (b'pmid,title\n1,"open\n2,x\n3,y\n', "is not a readable table: .*unexpected end of data"),
     ],
 )
-def test_what_is_no_list(tmp_path: Path, content: bytes, match: str) -> None:
+def test_files_without_ids(tmp_path: Path, content: bytes, match: str) -> None:
     path = tmp_path / "ids.txt"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=match) as caught:
@@ -73,7 +73,7 @@ def test_what_is_no_list(tmp_path: Path, content: bytes, match: str) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_a_list_that_is_not_there_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_too_large_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="none.txt: no such file"):
         read_ids(tmp_path / "none.txt")
     with pytest.raises(UsageError, match="is a folder"):
@@ -150,10 +150,10 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         path = Path(place) / "ids"
         path.write_bytes(raw)
         try:
-            found = read_ids(path)
+            ids = read_ids(path)
         except UsageError as err:
             assert str(path) in str(err)
             return
-        assert found
-        assert all(key == key.strip() != "" for key in found)
-        assert len(set(found)) == len(found)
+        assert ids
+        assert all(key == key.strip() != "" for key in ids)
+        assert len(set(ids)) == len(ids)

@@ -169,7 +169,7 @@ def test_toy(corpus: Corpus, expression: str, expected: list[int] | None) -> Non
         ("x" * 10_001, "has 10,001 characters, expected 10,000"),
     ],
 )  # fmt: skip
-def test_what_is_no_expression(expression: str, match: str) -> None:
+def test_invalid_expressions(expression: str, match: str) -> None:
     with pytest.raises(UsageError, match=match):
         parse_condition(expression)
 
@@ -240,7 +240,7 @@ STRENGTH = {"or": 0, "and": 1, "not": 2}
 
 
 class Writer:
-    """Writes trees as expressions, in one of the many ways there are."""
+    """Writes trees as expressions, with random spelling."""
 
     def __init__(self, draw: st.DataObject) -> None:
         self.pick = lambda *choices: draw.draw(st.sampled_from(choices))
@@ -286,8 +286,8 @@ def test_expressions_find_what_plain_python_finds(files: list, asked: list[Tree]
         held = records(corpus)
         for tree in asked:
             expression = Writer(data).written(tree)
-            found = read_members(corpus, parse_condition(expression)).tolist()
-            assert found == [record.doc_id for record in held if holds(record, tree)], expression
+            doc_ids = read_members(corpus, parse_condition(expression)).tolist()
+            assert doc_ids == [record.doc_id for record in held if holds(record, tree)], expression
 
 
 PIECES = (
@@ -325,7 +325,7 @@ PIECES = (
 @example("journal='\udc80\0*%_!\\\\'")
 @example("title~\x85x")
 @example("year=" + "\u0661")
-def test_any_text_is_an_expression_or_refused(corpus: Corpus, expression: str) -> None:
+def test_any_text_is_parsed_or_refused(corpus: Corpus, expression: str) -> None:
     try:
         docset = parse_condition(expression)
     except UsageError as err:
