@@ -161,7 +161,7 @@ def test_toy(corpus: Corpus, expression: str, expected: list[int] | None) -> Non
         ("year = 1; DROP TABLE abstracts", "at character 8, found '1;', expected a year"),
         ("year = 1 -- x", "at character 10, found '--'"),
         ("title = \udc80 x", r"at character 11, found 'x'"),
-        (f"{'(' * 51}retracted{')' * 51}", "at character 51, found .*no more than 50 parentheses"),
+        (f"{'(' * 51}retracted{')' * 51}", "at character 51, found .*no more than 50 nested parentheses"),
         (f"{'not ' * 51}retracted", "at character 201, found 'not', expected no more than 50"),
         (" or ".join(["retracted"] * 501), "at character 6501, found .*no more than 500 values"),
         (f"year in ({','.join('1' * 501)})", "at character 1010, found '1', expected no more than 500 values"),
