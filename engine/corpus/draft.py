@@ -1,4 +1,4 @@
-"""The corpus of the next generation while it is being written."""
+"""The database of the next generation while it is written."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ class SourceFile:
     """A file that a generation is made from."""
 
     name: str
-    path: str  # absolute, where it lay
+    path: str  # absolute
     n_bytes: int
     sha256: str
     format: str
-    release: int = 0  # place in PubMed's own numbering, 0 for any other file
+    release: int = 0  # number of PubMed's file, 0 for any other file
 
 
-_CACHE_KIB = 64 << 10  # of pages in memory; five indexes grow while records come in
+_CACHE_KIB = 64 << 10  # page cache; several indexes grow while records are added
 _TEXT_COLUMNS = "id, record_id, title, abstract, text_sha256"
 
 
 @dataclass(frozen=True, slots=True)
 class TextRow:
-    """What is encoded of a record."""
+    """The text of a record that is encoded."""
 
     doc_id: int
     record_id: str
     title: str
     abstract: str
-    sha256: str  # of the text as the encoder gets it
+    sha256: str  # of the encoder's text
 
 
 class Draft:
-    """A private, unpublished database: no journal and no fsync, since a crash discards it whole.
+    """An unpublished database, without journal and fsync, since a crash discards it as a whole.
 
-    Use as a context manager: leaving it normally commits and closes, leaving it by an error drops the work. What SQLite
-    can't write, on a full disk for example, leaves it as a CorpusError.
+    Use it as a context manager: a normal exit commits and closes, an error discards the changes. An error of SQLite,
+    such as a full disk, is raised as a CorpusError.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Draft:
         self.connection.execute("PRAGMA journal_mode = OFF")
         self.connection.execute("PRAGMA synchronous = OFF")
         self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self.connection.execute("PRAGMA recursive_triggers = ON")  # else REPLACE tells nobody what it deletes
+        self.connection.execute("PRAGMA recursive_triggers = ON")  # else REPLACE fires no delete triggers
         if not self.db["abstracts"].exists():
             create_tables(self.db)
         self.connection.execute("BEGIN")
@@ -102,22 +102,22 @@ class Draft:
             raise self.build_failure(error) from error
 
     def build_failure(self, error: sqlite3.Error) -> CorpusError:
-        """The error for a database that could not be written."""
-        advice = "Check the space on the disk"
+        """Return the error for a database that could not be written."""
+        advice = "Check the free space on the disk"
         if isinstance(error, sqlite3.IntegrityError):  # a fault of the engine, not of the disk
-            advice = "Please report this; meanwhile build the index again from its sources: engine index FILE -i NEW"
+            advice = "Please report this; meanwhile, build a new index from the sources: engine index FILE -i NEW"
         return CorpusError(f"{self.path} could not be written: {error}. Nothing was published. {advice}")
 
     def read_last_source(self) -> int:
-        """Key of the file noted last, 0 when there is none."""
+        """Return the key of the last source file, 0 if there is none."""
         return int(self.connection.execute("SELECT coalesce(max(id), 0) FROM sources").fetchone()[0])
 
     def read_known_files(self) -> set[tuple[int, str]]:
-        """(bytes, SHA-256) of every file that this corpus was made from so far."""
+        """Return (bytes, SHA-256) of every file that this corpus was made from so far."""
         return set(self.connection.execute("SELECT n_bytes, sha256 FROM sources").fetchall())
 
     def note_source(self, file: SourceFile) -> int:
-        """Record a file that this generation is made from, before it is read; returns its key."""
+        """Record a file that this generation is made from, before it is read; return its key."""
         cursor = self.connection.execute(
             "INSERT INTO sources (generation, name, path, n_bytes, sha256, format, release, n_records)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
@@ -130,28 +130,28 @@ class Draft:
         self.connection.execute("UPDATE sources SET n_records = ? WHERE id = ?", (n_records, source_id))
 
     def note_cause(self, parent: int | None, cause: str, counts: str) -> None:
-        """Record what this generation was made from and for, and its counts as JSON."""
+        """Record the parent, the command and the counts (JSON) of this generation."""
         self.connection.execute(
             "UPDATE generation SET parent = ?, cause = ?, counts = ? WHERE number = ?",
             (parent, cause, counts, self.generation),
         )
 
     def note_rejection(self, rejection: Rejection) -> None:
-        """Record a refused record with its reason."""
+        """Record a rejected record with the reason."""
         self.connection.execute(
             "INSERT INTO rejections (generation, source, place, reason) VALUES (?, ?, ?, ?)",
             (self.generation, rejection.source, rejection.place, rejection.reason),
         )
 
     def read_texts_to_encode(self, everything: bool, page: int) -> Iterator[list[TextRow]]:
-        """Yield pages of the rows that need a new vector, by doc id: all, or what the run added or reworded.
+        """Yield pages of rows that need a new vector, by doc id: everything, or the rows whose text is new or changed.
 
         Rows may be updated or discarded between pages.
         """
         if not everything:
-            wanted = self.ledger.list_to_encode()
-            for start in range(0, len(wanted), page):
-                yield self.read_texts_of(wanted[start : start + page])
+            doc_ids = self.ledger.list_to_encode()
+            for start in range(0, len(doc_ids), page):
+                yield self.read_texts_of(doc_ids[start : start + page])
             return
         sql = f"SELECT {_TEXT_COLUMNS} FROM abstracts WHERE id > ? ORDER BY id LIMIT {page:d}"
         last = -1
@@ -160,32 +160,32 @@ class Draft:
             last = rows[-1][0]
 
     def read_texts_of(self, doc_ids: Sequence[int]) -> list[TextRow]:
-        """Rows like those of texts_to_encode, by doc id."""
+        """Return the texts of these records, by doc id; an unknown id is missing."""
         sql = f"SELECT {_TEXT_COLUMNS} FROM abstracts WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
         return [TextRow(*row) for row in self.connection.execute(sql, (json.dumps(doc_ids),)).fetchall()]
 
     def count_to_encode(self, everything: bool) -> int:
-        """How many rows texts_to_encode yields."""
+        """Count the rows that read_texts_to_encode yields."""
         if not everything:
             return len(self.ledger.list_to_encode())
         return int(self.connection.execute("SELECT count(*) FROM abstracts").fetchone()[0])
 
     def is_empty(self) -> bool:
-        """Whether no abstract is left."""
+        """Return whether no abstract is left."""
         return self.connection.execute("SELECT 1 FROM abstracts LIMIT 1").fetchone() is None
 
     def count_totals(self) -> Totals:
-        """Count what the draft holds."""
+        """Count the records of the draft."""
         return Totals(*self.connection.execute(TOTALS, (SPACES,)).fetchone())
 
     def read_ids(self) -> DocIds:
-        """All doc ids, ascending, int64 (n,)."""
+        """Return all doc ids, ascending, int64 (n,)."""
         return np.array(
             [row[0] for row in self.connection.execute("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64
         )
 
     def note_lengths(self, lengths: Sequence[tuple[int, bool, int]]) -> None:
-        """Record (tokens before truncation, whether truncated, doc id) of encoded rows."""
+        """Record (tokens before truncation, whether truncated, doc id) of rows after encoding."""
         self.connection.executemany(
             "UPDATE abstracts SET n_tokens = ?, truncated = ?, text_generation = ? WHERE id = ?",
             ((n, int(cut), self.generation, doc_id) for n, cut, doc_id in lengths),

@@ -1,4 +1,4 @@
-"""Records that may be one work under two ids: found, listed, never merged here."""
+"""Search for records that may be the same work under several ids. It lists them and never merges them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from engine.corpus.merging.merge import normalise_title
 from engine.corpus.storage.store import Corpus
 
-SHORT = 4  # words; "Editorial" and "Reply to the authors" are the titles of many works
+SHORT = 4  # words; many works share titles like "Editorial" and "Reply to the authors"
 
 
 @dataclass(frozen=True, slots=True)
 class _DuplicateCandidate:
-    """What is compared of a record."""
+    """The values of a record that are compared."""
 
     doc_id: int
     record_id: str
     title: str
     year: int | None
-    author: str  # family name of the first author, plain; "" where unknown
+    author: str  # normalised family name of the first author; "" if unknown
     pmid: str | None
     doi: str | None
     journal: str
@@ -28,16 +28,16 @@ class _DuplicateCandidate:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Records that look like one work, oldest first."""
+    """Records that look like the same work, oldest first."""
 
     why: str  # "title, year, first author" or "DOI"
     members: tuple[_DuplicateCandidate, ...]
 
 
 def find_duplicates(corpus: Corpus) -> list[Group]:
-    """Groups of two or more records with the same title, year and first author after normalising, or the same DOI.
+    """Find groups of two or more records with the same normalised title, year and first author, or the same DOI.
 
-    A year or an author that a record lacks contradicts nothing, unless its title is short. Ordered by the first member.
+    A missing year or author matches any other, unless the title is short. Ordered by the first member.
     """
     rows = list(_read_candidates(corpus))
     by_title: dict[str, list[_DuplicateCandidate]] = {}
@@ -47,17 +47,19 @@ def find_duplicates(corpus: Corpus) -> list[Group]:
             by_title.setdefault(title, []).append(row)
         if row.doi:
             by_doi.setdefault(row.doi.lower(), []).append(row)
-    found = [
-        Group("title, year, first author", g) for title, rs in by_title.items() for g in _split_agreeing(title, rs)
+    groups = [
+        Group("title, year, first author", members)
+        for title, candidates in by_title.items()
+        for members in _split_agreeing(title, candidates)
     ]
-    listed = {tuple(m.doc_id for m in group.members) for group in found}
+    known = {tuple(member.doc_id for member in group.members) for group in groups}
     shared = (tuple(group) for group in by_doi.values() if len(group) > 1)
-    found += [Group("DOI", group) for group in shared if tuple(m.doc_id for m in group) not in listed]
-    return sorted(found, key=lambda group: (group.members[0].doc_id, group.why))
+    groups += [Group("DOI", group) for group in shared if tuple(member.doc_id for member in group) not in known]
+    return sorted(groups, key=lambda group: (group.members[0].doc_id, group.why))
 
 
 def _read_candidates(corpus: Corpus) -> Iterator[_DuplicateCandidate]:
-    """Yield every record by doc id, a thousand at a time."""
+    """Yield every record, by doc id, reading a thousand at a time."""
     last = -1
     columns = "id, record_id, title, year, authors, pmid, doi, journal"
     while rows := corpus.read_rows(f"SELECT {columns} FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last):
@@ -71,7 +73,7 @@ def _read_candidates(corpus: Corpus) -> Iterator[_DuplicateCandidate]:
 
 
 def _find_family_name(author: str) -> str:
-    """The plain family name of "Last, First", "First Last" or "Last F.".
+    """Return the normalised family name of "Last, First", "First Last" or "Last F.".
 
     >>> [_find_family_name(name) for name in ("Müller, Jörg", "Jörg Müller", "Müller J.", "Müller JK", "WHO")]
     ['muller', 'muller', 'muller', 'muller', 'who']
@@ -89,25 +91,25 @@ def _split_agreeing(title: str, rows: list[_DuplicateCandidate]) -> Iterator[tup
     for row in rows:
         groups.setdefault((row.year, row.author), []).append(row)
     if len(title.split()) < SHORT:
-        full = [group for (year, author), group in groups.items() if year and author]
+        joined = [group for (year, author), group in groups.items() if year and author]
     else:
-        full = _join_groups(list(groups.values()))
-    yield from (tuple(sorted(group, key=lambda row: row.doc_id)) for group in full if len(group) > 1)
+        joined = _join_groups(list(groups.values()))
+    yield from (tuple(sorted(group, key=lambda row: row.doc_id)) for group in joined if len(group) > 1)
 
 
 def _join_groups(groups: list[list[_DuplicateCandidate]]) -> list[list[_DuplicateCandidate]]:
-    """Put groups whose year or author is missing to the first one that they don't contradict."""
-    found: list[list[_DuplicateCandidate]] = []
-    for group in sorted(groups, key=lambda g: (not g[0].year) + (not g[0].author)):  # the best known first
-        home = next((other for other in found if all(_is_agreeing(group[0], row) for row in other)), None)
-        if home is None:
-            found.append(list(group))
+    """Merge each group without a year or author into the first group that agrees with it."""
+    joined: list[list[_DuplicateCandidate]] = []
+    for group in sorted(groups, key=lambda g: (not g[0].year) + (not g[0].author)):  # complete ones first
+        match = next((members for members in joined if all(_is_agreeing(group[0], row) for row in members)), None)
+        if match is None:
+            joined.append(list(group))
         else:
-            home.extend(group)
-    return found
+            match.extend(group)
+    return joined
 
 
-def _is_agreeing(one: _DuplicateCandidate, other: _DuplicateCandidate) -> bool:
-    """Whether the years and first authors of two records are the same as far as they are known."""
-    pairs: Iterable[tuple[object, object]] = ((one.year, other.year), (one.author, other.author))
-    return all(not a or not b or a == b for a, b in pairs)
+def _is_agreeing(row: _DuplicateCandidate, other: _DuplicateCandidate) -> bool:
+    """Return whether the years and first authors of two records are equal as far as they are known."""
+    pairs: Iterable[tuple[object, object]] = ((row.year, other.year), (row.author, other.author))
+    return all(not value or not other_value or value == other_value for value, other_value in pairs)

@@ -1,4 +1,4 @@
-"""What a corpus can be narrowed down by: its years, its names, and how many records have each."""
+"""Facets: the years, journals and other names of a corpus, with the number of records for each."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ Counted = tuple[tuple[str, int], ...]  # (name, records), most frequent first, t
 
 
 def count_years(corpus: Corpus) -> tuple[tuple[int, int], ...]:
-    """(Year, records), earliest year first; records without a year are left out."""
+    """Return (year, records), earliest year first; records without a year are not counted."""
     sql = "SELECT year, count(*) FROM abstracts WHERE year IS NOT NULL GROUP BY year ORDER BY year"
     return tuple((row[0], row[1]) for row in corpus.read_rows(sql))
 
 
 def read_years_and_journals(corpus: Corpus) -> list[tuple[int, str]]:
-    """(Year, journal) of every record, by doc id; year 0 and "" where they are not known."""
+    """Return (year, journal) of every record, by doc id; 0 and "" if unknown."""
     return [
         (row[0], row[1]) for row in corpus.read_rows("SELECT coalesce(year, 0), journal FROM abstracts ORDER BY id")
     ]
 
 
 def name_counts(corpus: Corpus, kind: str, most: int) -> Counted:
-    """The `most` names of a kind ("journal", "mesh", "type" …) that most records have."""
+    """Return the `most` most frequent names of a kind ("journal", "mesh", "type" …)."""
     sql = (
         "SELECT t.value, count(*) AS n FROM terms t JOIN members m ON m.term_id = t.id WHERE t.kind = ?"
         " GROUP BY t.id ORDER BY n DESC, t.value LIMIT ?"

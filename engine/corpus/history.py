@@ -1,4 +1,4 @@
-"""What became of the corpus over time: its generations, what changed since one of them, how two of them differ."""
+"""History of the corpus: its generations, the changes since one of them, and the differences of two."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADDED, TEXT, METADATA, REMOVED = "added", "text changed", "metadata changed", "r
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One generation and why it was made."""
+    """A generation and how it was made."""
 
     generation: int
     created: str  # UTC, ISO 8601
@@ -32,7 +32,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class RecordDifference:
-    """One record that is not the same in two generations."""
+    """A record that differs between two generations."""
 
     change: str  # ADDED, REMOVED, TEXT or METADATA
     record_id: str
@@ -41,7 +41,7 @@ class RecordDifference:
 
 
 def read_events(corpus: Corpus) -> list[Event]:
-    """The generations that led to this one, oldest first. Those rolled back from are not among them."""
+    """Return the generations that led to this one, oldest first, without those that were rolled back."""
     files: dict[int, list[str]] = {}
     for file in corpus.read_sources():
         files.setdefault(file.generation, []).append(file.name)
@@ -59,18 +59,18 @@ def read_events(corpus: Corpus) -> list[Event]:
 
 
 def find_generation_before(corpus: Corpus, date: str) -> int:
-    """The last generation made before a date (ISO 8601, UTC), 0 when there was none.
+    """Return the last generation made before a date (ISO 8601, UTC), 0 if there is none.
 
-    Generations count by number, never by clock: where a clock ran backwards, the earliest one made on or after the date
-    decides, so that rather more counts as new.
+    Generations are ordered by number. If the clock ran backwards, it is the one before the first generation made on or
+    after the date, so that too many records rather than too few count as new.
     """
-    found = corpus.read_rows("SELECT min(number) FROM generation WHERE created >= ?", date)[0][0]
+    first_after = corpus.read_rows("SELECT min(number) FROM generation WHERE created >= ?", date)[0][0]
     last = corpus.read_rows("SELECT max(number) FROM generation")[0][0]
-    return int(last if found is None else found - 1)
+    return int(last if first_after is None else first_after - 1)
 
 
 def find_changed(corpus: Corpus, generation: int) -> dict[int, str]:
-    """Doc id -> ADDED, TEXT or METADATA of the records that are not as they were in that generation, by id."""
+    """Return doc id -> ADDED, TEXT or METADATA of the records that changed after a generation, by doc id."""
     sql = (
         f"SELECT id, CASE WHEN first_generation > ?1 THEN '{ADDED}' WHEN reworded_generation > ?1 THEN '{TEXT}'"
         f" ELSE '{METADATA}' END FROM abstracts WHERE changed_generation > ?1 ORDER BY id"
@@ -79,21 +79,25 @@ def find_changed(corpus: Corpus, generation: int) -> dict[int, str]:
 
 
 def find_differences(old: Path, new: Path) -> Iterator[RecordDifference]:
-    """Yield the records of two databases that are not the same: removed ones, then added and changed ones by doc id.
+    """Yield the records that differ between two databases: removed ones, then added and changed ones, each by doc id.
 
-    The same doc id is the same record: ids are never given twice, but for what was rolled back from.
+    Records are compared by doc id, which is never reused except after a rollback.
     """
-    with closing(Corpus(old)) as then, closing(Corpus(new)) as now:
-        since = then.read_generation()
-        now.connection.execute("ATTACH ? AS old", (f"file:{quote(os.fsencode(old.resolve()))}?mode=ro&immutable=1",))
-        gone = "SELECT record_id, title FROM old.abstracts WHERE id NOT IN (SELECT id FROM main.abstracts) ORDER BY id"
-        yield from (RecordDifference(REMOVED, *row) for row in now.read_rows(gone))
-        for row in now.read_rows(f"{_build_pair_sql()} ORDER BY n.id", since):
+    with closing(Corpus(old)) as old_corpus, closing(Corpus(new)) as new_corpus:
+        old_generation = old_corpus.read_generation()
+        new_corpus.connection.execute(
+            "ATTACH ? AS old", (f"file:{quote(os.fsencode(old.resolve()))}?mode=ro&immutable=1",)
+        )
+        removed_sql = (
+            "SELECT record_id, title FROM old.abstracts WHERE id NOT IN (SELECT id FROM main.abstracts) ORDER BY id"
+        )
+        yield from (RecordDifference(REMOVED, *row) for row in new_corpus.read_rows(removed_sql))
+        for row in new_corpus.read_rows(f"{_build_pair_sql()} ORDER BY n.id", old_generation):
             yield _describe_difference(row)
 
 
 def _build_pair_sql() -> str:
-    """SQL for rows that differ: was (NULL for a new one), and per column new and old value side by side."""
+    """Return SQL for rows that differ: `was` (old id, NULL if new), then new and old value of each column."""
     sides = ", ".join(f"n.{c} AS new_{c}, o.{c} AS old_{c}" for c in SOURCE_COLUMNS)
     new, old = (", ".join(f"{table}.{c}" for c in SOURCE_COLUMNS) for table in "no")
     return (
@@ -103,7 +107,7 @@ def _build_pair_sql() -> str:
 
 
 def _describe_difference(row: Row) -> RecordDifference:
-    """What a row of `build_pair_sql` says. A record with another source and the same values differs in its sources."""
+    """Return the difference that a row of `_build_pair_sql` holds; with equal values, only the sources differ."""
     record_id, title = row["new_record_id"], row["new_title"]
     if row["was"] is None:
         return RecordDifference(ADDED, record_id, title)

@@ -8,7 +8,7 @@ from engine.corpus.selection.clauses import BLANK_ABSTRACT
 from engine.corpus.words.wording import STEMMED
 
 _WORDS = "words"  # the full-text index of titles and abstracts
-# Kind of term -> the column of abstracts that holds it, as a JSON array but for the journal.
+# Kind of term -> its column in abstracts: a JSON array, except for the journal.
 KINDS = {
     "journal": "journal",
     "mesh": "mesh",
@@ -17,16 +17,16 @@ KINDS = {
     "author": "authors",
     "language": "languages",
 }
-_APPLICATION_ID = 0x41425354  # "ABST", so that file(1) and SQLite tools can tell the file
+_APPLICATION_ID = 0x41425354  # "ABST", so that file(1) and SQLite tools recognise the file
 
 _TABLES = (
     """
     CREATE TABLE generation (
         number INTEGER PRIMARY KEY,
         created TEXT NOT NULL,               -- UTC, ISO 8601
-        parent INTEGER REFERENCES generation (number), -- the one it was made from; NULL for the first
+        parent INTEGER REFERENCES generation (number), -- from which it was made; NULL for the first
         cause TEXT,                          -- the command that made it
-        counts TEXT                          -- JSON object: what it holds and what that run did
+        counts TEXT                          -- JSON object: records and changes
     )
     """,
     """
@@ -47,11 +47,11 @@ _TABLES = (
         id INTEGER PRIMARY KEY,
         generation INTEGER NOT NULL REFERENCES generation (number),
         source TEXT NOT NULL,                -- name of the file
-        place TEXT NOT NULL,                 -- in the file
+        place TEXT NOT NULL,                 -- position in the file
         reason TEXT NOT NULL
     )
     """,
-    # AUTOINCREMENT: the id of a deleted abstract is never given again.
+    # AUTOINCREMENT: the id of a deleted abstract is never reused.
     """
     CREATE TABLE abstracts (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -72,9 +72,9 @@ _TABLES = (
         other_abstracts TEXT NOT NULL,       -- JSON array
         orcids TEXT NOT NULL,                -- JSON array, one for each author, '' where unknown; or empty
         notices TEXT NOT NULL,               -- JSON array
-        text_sha256 TEXT NOT NULL,           -- of the text given to the encoder
+        text_sha256 TEXT NOT NULL,           -- of the encoder's text
         n_tokens INTEGER,                    -- of that text, before truncation
-        truncated INTEGER,                   -- 1 where the encoder did not read the end
+        truncated INTEGER,                   -- 1 if the encoder did not read the end
         first_generation INTEGER NOT NULL,
         changed_generation INTEGER NOT NULL,
         text_generation INTEGER NOT NULL,    -- when its vector was last computed
@@ -87,13 +87,13 @@ _TABLES = (
         doc_id INTEGER NOT NULL REFERENCES abstracts (id),
         own_id TEXT NOT NULL,                -- the id that this source gives the record
         format TEXT NOT NULL,                -- of the source
-        source_id INTEGER NOT NULL REFERENCES sources (id), -- the file that said it last
-        spoken INTEGER NOT NULL REFERENCES sources (id), -- the file that said it first
+        source_id INTEGER NOT NULL REFERENCES sources (id), -- the file that gave it last
+        spoken INTEGER NOT NULL REFERENCES sources (id), -- the file that gave it first
         version INTEGER NOT NULL,            -- of the citation
         revised TEXT NOT NULL,               -- ISO 8601, '' where unknown
         release INTEGER NOT NULL,            -- number of PubMed's file, 0 for others
-        digest BLOB NOT NULL,                -- SHA-256 of what the source said
-        record TEXT                          -- what it said, as JSON; NULL where the row in abstracts says the same
+        digest BLOB NOT NULL,                -- SHA-256 of the record of the source
+        record TEXT                          -- JSON; NULL if the row in abstracts is the same
     )
     """,
     """
@@ -118,7 +118,7 @@ _TABLES = (
         PRIMARY KEY (term_id, doc_id)
     ) WITHOUT ROWID
     """,
-    # Double quotes: by these sqlite-utils and Datasette find the full-text index of a table.
+    # Double quotes: sqlite-utils and Datasette need them to detect the full-text index of a table.
     f"""
     CREATE VIRTUAL TABLE {_WORDS} USING fts5(
         title, abstract, content="abstracts", content_rowid="id", tokenize="{STEMMED}"
@@ -158,7 +158,7 @@ _VIEWS = {
 def create_tables(db: Database) -> None:
     """Create all tables, indexes, triggers and views in an empty database.
 
-    Foreign keys are declared but not enforced while a draft is written; Corpus.problems checks them before a
+    Foreign keys are declared but not enforced while a draft is written; Corpus.find_problems checks them before a
     generation is published.
     """
     db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -174,43 +174,45 @@ def create_tables(db: Database) -> None:
 
 
 def _build_values_sql(column: str, row: str) -> str:
-    """SQL for the values of a column of a row, as a table with the column value."""
+    """Return SQL for the values of a column of a row, as a table with the column value."""
     return f"json_each({f'json_array({row}.journal)' if column == 'journal' else f'{row}.{column}'})"
 
 
 def _keep_words(db: Database) -> None:
-    """Triggers that keep the full-text index in step; it holds no text of its own, so it is told what goes."""
-    gone = (
+    """Create the triggers that update the full-text index; it stores no text, so a deletion must pass the old text."""
+    delete = (
         f"INSERT INTO {_WORDS} ({_WORDS}, rowid, title, abstract) VALUES ('delete', old.id, old.title, old.abstract);"
     )
-    new = f"INSERT INTO {_WORDS} (rowid, title, abstract) VALUES (new.id, new.title, new.abstract);"
-    db.execute(f"CREATE TRIGGER words_insert AFTER INSERT ON abstracts BEGIN {new} END")
-    db.execute(f"CREATE TRIGGER words_delete AFTER DELETE ON abstracts BEGIN {gone} END")
+    insert = f"INSERT INTO {_WORDS} (rowid, title, abstract) VALUES (new.id, new.title, new.abstract);"
+    db.execute(f"CREATE TRIGGER words_insert AFTER INSERT ON abstracts BEGIN {insert} END")
+    db.execute(f"CREATE TRIGGER words_delete AFTER DELETE ON abstracts BEGIN {delete} END")
     differ = "WHEN (old.title, old.abstract) IS NOT (new.title, new.abstract)"
     db.execute(
-        f"CREATE TRIGGER words_update AFTER UPDATE OF title, abstract ON abstracts {differ} BEGIN {gone} {new} END"
+        f"CREATE TRIGGER words_update AFTER UPDATE OF title, abstract ON abstracts {differ} BEGIN {delete} {insert} END"
     )
 
 
 def _keep_terms(db: Database, kind: str, column: str) -> None:
-    """Triggers that keep terms and members of one kind in step.
+    """Create the triggers that update the terms and members of one kind.
 
-    No INSERT OR IGNORE for terms: in a trigger that a REPLACE fires it would be a REPLACE too and give a new id to a
-    term that other records have. CROSS JOIN: the values come first, else SQLite goes through all terms for each record.
+    Terms are not added by INSERT OR IGNORE: in a trigger fired by REPLACE it would act as REPLACE and give a new id to
+    a term of other records. CROSS JOIN reads the values first; otherwise SQLite scans all terms for each record.
     """
-    there = f"t.kind = '{kind}' AND t.value = v.value"
-    new = (
+    is_term = f"t.kind = '{kind}' AND t.value = v.value"
+    insert = (
         f"INSERT INTO terms (kind, value) SELECT '{kind}', min(v.value) FROM {_build_values_sql(column, 'new')} v"
-        f" WHERE v.value <> '' AND NOT EXISTS (SELECT 1 FROM terms t WHERE {there}) GROUP BY v.value COLLATE NOCASE;"
+        f" WHERE v.value <> '' AND NOT EXISTS (SELECT 1 FROM terms t WHERE {is_term}) GROUP BY v.value COLLATE NOCASE;"
         f" INSERT OR IGNORE INTO members SELECT t.id, new.id FROM {_build_values_sql(column, 'new')} v"
-        f" CROSS JOIN terms t ON {there};"
+        f" CROSS JOIN terms t ON {is_term};"
     )
-    of_old = f"(SELECT t.id FROM {_build_values_sql(column, 'old')} v CROSS JOIN terms t ON {there})"
-    gone = (
-        f"DELETE FROM members WHERE doc_id = old.id AND term_id IN {of_old};"
-        f" DELETE FROM terms WHERE id IN {of_old} AND NOT EXISTS (SELECT 1 FROM members WHERE term_id = terms.id);"
+    old_terms = f"(SELECT t.id FROM {_build_values_sql(column, 'old')} v CROSS JOIN terms t ON {is_term})"
+    delete = (
+        f"DELETE FROM members WHERE doc_id = old.id AND term_id IN {old_terms};"
+        f" DELETE FROM terms WHERE id IN {old_terms} AND NOT EXISTS (SELECT 1 FROM members WHERE term_id = terms.id);"
     )
-    db.execute(f"CREATE TRIGGER {kind}_insert AFTER INSERT ON abstracts BEGIN {new} END")
-    db.execute(f"CREATE TRIGGER {kind}_delete AFTER DELETE ON abstracts BEGIN {gone} END")
+    db.execute(f"CREATE TRIGGER {kind}_insert AFTER INSERT ON abstracts BEGIN {insert} END")
+    db.execute(f"CREATE TRIGGER {kind}_delete AFTER DELETE ON abstracts BEGIN {delete} END")
     differ = f"WHEN old.{column} IS NOT new.{column}"
-    db.execute(f"CREATE TRIGGER {kind}_update AFTER UPDATE OF {column} ON abstracts {differ} BEGIN {gone} {new} END")
+    db.execute(
+        f"CREATE TRIGGER {kind}_update AFTER UPDATE OF {column} ON abstracts {differ} BEGIN {delete} {insert} END"
+    )

@@ -1,4 +1,4 @@
-"""Drafts whose encoder reads "title|abstract", so that a person can tell every digest."""
+"""Drafts whose text digest is "title|abstract", so that expected digests are readable."""
 
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ def digest(title: str, abstract: str) -> str:
 
 
 class DraftOfAnySource(Draft):
-    """A draft that takes records of sources that were not noted, and notes them in the end."""
+    """Open a draft that accepts records of sources not yet noted, and note them at the end."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,4 +1,4 @@
-"""Filters and expressions in plain Python over records read back one by one, and small corpora to try them on."""
+"""Filters and expressions in plain Python, applied to one record at a time, and small corpora to test them."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -24,7 +24,7 @@ class Record:
 
 
 def corpus_of(place: Path, *files: tuple[str, str, Iterable[Abstract]]) -> Corpus:
-    """A corpus of files (name, format, records), each read in turn."""
+    """Build a corpus from files (name, format, records), read in order."""
     path = place / "abstracts.db"
     path.unlink(missing_ok=True)
     with opened(path, 1) as draft:
@@ -42,7 +42,7 @@ def records(corpus: Corpus) -> list[Record]:
 
 
 def lowered(text: str) -> str:
-    """ASCII letters small, others as they are; lone surrogates as they would be bound."""
+    """Lower the case of ASCII letters only; replace lone surrogates as binding does."""
     return _replace_surrogates(text).translate(UPPER)
 
 
@@ -76,7 +76,7 @@ def is_blank(text: str) -> bool:
 
 
 def passes(record: Record, filters: Filters, doc_id: Callable[[str], int | None]) -> bool:
-    """Whether a record passes all filters but mesh_trees and where."""
+    """Return whether a record passes all filters except mesh_trees and where."""
     of = record.of
     tests = [
         not filters.years
@@ -116,10 +116,10 @@ Tree = Compare | Joined
 
 
 def holds(record: Record, tree: Tree) -> bool:
-    """Whether an expression is true of a record."""
+    """Return whether an expression is true for a record."""
     if isinstance(tree, Joined):
-        found = [holds(record, part) for part in tree.parts]
-        return not found[0] if tree.word == "not" else all(found) if tree.word == "and" else any(found)
+        results = [holds(record, part) for part in tree.parts]
+        return not results[0] if tree.word == "not" else all(results) if tree.word == "and" else any(results)
     if tree.operator in ("!=", "not in"):
         return not any(is_equal(record, tree.field, value) for value in tree.values)
     if tree.operator in ("=", "in"):

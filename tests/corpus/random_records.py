@@ -1,4 +1,4 @@
-"""Hypothesis strategies for records that differ in what filters look at, and for values to filter them by."""
+"""Hypothesis strategies for records that differ in the filtered fields, and for filter values."""
 
 from hypothesis import strategies as st
 
@@ -46,7 +46,7 @@ abstracts = st.builds(
 
 @st.composite
 def files(draw: st.DrawFn) -> list[tuple[str, str, list[Abstract]]]:
-    """Files with records that have an id each; PMIDs and DOIs make some of them one."""
+    """Generate files of records with unique ids; some share a PMID or DOI and are merged."""
     rows = draw(st.lists(abstracts, max_size=10, unique_by=lambda row: row.record_id))
     cuts = sorted(draw(st.lists(st.integers(0, len(rows)), min_size=1, max_size=2)))
     chosen = draw(st.permutations(FILES))[: len(cuts) + 1]
@@ -56,7 +56,7 @@ def files(draw: st.DrawFn) -> list[tuple[str, str, list[Abstract]]]:
 
 @st.composite
 def starred(draw: st.DrawFn, words: tuple[str, ...]) -> str:
-    """A word, in other case, cut or with stars in it."""
+    """Generate variants of a word: in another case, cut, or with stars."""
     word = draw(st.sampled_from(words))
     word = draw(st.sampled_from((word, word.upper(), word.lower())))
     start, end = draw(st.integers(0, len(word))), draw(st.integers(0, len(word)))

@@ -21,7 +21,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "abstracts.db"
 
 
-def test_put_tells_the_difference_from_what_the_run_found(path: Path) -> None:
+def test_put_returns_the_change_since_the_start_of_the_run(path: Path) -> None:
     with opened(path, 1) as draft:
         put = partial(draft.intake.put, origin=FIRST)
         assert stored(put(ONE)) == (1, Change.ADDED)
@@ -41,7 +41,7 @@ def test_put_tells_the_difference_from_what_the_run_found(path: Path) -> None:
         assert rows.fetchall() == [(1, 9, 1, 1), (2, 9, 1, 1)]
 
 
-def test_what_goes_in_comes_out(path: Path) -> None:
+def test_abstracts_are_read_back_as_written(path: Path) -> None:
     odd = Abstract("x", "a\x00b \t\r\n", "e\u0301 \u2009 \U0001f600 'quoted' \"double\"", None, "", (), None, None)
     with opened(path, 1) as draft:
         draft.intake.put(ONE, FIRST)
@@ -51,7 +51,7 @@ def test_what_goes_in_comes_out(path: Path) -> None:
     corpus.close()
 
 
-def test_a_deleted_id_is_never_given_again(path: Path) -> None:
+def test_a_deleted_id_is_never_reused(path: Path) -> None:
     with opened(path, 1) as draft:
         intake = draft.intake
         intake.put(ONE, FIRST)
@@ -82,7 +82,7 @@ def test_only_changed_texts_are_encoded_in_the_next_generation(path: Path) -> No
         assert draft.count_to_encode(everything=True) == 6
 
 
-def test_an_error_drops_the_work_and_closes(path: Path) -> None:
+def test_an_error_discards_the_changes_and_closes(path: Path) -> None:
     with opened(path, 1) as draft:
         draft.intake.put(ONE, FIRST)
     with pytest.raises(ZeroDivisionError, match="x"), opened(path, 2) as draft:
@@ -132,7 +132,7 @@ def test_sources_and_rejections_are_kept(path: Path) -> None:
     corpus.close()
 
 
-def test_sqlite_utils_and_file_tools_open_it_as_it_is(path: Path) -> None:
+def test_sqlite_utils_and_file_tools_open_the_database(path: Path) -> None:
     import sqlite_utils
 
     with opened(path, 1) as draft:
@@ -145,13 +145,13 @@ def test_sqlite_utils_and_file_tools_open_it_as_it_is(path: Path) -> None:
     db.close()
 
 
-def test_not_a_database_is_refused(path: Path) -> None:
+def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"nonsense" * 1000)
     with pytest.raises(CorruptError, match="not a readable database of abstracts"):
         Corpus(path)
 
 
-def test_reading_writes_nothing_beside_it(path: Path) -> None:
+def test_reading_creates_no_files(path: Path) -> None:
     with opened(path, 1) as draft:
         draft.intake.put(ONE, FIRST)
     corpus = Corpus(path)

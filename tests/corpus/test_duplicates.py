@@ -37,7 +37,7 @@ def test_another_year_or_first_author_is_another_work(tmp_path: Path) -> None:
     assert groups(tmp_path, ONE, other, third) == []
 
 
-def test_what_a_record_lacks_contradicts_nothing_unless_the_title_is_short(tmp_path: Path) -> None:
+def test_missing_values_match_unless_the_title_is_short(tmp_path: Path) -> None:
     bare = replace(ONE, record_id="b", year=None, authors=(), doi=None)
     short = Abstract("s", "Editorial", "x")
     assert groups(tmp_path, ONE, bare, short, replace(short, record_id="t")) == [["a", "b"]]

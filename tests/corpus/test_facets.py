@@ -34,23 +34,23 @@ ROWS = (
 
 @pytest.fixture
 def corpus(toy: IndexFolder, add: Add) -> Iterator[Corpus]:
-    """The toy index with a few records more."""
+    """Build the toy index with a few more records."""
     add(*ROWS)
     with closing(Corpus(toy.open_current().database)) as opened:
         yield opened
 
 
-def test_years_are_counted_from_the_earliest_on(corpus: Corpus) -> None:
-    found = count_years(corpus)
-    assert found[:4] == ((1985, 1), (1990, 1), (1991, 2), (1992, 2)) and found[-1] == (2021, 2)
-    assert sum(n for _, n in found) == 43  # c has none
+def test_years_are_counted_earliest_first(corpus: Corpus) -> None:
+    counts = count_years(corpus)
+    assert counts[:4] == ((1985, 1), (1990, 1), (1991, 2), (1992, 2)) and counts[-1] == (2021, 2)
+    assert sum(n for _, n in counts) == 43  # c has none
 
 
 def test_year_and_journal_of_every_record_in_the_order_of_their_ids(corpus: Corpus) -> None:
-    found = read_years_and_journals(corpus)
-    assert len(found) == 44
-    assert (found[0], found[39]) == ((1991, TOYS), (2000, TOYS))
-    assert found[40:] == [(2021, "Lancet"), (2021, "lancet"), (0, "BMJ"), (1985, "")]
+    rows = read_years_and_journals(corpus)
+    assert len(rows) == 44
+    assert (rows[0], rows[39]) == ((1991, TOYS), (2000, TOYS))
+    assert rows[40:] == [(2021, "Lancet"), (2021, "lancet"), (0, "BMJ"), (1985, "")]
 
 
 def test_names_are_counted_most_frequent_first_then_by_name(corpus: Corpus) -> None:
@@ -58,21 +58,21 @@ def test_names_are_counted_most_frequent_first_then_by_name(corpus: Corpus) -> N
     assert name_counts(corpus, "type", 10) == (("Review", 2), ("Letter", 1))
 
 
-def test_names_that_differ_in_case_alone_are_one(corpus: Corpus) -> None:
+def test_names_that_differ_only_in_case_are_one(corpus: Corpus) -> None:
     journals = name_counts(corpus, "journal", 10)
     assert [(name.lower(), n) for name, n in journals] == [(TOYS.lower(), 40), ("lancet", 2), ("bmj", 1)]
 
 
-def test_only_so_many_names_are_given(corpus: Corpus) -> None:
+def test_the_number_of_names_is_limited(corpus: Corpus) -> None:
     assert name_counts(corpus, "mesh", 2) == (("Gout", 3), ("Knee", 2))
     assert name_counts(corpus, "mesh", 0) == ()
 
 
-def test_a_kind_that_there_is_not_has_no_names(corpus: Corpus) -> None:
+def test_an_unknown_kind_has_no_names(corpus: Corpus) -> None:
     assert name_counts(corpus, "colour", 10) == ()
 
 
-def test_a_name_that_no_record_has_any_more_is_gone(toy: IndexFolder, add: Add, corpus: Corpus) -> None:
+def test_a_name_without_records_is_removed(toy: IndexFolder, add: Add, corpus: Corpus) -> None:
     add({**ROWS[2], "mesh": ["Gout"]})
     with closing(Corpus(toy.open_current().database)) as later:
         assert name_counts(later, "mesh", 10) == (("Gout", 3), ("Knee", 1), ("Zygoma", 1))

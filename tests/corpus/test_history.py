@@ -24,7 +24,7 @@ A = [Abstract(f"r{n}", f"Title {n}", "Body", 2000) for n in range(6)]
 
 
 def three(place: Path) -> list[Path]:
-    """Three generations: r0-r3; r0 reworded, r1 re-dated, r2 deleted, r4 added; r1 reworded."""
+    """Build three generations: r0-r3; r0 reworded, r1 re-dated, r2 deleted, r4 added; r1 reworded."""
     paths = [place / f"{n}.db" for n in (1, 2, 3)]
     with opened(paths[0], 1) as draft:
         draft.note_source(SourceFile("one.jsonl", "/one.jsonl", 1, "01", "JSONL"))
@@ -49,7 +49,7 @@ def note_cause(draft: Draft, parent: int | None, cause: str, counts: Counts) -> 
     draft.note_cause(parent, cause, json.dumps(asdict(counts)))
 
 
-def test_what_changed_since_a_generation(tmp_path: Path) -> None:
+def test_changes_since_a_generation(tmp_path: Path) -> None:
     with closing(Corpus(three(tmp_path)[2])) as corpus:
         assert find_changed(corpus, 0) == {1: ADDED, 2: ADDED, 4: ADDED, 5: ADDED}
         assert find_changed(corpus, 1) == {1: TEXT, 2: TEXT, 5: ADDED}
@@ -57,7 +57,7 @@ def test_what_changed_since_a_generation(tmp_path: Path) -> None:
         assert find_changed(corpus, 3) == {}
 
 
-def test_metadata_alone_is_told_from_text_even_after_encoding_everything_again(tmp_path: Path) -> None:
+def test_metadata_changes_differ_from_text_changes_even_after_re_encoding(tmp_path: Path) -> None:
     path = three(tmp_path)[1]
     with opened(path, 3) as draft:
         draft.note_lengths([(9, False, n) for n in (1, 2, 4, 5)])  # what --re-encode does
@@ -71,7 +71,7 @@ def test_a_date_means_the_last_generation_before_it(tmp_path: Path) -> None:
         assert find_generation_before(corpus, "2026-01-02T00:00:01+00:00") == 2
 
 
-def test_where_a_clock_ran_backwards_more_counts_as_new(tmp_path: Path) -> None:
+def test_more_counts_as_new_if_the_clock_ran_backwards(tmp_path: Path) -> None:
     path = three(tmp_path)[2]
     with opened(path, 4) as draft:
         draft.connection.execute("UPDATE generation SET created = '2020-01-01T00:00:00+00:00' WHERE number IN (3, 4)")
@@ -80,20 +80,20 @@ def test_where_a_clock_ran_backwards_more_counts_as_new(tmp_path: Path) -> None:
         assert find_generation_before(corpus, "2026-01-05") == 4
 
 
-def test_events_tell_why_and_from_what(tmp_path: Path) -> None:
+def test_events_have_a_cause_and_a_parent(tmp_path: Path) -> None:
     with closing(Corpus(three(tmp_path)[2])) as corpus:
-        found = read_events(corpus)
-    assert [event.generation for event in found] == [1, 2, 3]
-    assert (found[0].cause, found[0].files, found[0].counts) == (
+        events = read_events(corpus)
+    assert [event.generation for event in events] == [1, 2, 3]
+    assert (events[0].cause, events[0].files, events[0].counts) == (
         "index: 1 file",
         ("one.jsonl",),
         Counts(4, 0, 0, 0, 0, added=4),
     )
-    assert [event.parent for event in found] == [None, 1, 2]
-    assert (found[1].cause, found[1].counts.deleted) == ("reindex: 1 file", 1)
+    assert [event.parent for event in events] == [None, 1, 2]
+    assert (events[1].cause, events[1].counts.deleted) == ("reindex: 1 file", 1)
 
 
-def test_two_generations_differ_in_these_records(tmp_path: Path) -> None:
+def test_differences_of_two_generations(tmp_path: Path) -> None:
     one, two, three_ = three(tmp_path)
     assert list(find_differences(one, two)) == [
         RecordDifference(REMOVED, "r2", "Title 2"),
@@ -106,7 +106,7 @@ def test_two_generations_differ_in_these_records(tmp_path: Path) -> None:
     assert list(find_differences(two, two)) == []
 
 
-def test_another_source_of_the_same_is_a_difference_in_sources(tmp_path: Path) -> None:
+def test_a_second_source_of_the_same_values_is_a_difference_in_sources(tmp_path: Path) -> None:
     one, two = tmp_path / "1.db", tmp_path / "2.db"
     with opened(one, 1) as draft:
         draft.intake.put(replace(A[0], pmid="1"), origin(1))

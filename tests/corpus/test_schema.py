@@ -54,7 +54,7 @@ def write(db: Database, verb: str, doc_id: int, row: Row) -> None:
 
 
 def memberships(db: Database | sqlite3.Connection) -> set[tuple[str, str, int]]:
-    """(kind, value in small letters, doc id); every term has a member, every member a term."""
+    """Return (kind, lower-case value, doc id); check that every term has a member and every member a term."""
     rows = db.execute(
         "SELECT t.kind, t.value, m.doc_id FROM members m LEFT JOIN terms t ON t.id = m.term_id"
     ).fetchall()
@@ -64,7 +64,7 @@ def memberships(db: Database | sqlite3.Connection) -> set[tuple[str, str, int]]:
 
 
 def lowered(value: str) -> str:
-    """As NOCASE compares: ASCII letters only."""
+    """Lower the case of ASCII letters only, as NOCASE does."""
     return "".join(letter.lower() if letter.isascii() else letter for letter in value)
 
 
@@ -78,13 +78,13 @@ def expected(rows: dict[int, Row]) -> set[tuple[str, str, int]]:
 
 
 def tokens(db: Database) -> list[tuple[object, ...]]:
-    """Everything that the full-text index holds: stem, doc id, column and place; and what it knows of lengths."""
+    """Return the content of the full-text index: stem, doc id, column and position, and its length totals."""
     db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
     db.execute("CREATE VIRTUAL TABLE temp.tokens USING fts5vocab(main, words, instance)")
-    found = db.execute("SELECT * FROM temp.tokens ORDER BY 1, 2, 3, 4").fetchall()
+    rows = db.execute("SELECT * FROM temp.tokens ORDER BY 1, 2, 3, 4").fetchall()
     db.execute("DROP TABLE temp.tokens")
-    found += db.execute("SELECT id, sz FROM words_docsize ORDER BY id").fetchall()
-    return [*found, *db.execute("SELECT block FROM words_data WHERE id = 1").fetchall()]  # rows and tokens in all
+    rows += db.execute("SELECT id, sz FROM words_docsize ORDER BY id").fetchall()
+    return [*rows, *db.execute("SELECT block FROM words_data WHERE id = 1").fetchall()]  # rows and tokens in all
 
 
 TEXT = st.text("abAé \0\U0001f600", max_size=8)
@@ -135,7 +135,7 @@ def test_words_are_found_without_case_accents_and_endings() -> None:
     db.close()
 
 
-def test_a_record_put_back_leaves_the_terms_of_others_alone(tmp_path: Path) -> None:
+def test_restoring_a_record_keeps_the_terms_of_others(tmp_path: Path) -> None:
     gout = Abstract("a", "One", "Text.", mesh=("Gout",))
     with opened(tmp_path / "published.db", 1) as draft:
         draft.intake.put(gout, origin(1))
@@ -147,8 +147,8 @@ def test_a_record_put_back_leaves_the_terms_of_others_alone(tmp_path: Path) -> N
         assert memberships(draft.connection) == {("mesh", "hip", 1), ("mesh", "gout", 2)}
         draft.ledger.restore(1)
         assert memberships(draft.connection) == {("mesh", "gout", 1), ("mesh", "gout", 2)}
-        found = draft.connection.execute("SELECT rowid FROM words WHERE words MATCH 'one OR other'").fetchall()
-        assert found == [(1,)]
+        rows = draft.connection.execute("SELECT rowid FROM words WHERE words MATCH 'one OR other'").fetchall()
+        assert rows == [(1,)]
         draft.connection.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
     with closing(Corpus(tmp_path / "draft.db")) as corpus:
         assert corpus.find_problems() == []
@@ -178,22 +178,22 @@ def test_a_record_costs_the_same_however_many_terms_there_are() -> None:
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        ("DELETE FROM words_docsize WHERE id = 1", "1 records are not in the index of words"),
+        ("DELETE FROM words_docsize WHERE id = 1", "1 records are missing from the full-text index"),
         (
             "INSERT INTO words_docsize SELECT 9, sz FROM words_docsize",
-            "1 entries of the index of words are of no record",
+            "1 entries of the full-text index belong to no record",
         ),
-        ("INSERT INTO members SELECT id, 9 FROM terms", "1 rows of members refer to no row of abstracts"),
-        ("DELETE FROM terms", "1 rows of members refer to no row of terms"),
+        ("INSERT INTO members SELECT id, 9 FROM terms", "1 rows of members refer to a missing row of abstracts"),
+        ("DELETE FROM terms", "1 rows of members refer to a missing row of terms"),
         (
             "INSERT INTO contributions SELECT 9, 9, own_id, format, source_id, spoken, version, revised, release, digest,"
             " record FROM contributions",
-            "1 rows of contributions refer to no row of abstracts",
+            "1 rows of contributions refer to a missing row of abstracts",
         ),
-        ("UPDATE contributions SET spoken = 99", "1 rows of contributions refer to no row of sources"),
+        ("UPDATE contributions SET spoken = 99", "1 rows of contributions refer to a missing row of sources"),
     ],
 )
-def test_what_is_out_of_step_is_found(tmp_path: Path, damage: str, problem: str) -> None:
+def test_inconsistencies_are_found(tmp_path: Path, damage: str, problem: str) -> None:
     path = tmp_path / "abstracts.db"
     with opened(path, 1) as draft:
         draft.intake.put(Abstract("a", "One", "Text.", mesh=("Gout",)), origin(1))
@@ -208,7 +208,7 @@ def test_what_is_out_of_step_is_found(tmp_path: Path, damage: str, problem: str)
 
 @pytest.fixture
 def two_sources(tmp_path: Path) -> Path:
-    """A database of two records, the first of two sources."""
+    """Build a database of two records, the first with two sources."""
     path = tmp_path / "abstracts.db"
     gout = Abstract("PMID:1", "Gout", "Beer and gout.", 2020, "Lancet", ("Doe J", "Roe R"), pmid="1", mesh=("Gout",))
     with opened(path, 1) as draft:

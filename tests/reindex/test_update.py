@@ -304,7 +304,7 @@ def test_contradicting_files_are_told_and_the_believed_one_counts(run: Run, inbo
     pubmed(inbox / "pubmed26n0003.xml", article(5, "Older", 2021))
     done = run()
     assert records(toy)["PMID:5"] == "Newer"
-    assert ("older than what the index holds, ignored", 1, "pubmed26n0003.xml, PMID:5") in done.remarks
+    assert ("older than the version in the index, ignored", 1, "pubmed26n0003.xml, PMID:5") in done.remarks
 
 
 def test_since_looks_only_at_files_changed_lately(run: Run, inbox: Path) -> None:
@@ -677,5 +677,5 @@ def test_a_congress_in_one_file_is_all_there_and_stays(run: Run, inbox: Path, to
     (inbox / "acr.ris").write_text("".join(chunk.format(*row) for row in rows))
     done = run()
     assert (done.counts.added, done.counts.duplicates) == (3, 0)
-    assert any(what.startswith("an id that stands for another title already") for what, _, _ in done.remarks)
+    assert any(what.startswith("id already used for another title") for what, _, _ in done.remarks)
     assert not run(full=True).published

@@ -1,1 +1,1 @@
-"""Several sources, one record."""
+"""Merging of several sources into one record."""

@@ -1,4 +1,7 @@
-"""What each source says of each record, and which record a source's record is: the SQL beside ``merge``."""
+"""Contributions of the sources to each record, and the lookup of the record that a source's record belongs to.
+
+The SQL for the rules in ``merge``.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,25 @@ from engine.corpus.storage.rows import SOURCE_COLUMNS, dump_abstract, load_abstr
 from engine.records.abstract import Abstract
 
 COLUMNS = "id, doc_id, own_id, format, source_id, spoken, version, revised, release, digest"
-_SAID = "format, source_id, spoken, version, revised, release, digest, record"
-_PLACES = ", ".join("?" * (_SAID.count(",") + 1))
-_INSERT = f"INSERT INTO contributions (doc_id, own_id, {_SAID}) VALUES (?, ?, {_PLACES})"
-_UPDATE = f"UPDATE contributions SET ({_SAID}) = ({_PLACES}) WHERE id = ?"
-_MANY = 25  # records of one DOI; where there are more it is a congress, and no DOI tells its abstracts apart
-_KEPT_APART = "same DOI as another record, but another title: kept apart (engine duplicates lists them)"
-_TWO_PMIDS = "same DOI as another record, but another PMID: kept apart"
+_CLAIM_COLUMNS = "format, source_id, spoken, version, revised, release, digest, record"
+_PLACES = ", ".join("?" * (_CLAIM_COLUMNS.count(",") + 1))
+_INSERT = f"INSERT INTO contributions (doc_id, own_id, {_CLAIM_COLUMNS}) VALUES (?, ?, {_PLACES})"
+_UPDATE = f"UPDATE contributions SET ({_CLAIM_COLUMNS}) = ({_PLACES}) WHERE id = ?"
+_MANY = 25  # records of one DOI; more belong to a congress, whose DOI does not identify its abstracts
+_KEPT_APART = "same DOI as another record but a different title: kept apart (engine duplicates lists them)"
+_TWO_PMIDS = "same DOI as another record but a different PMID: kept apart"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """A row of the table contributions, without what it says."""
+class ContributionRow:
+    """A row of the table contributions, without its record."""
 
     contribution_id: int
     doc_id: int
     own_id: str
     format: str
-    source_id: int  # that said it last
-    spoken: int  # that said it first
+    source_id: int  # of the file that gave it last
+    spoken: int  # of the file that gave it first
     version: int
     revised: str
     release: int
@@ -38,7 +41,7 @@ class Held:
 
     @property
     def age(self) -> tuple[int, str, int]:
-        """What merge.is_outdated compares."""
+        """The version, revision date and release that `merge.is_outdated` compares."""
         return self.version, self.revised, self.release
 
 
@@ -46,47 +49,47 @@ class Held:
 class Match:
     """The record that a source's record belongs to."""
 
-    doc_id: int | None  # None: to none that is there
-    remark: str | None = None  # why it was kept apart from one with the same DOI
+    doc_id: int | None  # None: no record of the draft
+    remark: str | None = None  # why it was kept apart from a record with the same DOI
 
 
 class Contributions:
-    """The contributions in the database of a draft."""
+    """The table contributions of a draft."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
 
-    def find_by_own_id(self, own_id: str) -> list[Held]:
-        """All contributions under this id, oldest first; all are of one record."""
+    def find_by_own_id(self, own_id: str) -> list[ContributionRow]:
+        """Return all contributions with this id, oldest first; they all belong to one record."""
         rows = self.connection.execute(f"SELECT {COLUMNS} FROM contributions WHERE own_id = ? ORDER BY id", (own_id,))
-        return [Held(*row) for row in rows.fetchall()]
+        return [ContributionRow(*row) for row in rows.fetchall()]
 
     def read_claims(self, doc_id: int) -> list[Contribution]:
-        """What the sources of a record say, oldest source first."""
+        """Return the contributions to a record, oldest first."""
         columns = "id, format, own_id, record, version, revised, spoken"
         sql = f"SELECT {columns} FROM contributions WHERE doc_id = ? ORDER BY id"
         rows = self.connection.execute(sql, (doc_id,)).fetchall()
         return [
-            Contribution(number, kind, self.parse_claim(said, doc_id, own_id), *age)
-            for number, kind, own_id, said, *age in rows
+            Contribution(number, kind, self.parse_claim(record_json, doc_id, own_id), *details)
+            for number, kind, own_id, record_json, *details in rows
         ]
 
-    def get_claim(self, held: Held) -> Abstract:
-        """What one source says."""
+    def get_claim(self, row: ContributionRow) -> Abstract:
+        """Return the record as one source gives it."""
         sql = "SELECT record FROM contributions WHERE id = ?"
-        (said,) = self.connection.execute(sql, (held.contribution_id,)).fetchone()
-        return self.parse_claim(said, held.doc_id, held.own_id)
+        (record_json,) = self.connection.execute(sql, (row.contribution_id,)).fetchone()
+        return self.parse_claim(record_json, row.doc_id, row.own_id)
 
-    def parse_claim(self, said: str | None, doc_id: int, own_id: str) -> Abstract:
-        """What a source says, from its JSON or from the row that says the same."""
-        return load_abstract(said) if said else replace(self.read_record_row(doc_id), record_id=own_id)
+    def parse_claim(self, record_json: str | None, doc_id: int, own_id: str) -> Abstract:
+        """Return the record as a source gives it: from its JSON or, if that is None, from its row in abstracts."""
+        return load_abstract(record_json) if record_json else replace(self.read_record_row(doc_id), record_id=own_id)
 
     def record_id(self, doc_id: int) -> str:
-        """The name of a record."""
+        """Return the id of a record."""
         return str(self.connection.execute("SELECT record_id FROM abstracts WHERE id = ?", (doc_id,)).fetchone()[0])
 
     def find_by_pmid(self, record_id: str, pmid: str) -> list[tuple[int, int]]:
-        """(doc id, newest release) of the records of this id or PMID."""
+        """Return (doc id, newest release) of the records with this id or PMID, in no order."""
         sql = (
             "SELECT id, coalesce((SELECT max(release) FROM contributions WHERE doc_id = abstracts.id), 0)"
             " FROM abstracts WHERE record_id = ? OR pmid = ?"
@@ -94,13 +97,16 @@ class Contributions:
         return self.connection.execute(sql, (record_id, pmid)).fetchall()
 
     def read_record_row(self, doc_id: int) -> Abstract:
-        """The record as the table abstracts has it."""
+        """Return the record as stored in the table abstracts."""
         sql = f"SELECT {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id = ?"
         values = self.connection.execute(sql, (doc_id,)).fetchone()
         return parse_row(dict(zip(SOURCE_COLUMNS, values, strict=True)))
 
     def write_out(self, doc_id: int) -> None:
-        """Store apart what the only source of a record says, before a second one changes the row in abstracts."""
+        """Store each contribution to a record as JSON.
+
+        A record with one source stands only in abstracts; call this before a second source changes that row.
+        """
         for contribution in self.read_claims(doc_id):
             self.connection.execute(
                 "UPDATE contributions SET record = ? WHERE id = ? AND record IS NULL",
@@ -108,90 +114,95 @@ class Contributions:
             )
 
     def add(self, doc_id: int, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> int:
-        """Store what a source says for the first time; returns the key. alone: no other source has the record."""
+        """Store the first contribution of a source to a record and return its key.
+
+        alone: whether no other source has the record.
+        """
         cursor = self.connection.execute(
             _INSERT,
             (doc_id, abstract.record_id, *_build_claim_values(abstract, origin, digest, alone=alone)),
         )
         return int(cursor.lastrowid or 0)
 
-    def replace(self, held: Held, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> None:
-        """Store what a source says now in place of what it said before."""
+    def replace(self, row: ContributionRow, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> None:
+        """Replace the earlier contribution of a source."""
         self.connection.execute(
             _UPDATE,
-            (*_build_claim_values(abstract, origin, digest, alone=alone), held.contribution_id),
+            (*_build_claim_values(abstract, origin, digest, alone=alone), row.contribution_id),
         )
 
     def remove(self, contribution_id: int) -> None:
-        """Forget what one source says."""
+        """Delete one contribution."""
         self.connection.execute("DELETE FROM contributions WHERE id = ?", (contribution_id,))
 
-    def touch(self, held: Held, abstract: Abstract, origin: Origin) -> bool:
-        """Note that a source said the same again; a date or release only ever grows. True when version or date did."""
-        later = (max(abstract.version, held.version), max(abstract.revised, held.revised))
-        release = max(origin.release, held.release)
-        if (origin.source_id, *later, release) != (held.source_id, *held.age):
+    def touch(self, row: ContributionRow, abstract: Abstract, origin: Origin) -> bool:
+        """Note that a source gave the same values again. Version, date and release never decrease.
+
+        Returns whether the version or the date increased.
+        """
+        later = (max(abstract.version, row.version), max(abstract.revised, row.revised))
+        release = max(origin.release, row.release)
+        if (origin.source_id, *later, release) != (row.source_id, *row.age):
             self.connection.execute(
                 "UPDATE contributions SET source_id = ?, version = ?, revised = ?, release = ? WHERE id = ?",
-                (origin.source_id, *later, release, held.contribution_id),
+                (origin.source_id, *later, release, row.contribution_id),
             )
-        return later != (held.version, held.revised)
+        return later != (row.version, row.revised)
 
     def match(self, abstract: Abstract, origin: Origin, besides: int = 0) -> Match:
-        """Find the record with the same PMID, or with the same DOI where nothing speaks against it.
+        """Find the record with the same PMID, or with the same DOI unless PMID, title or abstract differ.
 
-        Two records of one file are two records whatever they share: their source tells them apart. `besides` is a
-        record that is not looked at.
+        Two records of one file never match: their source keeps them apart. The record `besides` is ignored.
         """
         remark = None
         for where, value in (("pmid = ?", abstract.pmid), ("doi = ? COLLATE NOCASE", abstract.doi)):
             if not value:
                 continue
             sql = f"SELECT id FROM abstracts WHERE {where} AND id != ? ORDER BY id LIMIT {_MANY + 1}"
-            found_ids = self.connection.execute(sql, (value, besides)).fetchall()
-            if len(found_ids) > _MANY:
+            rows = self.connection.execute(sql, (value, besides)).fetchall()
+            if len(rows) > _MANY:
                 return Match(None, _KEPT_APART)
-            for (doc_id,) in found_ids:
+            for (doc_id,) in rows:
                 if self.was_given_by(doc_id, origin.source_id):
                     continue
-                found = self.read_record_row(doc_id)
+                candidate = self.read_record_row(doc_id)
                 if where.startswith("pmid"):
                     return Match(doc_id)
-                if abstract.pmid and found.pmid and abstract.pmid != found.pmid:
+                if abstract.pmid and candidate.pmid and abstract.pmid != candidate.pmid:
                     remark = remark or _TWO_PMIDS
-                elif not is_same_work(abstract, found):
+                elif not is_same_work(abstract, candidate):
                     remark = remark or _KEPT_APART
                 else:
                     return Match(doc_id)
         return Match(None, remark)
 
     def was_given_by(self, doc_id: int, source_id: int) -> bool:
-        """Whether a file, as it is now or as it was when it was read before, gave this record."""
+        """Return whether a file gave this record, now or when it was read before."""
         sql = "SELECT source_id FROM contributions WHERE doc_id = ?"
-        found = self.connection.execute(sql, (doc_id,)).fetchall()
-        return any(self.is_same_file(other, source_id) for (other,) in found)
+        rows = self.connection.execute(sql, (doc_id,)).fetchall()
+        return any(self.is_same_file(other, source_id) for (other,) in rows)
 
-    def is_same_file(self, one: int, other: int) -> bool:
-        """Whether two rows of sources are one file, by where it lies."""
-        if one == other:
+    def is_same_file(self, source_id: int, other: int) -> bool:
+        """Return whether two rows of sources are the same file, by path."""
+        if source_id == other:
             return True
         sql = "SELECT count(*) > 1 AND min(path) = max(path) FROM sources WHERE id IN (?, ?)"
-        return bool(self.connection.execute(sql, (one, other)).fetchone()[0])
+        return bool(self.connection.execute(sql, (source_id, other)).fetchone()[0])
 
-    def hand_back(self, held: Held) -> None:
-        """Let what two files said be the word of the first of them alone."""
-        self.connection.execute("UPDATE contributions SET source_id = spoken WHERE id = ?", (held.contribution_id,))
+    def hand_back(self, row: ContributionRow) -> None:
+        """Attribute a contribution that two files gave to the first of them alone."""
+        self.connection.execute("UPDATE contributions SET source_id = spoken WHERE id = ?", (row.contribution_id,))
 
     def move(self, doc_id: int, to: int) -> None:
-        """Give all contributions of one record to another."""
+        """Move all contributions of one record to the record `to`."""
         self.write_out(doc_id)
         self.connection.execute("UPDATE contributions SET doc_id = ? WHERE doc_id = ?", (to, doc_id))
 
     def list_unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, int]]:
-        """(key, doc id) of what a file said before and says no longer, now that it was read again.
+        """Return (key, doc id) of contributions that a file gave before but not when it was read again in this run.
 
-        A file is known by where it lies. run_from is the first sources.id of this run; files among the doubtful count
-        as not read.
+        A file is identified by its path. run_from is the first sources.id of this run; `doubtful` files count as not
+        read. Ordered by key.
         """
         again = "SELECT path FROM sources WHERE id >= ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
         return self.connection.execute(
@@ -204,7 +215,7 @@ class Contributions:
 def _build_claim_values(
     abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool
 ) -> tuple[str | int | bytes | None, ...]:
-    """Values of the columns SAID."""
+    """Return the values of the columns in _CLAIM_COLUMNS."""
     return (
         origin.format,
         origin.source_id,

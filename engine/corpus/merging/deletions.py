@@ -1,4 +1,4 @@
-"""What PubMed deleted: remembered, so that an older file or another source does not bring it back."""
+"""Citations that PubMed deleted, remembered so that an older file or another source does not add them again."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from engine.corpus.merging.merge import is_deleted
 
 
 class Deletions:
-    """The table deletions of a draft: PMID -> release of the numbered file that deleted it."""
+    """The table deletions of a draft: PMID -> release of the file that deleted it."""
 
     def __init__(self, connection: sqlite3.Connection, generation: int) -> None:
         self.connection = connection
         self.generation = generation
         self.known: dict[str, int] | None = None
-        self.n_noted = 0  # deletions that the run found and that were not known
+        self.n_noted = 0  # new deletions in this run
 
     def load_releases(self) -> dict[str, int]:
-        """All deletions, read once: PubMed has some hundred thousand."""
+        """Return all deletions, read once: PubMed has some hundred thousand."""
         if self.known is None:
             self.known = dict(self.connection.execute("SELECT pmid, release FROM deletions").fetchall())
         return self.known
 
-    def hold(self, pmid: str | None, release: int) -> bool:
-        """Whether a record with this PMID, from a file of this release, is deleted."""
-        found = self.load_releases().get(pmid) if pmid else None
-        return found is not None and is_deleted(release, found)
+    def has_deletion(self, pmid: str | None, release: int) -> bool:
+        """Return whether a record with this PMID, from a file of this release, is deleted."""
+        deletion = self.load_releases().get(pmid) if pmid else None
+        return deletion is not None and is_deleted(release, deletion)
 
     def note(self, pmid: str, release: int) -> None:
-        """Remember a deletion; of two the later one. One without a number holds only for what came before it."""
+        """Remember a deletion; of two, the later. A deletion without a release number is not remembered."""
         if release > self.load_releases().get(pmid, 0):
             self.load_releases()[pmid] = release
             self.n_noted += 1
@@ -36,6 +36,6 @@ class Deletions:
             self.connection.execute(sql, (pmid, release, self.generation))
 
     def lift(self, pmid: str | None) -> None:
-        """Forget the deletion of a citation that came again, in a later file."""
+        """Forget the deletion of a citation that a later file gives again."""
         if pmid and self.load_releases().pop(pmid, None) is not None:
             self.connection.execute("DELETE FROM deletions WHERE pmid = ?", (pmid,))

@@ -1,4 +1,4 @@
-"""Records of sources into the draft of the next corpus: added, replaced, merged, kept apart, deleted."""
+"""Intake of source records into a draft: each is added, replaced, merged, kept apart or deleted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from engine.corpus.merging.contributions import Held
+from engine.corpus.merging.contributions import ContributionRow
 from engine.corpus.merging.deletions import Deletions
 from engine.corpus.merging.ledger import Change, Ledger
 from engine.corpus.merging.merge import (
@@ -22,191 +22,201 @@ from engine.corpus.merging.merge import (
 from engine.corpus.storage.rows import build_row, hash_row
 from engine.records.abstract import Abstract
 
-NOWHERE = -1  # the doc id of what was not stored
-NAMES = ("PMID:", "DOI:")  # begin ids that are not of the source's making
-_OF_A_DOI = "DOI:"  # begins an id that a congress gives to all its abstracts
-_TOLD_APART = "an id that stands for another title already: kept apart, told by a suffix"
-_TAKEN_OVER = "an id that another file gave to another title: replaced"
+NOWHERE = -1  # the doc id of a record that was not stored
+NAMES = ("PMID:", "DOI:")  # prefixes of ids that the source did not invent
+_OF_A_DOI = "DOI:"  # prefix of an id that all abstracts of a congress may share
+_TOLD_APART = "id already used for another title: kept apart, with a suffix added to the id"
+_TAKEN_OVER = "id that another file used for another title: replaced"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one record of a source."""
+    """The outcome of taking in one record of a source."""
 
-    doc_id: int  # NOWHERE for what was not stored
-    change: Change  # of the whole record, against what the run found
-    repeated: bool = False  # this source gave it before in this run
-    absorbed: tuple[int, ...] = ()  # doc ids that turned out to be the same record and are no more
+    doc_id: int  # NOWHERE if it was not stored
+    change: Change  # of the whole record since the start of the run
+    repeated: bool = False  # this source already gave it in this run
+    absorbed: tuple[int, ...] = ()  # doc ids of records that were merged into this one
     remark: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _GivenRecord:
-    """A record on its way in."""
+    """A record of a source while it is taken in."""
 
     abstract: Abstract
     origin: Origin
-    said: bytes  # digest of its values
-    held: Held | None  # what the same source said before
-    doc_id: int | None  # of the record that this id stands for
+    digest: bytes  # digest of its values
+    earlier: ContributionRow | None  # the earlier contribution of the same source
+    doc_id: int | None  # of the record with this id
     remark: str | None = None
 
 
 def _is_key(record_id: str) -> bool:
-    """Whether an id names a record wherever it stands: a bare number is a row of its file, a congress shares a DOI."""
+    """Return whether an id identifies one record in every file.
+
+    A bare number is a row of its file; a DOI may be shared by the abstracts of a congress.
+    """
     return not record_id.isdecimal() and not record_id.startswith(_OF_A_DOI)
 
 
 class Intake:
-    """The records of a draft as they come in."""
+    """Intake of source records into a draft."""
 
     def __init__(self, ledger: Ledger, deletions: Deletions) -> None:
         self.ledger = ledger
         self.contributions = ledger.contributions
         self.deletions = deletions
-        self.given: set[int] = set()  # contributions that the run has met
-        self.still_there: set[int] = set()  # contributions that a file holds, if only in a form that is not taken
+        self.taken: set[int] = set()  # contributions that this run gave
+        self.still_there: set[int] = set()  # contributions whose new version in a file was not stored
 
     def put(self, abstract: Abstract, origin: Origin) -> Outcome:
-        """Bring what a source says of one record into the corpus.
+        """Take in one record of a source.
 
-        It replaces what the same source said before, unless that was newer. A record that other sources have too, by
-        PMID or DOI, becomes one with theirs. Given twice and ending as it was, it is as unchanged as one never touched.
+        It replaces the earlier record of the same source unless that is newer. It is merged with the record of other
+        sources that has the same PMID or DOI. A record that ends the run as it began counts as unchanged.
         """
-        if self.deletions.hold(abstract.pmid, origin.release):
+        if self.deletions.has_deletion(abstract.pmid, origin.release):
             return Outcome(NOWHERE, Change.HELD_BACK)
         self.deletions.lift(abstract.pmid)
         given = self.merge_twin(self.recognise(abstract, origin))
-        held = given.held
-        if held and held.digest == given.said:
+        earlier = given.earlier
+        if earlier and earlier.digest == given.digest:
             if (
-                self.contributions.touch(held, abstract, origin)
-                and len(self.contributions.read_claims(held.doc_id)) > 1
+                self.contributions.touch(earlier, abstract, origin)
+                and len(self.contributions.read_claims(earlier.doc_id)) > 1
             ):
-                self.ledger.remember(held.doc_id)
-                self.ledger.settle(held.doc_id)  # another of its sources may be the believed one now
-            return self.note_unchanged(held.doc_id, held.contribution_id)
-        if held and is_outdated((abstract.version, abstract.revised, origin.release), held.age):
-            self.still_there.add(held.contribution_id)
+                self.ledger.remember(earlier.doc_id)
+                self.ledger.settle(earlier.doc_id)  # another source may now be preferred
+            return self.note_unchanged(earlier.doc_id, earlier.contribution_id)
+        if earlier and is_outdated((abstract.version, abstract.revised, origin.release), earlier.age):
+            self.still_there.add(earlier.contribution_id)
             return Outcome(NOWHERE, Change.OUTDATED)
         text = self.ledger.text_digest(abstract.title, abstract.abstract)
         if not text:
-            self.still_there.update([held.contribution_id] if held else [])
+            self.still_there.update([earlier.contribution_id] if earlier else [])
             return Outcome(NOWHERE, Change.UNREADABLE)
-        if held and self.is_shared(held, origin):
-            self.contributions.hand_back(held)
-            given = replace(given, held=None)
-        elif held and self.detach_source(given, held):
-            given = replace(given, held=None, doc_id=None)
+        if earlier and self.is_shared(earlier, origin):
+            self.contributions.hand_back(earlier)
+            given = replace(given, earlier=None)
+        elif earlier and self.detach_source(given, earlier):
+            given = replace(given, earlier=None, doc_id=None)
         if given.doc_id is not None:
             return self.revise(given.doc_id, given)
         match = self.contributions.match(given.abstract, origin)
         if match.doc_id is not None:
             return self.revise(match.doc_id, given)
         doc_id = self.ledger.insert(build_row(given.abstract), text)
-        self.given.add(self.contributions.add(doc_id, given.abstract, origin, given.said, alone=True))
+        self.taken.add(self.contributions.add(doc_id, given.abstract, origin, given.digest, alone=True))
         return Outcome(doc_id, Change.ADDED, remark=given.remark or match.remark)
 
     def recognise(self, abstract: Abstract, origin: Origin) -> _GivenRecord:
-        """Find what the id of a record stands for; where that is another work, give the record an id of its own."""
-        said = hash_row(build_row(abstract))
+        """Find the record with this id; if that is another work, give the new record an id of its own."""
+        digest = hash_row(build_row(abstract))
         others = self.contributions.find_by_own_id(abstract.record_id)
         if not others:
-            return _GivenRecord(abstract, origin, said, None, None)
+            return _GivenRecord(abstract, origin, digest, None, None)
         doc_id = others[0].doc_id
-        held = self.find_earlier(others, origin, said)
-        if held and held.digest == said:
-            return _GivenRecord(abstract, origin, said, held, doc_id)
-        standing = self.contributions.get_claim(held) if held else self.contributions.read_record_row(doc_id)
-        if is_same_work(abstract, standing) or (abstract.pmid and abstract.pmid == standing.pmid):
-            return _GivenRecord(abstract, origin, said, held, doc_id)
+        earlier = self.find_earlier(others, origin, digest)
+        if earlier and earlier.digest == digest:
+            return _GivenRecord(abstract, origin, digest, earlier, doc_id)
+        current = self.contributions.get_claim(earlier) if earlier else self.contributions.read_record_row(doc_id)
+        if is_same_work(abstract, current) or (abstract.pmid and abstract.pmid == current.pmid):
+            return _GivenRecord(abstract, origin, digest, earlier, doc_id)
         suffix = hashlib.sha256(normalise_title(abstract.title).encode("utf-8")).hexdigest()[:8]
-        apart = f"{abstract.record_id}#{suffix}"
+        suffixed_id = f"{abstract.record_id}#{suffix}"
         alike = [h for h in others if h.format == origin.format]
-        if alike and _is_key(abstract.record_id) and not self.contributions.find_by_own_id(apart):
-            return self.take_over(_GivenRecord(abstract, origin, said, held or alike[-1], doc_id), alike)
-        found = self.recognise(replace(abstract, record_id=apart), origin)
-        return replace(found, remark=found.remark or _TOLD_APART)
+        if alike and _is_key(abstract.record_id) and not self.contributions.find_by_own_id(suffixed_id):
+            return self.take_over(_GivenRecord(abstract, origin, digest, earlier or alike[-1], doc_id), alike)
+        renamed = self.recognise(replace(abstract, record_id=suffixed_id), origin)
+        return replace(renamed, remark=renamed.remark or _TOLD_APART)
 
     def merge_twin(self, given: _GivenRecord) -> _GivenRecord:
-        """A library of references may hold a work twice, under one PMID or DOI: the later one, its gaps filled.
+        """Fill gaps in a record from its twin earlier in the same file.
 
-        A key of the source's own making stands for one row, of which the last counts; PubMed gives a citation whole.
+        A reference library may hold a work twice under one PMID or DOI. Other keys identify one row, of which the last
+        counts; PubMed always gives the whole citation.
         """
-        held, abstract, origin = given.held, given.abstract, given.origin
-        is_twin = held and held.contribution_id in self.given and held.source_id == origin.source_id
-        if not held or not is_twin or origin.format in PUBMED or not abstract.record_id.startswith(NAMES):
+        earlier, abstract, origin = given.earlier, given.abstract, given.origin
+        is_twin = earlier and earlier.contribution_id in self.taken and earlier.source_id == origin.source_id
+        if not earlier or not is_twin or origin.format in PUBMED or not abstract.record_id.startswith(NAMES):
             return given
-        before = Contribution(1, origin.format, self.contributions.get_claim(held), spoken=1)
-        both = merge_records(abstract.record_id, (before, Contribution(2, origin.format, abstract, spoken=2)))
-        return replace(given, abstract=both, said=hash_row(build_row(both)))
+        first = Contribution(1, origin.format, self.contributions.get_claim(earlier), spoken=1)
+        merged = merge_records(abstract.record_id, (first, Contribution(2, origin.format, abstract, spoken=2)))
+        return replace(given, abstract=merged, digest=hash_row(build_row(merged)))
 
-    def find_earlier(self, others: Collection[Held], origin: Origin, said: bytes) -> Held | None:
-        """What the same source said before under this id, or what another file says in the very same words.
+    def find_earlier(
+        self, others: Collection[ContributionRow], origin: Origin, digest: bytes
+    ) -> ContributionRow | None:
+        """Return the earlier contribution of the same source, or that of another file with the same values.
 
-        PubMed is one source, whatever the file; elsewhere each file is one.
+        All PubMed files are one source; otherwise each file is a source. None if there is no such contribution.
         """
         alike = [h for h in others if h.format == origin.format]
-        same = [h for h in alike if h.digest == said]
+        same = [h for h in alike if h.digest == digest]
         if same or origin.format in PUBMED:
             return next(reversed(same or alike), None)
-        mine = [h for h in alike if self.contributions.is_same_file(h.source_id, origin.source_id)]
-        return mine[-1] if mine else None
+        own = [h for h in alike if self.contributions.is_same_file(h.source_id, origin.source_id)]
+        return own[-1] if own else None
 
-    def take_over(self, given: _GivenRecord, alike: Collection[Held]) -> _GivenRecord:
-        """A source's own id now means another work: what files of its format said before under it is forgotten."""
-        held = given.held
-        if held is None or self.contributions.is_same_file(held.source_id, given.origin.source_id):
+    def take_over(self, given: _GivenRecord, alike: Collection[ContributionRow]) -> _GivenRecord:
+        """Remove the contributions of other files when a source's own id now stands for another work."""
+        earlier = given.earlier
+        if earlier is None or self.contributions.is_same_file(earlier.source_id, given.origin.source_id):
             return given
         for other in alike:
-            if other is not held:
+            if other is not earlier:
                 self.contributions.write_out(other.doc_id)
                 self.contributions.remove(other.contribution_id)
         return replace(given, remark=_TAKEN_OVER)
 
     def note_unchanged(self, doc_id: int, contribution_id: int) -> Outcome:
-        """A source says what it said before."""
-        repeated = contribution_id in self.given
-        self.given.add(contribution_id)
+        """Note that a source gave the same record as before."""
+        repeated = contribution_id in self.taken
+        self.taken.add(contribution_id)
         return Outcome(doc_id, self.ledger.changes.setdefault(doc_id, Change.NONE), repeated)
 
-    def is_shared(self, held: Held, origin: Origin) -> bool:
-        """Whether another file said this first, and so says it still, now that this file says something else."""
-        first_file = held.spoken if held.format not in PUBMED else origin.source_id
-        return held.spoken != held.source_id and not self.contributions.is_same_file(first_file, origin.source_id)
+    def is_shared(self, earlier: ContributionRow, origin: Origin) -> bool:
+        """Return whether another file gave this contribution first, and so still gives it when this file changes."""
+        first_file = earlier.spoken if earlier.format not in PUBMED else origin.source_id
+        return earlier.spoken != earlier.source_id and not self.contributions.is_same_file(first_file, origin.source_id)
 
-    def detach_source(self, given: _GivenRecord, held: Held) -> bool:
-        """Take a source out of a record that nothing links it to any more; True when that was done.
+    def detach_source(self, given: _GivenRecord, earlier: ContributionRow) -> bool:
+        """Remove a source from a record that it no longer belongs to; return whether it was removed.
 
-        So a PMID or DOI that was wrong and is mended parts what it had joined.
+        Correcting a wrong PMID or DOI thus splits the records it had merged.
         """
-        others = self.read_others(held.doc_id, held)
-        own_id = given.abstract.record_id  # where another source gives the same one, that is what joined them
+        others = self.read_others(earlier.doc_id, earlier)
+        own_id = given.abstract.record_id  # another source with the same id keeps them together
         if not others or any(o.abstract.record_id == own_id or is_linked(given.abstract, o.abstract) for o in others):
             return False
-        self.ledger.remember(held.doc_id)
-        self.contributions.write_out(held.doc_id)
-        self.contributions.remove(held.contribution_id)
-        self.ledger.resourced.add(held.doc_id)
-        self.ledger.settle(held.doc_id)
+        self.ledger.remember(earlier.doc_id)
+        self.contributions.write_out(earlier.doc_id)
+        self.contributions.remove(earlier.contribution_id)
+        self.ledger.resourced.add(earlier.doc_id)
+        self.ledger.settle(earlier.doc_id)
         return True
 
-    def read_others(self, doc_id: int, held: Held | None) -> list[Contribution]:
-        """What the sources of a record say, without the one that is held."""
-        mine = held.contribution_id if held else None
-        return [said for said in self.contributions.read_claims(doc_id) if said.contribution_id != mine]
+    def read_others(self, doc_id: int, earlier: ContributionRow | None) -> list[Contribution]:
+        """Return the contributions to a record, without `earlier`."""
+        excluded = earlier.contribution_id if earlier else None
+        return [
+            contribution
+            for contribution in self.contributions.read_claims(doc_id)
+            if contribution.contribution_id != excluded
+        ]
 
     def revise(self, doc_id: int, given: _GivenRecord) -> Outcome:
-        """Store what a source says of a record that is there."""
+        """Update an existing record with the record of a source."""
         ledger, abstract = self.ledger, given.abstract
         ledger.remember(doc_id)
         before = self.contributions.read_record_row(doc_id)
-        others = self.read_others(doc_id, given.held)
+        others = self.read_others(doc_id, given.earlier)
         if others:
             self.contributions.write_out(doc_id)
         number = self.store(doc_id, given, alone=not others)
-        repeated = number in self.given
-        self.given.add(number)
+        repeated = number in self.taken
+        self.taken.add(number)
         ledger.settle(doc_id, None if others else abstract)
         other = self.find_other_half(doc_id, before, given, others)
         if other is not None:
@@ -216,42 +226,45 @@ class Intake:
         return Outcome(doc_id, ledger.changes[doc_id], repeated, (), given.remark)
 
     def store(self, doc_id: int, given: _GivenRecord, *, alone: bool) -> int:
-        """Write what a source says; returns the key of the contribution. Another source of the very same is no news."""
-        if given.held is None:
-            said = {held.digest for held in self.contributions.find_by_own_id(given.abstract.record_id)}
-            self.ledger.resourced.update([] if given.said in said else [doc_id])
-            return self.contributions.add(doc_id, given.abstract, given.origin, given.said, alone=alone)
-        self.contributions.replace(given.held, given.abstract, given.origin, given.said, alone=alone)
-        return given.held.contribution_id
+        """Store the contribution of a source and return its key.
+
+        A further source that gives the same values does not change the record.
+        """
+        if given.earlier is None:
+            digests = {row.digest for row in self.contributions.find_by_own_id(given.abstract.record_id)}
+            self.ledger.resourced.update([] if given.digest in digests else [doc_id])
+            return self.contributions.add(doc_id, given.abstract, given.origin, given.digest, alone=alone)
+        self.contributions.replace(given.earlier, given.abstract, given.origin, given.digest, alone=alone)
+        return given.earlier.contribution_id
 
     def find_other_half(
         self, doc_id: int, before: Abstract, given: _GivenRecord, others: Collection[Contribution]
     ) -> int | None:
-        """Another record that turns out to be the same one, now that a PMID or DOI is known that was not before."""
+        """Return the doc id of another record that a new PMID or DOI shows to be the same, None if there is none."""
         now = merge_records(before.record_id, self.contributions.read_claims(doc_id)) if others else given.abstract
         if (now.pmid, now.doi) == (before.pmid, before.doi):
             return None
         return self.contributions.match(now, given.origin, besides=doc_id).doc_id
 
     def delete(self, record_id: str, release: int = 0) -> list[int]:
-        """Remove what a deletion of PubMed means: the record of this id, and any with this PMID under an id of its own.
+        """Remove the records that PubMed deleted: those with this id or with its PMID.
 
-        What PubMed issued again in a later release stays. Returns the doc ids removed.
+        A record that PubMed issued again in a later release stays. Returns the doc ids removed.
         """
         pmid = record_id.removeprefix("PMID:")
-        found = self.contributions.find_by_pmid(record_id, pmid)
-        gone = [doc_id for doc_id, issued in found if not (release and issued > release)]
-        if len(gone) == len(found):
+        records = self.contributions.find_by_pmid(record_id, pmid)
+        removed = [doc_id for doc_id, issued in records if not (release and issued > release)]
+        if len(removed) == len(records):
             self.deletions.note(pmid, release)
-        for doc_id in gone:
+        for doc_id in removed:
             self.ledger.discard(doc_id)
-        return gone
+        return removed
 
     def drop_unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, str, bool]]:
-        """Forget what the files of this run no longer say; returns (doc id, record id, whether the record is gone).
+        """Delete the contributions that the files of this run no longer give.
 
-        run_from is the first sources.id of this run, doubtful are those of its files of which not all could be read. A
-        record that another source still has stays.
+        run_from is the first sources.id of this run; `doubtful` are its files that could not be read completely. A
+        record that another source still has stays. Returns (doc id, record id, whether the record was removed).
         """
         touched = []
         for number, doc_id in self.contributions.list_unseen(run_from, doubtful):
@@ -259,13 +272,13 @@ class Intake:
                 continue
             self.ledger.remember(doc_id)
             record_id = self.contributions.record_id(doc_id)
-            gone = len(self.contributions.read_claims(doc_id)) == 1
-            if gone:
+            is_removed = len(self.contributions.read_claims(doc_id)) == 1
+            if is_removed:
                 self.ledger.discard(doc_id)
             else:
                 self.contributions.write_out(doc_id)
                 self.contributions.remove(number)
                 self.ledger.resourced.add(doc_id)
                 self.ledger.settle(doc_id)
-            touched.append((doc_id, record_id, gone))
+            touched.append((doc_id, record_id, is_removed))
         return touched

@@ -1,4 +1,4 @@
-"""Several sources, one record: what belongs together, which source is believed, what is merged. Pure functions."""
+"""Rules for merging sources: which records belong together, which source is preferred. Pure functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 
 from engine.records.abstract import Abstract
 
-# PubMed's own word on a record that several sources have is believed before all others'.
+# Formats of PubMed, which is preferred to all other sources of a record.
 PUBMED = ("PubMed XML", "MEDLINE")
 _FILLED = (
     "title",
@@ -25,11 +25,11 @@ _FILLED = (
     "languages",
     "vernacular_title",
     "other_abstracts",
-)  # fields taken from the next source where the believed one has none
-_SAME_TITLE = 0.85  # of the characters in common: spelling and markup differ between databases
-_SAME_ABSTRACT = 0.6  # of the characters of the beginnings; two abstracts of one congress have some 0.3 to 0.45
+)  # fields taken from the next source where the preferred one has none
+_SAME_TITLE = 0.85  # share of common characters: spelling and markup differ between databases
+_SAME_ABSTRACT = 0.6  # share of common characters at the beginning; abstracts of one congress share 0.3 to 0.45
 _BEGINNING = 400  # characters
-_LONG_TITLE = 20  # characters, from which on a title may be the beginning of another with its subtitle
+_LONG_TITLE = 20  # characters; a title at least this long may begin another that has a subtitle
 NUMBER = re.compile(r"\d+")
 _NOT_WORD = re.compile(r"[\W_]+")
 
@@ -45,51 +45,51 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one source says about a record."""
+    """A record as one source gives it."""
 
-    contribution_id: int  # ascending in the order in which sources first gave the record
+    contribution_id: int  # ascending in the order in which the sources gave the record
     format: str
     abstract: Abstract
     version: int = 1
     revised: str = ""
-    spoken: int = 0  # the file that said it first, ascending in time
+    spoken: int = 0  # the file that gave it first, ascending in time
 
     @property
     def belief(self) -> tuple[bool, int, str, bool, int, int]:
-        """Sort key, most believed last: PubMed's newest word before all, of the others the newest."""
+        """Sort key, most preferred last: the newest of PubMed, then the newest of the others."""
         pubmed = self.format in PUBMED
         newest = (self.version, self.revised, self.format == PUBMED[0]) if pubmed else (0, "", False)
         return pubmed, *newest, self.spoken, -self.contribution_id
 
 
-def is_outdated(new: tuple[int, str, int], held: tuple[int, str, int]) -> bool:
-    """Whether (version, revised, release) is older than what the same source said before.
+def is_outdated(new: tuple[int, str, int], old: tuple[int, str, int]) -> bool:
+    """Return whether (version, revised, release) is older than the earlier contribution of the same source.
 
-    A revision date or a release that either side lacks decides nothing. Where nothing decides, the later given wins.
+    A revision date or release is compared only if both have one. If nothing differs, the new one is not outdated.
 
     >>> is_outdated((1, "2024-01-05", 0), (1, "2024-03-01", 0))
     True
     >>> is_outdated((2, "", 0), (1, "2024-03-01", 0))
     False
     """
-    if new[0] != held[0]:
-        return new[0] < held[0]
-    if new[1] and held[1] and new[1] != held[1]:
-        return new[1] < held[1]
-    return bool(new[2] and held[2] and new[2] < held[2])
+    if new[0] != old[0]:
+        return new[0] < old[0]
+    if new[1] and old[1] and new[1] != old[1]:
+        return new[1] < old[1]
+    return bool(new[2] and old[2] and new[2] < old[2])
 
 
 def is_deleted(release: int, deletion: int) -> bool:
-    """Whether PubMed's deletion, in the file of that release, holds for a record that comes with this release.
+    """Return whether PubMed's deletion in release `deletion` applies to a record from release `release`.
 
-    PubMed may issue a deleted citation anew, in a later file. A release of 0 is a file without a number: a deletion
-    holds for it.
+    PubMed may issue a deleted citation again in a later file. Release 0 is a file without a number: every deletion
+    applies to it.
     """
     return release <= deletion
 
 
 def is_linked(one: Abstract, other: Abstract) -> bool:
-    """Whether what two sources say belongs to one record: same id, same PMID, or same DOI and no other PMID."""
+    """Return whether two records are one: same PMID or, if either has none, same DOI or same id."""
     if one.pmid and other.pmid:
         return one.pmid == other.pmid
     same_doi = bool(one.doi and other.doi and one.doi.lower() == other.doi.lower())
@@ -97,9 +97,9 @@ def is_linked(one: Abstract, other: Abstract) -> bool:
 
 
 def merge_records(record_id: str, contributions: Sequence[Contribution]) -> Abstract:
-    """One record from what its sources say: the most believed one's values, its gaps filled from the others.
+    """Merge the contributions to a record: values of the preferred source, gaps filled from the others.
 
-    Authors and ORCIDs come together from one source. Retractions and notices of any source count.
+    Authors and ORCIDs always come from the same source. Retractions and notices of any source count.
     """
     ranked = sorted(contributions, key=lambda contribution: contribution.belief, reverse=True)
     first, *rest = (contribution.abstract for contribution in ranked)
@@ -118,7 +118,7 @@ def merge_records(record_id: str, contributions: Sequence[Contribution]) -> Abst
 
 
 def normalise_title(title: str) -> str:
-    """A title for comparing: lower case, no accents, no punctuation, single spaces.
+    """Return a title for comparison: lower case, no accents, no punctuation, single spaces.
 
     >>> normalise_title("[Étude de la goutte.]")
     'etude de la goutte'
@@ -128,34 +128,36 @@ def normalise_title(title: str) -> str:
 
 
 def is_same_work(one: Abstract, other: Abstract) -> bool:
-    """Whether two records that share a DOI or an id can be one work: a congress has one DOI for all its abstracts.
+    """Return whether two records that share a DOI or an id can be the same work.
 
-    Their titles must be the same but for spelling, a subtitle or a translation, and then what both say in the abstract
-    must be much the same, too. A title or abstract that is missing contradicts nothing.
+    A congress has one DOI for all its abstracts. Equal titles suffice; titles that differ only in spelling, a subtitle
+    or a translation need similar abstracts too. A missing title or abstract never counts as a difference.
     """
-    mine = [normalise_title(t) for t in (one.title, one.vernacular_title) if t.strip()]
-    theirs = [normalise_title(t) for t in (other.title, other.vernacular_title) if t.strip()]
-    if not mine or not theirs or set(mine) & set(theirs):
+    titles = [normalise_title(t) for t in (one.title, one.vernacular_title) if t.strip()]
+    other_titles = [normalise_title(t) for t in (other.title, other.vernacular_title) if t.strip()]
+    if not titles or not other_titles or set(titles) & set(other_titles):
         return True
-    return any(_is_alike(a, b) for a in mine for b in theirs) and _is_same_abstract(one.abstract, other.abstract)
+    return any(_is_alike(title, other_title) for title in titles for other_title in other_titles) and _is_same_abstract(
+        one.abstract, other.abstract
+    )
 
 
 def _is_alike(one: str, other: str) -> bool:
-    """Whether two plain titles are nearly one: one the beginning of the other, or few letters and no number apart."""
+    """Return whether two normalised titles are similar: one begins the other, or few letters and no number differ."""
     if min(len(one), len(other)) >= _LONG_TITLE and (one.startswith(other) or other.startswith(one)):
         return True
     return NUMBER.findall(one) == NUMBER.findall(other) and _is_similar(one, other, _SAME_TITLE)
 
 
 def _is_same_abstract(one: str, other: str) -> bool:
-    """Whether two abstracts begin much alike; labels of sections and markup differ between databases."""
+    """Return whether two abstracts begin similarly; section labels and markup differ between databases."""
     if not one.strip() or not other.strip():
         return True
     return _is_similar(normalise_title(one[:_BEGINNING]), normalise_title(other[:_BEGINNING]), _SAME_ABSTRACT)
 
 
 def _is_similar(one: str, other: str, share: float) -> bool:
-    """Whether two texts have this share of their characters in common, in order."""
-    letters = SequenceMatcher(None, one, other, autojunk=False)
+    """Return whether two texts share at least this proportion of their characters, in order."""
+    matcher = SequenceMatcher(None, one, other, autojunk=False)
     # The first two are upper bounds of the third, and much cheaper.
-    return all(ratio() >= share for ratio in (letters.real_quick_ratio, letters.quick_ratio, letters.ratio))
+    return all(ratio() >= share for ratio in (matcher.real_quick_ratio, matcher.quick_ratio, matcher.ratio))

@@ -1,1 +1,1 @@
-"""Filters: which records may be hits."""
+"""Filters: the records that may be hits."""

@@ -1,6 +1,6 @@
-"""The SELECTs that answer one filter each. What people wrote is bound, lists of it as one JSON array.
+"""SELECT statements, one for each filter. User input is bound, a list of values as one JSON array.
 
-Names and texts are compared whole, without regard to the case of ASCII letters; * stands for any characters.
+Names and texts are compared as a whole, ignoring the case of ASCII letters; * matches any characters.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from engine.corpus.storage.store import SPACES
 from engine.corpus.storage.values import bind_text, dump_json_array
 from engine.errors import UsageError
 
-LEAST, MOST = -(2**63), 2**63 - 1  # what SQLite calls an INTEGER
-_MAX_WORDS = 20  # of one author; with these two, a statement stays below the million characters that SQLite takes
+LEAST, MOST = -(2**63), 2**63 - 1  # range of SQLite's INTEGER
+_MAX_WORDS = 20  # of one author; both limits keep a statement below the million characters that SQLite accepts
 _MAX_AUTHORS = 500
 _BETWEEN_WORDS = re.compile(r"[\s,.\-]+")  # of names
 LIKE = "LIKE v.value ESCAPE '!'"
 _BLANK = f"trim({{column}}, char({', '.join(str(ord(space)) for space in SPACES)})) = ''"
-BLANK_ABSTRACT = _BLANK.format(column="abstract")  # word for word what the index abstracts_blank says
+BLANK_ABSTRACT = _BLANK.format(column="abstract")  # the same text as in the index abstracts_blank
 
 RETRACTED = Selected("SELECT id FROM abstracts WHERE retracted")
 WITHOUT_TITLE = Selected(f"SELECT id FROM abstracts WHERE {_BLANK.format(column='title')}")
@@ -33,18 +33,18 @@ WITH_SOURCE = Selected(
 
 
 def select_years(ranges: Iterable[tuple[int | None, int | None]]) -> Selected:
-    """Records of these years, both ends included, None where open; never one without a year."""
+    """Return the records of these years, both ends included, None for an open end; never a record without a year."""
     spans = ((LEAST if low is None else low, MOST if high is None else high) for low, high in ranges)
-    held = [(max(low, LEAST), min(high, MOST)) for low, high in spans if low <= MOST and high >= LEAST]
+    valid = [(max(low, LEAST), min(high, MOST)) for low, high in spans if low <= MOST and high >= LEAST]
     return Selected(
         "SELECT a.id AS id FROM json_each(?) v CROSS JOIN abstracts a"
         " ON a.year BETWEEN json_extract(v.value, '$[0]') AND json_extract(v.value, '$[1]')",
-        (json.dumps(held),),
+        (json.dumps(valid),),
     )
 
 
 def select_names(kind: str, values: Iterable[str]) -> Selected:
-    """Records with a term of this kind that is one of the values."""
+    """Return the records with a term of this kind that equals one of the values."""
     exact, patterns = _split_patterns(values)
     select = "SELECT m.doc_id AS id FROM json_each(?) v CROSS JOIN terms t ON t.kind = ? AND t.value"
     join = "CROSS JOIN members m ON m.term_id = t.id"
@@ -55,61 +55,65 @@ def select_names(kind: str, values: Iterable[str]) -> Selected:
 
 
 def select_with_terms(kind: str) -> Selected:
-    """Records with any term of this kind."""
+    """Return the records with any term of this kind."""
     return Selected("SELECT m.doc_id AS id FROM terms t JOIN members m ON m.term_id = t.id WHERE t.kind = ?", (kind,))
 
 
 def select_authors(values: Sequence[str]) -> Some:
-    """Records with an author of whose name, for one of the values, each word of the value begins a word.
+    """Return the records with an author who matches one of the values: each word of it begins a word of the name.
 
     Raises:
         UsageError: too many values.
     """
     if len(values) > _MAX_AUTHORS:
-        raise UsageError(f"{len(values):,} authors were given, expected {_MAX_AUTHORS} at most. List ids instead")
+        raise UsageError(
+            f"{len(values):,} authors were given, expected {_MAX_AUTHORS} at most. Filter by a file of ids instead"
+        )
     return Some(tuple(_select_author(value) for value in values))
 
 
 def _select_author(value: str) -> Selected:
-    """Records with an author of whose name each word of the value begins a word.
+    """Return the records with an author who matches a value: each word of it begins a word of the name.
 
     Raises:
         UsageError: no word, or too many.
     """
     words = sorted({word for word in _BETWEEN_WORDS.split(value) if word}, key=len, reverse=True)
     if not words or len(words) > _MAX_WORDS:
-        found = "has no word" if not words else f"has {len(words)} words, expected {_MAX_WORDS} at most"
-        raise UsageError(f"the author {value[:60]!r} {found}. Give beginnings of the words of a name: smith j")
+        problem = "has no word" if not words else f"has {len(words)} words, expected {_MAX_WORDS} at most"
+        raise UsageError(
+            f"the author {value[:60]!r} {problem}. Give the beginnings of the words of a name, for example: smith j"
+        )
     split = "' ' || replace(replace(replace(value, ',', ' '), '-', ' '), '.', ' ')"
-    spoken = f"SELECT id, {split} AS words FROM terms WHERE kind = 'author' AND value LIKE ? ESCAPE '!'"
-    begin = " AND ".join(["t.words LIKE ? ESCAPE '!'"] * len(words))
+    authors = f"SELECT id, {split} AS words FROM terms WHERE kind = 'author' AND value LIKE ? ESCAPE '!'"
+    conditions = " AND ".join(["t.words LIKE ? ESCAPE '!'"] * len(words))
     return Selected(
-        f"SELECT m.doc_id AS id FROM ({spoken}) t CROSS JOIN members m ON m.term_id = t.id WHERE {begin}",
+        f"SELECT m.doc_id AS id FROM ({authors}) t CROSS JOIN members m ON m.term_id = t.id WHERE {conditions}",
         (
             _build_pattern(f"*{words[0]}*"),
             *(_build_pattern(f"* {word}*") for word in words),
-        ),  # the first is cheap and rules out most
+        ),  # the first pattern is cheap and excludes most names
     )
 
 
 def select_languages(values: Iterable[str]) -> Selected:
-    """Records in one of these languages, however their sources spell it."""
+    """Return the records in one of these languages, in any spelling."""
     return select_names("language", [spelling for value in values for spelling in list_spellings(value)])
 
 
 def select_sources(values: Iterable[str]) -> Selected:
-    """Records that a file of such a name or format said last or first."""
+    """Return the records that a file with such a name or format gave first or last."""
     select = f"SELECT c.doc_id AS id FROM json_each(?) v CROSS JOIN sources s ON s.name {LIKE} OR s.format {LIKE}"
-    listed = dump_json_array([_build_pattern(value) for value in values])
+    patterns = dump_json_array([_build_pattern(value) for value in values])
     return Selected(
         f"{select} CROSS JOIN contributions c ON c.source_id = s.id"
         f" UNION ALL {select} CROSS JOIN contributions c ON c.spoken = s.id",
-        (listed, listed),
+        (patterns, patterns),
     )
 
 
 def select_texts(column: str, values: Iterable[str]) -> Selected:
-    """Records whose title or abstract is one of the values; a blank one is none. Reads the whole table."""
+    """Return the records whose title or abstract equals one of the values, never a blank one. Reads the whole table."""
     return Selected(
         "WITH v AS MATERIALIZED (SELECT value FROM json_each(?))"
         f" SELECT a.id AS id FROM abstracts a CROSS JOIN v ON a.{column} {LIKE}"
@@ -119,10 +123,10 @@ def select_texts(column: str, values: Iterable[str]) -> Selected:
 
 
 def select_keys(column: str, values: Iterable[str]) -> Selected:
-    """Records whose pmid, doi or record_id is one of the values."""
+    """Return the records whose pmid, doi or record_id equals one of the values."""
     exact, patterns = _split_patterns(values)
     equal = f"SELECT id FROM abstracts WHERE {column} COLLATE NOCASE IN (SELECT value FROM json_each(?))"
-    if column != "record_id":  # whose index is for the exact case, and is read whole
+    if column != "record_id":  # its index distinguishes case, so it is scanned
         equal = (
             f"SELECT a.id AS id FROM json_each(?) v CROSS JOIN abstracts a ON a.{column} IS NOT NULL"
             f" AND a.{column} = v.value{' COLLATE NOCASE' if column == 'doi' else ''}"
@@ -134,16 +138,16 @@ def select_keys(column: str, values: Iterable[str]) -> Selected:
 
 
 def select_with_key(column: str) -> Selected:
-    """Records that have a pmid, doi or record_id."""
+    """Return the records that have a pmid, doi or record_id."""
     return Selected(f"SELECT id FROM abstracts WHERE {column} IS NOT NULL")
 
 
 def _split_patterns(values: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Values to be compared as they are, and patterns for LIKE of those with a *."""
-    given = list(values)
-    return [bind_text(v) for v in given if "*" not in v], [_build_pattern(v) for v in given if "*" in v]
+    """Split values into those to compare as they are and, for those with a *, patterns for LIKE."""
+    items = list(values)
+    return [bind_text(v) for v in items if "*" not in v], [_build_pattern(v) for v in items if "*" in v]
 
 
 def _build_pattern(value: str) -> str:
-    """A pattern for LIKE with ESCAPE '!': * stands for any characters, all others for themselves."""
+    """Return a pattern for LIKE with ESCAPE '!': * matches any characters, all others match themselves."""
     return re.sub(r"\*+", "%", re.sub(r"[%_!]", r"!\g<0>", bind_text(value)))

@@ -1,4 +1,4 @@
-"""The fields that an expression asks about, and what selects their records."""
+"""The fields of a filter expression, and the selections that their comparisons stand for."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Field:
 
     equal: Callable[[Sequence[str]], DocSet]  # records with one of the values
     filled: DocSet  # records with any value
-    contains: Callable[[Sequence[str]], DocSet] | None = None  # with a pattern *value*; None: as equal does
+    contains: Callable[[Sequence[str]], DocSet] | None = None  # records that match a pattern *value*; None: use equal
 
 
 def _build_name_field(kind: str, equal: Callable[[Sequence[str]], DocSet] | None = None) -> Field:
-    """A field whose values are terms."""
+    """Return a field whose values are terms of this kind."""
     return Field(equal or partial(select_names, kind), select_with_terms(kind), partial(select_names, kind))
 
 

@@ -1,4 +1,4 @@
-"""Filters -> the doc ids of the records that qualify, exactly."""
+"""Selection of the records that pass all filters."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ class Qualified:
     """The records that pass the filters."""
 
     doc_ids: DocIds  # ascending, unique, int64 (n,)
-    unknown: tuple[str, ...]  # listed ids that are not in the index, in order, each once
+    unknown: tuple[str, ...]  # ids of lists that are not in the index, in order, each once
 
 
 def find_qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = None) -> Qualified:
-    """Find the records that pass all filters that are given; with none given, all records.
+    """Find the records that pass all filters; without filters, all records.
 
-    tree: the MeSH tree, needed for filters.mesh_trees alone.
+    tree: the MeSH tree, needed only for filters.mesh_trees.
 
     Raises:
         UsageError: the expression can't be read, or a heading is not in the tree.
-        NoMeshTreeError: there is no tree.
+        NoMeshTreeError: filters.mesh_trees is set, but there is no tree.
         CorruptError: SQLite found the file damaged.
     """
     if filters.mesh_trees and tree is None:
-        raise NoMeshTreeError(f"a filter by the MeSH tree needs NLM's file of it. {GET_IT}")
+        raise NoMeshTreeError(f"the MeSH tree filter needs NLM's tree file, but none is configured. {GET_IT}")
     headings = [heading for name in filters.mesh_trees if tree for heading in tree.list_headings_below(name)]
     parts = [*_select_by_names(filters, headings), *_select_by_facts(filters)]
     unknown: dict[str, None] = {}
@@ -57,7 +57,7 @@ def find_qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = Non
 
 
 def _select_by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
-    """Yield what the filters by names ask for; headings are those of the MeSH tree."""
+    """Yield the selections of the filters by name. headings: those selected by the MeSH tree."""
     for kind, values in (
         ("journal", filters.journals),
         ("mesh", filters.mesh),
@@ -67,17 +67,17 @@ def _select_by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
     ):
         if values:
             yield select_names(kind, values)
-    for given, select in (
+    for names, select in (
         (filters.authors, select_authors),
         (filters.languages, select_languages),
         (filters.sources, select_sources),
     ):
-        if given:
-            yield select(given)
+        if names:
+            yield select(names)
 
 
 def _select_by_facts(filters: Filters) -> Iterator[DocSet]:
-    """Yield what the other filters ask for, but for lists of ids."""
+    """Yield the selections of the other filters, without lists of ids."""
     if filters.years:
         yield select_years(filters.year_ranges)
     if filters.retracted is not None:
@@ -89,7 +89,7 @@ def _select_by_facts(filters: Filters) -> Iterator[DocSet]:
 
 
 def _select_listed(corpus: Corpus, record_ids: Sequence[str], unknown: dict[str, None]) -> Listed:
-    """The records of a list; ids that are none go into unknown."""
-    found = resolve_ids(corpus, record_ids)
-    unknown.update((given, None) for given, doc_id in zip(record_ids, found, strict=True) if doc_id is None)
-    return Listed(np.array([doc_id for doc_id in found if doc_id is not None], np.int64))
+    """Return the records of a list; add ids that are not in the corpus to unknown."""
+    doc_ids = resolve_ids(corpus, record_ids)
+    unknown.update((record_id, None) for record_id, doc_id in zip(record_ids, doc_ids, strict=True) if doc_id is None)
+    return Listed(np.array([doc_id for doc_id in doc_ids if doc_id is not None], np.int64))

@@ -1,4 +1,4 @@
-"""Files that list records: an id a line, or a table with a column of ids."""
+"""Files that list records: one id per line, or a table with a column of ids."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from engine.errors import SourceError, UsageError
 from engine.files import read_text, sniff_delimiter
 
 _MAX_BYTES = 50_000_000
-# Column -> how good it is, 0 the best. Spelled without spaces, underscores, hyphens and points.
+# Column -> rank, 0 is preferred. Names are without spaces, underscores, hyphens and dots.
 COLUMNS = {"pmid": 0, "pubmedid": 0, "id": 1, "recordid": 1, "doi": 2}
-_EXPECTED = "expected a PMID, DOI or record id a line, or a table with a column pmid, id or doi"
+_EXPECTED = "expected one PMID, DOI or record id per line, or a table with a column pmid, id or doi"
 
 
 def read_ids(path: Path) -> tuple[str, ...]:
-    """The ids in a file, in order, each once. Blank lines, lines that begin with # and a header are left out.
+    """Return the ids in a file, in order, each once. Blank lines, lines that begin with # and a header are skipped.
 
-    In a table, the best column that its header names counts: pmid, then id, then doi; where a row has nothing there,
-    the next best. Without a header a line is an id as far as the first tab; a DOI may hold commas and semicolons.
+    In a table, each id comes from the first column that is not empty: pmid, then id, then doi. Without a header, an id
+    ends at the first tab of its line; a DOI may contain commas and semicolons.
 
     Raises:
-        UsageError: no such file, not to be read, larger than 50 MB, no text, or without any id.
+        UsageError: the file is missing, unreadable, larger than 50 MB or not text, or has no id.
     """
     try:
         lines = read_text(path, _MAX_BYTES).split("\n")
@@ -39,33 +39,33 @@ def read_ids(path: Path) -> tuple[str, ...]:
         cells = filter(_is_content, lines[start + 1 :])
     else:
         cells = _read_table_ids(lines[start + 1 :], delimiter, columns, path)
-    found = tuple(dict.fromkeys(filter(None, map(_strip_id, cells))))
-    if not found:
-        raise UsageError(f"{path} lists no id, {_EXPECTED}")
-    return found
+    ids = tuple(dict.fromkeys(filter(None, map(_strip_id, cells))))
+    if not ids:
+        raise UsageError(f"{path} contains no id, {_EXPECTED}")
+    return ids
 
 
 def _is_content(line: str) -> bool:
-    """Whether a line is neither blank nor a comment."""
+    """Return whether a line is neither blank nor a comment."""
     return bool(line.strip()) and not line.lstrip().startswith("#")
 
 
 def _find_id_columns(header: str) -> tuple[str, list[int]]:
-    """The delimiter of a header and its columns of ids, the best first; none for a line that is no header."""
+    """Return the delimiter of a header and its id columns, preferred first; no columns if the line is not a header."""
 
-    def places(cells: list[str]) -> list[int]:
+    def find_columns(cells: list[str]) -> list[int]:
         names = [re.sub(r"[\s_.\-]", "", _strip_id(cell)).casefold() for cell in cells]
         return [n for _, n in sorted((COLUMNS[name], n) for n, name in enumerate(names) if name in COLUMNS)]
 
-    delimiter, cells = sniff_delimiter(header, lambda cells: len(places(cells)))
-    return delimiter, places(cells)
+    delimiter, cells = sniff_delimiter(header, lambda cells: len(find_columns(cells)))
+    return delimiter, find_columns(cells)
 
 
 def _read_table_ids(lines: list[str], delimiter: str, columns: list[int], path: Path) -> Iterator[str]:
-    """Yield the id of each row, "" where it has none.
+    """Yield the id of each row, "" for a row without one.
 
     Raises:
-        UsageError: a line that is no row of a table, or a quotation mark that is never closed and hides rows.
+        UsageError: a line is not a table row, or an unclosed quotation mark hides rows.
     """
     rows = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
     begin = end = 0
@@ -78,11 +78,13 @@ def _read_table_ids(lines: list[str], delimiter: str, columns: list[int], path: 
         if end - begin > 1:
             list(csv.reader((f"{line}\n" for line in lines[begin:end]), delimiter=delimiter, strict=True))
     except csv.Error as err:
-        raise UsageError(f"{path} is no table: {err}, at row {end + 1:,} below its header; {_EXPECTED}") from err
+        raise UsageError(
+            f"{path} is not a readable table: {err}, at row {end + 1:,} after the header; {_EXPECTED}"
+        ) from err
 
 
 def _strip_id(cell: str) -> str:
-    """An id without spaces and quotation marks around it."""
+    """Return an id without surrounding spaces and quotation marks."""
     text = cell.strip()
     while len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1].strip()

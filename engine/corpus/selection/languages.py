@@ -1,8 +1,8 @@
-"""What sources call the languages that most of PubMed is written in."""
+"""Spellings of the most common languages of PubMed."""
 
 from __future__ import annotations
 
-# ISO 639-2/B as PubMed writes it, 639-1, the name in English, then 639-2/T and older codes.
+# ISO 639-2/B (used by PubMed), ISO 639-1, English name, then ISO 639-2/T and older codes.
 _SPELLINGS: tuple[tuple[str, ...], ...] = (
     ("eng", "en", "English"),
     ("ger", "de", "German", "deu"),
@@ -34,7 +34,7 @@ _ALIKE = {spelling.lower(): spellings for spellings in _SPELLINGS for spelling i
 
 
 def list_spellings(language: str) -> tuple[str, ...]:
-    """All that means the same as this language, itself included; itself alone where it is not a known one.
+    """Return all spellings of a language, itself included; only itself if it is unknown.
 
     >>> list_spellings("DE")
     ('ger', 'de', 'German', 'deu')

@@ -1,4 +1,4 @@
-"""An expression cut into words, quoted texts, operators and punctuation."""
+"""Lexer for filter expressions: words, quoted texts, operators and punctuation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.errors import UsageError
 EXAMPLE = 'For example: year >= 2015 and not journal = "Lancet"'
 _KEYWORDS = frozenset(("and", "or", "not", "in", "none", "true", "false"))
 _QUOTES = "\"'"
-_CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # what word processors make of straight ones
+_CURLY = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # word processors replace straight quotes with these
 _PIECE = re.compile(
     r"""(?P<spaces>\s+)
     | (?P<operator>[=!<>~]+)
@@ -26,7 +26,7 @@ _ESCAPED = {quote: re.compile(rf"\\([\"'\\])|{quote}({quote})") for quote in _QU
 
 
 class TokenKind(Enum):
-    """What a token is."""
+    """The kind of a token."""
 
     WORD = "a word"
     KEYWORD = "a keyword"
@@ -38,7 +38,7 @@ class TokenKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A piece of an expression."""
+    """A token of an expression."""
 
     kind: TokenKind
     text: str  # keywords in lower case, quoted texts without quotes
@@ -48,34 +48,34 @@ class Token:
         return "the end of the expression" if self.kind is TokenKind.END else repr(self.text[:40])
 
     def explain_refusal(self, expected: str) -> str:
-        """The message for a token that should be something else."""
+        """Return the error message for an unexpected token."""
         return f"where: at character {self.position}, found {self}, expected {expected}. {EXAMPLE}"
 
 
 def read_tokens(expression: str) -> Iterator[Token]:
-    """Yield the pieces of an expression and, last, its end.
+    """Yield the tokens of an expression, the last of kind END.
 
     Raises:
-        UsageError: a quotation mark is never closed, or a curly one.
+        UsageError: a quotation mark is not closed, or is curly.
     """
-    at = 0
-    while at < len(expression):
-        found = _PIECE.match(expression, at)
-        if found is None:
-            quote = Token(TokenKind.WORD, expression[at:], at + 1)
-            raise UsageError(quote.explain_refusal(f"a second {expression[at]} that closes the text"))
-        if found.lastgroup == "word" and found[0][0] in _CURLY:
+    start = 0
+    while start < len(expression):
+        match = _PIECE.match(expression, start)
+        if match is None:
+            quote = Token(TokenKind.WORD, expression[start:], start + 1)
+            raise UsageError(quote.explain_refusal(f"a closing {expression[start]}"))
+        if match.lastgroup == "word" and match[0][0] in _CURLY:
             raise UsageError(
-                Token(TokenKind.WORD, found[0], at + 1).explain_refusal("straight quotation marks, \" or '")
+                Token(TokenKind.WORD, match[0], start + 1).explain_refusal("straight quotation marks, \" or '")
             )
-        if found.lastgroup != "spaces":
-            yield _read_token(found.lastgroup or "", found[0], at + 1)
-        at = found.end()
+        if match.lastgroup != "spaces":
+            yield _read_token(match.lastgroup or "", match[0], start + 1)
+        start = match.end()
     yield Token(TokenKind.END, "", len(expression) + 1)
 
 
 def _read_token(group: str, piece: str, position: int) -> Token:
-    """The token of one piece."""
+    """Return the token of one match of the pattern."""
     if group == "word" and piece.lower() in _KEYWORDS:
         return Token(TokenKind.KEYWORD, piece.lower(), position)
     if group == "quoted":

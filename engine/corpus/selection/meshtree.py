@@ -1,4 +1,4 @@
-"""The MeSH tree as NLM publishes it: mtreesYYYY.bin, a line "Gout;C05.550.114.423" for each place of a heading."""
+"""The MeSH tree, read from NLM's mtreesYYYY.bin: one line like "Gout;C05.550.114.423" per tree number."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from engine.errors import ConfigError, SourceError, UsageError
 from engine.files import read_text
 
 NUMBER = re.compile(r"[A-Z][0-9]{2}(\.[0-9]+)*")
-_MAX_BYTES = 50 << 20  # NLM's file has 3 MB
+_MAX_BYTES = 50 << 20  # NLM's file is 3 MB
 GET_IT = (
     "Download mtrees2026.bin from https://nlmpubs.nlm.nih.gov/projects/mesh/MESH_FILES/meshtrees/ "
-    'and name it in index.toml: mesh_tree = "FILE"'
+    'and set it in index.toml: mesh_tree = "FILE"'
 )
 _N_SUGGESTED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class MeshTree:
-    """Headings by their tree numbers. A heading may stand in several places."""
+    """Headings by tree number. A heading may have several tree numbers."""
 
     numbers: tuple[str, ...]  # ascending
     headings: tuple[str, ...]  # in the order of the numbers
 
     def list_headings_below(self, name_or_number: str) -> tuple[str, ...]:
-        """A heading and all below it, wherever it stands, each once, in the order of the tree.
+        """Return a heading and all headings below it, at all its tree numbers, each once, in tree order.
 
         Raises:
-            UsageError: no such heading or tree number.
+            UsageError: there is no such heading or tree number.
         """
         wanted = name_or_number.strip()
         places = zip(self.numbers, self.headings, strict=True)
@@ -40,10 +40,10 @@ class MeshTree:
         if not tops and wanted.upper() in self.numbers:
             tops = [wanted.upper()]
         if not tops:
-            close = ", ".join(self.close_to(wanted)) or "none that is close"
+            close = ", ".join(self.close_to(wanted)) or "none"
             raise UsageError(
-                f"{wanted[:80]!r} is neither a MeSH heading nor a tree number of the file that mesh_tree in index.toml "
-                f"names. Close ones: {close}"
+                f"{wanted[:80]!r} is neither a MeSH heading nor a tree number in the mesh_tree file of index.toml. "
+                f"Similar headings: {close}"
             )
         return tuple(dict.fromkeys(heading for top in tops for heading in self.walk_branch(top)))
 
@@ -54,38 +54,40 @@ class MeshTree:
         yield from self.headings[first : bisect_left(self.numbers, f"{number}/")]  # "/" follows "."
 
     def close_to(self, name: str) -> list[str]:
-        """Headings that may be meant: with the same words in another order first, then spelled alike."""
-        known = {heading.casefold(): heading for heading in self.headings}
+        """Return up to 3 similar headings: first those with all words of a name, then those spelled alike."""
+        folded_headings = {heading.casefold(): heading for heading in self.headings}
         words = _split_heading(name)
-        same = [folded for folded in known if words and words <= _split_heading(folded)]
-        alike = get_close_matches(name[:200].casefold(), known, _N_SUGGESTED)
-        return [known[folded] for folded in dict.fromkeys((*sorted(same, key=len), *alike))][:_N_SUGGESTED]
+        with_words = [folded for folded in folded_headings if words and words <= _split_heading(folded)]
+        spelled_alike = get_close_matches(name[:200].casefold(), folded_headings, _N_SUGGESTED)
+        return [folded_headings[folded] for folded in dict.fromkeys((*sorted(with_words, key=len), *spelled_alike))][
+            :_N_SUGGESTED
+        ]
 
 
 def _split_heading(name: str) -> set[str]:
-    """The words of a heading, in no order."""
+    """Return the set of words of a heading."""
     return set(re.findall(r"\w+", name.casefold()))
 
 
 def read_mesh_tree(path: Path) -> MeshTree:
-    """Read NLM's file.
+    """Read NLM's file of the MeSH tree.
 
     Raises:
-        ConfigError: it can't be read, or is not such a file.
+        ConfigError: the file can't be read, or has another format.
     """
     try:
         lines = read_text(path, _MAX_BYTES).split("\n")
     except SourceError as err:
         raise ConfigError(f"the MeSH tree can't be read: {err}. {GET_IT}") from err
-    places = []
+    entries = []
     for n, line in enumerate(lines, 1):
         heading, _, number = line.strip().rpartition(";")
         if heading.strip() and NUMBER.fullmatch(number.strip()):
-            places.append((number.strip(), heading.strip()))
+            entries.append((number.strip(), heading.strip()))
         elif line.strip():
-            found = f"line {n} is {line.strip()[:60]!r}, expected a line like 'Gout;C05.550.114.423'"
-            raise ConfigError(f"the MeSH tree {path}: {found}. {GET_IT}")
-    if not places:
+            problem = f"line {n} is {line.strip()[:60]!r}, expected a line like 'Gout;C05.550.114.423'"
+            raise ConfigError(f"the MeSH tree {path}: {problem}. {GET_IT}")
+    if not entries:
         raise ConfigError(f"the MeSH tree {path} is empty. {GET_IT}")
-    numbers, headings = zip(*sorted(places), strict=True)
+    numbers, headings = zip(*sorted(entries), strict=True)
     return MeshTree(numbers, headings)

@@ -1,4 +1,4 @@
-"""The language of filters: 'year >= 2015 and (mesh = "Gout" or title ~ urate) and not retracted'.
+"""Parser for filter expressions such as 'year >= 2015 and (mesh = "Gout" or title ~ urate) and not retracted'.
 
     expression  = conjunction { "or" conjunction }
     conjunction = negation { "and" negation }
@@ -7,22 +7,22 @@
     operator    = "=" | "!=" | "~" | "<" | "<=" | ">" | ">="
     value       = word | quoted text | "none" | "true" | "false"
 
-A word has no space, comma, parenthesis or operator in it; all else stands in "double" or 'single' quotes. A quotation
-mark inside is doubled or led by a backslash, a backslash may be led by another. Keywords and names of fields are
-understood in capitals too.
+A word contains no space, comma, parenthesis or operator; other values need "double" or 'single' quotes. Inside quotes,
+a quotation mark is doubled or preceded by a backslash; a backslash may be preceded by another. The case of keywords and
+field names is ignored.
 
     year                              a whole number, compared by = != < <= > >= in
     journal, mesh, type, keyword      names
-    author                            = beginnings of the words of a name: author = "smith j"
+    author                            = compares the beginnings of the words of a name: author = "smith j"
     language                          = any spelling: en, eng, English
-    source                            name of a file or format that the record comes from
+    source                            name or format of a file that gave the record
     title, abstract, pmid, doi, id    texts; id is the record id
-    retracted, has_abstract           true or false, by = and !=; alone they mean = true
+    retracted, has_abstract           true or false, compared by = and !=; alone they mean = true
 
-Names and texts are compared by = != ~ in, without regard to the case of ASCII letters. = compares the whole, ~ finds
-what contains the value; * stands for any characters in both. Of a field with several values, = and ~ ask for one that
-is so. none stands for no value: year = none, mesh != none. != and not in are what = and in are not: year != 2015 is
-true of a record without a year, year < 2015 is not.
+Names and texts are compared by = != ~ in, ignoring the case of ASCII letters. = compares the whole text, ~ finds texts
+that contain the value; * matches any characters in both. A field with several values matches if one of them does. none
+means no value: year = none, mesh != none. != and not in negate = and in: year != 2015 is true for a record without a
+year, year < 2015 is not.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from engine.corpus.storage.docsets import All, DocSet, Not, Some
 from engine.errors import UsageError
 
 _MAX_LENGTH = 10_000  # of an expression, in characters
-MAX_DEPTH = 50  # of parentheses and nots in each other
+MAX_DEPTH = 50  # nested parentheses and nots
 MAX_VALUES = 500
 WHOLE = re.compile(r"-?[0-9]+")
 _ORDER: dict[str, Callable[[int], tuple[int | None, int | None]]] = {
@@ -51,21 +51,21 @@ _ORDER: dict[str, Callable[[int], tuple[int | None, int | None]]] = {
 
 
 def parse_condition(expression: str) -> DocSet:
-    """The records that an expression is true of.
+    """Return the set of records for which an expression is true.
 
     Raises:
-        UsageError: it is no expression: says at which character, what is there and what was expected.
+        UsageError: the expression is invalid; the message gives the character, what was found and what was expected.
     """
     if len(expression) > _MAX_LENGTH:
-        found = f"the expression has {len(expression):,} characters, expected {_MAX_LENGTH:,} at most"
-        raise UsageError(f"where: {found}. Lists of ids have options of their own")
+        problem = f"the expression has {len(expression):,} characters, expected {_MAX_LENGTH:,} at most"
+        raise UsageError(f"where: {problem}. To list many ids, use the options that take a file of ids")
     if not expression.strip():
         raise UsageError(f"where: the expression is blank. {EXAMPLE}")
     return _Parser(expression).parse_whole()
 
 
 class _Parser:
-    """Reads one expression from left to right."""
+    """Recursive descent parser for one expression."""
 
     def __init__(self, expression: str) -> None:
         self.tokens = list(read_tokens(expression))
@@ -75,72 +75,72 @@ class _Parser:
 
     @property
     def next(self) -> Token:
-        """The token to be read."""
+        """The next token."""
         return self.tokens[self.at]
 
     def take(self) -> Token:
-        """Read one token; the end is never passed."""
+        """Return the next token and move on; the END token is returned again and again."""
         token = self.next
         self.at += token.kind is not TokenKind.END
         return token
 
     def take_if(self, kind: TokenKind, *accepted: str) -> bool:
-        """Read the next token if it is one of these."""
+        """Move on if the next token is one of these; return whether it was."""
         matches = self.next.kind is kind and self.next.text in accepted
         self.at += matches
         return matches
 
     def parse_whole(self) -> DocSet:
-        """All of the expression.
+        """Parse the whole expression.
 
         Raises:
-            UsageError: something follows that does not belong to it.
+            UsageError: the expression is followed by something else.
         """
-        found = self.parse_expression()
+        condition = self.parse_expression()
         if self.next.kind is not TokenKind.END:
-            expected = "'and', 'or' or the end; a text of several words stands in quotes"
+            expected = "'and', 'or' or the end; a text of several words needs quotes"
             raise UsageError(self.next.explain_refusal(expected))
-        return found
+        return condition
 
     def parse_expression(self) -> DocSet:
-        """Conjunctions with "or" between them."""
+        """Parse conjunctions separated by "or"."""
         parts = [self.parse_conjunction()]
         while self.take_if(TokenKind.KEYWORD, "or"):
             parts.append(self.parse_conjunction())
         return parts[0] if len(parts) == 1 else Some(tuple(parts))
 
     def parse_conjunction(self) -> DocSet:
-        """Negations with "and" between them."""
+        """Parse negations separated by "and"."""
         parts = [self.parse_negation()]
         while self.take_if(TokenKind.KEYWORD, "and"):
             parts.append(self.parse_negation())
         return parts[0] if len(parts) == 1 else All(tuple(parts))
 
     def parse_negation(self) -> DocSet:
-        """A comparison, or what stands in parentheses or behind "not".
+        """Parse a comparison, a parenthesised expression or a negation with "not".
 
         Raises:
-            UsageError: nested too deep, or a parenthesis is never closed.
+            UsageError: it is nested too deeply, or a parenthesis is not closed.
         """
         opening = self.next
         if not (self.take_if(TokenKind.KEYWORD, "not") or self.take_if(TokenKind.MARK, "(")):
             return self.parse_comparison()
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise UsageError(opening.explain_refusal(f"no more than {MAX_DEPTH} parentheses and nots in each other"))
-        found = Not(self.parse_negation()) if opening.text == "not" else self.parse_expression()
+            raise UsageError(opening.explain_refusal(f"no more than {MAX_DEPTH} nested parentheses and nots"))
+        condition = Not(self.parse_negation()) if opening.text == "not" else self.parse_expression()
         if opening.text == "(" and not self.take_if(TokenKind.MARK, ")"):
             raise UsageError(
-                self.next.explain_refusal(f"'and', 'or' or the ) to the ( at character {opening.position}")
+                self.next.explain_refusal(f"'and', 'or' or the ) that closes the ( at character {opening.position}")
             )
         self.depth -= 1
-        return found
+        return condition
 
     def parse_comparison(self) -> DocSet:
-        """A field with what is asked of it.
+        """Parse the comparison of a field, or a flag.
 
         Raises:
-            UsageError: no such field.
+            UsageError: there is no such field.
         """
         field = self.take()
         name = field.text.lower()
@@ -156,10 +156,10 @@ class _Parser:
         raise UsageError(field.explain_refusal(f"'not', ( or one of the fields {', '.join(KNOWN)}{maybe}"))
 
     def parse_flag(self, name: str) -> DocSet:
-        """A flag, alone or compared with true or false.
+        """Parse a flag, alone or compared with true or false.
 
         Raises:
-            UsageError: with anything else.
+            UsageError: it is compared with something else.
         """
         flag = FLAGS[name]
         if self.next.kind is not TokenKind.OPERATOR:
@@ -171,99 +171,99 @@ class _Parser:
         return flag if (operator == "=") == (value.text == "true") else Not(flag)
 
     def parse_year_comparison(self) -> DocSet:
-        """A year compared with others."""
+        """Parse the comparison of the year."""
         operator = self.parse_operator("=", "!=", "<", "<=", ">", ">=", "in", "not in")
         order = _ORDER.get(operator, _ORDER["="])
-        given = self.parse_values(operator, "a whole number")
-        spans = [order(self.parse_year(value, operator)) for value in given if value.kind is not TokenKind.KEYWORD]
+        values = self.parse_values(operator, "a whole number")
+        spans = [order(self.parse_year(value, operator)) for value in values if value.kind is not TokenKind.KEYWORD]
         parts: list[DocSet] = [select_years(spans)] if spans else []
-        if len(spans) < len(given):
+        if len(spans) < len(values):
             parts.append(Not(select_years([(None, None)])))
         return _apply_operator(operator, parts)
 
     def parse_year(self, value: Token, operator: str) -> int:
-        """The year that a token says.
+        """Return the year of a token.
 
         Raises:
-            UsageError: it says none.
+            UsageError: it is not a whole number, or too large.
         """
         if not WHOLE.fullmatch(value.text):
             raise UsageError(value.explain_refusal(f"a year as a whole number after 'year {operator}'"))
         if len(value.text) > len(str(LEAST)) or not LEAST <= int(value.text) <= MOST:
-            raise UsageError(value.explain_refusal("a number of 64 bits at most"))
+            raise UsageError(value.explain_refusal("a number of at most 64 bits"))
         return int(value.text)
 
     def parse_text_comparison(self, field: Field) -> DocSet:
-        """A field of names or texts compared with some.
+        """Parse the comparison of a field of names or texts.
 
         Raises:
-            UsageError: a value that the field can't have.
+            UsageError: the field can't have such a value.
         """
         operator = self.parse_operator("=", "!=", "~", "in", "not in")
-        given = self.parse_values(operator, "a word or a text in quotes")
-        said = [value.text for value in given if value.kind is not TokenKind.KEYWORD]
+        values = self.parse_values(operator, "a word or a text in quotes")
+        texts = [value.text for value in values if value.kind is not TokenKind.KEYWORD]
         parts: list[DocSet] = []
-        if said and operator == "~":
-            parts.append((field.contains or field.equal)([f"*{text}*" for text in said]))
-        elif said:
+        if texts and operator == "~":
+            parts.append((field.contains or field.equal)([f"*{text}*" for text in texts]))
+        elif texts:
             try:
-                parts.append(field.equal(said))
+                parts.append(field.equal(texts))
             except UsageError as err:
-                raise UsageError(f"where: at character {given[0].position}, {err}") from err
-        if len(said) < len(given):
+                raise UsageError(f"where: at character {values[0].position}, {err}") from err
+        if len(texts) < len(values):
             parts.append(Not(field.filled))
         return _apply_operator(operator, parts)
 
     def parse_operator(self, *allowed: str) -> str:
-        """Read an operator.
+        """Parse an operator.
 
         Raises:
-            UsageError: it is none that the field has.
+            UsageError: the field does not support it.
         """
-        found = self.take()
-        text = found.text
-        if (found.kind, text) == (TokenKind.KEYWORD, "not") and self.take_if(TokenKind.KEYWORD, "in"):
+        token = self.take()
+        text = token.text
+        if (token.kind, text) == (TokenKind.KEYWORD, "not") and self.take_if(TokenKind.KEYWORD, "in"):
             text = "not in"
-        if found.kind not in (TokenKind.OPERATOR, TokenKind.KEYWORD) or text not in allowed:
-            raise UsageError(found.explain_refusal(f"one of {' '.join(allowed)}"))
+        if token.kind not in (TokenKind.OPERATOR, TokenKind.KEYWORD) or text not in allowed:
+            raise UsageError(token.explain_refusal(f"one of {' '.join(allowed)}"))
         return text
 
     def parse_values(self, operator: str, expected: str) -> list[Token]:
-        """Read what an operator compares with: one value, or several in parentheses.
+        """Parse the values of an operator: one value, or several in parentheses after "in".
 
         Raises:
-            UsageError: no value, or no parentheses where there must be.
+            UsageError: there is no value, or a parenthesis is missing.
         """
         may_be_none = operator in ("=", "!=", "in", "not in")
         if not operator.endswith("in"):
             return [self.parse_value(expected, may_be_none)]
         if not self.take_if(TokenKind.MARK, "("):
-            raise UsageError(self.next.explain_refusal("( and values with commas between them"))
-        found = [self.parse_value(expected, may_be_none)]
+            raise UsageError(self.next.explain_refusal("( and values separated by commas"))
+        values = [self.parse_value(expected, may_be_none)]
         while self.take_if(TokenKind.MARK, ","):
-            found.append(self.parse_value(expected, may_be_none))
+            values.append(self.parse_value(expected, may_be_none))
         if not self.take_if(TokenKind.MARK, ")"):
             raise UsageError(self.next.explain_refusal("a comma or )"))
-        return found
+        return values
 
     def parse_value(self, expected: str, may_be_none: bool) -> Token:
-        """Read one value.
+        """Parse one value.
 
         Raises:
-            UsageError: there is none, or a blank one.
+            UsageError: there is none, or it is blank.
         """
-        found = self.take()
-        self.count(found)
-        is_none = (found.kind, found.text) == (TokenKind.KEYWORD, "none")
-        if (is_none and may_be_none) or (found.kind in (TokenKind.WORD, TokenKind.QUOTED) and found.text.strip()):
-            return found
-        raise UsageError(found.explain_refusal(f"{expected}{' or none' if may_be_none else ''}"))
+        token = self.take()
+        self.count(token)
+        is_none = (token.kind, token.text) == (TokenKind.KEYWORD, "none")
+        if (is_none and may_be_none) or (token.kind in (TokenKind.WORD, TokenKind.QUOTED) and token.text.strip()):
+            return token
+        raise UsageError(token.explain_refusal(f"{expected}{' or none' if may_be_none else ''}"))
 
     def count(self, token: Token) -> None:
-        """Note one more value.
+        """Count one more value.
 
         Raises:
-            UsageError: there are too many.
+            UsageError: there are too many values.
         """
         self.n_values += 1
         if self.n_values > MAX_VALUES:
@@ -271,6 +271,6 @@ class _Parser:
 
 
 def _apply_operator(operator: str, parts: Sequence[DocSet]) -> DocSet:
-    """What an operator makes of records that match in some way."""
-    found = parts[0] if len(parts) == 1 else Some(tuple(parts))
-    return Not(found) if operator in ("!=", "not in") else found
+    """Return the records that match one of the parts, or for a negative operator, all other records."""
+    matching = parts[0] if len(parts) == 1 else Some(tuple(parts))
+    return Not(matching) if operator in ("!=", "not in") else matching

@@ -1,1 +1,1 @@
-"""The rows of the database, read."""
+"""Reading of the database."""

@@ -1,4 +1,4 @@
-"""Sets of doc ids: what SQL selects, and how such sets combine."""
+"""Sets of doc ids selected by SQL, and their combinations."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from engine.records.generation import DocIds
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The ids that one SELECT finds, in any order, repeated or not."""
+    """The ids that a SELECT returns, in any order, possibly repeated."""
 
-    sql: str  # of one column, id; what people wrote is bound, never part of it
+    sql: str  # with one column, id; user input is bound, never part of it
     values: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Listed:
-    """Ids that are known already."""
+    """A list of known ids."""
 
     doc_ids: DocIds
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """All records but those of the part."""
+    """All records except those of the part."""
 
     part: DocSet
 
 
 @dataclass(frozen=True, slots=True)
 class All:
-    """The records that are in every part; of no part, all records."""
+    """The records that are in every part; without parts, all records."""
 
     parts: tuple[DocSet, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """The records that are in some part; of no part, none."""
+    """The records that are in at least one part; without parts, none."""
 
     parts: tuple[DocSet, ...]
 
@@ -53,9 +53,9 @@ _EVERY = Selected("SELECT id FROM abstracts")
 
 
 def read_members(corpus: Corpus, docset: DocSet) -> DocIds:
-    """The ids of a set, ascending and unique, int64 (n,). One statement finds what all its parts select.
+    """Return the ids of a set, ascending and unique, int64 (n,).
 
-    Ids travel as one text per part: a row of Python objects for each would take many times as long.
+    One statement selects all parts and returns the ids of each as one text, which is many times faster than rows.
 
     Raises:
         CorruptError: SQLite found the file damaged.
@@ -65,12 +65,12 @@ def read_members(corpus: Corpus, docset: DocSet) -> DocIds:
     columns = "".join(f", (SELECT group_concat(id) FROM ({part.sql}))" for part in parts)
     values = (value for part in parts for value in part.values)
     last, *texts = corpus.read_rows(f"SELECT (SELECT max(id) FROM abstracts){columns}", *values)[0]
-    found = {part: _parse_ids(text) for part, text in zip(parts, texts, strict=True)}
-    return np.flatnonzero(_mask(docset, found, (last or 0) + 1)).astype(np.int64, copy=False)
+    selections = {part: _parse_ids(text) for part, text in zip(parts, texts, strict=True)}
+    return np.flatnonzero(_mask(docset, selections, (last or 0) + 1)).astype(np.int64, copy=False)
 
 
 def _is_bounded(docset: DocSet) -> bool:
-    """Whether the set needs no look at all records to tell which there are."""
+    """Return whether the set can be computed without the list of all records."""
     if isinstance(docset, All):
         return any(map(_is_bounded, docset.parts))
     if isinstance(docset, Some):
@@ -79,7 +79,7 @@ def _is_bounded(docset: DocSet) -> bool:
 
 
 def _build_selections(docset: DocSet) -> Iterator[Selected]:
-    """Yield what SQL must select."""
+    """Yield the SELECTs of a set."""
     if isinstance(docset, Selected):
         yield docset
     elif isinstance(docset, Not):
@@ -90,20 +90,20 @@ def _build_selections(docset: DocSet) -> Iterator[Selected]:
 
 
 def _parse_ids(ids: str | None) -> DocIds:
-    """Ids from a text like "3,1,2"; none from None."""
+    """Parse ids from a text like "3,1,2"; none from None."""
     return np.fromstring(ids or "", dtype=np.int64, sep=",")
 
 
-def _mask(docset: DocSet, found: Mapping[Selected, DocIds], size: int) -> NDArray[np.bool_]:
-    """Whether each id from 0 is in the set, bool (size,). A set without bounds has ids of no record in it too."""
+def _mask(docset: DocSet, selections: Mapping[Selected, DocIds], size: int) -> NDArray[np.bool_]:
+    """Return whether each id from 0 is in the set, bool (size,). An unbounded set includes ids without a record."""
     if isinstance(docset, Not):
-        return ~_mask(docset.part, found, size)
+        return ~_mask(docset.part, selections, size)
     if isinstance(docset, Selected | Listed):
         inside = np.zeros(size, np.bool_)
-        inside[found[docset] if isinstance(docset, Selected) else docset.doc_ids] = True
+        inside[selections[docset] if isinstance(docset, Selected) else docset.doc_ids] = True
         return inside
     inside = np.full(size, isinstance(docset, All))
     for part in docset.parts:
-        other = _mask(part, found, size)
+        other = _mask(part, selections, size)
         inside = inside & other if isinstance(docset, All) else inside | other
     return inside

@@ -1,4 +1,4 @@
-"""The rules by which record ids, PMIDs, DOIs and ids of other sources find their record."""
+"""Resolution of record ids, PMIDs, DOIs and ids of other sources to doc ids."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("SELECT id FROM abstracts WHERE pmid = v.value ORDER BY id LIMIT 1", strip_pmid),
     ("SELECT id FROM abstracts WHERE doi = v.value COLLATE NOCASE ORDER BY id LIMIT 1", strip_doi),
     ("SELECT doc_id FROM contributions WHERE own_id = v.value ORDER BY id LIMIT 1", strip_doi_address),
-)  # first that finds something counts
+)  # the first rule with a match wins
 
 
 def resolve_ids(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
-    """The doc id of each record id, None where nothing goes by it. One statement for each rule that is needed.
+    """Return the doc id of each record id, None if there is no such record. Runs one statement for each rule needed.
 
     Raises:
         CorruptError: SQLite found the file damaged.
     """
-    found: list[int | None] = [None] * len(record_ids)
+    doc_ids: list[int | None] = [None] * len(record_ids)
     for select, form in _RULES:
-        left = [n for n, doc_id in enumerate(found) if doc_id is None]
+        left = [n for n, doc_id in enumerate(doc_ids) if doc_id is None]
         if not left:
             break
-        asked = dump_json_array([bind_text(form(record_ids[n])) for n in left])
-        (answer,) = corpus.read_rows(f"SELECT json_group_array(({select})) FROM json_each(?) v", asked)[0]
-        for n, doc_id in zip(left, json.loads(answer), strict=True):
-            found[n] = doc_id
-    return found
+        values = dump_json_array([bind_text(form(record_ids[n])) for n in left])
+        (result,) = corpus.read_rows(f"SELECT json_group_array(({select})) FROM json_each(?) v", values)[0]
+        for n, doc_id in zip(left, json.loads(result), strict=True):
+            doc_ids[n] = doc_id
+    return doc_ids

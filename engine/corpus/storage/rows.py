@@ -1,4 +1,4 @@
-"""Abstract <-> row of the abstracts table."""
+"""Conversion between an Abstract and a row of the abstracts table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.records.abstract import Abstract
 Value = str | int | None
 Values = tuple[Value, ...]
 
-# The columns that come from the source, in the order of as_values().
+# The columns that come from the source, in the order of build_row().
 SOURCE_COLUMNS = (
     "record_id",
     "title",
@@ -38,7 +38,7 @@ _LISTS = frozenset(
 
 
 def build_row(abstract: Abstract) -> Values:
-    """Column values of an abstract, in the order of SOURCE_COLUMNS."""
+    """Return the column values of an abstract, in the order of SOURCE_COLUMNS."""
     return (
         abstract.record_id,
         abstract.title,
@@ -61,27 +61,27 @@ def build_row(abstract: Abstract) -> Values:
 
 
 def _dump_list(items: tuple[str, ...]) -> str:
-    """A JSON array."""
+    """Return a JSON array."""
     return json.dumps(items, ensure_ascii=False) if items else "[]"
 
 
 def parse_row(row: Mapping[str, Value] | sqlite3.Row) -> Abstract:
-    """The abstract that a row with all SOURCE_COLUMNS holds."""
-    found = {name: row[name] for name in SOURCE_COLUMNS}
-    lists = {name: tuple(json.loads(str(found[name]))) for name in _LISTS}
-    return Abstract(**{**found, **lists, "retracted": bool(found["retracted"])})  # type: ignore[arg-type]
+    """Return the abstract in a row with all SOURCE_COLUMNS."""
+    values = {name: row[name] for name in SOURCE_COLUMNS}
+    lists = {name: tuple(json.loads(str(values[name]))) for name in _LISTS}
+    return Abstract(**{**values, **lists, "retracted": bool(values["retracted"])})  # type: ignore[arg-type]
 
 
 def hash_row(values: Values) -> bytes:
-    """SHA-256 of the values of SOURCE_COLUMNS; a run that changes a million records must not keep their texts."""
+    """Return the SHA-256 of the values of SOURCE_COLUMNS, to compare a record without keeping its text in memory."""
     return hashlib.sha256(repr(values).encode("utf-8")).digest()
 
 
 def dump_abstract(abstract: Abstract) -> str:
-    """An abstract as one text, for the table contributions."""
+    """Return an abstract as JSON, for the table contributions."""
     return json.dumps(build_row(abstract), ensure_ascii=False)
 
 
 def load_abstract(text: str) -> Abstract:
-    """Read the abstract that as_json wrote."""
+    """Read an abstract from the JSON of dump_abstract."""
     return parse_row(dict(zip(SOURCE_COLUMNS, json.loads(text), strict=True)))

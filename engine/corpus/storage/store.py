@@ -24,9 +24,9 @@ from engine.identifiers import strip_doi_address
 from engine.records.abstract import Abstract
 from engine.records.generation import DocIds
 
-_LOOK = 0.1  # seconds between two looks at the clock while others use all connections
-_STEPS = 100_000  # of SQLite between two looks at the clock
-SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # what a blank field may hold
+_LOOK = 0.1  # seconds between two checks of the deadline while all connections are in use
+_STEPS = 100_000  # of SQLite between two checks of the deadline
+SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # characters of a blank field
 TOTALS = (
     "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract, ?1) = ''), 0),"
     " coalesce(sum(trim(title, ?1) = ''), 0), coalesce(sum(truncated), 0) FROM abstracts"
@@ -36,24 +36,24 @@ _CONTRIBUTED = (
     (
         "SELECT count(*) FROM abstracts a WHERE NOT EXISTS"
         " (SELECT 1 FROM contributions c WHERE c.own_id = a.record_id AND c.doc_id = a.id)",
-        "records go by a name that no source of theirs gives",
+        "records have an id that none of their sources uses",
     ),
 )
 _LOOKED_UP = (
     (
         "SELECT count(*) FROM abstracts WHERE id NOT IN (SELECT id FROM words_docsize)",
-        "records are not in the index of words",
+        "records are missing from the full-text index",
     ),
     (
         "SELECT count(*) FROM words_docsize WHERE id NOT IN (SELECT id FROM abstracts)",
-        "entries of the index of words are of no record",
+        "entries of the full-text index belong to no record",
     ),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What the corpus holds."""
+    """Counts of the records in a corpus."""
 
     abstracts: int
     retracted: int
@@ -66,9 +66,9 @@ class Totals:
 class AppliedFile:
     """A source file that the corpus was made from."""
 
-    generation: int  # that it was first read for
+    generation: int  # for which it was read
     name: str
-    path: str  # where it lay
+    path: str  # absolute
     n_bytes: int
     sha256: str
     format: str
@@ -78,17 +78,17 @@ class AppliedFile:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Where a record comes from: one of its sources."""
+    """One source of a record."""
 
     format: str
     own_id: str  # the id that this source gives the record
-    file: str  # name of the file that said it last
-    generation: int  # in which that file was read
-    first_file: str  # name of the file that said it first
+    file: str  # name of the file that gave it last
+    generation: int  # for which that file was read
+    first_file: str  # name of the file that gave it first
 
 
 class Corpus:
-    """A published abstracts.db, opened immutable: no lock is taken and nothing is ever written beside it.
+    """A published abstracts.db, opened as immutable: without locks and without files beside it.
 
     Safe to use from several threads.
     """
@@ -97,10 +97,10 @@ class Corpus:
         """Open the database.
 
         Raises:
-            CorruptError: SQLite can't read it, or it has no table of abstracts.
+            CorruptError: SQLite can't read the file, or it has no table of abstracts.
         """
         self.path = path
-        self.patience: float | None = None  # seconds that one query may take; None: as long as it takes
+        self.patience: float | None = None  # seconds that one query may take; None: no limit
         self.connections: list[sqlite3.Connection] = []
         self.idle: LifoQueue[sqlite3.Connection] = LifoQueue()
         try:
@@ -111,10 +111,12 @@ class Corpus:
             raise CorruptError(f"{path} is not a readable database of abstracts ({err}). Run: engine rollback") from err
 
     def widen(self, n: int) -> None:
-        """Let n queries run at once instead of one. Now, while the file has its name: readers outlive their generation.
+        """Open n connections, so that n queries can run at once.
+
+        They are opened now because the file may be deleted while it is in use.
 
         Raises:
-            CorruptError: it can't be opened any more.
+            CorruptError: the file can't be opened any more.
         """
         uri = f"file:{quote(os.fsencode(self.path.resolve()))}?mode=ro&immutable=1"
         while len(self.connections) < n:
@@ -132,10 +134,10 @@ class Corpus:
             connection.close()
 
     def borrow_connection(self, deadline: Deadline) -> sqlite3.Connection:
-        """A connection that nobody else uses; it must be put back.
+        """Return a connection for exclusive use; put it back into `idle` afterwards.
 
         Raises:
-            BusyError: the answer that it is for is no longer wanted.
+            BusyError: the deadline of the request has passed.
         """
         while True:
             deadline.check()
@@ -143,10 +145,10 @@ class Corpus:
                 return self.idle.get(timeout=_LOOK)
 
     def read_rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        """Run one query to its end, one thread at a time unless it was widened.
+        """Run one query and return all its rows. Without `widen`, one query runs at a time.
 
         Raises:
-            BusyError: it took longer than `patience`, or the answer that it is for is no longer wanted.
+            BusyError: it took longer than `patience`, or the deadline of the request has passed.
             CorruptError: SQLite found the file damaged.
         """
         deadline = CURRENT.get()
@@ -159,26 +161,26 @@ class Corpus:
             if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
                 deadline.check()
                 raise BusyError(
-                    f"words and filters take longer than {self.patience:g} seconds. Ask with fewer of them"
+                    f"words and filters took longer than {self.patience:g} seconds. Use fewer of them"
                 ) from err
             raise CorruptError(f"{self.path}: {err}. Run: engine verify --deep") from err
         finally:
             self.idle.put(connection)
 
     def read_ids(self) -> DocIds:
-        """All doc ids, ascending, int64 (n,)."""
+        """Return all doc ids, ascending, int64 (n,)."""
         return np.array([row[0] for row in self.read_rows("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64)
 
     def fetch(self, doc_ids: Sequence[int]) -> dict[int, Abstract]:
-        """Abstracts by doc id; an unknown id is missing from the result."""
+        """Return abstracts by doc id; an unknown id is missing from the result."""
         sql = f"SELECT id, {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
         return {row["id"]: parse_row(row) for row in self.read_rows(sql, json.dumps(doc_ids))}
 
     def find_doc_id(self, record_id: str) -> int:
-        """The doc id of a record id; a PMID or DOI, bare or prefixed or as a link, or another source's id works too.
+        """Return the doc id of a record id, of a PMID or DOI (bare, prefixed or as a link), or of another source's id.
 
         Raises:
-            AbstractNotFoundError: nothing by this id.
+            AbstractNotFoundError: there is no such record.
         """
         (doc_id,) = resolve_ids(self, [record_id])
         if doc_id is not None:
@@ -189,11 +191,11 @@ class Corpus:
         )
 
     def find_example_id(self) -> str:
-        """Some record id, for a message."""
+        """Return a record id as an example for messages, "" if there is none."""
         return next((str(row[0]) for row in self.read_rows("SELECT record_id FROM abstracts ORDER BY id LIMIT 1")), "")
 
     def read_texts(self) -> Iterator[tuple[int, str, str, str]]:
-        """Yield (doc id, title, abstract, SHA-256 of the encoder's text) of every row, by id, a thousand at a time."""
+        """Yield (doc id, title, abstract, SHA-256 of the encoder's text) of every row, by id."""
         last = -1
         while batch := self.read_rows(
             "SELECT id, title, abstract, text_sha256 FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last
@@ -203,23 +205,23 @@ class Corpus:
             last = batch[-1]["id"]
 
     def read_abstracts(self) -> Iterator[Abstract]:
-        """Yield every record, by doc id, a thousand at a time."""
+        """Yield every record, by doc id, reading 1,000 at a time."""
         ids = self.read_ids().tolist()
         for start in range(0, len(ids), 1000):
             page = ids[start : start + 1000]
-            found = self.fetch(page)
-            yield from (found[doc_id] for doc_id in page)
+            abstracts = self.fetch(page)
+            yield from (abstracts[doc_id] for doc_id in page)
 
     def count_totals(self) -> Totals:
-        """Count what the corpus holds."""
+        """Count the records of the corpus."""
         return Totals(*self.read_rows(TOTALS, SPACES)[0])
 
     def read_generation(self) -> int:
-        """The number that the database itself says it is."""
+        """Return the generation number stored in the database."""
         return int(self.read_rows("SELECT max(number) FROM generation")[0][0])
 
     def read_sources(self) -> list[AppliedFile]:
-        """Every file that was indexed, oldest first."""
+        """Return every file that was indexed, oldest first."""
         sql = "SELECT generation, name, n_bytes, sha256, n_records, path, format, release FROM sources ORDER BY id"
         return [AppliedFile(**row) for row in self.read_rows(sql)]
 
@@ -233,13 +235,15 @@ class Corpus:
         return [Said(**row) for row in self.read_rows(sql, doc_id)]
 
     def find_problems(self) -> list[str]:
-        """What SQLite's own checks find, and records, sources, words and terms without each other; empty when sound."""
-        found = [str(row[0]) for row in self.read_rows("PRAGMA integrity_check") if row[0] != "ok"]
-        strays = self.read_rows(
+        """Return the problems that SQLite's checks and checks between the tables find; empty if there are none."""
+        problems = [str(row[0]) for row in self.read_rows("PRAGMA integrity_check") if row[0] != "ok"]
+        orphans = self.read_rows(
             'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 1, 2'
         )
-        found += [f"{self.path}: {n:,} rows of {table} refer to no row of {parent}" for table, parent, n in strays]
-        for sql, what in (*_CONTRIBUTED, *_LOOKED_UP):
+        problems += [
+            f"{self.path}: {n:,} rows of {table} refer to a missing row of {parent}" for table, parent, n in orphans
+        ]
+        for sql, problem in (*_CONTRIBUTED, *_LOOKED_UP):
             if n := self.read_rows(sql)[0][0]:
-                found.append(f"{self.path}: {n:,} {what}")
-        return found
+                problems.append(f"{self.path}: {n:,} {problem}")
+        return problems

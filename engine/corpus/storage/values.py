@@ -1,4 +1,4 @@
-"""Values as SQLite compares them."""
+"""Conversion of values for SQLite."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 
 def _replace_surrogates(text: str) -> str:
-    """Return text that SQLite can compare: lone surrogates from a broken terminal become question marks."""
+    """Return text with lone surrogates, as from a broken terminal, replaced by question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def bind_text(value: str) -> str:
-    """Return text that SQLite compares as a whole: it reads no further than a NUL, which no record holds."""
+    """Return text that SQLite compares as a whole: without surrogates and NUL, at which it would stop reading."""
     return _replace_surrogates(value).replace("\0", "\ufffd")
 
 

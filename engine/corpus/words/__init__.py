@@ -1,1 +1,1 @@
-"""Search by words."""
+"""Keyword search."""

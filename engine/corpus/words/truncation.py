@@ -1,8 +1,8 @@
-"""A truncated word, arthrit*, in terms of an index of stems.
+"""Truncated words such as arthrit* in an index of stems.
 
-FTS5 stems the beginning of a word too before it compares it: fibros* becomes fibro* and finds fibromyalgia, hydroxy*
-becomes hydroxi* and misses hydroxychloroquine; vaccinat* misses vaccination, whose stem is vaccin. So a beginning is
-asked for by a word of which it is the stem (fibrose*), and a word whose stem is shorter than the beginning by itself.
+FTS5 stems the beginning of a word before comparing it: fibros* becomes fibro* and finds fibromyalgia, hydroxy* becomes
+hydroxi* and misses hydroxychloroquine; vaccinat* misses vaccination, whose stem is vaccin. So a beginning is replaced
+by a word that has it as its stem (fibrose*), and each word whose stem is shorter than the beginning is added as it is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from string import ascii_lowercase, digits
 
 from engine.corpus.words.wording import FOLDED, STEMMED, STOP_WORDS, quote_phrase
 
-_CARRIERS = ("", "e", "ness")  # what the stemmer takes off nearly every word, and no more than that
+_CARRIERS = ("", "e", "ness")  # endings that the stemmer removes from nearly every word, changing nothing else
 _ENDINGS = tuple(
     "s es ed ing er ers or ors y ies ied ier iest ly al ally als ance ances ancy ence ences ency able ably ible ibly"
     " ability abilities ibility ibilities ant ants antly ent ents ently ement ements ment ments ion ions ional ionally"
@@ -27,9 +27,10 @@ _ENDINGS = tuple(
 
 @lru_cache(maxsize=1024)
 def find_beginnings(text: str) -> tuple[str, ...]:
-    """FTS5 phrases that together find the words that begin with a text; of several words, the last may be longer.
+    """Return FTS5 phrases that together find all words that begin with a text; if it has several words, the last one.
 
-    They also find what has the same stem as a word that begins so, as any search by words does, unless that is "do".
+    They also find words with the same stem as such a word, as any keyword search does. Stems that are stop words are
+    left out.
 
     >>> find_beginnings("arthrit")
     ('"arthrit" *',)
@@ -38,47 +39,47 @@ def find_beginnings(text: str) -> tuple[str, ...]:
     >>> find_beginnings("vaccinat")
     ('"vaccinat" *', '"vaccinates"')
     """
-    whole = [text, *_find_completions(text)]
-    starts = _find_carried([text]) or _find_carried([text + letter for letter in ascii_lowercase + digits])
-    found: dict[str, str] = {}
-    for word, (_, stem) in zip(whole, _stem_words(whole), strict=True):
-        if stem not in STOP_WORDS and not stem.startswith(tuple(starts)):
-            found.setdefault(stem, quote_phrase(word))
-    return (*(f"{word} *" for word in starts.values()), *found.values())
+    words = [text, *_find_completions(text)]
+    stems = _find_carried([text]) or _find_carried([text + letter for letter in ascii_lowercase + digits])
+    phrases: dict[str, str] = {}
+    for word, (_, stem) in zip(words, _stem_words(words), strict=True):
+        if stem not in STOP_WORDS and not stem.startswith(tuple(stems)):
+            phrases.setdefault(stem, quote_phrase(word))
+    return (*(f"{word} *" for word in stems.values()), *phrases.values())
 
 
 def _find_carried(texts: Sequence[str]) -> dict[str, str]:
-    """Last words of texts, without case and accents -> FTS5 phrases stemmed to just that, of those that have one."""
+    """Map the last word of each text, without case and accents, to an FTS5 phrase with that stem, if there is one."""
     longer = [(text, text + ending) for ending in _CARRIERS for text in texts]
     pairs = _stem_words([word for _, word in longer])
-    folded = dict(zip(texts, (word for word, _ in pairs), strict=False))  # those of the first ending, which is none
-    found: dict[str, str] = {}
+    folded = dict(zip(texts, (word for word, _ in pairs), strict=False))  # the first ending is empty
+    phrases: dict[str, str] = {}
     for (text, word), (_, stem) in zip(longer, pairs, strict=True):
         if stem == folded[text]:
-            found.setdefault(stem, quote_phrase(word))
-    return found
+            phrases.setdefault(stem, quote_phrase(word))
+    return phrases
 
 
 def _find_completions(text: str) -> list[str]:
-    """Words that begin with text and have an ending that the stemmer takes off, or whose end text already has."""
+    """Return words that begin with a text and add an ending that the stemmer removes, or the rest of such an ending."""
     rest = [ending[i:] for ending in _ENDINGS for i in range(len(ending)) if text.lower().endswith(ending[:i])]
     return [text + ending for ending in dict.fromkeys(rest)]
 
 
 def _stem_words(texts: Sequence[str]) -> list[tuple[str, str]]:
-    """Of the last word of each text: the word without case and accents, and its stem. ("", "") where there is none."""
+    """Return the last word of each text, without case and accents, and its stem; ("", "") for a text without words."""
     with closing(sqlite3.connect(":memory:")) as db:
         return list(zip(_find_last_words(db, FOLDED, texts), _find_last_words(db, STEMMED, texts), strict=True))
 
 
 def _find_last_words(db: sqlite3.Connection, tokenizer: str, texts: Sequence[str]) -> list[str]:
-    """The last token of each text, "" where there is none."""
-    found = [""] * len(texts)
-    db.execute(f"CREATE VIRTUAL TABLE one USING fts5(text, tokenize='{tokenizer}')")
-    db.executemany("INSERT INTO one (rowid, text) VALUES (?, ?)", enumerate(texts))
-    db.execute("CREATE VIRTUAL TABLE tokens USING fts5vocab(one, instance)")
-    for doc, term in db.execute("SELECT doc, term FROM tokens ORDER BY offset"):
-        found[doc] = term
+    """Return the last token of each text, "" for a text without tokens."""
+    last_words = [""] * len(texts)
+    db.execute(f"CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='{tokenizer}')")
+    db.executemany("INSERT INTO texts (rowid, text) VALUES (?, ?)", enumerate(texts))
+    db.execute("CREATE VIRTUAL TABLE tokens USING fts5vocab(texts, instance)")
+    for n, term in db.execute("SELECT doc, term FROM tokens ORDER BY offset"):
+        last_words[n] = term
     db.execute("DROP TABLE tokens")
-    db.execute("DROP TABLE one")
-    return found
+    db.execute("DROP TABLE texts")
+    return last_words

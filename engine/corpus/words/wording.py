@@ -1,13 +1,13 @@
-"""What a person wrote into the search box: words, phrases, and what must or must not occur.
+"""Search text as people write it: words, phrases, required and excluded terms.
 
-    word            may occur; the more of the words, and the rarer they are, the better
-    "a phrase"      must occur, its words side by side
+    word            may occur; more words and rarer words rank higher
+    "a phrase"      must occur, with its words next to each other
     +word           must occur
     -word -"a b"    must not occur
-    title:word      must occur in the title, as title:"a phrase" must; -title:word must not
-    arthrit*        any word that begins so; the star comes after three letters or digits, also where a phrase ends
+    title:word      must occur in the title; also title:"a phrase"; -title:word must not occur there
+    arthrit*        any word that begins so; needs three letters or digits before the star; works at the end of a phrase
 
-Everything else is words: there is no text that is refused.
+All other text is read as words; no text is refused.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-FOLDED = "unicode61 remove_diacritics 2"  # how FTS5 makes words of a text: without case and accents …
-STEMMED = f"porter {FOLDED}"  # … and endings
+FOLDED = "unicode61 remove_diacritics 2"  # FTS5 tokenizer that removes case and accents
+STEMMED = f"porter {FOLDED}"  # and endings
 
-_MAX_CHARACTERS = 20_000  # of a text that are read
+_MAX_CHARACTERS = 20_000  # the rest of a text is ignored
 _MAX_WORDS = 1_000
 _MAX_STARS = 32  # truncated words; the stars of further ones are ignored
-_MAX_TRUNCATED = 200  # characters of one; the star of a longer one is ignored
+_MAX_TRUNCATED = 200  # characters of a truncated word; the star of a longer one is ignored
 
-# Lucene's for English, then words that questions are made of.
+# Lucene's stop words for English, then words that are common in questions.
 STOP_WORDS = frozenset(
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this"
     " to was will with"
@@ -44,40 +44,40 @@ _BEFORE_STAR = re.compile(r"[^\W_]{3,}$")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word, or several that must be side by side."""
+    """A word, or a phrase whose words must be next to each other."""
 
-    text: str  # as written, without what is around it
-    in_title: bool = False  # nowhere else
+    text: str  # as written, without surrounding punctuation
+    in_title: bool = False  # only in the title
     prefix: bool = False  # the last word may be longer
 
     @property
     def written(self) -> str:
-        """The term as a person would write it."""
+        """The term in the syntax of this module, without its operators."""
         return f"{self.text}*" if self.prefix else self.text
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """A text, read."""
+    """A parsed search text."""
 
     plain: tuple[Term, ...]  # each may occur
     required: tuple[Term, ...]
     excluded: tuple[Term, ...]
-    text: str  # for the encoder: plain and required ones as written and in their order, without the operators
+    text: str  # for the encoder: plain and required terms as written, in order, without operators
 
     @property
     def has_words(self) -> bool:
-        """Whether there is anything to look for."""
+        """Whether there is a plain or required term."""
         return bool(self.plain or self.required)
 
     @property
     def is_constrained(self) -> bool:
-        """Whether anything must, or must not, occur."""
+        """Whether there is a required or excluded term."""
         return bool(self.required or self.excluded)
 
     @property
     def wanted(self) -> tuple[Term, ...]:
-        """What a record is ranked by, each term once."""
+        """The terms that records are ranked by, each once."""
         once: dict[tuple[str, bool, bool], Term] = {}
         for term in self.plain + self.required:
             once.setdefault((term.text.lower(), term.in_title, term.prefix), term)
@@ -86,7 +86,7 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class _Operand:
-    """One operand with its operators."""
+    """An operand with its operators."""
 
     sign: str  # "+", "-" or ""
     in_title: bool
@@ -95,47 +95,47 @@ class _Operand:
 
 
 def parse_wording(text: str) -> Wording:
-    """Read a text: its first 20,000 characters or 1,000 words, whichever is less.
+    """Parse a search text: its first 20,000 characters or 1,000 words, whichever is less.
 
-    Stop words count only in phrases, where they must occur, or where there is nothing else. Words that hold no letter
-    or digit are no words.
+    Stop words count only in phrases, as required terms, or if there are no other terms. Words without a letter or digit
+    are ignored.
 
-    >>> found = parse_wording('does "gouty arthritis" improve +colchicin* -children')
-    >>> [term.text for term in found.plain], [term.written for term in found.required]
+    >>> wording = parse_wording('does "gouty arthritis" improve +colchicin* -children')
+    >>> [term.text for term in wording.plain], [term.written for term in wording.required]
     (['improve'], ['gouty arthritis', 'colchicin*'])
-    >>> found.text
+    >>> wording.text
     'does gouty arthritis improve colchicin'
     """
     plain: list[Term] = []
     required: list[Term] = []
     excluded: list[Term] = []
-    read: list[str] = []
+    texts: list[str] = []
     n_stars = 0
-    for piece in _split_operands(_cut_text(text)):
-        term = _read_term(piece, star=n_stars < _MAX_STARS)
+    for operand in _split_operands(_cut_text(text)):
+        term = _read_term(operand, star=n_stars < _MAX_STARS)
         n_stars += bool(term and term.prefix)
-        if piece.sign == "-":
+        if operand.sign == "-":
             excluded += [term] if term else []
             continue
-        is_plain = not (piece.sign or piece.in_title or piece.is_phrase)
+        is_plain = not (operand.sign or operand.in_title or operand.is_phrase)
         if term:
             (plain if is_plain else required).append(term)
         if term or is_plain:
-            read.append(piece.text.replace("*", "") if term and term.prefix else piece.text)
-    telling = [term for term in plain if term.prefix or term.text.lower() not in STOP_WORDS]
-    kept = telling if telling or required else plain
-    return Wording(tuple(kept), tuple(required), tuple(excluded), " ".join(" ".join(read).split()))
+            texts.append(operand.text.replace("*", "") if term and term.prefix else operand.text)
+    content_terms = [term for term in plain if term.prefix or term.text.lower() not in STOP_WORDS]
+    plain_terms = content_terms if content_terms or required else plain
+    return Wording(tuple(plain_terms), tuple(required), tuple(excluded), " ".join(" ".join(texts).split()))
 
 
 def _cut_text(text: str) -> str:
-    """What is read of a text."""
-    kept = _UNSTORABLE.sub("", text[:_MAX_CHARACTERS])
-    last = next(islice(WORD.finditer(kept), _MAX_WORDS - 1, None), None)
-    return kept if last is None else kept[: last.end()]
+    """Return the part of a text that is read."""
+    storable = _UNSTORABLE.sub("", text[:_MAX_CHARACTERS])
+    last = next(islice(WORD.finditer(storable), _MAX_WORDS - 1, None), None)
+    return storable if last is None else storable[: last.end()]
 
 
 def _split_operands(text: str) -> Iterator[_Operand]:
-    """Yield the operands of a text. A quote opens a phrase only at the beginning of one, and if another closes it."""
+    """Yield the operands of a text. A quote opens a phrase only at the start of an operand and if another closes it."""
     for match in _PIECE.finditer(text):
         if not match[0]:
             continue
@@ -144,18 +144,18 @@ def _split_operands(text: str) -> Iterator[_Operand]:
         yield _Operand(match["sign"] or "", match["title"] is not None, phrase is not None, content)
 
 
-def _read_term(piece: _Operand, *, star: bool) -> Term | None:
-    """The term of a piece, None where it holds no letter or digit; star: whether one may be read as such."""
-    kinds = [unicodedata.category(character)[0] for character in piece.text]
+def _read_term(operand: _Operand, *, star: bool) -> Term | None:
+    """Return the term of an operand, None if it has no letter or digit. star: whether a star may truncate it."""
+    kinds = [unicodedata.category(character)[0] for character in operand.text]
     if "L" not in kinds and "N" not in kinds:
         return None
     inside = [i for i, kind in enumerate(kinds) if kind in "LNM"]
     first, last = inside[0], inside[-1] + 1
-    text = piece.text[first:last]
-    is_starred = piece.text[last:].startswith("*") and last - first <= _MAX_TRUNCATED
-    return Term(text, piece.in_title, star and is_starred and _BEFORE_STAR.search(text) is not None)
+    text = operand.text[first:last]
+    is_starred = operand.text[last:].startswith("*") and last - first <= _MAX_TRUNCATED
+    return Term(text, operand.in_title, star and is_starred and _BEFORE_STAR.search(text) is not None)
 
 
 def quote_phrase(text: str) -> str:
-    """A text as one FTS5 phrase, whatever is in it."""
+    """Return a text as one FTS5 phrase, with quotes escaped."""
     return '"' + text.replace('"', '""') + '"'

@@ -35,8 +35,8 @@ def test_one_doi_from_two_files_is_one_record_with_both_sources(draft: Draft, tm
     draft.connection.execute(NOTE_SOURCES, (1,))
     draft.connection.commit()
     corpus = Corpus(tmp_path / "abstracts.db")
-    found = corpus.fetch([1])[1]
-    assert (found.record_id, found.title, found.abstract, found.journal) == (
+    record = corpus.fetch([1])[1]
+    assert (record.record_id, record.title, record.abstract, record.journal) == (
         "Scopus:2-s2.0-1", "Gout and diet", "Beer.", "J Gout",
     )  # fmt: skip
     assert [(s.format, s.own_id) for s in corpus.read_claims(1)] == [
@@ -46,7 +46,7 @@ def test_one_doi_from_two_files_is_one_record_with_both_sources(draft: Draft, tm
     corpus.close()
 
 
-def test_a_second_source_is_a_change_of_metadata_and_comes_back_unchanged(tmp_path: Path) -> None:
+def test_a_second_source_is_a_metadata_change_and_unchanged_when_repeated(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
     with opened(path, 1) as draft:
         draft.intake.put(PUBMED, origin(1, "PubMed XML"))
@@ -58,12 +58,12 @@ def test_a_second_source_is_a_change_of_metadata_and_comes_back_unchanged(tmp_pa
         assert stored(draft.intake.put(PUBMED, origin(4, "PubMed XML"))) == (1, Change.NONE)
 
 
-def test_what_a_source_says_anew_replaces_only_what_it_said(draft: Draft) -> None:
+def test_a_revision_replaces_only_the_record_of_its_source(draft: Draft) -> None:
     draft.intake.put(PUBMED, origin(1, "PubMed XML"))
     draft.intake.put(SCOPUS, origin(2, "RIS"))
     draft.intake.put(replace(SCOPUS, journal="Journal of Gout", abstract=""), origin(3, "RIS"))
-    found = draft.ledger.contributions.read_record_row(1)
-    assert (found.title, found.abstract, found.journal) == ("Gout and diet", "Beer.", "Journal of Gout")
+    record = draft.ledger.contributions.read_record_row(1)
+    assert (record.title, record.abstract, record.journal) == ("Gout and diet", "Beer.", "Journal of Gout")
 
 
 def test_the_newest_revision_wins_in_every_order_of_files(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_the_newest_revision_wins_in_every_order_of_files(tmp_path: Path) -> Non
             assert titles(draft) == ["v2"], order
 
 
-def test_files_without_dates_go_by_their_release(draft: Draft) -> None:
+def test_files_without_dates_are_ordered_by_release(draft: Draft) -> None:
     draft.intake.put(replace(PUBMED, title="later"), Origin("PubMed XML", 1, 20250004))
     assert stored(draft.intake.put(replace(PUBMED, title="earlier"), Origin("PubMed XML", 2, 20250003))) == (
         NOWHERE, Change.OUTDATED,
@@ -87,7 +87,7 @@ def test_files_without_dates_go_by_their_release(draft: Draft) -> None:
     assert titles(draft) == ["later"]
 
 
-def test_a_deletion_holds_against_older_files_and_other_sources_but_not_against_later_ones(draft: Draft) -> None:
+def test_a_deletion_applies_to_older_files_and_other_sources_but_not_to_later_files(draft: Draft) -> None:
     intake = draft.intake
     intake.put(PUBMED, Origin("PubMed XML", 1, 20250002))
     intake.put(SCOPUS, origin(2, "RIS"))
@@ -99,7 +99,7 @@ def test_a_deletion_holds_against_older_files_and_other_sources_but_not_against_
     assert intake.delete("PMID:7", 20250005) == [2]
 
 
-def test_an_unnumbered_deletion_holds_only_for_what_came_before(draft: Draft) -> None:
+def test_an_unnumbered_deletion_applies_only_to_earlier_records(draft: Draft) -> None:
     draft.intake.put(PUBMED, origin(1))
     assert draft.intake.delete("PMID:7") == [1]
     assert stored(draft.intake.put(PUBMED, origin(2))) == (2, Change.ADDED)
@@ -119,7 +119,7 @@ def test_records_of_one_file_are_never_merged(draft: Draft) -> None:
     assert len(titles(draft)) == 3
 
 
-def test_one_doi_with_other_titles_or_other_pmids_stays_apart(draft: Draft) -> None:
+def test_records_with_one_doi_but_different_titles_or_pmids_are_kept_apart(draft: Draft) -> None:
     draft.intake.put(PUBMED, origin(1))
     congress = draft.intake.put(replace(SCOPUS, title="P-214 Lupus nephritis in Brazil"), origin(2))
     assert (congress.doc_id, congress.remark) == (2, _KEPT_APART)
@@ -127,19 +127,19 @@ def test_one_doi_with_other_titles_or_other_pmids_stays_apart(draft: Draft) -> N
     assert (comment.doc_id, comment.remark) == (3, _TWO_PMIDS)
 
 
-def test_two_records_become_one_when_a_source_tells_that_they_are(draft: Draft) -> None:
+def test_two_records_are_merged_when_a_source_links_them(draft: Draft) -> None:
     draft.intake.put(replace(PUBMED, doi=None), origin(1, "PubMed XML"))
     draft.intake.put(SCOPUS, origin(2, "RIS"))
     assert len(titles(draft)) == 2
     outcome = draft.intake.put(PUBMED, origin(3, "PubMed XML"))  # now with its DOI
     assert (outcome.doc_id, outcome.absorbed) == (1, (2,))
-    found = draft.ledger.contributions.read_record_row(1)
-    assert (found.record_id, found.title, found.journal) == ("PMID:7", "Gout and diet", "J Gout")
+    record = draft.ledger.contributions.read_record_row(1)
+    assert (record.record_id, record.title, record.journal) == ("PMID:7", "Gout and diet", "J Gout")
     assert [c.format for c in draft.ledger.contributions.read_claims(1)] == ["PubMed XML", "RIS"]
     assert draft.intake.put(SCOPUS, origin(4, "RIS")).doc_id == 1
 
 
-def test_a_retraction_of_a_record_that_is_there_is_told(tmp_path: Path) -> None:
+def test_a_retraction_of_an_existing_record_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
     with opened(path, 1) as draft:
         draft.intake.put(replace(PUBMED, record_id="PMID:8", pmid="8", retracted=True), origin(1))
@@ -150,12 +150,12 @@ def test_a_retraction_of_a_record_that_is_there_is_told(tmp_path: Path) -> None:
         assert outcome.change is Change.METADATA and draft.ledger.is_newly_retracted(outcome.doc_id)
 
 
-def test_what_the_encoder_cannot_read_is_not_stored(draft: Draft) -> None:
+def test_a_record_without_readable_text_is_not_stored(draft: Draft) -> None:
     assert draft.intake.put(replace(PUBMED, title=" ", abstract="\n"), origin(1)).change is Change.UNREADABLE
     assert titles(draft) == []
 
 
-def test_what_a_file_no_longer_says_leaves_in_a_full_run_unless_another_source_says_it(tmp_path: Path) -> None:
+def test_a_full_run_removes_records_missing_from_their_file_unless_another_source_has_them(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
     file = SourceFile("a.jsonl", "/a.jsonl", 1, "aa", "JSONL")
     other = SourceFile("b.ris", "/b.ris", 1, "bb", "RIS")
@@ -174,7 +174,7 @@ def test_what_a_file_no_longer_says_leaves_in_a_full_run_unless_another_source_s
         assert draft.ledger.contributions.read_record_row(3).abstract == "Beer and wine."
 
 
-def test_a_change_that_gets_no_vector_is_put_back_with_its_sources(tmp_path: Path) -> None:
+def test_a_change_without_a_vector_is_restored_with_its_sources(tmp_path: Path) -> None:
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     with opened(old, 1) as draft:
         draft.intake.put(PUBMED, origin(1, "PubMed XML"))
@@ -211,7 +211,7 @@ def test_a_congress_with_one_doi_for_all_its_abstracts_loses_none(tmp_path: Path
         assert [draft.intake.put(row, origin(3, "BibTeX")).doc_id for row in reversed(CONGRESS)] == [3, 2, 1]
 
 
-def test_a_big_congress_is_told_apart_without_comparing_each_with_each(draft: Draft) -> None:
+def test_a_large_congress_is_kept_apart_without_comparing_all_pairs(draft: Draft) -> None:
     for n in range(200):
         draft.intake.put(Abstract(f"Embase:L{n}", f"Poster {n} on a matter of its own", "x", doi="10.1/acr"), origin(n))
     assert len(titles(draft)) == 200
@@ -231,7 +231,7 @@ def files(draft: Draft, *names: str) -> list[Origin]:
     return [origin(draft.note_source(SourceFile(n, f"/{n}", 1, n, "JSONL"))) for n in names]
 
 
-def test_another_title_under_a_sources_own_id_is_taken_over_and_told(draft: Draft) -> None:
+def test_a_new_title_under_a_sources_own_id_replaces_the_record_and_is_reported(draft: Draft) -> None:
     a, b, again = files(draft, "a", "b", "b")
     draft.intake.put(Abstract("K1", "Gout and diet", "x", 2000), a)
     assert draft.intake.put(Abstract("K1", "Lupus in pregnancy", ""), b).remark == _TAKEN_OVER
@@ -242,7 +242,7 @@ def test_another_title_under_a_sources_own_id_is_taken_over_and_told(draft: Draf
     assert titles(draft) == ["Knee pain"]
 
 
-def test_a_bare_number_is_a_row_of_its_file_and_no_key(draft: Draft) -> None:
+def test_a_bare_number_identifies_a_row_only_within_its_file(draft: Draft) -> None:
     a, b, again = files(draft, "a", "b", "a")
     draft.intake.put(Abstract("1", "Gout and diet", "x"), a)
     assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "x"), b).remark == _TOLD_APART
@@ -258,18 +258,18 @@ THIN = Abstract("DOI:10.1/g", "Gout and Diet", "", doi="10.1/g", keywords=("beer
 def test_two_exports_of_one_format_are_two_sources(draft: Draft, order: tuple[Abstract, Abstract]) -> None:
     for row, where in zip(order, files(draft, "full.ris", "thin.ris"), strict=True):
         draft.intake.put(row, replace(where, format="RIS"))
-    found = draft.ledger.contributions.read_record_row(1)
-    assert (found.abstract, found.year, found.authors, found.keywords) == (
+    record = draft.ledger.contributions.read_record_row(1)
+    assert (record.abstract, record.year, record.authors, record.keywords) == (
         "A long abstract.",
         2020,
         ("Liu",),
         ("beer",),
     )
-    assert found.title == order[1].title  # the newest word
+    assert record.title == order[1].title  # the newest word
     assert len(draft.ledger.contributions.read_claims(1)) == 2
 
 
-def test_a_work_that_a_library_holds_twice_keeps_what_either_entry_has(tmp_path: Path) -> None:
+def test_a_work_twice_in_a_library_keeps_the_values_of_both_entries(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
     for generation in (1, 2):  # read again, it is the same
         with opened(path, generation) as draft:
@@ -277,8 +277,8 @@ def test_a_work_that_a_library_holds_twice_keeps_what_either_entry_has(tmp_path:
             first = draft.intake.put(FULL, library)
             again = draft.intake.put(THIN, library)
             assert (first.doc_id, again.doc_id, again.repeated) == (1, 1, True)
-            found = draft.ledger.contributions.read_record_row(1)
-            assert (found.title, found.abstract, found.keywords) == ("Gout and Diet", "A long abstract.", ("beer",))
+            record = draft.ledger.contributions.read_record_row(1)
+            assert (record.title, record.abstract, record.keywords) == ("Gout and Diet", "A long abstract.", ("beer",))
             assert again.change is (Change.ADDED if generation == 1 else Change.NONE)
     with opened(path, 3) as draft:  # a row of the source's own making is replaced, gaps and all
         draft.intake.put(replace(FULL, record_id="K", doi=None), origin(2))
@@ -286,7 +286,7 @@ def test_a_work_that_a_library_holds_twice_keeps_what_either_entry_has(tmp_path:
         assert draft.ledger.contributions.read_record_row(2).abstract == ""
 
 
-def test_the_newest_word_stays_the_newest_when_all_is_read_again(draft: Draft) -> None:
+def test_the_newest_record_stays_preferred_when_all_files_are_read_again(draft: Draft) -> None:
     old, new = FULL, replace(FULL, abstract="A corrected abstract.")
     june, fix, june_again, fix_again = files(draft, "june.ris", "fix.ris", "june.ris", "fix.ris")
     for row, where in ((old, june), (new, fix), (new, fix_again), (old, june_again)):
@@ -295,7 +295,7 @@ def test_the_newest_word_stays_the_newest_when_all_is_read_again(draft: Draft) -
     assert draft.ledger.contributions.read_record_row(1).abstract == "A corrected abstract."
 
 
-def test_exports_that_say_the_very_same_week_after_week_do_not_pile_up(tmp_path: Path) -> None:
+def test_identical_weekly_exports_do_not_accumulate(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
 
     def week(draft: Draft, number: int) -> Origin:
@@ -317,7 +317,7 @@ def test_exports_that_say_the_very_same_week_after_week_do_not_pile_up(tmp_path:
         assert draft.ledger.contributions.read_record_row(1).abstract == "Other."
 
 
-def test_a_wrong_pmid_that_is_mended_parts_what_it_had_joined(tmp_path: Path) -> None:
+def test_correcting_a_wrong_pmid_splits_the_merged_records(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
     wrong = Abstract("K1", "Lupus in pregnancy", "About lupus.", pmid="7")
     with opened(path, 1) as draft:
@@ -332,7 +332,7 @@ def test_a_wrong_pmid_that_is_mended_parts_what_it_had_joined(tmp_path: Path) ->
         assert (two.record_id, two.title, two.pmid) == ("K1", "Lupus in pregnancy", "6")
 
 
-def test_a_name_goes_with_its_source_and_can_come_back(tmp_path: Path) -> None:
+def test_a_record_id_is_removed_with_its_source_and_can_return(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
     named = replace(PUBMED, record_id="K")
     file, other = (
@@ -350,7 +350,7 @@ def test_a_name_goes_with_its_source_and_can_come_back(tmp_path: Path) -> None:
         assert draft.intake.put(replace(named, pmid=None, doi=None), origin(again)).change is Change.ADDED
 
 
-def test_the_older_of_two_records_survives_when_they_become_one(draft: Draft) -> None:
+def test_the_older_of_two_merged_records_keeps_its_doc_id(draft: Draft) -> None:
     draft.intake.put(PUBMED, origin(1, "PubMed XML"))
     draft.intake.put(Abstract("K", "Gout and diet", "x"), origin(2))
     outcome = draft.intake.put(Abstract("K", "Gout and diet", "x", pmid="7"), origin(3))
@@ -358,7 +358,7 @@ def test_the_older_of_two_records_survives_when_they_become_one(draft: Draft) ->
     assert draft.ledger.contributions.record_id(1) == "PMID:7"
 
 
-def test_records_of_one_file_stay_two_when_one_gains_the_others_doi(tmp_path: Path) -> None:
+def test_two_records_of_one_file_stay_apart_when_one_gains_the_doi_of_the_other(tmp_path: Path) -> None:
     one, two = (Abstract(n, "Gout and diet", n, doi=d) for n, d in (("A", "10.1/x"), ("B", None)))
     for number, order in enumerate(((0, 1), (1, 0))):
         path = tmp_path / f"{number}.db"
@@ -375,7 +375,7 @@ def test_records_of_one_file_stay_two_when_one_gains_the_others_doi(tmp_path: Pa
             assert len(titles(draft)) == 2
 
 
-def test_what_became_one_comes_apart_again_when_it_gets_no_vector(tmp_path: Path) -> None:
+def test_merged_records_are_split_again_if_they_get_no_vector(tmp_path: Path) -> None:
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     with opened(old, 1) as draft:
         draft.intake.put(Abstract("K", "Gout and diet", "x"), origin(1))
@@ -393,14 +393,14 @@ def test_what_became_one_comes_apart_again_when_it_gets_no_vector(tmp_path: Path
         assert draft.ledger.list_to_encode() == []
 
 
-def test_a_deletion_older_than_what_pubmed_issued_again_is_not_kept(draft: Draft) -> None:
+def test_a_deletion_older_than_a_new_issue_is_not_remembered(draft: Draft) -> None:
     draft.intake.put(PUBMED, Origin("PubMed XML", 1, 20261301))
     assert draft.intake.delete("PMID:7", 20261300) == []
     fresh = draft.intake.put(replace(PUBMED, title="Gout, revised", revised="2026-01-01"), origin(2, "PubMed XML"))
     assert fresh.change is Change.ADDED and titles(draft) == ["Gout, revised"]
 
 
-def test_what_a_file_holds_in_a_form_that_is_not_taken_is_not_gone(tmp_path: Path) -> None:
+def test_a_record_whose_new_version_is_not_stored_is_not_removed(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
     one, two = (SourceFile(n, f"/{n}", 1, n, "PubMed XML") for n in ("1.xml", "2.xml"))
     newer, older = (replace(PUBMED, title=t, revised=r) for t, r in (("New", "2022-01-01"), ("Old", "2021-01-01")))
@@ -431,7 +431,7 @@ def test_files_of_one_name_in_two_folders_are_two_files(tmp_path: Path) -> None:
         assert draft.intake.drop_unseen(again.source_id, ()) == []
 
 
-def test_pubmeds_newest_word_counts_in_whichever_of_its_formats(draft: Draft) -> None:
+def test_the_newest_pubmed_record_is_preferred_in_either_format(draft: Draft) -> None:
     draft.intake.put(replace(PUBMED, title="XML", revised="2020-01-01"), origin(1, "PubMed XML"))
     draft.intake.put(replace(PUBMED, title="nbib", revised="2025-01-01"), origin(2, "MEDLINE"))
     assert titles(draft) == ["nbib"]

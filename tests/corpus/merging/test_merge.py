@@ -34,7 +34,7 @@ def test_examples_in_docstrings() -> None:
         ((1, "", 0), (1, "", 0), False),
     ],
 )
-def test_version_then_revision_then_release_decide(
+def test_version_then_revision_then_release_are_compared(
     new: tuple[int, str, int], held: tuple[int, str, int], outdated: bool
 ) -> None:
     assert is_outdated(new, held) is outdated
@@ -44,11 +44,11 @@ def test_version_then_revision_then_release_decide(
     ("release", "deletion", "deleted"),
     [(20250003, 20250004, True), (20250004, 20250004, True), (20250005, 20250004, False), (0, 20250004, True)],
 )
-def test_a_deletion_holds_for_what_came_before_it(release: int, deletion: int, deleted: bool) -> None:
+def test_a_deletion_applies_to_earlier_releases(release: int, deletion: int, deleted: bool) -> None:
     assert is_deleted(release, deletion) is deleted
 
 
-def test_the_believed_source_leads_and_others_fill_its_gaps() -> None:
+def test_other_sources_fill_the_gaps_of_the_preferred_source() -> None:
     embase = Abstract("Embase:L1", "Gout", "Long text", 2019, "", ("Liu R.",), None, "10.1/x", keywords=("gout",))
     pubmed = Abstract("PMID:1", "Gout.", "", 2020, "J Gout", ("Rui Liu",), "1", orcids=("0000",), retracted=True)
     one = merge_records("Embase:L1", [Contribution(1, "RIS", embase), Contribution(2, "PubMed XML", pubmed)])
@@ -58,14 +58,14 @@ def test_the_believed_source_leads_and_others_fill_its_gaps() -> None:
     )  # fmt: skip
 
 
-def test_among_equals_the_first_source_stays_the_believed_one() -> None:
+def test_the_first_of_equal_sources_stays_preferred() -> None:
     one, two = Abstract("a", "First", "x"), Abstract("b", "Second", "y", 2000, orcids=("no",))
     for order in (
         [Contribution(1, "RIS", one), Contribution(2, "CSV", two)],
         [Contribution(2, "CSV", two), Contribution(1, "RIS", one)],
     ):
-        found = merge_records("a", order)
-        assert (found.title, found.abstract, found.year, found.orcids) == ("First", "x", 2000, ())
+        merged = merge_records("a", order)
+        assert (merged.title, merged.abstract, merged.year, merged.orcids) == ("First", "x", 2000, ())
 
 
 def test_notices_of_all_sources_count_once() -> None:
@@ -86,11 +86,11 @@ def test_notices_of_all_sources_count_once() -> None:
         ("", "Anything", True),
     ],
 )
-def test_titles_of_one_doi_say_one_work_or_two(one: str, other: str, agree: bool) -> None:
+def test_titles_with_one_doi_are_compared(one: str, other: str, agree: bool) -> None:
     assert is_same_work(Abstract("a", one, ""), Abstract("b", other, "")) is agree
 
 
-def test_titles_that_nearly_agree_are_one_work_only_if_the_abstracts_agree_as_far_as_they_go() -> None:
+def test_similar_titles_are_one_work_only_if_the_abstracts_are_similar() -> None:
     text = "We gave tofacitinib to 120 adults with gout for 24 weeks and counted their attacks. Pain fell by half."
     other = (
         "Background: the heart suffers in lupus. Methods: 300 women were followed by echocardiography for ten years."
@@ -108,6 +108,6 @@ def test_a_vernacular_title_counts_as_the_title() -> None:
     assert not is_same_work(english, Abstract("b", "Le lupus et la grossesse", ""))
 
 
-def test_plain_titles_lose_no_letter_of_any_script() -> None:
+def test_normalised_titles_keep_the_letters_of_all_scripts() -> None:
     assert normalise_title("Стояние  рецепторного аппарата!") == "стояние рецепторного аппарата"
     assert normalise_title("痛風 の 治療") == "痛風 の 治療"

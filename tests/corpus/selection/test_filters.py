@@ -138,23 +138,23 @@ def test_examples_in_docstrings() -> None:
     ],
 )  # fmt: skip
 def test_toy(corpus: Corpus, given: dict[str, object], expected: list[int]) -> None:
-    found = ids(corpus, TREE, **given)
-    assert found == expected
+    doc_ids = ids(corpus, TREE, **given)
+    assert doc_ids == expected
 
 
 def test_ids_come_ascending_once_and_as_int64(corpus: Corpus) -> None:
-    found = find_qualified(corpus, Filters(mesh=("humans", "gout", "Gout"), ids=("r2", "r1", "11", "r1"))).doc_ids
-    assert found.dtype == np.int64
-    assert found.tolist() == [1, 2]
+    qualified = find_qualified(corpus, Filters(mesh=("humans", "gout", "Gout"), ids=("r2", "r1", "11", "r1"))).doc_ids
+    assert qualified.dtype == np.int64
+    assert qualified.tolist() == [1, 2]
 
 
-def test_unknown_ids_are_told_in_order_and_once(corpus: Corpus) -> None:
-    found = find_qualified(corpus, Filters(ids=("zz", "r1", "\udc80", "zz"), exclude=("0", "zz", "r2")))
-    assert found.unknown == ("zz", "\udc80", "0")
-    assert found.doc_ids.tolist() == [1]
+def test_unknown_ids_are_reported_in_order_and_once(corpus: Corpus) -> None:
+    qualified = find_qualified(corpus, Filters(ids=("zz", "r1", "\udc80", "zz"), exclude=("0", "zz", "r2")))
+    assert qualified.unknown == ("zz", "\udc80", "0")
+    assert qualified.doc_ids.tolist() == [1]
 
 
-def test_an_empty_corpus_qualifies_nothing(tmp_path: Path) -> None:
+def test_no_record_of_an_empty_corpus_qualifies(tmp_path: Path) -> None:
     with closing(corpus_of(tmp_path)) as empty:
         assert ids(empty) == ids(empty, retracted=False) == ids(empty, where="not year = 3", exclude=("x",)) == []
 
@@ -173,7 +173,7 @@ def test_sets_combine_with_or_without_bounds(corpus: Corpus) -> None:
         assert read_members(corpus, docset).tolist() == expected
 
 
-def test_the_tree_is_asked_for_when_it_is_needed(corpus: Corpus) -> None:
+def test_the_tree_is_required_only_by_its_filter(corpus: Corpus) -> None:
     with pytest.raises(ConfigError, match=r'mtrees2026\.bin.*nlmpubs.*mesh_tree = "FILE"'):
         ids(corpus, None, mesh_trees=("Gout",))
     with pytest.raises(UsageError, match="'Gut' is neither.*Gout"):
@@ -199,12 +199,12 @@ def test_the_tree_is_asked_for_when_it_is_needed(corpus: Corpus) -> None:
         ({"where": "year >"}, "where: at character 7"),
     ],
 )
-def test_values_that_make_no_sense(corpus: Corpus, given: dict[str, object], match: str) -> None:
+def test_invalid_values(corpus: Corpus, given: dict[str, object], match: str) -> None:
     with pytest.raises(UsageError, match=match):
         ids(corpus, TREE, **given)
 
 
-def test_each_spelling_is_of_one_language() -> None:
+def test_each_spelling_belongs_to_one_language() -> None:
     spellings = [spelling.lower() for group in _SPELLINGS for spelling in group]
     assert len(_SPELLINGS) == 25
     assert len(set(spellings)) == len(spellings)
@@ -258,7 +258,7 @@ FIELDS = ("years", "journals", "mesh", "types", "keywords", "authors", "language
 
 @st.composite
 def few(draw: st.DrawFn) -> Filters:
-    """Filters of up to three fields: with all twelve, nothing ever qualifies."""
+    """Generate filters of up to three fields: with all twelve, no record ever qualifies."""
     full, kept = draw(many), draw(st.sets(st.sampled_from(FIELDS), max_size=3))
     return Filters(**{name: getattr(full, name) for name in kept})
 
@@ -268,15 +268,15 @@ def test_every_filter_finds_what_plain_python_finds(files: list, asked: list[Fil
     with tempfile.TemporaryDirectory() as place, closing(corpus_of(Path(place), *files)) as corpus:
         held = records(corpus)
         for filters in asked:
-            found = find_qualified(corpus, filters)
+            qualified = find_qualified(corpus, filters)
             expected = [r.doc_id for r in held if passes(r, filters, lambda key: found_by(corpus, key))]
-            assert found.doc_ids.tolist() == expected, filters
+            assert qualified.doc_ids.tolist() == expected, filters
             listed = (*(filters.ids or ()), *filters.exclude)
-            assert found.unknown == tuple(dict.fromkeys(key for key in listed if found_by(corpus, key) is None))
+            assert qualified.unknown == tuple(dict.fromkeys(key for key in listed if found_by(corpus, key) is None))
 
 
 @given(files=drawn.files(), keys=st.lists(drawn.keys | st.text(max_size=5), max_size=30))
-def test_many_ids_resolve_as_each_alone(files: list, keys: list[str]) -> None:
+def test_many_ids_resolve_like_single_ids(files: list, keys: list[str]) -> None:
     with tempfile.TemporaryDirectory() as place, closing(corpus_of(Path(place), *files)) as corpus:
         assert resolve_ids(corpus, keys) == [found_by(corpus, key) for key in keys]
 
@@ -294,10 +294,10 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
 def test_ten_thousand_ids_of_every_kind(large: Corpus) -> None:
     kinds = ("{}", "PMID:{}", "doi:10.1/{}A", "https://doi.org/10.1/{}a")
     keys = tuple(kinds[n % 4].format(n) for n in range(3000, 15_000))
-    found = find_qualified(large, Filters(ids=keys))
+    qualified = find_qualified(large, Filters(ids=keys))
     expected = [large.find_doc_id(f"PMID:{n}") for n in range(3000, 12_001)]
-    assert found.doc_ids.tolist() == expected
-    assert len(found.unknown) == 2_999
+    assert qualified.doc_ids.tolist() == expected
+    assert len(qualified.unknown) == 2_999
     assert find_qualified(large, Filters(exclude=keys)).doc_ids.tolist() == [
         i for i in large.read_ids() if i not in set(expected)
     ]
@@ -312,7 +312,7 @@ def test_a_hundred_thousand_unknown_ids_and_names(large: Corpus) -> None:
 
 
 class Recorder:
-    """A corpus that keeps the statements it is asked."""
+    """A corpus that records the statements it runs."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -357,7 +357,7 @@ def test_the_largest_filters_that_are_allowed(corpus: Corpus) -> None:
     ) == [1]
 
 
-def test_what_was_changed_and_deleted_is_found_as_it_is_now(tmp_path: Path) -> None:
+def test_filters_follow_changes_and_deletions(tmp_path: Path) -> None:
     with closing(corpus_of(tmp_path, ("a.xml", "JSONL", ROWS))) as corpus:
         path = corpus.path
     with closing(sqlite3.connect(path)) as db:
@@ -373,5 +373,5 @@ def test_what_was_changed_and_deleted_is_found_as_it_is_now(tmp_path: Path) -> N
         assert ids(corpus, journals=("gut",), mesh=("bread",)) == [2]
 
 
-def test_kinds_of_terms_are_those_of_the_schema() -> None:
+def test_kinds_of_terms_equal_the_schema() -> None:
     assert set(KINDS) == {"journal", "mesh", "type", "keyword", "author", "language"}

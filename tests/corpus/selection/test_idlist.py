@@ -55,17 +55,17 @@ def test_toy(tmp_path: Path, content: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        (b"", "lists no id, expected a PMID, DOI or record id a line"),
-        (b"\xef\xbb\xbf\n# x\n \n", "lists no id"),
-        (b"PMID\n", "lists no id"),
-        (b"pmid,title\n,x\n", "lists no id"),
+        (b"", "contains no id, expected one PMID, DOI or record id per line"),
+        (b"\xef\xbb\xbf\n# x\n \n", "contains no id"),
+        (b"PMID\n", "contains no id"),
+        (b"pmid,title\n,x\n", "contains no id"),
         (b"1\n\xff\n", r"is not UTF-8 text \(byte 2\)"),
         ("1\n2\n".encode("utf-16-le"), "it holds a NUL"),
         (b"1\n2\0\n", "is not text: it holds a NUL"),
-        (b'pmid,title\n1,"open\n2,x\n3,y\n', "is no table: .*unexpected end of data"),
+        (b'pmid,title\n1,"open\n2,x\n3,y\n', "is not a readable table: .*unexpected end of data"),
     ],
 )
-def test_what_is_no_list(tmp_path: Path, content: bytes, match: str) -> None:
+def test_files_without_ids(tmp_path: Path, content: bytes, match: str) -> None:
     path = tmp_path / "ids.txt"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=match) as caught:
@@ -73,7 +73,7 @@ def test_what_is_no_list(tmp_path: Path, content: bytes, match: str) -> None:
     assert str(path) in str(caught.value)
 
 
-def test_a_list_that_is_not_there_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_too_large_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="none.txt: no such file"):
         read_ids(tmp_path / "none.txt")
     with pytest.raises(UsageError, match="is a folder"):
@@ -96,7 +96,9 @@ def test_a_cell_that_is_too_long(tmp_path: Path) -> None:
     path.write_text(f"pmid,title\n1,x\n2,{'x' * 200}\n")
     before = csv.field_size_limit(100)
     try:
-        with pytest.raises(UsageError, match="ids.csv is no table: field larger .*, at row 2 below its header"):
+        with pytest.raises(
+            UsageError, match="ids.csv is not a readable table: field larger .*, at row 2 after the header"
+        ):
             read_ids(path)
     finally:
         csv.field_size_limit(before)
@@ -148,10 +150,10 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         path = Path(place) / "ids"
         path.write_bytes(raw)
         try:
-            found = read_ids(path)
+            ids = read_ids(path)
         except UsageError as err:
             assert str(path) in str(err)
             return
-        assert found
-        assert all(key == key.strip() != "" for key in found)
-        assert len(set(found)) == len(found)
+        assert ids
+        assert all(key == key.strip() != "" for key in ids)
+        assert len(set(ids)) == len(ids)

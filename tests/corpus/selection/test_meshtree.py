@@ -51,16 +51,16 @@ def test_headings_below(tree: MeshTree, asked: str, expected: list[str]) -> None
 @pytest.mark.parametrize(
     ("asked", "match"),
     [
-        ("Gouti", "'Gouti' is neither a MeSH heading nor a tree number .* Close ones: Gout$"),
-        ("rheumatoid arthritis", "Close ones: Arthritis, Rheumatoid"),
+        ("Gouti", "'Gouti' is neither a MeSH heading nor a tree number .* Similar headings: Gout$"),
+        ("rheumatoid arthritis", "Similar headings: Arthritis, Rheumatoid"),
         ("C05.550.114.4", "'C05.550.114.4' is neither"),
         ("C05", "'C05' is neither"),
-        ("", "'' is neither .* none that is close"),
-        ("Gout*", "Close ones: Gout"),
-        ("\udc80" * 5000, "none that is close"),
+        ("", "'' is neither .* Similar headings: none"),
+        ("Gout*", "Similar headings: Gout"),
+        ("\udc80" * 5000, "Similar headings: none"),
     ],
 )
-def test_what_is_not_in_the_tree(tree: MeshTree, asked: str, match: str) -> None:
+def test_names_that_are_not_in_the_tree(tree: MeshTree, asked: str, match: str) -> None:
     with pytest.raises(UsageError, match=match):
         tree.list_headings_below(asked)
 
@@ -68,7 +68,7 @@ def test_what_is_not_in_the_tree(tree: MeshTree, asked: str, match: str) -> None
 @pytest.mark.parametrize(
     "text", [LINES.replace("\n", "\r\n"), "\ufeff" + LINES, LINES.replace("\n", "\n\n"), LINES.replace(";", " ; ")]
 )
-def test_ends_of_lines_marks_and_spaces_do_not_matter(tree: MeshTree, tmp_path: Path, text: str) -> None:
+def test_line_ends_marks_and_spaces_do_not_matter(tree: MeshTree, tmp_path: Path, text: str) -> None:
     path = tmp_path / "other.bin"
     path.write_bytes(text.encode())
     assert read_mesh_tree(path) == tree
@@ -86,7 +86,7 @@ def test_ends_of_lines_marks_and_spaces_do_not_matter(tree: MeshTree, tmp_path: 
         (b"\x1f\x8b\x08\xff", "gzip data"),
     ],
 )
-def test_what_is_no_tree(tmp_path: Path, content: bytes, match: str) -> None:
+def test_invalid_trees(tmp_path: Path, content: bytes, match: str) -> None:
     path = tmp_path / "tree.bin"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=match) as caught:
@@ -95,7 +95,7 @@ def test_what_is_no_tree(tmp_path: Path, content: bytes, match: str) -> None:
     assert 'mesh_tree = "FILE"' in str(caught.value)
 
 
-def test_a_tree_that_is_not_there_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_too_large_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="can't be read: .*none.bin: no such file"):
         read_mesh_tree(tmp_path / "none.bin")
     with pytest.raises(ConfigError, match="can't be read: .* is a folder"):
@@ -111,7 +111,7 @@ numbers = st.lists(st.sampled_from(("1", "11", "100", "2")), max_size=3).map(lam
 
 
 @given(st.dictionaries(numbers, st.sampled_from(("Gout", "Arthritis", "Beer", "Humans")), min_size=1))
-def test_below_is_what_begins_with_a_number_of_the_heading(places: dict[str, str]) -> None:
+def test_headings_below_share_the_tree_number_of_the_heading(places: dict[str, str]) -> None:
     order = sorted(places)
     tree = MeshTree(tuple(order), tuple(places[number] for number in order))
     for number in order:

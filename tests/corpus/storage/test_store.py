@@ -18,18 +18,16 @@ from tests.conftest import CURRENT
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
 
 
-def test_a_query_that_takes_too_long_is_given_up_and_the_next_one_is_answered() -> None:
+def test_a_slow_query_is_stopped_and_the_next_one_is_answered() -> None:
     (path,) = CURRENT.glob("generations/000002/abstracts.db")
     with closing(Corpus(path)) as corpus:
         corpus.patience = 0.05
-        with pytest.raises(
-            BusyError, match=r"words and filters take longer than 0\.05 seconds. Ask with fewer of them"
-        ):
+        with pytest.raises(BusyError, match=r"words and filters took longer than 0\.05 seconds. Use fewer of them"):
             corpus.read_rows(ENDLESS)
         assert len(find_qualified(corpus, Filters(where="title ~ 'gout'")).doc_ids) == 8
 
 
-def test_a_query_that_is_no_longer_wanted_is_given_up_and_not_begun() -> None:
+def test_a_query_past_its_deadline_is_stopped_or_not_started() -> None:
     (path,) = CURRENT.glob("generations/000002/abstracts.db")
     with closing(Corpus(path)) as corpus:
         began = time.monotonic()
@@ -43,7 +41,7 @@ def test_a_query_that_is_no_longer_wanted_is_given_up_and_not_begun() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_a_slow_query_holds_up_others_unless_there_is_a_connection_for_them(n: int) -> None:
+def test_a_slow_query_blocks_others_unless_another_connection_is_idle(n: int) -> None:
     (path,) = CURRENT.glob("generations/000002/abstracts.db")
     with closing(Corpus(path)) as corpus, ThreadPoolExecutor(1) as pool:
         corpus.widen(n)
@@ -68,7 +66,7 @@ def test_a_slow_query_holds_up_others_unless_there_is_a_connection_for_them(n: i
             running.result(timeout=10)
 
 
-def test_many_threads_ask_one_corpus_whose_file_is_gone(tmp_path: Path) -> None:
+def test_many_threads_query_one_corpus_whose_file_is_deleted(tmp_path: Path) -> None:
     (path,) = CURRENT.glob("generations/000002/abstracts.db")
     copy = Path(shutil.copy(path, tmp_path / "abstracts.db"))
     with closing(Corpus(copy)) as corpus:
@@ -76,12 +74,12 @@ def test_many_threads_ask_one_corpus_whose_file_is_gone(tmp_path: Path) -> None:
         corpus.widen(2)
         copy.unlink()
         with ThreadPoolExecutor(12) as pool:
-            found = list(pool.map(lambda n: sorted(corpus.fetch([n, n + 1])), range(1, 300)))
-        assert found[:42] == [[n, n + 1] for n in range(1, 43)] and found[50:] == [[]] * 249
+            results = list(pool.map(lambda n: sorted(corpus.fetch([n, n + 1])), range(1, 300)))
+        assert results[:42] == [[n, n + 1] for n in range(1, 43)] and results[50:] == [[]] * 249
         assert len(corpus.connections) == 3 == corpus.idle.qsize()
 
 
-def test_a_closed_corpus_answers_nothing() -> None:
+def test_a_closed_corpus_raises() -> None:
     (path,) = CURRENT.glob("generations/000002/abstracts.db")
     corpus = Corpus(path)
     corpus.widen(3)
@@ -91,7 +89,7 @@ def test_a_closed_corpus_answers_nothing() -> None:
             corpus.read_ids()
 
 
-def test_a_corpus_whose_file_is_gone_can_not_be_widened_and_goes_on(tmp_path: Path) -> None:
+def test_a_corpus_whose_file_is_deleted_cannot_be_widened_but_stays_usable(tmp_path: Path) -> None:
     (path,) = CURRENT.glob("generations/000002/abstracts.db")
     copy = Path(shutil.copy(path, tmp_path / "abstracts.db"))
     with closing(Corpus(copy)) as corpus:

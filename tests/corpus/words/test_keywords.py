@@ -24,7 +24,7 @@ Doc = tuple[str, str]  # title and abstract
 
 
 def corpus_of(folder: Path, docs: list[Doc]) -> Corpus:
-    """A corpus whose ids count from 1."""
+    """Build a corpus with ids from 1."""
     with opened(folder / "abstracts.db", 1) as draft:
         for number, (title, abstract) in enumerate(docs, 1):
             put = draft.intake.put(Abstract(f"r{number}", title, abstract), origin(1))
@@ -33,7 +33,7 @@ def corpus_of(folder: Path, docs: list[Doc]) -> Corpus:
 
 
 def found(corpus: Corpus, text: str) -> list[int]:
-    """Ids that match, ascending."""
+    """Return the matching ids, ascending."""
     pairs, n = rank_words(corpus, parse_wording(text), 1000)
     assert n == len(pairs)
     return sorted(doc_id for doc_id, _ in pairs)
@@ -43,7 +43,7 @@ def places(corpus: Corpus, text: str, doc_id: int = 1) -> Occurrences:
     return find_occurrences(corpus, parse_wording(text), [doc_id])[doc_id]
 
 
-# By hand.
+# Expected values computed by hand.
 
 HAND: list[Doc] = [
     ("Gout and beer", "Uric acid crystals in the knee."),  # 1
@@ -108,11 +108,11 @@ def hand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Corpus]:
         ("beer NOT gout", [1, 2]),
     ],
 )
-def test_what_matches(hand: Corpus, text: str, ids: list[int]) -> None:
+def test_matching_records(hand: Corpus, text: str, ids: list[int]) -> None:
     assert found(hand, text) == ids
 
 
-def test_what_is_allowed(hand: Corpus) -> None:
+def test_allowed_records(hand: Corpus) -> None:
     def ids(text: str) -> list[int] | None:
         got = find_allowed(hand, parse_wording(text))
         assert got is None or got.dtype == np.int64
@@ -146,7 +146,7 @@ def test_a_required_word_is_not_counted_twice(hand: Corpus) -> None:
     assert rank_words(hand, parse_wording("+gout beer gout"), 10)[0] == plain[:1]
 
 
-def test_where_words_occur(tmp_path: Path) -> None:
+def test_occurrences_of_words(tmp_path: Path) -> None:
     docs = [
         ("Gout: a \U0001f600 case of GOUTS", "Café, cafe\u0301 (uric acid)\u2003uric-acids"),
         ("knee\0pain \x01 hip\x02", "\x02knee\x01\x01 gout\0"),
@@ -172,12 +172,12 @@ def test_where_words_occur(tmp_path: Path) -> None:
         assert find_occurrences(corpus, parse_wording("gout"), []) == {}
 
 
-# Against a plain oracle.
+# Comparison with a plain oracle.
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An operand as the oracle knows it."""
+    """An operand of the oracle."""
 
     words: tuple[str, ...]
     sign: str = ""
@@ -190,7 +190,7 @@ class Asked:
         return f"{self.sign}{'title:' * self.in_title}" + (f'"{text}"' if self.quoted else text)
 
     def places(self, text: str) -> list[tuple[int, int]]:
-        """Where it begins and ends in a text."""
+        """Return the spans of the operand in a text."""
         tokens = [(match[0].lower(), match.start(), match.end()) for match in re.finditer("[a-zA-Z]+", text)]
         n = len(self.words)
         runs = [tokens[i : i + n] for i in range(len(tokens) - n + 1)]
@@ -201,7 +201,7 @@ class Asked:
         return head == self.words[:-1] and (last.startswith(self.words[-1]) if self.star else last == self.words[-1])
 
     def counts(self, doc: Doc) -> tuple[int, int]:
-        """How often it occurs in title and abstract."""
+        """Count the occurrences in title and abstract."""
         return len(self.places(doc[0])), 0 if self.in_title else len(self.places(doc[1]))
 
     @property
@@ -220,7 +220,7 @@ def matches(asked: list[Asked], doc: Doc) -> bool:
 
 
 def bm25(wanted: list[Asked], docs: list[Doc], doc: Doc) -> float:
-    """Okapi BM25 as FTS5 has it: k1 = 1.2, b = 0.75, words of the title twice, the length that of both columns."""
+    """Compute Okapi BM25 like FTS5: k1 = 1.2, b = 0.75, title words count twice, length of both columns."""
     lengths = [len(" ".join(each).split()) for each in docs]
     mean, total = sum(lengths) / len(docs), 0.0
     for one in wanted:
@@ -234,7 +234,7 @@ def bm25(wanted: list[Asked], docs: list[Doc], doc: Doc) -> float:
 
 
 def toy_docs() -> list[Doc]:
-    """Texts of few words, so that chance makes phrases and ties."""
+    """Generate texts of few words, so that phrases and ties occur."""
     pick = random.Random(3)
     sides = [[pick.choice(WORDS[: 2 + n % 5]) for _ in range(pick.randint(1, 6))] for n in range(120)]
     texts = [" ".join(word.upper() if pick.random() < 0.2 else word for word in side) for side in sides]
@@ -264,7 +264,7 @@ def test_the_words_of_the_oracle_are_their_own_stems() -> None:
 
 @examples(2)
 @given(asked=st.lists(ONE, max_size=5), among=st.sets(st.integers(1, 70)), top_k=st.integers(0, 70))
-def test_matches_and_their_order_are_those_of_the_oracle(
+def test_matches_and_their_order_equal_the_oracle(
     toys: Corpus, asked: list[Asked], among: set[int], top_k: int
 ) -> None:
     wording = parse_wording(" ".join(map(str, asked)))
@@ -280,7 +280,7 @@ def test_matches_and_their_order_are_those_of_the_oracle(
 
 
 @given(asked=st.lists(ONE, max_size=5))
-def test_what_is_allowed_is_what_the_oracle_allows(toys: Corpus, asked: list[Asked]) -> None:
+def test_allowed_records_equal_the_oracle(toys: Corpus, asked: list[Asked]) -> None:
     must = [one for one in asked if one.sign != "-" and not one.is_plain]
     must_not = [one for one in asked if one.sign == "-"]
     got = find_allowed(toys, parse_wording(" ".join(map(str, asked))))
@@ -298,7 +298,7 @@ def test_what_is_allowed_is_what_the_oracle_allows(toys: Corpus, asked: list[Ask
 @given(
     asked=st.lists(ONE, max_size=5, unique_by=lambda one: (one.words, one.in_title, one.quoted and len(one.words) > 1))
 )
-def test_scores_are_those_of_the_formula(toys: Corpus, asked: list[Asked]) -> None:
+def test_scores_equal_the_formula(toys: Corpus, asked: list[Asked]) -> None:
     exact = [replace(one, star=False) for one in asked]
     wanted = [one for one in exact if one.sign != "-"]
     pairs, _ = rank_words(toys, parse_wording(" ".join(map(str, exact))), 1000)
@@ -307,7 +307,7 @@ def test_scores_are_those_of_the_formula(toys: Corpus, asked: list[Asked]) -> No
 
 
 @given(asked=st.lists(ONE, max_size=5), doc_ids=st.lists(st.integers(1, 60), max_size=4))
-def test_spans_are_those_of_the_oracle(toys: Corpus, asked: list[Asked], doc_ids: list[int]) -> None:
+def test_spans_equal_the_oracle(toys: Corpus, asked: list[Asked], doc_ids: list[int]) -> None:
     wanted = [one for one in asked if one.sign != "-"]
     got = find_occurrences(toys, parse_wording(" ".join(map(str, asked))), doc_ids)
     assert set(got) == set(doc_ids)
@@ -326,7 +326,7 @@ def test_spans_are_those_of_the_oracle(toys: Corpus, asked: list[Asked], doc_ids
 
 
 def united(found: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Spans ascending, those that overlap made one."""
+    """Return the spans ascending, overlapping ones merged."""
     spans: list[tuple[int, int]] = []
     for start, end in sorted(found):
         if spans and start < spans[-1][1]:
@@ -336,7 +336,7 @@ def united(found: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     return tuple(spans)
 
 
-# Whatever is typed.
+# Arbitrary input.
 
 ANYTHING = st.text(st.characters(exclude_categories=()), max_size=40)
 SYNTAX = st.lists(
@@ -364,7 +364,7 @@ SYNTAX = st.lists(
 
 @examples(3)
 @given(text=ANYTHING | SYNTAX.map("".join) | SYNTAX.map(" ".join), among=st.sets(st.integers(1, 60)))
-def test_no_text_makes_an_error(toys: Corpus, text: str, among: set[int]) -> None:
+def test_no_text_raises(toys: Corpus, text: str, among: set[int]) -> None:
     wording = parse_wording(text)
     pairs, n = rank_words(toys, wording, 1000)
     assert n == len(pairs)
@@ -381,7 +381,7 @@ def test_no_text_makes_an_error(toys: Corpus, text: str, among: set[int]) -> Non
 
 
 @pytest.mark.parametrize("operator", ["", "+", "-", "title:"])
-def test_a_text_of_a_megabyte_is_no_error(toys: Corpus, operator: str) -> None:
+def test_a_text_of_a_megabyte_does_not_raise(toys: Corpus, operator: str) -> None:
     for piece in ("x", "x ", "gout ", '"', "- ", "a-", '"gout knee" ', "\U0001f600", "bon* ", "word%d* "):
         text = "".join(operator + (piece % n if "%" in piece else piece) for n in range(50_000))
         pairs, n = rank_words(toys, parse_wording(text), 5)
@@ -389,7 +389,7 @@ def test_a_text_of_a_megabyte_is_no_error(toys: Corpus, operator: str) -> None:
         assert find_occurrences(toys, parse_wording(text), [1]).keys() == {1}
 
 
-def test_terms_that_sqlite_finds_no_word_in(toys: Corpus) -> None:
+def test_terms_without_a_word_for_sqlite(toys: Corpus) -> None:
     nothing = Term("\U0001e900")  # a letter that is younger than the tokenizer
     assert rank_words(toys, Wording((nothing,), (), (), ""), 5) == ([], 0)
     assert rank_words(toys, Wording((Term("gout"),), (nothing,), (), ""), 5) == ([], 0)

@@ -27,7 +27,7 @@ STEM = dict(zip(WORDS, (stem for _, stem in _stem_words(WORDS)), strict=True))
 
 @cache
 def looked_up(beginning: str) -> tuple[tuple[str, ...], frozenset[str]]:
-    """What an index of stems is asked for: beginnings of stems, and whole stems."""
+    """Return what the index is searched for: (is a beginning, stem)."""
     phrases = find_beginnings(beginning)
     pairs = zip(phrases, _stem_words([phrase.removesuffix(" *").strip('"') for phrase in phrases]), strict=True)
     asked = [(phrase.endswith("*"), stem) for phrase, (_, stem) in pairs]
@@ -61,18 +61,18 @@ def test_a_beginning_finds_every_word_that_begins_so() -> None:
     assert len(pairs) > 700
 
 
-def test_it_finds_nothing_but_stems_of_words_that_begin_so() -> None:
+def test_a_beginning_finds_only_stems_of_words_that_begin_so() -> None:
     for start in BEGINNINGS:
         shared = {stem for _, stem in _stem_words([start, *_find_completions(start)])}
-        found = {STEM[word] for word in WORDS if finds(start, word)}
-        assert {stem for stem in found if not stem.startswith(start)} <= shared, start
+        words = {STEM[word] for word in WORDS if finds(start, word)}
+        assert {stem for stem in words if not stem.startswith(start)} <= shared, start
 
 
 @pytest.mark.parametrize(
     ("beginning", "word"),
     [("fibros", "fibromyalgia"), ("fibros", "fibroblast"), ("dos", "doctor"), ("dos", "do"), ("poly", "police")],
 )
-def test_what_fts5_alone_would_find_too(beginning: str, word: str) -> None:
+def test_words_that_fts5_alone_would_also_find(beginning: str, word: str) -> None:
     assert not finds(beginning, word)
 
 
@@ -81,7 +81,7 @@ def test_a_beginning_of_several_words() -> None:
     assert find_beginnings('"x"-vaccinat') == ('"""x""-vaccinat" *', '"""x""-vaccinates"')
 
 
-def test_a_stop_word_is_no_stem_to_look_for() -> None:
+def test_a_stop_word_is_not_searched_as_a_stem() -> None:
     for beginning in ("dos", "ons", "beings", "ors", "its"):
         whole = [phrase.strip('"') for phrase in find_beginnings(beginning) if not phrase.endswith("*")]
         assert not {stem for _, stem in _stem_words(whole)} & STOP_WORDS, beginning

@@ -14,8 +14,8 @@ def written(terms: tuple[Term, ...]) -> list[str]:
 
 
 def read(text: str) -> tuple[list[str], list[str], list[str], str]:
-    found = parse_wording(text)
-    return written(found.plain), written(found.required), written(found.excluded), found.text
+    wording = parse_wording(text)
+    return written(wording.plain), written(wording.required), written(wording.excluded), wording.text
 
 
 def test_examples_in_docstrings() -> None:
@@ -70,7 +70,7 @@ def test_the_operators(text: str, expected: tuple[list[str], list[str], list[str
         ("??? * (((", [], "??? * ((("),
     ],
 )
-def test_everything_else_is_words(text: str, plain: list[str], encoded: str) -> None:
+def test_all_other_text_is_read_as_words(text: str, plain: list[str], encoded: str) -> None:
     assert read(text) == (plain, [], [], encoded)
 
 
@@ -84,7 +84,7 @@ def test_a_phrase_may_touch_its_neighbours() -> None:
     assert read('"uric acid"beer') == (["beer"], ["uric acid"], [], "uric acid beer")
 
 
-def test_stop_words_count_where_there_is_nothing_else() -> None:
+def test_stop_words_count_if_there_are_no_other_words() -> None:
     assert read("What is the treatment of gout") == (["treatment", "gout"], [], [], "What is the treatment of gout")
     assert read("The Who") == (["The", "Who"], [], [], "The Who")
     assert read('"the who" of the') == ([], ["the who"], [], "the who of the")
@@ -95,7 +95,7 @@ def test_stop_words_count_where_there_is_nothing_else() -> None:
     assert 60 <= len(STOP_WORDS) <= 80
 
 
-def test_what_there_is_to_look_for() -> None:
+def test_wordings_with_words_and_with_constraints() -> None:
     assert not Wording((), (), (), "").has_words
     assert not parse_wording("-gout").has_words
     assert parse_wording("-gout").is_constrained
@@ -106,9 +106,9 @@ def test_what_there_is_to_look_for() -> None:
 
 
 def test_each_term_is_ranked_by_once() -> None:
-    found = parse_wording("beer gout Gout +GOUT title:gout gout* gout")
-    assert written(found.plain) == ["beer", "gout", "Gout", "gout*", "gout"]
-    assert written(found.wanted) == ["beer", "gout", "gout*", "title:gout"]
+    wording = parse_wording("beer gout Gout +GOUT title:gout gout* gout")
+    assert written(wording.plain) == ["beer", "gout", "Gout", "gout*", "gout"]
+    assert written(wording.wanted) == ["beer", "gout", "gout*", "title:gout"]
 
 
 def test_a_long_text_is_read_to_its_thousandth_word_or_its_20000th_character() -> None:
@@ -122,24 +122,24 @@ def test_a_long_text_is_read_to_its_thousandth_word_or_its_20000th_character() -
     assert (len(cut.plain), cut.required) == (1000, ())
 
 
-def test_stars_are_read_of_so_many_words_and_so_long_ones_only() -> None:
-    found = parse_wording(" ".join(f"word{n}x*" for n in range(_MAX_STARS + 2)))
-    assert [term.prefix for term in found.plain] == [True] * _MAX_STARS + [False] * 2
+def test_the_number_and_length_of_truncated_words_are_limited() -> None:
+    wording = parse_wording(" ".join(f"word{n}x*" for n in range(_MAX_STARS + 2)))
+    assert [term.prefix for term in wording.plain] == [True] * _MAX_STARS + [False] * 2
     assert [term.prefix for term in parse_wording("x" * 200 + "* " + "x" * 201 + "*").plain] == [True, False]
 
 
 @given(st.text(st.characters(exclude_categories=())) | st.text('gout+-"“”* :title\0\ud800'))
 def test_no_text_is_refused(text: str) -> None:
-    found = parse_wording(text)
-    for term in found.plain + found.required + found.excluded:
+    wording = parse_wording(text)
+    for term in wording.plain + wording.required + wording.excluded:
         assert any(unicodedata.category(character)[0] in "LN" for character in term.text)
         assert term.text in _UNSTORABLE.sub("", text)
-    assert not set(found.text) & {"\0", "\ud800"}
-    found.text.encode()
+    assert not set(wording.text) & {"\0", "\ud800"}
+    wording.text.encode()
 
 
 @given(st.lists(st.sampled_from(["gout", "the", "IL-2", "p<0.05,", "5", "α", "?", "(gout)", "AND", "x:y"])))
-def test_a_text_without_operators_reaches_the_encoder_as_it_is(words: list[str]) -> None:
+def test_a_text_without_operators_reaches_the_encoder_unchanged(words: list[str]) -> None:
     text = " ".join(words)
     assert parse_wording(text).text == text
     assert not parse_wording(text).is_constrained
