@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from engine.errors import CorruptError
-from engine.options import Filters, Mode, Query
+from engine.options import Filters, Query
 from engine.phrases import pluralize
 from engine.query.explanation import explain_hits
 from engine.query.generation import OpenGeneration
@@ -111,7 +111,7 @@ def _count_groups(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, in
 
 def _note_shortfall(query: Query, n_hits: int, found: Ranking) -> list[str]:
     """Why there are fewer hits than wanted, where something left records out."""
-    left_out = query.filters != Filters() or query.mode is not Mode.SEMANTIC
+    left_out = query.filters != Filters() or query.mode != "semantic"
     if n_hits == query.top_k or not (left_out or query.min_score is not None or query.offset):
         return []
     n = found.n_qualified

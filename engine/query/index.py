@@ -17,15 +17,15 @@ from engine.config import Settings
 from engine.corpus.history import find_changed
 from engine.corpus.storage.store import Said
 from engine.encode.encoder import Encoder
-from engine.errors import GenerationError, UsageError
+from engine.errors import GenerationError, NoGenerationError, UsageError
 from engine.index.folder import IndexFolder
-from engine.options import Filters, Fusion, Mode, Query
+from engine.options import Filters, Mode, Query
 from engine.phrases import pluralize
 from engine.query.answer import EXPLAINED, answer_queries, answer_query
 from engine.query.generation import OpenGeneration, open_kept, open_latest
 from engine.query.location import Located, Recall, locate_hits, measure_recall
 from engine.query.plan import encode_texts, read_question
-from engine.query.validation import check_mode, check_query, check_query_texts, check_texts, resolve_since
+from engine.query.validation import check_fusion, check_query, check_query_texts, check_texts, resolve_since
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, ChangedHit, Hit
 from engine.records.encoder import Vectors
@@ -46,13 +46,19 @@ def open_index(
     Raises:
         UsageError: a device that is neither "cpu" nor "cuda".
         ConfigError: there is no GPU for FAISS.
-        NoGenerationError: there is no index in the folder.
+        NoGenerationError: there is no such folder, or no index in it.
         GenerationError: the generation asked for is not kept.
         CorruptError: a file is not what it was when it was published.
     """
     if device not in ("cpu", "cuda"):
         raise UsageError(f"device is {device!r}, expected 'cpu' or 'cuda'")
-    return Index(IndexFolder(Path(folder)), follow=follow, device=device, generation=generation)
+    path = Path(folder)
+    if not path.is_dir():
+        raise NoGenerationError(
+            f"there is no folder {path}, expected the path of an index, such as indexes/{path.name}. "
+            "open_index takes a path and does not read ENGINE_INDEXES. To see the indexes: engine status"
+        )
+    return Index(IndexFolder(path), follow=follow, device=device, generation=generation)
 
 
 class Index:
@@ -208,9 +214,9 @@ class Index:
         return answer_queries(self._follow_current(), [self._complete(query, text_only=True) for query in queries])
 
     def search(
-        self, query: str, *, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
+        self, query: str, *, top_k: int = 10, mode: Mode = "semantic", filters: Filters | None = None
     ) -> list[Hit]:
-        """Find the abstracts nearest to a text, best first; mode is "semantic", "keyword" or "hybrid".
+        """Find the abstracts nearest to a text, best first; mode == "semantic", "keyword" or "hybrid".
 
         At most top_k hits, fewer only when fewer records qualify. Equal scores go by age in the index, oldest first.
 
@@ -219,10 +225,10 @@ class Index:
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
             CorruptError: a file was changed or damaged.
         """
-        return list(self.ask(Query(query, top_k=top_k, mode=check_mode(mode), filters=filters or Filters())).hits)
+        return list(self.ask(Query(query, top_k=top_k, mode=mode, filters=filters or Filters())).hits)
 
     def search_batch(
-        self, queries: Sequence[str], *, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
+        self, queries: Sequence[str], *, top_k: int = 10, mode: Mode = "semantic", filters: Filters | None = None
     ) -> list[list[Hit]]:
         """Search several texts in one generation: one list of hits per query, in the order of the queries.
 
@@ -230,7 +236,7 @@ class Index:
             UsageError: a string instead of a list of strings; else as search.
             EngineError: as search.
         """
-        one = Query(top_k=top_k, mode=check_mode(mode), filters=filters or Filters())
+        one = Query(top_k=top_k, mode=mode, filters=filters or Filters())
         return [list(answer.hits) for answer in self.ask_batch([replace(one, text=t) for t in check_texts(queries)])]
 
     def similar(self, record_id: str | Sequence[str], *, unlike: Sequence[str] = (), top_k: int = 10) -> list[Hit]:
@@ -252,7 +258,7 @@ class Index:
         *,
         since: int | str | date,
         top_k: int = 10,
-        mode: str = "semantic",
+        mode: Mode = "semantic",
         filters: Filters | None = None,
     ) -> list[ChangedHit]:
         """Find the abstracts nearest to a text among those that are new or changed: what a living review must look at.
@@ -266,7 +272,7 @@ class Index:
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
             CorruptError: a file was changed or damaged.
         """
-        asked = Query(query, top_k=top_k, mode=check_mode(mode), filters=filters or Filters())
+        asked = Query(query, top_k=top_k, mode=mode, filters=filters or Filters())
         return self.ask_new(asked, since=since)[0]
 
     def ask_new(self, query: Query, *, since: int | str | date) -> tuple[list[ChangedHit], Answer]:
@@ -306,11 +312,11 @@ class Index:
         found = check_query(query)
         if text_only and not found.text.strip():
             raise UsageError("a query of a batch has no text, expected one in each")
-        if found.mode is not Mode.HYBRID:
+        if found.mode != "hybrid":
             return replace(found, weight=None, fusion=None)
         settings = Settings.load(self.path)
         weight = settings.hybrid_weight if found.weight is None else found.weight
-        return replace(found, weight=weight, fusion=found.fusion or Fusion(settings.hybrid_fusion))
+        return replace(found, weight=weight, fusion=found.fusion or check_fusion(settings.hybrid_fusion))
 
     def get_sources(self, record_id: str) -> list[Said]:
         """Where a record comes from, oldest source first.

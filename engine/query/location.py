@@ -10,7 +10,7 @@ import numpy as np
 from engine.corpus.storage.resolution import resolve_ids
 from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, UsageError
-from engine.options import Mode, Query
+from engine.options import Query
 from engine.phrases import pluralize
 from engine.query.answer import fetch_hits
 from engine.query.generation import OpenGeneration
@@ -120,7 +120,7 @@ def _place_records(
     ids = np.array(doc_ids, np.int64)
     scores = dict(zip(doc_ids, map(float, snapshot.vectors.score_ids(vector, ids)), strict=True))
     least = get_min_cosine(asked.query)
-    rank_by = _rank_known_by_meaning if asked.query.mode is Mode.SEMANTIC else _rank_known_by_words
+    rank_by = _rank_known_by_meaning if asked.query.mode == "semantic" else _rank_known_by_words
     ranks = rank_by(snapshot, asked, vector, ids, least)
     passing = set(doc_ids)
     if asked.query.filters.any:
@@ -133,7 +133,7 @@ def _place_records(
         elif doc_id not in passing:
             reason = _FILTERED
         elif rank is None:
-            reason = _TOO_LOW if doc_id in ranks or asked.query.mode is Mode.SEMANTIC else _NO_WORD
+            reason = _TOO_LOW if doc_id in ranks or asked.query.mode == "semantic" else _NO_WORD
         row = rows[doc_id]
         found[doc_id] = KnownItem(row.record_id, row.record_id, row.title, rank, scores[doc_id], reason)
     return found
@@ -216,7 +216,7 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
     asked = read_question(snapshot, query)
     vector, notes = _encode_question(snapshot, asked)
     found, n_qualified = _rank_within(snapshot, asked, vector, wanted)
-    if query.mode is Mode.SEMANTIC and (deep := wanted - set(found)):
+    if query.mode == "semantic" and (deep := wanted - set(found)):
         found |= _rank_below(snapshot, asked, vector, deep)
     placed = sorted(found.values(), key=lambda pair: pair[0])
     hits = fetch_hits(snapshot, [one for _, one in placed])

@@ -11,7 +11,7 @@ from engine.corpus.words.keywords import find_allowed
 from engine.corpus.words.wording import Wording, parse_wording
 from engine.encode.recipe import clean_text
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
-from engine.options import Mode, Query
+from engine.options import Query
 from engine.phrases import pluralize
 from engine.query.generation import OpenGeneration
 from engine.records.encoder import Vectors
@@ -47,18 +47,18 @@ def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = 
         ConfigError: a filter by the MeSH tree without its file.
     """
     wording = parse_wording(query.text)
-    if query.mode is not Mode.SEMANTIC and not wording.has_words:
+    if query.mode != "semantic" and not wording.has_words:
         raise UsageError(f"the query {query.text[:60]!r} has no word to look for. Give one, or use --mode semantic")
     like, unlike = _resolve_examples(snapshot, query.like), _resolve_examples(snapshot, query.unlike)
     among, notes = only, tuple[str, ...]()
     if query.filters.any:
         found = snapshot.find_qualified(query.filters)
         among, notes = _intersect_ids(among, found.doc_ids), note_unknown(found.unknown)
-    if query.mode is Mode.HYBRID:
+    if query.mode == "hybrid":
         among = _intersect_ids(among, find_allowed(snapshot.corpus, wording))
     if among is not None and (like or unlike):
         among = np.setdiff1d(among, np.array(like + unlike, np.int64))
-    text = query.text if query.mode is Mode.SEMANTIC else wording.text
+    text = query.text if query.mode == "semantic" else wording.text
     return Question(query, wording, clean_text(text), among, like, unlike, notes)
 
 

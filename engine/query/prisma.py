@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.options import FILTERS, Filters, Fusion, Mode, Query, QueryOption, ValueKind
+from engine.options import FILTERS, Filters, Query, QueryOption, ValueKind
 from engine.phrases import pluralize
 from engine.query.searchlog import Record
 
@@ -65,11 +65,11 @@ def _describe_strategy(record: Record) -> Iterator[str]:
 def _describe_ranking(query: Query) -> str:
     """What ranked the records."""
     cosine = "the cosine similarity of their embeddings to that of the query"
-    if query.mode is Mode.SEMANTIC:
+    if query.mode == "semantic":
         return f"by {cosine}"
-    if query.mode is Mode.KEYWORD:
+    if query.mode == "keyword":
         return "by the BM25 score of the query's words in them"
-    if query.fusion is Fusion.RRF:
+    if query.fusion == "rrf":
         how = "reciprocal rank fusion"
     else:
         how = (

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.words.keywords import rank_words
-from engine.options import Fusion, Mode, Query
+from engine.options import Fusion, Query
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
 from engine.records.encoder import Vectors
@@ -54,7 +54,7 @@ def rank_question(snapshot: OpenGeneration, asked: Question, encode: _Encode) ->
 def choose_depth(snapshot: OpenGeneration, query: Query) -> int:
     """How many candidates are ranked: all, where a least cosine leaves out some of a ranking that is not by cosine."""
     size = snapshot.vectors.size
-    if query.min_score is not None and query.mode is not Mode.SEMANTIC:
+    if query.min_score is not None and query.mode != "semantic":
         return size
     return min(size, max(_POOL if query.diversify else 0, query.offset + query.top_k))
 
@@ -101,7 +101,7 @@ def _rank_by_both(snapshot: OpenGeneration, asked: Question, encode: _Encode, wa
         semantic = _find_nearest(snapshot, asked, vector, max(DEPTH, wanted))
     keyword = [pair for pair in words.result()[0] if pair[0] not in asked.examples][:DEPTH]
     weight = _DEFAULT_WEIGHT if asked.query.weight is None else asked.query.weight
-    both = _fuse_rankings(semantic, keyword, asked.query.fusion or Fusion.CONVEX, weight)[:wanted]
+    both = _fuse_rankings(semantic, keyword, asked.query.fusion or "convex", weight)[:wanted]
     scores = dict(semantic)
     scores |= _compute_cosines(snapshot, [doc_id for doc_id, _ in both if doc_id not in scores], vector)
     bm25 = dict(keyword)
@@ -116,7 +116,7 @@ def _rank_by_both(snapshot: OpenGeneration, asked: Question, encode: _Encode, wa
     return Ranking(candidates[:wanted], _count_qualified(snapshot, asked), vector)
 
 
-_BY_MODE = {Mode.SEMANTIC: _rank_by_meaning, Mode.KEYWORD: _rank_by_words, Mode.HYBRID: _rank_by_both}
+_BY_MODE = {"semantic": _rank_by_meaning, "keyword": _rank_by_words, "hybrid": _rank_by_both}
 
 
 def _find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
@@ -148,12 +148,12 @@ def _vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> 
     query, candidates = asked.query, found.candidates
     if not candidates or not query.diversify:
         return found
-    head = [c for c in candidates[:_POOL] if query.mode is not Mode.HYBRID or c.fused is not None]
+    head = [c for c in candidates[:_POOL] if query.mode != "hybrid" or c.fused is not None]
     best = max(c.bm25 or 0.0 for c in head) or 1.0  # BM25 has no upper end
     relevance = {
-        Mode.SEMANTIC: [c.score for c in head],
-        Mode.HYBRID: [c.fused or 0.0 for c in head],
-        Mode.KEYWORD: [(c.bm25 or 0.0) / best for c in head],
+        "semantic": [c.score for c in head],
+        "hybrid": [c.fused or 0.0 for c in head],
+        "keyword": [(c.bm25 or 0.0) / best for c in head],
     }[query.mode]
     points = snapshot.vectors.get_points(np.array([c.doc_id for c in head], np.int64))
     wanted = min(len(head), query.offset + query.top_k)
@@ -177,7 +177,7 @@ def _fuse_rankings(semantic: _Scored, keyword: _Scored, fusion: Fusion, weight: 
     (k + 1) / (k + rank), k = 60; the weight has no part in it.
     """
     legs = semantic[:DEPTH], keyword[:DEPTH]
-    if fusion is Fusion.CONVEX:
+    if fusion == "convex":
         parts = [(weight, _stretch_scores(legs[0])), (1 - weight, _stretch_scores(legs[1]))]
     else:
         parts = [(0.5, _score_reciprocal(leg)) for leg in legs]

@@ -13,7 +13,7 @@ from typing import Any
 from engine import __version__, files
 from engine.config import Settings
 from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
-from engine.options import Filters, Fusion, Mode, Query
+from engine.options import FUSIONS, MODES, Filters, Query
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.query.validation import freeze_lists, resolve_since
@@ -168,7 +168,7 @@ def _build_record(content: dict[str, Any]) -> Record:
     """
     fields = {name: freeze_lists(value) for name, value in content["query"].items()}
     fields["filters"] = Filters(**{name: freeze_lists(value) for name, value in fields["filters"].items()})
-    fields["mode"] = Mode(fields["mode"])
-    fields["fusion"] = fields["fusion"] and Fusion(fields["fusion"])
+    if fields["mode"] not in MODES or fields["fusion"] not in (None, *FUSIONS):
+        raise ValueError(f"mode {fields['mode']!r}, fusion {fields['fusion']!r}")
     others = {name: freeze_lists(value) for name, value in content.items() if name not in ("kind", "query")}
     return Record(**others, query=Query(**fields))

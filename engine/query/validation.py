@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 from engine.corpus.history import find_generation_before
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
-from engine.options import BY_FIELD, Filters, Fusion, Mode, Query
+from engine.options import BY_FIELD, FUSIONS, MODES, Filters, Fusion, Mode, Query
 from engine.query.generation import OpenGeneration
 
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
-Choice = TypeVar("Choice", Mode, Fusion)
+_Choice = TypeVar("_Choice", Mode, Fusion)
 _BLANK = "the query is blank. Give some words, for example: engine search 'knee pain after running'"
 _GROUPS = BY_FIELD["group_by"].choices
 
@@ -31,10 +31,8 @@ def check_query(query: Query) -> Query:
         raise UsageError(f"{query.text!r} was given, expected a string")
     if len(query.text) > MAX_TEXT:
         raise UsageError(f"the query has {len(query.text):,} characters, expected at most {MAX_TEXT:,}")
-    mode, fusion = (
-        _check_choice(Mode, "mode", query.mode),
-        query.fusion and _check_choice(Fusion, "fusion", query.fusion),
-    )
+    mode = _check_choice("mode", query.mode, MODES)
+    fusion = None if query.fusion is None else check_fusion(query.fusion)
     query = replace(query, like=_check_ids("like", query.like), unlike=_check_ids("unlike", query.unlike))
     if not isinstance(query.filters, Filters):
         raise UsageError(f"filters is {type(query.filters).__name__}, expected engine.Filters")
@@ -47,21 +45,25 @@ def check_query(query: Query) -> Query:
     return replace(query, mode=mode, fusion=fusion, top_k=top_k, offset=offset)
 
 
-def _check_choice(kind: type[Choice], name: str, value: str) -> Choice:
-    """A member by its value.
+def _check_choice(name: str, value: str, choices: tuple[_Choice, ...]) -> _Choice:
+    """Return the choice that equals a value.
 
     Raises:
-        UsageError: there is none.
+        UsageError: the value is not among the choices.
     """
-    try:
-        return kind(value)
-    except ValueError as err:
-        raise UsageError(f"{name} is {value!r}, expected one of {', '.join(kind)}") from err
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise UsageError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
 
 
-def check_mode(name: str) -> Mode:
-    """The mode by its name."""
-    return _check_choice(Mode, "mode", name)
+def check_fusion(value: str) -> Fusion:
+    """Return the fusion of this name.
+
+    Raises:
+        UsageError: there is no such fusion.
+    """
+    return _check_choice("fusion", value, FUSIONS)
 
 
 def _check_fraction(query: Query, name: str) -> float | None:
@@ -106,12 +108,12 @@ def _check_examples(query: Query, mode: Mode) -> None:
         UsageError: there is not.
     """
     if clean_text(query.text):
-        if (query.like or query.unlike) and mode is Mode.KEYWORD:
+        if (query.like or query.unlike) and mode == "keyword":
             raise UsageError("examples have no part in keyword mode. Use --mode semantic or hybrid")
         return
     if not query.like:
         raise UsageError(_BLANK)
-    if mode is not Mode.SEMANTIC:
+    if mode != "semantic":
         raise UsageError(f"examples hold no words for {mode} mode. Add a text, or use --mode semantic")
 
 

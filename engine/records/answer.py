@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from engine.options import Query
 
+_SHOWN = 60  # characters of a title in repr
+
 Span = tuple[int, int]  # start and end of a piece of a text, in characters of the text as stored
 
 
@@ -48,6 +50,10 @@ class Hit:
     semantic_rank: int | None = None  # in hybrid, among all that qualify; None below the depth that is fused
     keyword_rank: int | None = None
     why: Why | None = None  # where it was asked for
+
+    def __repr__(self) -> str:
+        title = self.title if len(self.title) <= _SHOWN else f"{self.title[: _SHOWN - 1]}…"
+        return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f}, year={self.year}, title={title!r})"
 
     @property
     def ranking_score(self) -> float:
