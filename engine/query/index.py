@@ -1,4 +1,4 @@
-"""The query API: open an index, ask it, get hits."""
+"""The query API: open an index, search it, get hits."""
 
 from __future__ import annotations
 
@@ -181,22 +181,22 @@ class Index:
 
     @property
     def manifest(self) -> Manifest:
-        """The receipt of the generation held now."""
+        """The manifest of the open generation."""
         return self._get_open().manifest
 
     @property
     def generation(self) -> int:
-        """Number of the generation held now."""
+        """Number of the open generation."""
         return self.manifest.generation
 
     def ask(self, query: Query, *, n_explained: int = EXPLAINED) -> Answer:
-        """Answer a query with all that was found out about it: see engine.Query and engine.Answer.
+        """Answer a query: see engine.Query and engine.Answer.
 
         Hits are best first; there are top_k of them whenever so many records qualify. Equal scores go by age in the
         index, oldest first. With query.explain the first n_explained hits are explained.
 
         Raises:
-            UsageError: a query that makes no sense.
+            UsageError: an invalid query.
             AbstractNotFoundError: an example is not in the index.
             ConfigError: a filter by the MeSH tree, which index.toml does not name.
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
@@ -216,7 +216,7 @@ class Index:
     def search(
         self, query: str, *, top_k: int = 10, mode: Mode = "semantic", filters: Filters | None = None
     ) -> list[Hit]:
-        """Find the abstracts nearest to a text, best first; mode == "semantic", "keyword" or "hybrid".
+        """Find the abstracts nearest to a text, best first; mode is "semantic", "keyword" or "hybrid".
 
         At most top_k hits, fewer only when fewer records qualify. Equal scores go by age in the index, oldest first.
 
@@ -245,7 +245,7 @@ class Index:
         Ids are as hits show them; PMIDs and DOIs work too. Of several the mean is sought, away from those in `unlike`.
 
         Raises:
-            AbstractNotFoundError: nothing by this id.
+            AbstractNotFoundError: no record has this id.
             UsageError: top_k below 1, or examples that cancel each other out.
             CorruptError: a file was changed or damaged.
         """
@@ -261,7 +261,7 @@ class Index:
         mode: Mode = "semantic",
         filters: Filters | None = None,
     ) -> list[ChangedHit]:
-        """Find the abstracts nearest to a text among those that are new or changed: what a living review must look at.
+        """Find the abstracts nearest to a text among those that are new or changed, as a living review needs.
 
         since is a generation's number, or a date or time (ISO 8601; UTC unless it says otherwise): what came with
         generations after that one, or made then or later, counts. At most top_k hits, fewer only when fewer records
@@ -276,7 +276,7 @@ class Index:
         return self.ask_new(asked, since=since)[0]
 
     def ask_new(self, query: Query, *, since: int | str | date) -> tuple[list[ChangedHit], Answer]:
-        """As `new`, for any query, with the answer that the hits are of.
+        """Answer a query among new or changed records; return the changed hits and the whole answer.
 
         Raises:
             UsageError: no such generation, not a date, or a query that makes no sense.
@@ -292,7 +292,7 @@ class Index:
         return [ChangedHit(changes[i], hit) for i, hit in zip(ids, found.hits, strict=True)], found
 
     def recall(self, query: Query, known: Sequence[str]) -> Recall:
-        """Say where records known to be relevant stand in the whole ranking of a query; fails as ask does."""
+        """Find the ranks of known relevant records in the full ranking of a query; fails as ask does."""
         return measure_recall(self._follow_current(), self._complete(query), known)
 
     def locate(self, query: Query, ids: Sequence[str]) -> Located:
@@ -304,7 +304,7 @@ class Index:
         return locate_hits(self._follow_current(), self._complete(plain), ids)
 
     def _complete(self, query: Query, *, text_only: bool = False) -> Query:
-        """Return a query with plain values, its gaps filled from index.toml.
+        """Return a checked query, with the defaults of index.toml filled in.
 
         Raises:
             UsageError: it makes no sense.
@@ -319,26 +319,26 @@ class Index:
         return replace(found, weight=weight, fusion=found.fusion or check_fusion(settings.hybrid_fusion))
 
     def get_sources(self, record_id: str) -> list[Said]:
-        """Where a record comes from, oldest source first.
+        """List the sources of a record, oldest source first.
 
         Raises:
-            AbstractNotFoundError: nothing by this id.
+            AbstractNotFoundError: no record has this id.
         """
         corpus = self._follow_current().corpus
         return corpus.read_claims(corpus.find_doc_id(str(record_id)))
 
     def get(self, record_id: str) -> Abstract:
-        """The stored abstract of a record id, PMID or DOI, exactly as it came.
+        """Return the stored abstract of a record id, PMID or DOI, exactly as its source gave it.
 
         Raises:
-            AbstractNotFoundError: nothing by this id.
+            AbstractNotFoundError: no record has this id.
         """
         corpus = self._follow_current().corpus
         doc_id = corpus.find_doc_id(str(record_id))
         return corpus.fetch([doc_id])[doc_id]
 
     def get_records(self, hits: Sequence[Hit]) -> list[Abstract]:
-        """All that is stored of hits, in their order.
+        """Return the stored records of hits, in the order of the hits.
 
         Raises:
             AbstractNotFoundError: the index has moved to a generation in which one is gone.

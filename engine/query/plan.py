@@ -22,7 +22,7 @@ _IDS_NAMED = 3  # in a note
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query, read."""
+    """A query, resolved against one generation."""
 
     query: Query
     wording: Wording  # of the words, where the mode has a use for them
@@ -63,19 +63,19 @@ def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = 
 
 
 def _intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:
-    """The doc ids that are in both; None stands for all."""
+    """Return the doc ids that are in both; None stands for all."""
     if one is None or other is None:
         return other if one is None else one
     return np.intersect1d(one, other, assume_unique=True)
 
 
 def _resolve_examples(snapshot: OpenGeneration, record_ids: Sequence[str]) -> tuple[int, ...]:
-    """Doc ids of examples, each once."""
+    """Return the doc ids of examples, each once."""
     return tuple(dict.fromkeys(snapshot.corpus.find_doc_id(str(record_id)) for record_id in record_ids))
 
 
 def note_unknown(unknown: tuple[str, ...]) -> tuple[str, ...]:
-    """What to say of listed ids that are not there."""
+    """Return the note on listed ids that are not in the index."""
     if not unknown:
         return ()
     return (f"{pluralize(len(unknown), 'listed id')} not in this index: {name_some(unknown)}",)
@@ -114,14 +114,14 @@ def note_cut(what: str, n_tokens: int) -> tuple[str, ...]:
 
 
 def combine_examples(snapshot: OpenGeneration, asked: Question, text: Vectors | None) -> Vectors:
-    """The one vector (dim,) that records are compared with, of the text's (dim,) and the examples'."""
+    """Combine the vector of the text (dim,) with those of the examples into the query vector (dim,)."""
     if not asked.examples and text is not None:
         return text
     return _mix_examples(text, _get_vectors(snapshot, asked.like), _get_vectors(snapshot, asked.unlike))
 
 
 def _get_vectors(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
-    """Stored vectors (n, dim), one for each record.
+    """Return the stored vectors (n, dim), one per record.
 
     Raises:
         CorruptError: a record has none.

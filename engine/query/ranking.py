@@ -52,7 +52,7 @@ def rank_question(snapshot: OpenGeneration, asked: Question, encode: _Encode) ->
 
 
 def choose_depth(snapshot: OpenGeneration, query: Query) -> int:
-    """How many candidates are ranked: all, where a least cosine leaves out some of a ranking that is not by cosine."""
+    """Return how many candidates to rank: all, if a minimum cosine cuts a ranking that is not by cosine."""
     size = snapshot.vectors.size
     if query.min_score is not None and query.mode != "semantic":
         return size
@@ -72,14 +72,14 @@ def _drop_low_scores(found: Ranking, query: Query) -> Ranking:
 
 
 def _rank_by_meaning(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
-    """By cosine."""
+    """Rank by cosine."""
     vector = encode()
     found = _find_nearest(snapshot, asked, vector, wanted)
     return Ranking([Candidate(doc_id, score) for doc_id, score in found], _count_qualified(snapshot, asked), vector)
 
 
 def _rank_by_words(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
-    """By BM25."""
+    """Rank by BM25."""
     with ThreadPoolExecutor(1) as pool:
         words = pool.submit(copy_context().run, rank_words, snapshot.corpus, asked.wording, wanted, asked.among)
         vector = encode()
@@ -92,7 +92,7 @@ def _rank_by_words(snapshot: OpenGeneration, asked: Question, encode: _Encode, w
 
 
 def _rank_by_both(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
-    """Both rankings fused as deep as DEPTH; below come the others by cosine, so that an order never depends on k."""
+    """Fuse both rankings to DEPTH; the rest follow by cosine, so that the order never depends on top_k."""
     with ThreadPoolExecutor(1) as pool:
         words = pool.submit(
             copy_context().run, rank_words, snapshot.corpus, asked.wording, DEPTH + len(asked.examples), asked.among
@@ -120,7 +120,7 @@ _BY_MODE = {"semantic": _rank_by_meaning, "keyword": _rank_by_words, "hybrid": _
 
 
 def _find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
-    """The nearest (doc id, cosine) that qualify, examples left out."""
+    """Return the nearest qualified (doc id, cosine), examples left out."""
     if asked.among is not None:
         return snapshot.vectors.search_among(vector[None], asked.among, wanted)[0]
     left_out = asked.examples
@@ -129,18 +129,18 @@ def _find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wa
 
 
 def _compute_cosines(snapshot: OpenGeneration, doc_ids: list[int], vector: Vectors) -> dict[int, float]:
-    """Exact cosines of some records."""
+    """Return the exact cosines of records, by doc id."""
     scores = snapshot.vectors.score_ids(vector, np.array(doc_ids, np.int64))
     return dict(zip(doc_ids, map(float, scores), strict=True))
 
 
 def _count_qualified(snapshot: OpenGeneration, asked: Question) -> int:
-    """Records that could be hits."""
+    """Return the number of records that could be hits."""
     return snapshot.vectors.size - len(asked.examples) if asked.among is None else len(asked.among)
 
 
 def _vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> Ranking:
-    """The same candidates, the first POOL of them in an order in which neighbours differ.
+    """Reorder the first _POOL candidates so that neighbours differ.
 
     Relevance is the cosine, in hybrid the fused score (those below the fused ones stay where they are), and for words
     the share of the best BM25.
@@ -170,11 +170,11 @@ _RRF_K = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
 
 
 def _fuse_rankings(semantic: _Scored, keyword: _Scored, fusion: Fusion, weight: float) -> list[tuple[int, float]]:
-    """All records of the first DEPTH of either ranking with one score in [0, 1], best first, ties by id.
+    """Fuse the first DEPTH of both rankings into one score in [0, 1], best first, ties by id.
 
     Convex (Bruch, Gai & Ingber, TOIS 2023): weight times the semantic score plus 1 - weight times the keyword score,
-    each stretched so that the leg's best has 1 and its last 0; who is not in a leg has 0 there. RRF: the mean of
-    (k + 1) / (k + rank), k = 60; the weight has no part in it.
+    each stretched so that its best is 1 and its last 0; a record missing from one ranking scores 0 in it. RRF: the
+    mean of (k + 1) / (k + rank), k = 60; the weight is not used.
     """
     legs = semantic[:DEPTH], keyword[:DEPTH]
     if fusion == "convex":
@@ -189,7 +189,7 @@ def _fuse_rankings(semantic: _Scored, keyword: _Scored, fusion: Fusion, weight: 
 
 
 def _stretch_scores(ranking: _Scored) -> list[tuple[int, float]]:
-    """Scores stretched to [0, 1], the best 1 and the last 0; all 1 where all are equal."""
+    """Stretch scores to [0, 1], the best to 1 and the last to 0; all are 1 if all are equal."""
     if not ranking:
         return []
     high, low = ranking[0][1], ranking[-1][1]
@@ -199,12 +199,12 @@ def _stretch_scores(ranking: _Scored) -> list[tuple[int, float]]:
 
 
 def _score_reciprocal(ranking: _Scored) -> list[tuple[int, float]]:
-    """(k + 1) / (k + rank), 1 for the best."""
+    """Score each rank as (k + 1) / (k + rank), 1 for the best."""
     return [(doc_id, (_RRF_K + 1) / (_RRF_K + rank)) for rank, (doc_id, _) in enumerate(ranking, 1)]
 
 
 def _order_scores(scores: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Score descending, then id ascending."""
+    """Sort by score descending, then by id ascending."""
     return sorted(scores, key=lambda pair: (-pair[1], pair[0]))
 
 

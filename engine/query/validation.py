@@ -1,4 +1,4 @@
-"""What callers ask for, checked and made plain."""
+"""Validation of queries and their values."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _GROUPS = BY_FIELD["group_by"].choices
 
 
 def check_query(query: Query) -> Query:
-    """The same query with plain values.
+    """Return the query with checked, plain values.
 
     Raises:
-        UsageError: it makes no sense; says what was expected.
+        UsageError: a value is invalid; says what was expected.
     """
     if not isinstance(query.text, str):
         raise UsageError(f"{query.text!r} was given, expected a string")
@@ -67,7 +67,7 @@ def check_fusion(value: str) -> Fusion:
 
 
 def _check_fraction(query: Query, name: str) -> float | None:
-    """The value of weight or diversify, from 0 to 1, or of min_score, as a plain number.
+    """Return weight or diversify, from 0 to 1, or min_score, as a plain number.
 
     Raises:
         UsageError: it is none, or out of range.
@@ -86,7 +86,7 @@ def _check_fraction(query: Query, name: str) -> float | None:
 
 
 def _check_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
-    """Ids as a tuple.
+    """Return ids as a tuple.
 
     Raises:
         UsageError: a single string, or nothing that holds ids.
@@ -97,19 +97,19 @@ def _check_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def freeze_lists(value: Any) -> Any:
-    """Lists as tuples, inner ones too."""
+    """Return lists as tuples, inner ones too."""
     return tuple(map(freeze_lists, value)) if isinstance(value, list) else value
 
 
 def _check_examples(query: Query, mode: Mode) -> None:
-    """There must be something to search for that the mode can use.
+    """Refuse a query without anything that its mode can search for.
 
     Raises:
-        UsageError: there is not.
+        UsageError: there is nothing to search for.
     """
     if clean_text(query.text):
         if (query.like or query.unlike) and mode == "keyword":
-            raise UsageError("examples have no part in keyword mode. Use --mode semantic or hybrid")
+            raise UsageError("keyword mode can't use examples. Use --mode semantic or hybrid")
         return
     if not query.like:
         raise UsageError(_BLANK)
@@ -139,7 +139,7 @@ def resolve_since(snapshot: OpenGeneration, since: int | str | date) -> int:
 
 
 def _check_top_k(top_k: int) -> int:
-    """The number of hits wanted as a plain int; numpy's integers are understood.
+    """Return the number of hits as a plain int; numpy's integers are accepted.
 
     Raises:
         UsageError: below 1, or not a whole number.
@@ -148,7 +148,7 @@ def _check_top_k(top_k: int) -> int:
 
 
 def _check_whole(name: str, value: int, least: int) -> int:
-    """A whole number as a plain int.
+    """Return a whole number as a plain int.
 
     Raises:
         UsageError: below the least, or not a whole number.
@@ -159,7 +159,7 @@ def _check_whole(name: str, value: int, least: int) -> int:
 
 
 def check_texts(texts: Sequence[str]) -> Sequence[str]:
-    """The texts themselves.
+    """Return the texts unchanged.
 
     Raises:
         UsageError: a string instead of a list of strings.
@@ -170,7 +170,7 @@ def check_texts(texts: Sequence[str]) -> Sequence[str]:
 
 
 def check_query_texts(queries: Sequence[str]) -> list[str]:
-    """Queries as the encoder takes them.
+    """Return queries as the encoder takes them.
 
     Raises:
         UsageError: a string instead of a list of strings, or a blank query.

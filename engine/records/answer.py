@@ -1,4 +1,4 @@
-"""Answers: hits, why they are hits, and what else an index says to a query."""
+"""Answers: hits, their explanations, groups and notes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ChangedHit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an index says to a query, all of one generation."""
+    """The answer of an index to a query, from one generation."""
 
     query: Query
     generation: int

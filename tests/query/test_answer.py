@@ -246,7 +246,7 @@ def test_a_query_longer_than_the_encoder_reads_is_told(toy: IndexFolder) -> None
         (Query("gout", mode="best"), "mode is 'best', expected one of semantic, keyword, hybrid"),  # type: ignore[arg-type]
         (Query("gout", fusion="sum"), "fusion is 'sum', expected one of convex, rrf"),  # type: ignore[arg-type]
         (Query("gout", group_by="title"), "group_by is 'title', expected one of journal, year"),
-        (Query("gout", mode="keyword", like=("toy-01",)), "examples have no part in keyword mode"),
+        (Query("gout", mode="keyword", like=("toy-01",)), "keyword mode can't use examples"),
         (Query(like=("toy-01",), mode="hybrid"), "examples hold no words for hybrid mode"),
         (Query("-gout", mode="keyword"), "has no word to look for"),
         (Query("((( *", mode="hybrid"), "has no word to look for"),
