@@ -1,4 +1,4 @@
-"""Where the indexes are, which one is meant, and index.toml. The only module that touches the environment."""
+"""Configuration: the folder of indexes, the selected index and index.toml. Only this module reads the environment."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class Config:
         return Config(Path(folder), index or os.environ.get("ENGINE_INDEX") or None)
 
     def list_names(self) -> list[str]:
-        """Indexes in the folder, sorted; none when the folder is not there."""
+        """List the names of the indexes in the folder, sorted; empty if there is no folder."""
         if not self.indexes.is_dir():
             return []
         folders = (path for path in self.indexes.iterdir() if NAME.fullmatch(path.name))
         return sorted(p.name for p in folders if (p / "index.toml").exists() or any(p.glob("generations/*")))
 
     def select_index(self, name: str | None) -> Config:
-        """The same with another index named; None leaves it as it is."""
+        """Return this configuration with another index named; None keeps the current name."""
         return replace(self, index=name) if name else self
 
     def find_existing(self) -> Path:
-        """Folder of the index that is meant: the named one, or the only one there.
+        """Return the folder of the selected index: the named one, or the only one.
 
         Raises:
             ConfigError: no such index, or several and none was named.
@@ -64,7 +64,7 @@ class Config:
         raise ConfigError(f"{self.indexes} holds several indexes: {list_names(names)}. Name one: -i {names[0]}")
 
     def find_target(self) -> Path:
-        """Folder of the index to write: the named one, the only one there, or a first one called "default".
+        """Return the folder of the index to write: the named one, the only one, or a first one called "default".
 
         Raises:
             ConfigError: several indexes and none was named.
@@ -97,7 +97,7 @@ class Settings(IndexSettings):
         """Combine flags (None: not given), ENGINE_* variables and index.toml of an index folder.
 
         Raises:
-            ConfigError: the file can't be read, is not TOML, or has a key or a value that means nothing.
+            ConfigError: the file can't be read, is not TOML, or has an unknown key or an invalid value.
         """
         path = folder / "index.toml"
         content = _read_toml(path)
@@ -119,10 +119,10 @@ class Settings(IndexSettings):
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    """The content of an index.toml; nothing when there is none.
+    """Return the content of an index.toml; empty if there is no file.
 
     Raises:
-        ConfigError: it can't be read, is not TOML, or has a key that means nothing.
+        ConfigError: it can't be read, is not TOML, or has an unknown key.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -138,21 +138,21 @@ def _read_toml(path: Path) -> dict[str, Any]:
     given |= {k for k, v in content.items() if not isinstance(v, dict)}
     if unknown := sorted(given - known):
         raise ConfigError(
-            f"{path}: {unknown[0]!r} means nothing here. Known are: {', '.join(sorted(known))}; "
-            "those without a point stand above the first [table]"
+            f"{path}: unknown key {unknown[0]!r}. Known keys: {', '.join(sorted(known))}. "
+            "Keys without a dot go before the first [table]"
         )
     return content
 
 
 def _get_at(content: Mapping[str, Any], key: str) -> object:
-    """The value at "table.key", or None."""
+    """Return the value at "table.key", or None."""
     for part in key.split("."):
         content = content.get(part, {}) if isinstance(content, Mapping) else {}
     return None if content == {} else content
 
 
 def number(text: str) -> object:
-    """A number written as text; the text itself when it is none."""
+    """Return the number that a text spells, or the text itself if it is not a number."""
     try:
         return float(text) if "." in text else int(text)
     except ValueError:
@@ -180,10 +180,10 @@ def _check_value(value: object, origin: str, option: SettingOption) -> object:
 
 
 def _read_patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePattern, ...]:
-    """The entries under [[sources]]; a plain text counts as a path.
+    """Return the entries under [[sources]]; a plain text counts as a path.
 
     Raises:
-        ConfigError: an entry that is none.
+        ConfigError: an entry is not valid.
     """
     found = []
     entries = content.get("sources", [])
@@ -201,14 +201,14 @@ def _read_patterns(content: Mapping[str, Any], path: Path) -> tuple[SourcePatter
 
 
 def count_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def cache_folder() -> Path | None:
-    """Where what is known of this machine is kept: ENGINE_CACHE, or abstract-engine in the user's cache folder.
+    """Return the cache folder: ENGINE_CACHE, or abstract-engine in the user's cache folder.
 
-    None where there is neither that nor a home.
+    None if neither is set and there is no home folder.
     """
     if given := os.environ.get("ENGINE_CACHE"):
         return Path(given)
@@ -220,7 +220,7 @@ def cache_folder() -> Path | None:
 
 
 def serve_token() -> str | None:
-    """The token that a server asks for: ENGINE_TOKEN."""
+    """Return the access token that clients of a server must send: ENGINE_TOKEN."""
     return os.environ.get("ENGINE_TOKEN") or None
 
 
@@ -250,5 +250,5 @@ def check_name(name: str) -> None:
 
 
 def list_names(names: list[str]) -> str:
-    """Names for a message: "a, b", or "none"."""
+    """Return names for a message: "a, b", or "none"."""
     return ", ".join(names) or "none"

@@ -1,4 +1,4 @@
-"""Until when an answer is wanted. Work that nobody waits for any more ends the next time it looks at the clock."""
+"""Request deadlines, checked periodically by long work."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.errors import BusyError
 
 @dataclass(slots=True)
 class Deadline:
-    """A time that whoever waits for an answer may bring forward, from another thread too."""
+    """The latest time for an answer; the caller may move it forward, also from another thread."""
 
     latest: float = math.inf  # of time.monotonic()
 
@@ -24,10 +24,10 @@ class Deadline:
         return time.monotonic() > self.latest
 
     def check(self) -> None:
-        """Give up work that is no longer wanted.
+        """Stop if the deadline has passed.
 
         Raises:
-            BusyError: it is not.
+            BusyError: it has.
         """
         if self.is_over:
             raise BusyError("the time for this answer is over. Ask for less at once, or again later")
@@ -39,7 +39,7 @@ CURRENT: ContextVar[Deadline] = ContextVar("deadline", default=_NEVER)  # of the
 
 @contextlib.contextmanager
 def limit_time(deadline: Deadline) -> Iterator[None]:
-    """What is done within, in this thread and in copies of its context, is wanted until a deadline."""
+    """Set the deadline for the block, in this thread and in copies of its context."""
     token = CURRENT.set(deadline)
     try:
         yield

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Any, cast, get_args, get_type_hints
+from typing import Any, Literal, cast, get_args, get_type_hints
 
 from engine.errors import UsageError
 
@@ -28,19 +28,14 @@ _DEFAULT_WEIGHT = 0.5  # of the cosine in hybrid mode
 YearRange = tuple[int | None, int | None]  # first and last year, both included; None where open
 
 
-class Mode(StrEnum):
-    """How abstracts are ranked."""
+# How abstracts are ranked: by the cosine of the vectors, by the BM25 of the words, or by both, fused.
+Mode = Literal["semantic", "keyword", "hybrid"]
+MODES: tuple[Mode, ...] = get_args(Mode)
 
-    SEMANTIC = "semantic"  # cosine of the vectors
-    KEYWORD = "keyword"  # BM25 of the words
-    HYBRID = "hybrid"  # both, fused
-
-
-class Fusion(StrEnum):
-    """How hybrid mode merges the two rankings."""
-
-    CONVEX = "convex"  # sum of the two scores, each stretched to [0, 1]
-    RRF = "rrf"  # reciprocal rank fusion
+# How hybrid mode merges the two rankings: by the sum of the scores, each stretched to [0, 1], or by reciprocal ranks.
+Fusion = Literal["convex", "rrf"]
+FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
+_DEFAULT_FUSION: Fusion = "convex"
 
 
 class ValueKind(StrEnum):
@@ -320,8 +315,8 @@ class Query:
         ),
     )
     mode: Mode = _describe_field(
-        Mode.SEMANTIC,
-        QueryOption("mode", ValueKind.CHOICE, "Rank by meaning, by words, or by both.", choices=tuple(Mode)),
+        "semantic",
+        QueryOption("mode", ValueKind.CHOICE, "Rank by meaning, by words, or by both.", choices=MODES),
     )
     filters: Filters = field(default_factory=Filters)
     top_k: int = _describe_field(
@@ -360,8 +355,8 @@ class Query:
             "fusion",
             ValueKind.CHOICE,
             "How hybrid mode merges the two rankings.",
-            choices=tuple(Fusion),
-            unset=f"index.toml; {Fusion.CONVEX}",
+            choices=FUSIONS,
+            unset=f"index.toml; {_DEFAULT_FUSION}",
         ),
     )
     diversify: float | None = _describe_field(  # from 0, by score alone, to 1, by difference from the hits above
@@ -649,12 +644,12 @@ class IndexSettings:
         ),
     )
     hybrid_fusion: str = _describe_setting(
-        str(Fusion.CONVEX),
+        _DEFAULT_FUSION,
         SettingOption(
             "hybrid.fusion",
             "convex: weighted sum of both scores, each stretched to [0, 1]; rrf: by ranks, without a weight.",
-            f'"{Fusion.CONVEX}"',
-            choices=tuple(map(str, Fusion)),
+            f'"{_DEFAULT_FUSION}"',
+            choices=FUSIONS,
         ),
     )
     download_url: str | None = _describe_setting(

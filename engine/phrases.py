@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def pluralize(n: int, noun: str) -> str:
-    """A number with its noun, for a message.
+    """Return a number with its noun, for a message.
 
     >>> pluralize(1, "record"), pluralize(2000, "record")
     ('1 record', '2,000 records')

@@ -21,13 +21,13 @@ class FileReceipt:
 
     @staticmethod
     def of(path: Path) -> FileReceipt:
-        """Read a file to its end and note what it is."""
+        """Read a whole file and return its receipt."""
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             return FileReceipt(path.name, file.tell(), digest)
 
     def find_problem(self, folder: Path, *, quick: bool = False) -> str | None:
-        """What is wrong with the file in this folder, in words; None when it is as written.
+        """Describe what is wrong with the file in this folder; None if it is as written.
 
         quick: a large file that this machine has hashed before and that was not touched since is not hashed again.
         """
@@ -54,12 +54,12 @@ class FileReceipt:
 
 
 def seal_json(content: dict[str, Any]) -> str:
-    """A JSON object in one fixed layout, with the SHA-256 of the rest of it under "sha256"."""
+    """Return a JSON object in one fixed layout, with the SHA-256 of the rest of it under "sha256"."""
     return format_json(content | {"sha256": hashlib.sha256(format_json(content).encode("utf-8")).hexdigest()})
 
 
 def open_json(raw: bytes) -> dict[str, Any] | None:
-    """The object that sealed_json wrote; None when any byte of it has changed."""
+    """Return the object that seal_json wrote; None if any byte of it has changed."""
     try:
         content = json.loads(raw.decode("utf-8"))
         del content["sha256"]
@@ -69,5 +69,5 @@ def open_json(raw: bytes) -> dict[str, Any] | None:
 
 
 def format_json(content: dict[str, Any]) -> str:
-    """The fixed layout."""
+    """Return a JSON object in the fixed layout."""
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""Files that were hashed before on this machine and that nobody has touched since, so that opening them is instant.
+"""Cache of the files hashed on this machine, so that opening untouched files is instant.
 
 Kept per user, outside the indexes. A file counts as untouched while device, inode, size, time of content and time of
 status are the same; any write, chmod, copy or move to another disk changes one of them. What a failing disk does
@@ -24,7 +24,7 @@ _SETTLED = 2.0  # seconds since the last change; of a younger file the clock may
 
 
 def read_identity(path: Path) -> tuple[int, ...]:
-    """What changes when a file is touched.
+    """Return the identity of a file: device, inode, size and times, which change when it is touched.
 
     Raises:
         OSError: the file can't be looked at.
@@ -34,7 +34,7 @@ def read_identity(path: Path) -> tuple[int, ...]:
 
 
 def load_entries(name: str = NAME) -> dict[str, Any]:
-    """What is remembered under a name, by default identity -> SHA-256 of files; nothing when it can't be read."""
+    """Return the entries stored under a name, by default identity -> SHA-256 of files; empty if unreadable."""
     folder = cache_folder()
     if folder is None:
         return {}
@@ -46,7 +46,7 @@ def load_entries(name: str = NAME) -> dict[str, Any]:
 
 
 def is_untouched(path: Path, sha256: str) -> bool:
-    """Whether this large file had this digest when it was last hashed, and was not touched since."""
+    """Return whether a large file had this digest when it was last hashed and has not been touched since."""
     try:
         identity = read_identity(path)
     except OSError:
@@ -55,7 +55,7 @@ def is_untouched(path: Path, sha256: str) -> bool:
 
 
 def note(path: Path, sha256: str, before: tuple[int, ...]) -> None:
-    """Remember the digest of a large file that looked like `before` when hashing began; where that fails, no harm."""
+    """Store the digest of a large file whose identity was `before` when hashing began; failures are ignored."""
     with contextlib.suppress(OSError, EngineError):
         now = read_identity(path)
         if now == before and now[2] >= _LARGE and time.time() - max(now[3], now[4]) / 1e9 >= _SETTLED:
@@ -64,7 +64,7 @@ def note(path: Path, sha256: str, before: tuple[int, ...]) -> None:
 
 
 def forget(identity: tuple[int, ...]) -> None:
-    """Trust a file no longer: it was found to be damaged."""
+    """Remove the entry of a file that turned out to be damaged."""
     content = load_entries()
     if content.pop(_format_key(identity), None) is not None:
         with contextlib.suppress(OSError, EngineError):
@@ -72,7 +72,7 @@ def forget(identity: tuple[int, ...]) -> None:
 
 
 def keep(content: dict[str, Any], name: str = NAME) -> None:
-    """Remember the newest entries of this under a name.
+    """Store the newest entries of a mapping under a name.
 
     Raises:
         OSError: the folder can't be made.
@@ -84,5 +84,5 @@ def keep(content: dict[str, Any], name: str = NAME) -> None:
 
 
 def _format_key(identity: tuple[int, ...]) -> str:
-    """An identity as text."""
+    """Return an identity as text."""
     return "-".join(map(str, identity))

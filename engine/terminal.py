@@ -1,4 +1,4 @@
-"""What people and pipes see: messages, records, progress. No control character of a record gets through."""
+"""Terminal output: messages, records and progress, without the control characters of records."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def leave(code: int) -> NoReturn:
 
 
 def make_printable(text: str) -> str:
-    """Text for a terminal: any line end as a newline, control and reordering characters as U+FFFD."""
+    """Return text for a terminal: any line end as a newline, control and reordering characters as U+FFFD."""
     return UNPRINTABLE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -78,18 +78,18 @@ def say(text: str, *, err: bool = False) -> None:
 
 
 def dump_json(content: object) -> str:
-    """JSON on one line; characters that a terminal would act on are escaped, so that nothing is lost."""
+    """Return JSON on one line; characters that a terminal would act on are escaped, so nothing is lost."""
     text = json.dumps(content, ensure_ascii=False)
     return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def choose_stream_form(asked: str | None) -> str:
-    """The form asked for, else a table on a terminal and JSON lines in a pipe."""
+    """Return the requested form; by default a table on a terminal and JSON lines in a pipe."""
     return asked or ("table" if sys.stdout.isatty() else "nl")
 
 
 def join_lines(text: str) -> str:
-    """Printable text without line breaks."""
+    """Return printable text without line breaks."""
     return " ".join(make_printable(text).split())
 
 
@@ -133,7 +133,7 @@ def show_progress() -> Iterator[Progress]:
 
 @contextmanager
 def _draw_bar() -> Iterator[Progress]:
-    """A bar for one phase after the other."""
+    """Yield a callback that draws one bar per phase."""
     from rich import progress as rich
     from rich.console import Console
 
@@ -159,7 +159,7 @@ def _draw_bar() -> Iterator[Progress]:
 
 
 def print_lines() -> Progress:
-    """A line when a phase begins and every LINE_EVERY seconds."""
+    """Return a callback that prints a line when a phase begins and every _LINE_EVERY seconds."""
     started: dict[str, float] = {}
     last = 0.0
 
@@ -179,11 +179,11 @@ def print_lines() -> Progress:
 
 
 def _rate_text(done: int, seconds: float) -> str:
-    """Rate as "23.1/s", or nothing while it is not known."""
+    """Return a rate as "23.1/s"; empty while it is not known."""
     return f"{done / seconds:.1f}/s" if done and seconds > 0.5 else ""
 
 
 def _format_remaining(done: int, total: int, seconds: float) -> str:
-    """Time left at the rate so far, as minutes and seconds."""
+    """Return the time left at the rate so far, as minutes and seconds."""
     minutes, rest = divmod(round((total - done) * seconds / done), 60)
     return f"{minutes}:{rest:02d}"

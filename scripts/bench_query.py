@@ -25,17 +25,16 @@ import numpy as np
 
 from engine import Filters, Index, Query, open_index
 from engine.errors import AbstractNotFoundError
-from engine.options import Fusion, Mode
 from engine.query.index import get_generation
 
 DEPTH = 100  # hits a query
 FILTERS = 1000  # compared with brute force
 BATCH = 1000  # questions
 WAYS = {
-    "semantic": Query(mode=Mode.SEMANTIC),
-    "keyword": Query(mode=Mode.KEYWORD),
-    "hybrid, convex 0.5": Query(mode=Mode.HYBRID, fusion=Fusion.CONVEX, weight=0.5),
-    "hybrid, rrf": Query(mode=Mode.HYBRID, fusion=Fusion.RRF),
+    "semantic": Query(mode="semantic"),
+    "keyword": Query(mode="keyword"),
+    "hybrid, convex 0.5": Query(mode="hybrid", fusion="convex", weight=0.5),
+    "hybrid, rrf": Query(mode="hybrid", fusion="rrf"),
 }
 
 
@@ -203,7 +202,7 @@ def times(index: Index, texts: list[str]) -> list[list[Any]]:
     kinds = {name: [replace(way, text=text) for text in texts] for name, way in WAYS.items()}
     plain = kinds["semantic"]
     kinds["semantic, filtered"] = [replace(q, filters=f) for q, f in zip(plain, filters, strict=True)]
-    kinds["hybrid, filtered"] = [replace(q, mode=Mode.HYBRID, filters=f) for q, f in zip(plain, filters, strict=True)]
+    kinds["hybrid, filtered"] = [replace(q, mode="hybrid", filters=f) for q, f in zip(plain, filters, strict=True)]
     kinds["semantic, explained"] = [replace(q, explain=True) for q in plain]
     spent: dict[str, list[float]] = {name: [] for name in kinds}
     for asked in zip(*kinds.values(), strict=True):

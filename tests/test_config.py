@@ -84,8 +84,8 @@ def test_hybrid_and_recipe_are_checked(folder: Path) -> None:
     ("text", "message"),
     [
         ("model = ", r"index.toml is not TOML: .* Compare it with a fresh one: engine init example"),
-        ("modle = 'x'", r"'modle' means nothing here\. Known are: .*model"),
-        ("[guard]\nmax = 1", r"'guard.max' means nothing here"),
+        ("modle = 'x'", r"unknown key 'modle'\. Known keys: .*model"),
+        ("[guard]\nmax = 1", r"unknown key 'guard.max'"),
         ("model = 3", r"model is 3 \(.*index.toml\), expected text"),
         ("keep_generations = 0", "keep_generations is 0 .*expected a whole number from 1 to 1000"),
         ("keep_generations = 1.5", "expected a whole number"),

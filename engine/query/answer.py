@@ -1,4 +1,4 @@
-"""A question into an answer: rank, cut, fetch, count and explain."""
+"""Answers to checked queries: rank, cut, fetch, count and explain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 
 from engine.errors import CorruptError
-from engine.options import Filters, Mode, Query
+from engine.options import Filters, Query
 from engine.phrases import pluralize
 from engine.query.explanation import explain_hits
 from engine.query.generation import OpenGeneration
@@ -58,7 +58,7 @@ def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query]) -> list[A
 
 
 def _rank_together(snapshot: OpenGeneration, asked: list[Question], points: list[Vectors]) -> list[Ranking]:
-    """Rankings of plain questions by meaning, compared with the records all at once; none where they are not plain."""
+    """Rank plain semantic questions in one comparison; return an empty list if any question is not plain."""
     first = asked[0]
     plain = Query(top_k=first.query.top_k, offset=first.query.offset, min_score=first.query.min_score)
     same = replace(plain, filters=first.query.filters, explain=first.query.explain, group_by=first.query.group_by)
@@ -82,7 +82,7 @@ def _rank_together(snapshot: OpenGeneration, asked: list[Question], points: list
 def _build_answer(
     snapshot: OpenGeneration, asked: Question, found: Ranking, notes: Sequence[str], n_explained: int = EXPLAINED
 ) -> Answer:
-    """The hits of a ranking and what there is to say of them."""
+    """Build the answer of a ranking: its hits, groups and notes."""
     query = asked.query
     chosen = found.candidates[query.offset : query.offset + query.top_k]
     hits = fetch_hits(snapshot, chosen, query.offset + 1)
@@ -102,7 +102,7 @@ def _build_answer(
 
 
 def _count_groups(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, int], ...]:
-    """How many hits have each journal or year, most frequent first, then by name; "" where there is none."""
+    """Count the hits of each journal or year, most frequent first, then by name; "" if unknown."""
     if field is None:
         return ()
     values = Counter(str(hit.year or "") if field == "year" else hit.journal for hit in hits)
@@ -110,8 +110,8 @@ def _count_groups(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, in
 
 
 def _note_shortfall(query: Query, n_hits: int, found: Ranking) -> list[str]:
-    """Why there are fewer hits than wanted, where something left records out."""
-    left_out = query.filters != Filters() or query.mode is not Mode.SEMANTIC
+    """Explain why there are fewer hits than requested, if something excluded records."""
+    left_out = query.filters != Filters() or query.mode != "semantic"
     if n_hits == query.top_k or not (left_out or query.min_score is not None or query.offset):
         return []
     n = found.n_qualified

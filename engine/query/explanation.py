@@ -1,4 +1,4 @@
-"""Why a record is a hit: its nearest sentences, the words it shares with the query, what its score means."""
+"""Explanations of hits: nearest sentences, words shared with the query, and percentile of the score."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TOGETHER = 512  # sentences that are encoded together; a page of hits has some 
 def explain_hits(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
 ) -> list[Hit]:
-    """The same hits, each with its Why; vector (dim,) is what they were compared with."""
+    """Return the hits, each with its Why; vector (dim,) is the vector they were compared with."""
     found = _find_nearest_sentences(snapshot, vector, [hit.abstract for hit in hits])
     words: dict[int, Occurrences] = {}
     if asked.wording.has_words:
@@ -45,7 +45,7 @@ def _find_nearest_sentences(
 ) -> list[tuple[Sentence, ...]]:
     """Return the few sentences of each abstract that are nearest to a vector (dim,), best first, ties in text order.
 
-    Sentences are encoded TOGETHER, as queries are; one without a word that the encoder reads is left out.
+    Sentences are encoded in batches, as queries are; a sentence that the encoder can't read is left out.
     """
     spans: list[tuple[int, Span]] = [(i, span) for i, text in enumerate(abstracts) for span in split_sentences(text)]
     texts = [clean_text(abstracts[i][start:end]) for i, (start, end) in spans]
@@ -67,7 +67,7 @@ DECIMALS = 6  # of a quantile; scores are rounded alike, so that the last bits o
 
 
 def _find_percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:
-    """Share in percent of random pairs with a lower cosine, with two decimals; None where nothing was measured.
+    """Return the percentage of random pairs with a lower cosine, to two decimals; None if not measured.
 
     of_records: the score is that of two whole records; otherwise of a text and a record. Between two quantiles the
     share grows linearly. Nothing is claimed beyond what was measured: a score above the highest quantile has the

@@ -1,4 +1,4 @@
-"""One generation held open: its vectors, its corpus and, once asked for text, its encoder."""
+"""An open generation: its vectors, its corpus and, once a text is searched, its encoder."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _REMEMBERED = 16  # filters
 
 
 class OpenGeneration:
-    """Everything that a query needs, all of one generation. Closed when the last user lets go of it."""
+    """Everything that a query needs, from one generation. Closed when it is garbage-collected."""
 
     def __init__(self, folder: IndexFolder, generation: Generation, pointer: bytes, device: str = "cpu") -> None:
-        """Open vectors and corpus; the encoder waits until a text must be encoded.
+        """Open vectors and corpus; the encoder is loaded when the first text is encoded.
 
         pointer is what CURRENT held before the generation was opened.
 
@@ -49,7 +49,7 @@ class OpenGeneration:
         self.filtered: dict[Filters, Qualified] = {}
 
     def get_encoder(self) -> Encoder:
-        """The query encoder of this generation, checked and loaded the first time.
+        """Return the query encoder of this generation, checked and loaded on first use.
 
         Raises:
             EncoderMismatchError: the folder holds another encoder.
@@ -73,7 +73,7 @@ class OpenGeneration:
             return self.loaded
 
     def adopt_encoder(self, other: OpenGeneration) -> None:
-        """Use the encoder that another generation has loaded, where it is the same one."""
+        """Reuse the loaded encoder of another generation, if both have the same one."""
         if self.manifest.encoder.fingerprint == other.manifest.encoder.fingerprint:
             self.loaded = other.loaded
 
@@ -90,7 +90,7 @@ class OpenGeneration:
         self.get_encoder()
 
     def find_qualified(self, filters: Filters) -> Qualified:
-        """The records that pass filters; the answer for the last few is remembered, since a generation never changes.
+        """Return the records that pass filters; recent results are cached, since a generation never changes.
 
         Raises:
             UsageError: a filter that makes no sense.
@@ -107,7 +107,7 @@ class OpenGeneration:
         return found
 
     def read_mesh_tree(self) -> MeshTree | None:
-        """The MeSH tree that index.toml names; None where it names none."""
+        """Return the MeSH tree that index.toml names; None if it names none."""
         named = Settings.load(self.folder.path).mesh_tree
         return read_mesh_tree(self.folder.path / named) if named else None
 
@@ -145,6 +145,6 @@ def open_kept(folder: IndexFolder, number: int, device: str) -> OpenGeneration:
 
 
 def explain_not_kept(folder: IndexFolder, number: int) -> str:
-    """What to say of a generation that is not there, with those that are."""
+    """Explain that a generation is not kept, and name those that are."""
     found = ", ".join(f"{n:06d}" for n in folder.list_numbers())
     return f"{folder.path} does not keep generation {number:06d}: found {found}"

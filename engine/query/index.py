@@ -1,4 +1,4 @@
-"""The query API: open an index, ask it, get hits."""
+"""The query API: open an index, search it, get hits."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from engine.config import Settings
 from engine.corpus.history import find_changed
 from engine.corpus.storage.store import Said
 from engine.encode.encoder import Encoder
-from engine.errors import GenerationError, UsageError
+from engine.errors import GenerationError, NoGenerationError, UsageError
 from engine.index.folder import IndexFolder
-from engine.options import Filters, Fusion, Mode, Query
+from engine.options import Filters, Mode, Query
 from engine.phrases import pluralize
 from engine.query.answer import EXPLAINED, answer_queries, answer_query
 from engine.query.generation import OpenGeneration, open_kept, open_latest
 from engine.query.location import Located, Recall, locate_hits, measure_recall
 from engine.query.plan import encode_texts, read_question
-from engine.query.validation import check_mode, check_query, check_query_texts, check_texts, resolve_since
+from engine.query.validation import check_fusion, check_query, check_query_texts, check_texts, resolve_since
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, ChangedHit, Hit
 from engine.records.encoder import Vectors
@@ -46,13 +46,19 @@ def open_index(
     Raises:
         UsageError: a device that is neither "cpu" nor "cuda".
         ConfigError: there is no GPU for FAISS.
-        NoGenerationError: there is no index in the folder.
+        NoGenerationError: there is no such folder, or no index in it.
         GenerationError: the generation asked for is not kept.
         CorruptError: a file is not what it was when it was published.
     """
     if device not in ("cpu", "cuda"):
         raise UsageError(f"device is {device!r}, expected 'cpu' or 'cuda'")
-    return Index(IndexFolder(Path(folder)), follow=follow, device=device, generation=generation)
+    path = Path(folder)
+    if not path.is_dir():
+        raise NoGenerationError(
+            f"there is no folder {path}, expected the path of an index, such as indexes/{path.name}. "
+            "open_index takes a path and does not read ENGINE_INDEXES. To see the indexes: engine status"
+        )
+    return Index(IndexFolder(path), follow=follow, device=device, generation=generation)
 
 
 class Index:
@@ -175,22 +181,22 @@ class Index:
 
     @property
     def manifest(self) -> Manifest:
-        """The receipt of the generation held now."""
+        """The manifest of the open generation."""
         return self._get_open().manifest
 
     @property
     def generation(self) -> int:
-        """Number of the generation held now."""
+        """Number of the open generation."""
         return self.manifest.generation
 
     def ask(self, query: Query, *, n_explained: int = EXPLAINED) -> Answer:
-        """Answer a query with all that was found out about it: see engine.Query and engine.Answer.
+        """Answer a query: see engine.Query and engine.Answer.
 
         Hits are best first; there are top_k of them whenever so many records qualify. Equal scores go by age in the
         index, oldest first. With query.explain the first n_explained hits are explained.
 
         Raises:
-            UsageError: a query that makes no sense.
+            UsageError: an invalid query.
             AbstractNotFoundError: an example is not in the index.
             ConfigError: a filter by the MeSH tree, which index.toml does not name.
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
@@ -208,7 +214,7 @@ class Index:
         return answer_queries(self._follow_current(), [self._complete(query, text_only=True) for query in queries])
 
     def search(
-        self, query: str, *, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
+        self, query: str, *, top_k: int = 10, mode: Mode = "semantic", filters: Filters | None = None
     ) -> list[Hit]:
         """Find the abstracts nearest to a text, best first; mode is "semantic", "keyword" or "hybrid".
 
@@ -219,10 +225,10 @@ class Index:
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
             CorruptError: a file was changed or damaged.
         """
-        return list(self.ask(Query(query, top_k=top_k, mode=check_mode(mode), filters=filters or Filters())).hits)
+        return list(self.ask(Query(query, top_k=top_k, mode=mode, filters=filters or Filters())).hits)
 
     def search_batch(
-        self, queries: Sequence[str], *, top_k: int = 10, mode: str = "semantic", filters: Filters | None = None
+        self, queries: Sequence[str], *, top_k: int = 10, mode: Mode = "semantic", filters: Filters | None = None
     ) -> list[list[Hit]]:
         """Search several texts in one generation: one list of hits per query, in the order of the queries.
 
@@ -230,7 +236,7 @@ class Index:
             UsageError: a string instead of a list of strings; else as search.
             EngineError: as search.
         """
-        one = Query(top_k=top_k, mode=check_mode(mode), filters=filters or Filters())
+        one = Query(top_k=top_k, mode=mode, filters=filters or Filters())
         return [list(answer.hits) for answer in self.ask_batch([replace(one, text=t) for t in check_texts(queries)])]
 
     def similar(self, record_id: str | Sequence[str], *, unlike: Sequence[str] = (), top_k: int = 10) -> list[Hit]:
@@ -239,7 +245,7 @@ class Index:
         Ids are as hits show them; PMIDs and DOIs work too. Of several the mean is sought, away from those in `unlike`.
 
         Raises:
-            AbstractNotFoundError: nothing by this id.
+            AbstractNotFoundError: no record has this id.
             UsageError: top_k below 1, or examples that cancel each other out.
             CorruptError: a file was changed or damaged.
         """
@@ -252,10 +258,10 @@ class Index:
         *,
         since: int | str | date,
         top_k: int = 10,
-        mode: str = "semantic",
+        mode: Mode = "semantic",
         filters: Filters | None = None,
     ) -> list[ChangedHit]:
-        """Find the abstracts nearest to a text among those that are new or changed: what a living review must look at.
+        """Find the abstracts nearest to a text among those that are new or changed, as a living review needs.
 
         since is a generation's number, or a date or time (ISO 8601; UTC unless it says otherwise): what came with
         generations after that one, or made then or later, counts. At most top_k hits, fewer only when fewer records
@@ -266,11 +272,11 @@ class Index:
             EncoderMismatchError: the encoder beside the index is not the one that it was built with.
             CorruptError: a file was changed or damaged.
         """
-        asked = Query(query, top_k=top_k, mode=check_mode(mode), filters=filters or Filters())
+        asked = Query(query, top_k=top_k, mode=mode, filters=filters or Filters())
         return self.ask_new(asked, since=since)[0]
 
     def ask_new(self, query: Query, *, since: int | str | date) -> tuple[list[ChangedHit], Answer]:
-        """As `new`, for any query, with the answer that the hits are of.
+        """Answer a query among new or changed records; return the changed hits and the whole answer.
 
         Raises:
             UsageError: no such generation, not a date, or a query that makes no sense.
@@ -286,7 +292,7 @@ class Index:
         return [ChangedHit(changes[i], hit) for i, hit in zip(ids, found.hits, strict=True)], found
 
     def recall(self, query: Query, known: Sequence[str]) -> Recall:
-        """Say where records known to be relevant stand in the whole ranking of a query; fails as ask does."""
+        """Find the ranks of known relevant records in the full ranking of a query; fails as ask does."""
         return measure_recall(self._follow_current(), self._complete(query), known)
 
     def locate(self, query: Query, ids: Sequence[str]) -> Located:
@@ -298,7 +304,7 @@ class Index:
         return locate_hits(self._follow_current(), self._complete(plain), ids)
 
     def _complete(self, query: Query, *, text_only: bool = False) -> Query:
-        """Return a query with plain values, its gaps filled from index.toml.
+        """Return a checked query, with the defaults of index.toml filled in.
 
         Raises:
             UsageError: it makes no sense.
@@ -306,33 +312,33 @@ class Index:
         found = check_query(query)
         if text_only and not found.text.strip():
             raise UsageError("a query of a batch has no text, expected one in each")
-        if found.mode is not Mode.HYBRID:
+        if found.mode != "hybrid":
             return replace(found, weight=None, fusion=None)
         settings = Settings.load(self.path)
         weight = settings.hybrid_weight if found.weight is None else found.weight
-        return replace(found, weight=weight, fusion=found.fusion or Fusion(settings.hybrid_fusion))
+        return replace(found, weight=weight, fusion=found.fusion or check_fusion(settings.hybrid_fusion))
 
     def get_sources(self, record_id: str) -> list[Said]:
-        """Where a record comes from, oldest source first.
+        """List the sources of a record, oldest source first.
 
         Raises:
-            AbstractNotFoundError: nothing by this id.
+            AbstractNotFoundError: no record has this id.
         """
         corpus = self._follow_current().corpus
         return corpus.read_claims(corpus.find_doc_id(str(record_id)))
 
     def get(self, record_id: str) -> Abstract:
-        """The stored abstract of a record id, PMID or DOI, exactly as it came.
+        """Return the stored abstract of a record id, PMID or DOI, exactly as its source gave it.
 
         Raises:
-            AbstractNotFoundError: nothing by this id.
+            AbstractNotFoundError: no record has this id.
         """
         corpus = self._follow_current().corpus
         doc_id = corpus.find_doc_id(str(record_id))
         return corpus.fetch([doc_id])[doc_id]
 
     def get_records(self, hits: Sequence[Hit]) -> list[Abstract]:
-        """All that is stored of hits, in their order.
+        """Return the stored records of hits, in the order of the hits.
 
         Raises:
             AbstractNotFoundError: the index has moved to a generation in which one is gone.

@@ -1,4 +1,4 @@
-"""The place of given records in the whole ranking of a query: a check by known records, and hits looked up by id."""
+"""Ranks of given records in the full ranking of a query: recall of known records, and hits by id."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from engine.corpus.storage.resolution import resolve_ids
 from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, UsageError
-from engine.options import Mode, Query
+from engine.options import Query
 from engine.phrases import pluralize
 from engine.query.answer import fetch_hits
 from engine.query.generation import OpenGeneration
@@ -20,13 +20,13 @@ from engine.records.answer import Answer
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
-_DEPTHS = (10, 50, 100, 500)  # at which recall is told
+_DEPTHS = (10, 50, 100, 500)  # at which recall is reported
 _WANTED = 95  # percent of the known records
 _ABSENT = "not in this index"
 EXAMPLE = "given as an example, so no hit"
 _FILTERED = "left out by the filters"
 _NO_WORD = "does not match the words"
-_TOO_LOW = "below the least score"
+_TOO_LOW = "below the minimum score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class KnownItem:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """How many known records a search finds, and how deep they lie."""
+    """Recall of the known records, and their depth in the ranking."""
 
     items: tuple[KnownItem, ...]  # in the order given, each record once
     n_known: int  # in the index, examples of the query aside: what the shares are of
@@ -88,7 +88,7 @@ def measure_recall(snapshot: OpenGeneration, query: Query, known: Sequence[str])
 
 
 def _check_plain(query: Query) -> None:
-    """Refuse what has no part in a check.
+    """Refuse options that don't apply to a check of known records.
 
     Raises:
         UsageError: offset, diversify, explain or group_by are given.
@@ -101,12 +101,12 @@ def _check_plain(query: Query) -> None:
     )
     if odd := [name for name, value in given if value not in (0, None, False)]:
         raise UsageError(
-            f"{odd[0]} has no part in a check of known records, which looks at the whole ranking. Leave it out"
+            f"{odd[0]} can't be used in a check of known records, which reads the whole ranking. Leave it out"
         )
 
 
 def _encode_question(snapshot: OpenGeneration, asked: Question) -> tuple[Vectors, list[str]]:
-    """What records are compared with: (dim,); and what to say of a text that is too long."""
+    """Return the query vector (dim,), and the notes on a text that is too long."""
     if not asked.text:
         return combine_examples(snapshot, asked, None), []
     vectors, too_long = encode_texts(snapshot, [asked.text])
@@ -116,11 +116,11 @@ def _encode_question(snapshot: OpenGeneration, asked: Question) -> tuple[Vectors
 def _place_records(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: Sequence[int]
 ) -> dict[int, KnownItem]:
-    """Some records (ids ascending) with their ranks, or why they have none."""
+    """Return records (ids ascending) with their ranks, or the reason why they have none."""
     ids = np.array(doc_ids, np.int64)
     scores = dict(zip(doc_ids, map(float, snapshot.vectors.score_ids(vector, ids)), strict=True))
     least = get_min_cosine(asked.query)
-    rank_by = _rank_known_by_meaning if asked.query.mode is Mode.SEMANTIC else _rank_known_by_words
+    rank_by = _rank_known_by_meaning if asked.query.mode == "semantic" else _rank_known_by_words
     ranks = rank_by(snapshot, asked, vector, ids, least)
     passing = set(doc_ids)
     if asked.query.filters.any:
@@ -133,7 +133,7 @@ def _place_records(
         elif doc_id not in passing:
             reason = _FILTERED
         elif rank is None:
-            reason = _TOO_LOW if doc_id in ranks or asked.query.mode is Mode.SEMANTIC else _NO_WORD
+            reason = _TOO_LOW if doc_id in ranks or asked.query.mode == "semantic" else _NO_WORD
         row = rows[doc_id]
         found[doc_id] = KnownItem(row.record_id, row.record_id, row.title, rank, scores[doc_id], reason)
     return found
@@ -142,7 +142,7 @@ def _place_records(
 def _rank_known_by_meaning(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, ids: DocIds, least: float
 ) -> dict[int, int]:
-    """Ranks of records by exact cosines; 0 for one whose cosine is too low, none for one that does not qualify."""
+    """Return ranks by exact cosines; 0 if the cosine is too low, no entry if the record does not qualify."""
     among = asked.among
     if among is None and asked.examples:
         among = np.setdiff1d(snapshot.vectors.doc_ids, np.array(sorted(asked.examples), np.int64))
@@ -155,7 +155,7 @@ def _rank_known_by_meaning(
 def _rank_known_by_words(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, ids: DocIds, least: float
 ) -> dict[int, int]:
-    """As ranks_by_meaning, in keyword or hybrid mode."""
+    """Return ranks as _rank_known_by_meaning does, in keyword or hybrid mode."""
     query = replace(asked.query, top_k=max(1, snapshot.vectors.size), min_score=None)
     candidates = rank_question(snapshot, replace(asked, query=query), lambda: vector).candidates
     good = (one.doc_id for one in candidates if one.score >= least)
@@ -164,7 +164,7 @@ def _rank_known_by_words(
 
 
 def _note_numbers(n_again: int, items: Sequence[KnownItem]) -> Iterator[str]:
-    """Yield what is to be known of the numbers."""
+    """Yield the notes on records that are not counted."""
     if n_again:
         yield f"{pluralize(n_again, 'known record')} given again under another id, counted once"
     if n_examples := sum(one.reason == EXAMPLE for one in items):
@@ -172,7 +172,7 @@ def _note_numbers(n_again: int, items: Sequence[KnownItem]) -> Iterator[str]:
 
 
 def _summarise_ranks(items: Sequence[KnownItem], top_k: int, notes: tuple[str, ...]) -> Recall:
-    """Recall of items by their ranks.
+    """Summarise the ranks of known records as recall at several depths.
 
     Raises:
         UsageError: all of them are examples of the query.
@@ -199,11 +199,13 @@ _RankedCandidate = tuple[int, Candidate]  # rank from 1
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """What became of some ids."""
+    """Hits looked up by id, and the ids that are not hits."""
 
     answer: Answer  # its hits are those chosen, best first
     absent: tuple[str, ...]  # not in the index
-    left_out: tuple[str, ...]  # of records that are no hits, or by words lie below the deepest of DEPTHS
+    left_out: tuple[
+        str, ...
+    ]  # of records that are not hits or, in keyword and hybrid mode, rank below the deepest reach
 
 
 def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> Located:
@@ -216,7 +218,7 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
     asked = read_question(snapshot, query)
     vector, notes = _encode_question(snapshot, asked)
     found, n_qualified = _rank_within(snapshot, asked, vector, wanted)
-    if query.mode is Mode.SEMANTIC and (deep := wanted - set(found)):
+    if query.mode == "semantic" and (deep := wanted - set(found)):
         found |= _rank_below(snapshot, asked, vector, deep)
     placed = sorted(found.values(), key=lambda pair: pair[0])
     hits = fetch_hits(snapshot, [one for _, one in placed])
@@ -236,7 +238,7 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
 def _rank_within(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: set[int]
 ) -> tuple[dict[int, _RankedCandidate], int]:
-    """The wanted doc ids that are ranked within the deepest of `depths`; and how many records qualify."""
+    """Return the wanted doc ids that are ranked within the deepest reach, and the number of qualified records."""
     found: dict[int, _RankedCandidate] = {}
     for depth in _list_reaches(asked.query):
         CURRENT.get().check()
@@ -253,7 +255,7 @@ def _rank_within(
 def _rank_below(
     snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: set[int]
 ) -> dict[int, _RankedCandidate]:
-    """Records that lie deeper, by exact cosines; without those that do not qualify or have too low a one."""
+    """Rank deeper records by exact cosines; those that don't qualify or score too low are left out."""
     ids = np.array(sorted(doc_ids), np.int64)
     least = get_min_cosine(asked.query)
     ranks = _rank_known_by_meaning(snapshot, asked, vector, ids, least)
@@ -262,7 +264,7 @@ def _rank_below(
 
 
 def _list_reaches(query: Query) -> Iterator[int]:
-    """Yield how deep to look: as deep as the query itself, then deeper."""
+    """Yield the depths to search: that of the query, then greater ones."""
     first = query.offset + query.top_k
     yield first
     yield from (depth for depth in _REACHES if first < depth)

@@ -11,7 +11,7 @@ from engine.corpus.words.keywords import find_allowed
 from engine.corpus.words.wording import Wording, parse_wording
 from engine.encode.recipe import clean_text
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
-from engine.options import Mode, Query
+from engine.options import Query
 from engine.phrases import pluralize
 from engine.query.generation import OpenGeneration
 from engine.records.encoder import Vectors
@@ -22,7 +22,7 @@ _IDS_NAMED = 3  # in a note
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A query, read."""
+    """A query, resolved against one generation."""
 
     query: Query
     wording: Wording  # of the words, where the mode has a use for them
@@ -47,35 +47,35 @@ def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = 
         ConfigError: a filter by the MeSH tree without its file.
     """
     wording = parse_wording(query.text)
-    if query.mode is not Mode.SEMANTIC and not wording.has_words:
+    if query.mode != "semantic" and not wording.has_words:
         raise UsageError(f"the query {query.text[:60]!r} has no word to look for. Give one, or use --mode semantic")
     like, unlike = _resolve_examples(snapshot, query.like), _resolve_examples(snapshot, query.unlike)
     among, notes = only, tuple[str, ...]()
     if query.filters.any:
         found = snapshot.find_qualified(query.filters)
         among, notes = _intersect_ids(among, found.doc_ids), note_unknown(found.unknown)
-    if query.mode is Mode.HYBRID:
+    if query.mode == "hybrid":
         among = _intersect_ids(among, find_allowed(snapshot.corpus, wording))
     if among is not None and (like or unlike):
         among = np.setdiff1d(among, np.array(like + unlike, np.int64))
-    text = query.text if query.mode is Mode.SEMANTIC else wording.text
+    text = query.text if query.mode == "semantic" else wording.text
     return Question(query, wording, clean_text(text), among, like, unlike, notes)
 
 
 def _intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:
-    """The doc ids that are in both; None stands for all."""
+    """Return the doc ids that are in both; None stands for all."""
     if one is None or other is None:
         return other if one is None else one
     return np.intersect1d(one, other, assume_unique=True)
 
 
 def _resolve_examples(snapshot: OpenGeneration, record_ids: Sequence[str]) -> tuple[int, ...]:
-    """Doc ids of examples, each once."""
+    """Return the doc ids of examples, each once."""
     return tuple(dict.fromkeys(snapshot.corpus.find_doc_id(str(record_id)) for record_id in record_ids))
 
 
 def note_unknown(unknown: tuple[str, ...]) -> tuple[str, ...]:
-    """What to say of listed ids that are not there."""
+    """Return the note on listed ids that are not in the index."""
     if not unknown:
         return ()
     return (f"{pluralize(len(unknown), 'listed id')} not in this index: {name_some(unknown)}",)
@@ -114,14 +114,14 @@ def note_cut(what: str, n_tokens: int) -> tuple[str, ...]:
 
 
 def combine_examples(snapshot: OpenGeneration, asked: Question, text: Vectors | None) -> Vectors:
-    """The one vector (dim,) that records are compared with, of the text's (dim,) and the examples'."""
+    """Combine the vector of the text (dim,) with those of the examples into the query vector (dim,)."""
     if not asked.examples and text is not None:
         return text
     return _mix_examples(text, _get_vectors(snapshot, asked.like), _get_vectors(snapshot, asked.unlike))
 
 
 def _get_vectors(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
-    """Stored vectors (n, dim), one for each record.
+    """Return the stored vectors (n, dim), one per record.
 
     Raises:
         CorruptError: a record has none.

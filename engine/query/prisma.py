@@ -1,6 +1,6 @@
 """A recorded search in words, for the methods section of a review.
 
-What is told is what PRISMA-S asks for: database and platform, the full strategy as it was run, limits, date of the
+It reports what PRISMA-S asks for: database and platform, the full strategy as it was run, limits, date of the
 search and number of records (Rethlefsen et al., Syst Rev 2021;10:39, doi:10.1186/s13643-020-01542-z). Nothing is
 claimed that the record does not hold.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.options import FILTERS, Filters, Fusion, Mode, Query, QueryOption, ValueKind
+from engine.options import FILTERS, Filters, Query, QueryOption, ValueKind
 from engine.phrases import pluralize
 from engine.query.searchlog import Record
 
@@ -19,7 +19,7 @@ _LISTED = 10  # ids that are spelled out; of a longer list the first and the las
 
 
 def write_paragraph(record: Record) -> str:
-    """One paragraph of plain English with everything that is recorded."""
+    """Return one paragraph of plain English with everything in the record."""
     return " ".join(
         (
             *_describe_database(record),
@@ -41,7 +41,7 @@ def _describe_database(record: Record) -> Iterator[str]:
 
 
 def _format_moment(iso: str) -> str:
-    """A date and time in UTC for reading; what is none stays as it is."""
+    """Return a date and time in UTC for reading; other text is returned unchanged."""
     try:
         return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except ValueError:
@@ -63,13 +63,13 @@ def _describe_strategy(record: Record) -> Iterator[str]:
 
 
 def _describe_ranking(query: Query) -> str:
-    """What ranked the records."""
+    """Describe how the records were ranked."""
     cosine = "the cosine similarity of their embeddings to that of the query"
-    if query.mode is Mode.SEMANTIC:
+    if query.mode == "semantic":
         return f"by {cosine}"
-    if query.mode is Mode.KEYWORD:
+    if query.mode == "keyword":
         return "by the BM25 score of the query's words in them"
-    if query.fusion is Fusion.RRF:
+    if query.fusion == "rrf":
         how = "reciprocal rank fusion"
     else:
         how = (
@@ -109,7 +109,7 @@ def _describe_filters(filters: Filters) -> Iterator[str]:
 
 
 def _describe_value(option: QueryOption, value: Any) -> str:
-    """The value of a filter for reading."""
+    """Return the value of a filter for reading."""
     if option.kind is ValueKind.YEARS:
         return " or ".join(map(_describe_span, value))
     if option.kind is ValueKind.IDS:
@@ -118,7 +118,7 @@ def _describe_value(option: QueryOption, value: Any) -> str:
 
 
 def _describe_span(years: tuple[int | None, int | None]) -> str:
-    """A range of years."""
+    """Return a range of years for reading."""
     first, last = years
     if first is None:
         return "of any time" if last is None else f"up to {last}"
@@ -128,12 +128,12 @@ def _describe_span(years: tuple[int | None, int | None]) -> str:
 
 
 def _quote_value(text: str) -> str:
-    """A value as it was given."""
+    """Return a value in quotation marks."""
     return f"\u201c{text}\u201d"
 
 
 def _describe_ids(given: Sequence[str]) -> str:
-    """A list of records."""
+    """Return a list of record ids for reading, shortened if it is long."""
     if len(given) <= _LISTED:
         return f"{pluralize(len(given), 'record')}: {', '.join(given)}" if given else "no record"
     return f"{pluralize(len(given), 'record')}: {given[0]} to {given[-1]}, all of them in the search record"

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.words.keywords import rank_words
-from engine.options import Fusion, Mode, Query
+from engine.options import Fusion, Query
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
 from engine.records.encoder import Vectors
@@ -52,9 +52,9 @@ def rank_question(snapshot: OpenGeneration, asked: Question, encode: _Encode) ->
 
 
 def choose_depth(snapshot: OpenGeneration, query: Query) -> int:
-    """How many candidates are ranked: all, where a least cosine leaves out some of a ranking that is not by cosine."""
+    """Return how many candidates to rank: all, if a minimum cosine cuts a ranking that is not by cosine."""
     size = snapshot.vectors.size
-    if query.min_score is not None and query.mode is not Mode.SEMANTIC:
+    if query.min_score is not None and query.mode != "semantic":
         return size
     return min(size, max(_POOL if query.diversify else 0, query.offset + query.top_k))
 
@@ -72,14 +72,14 @@ def _drop_low_scores(found: Ranking, query: Query) -> Ranking:
 
 
 def _rank_by_meaning(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
-    """By cosine."""
+    """Rank by cosine."""
     vector = encode()
     found = _find_nearest(snapshot, asked, vector, wanted)
     return Ranking([Candidate(doc_id, score) for doc_id, score in found], _count_qualified(snapshot, asked), vector)
 
 
 def _rank_by_words(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
-    """By BM25."""
+    """Rank by BM25."""
     with ThreadPoolExecutor(1) as pool:
         words = pool.submit(copy_context().run, rank_words, snapshot.corpus, asked.wording, wanted, asked.among)
         vector = encode()
@@ -92,7 +92,7 @@ def _rank_by_words(snapshot: OpenGeneration, asked: Question, encode: _Encode, w
 
 
 def _rank_by_both(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
-    """Both rankings fused as deep as DEPTH; below come the others by cosine, so that an order never depends on k."""
+    """Fuse both rankings to DEPTH; the rest follow by cosine, so that the order never depends on top_k."""
     with ThreadPoolExecutor(1) as pool:
         words = pool.submit(
             copy_context().run, rank_words, snapshot.corpus, asked.wording, DEPTH + len(asked.examples), asked.among
@@ -101,7 +101,7 @@ def _rank_by_both(snapshot: OpenGeneration, asked: Question, encode: _Encode, wa
         semantic = _find_nearest(snapshot, asked, vector, max(DEPTH, wanted))
     keyword = [pair for pair in words.result()[0] if pair[0] not in asked.examples][:DEPTH]
     weight = _DEFAULT_WEIGHT if asked.query.weight is None else asked.query.weight
-    both = _fuse_rankings(semantic, keyword, asked.query.fusion or Fusion.CONVEX, weight)[:wanted]
+    both = _fuse_rankings(semantic, keyword, asked.query.fusion or "convex", weight)[:wanted]
     scores = dict(semantic)
     scores |= _compute_cosines(snapshot, [doc_id for doc_id, _ in both if doc_id not in scores], vector)
     bm25 = dict(keyword)
@@ -116,11 +116,11 @@ def _rank_by_both(snapshot: OpenGeneration, asked: Question, encode: _Encode, wa
     return Ranking(candidates[:wanted], _count_qualified(snapshot, asked), vector)
 
 
-_BY_MODE = {Mode.SEMANTIC: _rank_by_meaning, Mode.KEYWORD: _rank_by_words, Mode.HYBRID: _rank_by_both}
+_BY_MODE = {"semantic": _rank_by_meaning, "keyword": _rank_by_words, "hybrid": _rank_by_both}
 
 
 def _find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
-    """The nearest (doc id, cosine) that qualify, examples left out."""
+    """Return the nearest qualified (doc id, cosine), examples left out."""
     if asked.among is not None:
         return snapshot.vectors.search_among(vector[None], asked.among, wanted)[0]
     left_out = asked.examples
@@ -129,18 +129,18 @@ def _find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wa
 
 
 def _compute_cosines(snapshot: OpenGeneration, doc_ids: list[int], vector: Vectors) -> dict[int, float]:
-    """Exact cosines of some records."""
+    """Return the exact cosines of records, by doc id."""
     scores = snapshot.vectors.score_ids(vector, np.array(doc_ids, np.int64))
     return dict(zip(doc_ids, map(float, scores), strict=True))
 
 
 def _count_qualified(snapshot: OpenGeneration, asked: Question) -> int:
-    """Records that could be hits."""
+    """Return the number of records that could be hits."""
     return snapshot.vectors.size - len(asked.examples) if asked.among is None else len(asked.among)
 
 
 def _vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> Ranking:
-    """The same candidates, the first POOL of them in an order in which neighbours differ.
+    """Reorder the first _POOL candidates so that neighbours differ.
 
     Relevance is the cosine, in hybrid the fused score (those below the fused ones stay where they are), and for words
     the share of the best BM25.
@@ -148,12 +148,12 @@ def _vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> 
     query, candidates = asked.query, found.candidates
     if not candidates or not query.diversify:
         return found
-    head = [c for c in candidates[:_POOL] if query.mode is not Mode.HYBRID or c.fused is not None]
+    head = [c for c in candidates[:_POOL] if query.mode != "hybrid" or c.fused is not None]
     best = max(c.bm25 or 0.0 for c in head) or 1.0  # BM25 has no upper end
     relevance = {
-        Mode.SEMANTIC: [c.score for c in head],
-        Mode.HYBRID: [c.fused or 0.0 for c in head],
-        Mode.KEYWORD: [(c.bm25 or 0.0) / best for c in head],
+        "semantic": [c.score for c in head],
+        "hybrid": [c.fused or 0.0 for c in head],
+        "keyword": [(c.bm25 or 0.0) / best for c in head],
     }[query.mode]
     points = snapshot.vectors.get_points(np.array([c.doc_id for c in head], np.int64))
     wanted = min(len(head), query.offset + query.top_k)
@@ -170,14 +170,14 @@ _RRF_K = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
 
 
 def _fuse_rankings(semantic: _Scored, keyword: _Scored, fusion: Fusion, weight: float) -> list[tuple[int, float]]:
-    """All records of the first DEPTH of either ranking with one score in [0, 1], best first, ties by id.
+    """Fuse the first DEPTH of both rankings into one score in [0, 1], best first, ties by id.
 
     Convex (Bruch, Gai & Ingber, TOIS 2023): weight times the semantic score plus 1 - weight times the keyword score,
-    each stretched so that the leg's best has 1 and its last 0; who is not in a leg has 0 there. RRF: the mean of
-    (k + 1) / (k + rank), k = 60; the weight has no part in it.
+    each stretched so that its best is 1 and its last 0; a record missing from one ranking scores 0 in it. RRF: the
+    mean of (k + 1) / (k + rank), k = 60; the weight is not used.
     """
     legs = semantic[:DEPTH], keyword[:DEPTH]
-    if fusion is Fusion.CONVEX:
+    if fusion == "convex":
         parts = [(weight, _stretch_scores(legs[0])), (1 - weight, _stretch_scores(legs[1]))]
     else:
         parts = [(0.5, _score_reciprocal(leg)) for leg in legs]
@@ -189,7 +189,7 @@ def _fuse_rankings(semantic: _Scored, keyword: _Scored, fusion: Fusion, weight: 
 
 
 def _stretch_scores(ranking: _Scored) -> list[tuple[int, float]]:
-    """Scores stretched to [0, 1], the best 1 and the last 0; all 1 where all are equal."""
+    """Stretch scores to [0, 1], the best to 1 and the last to 0; all are 1 if all are equal."""
     if not ranking:
         return []
     high, low = ranking[0][1], ranking[-1][1]
@@ -199,12 +199,12 @@ def _stretch_scores(ranking: _Scored) -> list[tuple[int, float]]:
 
 
 def _score_reciprocal(ranking: _Scored) -> list[tuple[int, float]]:
-    """(k + 1) / (k + rank), 1 for the best."""
+    """Score each rank as (k + 1) / (k + rank), 1 for the best."""
     return [(doc_id, (_RRF_K + 1) / (_RRF_K + rank)) for rank, (doc_id, _) in enumerate(ranking, 1)]
 
 
 def _order_scores(scores: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Score descending, then id ascending."""
+    """Sort by score descending, then by id ascending."""
     return sorted(scores, key=lambda pair: (-pair[1], pair[0]))
 
 

@@ -1,4 +1,4 @@
-"""A recorded search, repeated: is the result the same, and if not, what entered, what left, and why."""
+"""Repeats a recorded search and compares: hits that entered, left or moved, and why."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _check_same_generation(record: Record, folder: IndexFolder, found: Manifest)
 
 
 def rerun(record: Record, index: Index) -> RerunComparison:
-    """Ask an index what was recorded, and compare. On the recorded generation the result is the same to six decimals.
+    """Repeat a recorded search and compare. On the recorded generation the result is the same to six decimals.
 
     Fails as Index.ask does.
     """
@@ -103,7 +103,7 @@ def rerun(record: Record, index: Index) -> RerunComparison:
 
 
 def _compare_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
-    """In what the index is not the recorded one."""
+    """Describe how the index differs from the recorded one."""
     manifest, notes = snapshot.manifest, []
     there = f"generation {record.generation:06d} of {record.generation_created}"
     here = f"generation {manifest.generation:06d} of {manifest.created}"
@@ -124,7 +124,7 @@ def _compare_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
 
 
 def _explain_difference(record: Record, answer: Answer, snapshot: OpenGeneration) -> tuple[str, ...]:
-    """What else may be behind a difference."""
+    """Explain what else may have caused a difference."""
     notes = []
     if tuple(hit.id for hit in answer.hits) == record.ids:
         most = max(abs(hit.score - score) for hit, score in zip(answer.hits, record.scores, strict=True))

@@ -1,4 +1,4 @@
-"""A search written down: what was asked of which generation, and what came of it. It can be repeated and compared."""
+"""Search records: the query, the generation and the result, so that a search can be repeated and compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 from engine import __version__, files
 from engine.config import Settings
 from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
-from engine.options import Filters, Fusion, Mode, Query
+from engine.options import FUSIONS, MODES, Filters, Query
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.query.validation import freeze_lists, resolve_since
@@ -55,7 +55,7 @@ class Record:
 
 
 def make_record(index: Index, answer: Answer, *, since: int | str | date | None = None) -> Record:
-    """Write down an answer that this index gave; since is what ask_new was given, if it was that.
+    """Record an answer of this index; since is the argument of ask_new, if that gave the answer.
 
     Raises:
         GenerationError: the index has moved to another generation than the answer is of.
@@ -89,18 +89,18 @@ def make_record(index: Index, answer: Answer, *, since: int | str | date | None 
 
 
 def _round_score(score: float) -> float:
-    """A score as it is recorded; never -0.0."""
+    """Return a score as it is recorded; never -0.0."""
     return round(score, DECIMALS) + 0.0
 
 
 def hash_result(hits: Iterable[Hit]) -> str:
-    r"""SHA-256 of a line "rank\tid\tscore\n" for each hit, the score with six decimals."""
+    r"""Return the SHA-256 of a line "rank\tid\tscore\n" for each hit, the score with six decimals."""
     lines = (f"{hit.rank}\t{hit.id}\t{_round_score(hit.score):.{DECIMALS}f}\n" for hit in hits)
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
 def describe_mesh_tree(snapshot: OpenGeneration, filters: Filters) -> str:
-    """Name and SHA-256 of the file of the MeSH tree; "" where no filter makes use of it."""
+    """Return name and SHA-256 of the MeSH tree file; "" if no filter uses it."""
     named = Settings.load(snapshot.folder.path).mesh_tree if filters.mesh_trees else None
     if named is None:
         return ""
@@ -119,7 +119,7 @@ def write_record(path: Path, record: Record, *, overwrite: bool) -> None:
 
 
 def record_bytes(record: Record) -> bytes:
-    """A record as JSON that carries its own SHA-256."""
+    """Return a record as JSON that carries its own SHA-256."""
     # A broken terminal may have put lone surrogates into the query: no encoding has them, and no tokenizer reads them.
     sayable = json.dumps({"kind": _KIND, **asdict(record)}, ensure_ascii=False).encode("utf-8", "ignore")
     return seal_json(json.loads(sayable)).encode("utf-8")
@@ -159,16 +159,16 @@ def read_record(path: Path) -> Record:
 
 
 def _build_record(content: dict[str, Any]) -> Record:
-    """The record of a checked object.
+    """Build the record of a checked object.
 
     Raises:
-        TypeError: a field too many, or one that is missing.
-        ValueError: a mode or a fusion that is not known.
+        TypeError: an unknown or a missing field.
+        ValueError: an unknown mode or fusion.
         KeyError: no query, or no filters.
     """
     fields = {name: freeze_lists(value) for name, value in content["query"].items()}
     fields["filters"] = Filters(**{name: freeze_lists(value) for name, value in fields["filters"].items()})
-    fields["mode"] = Mode(fields["mode"])
-    fields["fusion"] = fields["fusion"] and Fusion(fields["fusion"])
+    if fields["mode"] not in MODES or fields["fusion"] not in (None, *FUSIONS):
+        raise ValueError(f"mode {fields['mode']!r}, fusion {fields['fusion']!r}")
     others = {name: freeze_lists(value) for name, value in content.items() if name not in ("kind", "query")}
     return Record(**others, query=Query(**fields))

@@ -1,4 +1,4 @@
-"""What callers ask for, checked and made plain."""
+"""Validation of queries and their values."""
 
 from __future__ import annotations
 
@@ -12,29 +12,27 @@ from typing import Any, TypeVar
 from engine.corpus.history import find_generation_before
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
-from engine.options import BY_FIELD, Filters, Fusion, Mode, Query
+from engine.options import BY_FIELD, FUSIONS, MODES, Filters, Fusion, Mode, Query
 from engine.query.generation import OpenGeneration
 
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
-Choice = TypeVar("Choice", Mode, Fusion)
+_Choice = TypeVar("_Choice", Mode, Fusion)
 _BLANK = "the query is blank. Give some words, for example: engine search 'knee pain after running'"
 _GROUPS = BY_FIELD["group_by"].choices
 
 
 def check_query(query: Query) -> Query:
-    """The same query with plain values.
+    """Return the query with checked, plain values.
 
     Raises:
-        UsageError: it makes no sense; says what was expected.
+        UsageError: a value is invalid; says what was expected.
     """
     if not isinstance(query.text, str):
         raise UsageError(f"{query.text!r} was given, expected a string")
     if len(query.text) > MAX_TEXT:
         raise UsageError(f"the query has {len(query.text):,} characters, expected at most {MAX_TEXT:,}")
-    mode, fusion = (
-        _check_choice(Mode, "mode", query.mode),
-        query.fusion and _check_choice(Fusion, "fusion", query.fusion),
-    )
+    mode = _check_choice("mode", query.mode, MODES)
+    fusion = None if query.fusion is None else check_fusion(query.fusion)
     query = replace(query, like=_check_ids("like", query.like), unlike=_check_ids("unlike", query.unlike))
     if not isinstance(query.filters, Filters):
         raise UsageError(f"filters is {type(query.filters).__name__}, expected engine.Filters")
@@ -47,25 +45,29 @@ def check_query(query: Query) -> Query:
     return replace(query, mode=mode, fusion=fusion, top_k=top_k, offset=offset)
 
 
-def _check_choice(kind: type[Choice], name: str, value: str) -> Choice:
-    """A member by its value.
+def _check_choice(name: str, value: str, choices: tuple[_Choice, ...]) -> _Choice:
+    """Return the choice that equals a value.
 
     Raises:
-        UsageError: there is none.
+        UsageError: the value is not among the choices.
     """
-    try:
-        return kind(value)
-    except ValueError as err:
-        raise UsageError(f"{name} is {value!r}, expected one of {', '.join(kind)}") from err
+    for choice in choices:
+        if choice == value:
+            return choice
+    raise UsageError(f"{name} is {value!r}, expected one of {', '.join(choices)}")
 
 
-def check_mode(name: str) -> Mode:
-    """The mode by its name."""
-    return _check_choice(Mode, "mode", name)
+def check_fusion(value: str) -> Fusion:
+    """Return the fusion of this name.
+
+    Raises:
+        UsageError: there is no such fusion.
+    """
+    return _check_choice("fusion", value, FUSIONS)
 
 
 def _check_fraction(query: Query, name: str) -> float | None:
-    """The value of weight or diversify, from 0 to 1, or of min_score, as a plain number.
+    """Return weight or diversify, from 0 to 1, or min_score, as a plain number.
 
     Raises:
         UsageError: it is none, or out of range.
@@ -84,7 +86,7 @@ def _check_fraction(query: Query, name: str) -> float | None:
 
 
 def _check_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
-    """Ids as a tuple.
+    """Return ids as a tuple.
 
     Raises:
         UsageError: a single string, or nothing that holds ids.
@@ -95,23 +97,23 @@ def _check_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def freeze_lists(value: Any) -> Any:
-    """Lists as tuples, inner ones too."""
+    """Return lists as tuples, inner ones too."""
     return tuple(map(freeze_lists, value)) if isinstance(value, list) else value
 
 
 def _check_examples(query: Query, mode: Mode) -> None:
-    """There must be something to search for that the mode can use.
+    """Refuse a query without anything that its mode can search for.
 
     Raises:
-        UsageError: there is not.
+        UsageError: there is nothing to search for.
     """
     if clean_text(query.text):
-        if (query.like or query.unlike) and mode is Mode.KEYWORD:
-            raise UsageError("examples have no part in keyword mode. Use --mode semantic or hybrid")
+        if (query.like or query.unlike) and mode == "keyword":
+            raise UsageError("keyword mode can't use examples. Use --mode semantic or hybrid")
         return
     if not query.like:
         raise UsageError(_BLANK)
-    if mode is not Mode.SEMANTIC:
+    if mode != "semantic":
         raise UsageError(f"examples hold no words for {mode} mode. Add a text, or use --mode semantic")
 
 
@@ -137,7 +139,7 @@ def resolve_since(snapshot: OpenGeneration, since: int | str | date) -> int:
 
 
 def _check_top_k(top_k: int) -> int:
-    """The number of hits wanted as a plain int; numpy's integers are understood.
+    """Return the number of hits as a plain int; numpy's integers are accepted.
 
     Raises:
         UsageError: below 1, or not a whole number.
@@ -146,7 +148,7 @@ def _check_top_k(top_k: int) -> int:
 
 
 def _check_whole(name: str, value: int, least: int) -> int:
-    """A whole number as a plain int.
+    """Return a whole number as a plain int.
 
     Raises:
         UsageError: below the least, or not a whole number.
@@ -157,7 +159,7 @@ def _check_whole(name: str, value: int, least: int) -> int:
 
 
 def check_texts(texts: Sequence[str]) -> Sequence[str]:
-    """The texts themselves.
+    """Return the texts unchanged.
 
     Raises:
         UsageError: a string instead of a list of strings.
@@ -168,7 +170,7 @@ def check_texts(texts: Sequence[str]) -> Sequence[str]:
 
 
 def check_query_texts(queries: Sequence[str]) -> list[str]:
-    """Queries as the encoder takes them.
+    """Return queries as the encoder takes them.
 
     Raises:
         UsageError: a string instead of a list of strings, or a blank query.

@@ -1,4 +1,4 @@
-"""Abstracts and what else a source file holds."""
+"""Abstracts and the other entries of a source file."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something odd about a record that is indexed all the same."""
+    """A problem with a record that is indexed nevertheless."""
 
     kind: str  # a fixed phrase, counted: "text looks wrongly decoded (mojibake)"
     place: str

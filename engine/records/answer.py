@@ -1,10 +1,12 @@
-"""Answers: hits, why they are hits, and what else an index says to a query."""
+"""Answers: hits, their explanations, groups and notes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from engine.options import Query
+
+_SHOWN = 60  # characters of a title in repr
 
 Span = tuple[int, int]  # start and end of a piece of a text, in characters of the text as stored
 
@@ -49,6 +51,10 @@ class Hit:
     keyword_rank: int | None = None
     why: Why | None = None  # where it was asked for
 
+    def __repr__(self) -> str:
+        title = self.title if len(self.title) <= _SHOWN else f"{self.title[: _SHOWN - 1]}…"
+        return f"Hit(rank={self.rank}, id={self.id!r}, score={self.score:.4f}, year={self.year}, title={title!r})"
+
     @property
     def ranking_score(self) -> float:
         """The score that ranks the hit: fused in hybrid, BM25 by words, else the cosine."""
@@ -65,7 +71,7 @@ class ChangedHit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an index says to a query, all of one generation."""
+    """The answer of an index to a query, from one generation."""
 
     query: Query
     generation: int

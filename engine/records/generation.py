@@ -1,4 +1,4 @@
-"""What a published generation says of itself."""
+"""The manifest of a published generation."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class AnnSettings:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What cosines two records that have nothing to do with each other have: what a score is to be compared with."""
+    """Distribution of cosines of random record pairs, to put scores in context."""
 
     shares: tuple[float, ...]  # ascending, in (0, 1): of the pairs …
     texts: tuple[float, ...]  # … this share has a lower cosine, a title of one record against the whole of another
@@ -91,5 +91,5 @@ class Manifest:
 
 
 def hash_ids(doc_ids: DocIds) -> str:
-    """SHA-256 of the ids in ascending order as little-endian int64, for comparing two stores."""
+    """Return the SHA-256 of the ids in ascending order as little-endian int64, to compare two stores."""
     return hashlib.sha256(np.sort(doc_ids).astype("<i8").tobytes()).hexdigest()

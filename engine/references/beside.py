@@ -1,4 +1,4 @@
-"""What a tagged format has no words for: one line of a record that only the engine's own reader (collect) understands.
+"""Fields without a tag: one line per record that only the engine's own reader (collect) understands.
 
 The line is a JSON object after the mark. It holds the fields that reading the record's other lines would not give back,
 and how to undo what was done for other programs: "breaks" are the places in the abstract where a line ended and a blank
@@ -21,27 +21,27 @@ Says = Mapping[str, Callable[[Sequence[str]], bool]]
 
 
 def mark_own_id(record: Abstract) -> str:
-    """The record id with the mark before it, so that no other program's number is taken for it."""
+    """Return the record id with the mark before it, so that it can't be taken for another program's number."""
     return f"{MARK}:{record.record_id}"
 
 
 def describe_standing(cited: Cited) -> str:
-    """How the record was found, for people."""
+    """Return rank and score of a hit as text for people."""
     return f"rank {cited.hit.rank}, score {cited.hit.score:.6f}"
 
 
 def _is_clean(text: str) -> bool:
-    """Whether a text is one line, with ink at both ends."""
+    """Return whether a text is one line, without blanks at its ends."""
     return bool(text) and text == text.strip() and "\n" not in text and "\r" not in text
 
 
 def join_lines(text: str) -> str:
-    """A text as one line without blanks at its ends; the places of all that stays are those of the text."""
+    """Return a text as one line without blanks at its ends; character offsets are kept."""
     return re.sub(r"[\r\n]", " ", text.strip())
 
 
 def find_left_over(record: Abstract, says: Says, names: Sequence[Name]) -> dict[str, object]:
-    """The fields that a format's own lines don't give back, and how to undo what was done with abstract and names."""
+    """Return the fields that a format's own lines lose, and how to restore the abstract and the names."""
     found: dict[str, object] = {}
     for field in BESIDE_TEXTS:
         text = getattr(record, field)
@@ -59,7 +59,7 @@ def find_left_over(record: Abstract, says: Says, names: Sequence[Name]) -> dict[
 
 
 def _find_line_ends(abstract: str) -> dict[str, object]:
-    """Where the lines of an abstract end; all of it where its ends or its line ends are odd."""
+    """Return where the lines of an abstract end; the whole abstract if its ends or line ends are unusual."""
     if not abstract or _is_clean(abstract):
         return {}
     if abstract != abstract.strip() or "\r" in abstract:
@@ -68,5 +68,5 @@ def _find_line_ends(abstract: str) -> dict[str, object]:
 
 
 def format_extra(left: Mapping[str, object]) -> str:
-    """The line: the mark and the object."""
+    """Return the line: the mark and the object."""
     return f"{MARK} {dump_line(left)}"

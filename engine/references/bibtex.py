@@ -48,7 +48,7 @@ def write_bibtex(cited: Sequence[Cited], title: str) -> Iterator[str]:
 
 
 def _list_fields(cited: Cited) -> list[tuple[str, str]]:
-    """(name, value) of one entry in order, values as TeX reads them; DOI and address are taken literally there."""
+    """List (name, value) of one entry in order, values as TeX reads them; DOI and URL are literal."""
     record = cited.record
     url = build_pubmed_url(record.pmid)
     retracted = "RETRACTED. " if record.retracted else ""
@@ -69,24 +69,24 @@ def _list_fields(cited: Cited) -> list[tuple[str, str]]:
 
 
 def _choose_entry_type(record: Abstract) -> str:
-    """The type of entry: an article unless the record says otherwise."""
+    """Return the type of entry: an article unless the record says otherwise."""
     kinds = (_ENTRY_TYPES.get(kind.lower()) for kind in record.publication_types)
     return next(filter(None, kinds), "article")
 
 
 def _escape_tex(text: str) -> str:
-    """A text on one line in which no character means anything to TeX, braces balanced."""
+    """Return a text on one line with TeX's special characters escaped and braces balanced."""
     text = _SPECIAL.sub(lambda found: _NAMED[found[0]], _CONTROL.sub("", " ".join(text.split())))
     return _LIGATURE.sub(r"\g<0>{}", text)
 
 
 def _escape_literal(doi: str) -> str:
-    """A DOI as it is, but for braces and backslashes, which would end or swallow the field."""
+    """Return a DOI with braces and backslashes percent-encoded, since they would break the field."""
     return re.sub(r"[{}\\]", lambda found: f"%{ord(found[0]):02X}", doi)
 
 
 def _format_author(name: str) -> str:
-    """One author; in braces where BibTeX would take apart what is one name."""
+    """Return one author; in braces where BibTeX would split a single name."""
     written = name_of(name).written if name_of(name).form == "i" else name
     is_one = is_group(name) or name.count(",") > 2 or name.strip().lower() == "others"
     return f"{{{_escape_tex(written)}}}" if is_one else _escape_tex(written)
@@ -107,7 +107,7 @@ def _make_keys(cited: Sequence[Cited]) -> Iterator[str]:
 
 
 def _make_key(record: Abstract) -> str:
-    """First author, year, first word of the title that says something; letters and digits of ASCII."""
+    """Return first author, year and first significant word of the title, in ASCII letters and digits."""
     family = "" if not record.authors else name_of(record.authors[0]).written.partition(",")[0]
     words = [_strip_accents(word) for word in record.title.split()]
     said = next((word for word in words if word and word.lower() not in _SMALL), "")
@@ -115,14 +115,14 @@ def _make_key(record: Abstract) -> str:
 
 
 def _strip_accents(text: str) -> str:
-    """The letters and digits of a text, accents removed, nothing else."""
+    """Return the letters and digits of a text, with accents removed."""
     return re.sub(r"[^A-Za-z0-9]", "", unicodedata.normalize("NFKD", text.translate(_LETTERS)))
 
 
 def _make_suffix(number: int) -> str:
-    """Give nothing for 0, then a, b … z, aa, ab and so on.
+    """Return "" for 0, then a, b … z, aa, ab and so on.
 
-    >>> make_suffix(0), make_suffix(1), make_suffix(26), make_suffix(27)
+    >>> _make_suffix(0), _make_suffix(1), _make_suffix(26), _make_suffix(27)
     ('', 'a', 'z', 'aa')
     """
     text = ""

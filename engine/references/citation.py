@@ -21,7 +21,7 @@ class Cited:
 
 
 def cite_hits(index: Index, answer: Answer) -> list[Cited]:
-    """The hits of an answer that this index gave, with all that is stored of them.
+    """Return the hits of an answer of this index, each with its stored record.
 
     Raises:
         AbstractNotFoundError: the index has moved to a generation in which one is gone.
@@ -30,7 +30,7 @@ def cite_hits(index: Index, answer: Answer) -> list[Cited]:
 
 
 def describe_search(answer: Answer) -> str:
-    """A line that says what was searched."""
+    """Return a line that says what was searched."""
     query = answer.query
     like = f"like {', '.join(query.like)}" if query.like else ""
     return " ".join(filter(None, (query.text, like))) + f" (generation {answer.generation:06d})"

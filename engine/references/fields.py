@@ -38,14 +38,14 @@ _CONTROL = re.compile(
 
 
 def list_hit_fields(hit: Hit) -> dict[str, Any]:
-    """A hit as the keys of JSON, scores to six decimals; what its mode has none of is left out."""
+    """Return a hit as the keys of JSON, scores to six decimals; scores that its mode lacks are left out."""
     found = {name: simplify_value(getattr(hit, name)) for name in _HIT}
     found |= {name: simplify_value(value) for name in SCORES if (value := getattr(hit, name)) is not None}
     return found if hit.why is None else found | {"why": _list_why_fields(hit.why)}
 
 
 def list_answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """An answer as the keys of JSON; rows are its hits as hit_fields has them."""
+    """Return an answer as the keys of JSON; rows are its hits from list_hit_fields."""
     return {
         "query": asdict(answer.query),
         "generation": answer.generation,
@@ -57,32 +57,32 @@ def list_answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[s
 
 
 def _list_why_fields(why: Why) -> dict[str, Any]:
-    """Why a record is a hit, as the keys of JSON."""
+    """Return the explanation of a hit as the keys of JSON."""
     sentences = [asdict(sentence) | {"score": simplify_value(sentence.score)} for sentence in why.sentences]
     return asdict(why) | {"percentile": simplify_value(why.percentile), "sentences": sentences}
 
 
 def record_fields(record: Abstract) -> dict[str, Any]:
-    """What a record has beside the keys of its hit."""
+    """Return the fields of a record that its hit lacks."""
     return {name: simplify_value(getattr(record, name)) for name in RECORD}
 
 
 def list_abstract_fields(record: Abstract) -> dict[str, Any]:
-    """A record whole, without what is of one of its sources and not of itself."""
+    """Return a whole record as the keys of JSON, without the version and revision date of one source."""
     fields = asdict(record)
     del fields["version"], fields["revised"]
     return {"id": fields.pop("record_id"), **fields}
 
 
 def simplify_value(value: Any) -> Any:
-    """A value for JSON: a float to six decimals, or None where it is no number; a tuple as a list."""
+    """Return a value for JSON: a float to six decimals, or None if it is not finite; a tuple as a list."""
     if isinstance(value, float):
         return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None  # + 0.0: never -0.0
     return list(value) if isinstance(value, tuple) else value
 
 
 def build_cells(cited: Cited) -> list[Cell]:
-    """The cells below COLUMNS; a list is one text, None stands for nothing."""
+    """Return the cells below COLUMNS; a list is one text, None is an empty cell."""
     found = list_hit_fields(cited.hit) | record_fields(cited.record)
     found["retracted"] = int(cited.hit.retracted)
     values = (found.get(name) for name in COLUMNS)
@@ -90,9 +90,9 @@ def build_cells(cited: Cited) -> list[Cell]:
 
 
 def _join_items(items: Sequence[str]) -> str:
-    """A list as one text, with "; " between the items; as a JSON array where that could not be told apart again.
+    """Join a list with "; "; return a JSON array where the items could not be split again.
 
-    >>> join_items(("Knee", "Hip, left")), join_items(("a; b", "c"))
+    >>> _join_items(("Knee", "Hip, left")), _join_items(("a; b", "c"))
     ('Knee; Hip, left', '["a; b", "c"]')
     """
     text = "; ".join(items)
@@ -101,6 +101,6 @@ def _join_items(items: Sequence[str]) -> str:
 
 
 def dump_line(content: object) -> str:
-    """JSON on one line, whatever a reader takes for the end of a line; without NaN, which JSON has not."""
+    """Return JSON on one line, for any reader's idea of a line end; NaN is refused."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False)
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

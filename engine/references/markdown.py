@@ -24,7 +24,7 @@ def write_markdown(cited: Sequence[Cited], title: str) -> Iterator[str]:
 
 
 def _write_item(cited: Cited) -> str:
-    """One hit: its title, and below who, where, when, the links and the score."""
+    """Return one hit: its title, then authors, journal, year, links and score."""
     number, record = f"{cited.hit.rank}. ", cited.record
     mark = "**RETRACTED** " if record.retracted else ""
     facts = filter(
@@ -34,13 +34,13 @@ def _write_item(cited: Cited) -> str:
 
 
 def _format_heading(record: Abstract) -> str:
-    """The title in bold, else the beginning of the abstract."""
+    """Return the title in bold, or else the beginning of the abstract."""
     title = _escape_markdown(record.title)
     return f"**{title}**" if title else f"\\[no title\\] {_escape_markdown(record.abstract[:_N_ABSTRACT])}"
 
 
 def _format_source(record: Abstract) -> str:
-    """Authors, journal and year, as far as they are known."""
+    """Return authors, journal and year, as far as they are known."""
     named = [_escape_markdown(name) for name in record.authors[:_N_AUTHORS]]
     people = ", ".join(named) + (" et al" if len(record.authors) > _N_AUTHORS else "")
     journal = _escape_markdown(record.journal)
@@ -49,7 +49,7 @@ def _format_source(record: Abstract) -> str:
 
 
 def _link_pmid(pmid: str | None) -> str:
-    """A link to PubMed; what is no PMID is no link."""
+    """Return a link to PubMed; plain text if it is not a PMID."""
     if not pmid:
         return ""
     url = build_pubmed_url(pmid)
@@ -57,7 +57,7 @@ def _link_pmid(pmid: str | None) -> str:
 
 
 def _link_doi(doi: str | None) -> str:
-    """A link to doi.org; what is no DOI is no link."""
+    """Return a link to doi.org; plain text if it is not a DOI."""
     if not doi:
         return ""
     url = build_doi_url(doi)
@@ -65,5 +65,5 @@ def _link_doi(doi: str | None) -> str:
 
 
 def _escape_markdown(text: str) -> str:
-    """A text on one line in which no character is markup."""
+    """Return a text on one line with all markup escaped."""
     return _MARKUP.sub(r"\\\g<0>", UNPRINTABLE.sub(" ", " ".join(text.split()))).strip()

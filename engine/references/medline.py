@@ -32,12 +32,12 @@ _UNKNOWN = "not recorded"  # the work that a notice is of, or is in
 
 
 def _is_unique(items: Sequence[str]) -> bool:
-    """Whether no item is there twice."""
+    """Return whether all items differ."""
     return len(set(items)) == len(items)
 
 
 def _is_heading(items: Sequence[str]) -> bool:
-    """Whether MH gives these MeSH headings back: what follows / is a qualifier there, and * a mark."""
+    """Return whether MH keeps these MeSH headings: / starts a qualifier in it, and * is a mark."""
     return _is_unique(items) and not any("/" in item or item.startswith("*") for item in items)
 
 
@@ -64,7 +64,7 @@ def write_medline(cited: Sequence[Cited], title: str) -> Iterator[str]:
 
 
 def _list_tags(cited: Cited) -> list[tuple[str, str]]:
-    """(tag, value) of one record in order; nothing empty but the PMID, which begins it."""
+    """List (tag, value) of one record in order, the PMID first; only the PMID may be empty."""
     record = cited.record
     left = _find_medline_left_over(record)
     lines = [
@@ -92,7 +92,7 @@ def _list_tags(cited: Cited) -> list[tuple[str, str]]:
 
 
 def _find_medline_left_over(record: Abstract) -> dict[str, object]:
-    """What the lines don't give back."""
+    """Return the fields that the tagged lines lose."""
     says = {**_SAYS, "other_abstracts": lambda items: _can_hold_others(record)}
     if len(record.orcids) == len(record.authors):
         says["orcids"] = lambda items: True
@@ -137,7 +137,7 @@ def _list_authors(record: Abstract) -> Iterator[tuple[str, str]]:
 
 
 def _wrap_tag(tag: str, value: str) -> str:
-    """A tag with its value, in as many lines as it takes; a word that is longer than a line is not cut."""
+    """Wrap a tag with its value; a word longer than a line is not cut."""
     lines = [f"{tag:<4}-"]
     for word in _BREAK.split(value):
         if len(lines[-1]) + 1 + len(word) > _WIDTH and len(lines[-1]) > len(_CONTINUED):

@@ -45,7 +45,7 @@ class Name:
 
 
 def name_of(author: str) -> Name:
-    """One author's name with the family name first.
+    """Return an author's name with the family name first.
 
     PubMed's XML gives "Rens van de Schoot", other sources "van de Schoot, Rens" or "Schoot R". Names of groups and what
     can't be told apart stay as they came. The order of a name without a comma is a guess: its last word, with small
@@ -67,10 +67,10 @@ def name_of(author: str) -> Name:
 
 
 def split_author_names(authors: Sequence[str]) -> list[Name]:
-    """The names of all authors, in order."""
+    """Return the names of all authors, in order."""
     return [name_of(author) for author in authors]
 
 
 def is_group(author: str) -> bool:
-    """Whether a name is that of a group rather than of a person, as far as words tell."""
+    """Return whether a name is that of a group rather than of a person, judged by its words."""
     return "," not in author and _GROUP.search(author) is not None

@@ -9,7 +9,7 @@ from engine.references.fields import dump_line, list_hit_fields, record_fields
 
 
 def _dump_hit(cited: Cited) -> str:
-    """A hit with its record as a JSON object on one line."""
+    """Return a hit with its record as a JSON object on one line."""
     return dump_line(list_hit_fields(cited.hit) | record_fields(cited.record))
 
 

@@ -45,7 +45,7 @@ def write_ris(cited: Sequence[Cited], title: str) -> Iterator[str]:
 
 
 def _list_tags(cited: Cited) -> list[tuple[str, str]]:
-    """(tag, value) of one record in order; nothing empty."""
+    """List (tag, value) of one record in order, without empty values."""
     record, names = cited.record, split_author_names(cited.record.authors)
     left = find_left_over(record, _SAYS, names) | _count_marks(record)
     lines = [
@@ -71,22 +71,22 @@ def _list_tags(cited: Cited) -> list[tuple[str, str]]:
 
 
 def _choose_reference_type(record: Abstract) -> str:
-    """The type of reference: an article unless the record says otherwise."""
+    """Return the type of reference: an article unless the record says otherwise."""
     kinds = (KINDS.get(kind.lower()) for kind in record.publication_types)
     return next(filter(None, kinds), "JOUR")
 
 
 def _count_marks(record: Abstract) -> dict[str, object]:
-    """How many keywords are MeSH headings, and whether the record is retracted: no tag of RIS says so."""
+    """Return the number of MeSH headings among the keywords, and retraction: RIS has no tags for them."""
     found: dict[str, object] = {"n_mesh": len(record.mesh)} if record.mesh else {}
     return found | ({"retracted": True} if record.retracted else {})
 
 
 def _find_accession_number(record: Abstract) -> list[tuple[str, str]]:
-    """The PMID as the accession number of PubMed."""
+    """Return the PMID as PubMed's accession number."""
     return [("AN", record.pmid), ("DB", "PubMed")] if record.pmid else []
 
 
 def link(record: Abstract) -> str:
-    """The page of PubMed, else that of the DOI."""
+    """Return the PubMed page of a record, or else its DOI page."""
     return build_pubmed_url(record.pmid) or build_doi_url(record.doi)

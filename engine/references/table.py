@@ -12,7 +12,7 @@ from engine.references.fields import BREAKS, COLUMNS, DECIMALS, Cell, build_cell
 
 
 def write_delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False, changes: Sequence[str] = ()) -> str:
-    r"""Hits as a table: a header, then a row each, lines ending with \n.
+    r"""Return hits as a table: a header, then a row each, lines ending with \n.
 
     A cell that begins with one of = + - @ TAB CR gets an apostrophe before it, unless raw; numbers stay numbers. Where
     the delimiter is a tab, tabs and line breaks inside cells become blanks, so that every line is a row. Lists have
@@ -32,7 +32,7 @@ def write_delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False
 
 
 def _format_cell(cell: Cell, delimiter: str, *, raw: bool) -> str:
-    """One cell as its text, before quoting."""
+    """Return the text of a cell, before quoting."""
     if not isinstance(cell, str):
         return "" if cell is None else f"{cell:.{DECIMALS}f}" if isinstance(cell, float) else str(cell)
     text = BREAKS.sub(" ", cell) if delimiter == "\t" else cell
@@ -40,7 +40,7 @@ def _format_cell(cell: Cell, delimiter: str, *, raw: bool) -> str:
 
 
 def _format_line(cells: Sequence[str], delimiter: str) -> str:
-    """One row with its line end, cells quoted where they must be."""
+    """Return a row with its line end, cells quoted where necessary."""
     out = io.StringIO(newline="")
     # The csv module quotes a lone CR only if the line end has one.
     csv.writer(out, delimiter=delimiter, lineterminator="\r\n").writerow(cells)

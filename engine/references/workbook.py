@@ -24,7 +24,7 @@ _CREATED = datetime(2000, 1, 1)  # always the same, so that the same hits are th
 
 
 def write_workbook(cited: Sequence[Cited], title: str) -> bytes:
-    """Hits as a workbook of one sheet; the same hits give the same bytes.
+    """Return hits as a workbook of one sheet; the same hits give the same bytes.
 
     A text is a text cell, whatever it looks like, without the control characters that XML can't hold; years, ranks and
     scores are numbers. A text of more than 32,767 characters, which is what a cell holds, is cut and ends with words
@@ -78,7 +78,7 @@ def write(sheet: Any, row: int, column: int, cell: Cell) -> None:
 
 
 def _clean_cell(text: str) -> str:
-    r"""A text that a cell can hold: without control characters, lines ending with \n, not too long."""
+    r"""Return a text that a cell can hold: without control characters, lines ending with \n, cut if too long."""
     text = _NO_XML.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     if len(text) > _MAX_CELL // 2 and len(raw := text.encode("utf-16-le")) > 2 * _MAX_CELL:
         text = raw[: 2 * (_MAX_CELL - len(_CUT))].decode("utf-16-le", "ignore") + _CUT

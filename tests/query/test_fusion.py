@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.options import Fusion
+from engine.options import FUSIONS, Fusion
 from engine.query.ranking import DEPTH, _fuse_rankings, _stretch_scores
 
 SEMANTIC = [(1, 0.9), (2, 0.5), (3, 0.1)]
@@ -11,26 +11,26 @@ KEYWORD = [(3, 8.0), (4, 4.0), (1, 2.0)]
 
 def test_convex_by_hand() -> None:
     # Stretched: 1 -> 1, 2 -> .5, 3 -> 0 by meaning; 3 -> 1, 4 -> 1/3, 1 -> 0 by words.
-    assert _fuse_rankings(SEMANTIC, KEYWORD, Fusion.CONVEX, 0.5) == [
+    assert _fuse_rankings(SEMANTIC, KEYWORD, "convex", 0.5) == [
         (1, 0.5),
         (3, 0.5),
         (2, pytest.approx(0.25)),
         (4, pytest.approx(1 / 6)),
     ]
-    assert [i for i, _ in _fuse_rankings(SEMANTIC, KEYWORD, Fusion.CONVEX, 0.8)] == [1, 2, 3, 4]
-    assert _fuse_rankings(SEMANTIC, KEYWORD, Fusion.CONVEX, 1.0)[:2] == [(1, 1.0), (2, pytest.approx(0.5))]
+    assert [i for i, _ in _fuse_rankings(SEMANTIC, KEYWORD, "convex", 0.8)] == [1, 2, 3, 4]
+    assert _fuse_rankings(SEMANTIC, KEYWORD, "convex", 1.0)[:2] == [(1, 1.0), (2, pytest.approx(0.5))]
 
 
 def test_rrf_by_hand() -> None:
-    found = dict(_fuse_rankings(SEMANTIC, KEYWORD, Fusion.RRF, 0.9))
+    found = dict(_fuse_rankings(SEMANTIC, KEYWORD, "rrf", 0.9))
     assert found[1] == pytest.approx((61 / 61 + 61 / 63) / 2)
     assert found[3] == pytest.approx((61 / 63 + 61 / 61) / 2)
     assert found[2] == pytest.approx(61 / 62 / 2)
-    assert [i for i, _ in _fuse_rankings(SEMANTIC, KEYWORD, Fusion.RRF, 0.1)] == [1, 3, 2, 4]
+    assert [i for i, _ in _fuse_rankings(SEMANTIC, KEYWORD, "rrf", 0.1)] == [1, 3, 2, 4]
 
 
 def test_an_empty_leg_leaves_the_other_in_its_order() -> None:
-    for fusion in Fusion:
+    for fusion in FUSIONS:
         assert [i for i, _ in _fuse_rankings(SEMANTIC, [], fusion, 0.5)] == [1, 2, 3]
         assert [i for i, _ in _fuse_rankings([], KEYWORD, fusion, 0.5)] == [3, 4, 1]
         assert _fuse_rankings([], [], fusion, 0.5) == []
@@ -38,18 +38,18 @@ def test_an_empty_leg_leaves_the_other_in_its_order() -> None:
 
 def test_equal_scores_are_all_best() -> None:
     assert _stretch_scores([(5, 0.3), (7, 0.3)]) == [(5, 1.0), (7, 1.0)]
-    assert _fuse_rankings([(9, 0.3)], [], Fusion.CONVEX, 0.5) == [(9, 0.5)]
+    assert _fuse_rankings([(9, 0.3)], [], "convex", 0.5) == [(9, 0.5)]
 
 
 def test_only_so_deep() -> None:
     long = [(i, 1.0 - i / 10_000) for i in range(DEPTH + 50)]
-    assert len(_fuse_rankings(long, [], Fusion.CONVEX, 0.5)) == DEPTH
+    assert len(_fuse_rankings(long, [], "convex", 0.5)) == DEPTH
 
 
 LEGS = st.dictionaries(st.integers(0, 30), st.floats(0, 1), max_size=20)
 
 
-@given(LEGS, LEGS, st.floats(0, 1), st.sampled_from(list(Fusion)))
+@given(LEGS, LEGS, st.floats(0, 1), st.sampled_from(FUSIONS))
 def test_all_of_both_legs_once_in_a_total_order(
     one: dict[int, float], other: dict[int, float], weight: float, fusion: Fusion
 ) -> None:

@@ -26,12 +26,13 @@ from engine.errors import (
     EncoderError,
     EncoderMismatchError,
     GenerationError,
+    NoGenerationError,
     UsageError,
 )
 from engine.index.corpusmap import read_map
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
-from engine.options import IndexSettings, Mode
+from engine.options import IndexSettings
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
@@ -479,7 +480,7 @@ def test_the_committed_index_is_searched_by_its_codes() -> None:
 
 def test_the_committed_index_is_searched_by_words_and_filtered() -> None:
     with open_index(CURRENT) as index:
-        words = index.ask(Query("colchicine +gout", mode=Mode.KEYWORD, explain=True))
+        words = index.ask(Query("colchicine +gout", mode="keyword", explain=True))
         assert (words.hits[0].id, words.n_qualified) == ("toy-01", 8)
         assert words.hits[0].bm25 == pytest.approx(5.37037, abs=1e-4)  # (1.946 + 1.429) * 1.59
         assert words.hits[0].why is not None and words.hits[0].why.words == ("colchicine", "gout")
@@ -514,6 +515,21 @@ def test_an_index_says_what_it_is_and_shows_only_its_public_names(toy: IndexFold
             *("search_batch", "similar", "sources"),
         ]
     assert repr(index) == "<Index 'toy', closed>"
+
+
+def test_a_missing_folder_is_explained() -> None:
+    expected = "there is no folder sample, expected the path of an index, such as indexes/sample.*ENGINE_INDEXES"
+    with pytest.raises(NoGenerationError, match=expected):
+        open_index("sample")
+
+
+def test_a_hit_is_shown_on_a_short_line() -> None:
+    hit = Hit(1, "PMID:7", 0.81234567, "Colchicine " * 9, "Long abstract. " * 99, 2019, "", (), "7", None, False)
+    assert repr(hit) == (
+        "Hit(rank=1, id='PMID:7', score=0.8123, year=2019, "
+        "title='Colchicine Colchicine Colchicine Colchicine Colchicine Colc…')"
+    )
+    assert repr(replace(hit, title="Gout")).endswith("title='Gout')")
 
 
 def test_an_index_is_pickled_by_its_path(toy: IndexFolder) -> None:

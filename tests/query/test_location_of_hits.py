@@ -9,7 +9,7 @@ from engine import Filters, Index, Query, open_index
 from engine.deadline import Deadline, limit_time
 from engine.errors import BusyError
 from engine.index.folder import IndexFolder
-from engine.options import Mode
+from engine.options import MODES, Mode
 from engine.query import location as choosing
 from engine.query.location import _list_reaches
 from engine.query.ranking import Ranking
@@ -18,7 +18,7 @@ from engine.records.answer import Hit
 MORE: tuple[dict[str, object], ...] = (
     {}, {"diversify": 0.4}, {"min_score": 0.1}, {"filters": Filters(years=((2000, None),))}, {"like": ("toy-03",)}
 )  # fmt: skip
-CASES = [(mode, more) for mode in Mode for more in MORE if mode is not Mode.KEYWORD or "like" not in more]
+CASES = [(mode, more) for mode in MODES for more in MORE if mode != "keyword" or "like" not in more]
 
 
 def whole(index: Index, query: Query) -> dict[str, Hit]:
@@ -104,13 +104,13 @@ def stated(hit: Hit) -> tuple[object, ...]:
 def test_by_words_what_lies_below_all_depths_is_left_out(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "_REACHES", (5,))
     with open_index(toy.path) as index:
-        query = Query("gout", mode=Mode.KEYWORD, top_k=3)
+        query = Query("gout", mode="keyword", top_k=3)
         ids = list(whole(index, query))
         found = index.locate(query, (ids[4], ids[5]))
         assert ([hit.rank for hit in found.answer.hits], found.left_out) == ([5], (ids[5],))
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 def test_nobody_who_has_gone_is_looked_for_deeper(
     toy: IndexFolder, monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:

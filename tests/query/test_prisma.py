@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.options import Filters, Fusion, Mode, Query
+from engine.options import Filters, Query
 from engine.query.prisma import _describe_filters, write_paragraph
 from engine.query.searchlog import Record
 
@@ -108,9 +108,9 @@ def test_a_long_list_is_counted() -> None:
 @pytest.mark.parametrize(
     ("given", "says"),
     [
-        ({"mode": Mode.KEYWORD}, "by the BM25 score of the query's words in them (keyword mode)"),
-        ({"mode": Mode.HYBRID, "weight": 0.3, "fusion": Fusion.CONVEX}, "(convex combination, weight 0.3 for the cosine) (hybrid mode)"),
-        ({"mode": Mode.HYBRID, "weight": 0.3, "fusion": Fusion.RRF}, "(reciprocal rank fusion) (hybrid mode)"),
+        ({"mode": "keyword"}, "by the BM25 score of the query's words in them (keyword mode)"),
+        ({"mode": "hybrid", "weight": 0.3, "fusion": "convex"}, "(convex combination, weight 0.3 for the cosine) (hybrid mode)"),
+        ({"mode": "hybrid", "weight": 0.3, "fusion": "rrf"}, "(reciprocal rank fusion) (hybrid mode)"),
         ({"like": ("PMID:1", "PMID:2")}, "Given as examples that hits should be like: PMID:1, PMID:2."),
         ({"unlike": ("PMID:3",)}, "Given as examples that hits should not be like: PMID:3."),
         ({"min_score": 0.25}, "and to records with a cosine of 0.25 or more."),

@@ -12,7 +12,7 @@ from engine.encode.recipe import clean_text
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.exact import TIE
 from engine.index.ivf import TUNED_FOR, IvfIndex
-from engine.options import Mode, Query
+from engine.options import Query
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.batches import QueryError, answer_each, split_pages
@@ -205,7 +205,7 @@ def _measure_ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[
     good as it.
     """
     vectors = snapshot.vectors
-    if query.mode is Mode.KEYWORD or not isinstance(vectors, IvfIndex):
+    if query.mode == "keyword" or not isinstance(vectors, IvfIndex):
         return None
     points, _ = encode_texts(snapshot, [clean_text(text) for text in texts])
     k = min(TUNED_FOR, vectors.size)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TextIO
 
 from engine.collect.values.export import guard_formula
-from engine.options import Mode
 from engine.records.answer import Answer
 from engine.references.fields import dump_line, list_hit_fields
 from engine.relevance.sets.runs import STEP, join_words
@@ -32,7 +31,7 @@ class _RunWriter:
         last = math.inf
         for hit in answer.hits:
             score = hit.ranking_score
-            if last < math.inf and (hit.fused is None) and answer.query.mode is Mode.HYBRID:
+            if last < math.inf and (hit.fused is None) and answer.query.mode == "hybrid":
                 score -= 2  # a cosine, below every fused score
             last = min(score, last - STEP)
             self.file.write(f"{query_id} Q0 {join_words(hit.id)} {hit.rank} {last:.6f} {_TAG}\n")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
-from enum import StrEnum
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from engine.corpus.storage.store import Said
 from engine.options import Query, ValueKind, YearRange
@@ -28,7 +27,7 @@ _TYPES = {
 
 
 def _build_schema(kind: Any) -> Schema:
-    """The schema of a type: of a dataclass, an enumeration, a tuple, a union or a plain type.
+    """The schema of a type: of a dataclass, a literal, a tuple, a union or a plain type.
 
     Raises:
         TypeError: of a type that is none of these.
@@ -38,8 +37,8 @@ def _build_schema(kind: Any) -> Schema:
     if is_dataclass(kind):
         hints = get_type_hints(kind)
         return build_object({field.name: _build_schema(hints[field.name]) for field in fields(kind)})
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        return {"type": "string", "enum": list(kind)}
+    if get_origin(kind) is Literal:
+        return {"type": "string", "enum": list(get_args(kind))}
     if get_origin(kind) in (types.UnionType, Union):
         return {"anyOf": [_build_schema(one) for one in get_args(kind)]}
     if get_origin(kind) is tuple:

@@ -7,7 +7,7 @@ import pytest
 from engine import Index, open_index
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.folder import IndexFolder
-from engine.options import Filters, Mode, Query
+from engine.options import MODES, Filters, Mode, Query
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.relevance.scoring.evaluation import STANDARD, Evaluation
@@ -26,7 +26,7 @@ def index(toy: IndexFolder) -> Index:
     return open_index(toy.path)
 
 
-def judged(index: Index, mode: Mode = Mode.SEMANTIC, step: int = 7) -> Judgments:
+def judged(index: Index, mode: Mode = "semantic", step: int = 7) -> Judgments:
     """Every step-th hit of each query is relevant."""
     ranked = {q: index.ask(Query(text, top_k=40, mode=mode)).hits for q, text in QUERIES.items()}
     return Judgments({q: {hit.id: 1 + n % 2 for n, hit in enumerate(hits[::step])} for q, hits in ranked.items()})
@@ -50,14 +50,14 @@ def test_by_hand(index: Index) -> None:
 
 
 def test_a_run_has_the_scores_that_ranked(index: Index) -> None:
-    for mode, field in ((Mode.SEMANTIC, "score"), (Mode.KEYWORD, "bm25"), (Mode.HYBRID, "fused")):
+    for mode, field in (("semantic", "score"), ("keyword", "bm25"), ("hybrid", "fused")):
         query = Query("gout", mode=mode, top_k=5)
         found = evaluate_index(index, {"q1": "gout"}, judged(index), [parse("MAP")], query)
         expected = [(hit.id, getattr(hit, field)) for hit in index.ask(query).hits]
         assert [(one.record_id, one.score) for one in found.run.rankings["q1"]] == expected
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("filters", [Filters(), Filters(years=((2005, None),))])
 def test_measures_of_a_collection_are_those_of_the_whole_ranking(index: Index, mode: Mode, filters: Filters) -> None:
     judgments, asked = judged(index), Query(mode=mode, filters=filters)
@@ -86,7 +86,7 @@ def test_records_are_judged_by_any_id_and_once(index: Index, add: Add) -> None:
 def test_queries_that_cannot_count_are_counted(index: Index) -> None:
     queries = {**QUERIES, "q4": "+", "q5": "nobody judged this"}
     grades = {**judged(index).grades, "q4": {"toy-01": 1}, "q6": {"toy-01": 1}}
-    found = evaluate_index(index, queries, Judgments(grades), STANDARD, Query(mode=Mode.KEYWORD, top_k=40))
+    found = evaluate_index(index, queries, Judgments(grades), STANDARD, Query(mode="keyword", top_k=40))
     tally = found.tally
     assert (tally.n_queries, tally.n_judged, tally.n_unjudged, tally.n_without_text) == (5, 5, 1, 1)
     assert tally.n_without_hits >= 1 and "q4" not in found.run.rankings
@@ -99,7 +99,7 @@ def test_queries_that_cannot_count_are_counted(index: Index) -> None:
 
 def test_what_no_query_can_be_asked_with_fails(index: Index) -> None:
     with pytest.raises(UsageError, match="has no word to look for"):
-        evaluate_index(index, {"q1": "+"}, judged(index), STANDARD, Query(mode=Mode.KEYWORD))
+        evaluate_index(index, {"q1": "+"}, judged(index), STANDARD, Query(mode="keyword"))
     with pytest.raises(UsageError, match="none of the queries has judgments"):
         evaluate_index(index, {"other": "gout"}, judged(index), STANDARD)
 
@@ -142,7 +142,7 @@ def test_an_approximate_index_tells_what_it_misses(index: Index) -> None:
         assert found.ann_recall is not None and 0.5 < found.ann_recall <= 1
         assert values(found, "MRR") == {"q": 1.0}
         snapshot = get_generation(approximate)
-        assert _measure_ann_recall(snapshot, Query(mode=Mode.KEYWORD), ["gout"]) is None
+        assert _measure_ann_recall(snapshot, Query(mode="keyword"), ["gout"]) is None
         texts = ["gout", "lupus fatigue", "pain in the knee"]
         exact = [
             {doc_id for doc_id, _ in ranking}

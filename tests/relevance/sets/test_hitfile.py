@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.options import Mode, Query
+from engine.options import Query
 from engine.records.answer import Answer, Hit
 from engine.relevance.sets.hitfile import SUFFIXES, choose_writer
 
@@ -23,7 +23,7 @@ def written(suffix: str, *answers: Answer, raw: bool = False) -> list[str]:
 
 def test_scores_of_a_run_fall_from_line_to_line() -> None:
     tied = Answer(Query("x"), 1, (hit(1, "a b", 0.5), hit(2, "c", 0.5)), 2)
-    fused = Answer(Query("x", mode=Mode.HYBRID), 1, (hit(1, "d", 0.1, fused=0.9), hit(2, "e", 0.95)), 2)
+    fused = Answer(Query("x", mode="hybrid"), 1, (hit(1, "d", 0.1, fused=0.9), hit(2, "e", 0.95)), 2)
     lines = [line.split() for line in written(".trec", tied, fused)]
     assert [(line[0], line[2], line[3]) for line in lines] == [
         ("q1", "a_b", "1"),

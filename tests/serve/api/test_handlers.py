@@ -19,7 +19,7 @@ from engine.config import count_cores
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
-from engine.options import Fusion, Mode
+from engine.options import MODES
 from engine.query import answer
 from engine.records.answer import Answer, Hit
 from engine.serve.api import bodies
@@ -102,10 +102,10 @@ def test_every_filter_reaches_the_index(client: TestClient, index: Index, pairs:
 RANKINGS: tuple[tuple[dict[str, str], Query], ...] = (
     ({}, Query("gout pain")),
     ({"n": "3", "offset": "2"}, Query("gout pain", top_k=3, offset=2)),
-    ({"mode": "keyword"}, Query("gout pain", mode=Mode.KEYWORD)),
-    ({"mode": "hybrid"}, Query("gout pain", mode=Mode.HYBRID)),
-    ({"mode": "hybrid", "weight": "0.9"}, Query("gout pain", mode=Mode.HYBRID, weight=0.9)),
-    ({"mode": "hybrid", "fusion": "rrf"}, Query("gout pain", mode=Mode.HYBRID, fusion=Fusion.RRF)),
+    ({"mode": "keyword"}, Query("gout pain", mode="keyword")),
+    ({"mode": "hybrid"}, Query("gout pain", mode="hybrid")),
+    ({"mode": "hybrid", "weight": "0.9"}, Query("gout pain", mode="hybrid", weight=0.9)),
+    ({"mode": "hybrid", "fusion": "rrf"}, Query("gout pain", mode="hybrid", fusion="rrf")),
     ({"min_score": "0.5"}, Query("gout pain", min_score=0.5)),
     ({"diversify": "0.7"}, Query("gout pain", diversify=0.7)),
     ({"explain": "true"}, Query("gout pain", explain=True)),
@@ -410,7 +410,7 @@ def test_a_batch_answers_as_single_searches_do(client: TestClient, index: Index)
     wanted = [
         Query("gout", top_k=4, filters=filters),
         Query("pain", top_k=3, offset=1, filters=filters),
-        Query("gout", top_k=4, mode=Mode.HYBRID, weight=0.25, filters=replace(filters, retracted=False)),
+        Query("gout", top_k=4, mode="hybrid", weight=0.25, filters=replace(filters, retracted=False)),
         Query("gout", top_k=4, explain=True, filters=replace(filters, years=((2031, 2031), (1995, 1998)))),
         Query("gout", top_k=4, filters=filters),
     ]
@@ -604,7 +604,7 @@ def test_odd_texts_are_searched_like_any_other(client: TestClient) -> None:
         assert client.get(f"/api/v1/search?{raw}").status_code == 200
 
 
-@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("text", ["\ufffd", "\u200b", "\u202e", "\xad", "\x00", "\n\t", "\x7f"])
 def test_a_text_without_a_word_is_a_bad_request_and_no_failure(client: TestClient, text: str, mode: str) -> None:
     code = "unreadable_query" if mode == "semantic" and clean_text(text) else "bad_request"

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 from engine import Filters, Index, open_index
 from engine.collect.source import read_source
 from engine.index.folder import IndexFolder
-from engine.options import Mode, Query
+from engine.options import MODES, Mode, Query
 from engine.query.rerun import rerun
 from engine.query.searchlog import read_record
 from engine.records.abstract import Abstract
@@ -91,7 +91,7 @@ def test_the_form_below_the_hits_exports_the_same_search(client: TestClient, ind
     assert form.get("action") == "/export"
     values = [pair for pair in sent_by(form) if pair[0] != "format"] + [("format", "jsonl")]
     raw, _ = exported(client, f"/export?{urlencode(values)}")
-    query = Query("gout <b>", mode=Mode.HYBRID, top_k=5, offset=5, filters=Filters(years=((1991, 2010),)))
+    query = Query("gout <b>", mode="hybrid", top_k=5, offset=5, filters=Filters(years=((1991, 2010),)))
     assert [json.loads(line)["id"] for line in raw.splitlines()] == [hit.id for hit in index.ask(query).hits]
     sizes = [one.get("value") for one in shown.xpath("//select[@id='top']/option")]
     assert sizes == ["", "100", "500", "1000"]
@@ -114,7 +114,7 @@ def test_a_file_that_is_held_is_not_made_again(client: TestClient) -> None:
     assert client.get("/export?q=gout&format=bib").headers["etag"] != first.headers["etag"]
 
 
-@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("more", [{}, {"diversify": 0.5}, {"filters": Filters(years=((1991, None),))}])
 def test_ticked_hits_keep_the_ranks_and_scores_of_the_page(
     client: TestClient, index: Index, mode: Mode, more: dict[str, object]

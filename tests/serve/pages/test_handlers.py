@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from engine import Filters, Index
 from engine.index.folder import IndexFolder
-from engine.options import FILTERS, Mode, Query, QueryOption, ValueKind
+from engine.options import FILTERS, Query, QueryOption, ValueKind
 from engine.references.formats import FORMATS
 from engine.serve.work.desk import Desk
 from tests.conftest import CURRENT
@@ -205,7 +205,7 @@ def test_the_form_offers_what_the_index_holds(client: TestClient) -> None:
 
 def test_a_page_shows_the_hits_of_the_search(client: TestClient, index: Index) -> None:
     shown = page(client, "/", ("q", "gout"), ("n", 20), ("mode", "hybrid"))
-    answer = index.ask(Query("gout", top_k=20, mode=Mode.HYBRID, explain=True))
+    answer = index.ask(Query("gout", top_k=20, mode="hybrid", explain=True))
     assert ids(shown) == [hit.id for hit in answer.hits]
     assert texts(shown, "//li/h3") == [hit.title for hit in answer.hits]
     assert [float(one.text) for one in shown.xpath("//span[@class='score']/b")] == pytest.approx(
