@@ -25,7 +25,7 @@ from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
 from engine.serve.request.parameters import FILTERS, RECORD, SEARCH, Parameter
 from engine.serve.request.queries import read_query
-from engine.serve.request.site import HTML, JSON, get_site, read_given, read_pairs, respond
+from engine.serve.request.site import HTML, JSON, get_site, read_pairs, read_values, respond
 
 _FORMAT = Parameter("format", "Of the file.", choices=tuple(suffix[1:] for suffix in FORMATS), required=True)
 _HITS = (
@@ -66,7 +66,7 @@ class _NoHitsError(AbstractNotFoundError):
 
 async def export_hits(request: Request) -> Response:
     """The hits of a search as a file: the ticked ones, those of a page, or the first so many."""
-    given = read_given(request, _HITS)
+    given = read_values(request, _HITS)
     index = get_site(request).shelf.index(given.get_text("i"))
     query, ticks = replace(read_query(given), explain=False), tuple(dict.fromkeys(given.get_texts("tick")))
     if top := given.get_whole("top"):
@@ -116,7 +116,7 @@ def _show_missing_ticks(request: Request, err: _NoHitsError) -> Response:
 
 async def export_record(request: Request) -> Response:
     """One record as a file; as a hit it has rank 1, and the cosine to itself."""
-    given = read_given(request, (*RECORD, _FORMAT))
+    given = read_values(request, (*RECORD, _FORMAT))
     index, suffix = get_site(request).shelf.index(given.get_text("i")), f".{given.get_text('format')}"
 
     def work() -> bytes:
@@ -130,7 +130,7 @@ async def export_record(request: Request) -> Response:
 
 async def search_record(request: Request) -> Response:
     """The record of a search, as `engine search --record` keeps it and `engine rerun` repeats it."""
-    given = read_given(request, SEARCH)
+    given = read_values(request, SEARCH)
     query, index = replace(read_query(given), explain=False), get_site(request).shelf.index(given.get_text("i"))
     found = await respond(request, [index], JSON, lambda: record_bytes(make_record(index, index.ask(query))))
     return _name_attachment(found, "search.json")

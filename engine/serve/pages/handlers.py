@@ -25,7 +25,7 @@ from engine.serve.pages.templates import render_page
 from engine.serve.pages.views import build_chips, build_hit_views, build_paging, list_badges
 from engine.serve.request.parameters import RECORD, RequestValues
 from engine.serve.request.queries import read_query
-from engine.serve.request.site import HTML, get_site, read_given, read_pairs, respond
+from engine.serve.request.site import HTML, get_site, read_pairs, read_values, respond
 
 _SEE_OTHER = 303
 _NEIGHBOURS = 10
@@ -105,7 +105,7 @@ def _name_question(index: Index, query: Query) -> str:
 
 async def show_record_page(request: Request) -> Response:
     """One record whole, with those that are nearest to it."""
-    given = read_given(request, RECORD)
+    given = read_values(request, RECORD)
     index = get_site(request).shelf.index(given.get_text("i"))
     return await respond(request, [index], HTML, lambda: _record_page(index, given))
 
@@ -137,7 +137,7 @@ def _record_page(index: Index, given: RequestValues) -> bytes:
 
 async def show_status_page(request: Request) -> Response:
     """What is served."""
-    read_given(request, ())
+    read_values(request, ())
     shelf = get_site(request).shelf
     indexes = [shelf.index(name) for name in shelf.names]
 

@@ -17,7 +17,7 @@ from engine.serve.pages.templates import render_page
 from engine.serve.pages.views import build_chips, build_hit_views
 from engine.serve.request.parameters import INDEX, Parameter, RequestValues
 from engine.serve.request.queries import read_query
-from engine.serve.request.site import HTML, JSON, get_site, read_given, read_pairs, respond
+from engine.serve.request.site import HTML, JSON, get_site, read_pairs, read_values, respond
 from engine.serve.work.drawing import Drawing, draw_map_of
 
 _DEFAULT_HITS = 50  # hits drawn where the address does not say how many
@@ -91,7 +91,7 @@ def _read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> t
     Raises:
         AbstractNotFoundError: the generation it has is no longer served.
     """
-    given = read_given(request, allowed)
+    given = read_values(request, allowed)
     index = get_site(request).shelf.index(given.get_text("i"))
     drawing = draw_map_of(index)
     if given.get_whole("g") != index.generation:
