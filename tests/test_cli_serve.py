@@ -167,15 +167,15 @@ def test_a_taken_address_is_told(engine_process: Run, indexes: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         said = refusal(engine_process("serve", "--port", port), 1)
-    assert said == f"Error: 127.0.0.1:{port} can't be listened at: Address already in use. Try another: --port 0\n"
+    assert said == f"Error: can't listen on 127.0.0.1:{port}: Address already in use. To use any free port: --port 0\n"
 
 
 def test_an_address_of_another_machine_is_told(engine: Run, indexes: Path) -> None:
     more = ("--allow-host", "search.example.org")
     said = refusal(engine("serve", "--host", "192.0.2.1", "--port", "0", *more, env=with_token(indexes)), 1)
-    assert "192.0.2.1:0 can't be listened at: " in said
+    assert "can't listen on 192.0.2.1:0: " in said
     said = refusal(engine("serve", "--host", "no.such.name.invalid", "--port", "0", *more, env=with_token(indexes)), 1)
-    assert "--host no.such.name.invalid is no address of this machine" in said
+    assert "--host no.such.name.invalid is not an address of this machine" in said
 
 
 def with_token(indexes: Path, token: str = TOKEN) -> dict[str, str]:
@@ -187,11 +187,12 @@ def with_token(indexes: Path, token: str = TOKEN) -> dict[str, str]:
 def test_others_can_reach_the_server_only_with_a_token_and_a_name(engine: Run, indexes: Path, host: str) -> None:
     said = refusal(engine("serve", "--host", host, "--port", "0", "--allow-host", "a.org"), 2)
     assert (
-        f"--host {host} can be reached from other machines, which needs a token (ENGINE_TOKEN or --token-file)" in said
+        f"--host {host} can be reached from other machines, so a token (ENGINE_TOKEN or --token-file) is required"
+        in said
     )
     assert "ENGINE_TOKEN=$(openssl rand -hex 32) engine serve --host" in said
     said = refusal(engine("serve", "--host", host, "--port", "0", env=with_token(indexes)), 2)
-    assert "which needs the name it is reached by" in said
+    assert "so a public host name" in said
 
 
 def test_rules_that_make_no_sense_are_refused(engine: Run, indexes: Path, tmp_path: Path) -> None:
@@ -201,8 +202,8 @@ def test_rules_that_make_no_sense_are_refused(engine: Run, indexes: Path, tmp_pa
     assert "contains no token of letters and digits" in refusal(
         engine("serve", "--port", "0", "--token-file", blank), 2
     )
-    assert "is no origin" in refusal(engine("serve", "--port", "0", "--cors", "*"), 2)
-    assert "is no name of a host" in refusal(engine("serve", "--port", "0", "--allow-host", "*"), 2)
+    assert "is not an origin" in refusal(engine("serve", "--port", "0", "--cors", "*"), 2)
+    assert "is not a host name" in refusal(engine("serve", "--port", "0", "--allow-host", "*"), 2)
     assert engine("serve", "--port", "65536").returncode == 2
     assert engine("serve", "--port", "-1").returncode == 2
 

@@ -1,8 +1,8 @@
-"""The engine over HTTP: pages for people, an API for programs, tools for assistants.
+"""The engine over HTTP: pages for people, an API for programs, MCP tools for assistants.
 
-``app`` puts everything together; ``shelf`` holds the open indexes, ``desk`` the queue of work; ``guard`` is what every
-request and every response passes; ``parameters`` reads what is asked; ``api`` and ``pages`` answer; ``failures`` is the
-one place where an error becomes a response.
+``run`` starts the server and ``app`` assembles the site. Every request passes ``http.guard``. ``request.parameters``
+checks its parameters, ``api`` and ``pages`` answer it in a worker of ``work.desk`` from an index of ``work.shelf``, and
+``http.failures`` turns errors into responses.
 """
 
 ROOMS = ("http", "work", "request", "api", "pages")  # in data-flow order

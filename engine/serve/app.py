@@ -1,4 +1,4 @@
-"""The whole site: routes, errors, and what is wrapped around them."""
+"""The ASGI app: routes, error handlers, and the middleware around them."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ from engine.serve.work.shelf import Shelf
 
 log = logging.getLogger("engine.serve")
 _STATIC = Path(__file__).parent / "pages" / "static"
-_UNSAID = "a text got no usable vector. Run: engine verify --deep"  # the error's own message holds the text
-_FIGURES = "text/plain; version=0.0.4; charset=utf-8"
+_ENCODER_MESSAGE = "a text got no usable vector. Run: engine verify --deep"  # the error's own message quotes the text
+_PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def build_app(
     folders: Sequence[Path], access: Access, *, desk: Desk | None = None, batches: Desk | None = None
 ) -> ASGIApp:
-    """An ASGI app that serves the indexes in these folders.
+    """Return an ASGI app that serves the indexes in these folders.
 
     Raises:
         EngineError: an index can't be opened.
@@ -60,38 +60,38 @@ def build_app(
     app = Starlette(routes=_ROUTES, exception_handlers=_HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.state.site = site
-    app.state.metrics = counted = Metrics(Guard(app, access), site)
-    return counted
+    app.state.metrics = metrics = Metrics(Guard(app, access), site)
+    return metrics
 
 
 async def _show_metrics(request: Request) -> Response:
-    """The figures for Prometheus."""
-    return Response(request.app.state.metrics.render_text(), headers={"Content-Type": _FIGURES})
+    """Send the metrics for Prometheus."""
+    return Response(request.app.state.metrics.render_text(), headers={"Content-Type": _PROMETHEUS})
 
 
 async def _report_health(request: Request) -> Response:
-    """The server is alive."""
+    """Report that the server is alive."""
     return PlainTextResponse("ok\n")
 
 
 async def _report_readiness(request: Request) -> Response:
-    """Every index has a generation open."""
+    """Report the open generation of each index, one per line."""
     shelf = request.app.state.site.shelf
     return PlainTextResponse("".join(f"{name} {shelf.index(name).generation:06d}\n" for name in shelf.names))
 
 
 def _respond_to_error(request: Request, error: Exception) -> Response:
-    """The response to an error: JSON for programs, a page for people."""
+    """Return the response to an error: JSON for programs, a page for people."""
     failure = classify_error(error)
     if isinstance(error, EngineError) and failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("%s: %s", type(error).__name__, _UNSAID if type(error) is EncoderError else error)
+        log.error("%s: %s", type(error).__name__, _ENCODER_MESSAGE if type(error) is EncoderError else error)
     if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
         return _build_failure_json(failure)
     return page_handlers.show_failure(request, failure)
 
 
 def _build_failure_json(failure: Failure) -> Response:
-    """A failure as JSON."""
+    """Return a failure as a JSON response."""
     return Response(
         dump_bytes(failure.fields), status_code=failure.status, media_type=JSON, headers=dict(failure.headers)
     )

@@ -1,4 +1,4 @@
-"""Figures for Prometheus: requests, how they went and how long they took; what is served. Never what is searched."""
+"""Metrics for Prometheus: number, status and time of requests, and the generations served. Never a search text."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
 class _Served(Collector):
-    """What is served now, and how many requests are inside."""
+    """The current state: requests in progress, and the generation of each index."""
 
     def __init__(self, site: Site) -> None:
         self.shelf, self.desks = site.shelf, (site.desk, site.batches)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges."""
-        inside = GaugeMetricFamily("engine_requests_inside", "Requests that are being answered or wait for a worker.")
+        inside = GaugeMetricFamily("engine_requests_inside", "Requests in progress or waiting for a worker.")
         inside.add_metric([], sum(desk.n_inside for desk in self.desks))
         yield inside
-        generation = GaugeMetricFamily("engine_generation", "Generation that is served.", labels=["index"])
-        records = GaugeMetricFamily("engine_records", "Records in it.", labels=["index"])
-        stuck = GaugeMetricFamily("engine_stuck", "1 where a newer generation can't be opened.", labels=["index"])
+        generation = GaugeMetricFamily("engine_generation", "Generation served.", labels=["index"])
+        records = GaugeMetricFamily("engine_records", "Records in the generation served.", labels=["index"])
+        stuck = GaugeMetricFamily("engine_stuck", "1 if a newer generation can't be opened.", labels=["index"])
         for name in self.shelf.names:
             manifest = self.shelf.index(name).manifest
             generation.add_metric([name], manifest.generation)
@@ -38,14 +38,14 @@ class _Served(Collector):
 
 
 def _route_of(scope: Scope) -> str:
-    """The path that a request was answered at; "static" for all files, "none" where it was refused or led nowhere."""
+    """Return the path of the route that answered; "static" for all static files, "none" without a route."""
     if "endpoint" not in scope:
         return "none"
     return "static" if scope.get("root_path") else str(scope["path"])
 
 
 class Metrics:
-    """An app with its requests counted and timed by route, method and status."""
+    """ASGI middleware that counts and times requests by route, method and status."""
 
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self.app = app
@@ -54,23 +54,23 @@ class Metrics:
         labels = ("route", "method", "status")
         self.requests = Counter("engine_requests", "Requests answered.", labels, registry=self.registry)
         self.seconds = Histogram(
-            "engine_request_seconds", "Time to an answer.", ("route",), buckets=_SECONDS, registry=self.registry
+            "engine_request_seconds", "Time to answer.", ("route",), buckets=_SECONDS, registry=self.registry
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request and note how it went."""
+        """Answer one request, and record its status and time."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started, status = time.perf_counter(), 500
 
-        async def noted(message: Message) -> None:
+        async def send_noting_status(message: Message) -> None:
             nonlocal status
             status = message.get("status", status)
             await send(message)
 
         try:
-            await self.app(scope, receive, noted)
+            await self.app(scope, receive, send_noting_status)
         finally:
             route = _route_of(scope)
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "OPTIONS") else "other"
@@ -78,5 +78,5 @@ class Metrics:
             self.seconds.labels(route).observe(time.perf_counter() - started)
 
     def render_text(self) -> bytes:
-        """All figures in the text format of Prometheus."""
+        """Return all metrics in the text format of Prometheus, UTF-8."""
         return generate_latest(self.registry)

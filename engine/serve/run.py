@@ -1,4 +1,4 @@
-"""Run the site on a socket until it is told to stop."""
+"""The server process: listens on a socket and serves the site until it is stopped."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from engine.serve.http.connection import Connection
 from engine.serve.http.limits import MAX_HEAD
 
 _KEEP_ALIVE = 20  # seconds that a connection stays open between two requests
-_GRACE = 5  # seconds that answers under way have to finish
+_GRACE = 5  # seconds for running requests to finish at shutdown
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen, and who may ask."""
+    """The address to listen on, and who may send requests."""
 
     host: str = "127.0.0.1"
-    port: int = 8000  # 0: any that is free
-    names: tuple[str, ...] = ()  # that the server is reached by beside its own
+    port: int = 8000  # 0: any free port
+    names: tuple[str, ...] = ()  # further host names of the server
     token: str | None = None
-    origins: tuple[str, ...] = ()  # of pages elsewhere that may read answers
+    origins: tuple[str, ...] = ()  # other origins whose pages may read answers
 
 
 class Server(uvicorn.Server):
-    """A server that says when it is ready."""
+    """A uvicorn server that calls back when it is ready and notes whether SIGINT ended it."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -42,24 +42,24 @@ class Server(uvicorn.Server):
         self.is_interrupted = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note that it is to end, and by what."""
+        """Note whether the signal is SIGINT, and begin to shut down."""
         self.is_interrupted = sig == signal.SIGINT
         super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer."""
+        """Start to answer requests, and report that the server is ready."""
         await super().startup(sockets)
         if self.started:
             self.ready()
 
 
 def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None]) -> None:
-    """Serve indexes until SIGINT or SIGTERM; ready is called with the address of the page once it answers.
+    """Serve indexes until SIGINT or SIGTERM; call ready with the URL of the page once the server answers.
 
     Raises:
-        UsageError: an address that needs a token or a name.
-        EngineError: the address is taken, or an index can't be opened.
-        KeyboardInterrupt: it was ended by SIGINT.
+        UsageError: the address can be reached from other machines, and the token or the host name is missing.
+        EngineError: the address is in use, or an index can't be opened.
+        KeyboardInterrupt: SIGINT ended the server.
     """
     with _listen_at(address) as listener:
         port = listener.getsockname()[1]
@@ -69,7 +69,7 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
             http=Connection,
             ws="none",
             lifespan="on",
-            access_log=False,  # it would hold what people search
+            access_log=False,  # it would contain the search texts
             server_header=False,
             log_level="warning",
             proxy_headers=False,
@@ -80,28 +80,28 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
         url = f"http://{bracket_host(address.host)}:{port}/"
         server = Server(config, lambda: ready(url))
         server.run(sockets=[listener])
-        if server.is_interrupted:  # which is lost where the loop ends before it is told
+        if server.is_interrupted:  # uvicorn loses the signal if its loop ends first
             raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
 def _listen_at(address: Address) -> Iterator[socket.socket]:
-    """A socket bound to an address.
+    """Yield a socket bound to an address.
 
     Raises:
-        EngineError: the address is taken or is none of this machine's.
+        EngineError: the address is in use, or doesn't belong to this machine.
     """
     try:
-        found = socket.getaddrinfo(address.host.strip("[]"), address.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, place = found[0]
+        candidates = socket.getaddrinfo(address.host.strip("[]"), address.port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, socket_address = candidates[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as err:
-        raise EngineError(f"--host {address.host} is no address of this machine: {err.strerror or err}") from err
+        raise EngineError(f"--host {address.host} is not an address of this machine: {err.strerror or err}") from err
     with listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(place)
+            listener.bind(socket_address)
         except OSError as err:
             where = f"{address.host}:{address.port}"
-            raise EngineError(f"{where} can't be listened at: {err.strerror}. Try another: --port 0") from err
+            raise EngineError(f"can't listen on {where}: {err.strerror}. To use any free port: --port 0") from err
         yield listener

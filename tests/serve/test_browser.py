@@ -493,7 +493,7 @@ def test_focus_goes_through_the_page_in_order(window: Callable[..., Page]) -> No
     for _ in range(5):
         page.keyboard.press("Tab")
         seen.append(page.evaluate("document.activeElement.textContent.trim()"))
-    assert seen == ["Skip to the content", "abstract-engine", "Search", "Map", "Status"]
+    assert seen == ["Skip to content", "abstract-engine", "Search", "Map", "Status"]
 
 
 def test_all_of_it_works_without_a_script(window: Callable[..., Page]) -> None:

@@ -1,1 +1,1 @@
-"""The JSON API, its OpenAPI document and the tools for assistants."""
+"""The JSON API, its OpenAPI document, and the MCP tools."""

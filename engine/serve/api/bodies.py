@@ -1,4 +1,4 @@
-"""Answers as JSON: the keys of `engine search --answer`, with the index and all that is stored of each hit."""
+"""JSON bodies: the keys of `engine search --answer`, with the index and all stored fields of each hit."""
 
 from __future__ import annotations
 
@@ -16,25 +16,29 @@ from engine.references.fields import list_abstract_fields, list_answer_fields, l
 from engine.reindex.nights import NIGHTS, Night, read_last_night
 from engine.serve.http.limits import MAX_DEPTH
 
-# What went wrong in full names files of the server, which are nobody's business elsewhere.
+# The full messages name files of the server, which clients must not see.
 _PROBLEM = "a newer generation can't be opened; the server's log says why"
 _NIGHT_PROBLEM = f"the last line of {NIGHTS}, in the folder of the index, says why"
 
 
 def dump_bytes(content: object) -> bytes:
-    """JSON in UTF-8; never NaN. What UTF-8 can't hold, half a character of a query, becomes a question mark."""
+    """Return JSON in UTF-8, with "?" for lone surrogates.
+
+    Raises:
+        ValueError: the content has NaN or an infinite number.
+    """
     return json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
 def build_answer_body(index: Index, answer: Answer, changes: Sequence[str] = ()) -> dict[str, Any]:
-    """An answer with its hits and all that is stored of them; changes says of each what is new about it."""
-    rows = [list_hit_fields(one.hit) | record_fields(one.record) for one in cite_hits(index, answer)]
+    """Return the JSON object of an answer; changes, if any, has the kind of change of each hit, in their order."""
+    rows = [list_hit_fields(cited.hit) | record_fields(cited.record) for cited in cite_hits(index, answer)]
     rows = [{"change": change, **row} for change, row in zip(changes, rows, strict=True)] if changes else rows
     return {"index": index.name} | list_answer_fields(answer, rows)
 
 
 def build_next_path(path: str, pairs: Sequence[tuple[str, str]], answer: Answer) -> str | None:
-    """The path of the hits that follow; None where there are none, or none that may be asked for."""
+    """Return the path and query of the following hits; None if there are none, or they are beyond MAX_DEPTH."""
     query = answer.query
     offset = query.offset + query.top_k
     n = min(query.top_k, MAX_DEPTH - offset)
@@ -45,17 +49,17 @@ def build_next_path(path: str, pairs: Sequence[tuple[str, str]], answer: Answer)
 
 
 def record_object(index: Index, record: Abstract) -> dict[str, Any]:
-    """One record whole, and where it comes from."""
+    """Return the JSON object of a record: all its fields, and its sources."""
     return {
         "index": index.name,
         "generation": index.generation,
         "record": list_abstract_fields(record),
-        "sources": [asdict(said) for said in index.get_sources(record.record_id)],
+        "sources": [asdict(source) for source in index.get_sources(record.record_id)],
     }
 
 
 def build_status_body(index: Index, problems: Mapping[str, str]) -> dict[str, Any]:
-    """What is served of one index; problems has the names of those of which a newer generation can't be opened."""
+    """Return the status of an index; the keys of problems are the indexes whose newest generation can't be opened."""
     manifest, name = index.manifest, index.name
     names = {"model": manifest.encoder.short_name, "fingerprint": manifest.encoder.fingerprint}
     counts = manifest.counts
@@ -78,7 +82,7 @@ def build_status_body(index: Index, problems: Mapping[str, str]) -> dict[str, An
 
 
 def _build_night_body(night: Night | None) -> dict[str, Any] | None:
-    """Return what clients may know of a nightly run."""
+    """Return the public fields of a nightly run; None without one."""
     if night is None:
         return None
     fields = ("started", "status", "seconds", "generation")

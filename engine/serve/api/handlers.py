@@ -1,4 +1,4 @@
-"""The API below /api/v1. Nothing can be written through it; every answer is of one generation and names it."""
+"""Handlers of the read-only API at /api/v1. Every answer comes from one generation and names it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from engine.serve.request.parameters import (
     RequestValues,
 )
 from engine.serve.request.queries import read_query
-from engine.serve.request.site import JSON, get_site, read_given, read_pairs, respond, run_while_connected
+from engine.serve.request.site import JSON, get_site, read_pairs, read_values, respond, run_while_connected
 
 SIMILAR = (
     INDEX,
     Parameter("id", "Find records like these: record ids, PMIDs or DOIs.", most=MAX_EXAMPLES, required=True),
-    *(one for one in QUESTION if one.name != "like"),
+    *(parameter for parameter in QUESTION if parameter.name != "like"),
     *RANKING,
     *FILTERS,
 )
@@ -47,20 +47,20 @@ BATCH = (INDEX, *RANKING, *FILTERS)
 
 
 async def search(request: Request) -> Response:
-    """The abstracts nearest to a text, best first."""
-    given = read_given(request, SEARCH)
-    return await _answer_request(request, given, read_query(given))
+    """Search the abstracts nearest to a text, best first."""
+    values = read_values(request, SEARCH)
+    return await _answer_request(request, values, read_query(values))
 
 
 async def find_similar(request: Request) -> Response:
-    """The abstracts nearest to stored ones, which are left out."""
-    given = read_given(request, SIMILAR)
-    return await _answer_request(request, given, read_query(given, like=given.get_texts("id")))
+    """Search the abstracts nearest to stored records, which are excluded."""
+    values = read_values(request, SIMILAR)
+    return await _answer_request(request, values, read_query(values, like=values.get_texts("id")))
 
 
-async def _answer_request(request: Request, given: RequestValues, query: Query) -> Response:
+async def _answer_request(request: Request, values: RequestValues, query: Query) -> Response:
     """Answer one query."""
-    index = get_site(request).shelf.index(given.get_text("i"))
+    index = get_site(request).shelf.index(values.get_text("i"))
 
     def work() -> bytes:
         answer = index.ask(query)
@@ -72,59 +72,59 @@ async def _answer_request(request: Request, given: RequestValues, query: Query) 
 
 
 async def find_new(request: Request) -> Response:
-    """The abstracts nearest to a text among those that are new or changed since a generation or a date."""
-    given = read_given(request, NEW)
-    query, since = read_query(given), given.get_text("since").strip()
-    index = get_site(request).shelf.index(given.get_text("i"))
+    """Search the abstracts that are new or changed since a generation or date, nearest to a text first."""
+    values = read_values(request, NEW)
+    query, since = read_query(values), values.get_text("since").strip()
+    index = get_site(request).shelf.index(values.get_text("i"))
 
     def work() -> bytes:
         rows, answer = index.ask_new(query, since=since)
-        found = build_answer_body(index, answer, [row.change for row in rows])
-        return dump_bytes(found | {"next": build_next_path(request.url.path, read_pairs(request), answer)})
+        body = build_answer_body(index, answer, [row.change for row in rows])
+        return dump_bytes(body | {"next": build_next_path(request.url.path, read_pairs(request), answer)})
 
     return await respond(request, [index], JSON, work)
 
 
 async def show_record(request: Request) -> Response:
-    """One record whole."""
-    given = read_given(request, RECORD)
-    index = get_site(request).shelf.index(given.get_text("i"))
+    """Return one record with all its fields."""
+    values = read_values(request, RECORD)
+    index = get_site(request).shelf.index(values.get_text("i"))
     return await respond(
-        request, [index], JSON, lambda: dump_bytes(record_object(index, index.get(given.get_text("id"))))
+        request, [index], JSON, lambda: dump_bytes(record_object(index, index.get(values.get_text("id"))))
     )
 
 
 async def show_status(request: Request) -> Response:
-    """What is served: generations, counts, encoders."""
+    """Return the status of the indexes: generations, counts, encoders."""
     shelf = get_site(request).shelf
-    name = read_given(request, STATUS).get_text("i")
-    indexes = [shelf.index(name)] if name else [shelf.index(one) for one in shelf.names]
+    name = read_values(request, STATUS).get_text("i")
+    indexes = [shelf.index(name) for name in ([name] if name else shelf.names)]
 
     def work() -> bytes:
-        return dump_bytes({"indexes": [build_status_body(one, shelf.problems) for one in indexes]})
+        return dump_bytes({"indexes": [build_status_body(index, shelf.problems) for index in indexes]})
 
     return Response(await run_in_threadpool(work), media_type=JSON)
 
 
 async def search_batch(request: Request) -> Response:
-    """Several searches of one generation, answered together.
+    """Answer several searches from one generation.
 
     Raises:
-        UsageError: a query that makes no sense, or too many hits, or explained hits, in all.
+        UsageError: an invalid query, or too many hits or explained hits in total.
     """
     content = _read_body(await request.body())
     queries = content.pop("queries")
-    common = list(list_pairs(content))
+    common = list_pairs(content)
     name = RequestValues(common, BATCH).get_text("i")
     index = get_site(request).shelf.index(name)
-    asked = [_read_batch_query(one, place, common) for place, one in enumerate(queries, 1)]
-    if (n := sum(query.top_k for query in asked)) > MAX_BATCH_HITS:
-        raise UsageError(f"the queries want {n:,} hits together, expected {MAX_BATCH_HITS:,} at most")
-    if (n := sum(query.top_k for query in asked if query.explain)) > MAX_EXPLAINED:
-        raise UsageError(f"the queries want {n:,} hits explained together, expected {MAX_EXPLAINED} at most")
+    batch = [_read_batch_query(query, number, common) for number, query in enumerate(queries, 1)]
+    if (n := sum(query.top_k for query in batch)) > MAX_BATCH_HITS:
+        raise UsageError(f"the queries ask for {n:,} hits in total, expected {MAX_BATCH_HITS:,} at most")
+    if (n := sum(query.top_k for query in batch if query.explain)) > MAX_EXPLAINED:
+        raise UsageError(f"the queries ask for {n:,} explained hits in total, expected {MAX_EXPLAINED} at most")
 
     def work() -> bytes:
-        answers = [build_answer_body(index, answer) for answer in _answer_batch(index, asked)]
+        answers = [build_answer_body(index, answer) for answer in _answer_batch(index, batch)]
         return dump_bytes({"index": index.name, "generation": index.generation, "answers": answers})
 
     body = await run_while_connected(request, get_site(request).batches.run(work))
@@ -132,24 +132,24 @@ async def search_batch(request: Request) -> Response:
 
 
 def _answer_batch(index: Index, queries: list[Query]) -> list[Answer]:
-    """The answers to queries.
+    """Return the answers to the queries, in their order.
 
     Raises:
-        EngineError: a query that makes no sense to the index; says which one it is.
+        EngineError: the index can't answer a query; the message gives its number.
     """
     answers = []
-    for place, answer in enumerate(answer_each(index, queries), 1):
+    for number, answer in enumerate(answer_each(index, queries), 1):
         if not isinstance(answer, Answer):
-            raise type(answer)(f"query {place} of the batch: {answer}") from answer
+            raise type(answer)(f"query {number} of the batch: {answer}") from answer
         answers.append(answer)
     return answers
 
 
 def _read_body(raw: bytes) -> dict[str, Any]:
-    """The object that a batch is.
+    """Return the JSON object of a batch, with a list of queries.
 
     Raises:
-        UsageError: it is none.
+        UsageError: the body is not JSON, or has no queries or too many.
     """
     expected = 'expected {"queries": ["a text", {"q": "another", "n": 5}], "n": 10}'
     try:
@@ -158,52 +158,52 @@ def _read_body(raw: bytes) -> dict[str, Any]:
         raise UsageError(f"the body is not JSON, {expected}") from err
     queries = content.get("queries") if isinstance(content, dict) else None
     if not isinstance(queries, list) or not queries:
-        raise UsageError(f"the body holds no list of queries, {expected}")
+        raise UsageError(f"the body has no list of queries, {expected}")
     if len(queries) > MAX_BATCH:
-        raise UsageError(f"the body holds {len(queries):,} queries, expected {MAX_BATCH} at most")
+        raise UsageError(f"the body has {len(queries):,} queries, expected {MAX_BATCH} at most")
     return dict(content)
 
 
-def _read_batch_query(one: object, place: int, common: list[tuple[str, str]]) -> Query:
-    """One query of a batch: what it says itself goes before what the batch says.
+def _read_batch_query(item: object, number: int, common: list[tuple[str, str]]) -> Query:
+    """Return one query of a batch; its own parameters override the common ones.
 
     Raises:
-        UsageError: it makes no sense; says which one it is.
+        UsageError: the query is invalid; the message gives its number.
     """
-    said: object = {"q": one} if isinstance(one, str) else one
+    content: object = {"q": item} if isinstance(item, str) else item
     try:
-        if not isinstance(said, dict):
-            raise UsageError('it is neither a text nor an object like {"q": "a text"}')
-        own = list(list_pairs(said))
+        if not isinstance(content, dict):
+            raise UsageError('expected a text or an object like {"q": "a text"}')
+        own = list_pairs(content)
         names = {name for name, _ in own}
         rest = [(name, value) for name, value in common if name not in names and name != "i"]
         query = read_query(RequestValues([*own, *rest], SEARCH[1:]))
         if not query.text:
-            raise UsageError("it has no text in q")
+            raise UsageError("q is missing or blank")
         return query
     except EngineError as err:
-        raise UsageError(f"query {place} of the batch: {err}") from err
+        raise UsageError(f"query {number} of the batch: {err}") from err
 
 
 def list_pairs(content: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """An object of JSON as names and values; a list gives its name several times.
+    """Return a JSON object as names and values; a list repeats its name, and null is ignored.
 
     Raises:
-        UsageError: a value that is neither text, number, true, false nor a list of such.
+        UsageError: a value that is not text, a number, true, false or a list of these.
     """
-    found = []
+    pairs = []
     for name, value in content.items():
-        for one in value if isinstance(value, list) else [value]:
-            if one is None:
+        for item in value if isinstance(value, list) else [value]:
+            if item is None:
                 continue
-            if not isinstance(one, str | int | float):
-                raise UsageError(f"{name[:80]} holds {type(one).__name__}, expected texts, numbers, true or false")
-            found.append((name, _format_value(one)))
-    return found
+            if not isinstance(item, str | int | float):
+                raise UsageError(f"{name[:80]} contains {type(item).__name__}, expected texts, numbers, true or false")
+            pairs.append((name, _format_value(item)))
+    return pairs
 
 
 def _format_value(value: str | float) -> str:
-    """Return a value of JSON as it is written in an address; 3.0 is the whole number 3 to JSON, too."""
+    """Return a JSON value as written in a URL; JSON doesn't distinguish 3.0 from the whole number 3."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the API, made from the table of parameters and the dataclasses of the answers."""
+"""The OpenAPI document of the API, built from the request parameters and the dataclasses of the answers."""
 
 from __future__ import annotations
 
@@ -34,33 +34,36 @@ _SCHEMAS: dict[str, Callable[[], Schema]] = {
     "Status": schemas.build_status_schema,
 }
 _REFUSALS = {
-    "400": "A parameter that makes no sense; says which, and what was expected.",
-    "401": "A token is needed.",
-    "403": "A page of another site asks.",
-    "404": "No such record, or no such index.",
-    "405": "Another method.",
+    "400": "A parameter is invalid; the message says which one, and what was expected.",
+    "401": "An access token is required.",
+    "403": "The request comes from a page of another site.",
+    "404": "There is no such record or index.",
+    "405": "The method is not allowed.",
     "408": "The body did not arrive in time.",
     "413": "The body is too long.",
-    "421": "The name in Host is none of this server's.",
-    "431": "Address and headers are too long.",
-    "500": "The server's own failure; its log says more.",
-    "503": "Too much is asked at once; Retry-After says when to ask again.",
+    "421": "The Host header is not a name of this server.",
+    "431": "URL and headers are too long.",
+    "500": "The server failed; its log says why.",
+    "503": "The server is busy; Retry-After says when to try again.",
 }
 ABOUT = (
-    "Semantic search over abstracts. Every answer is of one generation, which it names; ETag and If-None-Match spare "
-    "what is held already. Nothing can be written."
+    "Semantic search over abstracts. Every answer comes from one generation and names it. With ETag and If-None-Match, "
+    "a client does not receive again what it already has. The API is read-only."
 )
 
 
 async def build_document(request: Request) -> Response:
-    """The document."""
+    """Send the document."""
     return Response(dump_bytes(dump_document()), media_type=JSON)
 
 
 @cache
 def dump_document() -> Schema:
-    """The document as plain fields."""
-    paths = {f"/api/v1/{name}": {"get": _build_operation(name, work, asked, kind)} for name, work, asked, kind in GET}
+    """Return the document as a JSON object."""
+    paths = {
+        f"/api/v1/{name}": {"get": _build_operation(name, handler, parameters, kind)}
+        for name, handler, parameters, kind in GET
+    }
     paths["/api/v1/batch"] = {"post": _build_batch_operation()}
     return {
         "openapi": "3.1.0",
@@ -74,26 +77,26 @@ def dump_document() -> Schema:
     }
 
 
-def _summarise_operation(work: Callable[..., Any]) -> str:
-    """What an operation is for."""
-    return (inspect.getdoc(work) or "").partition("\n")[0]
+def _summarise_operation(handler: Callable[..., Any]) -> str:
+    """Return the first line of the docstring of a handler."""
+    return (inspect.getdoc(handler) or "").partition("\n")[0]
 
 
-def _build_operation(name: str, work: Callable[..., Any], asked: Sequence[Parameter], kind: str) -> Schema:
-    """An operation that is asked by an address."""
-    unchanged = {"304": {"description": "What the client holds is still so."}}
+def _build_operation(name: str, handler: Callable[..., Any], parameters: Sequence[Parameter], kind: str) -> Schema:
+    """Return a GET operation."""
+    unchanged = {"304": {"description": "The client already has the current answer."}}
     return {
         "operationId": name,
-        "summary": _summarise_operation(work),
-        "parameters": [schemas.build_query_parameter(parameter) for parameter in asked],
+        "summary": _summarise_operation(handler),
+        "parameters": [schemas.build_query_parameter(parameter) for parameter in parameters],
         "responses": _list_responses(kind) | unchanged,
     }
 
 
 def _build_batch_operation() -> Schema:
-    """The operation that is asked by a body."""
-    common = {one.name: schemas.build_parameter_schema(one) for one in handlers.BATCH}
-    own = {one.name: schemas.build_parameter_schema(one) for one in SEARCH[1:]}
+    """Return the POST operation of a batch."""
+    common = {parameter.name: schemas.build_parameter_schema(parameter) for parameter in handlers.BATCH}
+    own = {parameter.name: schemas.build_parameter_schema(parameter) for parameter in SEARCH[1:]}
     query = schemas.build_object(own, optional=set(own) - {"q"})
     own["q"] = own["q"] | {"minLength": 1}
     queries = {"type": "array", "items": {"anyOf": [own["q"], query]}, "minItems": 1, "maxItems": MAX_BATCH}
@@ -107,10 +110,10 @@ def _build_batch_operation() -> Schema:
 
 
 def _list_responses(kind: str) -> Schema:
-    """What an operation may answer."""
-    refused = {
-        status: {"description": what, "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
-        for status, what in _REFUSALS.items()
+    """Return the responses of an operation: its answer, and the errors."""
+    errors = {
+        status: {"description": text, "content": {JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
+        for status, text in _REFUSALS.items()
     }
-    found = {"description": kind, "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{kind}"}}}}
-    return {"200": found} | refused
+    answer = {"description": kind, "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{kind}"}}}}
+    return {"200": answer} | errors

@@ -1,4 +1,4 @@
-"""JSON Schema of what the API answers, made from the dataclasses that the answers are made of."""
+"""JSON Schemas of the parameters and answers of the API, built from the dataclasses of the engine."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _TYPES = {
 
 
 def _build_schema(kind: Any) -> Schema:
-    """The schema of a type: of a dataclass, a literal, a tuple, a union or a plain type.
+    """Return the schema of a dataclass, a literal, a tuple, a sequence, a union or a plain type.
 
     Raises:
-        TypeError: of a type that is none of these.
+        TypeError: any other type.
     """
     if kind in _PLAIN:
         return {"type": _PLAIN[kind]}
@@ -40,56 +40,56 @@ def _build_schema(kind: Any) -> Schema:
     if get_origin(kind) is Literal:
         return {"type": "string", "enum": list(get_args(kind))}
     if get_origin(kind) in (types.UnionType, Union):
-        return {"anyOf": [_build_schema(one) for one in get_args(kind)]}
+        return {"anyOf": [_build_schema(member) for member in get_args(kind)]}
     if get_origin(kind) is tuple:
         return _build_tuple_schema(get_args(kind))
     if get_origin(kind) is Sequence:
         (item,) = get_args(kind)
-        return _build_array(_build_schema(YearRange if item == YearRange | str else item))  # what was read of years
+        return _build_array(_build_schema(YearRange if item == YearRange | str else item))  # years are parsed
     raise TypeError(f"no schema for {kind}")
 
 
 def _build_tuple_schema(kinds: tuple[Any, ...]) -> Schema:
-    """The schema of a tuple: of any length, or of one item each."""
+    """Return the schema of a tuple, of any length or of a fixed one."""
     if kinds[-1] is Ellipsis:
         return _build_array(_build_schema(kinds[0]))
-    different = [_build_schema(one) for one in dict.fromkeys(kinds)]
+    different = [_build_schema(kind) for kind in dict.fromkeys(kinds)]
     items = different[0] if len(different) == 1 else {"anyOf": different}
     return {"type": "array", "items": items, "minItems": len(kinds), "maxItems": len(kinds)}
 
 
 def _build_array(items: Schema) -> Schema:
-    """A list of any length."""
+    """Return the schema of a list of any length."""
     return {"type": "array", "items": items}
 
 
 def build_object(properties: Schema, optional: Iterable[str] = ()) -> Schema:
-    """An object with these keys and no others; all are there but the optional ones."""
+    """Return the schema of an object with these keys and no others; all but the optional ones are required."""
     required = [name for name in properties if name not in set(optional)]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
 def _allow_null(schema: Schema) -> Schema:
-    """The same, or null."""
+    """Return a schema that also allows null."""
     return {"anyOf": [schema, {"type": "null"}]}
 
 
 def build_parameter_schema(parameter: Parameter) -> Schema:
-    """The schema of what a parameter may be."""
-    one: Schema = {"type": _TYPES.get(parameter.kind, "string")}
+    """Return the schema of a parameter: of its value, or of a list of values if it is repeatable."""
+    schema: Schema = {"type": _TYPES.get(parameter.kind, "string")}
     if parameter.choices:
-        one["enum"] = list(parameter.choices)
+        schema["enum"] = list(parameter.choices)
     elif parameter.kind in NUMBERS:
-        one |= {"minimum": parameter.low, "maximum": parameter.high}
+        schema |= {"minimum": parameter.low, "maximum": parameter.high}
     elif parameter.kind not in BOOLEANS:
-        one["maxLength"] = parameter.length
+        schema["maxLength"] = parameter.length
     if parameter.default is not None:
-        one["default"] = parameter.default
-    return one if parameter.most == 1 else {"type": "array", "items": one, "maxItems": parameter.most}
+        schema["default"] = parameter.default
+    return schema if parameter.most == 1 else {"type": "array", "items": schema, "maxItems": parameter.most}
 
 
 def build_argument_schema(parameter: Parameter) -> Schema:
-    """Return the schema of an argument of a tool: as of the parameter, with a single value in place of a list, too."""
+    """Return the schema of a tool argument: that of the parameter, with a single value allowed instead of a list."""
     schema = build_parameter_schema(parameter)
     if parameter.kind.is_repeatable:
         item = schema["items"]
@@ -100,7 +100,7 @@ def build_argument_schema(parameter: Parameter) -> Schema:
 
 
 def build_query_parameter(parameter: Parameter) -> Schema:
-    """A parameter as OpenAPI has it."""
+    """Return the OpenAPI object of a parameter in the URL."""
     return {
         "name": parameter.name,
         "in": "query",
@@ -111,7 +111,7 @@ def build_query_parameter(parameter: Parameter) -> Schema:
 
 
 def build_hit_schema() -> Schema:
-    """A hit with all that is stored of its record."""
+    """Return the schema of a hit with all stored fields of its record."""
     own, stored = _build_schema(Hit)["properties"], _build_schema(Abstract)["properties"]
     names: Schema = own | {name: stored[name] for name in RECORD}
     change = {"type": "string", "enum": ["added", "text changed", "metadata changed"]}
@@ -119,7 +119,7 @@ def build_hit_schema() -> Schema:
 
 
 def build_answer_schema() -> Schema:
-    """An answer."""
+    """Return the schema of an answer."""
     return build_object(
         {
             "index": TEXT,
@@ -136,27 +136,27 @@ def build_answer_schema() -> Schema:
 
 
 def build_record_schema() -> Schema:
-    """One record whole."""
-    kept = _build_schema(Abstract)["properties"]
-    named = {"id": kept["record_id"]} | {
-        name: kept[name] for name in kept if name not in ("record_id", "version", "revised")
+    """Return the schema of a record with all its fields and sources."""
+    stored = _build_schema(Abstract)["properties"]
+    record = {"id": stored["record_id"]} | {
+        name: stored[name] for name in stored if name not in ("record_id", "version", "revised")
     }
     return build_object(
         {
             "index": TEXT,
             "generation": WHOLE,
-            "record": build_object(named),
+            "record": build_object(record),
             "sources": _build_array(_build_schema(Said)),
         }
     )
 
 
 def build_status_schema() -> Schema:
-    """What is served."""
+    """Return the schema of the status of the indexes."""
     encoder = _build_schema(EncoderIdentity)["properties"] | {"fingerprint": TEXT}
     number = {"type": "number"}
     night = {"started": TEXT, "status": TEXT, "seconds": number, "generation": _allow_null(WHOLE), "error": TEXT}
-    one = {
+    status = {
         "index": TEXT,
         "generation": WHOLE,
         "created": TEXT,
@@ -172,16 +172,16 @@ def build_status_schema() -> Schema:
         "last_night": _allow_null(build_object(night)),
         "problem": TEXT,
     }
-    return build_object({"indexes": _build_array(build_object(one))})
+    return build_object({"indexes": _build_array(build_object(status))})
 
 
 def build_batch_schema() -> Schema:
-    """The answers to a batch."""
+    """Return the schema of the answers to a batch."""
     return build_object(
         {"index": TEXT, "generation": WHOLE, "answers": _build_array({"$ref": "#/components/schemas/Answer"})}
     )
 
 
 def build_error_schema() -> Schema:
-    """What went wrong."""
+    """Return the schema of an error."""
     return build_object({"error": build_object({"code": TEXT, "message": TEXT})})

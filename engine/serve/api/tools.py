@@ -1,4 +1,4 @@
-"""The engine for assistants: search, similar and record as tools of the Model Context Protocol.
+"""The Model Context Protocol (MCP) server for assistants, with the tools search, similar and record.
 
 The arguments of a tool are the parameters of the API, with the same checks and limits.
 """
@@ -42,90 +42,91 @@ from engine.serve.request.queries import read_query
 from engine.serve.work.shelf import Shelf
 
 Answer = dict[str, Any]
-NAMES = {"q": "query", "i": "index"}  # parameter -> argument, where a longer name says more
+NAMES = {"q": "query", "i": "index"}  # parameter -> argument, where a longer name is clearer
 ABOUT = (
     "Semantic search over an index of biomedical abstracts. Scores are cosines, at most 1. Every answer names the "
-    "generation of the index that it is from. Retracted records are flagged; cite records by PMID or DOI."
+    "generation of the index that it comes from. Retracted records are flagged. Cite records by PMID or DOI."
 )
-_MALFORMED = "malformed request: method must be text, and params, if given, an object"
+_MALFORMED = "malformed request, expected a text as method and, if present, an object as params"
 
 
 @dataclass(frozen=True, slots=True)
 class _ToolCall:
-    """A tool: what it is for, what it takes, and what answers it."""
+    """A tool: its description, its arguments, and the function that answers a call."""
 
     about: str
     names: Mapping[str, str]  # argument -> parameter of the API
-    taken: tuple[Parameter, ...]  # by the names of the arguments
-    known: tuple[Parameter, ...]  # the parameters of the API
+    arguments: tuple[Parameter, ...]  # the parameters under the names of the arguments
+    parameters: tuple[Parameter, ...]  # the parameters of the API
     answer: Callable[[Shelf, RequestValues], Answer]
 
     @property
     def schema(self) -> Schema:
-        """Return the JSON Schema of the arguments."""
+        """The JSON Schema of the arguments."""
         return {
             "type": "object",
-            "properties": {one.name: build_argument_schema(one) for one in self.taken},
-            "required": [one.name for one in self.taken if one.required],
+            "properties": {argument.name: build_argument_schema(argument) for argument in self.arguments},
+            "required": [argument.name for argument in self.arguments if argument.required],
             "additionalProperties": False,
         }
 
-    def read(self, arguments: Mapping[str, Any]) -> RequestValues:
-        """Return the arguments as the parameters of the API; null counts as not given.
+    def read(self, values: Mapping[str, Any]) -> RequestValues:
+        """Return the arguments of a call as parameters of the API; null is ignored.
 
         Raises:
-            UsageError: an unknown argument, or a value that makes no sense.
+            UsageError: an unknown argument, or an invalid value.
         """
-        pairs = list_pairs(arguments)
-        unknown = [(name, "") for name in arguments if name not in self.names]
-        RequestValues([*unknown, *pairs], self.taken)  # refuses under the names that the assistant knows
-        return RequestValues([(self.names[name], value) for name, value in pairs], self.known)
+        pairs = list_pairs(values)
+        unknown = [(name, "") for name in values if name not in self.names]
+        RequestValues([*unknown, *pairs], self.arguments)  # so that errors use the names of the arguments
+        return RequestValues([(self.names[name], value) for name, value in pairs], self.parameters)
 
 
 def _build_tool(
-    about: str, known: tuple[Parameter, ...], answer: Callable[[Shelf, RequestValues], Answer], **other_names: str
+    about: str, parameters: tuple[Parameter, ...], answer: Callable[[Shelf, RequestValues], Answer], **renames: str
 ) -> _ToolCall:
-    """Return the tool that takes the parameters of the API, some by other names."""
-    names = {one.name: other_names.get(one.name) or NAMES.get(one.name, one.name) for one in known}
-    taken = tuple(replace(one, name=names[one.name]) for one in known)
-    return _ToolCall(about, {name: parameter for parameter, name in names.items()}, taken, known, answer)
+    """Return a tool that takes parameters of the API; renames maps a parameter to the name of its argument."""
+    names = {p.name: renames.get(p.name) or NAMES.get(p.name, p.name) for p in parameters}
+    arguments = tuple(replace(parameter, name=names[parameter.name]) for parameter in parameters)
+    return _ToolCall(about, {name: parameter for parameter, name in names.items()}, arguments, parameters, answer)
 
 
-def _answer_search(shelf: Shelf, given: RequestValues) -> Answer:
+def _answer_search(shelf: Shelf, values: RequestValues) -> Answer:
     """Answer a search."""
-    return answer_query(shelf.index(given.get_text("i")), read_query(given))
+    return answer_query(shelf.index(values.get_text("i")), read_query(values))
 
 
-def _answer_similar(shelf: Shelf, given: RequestValues) -> Answer:
+def _answer_similar(shelf: Shelf, values: RequestValues) -> Answer:
     """Answer a search by examples."""
-    return answer_query(shelf.index(given.get_text("i")), read_query(given, like=given.get_texts("id")))
+    return answer_query(shelf.index(values.get_text("i")), read_query(values, like=values.get_texts("id")))
 
 
-def _answer_record(shelf: Shelf, given: RequestValues) -> Answer:
-    """Return one record whole."""
-    index = shelf.index(given.get_text("i"))
-    return record_object(index, index.get(given.get_text("id")))
+def _answer_record(shelf: Shelf, values: RequestValues) -> Answer:
+    """Return one record with all its fields."""
+    index = shelf.index(values.get_text("i"))
+    return record_object(index, index.get(values.get_text("id")))
 
 
 def answer_query(index: Index, query: Query) -> Answer:
-    """Answer a query, without repeating it; with groups where they were asked for."""
-    found = build_answer_body(index, index.ask(query))
-    del found["query"]
+    """Return the answer to a query, without the query itself, and with groups only if requested."""
+    body = build_answer_body(index, index.ask(query))
+    del body["query"]
     if not query.group_by:
-        del found["groups"]
-    return found
+        del body["groups"]
+    return body
 
 
 _TOOLS = {
     "search": _build_tool(
-        "Find the abstracts nearest to a question or a description in plain words, best first. Give a query, or "
-        "records in like, or both.",
+        "Find the abstracts nearest to a question or a description in plain words, best first. Pass a query, "
+        "example records in like, or both.",
         (*QUESTION, *RANKING, *FILTERS, SEARCH[0]),
         _answer_search,
     ),
     "similar": _build_tool(
-        "Find the abstracts nearest to stored records, by their ids, PMIDs or DOIs; away from those in unlike.",
-        tuple(one for one in SIMILAR if one.name != "ids"),  # the examples have that name
+        "Find the abstracts nearest to stored records, given by their ids, PMIDs or DOIs. Records in unlike push "
+        "similar abstracts down.",
+        tuple(parameter for parameter in SIMILAR if parameter.name != "ids"),  # the argument ids has the examples
         _answer_similar,
         id="ids",
     ),
@@ -134,7 +135,7 @@ _TOOLS = {
 
 
 def serve_tools(folders: Sequence[Path]) -> None:
-    """Answer on standard input and output until the input ends.
+    """Serve the tools on standard input and output until the input ends.
 
     Raises:
         EngineError: an index can't be opened.
@@ -163,22 +164,22 @@ async def _run_on_streams(server: Server[Any]) -> None:
 
 
 def _build_refusal(message: SessionMessage | Exception) -> JSONRPCError | None:
-    """Return the reply to a message that is malformed but has an id, which the SDK would leave without one."""
+    """Return the error reply to a malformed message with an id, which the SDK would not answer; else None."""
     details = getattr(message, "errors", None)
     for error in details() if details else ():
-        given = error.get("input")
-        request_id = given.get("id") if isinstance(given, dict) else None
+        content = error.get("input")
+        request_id = content.get("id") if isinstance(content, dict) else None
         if isinstance(request_id, int | str) and not isinstance(request_id, bool):
             return JSONRPCError(jsonrpc="2.0", id=request_id, error=ErrorData(code=INVALID_REQUEST, message=_MALFORMED))
     return None
 
 
 def _build_tools(shelf: Shelf) -> Server[Any]:
-    """Return a server of the tools over open indexes."""
+    """Return an MCP server with the tools over the open indexes."""
 
     async def list_tools(_: ServerRequestContext[Any], params: PaginatedRequestParams | None) -> ListToolsResult:
-        listed = [Tool(name=name, description=one.about, input_schema=one.schema) for name, one in _TOOLS.items()]
-        return ListToolsResult(tools=listed)
+        tools = [Tool(name=name, description=tool.about, input_schema=tool.schema) for name, tool in _TOOLS.items()]
+        return ListToolsResult(tools=tools)
 
     async def call_tool(_: ServerRequestContext[Any], params: CallToolRequestParams) -> CallToolResult:
         return await run_in_threadpool(partial(_call, shelf, params.name, params.arguments or {}))
@@ -196,7 +197,7 @@ def _find_tool(name: str) -> _ToolCall:
     """Return a tool by its name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no tool of that name.
     """
     if name not in _TOOLS:
         raise UsageError(f"no tool named {name[:80]!r}. Known tools: {', '.join(_TOOLS)}")
@@ -204,7 +205,7 @@ def _find_tool(name: str) -> _ToolCall:
 
 
 def _call(shelf: Shelf, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
-    """Call a tool; what the engine refuses is an error that the assistant can read."""
+    """Call a tool; an error of the engine becomes an error result with its message."""
     try:
         tool = _find_tool(name)
         answer = tool.answer(shelf, tool.read(arguments))
@@ -215,6 +216,6 @@ def _call(shelf: Shelf, name: str, arguments: Mapping[str, Any]) -> CallToolResu
 
 
 def describe(shelf: Shelf) -> str:
-    """Return what an assistant is told about the indexes."""
-    held = [f"{name} ({shelf.index(name).manifest.counts.abstracts:,} abstracts)" for name in shelf.names]
-    return f"{ABOUT} Indexes: {', '.join(held)}."
+    """Return the instructions for assistants, with the names and sizes of the indexes."""
+    sizes = [f"{name} ({shelf.index(name).manifest.counts.abstracts:,} abstracts)" for name in shelf.names]
+    return f"{ABOUT} Indexes: {', '.join(sizes)}."

@@ -1,1 +1,1 @@
-"""Connections: who may ask, the limits, and what a failure looks like."""
+"""HTTP: access control, limits, connections, and the form of errors."""

@@ -1,4 +1,4 @@
-"""One connection as uvicorn serves it, with limits on their number and on the time for requests and answers."""
+"""The HTTP/1.1 connection of uvicorn, with limits on the number of connections and on slow clients."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from engine.serve.http.limits import HEAD_SECONDS, MAX_CONNECTIONS, MAX_HEAD, TA
 
 
 class Connection(H11Protocol):
-    """Closes a connection on which no whole request arrives, or no answer is taken, in time: uvicorn waits for ever."""
+    """A connection that is closed if a request or the reading of an answer takes too long; uvicorn waits for ever."""
 
-    waiting: asyncio.TimerHandle | None = None  # for a request
-    taking: asyncio.TimerHandle | None = None  # of an answer
+    request_timer: asyncio.TimerHandle | None = None  # while a request arrives
+    reading_timer: asyncio.TimerHandle | None = None  # while the client reads an answer
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a new connection, unless there are too many."""
+        """Accept a new connection, unless too many are open."""
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
@@ -26,78 +26,78 @@ class Connection(H11Protocol):
             self.watch()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived."""
+        """Process received bytes."""
         super().data_received(data)
         ahead = self.conn.their_state is h11.DONE and len(self.conn.trailing_data[0]) < MAX_HEAD
         if self.flow.read_paused and ahead:
-            self.flow.resume_reading()  # else it is not seen that a client goes which has begun another request
+            self.flow.resume_reading()  # else a disconnect after the start of the next request goes unnoticed
         self.watch()
 
     def on_response_complete(self) -> None:
-        """After an answer: what has arrived of the next request counts from now."""
+        """Start the time limit of the next request after an answer, if some of it has arrived."""
         super().on_response_complete()
         self.watch()
-        self.watch_taking()
+        self.watch_reading()
 
     def pause_writing(self) -> None:
-        """Wait until the client has taken some of its answer."""
+        """Pause until the client has read some of its answer."""
         super().pause_writing()
-        self.watch_taking()
+        self.watch_reading()
 
     def resume_writing(self) -> None:
-        """Go on, now that the client has taken some."""
+        """Continue after the client has read some of its answer."""
         super().resume_writing()
-        self.watch_taking()
+        self.watch_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Stop the timers of a closed connection."""
         self.unwatch()
-        self.unwatch_taking()
+        self.unwatch_reading()
         super().connection_lost(exc)
 
     def watch(self) -> None:
-        """Give a request that has begun, or is the first, its time, and a body that is no longer read."""
+        """Limit the time for a first or started request, and for a body that nobody reads any more."""
         state = self.conn.their_state
-        begun = state is h11.IDLE and (self.cycle is None or bool(self.conn.trailing_data[0]))
-        unread = state is h11.SEND_BODY and self.cycle is not None and self.cycle.response_complete
-        if not (begun or unread):
+        is_started = state is h11.IDLE and (self.cycle is None or bool(self.conn.trailing_data[0]))
+        is_unread = state is h11.SEND_BODY and self.cycle is not None and self.cycle.response_complete
+        if not (is_started or is_unread):
             self.unwatch()
-        elif self.waiting is None:
-            self.waiting = self.loop.call_later(HEAD_SECONDS, self.give_up)
+        elif self.request_timer is None:
+            self.request_timer = self.loop.call_later(HEAD_SECONDS, self.give_up)
 
     def unwatch(self) -> None:
-        """Let the time be."""
-        if self.waiting is not None:
-            self.waiting.cancel()
-            self.waiting = None
+        """Stop the timer of the request."""
+        if self.request_timer is not None:
+            self.request_timer.cancel()
+            self.request_timer = None
 
     def give_up(self) -> None:
-        """Close a connection whose request did not arrive."""
-        self.waiting = None
+        """Close a connection whose request did not arrive in time."""
+        self.request_timer = None
         if not self.transport.is_closing():
             self.transport.close()
 
-    def watch_taking(self) -> None:
-        """Give the client its time, from now on, to take some of what waits for it."""
-        self.unwatch_taking()
+    def watch_reading(self) -> None:
+        """Limit the time, from now on, in which the client must read some of its answer."""
+        self.unwatch_reading()
         if size := self.transport.get_write_buffer_size():
-            self.taking = self.loop.call_later(TAKE_SECONDS, self.look_at_taking, size)
+            self.reading_timer = self.loop.call_later(TAKE_SECONDS, self.check_reading, size)
 
-    def unwatch_taking(self) -> None:
-        """Let that time be."""
-        if self.taking is not None:
-            self.taking.cancel()
-            self.taking = None
+    def unwatch_reading(self) -> None:
+        """Stop the timer of the answer."""
+        if self.reading_timer is not None:
+            self.reading_timer.cancel()
+            self.reading_timer = None
 
-    def look_at_taking(self, before: int) -> None:
-        """Cut a connection of which nothing was taken since so many bytes waited; closing it would wait for them."""
+    def check_reading(self, before: int) -> None:
+        """Abort a connection that still has `before` bytes to send; closing it would wait until they are read."""
         if self.transport.get_write_buffer_size() >= before:
             self.transport.abort()
         else:
-            self.watch_taking()
+            self.watch_reading()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what is no HTTP, with the headers that every response has."""
+        """Answer malformed HTTP with status 400 and the headers of every response."""
         headers = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
         headers += [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
         for event in (

@@ -1,4 +1,4 @@
-"""The one place where an error becomes a status, a code for programs and a message for people."""
+"""Errors as responses: a status, a code for programs and a message for people."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from engine.errors import (
     UsageError,
 )
 
-# From the most special to the most general; what is no fault of the request, and may name files of the server, is told
-# in the log alone.
+# From the most specific to the most general. Errors of the server itself (status 500) may name its files, so their
+# messages appear in the log only.
 KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
     (UnknownIndexError, HTTPStatus.NOT_FOUND, "unknown_index"),
     (UsageError, HTTPStatus.BAD_REQUEST, "bad_request"),
@@ -39,15 +39,15 @@ KNOWN: tuple[tuple[type[EngineError], HTTPStatus, str], ...] = (
     (GenerationError, HTTPStatus.INTERNAL_SERVER_ERROR, "generation"),
 )
 SETTINGS = "The settings of the index can't be used; the server's log says why."
-_MESSAGES = {"settings": SETTINGS}  # in the place of one that may name files of the server
+_MESSAGES = {"settings": SETTINGS}  # code -> message that names no files of the server
 _OURS = "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"
-_GONE = 499  # of nobody's standard, but what proxies count those by who leave; nobody sees it
+_GONE = 499  # not standardised, but proxies use it to count clients that disconnect; no client receives it
 _RETRY_AFTER = "1"  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What is said of an error."""
+    """An error as reported to the client."""
 
     status: int
     code: str
@@ -56,12 +56,12 @@ class Failure:
 
     @property
     def fields(self) -> dict[str, object]:
-        """The keys of JSON."""
+        """The JSON object: error, with code and message."""
         return {"error": {"code": self.code, "message": self.message}}
 
 
 class BodyError(Exception):
-    """A body that is not taken."""
+    """A request body that is refused."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
@@ -69,14 +69,14 @@ class BodyError(Exception):
 
 
 def classify_error(error: Exception) -> Failure:
-    """The failure that an error is."""
+    """Return an error as reported to the client."""
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         return Failure(status, status.name.lower(), error.detail, tuple((error.headers or {}).items()))
     if isinstance(error, BodyError):
         return error.failure
     if isinstance(error, ClientDisconnect):
-        return Failure(_GONE, "client_gone", "The client has gone before it was answered.")
+        return Failure(_GONE, "client_gone", "The client disconnected before it was answered.")
     for kind, status, code in KNOWN:
         if isinstance(error, kind):
             ours = status is HTTPStatus.INTERNAL_SERVER_ERROR

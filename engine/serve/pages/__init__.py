@@ -1,1 +1,1 @@
-"""HTML pages, exports and the map."""
+"""The HTML pages, exports and the map."""

@@ -1,4 +1,4 @@
-"""The form of the search page: what is in it, and how it is sent becomes the address of a page."""
+"""The search form: its fields, and the canonical URL of what it sends."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from engine.serve.work.facets import Bar, Facets, read_facets
 
 _FROM = Parameter("from", "First year.", ValueKind.INTEGER, low=1000, high=9999)
 _TO = Parameter("to", "Last year.", ValueKind.INTEGER, low=1000, high=9999)
-PAGE = (*(one for one in SEARCH if one.name != "group_by"), _FROM, _TO)  # nothing is counted on a page
-FIELDS = tuple(option for option in FILTERS if option.form_label)  # years have one of their own
+PAGE = (*(parameter for parameter in SEARCH if parameter.name != "group_by"), _FROM, _TO)  # pages show no groups
+FIELDS = tuple(option for option in FILTERS if option.form_label)  # without the years, which have two fields
 _OWN_FIELDS = {"q", "mode", "n", "explain", "i", "from", "to"} | {o.name for o in FIELDS if not o.kind.is_repeatable}
 HIDDEN = {option.name for option in FILTERS if option.kind is ValueKind.IDS}
 _FLAG_NAMES = {parameter.name for parameter in SEARCH if parameter.kind in BOOLEANS}
@@ -26,49 +26,49 @@ _PER_PAGE = (10, 20, 50, 100)
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What the form shows."""
+    """The content of the search form."""
 
     state: State
     facets: Facets
     first_year: str
     last_year: str
-    kept: Pairs  # what has no field of its own goes along unseen, journals and the like as boxes that can be unticked
+    kept: Pairs  # parameters without a field: hidden, or repeatable ones as checked boxes
 
     @property
     def sizes(self) -> list[int]:
-        """Hits a page that can be chosen: the usual ones, and what is asked for now."""
+        """The choices of hits per page: the usual ones, and the current one."""
         now = self.get_value("n")
         return sorted({*_PER_PAGE, *([int(now)] if WHOLE.fullmatch(now) and 0 < int(now) <= MAX_HITS else [])})
 
     def get_value(self, name: str, otherwise: str = "") -> str:
-        """What a field holds."""
+        """Return the first value of a field; otherwise, without a value."""
         return next((value for key, value in self.state.pairs if key == name), otherwise)
 
     @property
     def known(self) -> dict[str, Counted]:
-        """Names that a field offers, with the number of their records."""
+        """The suggested names of each field, with their numbers of records."""
         return {"journal": self.facets.journals, "mesh": self.facets.mesh, "type": self.facets.types}
 
     def is_within(self, bar: Bar) -> bool:
-        """Whether the years asked for hold those of a bar."""
+        """Return whether the years of a bar overlap the range of the form."""
         return _read_form_year(self.first_year, 0) <= bar.last and bar.first <= _read_form_year(self.last_year, 9999)
 
 
 def is_canonical(pairs: Pairs) -> bool:
-    """Whether an address says what it says in the one way that `canonicalise` does."""
+    """Return whether parameters are in the form that `canonicalise` returns."""
     return all(name not in ("from", "to") and value == _tidy_value(name, value) != "" for name, value in pairs)
 
 
 def canonicalise(pairs: Pairs) -> State:
-    """The same without what is blank, each value of a name once and in one spelling, first and last year as one range.
+    """Return parameters in canonical form: no blank or repeated values, one spelling, one range of years.
 
     Raises:
-        UsageError: the last year is before the first, or a value that can't be.
+        UsageError: the last year is before the first, or a value is invalid.
     """
-    given = RequestValues(pairs, PAGE)
-    low, high = given.get_text("from").strip(), given.get_text("to").strip()
+    values = RequestValues(pairs, PAGE)
+    low, high = values.get_text("from").strip(), values.get_text("to").strip()
     if low and high and int(low) > int(high):
-        raise UsageError(f"the years end before they begin: {low} to {high}")
+        raise UsageError(f"the last year is before the first: {low} to {high}")
     kept = [(name, _tidy_value(name, value)) for name, value in pairs if value.strip() and name not in ("from", "to")]
     if low or high:
         kept = [pair for pair in kept if pair[0] != "year"] + [("year", _tidy_value("year", f"{low}-{high}"))]
@@ -76,7 +76,7 @@ def canonicalise(pairs: Pairs) -> State:
 
 
 def _tidy_value(name: str, value: str) -> str:
-    """A value in the spelling that pages use; one that can't be stays as it is, to be refused where it is read."""
+    """Return a value in its canonical spelling; "" if blank. An invalid value is unchanged; reading it raises."""
     if not value.strip():
         return ""
     if name in _FLAG_NAMES:
@@ -91,7 +91,7 @@ def _tidy_value(name: str, value: str) -> str:
 
 
 def build_form(index: Index, state: State) -> _Form:
-    """The form with what it was sent with."""
+    """Return the form filled with the state of the page."""
     years = [value for name, value in state.pairs if name == "year"]
     low, high = (next((value for name, value in state.pairs if name == end), "") for end in ("from", "to"))
     if not (low or high) and len(years) == 1:
@@ -105,7 +105,7 @@ def build_form(index: Index, state: State) -> _Form:
 
 
 def _read_form_year(text: str, otherwise: int) -> int:
-    """The year that a field holds; another where it holds none."""
+    """Return the year in a field; otherwise, if it holds no year."""
     try:
         return int(text)
     except ValueError:
@@ -113,7 +113,7 @@ def _read_form_year(text: str, otherwise: int) -> int:
 
 
 def _split_range(years: str) -> tuple[str, str]:
-    """First and last year of a range, "" where it is open; both "" where it is no range."""
+    """Return first and last year of a range, "" for an open end; both "" if it is not a range."""
     try:
         low, high = parse_years(years)
     except UsageError:

@@ -1,4 +1,4 @@
-"""The pages. They are whole without a script."""
+"""Handlers of the HTML pages, which work without scripts."""
 
 from __future__ import annotations
 
@@ -25,32 +25,30 @@ from engine.serve.pages.templates import render_page
 from engine.serve.pages.views import build_chips, build_hit_views, build_paging, list_badges
 from engine.serve.request.parameters import RECORD, RequestValues
 from engine.serve.request.queries import read_query
-from engine.serve.request.site import HTML, get_site, read_given, read_pairs, respond
+from engine.serve.request.site import HTML, get_site, read_pairs, read_values, respond
 
 _SEE_OTHER = 303
 _NEIGHBOURS = 10
-EXPLAINED = 20  # hits of a page; a hundred of them would take some 3 s
+EXPLAINED = 20  # explained hits per page; a hundred would take about 3 s
 
 
 async def show_search_page(request: Request) -> Response:
-    """The form, and the hits where something is asked. What makes no sense is said below the form, still filled."""
+    """Send the search form with the hits of its query, if any; or the filled form with an error message."""
     try:
         state = canonicalise(read_pairs(request))
         if not is_canonical(read_pairs(request)):
             return RedirectResponse(state.build_address("/"), _SEE_OTHER)
-        given = RequestValues(state.pairs, PAGE)
-        shelf, query = get_site(request).shelf, read_query(given)
-        index = shelf.index(given.get_text("i"))
-        query = replace(query, explain=query.explain if given.get_text("explain") else True)
+        values = RequestValues(state.pairs, PAGE)
+        shelf, query = get_site(request).shelf, read_query(values)
+        index = shelf.index(values.get_text("i"))
+        query = replace(query, explain=query.explain if values.get_text("explain") else True)
         return await respond(request, [index], HTML, lambda: _search_page(index, shelf.names, state, query))
     except (UsageError, NoMeshTreeError, AbstractNotFoundError, UnreadableQueryError) as err:
-        return await run_in_threadpool(
-            _show_refused, request, classify_error(err)
-        )  # the form may have to be counted first
+        return await run_in_threadpool(_show_refused, request, classify_error(err))  # the facets may need counting
 
 
 def _show_refused(request: Request, failure: Failure) -> Response:
-    """The form as it was sent, with what was wrong about it."""
+    """Return the form as it was sent, with the error message."""
     shelf = get_site(request).shelf
     name = next((value for key, value in read_pairs(request) if key == "i" and value in shelf.names), "")
     kept = tuple(pair for pair in read_pairs(request) if pair[1].strip() and pair[0] != "i")
@@ -61,7 +59,7 @@ def _show_refused(request: Request, failure: Failure) -> Response:
 
 
 def _build_form_fields(index: Index, names: list[str], state: State) -> dict[str, Any]:
-    """What the form is laid out from."""
+    """Return the template values of the form."""
     return {
         "form": build_form(index, state),
         "formats": [suffix[1:] for suffix in FORMATS],
@@ -77,7 +75,7 @@ def _build_form_fields(index: Index, names: list[str], state: State) -> dict[str
 
 
 def _search_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
-    """The page of a search."""
+    """Render the search page."""
     fields = _build_form_fields(index, names, state)
     if not query.text and not query.like:
         return render_page("search", title="Search", answer=None, problem="", **fields)
@@ -91,43 +89,43 @@ def _search_page(index: Index, names: list[str], state: State, query: Query) -> 
         paging=build_paging(answer, state),
         question=_name_question(index, query),
         record=write_paragraph(make_record(index, answer)),
-        examples=[(given, index.get(given).title) for given in query.like],
+        examples=[(record_id, index.get(record_id).title) for record_id in query.like],
         **fields,
     )
 
 
 def _name_question(index: Index, query: Query) -> str:
-    """What ticks belong to, however it is spelled in an address: the question without filters and places."""
+    """Return the key that ticks are stored under: the query without filters and paging."""
     pairs = [("i", index.name), ("q", query.text), ("mode", str(query.mode))]
-    pairs += [("like", one) for one in query.like] + [("unlike", one) for one in query.unlike]
+    pairs += [("like", example) for example in query.like] + [("unlike", example) for example in query.unlike]
     return str(State(tuple(pairs)))
 
 
 async def show_record_page(request: Request) -> Response:
-    """One record whole, with those that are nearest to it."""
-    given = read_given(request, RECORD)
-    index = get_site(request).shelf.index(given.get_text("i"))
-    return await respond(request, [index], HTML, lambda: _record_page(index, given))
+    """Send the page of one record, with the records nearest to it."""
+    values = read_values(request, RECORD)
+    index = get_site(request).shelf.index(values.get_text("i"))
+    return await respond(request, [index], HTML, lambda: _record_page(index, values))
 
 
-def _record_page(index: Index, given: RequestValues) -> bytes:
-    """The page of a record."""
-    found = index.get(given.get_text("id"))
-    where = State(tuple(("i", name) for name in given.get_texts("i")))
-    near = index.ask(Query(like=(found.record_id,), top_k=_NEIGHBOURS)) if len(index) > 1 else None
-    cite = where.set_value("id", found.record_id)
+def _record_page(index: Index, values: RequestValues) -> bytes:
+    """Render the page of a record."""
+    record = index.get(values.get_text("id"))
+    where = State(tuple(("i", name) for name in values.get_texts("i")))
+    near = index.ask(Query(like=(record.record_id,), top_k=_NEIGHBOURS)) if len(index) > 1 else None
+    cite = where.set_value("id", record.record_id)
     return render_page(
         "record",
-        title=found.title or found.record_id,
+        title=record.title or record.record_id,
         here="record",
         index=index,
-        record=found,
-        badges=list(list_badges(found)),
-        sources=index.get_sources(found.record_id),
-        pubmed=build_pubmed_url(found.pmid),
-        doi=build_doi_url(found.doi),
+        record=record,
+        badges=list(list_badges(record)),
+        sources=index.get_sources(record.record_id),
+        pubmed=build_pubmed_url(record.pmid),
+        doi=build_doi_url(record.doi),
         near=build_hit_views(index, near, where) if near else [],
-        similar=where.set_value("like", found.record_id).build_address("/"),
+        similar=where.set_value("like", record.record_id).build_address("/"),
         where=where.build_address(""),
         exports=[
             (suffix[1:], cite.set_value("format", suffix[1:]).build_address("/record/export")) for suffix in FORMATS
@@ -136,22 +134,22 @@ def _record_page(index: Index, given: RequestValues) -> bytes:
 
 
 async def show_status_page(request: Request) -> Response:
-    """What is served."""
-    read_given(request, ())
+    """Send the status page."""
+    read_values(request, ())
     shelf = get_site(request).shelf
     indexes = [shelf.index(name) for name in shelf.names]
 
     def work() -> bytes:
-        found = [build_status_body(one, shelf.problems) for one in indexes]
-        return render_page("status", title="Status", here="status", indexes=found)
+        bodies = [build_status_body(index, shelf.problems) for index in indexes]
+        return render_page("status", title="Status", here="status", indexes=bodies)
 
     return Response(await run_in_threadpool(work), media_type=HTML)
 
 
 def show_failure(request: Request, failure: Failure) -> Response:
-    """The page of a failure."""
-    ways = [("Start again", "/")]
+    """Return the page of an error."""
+    ways = [("New search", "/")]
     if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        ways.insert(0, ("Ask again", State(read_pairs(request)).build_address(request.url.path)))
-    body = render_page("error", title="That did not work", here="error", failure=failure, ways=ways)
+        ways.insert(0, ("Try again", State(read_pairs(request)).build_address(request.url.path)))
+    body = render_page("error", title="Error", here="error", failure=failure, ways=ways)
     return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))

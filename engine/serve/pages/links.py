@@ -1,4 +1,4 @@
-"""Addresses of the pages, with all that they show in them."""
+"""URLs of pages, which hold the whole state of a page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Pairs = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a page shows, as names and values."""
+    """The state of a page as names and values of its URL. Methods that change it also go back to the first hit."""
 
     pairs: Pairs
 
@@ -21,27 +21,27 @@ class State:
         return urlencode(self.pairs, errors="replace")
 
     def build_address(self, path: str) -> str:
-        """The address of a page that shows this."""
+        """Return the URL of a page at path in this state."""
         return f"{path}?{self}" if self.pairs else path
 
     def set_value(self, name: str, value: object) -> State:
-        """The same with one value for a name, from the first hit on."""
+        """Return the state with a single value for a name, at the first hit."""
         kept = self.drop_value(name).pairs
         return State((*kept, (name, str(value))))
 
     def add_value(self, name: str, value: str) -> State:
-        """The same with one more value for a name, from the first hit on."""
+        """Return the state with another value for a name, at the first hit."""
         return State((*self.start_over().pairs, (name, value)))
 
     def drop_value(self, name: str, value: str | None = None) -> State:
-        """The same without a name, or without one value of it, from the first hit on."""
+        """Return the state without a name, or without one value of it, at the first hit."""
         return State(tuple(p for p in self.start_over().pairs if p[0] != name or value not in (None, p[1])))
 
     def start_over(self) -> State:
-        """The same from the first hit on."""
+        """Return the state at the first hit, without export parameters."""
         return State(tuple(pair for pair in self.pairs if pair[0] not in _PAGING))
 
     def keep_names(self, names: Iterable[str]) -> State:
-        """Just some of the names."""
+        """Return the state with only these names."""
         wanted = set(names)
         return State(tuple(pair for pair in self.pairs if pair[0] in wanted))

@@ -1,4 +1,4 @@
-"""Texts cut into pieces that are shown in different ways. Nothing of a text is ever made into markup."""
+"""Texts split into pieces for highlighting. A piece is plain text, never markup."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 
 from engine.records.answer import Hit, Span
 
-SHORT = 700  # characters of an abstract that is shown whole
-_AROUND = 180  # characters shown on either side of the nearest sentence
-_BEGINNING = 400  # characters shown where no sentence is known
+SHORT = 700  # characters up to which an abstract is shown whole
+_AROUND = 180  # characters shown before and after the nearest sentence
+_BEGINNING = 400  # characters shown if no nearest sentence is known
 
 
 @dataclass(frozen=True, slots=True)
 class MarkedPiece:
-    """A stretch of a text."""
+    """A piece of a text with its highlighting."""
 
     text: str
-    is_best: bool = False  # part of the sentence that is nearest to the query
-    is_word: bool = False  # a word of the query
+    is_best: bool = False  # in the sentence nearest to the query
+    is_word: bool = False  # in a word of the query
 
 
 def split_pieces(
     text: str, best: Sequence[Span] = (), words: Sequence[Span] = (), window: Span | None = None
 ) -> list[MarkedPiece]:
-    """A text, or a window of it, as pieces that add up to it; spans may overlap."""
+    """Split a text, or a window of it, into pieces that add up to it; spans may overlap."""
     first, last = window or (0, len(text))
     ends = {first, last}
     for start, end in (*best, *words):
-        ends |= {min(max(place, first), last) for place in (start, end)}
+        ends |= {min(max(position, first), last) for position in (start, end)}
     order = sorted(ends)
     return [
         MarkedPiece(text[start:end], _is_inside(start, best), _is_inside(start, words))
@@ -36,23 +36,23 @@ def split_pieces(
     ]
 
 
-def _is_inside(place: int, spans: Sequence[Span]) -> bool:
-    """Whether a place lies in one of the spans."""
-    return any(start <= place < end for start, end in spans)
+def _is_inside(position: int, spans: Sequence[Span]) -> bool:
+    """Return whether a position is in one of the spans."""
+    return any(start <= position < end for start, end in spans)
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An abstract as a hit shows it."""
+    """The abstract of a hit, ready to display."""
 
-    extract: list[MarkedPiece]  # the part that is always seen
+    extract: list[MarkedPiece]  # the part that is always visible
     cut_before: bool
     cut_after: bool
-    whole: list[MarkedPiece]  # all of it; empty where the extract is all of it
+    whole: list[MarkedPiece]  # the whole abstract; empty if the extract is the whole abstract
 
 
 def mark_abstract(hit: Hit) -> Shown:
-    """The abstract of a hit, with the nearest sentence and the words of the query marked."""
+    """Return the abstract of a hit with the nearest sentence and the words of the query marked."""
     text = hit.abstract
     best = [hit.why.sentences[0].span] if hit.why and hit.why.sentences else []
     words = hit.why.abstract_spans if hit.why else ()
@@ -63,7 +63,7 @@ def mark_abstract(hit: Hit) -> Shown:
 
 
 def _extract(text: str, best: Span | None) -> Span:
-    """The part of a text that is worth seeing first, whole words of it."""
+    """Return the span to show first: around the nearest sentence or at the beginning, in whole words."""
     if len(text) <= SHORT:
         return 0, len(text)
     first, last = (max(0, best[0] - _AROUND), min(len(text), best[1] + _AROUND)) if best else (0, _BEGINNING)

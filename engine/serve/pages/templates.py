@@ -1,4 +1,4 @@
-"""Pages from templates. Everything in them is escaped, whatever a record holds."""
+"""Rendering of the page templates, with all values escaped."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from engine import __version__
 
 @cache
 def _get_environment() -> Environment:
-    """The templates of this package."""
-    made = Environment(
+    """Return the Jinja environment with the templates of this package."""
+    environment = Environment(
         loader=PackageLoader("engine.serve.pages", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -21,12 +21,12 @@ def _get_environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    made.filters["grouped"] = "{:,}".format
-    made.filters["number"] = "{:06d}".format
-    made.globals["version"] = __version__
-    return made
+    environment.filters["grouped"] = "{:,}".format
+    environment.filters["number"] = "{:06d}".format
+    environment.globals["version"] = __version__
+    return environment
 
 
 def render_page(name: str, **values: Any) -> bytes:
-    """A page in UTF-8; what UTF-8 can't hold becomes a question mark."""
+    """Render a template in UTF-8, with "?" for lone surrogates."""
     return _get_environment().get_template(f"{name}.html").render(**values).encode("utf-8", "replace")

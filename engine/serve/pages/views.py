@@ -1,4 +1,4 @@
-"""What pages show of hits, filters and records, ready to be laid out."""
+"""Template values of hits, active filters and paging."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from engine.serve.pages.marks import MarkedPiece, Shown, mark_abstract, split_pi
 from engine.serve.request.parameters import FLAGS
 
 _WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
-_NAMED = 6  # authors of a hit before "et al."
+_NAMED = 6  # authors shown before "et al."
 _CHIPS = {option.name: option for option in BY_FIELD.values() if option.chip or any(option.chip_values)}
-_CARRIED = tuple(option.name for option in FILTERS if option.name != "ids")  # to what is like a hit
+_CARRIED = tuple(option.name for option in FILTERS if option.name != "ids")  # filters kept by the link "Similar"
 
 
 @dataclass(frozen=True, slots=True)
 class _HitView:
-    """A hit as it is shown."""
+    """A hit, ready to display."""
 
     hit: Hit
     record: Abstract
     title: list[MarkedPiece]
     shown: Shown
     badges: list[str]
-    worth: str  # what the score means, in words
-    scores: str  # what else ranked it
+    worth: str  # meaning of the score, in words
+    scores: str  # ranks and scores of hybrid and keyword mode
     pubmed: str
     doi: str
-    page: str  # its own page
+    page: str  # URL of its record page
     similar: str
     exclude: str
 
     @property
     def byline(self) -> str:
-        """The first authors."""
+        """The first authors, as text."""
         return _format_byline(self.hit.authors)
 
 
 @dataclass(frozen=True, slots=True)
 class _Chip:
-    """A filter in force, and the address without it."""
+    """An active filter, and the URL without it."""
 
     label: str
     value: str
@@ -56,7 +56,7 @@ class _Chip:
 
 @dataclass(frozen=True, slots=True)
 class _Paging:
-    """Where the hits of a page stand among all."""
+    """The ranks of the first and last hit of a page, and the URLs of the pages before and after."""
 
     first: int
     last: int
@@ -65,20 +65,20 @@ class _Paging:
 
 
 def _format_byline(authors: Sequence[str]) -> str:
-    """The first authors of a record."""
+    """Return the first authors of a record, with "et al." if there are more."""
     more = " et al." if len(authors) > _NAMED else ""
     return "; ".join(authors[:_NAMED]) + more
 
 
 def build_hit_views(index: Index, answer: Answer, state: State) -> list[_HitView]:
-    """The hits of an answer."""
-    return [_build_hit_view(one.hit, one.record, state) for one in cite_hits(index, answer)]
+    """Return the hits of an answer, ready to display, in their order."""
+    return [_build_hit_view(cited.hit, cited.record, state) for cited in cite_hits(index, answer)]
 
 
 def _build_hit_view(hit: Hit, record: Abstract, state: State) -> _HitView:
-    """One hit."""
+    """Return one hit, ready to display."""
     where = state.keep_names(("i",))
-    similar = state.keep_names(("i", "n", *_CARRIED))  # examples have no words
+    similar = state.keep_names(("i", "n", *_CARRIED))  # a search by example has no text
     return _HitView(
         hit=hit,
         record=record,
@@ -96,7 +96,7 @@ def _build_hit_view(hit: Hit, record: Abstract, state: State) -> _HitView:
 
 
 def list_badges(record: Abstract) -> Iterator[str]:
-    """Yield what a reader must know of a record."""
+    """Yield the warnings about a record: retracted, and its notices."""
     if record.retracted:
         yield "retracted"
     yield from (notice for notice in _WARNING if notice in record.notices)
@@ -105,13 +105,13 @@ def list_badges(record: Abstract) -> Iterator[str]:
 
 
 def _describe_score(hit: Hit) -> str:
-    """What a score is worth, in words."""
+    """Return the meaning of a score in words; "" if unknown."""
     share = hit.why.percentile if hit.why else None
     return "" if share is None else f"higher than {share:g} % of unrelated pairs"
 
 
 def _list_scores(hit: Hit) -> Iterator[str]:
-    """Yield what else a hit is ranked by."""
+    """Yield the ranks of a hit in the merged rankings, and its BM25 score."""
     if hit.semantic_rank is not None:
         yield f"{_format_ordinal(hit.semantic_rank)} by meaning"
     if hit.keyword_rank is not None:
@@ -121,9 +121,9 @@ def _list_scores(hit: Hit) -> Iterator[str]:
 
 
 def _format_ordinal(n: int) -> str:
-    """A number in a row.
+    """Return an ordinal number.
 
-    >>> [format_ordinal(n) for n in (1, 2, 3, 4, 11, 22)]
+    >>> [_format_ordinal(n) for n in (1, 2, 3, 4, 11, 22)]
     ['1st', '2nd', '3rd', '4th', '11th', '22nd']
     """
     endings = {1: "st", 2: "nd", 3: "rd"}
@@ -131,25 +131,25 @@ def _format_ordinal(n: int) -> str:
 
 
 def build_chips(state: State) -> list[_Chip]:
-    """The filters in force, each with the address without it; the excluded records share one."""
-    found = []
+    """Return the active filters, each with the URL without it; excluded records share one entry."""
+    chips = []
     for name, value in state.pairs:
         option = _CHIPS.get(name)
         if option is None or name == "exclude":
             continue
         if option.chip:
-            found.append(_Chip(option.chip, value, state.drop_value(name, value).build_address("/")))
+            chips.append(_Chip(option.chip, value, state.drop_value(name, value).build_address("/")))
         elif (flag := FLAGS.get(value.strip().lower())) is not None:
-            found.append(_Chip("", option.chip_values[flag], state.drop_value(name).build_address("/")))
+            chips.append(_Chip("", option.chip_values[flag], state.drop_value(name).build_address("/")))
     if excluded := [value for name, value in state.pairs if name == "exclude"]:
-        found.append(
+        chips.append(
             _Chip(_CHIPS["exclude"].chip, f"{len(excluded):,}", state.drop_value("exclude").build_address("/"))
         )
-    return found
+    return chips
 
 
 def build_paging(answer: Answer, state: State) -> _Paging:
-    """The place of the hits of an answer among all, and the pages beside."""
+    """Return the ranks of the hits of an answer, and the URLs of the pages before and after."""
     query, n = answer.query, min(answer.n_qualified, MAX_DEPTH)
     first, last = query.offset + 1, query.offset + len(answer.hits)
     earlier, later = max(0, query.offset - query.top_k), query.offset + query.top_k

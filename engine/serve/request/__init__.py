@@ -1,1 +1,1 @@
-"""Requests read into queries, and answers sent."""
+"""Requests: parameters checked and parsed into queries, and responses sent."""

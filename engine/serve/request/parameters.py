@@ -1,4 +1,4 @@
-"""The options as parameters of a request, within the limits of a server: requests are read and checked by them."""
+"""Search options as request parameters, with the limits of the server, and the check of requests against them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from engine.serve.http.limits import (
 
 WHOLE = re.compile(r"-?[0-9]{1,15}")
 FLAGS = {"true": True, "false": False, "1": True, "0": False, "on": True}
-_LENGTHS = {"q": MAX_TEXT, "where": MAX_WHERE}  # characters, of others MAX_VALUE
+_LENGTHS = {"q": MAX_TEXT, "where": MAX_WHERE}  # characters; MAX_VALUE for all others
 _HIGHEST = {"n": MAX_HITS, "offset": MAX_DEPTH - 1}
 NUMBERS = (ValueKind.INTEGER, ValueKind.NUMBER)
 BOOLEANS = (ValueKind.SWITCH, ValueKind.EITHER)
@@ -33,22 +33,22 @@ BOOLEANS = (ValueKind.SWITCH, ValueKind.EITHER)
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One name that may be given, and what may stand behind it."""
+    """A request parameter and its limits."""
 
     name: str
     help: str
     kind: ValueKind = ValueKind.TEXT
-    most: int = 1  # times it may be given
-    low: float = -math.inf  # of a number
-    high: float = math.inf
-    length: int = MAX_VALUE  # characters of a text
+    most: int = 1  # maximum number of values
+    low: float = -math.inf  # smallest number
+    high: float = math.inf  # largest number
+    length: int = MAX_VALUE  # maximum number of characters of a text
     choices: tuple[str, ...] = ()
     default: str | int | None = None
     required: bool = False
 
 
 def _build_parameter(option: QueryOption) -> Parameter:
-    """Return an option as a parameter, within the limits of a request."""
+    """Return an option as a parameter with the limits of the server."""
     most = {ValueKind.IDS: MAX_IDS if option in options.FILTERS else MAX_EXAMPLES}.get(option.kind, MAX_NAMES)
     is_shown = option.kind in (ValueKind.CHOICE, ValueKind.INTEGER)
     return Parameter(
@@ -73,19 +73,19 @@ SEARCH = (INDEX, *QUESTION, *RANKING, *FILTERS)
 
 
 class RequestValues:
-    """What a request gives of some parameters, checked."""
+    """The checked values of the parameters of a request."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]], allowed: Sequence[Parameter]) -> None:
-        """Read names and values; a value without ink counts as not given.
+        """Read names and values; blank values are ignored.
 
         Raises:
-            UsageError: an unknown name, a value that can't be, or too many.
+            UsageError: an unknown name, an invalid value, too many values, or a missing required parameter.
         """
         known = {parameter.name: parameter for parameter in allowed}
         self.values: dict[str, list[str]] = {}
         for n, (name, value) in enumerate(pairs):
             if n >= MAX_VALUES:
-                raise UsageError(f"the request has more than {MAX_VALUES:,} parameters. Ask for less at once")
+                raise UsageError(f"the request has too many parameters, expected {MAX_VALUES:,} at most")
             if name not in known:
                 raise UsageError(options.describe_unknown(name, list(known)))
             if value.strip():
@@ -95,31 +95,31 @@ class RequestValues:
             _check_number_of(parameter, len(self.values.get(parameter.name, ())))
 
     def get_texts(self, name: str) -> tuple[str, ...]:
-        """All values of a parameter, in the order given."""
+        """Return all values of a parameter, in the order given."""
         return tuple(self.values.get(name, ()))
 
     def get_text(self, name: str) -> str:
-        """The value of a parameter; "" where there is none."""
+        """Return the first value of a parameter; "" without a value."""
         return next(iter(self.values.get(name, ())), "")
 
     def get_whole(self, name: str, default: int = 0) -> int:
-        """A whole number."""
+        """Return the value of a parameter as a whole number; default without a value."""
         return int(self.get_text(name).strip() or default)
 
     def number(self, name: str) -> float | None:
-        """A number; None where there is none."""
+        """Return the value of a parameter as a number; None without a value."""
         return float(text) if (text := self.get_text(name).strip()) else None
 
     def flag(self, name: str) -> bool | None:
-        """True or false; None where nothing is given."""
+        """Return the value of a parameter as a boolean; None without a value."""
         return FLAGS[text.lower()] if (text := self.get_text(name).strip()) else None
 
-    def read_fields(self, wanted: Iterable[QueryOption]) -> dict[str, Any]:
-        """Return the fields of Query or Filters that the request gives, with their values."""
-        return {option.field: self.read_value(option) for option in wanted if option.name in self.values}
+    def read_fields(self, query_options: Iterable[QueryOption]) -> dict[str, Any]:
+        """Return the fields of Query or Filters that the request sets, with their values."""
+        return {option.field: self.read_value(option) for option in query_options if option.name in self.values}
 
     def read_value(self, option: QueryOption) -> Any:
-        """Return the value of an option that is given."""
+        """Return the value of an option that the request sets."""
         if option.kind.is_repeatable:
             return self.get_texts(option.name)
         if option.kind in BOOLEANS:
@@ -133,39 +133,38 @@ class RequestValues:
 
 
 def _check_number_of(parameter: Parameter, n: int) -> None:
-    """Refuse a parameter given too often, or not at all where it must be.
+    """Check how many values a parameter has.
 
     Raises:
-        UsageError: so it is.
+        UsageError: too many values, or none for a required parameter.
     """
     if n > parameter.most:
-        raise UsageError(f"{parameter.name} is given {n:,} times, expected {parameter.most:,} at most")
+        raise UsageError(f"{parameter.name} has {n:,} values, expected {parameter.most:,} at most")
     if parameter.required and not n:
         raise UsageError(f"{parameter.name} is missing: {parameter.help}")
 
 
 def _check_value(parameter: Parameter, text: str) -> None:
-    """Refuse a value that the parameter can't have.
+    """Check a value against the kind and the limits of its parameter.
 
     Raises:
-        UsageError: says what was expected.
+        UsageError: an invalid value; the message says what was expected.
     """
     if len(text) > parameter.length:
-        found = f"{parameter.name} has {len(text):,} characters"
-        raise UsageError(f"{found}, expected {parameter.length:,} at most")
+        raise UsageError(f"{parameter.name} has {len(text):,} characters, expected {parameter.length:,} at most")
     if parameter.choices and text not in parameter.choices:
         raise UsageError(f"{parameter.name} is {text[:80]!r}, expected one of {', '.join(parameter.choices)}")
     if parameter.kind in BOOLEANS and text.strip().lower() not in FLAGS:
         raise UsageError(f"{parameter.name} is {text[:80]!r}, expected true or false")
     if parameter.kind in NUMBERS and not _is_in_range(parameter, text.strip()):
-        what = "a whole number" if parameter.kind is ValueKind.INTEGER else "a number"
+        noun = "a whole number" if parameter.kind is ValueKind.INTEGER else "a number"
         raise UsageError(
-            f"{parameter.name} is {text[:80]!r}, expected {what} from {parameter.low:,g} to {parameter.high:,g}"
+            f"{parameter.name} is {text[:80]!r}, expected {noun} from {parameter.low:,g} to {parameter.high:,g}"
         )
 
 
 def _is_in_range(parameter: Parameter, text: str) -> bool:
-    """Whether a text is a number that the parameter may have."""
+    """Return whether a text is a number within the range of the parameter."""
     if parameter.kind is ValueKind.INTEGER and not WHOLE.fullmatch(text):
         return False
     try:

@@ -1,4 +1,4 @@
-"""A request as a query: the names of HTTP to the fields of Query and Filters."""
+"""Request parameters to the fields of Query and Filters."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.request.parameters import RequestValues
 
 
-def read_query(given: RequestValues, *, n: int = 10, like: tuple[str, ...] = ()) -> Query:
-    """Return the query that a request asks; n hits where it does not say how many.
+def read_query(values: RequestValues, *, n: int = 10, like: tuple[str, ...] = ()) -> Query:
+    """Return the query of a request; n is the default number of hits, like replaces the examples.
 
     Raises:
-        UsageError: years that can't be read, or hits too far down.
+        UsageError: malformed years, or a last rank beyond MAX_DEPTH.
     """
-    values: dict[str, Any] = {"top_k": n} | given.read_fields((*QUESTION, *RANKING))
-    values |= {"like": like} if like else {}
-    query = Query(**values, filters=Filters(**given.read_fields(FILTERS)))
+    fields: dict[str, Any] = {"top_k": n} | values.read_fields((*QUESTION, *RANKING))
+    fields |= {"like": like} if like else {}
+    query = Query(**fields, filters=Filters(**values.read_fields(FILTERS)))
     if (last := query.offset + query.top_k) > MAX_DEPTH:
         raise UsageError(
-            f"offset {query.offset:,} and n {query.top_k:,} reach to rank {last:,}, expected {MAX_DEPTH:,} at most. "
+            f"offset {query.offset:,} and n {query.top_k:,} reach rank {last:,}, expected {MAX_DEPTH:,} at most. "
             "Narrow the search with filters, or search from the command line"
         )
     return query

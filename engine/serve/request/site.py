@@ -1,4 +1,4 @@
-"""What every endpoint works with, and the way of one request: index, freshness, work in a worker, response."""
+"""The state shared by all endpoints, and the steps of a response: ETag, work in a worker, headers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from engine.serve.work.shelf import Shelf
 
 JSON = "application/json"
 HTML = "text/html; charset=utf-8"
-_FRESH = "private, no-cache"  # kept by the client alone, which asks each time whether it is still so
+_CACHING = "private, no-cache"  # only the client may cache it, and it must revalidate each time
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The open indexes and the queues before them; batches have their own, so that searches go on beside them."""
+    """The open indexes and the worker pools; batches have their own pool, so that they don't delay searches."""
 
     shelf: Shelf
     desk: Desk
@@ -31,28 +31,28 @@ class Site:
 
 
 def get_site(request: Request) -> Site:
-    """The site that a request is for."""
+    """Return the site of a request."""
     site: Site = request.app.state.site
     return site
 
 
 def read_pairs(request: Request) -> tuple[tuple[str, str], ...]:
-    """Names and values in the address of a request, in their order."""
+    """Return the names and values in the URL of a request, in their order."""
     return tuple(request.query_params.multi_items())
 
 
-def read_given(request: Request, allowed: Sequence[Parameter]) -> RequestValues:
-    """What the address of a request gives.
+def read_values(request: Request, allowed: Sequence[Parameter]) -> RequestValues:
+    """Return the checked parameters in the URL of a request.
 
     Raises:
-        UsageError: something that it can't.
+        UsageError: an unknown parameter, or an invalid value.
     """
     return RequestValues(read_pairs(request), allowed)
 
 
 async def respond(request: Request, indexes: Sequence[Index], kind: str, work: Callable[[], bytes]) -> Response:
-    """The response to a request: its body made in a worker, or none where the client holds it already."""
-    headers = {"ETag": compute_tag(request, indexes, get_site(request).shelf.names), "Cache-Control": _FRESH}
+    """Return the response, with a body that a worker computes; status 304 if the client already has it."""
+    headers = {"ETag": compute_tag(request, indexes, get_site(request).shelf.names), "Cache-Control": _CACHING}
     if len(indexes) == 1:
         headers["Engine-Generation"] = f"{indexes[0].generation:06d}"
     if is_held(request, headers["ETag"]):
@@ -62,20 +62,20 @@ async def respond(request: Request, indexes: Sequence[Index], kind: str, work: C
 
 
 async def run_while_connected(request: Request, work: Coroutine[Any, Any, bytes]) -> bytes:
-    """What some work returns, which is cancelled when the client goes: uvicorn itself would let it go on.
+    """Return the result of the work, and cancel it if the client disconnects: uvicorn would let it run on.
 
-    The body of the request must have been read, if it has any.
+    The body of the request, if any, must have been read.
 
     Raises:
-        ClientDisconnect: the client has gone.
+        ClientDisconnect: the client disconnected.
         Exception: whatever the work raises.
     """
     answer, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_wait_for_disconnect(request))
-    leaving.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen, so nothing is logged
+    leaving.add_done_callback(lambda done: done.cancelled() or done.exception())  # retrieved, so it isn't logged
     try:
         await asyncio.wait({answer, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not answer.done():
-            leaving.result()  # raises what was wrong about a body that nobody asked for
+            leaving.result()  # raises if an unexpected body is too long or too slow
             raise ClientDisconnect
         return answer.result()
     finally:
@@ -84,6 +84,6 @@ async def run_while_connected(request: Request, work: Coroutine[Any, Any, bytes]
 
 
 async def _wait_for_disconnect(request: Request) -> None:
-    """Wait until the client has gone."""
+    """Wait until the client disconnects."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,4 @@
-"""Where requests wait for a worker: as many work at once as there are cores, and only so many wait."""
+"""A worker pool with a bounded queue: one worker per core."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ T = TypeVar("T")
 
 
 def _run_in_time(work: Callable[[], T], deadline: Deadline) -> T:
-    """Do a piece of work that is wanted until a deadline."""
+    """Run the work under a deadline, and return its result."""
     with limit_time(deadline):
         return work()
 
 
 class Desk:
-    """A few threads with a bounded queue before them. Use from one event loop."""
+    """Worker threads with a bounded queue, for use from one event loop."""
 
     def __init__(
         self,
@@ -40,17 +40,17 @@ class Desk:
         self.pool = ThreadPoolExecutor(self.workers, thread_name_prefix="answer")
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Do a piece of work in a worker and return what it returns.
+        """Run the work in a worker, and return its result.
 
-        Cancelled, work that waits is let go, and work under way ends at its next look at the clock.
+        If cancelled, waiting work is dropped, and running work stops when it next checks its deadline.
 
         Raises:
-            BusyError: too much is waiting, or no worker was free in time, or the answer took too long.
+            BusyError: the queue is full, no worker was free in time, or the answer took too long.
             Exception: whatever the work raises.
             CancelledError: it was cancelled.
         """
         if self.n_inside >= self.places:
-            raise BusyError(f"{self.n_inside:,} requests are being answered or wait. Ask again in a second")
+            raise BusyError(f"{self.n_inside:,} requests are running or waiting. Try again in a second")
         deadline = Deadline(time.monotonic() + self.answer_seconds)
         job = self.pool.submit(_run_in_time, work, deadline)
         future = asyncio.wrap_future(job)
@@ -60,22 +60,24 @@ class Desk:
         try:
             done, _ = await asyncio.wait({future}, timeout=patience)
             if not done and job.cancel():
-                raise BusyError(f"no worker was free within {patience:g} seconds. Ask again a little later")
+                raise BusyError(f"no worker was free within {patience:g} seconds. Try again later")
             done, _ = await asyncio.wait({future}, timeout=deadline.latest - time.monotonic())
         except asyncio.CancelledError:
             job.cancel()
             deadline.latest = 0.0
             raise
         if not done:
-            raise BusyError(f"there was no answer within {self.answer_seconds:g} seconds. Ask for less, or again later")
+            raise BusyError(
+                f"the answer took longer than {self.answer_seconds:g} seconds. Ask for fewer hits, or try again later"
+            )
         return future.result()
 
     def note_done(self, future: asyncio.Future[T]) -> None:
-        """Note that a piece of work is done, whether somebody waits for it still or not."""
+        """Count a request as done, whether or not its client still waits."""
         self.n_inside -= 1
         if not future.cancelled():
-            future.exception()  # seen, so that nothing is logged of one that nobody waits for
+            future.exception()  # retrieved, so that asyncio doesn't log it as never retrieved
 
     def close(self) -> None:
-        """End the workers once they are done; what waits is given up."""
+        """Drop the waiting work, and let running work finish."""
         self.pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""What the form offers to narrow a search by, counted once for each generation."""
+"""Facets for the filters of the search form, counted once per generation."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from engine.corpus.storage.store import Corpus
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 
-_OFFERED = 300  # names of a kind; others may be typed
-_WIDEST = 120  # bars; earlier years share the first one
+_OFFERED = 300  # suggested names per field; others can be typed
+_MAX_BARS = 120  # earlier years share the first bar
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The records of one year, or of all years up to it."""
+    """The number of records of one year, or of all years up to it."""
 
     first: int
     last: int
     n: int
-    height: float  # percent of the highest bar; one record is seen
+    height: float  # percent of the highest bar; at least 4 if there is a record, so that it is visible
 
     @property
     def label(self) -> str:
-        """The years and their number in words."""
+        """The years and their number of records, as text."""
         years = str(self.last) if self.first == self.last else f"{self.first} to {self.last}"
         return f"{years}: {self.n:,}"
 
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """Years and names of a generation with the records that have them."""
+    """The years and names of a generation, with their numbers of records."""
 
-    bars: tuple[Bar, ...]  # every year between the first and the last, those without a record too
+    bars: tuple[Bar, ...]  # every year between the first and the last, including years without records
     journals: Counted
     mesh: Counted
     types: Counted
@@ -45,21 +45,21 @@ _counted: WeakKeyDictionary[OpenGeneration, Facets] = WeakKeyDictionary()
 
 
 def read_facets(index: Index) -> Facets:
-    """The facets of the generation that an index holds."""
+    """Return the facets of the open generation of an index."""
     snapshot = get_generation(index)
-    if (found := _counted.get(snapshot)) is None:
-        with closing(Corpus(snapshot.corpus.path)) as corpus:  # of its own: counting must not keep answers waiting
+    if (facets := _counted.get(snapshot)) is None:
+        with closing(Corpus(snapshot.corpus.path)) as corpus:  # own connection: counting must not block answers
             names = [name_counts(corpus, kind, _OFFERED) for kind in ("journal", "mesh", "type")]
-            found = _counted[snapshot] = Facets(_build_bars(count_years(corpus)), *names)
-    return found
+            facets = _counted[snapshot] = Facets(_build_bars(count_years(corpus)), *names)
+    return facets
 
 
 def _build_bars(years: tuple[tuple[int, int], ...]) -> tuple[Bar, ...]:
-    """Bars for years with their numbers, earliest first: WIDEST at most."""
+    """Return at most _MAX_BARS bars for pairs of year and number of records, earliest year first."""
     if not years:
         return ()
     counts, last = dict(years), years[-1][0]
-    first = max(years[0][0], last - _WIDEST + 1)
+    first = max(years[0][0], last - _MAX_BARS + 1)
     earlier = sum(n for year, n in years if year <= first)
     rows = [(min(years[0][0], first), first, earlier)]
     rows += [(year, year, counts.get(year, 0)) for year in range(first + 1, last + 1)]

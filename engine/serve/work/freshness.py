@@ -1,4 +1,4 @@
-"""Which answer a client holds already: an answer stays what it is as long as its generation does."""
+"""ETags: whether a client already has the current answer, which depends on the generation served."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.query.index import Index, get_generation
 
 
 def compute_tag(request: Request, indexes: Sequence[Index], names: Sequence[str]) -> str:
-    """The ETag of an answer: of what is asked, the generations, index.toml, all that are served, and the engine."""
+    """Return the ETag of an answer: a hash of the request, generations, index.toml, names served and engine version."""
     parts = [__version__, _hash_templates(), request.url.path, request.url.query, *names]
     for index in indexes:
         snapshot = get_generation(index)
@@ -25,23 +25,23 @@ def compute_tag(request: Request, indexes: Sequence[Index], names: Sequence[str]
 
 @cache
 def _hash_templates() -> str:
-    """SHA-256 over all templates: pages that a browser keeps are of them too."""
+    """Return the SHA-256 over all templates: cached pages depend on them, too."""
     files = sorted((Path(__file__).parent.parent / "pages" / "templates").glob("*.html"))
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _read_settings_state(index: Index) -> str:
-    """What tells one state of index.toml, which has a say in hybrid search, from another."""
+    """Return time and size of index.toml, which holds settings of hybrid search; "" without such a file."""
     try:
-        found = (index.path / "index.toml").stat()
+        status = (index.path / "index.toml").stat()
     except OSError:
         return ""
-    return f"{found.st_mtime_ns} {found.st_size}"
+    return f"{status.st_mtime_ns} {status.st_size}"
 
 
 def is_held(request: Request, tag: str) -> bool:
-    """Whether the client says that it holds this answer; never where the file of the MeSH tree has a say in it."""
+    """Return whether If-None-Match has this tag; False if the answer depends on the MeSH tree file."""
     if "mesh_tree=" in request.url.query:
         return False
-    given = request.headers.get("if-none-match", "")
-    return any(one.strip().removeprefix("W/") == tag for one in given.split(","))
+    tags = request.headers.get("if-none-match", "").split(",")
+    return any(held.strip().removeprefix("W/") == tag for held in tags)

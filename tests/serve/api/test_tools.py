@@ -159,7 +159,7 @@ def test_what_makes_no_sense_is_an_error_of_the_tool(shelf: Shelf) -> None:
         ({"query": "a" * 4097}, "query has 4,097 characters"),
         ({"query": "gout", "n": True}, "n is 'true', expected a whole number"),
         ({"query": "gout", "n": 2.5}, "n is '2.5', expected a whole number"),
-        ({"query": "gout", "n": {"a": 1}}, "n holds dict, expected texts, numbers, true or false"),
+        ({"query": "gout", "n": {"a": 1}}, "n contains dict, expected texts, numbers, true or false"),
         ({"query": "gout", "top_k": 2}, "unknown parameter 'top_k' (did you mean n?)"),
         ({"query": "gout", "years": "1990"}, "unknown parameter 'years' (did you mean year?)"),
         ({"query": "gout", "year_from": 2030}, "unknown parameter 'year_from'"),

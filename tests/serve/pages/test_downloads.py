@@ -153,14 +153,14 @@ def test_ticks_that_are_no_hits_are_told_and_the_others_can_be_had(client: TestC
     shown = page(client, path, status=404)
     said = only(shown, "//p[@role='alert']").text_content()
     assert said == (
-        f"No hits of this search in generation 000003: nope (not in the index any more); {one} (left out by filters, "
-        "words, the least score or as examples, or below the first 10,000). That is 2 of the 3 that were ticked, so no "
-        "file was made."
+        "No file was made: 2 of the 3 ticked records are not hits of this search in generation 000003: "
+        f"nope (no longer in the index); {one} (excluded by a filter, a required word or the minimum score, or as an "
+        "example, or ranked below the first 10,000)."
     )
     others, unfiltered, back = shown.xpath("//p[@class='ways']/a")
     assert (others.text, back.text) == ("Export the other", "Back to the hits")
     assert [row["id"] for row in jsonl(client, others.get("href"))] == [two]
-    assert unfiltered.text == "Export all that are hits without the filters"
+    assert unfiltered.text == "Export without the filters"
     assert [(row["id"], row["rank"]) for row in jsonl(client, unfiltered.get("href"))] == [(one, 1), (two, 2)]
     gone = page(client, f"/export?q=gout&format=ris&min_score=0.1&tick={one}&tick=nope", status=404)
     assert texts(gone, "//p[@class='ways']/a") == ["Export the other", "Back to the hits"]
@@ -174,7 +174,8 @@ def test_ticks_that_are_no_hits_are_told_and_the_others_can_be_had(client: TestC
     many = "".join(f"&tick=gone-{n}" for n in range(9)) + f"&tick={two}&tick={three}"
     shown = page(client, f"/export?q=gout&format=ris{many}", status=404)
     assert (
-        "gone-0, gone-1, gone-2, gone-3, gone-4, … (not in the index any more). That is 9 of the 11"
+        "9 of the 11 ticked records are not hits of this search in generation 000003: "
+        "gone-0, gone-1, gone-2, gone-3, gone-4, … (no longer in the index)."
         in only(shown, "//p[@role='alert']").text_content()
     )
     assert shown.xpath("//p[@class='ways']/a")[0].text == "Export the 2 others"

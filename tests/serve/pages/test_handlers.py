@@ -253,7 +253,7 @@ def test_what_a_reader_must_know_is_on_the_hit(client: TestClient) -> None:
     assert only(shown, "//li[@class='hit retracted']").get("value") == "1"
     assert only(shown, "//a[text()='DOI']").get("href") == "https://doi.org/10.1000/gut.1"
     bare = page(client, "/", ("q", "gout"), ("ids", "lancet"))
-    assert texts(bare, "//p[@class='abstract none']") == ["No abstract; matched by its title."]
+    assert texts(bare, "//p[@class='abstract none']") == ["No abstract; matched by title."]
     assert not bare.xpath("//span[@class='badge']")
 
 
@@ -376,7 +376,7 @@ def test_the_status_page_says_what_is_served(client: TestClient, index: Index) -
     assert fields["Abstracts"] == "46" and fields["Newest source"] == "rows.jsonl"
     assert fields["Retracted"].startswith(f"{index.manifest.counts.retracted}, ")
     assert fields["Encoder"].startswith("toy-model: 32 dimensions")
-    assert fields["Last nightly run"] == "none on record"
+    assert fields["Last nightly run"] == "none"
     assert not shown.xpath("//p[@class='note warning']")
     page(client, "/status", ("i", "toy"), status=400)
 
@@ -424,7 +424,7 @@ def test_a_page_past_the_last_hit_says_so(client: TestClient) -> None:
     shown = page(client, "/", ("q", "gout"), ("offset", 60), ("n", 20), ("mode", "hybrid"))
     said = only(shown, "//section[@class='results']").text_content()
     assert "begin with hit 61" in said and "other words" not in said
-    assert only(shown, "//a[text()='From the first hit']").get("href") == "/?q=gout&n=20&mode=hybrid"
+    assert only(shown, "//a[text()='Back to the first hit']").get("href") == "/?q=gout&n=20&mode=hybrid"
 
 
 def test_nothing_is_counted_on_a_page(client: TestClient) -> None:
@@ -600,8 +600,8 @@ def test_a_size_that_is_none_of_the_usual_stays(client: TestClient) -> None:
 def test_a_busy_page_can_be_asked_again_as_it_was(library: IndexFolder) -> None:
     with client_of(library.path, desk=Desk(workers=1, waiting=-1)) as client:
         again, start = page(client, "/", ("q", "gout <b>"), ("year", "1991-"), status=503).xpath("//p[@class='ways']/a")
-        assert (again.text, again.get("href")) == ("Ask again", "/?q=gout+%3Cb%3E&year=1991-")
-        assert (start.text, start.get("href")) == ("Start again", "/")
+        assert (again.text, again.get("href")) == ("Try again", "/?q=gout+%3Cb%3E&year=1991-")
+        assert (start.text, start.get("href")) == ("New search", "/")
 
 
 def test_settings_that_can_not_be_used_are_the_servers_fault(

@@ -82,7 +82,7 @@ def test_the_script_is_told_when_the_map_is_another_one(client: TestClient) -> N
         "/map/points?g=2&i=old",
     ):
         response = client.get(path)
-        assert response.status_code == 404 and "Load the page again" in response.text
+        assert response.status_code == 404 and "Reload the page" in response.text
     assert client.get("/map/points").status_code == 400
     assert client.get("/map/points?g=3&i=nope").status_code == 404
 

@@ -112,9 +112,9 @@ def test_a_text_may_have_so_many_characters() -> None:
 
 def test_a_parameter_may_be_given_so_often_and_blank_ones_do_not_count() -> None:
     assert one(NAMES, "a", " ", "b", "", "c").get_texts("names") == ("a", "b", "c")
-    with pytest.raises(UsageError, match="^names is given 4 times, expected 3 at most$"):
+    with pytest.raises(UsageError, match="^names has 4 values, expected 3 at most$"):
         one(NAMES, "a", "b", "c", "d")
-    with pytest.raises(UsageError, match="^flag is given 2 times, expected 1 at most$"):
+    with pytest.raises(UsageError, match="^flag has 2 values, expected 1 at most$"):
         one(FLAG, "true", "true")
 
 
@@ -145,7 +145,7 @@ def test_messages_repeat_only_the_beginning_of_what_was_given() -> None:
 
 def test_a_request_has_only_so_many_parameters() -> None:
     assert RequestValues([("names", "")] * MAX_VALUES, ALL).get_texts("names") == ()
-    with pytest.raises(UsageError, match=r"^the request has more than 1,200 parameters"):
+    with pytest.raises(UsageError, match=r"^the request has too many parameters, expected 1,200 at most"):
         RequestValues([("names", "")] * (MAX_VALUES + 1), ALL)
 
 

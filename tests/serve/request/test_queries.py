@@ -84,10 +84,10 @@ def test_examples_may_come_by_another_name() -> None:
 def test_hits_too_far_down_are_refused_with_the_depth() -> None:
     assert asked(("offset", "9000"), ("n", "1000")).offset == 9000
     with pytest.raises(
-        UsageError, match=r"^offset 9,001 and n 1,000 reach to rank 10,001, expected 10,000 at most\. Narrow"
+        UsageError, match=r"^offset 9,001 and n 1,000 reach rank 10,001, expected 10,000 at most\. Narrow"
     ):
         asked(("offset", "9001"), ("n", "1000"))
-    with pytest.raises(UsageError, match="reach to rank 10,009"):
+    with pytest.raises(UsageError, match="reach rank 10,009"):
         asked(("offset", "9999"))
 
 

@@ -83,7 +83,7 @@ def test_one_more_than_may_work_and_wait_is_sent_away() -> None:
         inside = [asyncio.create_task(desk.run(held(release))) for _ in range(5)]
         await until(lambda: desk.n_inside == 5)
         for _ in range(2):
-            with pytest.raises(BusyError, match=r"^5 requests are being answered or wait\. Ask again in a second$"):
+            with pytest.raises(BusyError, match=r"^5 requests are running or waiting\. Try again in a second$"):
                 await desk.run(lambda: "too much")
         assert desk.n_inside == 5
         release.set()
@@ -100,7 +100,7 @@ def test_what_has_waited_too_long_is_sent_away_and_never_begun() -> None:
     async def scenario(desk: Desk, release: threading.Event) -> None:
         first = asyncio.create_task(desk.run(held(release)))
         await until(lambda: desk.n_inside == 1)
-        with pytest.raises(BusyError, match=r"^no worker was free within 0\.03 seconds\. Ask again a little later$"):
+        with pytest.raises(BusyError, match=r"^no worker was free within 0\.03 seconds\. Try again later$"):
             await desk.run(lambda: begun.append("late"))
         assert not first.done()
         await until(lambda: desk.n_inside == 1)
@@ -116,11 +116,11 @@ def test_what_has_waited_too_long_is_sent_away_and_never_begun() -> None:
 def test_an_answer_that_takes_too_long_keeps_its_place_until_it_is_there() -> None:
     async def scenario(desk: Desk, release: threading.Event) -> None:
         with pytest.raises(
-            BusyError, match=r"^there was no answer within 0\.02 seconds\. Ask for less, or again later$"
+            BusyError, match=r"^the answer took longer than 0\.02 seconds\. Ask for fewer hits, or try again later$"
         ):
             await desk.run(held(release))
         assert desk.n_inside == 1
-        with pytest.raises(BusyError, match="^1 requests are being answered"):
+        with pytest.raises(BusyError, match="^1 requests are running or waiting"):
             await desk.run(lambda: "too early")
         release.set()
         await until(lambda: desk.n_inside == 0)

@@ -1,4 +1,4 @@
-// Draws the map: tens of thousands of points on a canvas, moved with the pointer, the wheel or the arrow keys.
+// Draws the map: tens of thousands of points on a canvas, with pan and zoom by pointer, wheel and keys.
 "use strict";
 
 (async () => {
@@ -8,9 +8,9 @@
   const where = new URLSearchParams({ i: index, g: generation });
   const response = await fetch(`/map/points?${where}`);
   if (!response.ok) {
-    // A newer generation may be served by now: the page is loaded again, once.
+    // A newer generation may be served by now: reload the page, once.
     if (response.status === 404 && performance.getEntriesByType("navigation")[0]?.type !== "reload") location.reload();
-    const note = Object.assign(document.createElement("p"), { className: "note", textContent: "The map could not be loaded. Load the page again." });
+    const note = Object.assign(document.createElement("p"), { className: "note", textContent: "The map could not be loaded. Reload the page." });
     canvas.before(note);
     return;
   }
@@ -31,18 +31,18 @@
   const step = (year) => Math.min(STEPS - 1, Math.max(0, Math.floor((year - early) / Math.max(1, late - early + 1) * STEPS)));
   const shade = (at) => `hsl(${Math.round(255 - 205 * at / (STEPS - 1))} 70% ${dark.matches ? 62 : 45}%)`;
 
-  // Points of one colour are drawn together.
+  // Draw points of one colour together.
   const select = document.getElementById("colour");
   let groups = [];
   const group = () => {
-    const found = new Map();
+    const rowsOf = new Map();
     for (let row = 0; row < n; row++) {
       const key = select.value === "year" ? (years[row] ? step(years[row]) : -1) : journals[row];
-      if (!found.has(key)) found.set(key, []);
-      found.get(key).push(row);
+      if (!rowsOf.has(key)) rowsOf.set(key, []);
+      rowsOf.get(key).push(row);
     }
     const colour = (key) => (select.value === "journal" ? colours[key] : key < 0 ? colours[0] : shade(key));
-    groups = [...found].map(([key, rows]) => [colour(key), rows]);
+    groups = [...rowsOf].map(([key, rows]) => [colour(key), rows]);
     legend();
   };
   const swatch = (colour) => { const mark = document.createElement("i"); mark.style.background = colour; return mark; };
@@ -51,7 +51,7 @@
   const legend = () => {
     const entries = select.value === "journal"
       ? [...named.map((name, at) => [colours[at + 1], name]), [colours[0], "other"]]
-      : known.length ? [[shade(0), `up to ${early}`], [shade(STEPS >> 1), `${Math.round((early + late) / 2)}`], [shade(STEPS - 1), `${late} and later`], [colours[0], "unknown"]] : [[colours[0], "no years are known"]];
+      : known.length ? [[shade(0), `up to ${early}`], [shade(STEPS >> 1), `${Math.round((early + late) / 2)}`], [shade(STEPS - 1), `${late} and later`], [colours[0], "unknown"]] : [[colours[0], "no known years"]];
     list.replaceChildren(...entries.map(([colour, text]) => {
       const item = document.createElement("li");
       item.dir = "auto";
@@ -60,7 +60,7 @@
     }));
   };
 
-  // The view: what of the plane is seen. Both directions have the same scale.
+  // The visible part of the plane. Both axes have the same scale.
   const least = (values) => values.reduce((a, b) => Math.min(a, b), Infinity);
   const most = (values) => values.reduce((a, b) => Math.max(a, b), -Infinity);
   const box = { left: least(xs), right: most(xs), low: least(ys), high: most(ys) };
@@ -124,9 +124,9 @@
     draw();
   };
 
-  // What lies below the pointer.
+  // The record below the pointer.
   const tip = document.getElementById("tip");
-  let chosen = -1, asked = null;
+  let chosen = -1, pointedAt = null;
   const nearest = (x, y) => {
     let best = -1, distance = 12 * 12;
     for (let row = 0; row < n; row++) {
@@ -136,14 +136,14 @@
     return best;
   };
   const about = async (row) => {
-    const found = await fetch(`/map/at?${where}&row=${row}`);
-    return found.ok ? found.json() : null;
+    const response = await fetch(`/map/at?${where}&row=${row}`);
+    return response.ok ? response.json() : null;
   };
-  const tell = async (row, x, y) => {
-    asked = row;
+  const showTip = async (row, x, y) => {
+    pointedAt = row;
     if (row < 0) { tip.hidden = true; return; }
     const record = await about(row);
-    if (asked !== row || !record) return;
+    if (pointedAt !== row || !record) return;
     tip.textContent = [record.title || "[no title]", [record.journal, record.year].filter(Boolean).join(", ")].filter(Boolean).join("\n");
     tip.style.left = `${Math.min(x + 12, Math.max(0, width - 240))}px`;
     tip.style.top = `${canvas.offsetTop + y + 14}px`;
@@ -159,7 +159,7 @@
     const before = pointers.get(event.pointerId);
     if (!before) {
       clearTimeout(resting);
-      resting = setTimeout(() => tell(nearest(x, y), x, y), 60);
+      resting = setTimeout(() => showTip(nearest(x, y), x, y), 60);
       return;
     }
     const other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
@@ -182,7 +182,7 @@
     if (record) location.href = `/record?${new URLSearchParams({ i: index, id: record.id })}`;
   });
   canvas.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
-  canvas.addEventListener("pointerleave", () => { clearTimeout(resting); asked = null; tip.hidden = true; });
+  canvas.addEventListener("pointerleave", () => { clearTimeout(resting); pointedAt = null; tip.hidden = true; });
   canvas.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY / 400), ...place(event)); }, { passive: false });
   canvas.addEventListener("keydown", (event) => {
     const far = 60 / view.scale;

@@ -1,5 +1,5 @@
-// What makes the pages handier: keys, ticks that stay from page to page, years drawn with the pointer, short addresses.
-// Every page works without it.
+// Optional improvements of the pages: keyboard shortcuts, ticks kept across pages, years selected on the bars, short URLs.
+// Every page works without this script.
 "use strict";
 
 const root = document.documentElement;
@@ -8,11 +8,11 @@ root.classList.add("scripted");
 const one = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-// There is room for the filters beside the hits.
+// Wide screens have room for the filters beside the hits.
 const filters = one(".filters");
 if (filters && matchMedia("(min-width: 72rem)").matches) filters.open = true;
 
-// Fields without a value stay out of the address.
+// Keep empty fields out of the URL.
 for (const form of all("form[method=get]")) {
   form.addEventListener("submit", () => {
     const blank = all("input, select", form).filter((field) => field.name && !field.value && !field.disabled);
@@ -21,12 +21,12 @@ for (const form of all("form[method=get]")) {
   });
 }
 
-// Ticks stay while one pages through the hits of one question, and narrows them; what is excluded is no longer ticked.
-const MOST = 1000; // in one file
+// Keep ticks while paging through the hits of one query and filtering them; excluded records lose their tick.
+const MOST = 1000; // ticked hits in one file
 const exporting = one("#export");
 if (exporting) {
   const key = `ticked ${exporting.dataset.question}`;
-  let own = null; // the ticks of this page, which still count where nothing can be kept
+  let own = null; // the ticks of this page, used if session storage is unavailable
   const read = () => { try { return new Set(own ?? JSON.parse(sessionStorage.getItem(key) || "[]")); } catch { return new Set(); } };
   const write = (ticked) => { try { sessionStorage.setItem(key, JSON.stringify([...ticked])); own = null; } catch { own = [...ticked]; } };
   const boxes = all(".tick");
@@ -36,7 +36,7 @@ if (exporting) {
     for (const box of boxes) box.checked = ticked.has(box.value);
     const elsewhere = ticked.size - boxes.filter((box) => box.checked).length;
     const more = elsewhere > 0 ? `, ${elsewhere} of them not on this page` : "";
-    const most = ticked.size > MOST ? `; one file holds ${MOST} at most` : "";
+    const most = ticked.size > MOST ? `; a file can have at most ${MOST}` : "";
     one("#ticked").textContent = ticked.size ? `${ticked.size} ticked${more}${most}` : "";
     untick.hidden = !ticked.size;
     everything.checked = boxes.length > 0 && boxes.every((box) => box.checked);
@@ -63,7 +63,7 @@ if (exporting) {
   const excluded = new URLSearchParams(location.search).getAll("exclude"), before = read();
   if (excluded.some((id) => before.has(id))) write(new Set([...before].filter((id) => !excluded.includes(id))));
   show();
-  addEventListener("pageshow", show); // a page that comes back is as it was left, while others were ticked
+  addEventListener("pageshow", show); // a page restored from the cache may have outdated ticks
 }
 
 for (const button of all("[data-copy]")) {
@@ -80,7 +80,7 @@ for (const button of all("[data-copy]")) {
   });
 }
 
-// A range of years is drawn over the bars.
+// Select a range of years by dragging over the bars.
 const bars = one(".bars");
 if (bars) {
   const from = one("#from"), to = one("#to");
@@ -104,9 +104,9 @@ if (bars) {
   bars.addEventListener("pointercancel", () => { start = null; });
 }
 
-// Keys. None while something is typed, none with Ctrl, Alt or Meta, and none where they are turned off.
+// Keyboard shortcuts: not while typing, not with Ctrl, Alt or Meta, and not if turned off.
 const dialog = one("#keys"), using = one("#keys-used");
-let used = null; // where nothing can be kept, it holds for this page
+let used = null; // the setting of this page, used if local storage is unavailable
 const areUsed = () => { try { return (used ?? localStorage.getItem("keys")) !== "off"; } catch { return true; } };
 if (dialog) {
   using.checked = areUsed();
