@@ -113,4 +113,4 @@ def _make_items(records: Sequence[Abstract], kind: Kind) -> TestSet | None:
     for record in records:
         if items.counts.taken < _MAX_OF_KIND:
             items.take(record)
-    return items.test_set(kind) if items.counts.taken >= _MIN_OF_KIND else None
+    return items.build_test_set(kind) if items.counts.taken >= _MIN_OF_KIND else None
