@@ -239,10 +239,10 @@ def compare(
     comparison = compare_systems(
         measure, [(s, e.measured[0].values) for s, e in zip(systems, evaluations, strict=True)]
     )
-    told = [
+    system_notes = [
         (s, note) for s, e in zip(systems, evaluations, strict=True) for note in (*[*_format_tally(e)][1:], *e.notes)
     ]
-    notes = [*comparison.notes, *(f"{system}: {note}" for system, note in told)]
+    notes = [*comparison.notes, *(f"{system}: {note}" for system, note in system_notes)]
     if plot:
         from engine.relevance.scoring.plot import draw_png
 

@@ -147,14 +147,14 @@ def tally_evaluation(
     query_ids: Sequence[str], judgments: Judgments, run: Run, n_documents: int, *, n_absent: int = 0, n_merged: int = 0
 ) -> _Tally:
     """Count what an evaluation is based on."""
-    given, judged = set(query_ids), judgments.grades.keys()
+    queries, judged = set(query_ids), judgments.grades.keys()
     return _Tally(
-        n_queries=len(given),
+        n_queries=len(queries),
         n_judged=len(judged),
         n_documents=n_documents,
-        n_unjudged=len(given - judged),
-        n_without_text=len(judged - given),
-        n_without_hits=sum(not run.rankings.get(query_id) for query_id in given & judged),
+        n_unjudged=len(queries - judged),
+        n_without_text=len(judged - queries),
+        n_without_hits=sum(not run.rankings.get(query_id) for query_id in queries & judged),
         n_without_relevant=sum(all(grade < 1 for grade in grades.values()) for grades in judgments.grades.values()),
         n_absent=n_absent,
         n_merged=n_merged,
