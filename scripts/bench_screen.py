@@ -27,7 +27,7 @@ from engine.encode.model import DEFAULT_MODEL
 from engine.encode.recipe import clean_text, prepare_text
 from engine.records.abstract import Abstract
 from engine.reindex.encoders import open_model_encoder
-from engine.relevance.screening.ranking import Pool, Rows, pool_from
+from engine.relevance.screening.ranking import Pool, Rows, build_pool
 from engine.relevance.screening.screenmeasures import NAMES, average_measures, compute_deviation
 from engine.relevance.screening.simulation import order_by_screening, simulate_screening
 
@@ -77,7 +77,7 @@ def reviews(data: Path) -> Iterator[Review]:
 def measure(review: Review, criteria: str, encoder: Encoder, n_priors: int) -> None:
     """Print a line for each way to rank."""
     cosines = cosines_of(encoder, criteria, review.texts)
-    pool = pool_from(np.arange(len(review.texts)), review.texts, cosines)
+    pool = build_pool(np.arange(len(review.texts)), review.texts, cosines)
     ways = (
         ("words", replace(pool, cosines=None), order_by_screening),
         ("words and criteria", pool, order_by_screening),

@@ -87,11 +87,11 @@ def test_queries_and_judgments_come_from_files(toy: IndexFolder, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[9:] == [
         "2 judged queries, 40 records",
-        "1 query given without judgments, left out",
-        "1 query judged without a text among the queries: nothing found",
-        "1 query judged without a relevant record: counted as 0",
-        "1 judged record not there; where relevant, not found",
-        "1 judgment given again, counted once",
+        "1 query without judgments, skipped",
+        "1 query judged but without a text: nothing found",
+        "1 query without a relevant record: counted as 0",
+        "1 judged record not in the collection; relevant ones count as not found",
+        "1 judgment repeated, counted once",
     ]
     (tmp_path / "q.tsv").write_text("\n", encoding="utf-8")
     done = subprocess.run([*command, *files], capture_output=True, text=True, cwd=ROOT, timeout=100)
@@ -138,7 +138,7 @@ def test_systems_are_compared(run: Run, known: Path) -> None:
     ("args", "message"),
     [
         (["evaluate"], "there are no judgments. Give --queries and --qrels, or a test set"),
-        (["evaluate", "--set", "known", "--qrels", "known/qrels.tsv"], "--set has queries and judgments of its own"),
+        (["evaluate", "--set", "known", "--qrels", "known/qrels.tsv"], "--set has its own queries and judgments"),
         (["evaluate", "--qrels", "known/qrels.tsv"], "an index needs the texts of the queries"),
         (["evaluate", "--qrels", "known/qrels.tsv", "--model", "m"], "m needs documents to search. Give a test set"),
         (["evaluate", "--set", "known", "--model", "m", "-i", "toy"], "--model searches a test set by cosine alone"),
@@ -150,9 +150,12 @@ def test_systems_are_compared(run: Run, known: Path) -> None:
         ),
         (["evaluate", "--set", "known", "--run", "none/a.trec"], "none/a.trec can't be written"),
         (["evaluate", "--set", "known", "--run", "a", "--per-query", "a"], "a is named twice"),
-        (["evaluate", "--set", "known", "--offset", "3"], "--offset has no part in an evaluation"),
-        (["compare", "toy", "--set", "known"], "Need at least two systems to compare"),
-        (["compare", "toy", "nothing", "--set", "known"], "'nothing' is no TREC run (.trec, .run, .txt), no index in"),
+        (["evaluate", "--set", "known", "--offset", "3"], "--offset cannot be combined with an evaluation"),
+        (["compare", "toy", "--set", "known"], "one system given, expected at least two"),
+        (
+            ["compare", "toy", "nothing", "--set", "known"],
+            "'nothing' is not a TREC run (.trec, .run, .txt), an index in",
+        ),
         (["compare", "toy", "toy", "--qrels", "known/qrels.tsv"], "an index needs the texts"),
         (["compare", "toy", "toy", "--set", "known", "--plot", "known/set.json"], "exists. Write over it"),
         (["known-items", "-o", "x"], "expected either files or an index"),
@@ -189,7 +192,7 @@ def test_a_test_set_is_made_of_files(run: Run, tmp_path: Path) -> None:
     assert done.stdout.splitlines() == [
         "note: 1 record cannot be used: rows.jsonl, line 61: neither title nor abstract, so there is nothing to search",
         "61 records read",
-        "1 with a publication or a text seen before",
+        "1 repeating a publication or a text",
         f"all: 60 items, SHA-256 {made.sha256}",
     ]
     before = {path.name: path.read_bytes() for path in Path("all").iterdir()}

@@ -240,7 +240,7 @@ def test_terminated_it_reports_keeps_what_it_encoded_and_goes_on_next_night(
     assert (row["status"], row["exit_code"], row["error"]) == (
         "interrupted",
         143,
-        "terminated; what it had encoded is kept for the next run",
+        "terminated; the texts encoded so far are kept for the next run",
     )
     assert toy.read_current() == 1
     done = night("--offline")
@@ -444,7 +444,7 @@ def test_a_name_that_is_none_is_refused(toy: IndexFolder, engine: Command, name:
 
 def test_a_mistyped_name_makes_no_folder(toy: IndexFolder, engine: Command) -> None:
     done = engine("nightly", "typo", "--offline")
-    assert done.returncode == 1 and "index.toml is not there. Write it: engine init typo SOURCE" in done.stderr
+    assert done.returncode == 1 and "index.toml does not exist. Write it: engine init typo SOURCE" in done.stderr
     assert [p.name for p in toy.path.parent.iterdir()] == ["toy"]
 
 

@@ -175,7 +175,7 @@ def test_the_score_of_a_run_falls_whatever_ranks(toy: IndexFolder, engine: Run, 
 def test_a_query_that_cannot_be_answered_is_left_out_and_told(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
     (tmp_path / "q.tsv").write_text("q1\tgout\nq2\t???\nq3\tlupus\n", encoding="utf-8")
     done = engine("search", "--queries", "q.tsv", "-n", "3", "-o", "run.trec", "--mode", "keyword")
-    assert done.returncode == 0 and "query q2 is left out: " in done.stderr and "no word to look for" in done.stderr
+    assert done.returncode == 0 and "query q2 skipped: " in done.stderr and "no word to look for" in done.stderr
     found = [line.split(" ")[0] for line in (tmp_path / "run.trec").read_text(encoding="utf-8").splitlines()]
     assert sorted(set(found)) == ["q1", "q3"]
 
@@ -222,17 +222,17 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "no folder": (("search", "x", "-o", "nowhere/hits.ris"), 2, r"nowhere"),
     "same file twice": (("search", "x", "-o", "h.ris", "-o", "h.ris"), 2, r"h.* is named twice"),
     "record over hits": (("search", "x", "-o", "h.json", "--record", "h.json"), 2, r"h.* is named twice"),
-    "batch and query": (("search", "x", "--queries", "q.tsv", "-o", "r.trec"), 2, r"have no place beside it"),
+    "batch and query": (("search", "x", "--queries", "q.tsv", "-o", "r.trec"), 2, r"cannot be combined with QUERY"),
     "batch without file": (("search", "--queries", "q.tsv"), 2, r"-o run.trec"),
     "batch to RIS": (("search", "--queries", "q.tsv", "-o", "h.ris"), 2, r"\.trec"),
-    "batch of nothing": (("search", "--queries", "empty.tsv", "-o", "r.trec"), 2, r"holds no query"),
+    "batch of nothing": (("search", "--queries", "empty.tsv", "-o", "r.trec"), 2, r"has no query"),
     "batch without ids": (("search", "--queries", "blank.txt", "-o", "r.trec"), 2, r"blank.txt is empty. Expected lines of id, tab, text"),
     "batch with a bad line": (("search", "--queries", "bad.tsv", "-o", "r.trec"), 2, r"bad.tsv, line 2"),
     "batch with one id twice": (("search", "--queries", "twice.tsv", "-o", "r.trec"), 2, r"line 2: the id 'q' is there twice"),
     "batch not there": (("search", "--queries", "nowhere.tsv", "-o", "r.trec"), 2, r"nowhere.tsv"),
     "batch of damaged gzip": (("search", "--queries", "damaged.gz", "-o", "r.trec"), 2, r"damaged.gz: broken gzip data"),
     "batch with an id of nothing": (("search", "--queries", "odd.jsonl", "-o", "r.trec"), 2, r"line 1: expected an id"),
-    "batch grouped": (("search", "--queries", "q.tsv", "-o", "r.trec", "--group-by", "year"), 2, r"no place for --group-by"),
+    "batch grouped": (("search", "--queries", "q.tsv", "-o", "r.trec", "--group-by", "year"), 2, r"cannot be combined with --group-by"),
     "empty expression": (("search", "x", "--where", ""), 2, r"--where is empty"),
     "batch not text": (("search", "--queries", "latin.tsv", "-o", "r.trec"), 2, r"not UTF-8"),
 }  # fmt: skip

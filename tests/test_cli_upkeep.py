@@ -98,10 +98,7 @@ def test_init_writes_once_and_takes_relative_paths_as_the_shell_means_them(
 ) -> None:
     assert f'path = "{inbox}"' in (toy.path / "index.toml").read_text(encoding="utf-8")
     again = engine("init", "toy")
-    assert (
-        again.returncode == 2
-        and "is there already. Edit it, or see what is in force: engine config toy" in again.stderr
-    )
+    assert again.returncode == 2 and "already exists. Edit it, or show its settings: engine config toy" in again.stderr
     assert engine("init", "Not A Name").returncode == 2
     fresh = engine("init", "fresh")
     assert fresh.returncode == 0
@@ -131,11 +128,11 @@ def test_sources_tells_what_files_are(engine: Run, tmp_path: Path) -> None:
     assert done.stdout.splitlines() == [
         f"{ris}: RIS, 1 record, 1 rejected, 2019",
         "  fields: title 1, year 1, doi 1",
-        "  known by: DOI 1",
+        "  ids: DOI 1",
         "  rejected: export.txt, line 6: neither title nor abstract, so there is nothing to search",
         f"{update}: PubMed XML, 1 record, 2 deletions",
         "  fields: title 1, pmid 1, revised 1",
-        "  known by: PMID 1",
+        "  ids: PMID 1",
     ]
     (tmp_path / "letter.doc").write_bytes(b"Dear Ann,\nhere they are.\n")
     mixed = engine("sources", tmp_path / "letter.doc", ris, tmp_path / "gone.ris", "--json")

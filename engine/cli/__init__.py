@@ -1,10 +1,13 @@
-"""The command line: one thin command per verb. Stages are imported inside the commands, so that help is instant.
+"""The command line, with thin commands. Stages are imported inside the commands, so that help appears at once.
 
-Next: nothing. ``build`` makes and updates indexes, ``nightly`` updates one every night (``schedule`` writes what
-systemd and cron need), ``find`` asks them, ``look`` tells of them, ``tune`` sets how deep a large one looks;
-``recall`` and ``rerun`` check searches, ``similarity`` compares texts; ``evaluate`` and ``knownitems`` measure,
-``screen`` ranks what is to be screened, ``serve`` answers browsers and programs; ``train``, ``promote`` and
-``explain_card`` are about encoders.
+Next: nothing. ``build`` makes and updates indexes, ``nightly`` updates one every night (``schedule`` writes the files
+for systemd and cron), ``find`` searches them, ``look`` shows and checks them, and ``tune`` tunes a large one.
+``recall`` and ``rerun`` check searches, ``screen`` ranks records for screening, ``serve`` serves browsers and programs.
+``similarity`` compares texts; ``evaluate`` and ``knownitems`` measure rankings; ``train``, ``promote`` and
+``explain_card`` deal with encoders.
+
+``options`` and ``judgments`` are what several commands read, ``delivery``, ``hits`` and ``table`` how hits are printed
+and written, and ``group`` turns errors into messages and exit codes.
 """
 
 # isort: off

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.group import fail, main, raise_signals
-from engine.cli.options import add_options, build_setting_option, index_options, parse_day
+from engine.cli.options import INDEXES, add_options, build_setting_option, index_options, parse_day
 from engine.cli.template import format_template
 from engine.config import Config, Settings, check_name
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
@@ -37,29 +37,29 @@ _settings_options = add_options(
 @main.command()
 @click.argument("name")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
-@index_options
-def init(config: Config, name: str, sources: tuple[str, ...]) -> None:
+@INDEXES
+def init(name: str, sources: tuple[str, ...], indexes: str | None) -> None:
     """Write a commented index.toml for a new index. Index nothing yet.
 
     The file lists the sources, the model and the guards against mass changes; edit it as you like. SOURCE is a file, a
-    folder to watch, or a glob pattern in quotation marks.
+    folder to watch, or a glob pattern in quotes.
 
     \b
     engine init rheumatology /data/pubmed/updatefiles "/data/exports/*.ris"
     engine reindex rheumatology --dry-run
     """
     check_name(name)
-    path = config.indexes / name / "index.toml"
-    # A shell's relative paths start here, those of index.toml at the folder of the index.
+    path = Config.load(indexes).indexes / name / "index.toml"
+    # Paths on the command line are relative to this folder, but those in index.toml to the folder of the index.
     absolute = tuple(str(Path(source).expanduser().absolute()) for source in sources)
     if path.exists():
-        raise UsageError(f"{path} is there already. Edit it, or see what is in force: engine config {name}")
+        raise UsageError(f"{path} already exists. Edit it, or show its settings: engine config {name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, [format_template(name, absolute)], overwrite=False)
     say(f"{path} written. {'Then' if sources else 'Name the sources in it, then'}: engine reindex {name} --dry-run")
     for source in absolute:
         if not has_magic(source) and not Path(source).exists():
-            say(f"note: {source} is not there yet")
+            say(f"note: {source} does not exist yet")
 
 
 @main.command()
@@ -92,14 +92,14 @@ def index(
     settings = Settings.load(folder.path, **flags)
     order = Order(sources, settings, re_encode=re_encode)
     with guard_writing(folder), show_progress() as report:
-        done = index_sources(folder, order, report)
-    _print_report(folder, done)
+        result = index_sources(folder, order, report)
+    _print_report(folder, result)
 
 
 @main.command()
 @click.argument("name", required=False)
 @index_options
-@click.option("--dry-run", is_flag=True, help="Print the plan and touch nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan without changing anything.")
 @click.option(
     "--full", is_flag=True, help="Read every file again, and remove records that their file no longer contains."
 )
@@ -148,8 +148,8 @@ def reindex(
         )
         return
     with guard_writing(folder), show_progress() as report:
-        done = run(folder, settings, request, report)
-    _print_report(folder, done, as_object=as_object)
+        result = run(folder, settings, request, report)
+    _print_report(folder, result, as_object=as_object)
 
 
 @main.command(name="config")
@@ -192,9 +192,9 @@ def show_config(
 @click.option("--format", "kind", help="Read the files as this format instead of detecting it.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object per line.")
 def sources(files: tuple[Path, ...], kind: str | None, as_object: bool) -> None:
-    """Describe files: format, records, fields and oddities.
+    """Describe files: format, records, fields and problems.
 
-    Nothing is indexed. Exit code 0: all files can be read; 1: at least one cannot, and a line says why.
+    Nothing is indexed. Exit code 0: all files can be read; 1: at least one cannot, and the message says why.
 
     \b
     engine sources export.ris pubmed26n1300.xml.gz
@@ -217,14 +217,14 @@ def sources(files: tuple[Path, ...], kind: str | None, as_object: bool) -> None:
 
 
 def _format_facts(path: Path, facts: SourceFacts) -> Iterator[str]:
-    """What a file is, in words."""
+    """Yield lines that describe a file."""
     counts = [pluralize(facts.n_records, "record")]
     counts += [pluralize(facts.n_deletions, "deletion")] if facts.n_deletions else []
     counts += [f"{facts.n_rejected:,} rejected"] if facts.n_rejected else []
     years = ", " + " to ".join(map(str, sorted(set(facts.years)))) if facts.years else ""
     yield f"{path}: {facts.format}, {', '.join(counts)}{years}"
     yield "  fields: " + (", ".join(f"{name} {n:,}" for name, n in facts.fields) or "none")
-    yield "  known by: " + (", ".join(f"{kind} {n:,}" for kind, n in facts.ids) or "nothing")
+    yield "  ids: " + (", ".join(f"{kind} {n:,}" for kind, n in facts.ids) or "none")
     yield from (f"  {what}: {n:,} (first: {place})" for what, n, place in facts.remarks)
     yield from (f"  rejected: {rejection}" for rejection in facts.rejections)
     if (more := facts.n_rejected - len(facts.rejections)) > 0:
@@ -233,12 +233,12 @@ def _format_facts(path: Path, facts: SourceFacts) -> Iterator[str]:
 
 @contextmanager
 def guard_writing(folder: IndexFolder) -> Iterator[None]:
-    """Let signals end the block; say of a failing disk that nothing was published.
+    """Let signals end the block; report of a failing disk that nothing was published.
 
     Raises:
         GenerationError: the disk is full or not writable.
     """
-    kept = "what it had encoded is kept, and the same command goes on from there. The index is as it was"
+    kept = "the texts encoded so far are kept, and the same command continues from there. The index is unchanged"
     try:
         with raise_signals(kept):
             yield
@@ -248,28 +248,28 @@ def guard_writing(folder: IndexFolder) -> Iterator[None]:
         raise GenerationError(text) from err
 
 
-def _print_report(folder: IndexFolder, done: Report, *, as_object: bool = False) -> None:
-    """Print what a run did.
+def _print_report(folder: IndexFolder, result: Report, *, as_object: bool = False) -> None:
+    """Print the report of a run.
 
     Raises:
-        DurabilityError: it is published, but nothing can be printed.
+        DurabilityError: the generation is published, but nothing can be printed.
     """
     from engine.reindex.summary import list_report_fields, summarise_report
 
     try:
         if as_object:
-            say(dump_json(list_report_fields(folder.path.name, done)))
+            say(dump_json(list_report_fields(folder.path.name, result)))
         else:
-            for line in summarise_report(folder.path.name, done):
+            for line in summarise_report(folder.path.name, result):
                 say(line)
         sys.stdout.flush()
     except OSError as err:
-        text = f"generation {done.generation:06d} is published, but the summary could not be printed: {err.strerror}"
+        text = f"generation {result.generation:06d} is published, but the summary could not be printed: {err.strerror}"
         raise DurabilityError(text) from err
 
 
 def _list_plan_fields(folder: IndexFolder, plan: dict[str, Any]) -> dict[str, Any]:
-    """A plan as plain fields; files by their paths."""
+    """Return a plan as plain fields, with files as their paths."""
     files = plan.pop("files")
     paths = {kind: [str(source["path"]) for source in files[kind]] for kind in ("read", "known")}
     return {"index": folder.path.name, **plan, "files": {**paths, "vanished": files["vanished"]}}

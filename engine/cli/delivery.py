@@ -1,4 +1,4 @@
-"""Options that say where hits go."""
+"""Options for the output of hits, and the printing and writing they ask for."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where hits go."""
+    """Choice of where hits are printed and written."""
 
-    form: str | None  # of what is printed; None: as the stream wants it, and nothing in a pipe where there are files
+    form: (
+        str | None
+    )  # printed format; None: a table on a terminal; in a pipe JSON lines, or nothing if files are written
     files: tuple[Path, ...]
     overwrite: bool
-    raw: bool  # CSV and TSV without protection against formulas
-    record: Path | None  # of the search
+    raw: bool  # whether CSV and TSV are written without protection against formulas
+    record: Path | None  # file for the record of the search
 
 
 _OUTPUT_HELP = "Write the hits; by suffix .ris .nbib .bib .csv .tsv .xlsx .json .jsonl .md. May be repeated."
@@ -37,7 +39,7 @@ _OUTPUT_HELP = "Write the hits; by suffix .ris .nbib .bib .csv .tsv .xlsx .json 
 def _read_output(
     form: str | None, output: tuple[Path, ...], overwrite: bool, raw_csv: bool, record: Path | None = None
 ) -> Output:
-    """Return where hits go."""
+    """Return the output that the options set."""
     return Output(form, output, overwrite, raw_csv, record)
 
 
@@ -58,17 +60,17 @@ _RECORD = click.option(
     "--record",
     type=click.Path(path_type=Path),
     metavar="FILE.json",
-    help="Record how this was searched, for engine rerun.",
+    help="Write a record of the search, for engine rerun.",
 )
 _PRINTED = tuple(
     click.option(*flags, "form", flag_value=value, default=None, help=text) for flags, value, text in _FORMS
 )
 output_options = add_options("out", (*_OUTPUT, _RECORD, *_PRINTED), _read_output)
-ranked_output = add_options("out", (*_OUTPUT, *_PRINTED), _read_output)  # of a ranking that is no search
+ranked_output = add_options("out", (*_OUTPUT, *_PRINTED), _read_output)  # for rankings that are not searches
 
 
 def check_output(out: Output) -> None:
-    """Refuse files that can't be written, before the search."""
+    """Check before the search that the files can be written."""
     from engine.references.formats import check_format
 
     for path in out.files:
@@ -77,19 +79,19 @@ def check_output(out: Output) -> None:
 
 
 def deliver(
-    found: Index, answer: Answer, out: Output, changes: Sequence[str] = (), *, since: str | None = None
+    index: Index, answer: Answer, out: Output, changes: Sequence[str] = (), *, since: str | None = None
 ) -> None:
-    """Print an answer, write its files and record the search; its notes go to stderr."""
-    deliver_hits(found, HitList(answer, describe_search(answer), changes), out)
+    """Print an answer, write its files and record the search; print its notes to stderr."""
+    deliver_hits(index, HitList(answer, describe_search(answer), changes), out)
     if out.record:
         from engine.query.searchlog import make_record, write_record
 
-        write_record(out.record, make_record(found, answer, since=since), overwrite=out.overwrite)
+        write_record(out.record, make_record(index, answer, since=since), overwrite=out.overwrite)
         say(f"search recorded in {out.record}", err=True)
 
 
 def deliver_hits(index: Index, hits: HitList, out: Output, notes: Sequence[str] = ()) -> None:
-    """Print hits and write their files; notes, and those of the answer, go to stderr."""
+    """Print hits and write their files; print notes, and those of the answer, to stderr."""
     form = choose_form(out.form, has_files=bool(out.files))
     cited = cite_hits(index, hits.answer) if out.files or form in ("csv", "tsv") else []
     if form:

@@ -1,4 +1,4 @@
-"""Commands that measure rankings against judgments, and compare them."""
+"""Commands that measure rankings against judgments, and compare them by these measures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,15 @@ import click
 from click.core import ParameterSource
 
 from engine.cli.group import main
-from engine.cli.judgments import FILE, JudgedInput, judged_options, open_judged_index, open_model, read_judged_run
-from engine.cli.options import SEARCH_DEVICE, index_options, query_options
+from engine.cli.judgments import (
+    FILE,
+    JudgedInput,
+    evaluate_judged_index,
+    evaluate_model,
+    evaluate_run_file,
+    judged_options,
+)
+from engine.cli.options import INDEXES, SEARCH_DEVICE, index_options, query_options
 from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_targets, write_file, write_text
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
 
 _RUN_SUFFIXES = (".trec", ".run", ".txt")
 _MODEL_FILES = ("modules.json", "config.json")
-NAME = 50  # characters of a name shown
+_NAME = 50  # characters shown of a name
 _Reader = Callable[[], JudgedInput]
 
 
@@ -67,8 +74,8 @@ def evaluate(
 ) -> None:
     """Measure how well an index or a model answers judged queries.
 
-    Each query ranks 1,000 records, or as many as -n says; R@10% and WSS@95 use the whole ranking. Means are over all
-    judged queries, with 95 % bootstrap intervals. Judgments name records by id, PMID or DOI.
+    Ranks 1,000 records per query, or the number set by -n; R@10% and WSS@95 use the whole ranking. Prints means over
+    all judged queries, with 95 % bootstrap intervals. Judgments name records by id, PMID or DOI.
 
     \b
     engine evaluate -i rheumatology --queries questions.tsv --qrels qrels.tsv
@@ -80,29 +87,29 @@ def evaluate(
 
     files = [path for path in (run_file, per_query) if path]
     check_targets(files, overwrite=overwrite)
-    given_options = click.get_current_context()
-    if model is not None and (given_options.params["index"] or query != Query()):
-        raise UsageError("--model searches a test set by cosine alone. Leave out -i and the options of a search")
+    context = click.get_current_context()
+    if model is not None and (context.params["index"] or query != Query()):
+        raise UsageError("--model searches a test set by cosine alone. Leave out -i and the search options")
     measures = [parse(name) for name in names] or _choose_measures(query)
-    given = read()
+    judged = read()
     if model is not None:
-        found, name = open_model(model, given, measures, _deepen(query).top_k if run_file else 1)
+        evaluation, name = evaluate_model(model, judged, measures, _deepen(query).top_k if run_file else 1)
     else:
-        is_deep = given_options.get_parameter_source("top_k") is not ParameterSource.COMMANDLINE
+        is_deep = context.get_parameter_source("top_k") is not ParameterSource.COMMANDLINE
         query = _deepen(query) if is_deep else query
-        found, name = open_judged_index(config, device, query, given, measures)
+        evaluation, name = evaluate_judged_index(config, device, query, judged, measures)
     if run_file:
-        write_run(found.run, run_file, overwrite=overwrite)
+        write_run(evaluation.run, run_file, overwrite=overwrite)
     if per_query:
-        _write_per_query(found, per_query, overwrite=overwrite)
+        _write_per_query(evaluation, per_query, overwrite=overwrite)
     if as_object:
-        click.echo(dump_json(_list_evaluation_fields(found, name, given, query)))
+        click.echo(dump_json(_list_evaluation_fields(evaluation, name, judged, query)))
         return
     say(join_lines(name))
     for line in (
-        *_format_evaluation(found),
-        *_format_tally(found),
-        *(f"note: {join_lines(note)}" for note in found.notes),
+        *_format_evaluation(evaluation),
+        *_format_tally(evaluation),
+        *(f"note: {join_lines(note)}" for note in evaluation.notes),
     ):
         say(line)
     for path in files:
@@ -110,92 +117,92 @@ def evaluate(
 
 
 def _deepen(query: Query) -> Query:
-    """The same for as many hits as a run has."""
+    """Return the query with the depth of a run as its number of hits."""
     from engine.relevance.scoring.evaluation import DEPTH
 
     return replace(query, top_k=DEPTH)
 
 
 def _choose_measures(query: Query) -> list[Measure]:
-    """The measures where none is named; of a diversified ranking only the first hits have a meaning."""
+    """Return the default measures; for a diversified ranking, only those of its first hits."""
     from engine.relevance.scoring.evaluation import STANDARD
 
-    return [one for one in STANDARD if not (one.is_deep and query.diversify)]
+    return [measure for measure in STANDARD if not (measure.is_deep and query.diversify)]
 
 
-def _write_per_query(found: Evaluation, path: Path, *, overwrite: bool) -> None:
-    """A line for each judged query."""
-    header = "\t".join(["query_id", *(str(one.measure) for one in found.measured)])
+def _write_per_query(evaluation: Evaluation, path: Path, *, overwrite: bool) -> None:
+    """Write a line for each judged query."""
+    header = "\t".join(["query_id", *(str(column.measure) for column in evaluation.measured)])
     rows = (
-        "\t".join([query_id, *(f"{one.values[query_id]:.6f}" for one in found.measured)])
-        for query_id in found.measured[0].values
+        "\t".join([query_id, *(f"{column.values[query_id]:.6f}" for column in evaluation.measured)])
+        for query_id in evaluation.measured[0].values
     )
     write_text(path, (f"{line}\n" for line in (header, *rows)), overwrite=overwrite)
 
 
-def _format_evaluation(found: Evaluation) -> Iterator[str]:
+def _format_evaluation(evaluation: Evaluation) -> Iterator[str]:
     """Yield a line for each measure."""
-    width = max(len("measure"), *(len(str(one.measure)) for one in found.measured))
+    width = max(len("measure"), *(len(str(row.measure)) for row in evaluation.measured))
     yield f"{'measure':<{width}}    mean  95 % interval"
-    for one in found.measured:
-        yield f"{one.measure!s:<{width}}  {format_interval(one.interval)}"
+    for row in evaluation.measured:
+        yield f"{row.measure!s:<{width}}  {format_interval(row.interval)}"
 
 
 def format_interval(interval: Interval) -> str:
-    """Mean and interval in columns."""
+    """Format a mean and its interval in columns."""
     return f"{interval.mean:6.4f}  {interval.low:.4f} to {interval.high:.4f}"
 
 
-def _format_tally(found: Evaluation) -> Iterator[str]:
-    """Yield what the means are of, and what is odd about it."""
-    tally = found.tally
+def _format_tally(evaluation: Evaluation) -> Iterator[str]:
+    """Yield lines on what the means are based on, and on gaps in it."""
+    tally = evaluation.tally
     judged = "1 judged query" if tally.n_judged == 1 else f"{tally.n_judged:,} judged queries"
     yield f"{judged}, {pluralize(tally.n_documents, 'record')}"
-    if found.ann_recall is not None:
-        yield f"ANN recall@10 of a search for 10 hits, against exact: {found.ann_recall:.4f}"
+    if evaluation.ann_recall is not None:
+        yield f"ANN recall@10 of a search for 10 hits, against exact: {evaluation.ann_recall:.4f}"
     for n, what in (
-        (tally.n_unjudged, "given without judgments, left out"),
-        (tally.n_without_text, "judged without a text among the queries: nothing found"),
+        (tally.n_unjudged, "without judgments, skipped"),
+        (tally.n_without_text, "judged but without a text: nothing found"),
         (tally.n_without_hits, "without a hit"),
-        (tally.n_without_relevant, "judged without a relevant record: counted as 0"),
+        (tally.n_without_relevant, "without a relevant record: counted as 0"),
     ):
         if n:
             yield f"{n:,} {'query' if n == 1 else 'queries'} {what}"
     if tally.n_absent:
-        yield f"{pluralize(tally.n_absent, 'judged record')} not there; where relevant, not found"
+        yield f"{pluralize(tally.n_absent, 'judged record')} not in the collection; relevant ones count as not found"
     if tally.n_merged:
-        yield f"{pluralize(tally.n_merged, 'judgment')} of a record under another of its ids; the higher grade counts"
+        yield f"{pluralize(tally.n_merged, 'judgment')} of a record judged under two ids; the higher grade counts"
     if tally.n_repeated:
-        yield f"{pluralize(tally.n_repeated, 'judgment')} given again, counted once"
+        yield f"{pluralize(tally.n_repeated, 'judgment')} repeated, counted once"
 
 
-def _list_evaluation_fields(found: Evaluation, name: str, given: JudgedInput, query: Query) -> dict[str, Any]:
-    """An evaluation as the keys that are printed."""
+def _list_evaluation_fields(evaluation: Evaluation, name: str, judged: JudgedInput, query: Query) -> dict[str, Any]:
+    """Return an evaluation as the printed fields."""
     from engine import __version__
 
-    measures = [{"measure": str(one.measure), **_round_numbers(asdict(one.interval))} for one in found.measured]
+    measures = [{"measure": str(row.measure), **_round_numbers(asdict(row.interval))} for row in evaluation.measured]
     return {
         "name": name,
-        "judged_by": dict(given.names),
+        "judged_by": dict(judged.names),
         "mode": str(query.mode),
         "measures": measures,
-        **asdict(found.tally),
-        "ann_recall": found.ann_recall,
-        "notes": found.notes,
+        **asdict(evaluation.tally),
+        "ann_recall": evaluation.ann_recall,
+        "notes": evaluation.notes,
         "engine_version": __version__,
     }
 
 
 def _round_numbers(fields: dict[str, Any]) -> dict[str, Any]:
-    """Numbers to six digits."""
+    """Round floats to six decimals."""
     return {key: round(value, 6) if isinstance(value, float) else value for key, value in fields.items()}
 
 
 @main.command()
 @click.argument("systems", nargs=-1, required=True, metavar="A B...")
 @judged_options
-@click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
-@click.option("--measure", "measure_name", default="nDCG@10", show_default=True, help="Measure to compare.")
+@INDEXES
+@click.option("--measure", "measure_name", default="nDCG@10", show_default=True, help="Measure to compare by.")
 @click.option("--plot", type=FILE, metavar="FILE.png", help="Draw the difference of each query as a PNG picture.")
 @click.option("--overwrite", is_flag=True, help="Overwrite an existing picture.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
@@ -210,88 +217,99 @@ def compare(
 ) -> None:
     """Compare rankings query by query, and test the differences.
 
-    A is the baseline; B and further ones are compared with it. Each is a TREC run (.trec, .run, .txt), the name of an
-    index, or with --set a sentence-transformers folder or all-MiniLM-L6-v2.
-    Intervals are 95 % (paired bootstrap, 10,000 resamples); p is two-sided, adjusted for several comparisons (Holm).
+    A is the baseline that the others are compared with. A system is a TREC run (.trec, .run, .txt), the name of an
+    index, or with --set a sentence-transformers folder or all-MiniLM-L6-v2. Intervals are 95 % (paired bootstrap,
+    10,000 resamples); p is two-sided, adjusted for several comparisons (Holm).
 
     \b
     engine compare semantic.trec hybrid.trec --qrels qrels.tsv --plot gain.png
     engine compare ./base-model ./my-model --set known-titles
     """
-    from engine.relevance.scoring.comparison import compare as compared
+    from engine.relevance.scoring.comparison import compare as compare_systems
     from engine.relevance.scoring.measures import parse
 
     measure = parse(measure_name)
     check_targets([plot] if plot else [], overwrite=overwrite)
     if len(systems) < 2:
-        raise UsageError("Need at least two systems to compare; got one")
-    given, config = read(), Config.load(indexes)
-    evaluations = [_evaluate_system(system, config, given, measure) for system in systems]
-    found = compared(measure, [(s, e.measured[0].values) for s, e in zip(systems, evaluations, strict=True)])
-    told = [
+        raise UsageError(
+            "one system given, expected at least two. For example: engine compare a.trec b.trec --qrels FILE"
+        )
+    judged, config = read(), Config.load(indexes)
+    evaluations = [_evaluate_system(system, config, judged, measure) for system in systems]
+    comparison = compare_systems(
+        measure, [(s, e.measured[0].values) for s, e in zip(systems, evaluations, strict=True)]
+    )
+    system_notes = [
         (s, note) for s, e in zip(systems, evaluations, strict=True) for note in (*[*_format_tally(e)][1:], *e.notes)
     ]
-    notes = [*found.notes, *(f"{system}: {note}" for system, note in told)]
+    notes = [*comparison.notes, *(f"{system}: {note}" for system, note in system_notes)]
     if plot:
         from engine.relevance.scoring.plot import draw_png
 
-        write_file(plot, [draw_png(found)], overwrite=overwrite)
+        write_file(plot, [draw_png(comparison)], overwrite=overwrite)
     if as_object:
-        click.echo(dump_json(_list_comparison_fields(found, notes, given)))
+        click.echo(dump_json(_list_comparison_fields(comparison, notes, judged)))
         return
-    for line in (*_format_comparison(found), *(f"note: {join_lines(note)}" for note in notes)):
+    for line in (*_format_comparison(comparison), *(f"note: {join_lines(note)}" for note in notes)):
         say(line)
     if plot:
         say(f"{plot} written", err=True)
 
 
-def _evaluate_system(system: str, config: Config, given: JudgedInput, measure: Measure) -> Evaluation:
-    """Measure one system: a run by its suffix, an index by its name, else the folder of a model, or the default one."""
+def _evaluate_system(system: str, config: Config, judged: JudgedInput, measure: Measure) -> Evaluation:
+    """Evaluate a system: a run by its suffix, an index by its name, else a model by its folder or the default model."""
     from engine.encode.model import DEFAULT_MODEL
 
     path = Path(system)
     if path.name.removesuffix(".gz").endswith(_RUN_SUFFIXES):
-        return read_judged_run(path, given, [measure])
+        return evaluate_run_file(path, judged, [measure])
     if system in config.list_names():
-        return open_judged_index(config.select_index(system), "cpu", _deepen(Query()), given, [measure])[0]
+        return evaluate_judged_index(config.select_index(system), "cpu", _deepen(Query()), judged, [measure])[0]
     if system == DEFAULT_MODEL or any((path / name).is_file() for name in _MODEL_FILES):
-        return open_model(system, given, [measure])[0]
+        return evaluate_model(system, judged, [measure])[0]
     raise UsageError(
-        f"{system!r} is no TREC run ({', '.join(_RUN_SUFFIXES)}), no index in {config.indexes} and no folder of a model"
+        f"{system!r} is not a TREC run ({', '.join(_RUN_SUFFIXES)}), an index in {config.indexes} or a model folder"
     )
 
 
-def _format_comparison(found: Comparison) -> Iterator[str]:
+def _format_comparison(comparison: Comparison) -> Iterator[str]:
     """Yield a line for each system, the baseline first."""
-    names = [_shorten_title(join_lines(row.name)) for row in found.rows]
+    names = [_shorten_title(join_lines(row.name)) for row in comparison.rows]
     width = max(map(len, names))
-    n = len(found.query_ids)
-    yield f"{found.measure}, {n:,} {'query' if n == 1 else 'queries'}"
+    n = len(comparison.query_ids)
+    yield f"{comparison.measure}, {n:,} {'query' if n == 1 else 'queries'}"
     yield f"{'':<{width}}    mean  95 % interval     gain  95 % interval           p   won  equal   lost"
-    for name, row in zip(names, found.rows, strict=True):
+    for name, row in zip(names, comparison.rows, strict=True):
         yield f"{name:<{width}}  {format_interval(row.interval)}{_format_gain(row)}"
 
 
 def _format_gain(row: ComparisonRow) -> str:
-    """What a system gains, in columns; nothing for the baseline."""
+    """Format the gain of a system in columns; "" for the baseline."""
     if row.gain is None:
         return ""
-    one, p = row.gain.difference, f"{row.gain.p:.4f}"
-    return f"  {one.mean:+.4f}  {one.low:+.4f} to {one.high:+.4f}  {p}  {one.wins:4,}  {one.ties:5,}  {one.losses:5,}"
+    gain, p = row.gain.difference, f"{row.gain.p:.4f}"
+    counts = f"{gain.wins:4,}  {gain.ties:5,}  {gain.losses:5,}"
+    return f"  {gain.mean:+.4f}  {gain.low:+.4f} to {gain.high:+.4f}  {p}  {counts}"
 
 
 def _shorten_title(name: str) -> str:
-    """The end of a long name, which tells folders apart."""
-    return name if len(name) <= NAME else f"\u2026{name[1 - NAME :]}"
+    """Shorten a long name to its end, which distinguishes folders."""
+    return name if len(name) <= _NAME else f"\u2026{name[1 - _NAME :]}"
 
 
-def _list_comparison_fields(found: Comparison, notes: Sequence[str], given: JudgedInput) -> dict[str, Any]:
-    """A comparison as the keys that are printed."""
+def _list_comparison_fields(comparison: Comparison, notes: Sequence[str], judged: JudgedInput) -> dict[str, Any]:
+    """Return a comparison as the printed fields."""
     rows = []
-    for row in found.rows:
+    for row in comparison.rows:
         fields: dict[str, Any] = {"name": row.name, **_round_numbers(asdict(row.interval))}
         if row.gain:
             fields |= {"gain": _round_numbers(asdict(row.gain.difference)), "p_adjusted": round(row.gain.p, 6)}
         rows.append(fields)
-    by = dict(given.names)
-    return {"measure": str(found.measure), "judged_by": by, "n": len(found.query_ids), "systems": rows, "notes": notes}
+    by = dict(judged.names)
+    return {
+        "measure": str(comparison.measure),
+        "judged_by": by,
+        "n": len(comparison.query_ids),
+        "systems": rows,
+        "notes": notes,
+    }

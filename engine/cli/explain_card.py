@@ -17,9 +17,9 @@ from engine.terminal import dump_json, join_lines, say
 def explain_card(file: Path, as_object: bool) -> None:
     """Explain the model card of a sentence-transformers model.
 
-    The command computes from the values on the card how many steps there were, over which steps a logged loss is the
-    mean, which loss a model has that learned nothing, and whether the printed learning rate is the one that ran. FILE
-    is a README.md or the folder of a model.
+    Computes from the card how many training steps there were, which steps a logged loss covers, the loss of a model
+    that has learned nothing, and whether the printed learning rate is the one that was used. FILE is a README.md or the
+    folder of a model.
 
     \b
     engine explain-card model/README.md

@@ -1,4 +1,4 @@
-"""Commands that ask an index."""
+"""Commands that search an index."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def search(
 
     The score is the cosine, at most 1. QUERY - reads the query from standard input.
 
-    With --mode keyword or hybrid, "a phrase", +word and title:word must occur, -word must not, arthrit* is any ending.
+    With --mode keyword or hybrid, "a phrase", +word and title:word must occur, -word must not, and arthrit* matches any
+    ending.
 
     \b
     engine search "switching back to the originator after a biosimilar failed"
@@ -59,22 +60,22 @@ def search(
     engine search --queries questions.tsv -n 100 -o run.trec
     echo "gout in women" | engine search -
     """
-    given = replace(query, text=_read_query_text(text), like=like, unlike=unlike)
+    full_query = replace(query, text=_read_query_text(text), like=like, unlike=unlike)
     if queries is not None:
         from engine.cli.batch import run_batch
 
-        run_batch(config, given, queries, out, device)
+        run_batch(config, full_query, queries, out, device)
         return
     check_output(out)
-    with open_named(config, device) as found:
-        deliver(found, found.ask(given), out)
+    with open_named(config, device) as index:
+        deliver(index, index.ask(full_query), out)
 
 
 def _read_query_text(words: tuple[str, ...]) -> str:
     """Return the query: the words of the command line, or standard input for a single -.
 
     Raises:
-        UsageError: standard input is blank, or is no text.
+        UsageError: standard input is blank, or is not UTF-8 text.
     """
     if words != ("-",):
         return " ".join(words)
@@ -92,7 +93,7 @@ def _read_query_text(words: tuple[str, ...]) -> str:
 @index_options
 @SEARCH_DEVICE
 @UNLIKE
-@click.option("--text", default="", metavar="TEXT", help="Query text to combine with the examples.")
+@click.option("--text", default="", metavar="TEXT", help="Query text to combine with the records.")
 @query_options
 @output_options
 def similar(
@@ -106,30 +107,30 @@ def similar(
 ) -> None:
     """Find the abstracts nearest to stored records.
 
-    Name the records by their ids, PMIDs or DOIs, and with --unlike records to keep away from.
+    RECORD_ID is an id, PMID or DOI. With --unlike, name records to move away from.
 
     \b
     engine similar PMID:31793330
     engine similar 31793330 29768149 --unlike 28356292 -n 20
     """
     check_output(out)
-    with open_named(config, device) as found:
-        deliver(found, found.ask(replace(query, text=text, like=record_id, unlike=unlike)), out)
+    with open_named(config, device) as index:
+        deliver(index, index.ask(replace(query, text=text, like=record_id, unlike=unlike)), out)
 
 
 @main.command()
 @click.argument("record_id")
 @index_options
-@click.option("--json", "as_object", is_flag=True, help="One JSON object [default in a pipe].")
+@click.option("--json", "as_object", is_flag=True, help="Print one JSON object [default in a pipe].")
 def show(config: Config, record_id: str, as_object: bool) -> None:
     """Show one record whole, by its id, PMID or DOI.
 
     \b
     engine show PMID:31793330
     """
-    with open_named(config) as found:
-        abstract = found.get(record_id)
-        sources = [_format_source(said) for said in found.get_sources(record_id)]
+    with open_named(config) as index:
+        abstract = index.get(record_id)
+        sources = [_format_source(said) for said in index.get_sources(record_id)]
     if as_object or not sys.stdout.isatty():
         click.echo(dump_json(list_abstract_fields(abstract) | {"sources": sources}))
     else:
@@ -137,15 +138,18 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
 
 
 def _format_source(said: Said) -> str:
-    """One source of a record: the file that said it first, and the one that said it last where that is another."""
-    again = f", again in {said.file}" if said.first_file != said.file else ""
-    return f"{said.first_file}{again} ({said.format}, {said.own_id})"
+    """Format a source of a record: the first file that had it, and the last one if that is another."""
+    suffix = f", again in {said.file}" if said.first_file != said.file else ""
+    return f"{said.first_file}{suffix} ({said.format}, {said.own_id})"
 
 
 @main.command()
 @click.argument("text", metavar="QUERY...", nargs=-1, required=True)
 @click.option(
-    "--since", required=True, metavar="GENERATION|DATE|Nd", help="Generation's number, a date (UTC), or days."
+    "--since",
+    required=True,
+    metavar="GENERATION|DATE|Nd",
+    help="Generation number, date (UTC) or number of days from which on records are new.",
 )
 @index_options
 @query_options
@@ -153,7 +157,7 @@ def _format_source(said: Said) -> str:
 def new(config: Config, query: Query, text: tuple[str, ...], since: str, out: Output) -> None:
     """Find new and changed abstracts for a query, best first.
 
-    This keeps a review up to date. Only records added or changed since then are ranked. `engine log` lists the
+    Use this to keep a review up to date. Only records added or changed since --since are ranked. `engine log` lists the
     generations.
 
     \b
@@ -162,8 +166,8 @@ def new(config: Config, query: Query, text: tuple[str, ...], since: str, out: Ou
     """
     check_output(out)
     moment = parse_day(since).isoformat() if since.endswith("d") else since
-    with open_named(config) as found:
-        rows, answer = found.ask_new(replace(query, text=_read_query_text(text)), since=moment)
-        deliver(found, answer, out, [row.change for row in rows], since=moment)
+    with open_named(config) as index:
+        rows, answer = index.ask_new(replace(query, text=_read_query_text(text)), since=moment)
+        deliver(index, answer, out, [row.change for row in rows], since=moment)
         if not rows:
-            say(f"nothing is new or changed since {since}; the current generation is {found.generation:06d}", err=True)
+            say(f"nothing is new or changed since {since}; the current generation is {index.generation:06d}", err=True)

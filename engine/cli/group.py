@@ -1,4 +1,4 @@
-"""The group of all commands: the one place where an error becomes a message and an exit code."""
+"""The group of all commands, which turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 
 _EPILOG = """\b
 Exit codes:
-  0  done            4  another process is writing the index
-  1  failed          5  published, but a last step after it failed
-  2  wrong usage     6  another encoder than the index was built with
-  3  a file is damaged               7  the guard against mass changes stopped a reindex
-  130, 143  interrupted, terminated: the index is as it was
+  0  done                 4  another process is writing the index
+  1  failed               5  published, but a later step failed
+  2  wrong usage          6  another encoder than the index was built with
+  3  a file is damaged    7  the guard against mass changes stopped a reindex
+  130, 143  interrupted, terminated: the index is unchanged
 
 \b
 Shell completion: add this line to ~/.bashrc (for zsh: zsh_source, for fish: fish_source)
@@ -47,15 +47,15 @@ class Interruption(BaseException):
 
 
 class _EngineCommands(click.Group):
-    """The commands, with the one place where an error becomes a message and an exit code."""
+    """Group of the commands that turns errors into messages and exit codes."""
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        """Read the command line; prints the help."""
+        """Read the command line, or print the help."""
         with _exit_on_failure():
             return super().make_context(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; never show a traceback for what the engine knows."""
+        """Run a command, without a traceback for an expected error."""
         with _exit_on_failure():
             return super().invoke(ctx)
 
@@ -83,17 +83,17 @@ def _summarise_help(command: click.Command) -> str:
 
 @contextlib.contextmanager
 def _exit_on_failure() -> Iterator[None]:
-    """Leave with a message and an exit code when the block fails in a way that the engine knows."""
+    """Exit with a message and an exit code if the block fails with an expected error."""
     try:
         yield
-    except BrokenPipeError:  # whoever reads has enough, like `head`
+    except BrokenPipeError:  # the reader, such as `head`, has stopped reading
         leave(0)
     except (EngineError, OSError, KeyboardInterrupt, Interruption) as err:
         fail(*describe_failure(err))
 
 
 def describe_failure(error: BaseException) -> tuple[str, int]:
-    """Return what to tell people about an error, and the exit code."""
+    """Return the message and the exit code of an error."""
     match error:
         case EngineError() | Interruption():
             return str(error), error.exit_code
@@ -106,12 +106,12 @@ def describe_failure(error: BaseException) -> tuple[str, int]:
 
 @contextlib.contextmanager
 def raise_signals(kept: str) -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP end the block as an Interruption; kept says what is not lost.
+    """Let Ctrl-C, SIGTERM and SIGHUP end the block as an Interruption; `kept` says what is not lost.
 
     A signal that is ignored, as SIGHUP is under nohup, stays ignored.
 
     Raises:
-        Interruption: a signal came.
+        Interruption: a signal arrived.
     """
 
     def end(number: int, _: object) -> NoReturn:
@@ -128,7 +128,7 @@ def raise_signals(kept: str) -> Iterator[None]:
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Print one error and leave with its code, even where nothing can be printed any more."""
+    """Print an error and exit with a code, even if nothing can be printed any more."""
     with contextlib.suppress(OSError, ValueError):
         say(f"Error: {message}", err=True)
     leave(code)

@@ -1,4 +1,4 @@
-"""Hits as people and pipes see them. No control character of a record gets through."""
+"""Printing of hits for people and pipes, without the control characters of records."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HitList:
-    """Hits to be printed and written."""
+    """Hits to print and write."""
 
     answer: Answer
-    title: str  # of the files
-    changes: Sequence[str] = ()  # of each hit, what is new about it
-    cosines: Sequence[float | None] = ()  # of each hit, where its score is not a cosine
-    facts: Mapping[str, object] = field(default_factory=dict)  # beside those of the answer
+    title: str  # title of the files
+    changes: Sequence[str] = ()  # what has changed in each hit
+    cosines: Sequence[float | None] = ()  # cosine of each hit, if its score is not a cosine
+    facts: Mapping[str, object] = field(default_factory=dict)  # printed with those of the answer
 
     def build_rows(self) -> list[dict[str, Any]]:
-        """Return the hits as keys and values."""
+        """Return the hits as dictionaries of the printed fields."""
         rows = [list_hit_fields(hit) for hit in self.answer.hits]
         if self.cosines:
             first = ("rank", "id", "score")
@@ -42,12 +42,12 @@ class HitList:
 
 
 def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = False) -> None:
-    """Print hits in one of the forms; cited holds them with their records, for CSV and TSV."""
+    """Print hits in one of the forms; `cited` has the hits with their records, for CSV and TSV."""
     answer = hits.answer
     if answer.groups and form not in ("table", "answer"):
         _print_groups(answer, err=True)
     if form == "table":
-        from engine.cli.table import print_table  # rich takes 50 ms to load, which pipes needn't wait for
+        from engine.cli.table import print_table  # rich takes 50 ms to load, which pipes don't need
 
         if answer.hits:
             print_table(answer.hits, hits.changes, hits.cosines)
@@ -64,16 +64,16 @@ def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = 
 
 
 def _print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str], *, raw: bool = False) -> None:
-    """Print hits as CSV or TSV, byte for byte unless it is a terminal."""
+    """Print hits as CSV or TSV, unchanged unless standard output is a terminal."""
     from engine.references.table import write_delimited
 
     text = write_delimited(cited, "\t" if form == "tsv" else ",", raw=raw, changes=changes)
-    # color=True: else click takes what looks like a terminal's escape codes out of a file's text
+    # color=True, else click removes from a file whatever looks like an escape code
     click.echo(make_printable(text) if sys.stdout.isatty() else text, nl=False, color=True)
 
 
 def _print_groups(answer: Answer, *, err: bool = False) -> None:
-    """Print how many hits have each value; beside hits that a program reads, on stderr."""
+    """Print the number of hits per value; to stderr if a program reads the hits."""
     if answer.groups:
         width = len(f"{answer.groups[0][1]:,}")
         say(f"\nhits by {answer.query.group_by}", err=err)
@@ -82,5 +82,5 @@ def _print_groups(answer: Answer, *, err: bool = False) -> None:
 
 
 def choose_form(form: str | None, *, has_files: bool) -> str | None:
-    """The form in which to print hits; None: not at all, since files take them and nobody watches."""
+    """Choose the form in which to print hits; None if files are written and standard output is not a terminal."""
     return None if has_files and form is None and not sys.stdout.isatty() else choose_stream_form(form)

@@ -1,4 +1,4 @@
-"""What rankings are measured by, and the systems that make them: an index, a model, a run from a file."""
+"""The judgments that options name, and the evaluation of an index, a model or a run by them."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ FILE = click.Path(path_type=Path)
 class JudgedInput:
     """Queries with judgments."""
 
-    queries: Mapping[str, str]  # id -> text; none where only judgments are given
+    queries: Mapping[str, str]  # text by id; empty if only judgments are given
     judgments: Judgments
-    test_set: TestSet | None  # that they are of
-    names: tuple[tuple[str, str], ...]  # (what, SHA-256): the test set, or the two files
+    test_set: TestSet | None  # the test set that contains them, if any
+    names: tuple[tuple[str, str], ...]  # (name, SHA-256) of the test set, or of the two files
 
 
 judged_options = add_options(
@@ -51,12 +51,12 @@ judged_options = add_options(
             help="Folder of a test set: documents, queries and judgments.",
         ),
     ),
-    lambda **given: partial(_read_judged, **given),
+    lambda **paths: partial(_read_judged, **paths),
 )
 
 
 def _read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) -> JudgedInput:
-    """Read what the options name."""
+    """Read the queries and judgments that the options name."""
     from engine.query.queryfile import read_queries
     from engine.receipts import FileReceipt
     from engine.relevance.sets.judgments import read_judgments
@@ -64,59 +64,59 @@ def _read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) 
 
     if folder is not None:
         if queries or qrels:
-            raise UsageError("--set has queries and judgments of its own. Leave out --queries and --qrels")
+            raise UsageError("--set has its own queries and judgments. Leave out --queries and --qrels")
         test_set = read_set(folder)
-        texts = {one.id: one.text for one in test_set.queries}
+        texts = {query.id: query.text for query in test_set.queries}
         return JudgedInput(texts, test_set.judgments, test_set, ((test_set.name, test_set.sha256),))
     if qrels is None:
         raise UsageError("there are no judgments. Give --queries and --qrels, or a test set: --set FOLDER")
     texts = dict(read_queries(queries)) if queries else {}
     if queries and not texts:
-        raise UsageError(f"{queries} holds no query. Expected lines of id, tab, text, or JSON with id and text")
+        raise UsageError(f"{queries} has no query. Expected lines of id, tab, text, or JSON with id and text")
     judgments = read_judgments(qrels)
     files = [path for path in (queries, qrels) if path]
     return JudgedInput(texts, judgments, None, tuple((path.name, FileReceipt.of(path).sha256) for path in files))
 
 
-def open_model(
-    model: str, given: JudgedInput, measures: Sequence[Measure], run_depth: int = 1
+def evaluate_model(
+    model: str, judged: JudgedInput, measures: Sequence[Measure], run_depth: int = 1
 ) -> tuple[Evaluation, str]:
-    """A model over a test set, with a run of so many documents a query; and what it is in words."""
+    """Evaluate a model over a test set, with run_depth documents per query in the run; return also its identity."""
     from engine.reindex.encoders import open_model_encoder
     from engine.relevance.scoring.evaluation import evaluate_set
 
-    if given.test_set is None:
+    if judged.test_set is None:
         raise UsageError(f"{model} needs documents to search. Give a test set: --set FOLDER")
     with show_progress() as report, open_model_encoder(model, report) as encoder:
-        found = evaluate_set(encoder, given.test_set, measures, model, report, run_depth=run_depth)
-        return found, str(encoder.identity)
+        evaluation = evaluate_set(encoder, judged.test_set, measures, model, report, run_depth=run_depth)
+        return evaluation, str(encoder.identity)
 
 
-def open_judged_index(
-    config: Config, device: str, query: Query, given: JudgedInput, measures: Sequence[Measure]
+def evaluate_judged_index(
+    config: Config, device: str, query: Query, judged: JudgedInput, measures: Sequence[Measure]
 ) -> tuple[Evaluation, str]:
-    """An index, and what it is in words."""
+    """Evaluate an index; return also its name, generation and encoder."""
     from engine.relevance.scoring.indexrun import evaluate_index
 
-    if not given.queries:
+    if not judged.queries:
         raise UsageError("an index needs the texts of the queries. Give --queries, or a test set: --set FOLDER")
     with open_named(config, device) as index, show_progress() as report:
-        found = evaluate_index(index, given.queries, given.judgments, measures, query, report)
+        evaluation = evaluate_index(index, judged.queries, judged.judgments, measures, query, report)
         name = f"{index.name}, generation {index.generation:06d}: {index.manifest.encoder}"
-        return found, name
+        return evaluation, name
 
 
-def read_judged_run(path: Path, given: JudgedInput, measures: Sequence[Measure]) -> Evaluation:
-    """A run from a file."""
+def evaluate_run_file(path: Path, judged: JudgedInput, measures: Sequence[Measure]) -> Evaluation:
+    """Evaluate a run from a file."""
     from engine.relevance.scoring.evaluation import evaluate_run
     from engine.relevance.sets.runs import read_run, restore_ids
 
-    n_documents = len(given.test_set.documents) if given.test_set else None
-    return evaluate_run(restore_ids(read_run(path), given.judgments), given.judgments, measures, n_documents)
+    n_documents = len(judged.test_set.documents) if judged.test_set else None
+    return evaluate_run(restore_ids(read_run(path), judged.judgments), judged.judgments, measures, n_documents)
 
 
-def index_source(index: Index) -> SetSource:
-    """The database of an index's generation, as where something comes from."""
+def describe_index(index: Index) -> SetSource:
+    """Return the generation of an index as a source: its name, and the SHA-256 of its database."""
     from engine.index.folder import DATABASE
     from engine.relevance.sets.testset import SetSource
 

@@ -1,4 +1,4 @@
-"""The command that makes a test set from plain abstracts."""
+"""The command that makes a test set from abstracts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.group import main
-from engine.cli.judgments import index_source
+from engine.cli.judgments import describe_index
 from engine.cli.options import index_options, open_named
 from engine.config import Config
 from engine.errors import UsageError
@@ -46,7 +46,7 @@ _REPORT_EVERY = 1000  # records
     show_default=True,
     help="Kind of query: a title that must find its abstract, or a conclusion its objective.",
 )
-@click.option("--all", "everything", is_flag=True, help="Use all records instead of the held-out tenth.")
+@click.option("--all", "everything", is_flag=True, help="Use all records, not only the held-out 10 %.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def known_items(
     config: Config, sources: tuple[Path, ...], output: Path, kind: Kind, everything: bool, as_object: bool
@@ -54,7 +54,7 @@ def known_items(
     """Make a test set from abstracts, without human judges.
 
     Each title, or conclusion, is a query that must find its own abstract. The set uses the 10 % of all publications
-    that training never uses. The records come from files, or with -i from an index. The same records give the same set,
+    that training never uses. Records come from files, or with -i from an index. The same records give the same set,
     with the same SHA-256.
 
     \b
@@ -67,7 +67,7 @@ def known_items(
     from engine.relevance.sets.testset import FILES, SetOrigin, write_set
 
     if bool(sources) == bool(click.get_current_context().params["index"]):
-        raise UsageError("expected either files or an index (-i NAME)")
+        raise UsageError("expected either files or an index. Give SOURCE, or -i NAME")
     check_new_folder(output, FILES)
     items = Items(kind, not everything)
     with show_progress() as report:
@@ -75,15 +75,15 @@ def known_items(
             origins, notes = _take_files(items, sources, report)
         else:
             origins, notes = _take_index(items, config, report), []
-    made = items.test_set(output.resolve().name)
-    write_set(made, output, SetOrigin(kind, 1.0 if everything else TEST, origins))
+    test_set = items.build_test_set(output.resolve().name)
+    write_set(test_set, output, SetOrigin(kind, 1.0 if everything else TEST, origins))
     if as_object:
-        fields = {"folder": str(output), "kind": kind, "sha256": made.sha256, **asdict(items.counts)}
+        fields = {"folder": str(output), "kind": kind, "sha256": test_set.sha256, **asdict(items.counts)}
         click.echo(dump_json(fields | {"notes": notes}))
         return
-    for line in (*(f"note: {join_lines(note)}" for note in notes), *_count_lines(items)):
+    for line in (*(f"note: {join_lines(note)}" for note in notes), *_format_counts(items)):
         say(line)
-    say(f"{output}: {pluralize(items.counts.taken, 'item')}, SHA-256 {made.sha256}")
+    say(f"{output}: {pluralize(items.counts.taken, 'item')}, SHA-256 {test_set.sha256}")
 
 
 def _take_files(items: Items, sources: Iterable[Path], report: Progress) -> tuple[tuple[SetSource, ...], list[str]]:
@@ -116,10 +116,10 @@ def _take_index(items: Items, config: Config, report: Progress) -> tuple[SetSour
             items.take(record)
             if items.counts.read % _REPORT_EVERY == 0:
                 report("reading", items.counts.read, len(index))
-        return (index_source(index),)
+        return (describe_index(index),)
 
 
-def _count_lines(items: Items) -> Iterator[str]:
+def _format_counts(items: Items) -> Iterator[str]:
     """Yield lines with the counts of the records."""
     from engine.relevance.sets.knownitems import NEEDED
 
@@ -128,7 +128,7 @@ def _count_lines(items: Items) -> Iterator[str]:
     for n, what in (
         (counts.outside, "not held out"),
         (counts.unusable, f"without {NEEDED[items.kind]}"),
-        (counts.again, "with a publication or a text seen before"),
+        (counts.again, "repeating a publication or a text"),
     ):
         if n:
             yield f"{n:,} {what}"

@@ -1,4 +1,4 @@
-"""Commands that tell of an index, check it, or point it back."""
+"""Commands that show an index, check it, or go back to an earlier generation."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from engine.terminal import dump_json, join_lines, say
 @index_options
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object per index, one per line.")
 def status(config: Config, as_object: bool) -> None:
-    """Show what the indexes hold.
+    """Show what the indexes contain.
 
-    Lists the generation, the number of records, the encoder, and how many texts are longer than the encoder reads.
+    Shows the generation, the number of records, the encoder, and how many texts are longer than the encoder reads.
 
     \b
     engine status
@@ -53,6 +53,7 @@ def status(config: Config, as_object: bool) -> None:
     "--number",
     "n",
     type=click.IntRange(min=1),
+    metavar="N",
     default=20,
     show_default=True,
     help="Number of generations to list.",
@@ -80,7 +81,8 @@ def log(config: Config, n: int, as_object: bool) -> None:
 def diff(config: Config, old: int, new: int, as_object: bool) -> None:
     """List the records that differ between two generations.
 
-    + is an added record, - a removed one, ~ a changed one. Both generations must still be there.
+    OLD and NEW are numbers from `engine log`; both generations must still exist. + marks an added record, - a removed
+    one, and ~ a changed one.
 
     \b
     engine diff 6 7 -i rheumatology
@@ -89,13 +91,13 @@ def diff(config: Config, old: int, new: int, as_object: bool) -> None:
 
     signs = {"added": "+", "removed": "-"}
     total: dict[str, int] = {}
-    for found in compare_generations(config.find_existing(), old, new):
-        total[found.change] = total.get(found.change, 0) + 1
+    for difference in compare_generations(config.find_existing(), old, new):
+        total[difference.change] = total.get(difference.change, 0) + 1
         if as_object:
-            click.echo(dump_json(asdict(found)))
+            click.echo(dump_json(asdict(difference)))
             continue
-        what = f"  [{', '.join(found.fields)}]" if found.fields else ""
-        say(f"{signs.get(found.change, '~')} {found.record_id}  {join_lines(found.title)}{what}")
+        fields = f"  [{', '.join(difference.fields)}]" if difference.fields else ""
+        say(f"{signs.get(difference.change, '~')} {difference.record_id}  {join_lines(difference.title)}{fields}")
     counts = ", ".join(f"{n:,} {change}" for change, n in total.items()) or "no record differs"
     say(f"{old:06d} to {new:06d}: {counts}", err=as_object)
 
@@ -106,8 +108,8 @@ def diff(config: Config, old: int, new: int, as_object: bool) -> None:
 def duplicates(config: Config, as_object: bool) -> None:
     """List records that may be the same work under several ids.
 
-    Such records share title, year and first author, or a DOI. They are only reported, never merged; records that share
-    a PMID are one record already.
+    Such records share title, year and first author, or a DOI. They are only listed, never merged. Records that share
+    a PMID are always one record.
 
     \b
     engine duplicates -i rheumatology
@@ -144,25 +146,30 @@ def verify(config: Config, deep: bool) -> None:
     generation = folder.open_current()
     if problems := check(folder, generation, deep=deep):
         raise CorruptError(
-            f"generation {generation.manifest.generation:06d} of {folder.path}: {len(problems)} problems\n  "
-            + "\n  ".join(problems)
+            f"generation {generation.manifest.generation:06d} of {folder.path}: "
+            + "\n  ".join([pluralize(len(problems), "problem"), *problems])
         )
     n = generation.manifest.counts.abstracts
     depth = "files, ids, vectors, texts and encoder" if deep else "files, ids and vectors"
     say(
-        f"{folder.path.name}, generation {generation.manifest.generation:06d}: {depth} agree, {pluralize(n, 'abstract')}"
+        f"{folder.path.name}, generation {generation.manifest.generation:06d}: {depth} agree, "
+        f"{pluralize(n, 'abstract')}"
     )
 
 
 @main.command()
 @index_options
 @click.option(
-    "--to", "number", type=click.IntRange(min=1), help="Number of the generation to go back to [the previous one]."
+    "--to",
+    "number",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of the generation to go back to [the previous one].",
 )
 def rollback(config: Config, number: int | None) -> None:
     """Go back to an earlier generation, after checking it.
 
-    Nothing is deleted now. The next run starts from the earlier generation and deletes the later ones.
+    Nothing is deleted yet. The next run continues from the earlier generation and deletes the later ones.
 
     \b
     engine rollback -i rheumatology
@@ -172,4 +179,4 @@ def rollback(config: Config, number: int | None) -> None:
     from engine.reindex.rollback import roll_back
 
     folder = IndexFolder(config.find_existing())
-    say(f"{folder.path.name}: now at generation {roll_back(folder, number):06d}. The next run goes on from here")
+    say(f"{folder.path.name}: now at generation {roll_back(folder, number):06d}. The next run continues from here")

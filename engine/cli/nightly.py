@@ -1,4 +1,4 @@
-"""`engine nightly`: what cron or a systemd timer runs."""
+"""`engine nightly`: the command for cron or a systemd timer."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.group import Interruption, describe_failure, main, raise_signals
+from engine.cli.options import INDEXES
 from engine.cli.schedule import format_cron, format_systemd
 from engine.config import Config, Settings, check_name, forbid_telemetry
 from engine.errors import ConfigError, EngineError, UsageError
@@ -31,21 +32,21 @@ if TYPE_CHECKING:
 
 DOWNLOAD_FAILED, NOTIFY_FAILED = 8, 9
 _NOTIFY_SECONDS = 60
-_KEPT = "what it had encoded is kept for the next run"
+_KEPT = "the texts encoded so far are kept for the next run"
 _EPILOG = """\b
 Exit codes, for a monitor:
-  0  done, also when nothing was new     6  another model than the index was built with
-  1  failed                              7  the guard against mass changes stopped the run
-  2  wrong usage                         8  reindexed, but not every file could be downloaded
-  3  a file of the index is damaged      9  done, but --notify-command failed
-  4  another process writes the index    129, 130, 143  interrupted, terminated
-  5  published, but the disk did not confirm it
-Whatever happens, the index answers from the last published generation, and the next run goes on from there."""
+  0  done, even if nothing was new         6  another encoder than the index was built with
+  1  failed                                7  the guard against mass changes stopped the run
+  2  wrong usage                           8  reindexed, but not every file could be downloaded
+  3  a file is damaged                     9  done, but --notify-command failed
+  4  another process is writing the index  129, 130, 143  interrupted, terminated
+  5  published, but a later step failed
+In any case, searches use the last published generation, and the next run continues from there."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """What the command was given."""
+    """Options of the command."""
 
     name: str
     indexes: str | None
@@ -66,17 +67,23 @@ class _Options:
 
 @main.command(epilog=_EPILOG)
 @click.argument("name")
-@click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
+@INDEXES
 @click.option("--url", help="Address of PubMed's update files on a mirror, http or https [download.url].")
-@click.option("--folder", type=click.Path(path_type=Path), help="Folder that keeps them [download.folder].")
-@click.option("--offline", is_flag=True, help="Fetch nothing; use the files that are there.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Folder for the downloaded files [download.folder].")
+@click.option("--offline", is_flag=True, help="Download nothing; use the files in the folder.")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait for the mirror.")
-@click.option("--back-off", type=float, default=5.0, show_default=True, help="Seconds before a second try.")
+@click.option("--back-off", type=float, default=5.0, show_default=True, help="Seconds to wait before the first retry.")
 @click.option("--full", is_flag=True, help="Read every file again, as engine reindex --full does.")
-@click.option("--allow-mass-change", is_flag=True, help="Publish whatever share of the records changes.")
-@click.option("--deep", is_flag=True, help="Verify texts and a sample of vectors, too.")
-@click.option("--log", type=click.Path(path_type=Path), help="File for the line of JSON [nightly.jsonl of the index].")
-@click.option("--notify-command", metavar="COMMAND", help="Run COMMAND with the line of JSON on its standard input.")
+@click.option(
+    "--allow-mass-change", is_flag=True, help="Turn off the guard against mass deletions and changes for this run."
+)
+@click.option("--deep", is_flag=True, help="Also verify texts and a sample of vectors.")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    help="File to append the report to, one JSON object per run [nightly.jsonl of the index].",
+)
+@click.option("--notify-command", metavar="COMMAND", help="Run COMMAND with the report on its standard input.")
 @click.option(
     "--notify-on",
     type=click.Choice(["always", "change", "failure"]),
@@ -87,15 +94,18 @@ class _Options:
 @click.option("--print-systemd", is_flag=True, help="Print a systemd service and timer for this command, and exit.")
 @click.option("--print-cron", is_flag=True, help="Print a crontab line for this command, and exit.")
 @click.pass_context
-def nightly(ctx: click.Context, /, **given: Any) -> None:
+def nightly(ctx: click.Context, /, **values: Any) -> None:
     """Bring an index up to date: fetch, reindex, verify, prune, report.
+
+    Run it every night from cron or systemd. It downloads new update files of PubMed from a mirror, if one is set,
+    reindexes the sources in index.toml, verifies the result, deletes old generations, and appends a report to a log.
 
     \b
     engine nightly rheumatology
     engine nightly rheumatology --offline --notify-command "mail -s reindex ann@example.org"
     engine nightly rheumatology --print-systemd
     """
-    options = _Options(**given)
+    options = _Options(**values)
     check_name(options.name)
     path = Config.load(options.indexes).indexes / options.name
     if options.url and ("@" in options.url or "?" in options.url):
@@ -108,7 +118,7 @@ def nightly(ctx: click.Context, /, **given: Any) -> None:
         say("\n".join((format_systemd if options.print_systemd else format_cron)(options.name, command, Path.cwd())))
         return
     if not path.is_dir():
-        raise ConfigError(f"{path / 'index.toml'} is not there. Write it: engine init {options.name} SOURCE")
+        raise ConfigError(f"{path / 'index.toml'} does not exist. Write it: engine init {options.name} SOURCE")
     forbid_telemetry()
     leave(_spend_night(options, path))
 
@@ -140,7 +150,7 @@ class _Console:
     """Prints messages with secrets hidden. A stream that is closed, or a pipe without a reader, stops nothing."""
 
     def __init__(self) -> None:
-        self.hide: Callable[[str], str] = redact_urls  # replaced when the mirror's own secrets are known
+        self.hide: Callable[[str], str] = redact_urls  # replaced when the secrets of the mirror are known
         self._progress = print_lines()
 
     def say(self, text: str) -> None:
@@ -154,7 +164,7 @@ class _Console:
             say(self.hide(f"Error: {text}"), err=True)
 
     def show_progress(self, phase: str, done: int, total: int | None) -> None:
-        """Print how far long work is."""
+        """Print the progress of long work."""
         with suppress(OSError, ValueError):
             self._progress(phase, done, total)
 
@@ -163,8 +173,8 @@ def _prepare_run(options: _Options, path: Path, night: Night, console: _Console)
     """Return the run that the options and index.toml ask for.
 
     Raises:
-        ConfigError: index.toml has a key or a value that means nothing.
-        UsageError: the address of the mirror is none.
+        ConfigError: index.toml has an unknown key or a bad value.
+        UsageError: the address of the mirror is not valid.
     """
     from engine.collect.fetch.address import read_address
     from engine.collect.fetch.client import Mirror
@@ -198,14 +208,14 @@ def _close_night(night: Night, error: BaseException | None, console: _Console) -
 
 
 def _read_current_number(path: Path) -> int | None:
-    """Return the number of the generation that CURRENT names; None when there is none."""
+    """Return the number of the generation that CURRENT names; None without one."""
     from engine.index.folder import IndexFolder
 
     return IndexFolder(path).read_pointer() or None
 
 
 def _is_wanted(night: Night, last: Night | None, notify_on: str) -> bool:
-    """Return whether --notify-command is to be run for a night, given the one before."""
+    """Return whether --notify-command should run for a night, given the last one."""
     has_new_gaps = bool(set(night.gaps) - set(last.gaps if last else ()))
     has_failed = night.exit_code != 0 or has_new_gaps
     has_changed = bool(night.report and night.report["published"])
@@ -237,7 +247,7 @@ def _notify(night: Night, command: str, console: _Console) -> int:
 
 
 def _record(night: Night, path: Path, console: _Console) -> int:
-    """Append the line of a night; where that fails, print it and count the run as failed. Return the exit code."""
+    """Append the line of a night, and return the exit code; if that fails, print the line and fail."""
     from engine.reindex.nights import append_night, format_night
 
     line = format_night(night, console.hide)
@@ -251,7 +261,7 @@ def _record(night: Night, path: Path, console: _Console) -> int:
 
 @contextmanager
 def _delay_signals() -> Iterator[None]:
-    """Let signals wait until the block is done."""
+    """Delay signals until the block has ended."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
@@ -260,12 +270,12 @@ def _delay_signals() -> Iterator[None]:
 
 
 def _build_schedule_command(ctx: click.Context, indexes: Path) -> list[str]:
-    """Return this command as a scheduler must call it: absolute paths, and the options that were given."""
+    """Return this command for a scheduler, with absolute paths and the options of the command line."""
     command = [*_find_engine_command(), "nightly", ctx.params["name"], "--indexes", os.path.abspath(indexes)]
     for option in ctx.command.params:
         name = option.name or ""
-        given = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if not given or name in ("name", "indexes", "print_systemd", "print_cron"):
+        is_set = ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if not is_set or name in ("name", "indexes", "print_systemd", "print_cron"):
             continue
         value = ctx.params[name]
         value = os.path.abspath(value) if isinstance(value, Path) else value
@@ -274,7 +284,7 @@ def _build_schedule_command(ctx: click.Context, indexes: Path) -> list[str]:
 
 
 def _find_engine_command() -> list[str]:
-    """Return how to start this very engine from any folder."""
+    """Return the command that starts this installation of the engine from any folder."""
     for script in (Path(sys.argv[0]), Path(sys.executable).with_name("engine")):
         if script.name == "engine" and script.is_file():
             return [os.path.abspath(script)]

@@ -1,4 +1,4 @@
-"""Options that commands share, and the index that they mean."""
+"""Options that several commands share, and the index that they name."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def add_options(target: str, options: Sequence[_Decorator], read: Callable[..., Any]) -> _Decorator:
-    """Return a decorator that adds options to a command, which gets what `read` makes of them as one argument."""
+    """Return a decorator that adds options to a command and passes it the result of `read` as the argument `target`."""
 
     def decorate(command: Command) -> Command:
-        def own() -> None:
+        def carrier() -> None:
             """Carry the parameters."""
 
         for option in reversed(options):
-            option(own)
-        params: list[click.Parameter] = own.__click_params__  # type: ignore[attr-defined]
+            option(carrier)
+        params: list[click.Parameter] = carrier.__click_params__  # type: ignore[attr-defined]
         names = dict.fromkeys(str(param.name) for param in params)
 
-        def run(**given: Any) -> None:
-            values = {name: given.pop(name) for name in names}
-            command(**{target: read(**values)}, **given)
+        def run(**arguments: Any) -> None:
+            values = {name: arguments.pop(name) for name in names}
+            command(**{target: read(**values)}, **arguments)
 
         run.__name__, run.__doc__ = command.__name__, command.__doc__
         run.__click_params__ = [*getattr(command, "__click_params__", []), *params]  # type: ignore[attr-defined]
@@ -46,32 +46,32 @@ def add_options(target: str, options: Sequence[_Decorator], read: Callable[..., 
 
 
 def _build_query_option(option: QueryOption, *, from_file: bool = False) -> _Decorator:
-    """Return the click option of something that can be asked; a list of ids can be read from a file."""
+    """Return the click option of a query option; with from_file, a list of ids is read from a file."""
     flags = option.flags or (f"--{option.name.replace('_', '-')}",)
     unset = f" [{option.unset}]" if option.unset else ""
     text = option.file_help if from_file else f"{option.help.removesuffix('.')}{unset}." if unset else option.help
-    given: dict[str, Any] = {"help": text, "metavar": option.metavar, "default": option.default}
+    settings: dict[str, Any] = {"help": text, "metavar": option.metavar, "default": option.default}
     if from_file:
-        given |= {"type": FILE, "default": None}
+        settings |= {"type": FILE, "default": None}
     elif option.kind is ValueKind.SWITCH:
-        given |= {"is_flag": True}
+        settings |= {"is_flag": True}
     elif option.kind is ValueKind.INTEGER:
-        given |= {"type": click.IntRange(min=int(option.low)), "show_default": bool(option.default)}
+        settings |= {"type": click.IntRange(min=int(option.low)), "metavar": "N", "show_default": bool(option.default)}
     elif option.kind is ValueKind.NUMBER:
-        given |= {"type": float}
+        settings |= {"type": float}
     elif option.kind is ValueKind.CHOICE:
-        given |= {"type": click.Choice([str(choice) for choice in option.choices])}
-        given |= {"default": option.default and str(option.default), "show_default": option.default is not None}
+        settings |= {"type": click.Choice([str(choice) for choice in option.choices])}
+        settings |= {"default": option.default and str(option.default), "show_default": option.default is not None}
     elif option.kind.is_repeatable:
-        given |= {"multiple": True}
+        settings |= {"multiple": True}
     elif option.kind is ValueKind.TEXT:
-        given |= {"default": None}
-    return click.option(*flags, option.field, **given)
+        settings |= {"default": None}
+    return click.option(*flags, option.field, **settings)
 
 
 def build_setting_option(field: str) -> _Decorator:
     """Return the click option of a setting of index.toml."""
-    option = next(one for one in SETTINGS if one.field == field)
+    option = next(setting for setting in SETTINGS if setting.field == field)
     kind: Any = click.Choice(option.choices) if option.choices else option.kind
     if option.low is not None:
         kind = click.FloatRange(option.low, option.high)
@@ -81,14 +81,14 @@ def build_setting_option(field: str) -> _Decorator:
 
 
 def _read_filters(**values: Any) -> Filters:
-    """Return the filters that the options name.
+    """Return the filters that the options set.
 
     Raises:
-        UsageError: an empty expression, or ids or years that can't be read.
+        UsageError: an expression is empty, or ids or years can't be read.
     """
     from engine.corpus.selection.idlist import read_ids
 
-    if values["where"] == "":  # a shell variable that was empty: nothing would be filtered, without a word
+    if values["where"] == "":  # from an empty shell variable; ignoring it would silently filter nothing
         raise UsageError("--where is empty, expected an expression like 'year >= 2015'")
     for option in FILTERS:
         if option.kind is ValueKind.IDS and values[option.field] is not None:
@@ -97,7 +97,7 @@ def _read_filters(**values: Any) -> Filters:
 
 
 def read_query(**values: Any) -> Query:
-    """Return the query that the options describe, without its text."""
+    """Return the query that the options set, without its text."""
     filters = _read_filters(**{option.field: values.pop(option.field) for option in FILTERS})
     for option in RANKING:
         if option.kind is ValueKind.CHOICE and values[option.field] is not None:
@@ -108,12 +108,10 @@ def read_query(**values: Any) -> Query:
 _FILTERS = tuple(_build_query_option(option, from_file=option.kind is ValueKind.IDS) for option in FILTERS)
 filter_options = add_options("filters", _FILTERS, _read_filters)
 query_options = add_options("query", (*map(_build_query_option, RANKING), *_FILTERS), read_query)
+INDEXES = click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
 index_options = add_options(
     "config",
-    (
-        click.option("-i", "--index", metavar="NAME", help="Index to use [ENGINE_INDEX; the only one there]."),
-        click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes]."),
-    ),
+    (click.option("-i", "--index", metavar="NAME", help="Index to use [ENGINE_INDEX; the only one]."), INDEXES),
     Config.load,
 )
 LIKE, UNLIKE = (_build_query_option(BY_FIELD[name]) for name in ("like", "unlike"))
@@ -124,21 +122,21 @@ SEARCH_DEVICE = click.option(
 
 
 def open_named(config: Config, device: str = "cpu") -> Index:
-    """The index that is meant, open."""
+    """Open the index that the configuration names."""
     from engine.query.index import open_index
 
     return open_index(config.find_existing(), follow=False, device=device)
 
 
 def parse_day(text: str) -> date:
-    """The day meant by "2026-11-20" or "7d".
+    """Return the day of "2026-11-20", or the day that is 7 days ago for "7d".
 
     Raises:
-        UsageError: neither.
+        UsageError: the text is neither a date nor a number of days.
     """
     try:
         if text.endswith("d"):
             return datetime.now(UTC).astimezone().date() - timedelta(days=int(text[:-1]))
         return date.fromisoformat(text)
     except (ValueError, OverflowError) as err:
-        raise UsageError(f"--since {text!r} is not a date: expected YYYY-MM-DD, or days like 7d") from err
+        raise UsageError(f"--since {text!r} is not a date: expected YYYY-MM-DD, or a number of days like 7d") from err

@@ -1,4 +1,4 @@
-"""The command that gives an index a better encoder."""
+"""The command that replaces the encoder of an index by a better one."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ _SET = click.Path(path_type=Path, exists=True, file_okay=False)
     type=_SET,
     metavar="FOLDER",
     multiple=True,
-    help="Known items that decide [made from the index].",
+    help="Test set of known items to decide by [made from the index]. May be repeated.",
 )
 @click.option(
     "--guard",
     type=_SET,
     metavar="FOLDER",
     multiple=True,
-    help="Test set on which the new model must not score worse.",
+    help="Test set on which the new model must not score worse. May be repeated.",
 )
 @build_setting_option("device")
 @click.option("--dry-run", is_flag=True, help="Test the model without changing the index.")
@@ -53,10 +53,10 @@ def promote(
 ) -> None:
     """Replace the encoder of an index by MODEL, if MODEL is better.
 
-    Both encoders search the same known items, from the 10 % of publications that are never trained on. MODEL must gain
-    0.010 nDCG@10 with a 95 % interval above 0, lose at most 0.010 on any guard, and must not have collapsed. If it
-    passes, every record is encoded again into the next generation, which `engine rollback` undoes. A refused model
-    changes nothing (exit code 1).
+    Both encoders search the same known items, from the 10 % of publications that training never uses. MODEL must gain
+    at least 0.010 nDCG@10, with a 95 % interval above 0, lose at most 0.010 on any guard, and must not have collapsed.
+    If it passes, every record is encoded again into the next generation, which `engine rollback` undoes. If it is
+    refused, nothing changes (exit code 1).
 
     \b
     engine promote ./better -i rheumatology --dry-run
@@ -71,7 +71,10 @@ def promote(
     sets, guards = ([read_set(path) for path in paths] for paths in (known_items, guard))
     for path in known_items:
         if (path / ABOUT).is_file() and read_about(path / ABOUT).get("held_out") == 1.0:
-            say(f"note: {path} is made from all publications, including those that MODEL may be trained on", err=True)
+            say(
+                f"note: {path} is made from all publications, including those that MODEL may have been trained on",
+                err=True,
+            )
     with guard_writing(folder), show_progress() as shown:
         promotion = promote_encoder(folder, model, sets, guards, settings, shown, only_test=dry_run)
     if as_object:
@@ -84,7 +87,7 @@ def promote(
 
 
 def _report(name: str, promotion: Promotion) -> None:
-    """Say how the model did, and what to do next."""
+    """Print how the model scored, and the next command."""
     for line in _format_verdict(promotion.verdict):
         say(line)
     if promotion.report is not None:

@@ -18,7 +18,7 @@ from engine.terminal import dump_json, join_lines, say
 if TYPE_CHECKING:
     from engine.query.location import KnownItem, Recall
 
-_TITLE = 70  # characters shown
+_TITLE = 70  # characters shown of a title
 
 
 @main.command()
@@ -46,9 +46,9 @@ def recall(
 ) -> None:
     """Check where QUERY ranks the records you know to be relevant.
 
-    Prints the rank of each known record in the whole ranking, the recall at several depths, and how far down one must
-    read to find 95 % of them. Recall is the share of the known records in the index that were found; a record that a
-    filter excludes counts as not found. -n adds a depth to 10, 50, 100 and 500.
+    Prints the rank of each known record in the whole ranking, the recall at several depths, and how many hits to read
+    to find 95 % of them. Recall is the share of the known records in the index that were found; a record that a filter
+    excludes counts as not found. Depths are 10, 50, 100, 500 and the value of -n.
 
     \b
     engine recall "switching to a biosimilar" --known pmids.txt -i rheumatology
@@ -58,23 +58,23 @@ def recall(
 
     ids = read_ids(known)
     with open_named(config) as index:
-        found = index.recall(replace(query, text=" ".join(text), like=like, unlike=unlike), ids)
+        result = index.recall(replace(query, text=" ".join(text), like=like, unlike=unlike), ids)
     if as_object:
-        click.echo(dump_json(_list_recall_fields(found)))
+        click.echo(dump_json(_list_recall_fields(result)))
         return
-    for line in (*_format_table(found.items), "", *_format_summary(found)):
+    for line in (*_format_table(result.items), "", *_format_summary(result)):
         say(line)
-    for note in found.notes:
+    for note in result.notes:
         say(note, err=True)
 
 
-def _list_recall_fields(found: Recall) -> dict[str, object]:
-    """Return a check as the keys that are printed."""
+def _list_recall_fields(result: Recall) -> dict[str, object]:
+    """Return a recall check as the printed fields."""
     items = [
-        asdict(item) | {"score": None if item.score is None else round(item.score, 6)} for item in _sort(found.items)
+        asdict(item) | {"score": None if item.score is None else round(item.score, 6)} for item in _sort(result.items)
     ]
-    at = {str(depth): round(share, 6) for depth, share in found.at}
-    return asdict(found) | {"items": items, "at": at}
+    at = {str(depth): round(share, 6) for depth, share in result.at}
+    return asdict(result) | {"items": items, "at": at}
 
 
 def _sort(items: tuple[KnownItem, ...]) -> list[KnownItem]:
@@ -91,8 +91,8 @@ def _format_table(items: tuple[KnownItem, ...]) -> list[str]:
         rank = f"{item.rank:,}" if item.rank else "-"
         score = "" if item.score is None else f"{item.score:.3f}"
         title = _shorten(join_lines(item.title))
-        what = "  ".join(filter(None, (title, f"[{item.reason}]" if item.reason else "")))
-        lines.append(f"{rank:>9}  {score:>6}  {join_lines(item.id or item.given):<{width}}  {what}".rstrip())
+        text = "  ".join(filter(None, (title, f"[{item.reason}]" if item.reason else "")))
+        lines.append(f"{rank:>9}  {score:>6}  {join_lines(item.id or item.given):<{width}}  {text}".rstrip())
     return lines
 
 
@@ -101,13 +101,13 @@ def _shorten(title: str) -> str:
     return title if len(title) <= _TITLE else f"{title[: _TITLE - 1].rstrip()}\u2026"
 
 
-def _format_summary(found: Recall) -> list[str]:
+def _format_summary(result: Recall) -> list[str]:
     """Return how many known records there are, the recall at each depth, and how deep to read."""
-    missing = f"; {found.n_missing:,} more not in the index" if found.n_missing else ""
-    counted = f"{pluralize(found.n_known, 'known record')} in the index{missing}"
-    depth = f"read {pluralize(found.depth_95, 'hit')} to find 95 % of them" if found.depth_95 else _NEVER
-    recalls = ", ".join(f"recall@{depth} {share:.3f}" for depth, share in found.at)
-    return [counted, f"of those {found.n_known:,}: {recalls}", depth]
+    missing = f"; {result.n_missing:,} more not in the index" if result.n_missing else ""
+    counts = f"{pluralize(result.n_known, 'known record')} in the index{missing}"
+    depth = f"read {pluralize(result.depth_95, 'hit')} to find 95 % of them" if result.depth_95 else _NEVER
+    recalls = ", ".join(f"recall@{depth} {share:.3f}" for depth, share in result.at)
+    return [counts, f"of those {result.n_known:,}: {recalls}", depth]
 
 
 _NEVER = "this search cannot find 95 % of them: too many have no rank"

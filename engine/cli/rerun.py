@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, out: Output) -> None:
     """Repeat a recorded search and compare the results.
 
-    FILE is what --record wrote; it names the index and the generation. The result is the same if all hits, their order
+    FILE was written by --record; it names the index and the generation. The result is the same if the hits, their order
     and their scores to six decimals are the same. Exit code 0: the same; 1: different.
 
     \b
@@ -50,16 +50,16 @@ def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, 
         say(write_paragraph(record))
         return
     check_output(out)
-    named = click.get_current_context().params["index"]  # ENGINE_INDEX is not asked: the record says which index
+    named = click.get_current_context().params["index"]  # ENGINE_INDEX is ignored, since the record names the index
     with _open_recorded_index(
         config.select_index(named or record.index), record, file, device, current=current
     ) as index:
         from engine.query.rerun import rerun as repeat
 
-        found = repeat(record, index)
-        _write_hits(index, found, record, out)
-    _report(found, record, err=out.form is not None)
-    click.get_current_context().exit(0 if found.same else 1)
+        comparison = repeat(record, index)
+        _write_hits(index, comparison, record, out)
+    _report(comparison, record, err=out.form is not None)
+    click.get_current_context().exit(0 if comparison.same else 1)
 
 
 def _open_recorded_index(config: Config, record: Record, file: Path, device: str, *, current: bool) -> Index:
@@ -77,34 +77,36 @@ def _open_recorded_index(config: Config, record: Record, file: Path, device: str
     return open_recorded(record, IndexFolder(config.find_existing()), device=device)
 
 
-def _write_hits(index: Index, found: RerunComparison, record: Record, out: Output) -> None:
+def _write_hits(index: Index, comparison: RerunComparison, record: Record, out: Output) -> None:
     """Print and write the hits if an output option was given; otherwise only the verdict is printed."""
     from engine.query.searchlog import make_record, write_record
 
     if out.form or out.files:
-        deliver(index, found.answer, Output(out.form, out.files, out.overwrite, out.raw, None), found.changes)
+        deliver(index, comparison.answer, Output(out.form, out.files, out.overwrite, out.raw, None), comparison.changes)
     if out.record:
-        write_record(out.record, make_record(index, found.answer, since=record.since), overwrite=out.overwrite)
+        write_record(out.record, make_record(index, comparison.answer, since=record.since), overwrite=out.overwrite)
         say(f"search recorded in {out.record}", err=True)
 
 
-def _report(found: RerunComparison, record: Record, *, err: bool) -> None:
+def _report(comparison: RerunComparison, record: Record, *, err: bool) -> None:
     """Print whether the result is the same, and if not, how it differs."""
-    for note in found.notes:
+    for note in comparison.notes:
         say(f"note: {note}", err=True)
-    hits = pluralize(len(found.answer.hits), "hit")
-    if found.same:
-        say(f"same result: {hits}, SHA-256 {found.result_sha256}", err=err)
+    hits = pluralize(len(comparison.answer.hits), "hit")
+    if comparison.same:
+        say(f"same result: {hits}, SHA-256 {comparison.result_sha256}", err=err)
         return
-    numbers = f"{len(found.entered):,} entered, {len(found.left):,} left, {found.moved:,} at another rank"
-    if not (found.entered or found.left or found.moved):
+    numbers = (
+        f"{len(comparison.entered):,} entered, {len(comparison.left):,} left, {comparison.moved:,} at another rank"
+    )
+    if not (comparison.entered or comparison.left or comparison.moved):
         numbers = "only scores"
     say(f"the result differs: {numbers}; {hits}, {pluralize(len(record.ids), 'hit')} recorded", err=err)
-    new = {hit.id: hit for hit in found.answer.hits}
-    for one in found.entered:
-        say(_format_hit("+", new[one]), err=err)
-    for one in found.left:
-        say(f"- {record.ranks[one]:>5}  {join_lines(one)}", err=err)
+    new = {hit.id: hit for hit in comparison.answer.hits}
+    for record_id in comparison.entered:
+        say(_format_hit("+", new[record_id]), err=err)
+    for record_id in comparison.left:
+        say(f"- {record.ranks[record_id]:>5}  {join_lines(record_id)}", err=err)
 
 
 def _format_hit(sign: str, hit: Hit) -> str:

@@ -1,4 +1,4 @@
-"""Files that make systemd or cron run a command every night, with all paths filled in."""
+"""Files for systemd or cron that run a command every night, with all paths filled in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SERVICE = """\
 # Save the two parts under the names in their first lines, then:
 #   sudo systemctl daemon-reload
 #   sudo systemctl enable --now {unit}.timer
-# See what it printed: journalctl -u {unit}. See when it runs next: systemctl list-timers
+# Show its output: journalctl -u {unit}. Show when it runs next: systemctl list-timers
 [Unit]
 Description=Nightly update of the index {name}
 Wants=network-online.target
@@ -60,7 +60,7 @@ def format_systemd(name: str, command: Sequence[str], folder: Path) -> tuple[str
 
 
 def format_cron(name: str, command: Sequence[str], folder: Path) -> tuple[str, str]:
-    """Return a comment and a line for `crontab -e`. cron mails what is printed, so a good night prints nothing."""
+    """Return a comment and a line for `crontab -e`. cron mails any output, so a successful run prints none."""
     run = " ".join(map(shlex.quote, command))
     line = f'cd {shlex.quote(str(folder))} && output=$({run} 2>&1) || echo "$output"'
     note = f"# Every night at 02:30: update the index {name}. cron mails the output of a run that fails."

@@ -26,24 +26,24 @@ if TYPE_CHECKING:
     from engine.relevance.screening.ranking import Screening
     from engine.relevance.screening.screenmeasures import Screened
 
-_MAX_CRITERIA = 100_000  # bytes of a file
+_MAX_CRITERIA = 100_000  # bytes of a file of criteria
 FILE = click.Path(path_type=Path)
 
 
 def _read_criteria(text: str | None, file: Path | None) -> str:
-    """The criteria, "" where none are given."""
+    """Return the criteria; "" if there are none."""
     if text is not None and file is not None:
         raise UsageError("--criteria and --criteria-file were given, expected one of them")
     if file is None:
-        found = text
+        criteria = text
     else:
         try:
-            found = read_text(file, _MAX_CRITERIA)
+            criteria = read_text(file, _MAX_CRITERIA)
         except SourceError as err:
-            raise UsageError(f"{err}. Expected a text file with the criteria of one review") from err
-    if found is not None and not found.strip():
-        raise UsageError("the criteria are blank, expected some words. Or leave the option out")
-    return found or ""
+            raise UsageError(f"{err}. Expected a text file with the criteria of the review") from err
+    if criteria is not None and not criteria.strip():
+        raise UsageError("the criteria are blank. Give some words, or leave the option out")
+    return criteria or ""
 
 
 _label_options = add_options(
@@ -80,7 +80,7 @@ _criteria_options = add_options(
 
 
 def _read_labels(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labels:
-    """What the files of labels say of the records of a corpus."""
+    """Read the labels in the files and look up their records in a corpus."""
     from engine.corpus.selection.idlist import read_ids
     from engine.relevance.screening.labels import look_up_labels
 
@@ -103,32 +103,31 @@ def screen(
     top_k: int,
     out: Output,
 ) -> None:
-    """Rank the unread records of a review by what to read next.
+    """Rank the unread records of a review, the most likely inclusions first.
 
-    Records without a decision are ranked, the most likely inclusions first. The score adds the verdict of a word model
-    trained on your decisions and the cosine with the criteria; the criteria count less with every inclusion. Scores are
-    comparable within one ranking only. Until there are decisions of both kinds, the cosine alone ranks. Filters
-    restrict the records that are ranked.
+    The score combines a model of words, trained on your decisions so far, with the cosine with the criteria, which
+    counts less with every inclusion. Without decisions of both kinds, the cosine alone ranks. Scores are comparable
+    only within one ranking. Filters restrict the records that are ranked.
 
     \b
     engine screen -i rheumatology --criteria "Randomised trials of stem cells in knee osteoarthritis"
     engine screen -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt -n 25 -o next.ris
     """
     from engine.query.index import get_generation
-    from engine.relevance.screening.ranking import screen as ranked
+    from engine.relevance.screening.ranking import screen as rank_records
 
     check_output(out)
     with open_named(config) as index:
         snapshot = get_generation(index)
-        found = ranked(snapshot, _read_labels(snapshot.corpus, label_files), criteria, filters, top_k)
-        facts = {"n_included": found.n_included, "n_excluded": found.n_excluded}
-        title = f"screening (generation {found.answer.generation:06d})"
-        hits = HitList(found.answer, title, cosines=found.cosines, facts=facts)
-        deliver_hits(index, hits, out, [_format_counts(found)])
+        screening = rank_records(snapshot, _read_labels(snapshot.corpus, label_files), criteria, filters, top_k)
+        facts = {"n_included": screening.n_included, "n_excluded": screening.n_excluded}
+        title = f"screening (generation {screening.answer.generation:06d})"
+        hits = HitList(screening.answer, title, cosines=screening.cosines, facts=facts)
+        deliver_hits(index, hits, out, [_format_counts(screening)])
 
 
 def _format_counts(found: Screening) -> str:
-    """How many records are labelled, and how many are left."""
+    """Format how many records are labelled, and how many are left."""
     labelled = found.n_included + found.n_excluded
     kinds = f"{found.n_included:,} included, {found.n_excluded:,} excluded"
     return f"{pluralize(labelled, 'record')} labelled ({kinds}), {found.n_left:,} left to screen"
@@ -138,10 +137,13 @@ def _format_counts(found: Screening) -> str:
 @index_options
 @_label_options
 @_criteria_options
-@click.option("--priors", type=click.IntRange(min=1), default=10, show_default=True, help="Number of simulations.")
+@click.option(
+    "--priors", type=click.IntRange(min=1), metavar="N", default=10, show_default=True, help="Number of simulations."
+)
 @click.option(
     "--seed",
     type=click.IntRange(min=0),
+    metavar="N",
     default=0,
     show_default=True,
     help="Random seed for the initial labelled pair.",
@@ -165,26 +167,31 @@ def simulate(
     """Simulate a finished review in the order of `engine screen`.
 
     Shows how much reading that order would have saved. Each simulation starts from one included and one excluded
-    record, drawn with --seed. loss: 0 is the best order, 1 the worst, 0.5 chance. ATD: mean rank of included records as
-    a share of all. R@10%: recall after reading 10 %. WSS@95: work saved over reading at random until 95 % are found.
-    hits@100: inclusions among the first 100.
+    record, drawn with --seed. Printed are the mean and the standard deviation of:
+
+    \b
+    loss      0 is the best order, 0.5 chance, 1 the worst
+    ATD       mean rank of the included records, as a share of all records
+    R@10%     recall after reading 10 % of the records
+    WSS@95    reading saved at 95 % recall, compared with a random order
+    hits@100  included records among the first 100
 
     \b
     engine simulate -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt
     engine simulate -i rheumatology --included in.txt --excluded out.txt --priors 20 --json
     """
     from engine.query.index import get_generation
-    from engine.relevance.screening.ranking import pool_of
+    from engine.relevance.screening.ranking import load_pool
     from engine.relevance.screening.simulation import simulate_screening
 
     with open_named(config) as index:
         snapshot = get_generation(index)
         labels = _read_labels(snapshot.corpus, label_files)
-        pool, notes = pool_of(snapshot, labels.doc_ids, criteria)
+        pool, notes = load_pool(snapshot, labels.doc_ids, criteria)
     runs = list(_watch_runs(simulate_screening(pool, labels.mark_included(labels.doc_ids), priors, seed, step), priors))
     if as_object:
-        given = {"seed": seed, "step": step, "criteria": criteria, "unknown": labels.unknown, "notes": notes}
-        click.echo(dump_json(_list_simulation_fields(labels, runs) | given))
+        settings = {"seed": seed, "step": step, "criteria": criteria, "unknown": labels.unknown, "notes": notes}
+        click.echo(dump_json(_list_simulation_fields(labels, runs) | settings))
         return
     for line in (f"{_format_labels(labels)}, {pluralize(len(runs), 'simulation')}", *_format_measures(runs)):
         say(line)
@@ -193,7 +200,7 @@ def simulate(
 
 
 def _watch_runs(runs: Iterator[Screened], n: int) -> Iterator[Screened]:
-    """Yield runs, with progress."""
+    """Yield runs and show their progress."""
     with show_progress() as report:
         report("simulating", 0, n)
         for done, run in enumerate(runs, 1):
@@ -202,13 +209,13 @@ def _watch_runs(runs: Iterator[Screened], n: int) -> Iterator[Screened]:
 
 
 def _format_labels(labels: Labels) -> str:
-    """What the files of labels came to."""
+    """Format how many records the files of labels name."""
     absent = f" ({len(labels.unknown):,} more not in the index)" if labels.unknown else ""
     return f"{pluralize(len(labels.doc_ids), 'record')}, {len(labels.included):,} included{absent}"
 
 
 def _format_measures(runs: Sequence[Screened]) -> list[str]:
-    """A line for each measure: its mean and its standard deviation."""
+    """Return a line for each measure: its mean and its standard deviation."""
     from engine.relevance.screening.screenmeasures import NAMES, average_measures, compute_deviation
 
     rows = zip(NAMES, average_measures(runs).values, compute_deviation(runs).values, strict=True)
@@ -216,7 +223,7 @@ def _format_measures(runs: Sequence[Screened]) -> list[str]:
 
 
 def _list_simulation_fields(labels: Labels, runs: Sequence[Screened]) -> dict[str, object]:
-    """Simulations as the keys that are printed."""
+    """Return simulations as the printed fields."""
     from engine.relevance.screening.screenmeasures import average_measures, compute_deviation
 
     return {
@@ -229,5 +236,5 @@ def _list_simulation_fields(labels: Labels, runs: Sequence[Screened]) -> dict[st
 
 
 def _round_measures(run: Screened) -> dict[str, float]:
-    """Measures to six decimals."""
+    """Round measures to six decimals."""
     return {name: round(value, 6) for name, value in asdict(run).items()}

@@ -7,34 +7,35 @@ from pathlib import Path
 import click
 
 from engine.cli.group import main
+from engine.cli.options import INDEXES
 from engine.config import Config, serve_token
 from engine.errors import MissingExtraError, UsageError
 from engine.terminal import say
 
+_NAMES = click.option(
+    "-i", "--index", "names", multiple=True, metavar="NAME", help="Index to serve [all indexes]. May be repeated."
+)
+
 
 @main.command()
-@click.option(
-    "-i",
-    "--index",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Name of an index to serve [all indexes]. May be repeated.",
-)
-@click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
+@_NAMES
+@INDEXES
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
+    metavar="PORT",
     default=8000,
     show_default=True,
     help="Port to listen on; 0 takes any free one.",
 )
-@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
+@click.option("--open", "open_page", is_flag=True, help="Open the page in a browser.")
 @click.option(
     "--token-file", type=click.Path(path_type=Path), help="File with the access token that clients must send."
 )
-@click.option("--allow-host", multiple=True, metavar="NAME", help="Further host name of the server. May be repeated.")
+@click.option(
+    "--allow-host", multiple=True, metavar="NAME", help="Additional host name of the server. May be repeated."
+)
 @click.option(
     "--cors", multiple=True, metavar="ORIGIN", help="Origin of web pages that may read answers. May be repeated."
 )
@@ -50,9 +51,9 @@ def serve(
 ) -> None:
     """Serve a web page and an HTTP API, on this machine only.
 
-    The page is at /, the API under /api/v1 (described by /api/v1/openapi.json), Prometheus metrics at /metrics. A newly
-    published generation is served within a second. To serve other machines, set --host and a token, in ENGINE_TOKEN or
-    in a file: programs send it as Authorization: Bearer, browsers ask for it as a password. Ctrl-C stops the server.
+    The page is at /, the API under /api/v1 (described by /api/v1/openapi.json), and Prometheus metrics are at /metrics.
+    A new generation is served within a second. To serve other machines, set --host and a token, in ENGINE_TOKEN or in a
+    file: programs send it as Authorization: Bearer, browsers ask for it as a password. Ctrl-C stops the server.
 
     \b
     engine serve
@@ -75,12 +76,12 @@ def serve(
 
 def _find_folders(config: Config, names: tuple[str, ...]) -> list[Path]:
     """Return the folders of the named indexes, or of all."""
-    chosen = names or ((config.index,) if config.index else tuple(config.list_names()))
-    return [config.select_index(name).find_existing() for name in dict.fromkeys(chosen)] or [config.find_existing()]
+    selected = names or ((config.index,) if config.index else tuple(config.list_names()))
+    return [config.select_index(name).find_existing() for name in dict.fromkeys(selected)] or [config.find_existing()]
 
 
 def _read_token(path: Path | None) -> str | None:
-    """Read the token from a file, or else from ENGINE_TOKEN; None if there is neither.
+    """Read the token from a file, or else from ENGINE_TOKEN; None if neither is given.
 
     Raises:
         UsageError: the file contains no token.
@@ -97,20 +98,13 @@ def _read_token(path: Path | None) -> str | None:
 
 
 @main.command()
-@click.option(
-    "-i",
-    "--index",
-    "names",
-    multiple=True,
-    metavar="NAME",
-    help="Name of an index to serve [all indexes]. May be repeated.",
-)
-@click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
+@_NAMES
+@INDEXES
 def mcp(names: tuple[str, ...], indexes: str | None) -> None:
     """Serve search tools to an assistant over MCP.
 
-    MCP is the Model Context Protocol, on standard input and output. The program of the assistant starts this command;
-    name it in its settings.
+    MCP is the Model Context Protocol, here over standard input and output. The assistant starts this command itself:
+    add it to the settings of the assistant.
 
     \b
     engine mcp -i rheumatology --indexes /data/indexes

@@ -1,4 +1,4 @@
-"""The command that compares texts with each other, without searching."""
+"""The command that compares texts with each other, without a search."""
 
 from __future__ import annotations
 
@@ -39,31 +39,32 @@ def similarity(
 ) -> None:
     """Compare SOURCE with other texts by cosine similarity.
 
-    The texts are encoded by the encoder of an index, or by any sentence-transformers model, and printed in the order
-    given. The cosine is at most 1.
+    Uses the encoder of an index, or any sentence-transformers model. Prints the cosine of each TEXT with SOURCE, at
+    most 1, in the order given.
 
     \b
     engine similarity "pain in the knee" "gonarthrosis" "migraine"
     engine similarity "pain in the knee" --file sentences.txt --model sentence-transformers/all-MiniLM-L6-v2
     """
-    given = [source, *texts, *(_read_texts(file) if file else ())]
-    _check_texts(given)
+    all_texts = [source, *texts, *(_read_texts(file) if file else ())]
+    _check_texts(all_texts)
     if model is not None and click.get_current_context().params["index"]:
         raise UsageError("-i and --model were given, expected one of them: the encoder of an index, or a model")
     from engine.encode.similarity import measure_similarity
 
     with _open_encoder(config, model) as encoder:
         name, fingerprint = model or encoder.identity.model, encoder.identity.fingerprint
-        similarities = measure_similarity(encoder, given)
+        similarities = measure_similarity(encoder, all_texts)
         notes = _format_cut_notes(similarities.cut, encoder.identity.max_length)
     if as_object:
         rows = [
-            {"score": round(score, 6), "text": text} for score, text in zip(similarities.scores, given[1:], strict=True)
+            {"score": round(score, 6), "text": text}
+            for score, text in zip(similarities.scores, all_texts[1:], strict=True)
         ]
         fields = {"source": source, "model": name, "fingerprint": fingerprint, "texts": rows, "notes": notes}
         click.echo(dump_json(fields))
         return
-    for score, text in zip(similarities.scores, given[1:], strict=True):
+    for score, text in zip(similarities.scores, all_texts[1:], strict=True):
         say(f"{score:7.4f}  {join_lines(text)}")
     for note in notes:
         say(note, err=True)
@@ -74,29 +75,29 @@ def _read_texts(path: Path) -> list[str]:
     try:
         return [line.strip() for _, line in read_lines(path)]
     except SourceError as err:
-        raise UsageError(f"{err}. Expected a text a line") from err
+        raise UsageError(f"{err}. Expected one text per line") from err
 
 
-def _check_texts(given: Sequence[str]) -> None:
-    """Check that there is a source and something to compare it with, and that none of it is blank."""
+def _check_texts(all_texts: Sequence[str]) -> None:
+    """Check that there are a source and at least one other text, and that none is blank."""
     from engine.encode.recipe import clean_text
 
-    if len(given) < 2:
-        raise UsageError("there is nothing to compare SOURCE with. Give texts, or a file of them: --file FILE")
-    for number, text in enumerate(given):
+    if len(all_texts) < 2:
+        raise UsageError("there is no text to compare SOURCE with. Give texts, or a file of texts: --file FILE")
+    for number, text in enumerate(all_texts):
         if not clean_text(text):
-            what = f"text {number}" if number else "SOURCE"
-            raise UsageError(f"{what} is blank ({text[:40]!r}), expected some words")
+            name = f"text {number}" if number else "SOURCE"
+            raise UsageError(f"{name} is blank ({text[:40]!r}), expected some words")
 
 
 def _format_cut_notes(numbers: Sequence[int], limit: int) -> list[str]:
-    """Describe which texts are longer than the encoder reads; no note if none is."""
+    """Return a note on the texts that are longer than the encoder reads; none if there are no such texts."""
     if not numbers:
         return []
     named = ", ".join(f"text {number}" if number else "SOURCE" for number in numbers[:_TEXTS_NAMED])
     more = ", \u2026" if len(numbers) > _TEXTS_NAMED else ""
     longer = f"{pluralize(len(numbers), 'text')} longer than the {limit:,} tokens that the encoder reads"
-    return [f"{longer}, so compared by the beginning: {named}{more}"]
+    return [f"{longer}, so compared by their beginning: {named}{more}"]
 
 
 @contextmanager

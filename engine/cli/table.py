@@ -1,4 +1,4 @@
-"""Hits as a table for reading, with what makes them hits."""
+"""Hits as a table for people, with the reasons why they are hits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.terminal import PIPE_WIDTH, join_lines, make_printable
 
 
 def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Sequence[float | None] = ()) -> None:
-    """Print hits for reading: rank, scores, id, year, title and journal, what is new about it, and why it is a hit."""
+    """Print hits as a table: rank, scores, id, year, title and journal, what has changed, and why each is a hit."""
     console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("#", justify="right", no_wrap=True)
@@ -22,12 +22,14 @@ def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Seque
     ranked_by = _name_ranking_score(hits)
     if other := "cosine" if cosines else ranked_by:
         table.add_column(other, justify="right", no_wrap=True)
-    table.add_column("id", overflow="fold", max_width=max(8, console.width // 4))  # a DOI leaves room for the title
+    table.add_column(
+        "id", overflow="fold", max_width=max(8, console.width // 4)
+    )  # a long DOI must leave room for the title
     table.add_column("year", justify="right", no_wrap=True)
     table.add_column("title", overflow="fold")
     others = cosines or [getattr(hit, ranked_by) if ranked_by else None for hit in hits]
     for hit, change, score in zip(hits, changes or [""] * len(hits), others, strict=True):
-        scores = (f"{hit.score:.3f}", _score_text(score)) if other else (f"{hit.score:.3f}",)
+        scores = (f"{hit.score:.3f}", _format_score(score)) if other else (f"{hit.score:.3f}",)
         table.add_row(
             str(hit.rank), *scores, Text(make_printable(hit.id)), str(hit.year or ""), _format_title(hit, change)
         )
@@ -35,17 +37,17 @@ def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Seque
 
 
 def _name_ranking_score(hits: Sequence[Hit]) -> str:
-    """Name of the score that ranked the hits, where that is not the cosine."""
+    """Return the name of the score that ranked the hits; "" for the cosine."""
     return next((name for name in ("fused", "bm25") if any(getattr(hit, name) is not None for hit in hits)), "")
 
 
-def _score_text(score: float | None) -> str:
-    """A score, or nothing."""
+def _format_score(score: float | None) -> str:
+    """Format a score; "" if there is none."""
     return "" if score is None else f"{score:.3f}"
 
 
 def _format_title(hit: Hit, change: str) -> Text:
-    """The title of a hit with what belongs to it."""
+    """Format the title of a hit, with its change, retraction, journal and explanation."""
     title = _mark_spans(hit.title, hit.why.title_spans if hit.why else ())
     if not title.plain.strip():
         title = Text(f"[no title] {join_lines(hit.abstract)[:200]}")
@@ -61,7 +63,7 @@ def _format_title(hit: Hit, change: str) -> Text:
 
 
 def format_explanation(hit: Hit) -> Text:
-    """Why a record is a hit: what its score means, its ranks, and its nearest sentence with the words marked."""
+    """Explain a hit: what its score means, its ranks, and its nearest sentence with the matching words marked."""
     why, facts = hit.why, []
     if why is None:
         return Text()
@@ -79,14 +81,14 @@ def format_explanation(hit: Hit) -> Text:
 
 
 def _mark_spans(text: str, spans: Sequence[Span]) -> Text:
-    """One printable line of text with pieces of it in bold."""
-    line, done = Text(), 0
+    """Return a text as one printable line, with the spans in bold."""
+    line, position = Text(), 0
     for start, end in spans:
-        line.append(_flatten_text(text[done:start])).append(_flatten_text(text[start:end]), style="bold yellow")
-        done = end
-    return line.append(_flatten_text(text[done:]))
+        line.append(_flatten_text(text[position:start])).append(_flatten_text(text[start:end]), style="bold yellow")
+        position = end
+    return line.append(_flatten_text(text[position:]))
 
 
 def _flatten_text(text: str) -> str:
-    """Printable text on one line, blanks at its ends kept."""
+    """Return a text as printable characters on one line; blanks at its ends are kept."""
     return make_printable(text).replace("\n", " ").replace("\t", " ")

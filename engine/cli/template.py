@@ -1,4 +1,4 @@
-"""A fresh index.toml, made from the table of settings."""
+"""The index.toml of a new index, made from the descriptions of the settings."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from engine.options import SETTINGS, SettingOption
 
 _WIDTH = 120
 _TABLES = {
-    "guard": "A reindex that would delete or change more stops before it publishes (exit 7). Once without the guard:\n"
-    "engine reindex {name} --allow-mass-change",
-    "hybrid": "For searches with --mode hybrid.",
-    "download": "For engine nightly alone.",
+    "guard": "A reindex that would delete or change more stops before it publishes (exit 7).\n"
+    "To turn the guard off once: engine reindex {name} --allow-mass-change",
+    "hybrid": "Used by searches with --mode hybrid.",
+    "download": "Used by engine nightly only.",
 }
 
 
@@ -25,7 +25,7 @@ def format_template(name: str, sources: tuple[str, ...]) -> str:
 
 
 def _format_setting(option: SettingOption) -> str:
-    """Return a setting, turned off, with its default below what it is for."""
+    """Return a setting as a comment: its help, then its default."""
     choices = f" One of {', '.join(option.choices)}." if option.choices else ""
     unset = " None by default." if option.unset == "none" else ""
     comment = textwrap.fill(option.help + choices + unset, _WIDTH, initial_indent="# ", subsequent_indent="# ")
@@ -40,8 +40,8 @@ def _format_table(table: str, name: str) -> str:
 
 
 HEAD = """\
-# What the index "{name}" is made from, and how. `engine reindex {name}` and `engine nightly {name}` read this file.
-# `engine config {name}` shows the settings in force. Settings behind a # are off; each shows its default.
+# Sources and settings of the index "{name}". `engine reindex {name}` and `engine nightly {name}` read this file.
+# `engine config {name}` shows the settings in force. Settings behind a # are not set; each shows its default.
 
 {settings}
 

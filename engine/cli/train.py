@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.group import main
-from engine.cli.judgments import index_source
+from engine.cli.judgments import describe_index
 from engine.cli.options import index_options, open_named
 from engine.config import Config
 from engine.errors import MissingExtraError, SourceError, UsageError
@@ -27,20 +27,26 @@ if TYPE_CHECKING:
     from engine.train.pairs.corpuspairs import CorpusPairs
 
 _FILE = click.Path(path_type=Path)
-_SETTINGS = (  # of all methods, then of some; each is optional, and its default depends on the method
-    click.option("--epochs", type=click.FloatRange(0, min_open=True), help="Number of passes over the rows."),
+_SETTINGS = (  # for all methods, then for some; the default of each depends on the method
+    click.option(
+        "--epochs", metavar="N", type=click.FloatRange(0, min_open=True), help="Number of passes over the rows."
+    ),
     click.option("--batch-size", type=click.IntRange(1), metavar="N", help="Rows per step."),
     click.option(
         "--mini-batch", "mini_batch_size", type=click.IntRange(1), metavar="N", help="Rows in memory at once."
     ),
-    click.option("--learning-rate", type=click.FloatRange(0, min_open=True), help="Peak learning rate."),
-    click.option("--weight-decay", type=click.FloatRange(0), help="AdamW weight decay."),
-    click.option("--warmup", type=click.FloatRange(0), help="Warm-up steps; below 1, a share of all steps."),
+    click.option(
+        "--learning-rate", metavar="RATE", type=click.FloatRange(0, min_open=True), help="Peak learning rate."
+    ),
+    click.option("--weight-decay", metavar="DECAY", type=click.FloatRange(0), help="AdamW weight decay."),
+    click.option(
+        "--warmup", metavar="STEPS", type=click.FloatRange(0), help="Warm-up steps; below 1, a share of all steps."
+    ),
     click.option(
         "--max-length", type=click.IntRange(8), metavar="TOKENS", help="Maximum tokens read from a text in training."
     ),
     click.option("--max-steps", type=click.IntRange(1), metavar="N", help="Stop after N steps."),
-    click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Random seed [42]."),
+    click.option("--seed", metavar="N", type=click.IntRange(0, 2**32 - 1), help="Random seed [42]."),
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device to train on [auto]."),
     click.option("--mixed/--no-mixed", default=None, help="Multiply matrices in bfloat16 [if the device supports it]."),
     click.option(
@@ -48,12 +54,20 @@ _SETTINGS = (  # of all methods, then of some; each is optional, and its default
     ),
     click.option("--guide", metavar="MODEL", help="adapt: encoder that recognises false negatives [the base]."),
     click.option(
-        "--temperature", type=click.FloatRange(0, min_open=True), help="adapt: temperature of the loss [0.05]."
+        "--temperature",
+        metavar="T",
+        type=click.FloatRange(0, min_open=True),
+        help="adapt: temperature of the loss [0.05].",
     ),
     click.option(
-        "--margin", type=click.FloatRange(0, 1), help="adapt: minimum margin between positive and negative [0.05]."
+        "--margin",
+        metavar="0..1",
+        type=click.FloatRange(0, 1),
+        help="adapt: minimum margin between positive and negative [0.05].",
     ),
-    click.option("--orthogonal", type=click.FloatRange(0), help="adapt: weight of the regularisation [0.1]."),
+    click.option(
+        "--orthogonal", metavar="WEIGHT", type=click.FloatRange(0), help="adapt: weight of the regularisation [0.1]."
+    ),
     click.option("--matryoshka", metavar="DIMS", help="adapt: also train shorter dimensions, like 256,128."),
     click.option(
         "--lora", type=click.IntRange(0), metavar="RANK", help="adapt: train only low-rank adapters of this rank."
@@ -81,7 +95,7 @@ def _add_setting_options(command: Callable[..., None]) -> Callable[..., None]:
     "--reading",
     type=click.Choice(["fit", "printed"]),
     default="fit",
-    help="seed: schedule of fit(), or the one printed in its card [fit].",
+    help="seed: learning rate schedule of fit(), or the one printed in its model card [fit].",
 )
 @click.option("--check", is_flag=True, help="Check the pairs without training.")
 @click.option("--force", is_flag=True, help="seed: train on pairs even if the check refuses them.")
@@ -91,7 +105,7 @@ def _add_setting_options(command: Callable[..., None]) -> Callable[..., None]:
     type=_FILE,
     metavar="FILE",
     multiple=True,
-    help="Exclude records in FILE from training (seed: only report overlap).",
+    help="Exclude records in FILE from training (seed: only report overlap). May be repeated.",
 )
 @index_options
 @_add_setting_options
@@ -106,7 +120,7 @@ def train(
     force: bool,
     as_pairs: bool,
     hold_out: tuple[Path, ...],
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Train an encoder on pairs, abstracts or an index.
 
@@ -114,12 +128,12 @@ def train(
 
     \b
     seed     Labelled pairs (CSV, JSON lines, Parquet: sentence_0, sentence_1, label).
-             Moves the cosine of each pair to its label. Pairs that would spoil the
-             encoder are refused before the first step.
-    adapt    Abstracts or an index, no labels. Learns to find a body by its title and
-             an objective by its conclusion.
-    distill  Abstracts or an index. Moves the vectors to those of a better encoder,
-             the --teacher.
+             Moves the cosine of each pair towards its label. Pairs that would spoil
+             the encoder are refused before the first step.
+    adapt    Abstracts or an index, no labels. Learns to find the text of an abstract
+             by its title, and its objective by its conclusion.
+    distill  Abstracts or an index. Moves the vectors towards those of a better
+             encoder, the --teacher.
 
     adapt and distill never train on the 10 % of all publications that `engine promote` tests with. An interrupted run
     resumes if the same command is run again.
@@ -133,7 +147,7 @@ def train(
 
     check_method(method, len(files), click.get_current_context().params["index"], check=check)
     start = TrainingSettings.of(method, base or DEFAULT_MODEL, output or Path(f"encoder-{method}"), reading)
-    settings = _apply_options(start, given)
+    settings = _apply_options(start, options)
     if method == "seed" or check:
         written = _train_on_pairs(files, settings, hold_out, check=check, force=force)
     else:
@@ -142,9 +156,9 @@ def train(
         _report(written)
 
 
-def _apply_options(start: TrainingSettings, given: dict[str, Any]) -> TrainingSettings:
+def _apply_options(start: TrainingSettings, options: dict[str, Any]) -> TrainingSettings:
     """Return the settings with the values given on the command line."""
-    values = {name: value for name, value in given.items() if value is not None}
+    values = {name: value for name, value in options.items() if value is not None}
     if dims := values.pop("matryoshka", None):
         try:
             values["matryoshka"] = tuple(int(dim) for dim in dims.split(","))
@@ -156,7 +170,7 @@ def _apply_options(start: TrainingSettings, given: dict[str, Any]) -> TrainingSe
 def _train_on_pairs(
     files: tuple[Path, ...], settings: TrainingSettings, hold_out: tuple[Path, ...], *, check: bool, force: bool
 ) -> WrittenEncoder | None:
-    """Check labelled pairs and, unless only that is wanted, train on them."""
+    """Check labelled pairs and, unless `check` is set, train on them."""
     from engine.encode.model import locate
     from engine.train.pairs.findings import format_report
     from engine.train.pairs.lint import lint_pairs
@@ -210,14 +224,14 @@ def _name_missing_extra() -> Iterator[None]:
 def _load_pairs(
     config: Config, files: tuple[Path, ...], hold_out: tuple[Path, ...], seed: int, *, as_pairs: bool
 ) -> tuple[CorpusPairs, TrainingSources]:
-    """Return pairs made from abstracts, from an index, or as files have them; and the sources that were read."""
+    """Return pairs made from abstracts or an index, or read from files, and their sources."""
     from engine.train.fit.settings import TrainingSources
     from engine.train.pairs.corpuspairs import build_pairs, select_pairs
     from engine.train.pairs.pairtable import read_pairs
 
     if as_pairs:
         if hold_out:
-            raise UsageError("--hold-out excludes abstracts, and --pairs has none: remove such rows from the file")
+            raise UsageError("--hold-out cannot be combined with --pairs: remove the rows from the file of pairs")
         return select_pairs(read_pairs(files, need_label=False)), TrainingSources(_hash_files(files))
     excluded = _read_abstracts(hold_out)
     if files:
@@ -225,7 +239,7 @@ def _load_pairs(
         return pairs, TrainingSources(_hash_files(files), _hash_files(hold_out))
     with open_named(config) as index:
         pairs = build_pairs(index.abstracts(), excluded, seed)
-        return pairs, TrainingSources((index_source(index),), _hash_files(hold_out))
+        return pairs, TrainingSources((describe_index(index),), _hash_files(hold_out))
 
 
 def _hash_files(paths: tuple[Path, ...]) -> tuple[SetSource, ...]:
@@ -236,7 +250,7 @@ def _hash_files(paths: tuple[Path, ...]) -> tuple[SetSource, ...]:
 
 
 def _read_abstracts(files: tuple[Path, ...]) -> Iterator[Abstract]:
-    """Yield every usable record of files, and say how many were not usable."""
+    """Yield the records of files, and report how many could not be read."""
     from engine.collect.source import read_source
 
     for path in files:
@@ -246,20 +260,20 @@ def _read_abstracts(files: tuple[Path, ...]) -> Iterator[Abstract]:
                 yield entry
             n_rejected += isinstance(entry, Rejection)
         if n_rejected:
-            say(f"{path}: {pluralize(n_rejected, 'record')} could not be read and were left out", err=True)
+            say(f"{path}: {pluralize(n_rejected, 'record')} could not be read, skipped", err=True)
 
 
 def _report(written: WrittenEncoder) -> None:
-    """Say what was made and how to use it."""
+    """Print a summary of the training, and the next command."""
     run = written.trained.run
-    mark = written.identity.fingerprint[:12]
-    say(f"{written.folder}: {pluralize(run.steps, 'step')} in {run.seconds:,.0f} s, fingerprint {mark}")
+    fingerprint = written.identity.fingerprint[:12]
+    say(f"{written.folder}: {pluralize(run.steps, 'step')} in {run.seconds:,.0f} s, fingerprint {fingerprint}")
     if run.log:
         first, last = run.log[0], run.log[-1]
         say(f"mean loss {first.loss:.4f} up to step {first.step:,}, {last.loss:.4f} at the end")
     for average in written.trained.averages:
         say(f"  {average.alpha:4.0%} trained  dev nDCG@10 {average.score:.4f}")
-    say(f"two unrelated texts: mean cosine {written.spread.mean:.3f}, with the base {written.base_spread.mean:.3f}")
+    say(f"mean cosine of two unrelated texts: {written.spread.mean:.3f}, by the base {written.base_spread.mean:.3f}")
     for problem in written.problems:
         say(f"Warning: {problem}", err=True)
     say(f"Next: engine promote {written.folder} -i NAME")

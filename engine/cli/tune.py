@@ -17,14 +17,15 @@ from engine.terminal import dump_json, say, show_progress
 @click.argument("name", required=False)
 @index_options
 @build_setting_option("recall")
-@click.option("--rebuild", is_flag=True, help="Train the lists again, on the current vectors.")
+@click.option("--rebuild", is_flag=True, help="Train the IVF lists again, on the current vectors.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def tune(config: Config, name: str | None, recall: float | None, rebuild: bool, as_object: bool) -> None:
     """Choose how deep a large index searches.
 
-    Measures several settings against an exact search and publishes the fastest one with enough recall. Below a million
-    abstracts every vector is compared and there is nothing to tune. Every run of index and reindex measures again by
-    itself; use this command for another recall, or after changing factory in index.toml. Scores are always exact.
+    Measures several settings against an exact search and publishes the fastest one with enough recall. An index of less
+    than a million abstracts compares every vector, so there is nothing to tune. Every run of index and reindex measures
+    again by itself; use this command for another recall, or after changing factory in index.toml. Scores are always
+    exact.
 
     \b
     engine tune pubmed --recall 0.995
@@ -35,19 +36,22 @@ def tune(config: Config, name: str | None, recall: float | None, rebuild: bool, 
     folder = IndexFolder(config.select_index(name).find_existing())
     settings = Settings.load(folder.path, recall=recall)
     with guard_writing(folder), show_progress() as report:
-        done = tune_index(folder, settings, rebuild=rebuild, progress=report)
+        result = tune_index(folder, settings, rebuild=rebuild, progress=report)
     if as_object:
-        trials = [asdict(trial) for trial in done.trials]
-        ann = asdict(done.ann) if done.ann else None
-        fields = {"published": done.published, "generation": done.generation, "factory": done.factory}
-        say(dump_json({**fields, "ann": ann, "trials": trials, "notes": done.notes, "seconds": done.seconds}))
+        trials = [asdict(trial) for trial in result.trials]
+        ann = asdict(result.ann) if result.ann else None
+        fields = {"published": result.published, "generation": result.generation, "factory": result.factory}
+        say(dump_json({**fields, "ann": ann, "trials": trials, "notes": result.notes, "seconds": result.seconds}))
         return
-    for trial in done.trials:
-        taken = done.ann is not None and (trial.n_probe, trial.n_rerank) == (done.ann.n_probe, done.ann.n_rerank)
+    for trial in result.trials:
+        is_used = result.ann is not None and (trial.n_probe, trial.n_rerank) == (
+            result.ann.n_probe,
+            result.ann.n_rerank,
+        )
         speed = f", {trial.ms:.2f} ms" if trial.ms is not None else ""
         line = f"{trial.n_probe:6,} lists, {trial.n_rerank:5,} candidates: recall@10 {trial.recall:.4f}{speed}"
-        say(f"{'*' if taken else ' '} {line}")
-    for note in done.notes:
+        say(f"{'*' if is_used else ' '} {line}")
+    for note in result.notes:
         say(note)
-    if done.published:
-        say(f"{folder.path.name}: generation {done.generation:06d} published, {done.seconds:.1f} s")
+    if result.published:
+        say(f"{folder.path.name}: generation {result.generation:06d} published, {result.seconds:.1f} s")

@@ -1,4 +1,4 @@
-"""Systems side by side: what each gains over the first, and whether that could be chance."""
+"""Comparison of systems: the gain of each over the first, and whether it could be chance."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from engine.relevance.scoring.significance import Difference, Interval, adjust_p
 
 _SEED = 0
 _RESAMPLES = 10_000
-_WORTH_SEEING = 0.01  # a difference that a comparison should be able to tell from chance
+_WORTH_SEEING = 0.01  # a difference that a comparison should be able to detect
 
 
 @dataclass(frozen=True, slots=True)
 class _Gain:
-    """What a system gains over the baseline."""
+    """Gain of a system over the baseline."""
 
     difference: Difference  # p for this comparison alone
     p: float  # adjusted for the number of comparisons (Holm)
@@ -29,7 +29,7 @@ class _Gain:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """One system."""
+    """One system of a comparison."""
 
     name: str
     interval: Interval
@@ -38,7 +38,7 @@ class ComparisonRow:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Systems under one measure, the baseline first."""
+    """Systems compared by one measure, the baseline first."""
 
     measure: Measure
     query_ids: tuple[str, ...]
@@ -49,20 +49,23 @@ class Comparison:
 def compare(measure: Measure, systems: Sequence[tuple[str, Mapping[str, float]]]) -> Comparison:
     """Compare systems, each a name with a value for every query; the first is the baseline.
 
-    Differences are paired: query by query, 95 percent intervals from 10,000 bootstrap resamples with seed 0.
+    Differences are paired by query, with 95 percent intervals from 10,000 bootstrap resamples with seed 0.
 
     Raises:
-        UsageError: fewer than two systems, or not all of them have the same queries.
+        UsageError: there are fewer than two systems, or they have different queries.
     """
     if len(systems) < 2:
-        raise UsageError(f"{len(systems)} to compare, expected two or more: a baseline and what is compared with it")
+        raise UsageError(f"{len(systems)} to compare, expected two or more systems, the baseline first")
     query_ids = tuple(systems[0][1])
-    if odd := [name for name, values in systems if values.keys() != set(query_ids)]:
-        raise UsageError(f"{odd[0]} is measured on other queries than {systems[0][0]}, expected the same")
-    arrays = [np.array([values[one] for one in query_ids], np.float64) for _, values in systems]
+    if mismatched := [name for name, values in systems if values.keys() != set(query_ids)]:
+        raise UsageError(f"{mismatched[0]} is measured on other queries than {systems[0][0]}, expected the same")
+    arrays = [np.array([values[query_id] for query_id in query_ids], np.float64) for _, values in systems]
     differences = [compare_paired(arrays[0], array, _SEED, _RESAMPLES) for array in arrays[1:]]
-    adjusted = adjust_p_values([one.p for one in differences])
-    gains = [_Gain(one, p, array - arrays[0]) for one, p, array in zip(differences, adjusted, arrays[1:], strict=True)]
+    adjusted = adjust_p_values([difference.p for difference in differences])
+    gains = [
+        _Gain(difference, p, array - arrays[0])
+        for difference, p, array in zip(differences, adjusted, arrays[1:], strict=True)
+    ]
     rows = [
         ComparisonRow(name, estimate_mean(array, _SEED, _RESAMPLES), gain)
         for (name, _), array, gain in zip(systems, arrays, [None, *gains], strict=True)
@@ -71,7 +74,7 @@ def compare(measure: Measure, systems: Sequence[tuple[str, Mapping[str, float]]]
 
 
 def _note_sample_size(rows: Sequence[ComparisonRow], n_queries: int) -> tuple[str, ...]:
-    """What a difference of WORTH_SEEING would take, where some comparison has too few queries for it.
+    """Note how many queries would detect a difference of _WORTH_SEEING; no note if there are enough.
 
     The interval narrows with the square root of the number of queries.
     """
@@ -80,12 +83,12 @@ def _note_sample_size(rows: Sequence[ComparisonRow], n_queries: int) -> tuple[st
         return ()
     needed = math.ceil(n_queries * (max(widths) / _WORTH_SEEING) ** 2)
     return (
-        f"{n_queries:,} queries tell differences of about {max(widths):.3f} from chance, not one of {_WORTH_SEEING}; "
-        f"that takes some {_round_up(needed):,} queries",
+        f"{n_queries:,} queries can detect differences of about {max(widths):.3f}, but not of {_WORTH_SEEING}; "
+        f"that takes about {_round_up(needed):,} queries",
     )
 
 
 def _round_up(n: int) -> int:
-    """A number rounded up to two digits that count."""
+    """Round a number up to two significant digits."""
     unit = int("1" + "0" * max(0, len(str(n)) - 2))
     return -(-n // unit) * unit

@@ -1,4 +1,4 @@
-"""A test set searched with an encoder: every query compared with every document."""
+"""Exhaustive search of a test set with an encoder: every query is compared with every document."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from engine.relevance.scoring.measures import Place, place_judged
 from engine.relevance.sets.runs import Ranked, Run
 from engine.relevance.sets.testset import SetText, TestSet
 
-QUERIES = 128  # compared at once
-_DOCUMENTS = 4096  # taken to float64 at once
+QUERIES = 128  # queries compared at once
+_DOCUMENTS = 4096  # documents converted to float64 at once
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Texts as an encoder reads them."""
+    """Encoded texts."""
 
-    vectors: Vectors  # (m, dim) of the distinct texts that have one
-    rows: NDArray[np.int64]  # (n,) of each text its row in vectors; -1 where it has none
+    vectors: Vectors  # (m, dim) of the distinct texts that have a vector
+    rows: NDArray[np.int64]  # (n,) row of each text in vectors; -1 without a vector
     n_truncated: int  # texts longer than the encoder reads
 
 
 @dataclass(frozen=True, slots=True)
 class _Searched:
-    """A run, and what there is to be known of it."""
+    """A run with its places and counts."""
 
     run: Run
-    places: Mapping[str, list[Place]]  # by query id: rank and grade of its judged documents, however deep they lie
-    n_unread: int  # documents without a word that the encoder can read; they are never ranked
-    n_unread_queries: int  # their rankings are empty
-    n_truncated: int  # documents
+    places: Mapping[str, list[Place]]  # by query id: rank and grade of all its judged documents
+    n_unread: int  # documents without a word that the encoder knows; never ranked
+    n_unread_queries: int  # queries without such a word; their rankings are empty
+    n_truncated: int  # documents longer than the encoder reads
 
 
 def rank(encoder: Encoder, test_set: TestSet, top_k: int = 1000, name: str = "") -> Run:
-    """The run of `search_documents`."""
+    """Return the run of `search_documents`."""
     return search_documents(encoder, test_set, top_k, name).run
 
 
@@ -51,8 +51,8 @@ def search_documents(
 ) -> _Searched:
     """Rank the documents for every query: by cosine, summed in float64 and rounded to float32, then by id.
 
-    Each ranking has top_k documents, fewer only where fewer have a vector. Equal texts are encoded once, so they score
-    equal. A blank text, or one that the encoder has no word for, is not ranked; such a query has an empty ranking.
+    Each ranking has top_k documents, or fewer if fewer have a vector. Equal texts are encoded once, so their scores are
+    equal. A document that is blank, or has no word that the encoder knows, is not ranked; such a query has no hits.
 
     Raises:
         UsageError: top_k is below 1.
@@ -61,36 +61,36 @@ def search_documents(
         raise UsageError(f"top_k is {top_k}, expected 1 or more")
     documents = read(encoder, test_set.documents, "encoding documents", progress)
     queries = read(encoder, test_set.queries, "encoding queries", progress)
-    ids = np.array([one.id for one in test_set.documents], dtype=object)
-    there = np.flatnonzero(documents.rows >= 0)
-    by_id = there[np.argsort(ids[there], kind="stable")]  # so that a stable sort by score leaves ties in order of id
+    ids = np.array([document.id for document in test_set.documents], dtype=object)
+    encoded = np.flatnonzero(documents.rows >= 0)
+    by_id = encoded[np.argsort(ids[encoded], kind="stable")]  # a stable sort by score then keeps ties in order of id
     ids, rows = ids[by_id], documents.rows[by_id]
-    rankings, found = dict[str, tuple[Ranked, ...]](), dict[str, list[Place]]()
+    rankings, places = dict[str, tuple[Ranked, ...]](), dict[str, list[Place]]()
     for query, scores in zip(test_set.queries, _score_documents(queries, documents), strict=True):
         order = np.argsort(-scores[rows], kind="stable") if scores is not None else by_id[:0]
         best = scores[rows[order[:top_k]]].tolist() if scores is not None else []
         rankings[query.id] = tuple(Ranked(ids[i], score) for i, score in zip(order, best, strict=False))
-        found[query.id] = place_judged(ids[order], test_set.judgments.grades.get(query.id, {}))
+        places[query.id] = place_judged(ids[order], test_set.judgments.grades.get(query.id, {}))
     return _Searched(
         run=Run(name or encoder.identity.model, rankings),
-        places=found,
-        n_unread=len(documents.rows) - len(there),
+        places=places,
+        n_unread=len(documents.rows) - len(encoded),
         n_unread_queries=int((queries.rows < 0).sum()),
         n_truncated=documents.n_truncated,
     )
 
 
 def read(encoder: Encoder, texts: Sequence[SetText], phase: str, progress: Progress | None) -> _Read:
-    """Encode texts, each distinct one once, the longest first so that those of a batch are of a length."""
-    prepared = [clean_text(one.text) for one in texts]
+    """Encode texts, each distinct text once, longest first so that the texts of a batch have similar lengths."""
+    prepared = [clean_text(text.text) for text in texts]
     distinct = sorted({text for text in prepared if text}, key=lambda text: (-len(text), text))
     vectors, kept, long = list[Vectors](), list[str](), set[str]()
     for start in range(0, len(distinct), encoder.page):
         page = distinct[start : start + encoder.page]
-        found = encode_checked(encoder, page)
-        vectors.append(found.vectors)
-        kept += [page[i] for i in found.kept]
-        long.update(page[i] for i in found.kept[found.n_tokens > encoder.identity.max_length])
+        encoding = encode_checked(encoder, page)
+        vectors.append(encoding.vectors)
+        kept += [page[i] for i in encoding.kept]
+        long.update(page[i] for i in encoding.kept[encoding.n_tokens > encoder.identity.max_length])
         if progress:
             progress(phase, start + len(page), len(distinct))
     row = {text: n for n, text in enumerate(kept)}
@@ -102,7 +102,7 @@ def read(encoder: Encoder, texts: Sequence[SetText], phase: str, progress: Progr
 
 
 def _score_documents(queries: _Read, documents: _Read) -> Iterator[NDArray[np.float32] | None]:
-    """Yield for each query its cosines (m,) with the distinct texts of the documents; None where it has no vector."""
+    """Yield for each query its cosines (m,) with the distinct texts of the documents; None without a vector."""
     for start in range(0, len(queries.rows), QUERIES):
         rows = queries.rows[start : start + QUERIES]
         block = queries.vectors[rows[rows >= 0]].astype(np.float64)
@@ -110,5 +110,5 @@ def _score_documents(queries: _Read, documents: _Read) -> Iterator[NDArray[np.fl
         for first in range(0, len(documents.vectors), _DOCUMENTS):
             part = documents.vectors[first : first + _DOCUMENTS].astype(np.float64)
             scores[:, first : first + _DOCUMENTS] = (block @ part.T).clip(-1.0, 1.0)
-        found = iter(scores)
-        yield from (next(found) if row >= 0 else None for row in rows)
+        remaining = iter(scores)
+        yield from (next(remaining) if row >= 0 else None for row in rows)

@@ -1,4 +1,4 @@
-"""An index asked the queries of an evaluation."""
+"""Evaluation of an index: its answers to judged queries."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from engine.query.index import Index, get_generation
 from engine.query.plan import encode_texts, name_some
 from engine.records.answer import Answer, Hit
 from engine.relevance.scoring.evaluation import DEPTH, Evaluation, check_judged, measure_rankings, tally_evaluation
-from engine.relevance.scoring.measures import Measure, Place, run_places
+from engine.relevance.scoring.measures import Measure, Place, find_places
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.runs import Ranked, Run
 
 _FETCHED = 1000  # records looked up at once
-_NOTES_OF_A_KIND = 5  # notes of one kind
-_FEWER = " qualif"  # of a note on fewer hits than wanted, as every query by words has them
+_NOTES_OF_A_KIND = 5  # notes kept of each kind
+_FEWER = " qualif"  # in notes on fewer hits than requested, which every keyword query has
 
 Texts = Mapping[str, str]  # query id -> text
 
@@ -36,8 +36,8 @@ Texts = Mapping[str, str]  # query id -> text
 class _Resolved:
     """Judgments by the record ids of an index."""
 
-    judgments: Judgments  # an id that is not there stays as it was given
-    record_ids: Mapping[str, str]  # of what is there, by the id that was given
+    judgments: Judgments  # ids that are not in the index are unchanged
+    record_ids: Mapping[str, str]  # record id by the id in the judgments, for those in the index
     n_absent: int
     n_merged: int
 
@@ -50,62 +50,72 @@ def evaluate_index(
     query: Query | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Ask an index all judged queries and measure its answers.
+    """Search an index with all judged queries and measure its answers.
 
-    query gives mode, filters and the like, and with top_k how many hits are ranked for each query: those of the run,
-    which all measures but R@10% and WSS@95 are of. These two look at the whole ranking of what passes the filters.
-    Judgments name records by id, PMID or DOI, and the run names them in the same way. A query that can't be answered is
-    told, and finds nothing.
+    `query` sets the mode, the filters and so on; its top_k is the number of hits of each ranking in the run. All
+    measures use the run, except R@10% and WSS@95, which use the whole ranking of the records that pass the filters.
+    Judgments name records by id, PMID or DOI, and the run uses the same names. A query that can't be answered is
+    reported in the notes, and finds nothing.
 
-    An approximate index finds more of the first ten in a search for many hits than in one for ten: what it misses then
-    is Evaluation.ann_recall.
+    An approximate index finds more of the first ten in a search for many hits than in one for ten, so
+    Evaluation.ann_recall is measured with searches for ten.
 
     Raises:
-        UsageError: no query has judgments, or options that have no part in an evaluation.
-        EngineError: as Index.ask, where it fails for every query.
+        UsageError: no query has judgments, or an option of the query makes no sense in an evaluation.
+        EngineError: as Index.ask, if it fails for every query.
     """
-    asked = query or Query(top_k=DEPTH)
-    _check_options(asked, measures)
+    base = query or Query(top_k=DEPTH)
+    _check_options(base, measures)
     check_judged(list(queries), judgments)
     snapshot = get_generation(index, follow=True)
     resolved = resolve(snapshot, judgments)
-    wanted = {query_id: text for query_id, text in queries.items() if query_id in judgments.grades}
+    texts = {query_id: text for query_id, text in queries.items() if query_id in judgments.grades}
     rankings, notes, ids = dict[str, tuple[Ranked, ...]](), dict[str, None](), dict[str, str]()
-    for query_id, hits in _ask_queries(index, asked, wanted, notes):
-        # Each id is held once, however often it is a hit.
+    for query_id, hits in _ask_queries(index, base, texts, notes):
+        # Equal ids share one string, to save memory.
         rankings[query_id] = tuple(Ranked(ids.setdefault(hit.id, hit.id), hit.ranking_score) for hit in hits)
         if progress:
-            progress("searching", len(rankings), len(wanted))
+            progress("searching", len(rankings), len(texts))
     run = Run(index.name, rankings)
     n_documents = snapshot.vectors.size
-    if asked.filters.any:
-        n_documents = len(snapshot.find_qualified(asked.filters).doc_ids)
-    deep = None
-    if any(measure.is_deep for measure in measures) and asked.top_k < n_documents:
-        deep = _place_relevant(index, asked, {q: wanted[q] for q in rankings}, resolved, progress)
+    if base.filters.any:
+        n_documents = len(snapshot.find_qualified(base.filters).doc_ids)
+    deep_places = None
+    if any(measure.is_deep for measure in measures) and base.top_k < n_documents:
+        deep_places = _place_relevant(
+            index, base, {query_id: texts[query_id] for query_id in rankings}, resolved, progress
+        )
     tally = tally_evaluation(
         list(queries), judgments, run, n_documents, n_absent=resolved.n_absent, n_merged=resolved.n_merged
     )
-    found = measure_rankings(measures, resolved.judgments, run_places(run, resolved.judgments), n_documents, deep)
+    measured = measure_rankings(
+        measures, resolved.judgments, find_places(run, resolved.judgments), n_documents, deep_places
+    )
     run = _rename_as_judged(run, judgments, resolved)
     return Evaluation(
-        run, found, tally, _measure_ann_recall(snapshot, asked, [wanted[one] for one in rankings]), tuple(notes)
+        run,
+        measured,
+        tally,
+        _measure_ann_recall(snapshot, base, [texts[query_id] for query_id in rankings]),
+        tuple(notes),
     )
 
 
 def _check_options(query: Query, measures: Sequence[Measure]) -> None:
-    """Refuse what has no part in an evaluation.
+    """Check that the options of a query make sense in an evaluation.
 
     Raises:
-        UsageError: an option that says how hits are shown, or one that leaves a whole ranking without a meaning.
+        UsageError: an option changes only how hits are shown, or --diversify is combined with a deep measure.
     """
     shown = (("--offset", query.offset), ("--explain", query.explain), ("--group-by", query.group_by))
-    if odd := [name for name, given in shown if given]:
-        raise UsageError(f"{odd[0]} has no part in an evaluation, which ranks from the first hit on. Leave it out")
+    if given := [name for name, value in shown if value]:
+        raise UsageError(
+            f"{given[0]} cannot be combined with an evaluation, which ranks from the first hit on. Leave it out"
+        )
     if query.diversify and (deep := [measure for measure in measures if measure.is_deep]):
         raise UsageError(
-            f"{deep[0]} looks at the whole ranking, and --diversify changes the first hits only. Name other measures: "
-            "-m nDCG@10"
+            f"{deep[0]} uses the whole ranking, but --diversify changes only the first hits. Name other measures: "
+            "--measure nDCG@10"
         )
 
 
@@ -113,53 +123,53 @@ def resolve(snapshot: OpenGeneration, judgments: Judgments) -> _Resolved:
     """Find the record of every judgment, by id, PMID or DOI.
 
     Raises:
-        AbstractNotFoundError: none is in the index.
+        AbstractNotFoundError: no judged record is in the index.
     """
-    given = list(dict.fromkeys(one for grades in judgments.grades.values() for one in grades))
+    names = list(dict.fromkeys(name for grades in judgments.grades.values() for name in grades))
     record_ids: dict[str, str] = {}
-    for start in range(0, len(given), _FETCHED):
-        page = given[start : start + _FETCHED]
+    for start in range(0, len(names), _FETCHED):
+        page = names[start : start + _FETCHED]
         doc_ids = resolve_ids(snapshot.corpus, page)
         rows = snapshot.corpus.fetch(sorted({doc_id for doc_id in doc_ids if doc_id is not None}))
-        found = zip(page, doc_ids, strict=True)
-        record_ids |= {one: rows[doc_id].record_id for one, doc_id in found if doc_id is not None}
+        pairs = zip(page, doc_ids, strict=True)
+        record_ids |= {name: rows[doc_id].record_id for name, doc_id in pairs if doc_id is not None}
     if not record_ids:
         raise AbstractNotFoundError(
-            f"none of {pluralize(len(given), 'judged record')} is in this index: {name_some(given)}. "
+            f"none of {pluralize(len(names), 'judged record')} is in this index: {name_some(names)}. "
             f"Ids look like {snapshot.corpus.find_example_id()!r}; engine search shows them"
         )
     resolved: dict[str, dict[str, int]] = {}
     for query_id, grades in judgments.grades.items():
-        mine = resolved.setdefault(query_id, {})
-        for one, grade in grades.items():
-            record_id = record_ids.get(one, one)
-            mine[record_id] = max(grade, mine.get(record_id, grade))
+        merged = resolved.setdefault(query_id, {})
+        for name, grade in grades.items():
+            record_id = record_ids.get(name, name)
+            merged[record_id] = max(grade, merged.get(record_id, grade))
     return _Resolved(
         judgments=replace(judgments, grades=resolved),
         record_ids=record_ids,
-        n_absent=len(given) - len(record_ids),
+        n_absent=len(names) - len(record_ids),
         n_merged=judgments.n_judged - sum(map(len, resolved.values())),
     )
 
 
 def _rename_as_judged(run: Run, judgments: Judgments, resolved: _Resolved) -> Run:
-    """The run under the ids by which its query's judgments name records, so that it can be measured by them again.
+    """Rename the records of a run as the judgments of each query do, so that the written run can be measured again.
 
-    Of two ids for one record the one with the higher grade.
+    If the judgments have two ids for one record, the id with the higher grade is used.
     """
     rankings = {}
     for query_id, ranking in run.rankings.items():
         grades = judgments.grades[query_id]
-        by_grade = sorted(grades, key=lambda one: grades[one])
-        names = {resolved.record_ids[one]: one for one in by_grade if one in resolved.record_ids}
-        rankings[query_id] = tuple(Ranked(names.get(one.record_id, one.record_id), one.score) for one in ranking)
+        by_grade = sorted(grades, key=lambda name: grades[name])
+        names = {resolved.record_ids[name]: name for name in by_grade if name in resolved.record_ids}
+        rankings[query_id] = tuple(Ranked(names.get(hit.record_id, hit.record_id), hit.score) for hit in ranking)
     return Run(run.name, rankings)
 
 
 def _ask_queries(
     index: Index, query: Query, texts: Texts, notes: dict[str, None]
 ) -> Iterator[tuple[str, tuple[Hit, ...]]]:
-    """Yield the hits of each query that can be answered, in order; what there is to say of others goes to notes.
+    """Yield the hits of each query that can be answered, in order; add notes, also on the other queries.
 
     Raises:
         UsageError: no query can be answered.
@@ -168,12 +178,12 @@ def _ask_queries(
     """
     n_answered, failed = 0, list[tuple[str, QueryError]]()
     for page in split_pages(texts.items(), query.top_k):
-        answered = answer_each(index, [replace(query, text=text) for _, text in page])
-        for (query_id, _), answer in zip(page, answered, strict=True):
+        answers = answer_each(index, [replace(query, text=text) for _, text in page])
+        for (query_id, _), answer in zip(page, answers, strict=True):
             if isinstance(answer, Answer):
                 n_answered += 1
-                kept = (note for note in answer.notes if len(notes) < _NOTES_OF_A_KIND and _FEWER not in note)
-                notes |= dict.fromkeys(kept)
+                new = (note for note in answer.notes if len(notes) < _NOTES_OF_A_KIND and _FEWER not in note)
+                notes |= dict.fromkeys(new)
                 yield query_id, answer.hits
             else:
                 failed.append((query_id, answer))
@@ -185,30 +195,32 @@ def _ask_queries(
 def _place_relevant(
     index: Index, query: Query, texts: Texts, resolved: _Resolved, progress: Progress | None
 ) -> dict[str, list[Place]]:
-    """Places of the relevant records of each query in the whole ranking."""
-    found: dict[str, list[Place]] = {}
-    there = set(resolved.record_ids.values())
+    """Find the places of the relevant records of each query in the whole ranking."""
+    places: dict[str, list[Place]] = {}
+    known_ids = set(resolved.record_ids.values())
     for query_id, text in texts.items():
         grades = resolved.judgments.grades[query_id]
-        known = [one for one, grade in grades.items() if grade > 0 and one in there]
-        items = index.recall(replace(query, text=text, diversify=None), known).items if known else ()
-        found[query_id] = sorted((one.rank, grades[one.given]) for one in items if one.rank is not None)
+        relevant = [name for name, grade in grades.items() if grade > 0 and name in known_ids]
+        items = index.recall(replace(query, text=text, diversify=None), relevant).items if relevant else ()
+        places[query_id] = sorted((name.rank, grades[name.given]) for name in items if name.rank is not None)
         if progress:
-            progress("ranking all records", len(found), len(texts))
-    return found
+            progress("ranking all records", len(places), len(texts))
+    return places
 
 
 def _measure_ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[str]) -> float | None:
-    """The share of the 10 nearest of all records that an approximate index finds for some queries.
+    """Measure the share of the 10 nearest records that an approximate index finds, over the queries.
 
-    None where every vector is compared, or where words alone rank. A hit that scores as the tenth nearest does is as
-    good as it.
+    Returns None if the index compares every vector, or if words alone rank. A hit with the score of the tenth nearest
+    counts as found.
     """
     vectors = snapshot.vectors
     if query.mode == "keyword" or not isinstance(vectors, IvfIndex):
         return None
     points, _ = encode_texts(snapshot, [clean_text(text) for text in texts])
     k = min(TUNED_FOR, vectors.size)
-    exact, got = vectors.search_exhaustively(points, k), vectors.search(points, k)
-    good = [sum(score >= best[-1][1] - TIE for _, score in mine) for best, mine in zip(exact, got, strict=True)]
-    return float(np.mean(good)) / k
+    exact, approximate = vectors.search_exhaustively(points, k), vectors.search(points, k)
+    n_hits = [
+        sum(score >= best[-1][1] - TIE for _, score in hits) for best, hits in zip(exact, approximate, strict=True)
+    ]
+    return float(np.mean(n_hits)) / k

@@ -1,6 +1,6 @@
 """Measures of a ranking against judgments, defined as in trec_eval and ir-measures.
 
-Only the places of judged records enter: a record that was not judged counts as not relevant.
+Only the places of judged records count: a record without a judgment counts as not relevant.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Place = tuple[int, int]  # (rank from 1, grade) of a judged record
 
 
 class MeasureKind(StrEnum):
-    """What is measured."""
+    """Kind of measure."""
 
     NDCG = "nDCG"
     RECALL = "recall"
@@ -43,13 +43,16 @@ class Measure:
 
     @property
     def is_deep(self) -> bool:
-        """Whether it looks at the whole ranking of a collection, whose size it must know."""
+        """Whether the measure needs the whole ranking, and the size of the collection."""
         return self.kind in (MeasureKind.RECALL_SHARE, MeasureKind.WSS)
 
 
 _WRITTEN = {
-    "ndcg": MeasureKind.NDCG, "recall": MeasureKind.RECALL, "r": MeasureKind.RECALL, "mrr": MeasureKind.RR, "rr": MeasureKind.RR,
-    "map": MeasureKind.AP, "ap": MeasureKind.AP, "p": MeasureKind.PRECISION, "precision": MeasureKind.PRECISION, "wss": MeasureKind.WSS,
+    "ndcg": MeasureKind.NDCG, "wss": MeasureKind.WSS,
+    "recall": MeasureKind.RECALL, "r": MeasureKind.RECALL,
+    "precision": MeasureKind.PRECISION, "p": MeasureKind.PRECISION,
+    "mrr": MeasureKind.RR, "rr": MeasureKind.RR,
+    "map": MeasureKind.AP, "ap": MeasureKind.AP,
 }  # fmt: skip
 _NEED_CUTOFF = (MeasureKind.RECALL, MeasureKind.PRECISION, MeasureKind.WSS)
 _FORM = re.compile(r"([a-z]+)(?:@([1-9]\d{0,8})(%?))?")
@@ -57,22 +60,22 @@ _EXPECTED = "nDCG@10, recall@100, MRR@10, MAP, P@10, R@10% or WSS@95"
 
 
 def parse(text: str) -> Measure:
-    """The measure of a name, whatever its case; R@k is recall@k, RR is MRR, AP is MAP.
+    """Parse the name of a measure, in any case; R@k is recall@k, RR is MRR, AP is MAP.
 
     >>> str(parse("ndcg@10")), str(parse("R@100")), str(parse("R@10%"))
     ('nDCG@10', 'recall@100', 'R@10%')
 
     Raises:
-        UsageError: no such measure, or a cutoff that it can't have.
+        UsageError: the measure or its cutoff is unknown.
     """
-    found = _FORM.fullmatch(text.strip().lower())
-    kind = _WRITTEN.get(found[1]) if found else None
-    if found is None or kind is None:
+    match = _FORM.fullmatch(text.strip().lower())
+    kind = _WRITTEN.get(match[1]) if match else None
+    if match is None or kind is None:
         raise UsageError(f"no measure is called {text[:40]!r}: expected {_EXPECTED}")
-    cutoff = int(found[2]) if found[2] else None
-    if found[3] and kind is MeasureKind.RECALL:
+    cutoff = int(match[2]) if match[2] else None
+    if match[3] and kind is MeasureKind.RECALL:
         kind = MeasureKind.RECALL_SHARE
-    elif found[3]:
+    elif match[3]:
         raise UsageError(f"{text!r} has a percent sign, which only R@10% may have: expected {_EXPECTED}")
     if cutoff is None and kind in _NEED_CUTOFF:
         raise UsageError(f"{text!r} needs a cutoff, for example {kind}@{95 if kind is MeasureKind.WSS else 10}")
@@ -84,52 +87,52 @@ def parse(text: str) -> Measure:
 def measure_queries(
     measure: Measure, run: Run, judgments: Judgments, n_documents: int | None = None
 ) -> dict[str, float]:
-    """The value for every judged query, in the order of the judgments.
+    """Compute the value for every judged query, in the order of the judgments.
 
-    A query without a ranking has 0, and so has one without a relevant record (as in ir-measures); queries that were not
-    judged are left out. The order of Run.rankings is the ranking: nothing is sorted again. n_documents is the size of
-    the collection, for R@10% and WSS@95.
+    A query without a ranking, or without a relevant record, has 0 (as in ir-measures); queries without judgments are
+    skipped. The order of Run.rankings is the ranking: nothing is sorted again. n_documents is the size of the
+    collection, for R@10% and WSS@95.
     """
-    found = run_places(run, judgments)
+    places = find_places(run, judgments)
     return {
-        query_id: measure_query(measure, found[query_id], grades.values(), n_documents)
+        query_id: measure_query(measure, places[query_id], grades.values(), n_documents)
         for query_id, grades in judgments.grades.items()
     }
 
 
-def run_places(run: Run, judgments: Judgments) -> dict[str, list[Place]]:
-    """The places of judged records in the ranking of every judged query; none where it has no ranking."""
+def find_places(run: Run, judgments: Judgments) -> dict[str, list[Place]]:
+    """Find the places of the judged records of every judged query; an empty list for a query without a ranking."""
     return {
-        query_id: place_judged((one.record_id for one in run.rankings.get(query_id, ())), grades)
+        query_id: place_judged((hit.record_id for hit in run.rankings.get(query_id, ())), grades)
         for query_id, grades in judgments.grades.items()
     }
 
 
 def place_judged(ranking: Iterable[str], grades: Mapping[str, int]) -> list[Place]:
-    """Rank and grade of the judged records of a ranking, by rank."""
+    """Return (rank, grade) of the judged records of a ranking, by rank."""
     return [(rank, grades[record_id]) for rank, record_id in enumerate(ranking, 1) if record_id in grades]
 
 
 def measure_query(
-    measure: Measure, found: Sequence[Place], grades: Iterable[int], n_documents: int | None = None
+    measure: Measure, places: Sequence[Place], grades: Iterable[int], n_documents: int | None = None
 ) -> float:
-    """The value for one query: of the places of judged records by rank, and the grades of all of its judged records.
+    """Compute the value for one query, from its judged records: their places by rank, and all of their grades.
 
     nDCG@k = DCG@k / DCG@k of the ideal order, DCG = sum grade / log2(rank + 1) over grades above 0 (linear gain, as in
     trec_eval; Järvelin & Kekäläinen 2002). recall@k = relevant in the first k / relevant. P@k = relevant in the first k
     / k, also where fewer are ranked. MRR@k = 1 / rank of the first relevant, 0 beyond k. MAP = sum of the precisions at
     the relevant ranks / relevant. R@p% = recall after p percent of the collection, rounded up. WSS@95 = (N - r) / N -
     0.05, N the size of the collection and r the rank at which 95 percent of the relevant, rounded up, are found (Cohen
-    et al. 2006); where they are not all ranked, r = N. All but WSS are in [0, 1]; WSS@95 is from -0.05 to 0.95. A query
+    et al. 2006); if fewer are ranked, r = N. All but WSS are in [0, 1]; WSS@95 is from -0.05 to 0.95. A query
     without a relevant record has 0.
 
     Raises:
-        UsageError: the measure needs the size of the collection, and it is not given.
+        UsageError: the measure needs n_documents, which is missing.
     """
     gains = sorted((grade for grade in grades if grade > 0), reverse=True)
     if not gains:
         return 0.0
-    ranks = [rank for rank, grade in found if grade > 0]
+    ranks = [rank for rank, grade in places if grade > 0]
     if measure.is_deep:
         if n_documents is None or measure.cutoff is None:
             raise UsageError(f"{measure} needs the number of records that were ranked")
@@ -137,7 +140,7 @@ def measure_query(
     within = [rank for rank in ranks if measure.cutoff is None or rank <= measure.cutoff]
     match measure.kind:
         case MeasureKind.NDCG:
-            return _compute_ndcg(found, gains, measure.cutoff)
+            return _compute_ndcg(places, gains, measure.cutoff)
         case MeasureKind.RR:
             return 1 / within[0] if within else 0.0
         case MeasureKind.AP:
@@ -147,16 +150,16 @@ def measure_query(
     return len(within) / len(gains)
 
 
-def _compute_ndcg(found: Sequence[Place], gains: Sequence[int], cutoff: int | None) -> float:
-    """Discounted cumulative gain as a share of the best that the gains, highest first, allow."""
-    most = cutoff or math.inf
-    got = sum(grade / math.log2(rank + 1) for rank, grade in found if grade > 0 and rank <= most)
-    best = sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, 1) if rank <= most)
-    return got / best
+def _compute_ndcg(places: Sequence[Place], gains: Sequence[int], cutoff: int | None) -> float:
+    """Compute the discounted cumulative gain as a share of that of the ideal order, gains (highest first)."""
+    limit = cutoff or math.inf
+    actual = sum(grade / math.log2(rank + 1) for rank, grade in places if grade > 0 and rank <= limit)
+    ideal = sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, 1) if rank <= limit)
+    return actual / ideal
 
 
 def compute_deep(kind: MeasureKind, percent: int, ranks: Sequence[int], n_relevant: int, n_documents: int) -> float:
-    """R@percent% or WSS@percent of the ranks of the relevant records, ascending."""
+    """Compute R@percent% or WSS@percent from the ranks of the relevant records, ascending."""
     if kind is MeasureKind.RECALL_SHARE:
         read = -(-percent * n_documents // 100)
         return sum(rank <= read for rank in ranks) / n_relevant

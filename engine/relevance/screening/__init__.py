@@ -1,1 +1,1 @@
-"""What to screen next, and how much reading that saves."""
+"""Ranking of the records of a review for screening, and measures of the reading it saves."""

@@ -1,4 +1,4 @@
-"""What reviewers have decided: records of an index that they included, and that they excluded."""
+"""Decisions of the reviewers: records of an index that they included or excluded."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ class Labels:
     """Decisions on the records of one generation."""
 
     included: DocIds  # ascending, each once
-    excluded: DocIds  # ascending, each once, none of them included
-    unknown: tuple[str, ...] = ()  # listed ids that are not in the index, in order, each once
+    excluded: DocIds  # ascending, each once, disjoint from included
+    unknown: tuple[str, ...] = ()  # ids that are not in the index, in order, each once
 
     @property
     def doc_ids(self) -> DocIds:
-        """Every labelled record, ascending."""
+        """All labelled records, ascending."""
         return np.union1d(self.included, self.excluded)
 
     @property
     def has_both(self) -> bool:
-        """Whether there is something to tell apart."""
+        """Whether there are records of both kinds."""
         return bool(len(self.included) and len(self.excluded))
 
     def mark_included(self, doc_ids: DocIds) -> NDArray[np.bool_]:
-        """Whether each of some records (n,) is an included one."""
+        """Return for each record (n,) whether it is included."""
         return np.isin(doc_ids, self.included)
 
 
@@ -45,29 +45,33 @@ def look_up_labels(corpus: Corpus, included: Sequence[str], excluded: Sequence[s
     Raises:
         UsageError: a record is in both lists.
     """
-    taken, left = _group_by_doc_id(corpus, included), _group_by_doc_id(corpus, excluded)
-    absent = [one for one in (*taken.pop(None, ()), *left.pop(None, ()))]
-    if both := [_describe_conflict(taken[doc_id], left[doc_id]) for doc_id in taken if doc_id in left]:
+    included_ids, excluded_ids = _group_by_doc_id(corpus, included), _group_by_doc_id(corpus, excluded)
+    absent = (*included_ids.pop(None, ()), *excluded_ids.pop(None, ()))
+    if both := [
+        _describe_conflict(included_ids[doc_id], excluded_ids[doc_id])
+        for doc_id in included_ids
+        if doc_id in excluded_ids
+    ]:
         raise UsageError(
-            f"{pluralize(len(both), 'record')} in both lists, included and excluded: {name_some(both)}. "
-            "Take each of them out of one list"
+            f"{pluralize(len(both), 'record')} both included and excluded: {name_some(both)}. "
+            "Remove each of them from one of the lists"
         )
-    return Labels(_sort_ids(taken), _sort_ids(left), tuple(dict.fromkeys(absent)))
+    return Labels(_sort_ids(included_ids), _sort_ids(excluded_ids), tuple(dict.fromkeys(absent)))
 
 
-def _group_by_doc_id(corpus: Corpus, given: Sequence[str]) -> dict[int | None, list[str]]:
-    """The ids given for each doc id, in order; None for those that are not there."""
-    found: dict[int | None, list[str]] = {}
-    for one, doc_id in zip(given, resolve_ids(corpus, given) if given else (), strict=True):
-        found.setdefault(doc_id, []).append(one)
-    return found
+def _group_by_doc_id(corpus: Corpus, ids: Sequence[str]) -> dict[int | None, list[str]]:
+    """Group ids by doc id, in order; ids that are not in the index are under None."""
+    groups: dict[int | None, list[str]] = {}
+    for record_id, doc_id in zip(ids, resolve_ids(corpus, ids) if ids else (), strict=True):
+        groups.setdefault(doc_id, []).append(record_id)
+    return groups
 
 
-def _describe_conflict(one: Sequence[str], other: Sequence[str]) -> str:
-    """How two lists name the same record."""
-    return one[0] if one[0] in other else f"{one[0]} (also {other[0]})"
+def _describe_conflict(included: Sequence[str], excluded: Sequence[str]) -> str:
+    """Describe a record that is in both lists, by its id in each."""
+    return included[0] if included[0] in excluded else f"{included[0]} (also {excluded[0]})"
 
 
-def _sort_ids(found: dict[int | None, list[str]]) -> DocIds:
-    """The doc ids in order."""
-    return np.array(sorted(doc_id for doc_id in found if doc_id is not None), np.int64)
+def _sort_ids(groups: dict[int | None, list[str]]) -> DocIds:
+    """Return the doc ids, ascending."""
+    return np.array(sorted(doc_id for doc_id in groups if doc_id is not None), np.int64)

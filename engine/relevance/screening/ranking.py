@@ -1,7 +1,7 @@
-"""Which records of a review to read next: the words of those labelled so far, and the meaning of the criteria.
+"""Ranking of the unread records of a review, by a model of words trained on the labels and by the criteria.
 
-Words decide best once there are labels; before, the cosine of a record with the criteria of the review knows more. So
-the cosine counts as what is believed beforehand, and fades as included records come in.
+The model of words ranks best once there are labels; before that, the cosine of a record with the criteria of the review
+ranks better. So the cosine is a prior, whose weight falls as records are included.
 """
 
 from __future__ import annotations
@@ -26,52 +26,53 @@ from engine.relevance.screening.labels import Labels
 from engine.relevance.screening.wordmodel import Features, Scores, compute_features, score_by_words
 
 Rows = NDArray[np.int64]
-_FADING = 5.0  # weight of the criteria beside the words = FADING / included records: scripts/bench_screen.py
-MOST = 100_000  # records whose words are compared; pairs of words take some 20 kB a record
-_AT_ONCE = 1000  # records fetched
+_FADING = 5.0  # weight of the criteria = _FADING / included records; chosen with scripts/bench_screen.py
+MOST = 100_000  # records in the model of words; word pairs take about 20 kB per record
+_AT_ONCE = 1000  # records fetched at once
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The records of a review, labelled or not. A row is a position in them."""
+    """The records of a review, labelled or not. A row is the position of a record."""
 
     doc_ids: DocIds  # (n,) ascending
     has_text: NDArray[np.bool_]  # (n,)
-    features: Features | None  # (n, terms); None where no labels are to be learned from
-    cosines: Scores | None  # (n,) of each record with the criteria; None without criteria
+    features: Features | None  # (n, terms); None if nothing is learned from labels
+    cosines: Scores | None  # (n,) cosine of each record with the criteria; None without criteria
 
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """What to read next."""
+    """The next records to read."""
 
-    answer: Answer  # whose hits have as their score what ranks them: no cosine, unless the criteria alone rank
-    cosines: tuple[float | None, ...]  # of each hit with the criteria
+    answer: Answer  # the score of a hit ranks it; it is a cosine only if the criteria alone rank
+    cosines: tuple[float | None, ...]  # cosine of each hit with the criteria
     n_included: int
     n_excluded: int
-    n_left: int  # records that are not labelled, among those that pass the filters
+    n_left: int  # records without a label that pass the filters
 
 
 def screen(
     snapshot: OpenGeneration, labels: Labels, criteria: str = "", filters: Filters | None = None, top_k: int = 10
 ) -> Screening:
-    """Rank the records that are not labelled, the likeliest to be included first; equal ones by age in the index.
+    """Rank the records without a label, the most likely inclusions first; equal scores by age in the index.
 
-    Filters say which records may be hits; labelled ones teach whatever they are. With labels of both kinds the score is
-    that of `score_unlabelled`, otherwise it is the cosine with the criteria.
+    Filters restrict the hits, but not the labelled records that the model learns from. With labels of both kinds the
+    score is that of `_score_unlabelled`, otherwise it is the cosine with the criteria.
 
     Raises:
-        UsageError: there is nothing to rank by.
+        UsageError: there are neither labels of both kinds nor criteria.
     """
     text, filters = clean_text(criteria), filters or Filters()
     if not labels.has_both and not text:
         raise UsageError(
-            f"{pluralize(len(labels.included), 'included record')} and {pluralize(len(labels.excluded), 'excluded one')} of this "
-            "index, and no criteria: nothing to rank by. Give --criteria TEXT, or one or more records of each kind"
+            f"{pluralize(len(labels.included), 'included record')} and "
+            f"{pluralize(len(labels.excluded), 'excluded record')} of this index, and no criteria: nothing to rank by. "
+            "Give --criteria TEXT, or at least one record of each kind"
         )
-    every, unlisted = find_candidates(snapshot, filters)
-    left = np.setdiff1d(every, labels.doc_ids, assume_unique=True)
-    pool, notes = pool_of(snapshot, np.union1d(left, labels.doc_ids), text, learning=labels.has_both)
+    candidates, unknown = find_candidates(snapshot, filters)
+    left = np.setdiff1d(candidates, labels.doc_ids, assume_unique=True)
+    pool, notes = load_pool(snapshot, np.union1d(left, labels.doc_ids), text, learning=labels.has_both)
     labelled = np.searchsorted(pool.doc_ids, labels.doc_ids)
     rows, scores = rank_unlabelled(pool, labelled, labels.mark_included(labels.doc_ids), np.isin(pool.doc_ids, left))
     best = [Candidate(int(pool.doc_ids[row]), float(scores[at])) for at, row in enumerate(rows[:top_k])]
@@ -80,27 +81,27 @@ def screen(
         generation=snapshot.manifest.generation,
         hits=tuple(fetch_hits(snapshot, best)),
         n_qualified=len(left),
-        notes=(*note_unknown(tuple(dict.fromkeys((*labels.unknown, *unlisted)))), *notes),
+        notes=(*note_unknown(tuple(dict.fromkeys((*labels.unknown, *unknown)))), *notes),
     )
     cosines = tuple(None if pool.cosines is None else float(pool.cosines[row]) for row in rows[:top_k])
     return Screening(answer, cosines, len(labels.included), len(labels.excluded), len(left))
 
 
 def find_candidates(snapshot: OpenGeneration, filters: Filters) -> tuple[DocIds, tuple[str, ...]]:
-    """The records that pass filters, ascending, and listed ids that are not there; without filters, all records."""
+    """Find the records that pass the filters, ascending, and the listed ids that are not in the index."""
     if not filters.any:
         return snapshot.corpus.read_ids(), ()
-    found = snapshot.find_qualified(filters)
-    return found.doc_ids, found.unknown
+    qualified = snapshot.find_qualified(filters)
+    return qualified.doc_ids, qualified.unknown
 
 
-def pool_of(
+def load_pool(
     snapshot: OpenGeneration, doc_ids: DocIds, criteria: str, *, learning: bool = True
 ) -> tuple[Pool, tuple[str, ...]]:
-    """Some records of an index (ids ascending) as a pool, with what there is to say of the criteria ("": none).
+    """Load records of an index (ids ascending) into a pool; return it with notes on the criteria ("": no criteria).
 
     Raises:
-        UsageError: too many records to learn from.
+        UsageError: there are too many records.
     """
     cosines, notes = None, tuple[str, ...]()
     if criteria:
@@ -112,18 +113,18 @@ def pool_of(
     if len(doc_ids) > MOST:
         raise UsageError(
             f"{pluralize(len(doc_ids), 'record')} to learn from and to rank, expected {MOST:,} at most. "
-            "Name those of the review: --ids FILE, --year or another filter"
+            "Restrict them to those of the review: --ids FILE, --year or another filter"
         )
-    return pool_from(doc_ids, _read_record_texts(snapshot, doc_ids), cosines), notes
+    return build_pool(doc_ids, _read_record_texts(snapshot, doc_ids), cosines), notes
 
 
-def pool_from(doc_ids: DocIds, texts: Sequence[str], cosines: Scores | None) -> Pool:
-    """A pool of records with their texts and, where there are criteria, cosines, all (n,), doc ids ascending."""
+def build_pool(doc_ids: DocIds, texts: Sequence[str], cosines: Scores | None) -> Pool:
+    """Build a pool from records (ids ascending), their texts and their cosines with the criteria, all (n,)."""
     return Pool(doc_ids, np.array([bool(text) for text in texts], bool), compute_features(texts), cosines)
 
 
 def _read_record_texts(snapshot: OpenGeneration, doc_ids: DocIds) -> list[str]:
-    """Title and abstract of records as one text each, in their order."""
+    """Read title and abstract of each record as one text, in the order of the records."""
     texts: list[str] = []
     for start in range(0, len(doc_ids), _AT_ONCE):
         part = doc_ids[start : start + _AT_ONCE].tolist()
@@ -135,10 +136,10 @@ def _read_record_texts(snapshot: OpenGeneration, doc_ids: DocIds) -> list[str]:
 def rank_unlabelled(
     pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: NDArray[np.bool_]
 ) -> tuple[Rows, Scores]:
-    """The rows that are left, best first, and their scores; equal scores by doc id.
+    """Rank the unread rows, best first, and return them with their scores; equal scores by doc id.
 
-    labelled (m,) are rows, included (m,) says which way; left (n,) marks the rows to be ranked. A record without any
-    text comes last, one point below the others.
+    labelled (m,) are the labelled rows, included (m,) their labels, and left (n,) marks the rows to rank. Records
+    without a text come last, one point below the others.
     """
     rows, blank = np.flatnonzero(left & pool.has_text), np.flatnonzero(left & ~pool.has_text)
     scores = _score_unlabelled(pool, labelled, included, rows)
@@ -148,16 +149,16 @@ def rank_unlabelled(
 
 
 def _score_unlabelled(pool: Pool, labelled: Rows, included: NDArray[np.bool_], rows: Rows) -> Scores:
-    """Scores (k,) of rows (k,) by labels and criteria: z(words) + FADING / included * z(cosine).
+    """Score rows (k,) by labels and criteria: z(words) + _FADING / included * z(cosine), (k,).
 
-    z takes the mean of the rows and divides by their standard deviation. Without labels of both kinds the score is the
-    cosine, without criteria that of the words.
+    z subtracts the mean over the rows and divides by the standard deviation. Without labels of both kinds the score
+    is the cosine; without criteria it is that of the words.
 
     Raises:
-        ValueError: there is neither.
+        ValueError: there are neither labels of both kinds nor criteria.
     """
-    learns = bool(included.any() and not included.all())
-    if pool.features is None or not learns:
+    has_both = bool(included.any() and not included.all())
+    if pool.features is None or not has_both:
         if pool.cosines is None:
             raise ValueError("neither labels of both kinds nor criteria")
         return pool.cosines[rows]
@@ -168,7 +169,7 @@ def _score_unlabelled(pool: Pool, labelled: Rows, included: NDArray[np.bool_], r
 
 
 def _standardise(scores: Scores) -> Scores:
-    """Scores with mean 0 and standard deviation 1; zeros where all are the same."""
+    """Scale scores to mean 0 and standard deviation 1; zeros if all are equal."""
     if not len(scores):
         return scores
     sd = float(scores.std())

@@ -1,4 +1,4 @@
-"""How well records were ordered for screening: what a reviewer who reads them in that order finds, and when."""
+"""Measures of an order of reading: how early a reviewer finds the included records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.errors import UsageError
 from engine.relevance.scoring.measures import MeasureKind, compute_deep
 
 _EARLY = 100  # records that count for hits@100
-NAMES = ("loss", "ATD", "R@10%", "WSS@95", "hits@100")  # of the fields of Screened, in their order
+NAMES = ("loss", "ATD", "R@10%", "WSS@95", "hits@100")  # names of the fields of Screened, in their order
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +36,19 @@ def measure_screening(labels: Sequence[int] | NDArray[np.int64]) -> Screened:
 
     With N records, y of them included, at ranks r counted from 1:
     loss = (y (N - (y - 1) / 2) - sum of the cumulated labels) / (y (N - y)), the area between the best recall curve and
-    this one as a share of the most that it can be (ASReview 2, asreview/metrics.py), which is
-    (mean of r - (y + 1) / 2) / (N - y). ATD = mean of r / N (Ferdinands et al. 2023). R@10% and WSS@95 as in
-    engine.relevance.measures: WSS@95 = (N - rank of the included record number 0.95 y, rounded up) / N - 0.05 (Cohen et
-    al. 2006). Fewer than 100 records: hits@100 counts all.
+    this one as a share of its maximum (ASReview 2, asreview/metrics.py), which is
+    (mean of r - (y + 1) / 2) / (N - y). ATD = mean of r / N (Ferdinands et al. 2023). R@10% and WSS@95 are those of
+    engine.relevance.scoring.measures: WSS@95 = (N - rank of the included record number 0.95 y, rounded up) / N - 0.05
+    (Cohen et al. 2006). With fewer than 100 records, hits@100 counts all included ones.
 
     Raises:
-        UsageError: there are not both, included and excluded records.
+        UsageError: there are no included or no excluded records.
     """
     read = np.asarray(labels, np.int64)
     n, ranks = len(read), (np.flatnonzero(read) + 1).tolist()
     y = len(ranks)
     if not 0 < y < n:
-        raise UsageError(f"{y:,} of {n:,} records are included, expected some of them, and not all: nothing to measure")
+        raise UsageError(f"{y:,} of {n:,} records are included, expected at least one of each kind")
     area = y * (n - (y - 1) / 2) - int(np.cumsum(read).sum())
     return Screened(
         loss=area / (y * (n - y)),
@@ -60,11 +60,11 @@ def measure_screening(labels: Sequence[int] | NDArray[np.int64]) -> Screened:
 
 
 def average_measures(runs: Sequence[Screened]) -> Screened:
-    """The mean of each measure over one or more runs."""
+    """Compute the mean of each measure over one or more runs."""
     return Screened(*np.mean([run.values for run in runs], axis=0).tolist())
 
 
 def compute_deviation(runs: Sequence[Screened]) -> Screened:
-    """The standard deviation of each measure over runs (n - 1 below the line); 0 for a single run."""
+    """Compute the standard deviation of each measure over runs (divisor n - 1); 0 for a single run."""
     values = np.array([run.values for run in runs])
     return Screened(*(values.std(axis=0, ddof=1) if len(runs) > 1 else np.zeros(len(NAMES))).tolist())

@@ -1,4 +1,4 @@
-"""Screening of a review that is done, over again: what would have been read when, had the engine said what to read."""
+"""Simulation of a finished review, in the order in which the engine would have ranked its records."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from engine.relevance.screening.ranking import Pool, Rows, rank_unlabelled
 from engine.relevance.screening.screenmeasures import Screened, measure_screening
 
 _Ranker = Callable[[Pool, Rows, NDArray[np.bool_], NDArray[np.bool_]], Rows]
-LEAST = 2  # records of each kind: one of them is known beforehand
-_STEPS = ((100, 1), (1000, 5))  # until so many are read, so many are read at once
+LEAST = 2  # records of each kind, since one of them is a prior
+_STEPS = ((100, 1), (1000, 5))  # (below this number of records read, records read per ranking)
 _LAST_STEP = 100
 
 
 def order_by_screening(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: NDArray[np.bool_]) -> Rows:
-    """The order in which `engine screen` shows the rows that are left."""
+    """Rank the unread rows as `engine screen` does."""
     return rank_unlabelled(pool, labelled, included, left)[0]
 
 
@@ -30,30 +30,30 @@ def simulate_screening(
     step: int | None = None,
     ranker: _Ranker = order_by_screening,
 ) -> Iterator[Screened]:
-    """Screen a pool n_priors times, each time from another included and another excluded record, and yield measures.
+    """Screen a pool n_priors times, each time starting from one included and one excluded record; yield the measures.
 
-    included (n,) says what each row turns out to be. Both records known beforehand are drawn by the seed and have no
-    part in the measures. After every `step` records read the rest is ranked anew; with None after each of the first
-    100, then after 5, and after 1,000 read after 100. The first simulations of a longer series are those of a shorter.
+    included (n,) marks the rows that the review included. The two priors are drawn with the seed and are not measured.
+    The unread rows are ranked again after every `step` records; by default after each record, after every 5 from the
+    100th on, and after every 100 from the 1,000th on. A longer series begins with the simulations of a shorter one.
 
     Raises:
-        UsageError: fewer than two records of either kind, or fewer than one prior.
+        UsageError: there are fewer than two records of either kind, or n_priors or step is below 1.
     """
     n_included, n_excluded = int(included.sum()), int((~included).sum())
     if min(n_included, n_excluded) < LEAST:
         raise UsageError(
             f"{n_included:,} included and {n_excluded:,} excluded records of this index, expected {LEAST} or more of "
-            "each: one is known beforehand, and there must be something to find"
+            "each, since one of them is known beforehand"
         )
     if n_priors < 1 or (step is not None and step < 1):
-        raise UsageError(f"{n_priors} simulations, reading {step or 0} records at once: expected 1 or more of both")
+        raise UsageError(f"{n_priors} simulations, reading {step or 0} records at once: expected 1 or more of each")
     for number in range(n_priors):
         order = _read_order(pool, included, _draw_priors(included, seed, number), step, ranker)
         yield measure_screening(included[order].astype(np.int64))
 
 
 def _draw_priors(included: NDArray[np.bool_], seed: int, number: int) -> Rows:
-    """The rows known beforehand: an included and an excluded one, the same for the same seed and number."""
+    """Draw the priors: an included and an excluded row, the same for the same seed and number."""
     rng = np.random.default_rng([seed, number])
     return np.array([rng.choice(np.flatnonzero(included)), rng.choice(np.flatnonzero(~included))], np.int64)
 
@@ -65,9 +65,9 @@ def _read_order(
     step: int | None = None,
     ranker: _Ranker = order_by_screening,
 ) -> Rows:
-    """All rows but those known beforehand, in the order in which they are read.
+    """Return all rows but the known ones, in the order in which they are read.
 
-    Once all included rows are found, the rest follows as it lies: no measure depends on it.
+    Once all included rows are found, the rest follows by row: no measure depends on its order.
     """
     left = np.ones(len(included), bool)
     left[known] = False
@@ -81,5 +81,5 @@ def _read_order(
 
 
 def _choose_step(n_read: int) -> int:
-    """How many records are read before the rest is ranked anew."""
+    """Return the number of records to read before the rest is ranked again."""
     return next((step for most, step in _STEPS if n_read < most), _LAST_STEP)

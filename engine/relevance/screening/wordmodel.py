@@ -1,6 +1,6 @@
-"""What the words of records say about inclusion: TF-IDF and a linear support vector machine, as ASReview's ELAS u4.
+"""Model of the words of included records: TF-IDF and a linear support vector machine, as ASReview's ELAS u4.
 
-The parameters are those that ASReview 2 found on the 26 SYNERGY reviews: asreview/models/models.py, "elas_u4".
+The parameters are those that ASReview 2 tuned on the 26 SYNERGY reviews: asreview/models/models.py, "elas_u4".
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from numpy.typing import NDArray
 
 from engine.errors import MissingExtraError
 
-Features = Any  # scipy.sparse matrix (n, terms), float64, rows of unit length, or zero where no term is left
+Features = Any  # scipy.sparse matrix (n, terms), float64; rows have unit length, or are zero without a term
 Scores = NDArray[np.float64]
 
-_TOO_COMMON = 0.95  # share of the records; words and pairs of words in more of them say nothing
-_COST = 0.11  # of errors, C of the machine
-_RATIO = 9.8  # total weight of the included records in that of the excluded ones
-_SEED = 0  # of the order in which the solver visits records; it decides the last digits only
+_TOO_COMMON = 0.95  # share of the records; words and word pairs in more of them are ignored
+_COST = 0.11  # C of the support vector machine, the cost of errors
+_RATIO = 9.8  # total weight of the included records relative to the excluded ones
+_SEED = 0  # for the order in which the solver visits records; it changes only the last digits
 _MAX_ITERATIONS = 20_000
 _EXTRAS = "[cpu] or [gpu]"
 
 
 def compute_features(texts: Sequence[str]) -> Features:
-    """TF-IDF of words and pairs of words: (n, terms), one row for each of n texts, in their order.
+    """Compute TF-IDF of words and word pairs: (n, terms), one row for each of n texts, in their order.
 
-    Words are two or more letters or digits, in small letters; the weight is (1 + ln tf) (ln((1 + n) / (1 + df)) + 1),
-    rows have unit length. Without a word in any text, one column of zeros.
+    Words have two or more letters or digits, in lower case; the weight is (1 + ln tf) (ln((1 + n) / (1 + df)) + 1), and
+    rows have unit length. If no text has a word, the result is one column of zeros.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
@@ -38,7 +38,7 @@ def compute_features(texts: Sequence[str]) -> Features:
         from sklearn.feature_extraction.text import TfidfVectorizer
     except ImportError as err:
         raise MissingExtraError("scikit-learn (needed to learn from labels)", _EXTRAS) from err
-    for too_common in (_TOO_COMMON, 1.0):  # of very few texts, the share may leave no word
+    for too_common in (_TOO_COMMON, 1.0):  # with very few texts, the lower share may leave no word
         try:
             return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, max_df=too_common).fit_transform(texts)
         except ValueError:
@@ -47,9 +47,9 @@ def compute_features(texts: Sequence[str]) -> Features:
 
 
 def score_by_words(features: Features, rows: NDArray[np.int64], included: NDArray[np.bool_]) -> Scores:
-    """Score every record (n,) by what tells included rows from excluded ones: above 0 it looks like an included one.
+    """Score every record (n,) by a model trained on the labelled rows; scores above 0 suggest inclusion.
 
-    rows (m,) are the labelled ones, included (m,) says which way; there are both kinds.
+    rows (m,) are the labelled rows and included (m,) their labels, of both kinds.
 
     Raises:
         MissingExtraError: scikit-learn is not installed.
@@ -65,7 +65,7 @@ def score_by_words(features: Features, rows: NDArray[np.int64], included: NDArra
 
 
 def _balance_weights(included: NDArray[np.bool_]) -> Scores:
-    """Weights (m,) of labelled records, 1 on average: all included ones together weigh RATIO times all others."""
+    """Return weights (m,) of labelled records, 1 on average: all included ones weigh _RATIO times all others."""
     n_included = int(included.sum())
     weights = np.where(included, 1.0, n_included / (_RATIO * max(1, len(included) - n_included)))
     scaled: Scores = weights * (len(included) / weights.sum())

@@ -1,4 +1,4 @@
-"""Files of the hits of many queries: TREC runs, JSON lines and tables."""
+"""Files with the hits of many queries: TREC runs, JSON lines and tables."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ SUFFIXES = (".trec", ".run", ".jsonl", ".csv", ".tsv")
 
 
 class _RunWriter:
-    """Hits as lines of a TREC run: query, Q0, record, rank, score, tag.
+    """Writer of a TREC run: lines of query, Q0, record, rank, score, tag.
 
-    Evaluation tools sort by the score, so it falls from line to line: it is the one that ranks, lowered a little where
-    it would not (ties, hits put in another order, those below the fused ones).
+    Evaluation tools sort by the score, so it falls from line to line. It is the score that ranks the hits, lowered a
+    little where it would not fall: for ties, diversified hits, and hits below the fused ones.
     """
 
     def __init__(self, file: TextIO) -> None:
         self.file = file
 
     def write(self, query_id: str, answer: Answer) -> None:
-        """Add the hits of one query."""
+        """Write the hits of one query."""
         last = math.inf
         for hit in answer.hits:
             score = hit.ranking_score
@@ -38,16 +38,16 @@ class _RunWriter:
 
 
 class _LinesWriter(_RunWriter):
-    """Hits as JSON objects, one a line, each with the id of its query."""
+    """Writer of JSON lines: one object per hit, with the id of its query."""
 
     def write(self, query_id: str, answer: Answer) -> None:
-        """Add the hits of one query."""
+        """Write the hits of one query."""
         for hit in answer.hits:
             self.file.write(dump_line({"query_id": query_id, **list_hit_fields(hit)}) + "\n")
 
 
 class _TableWriter(_RunWriter):
-    """Hits as rows of a table: query, rank, record, scores."""
+    """Writer of a table: one row per hit, with query, rank, record and scores."""
 
     def __init__(self, file: TextIO, delimiter: str, *, raw: bool) -> None:
         super().__init__(file)
@@ -56,7 +56,7 @@ class _TableWriter(_RunWriter):
         self.rows.writerow(["query_id", "rank", "id", "score", "fused", "bm25", "title"])
 
     def write(self, query_id: str, answer: Answer) -> None:
-        """Add the hits of one query."""
+        """Write the hits of one query."""
         for hit in answer.hits:
             scores = round(hit.score, 6), hit.fused, hit.bm25
             cells = (query_id, hit.rank, hit.id, *scores, hit.title)
@@ -64,13 +64,13 @@ class _TableWriter(_RunWriter):
 
 
 def _format_cell(value: object, *, raw: bool) -> str:
-    """Text for a cell: on one line, and unless raw nothing that a spreadsheet takes for a formula."""
+    """Format a value as the text of a cell, on one line and, unless raw, safe from spreadsheet formulas."""
     text = "" if value is None else " ".join(str(value).split())
     return guard_formula(text) if isinstance(value, str) and not raw else text
 
 
 def choose_writer(target: Path, file: TextIO, *, raw: bool) -> _RunWriter:
-    """The writer that the suffix of the file asks for."""
+    """Return the writer for the suffix of a file."""
     suffix = target.suffix.lower()
     if suffix == ".jsonl":
         return _LinesWriter(file)

@@ -1,4 +1,4 @@
-"""Judgments: which records are relevant to which query (qrels), and their files."""
+"""Judgments of which records are relevant to which query (qrels), and their files."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ _EXPECTED = "lines of query, 0, record, grade, or a header query_id, doc_id, rel
 
 @dataclass(frozen=True, slots=True)
 class Judgments:
-    """Grades by query id, then by record id. 1 or more is relevant; 0 and below were looked at and are not."""
+    """Grades by query id, then by record id. Grades of 1 or more are relevant; 0 and below are not."""
 
     grades: Mapping[str, Mapping[str, int]]
-    n_repeated: int = field(default=0, compare=False)  # lines that said again what an earlier one had said
+    n_repeated: int = field(default=0, compare=False)  # lines that repeat an earlier one
 
     @property
     def n_judged(self) -> int:
-        """Pairs of a query and a record."""
+        """Number of judged pairs of a query and a record."""
         return sum(len(grades) for grades in self.grades.values())
 
     @property
     def n_relevant(self) -> int:
-        """Pairs with a grade of 1 or more."""
+        """Number of pairs with a grade of 1 or more."""
         return sum(grade > 0 for grades in self.grades.values() for grade in grades.values())
 
 
 def read_judgments(path: Path) -> Judgments:
-    """Read qrels: TREC's four columns, or three with a header as BEIR and the engine write them; gzip too.
+    """Read qrels: TREC's four columns, or three columns with a header as in BEIR's files; plain or gzipped.
 
-    A header may name its columns in any order. The same line twice is counted and counts once.
+    A header may name its columns in any order. Repeated lines are counted and used once.
 
     Raises:
-        SourceError: a line is neither, a grade is no whole number, or a pair has two grades; says where.
+        SourceError: a line has another layout, a grade is not an integer, or a pair has two grades; the message names
+            the line.
     """
     columns: Sequence[int] | None = None
     grades: dict[str, dict[str, int]] = {}
@@ -58,29 +59,29 @@ def read_judgments(path: Path) -> Judgments:
                 continue
         query_id, record_id, grade = _read_judgment(line, columns, place)
         judged = grades.setdefault(query_id, {})
-        known = judged.setdefault(record_id, grade)
-        line_before = first.setdefault((query_id, record_id), number)
-        if known != grade:
+        first_grade = judged.setdefault(record_id, grade)
+        first_line = first.setdefault((query_id, record_id), number)
+        if first_grade != grade:
             raise SourceError(
-                f"{place}: query {query_id[:40]!r} and record {record_id[:60]!r} have grade {grade}, but {known} on "
-                f"line {line_before}. Keep one of the two"
+                f"{place}: query {query_id[:40]!r} and record {record_id[:60]!r} have grade {grade}, but "
+                f"{first_grade} on line {first_line}. Keep one of the two"
             )
-        n_repeated += line_before != number
+        n_repeated += first_line != number
     if not grades:
-        raise SourceError(f"{path} holds no judgment below its header. Expected {_EXPECTED}")
+        raise SourceError(f"{path} has no judgment below its header. Expected {_EXPECTED}")
     return Judgments(grades, n_repeated)
 
 
 def _find_columns(line: str, place: str) -> tuple[tuple[int, int, int], bool]:
-    """Places of query, record and grade in the lines of a file, by its first line; and whether that is a header.
+    """Return the columns of query, record and grade, from the first line of a file, and whether that is a header.
 
     Raises:
-        SourceError: it is of no known kind.
+        SourceError: the line has no known layout.
     """
     cells = _split_cells(line, 3)
-    named = [NAMES.get(cell.lower()) for cell in cells]
-    if all(named.count(n) == 1 for n in range(3)):
-        return (named.index(0), named.index(1), named.index(2)), True
+    indices = [NAMES.get(cell.lower()) for cell in cells]
+    if all(indices.count(n) == 1 for n in range(3)):
+        return (indices.index(0), indices.index(1), indices.index(2)), True
     if len(line.split()) == 4 and _GRADE.fullmatch(line.split()[3]):
         return (0, 2, 3), False
     if len(cells) == 3 and _GRADE.fullmatch(cells[2]):
@@ -89,23 +90,23 @@ def _find_columns(line: str, place: str) -> tuple[tuple[int, int, int], bool]:
 
 
 def _split_cells(line: str, n: int) -> list[str]:
-    """The cells of a line: between tabs where there are some, else between blanks; n that are there at least."""
+    """Split a line at tabs, or at blanks if tabs give fewer than n cells."""
     cells = [cell.strip() for cell in line.split("\t")]
     return cells if len(cells) >= n else line.split()
 
 
 def _read_judgment(line: str, columns: Sequence[int], place: str) -> tuple[str, str, int]:
-    """Query id, record id and grade of a line.
+    """Read the query id, record id and grade of a line.
 
     Raises:
-        SourceError: a column is missing, or the grade is no whole number.
+        SourceError: a column is missing, or the grade is not an integer.
     """
     cells = line.split() if max(columns) == 3 and len(line.split()) == 4 else _split_cells(line, max(columns) + 1)
     if len(cells) <= max(columns) or not all(cells[n] for n in columns):
         raise SourceError(f"{place}: found {line[:60]!r}, expected {max(columns) + 1} columns like the first line")
     query_id, record_id, grade = (cells[n] for n in columns)
     if not _GRADE.fullmatch(grade):
-        raise SourceError(f"{place}: the grade {grade[:20]!r} is no whole number, expected 0, 1, 2 \u2026")
+        raise SourceError(f"{place}: the grade {grade[:20]!r} is not an integer, expected 0, 1, 2 \u2026")
     return query_id, record_id, int(grade)
 
 
@@ -113,15 +114,16 @@ def write_judgments(judgments: Judgments, path: Path) -> None:
     """Write qrels as tab-separated lines with a header, sorted by query and record.
 
     Raises:
-        SourceError: an id holds a tab or a line break, which the file has no place for.
+        SourceError: an id contains a tab or a line break.
     """
     rows = [
         (query_id, record_id, grade)
         for query_id, grades in sorted(judgments.grades.items())
         for record_id, grade in sorted(grades.items())
     ]
-    if odd := [
-        one for row in rows for one in row[:2] if one != one.strip() or len(one.splitlines()) != 1 or "\t" in one
-    ]:
-        raise SourceError(f"the id {odd[0][:60]!r} can't be written to {path}: expected no tab or line break in it")
+    ids = (text for row in rows for text in row[:2])
+    if bad := [text for text in ids if text != text.strip() or len(text.splitlines()) != 1 or "\t" in text]:
+        raise SourceError(
+            f"the id {bad[0][:60]!r} can't be written to {path}: expected no tab, line break or surrounding blank in it"
+        )
     write_text(path, ("\t".join(map(str, row)) + "\n" for row in (HEADER, *rows)), overwrite=True)

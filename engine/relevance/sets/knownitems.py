@@ -1,4 +1,4 @@
-"""Test sets without judges: one part of a publication is the query, another part the one document to be found."""
+"""Test sets without judges: one part of a publication is the query, another part its only relevant document."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from engine.relevance.sets.testset import SetText, TestSet
 
 Kind = Literal["titles", "conclusions"]
 KINDS: tuple[Kind, ...] = ("titles", "conclusions")
-LEAST = 100  # characters of a body; less says too little to be found by
+LEAST = 100  # characters; a shorter body says too little to be found
 
 
 @dataclass(slots=True)
 class _ItemCounts:
-    """What became of the records; each is counted once."""
+    """Numbers of records by what happened to them; each record is counted once."""
 
     read: int = 0
-    outside: int = 0  # not of the held-out publications
-    unusable: int = 0  # without a title of some words, or without the parts that are wanted
-    again: int = 0  # of a publication that is there already, or with its text
+    outside: int = 0  # not among the held-out publications
+    unusable: int = 0  # without a long enough title, or without the parts needed
+    again: int = 0  # of a publication, or with a text, that was taken before
     taken: int = 0
 
 
 @dataclass(slots=True)
 class Items:
-    """A test set while records are read."""
+    """A test set under construction."""
 
     kind: Kind
     held_out_only: bool = True
@@ -43,7 +43,7 @@ class Items:
     seen: set[str] = field(default_factory=set)
 
     def take(self, record: Abstract) -> None:
-        """Add the item that a record makes, if it makes one."""
+        """Add the item made from a record, if one can be made."""
         self.counts.read += 1
         if self.held_out_only and hash_position(record) >= TEST:
             self.counts.outside += 1
@@ -53,7 +53,7 @@ class Items:
             self.counts.unusable += 1
             return
         query, document = parts
-        query_id = "_".join(record.record_id.split())  # as a run, whose columns are parted by blanks, has it
+        query_id = "_".join(record.record_id.split())  # a run separates its columns by blanks
         keys = list_publication_keys(record) | {
             f"name {query_id}",
             f"query {query.lower()}",
@@ -67,14 +67,14 @@ class Items:
         self.queries.append(SetText(query_id, query))
         self.documents.append(SetText(record.record_id, document))
 
-    def test_set(self, name: str) -> TestSet:
-        """The set of what was taken.
+    def build_test_set(self, name: str) -> TestSet:
+        """Return the test set.
 
         Raises:
-            UsageError: nothing was.
+            UsageError: no record made an item.
         """
         if not self.documents:
-            advice = "Give more records, or take those that are not held out too: --all"
+            advice = "Give more records, or use those that are not held out as well: --all"
             raise UsageError(
                 f"none of {pluralize(self.counts.read, 'record')} makes an item: {self.counts.outside:,} not held out, "
                 f"{self.counts.unusable:,} without {NEEDED[self.kind]}. "
@@ -92,7 +92,7 @@ NEEDED: dict[str, str] = {
 
 
 def _make_item(record: Abstract, kind: Kind) -> tuple[str, str] | None:
-    """Query and document of a record; None where it has not both."""
+    """Return the query and the document of a record; None if it lacks one of them."""
     if kind == "titles":
         title, text = clean_text(record.title), extract_body(record)
         return (title, text) if len(title.split()) >= SHORT and len(text) >= LEAST else None
@@ -101,18 +101,18 @@ def _make_item(record: Abstract, kind: Kind) -> tuple[str, str] | None:
 
 
 def _make_known_items(records: Iterable[Abstract], kind: Kind, name: str, *, held_out_only: bool = True) -> TestSet:
-    """Make a test set of records, in their order: each publication's title is to find its abstract without the title.
+    """Make a test set from records, in their order: each title is a query that must find its own abstract.
 
-    For conclusions the conclusion is to find the objective of the same abstract. One relevant document a query, of one
-    publication; a copy of it, or another record with the same query or document, is left out. Held out are the
-    publications that training leaves alone.
+    For the kind "conclusions", each conclusion must find the objective of the same abstract. A query has one relevant
+    document. A copy of a publication, or another record with the same query or document, is skipped. The held-out
+    publications are those that training never uses.
 
     Raises:
-        UsageError: there is no such kind.
+        UsageError: the kind is unknown.
     """
     if kind not in KINDS:
         raise UsageError(f"kind is {kind!r}, expected 'titles' or 'conclusions'")
     items = Items(kind, held_out_only)
     for record in records:
         items.take(record)
-    return items.test_set(name)
+    return items.build_test_set(name)

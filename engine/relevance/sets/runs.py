@@ -1,4 +1,4 @@
-"""Runs: what a system ranks for each query, and their files in TREC's layout."""
+"""Runs: the rankings of a system by query, and their files in TREC's layout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.errors import SourceError
 from engine.files import read_lines, write_text
 from engine.relevance.sets.judgments import Judgments
 
-STEP = 1e-6  # by which a written score falls at least
+STEP = 1e-6  # least difference between successive written scores
 _EXPECTED = "six columns: query, Q0, record, rank, score, name of the run"
 
 
@@ -26,14 +26,14 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The rankings of one system by query id, each best first. Their order is the ranking, whatever the scores say."""
+    """The rankings of one system by query id, each best first. The order of the records counts, not their scores."""
 
     name: str
     rankings: Mapping[str, tuple[Ranked, ...]]
 
 
 class _RunRow(NamedTuple):
-    """One line of a file."""
+    """One line of a run file."""
 
     rank: int
     line: int
@@ -42,33 +42,34 @@ class _RunRow(NamedTuple):
 
 
 def read_run(path: Path) -> Run:
-    """Read a TREC run, compressed or not; lines may stand in any order. The name is that of the first line.
+    """Read a TREC run, plain or gzipped, with its lines in any order. The name is that of the first line.
 
-    The ranks order a ranking, and the lines where ranks are equal. Scores may be equal but must not rise, since other
-    programs go by the score.
+    A ranking is sorted by rank, and equal ranks by line. Scores may be equal but must not rise, since other programs
+    sort by score.
 
     Raises:
-        SourceError: not such a file, a record is ranked twice for a query, or scores are missing or rise; says where.
+        SourceError: the file has another layout, a record is ranked twice for a query, or scores are missing or rise;
+            the message names the line.
     """
-    found: dict[str, dict[str, _RunRow]] = {}
+    rows_by_query: dict[str, dict[str, _RunRow]] = {}
     name = ""
     for number, line in read_lines(path):
         query_id, row, tag = _split_row(line, number, path)
         name = name or tag
-        before = found.setdefault(query_id, {}).setdefault(row.record_id, row)
-        if before is not row:
+        first = rows_by_query.setdefault(query_id, {}).setdefault(row.record_id, row)
+        if first is not row:
             raise SourceError(
-                f"{path}, line {number}: record {row.record_id[:60]!r} is ranked for query {query_id[:40]!r} on line "
-                f"{before.line} already, expected once"
+                f"{path}, line {number}: record {row.record_id[:60]!r} is already ranked for query {query_id[:40]!r} "
+                f"on line {first.line}, expected once"
             )
-    return Run(name, {query_id: _read_ranking(list(rows.values()), path) for query_id, rows in found.items()})
+    return Run(name, {query_id: _read_ranking(list(rows.values()), path) for query_id, rows in rows_by_query.items()})
 
 
 def _split_row(line: str, number: int, path: Path) -> tuple[str, _RunRow, str]:
-    """Query id, content and run name of a line.
+    """Split a line into query id, row and run name.
 
     Raises:
-        SourceError: not six columns, or rank or score is no number.
+        SourceError: the line has not six columns, or its rank or score is not a number.
     """
     cells = line.split()
     if len(cells) != 6:
@@ -86,7 +87,7 @@ def _split_row(line: str, number: int, path: Path) -> tuple[str, _RunRow, str]:
 
 
 def _read_ranking(rows: list[_RunRow], path: Path) -> tuple[Ranked, ...]:
-    """The ranking of one query.
+    """Sort the rows of one query into its ranking.
 
     Raises:
         SourceError: a score is higher than that of a better rank.
@@ -96,7 +97,7 @@ def _read_ranking(rows: list[_RunRow], path: Path) -> tuple[Ranked, ...]:
         if worse.score > better.score:
             raise SourceError(
                 f"{path}, line {worse.line}: rank {worse.rank} has the score {worse.score:g}, rank {better.rank} on "
-                f"line {better.line} has {better.score:g}. Which one counts? Sort by score and number anew"
+                f"line {better.line} has {better.score:g}. Sort the run by score and number its ranks again"
             )
     return tuple(Ranked(row.record_id, row.score) for row in rows)
 
@@ -104,33 +105,33 @@ def _read_ranking(rows: list[_RunRow], path: Path) -> tuple[Ranked, ...]:
 def write_run(run: Run, path: Path, *, overwrite: bool = True) -> None:
     """Write a TREC run, query after query. Written scores fall strictly, so that every program keeps the order.
 
-    A blank in an id becomes "_", since blanks part the columns.
+    A blank in an id becomes "_", since blanks separate the columns.
     """
-    write_text(path, _run_lines(run), overwrite=overwrite)
+    write_text(path, _format_run(run), overwrite=overwrite)
 
 
 def restore_ids(run: Run, judgments: Judgments) -> Run:
-    """The run of a file with the ids that judgments have, where those have blanks and the file "_" for them."""
-    queries = {join_words(one): one for one in judgments.grades}
+    """Replace "_" in the ids of a run read from a file by the blanks that the ids have in the judgments."""
+    queries = {join_words(judged): judged for judged in judgments.grades}
     rankings = {}
     for query_id, ranking in run.rankings.items():
         query_id = query_id if query_id in judgments.grades else queries.get(query_id, query_id)
         grades = judgments.grades.get(query_id, {})
-        names = {join_words(one): one for one in grades} | {one: one for one in grades}
-        rankings[query_id] = tuple(Ranked(names.get(one.record_id, one.record_id), one.score) for one in ranking)
+        names = {join_words(judged): judged for judged in grades} | {judged: judged for judged in grades}
+        rankings[query_id] = tuple(Ranked(names.get(hit.record_id, hit.record_id), hit.score) for hit in ranking)
     return Run(run.name, rankings)
 
 
-def _run_lines(run: Run) -> Iterator[str]:
+def _format_run(run: Run) -> Iterator[str]:
     """Yield the lines of a run."""
     name = join_words(run.name) or "run"
     for query_id, ranking in run.rankings.items():
         last = math.inf
-        for rank, one in enumerate(ranking, 1):
-            last = min(round(one.score / STEP), last - 1)
-            yield f"{join_words(query_id)} Q0 {join_words(one.record_id)} {rank} {last * STEP:.6f} {name}\n"
+        for rank, hit in enumerate(ranking, 1):
+            last = min(round(hit.score / STEP), last - 1)
+            yield f"{join_words(query_id)} Q0 {join_words(hit.record_id)} {rank} {last * STEP:.6f} {name}\n"
 
 
 def join_words(text: str) -> str:
-    """Text as one word."""
+    """Join the words of a text with "_"."""
     return "_".join(text.split())

@@ -1,4 +1,4 @@
-"""The parts of an abstract that tell the same story in other words: title and body, objective and conclusion."""
+"""The parts of an abstract that say the same in other words: title and body, objective and conclusion."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _LABEL = re.compile(
     re.IGNORECASE,
 )
 _MARKUP = re.compile(r"</?h\d>")
-SHORT = 20  # characters; "None." is no objective
+SHORT = 20  # characters; a shorter part ("None.") says nothing
 
 
 def extract_body(record: Abstract) -> str:
-    """The abstract on one line, without the title where it begins with it; "" where there is none."""
+    """Return the abstract on one line, without a title at its beginning; "" if there is no abstract."""
     text, title = clean_text(record.abstract), clean_text(record.title).rstrip(". ")
     if len(title) >= SHORT and text.casefold().startswith(title.casefold()):
         text = text[len(title) :].lstrip(".:;- ")
@@ -32,9 +32,9 @@ def extract_body(record: Abstract) -> str:
 
 
 def find_objective_and_conclusion(abstract: str) -> tuple[str, str] | None:
-    """What a structured abstract set out to do and what it concludes, without their labels.
+    """Return the objective and the conclusion of a structured abstract, without their labels.
 
-    None where a label is missing, or where one of the two is shorter than 20 characters.
+    Returns None if a label is missing, or if one of the two is shorter than 20 characters.
     """
     parts = split_sections(abstract)
     objective = " ".join(text for label, text in parts if re.match(_OPENING, label))
@@ -43,10 +43,10 @@ def find_objective_and_conclusion(abstract: str) -> tuple[str, str] | None:
 
 
 def split_sections(abstract: str) -> list[tuple[str, str]]:
-    """(label in small letters, text) of every labelled section in order; text before the first label is left out."""
-    found = [match for match in _LABEL.finditer(abstract) if match["label"][0].isupper()]
-    ends = [*(match.start() for match in found[1:]), len(abstract)][: len(found)]
+    """Split an abstract into (label in lower case, text) of every labelled section; text before them is left out."""
+    labels = [match for match in _LABEL.finditer(abstract) if match["label"][0].isupper()]
+    ends = [*(match.start() for match in labels[1:]), len(abstract)][: len(labels)]
     return [
         (match["label"].lower(), clean_text(_MARKUP.sub(" ", abstract[match.end() : end])))
-        for match, end in zip(found, ends, strict=True)
+        for match, end in zip(labels, ends, strict=True)
     ]

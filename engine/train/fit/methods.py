@@ -184,8 +184,8 @@ def _mine_negatives(
         if not path.is_file():
             progress(f"mining hard negatives for {name}", 0, None)
             with torch.autocast(guide.device.type, dtype=torch.bfloat16, enabled=bool(settings.mixed)):
-                found = _add_negatives(rows[name], guide, settings.negatives, settings.margin) or rows[name]
-            found.to_parquet(path.with_suffix(".part"))
+                data = _add_negatives(rows[name], guide, settings.negatives, settings.margin) or rows[name]
+            data.to_parquet(path.with_suffix(".part"))
             path.with_suffix(".part").rename(path)
         mined[name] = Dataset.from_parquet(str(path), cache_dir=str(folder / "cache"))
     return mined

@@ -54,8 +54,8 @@ def train_without_labels(
     """
     if len(pairs.titles) < settings.batch_size:
         raise SourceError(
-            f"{pluralize(pairs.n_records, 'record')} gave {pluralize(len(pairs.titles), 'pair')} of title and body to train on "
-            f"({pairs.n_held_out:,} are held out), expected at least one batch of {settings.batch_size:,}. "
+            f"{pluralize(pairs.n_records, 'record')} gave {pluralize(len(pairs.titles), 'pair')} of title and body to "
+            f"train on ({pairs.n_held_out:,} are held out), expected at least one batch of {settings.batch_size:,}. "
             "Give more records, or use a smaller --batch-size"
         )
     sample = [text for _, text in pairs.titles[:SAMPLE_SIZE]]

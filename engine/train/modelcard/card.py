@@ -306,12 +306,12 @@ def _parse_fit_call(parts: Sequence[CardSection]) -> _FitCall | None:
     length, batch = re.search(r"of length (\d{1,12})", above), re.search(r"'batch_size': (\d{1,9})\b", above)
     loss = re.search(r"\*\*Loss\*\*:\s+`([\w.]{1,200})", above)
     try:
-        given = json.loads("\n".join(find_code(lines[place:])))
+        arguments = json.loads("\n".join(find_code(lines[place:])))
     except (ValueError, RecursionError):
-        given = {}
-    given = given if isinstance(given, dict) else {}
-    optimizer = given.get("optimizer_params")
-    flat = given | (optimizer if isinstance(optimizer, dict) else {})
+        arguments = {}
+    arguments = arguments if isinstance(arguments, dict) else {}
+    optimizer = arguments.get("optimizer_params")
+    flat = arguments | (optimizer if isinstance(optimizer, dict) else {})
     return _FitCall(
         steps_per_epoch=int(length[1]) if length else None,
         batch_size=int(batch[1]) if batch else None,

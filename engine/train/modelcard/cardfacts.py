@@ -138,15 +138,17 @@ def recognise_fit(card: ModelCard, steps: StepCount | None) -> LegacyFit:
     rate = parse_number(card.find_setting("learning_rate") or "")
     if card.engine_run:
         return LegacyFit((), False, None, rate)
-    given = dict(card.non_default)
+    settings = dict(card.non_default)
     columns = set(_FIT_COLUMNS) <= names
     others = (
-        (given.get("multi_dataset_batch_sampler") == "round_robin", "multi_dataset_batch_sampler is round_robin"),
-        (given.get("disable_tqdm") == "False", "disable_tqdm is set, to False"),
+        (settings.get("multi_dataset_batch_sampler") == "round_robin", "multi_dataset_batch_sampler is round_robin"),
+        (settings.get("disable_tqdm") == "False", "disable_tqdm is set, to False"),
         (card.find_setting("max_grad_norm") == "1", "max_grad_norm is the whole number 1, where the default is 1.0"),
     )
     signs = tuple(
-        sign for there, sign in ((columns, f"columns are named {' and '.join(_FIT_COLUMNS)}"), *others) if there
+        sign
+        for is_present, sign in ((columns, f"columns are named {' and '.join(_FIT_COLUMNS)}"), *others)
+        if is_present
     )
     total = steps.total if steps else None
     is_fit = columns and len(signs) > 1

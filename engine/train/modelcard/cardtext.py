@@ -33,7 +33,7 @@ class CardTable:
 
     def get_column(self, name: str) -> tuple[str, ...]:
         """Return the cells of a column by name, in any case; empty if there is no such column."""
-        names = [one.casefold() for one in self.header]
+        names = [cell.casefold() for cell in self.header]
         place = names.index(name.casefold()) if name.casefold() in names else None
         return () if place is None else tuple(row[place] for row in self.rows)
 

@@ -193,8 +193,8 @@ def _describe_steps(card: ModelCard, steps: StepCount | None, log: Sequence[Loss
     total = f"; {steps.total:,} in all" if steps.total is not None else ""
     epochs = f", {steps.epochs:g} epochs" if steps.epochs is not None else ""
     yield (
-        f"{steps.n_rows:,} rows in batches of {steps.batch_size:,}: {pluralize(steps.per_epoch, 'step')} an epoch{epochs}"
-        f"{total}"
+        f"{steps.n_rows:,} rows in batches of {steps.batch_size:,}: {pluralize(steps.per_epoch, 'step')} an "
+        f"epoch{epochs}{total}"
     )
     checked = [row for row in log if row.agrees is not None and row.expected_epoch is not None]
     for row in checked[:_MAX_LINES]:
@@ -233,7 +233,8 @@ def _describe_schedule(card: ModelCard, steps: StepCount | None, legacy: LegacyF
         factor = legacy.printed_rate / legacy.highest_rate if legacy.printed_rate else None
         times = f", {factor:.0f} times less than printed" if factor else ""
         still = "the warm-up never ended: " if steps.total < FIT_WARMUP else ""
-        yield f"  With these defaults and {pluralize(steps.total, 'step')} {still}the highest rate was {highest}{times}."
+        n_steps = pluralize(steps.total, "step")
+        yield f"  With these defaults and {n_steps} {still}the highest rate was {highest}{times}."
 
 
 def _describe_loss(
@@ -249,7 +250,8 @@ def _describe_loss(
         )
     if len(log) > _MAX_LINES:
         yield (
-            f"{pluralize(len(log) - _MAX_LINES, 'more line')} of the log, the last {log[-1].loss:g} at step {log[-1].step:,}"
+            f"{pluralize(len(log) - _MAX_LINES, 'more line')} of the log, the last {log[-1].loss:g} at step "
+            f"{log[-1].step:,}"
         )
     if card.losses and not log:
         yield f"values of the training loss: {_NOT_SAID}"
@@ -286,9 +288,11 @@ def _describe_settings(card: ModelCard, removed: Sequence[str], changed: Sequenc
         return
     version = read_version("transformers")
     library = f"the installed transformers {version}" if version else "transformers 5.24"
-    yield f"{pluralize(len(card.hyperparameters), 'setting')} printed, {len(card.non_default):,} of them not the default"
+    settings = pluralize(len(card.hyperparameters), "setting")
+    yield f"{settings} printed, {len(card.non_default):,} of them not the default"
     if removed:
-        yield f"{pluralize(len(removed), 'name')} no longer accepted by {library} (leave them out): {', '.join(removed)}"
+        names = pluralize(len(removed), "name")
+        yield f"{names} no longer accepted by {library} (leave them out): {', '.join(removed)}"
     for default in changed:
         yield f"{default.name}: {default.then} then, today {default.now}"
 

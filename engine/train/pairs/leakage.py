@@ -52,7 +52,7 @@ def _compute_features(texts: Sequence[str]) -> Iterator[tuple[str, Sequence[Hash
 
 
 def _encode_keys(keys: Sequence[Hashable]) -> NDArray[np.int64]:
-    """Number the distinct keys from 0 in order of appearance: int64 (n,)."""
+    """Replace each key by its number, from 0 in order of first appearance: int64 (n,)."""
     codes: dict[Hashable, int] = {}
     return np.fromiter((codes.setdefault(key, len(codes)) for key in keys), np.int64, len(keys))
 
@@ -126,8 +126,8 @@ def find_overlap(table: PairTable, held_out: PairTable) -> Iterator[PairFinding]
         yield PairFinding(
             "held-out-pairs",
             Severity.REFUSE if part > 0.01 else Severity.WARN,
-            f"{pluralize(pairs, 'held-out row')} ({format_share(part)}) also in the training rows: a test on them measures "
-            "memory. Remove them from one side",
+            f"{pluralize(pairs, 'held-out row')} ({format_share(part)}) also in the training rows: a test on them "
+            "measures memory. Remove them from one side",
         )
     seen = {text for column in train for text in column}
     n_seen = sum(any(text in seen and has_words(text) for text in row) for row in zip(*test, strict=True))
@@ -135,8 +135,8 @@ def find_overlap(table: PairTable, held_out: PairTable) -> Iterator[PairFinding]
         yield PairFinding(
             "held-out-texts",
             Severity.WARN,
-            f"{pluralize(n_seen, 'held-out row')} ({format_share(n_seen / held_out.n_rows)}) with a text that is trained "
-            "on. Split by publication, not by pair, so that no text is on both sides",
+            f"{pluralize(n_seen, 'held-out row')} ({format_share(n_seen / held_out.n_rows)}) with a text that is "
+            "trained on. Split by publication, not by pair, so that no text is on both sides",
         )
 
 

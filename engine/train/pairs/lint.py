@@ -107,8 +107,8 @@ def _check_steps(n_rows: int, batch_size: int, steps: int, epochs: float) -> Ite
     yield PairFinding(
         "steps",
         Severity.NOTE,
-        f"{pluralize(steps, 'step')} an epoch, {pluralize(total, 'step')} in all ({epochs:g} x {pluralize(n_rows, 'row')}, "
-        f"batches of {batch_size:,})",
+        f"{pluralize(steps, 'step')} an epoch, {pluralize(total, 'step')} in all ({epochs:g} x "
+        f"{pluralize(n_rows, 'row')}, batches of {batch_size:,})",
     )
 
 
@@ -126,7 +126,8 @@ def _check_constant(facts: ColumnFacts, n_rows: int) -> Iterator[PairFinding]:
         yield PairFinding(
             "near-constant-column",
             Severity.REFUSE,
-            f"{facts.name} is nearly constant: {pluralize(facts.n_distinct, 'distinct text')} in {pluralize(n_rows, 'row')}, "
+            f"{facts.name} is nearly constant: {pluralize(facts.n_distinct, 'distinct text')} in "
+            f"{pluralize(n_rows, 'row')}, "
             f"{facts.entropy:.2f} bits of {np.log2(n_rows):.1f} possible; {most}. Whatever the labels, "
             "training pulls every text of the other column towards the same few vectors: all cosines rise, and "
             "unrelated texts look alike. Check how the file was made (were fields empty when they were joined?) "
@@ -147,8 +148,8 @@ def _check_empty(facts: ColumnFacts, n_rows: int) -> Iterator[PairFinding]:
         yield PairFinding(
             "empty-texts",
             Severity.REFUSE if part > _MAX_EMPTY else Severity.WARN,
-            f"{facts.name}: {pluralize(facts.n_empty, 'text')} ({format_share(part)}) without a letter or digit. There is "
-            "nothing in them to compare. Remove these rows, or find out where their texts were lost",
+            f"{facts.name}: {pluralize(facts.n_empty, 'text')} ({format_share(part)}) without a letter or digit. "
+            "There is nothing in them to compare. Remove these rows, or find out where their texts were lost",
         )
 
 
@@ -161,8 +162,8 @@ def _check_rows(table: PairTable) -> Iterator[PairFinding]:
         yield PairFinding(
             "duplicate-rows",
             Severity.WARN,
-            f"{pluralize(repeated, 'row')} ({format_share(repeated / len(rows))}) repeated word for word: they only get "
-            "more weight. Keep each row once",
+            f"{pluralize(repeated, 'row')} ({format_share(repeated / len(rows))}) repeated word for word: they only "
+            "get more weight. Keep each row once",
         )
     row_labels: dict[tuple[str, ...], set[float]] = defaultdict(set)
     for row, label in zip(rows, labels, strict=True):
@@ -179,8 +180,8 @@ def _check_rows(table: PairTable) -> Iterator[PairFinding]:
         yield PairFinding(
             "same-text-twice",
             Severity.WARN,
-            f"{pluralize(same, 'row')} ({format_share(same / len(rows))}) with the same text on both sides: their cosine is "
-            "1, whatever the model. Remove them",
+            f"{pluralize(same, 'row')} ({format_share(same / len(rows))}) with the same text on both sides: their "
+            "cosine is 1, whatever the model. Remove them",
         )
 
 
@@ -205,7 +206,8 @@ def _check_lengths(table: PairTable, tokenizer_folder: Path | None) -> Iterator[
             yield PairFinding(
                 "long-texts",
                 Severity.WARN if part > 0.1 else Severity.NOTE,
-                f"{name}: {format_share(part)} of {pluralize(len(texts), 'different text')} have more than {_MAX_TOKENS} "
+                f"{name}: {format_share(part)} of {pluralize(len(texts), 'different text')} have more than "
+                f"{_MAX_TOKENS} "
                 f"tokens (the longest {int(n_tokens.max()):,}). Training does not read what comes after. Put what "
                 "matters first, or shorten them",
             )

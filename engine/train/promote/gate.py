@@ -75,7 +75,7 @@ def judge_candidate(
     spreads = [measure_spread(partial(_encode_plain, encoder), texts) for encoder in (current, candidate)]
     reasons = [
         *_check_gain(primary),
-        *(reason for one in outcomes for reason in _check_loss(one)),
+        *(reason for outcome in outcomes for reason in _check_loss(outcome)),
         *find_collapse(spreads[1], spreads[0]),
     ]
     return Verdict(primary, outcomes, spreads[0], spreads[1], tuple(reasons))

@@ -64,9 +64,9 @@ def promote_encoder(
             "another. Remove that line (an index keeps its encoder) and run this again"
         )
     with open_index(folder.path, follow=False) as index, tempfile.TemporaryDirectory() as scratch:
-        held = index.manifest.encoder
-        choice = choose(held, model, held.precision, held.recipe, re_encode=True)
-        if choice.identity.fingerprint == held.fingerprint:
+        current = index.manifest.encoder
+        choice = choose(current, model, current.precision, current.recipe, re_encode=True)
+        if choice.identity.fingerprint == current.fingerprint:
             raise UsageError(f"{folder.path.name} has the encoder {model} already: there is nothing to promote")
         known = [*sets] or _make_sets(index)
         _check_items(known)
@@ -74,10 +74,10 @@ def promote_encoder(
         with closing(_export_candidate(choice, Path(scratch))) as candidate:
             verdict = judge_candidate(index.load_encoder(), candidate, known, guards, progress)
     if only_test or not verdict.is_passed:
-        return Promotion(held, choice.identity, verdict, None)
-    as_tested = replace(settings, model=model, precision=held.precision, recipe=held.recipe)
+        return Promotion(current, choice.identity, verdict, None)
+    as_tested = replace(settings, model=model, precision=current.precision, recipe=current.recipe)
     order = Order(settings=as_tested, re_encode=True, republish=True, verb="promote")
-    return Promotion(held, choice.identity, verdict, index_sources(folder, order, progress))
+    return Promotion(current, choice.identity, verdict, index_sources(folder, order, progress))
 
 
 def _export_candidate(choice: Choice, folder: Path) -> OnnxEncoder:
@@ -113,4 +113,4 @@ def _make_items(records: Sequence[Abstract], kind: Kind) -> TestSet | None:
     for record in records:
         if items.counts.taken < _MAX_OF_KIND:
             items.take(record)
-    return items.test_set(kind) if items.counts.taken >= _MIN_OF_KIND else None
+    return items.build_test_set(kind) if items.counts.taken >= _MIN_OF_KIND else None

@@ -35,10 +35,7 @@ def test_by_hand() -> None:
 def test_too_few_queries_are_told_and_enough_are_not() -> None:
     assert many(3000, 0.0, 0.2).notes == ()
     (note,) = many(100, 0.0, 0.2).notes
-    assert (
-        note
-        == "100 queries tell differences of about 0.038 from chance, not one of 0.01; that takes some 1,500 queries"
-    )
+    assert note == "100 queries can detect differences of about 0.038, but not of 0.01; that takes about 1,500 queries"
 
 
 def test_what_can_not_be_compared_is_refused() -> None:

@@ -48,8 +48,8 @@ def test_a_set_by_hand() -> None:
         n_repeated=3,
     )
     assert found.notes == (
-        "1 document without a word that the encoder reads, never ranked",
-        "1 document longer than the encoder reads, so compared by the beginning",
+        "1 document without a word that the encoder knows, never ranked",
+        "1 document longer than the encoder reads, so compared by their beginning",
     )
     assert found.run.name == "letters" and list(found.measured[0].values) == ["q1", "q2", "q3", "q4"]
     assert found.measured[0].interval.mean == pytest.approx(1 / 12)
@@ -86,7 +86,7 @@ def test_a_run_by_hand() -> None:
 
 def test_a_run_of_other_records_is_noticed() -> None:
     found = evaluate_run(Run("r", {"q1": (Ranked("PMID:1", 2),)}), JUDGMENTS, [parse("MAP")])
-    assert found.notes == ("no record of the run 'r' is judged: its ids are other ones than those of the judgments",)
+    assert found.notes == ("no record of the run 'r' is judged: expected the ids that the judgments use",)
 
 
 def test_queries_and_judgments_must_be_of_one_set() -> None:
@@ -94,7 +94,7 @@ def test_queries_and_judgments_must_be_of_one_set() -> None:
         evaluate_run(Run("r", {"a": ()}), JUDGMENTS, [parse("MAP")])
     with pytest.raises(UsageError, match="none of the queries has judgments: ids look like 'x' and 'q1'"):
         evaluate_set(LettersEncoder(), TestSet("s", DOCUMENTS, (SetText("x", "a"),), JUDGMENTS), [parse("MAP")])
-    with pytest.raises(UsageError, match="there is nothing to measure"):
+    with pytest.raises(UsageError, match="nothing to measure, expected"):
         measure_rankings([], JUDGMENTS, {}, 5)
 
 

@@ -107,13 +107,13 @@ def test_what_no_query_can_be_asked_with_fails(index: Index) -> None:
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        (Query(offset=1), "--offset has no part in an evaluation"),
-        (Query(explain=True), "--explain has no part"),
-        (Query(group_by="year"), "--group-by has no part"),
-        (Query(diversify=0.5), "R@10% looks at the whole ranking, and --diversify changes"),
+        (Query(offset=1), "--offset cannot be combined with an evaluation"),
+        (Query(explain=True), "--explain cannot be combined"),
+        (Query(group_by="year"), "--group-by cannot be combined"),
+        (Query(diversify=0.5), "R@10% uses the whole ranking, but --diversify changes"),
     ],
 )
-def test_options_without_a_part_are_refused(index: Index, query: Query, message: str) -> None:
+def test_options_that_only_show_hits_are_refused(index: Index, query: Query, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         evaluate_index(index, QUERIES, judged(index), STANDARD, query)
 

@@ -81,7 +81,7 @@ def test_chance_alone_is_seldom_found_significant() -> None:
 
 @pytest.mark.parametrize("values", [[], [math.nan], [[1.0, 2.0]], [math.inf, 1]])
 def test_what_has_no_mean_is_refused(values: list[float]) -> None:
-    with pytest.raises(UsageError, match="expected one finite number or more"):
+    with pytest.raises(UsageError, match="expected a finite number"):
         estimate_mean(np.array(values, np.float64))
 
 

@@ -48,9 +48,9 @@ def test_a_record_listed_twice_counts_once(index: Index) -> None:
 @pytest.mark.parametrize(
     ("included", "excluded", "said"),
     [
-        (("7", "8"), ("8",), r"1 record in both lists, included and excluded: 8\. Take"),
-        (("7",), ("10.1/a",), r"1 record in both lists, included and excluded: 7 \(also 10\.1/a\)"),
-        (("toy-01", "7"), ("7", "toy-01"), "2 records in both lists, included and excluded: toy-01, 7"),
+        (("7", "8"), ("8",), r"1 record both included and excluded: 8\. Remove"),
+        (("7",), ("10.1/a",), r"1 record both included and excluded: 7 \(also 10\.1/a\)"),
+        (("toy-01", "7"), ("7", "toy-01"), "2 records both included and excluded: toy-01, 7"),
     ],
 )
 def test_a_record_in_both_lists_is_named(

@@ -16,7 +16,7 @@ from engine.relevance.screening.ranking import (
     Screening,
     _score_unlabelled,
     _standardise,
-    pool_from,
+    build_pool,
     rank_unlabelled,
     screen,
 )
@@ -44,14 +44,14 @@ def test_standardised_by_hand() -> None:
 
 
 def test_words_rank_where_there_are_no_criteria() -> None:
-    pool = pool_from(np.arange(6), TEXTS, None)
+    pool = build_pool(np.arange(6), TEXTS, None)
     rows, scores = rank_unlabelled(pool, GOUT, LUPUS, LEFT)
     assert rows.tolist() == [4, 2, 5, 3]  # gout, gout with another word, nothing known, lupus
     assert np.array_equal(scores, score_by_words(pool.features, GOUT, LUPUS)[rows])
 
 
 def test_criteria_rank_where_there_is_nothing_to_tell_apart() -> None:
-    pool = pool_from(np.arange(6), TEXTS, COSINES)
+    pool = build_pool(np.arange(6), TEXTS, COSINES)
     for labelled in (GOUT[:0], GOUT[:1]):
         left = np.isin(np.arange(6), labelled, invert=True)
         rows, scores = rank_unlabelled(pool, labelled, LUPUS[: len(labelled)], left)
@@ -61,7 +61,7 @@ def test_criteria_rank_where_there_is_nothing_to_tell_apart() -> None:
 
 def test_the_sum_of_both() -> None:
     rows = np.flatnonzero(LEFT)
-    pool = pool_from(np.arange(6), TEXTS, COSINES)
+    pool = build_pool(np.arange(6), TEXTS, COSINES)
     words = score_by_words(pool.features, GOUT, LUPUS)[rows]
     by_hand = (words - words.mean()) / words.std() + _FADING * (COSINES[rows] - 0.35) / COSINES[rows].std()
     assert _score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(by_hand)
@@ -69,7 +69,7 @@ def test_the_sum_of_both() -> None:
 
 def test_the_criteria_fade_with_included_records() -> None:
     texts = [*TEXTS, *["gout pain"] * 9]
-    pool = pool_from(np.arange(15), texts, np.array([*COSINES, *[0.0] * 9]))
+    pool = build_pool(np.arange(15), texts, np.array([*COSINES, *[0.0] * 9]))
     rows = np.array([2, 3])  # the words are for the first, the criteria for the second
     few = _score_unlabelled(pool, GOUT, LUPUS, rows)
     many = _score_unlabelled(pool, np.array([*range(6, 15), 0, 1]), np.array([True] * 10 + [False]), rows)
@@ -79,7 +79,7 @@ def test_the_criteria_fade_with_included_records() -> None:
 
 
 def test_equal_scores_go_by_id_and_records_without_text_come_last() -> None:
-    pool = pool_from(np.arange(6), ["gout", "lupus", "", "hip", "gout", "hip"], None)
+    pool = build_pool(np.arange(6), ["gout", "lupus", "", "hip", "gout", "hip"], None)
     rows, scores = rank_unlabelled(pool, GOUT, LUPUS, LEFT)
     assert rows.tolist() == [4, 3, 5, 2]
     assert scores[1] == scores[2] and scores[3] == scores[2] - 1
@@ -88,7 +88,7 @@ def test_equal_scores_go_by_id_and_records_without_text_come_last() -> None:
 
 
 def test_neither_labels_nor_criteria() -> None:
-    pool = pool_from(np.arange(6), TEXTS, None)
+    pool = build_pool(np.arange(6), TEXTS, None)
     with pytest.raises(ValueError, match="neither labels of both kinds nor criteria"):
         rank_unlabelled(pool, GOUT[:1], LUPUS[:1], LEFT)
 
@@ -149,7 +149,7 @@ def test_long_criteria_are_told(toy: IndexFolder) -> None:
 @pytest.mark.parametrize("excluded", [(), ("nine",)])
 def test_nothing_to_rank_by(toy: IndexFolder, excluded: tuple[str, ...]) -> None:
     index = open_index(toy.path)
-    with pytest.raises(UsageError, match="1 included record and 0 excluded ones of this index, and no criteria"):
+    with pytest.raises(UsageError, match="1 included record and 0 excluded records of this index, and no criteria"):
         screen(get_generation(index), labels(index, ("toy-01",), excluded), " ")
 
 

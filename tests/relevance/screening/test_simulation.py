@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.encode.recipe import prepare_text
 from engine.errors import UsageError
-from engine.relevance.screening.ranking import Pool, Rows, pool_from
+from engine.relevance.screening.ranking import Pool, Rows, build_pool
 from engine.relevance.screening.screenmeasures import average_measures
 from engine.relevance.screening.simulation import _choose_step, _draw_priors, _read_order, simulate_screening
 
@@ -76,7 +76,7 @@ def test_priors_are_one_of_each_kind_and_repeatable() -> None:
 
 def test_a_shorter_series_is_the_beginning_of_a_longer() -> None:
     texts = ["gout pain" if good else f"lupus {n % 7} pain" for n, good in enumerate(INCLUDED)]
-    pool = pool_from(np.arange(N), texts, None)
+    pool = build_pool(np.arange(N), texts, None)
     found = list(simulate_screening(pool, INCLUDED, 3, 5))
     assert list(simulate_screening(pool, INCLUDED, 2, 5)) == found[:2]
     assert all(run.loss == 0 for run in found)  # one word tells
@@ -103,7 +103,7 @@ def test_a_real_review_is_screened_as_well_as_by_asreview(shared: Path) -> None:
         }
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
         rows = [row for row in map(json.loads, file) if row["id"] in review]
-    pool = pool_from(np.arange(len(rows)), [prepare_text(row["title"], row["abstract"]) for row in rows], None)
+    pool = build_pool(np.arange(len(rows)), [prepare_text(row["title"], row["abstract"]) for row in rows], None)
     found = average_measures(list(simulate_screening(pool, np.array([review[row["id"]] for row in rows]), 3, step=5)))
     assert (len(rows), sum(review.values())) == (882, 37)
     assert found.loss < 0.08 and found.wss_95 > 0.6 and found.hits_100 > 24  # published for ASReview: 0.061, 0.72, 27.8

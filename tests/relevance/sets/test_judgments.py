@@ -57,11 +57,11 @@ def test_a_line_that_is_there_twice_is_counted_once(tmp_path: Path) -> None:
     [
         ("1 0 d1 1\n1 0 d2 0\n1 0 d1 0\n", r"line 3: query '1' and record 'd1' have grade 0, but 1 on line 1"),
         ("1 0 d1 1\n1 0 d2\n", "line 2: found '1 0 d2', expected 4 columns"),
-        ("1 0 d1 1\n1 0 d2 1.5\n", r"line 2: the grade '1\.5' is no whole number"),
-        ("1 0 d1 1\n1 0 d2 yes\n", "line 2: the grade 'yes' is no whole number"),
+        ("1 0 d1 1\n1 0 d2 1.5\n", r"line 2: the grade '1\.5' is not an integer"),
+        ("1 0 d1 1\n1 0 d2 yes\n", "line 2: the grade 'yes' is not an integer"),
         ("query_id\tdoc_id\trelevance\n1\td1\t\n", "line 2: found .* expected 3 columns"),
         ("query_id\tdoc_id\trelevance\n1\t\t1\n", "line 2: found .* expected 3 columns"),
-        ("query_id\tdoc_id\trelevance\n", "holds no judgment below its header"),
+        ("query_id\tdoc_id\trelevance\n", "has no judgment below its header"),
         ("query\tdocument\n1\td1\n", "line 1: found .*expected lines of query, 0, record, grade"),
         ("query_id\tdoc_id\tdoc_id\n1\td1\t1\n", "line 1: found .*expected lines of query"),
         ("1 0 d1 9999999999\n", "line 1: found"),
@@ -104,7 +104,7 @@ def test_the_same_judgments_are_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_what_the_file_has_no_place_for_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="expected no tab or line break"):
+    with pytest.raises(SourceError, match="expected no tab, line break or surrounding blank"):
         write_judgments(Judgments({"1": {"d\t1": 1}}), tmp_path / "a")
     with pytest.raises(EngineError, match="can't be written: there is no folder .*none"):
         write_judgments(EXPECTED, tmp_path / "none" / "a")

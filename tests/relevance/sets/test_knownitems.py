@@ -57,7 +57,7 @@ def test_what_makes_no_item_is_counted() -> None:
     ):
         items.take(one)
     assert items.counts == _ItemCounts(read=7, outside=0, unusable=2, again=3, taken=2)
-    assert [one.id for one in items.test_set("known").queries] == ["PMID:1", "PMID:7"]
+    assert [one.id for one in items.build_test_set("known").queries] == ["PMID:1", "PMID:7"]
 
 
 def test_a_copy_takes_the_place_of_one_that_makes_no_item() -> None:

@@ -38,7 +38,7 @@ def test_ranks_order_a_ranking_and_lines_where_ranks_are_equal(tmp_path: Path) -
     [
         (
             ["1 Q0 a 1 0.9 t", "1 Q0 b 2 0.8 t", "1 Q0 a 3 0.7 t"],
-            "line 3: record 'a' is ranked for query '1' on line 1",
+            "line 3: record 'a' is already ranked for query '1' on line 1",
         ),
         (["1 Q0 a 1 nan t"], "line 1: the score is 'nan', expected a finite number"),
         (["1 Q0 a 1 inf t"], "line 1: the score is 'inf'"),

@@ -85,7 +85,7 @@ def test_the_digest_is_of_all_that_matters_and_of_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("corpus.jsonl", '{"id": "d1", "text": "x"}\n{"id": "d1", "text": "y"}', "line 2: id 'd1' is on line 1 too"),
+        ("corpus.jsonl", '{"id": "d1", "text": "x"}\n{"id": "d1", "text": "y"}', "line 2: id 'd1' is also on line 1"),
         ("corpus.jsonl", '{"id": "d1", "text": "x"}\nnot json', "line 2: found 'not json', expected"),
         ("corpus.jsonl", '{"text": "x"}', "line 1: found"),
         ("corpus.jsonl", '{"id": "", "text": "x"}', "line 1: found"),
@@ -97,8 +97,12 @@ def test_the_digest_is_of_all_that_matters_and_of_nothing_else() -> None:
         ("qrels.tsv", "q1 d1", "expected lines of query"),
         ("set.json", "{", r"set\.json can't be read"),
         ("set.json", "[]", r'set\.json holds no "sha256"'),
-        ("set.json", '{"sha256": "abc"}', "is not the test set that its set.json names: SHA-256 .*…, expected abc…"),
-        ("qrels.tsv", "query_id\tdoc_id\trelevance\nq1\td1\t1\n", "is not the test set that its set.json names"),
+        (
+            "set.json",
+            '{"sha256": "abc"}',
+            "is not the test set that its set.json describes: SHA-256 .*…, expected abc…",
+        ),
+        ("qrels.tsv", "query_id\tdoc_id\trelevance\nq1\td1\t1\n", "is not the test set that its set.json describes"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
@@ -113,7 +117,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     (tmp_path / "known" / "qrels.tsv").unlink()
     with pytest.raises(SourceError, match=r"has no qrels\.tsv: expected qrels\.tsv, qrels\.tsv\.gz"):
         read_set(tmp_path / "known")
-    with pytest.raises(SourceError, match="is no folder: expected one with corpus.jsonl"):
+    with pytest.raises(SourceError, match="is not a folder: expected one with corpus.jsonl"):
         read_set(tmp_path / "nothing")
 
 
