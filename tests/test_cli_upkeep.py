@@ -214,7 +214,7 @@ def test_an_index_of_another_format_is_built_anew_by_the_command_that_its_refusa
         assert refused.returncode != 0 and "Traceback" not in refused.stderr
     assert tree(toy.path) == before
     told = engine("search", "gout").stderr
-    remove, build = told.split("Build the index anew: ")[1].strip().split(" && ")
+    remove, build = told.split("Rebuild the index: ")[1].strip().split(" && ")
     subprocess.run(remove, shell=True, check=True, cwd=tmp_path)
     model = () if with_sources else ("-m", TOY_MODEL)
     done = engine(*build.replace("FILE", str(TOY)).split()[1:], *model)

@@ -132,7 +132,7 @@ def test_white_space_decides_nothing(folder: IndexFolder, put: Index) -> None:
 
 
 def test_passages_are_compared_exhaustively(put: Index) -> None:
-    with pytest.raises(ConfigError, match="factory 'IVF1,RaBitQfs' can't hold passages"):
+    with pytest.raises(ConfigError, match="factory 'IVF1,RaBitQfs' does not support passages"):
         put(row(1), factory="IVF1,RaBitQfs")
 
 

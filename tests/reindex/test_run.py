@@ -291,7 +291,7 @@ def test_an_encoder_that_fails_often_stops_the_run(toy: IndexFolder, add: Add, m
     with pytest.raises(EncoderError, match="no usable vector for 20 of 20 texts, so nothing was published"):
         add(*({"id": f"p{n}", "title": f"Poison {n}"} for n in range(20)))
     monkeypatch.setattr(OnnxEncoder, "encode", stub(lambda texts, vectors: vectors[::-1].copy()))
-    with pytest.raises(EncoderError, match="two vectors, alone and in a batch"):
+    with pytest.raises(EncoderError, match="different vectors alone and in a batch"):
         add(*({"id": f"s{n}", "title": f"Shuffled {n} " + "gout " * n} for n in range(9)))
     assert tree(toy.path) == before
 
@@ -376,7 +376,7 @@ def test_a_second_writer_is_refused_and_changes_nothing(toy: IndexFolder, add: A
     before = tree(toy.path)
     with lock_for_writing(toy.lock):
         started = time.monotonic()
-        with pytest.raises(LockedError, match="Nothing was changed; searching goes on"):
+        with pytest.raises(LockedError, match="Nothing was changed; searches still work"):
             add({"id": "a", "title": "A"})
         assert time.monotonic() - started < 1
         assert tree(toy.path) == before
