@@ -464,7 +464,7 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
     swapped[[3, 30]] = swapped[[30, 3]]
     ids = held.doc_ids.copy()
     write_file(path / "vectors.faiss", ids, held.dim, [swapped])
-    assert any("is not that of its text" in problem for problem in resign())
+    assert any("does not match its text" in problem for problem in resign())
     restore()
     write_file(path / "vectors.faiss", ids[1:], held.dim, [originals_of_rows[1:]])
     assert any("in only one of" in problem for problem in resign())
@@ -499,7 +499,7 @@ def test_a_generation_that_does_not_agree_with_itself_is_not_published(
         real(path, ids, dim, [vectors])
 
     monkeypatch.setattr(layout, "write_file", spoiled)
-    with pytest.raises(CorruptError, match=f"does not pass its own check, so it was not published: .*{message}"):
+    with pytest.raises(CorruptError, match=f"failed its check, so it was not published: .*{message}"):
         add({"id": "a", "title": "A"})
     assert tree(toy.path) == before
 
