@@ -53,9 +53,9 @@ def parse_factory(text: str) -> Factory:
 
 
 def choose_factory(
-    wanted: str | None, n: int, held: Factory | None, *, in_passages: bool = False
+    requested: str | None, n: int, current: Factory | None, *, in_passages: bool = False
 ) -> tuple[Factory, str]:
-    """Choose the factory for n records and say why; `held` is the factory of the current generation.
+    """Choose the factory for n records and say why; `current` is the factory of the current generation.
 
     in_passages: records have several vectors, which the codes don't support.
 
@@ -65,24 +65,24 @@ def choose_factory(
     Raises:
         ConfigError: the requested factory can't be used.
     """
-    if wanted not in (None, AUTO):
-        factory = parse_factory(str(wanted))
+    if requested not in (None, AUTO):
+        factory = parse_factory(str(requested))
         if in_passages and not factory.exact:
             raise ConfigError(
-                f"factory {wanted!r} does not support passages, which are always compared exhaustively. Use {AUTO!r}"
+                f"factory {requested!r} does not support passages, which are always compared exhaustively. Use {AUTO!r}"
             )
         if n < factory.n_lists:
-            raise ConfigError(f"factory {wanted!r} has more lists than there are abstracts ({n:,}). Use {AUTO!r}")
+            raise ConfigError(f"factory {requested!r} has more lists than there are abstracts ({n:,}). Use {AUTO!r}")
         return factory, "as index.toml says"
     if in_passages:
         return Factory(), f"{n:,} abstracts in passages: every vector is compared"
-    was_ivf = held is not None and not held.exact
+    was_ivf = current is not None and not current.exact
     if n < (_EXACT_BELOW // 2 if was_ivf else _EXACT_BELOW):
         return Factory(), f"{n:,} abstracts, fewer than {_EXACT_BELOW:,}: every vector is compared"
     n_lists = choose_n_lists(n)
     reason = f"{n:,} abstracts, {_EXACT_BELOW:,} or more: candidates by compressed codes, then exact scores"
-    if held is not None and was_ivf and n_lists / 2 <= held.n_lists <= n_lists * 2:
-        return held, reason
+    if current is not None and was_ivf and n_lists / 2 <= current.n_lists <= n_lists * 2:
+        return current, reason
     return Factory(n_lists, 32 if n_lists >= HNSW_FROM else 0), reason
 
 

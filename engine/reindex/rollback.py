@@ -43,9 +43,8 @@ def _find_previous(folder: IndexFolder) -> int:
     except GenerationError:
         candidates = [n for n in reversed(earlier) if is_sound(folder, n)]
     if not candidates:
-        found = f"found {_format_numbers(folder.list_numbers())}"
         raise UsageError(
-            f"{folder.path} has no generation before {current:06d}: {found}. "
+            f"{folder.path} has no generation before {current:06d}: found {_format_numbers(folder.list_numbers())}. "
             "Name one: --to NUMBER, or delete the folder and index again"
         )
     return int(candidates[0] or 0)
