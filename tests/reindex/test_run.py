@@ -414,7 +414,7 @@ def test_rollback_checks_moves_and_refuses(toy: IndexFolder, add: Add) -> None:
     add({"id": "b", "title": "B"})
     assert roll_back(toy, None) == 2
     assert roll_back(toy, 3) == 3
-    with pytest.raises(UsageError, match="no generation 000009 .*found 000001, 000002, 000003"):
+    with pytest.raises(UsageError, match="no generation 000009: found 000001, 000002, 000003"):
         roll_back(toy, 9)
     path = toy.get_generation_path(1) / "abstracts.db"
     path.chmod(0o644)
