@@ -151,7 +151,7 @@ def test_index_search_verify_rollback(engine_process: Run, toy: IndexFolder, tmp
     done = engine_process("index", source)
     assert done.returncode == 0
     assert "toy: generation 000002 published, 41 abstracts" in done.stdout
-    assert "1 added, 1 encoded, 1 given more than once in one file" in done.stdout
+    assert "1 added, 1 encoded, 1 more than once in one file" in done.stdout
     assert "rejected: 1\n    new.jsonl, line 3: neither title nor abstract" in done.stdout
     assert "nothing new, generation 000002 stays" in engine_process("index", source).stdout
     assert engine_process("verify").stdout == "toy, generation 000002: files, ids and vectors agree, 41 abstracts\n"

@@ -244,7 +244,7 @@ def test_terminated_it_reports_keeps_what_it_encoded_and_goes_on_next_night(
     )
     assert toy.read_current() == 1
     done = night("--offline")
-    assert done.returncode == 0 and "taken over from a run that was stopped" in done.stdout
+    assert done.returncode == 0 and "reused from a stopped run" in done.stdout
 
 
 def test_real_update_files_from_a_mirror(toy: IndexFolder, night: Command, shared: Path) -> None:
@@ -444,7 +444,7 @@ def test_a_name_that_is_none_is_refused(toy: IndexFolder, engine: Command, name:
 
 def test_a_mistyped_name_makes_no_folder(toy: IndexFolder, engine: Command) -> None:
     done = engine("nightly", "typo", "--offline")
-    assert done.returncode == 1 and "index.toml does not exist. Write it: engine init typo SOURCE" in done.stderr
+    assert done.returncode == 1 and "index.toml does not exist. Create it: engine init typo SOURCE" in done.stderr
     assert [p.name for p in toy.path.parent.iterdir()] == ["toy"]
 
 

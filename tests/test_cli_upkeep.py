@@ -103,7 +103,7 @@ def test_init_writes_once_and_takes_relative_paths_as_the_shell_means_them(
     fresh = engine("init", "fresh")
     assert fresh.returncode == 0
     empty = engine("reindex", "fresh")
-    assert empty.returncode == 1 and "index.toml names no source. Add one to it: [[sources]]" in empty.stderr
+    assert empty.returncode == 1 and "index.toml names no source. Add one: [[sources]]" in empty.stderr
     assert "fresh has no index yet. Run: engine reindex fresh" in engine("search", "gout", "-i", "fresh").stderr
 
 
@@ -182,7 +182,7 @@ def test_show_names_every_source(inbox: Path, engine: Run) -> None:
             "--since 'yesterday' is not a date: expected YYYY-MM-DD, or days like 7d",
         ),
         (("reindex", "../toy"), "can't be the name of an index"),
-        (("diff", "1", "9"), r"generation 000009 of .* is not there: kept are 000001"),
+        (("diff", "1", "9"), r"generation 000009 of .* does not exist. Kept are 000001"),
         (("new", "gout", "--since", "9"), "there is no generation 000009 yet"),
         (("new", "gout", "--since", "tomorrow"), "'tomorrow' is neither a generation's number nor a date"),
         (("new", " ", "--since", "1"), "the query is blank"),
@@ -211,7 +211,7 @@ def test_an_index_of_another_format_is_built_anew_by_the_command_that_its_refusa
         assert refused.returncode != 0 and "Traceback" not in refused.stderr
     assert tree(toy.path) == before
     told = engine("search", "gout").stderr
-    remove, build = told.split("Build the index anew: ")[1].strip().split(" && ")
+    remove, build = told.split("Rebuild the index: ")[1].strip().split(" && ")
     subprocess.run(remove, shell=True, check=True, cwd=tmp_path)
     model = () if with_sources else ("-m", TOY_MODEL)
     done = engine(*build.replace("FILE", str(TOY)).split()[1:], *model)

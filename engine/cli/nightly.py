@@ -118,7 +118,7 @@ def nightly(ctx: click.Context, /, **values: Any) -> None:
         say("\n".join((format_systemd if options.print_systemd else format_cron)(options.name, command, Path.cwd())))
         return
     if not path.is_dir():
-        raise ConfigError(f"{path / 'index.toml'} does not exist. Write it: engine init {options.name} SOURCE")
+        raise ConfigError(f"{path / 'index.toml'} does not exist. Create it: engine init {options.name} SOURCE")
     forbid_telemetry()
     leave(_spend_night(options, path))
 

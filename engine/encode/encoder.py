@@ -1,4 +1,4 @@
-"""Encoder, the protocol, and its contract, which is checked here: n rows, dim columns, float32, finite, unit length."""
+"""The Encoder protocol and the check of its contract: n rows, dim columns, float32, finite, unit length."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from numpy.typing import NDArray
 from engine.errors import EncoderError
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 
-LENGTH_TOLERANCE = 1e-3  # of a unit vector; float32 rounding is near 1e-7, fp16 near 1e-4
-SAME_TEXT_COSINE = 0.999  # one text encoded twice, alone and among others, at the lowest precision on offer
-WORDLESS = "no word that the encoder can read"  # the text's fault, not the encoder's
+LENGTH_TOLERANCE = 1e-3  # largest error of a unit vector's length; float32 rounding is near 1e-7, fp16 near 1e-4
+SAME_TEXT_COSINE = 0.999  # least cosine of one text encoded alone and in a batch, at the lowest precision
+WORDLESS = "no word that the encoder can read"  # a defect of the text, not of the encoder
 
 
 class Encoder(Protocol):
     """Texts to vectors. Implemented by onnx.OnnxEncoder and gpu.encoder.GpuEncoder."""
 
-    page: int  # texts worth handing over at once
-    ahead: int  # calls of encode that may be under way at once, in threads of one process
+    page: int  # texts to pass to one call of encode
+    ahead: int  # calls of encode that may run at the same time, in threads of one process
 
     @property
     def identity(self) -> EncoderIdentity:
-        """What these vectors are."""
+        """Identity of the encoder: everything that determines its vectors."""
         ...
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Encode prepared texts: float32 (n, dim), unit length, in the order given."""
+        """Encode prepared texts: float32 (n, dim), unit length, in the order of the texts."""
         ...
 
     def close(self) -> None:
-        """Give back threads, processes and memory of a device; it can't be used after."""
+        """Release threads, processes and device memory; the encoder can't be used afterwards."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedVectors:
-    """The usable vectors of n texts, and why the others have none."""
+    """The usable vectors of n texts, and the reasons why the other texts have none."""
 
     kept: NDArray[np.int64]  # (m,) positions of the usable texts, ascending
-    vectors: Vectors  # (m, dim) of those
-    n_tokens: NDArray[np.int64]  # (m,) of those, before truncation
-    refused: tuple[tuple[int, str], ...]  # (position, reason) of the others
+    vectors: Vectors  # (m, dim) of the usable texts
+    n_tokens: NDArray[np.int64]  # (m,) tokens of the usable texts, before truncation
+    refused: tuple[tuple[int, str], ...]  # (position, reason) of the other texts
 
 
 def encode_checked(encoder: Encoder, texts: Sequence[str]) -> CheckedVectors:
-    """Encode texts and keep only vectors that fulfil the contract; try a bad one once more, alone."""
+    """Encode texts and keep only vectors that fulfil the contract; a text with a bad one is encoded again, alone."""
     dim = encoder.identity.dim
     encoded = _check_shape(encoder.encode(texts), len(texts), dim)
     if encoded is None:
@@ -72,22 +72,22 @@ def encode_checked(encoder: Encoder, texts: Sequence[str]) -> CheckedVectors:
 
 
 def _check_shape(encoded: Encoded, n: int, dim: int) -> Encoded | None:
-    """Return the result itself; None if it has not one float32 row of dim numbers for each of n texts."""
+    """Return the result, or None unless it has one float32 row of dim numbers for each of n texts."""
     vectors = encoded.vectors
-    right = vectors.shape == (n, dim) and vectors.dtype == np.float32 and len(encoded.n_tokens) == n
-    return encoded if right else None
+    is_right = vectors.shape == (n, dim) and vectors.dtype == np.float32 and len(encoded.n_tokens) == n
+    return encoded if is_right else None
 
 
 def _find_problems(vectors: Vectors, n_tokens: NDArray[np.int64]) -> dict[int, str]:
     """Return the position of each vector that can't be used, ascending, and why, in words."""
-    with np.errstate(over="ignore", invalid="ignore"):  # judged below
+    with np.errstate(over="ignore", invalid="ignore"):  # checked below
         lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
     doubtful = np.flatnonzero(~(np.abs(lengths - 1) <= LENGTH_TOLERANCE) | (n_tokens == 0))
     return {int(at): _describe_problem(float(lengths[at]), int(n_tokens[at])) for at in doubtful}
 
 
 def _describe_problem(length: float, n_tokens: int) -> str:
-    """Describe what is wrong with a vector of this length, of a text of so many tokens."""
+    """Describe what is wrong with a vector of this length, of a text of n_tokens tokens."""
     if n_tokens == 0:
         return WORDLESS
     if not np.isfinite(length):
@@ -98,16 +98,16 @@ def _describe_problem(length: float, n_tokens: int) -> str:
 
 
 def check_canaries(encoder: Encoder, texts: Sequence[str], vectors: Vectors, n: int) -> None:
-    """Encode n of the texts again, alone, and compare: rows that were shuffled or mixed up are noticed.
+    """Encode n of the texts again, alone, and compare, to notice rows that were shuffled or mixed up.
 
     Raises:
-        EncoderError: a text alone gets another vector than it got among others.
+        EncoderError: a text has another vector when it is encoded alone.
     """
     for position in np.unique(np.linspace(0, len(texts) - 1, min(n, len(texts)), dtype=int)):
         alone = _check_shape(encoder.encode([texts[position]]), 1, encoder.identity.dim)
         cosine = -1.0 if alone is None else float(alone.vectors[0] @ vectors[position])
         if not cosine >= SAME_TEXT_COSINE:
             raise EncoderError(
-                f"{encoder.identity.model} gave the same text two vectors, alone and in a batch: cosine {cosine:.4f}, "
+                f"{encoder.identity.model} gave one text different vectors alone and in a batch: cosine {cosine:.4f}, "
                 f"expected {SAME_TEXT_COSINE} or more. Nothing was published. Try --device cpu"
             )

@@ -1,4 +1,4 @@
-"""Write a model folder as ONNX and check that it gives the same vectors. Needs torch; searching does not."""
+"""Export of a model folder to ONNX, with a check that the vectors stay the same. Needs torch; searching does not."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
 from engine.records.encoder import EncoderIdentity
 
-_MAX_DIFFERENCE = 1e-4  # of any component of any probe's vector, exported against original
-_MIN_COSINE = 0.97  # of any probe's vector at int8 against fp32; below, quantisation has broken something
+_MAX_DIFFERENCE = 1e-4  # of any component of a probe's vector, exported against original
+_MIN_COSINE = 0.97  # of a probe's vector at int8 and at fp32; below it, quantisation has gone wrong
 _INT8 = "int8"
 _OPSET = 17
 
 
 class _TokenStates(torch.nn.Module):
-    """The transformer alone: token ids to last hidden states. Pooling is done outside the graph."""
+    """The transformer without pooling: token ids to last hidden states."""
 
     def __init__(self, model: torch.nn.Module, inputs: tuple[str, ...]) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class _TokenStates(torch.nn.Module):
         self.inputs = inputs
 
     def forward(self, *values: torch.Tensor) -> torch.Tensor:
-        """(n, length) int64 each -> (n, length, dim) float32."""
+        """Map inputs, (n, length) int64 each, to states (n, length, dim) float32."""
         states: torch.Tensor = self.model(**dict(zip(self.inputs, values, strict=True))).last_hidden_state
         return states
 
@@ -43,12 +43,12 @@ def export_encoder(folder: Path, identity: EncoderIdentity, target: Path) -> Non
     """Write tokenizer.json, encoder.onnx, encoder.data and encoder.json into an existing empty folder and check them.
 
     Raises:
-        EncoderError: the exported encoder does not give the vectors of the original.
+        EncoderError: the vectors of the exported encoder differ from those of the original.
     """
     original = TransformerEncoder(folder, identity, "cpu")
     original.write_tokenizer(target)
     with tempfile.TemporaryDirectory(dir=target) as scratch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer's advice on constants; the probes below check the result
+        warnings.simplefilter("ignore")  # the tracer warns of constants; the probes below check the result
         plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
         _write_graph(folder, plain)
         _fuse(folder, plain, fused)
@@ -60,7 +60,7 @@ def export_encoder(folder: Path, identity: EncoderIdentity, target: Path) -> Non
 
 
 def _write_graph(folder: Path, path: Path) -> None:
-    """Trace the transformer with the legacy exporter and eager attention, the pair whose graph can be fused."""
+    """Trace the transformer with the legacy exporter and eager attention, whose graph can be fused."""
     model = AutoModel.from_pretrained(
         str(folder), attn_implementation="eager", use_safetensors=True, local_files_only=True, dtype=torch.float32
     ).eval()
@@ -83,12 +83,12 @@ def _write_graph(folder: Path, path: Path) -> None:
 
 
 def _fuse(folder: Path, plain: Path, fused: Path) -> None:
-    """Fuse attention, layer norms and GELU of BERT-like graphs; other families stay as they are."""
+    """Fuse attention, layer norms and GELU of BERT-like graphs; leave other families unchanged."""
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
     if config.model_type != "bert":
         fused.write_bytes(plain.read_bytes())
         return
-    from onnxruntime.transformers.optimizer import optimize_model  # only after runtime, whatever the import order
+    from onnxruntime.transformers.optimizer import optimize_model  # must follow the import of runtime
 
     optimised = optimize_model(
         str(plain), model_type="bert", num_heads=config.num_attention_heads, hidden_size=config.hidden_size, opt_level=1
@@ -97,17 +97,17 @@ def _fuse(folder: Path, plain: Path, fused: Path) -> None:
 
 
 def _quantise(graph: Path) -> None:
-    """Turn the weights of all matrix products into int8, in place; activations are scaled text by text as they come.
+    """Quantise the weights of all matrix products to int8, in place; activations are scaled at run time, per text.
 
-    Scales per channel keep the cosine to fp32 above 0.99; seven bits instead of eight keep processors without VNNI from
-    overflowing, so that all machines give the same vectors. Embeddings stay as they are: they cost no time.
+    Scales per channel keep the cosine to fp32 above 0.99. Seven bits instead of eight prevent an overflow on processors
+    without VNNI, so that all machines give the same vectors. Embeddings are not quantised: they cost no time.
     """
     from onnx import TensorProto
-    from onnxruntime.quantization import QuantType, quantize_dynamic  # only after runtime, whatever the import order
+    from onnxruntime.quantization import QuantType, quantize_dynamic  # must follow the import of runtime
 
     root = logging.getLogger()
     before = root.level
-    root.setLevel(logging.ERROR)  # it advises a step that was taken by `fuse`
+    root.setLevel(logging.ERROR)  # it suggests a step that `_fuse` has taken
     try:
         quantize_dynamic(
             str(graph),
@@ -123,11 +123,11 @@ def _quantise(graph: Path) -> None:
 
 
 def _optimise(fused: Path, graph: Path) -> None:
-    """Write the graph as ONNX Runtime would run it, at the level that any machine can load."""
+    """Write the graph as ONNX Runtime optimises it, at a level that any machine can load."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(graph)
-    # Weights in a file of their own are mapped, not parsed: a cold search starts 0.1 s sooner.
+    # Weights in a separate file are mapped, not parsed: a cold search starts 0.1 s sooner.
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", WEIGHTS)
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     options.log_severity_level = 3
@@ -135,20 +135,20 @@ def _optimise(fused: Path, graph: Path) -> None:
 
 
 def _check_export(original: TransformerEncoder, target: Path) -> None:
-    """Compare the exported encoder with sentence-transformers' own encode on the probe texts, tokenizer and all.
+    """Compare the exported encoder, tokenizer included, with sentence-transformers' own encode on the probe texts.
 
     Raises:
-        EncoderError: a component differs by MAX_DIFFERENCE or more; at int8, a cosine is below _MIN_COSINE.
+        EncoderError: a component differs by _MAX_DIFFERENCE or more; at int8, a cosine is below _MIN_COSINE.
     """
-    exported, wanted = OnnxEncoder(target).encode(PROBES).vectors, original.encode_reference(PROBES)
+    exported, expected = OnnxEncoder(target).encode(PROBES).vectors, original.encode_reference(PROBES)
     if original.identity.precision == _INT8:
-        if not (cosine := float((exported * wanted).sum(axis=1).min())) >= _MIN_COSINE:
+        if not (cosine := float((exported * expected).sum(axis=1).min())) >= _MIN_COSINE:
             raise EncoderError(
                 f"{original.identity.model}: at int8 a probe's vector has cosine {cosine:.3f} to that at fp32, "
                 f"expected {_MIN_COSINE} or more. Use --precision fp32"
             )
         return
-    difference = float(np.abs(wanted - exported).max())
+    difference = float(np.abs(expected - exported).max())
     if not difference < _MAX_DIFFERENCE:
         raise EncoderError(
             f"{original.identity.model}: the exported encoder differs from the original by {difference:.2g}, "

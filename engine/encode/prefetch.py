@@ -1,4 +1,4 @@
-"""Work in threads ahead of whoever waits for it, in order and with bounded memory."""
+"""Ordered work in threads, ahead of its consumer and with bounded memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _Result = TypeVar("_Result")
 def map_in_order(
     work: Callable[[_Item], _Result], items: Iterable[_Item], ahead: int, late: Callable[[_Item, _Result], object]
 ) -> Generator[tuple[_Item, _Result]]:
-    """Yield each item with what work makes of it, in the order of the items.
+    """Yield each item with the result of `work`, in the order of the items.
 
-    Items are drawn in the calling thread, at most ahead + 1 before their turn; work runs in `ahead` threads. An error
-    of work is raised at its item's turn. Close the generator when the iteration may end early: what was not begun is
-    dropped then, and what was done already but not yielded goes to `late`.
+    Items are taken in the calling thread, at most ahead + 1 before their turn; `work` runs in `ahead` threads. An error
+    of `work` is raised at the turn of its item. Close the generator if the iteration may end early: items that were not
+    started are then dropped, and results that were ready but not yielded are passed to `late`.
     """
     waiting: deque[tuple[_Item, Future[_Result]]] = deque()
     pool = ThreadPoolExecutor(ahead)
@@ -37,7 +37,7 @@ def map_in_order(
 
 
 def _wait_for_next(waiting: deque[tuple[_Item, Future[_Result]]]) -> tuple[_Item, _Result]:
-    """Wait for the first; it leaves the queue only when its result is there."""
+    """Wait for the first item; it leaves the queue only when its result is ready."""
     item, future = waiting[0]
     result = future.result()
     waiting.popleft()

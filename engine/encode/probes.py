@@ -1,6 +1,6 @@
-"""Fixed texts whose vectors are kept in every manifest, to notice an encoder that is not the one it says."""
+"""Fixed texts whose vectors are stored in every manifest, to notice an encoder that has changed."""
 
-# Least cosine of two vectors of a probe by the same weights: on another machine, or in half precision against fp32.
+# Least cosine of two vectors of a probe with the same weights, on two machines or in half precision and fp32.
 SAME_COSINE = 0.9999
 
 PROBES = (
@@ -15,7 +15,7 @@ PROBES = (
     "The mitral valve was repaired in dogs under general anaesthesia.",
 )
 
-# Texts on which tokenizers are apt to differ: case, accents, scripts, joined signs, long words, white space, odd code
+# Texts on which tokenizers may differ: case, accents, scripts, joined signs, long words, white space, odd code
 # points, a text far beyond any limit.
 TOKEN_PROBES = (
     *PROBES,

@@ -1,4 +1,4 @@
-"""An encoder folder beside an index: tokenizer.json, the graph, its weights, and encoder.json, their receipt."""
+"""The encoder folder of an index: tokenizer.json, the graph, its weights, and encoder.json with their checksums."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from engine.records.encoder import EncoderIdentity
 
 TOKENIZER = "tokenizer.json"
 GRAPH = "encoder.onnx"
-WEIGHTS = "encoder.data"  # mapped by ONNX Runtime from beside the graph
+WEIGHTS = "encoder.data"  # in the same folder, where ONNX Runtime maps it
 _RECEIPT = "encoder.json"
 _FORMAT_VERSION = 1
 _ADVICE = "Put the encoder back from a backup, or export it again: engine index FILE -m MODEL"
 
 
 def write_receipt(folder: Path, identity: EncoderIdentity) -> None:
-    """Write encoder.json for the three files that stand in the folder."""
+    """Write encoder.json for the three other files of the folder."""
     files = [asdict(FileReceipt.of(folder / name)) for name in (TOKENIZER, GRAPH, WEIGHTS)]
     content = {
         "format_version": _FORMAT_VERSION,
@@ -33,8 +33,8 @@ def _read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
     """Read encoder.json.
 
     Raises:
-        EncoderError: of another format version.
-        CorruptError: missing, unreadable or changed since it was written.
+        EncoderError: it has another format version.
+        CorruptError: it is missing, unreadable or was changed since it was written.
     """
     path = folder / _RECEIPT
     try:
@@ -46,16 +46,19 @@ def _read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
     if content is None:
         raise CorruptError(f"{path} was changed or damaged. {_ADVICE}")
     if content["format_version"] != _FORMAT_VERSION:
-        found = f"{path} has format version {content['format_version']}, this engine reads {_FORMAT_VERSION}"
-        raise EncoderError(f"{found}. Upgrade abstract-engine")
+        raise EncoderError(
+            f"{path} has format version {content['format_version']}, this engine reads {_FORMAT_VERSION}. "
+            "Upgrade abstract-engine"
+        )
     return EncoderIdentity(**content["identity"]), [FileReceipt(**file) for file in content["files"]]
 
 
 def read_identity(folder: Path) -> EncoderIdentity:
-    """Read the identity that an encoder folder claims.
+    """Read the identity in the encoder.json of a folder.
 
     Raises:
-        EncoderError: of another format version.
+        EncoderError: it has another format version.
+        CorruptError: it is missing, unreadable or was changed since it was written.
     """
     return _read_receipt(folder)[0]
 
@@ -63,21 +66,19 @@ def read_identity(folder: Path) -> EncoderIdentity:
 def check_encoder(folder: Path, expected: EncoderIdentity, *, quick: bool = False) -> None:
     """Check that the folder holds the expected encoder, byte for byte.
 
-    quick: large files that were hashed before and not touched since are not hashed again.
+    quick: large files that were hashed before and have not changed since are not hashed again.
 
     Raises:
-        EncoderMismatchError: it is another encoder; both are named.
-        CorruptError: its files differ from their receipt.
-        EncoderError: of another format version.
+        EncoderMismatchError: it is another encoder; the message names both.
+        CorruptError: a file differs from encoder.json, or encoder.json is damaged.
+        EncoderError: encoder.json has another format version.
     """
-    found, files = _read_receipt(folder)
-    if found.fingerprint != expected.fingerprint:
+    identity, files = _read_receipt(folder)
+    if identity.fingerprint != expected.fingerprint:
         raise EncoderMismatchError(
-            f"{folder} holds {found}, but the index was built with {expected}. Put the right encoder back, "
-            "or build the index again with this one: engine index FILE -m MODEL --re-encode"
+            f"{folder} holds {identity}, but the index was built with {expected}. Put the right encoder back, "
+            "or encode everything again with this one: engine index FILE -m MODEL --re-encode"
         )
     for file in files:
         if problem := file.find_problem(folder, quick=quick):
-            raise CorruptError(
-                f"{problem}. Put the encoder back from a backup, or export it again: engine index -m MODEL"
-            )
+            raise CorruptError(f"{problem}. {_ADVICE}")

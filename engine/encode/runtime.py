@@ -1,4 +1,4 @@
-"""ONNX Runtime, imported only after it was told not to report home."""
+"""ONNX Runtime, imported after its telemetry was switched off."""
 
 from __future__ import annotations
 

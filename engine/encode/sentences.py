@@ -1,4 +1,4 @@
-"""Where the sentences of an abstract begin and end: rules for medical prose, no model."""
+"""Sentence boundaries of an abstract, found by rules for medical prose."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterator
 
 from engine.records.answer import Span
 
-_LONGEST = 600  # characters; a longer sentence is parted at "; " or ", " where it has one near its middle
-_BEFORE = 24  # characters in which the word before a full stop is looked for
+_LONGEST = 600  # characters; a longer sentence is split at "; " or ", " near its middle
+_BEFORE = 24  # characters before a full stop that are searched for its word
 
-_NEVER_LAST = frozenset(  # no sentence ends with these
+_NEVER_LAST = frozenset(  # no sentence ends with these words
     "e.g eg i.e ie vs cf viz fig figs eq eqs dr drs prof mr mrs ms messrs st ste mt pp www et".split()
 )
-_SELDOM_LAST = frozenset(  # nor with these, unless what follows is in _OPENERS
+_SELDOM_LAST = frozenset(  # nor with these, unless the next word is in _OPENERS
     "al etc approx appr vit staph strep ca sp spp ssp subsp var cv resp incl excl inc ltd co corp jr sr dept univ ref "
     "refs sect vol tab min max avg temp conc wt hr hrs sec jan feb mar apr jun jul aug sept oct nov dec".split()
 )
 _BEFORE_NUMBERS = frozenset("no nos nr n p 0".split())  # nor with these, if a number follows
-_OPENERS = frozenset(  # words that open sentences and are seldom names
+_OPENERS = frozenset(  # words that begin sentences and are rarely names
     "a after all although among an and as at because both but compared consequently despite during each finally first "
     "five for four from furthermore given he here his how however if in it its many mean median moreover most "
     "nevertheless no on one other our overall participants patients results second she several since six some studies "
     "subjects such that the their then there therefore these they third this those three thus to two under using we "
     "what when whereas whether which while with within".split()
 )
-_NAMES = (  # of the sections of an abstract
+_NAMES = (  # sections of an abstract
     "backgrounds?|introduction|objectives?|aims?|purpose|context|rationale|hypothes[ie]s|importance|(?:study )?design|"
     "setting|(?:materials?|patients|subjects|participants|data)(?: and | & |/)methods|methodology|"
     "methods?(?: and (?:results|findings|materials))?|study selection|data sources|participants|subjects|"
@@ -34,26 +34,26 @@ _NAMES = (  # of the sections of an abstract
 )
 _LABEL = re.compile(rf"(?:[^\s:]+ ){{0,5}}[^\s:]+ ?:|(?:{_NAMES}) ?\.|\(?(?:\w|\d\d|[ivx]+)\)?\.", re.IGNORECASE)
 _STOPS = re.compile(
-    # Marks, what closes after them, references in brackets.
+    # Marks, closing quotes and brackets, references in brackets.
     r"(?<![.!?])(?P<mark>[.!?\u2026\u061f\u0964]+(?:[ \t]+[.!?]+(?=\s|$))*)"
     r"(?P<closed>[\"'\u2019\u201d\u00bb)\]]*)(?:\[\d[\d, \u2013-]*\])?(?=\s|$)"
-    r"|[\u3002\uff01\uff1f\uff61]+[\u300d\u300f\uff09\u201d\u2019]*"  # scripts that put no space between words
-    # A space was lost.
+    r"|[\u3002\uff01\uff1f\uff61]+[\u300d\u300f\uff09\u201d\u2019]*"  # scripts without spaces between words
+    # The space after the mark is missing.
     r"|(?<=[a-zA-Z0-9)\]%])(?P<glued>[.!?][\"'\u2019\u201d)\]]*)(?=[A-Z](?:[a-z]|\s))"
     r"|(?:(?<=[a-z]{3})|(?<=[)\]]))(?P<before_capitals>\.)(?=[A-Z]{2})"
-    rf"|(?<=[a-z0-9)%])\s+(?=(?:{_NAMES.upper()}) ?:)"  # a full stop was lost
+    rf"|(?<=[a-z0-9)%])\s+(?=(?:{_NAMES.upper()}) ?:)"  # the full stop is missing
 )
 _WORD = re.compile(r"[^\s(\[{\"'\u201c\u2018\u00ab]+$")
 _NEXT = re.compile(r"\W{0,50}([^\W\d_]+|\d|$)(.?)", re.DOTALL)
 _DOTTED = re.compile(r"(?:[^\W\d_]{1,2}\.)+[^\W\d_]{1,2}")  # U.S, i.v
-_ORDINARY = re.compile(r"[a-z]{4,}|.*[)\]%]")  # may well end a sentence, whatever follows
+_ORDINARY = re.compile(r"[a-z]{4,}|.*[)\]%]")  # may end a sentence, whatever follows
 
 
 def split_sentences(text: str) -> list[Span]:
     """Find the sentences of a text: their spans, ascending, without white space around them.
 
-    Together they hold everything that is not white space. A new line is a new sentence; a heading ("METHODS:") belongs
-    to the sentence after it. A text without any word has the one span of its marks, a blank text none.
+    Together they contain everything that is not white space. A new line begins a new sentence; a heading ("METHODS:")
+    belongs to the sentence after it. A text without any word is one span, a blank text has none.
 
     >>> [text[a:b] for text in ["Is it safe? RESULTS: P < .05 (Fig. 1)."] for a, b in split_sentences(text)]
     ['Is it safe?', 'RESULTS: P < .05 (Fig. 1).']
@@ -83,7 +83,7 @@ def _strip_span(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _is_end(text: str, stop: re.Match[str], line_end: int, lower: bool) -> bool:
-    """Return whether a sentence ends here; `lower` says that the whole text is in lower case."""
+    """Return whether a sentence ends here; lower: the whole text is in lower case."""
     mark = stop["mark"] or (stop["glued"] or stop["before_capitals"] or "")[:1]
     if not mark:
         return True
@@ -110,22 +110,22 @@ def _may_be_last(word: str, after: str, then: str) -> bool:
     return True
 
 
-def _join_labels(text: str, found: Iterator[Span]) -> Iterator[Span]:
+def _join_labels(text: str, pieces: Iterator[Span]) -> Iterator[Span]:
     """Put a piece that is only a heading or a number, or has no word, before the piece after it."""
-    held: int | None = None
+    waiting: int | None = None  # start of the labels before the next sentence
     last = (0, 0)
-    for start, end in found:
+    for start, end in pieces:
         alone = _LABEL.fullmatch(text, start, end) is not None or not any(map(str.isalnum, text[start:end]))
-        held, last = start if held is None else held, (start, end)
+        waiting, last = start if waiting is None else waiting, (start, end)
         if not alone:
-            yield held, end
-            held = None
-    if held is not None:
-        yield held, last[1]
+            yield waiting, end
+            waiting = None
+    if waiting is not None:
+        yield waiting, last[1]
 
 
 def _split_long(text: str, whole: Span) -> Iterator[Span]:
-    """Split a span of more than LONGEST characters where it can be split; yield a shorter one as it is."""
+    """Split a span of more than _LONGEST characters where possible; yield a shorter one unchanged."""
     start, end = whole
     if end - start <= _LONGEST:
         yield whole

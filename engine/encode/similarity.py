@@ -1,4 +1,4 @@
-"""How similar texts are in meaning: the cosine of their vectors."""
+"""Similarity of texts in meaning: the cosine of their vectors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from engine.errors import EncoderError
 
 @dataclass(frozen=True, slots=True)
 class _Similarities:
-    """The first of n texts compared with each other one."""
+    """Similarities of the first of n texts to the others."""
 
-    scores: tuple[float, ...]  # (n - 1,) cosines, at most 1
-    cut: tuple[int, ...]  # positions of the texts, from 0, that are longer than the encoder reads
+    scores: tuple[float, ...]  # (n - 1,) cosines
+    cut: tuple[int, ...]  # positions, from 0, of texts that are longer than the encoder reads
 
 
 def measure_similarity(encoder: Encoder, texts: Sequence[str]) -> _Similarities:
-    """Compare the first text with each other one; none may be blank.
+    """Compare the first text with each of the others; no text may be blank.
 
     Raises:
         EncoderError: a text has no usable vector.
@@ -29,7 +29,7 @@ def measure_similarity(encoder: Encoder, texts: Sequence[str]) -> _Similarities:
     checked = encode_checked(encoder, [clean_text(text) for text in texts])
     if checked.refused:
         position, reason = checked.refused[0]
-        raise EncoderError(f"the text {texts[position][:60]!r} can't be compared: {reason}. Put it in other words")
+        raise EncoderError(f"the text {texts[position][:60]!r} can't be compared: {reason}. Rephrase it")
     vectors = checked.vectors.astype(np.float64)
     scores = (vectors[1:] @ vectors[0]).clip(-1, 1)
     cut = np.flatnonzero(checked.n_tokens > encoder.identity.max_length)

@@ -1,4 +1,4 @@
-"""How texts are spread over the cores of a CPU: measured on the machine itself, remembered, never guessed."""
+"""The layout of texts over the cores of a CPU: measured on this machine, then remembered."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from engine.errors import EngineError
 _log = logging.getLogger(__name__)
 
 _ROUNDS = 3
-_GAIN = 1.05  # another layout must be so many times as fast as the default to be taken; less is noise
-TEXTS_PER_CORE = 8  # measured on; a second or two in all
+_GAIN = 1.05  # another layout is used only if it is faster than the default by this factor; less is noise
+TEXTS_PER_CORE = 8  # texts of a measurement; it takes a second or two
 _CACHE = "cpu-threads.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadLayout:
-    """How texts are spread: workers take `batch` texts at a time and run them with `threads` threads each."""
+    """A layout of texts over cores: each worker runs `batch` texts at a time on `threads` threads."""
 
     workers: int
     threads: int
@@ -39,20 +39,23 @@ def get_default_layout(n_cores: int) -> ThreadLayout:
 
 
 def _list_layouts(n_cores: int, *, alone: bool) -> list[ThreadLayout]:
-    """List the layouts worth a measurement, the default first; alone: texts must not share a run."""
-    found = [get_default_layout(n_cores), ThreadLayout(1, n_cores, 1)]
+    """List the layouts to measure, the default first; alone: texts must not share a run."""
+    layouts = [get_default_layout(n_cores), ThreadLayout(1, n_cores, 1)]
     if not alone:
-        found += [ThreadLayout(n_cores, 1, 4), ThreadLayout(1, n_cores, 8)]
-    return list(dict.fromkeys(found))
+        layouts += [ThreadLayout(n_cores, 1, 4), ThreadLayout(1, n_cores, 8)]
+    return list(dict.fromkeys(layouts))
 
 
 def _find_fastest_layout(seconds: Callable[[ThreadLayout], float], among: Sequence[ThreadLayout]) -> ThreadLayout:
-    """Return the layout of the least median time; the first one unless another is clearly faster. They take turns."""
+    """Return the layout with the least median time; the first one unless another is clearly faster.
+
+    The layouts take turns.
+    """
     times: dict[ThreadLayout, list[float]] = {layout: [] for layout in among}
     for _ in range(_ROUNDS):
         for layout in among:
             times[layout].append(seconds(layout))
-    medians = {layout: float(np.median(found)) for layout, found in times.items()}
+    medians = {layout: float(np.median(measured)) for layout, measured in times.items()}
     best = min(among, key=lambda layout: medians[layout])
     return best if medians[best] * _GAIN < medians[among[0]] else among[0]
 
@@ -68,13 +71,13 @@ def measure_layout(
             return layout
     layout = _find_fastest_layout(seconds, among)
     _log.info("measured on this machine: %s is the fastest of %d", layout, len(among))
-    with contextlib.suppress(OSError, EngineError):  # where nothing can be kept it is measured again
+    with contextlib.suppress(OSError, EngineError):  # if it can't be remembered, it is measured again
         stamps.keep(known | {key: asdict(layout)}, _CACHE)
     return layout
 
 
 def _hash_machine(fingerprint: str, library: str) -> str:
-    """Hash what the measurement depends on: processor, cores, library and encoder."""
+    """Hash everything that the measurement depends on: processor, cores, library and encoder."""
     facts = (_read_processor(), str(count_cores()), library, fingerprint)
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
 

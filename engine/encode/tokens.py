@@ -1,6 +1,6 @@
-"""Texts to token ids, cut at the encoder's limit, with the length before the cut.
+"""Token ids of texts, truncated at the encoder's limit, with the lengths before truncation.
 
-``TextTokenizer`` is the reference; ``FastTokenizer`` gives the same ids many times faster where nanotoken is installed.
+``TextTokenizer`` is the reference. ``FastTokenizer`` gives the same ids many times faster, if nanotoken is installed.
 """
 
 from __future__ import annotations
@@ -25,13 +25,15 @@ _log = logging.getLogger(__name__)
 class Tokens:
     """Token ids of n texts, in one array."""
 
-    ids: NDArray[np.int32]  # those of all texts, one after the other; each at most max_length, special tokens included
+    ids: NDArray[
+        np.int32
+    ]  # ids of all texts, one after the other; at most max_length per text, special tokens included
     offsets: NDArray[np.int64]  # (n + 1,): text i has ids[offsets[i]:offsets[i + 1]]
-    n_tokens: NDArray[np.int64]  # (n,) before the cut, special tokens included; 0 for a text without any word
+    n_tokens: NDArray[np.int64]  # (n,) before truncation, special tokens included; 0 for a text without any word
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """(n,) ids of each text after the cut."""
+        """Number of ids of each text after truncation, (n,)."""
         return np.diff(self.offsets)
 
     def get_row(self, i: int) -> NDArray[np.int32]:
@@ -48,13 +50,13 @@ class BatchTokenizer(Protocol):
 
 
 class TextTokenizer:
-    """The tokenizer of one encoder, by Hugging Face's own library."""
+    """The tokenizer of an encoder, run by Hugging Face's own library."""
 
     def __init__(self, path: Path, max_length: int) -> None:
         """Load a tokenizer.json.
 
         Raises:
-            EncoderError: not a tokenizer.
+            EncoderError: the file is not a tokenizer.
         """
         try:
             self.tokenizer: Tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
@@ -68,10 +70,10 @@ class TextTokenizer:
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
         """Tokenise texts, one after the other."""
-        found = [self.tokenizer.encode(text) for text in texts]
-        lengths = [self._count_tokens([len(e.ids), *(len(rest.ids) for rest in e.overflowing)]) for e in found]
-        ids = np.array([i for e in found for i in e.ids], dtype=np.int32)
-        offsets = np.cumsum([0, *(len(e.ids) for e in found)], dtype=np.int64)
+        encodings = [self.tokenizer.encode(text) for text in texts]
+        lengths = [self._count_tokens([len(e.ids), *(len(rest.ids) for rest in e.overflowing)]) for e in encodings]
+        ids = np.array([i for e in encodings for i in e.ids], dtype=np.int32)
+        offsets = np.cumsum([0, *(len(e.ids) for e in encodings)], dtype=np.int64)
         return Tokens(ids, offsets, np.array(lengths, dtype=np.int64))
 
     def _count_tokens(self, pieces: Sequence[int]) -> int:
@@ -81,14 +83,14 @@ class TextTokenizer:
 
 
 class FastTokenizer:
-    """The same ids by nanotoken, which knows WordPiece only. Releases the interpreter while it works."""
+    """The same tokenizer run by nanotoken, for WordPiece only. Releases the interpreter lock while it works."""
 
     def __init__(self, path: Path, max_length: int) -> None:
         """Load a tokenizer.json.
 
         Raises:
             ImportError: nanotoken is not installed.
-            ValueError: not a tokenizer of the kind that nanotoken knows.
+            ValueError: nanotoken does not support this tokenizer.
         """
         import nanotoken
 
@@ -99,13 +101,13 @@ class FastTokenizer:
 
     def tokenise(self, texts: Sequence[str]) -> Tokens:
         """Tokenise texts on this thread."""
-        found = self.tokenizer.encode_batch(list(texts), parallel=False)
-        full = np.diff(found.offsets)
+        uncut = self.tokenizer.encode_batch(list(texts), parallel=False)
+        full = np.diff(uncut.offsets)
         lengths = np.minimum(full, self.max_length)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        # Every id of the result, as a place in the uncut one.
-        places = np.arange(offsets[-1]) + np.repeat(found.offsets[:-1] - offsets[:-1], lengths)
-        ids = found.ids[places].astype(np.int32)
+        # The position of every id of the result among the ids before truncation.
+        places = np.arange(offsets[-1]) + np.repeat(uncut.offsets[:-1] - offsets[:-1], lengths)
+        ids = uncut.ids[places].astype(np.int32)
         cut = np.flatnonzero(full > self.max_length)
         for back, token in enumerate(self.suffix[::-1], 1):
             ids[offsets[cut + 1] - back] = token
@@ -113,24 +115,28 @@ class FastTokenizer:
 
 
 def load_tokenizer(path: Path, max_length: int) -> BatchTokenizer:
-    """Load the faster tokenizer if it is installed and gives the reference's ids for every probe, else the reference.
+    """Load the faster tokenizer if it is installed and gives the same ids for every probe, else the reference.
 
     Raises:
-        EncoderError: not a tokenizer.
+        EncoderError: the file is not a tokenizer.
     """
     reference = TextTokenizer(path, max_length)
     try:
         fast = FastTokenizer(path, max_length)
-        found = fast.tokenise(TOKEN_PROBES)
+        tokens = fast.tokenise(TOKEN_PROBES)
     except ImportError:
         return reference
     except Exception as err:  # its errors share no base but Exception
-        _log.info("%s: nanotoken does not know this kind of tokenizer (%s); using tokenizers", path, err)
+        _log.info("%s: nanotoken does not support this tokenizer (%s); using tokenizers", path, err)
         return reference
-    wanted = reference.tokenise(TOKEN_PROBES)
+    expected = reference.tokenise(TOKEN_PROBES)
     if all(
         np.array_equal(a, b)
-        for a, b in ((found.ids, wanted.ids), (found.offsets, wanted.offsets), (found.n_tokens, wanted.n_tokens))
+        for a, b in (
+            (tokens.ids, expected.ids),
+            (tokens.offsets, expected.offsets),
+            (tokens.n_tokens, expected.n_tokens),
+        )
     ):
         return fast
     _log.warning("%s: nanotoken and tokenizers differ on the probe texts; using tokenizers", path)

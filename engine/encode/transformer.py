@@ -1,4 +1,4 @@
-"""The original model on torch: what an export, or another way to run the same weights, is checked against."""
+"""The original model on torch: the reference for exports and for other ways to run the same weights."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class TransformerEncoder:
     """A sentence-transformers folder on one device, in fp32."""
 
     def __init__(self, folder: Path, identity: EncoderIdentity, device: str) -> None:
-        """Load the weights, from safetensors only and from this disk only.
+        """Load the weights, from local safetensors files only.
 
         Raises:
-            EncoderError: the device is not there, or sentence-transformers can't load the folder.
+            EncoderError: the device is not available, or sentence-transformers can't load the folder.
         """
         if device.startswith("cuda") and not torch.cuda.is_available():
             raise EncoderError("no CUDA device is available here. Use --device cpu, or install the [gpu] extra")
@@ -34,15 +34,15 @@ class TransformerEncoder:
                 local_files_only=True,
                 model_kwargs={"use_safetensors": True, "dtype": torch.float32},
             ).eval()
-        except Exception as err:  # sentence-transformers and transformers raise many kinds
+        except Exception as err:  # sentence-transformers and transformers raise many types
             raise EncoderError(f"{folder} can't be loaded: {str(err).splitlines()[0]}") from err
         self._identity = identity
 
     def write_tokenizer(self, folder: Path) -> Path:
-        """Write tokenizer.json as the model really uses it, its tokenizer_config.json taken into account.
+        """Write tokenizer.json as the model uses it, with the settings of its tokenizer_config.json.
 
         Raises:
-            EncoderError: the model has a tokenizer that can't be written so.
+            EncoderError: the tokenizer of the model can't be written as tokenizer.json.
         """
         path = folder / TOKENIZER
         try:
@@ -52,11 +52,11 @@ class TransformerEncoder:
         return path
 
     def encode_reference(self, texts: Sequence[str]) -> Vectors:
-        """Encode texts by sentence-transformers itself, tokenizer included: float32 (n, dim), unit length."""
+        """Encode texts with sentence-transformers itself, tokenizer included: float32 (n, dim), unit length."""
         vectors: Vectors = self.model.encode(list(texts), normalize_embeddings=True, show_progress_bar=False)
         return vectors
 
     @property
     def identity(self) -> EncoderIdentity:
-        """What these vectors are."""
+        """Identity of the encoder: everything that determines its vectors."""
         return self._identity

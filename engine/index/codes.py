@@ -1,6 +1,6 @@
-"""Build ``codes.faiss``: the vectors compressed to one bit a dimension, sorted into lists, ids kept beside.
+"""The file ``codes.faiss``: vectors compressed to one bit per dimension, sorted into lists, with their ids.
 
-The exact vectors stay in vectors.faiss; codes only say which of them are worth an exact look.
+The exact vectors stay in vectors.faiss. Codes only select the candidates that are scored exactly.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from engine.index.library import faiss
 from engine.progress import Progress
 from engine.records.generation import DocIds
 
-_POINTS = 64  # training vectors a list; FAISS wants 39 to 256
+_POINTS = 64  # training vectors per list; FAISS wants 39 to 256
 _ITERATIONS = 10  # of k-means
-_CHUNK = 65_536  # vectors added at once
+_CHUNK = 65_536  # vectors added per call
 _SEED = 1234
-_MAX_REBUILT = 0.5  # share of the vectors in lists that lost one; beyond it all lists are filled anew
+_MAX_REBUILT = 0.5  # share of the vectors in lists that lost an id; above it, all lists are refilled
 
 
 def train_lists(flat: FlatIndex, factory: Factory, report: Progress, *, on_gpu: bool = False) -> Any:
-    """An empty index whose lists are trained on a sample of the vectors: the same for the same vectors."""
+    """Return an empty index whose lists are trained on a sample of the vectors.
+
+    The same vectors always give the same lists.
+    """
     index = faiss.index_factory(flat.dim, str(factory), faiss.METRIC_INNER_PRODUCT)
     index.cp.niter, index.cp.seed = _ITERATIONS, _SEED
     n = min(flat.size, _POINTS * factory.n_lists)
@@ -41,13 +44,13 @@ def train_lists(flat: FlatIndex, factory: Factory, report: Progress, *, on_gpu: 
 
 
 def fill_lists(index: Any, flat: FlatIndex, report: Progress) -> None:
-    """Put all vectors into the lists, which are emptied before."""
+    """Empty the lists, then put all vectors into them."""
     index.reset()
     _add_rows(index, flat, np.arange(flat.size), report)
 
 
 def _add_rows(index: Any, flat: FlatIndex, rows: NDArray[np.int64], report: Progress) -> None:
-    """Add some rows, under their doc ids."""
+    """Add some rows under their doc ids."""
     for start in range(0, len(rows), _CHUNK):
         part = rows[start : start + _CHUNK]
         index.add_with_ids(np.ascontiguousarray(flat.vectors[part]), np.ascontiguousarray(flat.doc_ids[part]))
@@ -55,13 +58,14 @@ def _add_rows(index: Any, flat: FlatIndex, rows: NDArray[np.int64], report: Prog
 
 
 def update_codes(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new: DocIds, report: Progress) -> Any:
-    """Codes of the generation before, for the vectors of the next: gone (or changed) ids out, new ones in.
+    """Update the codes of the previous generation to the vectors of the next one.
 
-    A list that loses an id is filled anew from the exact vectors: FAISS 1.15 leaves bits of removed codes in the last
-    block of a list, and codes added there later would be wrong.
+    `gone` ids (removed or changed) are dropped and `new` ids are added. A list that loses an id is refilled from the
+    exact vectors: FAISS 1.15 leaves bits of removed codes in the last block of a list, and codes added there later
+    would be wrong.
 
     Raises:
-        CorruptError: the codes can't be read, or hold other ids than they should.
+        CorruptError: the codes can't be read, or their ids don't match the vectors.
     """
     try:
         index = faiss.deserialize_index(content)
@@ -77,15 +81,15 @@ def update_codes(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new:
         back = np.setdiff1d(emptied, gone)
         rows = flat.find_rows(np.sort(np.concatenate([back, new])))
         if (rows < 0).any():
-            raise CorruptError("the codes hold ids without a vector. Build them anew: engine tune --rebuild")
+            raise CorruptError("the codes contain ids that have no vector. Rebuild them: engine tune --rebuild")
         _add_rows(index, flat, rows, report)
     if index.ntotal != flat.size:
-        raise CorruptError(f"{index.ntotal:,} codes for {flat.size:,} vectors. Build them anew: engine tune --rebuild")
+        raise CorruptError(f"{index.ntotal:,} codes for {flat.size:,} vectors. Rebuild them: engine tune --rebuild")
     return index
 
 
 def read_ids_and_lists(index: Any) -> tuple[DocIds, NDArray[np.int64]]:
-    """Every id, and the list that holds it: both (n,)."""
+    """Return every id and the number of its list, both (n,)."""
     lists = index.invlists
     sizes = np.array([lists.list_size(i) for i in range(lists.nlist)], dtype=np.int64)
     ids = [faiss.rev_swig_ptr(lists.get_ids(int(i)), int(sizes[i])).copy() for i in np.flatnonzero(sizes)]
@@ -93,6 +97,6 @@ def read_ids_and_lists(index: Any) -> tuple[DocIds, NDArray[np.int64]]:
 
 
 def serialise_codes(index: Any) -> NDArray[np.uint8]:
-    """The FAISS file as bytes. The caller writes them: faiss.write_index reports success on a full disk."""
+    """Return the FAISS file as bytes. The caller writes them: faiss.write_index reports success on a full disk."""
     content: NDArray[np.uint8] = faiss.serialize_index(index)
     return content

@@ -1,4 +1,4 @@
-"""Writes that survive a power cut, or fail loudly. Everything a generation holds goes through here."""
+"""Writes that survive a power cut or raise an error. Every file of a generation is written or synced here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write a new file, fsync it and read its size back.
 
     Raises:
-        OSError: the disk is full or broken; the file may be there in part.
+        OSError: the disk is full or broken; a partial file may remain.
     """
     with path.open("wb") as file:
         file.write(content)
@@ -25,7 +25,7 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Fsync a file that a library wrote."""
+    """Fsync a file that was written elsewhere."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -34,26 +34,26 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Fsync a folder, so that names made or replaced in it survive."""
+    """Fsync a folder, so that new and renamed entries survive."""
     sync_file(path)
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Replace a small file as a whole: readers see the old content or the new. The folder is not synced."""
-    beside = path.with_name(path.name + ".tmp")
-    write_bytes(beside, text.encode("utf-8"))
-    beside.replace(path)
+    """Replace a small file atomically: readers see the old content or the new. The folder is not synced."""
+    temporary = path.with_name(path.name + ".tmp")
+    write_bytes(temporary, text.encode("utf-8"))
+    temporary.replace(path)
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file, sharing its blocks where the file system can (Btrfs, XFS); the copy is writable."""
+    """Copy a file, sharing its blocks where the file system supports it (Btrfs, XFS). The copy is writable."""
     with source.open("rb") as old, target.open("wb") as new:
         if not _clone_blocks(old.fileno(), new.fileno()):
             shutil.copyfileobj(old, new, 1 << 20)
 
 
 def _clone_blocks(source: int, target: int) -> bool:
-    """Ask Linux to share the blocks of two open files; False where it can't."""
+    """Share the blocks of two open files on Linux; return False where that is not supported."""
     try:
         import fcntl
 
@@ -64,13 +64,13 @@ def _clone_blocks(source: int, target: int) -> bool:
 
 
 def seal(folder: Path) -> None:
-    """Make the files of a folder read-only, against editing by accident."""
+    """Make the files of a folder read-only, to prevent accidental edits."""
     for path in folder.iterdir():
         path.chmod(_READ_ONLY)
 
 
 def remove_folder(folder: Path, first: str) -> None:
-    """Delete a folder, the named file first, so that a half-deleted one can't look whole."""
+    """Delete a folder, starting with the file `first`, so that a partly deleted folder never looks complete."""
     with contextlib.suppress(FileNotFoundError):
         (folder / first).unlink()
     shutil.rmtree(folder, ignore_errors=False)

@@ -1,4 +1,4 @@
-"""Exact scores and the one total order of a ranking."""
+"""Exact scores and the total order of a ranking."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
-_CHUNK = 8192  # rows taken to float64 at once
-TIE = 1e-5  # scores nearer than this may swap between FAISS's kernels; float32 sums of 384 products err by 1e-6
+_CHUNK = 8192  # rows converted to float64 at once
+TIE = 1e-5  # scores closer than this may swap between FAISS's kernels; float32 sums of 384 products err by 1e-6
 
 
 def compute_scores(vectors: Vectors, rows: NDArray[np.int64], query: Vectors) -> NDArray[np.float32]:
-    """Inner products of some rows, each summed in float64, clipped to [-1, 1], rounded to float32."""
+    """Return the inner products (n,) of rows (n,) with a query (dim,).
+
+    Each is summed in float64, clipped to [-1, 1] and rounded to float32.
+    """
     scores = np.empty(len(rows), np.float32)
     for start in range(0, len(rows), _CHUNK):
         part = vectors[rows[start : start + _CHUNK]].astype(np.float64)
@@ -22,9 +25,9 @@ def compute_scores(vectors: Vectors, rows: NDArray[np.int64], query: Vectors) ->
 
 
 def order_rows(doc_ids: DocIds, scores: NDArray[np.float32], *, several: bool = False) -> NDArray[np.int64]:
-    """Positions in the order of a ranking: score descending, then id ascending.
+    """Return positions in ranking order: score descending, then id ascending.
 
-    several: an id may be there more than once; only its best score counts.
+    several: an id may occur more than once; only its best score counts.
     """
     order = np.lexsort((doc_ids, -scores))
     if several:
@@ -35,25 +38,25 @@ def order_rows(doc_ids: DocIds, scores: NDArray[np.float32], *, several: bool = 
 def rank_rows(
     doc_ids: DocIds, scores: NDArray[np.float32], top_k: int, *, several: bool = False
 ) -> list[tuple[int, float]]:
-    """The best (doc id, score), best first, as `order_rows`."""
+    """Return the top_k best (doc id, score), in the order of `order_rows`."""
     best = order_rows(doc_ids, scores, several=several)[:top_k]
     return [(int(doc_ids[i]), float(scores[i])) for i in best]
 
 
 def find_best_rows(vectors: Vectors, queries: Vectors, n: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """The n best rows of each query by blocks of matrix products: scores and rows, both (q, n), best first.
+    """Find the n best rows of each query: scores and rows, both (q, n), best first.
 
-    For many queries at once: a processor multiplies matrices several times as fast as it compares one query after the
-    other. n is at most the number of rows. Scores are sums in float32, right to within TIE.
+    Vectors are compared in blocks, as matrix products: for many queries at once that is several times as fast as one
+    query after the other. n is at most the number of rows. Scores are float32 sums, accurate to within TIE.
     """
     scores = np.full((len(queries), n), -np.inf, np.float32)
     rows = np.full((len(queries), n), -1, np.int64)
     for start in range(0, len(vectors), _CHUNK):
         block = queries @ np.array(vectors[start : start + _CHUNK]).T  # a copy, since mapped rows are not aligned
-        for i, found in enumerate(block):
-            better = np.flatnonzero(found > scores[i, -1])
+        for i, row in enumerate(block):
+            better = np.flatnonzero(row > scores[i, -1])
             if len(better):
-                merged = np.concatenate([scores[i], found[better]])
+                merged = np.concatenate([scores[i], row[better]])
                 best = np.argpartition(-merged, n - 1)[:n]
                 best = best[np.argsort(-merged[best], kind="stable")]
                 rows[i] = np.concatenate([rows[i], better + start])[best]

@@ -1,6 +1,6 @@
-"""The bytes of a FAISS ``IDMap2,Flat`` file: written piece by piece, whatever its size, and mapped in no time.
+"""The file layout of FAISS ``IDMap2,Flat``: written in chunks, and memory-mapped for reading.
 
-FAISS's own writer wants the whole index in memory, and its reader builds a table of all ids each time. The layout is
+FAISS's own writer needs the whole index in memory, and its reader builds a table of all ids each time. The layout is
 that of faiss/impl/index_write.cpp: header IxM2, header IxFI, count and vectors, count and ids; all little-endian.
 """
 
@@ -25,24 +25,24 @@ _COUNT = struct.Struct("<Q")
 _UNUSED = 1 << 20
 _INNER_PRODUCT = 0
 OUTER, INNER = b"IxM2", b"IxFI"
-_START = 2 * HEADER.size + _COUNT.size  # of the vectors
+_START = 2 * HEADER.size + _COUNT.size  # offset of the vectors
 
 
 @dataclass(frozen=True, slots=True)
 class _Mapped:
-    """A file that is mapped; the arrays are views of it."""
+    """A mapped file; `vectors` and `inner` are views of it."""
 
     doc_ids: DocIds  # (n,)
     vectors: Vectors  # (n, dim); not aligned to 4 bytes, so copy rows before long calculations
-    inner: NDArray[np.uint8]  # the file of the plain Flat index within, as FAISS reads it
+    inner: NDArray[np.uint8]  # bytes of the inner Flat index, as FAISS reads them
 
 
 def write_file(path: Path, doc_ids: DocIds, dim: int, chunks: Iterable[Vectors]) -> None:
-    """Write and fsync ids (n,) int64, ascending, one a vector, and the vectors, in chunks (m, dim) float32.
+    """Write and fsync ids (n,) int64, ascending, one per vector, and the vectors, in chunks (m, dim) float32.
 
     Raises:
-        OSError: the disk is full or broken; the file may be there in part.
-        ValueError: the chunks hold another number of vectors than there are ids.
+        OSError: the disk is full or broken; a partial file may remain.
+        ValueError: the numbers of vectors and ids differ.
     """
     n, written = len(doc_ids), 0
     with path.open("wb") as file:
@@ -63,7 +63,7 @@ def write_file(path: Path, doc_ids: DocIds, dim: int, chunks: Iterable[Vectors])
 
 
 def _size_of(n: int, dim: int) -> int:
-    """Bytes of a file of n vectors."""
+    """Return the size in bytes of a file of n vectors."""
     return _START + n * dim * 4 + _COUNT.size + n * 8
 
 
@@ -71,7 +71,7 @@ def map_file(path: Path, dim: int) -> _Mapped:
     """Map a file read-only.
 
     Raises:
-        CorruptError: not an IDMap2,Flat inner-product index of this dimension, or of another length than it says.
+        CorruptError: not an IDMap2,Flat inner-product index of this dimension, or its length does not match its header.
     """
     expected = f"expected an {FACTORY} inner-product index of {dim} dimensions. Run: engine rollback"
     try:
@@ -85,19 +85,19 @@ def map_file(path: Path, dim: int) -> _Mapped:
     kinds, trained, metric = (outer[0], inner[0]), outer[5], outer[6]
     sound = kinds == (OUTER, INNER) and outer[1:] == inner[1:] and (trained, metric) == (1, _INNER_PRODUCT)
     if not sound or outer[1] != dim or n < 0:
-        raise CorruptError(f"{path} is of another kind: {expected}")
+        raise CorruptError(f"{path} has another type: {expected}")
     end = _START + n * dim * 4
     counts = n * dim, n
     if len(content) != _size_of(n, dim) or counts != (
         _count_at(content, _START - _COUNT.size),
         _count_at(content, end),
     ):
-        raise CorruptError(f"{path} has {len(content):,} bytes and says that it holds {n:,} vectors; {expected}")
+        raise CorruptError(f"{path} has {len(content):,} bytes, but its header says {n:,} vectors; {expected}")
     vectors = np.frombuffer(content, "<f4", n * dim, _START).reshape(n, dim)
     doc_ids = np.array(np.frombuffer(content, "<i8", n, end + _COUNT.size))
     return _Mapped(doc_ids, vectors, content[HEADER.size : end])
 
 
-def _count_at(content: NDArray[np.uint8], place: int) -> int:
-    """The count that stands at a place."""
-    return int(_COUNT.unpack(content[place : place + _COUNT.size].tobytes())[0])
+def _count_at(content: NDArray[np.uint8], offset: int) -> int:
+    """Return the count at an offset."""
+    return int(_COUNT.unpack(content[offset : offset + _COUNT.size].tobytes())[0])

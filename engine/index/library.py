@@ -1,4 +1,4 @@
-"""FAISS, or a clear word that it is not installed."""
+"""FAISS, or a clear error when it is not installed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ try:
 except ImportError as missing:
     raise MissingExtraError("FAISS", "[cpu], [gpu] or [lite]") from missing
 
-faiss: Any = installed  # its stubs cover little of what it has
+faiss: Any = installed  # its stubs are incomplete
 
 
 @contextmanager
 def use_threads(n_queries: int) -> Iterator[None]:
-    """One thread for one query, all for several; holds for the calling thread only.
+    """Use one thread for one query and all threads for several. Applies to the calling thread only.
 
-    Two threads that share one query wait for each other, for longer than the query takes on a busy machine.
+    On a busy machine, threads that share one query wait for each other longer than the query takes.
     """
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1 if n_queries == 1 else before)

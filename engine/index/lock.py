@@ -1,4 +1,4 @@
-"""One writer at a time, by flock: it ends with its process, however that ends."""
+"""A lock for one writer at a time. It is an flock, so it ends with its process, however that ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.errors import LockedError
 
 @contextmanager
 def lock_for_writing(path: Path) -> Iterator[None]:
-    """Hold the lock file of an index while the block runs. Its text tells people who holds it.
+    """Hold the lock file of an index while the block runs. The text of the file names the process, for people.
 
     Raises:
         LockedError: another process holds it.
@@ -29,7 +29,7 @@ def lock_for_writing(path: Path) -> Iterator[None]:
             holder = os.pread(descriptor, 500, 0).decode("utf-8", "replace").strip() or "unknown"
             raise LockedError(
                 f"{path.parent} is being written by another process ({holder}). "
-                "Nothing was changed; searching goes on. Try again when it is done"
+                "Nothing was changed; searches still work. Try again when it has finished"
             ) from err
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, _describe_holder().encode("utf-8", "replace"), 0)
@@ -39,7 +39,7 @@ def lock_for_writing(path: Path) -> Iterator[None]:
 
 
 def _describe_holder() -> str:
-    """This process, for people."""
+    """Describe this process for people."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])[:200]  # no more: an argument may be secret
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:2]])[:200]  # not the other arguments: one may be secret
     return f"pid {os.getpid()} on {socket.gethostname()} since {started}: {command}\n"

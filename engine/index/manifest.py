@@ -1,4 +1,4 @@
-"""The manifest of a generation as JSON: canonical, so that any changed byte is noticed."""
+"""The manifest of a generation, as canonical JSON with its own SHA-256, so that any changed byte is noticed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "manifest.json"
 
 
 def dump_manifest(manifest: Manifest) -> str:
-    """A manifest as text, sealed by its own SHA-256."""
+    """Return a manifest as text, with its own SHA-256."""
     content = asdict(manifest)
     content["encoder"]["fingerprint"] = manifest.encoder.fingerprint
     return seal_json(content)
@@ -31,44 +31,44 @@ def read_manifest(folder: Path) -> Manifest:
 
     Raises:
         CorruptError: missing, unreadable, or changed since it was written.
-        FormatVersionError: of another format than this engine reads.
+        FormatVersionError: in a format that this engine does not read.
     """
     path = folder / NAME
     try:
         raw = path.read_bytes()
     except FileNotFoundError as err:
-        raise CorruptError(f"{path} is missing, so this generation is not whole. Run: engine rollback") from err
+        raise CorruptError(f"{path} is missing, so this generation is incomplete. Run: engine rollback") from err
     except OSError as err:
         raise CorruptError(f"{path} can't be read: {err.strerror}") from err
     content = open_json(raw)
     if content is None:
-        raise CorruptError(f"{path} was changed or damaged: its SHA-256 is not the one it states. Run: engine rollback")
+        raise CorruptError(f"{path} was changed or damaged: its SHA-256 does not match. Run: engine rollback")
     if content.get("format_version") != FORMAT_VERSION:
         index = folder.parent.parent
         raise FormatVersionError(
             f"{path} has format version {content.get('format_version')}, this engine reads only {FORMAT_VERSION}. "
-            f"Build the index anew: {_suggest_rebuild(index)}"
+            f"Rebuild the index: {_suggest_rebuild(index)}"
         )
     return _build_manifest(content)
 
 
 def _suggest_rebuild(index: Path) -> str:
-    """Return the commands that remove the generations of an index and build it anew. index.toml and encoders stay."""
+    """Return the commands that remove the generations of an index and rebuild it. index.toml and encoders stay."""
     name = index.resolve().name
     remove = shlex.join(["rm", "-rf", str(index / "CURRENT"), str(index / "generations")])
     return f"{remove} && " + (f"engine reindex {name}" if _has_sources(index) else f"engine index FILE -i {name}")
 
 
 def _has_sources(index: Path) -> bool:
-    """Whether there is an index.toml that names sources."""
+    """Return whether there is an index.toml that names sources."""
     try:
         return bool(Settings.load(index).sources)
     except ConfigError:
-        return True  # what is wrong with the file is reported by engine reindex
+        return True  # engine reindex reports what is wrong with the file
 
 
 def _build_manifest(content: dict[str, Any]) -> Manifest:
-    """Build the record of a checked manifest."""
+    """Build a Manifest from checked content."""
     encoder = {name: value for name, value in content["encoder"].items() if name != "fingerprint"}
     parts = {
         "encoder": EncoderIdentity(**encoder),
@@ -82,6 +82,6 @@ def _build_manifest(content: dict[str, Any]) -> Manifest:
 
 
 def _build_calibration(content: dict[str, Any]) -> Calibration:
-    """Build the record of a calibration."""
+    """Build a Calibration from checked content."""
     lists = {name: tuple(content[name]) for name in ("shares", "texts", "records")}
     return Calibration(**(content | lists))

@@ -1,4 +1,4 @@
-"""Make a finished ``building`` folder the current generation, in the one order that survives a crash anywhere."""
+"""Publishing: makes a finished ``building`` folder the current generation, in an order that survives any crash."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.records.generation import Manifest
 
 
 def seal_files(building: Path) -> tuple[FileReceipt, ...]:
-    """Fsync the data files of a building folder and read back what they are."""
+    """Fsync the data files of a building folder and return their receipts, read back from disk."""
     names = [name for name in (DATABASE, VECTORS, CODES, MAP) if (building / name).exists()]
     for name in names:
         durable.sync_file(building / name)
@@ -29,7 +29,7 @@ def publish(folder: IndexFolder, manifest: Manifest) -> None:
 
     Raises:
         DurabilityError: the new generation is visible, but the last fsync failed.
-        OSError: anything before that; the old generation stays current.
+        OSError: an earlier step failed; the old generation stays current.
     """
     durable.write_bytes(folder.building / NAME, dump_manifest(manifest).encode("utf-8"))
     durable.seal(folder.building)
@@ -39,18 +39,18 @@ def publish(folder: IndexFolder, manifest: Manifest) -> None:
         durable.sync_folder(folder.generations)
         point_to(folder, manifest.generation)
     except OSError:
-        if folder.read_pointer() != manifest.generation:  # not published, so not to be left lying there
+        if folder.read_pointer() != manifest.generation:  # not published: remove it again
             with contextlib.suppress(OSError):
                 durable.remove_folder(folder.get_generation_path(manifest.generation), NAME)
         raise
 
 
 def point_to(folder: IndexFolder, number: int) -> None:
-    """Replace CURRENT.
+    """Point CURRENT to a generation.
 
     Raises:
-        DurabilityError: replaced, but the last fsync failed.
-        OSError: not replaced.
+        DurabilityError: CURRENT was replaced, but the last fsync failed.
+        OSError: CURRENT was not replaced.
     """
     durable.replace_text(folder.pointer, folder.format_pointer(number))
     try:
@@ -63,15 +63,15 @@ def point_to(folder: IndexFolder, number: int) -> None:
 
 
 def choose_number(folder: IndexFolder) -> int:
-    """Number for the next generation: above all that are there, and above the current one."""
+    """Return the number of the next generation: above all numbers on disk and the one in CURRENT."""
     return max([*folder.list_numbers(), folder.read_pointer()], default=0) + 1
 
 
 def prune(folder: IndexFolder, keep: int) -> list[int]:
     """Keep the current generation and those it was made from, `keep` in all; delete the others, return their numbers.
 
-    So what was rolled back from, and what a crash left unpublished, goes with the next run. A generation that can't be
-    deleted stays; the next run tries again.
+    So the next run also deletes generations that were rolled back, and those that a crash left unpublished. A
+    generation that can't be deleted stays; the next run tries again.
     """
     kept = list(islice(_read_ancestry(folder), keep))
     deleted = []
@@ -84,7 +84,7 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
 
 
 def _read_ancestry(folder: IndexFolder) -> Iterator[int]:
-    """The current generation, the one it was made from, and so on, as far as they are on disk and readable."""
+    """Yield the current generation, the one it was made from, and so on, while they are on disk and readable."""
     number: int | None = folder.read_current()
     while number is not None and folder.get_generation_path(number).is_dir():
         yield number
@@ -95,24 +95,24 @@ def _read_ancestry(folder: IndexFolder) -> Iterator[int]:
 
 
 def prune_encoders(folder: IndexFolder) -> None:
-    """Delete encoders that no generation names any more; none while any manifest can't be read."""
+    """Delete encoders that no generation uses any more; none if a manifest can't be read."""
     try:
-        named = {read_manifest(folder.get_generation_path(n)).encoder.fingerprint for n in folder.list_numbers()}
+        used = {read_manifest(folder.get_generation_path(n)).encoder.fingerprint for n in folder.list_numbers()}
     except GenerationError:
         return
     for path in (folder.path / "encoders").iterdir():
-        if path.name not in named:
+        if path.name not in used:
             with contextlib.suppress(OSError):
                 durable.remove_folder(path, "encoder.json")
 
 
 def prepare(folder: IndexFolder) -> None:
-    """Make the folders of an index and clear what a dead run left in ``building``.
+    """Create the folders of an index and clear what a stopped run left in ``building``.
 
-    A pointer to generation 0 stands from the start, so that a pointer that is lost later is noticed.
+    CURRENT names generation 0 from the start, so that a pointer lost later is noticed.
 
     Raises:
-        OSError: not writable.
+        OSError: the folder is not writable.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     if not folder.pointer.exists() and not folder.list_numbers():
@@ -124,7 +124,7 @@ def prepare(folder: IndexFolder) -> None:
 
 
 def install_encoder(folder: IndexFolder, made: Path, fingerprint: str) -> Path:
-    """Move a finished encoder folder to where the index keeps it, durably; an older copy is replaced."""
+    """Move a finished encoder folder into the index, durably, and return its new path; an older copy is replaced."""
     target = folder.get_encoder_path(fingerprint)
     target.parent.mkdir(exist_ok=True)
     for path in made.iterdir():
@@ -139,6 +139,6 @@ def install_encoder(folder: IndexFolder, made: Path, fingerprint: str) -> Path:
 
 
 def free_bytes(path: Path) -> int:
-    """Bytes that this user may still write where the path lies."""
-    found = os.statvfs(path)
-    return found.f_bavail * found.f_frsize
+    """Return how many bytes this user may still write to the file system of a path."""
+    stats = os.statvfs(path)
+    return stats.f_bavail * stats.f_frsize

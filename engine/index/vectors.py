@@ -1,4 +1,4 @@
-"""Open the vectors of a generation as what they are."""
+"""The right index class for the vectors of a generation."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from engine.index.folder import Generation
 
 
 def open_vectors(generation: Generation, device: str = "cpu") -> FlatIndex:
-    """The vectors of a checked generation, ready to be searched; on "cuda" unfiltered searches are exact, on the GPU.
+    """Open the vectors of a checked generation for searching; on "cuda", unfiltered ones run on the GPU and are exact.
 
     Raises:
-        CorruptError: a file is not what the manifest says.
+        CorruptError: a file does not match the manifest.
         ConfigError: there is no GPU.
     """
     dim, ann = generation.manifest.encoder.dim, generation.manifest.ann
     if ann is None:
-        found = FlatIndex(generation.vectors, dim)
+        index = FlatIndex(generation.vectors, dim)
     else:
-        from engine.index.ivf import IvfIndex  # most indexes are smaller
+        from engine.index.ivf import IvfIndex  # imported here, since most indexes are exact
 
-        found = IvfIndex(generation.vectors, generation.codes, dim, ann)
+        index = IvfIndex(generation.vectors, generation.codes, dim, ann)
     if device != "cuda":
-        return found
+        return index
     from engine.index.gpu import GpuIndex, open_gpu_scanner
 
-    return GpuIndex(generation.vectors, dim, found, open_gpu_scanner)
+    return GpuIndex(generation.vectors, dim, index, open_gpu_scanner)

@@ -1,8 +1,10 @@
 """Stage 7. In: source files and the current generation. Out: the next generation, verified and published.
 
-``run`` makes the next generation from files; ``update`` finds the files that index.toml names and are new, ``plan``
-decides, ``sources`` lists. Of a run, ``gather`` fills the corpus, ``encoders`` finds the encoder, ``vectorise`` encodes
-what changed, ``shards`` keep that from being lost and ``spool`` from filling the memory; ``searchable`` and ``tune``
-make a large index quick, ``retune`` by itself; ``seal`` and ``verify`` check. ``history`` tells what became of it.
-``nightly`` does one night's work, ``nights`` keeps its record, ``gaps`` finds missing update files.
+``run`` makes the next generation from files (``order`` has its input and its report). ``update`` reindexes: ``sources``
+lists the files that index.toml names, ``plan`` selects the new ones and guards against mass changes. In a run,
+``gather`` fills the corpus, ``encoders`` finds the encoder and ``vectorise`` encodes new and changed texts; ``shards``
+keep their vectors if the run stops, and ``spool`` keeps memory bounded. ``searchable`` builds and ``tune`` tunes a
+large index; ``retune`` tunes it alone. ``calibrate`` measures random cosines, ``corpusmap`` draws the map, ``seal`` and
+``verify`` check, ``rollback`` goes back to an older generation. ``history`` and ``summary`` describe what was done.
+``nightly`` is the nightly run, ``nights`` its log, and ``gaps`` finds missing update files.
 """

@@ -1,8 +1,8 @@
-"""Draw the map of the next generation: all records along the two directions in which they differ most.
+"""The map of the next generation: all records along the two axes on which they differ most.
 
 These are the first two principal components of the vectors (Pearson, Phil Mag 1901;2:559,
-doi:10.1080/14786440109462720). They are kept while the encoder stays and the number of records is about the same, so
-that a record stays where it was from one night to the next.
+doi:10.1080/14786440109462720). The axes are kept while the encoder and the approximate number of records stay the
+same, so that a record keeps its point from one generation to the next.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from engine.records.encoder import EncoderIdentity, Vectors
 from engine.records.generation import DocIds
 from engine.reindex.order import Build
 
-SAMPLE = 50_000  # records that the directions are found by
-_CHUNK = 16_384  # records placed together
-_DRIFT = 2.0  # times as many records, or as few, as when the directions were found
+SAMPLE = 50_000  # records that the axes are computed from
+_CHUNK = 16_384  # records projected at once
+_DRIFT = 2.0  # the axes are kept while the number of records changes by less than this factor
 
 
 def draw_map(build: Build, encoder: EncoderIdentity) -> None:
@@ -34,7 +34,7 @@ def draw_map(build: Build, encoder: EncoderIdentity) -> None:
 
 
 def _read_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
-    """The axes of the current map; None where it is of another encoder."""
+    """Return the axes of the current map; None if there is none that can be read, or its encoder is another."""
     current = build.current
     if current is None or current.manifest.encoder.fingerprint != encoder.fingerprint:
         return None
@@ -44,34 +44,35 @@ def _read_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
         return None
 
 
-def _draw_points(vectors: FlatIndex, held: Axes | None = None) -> CorpusMap:
-    """The map of some vectors, along axes found before where these still hold; there is at least one vector."""
+def _draw_points(vectors: FlatIndex, previous: Axes | None = None) -> CorpusMap:
+    """Return the map of at least one vector, along the previous axes if they are still valid, else along new ones."""
     doc_ids = np.unique(vectors.doc_ids)
-    axes = held if held is not None and _has_current_axes(held, len(doc_ids)) else _find_axes(vectors, doc_ids)
+    axes = previous if previous is not None and _is_current(previous, len(doc_ids)) else _find_axes(vectors, doc_ids)
     places = [axes.project(vectors.get_points(part)) for part in _split_ids(doc_ids)]
     return CorpusMap(doc_ids, np.concatenate(places), axes)
 
 
-def _has_current_axes(held: Axes, n: int) -> bool:
-    """Whether axes were found on about n records."""
-    return held.n_records / _DRIFT <= n <= held.n_records * _DRIFT
+def _is_current(axes: Axes, n: int) -> bool:
+    """Return whether axes were computed from about n records."""
+    return axes.n_records / _DRIFT <= n <= axes.n_records * _DRIFT
 
 
 def _find_axes(vectors: FlatIndex, doc_ids: DocIds) -> Axes:
-    """The axes along which the records differ most, by a spread of SAMPLE of them."""
+    """Compute the axes along which records differ most, from at most SAMPLE records spread over the corpus."""
     rows = np.unique(np.linspace(0, len(doc_ids) - 1, min(SAMPLE, len(doc_ids)), dtype=np.int64))
     return Axes(*_compute_components(vectors.get_points(doc_ids[rows])), len(doc_ids))
 
 
 def _split_ids(doc_ids: DocIds) -> list[DocIds]:
-    """Doc ids in stretches of at most CHUNK."""
+    """Split doc ids into parts of at most _CHUNK."""
     return [doc_ids[start : start + _CHUNK] for start in range(0, len(doc_ids), _CHUNK)]
 
 
 def _compute_components(points: Vectors) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
-    """Mean (dim,), the first two principal components (2, dim) of points (n, dim), n at least 1, and their shares (2,).
+    """Compute the first two principal components of points (n, dim), n at least 1.
 
-    The largest entry of each component is positive: which way it points says nothing, so one way is chosen.
+    Returns their mean (dim,), the components (2, dim) and their shares of the variance (2,). The sign of a component is
+    arbitrary, so its largest entry is made positive.
     """
     mean = points.mean(axis=0, dtype=np.float64)
     centred = points - mean

@@ -1,4 +1,4 @@
-"""The encoder of the next generation: the index's own, or a model named by the user, exported when first used."""
+"""The encoder of the next generation: that of the index, or a model named by the user, exported on first use."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ NEEDED = "torch with sentence-transformers (needed to export a model the first t
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The encoder asked for."""
+    """The chosen encoder."""
 
     identity: EncoderIdentity
-    model: Path | None  # its sentence-transformers folder; None when only the exported one is known
+    model: Path | None  # its sentence-transformers folder; None to use the exported encoder
 
 
 def choose(
@@ -42,27 +42,28 @@ def choose(
     *,
     re_encode: bool,
 ) -> Choice:
-    """Settle which encoder the next generation has; what is None stays as it is, or is the default.
+    """Choose the encoder of the next generation; None keeps the current value, or takes the default.
 
     Raises:
-        ConfigError: no such recipe.
+        ConfigError: unknown recipe.
         EncoderMismatchError: the model is not the one that the index was built with.
-        EncoderError: no usable model by this name.
+        EncoderError: no usable model with this name.
     """
     recipe = RECIPE_NAMES.get(recipe or "", recipe)
     if recipe not in (None, *RECIPES):
         raise ConfigError(f"recipe is {recipe!r}, expected one of {', '.join(RECIPE_NAMES)}")
-    held, text = (current.precision, current.recipe) if current else ("fp32", RECIPE)
-    if model is None and current is not None and precision in (None, held) and recipe in (None, text):
+    current_precision, current_recipe = (current.precision, current.recipe) if current else ("fp32", RECIPE)
+    same = precision in (None, current_precision) and recipe in (None, current_recipe)
+    if model is None and current is not None and same:
         return Choice(current, None)
     name = model or (current.model if current else DEFAULT_MODEL)
     folder = locate(name)
-    identity = identify(folder, name, precision or held, recipe or text)
+    identity = identify(folder, name, precision or current_precision, recipe or current_recipe)
     if current is not None and identity.fingerprint != current.fingerprint and not re_encode:
         raise EncoderMismatchError(
-            f"the index was built with {current}, but {name} is now {identity}. Vectors of the two can't be compared. "
-            "To keep the index's own encoder leave out -m, --precision and --recipe; or encode everything again with "
-            "the new one: --re-encode"
+            f"the index was built with {current}, but {name} is now {identity}. Their vectors can't be compared. "
+            "To keep the encoder of the index, leave out -m, --precision and --recipe. To encode everything again with "
+            "the new one, add --re-encode"
         )
     return Choice(identity, folder)
 
@@ -70,13 +71,13 @@ def choose(
 def prepare_encoders(
     folder: IndexFolder, choice: Choice, device: str, progress: Progress
 ) -> tuple[Encoder, OnnxEncoder]:
-    """The encoder for the corpus and the one for queries, which lies beside the index from now on.
+    """Return the encoder for the corpus and the one for queries; the latter is installed in the index folder.
 
     They are the same object on a CPU. device is "auto", "cpu" or "cuda".
 
     Raises:
-        EncoderError: the model can't be used or exported, or not on this device.
-        EngineError: the encoder here is damaged, or a library is missing.
+        EncoderError: the model can't be exported, or can't be used on this device.
+        EngineError: the installed encoder is damaged, or a library is missing.
     """
     queries = OnnxEncoder(_prepare_query_encoder(folder, choice, progress))
     if choice.identity.precision == "int8" and device == "cuda":
@@ -92,26 +93,25 @@ def prepare_encoders(
 
 
 def _has_nvidia() -> bool:
-    """Whether an NVIDIA driver is there; asking torch would cost seconds on machines without one."""
+    """Return whether an NVIDIA driver is installed. Importing torch to ask it would take seconds."""
     return Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
 
 
 def _open_on_cuda(choice: Choice) -> Encoder:
-    """Open the original model on every GPU here.
+    """Open the original model on every GPU.
 
-    It runs in half precision and keeps the fingerprint of fp32, whose vectors it gives: this is checked when it is
-    loaded.
+    It runs in half precision under the fingerprint of fp32. That the vectors match is checked when it is loaded.
 
     Raises:
         MissingExtraError: torch is not installed.
-        EncoderMismatchError: the model by this name has changed since the index was built.
+        EncoderMismatchError: the model with this name has changed since the index was built.
         EncoderError: no GPU, or the model can't be loaded.
     """
     folder = choice.model or locate(choice.identity.model)
-    found = identify(folder, choice.identity.model, choice.identity.precision, choice.identity.recipe)
-    if found.fingerprint != choice.identity.fingerprint:
+    identity = identify(folder, choice.identity.model, choice.identity.precision, choice.identity.recipe)
+    if identity.fingerprint != choice.identity.fingerprint:
         raise EncoderMismatchError(
-            f"{folder} is now {found}, the index was built with {choice.identity}. Use --device cpu"
+            f"{folder} is now {identity}, the index was built with {choice.identity}. Use --device cpu"
         )
     try:
         from engine.encode.gpu.encoder import open_gpu_encoder
@@ -121,40 +121,40 @@ def _open_on_cuda(choice: Choice) -> Encoder:
 
 
 def _prepare_query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Path:
-    """Folder of the exported encoder: the one here, a copy of a sibling index's, or exported now.
+    """Return the folder of the exported encoder: installed already, copied from a sibling index, or exported now.
 
     Raises:
-        EngineError: it is damaged and no model is at hand to export it again, or the export failed.
+        EngineError: it is damaged and there is no model to export again, or the export failed.
     """
-    here = folder.get_encoder_path(choice.identity.fingerprint)
+    installed = folder.get_encoder_path(choice.identity.fingerprint)
     try:
-        check_encoder(here, choice.identity)
-        return here
-    except EngineError:  # missing or damaged: made again from the model, if there is one
+        check_encoder(installed, choice.identity)
+        return installed
+    except EngineError:  # missing or damaged: exported again if there is a model
         if choice.model is None:
             raise
-    made = folder.building / "encoder"
-    made.mkdir()
-    if not _copy_from_sibling(folder, choice.identity, made):
+    target = folder.building / "encoder"
+    target.mkdir()
+    if not _copy_from_sibling(folder, choice.identity, target):
         progress("exporting the encoder", 0, None)
-        export(choice, made)
-    return install_encoder(folder, made, choice.identity.fingerprint)
+        export(choice, target)
+    return install_encoder(folder, target, choice.identity.fingerprint)
 
 
-def _copy_from_sibling(folder: IndexFolder, identity: EncoderIdentity, made: Path) -> bool:
-    """Copy the same encoder from another index in the same indexes folder; False when there is none."""
+def _copy_from_sibling(folder: IndexFolder, identity: EncoderIdentity, target: Path) -> bool:
+    """Copy the encoder from another index in the same indexes folder; return False if none has it."""
     for sibling in sorted(folder.path.parent.glob(f"*/encoders/{identity.fingerprint}")):
         with contextlib.suppress(EngineError):
             check_encoder(sibling, identity)
             for path in sibling.iterdir():
-                durable.copy_file(path, made / path.name)
+                durable.copy_file(path, target / path.name)
             return True
     return False
 
 
 @contextlib.contextmanager
 def open_model_encoder(model: str, progress: Progress) -> Iterator[OnnxEncoder]:
-    """Open the encoder of a model folder or hub id, which is exported the first time and kept in the user's cache.
+    """Open the encoder of a model folder or hub id, which is exported on first use and kept in the user's cache.
 
     Raises:
         EngineError: the model can't be used or exported.
@@ -167,7 +167,7 @@ def open_model_encoder(model: str, progress: Progress) -> Iterator[OnnxEncoder]:
 
 
 def _find_encoder_cache() -> Path | None:
-    """Return the folder of exported encoders in the user's cache; None where nothing can be kept."""
+    """Return the folder of exported encoders in the user's cache; None if it can't be written."""
     cache = cache_folder()
     if cache is None:
         return None
@@ -184,20 +184,20 @@ def _provide_export(choice: Choice, parent: Path, progress: Progress) -> Path:
     with contextlib.suppress(EngineError):
         check_encoder(folder, choice.identity, quick=True)
         return folder
-    progress(f"exporting the encoder of {choice.identity.model}, which is done once", 0, None)
+    progress(f"exporting the encoder of {choice.identity.model} (only once)", 0, None)
     with tempfile.TemporaryDirectory(dir=parent) as scratch:
-        made = Path(scratch, "encoder")
-        made.mkdir()
-        export(choice, made)
+        target = Path(scratch, "encoder")
+        target.mkdir()
+        export(choice, target)
         shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another process was quicker
-            made.rename(folder)
+        with contextlib.suppress(OSError):  # another process was faster
+            target.rename(folder)
     check_encoder(folder, choice.identity)
     return folder
 
 
-def export(choice: Choice, made: Path) -> None:
-    """Export the chosen model.
+def export(choice: Choice, target: Path) -> None:
+    """Export the chosen model to an empty folder.
 
     Raises:
         MissingExtraError: torch is not installed.
@@ -208,4 +208,4 @@ def export(choice: Choice, made: Path) -> None:
     except ImportError as err:
         raise MissingExtraError(NEEDED, "[cpu] or [gpu]") from err
     if choice.model is not None:
-        export_encoder(choice.model, choice.identity, made)
+        export_encoder(choice.model, choice.identity, target)

@@ -1,4 +1,4 @@
-"""Numbers that are missing between PubMed's files: what they would change or delete is missing in the index."""
+"""Gaps in the numbers of PubMed's files. The changes and deletions of a missing file are not in the index."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _PER_YEAR = 10_000
 def find_gaps(names: Iterable[str]) -> tuple[str, ...]:
     """Return the files that are missing between the lowest and the highest number of each year.
 
-    A year's baseline begins at 0001 and its update files go on from there, so what lies between any two files of one
-    year should be there too. Nothing is known of what comes before the first of a year: an index may be made without
-    the baseline. Names that are not PubMed's do not count.
+    The baseline of a year begins at 0001 and its update files continue the numbers, so there should be no gap between
+    two files of a year. Files before the first one are not reported, since an index may be made without the baseline.
+    Other names are ignored.
 
     >>> find_gaps(["pubmed26n1300.xml.gz", "pubmed26n1302.xml.gz", "pubmed26n1306.xml.gz"])
     ('pubmed26n1301', 'pubmed26n1303 to pubmed26n1305')
@@ -30,6 +30,6 @@ def find_gaps(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _name_of(release: int) -> str:
-    """Return the name of a release, without the ending."""
+    """Return the name of a release without its extension."""
     year, number = divmod(release, _PER_YEAR)
     return f"pubmed{year % 100:02d}n{number:04d}"

@@ -1,4 +1,4 @@
-"""Source files into the draft of the next corpus, with a count of everything that happened."""
+"""Reading of source files into the draft of the next corpus, with counts of all changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 from engine.reindex.sources import Source, build_source_file
 
-_MAX_SHOWN = 20  # rejections kept for the report; all of them are in the database
+_MAX_SHOWN = 20  # rejections kept for the report; the database has all of them
 MAX_EXAMPLES = 3  # records named per kind of change
 _REPORT_EVERY = 500  # records
 DELETED, RETRACTED, MERGED = "deleted", "newly retracted", "found to be one record"
@@ -26,64 +26,64 @@ DELETED, RETRACTED, MERGED = "deleted", "newly retracted", "found to be one reco
 
 @dataclass(slots=True)
 class Gathered:
-    """What the sources held. Filled while reading, read afterwards."""
+    """What was read from the sources. Filled while reading, read afterwards."""
 
-    changes: dict[int, Change]  # doc id -> against what the run found; the draft's own, still growing
+    changes: dict[int, Change]  # doc id -> change by this run; the dict of the draft, which still grows
     deleted: int = 0
-    deletions: int = 0  # deletions of PubMed that were not known, whether or not the record was there
-    retracted: set[int] = field(default_factory=set)  # records that were there and are retracted only now
-    merged: int = 0  # records that turned out to be another one's and are no more
+    deletions: int = 0  # new deletions of PubMed, whether or not the index had the record
+    retracted: set[int] = field(default_factory=set)  # existing records that are newly retracted
+    merged: int = 0  # records that were merged into another one
     duplicates: int = 0  # records that one source gave more than once
     rejected: int = 0
     n_records: int = 0
     n_resumed: int = 0  # texts whose vectors an earlier run had computed
-    new_files: int = 0  # of a content that the index had not seen
-    new_releases: int = 0  # of those, PubMed's numbered ones
-    doubtful: set[int] = field(default_factory=set)  # sources of which not all could be read
+    new_files: int = 0  # files whose content is new to the index
+    new_releases: int = 0  # new files with a release number of PubMed
+    doubtful: set[int] = field(default_factory=set)  # ids of sources with rejected records
     rejections: list[Rejection] = field(default_factory=list)
     remarks: Counter[str] = field(default_factory=Counter)
-    first_places: dict[str, str] = field(default_factory=dict)  # remark -> where it was first seen
+    first_places: dict[str, str] = field(default_factory=dict)  # remark -> first place
     examples: dict[str, list[str]] = field(default_factory=dict)  # kind of change -> "PMID:1 (file)"
 
     def count(self, change: Change) -> int:
-        """How many records changed in this way."""
-        return sum(found is change for found in self.changes.values())
+        """Return the number of records with this change."""
+        return sum(each is change for each in self.changes.values())
 
     @property
     def changed_anything(self) -> bool:
-        """Whether the records of the next generation would differ from those of the current one."""
+        """Whether the records of the next generation differ from those of the current one."""
         return self.deleted + self.merged + self.deletions > 0 or any(
             change is not Change.NONE for change in self.changes.values()
         )
 
     @property
-    def told(self) -> tuple[tuple[str, int, str], ...]:
-        """The remarks as (what, how often, where first), the most frequent first."""
+    def remark_counts(self) -> tuple[tuple[str, int, str], ...]:
+        """The remarks as (text, count, first place), the most frequent first."""
         return tuple((kind, n, self.first_places[kind]) for kind, n in self.remarks.most_common())
 
     def count_remark(self, kind: str, place: str) -> None:
-        """Count an oddity."""
+        """Count a remark and keep its first place."""
         self.remarks[kind] += 1
         self.first_places.setdefault(kind, place)
 
     def keep_example(self, kind: str, record_id: str, source: str) -> None:
-        """Keep the name of one of the first records of a kind."""
+        """Keep a record as an example of a kind of change, up to MAX_EXAMPLES."""
         shown = self.examples.setdefault(kind, [])
         if len(shown) < MAX_EXAMPLES:
             shown.append(f"{record_id} ({source})")
 
 
 def hash_prepared(title: str, abstract: str) -> str:
-    """Digest of what the encoder reads of a record; "" where that is nothing."""
+    """Return the digest of the prepared text of a record; "" if the text is empty."""
     text = prepare_text(title, abstract)
     return hash_text(text) if text else ""
 
 
 def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathered:
-    """Read the sources in order into the draft; of what one source says several times of a record the last counts.
+    """Read the sources into the draft, in order; if a source has a record several times, the last one counts.
 
     Raises:
-        SourceError: a file breaks off, turns out not to be readable, or changes while it is read.
+        SourceError: a file is truncated or unreadable, or changes while it is read.
     """
     gathered = Gathered(draft.ledger.changes)
     seen = draft.read_known_files()
@@ -97,7 +97,9 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
             if gathered.n_records % _REPORT_EVERY == 0:
                 progress("reading", gathered.n_records, None)
         if FileReceipt.of(source.path) != receipt:
-            raise SourceError(f"{source.path} was changed while it was read. Nothing was published; run again")
+            raise SourceError(
+                f"{source.path} was changed while it was read. Nothing was published. Run the command again"
+            )
         draft.note_records(origin.source_id, gathered.n_records - before)
         is_new = (receipt.n_bytes, receipt.sha256) not in seen
         gathered.new_files += is_new
@@ -109,7 +111,7 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
 
 
 def take(draft: Draft, gathered: Gathered, entry: Entry, origin: Origin, source: str) -> None:
-    """Store, delete or note one entry."""
+    """Store, delete or count one entry."""
     match entry:
         case Abstract():
             gathered.n_records += 1
@@ -126,7 +128,7 @@ def take(draft: Draft, gathered: Gathered, entry: Entry, origin: Origin, source:
 
 
 def note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome, source: str) -> None:
-    """Count what became of an abstract."""
+    """Count the outcome of an abstract."""
     if outcome.change is Change.UNREADABLE:
         refuse(draft, gathered, Rejection(source, abstract.record_id, Change.UNREADABLE.value))
         return
@@ -152,9 +154,9 @@ def note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome,
 
 
 def drop_unseen(draft: Draft, gathered: Gathered, run_from: int) -> None:
-    """Let go of what the files that were read again no longer hold; run_from is the first source of this run.
+    """Remove records that the files of this run no longer contain; run_from is the id of its first source.
 
-    A file with a rejected record may hold more than could be read, so what it gave before stays.
+    A file with a rejected record may contain more than could be read, so its earlier records stay.
     """
     for doc_id, record_id, gone in draft.intake.drop_unseen(run_from, gathered.doubtful):
         if gone:
@@ -162,13 +164,13 @@ def drop_unseen(draft: Draft, gathered: Gathered, run_from: int) -> None:
             gathered.deleted += 1
             gathered.keep_example(DELETED, record_id, "no longer in its file")
     if gathered.doubtful:
-        what = "files with rejected records, of which nothing was let go"
+        what = "files with rejected records, so none of their records were removed"
         gathered.remarks[what] = len(gathered.doubtful)
         gathered.first_places[what] = str(gathered.rejections[0])
 
 
 def refuse(draft: Draft, gathered: Gathered, rejection: Rejection) -> None:
-    """Note a record that can't be indexed."""
+    """Count and store the rejection of a record that can't be indexed."""
     gathered.rejected += 1
     draft.note_rejection(rejection)
     if len(gathered.rejections) < _MAX_SHOWN:

@@ -1,4 +1,4 @@
-"""What became of an index: its generations, how two of them differ, and what in it looks alike."""
+"""The history of an index: its generations, their differences, and possible duplicates."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.phrases import pluralize
 
 
 def read_history(path: Path) -> list[Event]:
-    """The generations that led to the current one, oldest first.
+    """Return the generations that led to the current one, oldest first.
 
     Raises:
         GenerationError: there is no index, or it is damaged.
@@ -25,7 +25,7 @@ def read_history(path: Path) -> list[Event]:
 
 
 def format_event(event: Event) -> str:
-    """One generation in one line."""
+    """Format a generation as one line."""
     counts = event.counts
     changes = (
         ("+", counts.added),
@@ -38,29 +38,29 @@ def format_event(event: Event) -> str:
     )
     what = "  ".join(f"{sign}{n:,}" for sign, n in changes if n) or "no record changed"
     names = ", ".join(event.files[:3]) + (f" and {len(event.files) - 3:,} more" if len(event.files) > 3 else "")
-    held = pluralize(counts.abstracts, "abstract")
-    return f"{event.generation:06d}  {event.created}  {held}  {what}  {event.cause} ({names})"
+    total = pluralize(counts.abstracts, "abstract")
+    return f"{event.generation:06d}  {event.created}  {total}  {what}  {event.cause} ({names})"
 
 
 def compare_generations(path: Path, old: int, new: int) -> Iterator[RecordDifference]:
     """Yield how two generations differ: removed records, then added and changed ones by age.
 
     Raises:
-        UsageError: one of them is not kept any more.
+        UsageError: one of them is no longer kept.
         CorruptError: one of them is damaged.
     """
     folder = IndexFolder(path)
-    there = folder.list_numbers()
+    present = folder.list_numbers()
     for number in (old, new):
-        if number not in there:
-            kept = ", ".join(f"{n:06d}" for n in there) or "none"
-            raise UsageError(f"generation {number:06d} of {path} is not there: kept are {kept}. See: engine log")
+        if number not in present:
+            kept = ", ".join(f"{n:06d}" for n in present) or "none"
+            raise UsageError(f"generation {number:06d} of {path} does not exist. Kept are {kept}. See: engine log")
     pair = [folder.check(number).database for number in (old, new)]
     yield from find_differences(*pair)
 
 
 def look_alikes(path: Path) -> list[Group]:
-    """Records of the current generation that may be one work under several ids.
+    """Find records of the current generation that may be the same work under several ids.
 
     Raises:
         GenerationError: there is no index, or it is damaged.

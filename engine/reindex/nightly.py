@@ -1,4 +1,4 @@
-"""One night's work on one index: fetch PubMed's update files, reindex, verify, prune."""
+"""The nightly run of one index: fetch PubMed's update files, reindex, verify, prune."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from engine.reindex.verify import verify
 
 @dataclass(frozen=True, slots=True)
 class NightlyTask:
-    """What is to be done."""
+    """The input of a nightly run."""
 
     folder: IndexFolder
     settings: Settings
     request: Request
     mirror: Mirror | None  # None: fetch nothing
     download_folder: Path
-    deep: bool  # verify texts and a sample of vectors, too
+    deep: bool  # also verify texts and a sample of vectors
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who hears what a run does. None of these may raise."""
+    """Callbacks for messages and progress. None of them may raise."""
 
     say: Callable[[str], None]
     warn: Callable[[str], None]
@@ -43,7 +43,7 @@ class Listener:
 
 
 class NightlyRun:
-    """A run under way. `night` is its record so far, also after an error."""
+    """A nightly run. `night` is its record so far, also after an error."""
 
     def __init__(self, task: NightlyTask, night: Night, listener: Listener) -> None:
         self.night = night
@@ -52,17 +52,17 @@ class NightlyRun:
     def run_night(self) -> None:
         """Fetch, reindex, verify and prune.
 
-        A mirror that fails does not keep the index from the files that are there.
+        If the mirror fails, the files that are present are indexed all the same.
 
         Raises:
-            ConfigError: there is no index.toml, or what is fetched would not be read.
-            CorruptError: the current generation does not pass its check.
-            EngineError: a step failed; the index answers as before.
+            ConfigError: there is no index.toml, or the download folder is not among its sources.
+            CorruptError: the current generation fails its check.
+            EngineError: a step failed; the published generation stays as it is.
         """
         task = self._task
         if not task.settings.file.exists():
-            place = task.settings.file.absolute()
-            raise ConfigError(f"{place} is not there. Write it: engine init {task.folder.path.name} SOURCE")
+            path = task.settings.file.absolute()
+            raise ConfigError(f"{path} does not exist. Create it: engine init {task.folder.path.name} SOURCE")
         with lock_for_writing(task.folder.path / "NIGHTLY.lock"):
             listed = self._fetch(task.mirror) if task.mirror else ()
             done = self._reindex()
@@ -71,7 +71,7 @@ class NightlyRun:
             self._prune()
 
     def _fetch(self, mirror: Mirror) -> tuple[str, ...]:
-        """Fetch what is new; return the names on the mirror."""
+        """Fetch new files; return the names of all files on the mirror."""
         _check_download_folder(self._task)
         fetched: DownloadResult = fetch_updates(mirror, self._task.download_folder, self._listener.say)
         self.night = replace(self.night, downloaded=fetched.names, download_errors=fetched.failures)
@@ -79,7 +79,7 @@ class NightlyRun:
             self._listener.warn(failure)
         if fetched.failures:
             self._listener.warn(
-                "not everything could be fetched: going on with the files here; the next run tries again"
+                "not every file could be fetched. The run continues with the files present; the next run tries again"
             )
         return fetched.listed
 
@@ -96,8 +96,8 @@ class NightlyRun:
     def _verify(self, done: Report) -> None:
         """Check the current generation from disk.
 
-        What this run published had every row and vector checked just before. Of that only the files must be the same
-        ones, which open_current ensures by their SHA-256.
+        If this run published it, every row and vector was checked just before. Then only the files must be unchanged,
+        which open_current checks by their SHA-256.
 
         Raises:
             CorruptError: it is damaged.
@@ -107,11 +107,11 @@ class NightlyRun:
         number = current.manifest.generation
         was_checked = done.published and done.generation == number
         if problems := verify(task.folder, current, deep=task.deep, contents=not was_checked):
-            raise CorruptError(f"generation {number:06d} is not sound: {'; '.join(problems)}")
+            raise CorruptError(f"generation {number:06d} is damaged: {'; '.join(problems)}")
         self.night = replace(self.night, verified=True)
 
     def _find_gaps(self, listed: tuple[str, ...]) -> None:
-        """Note update files that are missing between those that were applied, are here or are on the mirror."""
+        """Record the update files that are missing between those applied, present or on the mirror."""
         task = self._task
         applied = [file.name for file in read_applied_files(task.folder.open_current(quick=True))]
         folder = task.download_folder
@@ -120,8 +120,8 @@ class NightlyRun:
         if gaps:
             self.night = replace(self.night, gaps=gaps, status="incomplete")
             self._listener.warn(
-                f"missing update files: {', '.join(gaps)}. What they change or delete is not in the index. "
-                "The next run takes them if they turn up; or put them into a source"
+                f"missing update files: {', '.join(gaps)}. Their changes and deletions are not in the index. "
+                "The next run reads them if the mirror has them by then; or put them into a source"
             )
 
     def _prune(self) -> None:
@@ -133,7 +133,7 @@ class NightlyRun:
 
 
 def _check_download_folder(task: NightlyTask) -> None:
-    """Check that what is fetched is read, or every night would fetch in vain.
+    """Check that the download folder is a source, so that fetched files are read.
 
     Raises:
         ConfigError: the download folder is not among the sources.
@@ -142,6 +142,6 @@ def _check_download_folder(task: NightlyTask) -> None:
     watched = [(base / Path(source.path).expanduser()) for source in task.settings.sources]
     if not any(path == target or target in path.parents or path in target.parents for path in watched):
         raise ConfigError(
-            f"{target}, where update files are kept, is not among the sources of {task.settings.file}. "
-            f'Add there: [[sources]] path = "{target}"'
+            f"the download folder {target} is not among the sources of {task.settings.file}. "
+            f'Add it: [[sources]] path = "{target}"'
         )

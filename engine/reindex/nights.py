@@ -1,4 +1,4 @@
-"""The record of the nightly runs of an index: one line of JSON each."""
+"""The log of the nightly runs of an index: one line of JSON per run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 NIGHTS = "nightly.jsonl"  # in the folder of an index
-_MAX_READ = 4 << 20  # bytes at its end that are read; the first run of a year names thousands of files
+_MAX_READ = 4 << 20  # bytes read from its end; the first run of a year lists thousands of files
 
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """How a nightly run ended."""
+    """The record of a nightly run."""
 
     index: str
     started: str  # UTC, ISO 8601
@@ -23,22 +23,22 @@ class Night:
     exit_code: int = 1
     seconds: float = 0.0
     generation: int | None = None  # the current one after the run
-    downloaded: tuple[str, ...] = ()  # names of the files that were fetched
-    download_errors: tuple[str, ...] = ()  # one for each file that could not be fetched
-    gaps: tuple[str, ...] = ()  # update files that neither the index nor the mirror has, though later ones exist
+    downloaded: tuple[str, ...] = ()  # names of fetched files
+    download_errors: tuple[str, ...] = ()  # one per file that could not be fetched
+    gaps: tuple[str, ...] = ()  # missing update files between those that the index or the mirror has
     verified: bool = False
     pruned: tuple[int, ...] = ()  # generations that were deleted
     error: str | None = None  # what stopped the run
-    report: dict[str, Any] | None = None  # of the reindex: files, counts, remarks
+    report: dict[str, Any] | None = None  # report of the reindex: files, counts, remarks
 
     @property
     def problem(self) -> str:
-        """What went wrong; "" if nothing did."""
+        """The errors of the run as one text; "" if there were none."""
         return self.error or "; ".join(self.download_errors)
 
 
 def format_night(night: Night, hide: Callable[[str], str]) -> str:
-    """Return a run as one line of JSON in ASCII; hide removes secrets from a text."""
+    """Return a run as one line of JSON in ASCII; hide: removes secrets from a text."""
     return json.dumps(_map_texts(asdict(night), hide))
 
 
@@ -66,7 +66,7 @@ def append_night(path: Path, line: str) -> None:
 
 
 def read_last_night(path: Path) -> Night | None:
-    """Return the last nightly run of the index in a folder; None where there is none that can be read."""
+    """Return the last nightly run of the index in a folder; None if there is none that can be read."""
     try:
         with (path / NIGHTS).open("rb") as file:
             file.seek(max(0, file.seek(0, 2) - _MAX_READ))

@@ -1,4 +1,4 @@
-"""What a run is asked for, what it works on, and what it reports."""
+"""The input, the state and the report of an indexing run."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from engine.reindex.tune import Trial
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for."""
+    """The input of a run."""
 
     sources: tuple[Path, ...] = ()
     settings: IndexSettings = field(default_factory=IndexSettings)
-    re_encode: bool = False  # encode everything again, with another model if one is named
-    files: tuple[Source, ...] = ()  # more sources, with a forced format or hashed already
-    full: bool = False  # remove what the files, read again, no longer contain
-    note_files: bool = False  # publish also when the records stay as they are and only the files are new
-    limits: Limits | None = None  # the guard; None: there is none
-    republish: bool = False  # make a generation although no record has changed
-    rebuild: bool = False  # of an approximate index: train its lists anew
+    re_encode: bool = False  # encode everything again; the model may change
+    files: tuple[Source, ...] = ()  # more sources, with a fixed format or hashed already
+    full: bool = False  # remove records that the files no longer contain
+    note_files: bool = False  # publish also if only the files are new, not their records
+    limits: Limits | None = None  # limits of the guard; None: no guard
+    republish: bool = False  # make a generation even if no record has changed
+    rebuild: bool = False  # train the lists of an approximate index again
     verb: str = "index"
 
     @property
@@ -37,25 +37,25 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run did."""
+    """The result of a run."""
 
     generation: int
-    published: bool  # False: nothing had changed, the current generation stays
+    published: bool  # False: nothing has changed, the current generation stays
     counts: Counts
     rejections: tuple[Rejection, ...]  # the first few
-    remarks: tuple[tuple[str, int, str], ...]  # (what, how often, where first)
+    remarks: tuple[tuple[str, int, str], ...]  # (text, count, first place)
     seconds: float
-    files: tuple[str, ...] = ()  # names of those read
-    known: int = 0  # files skipped, since their content was applied before
-    notes: tuple[str, ...] = ()  # on the sources as a whole, and on how the index is searched
+    files: tuple[str, ...] = ()  # names of the files read
+    known: int = 0  # files skipped because their content was applied before
+    notes: tuple[str, ...] = ()  # on the sources and on how the index is searched
     factory: str = ""  # of the published generation
-    ann: AnnSettings | None = None  # how it is searched, where that is not exact
-    trials: tuple[Trial, ...] = ()  # settings that were measured
+    ann: AnnSettings | None = None  # settings of an approximate search; None: exact
+    trials: tuple[Trial, ...] = ()  # settings that were tried
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One run under way."""
+    """A run in progress."""
 
     folder: IndexFolder
     order: Order
@@ -65,11 +65,11 @@ class Build:
     created: str
 
     @property
-    def held(self) -> int:
-        """Records of the current generation."""
+    def n_current(self) -> int:
+        """Number of records of the current generation; 0 if there is none."""
         return self.current.manifest.counts.abstracts if self.current else 0
 
     @property
     def parent(self) -> int | None:
-        """Number of the current generation."""
+        """Number of the current generation; None if there is none."""
         return self.current.manifest.generation if self.current else None

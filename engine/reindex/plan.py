@@ -1,4 +1,4 @@
-"""What a reindex would do and why. Pure: decides from what it is given, touches nothing."""
+"""The plan of a reindex and its guard. Pure functions: nothing is read or written."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from engine.reindex.sources import Source
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Which of the files found are read."""
+    """The files of all sources, sorted by what is done with them."""
 
     read: tuple[Source, ...]
-    known: tuple[Source, ...]  # applied before, with this very content
-    vanished: tuple[str, ...]  # paths of files that were applied and are no longer there; their records stay
+    known: tuple[Source, ...]  # applied before, with the same content
+    vanished: tuple[str, ...]  # paths of applied files that no longer exist; their records stay
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The guard: shares of the records that a run may delete or change, from 0 to 1."""
+    """Limits of the guard: shares of the records that a run may delete or change, from 0 to 1."""
 
     max_deleted: float
     max_changed: float
-    command: str = "engine reindex"  # that looks at the plan, or goes on without the guard
+    command: str = "engine reindex"  # for messages: the command to repeat with another option
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,30 +38,30 @@ class Plan:
     held: int  # records of the current generation
     files: Files
     counts: Counts  # of the run; `encoded` is the number of texts to encode
-    examples: tuple[tuple[str, tuple[str, ...]], ...]  # kind of change -> the first records and where they come from
-    remarks: tuple[tuple[str, int, str], ...]  # (what, how often, where first)
+    examples: tuple[tuple[str, tuple[str, ...]], ...]  # kind of change -> first records with their files
+    remarks: tuple[tuple[str, int, str], ...]  # (text, count, first place)
     rejections: tuple[Rejection, ...]  # the first few
-    notes: tuple[str, ...]  # on the sources as a whole
-    refusal: str | None  # why the guard would stop the run; None when it would not
+    notes: tuple[str, ...]  # on the sources
+    refusal: str | None  # why the guard would stop the run; None if it would not
 
 
 def sort_out(
-    found: Sequence[Source], applied: Sequence[AppliedFile], gone: Sequence[str], *, everything: bool
+    sources: Sequence[Source], applied: Sequence[AppliedFile], gone: Sequence[str], *, everything: bool
 ) -> Files:
-    """Part the files found into those to read and those whose content was applied before.
+    """Sort source files into those to read and those whose content was applied before.
 
-    applied are the files that the index was made from, in that order; gone are paths of such files that are no longer
-    there. A file that went back to an earlier content is read: what it held last is not what it holds now. With
-    everything, known files are read too. A file that is found twice with one content is read once.
+    applied are the files that the index was made from, in that order; gone are the paths of applied files that no
+    longer exist. A file that went back to an earlier content is read, since its last applied content was another one.
+    With everything, known files are read too. Files with the same content are read once.
 
     Raises:
-        ValueError: a source without its receipt.
+        ValueError: a source has no receipt.
     """
     contents = {(file.n_bytes, file.sha256) for file in applied}
     last = {file.path: (file.n_bytes, file.sha256) for file in applied}
     read: dict[tuple[int, str], Source] = {}
     known = []
-    for source in found:
+    for source in sources:
         if source.receipt is None:
             raise ValueError(f"{source.path} was not hashed")
         content = source.receipt.n_bytes, source.receipt.sha256
@@ -73,33 +73,33 @@ def sort_out(
     return Files(tuple(read.values()), tuple(known), tuple(dict.fromkeys(gone)))
 
 
-def explain_refusal(counts: Counts, held: int, limits: Limits) -> str | None:
-    """Why the guard stops a run, or None. Shares are of the records held before."""
-    if held == 0:
+def explain_refusal(counts: Counts, n_current: int, limits: Limits) -> str | None:
+    """Return why the guard stops a run, or None. Shares are of the n_current records before the run."""
+    if n_current == 0:
         return None
     changed = counts.text_changed + counts.metadata_changed
     for n, what, share in ((counts.deleted, "deleted", limits.max_deleted), (changed, "changed", limits.max_changed)):
-        if n > share * held:
+        if n > share * n_current:
             plan, again = f"{limits.command} --dry-run", f"{limits.command} --allow-mass-change"
             return (
-                f"{n:,} of {held:,} records ({100 * n / held:.1f} %) would be {what}, more than the guard's "
-                f"{100 * share:g} %. Nothing was changed. Look at the plan: {plan}; if it is right: {again}"
+                f"{n:,} of {n_current:,} records ({100 * n / n_current:.1f} %) would be {what}, more than the limit of "
+                f"{100 * share:g} %. Nothing was changed. Check the plan: {plan}. If it is right: {again}"
             )
     return None
 
 
-def guard(counts: Counts, held: int, limits: Limits | None) -> None:
-    """Stop a run that would delete or change too much.
+def guard(counts: Counts, n_current: int, limits: Limits | None) -> None:
+    """Stop a run that would delete or change too many of the n_current records.
 
     Raises:
         MassChangeError: more than the limits allow.
     """
-    if limits is not None and (reason := explain_refusal(counts, held, limits)):
+    if limits is not None and (reason := explain_refusal(counts, n_current, limits)):
         raise MassChangeError(reason)
 
 
 def plan_lines(name: str, plan: Plan) -> Iterator[str]:
-    """A plan in words."""
+    """Yield the lines of a plan for people."""
     read, counts = plan.files.read, plan.counts
     yield f"{name}: plan for {pluralize(plan.held, 'record')} now; nothing was changed"
     yield f"  files to read: {len(read):,}; applied before and skipped: {len(plan.files.known):,}"
@@ -113,7 +113,7 @@ def plan_lines(name: str, plan: Plan) -> Iterator[str]:
         ("metadata changed only, not encoded", counts.metadata_changed, "metadata changed"),
         ("deleted", counts.deleted, "deleted"),
         ("newly retracted, kept and flagged", counts.newly_retracted, "newly retracted"),
-        ("found to be a record that is there already", counts.merged, "found to be one record"),
+        ("merged into another record", counts.merged, "found to be one record"),
         ("unchanged", counts.unchanged, ""),
         ("rejected", counts.rejected, ""),
     ):

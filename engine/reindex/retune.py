@@ -1,4 +1,4 @@
-"""``engine tune``: the same records, searched another way."""
+"""``engine tune``: measures a large index and publishes it with faster or more accurate search settings."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from engine.reindex.run import index_sources
 
 
 def tune_index(folder: IndexFolder, settings: Settings, *, rebuild: bool, progress: Progress) -> Report:
-    """Measure an approximate index against an exact search and publish it with the quickest setting that finds enough.
+    """Measure an approximate index against an exact search and publish it with the fastest sufficient setting.
 
-    The FAISS type is that of the settings, so a changed factory in index.toml takes effect. Where every vector is
-    compared before and after, nothing is published.
+    The FAISS type comes from the settings, so a changed factory in index.toml takes effect. If the search is exact
+    before and after, nothing is published.
 
     Raises:
         ConfigError: the factory can't be used.
@@ -26,14 +26,14 @@ def tune_index(folder: IndexFolder, settings: Settings, *, rebuild: bool, progre
         OSError: the disk is full or not writable.
     """
     started = time.monotonic()
-    held = folder.open_current(quick=True).manifest
-    in_passages = held.encoder.recipe == PASSAGES
+    current = folder.open_current(quick=True).manifest
+    in_passages = current.encoder.recipe == PASSAGES
     factory, reason = choose_factory(
-        settings.factory, held.counts.abstracts, parse_factory(held.factory), in_passages=in_passages
+        settings.factory, current.counts.abstracts, parse_factory(current.factory), in_passages=in_passages
     )
-    if factory.exact and held.ann is None:
+    if factory.exact and current.ann is None:
         notes = (f"{factory}: {reason}. There is nothing to tune",)
         seconds = round(time.monotonic() - started, 3)
-        return Report(held.generation, False, held.counts, (), (), seconds, notes=notes, factory=str(factory))
+        return Report(current.generation, False, current.counts, (), (), seconds, notes=notes, factory=str(factory))
     order = Order(settings=settings, republish=True, rebuild=rebuild, verb="tune")
     return index_sources(folder, order, progress)

@@ -1,4 +1,4 @@
-"""Point an index to another of its generations."""
+"""Rollback of an index to another of its generations."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from engine.index.publish import point_to
 
 
 def roll_back(folder: IndexFolder, number: int | None) -> int:
-    """Make a generation current, by default the one before; returns its number.
+    """Make a generation current, by default the previous one, and return its number.
 
     Raises:
-        UsageError: no such generation, or none before.
+        UsageError: there is no such generation, or no previous one.
         CorruptError: that generation is damaged; the pointer stays.
         LockedError: another process writes this index.
-        DurabilityError: done, but the disk did not confirm it.
+        DurabilityError: the pointer was replaced, but the disk did not confirm it.
     """
     with lock_for_writing(folder.lock):
         target = _find_previous(folder) if number is None else number
         if target not in folder.list_numbers():
             raise UsageError(
-                f"no generation {target:06d} in {folder.path}: found {_format_numbers(folder.list_numbers())}"
+                f"{folder.path} has no generation {target:06d}: found {_format_numbers(folder.list_numbers())}"
             )
         folder.check(target)
         point_to(folder, target)
@@ -30,10 +30,10 @@ def roll_back(folder: IndexFolder, number: int | None) -> int:
 
 
 def _find_previous(folder: IndexFolder) -> int:
-    """The generation that the current one was made from; when that can't be read, the newest sound one below it.
+    """Return the generation that the current one was made from; if unreadable, the newest undamaged one below it.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such generation.
     """
     current = folder.read_pointer()
     earlier = [n for n in folder.list_numbers() if n < current]
@@ -43,16 +43,15 @@ def _find_previous(folder: IndexFolder) -> int:
     except GenerationError:
         candidates = [n for n in reversed(earlier) if is_sound(folder, n)]
     if not candidates:
-        found = f"found {_format_numbers(folder.list_numbers())}"
         raise UsageError(
-            f"{folder.path} has no generation before {current:06d}: {found}. "
+            f"{folder.path} has no generation before {current:06d}: found {_format_numbers(folder.list_numbers())}. "
             "Name one: --to NUMBER, or delete the folder and index again"
         )
     return int(candidates[0] or 0)
 
 
 def is_sound(folder: IndexFolder, number: int) -> bool:
-    """Whether the files of a generation are as they were written."""
+    """Return whether the files of a generation match its manifest."""
     try:
         folder.check(number)
     except GenerationError:
@@ -61,5 +60,5 @@ def is_sound(folder: IndexFolder, number: int) -> bool:
 
 
 def _format_numbers(numbers: list[int]) -> str:
-    """Generation numbers for a message."""
+    """Format generation numbers for a message."""
     return ", ".join(f"{n:06d}" for n in numbers) or "none"

@@ -1,4 +1,4 @@
-"""Sources and the current generation in, the next generation out, all or nothing."""
+"""An indexing run: makes the next generation from sources and the current one, or changes nothing."""
 
 from __future__ import annotations
 
@@ -36,24 +36,24 @@ from engine.reindex.vectorise import EncodingRun, Vectorised, vectorise
 
 _NOTHING = Counts(0, 0, 0, 0, 0)
 _SPOOL = "vectors.spool"
-_MANY = 1000  # texts; encoding them takes many times as long as the measurement
-_PLACE = 16  # bytes of a record in the map
+_MANY = 1000  # texts; encoding this many takes far longer than measuring layouts
+_MAP_BYTES = 16  # bytes of a record in the map
 _PER_RECORD = 4  # passages; an abstract has 2 on average
 _SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
 
 def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Report:
-    """Bring the sources into an index, making it if need be, and publish the result.
+    """Add the sources to an index, creating it if necessary, and publish the result.
 
-    Records are stored under their record id: new ones are added, known ones replaced, PubMed's deletions removed.
+    Records are identified by their record id: new ones are added, known ones replaced, and PubMed's deletions removed.
     Until the new generation is published, readers see the current one; on any error it stays.
 
     Raises:
         SourceError: a source can't be read.
-        EncoderMismatchError: another model than the index was built with.
+        EncoderMismatchError: the model is not the one that the index was built with.
         LockedError: another process writes this index.
         DurabilityError: published, but the disk did not confirm it.
-        GenerationError: the current generation is damaged, or the new one does not pass its own check.
+        GenerationError: the current generation is damaged, or the new one fails its check.
         EncoderError: the model can't be used.
         OSError: the disk is full or not writable.
     """
@@ -69,7 +69,7 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Repo
 
 
 def open_current(folder: IndexFolder) -> Generation | None:
-    """The current generation, checked; None when nothing was published yet.
+    """Check and return the current generation; None if nothing was published yet.
 
     Raises:
         GenerationError: it is damaged.
@@ -81,33 +81,33 @@ def open_current(folder: IndexFolder) -> Generation | None:
 
 
 def make_generation(folder: IndexFolder, order: Order, current: Generation | None, progress: Progress) -> Report:
-    """The work of index_sources, under the lock.
+    """Make the next generation as index_sources does; the caller holds the lock.
 
     Raises:
         EngineError: as index_sources.
         OSError: the disk is full or not writable.
     """
     started = time.monotonic()
-    held = current.manifest.encoder if current else None
-    wanted = order.settings
-    choice = choose(held, wanted.model, wanted.precision, wanted.recipe, re_encode=order.re_encode)
+    encoder = current.manifest.encoder if current else None
+    settings = order.settings
+    choice = choose(encoder, settings.model, settings.precision, settings.recipe, re_encode=order.re_encode)
     publish.prepare(folder)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     build = Build(folder, order, current, publish.choose_number(folder), started, created)
     try:
-        done = _make(build, choice, progress)
+        report = _make(build, choice, progress)
     finally:
         with contextlib.suppress(OSError):
             if folder.building.exists():
                 durable.remove_folder(folder.building, manifest.NAME)
-    if not order.republish:  # which encodes nothing, so that what a stopped run has encoded is still wanted
+    if not order.republish:  # a republished index encodes nothing, so the shards of a stopped run are still needed
         shards.clear(folder.shards)
-    return done
+    return report
 
 
 def _make(build: Build, choice: Choice, progress: Progress) -> Report:
     """Fill ``building`` and publish it, unless nothing has changed."""
-    device = "cpu" if build.order.republish else build.order.settings.device  # nothing is encoded then but questions
+    device = "cpu" if build.order.republish else build.order.settings.device  # republishing encodes only queries
     encoder, queries = prepare_encoders(build.folder, choice, device, progress)
     try:
         done = fill(build, encoder, load_recipe(choice.identity, queries.folder), progress)
@@ -126,17 +126,17 @@ def _make(build: Build, choice: Choice, progress: Progress) -> Report:
 
 
 def fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | tuple[Gathered, Vectorised]:
-    """Bring the sources into the database of ``building`` and encode what is new; a report when nothing is."""
+    """Add the sources to the database in ``building`` and encode new texts; return a report if nothing is new."""
     database = build.folder.building / DATABASE
     published = build.current.database if build.current else None
     if published is not None:
         durable.copy_file(published, database)
     with Draft(database, build.number, build.created, hash_prepared, published) as draft:
         gathered = read_all(draft, build.order, progress)
-        if (same := _report_unchanged(build, gathered)) is not None:
-            return same
+        if (unchanged := _report_unchanged(build, gathered)) is not None:
+            return unchanged
         _refuse_empty(draft, build, gathered)
-        guard(count_generation(_NOTHING, gathered, 0), build.held, build.order.limits)
+        guard(count_generation(_NOTHING, gathered, 0), build.n_current, build.order.limits)
         _check_factory(build, draft, encoder)
         _check_space(build, draft, encoder)
         kept = _open_shards(build, encoder)
@@ -145,8 +145,8 @@ def fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Re
         vectorised = vectorise(
             EncodingRun(draft, encoder, gathered, kept, spool, progress, texts), _open_carried(build)
         )
-        if (same := _report_unchanged(build, gathered)) is not None:
-            return same
+        if (unchanged := _report_unchanged(build, gathered)) is not None:
+            return unchanged
         _refuse_empty(draft, build, gathered)
         counts = count_generation(draft.count_totals(), gathered, vectorised.n_encoded)
         draft.note_cause(build.parent, _describe_cause(build.order), json.dumps(asdict(counts)))
@@ -154,10 +154,10 @@ def fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Re
 
 
 def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
-    """Read the sources into the draft; in a full run, let go of what they no longer hold.
+    """Read the sources into the draft; in a full run, remove records that they no longer contain.
 
     Raises:
-        SourceError: a file breaks off, turns out not to be readable, or changes while it is read.
+        SourceError: a file is truncated or unreadable, or changes while it is read.
     """
     run_from = draft.read_last_source() + 1
     gathered = gather(draft, order.everything, progress)
@@ -167,15 +167,15 @@ def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
 
 
 def _describe_cause(order: Order) -> str:
-    """Why a generation was made, in a few words."""
+    """Describe why a generation was made."""
     options = (" --full" if order.full else "") + (" --re-encode" if order.re_encode else "")
     return f"{order.verb}{options}: {pluralize(len(order.everything), 'file')}"
 
 
 def _open_shards(build: Build, encoder: Encoder) -> shards.Shards:
-    """What an earlier run encoded with this encoder and did not publish; that of other encoders is deleted."""
+    """Load the vectors of a stopped run with this encoder; delete those of other encoders."""
     fingerprint = encoder.identity.fingerprint
-    shards.clear(build.folder.shards, besides=fingerprint)
+    shards.clear(build.folder.shards, keep=fingerprint)
     every = build.order.settings.checkpoint_seconds
     kept = shards.Shards(build.folder.shards / fingerprint, encoder.identity.dim, every)
     kept.load()
@@ -183,78 +183,85 @@ def _open_shards(build: Build, encoder: Encoder) -> shards.Shards:
 
 
 def _settle_setup(draft: Draft, encoder: Encoder, *, everything: bool) -> None:
-    """Measure how this machine encodes fastest, before work that takes long enough to gain by it."""
+    """Choose the fastest thread layout before many texts are encoded."""
     if isinstance(encoder, OnnxEncoder) and draft.count_to_encode(everything) >= _MANY:
         rows = next(draft.read_texts_to_encode(everything, count_trial_texts()))
         choose_layout(encoder, [prepare_text(row.title, row.abstract) for row in rows])
 
 
 def _open_carried(build: Build) -> flat.FlatIndex | None:
-    """The vectors to carry over; None when all must be encoded."""
+    """Open the vectors to carry over; None if all texts must be encoded."""
     if build.current is None or build.order.re_encode:
         return None
     return flat.FlatIndex(build.current.vectors, build.current.manifest.encoder.dim)
 
 
 def _refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
-    """Never publish an index without an abstract.
+    """Refuse to publish an index without records.
 
     Raises:
-        SourceError: the draft is empty; says what was rejected first, or that all was deleted.
+        SourceError: the draft is empty; the message gives the first rejection, or says that all were deleted.
     """
     if draft.is_empty():
         names = ", ".join(source.name for source in build.order.everything)
-        why = f"{pluralize(gathered.deleted, 'record')} would be deleted and none left" if gathered.deleted else ""
+        why = (
+            f"{pluralize(gathered.deleted, 'record')} would be deleted, so that none is left"
+            if gathered.deleted
+            else ""
+        )
         if gathered.rejections:
             why = f"The first of {gathered.rejected:,} rejected: {gathered.rejections[0]}"
         raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
 
 
 def _check_factory(build: Build, draft: Draft, encoder: Encoder) -> None:
-    """Refuse before the long work a FAISS type that can't be used.
+    """Refuse an unusable FAISS type before the long work.
 
     Raises:
-        ConfigError: it can't, or it has more lists than there are records.
+        ConfigError: the factory is not supported, or has more lists than there are records.
     """
-    held = build.current.manifest.factory if build.current else None
+    current = build.current.manifest.factory if build.current else None
     n, in_passages = draft.count_to_encode(everything=True), encoder.identity.recipe == PASSAGES
-    choose_factory(build.order.settings.factory, n, parse_factory(held) if held else None, in_passages=in_passages)
+    choose_factory(
+        build.order.settings.factory, n, parse_factory(current) if current else None, in_passages=in_passages
+    )
 
 
 def _check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
-    """Refuse before the long work when the disk can't hold its result, and shards and spool on the way to it.
+    """Refuse before the long work if the disk has no space for the result, the shards and the spool.
 
     Raises:
-        GenerationError: too little space, with both numbers.
+        GenerationError: too little space; the message gives both sizes.
     """
-    each = _PER_RECORD if encoder.identity.recipe == PASSAGES else 1
-    n = each * draft.count_to_encode(everything=True)
-    n_new = each * draft.count_to_encode(everything=build.order.re_encode)
+    n_each = _PER_RECORD if encoder.identity.recipe == PASSAGES else 1
+    n = n_each * draft.count_to_encode(everything=True)
+    n_new = n_each * draft.count_to_encode(everything=build.order.re_encode)
     dim = encoder.identity.dim
-    needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32 + _PLACE) + _SPARE  # vectors, codes, map
+    needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32 + _MAP_BYTES) + _SPARE  # vectors, codes, map
     free = publish.free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(
             f"{build.folder.path}: {free:,} bytes free, about {needed:,} needed. Nothing was changed. "
-            "Make room, or name another place: --indexes DIR"
+            "Free some space, or choose another folder: --indexes DIR"
         )
 
 
 def _report_unchanged(build: Build, gathered: Gathered) -> Report | None:
-    """The report of a run that found nothing new, or None when there is something to publish."""
+    """Return the report of a run that found nothing new; None if there is something to publish."""
     files = gathered.new_files if build.order.note_files else gathered.new_releases
-    news = gathered.changed_anything or files > 0
-    if build.current is None or news or build.order.re_encode or build.order.republish:
+    has_news = gathered.changed_anything or files > 0
+    if build.current is None or has_news or build.order.re_encode or build.order.republish:
         return None
-    held = build.current.manifest
-    return report(build, held.generation, count_generation(held.counts, gathered, 0), gathered, published=False)
+    current = build.current.manifest
+    counts = count_generation(current.counts, gathered, 0)
+    return build_report(build, current.generation, counts, gathered, published=False)
 
 
-def report(build: Build, generation: int, counts: Counts, gathered: Gathered, *, published: bool) -> Report:
-    """Put together what a run did."""
+def build_report(build: Build, generation: int, counts: Counts, gathered: Gathered, *, published: bool) -> Report:
+    """Build the report of a run."""
     seconds = round(time.monotonic() - build.started, 3)
     files = tuple(source.name for source in build.order.everything)
-    return Report(generation, published, counts, tuple(gathered.rejections), gathered.told, seconds, files)
+    return Report(generation, published, counts, tuple(gathered.rejections), gathered.remark_counts, seconds, files)
 
 
 def _finish(done: Finished) -> Report:
@@ -263,11 +270,11 @@ def _finish(done: Finished) -> Report:
     Raises:
         CorruptError: the files on disk don't agree.
     """
-    build, made = done.build, seal_generation(done)
-    publish.publish(build.folder, made)
-    with contextlib.suppress(OSError, GenerationError):  # it is published; what can't be deleted now goes next time
+    build, sealed = done.build, seal_generation(done)
+    publish.publish(build.folder, sealed)
+    with contextlib.suppress(OSError, GenerationError):  # published; the next run deletes what could not be deleted
         publish.prune(build.folder, build.order.settings.keep_generations)
         publish.prune_encoders(build.folder)
-    told = report(build, build.number, made.counts, done.gathered, published=True)
-    found = done.searchable
-    return replace(told, notes=found.notes, factory=str(found.factory), ann=found.ann, trials=found.trials)
+    report = build_report(build, build.number, sealed.counts, done.gathered, published=True)
+    search = done.searchable
+    return replace(report, notes=search.notes, factory=str(search.factory), ann=search.ann, trials=search.trials)

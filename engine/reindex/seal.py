@@ -1,4 +1,4 @@
-"""The finished files of the next generation: written, read back, checked, and their manifest."""
+"""The final step of a generation: its files are written, read back and checked, and its manifest is made."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from engine.reindex.verify import check_content
 
 
 def write_vectors(folder: IndexFolder, vectorised: Vectorised) -> None:
-    """Write the FAISS file, piece by piece."""
+    """Write vectors.faiss in chunks, then delete the spool."""
     layout.write_file(folder.building / VECTORS, vectorised.row_ids, vectorised.spool.dim, vectorised.read_chunks())
     vectorised.spool.remove()
 
 
 def count_generation(totals: Totals | Counts, gathered: Gathered, n_encoded: int) -> Counts:
-    """Totals of a generation with what this run did."""
+    """Return the counts of a generation: its totals and the changes of this run."""
     return Counts(
         abstracts=totals.abstracts,
         retracted=totals.retracted,
@@ -51,7 +51,7 @@ def count_generation(totals: Totals | Counts, gathered: Gathered, n_encoded: int
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The work of a run, before it is sealed."""
+    """The result of a run before it is sealed."""
 
     build: Build
     queries: OnnxEncoder
@@ -62,7 +62,7 @@ class Finished:
 
 
 def seal_generation(done: Finished) -> Manifest:
-    """Sync and check the finished files from disk; return their manifest.
+    """Sync the finished files, check them from disk and return their manifest.
 
     Raises:
         CorruptError: the files on disk don't agree.
@@ -72,11 +72,11 @@ def seal_generation(done: Finished) -> Manifest:
     files = publish.seal_files(building)
     corpus = Corpus(building / DATABASE)
     try:
-        totals, in_corpus = corpus.count_totals(), corpus.read_ids()
+        totals, corpus_ids = corpus.count_totals(), corpus.read_ids()
     finally:
         corpus.close()
     probes = queries.encode(PROBES).vectors
-    made = Manifest(
+    sealed = Manifest(
         format_version=manifest.FORMAT_VERSION,
         generation=build.number,
         parent=build.parent,
@@ -86,7 +86,7 @@ def seal_generation(done: Finished) -> Manifest:
         metric=flat.METRIC,
         factory=str(done.searchable.factory),
         counts=count_generation(totals, done.gathered, vectorised.n_encoded),
-        ids_sha256_corpus=hash_ids(in_corpus),
+        ids_sha256_corpus=hash_ids(corpus_ids),
         ids_sha256_vectors=hash_ids(vectorised.doc_ids),
         files=files,
         probes=tuple(Probe(text, tuple(map(float, row))) for text, row in zip(PROBES, probes, strict=True)),
@@ -95,13 +95,13 @@ def seal_generation(done: Finished) -> Manifest:
         ann=done.searchable.ann,
         calibration=done.calibration,
     )
-    for problem in check_content(building, made):
-        raise CorruptError(f"the new generation does not pass its own check, so it was not published: {problem}")
-    return made
+    for problem in check_content(building, sealed):
+        raise CorruptError(f"the new generation failed its check, so it was not published: {problem}")
+    return sealed
 
 
 def _find_newest_source(build: Build) -> str:
-    """Name of the file read last: in this run, or in the one that made the current generation."""
+    """Return the name of the last file of this run; if it read none, of the current generation."""
     if build.order.everything:
         return build.order.everything[-1].name
     return build.current.manifest.newest_source if build.current else ""

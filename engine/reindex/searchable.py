@@ -1,4 +1,4 @@
-"""What a large index has beside its vectors: codes, brought up to date or built, and a measured setting."""
+"""The search structures of a large index: codes, updated or rebuilt, and measured search settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from engine.reindex.order import Build
 from engine.reindex.tune import QUERIES, Trial, encode_titles, tune_lists
 from engine.reindex.vectorise import Vectorised
 
-_DRIFT = 4  # times as many or as few vectors as when the lists were trained: they are trained anew
+_DRIFT = 4  # the lists are trained again if the number of vectors has changed by more than this factor
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,77 +36,77 @@ class Searchable:
 
 
 def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, progress: Progress) -> Searchable:
-    """Choose the FAISS type by size and, unless it is exact, write codes.faiss beside the vectors and tune it.
+    """Choose the FAISS type by size; unless it is exact, write codes.faiss and tune the search.
 
     Raises:
-        ConfigError: index.toml asks for a type that can't be used.
+        ConfigError: the factory in index.toml can't be used.
         CorruptError: vectors or codes can't be read back.
         OSError: the disk is full or not writable.
     """
-    held = build.current.manifest if build.current else None
-    before, in_passages = parse_factory(held.factory) if held else None, queries.identity.recipe == PASSAGES
+    current = build.current.manifest if build.current else None
+    before, in_passages = parse_factory(current.factory) if current else None, queries.identity.recipe == PASSAGES
     factory, reason = choose_factory(
         build.order.settings.factory, len(vectorised.doc_ids), before, in_passages=in_passages
     )
     note = f"{factory}: {reason}"
     if factory.exact:
-        as_before = held is not None and held.factory == str(factory)
-        return Searchable(factory, None, () if as_before else (note,))
+        is_unchanged = current is not None and current.factory == str(factory)
+        return Searchable(factory, None, () if is_unchanged else (note,))
     building = build.folder.building
     flat = FlatIndex(building / VECTORS, vectorised.spool.dim)
-    made, n_trained = _make_codes(build, flat, factory, vectorised, progress)
-    durable.write_bytes(building / CODES, codes.serialise_codes(made).data)
-    target = build.order.settings.recall or (held.ann.target if held and held.ann else DEFAULT_RECALL)
+    index_codes, n_trained = _make_codes(build, flat, factory, vectorised, progress)
+    durable.write_bytes(building / CODES, codes.serialise_codes(index_codes).data)
+    target = build.order.settings.recall or (current.ann.target if current and current.ann else DEFAULT_RECALL)
     progress("tuning", 0, None)
     blank = AnnSettings(1, 1, 0.0, 0, target, n_trained)
-    _, asked = encode_titles(building / DATABASE, flat.doc_ids, queries)
-    asked = asked if len(asked) else np.array(flat.vectors[:QUERIES])
+    _, titles = encode_titles(building / DATABASE, flat.doc_ids, queries)
+    titles = titles if len(titles) else np.array(flat.vectors[:QUERIES])
     index = IvfIndex(building / VECTORS, building / CODES, flat.dim, blank)
-    found = tune_lists(index, asked, target, n_trained, _find_held_probes(build, factory, target, n_trained))
-    notes = [f"{note}; recall@10 {found.settings.recall:.3f} measured on {found.settings.n_queries} titles"]
-    if not found.reached:
-        notes.append(f"recall@10 {target:g} is not reached. More lists or an exact index may: engine tune -h")
-    return Searchable(factory, found.settings, tuple(notes), found.trials)
+    tuned = tune_lists(index, titles, target, n_trained, _find_previous_probes(build, factory, target, n_trained))
+    notes = [f"{note}; recall@10 {tuned.settings.recall:.3f} measured on {tuned.settings.n_queries} titles"]
+    if not tuned.reached:
+        notes.append(f"recall@10 {target:g} is not reached. Try more lists or an exact index: engine tune -h")
+    return Searchable(factory, tuned.settings, tuple(notes), tuned.trials)
 
 
-def _find_held_probes(build: Build, factory: Factory, target: float, n_trained: int) -> int:
-    """Lists that a search of the current generation looks into, where the next one has the same ones and target.
+def _find_previous_probes(build: Build, factory: Factory, target: float, n_trained: int) -> int:
+    """Return the number of lists that the current generation searches, if the next one has the same lists and target.
 
-    0 where it has not, or where the user wants them measured afresh.
+    0 if it has not, or if the user asked for a new measurement.
     """
     manifest = build.current.manifest if build.current else None
     if build.order.republish or manifest is None or manifest.ann is None or manifest.factory != str(factory):
         return 0
-    same = (manifest.ann.target, manifest.ann.n_trained) == (target, n_trained)
-    return manifest.ann.n_probe if same else 0
+    is_same = (manifest.ann.target, manifest.ann.n_trained) == (target, n_trained)
+    return manifest.ann.n_probe if is_same else 0
 
 
 def _make_codes(
     build: Build, flat: FlatIndex, factory: Factory, vectorised: Vectorised, progress: Progress
 ) -> tuple[Any, int]:
-    """The codes of the current generation brought up to date where they still fit, else new ones.
+    """Update the codes of the current generation if they still fit, else build new ones.
 
-    Returns them with the number of vectors that their lists were trained on.
+    Returns the codes and the number of vectors that their lists were trained on.
 
     Raises:
         CorruptError: the current codes can't be read.
     """
-    held = build.current
-    if held is None or vectorised.current is None or build.order.rebuild or not _fits(held, factory, flat.size):
+    current = build.current
+    if current is None or vectorised.current is None or build.order.rebuild or not _fits(current, factory, flat.size):
         index = codes.train_lists(flat, factory, progress, on_gpu=build.order.settings.device != "cpu")
         codes.fill_lists(index, flat, progress)
         return index, flat.size
-    ann, new, before = held.manifest.ann, vectorised.list_new_ids(), vectorised.current.doc_ids
+    ann, new, before = current.manifest.ann, vectorised.list_new_ids(), vectorised.current.doc_ids
     gone = np.union1d(np.setdiff1d(before, flat.doc_ids), np.intersect1d(before, new))
     try:
-        content = np.frombuffer(held.codes.read_bytes(), np.uint8)
+        content = np.frombuffer(current.codes.read_bytes(), np.uint8)
     except OSError as err:
-        raise CorruptError(f"{held.codes} can't be read: {err.strerror}. Run: engine rollback") from err
+        raise CorruptError(f"{current.codes} can't be read: {err.strerror}. Run: engine rollback") from err
     return codes.update_codes(content, flat, gone, new, progress), ann.n_trained if ann else flat.size
 
 
-def _fits(held: Generation, factory: Factory, n: int) -> bool:
-    """Whether the codes of a generation are of this type and were trained on about as many vectors."""
-    ann = held.manifest.ann
-    same = ann is not None and held.manifest.factory == str(factory)
-    return same and ann is not None and ann.n_trained / _DRIFT <= n <= ann.n_trained * _DRIFT
+def _fits(generation: Generation, factory: Factory, n: int) -> bool:
+    """Return whether the codes of a generation have this type and were trained on about n vectors."""
+    ann = generation.manifest.ann
+    is_same = ann is not None and generation.manifest.factory == str(factory)
+    return is_same and ann is not None and ann.n_trained / _DRIFT <= n <= ann.n_trained * _DRIFT

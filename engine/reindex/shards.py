@@ -1,7 +1,7 @@
-"""Vectors of a run that did not end, kept so that the next run need not compute them again.
+"""Vectors of a stopped run, kept so that the next run need not compute them again.
 
-Keyed by the digest of the text and by the encoder's fingerprint, never by position: whatever the next run must encode,
-a text found here has the vector that this encoder would give it.
+The key is the digest of the text and the fingerprint of the encoder, never a position. So a vector found here is always
+the one that this encoder would compute for the text.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from engine.records.encoder import Vectors
 
 _SUFFIX = ".npz"
 _DIGEST_BYTES = 32  # SHA-256
-_LENGTHS_AT = 26  # place of two lengths in the header of a zip entry (APPNOTE.TXT 4.3.7); name and extra field follow
+_LENGTHS_AT = 26  # offset of two lengths in the header of a zip entry (APPNOTE.TXT 4.3.7); name and extra field follow
 
 
 @dataclass(frozen=True, slots=True)
 class _Shard:
-    """What one file holds; its vectors stay on disk."""
+    """The content of one shard file; its vectors stay on disk."""
 
     path: Path
     digests: NDArray[np.uint8]  # (n, 32)
-    n_tokens: NDArray[np.int64]  # (n,) before the cut
+    n_tokens: NDArray[np.int64]  # (n,) before truncation
     dim: int
-    vectors_at: int  # place of the vectors in the file
+    vectors_at: int  # offset of the vectors in the file
 
     def read_vector(self, row: int) -> Vectors:
-        """Read one vector (dim,). Nothing is kept open: there may be thousands of shards."""
+        """Read one vector (dim,). The file is not kept open, since there may be thousands of shards."""
         with self.path.open("rb") as file:
             file.seek(self.vectors_at + row * self.dim * 4)
             return np.frombuffer(file.read(self.dim * 4), "<f4").astype(np.float32)
@@ -48,38 +48,38 @@ class _Shard:
 
 @dataclass(slots=True)
 class Shards:
-    """The shards of one encoder beside an index. Not safe for several threads."""
+    """The shards of one encoder in the folder of an index. Not safe for several threads."""
 
     folder: Path  # shards/<fingerprint>
     dim: int
-    every: float  # seconds of encoding that a kill may cost; a shard is written when so many have passed
-    found: dict[bytes, int] = field(default_factory=dict)  # text digest -> row of `read`
-    read: list[_Shard] = field(default_factory=list)  # of an earlier run
-    starts: list[int] = field(default_factory=list)  # first row of each
+    every: float  # seconds of encoding between two shards: the work that a kill may lose
+    rows: dict[bytes, int] = field(default_factory=dict)  # text digest -> row of `read`
+    read: list[_Shard] = field(default_factory=list)  # shards of an earlier run
+    starts: list[int] = field(default_factory=list)  # first row of each shard
     digests: list[str] = field(default_factory=list)  # not yet written
     vectors: list[Vectors] = field(default_factory=list)
     n_tokens: list[int] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
 
     def load(self) -> int:
-        """Read what an earlier run left; returns the number of texts. A damaged shard counts as not there."""
+        """Read the shards of an earlier run and return the number of texts. A damaged shard is deleted."""
         for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
             try:
                 shard = _read_shard(path, self.dim)
-            except OSError:  # no reason to delete it
+            except OSError:  # unreadable now, but perhaps not damaged
                 continue
             if shard is None:
                 path.unlink()
                 continue
             start = self.starts[-1] + len(self.read[-1].n_tokens) if self.read else 0
-            self.found.update((row.tobytes(), start + i) for i, row in enumerate(shard.digests))
+            self.rows.update((row.tobytes(), start + i) for i, row in enumerate(shard.digests))
             self.starts.append(start)
             self.read.append(shard)
-        return len(self.found)
+        return len(self.rows)
 
     def get(self, digest: str) -> tuple[Vectors, int] | None:
-        """Vector (dim,) and length of a text in tokens, from an earlier run; None where it must be encoded."""
-        row = self.found.get(bytes.fromhex(digest))
+        """Return vector (dim,) and number of tokens of a text from an earlier run; None if it must be encoded."""
+        row = self.rows.get(bytes.fromhex(digest))
         if row is None:
             return None
         number = bisect(self.starts, row) - 1
@@ -87,7 +87,7 @@ class Shards:
         return shard.read_vector(at), int(shard.n_tokens[at])
 
     def add(self, digests: Sequence[str], vectors: Vectors, n_tokens: NDArray[np.int64]) -> None:
-        """Take the vectors of newly encoded texts, rows matching; writes a shard when one is due.
+        """Add newly encoded texts with their vectors, row by row; write a shard when one is due.
 
         Raises:
             OSError: the disk is full or not writable.
@@ -99,7 +99,7 @@ class Shards:
             self.flush()
 
     def flush(self) -> None:
-        """Write what was not yet written, so that it survives.
+        """Write the vectors that are not on disk yet.
 
         Raises:
             OSError: the disk is full or not writable.
@@ -116,9 +116,9 @@ class Shards:
             vectors=np.concatenate(self.vectors).astype(np.float32),
             n_tokens=np.array(self.n_tokens, dtype=np.int64),
         )
-        beside = self.folder / f"{number:06d}.tmp"
-        durable.write_bytes(beside, content.getbuffer())
-        beside.replace(beside.with_suffix(_SUFFIX))
+        temporary = self.folder / f"{number:06d}.tmp"
+        durable.write_bytes(temporary, content.getbuffer())
+        temporary.replace(temporary.with_suffix(_SUFFIX))
         durable.sync_folder(self.folder)
         self.digests.clear()
         self.vectors.clear()
@@ -126,7 +126,7 @@ class Shards:
 
 
 def _read_shard(path: Path, dim: int) -> _Shard | None:
-    """Check one shard; None when any byte of it is damaged (the zip's CRC-32) or a vector is not one.
+    """Read and check a shard; None if any byte is damaged (CRC-32 of the zip) or a vector has not length 1.
 
     Raises:
         OSError: the file can't be read now.
@@ -139,31 +139,31 @@ def _read_shard(path: Path, dim: int) -> _Shard | None:
     except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):  # RuntimeError: "encrypted"
         return None
     n = len(digests)
-    shaped = digests.dtype == np.uint8 and digests.shape == (n, _DIGEST_BYTES) and len(n_tokens) == n
-    if not shaped or vectors.dtype != np.float32 or vectors.shape != (n, dim):
+    is_shaped = digests.dtype == np.uint8 and digests.shape == (n, _DIGEST_BYTES) and len(n_tokens) == n
+    if not is_shaped or vectors.dtype != np.float32 or vectors.shape != (n, dim):
         return None
     if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) <= LENGTH_TOLERANCE).all():
         return None
-    place = _locate_entry(content, entry, vectors.nbytes)
-    content.seek(place)
-    if content.read(vectors.nbytes) != vectors.tobytes():  # compressed, or not as the engine writes it
+    offset = _locate_entry(content, entry, vectors.nbytes)
+    content.seek(offset)
+    if content.read(vectors.nbytes) != vectors.tobytes():  # compressed, or not written by the engine
         return None
-    return _Shard(path, digests, n_tokens, dim, place)
+    return _Shard(path, digests, n_tokens, dim, offset)
 
 
 def _locate_entry(archive: io.BytesIO, entry: zipfile.ZipInfo, n_bytes: int) -> int:
-    """Where the last n_bytes of an uncompressed entry of a zip archive lie."""
+    """Return the offset of the last n_bytes of an uncompressed entry of a zip archive."""
     archive.seek(entry.header_offset + _LENGTHS_AT)
     n_name, n_extra = struct.unpack("<HH", archive.read(4))
     return int(archive.tell() + n_name + n_extra + entry.file_size - n_bytes)
 
 
-def clear(folder: Path, besides: str | None = None) -> None:
-    """Delete the shards beside an index, those of one fingerprint excepted. What can't be deleted stays."""
+def clear(folder: Path, keep: str | None = None) -> None:
+    """Delete all shards except those of the fingerprint `keep`. What can't be deleted stays."""
     if not folder.is_dir():
         return
     for path in folder.iterdir():
-        if path.name != besides:
+        if path.name != keep:
             with contextlib.suppress(OSError):
                 shutil.rmtree(path)
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The files that sources name: watched folders, globs and single files, in the order in which they are read."""
+"""The files of the sources (watched folders, globs and single files), in the order in which they are read."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from engine.corpus.draft import SourceFile
 from engine.errors import SourceError, UnknownFormatError
 from engine.receipts import FileReceipt
 
-# pubmed26n1300.xml.gz; medline16n0902.xml.gz until 2016. A year's baseline begins at 0001, its updates follow on.
-# "Copy of pubmed26n1300 (1).xml" is the same file still.
+# pubmed26n1300.xml.gz; medline16n0902.xml.gz until 2016. A year's baseline begins at 0001, its updates follow.
+# "Copy of pubmed26n1300 (1).xml" counts as the same file.
 _RELEASE = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4})(?!\d)", re.IGNORECASE)
-_NOT_SOURCES = (".md5", ".part", ".tmp", ".log", ".stats.html")  # lie beside PubMed's files, or are not yet whole
+_NOT_SOURCES = (".md5", ".part", ".tmp", ".log", ".stats.html")  # come with PubMed's files, or are incomplete
 NUMBER = re.compile(r"(\d+)")
 
 
@@ -29,50 +29,50 @@ class Source:
     """A file to read."""
 
     path: Path
-    format: str | None = None  # forced; None: told by the content
-    receipt: FileReceipt | None = None  # where it was already hashed
+    format: str | None = None  # None: detected from the content
+    receipt: FileReceipt | None = None  # None: not hashed yet
 
     @property
     def name(self) -> str:
-        """Its name, for messages and for the database."""
+        """Name of the file, for messages and the database."""
         return name_source(self.path)
 
     @property
     def place(self) -> str:
-        """Where it lies, as the database keeps it; bytes that are not UTF-8 become question marks."""
+        """Absolute path, as the database stores it; bytes that are not UTF-8 become question marks."""
         return str(self.path.absolute()).encode("utf-8", "replace").decode("utf-8")
 
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The files of all sources now."""
+    """The present files of all sources."""
 
     sources: tuple[Source, ...]
-    notes: tuple[str, ...]  # what people should know: a folder without files, files that are no sources
+    notes: tuple[str, ...]  # for people: folders without files, files that are not sources
 
 
 def release_of(name: str) -> int:
-    """Place of a file in PubMed's numbering, ascending over the years; 0 for any other file.
+    """Return the release number of a PubMed file, ascending over the years; 0 for any other file.
 
     >>> release_of("pubmed26n1300.xml.gz")
     20261300
     """
-    found = _RELEASE.search(name)
-    return (2000 + int(found[1])) * 10_000 + int(found[2]) if found else 0
+    match = _RELEASE.search(name)
+    return (2000 + int(match[1])) * 10_000 + int(match[2]) if match else 0
 
 
 def build_source_file(source: Source, receipt: FileReceipt) -> SourceFile:
-    """What the corpus keeps of a file.
+    """Build the entry of a file for the corpus.
 
     Raises:
-        SourceError: it can't be opened, or is of no known format.
+        SourceError: the file can't be opened, or its format is unknown.
     """
-    found = check_source(source.path, source.format)
-    return SourceFile(source.name, source.place, receipt.n_bytes, receipt.sha256, found.name, release_of(source.name))
+    kind = check_source(source.path, source.format)
+    return SourceFile(source.name, source.place, receipt.n_bytes, receipt.sha256, kind.name, release_of(source.name))
 
 
 def _split_digits(path: Path) -> tuple[tuple[int, str], ...]:
-    """Sort key that puts file9 before file10."""
+    """Return a sort key that puts file9 before file10."""
     pieces = NUMBER.split(str(path))
     return tuple((int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces)
 
@@ -80,15 +80,15 @@ def _split_digits(path: Path) -> tuple[tuple[int, str], ...]:
 def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozenset[str]) -> _Listing:
     """Find the files of all patterns, each once, in the order of the patterns; PubMed's by release, others by age.
 
-    The newest of a source's exports has the last word; those of one age go by name.
+    So the newest export of a source is read last. Files of the same age are sorted by name.
 
     base is the folder that relative paths start from. applied are the paths of files that the index was made from.
 
     Raises:
-        SourceError: a file or folder is not there, or one that gave records before has no file left. Nothing is ever
-            read as "all was deleted".
+        SourceError: a file or folder does not exist, or a source that had files before has none left. Missing files
+            never count as deleted records.
     """
-    found: dict[Path, Source] = {}
+    sources: dict[Path, Source] = {}
     notes: list[str] = []
     for pattern in patterns:
         kind = format_named(pattern.format).name if pattern.format else None
@@ -97,32 +97,32 @@ def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozens
             notes.append(_note_none_left(base, pattern, applied))
         for path in sorted(matched, key=lambda p: (release_of(p.name), p.stat().st_mtime_ns, _split_digits(p))):
             if kind is None and _is_folder(base, pattern) and (why := _explain_not_a_source(path)):
-                notes.append(f"{path} is left out: {why}")
+                notes.append(f"{path} is skipped: {why}")
             else:
-                found.setdefault(path, Source(path, kind))
-    return _Listing(tuple(found.values()), tuple(notes))
+                sources.setdefault(path, Source(path, kind))
+    return _Listing(tuple(sources.values()), tuple(notes))
 
 
 def _resolve_pattern(base: Path, pattern: SourcePattern) -> Path:
-    """A pattern as an absolute path; "~" is the home folder."""
+    """Return a pattern as an absolute path; "~" is the home folder."""
     return base / Path(pattern.path).expanduser()
 
 
 def _is_glob(base: Path, pattern: SourcePattern) -> bool:
-    """Whether a pattern is one: a file or folder whose name has brackets in it is not."""
+    """Return whether a pattern is a glob. An existing file or folder with brackets in its name is not."""
     return has_magic(pattern.path) and not _resolve_pattern(base, pattern).exists()
 
 
 def _is_folder(base: Path, pattern: SourcePattern) -> bool:
-    """Whether a pattern is a folder to watch."""
+    """Return whether a pattern is a folder to watch."""
     return _resolve_pattern(base, pattern).is_dir()
 
 
 def _matches(base: Path, pattern: SourcePattern) -> list[Path]:
-    """The files of one pattern.
+    """Return the files of one pattern.
 
     Raises:
-        SourceError: a file or folder is not there.
+        SourceError: a file or folder does not exist.
     """
     root = _resolve_pattern(base, pattern)
     if _is_glob(base, pattern):
@@ -130,8 +130,8 @@ def _matches(base: Path, pattern: SourcePattern) -> list[Path]:
         folder = base.joinpath(*plain)
         if not folder.is_dir():
             raise SourceError(_explain_vanished(folder, pattern))
-        found = glob(str(Path(pattern.path).expanduser()), root_dir=base, recursive=True)
-        return [base / name for name in found if (base / name).is_file()]
+        names = glob(str(Path(pattern.path).expanduser()), root_dir=base, recursive=True)
+        return [base / name for name in names if (base / name).is_file()]
     if root.is_dir():
         return list(_list_folder(root))
     if not root.exists():
@@ -140,7 +140,7 @@ def _matches(base: Path, pattern: SourcePattern) -> list[Path]:
 
 
 def _list_folder(folder: Path) -> Iterator[Path]:
-    """The files of a folder and of the folders in it, hidden ones and those that are no sources left out."""
+    """Yield the files of a folder and its subfolders, except hidden files and files that are never sources."""
     for path in folder.rglob("*"):
         inside = path.relative_to(folder).parts
         if path.is_file() and not any(part.startswith(".") for part in inside) and not path.name.endswith(_NOT_SOURCES):
@@ -148,51 +148,51 @@ def _list_folder(folder: Path) -> Iterator[Path]:
 
 
 def _explain_not_a_source(path: Path) -> str | None:
-    """Why a file in a watched folder is none, in one line; None when it can be read."""
+    """Return why a file in a watched folder is not a source, in one line; None if it is one."""
     try:
         check_source(path)
     except UnknownFormatError as err:
         return str(err)
     except SourceError:
-        return None  # a broken file is an error of the run, never left out in silence
+        return None  # a broken file is an error of the run and must not be skipped
     return None
 
 
 def _explain_vanished(path: Path, pattern: SourcePattern) -> str:
-    """The message for a place that is not there."""
+    """Return the message for a missing file or folder."""
     return (
-        f"{path} is not there (source {pattern.path!r} of index.toml). Nothing was changed and nothing is deleted for "
-        "it. Is its disk mounted? Mend the path, or take the source out"
+        f"{path} does not exist (source {pattern.path!r} of index.toml). Nothing was changed or deleted. "
+        "Is its disk mounted? Correct the path, or remove the source from index.toml"
     )
 
 
 def _note_none_left(base: Path, pattern: SourcePattern, applied: frozenset[str]) -> str:
-    """The note on a source without a file.
+    """Return the note on a source without files.
 
     Raises:
-        SourceError: it had some when the index was made.
+        SourceError: the source had files before.
     """
     root = _resolve_pattern(base, pattern)
     glob_like = str(root) if _is_glob(base, pattern) else f"{root}/*"
     before = [path for path in applied if fnmatch(path, glob_like)]
     if before:
         raise SourceError(
-            f"{root} holds no file now, but {len(before):,} were read from it before. Nothing was changed and nothing "
-            "is deleted for it. Is its disk mounted? Put the files back, or take the source out of index.toml"
+            f"{root} contains no files now, but {len(before):,} were read from it before. Nothing was changed or "
+            "deleted. Is its disk mounted? Put the files back, or remove the source from index.toml"
         )
-    return f"{root} holds no file yet"
+    return f"{root} contains no files yet"
 
 
 def select_since(sources: Sequence[Source], day: date) -> tuple[Source, ...]:
-    """Those changed on or after a day, by the time the file system keeps."""
+    """Return the sources that were modified on or after a day."""
     return tuple(s for s in sources if date.fromtimestamp(s.path.stat().st_mtime) >= day)
 
 
 def hash_source(source: Source) -> Source:
-    """The source with its receipt.
+    """Return the source with its receipt.
 
     Raises:
-        SourceError: it can't be read.
+        SourceError: the file can't be read.
     """
     try:
         return replace(source, receipt=FileReceipt.of(source.path))

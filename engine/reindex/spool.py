@@ -1,4 +1,4 @@
-"""Vectors of a run on their way to the index: on disk, so that memory stays bounded whatever is encoded."""
+"""New vectors of a run, kept on disk so that memory stays bounded."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from engine.records.generation import DocIds
 
 @dataclass(slots=True)
 class Spool:
-    """Rows appended to a scratch file, each under a doc id; of an id in several pages the last page counts."""
+    """Rows appended to a scratch file, each with a doc id; if an id is in several pages, the last page counts."""
 
     path: Path
     dim: int
     ids: list[DocIds] = field(default_factory=list)
 
     def append(self, doc_ids: DocIds, vectors: Vectors) -> None:
-        """Add a page of rows (m, dim) float32, matching the ids; an id may have several, in their order.
+        """Append a page of rows (m, dim) float32, one per id; an id may have several rows, in order.
 
         Raises:
             OSError: the disk is full or not writable.
@@ -31,11 +31,11 @@ class Spool:
         self.ids.append(doc_ids)
 
     def find_places(self, doc_ids: DocIds) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Where the rows of ids, which are ascending, lie in the spool, id after id; and how many each id has, (n,)."""
-        held = np.concatenate([np.empty(0, np.int64), *self.ids])
+        """Return the row numbers of ascending ids (n,), id after id, and the number of rows of each id, (n,)."""
+        all_ids = np.concatenate([np.empty(0, np.int64), *self.ids])
         page = np.repeat(np.arange(len(self.ids)), [len(ids) for ids in self.ids])
-        at = np.searchsorted(doc_ids, held).clip(max=len(doc_ids) - 1) if len(doc_ids) else np.zeros(0, np.int64)
-        rows = np.flatnonzero(doc_ids[at] == held) if len(doc_ids) else at
+        at = np.searchsorted(doc_ids, all_ids).clip(max=len(doc_ids) - 1) if len(doc_ids) else np.zeros(0, np.int64)
+        rows = np.flatnonzero(doc_ids[at] == all_ids) if len(doc_ids) else at
         newest = np.full(len(doc_ids), -1, np.int64)
         np.maximum.at(newest, at[rows], page[rows])
         rows = rows[page[rows] == newest[at[rows]]]
@@ -43,7 +43,7 @@ class Spool:
         return rows[np.argsort(at[rows], kind="stable")], counts
 
     def map_rows(self) -> Vectors:
-        """All rows in the order in which they came, mapped."""
+        """Return all rows, mapped, in the order in which they were appended."""
         n = sum(map(len, self.ids))
         if n == 0:
             return np.empty((0, self.dim), np.float32)

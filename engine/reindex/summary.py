@@ -1,4 +1,4 @@
-"""Runs and generations in words, for people; and as plain fields, for programs."""
+"""Summaries of runs and generations: text for people, plain fields for programs."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ from engine.reindex.order import Report
 
 
 def summarise_report(name: str, report: Report) -> Iterator[str]:
-    """Say what a run did, a line per fact; facts that are zero are left out."""
-    counts = report.counts
+    """Yield the lines of a report for people; counts of zero are left out."""
+    counts, total = report.counts, pluralize(report.counts.abstracts, "abstract")
     if not report.published:
-        yield f"{name}: nothing new, generation {report.generation:06d} stays ({pluralize(counts.abstracts, 'abstract')})"
+        yield f"{name}: nothing new, generation {report.generation:06d} stays ({total})"
     else:
-        made = f"generation {report.generation:06d} published"
-        yield f"{name}: {made}, {pluralize(counts.abstracts, 'abstract')}, {report.seconds:.1f} s"
-    done = (
+        yield f"{name}: generation {report.generation:06d} published, {total}, {report.seconds:.1f} s"
+    changes = (
         ("added", counts.added),
         ("with a changed text", counts.text_changed),
         ("with changed metadata only", counts.metadata_changed),
         ("unchanged", counts.unchanged),
         ("deleted", counts.deleted),
         ("newly retracted", counts.newly_retracted),
-        ("found to be a record that is there already", counts.merged),
+        ("merged into another record", counts.merged),
         ("encoded", counts.encoded),
-        ("taken over from a run that was stopped", counts.resumed),
-        ("given more than once in one file", counts.duplicates),
+        ("reused from a stopped run", counts.resumed),
+        ("more than once in one file", counts.duplicates),
     )
     if report.known:
         yield f"  files read: {len(report.files):,}; applied before and skipped: {report.known:,}"
-    yield "  this run: " + (", ".join(f"{n:,} {what}" for what, n in done if n) or "nothing")
+    yield "  this run: " + (", ".join(f"{n:,} {what}" for what, n in changes if n) or "nothing")
     yield from _note_truncation(counts.abstracts, counts.truncated)
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
@@ -53,19 +52,19 @@ def summarise_report(name: str, report: Report) -> Iterator[str]:
 
 
 def list_report_fields(name: str, report: Report) -> dict[str, Any]:
-    """What a run did as plain fields."""
+    """Return a report as plain fields."""
     return {"index": name} | asdict(report)
 
 
 def _note_truncation(abstracts: int, truncated: int) -> Iterator[str]:
-    """Say how many texts the encoder did not read to their end."""
+    """Yield a line on texts that the encoder did not read to the end, if there are any."""
     if truncated:
         share = 100 * truncated / abstracts
         yield f"  longer than the encoder reads, so matched by their beginning only: {truncated:,} ({share:.0f} %)"
 
 
 def list_status_fields(folder: IndexFolder) -> dict[str, Any]:
-    """The current generation of an index as plain fields."""
+    """Return the current generation of an index as plain fields."""
     manifest = folder.open_current(quick=True).manifest
     content = asdict(manifest)
     del content["probes"]
@@ -74,20 +73,21 @@ def list_status_fields(folder: IndexFolder) -> dict[str, Any]:
 
 
 def format_status(folder: IndexFolder) -> Iterator[str]:
-    """The current generation of an index in words."""
+    """Yield the lines of a description of the current generation."""
     manifest = folder.open_current(quick=True).manifest
     counts = manifest.counts
     n_bytes = sum(file.n_bytes for file in manifest.files)
     others = [f"{n:06d}" for n in folder.list_numbers() if n != manifest.generation]
-    made = f"generation {manifest.generation:06d} of {manifest.created}"
-    yield f"{folder.path.name}: {made}, {pluralize(counts.abstracts, 'abstract')}"
+    title = f"generation {manifest.generation:06d} of {manifest.created}"
+    yield f"{folder.path.name}: {title}, {pluralize(counts.abstracts, 'abstract')}"
     yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"
     yield f"  encoder: {_format_encoder(manifest)}"
     yield f"  vectors: {manifest.factory}, {manifest.metric.replace('_', ' ')} (cosine)"
     if manifest.ann:
         ann = manifest.ann
         depth = f"{pluralize(ann.n_probe, 'list')} and {pluralize(ann.n_rerank, 'exact score')} a search"
-        yield f"    {depth}: recall@10 {ann.recall:.3f} of an exact search, measured on {pluralize(ann.n_queries, 'title')}"
+        titles = pluralize(ann.n_queries, "title")
+        yield f"    {depth}: recall@10 {ann.recall:.3f} of an exact search, measured on {titles}"
     yield f"  newest source: {manifest.newest_source}"
     yield from _note_truncation(counts.abstracts, counts.truncated)
     if counts.without_abstract:
@@ -97,7 +97,7 @@ def format_status(folder: IndexFolder) -> Iterator[str]:
 
 
 def _format_encoder(manifest: Manifest) -> str:
-    """The encoder in one line."""
+    """Format the encoder as one line."""
     encoder = manifest.encoder
     return (
         f"{encoder.model}, {encoder.dim} dimensions, {encoder.max_length} tokens, {encoder.pooling} pooling, "

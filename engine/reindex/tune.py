@@ -1,4 +1,4 @@
-"""How deep an approximate index must look: the cheapest setting that finds what an exact search finds."""
+"""Tuning of an approximate index: the fastest setting that finds almost all hits of an exact search."""
 
 from __future__ import annotations
 
@@ -17,90 +17,90 @@ from engine.index.ivf import TUNED_FOR, IvfIndex
 from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings, DocIds
 
-QUERIES = 512  # titles asked; at recall 0.99 the standard error is below 0.002
-_TIMED = 64  # of them, one by one
+QUERIES = 512  # titles used as queries; at recall 0.99 the standard error is below 0.002
+_TIMED = 64  # queries that are timed, one by one
 _DEPTHS = (25, 50, 100, 200, 400, 800)  # candidates scored exactly
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One setting and what it gives."""
+    """One setting and its measured results."""
 
     n_probe: int
     n_rerank: int
     recall: float  # ANN recall@10
-    ms: float | None  # median of single queries on this machine; None: not measured, since the recall is too low
+    ms: float | None  # median of single queries on this machine; None: not measured, the recall is too low
 
 
 @dataclass(frozen=True, slots=True)
 class _Tuned:
-    """The setting taken, and those that it was taken from."""
+    """The chosen setting, and all that were tried."""
 
     settings: AnnSettings
     trials: tuple[Trial, ...]
 
     @property
     def reached(self) -> bool:
-        """Whether the recall asked for is reached; otherwise the deepest setting was taken."""
+        """Whether the target is reached; otherwise the setting with the highest recall was chosen."""
         return self.settings.recall >= self.settings.target
 
 
 def encode_titles(
     database: Path, doc_ids: DocIds, encoder: Encoder, n: int = QUERIES
 ) -> tuple[NDArray[np.int64], Vectors]:
-    """Titles of at most n records spread over the corpus, encoded as queries are.
+    """Encode the titles of at most n records spread over the corpus as queries.
 
-    A title is the nearest thing to a real question that every corpus holds; a record without one gives its abstract.
-    Returns the places in doc_ids of those that could be encoded, int64 (q,) ascending, and float32 (q, dim).
+    Titles resemble real queries, and every corpus has them. A record without a title is represented by its abstract.
+    Returns the positions in doc_ids of those that could be encoded, int64 (q,) ascending, and vectors float32 (q, dim).
     """
     spread = np.unique(np.linspace(0, len(doc_ids) - 1, min(n, len(doc_ids)), dtype=np.int64))
     corpus = Corpus(database)
     try:
-        found = corpus.fetch(doc_ids[spread].tolist())
+        records = corpus.fetch(doc_ids[spread].tolist())
     finally:
         corpus.close()
-    places = [i for i in spread.tolist() if int(doc_ids[i]) in found]
-    rows = [found[int(doc_ids[i])] for i in places]
+    places = [i for i in spread.tolist() if int(doc_ids[i]) in records]
+    rows = [records[int(doc_ids[i])] for i in places]
     checked = encode_checked(encoder, [clean_text(row.title) or clean_text(row.abstract) for row in rows])
     return np.array(places, np.int64)[checked.kept], checked.vectors
 
 
-def tune_lists(index: IvfIndex, queries: Vectors, target: float, n_trained: int, held: int = 0) -> _Tuned:
-    """The quickest setting that reaches the target on these queries; held is the number of lists that did so before.
+def tune_lists(index: IvfIndex, queries: Vectors, target: float, n_trained: int, previous: int = 0) -> _Tuned:
+    """Find the fastest setting that reaches the target recall on these queries.
 
-    With one held, only half of it, itself and more are tried, as far as it takes.
+    previous is the number of lists that reached it before, or 0. With one, the trial starts at half of it.
 
-    Candidates are scored exactly, so a setting finds a neighbour if and only if it is among the candidates: one search
-    a number of lists tells the recall of every depth. A candidate that scores as the true neighbours do is as good as
-    they are: of records with the same text any will do.
+    Candidates are scored exactly, so a setting finds a neighbour if and only if it is among the candidates. One search
+    per number of lists therefore gives the recall at every depth. A candidate with the score of a true neighbour counts
+    as one, since records with the same text are interchangeable.
     """
-    found: list[tuple[int, int, float]] = []
+    measured: list[tuple[int, int, float]] = []
     k = min(TUNED_FOR, index.size)
     least = [ranking[-1][1] for ranking in index.search_exhaustively(queries, k)]
-    for n_probe in (n for n in _list_probes(index.n_lists) if n >= held // 2):
+    for n_probe in (n for n in _list_probes(index.n_lists) if n >= previous // 2):
         near = np.array(
             [index.keep_good_candidates(q, n_probe, _DEPTHS[-1], low) for q, low in zip(queries, least, strict=True)]
         )
         recalls = [(depth, float(np.minimum(near[:, :depth].sum(axis=1), k).mean()) / k) for depth in _DEPTHS]
         enough = [pair for pair in recalls if pair[1] >= target]
-        found.append((n_probe, *(enough[0] if enough else recalls[-1])))
-        if enough and n_probe > (1 if held else 4) * next(n for n, _, recall in found if recall >= target):
-            break  # more lists make it slower only
-    trials = [Trial(n, m, r, _time_search(index, queries, n, m) if r >= target else None) for n, m, r in found]
-    quick = [(trial.ms, trial) for trial in trials if trial.ms is not None]
-    best = min(quick, key=lambda pair: pair[0])[1] if quick else max(trials, key=lambda trial: trial.recall)
+        measured.append((n_probe, *(enough[0] if enough else recalls[-1])))
+        if enough and n_probe > (1 if previous else 4) * next(n for n, _, recall in measured if recall >= target):
+            break  # more lists only make it slower
+    trials = [Trial(n, m, r, _time_search(index, queries, n, m) if r >= target else None) for n, m, r in measured]
+    timed = [(trial.ms, trial) for trial in trials if trial.ms is not None]
+    best = min(timed, key=lambda pair: pair[0])[1] if timed else max(trials, key=lambda trial: trial.recall)
     settings = AnnSettings(best.n_probe, best.n_rerank, round(best.recall, 4), len(queries), target, n_trained)
     return _Tuned(settings, tuple(trials))
 
 
 def _list_probes(n_lists: int) -> list[int]:
-    """Numbers of lists to try: powers of two up to all."""
+    """List the numbers of lists to try: powers of two, then all lists."""
     powers = [1 << i for i in range(n_lists.bit_length()) if 1 << i < n_lists]
     return [*powers, n_lists]
 
 
 def _time_search(index: IvfIndex, queries: Vectors, n_probe: int, depth: int) -> float:
-    """Median milliseconds of one query."""
+    """Measure the median time of one query, in milliseconds."""
     spent = []
     for query in queries[:_TIMED]:
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""``engine reindex``: the sources of index.toml against the current generation; planned, guarded, resumable."""
+"""``engine reindex``: brings an index up to date with the sources in its index.toml."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from engine.reindex.sources import hash_source, list_sources, select_since
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """How to reindex."""
+    """The options of a reindex."""
 
-    full: bool = False  # read every file again, and let go of records that their file no longer holds
-    since: date | None = None  # look only at files changed on or after this day
-    allow_mass_change: bool = False  # without the guard
+    full: bool = False  # read every file again, and remove records that their file no longer contains
+    since: date | None = None  # read only files modified on or after this day
+    allow_mass_change: bool = False  # run without the guard
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """The files of all sources, sorted out, with notes for people."""
+    """The files of all sources, sorted by what is done with them, and notes for people."""
 
     files: Files
     notes: tuple[str, ...]
@@ -49,11 +49,11 @@ class _Look:
 def reindex(folder: IndexFolder, settings: Settings, request: Request, progress: Progress) -> Report:
     """Bring an index up to date with its sources and publish the next generation, if anything is new.
 
-    Files whose content was applied before are skipped. A run that was killed is taken up where its last shard ended.
+    Files whose content was applied before are skipped. A killed run continues after its last shard.
 
     Raises:
-        ConfigError: index.toml names no source, or asks for what this engine does not have.
-        SourceError: a source is not there or can't be read.
+        ConfigError: index.toml names no source, or has a setting that can't be used.
+        SourceError: a source does not exist or can't be read.
         MassChangeError: the guard stops the run.
         LockedError: another process writes this index.
         EngineError: as engine.reindex.run.index_sources.
@@ -67,110 +67,112 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
         look = _look_at_sources(folder, settings, request, current)
         if not look.files.read and current is not None:
             choose(current.manifest.encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
-            shards.clear(folder.shards)  # of a run whose files are gone: nothing is left to encode
+            shards.clear(folder.shards)  # of a stopped run whose files are gone: there is nothing to encode
             return replace(_report_nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
         if not look.files.read:
             places = ", ".join(source.path for source in settings.sources)
-            raise ConfigError(f"no source of {settings.file} holds a file yet ({places}), so there is nothing to index")
-        done = make_generation(folder, _order_for(settings, request, look), current, progress)
-        return replace(done, known=len(look.files.known), notes=look.notes + done.notes)
+            raise ConfigError(
+                f"no source in {settings.file} contains a file yet ({places}), so there is nothing to index"
+            )
+        report = make_generation(folder, _build_order(settings, request, look), current, progress)
+        return replace(report, known=len(look.files.known), notes=look.notes + report.notes)
 
 
 def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, progress: Progress) -> Plan:
-    """What reindex would do now. Works on a copy of the corpus in a temporary folder; the index is only read.
+    """Plan a reindex. Works on a copy of the corpus in a temporary folder; the index is only read.
 
     Raises:
         ConfigError: as reindex.
-        SourceError: a source is not there or can't be read.
-        EngineError: the current generation is damaged, or the model is another than the index was built with.
+        SourceError: a source does not exist or can't be read.
+        EngineError: the current generation is damaged, or the model is not the one that the index was built with.
     """
     _check_settings(folder, settings)
     current = open_current(folder)
-    held = current.manifest.encoder if current else None
-    choose(held, settings.model, settings.precision, settings.recipe, re_encode=False)
+    encoder = current.manifest.encoder if current else None
+    choose(encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
     look = _look_at_sources(folder, settings, request, current)
-    n_held = current.manifest.counts.abstracts if current else 0
+    n_current = current.manifest.counts.abstracts if current else 0
     if not look.files.read:
-        return Plan(n_held, look.files, Counts(n_held, 0, 0, 0, 0), (), (), (), look.notes, None)
+        return Plan(n_current, look.files, Counts(n_current, 0, 0, 0, 0), (), (), (), look.notes, None)
     with tempfile.TemporaryDirectory(prefix="engine-plan-") as scratch:
         database = Path(scratch, DATABASE)
         if current:
             durable.copy_file(current.database, database)
-        return _plan_changes(database, folder, _order_for(settings, request, look), current, look, progress)
+        return _plan_changes(database, folder, _build_order(settings, request, look), current, look, progress)
 
 
 def _plan_changes(
     database: Path, folder: IndexFolder, order: Order, current: Generation | None, look: _Look, progress: Progress
 ) -> Plan:
-    """Read the sources into a copy of the corpus and say what that changed."""
+    """Read the sources into a copy of the corpus and return the changes as a plan."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
     published = current.database if current else None
     with Draft(database, publish.choose_number(folder), created, hash_prepared, published) as draft:
         gathered = read_all(draft, order, progress)
         to_encode = draft.count_to_encode(everything=False)
         counts = count_generation(draft.count_totals(), gathered, to_encode)
-    held = current.manifest.counts.abstracts if current else 0
+    n_current = current.manifest.counts.abstracts if current else 0
     return Plan(
-        held=held,
+        held=n_current,
         files=look.files,
         counts=counts,
         examples=tuple((kind, tuple(shown)) for kind, shown in gathered.examples.items()),
-        remarks=gathered.told,
+        remarks=gathered.remark_counts,
         rejections=tuple(gathered.rejections),
         notes=look.notes,
-        refusal=explain_refusal(counts, held, order.limits) if order.limits else None,
+        refusal=explain_refusal(counts, n_current, order.limits) if order.limits else None,
     )
 
 
 def _check_settings(folder: IndexFolder, settings: Settings) -> None:
-    """Refuse settings that this engine can't honour.
+    """Check the settings of a reindex.
 
     Raises:
-        ConfigError: no source, or another FAISS factory than there is.
+        ConfigError: there is no source, or the FAISS factory is not supported.
     """
     if not settings.sources:
         path = settings.file.absolute()
         if path.exists():
-            raise ConfigError(f'{path} names no source. Add one to it: [[sources]], and below it path = "FOLDER"')
-        raise ConfigError(f"{path} is not there. Write it: engine init {folder.path.name} SOURCE")
+            raise ConfigError(f'{path} names no source. Add one: [[sources]], and below it path = "FOLDER"')
+        raise ConfigError(f"{path} does not exist. Create it: engine init {folder.path.name} SOURCE")
     if settings.factory not in (None, factory.AUTO):
         factory.parse_factory(str(settings.factory))
 
 
 def _look_at_sources(folder: IndexFolder, settings: Settings, request: Request, current: Generation | None) -> _Look:
-    """Find and hash the files of all sources and sort them out.
+    """Find, hash and sort the files of all sources.
 
     Raises:
-        SourceError: a source is not there or can't be read.
+        SourceError: a source does not exist or can't be read.
     """
     applied = read_applied_files(current)
     listing = list_sources(folder.path.absolute(), settings.sources, frozenset(file.path for file in applied))
-    found = select_since(listing.sources, request.since) if request.since else listing.sources
-    there = {source.place for source in listing.sources}
-    paths = [file.path for file in applied if file.path and file.path not in there]
+    sources = select_since(listing.sources, request.since) if request.since else listing.sources
+    present = {source.place for source in listing.sources}
+    paths = [file.path for file in applied if file.path and file.path not in present]
     gone = [] if request.since else [path for path in paths if not Path(path).exists()]
-    files = sort_out([hash_source(source) for source in found], applied, gone, everything=request.full)
+    files = sort_out([hash_source(source) for source in sources], applied, gone, everything=request.full)
     notes = listing.notes
-    if left := len(list(folder.shards.glob("*/*.npz"))):
-        notes += (f"a run was stopped; what it had encoded ({pluralize(left, 'shard')}) is not encoded again",)
+    if n_shards := len(list(folder.shards.glob("*/*.npz"))):
+        notes += (f"a run was stopped; the vectors it left ({pluralize(n_shards, 'shard')}) are reused",)
     if files.vanished:
         n = len(files.vanished)
         notes += (
-            f"{pluralize(n, 'file')} read before, not there any more; the records stay (first: {files.vanished[0]})",
+            f"{pluralize(n, 'file')} read before but no longer present; the records stay (first: {files.vanished[0]})",
         )
     return _Look(files, notes)
 
 
 def read_applied_files(current: Generation | None) -> list[AppliedFile]:
-    """The files that the current generation was made from."""
+    """Return the files that the current generation was made from, in order."""
     if current is None:
         return []
     with contextlib.closing(Corpus(current.database)) as corpus:
         return corpus.read_sources()
 
 
-def _order_for(settings: Settings, request: Request, look: _Look) -> Order:
-    """The order that a run of reindex carries out."""
+def _build_order(settings: Settings, request: Request, look: _Look) -> Order:
+    """Build the order of a reindex."""
     command = f"engine reindex {settings.file.parent.name}{' --full' if request.full else ''}"
     limits = Limits(settings.max_deleted_share, settings.max_changed_share, command)
     return Order(
@@ -184,9 +186,9 @@ def _order_for(settings: Settings, request: Request, look: _Look) -> Order:
 
 
 def _report_nothing_new(current: Generation, look: _Look) -> Report:
-    """The report of a run without a file to read."""
-    held = current.manifest.counts
-    counts = Counts(held.abstracts, held.retracted, held.without_abstract, held.without_title, held.truncated)
+    """Return the report of a run without a file to read."""
+    totals = current.manifest.counts
+    counts = Counts(totals.abstracts, totals.retracted, totals.without_abstract, totals.without_title, totals.truncated)
     return Report(
         generation=current.manifest.generation,
         published=False,
@@ -200,7 +202,7 @@ def _report_nothing_new(current: Generation, look: _Look) -> Report:
 
 
 def prune(folder: IndexFolder, keep: int) -> list[int]:
-    """Delete generations beyond the newest `keep` of the current one's ancestry; returns their numbers.
+    """Delete generations except the newest `keep` that led to the current one, and return their numbers.
 
     Raises:
         LockedError: another process writes this index.

@@ -1,4 +1,4 @@
-"""Vectors of the next generation: new ones for texts that changed, the current ones byte for byte for the rest."""
+"""Vectors of the next generation: computed for new and changed texts, copied byte for byte for the others."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from engine.reindex.gather import Gathered, refuse
 from engine.reindex.shards import Shards
 from engine.reindex.spool import Spool
 
-_CANARY_EVERY = 256  # texts; one in so many is encoded again, alone
-_FIRST_CANARIES = 4  # of the first page
-_CHUNK = 2048  # rows put in order at once
-_MAX_FAILED_SHARE = 0.05  # of the texts of a run; an encoder that fails on more is broken
-_MIN_FAILED = 10  # below this many, single odd records are the likelier cause
+_CANARY_EVERY = 256  # texts; one in this many is encoded again, alone
+_FIRST_CANARIES = 4  # texts of the first page that are encoded again
+_CHUNK = 2048  # records per chunk of vectors
+_MAX_FAILED_SHARE = 0.05  # share of the texts of a run; an encoder that fails on more is broken
+_MIN_FAILED = 10  # up to this many, the records are the likely cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ class Vectorised:
     """The vectors of every row of the draft."""
 
     doc_ids: DocIds  # (n,) ascending
-    counts: NDArray[np.int64]  # (n,) vectors of each: 1, or one for each of its passages
+    counts: NDArray[np.int64]  # (n,) vectors of each id: 1, or one per passage
     spool: Spool  # new vectors
-    current: FlatIndex | None  # the vectors of unchanged texts; None: nothing is carried over
-    n_encoded: int  # in this run
-    n_resumed: int  # taken from what a run that did not end had encoded
+    current: FlatIndex | None  # vectors of unchanged texts; None: nothing is carried over
+    n_encoded: int  # records encoded in this run
+    n_resumed: int  # records whose vectors come from a stopped run
 
     @property
     def row_ids(self) -> DocIds:
@@ -50,11 +50,11 @@ class Vectorised:
         return np.repeat(self.doc_ids, self.counts)
 
     def list_new_ids(self) -> DocIds:
-        """Ids whose vectors are new or may have changed, ascending."""
+        """List the ids whose vectors are new or may have changed, ascending."""
         return self.doc_ids[self.spool.find_places(self.doc_ids)[1] > 0]
 
     def read_chunks(self) -> Iterator[Vectors]:
-        """The vectors in the order of the ids, those of a few thousand records (m, dim) at a time."""
+        """Yield the vectors in the order of the ids, as chunks (m, dim) of a few thousand records."""
         new, (every_place, every_n) = self.spool.map_rows(), self.spool.find_places(self.doc_ids)
         firsts = np.concatenate([[0], np.cumsum(every_n)])
         for start in range(0, len(self.doc_ids), _CHUNK):
@@ -71,7 +71,7 @@ class Vectorised:
 
 @dataclass(frozen=True, slots=True)
 class EncodingRun:
-    """What encoding works with."""
+    """Everything that encoding needs."""
 
     draft: Draft
     encoder: Encoder
@@ -87,26 +87,26 @@ class _Page:
     """Texts that go through the encoder together."""
 
     rows: list[TextRow]
-    owners: list[int]  # of each text the place of its row, ascending
-    texts: list[str]  # as the encoder gets them
+    owners: list[int]  # position of the row of each text, ascending
+    texts: list[str]  # prepared, as the encoder gets them
     digests: list[str]
-    resumed: dict[int, tuple[Vectors, int]]  # place of a text -> vector and length, from an earlier run
+    resumed: dict[int, tuple[Vectors, int]]  # position of a text -> vector and number of tokens, from an earlier run
     n_canaries: int
 
     @property
     def rest(self) -> list[int]:
-        """Places of the texts that no earlier run encoded."""
+        """Positions of the texts that no earlier run encoded."""
         return [i for i in range(len(self.texts)) if i not in self.resumed]
 
 
 def vectorise(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
-    """Encode the rows of the draft that need it; the others are carried over. Without a current index all are encoded.
+    """Encode the new and changed rows of the draft and carry over the others. Without a current index, encode all.
 
-    Reading, encoding and keeping overlap; what waits between them is a few pages. What an earlier run left in the
-    shards is not encoded again; however this run ends, what it encoded is kept there until it is published.
+    Reading, encoding and storing overlap, with a few pages in between. Texts in the shards of an earlier run are not
+    encoded again. However this run ends, its vectors stay in the shards until they are published.
 
     Raises:
-        EncoderError: too many texts came back without a usable vector, or the encoder mixes up rows.
+        EncoderError: too many texts have no usable vector, or the encoder mixes up rows.
         CorruptError: the current generation lacks a vector that it should have.
     """
     try:
@@ -117,10 +117,10 @@ def vectorise(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
 
 
 def _encode_rows(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
-    """The work of vectorise.
+    """Do the work of vectorise, except the last flush of the shards.
 
     Raises:
-        EncoderError: too many texts came back without a usable vector, or the encoder mixes up rows.
+        EncoderError: too many texts have no usable vector, or the encoder mixes up rows.
         CorruptError: the current generation lacks a vector that it should have.
     """
     everything = current is None
@@ -140,14 +140,14 @@ def _encode_rows(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
                     f"was published. The last: {checked.refused[-1][1]}"
                 )
             run.progress("encoding", done, total)
-    if everything and restored:  # nothing is carried over, so what went back to its old text is encoded too
+    if everything and restored:  # nothing is carried over, so restored records need vectors, too
         page = _prepare_page(run, run.draft.read_texts_of(restored), 1)
         _refuse_texts(run, page.rows, _keep_page(run, page, _encode_page(run.encoder, page)))
     return _check_complete(run, current)
 
 
 def _encode_pages(run: EncodingRun, everything: bool) -> Generator[tuple[_Page, CheckedVectors]]:
-    """Pages with their vectors, in order; of what was encoded when the run ends early, the shards keep the vectors."""
+    """Yield pages with their vectors, in order. If the run ends early, the shards keep what was encoded."""
     encoder = run.encoder
     return map_in_order(
         lambda page: _encode_page(encoder, page),
@@ -158,25 +158,25 @@ def _encode_pages(run: EncodingRun, everything: bool) -> Generator[tuple[_Page, 
 
 
 def _read_pages(run: EncodingRun, everything: bool) -> Iterator[_Page]:
-    """The texts to encode, page by page."""
+    """Yield the texts to encode, page by page."""
     size = run.encoder.page
     for number, rows in enumerate(run.draft.read_texts_to_encode(everything, size)):
-        # One text in CANARY_EVERY, whatever the size of a page.
+        # One text in _CANARY_EVERY, whatever the size of a page.
         due = (number + 1) * size // _CANARY_EVERY - number * size // _CANARY_EVERY
         yield _prepare_page(run, rows, _FIRST_CANARIES if number == 0 else due)
 
 
 def _prepare_page(run: EncodingRun, rows: list[TextRow], n_canaries: int) -> _Page:
-    """Sort out which texts an earlier run encoded, and prepare the others."""
-    pairs = [(place, text) for place, row in enumerate(rows) for text in run.texts(row.title, row.abstract)]
-    owners, texts = [place for place, _ in pairs], [text for _, text in pairs]
+    """Prepare the texts of rows and look up those that an earlier run encoded."""
+    pairs = [(position, text) for position, row in enumerate(rows) for text in run.texts(row.title, row.abstract)]
+    owners, texts = [position for position, _ in pairs], [text for _, text in pairs]
     digests = [hash_text(text) for text in texts]
-    resumed = {i: found for i, digest in enumerate(digests) if (found := run.shards.get(digest))}
+    resumed = {i: entry for i, digest in enumerate(digests) if (entry := run.shards.get(digest))}
     return _Page(rows, owners, texts, digests, resumed, n_canaries)
 
 
 def _encode_page(encoder: Encoder, page: _Page) -> CheckedVectors:
-    """Encode the texts of a page that no shard holds. Runs beside everything else, so it touches nothing else."""
+    """Encode the texts of a page that are in no shard. Runs in a thread, so it changes nothing else."""
     texts = [page.texts[i] for i in page.rest]
     fresh = encode_checked(encoder, texts)
     check_canaries(encoder, [texts[i] for i in fresh.kept], fresh.vectors, page.n_canaries)
@@ -184,7 +184,7 @@ def _encode_page(encoder: Encoder, page: _Page) -> CheckedVectors:
 
 
 def _keep_page(run: EncodingRun, page: _Page, fresh: CheckedVectors) -> CheckedVectors:
-    """Keep the vectors of a page and note the lengths of all its texts."""
+    """Store the vectors of a page and the numbers of tokens of its texts."""
     _keep_in_shards(run, page, fresh)
     checked = _group_by_row(page, _merge_resumed(fresh, page.rest, page.resumed, run.encoder.identity.dim))
     fully_resumed = set(page.owners) - {page.owners[i] for i in page.rest}
@@ -199,21 +199,23 @@ def _keep_page(run: EncodingRun, page: _Page, fresh: CheckedVectors) -> CheckedV
 
 
 def _group_by_row(page: _Page, checked: CheckedVectors) -> CheckedVectors:
-    """What became of the texts, by the rows that they are of: one refused text refuses the whole row.
+    """Group the vectors of texts by their rows. A refused text refuses the whole row.
 
-    A passage without a word is left out, where others of its row have some. A row of which nothing is left, or that
-    gave no text at all, is refused as wordless.
+    A passage without a word is left out if other passages of its row have words. A row without any vector or text is
+    refused as wordless.
     """
     reasons = {page.owners[i]: reason for i, reason in checked.refused if reason != WORDLESS}
     owners = np.array(page.owners, dtype=np.int64)[checked.kept]
     lost = set(range(len(page.rows))) - set(owners.tolist()) - reasons.keys()
     reasons |= dict.fromkeys(lost, WORDLESS)
-    good = ~np.isin(owners, list(reasons))
-    return CheckedVectors(owners[good], checked.vectors[good], checked.n_tokens[good], tuple(sorted(reasons.items())))
+    is_good = ~np.isin(owners, list(reasons))
+    return CheckedVectors(
+        owners[is_good], checked.vectors[is_good], checked.n_tokens[is_good], tuple(sorted(reasons.items()))
+    )
 
 
 def _keep_in_shards(run: EncodingRun, page: _Page, fresh: CheckedVectors) -> None:
-    """Save the vectors of a page from being lost with the run."""
+    """Add the new vectors of a page to the shards, which survive a stopped run."""
     rest = page.rest
     run.shards.add([page.digests[rest[i]] for i in fresh.kept], fresh.vectors, fresh.n_tokens)
 
@@ -221,7 +223,7 @@ def _keep_in_shards(run: EncodingRun, page: _Page, fresh: CheckedVectors) -> Non
 def _merge_resumed(
     fresh: CheckedVectors, rest: list[int], resumed: dict[int, tuple[Vectors, int]], dim: int
 ) -> CheckedVectors:
-    """Freshly encoded texts, whose places in the page are `rest`, and resumed ones, in the order of the page."""
+    """Merge newly encoded texts, whose positions in the page are `rest`, with resumed ones, in page order."""
     if not resumed:
         return fresh
     rows = resumed | {
@@ -235,18 +237,18 @@ def _merge_resumed(
 
 
 def _refuse_texts(run: EncodingRun, page: list[TextRow], checked: CheckedVectors) -> list[int]:
-    """Reject the rows without a usable vector: a new one leaves the draft, a changed one goes back as it was.
+    """Reject rows without a usable vector: a new record leaves the draft, a changed one is restored.
 
-    Returns the doc ids of those that went back.
+    Returns the doc ids of the restored records.
     """
     restored: list[int] = []
     ledger = run.draft.ledger
     for position, reason in checked.refused:
         text = page[position]
-        if back := ledger.restore(text.doc_id):
-            restored += back
-            run.gathered.merged -= len(back) - 1
-            run.gathered.retracted.difference_update(back)
+        if restored_ids := ledger.restore(text.doc_id):
+            restored += restored_ids
+            run.gathered.merged -= len(restored_ids) - 1
+            run.gathered.retracted.difference_update(restored_ids)
             reason += "; the record stays as it was"
         else:
             ledger.discard(text.doc_id)
@@ -257,7 +259,7 @@ def _refuse_texts(run: EncodingRun, page: list[TextRow], checked: CheckedVectors
 
 
 def _check_complete(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
-    """Check that every row has a vector, new or carried over.
+    """Check that every row has a new vector or one to carry over.
 
     Raises:
         CorruptError: an id has neither.
@@ -266,10 +268,10 @@ def _check_complete(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
     counts = run.spool.find_places(doc_ids)[1]
     is_new = counts > 0
     carried = doc_ids[~is_new]
-    there = np.zeros(len(carried), bool) if current is None else current.find_rows(carried) >= 0
-    if not there.all():
+    is_known = np.zeros(len(carried), bool) if current is None else current.find_rows(carried) >= 0
+    if not is_known.all():
         raise CorruptError(
-            f"the current generation has no vector for id {carried[~there][0]}. Encode everything again: --re-encode"
+            f"the current generation has no vector for id {carried[~is_known][0]}. Encode everything again: --re-encode"
         )
     if current is not None:
         counts[~is_new] = current.find_all_rows(carried)[1]

@@ -1,4 +1,4 @@
-"""Check a generation: files against the manifest, SQLite against FAISS, and with deep=True vectors against texts."""
+"""Checks of a generation: files against manifest, SQLite against FAISS and, if deep, vectors against texts."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from engine.index.ivf import IvfIndex
 from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings, DocIds, Manifest, hash_ids
 
-SAMPLE = 64  # stored texts encoded again by a deep check, vectors sought by their own codes
-_MAX_LOST = 0.1  # of those; the nearest lists hold nearly every vector itself, wrong codes hardly any
-_CHUNK = 65_536  # vectors looked at together
+SAMPLE = 64  # texts that a deep check encodes again, and vectors searched by their own codes
+_MAX_LOST = 0.1  # share of those vectors; with good codes nearly all are found, with wrong codes hardly any
+_CHUNK = 65_536  # vectors checked at once
 
 
 def verify(folder: IndexFolder, generation: Generation, *, deep: bool, contents: bool = True) -> list[str]:
-    """Find what is wrong with a generation whose files match their manifest; empty when nothing is.
+    """Return what is wrong with a generation whose files match their manifest; empty if nothing is.
 
-    contents: look at every row and vector. Without, a caller answers for it that these very files passed that check.
+    contents: check every row and vector. False only if exactly these files passed that check before.
     """
     problems = list(check_encoder(folder, generation.manifest))
     try:
@@ -43,7 +43,7 @@ def verify(folder: IndexFolder, generation: Generation, *, deep: bool, contents:
 
 
 def check_encoder(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
-    """The query encoder must be there and be the one of the manifest."""
+    """Yield a problem if the query encoder is missing, damaged or not that of the manifest."""
     from engine.encode.receipt import check_encoder
 
     try:
@@ -53,54 +53,54 @@ def check_encoder(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
 
 
 def check_content(path: Path, manifest: Manifest) -> Iterator[str]:
-    """Ids of both stores, their number, the database's own checks, and vectors finite and of unit length."""
+    """Yield the problems of database, vectors, map and codes: wrong ids or counts, and vectors not of unit length."""
     corpus = Corpus(path / DATABASE)
     try:
         yield from corpus.find_problems()
-        in_corpus, number = corpus.read_ids(), corpus.read_generation()
+        corpus_ids, number = corpus.read_ids(), corpus.read_generation()
     finally:
         corpus.close()
     vectors = FlatIndex(path / VECTORS, manifest.encoder.dim)
     if number != manifest.generation:
-        yield f"{path / DATABASE} says it is generation {number:06d}, expected {manifest.generation:06d}"
-    if len(in_corpus) != manifest.counts.abstracts:
-        yield f"{path / DATABASE} has {len(in_corpus):,} abstracts, the manifest says {manifest.counts.abstracts:,}"
-    in_vectors = np.unique(vectors.doc_ids)
-    if vectors.n_rows > len(in_vectors) and manifest.encoder.recipe != PASSAGES:
-        yield f"{path / VECTORS} holds the same id more than once"
-    only = np.setxor1d(in_corpus, in_vectors)
-    if len(only):
-        yield f"{path}: {len(only):,} ids are in only one of {DATABASE} and {VECTORS}, the first is {only[0]}"
-    for name, found, stated in (
-        (DATABASE, in_corpus, manifest.ids_sha256_corpus),
-        (VECTORS, in_vectors, manifest.ids_sha256_vectors),
+        yield f"{path / DATABASE} belongs to generation {number:06d}, expected {manifest.generation:06d}"
+    if len(corpus_ids) != manifest.counts.abstracts:
+        yield f"{path / DATABASE} has {len(corpus_ids):,} abstracts, the manifest says {manifest.counts.abstracts:,}"
+    vector_ids = np.unique(vectors.doc_ids)
+    if vectors.n_rows > len(vector_ids) and manifest.encoder.recipe != PASSAGES:
+        yield f"{path / VECTORS} contains the same id more than once"
+    unmatched = np.setxor1d(corpus_ids, vector_ids)
+    if len(unmatched):
+        yield f"{path}: {len(unmatched):,} ids are in only one of {DATABASE} and {VECTORS}, the first is {unmatched[0]}"
+    for name, ids, expected in (
+        (DATABASE, corpus_ids, manifest.ids_sha256_corpus),
+        (VECTORS, vector_ids, manifest.ids_sha256_vectors),
     ):
-        if hash_ids(found) != stated:
-            yield f"{path / name}: its ids are not those that the manifest was written for"
-    if bad := sum(map(_count_not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // _CHUNK))):
-        yield f"{path / VECTORS}: {bad:,} vectors are not finite and of length 1"
-    yield from _map_problems(path / MAP, in_vectors)
+        if hash_ids(ids) != expected:
+            yield f"{path / name}: its ids do not match the manifest"
+    if n_bad := sum(map(_count_not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // _CHUNK))):
+        yield f"{path / VECTORS}: {n_bad:,} vectors are not finite and of length 1"
+    yield from _check_map(path / MAP, vector_ids)
     if manifest.ann is not None:
         yield from _check_codes(path, manifest, manifest.ann)
 
 
-def _map_problems(path: Path, doc_ids: DocIds) -> Iterator[str]:
-    """The map must hold a place for each record and for no other."""
-    found = read_map(path)
-    if not np.array_equal(found.doc_ids, doc_ids):
+def _check_map(path: Path, doc_ids: DocIds) -> Iterator[str]:
+    """Yield a problem unless the map has a finite point for each record and for no other."""
+    corpus_map = read_map(path)
+    if not np.array_equal(corpus_map.doc_ids, doc_ids):
         yield f"{path}: its ids are not those of {VECTORS}"
-    if not np.isfinite(found.places).all():
-        yield f"{path} holds places that are no numbers"
+    if not np.isfinite(corpus_map.places).all():
+        yield f"{path} contains points that are not finite"
 
 
 def _count_not_unit(vectors: Vectors) -> int:
-    """How many of the vectors are not finite and of length 1."""
+    """Count the vectors that are not finite or not of length 1."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
     return int((~(np.abs(lengths - 1) <= LENGTH_TOLERANCE)).sum())
 
 
 def _check_codes(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[str]:
-    """The codes must be of the manifest's type and of exactly the vectors; a vector's own code must lead back to it."""
+    """Yield the problems of the codes: wrong type, wrong ids, or vectors that a search by their own codes misses."""
     index = IvfIndex(path / VECTORS, path / CODES, manifest.encoder.dim, ann)
     factory = parse_factory(manifest.factory)
     if index.n_lists != factory.n_lists:
@@ -109,15 +109,15 @@ def _check_codes(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[s
         yield f"{path / CODES}: its ids are not those of {VECTORS}"
         return
     rows = np.unique(np.linspace(0, index.size - 1, min(SAMPLE, index.size), dtype=int))
-    # By score: of records with the same text any one will do.
-    found = index.probe(np.array(index.vectors[rows]), 1, ann.n_probe, ann.n_rerank)
-    lost = sum(not hits or hits[0][1] < 1 - LENGTH_TOLERANCE for hits in found)
+    # Compared by score, since records with the same text are interchangeable.
+    rankings = index.probe(np.array(index.vectors[rows]), 1, ann.n_probe, ann.n_rerank)
+    lost = sum(not hits or hits[0][1] < 1 - LENGTH_TOLERANCE for hits in rankings)
     if lost > _MAX_LOST * len(rows):
         yield f"{path / CODES}: {lost} of {len(rows)} vectors are not found by their own codes"
 
 
 def _check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
-    """Texts against their digests, then probes and a sample of texts encoded again."""
+    """Yield the problems that a new encoding of the probes and a sample of texts shows, and wrong text digests."""
     from engine.encode.onnx import OnnxEncoder
 
     manifest = generation.manifest
@@ -125,26 +125,26 @@ def _check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
     probes = np.array([probe.vector for probe in manifest.probes], dtype=np.float32)
     again = encoder.encode([probe.text for probe in manifest.probes]).vectors
     if (cosine := float((probes * again).sum(axis=1).min())) < SAME_COSINE:
-        yield f"the encoder gives the probe texts other vectors than when this was built: cosine {cosine:.5f}"
+        yield f"the encoder gives the probe texts other vectors than when the index was built: cosine {cosine:.5f}"
     corpus = Corpus(generation.database)
     try:
         if manifest.encoder.recipe in RECIPES:
             yield from check_texts(corpus)
             vectors = FlatIndex(generation.vectors, manifest.encoder.dim)
-            yield from _sample_problems(corpus, vectors, encoder, load_recipe(manifest.encoder, encoder.folder))
+            yield from _check_sample(corpus, vectors, encoder, load_recipe(manifest.encoder, encoder.folder))
     finally:
         corpus.close()
 
 
 def check_texts(corpus: Corpus) -> Iterator[str]:
-    """Every stored text must have the digest under which it was encoded."""
+    """Yield a problem for each stored text that has another digest than the text that was encoded."""
     for doc_id, title, abstract, digest in corpus.read_texts():
         if hash_text(prepare_text(title, abstract)) != digest:
             yield f"{corpus.path}: the text of id {doc_id} is not the one that was encoded"
 
 
-def _sample_problems(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts: Texts) -> Iterator[str]:
-    """A spread of stored texts, encoded again, must give the stored vectors."""
+def _check_sample(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts: Texts) -> Iterator[str]:
+    """Yield a problem for each text of a sample whose new vectors differ from the stored ones."""
     ids = np.unique(vectors.doc_ids[np.linspace(0, vectors.n_rows - 1, min(SAMPLE, vectors.n_rows), dtype=int)])
     for doc_id, row in corpus.fetch(ids.tolist()).items():
         again = encode_checked(encoder, texts(row.title, row.abstract)).vectors
@@ -154,4 +154,4 @@ def _sample_problems(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts
             continue
         cosine = float((again * stored).sum(axis=1).min())
         if not cosine >= SAME_TEXT_COSINE:
-            yield f"{vectors.path}: the vector of id {doc_id} is not that of its text (cosine {cosine:.4f})"
+            yield f"{vectors.path}: the vector of id {doc_id} does not match its text (cosine {cosine:.4f})"

@@ -98,7 +98,7 @@ def test_a_text_without_words_is_refused_without_a_second_try() -> None:
 def test_shuffled_rows_are_noticed() -> None:
     shuffled = Stub(lambda texts, vectors: vectors[::-1].copy())
     texts = ["aaa", "bbb", "ccc"]
-    with pytest.raises(EncoderError, match="two vectors, alone and in a batch"):
+    with pytest.raises(EncoderError, match="different vectors alone and in a batch"):
         check_canaries(shuffled, texts, encode_checked(shuffled, texts).vectors, 4)
     check_canaries(Stub(), texts, encode_checked(Stub(), texts).vectors, 4)
     check_canaries(Stub(), [], np.empty((0, 4), np.float32), 4)

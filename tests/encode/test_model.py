@@ -98,7 +98,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no modules": (lambda m: (m / "modules.json").unlink(), "modules.json is missing"),
     "no tokenizer": (lambda m: (m / "tokenizer.json").unlink(), "tokenizer.json is missing"),
     "broken modules": (lambda m: (m / "modules.json").write_text("[{}]"), "does not list modules"),
-    "no dimension": (lambda m: (m / "config.json").write_text("{}"), "does not say the dimension"),
+    "no dimension": (lambda m: (m / "config.json").write_text("{}"), "has no dimension"),
     "broken config": (lambda m: (m / "config.json").write_text("{"), "is not JSON"),
 }
 
@@ -130,5 +130,5 @@ def test_a_name_that_is_nothing_is_refused(name: str) -> None:
 def test_a_hub_model_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("huggingface_hub", reason="needs the [cpu] extra")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(EncoderError, match="could be fetched from the hub .* -m FOLDER"):
+    with pytest.raises(EncoderError, match="could be downloaded from the hub .* -m FOLDER"):
         locate("nobody-at-all/no-such-model")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.encode.recipe import _SPACES, _UNSAYABLE, clean_text, hash_text, prepare_text
+from engine.encode.recipe import _SPACES, _UNREADABLE, clean_text, hash_text, prepare_text
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_preparing_twice_changes_nothing(text: str) -> None:
 
 @given(st.text(st.characters(), max_size=40))
 def test_the_quick_way_to_clean_gives_what_the_two_patterns_give(text: str) -> None:
-    slow = _SPACES.sub(" ", _UNSAYABLE.sub("", unicodedata.normalize("NFC", text))).strip()
+    slow = _SPACES.sub(" ", _UNREADABLE.sub("", unicodedata.normalize("NFC", text))).strip()
     assert clean_text(text) == slow
 
 
 def test_every_character_is_cleaned_as_the_two_patterns_do() -> None:
     for number in range(0x110000):
         text = f"a{chr(number)}b {chr(number)}"
-        slow = _SPACES.sub(" ", _UNSAYABLE.sub("", unicodedata.normalize("NFC", text))).strip()
+        slow = _SPACES.sub(" ", _UNREADABLE.sub("", unicodedata.normalize("NFC", text))).strip()
         assert clean_text(text) == slow, hex(number)

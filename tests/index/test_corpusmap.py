@@ -63,7 +63,7 @@ def test_an_archive_of_other_arrays_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptError, match="can't be read"):
         read_map(path)
     write_map(path, CorpusMap(np.arange(4), MADE.places, AXES))
-    with pytest.raises(CorruptError, match="arrays that don't belong together"):
+    with pytest.raises(CorruptError, match="arrays whose shapes don't match"):
         read_map(path)
 
 

@@ -192,7 +192,7 @@ def writable_current(folder: IndexFolder) -> Path:
 def test_files_that_do_not_belong_are_refused(toy: IndexFolder) -> None:
     side = toy.get_generation_path(1) / "abstracts.db-wal"
     side.write_bytes(b"")
-    with pytest.raises(CorruptError, match=r"abstracts.db-wal does not belong there"):
+    with pytest.raises(CorruptError, match=r"abstracts.db-wal should not exist"):
         open_index(toy.path)
 
 
@@ -210,7 +210,7 @@ def test_another_format_is_refused_with_both_numbers_and_the_next_command(toy: I
     with pytest.raises(
         FormatVersionError,
         match=rf"has format version {version}, this engine reads only {FORMAT_VERSION}\. "
-        rf"Build the index anew: rm -rf {toy.path}/CURRENT {toy.path}/generations && engine index FILE -i toy$",
+        rf"Rebuild the index: rm -rf {toy.path}/CURRENT {toy.path}/generations && engine index FILE -i toy$",
     ):
         open_index(toy.path)
 

@@ -79,13 +79,13 @@ def test_a_filtered_search_never_reaches_the_gpu(flat: FlatIndex, stand_in: tupl
 def test_without_a_gpu_the_next_step_is_told() -> None:
     if _count_gpus():
         pytest.skip("FAISS sees a GPU here")
-    with pytest.raises(ConfigError, match="FAISS sees no GPU here. Leave out --device cuda, or install faiss-gpu"):
+    with pytest.raises(ConfigError, match="FAISS finds no GPU here. Leave out --device cuda, or install faiss-gpu"):
         open_gpu_scanner(unit(3, DIM, 1))
 
 
 def test_a_real_gpu_ranks_as_the_cpu(flat: FlatIndex) -> None:
     if not _count_gpus():
-        pytest.skip("FAISS sees no GPU here")
+        pytest.skip("FAISS finds no GPU here")
     index = GpuIndex(flat.path, DIM, flat, open_gpu_scanner)
     queries = np.vstack([unit(50, DIM, 2), flat.vectors[100:101]])
     for top_k in (1, 10, 1000, 2032, 2049):

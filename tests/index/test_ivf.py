@@ -175,9 +175,9 @@ def test_ids_that_the_codes_should_not_hold_are_refused(tmp_path: Path) -> None:
     codes.fill_lists(index, flat, silent)
     fewer = flat_of(tmp_path / "b", np.arange(399), clustered(399, 1))
     nothing = np.empty(0, np.int64)
-    with pytest.raises(CorruptError, match="400 codes for 399 vectors. Build them anew: engine tune --rebuild"):
+    with pytest.raises(CorruptError, match="400 codes for 399 vectors. Rebuild them: engine tune --rebuild"):
         codes.update_codes(codes.serialise_codes(index), fewer, nothing, nothing, silent)
-    with pytest.raises(CorruptError, match="hold ids without a vector"):
+    with pytest.raises(CorruptError, match="contain ids that have no vector"):
         codes.update_codes(codes.serialise_codes(index), fewer, nothing, np.array([7777]), silent)
 
 

@@ -12,7 +12,7 @@ from engine.index.folder import IndexFolder
 from engine.index.layout import write_file
 from engine.reindex.corpusmap import _compute_components, _draw_points
 from engine.reindex.order import Report
-from engine.reindex.verify import _map_problems
+from engine.reindex.verify import _check_map
 
 Add = Callable[..., Report]
 
@@ -86,5 +86,5 @@ def test_a_map_of_other_records_is_a_problem(toy: IndexFolder, add: Add) -> None
     add({"id": "gout", "title": "Gout"})
     generation = toy.open_current()
     ids = read_map(generation.map).doc_ids
-    assert list(_map_problems(generation.map, ids)) == []
-    assert list(_map_problems(generation.map, ids + 1)) == [f"{generation.map}: its ids are not those of vectors.faiss"]
+    assert list(_check_map(generation.map, ids)) == []
+    assert list(_check_map(generation.map, ids + 1)) == [f"{generation.map}: its ids are not those of vectors.faiss"]

@@ -132,7 +132,7 @@ def test_white_space_decides_nothing(folder: IndexFolder, put: Index) -> None:
 
 
 def test_passages_are_compared_exhaustively(put: Index) -> None:
-    with pytest.raises(ConfigError, match="factory 'IVF1,RaBitQfs' can't hold passages"):
+    with pytest.raises(ConfigError, match="factory 'IVF1,RaBitQfs' does not support passages"):
         put(row(1), factory="IVF1,RaBitQfs")
 
 
@@ -145,7 +145,7 @@ def test_damage_is_found(folder: IndexFolder, put: Index) -> None:
     generation.vectors.unlink()
     swapped = np.array(flat.vectors)[::-1].copy()
     write_file(generation.vectors, flat.doc_ids, flat.dim, [swapped])
-    assert any("is not that of its text" in problem for problem in verify(folder, generation, deep=True))
+    assert any("does not match its text" in problem for problem in verify(folder, generation, deep=True))
     generation.vectors.unlink()
     write_file(generation.vectors, flat.doc_ids[1:], flat.dim, [np.array(flat.vectors[1:])])
     assert any("vectors, its text gives" in problem for problem in verify(folder, generation, deep=True))

@@ -51,7 +51,7 @@ LIMITS = Limits(0.1, 0.2)
         (
             Counts(0, 0, 0, 0, 0, deleted=11),
             100,
-            r"11 of 100 records \(11.0 %\) would be deleted, more than the guard's 10 %",
+            r"11 of 100 records \(11.0 %\) would be deleted, more than the limit of 10 %",
         ),
         (Counts(0, 0, 0, 0, 0, text_changed=10, metadata_changed=10), 100, None),
         (Counts(0, 0, 0, 0, 0, text_changed=10, metadata_changed=11), 100, r"21 of 100 records .* would be changed"),

@@ -291,7 +291,7 @@ def test_an_encoder_that_fails_often_stops_the_run(toy: IndexFolder, add: Add, m
     with pytest.raises(EncoderError, match="no usable vector for 20 of 20 texts, so nothing was published"):
         add(*({"id": f"p{n}", "title": f"Poison {n}"} for n in range(20)))
     monkeypatch.setattr(OnnxEncoder, "encode", stub(lambda texts, vectors: vectors[::-1].copy()))
-    with pytest.raises(EncoderError, match="two vectors, alone and in a batch"):
+    with pytest.raises(EncoderError, match="different vectors alone and in a batch"):
         add(*({"id": f"s{n}", "title": f"Shuffled {n} " + "gout " * n} for n in range(9)))
     assert tree(toy.path) == before
 
@@ -376,7 +376,7 @@ def test_a_second_writer_is_refused_and_changes_nothing(toy: IndexFolder, add: A
     before = tree(toy.path)
     with lock_for_writing(toy.lock):
         started = time.monotonic()
-        with pytest.raises(LockedError, match="Nothing was changed; searching goes on"):
+        with pytest.raises(LockedError, match="Nothing was changed; searches still work"):
             add({"id": "a", "title": "A"})
         assert time.monotonic() - started < 1
         assert tree(toy.path) == before
@@ -414,7 +414,7 @@ def test_rollback_checks_moves_and_refuses(toy: IndexFolder, add: Add) -> None:
     add({"id": "b", "title": "B"})
     assert roll_back(toy, None) == 2
     assert roll_back(toy, 3) == 3
-    with pytest.raises(UsageError, match="no generation 000009 .*found 000001, 000002, 000003"):
+    with pytest.raises(UsageError, match="no generation 000009: found 000001, 000002, 000003"):
         roll_back(toy, 9)
     path = toy.get_generation_path(1) / "abstracts.db"
     path.chmod(0o644)
@@ -464,7 +464,7 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
     swapped[[3, 30]] = swapped[[30, 3]]
     ids = held.doc_ids.copy()
     write_file(path / "vectors.faiss", ids, held.dim, [swapped])
-    assert any("is not that of its text" in problem for problem in resign())
+    assert any("does not match its text" in problem for problem in resign())
     restore()
     write_file(path / "vectors.faiss", ids[1:], held.dim, [originals_of_rows[1:]])
     assert any("in only one of" in problem for problem in resign())
@@ -499,7 +499,7 @@ def test_a_generation_that_does_not_agree_with_itself_is_not_published(
         real(path, ids, dim, [vectors])
 
     monkeypatch.setattr(layout, "write_file", spoiled)
-    with pytest.raises(CorruptError, match=f"does not pass its own check, so it was not published: .*{message}"):
+    with pytest.raises(CorruptError, match=f"failed its check, so it was not published: .*{message}"):
         add({"id": "a", "title": "A"})
     assert tree(toy.path) == before
 

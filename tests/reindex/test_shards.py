@@ -116,7 +116,7 @@ def test_another_dimension_is_not_taken(tmp_path: Path) -> None:
 def test_clearing_keeps_one_encoder_or_none(tmp_path: Path) -> None:
     fill(tmp_path, "a")
     (tmp_path / "shards" / "beef").mkdir()
-    clear(tmp_path / "shards", besides="f00d")
+    clear(tmp_path / "shards", keep="f00d")
     assert [p.name for p in (tmp_path / "shards").iterdir()] == ["f00d"]
     clear(tmp_path / "shards")
     assert not (tmp_path / "shards").exists()

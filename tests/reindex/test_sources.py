@@ -60,7 +60,7 @@ def test_what_is_no_source_in_a_watched_folder_is_left_out_aloud(place: Path) ->
     (place / "x" / "README.txt").write_text("These are the exports of the library.\nAsk Ann.\n")
     found = listed(place, PATTERN("x"))
     assert names(found) == ["one.jsonl"]
-    assert len(found.notes) == 1 and "README.txt is left out" in found.notes[0]
+    assert len(found.notes) == 1 and "README.txt is skipped" in found.notes[0]
 
 
 def test_a_broken_file_in_a_watched_folder_is_not_left_out(place: Path) -> None:
@@ -70,15 +70,15 @@ def test_a_broken_file_in_a_watched_folder_is_not_left_out(place: Path) -> None:
 
 @pytest.mark.parametrize("path", ["gone", "gone/*.ris", "gone/a.ris", "/no/such/folder"])
 def test_a_place_that_vanished_is_never_read_as_all_deleted(place: Path, path: str) -> None:
-    with pytest.raises(SourceError, match=r"is not there .*nothing is deleted for it.*disk mounted"):
+    with pytest.raises(SourceError, match=r"does not exist .*Nothing was changed or deleted.*disk mounted"):
         listed(place, PATTERN("x"), PATTERN(path))
 
 
 @pytest.mark.parametrize("path", ["empty", "empty/*.ris"])
 def test_a_folder_that_lost_its_files_stops_and_one_that_never_had_any_does_not(place: Path, path: str) -> None:
     (place / "empty").mkdir()
-    assert listed(place, PATTERN(path)).notes == (f"{place / path} holds no file yet",)
-    with pytest.raises(SourceError, match="holds no file now, but 1 were read from it before"):
+    assert listed(place, PATTERN(path)).notes == (f"{place / path} contains no files yet",)
+    with pytest.raises(SourceError, match="contains no files now, but 1 were read from it before"):
         listed(place, PATTERN(path), applied=frozenset({str(place / "empty" / "a.ris")}))
 
 

@@ -238,9 +238,7 @@ def test_a_source_that_vanished_deletes_nothing(run: Run, inbox: Path, toy: Inde
     if vanish == "its files":
         inbox.mkdir()
     for request in ({}, {"full": True}):
-        with pytest.raises(
-            SourceError, match=r"Nothing was changed and nothing is deleted for it. Is its disk mounted"
-        ):
+        with pytest.raises(SourceError, match=r"Nothing was changed or deleted. Is its disk mounted"):
             run(**request)
     assert tree(toy.path / "generations") == before
 
@@ -251,7 +249,7 @@ def test_a_file_that_is_gone_keeps_its_records_even_in_a_full_run(run: Run, inbo
     more.unlink()
     done = run(full=True)
     assert done.counts.deleted == 0 and "a" in records(toy)
-    assert any("1 file read before, not there any more; the records stay" in note for note in done.notes)
+    assert any("1 file read before but no longer present; the records stay" in note for note in done.notes)
 
 
 def test_a_full_run_lets_go_of_what_a_file_no_longer_holds(run: Run, inbox: Path, toy: IndexFolder) -> None:
@@ -317,7 +315,7 @@ def test_since_looks_only_at_files_changed_lately(run: Run, inbox: Path) -> None
 
 def test_without_sources_the_next_command_is_told(toy: IndexFolder) -> None:
     for function in (reindex, plan_reindex):
-        with pytest.raises(ConfigError, match="index.toml is not there. Write it: engine init toy SOURCE"):
+        with pytest.raises(ConfigError, match="index.toml does not exist. Create it: engine init toy SOURCE"):
             function(toy, Settings.load(toy.path), Request(), silent)
 
 

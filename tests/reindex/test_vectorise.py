@@ -107,5 +107,5 @@ def test_about_one_text_in_256_is_checked_again_alone(tmp_path: Path) -> None:
 
 def test_rows_that_are_mixed_up_stop_the_run(tmp_path: Path) -> None:
     draft, gathered = drafted(tmp_path, 100)
-    with pytest.raises(EncoderError, match="gave the same text two vectors, alone and in a batch"):
+    with pytest.raises(EncoderError, match="gave one text different vectors alone and in a batch"):
         vectorise(run_of(tmp_path, draft, gathered, Stub(mixed_up=True)), None)

@@ -1,6 +1,6 @@
 """Encoding on NVIDIA GPUs. In: texts. Out: the vectors of the fp32 model, computed in half precision.
 
-``encoder`` is the entry: it chooses how the model runs and handles memory that runs out. ``library`` runs it by
-sentence-transformers, in half precision. ``packed`` runs a BERT without padding (``packing`` lays the texts end to
-end), on one GPU only, and only where ``selfcheck`` finds the same vectors and a higher speed.
+``encoder`` is the entry: it chooses how the model runs and halves the batch size when memory runs out. ``library`` runs
+it with sentence-transformers, in half precision. ``packedmodel`` runs a BERT without padding (``packing`` joins the
+texts), on one GPU only, and only if ``selfcheck`` measures the same vectors and a higher speed.
 """

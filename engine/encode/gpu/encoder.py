@@ -1,4 +1,4 @@
-"""The encoder for GPUs: chooses how the model runs, and goes on when memory runs out or half precision overflows."""
+"""The encoder for GPUs. It chooses how the model runs, and copes with full memory and overflow in half precision."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _PAGE = 8192  # texts for each device
 
 
 def open_gpu_encoder(folder: Path, identity: EncoderIdentity) -> _GpuEncoder:
-    """Open a sentence-transformers folder on every GPU that this process may see, in fp16 where they have it.
+    """Open a sentence-transformers folder on every visible GPU, in fp16 where all of them support it.
 
     Raises:
-        EncoderError: there is none, or the model can't be used on it.
+        EncoderError: there is no GPU, or it can't run the model.
     """
     n = torch.cuda.device_count()
     half = n > 0 and all(torch.cuda.get_device_capability(i) >= (7, 0) for i in range(n))
@@ -39,10 +39,10 @@ def open_gpu_encoder(folder: Path, identity: EncoderIdentity) -> _GpuEncoder:
 
 
 class _GpuEncoder:
-    """A sentence-transformers folder on one device or several. Safe to use from several threads.
+    """A sentence-transformers folder on one or several devices. Safe to use from several threads.
 
-    One call tokenises while another has the devices. Whatever the precision, the vectors are those of the fp32 model
-    within the tolerance of the probes; the identity is therefore that of fp32.
+    One call tokenises while another uses the devices. At every precision the vectors match those of the fp32 model
+    within the tolerance of the probes, so the identity is that of fp32.
     """
 
     ahead = 2
@@ -51,7 +51,7 @@ class _GpuEncoder:
         """Load the weights and choose how they run; dtype is the precision to try.
 
         Raises:
-            EncoderError: a device is not there, or the model can't be loaded or run.
+            EncoderError: a device is not available, or the model can't be loaded or run.
         """
         loaded = TransformerEncoder(folder, identity, devices[0])
         self.page = _PAGE * len(devices)
@@ -74,13 +74,13 @@ class _GpuEncoder:
 
     @property
     def identity(self) -> EncoderIdentity:
-        """What these vectors are."""
+        """Identity of the encoder: everything that determines its vectors."""
         return self._identity
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Encode prepared texts: float32 (n, dim), unit length, in the order given.
+        """Encode prepared texts: float32 (n, dim), unit length, in the order of the texts.
 
-        A text that no precision gives a finite vector keeps the one it got.
+        A text without a finite vector at any precision keeps the one from fp32.
 
         Raises:
             EncoderError: torch failed, or the memory of a device is too small.
@@ -96,12 +96,12 @@ class _GpuEncoder:
                     _log.warning("%d vectors were not finite: encoding these texts again in fp32", len(overflown))
                     again = [texts[i] for i in overflown.tolist()]
                     vectors[overflown] = self._run(self._exact, again, self._tokenizer.tokenise(again))
-        except Exception as err:  # sentence-transformers and torch raise many kinds
+        except Exception as err:  # sentence-transformers and torch raise many types
             raise self._describe(err) from err
         return Encoded(vectors, tokens.n_tokens)
 
     def close(self) -> None:
-        """End the processes and release the memory of the devices; encode can't be called any more."""
+        """End the processes and release device memory; the encoder can't be used afterwards."""
         for runner in {id(runner): runner for runner in (self._runner, self._library, self._exact)}.values():
             runner.close()
         del self._runner, self._library, self._exact
@@ -120,10 +120,10 @@ class _GpuEncoder:
         return self._run(self._runner, texts, tokens)
 
     def _run(self, runner: Runner, texts: Sequence[str], tokens: Tokens) -> Vectors:
-        """Run texts, with half the size whenever memory runs out.
+        """Run texts; halve the batch size whenever memory runs out.
 
         Raises:
-            OutOfMemoryError: at the smallest size, too.
+            OutOfMemoryError: memory ran out at the smallest size, too.
             RuntimeError: torch failed in another way.
         """
         while True:
@@ -132,7 +132,7 @@ class _GpuEncoder:
             except torch.OutOfMemoryError:
                 if runner.size // 2 < runner.smallest:
                     raise
-            torch.cuda.empty_cache()  # only here does nothing hold the tensors of the failed batch any more
+            torch.cuda.empty_cache()  # only here are the tensors of the failed batch free
             runner.size //= 2
             _log.warning("%s ran out of memory: batches of %d from now on", self._name, runner.size)
 

@@ -1,4 +1,4 @@
-"""The original model by sentence-transformers: in half or full precision, on one device or on several."""
+"""The original model run by sentence-transformers, in half or full precision, on one or several devices."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _BATCH = 256  # texts in a batch, before memory runs out
 
 
 class LibraryRunner:
-    """A sentence-transformers model, which sorts texts by length, pads and batches them itself.
+    """A sentence-transformers model. The library sorts texts by length, pads and batches them.
 
-    With several devices it runs in sentence-transformers' pool, one process for each device. As those processes are
-    spawned, a script that makes one needs an `if __name__ == "__main__":` guard.
+    With several devices it runs in the library's pool, one process per device. These processes are spawned, so a script
+    that creates a runner needs an `if __name__ == "__main__":` guard.
     """
 
     smallest = 1
 
     def __init__(self, model: SentenceTransformer, devices: Sequence[str]) -> None:
-        """Start the processes if there are several devices; they load the model when they get their first texts."""
+        """Start the processes if there are several devices; they load the model with their first texts."""
         self.size = _BATCH
         self._model = model
         self._devices = list(devices)
         self._pool: Any = self._start_pool()
 
     def encode(self, texts: Sequence[str], tokens: Tokens) -> Vectors:
-        """Encode texts: float32 (n, dim), unit length, in the order given. The tokens are not used.
+        """Encode texts: float32 (n, dim), unit length, in the order of the texts. The tokens are not used.
 
-        A pool that lost a process is started again, once.
+        A pool that has lost a process is restarted once.
 
         Raises:
             RuntimeError: torch failed; OutOfMemoryError if memory ran out.
@@ -64,7 +64,7 @@ class LibraryRunner:
         return self._model.start_multi_process_pool(self._devices) if len(self._devices) > 1 else None
 
     def run(self, texts: Sequence[str]) -> Vectors:
-        """Encode texts, without a second try."""
+        """Encode texts without a second attempt."""
         vectors = self._model.encode(
             list(texts), batch_size=self.size, normalize_embeddings=True, show_progress_bar=False, pool=self._pool
         )
@@ -74,9 +74,9 @@ class LibraryRunner:
 def open_library(
     model: SentenceTransformer, devices: Sequence[str], dtype: torch.dtype, texts: Sequence[str], expected: Vectors
 ) -> LibraryRunner:
-    """Return the model in half precision if it gives the texts the expected vectors, else in fp32 with one log line.
+    """Return the model in half precision if its vectors are as expected, else in fp32; the latter is logged.
 
-    model is in fp32 and stays as it is.
+    model is in fp32 and is not changed.
     """
     if dtype is not torch.float32:
         half = LibraryRunner(copy.deepcopy(model).to(dtype), devices)
@@ -92,7 +92,7 @@ def open_library(
 
 
 def _normalize(vectors: Vectors) -> Vectors:
-    """Scale rows to length 1 again, which half precision misses by up to 1e-3; zeros and NaN stay as they are."""
+    """Scale rows to length 1, which half precision misses by up to 1e-3; zeros and NaN are not changed."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Vectors = (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
     return scaled

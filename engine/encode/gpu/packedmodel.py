@@ -1,4 +1,4 @@
-"""A BERT that takes texts end to end in one row, so that nothing is computed for padding."""
+"""A BERT that processes joined texts in one row, so that nothing is computed for padding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.encode.tokens import Tokens
 from engine.errors import EncoderError
 from engine.records.encoder import Vectors
 
-_BUDGET = 131_072  # tokens in a pack, before memory runs out: enough to keep the largest GPU busy
+_BUDGET = 131_072  # tokens of a pack, until memory runs out; keeps the largest GPU busy
 
 # q, k, v (n_ids, heads, dim of a head), cu_seqlens (n_texts + 1,) int32, longest -> the shape of q
 Attention = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
@@ -28,7 +28,7 @@ class PackedRunner:
         """Copy the weights of a transformers BertModel to its device; pooling is "mean" or "cls".
 
         Raises:
-            EncoderError: it is another kind of model.
+            EncoderError: the model can't be packed.
         """
         _check_config(bert.config)
         self._device: torch.device = bert.device
@@ -37,17 +37,17 @@ class PackedRunner:
         self.size, self.smallest = _BUDGET, 2 * max_length
 
     def encode(self, texts: Sequence[str], tokens: Tokens) -> Vectors:
-        """Encode tokens of n texts: float32 (n, dim), unit length, in the order given. The texts are not used.
+        """Encode tokens of n texts: float32 (n, dim), unit length, in the order of the texts. The texts are not used.
 
         Raises:
             RuntimeError: torch failed; OutOfMemoryError if memory ran out.
         """
         with torch.inference_mode():
-            # The device gets all packs before the first vector is waited for.
+            # All packs are sent to the device before the first result is awaited.
             running = [(pack.positions, self._model(*self._send(pack))) for pack in iterate_packs(tokens, self.size)]
             vectors = np.zeros((len(texts), self._model.dim), np.float32)
-            for positions, found in running:
-                vectors[positions] = found.cpu().numpy()
+            for positions, pooled in running:
+                vectors[positions] = pooled.cpu().numpy()
         return vectors
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ def _check_config(config: Any) -> None:
     """Check that a model of this transformers configuration can be packed.
 
     Raises:
-        EncoderError: it can't; says why.
+        EncoderError: it can't; the message says why.
     """
     for key, value in {"model_type": "bert", "hidden_act": "gelu"}.items():
         if getattr(config, key, None) != value:
@@ -76,21 +76,21 @@ def _check_config(config: Any) -> None:
 
 
 def _attend_per_text(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int) -> Tensor:
-    """Let each text attend to itself, one text after the other: slow, and right on every device."""
+    """Let each text attend to itself, one text after the other: slow, but correct on every device."""
     out = torch.zeros_like(q)
     bounds = cu.tolist()
     for start, end in zip(bounds[:-1], bounds[1:], strict=True):
         if end > start:
-            one_q, one_k, one_v = (x[start:end].transpose(0, 1)[None] for x in (q, k, v))
-            out[start:end] = scaled_dot_product_attention(one_q, one_k, one_v)[0].transpose(0, 1)
+            text_q, text_k, text_v = (x[start:end].transpose(0, 1)[None] for x in (q, k, v))
+            out[start:end] = scaled_dot_product_attention(text_q, text_k, text_v)[0].transpose(0, 1)
     return out
 
 
 def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int) -> Tensor:
-    """Do the same by torch's own flash attention: CUDA from compute capability 8.0, half precision."""
+    """Do the same with torch's own flash attention: CUDA from compute capability 8.0, half precision."""
     from torch.nn.attention.varlen import varlen_attn  # new in torch 2.10
 
-    # Only these seven: the keywords after them changed from release to release.
+    # Only these seven arguments: the keywords after them differ between releases.
     return cast(Tensor, varlen_attn(q, k, v, cu, cu, longest, longest))
 
 
@@ -98,7 +98,7 @@ class _PackedBert(torch.nn.Module):
     """The weights of a transformers BertModel at one precision."""
 
     def __init__(self, bert: Any, dtype: torch.dtype, pooling: str, attention: Attention = _attend_per_text) -> None:
-        """Copy the weights of a model that passes `check_config`; pooling is "mean" or "cls"."""
+        """Copy the weights of a model that passes `_check_config`; pooling is "mean" or "cls"."""
         super().__init__()
         self.pooling = pooling
         self.attention = attention
@@ -106,7 +106,7 @@ class _PackedBert(torch.nn.Module):
         self.dim: int = bert.config.hidden_size
         parts = bert.embeddings
         self.words = _copy(parts.word_embeddings.weight, dtype)
-        # Every token is of type 0, so the type's row is part of each position's.
+        # Every token has type 0, so the row of the type is added to each position.
         self.places = _copy(parts.position_embeddings.weight + parts.token_type_embeddings.weight[0], dtype)
         self.norm = _Norm(parts.LayerNorm, dtype)
         self.layers: Iterable[Any] = torch.nn.ModuleList(_Layer(layer, dtype) for layer in bert.encoder.layer)
@@ -125,8 +125,8 @@ class _PackedBert(torch.nn.Module):
 def _pool_texts(states: Tensor, cu: Tensor, pooling: str) -> Tensor:
     """Pool states (n_ids, dim) to (n_texts, dim) float32: the sum of each text's states, or its first.
 
-    No text may be without ids. The sum has the direction of the mean. It is added up text by text in order,
-    without atomics, so the same states have the same sum in every pack and every run.
+    Every text must have ids. The sum has the direction of the mean. It is computed in order and without atomics, so the
+    same states have the same sum in every pack and every run.
     """
     if pooling == "cls":
         return states[cu[:-1]].float()
@@ -148,7 +148,7 @@ class _Layer(torch.nn.Module):
 
 
 class _Affine(torch.nn.Module):
-    """Linear layers of the same input, side by side."""
+    """Linear layers of the same input, joined to one."""
 
     def __init__(self, parts: Iterable[Any], dtype: torch.dtype) -> None:
         super().__init__()
@@ -162,7 +162,7 @@ class _Affine(torch.nn.Module):
 
 
 class _Norm(torch.nn.Module):
-    """A layer norm; torch adds up in float32 whatever the precision of the states."""
+    """A layer norm; torch sums in float32 at every precision."""
 
     def __init__(self, norm: Any, dtype: torch.dtype) -> None:
         super().__init__()

@@ -15,9 +15,9 @@ from engine.encode.tokens import Tokens
 class Pack:
     """Texts that go through the model together, the longest first."""
 
-    positions: NDArray[np.int64]  # (n_texts,) which texts these are
+    positions: NDArray[np.int64]  # (n_texts,) positions of the texts
     ids: NDArray[np.int32]  # (n_ids,) token ids, text after text
-    position_ids: NDArray[np.int32]  # (n_ids,) place of each token in its text, from 0
+    position_ids: NDArray[np.int32]  # (n_ids,) position of each token in its text, from 0
     cu_seqlens: NDArray[np.int32]  # (n_texts + 1,) text i has ids[cu_seqlens[i]:cu_seqlens[i + 1]]
     longest: int  # ids of the longest text
 
@@ -25,7 +25,7 @@ class Pack:
 def iterate_packs(tokens: Tokens, budget: int) -> Iterator[Pack]:
     """Yield packs of at most `budget` tokens, the longest texts first; texts of equal length stay in order.
 
-    A text that is longer than the budget has a pack of its own; one without any id is in none.
+    A text longer than the budget gets a pack of its own; a text without ids is in no pack.
     """
     order = np.argsort(-tokens.lengths, kind="stable")
     order = order[tokens.lengths[order] > 0]
@@ -39,7 +39,7 @@ def iterate_packs(tokens: Tokens, budget: int) -> Iterator[Pack]:
 
 
 def _build_pack(tokens: Tokens, positions: NDArray[np.int64]) -> Pack:
-    """Lay the texts at these positions end to end, in this order."""
+    """Join the texts at these positions, in this order."""
     lengths = tokens.lengths[positions]
     starts = np.concatenate([[0], np.cumsum(lengths)])
     position_ids = np.arange(starts[-1]) - np.repeat(starts[:-1], lengths)

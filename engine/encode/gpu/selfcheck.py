@@ -1,4 +1,4 @@
-"""Whether the packed model is used: only if it gives the vectors of the fp32 model and is faster than the library."""
+"""The check that decides on the packed model: it needs the vectors of the fp32 model and a higher speed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.records.encoder import Vectors
 
 _log = logging.getLogger(__name__)
 
-# Some thousand tokens, in texts from one word to more than any model reads.
+# Several thousand tokens, in texts from one word to more than any model reads.
 CHECK_TEXTS = (
     *(" ".join((PROBES * 2)[start : start + n]) for start in range(len(PROBES)) for n in range(1, len(PROBES) + 1)),
     "knee pain, " * 700,
@@ -28,10 +28,10 @@ class Runner(Protocol):
     """A way to run a model. Implemented by LibraryRunner and PackedRunner."""
 
     size: int  # texts or tokens that go through the model together
-    smallest: int  # size that is worth a try
+    smallest: int  # least size that is tried
 
     def encode(self, texts: Sequence[str], tokens: Tokens) -> Vectors:
-        """Encode n texts, given with their tokens: float32 (n, dim), unit length, in the order given.
+        """Encode n texts, passed with their tokens: float32 (n, dim), unit length, in the order of the texts.
 
         Raises:
             RuntimeError: torch failed; OutOfMemoryError if memory ran out.
@@ -39,16 +39,16 @@ class Runner(Protocol):
         ...
 
     def close(self) -> None:
-        """End its processes and release its weights; it can't be used after."""
+        """End the processes and release the weights; the runner can't be used afterwards."""
         ...
 
 
 def choose_runner(
     library: Runner, build_packed: Callable[[], Runner], texts: Sequence[str], tokens: Tokens, expected: Vectors
 ) -> Runner:
-    """Return the packed runner if it passes the check, else the library's; either way with one log line.
+    """Return the packed runner if it passes the check, else that of the library; log the choice.
 
-    expected (n, dim): vectors of the texts by the fp32 model.
+    expected (n, dim): vectors of the texts from the fp32 model.
     """
     try:
         packed = build_packed()
@@ -62,14 +62,14 @@ def choose_runner(
                 _log.info("using the packed model: %s", rates)
                 return packed
             reason = f"it is not faster: {rates}"
-    except Exception as err:  # kernels that this GPU or this torch lacks raise many kinds
+    except Exception as err:  # kernels missing on this GPU or in this torch raise many types
         reason = str(err).split("\n")[0] or repr(err)
     _log.warning("using sentence-transformers, not the packed model: %s", reason)
     return library
 
 
 def find_difference(vectors: Vectors, expected: Vectors) -> str | None:
-    """Return how vectors (n, dim) differ from those expected, in words; None if every cosine is high enough."""
+    """Describe how vectors (n, dim) differ from the expected ones; None if every cosine is high enough."""
     cosine = float(np.einsum("ij,ij->i", vectors, expected).min())
     if cosine >= SAME_COSINE:  # False for NaN
         return None
@@ -77,7 +77,7 @@ def find_difference(vectors: Vectors, expected: Vectors) -> str | None:
 
 
 def _measure_seconds(runners: Sequence[Runner], texts: Sequence[str], tokens: Tokens) -> list[float]:
-    """Return the median time of each runner for the texts; they take turns."""
+    """Return the median time of each runner for the texts, in seconds. The runners take turns."""
 
     def run(runner: Runner) -> float:
         start = perf_counter()
