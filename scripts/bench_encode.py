@@ -41,7 +41,7 @@ Encode = Callable[[list[str]], NDArray[np.float32]]
 
 
 def exported(indexes: Path, name: str, *options: str) -> Path:
-    """The encoder folder that an index of the bundled sample gets; RuntimeError when the engine can't make it."""
+    """Return the encoder folder of an index of the bundled sample; RuntimeError if the engine can't make it."""
     return next((bench.indexed(bench.SAMPLE, indexes, name, "-m", DEFAULT_MODEL, *options) / "encoders").iterdir())
 
 
@@ -69,7 +69,7 @@ def fastembed(folder: Path, scratch: Path, few: list[str]) -> tuple[Encode, int]
 
 
 def contestants(scratch: Path, few: list[str]) -> tuple[dict[str, Encode], dict[str, object]]:
-    """The encoders on the CPU, and what is to be known about them: batch sizes, and why one is missing."""
+    """Return the encoders on the CPU, and what is to be known about them: batch sizes, and why one is missing."""
     from sentence_transformers import SentenceTransformer
 
     folder = str(locate(DEFAULT_MODEL))

@@ -84,12 +84,12 @@ def limit(lengths: NDArray[np.int64]) -> dict[str, float]:
 
 
 def command(*args: str) -> list[str]:
-    """The engine's command line, of the environment that runs the benchmark."""
+    """Return the engine's command line, of the environment that runs the benchmark."""
     return [str(Path(sys.executable).with_name("engine")), *args]
 
 
 def indexed(corpus: Path, indexes: Path, name: str, *options: str) -> Path:
-    """The folder of a new index of a corpus; RuntimeError with what the engine said when it can't be made."""
+    """Return the folder of a new index of a corpus; RuntimeError with what the engine said when it can't be made."""
     whole = command("index", str(corpus), "--indexes", str(indexes), "-i", name, "--device", "cpu", *options)
     done = subprocess.run(whole, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -131,7 +131,7 @@ def in_turns(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
 
 
 def best_of(encode: Callable[[list[str], int], object], texts: list[str], sizes: Sequence[int]) -> int:
-    """The batch size that takes least time."""
+    """Return the batch size that takes least time."""
     spent = in_turns({str(size): lambda size=size: encode(texts, size) for size in sizes}, 3)
     return min(sizes, key=lambda size: statistics.median(spent[str(size)]))
 
@@ -166,7 +166,7 @@ def spread(seconds: Sequence[float]) -> dict[str, float]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table; None is an empty cell."""
+    """Return a Markdown table; None is an empty cell."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join('' if cell is None else str(cell) for cell in line)} |" for line in lines)
 
@@ -184,7 +184,7 @@ def report(figures: Mapping[str, Any], *tables: str) -> None:
 
 
 def options(description: str, rounds: int) -> argparse.ArgumentParser:
-    """A parser with what every benchmark takes. Starts the script again where OpenBLAS is held to an older kernel."""
+    """Return a parser with the options of every benchmark; restart the script if OpenBLAS is set to an older kernel."""
     if PINNED & os.environ.keys():
         kept = {name: value for name, value in os.environ.items() if name not in PINNED}
         os.execve(sys.executable, [sys.executable, *sys.argv], kept)
@@ -208,7 +208,7 @@ class Way:
     recall: float = 1.0
 
     def shown(self) -> dict[str, Any]:
-        """What is reported of it."""
+        """Return what is reported of it."""
         ms = {"median_ms": round(statistics.median(self.ms), 4), "p95_ms": round(float(np.percentile(self.ms, 95)), 4)}
         facts = {"build_s": self.facts.get("build_s"), "mb": self.facts.get("mb")}
         return {"name": self.name, "setting": self.setting, **ms, "recall": self.recall, **facts}
@@ -228,7 +228,7 @@ def measure(ways: Sequence[Way], queries: Vectors, k: int, rare: bool = False) -
 
 
 def neighbours(real: Vectors) -> NDArray[np.int64]:
-    """The nearest others of every vector, (n, NEAREST)."""
+    """Return the nearest others of every vector, (n, NEAREST)."""
     import faiss
 
     index = faiss.IndexFlatIP(real.shape[1])
@@ -240,7 +240,7 @@ def neighbours(real: Vectors) -> NDArray[np.int64]:
 
 
 def mixtures(real: Vectors, n: int) -> Iterator[Vectors]:
-    """Unit vectors, each a random mixture of a real one and two of its neighbours, in chunks."""
+    """Return unit vectors, each a random mixture of a real one and two of its neighbours, in chunks."""
     near = neighbours(real) if n else np.empty((0, 0), np.int64)
     for start in range(0, n, ROWS):
         random = np.random.default_rng((1, start))

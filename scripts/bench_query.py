@@ -72,7 +72,7 @@ def recall(ranking: Sequence[str], relevant: dict[str, int]) -> float:
 def quality(
     folder: Path, index: Index, references: dict[str, Callable[[list[str]], list[list[str]]]]
 ) -> list[list[Any]]:
-    """A row for each mode, then for each reference: means over the judged queries."""
+    """Return a row for each mode, then for each reference: means over the judged queries."""
     qrels = judgements(folder, index)
     asked = [(query_id, text) for query_id, text in questions(folder) if query_id in qrels]
     texts = [text for _, text in asked]
@@ -90,7 +90,7 @@ def quality(
 
 
 def by_sentence_transformers(corpus: Path) -> Callable[[list[str]], list[list[str]]]:
-    """The search that a script on sentence-transformers makes of a corpus: everything encoded, everything compared."""
+    """Return a search by sentence-transformers alone: every text encoded, every vector compared."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.util import semantic_search
 

@@ -71,7 +71,7 @@ def rows_of(path: Path) -> list[Any]:
 
 
 def records_of(folder: Path) -> list[Abstract]:
-    """The records of a set that have any text."""
+    """Return the records of a set that have any text."""
     rows = rows_of(folder / "corpus.jsonl.gz")
     found = (Abstract(row["id"], row["title"], row["abstract"], pmid=row.get("pmid")) for row in rows)
     return [record for record in found if prepare_text(record.title, record.abstract)]
@@ -125,7 +125,7 @@ class Encoders:
         return np.array([self.known[key] for key in keys])
 
     def parts(self, records: list[Abstract], size: int) -> list[list[str]]:
-        """The passages of every record."""
+        """Return the passages of every record."""
         return [[part.text for part in cut_passages(r.title, r.abstract, self.count, size)] for r in records]
 
 
@@ -193,7 +193,7 @@ def answered(task: Task, encoders: Encoders, **facts: object) -> dict[str, Any]:
 
 
 def judged(name: str, folder: Path, records: list[Abstract]) -> Task:
-    """The queries of a set with its judgements."""
+    """Return the queries of a set with its judgements."""
     records = sorted(records, key=lambda record: record.record_id)  # as equal scores are ranked
     rows = {record.record_id: row for row, record in enumerate(records)}
     relevant: dict[str, list[int]] = {}

@@ -96,13 +96,13 @@ def measure(review: Review, criteria: str, encoder: Encoder, n_priors: int) -> N
 
 
 def by_criteria(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: NDArray[np.bool_]) -> Rows:
-    """The rows that are left by cosine alone."""
+    """Return the rows that are left by cosine alone."""
     rows = np.flatnonzero(left)
     return rows[np.argsort(-np.asarray(pool.cosines)[rows], kind="stable")]
 
 
 def cosines_of(encoder: Encoder, criteria: str, texts: Sequence[str]) -> NDArray[np.float64]:
-    """The cosine of each text with the criteria; -1 for a text that can't be encoded."""
+    """Return the cosine of each text with the criteria; -1 for a text that can't be encoded."""
     wanted = encode_checked(encoder, [clean_text(criteria)]).vectors[0].astype(np.float64)
     found = np.full(len(texts), -1.0)
     for start in range(0, len(texts), encoder.page):

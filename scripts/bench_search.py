@@ -59,7 +59,7 @@ def build(flat: FlatIndex, factory: Factory, path: Path) -> None:
 
 
 def ivf_of(flat: FlatIndex, factory: Factory, work: Path) -> tuple[IvfIndex, dict[str, Any]]:
-    """The engine's compressed index of the vectors, and what building it took."""
+    """Return the engine's compressed index of the vectors, and what building it took."""
     path = ivf_path(flat, factory, work)
     receipt = path.with_suffix(".json")
     if not receipt.exists():
@@ -152,7 +152,7 @@ def recall(way: Way, flat: FlatIndex, queries: Vectors, least: Vectors, k: int) 
 
 
 def tuned(ways: list[Way]) -> dict[str, Way]:
-    """The cheapest setting of each contestant with the recall wanted, or that with most."""
+    """Return the cheapest setting of each contestant with the recall wanted, or that with most."""
     found: dict[str, Way] = {}
     for way in sorted(ways, key=lambda way: (max(0.0, TARGET - way.recall), statistics.median(way.ms))):
         found.setdefault(way.name, way)
@@ -218,7 +218,7 @@ def one_size(given: Namespace, real: Vectors, n: int, queries: Vectors, work: Pa
 
 
 def batch_rates(ways: dict[str, Way], queries: Vectors, rounds: int) -> dict[str, int]:
-    """Queries a second when many are asked at once."""
+    """Return queries a second when many are asked at once."""
     asked = {name: lambda way=way: (way.prepare(), way.search(queries, K)) for name, way in ways.items()}
     spent = bench.in_turns(asked, rounds)
     return {name: round(len(queries) / statistics.median(seconds)) for name, seconds in spent.items()}
@@ -262,7 +262,7 @@ def tables(sizes: list[dict[str, Any]]) -> list[str]:
 
 
 def front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The points worth drawing that no other beats in recall and time."""
+    """Return the points worth drawing that no other beats in recall and time."""
     return sorted(p for p in points if p[0] >= DRAWN and not any(a >= p[0] and b < p[1] for a, b in points))
 
 

@@ -140,7 +140,7 @@ async def saturated(port: int, texts: list[str], seconds: float) -> Load:
 
 
 def engine(verb: str, folder: Path, *more: str) -> list[str]:
-    """A command about the index in a folder."""
+    """Return a command about the index in a folder."""
     return [sys.executable, "-m", "engine", verb, *more, "--indexes", str(folder.parent), "-i", folder.name]
 
 
@@ -164,7 +164,7 @@ def first_page(port: int) -> float | None:
 
 @contextmanager
 def server(folder: Path) -> Iterator[tuple[int, dict[str, float]]]:
-    """A running server and how long it took: to be ready, and then to the first page of a search."""
+    """Return a running server and how long it took: to be ready, and then to the first page of a search."""
     started = time.perf_counter()
     command = engine("serve", folder, "--port", "0")
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:

@@ -101,7 +101,7 @@ print(seconds, answered, anonymous() - before)
 
 
 def fresh(vectors: Path, codes: Path | None, setting: dict[str, int], queries: Vectors) -> dict[str, float]:
-    """Opening and memory beside mapped files, medians of five fresh processes; setting is n_probe and n_rerank."""
+    """Return opening time and memory beside mapped files, medians of five processes; setting: n_probe, n_rerank."""
     with tempfile.NamedTemporaryFile(suffix=".npy") as file:
         np.save(file.name, queries[:100])
         command = [sys.executable, "-c", FRESH, str(vectors), str(codes or ""), file.name, json.dumps(setting)]
@@ -120,7 +120,7 @@ def python(code: str, *args: str) -> list[str]:
 
 
 def commands(corpus: Path, scratch: Path) -> tuple[dict[str, list[str]], Path]:
-    """The whole processes to be timed, and the index they ask."""
+    """Return the whole processes to be timed, and the index they ask."""
     folder = bench.indexed(corpus, scratch, "bench")
     here = ("-i", "bench", "--indexes", str(scratch))
     record_id = json.loads(run(bench.command("search", QUERY, "-n", "1", *here)))["id"]

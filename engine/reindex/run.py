@@ -254,10 +254,10 @@ def _report_unchanged(build: Build, gathered: Gathered) -> Report | None:
         return None
     current = build.current.manifest
     counts = count_generation(current.counts, gathered, 0)
-    return build_report(build, current.generation, counts, gathered, published=False)
+    return _build_report(build, current.generation, counts, gathered, published=False)
 
 
-def build_report(build: Build, generation: int, counts: Counts, gathered: Gathered, *, published: bool) -> Report:
+def _build_report(build: Build, generation: int, counts: Counts, gathered: Gathered, *, published: bool) -> Report:
     """Build the report of a run."""
     seconds = round(time.monotonic() - build.started, 3)
     files = tuple(source.name for source in build.order.everything)
@@ -275,6 +275,6 @@ def _finish(done: Finished) -> Report:
     with contextlib.suppress(OSError, GenerationError):  # published; the next run deletes what could not be deleted
         publish.prune(build.folder, build.order.settings.keep_generations)
         publish.prune_encoders(build.folder)
-    report = build_report(build, build.number, sealed.counts, done.gathered, published=True)
+    report = _build_report(build, build.number, sealed.counts, done.gathered, published=True)
     search = done.searchable
     return replace(report, notes=search.notes, factory=str(search.factory), ann=search.ann, trials=search.trials)
