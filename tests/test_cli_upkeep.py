@@ -179,7 +179,7 @@ def test_show_names_every_source(inbox: Path, engine: Run) -> None:
     [
         (
             ("reindex", "toy", "--since", "yesterday"),
-            "--since 'yesterday' is not a date: expected YYYY-MM-DD, or days like 7d",
+            "--since 'yesterday' is not a date: expected YYYY-MM-DD, or a number of days like 7d",
         ),
         (("reindex", "../toy"), "can't be the name of an index"),
         (("diff", "1", "9"), r"generation 000009 of .* does not exist. Kept are 000001"),

@@ -66,7 +66,7 @@ def test_help_shows_the_sections_in_order():
     output = CliRunner().invoke(main, ["--help"]).output
     places = [output.index(f"\n{title}:\n") for title in SECTIONS]
     assert places == sorted(places)
-    assert "\n  screen        Rank the unread records of a review, the most likely inclusions first.\n" in output
+    assert "\n  screen        Rank the unread records of a review, likely inclusions first.\n" in output
 
 
 @pytest.mark.parametrize("command", COMMANDS)

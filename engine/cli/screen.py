@@ -103,7 +103,7 @@ def screen(
     top_k: int,
     out: Output,
 ) -> None:
-    """Rank the unread records of a review, the most likely inclusions first.
+    """Rank the unread records of a review, likely inclusions first.
 
     The score combines a model of words, trained on your decisions so far, with the cosine with the criteria, which
     counts less with every inclusion. Without decisions of both kinds, the cosine alone ranks. Scores are comparable

@@ -96,7 +96,7 @@ def test_the_digest_is_of_all_that_matters_and_of_nothing_else() -> None:
         ("queries.jsonl", b"\x1f\x8bxx", "gzip data ends early"),
         ("qrels.tsv", "q1 d1", "expected lines of query"),
         ("set.json", "{", r"set\.json can't be read"),
-        ("set.json", "[]", r'set\.json holds no "sha256"'),
+        ("set.json", "[]", r'set\.json has no "sha256"'),
         (
             "set.json",
             '{"sha256": "abc"}',
