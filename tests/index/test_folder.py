@@ -165,7 +165,7 @@ def test_a_pointer_written_by_hand_works(toy: IndexFolder) -> None:
 
 
 def test_nothing_published_yet(tmp_path: Path) -> None:
-    with pytest.raises(NoGenerationError, match=r"has no index yet. Run: engine index FILE -i new"):
+    with pytest.raises(NoGenerationError, match=r"there is no folder .*new, expected the path of an index"):
         open_index(tmp_path / "new")
 
 

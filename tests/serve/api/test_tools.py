@@ -174,7 +174,7 @@ def test_what_makes_no_sense_is_an_error_of_the_tool(shelf: Shelf) -> None:
     assert "ids is missing" in refused(shelf, "similar", ids=[])
     assert "id is missing" in refused(shelf, "record")
     assert "unknown parameter 'q'" in refused(shelf, "record", id="toy-01", q="x")
-    assert "101 times, expected 100 at most" in refused(shelf, "similar", ids=["toy-01"] * 101)
+    assert "ids has 101 values, expected 100 at most" in refused(shelf, "similar", ids=["toy-01"] * 101)
     assert "no record 'nope'" in refused(shelf, "record", id="nope")
     for name in ("..", "../toy", "/etc/passwd", "a\x00", "x" * 300):
         assert "no index named" in refused(shelf, "record", id="toy-01", index=name)
@@ -234,5 +234,5 @@ def test_a_message_with_an_id_is_always_replied_to(tmp_path: Path) -> None:
     replies = {reply["id"]: reply for reply in map(json.loads, done.stdout.splitlines())}
     assert set(replies) == {1, 2, "three", 4}
     assert replies[2]["error"]["code"] == replies["three"]["error"]["code"] == -32600
-    assert "params, if given, an object" in replies[2]["error"]["message"] and "pydantic" not in done.stdout
+    assert "if present, an object as params" in replies[2]["error"]["message"] and "pydantic" not in done.stdout
     assert len(replies[4]["result"]["tools"]) == 3

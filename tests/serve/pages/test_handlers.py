@@ -423,7 +423,7 @@ def test_years_that_end_before_they_begin_can_be_mended_in_the_form(client: Test
 def test_a_page_past_the_last_hit_says_so(client: TestClient) -> None:
     shown = page(client, "/", ("q", "gout"), ("offset", 60), ("n", 20), ("mode", "hybrid"))
     said = only(shown, "//section[@class='results']").text_content()
-    assert "begin with hit 61" in said and "other words" not in said
+    assert "There is no hit 61." in said and "other words" not in said
     assert only(shown, "//a[text()='Back to the first hit']").get("href") == "/?q=gout&n=20&mode=hybrid"
 
 

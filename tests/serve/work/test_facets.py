@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from engine import open_index
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Report
-from engine.serve.work.facets import _WIDEST, Bar, _build_bars, _counted, read_facets
+from engine.serve.work.facets import _MAX_BARS, Bar, _build_bars, _counted, read_facets
 from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
@@ -32,14 +32,14 @@ def test_one_record_among_many_is_seen() -> None:
 
 def test_years_long_before_the_others_share_the_first_bar() -> None:
     bars = _build_bars(((1700, 2), (1880, 3), (1881, 4), (1882, 1), (2000, 10)))
-    assert len(bars) == _WIDEST
+    assert len(bars) == _MAX_BARS
     assert bars[0] == Bar(1700, 1881, 9, 90.0) and bars[1] == Bar(1882, 1882, 1, 10.0)
     assert (bars[0].label, bars[1].label) == ("1700 to 1881: 9", "1882: 1")
 
 
 def test_as_many_years_as_there_may_be_bars_have_one_each() -> None:
     bars = _build_bars(((1881, 1), (2000, 1)))
-    assert len(bars) == _WIDEST and bars[0] == Bar(1881, 1881, 1, 100.0)
+    assert len(bars) == _MAX_BARS and bars[0] == Bar(1881, 1881, 1, 100.0)
 
 
 def test_a_label_groups_thousands() -> None:
@@ -54,7 +54,7 @@ YEARS = st.dictionaries(st.integers(1500, 2100), st.integers(1, 10**7), min_size
 @given(YEARS)
 def test_bars_hold_every_record_once_in_a_row_without_a_gap(years: tuple[tuple[int, int], ...]) -> None:
     bars = _build_bars(years)
-    assert 1 <= len(bars) <= _WIDEST
+    assert 1 <= len(bars) <= _MAX_BARS
     assert (bars[0].first, bars[-1].last) == (years[0][0], years[-1][0])
     assert all(after.first == before.last + 1 for before, after in zip(bars, bars[1:], strict=False))
     for bar in bars:
