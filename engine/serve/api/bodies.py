@@ -48,7 +48,7 @@ def build_next_path(path: str, pairs: Sequence[tuple[str, str]], answer: Answer)
     return f"{path}?{urlencode([*kept, ('n', n), ('offset', offset)], errors='replace')}"
 
 
-def record_object(index: Index, record: Abstract) -> dict[str, Any]:
+def build_record_body(index: Index, record: Abstract) -> dict[str, Any]:
     """Return the JSON object of a record: all its fields, and its sources."""
     return {
         "index": index.name,

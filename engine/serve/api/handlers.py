@@ -15,7 +15,7 @@ from engine.options import Query
 from engine.query.batches import answer_each
 from engine.query.index import Index
 from engine.records.answer import Answer
-from engine.serve.api.bodies import build_answer_body, build_next_path, build_status_body, dump_bytes, record_object
+from engine.serve.api.bodies import build_answer_body, build_next_path, build_record_body, build_status_body, dump_bytes
 from engine.serve.http.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MAX_EXPLAINED
 from engine.serve.request.parameters import (
     FILTERS,
@@ -90,7 +90,7 @@ async def show_record(request: Request) -> Response:
     values = read_values(request, RECORD)
     index = get_site(request).shelf.index(values.get_text("i"))
     return await respond(
-        request, [index], JSON, lambda: dump_bytes(record_object(index, index.get(values.get_text("id"))))
+        request, [index], JSON, lambda: dump_bytes(build_record_body(index, index.get(values.get_text("id"))))
     )
 
 

@@ -34,7 +34,7 @@ from engine import __version__
 from engine.errors import EngineError, UsageError
 from engine.options import Query
 from engine.query.index import Index
-from engine.serve.api.bodies import build_answer_body, record_object
+from engine.serve.api.bodies import build_answer_body, build_record_body
 from engine.serve.api.handlers import SIMILAR, list_pairs
 from engine.serve.api.schemas import Schema, build_argument_schema
 from engine.serve.request.parameters import FILTERS, QUESTION, RANKING, RECORD, SEARCH, Parameter, RequestValues
@@ -104,7 +104,7 @@ def _answer_similar(shelf: Shelf, values: RequestValues) -> Answer:
 def _answer_record(shelf: Shelf, values: RequestValues) -> Answer:
     """Return one record with all its fields."""
     index = shelf.index(values.get_text("i"))
-    return record_object(index, index.get(values.get_text("id")))
+    return build_record_body(index, index.get(values.get_text("id")))
 
 
 def answer_query(index: Index, query: Query) -> Answer:

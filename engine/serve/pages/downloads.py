@@ -130,7 +130,7 @@ async def export_record(request: Request) -> Response:
     return _name_attachment(await respond(request, [index], KINDS[suffix], work), _make_file_name(index, suffix))
 
 
-async def search_record(request: Request) -> Response:
+async def export_search_record(request: Request) -> Response:
     """Send the search record, as written by `engine search --record` and repeated by `engine rerun`."""
     values = read_values(request, SEARCH)
     query, index = replace(read_query(values), explain=False), get_site(request).shelf.index(values.get_text("i"))

@@ -42,7 +42,7 @@ async def show_search_page(request: Request) -> Response:
         shelf, query = get_site(request).shelf, read_query(values)
         index = shelf.index(values.get_text("i"))
         query = replace(query, explain=query.explain if values.get_text("explain") else True)
-        return await respond(request, [index], HTML, lambda: _search_page(index, shelf.names, state, query))
+        return await respond(request, [index], HTML, lambda: _render_search_page(index, shelf.names, state, query))
     except (UsageError, NoMeshTreeError, AbstractNotFoundError, UnreadableQueryError) as err:
         return await run_in_threadpool(_show_refused, request, classify_error(err))  # the facets may need counting
 
@@ -74,7 +74,7 @@ def _build_form_fields(index: Index, names: list[str], state: State) -> dict[str
     }
 
 
-def _search_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
+def _render_search_page(index: Index, names: list[str], state: State, query: Query) -> bytes:
     """Render the search page."""
     fields = _build_form_fields(index, names, state)
     if not query.text and not query.like:
@@ -105,10 +105,10 @@ async def show_record_page(request: Request) -> Response:
     """Send the page of one record, with the records nearest to it."""
     values = read_values(request, RECORD)
     index = get_site(request).shelf.index(values.get_text("i"))
-    return await respond(request, [index], HTML, lambda: _record_page(index, values))
+    return await respond(request, [index], HTML, lambda: _render_record_page(index, values))
 
 
-def _record_page(index: Index, values: RequestValues) -> bytes:
+def _render_record_page(index: Index, values: RequestValues) -> bytes:
     """Render the page of a record."""
     record = index.get(values.get_text("id"))
     where = State(tuple(("i", name) for name in values.get_texts("i")))

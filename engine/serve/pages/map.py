@@ -26,7 +26,7 @@ _AT = (*_POINTS, Parameter("row", "Row of the point.", ValueKind.INTEGER, low=0,
 _BINARY = "application/octet-stream"
 
 
-async def map_page(request: Request) -> Response:
+async def show_map_page(request: Request) -> Response:
     """Send the map of the corpus, with the hits of a search marked."""
     state = canonicalise(read_pairs(request))
     values = RequestValues(state.pairs, PAGE)
