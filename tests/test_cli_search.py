@@ -187,6 +187,15 @@ def test_new_writes_what_is_new_and_groups_go_beside(toy: IndexFolder, engine: R
     assert json.loads(done.stdout)["change"] == "added" and "1  2031" in done.stderr
 
 
+def test_the_columns_of_new_do_not_depend_on_the_number_of_hits(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    header = "change,rank,id,score,"
+    done = engine("new", "gout", "--since", "1", "--csv", "-o", "n.csv")  # nothing has changed since generation 1
+    assert done.stdout.startswith(header) and done.stdout.count("\n") == 1
+    assert (tmp_path / "n.csv").read_text(encoding="utf-8") == done.stdout
+    assert engine("new", "gout", "--since", "0", "-n", "1", "--csv").stdout.startswith(header)
+    assert engine("search", "gout", "--min-score", "1", "--csv").stdout.startswith("rank,id,score,")
+
+
 @pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv"])
 def test_a_batch_in_other_forms(toy: IndexFolder, engine: Run, tmp_path: Path, suffix: str) -> None:
     queries = "".join(json.dumps({"_id": f"q{i}", "text": f"gout {i}"}) + "\n" for i in range(300))

@@ -79,7 +79,7 @@ def check_output(out: Output) -> None:
 
 
 def deliver(
-    index: Index, answer: Answer, out: Output, changes: Sequence[str] = (), *, since: str | None = None
+    index: Index, answer: Answer, out: Output, changes: Sequence[str] | None = None, *, since: str | None = None
 ) -> None:
     """Print an answer, write its files and record the search; print its notes to stderr."""
     deliver_hits(index, HitList(answer, describe_search(answer), changes), out)

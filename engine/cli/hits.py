@@ -23,7 +23,7 @@ class HitList:
 
     answer: Answer
     title: str  # title of the files
-    changes: Sequence[str] = ()  # what has changed in each hit
+    changes: Sequence[str] | None = None  # change of each hit; None: not a search for changes
     cosines: Sequence[float | None] = ()  # cosine of each hit, if its score is not a cosine
     facts: Mapping[str, object] = field(default_factory=dict)  # printed with those of the answer
 
@@ -36,7 +36,7 @@ class HitList:
                 {**{name: row[name] for name in first}, "cosine": simplify_value(cosine), **row}
                 for row, cosine in zip(rows, self.cosines, strict=True)
             ]
-        if self.changes:
+        if self.changes is not None:
             rows = [{"change": change, **row} for change, row in zip(self.changes, rows, strict=True)]
         return rows
 
@@ -50,7 +50,7 @@ def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = 
         from engine.cli.table import print_table  # rich takes 50 ms to load, which pipes don't need
 
         if answer.hits:
-            print_table(answer.hits, hits.changes, hits.cosines)
+            print_table(answer.hits, hits.changes or (), hits.cosines)
         _print_groups(answer)
     elif form == "json":
         click.echo("[" + ",\n ".join(map(dump_json, hits.build_rows())) + "]")
@@ -63,7 +63,7 @@ def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = 
         _print_delimited(cited, form, hits.changes, raw=raw)
 
 
-def _print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str], *, raw: bool = False) -> None:
+def _print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str] | None, *, raw: bool = False) -> None:
     """Print hits as CSV or TSV, unchanged unless standard output is a terminal."""
     from engine.references.table import write_delimited
 

@@ -28,7 +28,7 @@ class RerunComparison:
     moved: int  # hits that have another rank
     result_sha256: str
     notes: tuple[str, ...]  # for people: what is not as it was
-    changes: tuple[str, ...] = ()  # of each hit, where what is new or changed was searched
+    changes: tuple[str, ...] | None = None  # of each hit; None if the search was not for new and changed records
 
 
 def open_recorded(record: Record, folder: IndexFolder, *, device: str = "cpu") -> Index:
@@ -78,7 +78,7 @@ def rerun(record: Record, index: Index) -> RerunComparison:
 
     Fails as Index.ask does.
     """
-    changes: tuple[str, ...] = ()
+    changes: tuple[str, ...] | None = None
     if record.since is None:
         answer = index.ask(record.query)
     else:

@@ -47,7 +47,7 @@ def write(
     *,
     overwrite: bool = False,
     raw: bool = False,
-    changes: Sequence[str] = (),
+    changes: Sequence[str] | None = None,
 ) -> None:
     """Write hits to a file, whose suffix names the format. Until it is whole it has another name, in the same folder.
 
@@ -57,7 +57,7 @@ def write(
         title: a line about the search; the heading in Markdown, the title of the workbook in XLSX.
         overwrite: whether a file of that name may be replaced.
         raw: CSV and TSV without protection against formulas.
-        changes: what is new about each hit, the first column of CSV and TSV; other formats have no place for it.
+        changes: the change of each hit, for the first column of CSV and TSV; other formats have no place for it.
 
     Raises:
         UsageError: an unknown suffix; else as files.write_file.
@@ -69,7 +69,7 @@ def write(
 
 
 def render_hits(
-    suffix: str, cited: Sequence[Cited], title: str, *, raw: bool = False, changes: Sequence[str] = ()
+    suffix: str, cited: Sequence[Cited], title: str, *, raw: bool = False, changes: Sequence[str] | None = None
 ) -> Iterator[bytes]:
     """Yield the pieces of a file of the format that has this suffix; what UTF-8 can't hold becomes a question mark."""
     if suffix == ".xlsx":

@@ -11,7 +11,9 @@ from engine.references.citation import Cited
 from engine.references.fields import BREAKS, COLUMNS, DECIMALS, Cell, build_cells
 
 
-def write_delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False, changes: Sequence[str] = ()) -> str:
+def write_delimited(
+    cited: Sequence[Cited], delimiter: str, *, raw: bool = False, changes: Sequence[str] | None = None
+) -> str:
     r"""Return hits as a table: a header, then a row each, lines ending with \n.
 
     A cell that begins with one of = + - @ TAB CR gets an apostrophe before it, unless raw; numbers stay numbers. Where
@@ -22,11 +24,11 @@ def write_delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False
         cited: the hits in order.
         delimiter: "," or "\t".
         raw: no protection against formulas, for programs.
-        changes: what is new about each hit; gives a first column "change".
+        changes: the change of each hit, for a first column "change"; None: no such column.
     """
-    lines = [_format_line([*(["change"] if changes else []), *COLUMNS], delimiter)]
+    lines = [_format_line([*(["change"] if changes is not None else []), *COLUMNS], delimiter)]
     for number, one in enumerate(cited):
-        cells = [*([changes[number]] if changes else []), *build_cells(one)]
+        cells = [*([changes[number]] if changes is not None else []), *build_cells(one)]
         lines.append(_format_line([_format_cell(cell, delimiter, raw=raw) for cell in cells], delimiter))
     return "".join(lines)
 

@@ -242,6 +242,11 @@ def test_what_was_new_is_searched_again_among_what_was_new(later: IndexFolder, a
         found = rerun(record, index)
         assert found.same and found.changes == ("added", "added")
         assert make_record(index, answer, since="2100-01-01").since == 3
+        none = make_record(index, index.ask_new(Query("gout"), since=3)[1], since=3)
+        assert (
+            rerun(none, index).changes == ()
+            and rerun(make_record(index, index.ask(Query("gout"))), index).changes is None
+        )
 
 
 def test_another_mesh_tree_is_named(toy: IndexFolder, add: Add) -> None:

@@ -33,6 +33,7 @@ def test_changes_come_first() -> None:
     text = write_delimited([cite(BARE), cite(FULL)], ",", changes=["added", "text changed"])
     assert text.startswith(f"change,{HEADER}\nadded,1,bare,")
     assert [row["change"] for row in rows(text)] == ["added", "text changed"]
+    assert write_delimited([], ",", changes=[]) == f"change,{HEADER}\n"
 
 
 @pytest.mark.parametrize("text", TRIGGERS)
