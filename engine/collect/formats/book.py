@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from lxml import etree
 
-from engine.collect.formats.citation import find_abstracts, find_title
+from engine.collect.formats.citation import build_shared
 from engine.collect.formats.elements import (
     find_child,
     find_first_year,
-    find_inside,
     find_listed_doi,
     get_first,
     group_children,
-    read_date,
     read_first,
     read_people,
-    read_texts,
-    read_version,
 )
-from engine.collect.values.notices import resolve_standing
 from engine.records.abstract import Abstract
 
 
@@ -30,32 +27,18 @@ def build_chapter(element: etree._Element, data: etree._Element | None, pmid: st
     """
     parts = group_children(element)
     book = group_children(get_first(parts, "Book"))
-    book_title, vernacular = read_first(book, "BookTitle"), read_first(parts, "VernacularTitle")
-    abstract, others = find_abstracts(parts.get("Abstract", ()), parts.get("OtherAbstract", ()))
-    authors, orcids = read_people(parts.get("AuthorList", ()))
+    chapter = build_shared(parts, parts, parts.get("PublicationType", ()), pmid)
+    book_title = read_first(book, "BookTitle")
+    authors, orcids = chapter.authors, chapter.orcids
     if not authors:
         authors, orcids = read_people(book.get("AuthorList", ()))
-    types = parts.get("PublicationType", ())
-    type_names = read_texts(types)
-    retracted, notices = resolve_standing(types, type_names, ())
     own_ids, more_ids = get_first(parts, "ArticleIdList"), None if data is None else find_child(data, "ArticleIdList")
-    return Abstract(
-        record_id=f"PMID:{pmid}",
-        title=find_title(read_first(parts, "ArticleTitle"), vernacular) or book_title,
-        abstract=abstract,
+    return replace(
+        chapter,
+        title=chapter.title or book_title,
         year=find_first_year(*book.get("PubDate", ()), *parts.get("ContributionDate", ())),
         journal=book_title,
         authors=authors,
-        pmid=pmid,
-        doi=find_listed_doi(own_ids) or find_listed_doi(more_ids),
-        publication_types=type_names,
-        retracted=retracted,
-        keywords=read_texts(find_inside(parts, "KeywordList", "Keyword")),
-        languages=read_texts(parts.get("Language", ())),
-        vernacular_title=vernacular,
-        other_abstracts=others,
         orcids=orcids,
-        notices=notices,
-        version=read_version(get_first(parts, "PMID")),
-        revised=read_date(get_first(parts, "DateRevised")),
+        doi=find_listed_doi(own_ids) or find_listed_doi(more_ids),
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from lxml import etree
 
@@ -40,28 +41,40 @@ def build_citation(element: etree._Element, data: etree._Element | None, pmid: s
     parts = group_children(element)
     article = group_children(get_first(parts, "Article"))
     journal = group_children(get_first(article, "Journal"))
-    vernacular = read_first(article, "VernacularTitle")
-    abstract, others = find_abstracts(article.get("Abstract", ()), parts.get("OtherAbstract", ()))
-    authors, orcids = read_people(article.get("AuthorList", ()))
-    types = list(find_inside(article, "PublicationTypeList", "PublicationType"))
-    type_names = read_texts(types)
-    retracted, notices = resolve_standing(
-        types, type_names, find_inside(parts, "CommentsCorrectionsList", "CommentsCorrections")
-    )
-    return Abstract(
-        record_id=f"PMID:{pmid}",
-        title=find_title(read_first(article, "ArticleTitle"), vernacular),
-        abstract=abstract,
+    return replace(
+        build_shared(parts, article, list(find_inside(article, "PublicationTypeList", "PublicationType")), pmid),
         year=_find_year(journal, article),
         journal=_find_journal(journal, parts),
-        authors=authors,
-        pmid=pmid,
         doi=_find_doi(article.get("ELocationID", ()), data),
         mesh=read_texts(
             name
             for heading in find_inside(parts, "MeshHeadingList", "MeshHeading")
             for name in heading.iterchildren("DescriptorName")
         ),
+    )
+
+
+def build_shared(parts: Parts, article: Parts, types: Sequence[etree._Element], pmid: str) -> Abstract:
+    """Build the fields that articles and book documents have in the same elements.
+
+    Args:
+        parts: children of the MedlineCitation or BookDocument.
+        article: children of the Article; of a book document, the same parts.
+        types: its PublicationType elements.
+        pmid: its PMID.
+    """
+    vernacular = read_first(article, "VernacularTitle")
+    abstract, others = _find_abstracts(article.get("Abstract", ()), parts.get("OtherAbstract", ()))
+    authors, orcids = read_people(article.get("AuthorList", ()))
+    type_names = read_texts(types)
+    links = find_inside(parts, "CommentsCorrectionsList", "CommentsCorrections")
+    retracted, notices = resolve_standing(types, type_names, links)
+    return Abstract(
+        record_id=f"PMID:{pmid}",
+        title=find_title(read_first(article, "ArticleTitle"), vernacular),
+        abstract=abstract,
+        authors=authors,
+        pmid=pmid,
         publication_types=type_names,
         retracted=retracted,
         keywords=read_texts(find_inside(parts, "KeywordList", "Keyword")),
@@ -81,7 +94,7 @@ def find_title(title: str, vernacular: str) -> str:
     return vernacular if missing else title
 
 
-def find_abstracts(own: Iterable[etree._Element], others: Iterable[etree._Element]) -> tuple[str, tuple[str, ...]]:
+def _find_abstracts(own: Iterable[etree._Element], others: Iterable[etree._Element]) -> tuple[str, tuple[str, ...]]:
     """Return the abstract and the other abstracts, each of these with its kind before it: "[fre] …".
 
     If an article has only other abstracts, the first English one (of AIDS, NASA, Publisher …) becomes the abstract and
