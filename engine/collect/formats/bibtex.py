@@ -56,7 +56,7 @@ def _read_entries(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     strings: dict[str, str] = {}
     for chunk in _split_entries(stream, name):
         yield from chunk.list_remarks()
-        text, place = "\n".join(chunk.lines), f"line {chunk.number}"
+        text, place = "\n".join(chunk.lines), chunk.place
         start = _START.match(text)
         kind = start[1].lower() if start else ""
         if kind == "string":

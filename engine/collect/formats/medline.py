@@ -57,7 +57,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         yield from chunk.list_remarks()
         tags = _read_tags(chunk.lines)
         ids, notes = ([value for tag, value in tags if tag == wanted] for wanted in ("OID", "GN"))
-        place = f"line {chunk.number} (PMID {tags[0][1][:40] or 'missing'})"
+        place = f"{chunk.place} (PMID {tags[0][1][:40] or 'missing'})"
         yield from read_export_tags(_read_values(tags), ids, notes, name, place)
 
 

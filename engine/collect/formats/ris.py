@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
-from engine.collect.text.lines import UNFINISHED, Chunk, decode_head, split_records
+from engine.collect.text.lines import Chunk, decode_head, split_records
 from engine.collect.values.export import read_export_tags
 from engine.collect.values.fields import drop_repeats, read_year
 from engine.collect.values.identity import SCOPUS_ID, normalise_accession
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
-from engine.records.abstract import Entry, Remark
+from engine.records.abstract import Entry
 
 _Tags = dict[str, list[str]]
 
@@ -46,12 +46,9 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         SourceError: lines end with CR alone, or a line or a record is too long.
     """
     for chunk in split_records(stream, name, _START.match, END.match):
-        yield from chunk.list_remarks()
-        place = f"line {chunk.number}"
-        if not chunk.is_ended:
-            yield Remark(UNFINISHED, place)
+        yield from chunk.list_remarks(has_last_line=True)
         tags = _group_tags(chunk)
-        yield from read_export_tags(_read_values(tags), tags.get("ID", []), tags.get("C8", []), name, place)
+        yield from read_export_tags(_read_values(tags), tags.get("ID", []), tags.get("C8", []), name, chunk.place)
 
 
 def _group_tags(chunk: Chunk) -> _Tags:

@@ -6,9 +6,9 @@ import io
 import re
 from collections.abc import Iterator
 
-from engine.collect.text.lines import UNFINISHED, Chunk, decode_first_line, split_records
+from engine.collect.text.lines import Chunk, decode_first_line, split_records
 from engine.collect.values.fields import build_abstract_entries
-from engine.records.abstract import Entry, Remark
+from engine.records.abstract import Entry
 
 _Tags = dict[str, list[str]]
 
@@ -30,11 +30,8 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         SourceError: lines end with CR alone, or a line or a record is too long.
     """
     for chunk in split_records(stream, name, _START.match, END.match):
-        yield from chunk.list_remarks()
-        place = f"line {chunk.number}"
-        if not chunk.is_ended:
-            yield Remark(UNFINISHED, place)
-        yield from build_abstract_entries(_read_values(_group_tag_lines(chunk)), name, place)
+        yield from chunk.list_remarks(has_last_line=True)
+        yield from build_abstract_entries(_read_values(_group_tag_lines(chunk)), name, chunk.place)
 
 
 def _group_tag_lines(chunk: Chunk) -> _Tags:

@@ -15,7 +15,7 @@ from engine.files import MAX_LINE, decode, decode_lines
 from engine.records.abstract import Rejection, Remark
 
 NOT_UTF8 = "bytes that are not UTF-8, read as Windows-1252"
-UNFINISHED = "record without its last line (ER), may be incomplete"
+_UNFINISHED = "record without its last line (ER), may be incomplete"
 
 
 def refuse_bare_cr(stream: io.BufferedReader, name: str) -> None:
@@ -90,9 +90,16 @@ class Chunk:
         if self.n_chars > MAX_LINE:
             raise SourceError(f"{self.source}, line {self.number}: a record of more than {MAX_LINE:,} characters")
 
-    def list_remarks(self) -> Iterator[Remark]:
-        """Yield a remark for each line that was not UTF-8."""
-        return (Remark(NOT_UTF8, f"line {number}") for number in self.not_utf8)
+    @property
+    def place(self) -> str:
+        """The place of the record in its file."""
+        return f"line {self.number}"
+
+    def list_remarks(self, *, has_last_line: bool = False) -> Iterator[Remark]:
+        """Yield a remark for each line that was not UTF-8; if the format has a last line, also one if it is missing."""
+        yield from (Remark(NOT_UTF8, f"line {number}") for number in self.not_utf8)
+        if has_last_line and not self.is_ended:
+            yield Remark(_UNFINISHED, self.place)
 
 
 def split_records(
