@@ -51,9 +51,9 @@ def read_source(path: Path, format_name: str | None = None) -> Iterator[Entry]:
     """
     with open_source(path) as stream:
         if format_name is None:
-            yield from _format_of(stream.peek(HEAD), path).read(stream, name_source(path))
+            yield from _detect_format(stream.peek(HEAD), path).read(stream, name_source(path))
             return
-        source_format, is_empty = format_named(format_name), True
+        source_format, is_empty = get_format(format_name), True
         for entry in source_format.read(stream, name_source(path)):
             is_empty = False
             yield entry
@@ -75,10 +75,10 @@ def check_source(path: Path, format_name: str | None = None) -> _Format:
         SourceError: the file can't be opened, or has no known format.
     """
     with open_source(path) as stream:
-        return format_named(format_name) if format_name else _format_of(stream.peek(HEAD), path)
+        return get_format(format_name) if format_name else _detect_format(stream.peek(HEAD), path)
 
 
-def format_named(name: str) -> _Format:
+def get_format(name: str) -> _Format:
     """Return the format with this name, ignoring case.
 
     Raises:
@@ -90,7 +90,7 @@ def format_named(name: str) -> _Format:
     raise SourceError(f"unknown format {name!r}: expected {KNOWN}")
 
 
-def _format_of(head: bytes, path: Path) -> _Format:
+def _detect_format(head: bytes, path: Path) -> _Format:
     """Detect the format from the first bytes.
 
     Raises:

@@ -20,7 +20,7 @@ def read_years_and_journals(corpus: Corpus) -> list[tuple[int, str]]:
     ]
 
 
-def name_counts(corpus: Corpus, kind: str, most: int) -> Counted:
+def count_names(corpus: Corpus, kind: str, most: int) -> Counted:
     """Return the `most` most frequent names of a kind ("journal", "mesh", "type" …)."""
     sql = (
         "SELECT t.value, count(*) AS n FROM terms t JOIN members m ON m.term_id = t.id WHERE t.kind = ?"

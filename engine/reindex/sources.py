@@ -11,7 +11,7 @@ from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
 
-from engine.collect.source import check_source, format_named, name_source
+from engine.collect.source import check_source, get_format, name_source
 from engine.config import SourcePattern
 from engine.corpus.draft import SourceFile
 from engine.errors import SourceError, UnknownFormatError
@@ -91,7 +91,7 @@ def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozens
     sources: dict[Path, Source] = {}
     notes: list[str] = []
     for pattern in patterns:
-        kind = format_named(pattern.format).name if pattern.format else None
+        kind = get_format(pattern.format).name if pattern.format else None
         matched = _matches(base, pattern)
         if not matched:
             notes.append(_note_none_left(base, pattern, applied))

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.collect.source import FORMATS, check_source, format_named, read_source
+from engine.collect.source import FORMATS, check_source, get_format, read_source
 from engine.collect.text.lines import decode_first_line
 from engine.errors import SourceError
 from engine.records.abstract import Abstract
@@ -47,10 +47,10 @@ def test_a_format_that_is_named_is_used_whatever_the_content(tmp_path: Path) -> 
 
 
 def test_formats_are_named_in_any_case_and_an_unknown_one_lists_them() -> None:
-    assert format_named(" web OF science ").name == "Web of Science"
+    assert get_format(" web OF science ").name == "Web of Science"
     known = "PubMed XML, EndNote XML, MEDLINE, RIS, Web of Science, BibTeX, OpenAlex, JSONL or CSV"
     with pytest.raises(SourceError, match=f"unknown format 'xls': expected {known}"):
-        format_named("xls")
+        get_format("xls")
 
 
 @pytest.mark.parametrize(

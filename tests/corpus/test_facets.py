@@ -3,7 +3,7 @@ from contextlib import closing
 
 import pytest
 
-from engine.corpus.facets import count_years, name_counts, read_years_and_journals
+from engine.corpus.facets import count_names, count_years, read_years_and_journals
 from engine.corpus.storage.store import Corpus
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Report
@@ -54,25 +54,25 @@ def test_year_and_journal_of_every_record_in_the_order_of_their_ids(corpus: Corp
 
 
 def test_names_are_counted_most_frequent_first_then_by_name(corpus: Corpus) -> None:
-    assert name_counts(corpus, "mesh", 10) == (("Gout", 3), ("Knee", 2), ("Ankle", 1), ("Zygoma", 1))
-    assert name_counts(corpus, "type", 10) == (("Review", 2), ("Letter", 1))
+    assert count_names(corpus, "mesh", 10) == (("Gout", 3), ("Knee", 2), ("Ankle", 1), ("Zygoma", 1))
+    assert count_names(corpus, "type", 10) == (("Review", 2), ("Letter", 1))
 
 
 def test_names_that_differ_only_in_case_are_one(corpus: Corpus) -> None:
-    journals = name_counts(corpus, "journal", 10)
+    journals = count_names(corpus, "journal", 10)
     assert [(name.lower(), n) for name, n in journals] == [(TOYS.lower(), 40), ("lancet", 2), ("bmj", 1)]
 
 
 def test_the_number_of_names_is_limited(corpus: Corpus) -> None:
-    assert name_counts(corpus, "mesh", 2) == (("Gout", 3), ("Knee", 2))
-    assert name_counts(corpus, "mesh", 0) == ()
+    assert count_names(corpus, "mesh", 2) == (("Gout", 3), ("Knee", 2))
+    assert count_names(corpus, "mesh", 0) == ()
 
 
 def test_an_unknown_kind_has_no_names(corpus: Corpus) -> None:
-    assert name_counts(corpus, "colour", 10) == ()
+    assert count_names(corpus, "colour", 10) == ()
 
 
 def test_a_name_without_records_is_removed(toy: IndexFolder, add: Add, corpus: Corpus) -> None:
     add({**ROWS[2], "mesh": ["Gout"]})
     with closing(Corpus(toy.open_current().database)) as later:
-        assert name_counts(later, "mesh", 10) == (("Gout", 3), ("Knee", 1), ("Zygoma", 1))
+        assert count_names(later, "mesh", 10) == (("Gout", 3), ("Knee", 1), ("Zygoma", 1))

@@ -49,7 +49,7 @@ def _read_element(element: etree._Element, name: str, number: int) -> Iterator[E
     if element.tag in _DELETIONS:
         yield from _read_deletions(element, name, number)
     else:
-        yield from _record_entries(element, name, number)
+        yield from _read_record(element, name, number)
 
 
 def _read_deletions(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
@@ -61,7 +61,7 @@ def _read_deletions(element: etree._Element, name: str, number: int) -> Iterator
             yield Rejection(name, f"record {number} (deletion of PMID {read_text(pmid)[:40] or 'missing'})", str(err))
 
 
-def _record_entries(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
+def _read_record(element: etree._Element, name: str, number: int) -> Iterator[Entry]:
     """Yield the abstract of one article or book chapter after its remarks, or one Rejection."""
     if element.tag == "PubmedBookArticle":
         main, data, build = find_child(element, "BookDocument"), find_child(element, "PubmedBookData"), build_chapter

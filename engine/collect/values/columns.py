@@ -47,7 +47,7 @@ def match_column(name: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _plan_of(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+def _match_columns(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
     """Return (field, column) for one header, best first. The cache is bounded: keys of objects differ by line."""
     known = {_normalise_column(name) for name in names}
     ranked = sorted(
@@ -69,7 +69,7 @@ def _match_export_column(field: str, name: str, known: set[str]) -> str:
 def choose_columns(row: Mapping[str, object]) -> dict[str, object]:
     """Return field -> value, each from the best column that has a value."""
     values: dict[str, object] = {}
-    for field, column in _plan_of(tuple(row)):
+    for field, column in _match_columns(tuple(row)):
         if field not in values and not _is_missing(value := row[column], field):
             values[field] = value
     return values

@@ -9,7 +9,7 @@ from dataclasses import fields as dataclass_fields
 from dataclasses import replace
 
 from engine.collect.values.columns import choose_columns
-from engine.collect.values.identity import FieldError, normalise_orcids, record_id_of
+from engine.collect.values.identity import FieldError, choose_record_id, normalise_orcids
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Abstract, Entry, Notice, Rejection, Remark
 
@@ -114,7 +114,7 @@ def _build_abstract(values: Mapping[str, object]) -> Abstract:
     kinds = {kind.lower() for kind in types}
     notices = {_NOTICE_TYPES[kind] for kind in kinds & _NOTICE_TYPES.keys()}
     return Abstract(
-        record_id=record_id_of(values, pmid, doi, title, body),
+        record_id=choose_record_id(values, pmid, doi, title, body),
         title=title,
         abstract=body,
         year=read_year(get("year")) or (int(cited["year"]) if cited else None),

@@ -27,7 +27,7 @@ class FieldError(ValueError):
     """A field that makes its record unusable."""
 
 
-def record_id_of(values: Mapping[str, object], pmid: str | None, doi: str | None, title: str, body: str) -> str:
+def choose_record_id(values: Mapping[str, object], pmid: str | None, doi: str | None, title: str, body: str) -> str:
     """Return the id of a record: the source's own, else PMID, DOI, accession number, key or a digest of the text.
 
     A PMID is "PMID:n", a DOI "DOI:…" in lower case, a digest "TEXT:" with 16 hexadecimal digits.

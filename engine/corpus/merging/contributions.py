@@ -84,7 +84,7 @@ class Contributions:
         """Return the record as a source gives it: from its JSON or, if that is None, from its row in abstracts."""
         return load_abstract(record_json) if record_json else replace(self.read_record_row(doc_id), record_id=own_id)
 
-    def record_id(self, doc_id: int) -> str:
+    def read_record_id(self, doc_id: int) -> str:
         """Return the id of a record."""
         return str(self.connection.execute("SELECT record_id FROM abstracts WHERE id = ?", (doc_id,)).fetchone()[0])
 

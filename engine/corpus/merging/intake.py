@@ -271,7 +271,7 @@ class Intake:
             if number in self.still_there:
                 continue
             self.ledger.remember(doc_id)
-            record_id = self.contributions.record_id(doc_id)
+            record_id = self.contributions.read_record_id(doc_id)
             is_removed = len(self.contributions.read_claims(doc_id)) == 1
             if is_removed:
                 self.ledger.discard(doc_id)

@@ -95,7 +95,7 @@ class Ledger:
         alone: the record as its only source gives it. A record whose id came from a source that was removed takes the
         id that its first source gives it.
         """
-        record_id = self.contributions.record_id(doc_id)
+        record_id = self.contributions.read_record_id(doc_id)
         if alone is None:
             sources = self.contributions.read_claims(doc_id)
             names = [source.abstract.record_id for source in sources]

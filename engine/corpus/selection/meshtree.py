@@ -40,7 +40,7 @@ class MeshTree:
         if not tops and wanted.upper() in self.numbers:
             tops = [wanted.upper()]
         if not tops:
-            close = ", ".join(self.close_to(wanted)) or "none"
+            close = ", ".join(self.find_similar_headings(wanted)) or "none"
             raise UsageError(
                 f"{wanted[:80]!r} is neither a MeSH heading nor a tree number in the mesh_tree file of index.toml. "
                 f"Similar headings: {close}"
@@ -53,7 +53,7 @@ class MeshTree:
         first = bisect_left(self.numbers, f"{number}.")
         yield from self.headings[first : bisect_left(self.numbers, f"{number}/")]  # "/" follows "."
 
-    def close_to(self, name: str) -> list[str]:
+    def find_similar_headings(self, name: str) -> list[str]:
         """Return up to 3 similar headings: first those with all words of a name, then those spelled alike."""
         folded_headings = {heading.casefold(): heading for heading in self.headings}
         words = _split_heading(name)

@@ -175,7 +175,7 @@ def test_zoteros_own_columns(source: Path) -> None:
 def test_columns_are_looked_up_once_per_header(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_up: list[str] = []
     monkeypatch.setattr(columns, "_normalise_column", lambda name: looked_up.append(name) or name.lower())
-    columns._plan_of.cache_clear()
+    columns._match_columns.cache_clear()
     assert len(read(source, "id,title,abstract\n" + "1,a,b\n" * 1000)) == 1000
-    columns._plan_of.cache_clear()
+    columns._match_columns.cache_clear()
     assert len(looked_up) < 100

@@ -346,7 +346,7 @@ def test_a_record_id_is_removed_with_its_source_and_can_return(tmp_path: Path) -
     with opened(path, 2) as draft:
         again = draft.note_source(replace(file, sha256="cc"))
         assert draft.intake.drop_unseen(again, ()) == [(1, "K", False), (2, "x", True)]
-        assert draft.ledger.contributions.record_id(1) == "PMID:7"
+        assert draft.ledger.contributions.read_record_id(1) == "PMID:7"
         assert draft.intake.put(replace(named, pmid=None, doi=None), origin(again)).change is Change.ADDED
 
 
@@ -355,7 +355,7 @@ def test_the_older_of_two_merged_records_keeps_its_doc_id(draft: Draft) -> None:
     draft.intake.put(Abstract("K", "Gout and diet", "x"), origin(2))
     outcome = draft.intake.put(Abstract("K", "Gout and diet", "x", pmid="7"), origin(3))
     assert (outcome.doc_id, outcome.absorbed) == (1, (2,))
-    assert draft.ledger.contributions.record_id(1) == "PMID:7"
+    assert draft.ledger.contributions.read_record_id(1) == "PMID:7"
 
 
 def test_two_records_of_one_file_stay_apart_when_one_gains_the_doi_of_the_other(tmp_path: Path) -> None:
