@@ -41,11 +41,6 @@ class _Searched:
     n_truncated: int  # documents longer than the encoder reads
 
 
-def rank(encoder: Encoder, test_set: TestSet, top_k: int = 1000, name: str = "") -> Run:
-    """Return the run of `search_documents`."""
-    return search_documents(encoder, test_set, top_k, name).run
-
-
 def search_documents(
     encoder: Encoder, test_set: TestSet, top_k: int = 1000, name: str = "", progress: Progress | None = None
 ) -> _Searched:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,7 +32,12 @@ class _ItemCounts:
 
 @dataclass(slots=True)
 class Items:
-    """A test set under construction."""
+    """A test set under construction: each title is a query that must find its own abstract.
+
+    For the kind "conclusions", each conclusion must find the objective of the same abstract. A query has one relevant
+    document. A copy of a publication, or another record with the same query or document, is skipped. The held-out
+    publications are those that training never uses.
+    """
 
     kind: Kind
     held_out_only: bool = True
@@ -98,21 +102,3 @@ def _make_item(record: Abstract, kind: Kind) -> tuple[str, str] | None:
         return (title, text) if len(title.split()) >= SHORT and len(text) >= LEAST else None
     parts = find_objective_and_conclusion(record.abstract)
     return (parts[1], parts[0]) if parts else None
-
-
-def _make_known_items(records: Iterable[Abstract], kind: Kind, name: str, *, held_out_only: bool = True) -> TestSet:
-    """Make a test set from records, in their order: each title is a query that must find its own abstract.
-
-    For the kind "conclusions", each conclusion must find the objective of the same abstract. A query has one relevant
-    document. A copy of a publication, or another record with the same query or document, is skipped. The held-out
-    publications are those that training never uses.
-
-    Raises:
-        UsageError: the kind is unknown.
-    """
-    if kind not in KINDS:
-        raise UsageError(f"kind is {kind!r}, expected 'titles' or 'conclusions'")
-    items = Items(kind, held_out_only)
-    for record in records:
-        items.take(record)
-    return items.build_test_set(name)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.encode.encoder import Encoder
 from engine.progress import Progress
 from engine.records.encoder import Vectors
-from engine.relevance.scoring.exhaustive import rank
+from engine.relevance.scoring.exhaustive import search_documents
 from engine.relevance.scoring.measures import measure_queries, parse
 from engine.relevance.scoring.significance import Difference, compare_paired
 from engine.relevance.sets.testset import TestSet
@@ -84,7 +84,7 @@ def judge_candidate(
 def _measure_queries(encoder: Encoder, test_set: TestSet, progress: Progress) -> NDArray[np.float64]:
     """Return nDCG@10 of every judged query: (n,), in the order of the judgments."""
     progress(f"searching {test_set.name} with {encoder.identity.model}", 0, None)
-    values = measure_queries(parse(_MEASURE), rank(encoder, test_set, 10), test_set.judgments)
+    values = measure_queries(parse(_MEASURE), search_documents(encoder, test_set, 10).run, test_set.judgments)
     return np.fromiter(values.values(), np.float64, len(values))
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from engine.errors import UsageError
 from engine.relevance.scoring import exhaustive
-from engine.relevance.scoring.exhaustive import rank, search_documents
+from engine.relevance.scoring.exhaustive import search_documents
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.testset import SetText, TestSet
 from tests.relevance.letters import LettersEncoder
@@ -35,13 +35,12 @@ def test_by_hand() -> None:
     assert ids(found.run, "q4") == ["d3", "d6", "d1", "d2"]
     assert found.places == {"q1": [(3, 1)], "q2": [], "q3": [], "q4": [(2, 2), (4, 0)]}
     assert (found.n_unread, found.n_unread_queries, found.n_truncated) == (2, 2, 0)
-    assert (found.run.name, rank(LettersEncoder(), SET).name) == ("letters", "letters")
+    assert found.run.name == "letters"
 
 
 def test_a_cut_run_has_the_best_and_the_places_of_all() -> None:
     found = search_documents(LettersEncoder(), SET, top_k=1)
     assert ids(found.run, "q1") == ["d1"] and found.places["q1"] == [(3, 1)]
-    assert rank(LettersEncoder(), SET, 1) == found.run
 
 
 def test_equal_texts_are_encoded_once_and_long_ones_counted() -> None:
@@ -61,9 +60,9 @@ def test_progress_is_told() -> None:
 
 def test_nothing_to_rank() -> None:
     empty = TestSet("s", (SetText("d", "!"),), (SetText("q", "a"),), Judgments({}))
-    assert rank(LettersEncoder(), empty).rankings == {"q": ()}
+    assert search_documents(LettersEncoder(), empty).run.rankings == {"q": ()}
     with pytest.raises(UsageError, match="top_k is 0"):
-        rank(LettersEncoder(), SET, 0)
+        search_documents(LettersEncoder(), SET, 0)
 
 
 TEXTS = st.text("abcd .", max_size=6)

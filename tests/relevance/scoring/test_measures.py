@@ -117,21 +117,21 @@ OURS = ("nDCG@10", "nDCG", "R@100", "MRR@10", "MAP", "P@10", "MAP@3", "nDCG@3", 
 THEIRS = ("nDCG@10", "nDCG", "R@100", "RR@10", "AP", "P@10", "AP@3", "nDCG@3", "P@1", "R@2", "RR")
 
 
-def compare_with_ir_measures(run: Run, judgments: Judgments) -> None:
-    """Scores of the run must fall strictly."""
+def measure_with_engine(run: Run, judgments: Judgments) -> dict[tuple[str, str], float]:
+    """Values by (measure, query id)."""
+    return {(name, q): v for name in OURS for q, v in measure_queries(parse(name), run, judgments).items()}
+
+
+def measure_with_ir_measures(run: Run, judgments: Judgments) -> dict[tuple[str, str], float]:
+    """The same by the other implementation. Scores of the run must fall strictly."""
     ir_measures = pytest.importorskip("ir_measures", reason="needs ir-measures, the other implementation")
     scores = {q: {one.record_id: one.score for one in ranking} for q, ranking in run.rankings.items()}
-    wanted = [ir_measures.parse_measure(name) for name in THEIRS]
+    names = {ir_measures.parse_measure(theirs): ours for ours, theirs in zip(OURS, THEIRS, strict=True)}
     # Its pytrec_eval writes past its memory where all grades of a query are negative. Such a query has 0 all the same.
     grades = {q: given for q, given in judgments.grades.items() if max(given.values()) >= 0}
-    calculated = ir_measures.iter_calc(wanted, grades, scores) if grades else ()
-    found = {(str(one.measure), one.query_id): one.value for one in calculated}
-    for ours, theirs in zip(OURS, THEIRS, strict=True):
-        for query_id, value in measure_queries(parse(ours), run, judgments).items():
-            assert value == pytest.approx(found[theirs, query_id] if query_id in grades else 0, abs=1e-6), (
-                ours,
-                query_id,
-            )
+    calculated = ir_measures.iter_calc(names, grades, scores) if grades else ()
+    zeros = {(name, q): 0.0 for name in OURS for q in judgments.grades.keys() - grades.keys()}
+    return zeros | {(names[one.measure], one.query_id): one.value for one in calculated}
 
 
 IDS = [f"d{n}" for n in range(14)]
@@ -147,7 +147,8 @@ RUNS = st.dictionaries(
 
 @given(QRELS, RUNS)
 def test_values_are_those_of_ir_measures(grades: dict[str, dict[str, int]], rankings: dict[str, list[str]]) -> None:
-    compare_with_ir_measures(run_of(rankings), Judgments(grades))
+    run, judgments = run_of(rankings), Judgments(grades)
+    assert measure_with_engine(run, judgments) == pytest.approx(measure_with_ir_measures(run, judgments), abs=1e-6)
 
 
 def test_values_are_those_of_ir_measures_on_real_judgments(shared: Path) -> None:
@@ -157,7 +158,8 @@ def test_values_are_those_of_ir_measures_on_real_judgments(shared: Path) -> None
     for query_id, grades in judgments.grades.items():
         noisy = {one: (one in grades) + random.normal(0, 0.6) for one in every}
         rankings[query_id] = sorted(every, key=lambda one: -noisy[one])[:1000]
-    compare_with_ir_measures(run_of(rankings), judgments)
+    run = run_of(rankings)
+    assert measure_with_engine(run, judgments) == pytest.approx(measure_with_ir_measures(run, judgments), abs=1e-6)
 
 
 @given(st.permutations(IDS), st.dictionaries(st.sampled_from(IDS), st.integers(-1, 3), min_size=1), st.integers(1, 100))

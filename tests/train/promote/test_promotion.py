@@ -13,9 +13,9 @@ from engine.records.abstract import Abstract
 from engine.reindex.order import Order
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources
-from engine.relevance.sets.knownitems import _make_known_items
 from engine.train.promote.promotion import promote_encoder
 from tests.conftest import TOY_MODEL, jsonl, silent
+from tests.relevance.items import make_known_items
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 def test_a_better_encoder_becomes_the_next_generation_and_can_be_taken_back(
     corpus: list[Abstract], index: IndexFolder, model_folder: Path
 ) -> None:
-    sets = [_make_known_items(corpus, "titles", "titles", held_out_only=False)]
+    sets = [make_known_items(corpus, held_out_only=False)]
     done = promote_encoder(index, str(model_folder), sets, [], Settings.load(index.path, device="cpu"), silent)
     assert done.verdict.is_passed and done.report is not None and done.report.counts.encoded == len(corpus)
     with open_index(index.path) as found:
@@ -53,14 +53,14 @@ def test_a_refused_encoder_and_a_test_change_nothing(
     corpus: list[Abstract], index: IndexFolder, model_folder: Path, tmp_path: Path
 ) -> None:
     before = everything(index.path)
-    sets = [_make_known_items(corpus, "titles", "titles", held_out_only=False)]
+    sets = [make_known_items(corpus, held_out_only=False)]
     tested = promote_encoder(
         index, str(model_folder), sets, [], Settings.load(index.path, device="cpu"), silent, only_test=True
     )
     assert tested.verdict.is_passed and tested.report is None and everything(index.path) == before
     with pytest.raises(UsageError, match="held out for testing, expected 100 or more"):
         promote_encoder(index, str(model_folder), [], [], Settings.load(index.path, device="cpu"), silent)
-    few = [_make_known_items(corpus[:99], "titles", "titles", held_out_only=False)]
+    few = [make_known_items(corpus[:99], held_out_only=False)]
     with pytest.raises(UsageError, match=r"there are \d\d known items .* expected 100 or more"):
         promote_encoder(index, str(model_folder), few, [], Settings.load(index.path, device="cpu"), silent)
     assert everything(index.path) == before
@@ -69,7 +69,7 @@ def test_a_refused_encoder_and_a_test_change_nothing(
 def test_a_worse_encoder_is_refused_and_changes_nothing(
     corpus: list[Abstract], index: IndexFolder, model_folder: Path
 ) -> None:
-    sets = [_make_known_items(corpus, "titles", "titles", held_out_only=False)]
+    sets = [make_known_items(corpus, held_out_only=False)]
     settings = Settings.load(index.path, device="cpu")
     promote_encoder(index, str(model_folder), sets, [], settings, silent)
     before = everything(index.path)
