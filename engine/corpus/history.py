@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Row
-from urllib.parse import quote
 
 from engine.corpus.storage.rows import SOURCE_COLUMNS
 from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.values import format_uri
 from engine.records.generation import Counts
 
 ADDED, TEXT, METADATA, REMOVED = "added", "text changed", "metadata changed", "removed"
@@ -85,9 +84,7 @@ def find_differences(old: Path, new: Path) -> Iterator[RecordDifference]:
     """
     with closing(Corpus(old)) as old_corpus, closing(Corpus(new)) as new_corpus:
         old_generation = old_corpus.read_generation()
-        new_corpus.connection.execute(
-            "ATTACH ? AS old", (f"file:{quote(os.fsencode(old.resolve()))}?mode=ro&immutable=1",)
-        )
+        new_corpus.connection.execute("ATTACH ? AS old", (format_uri(old),))
         removed_sql = (
             "SELECT record_id, title FROM old.abstracts WHERE id NOT IN (SELECT id FROM main.abstracts) ORDER BY id"
         )

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from urllib.parse import quote
 
 from engine.corpus.merging.contributions import Contributions
 from engine.corpus.merging.merge import merge_records
 from engine.corpus.storage.rows import SOURCE_COLUMNS, Value, Values, build_row, hash_row
+from engine.corpus.storage.values import format_uri
 from engine.records.abstract import Abstract
 
 # Columns that the engine adds to those of the source.
@@ -162,10 +161,9 @@ class Ledger:
         """
         if doc_id not in self.originals or self.published is None:
             return []
-        uri = f"file:{quote(os.fsencode(self.published.resolve()))}?mode=ro&immutable=1"
         to_restore = [doc_id, *(other for other in self.absorbed.pop(doc_id, []) if other in self.originals)]
         self.discard(doc_id)
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as published:
+        with contextlib.closing(sqlite3.connect(format_uri(self.published), uri=True)) as published:
             for restored in to_restore:
                 self.put_back(published, "abstracts", "id", restored)
                 self.put_back(published, "contributions", "doc_id", restored)

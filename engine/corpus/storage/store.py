@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, LifoQueue
-from urllib.parse import quote
 
 import numpy as np
 
 from engine.corpus.storage.resolution import resolve_ids
 from engine.corpus.storage.rows import SOURCE_COLUMNS, parse_row
+from engine.corpus.storage.values import format_uri
 from engine.deadline import CURRENT, Deadline
 from engine.errors import AbstractNotFoundError, BusyError, CorruptError
 from engine.identifiers import strip_doi_address
@@ -118,10 +117,9 @@ class Corpus:
         Raises:
             CorruptError: the file can't be opened any more.
         """
-        uri = f"file:{quote(os.fsencode(self.path.resolve()))}?mode=ro&immutable=1"
         while len(self.connections) < n:
             try:
-                connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+                connection = sqlite3.connect(format_uri(self.path), uri=True, check_same_thread=False)
             except sqlite3.Error as err:
                 raise CorruptError(f"{self.path} can't be opened ({err}). Run: engine rollback") from err
             connection.row_factory = sqlite3.Row

@@ -1,9 +1,12 @@
-"""Conversion of values for SQLite."""
+"""Conversion of values and paths for SQLite."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
 
 
 def _replace_surrogates(text: str) -> str:
@@ -19,3 +22,8 @@ def bind_text(value: str) -> str:
 def dump_json_array(values: Sequence[str]) -> str:
     """Return one JSON array, for json_each."""
     return json.dumps(values, ensure_ascii=False)
+
+
+def format_uri(path: Path) -> str:
+    """Return the URI by which SQLite opens a published database: read-only, without locks and files beside it."""
+    return f"file:{quote(os.fsencode(path.resolve()))}?mode=ro&immutable=1"

@@ -126,12 +126,14 @@ def measure_with_ir_measures(run: Run, judgments: Judgments) -> dict[tuple[str, 
     """The same by the other implementation. Scores of the run must fall strictly."""
     ir_measures = pytest.importorskip("ir_measures", reason="needs ir-measures, the other implementation")
     scores = {q: {one.record_id: one.score for one in ranking} for q, ranking in run.rankings.items()}
-    names = {ir_measures.parse_measure(theirs): ours for ours, theirs in zip(OURS, THEIRS, strict=True)}
+    names = dict(zip(THEIRS, OURS, strict=True))
     # Its pytrec_eval writes past its memory where all grades of a query are negative. Such a query has 0 all the same.
     grades = {q: given for q, given in judgments.grades.items() if max(given.values()) >= 0}
-    calculated = ir_measures.iter_calc(names, grades, scores) if grades else ()
+    calculated = (
+        ir_measures.iter_calc([ir_measures.parse_measure(name) for name in THEIRS], grades, scores) if grades else ()
+    )
     zeros = {(name, q): 0.0 for name in OURS for q in judgments.grades.keys() - grades.keys()}
-    return zeros | {(names[one.measure], one.query_id): one.value for one in calculated}
+    return zeros | {(names[str(one.measure)], one.query_id): one.value for one in calculated}
 
 
 IDS = [f"d{n}" for n in range(14)]
