@@ -19,7 +19,7 @@ from engine.references.fields import list_abstract_fields
 from engine.terminal import dump_json, print_abstract, say
 
 if TYPE_CHECKING:
-    from engine.corpus.storage.store import Said
+    from engine.corpus.storage.store import RecordSource
 
 
 @main.command()
@@ -130,17 +130,17 @@ def show(config: Config, record_id: str, as_object: bool) -> None:
     """
     with open_named(config) as index:
         abstract = index.get(record_id)
-        sources = [_format_source(said) for said in index.get_sources(record_id)]
+        sources = [_format_source(source) for source in index.get_sources(record_id)]
     if as_object or not sys.stdout.isatty():
         click.echo(dump_json(list_abstract_fields(abstract) | {"sources": sources}))
     else:
         print_abstract(abstract, sources)
 
 
-def _format_source(said: Said) -> str:
+def _format_source(source: RecordSource) -> str:
     """Format a source of a record: the first file that had it, and the last one if that is another."""
-    suffix = f", again in {said.file}" if said.first_file != said.file else ""
-    return f"{said.first_file}{suffix} ({said.format}, {said.own_id})"
+    suffix = f", again in {source.file}" if source.first_file != source.file else ""
+    return f"{source.first_file}{suffix} ({source.format}, {source.own_id})"
 
 
 @main.command()

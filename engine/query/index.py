@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.config import Settings
 from engine.corpus.history import find_changed
-from engine.corpus.storage.store import Said
+from engine.corpus.storage.store import RecordSource
 from engine.encode.encoder import Encoder
 from engine.errors import GenerationError, NoGenerationError, UsageError
 from engine.index.folder import IndexFolder
@@ -318,7 +318,7 @@ class Index:
         weight = settings.hybrid_weight if found.weight is None else found.weight
         return replace(found, weight=weight, fusion=found.fusion or check_fusion(settings.hybrid_fusion))
 
-    def get_sources(self, record_id: str) -> list[Said]:
+    def get_sources(self, record_id: str) -> list[RecordSource]:
         """List the sources of a record, oldest source first.
 
         Raises:

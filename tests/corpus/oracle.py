@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.corpus.draft import SourceFile
 from engine.corpus.selection.languages import _SPELLINGS
-from engine.corpus.storage.store import SPACES, Corpus, Said
+from engine.corpus.storage.store import SPACES, Corpus, RecordSource
 from engine.corpus.storage.values import _replace_surrogates
 from engine.options import Filters
 from engine.records.abstract import Abstract
@@ -20,7 +20,7 @@ UPPER = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}
 class Record:
     doc_id: int
     of: Abstract
-    said: tuple[Said, ...]
+    said: tuple[RecordSource, ...]
 
 
 def corpus_of(place: Path, *files: tuple[str, str, Iterable[Abstract]]) -> Corpus:

@@ -18,7 +18,7 @@ import pytest
 
 from engine import Filters, Hit, Index, Query, open_index
 from engine.corpus.history import read_events
-from engine.corpus.storage.store import Said
+from engine.corpus.storage.store import RecordSource
 from engine.encode.receipt import read_identity, write_receipt
 from engine.errors import (
     AbstractNotFoundError,
@@ -457,7 +457,9 @@ def test_the_committed_index_knows_its_sources_and_history() -> None:
         assert (record.year, record.vernacular_title) == (1991, "Le petit train et la gonarthrose.")
         assert (record.authors, record.orcids) == (("Ada Toy", "The Toy Group"), ("0000-0002-1825-0097", ""))
         assert (index.get("102").retracted, index.get("103").notices) == (True, ("is a retraction notice",))
-        assert index.get_sources("101") == [Said("PubMed XML", "PMID:101", "pubmed26n0001.xml", 2, "pubmed26n0001.xml")]
+        assert index.get_sources("101") == [
+            RecordSource("PubMed XML", "PMID:101", "pubmed26n0001.xml", 2, "pubmed26n0001.xml")
+        ]
         assert {row.hit.id for row in index.new("toy", since=1)} == {"PMID:101", "PMID:102", "PMID:103"}
         snapshot = get_generation(index)
         assert [tuple(r) for r in snapshot.corpus.read_rows("SELECT pmid, release FROM deletions")] == [

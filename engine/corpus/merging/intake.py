@@ -25,7 +25,7 @@ from engine.records.abstract import Abstract
 NOWHERE = -1  # the doc id of a record that was not stored
 NAMES = ("PMID:", "DOI:")  # prefixes of ids that the source did not invent
 _OF_A_DOI = "DOI:"  # prefix of an id that all abstracts of a congress may share
-_TOLD_APART = "id already used for another title: kept apart, with a suffix added to the id"
+_SUFFIXED = "id already used for another title: kept apart, with a suffix added to the id"
 _TAKEN_OVER = "id that another file used for another title: replaced"
 
 
@@ -77,7 +77,7 @@ class Intake:
         sources that has the same PMID or DOI. A record that ends the run as it began counts as unchanged.
         """
         if self.deletions.has_deletion(abstract.pmid, origin.release):
-            return Outcome(NOWHERE, Change.HELD_BACK)
+            return Outcome(NOWHERE, Change.DELETED)
         self.deletions.lift(abstract.pmid)
         given = self.merge_twin(self.recognise(abstract, origin))
         earlier = given.earlier
@@ -129,7 +129,7 @@ class Intake:
         if alike and _is_key(abstract.record_id) and not self.contributions.find_by_own_id(suffixed_id):
             return self.take_over(_GivenRecord(abstract, origin, digest, earlier or alike[-1], doc_id), alike)
         renamed = self.recognise(replace(abstract, record_id=suffixed_id), origin)
-        return replace(renamed, remark=renamed.remark or _TOLD_APART)
+        return replace(renamed, remark=renamed.remark or _SUFFIXED)
 
     def merge_twin(self, given: _GivenRecord) -> _GivenRecord:
         """Fill gaps in a record from its twin earlier in the same file.

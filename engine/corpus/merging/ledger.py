@@ -42,7 +42,7 @@ class Change(Enum):
     METADATA = "metadata changed"
     NONE = "unchanged"
     OUTDATED = "older than the version in the index, ignored"
-    HELD_BACK = "deleted by PubMed, skipped"
+    DELETED = "deleted by PubMed, skipped"
     UNREADABLE = "no readable character in title or abstract"
 
 

@@ -76,7 +76,7 @@ class AppliedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class RecordSource:
     """One source of a record."""
 
     format: str
@@ -223,14 +223,14 @@ class Corpus:
         sql = "SELECT generation, name, n_bytes, sha256, n_records, path, format, release FROM sources ORDER BY id"
         return [AppliedFile(**row) for row in self.read_rows(sql)]
 
-    def read_claims(self, doc_id: int) -> list[Said]:
+    def read_claims(self, doc_id: int) -> list[RecordSource]:
         """Return the sources of a record, oldest first."""
         sql = (
             "SELECT c.format, c.own_id, s.name AS file, s.generation, f.name AS first_file"
             " FROM contributions c JOIN sources s ON s.id = c.source_id JOIN sources f ON f.id = c.spoken"
             " WHERE c.doc_id = ? ORDER BY c.id"
         )
-        return [Said(**row) for row in self.read_rows(sql, doc_id)]
+        return [RecordSource(**row) for row in self.read_rows(sql, doc_id)]
 
     def find_problems(self) -> list[str]:
         """Return the problems that SQLite's checks and checks between the tables find; empty if there are none."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from engine.corpus.storage.store import Said
+from engine.corpus.storage.store import RecordSource
 from engine.options import Query, ValueKind, YearRange
 from engine.records.abstract import Abstract
 from engine.records.answer import Hit
@@ -146,7 +146,7 @@ def build_record_schema() -> Schema:
             "index": TEXT,
             "generation": WHOLE,
             "record": build_object(record),
-            "sources": _build_array(_build_schema(Said)),
+            "sources": _build_array(_build_schema(RecordSource)),
         }
     )
 

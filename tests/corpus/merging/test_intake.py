@@ -7,7 +7,7 @@ import pytest
 
 from engine.corpus.draft import Draft, SourceFile
 from engine.corpus.merging.contributions import _KEPT_APART, _TWO_PMIDS
-from engine.corpus.merging.intake import _TAKEN_OVER, _TOLD_APART, NOWHERE
+from engine.corpus.merging.intake import _SUFFIXED, _TAKEN_OVER, NOWHERE
 from engine.corpus.merging.ledger import Change
 from engine.corpus.merging.merge import Origin
 from engine.corpus.storage.store import Corpus
@@ -92,8 +92,8 @@ def test_a_deletion_applies_to_older_files_and_other_sources_but_not_to_later_fi
     intake.put(PUBMED, Origin("PubMed XML", 1, 20250002))
     intake.put(SCOPUS, origin(2, "RIS"))
     assert intake.delete("PMID:7", 20250003) == [1]
-    assert stored(intake.put(PUBMED, Origin("PubMed XML", 3, 20250001))) == (NOWHERE, Change.HELD_BACK)
-    assert stored(intake.put(replace(SCOPUS, pmid="7"), origin(4, "RIS"))) == (NOWHERE, Change.HELD_BACK)
+    assert stored(intake.put(PUBMED, Origin("PubMed XML", 3, 20250001))) == (NOWHERE, Change.DELETED)
+    assert stored(intake.put(replace(SCOPUS, pmid="7"), origin(4, "RIS"))) == (NOWHERE, Change.DELETED)
     assert stored(intake.put(PUBMED, Origin("PubMed XML", 5, 20250004))) == (2, Change.ADDED)
     assert intake.delete("PMID:7", 20250003) == []  # the old deletion again
     assert intake.delete("PMID:7", 20250005) == [2]
@@ -110,7 +110,7 @@ def test_deletions_outlive_the_run(tmp_path: Path) -> None:
     with opened(path, 1) as draft:
         draft.intake.delete("PMID:7", 20250003)
     with opened(path, 2) as draft:
-        assert draft.intake.put(PUBMED, Origin("PubMed XML", 9, 20250001)).change is Change.HELD_BACK
+        assert draft.intake.put(PUBMED, Origin("PubMed XML", 9, 20250001)).change is Change.DELETED
 
 
 def test_records_of_one_file_are_never_merged(draft: Draft) -> None:
@@ -200,7 +200,7 @@ def test_a_congress_with_one_doi_for_all_its_abstracts_loses_none(tmp_path: Path
     path = tmp_path / "abstracts.db"
     with opened(path, 1) as draft:
         remarks = [draft.intake.put(row, origin(1, "RIS")).remark for row in CONGRESS]
-        assert remarks == [None, _TOLD_APART, _TOLD_APART]
+        assert remarks == [None, _SUFFIXED, _SUFFIXED]
         assert titles(draft) == [row.title for row in CONGRESS]
     with opened(path, 2) as draft:  # the same file again, in another order, and one of them revised
         rows = [CONGRESS[2], replace(CONGRESS[1], abstract="We saw more."), CONGRESS[0]]
@@ -221,7 +221,7 @@ def test_a_large_congress_is_kept_apart_without_comparing_all_pairs(draft: Draft
 def test_the_number_1_of_two_formats_is_two_records(draft: Draft, kinds: tuple[str, str]) -> None:
     draft.intake.put(Abstract("1", "Gout and diet", "x"), origin(1, kinds[0]))
     other = draft.intake.put(Abstract("1", "Lupus in pregnancy", "y"), origin(2, kinds[1]))
-    assert (other.doc_id, other.remark) == (2, _TOLD_APART)
+    assert (other.doc_id, other.remark) == (2, _SUFFIXED)
     same = draft.intake.put(Abstract("1", "Gout and Diet.", "z"), origin(3, kinds[1]))
     assert same.doc_id == 1
     assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "y"), origin(4, kinds[1])).doc_id == 2
@@ -245,7 +245,7 @@ def test_a_new_title_under_a_sources_own_id_replaces_the_record_and_is_reported(
 def test_a_bare_number_identifies_a_row_only_within_its_file(draft: Draft) -> None:
     a, b, again = files(draft, "a", "b", "a")
     draft.intake.put(Abstract("1", "Gout and diet", "x"), a)
-    assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "x"), b).remark == _TOLD_APART
+    assert draft.intake.put(Abstract("1", "Lupus in pregnancy", "x"), b).remark == _SUFFIXED
     assert titles(draft) == ["Gout and diet", "Lupus in pregnancy"]
     assert draft.intake.put(Abstract("1", "Gout and diet!", "y"), again).doc_id == 1
 
