@@ -14,11 +14,6 @@ from engine.records.abstract import Abstract, Entry, Rejection, Remark
 AS_IT_CAME = "LaTeX that can't be converted completely, stored unchanged"
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return tmp_path / "source"
-
-
 def read(path: Path, text: str) -> list[Entry]:
     path.write_text(text, encoding="utf-8")
     return list(read_source(path))

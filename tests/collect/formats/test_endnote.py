@@ -11,11 +11,6 @@ from engine.records.abstract import Abstract, Entry, Rejection
 HEAD = '<?xml version="1.0" encoding="UTF-8" ?>'
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return tmp_path / "source"
-
-
 def read(path: Path, *records: str) -> list[Entry]:
     inside = "".join(f"<record><rec-number>7</rec-number>{record}</record>" for record in records)
     path.write_text(f"{HEAD}<xml><records>{inside}</records></xml>", encoding="utf-8")

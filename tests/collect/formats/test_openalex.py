@@ -28,11 +28,6 @@ WORK = {
 }
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return tmp_path / "source"
-
-
 def read(path: Path, *works: object) -> list[Entry]:
     path.write_text("".join((work if isinstance(work, str) else json.dumps(work)) + "\n" for work in works))
     return list(read_source(path))

@@ -9,11 +9,6 @@ from engine.errors import SourceError
 from engine.records.abstract import Abstract, Entry, Notice, Rejection, Remark
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return tmp_path / "source"
-
-
 def read(path: Path, text: str, encoding: str = "utf-8") -> list[Entry]:
     path.write_bytes(text.encode(encoding))
     return list(read_source(path))

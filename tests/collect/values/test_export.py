@@ -21,11 +21,6 @@ def one(path: Path, text: str) -> Abstract:
     return found
 
 
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    return tmp_path / "source"
-
-
 @pytest.mark.parametrize("change", ["", "change,"])
 def test_a_table_of_ours_is_told_by_its_first_columns(source: Path, change: str) -> None:
     cells = '1,a,0.5,\'=T,\'\'=1,A; B,"Arthritis, Rheumatoid","[\'x; y\', \'z\']",has an erratum; odd,"[""[fre] a; b""]",; 0000-0002-1825-0097'
