@@ -23,9 +23,9 @@ import bench_machine as bench
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.encode.folder import GRAPH, TOKENIZER, WEIGHTS
 from engine.encode.model import DEFAULT_MODEL, identify, locate
 from engine.encode.onnx import OnnxEncoder
-from engine.encode.receipt import GRAPH, TOKENIZER, WEIGHTS
 from engine.encode.tokens import BatchTokenizer, FastTokenizer, TextTokenizer, load_tokenizer
 
 ST = "sentence-transformers"

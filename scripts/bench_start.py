@@ -43,11 +43,10 @@ import faiss
 done("import faiss")
 from engine import open_index
 from engine.query.index import get_generation
-from engine.query.index import get_generation
 done("import engine")
 index = open_index(sys.argv[1], follow=False)
 done("open, with check")
-import tokenizers, engine.encode.receipt
+import tokenizers, engine.encode.folder
 done("import tokenizers")
 import onnxruntime, engine.encode.onnx
 done("import onnxruntime")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.receipt import TOKENIZER
+from engine.encode.folder import TOKENIZER
 from engine.encode.recipe import RECIPES, clean_text, prepare_text
 from engine.encode.sentences import split_sentences
 from engine.encode.tokens import load_tokenizer

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from engine.encode.folder import read_identity
 from engine.encode.model import _DEFAULT_WEIGHTS, DEFAULT_MODEL, identify, locate
-from engine.encode.receipt import read_identity
 from engine.errors import EncoderError
 from tests.conftest import CURRENT, TOY_MODEL
 
