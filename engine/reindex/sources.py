@@ -21,7 +21,7 @@ from engine.receipts import FileReceipt
 # "Copy of pubmed26n1300 (1).xml" counts as the same file.
 _RELEASE = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4})(?!\d)", re.IGNORECASE)
 _NOT_SOURCES = (".md5", ".part", ".tmp", ".log", ".stats.html")  # come with PubMed's files, or are incomplete
-NUMBER = re.compile(r"(\d+)")
+_NUMBER = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def build_source_file(source: Source, receipt: FileReceipt) -> SourceFile:
 
 def _split_digits(path: Path) -> tuple[tuple[int, str], ...]:
     """Return a sort key that puts file9 before file10."""
-    pieces = NUMBER.split(str(path))
+    pieces = _NUMBER.split(str(path))
     return tuple((int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces)
 
 

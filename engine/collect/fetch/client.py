@@ -25,7 +25,7 @@ _INFLATE = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # Content-Encoding -> wind
 _WORTH_ANOTHER_TRY = {408, 425, 429}  # of 4xx
 _LOGIN = {401, 403, 407}
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Cause(Enum):
@@ -230,7 +230,7 @@ def _explain_status(code: int, reason: str) -> tuple[str, Cause]:
     return text, Cause.REFUSED if permanent else Cause.MIRROR
 
 
-def try_again(mirror: Mirror, action: Callable[[], T]) -> T:
+def try_again(mirror: Mirror, action: Callable[[], _T]) -> _T:
     """Call an action until it succeeds, at most three times.
 
     Raises:

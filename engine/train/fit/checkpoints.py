@@ -21,7 +21,7 @@ from engine.encode.model import identify, locate
 from engine.errors import UsageError
 from engine.train.fit.settings import RECORD, TrainingSettings
 
-WEIGHTS = "learned.safetensors"  # written last and whole: a checkpoint that has it is complete
+_WEIGHTS = "learned.safetensors"  # written last and whole: a checkpoint that has it is complete
 
 
 def choose_work_folder(output: Path) -> Path:
@@ -86,7 +86,7 @@ class CheckpointCompleter(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write the parameters, after the library has written its part."""
-        path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / WEIGHTS
+        path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _WEIGHTS
         part = path.with_suffix(".part")
         save_file({name: parameter.detach().cpu().contiguous() for name, parameter in self.parameters.items()}, part)
         part.rename(path)
@@ -101,7 +101,7 @@ class ResumingTrainer(SentenceTransformerTrainer):
     parameters: dict[str, Parameter]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Module | None = None) -> None:
-        saved = load_file(Path(resume_from_checkpoint) / WEIGHTS)
+        saved = load_file(Path(resume_from_checkpoint) / _WEIGHTS)
         with no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(saved[name])
@@ -111,7 +111,7 @@ def find_checkpoint(folder: Path) -> Path | None:
     """Return the newest complete checkpoint of a work folder; delete incomplete ones, left by a killed run."""
     complete = []
     for checkpoint in folder.glob("checkpoint-*"):
-        if (checkpoint / WEIGHTS).is_file():
+        if (checkpoint / _WEIGHTS).is_file():
             complete.append(checkpoint)
         else:
             shutil.rmtree(checkpoint)
