@@ -19,6 +19,7 @@ from transformers import TrainerCallback
 
 from engine.encode.model import identify, locate
 from engine.errors import UsageError
+from engine.files import write_path_whole, write_text
 from engine.train.fit.settings import RECORD, TrainingSettings
 
 _WEIGHTS = "learned.safetensors"  # written last and whole: a checkpoint that has it is complete
@@ -53,7 +54,7 @@ def claim_work_folder(settings: TrainingSettings, data: Mapping[str, Dataset]) -
             )
         return
     folder.mkdir(parents=True)
-    path.write_text(sealed, encoding="utf-8")
+    write_text(path, [sealed], overwrite=False)
 
 
 def _hash_rows(rows: Dataset) -> str:
@@ -87,9 +88,9 @@ class CheckpointCompleter(TrainerCallback):
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write the parameters, after the library has written its part."""
         path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _WEIGHTS
-        part = path.with_suffix(".part")
-        save_file({name: parameter.detach().cpu().contiguous() for name, parameter in self.parameters.items()}, part)
-        part.rename(path)
+        learned = {name: parameter.detach().cpu().contiguous() for name, parameter in self.parameters.items()}
+        with write_path_whole(path, overwrite=True) as part:
+            save_file(learned, part)
 
 
 class ResumingTrainer(SentenceTransformerTrainer):

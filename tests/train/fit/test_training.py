@@ -229,7 +229,7 @@ def test_checkpoints_of_another_training_are_not_gone_on_from(corpus: list[Abstr
 def test_nothing_is_written_over(corpus: list[Abstract], small: Small) -> None:
     settings = small("seed")
     settings.output.mkdir()
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="encoder exists, expected a new folder"):
         seeded(corpus, settings)
 
 
