@@ -191,7 +191,7 @@ def _report_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except BrokenPipeError:  # no file has it: it is of the stream that progress is printed to
+    except BrokenPipeError:  # not from the file, but from the stream that progress is printed to
         raise
     except OSError as err:
         raise EngineError(
