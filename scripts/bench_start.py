@@ -19,7 +19,8 @@ import bench_machine as bench
 import numpy as np
 
 from engine import open_index
-from engine.encode.model import DEFAULT_MODEL, locate
+from engine.encode.model import locate
+from engine.options import DEFAULT_MODEL
 from engine.query.index import get_generation
 from engine.records.encoder import Vectors
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.encode.recipe import RECIPE
 from engine.errors import EncoderError
-from engine.options import DEFAULT_MODEL as DEFAULT_MODEL
+from engine.options import DEFAULT_MODEL
 from engine.receipts import FileReceipt
 from engine.records.encoder import EncoderIdentity
 
