@@ -15,12 +15,12 @@ from engine.encode.encoder import Encoder
 from engine.encode.folder import check_encoder
 from engine.encode.model import identify, locate
 from engine.encode.onnx import OnnxEncoder
-from engine.encode.recipe import RECIPE, RECIPE_NAMES, RECIPES
+from engine.encode.recipe import RECIPE, RECIPES
 from engine.errors import ConfigError, EncoderError, EncoderMismatchError, EngineError, MissingExtraError
 from engine.index import durable
 from engine.index.folder import IndexFolder
 from engine.index.publish import install_encoder
-from engine.options import DEFAULT_MODEL
+from engine.options import DEFAULT_MODEL, RECIPE_NAMES
 from engine.progress import Progress
 from engine.records.encoder import EncoderIdentity
 
