@@ -33,7 +33,7 @@ class _Passage:
 
 
 def load_recipe(identity: EncoderIdentity, folder: Path) -> Texts:
-    """Return the function that makes the texts of a record for an encoder; its folder holds the tokenizer."""
+    """Return the function that makes the texts of a record for an encoder, whose folder has the tokenizer."""
     limit = RECIPES.get(identity.recipe)
     if limit is None:
         return prepare_whole

@@ -103,19 +103,19 @@ def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozens
     return _Listing(tuple(sources.values()), tuple(notes))
 
 
-def _resolve_pattern(base: Path, pattern: SourcePattern) -> Path:
+def resolve_pattern(base: Path, pattern: SourcePattern) -> Path:
     """Return a pattern as an absolute path; "~" is the home folder."""
     return base / Path(pattern.path).expanduser()
 
 
 def _is_glob(base: Path, pattern: SourcePattern) -> bool:
     """Return whether a pattern is a glob. An existing file or folder with brackets in its name is not."""
-    return has_magic(pattern.path) and not _resolve_pattern(base, pattern).exists()
+    return has_magic(pattern.path) and not resolve_pattern(base, pattern).exists()
 
 
 def _is_folder(base: Path, pattern: SourcePattern) -> bool:
     """Return whether a pattern is a folder to watch."""
-    return _resolve_pattern(base, pattern).is_dir()
+    return resolve_pattern(base, pattern).is_dir()
 
 
 def _matches(base: Path, pattern: SourcePattern) -> list[Path]:
@@ -124,7 +124,7 @@ def _matches(base: Path, pattern: SourcePattern) -> list[Path]:
     Raises:
         SourceError: a file or folder does not exist.
     """
-    root = _resolve_pattern(base, pattern)
+    root = resolve_pattern(base, pattern)
     if _is_glob(base, pattern):
         plain = list(takewhile(lambda part: not has_magic(part), Path(pattern.path).expanduser().parts))
         folder = base.joinpath(*plain)
@@ -172,7 +172,7 @@ def _note_none_left(base: Path, pattern: SourcePattern, applied: frozenset[str])
     Raises:
         SourceError: the source had files before.
     """
-    root = _resolve_pattern(base, pattern)
+    root = resolve_pattern(base, pattern)
     glob_like = str(root) if _is_glob(base, pattern) else f"{root}/*"
     before = [path for path in applied if fnmatch(path, glob_like)]
     if before:
