@@ -224,10 +224,9 @@ def explain_failure(mirror: Mirror, name: str = "") -> Iterator[None]:
 
 def _explain_status(code: int, reason: str) -> tuple[str, Cause]:
     """Return the message and the cause for an HTTP error status."""
-    login = " Check the user name and password in the url of index.toml" * (code in _LOGIN)
     permanent = 400 <= code < 500 and code not in _WORTH_ANOTHER_TRY
-    text = f"the server answered {code} {reason}{'.' if login else ''}{login}"
-    return text, Cause.REFUSED if permanent else Cause.MIRROR
+    advice = ". Check the user name and password in the url of index.toml" if code in _LOGIN else ""
+    return f"the server answered {code} {reason}{advice}", Cause.REFUSED if permanent else Cause.MIRROR
 
 
 def try_again(mirror: Mirror, action: Callable[[], _T]) -> _T:
