@@ -175,7 +175,7 @@ def write_path_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         yield part
         with _report_errors(path):
-            _sync(part)
+            sync_path(part)
             _publish(part, target, path, overwrite=overwrite)
     finally:
         part.unlink(missing_ok=True)
@@ -199,10 +199,17 @@ def _report_errors(path: Path) -> Iterator[None]:
         ) from err
 
 
-def _sync(path: Path) -> None:
-    """Wait until the disk has the file."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def sync_path(path: Path) -> None:
+    """Wait until the disk has a file, or of a folder the names in it.
+
+    Raises:
+        OSError: there is no such file, or the disk failed.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _publish(part: Path, target: Path, path: Path, *, overwrite: bool) -> None:

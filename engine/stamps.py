@@ -2,7 +2,8 @@
 
 Kept per user, outside the indexes. A file counts as untouched while device, inode, size, time of content and time of
 status are the same; any write, chmod, copy or move to another disk changes one of them. What a failing disk does
-behind the file system's back is found by ``engine verify``, which always reads everything.
+behind the file system's back is found by ``engine verify``, which always reads everything. Other small facts about this
+machine are kept under names of their own.
 """
 
 from __future__ import annotations

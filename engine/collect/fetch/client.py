@@ -114,7 +114,7 @@ def open_url(mirror: Mirror, name: str = "", **headers: str) -> http.client.HTTP
 
 
 @dataclass(frozen=True, slots=True)
-class _ListingPage:
+class _SmallBody:
     """The complete body of a small response."""
 
     content: bytes
@@ -123,7 +123,7 @@ class _ListingPage:
     has_length: bool  # whether the response marks its end; if not, it may have been cut short
 
 
-def read_page(mirror: Mirror, name: str, limit: int) -> _ListingPage:
+def read_page(mirror: Mirror, name: str, limit: int) -> _SmallBody:
     """Request a small file, or the listing for "", and return it unpacked.
 
     Raises:
@@ -144,7 +144,7 @@ def read_page(mirror: Mirror, name: str, limit: int) -> _ListingPage:
         content = _decode_body(bytes(body), encoding, limit)
         charset = response.headers.get_content_charset()
         has_length = response.chunked or length is not None or encoding in _INFLATE
-        return _ListingPage(content, response.geturl(), charset, has_length)
+        return _SmallBody(content, response.geturl(), charset, has_length)
 
 
 def read_content_length(response: http.client.HTTPResponse) -> int | None:

@@ -33,6 +33,7 @@ from engine.collect.fetch.client import (
     try_again,
 )
 from engine.collect.fetch.listing import NAME, list_updates
+from engine.files import sync_path
 from engine.phrases import pluralize
 
 _N_RECHECKED = 5  # newest files whose MD5 is checked in every run: PubMed sometimes replaces a file the next day
@@ -165,7 +166,7 @@ def _fetch_once(mirror: Mirror, name: str, folder: Path) -> None:
         _check_content(part, expected)
         with _explain_disk_failures(part):
             part.replace(folder / name)
-            _sync_folder(folder)
+            sync_path(folder)  # so that the new name survives a crash
 
 
 def _open_from(mirror: Mirror, name: str, start: int) -> http.client.HTTPResponse:
@@ -302,12 +303,3 @@ def _remove_stale_parts(folder: Path, wanted: Sequence[str]) -> None:
         name = part.name.removesuffix(".part")
         if NAME.fullmatch(name) and name not in wanted:
             _discard(part)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush a folder to disk, so that its new names survive a crash."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
