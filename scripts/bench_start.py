@@ -51,7 +51,7 @@ import tokenizers, engine.encode.folder
 done("import tokenizers")
 import onnxruntime, engine.encode.onnx
 done("import onnxruntime")
-get_generation(index).encoder()
+get_generation(index).get_encoder()
 done("session, with check")
 vectors = index.encode([sys.argv[2]])
 done("encode")
@@ -79,7 +79,7 @@ import faiss
 import numpy as np
 from pathlib import Path
 from engine.index.ivf import FlatIndex, IvfIndex
-from engine.records import AnnSettings
+from engine.records.generation import AnnSettings
 faiss.omp_set_num_threads(1)
 def anonymous():
     return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("RssAnon")))
