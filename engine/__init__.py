@@ -42,7 +42,7 @@ __all__ = [
     "open_index",
 ]
 
-HOME = {
+_HOME = {
     "Abstract": "engine.records.abstract",
     "Answer": "engine.records.answer",
     "ChangedHit": "engine.records.answer",
@@ -61,9 +61,9 @@ def __getattr__(name: str) -> object:
     Raises:
         AttributeError: not a public name.
     """
-    if name not in HOME:
+    if name not in _HOME:
         raise AttributeError(f"module 'engine' has no attribute {name!r}")
-    return getattr(import_module(HOME[name]), name)
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -14,8 +14,9 @@ from typing import Any
 from engine.errors import ConfigError, UsageError
 from engine.options import SETTINGS, IndexSettings, SettingOption
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10))}  # Windows
+_HINT = "Make one with: engine index FILE -i NAME"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Config:
         """List the names of the indexes in the folder, sorted; empty if there is no folder."""
         if not self.indexes.is_dir():
             return []
-        folders = (path for path in self.indexes.iterdir() if NAME.fullmatch(path.name))
+        folders = (path for path in self.indexes.iterdir() if _NAME.fullmatch(path.name))
         return sorted(p.name for p in folders if (p / "index.toml").exists() or any(p.glob("generations/*")))
 
     def select_index(self, name: str | None) -> Config:
@@ -81,7 +82,7 @@ class SourcePattern:
     """One entry under [[sources]] of index.toml."""
 
     path: str  # a file, a folder to watch, or a glob; relative to the folder of the index
-    format: str | None = None  # forced; None: told by the content of each file
+    format: str | None = None  # forced; None: detected from the content of each file
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class Settings(IndexSettings):
             if flags.get(option.field) is not None:
                 found = flags[option.field], "flag"
             elif variable and os.environ.get(variable):
-                found = os.environ[variable] if option.kind is str else number(os.environ[variable]), variable
+                found = os.environ[variable] if option.kind is str else _parse_number(os.environ[variable]), variable
             elif (given := _get_at(content, option.key)) is not None:
                 found = given, str(path)
             if found is not None:
@@ -151,7 +152,7 @@ def _get_at(content: Mapping[str, Any], key: str) -> object:
     return None if content == {} else content
 
 
-def number(text: str) -> object:
+def _parse_number(text: str) -> object:
     """Return the number that a text spells, or the text itself if it is not a number."""
     try:
         return float(text) if "." in text else int(text)
@@ -227,13 +228,10 @@ def serve_token() -> str | None:
 def forbid_telemetry() -> None:
     """Keep libraries from reporting home; call before importing them. What people search can be about patients.
 
-    ONNX Runtime since 1.29 sends events to Microsoft unless told not to; huggingface_hub adds a user agent.
+    ONNX Runtime since 1.29 sends events to Microsoft by default; huggingface_hub adds a user agent.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-
-
-_HINT = "Make one with: engine index FILE -i NAME"
 
 
 def check_name(name: str) -> None:
@@ -242,7 +240,7 @@ def check_name(name: str) -> None:
     Raises:
         UsageError: the name is not a legal one.
     """
-    if not NAME.fullmatch(name) or name in _RESERVED:
+    if not _NAME.fullmatch(name) or name in _RESERVED:
         raise UsageError(
             f"{name[:80]!r} can't be the name of an index: use 1 to 63 of a-z, 0-9, '-' and '_', "
             "beginning with a letter or digit. For example: -i rheumatology"

@@ -15,7 +15,7 @@ EngineError                      exit 1
 ├── EncoderError                          a model that can't be used, or that returned no usable vectors
 │   ├── UnreadableQueryError              a text in which the encoder can read no word
 │   └── EncoderMismatchError     exit 6   the index was built with another encoder
-├── BusyError                             more is asked at once than the server takes
+├── BusyError                             more requests at once than the server accepts
 └── GenerationError
     ├── NoGenerationError                 nothing was indexed yet
     ├── FormatVersionError                written by another version of the engine
@@ -106,7 +106,7 @@ class EncoderMismatchError(EncoderError):
 
 
 class BusyError(EngineError):
-    """More is asked at once than the server takes, or an answer took too long. Ask again a little later."""
+    """More requests at once than the server accepts, or an answer that takes too long. Try again a little later."""
 
 
 class GenerationError(EngineError):

@@ -134,9 +134,8 @@ def write_file(path: Path, pieces: Iterable[bytes], *, overwrite: bool) -> None:
         UsageError: as check_target; also if a file has appeared meanwhile and may not be overwritten.
         EngineError: the disk is full, or another error of the system.
     """
-    with _write_path_whole(path, overwrite=overwrite) as part, _report_errors(path), part.open("xb") as file:
+    with write_path_whole(path, overwrite=overwrite) as part, _report_errors(path), part.open("xb") as file:
         file.writelines(pieces)
-        _sync(file)
 
 
 def write_text(path: Path, pieces: Iterable[str], *, overwrite: bool) -> None:
@@ -152,18 +151,19 @@ def open_whole(path: Path, *, overwrite: bool) -> Iterator[TextIO]:
         UsageError: as write_file.
         EngineError: as write_file.
     """
-    with _write_path_whole(path, overwrite=overwrite) as part, _report_errors(path):
-        with part.open("x", encoding="utf-8", errors="replace", newline="") as file:
-            yield file
-            file.flush()
-            _sync(file)
+    with (
+        write_path_whole(path, overwrite=overwrite) as part,
+        _report_errors(path),
+        part.open("x", encoding="utf-8", errors="replace", newline="") as file,
+    ):
+        yield file
 
 
 @contextmanager
-def _write_path_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Yield a free name in the same folder, for a file that gets its own name when the block ends without an error.
+def write_path_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a path to write to; the file gets its real name when the block has ended without an error.
 
-    Errors raised in the block pass as they are; whatever is under the free name by then is removed.
+    For a library that writes the file itself. An error raised in the block passes as it is, and the file is removed.
 
     Raises:
         UsageError: as write_file.
@@ -175,6 +175,7 @@ def _write_path_whole(path: Path, *, overwrite: bool) -> Iterator[Path]:
     try:
         yield part
         with _report_errors(path):
+            sync_path(part)
             _publish(part, target, path, overwrite=overwrite)
     finally:
         part.unlink(missing_ok=True)
@@ -190,7 +191,7 @@ def _report_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except BrokenPipeError:  # no file has it: it is of the stream that progress is printed to
+    except BrokenPipeError:  # not from the file, but from the stream that progress is printed to
         raise
     except OSError as err:
         raise EngineError(
@@ -198,10 +199,17 @@ def _report_errors(path: Path) -> Iterator[None]:
         ) from err
 
 
-def _sync(file: BinaryIO | TextIO) -> None:
-    """Wait until the disk has the file."""
-    file.flush()
-    os.fsync(file.fileno())
+def sync_path(path: Path) -> None:
+    """Wait until the disk has a file, or of a folder the names in it.
+
+    Raises:
+        OSError: there is no such file, or the disk failed.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _publish(part: Path, target: Path, path: Path, *, overwrite: bool) -> None:
@@ -335,8 +343,8 @@ class _Inflated(io.RawIOBase):
 def decode_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
     r"""Yield (line number from 1, line with its ending, whether it was UTF-8).
 
-    A byte-order mark is dropped. Lines end at \n. UTF-16 is told by its mark; otherwise each line is UTF-8,
-    or Windows-1252 where it is not valid UTF-8.
+    A byte-order mark is dropped. Lines end at \n. UTF-16 is recognised by its mark; otherwise each line is
+    UTF-8, or Windows-1252 where it is not valid UTF-8.
 
     Raises:
         SourceError: a line longer than MAX_LINE.

@@ -24,6 +24,9 @@ YEARS = re.compile(r"(?P<low>[0-9]{4})?\s*(?P<dash>[-\u2013])?\s*(?P<high>[0-9]{
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_RECALL = 0.99  # that a new approximate index must reach
 _DEFAULT_WEIGHT = 0.5  # of the cosine in hybrid mode
+# Text recipes by their short names. The long one is part of every fingerprint: when the way a text is made changes,
+# change its number.
+RECIPE_NAMES = {"whole": "title. abstract/1", "passages": "passages 256/1"}
 
 YearRange = tuple[int | None, int | None]  # first and last year, both included; None where open
 
@@ -558,8 +561,8 @@ class IndexSettings:
             "Text recipe: whole cuts long texts where the encoder stops reading; passages encodes all in parts.",
             '"whole"',
             "the index's own; whole",
-            choices=("whole", "passages"),
-            also=("title. abstract/1", "passages 256/1"),
+            choices=tuple(RECIPE_NAMES),
+            also=tuple(RECIPE_NAMES.values()),
             flags=("--recipe",),
         ),
     )

@@ -2,7 +2,8 @@
 
 Kept per user, outside the indexes. A file counts as untouched while device, inode, size, time of content and time of
 status are the same; any write, chmod, copy or move to another disk changes one of them. What a failing disk does
-behind the file system's back is found by ``engine verify``, which always reads everything.
+behind the file system's back is found by ``engine verify``, which always reads everything. Other small facts about this
+machine are kept under names of their own.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from engine.config import cache_folder
 from engine.errors import EngineError
 from engine.files import write_text
 
-NAME = "checked.json"
+_NAME = "checked.json"
 _LARGE = 1 << 20  # bytes; smaller files are hashed in no time
-MOST = 256  # files remembered, the newest
+_MOST = 256  # files remembered, the newest
 _SETTLED = 2.0  # seconds since the last change; of a younger file the clock may be too coarse to tell a second change
 
 
@@ -33,7 +34,7 @@ def read_identity(path: Path) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
-def load_entries(name: str = NAME) -> dict[str, Any]:
+def load_entries(name: str = _NAME) -> dict[str, Any]:
     """Return the entries stored under a name, by default identity -> SHA-256 of files; empty if unreadable."""
     folder = cache_folder()
     if folder is None:
@@ -71,7 +72,7 @@ def forget(identity: tuple[int, ...]) -> None:
             keep(content)
 
 
-def keep(content: dict[str, Any], name: str = NAME) -> None:
+def keep(content: dict[str, Any], name: str = _NAME) -> None:
     """Store the newest entries of a mapping under a name.
 
     Raises:
@@ -80,7 +81,7 @@ def keep(content: dict[str, Any], name: str = NAME) -> None:
     """
     if (folder := cache_folder()) is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / name, [json.dumps(dict(list(content.items())[-MOST:]), indent=0)], overwrite=True)
+        write_text(folder / name, [json.dumps(dict(list(content.items())[-_MOST:]), indent=0)], overwrite=True)
 
 
 def _format_key(identity: tuple[int, ...]) -> str:

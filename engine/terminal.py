@@ -83,9 +83,9 @@ def dump_json(content: object) -> str:
     return UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def choose_stream_form(asked: str | None) -> str:
+def choose_stream_form(requested: str | None) -> str:
     """Return the requested form; by default a table on a terminal and JSON lines in a pipe."""
-    return asked or ("table" if sys.stdout.isatty() else "nl")
+    return requested or ("table" if sys.stdout.isatty() else "nl")
 
 
 def join_lines(text: str) -> str:
@@ -152,7 +152,7 @@ def _draw_bar() -> Iterator[Progress]:
             if phase not in tasks:
                 tasks[phase] = shown.add_task(phase, total=total, rate="")
                 started[phase] = time.monotonic()
-            rate = _rate_text(done, time.monotonic() - started[phase])
+            rate = _format_rate(done, time.monotonic() - started[phase])
             shown.update(tasks[phase], completed=done, total=total, rate=rate)
 
         yield report
@@ -171,14 +171,14 @@ def print_lines() -> Progress:
         started.setdefault(phase, now)
         last = now
         of = f" of {total:,}" if total else ""
-        rate = _rate_text(done, now - started[phase])
+        rate = _format_rate(done, now - started[phase])
         left = f", {_format_remaining(done, total, now - started[phase])} left" if rate and total else ""
         say(f"{phase}{f': {done:,}{of}' if done or total else ''}{', ' + rate if rate else ''}{left}", err=True)
 
     return report
 
 
-def _rate_text(done: int, seconds: float) -> str:
+def _format_rate(done: int, seconds: float) -> str:
     """Return a rate as "23.1/s"; empty while it is not known."""
     return f"{done / seconds:.1f}/s" if done and seconds > 0.5 else ""
 

@@ -46,8 +46,8 @@ print(n, time.perf_counter() - started, time.process_time() - processor, before,
 """
 READERS = {
     "engine": FRAME.format(
-        imports="from pathlib import Path\nfrom engine.collect.opening import open_source\n"
-        "from engine.collect.pubmed import read\nfrom engine.records.abstract import Abstract",
+        imports="from pathlib import Path\nfrom engine.collect.text.stream import open_source\n"
+        "from engine.collect.formats.pubmed import read\nfrom engine.records.abstract import Abstract",
         count="sum(isinstance(e, Abstract) for e in read(open_source(Path(sys.argv[1])), 'bench'))",
     ),
     COMPARED: FRAME.format(

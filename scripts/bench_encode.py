@@ -23,10 +23,11 @@ import bench_machine as bench
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.model import DEFAULT_MODEL, identify, locate
+from engine.encode.folder import GRAPH, TOKENIZER, WEIGHTS
+from engine.encode.model import identify, locate
 from engine.encode.onnx import OnnxEncoder
-from engine.encode.receipt import GRAPH, TOKENIZER, WEIGHTS
 from engine.encode.tokens import BatchTokenizer, FastTokenizer, TextTokenizer, load_tokenizer
+from engine.options import DEFAULT_MODEL
 
 ST = "sentence-transformers"
 ENGINE, INT8, BEST, FASTEMBED = "engine fp32", "engine int8", f"{ST}, best batch", "fastembed"

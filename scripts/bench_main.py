@@ -22,9 +22,10 @@ import numpy as np
 from bench_machine import machine
 
 from engine.collect.source import read_source
-from engine.encode.model import DEFAULT_MODEL, locate
+from engine.encode.model import locate
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.recipe import prepare_text
+from engine.options import DEFAULT_MODEL
 from engine.records.abstract import Abstract
 
 QUERY = "switching back from a biosimilar to the originator after loss of effect"

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from engine.collect.source import read_source
 from engine.encode.encoder import Encoder, encode_checked
-from engine.encode.model import DEFAULT_MODEL
 from engine.encode.recipe import clean_text, prepare_text
+from engine.options import DEFAULT_MODEL
 from engine.records.abstract import Abstract
 from engine.reindex.encoders import open_model_encoder
 from engine.relevance.screening.ranking import Pool, Rows, build_pool

@@ -19,7 +19,8 @@ import bench_machine as bench
 import numpy as np
 
 from engine import open_index
-from engine.encode.model import DEFAULT_MODEL, locate
+from engine.encode.model import locate
+from engine.options import DEFAULT_MODEL
 from engine.query.index import get_generation
 from engine.records.encoder import Vectors
 
@@ -43,15 +44,14 @@ import faiss
 done("import faiss")
 from engine import open_index
 from engine.query.index import get_generation
-from engine.query.index import get_generation
 done("import engine")
 index = open_index(sys.argv[1], follow=False)
 done("open, with check")
-import tokenizers, engine.encode.receipt
+import tokenizers, engine.encode.folder
 done("import tokenizers")
 import onnxruntime, engine.encode.onnx
 done("import onnxruntime")
-get_generation(index).encoder()
+get_generation(index).get_encoder()
 done("session, with check")
 vectors = index.encode([sys.argv[2]])
 done("encode")
@@ -79,7 +79,7 @@ import faiss
 import numpy as np
 from pathlib import Path
 from engine.index.ivf import FlatIndex, IvfIndex
-from engine.records import AnnSettings
+from engine.records.generation import AnnSettings
 faiss.omp_set_num_threads(1)
 def anonymous():
     return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("RssAnon")))

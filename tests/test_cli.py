@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli import main
-from engine.encode.receipt import read_identity, write_receipt
+from engine.encode.folder import read_identity, write_receipt
 from engine.index.folder import IndexFolder
 from engine.records.answer import Hit
 from engine.terminal import dump_json, make_printable

@@ -77,7 +77,7 @@ def test_from_init_to_a_living_review(inbox: Path, engine: Run, toy: IndexFolder
 def test_a_dry_run_and_a_run_in_json(inbox: Path, engine: Run) -> None:
     jsonl(inbox / "more.jsonl", [{"id": "a", "title": "A"}])
     plan = json.loads(engine("reindex", "toy", "--dry-run", "--json").stdout)
-    assert (plan["index"], plan["held"], plan["counts"]["added"], plan["refusal"]) == ("toy", 40, 1, None)
+    assert (plan["index"], plan["n_current"], plan["counts"]["added"], plan["refusal"]) == ("toy", 40, 1, None)
     assert [Path(path).name for path in plan["files"]["read"]] == ["more.jsonl"]
     report = json.loads(engine("reindex", "toy", "--json").stdout)
     assert (report["published"], report["generation"], report["files"], report["known"]) == (True, 2, ["more.jsonl"], 1)

@@ -11,7 +11,6 @@ import pytest
 from engine import stamps
 from engine.errors import EngineError, SourceError, UsageError
 from engine.files import (
-    _write_path_whole,
     check_new_folder,
     check_target,
     check_targets,
@@ -20,6 +19,7 @@ from engine.files import (
     read_text,
     sniff_delimiter,
     write_file,
+    write_path_whole,
     write_text,
 )
 from engine.options import Filters, Query
@@ -90,7 +90,7 @@ def test_what_replaces_files_works_without_hard_links(
         write_judgments(test_set.judgments, tmp_path / "qrels.tsv")
         write_set(test_set, tmp_path / "set")
         stamps.keep({"a": "b"})
-        with _write_path_whole(tmp_path / "library", overwrite=True) as part:
+        with write_path_whole(tmp_path / "library", overwrite=True) as part:
             part.write_text("by a library")
         with open_whole(tmp_path / "stream", overwrite=True) as file:
             file.write("text")
@@ -308,7 +308,7 @@ def test_when_the_disk_is_full_nothing_is_left_and_nothing_is_lost(
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, BrokenPipeError, UsageError, ValueError])
-@pytest.mark.parametrize("open_file", [open_whole, _write_path_whole])
+@pytest.mark.parametrize("open_file", [open_whole, write_path_whole])
 def test_whatever_stops_it_nothing_is_left_and_the_error_passes(
     tmp_path: Path, open_file: Callable[..., object], error: type[BaseException]
 ) -> None:
@@ -323,7 +323,7 @@ def test_whatever_stops_it_nothing_is_left_and_the_error_passes(
 def test_a_library_that_wrote_nothing_is_an_error(tmp_path: Path) -> None:
     with (
         pytest.raises(EngineError, match="new can't be written: No such file"),
-        _write_path_whole(tmp_path / "new", overwrite=True),
+        write_path_whole(tmp_path / "new", overwrite=True),
     ):
         pass
     assert names(tmp_path) == []

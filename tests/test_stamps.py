@@ -96,9 +96,9 @@ def test_a_small_file_is_always_hashed(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_oldest_are_forgotten(file: tuple[Path, FileReceipt], monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     path, receipt = file
-    monkeypatch.setattr(stamps, "MOST", 3)
+    monkeypatch.setattr(stamps, "_MOST", 3)
     cache.mkdir()
-    (cache / stamps.NAME).write_text(json.dumps({"a": "1", "b": "2", "c": "3"}))
+    (cache / stamps._NAME).write_text(json.dumps({"a": "1", "b": "2", "c": "3"}))
     assert receipt.find_problem(path.parent, quick=True) is None
     assert list(stamps.load_entries())[:2] == ["b", "c"] and len(stamps.load_entries()) == 3
 
@@ -107,7 +107,7 @@ def test_the_oldest_are_forgotten(file: tuple[Path, FileReceipt], monkeypatch: p
 def test_a_damaged_list_is_no_list(file: tuple[Path, FileReceipt], cache: Path, content: str) -> None:
     path, receipt = file
     cache.mkdir()
-    (cache / stamps.NAME).write_bytes(content.encode("latin-1"))
+    (cache / stamps._NAME).write_bytes(content.encode("latin-1"))
     assert receipt.find_problem(path.parent, quick=True) is None
     assert len(stamps.load_entries()) == 1
 

@@ -23,7 +23,7 @@ from engine.cli.options import INDEXES, SEARCH_DEVICE, index_options, query_opti
 from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_targets, write_file, write_text
-from engine.options import Query
+from engine.options import DEFAULT_MODEL, Query
 from engine.phrases import pluralize
 from engine.terminal import dump_json, join_lines, say
 
@@ -258,8 +258,6 @@ def compare(
 
 def _evaluate_system(system: str, config: Config, judged: JudgedInput, measure: Measure) -> Evaluation:
     """Evaluate a system: a run by its suffix, an index by its name, else a model by its folder or the default model."""
-    from engine.encode.model import DEFAULT_MODEL
-
     path = Path(system)
     if path.name.removesuffix(".gz").endswith(_RUN_SUFFIXES):
         return evaluate_run_file(path, judged, [measure])

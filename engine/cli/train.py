@@ -15,6 +15,8 @@ from engine.cli.judgments import describe_index
 from engine.cli.options import index_options, open_named
 from engine.config import Config
 from engine.errors import MissingExtraError, SourceError, UsageError
+from engine.files import check_new_folder
+from engine.options import DEFAULT_MODEL
 from engine.phrases import pluralize
 from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract, Rejection
@@ -142,12 +144,13 @@ def train(
     engine train pairs.csv --method seed --check
     engine train -i rheumatology --method adapt -o better
     """
-    from engine.encode.model import DEFAULT_MODEL
     from engine.train.fit.settings import TrainingSettings, check_method
 
     check_method(method, len(files), click.get_current_context().params["index"], check=check)
     start = TrainingSettings.of(method, base or DEFAULT_MODEL, output or Path(f"encoder-{method}"), reading)
     settings = _apply_options(start, options)
+    if not check:
+        check_new_folder(settings.output)
     if method == "seed" or check:
         written = _train_on_pairs(files, settings, hold_out, check=check, force=force)
     else:

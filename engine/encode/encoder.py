@@ -18,7 +18,7 @@ WORDLESS = "no word that the encoder can read"  # a defect of the text, not of t
 
 
 class Encoder(Protocol):
-    """Texts to vectors. Implemented by onnx.OnnxEncoder and gpu.encoder.GpuEncoder."""
+    """Texts to vectors. Implemented in engine.encode.onnx and engine.encode.gpu.encoder."""
 
     page: int  # texts to pass to one call of encode
     ahead: int  # calls of encode that may run at the same time, in threads of one process

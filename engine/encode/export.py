@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel
 
+from engine.encode.folder import GRAPH, WEIGHTS, write_receipt
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
-from engine.encode.receipt import GRAPH, WEIGHTS, write_receipt
 from engine.encode.runtime import onnxruntime
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError

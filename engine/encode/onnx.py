@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import count_cores
-from engine.encode.receipt import GRAPH, TOKENIZER, read_identity
+from engine.encode.folder import GRAPH, TOKENIZER, read_identity
 from engine.encode.runtime import onnxruntime
 from engine.encode.threads import TEXTS_PER_CORE, ThreadLayout, get_default_layout, measure_layout
 from engine.encode.tokens import BatchTokenizer, TextTokenizer, Tokens, load_tokenizer
@@ -21,7 +21,7 @@ from engine.errors import EncoderError
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
 
 _MANY = 16  # texts; with this many, loading the faster tokenizer pays off
-SHORT = 64  # tokens; a single text this short does not keep a core busy
+_SHORT = 64  # tokens; a single text this short does not keep a core busy
 _TOGETHER = 16  # short texts of the same length that run together
 
 
@@ -161,7 +161,7 @@ def _group_texts(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.
     groups: list[NDArray[np.int64]] = []
     for length in np.unique(tokens.lengths)[::-1]:
         same = np.flatnonzero(tokens.lengths == length)
-        size = _TOGETHER if length <= SHORT else 1
+        size = _TOGETHER if length <= _SHORT else 1
         groups += [same[start : start + size] for start in range(0, len(same), size)]
     return groups
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.encode.receipt import TOKENIZER
+from engine.encode.folder import TOKENIZER
 from engine.encode.recipe import RECIPES, clean_text, prepare_text
 from engine.encode.sentences import split_sentences
 from engine.encode.tokens import load_tokenizer
@@ -33,7 +33,7 @@ class _Passage:
 
 
 def load_recipe(identity: EncoderIdentity, folder: Path) -> Texts:
-    """Return the function that makes the texts of a record for an encoder; its folder holds the tokenizer."""
+    """Return the function that makes the texts of a record for an encoder, whose folder has the tokenizer."""
     limit = RECIPES.get(identity.recipe)
     if limit is None:
         return prepare_whole

@@ -6,10 +6,10 @@ import hashlib
 import re
 import unicodedata
 
-# Part of every fingerprint: when the way a text is made changes, change the number.
-RECIPE = "title. abstract/1"  # title and abstract as one text, truncated at the encoder's limit
-PASSAGES = "passages 256/1"  # the whole abstract in passages of at most 256 tokens, each beginning with the title
-RECIPE_NAMES = {"whole": RECIPE, "passages": PASSAGES}  # the names in options and settings
+from engine.options import RECIPE_NAMES
+
+RECIPE = RECIPE_NAMES["whole"]  # title and abstract as one text, truncated at the encoder's limit
+PASSAGES = RECIPE_NAMES["passages"]  # the abstract in passages of at most 256 tokens, each beginning with the title
 RECIPES = {RECIPE: None, PASSAGES: 256}  # -> most tokens of a passage; None: no passages
 
 _SPACES = re.compile(r"\s+")

@@ -25,9 +25,7 @@ _log = logging.getLogger(__name__)
 class Tokens:
     """Token ids of n texts, in one array."""
 
-    ids: NDArray[
-        np.int32
-    ]  # ids of all texts, one after the other; at most max_length per text, special tokens included
+    ids: NDArray[np.int32]  # of all texts, one after the other; at most max_length each, special tokens included
     offsets: NDArray[np.int64]  # (n + 1,): text i has ids[offsets[i]:offsets[i + 1]]
     n_tokens: NDArray[np.int64]  # (n,) before truncation, special tokens included; 0 for a text without any word
 
@@ -130,14 +128,7 @@ def load_tokenizer(path: Path, max_length: int) -> BatchTokenizer:
         _log.info("%s: nanotoken does not support this tokenizer (%s); using tokenizers", path, err)
         return reference
     expected = reference.tokenise(TOKEN_PROBES)
-    if all(
-        np.array_equal(a, b)
-        for a, b in (
-            (tokens.ids, expected.ids),
-            (tokens.offsets, expected.offsets),
-            (tokens.n_tokens, expected.n_tokens),
-        )
-    ):
+    if all(np.array_equal(getattr(tokens, name), getattr(expected, name)) for name in ("ids", "offsets", "n_tokens")):
         return fast
     _log.warning("%s: nanotoken and tokenizers differ on the probe texts; using tokenizers", path)
     return reference

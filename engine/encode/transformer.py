@@ -9,7 +9,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers.utils import logging
 
-from engine.encode.receipt import TOKENIZER
+from engine.encode.folder import TOKENIZER
 from engine.errors import EncoderError
 from engine.records.encoder import EncoderIdentity, Vectors
 

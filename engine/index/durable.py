@@ -1,4 +1,7 @@
-"""Writes that survive a power cut or raise an error. Every file of a generation is written or synced here."""
+"""Writes that survive a power cut or raise an error.
+
+Every file of a generation is written here, or by others and then synced by engine.files.sync_path.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +25,6 @@ def write_bytes(path: Path, content: bytes | memoryview) -> None:
         os.fsync(file.fileno())
     if path.stat().st_size != len(content):
         raise OSError(f"{path} has {path.stat().st_size:,} bytes after writing {len(content):,}")
-
-
-def sync_file(path: Path) -> None:
-    """Fsync a file that was written elsewhere."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_folder(path: Path) -> None:
-    """Fsync a folder, so that new and renamed entries survive."""
-    sync_file(path)
 
 
 def replace_text(path: Path, text: str) -> None:

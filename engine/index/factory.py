@@ -13,7 +13,7 @@ AUTO = "auto"
 _EXACT_BELOW = 1_000_000  # vectors; an exhaustive scan of this many takes 0.1 s on one core
 HNSW_FROM = 16_384  # lists; with more, a graph finds the nearest ones faster than comparing all of them
 _IVF = re.compile(r"IVF([1-9]\d{0,6})(_HNSW([2-9]|[1-9]\d))?,RaBitQfs")
-KNOWN = f"{AUTO}, {FACTORY}, IVF<lists>,RaBitQfs or IVF<lists>_HNSW32,RaBitQfs"
+_KNOWN = f"{AUTO}, {FACTORY}, IVF<lists>,RaBitQfs or IVF<lists>_HNSW32,RaBitQfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ def parse_factory(text: str) -> Factory:
     if match := _IVF.fullmatch(text):
         return Factory(int(match[1]), int(match[3] or 0))
     raise ConfigError(
-        f"factory {text!r} can't be used: expected {KNOWN}. Types that can't delete a record (HNSW, Refine) or have no "
-        "exact scores are not supported"
+        f"factory {text!r} can't be used: expected {_KNOWN}. Types that can't delete a record (HNSW, Refine) or have "
+        "no exact scores are not supported"
     )
 
 

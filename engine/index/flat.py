@@ -19,7 +19,7 @@ METRIC = "inner_product"
 _MARGIN = 16  # candidates beyond top_k, so that ties at the end are noticed
 BATCH = 256  # queries per scan: FAISS reads the vectors once for all of them
 _MANY = 16  # queries; with this many, matrix products are faster than FAISS's scan
-PASSAGES = 3  # rows fetched per requested record, where records have several
+_PASSAGES = 3  # rows fetched per requested record, where records have several
 _FEW = 256  # rows; up to this many, scoring each is faster than a scan by FAISS
 
 Ranking = list[tuple[int, float]]  # (doc id, score), best first
@@ -142,7 +142,7 @@ class FlatIndex:
     def settle_ranking(self, queries: Vectors, top_k: int, n_all: int, only: Any) -> list[Ranking]:
         """Rank the candidates of each query; where a tie may be cut off, fetch twice as many and rank again."""
         rankings: list[Ranking | None] = [None] * len(queries)
-        n, open_ = min(n_all, (top_k + _MARGIN) * (PASSAGES if self.several else 1)), np.arange(len(queries))
+        n, open_ = min(n_all, (top_k + _MARGIN) * (_PASSAGES if self.several else 1)), np.arange(len(queries))
         while len(open_):
             scores, rows = (
                 self.find_candidates(queries[open_], n) if only is None else self.scan(queries[open_], n, only)

@@ -20,7 +20,7 @@ from engine.records.encoder import Vectors
 
 _MAX_K = 2048  # faiss/gpu/impl/IndexUtils.cpp, for float32 keys
 _CHUNK = 65_536  # vectors copied per call
-TIE = 1e-4  # cuBLAS may sum in another order and precision than the CPU
+_TIE = 1e-4  # cuBLAS may sum in another order and precision than the CPU
 
 _Scanner = Callable[[Vectors, int], Candidates]  # queries, n -> scores and rows of the n best; accepts no filter
 
@@ -28,7 +28,7 @@ _Scanner = Callable[[Vectors, int], Candidates]  # queries, n -> scores and rows
 class GpuIndex(FlatIndex):
     """The vectors of a generation, with a copy on a GPU. Safe to search from several threads."""
 
-    tie = TIE
+    tie = _TIE
 
     def __init__(self, path: Path, dim: int, filtered: FlatIndex, scanner: Callable[[Vectors], _Scanner]) -> None:
         """Map the file and copy the vectors; `filtered` runs searches that have a filter.

@@ -20,12 +20,12 @@ from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
 FACTORY = "IDMap2,Flat"
-HEADER = struct.Struct("<4siqqqBi")  # fourcc, dimensions, vectors, two unused numbers, trained, metric
+_HEADER = struct.Struct("<4siqqqBi")  # fourcc, dimensions, vectors, two unused numbers, trained, metric
 _COUNT = struct.Struct("<Q")
 _UNUSED = 1 << 20
 _INNER_PRODUCT = 0
 OUTER, INNER = b"IxM2", b"IxFI"
-_START = 2 * HEADER.size + _COUNT.size  # offset of the vectors
+_START = 2 * _HEADER.size + _COUNT.size  # offset of the vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def write_file(path: Path, doc_ids: DocIds, dim: int, chunks: Iterable[Vectors])
     n, written = len(doc_ids), 0
     with path.open("wb") as file:
         for kind in (OUTER, INNER):
-            file.write(HEADER.pack(kind, dim, n, _UNUSED, _UNUSED, 1, _INNER_PRODUCT))
+            file.write(_HEADER.pack(kind, dim, n, _UNUSED, _UNUSED, 1, _INNER_PRODUCT))
         file.write(_COUNT.pack(n * dim))
         for chunk in chunks:
             written += len(chunk)
@@ -80,7 +80,7 @@ def map_file(path: Path, dim: int) -> _Mapped:
         raise CorruptError(f"{path} can't be read: {str(err)[:200]}; {expected}") from err
     if len(content) < _START + _COUNT.size:
         raise CorruptError(f"{path} has {len(content):,} bytes, {expected}")
-    outer, inner = (HEADER.unpack(content[at : at + HEADER.size].tobytes()) for at in (0, HEADER.size))
+    outer, inner = (_HEADER.unpack(content[at : at + _HEADER.size].tobytes()) for at in (0, _HEADER.size))
     n = outer[2]
     kinds, trained, metric = (outer[0], inner[0]), outer[5], outer[6]
     sound = kinds == (OUTER, INNER) and outer[1:] == inner[1:] and (trained, metric) == (1, _INNER_PRODUCT)
@@ -95,7 +95,7 @@ def map_file(path: Path, dim: int) -> _Mapped:
         raise CorruptError(f"{path} has {len(content):,} bytes, but its header says {n:,} vectors; {expected}")
     vectors = np.frombuffer(content, "<f4", n * dim, _START).reshape(n, dim)
     doc_ids = np.array(np.frombuffer(content, "<i8", n, end + _COUNT.size))
-    return _Mapped(doc_ids, vectors, content[HEADER.size : end])
+    return _Mapped(doc_ids, vectors, content[_HEADER.size : end])
 
 
 def _count_at(content: NDArray[np.uint8], offset: int) -> int:

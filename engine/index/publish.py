@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from engine.errors import DurabilityError, GenerationError
+from engine.files import sync_path
 from engine.index import durable
 from engine.index.folder import CODES, DATABASE, MAP, VECTORS, IndexFolder
 from engine.index.manifest import NAME, dump_manifest, read_manifest
@@ -20,7 +21,7 @@ def seal_files(building: Path) -> tuple[FileReceipt, ...]:
     """Fsync the data files of a building folder and return their receipts, read back from disk."""
     names = [name for name in (DATABASE, VECTORS, CODES, MAP) if (building / name).exists()]
     for name in names:
-        durable.sync_file(building / name)
+        sync_path(building / name)
     return tuple(FileReceipt.of(building / name) for name in names)
 
 
@@ -33,10 +34,10 @@ def publish(folder: IndexFolder, manifest: Manifest) -> None:
     """
     durable.write_bytes(folder.building / NAME, dump_manifest(manifest).encode("utf-8"))
     durable.seal(folder.building)
-    durable.sync_folder(folder.building)
+    sync_path(folder.building)
     folder.building.rename(folder.get_generation_path(manifest.generation))
     try:
-        durable.sync_folder(folder.generations)
+        sync_path(folder.generations)
         point_to(folder, manifest.generation)
     except OSError:
         if folder.read_pointer() != manifest.generation:  # not published: remove it again
@@ -54,7 +55,7 @@ def point_to(folder: IndexFolder, number: int) -> None:
     """
     durable.replace_text(folder.pointer, folder.format_pointer(number))
     try:
-        durable.sync_folder(folder.path)
+        sync_path(folder.path)
     except OSError as err:
         raise DurabilityError(
             f"generation {number:06d} of {folder.path} is published, but the disk did not confirm it ({err.strerror}). "
@@ -128,13 +129,13 @@ def install_encoder(folder: IndexFolder, made: Path, fingerprint: str) -> Path:
     target = folder.get_encoder_path(fingerprint)
     target.parent.mkdir(exist_ok=True)
     for path in made.iterdir():
-        durable.sync_file(path)
+        sync_path(path)
     durable.seal(made)
-    durable.sync_folder(made)
+    sync_path(made)
     if target.exists():
         durable.remove_folder(target, "encoder.json")
     made.rename(target)
-    durable.sync_folder(target.parent)
+    sync_path(target.parent)
     return target
 
 

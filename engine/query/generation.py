@@ -58,7 +58,7 @@ class OpenGeneration:
         """
         with self.lock:
             if self.loaded is None:
-                from engine.encode.receipt import check_encoder
+                from engine.encode.folder import check_encoder
 
                 path = self.folder.get_encoder_path(self.manifest.encoder.fingerprint)
                 with ThreadPoolExecutor(1) as pool:  # hashing 90 MB takes as long as loading them

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Notice(StrEnum):
-    """What a record says of other records, or others of it. A retraction of the record itself is Abstract.retracted."""
+    """What a record states about another one, or another one about it. Its own retraction is Abstract.retracted."""
 
     IS_RETRACTION = "is a retraction notice"
     IS_ERRATUM = "is an erratum"
@@ -52,7 +52,7 @@ class Deletion:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One record that can't be indexed; the run goes on without it."""
+    """One record that can't be indexed; the run continues without it."""
 
     source: str  # file name
     place: str  # "line 12", "record 3 (PMID 0)"

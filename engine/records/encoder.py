@@ -25,7 +25,7 @@ class Encoded:
 class EncoderIdentity:
     """Everything that changes a vector. Two encoders are the same one when their fingerprints are equal."""
 
-    model: str  # the name it was asked for by; not part of the fingerprint
+    model: str  # the name it was requested by; not part of the fingerprint
     dim: int
     max_length: int  # tokens, special tokens included
     pooling: str  # "mean" or "cls"

@@ -16,7 +16,7 @@ DocIds = NDArray[np.int64]  # (n,), keys of the abstracts table and of FAISS
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a generation holds, then what the run that made it did."""
+    """Totals of a generation, then the counts of the run that made it."""
 
     abstracts: int
     retracted: int
@@ -31,9 +31,9 @@ class Counts:
     duplicates: int = 0  # records that one source gave more than once in the run
     rejected: int = 0
     encoded: int = 0
-    newly_retracted: int = 0  # were there before and are retracted only now
-    merged: int = 0  # turned out to be another record that is there
-    resumed: int = 0  # texts that a run which did not end had encoded
+    newly_retracted: int = 0  # known before, retracted since
+    merged: int = 0  # merged into another record
+    resumed: int = 0  # texts that an earlier run had encoded before it was stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class AnnSettings:
     n_rerank: int  # candidates scored exactly, for 10 hits
     recall: float  # ANN recall@10 against exact, measured on n_queries queries when the generation was made
     n_queries: int
-    target: float  # the recall that was asked for
+    target: float  # the recall to reach
     n_trained: int  # vectors in the index when its lists were trained
 
 

@@ -15,7 +15,7 @@ from engine.records.generation import Calibration, Manifest
 from engine.reindex.order import Build
 from engine.reindex.tune import encode_titles
 
-QUERIES = 256  # records that are compared with others
+_QUERIES = 256  # records that are compared with others
 _OTHERS = 128  # records that each is compared with: 32,768 pairs, three of them above the highest share
 _FEWEST = 20  # records; with fewer, each is in over a tenth of the pairs, so one odd record moves every share
 _DRIFT = 0.1  # share of the records; after a smaller change of their number the calibration is kept
@@ -52,7 +52,7 @@ def _measure_calibration(database: Path, vectors: FlatIndex, encoder: Encoder) -
     if vectors.size < _FEWEST:
         return None
     doc_ids = np.unique(vectors.doc_ids)  # a record may have several vectors
-    places, queries = encode_titles(database, doc_ids, encoder, QUERIES)
+    places, queries = encode_titles(database, doc_ids, encoder, _QUERIES)
     if len(places) < _FEWEST:  # titles that the encoder can't read
         return None
     generator = np.random.default_rng(_SEED)

@@ -18,7 +18,7 @@ from engine.records.encoder import EncoderIdentity, Vectors
 from engine.records.generation import DocIds
 from engine.reindex.order import Build
 
-SAMPLE = 50_000  # records that the axes are computed from
+_SAMPLE = 50_000  # records that the axes are computed from
 _CHUNK = 16_384  # records projected at once
 _DRIFT = 2.0  # the axes are kept while the number of records changes by less than this factor
 
@@ -58,8 +58,8 @@ def _is_current(axes: Axes, n: int) -> bool:
 
 
 def _find_axes(vectors: FlatIndex, doc_ids: DocIds) -> Axes:
-    """Compute the axes along which records differ most, from at most SAMPLE records spread over the corpus."""
-    rows = np.unique(np.linspace(0, len(doc_ids) - 1, min(SAMPLE, len(doc_ids)), dtype=np.int64))
+    """Compute the axes along which records differ most, from at most _SAMPLE records spread over the corpus."""
+    rows = np.unique(np.linspace(0, len(doc_ids) - 1, min(_SAMPLE, len(doc_ids)), dtype=np.int64))
     return Axes(*_compute_components(vectors.get_points(doc_ids[rows])), len(doc_ids))
 
 

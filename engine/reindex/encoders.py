@@ -12,18 +12,19 @@ from pathlib import Path
 
 from engine.config import cache_folder
 from engine.encode.encoder import Encoder
-from engine.encode.model import DEFAULT_MODEL, identify, locate
+from engine.encode.folder import check_encoder
+from engine.encode.model import identify, locate
 from engine.encode.onnx import OnnxEncoder
-from engine.encode.receipt import check_encoder
-from engine.encode.recipe import RECIPE, RECIPE_NAMES, RECIPES
+from engine.encode.recipe import RECIPE, RECIPES
 from engine.errors import ConfigError, EncoderError, EncoderMismatchError, EngineError, MissingExtraError
 from engine.index import durable
 from engine.index.folder import IndexFolder
 from engine.index.publish import install_encoder
+from engine.options import DEFAULT_MODEL, RECIPE_NAMES
 from engine.progress import Progress
 from engine.records.encoder import EncoderIdentity
 
-NEEDED = "torch with sentence-transformers (needed to export a model the first time it is used)"
+_NEEDED = "torch with sentence-transformers (needed to export a model the first time it is used)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,6 @@ def export(choice: Choice, target: Path) -> None:
     try:
         from engine.encode.export import export_encoder
     except ImportError as err:
-        raise MissingExtraError(NEEDED, "[cpu] or [gpu]") from err
+        raise MissingExtraError(_NEEDED, "[cpu] or [gpu]") from err
     if choice.model is not None:
         export_encoder(choice.model, choice.identity, target)

@@ -19,7 +19,7 @@ from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 from engine.reindex.sources import Source, build_source_file
 
 _MAX_SHOWN = 20  # rejections kept for the report; the database has all of them
-MAX_EXAMPLES = 3  # records named per kind of change
+_MAX_EXAMPLES = 3  # records named per kind of change
 _REPORT_EVERY = 500  # records
 DELETED, RETRACTED, MERGED = "deleted", "newly retracted", "found to be one record"
 
@@ -67,9 +67,9 @@ class Gathered:
         self.first_places.setdefault(kind, place)
 
     def keep_example(self, kind: str, record_id: str, source: str) -> None:
-        """Keep a record as an example of a kind of change, up to MAX_EXAMPLES."""
+        """Keep a record as an example of a kind of change, up to _MAX_EXAMPLES."""
         shown = self.examples.setdefault(kind, [])
-        if len(shown) < MAX_EXAMPLES:
+        if len(shown) < _MAX_EXAMPLES:
             shown.append(f"{record_id} ({source})")
 
 
@@ -93,7 +93,7 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
         file = build_source_file(source, receipt)
         origin = Origin(file.format, draft.note_source(file), file.release)
         for entry in read_source(source.path, source.format):
-            take(draft, gathered, entry, origin, source.name)
+            _take(draft, gathered, entry, origin, source.name)
             if gathered.n_records % _REPORT_EVERY == 0:
                 progress("reading", gathered.n_records, None)
         if FileReceipt.of(source.path) != receipt:
@@ -110,12 +110,12 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
     return gathered
 
 
-def take(draft: Draft, gathered: Gathered, entry: Entry, origin: Origin, source: str) -> None:
+def _take(draft: Draft, gathered: Gathered, entry: Entry, origin: Origin, source: str) -> None:
     """Store, delete or count one entry."""
     match entry:
         case Abstract():
             gathered.n_records += 1
-            note(draft, gathered, entry, draft.intake.put(entry, origin), source)
+            _note(draft, gathered, entry, draft.intake.put(entry, origin), source)
         case Deletion():
             for doc_id in draft.intake.delete(entry.record_id, origin.release):
                 gathered.deleted += gathered.changes.pop(doc_id, None) is not Change.ADDED
@@ -127,7 +127,7 @@ def take(draft: Draft, gathered: Gathered, entry: Entry, origin: Origin, source:
             gathered.count_remark(entry.kind, f"{source}, {entry.place}")
 
 
-def note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome, source: str) -> None:
+def _note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome, source: str) -> None:
     """Count the outcome of an abstract."""
     if outcome.change is Change.UNREADABLE:
         refuse(draft, gathered, Rejection(source, abstract.record_id, Change.UNREADABLE.value))

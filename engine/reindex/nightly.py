@@ -16,6 +16,7 @@ from engine.progress import Progress
 from engine.reindex.gaps import find_gaps
 from engine.reindex.nights import Night
 from engine.reindex.order import Report
+from engine.reindex.sources import resolve_pattern
 from engine.reindex.summary import summarise_report
 from engine.reindex.update import Request, prune, read_applied_files, reindex
 from engine.reindex.verify import verify
@@ -139,9 +140,9 @@ def _check_download_folder(task: NightlyTask) -> None:
         ConfigError: the download folder is not among the sources.
     """
     base, target = task.folder.path.absolute(), task.download_folder.absolute()
-    watched = [(base / Path(source.path).expanduser()) for source in task.settings.sources]
+    watched = [resolve_pattern(base, source) for source in task.settings.sources]
     if not any(path == target or target in path.parents or path in target.parents for path in watched):
         raise ConfigError(
             f"the download folder {target} is not among the sources of {task.settings.file}. "
-            f'Add it: [[sources]] path = "{target}"'
+            f'Add it: [[sources]], and below it path = "{target}"'
         )

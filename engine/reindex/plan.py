@@ -35,7 +35,7 @@ class Limits:
 class Plan:
     """What a run would do."""
 
-    held: int  # records of the current generation
+    n_current: int  # records of the current generation
     files: Files
     counts: Counts  # of the run; `encoded` is the number of texts to encode
     examples: tuple[tuple[str, tuple[str, ...]], ...]  # kind of change -> first records with their files
@@ -101,7 +101,7 @@ def guard(counts: Counts, n_current: int, limits: Limits | None) -> None:
 def plan_lines(name: str, plan: Plan) -> Iterator[str]:
     """Yield the lines of a plan for people."""
     read, counts = plan.files.read, plan.counts
-    yield f"{name}: plan for {pluralize(plan.held, 'record')} now; nothing was changed"
+    yield f"{name}: plan for {pluralize(plan.n_current, 'record')} now; nothing was changed"
     yield f"  files to read: {len(read):,}; applied before and skipped: {len(plan.files.known):,}"
     yield from (f"    {source.name}" for source in read[:10])
     if len(read) > 10:

@@ -41,7 +41,7 @@ def _find_previous(folder: IndexFolder) -> int:
         parent = read_manifest(folder.get_generation_path(current)).parent
         candidates = [parent] if parent in earlier else []
     except GenerationError:
-        candidates = [n for n in reversed(earlier) if is_sound(folder, n)]
+        candidates = [n for n in reversed(earlier) if _is_sound(folder, n)]
     if not candidates:
         raise UsageError(
             f"{folder.path} has no generation before {current:06d}: found {_format_numbers(folder.list_numbers())}. "
@@ -50,7 +50,7 @@ def _find_previous(folder: IndexFolder) -> int:
     return int(candidates[0] or 0)
 
 
-def is_sound(folder: IndexFolder, number: int) -> bool:
+def _is_sound(folder: IndexFolder, number: int) -> bool:
     """Return whether the files of a generation match its manifest."""
     try:
         folder.check(number)

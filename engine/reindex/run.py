@@ -110,7 +110,7 @@ def _make(build: Build, choice: Choice, progress: Progress) -> Report:
     device = "cpu" if build.order.republish else build.order.settings.device  # republishing encodes only queries
     encoder, queries = prepare_encoders(build.folder, choice, device, progress)
     try:
-        done = fill(build, encoder, load_recipe(choice.identity, queries.folder), progress)
+        done = _fill(build, encoder, load_recipe(choice.identity, queries.folder), progress)
     finally:
         if encoder is not queries:
             encoder.close()
@@ -125,7 +125,7 @@ def _make(build: Build, choice: Choice, progress: Progress) -> Report:
     return _finish(Finished(build, queries, gathered, vectorised, searchable, calibration))
 
 
-def fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | tuple[Gathered, Vectorised]:
+def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | tuple[Gathered, Vectorised]:
     """Add the sources to the database in ``building`` and encode new texts; return a report if nothing is new."""
     database = build.folder.building / DATABASE
     published = build.current.database if build.current else None

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.encode.encoder import LENGTH_TOLERANCE
+from engine.files import sync_path
 from engine.index import durable
 from engine.records.encoder import Vectors
 
@@ -119,7 +120,7 @@ class Shards:
         temporary = self.folder / f"{number:06d}.tmp"
         durable.write_bytes(temporary, content.getbuffer())
         temporary.replace(temporary.with_suffix(_SUFFIX))
-        durable.sync_folder(self.folder)
+        sync_path(self.folder)
         self.digests.clear()
         self.vectors.clear()
         self.n_tokens.clear()

@@ -21,7 +21,7 @@ from engine.receipts import FileReceipt
 # "Copy of pubmed26n1300 (1).xml" counts as the same file.
 _RELEASE = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4})(?!\d)", re.IGNORECASE)
 _NOT_SOURCES = (".md5", ".part", ".tmp", ".log", ".stats.html")  # come with PubMed's files, or are incomplete
-NUMBER = re.compile(r"(\d+)")
+_NUMBER = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def build_source_file(source: Source, receipt: FileReceipt) -> SourceFile:
 
 def _split_digits(path: Path) -> tuple[tuple[int, str], ...]:
     """Return a sort key that puts file9 before file10."""
-    pieces = NUMBER.split(str(path))
+    pieces = _NUMBER.split(str(path))
     return tuple((int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces)
 
 
@@ -103,19 +103,19 @@ def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozens
     return _Listing(tuple(sources.values()), tuple(notes))
 
 
-def _resolve_pattern(base: Path, pattern: SourcePattern) -> Path:
+def resolve_pattern(base: Path, pattern: SourcePattern) -> Path:
     """Return a pattern as an absolute path; "~" is the home folder."""
     return base / Path(pattern.path).expanduser()
 
 
 def _is_glob(base: Path, pattern: SourcePattern) -> bool:
     """Return whether a pattern is a glob. An existing file or folder with brackets in its name is not."""
-    return has_magic(pattern.path) and not _resolve_pattern(base, pattern).exists()
+    return has_magic(pattern.path) and not resolve_pattern(base, pattern).exists()
 
 
 def _is_folder(base: Path, pattern: SourcePattern) -> bool:
     """Return whether a pattern is a folder to watch."""
-    return _resolve_pattern(base, pattern).is_dir()
+    return resolve_pattern(base, pattern).is_dir()
 
 
 def _matches(base: Path, pattern: SourcePattern) -> list[Path]:
@@ -124,7 +124,7 @@ def _matches(base: Path, pattern: SourcePattern) -> list[Path]:
     Raises:
         SourceError: a file or folder does not exist.
     """
-    root = _resolve_pattern(base, pattern)
+    root = resolve_pattern(base, pattern)
     if _is_glob(base, pattern):
         plain = list(takewhile(lambda part: not has_magic(part), Path(pattern.path).expanduser().parts))
         folder = base.joinpath(*plain)
@@ -172,7 +172,7 @@ def _note_none_left(base: Path, pattern: SourcePattern, applied: frozenset[str])
     Raises:
         SourceError: the source had files before.
     """
-    root = _resolve_pattern(base, pattern)
+    root = resolve_pattern(base, pattern)
     glob_like = str(root) if _is_glob(base, pattern) else f"{root}/*"
     before = [path for path in applied if fnmatch(path, glob_like)]
     if before:

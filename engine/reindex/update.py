@@ -113,7 +113,7 @@ def _plan_changes(
         counts = count_generation(draft.count_totals(), gathered, to_encode)
     n_current = current.manifest.counts.abstracts if current else 0
     return Plan(
-        held=n_current,
+        n_current=n_current,
         files=look.files,
         counts=counts,
         examples=tuple((kind, tuple(shown)) for kind, shown in gathered.examples.items()),

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.corpus.storage.store import Corpus
 from engine.encode.encoder import LENGTH_TOLERANCE, SAME_TEXT_COSINE, Encoder, encode_checked
+from engine.encode.folder import check_encoder
 from engine.encode.passages import Texts, load_recipe
 from engine.encode.probes import SAME_COSINE
 from engine.encode.recipe import PASSAGES, RECIPES, hash_text, prepare_text
@@ -21,7 +22,7 @@ from engine.index.ivf import IvfIndex
 from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings, DocIds, Manifest, hash_ids
 
-SAMPLE = 64  # texts that a deep check encodes again, and vectors searched by their own codes
+_SAMPLE = 64  # texts that a deep check encodes again, and vectors searched by their own codes
 _MAX_LOST = 0.1  # share of those vectors; with good codes nearly all are found, with wrong codes hardly any
 _CHUNK = 65_536  # vectors checked at once
 
@@ -31,7 +32,7 @@ def verify(folder: IndexFolder, generation: Generation, *, deep: bool, contents:
 
     contents: check every row and vector. False only if exactly these files passed that check before.
     """
-    problems = list(check_encoder(folder, generation.manifest))
+    problems = list(_check_encoder(folder, generation.manifest))
     try:
         if contents:
             problems += check_content(generation.path, generation.manifest)
@@ -42,10 +43,8 @@ def verify(folder: IndexFolder, generation: Generation, *, deep: bool, contents:
     return problems
 
 
-def check_encoder(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
+def _check_encoder(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
     """Yield a problem if the query encoder is missing, damaged or not that of the manifest."""
-    from engine.encode.receipt import check_encoder
-
     try:
         check_encoder(folder.get_encoder_path(manifest.encoder.fingerprint), manifest.encoder)
     except EngineError as err:
@@ -108,7 +107,7 @@ def _check_codes(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[s
     if not np.array_equal(np.sort(index.read_code_ids()), index.doc_ids):
         yield f"{path / CODES}: its ids are not those of {VECTORS}"
         return
-    rows = np.unique(np.linspace(0, index.size - 1, min(SAMPLE, index.size), dtype=int))
+    rows = np.unique(np.linspace(0, index.size - 1, min(_SAMPLE, index.size), dtype=int))
     # Compared by score, since records with the same text are interchangeable.
     rankings = index.probe(np.array(index.vectors[rows]), 1, ann.n_probe, ann.n_rerank)
     lost = sum(not hits or hits[0][1] < 1 - LENGTH_TOLERANCE for hits in rankings)
@@ -129,14 +128,14 @@ def _check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
     corpus = Corpus(generation.database)
     try:
         if manifest.encoder.recipe in RECIPES:
-            yield from check_texts(corpus)
+            yield from _check_texts(corpus)
             vectors = FlatIndex(generation.vectors, manifest.encoder.dim)
             yield from _check_sample(corpus, vectors, encoder, load_recipe(manifest.encoder, encoder.folder))
     finally:
         corpus.close()
 
 
-def check_texts(corpus: Corpus) -> Iterator[str]:
+def _check_texts(corpus: Corpus) -> Iterator[str]:
     """Yield a problem for each stored text that has another digest than the text that was encoded."""
     for doc_id, title, abstract, digest in corpus.read_texts():
         if hash_text(prepare_text(title, abstract)) != digest:
@@ -145,7 +144,7 @@ def check_texts(corpus: Corpus) -> Iterator[str]:
 
 def _check_sample(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts: Texts) -> Iterator[str]:
     """Yield a problem for each text of a sample whose new vectors differ from the stored ones."""
-    ids = np.unique(vectors.doc_ids[np.linspace(0, vectors.n_rows - 1, min(SAMPLE, vectors.n_rows), dtype=int)])
+    ids = np.unique(vectors.doc_ids[np.linspace(0, vectors.n_rows - 1, min(_SAMPLE, vectors.n_rows), dtype=int)])
     for doc_id, row in corpus.fetch(ids.tolist()).items():
         again = encode_checked(encoder, texts(row.title, row.abstract)).vectors
         stored = vectors.vectors[vectors.find_all_rows(np.array([doc_id]))[0]]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from engine import open_index
-from engine.encode.model import DEFAULT_MODEL, identify
+from engine.encode.model import identify
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.encode.recipe import prepare_text
 from engine.index.folder import IndexFolder
-from engine.options import IndexSettings
+from engine.options import DEFAULT_MODEL, IndexSettings
 from engine.query.index import get_generation
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources

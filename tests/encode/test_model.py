@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.encode.model import _DEFAULT_WEIGHTS, DEFAULT_MODEL, identify, locate
-from engine.encode.receipt import read_identity
+from engine.encode.folder import read_identity
+from engine.encode.model import _DEFAULT_WEIGHTS, identify, locate
 from engine.errors import EncoderError
+from engine.options import DEFAULT_MODEL
 from tests.conftest import CURRENT, TOY_MODEL
 
 (SAVED,) = (CURRENT / "encoders").iterdir()

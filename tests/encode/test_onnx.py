@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from engine.encode.onnx import _TOGETHER, SHORT, OnnxEncoder, _group_texts
+from engine.encode.onnx import _SHORT, _TOGETHER, OnnxEncoder, _group_texts
 from engine.encode.tokens import Tokens
 from engine.index.folder import IndexFolder
 from tests.conftest import SAMPLE
@@ -15,7 +15,7 @@ def tokens(*lengths: int) -> Tokens:
 
 
 def test_short_texts_of_one_length_run_together() -> None:
-    lengths = [5] * (_TOGETHER + 1) + [7, SHORT + 1, SHORT + 1, 7]
+    lengths = [5] * (_TOGETHER + 1) + [7, _SHORT + 1, _SHORT + 1, 7]
     groups = [group.tolist() for group in _group_texts(tokens(*lengths), 1, alone=False)]
     n = _TOGETHER + 1
     assert groups == [[n + 1], [n + 2], [n, n + 3], list(range(_TOGETHER)), [_TOGETHER]]

@@ -11,11 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.encode.model import DEFAULT_MODEL, locate
+from engine.encode.model import locate
 from engine.encode.passages import _MAX_TITLE_TOKENS, _MIN_TOKENS, _Count, _Passage, cut_passages
 from engine.encode.recipe import clean_text, prepare_text
 from engine.encode.sentences import split_sentences
 from engine.encode.tokens import TextTokenizer
+from engine.options import DEFAULT_MODEL
 from tests.conftest import examples
 
 TEXTS = st.lists(

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.models import BPE
 
-from engine.encode.model import DEFAULT_MODEL, locate
+from engine.encode.model import locate
 from engine.encode.probes import TOKEN_PROBES
 from engine.encode.recipe import clean_text, prepare_text
 from engine.encode.tokens import FastTokenizer, TextTokenizer, Tokens, load_tokenizer
 from engine.errors import EncoderError
+from engine.options import DEFAULT_MODEL
 from tests.conftest import examples
 
 # What abstracts are made of, and what tokenizers stumble over.

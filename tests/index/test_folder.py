@@ -18,6 +18,7 @@ from engine.receipts import open_json, seal_json
 from engine.records.generation import Manifest
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
+from tests.conftest import ROOT
 
 NAMES = ("abstracts.db", "vectors.faiss", "manifest.json")
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -213,6 +214,11 @@ def test_another_format_is_refused_with_both_numbers_and_the_next_command(toy: I
         rf"Rebuild the index: rm -rf {toy.path}/CURRENT {toy.path}/generations && engine index FILE -i toy$",
     ):
         open_index(toy.path)
+
+
+def test_the_documentation_names_the_format() -> None:
+    page = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
+    assert f"`format_version` in `manifest.json` is {FORMAT_VERSION}." in page
 
 
 def test_a_manifest_without_a_format_is_refused(toy: IndexFolder) -> None:

@@ -19,7 +19,7 @@ import pytest
 from engine import Filters, Hit, Index, Query, open_index
 from engine.corpus.history import read_events
 from engine.corpus.storage.store import RecordSource
-from engine.encode.receipt import read_identity, write_receipt
+from engine.encode.folder import read_identity, write_receipt
 from engine.errors import (
     AbstractNotFoundError,
     CorruptError,

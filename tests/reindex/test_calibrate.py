@@ -26,8 +26,8 @@ from engine.reindex import calibrate
 from engine.reindex.calibrate import (
     _FEWEST,
     _OTHERS,
+    _QUERIES,
     _SHARES,
-    QUERIES,
     _compute_quantiles,
     _draw_others,
     _is_current,
@@ -145,7 +145,7 @@ def test_just_enough_are(tmp_path: Path) -> None:
 def test_a_large_corpus_is_sampled(tmp_path: Path) -> None:
     numbers = [n % 4 for n in range(1000)]
     found = measured(tmp_path, [str(n) for n in numbers], axes(numbers, 4))
-    assert found is not None and found.n_pairs == QUERIES * _OTHERS == 32_768
+    assert found is not None and found.n_pairs == _QUERIES * _OTHERS == 32_768
     for values in (found.texts, found.records):  # of random pairs three in four have different axes
         assert [values[i] for i in (0, 72, 76, 98)] == [0.0, 0.0, 1.0, 1.0]
 

@@ -23,6 +23,7 @@ from engine.errors import (
     SourceError,
     UsageError,
 )
+from engine.files import sync_path
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.lock import lock_for_writing
@@ -392,16 +393,12 @@ def test_too_little_room_is_said_before_the_work(toy: IndexFolder, add: Add, mon
 
 
 def test_a_last_sync_that_fails_is_its_own_outcome(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
-    from engine.index import durable
-
-    real = durable.sync_folder
-
     def fail(path: Path) -> None:
         if path == toy.path:
             raise OSError(5, "Input/output error")
-        real(path)
+        sync_path(path)
 
-    monkeypatch.setattr(durable, "sync_folder", fail)
+    monkeypatch.setattr("engine.index.publish.sync_path", fail)
     with pytest.raises(DurabilityError, match="generation 000002 .* is published, but the disk did not confirm it"):
         add({"id": "a", "title": "A"})
     assert toy.open_current().manifest.counts.abstracts == 41

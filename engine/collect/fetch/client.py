@@ -25,7 +25,7 @@ _INFLATE = {"gzip": 31, "x-gzip": 31, "deflate": 15}  # Content-Encoding -> wind
 _WORTH_ANOTHER_TRY = {408, 425, 429}  # of 4xx
 _LOGIN = {401, 403, 407}
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 class Cause(Enum):
@@ -114,7 +114,7 @@ def open_url(mirror: Mirror, name: str = "", **headers: str) -> http.client.HTTP
 
 
 @dataclass(frozen=True, slots=True)
-class _ListingPage:
+class _SmallBody:
     """The complete body of a small response."""
 
     content: bytes
@@ -123,7 +123,7 @@ class _ListingPage:
     has_length: bool  # whether the response marks its end; if not, it may have been cut short
 
 
-def read_page(mirror: Mirror, name: str, limit: int) -> _ListingPage:
+def read_page(mirror: Mirror, name: str, limit: int) -> _SmallBody:
     """Request a small file, or the listing for "", and return it unpacked.
 
     Raises:
@@ -144,7 +144,7 @@ def read_page(mirror: Mirror, name: str, limit: int) -> _ListingPage:
         content = _decode_body(bytes(body), encoding, limit)
         charset = response.headers.get_content_charset()
         has_length = response.chunked or length is not None or encoding in _INFLATE
-        return _ListingPage(content, response.geturl(), charset, has_length)
+        return _SmallBody(content, response.geturl(), charset, has_length)
 
 
 def read_content_length(response: http.client.HTTPResponse) -> int | None:
@@ -224,13 +224,12 @@ def explain_failure(mirror: Mirror, name: str = "") -> Iterator[None]:
 
 def _explain_status(code: int, reason: str) -> tuple[str, Cause]:
     """Return the message and the cause for an HTTP error status."""
-    login = " Check the user name and password in the url of index.toml" * (code in _LOGIN)
     permanent = 400 <= code < 500 and code not in _WORTH_ANOTHER_TRY
-    text = f"the server answered {code} {reason}{'.' if login else ''}{login}"
-    return text, Cause.REFUSED if permanent else Cause.MIRROR
+    advice = ". Check the user name and password in the url of index.toml" if code in _LOGIN else ""
+    return f"the server answered {code} {reason}{advice}", Cause.REFUSED if permanent else Cause.MIRROR
 
 
-def try_again(mirror: Mirror, action: Callable[[], T]) -> T:
+def try_again(mirror: Mirror, action: Callable[[], _T]) -> _T:
     """Call an action until it succeeds, at most three times.
 
     Raises:

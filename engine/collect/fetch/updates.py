@@ -33,6 +33,8 @@ from engine.collect.fetch.client import (
     try_again,
 )
 from engine.collect.fetch.listing import NAME, list_updates
+from engine.files import sync_path
+from engine.phrases import pluralize
 
 _N_RECHECKED = 5  # newest files whose MD5 is checked in every run: PubMed sometimes replaces a file the next day
 _GIVE_UP_AFTER = 3  # consecutive files for which the mirror failed
@@ -51,7 +53,7 @@ class DownloadResult:
 
 
 def fetch_updates(mirror: Mirror, folder: Path, say: Callable[[str], None]) -> DownloadResult:
-    """Fetch the update files that are not in the folder or were replaced on the mirror, oldest first.
+    """Fetch the update files that are not in the folder, oldest first; the newest also if the mirror has replaced them.
 
     A file that can't be fetched doesn't stop the others. Each file is in place when it is reported. If the mirror stops
     answering or the disk is full, the remaining files are left for the next run.
@@ -93,7 +95,7 @@ def _fetch_all(
             n_unanswered = n_unanswered + 1 if err.cause is Cause.MIRROR else 0
             if err.cause is Cause.DISK or n_unanswered == _GIVE_UP_AFTER:
                 if n_left := len(wanted) - n_done:
-                    failures.append(f"{n_left:,} more files were not tried, from {wanted[n_done]} on")
+                    failures.append(f"{pluralize(n_left, 'more file')} not tried, from {wanted[n_done]} on")
                 break
     return tuple(names), tuple(failures)
 
@@ -164,7 +166,7 @@ def _fetch_once(mirror: Mirror, name: str, folder: Path) -> None:
         _check_content(part, expected)
         with _explain_disk_failures(part):
             part.replace(folder / name)
-            _sync_folder(folder)
+            sync_path(folder)  # so that the new name survives a crash
 
 
 def _open_from(mirror: Mirror, name: str, start: int) -> http.client.HTTPResponse:
@@ -301,12 +303,3 @@ def _remove_stale_parts(folder: Path, wanted: Sequence[str]) -> None:
         name = part.name.removesuffix(".part")
         if NAME.fullmatch(name) and name not in wanted:
             _discard(part)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Flush a folder to disk, so that its new names survive a crash."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -58,6 +58,7 @@ class _GpuEncoder:
         self._identity = identity
         self._name = ", ".join(devices)
         self._lock = Lock()  # of the devices and the runners
+        self._is_closed = False
         with tempfile.TemporaryDirectory() as scratch:
             self._tokenizer = load_tokenizer(loaded.write_tokenizer(Path(scratch)), identity.max_length)
         self._exact: Runner = LibraryRunner(loaded.model, devices[:1])
@@ -83,8 +84,10 @@ class _GpuEncoder:
         A text without a finite vector at any precision keeps the one from fp32.
 
         Raises:
-            EncoderError: torch failed, or the memory of a device is too small.
+            EncoderError: torch failed, the memory of a device is too small, or the encoder was closed.
         """
+        if self._is_closed:
+            raise EncoderError(f"the encoder {self._identity.model} was closed. Open it again to encode more texts")
         tokens = self._tokenizer.tokenise(texts)
         if not texts:
             return Encoded(np.zeros((0, self._identity.dim), np.float32), tokens.n_tokens)
@@ -101,7 +104,10 @@ class _GpuEncoder:
         return Encoded(vectors, tokens.n_tokens)
 
     def close(self) -> None:
-        """End the processes and release device memory; the encoder can't be used afterwards."""
+        """End the processes and release device memory; closing it again does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         for runner in {id(runner): runner for runner in (self._runner, self._library, self._exact)}.values():
             runner.close()
         del self._runner, self._library, self._exact

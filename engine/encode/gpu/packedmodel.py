@@ -18,7 +18,7 @@ from engine.records.encoder import Vectors
 _BUDGET = 131_072  # tokens of a pack, until memory runs out; keeps the largest GPU busy
 
 # q, k, v (n_ids, heads, dim of a head), cu_seqlens (n_texts + 1,) int32, longest -> the shape of q
-Attention = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
+_Attention = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
 
 
 class PackedRunner:
@@ -97,7 +97,7 @@ def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int) ->
 class _PackedBert(torch.nn.Module):
     """The weights of a transformers BertModel at one precision."""
 
-    def __init__(self, bert: Any, dtype: torch.dtype, pooling: str, attention: Attention = _attend_per_text) -> None:
+    def __init__(self, bert: Any, dtype: torch.dtype, pooling: str, attention: _Attention = _attend_per_text) -> None:
         """Copy the weights of a model that passes `_check_config`; pooling is "mean" or "cls"."""
         super().__init__()
         self.pooling = pooling

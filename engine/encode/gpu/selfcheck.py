@@ -64,7 +64,7 @@ def choose_runner(
             reason = f"it is not faster: {rates}"
     except Exception as err:  # kernels missing on this GPU or in this torch raise many types
         reason = str(err).split("\n")[0] or repr(err)
-    _log.warning("using sentence-transformers, not the packed model: %s", reason)
+    _log.info("using sentence-transformers, not the packed model: %s", reason)
     return library
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import torch
 from sentence_transformers import SentenceTransformer
 
-from engine.encode.model import DEFAULT_MODEL, identify, locate
+from engine.encode.model import identify, locate
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import MissingExtraError, UsageError
+from engine.options import DEFAULT_MODEL
 from engine.records.encoder import Vectors
 from engine.train.fit.settings import TrainingSettings
 

@@ -19,9 +19,10 @@ from transformers import TrainerCallback
 
 from engine.encode.model import identify, locate
 from engine.errors import UsageError
+from engine.files import write_path_whole, write_text
 from engine.train.fit.settings import RECORD, TrainingSettings
 
-WEIGHTS = "learned.safetensors"  # written last and whole: a checkpoint that has it is complete
+_WEIGHTS = "learned.safetensors"  # written last and whole: a checkpoint that has it is complete
 
 
 def choose_work_folder(output: Path) -> Path:
@@ -53,7 +54,7 @@ def claim_work_folder(settings: TrainingSettings, data: Mapping[str, Dataset]) -
             )
         return
     folder.mkdir(parents=True)
-    path.write_text(sealed, encoding="utf-8")
+    write_text(path, [sealed], overwrite=False)
 
 
 def _hash_rows(rows: Dataset) -> str:
@@ -86,10 +87,10 @@ class CheckpointCompleter(TrainerCallback):
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Write the parameters, after the library has written its part."""
-        path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / WEIGHTS
-        part = path.with_suffix(".part")
-        save_file({name: parameter.detach().cpu().contiguous() for name, parameter in self.parameters.items()}, part)
-        part.rename(path)
+        path = Path(args.output_dir) / f"checkpoint-{state.global_step}" / _WEIGHTS
+        learned = {name: parameter.detach().cpu().contiguous() for name, parameter in self.parameters.items()}
+        with write_path_whole(path, overwrite=True) as part:
+            save_file(learned, part)
 
 
 class ResumingTrainer(SentenceTransformerTrainer):
@@ -101,7 +102,7 @@ class ResumingTrainer(SentenceTransformerTrainer):
     parameters: dict[str, Parameter]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Module | None = None) -> None:
-        saved = load_file(Path(resume_from_checkpoint) / WEIGHTS)
+        saved = load_file(Path(resume_from_checkpoint) / _WEIGHTS)
         with no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(saved[name])
@@ -111,7 +112,7 @@ def find_checkpoint(folder: Path) -> Path | None:
     """Return the newest complete checkpoint of a work folder; delete incomplete ones, left by a killed run."""
     complete = []
     for checkpoint in folder.glob("checkpoint-*"):
-        if (checkpoint / WEIGHTS).is_file():
+        if (checkpoint / _WEIGHTS).is_file():
             complete.append(checkpoint)
         else:
             shutil.rmtree(checkpoint)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from engine import __version__
 from engine.encode.model import identify
-from engine.errors import UsageError
 from engine.records.encoder import EncoderIdentity
 from engine.train.fit.averaging import find_best
 from engine.train.fit.basemodel import format_model_name
@@ -33,16 +32,6 @@ class WrittenEncoder:
     spread: ScoreSpread
     base_spread: ScoreSpread
     problems: tuple[str, ...]  # signs of a collapse; empty if it is sound
-
-
-def check_output(output: Path) -> None:
-    """Check that the folder to be written does not exist.
-
-    Raises:
-        UsageError: it exists.
-    """
-    if output.exists():
-        raise UsageError(f"{output} exists already, expected a new folder. Choose another: -o FOLDER; or remove it")
 
 
 def write_encoder(

@@ -14,6 +14,7 @@ from sentence_transformers.util import mine_hard_negatives
 
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
+from engine.files import write_path_whole
 from engine.progress import Progress
 from engine.records.encoder import Vectors
 from engine.train.fit.averaging import WeightAverage, copy_weights, score_dev, set_best_average
@@ -185,8 +186,8 @@ def _mine_negatives(
             progress(f"mining hard negatives for {name}", 0, None)
             with torch.autocast(guide.device.type, dtype=torch.bfloat16, enabled=bool(settings.mixed)):
                 data = _add_negatives(rows[name], guide, settings.negatives, settings.margin) or rows[name]
-            data.to_parquet(path.with_suffix(".part"))
-            path.with_suffix(".part").rename(path)
+            with write_path_whole(path, overwrite=True) as part:
+                data.to_parquet(part)
         mined[name] = Dataset.from_parquet(str(path), cache_dir=str(folder / "cache"))
     return mined
 
@@ -223,9 +224,9 @@ def _encode_with_teacher(
     path = choose_work_folder(settings.output) / _TEACHER
     if not path.is_file():
         progress("encoding with the teacher", 0, None)
-        part = path.with_suffix(".part")
-        with limit_length((teacher,), settings.max_length), part.open("wb") as file:
-            np.save(file, encode_texts(teacher, rows["sentence"], bool(settings.mixed)), allow_pickle=False)
-        part.rename(path)
+        with limit_length((teacher,), settings.max_length):
+            encoded = encode_texts(teacher, rows["sentence"], bool(settings.mixed))
+        with write_path_whole(path, overwrite=True) as part, part.open("xb") as file:
+            np.save(file, encoded, allow_pickle=False)
     vectors: Vectors = np.load(path, allow_pickle=False)
     return vectors

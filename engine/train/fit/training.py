@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from sentence_transformers import SentenceTransformer
 
 from engine.errors import EncoderError, SourceError
+from engine.files import check_new_folder
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.relevance.sets.testset import SetSource
 from engine.train.fit.basemodel import encode_texts, limit_length, load_model, resolve_device
 from engine.train.fit.collapse import SAMPLE_SIZE, ScoreSpread, measure_spread
-from engine.train.fit.encoderfolder import WrittenEncoder, check_output, write_encoder
+from engine.train.fit.encoderfolder import WrittenEncoder, write_encoder
 from engine.train.fit.estimate import TrainingEstimate, estimate_training
 from engine.train.fit.methods import train_adapt, train_distill, train_seed
 from engine.train.fit.settings import TrainingSettings, TrainingSources
@@ -88,7 +89,7 @@ def _prepare(
         EncoderError: the training needs more memory than is free.
     """
     silence_libraries()
-    check_output(settings.output)
+    check_new_folder(settings.output)
     settings = resolve_device(settings)
     model = load_model(settings.base, settings.device)
     with limit_length((model,), settings.max_length):

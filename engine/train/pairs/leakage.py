@@ -141,5 +141,5 @@ def find_overlap(table: PairTable, held_out: PairTable) -> Iterator[PairFinding]
 
 
 def _normalise_texts(table: PairTable) -> list[list[str]]:
-    """Return the texts of each column with white space and case _normalise_texts."""
+    """Return the texts of each column with white space and case normalised."""
     return [[clean_text(text).casefold() for text in column] for column in table.texts]

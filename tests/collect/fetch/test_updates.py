@@ -180,7 +180,7 @@ def test_a_mirror_that_stops_answering_is_left_alone_after_three_files(shelf: Sh
         shelf.errors[name] = [500] * 3
     done = fetch(shelf, tmp_path)
     assert done.names == (ONE, TWO) and len(done.failures) == 4
-    assert done.failures[3] == f"5 more files were not tried, from {names[3]} on"
+    assert done.failures[3] == f"5 more files not tried, from {names[3]} on"
 
 
 def test_a_file_larger_than_allowed_is_not_fetched(shelf: Shelf, tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_file_that_the_disk_cannot_hold_is_not_begun(
     monkeypatch.setattr(shutil, "disk_usage", free(1000))
     done = fetch(shelf, tmp_path, spare_bytes=980)
     assert f"1,000 bytes free, {len(shelf.files[ONE]) - 10 + 980:,} needed" in done.failures[0]
-    assert done.failures[1] == f"1 more files were not tried, from {TWO} on"
+    assert done.failures[1] == f"1 more file not tried, from {TWO} on"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -245,7 +245,7 @@ def test_a_full_disk_keeps_no_part(shelf: Shelf, tmp_path: Path, monkeypatch: py
     assert done.failures[0].endswith(
         f"{ONE}.part: {os.strerror(number)}. The partial file was deleted. Free disk space"
     )
-    assert done.failures[1:] == (f"1 more files were not tried, from {TWO} on",)
+    assert done.failures[1:] == (f"1 more file not tried, from {TWO} on",)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,5 +1,6 @@
 """The encoder for GPUs, run on a CPU with the same code; what needs CUDA is skipped without it."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -214,6 +215,7 @@ def test_a_model_that_can_not_be_packed_runs_by_the_library(
     changed: Callable[..., Path], caplog: pytest.LogCaptureFixture, texts: list[str]
 ) -> None:
     folder = changed({"hidden_act": "gelu_new"}, {})
+    caplog.set_level(logging.INFO, "engine.encode.gpu")
     encoder = open_toy(folder=folder)
     assert isinstance(encoder._runner, LibraryRunner)
     assert caplog.messages == [
@@ -249,7 +251,10 @@ def test_close_closes_every_runner_once() -> None:
     packed, library = Closing(None, 1), Closing(None, 1)
     encoder._runner, encoder._library, encoder._exact = packed, library, library
     encoder.close()
+    encoder.close()
     assert closed == [packed, library]
+    with pytest.raises(EncoderError, match=r"^the encoder toy was closed\. Open it again to encode more texts$"):
+        encoder.encode(["knee pain"])
 
 
 def test_weights_saved_in_half_precision_are_loaded_in_full(changed: Callable[..., Path]) -> None:

@@ -18,7 +18,7 @@ from engine.records.abstract import Abstract
 from engine.relevance.sets.testset import SetSource
 from engine.train.fit import checkpoints, estimate, trainer
 from engine.train.fit.basemodel import load_model
-from engine.train.fit.checkpoints import WEIGHTS
+from engine.train.fit.checkpoints import _WEIGHTS
 from engine.train.fit.encoderfolder import WrittenEncoder
 from engine.train.fit.estimate import _estimate_memory, estimate_training
 from engine.train.fit.settings import TrainingSettings, TrainingSources
@@ -167,7 +167,7 @@ def test_what_begins_at_random_is_the_same_every_time_and_goes_on(
     assert resumed.steps == [4, 5, 6] and same(done.folder, whole.folder)
 
 
-@pytest.mark.parametrize("lost", [WEIGHTS, "all but weights"])
+@pytest.mark.parametrize("lost", [_WEIGHTS, "all but weights"])
 def test_a_checkpoint_that_was_cut_off_is_passed_over(
     lost: str, corpus: list[Abstract], small: Small, tmp_path: Path
 ) -> None:
@@ -178,7 +178,7 @@ def test_a_checkpoint_that_was_cut_off_is_passed_over(
         train_without_labels(build_pairs(corpus), TrainingSources(()), stopped, stopped_at(4), lambda _: None)
     newest = checkpoints.choose_work_folder(stopped.output) / "checkpoint-3"
     for path in newest.rglob("*"):
-        if path.is_file() and (path.name == WEIGHTS or lost != WEIGHTS):
+        if path.is_file() and (path.name == _WEIGHTS or lost != _WEIGHTS):
             path.unlink()
     resumed = Steps()
     done = adapted(corpus, stopped, resumed)
@@ -229,7 +229,7 @@ def test_checkpoints_of_another_training_are_not_gone_on_from(corpus: list[Abstr
 def test_nothing_is_written_over(corpus: list[Abstract], small: Small) -> None:
     settings = small("seed")
     settings.output.mkdir()
-    with pytest.raises(UsageError, match="exists already"):
+    with pytest.raises(UsageError, match="encoder exists, expected a new folder"):
         seeded(corpus, settings)
 
 

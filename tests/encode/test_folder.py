@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.encode.receipt import check_encoder, read_identity, write_receipt
+from engine.encode.folder import check_encoder, read_identity, write_receipt
 from engine.errors import CorruptError, EncoderError, EncoderMismatchError
 from engine.receipts import open_json, seal_json
 from engine.records.encoder import EncoderIdentity
