@@ -24,14 +24,14 @@ _TOGETHER = 512  # sentences that are encoded together; a page of hits has some 
 
 
 def explain_hits(
-    snapshot: OpenGeneration, asked: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
+    snapshot: OpenGeneration, question: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
 ) -> list[Hit]:
     """Return the hits, each with its Why; vector (dim,) is the vector they were compared with."""
     found = _find_nearest_sentences(snapshot, vector, [hit.abstract for hit in hits])
     words: dict[int, Occurrences] = {}
-    if asked.wording.has_words:
-        words = find_occurrences(snapshot.corpus, asked.wording, [candidate.doc_id for candidate in chosen])
-    calibration, of_records = snapshot.manifest.calibration, not asked.text
+    if question.wording.has_words:
+        words = find_occurrences(snapshot.corpus, question.wording, [candidate.doc_id for candidate in chosen])
+    calibration, of_records = snapshot.manifest.calibration, not question.text
     why = []
     for candidate, hit, near in zip(chosen, hits, found, strict=True):
         there = words.get(candidate.doc_id, Occurrences((), (), ()))

@@ -24,11 +24,11 @@ class RerunComparison:
     same: bool  # all hits in their order, all scores to six decimals
     answer: Answer
     entered: tuple[str, ...]  # ids of hits that are new, best first
-    left: tuple[str, ...]  # ids of hits that are no more, best first
-    moved: int  # hits that have another rank
+    left: tuple[str, ...]  # ids of recorded hits that are no longer hits, best first
+    moved: int  # recorded hits that have another rank
     result_sha256: str
-    notes: tuple[str, ...]  # for people: what is not as it was
-    changes: tuple[str, ...] = ()  # of each hit, where what is new or changed was searched
+    notes: tuple[str, ...]  # for people: how the index and the result differ
+    changes: tuple[str, ...] = ()  # the kind of change of each hit, if only new or changed records were searched
 
 
 def open_recorded(record: Record, folder: IndexFolder, *, device: str = "cpu") -> Index:
@@ -87,9 +87,10 @@ def rerun(record: Record, index: Index) -> RerunComparison:
     before, now = record.ranks, {hit.id: hit.rank for hit in answer.hits}
     found = hash_result(answer.hits)
     same = found == record.result_sha256
-    notes = _compare_index(record, get_generation(index))
+    snapshot = get_generation(index)
+    notes = _compare_index(record, snapshot)
     if not same:
-        notes += _explain_difference(record, answer, get_generation(index))
+        notes += _explain_difference(record, answer, snapshot)
     return RerunComparison(
         same=same,
         answer=answer,

@@ -41,8 +41,8 @@ class Record:
     fingerprint: str  # of the encoder
     newest_source: str  # name of the file that was read last
     query: Query
-    since: int | None  # only what is new or changed since this generation was searched; None: everything
-    mesh_tree: str  # name and SHA-256 of the file, where a filter made use of it
+    since: int | None  # only records new or changed since this generation were searched; None: all
+    mesh_tree: str  # name and SHA-256 of the file, if a filter uses it
     n_qualified: int
     ids: tuple[str, ...]  # of the hits, best first
     scores: tuple[float, ...]  # their cosines, to six decimals
