@@ -115,10 +115,10 @@ def write_record(path: Path, record: Record, *, overwrite: bool) -> None:
         UsageError: as files.write_file.
         EngineError: as files.write_file.
     """
-    files.write_file(path, [record_bytes(record)], overwrite=overwrite)
+    files.write_file(path, [dump_record(record)], overwrite=overwrite)
 
 
-def record_bytes(record: Record) -> bytes:
+def dump_record(record: Record) -> bytes:
     """Return a record as JSON that carries its own SHA-256."""
     # A broken terminal may have put lone surrogates into the query: no encoding has them, and no tokenizer reads them.
     sayable = json.dumps({"kind": _KIND, **asdict(record)}, ensure_ascii=False).encode("utf-8", "ignore")

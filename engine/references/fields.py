@@ -62,7 +62,7 @@ def _list_why_fields(why: Why) -> dict[str, Any]:
     return asdict(why) | {"percentile": simplify_value(why.percentile), "sentences": sentences}
 
 
-def record_fields(record: Abstract) -> dict[str, Any]:
+def list_record_fields(record: Abstract) -> dict[str, Any]:
     """Return the fields of a record that its hit lacks."""
     return {name: simplify_value(getattr(record, name)) for name in RECORD}
 
@@ -83,7 +83,7 @@ def simplify_value(value: Any) -> Any:
 
 def build_cells(cited: Cited) -> list[Cell]:
     """Return the cells below COLUMNS; a list is one text, None is an empty cell."""
-    found = list_hit_fields(cited.hit) | record_fields(cited.record)
+    found = list_hit_fields(cited.hit) | list_record_fields(cited.record)
     found["retracted"] = int(cited.hit.retracted)
     values = (found.get(name) for name in COLUMNS)
     return [_join_items(value) if isinstance(value, list) else value for value in values]

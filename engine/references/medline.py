@@ -9,7 +9,7 @@ from engine.collect.values.export import MARK
 from engine.records.abstract import Abstract, Notice
 from engine.references.beside import Says, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
 from engine.references.citation import Cited
-from engine.references.names import is_group, split_author_names
+from engine.references.names import is_group, parse_names
 
 _WIDTH = 80  # columns
 _CONTINUED = " " * 5  # as wide as a tag with its dash
@@ -96,7 +96,7 @@ def _find_medline_left_over(record: Abstract) -> dict[str, object]:
     says = {**_SAYS, "other_abstracts": lambda items: _can_hold_others(record)}
     if len(record.orcids) == len(record.authors):
         says["orcids"] = lambda items: True
-    found = find_left_over(record, says, split_author_names(record.authors))
+    found = find_left_over(record, says, parse_names(record.authors))
     if "orcids" in says:
         found.pop("orcids", None)  # blanks among them are fine
     return found | ({"title": ""} if record.vernacular_title and not record.title else {})
@@ -126,7 +126,7 @@ def _list_other_abstracts(record: Abstract) -> Iterator[tuple[str, str]]:
 
 def _list_authors(record: Abstract) -> Iterator[tuple[str, str]]:
     """Yield the lines of each author: full name and short one, ORCID; or the name of a group."""
-    for number, (author, name) in enumerate(zip(record.authors, split_author_names(record.authors), strict=True)):
+    for number, (author, name) in enumerate(zip(record.authors, parse_names(record.authors), strict=True)):
         if is_group(author):
             yield "CN", author
         else:

@@ -9,7 +9,7 @@ from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.records.abstract import Abstract
 from engine.references.beside import Says, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
 from engine.references.citation import Cited
-from engine.references.names import split_author_names
+from engine.references.names import parse_names
 
 # Types of publication, in small letters, that are no article.
 KINDS = {
@@ -46,7 +46,7 @@ def write_ris(cited: Sequence[Cited], title: str) -> Iterator[str]:
 
 def _list_tags(cited: Cited) -> list[tuple[str, str]]:
     """List (tag, value) of one record in order, without empty values."""
-    record, names = cited.record, split_author_names(cited.record.authors)
+    record, names = cited.record, parse_names(cited.record.authors)
     left = find_left_over(record, _SAYS, names) | _count_marks(record)
     lines = [
         ("TY", _choose_reference_type(record)),
