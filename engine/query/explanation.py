@@ -15,7 +15,7 @@ from engine.encode.sentences import split_sentences
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
 from engine.query.ranking import Candidate
-from engine.records.answer import Hit, Sentence, Span, Why
+from engine.records.answer import SCORE_DECIMALS, Hit, Sentence, Span, Why
 from engine.records.encoder import Vectors
 from engine.records.generation import Calibration
 
@@ -59,11 +59,8 @@ def _find_nearest_sentences(
         scores = (checked.vectors.astype(np.float64) @ vector.astype(np.float64)).clip(-1, 1)
         for position, score in zip(checked.kept, scores, strict=True):
             i, span = spans[start + position]
-            found[i].append(Sentence(span, round(float(score), 6)))
+            found[i].append(Sentence(span, round(float(score), SCORE_DECIMALS)))
     return [tuple(sorted(each, key=lambda s: -s.score)[:_SENTENCES_PER_HIT]) for each in found]
-
-
-DECIMALS = 6  # of a quantile; scores are rounded alike, so that the last bits of equal cosines decide nothing
 
 
 def _find_percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:
@@ -77,7 +74,7 @@ def _find_percentile(calibration: Calibration | None, score: float, *, of_record
     if calibration is None:
         return None
     quantiles, shares = calibration.records if of_records else calibration.texts, calibration.shares
-    score = round(score, DECIMALS)
+    score = round(score, SCORE_DECIMALS)  # as the quantiles are, so that the last bits of equal cosines decide nothing
     place = bisect_left(quantiles, score)  # the first that is not lower
     if place == 0:
         return 0.0

@@ -10,8 +10,8 @@ from engine.errors import EncoderMismatchError, EngineError, GenerationError
 from engine.index.folder import IndexFolder
 from engine.query.generation import OpenGeneration, explain_not_kept
 from engine.query.index import Index, get_generation
-from engine.query.searchlog import DECIMALS, Record, describe_mesh_tree, hash_result
-from engine.records.answer import Answer
+from engine.query.searchlog import Record, describe_mesh_tree, hash_result
+from engine.records.answer import SCORE_DECIMALS, Answer
 from engine.records.generation import Manifest
 
 CURRENT = "To repeat the search on the newest generation all the same: --current"
@@ -130,8 +130,8 @@ def _explain_difference(record: Record, answer: Answer, snapshot: OpenGeneration
     if tuple(hit.id for hit in answer.hits) == record.ids:
         most = max(abs(hit.score - score) for hit, score in zip(answer.hits, record.scores, strict=True))
         notes.append(
-            f"the hits and their order are the same; scores differ by {most:.{DECIMALS}f} at most. The last digits may "
-            "depend on the processor and on versions of libraries"
+            f"the hits and their order are the same; scores differ by {most:.{SCORE_DECIMALS}f} at most. The last digits "
+            "may depend on the processor and on versions of libraries"
         )
     if record.engine_version != __version__:
         notes.append(f"recorded with abstract-engine {record.engine_version}, repeated with {__version__}")

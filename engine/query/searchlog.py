@@ -18,11 +18,10 @@ from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.query.validation import freeze_lists, resolve_since
 from engine.receipts import FileReceipt, open_json, seal_json
-from engine.records.answer import Answer, Hit
+from engine.records.answer import SCORE_DECIMALS, Answer, Hit
 
 _KIND = "search record of abstract-engine"
 FORMAT_VERSION = 1
-DECIMALS = 6  # of a score
 _EXPECTED = "expected a file that engine search … --record FILE.json wrote"
 
 
@@ -90,12 +89,12 @@ def make_record(index: Index, answer: Answer, *, since: int | str | date | None 
 
 def _round_score(score: float) -> float:
     """Return a score as it is recorded; never -0.0."""
-    return round(score, DECIMALS) + 0.0
+    return round(score, SCORE_DECIMALS) + 0.0
 
 
 def hash_result(hits: Iterable[Hit]) -> str:
     r"""Return the SHA-256 of a line "rank\tid\tscore\n" for each hit, the score with six decimals."""
-    lines = (f"{hit.rank}\t{hit.id}\t{_round_score(hit.score):.{DECIMALS}f}\n" for hit in hits)
+    lines = (f"{hit.rank}\t{hit.id}\t{_round_score(hit.score):.{SCORE_DECIMALS}f}\n" for hit in hits)
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 

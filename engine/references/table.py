@@ -7,8 +7,9 @@ import io
 from collections.abc import Sequence
 
 from engine.collect.values.export import guard_formula
+from engine.records.answer import SCORE_DECIMALS
 from engine.references.citation import Cited
-from engine.references.fields import BREAKS, COLUMNS, DECIMALS, Cell, build_cells
+from engine.references.fields import BREAKS, COLUMNS, Cell, build_cells
 
 
 def write_delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False, changes: Sequence[str] = ()) -> str:
@@ -21,8 +22,8 @@ def write_delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False
     Args:
         cited: the hits in order.
         delimiter: "," or "\t".
-        raw: no protection against formulas, for programs.
-        changes: what is new about each hit; gives a first column "change".
+        raw: whether to leave out the protection against formulas, for programs.
+        changes: the kind of change of each hit, for a first column "change".
     """
     lines = [_format_line([*(["change"] if changes else []), *COLUMNS], delimiter)]
     for number, one in enumerate(cited):
@@ -34,7 +35,7 @@ def write_delimited(cited: Sequence[Cited], delimiter: str, *, raw: bool = False
 def _format_cell(cell: Cell, delimiter: str, *, raw: bool) -> str:
     """Return the text of a cell, before quoting."""
     if not isinstance(cell, str):
-        return "" if cell is None else f"{cell:.{DECIMALS}f}" if isinstance(cell, float) else str(cell)
+        return "" if cell is None else f"{cell:.{SCORE_DECIMALS}f}" if isinstance(cell, float) else str(cell)
     text = BREAKS.sub(" ", cell) if delimiter == "\t" else cell
     return text if raw else guard_formula(text)
 
