@@ -110,8 +110,8 @@ def _make_key(record: Abstract) -> str:
     """Return first author, year and first significant word of the title, in ASCII letters and digits."""
     family = "" if not record.authors else parse_name(record.authors[0]).written.partition(",")[0]
     words = [_strip_accents(word) for word in record.title.split()]
-    said = next((word for word in words if word and word.lower() not in _SMALL), "")
-    return f"{_strip_accents(family) or 'Anonymous'}{record.year or ''}{said[:1].upper()}{said[1:]}"
+    first = next((word for word in words if word and word.lower() not in _SMALL), "")
+    return f"{_strip_accents(family) or 'Anonymous'}{record.year or ''}{first[:1].upper()}{first[1:]}"
 
 
 def _strip_accents(text: str) -> str:
