@@ -1,9 +1,9 @@
-"""Everything that can be asked of an index or configured for one, described once.
+"""The options of a query and the settings of an index, each described once.
 
 Each field of Query and Filters carries a description of itself. The options of the command line, the parameters of the
 API and its OpenAPI document, the form and the chips of the page, the arguments of the MCP tools, the checks and the
-methods paragraph are all made from these descriptions. To add a filter, add a field to Filters, and what selects its
-records to corpus/filters.py. Likewise each field of IndexSettings describes a key of index.toml.
+methods paragraph are all made from these descriptions. To add a filter, add a field to Filters and its SQL to
+corpus/selection/filters.py. Likewise each field of IndexSettings describes a key of index.toml.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ YEARS = re.compile(r"(?P<low>[0-9]{4})?\s*(?P<dash>[-\u2013])?\s*(?P<high>[0-9]{
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_RECALL = 0.99  # that a new approximate index must reach
-_DEFAULT_WEIGHT = 0.5  # of the cosine in hybrid mode
+DEFAULT_WEIGHT = 0.5  # of the cosine in hybrid mode
 # Text recipes by their short names. The long one is part of every fingerprint: when the way a text is made changes,
 # change its number.
 RECIPE_NAMES = {"whole": "title. abstract/1", "passages": "passages 256/1"}
@@ -38,7 +38,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 # How hybrid mode merges the two rankings: by the sum of the scores, each stretched to [0, 1], or by reciprocal ranks.
 Fusion = Literal["convex", "rrf"]
 FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
-_DEFAULT_FUSION: Fusion = "convex"
+DEFAULT_FUSION: Fusion = "convex"
 
 
 class ValueKind(StrEnum):
@@ -62,7 +62,7 @@ class ValueKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QueryOption:
-    """One thing that can be asked, and how each interface names and explains it."""
+    """One option of a query, and how each interface names and explains it."""
 
     name: str  # in the API and the tools; the command line writes mesh_tree as --mesh-tree
     kind: ValueKind
@@ -84,15 +84,18 @@ class QueryOption:
     default: Any = None
 
 
-def _describe_field(default: Any, option: QueryOption) -> Any:
+def _describe_field(default: Any, option: QueryOption | SettingOption) -> Any:
     """Return a dataclass field that carries the description of itself."""
     return field(default=default, metadata={"option": option})
 
 
 def _list_options(owner: type) -> tuple[QueryOption, ...]:
     """Return the descriptions that the fields of a dataclass carry, in order."""
-    described = [one for one in fields(owner) if "option" in one.metadata]
-    return tuple(replace(one.metadata["option"], field=one.name, default=one.default) for one in described)
+    return tuple(
+        replace(each.metadata["option"], field=each.name, default=each.default)
+        for each in fields(owner)
+        if "option" in each.metadata
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,10 +276,10 @@ class Filters:
     )
 
     def __post_init__(self) -> None:
-        """Make every value plain.
+        """Check every value, and replace lists by tuples.
 
         Raises:
-            UsageError: a value that no record can be compared with.
+            UsageError: an invalid value.
         """
         for option in FILTERS:
             object.__setattr__(self, option.field, _read_value(option, getattr(self, option.field)))
@@ -349,7 +352,7 @@ class Query:
             low=0,
             high=1,
             metavar="0..1",
-            unset=f"index.toml; {_DEFAULT_WEIGHT}",
+            unset=f"index.toml; {DEFAULT_WEIGHT}",
         ),
     )
     fusion: Fusion | None = _describe_field(  # None: as index.toml says
@@ -359,7 +362,7 @@ class Query:
             ValueKind.CHOICE,
             "How hybrid mode merges the two rankings.",
             choices=FUSIONS,
-            unset=f"index.toml; {_DEFAULT_FUSION}",
+            unset=f"index.toml; {DEFAULT_FUSION}",
         ),
     )
     diversify: float | None = _describe_field(  # from 0, by score alone, to 1, by difference from the hits above
@@ -393,10 +396,10 @@ BY_FIELD = {option.field: option for option in (*QUESTION, *RANKING, *FILTERS)}
 
 
 def _read_value(option: QueryOption, value: Any) -> Any:
-    """Return the value of a filter with tuples for lists.
+    """Return the checked value of a filter, with tuples for lists.
 
     Raises:
-        UsageError: no record can be compared with it.
+        UsageError: an invalid value.
     """
     if value is None:
         return option.default
@@ -433,7 +436,7 @@ _EXAMPLES = {"years": '["2015-2020"] or [(2015, None)]'}
 
 
 def _check_text(option: QueryOption, value: object) -> None:
-    """Refuse what is no text of a filter.
+    """Check one text of a filter.
 
     Raises:
         UsageError: another type, blank where a name is expected, or too long.
@@ -478,11 +481,11 @@ def parse_years(text: str) -> YearRange:
 
 
 def describe_unknown(name: str, known: Sequence[str]) -> str:
-    """Return what to say of a parameter that does not exist: the nearest one, and all of them."""
-    fields_of = {option.field: option.name for option in BY_FIELD.values() if option.name in known}
-    meant = fields_of | {one: one for one in known}  # who knows the Python API may say years
-    near = get_close_matches(name[:80], meant, 1)
-    maybe = f" (did you mean {meant[near[0]]}?)" if near else ""
+    """Return the message about an unknown parameter, with the nearest known one and all of them."""
+    names = {option.field: option.name for option in BY_FIELD.values() if option.name in known}
+    names |= {each: each for each in known}  # fields of the Python API, such as years, are recognised too
+    near = get_close_matches(name[:80], names, 1)
+    maybe = f" (did you mean {names[near[0]]}?)" if near else ""
     return f"unknown parameter {name[:80]!r}{maybe}. Known parameters: {', '.join(known)}"
 
 
@@ -510,16 +513,11 @@ class SettingOption:
         return f"ENGINE_{self.field.upper()}" if self.in_environment else None
 
 
-def _describe_setting(default: Any, option: SettingOption) -> Any:
-    """Return a dataclass field that carries the description of a setting."""
-    return field(default=default, metadata={"option": option})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexSettings:
     """The settings of an index, as index.toml names them."""
 
-    model: str | None = _describe_setting(
+    model: str | None = _describe_field(
         None,
         SettingOption(
             "model",
@@ -530,7 +528,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    device: str = _describe_setting(
+    device: str = _describe_field(
         "auto",
         SettingOption(
             "device",
@@ -542,7 +540,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    precision: str | None = _describe_setting(
+    precision: str | None = _describe_field(
         None,
         SettingOption(
             "precision",
@@ -554,7 +552,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    recipe: str | None = _describe_setting(
+    recipe: str | None = _describe_field(
         None,
         SettingOption(
             "recipe",
@@ -566,7 +564,7 @@ class IndexSettings:
             flags=("--recipe",),
         ),
     )
-    factory: str | None = _describe_setting(
+    factory: str | None = _describe_field(
         None,
         SettingOption(
             "factory",
@@ -575,7 +573,7 @@ class IndexSettings:
             "auto",
         ),
     )
-    recall: float | None = _describe_setting(
+    recall: float | None = _describe_field(
         None,
         SettingOption(
             "recall",
@@ -587,7 +585,7 @@ class IndexSettings:
             flags=("--recall",),
         ),
     )
-    mesh_tree: str | None = _describe_setting(
+    mesh_tree: str | None = _describe_field(
         None,
         SettingOption(
             "mesh_tree",
@@ -596,7 +594,7 @@ class IndexSettings:
             "none",
         ),
     )
-    keep_generations: int = _describe_setting(
+    keep_generations: int = _describe_field(
         3,
         SettingOption(
             "keep_generations",
@@ -607,7 +605,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    checkpoint_seconds: float = _describe_setting(
+    checkpoint_seconds: float = _describe_field(
         15.0,
         SettingOption(
             "checkpoint_seconds",
@@ -618,7 +616,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    max_deleted_share: float = _describe_setting(
+    max_deleted_share: float = _describe_field(
         0.10,
         SettingOption(
             "guard.max_deleted_share",
@@ -629,7 +627,7 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    max_changed_share: float = _describe_setting(
+    max_changed_share: float = _describe_field(
         0.10,
         SettingOption(
             "guard.max_changed_share",
@@ -640,22 +638,22 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    hybrid_weight: float = _describe_setting(
-        _DEFAULT_WEIGHT,
+    hybrid_weight: float = _describe_field(
+        DEFAULT_WEIGHT,
         SettingOption(
-            "hybrid.weight", "Weight of the cosine; the words have the rest.", str(_DEFAULT_WEIGHT), low=0, high=1
+            "hybrid.weight", "Weight of the cosine; the words have the rest.", str(DEFAULT_WEIGHT), low=0, high=1
         ),
     )
-    hybrid_fusion: str = _describe_setting(
-        _DEFAULT_FUSION,
+    hybrid_fusion: str = _describe_field(
+        DEFAULT_FUSION,
         SettingOption(
             "hybrid.fusion",
             "convex: weighted sum of both scores, each stretched to [0, 1]; rrf: by ranks, without a weight.",
-            f'"{_DEFAULT_FUSION}"',
+            f'"{DEFAULT_FUSION}"',
             choices=FUSIONS,
         ),
     )
-    download_url: str | None = _describe_setting(
+    download_url: str | None = _describe_field(
         None,
         SettingOption(
             "download.url",
@@ -664,7 +662,7 @@ class IndexSettings:
             "none",
         ),
     )
-    download_folder: str | None = _describe_setting(
+    download_folder: str | None = _describe_field(
         None,
         SettingOption(
             "download.folder",
@@ -678,12 +676,12 @@ class IndexSettings:
 def _list_settings(owner: type) -> tuple[SettingOption, ...]:
     """Return the descriptions of the settings, each with its type and default."""
     hints = get_type_hints(owner)
-    found = []
-    for one in fields(owner):
-        allowed = get_args(hints[one.name]) or (hints[one.name],)
+    settings = []
+    for each in fields(owner):
+        allowed = get_args(hints[each.name]) or (hints[each.name],)
         kind = next(kind for kind in (float, int, str) if kind in allowed)
-        found.append(replace(one.metadata["option"], field=one.name, kind=kind, default=one.default))
-    return tuple(found)
+        settings.append(replace(each.metadata["option"], field=each.name, kind=kind, default=each.default))
+    return tuple(settings)
 
 
 SETTINGS = _list_settings(IndexSettings)

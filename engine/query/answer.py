@@ -14,7 +14,7 @@ from engine.options import Filters, Query
 from engine.phrases import pluralize
 from engine.query.explanation import explain_hits
 from engine.query.generation import OpenGeneration
-from engine.query.plan import Question, combine_examples, encode_texts, note_cut, read_question
+from engine.query.plan import Question, combine_examples, encode_question, encode_texts, note_cut, read_question
 from engine.query.ranking import Candidate, Ranking, get_min_cosine, rank_question
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, Hit
@@ -28,41 +28,39 @@ def answer_query(
     snapshot: OpenGeneration, query: Query, only: DocIds | None = None, *, n_explained: int = EXPLAINED
 ) -> Answer:
     """Answer a checked query, among some doc ids (ascending) alone if given; at most n_explained hits are explained."""
-    asked, notes = read_question(snapshot, query, only), list[str]()
+    question, notes = read_question(snapshot, query, only), list[str]()
 
     def encode() -> Vectors:
-        if not asked.text:
-            return combine_examples(snapshot, asked, None)
-        vectors, too_long = encode_texts(snapshot, [asked.text])
-        notes.extend(note_cut("query is", too_long[0]))
-        return combine_examples(snapshot, asked, vectors[0])
+        vector, cut = encode_question(snapshot, question)
+        notes.extend(cut)
+        return vector
 
-    found = rank_question(snapshot, asked, encode)
-    return _build_answer(snapshot, asked, found, notes, n_explained)
+    found = rank_question(snapshot, question, encode)
+    return _build_answer(snapshot, question, found, notes, n_explained)
 
 
 def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query]) -> list[Answer]:
     """Answer checked queries that all have a text; texts are encoded together and, by meaning, compared together."""
-    asked = [read_question(snapshot, query) for query in queries]
-    if not asked:
+    questions = [read_question(snapshot, query) for query in queries]
+    if not questions:
         return []
-    vectors, too_long = encode_texts(snapshot, [one.text for one in asked])
-    points = [combine_examples(snapshot, one, vector) for one, vector in zip(asked, vectors, strict=True)]
-    found = _rank_together(snapshot, asked, points) or [
-        rank_question(snapshot, one, partial(np.asarray, point)) for one, point in zip(asked, points, strict=True)
+    vectors, too_long = encode_texts(snapshot, [one.text for one in questions])
+    points = [combine_examples(snapshot, one, vector) for one, vector in zip(questions, vectors, strict=True)]
+    found = _rank_together(snapshot, questions, points) or [
+        rank_question(snapshot, one, partial(np.asarray, point)) for one, point in zip(questions, points, strict=True)
     ]
     return [
         _build_answer(snapshot, one, ranked, note_cut("query is", excess))
-        for one, ranked, excess in zip(asked, found, too_long, strict=True)
+        for one, ranked, excess in zip(questions, found, too_long, strict=True)
     ]
 
 
-def _rank_together(snapshot: OpenGeneration, asked: list[Question], points: list[Vectors]) -> list[Ranking]:
+def _rank_together(snapshot: OpenGeneration, questions: list[Question], points: list[Vectors]) -> list[Ranking]:
     """Rank plain semantic questions in one comparison; return an empty list if any question is not plain."""
-    first = asked[0]
+    first = questions[0]
     plain = Query(top_k=first.query.top_k, offset=first.query.offset, min_score=first.query.min_score)
     same = replace(plain, filters=first.query.filters, explain=first.query.explain, group_by=first.query.group_by)
-    if any(replace(one.query, text="", weight=None, fusion=None) != same for one in asked):
+    if any(replace(one.query, text="", weight=None, fusion=None) != same for one in questions):
         return []
     wanted = min(snapshot.vectors.size, first.query.offset + first.query.top_k)
     matrix = np.array(points)
@@ -80,24 +78,24 @@ def _rank_together(snapshot: OpenGeneration, asked: list[Question], points: list
 
 
 def _build_answer(
-    snapshot: OpenGeneration, asked: Question, found: Ranking, notes: Sequence[str], n_explained: int = EXPLAINED
+    snapshot: OpenGeneration, question: Question, found: Ranking, notes: Sequence[str], n_explained: int = EXPLAINED
 ) -> Answer:
     """Build the answer of a ranking: its hits, groups and notes."""
-    query = asked.query
+    query = question.query
     chosen = found.candidates[query.offset : query.offset + query.top_k]
     hits = fetch_hits(snapshot, chosen, query.offset + 1)
     if query.explain and hits:
-        told = explain_hits(snapshot, asked, found.vector, chosen[:n_explained], hits[:n_explained])
+        explained = explain_hits(snapshot, question, found.vector, chosen[:n_explained], hits[:n_explained])
         if len(hits) > n_explained:
             notes = [*notes, f"only the first {n_explained} hits are explained"]
-        hits = told + hits[n_explained:]
+        hits = explained + hits[n_explained:]
     return Answer(
         query=query,
         generation=snapshot.manifest.generation,
         hits=tuple(hits),
         n_qualified=found.n_qualified,
         groups=_count_groups(hits, query.group_by),
-        notes=(*asked.notes, *notes, *_note_shortfall(query, len(hits), found)),
+        notes=(*question.notes, *notes, *_note_shortfall(query, len(hits), found)),
     )
 
 

@@ -15,7 +15,7 @@ from engine.encode.sentences import split_sentences
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
 from engine.query.ranking import Candidate
-from engine.records.answer import Hit, Sentence, Span, Why
+from engine.records.answer import SCORE_DECIMALS, Hit, Sentence, Span, Why
 from engine.records.encoder import Vectors
 from engine.records.generation import Calibration
 
@@ -24,14 +24,14 @@ _TOGETHER = 512  # sentences that are encoded together; a page of hits has some 
 
 
 def explain_hits(
-    snapshot: OpenGeneration, asked: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
+    snapshot: OpenGeneration, question: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
 ) -> list[Hit]:
     """Return the hits, each with its Why; vector (dim,) is the vector they were compared with."""
     found = _find_nearest_sentences(snapshot, vector, [hit.abstract for hit in hits])
     words: dict[int, Occurrences] = {}
-    if asked.wording.has_words:
-        words = find_occurrences(snapshot.corpus, asked.wording, [candidate.doc_id for candidate in chosen])
-    calibration, of_records = snapshot.manifest.calibration, not asked.text
+    if question.wording.has_words:
+        words = find_occurrences(snapshot.corpus, question.wording, [candidate.doc_id for candidate in chosen])
+    calibration, of_records = snapshot.manifest.calibration, not question.text
     why = []
     for candidate, hit, near in zip(chosen, hits, found, strict=True):
         there = words.get(candidate.doc_id, Occurrences((), (), ()))
@@ -59,11 +59,8 @@ def _find_nearest_sentences(
         scores = (checked.vectors.astype(np.float64) @ vector.astype(np.float64)).clip(-1, 1)
         for position, score in zip(checked.kept, scores, strict=True):
             i, span = spans[start + position]
-            found[i].append(Sentence(span, round(float(score), 6)))
+            found[i].append(Sentence(span, round(float(score), SCORE_DECIMALS)))
     return [tuple(sorted(each, key=lambda s: -s.score)[:_SENTENCES_PER_HIT]) for each in found]
-
-
-DECIMALS = 6  # of a quantile; scores are rounded alike, so that the last bits of equal cosines decide nothing
 
 
 def _find_percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:
@@ -77,7 +74,7 @@ def _find_percentile(calibration: Calibration | None, score: float, *, of_record
     if calibration is None:
         return None
     quantiles, shares = calibration.records if of_records else calibration.texts, calibration.shares
-    score = round(score, DECIMALS)
+    score = round(score, SCORE_DECIMALS)  # as the quantiles are, so that the last bits of equal cosines decide nothing
     place = bisect_left(quantiles, score)  # the first that is not lower
     if place == 0:
         return 0.0

@@ -80,7 +80,7 @@ class OpenGeneration:
     def prepare(self, *, patience: float, n_connections: int) -> None:
         """Load the encoder and open connections for parallel queries.
 
-        From now on no query of the database takes longer than patience, in seconds.
+        From now on, each query of the database may take patience seconds at most.
 
         Raises:
             EngineError: the encoder is missing or damaged.
@@ -93,7 +93,7 @@ class OpenGeneration:
         """Return the records that pass filters; recent results are cached, since a generation never changes.
 
         Raises:
-            UsageError: a filter that makes no sense.
+            UsageError: an invalid filter.
             ConfigError: a filter by the MeSH tree without its file.
         """
         if filters.mesh_trees:  # whose file may change

@@ -37,18 +37,18 @@ def open_index(
 ) -> Index:
     """Open the index in a folder, for example "indexes/rheumatology".
 
-    Every file is checked against its manifest; no encoder is loaded until a text is searched. With follow, each call
-    first looks whether a newer generation was published and moves to it; without, the index stays at the generation
-    found now until refresh() is called. On the device "cuda" the vectors are copied to a GPU, which pays where many
-    queries are asked of one open index; unfiltered rankings are exact there, filtered searches stay on the CPU.
-    A generation given by its number is opened instead of the current one, and the index stays at it.
+    Every file is checked against its manifest; the encoder is loaded by the first search of a text. With follow, each
+    call first moves to a newer generation if one was published; without, the index stays at the current generation
+    until refresh() is called. With generation, that one is opened instead, and the index stays at it. On the device
+    "cuda" the vectors are copied to a GPU, which pays for many queries to one open index; unfiltered rankings are exact
+    there, and filtered searches stay on the CPU.
 
     Raises:
         UsageError: a device that is neither "cpu" nor "cuda".
         ConfigError: there is no GPU for FAISS.
         NoGenerationError: there is no such folder, or no index in it.
-        GenerationError: the generation asked for is not kept.
-        CorruptError: a file is not what it was when it was published.
+        GenerationError: the given generation is not kept.
+        CorruptError: a file was changed or damaged since it was published.
     """
     if device not in ("cpu", "cuda"):
         raise UsageError(f"device is {device!r}, expected 'cpu' or 'cuda'")
@@ -109,17 +109,17 @@ class Index:
         return self._folder.path
 
     def close(self) -> None:
-        """Close the files. Calls under way finish; later ones raise GenerationError."""
+        """Close the files. Running calls finish; later ones raise GenerationError."""
         self._open = None
 
     def refresh(self) -> bool:
-        """Move to the current generation; return whether that is another one than before.
+        """Move to the current generation; return whether the generation changed.
 
         An index that was opened at a given generation stays there.
 
         Raises:
-            GenerationError: the index is closed, or the current generation can't be opened; the index then stays where
-                it was.
+            GenerationError: the index is closed; or the current generation can't be opened, and the index stays at the
+                one before.
         """
         with self._lock:
             return self._move()
@@ -163,7 +163,7 @@ class Index:
         return generation
 
     def _follow_current(self) -> OpenGeneration:
-        """Return the generation to answer from; while one thread opens a newer one the others use this one.
+        """Return the generation to answer from; while one thread opens a newer one, the others use the old one.
 
         Raises:
             UsageError: the process was forked since the index was opened; FAISS would wait for ever in the child.
@@ -192,14 +192,14 @@ class Index:
     def ask(self, query: Query, *, n_explained: int = EXPLAINED) -> Answer:
         """Answer a query: see engine.Query and engine.Answer.
 
-        Hits are best first; there are top_k of them whenever so many records qualify. Equal scores go by age in the
-        index, oldest first. With query.explain the first n_explained hits are explained.
+        Hits are best first; there are top_k of them whenever as many records qualify. Of equal scores, the record older
+        in the index comes first. With query.explain the first n_explained hits are explained.
 
         Raises:
             UsageError: an invalid query.
             AbstractNotFoundError: an example is not in the index.
             ConfigError: a filter by the MeSH tree, which index.toml does not name.
-            EncoderMismatchError: the encoder beside the index is not the one that it was built with.
+            EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
         return answer_query(self._follow_current(), self._complete(query), n_explained=n_explained)
@@ -208,7 +208,7 @@ class Index:
         """Answer several queries from one generation, in their order: many times as fast as one by one.
 
         Raises:
-            UsageError: a query that makes no sense, or without a text.
+            UsageError: an invalid query, or one without a text.
             EngineError: as ask.
         """
         return answer_queries(self._follow_current(), [self._complete(query, text_only=True) for query in queries])
@@ -218,11 +218,12 @@ class Index:
     ) -> list[Hit]:
         """Find the abstracts nearest to a text, best first; mode is "semantic", "keyword" or "hybrid".
 
-        At most top_k hits, fewer only when fewer records qualify. Equal scores go by age in the index, oldest first.
+        There are top_k hits, fewer only if fewer records qualify. Of equal scores, the record older in the index comes
+        first.
 
         Raises:
-            UsageError: a blank query, top_k below 1, no such mode, or a filter that makes no sense.
-            EncoderMismatchError: the encoder beside the index is not the one that it was built with.
+            UsageError: a blank query, top_k below 1, an unknown mode, or an invalid filter.
+            EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
         return list(self.ask(Query(query, top_k=top_k, mode=mode, filters=filters or Filters())).hits)
@@ -233,7 +234,7 @@ class Index:
         """Search several texts in one generation: one list of hits per query, in the order of the queries.
 
         Raises:
-            UsageError: a string instead of a list of strings; else as search.
+            UsageError: a string instead of a list of strings; otherwise as search.
             EngineError: as search.
         """
         one = Query(top_k=top_k, mode=mode, filters=filters or Filters())
@@ -242,7 +243,8 @@ class Index:
     def similar(self, record_id: str | Sequence[str], *, unlike: Sequence[str] = (), top_k: int = 10) -> list[Hit]:
         """Find the abstracts nearest to stored ones, which are left out. Loads no encoder: vectors are stored.
 
-        Ids are as hits show them; PMIDs and DOIs work too. Of several the mean is sought, away from those in `unlike`.
+        Records are given by record id, PMID or DOI. Several are combined by the mean of their vectors, moved away from
+        those in `unlike`.
 
         Raises:
             AbstractNotFoundError: no record has this id.
@@ -263,42 +265,42 @@ class Index:
     ) -> list[ChangedHit]:
         """Find the abstracts nearest to a text among those that are new or changed, as a living review needs.
 
-        since is a generation's number, or a date or time (ISO 8601; UTC unless it says otherwise): what came with
-        generations after that one, or made then or later, counts. At most top_k hits, fewer only when fewer records
-        changed; all of them are ranked, none is cut off before.
+        since is the number of a generation, or a date or time (ISO 8601; UTC if it has no time zone): records
+        added or changed by a later generation, or at that time or later, are new. All of them are ranked: there are
+        top_k hits, fewer only if fewer records qualify.
 
         Raises:
             UsageError: a blank query, top_k below 1, no such generation, or not a date.
-            EncoderMismatchError: the encoder beside the index is not the one that it was built with.
+            EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
-        asked = Query(query, top_k=top_k, mode=mode, filters=filters or Filters())
-        return self.ask_new(asked, since=since)[0]
+        whole = Query(query, top_k=top_k, mode=mode, filters=filters or Filters())
+        return self.ask_new(whole, since=since)[0]
 
     def ask_new(self, query: Query, *, since: int | str | date) -> tuple[list[ChangedHit], Answer]:
         """Answer a query among new or changed records; return the changed hits and the whole answer.
 
         Raises:
-            UsageError: no such generation, not a date, or a query that makes no sense.
+            UsageError: no such generation, not a date, or an invalid query.
             EngineError: as ask.
         """
-        asked, snapshot = self._complete(query), self._follow_current()
+        query, snapshot = self._complete(query), self._follow_current()
         changes = find_changed(snapshot.corpus, resolve_since(snapshot, since))
         if not changes:
-            read_question(snapshot, asked)  # what makes no sense is refused all the same
-            return [], Answer(asked, snapshot.manifest.generation, (), 0)
-        found = answer_query(snapshot, asked, np.array(list(changes), dtype=np.int64))
-        ids = [snapshot.corpus.find_doc_id(hit.id) for hit in found.hits]
-        return [ChangedHit(changes[i], hit) for i, hit in zip(ids, found.hits, strict=True)], found
+            read_question(snapshot, query)  # an invalid query is refused all the same
+            return [], Answer(query, snapshot.manifest.generation, (), 0)
+        answer = answer_query(snapshot, query, np.array(list(changes), dtype=np.int64))
+        ids = [snapshot.corpus.find_doc_id(hit.id) for hit in answer.hits]
+        return [ChangedHit(changes[i], hit) for i, hit in zip(ids, answer.hits, strict=True)], answer
 
     def recall(self, query: Query, known: Sequence[str]) -> Recall:
-        """Find the ranks of known relevant records in the full ranking of a query; fails as ask does."""
+        """Find the ranks of known relevant records in the full ranking of a query. Raises what ask raises."""
         return measure_recall(self._follow_current(), self._complete(query), known)
 
     def locate(self, query: Query, ids: Sequence[str]) -> Located:
-        """Find hits of a query by record id, PMID or DOI, each with its rank and scores; fails as ask does.
+        """Find hits of a query by record id, PMID or DOI, each with its rank and scores. Raises what ask raises.
 
-        By meaning they are found however deep they lie, by words among the first 10,000.
+        Semantic mode finds them at any rank, the other modes among the first 10,000.
         """
         plain = replace(query, explain=False, group_by=None)
         return locate_hits(self._follow_current(), self._complete(plain), ids)
@@ -307,16 +309,16 @@ class Index:
         """Return a checked query, with the defaults of index.toml filled in.
 
         Raises:
-            UsageError: it makes no sense.
+            UsageError: an invalid value, or no text where one is required.
         """
-        found = check_query(query)
-        if text_only and not found.text.strip():
+        query = check_query(query)
+        if text_only and not query.text.strip():
             raise UsageError("a query of a batch has no text, expected one in each")
-        if found.mode != "hybrid":
-            return replace(found, weight=None, fusion=None)
+        if query.mode != "hybrid":
+            return replace(query, weight=None, fusion=None)
         settings = Settings.load(self.path)
-        weight = settings.hybrid_weight if found.weight is None else found.weight
-        return replace(found, weight=weight, fusion=found.fusion or check_fusion(settings.hybrid_fusion))
+        weight = settings.hybrid_weight if query.weight is None else query.weight
+        return replace(query, weight=weight, fusion=query.fusion or check_fusion(settings.hybrid_fusion))
 
     def get_sources(self, record_id: str) -> list[RecordSource]:
         """List the sources of a record, oldest source first.
@@ -341,7 +343,7 @@ class Index:
         """Return the stored records of hits, in the order of the hits.
 
         Raises:
-            AbstractNotFoundError: the index has moved to a generation in which one is gone.
+            AbstractNotFoundError: the index has moved to a generation without one of them.
         """
         corpus = self._follow_current().corpus
         ids = [corpus.find_doc_id(hit.id) for hit in hits]
@@ -353,7 +355,7 @@ class Index:
 
         Raises:
             UsageError: a string instead of a list of strings, or a blank text.
-            EncoderError: the encoder gave a text no usable vector.
+            EncoderError: the encoder returns no usable vector for a text.
         """
         return encode_texts(self._follow_current(), check_query_texts(texts))[0]
 
@@ -362,10 +364,10 @@ class Index:
         return self._follow_current().corpus.read_abstracts()
 
     def load_encoder(self) -> Encoder:
-        """Return the encoder of queries, loaded the first time.
+        """Return the query encoder, loaded on first use.
 
         Raises:
-            EncoderMismatchError: the encoder beside the index is not the one that it was built with.
+            EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: its files were changed or damaged.
             EncoderError: it is missing or can't be used.
         """

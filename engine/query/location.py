@@ -14,7 +14,7 @@ from engine.options import Query
 from engine.phrases import pluralize
 from engine.query.answer import fetch_hits
 from engine.query.generation import OpenGeneration
-from engine.query.plan import Question, combine_examples, encode_texts, name_some, note_cut, read_question
+from engine.query.plan import Question, encode_question, name_some, read_question
 from engine.query.ranking import Candidate, get_min_cosine, rank_question
 from engine.records.answer import Answer
 from engine.records.encoder import Vectors
@@ -56,8 +56,8 @@ class Recall:
 def measure_recall(snapshot: OpenGeneration, query: Query, known: Sequence[str]) -> Recall:
     """Find the place of each known record in the whole ranking of a checked query.
 
-    Known records are given by record id, PMID or DOI; those that are the same record count once. top_k is one more
-    depth at which recall is told. Fails as Index.ask does.
+    Known records are given by record id, PMID or DOI; several ids of one record count once. Recall is reported at
+    top_k hits too. Fails as Index.ask does.
 
     Raises:
         UsageError: no list of known records is given.
@@ -74,9 +74,10 @@ def measure_recall(snapshot: OpenGeneration, query: Query, known: Sequence[str])
             f"Ids look like {snapshot.corpus.find_example_id()!r}; engine search shows them"
         )
     first = {doc_id: one for one, doc_id in zip(reversed(given), reversed(found), strict=True)}
-    asked = read_question(snapshot, query)
-    vector, notes = _encode_question(snapshot, asked)
-    there = _place_records(snapshot, asked, vector, sorted(doc_id for doc_id in first if doc_id is not None))
+    question = read_question(snapshot, query)
+    vector, cut = encode_question(snapshot, question)
+    notes = [*question.notes, *cut]
+    there = _place_records(snapshot, question, vector, sorted(doc_id for doc_id in first if doc_id is not None))
     items = [
         KnownItem(one, None, "", None, None, _ABSENT) if doc_id is None else replace(there[doc_id], given=one)
         for one, doc_id in zip(given, found, strict=True)
@@ -84,7 +85,8 @@ def measure_recall(snapshot: OpenGeneration, query: Query, known: Sequence[str])
     ]
     if snapshot.manifest.ann is not None:
         notes.append("ranks are those of an exact comparison; a search of this large index may miss some of its hits")
-    return _summarise_ranks(items, query.top_k, (*asked.notes, *notes, *_note_numbers(len(given) - len(items), items)))
+    notes += _note_numbers(len(given) - len(items), items)
+    return _summarise_ranks(items, query.top_k, tuple(notes))
 
 
 def _check_plain(query: Query) -> None:
@@ -105,47 +107,39 @@ def _check_plain(query: Query) -> None:
         )
 
 
-def _encode_question(snapshot: OpenGeneration, asked: Question) -> tuple[Vectors, list[str]]:
-    """Return the query vector (dim,), and the notes on a text that is too long."""
-    if not asked.text:
-        return combine_examples(snapshot, asked, None), []
-    vectors, too_long = encode_texts(snapshot, [asked.text])
-    return combine_examples(snapshot, asked, vectors[0]), [*note_cut("query is", too_long[0])]
-
-
 def _place_records(
-    snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: Sequence[int]
+    snapshot: OpenGeneration, question: Question, vector: Vectors, doc_ids: Sequence[int]
 ) -> dict[int, KnownItem]:
     """Return records (ids ascending) with their ranks, or the reason why they have none."""
     ids = np.array(doc_ids, np.int64)
     scores = dict(zip(doc_ids, map(float, snapshot.vectors.score_ids(vector, ids)), strict=True))
-    least = get_min_cosine(asked.query)
-    rank_by = _rank_known_by_meaning if asked.query.mode == "semantic" else _rank_known_by_words
-    ranks = rank_by(snapshot, asked, vector, ids, least)
+    least = get_min_cosine(question.query)
+    rank_by = _rank_known_by_meaning if question.query.mode == "semantic" else _rank_known_by_words
+    ranks = rank_by(snapshot, question, vector, ids, least)
     passing = set(doc_ids)
-    if asked.query.filters.any:
-        passing = set(np.intersect1d(ids, snapshot.find_qualified(asked.query.filters).doc_ids).tolist())
+    if question.query.filters.any:
+        passing = set(np.intersect1d(ids, snapshot.find_qualified(question.query.filters).doc_ids).tolist())
     rows, found = snapshot.corpus.fetch(doc_ids), {}
     for doc_id in doc_ids:
         rank, reason = ranks.get(doc_id, 0) or None, ""
-        if doc_id in asked.examples:
+        if doc_id in question.examples:
             reason = EXAMPLE
         elif doc_id not in passing:
             reason = _FILTERED
         elif rank is None:
-            reason = _TOO_LOW if doc_id in ranks or asked.query.mode == "semantic" else _NO_WORD
+            reason = _TOO_LOW if doc_id in ranks or question.query.mode == "semantic" else _NO_WORD
         row = rows[doc_id]
         found[doc_id] = KnownItem(row.record_id, row.record_id, row.title, rank, scores[doc_id], reason)
     return found
 
 
 def _rank_known_by_meaning(
-    snapshot: OpenGeneration, asked: Question, vector: Vectors, ids: DocIds, least: float
+    snapshot: OpenGeneration, question: Question, vector: Vectors, ids: DocIds, least: float
 ) -> dict[int, int]:
     """Return ranks by exact cosines; 0 if the cosine is too low, no entry if the record does not qualify."""
-    among = asked.among
-    if among is None and asked.examples:
-        among = np.setdiff1d(snapshot.vectors.doc_ids, np.array(sorted(asked.examples), np.int64))
+    among = question.among
+    if among is None and question.examples:
+        among = np.setdiff1d(snapshot.vectors.doc_ids, np.array(sorted(question.examples), np.int64))
     places = snapshot.vectors.find_places(vector, ids, among).tolist()
     scores = map(float, snapshot.vectors.score_ids(vector, ids))
     rows = zip(ids.tolist(), places, scores, strict=True)
@@ -153,18 +147,18 @@ def _rank_known_by_meaning(
 
 
 def _rank_known_by_words(
-    snapshot: OpenGeneration, asked: Question, vector: Vectors, ids: DocIds, least: float
+    snapshot: OpenGeneration, question: Question, vector: Vectors, ids: DocIds, least: float
 ) -> dict[int, int]:
     """Return ranks as _rank_known_by_meaning does, in keyword or hybrid mode."""
-    query = replace(asked.query, top_k=max(1, snapshot.vectors.size), min_score=None)
-    candidates = rank_question(snapshot, replace(asked, query=query), lambda: vector).candidates
+    query = replace(question.query, top_k=max(1, snapshot.vectors.size), min_score=None)
+    candidates = rank_question(snapshot, replace(question, query=query), lambda: vector).candidates
     good = (one.doc_id for one in candidates if one.score >= least)
     ranks = {one.doc_id: 0 for one in candidates} | {doc_id: rank for rank, doc_id in enumerate(good, 1)}
     return {doc_id: ranks[doc_id] for doc_id in ids.tolist() if doc_id in ranks}
 
 
 def _note_numbers(n_again: int, items: Sequence[KnownItem]) -> Iterator[str]:
-    """Yield the notes on records that are not counted."""
+    """Yield the notes on known records that are not counted."""
     if n_again:
         yield f"{pluralize(n_again, 'known record')} given again under another id, counted once"
     if n_examples := sum(one.reason == EXAMPLE for one in items):
@@ -193,7 +187,8 @@ def _summarise_ranks(items: Sequence[KnownItem], top_k: int, notes: tuple[str, .
     )
 
 
-_REACHES = (1_000, 10_000)  # ranks among which hits are looked for, until all are found
+MAX_RANK = 10_000
+_REACHES = (1_000, MAX_RANK)  # ranks among which hits are looked for, until all are found
 _RankedCandidate = tuple[int, Candidate]  # rank from 1
 
 
@@ -201,11 +196,9 @@ _RankedCandidate = tuple[int, Candidate]  # rank from 1
 class Located:
     """Hits looked up by id, and the ids that are not hits."""
 
-    answer: Answer  # its hits are those chosen, best first
+    answer: Answer  # its hits are those that were found, best first
     absent: tuple[str, ...]  # not in the index
-    left_out: tuple[
-        str, ...
-    ]  # of records that are not hits or, in keyword and hybrid mode, rank below the deepest reach
+    left_out: tuple[str, ...]  # not hits or, in keyword and hybrid mode, below the first MAX_RANK
 
 
 def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> Located:
@@ -215,11 +208,11 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
     """
     doc_ids = dict(zip(ids, resolve_ids(snapshot.corpus, ids), strict=True))
     wanted = {doc_id for doc_id in doc_ids.values() if doc_id is not None}
-    asked = read_question(snapshot, query)
-    vector, notes = _encode_question(snapshot, asked)
-    found, n_qualified = _rank_within(snapshot, asked, vector, wanted)
+    question = read_question(snapshot, query)
+    vector, notes = encode_question(snapshot, question)
+    found, n_qualified = _rank_within(snapshot, question, vector, wanted)
     if query.mode == "semantic" and (deep := wanted - set(found)):
-        found |= _rank_below(snapshot, asked, vector, deep)
+        found |= _rank_below(snapshot, question, vector, deep)
     placed = sorted(found.values(), key=lambda pair: pair[0])
     hits = fetch_hits(snapshot, [one for _, one in placed])
     return Located(
@@ -228,7 +221,7 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
             generation=snapshot.manifest.generation,
             hits=tuple(replace(hit, rank=rank) for hit, (rank, _) in zip(hits, placed, strict=True)),
             n_qualified=n_qualified,
-            notes=(*asked.notes, *notes),
+            notes=(*question.notes, *notes),
         ),
         absent=tuple(one for one, doc_id in doc_ids.items() if doc_id is None),
         left_out=tuple(one for one, doc_id in doc_ids.items() if doc_id is not None and doc_id not in found),
@@ -236,16 +229,16 @@ def locate_hits(snapshot: OpenGeneration, query: Query, ids: Sequence[str]) -> L
 
 
 def _rank_within(
-    snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: set[int]
+    snapshot: OpenGeneration, question: Question, vector: Vectors, wanted: set[int]
 ) -> tuple[dict[int, _RankedCandidate], int]:
     """Return the wanted doc ids that are ranked within the deepest reach, and the number of qualified records."""
     found: dict[int, _RankedCandidate] = {}
-    for depth in _list_reaches(asked.query):
+    for depth in _list_reaches(question.query):
         CURRENT.get().check()
         whole = rank_question(
-            snapshot, replace(asked, query=replace(asked.query, offset=0, top_k=depth)), lambda: vector
+            snapshot, replace(question, query=replace(question.query, offset=0, top_k=depth)), lambda: vector
         )
-        in_order = whole.candidates[:depth] if asked.query.diversify else whole.candidates  # the rest is by score
+        in_order = whole.candidates[:depth] if question.query.diversify else whole.candidates  # the rest is by score
         found = {one.doc_id: (rank, one) for rank, one in enumerate(in_order, 1) if one.doc_id in wanted}
         if len(found) == len(wanted) or len(whole.candidates) < depth:
             break
@@ -253,12 +246,12 @@ def _rank_within(
 
 
 def _rank_below(
-    snapshot: OpenGeneration, asked: Question, vector: Vectors, doc_ids: set[int]
+    snapshot: OpenGeneration, question: Question, vector: Vectors, doc_ids: set[int]
 ) -> dict[int, _RankedCandidate]:
     """Rank deeper records by exact cosines; those that don't qualify or score too low are left out."""
     ids = np.array(sorted(doc_ids), np.int64)
-    least = get_min_cosine(asked.query)
-    ranks = _rank_known_by_meaning(snapshot, asked, vector, ids, least)
+    least = get_min_cosine(question.query)
+    ranks = _rank_known_by_meaning(snapshot, question, vector, ids, least)
     scores = zip(ids.tolist(), map(float, snapshot.vectors.score_ids(vector, ids)), strict=True)
     return {doc_id: (ranks[doc_id], Candidate(doc_id, score)) for doc_id, score in scores if ranks.get(doc_id)}
 

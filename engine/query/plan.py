@@ -25,8 +25,8 @@ class Question:
     """A query, resolved against one generation."""
 
     query: Query
-    wording: Wording  # of the words, where the mode has a use for them
-    text: str  # as the encoder gets it; "" where there are only examples
+    wording: Wording  # the words of the text, used in keyword and hybrid mode
+    text: str  # as the encoder gets it; "" if there are only examples
     among: DocIds | None  # records that may be hits, ascending; None: all but the examples
     like: tuple[int, ...]  # doc ids
     unlike: tuple[int, ...]
@@ -34,16 +34,16 @@ class Question:
 
     @property
     def examples(self) -> frozenset[int]:
-        """Records that are no hits, since they were given."""
+        """The records given as examples, which are never hits."""
         return frozenset(self.like + self.unlike)
 
 
 def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = None) -> Question:
-    """Read a checked query; only restricts it further to some doc ids (ascending).
+    """Resolve a checked query against a generation; with only, hits are restricted to these doc ids (ascending).
 
     Raises:
         AbstractNotFoundError: an example is not in the index.
-        UsageError: a filter that makes no sense, or no word to search for.
+        UsageError: an invalid filter, or no word to search for.
         ConfigError: a filter by the MeSH tree without its file.
     """
     wording = parse_wording(query.text)
@@ -106,6 +106,14 @@ def encode_texts(snapshot: OpenGeneration, texts: list[str]) -> tuple[Vectors, l
     return vectors, [max(0, int(n) - limit) for n in checked.n_tokens]
 
 
+def encode_question(snapshot: OpenGeneration, question: Question) -> tuple[Vectors, tuple[str, ...]]:
+    """Return the query vector (dim,), and the note on a text that is too long; loads no encoder without a text."""
+    if not question.text:
+        return combine_examples(snapshot, question, None), ()
+    vectors, too_long = encode_texts(snapshot, [question.text])
+    return combine_examples(snapshot, question, vectors[0]), note_cut("query is", too_long[0])
+
+
 def note_cut(what: str, n_tokens: int) -> tuple[str, ...]:
     """Return the note on a text of which the encoder does not read the last tokens, if any; what: "query is"."""
     if not n_tokens:
@@ -113,11 +121,11 @@ def note_cut(what: str, n_tokens: int) -> tuple[str, ...]:
     return (f"the {what} longer than the encoder reads: the last {pluralize(n_tokens, 'token')} had no effect",)
 
 
-def combine_examples(snapshot: OpenGeneration, asked: Question, text: Vectors | None) -> Vectors:
+def combine_examples(snapshot: OpenGeneration, question: Question, text: Vectors | None) -> Vectors:
     """Combine the vector of the text (dim,) with those of the examples into the query vector (dim,)."""
-    if not asked.examples and text is not None:
+    if not question.examples and text is not None:
         return text
-    return _mix_examples(text, _get_vectors(snapshot, asked.like), _get_vectors(snapshot, asked.unlike))
+    return _mix_examples(text, _get_vectors(snapshot, question.like), _get_vectors(snapshot, question.unlike))
 
 
 def _get_vectors(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
@@ -137,7 +145,7 @@ ALPHA, BETA, GAMMA = 1.0, 0.75, 0.15  # of the text, of the mean of the examples
 
 
 def _mix_examples(text: Vectors | None, like: Vectors, unlike: Vectors) -> Vectors:
-    """ALPHA * text + BETA * mean(like) - GAMMA * mean(unlike), scaled to unit length: float32 (dim,).
+    """Return ALPHA * text + BETA * mean(like) - GAMMA * mean(unlike), scaled to unit length: float32 (dim,).
 
     text is (dim,) or None; like (p, dim) and unlike (n, dim) may be empty. One example alone gives its own vector.
 

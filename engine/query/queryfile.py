@@ -15,10 +15,10 @@ _HEADERS = {"id", "qid", "query_id", "query-id", "queryid"}
 def read_queries(path: Path) -> Iterator[tuple[str, str]]:
     """Yield (id, text) of each line: JSON objects with id and text, or id and text with a tab between; gzip too.
 
-    A header line is left out, and so are blank lines. Every id must be there once.
+    A header line and blank lines are skipped. No id may occur twice.
 
     Raises:
-        UsageError: the file can't be read, or a line is neither; says which.
+        UsageError: the file can't be read, or a line has another form; the message gives its number.
     """
     seen: set[str] = set()
     for number, line in _read_query_lines(path):
@@ -46,7 +46,7 @@ def _read_query_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _parse_json(line: str) -> tuple[str, str]:
-    """Id and text of a JSON object, under the names that are in use; empty where there are none."""
+    """Return id and text of a JSON object, under any of their usual names; "" for one that is missing."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
@@ -59,6 +59,6 @@ def _parse_json(line: str) -> tuple[str, str]:
 
 
 def _parse_tabbed(line: str) -> tuple[str, str]:
-    """Id and text with a tab between; empty where there is no tab."""
+    """Return id and text of a line with a tab between; both "" without a tab."""
     query_id, tab, text = line.rstrip("\r\n").partition("\t")
     return (query_id.strip(), text) if tab else ("", "")

@@ -12,17 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.words.keywords import rank_words
-from engine.options import Fusion, Query
+from engine.options import DEFAULT_FUSION, DEFAULT_WEIGHT, Fusion, Query
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
 from engine.records.encoder import Vectors
 
-_DEFAULT_WEIGHT = 0.5
-
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A record on its way to being a hit."""
+    """A ranked record, before its stored fields are read."""
 
     doc_id: int
     score: float  # cosine
@@ -44,11 +42,11 @@ class Ranking:
 _Encode = Callable[[], Vectors]  # the vector (dim,) of the question
 
 
-def rank_question(snapshot: OpenGeneration, asked: Question, encode: _Encode) -> Ranking:
+def rank_question(snapshot: OpenGeneration, question: Question, encode: _Encode) -> Ranking:
     """Rank what qualifies; encode gives the vector, and words are looked up while it works."""
-    found = _BY_MODE[asked.query.mode](snapshot, asked, encode, choose_depth(snapshot, asked.query))
-    found = _drop_low_scores(found, asked.query)
-    return _vary_ranking(snapshot, asked, found) if asked.query.diversify else found
+    found = _BY_MODE[question.query.mode](snapshot, question, encode, choose_depth(snapshot, question.query))
+    found = _drop_low_scores(found, question.query)
+    return _vary_ranking(snapshot, question, found) if question.query.diversify else found
 
 
 def choose_depth(snapshot: OpenGeneration, query: Query) -> int:
@@ -65,23 +63,23 @@ def get_min_cosine(query: Query) -> float:
 
 
 def _drop_low_scores(found: Ranking, query: Query) -> Ranking:
-    """Return the candidates that a query with a least cosine lets through."""
+    """Leave out candidates below the minimum cosine of a query."""
     if query.min_score is None:
         return found
     return replace(found, candidates=[one for one in found.candidates if one.score >= get_min_cosine(query)])
 
 
-def _rank_by_meaning(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
+def _rank_by_meaning(snapshot: OpenGeneration, question: Question, encode: _Encode, wanted: int) -> Ranking:
     """Rank by cosine."""
     vector = encode()
-    found = _find_nearest(snapshot, asked, vector, wanted)
-    return Ranking([Candidate(doc_id, score) for doc_id, score in found], _count_qualified(snapshot, asked), vector)
+    found = _find_nearest(snapshot, question, vector, wanted)
+    return Ranking([Candidate(doc_id, score) for doc_id, score in found], _count_qualified(snapshot, question), vector)
 
 
-def _rank_by_words(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
+def _rank_by_words(snapshot: OpenGeneration, question: Question, encode: _Encode, wanted: int) -> Ranking:
     """Rank by BM25."""
     with ThreadPoolExecutor(1) as pool:
-        words = pool.submit(copy_context().run, rank_words, snapshot.corpus, asked.wording, wanted, asked.among)
+        words = pool.submit(copy_context().run, rank_words, snapshot.corpus, question.wording, wanted, question.among)
         vector = encode()
     found, n_matching = words.result()
     scores = _compute_cosines(snapshot, [doc_id for doc_id, _ in found], vector)
@@ -91,17 +89,16 @@ def _rank_by_words(snapshot: OpenGeneration, asked: Question, encode: _Encode, w
     return Ranking(candidates, n_matching, vector)
 
 
-def _rank_by_both(snapshot: OpenGeneration, asked: Question, encode: _Encode, wanted: int) -> Ranking:
+def _rank_by_both(snapshot: OpenGeneration, question: Question, encode: _Encode, wanted: int) -> Ranking:
     """Fuse both rankings to DEPTH; the rest follow by cosine, so that the order never depends on top_k."""
     with ThreadPoolExecutor(1) as pool:
-        words = pool.submit(
-            copy_context().run, rank_words, snapshot.corpus, asked.wording, DEPTH + len(asked.examples), asked.among
-        )
+        depth = DEPTH + len(question.examples)
+        words = pool.submit(copy_context().run, rank_words, snapshot.corpus, question.wording, depth, question.among)
         vector = encode()
-        semantic = _find_nearest(snapshot, asked, vector, max(DEPTH, wanted))
-    keyword = [pair for pair in words.result()[0] if pair[0] not in asked.examples][:DEPTH]
-    weight = _DEFAULT_WEIGHT if asked.query.weight is None else asked.query.weight
-    both = _fuse_rankings(semantic, keyword, asked.query.fusion or "convex", weight)[:wanted]
+        semantic = _find_nearest(snapshot, question, vector, max(DEPTH, wanted))
+    keyword = [pair for pair in words.result()[0] if pair[0] not in question.examples][:DEPTH]
+    weight = DEFAULT_WEIGHT if question.query.weight is None else question.query.weight
+    both = _fuse_rankings(semantic, keyword, question.query.fusion or DEFAULT_FUSION, weight)[:wanted]
     scores = dict(semantic)
     scores |= _compute_cosines(snapshot, [doc_id for doc_id, _ in both if doc_id not in scores], vector)
     bm25 = dict(keyword)
@@ -113,17 +110,19 @@ def _rank_by_both(snapshot: OpenGeneration, asked: Question, encode: _Encode, wa
     there = {doc_id for doc_id, _ in both}
     rest = [(doc_id, score) for doc_id, score in semantic[DEPTH:] if doc_id not in there]
     candidates += [Candidate(i, score) for i, score in rest]
-    return Ranking(candidates[:wanted], _count_qualified(snapshot, asked), vector)
+    return Ranking(candidates[:wanted], _count_qualified(snapshot, question), vector)
 
 
 _BY_MODE = {"semantic": _rank_by_meaning, "keyword": _rank_by_words, "hybrid": _rank_by_both}
 
 
-def _find_nearest(snapshot: OpenGeneration, asked: Question, vector: Vectors, wanted: int) -> list[tuple[int, float]]:
+def _find_nearest(
+    snapshot: OpenGeneration, question: Question, vector: Vectors, wanted: int
+) -> list[tuple[int, float]]:
     """Return the nearest qualified (doc id, cosine), examples left out."""
-    if asked.among is not None:
-        return snapshot.vectors.search_among(vector[None], asked.among, wanted)[0]
-    left_out = asked.examples
+    if question.among is not None:
+        return snapshot.vectors.search_among(vector[None], question.among, wanted)[0]
+    left_out = question.examples
     found = snapshot.vectors.search(vector[None], wanted + len(left_out))[0]
     return [pair for pair in found if pair[0] not in left_out][:wanted]
 
@@ -134,18 +133,18 @@ def _compute_cosines(snapshot: OpenGeneration, doc_ids: list[int], vector: Vecto
     return dict(zip(doc_ids, map(float, scores), strict=True))
 
 
-def _count_qualified(snapshot: OpenGeneration, asked: Question) -> int:
+def _count_qualified(snapshot: OpenGeneration, question: Question) -> int:
     """Return the number of records that could be hits."""
-    return snapshot.vectors.size - len(asked.examples) if asked.among is None else len(asked.among)
+    return snapshot.vectors.size - len(question.examples) if question.among is None else len(question.among)
 
 
-def _vary_ranking(snapshot: OpenGeneration, asked: Question, found: Ranking) -> Ranking:
+def _vary_ranking(snapshot: OpenGeneration, question: Question, found: Ranking) -> Ranking:
     """Reorder the first _POOL candidates so that neighbours differ.
 
     Relevance is the cosine, in hybrid the fused score (those below the fused ones stay where they are), and for words
     the share of the best BM25.
     """
-    query, candidates = asked.query, found.candidates
+    query, candidates = question.query, found.candidates
     if not candidates or not query.diversify:
         return found
     head = [c for c in candidates[:_POOL] if query.mode != "hybrid" or c.fused is not None]
@@ -212,11 +211,11 @@ _POOL = 1000  # candidates that are put in a new order, however many hits are wa
 
 
 def _diversify_ranking(scores: NDArray[np.float32], vectors: Vectors, diversify: float, wanted: int) -> list[int]:
-    """Positions of `wanted` candidates, chosen one after the other (Carbonell & Goldstein, SIGIR 1998).
+    """Return the positions of `wanted` candidates, chosen one after the other (Carbonell & Goldstein, SIGIR 1998).
 
-    scores (n,) are those of the candidates, best first; vectors (n, dim) theirs, unit length. Each time the one is
-    taken whose (1 - diversify) * score - diversify * highest cosine to those taken is highest; of equals the earlier
-    one. So 0 leaves the order as it is. Fewer only when there are fewer candidates.
+    scores (n,) and vectors (n, dim), unit length, are those of the candidates, best first. Each step takes the one with
+    the highest (1 - diversify) * score - diversify * (highest cosine to those taken), of equals the earlier one. So 0
+    leaves the order as it is. Fewer positions only if there are fewer candidates.
     """
     gain = (1 - diversify) * scores.astype(np.float64)
     nearest = np.full(len(scores), -1.0)

@@ -10,8 +10,8 @@ from engine.errors import EncoderMismatchError, EngineError, GenerationError
 from engine.index.folder import IndexFolder
 from engine.query.generation import OpenGeneration, explain_not_kept
 from engine.query.index import Index, get_generation
-from engine.query.searchlog import DECIMALS, Record, describe_mesh_tree, hash_result
-from engine.records.answer import Answer
+from engine.query.searchlog import Record, describe_mesh_tree, hash_result
+from engine.records.answer import SCORE_DECIMALS, Answer
 from engine.records.generation import Manifest
 
 CURRENT = "To repeat the search on the newest generation all the same: --current"
@@ -24,11 +24,12 @@ class RerunComparison:
     same: bool  # all hits in their order, all scores to six decimals
     answer: Answer
     entered: tuple[str, ...]  # ids of hits that are new, best first
-    left: tuple[str, ...]  # ids of hits that are no more, best first
-    moved: int  # hits that have another rank
+    left: tuple[str, ...]  # ids of recorded hits that are no longer hits, best first
+    moved: int  # recorded hits that have another rank
     result_sha256: str
-    notes: tuple[str, ...]  # for people: what is not as it was
-    changes: tuple[str, ...] | None = None  # of each hit; None if the search was not for new and changed records
+    notes: tuple[str, ...]  # for people: how the index and the result differ
+    # the kind of change of each hit; None if not only new or changed records were searched
+    changes: tuple[str, ...] | None = None
 
 
 def open_recorded(record: Record, folder: IndexFolder, *, device: str = "cpu") -> Index:
@@ -87,9 +88,10 @@ def rerun(record: Record, index: Index) -> RerunComparison:
     before, now = record.ranks, {hit.id: hit.rank for hit in answer.hits}
     found = hash_result(answer.hits)
     same = found == record.result_sha256
-    notes = _compare_index(record, get_generation(index))
+    snapshot = get_generation(index)
+    notes = _compare_index(record, snapshot)
     if not same:
-        notes += _explain_difference(record, answer, get_generation(index))
+        notes += _explain_difference(record, answer, snapshot)
     return RerunComparison(
         same=same,
         answer=answer,
@@ -129,8 +131,8 @@ def _explain_difference(record: Record, answer: Answer, snapshot: OpenGeneration
     if tuple(hit.id for hit in answer.hits) == record.ids:
         most = max(abs(hit.score - score) for hit, score in zip(answer.hits, record.scores, strict=True))
         notes.append(
-            f"the hits and their order are the same; scores differ by {most:.{DECIMALS}f} at most. The last digits may "
-            "depend on the processor and on versions of libraries"
+            f"the hits and their order are the same; scores differ by {most:.{SCORE_DECIMALS}f} at most. The last digits "
+            "may depend on the processor and on versions of libraries"
         )
     if record.engine_version != __version__:
         notes.append(f"recorded with abstract-engine {record.engine_version}, repeated with {__version__}")

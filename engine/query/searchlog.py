@@ -18,11 +18,10 @@ from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.query.validation import freeze_lists, resolve_since
 from engine.receipts import FileReceipt, open_json, seal_json
-from engine.records.answer import Answer, Hit
+from engine.records.answer import SCORE_DECIMALS, Answer, Hit
 
 _KIND = "search record of abstract-engine"
 FORMAT_VERSION = 1
-DECIMALS = 6  # of a score
 _EXPECTED = "expected a file that engine search … --record FILE.json wrote"
 
 
@@ -41,8 +40,8 @@ class Record:
     fingerprint: str  # of the encoder
     newest_source: str  # name of the file that was read last
     query: Query
-    since: int | None  # only what is new or changed since this generation was searched; None: everything
-    mesh_tree: str  # name and SHA-256 of the file, where a filter made use of it
+    since: int | None  # only records new or changed since this generation were searched; None: all
+    mesh_tree: str  # name and SHA-256 of the file, if a filter uses it
     n_qualified: int
     ids: tuple[str, ...]  # of the hits, best first
     scores: tuple[float, ...]  # their cosines, to six decimals
@@ -90,12 +89,12 @@ def make_record(index: Index, answer: Answer, *, since: int | str | date | None 
 
 def _round_score(score: float) -> float:
     """Return a score as it is recorded; never -0.0."""
-    return round(score, DECIMALS) + 0.0
+    return round(score, SCORE_DECIMALS) + 0.0
 
 
 def hash_result(hits: Iterable[Hit]) -> str:
     r"""Return the SHA-256 of a line "rank\tid\tscore\n" for each hit, the score with six decimals."""
-    lines = (f"{hit.rank}\t{hit.id}\t{_round_score(hit.score):.{DECIMALS}f}\n" for hit in hits)
+    lines = (f"{hit.rank}\t{hit.id}\t{_round_score(hit.score):.{SCORE_DECIMALS}f}\n" for hit in hits)
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
@@ -115,10 +114,10 @@ def write_record(path: Path, record: Record, *, overwrite: bool) -> None:
         UsageError: as files.write_file.
         EngineError: as files.write_file.
     """
-    files.write_file(path, [record_bytes(record)], overwrite=overwrite)
+    files.write_file(path, [dump_record(record)], overwrite=overwrite)
 
 
-def record_bytes(record: Record) -> bytes:
+def dump_record(record: Record) -> bytes:
     """Return a record as JSON that carries its own SHA-256."""
     # A broken terminal may have put lone surrogates into the query: no encoding has them, and no tokenizer reads them.
     sayable = json.dumps({"kind": _KIND, **asdict(record)}, ensure_ascii=False).encode("utf-8", "ignore")

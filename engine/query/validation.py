@@ -25,7 +25,7 @@ def check_query(query: Query) -> Query:
     """Return the query with checked, plain values.
 
     Raises:
-        UsageError: a value is invalid; says what was expected.
+        UsageError: a value is invalid; the message says what was expected.
     """
     if not isinstance(query.text, str):
         raise UsageError(f"{query.text!r} was given, expected a string")
@@ -41,7 +41,7 @@ def check_query(query: Query) -> Query:
     if query.group_by not in (None, *_GROUPS):
         raise UsageError(f"group_by is {query.group_by!r}, expected one of {', '.join(_GROUPS)}")
     _check_examples(query, mode)
-    top_k, offset = _check_top_k(query.top_k), _check_whole("offset", query.offset, 0)
+    top_k, offset = _check_whole("top_k", query.top_k), _check_whole("offset", query.offset)
     return replace(query, mode=mode, fusion=fusion, top_k=top_k, offset=offset)
 
 
@@ -67,20 +67,23 @@ def check_fusion(value: str) -> Fusion:
 
 
 def _check_fraction(query: Query, name: str) -> float | None:
-    """Return weight or diversify, from 0 to 1, or min_score, as a plain number.
+    """Return weight, diversify or min_score as a plain number; None if it is not given.
+
+    A min_score beyond the cosines is accepted: all records reach it, or none.
 
     Raises:
-        UsageError: it is none, or out of range.
+        UsageError: not a finite number, or a weight or diversify out of range.
     """
-    value, low = getattr(query, name), -math.inf if name == "min_score" else 0.0
-    expected = "a cosine from -1 to 1" if name == "min_score" else "a number from 0 to 1"
+    option, value = BY_FIELD[name], getattr(query, name)
+    is_cosine = name == "min_score"
+    expected = f"a {'cosine' if is_cosine else 'number'} from {option.low:g} to {option.high:g}"
     if value is None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError) as err:
+    except (TypeError, ValueError, OverflowError) as err:
         raise UsageError(f"{name} is {value!r}, expected {expected}") from err
-    if isinstance(value, str) or not low <= number <= (math.inf if name == "min_score" else 1) or math.isinf(number):
+    if isinstance(value, str) or not (math.isfinite(number) and (is_cosine or option.low <= number <= option.high)):
         raise UsageError(f"{name} is {value!r}, expected {expected}")
     return number
 
@@ -89,7 +92,7 @@ def _check_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:
     """Return ids as a tuple.
 
     Raises:
-        UsageError: a single string, or nothing that holds ids.
+        UsageError: a single string, or not a list.
     """
     if isinstance(ids, str) or not isinstance(ids, Sequence):
         raise UsageError(f"{name} is {ids!r}, expected a list of ids")
@@ -138,23 +141,15 @@ def resolve_since(snapshot: OpenGeneration, since: int | str | date) -> int:
     return find_generation_before(snapshot.corpus, moment.isoformat(timespec="seconds"))
 
 
-def _check_top_k(top_k: int) -> int:
-    """Return the number of hits as a plain int; numpy's integers are accepted.
+def _check_whole(name: str, value: int) -> int:
+    """Return a whole number as a plain int; numpy's integers are accepted.
 
     Raises:
-        UsageError: below 1, or not a whole number.
+        UsageError: too small, or not a whole number.
     """
-    return _check_whole("top_k", top_k, 1)
-
-
-def _check_whole(name: str, value: int, least: int) -> int:
-    """Return a whole number as a plain int.
-
-    Raises:
-        UsageError: below the least, or not a whole number.
-    """
+    least = BY_FIELD[name].low
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-        raise UsageError(f"{name} is {value!r}, expected a whole number from {least}")
+        raise UsageError(f"{name} is {value!r}, expected a whole number from {least:g}")
     return index_of(value)
 
 

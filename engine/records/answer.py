@@ -8,6 +8,8 @@ from engine.options import Query
 
 _SHOWN = 60  # characters of a title in repr
 
+SCORE_DECIMALS = 6  # of a score where it is written or compared; float32 holds no more
+
 Span = tuple[int, int]  # start and end of a piece of a text, in characters of the text as stored
 
 

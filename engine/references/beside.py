@@ -1,8 +1,8 @@
 """Fields without a tag: one line per record that only the engine's own reader (collect) understands.
 
-The line is a JSON object after the mark. It holds the fields that reading the record's other lines would not give back,
-and how to undo what was done for other programs: "breaks" are the places in the abstract where a line ended and a blank
-is written, "names" what was done with each author's name, "n_mesh" how many of the keywords are MeSH headings.
+The line is a JSON object after the mark. It holds the fields that can't be read back from the record's other lines, and
+how to undo changes made for other programs: "breaks" are the places in the abstract where a blank stands for the end of
+a line, "names" has the form of each author's name, "n_mesh" is how many of the keywords are MeSH headings.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from engine.collect.values.export import BESIDE_LISTS, BESIDE_TEXTS, MARK
 from engine.records.abstract import Abstract
+from engine.records.answer import SCORE_DECIMALS
 from engine.references.citation import Cited
 from engine.references.fields import dump_line
 from engine.references.names import Name
 
-# Whether a format's own lines give back these items of a field, if each of them is clean.
-Says = Mapping[str, Callable[[Sequence[str]], bool]]
+# For each field, whether a format's own lines keep these items of it, if each of them is clean.
+Keeps = Mapping[str, Callable[[Sequence[str]], bool]]
 
 
 def mark_own_id(record: Abstract) -> str:
@@ -27,7 +28,7 @@ def mark_own_id(record: Abstract) -> str:
 
 def describe_standing(cited: Cited) -> str:
     """Return rank and score of a hit as text for people."""
-    return f"rank {cited.hit.rank}, score {cited.hit.score:.6f}"
+    return f"rank {cited.hit.rank}, score {cited.hit.score:.{SCORE_DECIMALS}f}"
 
 
 def _is_clean(text: str) -> bool:
@@ -40,16 +41,16 @@ def join_lines(text: str) -> str:
     return re.sub(r"[\r\n]", " ", text.strip())
 
 
-def find_left_over(record: Abstract, says: Says, names: Sequence[Name]) -> dict[str, object]:
+def find_left_over(record: Abstract, keeps: Keeps, names: Sequence[Name]) -> dict[str, object]:
     """Return the fields that a format's own lines lose, and how to restore the abstract and the names."""
     found: dict[str, object] = {}
     for field in BESIDE_TEXTS:
         text = getattr(record, field)
-        if text and not (_is_clean(text) and says[field]((text,))):
+        if text and not (_is_clean(text) and keeps[field]((text,))):
             found[field] = text
     for field in BESIDE_LISTS:
         items = getattr(record, field)
-        if items and not (field in says and says[field](items) and all(map(_is_clean, items))):
+        if items and not (field in keeps and keeps[field](items) and all(map(_is_clean, items))):
             found[field] = list(items)
     if not all(map(_is_clean, record.authors)):
         found["authors"] = list(record.authors)

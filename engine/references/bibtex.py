@@ -11,7 +11,7 @@ from engine.identifiers import build_pubmed_url
 from engine.records.abstract import Abstract
 from engine.references.beside import describe_standing
 from engine.references.citation import Cited
-from engine.references.names import is_group, name_of
+from engine.references.names import is_group, parse_name
 
 # What TeX would act on. Braces are named: BibTeX counts them even behind a backslash.
 _NAMED = {
@@ -87,7 +87,7 @@ def _escape_literal(doi: str) -> str:
 
 def _format_author(name: str) -> str:
     """Return one author; in braces where BibTeX would split a single name."""
-    written = name_of(name).written if name_of(name).form == "i" else name
+    written = parse_name(name).written if parse_name(name).form == "i" else name
     is_one = is_group(name) or name.count(",") > 2 or name.strip().lower() == "others"
     return f"{{{_escape_tex(written)}}}" if is_one else _escape_tex(written)
 
@@ -108,10 +108,10 @@ def _make_keys(cited: Sequence[Cited]) -> Iterator[str]:
 
 def _make_key(record: Abstract) -> str:
     """Return first author, year and first significant word of the title, in ASCII letters and digits."""
-    family = "" if not record.authors else name_of(record.authors[0]).written.partition(",")[0]
+    family = "" if not record.authors else parse_name(record.authors[0]).written.partition(",")[0]
     words = [_strip_accents(word) for word in record.title.split()]
-    said = next((word for word in words if word and word.lower() not in _SMALL), "")
-    return f"{_strip_accents(family) or 'Anonymous'}{record.year or ''}{said[:1].upper()}{said[1:]}"
+    first = next((word for word in words if word and word.lower() not in _SMALL), "")
+    return f"{_strip_accents(family) or 'Anonymous'}{record.year or ''}{first[:1].upper()}{first[1:]}"
 
 
 def _strip_accents(text: str) -> str:

@@ -10,11 +10,12 @@ from dataclasses import asdict
 from typing import Any
 
 from engine.records.abstract import Abstract
-from engine.records.answer import Answer, Hit, Why
+from engine.records.answer import SCORE_DECIMALS, Answer, Hit, Why
 from engine.references.citation import Cited
 
 _HIT = ("rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted")
 SCORES = ("fused", "bm25", "semantic_rank", "keyword_rank")  # None where the mode has none
+# The fields of a record that its hit lacks.
 RECORD = (
     "mesh",
     "publication_types",
@@ -24,17 +25,14 @@ RECORD = (
     "vernacular_title",
     "other_abstracts",
     "orcids",
-)  # beside what a hit has of it
+)
 COLUMNS = (*_HIT, *SCORES, *RECORD)
-DECIMALS = 6  # of a score, which float32 holds
 
 Cell = str | int | float | None
-BREAKS = re.compile(
-    "[\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]+"
-)  # what any reader takes for a tab or the end of a line
-_CONTROL = re.compile(
-    "[\x7f-\x9f\u2028\u2029]"
-)  # what JSON leaves as it is though it may end a line, or act on a terminal
+# What any reader takes for a tab or the end of a line.
+BREAKS = re.compile("[\t\n\x0b\x0c\r\x1c-\x1e\x85\u2028\u2029]+")
+# What JSON leaves as it is, though it may end a line or act on a terminal.
+_CONTROL = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 def list_hit_fields(hit: Hit) -> dict[str, Any]:
@@ -62,7 +60,7 @@ def _list_why_fields(why: Why) -> dict[str, Any]:
     return asdict(why) | {"percentile": simplify_value(why.percentile), "sentences": sentences}
 
 
-def record_fields(record: Abstract) -> dict[str, Any]:
+def list_record_fields(record: Abstract) -> dict[str, Any]:
     """Return the fields of a record that its hit lacks."""
     return {name: simplify_value(getattr(record, name)) for name in RECORD}
 
@@ -77,13 +75,13 @@ def list_abstract_fields(record: Abstract) -> dict[str, Any]:
 def simplify_value(value: Any) -> Any:
     """Return a value for JSON: a float to six decimals, or None if it is not finite; a tuple as a list."""
     if isinstance(value, float):
-        return round(value, DECIMALS) + 0.0 if math.isfinite(value) else None  # + 0.0: never -0.0
+        return round(value, SCORE_DECIMALS) + 0.0 if math.isfinite(value) else None  # + 0.0: never -0.0
     return list(value) if isinstance(value, tuple) else value
 
 
 def build_cells(cited: Cited) -> list[Cell]:
     """Return the cells below COLUMNS; a list is one text, None is an empty cell."""
-    found = list_hit_fields(cited.hit) | record_fields(cited.record)
+    found = list_hit_fields(cited.hit) | list_record_fields(cited.record)
     found["retracted"] = int(cited.hit.retracted)
     values = (found.get(name) for name in COLUMNS)
     return [_join_items(value) if isinstance(value, list) else value for value in values]

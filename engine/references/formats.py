@@ -56,8 +56,8 @@ def write(
         cited: the hits with their records, in order.
         title: a line about the search; the heading in Markdown, the title of the workbook in XLSX.
         overwrite: whether a file of that name may be replaced.
-        raw: CSV and TSV without protection against formulas.
-        changes: the change of each hit, for the first column of CSV and TSV; other formats have no place for it.
+        raw: whether CSV and TSV are written without protection against formulas.
+        changes: the kind of change of each hit, the first column of CSV and TSV; other formats leave it out.
 
     Raises:
         UsageError: an unknown suffix; else as files.write_file.
@@ -71,7 +71,7 @@ def write(
 def render_hits(
     suffix: str, cited: Sequence[Cited], title: str, *, raw: bool = False, changes: Sequence[str] | None = None
 ) -> Iterator[bytes]:
-    """Yield the pieces of a file of the format that has this suffix; what UTF-8 can't hold becomes a question mark."""
+    """Yield the pieces of a file in the format of this suffix, with "?" for lone surrogates."""
     if suffix == ".xlsx":
         yield write_workbook(cited, title)
     elif suffix in DELIMITERS:

@@ -7,17 +7,16 @@ from collections.abc import Iterator, Sequence
 
 from engine.collect.values.export import MARK
 from engine.records.abstract import Abstract, Notice
-from engine.references.beside import Says, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
+from engine.references.beside import Keeps, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
 from engine.references.citation import Cited
-from engine.references.names import is_group, split_author_names
+from engine.references.names import is_group, parse_names
 
 _WIDTH = 80  # columns
 _CONTINUED = " " * 5  # as wide as a tag with its dash
 _BREAK = re.compile(r"(?<=\S) (?=\S)")  # where a line may end, so that joining the lines by a blank gives the text back
 _NO_TITLE = re.compile(r"not available|in process citation", re.IGNORECASE)  # what NLM writes for a missing title
-_OTHER = re.compile(
-    r"\[(?:([a-z]{3})|([^\[\],]+?)(?:, ([a-z]{3}))?)\] (.*)", re.DOTALL
-)  # "[fre] …", "[KIE] …", "[KIE, fre] …"
+# "[fre] …", "[KIE] …", "[KIE, fre] …"
+_OTHER = re.compile(r"\[(?:([a-z]{3})|([^\[\],]+?)(?:, ([a-z]{3}))?)\] (.*)", re.DOTALL)
 KINDS = {"AAMC", "AIDS", "KIE", "NASA", "PIP", "Publisher", "plain-language-summary"}
 _NOTICES = {
     Notice.IS_RETRACTION: "ROF",
@@ -28,7 +27,7 @@ _NOTICES = {
     Notice.PARTLY_RETRACTED: "PRIN",
     Notice.REPUBLISHED: "CRI",
 }
-_UNKNOWN = "not recorded"  # the work that a notice is of, or is in
+_UNKNOWN = "not recorded"  # the other work that a notice refers to
 
 
 def _is_unique(items: Sequence[str]) -> bool:
@@ -41,7 +40,7 @@ def _is_heading(items: Sequence[str]) -> bool:
     return _is_unique(items) and not any("/" in item or item.startswith("*") for item in items)
 
 
-_SAYS: Says = {
+_KEEPS: Keeps = {
     "title": lambda items: not _NO_TITLE.search(items[0]),
     "journal": lambda items: True,
     "vernacular_title": lambda items: True,
@@ -56,8 +55,8 @@ _SAYS: Says = {
 def write_medline(cited: Sequence[Cited], title: str) -> Iterator[str]:
     r"""Yield each hit as a MEDLINE record: UTF-8, wrapped at 80 columns, lines ending with \r\n.
 
-    What has no tag, and what wrapping loses, stands in GN for the engine's own reader: read back, a record has all the
-    fields that it had. A record that is not PubMed's has an empty PMID; its id is in OID.
+    GN holds for the engine's own reader what has no tag and what wrapping loses, so that a record is read back with all
+    its fields. A record that is not PubMed's has an empty PMID; its id is in OID.
     """
     for one in cited:
         yield "".join(_wrap_tag(tag, value) for tag, value in _list_tags(one)) + "\r\n"
@@ -93,22 +92,22 @@ def _list_tags(cited: Cited) -> list[tuple[str, str]]:
 
 def _find_medline_left_over(record: Abstract) -> dict[str, object]:
     """Return the fields that the tagged lines lose."""
-    says = {**_SAYS, "other_abstracts": lambda items: _can_hold_others(record)}
+    keeps = {**_KEEPS, "other_abstracts": lambda items: _can_hold_others(record)}
     if len(record.orcids) == len(record.authors):
-        says["orcids"] = lambda items: True
-    found = find_left_over(record, says, split_author_names(record.authors))
-    if "orcids" in says:
+        keeps["orcids"] = lambda items: True
+    found = find_left_over(record, keeps, parse_names(record.authors))
+    if "orcids" in keeps:
         found.pop("orcids", None)  # blanks among them are fine
     return found | ({"title": ""} if record.vernacular_title and not record.title else {})
 
 
 def _can_hold_others(record: Abstract) -> bool:
     """Whether OAB gives the other abstracts back; where there is no abstract, one in English would be taken for it."""
-    return bool(record.abstract.strip()) and all(map(_is_said, record.other_abstracts))
+    return bool(record.abstract.strip()) and all(map(_is_kept, record.other_abstracts))
 
 
-def _is_said(other: str) -> bool:
-    """Whether OAB and OABL give back one other abstract: its label is one of theirs, and its text begins like none."""
+def _is_kept(other: str) -> bool:
+    """Return whether OAB and OABL keep another abstract: its label is one of theirs, and its text begins like none."""
     part = _OTHER.fullmatch(other)
     if part is None or part[4] != part[4].strip() or part[4].startswith(tuple(f"{kind}: " for kind in KINDS)):
         return False
@@ -119,14 +118,14 @@ def _list_other_abstracts(record: Abstract) -> Iterator[tuple[str, str]]:
     """Yield the lines of the other abstracts, each with its language."""
     for other in record.other_abstracts:
         part = _OTHER.fullmatch(other)
-        kind, spoken, body = (part[2] or "", part[1] or part[3] or "eng", part[4]) if part else ("", "und", other)
+        kind, language, body = (part[2] or "", part[1] or part[3] or "eng", part[4]) if part else ("", "und", other)
         yield "OAB", f"{kind}: {body}" if kind in KINDS else body
-        yield "OABL", spoken
+        yield "OABL", language
 
 
 def _list_authors(record: Abstract) -> Iterator[tuple[str, str]]:
     """Yield the lines of each author: full name and short one, ORCID; or the name of a group."""
-    for number, (author, name) in enumerate(zip(record.authors, split_author_names(record.authors), strict=True)):
+    for number, (author, name) in enumerate(zip(record.authors, parse_names(record.authors), strict=True)):
         if is_group(author):
             yield "CN", author
         else:

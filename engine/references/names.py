@@ -44,12 +44,12 @@ class Name:
         return " ".join(filter(None, (family, initials, suffix)))
 
 
-def name_of(author: str) -> Name:
+def parse_name(author: str) -> Name:
     """Return an author's name with the family name first.
 
-    PubMed's XML gives "Rens van de Schoot", other sources "van de Schoot, Rens" or "Schoot R". Names of groups and what
-    can't be told apart stay as they came. The order of a name without a comma is a guess: its last word, with small
-    words before it such as "van de", is taken for the family name, so of two family names only the second is.
+    PubMed's XML gives "Rens van de Schoot", other sources "van de Schoot, Rens" or "Schoot R". Names of groups, and
+    names whose order is unknown, are unchanged. The order of a name without a comma is a guess: its last word, with
+    small words before it such as "van de", is taken for the family name, so of two family names only the second is.
     """
     words = author.split(" ")
     if "," in author or _GROUP.search(author) or not 1 < len(words) <= _MAX_WORDS or author != " ".join(author.split()):
@@ -66,9 +66,9 @@ def name_of(author: str) -> Name:
     return Name(", ".join(filter(None, (family, fore, suffix))), "s" if suffix else "f")
 
 
-def split_author_names(authors: Sequence[str]) -> list[Name]:
+def parse_names(authors: Sequence[str]) -> list[Name]:
     """Return the names of all authors, in order."""
-    return [name_of(author) for author in authors]
+    return [parse_name(author) for author in authors]
 
 
 def is_group(author: str) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from engine.references.citation import Cited
-from engine.references.fields import dump_line, list_hit_fields, record_fields
+from engine.references.fields import dump_line, list_hit_fields, list_record_fields
 
 
 def _dump_hit(cited: Cited) -> str:
     """Return a hit with its record as a JSON object on one line."""
-    return dump_line(list_hit_fields(cited.hit) | record_fields(cited.record))
+    return dump_line(list_hit_fields(cited.hit) | list_record_fields(cited.record))
 
 
 def write_json_array(cited: Sequence[Cited], title: str) -> Iterator[str]:

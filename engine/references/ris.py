@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.records.abstract import Abstract
-from engine.references.beside import Says, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
+from engine.references.beside import Keeps, describe_standing, find_left_over, format_extra, join_lines, mark_own_id
 from engine.references.citation import Cited
-from engine.references.names import split_author_names
+from engine.references.names import parse_names
 
-# Types of publication, in small letters, that are no article.
+# Types of publication, in lower case, that are not articles.
 KINDS = {
     "book": "BOOK",
     "book chapter": "CHAP",
@@ -23,7 +23,7 @@ KINDS = {
     "thesis": "THES",
 }
 WORD = re.compile(r"[^\W\d][^\d\[\]]*")  # a type that M3 can hold; other databases put numbers and links there
-_SAYS: Says = {
+_KEEPS: Keeps = {
     "title": lambda items: True,
     "journal": lambda items: True,
     "vernacular_title": lambda items: True,
@@ -37,8 +37,8 @@ _SAYS: Says = {
 def write_ris(cited: Sequence[Cited], title: str) -> Iterator[str]:
     r"""Yield each hit as a RIS record: UTF-8, a line for each value, lines ending with \r\n.
 
-    What RIS has no tag for, and what its one-line values lose, stands in C8 for the engine's own reader: read back, a
-    record has all the fields that it had.
+    C8 holds for the engine's own reader what RIS has no tag for and what its one-line values lose, so that a record is
+    read back with all its fields.
     """
     for one in cited:
         yield "".join(f"{tag}  - {value}\r\n" for tag, value in [*_list_tags(one), ("ER", "")]) + "\r\n"
@@ -46,8 +46,8 @@ def write_ris(cited: Sequence[Cited], title: str) -> Iterator[str]:
 
 def _list_tags(cited: Cited) -> list[tuple[str, str]]:
     """List (tag, value) of one record in order, without empty values."""
-    record, names = cited.record, split_author_names(cited.record.authors)
-    left = find_left_over(record, _SAYS, names) | _count_marks(record)
+    record, names = cited.record, parse_names(cited.record.authors)
+    left = find_left_over(record, _KEEPS, names) | _count_marks(record)
     lines = [
         ("TY", _choose_reference_type(record)),
         ("TI", record.title),
@@ -57,7 +57,7 @@ def _list_tags(cited: Cited) -> list[tuple[str, str]]:
         ("AB", record.abstract),
         ("DO", record.doi or ""),
         *_find_accession_number(record),
-        ("UR", link(record)),
+        ("UR", build_link(record)),
         *(("KW", term) for term in [*record.mesh, *record.keywords]),
         ("LA", "; ".join(record.languages)),
         *(("M3", kind) for kind in record.publication_types if WORD.fullmatch(kind)),
@@ -87,6 +87,6 @@ def _find_accession_number(record: Abstract) -> list[tuple[str, str]]:
     return [("AN", record.pmid), ("DB", "PubMed")] if record.pmid else []
 
 
-def link(record: Abstract) -> str:
+def build_link(record: Abstract) -> str:
     """Return the PubMed page of a record, or else its DOI page."""
     return build_pubmed_url(record.pmid) or build_doi_url(record.doi)

@@ -7,8 +7,9 @@ import io
 from collections.abc import Sequence
 
 from engine.collect.values.export import guard_formula
+from engine.records.answer import SCORE_DECIMALS
 from engine.references.citation import Cited
-from engine.references.fields import BREAKS, COLUMNS, DECIMALS, Cell, build_cells
+from engine.references.fields import BREAKS, COLUMNS, Cell, build_cells
 
 
 def write_delimited(
@@ -23,8 +24,8 @@ def write_delimited(
     Args:
         cited: the hits in order.
         delimiter: "," or "\t".
-        raw: no protection against formulas, for programs.
-        changes: the change of each hit, for a first column "change"; None: no such column.
+        raw: whether to leave out the protection against formulas, for programs.
+        changes: the kind of change of each hit, for a first column "change"; None leaves that column out.
     """
     lines = [_format_line([*(["change"] if changes is not None else []), *COLUMNS], delimiter)]
     for number, one in enumerate(cited):
@@ -36,7 +37,7 @@ def write_delimited(
 def _format_cell(cell: Cell, delimiter: str, *, raw: bool) -> str:
     """Return the text of a cell, before quoting."""
     if not isinstance(cell, str):
-        return "" if cell is None else f"{cell:.{DECIMALS}f}" if isinstance(cell, float) else str(cell)
+        return "" if cell is None else f"{cell:.{SCORE_DECIMALS}f}" if isinstance(cell, float) else str(cell)
     text = BREAKS.sub(" ", cell) if delimiter == "\t" else cell
     return text if raw else guard_formula(text)
 

@@ -27,8 +27,7 @@ def write_workbook(cited: Sequence[Cited], title: str) -> bytes:
     """Return hits as a workbook of one sheet; the same hits give the same bytes.
 
     A text is a text cell, whatever it looks like, without the control characters that XML can't hold; years, ranks and
-    scores are numbers. A text of more than 32,767 characters, which is what a cell holds, is cut and ends with words
-    that say so.
+    scores are numbers. A text of more than 32,767 characters, the most in one cell, is cut and ends with a note.
 
     Raises:
         UsageError: more hits than a sheet has rows.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from engine.encode.encoder import Encoder
 from engine.index.flat import FlatIndex
 from engine.index.folder import DATABASE, VECTORS
-from engine.query.explanation import DECIMALS
+from engine.records.answer import SCORE_DECIMALS
 from engine.records.generation import Calibration, Manifest
 from engine.reindex.order import Build
 from engine.reindex.tune import encode_titles
@@ -75,5 +75,5 @@ def _draw_others(generator: np.random.Generator, place: int, n: int) -> NDArray[
 
 def _compute_quantiles(scores: list[NDArray[np.float32]]) -> tuple[float, ...]:
     """Compute the cosines below which the _SHARES of the scores lie, ascending."""
-    quantiles = np.quantile(np.concatenate(scores).astype(np.float64), _SHARES).round(DECIMALS)
+    quantiles = np.quantile(np.concatenate(scores).astype(np.float64), _SHARES).round(SCORE_DECIMALS)
     return tuple(quantiles.tolist())

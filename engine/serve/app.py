@@ -18,16 +18,15 @@ from starlette.types import ASGIApp
 
 from engine.config import count_cores
 from engine.errors import EncoderError, EngineError
-from engine.serve.api import handlers as api_handlers
 from engine.serve.api import openapi
 from engine.serve.api.bodies import dump_bytes
+from engine.serve.api.handlers import search_batch
 from engine.serve.http.access import Access
 from engine.serve.http.failures import BodyError, Failure, classify_error
 from engine.serve.http.guard import Guard
 from engine.serve.http.limits import MAX_BATCHES_WAITING
 from engine.serve.metrics import Metrics
-from engine.serve.pages import downloads, map
-from engine.serve.pages import handlers as page_handlers
+from engine.serve.pages import downloads, handlers, map
 from engine.serve.request.site import JSON, Site
 from engine.serve.work.desk import Desk
 from engine.serve.work.shelf import Shelf
@@ -77,7 +76,7 @@ async def _report_health(request: Request) -> Response:
 async def _report_readiness(request: Request) -> Response:
     """Report the open generation of each index, one per line."""
     shelf = request.app.state.site.shelf
-    return PlainTextResponse("".join(f"{name} {shelf.index(name).generation:06d}\n" for name in shelf.names))
+    return PlainTextResponse("".join(f"{name} {shelf.get_index(name).generation:06d}\n" for name in shelf.names))
 
 
 def _respond_to_error(request: Request, error: Exception) -> Response:
@@ -87,7 +86,7 @@ def _respond_to_error(request: Request, error: Exception) -> Response:
         log.error("%s: %s", type(error).__name__, _ENCODER_MESSAGE if type(error) is EncoderError else error)
     if request.url.path.startswith("/api/") or request.url.path in ("/healthz", "/readyz", "/metrics"):
         return _build_failure_json(failure)
-    return page_handlers.show_failure(request, failure)
+    return handlers.show_failure(request, failure)
 
 
 def _build_failure_json(failure: Failure) -> Response:
@@ -105,22 +104,18 @@ _HANDLERS = {
     Exception: _respond_to_error,
 }
 _ROUTES = [
-    Route("/", page_handlers.show_search_page),
-    Route("/record", page_handlers.show_record_page),
-    Route("/status", page_handlers.show_status_page),
+    Route("/", handlers.show_search_page),
+    Route("/record", handlers.show_record_page),
+    Route("/status", handlers.show_status_page),
     Route("/map", map.show_map_page),
     Route("/map/points", map.send_points),
     Route("/map/at", map.find_record_at),
     Route("/record/export", downloads.export_record),
     Route("/export", downloads.export_hits),
     Route("/search-record.json", downloads.export_search_record),
-    Route("/api/v1/search", api_handlers.search),
-    Route("/api/v1/similar", api_handlers.find_similar),
-    Route("/api/v1/record", api_handlers.show_record),
-    Route("/api/v1/new", api_handlers.find_new),
-    Route("/api/v1/batch", api_handlers.search_batch, methods=["POST"]),
-    Route("/api/v1/status", api_handlers.show_status),
-    Route("/api/v1/openapi.json", openapi.build_document),
+    *(Route(f"{openapi.ROOT}/{name}", handler) for name, handler, _, _ in openapi.GET),
+    Route(f"{openapi.ROOT}/batch", search_batch, methods=["POST"]),
+    Route(f"{openapi.ROOT}/openapi.json", openapi.build_document),
     Route("/healthz", _report_health),
     Route("/readyz", _report_readiness),
     Route("/metrics", _show_metrics),

@@ -15,7 +15,7 @@ from engine.serve.request.site import Site
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
 
-class _Served(Collector):
+class _ServerState(Collector):
     """The current state: requests in progress, and the generation of each index."""
 
     def __init__(self, site: Site) -> None:
@@ -30,14 +30,14 @@ class _Served(Collector):
         records = GaugeMetricFamily("engine_records", "Records in the generation served.", labels=["index"])
         stuck = GaugeMetricFamily("engine_stuck", "1 if a newer generation can't be opened.", labels=["index"])
         for name in self.shelf.names:
-            manifest = self.shelf.index(name).manifest
+            manifest = self.shelf.get_index(name).manifest
             generation.add_metric([name], manifest.generation)
             records.add_metric([name], manifest.counts.abstracts)
             stuck.add_metric([name], float(name in self.shelf.problems))
         yield from (generation, records, stuck)
 
 
-def _route_of(scope: Scope) -> str:
+def _name_route(scope: Scope) -> str:
     """Return the path of the route that answered; "static" for all static files, "none" without a route."""
     if "endpoint" not in scope:
         return "none"
@@ -50,7 +50,7 @@ class Metrics:
     def __init__(self, app: ASGIApp, site: Site) -> None:
         self.app = app
         self.registry = CollectorRegistry()
-        self.registry.register(_Served(site))
+        self.registry.register(_ServerState(site))
         labels = ("route", "method", "status")
         self.requests = Counter("engine_requests", "Requests answered.", labels, registry=self.registry)
         self.seconds = Histogram(
@@ -72,7 +72,7 @@ class Metrics:
         try:
             await self.app(scope, receive, send_noting_status)
         finally:
-            route = _route_of(scope)
+            route = _name_route(scope)
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "OPTIONS") else "other"
             self.requests.labels(route, method, str(status)).inc()
             self.seconds.labels(route).observe(time.perf_counter() - started)

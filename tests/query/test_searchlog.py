@@ -22,7 +22,7 @@ from engine.errors import (
 from engine.index.folder import IndexFolder
 from engine.options import FUSIONS, MODES, Filters, Query
 from engine.query.rerun import open_recorded, rerun
-from engine.query.searchlog import Record, hash_result, make_record, read_record, record_bytes, write_record
+from engine.query.searchlog import Record, dump_record, hash_result, make_record, read_record, write_record
 from engine.receipts import open_json, seal_json
 from engine.records.answer import Hit
 from engine.reindex.order import Report
@@ -335,12 +335,12 @@ def test_a_damaged_generation_is_refused(later: IndexFolder, recorded: Record) -
 def test_the_bytes_of_a_record_are_those_of_its_file(tmp_path: Path) -> None:
     record = plain(Query("größe", filters=Filters(years=((2015, None),))))
     write_record(tmp_path / "r.json", record, overwrite=False)
-    assert record_bytes(record) == (tmp_path / "r.json").read_bytes() == record_bytes(replace(record))
-    assert record_bytes(record) != record_bytes(replace(record, n_qualified=3))
+    assert dump_record(record) == (tmp_path / "r.json").read_bytes() == dump_record(replace(record))
+    assert dump_record(record) != dump_record(replace(record, n_qualified=3))
 
 
 def test_the_bytes_of_a_record_are_sealed_json_in_utf8() -> None:
-    found = open_json(record_bytes(plain(Query("größe \ud800"))))
+    found = open_json(dump_record(plain(Query("größe \ud800"))))
     assert found is not None and found["kind"] == "search record of abstract-engine"
     assert (found["query"]["text"], found["ids"]) == ("größe ", ["a", "b"])
-    assert "größe".encode() in record_bytes(plain(Query("größe")))
+    assert "größe".encode() in dump_record(plain(Query("größe")))

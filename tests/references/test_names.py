@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.collect.values.export import _restore_names
-from engine.references.names import is_group, name_of
+from engine.references.names import is_group, parse_name
 from tests.references.found import NAMES
 
 
@@ -27,7 +27,7 @@ from tests.references.found import NAMES
     ],
 )
 def test_the_family_name_comes_first(author: str, written: str, short: str) -> None:
-    assert (name_of(author).written, name_of(author).short) == (written, short)
+    assert (parse_name(author).written, parse_name(author).short) == (written, short)
 
 
 def test_groups_are_told_by_their_words() -> None:
@@ -37,5 +37,5 @@ def test_groups_are_told_by_their_words() -> None:
 
 @given(st.lists(NAMES))
 def test_a_turned_name_turns_back(authors: list[str]) -> None:
-    names = [name_of(author) for author in authors]
+    names = [parse_name(author) for author in authors]
     assert _restore_names([name.written for name in names], "".join(name.form for name in names)) == authors

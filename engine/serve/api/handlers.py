@@ -20,6 +20,7 @@ from engine.serve.http.limits import MAX_BATCH, MAX_BATCH_HITS, MAX_EXAMPLES, MA
 from engine.serve.request.parameters import (
     FILTERS,
     INDEX,
+    QUERY,
     QUESTION,
     RANKING,
     RECORD,
@@ -40,7 +41,7 @@ SIMILAR = (
 NEW = (
     INDEX,
     Parameter("since", "A generation's number, or a date or time (ISO 8601, UTC).", required=True),
-    *SEARCH[1:],
+    *QUERY,
 )
 STATUS = (INDEX,)
 BATCH = (INDEX, *RANKING, *FILTERS)
@@ -60,7 +61,7 @@ async def find_similar(request: Request) -> Response:
 
 async def _answer_request(request: Request, values: RequestValues, query: Query) -> Response:
     """Answer one query."""
-    index = get_site(request).shelf.index(values.get_text("i"))
+    index = get_site(request).shelf.get_index(values.get_text("i"))
 
     def work() -> bytes:
         answer = index.ask(query)
@@ -75,7 +76,7 @@ async def find_new(request: Request) -> Response:
     """Search the abstracts that are new or changed since a generation or date, nearest to a text first."""
     values = read_values(request, NEW)
     query, since = read_query(values), values.get_text("since").strip()
-    index = get_site(request).shelf.index(values.get_text("i"))
+    index = get_site(request).shelf.get_index(values.get_text("i"))
 
     def work() -> bytes:
         rows, answer = index.ask_new(query, since=since)
@@ -88,7 +89,7 @@ async def find_new(request: Request) -> Response:
 async def show_record(request: Request) -> Response:
     """Return one record with all its fields."""
     values = read_values(request, RECORD)
-    index = get_site(request).shelf.index(values.get_text("i"))
+    index = get_site(request).shelf.get_index(values.get_text("i"))
     return await respond(
         request, [index], JSON, lambda: dump_bytes(build_record_body(index, index.get(values.get_text("id"))))
     )
@@ -98,7 +99,7 @@ async def show_status(request: Request) -> Response:
     """Return the status of the indexes: generations, counts, encoders."""
     shelf = get_site(request).shelf
     name = read_values(request, STATUS).get_text("i")
-    indexes = [shelf.index(name) for name in ([name] if name else shelf.names)]
+    indexes = [shelf.get_index(name) for name in ([name] if name else shelf.names)]
 
     def work() -> bytes:
         return dump_bytes({"indexes": [build_status_body(index, shelf.problems) for index in indexes]})
@@ -116,7 +117,7 @@ async def search_batch(request: Request) -> Response:
     queries = content.pop("queries")
     common = list_pairs(content)
     name = RequestValues(common, BATCH).get_text("i")
-    index = get_site(request).shelf.index(name)
+    index = get_site(request).shelf.get_index(name)
     batch = [_read_batch_query(query, number, common) for number, query in enumerate(queries, 1)]
     if (n := sum(query.top_k for query in batch)) > MAX_BATCH_HITS:
         raise UsageError(f"the queries ask for {n:,} hits in total, expected {MAX_BATCH_HITS:,} at most")
@@ -177,7 +178,7 @@ def _read_batch_query(item: object, number: int, common: list[tuple[str, str]]) 
         own = list_pairs(content)
         names = {name for name, _ in own}
         rest = [(name, value) for name, value in common if name not in names and name != "i"]
-        query = read_query(RequestValues([*own, *rest], SEARCH[1:]))
+        query = read_query(RequestValues([*own, *rest], QUERY))
         if not query.text:
             raise UsageError("q is missing or blank")
         return query

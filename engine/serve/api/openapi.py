@@ -15,9 +15,10 @@ from engine.serve.api import handlers, schemas
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.api.schemas import Schema
 from engine.serve.http.limits import MAX_BATCH
-from engine.serve.request.parameters import RECORD, SEARCH, Parameter
+from engine.serve.request.parameters import QUERY, RECORD, SEARCH, Parameter
 from engine.serve.request.site import JSON
 
+ROOT = "/api/v1"
 GET: tuple[tuple[str, Callable[..., Any], Sequence[Parameter], str], ...] = (
     ("search", handlers.search, SEARCH, "Answer"),
     ("similar", handlers.find_similar, handlers.SIMILAR, "Answer"),
@@ -61,10 +62,10 @@ async def build_document(request: Request) -> Response:
 def dump_document() -> Schema:
     """Return the document as a JSON object."""
     paths = {
-        f"/api/v1/{name}": {"get": _build_operation(name, handler, parameters, kind)}
+        f"{ROOT}/{name}": {"get": _build_operation(name, handler, parameters, kind)}
         for name, handler, parameters, kind in GET
     }
-    paths["/api/v1/batch"] = {"post": _build_batch_operation()}
+    paths[f"{ROOT}/batch"] = {"post": _build_batch_operation()}
     return {
         "openapi": "3.1.0",
         "info": {"title": "abstract-engine", "version": __version__, "description": ABOUT},
@@ -96,7 +97,7 @@ def _build_operation(name: str, handler: Callable[..., Any], parameters: Sequenc
 def _build_batch_operation() -> Schema:
     """Return the POST operation of a batch."""
     common = {parameter.name: schemas.build_parameter_schema(parameter) for parameter in handlers.BATCH}
-    own = {parameter.name: schemas.build_parameter_schema(parameter) for parameter in SEARCH[1:]}
+    own = {parameter.name: schemas.build_parameter_schema(parameter) for parameter in QUERY}
     query = schemas.build_object(own, optional=set(own) - {"q"})
     own["q"] = own["q"] | {"minLength": 1}
     queries = {"type": "array", "items": {"anyOf": [own["q"], query]}, "minItems": 1, "maxItems": MAX_BATCH}

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from engine.corpus import history
 from engine.corpus.storage.store import RecordSource
 from engine.options import Query, ValueKind, YearRange
 from engine.records.abstract import Abstract
@@ -114,7 +115,7 @@ def build_hit_schema() -> Schema:
     """Return the schema of a hit with all stored fields of its record."""
     own, stored = _build_schema(Hit)["properties"], _build_schema(Abstract)["properties"]
     names: Schema = own | {name: stored[name] for name in RECORD}
-    change = {"type": "string", "enum": ["added", "text changed", "metadata changed"]}
+    change = {"type": "string", "enum": [history.ADDED, history.TEXT, history.METADATA]}
     return build_object(names | {"change": change}, optional=(*SCORES, "why", "change"))
 
 

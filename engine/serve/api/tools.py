@@ -37,7 +37,7 @@ from engine.query.index import Index
 from engine.serve.api.bodies import build_answer_body, build_record_body
 from engine.serve.api.handlers import SIMILAR, list_pairs
 from engine.serve.api.schemas import Schema, build_argument_schema
-from engine.serve.request.parameters import FILTERS, QUESTION, RANKING, RECORD, SEARCH, Parameter, RequestValues
+from engine.serve.request.parameters import INDEX, QUERY, RECORD, Parameter, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.work.shelf import Shelf
 
@@ -93,17 +93,17 @@ def _build_tool(
 
 def _answer_search(shelf: Shelf, values: RequestValues) -> Answer:
     """Answer a search."""
-    return answer_query(shelf.index(values.get_text("i")), read_query(values))
+    return answer_query(shelf.get_index(values.get_text("i")), read_query(values))
 
 
 def _answer_similar(shelf: Shelf, values: RequestValues) -> Answer:
     """Answer a search by examples."""
-    return answer_query(shelf.index(values.get_text("i")), read_query(values, like=values.get_texts("id")))
+    return answer_query(shelf.get_index(values.get_text("i")), read_query(values, like=values.get_texts("id")))
 
 
 def _answer_record(shelf: Shelf, values: RequestValues) -> Answer:
     """Return one record with all its fields."""
-    index = shelf.index(values.get_text("i"))
+    index = shelf.get_index(values.get_text("i"))
     return build_record_body(index, index.get(values.get_text("id")))
 
 
@@ -120,7 +120,7 @@ _TOOLS = {
     "search": _build_tool(
         "Find the abstracts nearest to a question or a description in plain words, best first. Pass a query, "
         "example records in like, or both.",
-        (*QUESTION, *RANKING, *FILTERS, SEARCH[0]),
+        (*QUERY, INDEX),
         _answer_search,
     ),
     "similar": _build_tool(
@@ -217,5 +217,5 @@ def _call(shelf: Shelf, name: str, arguments: Mapping[str, Any]) -> CallToolResu
 
 def describe(shelf: Shelf) -> str:
     """Return the instructions for assistants, with the names and sizes of the indexes."""
-    sizes = [f"{name} ({shelf.index(name).manifest.counts.abstracts:,} abstracts)" for name in shelf.names]
+    sizes = [f"{name} ({shelf.get_index(name).manifest.counts.abstracts:,} abstracts)" for name in shelf.names]
     return f"{ABOUT} Indexes: {', '.join(sizes)}."

@@ -12,10 +12,10 @@ from engine.errors import AbstractNotFoundError
 from engine.options import Query, ValueKind
 from engine.query.answer import fetch_hits
 from engine.query.index import Index, get_generation
-from engine.query.location import Located
+from engine.query.location import MAX_RANK, Located
 from engine.query.plan import name_some
 from engine.query.ranking import Candidate
-from engine.query.searchlog import make_record, record_bytes
+from engine.query.searchlog import dump_record, make_record
 from engine.records.answer import Answer
 from engine.references.citation import Cited, cite_hits, describe_search
 from engine.references.formats import FORMATS, render_hits
@@ -37,7 +37,8 @@ _HITS = (
 _FILE_NAMES = ("format", "tick", "top", "group_by")  # parameters of exports that pages don't have
 _NARROWING = {parameter.name for parameter in FILTERS} | {"min_score"}
 _LEFT_OUT = (
-    "excluded by a filter, a required word or the minimum score, or as an example, or ranked below the first 10,000"
+    "excluded by a filter, a required word or the minimum score, or as an example, "
+    f"or ranked below the first {MAX_RANK:,}"
 )
 _NAMED = 5  # ids named in a message
 KINDS = {
@@ -60,8 +61,9 @@ class _NoHitsError(AbstractNotFoundError):
         self.located, self.ids = located, {*located.absent, *located.left_out}
         reasons = ((located.absent, "no longer in the index"), (located.left_out, _LEFT_OUT))
         listing = "; ".join(f"{name_some(ids, _NAMED)} ({reason})" for ids, reason in reasons if ids)
+        are_no_hits = "is not a hit" if len(self.ids) == 1 else "are not hits"
         super().__init__(
-            f"No file was made: {len(self.ids):,} of the {n_ticked:,} ticked records are not hits of this search in "
+            f"No file was made: {len(self.ids):,} of the {n_ticked:,} ticked records {are_no_hits} of this search in "
             f"generation {located.answer.generation:06d}: {listing}."
         )
 
@@ -69,7 +71,7 @@ class _NoHitsError(AbstractNotFoundError):
 async def export_hits(request: Request) -> Response:
     """Send hits of a search as a file: the ticked ones, those of the page, or the first `top`."""
     values = read_values(request, _HITS)
-    index = get_site(request).shelf.index(values.get_text("i"))
+    index = get_site(request).shelf.get_index(values.get_text("i"))
     query, ticks = replace(read_query(values), explain=False), tuple(dict.fromkeys(values.get_texts("tick")))
     if top := values.get_whole("top"):
         query, ticks = replace(query, top_k=top, offset=0), ()
@@ -119,7 +121,7 @@ def _show_missing_ticks(request: Request, err: _NoHitsError) -> Response:
 async def export_record(request: Request) -> Response:
     """Send one record as a file; as a hit, it has rank 1 and its cosine to itself."""
     values = read_values(request, (*RECORD, _FORMAT))
-    index, suffix = get_site(request).shelf.index(values.get_text("i")), f".{values.get_text('format')}"
+    index, suffix = get_site(request).shelf.get_index(values.get_text("i")), f".{values.get_text('format')}"
 
     def work() -> bytes:
         record, snapshot = index.get(values.get_text("id")), get_generation(index)
@@ -133,8 +135,8 @@ async def export_record(request: Request) -> Response:
 async def export_search_record(request: Request) -> Response:
     """Send the search record, as written by `engine search --record` and repeated by `engine rerun`."""
     values = read_values(request, SEARCH)
-    query, index = replace(read_query(values), explain=False), get_site(request).shelf.index(values.get_text("i"))
-    response = await respond(request, [index], JSON, lambda: record_bytes(make_record(index, index.ask(query))))
+    query, index = replace(read_query(values), explain=False), get_site(request).shelf.get_index(values.get_text("i"))
+    response = await respond(request, [index], JSON, lambda: dump_record(make_record(index, index.ask(query))))
     return _name_attachment(response, "search.json")
 
 

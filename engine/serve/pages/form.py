@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.corpus.facets import Counted
 from engine.errors import UsageError
-from engine.options import FILTERS, ValueKind, parse_years
+from engine.options import BY_FIELD, FILTERS, ValueKind, parse_years
 from engine.query.index import Index
 from engine.serve.http.limits import MAX_HITS
 from engine.serve.pages.links import Pairs, State
@@ -33,6 +33,11 @@ class _Form:
     first_year: str
     last_year: str
     kept: Pairs  # parameters without a field: hidden, or repeatable ones as checked boxes
+
+    @property
+    def default_size(self) -> int:
+        """The number of hits per page where none is given."""
+        return int(BY_FIELD["top_k"].default)
 
     @property
     def sizes(self) -> list[int]:

@@ -40,7 +40,7 @@ async def show_search_page(request: Request) -> Response:
             return RedirectResponse(state.build_address("/"), _SEE_OTHER)
         values = RequestValues(state.pairs, PAGE)
         shelf, query = get_site(request).shelf, read_query(values)
-        index = shelf.index(values.get_text("i"))
+        index = shelf.get_index(values.get_text("i"))
         query = replace(query, explain=query.explain if values.get_text("explain") else True)
         return await respond(request, [index], HTML, lambda: _render_search_page(index, shelf.names, state, query))
     except (UsageError, NoMeshTreeError, AbstractNotFoundError, UnreadableQueryError) as err:
@@ -52,7 +52,7 @@ def _show_refused(request: Request, failure: Failure) -> Response:
     shelf = get_site(request).shelf
     name = next((value for key, value in read_pairs(request) if key == "i" and value in shelf.names), "")
     kept = tuple(pair for pair in read_pairs(request) if pair[1].strip() and pair[0] != "i")
-    index, state = shelf.index(name), State((*kept, ("i", name)) if name else kept)
+    index, state = shelf.get_index(name), State((*kept, ("i", name)) if name else kept)
     fields = _build_form_fields(index, shelf.names, state)
     body = render_page("search", title="Search", answer=None, problem=failure.message, **fields)
     return Response(body, status_code=failure.status, media_type=HTML, headers=dict(failure.headers))
@@ -104,7 +104,7 @@ def _name_question(index: Index, query: Query) -> str:
 async def show_record_page(request: Request) -> Response:
     """Send the page of one record, with the records nearest to it."""
     values = read_values(request, RECORD)
-    index = get_site(request).shelf.index(values.get_text("i"))
+    index = get_site(request).shelf.get_index(values.get_text("i"))
     return await respond(request, [index], HTML, lambda: _render_record_page(index, values))
 
 
@@ -137,7 +137,7 @@ async def show_status_page(request: Request) -> Response:
     """Send the status page."""
     read_values(request, ())
     shelf = get_site(request).shelf
-    indexes = [shelf.index(name) for name in shelf.names]
+    indexes = [shelf.get_index(name) for name in shelf.names]
 
     def work() -> bytes:
         bodies = [build_status_body(index, shelf.problems) for index in indexes]

@@ -30,7 +30,7 @@ async def show_map_page(request: Request) -> Response:
     """Send the map of the corpus, with the hits of a search marked."""
     state = canonicalise(read_pairs(request))
     values = RequestValues(state.pairs, PAGE)
-    index = get_site(request).shelf.index(values.get_text("i"))
+    index = get_site(request).shelf.get_index(values.get_text("i"))
     query = replace(read_query(values, n=_DEFAULT_HITS), explain=False)
     return await respond(request, [index], HTML, lambda: _show_map(index, get_site(request).shelf.names, state, query))
 
@@ -49,13 +49,13 @@ def _show_map(index: Index, names: list[str], state: State, query: Query) -> byt
         "map",
         hits=build_hit_views(index, answer, state),
         rows=rows,
-        place=_place_of(index, drawing, query),
+        place=_locate_query(index, drawing, query),
         chips=build_chips(state),
         **fields,
     )
 
 
-def _place_of(index: Index, drawing: Drawing, query: Query) -> tuple[float, float] | None:
+def _locate_query(index: Index, drawing: Drawing, query: Query) -> tuple[float, float] | None:
     """Return the x and y of the text of a query; None without a text."""
     return drawing.place(index.encode([query.text])[0]) if query.text else None
 
@@ -93,7 +93,7 @@ def _read_drawing_request(request: Request, allowed: tuple[Parameter, ...]) -> t
         AbstractNotFoundError: the generation of the request is no longer served.
     """
     values = read_values(request, allowed)
-    index = get_site(request).shelf.index(values.get_text("i"))
+    index = get_site(request).shelf.get_index(values.get_text("i"))
     drawing = draw_map_of(index)
     if values.get_whole("g") != index.generation:
         raise AbstractNotFoundError(f"the map now shows generation {index.generation:06d}. Reload the page")

@@ -42,7 +42,7 @@ def _is_inside(position: int, spans: Sequence[Span]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class AbstractView:
     """The abstract of a hit, ready to display."""
 
     extract: list[MarkedPiece]  # the part that is always visible
@@ -51,7 +51,7 @@ class Shown:
     whole: list[MarkedPiece]  # the whole abstract; empty if the extract is the whole abstract
 
 
-def mark_abstract(hit: Hit) -> Shown:
+def mark_abstract(hit: Hit) -> AbstractView:
     """Return the abstract of a hit with the nearest sentence and the words of the query marked."""
     text = hit.abstract
     best = [hit.why.sentences[0].span] if hit.why and hit.why.sentences else []
@@ -59,7 +59,7 @@ def mark_abstract(hit: Hit) -> Shown:
     window = _extract(text, best[0] if best else None)
     cut = (window[0] > 0, window[1] < len(text))
     whole = split_pieces(text, best, words) if any(cut) else []
-    return Shown(split_pieces(text, best, words, window), *cut, whole)
+    return AbstractView(split_pieces(text, best, words, window), *cut, whole)
 
 
 def _extract(text: str, best: Span | None) -> Span:

@@ -8,6 +8,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from engine import __version__
+from engine.phrases import pluralize
+from engine.serve.http.limits import MAX_IDS, MAX_TEXT
 
 
 @cache
@@ -23,7 +25,8 @@ def _get_environment() -> Environment:
     )
     environment.filters["grouped"] = "{:,}".format
     environment.filters["number"] = "{:06d}".format
-    environment.globals["version"] = __version__
+    environment.filters["pluralize"] = pluralize
+    environment.globals |= {"version": __version__, "max_text": MAX_TEXT, "max_ticks": MAX_IDS}
     return environment
 
 

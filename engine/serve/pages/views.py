@@ -13,7 +13,7 @@ from engine.records.answer import Answer, Hit
 from engine.references.citation import cite_hits
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.pages.links import State
-from engine.serve.pages.marks import MarkedPiece, Shown, mark_abstract, split_pieces
+from engine.serve.pages.marks import AbstractView, MarkedPiece, mark_abstract, split_pieces
 from engine.serve.request.parameters import FLAGS
 
 _WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
@@ -29,7 +29,7 @@ class _HitView:
     hit: Hit
     record: Abstract
     title: list[MarkedPiece]
-    shown: Shown
+    shown: AbstractView
     badges: list[str]
     worth: str  # meaning of the score, in words
     scores: str  # ranks and scores of hybrid and keyword mode

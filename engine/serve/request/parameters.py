@@ -68,8 +68,9 @@ INDEX = Parameter("i", "Name of the index; by default the first one served.")
 QUESTION = tuple(map(_build_parameter, options.QUESTION))
 RANKING = tuple(map(_build_parameter, options.RANKING))
 FILTERS = tuple(map(_build_parameter, options.FILTERS))
+QUERY = (*QUESTION, *RANKING, *FILTERS)
 RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))
-SEARCH = (INDEX, *QUESTION, *RANKING, *FILTERS)
+SEARCH = (INDEX, *QUERY)
 
 
 class RequestValues:
@@ -102,15 +103,15 @@ class RequestValues:
         """Return the first value of a parameter; "" without a value."""
         return next(iter(self.values.get(name, ())), "")
 
-    def get_whole(self, name: str, default: int = 0) -> int:
-        """Return the value of a parameter as a whole number; default without a value."""
-        return int(self.get_text(name).strip() or default)
+    def get_whole(self, name: str) -> int:
+        """Return the value of a parameter as a whole number; 0 without a value."""
+        return int(self.get_text(name).strip() or 0)
 
-    def number(self, name: str) -> float | None:
+    def get_number(self, name: str) -> float | None:
         """Return the value of a parameter as a number; None without a value."""
         return float(text) if (text := self.get_text(name).strip()) else None
 
-    def flag(self, name: str) -> bool | None:
+    def get_flag(self, name: str) -> bool | None:
         """Return the value of a parameter as a boolean; None without a value."""
         return FLAGS[text.lower()] if (text := self.get_text(name).strip()) else None
 
@@ -123,11 +124,11 @@ class RequestValues:
         if option.kind.is_repeatable:
             return self.get_texts(option.name)
         if option.kind in BOOLEANS:
-            return self.flag(option.name)
+            return self.get_flag(option.name)
         if option.kind is ValueKind.INTEGER:
             return self.get_whole(option.name)
         if option.kind is ValueKind.NUMBER:
-            return self.number(option.name)
+            return self.get_number(option.name)
         text = self.get_text(option.name)
         return next((choice for choice in option.choices if choice == text), text)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import UsageError
-from engine.options import FILTERS, QUESTION, RANKING, Filters, Query
+from engine.options import BY_FIELD, FILTERS, QUESTION, RANKING, Filters, Query
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.request.parameters import RequestValues
 
 
-def read_query(values: RequestValues, *, n: int = 10, like: tuple[str, ...] = ()) -> Query:
+def read_query(values: RequestValues, *, n: int = BY_FIELD["top_k"].default, like: tuple[str, ...] = ()) -> Query:
     """Return the query of a request; n is the default number of hits, like replaces the examples.
 
     Raises:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from engine.query.index import Index
 from engine.serve.request.parameters import Parameter, RequestValues
 from engine.serve.work.desk import Desk
-from engine.serve.work.freshness import compute_tag, is_held
+from engine.serve.work.freshness import compute_tag, has_tag
 from engine.serve.work.shelf import Shelf
 
 JSON = "application/json"
@@ -55,7 +55,7 @@ async def respond(request: Request, indexes: Sequence[Index], kind: str, work: C
     headers = {"ETag": compute_tag(request, indexes, get_site(request).shelf.names), "Cache-Control": _CACHING}
     if len(indexes) == 1:
         headers["Engine-Generation"] = f"{indexes[0].generation:06d}"
-    if is_held(request, headers["ETag"]):
+    if has_tag(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     body = await run_while_connected(request, get_site(request).desk.run(work))
     return Response(body, media_type=kind, headers=headers)

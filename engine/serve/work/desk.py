@@ -49,8 +49,9 @@ class Desk:
             Exception: whatever the work raises.
             CancelledError: it was cancelled.
         """
-        if self.n_inside >= self.places:
-            raise BusyError(f"{self.n_inside:,} requests are running or waiting. Try again in a second")
+        if (n := self.n_inside) >= self.places:
+            are = "request is" if n == 1 else "requests are"
+            raise BusyError(f"{n:,} {are} running or waiting. Try again in a second")
         deadline = Deadline(time.monotonic() + self.answer_seconds)
         job = self.pool.submit(_run_in_time, work, deadline)
         future = asyncio.wrap_future(job)

@@ -39,9 +39,9 @@ def _read_settings_state(index: Index) -> str:
     return f"{status.st_mtime_ns} {status.st_size}"
 
 
-def is_held(request: Request, tag: str) -> bool:
-    """Return whether If-None-Match has this tag; False if the answer depends on the MeSH tree file."""
+def has_tag(request: Request, tag: str) -> bool:
+    """Return whether a client has the answer with this tag; False if the answer depends on the MeSH tree file."""
     if "mesh_tree=" in request.url.query:
         return False
     tags = request.headers.get("if-none-match", "").split(",")
-    return any(held.strip().removeprefix("W/") == tag for held in tags)
+    return any(each.strip().removeprefix("W/") == tag for each in tags)

@@ -50,7 +50,7 @@ class Shelf:
         """The names of the indexes, in the order given."""
         return list(self.indexes)
 
-    def index(self, name: str = "") -> Index:
+    def get_index(self, name: str = "") -> Index:
         """Return an index pinned to its current generation; the first index if name is "".
 
         Raises:

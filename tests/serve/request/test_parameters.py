@@ -49,28 +49,28 @@ def test_what_is_given_is_read_by_its_kind() -> None:
     assert (found.get_texts("names"), found.get_text("names")) == (("a", " b "), "a")
     assert found.get_text("choice") == "blue"
     assert found.get_whole("whole") == 12
-    assert found.number("number") == -0.5
-    assert found.flag("flag") is True
+    assert found.get_number("number") == -0.5
+    assert found.get_flag("flag") is True
 
 
 def test_what_is_not_given_or_blank_has_no_value() -> None:
     for pairs in ([], [(parameter.name, " \t") for parameter in ALL]):
         found = RequestValues(pairs, ALL)
         assert (found.get_texts("names"), found.get_text("name")) == ((), "")
-        assert (found.get_whole("whole"), found.get_whole("whole", 7)) == (0, 7)
-        assert (found.number("number"), found.flag("flag")) == (None, None)
+        assert found.get_whole("whole") == 0
+        assert (found.get_number("number"), found.get_flag("flag")) == (None, None)
 
 
 def test_zero_and_false_are_values() -> None:
     found = RequestValues([("whole", "0"), ("number", "0"), ("flag", "false")], ALL)
-    assert (found.get_whole("whole", 7), found.number("number"), found.flag("flag")) == (0, 0.0, False)
+    assert (found.get_whole("whole"), found.get_number("number"), found.get_flag("flag")) == (0, 0.0, False)
 
 
 @pytest.mark.parametrize(
     ("text", "value"), [("true", True), ("1", True), ("on", True), ("TRUE", True), ("false", False), ("0", False)]
 )
 def test_flags_may_be_said_in_several_ways(text: str, value: bool) -> None:
-    assert one(FLAG, text).flag("flag") is value
+    assert one(FLAG, text).get_flag("flag") is value
 
 
 @pytest.mark.parametrize("text", ["-2", "1000", "0001"])
@@ -159,7 +159,7 @@ def test_there_is_one_parameter_of_a_name_and_defaults_are_values_it_may_have() 
 @pytest.mark.parametrize(("parameter", "value"), [(WHOLE, "5"), (NUMBER, "0.5"), (FLAG, "true")])
 def test_blanks_around_a_value_do_no_harm(parameter: Parameter, value: str, blank: str) -> None:
     found = one(parameter, blank + value + blank)
-    read = {ValueKind.INTEGER: found.get_whole, ValueKind.NUMBER: found.number, ValueKind.EITHER: found.flag}[
+    read = {ValueKind.INTEGER: found.get_whole, ValueKind.NUMBER: found.get_number, ValueKind.EITHER: found.get_flag}[
         parameter.kind
     ]
     assert read(parameter.name) == {"5": 5, "0.5": 0.5, "true": True}[value]
@@ -178,10 +178,10 @@ def test_any_text_is_a_value_in_range_or_a_usage_error(parameter: Parameter, tex
     if parameter.kind is ValueKind.INTEGER:
         assert not text.strip() or parameter.low <= found.get_whole(parameter.name) <= parameter.high
     elif parameter.kind is ValueKind.NUMBER:
-        number = found.number(parameter.name)
+        number = found.get_number(parameter.name)
         assert number is None if not text.strip() else number is not None and math.isfinite(number)
     elif parameter.kind in BOOLEANS:
-        assert found.flag(parameter.name) in ((True, False) if text.strip() else (None,))
+        assert found.get_flag(parameter.name) in ((True, False) if text.strip() else (None,))
     else:
         assert found.get_texts(parameter.name) == ((text,) if text.strip() else ())
 

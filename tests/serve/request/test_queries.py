@@ -2,7 +2,7 @@ import pytest
 
 from engine.errors import UsageError
 from engine.options import FILTERS, Filters, Query, ValueKind
-from engine.serve.request.parameters import SEARCH, RequestValues
+from engine.serve.request.parameters import QUERY, SEARCH, RequestValues
 from engine.serve.request.queries import read_query
 
 # A value for each parameter that says something else than its absence.
@@ -55,7 +55,7 @@ def test_every_filter_by_hand() -> None:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [parameter.name for parameter in SEARCH[1:]])
+@pytest.mark.parametrize("name", [parameter.name for parameter in QUERY])
 def test_no_parameter_is_passed_over(name: str) -> None:
     assert asked((name, SAMPLES.get(name, "x"))) != Query()
 

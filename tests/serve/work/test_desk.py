@@ -120,7 +120,7 @@ def test_an_answer_that_takes_too_long_keeps_its_place_until_it_is_there() -> No
         ):
             await desk.run(held(release))
         assert desk.n_inside == 1
-        with pytest.raises(BusyError, match="^1 requests are running or waiting"):
+        with pytest.raises(BusyError, match="^1 request is running or waiting"):
             await desk.run(lambda: "too early")
         release.set()
         await until(lambda: desk.n_inside == 0)

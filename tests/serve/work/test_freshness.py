@@ -12,7 +12,7 @@ from engine.index.folder import IndexFolder
 from engine.query.index import Index
 from engine.reindex.order import Report
 from engine.serve.work import freshness
-from engine.serve.work.freshness import compute_tag, is_held
+from engine.serve.work.freshness import compute_tag, has_tag
 from tests.conftest import CURRENT
 
 Add = Callable[..., Report]
@@ -114,16 +114,16 @@ def test_a_question_may_hold_anything() -> None:
 
 @pytest.mark.parametrize("held", ['"a"', 'W/"a"', '"b", "a"', ' "b" ,W/"a" ', '"a","b"'])
 def test_a_client_says_what_it_holds(held: str) -> None:
-    assert is_held(request(held=held), '"a"')
+    assert has_tag(request(held=held), '"a"')
 
 
 @pytest.mark.parametrize("held", [None, "", "a", '"b"', '"aa"', '"A"', "W/a", '"W/a"', 'w/"a"'])
 def test_a_client_holds_nothing_else(held: str | None) -> None:
-    assert not is_held(request(held=held), '"a"')
+    assert not has_tag(request(held=held), '"a"')
 
 
 def test_what_the_mesh_tree_has_a_say_in_is_asked_anew() -> None:
     with open_index(CURRENT) as index:
         held = tag(index, query="q=gout&mesh_tree=Gout")
-    assert not is_held(request(query="q=gout&mesh_tree=Gout", held=held), held)
-    assert is_held(request(query="q=gout&mesh=Gout", held=held), held)
+    assert not has_tag(request(query="q=gout&mesh_tree=Gout", held=held), held)
+    assert has_tag(request(query="q=gout&mesh=Gout", held=held), held)

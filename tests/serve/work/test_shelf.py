@@ -52,12 +52,12 @@ def test_a_damaged_generation_is_tried_again_at_times_and_another_one_at_once(
     monkeypatch.setattr(shelving, "_EASE", 1_000_000)
     for _ in range(5):
         shelf.look()
-    assert len(tries) == 1 and "abstracts.db" in shelf.problems["toy"] and shelf.index().generation == 2
+    assert len(tries) == 1 and "abstracts.db" in shelf.problems["toy"] and shelf.get_index().generation == 2
 
     database.write_bytes(good)
     publish({"id": "newer", "title": "Newer"})
     shelf.look()
-    assert len(tries) == 2 and shelf.problems == {} and shelf.index().generation == 4
+    assert len(tries) == 2 and shelf.problems == {} and shelf.get_index().generation == 4
     shelf.look()
     assert len(tries) == 2
 
@@ -71,7 +71,7 @@ def test_a_generation_that_is_good_again_is_found(fresh: IndexFolder, publish: P
     shelf.look()
     database.write_bytes(good)
     began = time.monotonic()
-    while shelf.index().generation == 2:
+    while shelf.get_index().generation == 2:
         assert time.monotonic() - began < 5
         shelf.look()
     assert shelf.problems == {} and len(tries) == 2
@@ -80,7 +80,7 @@ def test_a_generation_that_is_good_again_is_found(fresh: IndexFolder, publish: P
 def wait_for(shelf: Shelf, generation: int) -> None:
     """Wait until a shelf that follows is at a generation."""
     began = time.monotonic()
-    while shelf.index().generation != generation:
+    while shelf.get_index().generation != generation:
         assert time.monotonic() - began < 10
         time.sleep(0.01)
 

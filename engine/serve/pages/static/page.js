@@ -22,10 +22,10 @@ for (const form of all("form[method=get]")) {
 }
 
 // Keep ticks while paging through the hits of one query and filtering them; excluded records lose their tick.
-const MOST = 1000; // ticked hits in one file
 const exporting = one("#export");
 if (exporting) {
   const key = `ticked ${exporting.dataset.question}`;
+  const most = +exporting.dataset.most; // ticked hits in one file
   let own = null; // the ticks of this page, used if session storage is unavailable
   const read = () => { try { return new Set(own ?? JSON.parse(sessionStorage.getItem(key) || "[]")); } catch { return new Set(); } };
   const write = (ticked) => { try { sessionStorage.setItem(key, JSON.stringify([...ticked])); own = null; } catch { own = [...ticked]; } };
@@ -36,8 +36,8 @@ if (exporting) {
     for (const box of boxes) box.checked = ticked.has(box.value);
     const elsewhere = ticked.size - boxes.filter((box) => box.checked).length;
     const more = elsewhere > 0 ? `, ${elsewhere} of them not on this page` : "";
-    const most = ticked.size > MOST ? `; a file can have at most ${MOST}` : "";
-    one("#ticked").textContent = ticked.size ? `${ticked.size} ticked${more}${most}` : "";
+    const excess = ticked.size > most ? `; a file can have at most ${most}` : "";
+    one("#ticked").textContent = ticked.size ? `${ticked.size} ticked${more}${excess}` : "";
     untick.hidden = !ticked.size;
     everything.checked = boxes.length > 0 && boxes.every((box) => box.checked);
   };
