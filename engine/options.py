@@ -100,7 +100,7 @@ def _list_options(owner: type) -> tuple[QueryOption, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Restricts which records are ranked. Values of one field are alternatives; all given fields must match.
+    """Conditions on the records that are ranked. Values of one field are alternatives; all given fields must match.
 
     Names (journals, mesh, types, keywords) are compared whole, without regard to case; * stands for any characters.
     Lists become tuples, and years written as text become ranges: Filters(years=["2015-"]) has years ((2015, None),).

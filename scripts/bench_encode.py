@@ -171,7 +171,7 @@ def mismatches(fast: FastTokenizer, reference: TextTokenizer, texts: list[str]) 
     wrong = 0
     for start in range(0, len(texts), 1024):
         a, b = (way.tokenise(texts[start : start + 1024]) for way in (fast, reference))
-        same = [np.array_equal(a.get_row(i), b.row(i)) for i in range(len(a.n_tokens))]
+        same = [np.array_equal(a.get_row(i), b.get_row(i)) for i in range(len(a.n_tokens))]
         wrong += int((~np.array(same) | (a.n_tokens != b.n_tokens)).sum())
     return wrong
 

@@ -48,7 +48,7 @@ def questions(folder: Path) -> list[tuple[str, str]]:
     return [(str(row["id"]), str(row["text"])) for row in rows]
 
 
-def judgements(folder: Path, index: Index) -> dict[str, dict[str, int]]:
+def judgments(folder: Path, index: Index) -> dict[str, dict[str, int]]:
     """Query -> record id in the index -> relevance above 0."""
     found: dict[str, dict[str, int]] = {}
     for line in list(lines(folder / "qrels.tsv.gz"))[1:]:
@@ -73,7 +73,7 @@ def quality(
     folder: Path, index: Index, references: dict[str, Callable[[list[str]], list[list[str]]]]
 ) -> list[list[Any]]:
     """Return a row for each mode, then for each reference: means over the judged queries."""
-    qrels = judgements(folder, index)
+    qrels = judgments(folder, index)
     asked = [(query_id, text) for query_id, text in questions(folder) if query_id in qrels]
     texts = [text for _, text in asked]
     rankings: dict[str, list[list[str]]] = {}
@@ -114,7 +114,7 @@ def by_sentence_transformers(corpus: Path) -> Callable[[list[str]], list[list[st
 def collection_rows(folder: Path, large: Index) -> list[list[Any]]:
     """Quality on one collection, in the large index or, where that lacks it, in one of its own."""
     try:
-        judgements(folder, large)
+        judgments(folder, large)
     except AbstractNotFoundError:
         with tempfile.TemporaryDirectory() as scratch:
             corpus = folder / "corpus.jsonl.gz"

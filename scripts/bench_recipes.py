@@ -8,7 +8,7 @@ or whose mean is the one vector of the record. Differences are to the cut at 256
 over the queries). --cache keeps encoders and vectors for the next time. Seconds are the
 processor's, for --texts records of the pool, in turns, at fp32. Prints one line of JSON, then tables.
 
-    med       30 queries with judgements, untitled abstracts, fp32
+    med       30 queries with judgments, untitled abstracts, fp32
     pubmedqa  1,000 questions, each to find its own untitled abstract, beside --pool-size others; int8 from here on
     ends      1,000 last sentences of records of more than 300 tokens, each to find its record in the same set
     titles    1,000 titles, each to find its body in --bodies without title
@@ -194,7 +194,7 @@ def answered(task: Task, encoders: Encoders, **facts: object) -> dict[str, Any]:
 
 
 def judged(name: str, folder: Path, records: list[Abstract]) -> Task:
-    """Return the queries of a set with its judgements."""
+    """Return the queries of a set with its judgments."""
     records = sorted(records, key=lambda record: record.record_id)  # as equal scores are ranked
     rows = {record.record_id: row for row, record in enumerate(records)}
     relevant: dict[str, list[int]] = {}

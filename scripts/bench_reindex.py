@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench_main import machine
+from bench_machine import machine
 
 from engine.encode.encoder import encode_checked
 from engine.encode.onnx import OnnxEncoder

@@ -78,7 +78,8 @@ import json, sys, time
 import faiss
 import numpy as np
 from pathlib import Path
-from engine.index.ivf import FlatIndex, IvfIndex
+from engine.index.flat import FlatIndex
+from engine.index.ivf import IvfIndex
 from engine.records.generation import AnnSettings
 faiss.omp_set_num_threads(1)
 def anonymous():

@@ -90,7 +90,7 @@ def install_cpu_torch() -> None:
     if version := cpu_build_of_torch():
         install(f"torch {version}", [f"torch=={version}"])
     else:
-        say("none found: pip takes the default build, several GB (README tells how to get a smaller one)")
+        say("none found: pip takes the default build, several GB (docs/install.md says how to get a smaller one)")
 
 
 def cpu_build_of_torch() -> str | None:

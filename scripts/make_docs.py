@@ -167,7 +167,7 @@ def signature_block(name: str, function: Callable[..., Any]) -> str:
 def docstring(what: Any) -> str:
     """Return a docstring as Markdown; the errors as a list."""
     text, _, raised = (inspect.getdoc(what) or "").partition("\n\nRaises:\n")
-    errors = [line.strip() for line in raised.splitlines() if line.strip()]
+    errors = [line.strip() for line in re.sub(r"\n {5,}", " ", raised).splitlines() if line.strip()]
     listed = "\n\nRaises:\n\n" + "\n".join("- " + re.sub(r"^(\w+):", r"`\1`:", one) for one in errors) if errors else ""
     return escaped(text) + listed + "\n"
 
@@ -288,7 +288,7 @@ def main() -> int:
                 REFERENCE.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
     for name in stale:
-        print(f"docs/reference/{name} {'is stale: run scripts/make_docs.py' if only_check else 'written'}")
+        print(f"docs/reference/{name} {'is stale: run python scripts/make_docs.py' if only_check else 'written'}")
     return 1 if stale and only_check else 0
 
 

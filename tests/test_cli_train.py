@@ -59,7 +59,7 @@ def test_what_makes_no_sense_is_told(run: Run, tmp_path: Path) -> None:
         assert "and an index has none" in run("train", "--method", method, "-i", "toy", "--check").output
     good = pairs(tmp_path / "good.csv", lambda n: f"sore knees, number {n * n}")
     held = run("train", good, "--method", "adapt", "--base", TOY_MODEL, "--pairs", "--hold-out", TOY)
-    assert held.exit_code == 2 and "remove such rows" in held.output
+    assert held.exit_code == 2 and "remove the rows from the file of pairs" in held.output
     for option, value in (("--seed", -1), ("--seed", 2**32), ("--negatives", 60)):
         assert "is not in the range" in run("train", TOY, "--method", "adapt", option, value).output
     wrong = run("train", TOY, "--method", "adapt", "--matryoshka", "many")

@@ -1,5 +1,6 @@
-"""The documentation is true: its code blocks run on the sample and print what it shows, its commands parse, its reference
-is not stale, and it builds without a warning into pages that load nothing from other hosts."""
+"""The documentation is true: its code blocks run on the sample and print what it shows, the commands, options and files
+that it names exist, its reference is not stale, and it builds without a warning into pages that load nothing from other
+hosts."""
 
 import io
 import os
@@ -12,17 +13,35 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from textwrap import dedent
 
 import click
 import pytest
 
 from engine.cli import main
+from engine.collect.source import FORMATS
 from engine.index.folder import IndexFolder
+from engine.options import FILTERS
 from tests.conftest import ROOT, SAMPLE
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OTHERS = [
+    ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "indexes/README.md", "scripts/README.md")
+]
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
-BLOCK = re.compile(r'^```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<body>.*?)^```$', re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r'^(?P<indent> *)```(?P<language>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<body>.*?)^(?P=indent)```$',
+    re.MULTILINE | re.DOTALL,
+)
+INLINE = re.compile(r"`([^`\n]+)`")
+OPTIONS = {"--help", "--version"} | {
+    name for command in main.commands.values() for one in command.params for name in (*one.opts, *one.secondary_opts)
+}
+FILES = [
+    path.relative_to(ROOT).as_posix()
+    for folder in ("engine", "scripts", "tests")
+    for path in (ROOT / folder).rglob("*")
+]
 RUN = ("console", "python")
 NOT_RUN = ("bash", "json", "text", "toml")  # of bash, what starts with engine is parsed all the same
 MOST_WORDS = 900  # of the README
@@ -49,7 +68,7 @@ class Errors(io.StringIO):
 def blocks(page: Path) -> Iterator[tuple[str, str, str]]:
     """Yield language, title and body of every code block of a page."""
     for found in BLOCK.finditer(page.read_text(encoding="utf-8")):
-        yield found["language"], found["title"] or "", found["body"]
+        yield found["language"], found["title"] or "", dedent(found["body"])
 
 
 def commands(body: str) -> Iterator[tuple[str, str]]:
@@ -57,6 +76,23 @@ def commands(body: str) -> Iterator[tuple[str, str]]:
     for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
         command, _, output = part.partition("\n")
         yield command, output
+
+
+def lines_not_run(page: Path) -> list[list[str]]:
+    """Words of every line of the bash blocks of a page, without comments."""
+    bodies = [body.replace("\\\n", " ") for language, _, body in blocks(page) if language == "bash"]
+    return [shlex.split(line, comments=True) for body in bodies for line in body.splitlines()]
+
+
+def commands_not_run(page: Path) -> list[list[str]]:
+    """Words of every command of the engine in the bash blocks of a page, from the name of the command on."""
+    return [words[words.index("engine") + 1 :] for words in lines_not_run(page) if "engine" in words]
+
+
+def parse(name: str, *args: str) -> click.Context:
+    """Read a command line as click does, without running the command."""
+    parent = click.Context(main, info_name="engine", **main.context_settings)  # a command remembers its help options
+    return main.commands[name].make_context(name, list(args), parent=parent)
 
 
 def printed_by(command: str) -> str:
@@ -126,16 +162,65 @@ def test_code_blocks_run_and_print_what_is_shown(page: Path, workplace: Path) ->
                 assert is_as_shown(printed, shown), f"$ {command}\n{printed}"
 
 
-@pytest.mark.parametrize("page", [*PAGES, *REFERENCE], ids=lambda page: f"{page.parent.name}-{page.stem}")
+@pytest.mark.parametrize(
+    "page",
+    [page for page in (*PAGES, *REFERENCE) if commands_not_run(page)],
+    ids=lambda page: f"{page.parent.name}-{page.stem}",
+)
 def test_commands_that_are_not_run_parse(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(click.Path, "convert", lambda self, value, param, ctx: value)  # the files need not be there
-    parent = click.Context(main, info_name="engine", **main.context_settings)  # a command remembers its help options
-    for language, _, body in blocks(page):
-        for line in body.replace("\\\n", " ").splitlines() if language == "bash" else ():
-            words = shlex.split(line, comments=True)
-            if "engine" in words:
-                name, *args = words[words.index("engine") + 1 :]
-                main.commands[name].make_context(name, args, parent=parent)
+    refused = []
+    for words in commands_not_run(page):
+        try:
+            assert parse(*words).info_name == words[0]
+        except click.UsageError as err:
+            refused.append(f"engine {shlex.join(words)}: {err.format_message()}")
+    assert not refused
+
+
+def test_a_command_with_an_unknown_option_does_not_parse(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "1. In a list:\n\n   ```bash\n   ENGINE_INDEX=x engine search gout --yaer 2015-  # a note\n   ```\n"
+    )
+    (words,) = commands_not_run(page)
+    assert words == ["search", "gout", "--yaer", "2015-"]
+    with pytest.raises(click.NoSuchOption, match="No such option: --yaer|No such option '--yaer'"):
+        parse(*words)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: f"{page.parent.name}-{page.stem}")
+def test_commands_options_and_files_in_the_text_exist(page: Path) -> None:
+    for code in INLINE.findall(page.read_text(encoding="utf-8")):
+        first, *rest = code.split()
+        if first == "engine" and rest and rest[0][0].isalpha():
+            assert rest[0] in main.commands, code
+        if first == "engine" or first.startswith("-"):
+            unknown = {name for name in re.findall(r"(?<!\S)--[a-z-]+", code)} - OPTIONS
+            assert not unknown, code
+        for name in re.findall(r"(?<!\S)[\w/]+\.py(?!\S)|(?<!\S)(?:engine|scripts|tests)/[\w/]+(?!\S)", code):
+            assert any(f"/{path}".endswith(f"/{name.rstrip('/')}") for path in FILES), code
+
+
+def test_scripts_are_there_and_can_be_run_as_shown() -> None:
+    lines = [
+        words for page in (*PAGES, *OTHERS) for words in lines_not_run(page) if any("scripts/" in w for w in words)
+    ]
+    assert len(lines) >= 12
+    for first, *rest in lines:
+        if first == "python":
+            assert (ROOT / rest[0]).is_file(), rest[0]
+        else:
+            assert os.access(ROOT / first, os.X_OK), f"{first}: write python {first}"
+
+
+def test_every_filter_and_format_is_described() -> None:
+    filters, sources = ((ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in ("filters", "sources"))
+    for option in FILTERS:
+        for flag in (option.flags or (f"--{option.name.replace('_', '-')}",))[0].split("/"):
+            assert f"`{flag}" in filters, flag
+    for source_format in FORMATS:
+        assert re.search(rf"^\|.*\b{source_format.name}\b.*\|$", sources, re.MULTILINE), source_format.name
 
 
 def test_few_blocks_are_not_run() -> None:
@@ -144,6 +229,7 @@ def test_few_blocks_are_not_run() -> None:
     assert kinds["console"] >= 30
     assert kinds["python"] >= 8
     assert kinds["toml"] + kinds["json"] <= 6
+    assert sum(len(commands_not_run(page)) for page in PAGES) >= 40
 
 
 def test_readme_is_short() -> None:
@@ -157,7 +243,7 @@ def test_reference_is_not_stale() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, *OTHERS], ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_links_to_files_and_pictures_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert "://" in target or (page.parent / target).exists(), target

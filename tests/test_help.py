@@ -18,7 +18,7 @@ NOT_FIRST = set(
     "onto over per so than that to under until what when where whether which while who whom whose why with within "
     "without".split()
 )  # a help text that starts with one of these is the rest of a sentence
-PARAMETER = re.compile(r"^(?:[a-z-]+(?:, [a-z-]+)*: )?(?P<text>.*)$", re.S)  # "adapt, distill: …" names recipes first
+PARAMETER = re.compile(r"^(?:[a-z-]+(?:, [a-z-]+)*: )?(?P<text>.*)$", re.S)  # "adapt, distill: …" names methods first
 
 
 COMMANDS = [pytest.param(command, id=name) for name, command in main.commands.items()]
@@ -31,7 +31,7 @@ OPTIONS = [
 
 
 def text_of(help_text):
-    """The sentence or noun phrase of a help text: without the recipes it is for, and without defaults in brackets."""
+    """The sentence or noun phrase of a help text: without the methods it is for, and without defaults in brackets."""
     return re.sub(r"\s*\[[^\]]*\]", "", PARAMETER.match(help_text)["text"])
 
 

@@ -131,8 +131,8 @@ def _explain_difference(record: Record, answer: Answer, snapshot: OpenGeneration
     if tuple(hit.id for hit in answer.hits) == record.ids:
         most = max(abs(hit.score - score) for hit, score in zip(answer.hits, record.scores, strict=True))
         notes.append(
-            f"the hits and their order are the same; scores differ by {most:.{SCORE_DECIMALS}f} at most. The last digits "
-            "may depend on the processor and on versions of libraries"
+            f"the hits and their order are the same; scores differ by {most:.{SCORE_DECIMALS}f} at most. "
+            "The last digits may depend on the processor and on versions of libraries"
         )
     if record.engine_version != __version__:
         notes.append(f"recorded with abstract-engine {record.engine_version}, repeated with {__version__}")
