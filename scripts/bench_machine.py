@@ -105,7 +105,8 @@ def corpus_texts(corpus: Path) -> list[str]:
 
 def cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
     """Inner products, row by row."""
-    return (a.astype(np.float64) * b.astype(np.float64)).sum(axis=1)
+    products: NDArray[np.float64] = a.astype(np.float64) * b.astype(np.float64)
+    return np.asarray(products.sum(axis=1))
 
 
 def spread_over(items: Any, n: int) -> list[Any]:
@@ -132,7 +133,7 @@ def in_turns(ways: Mapping[str, Callable[[], object]], rounds: int) -> dict[str,
 
 def best_of(encode: Callable[[list[str], int], object], texts: list[str], sizes: Sequence[int]) -> int:
     """Return the batch size that takes least time."""
-    spent = in_turns({str(size): lambda size=size: encode(texts, size) for size in sizes}, 3)
+    spent = in_turns({str(size): partial(encode, texts, size) for size in sizes}, 3)
     return min(sizes, key=lambda size: statistics.median(spent[str(size)]))
 
 
@@ -282,8 +283,9 @@ def plot(
     from matplotlib import pyplot
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, ScalarFormatter
 
-    shape = {"figsize": (12, 8), "dpi": 100, "layout": "constrained"}
-    figure, axes = pyplot.subplots(1, len(panels), sharex=True, sharey=True, squeeze=False, **shape)
+    figure, axes = pyplot.subplots(
+        1, len(panels), sharex=True, sharey=True, squeeze=False, figsize=(12, 8), dpi=100, layout="constrained"
+    )
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
     for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
         for name, points in lines.items():

@@ -76,7 +76,7 @@ def encoding(corpus: str, encoder: OnnxEncoder, n_texts: int) -> dict[str, objec
     records = (entry for entry in read_source(Path(corpus)) if isinstance(entry, Abstract))
     texts = [prepare_text(record.title, record.abstract) for record, _ in zip(records, range(n_texts), strict=False)]
     reference = SentenceTransformer(str(locate(DEFAULT_MODEL)), device="cpu")
-    ways: dict[str, Callable[[], np.ndarray]] = {  # type: ignore[type-arg]
+    ways: dict[str, Callable[[], np.ndarray]] = {
         "engine": lambda: encoder.encode(texts).vectors,
         "sentence_transformers": lambda: reference.encode(texts, show_progress_bar=False),
     }

@@ -16,6 +16,7 @@ import random
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -146,8 +147,7 @@ def by_brute_force(index: Index, filters: Filters, records: dict[int, tuple[int 
     """Doc ids that pass a filter of some_filters, found by looking at every record."""
 
     def passes(year: int | None, journal: str) -> bool:
-        if filters.years:
-            low, high = filters.years[0]
+        for low, high in (years for years in filters.years if not isinstance(years, str)):
             if year is None or (low is not None and year < low) or (high is not None and year > high):
                 return False
         if filters.journals and journal.lower() not in {name.lower() for name in filters.journals}:
@@ -209,7 +209,7 @@ def times(index: Index, texts: list[str]) -> list[list[Any]]:
     for asked in zip(*kinds.values(), strict=True):
         for name, query in zip(kinds, asked, strict=True):
             get_generation(index).filtered.clear()
-            spent[name].append(1000 * bench.timed(lambda query=query: index.ask(query)))
+            spent[name].append(1000 * bench.timed(partial(index.ask, query)))
     base = statistics.median(spent["semantic"])
     return [
         [

@@ -133,12 +133,24 @@ class Encoders:
 Score = Callable[[Vectors], NDArray[np.float32]]  # of queries: (queries, records)
 
 
+def _multiply(vectors: Vectors, queries: Vectors) -> NDArray[np.float32]:
+    return np.asarray(queries @ vectors.T)
+
+
+def _take_best(vectors: Vectors, starts: NDArray[np.int64], queries: Vectors) -> NDArray[np.float32]:
+    return np.asarray(np.maximum.reduceat(queries @ vectors.T, starts, axis=1))
+
+
+def _average(one: Score, other: Score, queries: Vectors) -> NDArray[np.float32]:
+    return np.asarray((one(queries) + other(queries)) / 2)
+
+
 def recipes(task: Task, encoders: Encoders) -> dict[str, tuple[float, Score]]:
     """Every recipe: vectors a record, and how it scores."""
     made: dict[str, tuple[float, Score]] = {}
     for length in LENGTHS:
         cut = encoders.vectors(f"{length}-{task.name}", whole(task.records), length)
-        made[str(length)] = 1, lambda queries, cut=cut: queries @ cut.T
+        made[str(length)] = 1, partial(_multiply, cut)
     for size in SIZES:
         parts = encoders.parts(task.records, size)
         starts = np.cumsum([0, *map(len, parts[:-1])])
@@ -147,12 +159,12 @@ def recipes(task: Task, encoders: Encoders) -> dict[str, tuple[float, Score]]:
         mean /= np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-9)
         made[f"passages {size} max"] = (
             len(vectors) / len(parts),
-            lambda queries, v=vectors, starts=starts: np.maximum.reduceat(queries @ v.T, starts, axis=1),
+            partial(_take_best, vectors, starts),
         )
-        made[f"passages {size} mean"] = 1, lambda queries, mean=mean: queries @ mean.T
+        made[f"passages {size} mean"] = 1, partial(_multiply, mean)
     for best in [f"passages {size} max" for size in SIZES]:
         n_vectors, (one, two) = made[best][0], (made[BASE][1], made[best][1])
-        made[f"{BASE} + {best}"] = 1 + n_vectors, lambda queries, one=one, two=two: (one(queries) + two(queries)) / 2
+        made[f"{BASE} + {best}"] = 1 + n_vectors, partial(_average, one, two)
     return made
 
 
@@ -295,7 +307,8 @@ def main() -> None:
         tasks["titles"] = answered(titles(pool, given.bodies), int8)
         tasks["reviews"] = answered(reviews(data / "synergy"), int8)
         spent = costs(some(pool, given.texts), fp32, given.rounds)
-    bench.report(figures := {"machine": machine, "tasks": tasks, "costs": spent}, *tables(figures))
+    figures = {"machine": machine, "tasks": tasks, "costs": spent}
+    bench.report(figures, *tables(figures))
 
 
 if __name__ == "__main__":

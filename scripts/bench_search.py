@@ -48,6 +48,10 @@ ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_
 FLAT, BARE, IVF = "engine, exact", "faiss IndexFlatIP", "engine, IVF"
 
 
+def _search_among(index: FlatIndex | IvfIndex, ids: Any, queries: Vectors, k: int) -> Any:
+    return index.search_among(queries, ids, k)
+
+
 def ivf_path(flat: FlatIndex, factory: Factory, work: Path) -> Path:
     return work / f"codes-{flat.size}-{factory}.faiss"
 
@@ -168,12 +172,12 @@ def filtered(flat: FlatIndex, ivf: IvfIndex, bare: Any, queries: Vectors) -> lis
         least = np.sort(scores, axis=1)[:, -K]
 
         def by_selector(q: Vectors, k: int, ids: Any = ids) -> Any:
-            chosen = faiss.IDSelectorBitmap(build_bitmap(ids, flat.size))
-            return bare.search(q, k, params=faiss.SearchParameters(sel=chosen))
+            chosen = faiss.IDSelectorBitmap(build_bitmap(ids, flat.size))  # type: ignore[call-arg, arg-type]
+            return bare.search(q, k, params=faiss.SearchParameters(sel=chosen))  # type: ignore[call-arg]
 
         ways = [Way("faiss, selector", by_selector, faiss_rows, {})]
         for name, index in ((FLAT, flat), (IVF, ivf)):
-            ways.append(Way(name, lambda q, k, index=index, ids=ids: index.search_among(q, ids, k), doc_ids, {}))
+            ways.append(Way(name, partial(_search_among, index, ids), doc_ids, {}))
         measure(ways, queries, K)
         for way in ways:
             right, ms = recall(way, flat, queries, least, K), round(statistics.median(way.ms), 3)

@@ -163,7 +163,7 @@ def first_page(port: int) -> float | None:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[tuple[int, dict[str, float]]]:
+def server(folder: Path) -> Iterator[tuple[int, dict[str, float | None]]]:
     """Return a running server and how long it took: to be ready, and then to the first page of a search."""
     started = time.perf_counter()
     command = engine("serve", folder, "--port", "0")

@@ -190,7 +190,7 @@ def default_text(field: dataclasses.Field[Any]) -> str:
         value = field.default.value if isinstance(field.default, Enum) else field.default
         return f"`{value!r}`"
     if field.default_factory is not dataclasses.MISSING:
-        return f"`{field.default_factory.__name__}()`"
+        return f"`{getattr(field.default_factory, '__name__', field.default_factory)}()`"
     return "required"
 
 
