@@ -16,8 +16,8 @@ import random
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
