@@ -146,7 +146,7 @@ def engine(verb: str, folder: Path, *more: str) -> list[str]:
 
 def first_page(port: int) -> float | None:
     """Seconds until the first page of a search is there, in a browser that is open already; None without one."""
-    path = shutil.which("chromium")
+    path = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     if path is None or find_spec("playwright") is None:
         return None
     from playwright.sync_api import sync_playwright

@@ -77,6 +77,7 @@ def main() -> None:
         say("lint, types and tests: some 7 minutes on 2 cores (scripts/test --fast: 2)")
         environment.install_debian_package("strace", "the crash tests, which inject faults with it,")
         environment.install_debian_package("chromium", "the tests of the pages in a browser")
+        environment.install_debian_package("chromium-headless-shell", "the same")
     lint()
     check_types()
     raise SystemExit(test(FAST if options.fast else SLOW if options.slow else (), arguments))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 from hypothesis import settings
 
 from engine.cli import main
@@ -163,11 +164,14 @@ def model_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> IndexFolder:
-    """The bundled sample indexed with the real weights; not to be written to."""
-    folder = IndexFolder(tmp_path_factory.mktemp("indexes") / "sample")
-    index_sources(
-        folder, Order((SAMPLE / "abstracts.jsonl", SAMPLE / "pubmed.xml"), IndexSettings(device="cpu")), silent
-    )
+    """The bundled sample indexed with the real weights; not to be written to. All workers share one."""
+    place = tmp_path_factory.getbasetemp()
+    place = place.parent if "PYTEST_XDIST_WORKER" in os.environ else place
+    folder = IndexFolder(place / "indexes" / "sample")
+    with FileLock(place / "sample.lock"):
+        if not folder.pointer.exists():
+            sources = (SAMPLE / "abstracts.jsonl", SAMPLE / "pubmed.xml")
+            index_sources(folder, Order(sources, IndexSettings(device="cpu")), silent)
     return folder
 
 

@@ -12,7 +12,7 @@ from engine.corpus.words.keywords import Occurrences, find_occurrences
 from engine.deadline import CURRENT
 from engine.encode.recipe import clean_text
 from engine.encode.sentences import split_sentences
-from engine.query.generation import OpenGeneration
+from engine.query.generation import EncodedSentences, OpenGeneration
 from engine.query.plan import Question
 from engine.query.ranking import Candidate
 from engine.records.answer import SCORE_DECIMALS, Hit, Sentence, Span, Why
@@ -27,10 +27,11 @@ def explain_hits(
     snapshot: OpenGeneration, question: Question, vector: Vectors, chosen: Sequence[Candidate], hits: Sequence[Hit]
 ) -> list[Hit]:
     """Return the hits, each with its Why; vector (dim,) is the vector they were compared with."""
-    found = _find_nearest_sentences(snapshot, vector, [hit.abstract for hit in hits])
+    doc_ids = [candidate.doc_id for candidate in chosen]
+    found = _find_nearest_sentences(snapshot, vector, doc_ids, [hit.abstract for hit in hits])
     words: dict[int, Occurrences] = {}
     if question.wording.has_words:
-        words = find_occurrences(snapshot.corpus, question.wording, [candidate.doc_id for candidate in chosen])
+        words = find_occurrences(snapshot.corpus, question.wording, doc_ids)
     calibration, of_records = snapshot.manifest.calibration, not question.text
     why = []
     for candidate, hit, near in zip(chosen, hits, found, strict=True):
@@ -41,26 +42,47 @@ def explain_hits(
 
 
 def _find_nearest_sentences(
-    snapshot: OpenGeneration, vector: Vectors, abstracts: Sequence[str]
+    snapshot: OpenGeneration, vector: Vectors, doc_ids: Sequence[int], abstracts: Sequence[str]
 ) -> list[tuple[Sentence, ...]]:
-    """Return the few sentences of each abstract that are nearest to a vector (dim,), best first, ties in text order.
+    """Return the few sentences of each abstract that are nearest to a vector (dim,), best first, ties in text order."""
+    found = []
+    for sentences in _encode_abstracts(snapshot, doc_ids, abstracts):
+        scores = (sentences.vectors.astype(np.float64) @ vector.astype(np.float64)).clip(-1, 1)
+        pairs = zip(sentences.spans, (round(float(score), SCORE_DECIMALS) for score in scores), strict=True)
+        found.append(tuple(sorted((Sentence(*pair) for pair in pairs), key=lambda s: -s.score)[:_SENTENCES_PER_HIT]))
+    return found
+
+
+def _encode_abstracts(
+    snapshot: OpenGeneration, doc_ids: Sequence[int], abstracts: Sequence[str]
+) -> list[EncodedSentences]:
+    """Return the encoded sentences of each abstract; those of records explained lately are not encoded again.
 
     Sentences are encoded in batches, as queries are; a sentence that the encoder can't read is left out.
     """
-    spans: list[tuple[int, Span]] = [(i, span) for i, text in enumerate(abstracts) for span in split_sentences(text)]
-    texts = [clean_text(abstracts[i][start:end]) for i, (start, end) in spans]
+    known = {doc_id: kept for doc_id in doc_ids if (kept := snapshot.sentences.get(doc_id)) is not None}
+    new = {doc_id: text for doc_id, text in zip(doc_ids, abstracts, strict=True) if doc_id not in known}
+    spans = [(doc_id, span) for doc_id, text in new.items() for span in split_sentences(text)]
+    texts = [clean_text(new[doc_id][start:end]) for doc_id, (start, end) in spans]
     encoder = snapshot.get_encoder()
     from engine.encode.encoder import encode_checked
 
-    found: list[list[Sentence]] = [[] for _ in abstracts]
+    rows_of: dict[int, list[tuple[Span, Vectors]]] = {doc_id: [] for doc_id in new}
     for start in range(0, len(texts), _TOGETHER):
         CURRENT.get().check()
         checked = encode_checked(encoder, texts[start : start + _TOGETHER])
-        scores = (checked.vectors.astype(np.float64) @ vector.astype(np.float64)).clip(-1, 1)
-        for position, score in zip(checked.kept, scores, strict=True):
-            i, span = spans[start + position]
-            found[i].append(Sentence(span, round(float(score), SCORE_DECIMALS)))
-    return [tuple(sorted(each, key=lambda s: -s.score)[:_SENTENCES_PER_HIT]) for each in found]
+        for position, row in zip(checked.kept, checked.vectors, strict=True):
+            doc_id, span = spans[start + position]
+            rows_of[doc_id].append((span, row))
+    width = snapshot.manifest.encoder.dim
+    fresh = {
+        doc_id: EncodedSentences(
+            tuple(span for span, _ in rows), np.array([row for _, row in rows], np.float32).reshape(-1, width)
+        )
+        for doc_id, rows in rows_of.items()
+    }
+    snapshot.keep_sentences(fresh)
+    return [(known | fresh)[doc_id] for doc_id in doc_ids]
 
 
 def _find_percentile(calibration: Calibration | None, score: float, *, of_records: bool) -> float | None:

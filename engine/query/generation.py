@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 from engine.config import Settings
@@ -16,9 +18,20 @@ from engine.errors import CorruptError, GenerationError
 from engine.index.folder import Generation, IndexFolder
 from engine.index.vectors import open_vectors
 from engine.options import Filters
+from engine.records.answer import Span
+from engine.records.encoder import Vectors
 from engine.records.generation import Manifest
 
 _REMEMBERED = 16  # filters
+_EXPLAINED = 500  # records whose sentences stay encoded: some 15 kB each
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSentences:
+    """The sentences of one abstract that the encoder can read."""
+
+    spans: tuple[Span, ...]
+    vectors: Vectors  # (sentences, dim), in the same order
 
 
 class OpenGeneration:
@@ -47,6 +60,7 @@ class OpenGeneration:
         self.lock = threading.Lock()
         self.loaded: Encoder | None = None
         self.filtered: dict[Filters, Qualified] = {}
+        self.sentences: dict[int, EncodedSentences] = {}
 
     def get_encoder(self) -> Encoder:
         """Return the query encoder of this generation, checked and loaded on first use.
@@ -105,6 +119,12 @@ class OpenGeneration:
                 self.filtered.clear()
             self.filtered[filters] = found
         return found
+
+    def keep_sentences(self, encoded: Mapping[int, EncodedSentences]) -> None:
+        """Keep the encoded sentences of explained records (by doc id), since a generation never changes."""
+        if len(self.sentences) + len(encoded) > _EXPLAINED:
+            self.sentences.clear()
+        self.sentences.update(encoded)
 
     def read_mesh_tree(self) -> MeshTree | None:
         """Return the MeSH tree that index.toml names; None if it names none."""

@@ -57,7 +57,7 @@ def _list_tags(cited: Cited) -> list[tuple[str, str]]:
         ("AB", record.abstract),
         ("DO", record.doi or ""),
         *_find_accession_number(record),
-        ("UR", build_link(record)),
+        ("UR", _build_link(record)),
         *(("KW", term) for term in [*record.mesh, *record.keywords]),
         ("LA", "; ".join(record.languages)),
         *(("M3", kind) for kind in record.publication_types if WORD.fullmatch(kind)),
@@ -87,6 +87,6 @@ def _find_accession_number(record: Abstract) -> list[tuple[str, str]]:
     return [("AN", record.pmid), ("DB", "PubMed")] if record.pmid else []
 
 
-def build_link(record: Abstract) -> str:
+def _build_link(record: Abstract) -> str:
     """Return the PubMed page of a record, or else its DOI page."""
     return build_pubmed_url(record.pmid) or build_doi_url(record.doi)

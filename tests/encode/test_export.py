@@ -28,17 +28,21 @@ def exported(sample: IndexFolder) -> OnnxEncoder:
     return OnnxEncoder(folder)
 
 
-def test_same_space_as_the_reference(sample: IndexFolder, model_folder: Path, shared: Path, tmp_path: Path) -> None:
-    """300 real abstracts through the whole engine against sentence-transformers: vectors, and top 10 of 50 queries."""
+@pytest.mark.parametrize("n", [30, pytest.param(300, marks=pytest.mark.slow)])
+def test_same_space_as_the_reference(
+    sample: IndexFolder, model_folder: Path, shared: Path, tmp_path: Path, n: int
+) -> None:
+    """Real abstracts through the whole engine against sentence-transformers: vectors, and top 10 of some titles."""
     from sentence_transformers import SentenceTransformer, util
 
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [json.loads(next(file)) for _ in range(300)]
-    folder = IndexFolder(sample.path.parent / "rheumatology")
-    index_sources(folder, Order((jsonl(tmp_path / "300.jsonl", rows),), IndexSettings(device="cpu")), silent)
+        rows = [json.loads(next(file)) for _ in range(n)]
+    shutil.copytree(sample.path / "encoders", tmp_path / "indexes" / "sibling" / "encoders")  # not exported again
+    folder = IndexFolder(tmp_path / "indexes" / "rheumatology")
+    index_sources(folder, Order((jsonl(tmp_path / "rows.jsonl", rows),), IndexSettings(device="cpu")), silent)
     reference = SentenceTransformer(str(model_folder), device="cpu")
     theirs = reference.encode([". ".join(filter(None, (row["title"], row["abstract"]))) for row in rows])
-    queries = [row["title"] for row in rows[:50]]
+    queries = [row["title"] for row in rows[: n // 6]]
     with open_index(folder.path) as index:
         stored = [get_generation(index).corpus.find_doc_id(row["id"]) for row in rows]
         ours = get_generation(index).vectors.vectors[get_generation(index).vectors.find_rows(np.array(stored))]
@@ -150,16 +154,16 @@ def test_the_original_on_torch_gives_the_same_vectors(tmp_path: Path) -> None:
 
 
 def test_int8_is_near_fp32_and_a_text_has_one_vector_whatever_its_neighbours(
-    sample: IndexFolder, exported: OnnxEncoder, shared: Path
+    exported: OnnxEncoder, shared: Path, tmp_path: Path
 ) -> None:
-    folder = IndexFolder(sample.path.parent / "int8")
+    folder = IndexFolder(tmp_path / "indexes" / "int8")
     index_sources(folder, Order((TOY,), IndexSettings(model=DEFAULT_MODEL, device="cpu", precision="int8")), silent)
     (path,) = (folder.path / "encoders").iterdir()
     encoder = OnnxEncoder(path)
     assert (encoder.identity.precision, exported.identity.precision) == ("int8", "fp32")
     assert path.name == encoder.identity.fingerprint != exported.identity.fingerprint
     with gzip.open(shared / "rheumatology" / "corpus.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [json.loads(next(file)) for _ in range(60)]
+        rows = [json.loads(next(file)) for _ in range(20)]
     texts = [prepare_text(row["title"], row["abstract"]) for row in rows]
     found = encoder.encode(texts).vectors
     cosines = (found * exported.encode(texts).vectors).sum(axis=1)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from engine import Filters, Index, Query, open_index
 from engine.corpus.words.wording import parse_wording
 from engine.deadline import CURRENT, Deadline, limit_time
+from engine.encode.sentences import split_sentences
 from engine.errors import AbstractNotFoundError, BusyError, EncoderError, UsageError
 from engine.index.folder import IndexFolder
 from engine.options import MODES, Mode
@@ -354,12 +355,33 @@ def test_sentences_encoded_in_several_goes_are_the_same(toy: IndexFolder, monkey
         query = Query("gout in old age", explain=True, top_k=40)
         whole = index.ask(query)
         monkeypatch.setattr("engine.query.explanation._TOGETHER", 7)
+        get_generation(index).sentences.clear()
         parts = index.ask(query)
     assert sum(len(hit.why.sentences) for hit in whole.hits if hit.why) > 14
     for one, other in zip(whole.hits, parts.hits, strict=True):
         assert one.why is not None and other.why is not None
         assert [s.span for s in one.why.sentences] == [s.span for s in other.why.sentences]
         assert [s.score for s in one.why.sentences] == pytest.approx([s.score for s in other.why.sentences], abs=1e-5)
+
+
+def test_sentences_explained_lately_are_not_encoded_again(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_index(toy.path) as index:
+        few = index.ask(Query("gout", explain=True, top_k=3))
+        encoder, encoded = get_generation(index).get_encoder(), list[str]()
+
+        def noted(texts: list[str]) -> object:
+            encoded.extend(texts)
+            return encoder.encode(texts)
+
+        monkeypatch.setattr(get_generation(index), "loaded", SimpleNamespace(identity=encoder.identity, encode=noted))
+        assert index.ask(Query("gout", explain=True, top_k=3)).hits == few.hits
+        assert encoded == ["gout"]
+        index.ask(Query("gout", explain=True, top_k=5))
+        n_sentences = sum(len(split_sentences(hit.abstract)) for hit in index.search("gout", top_k=5)[3:])
+        assert len(encoded) == 3 + n_sentences
+        monkeypatch.setattr("engine.query.generation._EXPLAINED", 4)
+        index.ask(Query("gout", explain=True, top_k=40))
+        assert len(get_generation(index).sentences) == 35  # of the last answer alone
 
 
 def test_sentences_are_no_longer_encoded_when_nobody_waits(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,9 +113,11 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
 
 
 def chosen(points: list[Point], step: int) -> list[Point]:
-    """Every call outside building/ and each step-th inside: the next run deletes that folder whole."""
+    """Every step-th call inside building/, which the next run deletes whole; outside every second and all that rename."""
     inside = [point for point in points if point.is_inside][::step]
-    return [point for point in points if not point.is_inside or point in inside]
+    outside = [point for point in points if not point.is_inside]
+    every = outside if step == 1 else [point for n, point in enumerate(outside) if n % 2 or "rename" in point.call]
+    return [point for point in points if point in inside or point in every]
 
 
 EVERY = pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])
@@ -159,7 +161,7 @@ def each(tmp_path: Path, injections: list[str]) -> Iterator[tuple[str, Run]]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("step", [7, EVERY])
+@pytest.mark.parametrize("step", [29, EVERY])
 def test_killed_at_every_call_readers_see_old_or_new(tmp_path: Path, points: list[Point], step: int) -> None:
     seen: Counter[str] = Counter()
     kills = [f"{point.call}:signal=KILL:when={point.n}" for point in chosen(points, step)]
@@ -172,7 +174,7 @@ def test_killed_at_every_call_readers_see_old_or_new(tmp_path: Path, points: lis
         assert now == "new" or "published" not in run.stdout, injection
         seen[now] += 1
         next_run_succeeds(run)
-    assert seen["old"] > 0.6 * len(kills) and seen["new"] >= 2, seen
+    assert seen["old"] > 0.5 * len(kills) and seen["new"] >= 2, seen
 
 
 def check_failure(injection: str, run: Run) -> str:
@@ -205,9 +207,9 @@ def failures(points: list[Point], *errors: str) -> list[tuple[str, str]]:
 @pytest.mark.timeout(900)
 def test_a_failing_disk_is_an_error_and_the_old_generation_stays(tmp_path: Path, points: list[Point]) -> None:
     """Each call fails once or from then on, by turns; the slow test below has both."""
-    by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 7)))]
+    by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 29)))]
     seen = Counter(check_failure(*done) for done in each(tmp_path, by_turns))
-    assert seen["old"] > len(by_turns) // 2, seen  # most calls come before the one that publishes
+    assert seen["old"] >= 5 and seen["new"] >= 3, seen
 
 
 @pytest.mark.slow

@@ -72,7 +72,7 @@ def test_the_guard_counts_shares_of_what_was_held(counts: Counts, held: int, sto
 
 def test_a_plan_in_words_names_counts_examples_and_the_guard() -> None:
     plan = Plan(
-        held=40,
+        n_current=40,
         files=Files((A,), (B,), ()),
         counts=Counts(41, 0, 0, 0, 0, added=2, deleted=1, unchanged=1200, encoded=2),
         examples=(("added", ("PMID:1 (a.xml)", "PMID:2 (a.xml)")), ("deleted", ("PMID:9 (a.xml)",))),

@@ -61,8 +61,14 @@ def wanted(theirs: Any) -> np.ndarray:
 
 @pytest.mark.parametrize(("dtype", "cosine"), [("float32", 0.999999), ("bfloat16", 0.999)])
 def test_vectors_are_those_of_sentence_transformers(
-    theirs: Any, tokens: Tokens, wanted: np.ndarray, dtype: str, cosine: float
+    theirs: Any, model_folder: Path, tokens: Tokens, wanted: np.ndarray, dtype: str, cosine: float
 ) -> None:
+    if dtype == "bfloat16":  # slow on most processors: the odd texts, some titles and the last abstract
+        chosen = [*range(12), len(wanted) - 1]
+        tokens, wanted = (
+            TextTokenizer(model_folder / "tokenizer.json", 256).tokenise([texts()[i] for i in chosen]),
+            wanted[chosen],
+        )
     ours = encode(theirs[0].auto_model, tokens, dtype=getattr(torch, dtype))
     assert (ours * wanted).sum(axis=1).min() >= cosine
     assert ours.dtype == np.float32

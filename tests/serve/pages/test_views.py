@@ -174,7 +174,7 @@ def test_no_filter_is_without_a_chip(name: str) -> None:
 @pytest.mark.parametrize("name", ["retracted", "has_abstract"])
 @pytest.mark.parametrize("value", ["true", "false", "1", "0", "on", "TRUE", " false "])
 def test_a_flag_has_a_chip_however_it_is_said(name: str, value: str) -> None:
-    wanted = RequestValues([(name, value)], SEARCH).flag(name)
+    wanted = RequestValues([(name, value)], SEARCH).get_flag(name)
     (chip,) = build_chips(State(((name, value),)))
     (plain,) = build_chips(State(((name, str(wanted).lower()),)))
     assert (chip.value, chip.href) == (plain.value, "/")

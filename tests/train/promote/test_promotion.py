@@ -1,8 +1,10 @@
 """A better encoder is promoted into the next generation; a refused one changes nothing."""
 
+import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from engine.config import Settings
 from engine.errors import UsageError
@@ -18,9 +20,22 @@ from tests.conftest import TOY_MODEL, jsonl, silent
 from tests.relevance.items import make_known_items
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for all tests of this module, so that the real weights are exported once."""
+    return tmp_path_factory.mktemp("exported")
+
+
 @pytest.fixture
-def index(corpus: list[Abstract], tmp_path: Path) -> IndexFolder:
+def corpus(corpus: list[Abstract]) -> list[Abstract]:
+    """Just enough records to decide by."""
+    return corpus[:120]
+
+
+@pytest.fixture
+def index(corpus: list[Abstract], exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> IndexFolder:
     """The corpus as an index of the toy encoder."""
+    monkeypatch.setenv("ENGINE_CACHE", str(exported))
     rows = [{"id": r.record_id, "title": r.title, "abstract": r.abstract} for r in corpus]
     folder = IndexFolder(tmp_path / "indexes" / "small")
     index_sources(
@@ -67,13 +82,16 @@ def test_a_refused_encoder_and_a_test_change_nothing(
 
 
 def test_a_worse_encoder_is_refused_and_changes_nothing(
-    corpus: list[Abstract], index: IndexFolder, model_folder: Path
+    corpus: list[Abstract], index: IndexFolder, tmp_path: Path
 ) -> None:
+    worse = Path(shutil.copytree(TOY_MODEL, tmp_path / "worse"))
+    weights = load_file(worse / "model.safetensors")
+    (words,) = (name for name in weights if name.endswith("word_embeddings.weight"))
+    weights[words][:, 2:] = 0
+    save_file(weights, worse / "model.safetensors", {"format": "pt"})
     sets = [make_known_items(corpus, held_out_only=False)]
-    settings = Settings.load(index.path, device="cpu")
-    promote_encoder(index, str(model_folder), sets, [], settings, silent)
     before = everything(index.path)
-    done = promote_encoder(index, str(TOY_MODEL), sets, [], settings, silent)
+    done = promote_encoder(index, str(worse), sets, [], Settings.load(index.path, device="cpu"), silent)
     assert done.report is None and "known items gain -" in done.verdict.reasons[0]
     assert everything(index.path) == before
 
