@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import ROOT, TOY, TOY_MODEL, copy_toy, jsonl
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

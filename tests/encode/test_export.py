@@ -153,6 +153,7 @@ def test_the_original_on_torch_gives_the_same_vectors(tmp_path: Path) -> None:
             TransformerEncoder(TOY_MODEL, identify(TOY_MODEL, "toy"), "cuda")
 
 
+@pytest.mark.slow
 def test_int8_is_near_fp32_and_a_text_has_one_vector_whatever_its_neighbours(
     exported: OnnxEncoder, shared: Path, tmp_path: Path
 ) -> None:

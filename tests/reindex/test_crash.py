@@ -113,10 +113,10 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
 
 
 def chosen(points: list[Point], step: int) -> list[Point]:
-    """Every step-th call inside building/, which the next run deletes whole; outside every second and all that rename."""
+    """Every step-th call inside building/, which the next run deletes whole; outside every third and all that rename."""
     inside = [point for point in points if point.is_inside][::step]
     outside = [point for point in points if not point.is_inside]
-    every = outside if step == 1 else [point for n, point in enumerate(outside) if n % 2 or "rename" in point.call]
+    every = outside if step == 1 else [point for n, point in enumerate(outside) if n % 3 == 0 or "rename" in point.call]
     return [point for point in points if point in inside or point in every]
 
 
@@ -207,9 +207,9 @@ def failures(points: list[Point], *errors: str) -> list[tuple[str, str]]:
 @pytest.mark.timeout(900)
 def test_a_failing_disk_is_an_error_and_the_old_generation_stays(tmp_path: Path, points: list[Point]) -> None:
     """Each call fails once or from then on, by turns; the slow test below has both."""
-    by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 29)))]
+    by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 29)[::2]))]
     seen = Counter(check_failure(*done) for done in each(tmp_path, by_turns))
-    assert seen["old"] >= 5 and seen["new"] >= 3, seen
+    assert seen["old"] >= 3 and seen["new"] >= 2, seen
 
 
 @pytest.mark.slow

@@ -536,8 +536,7 @@ def test_dark_is_dark(window: Callable[..., Page]) -> None:
     assert brightness[0] > 700 and brightness[1] < 120
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 def test_axe_finds_nothing_serious(window: Callable[..., Page], scheme: str, width: int) -> None:
     paths = ("/", f"/?q={QUESTION}&year=2000-&exclude=sample-008", "/?q=gout&mode=keyword&where=year+=+1700",
              "/record?id=sample-008", "/status", f"/map?q={QUESTION}")  # fmt: skip
