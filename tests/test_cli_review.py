@@ -232,6 +232,7 @@ def widget(shared: Path) -> list[tuple[str, list[str]]]:
     return [(one["source_sentence"], one["sentences"]) for one in front["widget"]]
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_sentence_transformers(model_folder: Path, shared: Path) -> None:
     from sentence_transformers import SentenceTransformer
 

@@ -77,6 +77,7 @@ def test_vectors_are_those_of_sentence_transformers(
     assert np.allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_vector_does_not_depend_on_its_neighbours(theirs: Any, model_folder: Path) -> None:
     few = TextTokenizer(model_folder / "tokenizer.json", 256).tokenise(texts()[:30])
     together = encode(theirs[0].auto_model, few)

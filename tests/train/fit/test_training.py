@@ -103,6 +103,7 @@ def test_adapt(corpus: list[Abstract], small: Small, given: dict[str, object]) -
     assert set(weights(done.folder)) == set(weights(TOY_MODEL))
 
 
+@pytest.mark.slow
 def test_distill_comes_nearer_to_its_teacher(corpus: list[Abstract], small: Small, tmp_path: Path) -> None:
     teacher = tmp_path / "teacher"
     model = SentenceTransformer(str(TOY_MODEL), device="cpu")
@@ -121,6 +122,7 @@ def test_distill_comes_nearer_to_its_teacher(corpus: list[Abstract], small: Smal
     assert cosine(done.folder) > cosine(TOY_MODEL) + 0.01
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_a_stopped_run_goes_on_to_them(
     corpus: list[Abstract], small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,7 @@ def everything(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_a_better_encoder_becomes_the_next_generation_and_can_be_taken_back(
     corpus: list[Abstract], index: IndexFolder, model_folder: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_better_encoder_becomes_the_next_generation_and_can_be_taken_back(
         assert found.manifest.encoder == done.current
 
 
+@pytest.mark.slow
 def test_a_refused_encoder_and_a_test_change_nothing(
     corpus: list[Abstract], index: IndexFolder, model_folder: Path, tmp_path: Path
 ) -> None:
