@@ -13,8 +13,8 @@ VERBS = frozenset(
     """
     add adjust adopt advise allow answer append apply ask attend average balance begin bind bracket build cache
     calculate calibrate call canonicalise check choose cite claim classify clean clear close collect combine compare
-    complete compute copy count create cut decode decorate detect deduplicate deepen delete deliver describe detach disable
-    discard diversify download draw drop dump embed encode end enter escape estimate evaluate exit expand explain
+    complete compute copy count create cut decode decorate deduplicate deepen define delete deliver describe detach detect
+    disable discard diversify download draw drop dump embed encode end enter escape estimate evaluate exit expand explain
     export extract fail fetch fill find finish flag flatten flush follow forbid forget format free freeze fuse
     gather get give grade group guard guess handle hash hide hold identify index insert install intersect invoke
     iterate join judge keep label leave limit link lint list listen load locate lock log look make map mark mask

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Row
 
-from engine.corpus.storage.rows import SOURCE_COLUMNS
 from engine.corpus.storage.store import Corpus
 from engine.corpus.storage.values import format_uri
+from engine.records.abstract import SOURCE_FIELDS
 from engine.records.generation import Counts
 
 ADDED, TEXT, METADATA, REMOVED = "added", "text changed", "metadata changed", "removed"
@@ -95,8 +95,8 @@ def find_differences(old: Path, new: Path) -> Iterator[RecordDifference]:
 
 def _build_pair_sql() -> str:
     """Return SQL for rows that differ: `was` (old id, NULL if new), then new and old value of each column."""
-    sides = ", ".join(f"n.{c} AS new_{c}, o.{c} AS old_{c}" for c in SOURCE_COLUMNS)
-    new, old = (", ".join(f"{table}.{c}" for c in SOURCE_COLUMNS) for table in "no")
+    sides = ", ".join(f"n.{c} AS new_{c}, o.{c} AS old_{c}" for c in SOURCE_FIELDS)
+    new, old = (", ".join(f"{table}.{c}" for c in SOURCE_FIELDS) for table in "no")
     return (
         f"SELECT o.id AS was, {sides} FROM main.abstracts n LEFT JOIN old.abstracts o ON o.id = n.id"
         f" WHERE o.id IS NULL OR n.changed_generation > ? OR ({new}) IS NOT ({old})"
@@ -108,5 +108,5 @@ def _describe_difference(row: Row) -> RecordDifference:
     record_id, title = row["new_record_id"], row["new_title"]
     if row["was"] is None:
         return RecordDifference(ADDED, record_id, title)
-    fields = tuple(c for c in SOURCE_COLUMNS if row[f"new_{c}"] != row[f"old_{c}"]) or ("sources",)
+    fields = tuple(c for c in SOURCE_FIELDS if row[f"new_{c}"] != row[f"old_{c}"]) or ("sources",)
     return RecordDifference(TEXT if {"title", "abstract"} & set(fields) else METADATA, record_id, title, fields)

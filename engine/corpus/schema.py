@@ -6,6 +6,7 @@ from sqlite_utils import Database
 
 from engine.corpus.selection.clauses import BLANK_ABSTRACT
 from engine.corpus.words.wording import STEMMED
+from engine.records.abstract import SOURCE_FIELDS
 
 _WORDS = "words"  # the full-text index of titles and abstracts
 # Kind of term -> its column in abstracts: a JSON array, except for the journal.
@@ -18,6 +19,13 @@ KINDS = {
     "language": "languages",
 }
 _APPLICATION_ID = 0x41425354  # "ABST", so that file(1) and SQLite tools recognise the file
+
+
+def _define_column(field: str) -> str:
+    """Return the SQL that defines the column of a field of Abstract; a list is a JSON array, a flag 1 or 0."""
+    special = {"record_id": "TEXT NOT NULL UNIQUE", "year": "INTEGER", "pmid": "TEXT", "doi": "TEXT"}
+    return f"{field} {special.get(field, 'INTEGER NOT NULL' if field == 'retracted' else 'TEXT NOT NULL')}"
+
 
 _TABLES = (
     """
@@ -52,26 +60,10 @@ _TABLES = (
     )
     """,
     # AUTOINCREMENT: the id of a deleted abstract is never reused.
-    """
+    f"""
     CREATE TABLE abstracts (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
-        record_id TEXT NOT NULL UNIQUE,
-        title TEXT NOT NULL,
-        abstract TEXT NOT NULL,
-        year INTEGER,
-        journal TEXT NOT NULL,
-        authors TEXT NOT NULL,               -- JSON array
-        pmid TEXT,
-        doi TEXT,
-        mesh TEXT NOT NULL,                  -- JSON array
-        publication_types TEXT NOT NULL,     -- JSON array
-        retracted INTEGER NOT NULL,          -- 1 or 0
-        keywords TEXT NOT NULL,              -- JSON array
-        languages TEXT NOT NULL,             -- JSON array
-        vernacular_title TEXT NOT NULL,
-        other_abstracts TEXT NOT NULL,       -- JSON array
-        orcids TEXT NOT NULL,                -- JSON array, one for each author, '' where unknown; or empty
-        notices TEXT NOT NULL,               -- JSON array
+        {", ".join(map(_define_column, SOURCE_FIELDS))},
         text_sha256 TEXT NOT NULL,           -- of the encoder's text
         n_tokens INTEGER,                    -- of that text, before truncation
         truncated INTEGER,                   -- 1 if the encoder did not read the end

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 
@@ -39,8 +39,31 @@ class Abstract:
     other_abstracts: tuple[str, ...] = ()  # each led by what it is: "[fre] …", "[plain-language-summary] …"
     orcids: tuple[str, ...] = ()  # "0000-0002-1825-0097", one per author in order, "" where unknown; or none
     notices: tuple[str, ...] = ()  # of Notice, sorted
+    volume: str = ""
+    issue: str = ""
+    pages: str = ""  # "253-258", or the number of the article: "e1003285"
+    issns: tuple[str, ...] = ()  # of the journal, or ISBNs of the book
+    published: str = ""  # ISO 8601, as exact as the source: "2019-05-03", "2019-05"
+    publisher: str = ""
+    place: str = ""  # of the publisher or the journal
+    pmcid: str = ""  # "PMC1234567"
+    urls: tuple[str, ...] = ()  # of the full text or the record, as the source gives them
+    affiliations: tuple[str, ...] = ()  # each once, in order
+    cited_ids: tuple[str, ...] = ()  # the works it cites: "PMID:1", "DOI:10.1/x", or as the source writes them
+    databases: tuple[str, ...] = ()  # that the record was exported from: "Embase"
+    accessions: tuple[str, ...] = ()  # its numbers there: "Embase:L603123456", "WOS:000123456700001"
+    labels: tuple[str, ...] = ()  # the user's labels and tags
+    notes: tuple[str, ...] = ()  # the user's, or the database's
+    rights: str = ""  # copyright notices, kept out of the abstract
+    other_tags: tuple[str, ...] = ()  # what no field holds: "RIS C3: European Congress"
     version: int = 1  # of the citation, as PubMed counts them
     revised: str = ""  # date of the last revision, ISO 8601, "" where unknown
+
+
+# The fields that come from the source and are stored, exported and read back; not the age of one source's citation.
+SOURCE_FIELDS = tuple(field.name for field in fields(Abstract) if field.name not in ("version", "revised"))
+LIST_FIELDS = tuple(field.name for field in fields(Abstract) if str(field.type).startswith("tuple"))
+TEXT_FIELDS = tuple(field.name for field in fields(Abstract) if field.type == "str" and field.name in SOURCE_FIELDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def find_left_over(record: Abstract, keeps: Keeps, names: Sequence[Name]) -> dic
     found: dict[str, object] = {}
     for field in BESIDE_TEXTS:
         text = getattr(record, field)
-        if text and not (_is_clean(text) and keeps[field]((text,))):
+        if text and not (field in keeps and keeps[field]((text,)) and _is_clean(text)):
             found[field] = text
     for field in BESIDE_LISTS:
         items = getattr(record, field)

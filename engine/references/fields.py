@@ -9,23 +9,14 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from engine.records.abstract import Abstract
+from engine.records.abstract import SOURCE_FIELDS, Abstract
 from engine.records.answer import SCORE_DECIMALS, Answer, Hit, Why
 from engine.references.citation import Cited
 
 _HIT = ("rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted")
 SCORES = ("fused", "bm25", "semantic_rank", "keyword_rank")  # None where the mode has none
 # The fields of a record that its hit lacks.
-RECORD = (
-    "mesh",
-    "publication_types",
-    "keywords",
-    "languages",
-    "notices",
-    "vernacular_title",
-    "other_abstracts",
-    "orcids",
-)
+RECORD = tuple(name for name in SOURCE_FIELDS if name not in (*_HIT, "record_id"))
 COLUMNS = (*_HIT, *SCORES, *RECORD)
 
 Cell = str | int | float | None

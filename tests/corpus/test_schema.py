@@ -14,7 +14,7 @@ from sqlite_utils import Database
 from engine.corpus.draft import SourceFile
 from engine.corpus.schema import KINDS, create_tables
 from engine.corpus.storage.store import Corpus
-from engine.records.abstract import Abstract, Rejection
+from engine.records.abstract import LIST_FIELDS, TEXT_FIELDS, Abstract, Rejection
 from tests.conftest import ROOT
 from tests.corpus.drafts import opened, origin
 
@@ -22,10 +22,7 @@ LISTS = ("authors", "mesh", "publication_types", "keywords", "languages")
 COLUMNS = ("id", "record_id", "title", "abstract", "journal", *LISTS)
 OTHERS = {
     "retracted": 0,
-    "vernacular_title": "''",
-    "other_abstracts": "'[]'",
-    "orcids": "'[]'",
-    "notices": "'[]'",
+    **{name: "'[]'" if name in LIST_FIELDS else "''" for name in (*TEXT_FIELDS, *LIST_FIELDS) if name not in COLUMNS},
     "text_sha256": "''",
     "first_generation": 1,
     "changed_generation": 1,

@@ -5,7 +5,10 @@ from engine.references.objects import write_json_array, write_json_lines
 from tests.references.found import BARE, FULL, cite, cite_all
 
 KEYS = "rank id score title abstract year journal authors pmid doi retracted".split()
-MORE = "mesh publication_types keywords languages notices vernacular_title other_abstracts orcids".split()
+MORE = (
+    "mesh publication_types keywords languages vernacular_title other_abstracts orcids notices volume issue pages issns "
+    "published publisher place pmcid urls affiliations cited_ids databases accessions labels notes rights other_tags"
+).split()
 
 
 def test_an_array_and_lines_hold_the_same_objects() -> None:

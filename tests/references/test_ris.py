@@ -39,9 +39,9 @@ def test_a_record_line_by_line() -> None:
         "N1  - rank 3, score 0.123457",
         "ID  - abstract-engine:toy-01",
         'C8  - abstract-engine {"keywords": ["*starred", "knee; hip", "pain"], '
-        '"notices": ["has an erratum", "is an expression of concern"], '
         '"other_abstracts": ["[fre] Les genoux.", "[plain-language-summary] Knees\\nare fine.", "[original] Knie."], '
-        '"orcids": ["", "0000-0002-1825-0097", "", "", ""], "names": "f-is-", "breaks": [24, 52, 53], "n_mesh": 2, '
+        '"orcids": ["", "0000-0002-1825-0097", "", "", ""], '
+        '"notices": ["has an erratum", "is an expression of concern"], "names": "f-is-", "breaks": [24, 52, 53], "n_mesh": 2, '
         '"retracted": true}',
         "ER  - ",
         "",

@@ -12,16 +12,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from engine.collect.values.fields import build_abstract_entries, parse_list, split_names
-from engine.records.abstract import Abstract, Entry, Notice
+from engine.records.abstract import LIST_FIELDS, TEXT_FIELDS, Abstract, Entry, Notice
 
 MARK = "abstract-engine"
 _FIRST = ["rank", "id", "score"]
 _IDENTITIES = ("id", "pmid", "doi")
-_TEXTS = ("title", "abstract", "year", "journal", "retracted", "vernacular_title")
-_LISTS = ("authors", "mesh", "publication_types", "keywords", "languages", "notices", "other_abstracts", "orcids")
+_TEXTS = ("year", "retracted", *(name for name in TEXT_FIELDS if name != "record_id"))
 # Fields that the marked line of a record may hold because the other lines can't represent them.
-BESIDE_TEXTS = ("title", "journal", "vernacular_title")
-BESIDE_LISTS = tuple(name for name in _LISTS if name != "authors")
+BESIDE_TEXTS = tuple(name for name in TEXT_FIELDS if name not in ("record_id", "abstract"))
+BESIDE_LISTS = tuple(name for name in LIST_FIELDS if name != "authors")
 _BESIDE = ("abstract", "authors", "retracted", *BESIDE_TEXTS, *BESIDE_LISTS)
 # Cells that a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection. A cell that already has an
 # apostrophe gets another one, so that removing one always restores the cell.
@@ -48,7 +47,7 @@ def read_export_row(row: Mapping[str, str], source: str, place: str) -> Iterator
     """Yield the entries of one row of an exported table."""
     cells = {name: _unguard_formula(cell) for name, cell in row.items()}
     values: dict[str, object] = {name: cells[name] for name in (*_IDENTITIES, *_TEXTS) if cells.get(name)}
-    values |= {name: _split_items(cells[name]) for name in _LISTS if cells.get(name)}
+    values |= {name: _split_items(cells[name]) for name in LIST_FIELDS if cells.get(name)}
     yield from _restore_terms(values, source, place)
 
 
@@ -60,7 +59,7 @@ def _split_items(cell: str) -> object:
 def read_export_object(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
     """Yield the entries of one exported object."""
     yield from _restore_terms(
-        {name: row[name] for name in (*_IDENTITIES, *_TEXTS, *_LISTS) if row.get(name)}, source, place
+        {name: row[name] for name in (*_IDENTITIES, *_TEXTS, *LIST_FIELDS) if row.get(name)}, source, place
     )
 
 

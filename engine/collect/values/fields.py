@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
+from operator import attrgetter
+from typing import Any
 
 from engine.collect.values.columns import choose_columns
 from engine.collect.values.identity import FieldError, choose_record_id, normalise_orcids
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
-from engine.records.abstract import Abstract, Entry, Notice, Rejection, Remark
+from engine.records.abstract import SOURCE_FIELDS, Abstract, Entry, Notice, Rejection, Remark
 
 YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 # UTF-8 read as Windows-1252: "â€‰", "Ã—", "Â°" and the like.
@@ -31,6 +33,20 @@ _NOTICE_TYPES = {
     "expression of concern": Notice.IS_CONCERN,
 }
 
+_PLAIN_TEXTS = ("volume", "issue", "pages", "published", "publisher", "place", "pmcid", "rights")
+_PLAIN_LISTS = (
+    "issns",
+    "urls",
+    "affiliations",
+    "cited_ids",
+    "databases",
+    "accessions",
+    "labels",
+    "notes",
+    "other_tags",
+)
+_WHOLE = ("notes", "other_tags")  # lists whose text is not split
+_get_values = attrgetter(*SOURCE_FIELDS)
 _REPLACED = "invalid characters (lone surrogates), stored as U+FFFD"
 DAMAGED = "text looks wrongly decoded (mojibake), stored unchanged"
 _BAD_PMID = "invalid PMID, ignored"
@@ -64,24 +80,10 @@ def _repair_text(abstract: Abstract, place: str) -> Iterator[Entry]:
     yield abstract
 
 
-def _join_texts(abstract: Abstract) -> tuple[tuple[str, ...], ...]:
-    """Return all texts of a record that may hold lone surrogates."""
-    return (
-        (abstract.title, abstract.abstract, abstract.journal, abstract.vernacular_title),
-        *(
-            abstract.authors,
-            abstract.mesh,
-            abstract.publication_types,
-            abstract.keywords,
-            abstract.languages,
-            abstract.other_abstracts,
-        ),
-    )
-
-
 def _is_storable(abstract: Abstract) -> bool:
     """Return whether UTF-8 can encode every text of the record: none has a lone surrogate."""
-    text = "".join(map("".join, _join_texts(abstract)))
+    values = _get_values(abstract)
+    text = "".join("".join(value) for value in values if isinstance(value, str | tuple))
     return text.isascii() or _SURROGATE.search(text) is None
 
 
@@ -113,6 +115,8 @@ def _build_abstract(values: Mapping[str, object]) -> Abstract:
     types = split_names(get("publication_types"))
     kinds = {kind.lower() for kind in types}
     notices = {_NOTICE_TYPES[kind] for kind in kinds & _NOTICE_TYPES.keys()}
+    plain: dict[str, Any] = {name: _read_plain_text(get(name)) for name in _PLAIN_TEXTS}
+    plain |= {name: _read_plain_list(name, get(name)) for name in _PLAIN_LISTS}
     return Abstract(
         record_id=choose_record_id(values, pmid, doi, title, body),
         title=title,
@@ -132,7 +136,20 @@ def _build_abstract(values: Mapping[str, object]) -> Abstract:
         orcids=normalise_orcids(get("orcids")),
         notices=tuple(sorted(notices.union(_read_notices(get("notices"))))),
         revised=str(get("revised", "")),
+        **plain,
     )
+
+
+def _read_plain_text(value: object) -> str:
+    """Return a text or a number as text, without blanks at its ends; "" for anything else."""
+    return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+
+
+def _read_plain_list(field: str, value: object) -> tuple[str, ...]:
+    """Return the items of a list, each once; a note is one item, whatever marks it holds."""
+    if field in _WHOLE and isinstance(value, str):
+        value = [value]
+    return drop_repeats(split_names(value))
 
 
 def _read_text_field(values: Mapping[str, object], field: str) -> str:

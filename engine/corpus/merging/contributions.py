@@ -11,8 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from engine.corpus.merging.merge import Contribution, Origin, is_same_work
-from engine.corpus.storage.rows import SOURCE_COLUMNS, dump_abstract, load_abstract, parse_row
-from engine.records.abstract import Abstract
+from engine.corpus.storage.rows import dump_abstract, load_abstract, parse_row
+from engine.records.abstract import SOURCE_FIELDS, Abstract
 
 COLUMNS = "id, doc_id, own_id, format, source_id, spoken, version, revised, release, digest"
 _CLAIM_COLUMNS = "format, source_id, spoken, version, revised, release, digest, record"
@@ -98,9 +98,9 @@ class Contributions:
 
     def read_record_row(self, doc_id: int) -> Abstract:
         """Return the record as stored in the table abstracts."""
-        sql = f"SELECT {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id = ?"
+        sql = f"SELECT {', '.join(SOURCE_FIELDS)} FROM abstracts WHERE id = ?"
         values = self.connection.execute(sql, (doc_id,)).fetchone()
-        return parse_row(dict(zip(SOURCE_COLUMNS, values, strict=True)))
+        return parse_row(dict(zip(SOURCE_FIELDS, values, strict=True)))
 
     def write_out(self, doc_id: int) -> None:
         """Store each contribution to a record as JSON.

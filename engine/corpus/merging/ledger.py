@@ -11,9 +11,9 @@ from pathlib import Path
 
 from engine.corpus.merging.contributions import Contributions
 from engine.corpus.merging.merge import merge_records
-from engine.corpus.storage.rows import SOURCE_COLUMNS, Value, Values, build_row, hash_row
+from engine.corpus.storage.rows import Value, Values, build_row, hash_row
 from engine.corpus.storage.values import format_uri
-from engine.records.abstract import Abstract
+from engine.records.abstract import SOURCE_FIELDS, Abstract
 
 # Columns that the engine adds to those of the source.
 _KEPT_COLUMNS = (
@@ -24,12 +24,12 @@ _KEPT_COLUMNS = (
     "text_generation",
     "reworded_generation",
 )
-_FIND = f"SELECT {', '.join((*_KEPT_COLUMNS, *SOURCE_COLUMNS))} FROM abstracts WHERE id = ?"
+_FIND = f"SELECT {', '.join((*_KEPT_COLUMNS, *SOURCE_FIELDS))} FROM abstracts WHERE id = ?"
 _INSERT = (
-    f"INSERT INTO abstracts ({', '.join((*_KEPT_COLUMNS, *SOURCE_COLUMNS))}, first_generation)"
-    f" VALUES ({', '.join('?' * (len(_KEPT_COLUMNS) + len(SOURCE_COLUMNS) + 1))})"
+    f"INSERT INTO abstracts ({', '.join((*_KEPT_COLUMNS, *SOURCE_FIELDS))}, first_generation)"
+    f" VALUES ({', '.join('?' * (len(_KEPT_COLUMNS) + len(SOURCE_FIELDS) + 1))})"
 )
-_UPDATE = f"UPDATE abstracts SET {', '.join(f'{c} = ?' for c in (*_KEPT_COLUMNS, *SOURCE_COLUMNS))} WHERE id = ?"
+_UPDATE = f"UPDATE abstracts SET {', '.join(f'{c} = ?' for c in (*_KEPT_COLUMNS, *SOURCE_FIELDS))} WHERE id = ?"
 
 TextDigest = Callable[[str, str], str]  # title, abstract -> digest of the encoder's text; "" if it is empty
 
@@ -85,7 +85,7 @@ class Ledger:
             return
         row = self.connection.execute(_FIND, (doc_id,)).fetchone()
         kept, values = row[: len(_KEPT_COLUMNS)], row[len(_KEPT_COLUMNS) :]
-        retracted = bool(values[SOURCE_COLUMNS.index("retracted")])
+        retracted = bool(values[SOURCE_FIELDS.index("retracted")])
         self.originals[doc_id] = _Original(hash_row(values), kept[0], kept, retracted)
 
     def settle(self, doc_id: int, alone: Abstract | None = None) -> Change:

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from typing import Any
 
 from engine.records.abstract import Abstract
 
@@ -25,7 +26,19 @@ _FILLED = (
     "languages",
     "vernacular_title",
     "other_abstracts",
+    "volume",
+    "issue",
+    "pages",
+    "issns",
+    "published",
+    "publisher",
+    "place",
+    "pmcid",
+    "affiliations",
+    "cited_ids",
+    "rights",
 )  # fields taken from the next source where the preferred one has none
+_UNITED = ("urls", "databases", "accessions", "labels", "notes", "other_tags")  # of all sources, each item once
 _SAME_TITLE = 0.85  # share of common characters: spelling and markup differ between databases
 _SAME_ABSTRACT = 0.6  # share of common characters at the beginning; abstracts of one congress share 0.3 to 0.45
 _BEGINNING = 400  # characters
@@ -99,12 +112,16 @@ def is_linked(one: Abstract, other: Abstract) -> bool:
 def merge_records(record_id: str, contributions: Sequence[Contribution]) -> Abstract:
     """Merge the contributions to a record: values of the preferred source, gaps filled from the others.
 
-    Authors and ORCIDs always come from the same source. Retractions and notices of any source count.
+    Authors and ORCIDs always come from the same source. Retractions and notices of any source
+    count, and labels, notes, databases and addresses of all sources are kept.
     """
     ranked = sorted(contributions, key=lambda contribution: contribution.belief, reverse=True)
     first, *rest = (contribution.abstract for contribution in ranked)
     values = {name: next((v for v in (getattr(a, name) for a in (first, *rest)) if v), None) for name in _FILLED}
     gaps = {name: value for name, value in values.items() if not getattr(first, name) and value}
+    united: dict[str, Any] = {
+        name: tuple(dict.fromkeys(item for a in (first, *rest) for item in getattr(a, name))) for name in _UNITED
+    }
     people = next((a for a in (first, *rest) if a.authors), first)
     return replace(
         first,
@@ -114,6 +131,7 @@ def merge_records(record_id: str, contributions: Sequence[Contribution]) -> Abst
         retracted=any(a.retracted for a in (first, *rest)),
         notices=tuple(sorted({notice for a in (first, *rest) for notice in a.notices})),
         **gaps,
+        **united,
     )
 
 

@@ -15,12 +15,12 @@ from queue import Empty, LifoQueue
 import numpy as np
 
 from engine.corpus.storage.resolution import resolve_ids
-from engine.corpus.storage.rows import SOURCE_COLUMNS, parse_row
+from engine.corpus.storage.rows import parse_row
 from engine.corpus.storage.values import format_uri
 from engine.deadline import CURRENT, Deadline
 from engine.errors import AbstractNotFoundError, BusyError, CorruptError
 from engine.identifiers import strip_doi_address
-from engine.records.abstract import Abstract
+from engine.records.abstract import SOURCE_FIELDS, Abstract
 from engine.records.generation import DocIds
 
 _LOOK = 0.1  # seconds between two checks of the deadline while all connections are in use
@@ -171,7 +171,7 @@ class Corpus:
 
     def fetch(self, doc_ids: Sequence[int]) -> dict[int, Abstract]:
         """Return abstracts by doc id; an unknown id is missing from the result."""
-        sql = f"SELECT id, {', '.join(SOURCE_COLUMNS)} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
+        sql = f"SELECT id, {', '.join(SOURCE_FIELDS)} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
         return {row["id"]: parse_row(row) for row in self.read_rows(sql, json.dumps(doc_ids))}
 
     def find_doc_id(self, record_id: str) -> int:
