@@ -11,8 +11,10 @@ from collections.abc import Iterator
 
 from engine.collect.formats.citation import ENGLISH, PLACEHOLDER, describe_kind, find_title
 from engine.collect.text.lines import decode_head, split_records
+from engine.collect.values.dates import choose_published
 from engine.collect.values.export import read_export_tags
-from engine.collect.values.fields import drop_repeats
+from engine.collect.values.fields import drop_repeats, read_year
+from engine.collect.values.tags import list_other_tags, read_issns
 from engine.records.abstract import Entry, Notice
 
 _Tagged = list[tuple[str, str]]  # (tag, value) in the order of the file
@@ -40,6 +42,24 @@ _NOTICES = {
     "CRI": Notice.REPUBLISHED,
     "RRI": Notice.REPUBLISHED,
 }
+# Tags whose values are all in fields, or repeat them: AU the full names in FAU, SO the citation.
+_READ = set("PMID TT AB OAB OABL FAU AU CN AUID OT PT LA IS ISBN AD CI GN OID SO".split())
+# Tags that are about the record in PubMed, not about the work: owner, status, subset, dates of entry and history.
+_DROPPED = set("OWN STAT SB DA DCOM LR EDAT MHDA CRDT CDAT CTDT DRDT PHST PUBM PST OTO PMCR JID".split())
+_CHECKED = {
+    **dict.fromkeys(("TI", "BTI", "CTI"), ("title", "journal")),
+    **dict.fromkeys(("DP", "DEP"), ("published",)),
+    **dict.fromkeys(("LID", "AID"), ("doi",)),
+    **dict.fromkeys(("JT", "TA"), ("journal",)),
+    **dict.fromkeys(("FIR", "IR"), ("authors",)),
+    "MH": ("mesh",),
+    "VI": ("volume",),
+    "IP": ("issue",),
+    "PG": ("pages",),
+    "PB": ("publisher",),
+    "PL": ("place",),
+    "PMC": ("pmcid",),
+}
 
 
 def looks_like(head: bytes) -> bool:
@@ -58,7 +78,9 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         tags = _read_tags(chunk.lines)
         ids, notes = ([value for tag, value in tags if tag == wanted] for wanted in ("OID", "GN"))
         place = f"{chunk.place} (PMID {tags[0][1][:40] or 'missing'})"
-        yield from read_export_tags(_read_values(tags), ids, notes, name, place)
+        values = _read_values(tags) | _read_more_values(tags)
+        values["other_tags"] = list_other_tags(tags, values, source="MEDLINE", read=_READ | _DROPPED, checked=_CHECKED)
+        yield from read_export_tags(values, ids, notes, name, place)
 
 
 def _read_tags(lines: list[str]) -> _Tagged:
@@ -90,7 +112,7 @@ def _read_values(tags: _Tagged) -> dict[str, object]:
         "vernacular_title": vernacular,
         "abstract": abstract,
         "other_abstracts": others,
-        "journal": first_of("JT", "TA"),
+        "journal": first_of("JT", "TA", *(("BTI",) if first_of("TI") else ())),
         "authors": [name for name, _ in people],
         "orcids": [orcid for _, orcid in people],
         "year": first_of("DP", "DEP"),
@@ -106,9 +128,38 @@ def _read_values(tags: _Tagged) -> dict[str, object]:
     return {field: value for field, value in values.items() if value}
 
 
+def _read_more_values(tags: _Tagged) -> dict[str, object]:
+    """Return the values that citations need, and the copyright notice."""
+    groups: dict[str, list[str]] = {}
+    for tag, value in tags:
+        if value:
+            groups.setdefault(tag, []).append(value)
+
+    def first_of(tag: str) -> str:
+        return next(iter(groups.get(tag, [])), "")
+
+    dates = [first_of("DP"), first_of("DEP")]
+    values = {
+        "volume": first_of("VI"),
+        "issue": first_of("IP"),
+        "pages": first_of("PG"),
+        "issns": read_issns([*groups.get("IS", []), *groups.get("ISBN", [])]),
+        "published": choose_published(dates[:1], "") or choose_published(dates, read_year(dates[0])),
+        "publisher": first_of("PB"),
+        "place": first_of("PL"),
+        "pmcid": first_of("PMC"),
+        "affiliations": groups.get("AD"),
+        "notes": groups.get("GN"),
+        "rights": "\n".join(groups.get("CI", [])),
+    }
+    return {field: value for field, value in values.items() if value}
+
+
 def _read_author_tags(tags: _Tagged) -> list[tuple[str, str]]:
     """Return (name, ORCID) of authors and groups in order; the full name if there is one."""
     people: list[tuple[str, str]] = []
+    if not any(tag in {"FAU", "AU", "CN"} and value for tag, value in tags):  # a group's members, in place of authors
+        return [(value, "") for value in _choose_names(tags, "FIR", "IR")]
     is_full = False  # whether the short form of the last name is still to come
     for tag, value in tags:
         if tag in {"FAU", "CN"} or (tag == "AU" and not is_full):
@@ -119,6 +170,12 @@ def _read_author_tags(tags: _Tagged) -> list[tuple[str, str]]:
         elif tag == "AUID" and people and "orcid" in value.lower():
             people[-1] = (people[-1][0], value)
     return [(name, orcid) for name, orcid in people if name]
+
+
+def _choose_names(tags: _Tagged, *names: str) -> list[str]:
+    """Return the values of the first of these tags that has any."""
+    lists = ([value for tag, value in tags if tag == name and value] for name in names)
+    return next(filter(None, lists), [])
 
 
 def _read_abstract_tags(tags: _Tagged) -> tuple[str, list[str]]:

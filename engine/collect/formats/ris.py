@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
 from engine.collect.text.lines import Chunk, decode_head, split_records
+from engine.collect.values.dates import choose_published
 from engine.collect.values.export import read_export_tags
 from engine.collect.values.fields import drop_repeats, read_year
 from engine.collect.values.identity import SCOPUS_ID, normalise_accession
+from engine.collect.values.tags import join_pages, list_other_tags, read_issns, read_links
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Entry
 
@@ -26,9 +28,40 @@ _N_HEAD_LINES = 50  # searched for the first record
 _LISTS = {"KW", "LA"}  # EndNote writes one value per line below the tag
 
 _TITLES = ("TI", "T1", "BT", "CT", "ST")
-_JOURNALS = ("T2", "JO", "JF", "JA", "J2")
+_JOURNALS = ("JF", "T2", "JO", "JA", "J2")  # the full name first
 YEARS = ("PY", "Y1", "DA")
 _LINKS = ("UR", "L2", "L3", "M3")
+_ADDRESSES = ("UR", "L1", "L2", "L3", "L4", "LK")
+# Tags whose values are all in fields. C8 is the line that the engine's own exports add.
+_READ = frozenset("AB N2 AU KW LA TT VL SN DB DP N1 RN LB CR AD PB AN".split())
+# Tags whose values are in one of these fields, or in none.
+_CHECKED = {
+    **dict.fromkeys(_TITLES, ("title", "journal")),
+    **dict.fromkeys(_JOURNALS, ("journal",)),
+    **dict.fromkeys(YEARS, ("published",)),
+    **dict.fromkeys(_ADDRESSES, ("urls", "doi")),
+    "A1": ("authors",),
+    "M1": ("affiliations",),
+    "IS": ("issue",),
+    "CP": ("issue",),
+    "SP": ("pages",),
+    "EP": ("pages",),
+    "C7": ("pages",),
+    "CY": ("place",),
+    "PP": ("place",),
+    "DO": ("doi",),
+    "C1": ("rights",),
+    "C2": ("pmcid", "pmid"),
+    "C5": ("pmid",),
+    "U2": ("accessions",),
+    "ID": ("accessions",),
+    "M3": ("publication_types", "doi"),
+}
+_DEFAULT_TYPE = "JOUR"  # of nearly every reference, so it says nothing
+_PMCID = re.compile(r"PMC\d+")
+_EMBASE_ADDRESS = re.compile(r"\([^()]+\) ")  # "(Liu R.; Adler D.G.) Department of …"
+_REFERENCES = "References: "
+_RIGHTS = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
 _PUBMED_LINK = re.compile(r"(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})\b", re.IGNORECASE)
 _PROQUEST = re.compile(r"proquest\.com/docview/(\d{6,12})")
 _WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 is a publication type; Ovid has classes in it, "Health [3300]"
@@ -47,15 +80,25 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """
     for chunk in split_records(stream, name, _START.match, END.match):
         yield from chunk.list_remarks(has_last_line=True)
-        tags = _group_tags(chunk)
-        yield from read_export_tags(_read_values(tags), tags.get("ID", []), tags.get("C8", []), name, chunk.place)
+        tagged = [(tag, " ".join(lines).strip()) for tag, lines in _read_tags(chunk)]
+        tags = _group_tags(tagged[1:])
+        values = _read_values(tags)
+        values |= _read_more_values(tags, str(values.get("pmid", "")))
+        values["other_tags"] = list_other_tags(
+            ((tag, text) for tag, text in tagged if (tag, text) != ("TY", _DEFAULT_TYPE)),
+            values,
+            source="RIS",
+            read=_READ,
+            checked=_CHECKED,
+        )
+        yield from read_export_tags(values, tags.get("ID", []), tags.get("C8", []), name, chunk.place)
 
 
-def _group_tags(chunk: Chunk) -> _Tags:
-    """Return the values of each tag of one record, in order; a value of several lines is joined by blanks."""
+def _group_tags(tagged: list[tuple[str, str]]) -> _Tags:
+    """Return the values of each tag of one record, in order."""
     tags: _Tags = {}
-    for tag, lines in _read_tags(chunk)[1:]:
-        if text := " ".join(lines).strip():
+    for tag, text in tagged:
+        if text:
             tags.setdefault(tag, []).append(text)
     return tags
 
@@ -104,6 +147,46 @@ def _read_values(tags: _Tags) -> dict[str, object]:
     return {field: value for field, value in values.items() if value}
 
 
+def _read_more_values(tags: _Tags, pmid: str) -> dict[str, object]:
+    """Return the values that citations need, and the user's own."""
+
+    def first(*names: str) -> str:
+        return next(iter(_get_first_tag(tags, names)), "")
+
+    years = list(_get_tags(tags, YEARS))
+    values = {
+        "volume": " ".join(drop_repeats(tags.get("VL", []))),
+        "issue": first("IS", "CP"),
+        "pages": join_pages(first("SP"), first("EP")) or first("C7"),
+        "issns": read_issns(tags.get("SN", [])),
+        "published": choose_published(years, next(filter(None, map(read_year, years)), None)),
+        "publisher": " ".join(drop_repeats(tags.get("PB", []))),
+        "place": first("CY", "PP"),
+        "pmcid": next(filter(_PMCID.fullmatch, tags.get("C2", [])), ""),
+        "urls": read_links(_get_tags(tags, _ADDRESSES)),
+        "affiliations": [*tags.get("AD", []), *filter(_EMBASE_ADDRESS.match, tags.get("M1", []))],
+        "cited_ids": _list_cited(tags),
+        "databases": _get_tags(tags, ("DB", "DP")),
+        "accessions": _list_accessions(tags, pmid),
+        "labels": tags.get("LB"),
+        "notes": [note for note in _get_tags(tags, ("N1", "RN")) if not note.startswith(_REFERENCES)],
+        "rights": "\n".join(filter(_RIGHTS.match, tags.get("C1", []))),
+    }
+    return {field: value for field, value in values.items() if value}
+
+
+def _list_cited(tags: _Tags) -> list[str]:
+    """Return the works cited, as the source writes them. Scopus has all in one note, with semicolons between them."""
+    notes = [note.removeprefix(_REFERENCES) for note in tags.get("N1", []) if note.startswith(_REFERENCES)]
+    return [*tags.get("CR", []), *(part.strip() for note in notes for part in note.split("; "))]
+
+
+def _list_accessions(tags: _Tags, pmid: str) -> list[str]:
+    """Return the accession numbers but for the PMID, with the name of the database where their form tells it."""
+    own = [value for value in _get_tags(tags, ("U2", "ID")) if normalise_accession(value)]
+    return [normalise_accession(value) or value for value in [*own, *tags.get("AN", [])] if value != pmid]
+
+
 def _get_first_tag(tags: _Tags, names: Sequence[str]) -> list[str]:
     """Return the values of the first tag that has any."""
     return next((tags[name] for name in names if tags.get(name)), [])
@@ -115,9 +198,13 @@ def _get_tags(tags: _Tags, names: Sequence[str]) -> list[str]:
 
 
 def _find_bodies(texts: list[str]) -> str:
-    """Join abstracts, one per line, without those that another one contains: AB and N2 are often the same."""
-    bodies = drop_repeats(texts)
-    return "\n".join(text for text in bodies if not any(text != other and text in other for other in bodies))
+    """Join abstracts, one per line, without those that another one contains: AB and N2 are often the same.
+
+    Blanks do not count in the comparison.
+    """
+    bodies = {"".join(text.split()): text for text in reversed(texts)}
+    kept = [text for bare, text in bodies.items() if not any(bare != other and bare in other for other in bodies)]
+    return "\n".join(reversed(kept))
 
 
 def _find_pmid(tags: _Tags) -> str | None:

@@ -21,6 +21,8 @@ _TEXTS = ("year", "retracted", *(name for name in TEXT_FIELDS if name != "record
 # Fields that the marked line of a record may hold because the other lines can't represent them.
 BESIDE_TEXTS = tuple(name for name in TEXT_FIELDS if name not in ("record_id", "abstract"))
 BESIDE_LISTS = tuple(name for name in LIST_FIELDS if name != "authors")
+# Fields that an export never gives by its other lines, though these have values of its own: links, notes, scores.
+_DERIVED = ("published", "urls", "databases", "accessions", "labels", "notes", "rights", "other_tags")
 _BESIDE = ("abstract", "authors", "retracted", *BESIDE_TEXTS, *BESIDE_LISTS)
 # Cells that a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection. A cell that already has an
 # apostrophe gets another one, so that removing one always restores the cell.
@@ -94,6 +96,7 @@ def read_export_tags(
     if own is None:
         yield from build_abstract_entries(values, source, place)
     else:
+        values = {field: value for field, value in values.items() if field not in _DERIVED}
         extra = next((text.removeprefix(MARK) for text in lines if text.startswith(f"{MARK} {{")), "")
         yield from _restore_terms({**_restore_fields(values, _parse_extra(extra)), "id": own}, source, place)
 

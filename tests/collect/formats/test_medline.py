@@ -73,7 +73,73 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
         vernacular_title="Titel",
         orcids=("0000-0002-1825-009X", "", "0000-0002-1825-0097"),
         revised="2018-12-02",
+        published="2018-04",
+        affiliations=("Mayo Clinic",),
+        rights="Copyright",
+        other_tags=(
+            "MEDLINE LID: pii-1 [pii]",
+            "MEDLINE TA: J Neuro",
+            "MEDLINE MH: *Brain Ischemia/diagnostic imaging/*surgery",
+            "MEDLINE MH: Brain Ischemia/blood",
+            "MEDLINE AID: 10.1136/other [doi]",
+        ),
     )
+
+
+def test_what_citations_need_comes_out_and_the_rest_as_it_came(source: Path) -> None:
+    found = one(
+        source,
+        "STAT- MEDLINE",
+        "PHST- 2017/05/05 00:00 [received]",
+        "TI  - Knee",
+        "IS  - 1759-8478 (Print)",
+        "IS  - 1759-8486 (Electronic)",
+        "VI  - 10",
+        "IP  - 4",
+        "PG  - 335-339",
+        "DP  - 2018",
+        "DEP - 20180728",
+        "PL  - England",
+        "PMC - PMC1",
+        "GR  - R01/NS/NINDS NIH HHS/United States",
+        "RN  - 0 (Stents)",
+        "SI  - ClinicalTrials.gov/NCT02239640",
+        "CIN - Radiology. 2017;284(2):607. PMID: 28723284",
+        "COIS- None",
+        "GN  - KIE: a note",
+        "SO  - J. 2018;10(4):335-339.",
+    )
+    assert found == Abstract(
+        record_id="PMID:123",
+        title="Knee",
+        abstract="",
+        year=2018,
+        pmid="123",
+        volume="10",
+        issue="4",
+        pages="335-339",
+        issns=("1759-8478", "1759-8486"),
+        published="2018-07-28",
+        place="England",
+        pmcid="PMC1",
+        notes=("KIE: a note",),
+        other_tags=(
+            "MEDLINE GR: R01/NS/NINDS NIH HHS/United States",
+            "MEDLINE RN: 0 (Stents)",
+            "MEDLINE SI: ClinicalTrials.gov/NCT02239640",
+            "MEDLINE CIN: Radiology. 2017;284(2):607. PMID: 28723284",
+            "MEDLINE COIS: None",
+        ),
+    )
+
+
+def test_the_members_of_a_group_stand_in_for_missing_authors(source: Path) -> None:
+    members = ("FIR - Beck, Ann", "IR  - Beck A", "FIR - Roe, Bo", "IR  - Roe B")
+    found = one(source, "TI  - Knee", *members)
+    assert (found.authors, found.other_tags) == (("Beck, Ann", "Roe, Bo"), ("MEDLINE IR: Beck A", "MEDLINE IR: Roe B"))
+    found = one(source, "TI  - Knee", "CN  - The Group", *members)
+    assert found.authors == ("The Group",)
+    assert found.other_tags[0] == "MEDLINE FIR: Beck, Ann"
 
 
 @pytest.mark.parametrize(

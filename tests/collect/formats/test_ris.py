@@ -55,7 +55,103 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
         keywords=("Knee", "Hip", "Pain"),
         languages=("English", "French"),
         vernacular_title="Titel",
+        published="2021-05-01",
+        other_tags=("RIS J2: Cart.", "RIS ID: 12"),
     )
+
+
+def test_what_citations_need_and_the_notes_come_out_and_the_rest_as_it_came(source: Path) -> None:
+    found = one(
+        source,
+        "TI  - Knee",
+        "T2  - Cart.",
+        "JF  - Cartilage",
+        "JO  - Cart. J.",
+        "PY  - 2019",
+        "DA  - 2019/05//",
+        "Y2  - 2022/01/02/",
+        "VL  - 12",
+        "IS  - 3A",
+        "SP  - 253",
+        "EP  - 258",
+        "SN  - 0008543x (Print); 1097-0142 (Electronic)",
+        "SN  - 978-3-16-148410-0",
+        "PB  - Press",
+        "CY  - Bern",
+        "C2  - PMC123",
+        "UR  - https://a.org/1;x; https://b.org/2",
+        "L1  - internal-pdf://1.pdf",
+        "L4  - Figure",
+        "AD  - Clinic, Bern",
+        "AD  - Clinic, Bern",
+        "M1  - (Beck A.; Roe B.) Ward 2, Bern",
+        "CR  - Doe J, 2001, KNEE",
+        "N1  - References: Roe, A. (1999) Knee; Poe, B. (2000) Hip",
+        "N1  - see Doe; ask | her",
+        "RN  - mine",
+        "LB  - include",
+        "DB  - Embase",
+        "U2  - L624782849",
+        "AN  - 77",
+        "C1  - \u00a9 2019 Press",
+        "C1  - other",
+        "C3  - A congress",
+        "ZZ  - unknown",
+    )
+    assert found == Abstract(
+        record_id="Embase:L624782849",
+        title="Knee",
+        abstract="",
+        year=2019,
+        journal="Cartilage",
+        volume="12",
+        issue="3A",
+        pages="253-258",
+        issns=("0008-543X", "1097-0142", "978-3-16-148410-0"),
+        published="2019-05",
+        publisher="Press",
+        place="Bern",
+        pmcid="PMC123",
+        urls=("https://a.org/1;x", "https://b.org/2", "internal-pdf://1.pdf"),
+        affiliations=("Clinic, Bern", "(Beck A.; Roe B.) Ward 2, Bern"),
+        cited_ids=("Doe J, 2001, KNEE", "Roe, A. (1999) Knee", "Poe, B. (2000) Hip"),
+        databases=("Embase",),
+        accessions=("Embase:L624782849", "77"),
+        labels=("include",),
+        notes=("see Doe; ask | her", "mine"),
+        rights="\u00a9 2019 Press",
+        other_tags=(
+            "RIS T2: Cart.",
+            "RIS JO: Cart. J.",
+            "RIS Y2: 2022/01/02/",
+            "RIS L4: Figure",
+            "RIS C1: other",
+            "RIS C3: A congress",
+            "RIS ZZ: unknown",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "pages", "others"),
+    [
+        (("SP  - 12-15", "EP  - 15"), "12-15", ()),
+        (("SP  - 7", "EP  - 7"), "7", ()),
+        (("SP  - e1003285",), "e1003285", ()),
+        (("C7  - 104501",), "104501", ()),
+        (("SP  - 1", "EP  - 9", "C7  - 104501"), "1-9", ("RIS C7: 104501",)),
+        (("SP  - No", "EP  - Specified"), "", ("RIS SP: No", "RIS EP: Specified")),
+    ],
+)
+def test_pages_are_a_range_or_the_number_of_the_article(
+    source: Path, lines: tuple[str, ...], pages: str, others: tuple[str, ...]
+) -> None:
+    found = one(source, "TI  - Knee", *lines)
+    assert (found.pages, found.other_tags) == (pages, others)
+
+
+def test_an_abstract_that_is_repeated_with_other_blanks_is_stored_once(source: Path) -> None:
+    assert one(source, "TI  - Knee", "AB  - One  two.", "N2  - One two.").abstract == "One  two."
 
 
 @pytest.mark.parametrize(
