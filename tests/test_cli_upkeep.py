@@ -156,7 +156,7 @@ def test_duplicates_are_listed_and_never_merged(inbox: Path, engine: Run, toy: I
     done = engine("duplicates")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        "same title, year, first author:",
+        "7e18f737  0.69  same title, authors, year",
         "  a  2020  The effects of beer on gout",
         "  b  2020  The Effects of Beer on Gout.",
         "1 group",

@@ -108,8 +108,8 @@ def diff(config: Config, old: int, new: int, as_object: bool) -> None:
 def duplicates(config: Config, as_object: bool) -> None:
     """List records that may be the same work under several ids.
 
-    Such records share title, year and first author, or a DOI. They are only listed, never merged. Records that share
-    a PMID are always one record.
+    Each group has a name, a score from 0 to 1 and its reasons: what is the same in its records, and what differs.
+    Title, authors, year, volume, pages, journal, DOI, PMID and abstract are compared.
 
     \b
     engine duplicates -i rheumatology
@@ -121,10 +121,12 @@ def duplicates(config: Config, as_object: bool) -> None:
         if as_object:
             click.echo(dump_json(asdict(group)))
             continue
-        say(f"same {group.why}:")
+        reasons = f"same {', '.join(group.same)}" + (f"; other {', '.join(group.other)}" if group.other else "")
+        say(f"{group.name}  {group.score:.2f}  {reasons}")
         for row in group.members:
-            facts = (row.record_id, str(row.year or ""), row.doi or "", join_lines(row.journal), join_lines(row.title))
-            say("  " + "  ".join(fact for fact in facts if fact))
+            place = f"{row.volume}:{row.pages}" if row.volume and row.pages else row.volume or row.pages
+            facts = (row.record_id, str(row.year or ""), row.doi or "", row.journal, place, row.title)
+            say("  " + "  ".join(join_lines(fact) for fact in facts if fact))
     say(pluralize(len(groups), "group"), err=as_object)
 
 

@@ -6,4 +6,4 @@ PubMed deleted. ``store`` reads a published database: ``filters`` and ``where`` 
 by words, ``history`` lists changes and ``duplicates`` finds records that look alike.
 """
 
-ROOMS = ("storage", "words", "selection", "merging")  # in data-flow order
+ROOMS = ("storage", "words", "selection", "merging", "duplicates")  # in data-flow order

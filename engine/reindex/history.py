@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from engine.corpus.duplicates import Group, find_duplicates
+from engine.corpus.duplicates.groups import Group, find_duplicates
 from engine.corpus.history import Event, RecordDifference, find_differences, read_events
 from engine.corpus.storage.store import Corpus
 from engine.errors import UsageError

@@ -20,7 +20,7 @@ _PLACES = ", ".join("?" * (_CLAIM_COLUMNS.count(",") + 1))
 _INSERT = f"INSERT INTO contributions (doc_id, own_id, {_CLAIM_COLUMNS}) VALUES (?, ?, {_PLACES})"
 _UPDATE = f"UPDATE contributions SET ({_CLAIM_COLUMNS}) = ({_PLACES}) WHERE id = ?"
 _MANY = 25  # records of one DOI; more belong to a congress, whose DOI does not identify its abstracts
-_KEPT_APART = "same DOI as another record but a different title: kept apart (engine duplicates lists them)"
+_KEPT_APART = "same DOI as another record but a different title: kept apart"
 _TWO_PMIDS = "same DOI as another record but a different PMID: kept apart"
 
 
