@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from engine.collect.formats import openalex
 from engine.collect.text.lines import decode_first_line, read_objects
 from engine.collect.values import export
-from engine.collect.values.fields import build_entries
+from engine.collect.values.rows import build_entries
 from engine.records.abstract import Entry
 
 

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.collect.text.lines import decode_first_line, read_objects
-from engine.collect.values.columns import choose_columns
-from engine.collect.values.fields import build_abstract_entries, drop_repeats
+from engine.collect.values.columns import match_column
+from engine.collect.values.fields import drop_repeats
 from engine.collect.values.identity import FieldError
+from engine.collect.values.rows import build_entries
 from engine.records.abstract import Entry, Rejection
 
-_ADDRESS = "https://openalex.org/W"
+_HOST = "https://openalex.org/"
+_ADDRESS = f"{_HOST}W"
 _INVERTED = "abstract_inverted_index"
 
 
@@ -49,20 +51,24 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
 def read_work(work: Mapping[str, Any], name: str, place: str) -> Iterator[Entry]:
     """Yield the abstract of one work after its remarks, or one Rejection."""
     try:
-        values = choose_columns({key: value for key, value in _read_values(work).items() if value})
+        values = {key: value for key, value in _read_values(work).items() if value}
     except FieldError as err:
         yield Rejection(name, place, str(err))
         return
-    yield from build_abstract_entries(values, name, place)
+    yield from build_entries(values, name, place)
 
 
 def _read_values(work: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a work; fields that OpenAlex doesn't have are read from the usual keys."""
-    people = [entry.get("author") or {} for entry in _get_mappings(work.get("authorships"))]
+    """Return the values of a work; fields that OpenAlex doesn't have are read from the usual keys.
+
+    Counts, topics and other values that OpenAlex calculates are left out.
+    """
+    authorships = _get_mappings(work.get("authorships"))
+    people = [entry.get("author") or {} for entry in authorships]
     venue = _get_mapping(_get_mapping(work.get("primary_location")).get("source")) or _get_mapping(
         work.get("host_venue")
     )
-    ids = _get_mapping(work.get("ids"))
+    ids, volume = _get_mapping(work.get("ids")), _get_mapping(work.get("biblio"))
     own = {
         "title": work.get("display_name") or work.get("title"),
         "abstract": _restore_abstract(work.get(_INVERTED)) or work.get("abstract"),
@@ -75,8 +81,34 @@ def _read_values(work: Mapping[str, Any]) -> dict[str, Any]:
         "mesh": drop_repeats(str(heading.get("descriptor_name") or "") for heading in _get_mappings(work.get("mesh"))),
         "publication_types": [work["type"]] if isinstance(work.get("type"), str) else None,
         "retracted": work.get("is_retracted"),
+        "volume": volume.get("volume"),
+        "issue": volume.get("issue"),
+        "first_page": volume.get("first_page"),
+        "last_page": volume.get("last_page"),
+        "publication_date": work.get("publication_date"),
+        "issns": drop_repeats(map(str, [venue.get("issn_l") or "", *_get_list(venue.get("issn"))])),
+        "publisher": venue.get("host_organization_name") or venue.get("publisher"),
+        "pmcid": str(ids.get("pmcid") or "").rstrip("/").rpartition("/")[2],
+        "urls": _find_urls(work),
+        "affiliations": drop_repeats(
+            str(text) for entry in authorships for text in _get_list(entry.get("raw_affiliation_strings"))
+        ),
+        "referenced_works": [
+            str(cited).removeprefix("https://openalex.org/") for cited in _get_list(work.get("referenced_works"))
+        ],
+        "databases": ["OpenAlex"] if str(work.get("id", "")).startswith(_ADDRESS) else None,
     }
-    return {**work, **{key: value for key, value in own.items() if value}}
+    filled = {key: value for key, value in own.items() if value}
+    taken = {*filled, "type"}
+    return {**{key: value for key, value in work.items() if match_column(key) and key not in taken}, **filled}
+
+
+def _find_urls(work: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the addresses of the full text and of the publisher's page."""
+    places = [_get_mapping(work.get(name)) for name in ("best_oa_location", "primary_location")]
+    urls = [_get_mapping(work.get("open_access")).get("oa_url")]
+    urls += [place.get(key) for key in ("pdf_url", "landing_page_url") for place in places]
+    return drop_repeats(str(url) for url in urls if url)
 
 
 def _restore_abstract(inverted: Any) -> str:
@@ -103,3 +135,8 @@ def _get_mapping(value: Any) -> Mapping[str, Any]:
 def _get_mappings(value: Any) -> list[dict[str, Any]]:
     """Return the objects in a list; an empty list if the value is not one."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _get_list(value: Any) -> list[Any]:
+    """Return the value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else []

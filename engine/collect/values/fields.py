@@ -10,7 +10,6 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from engine.collect.values.columns import choose_columns
 from engine.collect.values.identity import FieldError, choose_record_id, normalise_orcids
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import SOURCE_FIELDS, Abstract, Entry, Notice, Rejection, Remark
@@ -50,11 +49,6 @@ _get_values = attrgetter(*SOURCE_FIELDS)
 _REPLACED = "invalid characters (lone surrogates), stored as U+FFFD"
 DAMAGED = "text looks wrongly decoded (mojibake), stored unchanged"
 _BAD_PMID = "invalid PMID, ignored"
-
-
-def build_entries(row: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
-    """Yield the abstract of one row (column -> value) after its remarks, or one Rejection."""
-    yield from build_abstract_entries(choose_columns(row), source, place)
 
 
 def build_abstract_entries(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
@@ -129,8 +123,8 @@ def _build_abstract(values: Mapping[str, object]) -> Abstract:
         mesh=split_names(get("mesh")),
         publication_types=types,
         retracted=_is_true(get("retracted")) or not kinds.isdisjoint(_RETRACTED_TYPES),
-        keywords=drop_repeats([*_split_terms(get("keywords")), *_split_terms(get("more_keywords"))]),
-        languages=_split_terms(get("languages")),
+        keywords=drop_repeats([*split_terms(get("keywords")), *split_terms(get("more_keywords"))]),
+        languages=split_terms(get("languages")),
         vernacular_title=str(get("vernacular_title", "")),
         other_abstracts=_label_others(get("other_abstracts")),
         orcids=normalise_orcids(get("orcids")),
@@ -199,7 +193,7 @@ def parse_list(text: str) -> object:
     return re.split(r"\s*[;|]\s*", text)
 
 
-def _split_terms(value: object) -> tuple[str, ...]:
+def split_terms(value: object) -> tuple[str, ...]:
     """Return terms as split_names does, each once; text without ; or | is split at commas outside parentheses."""
     if isinstance(value, str) and not re.search(r"[;|]|^\[", value):
         value = _OUTER_COMMA.split(value)

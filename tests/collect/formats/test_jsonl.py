@@ -46,6 +46,7 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
             doi="10.1177/1947603519890754",
             mesh=("Knee",),
             retracted=True,
+            other_tags=("unknown: [1, 2]",),
         )
     ]
 

@@ -50,6 +50,7 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
             keywords=("Gait", "Hip"),
             languages=("en",),
             orcids=("", "0000-0002-1825-0097"),
+            databases=("OpenAlex",),
         )
     ]
     assert check_source(source).name == "OpenAlex"
@@ -58,7 +59,37 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
 def test_a_work_without_the_rest_is_read(source: Path) -> None:
     bare = {"id": "https://openalex.org/W1", "title": "T", "primary_location": None, "authorships": None, "mesh": None}
     (found,) = read(source, {**bare, "host_venue": {"display_name": "Venue"}, "abstract_inverted_index": None})
-    assert found == Abstract("W1", "T", "", journal="Venue")
+    assert found == Abstract("W1", "T", "", journal="Venue", databases=("OpenAlex",))
+
+
+def test_what_citations_need_is_read(source: Path) -> None:
+    work = {
+        "publication_date": "2020-05-03",
+        "biblio": {"volume": "4", "issue": "2", "first_page": "10", "last_page": "19"},
+        "primary_location": {
+            "landing_page_url": "https://doi.org/10.1097/HS9",
+            "source": {
+                "display_name": "H",
+                "issn_l": "2572-9241",
+                "issn": ["2572-9241", "1234-567X"],
+                "host_organization_name": "W",
+            },
+        },
+        "open_access": {"oa_url": "https://x.org/1.pdf"},
+        "best_oa_location": {"pdf_url": "https://x.org/1.pdf"},
+        "referenced_works": ["https://openalex.org/W1", "https://openalex.org/W2"],
+        "authorships": [{"author": {"display_name": "Ann Beck"}, "raw_affiliation_strings": ["Univ X", "Univ Y"]}],
+        "ids": {"pmcid": "https://www.ncbi.nlm.nih.gov/pmc/articles/99"},
+        "cited_by_count": 7,
+        "concepts": [{"display_name": "x"}],
+    }
+    (found,) = read(source, {**WORK, **work})
+    assert isinstance(found, Abstract)
+    assert (found.published, found.volume, found.issue, found.pages) == ("2020-05-03", "4", "2", "10-19")
+    assert (found.issns, found.publisher, found.pmcid) == (("2572-9241", "1234-567X"), "W", "PMC99")
+    assert found.urls == ("https://x.org/1.pdf", "https://doi.org/10.1097/HS9")
+    assert (found.cited_ids, found.affiliations) == (("W1", "W2"), ("Univ X", "Univ Y"))
+    assert found.other_tags == ()
 
 
 @pytest.mark.parametrize("index", [["a"], {"a": 1}, {"a": ["x"]}, {"a": None}, "text"])

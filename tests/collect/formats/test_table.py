@@ -88,7 +88,7 @@ def test_a_quotation_mark_that_is_never_closed_is_an_error_with_its_line(source:
 
 def test_a_quotation_mark_inside_a_cell_is_only_that(source: Path) -> None:
     found = read(source, 'id,title\n1,5" needle\n2,"x" y\n3,last 7"')
-    assert [entry.title for entry in found if isinstance(entry, Abstract)] == ['5" needle', "x y", 'last 7"']
+    assert [entry.title for entry in found if isinstance(entry, Abstract)] == ['5" needle', '"x" y', 'last 7"']
 
 
 def test_a_stray_carriage_return_spoils_one_row(source: Path) -> None:
@@ -113,7 +113,19 @@ def test_pubmeds_own_columns(source: Path) -> None:
     header = "PMID,Title,Authors,Citation,First Author,Journal/Book,Publication Year,Create Date,PMCID,NIHMS ID,DOI"  # as exported
     row = '123,Knee,"Beck A, Núñez J.","Cart. 2021;1:2.",Beck A,Cart,2021,2020/12/02,PMC1,,10.1/X'
     assert one(source, header, row) == Abstract(
-        "PMID:123", "Knee", "", 2021, "Cart", ("Beck A", "Núñez J"), pmid="123", doi="10.1/X"
+        "PMID:123",
+        "Knee",
+        "",
+        2021,
+        "Cart",
+        ("Beck A", "Núñez J"),
+        pmid="123",
+        doi="10.1/X",
+        volume="1",
+        pages="2",
+        pmcid="PMC1",
+        databases=("PubMed",),
+        other_tags=("First Author: Beck A", "Create Date: 2020/12/02"),
     )
 
 
@@ -135,6 +147,11 @@ def test_embases_own_columns(source: Path) -> None:
         keywords=("adult", "cyst (diagnosis, surgery)"),
         vernacular_title="Knie",
         other_abstracts=("[original] Text",),
+        volume="3",
+        issue="3",
+        pages="152-160",
+        databases=("Embase",),
+        accessions=("Embase:L373791783",),
     )
     assert one(source, header, row) == expected
     assert one(source, header, row + "123").record_id == "PMID:123"
@@ -148,6 +165,11 @@ def test_scopus_own_columns(source: Path) -> None:
     row = '"Beck, A.; Núñez, J.",x,Knee,2020,Cart,{doi},Body,gait; hip,hip; adult,{pmid},English,Retracted,2-s2.0-85074000001'
     expected = {"title": "Knee", "abstract": "Body", "year": 2020, "journal": "Cart", "retracted": True}
     expected |= {"keywords": ("gait", "hip", "adult"), "languages": ("English",), "publication_types": ("Retracted",)}
+    expected |= {
+        "databases": ("Scopus",),
+        "accessions": ("Scopus:2-s2.0-85074000001",),
+        "other_tags": ("Author full names: x",),
+    }
     found = one(source, header, row.format(doi="", pmid=""))
     assert found == Abstract("Scopus:2-s2.0-85074000001", authors=("Beck, A.", "Núñez, J."), **expected)  # type: ignore[arg-type]
     assert one(source, header, row.format(doi="10.1/x", pmid="")).record_id == "DOI:10.1/x"
@@ -166,8 +188,10 @@ def test_zoteros_own_columns(source: Path) -> None:
         ("Beck, Ann", "Núñez, José"),
         keywords=("gait", "hip"),
         languages=("en",),
+        other_tags=("Item Type: journalArticle",),
     )
     assert one(source, header, row.format(doi="", extra="")) == expected
+    assert one(source, header, row.format(doi="", extra="PMCID: PMC1\nread twice")).notes == ("read twice",)
     assert one(source, header, row.format(doi="10.1/x", extra="")).record_id == "DOI:10.1/x"
     assert one(source, header, row.format(doi="10.1/x", extra="PMCID: PMC1\nPMID: 123")).record_id == "PMID:123"
 
@@ -175,7 +199,7 @@ def test_zoteros_own_columns(source: Path) -> None:
 def test_columns_are_looked_up_once_per_header(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked_up: list[str] = []
     monkeypatch.setattr(columns, "_normalise_column", lambda name: looked_up.append(name) or name.lower())
-    columns._match_columns.cache_clear()
+    columns.match_columns.cache_clear()
     assert len(read(source, "id,title,abstract\n" + "1,a,b\n" * 1000)) == 1000
-    columns._match_columns.cache_clear()
+    columns.match_columns.cache_clear()
     assert len(looked_up) < 100

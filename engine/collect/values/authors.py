@@ -1,0 +1,97 @@
+"""Lists of authors written as one text, in the ways of databases and screening tools."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from engine.collect.values.fields import split_names
+
+_AND = re.compile(r",?\s+(?:and|&)\s+")
+_ET_AL = re.compile(r"[,;]?\s+et\.? al\.?$")
+_SUFFIX = re.compile(r"(?:Jr|Sr|II|III|IV|2nd|3rd|4th)\.?", re.IGNORECASE)
+_MAX_INITIALS = 4  # letters
+
+
+def split_authors(value: object) -> tuple[str, ...]:
+    """Return the names in a list, or in a text with ; | "and" or commas between them.
+
+    Commas separate names only where every name has initials after its family name, or where initials follow each
+    family name as an item of their own. A comma inside one name, and "and" inside the name of a group, stay.
+
+    >>> split_authors("Doe, J. and Roe, R."), split_authors("Doe J., Roe R."), split_authors("Haddad, Rima")
+    (('Doe, J.', 'Roe, R.'), ('Doe J.', 'Roe R.'), ('Haddad, Rima',))
+    """
+    if not isinstance(value, str):
+        return split_names(value)
+    text = _ET_AL.sub("", value.strip())
+    if re.search(r"[;|]|^\[", text):
+        names = split_names(text)
+        return tuple(part for name in names for part in _split_and(name, persons_only=True))
+    return tuple(name for part in _split_and(text, persons_only=False) for name in _split_commas(part))
+
+
+def _split_and(text: str, *, persons_only: bool) -> list[str]:
+    """Split a text at "and" if what is on its two sides are names of persons; persons_only: "Family, Given" on each."""
+    parts = [part.strip() for part in _AND.split(text) if part.strip(" ,")]
+    if len(parts) < 2:
+        return [text] if text else []
+    if all("," in part for part in parts):
+        return parts
+    if not persons_only and (all(map(_looks_like_person, parts)) or _has_initials(parts[-1])):
+        return parts
+    return [text]
+
+
+def _looks_like_person(text: str) -> bool:
+    """Return whether a text may be the name of one person, given name first: two to four words, few in lower case."""
+    words = text.split()
+    return 2 <= len(words) <= 4 and words[0][0].isupper() and words[-1][0].isupper() and not _is_group(text)
+
+
+def _is_group(text: str) -> bool:
+    """Return whether a text has a word of the names of groups."""
+    return bool(
+        re.search(
+            r"\b(?:of|for|the|group|society|college|institute|centers?|department|ministry|association|committee"
+            r"|universit\w+|organi[sz]ation|consortium|network|foundation|council|agency|board|team|investigators)\b",
+            text,
+            re.IGNORECASE,
+        )
+    )
+
+
+def _split_commas(text: str) -> Sequence[str]:
+    """Split a text at commas if names are between them; else return it as one name."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if len(parts) < 2:
+        return [text.strip(" ,")]
+    n_short = sum(map(_has_initials, parts))
+    if _has_initials(parts[0]) and n_short > len(parts) / 2 and not any(len(p.split()) < 2 for p in parts):
+        return parts
+    families, given = parts[::2], parts[1::2]
+    if len(parts) >= 4 and len(families) == len(given) and all(map(_is_initials, given)):
+        return [f"{family}, {initials}" for family, initials in zip(families, given, strict=True)]
+    if len(parts) >= 3 and all(map(_looks_like_person, parts)):
+        return parts
+    return [text]
+
+
+def _has_initials(name: str) -> bool:
+    """Return whether a name is a family name with initials after it: "Marlow JA", "O'Neil R.", "Beck A Jr"."""
+    words = name.split()
+    if len(words) > 2 and _SUFFIX.fullmatch(words[-1]):
+        words.pop()
+    return len(words) > 1 and _is_initials(words[-1]) and not _is_initials(words[0])
+
+
+def _is_initials(text: str) -> bool:
+    """Return whether a text is initials: "JA", "J.-A.", "J. A."."""
+    letters = re.sub(r"[.\s\u2010-\u2015-]", "", text)
+    short = text.replace(".", " ").replace("-", " ").split()
+    return (
+        letters.isalpha()
+        and letters.isupper()
+        and len(letters) <= _MAX_INITIALS
+        and (len(short) == 1 or all(len(part) <= 2 for part in short))
+    )
