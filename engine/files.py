@@ -340,19 +340,34 @@ class _Inflated(io.RawIOBase):
         super().close()
 
 
+def find_utf16(head: bytes) -> str | None:
+    """Return the UTF-16 codec of a text that starts with these bytes; None if it is not UTF-16.
+
+    UTF-16 is recognised by its byte-order mark, or by a zero byte in each of the first characters.
+    """
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    start = head[:8]
+    if len(start) < 8 or all(start):
+        return None
+    if not any(start[1::2]) and all(start[::2]):
+        return "utf-16-le"
+    return "utf-16-be" if not any(start[::2]) and all(start[1::2]) else None
+
+
 def decode_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
     r"""Yield (line number from 1, line with its ending, whether it was UTF-8).
 
-    A byte-order mark is dropped. Lines end at \n. UTF-16 is recognised by its mark; otherwise each line is
-    UTF-8, or Windows-1252 where it is not valid UTF-8.
+    A byte-order mark at the start of any line is dropped: joined files have one in the middle. Lines end at \n. UTF-16
+    is recognised as in find_utf16; otherwise each line is UTF-8, or Windows-1252 where it is not valid UTF-8.
 
     Raises:
         SourceError: a line longer than MAX_LINE.
     """
-    if stream.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        decoded = io.TextIOWrapper(stream, "utf-16", errors="replace", newline="")
+    if codec := find_utf16(stream.peek(8)):
+        decoded = io.TextIOWrapper(stream, codec, errors="replace", newline="")
         try:
-            yield from ((number, text, True) for number, text in enumerate(decoded, 1))
+            yield from ((number, text.lstrip("\ufeff"), True) for number, text in enumerate(decoded, 1))
         finally:
             decoded.detach()  # the stream is closed by its opener
         return
@@ -361,7 +376,9 @@ def decode_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, st
         number += 1
         if len(raw) == MAX_LINE:
             raise SourceError(f"{name}, line {number}: longer than {MAX_LINE:,} bytes, so not a record")
-        yield number, *decode(raw.removeprefix(codecs.BOM_UTF8) if number == 1 else raw)
+        while raw.startswith(codecs.BOM_UTF8):
+            raw = raw.removeprefix(codecs.BOM_UTF8)
+        yield number, *decode(raw)
 
 
 def decode(raw: bytes) -> tuple[str, bool]:

@@ -12,7 +12,7 @@ from engine.collect.formats import bibtex, endnote, jsonl, medline, openalex, pu
 from engine.collect.text.lines import decode_first_line
 from engine.collect.text.stream import open_source
 from engine.errors import SourceError, UnknownFormatError
-from engine.files import HEAD
+from engine.files import HEAD, find_utf16
 from engine.records.abstract import Entry
 
 
@@ -23,21 +23,23 @@ class _Format:
     name: str
     looks_like: Callable[[bytes], bool]
     read: Callable[[io.BufferedReader, str], Iterator[Entry]]
+    n_before: int = 0  # lines that may stand above its first line: a database's preamble, or a comment
 
 
 # Tried in this order, most specific first.
 FORMATS = (
     _Format("PubMed XML", pubmed.looks_like, pubmed.read),
     _Format("EndNote XML", endnote.looks_like, endnote.read),
-    _Format("MEDLINE", medline.looks_like, medline.read),
-    _Format("RIS", ris.looks_like, ris.read),
+    _Format("MEDLINE", medline.looks_like, medline.read, n_before=50),
+    _Format("RIS", ris.looks_like, ris.read, n_before=50),
     _Format("Web of Science", webofscience.looks_like, webofscience.read),
-    _Format("BibTeX", bibtex.looks_like, bibtex.read),
+    _Format("BibTeX", bibtex.looks_like, bibtex.read, n_before=200),
     _Format("OpenAlex", openalex.looks_like, openalex.read),
     _Format("JSONL", jsonl.looks_like, jsonl.read),
     _Format("CSV", table.looks_like, table.read),
 )
 KNOWN = f"{', '.join(known.name for known in FORMATS[:-1])} or {FORMATS[-1].name}"
+_N_CONFIRMING = 50  # lines below the first of a record that a format may look at
 ROOT = re.compile(rb"<([A-Za-z_][\w.:-]*)[^<>]*>")
 
 
@@ -96,9 +98,8 @@ def _detect_format(head: bytes, path: Path) -> _Format:
     Raises:
         UnknownFormatError: no format matches; the message shows the start of the file.
     """
-    for known in FORMATS:
-        if known.looks_like(head):
-            return known
+    if found := _find_format(head):
+        return found
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:60]
     if start.startswith(b"["):
         advice = f"write one object per line: jq -c '.[]' {path} > records.jsonl"
@@ -114,6 +115,38 @@ def _detect_format(head: bytes, path: Path) -> _Format:
         f"{path} is not {KNOWN}: its first line is {_show_bytes(header.encode()[:60])}. "
         "A CSV needs a header with a title or abstract column"
     )
+
+
+def _find_format(head: bytes) -> _Format | None:
+    """Return the format that the first line decides; None if no format matches.
+
+    Above the first line of a record there may be a preamble, but no table: a line in a cell decides nothing.
+    """
+    table_format = FORMATS[-1]
+    for known in FORMATS[:-1]:
+        if known.looks_like(head):
+            return known
+    for n_lines, above, rest in _split_preamble(head):
+        for known in FORMATS[:-1]:
+            if n_lines <= known.n_before and known.looks_like(rest):
+                return table_format if table.count_columns(above) > 1 else known
+    return table_format if table_format.looks_like(head) else None
+
+
+def _split_preamble(head: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield (number of lines above, their bytes, the bytes below) for each line that may end a preamble.
+
+    A line inside quotation marks is part of a cell.
+    """
+    if (codec := find_utf16(head)) is not None:
+        head = head.decode(codec, "replace").encode()
+    lines = [line for line in re.split(b"[\r\n]+", head) if line.strip()]
+    if not lines or lines[0].lstrip(b"\xef\xbb\xbf \t").startswith((b"{", b"[")):
+        return
+    for n_lines in range(1, min(len(lines), 1 + max(known.n_before for known in FORMATS))):
+        above = b"\n".join(lines[:n_lines])
+        if above.count(b'"') % 2 == 0:
+            yield n_lines, above, b"\n".join(lines[n_lines : n_lines + _N_CONFIRMING])
 
 
 def _show_bytes(raw: bytes) -> str:

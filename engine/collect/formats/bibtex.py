@@ -13,39 +13,36 @@ from bibtexparser.model import Entry as Block
 from bibtexparser.splitter import Splitter
 
 from engine.collect.text.latex import decode_latex
-from engine.collect.text.lines import Chunk, decode_head, refuse_bare_cr
+from engine.collect.text.lines import Chunk, decode_first_line, read_text_lines
 from engine.collect.text.loggers import silence_loggers
 from engine.collect.values.fields import build_abstract_entries
 from engine.collect.values.identity import SCOPUS_ID, FieldError, normalise_accession
-from engine.files import decode_lines
 from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
 from engine.records.abstract import Entry, Rejection, Remark
 
 _START = re.compile(r"\s*@\s*([A-Za-z]+)\s*([{(])")
 # Before an entry that begins on the last line of another.
-_BESIDE = re.compile(r"(?<=[})])\s*(?=@\s*[A-Za-z]+\s*[{(][^\s,={}]*\s*,)")
+_BESIDE = re.compile(r"(?<=[})])[\s\ufeff]*(?=@\s*[A-Za-z]+\s*[{(][^\s,={}]*\s*,)")
 _NEW_ENTRY = re.compile(r"@\s*([A-Za-z]+)\s*([{(])\s*[^\s,={}()\"]*\s*(?:,|$)")  # inside an entry that is not closed
 MARK = re.compile(r"(?<!\\)[{}]|[()]")
 _FIELD = re.compile(r"\s*[A-Za-z_-]+\s*=\s*\S")  # a field after an entry that an extra closing brace ended
 _NO_COMMA = re.compile(r"[}\"]\s*\n\s*[A-Za-z_-]+\s*=\s*[{\"]")
 _STRING_NAME = re.compile(r"@\s*string\s*[{(]\s*([^\s=]+)\s*=", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\([_%&#$~])")
-_N_HEAD_LINES = 200  # a library may begin with a comment
 
 _AS_IT_CAME = "LaTeX that can't be converted completely, stored unchanged"
 
 
 def looks_like(head: bytes) -> bool:
-    """Return whether a line begins with an entry and the file does not begin like JSON or XML."""
-    lines = decode_head(head)[:_N_HEAD_LINES]
-    return any(_START.match(line) for line in lines) and not lines[0].lstrip().startswith(("{", "[", "<"))
+    """Return whether the first line begins with an entry."""
+    return _START.match(decode_first_line(head)) is not None
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Yield the entries of a BibTeX file in order; one that can't be used gives a Rejection with its first line.
 
     Raises:
-        SourceError: lines end with CR alone, or a line or an entry is too long.
+        SourceError: a line or an entry is too long.
     """
     with silence_loggers("bibtexparser", "pylatexenc"):
         yield from _read_entries(stream, name)
@@ -97,9 +94,8 @@ def _split_entries(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
     """Yield each block from @ to its closing bracket, with fields after it, or to the next block if it is not closed.
 
     Raises:
-        SourceError: lines end with CR alone, or a line or an entry is too long.
+        SourceError: a line or an entry is too long.
     """
-    refuse_bare_cr(stream, name)
     current: _Splitting | None = None
     for number, piece, is_utf8 in _split_lines(stream, name):
         is_between = current is None or current.chunk.is_ended
@@ -118,9 +114,9 @@ def _split_entries(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
 
 
 def _split_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
-    """Yield lines as decode_lines does, without their endings, split before an entry that follows a closing bracket."""
-    for number, line, is_utf8 in decode_lines(stream, name):
-        for piece in _BESIDE.split(line.rstrip("\r\n")):
+    """Yield lines as read_text_lines does, split before an entry that follows a closing bracket."""
+    for number, line, is_utf8 in read_text_lines(stream, name):
+        for piece in _BESIDE.split(line):
             yield number, piece, is_utf8
 
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 
 from engine.collect.formats.citation import ENGLISH, PLACEHOLDER, describe_kind, find_title
-from engine.collect.text.lines import decode_head, split_records
+from engine.collect.text.lines import decode_head
+from engine.collect.text.tagfile import Grammar, normalise_tag, split_records
 from engine.collect.values.dates import choose_published
 from engine.collect.values.export import read_export_tags
 from engine.collect.values.fields import drop_repeats, read_year
@@ -19,9 +20,12 @@ from engine.records.abstract import Entry, Notice
 
 _Tagged = list[tuple[str, str]]  # (tag, value) in the order of the file
 
-_START = re.compile("PMID-(?: |$)")
+_START = re.compile(r"PMID ?-(?: |$)|PMID-\d{1,9}\s*$")
 _TAG = re.compile(r"([A-Z][A-Z0-9]{1,3}) *-(?: |$)")
-_N_HEAD_LINES = 50
+_GLUED_TAG = re.compile(r"([A-Z][A-Z0-9]{1,3}) *- ?")  # in a record whose PMID follows its dash without a blank
+_OPENING = re.compile(r"PMID ?- *\d|PMID-\s*$|OID - abstract-engine:")
+_SEAM = re.compile(r"(?<=\S)\ufeff?(?=PMID- \d{1,9}\s*$)")  # files were joined without a line end between them
+_NEED_TAGS = 3  # tagged lines at the beginning of a file without a PMID in its first line
 # Inside these, a line that only looks like a tag ("IL6 - dependent …") is text.
 _TEXTS = {"TI", "BTI", "CTI", "TT", "AB", "OAB"}
 KNOWN = set(
@@ -63,34 +67,67 @@ _CHECKED = {
 
 
 def looks_like(head: bytes) -> bool:
-    """Return whether a PMID, or the id of an export of the engine, is near the beginning."""
-    return any(re.match(r"PMID- +\d|OID - abstract-engine:", line) for line in decode_head(head)[:_N_HEAD_LINES])
+    """Return whether the first line is a PMID or the id of an export of the engine, or the first lines are tags.
+
+    Tags of two letters alone may be those of RIS, so one of the first must have more.
+    """
+    lines = [normalise_tag(line).strip() for line in decode_head(head)]
+    if not lines or _OPENING.match(lines[0]):
+        return bool(lines)
+    tags = [_find_tag(line) or "" for line in lines[:_NEED_TAGS]]
+    return len(tags) == _NEED_TAGS and all(tags) and any(len(tag) > 2 for tag in tags)
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Yield the records of a MEDLINE file in order; one that can't be used gives a Rejection with its first line.
 
     Raises:
-        SourceError: lines end with CR alone, or a line or a record is too long.
+        SourceError: a line or a record is too long.
     """
-    for chunk in split_records(stream, name, _START.match, lambda line: False):
+    for chunk in split_records(stream, name, _GRAMMAR):
         yield from chunk.list_remarks()
         tags = _read_tags(chunk.lines)
         ids, notes = ([value for tag, value in tags if tag == wanted] for wanted in ("OID", "GN"))
-        place = f"{chunk.place} (PMID {tags[0][1][:40] or 'missing'})"
+        place = f"{chunk.place} (PMID {_find_pmid(tags)[:40] or 'missing'})"
         values = _read_values(tags) | _read_more_values(tags)
         values["other_tags"] = list_other_tags(tags, values, source="MEDLINE", read=_READ | _DROPPED, checked=_CHECKED)
         yield from read_export_tags(values, ids, notes, name, place)
 
 
+def _find_tag(line: str) -> str | None:
+    """Return the tag of a line if MEDLINE has it."""
+    match = _TAG.match(line)
+    return match[1] if match and match[1] in KNOWN else None
+
+
+def _find_seam(line: str) -> re.Match[str] | None:
+    """Return where one line is two, because files were joined without a line end between them."""
+    return _SEAM.search(line) if line.find("PMID- ", 1) > 0 else None
+
+
+_GRAMMAR = Grammar(
+    starts=_START.match,
+    find_tag=_find_tag,
+    titles=frozenset({"TI"}),
+    bodies=frozenset({"AB"}),
+    find_seam=_find_seam,
+)
+
+
+def _find_pmid(tags: _Tagged) -> str:
+    """Return the PMID as the record gives it; "" if it has none."""
+    return next((value for tag, value in tags if tag == "PMID"), "")
+
+
 def _read_tags(lines: list[str]) -> _Tagged:
     """Return (tag, value) in order, with wrapped lines joined by a blank."""
     tags: list[tuple[str, list[str]]] = []
+    pattern = _TAG if not re.match(r"PMID-\d", lines[0]) else _GLUED_TAG
     for line in lines:
-        tag = _TAG.match(line)
-        if tag and (tag[1] in KNOWN or tags[-1][0] not in _TEXTS):
+        tag = pattern.match(line)
+        if tag and (tag[1] in KNOWN or not tags or (pattern is _TAG and tags[-1][0] not in _TEXTS)):
             tags.append((tag[1], [line[tag.end() :].strip()]))
-        elif line.strip():
+        elif tags and line.strip():
             tags[-1][1].append(line.strip())
     return [(tag, " ".join(filter(None, value))) for tag, value in tags]
 
@@ -107,7 +144,7 @@ def _read_values(tags: _Tagged) -> dict[str, object]:
     vernacular, people = first_of("TT"), _read_author_tags(tags)
     abstract, others = _read_abstract_tags(tags)
     values = {
-        "pmid": tags[0][1],
+        "pmid": _find_pmid(tags),
         "title": find_title(first_of("TI", "BTI", "CTI"), vernacular),
         "vernacular_title": vernacular,
         "abstract": abstract,

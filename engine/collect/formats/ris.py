@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from urllib.parse import unquote
 
-from engine.collect.text.lines import Chunk, decode_head, split_records
+from engine.collect.text.lines import Chunk, decode_head
+from engine.collect.text.tagfile import Grammar, normalise_tag, split_records
 from engine.collect.values.dates import choose_published
 from engine.collect.values.export import read_export_tags
 from engine.collect.values.fields import drop_repeats, read_year
@@ -19,12 +20,18 @@ from engine.records.abstract import Entry
 _Tags = dict[str, list[str]]
 
 # Two blanks before the dash, or blanks with a tab. One blank is running text ("ER - positive") unless TY has one, too.
-_START = re.compile(r"TY(?: {1,3}|[ \t]*\t[ \t]*)-(?:[ \t]|$)", re.IGNORECASE)
-END = re.compile(r"ER(?: {2,3}|[ \t]*\t[ \t]*)-|ER *-\s*$", re.IGNORECASE)
-_TAG = r"([A-Z][A-Z0-9])(?: {2,3}|[ \t]*\t[ \t]*)-[ \t]?(.*)"
-_LOOSE_TAG = r"([A-Z][A-Z0-9])(?: {1,3}|[ \t]*\t[ \t]*)-(?=[ \t]|$)[ \t]?(.*)"
+_START = re.compile(
+    r"TY(?:(?: {1,8}|[ \t]*\t[ \t]*)-(?:[ \t]|$)|(?: {2,8}|[ \t]*\t[ \t]*)-[A-Z]{3,7}[ \t]*$)", re.IGNORECASE
+)
+END = re.compile(r"ER(?: {2,8}|[ \t]*\t[ \t]*)-|ER *-\s*$", re.IGNORECASE)
+_TAG = r"([A-Z][A-Z0-9])(?: {2,8}|[ \t]*\t[ \t]*)-[ \t]?(.*)"
+_LOOSE_TAG = r"([A-Z][A-Z0-9])(?: {1,8}|[ \t]*\t[ \t]*)-(?=[ \t]|$)[ \t]?(.*)"
 _BETWEEN = re.compile(r"\s*(?:\d+\.|Record #\d+ of \d+|Provider: .*|Content: .*)?\s*")  # lines between records
-_N_HEAD_LINES = 50  # searched for the first record
+_ANY_TAG = re.compile(_TAG, re.IGNORECASE)
+_NEED_TAGS = 3  # tagged lines at the beginning of a file without TY
+# Where files were joined without a line end between them: after ER, or after any text before a type.
+_END_SEAM = re.compile(r"ER {1,8}-[\s\ufeff]*(?=[A-Z][A-Z0-9] {1,8}- )", re.IGNORECASE)
+_TYPE_SEAM = re.compile(r"(?<=\S)\ufeff?(?=TY  - [A-Z]{3,7}\s*$)")
 _LISTS = {"KW", "LA"}  # EndNote writes one value per line below the tag
 
 _TITLES = ("TI", "T1", "BT", "CT", "ST")
@@ -68,20 +75,24 @@ _WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 is a publication type; Ovid has 
 
 
 def looks_like(head: bytes) -> bool:
-    """Return whether a TY line is near the beginning."""
-    return any(_START.match(line) for line in decode_head(head)[:_N_HEAD_LINES])
+    """Return whether the first line is TY, or the first lines are tags of RIS and among them a title or ER."""
+    lines = [normalise_tag(line).strip() for line in decode_head(head)]
+    if not lines or _START.match(lines[0]):
+        return bool(lines)
+    tags = [_find_tag(line) for line in lines]
+    return all(tags[:_NEED_TAGS]) and len(lines) >= _NEED_TAGS and not _GRAMMAR.titles.isdisjoint(tags)
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Yield the records of a RIS file in order; one that can't be used gives a Rejection with its first line.
 
     Raises:
-        SourceError: lines end with CR alone, or a line or a record is too long.
+        SourceError: a line or a record is too long.
     """
-    for chunk in split_records(stream, name, _START.match, END.match):
+    for chunk in split_records(stream, name, _GRAMMAR):
         yield from chunk.list_remarks(has_last_line=True)
         tagged = [(tag, " ".join(lines).strip()) for tag, lines in _read_tags(chunk)]
-        tags = _group_tags(tagged[1:])
+        tags = _group_tags(tagged)
         values = _read_values(tags)
         values |= _read_more_values(tags, str(values.get("pmid", "")))
         values["other_tags"] = list_other_tags(
@@ -94,27 +105,51 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         yield from read_export_tags(values, tags.get("ID", []), tags.get("C8", []), name, chunk.place)
 
 
+def _find_tag(line: str) -> str | None:
+    """Return the tag of a line in capitals; None if it has none."""
+    match = _ANY_TAG.match(line)
+    return match[1].upper() if match else None
+
+
+def _find_seam(line: str) -> re.Match[str] | None:
+    """Return where one line is two, because files were joined without a line end between them."""
+    if line[:2].upper() == "ER":
+        return _END_SEAM.match(line)
+    return _TYPE_SEAM.search(line) if line.find("TY  - ", 1) > 0 else None
+
+
+_GRAMMAR = Grammar(
+    starts=_START.match,
+    ends=END.match,
+    find_tag=_find_tag,
+    titles=frozenset({"TI", "T1"}),
+    bodies=frozenset({"AB", "N2"}),
+    between=_BETWEEN.fullmatch,
+    find_seam=_find_seam,
+)
+
+
 def _group_tags(tagged: list[tuple[str, str]]) -> _Tags:
     """Return the values of each tag of one record, in order."""
     tags: _Tags = {}
     for tag, text in tagged:
-        if text:
+        if text and tag != "TY":
             tags.setdefault(tag, []).append(text)
     return tags
 
 
 def _read_tags(chunk: Chunk) -> list[tuple[str, list[str]]]:
-    """Return (tag, lines of its value) in order; the first tag is TY."""
+    """Return (tag, lines of its value) in order; the first tag is TY, unless the record has none."""
     first, lines = chunk.lines[0], list(chunk.lines)
-    while not chunk.is_ended and _BETWEEN.fullmatch(lines[-1]):
+    while len(lines) > 1 and not chunk.is_ended and _BETWEEN.fullmatch(lines[-1]):
         lines.pop()
     pattern = _LOOSE_TAG if re.match("TY -", first, re.IGNORECASE) else _TAG
-    tag_line = re.compile(pattern, 0 if first.startswith("TY") else re.IGNORECASE).match
+    tag_line = re.compile(pattern, 0 if first[:2].isupper() else re.IGNORECASE).match
     values: list[tuple[str, list[str]]] = []
     for line in lines:
         if match := tag_line(line):
             values.append((match[1].upper(), [match[2].strip()]))
-        elif line.strip():
+        elif values and line.strip():
             _add_line(values, line.strip())
     return values
 

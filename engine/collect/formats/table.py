@@ -35,6 +35,12 @@ def looks_like(head: bytes) -> bool:
     return _find_header(head) is not None
 
 
+def count_columns(head: bytes) -> int:
+    """Return the number of known columns of the header; 0 if there is none."""
+    layout = _find_header(head)
+    return 0 if layout is None else _count_known(decode_head(head)[layout.n_before].split(layout.delimiter))
+
+
 def _find_header(head: bytes) -> _Layout | None:
     """Return where the header is; None if no line of the first _MAX_ABOVE has a title or an abstract column.
 
@@ -62,7 +68,7 @@ def _has_text(cells: list[str]) -> bool:
 
 def _count_known(cells: list[str]) -> int:
     """Return the number of different fields that the cells of a header name."""
-    return len({match_column(cell.strip()) for cell in cells} - {None})
+    return len({match_column(cell.strip(' "')) for cell in cells} - {None})
 
 
 class _Lines:

@@ -6,32 +6,54 @@ import io
 import re
 from collections.abc import Iterator
 
-from engine.collect.text.lines import Chunk, decode_first_line, split_records
+from engine.collect.text.lines import Chunk, decode_first_line
+from engine.collect.text.tagfile import Grammar, split_records
 from engine.collect.values.fields import build_abstract_entries
 from engine.records.abstract import Entry
 
 _Tags = dict[str, list[str]]
 
 _START = re.compile("PT ")
+_SEAM = re.compile(r"E[RF]\s*\ufeff?(?=PT [A-Z]|FN )")  # files were joined without a line end between them
 END = re.compile(r"ER\s*$")
 _MAGIC = re.compile(r"FN (?:Clarivate|ISI|Thomson)", re.IGNORECASE)
+_OF_FILE = {"FN", "VR", "EF", "ER"}
+_BETWEEN = re.compile(r"(?:FN|VR|EF)\b")
 _TAG = re.compile(r"([A-Z][A-Z0-9])(?: (.*))?")
 
 
 def looks_like(head: bytes) -> bool:
-    """Return whether the first line names Web of Science."""
-    return _MAGIC.match(decode_first_line(head)) is not None
+    """Return whether the first line names Web of Science, or starts a record."""
+    line = decode_first_line(head)
+    return _MAGIC.match(line) is not None or re.fullmatch(r"PT [A-Z]\s*", line) is not None
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Yield the records in order; one that can't be used gives a Rejection with its first line.
 
     Raises:
-        SourceError: lines end with CR alone, or a line or a record is too long.
+        SourceError: a line or a record is too long.
     """
-    for chunk in split_records(stream, name, _START.match, END.match):
+    for chunk in split_records(stream, name, _GRAMMAR):
         yield from chunk.list_remarks(has_last_line=True)
         yield from build_abstract_entries(_read_values(_group_tag_lines(chunk)), name, chunk.place)
+
+
+def _find_tag(line: str) -> str | None:
+    """Return the tag of a line, without those of the file and the end of a record."""
+    match = _TAG.fullmatch(line.rstrip())
+    return match[1] if match and match[1] not in _OF_FILE else None
+
+
+_GRAMMAR = Grammar(
+    starts=_START.match,
+    ends=END.match,
+    find_tag=_find_tag,
+    titles=frozenset({"TI"}),
+    bodies=frozenset({"AB"}),
+    between=_BETWEEN.match,
+    find_seam=_SEAM.match,
+)
 
 
 def _group_tag_lines(chunk: Chunk) -> _Tags:

@@ -1,20 +1,21 @@
-"""Text lines of a source file and the records they form. Lines that are not UTF-8 are reported as remarks."""
+"""Text lines of a source file, and the JSON objects in them. Lines that are not UTF-8 are reported as remarks."""
 
 from __future__ import annotations
 
-import codecs
 import io
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import SourceError
-from engine.files import MAX_LINE, decode, decode_lines
+from engine.files import MAX_LINE, decode, decode_lines, find_utf16
 from engine.records.abstract import Rejection, Remark
 
 NOT_UTF8 = "bytes that are not UTF-8, read as Windows-1252"
+_OUTSIDE = "tagged lines outside records, ignored"
+_DECODER = json.JSONDecoder()
 _UNFINISHED = "record without its last line (ER), may be incomplete"
 
 
@@ -30,12 +31,12 @@ def refuse_bare_cr(stream: io.BufferedReader, name: str) -> None:
 
 
 def decode_head(head: bytes) -> list[str]:
-    """Decode the first bytes of a file and return its lines without the blank ones. UTF-16 is detected by its BOM."""
-    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        lines = re.split("[\r\n]+", head.decode("utf-16", "replace"))
+    """Decode the first bytes of a file and return its lines without the blank ones and without byte-order marks."""
+    if codec := find_utf16(head):
+        lines = re.split("[\r\n]+", head.decode(codec, "replace"))
     else:  # line by line: the last one may end in the middle of a character
-        lines = [decode(raw)[0] for raw in re.split(b"[\r\n]+", head.removeprefix(codecs.BOM_UTF8))]
-    return [line for line in lines if line.strip()]
+        lines = [decode(raw)[0] for raw in re.split(b"[\r\n]+", head)]
+    return [line.lstrip("\ufeff") for line in lines if line.strip("\ufeff \t")]
 
 
 def decode_first_line(head: bytes) -> str:
@@ -57,15 +58,26 @@ def read_objects(stream: io.BufferedReader, name: str) -> Iterator[Rejection | R
         place = f"line {number}"
         if not is_utf8:
             yield Remark(NOT_UTF8, place)
+        yield from _read_line_objects(line, name, place)
+
+
+def _read_line_objects(line: str, name: str, place: str) -> Iterator[Rejection | tuple[str, dict[str, Any]]]:
+    """Yield (place, object) for each JSON value of one line: joined files may have two where they meet."""
+    rest = line
+    while rest := rest.lstrip("\ufeff \t\r\n"):
         try:
-            row = json.loads(line)
+            row, end = _DECODER.raw_decode(rest)
         except (ValueError, RecursionError) as err:  # a number with thousands of digits raises a plain ValueError
             yield Rejection(name, place, f"not JSON ({getattr(err, 'msg', 'nested too deep, or a number too long')})")
-            continue
-        if isinstance(row, dict):
-            yield place, row
-        else:
+            return
+        if not isinstance(row, dict):
             yield Rejection(name, place, f"a JSON {type(row).__name__}, expected an object")
+            return
+        rest = rest[end:]
+        if rest.strip() and not rest.lstrip("\ufeff \t\r\n").startswith("{"):
+            yield Rejection(name, place, "not JSON (Extra data)")
+            return
+        yield place, row
 
 
 @dataclass(slots=True)
@@ -78,6 +90,7 @@ class Chunk:
     source: str = ""
     n_chars: int = 0
     is_ended: bool = False  # by its own last line, not by the next record or the end of the file
+    outside: list[int] = field(default_factory=list)  # tagged lines near it that belong to no record
 
     def add(self, line: str) -> None:
         """Append one line.
@@ -98,43 +111,24 @@ class Chunk:
     def list_remarks(self, *, has_last_line: bool = False) -> Iterator[Remark]:
         """Yield a remark for each line that was not UTF-8; if the format has a last line, also one if it is missing."""
         yield from (Remark(NOT_UTF8, f"line {number}") for number in self.not_utf8)
+        yield from (Remark(_OUTSIDE, f"line {number}") for number in self.outside)
         if has_last_line and not self.is_ended:
             yield Remark(_UNFINISHED, self.place)
 
 
-def split_records(
-    stream: io.BufferedReader, name: str, starts: Callable[[str], object], ends: Callable[[str], object]
-) -> Iterator[Chunk]:
-    """Yield the records of a file in order. A record ends with its last line, before the next start or with the file.
-
-    Lines outside records are dropped.
-
-    Args:
-        stream: the file.
-        name: name of the file, for messages.
-        starts: whether a line starts a record.
-        ends: whether a line is the last of its record. That line is not part of the chunk.
+def read_text_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
+    r"""Yield lines as decode_lines does, without their endings. \r alone ends a line, too.
 
     Raises:
-        SourceError: as decode_lines; or lines end with CR alone, or a record has more than MAX_LINE characters.
+        SourceError: as decode_lines.
     """
-    refuse_bare_cr(stream, name)
-    chunk: Chunk | None = None
-    for number, line, is_utf8 in decode_lines(stream, name):
+    number = 0
+    for _, line, is_utf8 in decode_lines(stream, name):
         text = line.rstrip("\r\n")
-        if starts(text):
-            if chunk is not None:
-                yield chunk
-            chunk = Chunk(number, source=name)
-        if chunk is None:
+        if "\r" not in text:
+            number += 1
+            yield number, text, is_utf8
             continue
-        if not is_utf8:
-            chunk.not_utf8.append(number)
-        if ends(text):
-            chunk.is_ended = True
-            yield chunk
-            chunk = None
-        else:
-            chunk.add(text)
-    if chunk is not None:
-        yield chunk
+        for piece in text.split("\r"):
+            number += 1
+            yield number, piece.lstrip("\ufeff"), is_utf8

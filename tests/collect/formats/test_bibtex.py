@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from engine.collect.source import check_source, read_source
 from engine.collect.text.latex import decode_latex
-from engine.errors import SourceError
 from engine.records.abstract import Abstract, Entry, Rejection, Remark
 
 AS_IT_CAME = "LaTeX that can't be converted completely, stored unchanged"
@@ -167,6 +166,9 @@ def inked(text: str) -> str:
     return re.sub(r"[$_^~\s]", "", text)
 
 
-def test_a_library_of_old_lines_is_refused(source: Path) -> None:
-    with pytest.raises(SourceError, match="lines end with CR alone"):
-        read(source, "@misc{a,\r title={A}}\r")
+def test_lines_may_end_with_cr_alone(source: Path) -> None:
+    assert [
+        entry.title
+        for entry in read(source, "@misc{a,\r title={A}}\r@misc{b, title={B}}\r")
+        if isinstance(entry, Abstract)
+    ] == ["A", "B"]
