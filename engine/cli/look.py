@@ -16,18 +16,23 @@ from engine.terminal import dump_json, join_lines, say
 
 @main.command()
 @index_options
+@click.option("--sources", is_flag=True, help="Also show what became of the records of each file.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object per index, one per line.")
-def status(config: Config, as_object: bool) -> None:
+def status(config: Config, sources: bool, as_object: bool) -> None:
     """Show what the indexes contain.
 
     Shows the generation, the number of records, the encoder, and how many texts are longer than the encoder reads.
 
+    With --sources, a table has a row for each time a file was read. Its records are the sum of the other columns:
+    rejected; repeated in the file; merged with a record of another file; unchanged, added, or changed in text or
+    metadata; outdated, where the index has a newer version; withdrawn, where PubMed deleted the citation.
+
     \b
     engine status
-    engine status -i rheumatology --json
+    engine status -i rheumatology --sources
     """
     from engine.index.folder import IndexFolder
-    from engine.reindex.summary import format_status, list_status_fields
+    from engine.reindex.summary import format_sources, format_status, list_source_fields, list_status_fields
 
     several = config.index is None and len(config.list_names()) > 1
     paths = [config.indexes / name for name in config.list_names()] if several else [config.find_existing()]
@@ -35,9 +40,9 @@ def status(config: Config, as_object: bool) -> None:
     for folder in map(IndexFolder, paths):
         try:
             if as_object:
-                click.echo(dump_json(list_status_fields(folder)))
+                click.echo(dump_json(list_status_fields(folder) | (list_source_fields(folder) if sources else {})))
             else:
-                say("\n".join(format_status(folder)))
+                say("\n".join([*format_status(folder), *(format_sources(folder) if sources else [])]))
         except EngineError as err:  # the other indexes are still reported
             if failed is not None:
                 say(f"Error: {failed}", err=True)

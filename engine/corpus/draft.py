@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -15,11 +16,12 @@ from sqlite_utils import Database
 from engine.corpus.merging.deletions import Deletions
 from engine.corpus.merging.intake import Intake
 from engine.corpus.merging.ledger import Ledger, TextDigest
+from engine.corpus.merging.sightings import PUBMED_FILES, Sightings
 from engine.corpus.schema import create_tables
 from engine.corpus.storage.store import SPACES, TOTALS, Totals
 from engine.errors import CorpusError
 from engine.records.abstract import Rejection
-from engine.records.generation import DocIds
+from engine.records.generation import DocIds, FileReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,16 +120,35 @@ class Draft:
 
     def note_source(self, file: SourceFile) -> int:
         """Record a file that this generation is made from, before it is read; return its key."""
-        cursor = self.connection.execute(
-            "INSERT INTO sources (generation, name, path, n_bytes, sha256, format, release, n_records)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-            (self.generation, file.name, file.path, file.n_bytes, file.sha256, file.format, file.release),
+        same = "SELECT min(file_id) FROM sources WHERE file_id > 0 AND (path = ? OR (n_bytes, sha256) = (?, ?))"
+        (file_id,) = self.connection.execute(same, (file.path, file.n_bytes, file.sha256)).fetchone()
+        values = (file.name, file.path, file.n_bytes, file.sha256, file.format, file.release)
+        source_id = self.read_last_source() + 1
+        self.connection.execute(
+            "INSERT INTO sources (id, generation, name, path, n_bytes, sha256, format, release, file_id, n_records)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)",
+            (source_id, self.generation, *values, PUBMED_FILES if file.release else file_id or source_id),
         )
-        return int(cursor.lastrowid or 0)
+        self.sightings.counts[source_id] = Counter()
+        return source_id
 
-    def note_records(self, source_id: int, n_records: int) -> None:
-        """Record how many records a file held."""
-        self.connection.execute("UPDATE sources SET n_records = ? WHERE id = ?", (n_records, source_id))
+    def write_counts(self, deletions: Mapping[int, int]) -> Iterator[FileReading]:
+        """Store the counts of the files of this run and yield them, in the order in which they were read.
+
+        deletions: number of deletions that each file gave, by sources.id.
+        """
+        for source_id in self.sightings.counts:
+            counts = self.sightings.count_file(source_id, deletions.get(source_id, 0))
+            values = {"n_records" if name == "read" else name: n for name, n in asdict(counts).items()}
+            assignments = ", ".join(f"{name} = ?" for name in values)
+            sql = f"UPDATE sources SET {assignments} WHERE id = ? RETURNING name, path, format"
+            name, path, kind = self.connection.execute(sql, (*values.values(), source_id)).fetchone()
+            yield FileReading(name, path, kind, self.generation, counts)
+
+    @property
+    def sightings(self) -> Sightings:
+        """Which file gives which record, with the counts of each file that this run reads."""
+        return self.ledger.sightings
 
     def note_cause(self, parent: int | None, cause: str, counts: str) -> None:
         """Record the parent, the command and the counts (JSON) of this generation."""

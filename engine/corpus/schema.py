@@ -47,7 +47,18 @@ _TABLES = (
         sha256 TEXT NOT NULL,
         format TEXT NOT NULL,
         release INTEGER NOT NULL,            -- number of PubMed's file, 0 for others
-        n_records INTEGER NOT NULL
+        file_id INTEGER NOT NULL,            -- id of the first row of the same file; 0: numbered files of PubMed
+        n_records INTEGER NOT NULL,          -- the sum of the next nine columns
+        rejected INTEGER NOT NULL DEFAULT 0,
+        repeated INTEGER NOT NULL DEFAULT 0,
+        merged INTEGER NOT NULL DEFAULT 0,
+        unchanged INTEGER NOT NULL DEFAULT 0,
+        added INTEGER NOT NULL DEFAULT 0,
+        text_changed INTEGER NOT NULL DEFAULT 0,
+        metadata_changed INTEGER NOT NULL DEFAULT 0,
+        outdated INTEGER NOT NULL DEFAULT 0,
+        withdrawn INTEGER NOT NULL DEFAULT 0,
+        deletions INTEGER NOT NULL DEFAULT 0 -- by PubMed; these are no records
     )
     """,
     """
@@ -87,6 +98,18 @@ _TABLES = (
         digest BLOB NOT NULL,                -- SHA-256 of the record of the source
         record TEXT                          -- JSON; NULL if the row in abstracts is the same
     )
+    """,
+    """
+    CREATE TABLE sightings (
+        doc_id INTEGER NOT NULL,             -- of abstracts; the row may be gone if PubMed deleted it since
+        file_id INTEGER NOT NULL,            -- sources.file_id of the file that gives the record
+        reading INTEGER NOT NULL,            -- sources.id of the last reading in which it gave it
+        outcome TEXT NOT NULL,               -- of that reading: the column of sources that counts it
+        rule TEXT,                           -- PMID, DOI, id, text or decision; NULL for the file it came from
+        n INTEGER NOT NULL,                  -- records of the file that are this one
+        origin TEXT,                         -- database that the file's record names
+        PRIMARY KEY (doc_id, file_id)
+    ) WITHOUT ROWID
     """,
     """
     CREATE TABLE deletions (

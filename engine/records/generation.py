@@ -28,12 +28,43 @@ class Counts:
     metadata_changed: int = 0
     unchanged: int = 0
     deleted: int = 0
-    duplicates: int = 0  # records that one source gave more than once in the run
+    duplicates: int = 0  # records that one file gave more than once in the run, all but one of each
     rejected: int = 0
     encoded: int = 0
     newly_retracted: int = 0  # known before, retracted since
     merged: int = 0  # merged into another record
     resumed: int = 0  # texts that an earlier run had encoded before it was stopped
+
+
+@dataclass(frozen=True, slots=True)
+class FileCounts:
+    """What became of the records of one file when it was read.
+
+    `read` is the sum of all counts but `deletions`: each record counts once.
+    """
+
+    read: int = 0  # records that the file holds
+    rejected: int = 0  # that could not be indexed: no title and abstract, or none that the encoder can read
+    repeated: int = 0  # that the file gives more than once: all but one of each
+    merged: int = 0  # that the index had from another file, by PMID, DOI, id or text
+    unchanged: int = 0  # that this file gave before: the record in the index stayed the same
+    added: int = 0  # that are new to the index
+    text_changed: int = 0  # that this file gave before: they changed title or abstract of the record in the index
+    metadata_changed: int = 0  # that this file gave before: they changed only other fields
+    outdated: int = 0  # that this file, or PubMed, gave before in a newer version
+    withdrawn: int = 0  # whose PMID PubMed deleted
+    deletions: int = 0  # deletions by PubMed in this file; these are no records
+
+
+@dataclass(frozen=True, slots=True)
+class FileReading:
+    """A file and what became of its records."""
+
+    file: str  # its name
+    path: str  # absolute
+    format: str
+    generation: int  # for which it was read
+    counts: FileCounts
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,13 @@ from engine.corpus.draft import Draft
 from engine.corpus.merging.intake import NOWHERE, Outcome
 from engine.corpus.merging.ledger import Change
 from engine.corpus.merging.merge import Origin
+from engine.corpus.merging.sightings import Fate
 from engine.encode.recipe import hash_text, prepare_text
 from engine.errors import SourceError
 from engine.progress import Progress
 from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
+from engine.records.generation import FileReading
 from engine.reindex.sources import Source, build_source_file
 
 _MAX_SHOWN = 20  # rejections kept for the report; the database has all of them
@@ -33,11 +35,12 @@ class Gathered:
     deletions: int = 0  # new deletions of PubMed, whether or not the index had the record
     retracted: set[int] = field(default_factory=set)  # existing records that are newly retracted
     merged: int = 0  # records that were merged into another one
-    duplicates: int = 0  # records that one source gave more than once
+    readings: tuple[FileReading, ...] = ()  # the files, in order, with their counts; filled by count_files
     rejected: int = 0
     n_records: int = 0
     n_resumed: int = 0  # texts whose vectors an earlier run had computed
-    new_files: int = 0  # files whose content is new to the index
+    deletions_by_file: Counter[int] = field(default_factory=Counter)  # by sources.id
+    new_files: list[int] = field(default_factory=list)  # positions of files whose content is new to the index
     new_releases: int = 0  # new files with a release number of PubMed
     doubtful: set[int] = field(default_factory=set)  # ids of sources with rejected records
     rejections: list[Rejection] = field(default_factory=list)
@@ -87,8 +90,8 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
     """
     gathered = Gathered(draft.ledger.changes)
     seen = draft.read_known_files()
-    for source in sources:
-        before, refused = gathered.n_records, gathered.rejected
+    for position, source in enumerate(sources):
+        refused = gathered.rejected
         receipt = source.receipt or FileReceipt.of(source.path)
         file = build_source_file(source, receipt)
         origin = Origin(file.format, draft.note_source(file), file.release)
@@ -100,10 +103,9 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
             raise SourceError(
                 f"{source.path} was changed while it was read. Nothing was published. Run the command again"
             )
-        draft.note_records(origin.source_id, gathered.n_records - before)
-        is_new = (receipt.n_bytes, receipt.sha256) not in seen
-        gathered.new_files += is_new
-        gathered.new_releases += is_new and file.release > 0
+        if (receipt.n_bytes, receipt.sha256) not in seen:
+            gathered.new_files.append(position)
+            gathered.new_releases += file.release > 0
         gathered.doubtful.update([origin.source_id] if gathered.rejected > refused else [])
     gathered.deletions = draft.intake.deletions.n_noted
     progress("reading", gathered.n_records, gathered.n_records)
@@ -117,11 +119,13 @@ def _take(draft: Draft, gathered: Gathered, entry: Entry, origin: Origin, source
             gathered.n_records += 1
             _note(draft, gathered, entry, draft.intake.put(entry, origin), source)
         case Deletion():
+            gathered.deletions_by_file[origin.source_id] += 1
             for doc_id in draft.intake.delete(entry.record_id, origin.release):
                 gathered.deleted += gathered.changes.pop(doc_id, None) is not Change.ADDED
                 gathered.keep_example(DELETED, entry.record_id, source)
         case Rejection():
             gathered.n_records += 1
+            draft.sightings.tally(origin.source_id, Fate.REJECTED)
             refuse(draft, gathered, entry)
         case Remark():
             gathered.count_remark(entry.kind, f"{source}, {entry.place}")
@@ -136,7 +140,6 @@ def _note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome
     if outcome.doc_id == NOWHERE:
         gathered.count_remark(outcome.change.value, place)
         return
-    gathered.duplicates += outcome.repeated
     if outcome.remark:
         gathered.count_remark(outcome.remark, place)
     if (
@@ -149,8 +152,14 @@ def _note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome
     for doc_id in outcome.absorbed:
         gathered.merged += gathered.changes.pop(doc_id, None) is not Change.ADDED
         gathered.keep_example(MERGED, abstract.record_id, source)
-    if outcome.change is not Change.NONE and not outcome.repeated:
+    if outcome.change is not Change.NONE and outcome.fate is not Fate.REPEATED:
         gathered.keep_example(outcome.change.value, abstract.record_id, source)
+
+
+def count_files(draft: Draft, gathered: Gathered) -> None:
+    """Store the counts of the files of this run in the draft and in gathered.readings. May be repeated."""
+    draft.ledger.settle_sightings()
+    gathered.readings = tuple(draft.write_counts(gathered.deletions_by_file))
 
 
 def drop_unseen(draft: Draft, gathered: Gathered, run_from: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.index.folder import Generation, IndexFolder
 from engine.options import IndexSettings
 from engine.records.abstract import Rejection
-from engine.records.generation import AnnSettings, Counts
+from engine.records.generation import AnnSettings, Counts, FileReading
 from engine.reindex.plan import Limits
 from engine.reindex.sources import Source
 from engine.reindex.tune import Trial
@@ -23,7 +23,7 @@ class Order:
     re_encode: bool = False  # encode everything again; the model may change
     files: tuple[Source, ...] = ()  # more sources, with a fixed format or hashed already
     full: bool = False  # remove records that the files no longer contain
-    note_files: bool = False  # publish also if only the files are new, not their records
+    note_files: bool = False  # publish also if the files are new but all their records were rejected
     limits: Limits | None = None  # limits of the guard; None: no guard
     republish: bool = False  # make a generation even if no record has changed
     rebuild: bool = False  # train the lists of an approximate index again
@@ -47,7 +47,10 @@ class Report:
     seconds: float
     files: tuple[str, ...] = ()  # names of the files read
     known: int = 0  # files skipped because their content was applied before
+    readings: tuple[FileReading, ...] = ()  # the files read, with what became of their records
+    skipped: tuple[FileReading, ...] = ()  # the files skipped, with what they gave when they were read
     notes: tuple[str, ...] = ()  # on the sources and on how the index is searched
+    recipe: str = ""  # text recipe of the generation
     factory: str = ""  # of the published generation
     ann: AnnSettings | None = None  # settings of an approximate search; None: exact
     trials: tuple[Trial, ...] = ()  # settings that were tried

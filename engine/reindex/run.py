@@ -26,7 +26,7 @@ from engine.reindex import shards
 from engine.reindex.calibrate import calibrate_generation
 from engine.reindex.corpusmap import draw_map
 from engine.reindex.encoders import Choice, choose, prepare_encoders
-from engine.reindex.gather import Gathered, drop_unseen, gather, hash_prepared
+from engine.reindex.gather import Gathered, count_files, drop_unseen, gather, hash_prepared
 from engine.reindex.order import Build, Order, Report
 from engine.reindex.plan import guard
 from engine.reindex.seal import Finished, count_generation, seal_generation, write_vectors
@@ -145,6 +145,7 @@ def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> R
         vectorised = vectorise(
             EncodingRun(draft, encoder, gathered, kept, spool, progress, texts), _open_carried(build)
         )
+        count_files(draft, gathered)
         if (unchanged := _report_unchanged(build, gathered)) is not None:
             return unchanged
         _refuse_empty(draft, build, gathered)
@@ -163,6 +164,7 @@ def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
     gathered = gather(draft, order.everything, progress)
     if order.full:
         drop_unseen(draft, gathered, run_from)
+    count_files(draft, gathered)
     return gathered
 
 
@@ -248,20 +250,31 @@ def _check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
 
 def _report_unchanged(build: Build, gathered: Gathered) -> Report | None:
     """Return the report of a run that found nothing new; None if there is something to publish."""
-    files = gathered.new_files if build.order.note_files else gathered.new_releases
-    has_news = gathered.changed_anything or files > 0
+    counts = [gathered.readings[position].counts for position in gathered.new_files]
+    has_new_file = bool(build.order.note_files and counts) or gathered.new_releases > 0
+    has_new_file = has_new_file or any(each.read > each.rejected for each in counts)
+    has_news = gathered.changed_anything or has_new_file
     if build.current is None or has_news or build.order.re_encode or build.order.republish:
         return None
     current = build.current.manifest
-    counts = count_generation(current.counts, gathered, 0)
-    return _build_report(build, current.generation, counts, gathered, published=False)
+    totals = count_generation(current.counts, gathered, 0)
+    return _build_report(build, current.generation, totals, gathered, published=False)
 
 
 def _build_report(build: Build, generation: int, counts: Counts, gathered: Gathered, *, published: bool) -> Report:
     """Build the report of a run."""
     seconds = round(time.monotonic() - build.started, 3)
-    files = tuple(source.name for source in build.order.everything)
-    return Report(generation, published, counts, tuple(gathered.rejections), gathered.remark_counts, seconds, files)
+    return Report(
+        generation,
+        published,
+        counts,
+        tuple(gathered.rejections),
+        gathered.remark_counts,
+        seconds,
+        tuple(source.name for source in build.order.everything),
+        readings=gathered.readings,
+        recipe=build.current.manifest.encoder.recipe if build.current else "",
+    )
 
 
 def _finish(done: Finished) -> Report:
@@ -277,4 +290,7 @@ def _finish(done: Finished) -> Report:
         publish.prune_encoders(build.folder)
     report = _build_report(build, build.number, sealed.counts, done.gathered, published=True)
     search = done.searchable
-    return replace(report, notes=search.notes, factory=str(search.factory), ann=search.ann, trials=search.trials)
+    recipe = done.queries.identity.recipe
+    return replace(
+        report, recipe=recipe, notes=search.notes, factory=str(search.factory), ann=search.ann, trials=search.trials
+    )

@@ -40,7 +40,7 @@ def count_generation(totals: Totals | Counts, gathered: Gathered, n_encoded: int
         metadata_changed=gathered.count(Change.METADATA),
         unchanged=gathered.count(Change.NONE),
         deleted=gathered.deleted,
-        duplicates=gathered.duplicates,
+        duplicates=sum(reading.counts.repeated for reading in gathered.readings),
         rejected=gathered.rejected,
         encoded=n_encoded,
         newly_retracted=len(gathered.retracted),

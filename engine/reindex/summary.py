@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
+from engine.corpus.storage.store import Corpus
+from engine.encode.recipe import PASSAGES
 from engine.index.folder import IndexFolder
 from engine.phrases import pluralize
-from engine.records.generation import Manifest
+from engine.records.generation import Counts, FileReading, Manifest
+from engine.reindex.filetable import build_readings, format_readings
 from engine.reindex.order import Report
 
 
@@ -33,8 +38,9 @@ def summarise_report(name: str, report: Report) -> Iterator[str]:
     )
     if report.known:
         yield f"  files read: {len(report.files):,}; applied before and skipped: {report.known:,}"
+    yield from format_readings(report.readings, report.skipped)
     yield "  this run: " + (", ".join(f"{n:,} {what}" for what, n in changes if n) or "nothing")
-    yield from _note_truncation(counts.abstracts, counts.truncated)
+    yield from _note_truncation(name, counts, report.recipe, report.readings[0].path if report.readings else "FILE")
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
     if counts.retracted:
@@ -56,11 +62,18 @@ def list_report_fields(name: str, report: Report) -> dict[str, Any]:
     return {"index": name} | asdict(report)
 
 
-def _note_truncation(abstracts: int, truncated: int) -> Iterator[str]:
-    """Yield a line on texts that the encoder did not read to the end, if there are any."""
-    if truncated:
-        share = 100 * truncated / abstracts
-        yield f"  longer than the encoder reads, so matched by their beginning only: {truncated:,} ({share:.0f} %)"
+def _note_truncation(name: str, counts: Counts, recipe: str, file: str = "FILE") -> Iterator[str]:
+    """Yield lines on texts that the encoder did not read to the end, if there are any, and what to do.
+
+    file: path of one of the sources, for the command.
+    """
+    if not counts.truncated:
+        return
+    share = 100 * counts.truncated / counts.abstracts
+    yield f"  longer than the encoder reads, so matched by their beginning only: {counts.truncated:,} ({share:.0f} %)"
+    if recipe != PASSAGES:
+        command = f"engine index {shlex.quote(file)} -i {shlex.quote(name)} --recipe passages --re-encode"
+        yield f"    to encode every text again, long ones in parts: {command}"
 
 
 def list_status_fields(folder: IndexFolder) -> dict[str, Any]:
@@ -89,11 +102,28 @@ def format_status(folder: IndexFolder) -> Iterator[str]:
         titles = pluralize(ann.n_queries, "title")
         yield f"    {depth}: recall@10 {ann.recall:.3f} of an exact search, measured on {titles}"
     yield f"  newest source: {manifest.newest_source}"
-    yield from _note_truncation(counts.abstracts, counts.truncated)
+    yield from _note_truncation(folder.path.name, counts, manifest.encoder.recipe)
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
     if counts.retracted:
         yield f"  retracted, kept and flagged: {counts.retracted:,}"
+
+
+def list_source_fields(folder: IndexFolder) -> dict[str, Any]:
+    """Return the files of the current generation, oldest first, as plain fields, under the key "sources"."""
+    return {"sources": [asdict(reading) for reading in _read_readings(folder)]}
+
+
+def format_sources(folder: IndexFolder) -> Iterator[str]:
+    """Yield a table of the files of the current generation, oldest first."""
+    readings = [replace(r, file=f"{r.generation:06d} {r.file}") for r in _read_readings(folder)]
+    yield from format_readings(readings, most=None)
+
+
+def _read_readings(folder: IndexFolder) -> tuple[FileReading, ...]:
+    """Return the readings of files that the current generation is made from, oldest first."""
+    with contextlib.closing(Corpus(folder.open_current(quick=True).database)) as corpus:
+        return build_readings(corpus.read_sources())
 
 
 def _format_encoder(manifest: Manifest) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,15 +19,16 @@ from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import lock_for_writing
 from engine.phrases import pluralize
 from engine.progress import Progress
-from engine.records.generation import Counts
+from engine.records.generation import Counts, FileReading
 from engine.reindex import shards
 from engine.reindex.encoders import choose
+from engine.reindex.filetable import build_readings
 from engine.reindex.gather import hash_prepared
 from engine.reindex.order import Order, Report
 from engine.reindex.plan import Files, Limits, Plan, explain_refusal, sort_out
 from engine.reindex.run import make_generation, open_current, read_all
 from engine.reindex.seal import count_generation
-from engine.reindex.sources import hash_source, list_sources, select_since
+from engine.reindex.sources import Source, hash_source, list_sources, select_since
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
                 f"no source in {settings.file} contains a file yet ({places}), so there is nothing to index"
             )
         report = make_generation(folder, _build_order(settings, request, look), current, progress)
-        return replace(report, known=len(look.files.known), notes=look.notes + report.notes)
+        skipped = _list_skipped(current, look.files.known)
+        return replace(report, known=len(look.files.known), skipped=skipped, notes=look.notes + report.notes)
 
 
 def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, progress: Progress) -> Plan:
@@ -197,8 +200,18 @@ def _report_nothing_new(current: Generation, look: _Look) -> Report:
         remarks=(),
         seconds=0.0,
         known=len(look.files.known),
+        skipped=_list_skipped(current, look.files.known),
+        recipe=current.manifest.encoder.recipe,
         notes=look.notes,
     )
+
+
+def _list_skipped(current: Generation | None, known: Sequence[Source]) -> tuple[FileReading, ...]:
+    """Return the last readings of files that were applied before, in the order of the files."""
+    last = {(file.n_bytes, file.sha256): file for file in read_applied_files(current)}
+    receipts = [source.receipt for source in known if source.receipt]
+    found = [last.get((receipt.n_bytes, receipt.sha256)) for receipt in receipts]
+    return build_readings([file for file in found if file])
 
 
 def prune(folder: IndexFolder, keep: int) -> list[int]:

@@ -251,7 +251,7 @@ def _refuse_texts(run: EncodingRun, page: list[TextRow], checked: CheckedVectors
             run.gathered.retracted.difference_update(restored_ids)
             reason += "; the record stays as it was"
         else:
-            ledger.discard(text.doc_id)
+            ledger.reject(text.doc_id)
             if ledger.changes.pop(text.doc_id, None) is not Change.ADDED:
                 run.gathered.deleted += 1
         refuse(run.draft, run.gathered, Rejection("encoder", f"record {text.record_id}", reason))

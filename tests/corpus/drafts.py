@@ -9,8 +9,8 @@ from engine.corpus.merging.ledger import Change
 from engine.corpus.merging.merge import Origin
 
 NOTE_SOURCES = """
-    INSERT OR IGNORE INTO sources (id, generation, name, path, n_bytes, sha256, format, release, n_records)
-    SELECT id, ?, 'file' || id, '/files/file' || id, 0, '', 'JSONL', 0, 0
+    INSERT OR IGNORE INTO sources (id, generation, name, path, n_bytes, sha256, format, release, file_id, n_records)
+    SELECT id, ?, 'file' || id, '/files/file' || id, 0, '', 'JSONL', 0, id, 0
     FROM (SELECT source_id AS id FROM contributions UNION SELECT spoken FROM contributions)
 """
 

@@ -7,9 +7,11 @@ import pytest
 
 from engine.corpus.draft import SourceFile
 from engine.corpus.merging.ledger import Change
+from engine.corpus.merging.sightings import Fate
 from engine.corpus.storage.store import AppliedFile, Corpus
 from engine.errors import AbstractNotFoundError, CorruptError
 from engine.records.abstract import Abstract, Rejection
+from engine.records.generation import FileCounts
 from tests.corpus.drafts import opened, origin, stored
 
 ONE = Abstract("PMID:1", "Knee", "Body", 2020, "J", ("Ann Ö",), "1", "10.1/X", ("Knee",), ("Trial",), retracted=False)
@@ -27,7 +29,7 @@ def test_put_returns_the_change_since_the_start_of_the_run(path: Path) -> None:
         assert stored(put(ONE)) == (1, Change.ADDED)
         assert stored(put(replace(ONE, year=2021, abstract="New"))) == (1, Change.ADDED)
         assert stored(put(replace(ONE, record_id="PMID:2"))) == (2, Change.ADDED)  # same text, another record
-        assert put(ONE).repeated
+        assert put(ONE).fate is Fate.REPEATED
         draft.note_lengths([(9, False, 1), (9, False, 2)])
     with opened(path, 2) as draft:
         put = partial(draft.intake.put, origin=LATER)
@@ -120,11 +122,14 @@ def test_sources_and_rejections_are_kept(path: Path) -> None:
     with opened(path, 3) as draft:
         draft.intake.put(ONE, FIRST)
         number = draft.note_source(SourceFile("a.jsonl", "/x/a.jsonl", 10, "00", "JSONL", 7))
-        draft.note_records(number, 2)
+        draft.sightings.tally(number, Fate.REJECTED, 2)
+        list(draft.write_counts({number: 3}))
         assert draft.read_known_files() == {(10, "00")}
         draft.note_rejection(Rejection("a.jsonl", "line 2", "no id"))
     corpus = Corpus(path)
-    assert corpus.read_sources() == [AppliedFile(3, "a.jsonl", "/x/a.jsonl", 10, "00", "JSONL", 7, 2)]
+    assert corpus.read_sources() == [
+        AppliedFile(3, "a.jsonl", "/x/a.jsonl", 10, "00", "JSONL", 7, FileCounts(2, 2, deletions=3))
+    ]
     assert [tuple(row) for row in corpus.read_rows("SELECT source, place, reason FROM rejections")] == [
         ("a.jsonl", "line 2", "no id")
     ]

@@ -5,7 +5,7 @@ import pytest
 from engine.corpus.storage.store import AppliedFile
 from engine.errors import MassChangeError
 from engine.receipts import FileReceipt
-from engine.records.generation import Counts
+from engine.records.generation import Counts, FileCounts
 from engine.reindex.plan import Files, Limits, Plan, explain_refusal, guard, plan_lines, sort_out
 from engine.reindex.sources import Source
 
@@ -18,7 +18,7 @@ A, B, TWIN = file("a.xml", "aa"), file("b.xml", "bb"), file("c.xml", "aa")
 
 
 def applied(name: str, sha256: str, path: str = "") -> AppliedFile:
-    return AppliedFile(1, name, path or f"/d/{name}", 5, sha256, "PubMed XML", 0, 1)
+    return AppliedFile(1, name, path or f"/d/{name}", 5, sha256, "PubMed XML", 0, FileCounts(1, added=1))
 
 
 def test_known_content_is_skipped_whatever_its_name() -> None:

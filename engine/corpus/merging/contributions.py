@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from engine.corpus.merging.merge import Contribution, Origin, is_same_work
+from engine.corpus.merging.merge import Contribution, MergeRule, Origin, is_same_work
 from engine.corpus.storage.rows import dump_abstract, load_abstract, parse_row
 from engine.records.abstract import SOURCE_FIELDS, Abstract
 
@@ -51,6 +51,7 @@ class Match:
 
     doc_id: int | None  # None: no record of the draft
     remark: str | None = None  # why it was kept apart from a record with the same DOI
+    rule: MergeRule = MergeRule.DOI  # by which it was found
 
 
 class Contributions:
@@ -167,7 +168,7 @@ class Contributions:
                     continue
                 candidate = self.read_record_row(doc_id)
                 if where.startswith("pmid"):
-                    return Match(doc_id)
+                    return Match(doc_id, rule=MergeRule.PMID)
                 if abstract.pmid and candidate.pmid and abstract.pmid != candidate.pmid:
                     remark = remark or _TWO_PMIDS
                 elif not is_same_work(abstract, candidate):

@@ -6,19 +6,22 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from engine.corpus.merging.contributions import ContributionRow
+from engine.corpus.merging.contributions import ContributionRow, Match
 from engine.corpus.merging.deletions import Deletions
 from engine.corpus.merging.ledger import Change, Ledger
 from engine.corpus.merging.merge import (
     PUBMED,
     Contribution,
+    MergeRule,
     Origin,
     is_linked,
     is_outdated,
     is_same_work,
     merge_records,
+    name_rule,
     normalise_title,
 )
+from engine.corpus.merging.sightings import Fate
 from engine.corpus.storage.rows import build_row, hash_row
 from engine.records.abstract import Abstract
 
@@ -35,9 +38,22 @@ class Outcome:
 
     doc_id: int  # NOWHERE if it was not stored
     change: Change  # of the whole record since the start of the run
-    repeated: bool = False  # this source already gave it in this run
+    fate: Fate  # what became of this one record of the file
     absorbed: tuple[int, ...] = ()  # doc ids of records that were merged into this one
     remark: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """The outcome before it is counted."""
+
+    doc_id: int  # that the record belongs to; NOWHERE if it belongs to none
+    change: Change
+    fate: Fate  # if this file gave the record before
+    rule: MergeRule | None = None  # by which it was recognised; None: a new record
+    absorbed: tuple[int, ...] = ()
+    remark: str | None = None
+    earlier: int | None = None  # doc id of the record that this source gave before under this id
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,39 +92,52 @@ class Intake:
         It replaces the earlier record of the same source unless that is newer. It is merged with the record of other
         sources that has the same PMID or DOI. A record that ends the run as it began counts as unchanged.
         """
+        sightings = self.ledger.sightings
+        taken = self.take_in(abstract, origin)
+        if taken.doc_id == NOWHERE:
+            sightings.tally(origin.source_id, taken.fate)
+            return Outcome(NOWHERE, taken.change, taken.fate)
+        database = next(iter(abstract.databases), "")
+        fate = sightings.note(origin.source_id, taken.doc_id, taken.fate, taken.rule, database)
+        if taken.earlier is not None and taken.earlier not in (taken.doc_id, *taken.absorbed):
+            sightings.forget(taken.earlier, origin.source_id)
+        doc_id = NOWHERE if taken.change is Change.OUTDATED else taken.doc_id
+        return Outcome(doc_id, taken.change, fate, taken.absorbed, taken.remark)
+
+    def take_in(self, abstract: Abstract, origin: Origin) -> _Taken:
+        """Store a record, or find out why not; it is not counted yet."""
         if self.deletions.has_deletion(abstract.pmid, origin.release):
-            return Outcome(NOWHERE, Change.DELETED)
+            return _Taken(NOWHERE, Change.DELETED, Fate.WITHDRAWN)
         self.deletions.lift(abstract.pmid)
         given = self.merge_twin(self.recognise(abstract, origin))
         earlier = given.earlier
         if earlier and earlier.digest == given.digest:
-            if (
-                self.contributions.touch(earlier, abstract, origin)
-                and len(self.contributions.read_claims(earlier.doc_id)) > 1
-            ):
-                self.ledger.remember(earlier.doc_id)
-                self.ledger.settle(earlier.doc_id)  # another source may now be preferred
-            return self.note_unchanged(earlier.doc_id, earlier.contribution_id)
+            return self.note_unchanged(earlier, abstract, origin)
         if earlier and is_outdated((abstract.version, abstract.revised, origin.release), earlier.age):
             self.still_there.add(earlier.contribution_id)
-            return Outcome(NOWHERE, Change.OUTDATED)
+            return _Taken(earlier.doc_id, Change.OUTDATED, Fate.OUTDATED, name_rule(earlier.own_id))
         text = self.ledger.text_digest(abstract.title, abstract.abstract)
         if not text:
             self.still_there.update([earlier.contribution_id] if earlier else [])
-            return Outcome(NOWHERE, Change.UNREADABLE)
+            return _Taken(NOWHERE, Change.UNREADABLE, Fate.REJECTED)
         if earlier and self.is_shared(earlier, origin):
             self.contributions.hand_back(earlier)
             given = replace(given, earlier=None)
         elif earlier and self.detach_source(given, earlier):
             given = replace(given, earlier=None, doc_id=None)
+        taken = self.find_place(given, text)
+        return replace(taken, earlier=earlier.doc_id) if earlier else taken
+
+    def find_place(self, given: _GivenRecord, text: str) -> _Taken:
+        """Add a record or merge it with an existing one; its text has this digest."""
         if given.doc_id is not None:
-            return self.revise(given.doc_id, given)
-        match = self.contributions.match(given.abstract, origin)
+            return self.revise(given.doc_id, given, name_rule(given.abstract.record_id))
+        match = self.contributions.match(given.abstract, given.origin)
         if match.doc_id is not None:
-            return self.revise(match.doc_id, given)
+            return self.revise(match.doc_id, given, match.rule)
         doc_id = self.ledger.insert(build_row(given.abstract), text)
-        self.taken.add(self.contributions.add(doc_id, given.abstract, origin, given.digest, alone=True))
-        return Outcome(doc_id, Change.ADDED, remark=given.remark or match.remark)
+        self.taken.add(self.contributions.add(doc_id, given.abstract, given.origin, given.digest, alone=True))
+        return _Taken(doc_id, Change.ADDED, Fate.ADDED, remark=given.remark or match.remark)
 
     def recognise(self, abstract: Abstract, origin: Origin) -> _GivenRecord:
         """Find the record with this id; if that is another work, give the new record an id of its own."""
@@ -170,11 +199,15 @@ class Intake:
                 self.contributions.remove(other.contribution_id)
         return replace(given, remark=_TAKEN_OVER)
 
-    def note_unchanged(self, doc_id: int, contribution_id: int) -> Outcome:
+    def note_unchanged(self, earlier: ContributionRow, abstract: Abstract, origin: Origin) -> _Taken:
         """Note that a source gave the same record as before."""
-        repeated = contribution_id in self.taken
-        self.taken.add(contribution_id)
-        return Outcome(doc_id, self.ledger.changes.setdefault(doc_id, Change.NONE), repeated)
+        doc_id = earlier.doc_id
+        if self.contributions.touch(earlier, abstract, origin) and len(self.contributions.read_claims(doc_id)) > 1:
+            self.ledger.remember(doc_id)
+            self.ledger.settle(doc_id)  # another source may now be preferred
+        self.taken.add(earlier.contribution_id)
+        change = self.ledger.changes.setdefault(doc_id, Change.NONE)
+        return _Taken(doc_id, change, Fate.UNCHANGED, name_rule(earlier.own_id))
 
     def is_shared(self, earlier: ContributionRow, origin: Origin) -> bool:
         """Return whether another file gave this contribution first, and so still gives it when this file changes."""
@@ -206,24 +239,30 @@ class Intake:
             if contribution.contribution_id != excluded
         ]
 
-    def revise(self, doc_id: int, given: _GivenRecord) -> Outcome:
-        """Update an existing record with the record of a source."""
+    def revise(self, doc_id: int, given: _GivenRecord, rule: MergeRule) -> _Taken:
+        """Update an existing record with the record of a source, which was recognised by this rule."""
         ledger, abstract = self.ledger, given.abstract
         ledger.remember(doc_id)
         before = self.contributions.read_record_row(doc_id)
         others = self.read_others(doc_id, given.earlier)
         if others:
             self.contributions.write_out(doc_id)
-        number = self.store(doc_id, given, alone=not others)
-        repeated = number in self.taken
-        self.taken.add(number)
+        self.taken.add(self.store(doc_id, given, alone=not others))
         ledger.settle(doc_id, None if others else abstract)
+        fate = self.compare(before, self.contributions.read_record_row(doc_id))
         other = self.find_other_half(doc_id, before, given, others)
-        if other is not None:
-            absorbed = max(doc_id, other)
-            doc_id = ledger.unite(doc_id, other)
-            return Outcome(doc_id, ledger.changes[doc_id], repeated, (absorbed,), given.remark)
-        return Outcome(doc_id, ledger.changes[doc_id], repeated, (), given.remark)
+        if other.doc_id is None:
+            return _Taken(doc_id, ledger.changes[doc_id], fate, rule, (), given.remark)
+        absorbed = max(doc_id, other.doc_id)
+        doc_id = ledger.unite(doc_id, other.doc_id, other.rule)
+        return _Taken(doc_id, ledger.changes[doc_id], fate, rule, (absorbed,), given.remark)
+
+    def compare(self, before: Abstract, after: Abstract) -> Fate:
+        """Return what one record of a source changed in the record of the index."""
+        digest = self.ledger.text_digest
+        if digest(before.title, before.abstract) != digest(after.title, after.abstract):
+            return Fate.TEXT
+        return Fate.UNCHANGED if before == after else Fate.METADATA
 
     def store(self, doc_id: int, given: _GivenRecord, *, alone: bool) -> int:
         """Store the contribution of a source and return its key.
@@ -239,12 +278,12 @@ class Intake:
 
     def find_other_half(
         self, doc_id: int, before: Abstract, given: _GivenRecord, others: Collection[Contribution]
-    ) -> int | None:
-        """Return the doc id of another record that a new PMID or DOI shows to be the same, None if there is none."""
+    ) -> Match:
+        """Find another record that a new PMID or DOI shows to be the same."""
         now = merge_records(before.record_id, self.contributions.read_claims(doc_id)) if others else given.abstract
         if (now.pmid, now.doi) == (before.pmid, before.doi):
-            return None
-        return self.contributions.match(now, given.origin, besides=doc_id).doc_id
+            return Match(None)
+        return self.contributions.match(now, given.origin, besides=doc_id)
 
     def delete(self, record_id: str, release: int = 0) -> list[int]:
         """Remove the records that PubMed deleted: those with this id or with its PMID.
@@ -258,6 +297,7 @@ class Intake:
             self.deletions.note(pmid, release)
         for doc_id in removed:
             self.ledger.discard(doc_id)
+            self.ledger.sightings.mark_withdrawn(doc_id)
         return removed
 
     def drop_unseen(self, run_from: int, doubtful: Collection[int]) -> list[tuple[int, str, bool]]:
@@ -275,10 +315,12 @@ class Intake:
             is_removed = len(self.contributions.read_claims(doc_id)) == 1
             if is_removed:
                 self.ledger.discard(doc_id)
+                self.ledger.sightings.drop(doc_id, Fate.REJECTED)
             else:
                 self.contributions.write_out(doc_id)
                 self.contributions.remove(number)
                 self.ledger.resourced.add(doc_id)
                 self.ledger.settle(doc_id)
             touched.append((doc_id, record_id, is_removed))
+        self.ledger.sightings.drop_unseen(run_from, doubtful)
         return touched

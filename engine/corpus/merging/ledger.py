@@ -10,7 +10,8 @@ from enum import Enum
 from pathlib import Path
 
 from engine.corpus.merging.contributions import Contributions
-from engine.corpus.merging.merge import merge_records
+from engine.corpus.merging.merge import MergeRule, merge_records
+from engine.corpus.merging.sightings import Fate, Sightings
 from engine.corpus.storage.rows import Value, Values, build_row, hash_row
 from engine.corpus.storage.values import format_uri
 from engine.records.abstract import SOURCE_FIELDS, Abstract
@@ -67,6 +68,7 @@ class Ledger:
         self.text_digest = text_digest
         self.published = published  # the database that the draft was copied from
         self.contributions = Contributions(connection)
+        self.sightings = Sightings(connection)
         self.changes: dict[int, Change] = {}  # doc id -> change, of all records in this run
         self.originals: dict[int, _Original] = {}  # of the changed records
         self.resourced: set[int] = set()  # records whose sources changed
@@ -115,18 +117,29 @@ class Ledger:
         self.changes[doc_id] = change
         return change
 
+    def settle_sightings(self) -> None:
+        """Let the counts of the files agree with the changes of the run, at its end."""
+        fates = {Change.NONE: Fate.UNCHANGED, Change.METADATA: Fate.METADATA}
+        for doc_id in self.sightings.changed:
+            if fate := fates.get(self.changes.get(doc_id, Change.TEXT)):
+                self.sightings.settle(doc_id, fate)
+
     def is_newly_retracted(self, doc_id: int) -> bool:
         """Return whether a record existed before and was retracted in this run."""
         original = self.originals.get(doc_id)
         return bool(original and not original.retracted and self.contributions.read_record_row(doc_id).retracted)
 
-    def unite(self, one: int, other: int) -> int:
-        """Merge two records under the doc id of the older and return it. The newer row is removed."""
+    def unite(self, one: int, other: int, rule: MergeRule = MergeRule.DECISION) -> int:
+        """Merge two records under the doc id of the older and return it. The newer row is removed.
+
+        rule: why they are one.
+        """
         older, newer = min(one, other), max(one, other)
         for doc_id in (older, newer):
             self.remember(doc_id)
             self.contributions.write_out(doc_id)
         self.contributions.move(newer, older)
+        self.sightings.move(newer, older, rule)
         self.resourced.add(older)
         self.absorbed.setdefault(older, []).extend([newer, *self.absorbed.pop(newer, [])])
         self.discard(newer)
@@ -154,6 +167,11 @@ class Ledger:
         self.connection.execute("DELETE FROM abstracts WHERE id = ?", (doc_id,))
         self.connection.execute("DELETE FROM contributions WHERE doc_id = ?", (doc_id,))
 
+    def reject(self, doc_id: int) -> None:
+        """Delete a row whose text can't be encoded; the records of the files that gave it count as rejected."""
+        self.discard(doc_id)
+        self.sightings.drop(doc_id, Fate.REJECTED)
+
     def restore(self, doc_id: int) -> list[int]:
         """Restore a changed record to its published state, with the records merged into it in this run.
 
@@ -162,11 +180,12 @@ class Ledger:
         if doc_id not in self.originals or self.published is None:
             return []
         to_restore = [doc_id, *(other for other in self.absorbed.pop(doc_id, []) if other in self.originals)]
-        self.discard(doc_id)
+        self.reject(doc_id)
         with contextlib.closing(sqlite3.connect(format_uri(self.published), uri=True)) as published:
             for restored in to_restore:
                 self.put_back(published, "abstracts", "id", restored)
                 self.put_back(published, "contributions", "doc_id", restored)
+                self.put_back(published, "sightings", "doc_id", restored)
                 del self.originals[restored]
                 self.changes[restored] = Change.NONE
         return to_restore

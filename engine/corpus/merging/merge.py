@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
+from enum import Enum
 from typing import Any
 
 from engine.records.abstract import Abstract
@@ -45,6 +46,22 @@ _BEGINNING = 400  # characters
 _LONG_TITLE = 20  # characters; a title at least this long may begin another that has a subtitle
 NUMBER = re.compile(r"\d+")
 _NOT_WORD = re.compile(r"[\W_]+")
+
+
+class MergeRule(Enum):
+    """By what a record of a file was recognised as one that another file gave."""
+
+    PMID = "PMID"
+    DOI = "DOI"
+    ID = "id"
+    TEXT = "text"  # an id made from the text, as neither file gives one
+    DECISION = "decision"  # of a person
+
+
+def name_rule(record_id: str) -> MergeRule:
+    """Return the rule by which two records with this id are one."""
+    prefixes = {"PMID:": MergeRule.PMID, "DOI:": MergeRule.DOI, "TEXT:": MergeRule.TEXT}
+    return next((rule for prefix, rule in prefixes.items() if record_id.startswith(prefix)), MergeRule.ID)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import math
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from queue import Empty, LifoQueue
 
@@ -21,7 +21,7 @@ from engine.deadline import CURRENT, Deadline
 from engine.errors import AbstractNotFoundError, BusyError, CorruptError
 from engine.identifiers import strip_doi_address
 from engine.records.abstract import SOURCE_FIELDS, Abstract
-from engine.records.generation import DocIds
+from engine.records.generation import DocIds, FileCounts
 
 _LOOK = 0.1  # seconds between two checks of the deadline while all connections are in use
 _STEPS = 100_000  # of SQLite between two checks of the deadline
@@ -30,6 +30,8 @@ TOTALS = (
     "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract, ?1) = ''), 0),"
     " coalesce(sum(trim(title, ?1) = ''), 0), coalesce(sum(truncated), 0) FROM abstracts"
 )
+_FILE_COLUMNS = ("generation", "name", "path", "n_bytes", "sha256", "format", "release")  # of AppliedFile
+_COUNT_COLUMNS = tuple(field.name for field in fields(FileCounts))[1:]
 
 _CONTRIBUTED = (
     (
@@ -72,7 +74,7 @@ class AppliedFile:
     sha256: str
     format: str
     release: int
-    n_records: int
+    counts: FileCounts  # of its records when it was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +222,14 @@ class Corpus:
 
     def read_sources(self) -> list[AppliedFile]:
         """Return every file that was indexed, oldest first."""
-        sql = "SELECT generation, name, n_bytes, sha256, n_records, path, format, release FROM sources ORDER BY id"
-        return [AppliedFile(**row) for row in self.read_rows(sql)]
+        sql = f"SELECT {', '.join((*_FILE_COLUMNS, 'n_records', *_COUNT_COLUMNS))} FROM sources ORDER BY id"
+        return [
+            AppliedFile(
+                **{name: row[name] for name in _FILE_COLUMNS},
+                counts=FileCounts(row["n_records"], **{name: row[name] for name in _COUNT_COLUMNS}),
+            )
+            for row in self.read_rows(sql)
+        ]
 
     def read_claims(self, doc_id: int) -> list[RecordSource]:
         """Return the sources of a record, oldest first."""

@@ -10,6 +10,7 @@ from engine.corpus.merging.contributions import _KEPT_APART, _TWO_PMIDS
 from engine.corpus.merging.intake import _SUFFIXED, _TAKEN_OVER, NOWHERE
 from engine.corpus.merging.ledger import Change
 from engine.corpus.merging.merge import Origin
+from engine.corpus.merging.sightings import Fate
 from engine.corpus.storage.store import Corpus
 from engine.records.abstract import Abstract
 from tests.corpus.drafts import NOTE_SOURCES, opened, origin, stored
@@ -276,7 +277,7 @@ def test_a_work_twice_in_a_library_keeps_the_values_of_both_entries(tmp_path: Pa
             library = Origin("EndNote XML", 1)
             first = draft.intake.put(FULL, library)
             again = draft.intake.put(THIN, library)
-            assert (first.doc_id, again.doc_id, again.repeated) == (1, 1, True)
+            assert (first.doc_id, again.doc_id, again.fate) == (1, 1, Fate.REPEATED)
             record = draft.ledger.contributions.read_record_row(1)
             assert (record.title, record.abstract, record.keywords) == ("Gout and Diet", "A long abstract.", ("beer",))
             assert again.change is (Change.ADDED if generation == 1 else Change.NONE)
