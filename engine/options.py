@@ -213,6 +213,39 @@ class Filters:
             words=("records from the source {}",),
         ),
     )
+    databases: Sequence[str] = _describe_field(
+        (),
+        QueryOption(
+            "database",
+            ValueKind.NAMES,
+            "Database that a record was exported from, such as Embase; * for any characters.",
+            metavar="NAME",
+            chip="database",
+            words=("records of the database {}",),
+        ),
+    )
+    labels: Sequence[str] = _describe_field(
+        (),
+        QueryOption(
+            "label",
+            ValueKind.NAMES,
+            "Label or tag that a user gave a record in another program; * for any characters.",
+            metavar="NAME",
+            chip="label",
+            words=("records with the label {}",),
+        ),
+    )
+    notes: Sequence[str] = _describe_field(
+        (),
+        QueryOption(
+            "note",
+            ValueKind.NAMES,
+            "Text that a note on a record contains.",
+            metavar="TEXT",
+            chip="note",
+            words=("records with a note that contains {}",),
+        ),
+    )
     retracted: bool | None = _describe_field(
         None,
         QueryOption(
@@ -237,6 +270,17 @@ class Filters:
             form_label="Abstract",
             form_choices=(("", "with or without"), ("true", "with"), ("false", "without")),
             words=("records without an abstract", "records with an abstract"),
+        ),
+    )
+    has_fulltext: bool | None = _describe_field(
+        None,
+        QueryOption(
+            "has_fulltext",
+            ValueKind.EITHER,
+            "Keep only records with a PMCID or an address of their full text, or only those without.",
+            flags=("--has-fulltext/--no-fulltext",),
+            chip_values=("without full text", "with full text"),
+            words=("records without an address of the full text", "records with an address of the full text"),
         ),
     )
     ids: Sequence[str] | None = _describe_field(  # None: no list was given

@@ -17,6 +17,7 @@ import click
 from engine.characters import UNPRINTABLE
 from engine.progress import Progress
 from engine.records.abstract import Abstract
+from engine.references.citation import format_locator
 
 PIPE_WIDTH = 120  # columns of a table that is not on a terminal
 _LINE_EVERY = 15.0  # seconds between progress lines that are not on a terminal
@@ -101,16 +102,23 @@ def print_abstract(abstract: Abstract, sources: Sequence[str]) -> None:
     facts = (
         ("id", abstract.record_id),
         ("year", str(abstract.year or "")),
-        ("journal", abstract.journal),
+        ("journal", " ".join(filter(None, (abstract.journal, format_locator(abstract))))),
         ("authors", "; ".join(abstract.authors)),
         ("pmid", abstract.pmid or ""),
         ("doi", abstract.doi or ""),
+        ("pmcid", abstract.pmcid),
         ("mesh", "; ".join(abstract.mesh)),
         ("types", "; ".join(abstract.publication_types)),
         ("keywords", "; ".join(abstract.keywords)),
         ("language", "; ".join(abstract.languages)),
         ("notices", "; ".join(abstract.notices)),
         ("original", abstract.vernacular_title),
+        ("database", "; ".join(abstract.databases)),
+        ("number", "; ".join(abstract.accessions)),
+        ("labels", "; ".join(abstract.labels)),
+        *(("note", note) for note in abstract.notes),
+        *(("link", url) for url in abstract.urls),
+        ("rights", abstract.rights),
         ("sources", "; ".join(sources)),
     )
     for name, value in facts:

@@ -17,6 +17,8 @@ KINDS = {
     "keyword": "keywords",
     "author": "authors",
     "language": "languages",
+    "label": "labels",
+    "database": "databases",
 }
 _APPLICATION_ID = 0x41425354  # "ABST", so that file(1) and SQLite tools recognise the file
 
@@ -121,7 +123,7 @@ _TABLES = (
     """
     CREATE TABLE terms (
         id INTEGER PRIMARY KEY,
-        kind TEXT NOT NULL,                  -- journal, mesh, type, keyword, author or language
+        kind TEXT NOT NULL,                  -- journal, mesh, type, keyword, author, language, label or database
         value TEXT NOT NULL COLLATE NOCASE,
         UNIQUE (kind, value)
     )

@@ -29,6 +29,16 @@ def cite_hits(index: Index, answer: Answer) -> list[Cited]:
     return [Cited(hit, record) for hit, record in zip(answer.hits, index.get_records(answer.hits), strict=True)]
 
 
+def format_locator(record: Abstract) -> str:
+    """Return where a record stands in its journal; "" if that is unknown.
+
+    >>> format_locator(Abstract("a", "T", "", volume="28", issue="3", pages="253-8"))
+    '28(3):253-8'
+    """
+    issue = f"({record.issue})" if record.issue else ""
+    return ":".join(filter(None, (record.volume + issue, record.pages)))
+
+
 def describe_search(answer: Answer) -> str:
     """Return a line that says what was searched."""
     query = answer.query

@@ -75,6 +75,11 @@ def is_blank(text: str) -> bool:
     return not text.strip(SPACES)
 
 
+def has_full_text(of: Abstract) -> bool:
+    pages = ("pubmed.ncbi.nlm.nih.gov/", "ncbi.nlm.nih.gov/pubmed/", "doi.org/10.")
+    return bool(of.pmcid) or any(not any(page in lowered(url) for page in pages) for url in of.urls)
+
+
 def passes(record: Record, filters: Filters, doc_id: Callable[[str], int | None]) -> bool:
     """Return whether a record passes all filters except mesh_trees and where."""
     of = record.of
@@ -91,6 +96,10 @@ def passes(record: Record, filters: Filters, doc_id: Callable[[str], int | None]
         not filters.authors or any(is_by(value, name) for value in filters.authors for name in of.authors if name),
         not filters.languages or any(in_language(v, language) for v in filters.languages for language in of.languages),
         not filters.sources or some(filters.sources, origins(record)),
+        not filters.databases or some(filters.databases, of.databases),
+        not filters.labels or some(filters.labels, of.labels),
+        not filters.notes or any(like(f"*{value}*", note) for value in filters.notes for note in of.notes),
+        filters.has_fulltext in (None, has_full_text(of)),
         filters.retracted in (None, of.retracted),
         filters.has_abstract in (None, not is_blank(of.abstract)),
         filters.ids is None or record.doc_id in map(doc_id, filters.ids),
@@ -146,6 +155,9 @@ def held(record: Record, field: str) -> tuple[str, ...]:
         "author": of.authors,
         "language": of.languages,
         "source": tuple(origins(record)),
+        "database": of.databases,
+        "label": of.labels,
+        "note": of.notes,
         "pmid": (of.pmid or "",),
         "doi": (of.doi or "",),
         "id": (of.record_id,),
@@ -159,6 +171,8 @@ def is_equal(record: Record, field: str, value: str | int | None) -> bool:
         return record.of.retracted == (value == "true")
     if field == "has_abstract":
         return (not is_blank(record.of.abstract)) == (value == "true")
+    if field == "has_fulltext":
+        return has_full_text(record.of) == (value == "true")
     texts = held(record, field)
     if value is None:
         return all(is_blank(text) for text in texts)
@@ -166,4 +180,6 @@ def is_equal(record: Record, field: str, value: str | int | None) -> bool:
         return any(text and is_by(str(value), text) for text in texts)
     if field == "language":
         return any(in_language(str(value), text) for text in texts)
+    if field == "note":
+        return any(like(f"*{value}*", text) for text in texts)
     return some((str(value),), texts)

@@ -19,6 +19,9 @@ BEGINNINGS = (
 )  # fmt: skip
 LANGUAGES = tuple(spelling for group in _SPELLINGS[:3] for spelling in group) + ("und", "mul", "ENG", "GERMAN")
 TEXTS = ("", " ", "\u2009\n", "Gout in 100% of men", "gout_in men", "A 'study' of \"gout\"", "É", "é!", "x", "関節")
+URLS = (
+    "https://pubmed.ncbi.nlm.nih.gov/5/", "HTTPS://DOI.ORG/10.1/a", "https://www.ncbi.nlm.nih.gov/pubmed/5", "https://example.org/5.pdf",
+)  # fmt: skip
 FILES = (("a.xml", "PubMed XML"), ("B_1.nbib", "MEDLINE"), ("b%1.csv", "table"), ("a.xml.gz", "JSONL"))
 
 
@@ -41,6 +44,11 @@ abstracts = st.builds(
     retracted=st.booleans(),
     keywords=lists(NAMES),
     languages=lists(LANGUAGES, 2),
+    databases=lists(NAMES, 2),
+    labels=lists(NAMES, 2),
+    notes=lists(NAMES, 2),
+    pmcid=st.sampled_from(("", "", "PMC1")),
+    urls=lists(URLS, 2),
 )
 
 

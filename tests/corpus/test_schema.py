@@ -18,7 +18,7 @@ from engine.records.abstract import LIST_FIELDS, TEXT_FIELDS, Abstract, Rejectio
 from tests.conftest import ROOT
 from tests.corpus.drafts import opened, origin
 
-LISTS = ("authors", "mesh", "publication_types", "keywords", "languages")
+LISTS = ("authors", "mesh", "publication_types", "keywords", "languages", "labels", "databases")
 COLUMNS = ("id", "record_id", "title", "abstract", "journal", *LISTS)
 OTHERS = {
     "retracted": 0,
@@ -86,7 +86,7 @@ def tokens(db: Database) -> list[tuple[object, ...]]:
 
 TEXT = st.text("abAé \0\U0001f600", max_size=8)
 VALUE = st.sampled_from(["Gout", "GOUT", "gout", "Straße", "STRASSE", "é", "É", "", "x\"y'z", "[]", "null", "1", "a b"])
-ROW = st.tuples(TEXT, TEXT, VALUE, st.lists(st.lists(VALUE, max_size=3), min_size=5, max_size=5))
+ROW = st.tuples(TEXT, TEXT, VALUE, st.lists(st.lists(VALUE, max_size=3), min_size=len(LISTS), max_size=len(LISTS)))
 STEP = st.tuples(st.sampled_from(["insert", "replace", "update", "delete", "title"]), st.integers(1, 4), ROW)
 
 
@@ -119,7 +119,7 @@ def test_words_and_terms_follow_every_change(steps: list[tuple[str, int, Row]]) 
 
 def test_words_are_found_without_case_accents_and_endings() -> None:
     db = fresh()
-    write(db, "INSERT", 1, ("Sjögren's ÉTUDES", "knee\0pain", "", [[]] * 5))
+    write(db, "INSERT", 1, ("Sjögren's ÉTUDES", "knee\0pain", "", [[]] * len(LISTS)))
 
     def ids(text: str) -> list[int]:
         return [row[0] for row in db.execute("SELECT rowid FROM words WHERE words MATCH ?", [f'"{text}"']).fetchall()]
@@ -155,7 +155,7 @@ def test_a_record_costs_the_same_however_many_terms_there_are() -> None:
     def steps(n_terms: int) -> int:
         db, counted = fresh(), 0
         authors = [f"Author {n}" for n in range(n_terms)]
-        write(db, "INSERT", 1, ("t", "a", "J", [authors, [], [], [], []]))
+        write(db, "INSERT", 1, ("t", "a", "J", [authors, *[[]] * (len(LISTS) - 1)]))
 
         def count() -> int:
             nonlocal counted
@@ -163,7 +163,7 @@ def test_a_record_costs_the_same_however_many_terms_there_are() -> None:
             return 0
 
         db.conn.set_progress_handler(count, 10)
-        write(db, "INSERT", 2, ("t", "a", "J", [["Author 1", "Somebody New"], [], [], [], []]))
+        write(db, "INSERT", 2, ("t", "a", "J", [["Author 1", "Somebody New"], *[[]] * (len(LISTS) - 1)]))
         db.conn.execute("UPDATE abstracts SET authors = '[\"Author 2\"]' WHERE id = 2")
         db.conn.execute("DELETE FROM abstracts WHERE id = 2")
         db.close()

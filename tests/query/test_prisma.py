@@ -34,8 +34,9 @@ SET: dict[str, st.SearchStrategy[object]] = {
     "years": st.lists(YEARS, min_size=1, max_size=3).map(tuple),
     "retracted": st.booleans(),
     "has_abstract": st.booleans(),
+    "has_fulltext": st.booleans(),
     "where": VALUE,
-} | dict.fromkeys(("journals", "mesh", "mesh_trees", "types", "keywords", "authors", "languages", "sources", "ids", "exclude"), VALUES)  # fmt: skip
+} | dict.fromkeys(("journals", "mesh", "mesh_trees", "types", "keywords", "authors", "languages", "sources", "databases", "labels", "notes", "ids", "exclude"), VALUES)  # fmt: skip
 
 
 def of(**given: object) -> str:

@@ -26,6 +26,14 @@ BLANK_ABSTRACT = _BLANK.format(column="abstract")  # the same text as in the ind
 RETRACTED = Selected("SELECT id FROM abstracts WHERE retracted")
 WITHOUT_TITLE = Selected(f"SELECT id FROM abstracts WHERE {_BLANK.format(column='title')}")
 WITHOUT_ABSTRACT = Selected(f"SELECT id FROM abstracts WHERE {BLANK_ABSTRACT}")
+_NO_FULL_TEXT = ("%pubmed.ncbi.nlm.nih.gov/%", "%ncbi.nlm.nih.gov/pubmed/%", "%doi.org/10.%")  # pages of the record
+WITH_FULL_TEXT = Selected(
+    "SELECT id FROM abstracts WHERE pmcid <> '' UNION ALL"
+    " SELECT a.id FROM abstracts a CROSS JOIN json_each(a.urls) u WHERE a.urls <> '[]'"
+    " AND NOT EXISTS (SELECT 1 FROM json_each(?) v WHERE u.value LIKE v.value)",
+    (dump_json_array(_NO_FULL_TEXT),),
+)
+WITH_NOTE = Selected("SELECT id FROM abstracts WHERE notes <> '[]'")
 WITH_SOURCE = Selected(
     "SELECT c.doc_id AS id FROM sources s JOIN contributions c ON c.source_id = s.id"
     " UNION ALL SELECT c.doc_id FROM sources s JOIN contributions c ON c.spoken = s.id"
@@ -119,6 +127,15 @@ def select_texts(column: str, values: Iterable[str]) -> Selected:
         f" SELECT a.id AS id FROM abstracts a CROSS JOIN v ON a.{column} {LIKE}"
         f" AND NOT {_BLANK.format(column=f'a.{column}')}",
         (dump_json_array([_build_pattern(value) for value in values]),),
+    )
+
+
+def select_notes(values: Iterable[str]) -> Selected:
+    """Return the records with a note that contains one of the values. Reads all notes."""
+    return Selected(
+        f"SELECT a.id AS id FROM abstracts a CROSS JOIN json_each(a.notes) n CROSS JOIN json_each(?) v"
+        f" WHERE a.notes <> '[]' AND n.value {LIKE}",
+        (dump_json_array([_build_pattern(f"*{value}*") for value in values]),),
     )
 
 

@@ -8,6 +8,8 @@ from functools import partial
 
 from engine.corpus.selection.clauses import (
     RETRACTED,
+    WITH_FULL_TEXT,
+    WITH_NOTE,
     WITH_SOURCE,
     WITHOUT_ABSTRACT,
     WITHOUT_TITLE,
@@ -15,6 +17,7 @@ from engine.corpus.selection.clauses import (
     select_keys,
     select_languages,
     select_names,
+    select_notes,
     select_sources,
     select_texts,
     select_with_key,
@@ -48,9 +51,16 @@ FIELDS: dict[str, Field] = {
     "author": _build_name_field("author", select_authors),
     "language": _build_name_field("language", select_languages),
     "source": Field(select_sources, WITH_SOURCE),
+    "database": _build_name_field("database"),
+    "label": _build_name_field("label"),
+    "note": Field(select_notes, WITH_NOTE),
     "pmid": Field(lambda values: select_keys("pmid", map(strip_pmid, values)), select_with_key("pmid")),
     "doi": Field(lambda values: select_keys("doi", map(strip_doi, values)), select_with_key("doi")),
     "id": Field(partial(select_keys, "record_id"), select_with_key("record_id")),
 }
-FLAGS: dict[str, DocSet] = {"retracted": RETRACTED, "has_abstract": Not(WITHOUT_ABSTRACT)}
+FLAGS: dict[str, DocSet] = {
+    "retracted": RETRACTED,
+    "has_abstract": Not(WITHOUT_ABSTRACT),
+    "has_fulltext": WITH_FULL_TEXT,
+}
 KNOWN = ("year", *FIELDS, *FLAGS)

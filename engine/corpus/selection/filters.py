@@ -9,10 +9,12 @@ import numpy as np
 
 from engine.corpus.selection.clauses import (
     RETRACTED,
+    WITH_FULL_TEXT,
     WITHOUT_ABSTRACT,
     select_authors,
     select_languages,
     select_names,
+    select_notes,
     select_sources,
     select_years,
 )
@@ -64,6 +66,8 @@ def _select_by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
         ("mesh", headings),
         ("type", filters.types),
         ("keyword", filters.keywords),
+        ("database", filters.databases),
+        ("label", filters.labels),
     ):
         if values:
             yield select_names(kind, values)
@@ -71,6 +75,7 @@ def _select_by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:
         (filters.authors, select_authors),
         (filters.languages, select_languages),
         (filters.sources, select_sources),
+        (filters.notes, select_notes),
     ):
         if names:
             yield select(names)
@@ -84,6 +89,8 @@ def _select_by_facts(filters: Filters) -> Iterator[DocSet]:
         yield RETRACTED if filters.retracted else Not(RETRACTED)
     if filters.has_abstract is not None:
         yield Not(WITHOUT_ABSTRACT) if filters.has_abstract else WITHOUT_ABSTRACT
+    if filters.has_fulltext is not None:
+        yield WITH_FULL_TEXT if filters.has_fulltext else Not(WITH_FULL_TEXT)
     if filters.where:
         yield parse_condition(filters.where)
 

@@ -12,12 +12,13 @@ a quotation mark is doubled or preceded by a backslash; a backslash may be prece
 field names is ignored.
 
     year                              a whole number, compared by = != < <= > >= in
-    journal, mesh, type, keyword      names
+    journal, mesh, type, keyword, database, label   names
+    note                              = finds notes that contain the value, as ~ does
     author                            = compares the beginnings of the words of a name: author = "smith j"
     language                          = any spelling: en, eng, English
     source                            name or format of a file that gave the record
     title, abstract, pmid, doi, id    texts; id is the record id
-    retracted, has_abstract           true or false, compared by = and !=; alone they mean = true
+    retracted, has_abstract, has_fulltext           true or false, compared by = and !=; alone they mean = true
 
 Names and texts are compared by = != ~ in, ignoring the case of ASCII letters. = compares the whole text, ~ finds texts
 that contain the value; * matches any characters in both. A field with several values matches if one of them does. none

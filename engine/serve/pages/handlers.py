@@ -16,6 +16,7 @@ from engine.options import Query
 from engine.query.index import Index
 from engine.query.prisma import write_paragraph
 from engine.query.searchlog import make_record
+from engine.references.citation import format_locator
 from engine.references.formats import FORMATS
 from engine.serve.api.bodies import build_status_body
 from engine.serve.http.failures import Failure, classify_error
@@ -120,6 +121,7 @@ def _render_record_page(index: Index, values: RequestValues) -> bytes:
         here="record",
         index=index,
         record=record,
+        locator=format_locator(record),
         badges=list(list_badges(record)),
         sources=index.get_sources(record.record_id),
         pubmed=build_pubmed_url(record.pmid),

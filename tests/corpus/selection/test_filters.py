@@ -248,12 +248,16 @@ many = st.builds(
     authors=st.lists(drawn.beginnings, max_size=2).map(tuple),
     languages=st.lists(drawn.languages, max_size=2).map(tuple),
     sources=st.lists(drawn.sources, max_size=2).map(tuple),
+    databases=st.lists(drawn.names, max_size=2).map(tuple),
+    labels=st.lists(drawn.names, max_size=2).map(tuple),
+    notes=st.lists(drawn.names, max_size=2).map(tuple),
+    has_fulltext=st.none() | st.booleans(),
     retracted=st.none() | st.booleans(),
     has_abstract=st.none() | st.booleans(),
     ids=st.none() | st.lists(drawn.keys, max_size=8).map(tuple),
     exclude=st.lists(drawn.keys, max_size=3).map(tuple),
 )
-FIELDS = ("years", "journals", "mesh", "types", "keywords", "authors", "languages", "sources", "retracted", "has_abstract", "ids", "exclude")  # fmt: skip
+FIELDS = ("years", "journals", "mesh", "types", "keywords", "authors", "languages", "sources", "databases", "labels", "notes", "has_fulltext", "retracted", "has_abstract", "ids", "exclude")  # fmt: skip
 
 
 @st.composite
@@ -374,4 +378,4 @@ def test_filters_follow_changes_and_deletions(tmp_path: Path) -> None:
 
 
 def test_kinds_of_terms_equal_the_schema() -> None:
-    assert set(KINDS) == {"journal", "mesh", "type", "keyword", "author", "language"}
+    assert set(KINDS) == {"journal", "mesh", "type", "keyword", "author", "language", "label", "database"}
