@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collect.formats import bibtex, endnote, jsonl, medline, openalex, pubmed, ris, table, webofscience
+from engine.collect.formats import bibtex, document, endnote, jsonl, medline, openalex, pubmed, ris, table, webofscience
 from engine.collect.text.lines import decode_first_line
 from engine.collect.text.stream import open_source
 from engine.errors import SourceError, UnknownFormatError
@@ -34,6 +34,7 @@ FORMATS = (
     _Format("RIS", ris.looks_like, ris.read, n_before=50),
     _Format("Web of Science", webofscience.looks_like, webofscience.read),
     _Format("BibTeX", bibtex.looks_like, bibtex.read, n_before=200),
+    _Format("JSON", document.looks_like, document.read),
     _Format("OpenAlex", openalex.looks_like, openalex.read),
     _Format("JSONL", jsonl.looks_like, jsonl.read),
     _Format("CSV", table.looks_like, table.read),
@@ -101,9 +102,6 @@ def _detect_format(head: bytes, path: Path) -> _Format:
     if found := _find_format(head):
         return found
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:60]
-    if start.startswith(b"["):
-        advice = f"write one object per line: jq -c '.[]' {path} > records.jsonl"
-        raise UnknownFormatError(f"{path} is one JSON array; {advice}")
     if start.startswith(b"<"):
         root = ROOT.search(head)
         raise UnknownFormatError(

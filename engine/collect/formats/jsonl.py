@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from engine.collect.formats import openalex
+from engine.collect.formats.objects import read_object
 from engine.collect.text.lines import decode_first_line, read_objects
-from engine.collect.values import export
-from engine.collect.values.rows import build_entries
 from engine.records.abstract import Entry
 
 
@@ -24,11 +22,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         SourceError: a line is too long.
     """
     for item in read_objects(stream, name):
-        if not isinstance(item, tuple):
-            yield item
-        elif export.is_export(item[1]):
-            yield from export.read_export_object(item[1], name, item[0])
-        elif openalex.is_work(item[1]):
-            yield from openalex.read_work(item[1], name, item[0])
+        if isinstance(item, tuple):
+            yield from read_object(item[1], name, item[0])
         else:
-            yield from build_entries(item[1], name, item[0])
+            yield item

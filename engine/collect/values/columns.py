@@ -103,7 +103,16 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         *("bestoalocationpdfurl", "dimensionsurl", "webofsciencerecord", "sourcelinkout", "fulltexturls"),
     ),
     "publisher": ("publisher", "publishername", "pu", "primarylocationsourcehostorganizationname"),
-    "place": ("placeofpublication", "placepublished", "place", "publishercity", "pi", "location", "sourcecountry"),
+    "place": (
+        "placeofpublication",
+        "placepublished",
+        "place",
+        "publishercity",
+        "publisherplace",
+        "pi",
+        "location",
+        "sourcecountry",
+    ),
     "affiliations": (
         *("affiliations", "affiliation", "addresses", "c1", "authoraffiliations", "authorsaffiliations"),
         *("authoraddress", "authorshipsinstitutionsdisplayname", "authoraddresses"),

@@ -52,7 +52,6 @@ def test_a_multi_member_gzip_is_read_to_its_end(tmp_path: Path) -> None:
         (b"PK\x03\x04 and so on", r"ZIP or Excel file, or a Word document; save the sheet as CSV"),
         (b"%PDF-1.7", r"is a PDF"),
         (b"hello\nworld\n", r"not PubMed XML, .*, JSONL or CSV: its first line is 'hello'"),
-        (b'[{"id": 1}]', r"one JSON array; write one object per line: jq"),
         (b"<html></html>", r"XML, but neither PubMed's \(<PubmedArticleSet>\) nor EndNote's"),
     ],
 )
