@@ -10,11 +10,10 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from engine.collect.values.identity import FieldError, choose_record_id, normalise_orcids
-from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
+from engine.collect.values.dates import choose_published, read_year
+from engine.collect.values.identity import Identity, is_missing, normalise_orcids, read_identity
 from engine.records.abstract import SOURCE_FIELDS, Abstract, Entry, Notice, Rejection, Remark
 
-YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
 # UTF-8 read as Windows-1252: "â€‰", "Ã—", "Â°" and the like.
 MOJIBAKE = re.compile("â€|Ã[\u00a0-\u00bf\u0152-\u0178\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]|Â[\u00a0-\u00bf]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -32,7 +31,7 @@ _NOTICE_TYPES = {
     "expression of concern": Notice.IS_CONCERN,
 }
 
-_PLAIN_TEXTS = ("volume", "issue", "pages", "published", "publisher", "place", "pmcid", "rights")
+_PLAIN_TEXTS = ("volume", "issue", "pages", "publisher", "place", "pmcid", "rights")
 _PLAIN_LISTS = (
     "issns",
     "urls",
@@ -48,19 +47,33 @@ _WHOLE = ("notes", "other_tags")  # lists whose text is not split
 _get_values = attrgetter(*SOURCE_FIELDS)
 _REPLACED = "invalid characters (lone surrogates), stored as U+FFFD"
 DAMAGED = "text looks wrongly decoded (mojibake), stored unchanged"
-_BAD_PMID = "invalid PMID, ignored"
+_BAD_YEAR = "invalid year, ignored"
+_NO_TEXT = "title or abstract that is not text, ignored"
 
 
 def build_abstract_entries(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
     """Yield the abstract of these values (field -> value) after its remarks, or one Rejection."""
-    try:
-        abstract = _build_abstract(values)
-    except FieldError as err:
-        yield Rejection(source, place, str(err))
+    title, body = _read_text_field(values.get("title")), _read_text_field(values.get("abstract"))
+    if not title.strip() and not body.strip():
+        yield Rejection(source, place, _explain_no_text(values))
         return
-    if abstract.pmid is None and "pmid" in values:
-        yield Remark(_BAD_PMID, place)
+    identity = read_identity(values)
+    abstract = _build_abstract(values, identity, title, body)
+    if any(not is_missing(values.get(name)) and not text for name, text in (("title", title), ("abstract", body))):
+        yield Remark(_NO_TEXT, place)
+    if abstract.year is None and any(not is_missing(date) for date in _list_dates(values, "year")):
+        yield Remark(_BAD_YEAR, place)
+    yield from (Remark(kind, place) for kind in identity.remarks)
     yield from _repair_text(abstract, place)
+
+
+def _explain_no_text(values: Mapping[str, object]) -> str:
+    """Return the reason why a record can't be used: it has no text, or something else in its place."""
+    for name in ("title", "abstract"):
+        value = values.get(name)
+        if not isinstance(value, str) and not is_missing(value):
+            return f"{name} is {type(value).__name__}, expected text"
+    return "neither title nor abstract, so there is nothing to search"
 
 
 def _repair_text(abstract: Abstract, place: str) -> Iterator[Entry]:
@@ -93,33 +106,30 @@ def _replace_surrogates(abstract: Abstract) -> Abstract:
     return replace(abstract, **clean)  # type: ignore[arg-type]
 
 
-def _build_abstract(values: Mapping[str, object]) -> Abstract:
-    """Build the record.
-
-    Raises:
-        FieldError: neither title nor abstract, or no usable id.
-    """
-    title, body = _read_text_field(values, "title"), _read_text_field(values, "abstract")
-    if not title.strip() and not body.strip():
-        raise FieldError("neither title nor abstract, so there is nothing to search")
+def _build_abstract(values: Mapping[str, object], identity: Identity, title: str, body: str) -> Abstract:
+    """Build the record."""
     get = values.get
     cited = _CITATION.match(str(get("citation", "")))
-    pmid = parse_pmid(get("pmid")) or find_noted_pmid(get("extra"))
-    doi = parse_doi(get("doi"))
     types = split_names(get("publication_types"))
     kinds = {kind.lower() for kind in types}
     notices = {_NOTICE_TYPES[kind] for kind in kinds & _NOTICE_TYPES.keys()}
     plain: dict[str, Any] = {name: _read_plain_text(get(name)) for name in _PLAIN_TEXTS}
     plain |= {name: _read_plain_list(name, get(name)) for name in _PLAIN_LISTS}
+    plain["accessions"] = identity.accessions
+    plain["other_tags"] = drop_repeats([*plain["other_tags"], *identity.others])
+    dates = [*_list_dates(values, "year"), *_list_dates(values, "published")]
+    year = read_year(dates) or (int(cited["year"]) if cited else None)
+    journal = _read_text_field(get("journal")) or (cited["journal"] if cited else str(get("citation", "")))
+    authors = _read_authors(values)
     return Abstract(
-        record_id=choose_record_id(values, pmid, doi, title, body),
+        record_id=identity.build_record_id(title, body, (year, *authors[:1], journal)),
         title=title,
         abstract=body,
-        year=read_year(get("year")) or (int(cited["year"]) if cited else None),
-        journal=_read_text_field(values, "journal") or (cited["journal"] if cited else str(get("citation", ""))),
-        authors=_read_authors(values),
-        pmid=pmid,
-        doi=doi,
+        year=year,
+        journal=journal,
+        authors=authors,
+        pmid=identity.pmid,
+        doi=identity.doi,
         mesh=split_names(get("mesh")),
         publication_types=types,
         retracted=_is_true(get("retracted")) or not kinds.isdisjoint(_RETRACTED_TYPES),
@@ -130,6 +140,7 @@ def _build_abstract(values: Mapping[str, object]) -> Abstract:
         orcids=normalise_orcids(get("orcids")),
         notices=tuple(sorted(notices.union(_read_notices(get("notices"))))),
         revised=str(get("revised", "")),
+        published=choose_published([*_list_dates(values, "published"), *dates], year),
         **plain,
     )
 
@@ -146,24 +157,19 @@ def _read_plain_list(field: str, value: object) -> tuple[str, ...]:
     return drop_repeats(split_names(value))
 
 
-def _read_text_field(values: Mapping[str, object], field: str) -> str:
-    """Return a text field unchanged; "" if it is missing.
-
-    Raises:
-        FieldError: the value is a list, an object or a boolean.
-    """
-    value = values.get(field, "")
+def _read_text_field(value: object) -> str:
+    """Return a text unchanged, a number as text, the texts of a list as one; "" for anything else."""
     if isinstance(value, str):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise FieldError(f"{field} is {type(value).__name__}, expected text")
-    return str(value)
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return " ".join(value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 
-def read_year(value: object) -> int | None:
-    """Return the first year from 1500 to 2099 in a number or a date; None if there is none."""
-    match = YEAR.search(str(value or ""))
-    return int(match.group(1)) if match else None
+def _list_dates(values: Mapping[str, object], field: str) -> list[object]:
+    """Return the dates of a field, which may be one or a list."""
+    value = values.get(field)
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
 def _is_true(value: object) -> bool:

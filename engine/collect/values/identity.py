@@ -5,71 +5,164 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from engine.identifiers import MAX_ID, find_orcid
-
-# The forms of accession numbers, each with the prefix it gets in a record id.
-_ACCESSIONS = (
-    (re.compile(r"L\d{5,12}"), "Embase:"),
-    (re.compile(r"CN-\d{6,10}"), "CENTRAL:"),
-    (re.compile(r"WOS:[0-9A-Z]{10,20}"), ""),
-    (re.compile(r"2-s2\.0-\d{6,14}"), "Scopus:"),
-    (re.compile(r"\d{4}-\d{5}-\d{3}"), "PsycINFO:"),
-    (re.compile(r"ProQuest:\d{6,12}"), ""),
+from engine.accessions import (
+    find_catalogue_link,
+    find_linked_accessions,
+    is_medline,
+    order_accessions,
+    parse_accession,
+    read_accessions,
+)
+from engine.identifiers import (
+    MAX_ID,
+    find_dois,
+    find_linked_dois,
+    find_linked_pmid,
+    find_listed_pmid,
+    find_noted_doi,
+    find_noted_pmid,
+    find_orcid,
+    find_pmids,
+    parse_pmid,
 )
 
-
-SCOPUS_ID = re.compile(r"\b2-s2\.0-\d{6,14}\b")  # inside a link
+BAD_PMID = "invalid PMID, ignored"
+BAD_ID = "invalid id, ignored"
+_MISSING = {"", "na", "n/a", "n.a.", "nan", "none", "null", "-", "--", "?", "not available"}
+# "Accession Number: 2020-99000-001." in EBSCO's notes.
+_NUMBER_NOTE = re.compile(r"(?:^|[.;]\s)\s*Accession (?:Number|No\.?):\s*([^\s;,]*[0-9A-Za-z])", re.IGNORECASE)
 
 
 class FieldError(ValueError):
     """A field that makes its record unusable."""
 
 
-def choose_record_id(values: Mapping[str, object], pmid: str | None, doi: str | None, title: str, body: str) -> str:
-    """Return the id of a record: the source's own, else PMID, DOI, accession number, key or a digest of the text.
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The identifiers of a record."""
 
-    A PMID is "PMID:n", a DOI "DOI:…" in lower case, a digest "TEXT:" with 16 hexadecimal digits.
+    own_id: str | None  # the source's own
+    pmid: str | None
+    doi: str | None
+    accessions: tuple[str, ...]
+    key: str | None  # of a reference manager or a table
+    others: tuple[str, ...]  # further PMIDs and DOIs in the same fields: "DOI: 10.1000/x"
+    remarks: tuple[str, ...]  # on what was ignored
 
-    Raises:
-        FieldError: the source's id is invalid, or its PMID is invalid and there is no other id.
+    def build_record_id(self, title: str, body: str, details: Iterable[object]) -> str:
+        """Return the id of the record: the source's own, else PMID, DOI, accession number, key or a digest of the text.
+
+        A PMID is "PMID:n", a DOI "DOI:…" in lower case, a digest "TEXT:" with 16 hexadecimal digits. The digest is that
+        of title and abstract; without an abstract, works may share a title, so it covers the details, too.
+
+        Args:
+            title: of the record.
+            body: its abstract.
+            details: what tells it from other works with its title: year, first author, journal.
+        """
+        if self.own_id:
+            return self.own_id
+        if self.pmid:
+            return f"PMID:{self.pmid}"
+        if self.doi:
+            return f"DOI:{self.doi.lower()}"  # DOIs ignore case, and exports differ in it
+        if known := next(iter(self.accessions), self.key):
+            return known
+        parts = [title, body]
+        if not body.strip():
+            parts += filter(None, (" ".join(str(detail or "").casefold().split()) for detail in details))
+        return "TEXT:" + hashlib.sha256("\n".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """Texts that hold accession numbers, with the databases that they are of."""
+
+    texts: list[str]
+    databases: list[str]
+
+
+def read_identity(values: Mapping[str, object]) -> Identity:
+    """Return the identifiers in the values of a record (field -> value).
+
+    Fields: id, pmid, doi, accession (numbers as the source writes them, one text or a list), accessions (numbers with
+    the names of their databases), databases and provider (what the numbers are of), urls, notes, extra and key.
     """
-    if "id" in values:
-        return _normalise_own_id(values["id"])
-    if pmid:
-        return f"PMID:{pmid}"
-    if doi:
-        return _normalise_own_id(f"DOI:{doi.lower()}")  # DOIs ignore case, and exports differ in it
-    if "accession" in values and (known := normalise_accession(values["accession"])):
-        return known
-    if "key" in values:
-        return _normalise_own_id(values["key"])
-    if "pmid" in values:
-        raise FieldError(f"PMID {str(values['pmid'])[:40]!r} is not a number from 1 to 999999999, and there is no id")
-    return "TEXT:" + hashlib.sha256(f"{title}\n{body}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    urls = _list_texts(values.get("urls"))
+    notes = [*_list_texts(values.get("notes")), *_list_texts(values.get("extra"))]
+    numbers = _list_numbers(values, urls, notes)
+    declared, in_field = find_pmids(values.get("pmid")), find_dois(values.get("doi"))
+    pmids = declared or tuple(filter(None, [_find_other_pmid(numbers, urls, notes)]))
+    dois = in_field or find_linked_dois(urls) or find_dois([find_noted_doi(note) for note in notes])
+    accessions = [number for group in numbers for number in read_accessions(group.texts, group.databases)]
+    accessions += [parse_accession(text) or text for text in _list_texts(values.get("accessions"))]
+    accessions += find_linked_accessions([*urls, *_list_texts(values.get("doi"))])
+    own_id = _parse_own_id(values.get("id"))
+    return Identity(
+        own_id=own_id,
+        pmid=pmids[0] if pmids else None,
+        doi=dois[0] if dois else None,
+        accessions=order_accessions(accessions),
+        key=_parse_own_id(values.get("key")),
+        others=(*(f"PMID: {pmid}" for pmid in declared[1:]), *(f"DOI: {doi}" for doi in in_field[1:])),
+        remarks=(
+            *[BAD_ID] * (own_id is None and not is_missing(values.get("id"))),
+            *[BAD_PMID] * (not declared and not is_missing(values.get("pmid"))),
+        ),
+    )
 
 
-def _normalise_own_id(value: object) -> str:
+def is_missing(value: object) -> bool:
+    """Return whether a value stands for none: null, NaN, an empty list, or "", "NA" and the like."""
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    return not (value or value == 0) or (isinstance(value, str) and value.strip().lower() in _MISSING)
+
+
+def _list_texts(value: object) -> list[str]:
+    """Return the texts of a value: itself, or the texts and numbers in a list."""
+    items = value if isinstance(value, list | tuple) else [value]
+    return [str(item) for item in items if isinstance(item, str | int) and not isinstance(item, bool) and item != ""]
+
+
+def _list_numbers(values: Mapping[str, object], urls: list[str], notes: list[str]) -> list[_Numbers]:
+    """Return all accession numbers of a record: in their fields, in notes, and in links to catalogues."""
+    databases = _list_texts(values.get("databases"))
+    providers = [*databases, *_list_texts(values.get("provider"))]
+    own = _list_texts(values.get("accession"))
+    noted = [number for note in notes for number in _NUMBER_NOTE.findall(note)]
+    links = [link for url in urls if (link := find_catalogue_link(url))]
+    linked = [_Numbers([link.number], [link.database] if link.database else databases) for link in links]
+    return [_Numbers(own, providers if is_medline(providers) else databases), _Numbers(noted, databases), *linked]
+
+
+def _find_other_pmid(numbers: list[_Numbers], urls: list[str], notes: list[str]) -> str | None:
+    """Return the PMID that stands elsewhere than in a field for PMIDs; None if there is none."""
+    for group in numbers:
+        of_medline = is_medline(group.databases)
+        for text in group.texts:
+            if pmid := find_listed_pmid(text) or (parse_pmid(text) if of_medline else None):
+                return pmid
+    if linked := next(filter(None, map(find_linked_pmid, urls)), None):
+        return linked
+    noted = set(filter(None, map(find_noted_pmid, notes)))
+    return noted.pop() if len(noted) == 1 else None
+
+
+def _parse_own_id(value: object) -> str | None:
     """Return an id of the source as text: 12, 12.0 and "12" are the same; of an OpenAlex address only the last part.
 
-    Raises:
-        FieldError: the id is not text or a whole number, is blank or too long, or has control characters.
+    None if it is not text or a whole number, is blank or too long, or has control characters.
     """
     if isinstance(value, float) and math.isfinite(value) and value == int(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise FieldError(f"id {str(value)[:40]!r} is not text or a whole number")
+        return None
     text = str(value).strip().removeprefix("https://openalex.org/")
-    if not text or len(text) > MAX_ID or not text.isprintable():
-        raise FieldError(f"id {text[:40]!r} is blank, longer than {MAX_ID} characters or has control characters")
-    return text
-
-
-def normalise_accession(value: object) -> str | None:
-    """Return an accession number with the name of its database; None if it has the form of no known database."""
-    text = str(value).strip()
-    return next((name + text for form, name in _ACCESSIONS if form.fullmatch(text)), None)
+    return text if text and len(text) <= MAX_ID and text.isprintable() else None
 
 
 def normalise_orcids(value: object) -> tuple[str, ...]:
