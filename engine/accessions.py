@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from engine.identifiers import find_listed_pmid, parse_pmid
+
 # The forms of numbers that tell their database by themselves, each with the prefix that it gets.
 _FORMS = tuple(
     (re.compile(form, re.IGNORECASE), prefix)
@@ -62,7 +64,10 @@ _MEDLINE = re.compile(
 )
 _NUMBER = re.compile(r"[A-Za-z]{0,8}[-.]?\d[0-9A-Za-z./-]{4,24}")
 _LABELLED = re.compile(r"([A-Za-z][A-Za-z .()-]{2,30}?)\s*(?::|\s|#|(?<=[a-z])(?=\d))\s*(\S*\d\S*)")
-_OTHER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9 &.-]{1,39}")
+# A name of a database that is not listed above; hosts and publishers are none.
+_OTHER_NAME = re.compile(
+    r"(?!.*(?:ebsco|ovid|elsevier|wiley|springer|google|zotero|direct|\.[a-z]{2}))[a-z][a-z0-9 &-]{1,39}", re.I
+)
 
 _LINKS = tuple(
     (re.compile(form, re.IGNORECASE), prefix)
@@ -176,6 +181,17 @@ def _name_number(database: str, number: str) -> str | None:
     if database == "WOS" and not _BARE_WOS.fullmatch(number):
         return None
     return f"{database}:{number}" if database and _NUMBER.fullmatch(number) else None
+
+
+def list_unnamed(values: Iterable[str], databases: Iterable[str], pmid: str | None) -> list[str]:
+    """Return the accession numbers of which the database is not known, as they came, without the PMID."""
+    names = list(databases)
+    return [
+        value
+        for value in values
+        if not read_accessions([value], names)
+        and (not pmid or pmid not in (parse_pmid(value), find_listed_pmid(value)))
+    ]
 
 
 def find_linked_accessions(urls: Iterable[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ MAX_ID = 255  # characters
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 _PMID = re.compile(r"[1-9][0-9]{0,8}")
-_PADDED_PMID = re.compile(r"0{0,4}([1-9][0-9]{0,8})(?:[.,]0+)?")  # "030000001", "30000001.0"
+_PADDED_PMID = re.compile(r"(?=[0-9]{1,10}(?![0-9]))0*([1-9][0-9]{0,8})(?:[.,]0+)?")  # "030000001", "30000001.0"
 _GROUPED_PMID = re.compile(  # "30,000,001", "30.000.001", "30 000 001"
     "[1-9][0-9]{0,2}(?:([,.'\u2019]|[\u00a0\u2009\u202f ](?=[0-9]{3}[\u00a0\u2009\u202f ]))[0-9]{3})"
     "(?:[,.'\u2019\u00a0\u2009\u202f ][0-9]{3})*"
@@ -33,7 +33,8 @@ _PMID_PREFIX = re.compile(
 _PMID_TAIL = re.compile(r"\s*[\[({<]\s*(?:pmid|uid|pubmed|medline|https?:).*$", re.IGNORECASE)
 # In a list of several databases, the number after a name of PubMed: "PUBMED 1,EMBASE 6".
 _LISTED_PMID = re.compile(
-    r"(?<![A-Za-z0-9])(?:pubmed(?:\s*id)?|pmid|medline)[\s:=#-]*(?:nlm)?([1-9][0-9]{0,8})(?![0-9A-Za-z])", re.IGNORECASE
+    r"(?<![A-Za-z0-9])(?:pubmed(?:\s*id)?|pmid|medline)[\s:=#-]*(?:nlm)?([1-9][0-9]{0,8})(?![0-9A-Za-z*])",
+    re.IGNORECASE,
 )
 _PUBMED_PAGE = (
     r"(?:pubmed[.-]ncbi[.-]nlm[.-]nih[.-]gov[^/\s]*/|ncbi[.-]nlm[.-]nih[.-]gov[^/\s]*/(?:m/)?pubmed/"
@@ -42,10 +43,10 @@ _PUBMED_PAGE = (
 _LINKED_PMID = re.compile(
     rf"(?:{_PUBMED_PAGE}(?:\?\S*?\bterm=)?|ncbi[.-]nlm[.-]nih[.-]gov\S*[?&;](?:list_uids|uid)="
     r"|europepmc[.-]org\S*/med/|(?:identifiers|bio2rdf)\.org/pubmed[:/]|info:pmid[/:])"
-    r"([1-9][0-9]{0,8})(?![0-9A-Za-z])",
+    r"([1-9][0-9]{0,8})(?![0-9A-Za-z*])",
     re.IGNORECASE,
 )
-_NOTED = r"(?:pubmed\s+)?pm(?:id|\s?id)\s*[:=-]?\s*(?:nlm\s?)?([1-9][0-9]{0,8})(?![0-9A-Za-z])"
+_NOTED = r"(?:pubmed\s+)?pm(?:id|\s?id)\s*[:=-]?\s*(?:nlm\s?)?([1-9][0-9]{0,8})(?![0-9A-Za-z*])"
 # At the beginning of a line or after a semicolon; after a full stop only in a list of fields, as EBSCO writes it.
 # Elsewhere, the PMID may be that of another work: "see PMID: 123".
 _PMID_NOTE = re.compile(rf"(?:^|[;|])[ \t]*(?:<p>)?{_NOTED}", re.IGNORECASE | re.MULTILINE)
@@ -188,7 +189,10 @@ def find_dois(value: object) -> tuple[str, ...]:
         short = _strip_doi_prefix(text)
         found = [_SHORT_DOI.match(short)[0]] if _SHORT_DOI.match(short) else list(_find_dois(text))
     usable = [doi for doi in found if doi.isprintable() and len(doi) < MAX_ID - len("DOI:")]
-    return tuple({doi.lower(): doi for doi in reversed(usable)}.values())[::-1]
+    first: dict[str, str] = {}
+    for doi in usable:
+        first.setdefault(doi.lower(), doi)
+    return tuple(first.values())
 
 
 def find_linked_dois(value: object) -> tuple[str, ...]:

@@ -12,12 +12,13 @@ from bibtexparser.middlewares.names import split_multiple_persons_names
 from bibtexparser.model import Entry as Block
 from bibtexparser.splitter import Splitter
 
+from engine.accessions import parse_accession
 from engine.collect.text.latex import decode_latex
 from engine.collect.text.lines import Chunk, decode_first_line, read_text_lines
 from engine.collect.text.loggers import silence_loggers
+from engine.collect.values.dates import parse_date
 from engine.collect.values.fields import build_abstract_entries
-from engine.collect.values.identity import SCOPUS_ID, FieldError, normalise_accession
-from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
+from engine.collect.values.identity import FieldError
 from engine.records.abstract import Entry, Rejection, Remark
 
 _START = re.compile(r"\s*@\s*([A-Za-z]+)\s*([{(])")
@@ -183,19 +184,31 @@ def _decode_values(raw: dict[str, list[str]]) -> tuple[dict[str, object], bool]:
     people = [decode_latex(name) for value in raw.get("author", [])[:1] for name in split_multiple_persons_names(value)]
     whole.extend(is_whole for _, is_whole in people)
     is_pubmed = code("eprinttype", "archiveprefix").lower() in {"pubmed", "pmid", "medline"}
-    scopus = SCOPUS_ID.search(code("url"))
     values = {
         "title": text("title"),
         "abstract": text("abstract", between="\n"),
-        "year": code("year", "date"),
+        "year": [code(name) for name in ("year", "date") if code(name)],
+        "published": _join_date(code("year"), code("month"), code("day")),
         "journal": text("journal", "journaltitle", "booktitle"),
         "authors": [name for name, _ in people if name != "others"],
-        "pmid": parse_pmid(code("pmid", "pubmed_id", "pubmedid") or (code("eprint") if is_pubmed else None))
-        or find_noted_pmid(code("note")),
-        "doi": parse_doi(code("doi")),
-        "accession": code("unique-id") if normalise_accession(code("unique-id")) else scopus and scopus[0],
+        "pmid": code("pmid", "pubmed_id", "pubmedid", "pubmed-id") or (code("eprint") if is_pubmed else ""),
+        "doi": [
+            decode_latex(part)[0] if re.search(r"[\\$]", part) else part.strip("{} \n") for part in raw.get("doi", [])
+        ],
+        "accession": [
+            *filter(None, map(code, ("unique-id", "accession_number", "accession-number"))),
+            *filter(parse_accession, [code("eid")]),
+        ],
+        "databases": text("database", "source") if raw.get("accession_number") else "",
+        "urls": [code(name) for name in ("url", "howpublished", "link", "bdsk-url-1") if code(name)],
+        "notes": text("note"),
         "keywords": re.split(r"\s*[,;]\s*", "; ".join(decode_latex(part)[0] for part in raw.get("keywords", []))),
         "languages": text("language", "langid"),
         "publication_types": text("document_type", "type"),
     }
     return {field: value for field, value in values.items() if value}, all(whole)
+
+
+def _join_date(year: str, month: str, day: str) -> str:
+    """Return the date of these fields; a month may be a number, a name, or a name with the day: "apr # 12"."""
+    return parse_date(f"{year} {month} {day}") or parse_date("-".join(filter(None, (year, month, day))))

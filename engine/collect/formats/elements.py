@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
 
 from lxml import etree
 
-from engine.collect.values.fields import YEAR
+from engine.collect.values.dates import YEAR, build_date
 from engine.identifiers import find_orcid, parse_doi, parse_pmid
 
 Parts = Mapping[str, list[etree._Element]]  # the children of an element by tag, in order
 
 _LAYOUT = re.compile(r"[ \t\r]*\n[ \t\r\n]*")  # line breaks and indentation of pretty-printed XML
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
 class PmidError(ValueError):
@@ -96,16 +94,7 @@ def find_first_year(*candidates: etree._Element | None) -> int | None:
 def read_date(element: etree._Element | None) -> str:
     """Return Year, Month (a number or "Jan") and Day as ISO 8601, as many as are valid; "" without a year."""
     parts = group_children(element)
-    year, month, day = (read_first(parts, tag) for tag in ("Year", "Month", "Day"))
-    if month[:3].lower() in _MONTHS:
-        month = str(_MONTHS.index(month[:3].lower()) + 1)
-    for pieces in ((year, month, day), (year, month, "1"), (year, "1", "1")):
-        try:
-            text = date(*map(int, pieces)).isoformat()
-        except ValueError:
-            continue
-        return text if pieces[2] is day else text[: 7 if pieces[1] is month else 4]
-    return ""
+    return build_date(*(read_first(parts, tag) for tag in ("Year", "Month", "Day")))
 
 
 def find_listed_doi(id_list: etree._Element | None) -> str | None:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from engine.accessions import parse_accession
 from engine.collect.text.xmlstream import read_elements
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
-from engine.collect.values.identity import normalise_accession
-from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
+from engine.identifiers import find_listed_pmid, parse_pmid
 from engine.records.abstract import Entry
 
 ROOT = re.compile(rb"<(?:xml|records)\s*>\s*(?:<records\s*>\s*)?<record[\s>]|<xml\s*>\s*<records\s*/?>")
@@ -39,11 +39,15 @@ def _read_values(record: etree._Element) -> dict[str, object]:
         "title": _find_text(record, "titles/title"),
         "abstract": "\n".join(_find_lines(record, "abstract")),
         "year": _find_text(record, "dates/year"),
+        "published": _find_lines(record, "dates/pub-dates/date"),
         "journal": _find_text(record, "periodical/full-title") or _find_text(record, "titles/secondary-title"),
         "authors": [_join_text(author) for author in record.iterfind("contributors/authors/author")],
         "pmid": _find_pmid(record),
-        "doi": parse_doi(_find_text(record, "electronic-resource-num")),
-        "accession": _find_accession(record),
+        "doi": _find_text(record, "electronic-resource-num"),
+        "accession": _list_numbers(record),
+        "databases": _list_databases(record),
+        "notes": _find_lines(record, "notes"),
+        "urls": [line for element in record.iterfind("urls//url") for line in _split_lines(element)],
         "keywords": drop_repeats(line.lstrip("*") for line in _find_lines(record, "keywords/keyword")),
         "languages": _find_parts(record, "language"),
         "publication_types": _find_parts(record, "work-type"),
@@ -86,17 +90,20 @@ def _find_parts(record: etree._Element, path: str) -> tuple[str, ...]:
 
 
 def _find_pmid(record: etree._Element) -> str | None:
-    """Return the PMID: PubMed's accession number, Embase's custom field, or a line in the notes."""
-    database, number = _find_text(record, "remote-database-name"), _find_text(record, "accession-num")
-    if _find_text(record, "remote-database-provider") == "NLM" or re.search("medline|pubmed", database, re.IGNORECASE):
-        if pmid := parse_pmid(number or None):
-            return pmid
-    if re.search("medline", database, re.IGNORECASE) and (pmid := parse_pmid(_find_text(record, "custom5") or None)):
-        return pmid
-    return find_noted_pmid("\n".join(_find_lines(record, "notes")))
+    """Return the PMID in Embase's custom field. Other places are the same in all formats."""
+    database = _find_text(record, "remote-database-name")
+    number = _find_text(record, "custom5") if re.search("medline", database, re.IGNORECASE) else ""
+    listed = find_listed_pmid(" ".join(_find_text(record, name) for name in ("accession-num", "custom3", "custom5")))
+    return parse_pmid(number) or listed
 
 
-def _find_accession(record: etree._Element) -> str | None:
-    """Return the accession number from its own element, or from the first line of the notes (Embase)."""
-    candidates = [_find_text(record, "accession-num"), *_find_lines(record, "notes")[:1]]
-    return next((number for number in candidates if normalise_accession(number)), None)
+def _list_databases(record: etree._Element) -> list[str]:
+    """Return the databases that the record is from; PubMed also names its library."""
+    names = [*_find_lines(record, "remote-database-name"), *_find_lines(record, "remote-database-provider")]
+    return names
+
+
+def _list_numbers(record: etree._Element) -> list[str]:
+    """Return the texts that hold accession numbers: their own element, or the first line of the notes (Embase)."""
+    noted = [line for line in _find_lines(record, "notes")[:1] if parse_accession(line)]
+    return [*_find_lines(record, "accession-num"), *noted]

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from engine.collect.formats.citation import ENGLISH, PLACEHOLDER, describe_kind, find_title
 from engine.collect.text.lines import decode_head
 from engine.collect.text.tagfile import Grammar, normalise_tag, split_records
-from engine.collect.values.dates import choose_published
+from engine.collect.values.dates import choose_published, read_year
 from engine.collect.values.export import read_export_tags
-from engine.collect.values.fields import drop_repeats, read_year
+from engine.collect.values.fields import drop_repeats
 from engine.collect.values.tags import list_other_tags, read_issns
+from engine.identifiers import find_dois
 from engine.records.abstract import Entry, Notice
 
 _Tagged = list[tuple[str, str]]  # (tag, value) in the order of the file
@@ -152,8 +153,8 @@ def _read_values(tags: _Tagged) -> dict[str, object]:
         "journal": first_of("JT", "TA", *(("BTI",) if first_of("TI") else ())),
         "authors": [name for name, _ in people],
         "orcids": [orcid for _, orcid in people],
-        "year": first_of("DP", "DEP"),
-        "doi": _find_doi(all_of("LID", "AID")),
+        "year": read_year([first_of("DP"), first_of("DEP")]) or all_of("DP", "DEP"),
+        "doi": _find_doi(all_of("LID", "AID", "DOI")),
         "mesh": drop_repeats(_strip_qualifiers(heading) for heading in all_of("MH")),
         "keywords": drop_repeats(keyword.lstrip("*") for keyword in all_of("OT")),
         "publication_types": drop_repeats(all_of("PT")),
@@ -237,9 +238,10 @@ def _strip_qualifiers(heading: str) -> str:
     return heading.split("/")[0].lstrip("*").strip()
 
 
-def _find_doi(numbers: list[str]) -> str:
-    """Return the first number marked as a DOI; "" if there is none."""
-    return next((number.removesuffix("[doi]").strip() for number in numbers if number.endswith("[doi]")), "")
+def _find_doi(numbers: list[str]) -> str | None:
+    """Return the first number marked as a DOI, else the first that has the form of one."""
+    marked = [number for number in numbers if number.rstrip().lower().endswith("[doi]")]
+    return next(iter(find_dois(marked) or find_dois([number for number in numbers if "[pii]" not in number])), None)
 
 
 def _format_date(date: str) -> str:

@@ -12,11 +12,12 @@ from engine.collect.values.columns import match_column
 from engine.collect.values.fields import drop_repeats
 from engine.collect.values.identity import FieldError
 from engine.collect.values.rows import build_entries
-from engine.records.abstract import Entry, Rejection
+from engine.records.abstract import Entry, Rejection, Remark
 
 _HOST = "https://openalex.org/"
 _ADDRESS = f"{_HOST}W"
 _INVERTED = "abstract_inverted_index"
+_BROKEN_INDEX = f"{_INVERTED} that is not an object of words with lists of positions, ignored"
 
 
 def looks_like(head: bytes) -> bool:
@@ -50,11 +51,17 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
 
 def read_work(work: Mapping[str, Any], name: str, place: str) -> Iterator[Entry]:
     """Yield the abstract of one work after its remarks, or one Rejection."""
+    fault = ""
     try:
-        values = {key: value for key, value in _read_values(work).items() if value}
+        values = _read_values(work)
     except FieldError as err:
-        yield Rejection(name, place, str(err))
+        fault, values = str(err), _read_values({**work, _INVERTED: None})
+    values = {key: value for key, value in values.items() if value}
+    if fault and not values.get("title") and not values.get("abstract"):
+        yield Rejection(name, place, fault)
         return
+    if fault:
+        yield Remark(_BROKEN_INDEX, place)
     yield from build_entries(values, name, place)
 
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
-from urllib.parse import unquote
 
+from engine.accessions import is_medline, list_unnamed, read_accessions
 from engine.collect.text.lines import Chunk, decode_head
 from engine.collect.text.tagfile import Grammar, normalise_tag, split_records
-from engine.collect.values.dates import choose_published
+from engine.collect.values.dates import choose_published, read_year
 from engine.collect.values.export import read_export_tags
-from engine.collect.values.fields import drop_repeats, read_year
-from engine.collect.values.identity import SCOPUS_ID, normalise_accession
+from engine.collect.values.fields import drop_repeats
 from engine.collect.values.tags import join_pages, list_other_tags, read_issns, read_links
-from engine.identifiers import find_noted_pmid, parse_doi, parse_pmid
+from engine.identifiers import (
+    find_dois,
+    find_linked_dois,
+    find_linked_pmid,
+    find_listed_pmid,
+    find_noted_pmid,
+    parse_pmid,
+)
 from engine.records.abstract import Entry
 
 _Tags = dict[str, list[str]]
@@ -32,12 +38,18 @@ _NEED_TAGS = 3  # tagged lines at the beginning of a file without TY
 # Where files were joined without a line end between them: after ER, or after any text before a type.
 _END_SEAM = re.compile(r"ER {1,8}-[\s\ufeff]*(?=[A-Z][A-Z0-9] {1,8}- )", re.IGNORECASE)
 _TYPE_SEAM = re.compile(r"(?<=\S)\ufeff?(?=TY  - [A-Z]{3,7}\s*$)")
+# A tag on the line of another one: without a blank before it (Web of Science), or after several (Rayyan).
+_GLUED = re.compile(
+    r"(?:(?<=\S)|\s{2,})(A[DNU]|C[1-8]|D[ABOP]|EP|ID|JF|K[W]|L[1-4AK]|N1|P[BY]|S[NP]|U[1-5R]|VL|WE|Y[12])  - "
+)
+_TEXTS = {"TI", "T1", "T2", "AB", "N1", "N2"}  # running text, which is left as it is
 _LISTS = {"KW", "LA"}  # EndNote writes one value per line below the tag
 
 _TITLES = ("TI", "T1", "BT", "CT", "ST")
 _JOURNALS = ("JF", "T2", "JO", "JA", "J2")  # the full name first
 YEARS = ("PY", "Y1", "DA")
-_LINKS = ("UR", "L2", "L3", "M3")
+_LINKS = ("UR", "L1", "L2", "L3", "LK", "M3")
+_PMID_LISTS = ("AN", "C3", "C5", "C6", "C7", "ID", "U1", "U2", "U3", "U4", "U5")  # "PUBMED 1,EMBASE 6"
 _ADDRESSES = ("UR", "L1", "L2", "L3", "L4", "LK")
 # Tags whose values are all in fields. C8 is the line that the engine's own exports add.
 _READ = frozenset("AB N2 AU KW LA TT VL SN DB DP N1 RN LB CR AD PB AN".split())
@@ -69,8 +81,6 @@ _PMCID = re.compile(r"PMC\d+")
 _EMBASE_ADDRESS = re.compile(r"\([^()]+\) ")  # "(Liu R.; Adler D.G.) Department of …"
 _REFERENCES = "References: "
 _RIGHTS = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
-_PUBMED_LINK = re.compile(r"(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed)/(\d{1,9})\b", re.IGNORECASE)
-_PROQUEST = re.compile(r"proquest\.com/docview/(\d{6,12})")
 _WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 is a publication type; Ovid has classes in it, "Health [3300]"
 
 
@@ -148,10 +158,18 @@ def _read_tags(chunk: Chunk) -> list[tuple[str, list[str]]]:
     values: list[tuple[str, list[str]]] = []
     for line in lines:
         if match := tag_line(line):
-            values.append((match[1].upper(), [match[2].strip()]))
+            values += [(tag, [text]) for tag, text in _split_glued(match[1].upper(), match[2].strip())]
         elif values and line.strip():
             _add_line(values, line.strip())
     return values
+
+
+def _split_glued(tag: str, text: str) -> list[tuple[str, str]]:
+    """Return (tag, value) of a line, and of tags that a database put on the same line: "… (SSCI)AN  - WOS:000…"."""
+    if tag in _TEXTS or "  - " not in text:
+        return [(tag, text)]
+    first, *rest = _GLUED.split(text)
+    return [(tag, first.strip()), *((glued, value.strip()) for glued, value in zip(rest[::2], rest[1::2], strict=True))]
 
 
 def _add_line(values: list[tuple[str, list[str]]], line: str) -> None:
@@ -168,12 +186,12 @@ def _read_values(tags: _Tags) -> dict[str, object]:
     values = {
         "title": " ".join(drop_repeats(_get_first_tag(tags, _TITLES))),
         "abstract": _find_bodies([*tags.get("AB", []), *tags.get("N2", [])]),
-        "year": next(filter(None, map(read_year, _get_tags(tags, YEARS))), None),
+        "year": read_year(_get_tags(tags, YEARS)) or _get_tags(tags, YEARS),
         "journal": next(iter(_get_first_tag(tags, _JOURNALS)), ""),
         "authors": _get_first_tag(tags, ("AU", "A1")),
         "pmid": _find_pmid(tags),
         "doi": _find_doi(tags),
-        "accession": _find_accession(tags),
+        "accession": _list_numbers(tags),
         "keywords": [term.lstrip("*") for term in tags.get("KW", [])],
         "languages": [part for value in tags.get("LA", []) for part in re.split(r"\s*[;,]\s*", value)],
         "publication_types": list(filter(_WORDS.fullmatch, tags.get("M3", []))),
@@ -194,7 +212,7 @@ def _read_more_values(tags: _Tags, pmid: str) -> dict[str, object]:
         "issue": first("IS", "CP"),
         "pages": join_pages(first("SP"), first("EP")) or first("C7"),
         "issns": read_issns(tags.get("SN", [])),
-        "published": choose_published(years, next(filter(None, map(read_year, years)), None)),
+        "published": choose_published(years, read_year(years)),
         "publisher": " ".join(drop_repeats(tags.get("PB", []))),
         "place": first("CY", "PP"),
         "pmcid": next(filter(_PMCID.fullmatch, tags.get("C2", [])), ""),
@@ -217,9 +235,19 @@ def _list_cited(tags: _Tags) -> list[str]:
 
 
 def _list_accessions(tags: _Tags, pmid: str) -> list[str]:
-    """Return the accession numbers but for the PMID, with the name of the database where their form tells it."""
-    own = [value for value in _get_tags(tags, ("U2", "ID")) if normalise_accession(value)]
-    return [normalise_accession(value) or value for value in [*own, *tags.get("AN", [])] if value != pmid]
+    """Return all accession numbers but for the PMID, with the names of their databases where these are known."""
+    databases = _get_tags(tags, ("DB", "DP"))
+    named = read_accessions(_list_numbers(tags), databases)
+    return [*named, *list_unnamed(tags.get("AN", []), databases, pmid)]
+
+
+def _list_numbers(tags: _Tags) -> list[str]:
+    """Return the texts that hold accession numbers: ID is a host's number, or that of a reference manager."""
+    is_host = any("ebsco" in name.lower() for name in tags.get("DP", []))
+    first, last = (
+        [text for text in _get_tags(tags, names) if read_accessions([text])] for names in (("U2",), ("ID", "C3"))
+    )
+    return [*first, *tags.get("AN", []), *last, *(tags.get("ID", []) if is_host else [])]
 
 
 def _get_first_tag(tags: _Tags, names: Sequence[str]) -> list[str]:
@@ -243,27 +271,28 @@ def _find_bodies(texts: list[str]) -> str:
 
 
 def _find_pmid(tags: _Tags) -> str | None:
-    """Return the PMID from the tag in which the database puts it."""
-    database = " ".join(_get_tags(tags, ("DB", "DP"))).lower()
-    places = {"scopus": ("C2",), "embase": ("C5",), "medline": ("C5", "AN"), "pubmed": ("AN",), "nlm": ("AN",)}
-    for word, names in places.items():
-        if word in database and (pmid := next(filter(None, map(parse_pmid, _get_tags(tags, names))), None)):
-            return pmid
-    noted = (find_noted_pmid(value) for value in _get_tags(tags, ("N1", "ID", "AN", "UR")))
-    links = (match[1] for value in _get_tags(tags, _LINKS) if (match := _PUBMED_LINK.search(value)))
-    return next(filter(None, noted), None) or parse_pmid(next(links, None))
+    """Return the PMID from the tag in which the database puts it; other places are the same in all formats."""
+    databases = _get_tags(tags, ("DB", "DP"))
+    names = " ".join(databases).lower()
+    places = ["PM"]
+    places += ["C2"] if "scopus" in names else []
+    places += ["C5"] if "embase" in names or "medline" in names else []
+    places += ["AN"] if is_medline(databases) else []
+    if pmid := next(filter(None, map(parse_pmid, _get_tags(tags, places))), None):
+        return pmid
+    listed = map(find_listed_pmid, _get_tags(tags, _PMID_LISTS))
+    linked = map(find_linked_pmid, _get_tags(tags, _LINKS))
+    noted = map(find_noted_pmid, _get_tags(tags, ("N1", "RN", "ID", "AN", "UR")))
+    return next(filter(None, [*listed, *linked, *noted]), None)
 
 
 def _find_doi(tags: _Tags) -> str | None:
-    """Return the DOI from its own tag or from a doi.org link."""
-    doi = next(filter(None, map(parse_doi, tags.get("DO", []))), None)
-    links = (parse_doi(unquote(value)) for value in _get_tags(tags, _LINKS))
-    return doi or next(filter(None, links), None)
+    """Return the DOI from its own tag or from a link."""
+    return next(
+        iter(find_dois(tags.get("DO", [])) or find_linked_dois(_get_tags(tags, _LINKS)) or _list_bare_dois(tags)), None
+    )
 
 
-def _find_accession(tags: _Tags) -> str | None:
-    """Return the first accession number of a known database."""
-    numbers = [value for value in _get_tags(tags, ("U2", "AN", "ID")) if normalise_accession(value)]
-    links = " ".join(tags.get("UR", []))
-    numbers += SCOPUS_ID.findall(links) + [f"ProQuest:{number}" for number in _PROQUEST.findall(links)]
-    return next(iter(numbers), None)
+def _list_bare_dois(tags: _Tags) -> tuple[str, ...]:
+    """Return the DOIs of the tags that hold nothing else, where people have put them."""
+    return find_dois([text for text in _get_tags(tags, ("M3", "L3")) if text.startswith("10.")])

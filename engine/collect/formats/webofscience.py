@@ -81,7 +81,8 @@ def _read_values(tags: _Tags) -> dict[str, object]:
     values = {
         "title": joined("TI"),
         "abstract": joined("AB"),
-        "year": joined("PY"),
+        "year": [*tags.get("PY", []), *tags.get("EY", [])],
+        "published": [*tags.get("PD", []), *tags.get("EA", [])],
         "journal": joined("SO"),
         "authors": tags.get("AF") or tags.get("AU"),
         "pmid": joined("PM"),

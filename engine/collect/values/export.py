@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from engine.collect.values.fields import build_abstract_entries, parse_list, split_names
+from engine.identifiers import parse_doi, parse_pmid
 from engine.records.abstract import LIST_FIELDS, TEXT_FIELDS, Abstract, Entry, Notice
 
 MARK = "abstract-engine"
@@ -66,11 +67,21 @@ def read_export_object(row: Mapping[str, object], source: str, place: str) -> It
 
 
 def _restore_terms(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
-    """Yield the abstract of these values after its remarks; repeated keywords and languages are kept."""
+    """Yield the abstract of these values after its remarks, with what other readers would change or add as it was."""
     known = {**values, "notices": _parse_notices(values.get("notices"))}
-    keywords, languages = split_names(values.get("keywords")), split_names(values.get("languages"))
+    kept = {name: split_names(values.get(name)) for name in ("keywords", "languages", "accessions")}
     for entry in build_abstract_entries(known, source, place):
-        yield replace(entry, keywords=keywords, languages=languages) if isinstance(entry, Abstract) else entry
+        if isinstance(entry, Abstract):
+            entry = replace(
+                entry,
+                pmid=parse_pmid(values.get("pmid")),
+                doi=parse_doi(values.get("doi")),
+                published=str(values.get("published", "")),
+                keywords=kept["keywords"],
+                languages=kept["languages"],
+                accessions=kept["accessions"],
+            )
+        yield entry
 
 
 def _parse_notices(value: object) -> list[Notice]:

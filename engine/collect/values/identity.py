@@ -12,8 +12,8 @@ from engine.accessions import (
     find_catalogue_link,
     find_linked_accessions,
     is_medline,
+    list_unnamed,
     order_accessions,
-    parse_accession,
     read_accessions,
 )
 from engine.identifiers import (
@@ -47,7 +47,8 @@ class Identity:
     own_id: str | None  # the source's own
     pmid: str | None
     doi: str | None
-    accessions: tuple[str, ...]
+    accessions: tuple[str, ...]  # all that the source gives
+    number: str | None  # the accession number that names the record
     key: str | None  # of a reference manager or a table
     others: tuple[str, ...]  # further PMIDs and DOIs in the same fields: "DOI: 10.1000/x"
     remarks: tuple[str, ...]  # on what was ignored
@@ -69,7 +70,7 @@ class Identity:
             return f"PMID:{self.pmid}"
         if self.doi:
             return f"DOI:{self.doi.lower()}"  # DOIs ignore case, and exports differ in it
-        if known := next(iter(self.accessions), self.key):
+        if known := self.number or self.key:
             return known
         parts = [title, body]
         if not body.strip():
@@ -88,8 +89,8 @@ class _Numbers:
 def read_identity(values: Mapping[str, object]) -> Identity:
     """Return the identifiers in the values of a record (field -> value).
 
-    Fields: id, pmid, doi, accession (numbers as the source writes them, one text or a list), accessions (numbers with
-    the names of their databases), databases and provider (what the numbers are of), urls, notes, extra and key.
+    Fields: id, pmid, doi, accession (numbers as the source writes them, one text or a list), accessions (further
+    numbers, which don't name the record), databases (what the numbers are of), urls, notes, extra and key.
     """
     urls = _list_texts(values.get("urls"))
     notes = [*_list_texts(values.get("notes")), *_list_texts(values.get("extra"))]
@@ -97,15 +98,16 @@ def read_identity(values: Mapping[str, object]) -> Identity:
     declared, in_field = find_pmids(values.get("pmid")), find_dois(values.get("doi"))
     pmids = declared or tuple(filter(None, [_find_other_pmid(numbers, urls, notes)]))
     dois = in_field or find_linked_dois(urls) or find_dois([find_noted_doi(note) for note in notes])
-    accessions = [number for group in numbers for number in read_accessions(group.texts, group.databases)]
-    accessions += [parse_accession(text) or text for text in _list_texts(values.get("accessions"))]
-    accessions += find_linked_accessions([*urls, *_list_texts(values.get("doi"))])
+    named = [number for group in numbers for number in read_accessions(group.texts, group.databases)]
+    named = order_accessions([*named, *find_linked_accessions([*urls, *_list_texts(values.get("doi"))])])
+    unnamed = list_unnamed(numbers[0].texts, numbers[0].databases, next(iter(pmids), None))
     own_id = _parse_own_id(values.get("id"))
     return Identity(
         own_id=own_id,
         pmid=pmids[0] if pmids else None,
         doi=dois[0] if dois else None,
-        accessions=order_accessions(accessions),
+        accessions=tuple(dict.fromkeys([*named, *_list_texts(values.get("accessions")), *unnamed])),
+        number=next(iter(named), None),
         key=_parse_own_id(values.get("key")),
         others=(*(f"PMID: {pmid}" for pmid in declared[1:]), *(f"DOI: {doi}" for doi in in_field[1:])),
         remarks=(
@@ -131,12 +133,11 @@ def _list_texts(value: object) -> list[str]:
 def _list_numbers(values: Mapping[str, object], urls: list[str], notes: list[str]) -> list[_Numbers]:
     """Return all accession numbers of a record: in their fields, in notes, and in links to catalogues."""
     databases = _list_texts(values.get("databases"))
-    providers = [*databases, *_list_texts(values.get("provider"))]
     own = _list_texts(values.get("accession"))
     noted = [number for note in notes for number in _NUMBER_NOTE.findall(note)]
     links = [link for url in urls if (link := find_catalogue_link(url))]
     linked = [_Numbers([link.number], [link.database] if link.database else databases) for link in links]
-    return [_Numbers(own, providers if is_medline(providers) else databases), _Numbers(noted, databases), *linked]
+    return [_Numbers(own, databases), _Numbers(noted, databases), *linked]
 
 
 def _find_other_pmid(numbers: list[_Numbers], urls: list[str], notes: list[str]) -> str | None:

@@ -8,18 +8,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from engine.accessions import parse_accession
 from engine.collect.values.authors import split_authors
 from engine.collect.values.citations import parse_citation
 from engine.collect.values.columns import choose_columns, match_columns
-from engine.collect.values.dates import parse_date
+from engine.collect.values.dates import parse_date, read_year
 from engine.collect.values.fields import (
     build_abstract_entries,
     drop_repeats,
-    read_year,
     split_names,
     split_terms,
 )
-from engine.collect.values.identity import normalise_accession
 from engine.collect.values.tags import join_pages, read_issns
 from engine.identifiers import parse_doi
 from engine.records.abstract import Entry, Remark
@@ -83,7 +82,7 @@ def _settle_ids(values: dict[str, Any], left: list[tuple[str, object]]) -> None:
     own = values.get("id")
     if isinstance(own, str) and _NO_ID.search(own.strip()):
         left.append(("id", values.pop("id")))
-    elif isinstance(own, str) and normalise_accession(own):
+    elif isinstance(own, str) and parse_accession(own):
         values["accession"] = [values.pop("id"), *values.get("accession", [])]
     if values.pop("database_code", None) == "pmc" and "pmid" in values:
         values["pmcid"] = values.pop("pmid")
@@ -93,10 +92,6 @@ def _settle_ids(values: dict[str, Any], left: list[tuple[str, object]]) -> None:
     noted = _NOTED_PMCID.search(f"{listed} {values.get('extra', '')}")
     if match := _PMCID.fullmatch(str(values.get("pmcid", noted[1] if noted else "")).strip()):
         values["pmcid"] = f"PMC{match[1]}"
-    if numbers := [str(value) for value in values.pop("accession", [])]:
-        known = [number for number in map(normalise_accession, numbers) if number]
-        values["accession"] = next((number for number in numbers if normalise_accession(number)), numbers[0])
-        values["accessions"] = drop_repeats([*split_names(values.get("accessions")), *(known or numbers)])
     links = [str(url) for url in values.get("urls", []) if _DOI_LINK.match(str(url).strip())]
     if not values.get("doi") and links and (doi := parse_doi(unquote(links[0].strip()))):
         values["doi"] = doi
@@ -111,7 +106,7 @@ def _cut_glued(value: Any, values: dict[str, Any], left: list[tuple[str, object]
     parts = _GLUED.split(value)
     for tag, text in zip(parts[1::2], parts[2::2], strict=True):
         left.append((f"RIS {tag}", text))
-        if normalise_accession(text.strip()):
+        if parse_accession(text.strip()):
             values["accession"] = [*values.get("accession", []), text.strip()]
     return value[: match.start()]
 

@@ -53,6 +53,7 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
             publication_types=("Review",),
             keywords=("gait", "hip", "TNF"),
             languages=("English",),
+            published="2021-01",
         )
     ]
     assert check_source(source).name == "BibTeX"

@@ -59,6 +59,8 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
             keywords=("Knee", "Hip"),
             languages=("English", "Spanish"),
             vernacular_title="Knie",
+            published="2021-09-18",
+            databases=("NLM",),
         )
     ]
 

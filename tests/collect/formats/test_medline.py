@@ -191,12 +191,12 @@ def test_other_abstracts_are_led_by_what_they_are(source: Path) -> None:
 
 def test_a_bad_record_is_rejected_by_its_line_and_the_rest_is_read(source: Path) -> None:
     found = read(source, "\r\nPMID- 0\r\nTI  - a\r\n\r\nPMID- 5\r\nAU  - b\r\n\r\nPMID- 6\r\nTI  - c\r\n")
-    reason = "PMID '0' is not a number from 1 to 999999999, and there is no id"
-    assert found[:2] == [
-        Rejection("source", "line 2 (PMID 0)", reason),
+    assert found[0] == Remark("invalid PMID, ignored", "line 2 (PMID 0)")
+    assert isinstance(found[1], Abstract) and found[1].record_id.startswith("TEXT:")
+    assert found[2:3] == [
         Rejection("source", "line 5 (PMID 5)", "neither title nor abstract, so there is nothing to search"),
     ]
-    assert isinstance(found[2], Abstract) and found[2].pmid == "6"
+    assert isinstance(found[3], Abstract) and found[3].pmid == "6"
 
 
 def test_a_latin1_line_is_remarked(source: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from engine.collect.source import check_source, read_source
-from engine.records.abstract import Abstract, Entry, Rejection
+from engine.records.abstract import Abstract, Entry, Rejection, Remark
 
 WORK = {
     "id": "https://openalex.org/W42",
@@ -93,11 +93,19 @@ def test_what_citations_need_is_read(source: Path) -> None:
 
 
 @pytest.mark.parametrize("index", [["a"], {"a": 1}, {"a": ["x"]}, {"a": None}, "text"])
-def test_a_broken_index_is_rejected_with_its_line(source: Path, index: object) -> None:
+def test_a_broken_index_is_reported_with_its_line(source: Path, index: object) -> None:
     found = read(source, WORK, {**WORK, "abstract_inverted_index": index}, "{", WORK)
-    assert [type(entry) for entry in found] == [Abstract, Rejection, Rejection, Abstract]
-    assert "line 2: abstract_inverted_index is not an object of words" in str(found[1])
-    assert "line 3: not JSON" in str(found[2])
+    assert [type(entry) for entry in found] == [Abstract, Remark, Abstract, Rejection, Abstract]
+    assert found[1] == Remark(
+        "abstract_inverted_index that is not an object of words with lists of positions, ignored", "line 2"
+    )
+    assert isinstance(found[2], Abstract) and (found[2].title, found[2].abstract) == ("Knee pain", "")
+    assert "line 3: not JSON" in str(found[3])
+
+
+def test_a_work_with_nothing_but_a_broken_index_is_rejected(source: Path) -> None:
+    (found,) = read(source, {"id": "https://openalex.org/W1", "abstract_inverted_index": ["a"]})
+    assert "line 1: abstract_inverted_index is not an object of words" in str(found)
 
 
 def test_a_work_among_plain_lines_is_turned_back_too(source: Path) -> None:

@@ -55,8 +55,9 @@ def test_records_come_out_as_they_went_in(tmp_path: Path) -> None:
             retracted=True,
             keywords=("gait", "hip", "KNEE PAIN", "LONG TERM"),
             languages=("English",),
+            accessions=("WOS:000221807500019",),
         ),
         Rejection("source", "line 26", "neither title nor abstract, so there is nothing to search"),
         Remark("record without its last line (ER), may be incomplete", "line 30"),
-        Abstract("WOS:000221807500020", "Last", ""),
+        Abstract("WOS:000221807500020", "Last", "", accessions=("WOS:000221807500020",)),
     ]

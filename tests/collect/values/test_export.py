@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.collect.source import read_source
-from engine.records.abstract import Abstract, Entry, Notice, Rejection
+from engine.records.abstract import Abstract, Entry, Notice, Rejection, Remark
 
 HEAD = "rank,id,score,title,abstract,authors,mesh,keywords,notices,other_abstracts,orcids"
 
@@ -58,9 +58,9 @@ def test_columns_of_ours_may_be_moved_left_out_and_added(source: Path) -> None:
     assert found == Abstract("a", "T", "")
 
 
-def test_a_row_without_text_or_with_a_bad_id_is_rejected(source: Path) -> None:
+def test_a_row_without_text_is_rejected_and_a_bad_id_reported(source: Path) -> None:
     found = read(source, "rank,id,score,title\n1,a,0.5,\n2,\x07,0.5,T\n")
-    assert [type(entry) for entry in found] == [Rejection, Rejection]
+    assert [type(entry) for entry in found] == [Rejection, Remark, Abstract]
 
 
 def test_an_object_of_ours_has_notices_and_other_abstracts(source: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_line_that_makes_no_sense_changes_nothing(source: Path, line: str) -> 
 
 
 def test_fields_in_the_line_may_be_of_the_wrong_kind(source: Path) -> None:
-    (found,) = read(source, ris("TI  - T", "ID  - abstract-engine:a", 'C8  - abstract-engine {"title": ["x"]}'))
+    (found,) = read(source, ris("TI  - T", "ID  - abstract-engine:a", 'C8  - abstract-engine {"title": [7]}'))
     assert found == Rejection("source", "line 1", "title is list, expected text")
 
 
