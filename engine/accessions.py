@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from engine.identifiers import find_listed_pmid, parse_pmid
 
@@ -91,27 +90,22 @@ _CATALOGUE_NUMBER = re.compile(r"[?&](?:AN|an)(?:=|%3D)([^&\s%]+)")
 _CATALOGUE_NAME = re.compile(r"[?&](?:D|db)(?:=|%3D)([A-Za-z0-9]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class CatalogueLink:
-    """A link to a record in a host's catalogue."""
-
-    database: str  # the host's code, "" where the link has none
-    number: str
-
-
 def is_medline(databases: Iterable[str]) -> bool:
     """Return whether the numbers of these databases are PMIDs: MEDLINE or PubMed, and not Embase with them."""
     names = " ".join(databases).lower()
     return _MEDLINE.search(names) is not None and "embase" not in names
 
 
-def find_catalogue_link(text: str) -> CatalogueLink | None:
-    """Return what a link to Ovid or EBSCO names; None for any other text."""
+def find_catalogue_link(text: str) -> tuple[str, str] | None:
+    """Return (code of the database, number) of a link to Ovid or EBSCO; None for any other text.
+
+    The code is "" where the link has none.
+    """
     number = _CATALOGUE_NUMBER.search(text)
     if number is None or not _CATALOGUE_HOST.search(text):
         return None
     database = _CATALOGUE_NAME.search(text)
-    return CatalogueLink(database[1] if database else "", number[1])
+    return database[1] if database else "", number[1]
 
 
 def parse_accession(value: object) -> str | None:

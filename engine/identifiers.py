@@ -14,9 +14,9 @@ MAX_ID = 255  # characters
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 
 _PMID = re.compile(r"[1-9][0-9]{0,8}")
-_PADDED_PMID = re.compile(r"(?=[0-9]{1,10}(?![0-9]))0*([1-9][0-9]{0,8})(?:[.,]0+)?")  # "030000001", "30000001.0"
+_PADDED_PMID = re.compile(r"(?=[0-9]{1,10}(?![0-9]))0*([1-9][0-9]{0,8})(?:[.,]0{1,2})?")  # "030000001", "30000001.0"
 _GROUPED_PMID = re.compile(  # "30,000,001", "30.000.001", "30 000 001"
-    "[1-9][0-9]{0,2}(?:([,.'\u2019]|[\u00a0\u2009\u202f ](?=[0-9]{3}[\u00a0\u2009\u202f ]))[0-9]{3})"
+    "[1-9][0-9]{0,2}(?:([,.'\u2019\u00a0\u2009\u202f]| (?=[0-9]{3} ))[0-9]{3})"
     "(?:[,.'\u2019\u00a0\u2009\u202f ][0-9]{3})*"
 )
 # Spreadsheets write "3.0000001E+07" and shorten it to "3.00E+07"; programs write "3.0E7" for exactly 30000000.
@@ -187,7 +187,7 @@ def find_dois(value: object) -> tuple[str, ...]:
     else:
         text = _decode_address(_GLUED_TAG.split(_INVISIBLE.sub("", value).strip())[0])
         short = _strip_doi_prefix(text)
-        found = [_SHORT_DOI.match(short)[0]] if _SHORT_DOI.match(short) else list(_find_dois(text))
+        found = [match[0]] if (match := _SHORT_DOI.match(short)) else list(_find_dois(text))
     usable = [doi for doi in found if doi.isprintable() and len(doi) < MAX_ID - len("DOI:")]
     first: dict[str, str] = {}
     for doi in usable:
@@ -230,12 +230,12 @@ def _find_dois(text: str) -> Iterator[str]:
     for match in _ANY_DOI.finditer(_NEXT_DOI.sub(" ", text)):
         before = match.string[: match.start()].rsplit(maxsplit=1)[-1:] if match.start() else []
         address = before[0] if before and not match.string[match.start() - 1].isspace() else ""
-        doi = _trim_doi("".join(match[0].split()), is_page="/" in address and not _RESOLVER.search(address))
+        doi = _strip_doi_tail("".join(match[0].split()), is_page="/" in address and not _RESOLVER.search(address))
         if _DOI.fullmatch(doi) and not doi.lower().startswith(_NO_DOI):
             yield doi
 
 
-def _trim_doi(doi: str, *, is_page: bool) -> str:
+def _strip_doi_tail(doi: str, *, is_page: bool) -> str:
     """Return a DOI without the marks, markup and parts of addresses after it."""
     doi = _DOI_TAIL.sub("", doi) if not re.search(";[0-9]-#$", doi) else doi
     if is_page:

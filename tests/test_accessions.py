@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.accessions import (
-    CatalogueLink,
     find_catalogue_link,
     find_linked_accessions,
     is_medline,
@@ -132,8 +131,8 @@ def test_whose_numbers_are_pmids(databases: list[str], expected: bool) -> None:
 def test_links_to_catalogues() -> None:
     ovid = "http://ovidsp.ovid.com/ovidweb.cgi?T=JS&PAGE=reference&D=medp&NEWS=N&AN=30000103"
     ebsco = "https://search.ebscohost.com/login.aspx?direct=true&db=psyh&AN=2020-99000-001&site=ehost-live"
-    assert find_catalogue_link(ovid) == CatalogueLink("medp", "30000103")
-    assert find_catalogue_link(ebsco) == CatalogueLink("psyh", "2020-99000-001")
+    assert find_catalogue_link(ovid) == ("medp", "30000103")
+    assert find_catalogue_link(ebsco) == ("psyh", "2020-99000-001")
     assert find_catalogue_link("https://example.org/?AN=1") is find_catalogue_link("https://ovid.com/?D=medp") is None
 
 

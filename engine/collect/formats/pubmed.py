@@ -13,6 +13,8 @@ from engine.collect.formats.citation import build_citation
 from engine.collect.formats.elements import PmidError, find_child, read_pmid, read_text
 from engine.collect.text.xmlstream import read_elements
 from engine.collect.values.fields import DAMAGED, MOJIBAKE
+from engine.collect.values.identity import BAD_PMID, name_record
+from engine.identifiers import parse_pmid
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 
 # PubmedArticleSet is the current root, MedlineCitationSet that of baselines up to 2016; single records are read, too.
@@ -71,14 +73,17 @@ def _read_record(element: etree._Element, name: str, number: int) -> Iterator[En
         main, data, build = element, None, build_citation
     pmid = None if main is None else find_child(main, "PMID")
     place = f"record {number} (PMID {read_text(pmid)[:40] or 'missing'})"
-    try:
-        abstract = build(main, data, read_pmid(pmid))
-    except PmidError as err:
-        yield Rejection(name, place, str(err))
+    if main is None:
+        yield Rejection(name, place, "neither title nor abstract, so there is nothing to search")
         return
+    digits = parse_pmid(read_text(pmid)) or ""
+    abstract = build(main, data, digits)
     if not abstract.title and not abstract.abstract:
         yield Rejection(name, place, "neither title nor abstract, so there is nothing to search")
         return
+    if not digits:
+        yield Remark(BAD_PMID, place)
+        abstract = name_record(abstract)
     if _is_damaged(abstract):
         yield Remark(DAMAGED, place)
     yield abstract

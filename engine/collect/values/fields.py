@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 from engine.collect.values.dates import choose_published, read_year
-from engine.collect.values.identity import Identity, is_missing, normalise_orcids, read_identity
+from engine.collect.values.identity import Identity, find_identity, is_missing, normalise_orcids
 from engine.records.abstract import SOURCE_FIELDS, Abstract, Entry, Notice, Rejection, Remark
 
 # UTF-8 read as Windows-1252: "â€‰", "Ã—", "Â°" and the like.
@@ -57,7 +57,7 @@ def build_abstract_entries(values: Mapping[str, object], source: str, place: str
     if not title.strip() and not body.strip():
         yield Rejection(source, place, _explain_no_text(values))
         return
-    identity = read_identity(values)
+    identity = find_identity(values)
     abstract = _build_abstract(values, identity, title, body)
     if any(not is_missing(values.get(name)) and not text for name, text in (("title", title), ("abstract", body))):
         yield Remark(_NO_TEXT, place)

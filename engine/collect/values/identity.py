@@ -6,7 +6,7 @@ import hashlib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.accessions import (
     find_catalogue_link,
@@ -28,9 +28,10 @@ from engine.identifiers import (
     find_pmids,
     parse_pmid,
 )
+from engine.records.abstract import Abstract
 
 BAD_PMID = "invalid PMID, ignored"
-BAD_ID = "invalid id, ignored"
+_BAD_ID = "invalid id, ignored"
 _MISSING = {"", "na", "n/a", "n.a.", "nan", "none", "null", "-", "--", "?", "not available"}
 # "Accession Number: 2020-99000-001." in EBSCO's notes.
 _NUMBER_NOTE = re.compile(r"(?:^|[.;]\s)\s*Accession (?:Number|No\.?):\s*([^\s;,]*[0-9A-Za-z])", re.IGNORECASE)
@@ -86,7 +87,7 @@ class _Numbers:
     databases: list[str]
 
 
-def read_identity(values: Mapping[str, object]) -> Identity:
+def find_identity(values: Mapping[str, object]) -> Identity:
     """Return the identifiers in the values of a record (field -> value).
 
     Fields: id, pmid, doi, accession (numbers as the source writes them, one text or a list), accessions (further
@@ -98,8 +99,8 @@ def read_identity(values: Mapping[str, object]) -> Identity:
     declared, in_field = find_pmids(values.get("pmid")), find_dois(values.get("doi"))
     pmids = declared or tuple(filter(None, [_find_other_pmid(numbers, urls, notes)]))
     dois = in_field or find_linked_dois(urls) or find_dois([find_noted_doi(note) for note in notes])
-    named = [number for group in numbers for number in read_accessions(group.texts, group.databases)]
-    named = order_accessions([*named, *find_linked_accessions([*urls, *_list_texts(values.get("doi"))])])
+    given = [number for group in numbers for number in read_accessions(group.texts, group.databases)]
+    named = order_accessions([*given, *find_linked_accessions([*urls, *_list_texts(values.get("doi"))])])
     unnamed = list_unnamed(numbers[0].texts, numbers[0].databases, next(iter(pmids), None))
     own_id = _parse_own_id(values.get("id"))
     return Identity(
@@ -111,10 +112,17 @@ def read_identity(values: Mapping[str, object]) -> Identity:
         key=_parse_own_id(values.get("key")),
         others=(*(f"PMID: {pmid}" for pmid in declared[1:]), *(f"DOI: {doi}" for doi in in_field[1:])),
         remarks=(
-            *[BAD_ID] * (own_id is None and not is_missing(values.get("id"))),
+            *[_BAD_ID] * (own_id is None and not is_missing(values.get("id"))),
             *[BAD_PMID] * (not declared and not is_missing(values.get("pmid"))),
         ),
     )
+
+
+def name_record(abstract: Abstract) -> Abstract:
+    """Return a record of PubMed that has no PMID under the id that its other fields give it."""
+    identity = find_identity({"doi": abstract.doi, "accessions": abstract.accessions})
+    details = (abstract.year, *abstract.authors[:1], abstract.journal)
+    return replace(abstract, pmid=None, record_id=identity.build_record_id(abstract.title, abstract.abstract, details))
 
 
 def is_missing(value: object) -> bool:
@@ -136,7 +144,7 @@ def _list_numbers(values: Mapping[str, object], urls: list[str], notes: list[str
     own = _list_texts(values.get("accession"))
     noted = [number for note in notes for number in _NUMBER_NOTE.findall(note)]
     links = [link for url in urls if (link := find_catalogue_link(url))]
-    linked = [_Numbers([link.number], [link.database] if link.database else databases) for link in links]
+    linked = [_Numbers([number], [database] if database else databases) for database, number in links]
     return [_Numbers(own, databases), _Numbers(noted, databases), *linked]
 
 

@@ -73,10 +73,10 @@ def test_year_of_the_contribution_where_the_book_has_none() -> None:
 
 
 @pytest.mark.parametrize("inside", ["", "<BookDocument/>", "<BookDocument><PMID>0</PMID></BookDocument>"])
-def test_a_chapter_without_a_pmid_is_rejected(inside: str) -> None:
+def test_a_chapter_without_text_is_rejected(inside: str) -> None:
     (found,) = read(f"<PubmedArticleSet><PubmedBookArticle>{inside}</PubmedBookArticle></PubmedArticleSet>")
     assert isinstance(found, Rejection)
-    assert found.reason == "the PMID is not a number from 1 to 999999999"
+    assert found.reason == "neither title nor abstract, so there is nothing to search"
 
 
 def test_deleted_documents_are_deletions() -> None:

@@ -141,9 +141,11 @@ def test_deletions_and_unusable_records(source: Path) -> None:
         article(pmid="6"),
         "<DeleteCitation><PMID Version='1'>7</PMID><PMID>8</PMID></DeleteCitation>",
     )
-    assert [type(entry) for entry in found] == [Rejection] * 4 + [Abstract] + [Deletion] * 2
-    assert str(found[0]) == "pubmed.xml, record 1 (PMID 0): the PMID is not a number from 1 to 999999999"
-    assert "neither title nor abstract" in str(found[2])
+    expected = [Remark, Abstract] * 2 + [Rejection] * 2 + [Abstract] + [Deletion] * 2
+    assert [type(entry) for entry in found] == expected
+    assert found[0] == Remark("invalid PMID, ignored", "record 1 (PMID 0)")
+    assert isinstance(found[1], Abstract) and found[1].pmid is None and not found[1].record_id.startswith("PMID:")
+    assert "neither title nor abstract" in str(found[4])
     assert found[-1] == Deletion("PMID:8")
 
 
