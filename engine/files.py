@@ -28,9 +28,11 @@ DELIMITERS = ",\t;|"  # between the columns of a table
 _MAX_INFLATED = 64 << 30  # bytes; PubMed's largest baseline file inflates to under 1 GiB
 _MAX_RATIO = 200  # inflated to stored; PubMed's files are near 10
 _RATIO_FLOOR = 16 << 20  # bytes; short files may compress better than _MAX_RATIO by chance
+ZIP = b"PK\x03\x04"  # the first bytes of a ZIP file, a workbook (.xlsx) among them
 _NO_TEXT = {
-    b"PK\x03\x04": "a ZIP or Excel file, or a Word document; save the sheet as CSV, or unpack the archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel or Word file; save the sheet as CSV",
+    ZIP: "a ZIP or Excel file, or a Word document; save the sheet as CSV, or unpack the archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel file (.xls), an old Word document or a file with a password; save the sheet as "
+    ".xlsx or .csv",
     b"%PDF": "a PDF; export the records as PubMed XML, CSV or JSONL",
     b"BZh": "compressed with bzip2; unpack it: bunzip2 FILE",
     b"\xfd7zXZ": "compressed with xz; unpack it: unxz FILE",
@@ -263,8 +265,10 @@ def _copy_mode(source: Path, target: Path) -> None:
 # Reading
 
 
-def open_bytes(path: Path) -> io.BufferedReader:
+def open_bytes(path: Path, *, may_be_zip: bool = False) -> io.BufferedReader:
     """Open a file for reading, plain or gzip by content; `peek` of the result gives the first HEAD bytes.
+
+    A ZIP file is refused unless may_be_zip; it is not unpacked.
 
     Raises:
         SourceError: the file is missing, a folder, unreadable, or of a kind that holds no text.
@@ -283,12 +287,17 @@ def open_bytes(path: Path) -> io.BufferedReader:
             stream = cast("io.BufferedReader", io.BufferedReader(_Inflated(stream, str(path)), HEAD))
         head = stream.peek(HEAD)
         for magic, advice in _NO_TEXT.items():
-            if head.startswith(magic):
+            if head.startswith(magic) and not (may_be_zip and magic == ZIP):
                 raise SourceError(f"{path} is {advice}")
     except BaseException:
         stream.close()
         raise
     return stream
+
+
+def is_bomb(n_stored: int, n_inflated: int) -> bool:
+    """Return whether far more bytes come out of compressed ones than out of any real source."""
+    return n_inflated > _MAX_INFLATED or (n_inflated > _RATIO_FLOOR and n_inflated > _MAX_RATIO * n_stored)
 
 
 class _Inflated(io.RawIOBase):
@@ -327,7 +336,7 @@ class _Inflated(io.RawIOBase):
             SourceError: over the ratio or over the size.
         """
         n_in = max(1, self.stored.tell())
-        if self.n_out > _MAX_INFLATED or (self.n_out > _RATIO_FLOOR and self.n_out > _MAX_RATIO * n_in):
+        if is_bomb(n_in, self.n_out):
             raise SourceError(
                 f"{self.name}: {n_in:,} bytes of gzip inflate to more than {self.n_out:,}: not a source of abstracts. "
                 "If it is one, unpack it first: gunzip FILE"

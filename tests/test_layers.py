@@ -32,6 +32,7 @@ OWNERS = {
     "lxml": {"collect"},
     "bibtexparser": {"collect"},
     "pylatexenc": {"collect"},
+    "openpyxl": {"collect"},
     "sqlite_utils": {"corpus"},
     "sqlite3": {"corpus"},
     "torch": {"encode", "train"},

@@ -8,7 +8,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collect.formats import bibtex, document, endnote, jsonl, medline, openalex, pubmed, ris, table, webofscience
+from engine.collect.formats import (
+    bibtex,
+    document,
+    endnote,
+    jsonl,
+    medline,
+    openalex,
+    pubmed,
+    ris,
+    table,
+    webofscience,
+    workbook,
+)
 from engine.collect.text.lines import decode_first_line
 from engine.collect.text.stream import open_source
 from engine.errors import SourceError, UnknownFormatError
@@ -28,6 +40,7 @@ class _Format:
 
 # Tried in this order, most specific first.
 FORMATS = (
+    _Format("XLSX", workbook.looks_like, workbook.read),
     _Format("PubMed XML", pubmed.looks_like, pubmed.read),
     _Format("EndNote XML", endnote.looks_like, endnote.read),
     _Format("MEDLINE", medline.looks_like, medline.read, n_before=50),

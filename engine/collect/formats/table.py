@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from engine.collect.text.lines import NOT_UTF8, decode_head, refuse_bare_cr
@@ -17,7 +17,7 @@ from engine.files import MAX_LINE, decode_lines, sniff_delimiter
 from engine.records.abstract import Entry, Rejection, Remark
 
 _ROWS_INSIDE = "a cell holds lines that look like rows: is a quotation mark left open before it?"
-_MAX_ABOVE = 20  # lines in which the header is looked for
+MAX_ABOVE = 20  # lines in which the header is looked for
 _MANY = 2  # more known columns than these make a header wherever it stands
 _is_no_row = re.compile(r"\s*sep=.\s*|[\s,;|\"]*", re.IGNORECASE).fullmatch
 
@@ -42,21 +42,27 @@ def count_columns(head: bytes) -> int:
 
 
 def _find_header(head: bytes) -> _Layout | None:
-    """Return where the header is; None if no line of the first _MAX_ABOVE has a title or an abstract column.
+    """Return where the header is; None if no line of the first MAX_ABOVE has a title or an abstract column."""
+    lines = decode_head(head)[:MAX_ABOVE]
+    number = choose_header(sniff_delimiter(line, _count_known)[1] for line in lines)
+    return None if number is None else _Layout(number, sniff_delimiter(lines[number], _count_known)[0])
+
+
+def choose_header(rows: Iterable[list[str]]) -> int | None:
+    """Return the number, from 0, of the row that is the header; None if no row has a title or an abstract column.
 
     What databases and spreadsheets write above it is skipped: the search, `sep=;`, rows without a value. The header is
-    the first line with three known columns; else the first with two; else the first line of all, with one.
+    the first row with three known columns; else the first with two; else the first row of all, with one.
     """
     best, most, is_top = None, 0, True
-    for number, line in enumerate(decode_head(head)[:_MAX_ABOVE]):
-        if _is_no_row(line):
+    for number, cells in enumerate(rows):
+        if _is_no_row(",".join(cells)):
             continue
-        delimiter, cells = sniff_delimiter(line, _count_known)
         n_known = _count_known(cells)
         if export.is_export(cells) or (n_known > _MANY and _has_text(cells)):
-            return _Layout(number, delimiter)
+            return number
         if n_known > max(most, 0 if is_top else 1) and _has_text(cells):
-            best, most = _Layout(number, delimiter), n_known
+            best, most = number, n_known
         is_top = False
     return best
 
@@ -165,7 +171,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         yield from (Remark(NOT_UTF8, f"line {number}") for number in source.not_utf8)
         if source.has_swallowed_rows(len(header)) and not export.is_export(header):
             yield Remark(_ROWS_INSIDE, place)
-        yield from _read_row(header, source.restore_quotes(row, len(header)), name, place)
+        yield from read_row(header, source.restore_quotes(row, len(header)), name, place)
 
 
 def _read_next_row(rows: Iterator[list[str]]) -> list[str]:
@@ -200,8 +206,8 @@ def _split_literally(text: str, delimiter: str) -> list[str]:
     return cells
 
 
-def _read_row(header: list[str], row: list[str], name: str, place: str) -> Iterator[Entry]:
-    """Yield the entries of one row; none for a blank row."""
+def read_row(header: list[str], row: list[str], name: str, place: str, *, guarded: bool = True) -> Iterator[Entry]:
+    """Yield the entries of one row; none for a blank row. In an export, cells may be guarded against formulas."""
     if not any(cell.strip() for cell in row):
         return
     if any(cell.strip() for cell in row[len(header) :]):
@@ -211,7 +217,7 @@ def _read_row(header: list[str], row: list[str], name: str, place: str) -> Itera
         yield Rejection(name, place, reason)
         return
     if export.is_export(header):
-        yield from export.read_export_row(dict(zip(header, row, strict=False)), name, place)
+        yield from export.read_export_row(dict(zip(header, row, strict=False)), name, place, guarded=guarded)
     else:
         yield from build_entries(_merge_cells(header, row), name, place)
 

@@ -46,9 +46,9 @@ def _unguard_formula(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def read_export_row(row: Mapping[str, str], source: str, place: str) -> Iterator[Entry]:
-    """Yield the entries of one row of an exported table."""
-    cells = {name: _unguard_formula(cell) for name, cell in row.items()}
+def read_export_row(row: Mapping[str, str], source: str, place: str, *, guarded: bool = True) -> Iterator[Entry]:
+    """Yield the entries of one row of an exported table, whose cells may be guarded against running as formulas."""
+    cells = {name: _unguard_formula(cell) if guarded else cell for name, cell in row.items()}
     values: dict[str, object] = {name: cells[name] for name in (*_IDENTITIES, *_TEXTS) if cells.get(name)}
     values |= {name: _split_items(cells[name]) for name in LIST_FIELDS if cells.get(name)}
     yield from _restore_terms(values, source, place)

@@ -49,9 +49,10 @@ def test_a_multi_member_gzip_is_read_to_its_end(tmp_path: Path) -> None:
         (b"", r"is empty: expected records"),
         (b"\xef\xbb\xbf \n", r"is empty"),
         (gzip.compress(b"", mtime=0), r"is empty"),
-        (b"PK\x03\x04 and so on", r"ZIP or Excel file, or a Word document; save the sheet as CSV"),
+        (b"PK\x03\x04 and so on", r"is a ZIP file, or a document that is no Excel workbook \(.xlsx\). Unpack"),
         (b"%PDF-1.7", r"is a PDF"),
-        (b"hello\nworld\n", r"not PubMed XML, .*, JSONL or CSV: its first line is 'hello'"),
+        (b"\xd0\xcf\x11\xe0 and so on", r"is an old Excel file \(.xls\), .*; save the sheet as .xlsx or .csv"),
+        (b"hello\nworld\n", r"not XLSX, .*, JSONL or CSV: its first line is 'hello'"),
         (b"<html></html>", r"XML, but neither PubMed's \(<PubmedArticleSet>\) nor EndNote's"),
     ],
 )
