@@ -9,18 +9,23 @@ from collections.abc import Iterator
 from lxml import etree
 
 from engine.accessions import parse_accession
-from engine.collect.text.xmlstream import read_elements
+from engine.collect.text.xmlstream import decode_xml_head, read_elements
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
 from engine.identifiers import find_listed_pmid, parse_pmid
-from engine.records.abstract import Entry
+from engine.records.abstract import Entry, Remark
 
-ROOT = re.compile(rb"<(?:xml|records)\s*>\s*(?:<records\s*>\s*)?<record[\s>]|<xml\s*>\s*<records\s*/?>")
+_OPEN_XML, _OPEN_RECORDS = (rb"<(?:[\w.-]+:)?%s(?:\s[^<>]*)?>\s*" % tag for tag in (b"xml", b"records"))
+ROOT = re.compile(
+    rb"(?:%b|%b)(?:%b)?<(?:[\w.-]+:)?record[\s>]" % (_OPEN_XML, _OPEN_RECORDS, _OPEN_RECORDS)
+    + rb"|%b<(?:[\w.-]+:)?records\s*/?>" % _OPEN_XML
+)
 _BREAK = re.compile(r"\s*[\r\n]+\s*")
 
 
 def looks_like(head: bytes) -> bool:
     """Return whether the first elements are those of EndNote XML."""
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and ROOT.search(head) is not None
+    head = decode_xml_head(head)
+    return head.startswith(b"<") and ROOT.search(head) is not None
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -29,7 +34,11 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: the file is not well-formed, is truncated, or declares or uses XML entities.
     """
-    for number, record in read_elements(stream, name, ("record",), lambda _: True):
+    for item in read_elements(stream, name, ("record",), lambda _: True):
+        if isinstance(item, Remark):
+            yield item
+            continue
+        number, record = item
         yield from build_abstract_entries(_read_values(record), name, f"record {number}")
 
 
@@ -57,11 +66,12 @@ def _read_values(record: etree._Element) -> dict[str, object]:
 
 
 def _read_styled(element: etree._Element) -> str:
-    """Return all text of an element, unchanged, without the layout between its styled pieces."""
+    """Return all text of an element, unchanged, without the layout around its styled pieces."""
     pieces = element.findall("style")
     if not pieces:
         return "".join(element.itertext())
-    return "".join("".join(piece.itertext()) + (piece.tail if (piece.tail or "").strip() else "") for piece in pieces)
+    texts = [element.text, *(text for piece in pieces for text in ("".join(piece.itertext()), piece.tail))]
+    return "".join(text for n, text in enumerate(texts) if text and (n % 2 or text.strip() or "\n" not in text))
 
 
 def _split_lines(element: etree._Element) -> list[str]:

@@ -101,17 +101,14 @@ def _find_tag(line: str) -> str | None:
     return match[1] if match and match[1] in KNOWN else None
 
 
-def _find_seam(line: str) -> re.Match[str] | None:
-    """Return where one line is two, because files were joined without a line end between them."""
-    return _SEAM.search(line) if line.find("PMID- ", 1) > 0 else None
-
-
 _GRAMMAR = Grammar(
+    heads=frozenset({"PM"}),
     starts=_START.match,
     find_tag=_find_tag,
     titles=frozenset({"TI"}),
     bodies=frozenset({"AB"}),
-    find_seam=_find_seam,
+    seam_mark="PMID- ",
+    find_seam=_SEAM.search,
 )
 
 

@@ -11,21 +11,22 @@ from lxml import etree
 from engine.collect.formats.book import build_chapter
 from engine.collect.formats.citation import build_citation
 from engine.collect.formats.elements import PmidError, find_child, read_pmid, read_text
-from engine.collect.text.xmlstream import read_elements
+from engine.collect.text.xmlstream import decode_xml_head, read_elements
 from engine.collect.values.fields import DAMAGED, MOJIBAKE
 from engine.collect.values.identity import BAD_PMID, name_record
 from engine.identifiers import parse_pmid
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 
 # PubmedArticleSet is the current root, MedlineCitationSet that of baselines up to 2016; single records are read, too.
-ROOT = re.compile(rb"<(?:!DOCTYPE\s+)?(?:Pubmed(?:Book)?Article|MedlineCitation)(?:Set)?[\s>/\[]")
+ROOT = re.compile(rb"<(?:!DOCTYPE\s+)?(?:[\w.-]+:)?(?:Pubmed(?:Book)?Article|MedlineCitation)(?:Set)?[\s>/\[]")
 _DELETIONS = ("DeleteCitation", "DeleteDocument")  # of articles, of book documents
 _RECORDS = ("PubmedArticle", "MedlineCitation", "PubmedBookArticle", *_DELETIONS)
 
 
 def looks_like(head: bytes) -> bool:
     """Return whether the root element or document type is one of PubMed."""
-    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and ROOT.search(head) is not None
+    head = decode_xml_head(head)
+    return head.startswith(b"<") and ROOT.search(head) is not None
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -36,14 +37,19 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: the file is not well-formed, is truncated, or declares or uses XML entities.
     """
-    for number, element in read_elements(stream, name, _RECORDS, _is_record):
-        yield from _read_element(element, name, number)
+    for item in read_elements(stream, name, _RECORDS, _is_record):
+        if isinstance(item, Remark):
+            yield item
+        else:
+            yield from _read_element(item[1], name, item[0])
 
 
 def _is_record(element: etree._Element) -> bool:
     """Return whether an element is a record of its own, not the MedlineCitation inside a PubmedArticle."""
     parent = element.getparent()
-    return element.tag != "MedlineCitation" or parent is None or parent.tag != "PubmedArticle"
+    if parent is None or not element.tag.endswith("MedlineCitation"):
+        return True
+    return str(parent.tag).rpartition("}")[2] != "PubmedArticle"
 
 
 def _read_element(element: etree._Element, name: str, number: int) -> Iterator[Entry]:

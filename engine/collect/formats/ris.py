@@ -125,16 +125,18 @@ def _find_seam(line: str) -> re.Match[str] | None:
     """Return where one line is two, because files were joined without a line end between them."""
     if line[:2].upper() == "ER":
         return _END_SEAM.match(line)
-    return _TYPE_SEAM.search(line) if line.find("TY  - ", 1) > 0 else None
+    return _TYPE_SEAM.search(line)
 
 
 _GRAMMAR = Grammar(
+    heads=frozenset({"TY", "ER", "Ty", "Er", "ty", "er"}),
     starts=_START.match,
     ends=END.match,
     find_tag=_find_tag,
     titles=frozenset({"TI", "T1"}),
     bodies=frozenset({"AB", "N2"}),
     between=_BETWEEN.fullmatch,
+    seam_mark="TY  - ",
     find_seam=_find_seam,
 )
 

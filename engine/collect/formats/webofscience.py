@@ -46,6 +46,7 @@ def _find_tag(line: str) -> str | None:
 
 
 _GRAMMAR = Grammar(
+    heads=frozenset({"PT", "ER", "EF"}),
     starts=_START.match,
     ends=END.match,
     find_tag=_find_tag,

@@ -25,12 +25,14 @@ _N_TAG = 10  # characters in which a tag and its dash stand, with some indentati
 class Grammar:
     """How the records of a tagged format begin, continue and end."""
 
+    heads: frozenset[str]  # the first two characters of lines that may start or end a record
     starts: Callable[[str], object]  # whether a line starts a record
     find_tag: Callable[[str], str | None]  # tag of a line; None for other text
     titles: frozenset[str]  # tags that a record has once
     bodies: frozenset[str]  # tags of its abstract
     ends: Callable[[str], object] = lambda line: None  # whether a line is the last of its record
     between: Callable[[str], object] = lambda line: None  # whether a line between records is part of none
+    seam_mark: str = "\0"  # text in every line, beside those of heads, that may be two
     find_seam: Callable[[str], re.Match[str] | None] = lambda line: None  # where one line is two, of joined files
 
 
@@ -46,8 +48,10 @@ def split_records(stream: io.BufferedReader, name: str, grammar: Grammar) -> Ite
     Raises:
         SourceError: as decode_lines; or a record has more than MAX_LINE characters.
     """
-    splitter = _Splitter(grammar, name)
+    splitter, heads, mark = _Splitter(grammar, name), grammar.heads, grammar.seam_mark
     for number, text, is_utf8 in read_text_lines(stream, name):
+        if text[:2] not in heads and mark not in text and splitter.add_plain(text, is_utf8):
+            continue
         if seam := grammar.find_seam(text):
             yield from splitter.take(number, text[: seam.start() or seam.end()].rstrip("\ufeff \t"), is_utf8)
             text = text[seam.end() :]
@@ -128,6 +132,21 @@ class _Splitter:
             yield from self._add_inside(self.current, line)
         else:
             yield from self._add_outside(line)
+
+    def add_plain(self, text: str, is_utf8: bool) -> bool:
+        """Add a line that neither starts nor ends a record, and return True; nothing where it needs a closer look.
+
+        Nearly all lines are added here.
+        """
+        if self.current is None or self.needs_look or not is_utf8 or not text[:_N_TAG].isascii() or not text.strip():
+            return False
+        self.current.add(text)
+        return True
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether the next line may not be just a line of the current record."""
+        return self.is_parted or self.indent > 0 or self.tail is not None
 
     def finish(self) -> Iterator[Chunk]:
         """Yield what is left at the end of the file."""

@@ -133,3 +133,18 @@ def test_entities_are_refused_wherever_they_are_declared(source: Path, entity: s
     source.write_text(f"{HEAD}{declared}<xml><records>{record}</records></xml>")
     with pytest.raises(SourceError, match="declares XML entities"):
         list(read_source(source, "EndNote XML"))
+
+
+@pytest.mark.parametrize(
+    ("written", "title"),
+    [
+        ("Effect of <style face='italic'>Borrelia</style> on knees", "Effect of Borrelia on knees"),
+        ("<style>H</style><style>2</style>O", "H2O"),
+        ("A <style>b</style> <style>c</style>", "A b c"),
+        ("A <style>b <style>c</style> d</style> e", "A b c d e"),
+    ],
+)
+def test_words_beside_styled_pieces_are_kept(tmp_path: Path, written: str, title: str) -> None:
+    path = tmp_path / "library.xml"
+    path.write_text(f"<xml><records><record><titles><title>{written}</title></titles></record></records></xml>")
+    assert [entry.title for entry in read_source(path) if isinstance(entry, Abstract)] == [title]
