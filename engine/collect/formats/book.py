@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from lxml import etree
 
 from engine.collect.formats.citation import build_shared
 from engine.collect.formats.elements import (
     find_child,
-    find_first_year,
-    find_listed_doi,
     get_first,
     group_children,
+    list_cited,
     read_first,
+    read_first_date,
+    read_own_ids,
     read_people,
+    read_texts,
 )
+from engine.collect.values.fields import drop_repeats
 from engine.records.abstract import Abstract
 
 
@@ -27,18 +28,28 @@ def build_chapter(element: etree._Element, data: etree._Element | None, pmid: st
     """
     parts = group_children(element)
     book = group_children(get_first(parts, "Book"))
-    chapter = build_shared(parts, parts, parts.get("PublicationType", ()), pmid)
+    publisher = group_children(get_first(book, "Publisher"))
     book_title = read_first(book, "BookTitle")
-    authors, orcids = chapter.authors, chapter.orcids
-    if not authors:
-        authors, orcids = read_people(book.get("AuthorList", ()))
+    shared = build_shared(parts, parts, parts.get("PublicationType", ()), pmid)
+    if not shared["authors"]:
+        people = read_people(book.get("AuthorList", ()))
+        shared |= {"authors": tuple(people.names), "orcids": people.list_orcids()}
+        shared["affiliations"] = drop_repeats(people.affiliations)
+    year, published = read_first_date(*book.get("PubDate", ()), *parts.get("ContributionDate", ()))
     own_ids, more_ids = get_first(parts, "ArticleIdList"), None if data is None else find_child(data, "ArticleIdList")
-    return replace(
-        chapter,
-        title=chapter.title or book_title,
-        year=find_first_year(*book.get("PubDate", ()), *parts.get("ContributionDate", ())),
+    (own_doi, own_pmcid), (more_doi, more_pmcid) = read_own_ids(own_ids), read_own_ids(more_ids)
+    shared["title"] = shared["title"] or book_title
+    return Abstract(
+        **shared,
+        year=year,
         journal=book_title,
-        authors=authors,
-        orcids=orcids,
-        doi=find_listed_doi(own_ids) or find_listed_doi(more_ids),
+        doi=own_doi or more_doi,
+        volume=read_first(book, "Volume"),
+        pages=read_first(group_children(get_first(parts, "Pagination")), "MedlinePgn"),
+        issns=read_texts(book.get("Isbn", ())),
+        published=published,
+        publisher=read_first(publisher, "PublisherName"),
+        place=read_first(publisher, "PublisherLocation"),
+        pmcid=own_pmcid or more_pmcid,
+        cited_ids=drop_repeats(list_cited(data)),
     )

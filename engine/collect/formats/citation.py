@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from lxml import etree
 
 from engine.collect.formats.elements import (
     Parts,
     find_child,
-    find_first_year,
     find_inside,
-    find_listed_doi,
     get_first,
     group_children,
+    index_children,
+    list_cited,
     read_date,
     read_first,
+    read_first_date,
+    read_own_ids,
     read_people,
+    read_plain,
     read_sections,
     read_text,
     read_texts,
     read_version,
+    select_texts,
 )
+from engine.collect.values.fields import drop_repeats
 from engine.collect.values.notices import resolve_standing
+from engine.collect.values.tags import join_pages
 from engine.identifiers import parse_doi
 from engine.records.abstract import Abstract
 
@@ -33,29 +39,53 @@ _NO_TITLE = re.compile(r"[\[(]?\s*(?:not available|in process citation)\s*\.?\s*
 _LONGEST_NO_TITLE = 30  # characters
 PLACEHOLDER = "Abstract available from the publisher."  # stands for an OtherAbstract that PubMed may not show
 _TRANSLATION = ("", "Publisher")  # OtherAbstract/@Type of the publisher's abstract in another language
+# What no field holds: lists of the citation and of the article, with the paths of their texts.
+_GROUPS = {
+    "ChemicalList": etree.XPath("Chemical/NameOfSubstance/text()", smart_strings=False),
+    "SupplMeshList": etree.XPath("SupplMeshName/text()", smart_strings=False),
+    "GeneSymbolList": etree.XPath("GeneSymbol/text()", smart_strings=False),
+    "PersonalNameSubjectList": etree.XPath("PersonalNameSubject/LastName/text()", smart_strings=False),
+}
+_ARTICLE_GROUPS = {
+    "GrantList": etree.XPath("Grant/GrantID/text()", smart_strings=False),
+    "DataBankList": etree.XPath("DataBank/AccessionNumberList/AccessionNumber/text()", smart_strings=False),
+}
+_TEXTS = ("OtherID", "CoiStatement")
+_DESCRIPTORS = etree.XPath("MeshHeading/DescriptorName/text()", smart_strings=False)
+_CITES = etree.XPath("CommentsCorrections[@RefType='Cites']/PMID/text()", smart_strings=False)
+_NOT_CITES = etree.XPath("CommentsCorrections[not(@RefType='Cites' and PMID)]")
 ENGLISH = "eng"  # the DTD's default of OtherAbstract/@Language; DTDs are not loaded
 
 
 def build_citation(element: etree._Element, data: etree._Element | None, pmid: str) -> Abstract:
-    """Build the record from the article itself, without anything about the works it cites."""
+    """Build the record of an article."""
     parts = group_children(element)
     article = group_children(get_first(parts, "Article"))
-    journal = group_children(get_first(article, "Journal"))
-    return replace(
-        build_shared(parts, article, list(find_inside(article, "PublicationTypeList", "PublicationType")), pmid),
-        year=_find_year(journal, article),
-        journal=_find_journal(journal, parts),
-        doi=_find_doi(article.get("ELocationID", ()), data),
-        mesh=read_texts(
-            name
-            for heading in find_inside(parts, "MeshHeadingList", "MeshHeading")
-            for name in heading.iterchildren("DescriptorName")
-        ),
+    journal = index_children(get_first(article, "Journal")).get
+    issue = index_children(journal("JournalIssue")).get
+    registered = read_plain(get_first(parts, "MedlineJournalInfo")).get
+    year, published = read_first_date(issue("PubDate"), *article.get("ArticleDate", ()))
+    listed_doi, pmcid = read_own_ids(None if data is None else find_child(data, "ArticleIdList"))
+    types = list(find_inside(article, "PublicationTypeList", "PublicationType"))
+    return Abstract(
+        **build_shared(parts, article, types, pmid),
+        year=year,
+        journal=read_text(journal("Title")) or read_text(journal("ISOAbbreviation")) or registered("MedlineTA", ""),
+        doi=_find_doi(article.get("ELocationID", ())) or listed_doi,
+        mesh=select_texts(get_first(parts, "MeshHeadingList"), _DESCRIPTORS),
+        volume=read_text(issue("Volume")),
+        issue=read_text(issue("Issue")),
+        pages=_read_pages(get_first(article, "Pagination")),
+        issns=drop_repeats((read_text(journal("ISSN")), registered("ISSNLinking", ""))),
+        published=published,
+        place=registered("Country", ""),
+        pmcid=pmcid,
+        cited_ids=_list_cited(parts, data),
     )
 
 
-def build_shared(parts: Parts, article: Parts, types: Sequence[etree._Element], pmid: str) -> Abstract:
-    """Build the fields that articles and book documents have in the same elements.
+def build_shared(parts: Parts, article: Parts, types: Sequence[etree._Element], pmid: str) -> dict[str, Any]:
+    """Return the values of the fields that articles and book documents have in the same elements.
 
     Args:
         parts: children of the MedlineCitation or BookDocument.
@@ -65,27 +95,65 @@ def build_shared(parts: Parts, article: Parts, types: Sequence[etree._Element], 
     """
     vernacular = read_first(article, "VernacularTitle")
     abstract, others = _find_abstracts(article.get("Abstract", ()), parts.get("OtherAbstract", ()))
-    authors, orcids = read_people(article.get("AuthorList", ()))
+    people = read_people(article.get("AuthorList", ()))
+    if not people.names and "InvestigatorList" in parts:
+        people = read_people(parts["InvestigatorList"], "Investigator")
     type_names = read_texts(types)
-    links = find_inside(parts, "CommentsCorrectionsList", "CommentsCorrections")
+    links = _NOT_CITES(parts["CommentsCorrectionsList"][0]) if "CommentsCorrectionsList" in parts else []
     retracted, notices = resolve_standing(types, type_names, links)
-    return Abstract(
-        record_id=f"PMID:{pmid}",
-        title=find_title(read_first(article, "ArticleTitle"), vernacular),
-        abstract=abstract,
-        authors=authors,
-        pmid=pmid,
-        publication_types=type_names,
-        retracted=retracted,
-        keywords=read_texts(find_inside(parts, "KeywordList", "Keyword")),
-        languages=read_texts(article.get("Language", ())),
-        vernacular_title=vernacular,
-        other_abstracts=others,
-        orcids=orcids,
-        notices=notices,
-        version=read_version(get_first(parts, "PMID")),
-        revised=read_date(get_first(parts, "DateRevised")),
-    )
+    return {
+        "record_id": f"PMID:{pmid}",
+        "title": find_title(read_first(article, "ArticleTitle"), vernacular),
+        "abstract": abstract,
+        "authors": tuple(people.names),
+        "pmid": pmid,
+        "publication_types": type_names,
+        "retracted": retracted,
+        "keywords": tuple(filter(None, [read_text(word) for words in parts.get("KeywordList", ()) for word in words])),
+        "languages": read_texts(article["Language"]) if "Language" in article else (),
+        "vernacular_title": vernacular,
+        "other_abstracts": others,
+        "orcids": people.list_orcids(),
+        "notices": notices,
+        "affiliations": drop_repeats(people.affiliations),
+        "notes": read_texts(parts["GeneralNote"]) if "GeneralNote" in parts else (),
+        "rights": "\n".join(read_texts(find_inside(article, "Abstract", "CopyrightInformation"))),
+        "other_tags": tuple(_list_others(parts, article, links)),
+        "version": read_version(get_first(parts, "PMID")),
+        "revised": read_date(get_first(parts, "DateRevised")),
+    }
+
+
+def _read_pages(pagination: etree._Element | None) -> str:
+    """Return the pages of an article as PubMed writes them: "335-9"."""
+    pages = read_plain(pagination)
+    return pages.get("MedlinePgn") or join_pages(pages.get("StartPage", ""), pages.get("EndPage", ""))
+
+
+def _list_cited(parts: Parts, data: etree._Element | None) -> tuple[str, ...]:
+    """Return the works cited, each once; files from before 2018 list them beside comments and corrections."""
+    if data is None and "CommentsCorrectionsList" not in parts:
+        return ()
+    before = select_texts(get_first(parts, "CommentsCorrectionsList"), _CITES)
+    return drop_repeats([*map("PMID:{}".format, before), *list_cited(data)])
+
+
+def _list_others(parts: Parts, article: Parts, links: Iterable[etree._Element]) -> Iterator[str]:
+    """Yield what no field holds of an article or a book document: "PubMed Chemical: 64-17-5, Ethanol"."""
+    for location in article.get("ELocationID", ()):
+        if location.get("EIdType") != "doi":
+            yield f"PubMed ELocationID: {read_text(location)}"
+    for some, groups in ((article, _ARTICLE_GROUPS), (parts, _GROUPS)):
+        for group, find in groups.items():
+            if group in some:
+                kind = group.removesuffix("List")
+                yield from (f"PubMed {kind}: {text}" for element in some[group] for text in select_texts(element, find))
+    for tag in [tag for tag in _TEXTS if tag in parts]:
+        for text in read_texts(parts[tag]):
+            yield f"PubMed {tag}: {text}"
+    for link in links:
+        text = " PMID: ".join(read_texts(link.iterchildren("RefSource", "PMID")))
+        yield f"PubMed {link.get('RefType')}: {text}"
 
 
 def find_title(title: str, vernacular: str) -> str:
@@ -127,23 +195,8 @@ def describe_kind(kind: str, language: str) -> str:
     return language if kind in _TRANSLATION else f"{kind}, {language}"
 
 
-def _find_year(journal: Parts, article: Parts) -> int | None:
-    """Return the year of the issue, else of the electronic article."""
-    issues = (find_child(issue, "PubDate") for issue in journal.get("JournalIssue", ()))
-    return find_first_year(*issues, *article.get("ArticleDate", ()))
-
-
-def _find_journal(journal: Parts, citation: Parts) -> str:
-    """Return the full title of the journal, else its abbreviation, else that of NLM (in old files)."""
-    name = read_first(journal, "Title") or read_first(journal, "ISOAbbreviation")
-    return name or "".join(read_texts(find_inside(citation, "MedlineJournalInfo", "MedlineTA"))[:1])
-
-
-def _find_doi(locations: Iterable[etree._Element], data: etree._Element | None) -> str | None:
-    """Return the article's own DOI, from a location that is not marked as invalid, else from PubMed's list of its ids.
-
-    The id lists inside ReferenceList belong to other works.
-    """
+def _find_doi(locations: Iterable[etree._Element]) -> str | None:
+    """Return the DOI of the first location that has one and is not marked as invalid."""
     for location in locations:
         if (
             location.get("EIdType") == "doi"
@@ -151,4 +204,4 @@ def _find_doi(locations: Iterable[etree._Element], data: etree._Element | None) 
             and (doi := parse_doi(read_text(location)))
         ):
             return doi
-    return None if data is None else find_listed_doi(find_child(data, "ArticleIdList"))
+    return None

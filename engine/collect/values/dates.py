@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from calendar import isleap
 from collections.abc import Iterable
 from datetime import date
 
@@ -17,6 +18,10 @@ _YEAR_FIRST = re.compile(
 _YEAR_LAST = re.compile(r"(?<!\d)(\d{1,2})\s*([-/.\u2010-\u2013])\s*(\d{1,2})\s*\2\s*(1[5-9]\d\d|20\d\d)(?!\d)")
 _MONTH_YEAR = re.compile(r"(\d{1,2})\s*[-/.]\s*(1[5-9]\d\d|20\d\d)")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+# Numbers of the months by the first three letters of their names, and by their numbers as text.
+_NUMBERS = {name: number for number, name in enumerate(_MONTHS, 1)}
+_NUMBERS |= {f"{number:0{width}}": number for number in range(1, 13) for width in (1, 2)}
+_LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 _NAME = (
     r"(jan(?=uar|\b)|feb(?=ruar|\b)|mar(?=ch|\b)|apr(?=il|\b)|may(?=\b)|jun(?=e|\b)|jul(?=y|\b)|aug(?=ust|\b)"
     r"|sep(?=t|\b)|oct(?=ober|\b)|nov(?=ember|\b)|dec(?=ember|\b))[a-z]{0,6}\b\.?"
@@ -85,15 +90,18 @@ def build_date(year: object, month: object = None, day: object = None) -> str:
         month: as a number, digits or a name ("Jan").
         day: as a number or digits.
     """
-    if str(month)[:3].lower() in _MONTHS:
-        month = _MONTHS.index(str(month)[:3].lower()) + 1
-    for pieces in ((year, month, day), (year, month, 1), (year, 1, 1)):
-        try:
-            text = date(*(int(str(piece)) for piece in pieces)).isoformat()
-        except ValueError:
-            continue
-        return text if pieces[2] is day else text[: 7 if pieces[1] is month else 4]
-    return ""
+    number = _NUMBERS.get(str(month)[:3].lower(), 0)
+    try:
+        if not number:
+            return date(int(str(year)), 1, 1).isoformat()[:4]
+        first = date(int(str(year)), number, 1)
+    except ValueError:
+        return ""
+    days = str(day)
+    if days.isascii() and days.isdigit() and 0 < int(days[:3]) <= _LENGTHS[number - 1]:
+        if int(days) < 29 or number != 2 or isleap(first.year):
+            return f"{first.isoformat()[:8]}{int(days):02}"
+    return first.isoformat()[:7]
 
 
 def read_year(value: object) -> int | None:

@@ -335,3 +335,89 @@ def test_mixed_content_comes_out_whole(nodes: list[tuple[str, str]], in_title: b
     xml, words = (f"x{''.join(node[n] for node in nodes)}y" for n in (0, 1))  # x, y: ends that are not layout
     found = one(title=xml) if in_title else one(article=abstract(xml))
     assert (found.title if in_title else found.abstract) == re.sub(r"[ \t]*\n[ \t\n]*", " ", words)
+
+
+def test_what_citations_need_comes_out() -> None:
+    journal = (
+        "<Journal><ISSN IssnType='Print'>1234-567X</ISSN><JournalIssue><Volume>12</Volume><Issue>3</Issue>"
+        "<PubDate><Year>2018</Year><Month>Mar</Month></PubDate></JournalIssue><Title>Invented\n J</Title></Journal>"
+    )
+    found = read(
+        f"<PubmedArticle><MedlineCitation><PMID>1</PMID><Article>{journal}<ArticleTitle>T</ArticleTitle><Pagination>"
+        "<MedlinePgn>335-9</MedlinePgn></Pagination><ELocationID EIdType='pii'>S1</ELocationID>"
+        "<ELocationID EIdType='doi'>10.1/x</ELocationID><Abstract><AbstractText>A</AbstractText>"
+        "<CopyrightInformation>\u00a9 2018 Press.</CopyrightInformation></Abstract><AuthorList>"
+        + person("Roe", "<AffiliationInfo><Affiliation>Clinic <i>B</i></Affiliation></AffiliationInfo>")
+        + person("Poe", "<AffiliationInfo><Affiliation>Clinic B</Affiliation></AffiliationInfo>")
+        + "</AuthorList><GrantList><Grant><GrantID>R01</GrantID><Agency>NIH</Agency></Grant></GrantList>"
+        "<DataBankList><DataBank><DataBankName>ClinicalTrials.gov</DataBankName><AccessionNumberList>"
+        "<AccessionNumber>NCT1</AccessionNumber></AccessionNumberList></DataBank></DataBankList></Article>"
+        "<MedlineJournalInfo><Country>England</Country><ISSNLinking>7654-3210</ISSNLinking></MedlineJournalInfo>"
+        "<ChemicalList><Chemical><RegistryNumber>0</RegistryNumber><NameOfSubstance>Ethanol</NameOfSubstance>"
+        "</Chemical></ChemicalList><CommentsCorrectionsList><CommentsCorrections RefType='Cites'><RefSource>S"
+        "</RefSource><PMID>7</PMID></CommentsCorrections><CommentsCorrections RefType='CommentIn'><RefSource>Lancet"
+        "</RefSource><PMID>8</PMID></CommentsCorrections></CommentsCorrectionsList><CoiStatement>None.</CoiStatement>"
+        "<GeneralNote>A note</GeneralNote></MedlineCitation><PubmedData><ArticleIdList>"
+        "<ArticleId IdType='pmc'>PMC9</ArticleId></ArticleIdList><ReferenceList><Reference><Citation>C1</Citation>"
+        "<ArticleIdList><ArticleId IdType='doi'>10.1/c</ArticleId><ArticleId IdType='pubmed'>5</ArticleId>"
+        "</ArticleIdList></Reference><Reference><Citation>C2</Citation><ArticleIdList><ArticleId IdType='doi'>10.1/d"
+        "</ArticleId></ArticleIdList></Reference><Reference><Citation>C3 <i>x</i></Citation></Reference>"
+        "</ReferenceList></PubmedData></PubmedArticle>"
+    )
+    assert found == [
+        Abstract(
+            record_id="PMID:1",
+            title="T",
+            abstract="A",
+            year=2018,
+            journal="Invented J",
+            authors=("Ana Roe", "Ana Poe"),
+            pmid="1",
+            doi="10.1/x",
+            volume="12",
+            issue="3",
+            pages="335-9",
+            issns=("1234-567X", "7654-3210"),
+            published="2018-03",
+            place="England",
+            pmcid="PMC9",
+            affiliations=("Clinic B",),
+            cited_ids=("PMID:7", "PMID:5", "DOI:10.1/d", "C3 x"),
+            notes=("A note",),
+            rights="\u00a9 2018 Press.",
+            other_tags=(
+                "PubMed ELocationID: S1",
+                "PubMed Grant: R01",
+                "PubMed DataBank: NCT1",
+                "PubMed Chemical: Ethanol",
+                "PubMed CoiStatement: None.",
+                "PubMed CommentIn: Lancet PMID: 8",
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("date", "published"),
+    [
+        ("<Year>2018</Year><Month>Mar</Month><Day>5</Day>", "2018-03-05"),
+        ("<Year>2018</Year><Month>02</Month><Day>30</Day>", "2018-02"),
+        ("<Year>2018</Year>", ""),
+        ("<Year>2018</Year><Season>Spring</Season>", ""),
+        ("<MedlineDate>1998 Dec-1999 Jan</MedlineDate>", "1998-12"),
+    ],
+)
+def test_published_is_as_exact_as_the_source(date: str, published: str) -> None:
+    assert one(date=date).published == published
+
+
+def test_published_is_the_electronic_date_of_the_same_year_only() -> None:
+    electronic = "<ArticleDate><Year>{}</Year><Month>11</Month><Day>02</Day></ArticleDate>"
+    assert one(article=electronic.format(2018)).published == "2018-11-02"
+    assert one(article=electronic.format(2017)).published == ""
+
+
+def test_investigators_stand_in_for_missing_authors_only() -> None:
+    listed = "<InvestigatorList><Investigator><LastName>Poe</LastName><Initials>A</Initials></Investigator></InvestigatorList>"
+    assert one(citation=listed).authors == ("A Poe",)
+    assert one(citation=listed, article=authors(person("Roe"))).authors == ("Ana Roe",)
