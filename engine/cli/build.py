@@ -225,6 +225,8 @@ def _format_facts(path: Path, facts: SourceFacts) -> Iterator[str]:
     yield f"{path}: {facts.format}, {', '.join(counts)}{years}"
     yield "  fields: " + (", ".join(f"{name} {n:,}" for name, n in facts.fields) or "none")
     yield "  ids: " + (", ".join(f"{kind} {n:,}" for kind, n in facts.ids) or "none")
+    if facts.others:
+        yield "  kept in other_tags: " + ", ".join(f"{name} {n:,}" for name, n in facts.others)
     yield from (f"  {what}: {n:,} (first: {place})" for what, n, place in facts.remarks)
     yield from (f"  rejected: {rejection}" for rejection in facts.rejections)
     if (more := facts.n_rejected - len(facts.rejections)) > 0:

@@ -40,7 +40,6 @@ class _Format:
 
 # Tried in this order, most specific first.
 FORMATS = (
-    _Format("XLSX", workbook.looks_like, workbook.read),
     _Format("PubMed XML", pubmed.looks_like, pubmed.read),
     _Format("EndNote XML", endnote.looks_like, endnote.read),
     _Format("MEDLINE", medline.looks_like, medline.read, n_before=50),
@@ -50,6 +49,7 @@ FORMATS = (
     _Format("JSON", document.looks_like, document.read),
     _Format("OpenAlex", openalex.looks_like, openalex.read),
     _Format("JSONL", jsonl.looks_like, jsonl.read),
+    _Format("XLSX", workbook.looks_like, workbook.read),
     _Format("CSV", table.looks_like, table.read),
 )
 KNOWN = f"{', '.join(known.name for known in FORMATS[:-1])} or {FORMATS[-1].name}"

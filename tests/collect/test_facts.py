@@ -26,9 +26,19 @@ def test_facts_are_counts_a_person_can_check(tmp_path: Path) -> None:
         fields=(("title", 3), ("abstract", 1), ("year", 3), ("pmid", 1), ("doi", 2), ("keywords", 1)),
         years=(1999, 2001),
         ids=(("PMID", 1), ("DOI", 1), ("own", 1), ("TEXT", 1)),
+        others=(),
         remarks=(("bytes that are not UTF-8, read as Windows-1252", 2, "line 2"),),
         rejections=tuple(Rejection("source", f"line {line}", reason) for line in range(6, 11)),
     )
+
+
+def test_filled_columns_of_no_field_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "source"
+    path.write_text("title,Site,Reviewer 2\na,Bern,\nb,Bonn,yes\nc,,NA\n")
+    assert read_facts(path).others == (("Site", 2), ("Reviewer 2", 1))
+    path.write_text("".join(f'{{"title": "a", "k{n}": 1}}\n' for n in range(300)))
+    found = read_facts(path).others
+    assert (found[0], len(found)) == (("further ones", 100), 201)
 
 
 def test_deletions_are_counted_and_an_empty_file_of_records_has_no_years(tmp_path: Path) -> None:

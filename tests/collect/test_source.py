@@ -49,7 +49,7 @@ def test_a_format_that_is_named_is_used_whatever_the_content(tmp_path: Path) -> 
 
 def test_formats_are_named_in_any_case_and_an_unknown_one_lists_them() -> None:
     assert get_format(" web OF science ").name == "Web of Science"
-    known = "XLSX, PubMed XML, EndNote XML, MEDLINE, RIS, Web of Science, BibTeX, JSON, OpenAlex, JSONL or CSV"
+    known = "PubMed XML, EndNote XML, MEDLINE, RIS, Web of Science, BibTeX, JSON, OpenAlex, JSONL, XLSX or CSV"
     with pytest.raises(SourceError, match=f"unknown format 'xls': expected {known}"):
         get_format("xls")
 
@@ -59,8 +59,8 @@ def test_formats_are_named_in_any_case_and_an_unknown_one_lists_them() -> None:
     [
         ('<?xml version="1.0"?>\n<!-- x -->\n<rss version="2.0"><channel/></rss>', "found '<rss version="),
         ("<html><body>", "found '<html>'"),
-        ("Dear all,\nsee below\n", "is not XLSX, .* or CSV: its first line is 'Dear all,'. A CSV needs a header"),
-        ("[1, 2]", "is not XLSX, .*, JSON, .* or CSV: its first line is '\\[1, 2"),
+        ("Dear all,\nsee below\n", "is not PubMed XML, .* or CSV: its first line is 'Dear all,'. A CSV needs a header"),
+        ("[1, 2]", "is not PubMed XML, .*, JSON, .* or CSV: its first line is '\\[1, 2"),
     ],
 )
 def test_what_is_not_read_is_refused_saying_what_it_is_and_what_is_read(

@@ -69,6 +69,8 @@ def _split_commas(text: str) -> Sequence[str]:
     n_short = sum(map(_has_initials, parts))
     if _has_initials(parts[0]) and n_short > len(parts) / 2 and not any(len(p.split()) < 2 for p in parts):
         return parts
+    if all(len(part.split()) > 1 and _is_initials(part.split()[0]) for part in parts):  # "JA Marlow, P Okoro"
+        return parts
     families, given = parts[::2], parts[1::2]
     if len(parts) >= 4 and len(families) == len(given) and all(map(_is_initials, given)):
         return [f"{family}, {initials}" for family, initials in zip(families, given, strict=True)]

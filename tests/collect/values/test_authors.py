@@ -1,0 +1,37 @@
+import pytest
+
+from engine.collect.values.authors import split_authors
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Doe, J. and Roe, R.", ("Doe, J.", "Roe, R.")),
+        ("Doe, Jane and Roe, Rick and Poe, E. A.", ("Doe, Jane", "Roe, Rick", "Poe, E. A.")),
+        ("Doe J., Roe R.", ("Doe J.", "Roe R.")),
+        ("Marlow JA, Okoro P, Tan W", ("Marlow JA", "Okoro P", "Tan W")),
+        ("Marlow JA, Okoro P, and Tan W", ("Marlow JA", "Okoro P", "Tan W")),
+        ("Marlow J.-A., van den Berg J.W., O'Neil R.", ("Marlow J.-A.", "van den Berg J.W.", "O'Neil R.")),
+        ("Marlow JA Jr, Okoro P 3rd", ("Marlow JA Jr", "Okoro P 3rd")),
+        ("Marlow JA, Okoro P, Gout Study Group", ("Marlow JA", "Okoro P", "Gout Study Group")),
+        ("Marlow JA, Okoro P, et al.", ("Marlow JA", "Okoro P")),
+        ("JA Marlow, P Okoro", ("JA Marlow", "P Okoro")),
+        ("Doe, J., Roe, R. A.", ("Doe, J.", "Roe, R. A.")),
+        ("Ann Beck, José Núñez, Tom Reed", ("Ann Beck", "José Núñez", "Tom Reed")),
+        ("Ann Beck and José Núñez", ("Ann Beck", "José Núñez")),
+        ("Beck, Ann; Núñez, José; ", ("Beck, Ann", "Núñez, José")),
+        ("Ann Beck|José Núñez", ("Ann Beck", "José Núñez")),
+        ("['Beck, Ann', 'Núñez, José']", ("Beck, Ann", "Núñez, José")),
+        ("Haddad, Rima", ("Haddad, Rima",)),
+        ("García Márquez, Gabriel José", ("García Márquez, Gabriel José",)),
+        ("van der Berg, Jan P.", ("van der Berg, Jan P.",)),
+        ("Doe, J.", ("Doe, J.",)),
+        ("Smith, Jr., John", ("Smith, Jr., John",)),
+        ("Centers for Disease Control and Prevention", ("Centers for Disease Control and Prevention",)),
+        ("World Health Organization", ("World Health Organization",)),
+        ("Ministry of Health, Labour and Welfare", ("Ministry of Health, Labour and Welfare",)),
+        ("", ()),
+    ],
+)
+def test_a_list_of_authors_is_split_between_names_only(text: str, names: tuple[str, ...]) -> None:
+    assert split_authors(text) == names
