@@ -67,7 +67,7 @@ def _print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str] |
     """Print hits as CSV or TSV, unchanged unless standard output is a terminal."""
     from engine.references.table import write_delimited
 
-    text = write_delimited(cited, "\t" if form == "tsv" else ",", raw=raw, changes=changes)
+    text = "".join(write_delimited(cited, "\t" if form == "tsv" else ",", raw=raw, changes=changes))
     # color=True, else click removes from a file whatever looks like an escape code
     click.echo(make_printable(text) if sys.stdout.isatty() else text, nl=False, color=True)
 

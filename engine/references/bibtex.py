@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from engine.collect.values.export import MARK
 from engine.identifiers import build_pubmed_url
 from engine.records.abstract import Abstract
-from engine.references.beside import describe_standing
+from engine.references.beside import (
+    Keeps,
+    describe_standing,
+    find_left_over,
+    format_marked,
+    is_date,
+    is_issn,
+    join_lines,
+    split_pages,
+)
 from engine.references.citation import Cited
 from engine.references.names import is_group, parse_name
 
@@ -29,19 +38,24 @@ _NAMED = {
 _SPECIAL = re.compile(f"[{re.escape(''.join(_NAMED))}]")
 _LIGATURE = re.compile(r"-(?=-)|'(?=')")  # TeX makes one sign of two
 _CONTROL = re.compile("[\x00-\x1f\x7f]")  # TeX stops at these
+_CHANGED = re.compile(r"[\x00-\x1f\x7f-\xa0^\\`~{}]")  # characters that readers of LaTeX differ about
+_PLAIN_NAME = re.compile(r"(?!(?:.* )?and )[^\W\d_]+(?:(?:, |[ '.-])[^\W\d_]+\.?)*")
+_IN_JSON = re.compile("[{}@]")
+_KEEPS: Keeps = {"title": lambda items: _is_kept(items[0]), "journal": lambda items: _is_kept(items[0])}
 _LETTERS = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "œ": "oe", "ł": "l", "Ł": "L", "đ": "d", "ı": "i"})
 _SMALL = set("a an and are as at by does for from in into is of on or the to what with".split())  # words
 _ENTRY_TYPES = {"book": "book", "book chapter": "incollection", "book-chapter": "incollection"}
 _CONTAINER = {"article": "journal", "book": "series", "incollection": "booktitle"}
 
 
-def write_bibtex(cited: Sequence[Cited], title: str) -> Iterator[str]:
-    """Yield each hit as a BibTeX entry in UTF-8, with keys such as Smith2020Knee, then Smith2020Kneea.
+def write_bibtex(cited: Iterable[Cited], title: str) -> Iterator[str]:
+    """Yield each record as a BibTeX entry in UTF-8, with keys such as Smith2020Knee, then Smith2020Kneea.
 
     White space in a text becomes single blanks. The note says rank, score and id, and first of all whether the record
-    is retracted. Notices, ORCIDs, vernacular title and other abstracts are left out: BibTeX has no field for them.
+    is retracted. A field "abstract-engine" holds for the engine's own reader what BibTeX has no field for and what its
+    one-line values lose.
     """
-    for key, one in zip(_make_keys(cited), cited, strict=True):
+    for key, one in _make_keys(cited):
         fields = [f"  {name} = {{{value}}}" for name, value in _list_fields(one) if value]
         body = ",\n".join([key, *fields])
         yield f"@{_choose_entry_type(one.record)}{{{body}\n}}\n\n"
@@ -50,22 +64,65 @@ def write_bibtex(cited: Sequence[Cited], title: str) -> Iterator[str]:
 def _list_fields(cited: Cited) -> list[tuple[str, str]]:
     """List (name, value) of one entry in order, values as TeX reads them; DOI and URL are literal."""
     record = cited.record
-    url = build_pubmed_url(record.pmid)
+    standing = f"{describe_standing(cited)}, " if cited.hit else ""
     retracted = "RETRACTED. " if record.retracted else ""
     return [
         ("title", f"{{{_escape_tex(record.title)}}}" if record.title else ""),
         ("author", " and ".join(map(_format_author, record.authors))),
         (_CONTAINER[_choose_entry_type(record)], _escape_tex(record.journal)),
         ("year", str(record.year or "")),
+        ("month", record.published[5:7] if is_date(record.published) else ""),
+        ("volume", _escape_tex(record.volume)),
+        ("number", _escape_tex(record.issue)),
+        ("pages", "--".join(map(_escape_tex, split_pages(record.pages)))),
+        ("publisher", _escape_tex(record.publisher)),
+        ("address", _escape_tex(record.place)),
+        ("issn", ", ".join(number for number in record.issns if is_issn(number))),
+        ("isbn", _escape_tex(", ".join(number for number in record.issns if not is_issn(number)))),
         ("doi", _escape_literal(record.doi or "")),
         ("pmid", record.pmid or ""),
-        ("url", url),
+        ("pmcid", _escape_tex(record.pmcid)),
+        ("eprint", record.pmid or ""),
+        ("eprinttype", "pubmed" if record.pmid else ""),
+        ("url", build_pubmed_url(record.pmid) or _escape_literal(next(iter(record.urls), ""))),
         ("keywords", _escape_tex("; ".join([*record.mesh, *record.keywords]))),
         ("language", _escape_tex("; ".join(record.languages))),
         ("document_type", _escape_tex("; ".join(record.publication_types))),
         ("abstract", _escape_tex(record.abstract)),
-        ("note", _escape_tex(f"{retracted}{MARK}: {describe_standing(cited)}, id {record.record_id}")),
+        ("affiliation", _escape_tex("; ".join(record.affiliations))),
+        ("copyright", _escape_tex(record.rights)),
+        ("annote", _escape_tex("; ".join(record.notes))),
+        ("note", _escape_tex(f"{retracted}{MARK}: {standing}id {record.record_id}")),
+        (MARK, _escape_json(format_marked(record, _find_left_over(record)))),
     ]
+
+
+def _find_left_over(record: Abstract) -> dict[str, object]:
+    """Return the fields that the entry loses, and how to restore the abstract."""
+    left = find_left_over(record, _KEEPS, [])
+    left.pop("names", None)
+    if not all(map(_is_kept_author, record.authors)):
+        left["authors"] = list(record.authors)
+    if record.abstract and not _is_kept(join_lines(record.abstract)):
+        left.pop("breaks", None)
+        left["abstract"] = record.abstract
+    return left
+
+
+def _is_kept(text: str) -> bool:
+    """Return whether a reader of BibTeX gives a text back unchanged."""
+    return text == " ".join(text.split()) and not _CHANGED.search(text)
+
+
+def _is_kept_author(author: str) -> bool:
+    """Return whether a reader of BibTeX gives the name of a person back unchanged."""
+    return _PLAIN_NAME.fullmatch(author) is not None and parse_name(author).form != "i" and not is_group(author)
+
+
+def _escape_json(line: str) -> str:
+    """Return JSON in which no brace of a text, and nothing else that BibTeX counts, breaks the field."""
+    head, body = line[: len(MARK) + 2], line[len(MARK) + 2 : -1]
+    return head + _IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", body) + line[-1]
 
 
 def _choose_entry_type(record: Abstract) -> str:
@@ -92,8 +149,8 @@ def _format_author(name: str) -> str:
     return f"{{{_escape_tex(written)}}}" if is_one else _escape_tex(written)
 
 
-def _make_keys(cited: Sequence[Cited]) -> Iterator[str]:
-    """Yield a key for each, all different, whatever the case; the same hits get the same keys."""
+def _make_keys(cited: Iterable[Cited]) -> Iterator[tuple[str, Cited]]:
+    """Yield each with its key, all different, whatever the case; the same hits get the same keys."""
     taken: set[str] = set()
     tried: dict[str, int] = {}
     for one in cited:
@@ -103,7 +160,7 @@ def _make_keys(cited: Sequence[Cited]) -> Iterator[str]:
             number += 1
         taken.add(key.lower())
         tried[base.lower()] = number
-        yield key
+        yield key, one
 
 
 def _make_key(record: Abstract) -> str:

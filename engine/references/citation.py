@@ -1,4 +1,4 @@
-"""A hit with its record: what a file of references is made of."""
+"""A record, and the hit that it was: what a file of references is made of."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Cited:
-    """One hit, and all that is stored of its record."""
+    """All that is stored of one record, and its hit; without a hit, the record was not searched for."""
 
-    hit: Hit
+    hit: Hit | None
     record: Abstract
 
 

@@ -1,12 +1,13 @@
-"""Hits and their records as keys and values: the objects of JSON, the rows of CSV, TSV and XLSX."""
+"""Records, with or without a hit, as keys and values: the objects of JSON, the rows of CSV, TSV and XLSX."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
 from engine.records.abstract import SOURCE_FIELDS, Abstract
@@ -18,6 +19,7 @@ SCORES = ("fused", "bm25", "semantic_rank", "keyword_rank")  # None where the mo
 # The fields of a record that its hit lacks.
 RECORD = tuple(name for name in SOURCE_FIELDS if name not in (*_HIT, "record_id"))
 COLUMNS = (*_HIT, *SCORES, *RECORD)
+_RECORD_COLUMNS = tuple(name for name in COLUMNS if name not in ("rank", "score", *SCORES))  # without a search
 
 Cell = str | int | float | None
 # What any reader takes for a tab or the end of a line.
@@ -51,9 +53,17 @@ def _list_why_fields(why: Why) -> dict[str, Any]:
     return asdict(why) | {"percentile": simplify_value(why.percentile), "sentences": sentences}
 
 
-def list_record_fields(record: Abstract) -> dict[str, Any]:
+def _list_record_fields(record: Abstract) -> dict[str, Any]:
     """Return the fields of a record that its hit lacks."""
     return {name: simplify_value(getattr(record, name)) for name in RECORD}
+
+
+def list_cited_fields(cited: Cited) -> dict[str, Any]:
+    """Return a hit with its record as the keys of JSON; a record without a hit has neither rank nor score."""
+    if cited.hit is not None:
+        return list_hit_fields(cited.hit) | _list_record_fields(cited.record)
+    fields = list_abstract_fields(cited.record)
+    return {name: simplify_value(fields[name]) for name in _RECORD_COLUMNS}
 
 
 def list_abstract_fields(record: Abstract) -> dict[str, Any]:
@@ -70,11 +80,20 @@ def simplify_value(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+def choose_columns(cited: Iterable[Cited]) -> tuple[tuple[str, ...], Iterator[Cited]]:
+    """Return the names of the columns, those of hits unless the first record has none; and the records again."""
+    rest = iter(cited)
+    first = next(rest, None)
+    if first is None:
+        return COLUMNS, iter(())
+    return COLUMNS if first.hit is not None else _RECORD_COLUMNS, chain((first,), rest)
+
+
 def build_cells(cited: Cited) -> list[Cell]:
-    """Return the cells below COLUMNS; a list is one text, None is an empty cell."""
-    found = list_hit_fields(cited.hit) | list_record_fields(cited.record)
-    found["retracted"] = int(cited.hit.retracted)
-    values = (found.get(name) for name in COLUMNS)
+    """Return the cells below the columns that choose_columns returns; a list is one text, None is an empty cell."""
+    found = list_cited_fields(cited)
+    found["retracted"] = int(found["retracted"])
+    values = (found.get(name) for name in (COLUMNS if cited.hit is not None else _RECORD_COLUMNS))
     return [_join_items(value) if isinstance(value, list) else value for value in values]
 
 

@@ -1,14 +1,17 @@
-"""Write hits to a file in the format that its suffix names: whole, or not at all."""
+"""Write records to a file in the format that its suffix names: whole, or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine import files
 from engine.errors import UsageError
 from engine.references.bibtex import write_bibtex
 from engine.references.citation import Cited
+from engine.references.csl import write_csl
+from engine.references.endnote import write_endnote
 from engine.references.markdown import write_markdown
 from engine.references.medline import write_medline
 from engine.references.objects import write_json_array, write_json_lines
@@ -16,18 +19,39 @@ from engine.references.ris import write_ris
 from engine.references.table import write_delimited
 from engine.references.workbook import write_workbook
 
-_Pieces = Callable[[Sequence[Cited], str], Iterator[str]]  # of a text, from hits and a line about the search
+_Pieces = Callable[[Iterable[Cited], str], Iterator[str]]  # of a text, from records and a line about the search
 
-_TEXTS: dict[str, _Pieces] = {
-    ".ris": write_ris,
-    ".nbib": write_medline,
-    ".bib": write_bibtex,
-    ".json": write_json_array,
-    ".jsonl": write_json_lines,
-    ".md": write_markdown,
-}
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-FORMATS = (".ris", ".nbib", ".bib", ".csv", ".tsv", ".xlsx", ".json", ".jsonl", ".md")  # suffixes that are known
+
+@dataclass(frozen=True, slots=True)
+class _FileFormat:
+    """A format of files of references."""
+
+    name: str
+    media_type: str
+    write: _Pieces | None = None  # None: it takes options, or is not a text
+
+
+FORMATS = {
+    ".ris": _FileFormat("RIS", "application/x-research-info-systems; charset=utf-8", write_ris),
+    ".nbib": _FileFormat("MEDLINE", "application/nbib; charset=utf-8", write_medline),
+    ".bib": _FileFormat("BibTeX", "application/x-bibtex; charset=utf-8", write_bibtex),
+    ".xml": _FileFormat("EndNote XML", "application/xml", write_endnote),
+    ".csl.json": _FileFormat("CSL-JSON", "application/vnd.citationstyles.csl+json", write_csl),
+    ".csv": _FileFormat("CSV", "text/csv; charset=utf-8"),
+    ".tsv": _FileFormat("TSV", "text/tab-separated-values; charset=utf-8"),
+    ".xlsx": _FileFormat("Excel", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ".json": _FileFormat("JSON", "application/json", write_json_array),
+    ".jsonl": _FileFormat("JSON lines", "application/jsonl", write_json_lines),
+    ".md": _FileFormat("Markdown", "text/markdown; charset=utf-8", write_markdown),
+}  # by suffix
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+def find_suffix(path: Path) -> str:
+    """Return the suffix that names the format of a file, in lower case; it may have two parts: ".csl.json"."""
+    last = path.suffix.lower()
+    both = "".join(path.suffixes[-2:]).lower()
+    return both if both in FORMATS else last
 
 
 def check_format(path: Path) -> None:
@@ -36,24 +60,24 @@ def check_format(path: Path) -> None:
     Raises:
         UsageError: an unknown suffix.
     """
-    if path.suffix.lower() not in FORMATS:
+    if find_suffix(path) not in FORMATS:
         raise UsageError(f"{path}: no format has the suffix {path.suffix!r}. Known are {', '.join(FORMATS)}")
 
 
 def write(
     path: Path,
-    cited: Sequence[Cited],
+    cited: Iterable[Cited],
     title: str,
     *,
     overwrite: bool = False,
     raw: bool = False,
     changes: Sequence[str] | None = None,
 ) -> None:
-    """Write hits to a file, whose suffix names the format. Until it is whole it has another name, in the same folder.
+    """Write records to a file, whose suffix names the format; until it is whole, under another name in its folder.
 
     Args:
         path: the file.
-        cited: the hits with their records, in order.
+        cited: the records in order, all with a hit or all without; read one by one.
         title: a line about the search; the heading in Markdown, the title of the workbook in XLSX.
         overwrite: whether a file of that name may be replaced.
         raw: whether CSV and TSV are written without protection against formulas.
@@ -64,17 +88,20 @@ def write(
         EngineError: as files.write_file.
     """
     check_format(path)
-    pieces = render_hits(path.suffix.lower(), cited, title, raw=raw, changes=changes)
+    pieces = render_records(find_suffix(path), cited, title, raw=raw, changes=changes)
     files.write_file(path, pieces, overwrite=overwrite)
 
 
-def render_hits(
-    suffix: str, cited: Sequence[Cited], title: str, *, raw: bool = False, changes: Sequence[str] | None = None
+def render_records(
+    suffix: str, cited: Iterable[Cited], title: str, *, raw: bool = False, changes: Sequence[str] | None = None
 ) -> Iterator[bytes]:
     """Yield the pieces of a file in the format of this suffix, with "?" for lone surrogates."""
     if suffix == ".xlsx":
         yield write_workbook(cited, title)
-    elif suffix in DELIMITERS:
-        yield write_delimited(cited, DELIMITERS[suffix], raw=raw, changes=changes).encode("utf-8", "replace")
+        return
+    write_pieces = FORMATS[suffix].write
+    if write_pieces is None:
+        pieces = write_delimited(cited, _DELIMITERS[suffix], raw=raw, changes=changes)
     else:
-        yield from (piece.encode("utf-8", "replace") for piece in _TEXTS[suffix](cited, title))
+        pieces = write_pieces(cited, title)
+    yield from (piece.encode("utf-8", "replace") for piece in pieces)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from engine.characters import UNPRINTABLE
 from engine.identifiers import build_doi_url, build_pubmed_url
@@ -16,20 +16,20 @@ _N_AUTHORS = 3  # named before "et al."
 _N_ABSTRACT = 200  # characters, where there is no title
 
 
-def write_markdown(cited: Sequence[Cited], title: str) -> Iterator[str]:
-    """Yield a heading and a numbered list of the hits, numbered by rank."""
-    yield f"# {_escape_markdown(title) or 'References'}\n\n{pluralize(len(cited), 'record')}\n"
-    for one in cited:
-        yield f"\n{_write_item(one)}\n"
+def write_markdown(cited: Iterable[Cited], title: str) -> Iterator[str]:
+    """Yield a heading and a numbered list of the records, numbered by rank, without hits by order."""
+    items = [_write_item(one, number) for number, one in enumerate(cited, 1)]
+    yield f"# {_escape_markdown(title) or 'References'}\n\n{pluralize(len(items), 'record')}\n"
+    for item in items:
+        yield f"\n{item}\n"
 
 
-def _write_item(cited: Cited) -> str:
-    """Return one hit: its title, then authors, journal, year, links and score."""
-    number, record = f"{cited.hit.rank}. ", cited.record
+def _write_item(cited: Cited, place: int) -> str:
+    """Return one record: its title, then authors, journal, year, links and score."""
+    number, record = f"{cited.hit.rank if cited.hit else place}. ", cited.record
+    score = f"score {cited.hit.score:.3f}" if cited.hit else ""
     mark = "**RETRACTED** " if record.retracted else ""
-    facts = filter(
-        None, (_format_source(record), _link_pmid(record.pmid), _link_doi(record.doi), f"score {cited.hit.score:.3f}")
-    )
+    facts = filter(None, (_format_source(record), _link_pmid(record.pmid), _link_doi(record.doi), score))
     return f"{number}{mark}{_format_heading(record)}\\\n{' ' * len(number)}{' · '.join(facts)}"
 
 

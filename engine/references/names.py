@@ -26,7 +26,8 @@ class Name:
     """An author's name in the order of reference managers."""
 
     written: str  # "van de Schoot, Rens", or as it came
-    form: str  # what was done: "f" Fore Last, "s" Fore Last Suffix, "i" Last Initials, each turned; "-" left as it came
+    # what was done: "f" Fore Last, "s" Fore Last Suffix, "i" Last Initials, each turned; "g" group; "-" left as it came
+    form: str
 
     @property
     def is_turned(self) -> bool:
@@ -69,6 +70,11 @@ def parse_name(author: str) -> Name:
 def parse_names(authors: Sequence[str]) -> list[Name]:
     """Return the names of all authors, in order."""
     return [parse_name(author) for author in authors]
+
+
+def parse_cited_names(authors: Sequence[str]) -> list[Name]:
+    """Return the names of all authors, a group with a comma at its end, by which reference managers know one."""
+    return [Name(f"{author},", "g") if is_group(author) else parse_name(author) for author in authors]
 
 
 def is_group(author: str) -> bool:

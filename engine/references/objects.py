@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from engine.references.citation import Cited
-from engine.references.fields import dump_line, list_hit_fields, list_record_fields
+from engine.references.fields import dump_line, list_cited_fields
 
 
-def _dump_hit(cited: Cited) -> str:
-    """Return a hit with its record as a JSON object on one line."""
-    return dump_line(list_hit_fields(cited.hit) | list_record_fields(cited.record))
+def _dump_record(cited: Cited) -> str:
+    """Return a record as a JSON object on one line."""
+    return dump_line(list_cited_fields(cited))
 
 
-def write_json_array(cited: Sequence[Cited], title: str) -> Iterator[str]:
+def write_json_array(cited: Iterable[Cited], title: str) -> Iterator[str]:
     """Yield the pieces of one JSON array, an object a line."""
-    yield "["
-    for number, one in enumerate(cited):
-        yield f"{',' if number else ''}\n{_dump_hit(one)}"
-    yield "\n]\n" if cited else "]\n"
+    yield from write_array(map(_dump_record, cited))
 
 
-def write_json_lines(cited: Sequence[Cited], title: str) -> Iterator[str]:
+def write_json_lines(cited: Iterable[Cited], title: str) -> Iterator[str]:
     """Yield an object a line."""
-    return (f"{_dump_hit(one)}\n" for one in cited)
+    return (f"{_dump_record(one)}\n" for one in cited)
+
+
+def write_array(objects: Iterable[str]) -> Iterator[str]:
+    """Yield the pieces of a JSON array from objects that are JSON already, one a line."""
+    before = "["
+    for one in objects:
+        yield f"{before}\n{one}"
+        before = ","
+    yield "[]\n" if before == "[" else "\n]\n"

@@ -4,34 +4,34 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from engine.collect.values.export import guard_formula
 from engine.records.answer import SCORE_DECIMALS
 from engine.references.citation import Cited
-from engine.references.fields import BREAKS, COLUMNS, Cell, build_cells
+from engine.references.fields import BREAKS, Cell, build_cells, choose_columns
 
 
 def write_delimited(
-    cited: Sequence[Cited], delimiter: str, *, raw: bool = False, changes: Sequence[str] | None = None
-) -> str:
-    r"""Return hits as a table: a header, then a row each, lines ending with \n.
+    cited: Iterable[Cited], delimiter: str, *, raw: bool = False, changes: Sequence[str] | None = None
+) -> Iterator[str]:
+    r"""Yield records as a table: a header, then a row each, lines ending with \n.
 
     A cell that begins with one of = + - @ TAB CR gets an apostrophe before it, unless raw; numbers stay numbers. Where
     the delimiter is a tab, tabs and line breaks inside cells become blanks, so that every line is a row. Lists have
     "; " between their items, or are a JSON array where an item holds ; or |.
 
     Args:
-        cited: the hits in order.
+        cited: the records in order, all with a hit or all without.
         delimiter: "," or "\t".
         raw: whether to leave out the protection against formulas, for programs.
         changes: the kind of change of each hit, for a first column "change"; None leaves that column out.
     """
-    lines = [_format_line([*(["change"] if changes is not None else []), *COLUMNS], delimiter)]
-    for number, one in enumerate(cited):
+    columns, records = choose_columns(cited)
+    yield _format_line([*(["change"] if changes is not None else []), *columns], delimiter)
+    for number, one in enumerate(records):
         cells = [*([changes[number]] if changes is not None else []), *build_cells(one)]
-        lines.append(_format_line([_format_cell(cell, delimiter, raw=raw) for cell in cells], delimiter))
-    return "".join(lines)
+        yield _format_line([_format_cell(cell, delimiter, raw=raw) for cell in cells], delimiter)
 
 
 def _format_cell(cell: Cell, delimiter: str, *, raw: bool) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import io
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from engine.errors import UsageError
 from engine.references.citation import Cited
-from engine.references.fields import COLUMNS, Cell, build_cells
+from engine.references.fields import Cell, build_cells, choose_columns
 
 _MAX_ROWS = 1_048_576  # of a sheet, the header among them
 _MAX_CELL = 32_767  # UTF-16 units
@@ -23,22 +23,18 @@ _OTHERWISE = 12
 _CREATED = datetime(2000, 1, 1)  # always the same, so that the same hits are the same bytes
 
 
-def write_workbook(cited: Sequence[Cited], title: str) -> bytes:
-    """Return hits as a workbook of one sheet; the same hits give the same bytes.
+def write_workbook(cited: Iterable[Cited], title: str) -> bytes:
+    """Return records as a workbook of one sheet; the same records give the same bytes.
 
     A text is a text cell, whatever it looks like, without the control characters that XML can't hold; years, ranks and
     scores are numbers. A text of more than 32,767 characters, the most in one cell, is cut and ends with a note.
 
     Raises:
-        UsageError: more hits than a sheet has rows.
+        UsageError: more records than a sheet has rows.
     """
     import xlsxwriter  # type: ignore[import-untyped]  # takes long to load, which other formats needn't wait for
     from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
 
-    if len(cited) >= _MAX_ROWS:
-        raise UsageError(
-            f"{len(cited):,} hits are more than a sheet has rows ({_MAX_ROWS:,}). Write a .csv, or ask for fewer"
-        )
     out = io.BytesIO()
     with tempfile.TemporaryDirectory() as scratch:
         book = xlsxwriter.Workbook(out, {"constant_memory": True, "use_zip64": True, "tmpdir": scratch})
@@ -55,16 +51,24 @@ def write_workbook(cited: Sequence[Cited], title: str) -> bytes:
     return out.getvalue()
 
 
-def fill(sheet: Any, bold: Any, cited: Sequence[Cited]) -> None:
-    """Write the header and a row for each hit; row by row, since rows that are done leave memory."""
+def fill(sheet: Any, bold: Any, cited: Iterable[Cited]) -> None:
+    """Write the header and a row for each record; row by row, since rows that are done leave memory.
+
+    Raises:
+        UsageError: more records than a sheet has rows.
+    """
+    columns, records = choose_columns(cited)
     sheet.freeze_panes(1, 0)
-    sheet.autofilter(0, 0, len(cited), len(COLUMNS) - 1)
-    for column, name in enumerate(COLUMNS):
+    for column, name in enumerate(columns):
         sheet.set_column(column, column, _WIDTHS.get(name, _OTHERWISE))
         sheet.write_string(0, column, name, bold)
-    for number, one in enumerate(cited, 1):
+    n_rows = 0
+    for n_rows, one in enumerate(records, 1):
+        if n_rows >= _MAX_ROWS:
+            raise UsageError(f"more records than a sheet has rows ({_MAX_ROWS:,}). Write a .csv, or select fewer")
         for column, cell in enumerate(build_cells(one)):
-            write(sheet, number, column, cell)
+            write(sheet, n_rows, column, cell)
+    sheet.autofilter(0, 0, n_rows, len(columns) - 1)
 
 
 def write(sheet: Any, row: int, column: int, cell: Cell) -> None:

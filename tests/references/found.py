@@ -1,5 +1,6 @@
 """Hits for the tests: by hand, and at random with everything in them that formats stumble over."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from engine.collect.source import read_source
 from engine.collect.values.fields import build_abstract_entries
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Hit
+from engine.references.bibtex import write_bibtex
 from engine.references.citation import Cited
 from engine.references.formats import write
 
@@ -45,6 +47,12 @@ def read_back(path: Path, records: Sequence[Abstract], kind: str | None = None, 
     return [entry for entry in read_source(path, kind) if isinstance(entry, Abstract)]
 
 
+def write_without_mark(path: Path, record: Abstract) -> None:
+    """Write a record as BibTeX without the field of the engine."""
+    (text,) = write_bibtex([cite(record)], "")
+    path.write_text(re.sub(r",\n  abstract-engine = .*", "", text), encoding="utf-8", newline="")
+
+
 def as_exported(record: Abstract) -> Abstract:
     """The record without what no export has: the version of the citation and the date of its revision."""
     return replace(record, version=1, revised="")
@@ -68,6 +76,23 @@ FULL = Abstract(
     other_abstracts=("[fre] Les genoux.", "[plain-language-summary] Knees\nare fine.", "[original] Knie."),
     orcids=("", "0000-0002-1825-0097", "", "", ""),
     notices=(Notice.HAS_ERRATUM, Notice.IS_CONCERN),
+    volume="58",
+    issue="5",
+    pages="253-258",
+    issns=("1462-0324", "1462-0332"),
+    published="2021-05-03",
+    publisher="Knee & Sons",
+    place="Bern",
+    pmcid="PMC7654321",
+    urls=("https://example.org/knees", "https://example.org/knees.pdf"),
+    affiliations=("Knee Clinic, Bern", "Hip Clinic; Basel"),
+    cited_ids=("PMID:7", "DOI:10.1000/x"),
+    databases=("Embase", "PubMed"),
+    accessions=("Embase:L603123456",),
+    labels=("read", "to do"),
+    notes=("Mind the knees; PMID: 7", "two\nlines"),
+    rights="© 2021 Knee & Sons.",
+    other_tags=("RIS C3: European Congress", "MEDLINE GR: R01 AR000001", "Own column: 7"),
 )
 BARE = Abstract("bare", "A title", "")
 NO_TITLE = Abstract("DOI:10.1/x", "", "Only an abstract", doi="10.1/X", vernacular_title="Der Titel")
@@ -144,6 +169,15 @@ VALUES = st.fixed_dictionaries(
         "other_abstracts": st.lists(st.tuples(LABELS, TEXT).map("".join), max_size=2),
         "orcids": st.lists(st.sampled_from(["", "0000-0002-1825-0097", "0000-0001-5109-3700"]), max_size=4),
         "notices": st.lists(st.sampled_from(list(Notice)), max_size=2),
+        **dict.fromkeys(("volume", "issue", "publisher", "place", "rights"), TEXT),
+        "pages": st.one_of(TEXT, st.sampled_from(["253-258", "e1003285", "253-8", "1-2, 5", "S1-S9"])),
+        "pmcid": st.one_of(TEXT, st.just("PMC7654321")),
+        "published": st.one_of(TEXT, st.sampled_from(["2019", "2019-05", "2019-05-03", "2019-13"])),
+        "issns": st.lists(st.one_of(TEXT, st.just("1462-0324")), max_size=2),
+        "urls": st.lists(st.one_of(TEXT, st.just("https://pubmed.ncbi.nlm.nih.gov/5/")), max_size=2),
+        **dict.fromkeys(("affiliations", "cited_ids", "databases", "accessions", "labels"), ITEMS),
+        "notes": st.lists(st.one_of(TEXT, st.sampled_from(["RETRACTED", "rank 1, score 0.5"])), max_size=2),
+        "other_tags": st.lists(st.one_of(TEXT, TEXT.map("RIS C3: ".__add__)), max_size=2),
     }
 )
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -5,32 +6,51 @@ import pytest
 from engine.collect.source import read_source
 from engine.records.abstract import Abstract
 from engine.references.bibtex import _escape_tex, _make_keys, _make_suffix, write_bibtex
-from tests.references.found import BARE, FULL, cite, read_back
+from tests.references.found import BARE, FULL, cite, write_without_mark
 
 
 def test_an_entry_line_by_line() -> None:
     (text,) = write_bibtex([cite(FULL, 3, 0.1234567)], "")
+    marked = text.splitlines()[-3].removeprefix("  abstract-engine = {").removesuffix("}")
+    left = json.loads(marked.removeprefix("abstract-engine "))
+    assert left["id"] == "toy-01" and left["mesh"] == list(FULL.mesh) and "title" not in left
     assert text.splitlines() == [
         "@article{vandeSchoot2021Grosse,",
         "  title = {{Größe of knees; a study}},",
         "  author = {Rens van de Schoot and Núñez, José and Beck, A and Ann-Marie B. Smith Jr and {Knee Study Group}},",
         "  journal = {Cartilage},",
         "  year = {2021},",
+        "  month = {05},",
+        "  volume = {58},",
+        "  number = {5},",
+        "  pages = {253--258},",
+        r"  publisher = {Knee \& Sons},",
+        "  address = {Bern},",
+        "  issn = {1462-0324, 1462-0332},",
         "  doi = {10.1177/Ab(1)<2>_3},",
         "  pmid = {123},",
+        "  pmcid = {PMC7654321},",
+        "  eprint = {123},",
+        "  eprinttype = {pubmed},",
         "  url = {https://pubmed.ncbi.nlm.nih.gov/123/},",
         "  keywords = {Arthritis, Rheumatoid; Knee Joint; *starred; knee; hip; pain},",
         "  language = {eng; fre},",
         "  document_type = {Journal Article; Research Support, N.I.H., Extramural},",
         r"  abstract = {BACKGROUND: Knees, many. RESULTS: 5 of 7 (p \textless{} 0.05). CONCLUSION: None.},",
-        "  note = {RETRACTED. abstract-engine: rank 3, score 0.123457, id toy-01}",
+        "  affiliation = {Knee Clinic, Bern; Hip Clinic; Basel},",
+        r"  copyright = {© 2021 Knee \& Sons.},",
+        "  annote = {Mind the knees; PMID: 7; two lines},",
+        "  note = {RETRACTED. abstract-engine: rank 3, score 0.123457, id toy-01},",
+        f"  abstract-engine = {{{marked}}}",
         "}",
         "",
     ]
 
 
-def test_what_it_says_is_read_again(tmp_path: Path) -> None:
-    (found,) = read_back(tmp_path / "hits.bib", [FULL])
+def test_what_other_programs_read_is_read_without_the_field_of_the_engine(tmp_path: Path) -> None:
+    write_without_mark(tmp_path / "hits.bib", FULL)
+    (found,) = read_source(tmp_path / "hits.bib")
+    assert isinstance(found, Abstract)
     assert (found.record_id, found.title, found.year, found.journal) == ("PMID:123", FULL.title, 2021, "Cartilage")
     assert (found.doi, found.languages, found.publication_types) == (FULL.doi, FULL.languages, FULL.publication_types)
     assert found.authors == tuple("Beck, A" if name == "Beck A" else name for name in FULL.authors)
@@ -40,7 +60,8 @@ def test_what_it_says_is_read_again(tmp_path: Path) -> None:
 def test_an_entry_may_be_nearly_empty(tmp_path: Path) -> None:
     (text,) = write_bibtex([cite(BARE)], "")
     assert text == (
-        "@article{AnonymousTitle,\n  title = {{A title}},\n  note = {abstract-engine: rank 1, score 0.500000, id bare}\n}\n\n"
+        "@article{AnonymousTitle,\n  title = {{A title}},\n  note = {abstract-engine: rank 1, score 0.500000, id bare},\n"
+        '  abstract-engine = {abstract-engine {"id": "bare"}}\n}\n\n'
     )
 
 
@@ -76,7 +97,7 @@ def test_keys_are_different_and_always_the_same() -> None:
         Abstract("6", "Of the", "", authors=("José Núñez",)),
         Abstract("7", "Æ-1 β", "", authors=("Søren Łuç",)),
     ]
-    keys = list(_make_keys([cite(record) for record in records]))
+    keys = [key for key, _ in _make_keys([cite(record) for record in records])]
     assert keys == [
         "Smith2020Knee",
         "Smith2020Kneea",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.records.answer import Sentence, Why
-from engine.references.fields import COLUMNS, _join_items, build_cells, dump_line, list_hit_fields, list_record_fields
+from engine.references.fields import COLUMNS, _join_items, _list_record_fields, build_cells, dump_line, list_hit_fields
 from tests.references.found import BARE, FULL, cite
 
 HIT = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
@@ -40,8 +40,8 @@ def test_there_is_no_nan(odd: float) -> None:
 
 
 def test_a_record_adds_what_its_hit_lacks() -> None:
-    assert list(list_record_fields(FULL)) == list(COLUMNS[15:])
-    assert list_record_fields(FULL)["mesh"] == ["Arthritis, Rheumatoid", "Knee Joint"]
+    assert list(_list_record_fields(FULL)) == list(COLUMNS[15:])
+    assert _list_record_fields(FULL)["mesh"] == ["Arthritis, Rheumatoid", "Knee Joint"]
 
 
 def test_a_row_has_a_cell_for_each_column() -> None:

@@ -9,7 +9,7 @@ import pytest
 from engine.errors import EngineError, UsageError
 from engine.records.abstract import Abstract
 from engine.references.citation import Cited
-from engine.references.formats import FORMATS, check_format, render_hits, write
+from engine.references.formats import FORMATS, check_format, render_records, write
 from tests.references.found import BARE, FULL, cite, cite_all
 
 LONG = [cite(Abstract(str(n), f"Title {n}", os.urandom(500).hex()), n + 1) for n in range(200)]
@@ -28,6 +28,8 @@ def test_each_suffix_has_its_format(tmp_path: Path, suffix: str) -> None:
         ".ris": b"TY  - JOUR\r\n",
         ".nbib": b"PMID- 123\r\n",
         ".bib": b"@article{",
+        ".xml": b'<?xml version="1.0" encoding="UTF-8"?>\n<xml><records>\n<record>',
+        ".csl.json": b'[\n{"id": "toy-01", ',
         ".csv": b"rank,id,score,",
         ".tsv": b"rank\tid\tscore\t",
         ".xlsx": b"PK\x03\x04",
@@ -106,7 +108,7 @@ def test_whatever_stops_it_nothing_is_left(tmp_path: Path) -> None:
 def test_the_content_is_that_of_the_file(tmp_path: Path, suffix: str) -> None:
     found = cite_all([FULL, BARE])
     write(tmp_path / f"hits{suffix}", found, "gout")
-    made = b"".join(render_hits(suffix, found, "gout"))
+    made = b"".join(render_records(suffix, found, "gout"))
     if suffix == ".xlsx":  # holds the time of its making
         (tmp_path / "made.xlsx").write_bytes(made)
         rows = [list(openpyxl.load_workbook(path).active.values) for path in sorted(tmp_path.glob("*.xlsx"))]
@@ -117,10 +119,10 @@ def test_the_content_is_that_of_the_file(tmp_path: Path, suffix: str) -> None:
 
 def test_the_content_is_of_the_kind_that_is_asked_for() -> None:
     formula = [cite(Abstract("a", "=1", ""))]
-    assert b",'=1," in b"".join(render_hits(".csv", formula, ""))
-    assert b",=1," in b"".join(render_hits(".csv", formula, "", raw=True))
-    tabs = b"".join(render_hits(".tsv", formula, "", raw=True, changes=["added"])).split(b"\n")
+    assert b",'=1," in b"".join(render_records(".csv", formula, ""))
+    assert b",=1," in b"".join(render_records(".csv", formula, "", raw=True))
+    tabs = b"".join(render_records(".tsv", formula, "", raw=True, changes=["added"])).split(b"\n")
     assert tabs[0].startswith(b"change\trank\tid\t") and tabs[1].startswith(b"added\t1\ta\t")
-    assert b"".join(render_hits(".md", [], "gout \udcff")).startswith(b"# gout ?\n")
-    assert b'"title": "?"' in b"".join(render_hits(".jsonl", [cite(Abstract("a", "\udcff", ""))], ""))
-    assert b"b?c" in b"".join(render_hits(".csv", [cite(Abstract("a", "b\udcffc", ""))], ""))
+    assert b"".join(render_records(".md", [], "gout \udcff")).startswith(b"# gout ?\n")
+    assert b'"title": "?"' in b"".join(render_records(".jsonl", [cite(Abstract("a", "\udcff", ""))], ""))
+    assert b"b?c" in b"".join(render_records(".csv", [cite(Abstract("a", "b\udcffc", ""))], ""))

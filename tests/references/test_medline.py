@@ -16,8 +16,13 @@ def test_a_record_line_by_line() -> None:
     expected = r"""PMID- 123
 OID - abstract-engine:toy-01
 GN  - abstract-engine: rank 3, score 0.123457
-DP  - 2021
+IS  - 1462-0324 (Undetermined)
+IS  - 1462-0332 (Undetermined)
+VI  - 58
+IP  - 5
+DP  - 2021 May 3
 TI  - Größe of knees; a study
+PG  - 253-258
 LID - 10.1177/Ab(1)<2>_3 [doi]
 AB  - BACKGROUND: Knees, many. RESULTS: 5 of 7 (p < 0.05).  CONCLUSION: None.
 OAB - Les genoux.
@@ -26,6 +31,9 @@ OAB - plain-language-summary: Knees are fine.
 OABL- eng
 OAB - Knie.
 OABL- eng
+CI  - © 2021 Knee & Sons.
+AD  - Knee Clinic, Bern
+AD  - Hip Clinic; Basel
 FAU - van de Schoot, Rens
 AU  - van de Schoot R
 FAU - Núñez, José
@@ -41,6 +49,8 @@ LA  - fre
 PT  - Journal Article
 PT  - Research Support, N.I.H., Extramural
 TT  - Größe der Knie
+PL  - Bern
+PB  - Knee & Sons
 JT  - Cartilage
 MH  - Arthritis, Rheumatoid
 MH  - Knee Joint
@@ -50,19 +60,21 @@ OT  - pain
 RIN - not recorded
 EIN - not recorded
 ECF - not recorded
+PMC - PMC7654321
 AID - 10.1177/Ab(1)<2>_3 [doi]
-GN  - abstract-engine {"keywords": ["*starred", "knee; hip", "pain"],
-      "other_abstracts": ["[fre] Les genoux.", "[plain-language-summary]
-      Knees\nare fine.", "[original] Knie."], "names": "f-is-", "breaks": [24,
-      52, 53]}
+GN  - Mind the knees; PMID: 7
+GN  - two lines
+GR  - R01 AR000001
 """
-    assert text == expected.replace("\n", "\r\n") + "\r\n"
+    lines, left = text.split("GN  - abstract-engine {")
+    assert lines == expected.replace("\n", "\r\n")
+    assert '"names": "f-is-", "breaks": [24, 52, 53]}' in " ".join(left.split()) and left.endswith("}\r\n\r\n")
 
 
 def test_a_record_that_is_not_of_pubmed_keeps_its_id(tmp_path: Path) -> None:
     path = tmp_path / "hits.nbib"
     (text,) = write_medline([cite(BARE)], "")
-    assert text.startswith("PMID- \r\nOID - abstract-engine:bare\r\n")
+    assert text.startswith("OWN - abstract-engine\r\nOID - abstract-engine:bare\r\n")
     path.write_text(text, encoding="utf-8", newline="")
     assert list(read_source(path)) == [BARE]
 
@@ -83,7 +95,10 @@ def test_the_date_of_revision_stays(tmp_path: Path) -> None:
 
 
 def test_another_library_reads_it() -> None:
-    (found,) = nbib.read("".join(write_medline([cite(FULL)], "")).replace("\r\n", "\n"))
+    text = "".join(write_medline([cite(FULL), cite(BARE, 2)], "")).replace("\r\n", "\n")
+    found, bare = nbib.read(text)  # fails at an empty PMID, and at an ISSN without its medium
+    assert "pubmed_id" not in bare and bare["title"] == BARE.title
+    assert (found["journal_volume"], found["journal_issue"], found["pages"]) == ("58", "5", "253-258")
     assert (found["pubmed_id"], found["title"], found["doi"]) == (123, FULL.title, FULL.doi)
     assert found["abstract"].split() == FULL.abstract.split()
     assert [author["author"] for author in found["authors"]][:2] == ["van de Schoot, Rens", "Núñez, José"]

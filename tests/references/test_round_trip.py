@@ -9,13 +9,24 @@ from hypothesis import strategies as st
 
 from engine.collect.source import check_source, read_source
 from engine.collect.values.export import _FORMULA
-from engine.records.abstract import Abstract
+from engine.records.abstract import TEXT_FIELDS, Abstract
+from engine.references.citation import Cited
 from engine.references.fields import BREAKS
+from engine.references.formats import write
 from engine.references.workbook import _clean_cell
 from tests.conftest import examples
-from tests.references.found import BARE, FULL, NO_TITLE, abstracts, as_exported, read_back
+from tests.references.found import BARE, FULL, NO_TITLE, abstracts, as_exported, read_back, write_without_mark
 
-EXACT = {".csv": "CSV", ".json": "JSON", ".jsonl": "JSONL", ".ris": "RIS", ".nbib": "MEDLINE"}
+EXACT = {
+    ".csv": "CSV",
+    ".jsonl": "JSONL",
+    ".ris": "RIS",
+    ".nbib": "MEDLINE",
+    ".bib": "BibTeX",
+    ".xml": "EndNote XML",
+    ".json": "JSON",
+    ".csl.json": "JSON",
+}
 ANY = settings(examples(0.5), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 RECORDS = st.lists(abstracts(), min_size=1, max_size=3)
 
@@ -25,6 +36,13 @@ def test_every_field_comes_back(tmp_path: Path, suffix: str) -> None:
     records = [FULL, BARE, NO_TITLE]
     assert read_back(tmp_path / f"hits{suffix}", records) == records
     assert check_source(tmp_path / f"hits{suffix}").name == EXACT[suffix]
+
+
+@pytest.mark.parametrize("suffix", EXACT)
+def test_records_without_hits_come_back(tmp_path: Path, suffix: str) -> None:
+    records = [FULL, BARE, NO_TITLE]
+    write(tmp_path / f"all{suffix}", (Cited(None, record) for record in records), "All")
+    assert [entry for entry in read_source(tmp_path / f"all{suffix}")] == records
 
 
 # What the reader of one format or another would make something else of, were it not said beside the tags.
@@ -93,17 +111,15 @@ def test_workbooks_keep_all_that_cells_can_hold(tmp_path: Path, records: list[Ab
     assert found == kept
 
 
+TEXTS = [name for name in TEXT_FIELDS if name != "record_id"]
+PLAIN = {"volume", "issue", "pages", "published", "publisher", "place", "pmcid", "rights"}  # read without end blanks
+
+
 @ANY
 @given(records=RECORDS)
 def test_tsv_has_blanks_for_tabs_and_line_breaks_and_all_else(tmp_path: Path, records: list[Abstract]) -> None:
     expected = [
-        replace(
-            record,
-            title=BREAKS.sub(" ", record.title),
-            abstract=BREAKS.sub(" ", record.abstract),
-            journal=BREAKS.sub(" ", record.journal),
-            vernacular_title=BREAKS.sub(" ", record.vernacular_title),
-        )
+        replace(record, **{name: BREAKS.sub(" ", getattr(record, name)).strip(" " * (name in PLAIN)) for name in TEXTS})
         for record in records
         if BREAKS.sub(" ", record.title + record.abstract).strip()
     ]
@@ -151,5 +167,7 @@ TEX = st.text("ab1 {}\\%#$&_~^`'-<>|\"@=,()[]é€?!.:;/*+\n\té", max_size=25).
 @ANY
 @given(title=TEX, abstract=TEX)
 def test_bibtex_gives_the_words_back_whatever_tex_would_make_of_them(tmp_path: Path, title: str, abstract: str) -> None:
-    (found,) = read_back(tmp_path / "hits.bib", [Abstract("x", title, abstract, journal=title)], "BibTeX")
+    write_without_mark(tmp_path / "hits.bib", Abstract("x", title, abstract, journal=title))
+    (found,) = read_source(tmp_path / "hits.bib", "BibTeX")
+    assert isinstance(found, Abstract)
     assert (found.title, found.abstract, found.journal) == (words(title), words(abstract), words(title))

@@ -17,6 +17,8 @@ from engine.collect.text.latex import decode_latex
 from engine.collect.text.lines import Chunk, decode_first_line, read_text_lines
 from engine.collect.text.loggers import silence_loggers
 from engine.collect.values.dates import parse_date
+from engine.collect.values.export import MARK as OWN_FIELD
+from engine.collect.values.export import read_marked_record
 from engine.collect.values.fields import build_abstract_entries
 from engine.collect.values.identity import FieldError
 from engine.records.abstract import Entry, Rejection, Remark
@@ -62,13 +64,17 @@ def _read_entries(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
                 strings[named[1].lower()] = text
         elif kind not in {"comment", "preamble"}:
             try:
-                values, is_whole = _decode_values(_read_fields(text, chunk, strings))
+                raw = _read_fields(text, chunk, strings)
+                values, is_whole = _decode_values(raw)
             except FieldError as err:
                 yield Rejection(name, place, str(err))
                 continue
             if not is_whole:
                 yield Remark(_AS_IT_CAME, place)
-            yield from build_abstract_entries(values, name, place)
+            if marked := raw.get(OWN_FIELD):
+                yield from read_marked_record(values, marked[0], name, place)
+            else:
+                yield from build_abstract_entries(values, name, place)
 
 
 class _Splitting:

@@ -10,6 +10,7 @@ from lxml import etree
 
 from engine.accessions import parse_accession
 from engine.collect.text.xmlstream import decode_xml_head, read_elements
+from engine.collect.values.export import MARK, read_marked_record
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
 from engine.identifiers import find_listed_pmid, parse_pmid
 from engine.records.abstract import Entry, Remark
@@ -39,7 +40,11 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
             yield item
             continue
         number, record = item
-        yield from build_abstract_entries(_read_values(record), name, f"record {number}")
+        values, place, marked = _read_values(record), f"record {number}", record.findtext("misc3", "")
+        if marked.startswith(f"{MARK} {{"):
+            yield from read_marked_record(values, marked, name, place)
+        else:
+            yield from build_abstract_entries(values, name, place)
 
 
 def _read_values(record: etree._Element) -> dict[str, object]:

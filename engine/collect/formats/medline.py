@@ -21,10 +21,10 @@ from engine.records.abstract import Entry, Notice
 
 _Tagged = list[tuple[str, str]]  # (tag, value) in the order of the file
 
-_START = re.compile(r"PMID ?-(?: |$)|PMID-\d{1,9}\s*$")
+_START = re.compile(r"PMID ?-(?: |$)|PMID-\d{1,9}\s*$|OWN - abstract-engine$")  # OWN: our exports without a PMID
 _TAG = re.compile(r"([A-Z][A-Z0-9]{1,3}) *-(?: |$)")
 _GLUED_TAG = re.compile(r"([A-Z][A-Z0-9]{1,3}) *- ?")  # in a record whose PMID follows its dash without a blank
-_OPENING = re.compile(r"PMID ?- *\d|PMID-\s*$|OID - abstract-engine:")
+_OPENING = re.compile(r"PMID ?- *\d|PMID-\s*$|(?:OID|OWN) - abstract-engine")
 _SEAM = re.compile(r"(?<=\S)\ufeff?(?=PMID- \d{1,9}\s*$)")  # files were joined without a line end between them
 _NEED_TAGS = 3  # tagged lines at the beginning of a file without a PMID in its first line
 # Inside these, a line that only looks like a tag ("IL6 - dependent …") is text.

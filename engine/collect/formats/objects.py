@@ -28,6 +28,8 @@ def read_object(row: Mapping[str, Any], name: str, place: str) -> Iterator[Entry
     """Yield the abstract of one object after its remarks, or one Rejection."""
     if export.is_export(row):
         yield from export.read_export_object(row, name, place)
+    elif export.is_csl_export(row):
+        yield from export.read_csl_export(row, name, place)
     elif openalex.is_work(row):
         yield from openalex.read_work(row, name, place)
     else:

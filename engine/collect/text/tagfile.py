@@ -18,6 +18,7 @@ _PLAIN = str.maketrans(
     dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f\u3000", " ")
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
 )
+_TAG_HEAD = re.compile(r"\s*[A-Za-z][A-Za-z0-9]{1,3}\s*-\s?")
 _N_TAG = 10  # characters in which a tag and its dash stand, with some indentation
 
 
@@ -60,8 +61,10 @@ def split_records(stream: io.BufferedReader, name: str, grammar: Grammar) -> Ite
 
 
 def normalise_tag(line: str) -> str:
-    """Return a line with plain blanks and plain dashes in its first characters."""
-    return line[:_N_TAG].translate(_PLAIN) + line[_N_TAG:]
+    """Return a line with plain blanks and plain dashes in its tag; what follows the tag stays as it is."""
+    head = line[:_N_TAG].translate(_PLAIN)
+    tag = _TAG_HEAD.match(head)
+    return head[: tag.end()] + line[tag.end() :] if tag else line
 
 
 @dataclass(slots=True)

@@ -1,7 +1,8 @@
 """Reading of the engine's own exports, which hold more than other files of their formats.
 
 engine.references writes them. They have marks that no other program writes: a table or object begins with rank, id and
-score; in RIS and MEDLINE, an id begins with the engine's name. No other file is affected.
+score, or without a search with the nine columns of a record; in RIS and MEDLINE, an id begins with the engine's name;
+BibTeX, EndNote XML and CSL-JSON have a field of the engine. No other file is affected.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from engine.collect.values.fields import build_abstract_entries, parse_list, split_names
 from engine.identifiers import parse_doi, parse_pmid
@@ -17,14 +19,43 @@ from engine.records.abstract import LIST_FIELDS, TEXT_FIELDS, Abstract, Entry, N
 
 MARK = "abstract-engine"
 _FIRST = ["rank", "id", "score"]
+# Of an export without a search: all of these in this order, since "id" and "title" alone begin many a table.
+_WITHOUT_SEARCH = ["id", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
 _IDENTITIES = ("id", "pmid", "doi")
 _TEXTS = ("year", "retracted", *(name for name in TEXT_FIELDS if name != "record_id"))
 # Fields that the marked line of a record may hold because the other lines can't represent them.
 BESIDE_TEXTS = tuple(name for name in TEXT_FIELDS if name not in ("record_id", "abstract"))
 BESIDE_LISTS = tuple(name for name in LIST_FIELDS if name != "authors")
-# Fields that an export never gives by its other lines, though these have values of its own: links, notes, scores.
-_DERIVED = ("published", "urls", "databases", "accessions", "labels", "notes", "rights", "other_tags")
-_BESIDE = ("abstract", "authors", "retracted", *BESIDE_TEXTS, *BESIDE_LISTS)
+_BESIDE = ("abstract", "authors", "retracted", "year", "pmid", "doi", *BESIDE_TEXTS, *BESIDE_LISTS)
+# Fields that an export has in tags for other programs, but that are read back from the marked line alone: their tags
+# also hold what the export added, such as the link to PubMed, or can't say where one item ends.
+_MARKED_ONLY = (
+    "issns",
+    "published",
+    "urls",
+    "cited_ids",
+    "databases",
+    "accessions",
+    "rights",
+    "other_tags",
+)
+_KEPT = ("title", "abstract", "journal", "authors")  # read from an entry that has a marked line
+# Variables of CSL, each with the field that it holds unchanged.
+CSL_TEXTS = {
+    "title": "title",
+    "original-title": "vernacular_title",
+    "container-title": "journal",
+    "volume": "volume",
+    "issue": "issue",
+    "page": "pages",
+    "publisher": "publisher",
+    "publisher-place": "place",
+    "DOI": "doi",
+    "PMID": "pmid",
+    "PMCID": "pmcid",
+    "abstract": "abstract",
+}
+_OWN_NOTE = re.compile(rf"RETRACTED|rank \d+, score \S+|{MARK}\b.*", re.DOTALL)
 # Cells that a spreadsheet would run: https://owasp.org/www-community/attacks/CSV_Injection. A cell that already has an
 # apostrophe gets another one, so that removing one always restores the cell.
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
@@ -32,8 +63,8 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 
 def is_export(names: Iterable[str]) -> bool:
     """Return whether the columns of a table or the keys of an object are those of an export."""
-    first = list(names)[:4]
-    return first[:3] == _FIRST or first == ["change", *_FIRST]
+    first = list(names)[: len(_WITHOUT_SEARCH)]
+    return first[:3] == _FIRST or first[:4] == ["change", *_FIRST] or first == _WITHOUT_SEARCH
 
 
 def guard_formula(cell: str) -> str:
@@ -67,20 +98,16 @@ def read_export_object(row: Mapping[str, object], source: str, place: str) -> It
 
 
 def _restore_terms(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
-    """Yield the abstract of these values after its remarks, with what other readers would change or add as it was."""
+    """Yield the abstract of these values after its remarks, with nothing that is concluded from other fields.
+
+    Repeated keywords and languages are kept.
+    """
     known = {**values, "notices": _parse_notices(values.get("notices"))}
-    kept = {name: split_names(values.get(name)) for name in ("keywords", "languages", "accessions")}
+    given = {name: split_names(values.get(name)) for name in ("keywords", "languages", "accessions", "other_tags")}
     for entry in build_abstract_entries(known, source, place):
         if isinstance(entry, Abstract):
-            entry = replace(
-                entry,
-                pmid=parse_pmid(values.get("pmid")),
-                doi=parse_doi(values.get("doi")),
-                published=str(values.get("published", "")),
-                keywords=kept["keywords"],
-                languages=kept["languages"],
-                accessions=kept["accessions"],
-            )
+            unknown = {name: None for name in ("year", "pmid", "doi") if not values.get(name)}
+            entry = replace(entry, **given, published=str(values.get("published") or "").strip(), **unknown)  # type: ignore[arg-type]
         yield entry
 
 
@@ -89,6 +116,29 @@ def _parse_notices(value: object) -> list[Notice]:
     known = {str(notice) for notice in Notice}
     texts = split_names(sorted(value) if isinstance(value, set) else value)
     return [Notice(text) for text in texts if text in known]
+
+
+def read_marked_record(values: Mapping[str, object], line: str, source: str, place: str) -> Iterator[Entry]:
+    """Yield the abstract of an exported BibTeX entry or EndNote record after its remarks.
+
+    Only title, abstract, journal and authors are taken from its values; the marked line holds everything else.
+    """
+    extra = _parse_extra(line.strip().removeprefix(MARK))
+    kept = {name: values[name] for name in _KEPT if name in values}
+    fields = _restore_fields(kept, extra)
+    yield from _restore_terms({**fields, "id": extra["id"]} if extra.get("id") else fields, source, place)
+
+
+def is_csl_export(item: Mapping[str, object]) -> bool:
+    """Return whether a CSL item is one of an export."""
+    custom = item.get("custom")
+    return isinstance(custom, dict) and isinstance(custom.get(MARK), dict)
+
+
+def read_csl_export(item: Mapping[str, Any], source: str, place: str) -> Iterator[Entry]:
+    """Yield the entries of one exported CSL item."""
+    texts = {field: item[name] for name, field in CSL_TEXTS.items() if item.get(name)}
+    yield from read_export_object({**item["custom"][MARK], **texts}, source, place)
 
 
 def read_export_tags(
@@ -107,7 +157,6 @@ def read_export_tags(
     if own is None:
         yield from build_abstract_entries(values, source, place)
     else:
-        values = {field: value for field, value in values.items() if field not in _DERIVED}
         extra = next((text.removeprefix(MARK) for text in lines if text.startswith(f"{MARK} {{")), "")
         yield from _restore_terms({**_restore_fields(values, _parse_extra(extra)), "id": own}, source, place)
 
@@ -123,7 +172,8 @@ def _parse_extra(text: str) -> dict[str, object]:
 
 def _restore_fields(values: Mapping[str, object], extra: Mapping[str, object]) -> dict[str, object]:
     """Return the fields as they were before the export."""
-    fields = dict(values)
+    fields = {field: value for field, value in values.items() if field not in _MARKED_ONLY}
+    fields["notes"] = [note for note in _split_notes(fields.get("notes")) if not _OWN_NOTE.fullmatch(note)]
     n_mesh = extra.get("n_mesh")
     if isinstance(n_mesh, int) and isinstance(terms := fields.get("keywords"), list | tuple):
         fields |= {"mesh": list(terms[:n_mesh]), "keywords": list(terms[n_mesh:])}
@@ -133,6 +183,11 @@ def _restore_fields(values: Mapping[str, object], extra: Mapping[str, object]) -
         fields["authors"] = _restore_names(split_names(fields.get("authors")), forms)
     fields |= {field: extra[field] for field in _BESIDE if field in extra}
     return {field: value for field, value in fields.items() if value}
+
+
+def _split_notes(value: object) -> list[str]:
+    """Return the notes of a record, whole: they may hold any mark."""
+    return [value] if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
 
 
 def _restore_line_ends(abstract: str, breaks: Sequence[object]) -> str:
@@ -154,6 +209,8 @@ def _restore_names(authors: Sequence[str], forms: str) -> list[str]:
 
 def _restore_name(author: str, form: str) -> str:
     """Return one name as it was before the export; the form says how the export changed it."""
+    if form == "g":
+        return author.removesuffix(",")
     if form == "i":
         return author.replace(", ", " ")
     family, _, rest = author.partition(", ")

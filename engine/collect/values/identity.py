@@ -135,7 +135,8 @@ def is_missing(value: object) -> bool:
 def _list_texts(value: object) -> list[str]:
     """Return the texts of a value: itself, or the texts and numbers in a list."""
     items = value if isinstance(value, list | tuple) else [value]
-    return [str(item) for item in items if isinstance(item, str | int) and not isinstance(item, bool) and item != ""]
+    texts = (str(item).strip() for item in items if isinstance(item, str | int) and not isinstance(item, bool))
+    return [text for text in texts if text]
 
 
 def _list_numbers(values: Mapping[str, object], urls: list[str], notes: list[str]) -> list[_Numbers]:

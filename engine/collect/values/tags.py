@@ -10,7 +10,9 @@ from engine.collect.values.fields import drop_repeats
 
 _ISSN = re.compile(r"(\d{4})[-\u2010-\u2013]?(\d{3}[\dXx])")
 _ISBN = re.compile(r"(?:97[89])?\d{9}[\dXx]")
-_QUALIFIER = re.compile(r"\W*(?:p|e|p-|e-)?(?:print|electronic|linking|online|issn|isbn|cd-rom|)\W*", re.IGNORECASE)
+_QUALIFIER = re.compile(
+    r"\W*(?:p|e|p-|e-)?(?:print|electronic|linking|online|undetermined|issn|isbn|cd-rom|)\W*", re.IGNORECASE
+)
 _NEXT_LINK = re.compile(r"[;,\s]+(?=(?:https?|ftp|file|internal-pdf)://|www\.)")
 _LINK = re.compile(r"[a-z][a-z-]+://|www\.", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")

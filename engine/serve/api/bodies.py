@@ -12,7 +12,7 @@ from engine.query.index import Index
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer
 from engine.references.citation import cite_hits
-from engine.references.fields import list_abstract_fields, list_answer_fields, list_hit_fields, list_record_fields
+from engine.references.fields import list_abstract_fields, list_answer_fields, list_cited_fields
 from engine.reindex.nights import NIGHTS, Night, read_last_night
 from engine.serve.http.limits import MAX_DEPTH
 
@@ -32,7 +32,7 @@ def dump_bytes(content: object) -> bytes:
 
 def build_answer_body(index: Index, answer: Answer, changes: Sequence[str] = ()) -> dict[str, Any]:
     """Return the JSON object of an answer; changes, if any, has the kind of change of each hit, in their order."""
-    rows = [list_hit_fields(cited.hit) | list_record_fields(cited.record) for cited in cite_hits(index, answer)]
+    rows = [list_cited_fields(cited) for cited in cite_hits(index, answer)]
     rows = [{"change": change, **row} for change, row in zip(changes, rows, strict=True)] if changes else rows
     return {"index": index.name} | list_answer_fields(answer, rows)
 

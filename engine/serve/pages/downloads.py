@@ -18,7 +18,7 @@ from engine.query.ranking import Candidate
 from engine.query.searchlog import dump_record, make_record
 from engine.records.answer import Answer
 from engine.references.citation import Cited, cite_hits, describe_search
-from engine.references.formats import FORMATS, render_hits
+from engine.references.formats import FORMATS, render_records
 from engine.serve.http.failures import classify_error
 from engine.serve.http.limits import MAX_HITS, MAX_IDS
 from engine.serve.pages.links import State
@@ -41,17 +41,6 @@ _LEFT_OUT = (
     f"or ranked below the first {MAX_RANK:,}"
 )
 _NAMED = 5  # ids named in a message
-KINDS = {
-    ".bib": "application/x-bibtex; charset=utf-8",
-    ".csv": "text/csv; charset=utf-8",
-    ".json": "application/json",
-    ".jsonl": "application/jsonl",
-    ".md": "text/markdown; charset=utf-8",
-    ".nbib": "application/nbib; charset=utf-8",
-    ".ris": "application/x-research-info-systems; charset=utf-8",
-    ".tsv": "text/tab-separated-values; charset=utf-8",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 
 
 class _NoHitsError(AbstractNotFoundError):
@@ -79,10 +68,11 @@ async def export_hits(request: Request) -> Response:
 
     def work() -> bytes:
         answer = _answer_ticked(index, query, ticks) if ticks else index.ask(query)
-        return b"".join(render_hits(suffix, cite_hits(index, answer), describe_search(answer)))
+        return b"".join(render_records(suffix, cite_hits(index, answer), describe_search(answer)))
 
     try:
-        return _name_attachment(await respond(request, [index], KINDS[suffix], work), _make_file_name(index, suffix))
+        response = await respond(request, [index], FORMATS[suffix].media_type, work)
+        return _name_attachment(response, _make_file_name(index, suffix))
     except _NoHitsError as err:
         return _show_missing_ticks(request, err)
 
@@ -127,9 +117,10 @@ async def export_record(request: Request) -> Response:
         record, snapshot = index.get(values.get_text("id")), get_generation(index)
         (hit,) = fetch_hits(snapshot, [Candidate(snapshot.corpus.find_doc_id(record.record_id), 1.0)])
         line = f"{record.record_id} (generation {index.generation:06d})"
-        return b"".join(render_hits(suffix, [Cited(hit, record)], line))
+        return b"".join(render_records(suffix, [Cited(hit, record)], line))
 
-    return _name_attachment(await respond(request, [index], KINDS[suffix], work), _make_file_name(index, suffix))
+    response = await respond(request, [index], FORMATS[suffix].media_type, work)
+    return _name_attachment(response, _make_file_name(index, suffix))
 
 
 async def export_search_record(request: Request) -> Response:

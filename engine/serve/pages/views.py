@@ -10,7 +10,6 @@ from engine.options import BY_FIELD, FILTERS
 from engine.query.index import Index
 from engine.records.abstract import Abstract, Notice
 from engine.records.answer import Answer, Hit
-from engine.references.citation import cite_hits
 from engine.serve.http.limits import MAX_DEPTH
 from engine.serve.pages.links import State
 from engine.serve.pages.marks import AbstractView, MarkedPiece, mark_abstract, split_pieces
@@ -72,7 +71,8 @@ def _format_byline(authors: Sequence[str]) -> str:
 
 def build_hit_views(index: Index, answer: Answer, state: State) -> list[_HitView]:
     """Return the hits of an answer, ready to display, in their order."""
-    return [_build_hit_view(cited.hit, cited.record, state) for cited in cite_hits(index, answer)]
+    records = index.get_records(answer.hits)
+    return [_build_hit_view(hit, record, state) for hit, record in zip(answer.hits, records, strict=True)]
 
 
 def _build_hit_view(hit: Hit, record: Abstract, state: State) -> _HitView:

@@ -104,7 +104,7 @@ def test_an_id_with_the_mark_is_the_id(source: Path) -> None:
         'abstract-engine {"breaks": ["3", null]}',
         'abstract-engine {"breaks": 3}',
         'abstract-engine {"names": "ff"}',
-        'abstract-engine {"names": 7, "n_mesh": "x", "year": 1999, "id": "b", "notices": "?"}',
+        'abstract-engine {"names": 7, "n_mesh": "x", "score": 1999, "id": "b", "notices": "?"}',
     ],
 )
 def test_a_line_that_makes_no_sense_changes_nothing(source: Path, line: str) -> None:

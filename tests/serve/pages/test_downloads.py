@@ -18,7 +18,7 @@ from engine.records.abstract import Abstract
 from engine.records.answer import Hit
 from engine.references.citation import Cited
 from engine.references.fields import COLUMNS
-from engine.references.formats import FORMATS, render_hits
+from engine.references.formats import FORMATS, render_records
 from tests.serve.pages.test_handlers import exported, ids, only, page, sent_by, texts
 
 
@@ -41,7 +41,7 @@ def test_a_file_holds_the_hits_of_the_page(client: TestClient, index: Index, tmp
     hits = cited(index, query)
     assert name == f"toy-000003{suffix}" and len(hits) == 20
     if suffix != ".xlsx":  # which notes when it was made
-        assert raw == b"".join(render_hits(suffix, hits, f"gout (generation {index.generation:06d})"))
+        assert raw == b"".join(render_records(suffix, hits, f"gout (generation {index.generation:06d})"))
     titles = [one.record.title for one in hits]
     if suffix == ".xlsx":
         import openpyxl
@@ -196,7 +196,7 @@ def test_the_file_of_a_record_holds_it_alone(client: TestClient, index: Index, t
     (hit,) = [one for one in index.ask(Query("gout", top_k=46)).hits if one.id == "gut"]
     whole = [Cited(replace(hit, rank=1, score=1.0), index.get("gut"))]
     if suffix != ".xlsx":  # which notes when it was made
-        assert raw == b"".join(render_hits(suffix, whole, "gut (generation 000003)"))
+        assert raw == b"".join(render_records(suffix, whole, "gut (generation 000003)"))
     if suffix not in (".xlsx", ".md", ".json"):
         assert read_back(tmp_path, raw, name) == ["Gout of the gut"]
 
