@@ -11,7 +11,7 @@ and written, and ``group`` turns errors into messages and exit codes.
 """
 
 # isort: off
-from engine.cli import build, nightly, find, look, recall, rerun, similarity, tune  # commands are listed in this order
+from engine.cli import build, nightly, find, references, look, recall, rerun, similarity, tune  # in the order of help
 from engine.cli import evaluate, knownitems, screen, serve, train, promote, explain_card
 
 # isort: on
@@ -28,10 +28,12 @@ __all__ = [
     "nightly",
     "promote",
     "recall",
+    "references",
     "rerun",
     "screen",
     "serve",
     "similarity",
     "train",
     "tune",
+    "references",
 ]

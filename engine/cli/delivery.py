@@ -33,7 +33,9 @@ class Output:
     record: Path | None  # file for the record of the search
 
 
-_OUTPUT_HELP = "Write the hits; by suffix .ris .nbib .bib .csv .tsv .xlsx .json .jsonl .md. May be repeated."
+_OUTPUT_HELP = (
+    "Write a file; by suffix .ris .nbib .bib .xml .csl.json .csv .tsv .xlsx .json .jsonl .md. May be repeated."
+)
 
 
 def _read_output(
@@ -51,7 +53,7 @@ _FORMS = (
     (("--tsv",), "tsv", "Print tab-separated values."),
     (("-t", "--table"), "table", "Print a table [default on a terminal]."),
 )
-_OUTPUT = (
+OUTPUT = (
     click.option("-o", "--output", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help=_OUTPUT_HELP),
     click.option("--overwrite", is_flag=True, help="Overwrite existing files."),
     click.option("--raw-csv", is_flag=True, help="Write CSV and TSV without protection against formulas."),
@@ -65,8 +67,8 @@ _RECORD = click.option(
 _PRINTED = tuple(
     click.option(*flags, "form", flag_value=value, default=None, help=text) for flags, value, text in _FORMS
 )
-output_options = add_options("out", (*_OUTPUT, _RECORD, *_PRINTED), _read_output)
-ranked_output = add_options("out", (*_OUTPUT, *_PRINTED), _read_output)  # for rankings that are not searches
+output_options = add_options("out", (*OUTPUT, _RECORD, *_PRINTED), _read_output)
+ranked_output = add_options("out", (*OUTPUT, *_PRINTED), _read_output)  # for rankings that are not searches
 
 
 def check_output(out: Output) -> None:

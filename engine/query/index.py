@@ -359,9 +359,18 @@ class Index:
         """
         return encode_texts(self._follow_current(), check_query_texts(texts))[0]
 
-    def abstracts(self) -> Iterator[Abstract]:
-        """Yield every stored abstract, oldest in the index first."""
-        return self._follow_current().corpus.read_abstracts()
+    def abstracts(self, filters: Filters | None = None) -> Iterator[Abstract]:
+        """Yield every stored abstract, or those that pass the filters, oldest in the index first.
+
+        Raises:
+            UsageError: an invalid filter.
+            ConfigError: a filter by the MeSH tree, which index.toml does not name.
+        """
+        snapshot = self._follow_current()
+        if filters is None:
+            return snapshot.corpus.read_abstracts()
+        query = check_query(Query("all", filters=filters))
+        return snapshot.corpus.read_abstracts(snapshot.find_qualified(query.filters).doc_ids)
 
     def load_encoder(self) -> Encoder:
         """Return the query encoder, loaded on first use.

@@ -115,7 +115,8 @@ def _find_identity(record: Abstract) -> dict[str, object]:
     found: dict[str, object] = {}
     if record.doi and not _PLAIN_DOI.fullmatch(record.doi):
         found["doi"] = record.doi
-    if record.notes or record.urls or record.databases or record.accessions or record.other_tags:
+    others = (record.notes, record.urls, record.databases, record.accessions, record.other_tags)
+    if any(others) or "pmid" in record.record_id.lower():
         found |= {name: None for name in ("pmid", "doi") if getattr(record, name) is None}
     if record.year is None and record.published:
         found["year"] = None

@@ -9,8 +9,6 @@ from engine.records.abstract import SOURCE_FIELDS, Abstract
 from engine.references.citation import Cited
 from engine.references.fields import COLUMNS
 
-_ALL = frozenset(name for name in SOURCE_FIELDS if name != "record_id")
-
 
 def _read_places(listing: str) -> dict[str, str]:
     """Return the tags of each field from "field tag tag, field tag"."""
@@ -18,7 +16,7 @@ def _read_places(listing: str) -> dict[str, str]:
 
 
 # For each format with tags: the tags of the fields that other programs read.
-PLACES: dict[str, dict[str, str]] = {
+_PLACES: dict[str, dict[str, str]] = {
     ".ris": _read_places(
         "title TI, abstract AB, year PY, journal T2, authors AU, pmid AN, doi DO, mesh KW, keywords KW, languages LA, "
         "publication_types M3, retracted N1, vernacular_title TT, volume VL, issue IS, pages SP EP, issns SN, "
@@ -54,14 +52,7 @@ PLACES: dict[str, dict[str, str]] = {
     ".md": _read_places("title title, year line, journal line, authors line, pmid link, doi link, retracted mark"),
 }
 # Formats whose marked line holds for the engine whatever other programs can't read.
-WITH_MARKED_LINE = {".ris": "C8", ".nbib": "GN", ".bib": "abstract-engine", ".xml": "misc3", ".csl.json": "custom"}
-
-
-def find_place(suffix: str, name: str) -> str:
-    """Return where a format puts a field: its tags, the tag of the marked line, the column; "" if nowhere."""
-    if suffix not in PLACES:
-        return name if name in COLUMNS else ""
-    return PLACES[suffix].get(name, WITH_MARKED_LINE.get(suffix, ""))
+_MARKED = {".ris": "C8", ".nbib": "GN", ".bib": "abstract-engine", ".xml": "misc3", ".csl.json": "custom"}
 
 
 @dataclass(slots=True)
@@ -73,7 +64,9 @@ class LeftOut:
 
     def follow(self, cited: Iterable[Cited]) -> Iterator[Cited]:
         """Yield the same records, after counting what the format has no place for."""
-        missing = [name for name in SOURCE_FIELDS if name in _ALL and name not in PLACES.get(self.suffix, _ALL)]
+        missing = [
+            name for name in SOURCE_FIELDS if name != "record_id" and name not in _PLACES.get(self.suffix, COLUMNS)
+        ]
         for one in cited:
             self._count(one.record, missing)
             yield one
@@ -89,6 +82,6 @@ class LeftOut:
         if not self.counts:
             return ""
         listing = ", ".join(f"{name} ({n:,})" for name, n in self.counts.items())
-        if own := WITH_MARKED_LINE.get(self.suffix):
+        if own := _MARKED.get(self.suffix):
             return f"no field for {listing}: kept in {own}, which only the engine reads"
         return f"left out, since {self.suffix} has no place for it: {listing}"

@@ -98,16 +98,23 @@ def read_export_object(row: Mapping[str, object], source: str, place: str) -> It
 
 
 def _restore_terms(values: Mapping[str, object], source: str, place: str) -> Iterator[Entry]:
-    """Yield the abstract of these values after its remarks, with nothing that is concluded from other fields.
-
-    Repeated keywords and languages are kept.
-    """
+    """Yield the abstract of these values after its remarks, with what other readers would change or add as it was."""
     known = {**values, "notices": _parse_notices(values.get("notices"))}
-    given = {name: split_names(values.get(name)) for name in ("keywords", "languages", "accessions", "other_tags")}
+    names = ("keywords", "languages", "accessions", "other_tags")
+    kept = {name: split_names(values.get(name)) for name in names}
     for entry in build_abstract_entries(known, source, place):
         if isinstance(entry, Abstract):
-            unknown = {name: None for name in ("year", "pmid", "doi") if not values.get(name)}
-            entry = replace(entry, **given, published=str(values.get("published") or "").strip(), **unknown)  # type: ignore[arg-type]
+            entry = replace(
+                entry,
+                pmid=parse_pmid(values.get("pmid")),
+                doi=parse_doi(values.get("doi")),
+                year=entry.year if values.get("year") else None,
+                published=str(values.get("published", "")),
+                keywords=kept["keywords"],
+                languages=kept["languages"],
+                accessions=kept["accessions"],
+                other_tags=kept["other_tags"],
+            )
         yield entry
 
 

@@ -204,9 +204,9 @@ class Corpus:
                 yield row["id"], row["title"], row["abstract"], row["text_sha256"]
             last = batch[-1]["id"]
 
-    def read_abstracts(self) -> Iterator[Abstract]:
-        """Yield every record, by doc id, reading 1,000 at a time."""
-        ids = self.read_ids().tolist()
+    def read_abstracts(self, doc_ids: DocIds | None = None) -> Iterator[Abstract]:
+        """Yield the records with these doc ids, or every record, in order, reading 1,000 at a time."""
+        ids = (self.read_ids() if doc_ids is None else doc_ids).tolist()
         for start in range(0, len(ids), 1000):
             page = ids[start : start + 1000]
             abstracts = self.fetch(page)

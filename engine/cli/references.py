@@ -1,0 +1,77 @@
+"""Command that writes the records of an index to files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.cli.delivery import OUTPUT, Output, check_output
+from engine.cli.group import main
+from engine.cli.options import add_options, filter_options, index_options, open_named
+from engine.config import Config
+from engine.errors import UsageError
+from engine.options import Filters
+from engine.phrases import pluralize
+from engine.references.citation import Cited
+from engine.terminal import say
+
+if TYPE_CHECKING:
+    from engine.query.index import Index
+
+
+def _read_targets(output: tuple[Path, ...], overwrite: bool, raw_csv: bool) -> Output:
+    """Return the output that the options set.
+
+    Raises:
+        UsageError: no file is named.
+    """
+    if not output:
+        raise UsageError("no file is named, expected where to write the records. For example: -o records.ris")
+    return Output(None, output, overwrite, raw_csv, None)
+
+
+_output = add_options("out", OUTPUT, _read_targets)
+
+
+@main.command()
+@index_options
+@filter_options
+@_output
+def export(config: Config, filters: Filters, out: Output) -> None:
+    """Write all records, or those that pass the filters, to files.
+
+    No query is needed. Records are in the order in which they were indexed, each once, without rank and score. The
+    engine reads these files back as they were, but for what the last line of the output names.
+
+    \b
+    engine export -i lupus -o lupus.ris
+    engine export -o recent.xlsx -o recent.csl.json --year 2015- --where 'has_abstract'
+    """
+    check_output(out)
+    with open_named(config) as index:
+        _write_files(index, filters, out)
+
+
+def _write_files(index: Index, filters: Filters, out: Output) -> None:
+    """Write the files one after the other, and print what each leaves out."""
+    from engine.query.index import get_generation
+    from engine.query.plan import note_unknown
+    from engine.references.formats import find_suffix, write
+    from engine.references.places import LeftOut
+
+    qualified = get_generation(index).find_qualified(filters)
+    for note in note_unknown(qualified.unknown):
+        say(note, err=True)
+    for path in out.files:
+        left = LeftOut(find_suffix(path))
+        title = f"{index.name} (generation {index.generation:06d})"
+        write(path, left.follow(_cite(index, filters)), title, overwrite=out.overwrite, raw=out.raw)
+        say(f"{pluralize(len(qualified.doc_ids), 'record')} to {path}", err=True)
+        if line := left.explain():
+            say(f"{path.name}: {line}", err=True)
+
+
+def _cite(index: Index, filters: Filters) -> Iterator[Cited]:
+    """Yield the records that pass the filters, without hits."""
+    return (Cited(None, record) for record in index.abstracts(filters))
