@@ -171,7 +171,10 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         yield from (Remark(NOT_UTF8, f"line {number}") for number in source.not_utf8)
         if source.has_swallowed_rows(len(header)) and not export.is_export(header):
             yield Remark(_ROWS_INSIDE, place)
-        yield from read_row(header, source.restore_quotes(row, len(header)), name, place)
+        row = source.restore_quotes(row, len(header))
+        if len(header) == 1:  # a list of titles, in which the delimiter is part of the text
+            row = [start.delimiter.join(row).rstrip(start.delimiter)]
+        yield from read_row(header, row, name, place)
 
 
 def _read_next_row(rows: Iterator[list[str]]) -> list[str]:

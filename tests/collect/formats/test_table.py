@@ -69,6 +69,48 @@ def test_short_rows_are_filled_long_rows_rejected_blank_rows_skipped(source: Pat
     ]
 
 
+def test_what_stands_above_the_header_is_skipped(source: Path) -> None:
+    rows = "Title;Abstract;Year\nA;B;2019\n"
+    for above in ("sep=;\n", ";;;\n\n", "Search: gout, 1 May\n\n", '"SEARCH QUERY","gout:ti"\n-----\n\n', "Title\n\n"):
+        found = [entry for entry in read(source, above + rows) if isinstance(entry, Abstract)]
+        assert [(entry.title, entry.abstract, entry.year) for entry in found] == [("A", "B", 2019)], above
+    (rejected,) = read(source, "sep=;\n\n" + rows.replace("A;B", ";"))
+    assert isinstance(rejected, Rejection) and rejected.place == "line 4"
+
+
+def test_of_two_columns_with_one_name_the_filled_one_counts(source: Path) -> None:
+    found = read(source, "id,title,abstract,title\n1,A,x,\n2,,y,B\n3,C,z,D\n")
+    assert found == [
+        Abstract("1", "A", "x"),
+        Abstract("2", "B", "y"),
+        Abstract("3", "C", "z", other_tags=("title (2): D",)),
+    ]
+
+
+def test_a_list_of_titles_may_hold_delimiters(source: Path) -> None:
+    assert [
+        entry.title for entry in read(source, "title\nA study, of two, things\n") if isinstance(entry, Abstract)
+    ] == ["A study, of two, things"]
+
+
+def test_quotation_marks_of_a_table_without_quoting_stay(source: Path) -> None:
+    text = 'id;title;abstract\n1;"Half" and "half";b\n2;"Whole";"a ""b"""\n3;"A" of B;"c;d"\n'
+    assert read(source, text) == [
+        Abstract("1", '"Half" and "half"', "b"),
+        Abstract("2", "Whole", 'a "b"'),
+        Abstract("3", '"A" of B', "c;d"),
+    ]
+
+
+def test_an_id_column_with_keywords_is_no_id(source: Path) -> None:
+    one, two = read(source, "ID,Title\nGOUT; AGED,A\nGOUT; AGED,B\n")
+    assert isinstance(one, Abstract) and isinstance(two, Abstract) and one.record_id != two.record_id
+    header = "PT\tAU\tTI\tSO\tID\tAB\tPY\n"
+    one, two = read(source, header + "J\tDoe, J\tA\tS\tGOUT\tx\t2019\nJ\tRoe, R\tB\tS\tGOUT\ty\t2019\n")
+    assert isinstance(one, Abstract) and isinstance(two, Abstract) and one.record_id != two.record_id
+    assert one.keywords == ("GOUT",)
+
+
 def test_leading_zeros_stay(source: Path) -> None:
     assert read(source, "id,title\n01234,a\n") == [Abstract("01234", "a", "")]
 
