@@ -126,6 +126,11 @@ def parse_accession(value: object) -> str | None:
     return f"EudraCT:{'-'.join(match.groups())}" if (match := _EUROPEAN.fullmatch(text)) else None
 
 
+def name_accession(text: str) -> str:
+    """Return an accession number as record ids have it ("Embase:L620123456"), any other text unchanged."""
+    return next(iter(read_accessions([text])), text.strip())
+
+
 def read_accessions(values: Iterable[object], databases: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the accession numbers in fields for them, each once, numbers of trial registers last.
 

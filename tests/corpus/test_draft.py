@@ -98,6 +98,9 @@ def test_a_record_is_found_by_its_id_its_pmid_its_doi_and_other_sources_ids(path
         draft.intake.put(replace(ONE, record_id="W7", pmid="31793330"), FIRST)
         draft.intake.put(replace(ONE, record_id="12345", pmid=None, doi=None), FIRST)
         draft.intake.put(replace(ONE, record_id="W7-elsewhere", pmid="31793330"), origin(2))
+        draft.intake.put(
+            replace(ONE, record_id="Embase:L620123456", title="Other", pmid=None, doi="10.1234/abc"), FIRST
+        )
     corpus = Corpus(path)
     for given in (
         "W7",
@@ -109,9 +112,16 @@ def test_a_record_is_found_by_its_id_its_pmid_its_doi_and_other_sources_ids(path
         "DOI:10.1/X",
         "https://doi.org/10.1/x",
         "W7-elsewhere",
+        "31,793,330",
+        "3.179333E7",
+        "MEDLINE:31793330",
+        "https://pubmed.ncbi.nlm.nih.gov/31793330/?format=abstract",
     ):
         assert corpus.find_doc_id(given) == 1, given
     assert corpus.find_doc_id("12345") == 2
+    proxied = "https://doi-org.proxy.example.edu/10.1234/ABC?x=y"
+    for given in ("Embase:L620123456", "L620123456", "EMBASE 620123456", proxied, "10.1234%2Fabc [doi]"):
+        assert corpus.find_doc_id(given) == 3, given
     for given in ("", "PMID:", "w7", "\ud800", "'; DROP TABLE abstracts; --"):
         with pytest.raises(AbstractNotFoundError, match="Ids look like 'W7'"):
             corpus.find_doc_id(given)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from engine.accessions import name_accession
 from engine.corpus.storage.values import bind_text, dump_json_array
 from engine.identifiers import strip_doi, strip_doi_address, strip_pmid
 
@@ -18,6 +19,7 @@ _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("SELECT id FROM abstracts WHERE record_id = v.value", strip_doi_address),
     ("SELECT id FROM abstracts WHERE pmid = v.value ORDER BY id LIMIT 1", strip_pmid),
     ("SELECT id FROM abstracts WHERE doi = v.value COLLATE NOCASE ORDER BY id LIMIT 1", strip_doi),
+    ("SELECT id FROM abstracts WHERE record_id = v.value", name_accession),
     ("SELECT doc_id FROM contributions WHERE own_id = v.value ORDER BY id LIMIT 1", strip_doi_address),
 )  # the first rule with a match wins
 
