@@ -13,7 +13,7 @@ from engine.files import read_text, sniff_delimiter
 _MAX_BYTES = 50_000_000
 # Column -> rank, 0 is preferred. Names are without spaces, underscores, hyphens and dots.
 COLUMNS = {"pmid": 0, "pubmedid": 0, "id": 1, "recordid": 1, "doi": 2}
-_MISSING = {"", "0", "na", "n/a", "nan", "none", "null", "-"}  # how tables write that there is no id
+_MISSING = {"0", "na", "n/a", "nan", "none", "null", "-"}  # how tables write that there is no id
 _EXPECTED = "expected one PMID, DOI or record id per line, or a table with a column pmid, id or doi"
 
 
@@ -74,8 +74,8 @@ def _read_table_ids(lines: list[str], delimiter: str, columns: list[int], path: 
         for row in rows:
             begin, end = end, rows.line_num
             if row and not row[0].lstrip().startswith("#"):
-                cells = (_strip_id(row[n]) for n in columns if n < len(row))
-                yield next((cell for cell in cells if cell.lower() not in _MISSING), "")
+                cells = [cell for n in columns if n < len(row) and (cell := _strip_id(row[n]))]
+                yield next((cell for cell in cells if cell.lower() not in _MISSING), next(iter(cells), ""))
         if end - begin > 1:
             list(csv.reader((f"{line}\n" for line in lines[begin:end]), delimiter=delimiter, strict=True))
     except csv.Error as err:

@@ -157,3 +157,8 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         assert ids
         assert all(key == key.strip() != "" for key in ids)
         assert len(set(ids)) == len(ids)
+
+
+def test_a_pmid_that_is_missing_gives_way_to_the_doi(tmp_path: Path) -> None:
+    (tmp_path / "known.csv").write_text("pmid,doi\n0,10.1000/a\nNA,10.1000/b\n7,10.1000/c\n-,\n")
+    assert read_ids(tmp_path / "known.csv") == ("10.1000/a", "10.1000/b", "7", "-")
