@@ -147,6 +147,18 @@ def test_sources_tells_what_files_are(engine: Run, tmp_path: Path) -> None:
     assert "unknown format 'Word'" in engine("sources", ris, "--format", "Word").stderr
 
 
+def test_a_format_may_be_named_for_all_files(engine: Run, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.txt"
+    odd.write_text("TY  - JOUR;title\n1;Knee pain\n")
+    assert "holds no CSV record" not in engine("sources", odd, "--format", "csv").stdout
+    assert engine("init", "knee", odd, "--format", "tsv").returncode == 0
+    assert 'format = "CSV"' in (tmp_path / "indexes" / "knee" / "index.toml").read_text()
+    for command in (("index", odd, "-i", "knee"), ("sources", odd), ("init", "other", odd)):
+        failed = engine(*command, "--format", "Word")
+        assert failed.returncode == 2
+        assert "unknown format 'Word': expected PubMed XML" in failed.stderr
+
+
 def test_duplicates_are_listed_and_never_merged(inbox: Path, engine: Run, toy: IndexFolder) -> None:
     jsonl(inbox / "a.jsonl", [{"id": "a", "title": "The effects of beer on gout", "year": 2020, "authors": ["Liu, R"]}])
     jsonl(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.cli.group import fail, main, raise_signals
-from engine.cli.options import INDEXES, add_options, build_setting_option, index_options, parse_day
+from engine.cli.options import FORMAT, INDEXES, add_options, build_setting_option, index_options, parse_day
 from engine.cli.template import format_template
 from engine.config import Config, Settings, check_name
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
@@ -37,8 +37,9 @@ _settings_options = add_options(
 @main.command()
 @click.argument("name")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@FORMAT
 @INDEXES
-def init(name: str, sources: tuple[str, ...], indexes: str | None) -> None:
+def init(name: str, sources: tuple[str, ...], kind: str | None, indexes: str | None) -> None:
     """Write a commented index.toml for a new index. Index nothing yet.
 
     The file lists the sources, the model and the guards against mass changes; edit it as you like. SOURCE is a file, a
@@ -55,7 +56,7 @@ def init(name: str, sources: tuple[str, ...], indexes: str | None) -> None:
     if path.exists():
         raise UsageError(f"{path} already exists. Edit it, or show its settings: engine config {name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, [format_template(name, absolute)], overwrite=False)
+    write_text(path, [format_template(name, absolute, kind)], overwrite=False)
     say(f"{path} written. {'Then' if sources else 'Name the sources in it, then'}: engine reindex {name} --dry-run")
     for source in absolute:
         if not has_magic(source) and not Path(source).exists():
@@ -64,20 +65,22 @@ def init(name: str, sources: tuple[str, ...], indexes: str | None) -> None:
 
 @main.command()
 @click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SOURCE...")
+@FORMAT
 @index_options
 @_settings_options
 @click.option("--re-encode", is_flag=True, help="Encode every text again. Required to change the model with -m.")
 def index(
     config: Config,
     sources: tuple[Path, ...],
+    kind: str | None,
     flags: dict[str, object],
     re_encode: bool,
 ) -> None:
     """Add the records of files to an index, or update them.
 
     Reads PubMed XML, MEDLINE, RIS, EndNote XML, BibTeX, Web of Science, CSV, TSV, JSONL and OpenAlex, plain or gzipped.
-    The format is detected from the content. Only new and changed texts are encoded. Searches keep running on the old
-    generation until the new one is complete.
+    The first line of a file decides its format, unless you name it with --format. Only new and changed texts are
+    encoded. Searches keep running on the old generation until the new one is complete.
 
     \b
     engine index corpus.jsonl.gz -i rheumatology
@@ -87,10 +90,12 @@ def index(
     from engine.index.folder import IndexFolder
     from engine.reindex.order import Order
     from engine.reindex.run import index_sources
+    from engine.reindex.sources import Source
 
     folder = IndexFolder(config.find_target())
     settings = Settings.load(folder.path, **flags)
-    order = Order(sources, settings, re_encode=re_encode)
+    files = tuple(Source(path, kind) for path in sources)
+    order = Order((), settings, files=files, re_encode=re_encode)
     with guard_writing(folder), show_progress() as report:
         result = index_sources(folder, order, report)
     _print_report(folder, result)
@@ -189,7 +194,7 @@ def show_config(
 
 @main.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@click.option("--format", "kind", help="Read the files as this format instead of detecting it.")
+@FORMAT
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object per line.")
 def sources(files: tuple[Path, ...], kind: str | None, as_object: bool) -> None:
     """Describe files: format, records, fields and problems.

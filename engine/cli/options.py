@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.config import Config
-from engine.errors import UsageError
+from engine.errors import SourceError, UsageError
 from engine.options import BY_FIELD, FILTERS, RANKING, SETTINGS, Filters, Query, QueryOption, ValueKind
 
 if TYPE_CHECKING:
@@ -108,6 +108,31 @@ def read_query(**values: Any) -> Query:
 _FILTERS = tuple(_build_query_option(option, from_file=option.kind is ValueKind.IDS) for option in FILTERS)
 filter_options = add_options("filters", _FILTERS, _read_filters)
 query_options = add_options("query", (*map(_build_query_option, RANKING), *_FILTERS), read_query)
+
+
+def _parse_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Return the name of a format of source files. The readers are imported only when one is named.
+
+    Raises:
+        click.BadParameter: there is no such format; the message lists the known ones.
+    """
+    if value is None:
+        return None
+    from engine.collect.source import get_format
+
+    try:
+        return get_format(value).name
+    except SourceError as err:
+        raise click.BadParameter(str(err), ctx, param) from err
+
+
+FORMAT = click.option(
+    "--format",
+    "kind",
+    callback=_parse_format,
+    metavar="FORMAT",
+    help='Read all files as this format ("RIS", "CSV" …) instead of detecting it.',
+)
 INDEXES = click.option("--indexes", metavar="DIR", help="Folder of the indexes [ENGINE_INDEXES; ./indexes].")
 index_options = add_options(
     "config",

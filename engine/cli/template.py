@@ -15,10 +15,17 @@ _TABLES = {
 }
 
 
-def format_template(name: str, sources: tuple[str, ...]) -> str:
-    """Return a commented index.toml."""
+def format_template(name: str, sources: tuple[str, ...], kind: str | None = None) -> str:
+    """Return a commented index.toml.
+
+    Args:
+        name: name of the index.
+        sources: absolute paths.
+        kind: format of all sources; None: their content decides.
+    """
+    fixed = f'format = "{kind}"\n' if kind else ""
     quoted = ['"' + source.replace("\\", "\\\\").replace('"', '\\"') + '"' for source in sources]
-    listed_sources = "\n".join(f"[[sources]]\npath = {source}\n" for source in quoted) or _EXAMPLE_SOURCES
+    listed_sources = "\n".join(f"[[sources]]\npath = {source}\n{fixed}" for source in quoted) or _EXAMPLE_SOURCES
     top = "\n\n".join(_format_setting(option) for option in SETTINGS if "." not in option.key)
     tables = "\n\n".join(_format_table(table, name) for table in _TABLES)
     return HEAD.format(name=name, settings=top, sources=listed_sources) + f"{tables}\n"

@@ -25,7 +25,7 @@ from engine.collect.text.lines import decode_first_line
 from engine.collect.text.stream import open_source
 from engine.errors import SourceError, UnknownFormatError
 from engine.files import HEAD, find_utf16
-from engine.records.abstract import Entry
+from engine.records.abstract import Entry, Remark
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,17 @@ FORMATS = (
     _Format("CSV", table.looks_like, table.read),
 )
 KNOWN = f"{', '.join(known.name for known in FORMATS[:-1])} or {FORMATS[-1].name}"
+_OTHER_NAMES = {
+    "pubmed": "PubMed XML",
+    "nbib": "MEDLINE",
+    "endnote": "EndNote XML",
+    "bib": "BibTeX",
+    "wos": "Web of Science",
+    "ciw": "Web of Science",
+    "excel": "XLSX",
+    "tsv": "CSV",
+    "tab": "CSV",
+}
 _N_CONFIRMING = 50  # lines below the first of a record that a format may look at
 ROOT = re.compile(rb"<([A-Za-z_][\w.:-]*)[^<>]*>")
 
@@ -63,20 +74,30 @@ def read_source(path: Path, format_name: str | None = None) -> Iterator[Entry]:
     Without a format name, the format is detected from the content; the name of the file does not matter.
 
     Raises:
-        SourceError: the file can't be opened, has no known format, has no record of the named format, or is truncated.
+        SourceError: the file can't be opened, has no known format, holds no record, or is truncated.
     """
+    is_empty = True
     with open_source(path) as stream:
-        if format_name is None:
-            yield from _detect_format(stream.peek(HEAD), path).read(stream, name_source(path))
-            return
-        source_format, is_empty = get_format(format_name), True
+        head = stream.peek(HEAD)
+        source_format = get_format(format_name) if format_name else _detect_format(head, path)
         for entry in source_format.read(stream, name_source(path)):
-            is_empty = False
+            is_empty = is_empty and isinstance(entry, Remark)
             yield entry
-        if is_empty:  # the named format may be wrong
-            raise SourceError(
-                f"{path} holds no {source_format.name} record. Leave the format out to detect it from the content"
-            )
+    if is_empty:
+        raise SourceError(_explain_empty(path, head, source_format))
+
+
+def _explain_empty(path: Path, head: bytes, tried: _Format) -> str:
+    """Return the message for a file without a record: the reader tried, and why not another."""
+    start = _show_bytes(decode_first_line(head).encode()[:60])
+    detected = _find_format(head)
+    if detected is tried:
+        why = f"its first line, {start}, is of no other format. Export the records again, or name another: --format"
+    elif detected is None:
+        why = f"its first line, {start}, is of no known format. Name another: --format"
+    else:
+        why = f"its first line, {start}, is of {detected.name}. Leave the format out to detect it from the content"
+    return f"{path} holds no {tried.name} record; {why}"
 
 
 def name_source(path: Path) -> str:
@@ -95,15 +116,22 @@ def check_source(path: Path, format_name: str | None = None) -> _Format:
 
 
 def get_format(name: str) -> _Format:
-    """Return the format with this name, ignoring case.
+    """Return the format with this name, ignoring case, blanks and hyphens. Some have a second name: "nbib", "TSV".
 
     Raises:
         SourceError: the name is unknown; the message lists the known ones.
     """
+    wanted = _simplify(name)
+    wanted = _simplify(_OTHER_NAMES.get(wanted, wanted))
     for known in FORMATS:
-        if known.name.lower() == name.strip().lower():
+        if _simplify(known.name) == wanted:
             return known
     raise SourceError(f"unknown format {name!r}: expected {KNOWN}")
+
+
+def _simplify(name: str) -> str:
+    """Return the letters of a format's name in lower case."""
+    return "".join(filter(str.isalnum, name.lower()))
 
 
 def _detect_format(head: bytes, path: Path) -> _Format:
@@ -115,7 +143,7 @@ def _detect_format(head: bytes, path: Path) -> _Format:
     if found := _find_format(head):
         return found
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:60]
-    if start.startswith(b"<"):
+    if start.startswith(b"<") and not start[1:2].isdigit():
         root = ROOT.search(head)
         raise UnknownFormatError(
             f"{path} is XML, but neither PubMed's (<PubmedArticleSet>) nor EndNote's (<xml><records>): "
