@@ -2,7 +2,8 @@
 
 Next: nothing. ``build`` makes and updates indexes, ``nightly`` updates one every night (``schedule`` writes the files
 for systemd and cron), ``find`` searches them, ``look`` shows and checks them, and ``tune`` tunes a large one.
-``recall`` and ``rerun`` check searches, ``screen`` ranks records for screening, ``serve`` serves browsers and programs.
+``recall`` and ``rerun`` check searches, ``screen`` ranks records for screening, ``flow`` counts them for a diagram
+that ``flowchart`` draws, ``serve`` serves browsers and programs.
 ``similarity`` compares texts; ``evaluate`` and ``knownitems`` measure rankings; ``train``, ``promote`` and
 ``explain_card`` deal with encoders.
 
@@ -12,7 +13,7 @@ and written, and ``group`` turns errors into messages and exit codes.
 
 # isort: off
 from engine.cli import build, nightly, find, references, look, recall, rerun, similarity, tune  # in the order of help
-from engine.cli import evaluate, knownitems, screen, serve, train, promote, explain_card
+from engine.cli import evaluate, knownitems, screen, flow, serve, train, promote, explain_card
 
 # isort: on
 from engine.cli.group import main
@@ -22,6 +23,7 @@ __all__ = [
     "evaluate",
     "explain_card",
     "find",
+    "flow",
     "knownitems",
     "look",
     "main",

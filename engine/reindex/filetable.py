@@ -9,7 +9,7 @@ from engine.corpus.storage.store import AppliedFile
 from engine.phrases import pluralize
 from engine.records.generation import FileCounts, FileReading
 
-_MOST = 20  # files of a run that are named; the others are one row
+_MOST = 50  # files of a run that are named; the others are one row
 _HEADS = {
     "read": "records",
     "text_changed": "text changed",
