@@ -29,7 +29,7 @@ KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors"
 COMMANDS = (
     "init", "index", "reindex", "config", "sources", "nightly", "search", "similar", "show", "new", "status", "log", "diff",
     "duplicates", "verify", "rollback", "recall", "rerun", "similarity", "tune", "evaluate", "compare", "known-items",
-    "screen", "simulate", "serve", "mcp", "train", "promote", "explain-card",
+    "screen", "simulate", "flow", "serve", "mcp", "train", "promote", "explain-card",
 )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from glob import has_magic
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import click
 from engine.cli.group import fail, main, raise_signals
 from engine.cli.options import FORMAT, INDEXES, add_options, build_setting_option, index_options, parse_day
 from engine.cli.template import format_template
-from engine.config import Config, Settings, check_name
+from engine.config import Config, Settings, SourcePattern, check_name
 from engine.errors import DurabilityError, EngineError, GenerationError, UsageError
 from engine.files import write_text
 from engine.options import SETTINGS
@@ -43,24 +42,25 @@ def init(name: str, sources: tuple[str, ...], kind: str | None, indexes: str | N
     """Write a commented index.toml for a new index. Index nothing yet.
 
     The file lists the sources, the model and the guards against mass changes; edit it as you like. SOURCE is a file, a
-    folder to watch, or a glob pattern in quotes.
+    folder to watch, or a glob pattern in quotes. It must exist, and a pattern must match a file.
 
     \b
     engine init rheumatology /data/pubmed/updatefiles "/data/exports/*.ris"
     engine reindex rheumatology --dry-run
     """
+    from engine.reindex.sources import check_pattern
+
     check_name(name)
     path = Config.load(indexes).indexes / name / "index.toml"
     # Paths on the command line are relative to this folder, but those in index.toml to the folder of the index.
     absolute = tuple(str(Path(source).expanduser().absolute()) for source in sources)
     if path.exists():
         raise UsageError(f"{path} already exists. Edit it, or show its settings: engine config {name}")
+    for source in absolute:
+        check_pattern(path.parent, SourcePattern(source))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, [format_template(name, absolute, kind)], overwrite=False)
     say(f"{path} written. {'Then' if sources else 'Name the sources in it, then'}: engine reindex {name} --dry-run")
-    for source in absolute:
-        if not has_magic(source) and not Path(source).exists():
-            say(f"note: {source} does not exist yet")
 
 
 @main.command()

@@ -75,7 +75,9 @@ def flow(
     overwrite: bool,
     as_object: bool,
 ) -> None:
-    """Report records found, duplicates removed and records left, for a PRISMA 2020 flow diagram.
+    """Count the records of a review for a PRISMA 2020 flow diagram.
+
+    Counts the records found, the duplicates removed by rule, and the records left.
 
     Counts are given for each database and register, which are recognised by what the records name, by the format and by
     the name of the file. The stages after identification stay blank until there are decisions. A record excluded with a
@@ -185,9 +187,10 @@ def _build_steps(flow: Flow, decisions: _Decisions | None) -> list[Step]:
         *(f"    {_count_in_box(_RULES[rule], n)}" for rule, n in flow.duplicates.items()),
         *(f"  {_count_in_box(what, n)}" for what, n in others if n),
     ]
-    screened = _count_in_box("Records screened", flow.left)
-    if decisions and _count_screened(decisions) < flow.left:
-        screened = _count_in_box("Records screened", _count_screened(decisions), f" of {flow.left:,}")
+    n_screened = _count_screened(decisions) if decisions else 0
+    of = f" of {flow.left:,}" if n_screened < flow.left else ""
+    screened = _count_in_box("Records screened", n_screened, of) if decisions else ""
+    screened = screened or _count_in_box("Records to be screened", flow.left)
     return [
         Step("Identification", tuple(_list_origins(flow.origins)), tuple(removed)),
         Step("Screening", (screened,), (_count_in_box("Records excluded", decisions.excluded if decisions else None),)),

@@ -70,7 +70,7 @@ def draw_flowchart(title: str, steps: Sequence[Step]) -> str:
     width = x + 2 * column + _ARROW + _MARGIN
     bars = [_draw_stage(name, top, bottom) for name, (top, bottom) in stages.items()]
     head = _draw_title(title, x, width - _MARGIN - x)
-    return "".join(_frame(width, y - _GAP + _MARGIN, title, [head, *bars, *pieces]))
+    return "".join(_wrap_page(width, y - _GAP + _MARGIN, title, [head, *bars, *pieces]))
 
 
 def _wrap_lines(lines: Sequence[str]) -> tuple[str, ...]:
@@ -147,7 +147,7 @@ def _draw_title(title: str, x: float, width: float) -> str:
     )
 
 
-def _frame(width: float, height: float, title: str, pieces: Sequence[str]) -> Iterator[str]:
+def _wrap_page(width: float, height: float, title: str, pieces: Sequence[str]) -> Iterator[str]:
     """Yield the whole file."""
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}"'

@@ -65,10 +65,10 @@ _PATTERNS = tuple(
 _FORMATS = {"PubMed XML": "PubMed", "MEDLINE": "PubMed", "Web of Science": "Web of Science", "OpenAlex": "OpenAlex"}
 
 
-def name_database(text: str) -> Database | None:
+def _name_database(text: str) -> Database | None:
     """Return the database that a text names; None if it names none that is known.
 
-    >>> name_database("Ovid MEDLINE(R) ALL <1946 to 2024>").name, name_database("ctgov_2024.csv").is_register
+    >>> _name_database("Ovid MEDLINE(R) ALL <1946 to 2024>").name, _name_database("ctgov_2024.csv").is_register
     ('MEDLINE', True)
     """
     plain = text.replace("_", " ")
@@ -83,10 +83,10 @@ def guess_database(origins: tuple[str, ...], file: str, kind: str) -> Database:
     origins: what its records name, most frequent first. kind: its format.
     """
     named = next((name_origin(origin) for origin in origins), None)
-    by_format = Database(_FORMATS[kind]) if kind in _FORMATS else name_database(kind)
-    return named or name_database(file) or by_format or Database(file)
+    by_format = Database(_FORMATS[kind]) if kind in _FORMATS else _name_database(kind)
+    return named or _name_database(file) or by_format or Database(file)
 
 
 def name_origin(origin: str) -> Database:
     """Return the database that a record names; an unknown one keeps its name."""
-    return name_database(origin) or Database(origin.strip())
+    return _name_database(origin) or Database(origin.strip())

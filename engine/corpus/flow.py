@@ -13,7 +13,7 @@ from engine.corpus.storage.store import Corpus
 
 _WITHIN = "file"  # the rule for a record that its file gives more than once
 # Rules by which duplicates are recognised, in the order in which they are reported.
-RULES = ("PMID", "DOI", "id", "text", _WITHIN, "decision")
+_RULES = ("PMID", "DOI", "id", "text", _WITHIN, "decision")
 # Of the records that PubMed deleted, a file that was read again counts those that it still holds as withdrawn.
 _SIGHTINGS = """
     SELECT s.file_id, coalesce(s.origin, '') AS origin, s.rule, a.id IS NOT NULL AS is_present,
@@ -49,7 +49,7 @@ class Flow:
     """The identification of records; the sums are those of the databases and registers."""
 
     origins: tuple[OriginFlow, ...]  # databases, then registers; most records first
-    duplicates: dict[str, int]  # by rule, in the order of RULES; rules without a record are left out
+    duplicates: dict[str, int]  # by rule, in the order of _RULES; rules without a record are left out
     found: int
     rejected: int
     withdrawn: int
@@ -57,7 +57,7 @@ class Flow:
 
 
 @dataclass(slots=True)
-class _Tally:
+class _FlowCounts:
     """Counts while the sightings are read."""
 
     origins: dict[str, OriginFlow] = field(default_factory=dict)
@@ -77,7 +77,7 @@ def count_flow(corpus: Corpus) -> Flow:
     """
     sightings = corpus.read_rows(_SIGHTINGS)
     n_rejected = corpus.read_rows("SELECT sum(rejected) FROM sources WHERE file_id = ?", PUBMED_FILES)[0][0]
-    tally = _Tally()
+    tally = _FlowCounts()
     for file_id, name, kind, rejected, withdrawn in map(tuple, corpus.read_rows(_FILES)):
         shown = "numbered files of PubMed" if file_id == PUBMED_FILES else name
         rows = [row for row in sightings if row["file_id"] == file_id]
@@ -88,7 +88,7 @@ def count_flow(corpus: Corpus) -> Flow:
         for row in rows:
             origin = name_origin(row["origin"]) if row["origin"] else database
             _count_rows(tally, tally.get(origin, shown), row)
-    return _sum_up(tally)
+    return _add_totals(tally)
 
 
 def _rank_origins(rows: Iterable[sqlite3.Row]) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def _rank_origins(rows: Iterable[sqlite3.Row]) -> tuple[str, ...]:
     return tuple(origin for origin, _ in counts.most_common() if origin)
 
 
-def _count_rows(tally: _Tally, flow: OriginFlow, row: sqlite3.Row) -> None:
+def _count_rows(tally: _FlowCounts, flow: OriginFlow, row: sqlite3.Row) -> None:
     """Count the sightings of one file, database and rule."""
     n_repeated = row["n_records"] - row["n_sightings"]
     n_merged = row["n_sightings"] if row["is_present"] and row["rule"] else 0
@@ -110,7 +110,7 @@ def _count_rows(tally: _Tally, flow: OriginFlow, row: sqlite3.Row) -> None:
     flow.left += row["n_sightings"] if row["is_present"] and not row["rule"] else 0
 
 
-def _sum_up(tally: _Tally) -> Flow:
+def _add_totals(tally: _FlowCounts) -> Flow:
     """Return the flow with its sums."""
     flows = [flow for flow in tally.origins.values()]
     for flow in flows:
@@ -118,7 +118,7 @@ def _sum_up(tally: _Tally) -> Flow:
     flows = [flow for flow in flows if flow.found or len(flows) == 1]
     return Flow(
         tuple(sorted(flows, key=lambda flow: (flow.is_register, -flow.found, flow.name))),
-        {rule: tally.rules[rule] for rule in RULES if tally.rules[rule]},
+        {rule: tally.rules[rule] for rule in _RULES if tally.rules[rule]},
         sum(flow.found for flow in flows),
         sum(flow.rejected for flow in flows),
         sum(flow.withdrawn for flow in flows),

@@ -14,13 +14,14 @@ from pathlib import Path
 from engine.collect.source import check_source, get_format, name_source
 from engine.config import SourcePattern
 from engine.corpus.draft import SourceFile
-from engine.errors import SourceError, UnknownFormatError
+from engine.errors import SourceError, UnknownFormatError, UsageError
 from engine.receipts import FileReceipt
 
 # pubmed26n1300.xml.gz; medline16n0902.xml.gz until 2016. A year's baseline begins at 0001, its updates follow.
 # "Copy of pubmed26n1300 (1).xml" counts as the same file.
 _RELEASE = re.compile(r"(?:pubmed|medline)(\d\d)n(\d{4})(?!\d)", re.IGNORECASE)
 _NOT_SOURCES = (".md5", ".part", ".tmp", ".log", ".stats.html")  # come with PubMed's files, or are incomplete
+_NAMED = 5  # entries of a folder that a message names
 _NUMBER = re.compile(r"(\d+)")
 
 
@@ -137,6 +138,35 @@ def _matches(base: Path, pattern: SourcePattern) -> list[Path]:
     if not root.exists():
         raise SourceError(_explain_vanished(root, pattern))
     return [root]
+
+
+def check_pattern(base: Path, pattern: SourcePattern) -> None:
+    """Check that a new source exists: a file, a folder, which may be empty, or a glob that matches a file.
+
+    Raises:
+        UsageError: it does not; the message says what was found in its place.
+    """
+    root = resolve_pattern(base, pattern)
+    if not _is_glob(base, pattern):
+        folder, missing = next(path for path in root.parents if path.is_dir()), not root.exists()
+        what = "does not exist"
+    else:
+        plain = list(takewhile(lambda part: not has_magic(part), Path(pattern.path).expanduser().parts))
+        folder = base.joinpath(*plain)
+        missing = not folder.is_dir() or not _matches(base, pattern)
+        what = "matches no file"
+        folder = next(path for path in (folder, *folder.parents) if path.is_dir())
+    if missing:
+        raise UsageError(f"{root} {what}. {_describe_folder(folder)}. Correct it, or create it first")
+
+
+def _describe_folder(folder: Path) -> str:
+    """Return what a folder contains, in one sentence."""
+    names = sorted((path.name + ("/" if path.is_dir() else "") for path in folder.iterdir()), key=str.casefold)
+    if not names:
+        return f"{folder} is empty"
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"{folder} contains {', '.join(names[:_NAMED])}{more}"
 
 
 def _list_folder(folder: Path) -> Iterator[Path]:

@@ -1,0 +1,137 @@
+"""The command `engine flow`, the counts of files in other commands, and the check of `engine init`."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from xml.etree import ElementTree
+
+import pytest
+
+from engine.cli.flowchart import _CHARACTERS, Step, draw_flowchart
+from engine.index.folder import IndexFolder
+
+Run = Callable[..., CompletedProcess[str]]
+RIS = "TY  - JOUR\nTI  - {}\nAB  - Text.\nDO  - {}\nER  - \n"
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def review(toy: IndexFolder, engine: Run, tmp_path: Path) -> IndexFolder:
+    """The toy index with two exports that share a record; each also has one twice."""
+    (tmp_path / "scopus.ris").write_text(RIS.format("Gout", "10.1/a") * 2 + RIS.format("Lupus", "10.1/b"))
+    (tmp_path / "embase.ris").write_text(RIS.format("Gout", "10.1/a") + "TY  - JOUR\nER  - \n")
+    done = engine("index", "scopus.ris", "embase.ris", "-i", "toy")
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["file", "records", "rejected", "repeated", "merged", "added"] in lines
+    assert ["scopus.ris", "3", "0", "1", "0", "2"] in lines and ["embase.ris", "2", "1", "0", "1", "0"] in lines
+    assert ["together", "5", "1", "1", "1", "2"] in lines
+    return toy
+
+
+def test_status_shows_what_each_file_gave(review: IndexFolder, engine: Run) -> None:
+    rows = [line.split() for line in engine("status", "--sources", "-i", "toy").stdout.splitlines()]
+    assert ["000002", "embase.ris", "2", "1", "0", "1", "0"] in rows
+    files = json.loads(engine("status", "--sources", "--json", "-i", "toy").stdout)["sources"]
+    assert [(each["file"], each["counts"]["read"], each["counts"]["merged"]) for each in files] == [
+        ("toy.jsonl", 40, 0), ("scopus.ris", 3, 0), ("embase.ris", 2, 1),
+    ]  # fmt: skip
+
+
+def test_a_file_that_is_skipped_shows_what_it_gave(review: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    assert engine("init", "toy", "scopus.ris").returncode == 0
+    again = engine("reindex", "toy")
+    assert ["scopus.ris", "(read", "before)", "3", "1", "2"] in [line.split() for line in again.stdout.splitlines()]
+    report = json.loads(engine("reindex", "toy", "--json").stdout)
+    (skipped,) = report["skipped"]
+    assert (skipped["file"], skipped["counts"]["added"], skipped["counts"]["repeated"]) == ("scopus.ris", 2, 1)
+
+
+def test_the_flow_as_text_json_and_picture(review: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    done = engine("flow", "-i", "toy", "-o", "flow.svg")
+    assert done.returncode == 0 and "diagram in flow.svg" in done.stderr
+    assert "toy: 45 records found, 3 removed, 42 left" in done.stdout
+    assert "same DOI: 1" in done.stdout and "twice in one file: 1" in done.stdout
+    found = json.loads(engine("flow", "-i", "toy", "--json").stdout)
+    assert (found["found"], found["rejected"], found["left"], found["duplicates"]) == (45, 1, 42, {"DOI": 1, "file": 1})
+    assert {origin["name"]: origin["found"] for origin in found["origins"]} == {
+        "toy.jsonl": 40,
+        "Scopus": 3,
+        "Embase": 2,
+    }
+    texts = texts_of((tmp_path / "flow.svg").read_text(encoding="utf-8"))
+    assert "Records to be screened (n = 42)" in texts and "Studies included in review (n = \u2003)" in texts
+    again = engine("flow", "-i", "toy", "-o", "flow.svg")
+    assert again.returncode == 2 and "flow.svg" in again.stderr
+    wrong = engine("flow", "-i", "toy", "-o", "flow.png")
+    assert wrong.returncode == 2 and "Name a file that ends with .svg" in wrong.stderr
+
+
+def test_decisions_fill_the_later_stages(review: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("toy-01\n")
+    (tmp_path / "out.txt").write_text("toy-02\ntoy-03\twrong drug\ntoy-04\tnot retrieved\nabsent\n")
+    done = engine("flow", "-i", "toy", "--included", "in.txt", "--excluded", "out.txt", "-o", "flow.svg")
+    assert "screened: 4; excluded by title and abstract: 1" in done.stdout and "included: 1" in done.stdout
+    assert "decisions on records that are not in the index: 1" in done.stdout
+    texts = texts_of((tmp_path / "flow.svg").read_text(encoding="utf-8"))
+    assert texts[texts.index("Records screened (n = 4 of 42)") :] == [
+        "Records screened (n = 4 of 42)",
+        "Records excluded (n = 1)",
+        "Reports sought for retrieval (n = 3)",
+        "Reports not retrieved (n = 1)",
+        "Reports assessed for eligibility (n = 2)",
+        "Reports excluded:",
+        "wrong drug (n = 1)",
+        "Studies included in review (n = 1)",
+    ]
+
+
+def texts_of(svg: str) -> list[str]:
+    texts = [str(node.text) for node in ElementTree.fromstring(svg).iter(f"{SVG}text")]
+    return [text.replace("\u00a0", " ") for text in texts]
+
+
+def test_text_stays_inside_the_boxes() -> None:
+    long = "W" * 200
+    steps = [Step("Identification", ("Found:", f"  A very long name {long} (n = 123,456,789,012)"), ("Removed: <&>",))]
+    root = ElementTree.fromstring(draw_flowchart("Flow", [*steps, Step("Included", ("x",))]))
+    boxes = [
+        tuple(float(node.attrib[key]) for key in ("x", "y", "width", "height"))
+        for node in root.iter(f"{SVG}rect")
+        if node.attrib["class"] == "box"
+    ]
+    lines = [node for node in root.iter(f"{SVG}text") if node.attrib["class"] == "text"]
+    assert len(boxes) == 3 and len(lines) > 6
+    for node in lines:
+        x, y, text = float(node.attrib["x"]), float(node.attrib["y"]), str(node.text)
+        inside = [b for b in boxes if b[0] < x < b[0] + b[2] and b[1] < y < b[1] + b[3]]
+        assert len(inside) == 1 and len(text) <= _CHARACTERS
+        assert x + len(text) * 13 * (0.94 if "W" in text else 0.3) < inside[0][0] + inside[0][2]
+    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+    assert all(x + w < width and y + h < height for x, y, w, h in boxes)
+
+
+def test_init_says_what_is_there_instead(engine: Run, tmp_path: Path) -> None:
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "a.nbib").write_text("x")
+    for source, what in (
+        ("exports/a.ris", "does not exist"),
+        ("exports/*.ris", "matches no file"),
+        ("exports/b/c", "does not exist"),
+    ):
+        done = engine("init", "fresh", source)
+        assert done.returncode == 2
+        assert re.search(rf"{re.escape(source)} {what}\. .*exports contains a\.nbib\. Correct it", done.stderr)
+    assert not (tmp_path / "indexes" / "fresh").exists()
+    assert engine("init", "fresh", "exports/*.nbib", "exports").returncode == 0
+
+
+def test_what_to_do_about_texts_that_are_cut(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    (tmp_path / "long.ris").write_text(RIS.format("Gout " * 90, "10.1/a"))
+    done = engine("index", "long.ris", "-i", "toy")
+    (command,) = re.findall(r"long ones in parts: engine (.*)", done.stdout)
+    assert command == f"index {tmp_path / 'long.ris'} -i toy --recipe passages --re-encode"
+    again = engine(*command.split(), "-m", Path(__file__).parent / "data" / "toy-model")
+    assert again.returncode == 0 and "long ones in parts" not in again.stdout
