@@ -217,8 +217,11 @@ class Intake:
     def detach_source(self, given: _GivenRecord, earlier: ContributionRow) -> bool:
         """Remove a source from a record that it no longer belongs to; return whether it was removed.
 
-        Correcting a wrong PMID or DOI thus splits the records it had merged.
+        Correcting a wrong PMID or DOI thus splits the records it had merged. A work that the file gave twice stays, as
+        its second record may still have the number.
         """
+        if self.ledger.sightings.is_repeated(earlier.doc_id, given.origin.source_id):
+            return False
         others = self.read_others(earlier.doc_id, earlier)
         own_id = given.abstract.record_id  # another source with the same id keeps them together
         if not others or any(o.abstract.record_id == own_id or is_linked(given.abstract, o.abstract) for o in others):

@@ -100,6 +100,12 @@ class Sightings:
         rows = self.connection.execute(sql, (doc_id,)).fetchall()
         return [(file_id, reading, Fate(outcome), n) for file_id, reading, outcome, n in rows]
 
+    def is_repeated(self, doc_id: int, source_id: int) -> bool:
+        """Return whether a file gave a record more than once when it was last read."""
+        sql = "SELECT n FROM sightings WHERE doc_id = ? AND file_id = ?"
+        row = self.connection.execute(sql, (doc_id, self.find_file(source_id))).fetchone()
+        return bool(row and row[0] > 1)
+
     def move(self, doc_id: int, to: int, rule: MergeRule) -> None:
         """Move the sightings of one record to the record `to`, with which this rule merged it."""
         self.changed.update([to] if doc_id in self.changed else [])

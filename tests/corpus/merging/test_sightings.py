@@ -149,6 +149,16 @@ def test_a_file_that_only_repeats_another_is_merged_and_not_repeated(tmp_path: P
         ]
 
 
+def test_a_work_given_twice_with_different_numbers_is_not_split_when_it_is_read_again(tmp_path: Path) -> None:
+    lupus = Abstract("PMID:3", "Lupus in men", "Rare.", pmid="3")
+    for number in (1, 2):
+        with opened(tmp_path / "a.db", number) as draft:
+            read(draft, "a", [replace(lupus, record_id="DOI:10.1/c", pmid=None, doi="10.1/c")])
+            read(draft, "b", [lupus, replace(lupus, doi="10.1/c")])
+            counts = [show(each) for each in count(draft)]
+    assert counts == [{"read": 1, "unchanged": 1}, {"read": 2, "repeated": 1, "unchanged": 1}]
+
+
 def test_records_found_to_be_one_count_as_merged(tmp_path: Path) -> None:
     with opened(tmp_path / "a.db", 1) as draft:
         read(draft, "a", [replace(GOUT, doi=None)])
