@@ -30,6 +30,7 @@ from engine.collect.formats.elements import (
 )
 from engine.collect.values.fields import drop_repeats
 from engine.collect.values.notices import resolve_standing
+from engine.collect.values.rights import split_rights
 from engine.collect.values.tags import join_pages
 from engine.identifiers import parse_doi
 from engine.records.abstract import Abstract
@@ -95,6 +96,7 @@ def build_shared(parts: Parts, article: Parts, types: Sequence[etree._Element], 
     """
     vernacular = read_first(article, "VernacularTitle")
     abstract, others = _find_abstracts(article.get("Abstract", ()), parts.get("OtherAbstract", ()))
+    abstract, notice = split_rights(abstract)
     people = read_people(article.get("AuthorList", ()))
     if not people.names and "InvestigatorList" in parts:
         people = read_people(parts["InvestigatorList"], "Investigator")
@@ -117,7 +119,9 @@ def build_shared(parts: Parts, article: Parts, types: Sequence[etree._Element], 
         "notices": notices,
         "affiliations": drop_repeats(people.affiliations),
         "notes": read_texts(parts["GeneralNote"]) if "GeneralNote" in parts else (),
-        "rights": "\n".join(read_texts(find_inside(article, "Abstract", "CopyrightInformation"))),
+        "rights": "\n".join(
+            drop_repeats([*read_texts(find_inside(article, "Abstract", "CopyrightInformation")), notice])
+        ),
         "other_tags": tuple(_list_others(parts, article, links)),
         "version": read_version(get_first(parts, "PMID")),
         "revised": read_date(get_first(parts, "DateRevised")),

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.collect.values.dates import choose_published, read_year
 from engine.collect.values.identity import Identity, find_identity, is_missing, normalise_orcids
+from engine.collect.values.rights import split_rights
 from engine.records.abstract import SOURCE_FIELDS, Abstract, Entry, Notice, Rejection, Remark
 
 # UTF-8 read as Windows-1252: "â€‰", "Ã—", "Â°" and the like.
@@ -57,6 +58,10 @@ def build_abstract_entries(values: Mapping[str, object], source: str, place: str
     if not title.strip() and not body.strip():
         yield Rejection(source, place, _explain_no_text(values))
         return
+    text, notice = split_rights(body)
+    if notice and (title.strip() or text.strip()):
+        known = _read_plain_text(values.get("rights"))
+        body, values = text, {**values, "abstract": text, "rights": "\n".join(drop_repeats([known, notice]))}
     identity = find_identity(values)
     abstract = _build_abstract(values, identity, title, body)
     if any(not is_missing(values.get(name)) and not text for name, text in (("title", title), ("abstract", body))):
