@@ -84,6 +84,11 @@ _LINKS = tuple(
         (r"drks\.de/\S*?(DRKS\d{8})", ""),
     )
 )
+# One of these is in every address that _LINKS match: most addresses are looked at once.
+_LINK_WORDS = (
+    *("2-s2", "docview", "embase", "u2  -", "cn-", "eric.ed", "clinicaltrials", "isrctn", "anzctr", "drks"),
+    *_COLLECTIONS.lower().split("|"),
+)
 # Ovid's and EBSCO's links name the database and the number: "…ovidweb.cgi?…&D=medp&…&AN=30000103".
 _CATALOGUE_HOST = re.compile(r"ovid|ebsco", re.IGNORECASE)
 _CATALOGUE_NUMBER = re.compile(r"[?&](?:AN|an)(?:=|%3D)([^&\s%]+)")
@@ -198,6 +203,7 @@ def find_linked_accessions(urls: Iterable[str]) -> tuple[str, ...]:
     return order_accessions(
         parse_accession(f"{prefix}{match[1]}".replace("%3A", ":").replace("%3a", ":")) or f"{prefix}{match[1]}"
         for url in urls
+        if any(word in lowered for lowered in [url.lower()] for word in _LINK_WORDS)
         for form, prefix in _LINKS
         for match in form.finditer(url)
     )
