@@ -50,13 +50,23 @@ def split_records(stream: io.BufferedReader, name: str, grammar: Grammar) -> Ite
         SourceError: as decode_lines; or a record has more than MAX_LINE characters.
     """
     splitter, heads, mark = _Splitter(grammar, name), grammar.heads, grammar.seam_mark
+    plain: Chunk | None = None  # the current record, if nearly every line can only be one of its lines
     for number, text, is_utf8 in read_text_lines(stream, name):
-        if text[:2] not in heads and mark not in text and splitter.add_plain(text, is_utf8):
+        if (
+            plain is not None
+            and text[:2] not in heads
+            and text[:_N_TAG].isascii()
+            and mark not in text
+            and is_utf8
+            and text.strip()
+        ):
+            plain.add(text)
             continue
         if seam := grammar.find_seam(text):
             yield from splitter.take(number, text[: seam.start() or seam.end()].rstrip("\ufeff \t"), is_utf8)
             text = text[seam.end() :]
         yield from splitter.take(number, text, is_utf8)
+        plain = splitter.find_plain()
     yield from splitter.finish()
 
 
@@ -136,20 +146,9 @@ class _Splitter:
         else:
             yield from self._add_outside(line)
 
-    def add_plain(self, text: str, is_utf8: bool) -> bool:
-        """Add a line that neither starts nor ends a record, and return True; nothing where it needs a closer look.
-
-        Nearly all lines are added here.
-        """
-        if self.current is None or self.needs_look or not is_utf8 or not text[:_N_TAG].isascii() or not text.strip():
-            return False
-        self.current.add(text)
-        return True
-
-    @property
-    def needs_look(self) -> bool:
-        """Whether the next line may not be just a line of the current record."""
-        return self.is_parted or self.indent > 0 or self.tail is not None
+    def find_plain(self) -> Chunk | None:
+        """Return the current record; None where the next line may be more than just a line of it."""
+        return None if self.is_parted or self.indent or self.tail is not None else self.current
 
     def finish(self) -> Iterator[Chunk]:
         """Yield what is left at the end of the file."""

@@ -110,8 +110,10 @@ class XmlDocuments:
                 for match in re.finditer(b"[" + re.escape(_CONTROL) + b"]", data)
             ]
             data = data.translate(_TO_BLANKS)
-        self._has_cdata = self._has_cdata or b"<![CDATA[" in data
-        return data if self._has_cdata or b"&" not in data else _SLIP.sub(self._replace_slip, data)
+        if _SLIP.search(data) is None:
+            return data
+        self._has_cdata = self._has_cdata or b"<![CDATA[" in data or b"]]>" in data
+        return data if self._has_cdata else _SLIP.sub(self._replace_slip, data)
 
     def _replace_slip(self, match: re.Match[bytes]) -> bytes:
         """Return what a slip means; an entity that nobody knows is unchanged."""
@@ -131,10 +133,14 @@ class XmlDocuments:
 
 def _find_start(piece: bytes, begin: int) -> int | None:
     """Return where another document starts: at its declaration, or below the end of a root; None if none does."""
-    starts = [piece.find(_DECLARED, begin)]
-    while starts[0] >= 0 and not piece[starts[0] + len(_DECLARED) :][:1].isspace():  # <?xml-stylesheet
-        starts[0] = piece.find(_DECLARED, starts[0] + 1)
+    starts = []
+    at = piece.find(b"?", begin + 1)  # a search for one byte is by far the fastest
+    while at > 0:
+        if piece[at - 1 : at + 4] == _DECLARED and piece[at + 4 : at + 5].isspace():  # not <?xml-stylesheet
+            starts.append(at - 1)
+            break
+        at = piece.find(b"?", at + 1)
     marks = [found for mark in _ROOT_MARKS if (found := piece.find(mark, begin)) >= 0]
     if marks and (end := _ROOT_END.search(piece, max(min(marks) - _TAIL, 0))):
         starts.append(end.end())
-    return min((start for start in starts if start >= 0), default=None)
+    return min(starts, default=None)
