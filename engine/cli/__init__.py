@@ -1,9 +1,9 @@
 """The command line, with thin commands. Stages are imported inside the commands, so that help appears at once.
 
 Next: nothing. ``build`` makes and updates indexes, ``nightly`` updates one every night (``schedule`` writes the files
-for systemd and cron), ``find`` searches them, ``look`` shows and checks them, and ``tune`` tunes a large one.
-``recall`` and ``rerun`` check searches, ``screen`` ranks records for screening, ``flow`` counts them for a diagram
-that ``flowchart`` draws, ``serve`` serves browsers and programs.
+for systemd and cron), ``find`` searches them, ``look`` shows and checks them, ``duplicates`` decides on duplicates, and
+``tune`` tunes a large one. ``recall`` and ``rerun`` check searches, ``screen`` ranks records for screening, ``flow``
+counts them for a diagram that ``flowchart`` draws, ``serve`` serves browsers and programs.
 ``similarity`` compares texts; ``evaluate`` and ``knownitems`` measure rankings; ``train``, ``promote`` and
 ``explain_card`` deal with encoders.
 
@@ -12,7 +12,8 @@ and written, and ``group`` turns errors into messages and exit codes.
 """
 
 # isort: off
-from engine.cli import build, nightly, find, references, look, recall, rerun, similarity, tune  # in the order of help
+from engine.cli import build, nightly, find, references, look, duplicates  # commands are listed in this order
+from engine.cli import recall, rerun, similarity, tune
 from engine.cli import evaluate, knownitems, screen, flow, serve, train, promote, explain_card
 
 # isort: on
@@ -20,6 +21,7 @@ from engine.cli.group import main
 
 __all__ = [
     "build",
+    "duplicates",
     "evaluate",
     "explain_card",
     "find",

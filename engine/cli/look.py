@@ -109,34 +109,6 @@ def diff(config: Config, old: int, new: int, as_object: bool) -> None:
 
 @main.command()
 @index_options
-@click.option("--json", "as_object", is_flag=True, help="Print one JSON object per group, one per line.")
-def duplicates(config: Config, as_object: bool) -> None:
-    """List records that may be the same work under several ids.
-
-    Each group has a name, a score from 0 to 1 and its reasons: what is the same in its records, and what differs.
-    Title, authors, year, volume, pages, journal, DOI, PMID and abstract are compared.
-
-    \b
-    engine duplicates -i rheumatology
-    """
-    from engine.reindex.history import look_alikes
-
-    groups = look_alikes(config.find_existing())
-    for group in groups:
-        if as_object:
-            click.echo(dump_json(asdict(group)))
-            continue
-        reasons = f"same {', '.join(group.same)}" + (f"; other {', '.join(group.other)}" if group.other else "")
-        say(f"{group.name}  {group.score:.2f}  {reasons}")
-        for row in group.members:
-            place = f"{row.volume}:{row.pages}" if row.volume and row.pages else row.volume or row.pages
-            facts = (row.record_id, str(row.year or ""), row.doi or "", row.journal, place, row.title)
-            say("  " + "  ".join(join_lines(fact) for fact in facts if fact))
-    say(pluralize(len(groups), "group"), err=as_object)
-
-
-@main.command()
-@index_options
 @click.option("--deep", is_flag=True, help="Also compare all texts with their digests, and encode a sample again.")
 def verify(config: Config, deep: bool) -> None:
     """Check the files of an index against its manifest.

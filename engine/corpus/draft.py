@@ -16,6 +16,7 @@ from sqlite_utils import Database
 from engine.corpus.merging.deletions import Deletions
 from engine.corpus.merging.intake import Intake
 from engine.corpus.merging.ledger import Ledger, TextDigest
+from engine.corpus.merging.parts import Parts
 from engine.corpus.merging.sightings import PUBMED_FILES, Sightings
 from engine.corpus.schema import create_tables
 from engine.corpus.storage.store import SPACES, TOTALS, Totals
@@ -68,6 +69,7 @@ class Draft:
         self.connection: sqlite3.Connection = self.db.conn
         self.ledger = Ledger(self.connection, generation, text_digest, published)
         self.intake = Intake(self.ledger, Deletions(self.connection, generation))
+        self.parts = Parts(self.ledger)
 
     def __enter__(self) -> Draft:
         try:

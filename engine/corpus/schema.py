@@ -29,6 +29,16 @@ def _define_column(field: str) -> str:
     return f"{field} {special.get(field, 'INTEGER NOT NULL' if field == 'retracted' else 'TEXT NOT NULL')}"
 
 
+PART_COLUMNS = {
+    **{field: _define_column(field).removeprefix(f"{field} ").removesuffix(" UNIQUE") for field in SOURCE_FIELDS},
+    "text_sha256": "TEXT NOT NULL",
+    "n_tokens": "INTEGER",
+    "truncated": "INTEGER",
+    **dict.fromkeys(
+        ("first_generation", "changed_generation", "text_generation", "reworded_generation"), "INTEGER NOT NULL"
+    ),
+}  # of abstracts, but for the id
+
 _TABLES = (
     """
     CREATE TABLE generation (
@@ -98,7 +108,16 @@ _TABLES = (
         revised TEXT NOT NULL,               -- ISO 8601, '' where unknown
         release INTEGER NOT NULL,            -- number of PubMed's file, 0 for others
         digest BLOB NOT NULL,                -- SHA-256 of the record of the source
-        record TEXT                          -- JSON; NULL if the row in abstracts is the same
+        record TEXT,                         -- JSON; NULL if the row in abstracts is the same
+        part INTEGER REFERENCES parts (id)   -- the record it belongs to without decisions; NULL: doc_id
+    )
+    """,
+    # The records that decisions join, as they are without the decisions. No row is in abstracts but the first of each.
+    f"""
+    CREATE TABLE parts (
+        id INTEGER PRIMARY KEY,
+        {", ".join(f"{column} {kind}" for column, kind in PART_COLUMNS.items())},
+        joined INTEGER NOT NULL REFERENCES abstracts (id) -- the record that it is part of
     )
     """,
     """
@@ -151,6 +170,8 @@ _INDEXES = (
     f"abstracts_blank ON abstracts (id) WHERE {BLANK_ABSTRACT}",
     "contributions_own_id ON contributions (own_id)",
     "contributions_doc_id ON contributions (doc_id)",
+    "contributions_part ON contributions (part) WHERE part IS NOT NULL",
+    "parts_joined ON parts (joined)",
     "contributions_source ON contributions (source_id, doc_id)",
     "contributions_spoken ON contributions (spoken, doc_id)",
 )

@@ -71,6 +71,11 @@ class IndexFolder:
         return self.path / "LOCK"
 
     @property
+    def decisions(self) -> Path:
+        """The journal of decisions, which no generation contains."""
+        return self.path / "decisions.db"
+
+    @property
     def building(self) -> Path:
         """The folder in which the next generation is built."""
         return self.path / "building"

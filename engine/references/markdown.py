@@ -19,7 +19,7 @@ _N_ABSTRACT = 200  # characters, where there is no title
 def write_markdown(cited: Iterable[Cited], title: str) -> Iterator[str]:
     """Yield a heading and a numbered list of the records, numbered by rank, without hits by order."""
     items = [_write_item(one, number) for number, one in enumerate(cited, 1)]
-    yield f"# {_escape_markdown(title) or 'References'}\n\n{pluralize(len(items), 'record')}\n"
+    yield f"# {escape_markdown(title) or 'References'}\n\n{pluralize(len(items), 'record')}\n"
     for item in items:
         yield f"\n{item}\n"
 
@@ -35,15 +35,15 @@ def _write_item(cited: Cited, place: int) -> str:
 
 def _format_heading(record: Abstract) -> str:
     """Return the title in bold, or else the beginning of the abstract."""
-    title = _escape_markdown(record.title)
-    return f"**{title}**" if title else f"\\[no title\\] {_escape_markdown(record.abstract[:_N_ABSTRACT])}"
+    title = escape_markdown(record.title)
+    return f"**{title}**" if title else f"\\[no title\\] {escape_markdown(record.abstract[:_N_ABSTRACT])}"
 
 
 def _format_source(record: Abstract) -> str:
     """Return authors, journal and year, as far as they are known."""
-    named = [_escape_markdown(name) for name in record.authors[:_N_AUTHORS]]
+    named = [escape_markdown(name) for name in record.authors[:_N_AUTHORS]]
     people = ", ".join(named) + (" et al" if len(record.authors) > _N_AUTHORS else "")
-    journal = _escape_markdown(record.journal)
+    journal = escape_markdown(record.journal)
     where = " ".join(filter(None, (f"*{journal}*" if journal else "", str(record.year or ""))))
     return ". ".join(filter(None, (people, where)))
 
@@ -53,7 +53,7 @@ def _link_pmid(pmid: str | None) -> str:
     if not pmid:
         return ""
     url = build_pubmed_url(pmid)
-    return f"[PMID {pmid}]({url})" if url else _escape_markdown(pmid)
+    return f"[PMID {pmid}]({url})" if url else escape_markdown(pmid)
 
 
 def _link_doi(doi: str | None) -> str:
@@ -61,9 +61,9 @@ def _link_doi(doi: str | None) -> str:
     if not doi:
         return ""
     url = build_doi_url(doi)
-    return f"[doi:{_escape_markdown(doi)}]({url})" if url else _escape_markdown(doi)
+    return f"[doi:{escape_markdown(doi)}]({url})" if url else escape_markdown(doi)
 
 
-def _escape_markdown(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return a text on one line with all markup escaped."""
     return _MARKUP.sub(r"\\\g<0>", UNPRINTABLE.sub(" ", " ".join(text.split()))).strip()

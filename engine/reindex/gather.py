@@ -35,6 +35,7 @@ class Gathered:
     deletions: int = 0  # new deletions of PubMed, whether or not the index had the record
     retracted: set[int] = field(default_factory=set)  # existing records that are newly retracted
     merged: int = 0  # records that were merged into another one
+    decided: int = 0  # of those: by a decision
     readings: tuple[FileReading, ...] = ()  # the files, in order, with their counts; filled by count_files
     rejected: int = 0
     n_records: int = 0

@@ -1,4 +1,4 @@
-"""The history of an index: its generations, their differences, and possible duplicates."""
+"""The history of an index: its generations and their differences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from engine.corpus.duplicates.groups import Group, find_duplicates
 from engine.corpus.history import Event, RecordDifference, find_differences, read_events
 from engine.corpus.storage.store import Corpus
 from engine.errors import UsageError
@@ -57,13 +56,3 @@ def compare_generations(path: Path, old: int, new: int) -> Iterator[RecordDiffer
             raise UsageError(f"generation {number:06d} of {path} does not exist. Kept are {kept}. See: engine log")
     pair = [folder.check(number).database for number in (old, new)]
     yield from find_differences(*pair)
-
-
-def look_alikes(path: Path) -> list[Group]:
-    """Find records of the current generation that may be the same work under several ids.
-
-    Raises:
-        GenerationError: there is no index, or it is damaged.
-    """
-    with closing(Corpus(IndexFolder(path).open_current(quick=True).database)) as corpus:
-        return find_duplicates(corpus)

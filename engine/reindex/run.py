@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 
 from engine.collect.source import check_source
 from engine.corpus.draft import Draft
+from engine.corpus.duplicates.journal import Journal
+from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.encode.encoder import Encoder
 from engine.encode.onnx import OnnxEncoder, choose_layout, count_trial_texts
 from engine.encode.passages import Texts, load_recipe
@@ -132,7 +134,7 @@ def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> R
     if published is not None:
         durable.copy_file(published, database)
     with Draft(database, build.number, build.created, hash_prepared, published) as draft:
-        gathered = read_all(draft, build.order, progress)
+        gathered = read_all(draft, build.order, Journal(build.folder.decisions), progress)
         if (unchanged := _report_unchanged(build, gathered)) is not None:
             return unchanged
         _refuse_empty(draft, build, gathered)
@@ -154,17 +156,24 @@ def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> R
     return gathered, vectorised
 
 
-def read_all(draft: Draft, order: Order, progress: Progress) -> Gathered:
-    """Read the sources into the draft; in a full run, remove records that they no longer contain.
+def read_all(draft: Draft, order: Order, journal: Journal, progress: Progress) -> Gathered:
+    """Read the sources into the draft; in a full run, remove records that they no longer contain. Apply the decisions.
+
+    The sources are read as if there were no decisions, so that these can be undone.
 
     Raises:
+        CorpusError: the journal of decisions can't be read.
         SourceError: a file is truncated or unreadable, or changes while it is read.
     """
+    draft.parts.separate()
     run_from = draft.read_last_source() + 1
     gathered = gather(draft, order.everything, progress)
     if order.full:
         drop_unseen(draft, gathered, run_from)
     count_files(draft, gathered)
+    partition = IdentityFinder(draft.connection).divide(journal.read())
+    gathered.decided = draft.parts.join(partition.blocks)
+    gathered.merged += gathered.decided
     return gathered
 
 

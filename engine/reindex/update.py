@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.config import Settings
 from engine.corpus.draft import Draft
+from engine.corpus.duplicates.journal import Journal
 from engine.corpus.storage.store import AppliedFile, Corpus
 from engine.errors import ConfigError
 from engine.index import durable, factory, publish
@@ -21,6 +22,7 @@ from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.records.generation import Counts, FileReading
 from engine.reindex import shards
+from engine.reindex.decisions import has_pending_decisions
 from engine.reindex.encoders import choose
 from engine.reindex.filetable import build_readings
 from engine.reindex.gather import hash_prepared
@@ -67,11 +69,11 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
     with lock_for_writing(folder.lock):
         current = open_current(folder)
         look = _look_at_sources(folder, settings, request, current)
-        if not look.files.read and current is not None:
+        if not look.files.read and current is not None and not has_pending_decisions(folder, current):
             choose(current.manifest.encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
             shards.clear(folder.shards)  # of a stopped run whose files are gone: there is nothing to encode
             return replace(_report_nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
-        if not look.files.read:
+        if not look.files.read and current is None:
             places = ", ".join(source.path for source in settings.sources)
             raise ConfigError(
                 f"no source in {settings.file} contains a file yet ({places}), so there is nothing to index"
@@ -95,7 +97,7 @@ def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, prog
     choose(encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
     look = _look_at_sources(folder, settings, request, current)
     n_current = current.manifest.counts.abstracts if current else 0
-    if not look.files.read:
+    if not look.files.read and (current is None or not has_pending_decisions(folder, current)):
         return Plan(n_current, look.files, Counts(n_current, 0, 0, 0, 0), (), (), (), look.notes, None)
     with tempfile.TemporaryDirectory(prefix="engine-plan-") as scratch:
         database = Path(scratch, DATABASE)
@@ -111,7 +113,7 @@ def _plan_changes(
     created = datetime.now(UTC).isoformat(timespec="seconds")
     published = current.database if current else None
     with Draft(database, publish.choose_number(folder), created, hash_prepared, published) as draft:
-        gathered = read_all(draft, order, progress)
+        gathered = read_all(draft, order, Journal(folder.decisions), progress)
         to_encode = draft.count_to_encode(everything=False)
         counts = count_generation(draft.count_totals(), gathered, to_encode)
     n_current = current.manifest.counts.abstracts if current else 0

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 
 from engine.records.abstract import Abstract
-from engine.references.markdown import _escape_markdown, write_markdown
+from engine.references.markdown import escape_markdown, write_markdown
 from tests.references.found import FULL, NO_TITLE, TEXT, cite
 
 
@@ -49,12 +49,12 @@ def test_what_is_no_pmid_and_no_doi_is_no_link() -> None:
     ],
 )
 def test_nothing_in_a_text_is_markup(text: str, safe: str) -> None:
-    assert _escape_markdown(text) == safe
+    assert escape_markdown(text) == safe
 
 
 @given(TEXT)
 def test_a_text_is_one_line_and_every_mark_has_its_backslash(text: str) -> None:
-    found = _escape_markdown(text)
+    found = escape_markdown(text)
     assert len(found.splitlines()) < 2
     bare = re.sub(r"\\.", "", found)
     assert not set(bare) & set("\\`*_{}[]<>#!|~$^&@") and not re.search("[\x00-\x1f\x7f-\x9f\u202a-\u202e]", bare)

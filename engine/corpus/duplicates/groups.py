@@ -75,7 +75,7 @@ def _read_facts(corpus: Corpus) -> Iterator[RecordFacts]:
         last = rows[-1]["id"]
 
 
-def _name_group(record_ids: Iterable[str]) -> str:
+def name_group(record_ids: Iterable[str]) -> str:
     """Return the name of the group of these records: eight hexadecimal digits, whatever their order."""
     return hashlib.sha256("\n".join(sorted(record_ids)).encode("utf-8")).hexdigest()[:8]
 
@@ -162,4 +162,4 @@ def _build_group(rows: dict[int, RecordFacts], members: list[int], links: Sequen
     same = list(dict.fromkeys(fact for link in links for fact in link.likeness.same if fact not in other))
     candidates = tuple(rows[doc_id] for doc_id in members)
     score = round(min(link.likeness.score for link in links), 3)
-    return Group(_name_group(row.record_id for row in candidates), score, tuple(same), tuple(other), candidates)
+    return Group(name_group(row.record_id for row in candidates), score, tuple(same), tuple(other), candidates)

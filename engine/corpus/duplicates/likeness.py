@@ -239,7 +239,7 @@ def _list_journal_words(journal: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 16)
 def _compare_journals(one: str, other: str) -> float:
-    """Return the points of two journals: 1 if equal or if one abbreviates the other, -3 if not.
+    """Return the points of two journals: 1 if equal or if one abbreviates the other, -3.5 if not.
 
     >>> _compare_journals("Clin Microbiol Rev", "Clinical Microbiology Reviews")
     1.0
@@ -249,7 +249,7 @@ def _compare_journals(one: str, other: str) -> float:
         return 0.0
     if len(short) == 1 and len(long) > 1:  # JAMA, BMJ: initials
         initials = "".join(word[0] for word in long)
-        return 1.0 if short[0] in (initials, long[0], "".join(long)) else -3.0
+        return 1.0 if short[0] in (initials, long[0], "".join(long)) else -3.5
     rest = list(long)
     matched = 0
     for word in short:
@@ -257,7 +257,7 @@ def _compare_journals(one: str, other: str) -> float:
         if place is not None:
             matched += 1
             del rest[: place + 1]
-    return 1.0 if matched >= max(1, len(short) - len(short) // 4) else -3.0
+    return 1.0 if matched >= max(1, len(short) - len(short) // 4) else -3.5
 
 
 def _is_abbreviation(word: str, full: str) -> bool:

@@ -48,7 +48,7 @@ class Change(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Original:
+class Original:
     """A record at the start of the run: a digest of its source values, and the engine's own values."""
 
     digest: bytes
@@ -70,7 +70,7 @@ class Ledger:
         self.contributions = Contributions(connection)
         self.sightings = Sightings(connection)
         self.changes: dict[int, Change] = {}  # doc id -> change, of all records in this run
-        self.originals: dict[int, _Original] = {}  # of the changed records
+        self.originals: dict[int, Original] = {}  # of the changed records
         self.resourced: set[int] = set()  # records whose sources changed
         self.absorbed: dict[int, list[int]] = {}  # doc id -> records merged into it in this run
 
@@ -88,7 +88,7 @@ class Ledger:
         row = self.connection.execute(_FIND, (doc_id,)).fetchone()
         kept, values = row[: len(_KEPT_COLUMNS)], row[len(_KEPT_COLUMNS) :]
         retracted = bool(values[SOURCE_FIELDS.index("retracted")])
-        self.originals[doc_id] = _Original(hash_row(values), kept[0], kept, retracted)
+        self.originals[doc_id] = Original(hash_row(values), kept[0], kept, retracted)
 
     def settle(self, doc_id: int, alone: Abstract | None = None) -> Change:
         """Rewrite the row of a record from its sources and return its change.
@@ -150,7 +150,7 @@ class Ledger:
         """Return the values of _KEPT_COLUMNS for a record whose text, with this digest, must be encoded."""
         return text, None, None, self.generation, self.generation, self.generation
 
-    def build_kept_values(self, original: _Original, change: Change, text: str) -> tuple[Value, ...]:
+    def build_kept_values(self, original: Original, change: Change, text: str) -> tuple[Value, ...]:
         """Return the values of _KEPT_COLUMNS after a change; an unchanged text keeps its own values."""
         if change is Change.TEXT:
             return self.build_fresh_values(text)
@@ -181,8 +181,13 @@ class Ledger:
             return []
         to_restore = [doc_id, *(other for other in self.absorbed.pop(doc_id, []) if other in self.originals)]
         self.reject(doc_id)
+        self.connection.execute("DELETE FROM parts WHERE joined = ?", (doc_id,))
         with contextlib.closing(sqlite3.connect(format_uri(self.published), uri=True)) as published:
+            for (part,) in published.execute("SELECT id FROM parts WHERE joined = ? AND id != ?", (doc_id, doc_id)):
+                self.discard(part)
+                self.changes.pop(part, None)
             for restored in to_restore:
+                self.put_back(published, "parts", "joined", restored)
                 self.put_back(published, "abstracts", "id", restored)
                 self.put_back(published, "contributions", "doc_id", restored)
                 self.put_back(published, "sightings", "doc_id", restored)
@@ -198,7 +203,7 @@ class Ledger:
         self.connection.executemany(f"REPLACE INTO {table} ({', '.join(columns)}) VALUES ({places})", cursor)
 
 
-def _compare_values(original: _Original, values: Values, text_sha256: str, *, resourced: bool) -> Change:
+def _compare_values(original: Original, values: Values, text_sha256: str, *, resourced: bool) -> Change:
     """Compare new values with the original record; new sources of the same values count as metadata."""
     if original.text_sha256 != text_sha256:
         return Change.TEXT

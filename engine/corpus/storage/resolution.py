@@ -21,6 +21,8 @@ _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("SELECT id FROM abstracts WHERE doi = v.value COLLATE NOCASE ORDER BY id LIMIT 1", strip_doi),
     ("SELECT id FROM abstracts WHERE record_id = v.value", name_accession),
     ("SELECT doc_id FROM contributions WHERE own_id = v.value ORDER BY id LIMIT 1", strip_doi_address),
+    ("SELECT joined FROM parts WHERE pmid = v.value ORDER BY id LIMIT 1", strip_pmid),
+    ("SELECT joined FROM parts WHERE doi = v.value COLLATE NOCASE ORDER BY id LIMIT 1", strip_doi),
 )  # the first rule with a match wins
 
 

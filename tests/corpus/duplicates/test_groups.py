@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from engine.corpus.duplicates.groups import Group, _find_pairs, _name_group, find_duplicates
+from engine.corpus.duplicates.groups import Group, _find_pairs, find_duplicates, name_group
 from engine.corpus.duplicates.likeness import RecordFacts
 from engine.corpus.storage.store import Corpus
 from engine.identifiers import parse_doi
@@ -31,7 +31,7 @@ def groups(place: Path, *rows: Abstract) -> list[list[str]]:
 def test_a_group_has_a_name_a_score_and_reasons(tmp_path: Path) -> None:
     placed = replace(ONE, volume="7", pages="12-19")
     (group,) = find(tmp_path, placed, replace(placed, record_id="b", doi="10.1/b"))
-    assert (group.name, _name_group(("a", "b"))) == (_name_group(("b", "a")), group.name)
+    assert (group.name, name_group(("a", "b"))) == (name_group(("b", "a")), group.name)
     assert group.score == 0.769  # 4 + 2 + 1 + 1 + 2 - 2.5 = 7.5 points: 1 / (1 + exp(-0.8 * 1.5))
     assert (group.same, group.other) == (("title", "authors", "year", "volume", "pages"), ("DOI",))
 

@@ -1,0 +1,245 @@
+"""The journal of decisions beside the generations: append-only events in SQLite, safe for several processes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from engine.errors import CorpusError, UsageError
+
+_APPLICATION_ID = 0x41424443  # "ABDC"
+_VERSION = 1
+_PATIENCE = 30.0  # seconds to wait for another process
+_SCHEMA = f"""
+CREATE TABLE events (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    made TEXT NOT NULL,                  -- UTC, ISO 8601
+    who TEXT NOT NULL,
+    review TEXT NOT NULL DEFAULT '',     -- name of the review; '' for duplicates, which belong to the index
+    kind TEXT NOT NULL,                  -- merge, keep-apart or undo
+    batch INTEGER NOT NULL,              -- id of the first event of the same command
+    undoes INTEGER REFERENCES events (id),
+    note TEXT NOT NULL DEFAULT '',
+    records TEXT NOT NULL,               -- JSON array: the identity of each record
+    details TEXT NOT NULL DEFAULT '{{}}'   -- JSON object: what was known when the decision was made
+);
+CREATE TRIGGER events_update BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
+CREATE TRIGGER events_delete BEFORE DELETE ON events BEGIN SELECT RAISE(ABORT, 'events are never deleted'); END;
+PRAGMA application_id = {_APPLICATION_ID};
+PRAGMA user_version = {_VERSION};
+"""
+_COLUMNS = "id, made, who, kind, batch, undoes, note, records, details"
+
+
+class DecisionKind(StrEnum):
+    """What was decided."""
+
+    MERGE = "merge"
+    KEEP_APART = "keep-apart"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordIdentity:
+    """What a record is recognised by, in any later generation: its sources' ids, its PMID and DOI, then its title."""
+
+    ids: tuple[str, ...]  # that its sources give it, oldest source first
+    pmid: str | None = None
+    doi: str | None = None
+    title: str = ""
+    year: int | None = None
+    author: str = ""  # the first
+
+
+@dataclass(frozen=True, slots=True)
+class NewDecision:
+    """A decision to write into the journal."""
+
+    kind: DecisionKind
+    records: tuple[RecordIdentity, ...]
+    details: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An event of the journal."""
+
+    number: int
+    made: str  # UTC, ISO 8601
+    who: str
+    kind: DecisionKind
+    batch: int  # number of the first decision of the same command
+    undoes: int | None
+    note: str
+    records: tuple[RecordIdentity, ...]
+    details: Mapping[str, Any]
+
+
+class Journal:
+    """The file decisions.db of an index. It is made by the first decision."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> list[Decision]:
+        """Return all decisions on duplicates, oldest first; none if there is no file.
+
+        Raises:
+            CorpusError: the file can't be read.
+        """
+        if not self.path.exists():
+            return []
+        with self.open(write=False) as connection:
+            sql = f"SELECT {_COLUMNS} FROM events WHERE review = '' ORDER BY id"
+            return [_parse_event(row) for row in connection.execute(sql)]
+
+    def append(self, who: str, decisions: Sequence[NewDecision]) -> list[Decision]:
+        """Write decisions, all or none, and return them. They are on disk when this returns.
+
+        Raises:
+            CorpusError: the file can't be written.
+        """
+        with self.open(write=True) as connection:
+            numbers = _insert(connection, who, [(each, None) for each in decisions])
+        return [decision for decision in self.read() if decision.number in numbers]
+
+    def undo(self, who: str, number: int | None = None) -> list[Decision]:
+        """Undo a decision, or all those of the last command that are still in force; return them.
+
+        Raises:
+            UsageError: there is no such decision, or it has been undone.
+            CorpusError: the file can't be written.
+        """
+        if not self.path.exists():
+            raise UsageError(f"{self.path.parent} has no decisions yet")
+        with self.open(write=True) as connection:
+            sql = f"SELECT {_COLUMNS} FROM events WHERE review = '' ORDER BY id"
+            events = [_parse_event(row) for row in connection.execute(sql)]
+            to_undo = _choose_to_undo(events, number)
+            undoing = NewDecision(DecisionKind.UNDO, ())
+            _insert(connection, who, [(undoing, decision.number) for decision in to_undo])
+        return to_undo
+
+    @contextlib.contextmanager
+    def open(self, *, write: bool) -> Iterator[sqlite3.Connection]:
+        """Open the file for one transaction.
+
+        Raises:
+            CorpusError: it can't be read or written.
+        """
+        try:
+            with contextlib.closing(self.connect(write=write)) as connection:
+                connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+                if write and not connection.execute("PRAGMA user_version").fetchone()[0]:
+                    _create(connection)
+                _check(connection, self.path)
+                yield connection
+                connection.execute("COMMIT")
+        except sqlite3.Error as err:
+            raise CorpusError(
+                f"{self.path} can't be {'written' if write else 'read'}: {err}. Check the disk and the permissions; "
+                "the decisions made before are kept"
+            ) from err
+
+    def connect(self, *, write: bool) -> sqlite3.Connection:
+        """Connect to the file: in WAL mode, or read-only. A folder that can't be written is read without locks."""
+        place = f"file:{quote(str(self.path.resolve()))}"
+        if write:
+            connection = sqlite3.connect(place, _PATIENCE, isolation_level=None, uri=True)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            return connection
+        try:
+            connection = sqlite3.connect(f"{place}?mode=ro", _PATIENCE, isolation_level=None, uri=True)
+            connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.OperationalError:
+            connection = sqlite3.connect(f"{place}?mode=ro&immutable=1", isolation_level=None, uri=True)
+        return connection
+
+
+def list_active(decisions: Sequence[Decision]) -> list[Decision]:
+    """Return the decisions that were not undone, oldest first."""
+    undone = {decision.undoes for decision in decisions}
+    return [each for each in decisions if each.kind is not DecisionKind.UNDO and each.number not in undone]
+
+
+def _choose_to_undo(decisions: Sequence[Decision], number: int | None) -> list[Decision]:
+    """Return the decision of this number, or those of the last command.
+
+    Raises:
+        UsageError: there is none in force.
+    """
+    active = list_active(decisions)
+    if number is None:
+        if not active:
+            raise UsageError("every decision has been undone already")
+        return [decision for decision in active if decision.batch == active[-1].batch]
+    if chosen := [decision for decision in active if decision.number == number]:
+        return chosen
+    what = "has been undone already" if any(each.number == number for each in decisions) else "does not exist"
+    numbers = ", ".join(str(decision.number) for decision in active[-5:]) or "none"
+    raise UsageError(f"decision {number} {what}, or is no merge or keep-apart. The last in force: {numbers}")
+
+
+def _create(connection: sqlite3.Connection) -> None:
+    """Create the table in an empty file; the caller holds its write lock."""
+    for statement in _split_statements(_SCHEMA):
+        connection.execute(statement)
+
+
+def _split_statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; executescript would end the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Check that this is a journal that this engine reads.
+
+    Raises:
+        CorpusError: it is another file, or of a newer engine.
+    """
+    (found,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if (found, version) != (_APPLICATION_ID, _VERSION):
+        raise CorpusError(
+            f"{path} is not a journal of decisions of version {_VERSION} (found version {version}). "
+            "Move it away, or use the engine that wrote it"
+        )
+
+
+def _insert(
+    connection: sqlite3.Connection, who: str, decisions: Collection[tuple[NewDecision, int | None]]
+) -> list[int]:
+    """Insert (decision, number of the decision that it undoes) and return the numbers."""
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    (batch,) = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()
+    numbers = []
+    for decision, undoes in decisions:
+        records = json.dumps([asdict(record) for record in decision.records], ensure_ascii=False)
+        details = json.dumps(dict(decision.details), ensure_ascii=False)
+        columns = "made, who, kind, batch, undoes, note, records, details"
+        sql = f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        values = (made, who, str(decision.kind), batch, undoes, decision.note, records, details)
+        numbers.append(int(connection.execute(sql, values).lastrowid or 0))
+    return numbers
+
+
+def _parse_event(row: Sequence[Any]) -> Decision:
+    """Return the decision in a row of _COLUMNS."""
+    number, made, who, kind, batch, undoes, note, records, details = row
+    identities = tuple(RecordIdentity(**{**record, "ids": tuple(record["ids"])}) for record in json.loads(records))
+    return Decision(number, made, who, DecisionKind(kind), batch, undoes, note, identities, json.loads(details))

@@ -1,0 +1,116 @@
+"""Recognition of decided records in a generation, whatever has happened to their ids since, and the reverse."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+
+from engine.corpus.duplicates.journal import Decision, RecordIdentity, list_active
+from engine.corpus.duplicates.likeness import find_family_name
+from engine.corpus.duplicates.partition import Partition, divide
+from engine.corpus.merging.merge import normalise_title
+from engine.corpus.storage.values import bind_text
+from engine.identifiers import strip_doi, strip_doi_address, strip_pmid
+
+_COLUMNS = "id, title, year, authors, pmid, doi"
+# The records as they are without decisions: parts, and the records that have none.
+_UNDECIDED = (
+    f"(SELECT {_COLUMNS} FROM parts UNION ALL SELECT {_COLUMNS} FROM abstracts WHERE id NOT IN (SELECT id FROM parts))"
+)
+_BY_ID = (
+    f"SELECT {_COLUMNS} FROM {_UNDECIDED} WHERE id IN"
+    " (SELECT coalesce(part, doc_id) FROM contributions WHERE own_id = ?) ORDER BY id"
+)
+_BY_PMID, _BY_DOI = (
+    f"SELECT {_COLUMNS} FROM parts WHERE {column} = ?1{collation}"
+    f" UNION ALL SELECT {_COLUMNS} FROM abstracts WHERE {column} = ?1{collation}"
+    " AND id NOT IN (SELECT id FROM parts) ORDER BY id"
+    for column, collation in (("pmid", ""), ("doi", " COLLATE NOCASE"))
+)
+
+
+class IdentityFinder:
+    """Finds records by their identity, in a draft or in a published database."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.by_text: dict[tuple[str, int | None, str], list[int]] | None = None  # read when first needed
+
+    def find(self, identity: RecordIdentity) -> int | None:
+        """Return the doc id that a record has, or has as a part, without decisions; None if it is gone.
+
+        Its PMID, or an id of its sources and its title, or its DOI and its title must be the same; failing that, title,
+        year and first author, if only one record has them.
+        """
+        for sql, value in (
+            *((_BY_ID, own_id) for own_id in identity.ids),
+            *(((_BY_PMID, identity.pmid),) if identity.pmid else ()),
+            *(((_BY_DOI, identity.doi),) if identity.doi else ()),
+        ):
+            for doc_id, title, _, _, pmid, _ in map(tuple, self.connection.execute(sql, (value,)).fetchall()):
+                if _is_recognised(identity, title, pmid):
+                    return int(doc_id)
+        key = _build_key(identity.title, identity.year, identity.author)
+        alike = self.read_texts().get(key, []) if key[0] else []
+        return alike[0] if len(alike) == 1 else None
+
+    def read_texts(self) -> dict[tuple[str, int | None, str], list[int]]:
+        """Return (normalised title, year, family name) -> doc ids of all records."""
+        if self.by_text is None:
+            self.by_text = {}
+            for doc_id, title, year, authors, _, _ in map(
+                tuple, self.connection.execute(f"SELECT {_COLUMNS} FROM {_UNDECIDED}")
+            ):
+                key = _build_key(title, year, next(iter(json.loads(authors)), ""))
+                self.by_text.setdefault(key, []).append(doc_id)
+        return self.by_text
+
+    def divide(self, decisions: Sequence[Decision]) -> Partition:
+        """Return what all decisions mean for the records that are there."""
+        return divide(
+            (decision.kind, [doc_id for each in decision.records if (doc_id := self.find(each)) is not None])
+            for decision in list_active(decisions)
+        )
+
+    def read_joined(self) -> dict[int, int]:
+        """Return part -> record, of the records that decisions join in this database."""
+        return dict(map(tuple, self.connection.execute("SELECT id, joined FROM parts").fetchall()))
+
+    def identify(self, doc_id: int) -> RecordIdentity:
+        """Return the identity of a record as it is without decisions."""
+        row = self.connection.execute(f"SELECT {_COLUMNS} FROM {_UNDECIDED} WHERE id = ?", (doc_id,)).fetchone()
+        _, title, year, authors, pmid, doi = row
+        sql = "SELECT own_id FROM contributions WHERE part = ?1 OR (part IS NULL AND doc_id = ?1) ORDER BY id"
+        own_ids = (own_id for (own_id,) in map(tuple, self.connection.execute(sql, (doc_id,))))
+        return RecordIdentity(
+            tuple(dict.fromkeys(own_ids)), pmid, doi, title, year, next(iter(json.loads(authors)), "")
+        )
+
+    def find_named(self, name: str) -> int | None:
+        """Return the doc id that the record with this id, PMID or DOI has without decisions; None if there is none."""
+        text = strip_doi_address(name)
+        for sql, value in (
+            *(
+                (_BY_ID, own_id)
+                for own_id in (name.strip(), text, f"PMID:{strip_pmid(name)}", f"DOI:{strip_doi(name)}")
+            ),
+            (_BY_PMID, strip_pmid(name)),
+            (_BY_DOI, strip_doi(name)),
+        ):
+            if row := self.connection.execute(sql, (bind_text(value),)).fetchone():
+                return int(row[0])
+        return None
+
+
+def _is_recognised(identity: RecordIdentity, title: str, pmid: str | None) -> bool:
+    """Return whether a record with the same id is the same work: same PMID, or the same title as far as known."""
+    if identity.pmid and pmid:
+        return identity.pmid == pmid
+    titles = normalise_title(identity.title), normalise_title(title)
+    return titles[0] == titles[1] or not all(titles)
+
+
+def _build_key(title: str, year: int | None, author: str) -> tuple[str, int | None, str]:
+    """Return what two records of one work have in common if they have no id in common."""
+    return normalise_title(title), year, find_family_name(author)

@@ -1,0 +1,133 @@
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from engine.corpus.duplicates.journal import DecisionKind, Journal, NewDecision, RecordIdentity, list_active
+from engine.errors import CorpusError, UsageError
+
+ONE, TWO = RecordIdentity(("PMID:1", "S1"), "1", "10.1/a", "Gout", 2020, "Liu, R"), RecordIdentity(("b",), title="Gout")
+MERGE = NewDecision(DecisionKind.MERGE, (ONE, TWO), {"score": 0.9}, "looks the same")
+
+
+def test_what_was_decided_is_read_back(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.db")
+    assert journal.read() == []
+    (made,) = journal.append("ann", [MERGE])
+    assert (made.number, made.who, made.kind, made.batch, made.undoes) == (1, "ann", DecisionKind.MERGE, 1, None)
+    assert (made.records, made.details, made.note) == ((ONE, TWO), {"score": 0.9}, "looks the same")
+    assert Journal(journal.path).read() == [made]
+
+
+def test_undo_takes_back_the_last_command_or_a_named_decision(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.db")
+    journal.append("ann", [MERGE])
+    journal.append("ann", [MERGE, NewDecision(DecisionKind.KEEP_APART, (ONE, TWO))])
+    assert [decision.number for decision in journal.undo("bob")] == [2, 3]
+    assert [decision.number for decision in list_active(journal.read())] == [1]
+    assert [(each.kind, each.undoes, each.who) for each in journal.read()[3:]] == [
+        (DecisionKind.UNDO, 2, "bob"), (DecisionKind.UNDO, 3, "bob"),
+    ]  # fmt: skip
+    with pytest.raises(UsageError, match="decision 2 has been undone already"):
+        journal.undo("bob", 2)
+    with pytest.raises(UsageError, match="decision 9 does not exist.* The last in force: 1"):
+        journal.undo("bob", 9)
+    assert [decision.number for decision in journal.undo("bob", 1)] == [1]
+    with pytest.raises(UsageError, match="every decision has been undone"):
+        journal.undo("bob")
+
+
+def test_an_undo_without_any_decision(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has no decisions yet"):
+        Journal(tmp_path / "decisions.db").undo("ann")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_events_are_never_changed(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.db")
+    journal.append("ann", [MERGE])
+    with closing(sqlite3.connect(journal.path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        with pytest.raises(sqlite3.IntegrityError, match="events are never changed"):
+            connection.execute("UPDATE events SET who = 'eve'")
+        with pytest.raises(sqlite3.IntegrityError, match="events are never deleted"):
+            connection.execute("DELETE FROM events")
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.db"
+    path.write_bytes(b"no database at all, but long enough to be taken for one" * 20)
+    for attempt in (Journal(path).read, lambda: Journal(path).append("ann", [MERGE])):
+        with pytest.raises(CorpusError, match=r"decisions.db can't be (read|written): file is not a database"):
+            attempt()
+    path.unlink()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("PRAGMA user_version = 9; CREATE TABLE t (x)")
+    with pytest.raises(CorpusError, match="is not a journal of decisions of version 1"):
+        Journal(path).append("ann", [MERGE])
+
+
+def test_a_journal_on_read_only_media_is_read(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.db")
+    journal.append("ann", [MERGE])
+    assert not list(tmp_path.glob("*-wal")) or (tmp_path / "decisions.db-wal").stat().st_size == 0
+    tmp_path.chmod(0o555)
+    try:
+        assert [decision.number for decision in journal.read()] == [1]
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def append_many(path: Path, who: str, n: int) -> None:
+    for _ in range(n):
+        Journal(path).append(who, [MERGE])
+
+
+def test_processes_that_decide_at_once_lose_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.db"
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=append_many, args=(path, f"person {n}", 8)) for n in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+        assert worker.exitcode == 0
+    decisions = Journal(path).read()
+    assert [decision.number for decision in decisions] == list(range(1, 25))
+    assert sorted(decision.who for decision in decisions) == sorted(f"person {n}" for n in range(3) for _ in range(8))
+
+
+DECIDE_FOR_EVER = """
+import sys
+from pathlib import Path
+from tests.corpus.duplicates.test_journal import MERGE, Journal
+while True:
+    (made,) = Journal(Path(sys.argv[1])).append("ann", [MERGE])
+    print(made.number, flush=True)
+"""
+
+
+def test_a_kill_loses_at_most_the_last_decision(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.db"
+    for round_number in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", DECIDE_FOR_EVER, str(path)], stdout=subprocess.PIPE, text=True,
+            env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        )  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(0.01 * round_number)
+        process.send_signal(signal.SIGKILL)
+        said = process.stdout.read().split()
+        process.wait()
+        process.stdout.close()
+        numbers = [decision.number for decision in Journal(path).read()]
+        assert numbers == list(range(1, len(numbers) + 1))
+        assert len(numbers) >= int(said[-1] if said else 1)
