@@ -1,5 +1,6 @@
 """The commands that keep an index current, through the command line."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -177,6 +178,37 @@ def test_duplicates_are_listed_and_never_merged(inbox: Path, engine: Run, toy: I
     assert [member["record_id"] for member in group["members"]] == ["a", "b"]
 
 
+def test_duplicates_are_merged_and_separated_again(inbox: Path, engine: Run, toy: IndexFolder, tmp_path: Path) -> None:
+    row = {"title": "The effects of beer on gout", "year": 2020, "authors": ["Liu, R"]}
+    jsonl(inbox / "a.jsonl", [{"id": "a", **row}])
+    jsonl(inbox / "b.jsonl", [{"id": "b", **row, "abstract": "Gout became worse."}])
+    engine("reindex", "toy")
+    before = toy.open_current().manifest.counts.abstracts
+    done = engine("duplicates", "--merge", "all", "--who", "ann")
+    assert done.returncode == 0 and "1 group of 2 records merged (decision 1)" in done.stdout
+    assert "1 merged into another record" in done.stdout
+    record = json.loads(engine("show", "b").stdout)
+    assert (record["id"], record["abstract"]) == ("a", "Gout became worse.")
+    assert record["sources"] == ["a.jsonl (JSONL, a)", "b.jsonl (JSONL, b)"]
+    assert toy.open_current().manifest.counts.abstracts == before - 1
+    assert engine("duplicates").stdout.splitlines() == ["0 groups, 1 merged"]
+    assert "nothing new" in engine("reindex", "toy").stdout
+    report = tmp_path / "report.csv"
+    assert engine("duplicates", "--report", report).returncode == 0
+    header, first, second = csv.reader(report.read_text(encoding="utf-8").splitlines())
+    facts = dict(zip(header, first, strict=True))
+    assert (facts["group"], facts["decision"], facts["who"], facts["score"]) == ("7e18f737", "merge", "ann", "0.69")
+    assert (facts["same"], facts["record_id"], second[header.index("record_id")]) == ("title; authors; year", "a", "b")
+    undone = engine("duplicates", "--undo", "--later")
+    assert "1 group of 2 records undone (decision 1)" in undone.stdout
+    assert "decisions about 1 record wait for the next run" in engine("duplicates").stderr
+    assert engine("reindex", "toy").returncode == 0
+    assert json.loads(engine("show", "b").stdout)["id"] == "b"
+    assert engine("duplicates", "--keep-apart", "7e18f737").returncode == 0
+    assert engine("duplicates").stdout.splitlines() == ["0 groups, 1 kept apart"]
+    assert engine("verify", "--deep").returncode == 0
+
+
 def test_show_names_every_source(inbox: Path, engine: Run) -> None:
     jsonl(inbox / "a.jsonl", [{"id": "S1", "title": "Gout", "pmid": "5", "keywords": "beer; wine"}])
     pubmed(inbox / "pubmed26n0001.xml", article(5, "Gout"))
@@ -194,6 +226,13 @@ def test_show_names_every_source(inbox: Path, engine: Run) -> None:
             "--since 'yesterday' is not a date: expected YYYY-MM-DD, or a number of days like 7d",
         ),
         (("reindex", "../toy"), "can't be the name of an index"),
+        (("duplicates", "--merge", "abc"), "'abc' is neither a group nor a record"),
+        (("duplicates", "--merge", "all"), "no group is left to decide on"),
+        (("duplicates", "--merge", "--keep-apart", "abc"), "--merge and --keep-apart are two decisions"),
+        (("duplicates", "--merge"), "--merge needs a GROUP"),
+        (("duplicates", "--undo"), "has no decisions yet"),
+        (("duplicates", "--undo", "abc"), "--undo takes the number of one decision"),
+        (("duplicates", "--report", "x.doc"), "has no suffix of a report"),
         (("diff", "1", "9"), r"generation 000009 of .* does not exist. Kept are 000001"),
         (("new", "gout", "--since", "9"), "there is no generation 000009 yet"),
         (("new", "gout", "--since", "tomorrow"), "'tomorrow' is neither a generation's number nor a date"),

@@ -57,7 +57,7 @@ def duplicates(
     overwrite: bool,
     as_object: bool,
 ) -> None:
-    """List records that may be the same work under several ids, and decide about them.
+    """List records that may be the same work, and merge them or not.
 
     Each group has a name, a score from 0 to 1 and its reasons: what is the same in its records, and what differs.
     Title, authors, year, volume, pages, journal, DOI, PMID and abstract are compared.

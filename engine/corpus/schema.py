@@ -29,7 +29,7 @@ def _define_column(field: str) -> str:
     return f"{field} {special.get(field, 'INTEGER NOT NULL' if field == 'retracted' else 'TEXT NOT NULL')}"
 
 
-PART_COLUMNS = {
+_PART_COLUMNS = {
     **{field: _define_column(field).removeprefix(f"{field} ").removesuffix(" UNIQUE") for field in SOURCE_FIELDS},
     "text_sha256": "TEXT NOT NULL",
     "n_tokens": "INTEGER",
@@ -116,7 +116,7 @@ _TABLES = (
     f"""
     CREATE TABLE parts (
         id INTEGER PRIMARY KEY,
-        {", ".join(f"{column} {kind}" for column, kind in PART_COLUMNS.items())},
+        {", ".join(f"{column} {kind}" for column, kind in _PART_COLUMNS.items())},
         joined INTEGER NOT NULL REFERENCES abstracts (id) -- the record that it is part of
     )
     """,

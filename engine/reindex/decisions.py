@@ -19,7 +19,7 @@ from engine.progress import Progress
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 
-ALL = "all"
+_ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _build_decisions(
         )
         for group in duplicates.proposed
     }
-    if list(names) == [ALL]:
+    if list(names) == [_ALL]:
         if not duplicates.proposed:
             raise UsageError("no group is left to decide on")
         return [by_name[group.name] for group in duplicates.proposed]

@@ -29,14 +29,14 @@ def write_report(path: Path, duplicates: Duplicates, *, overwrite: bool) -> None
         UsageError: another suffix, or the file exists.
         OSError: it can't be written.
     """
-    rows = list_report_groups(duplicates)
+    rows = _list_report_groups(duplicates)
     formats = {".csv": _format_csv, ".json": _format_json, ".md": _format_markdown}
     if path.suffix.lower() not in formats:
         raise UsageError(f"{path} has no suffix of a report, expected one of {', '.join(SUFFIXES)}")
     write_text(path, formats[path.suffix.lower()](rows), overwrite=overwrite)
 
 
-def list_report_groups(duplicates: Duplicates) -> list[dict[str, Any]]:
+def _list_report_groups(duplicates: Duplicates) -> list[dict[str, Any]]:
     """Return the groups as plain fields: decided ones by number, then proposed ones.
 
     `decision` is "merge", "keep-apart" or "proposed". A decision that was undone has the date and the person.

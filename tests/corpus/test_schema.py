@@ -184,7 +184,7 @@ def test_a_record_costs_the_same_however_many_terms_there_are() -> None:
         ("DELETE FROM terms", "1 rows of members refer to a missing row of terms"),
         (
             "INSERT INTO contributions SELECT 9, 9, own_id, format, source_id, spoken, version, revised, release, digest,"
-            " record FROM contributions",
+            " record, part FROM contributions",
             "1 rows of contributions refer to a missing row of abstracts",
         ),
         ("UPDATE contributions SET spoken = 99", "1 rows of contributions refer to a missing row of sources"),
@@ -230,6 +230,8 @@ def test_other_tools_find_the_full_text_index_and_follow_the_keys(two_sources: P
         ("contributions", "doc_id", "abstracts"),
         ("contributions", "source_id", "sources"),
         ("contributions", "spoken", "sources"),
+        ("contributions", "part", "parts"),
+        ("parts", "joined", "abstracts"),
         ("sources", "generation", "generation"),
         ("rejections", "generation", "generation"),
         ("deletions", "generation", "generation"),
@@ -261,5 +263,7 @@ def test_every_column_is_described_in_the_documentation(two_sources: Path) -> No
     for name, text in sections.items():
         rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
         columns = [column for row in rows for column in re.findall(r"`(\w+)`", row)]
+        if name == "parts":  # and the columns of abstracts
+            columns += [row[1] for row in db.execute("PRAGMA table_info(abstracts)").fetchall()]
         assert sorted(columns) == sorted(row[1] for row in db.execute(f"PRAGMA table_info({name})").fetchall()), name
     db.close()

@@ -137,7 +137,7 @@ class Journal:
             CorpusError: it can't be read or written.
         """
         try:
-            with contextlib.closing(self.connect(write=write)) as connection:
+            with contextlib.closing(self.open_connection(write=write)) as connection:
                 connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
                 if write and not connection.execute("PRAGMA user_version").fetchone()[0]:
                     _create(connection)
@@ -150,7 +150,7 @@ class Journal:
                 "the decisions made before are kept"
             ) from err
 
-    def connect(self, *, write: bool) -> sqlite3.Connection:
+    def open_connection(self, *, write: bool) -> sqlite3.Connection:
         """Connect to the file: in WAL mode, or read-only. A folder that can't be written is read without locks."""
         place = f"file:{quote(str(self.path.resolve()))}"
         if write:

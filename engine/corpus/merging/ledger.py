@@ -17,7 +17,7 @@ from engine.corpus.storage.values import format_uri
 from engine.records.abstract import SOURCE_FIELDS, Abstract
 
 # Columns that the engine adds to those of the source.
-_KEPT_COLUMNS = (
+KEPT_COLUMNS = (
     "text_sha256",
     "n_tokens",
     "truncated",
@@ -25,12 +25,12 @@ _KEPT_COLUMNS = (
     "text_generation",
     "reworded_generation",
 )
-_FIND = f"SELECT {', '.join((*_KEPT_COLUMNS, *SOURCE_FIELDS))} FROM abstracts WHERE id = ?"
+_FIND = f"SELECT {', '.join((*KEPT_COLUMNS, *SOURCE_FIELDS))} FROM abstracts WHERE id = ?"
 _INSERT = (
-    f"INSERT INTO abstracts ({', '.join((*_KEPT_COLUMNS, *SOURCE_FIELDS))}, first_generation)"
-    f" VALUES ({', '.join('?' * (len(_KEPT_COLUMNS) + len(SOURCE_FIELDS) + 1))})"
+    f"INSERT INTO abstracts ({', '.join((*KEPT_COLUMNS, *SOURCE_FIELDS))}, first_generation)"
+    f" VALUES ({', '.join('?' * (len(KEPT_COLUMNS) + len(SOURCE_FIELDS) + 1))})"
 )
-_UPDATE = f"UPDATE abstracts SET {', '.join(f'{c} = ?' for c in (*_KEPT_COLUMNS, *SOURCE_FIELDS))} WHERE id = ?"
+_UPDATE = f"UPDATE abstracts SET {', '.join(f'{c} = ?' for c in (*KEPT_COLUMNS, *SOURCE_FIELDS))} WHERE id = ?"
 
 TextDigest = Callable[[str, str], str]  # title, abstract -> digest of the encoder's text; "" if it is empty
 
@@ -53,7 +53,7 @@ class Original:
 
     digest: bytes
     text_sha256: str
-    kept: tuple[Value, ...]  # values of _KEPT_COLUMNS
+    kept: tuple[Value, ...]  # values of KEPT_COLUMNS
     retracted: bool
 
 
@@ -86,7 +86,7 @@ class Ledger:
         if doc_id in self.originals or self.changes.get(doc_id) is Change.ADDED:
             return
         row = self.connection.execute(_FIND, (doc_id,)).fetchone()
-        kept, values = row[: len(_KEPT_COLUMNS)], row[len(_KEPT_COLUMNS) :]
+        kept, values = row[: len(KEPT_COLUMNS)], row[len(KEPT_COLUMNS) :]
         retracted = bool(values[SOURCE_FIELDS.index("retracted")])
         self.originals[doc_id] = Original(hash_row(values), kept[0], kept, retracted)
 
@@ -147,11 +147,11 @@ class Ledger:
         return older
 
     def build_fresh_values(self, text: str) -> tuple[Value, ...]:
-        """Return the values of _KEPT_COLUMNS for a record whose text, with this digest, must be encoded."""
+        """Return the values of KEPT_COLUMNS for a record whose text, with this digest, must be encoded."""
         return text, None, None, self.generation, self.generation, self.generation
 
     def build_kept_values(self, original: Original, change: Change, text: str) -> tuple[Value, ...]:
-        """Return the values of _KEPT_COLUMNS after a change; an unchanged text keeps its own values."""
+        """Return the values of KEPT_COLUMNS after a change; an unchanged text keeps its own values."""
         if change is Change.TEXT:
             return self.build_fresh_values(text)
         if change is Change.NONE:

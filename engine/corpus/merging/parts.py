@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.corpus.merging.ledger import Change, Ledger, Original
-from engine.corpus.schema import PART_COLUMNS
+from engine.corpus.merging.ledger import KEPT_COLUMNS, Change, Ledger, Original
+from engine.records.abstract import SOURCE_FIELDS
 
-_COLUMNS = f"id, {', '.join(PART_COLUMNS)}"
+_COLUMNS = f"id, first_generation, {', '.join((*KEPT_COLUMNS, *SOURCE_FIELDS))}"
 
 
 @dataclass(frozen=True, slots=True)
