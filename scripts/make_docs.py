@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import engine
 from engine.cli import main as cli
 from engine.cli.group import SECTIONS
+from engine.references.places import format_places
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 WRITTEN = "<!-- Written by scripts/make_docs.py. -->\n"
@@ -266,11 +267,25 @@ def escaped(text: str) -> str:
     return "".join(part if part.startswith("`") else part.replace("*", "\\*").replace("<", "&lt;") for part in parts)
 
 
+def exports_page() -> str:
+    """Return the reference of the files of references: where each format puts the fields of a record."""
+    return "\n".join(
+        [
+            WRITTEN,
+            "# Files of references\n",
+            "Where other programs find the fields of a record in each format with tags. `-`: the format has no place for "
+            "the field. CSV, Excel, JSON and JSON lines have a column or key for every field.\n",
+            format_places(),
+        ]
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "python.md": python_page,
     "http.md": http_page,
     "settings.md": settings_page,
+    "exports.md": exports_page,
 }
 
 

@@ -22,7 +22,7 @@ from engine.references.beside import (
 from engine.references.citation import Cited
 from engine.references.names import is_group, parse_name
 
-# What TeX would act on. Braces are named: BibTeX counts them even behind a backslash.
+# What TeX would act on. Braces are named where they don't match: BibTeX counts them even behind a backslash.
 _NAMED = {
     "\\": r"\textbackslash{}",
     "{": r"\ensuremath{\lbrace}",
@@ -133,8 +133,19 @@ def _choose_entry_type(record: Abstract) -> str:
 
 def _escape_tex(text: str) -> str:
     """Return a text on one line with TeX's special characters escaped and braces balanced."""
-    text = _SPECIAL.sub(lambda found: _NAMED[found[0]], _CONTROL.sub("", " ".join(text.split())))
+    named = _NAMED | ({"{": r"\{", "}": r"\}"} if _is_balanced(text) else {})
+    text = _SPECIAL.sub(lambda found: named[found[0]], _CONTROL.sub("", " ".join(text.split())))
     return _LIGATURE.sub(r"\g<0>{}", text)
+
+
+def _is_balanced(text: str) -> bool:
+    """Return whether every brace of a text is closed after it is opened: BibTeX counts even escaped ones."""
+    depth = 0
+    for brace in re.findall("[{}]", text):
+        depth += 1 if brace == "{" else -1
+        if depth < 0:
+            return False
+    return depth == 0
 
 
 def _escape_literal(doi: str) -> str:

@@ -19,7 +19,7 @@ def _read_places(listing: str) -> dict[str, str]:
 _PLACES: dict[str, dict[str, str]] = {
     ".ris": _read_places(
         "title TI, abstract AB, year PY, journal T2, authors AU, pmid AN, doi DO, mesh KW, keywords KW, languages LA, "
-        "publication_types M3, retracted N1, vernacular_title TT, volume VL, issue IS, pages SP EP, issns SN, "
+        "publication_types M3, retracted N1, vernacular_title OP, volume VL, issue IS, pages SP EP, issns SN, "
         "published DA, publisher PB, place CY, pmcid C2, urls UR L1, affiliations AD, databases DB, accessions AN, "
         "labels LB, notes N1, rights C1, other_tags C3 and others"
     ),
@@ -85,3 +85,15 @@ class LeftOut:
         if own := _MARKED.get(self.suffix):
             return f"no field for {listing}: kept in {own}, which only the engine reads"
         return f"left out, since {self.suffix} has no place for it: {listing}"
+
+
+def format_places() -> str:
+    """Return the table of the documentation: where each format with tags puts each field."""
+    names = list(_PLACES)
+    head = [f"| Field | {' | '.join(f'`{name}`' for name in names)} |", "|---" * (len(names) + 1) + "|"]
+    rows = (
+        f"| `{name}` | {' | '.join(_PLACES[suffix].get(name, '-') for suffix in names)} |"
+        for name in SOURCE_FIELDS
+        if name != "record_id"
+    )
+    return "\n".join([*head, *rows])

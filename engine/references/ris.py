@@ -35,14 +35,13 @@ KINDS = {
     "thesis": "THES",
 }
 # Tags that nothing else is written to. What came in one of them is written to it again.
-_OTHER_TAGS = frozenset("A2 A3 A4 C3 C4 C6 C7 CA CN ED ET M1 M2 NV OP RI RN RP SE ST U1 U3 U4 U5".split())
+_OTHER_TAGS = frozenset("A2 A3 A4 C3 C4 C6 C7 CA CN ED ET M1 M2 NV RI RN RP SE ST U1 U3 U4 U5".split())
 WORD = re.compile(r"[^\W\d][^\d\[\]]*")  # a type that M3 can hold; other databases put numbers and links there
 _KEEPS: Keeps = {
     **KEEPS_CITATION,
     "labels": is_unique,
     "title": lambda items: True,
     "journal": lambda items: True,
-    "vernacular_title": lambda items: True,
     "mesh": lambda items: not any(item.startswith("*") for item in items),
     "keywords": lambda items: not any(item.startswith("*") for item in items),
     "languages": lambda items: not any(re.search("[;,]", item) for item in items),
@@ -85,7 +84,7 @@ def _list_tags(cited: Cited) -> list[tuple[str, str]]:
         *(("KW", term) for term in [*record.mesh, *record.keywords]),
         ("LA", "; ".join(record.languages)),
         *(("M3", kind) for kind in record.publication_types if WORD.fullmatch(kind)),
-        ("TT", record.vernacular_title),
+        ("OP", record.vernacular_title),  # not TT, which some programs take for the title
         *(("AD", affiliation) for affiliation in record.affiliations),
         *(("LB", label) for label in record.labels),
         ("N1", "RETRACTED" if record.retracted else ""),

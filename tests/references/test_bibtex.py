@@ -70,6 +70,8 @@ def test_an_entry_may_be_nearly_empty(tmp_path: Path) -> None:
     [
         ("50% of $5 & a_b #1", r"50\% of \$5 \& a\_b \#1"),
         ("{x", r"\ensuremath{\lbrace}x"),
+        ("a {b} c", r"a \{b\} c"),
+        ("}{", r"\ensuremath{\rbrace}\ensuremath{\lbrace}"),
         ("a\\b", r"a\textbackslash{}b"),
         ("a--b", "a-{}-b"),
         ("a\x00b\n c", "ab c"),

@@ -9,7 +9,7 @@ from engine.records.abstract import SOURCE_FIELDS, Abstract
 from engine.references.citation import Cited
 from engine.references.fields import COLUMNS
 from engine.references.formats import FORMATS, render_records
-from engine.references.places import _MARKED, _PLACES, LeftOut
+from engine.references.places import _MARKED, _PLACES, LeftOut, format_places
 from tests.references.found import BARE, FULL
 
 FIELDS = [name for name in SOURCE_FIELDS if name != "record_id"]
@@ -56,3 +56,10 @@ def test_one_line_names_what_other_programs_do_not_find() -> None:
     assert follow(".md").startswith("left out, since .md has no place for it: abstract (1), mesh (1)")
     assert [follow(suffix) for suffix in (".csv", ".json", ".xlsx")] == ["", "", ""]
     assert all(f"kept in {own}" in follow(suffix) for suffix, own in _MARKED.items())
+
+
+def test_the_table_has_a_row_for_each_field() -> None:
+    rows = format_places().splitlines()
+    assert rows[0] == "| Field | `.ris` | `.nbib` | `.bib` | `.xml` | `.csl.json` | `.md` |"
+    assert "| `rights` | C1 | CI | copyright | custom1 | - | - |" in rows
+    assert len(rows) == 2 + len(FIELDS)

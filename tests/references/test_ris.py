@@ -10,6 +10,7 @@ from engine.references.ris import write_ris
 from tests.references.found import BARE, FULL, NO_TITLE, cite
 
 LEFT = {
+    "vernacular_title": "Größe der Knie",
     "published": "2021-05-03",
     "rights": "© 2021 Knee & Sons.",
     "keywords": ["*starred", "knee; hip", "pain"],
@@ -68,7 +69,7 @@ def test_a_record_line_by_line() -> None:
         "LA  - eng; fre",
         "M3  - Journal Article",
         "M3  - Research Support, N.I.H., Extramural",
-        "TT  - Größe der Knie",
+        "OP  - Größe der Knie",
         "AD  - Knee Clinic, Bern",
         "AD  - Hip Clinic; Basel",
         "LB  - read",
