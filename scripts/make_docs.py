@@ -273,8 +273,8 @@ def exports_page() -> str:
         [
             WRITTEN,
             "# Files of references\n",
-            "Where other programs find the fields of a record in each format with tags. `-`: the format has no place for "
-            "the field. CSV, Excel, JSON and JSON lines have a column or key for every field.\n",
+            "Where other programs find the fields of a record in each format with tags. `-`: the format has no place "
+            "for the field. CSV, Excel, JSON and JSON lines have a column or key for every field.\n",
             format_places(),
         ]
     )
