@@ -27,7 +27,7 @@ from tests.conftest import ROOT, TOY, TOY_MODEL, copy_toy, jsonl
 Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
 COMMANDS = (
-    "init", "index", "reindex", "config", "sources", "nightly", "search", "similar", "show", "new", "status", "log", "diff",
+    "init", "index", "reindex", "config", "sources", "nightly", "search", "similar", "show", "new", "export", "status", "log", "diff",
     "duplicates", "verify", "rollback", "recall", "rerun", "similarity", "tune", "evaluate", "compare", "known-items",
     "screen", "simulate", "flow", "serve", "mcp", "train", "promote", "explain-card",
 )  # fmt: skip
