@@ -12,6 +12,7 @@ from engine.accessions import parse_accession
 from engine.collect.text.xmlstream import decode_xml_head, read_elements
 from engine.collect.values.export import MARK, read_marked_record
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
+from engine.collect.values.tags import read_issns
 from engine.identifiers import find_listed_pmid, parse_pmid
 from engine.records.abstract import Entry, Remark
 
@@ -60,7 +61,15 @@ def _read_values(record: etree._Element) -> dict[str, object]:
         "doi": _find_text(record, "electronic-resource-num"),
         "accession": _list_numbers(record),
         "databases": _list_databases(record),
-        "notes": _find_lines(record, "notes"),
+        "notes": [*_find_lines(record, "notes"), *_find_lines(record, "research-notes")],
+        "labels": _find_parts(record, "label"),
+        "volume": _find_text(record, "volume"),
+        "issue": _find_text(record, "number"),
+        "pages": _find_text(record, "pages"),
+        "issns": read_issns(_find_lines(record, "isbn")),
+        "publisher": _find_text(record, "publisher"),
+        "place": _find_text(record, "pub-location"),
+        "affiliations": _find_lines(record, "auth-address"),
         "urls": [line for element in record.iterfind("urls//url") for line in _split_lines(element)],
         "keywords": drop_repeats(line.lstrip("*") for line in _find_lines(record, "keywords/keyword")),
         "languages": _find_parts(record, "language"),

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from engine.collect.text.lines import Chunk, decode_first_line
 from engine.collect.text.tagfile import Grammar, split_records
 from engine.collect.values.fields import build_abstract_entries
+from engine.collect.values.tags import join_pages, list_other_tags, read_issns
 from engine.records.abstract import Entry
 
 _Tags = dict[str, list[str]]
@@ -20,6 +21,10 @@ _MAGIC = re.compile(r"FN (?:Clarivate|ISI|Thomson)", re.IGNORECASE)
 _OF_FILE = {"FN", "VR", "EF", "ER"}
 _BETWEEN = re.compile(r"(?:FN|VR|EF)\b")
 _TAG = re.compile(r"([A-Z][A-Z0-9])(?: (.*))?")
+
+# Tags whose values are all in fields, AU, which has the names in AF in short, and FN and VR, which are about the file.
+_READ = frozenset("TI AB PY SO AF AU PM DI UT DE ID LA DT VL IS SN EI BN PU PI C1 CR FN VR".split())
+_CHECKED = {"BP": ("pages",), "EP": ("pages",), "AR": ("pages",), "PD": ("published",), "PT": ("publication_types",)}
 
 
 def looks_like(head: bytes) -> bool:
@@ -36,7 +41,30 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """
     for chunk in split_records(stream, name, _GRAMMAR):
         yield from chunk.list_remarks(has_last_line=True)
-        yield from build_abstract_entries(_read_values(_group_tag_lines(chunk)), name, chunk.place)
+        tags = _group_tag_lines(chunk)
+        values = _read_values(tags) | _read_more_values(tags)
+        joined = ((tag, " ".join(filter(None, lines))) for tag, lines in tags.items() if (tag, lines) != ("PT", ["J"]))
+        values["other_tags"] = list_other_tags(joined, values, source="WoS", read=_READ, checked=_CHECKED)
+        yield from build_abstract_entries(values, name, chunk.place)
+
+
+def _read_more_values(tags: _Tags) -> dict[str, object]:
+    """Return the values that citations need."""
+
+    def joined(*names: str) -> str:
+        return next((text for name in names if (text := " ".join(tags.get(name, [])).strip())), "")
+
+    values = {
+        "volume": joined("VL"),
+        "issue": joined("IS"),
+        "pages": join_pages(joined("BP"), joined("EP")) or joined("AR"),
+        "issns": read_issns([*tags.get("SN", []), *tags.get("EI", []), *tags.get("BN", [])]),
+        "publisher": joined("PU"),
+        "place": joined("PI"),
+        "affiliations": tags.get("C1"),
+        "cited_ids": tags.get("CR"),
+    }
+    return {field: value for field, value in values.items() if value}
 
 
 def _find_tag(line: str) -> str | None:

@@ -148,3 +148,17 @@ def test_words_beside_styled_pieces_are_kept(tmp_path: Path, written: str, title
     path = tmp_path / "library.xml"
     path.write_text(f"<xml><records><record><titles><title>{written}</title></titles></record></records></xml>")
     assert [entry.title for entry in read_source(path) if isinstance(entry, Abstract)] == [title]
+
+
+def test_what_citations_need_and_the_notes_come_out(source: Path) -> None:
+    source.write_text(
+        "<xml><records><record><titles><title>Knee</title></titles><volume>12</volume><number>3</number>"
+        "<pages>253-8</pages><isbn>0008543X</isbn><publisher>Press</publisher><pub-location>Bern</pub-location>"
+        "<auth-address>Clinic</auth-address><label>include; later</label><research-notes>mine</research-notes>"
+        "</record></records></xml>"
+    )
+    (found,) = read_source(source)
+    assert isinstance(found, Abstract)
+    assert (found.volume, found.issue, found.pages, found.issns) == ("12", "3", "253-8", ("0008-543X",))
+    assert (found.publisher, found.place, found.affiliations) == ("Press", "Bern", ("Clinic",))
+    assert (found.labels, found.notes) == (("include", "later"), ("mine",))

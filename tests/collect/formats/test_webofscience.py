@@ -22,6 +22,19 @@ AB We used ER and
    PT scans,
 twice.
 CR Law CJ, 2003, J, DOI 10.1/cited
+   Roe A, 2001, J
+FU NIH
+   [R01]
+C1 [Beck, Ann] Clinic, Bern.
+SN 0008543X
+EI 1097-0142
+BP 253
+EP 258
+VL 12
+IS 3
+PD AUG 12
+PU PRESS
+PI BERN
 PY 2004
 DI 10.1021/Own
 UT WOS:000221807500019
@@ -56,8 +69,18 @@ def test_records_come_out_as_they_went_in(tmp_path: Path) -> None:
             keywords=("gait", "hip", "KNEE PAIN", "LONG TERM"),
             languages=("English",),
             accessions=("WOS:000221807500019",),
+            volume="12",
+            issue="3",
+            pages="253-258",
+            issns=("0008-543X", "1097-0142"),
+            published="2004-08-12",
+            publisher="PRESS",
+            place="BERN",
+            affiliations=("[Beck, Ann] Clinic, Bern.",),
+            cited_ids=("Law CJ, 2003, J, DOI 10.1/cited", "Roe A, 2001, J"),
+            other_tags=("WoS FU: NIH [R01]", "WoS PD: AUG 12"),
         ),
-        Rejection("source", "line 26", "neither title nor abstract, so there is nothing to search"),
-        Remark("record without its last line (ER), may be incomplete", "line 30"),
+        Rejection("source", "line 39", "neither title nor abstract, so there is nothing to search"),
+        Remark("record without its last line (ER), may be incomplete", "line 43"),
         Abstract("WOS:000221807500020", "Last", "", accessions=("WOS:000221807500020",)),
     ]
