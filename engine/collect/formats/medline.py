@@ -98,12 +98,13 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
 def _find_tag(line: str) -> str | None:
     """Return the tag of a line if MEDLINE has it."""
     match = _TAG.match(line)
-    return match[1] if match and match[1] in KNOWN else None
+    return match[1] if match and (match[1] in KNOWN or match[1] == "TY") else None  # TY: RIS below it
 
 
 _GRAMMAR = Grammar(
-    heads=frozenset({"PM"}),
+    heads=frozenset({"PM", "ER"}),
     starts=_START.match,
+    ends=re.compile(r"ER  -\s*$").match,  # of RIS records below
     find_tag=_find_tag,
     titles=frozenset({"TI"}),
     bodies=frozenset({"AB"}),

@@ -92,6 +92,8 @@ def test_tags_are_read_however_they_are_padded(tmp_path: Path, change: object) -
         WOS + "TI Knee\nAB Pain.\nPT J\nPY 2019\nER\n\nTI Hand\nAB Grip.\nPT J\nPY 2020\nER\n",
         WOS + "AU A\nTI Knee\nAB Pain.\nER\n\nAU B\nTI Hand\nAB Grip.\nER\nEF\n",
         PT_1 + PT_2,
+        PMID_1 + "\n" + HAND,
+        KNEE + "\n" + PMID_2,
     ],
 )
 def test_tags_outside_records_belong_to_the_record_that_they_touch(tmp_path: Path, text: str) -> None:
