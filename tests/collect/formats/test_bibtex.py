@@ -54,6 +54,7 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
             keywords=("gait", "hip", "TNF"),
             languages=("English",),
             published="2021-01",
+            other_tags=("BibTeX citation key: Beck2021",),
         )
     ]
     assert check_source(source).name == "BibTeX"
@@ -173,3 +174,75 @@ def test_lines_may_end_with_cr_alone(source: Path) -> None:
         for entry in read(source, "@misc{a,\r title={A}}\r@misc{b, title={B}}\r")
         if isinstance(entry, Abstract)
     ] == ["A", "B"]
+
+
+def test_what_citations_need_the_notes_and_the_labels_come_out(source: Path) -> None:
+    (found,) = read(
+        source,
+        """@inproceedings{Beck2021, title={Knee}, subtitle={a tale}, booktitle={Proc}, volume=12, number={3},
+        pages={253--258}, issn={0008-543X}, isbn={9780306406157}, publisher={Press}, address={Bern}, pmcid={PMC12},
+        url={https://a.b/c, https://d.e/f}, howpublished={\\url{http://x.y/z}}, month="12~apr", year=2019,
+        note={mine}, annote={also mine}, file={:home/x.pdf:PDF}, groups={incl, later}, mendeley-tags={t1,t2},
+        affiliation={Clinic A; Clinic B}, editor={Doe, J}, copyright={(c) Press}, abstract={Fell.}}""",
+    )
+    assert found == Abstract(
+        record_id=found.record_id if isinstance(found, Abstract) else "",
+        title="Knee: a tale",
+        abstract="Fell.",
+        year=2019,
+        published="2019-04-12",
+        journal="Proc",
+        volume="12",
+        issue="3",
+        pages="253-258",
+        issns=("0008-543X", "9780306406157"),
+        publisher="Press",
+        place="Bern",
+        pmcid="PMC12",
+        urls=("https://a.b/c", "https://d.e/f", "http://x.y/z"),
+        notes=("mine", "also mine"),
+        labels=("incl", "later", "t1", "t2"),
+        affiliations=("Clinic A", "Clinic B"),
+        rights="(c) Press",
+        other_tags=(
+            "BibTeX file: :home/x.pdf:PDF",
+            "BibTeX editor: Doe, J",
+            "BibTeX entry type: inproceedings",
+            "BibTeX citation key: Beck2021",
+        ),
+    )
+
+
+def test_web_of_science_has_its_number_its_terms_and_the_works_cited(source: Path) -> None:
+    (found,) = read(
+        source,
+        """@article{ WOS:000999037599901,
+Title = {{Urate}}, Month = {OCT-DEC}, Year = {{2019}}, EISSN = {{1234-5679}}, Article-Number = {{e12}},
+Affiliation = {{Marlow, J (Corresponding Author), Univ X, City.
+   Okoro, P, Univ Y, Town.}},
+Cited-References = {{Aaronson NK, 1993, BMJ, V85, P365, DOI 10.1093/x.5.
+   Baker B, 2000, BMJ, V1, P2.}},
+Keywords = {{a; b}}, Keywords-Plus = {{D}}, Unique-ID = {{WOS:000999037599901}},
+}""",
+    )
+    assert isinstance(found, Abstract)
+    assert (found.record_id, found.databases) == ("WOS:000999037599901", ("Web of Science",))
+    assert (found.accessions, found.keywords) == (("WOS:000999037599901",), ("a", "b", "D"))
+    assert found.cited_ids == ("Aaronson NK, 1993, BMJ, V85, P365, DOI 10.1093/x.5", "Baker B, 2000, BMJ, V1, P2")
+    assert found.affiliations == ("Marlow, J (Corresponding Author), Univ X, City.", "Okoro, P, Univ Y, Town.")
+    assert (found.published, found.issns, found.pages) == ("2019-10", ("1234-5679",), "e12")
+    assert found.other_tags == ("BibTeX month: OCT-DEC",)
+
+
+def test_scopus_has_its_name_its_number_and_the_works_cited(source: Path) -> None:
+    found = one(
+        source,
+        """source={Scopus}, document_type={Article}, note={cited By 12}, abbrev_source_title={J},
+        url={https://www.scopus.com/inward/record.uri?eid=2-s2.0-85074000001&x}, pubmed_id={31366609},
+        author_keywords={gout}, keywords={urate; knee}, references={A., One (2000) J, 1; B., Two (2001) J, 2},""",
+    )
+    assert (found.pmid, found.databases, found.notes) == ("31366609", ("Scopus",), ("cited By 12",))
+    assert found.accessions == ("Scopus:2-s2.0-85074000001",)
+    assert found.cited_ids == ("A., One (2000) J, 1", "B., Two (2001) J, 2")
+    assert found.keywords == ("urate", "knee", "gout")
+    assert found.other_tags == ("BibTeX abbrev_source_title: J", "BibTeX citation key: key")
