@@ -16,7 +16,7 @@ from engine.accessions import parse_accession
 from engine.collect.text.latex import decode_latex
 from engine.collect.text.lines import Chunk, decode_first_line, read_text_lines
 from engine.collect.text.loggers import silence_loggers
-from engine.collect.values.dates import parse_date
+from engine.collect.values.dates import parse_date, says_more
 from engine.collect.values.export import MARK as OWN_FIELD
 from engine.collect.values.export import read_marked_record
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
@@ -352,16 +352,11 @@ def _take_dates(fields: _Fields) -> dict[str, object]:
     year, date, month, day = (fields.take_code(name).replace("~", " ") for name in ("year", "date", "month", "day"))
     published = _join_date(year, month, day) or parse_date(date)
     known = published or year or date[:4]
-    if _count_parts(date) > len(known.split("-")) or (year and date and date[:4] not in year):
+    if says_more(date, known):
         fields.left["date"] = [*fields.left.get("date", []), date]
-    if month and 1 + _count_parts(month) > len(known.split("-")):
+    if says_more(month, known):
         fields.left["month"] = [*fields.left.get("month", []), month]
     return {"year": [text for text in (year, date) if text], "published": published}
-
-
-def _count_parts(date: str) -> int:
-    """Return the number of words and numbers in a date."""
-    return len(re.findall(r"[^\W_]+", date))
 
 
 def _join_date(year: str, month: str, day: str) -> str:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lxml import etree
 
 from engine.accessions import parse_accession
 from engine.collect.text.xmlstream import decode_xml_head, read_elements
+from engine.collect.values.dates import choose_published, read_year, says_more
 from engine.collect.values.export import MARK, read_marked_record
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
-from engine.collect.values.tags import read_issns
+from engine.collect.values.rights import is_notice
+from engine.collect.values.tags import list_other_tags, read_issns, split_cited
 from engine.identifiers import find_listed_pmid, parse_pmid
 from engine.records.abstract import Entry, Remark
 
@@ -22,6 +24,25 @@ ROOT = re.compile(
     + rb"|%b<(?:[\w.-]+:)?records\s*/?>" % _OPEN_XML
 )
 _BREAK = re.compile(r"\s*[\r\n]+\s*")
+_PMCID = re.compile(r"PMC\d+")
+_ITEMS = {"author", "keyword", "url", "date", "key"}  # of lists, which have names themselves
+# Elements whose values are all in fields, and those about the library: its name, its program, its keys.
+_READ = frozenset(
+    "titles/title abstract contributors/authors accession-num remote-database-name remote-database-provider notes "
+    "research-notes label volume number pages isbn publisher pub-location auth-address urls/web-urls urls/pdf-urls "
+    "urls/text-urls urls/related-urls urls/image-urls keywords language work-type orig-pub "
+    "rec-number foreign-keys source-app database ref-type misc3".split()
+)
+_CHECKED = {
+    **dict.fromkeys(("periodical/full-title", "titles/secondary-title", "periodical/abbr-1"), ("journal",)),
+    "dates/year": ("published",),
+    **dict.fromkeys(("custom3", "custom5"), ("pmid",)),
+    "titles/translated-title": ("vernacular_title",),
+    "electronic-resource-num": ("doi",),
+    "custom1": ("rights",),
+    "custom2": ("pmcid",),
+}
+_USUAL_TYPE = "Journal Article"  # of nearly every reference, so it says nothing
 
 
 def looks_like(head: bytes) -> bool:
@@ -50,18 +71,22 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
 
 def _read_values(record: etree._Element) -> dict[str, object]:
     """Return the values of one record."""
+    notes, cited = split_cited([*_find_lines(record, "notes"), *_find_lines(record, "research-notes")])
     values = {
         "title": _find_text(record, "titles/title"),
         "abstract": "\n".join(_find_lines(record, "abstract")),
         "year": _find_text(record, "dates/year"),
-        "published": _find_lines(record, "dates/pub-dates/date"),
+        "published": choose_published(
+            _find_lines(record, "dates/pub-dates/date"), read_year(_find_text(record, "dates/year"))
+        ),
         "journal": _find_text(record, "periodical/full-title") or _find_text(record, "titles/secondary-title"),
         "authors": [_join_text(author) for author in record.iterfind("contributors/authors/author")],
         "pmid": _find_pmid(record),
         "doi": _find_text(record, "electronic-resource-num"),
         "accession": _list_numbers(record),
         "databases": _list_databases(record),
-        "notes": [*_find_lines(record, "notes"), *_find_lines(record, "research-notes")],
+        "notes": notes,
+        "cited_ids": cited,
         "labels": _find_parts(record, "label"),
         "volume": _find_text(record, "volume"),
         "issue": _find_text(record, "number"),
@@ -69,6 +94,8 @@ def _read_values(record: etree._Element) -> dict[str, object]:
         "issns": read_issns(_find_lines(record, "isbn")),
         "publisher": _find_text(record, "publisher"),
         "place": _find_text(record, "pub-location"),
+        "pmcid": next(filter(_PMCID.fullmatch, _find_lines(record, "custom2")), ""),
+        "rights": "\n".join(filter(is_notice, _find_lines(record, "custom1"))),
         "affiliations": _find_lines(record, "auth-address"),
         "urls": [line for element in record.iterfind("urls//url") for line in _split_lines(element)],
         "keywords": drop_repeats(line.lstrip("*") for line in _find_lines(record, "keywords/keyword")),
@@ -76,7 +103,33 @@ def _read_values(record: etree._Element) -> dict[str, object]:
         "publication_types": _find_parts(record, "work-type"),
         "vernacular_title": _find_text(record, "orig-pub") or _find_text(record, "titles/translated-title"),
     }
+    values["other_tags"] = _list_others(record, values)
     return {field: value for field, value in values.items() if value}
+
+
+def _list_others(record: etree._Element, values: Mapping[str, object]) -> list[str]:
+    """Return what no field holds of a record: "EndNote edition: 2018/04/10"."""
+    known, journal = str(values["published"] or values["year"]), str(values["journal"]).casefold()
+    tags = (
+        (path, line)
+        for path, line in _list_tags(record, "")
+        if (path != "dates/pub-dates" or says_more(line, known)) and line.casefold() != journal
+    )
+    others = list_other_tags(tags, values, source="EndNote", read=_READ, checked=_CHECKED)
+    kind = record.find("ref-type")
+    if kind is not None and (name := kind.get("name", "")) not in ("", _USUAL_TYPE):
+        others.append(f"EndNote ref-type: {name}")
+    return others
+
+
+def _list_tags(element: etree._Element, path: str) -> Iterator[tuple[str, str]]:
+    """Yield (path, line) of each element that holds text; an item of a list has the path of its list."""
+    for child in element.iterchildren("*"):
+        inside = path if child.tag in _ITEMS else f"{path}/{child.tag}".lstrip("/")
+        if all(piece.tag == "style" for piece in child.iterchildren("*")):
+            yield from ((inside, line) for line in _split_lines(child))
+        else:
+            yield from _list_tags(child, inside)
 
 
 def _read_styled(element: etree._Element) -> str:

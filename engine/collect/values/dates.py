@@ -132,3 +132,15 @@ def choose_published(values: Iterable[object], year: object) -> str:
         texts = [f"{year} {text}" if _MONTH.match(text) and not YEAR.search(text) else text for text in texts]
     dates = [found for text in texts if (found := parse_date(text)) and (not year or found.startswith(str(year)))]
     return max(dates, key=len, default="")
+
+
+def says_more(text: str, known: str) -> bool:
+    """Return whether a date, or the rest of it beside the year, says more than the date that was read from it.
+
+    >>> says_more("Oct-Dec", "2019-10"), says_more("Oct", "2019-10"), says_more("Winter", "2019")
+    (True, False, True)
+    """
+    n_parts = len(re.findall(r"[^\W_]+", text))
+    if not known:
+        return n_parts > 0
+    return n_parts + (n_parts > 0 and known[:4] not in text) > len(known.split("-"))

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.collect.values.dates import choose_published, read_year
 from engine.collect.values.identity import Identity, find_identity, is_missing, normalise_orcids
+from engine.collect.values.labels import split_labels
 from engine.collect.values.rights import split_rights
 from engine.records.abstract import SOURCE_FIELDS, Abstract, Entry, Notice, Rejection, Remark
 
@@ -120,6 +121,8 @@ def _build_abstract(values: Mapping[str, object], identity: Identity, title: str
     notices = {_NOTICE_TYPES[kind] for kind in kinds & _NOTICE_TYPES.keys()}
     plain: dict[str, Any] = {name: _read_plain_text(get(name)) for name in _PLAIN_TEXTS}
     plain |= {name: _read_plain_list(name, get(name)) for name in _PLAIN_LISTS}
+    plain["notes"], labels = split_labels(plain["notes"])
+    plain["labels"] = drop_repeats([*plain["labels"], *labels])
     plain["accessions"] = identity.accessions
     plain["other_tags"] = drop_repeats([*plain["other_tags"], *identity.others])
     dates = [*_list_dates(values, "year"), *_list_dates(values, "published")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_NOTICE = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
 _HINT = re.compile(r"©|[Cc]opyright|COPYRIGHT|\([cC]\)")
 _MARK = r"(?:(?:copyright|\(copyright\)|Â?©|\(c\))[\s:,]*)+"
 # The first sentence of a notice: the mark, then a year or its owner.
@@ -39,6 +40,11 @@ _FIRST = re.compile(
 )
 _LONGEST_SENTENCE = 250  # characters of the first sentence of a notice
 _LONGEST = 600  # characters of a notice at the end
+
+
+def is_notice(text: str) -> bool:
+    """Return whether a text of a field for any use begins as a copyright notice does."""
+    return _NOTICE.match(text) is not None
 
 
 def split_rights(text: str) -> tuple[str, str]:

@@ -35,7 +35,6 @@ _BETWEEN_LINKS = re.compile(r"[;,|\s]+(?=(?:https?|ftp)://|www\.)")
 _LINK = re.compile(r"(?:[a-z][a-z-]+://|www\.)", re.IGNORECASE)
 _DOI_LINK = re.compile(r"^(?:https?://)?[\w.-]*doi[\w.-]*/+10\.", re.IGNORECASE)
 _OUTSIDE_BRACKETS = re.compile(r"\s*[;|]\s*(?![^\[]*\])")
-_RAYYAN_LABELS = re.compile(r"RAYYAN-LABELS:\s*([^|]*)")
 # What is an id of no work: a list of terms, or a text that has no end.
 _NO_ID = re.compile(r";|(?:\S+\s+){4}")
 
@@ -166,9 +165,6 @@ def _settle_lists(values: dict[str, Any], left: list[tuple[str, object]]) -> Non
     values["notes"] = [note for value in values.pop("notes", []) for note in _list_texts(value)]
     if extra := _ID_LINE.sub("", str(values.get("extra", ""))).strip():
         values["notes"].append(extra)
-    for note in values["notes"]:
-        if match := _RAYYAN_LABELS.search(note):
-            values["labels"] += split_terms(match[1])
     for field in [field for field, value in values.items() if value in ([], (), "")]:
         del values[field]
 

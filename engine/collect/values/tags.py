@@ -16,6 +16,7 @@ _QUALIFIER = re.compile(
 _NEXT_LINK = re.compile(r"[;,\s]+(?=(?:https?|ftp|file|internal-pdf)://|www\.)")
 _LINK = re.compile(r"[a-z][a-z-]+://|www\.", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
+REFERENCES = "References: "  # begins a note that lists the works cited
 
 
 def join_pages(first: str, last: str) -> str:
@@ -53,6 +54,23 @@ def _split_issns(text: str) -> list[str]:
 def read_links(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the addresses in these values, each once; a value may hold several. What is no address is left out."""
     return drop_repeats(link.strip() for text in texts for link in _NEXT_LINK.split(text) if _LINK.match(link.strip()))
+
+
+def split_cited(notes: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return (the notes that list no references, the works cited in the others).
+
+    Scopus has all references in one note, with semicolons between them.
+
+    >>> split_cited(["Cited By: 2", "References: A. (2000); B. (2001)"])
+    (['Cited By: 2'], ['A. (2000)', 'B. (2001)'])
+    """
+    kept, cited = list[str](), list[str]()
+    for note in notes:
+        if note.startswith(REFERENCES):
+            cited += filter(None, map(str.strip, note.removeprefix(REFERENCES).split("; ")))
+        else:
+            kept.append(note)
+    return kept, cited
 
 
 def list_other_tags(

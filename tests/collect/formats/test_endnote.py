@@ -61,6 +61,7 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
             vernacular_title="Knie",
             published="2021-09-18",
             databases=("NLM",),
+            other_tags=("EndNote contributors/secondary-authors: Editor, E.", "EndNote titles/secondary-title: Cart."),
         )
     ]
 
@@ -162,3 +163,30 @@ def test_what_citations_need_and_the_notes_come_out(source: Path) -> None:
     assert (found.volume, found.issue, found.pages, found.issns) == ("12", "3", "253-8", ("0008-543X",))
     assert (found.publisher, found.place, found.affiliations) == ("Press", "Bern", ("Clinic",))
     assert (found.labels, found.notes) == (("include", "later"), ("mine",))
+
+
+def test_what_no_field_holds_is_kept_and_what_is_about_the_library_is_not(source: Path) -> None:
+    source.write_text(
+        '<xml><records><record><database name="x.enl">x.enl</database><source-app>EndNote</source-app>'
+        '<rec-number>7</rec-number><foreign-keys><key app="EN">7</key></foreign-keys><ref-type name="Book">6</ref-type>'
+        "<titles><title>Knee</title><secondary-title>ANN KNEE</secondary-title><alt-title>Alt</alt-title></titles>"
+        "<periodical><full-title>Ann Knee</full-title><abbr-1>A. K.</abbr-1></periodical>"
+        "<dates><year>2015</year><pub-dates><date>Jul-Sep</date></pub-dates></dates>"
+        "<notes>Cited By :2&#xD;References: A. (2000); B. (2001)</notes><edition>2nd</edition><caption>Duplicate</caption>"
+        "<custom1>\u00a9 2015 Press</custom1><custom2>PMC12</custom2><custom3>PUBMED 8</custom3><custom4>Dev</custom4>"
+        "<electronic-resource-num>10.1000/x</electronic-resource-num></record></records></xml>",
+        encoding="utf-8",
+    )
+    (found,) = read_source(source)
+    assert isinstance(found, Abstract)
+    assert (found.pmid, found.pmcid, found.rights, found.published) == ("8", "PMC12", "\u00a9 2015 Press", "2015-07")
+    assert (found.notes, found.cited_ids) == (("Cited By :2",), ("A. (2000)", "B. (2001)"))
+    assert found.other_tags == (
+        "EndNote titles/alt-title: Alt",
+        "EndNote periodical/abbr-1: A. K.",
+        "EndNote dates/pub-dates: Jul-Sep",
+        "EndNote edition: 2nd",
+        "EndNote caption: Duplicate",
+        "EndNote custom4: Dev",
+        "EndNote ref-type: Book",
+    )
