@@ -16,7 +16,7 @@ from engine.accessions import parse_accession
 from engine.collect.text.latex import decode_latex
 from engine.collect.text.lines import Chunk, decode_first_line, read_text_lines
 from engine.collect.text.loggers import silence_loggers
-from engine.collect.values.dates import parse_date, says_more
+from engine.collect.values.dates import has_more_than, parse_date
 from engine.collect.values.export import MARK as OWN_FIELD
 from engine.collect.values.export import read_marked_record
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
@@ -352,9 +352,9 @@ def _take_dates(fields: _Fields) -> dict[str, object]:
     year, date, month, day = (fields.take_code(name).replace("~", " ") for name in ("year", "date", "month", "day"))
     published = _join_date(year, month, day) or parse_date(date)
     known = published or year or date[:4]
-    if says_more(date, known):
+    if has_more_than(date, known):
         fields.left["date"] = [*fields.left.get("date", []), date]
-    if says_more(month, known):
+    if has_more_than(month, known):
         fields.left["month"] = [*fields.left.get("month", []), month]
     return {"year": [text for text in (year, date) if text], "published": published}
 

@@ -10,7 +10,7 @@ from lxml import etree
 
 from engine.accessions import parse_accession
 from engine.collect.text.xmlstream import decode_xml_head, read_elements
-from engine.collect.values.dates import choose_published, read_year, says_more
+from engine.collect.values.dates import choose_published, has_more_than, read_year
 from engine.collect.values.export import MARK, read_marked_record
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
 from engine.collect.values.rights import is_notice
@@ -113,7 +113,7 @@ def _list_others(record: etree._Element, values: Mapping[str, object]) -> list[s
     tags = (
         (path, line)
         for path, line in _list_tags(record, "")
-        if (path != "dates/pub-dates" or says_more(line, known)) and line.casefold() != journal
+        if (path != "dates/pub-dates" or has_more_than(line, known)) and line.casefold() != journal
     )
     others = list_other_tags(tags, values, source="EndNote", read=_READ, checked=_CHECKED)
     kind = record.find("ref-type")

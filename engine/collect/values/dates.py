@@ -134,10 +134,10 @@ def choose_published(values: Iterable[object], year: object) -> str:
     return max(dates, key=len, default="")
 
 
-def says_more(text: str, known: str) -> bool:
+def has_more_than(text: str, known: str) -> bool:
     """Return whether a date, or the rest of it beside the year, says more than the date that was read from it.
 
-    >>> says_more("Oct-Dec", "2019-10"), says_more("Oct", "2019-10"), says_more("Winter", "2019")
+    >>> has_more_than("Oct-Dec", "2019-10"), has_more_than("Oct", "2019-10"), has_more_than("Winter", "2019")
     (True, False, True)
     """
     n_parts = len(re.findall(r"[^\W_]+", text))

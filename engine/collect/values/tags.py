@@ -16,7 +16,7 @@ _QUALIFIER = re.compile(
 _NEXT_LINK = re.compile(r"[;,\s]+(?=(?:https?|ftp|file|internal-pdf)://|www\.)")
 _LINK = re.compile(r"[a-z][a-z-]+://|www\.", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
-REFERENCES = "References: "  # begins a note that lists the works cited
+_REFERENCES = "References: "  # begins a note that lists the works cited
 
 
 def join_pages(first: str, last: str) -> str:
@@ -66,8 +66,8 @@ def split_cited(notes: Iterable[str]) -> tuple[list[str], list[str]]:
     """
     kept, cited = list[str](), list[str]()
     for note in notes:
-        if note.startswith(REFERENCES):
-            cited += filter(None, map(str.strip, note.removeprefix(REFERENCES).split("; ")))
+        if note.startswith(_REFERENCES):
+            cited += filter(None, map(str.strip, note.removeprefix(_REFERENCES).split("; ")))
         else:
             kept.append(note)
     return kept, cited
