@@ -13,9 +13,14 @@ from engine.records.abstract import Abstract
 SMALLEST = {
     "PubMed XML": "<PubmedArticleSet></PubmedArticleSet>",
     "EndNote XML": "<xml><records></records></xml>",
+    "Ovid": "<1. >\nVN  - Ovid Technologies\nTI  - Knee\n",
     "MEDLINE": "PMID- 1\nTI  - Knee\n",
     "RIS": "TY  - JOUR\nTI  - Knee\nER  -\n",
     "Web of Science": "FN Clarivate Analytics Web of Science\nVR 1.0\nPT J\nTI Knee\nER\n",
+    "RefWorks": "RT Journal Article\nT1 Knee\n",
+    "Refer": "%0 Journal Article\n%T Knee\n",
+    "Cochrane": "Record #1 of 1\nID: CN-00000001\nTI: Knee\n",
+    "PubMed text": "1. J Knee. 2020 May;1(2):3-4.\n\nKnee.\n\nBeck A.\n\nPMID: 1\n",
     "BibTeX": "@article{a, title={Knee}}\n",
     "JSON": '[{"id": 1, "title": "Knee"}]\n',
     "OpenAlex": '{"id": "https://openalex.org/W1", "title": "Knee"}\n',
@@ -53,7 +58,8 @@ def test_a_format_that_is_named_is_used_whatever_the_content(tmp_path: Path) -> 
 
 def test_formats_are_named_in_any_case_and_an_unknown_one_lists_them() -> None:
     assert get_format(" web OF science ").name == "Web of Science"
-    known = "PubMed XML, EndNote XML, MEDLINE, RIS, Web of Science, BibTeX, JSON, OpenAlex, JSONL, XLSX or CSV"
+    names = ("PubMed XML", "EndNote XML", "Ovid", "MEDLINE", "RIS", "Web of Science", "RefWorks", "Refer", "Cochrane")
+    known = f"{', '.join(names)}, PubMed text, BibTeX, JSON, OpenAlex, JSONL, XLSX or CSV"
     with pytest.raises(SourceError, match=f"unknown format 'xls': expected {known}"):
         get_format("xls")
 

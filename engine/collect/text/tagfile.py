@@ -1,4 +1,4 @@
-"""Records of tagged files (RIS, MEDLINE, Web of Science), split line by line. No tagged line is dropped in silence."""
+"""Records of tagged files (RIS, MEDLINE, Ovid …), split line by line. No tagged line is dropped in silence."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _PLAIN = str.maketrans(
     | dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2212", "-")
 )
 _TAG_HEAD = re.compile(r"\s*[A-Za-z][A-Za-z0-9]{1,3}\s*-\s?")
+_BLANK = re.compile(r"\n{2,}")
 _N_TAG = 10  # characters in which a tag and its dash stand, with some indentation
 
 
@@ -75,6 +76,34 @@ def normalise_tag(line: str) -> str:
     head = line[:_N_TAG].translate(_PLAIN)
     tag = _TAG_HEAD.match(head)
     return head[: tag.end()] + line[tag.end() :] if tag else line
+
+
+def group_lines(
+    lines: Iterable[str], split: Callable[[str, str], tuple[str, str] | None]
+) -> list[tuple[str, list[str]]]:
+    """Return (tag, lines of its value) in order. A line without a tag belongs to the tag before it; blank ones are "".
+
+    Lines above the first tag have the tag "text".
+
+    Args:
+        lines: of one record.
+        split: returns (tag, rest of the line), or None for a line without a tag; its second argument is the tag before.
+    """
+    groups: list[tuple[str, list[str]]] = []
+    for line in lines:
+        tagged = split(line, groups[-1][0] if groups else "")
+        if tagged is not None:
+            groups.append((tagged[0], [tagged[1].strip()]))
+        elif groups or line.strip():
+            groups = groups or [("text", [])]
+            groups[-1][1].append(line.strip())
+    return groups
+
+
+def join_lines(lines: Iterable[str]) -> str:
+    """Return the lines of one value as one text; where a blank line is between them, a line ends."""
+    text = "\n".join(line.strip() for line in lines).strip()
+    return "\n".join(" ".join(part.split("\n")) for part in _BLANK.split(text))
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ _MORE = re.compile(
 _EBSCO = re.compile(r"\s*\bCopyright of .{1,300}? is the property of\b.*", re.DOTALL)
 _PSYCINFO = re.compile(
     r"\s*\(\s*Psyc[A-Za-z]+ Database Record (?:\(c\)|©) \d{4}"
-    r"(?:[^()]|\([^()]*\)){0,200}\)?(?=\s*(?:\([^()]{0,80}\)\s*)?$)"
+    r"(?:[^()]|\([^()]*\)){0,200}\)?\.?(?=\s*(?:\([^()]{0,80}\)\.?\s*)?$)"
 )
 _SENTENCE = re.compile(r"(?<![\s.(][A-Z]\.)(?:(?<=[.!?])|(?<=[.!?][)\]]))\s+(?=\S)|\n\s*")
 # Scopus may put the notice first, without a blank after it: "© 2016 Elsevier Ltd.Background: …".
