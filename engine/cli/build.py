@@ -78,9 +78,10 @@ def index(
 ) -> None:
     """Add the records of files to an index, or update them.
 
-    Reads PubMed XML, MEDLINE, RIS, EndNote XML, BibTeX, Web of Science, CSV, TSV, JSONL and OpenAlex, plain or gzipped.
-    The first line of a file decides its format, unless you name it with --format. Only new and changed texts are
-    encoded. Searches keep running on the old generation until the new one is complete.
+    Reads PubMed XML, MEDLINE and abstracts as text, RIS, EndNote XML, Refer, RefWorks, Ovid, Cochrane, BibTeX, Web of
+    Science, OpenAlex, CSV, TSV, XLSX, JSON and JSONL, plain or gzipped. The first line of a file decides its format,
+    unless you name it with --format. Only new and changed texts are encoded. Searches keep running on the old
+    generation until the new one is complete.
 
     \b
     engine index corpus.jsonl.gz -i rheumatology

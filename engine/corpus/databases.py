@@ -62,7 +62,14 @@ _PATTERNS = tuple(
     for name, pattern in rows
 )
 # Formats that only one database gives.
-_FORMATS = {"PubMed XML": "PubMed", "MEDLINE": "PubMed", "Web of Science": "Web of Science", "OpenAlex": "OpenAlex"}
+_FORMATS = {
+    "PubMed XML": "PubMed",
+    "MEDLINE": "PubMed",
+    "PubMed text": "PubMed",
+    "Cochrane": "CENTRAL",
+    "Web of Science": "Web of Science",
+    "OpenAlex": "OpenAlex",
+}
 
 
 def _name_database(text: str) -> Database | None:

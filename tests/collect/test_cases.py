@@ -18,7 +18,7 @@ _LINES = (_DATA / "expected.jsonl").read_text(encoding="utf-8").splitlines() if 
 CASES: dict[str, dict[str, Any]] = {case["file"]: case for case in map(json.loads, _LINES)}
 
 # Files that are not read as expected yet. A file that is read as expected must not be listed here.
-EXPECTED_WRONG: set[str] = {}
+EXPECTED_WRONG: set[str] = set()
 
 
 @pytest.mark.parametrize("file", CASES)

@@ -83,6 +83,7 @@ def test_what_is_not_read_is_refused_saying_what_it_is_and_what_is_read(
 
 PIECES = (
     "TY  - JOUR|TY -|ER  -|TI  - Knee|AB  - |PMID- 1|PMID-|PMID-x|FN Clarivate|PT J|PT|TI a|ER|@misc{a, title={A}}|@misc{b,|@string{|}|{|(|)"
+    "|%0 Journal Article|%T t|RT Book|T1 t|<1. >|VN  - Ovid|UI  - 1|Record #1 of 1|TI: t|1. J. 2020.|PMID: 1|Title|  x"
     '|"|\\|\\x|$|%|&|#|=|,|{"id": 1}|{"abstract_inverted_index": {"a": [0]}}|<xml><records>|<record>|</record>|&e;|title,abstract|a,b|\t'
 ).split("|")
 

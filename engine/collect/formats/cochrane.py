@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from engine.collect.text.lines import Chunk, decode_head
-from engine.collect.text.tagfile import Grammar, group_lines, join_lines, split_records
+from engine.collect.text.tagfile import Grammar, group_lines, join_wrapped, split_records
 from engine.collect.values.fields import build_abstract_entries
 from engine.collect.values.tags import read_links
 from engine.collect.values.tagtable import Tagged, TagTable, list_left_tags, read_tag_fields
@@ -99,4 +99,4 @@ def _split_tag(line: str, before: str) -> tuple[str, str] | None:
 def _read_tags(chunk: Chunk) -> Tagged:
     """Return (tag, value) in order."""
     lines = (line for line in chunk.lines if not _START.match(line))
-    return [(tag, join_lines(texts)) for tag, texts in group_lines(lines, _split_tag)]
+    return [(tag, join_wrapped(texts)) for tag, texts in group_lines(lines, _split_tag)]

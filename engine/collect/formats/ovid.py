@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from engine.accessions import is_medline
 from engine.collect.text.lines import Chunk, decode_head
-from engine.collect.text.tagfile import Grammar, group_lines, join_lines, normalise_tag, split_records
+from engine.collect.text.tagfile import Grammar, group_lines, join_wrapped, normalise_tag, split_records
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
 from engine.collect.values.ovid import LABELS, parse_source
 from engine.collect.values.tagtable import Tagged, TagTable, list_left_tags, read_tag_fields
@@ -195,8 +195,8 @@ def _list_values(tag: str, lines: list[str]) -> list[str]:
         names = re.split(r"\s*;\s*", " ".join(filled)) if any(";" in line for line in filled) else filled
         return [_clean_name(part) for name in names for part in _NEXT_NAME.split(name)]
     if tag == "RF":
-        return join_lines(lines).split("\n")
-    values = filled if tag in _LISTS or (tag == "IN" and lines[0][:1] == "(") else [join_lines(lines)]
+        return join_wrapped(lines).split("\n")
+    values = filled if tag in _LISTS or (tag == "IN" and lines[0][:1] == "(") else [join_wrapped(lines)]
     if tag == "MH":
         values = [_QUALIFIER.sub("", value) for value in values]
     return [value.rstrip(". ") for value in values] if tag in _CLOSED else values

@@ -144,7 +144,7 @@ def _read_values(paragraphs: list[str]) -> _Values:
     if rest and not _IDS.match(rest[0]):
         values["title"] = _join(rest.pop(0))
     bodies: list[str] = []
-    for paragraph, below in zip(rest, [*rest[1:], ""], strict=True):
+    for paragraph, below in zip(rest, [*rest[1:], ""], strict=False):
         if "authors" not in values and not bodies and _is_byline(paragraph, below):
             values["authors"] = _split_byline(_MARKS.sub("", _join(paragraph)))
         else:

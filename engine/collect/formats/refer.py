@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from engine.collect.text.lines import Chunk, decode_head, read_text_lines
-from engine.collect.text.tagfile import group_lines, join_lines
+from engine.collect.text.tagfile import group_lines, join_wrapped
 from engine.collect.values.fields import build_abstract_entries
 from engine.collect.values.tagtable import Tagged, TagTable, list_left_tags, read_tag_fields
 from engine.records.abstract import Entry
@@ -90,7 +90,7 @@ def _split_records(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
         for text in _SEAM.split(line):
             match = _TAG.match(text)
             tag = match[1] if match else None
-            if tag is not None and (chunk is None or _starts_record(tag, tags, is_parted and not is_typed)):
+            if tag is not None and (chunk is None or _is_start(tag, tags, is_parted and not is_typed)):
                 if chunk is not None:
                     yield chunk
                 is_typed = tag == _TYPE if chunk is None else is_typed
@@ -104,7 +104,7 @@ def _split_records(stream: io.BufferedReader, name: str) -> Iterator[Chunk]:
         yield chunk
 
 
-def _starts_record(tag: str, tags: set[str], is_parted: bool) -> bool:
+def _is_start(tag: str, tags: set[str], is_parted: bool) -> bool:
     """Return whether a tag starts another record, below one with these tags."""
     if tag == _TYPE:
         return _TYPE in tags or (is_parted and _TITLE in tags)
@@ -126,5 +126,5 @@ def _read_tags(chunk: Chunk) -> Tagged:
         if tag in _LISTS:
             tagged += [(tag, line) for line in lines if line]
         else:
-            tagged.append((tag, join_lines(lines)))
+            tagged.append((tag, join_wrapped(lines)))
     return tagged

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from engine.collect.text.lines import Chunk, decode_head
-from engine.collect.text.tagfile import Grammar, group_lines, join_lines, split_records
+from engine.collect.text.tagfile import Grammar, group_lines, join_wrapped, split_records
 from engine.collect.values.fields import build_abstract_entries
 from engine.collect.values.tags import join_pages
 from engine.collect.values.tagtable import Tagged, TagTable, list_left_tags, read_tag_fields
@@ -124,6 +124,6 @@ def _read_tags(chunk: Chunk) -> Tagged:
         if tag in _LISTS:
             tagged += [(tag, line) for line in lines if line]
         else:
-            text = join_lines(lines)
+            text = join_wrapped(lines)
             tagged.append((tag, text.strip("- ") if tag in _PAGES else text))
     return tagged

@@ -100,7 +100,7 @@ def group_lines(
     return groups
 
 
-def join_lines(lines: Iterable[str]) -> str:
+def join_wrapped(lines: Iterable[str]) -> str:
     """Return the lines of one value as one text; where a blank line is between them, a line ends."""
     text = "\n".join(line.strip() for line in lines).strip()
     return "\n".join(" ".join(part.split("\n")) for part in _BLANK.split(text))
