@@ -10,7 +10,7 @@ from engine.accessions import is_medline, list_unnamed, read_accessions
 from engine.collect.text.lines import Chunk, decode_head
 from engine.collect.text.tagfile import Grammar, normalise_tag, split_records
 from engine.collect.values.dates import choose_published, read_year
-from engine.collect.values.export import read_export_tags
+from engine.collect.values.export import MARK, read_export_tags
 from engine.collect.values.fields import drop_repeats
 from engine.collect.values.tags import join_pages, list_other_tags, read_issns, read_links
 from engine.identifiers import (
@@ -42,6 +42,7 @@ _TYPE_SEAM = re.compile(r"(?<=\S)\ufeff?(?=TY  - [A-Z]{3,7}\s*$)")
 _GLUED = re.compile(
     r"(?:(?<=\S)|\s{2,})(A[DNU]|C[1-8]|D[ABOP]|EP|ID|JF|K[W]|L[1-4AK]|N1|P[BY]|S[NP]|U[1-5R]|VL|WE|Y[12])  - "
 )
+_OWN_ID = f"ID  - {MARK}:"
 _TEXTS = {"TI", "T1", "T2", "AB", "N1", "N2"}  # running text, which is left as it is
 _LISTS = {"KW", "LA"}  # EndNote writes one value per line below the tag
 
@@ -160,15 +161,19 @@ def _read_tags(chunk: Chunk) -> list[tuple[str, list[str]]]:
     values: list[tuple[str, list[str]]] = []
     for line in lines:
         if match := tag_line(line):
-            values += [(tag, [text]) for tag, text in _split_glued(match[1].upper(), match[2].strip())]
+            tag, text = match[1].upper(), match[2].strip()
+            values += [(tag, [text]) for tag, text in _split_glued(tag, text, lines)]
         elif values and line.strip():
             _add_line(values, line.strip())
     return values
 
 
-def _split_glued(tag: str, text: str) -> list[tuple[str, str]]:
-    """Return (tag, value) of a line, and of tags that a database put on the same line: "… (SSCI)AN  - WOS:000…"."""
-    if tag in _TEXTS or "  - " not in text:
+def _split_glued(tag: str, text: str, lines: list[str]) -> list[tuple[str, str]]:
+    """Return (tag, value) of a line, and of tags that a database put on the same line: "… (SSCI)AN  - WOS:000…".
+
+    lines: those of the record. An export of the engine puts no tags on one line.
+    """
+    if tag in _TEXTS or "  - " not in text or any(line.startswith(_OWN_ID) for line in lines):
         return [(tag, text)]
     first, *rest = _GLUED.split(text)
     return [(tag, first.strip()), *((glued, value.strip()) for glued, value in zip(rest[::2], rest[1::2], strict=True))]
