@@ -97,7 +97,7 @@ def render_records(
 ) -> Iterator[bytes]:
     """Yield the pieces of a file in the format of this suffix, with "?" for lone surrogates."""
     if suffix == ".xlsx":
-        yield write_workbook(cited, title)
+        yield from write_workbook(cited, title)
         return
     write_pieces = FORMATS[suffix].write
     if write_pieces is None:

@@ -7,18 +7,23 @@ import openpyxl
 import pytest
 from hypothesis import example, given
 
+from engine.collect.values.cells import MAX_CELL, clean_cell
 from engine.errors import UsageError
 from engine.records.abstract import Abstract
 from engine.references import workbook as module
 from engine.references.fields import COLUMNS
-from engine.references.workbook import _MAX_CELL, _clean_cell, write_workbook
+from engine.references.workbook import write_workbook
 from tests.conftest import examples
 from tests.references.found import BARE, FULL, TEXT, cite
 
 
+def render(*found: object, title: str = "Gout & more") -> bytes:
+    return b"".join(write_workbook(found, title))  # type: ignore[arg-type]
+
+
 def opened(*found: object) -> openpyxl.Workbook:
     """The workbook of these hits, read by another library."""
-    return openpyxl.load_workbook(io.BytesIO(write_workbook(found, "Gout & more")))  # type: ignore[arg-type]
+    return openpyxl.load_workbook(io.BytesIO(render(*found)))
 
 
 def cells(book: openpyxl.Workbook, row: int) -> dict[str, openpyxl.cell.Cell]:
@@ -55,17 +60,17 @@ def test_control_characters_go_and_line_ends_are_one_kind() -> None:
 
 
 def test_a_text_that_is_too_long_ends_with_words_that_say_so() -> None:
-    fits, long, wide = "a" * _MAX_CELL, "b" * (_MAX_CELL + 1), "😀" * 20_000
+    fits, long, wide = "a" * MAX_CELL, "b" * (MAX_CELL + 1), "😀" * 20_000
     book = opened(*(cite(Abstract("a", text, "")) for text in (fits, long, wide)))
     found = [cells(book, row)["title"].value for row in (2, 3, 4)]
     assert found[0] == fits
     for text in found[1:]:
         assert text.endswith("… [cut: a cell holds 32,767 characters]")
-        assert len(text.encode("utf-16-le")) // 2 in (_MAX_CELL - 1, _MAX_CELL)
+        assert len(text.encode("utf-16-le")) // 2 in (MAX_CELL - 1, MAX_CELL)
 
 
 def test_the_same_hits_are_the_same_bytes() -> None:
-    assert write_workbook([cite(FULL)], "a") == write_workbook([cite(FULL)], "a")
+    assert render(cite(FULL)) == render(cite(FULL))
     assert opened(cite(FULL)).properties.created.year == 2000
 
 
@@ -91,8 +96,8 @@ def as_excel_reads(cell: str) -> str:
 @given(text=TEXT)
 @example("_x0041_")
 def test_whatever_text_it_is_a_cell_holds_it(text: str) -> None:
-    raw = write_workbook([cite(Abstract("a", text, "b"))], text)
+    raw = render(cite(Abstract("a", text, "b")), title=text)
     row = cells(openpyxl.load_workbook(io.BytesIO(raw)), 2)
     assert row["abstract"].value == "b"
-    assert as_excel_reads(row["title"].value or "") == _clean_cell(text)
+    assert as_excel_reads(row["title"].value or "") == clean_cell(text)
     assert b"<f>" not in ZipFile(io.BytesIO(raw)).read("xl/worksheets/sheet1.xml")

@@ -17,6 +17,7 @@ from typing import IO, Any
 
 from engine.collect.formats.table import MAX_ABOVE, choose_header, read_row
 from engine.collect.values import export
+from engine.collect.values.cells import EXACT_SHEET, ExactTexts
 from engine.errors import SourceError
 from engine.files import AGAIN, ZIP, is_bomb
 from engine.records.abstract import Entry, Remark
@@ -61,25 +62,39 @@ def _read_sheets(book: Any, name: str) -> Iterator[Entry]:
     """
     is_read = False
     for sheet in book.worksheets:
-        number = choose_header(islice(_iterate_rows(sheet), MAX_ABOVE))
+        top = list(islice(_iterate_rows(sheet), MAX_ABOVE))
+        number = choose_header(top)
         if number is None:
             continue
+        header = [cell.strip() for cell in top[number]]
         if is_read:
             yield Remark(_OTHER_SHEET, f"sheet {sheet.title}")
-            continue
-        is_read = True
-        rows = enumerate(_iterate_rows(sheet), 1)
-        header = [cell.strip() for _, row in islice(rows, number, number + 1) for cell in row]
-        is_export = export.is_export(header)
-        for place, row in rows:
-            cells = [_restore_export(cell) for cell in row] if is_export else row
-            yield from read_row(header, cells, name, f"row {place}", guarded=False)
+        elif export.is_export(header):
+            yield from _read_export(book, sheet, header, number + 1, name)
+            return
+        else:
+            is_read = True
+            for place, row in enumerate(islice(_iterate_rows(sheet), number + 1, None), number + 2):
+                yield from read_row(header, row, name, f"row {place}", guarded=False)
     if not is_read:
         sheets = ", ".join(repr(sheet.title) for sheet in book.worksheets[:5])
         raise SourceError(
             f"{name}: no sheet has a header with a title or an abstract column in its first {MAX_ABOVE} rows "
             f"(sheets: {sheets}). Name the columns in the first row"
         )
+
+
+def _read_export(book: Any, sheet: Any, header: list[str], start: int, name: str) -> Iterator[Entry]:
+    """Yield the records of a sheet that the engine wrote, from the row of this number, counted from 0.
+
+    A second sheet has the texts that its cells can't hold.
+    """
+    beside = _iterate_rows(book[EXACT_SHEET], errors=frozenset()) if EXACT_SHEET in book.sheetnames else iter(())
+    exact, id_column = ExactTexts(islice(beside, 1, None)), header.index("id")
+    for place, row in enumerate(islice(_iterate_rows(sheet, errors=frozenset()), start, None), start + 1):
+        row += [""] * (len(header) - len(row))
+        cells = [exact.restore(row[id_column], *pair) for pair in zip(header, row, strict=False)]
+        yield from read_row(header, [*cells, *row[len(header) :]], name, f"row {place}", guarded=False)
 
 
 @contextmanager
@@ -137,8 +152,8 @@ def _load(file: IO[bytes]) -> Any:
         return openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
 
 
-def _iterate_rows(sheet: Any) -> Iterator[list[str]]:
-    """Yield the rows of a sheet as texts, without the empty cells at their ends."""
+def _iterate_rows(sheet: Any, errors: frozenset[str] = _ERRORS) -> Iterator[list[str]]:
+    """Yield the rows of a sheet as texts, without the empty cells at their ends; these errors are empty cells."""
     sheet.reset_dimensions()  # some programs write wrong ones
     rows = sheet.iter_rows(values_only=True)
     while True:
@@ -147,16 +162,16 @@ def _iterate_rows(sheet: Any) -> Iterator[list[str]]:
             row = next(rows, None)
         if row is None:
             return
-        cells = [_format_cell(value) for value in row]
+        cells = [_format_cell(value, errors) for value in row]
         while cells and not cells[-1]:
             cells.pop()
         yield cells
 
 
-def _format_cell(value: Any) -> str:
+def _format_cell(value: Any, errors: frozenset[str]) -> str:
     """Return the text of a cell: whole numbers without a decimal point, dates as ISO 8601, "" for an error."""
     if isinstance(value, str):
-        return "" if value in _ERRORS else _ESCAPED.sub(lambda match: chr(int(match[1], 16)), value)
+        return "" if value in errors else _ESCAPED.sub(lambda match: chr(int(match[1], 16)), value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     if isinstance(value, datetime):
@@ -164,8 +179,3 @@ def _format_cell(value: Any) -> str:
     if isinstance(value, date):
         return value.isoformat()
     return "" if value is None else str(value)
-
-
-def _restore_export(cell: str) -> str:
-    """Return the text of an exported cell; after what looks like rich text, the export writes a blank."""
-    return cell[:-1] if cell.startswith("<r>") and cell.endswith("</r> ") else cell
