@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from struct import unpack
 
 from engine.collect.values.export import MARK
 from engine.identifiers import build_pubmed_url
@@ -162,16 +164,49 @@ def _format_author(name: str) -> str:
 
 def _make_keys(cited: Iterable[Cited]) -> Iterator[tuple[str, Cited]]:
     """Yield each with its key, all different, whatever the case; the same hits get the same keys."""
-    taken: set[str] = set()
-    tried: dict[str, int] = {}
+    taken = _TakenKeys()
     for one in cited:
         base = _make_key(one.record)
-        number = tried.get(base.lower(), 0)
-        while (key := base + _make_suffix(number)).lower() in taken:
-            number += 1
-        taken.add(key.lower())
-        tried[base.lower()] = number
+        key = base + _make_suffix(taken.count(base))
+        taken.add(key)
         yield key, one
+
+
+class _TakenKeys:
+    """The keys in use, in as little memory as any number of records needs: a Bloom filter.
+
+    Of four million keys, two in a thousand free ones look taken; they get a suffix that they do not need.
+    """
+
+    _N_BITS = 1 << 26
+
+    def __init__(self) -> None:
+        self._bits = bytearray(self._N_BITS // 8)
+
+    def add(self, key: str) -> None:
+        """Add a key."""
+        for place in self._list_places(key):
+            self._bits[place >> 3] |= 1 << (place & 7)
+
+    def count(self, base: str) -> int:
+        """Return a number whose suffix makes a free key of the base: the lowest, where only numbers below are taken."""
+        low, high = -1, 0
+        while self._is_taken(base, high):
+            low, high = high, 2 * high + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self._is_taken(base, middle) else (low, middle)
+        return high
+
+    def _is_taken(self, base: str, number: int) -> bool:
+        """Return whether the key of this number is in use."""
+        places = self._list_places(base + _make_suffix(number))
+        return all(self._bits[place >> 3] >> (place & 7) & 1 for place in places)
+
+    def _list_places(self, key: str) -> tuple[int, ...]:
+        """Return the bits of a key, whatever its case."""
+        digest = blake2b(key.lower().encode(), digest_size=16).digest()
+        return tuple(number % self._N_BITS for number in unpack("<4I", digest))
 
 
 def _make_key(record: Abstract) -> str:

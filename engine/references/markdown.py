@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
 
 from engine.characters import UNPRINTABLE
@@ -13,15 +14,21 @@ from engine.references.citation import Cited
 
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#!|~$^&@]|:(?=//)|(?<=www)\.", re.IGNORECASE)
 _N_AUTHORS = 3  # named before "et al."
+_SPOOLED = 1 << 18  # bytes of a list that are kept in memory until it is complete
+_PIECE = 1 << 16  # characters
 _N_ABSTRACT = 200  # characters, where there is no title
 
 
 def write_markdown(cited: Iterable[Cited], title: str) -> Iterator[str]:
     """Yield a heading and a numbered list of the records, numbered by rank, without hits by order."""
-    items = [_write_item(one, number) for number, one in enumerate(cited, 1)]
-    yield f"# {escape_markdown(title) or 'References'}\n\n{pluralize(len(items), 'record')}\n"
-    for item in items:
-        yield f"\n{item}\n"
+    with tempfile.SpooledTemporaryFile(_SPOOLED, "w+", encoding="utf-8", errors="surrogatepass", newline="") as items:
+        number = 0
+        for number, one in enumerate(cited, 1):
+            items.write(f"\n{_write_item(one, number)}\n")
+        yield f"# {escape_markdown(title) or 'References'}\n\n{pluralize(number, 'record')}\n"
+        items.seek(0)
+        while piece := items.read(_PIECE):
+            yield piece
 
 
 def _write_item(cited: Cited, place: int) -> str:

@@ -20,7 +20,7 @@ _NO_TITLE = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")  # what the title
 _WIDTHS = {"id": 18, "title": 60, "abstract": 60, "journal": 28, "authors": 28, "pmid": 11, "doi": 24}  # characters
 _OTHERWISE = 12
 _CREATED = datetime(2000, 1, 1)  # always the same, so that the same hits are the same bytes
-_PIECE = 1 << 20  # bytes
+_PIECE = 1 << 16  # bytes
 
 
 def write_workbook(cited: Iterable[Cited], title: str) -> Iterator[bytes]:

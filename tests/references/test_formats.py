@@ -1,5 +1,6 @@
 import os
 import resource
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,3 +127,17 @@ def test_the_content_is_of_the_kind_that_is_asked_for() -> None:
     assert b"".join(render_records(".md", [], "gout \udcff")).startswith(b"# gout ?\n")
     assert b'"title": "?"' in b"".join(render_records(".jsonl", [cite(Abstract("a", "\udcff", ""))], ""))
     assert b"b?c" in b"".join(render_records(".csv", [cite(Abstract("a", "b\udcffc", ""))], ""))
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_memory_does_not_grow_with_the_records(tmp_path: Path, suffix: str) -> None:
+    def measure(n: int) -> int:
+        records = (Abstract(str(k), os.urandom(1000).hex(), os.urandom(1000).hex()) for k in range(n))
+        tracemalloc.start()
+        write(tmp_path / f"all{suffix}", (Cited(None, record) for record in records), "", overwrite=True)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    measure(1)  # loads the library
+    assert measure(400) < measure(40) + (1 << 19)
