@@ -84,11 +84,9 @@ _LINKS = tuple(
         (r"drks\.de/\S*?(DRKS\d{8})", ""),
     )
 )
-# One of these is in every address that _LINKS match: most addresses are looked at once.
-_LINK_WORDS = (
-    *("2-s2", "docview", "embase", "u2  -", "cn-", "eric.ed", "clinicaltrials", "isrctn", "anzctr", "drks"),
-    *_COLLECTIONS.lower().split("|"),
-)
+# One of these is in every address that _LINKS match, or the name of a collection before a colon.
+_LINK_WORDS = ("2-s2", "docview", "embase", "u2  -", "cn-", "eric.ed", "clinicaltrials", "isrctn", "anzctr", "drks")
+_LINK_COLLECTION = re.compile(rf"(?:{_COLLECTIONS})(?::|%3A)", re.IGNORECASE)
 # Ovid's and EBSCO's links name the database and the number: "…ovidweb.cgi?…&D=medp&…&AN=30000103".
 _CATALOGUE_HOST = re.compile(r"ovid|ebsco", re.IGNORECASE)
 _CATALOGUE_NUMBER = re.compile(r"[?&](?:AN|an)(?:=|%3D)([^&\s%]+)")
@@ -200,18 +198,29 @@ def list_unnamed(values: Iterable[str], databases: Iterable[str], pmid: str | No
 
 def find_linked_accessions(urls: Iterable[str]) -> tuple[str, ...]:
     """Return the accession numbers in addresses of records, each once, numbers of trial registers last."""
+    texts = list(urls)
+    if not _may_name_accession("\n".join(texts).lower(), len(texts)):
+        return ()
     return order_accessions(
         parse_accession(f"{prefix}{match[1]}".replace("%3A", ":").replace("%3a", ":")) or f"{prefix}{match[1]}"
-        for url in urls
-        if any(word in lowered for lowered in [url.lower()] for word in _LINK_WORDS)
+        for url in texts
+        if _may_name_accession(url.lower(), 1)
         for form, prefix in _LINKS
         for match in form.finditer(url)
     )
 
 
+def _may_name_accession(text: str, n_urls: int) -> bool:
+    """Return whether these addresses, in lower case, may have an accession number: most are looked at once."""
+    if any(map(text.__contains__, _LINK_WORDS)):
+        return True
+    return (text.count(":") > n_urls or "%3a" in text) and _LINK_COLLECTION.search(text) is not None
+
+
 def order_accessions(numbers: Iterable[str]) -> tuple[str, ...]:
     """Return the numbers, each once, those of trial registers last: a work is more than its trial."""
-    return tuple(sorted(dict.fromkeys(numbers), key=_is_of_trial))
+    known = tuple(dict.fromkeys(numbers))
+    return tuple(sorted(known, key=_is_of_trial)) if len(known) > 1 else known
 
 
 def _is_of_trial(number: str) -> bool:

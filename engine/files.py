@@ -22,6 +22,7 @@ from engine.errors import EngineError, SourceError, UsageError
 
 HEAD = 1 << 16  # bytes looked at to tell a format
 MAX_LINE = 32 << 20  # bytes of one line; a record of 1 MB is odd, one of 32 MB is not an abstract
+_BLOCK = 1 << 16  # bytes of lines decoded at once
 AGAIN = "Delete the file, and download or copy it again"
 DELIMITERS = ",\t;|"  # between the columns of a table
 
@@ -380,14 +381,42 @@ def decode_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, st
         finally:
             decoded.detach()  # the stream is closed by its opener
         return
-    number = 0
-    while raw := stream.readline(MAX_LINE):
-        number += 1
-        if len(raw) == MAX_LINE:
-            raise SourceError(f"{name}, line {number}: longer than {MAX_LINE:,} bytes, so not a record")
-        while raw.startswith(codecs.BOM_UTF8):
-            raw = raw.removeprefix(codecs.BOM_UTF8)
-        yield number, *decode(raw)
+    number, start = 0, bytearray()  # of a line that the next block ends
+    while block := stream.read1(_BLOCK):
+        end = block.rfind(b"\n") + 1
+        if len(start) + (block.find(b"\n") + 1 or len(block)) >= MAX_LINE:
+            raise SourceError(f"{name}, line {number + 1}: longer than {MAX_LINE:,} bytes, so not a record")
+        if end:
+            for line, is_utf8 in _decode_block(bytes(start) + block[:end] if start else block[:end]):
+                number += 1
+                yield number, line, is_utf8
+            start.clear()
+        start += block[end:]
+    if start:
+        yield number + 1, *_decode_line(bytes(start))
+
+
+def _decode_block(raw: bytes) -> Iterator[tuple[str, bool]]:
+    r"""Yield (line with its ending, whether it was UTF-8) for each line of bytes that end with \n.
+
+    All lines are decoded at once where possible, which is several times as fast.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        yield from (_decode_line(line + b"\n") for line in raw[:-1].split(b"\n"))
+        return
+    if "\ufeff" in text:
+        yield from ((f"{line}\n".lstrip("\ufeff"), True) for line in text[:-1].split("\n"))
+    else:
+        yield from ((f"{line}\n", True) for line in text[:-1].split("\n"))
+
+
+def _decode_line(raw: bytes) -> tuple[str, bool]:
+    """Decode one line as decode does, without the byte-order marks before it."""
+    while raw.startswith(codecs.BOM_UTF8):
+        raw = raw.removeprefix(codecs.BOM_UTF8)
+    return decode(raw)
 
 
 def decode(raw: bytes) -> tuple[str, bool]:

@@ -46,6 +46,7 @@ _LINKED_PMID = re.compile(
     r"([1-9][0-9]{0,8})(?![0-9A-Za-z*])",
     re.IGNORECASE,
 )
+_LINK_WORDS = ("pubmed", "pmid", "uid", "/med/")  # one of them is in every address that _LINKED_PMID matches
 _NOTED = r"(?:pubmed\s+)?pm(?:id|\s?id)\s*[:=-]?\s*(?:nlm\s?)?([1-9][0-9]{0,8})(?![0-9A-Za-z*])"
 # At the beginning of a line or after a semicolon; after a full stop only in a list of fields, as EBSCO writes it.
 # Elsewhere, the PMID may be that of another work: "see PMID: 123".
@@ -56,7 +57,7 @@ _FIELD_LIST = re.compile(
 )
 
 _DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/\S+")
-_PLAIN_DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/(?:[A-Za-z0-9_()-]|[./](?=[A-Za-z0-9]))*[A-Za-z0-9]")
+_PLAIN_DOI = re.compile(r"10\.[0-9]{4,9}(?:\.[0-9]+)*/[A-Za-z0-9_()-]+(?:[./][A-Za-z0-9][A-Za-z0-9_()-]*)*(?<![_()-])")
 _SHORT_DOI = re.compile(r"10\.[0-9]{1,3}/\S+")  # no registrant has one, but people's own records may
 # SICIs hold <, > and ;, and some exports break them at a blank: "10.1002/(SICI)1097-0258(1998)17:15 <1661::AID…".
 _SICI = r"10\.[0-9]{4,9}/[^\s<>]{4,80}\s?<[^<>\s]{1,60}>\s?[0-9]\.[0-9]\.[A-Za-z]{2}\s?;\s?[0-9](?:-[0-9A-Za-z#])?"
@@ -159,7 +160,9 @@ def find_noted_pmid(value: object) -> str | None:
 
 def find_linked_pmid(value: object) -> str | None:
     """Return the PMID of the first address of a record in PubMed, MEDLINE or Europe PMC in a text; None without one."""
-    linked = _LINKED_PMID.search(value) if isinstance(value, str) else None
+    if not isinstance(value, str) or not any(map(value.lower().__contains__, _LINK_WORDS)):
+        return None
+    linked = _LINKED_PMID.search(value)
     return linked[1] if linked else None
 
 
@@ -184,6 +187,8 @@ def find_dois(value: object) -> tuple[str, ...]:
         found = [doi for item in value for doi in find_dois(item)]
     elif not value or not isinstance(value, str):
         return ()
+    elif len(value) < MAX_ID - len("DOI:") and _PLAIN_DOI.fullmatch(value):
+        return (value,)
     else:
         text = _decode_address(_GLUED_TAG.split(_INVISIBLE.sub("", value).strip())[0])
         short = _strip_doi_prefix(text)

@@ -119,13 +119,17 @@ def build_shared(parts: Parts, article: Parts, types: Sequence[etree._Element], 
         "notices": notices,
         "affiliations": drop_repeats(people.affiliations),
         "notes": read_texts(parts["GeneralNote"]) if "GeneralNote" in parts else (),
-        "rights": "\n".join(
-            drop_repeats([*read_texts(find_inside(article, "Abstract", "CopyrightInformation")), notice])
-        ),
+        "rights": _join_rights(article.get("Abstract", ()), notice),
         "other_tags": tuple(_list_others(parts, article, links)),
         "version": read_version(get_first(parts, "PMID")),
         "revised": read_date(get_first(parts, "DateRevised")),
     }
+
+
+def _join_rights(abstracts: Iterable[etree._Element], notice: str) -> str:
+    """Return the copyright notices, one a line: those in elements of their own, then that of the text."""
+    marked = [text for part in abstracts for text in read_texts(part.iterchildren("CopyrightInformation"))]
+    return "\n".join(drop_repeats([*marked, notice])) if marked else notice
 
 
 def _read_pages(pagination: etree._Element | None) -> str:
@@ -136,7 +140,8 @@ def _read_pages(pagination: etree._Element | None) -> str:
 
 def _list_cited(parts: Parts, data: etree._Element | None) -> tuple[str, ...]:
     """Return the works cited, each once; files from before 2018 list them beside comments and corrections."""
-    if data is None and "CommentsCorrectionsList" not in parts:
+    has_references = data is not None and find_child(data, "ReferenceList") is not None
+    if not has_references and "CommentsCorrectionsList" not in parts:
         return ()
     before = select_texts(get_first(parts, "CommentsCorrectionsList"), _CITES)
     return drop_repeats([*map("PMID:{}".format, before), *list_cited(data)])

@@ -57,7 +57,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: the file is not well-formed, is truncated, or declares or uses XML entities.
     """
-    for item in read_elements(stream, name, ("record",), lambda _: True):
+    for item in read_elements(stream, name, ("record",), lambda _: True, root_end=b"/xml>"):
         if isinstance(item, Remark):
             yield item
             continue

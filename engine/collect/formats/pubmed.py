@@ -37,7 +37,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     Raises:
         SourceError: the file is not well-formed, is truncated, or declares or uses XML entities.
     """
-    for item in read_elements(stream, name, _RECORDS, _is_record):
+    for item in read_elements(stream, name, _RECORDS, _is_record, root_end=b"Set>"):
         if isinstance(item, Remark):
             yield item
         else:

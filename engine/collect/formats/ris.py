@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from engine.accessions import is_medline, list_unnamed, read_accessions
 from engine.collect.text.lines import Chunk, decode_head
@@ -30,10 +31,16 @@ _START = re.compile(
     r"TY(?:(?: {1,8}|[ \t]*\t[ \t]*)-(?:[ \t]|$)|(?: {2,8}|[ \t]*\t[ \t]*)-[A-Z]{3,7}[ \t]*$)", re.IGNORECASE
 )
 END = re.compile(r"ER(?: {2,8}|[ \t]*\t[ \t]*)-|ER *-\s*$", re.IGNORECASE)
-_TAG = r"([A-Z][A-Z0-9])(?: {2,8}|[ \t]*\t[ \t]*)-[ \t]?(.*)"
-_LOOSE_TAG = r"([A-Z][A-Z0-9])(?: {1,8}|[ \t]*\t[ \t]*)-(?=[ \t]|$)[ \t]?(.*)"
+_TAG = r"([A-Z][A-Z0-9])(?: {2,8}|[ \t]*\t[ \t]*)-[ \t]?"
+_LOOSE_TAG = r"([A-Z][A-Z0-9])(?: {1,8}|[ \t]*\t[ \t]*)-(?=[ \t\n]|\Z)[ \t]?"
 _BETWEEN = re.compile(r"\s*(?:\d+\.|Record #\d+ of \d+|Provider: .*|Content: .*)?\s*")  # lines between records
 _ANY_TAG = re.compile(_TAG, re.IGNORECASE)
+# The tags of a record, by whether its first line is in capitals, and whether one blank stands before its dash.
+_TAG_LINES = {
+    (is_upper, is_loose): re.compile(rf"\n{_LOOSE_TAG if is_loose else _TAG}", 0 if is_upper else re.IGNORECASE)
+    for is_upper in (True, False)
+    for is_loose in (True, False)
+}
 _NEED_TAGS = 3  # tagged lines at the beginning of a file without TY
 # Where files were joined without a line end between them: after ER, or after any text before a type.
 _END_SEAM = re.compile(r"ER {1,8}-[\s\ufeff]*(?=[A-Z][A-Z0-9] {1,8}- )", re.IGNORECASE)
@@ -102,7 +109,7 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """
     for chunk in split_records(stream, name, _GRAMMAR):
         yield from chunk.list_remarks(has_last_line=True)
-        tagged = [(tag, " ".join(lines).strip()) for tag, lines in _read_tags(chunk)]
+        tagged = _read_tags(chunk)
         tags = _group_tags(tagged)
         values = _read_values(tags)
         values |= _read_more_values(tags, str(values.get("pmid", "")))
@@ -151,21 +158,21 @@ def _group_tags(tagged: list[tuple[str, str]]) -> _Tags:
     return tags
 
 
-def _read_tags(chunk: Chunk) -> list[tuple[str, list[str]]]:
-    """Return (tag, lines of its value) in order; the first tag is TY, unless the record has none."""
+def _read_tags(chunk: Chunk) -> list[tuple[str, str]]:
+    """Return (tag, value) in order, with wrapped lines joined by a blank; the first is TY, unless there is none."""
     first, lines = chunk.lines[0], list(chunk.lines)
     while len(lines) > 1 and not chunk.is_ended and _BETWEEN.fullmatch(lines[-1]):
         lines.pop()
-    pattern = _LOOSE_TAG if re.match("TY -", first, re.IGNORECASE) else _TAG
-    tag_line = re.compile(pattern, 0 if first[:2].isupper() else re.IGNORECASE).match
-    values: list[tuple[str, list[str]]] = []
-    for line in lines:
-        if match := tag_line(line):
-            tag, text = match[1].upper(), match[2].strip()
-            values += [(tag, [text]) for tag, text in _split_glued(tag, text, lines)]
-        elif values and line.strip():
-            _add_line(values, line.strip())
-    return values
+    pattern = _TAG_LINES[first[:2].isupper(), first[2:4] == " -"]
+    _, *pieces = pattern.split("\n".join(["", *lines]))
+    tagged: list[tuple[str, str]] = []
+    for tag, text in zip(pieces[::2], pieces[1::2], strict=True):
+        first_line, _, rest = text.partition("\n")
+        values = _split_glued(tag.upper(), first_line.strip(), lines)
+        if rest and not rest.isspace():
+            _add_lines(values, [line for piece in rest.split("\n") if (line := piece.strip())])
+        tagged += values
+    return tagged
 
 
 def _split_glued(tag: str, text: str, lines: list[str]) -> list[tuple[str, str]]:
@@ -179,13 +186,13 @@ def _split_glued(tag: str, text: str, lines: list[str]) -> list[tuple[str, str]]
     return [(tag, first.strip()), *((glued, value.strip()) for glued, value in zip(rest[::2], rest[1::2], strict=True))]
 
 
-def _add_line(values: list[tuple[str, list[str]]], line: str) -> None:
-    """Add a line without a tag to the value before it, or as a value of its own for the tags in _LISTS."""
+def _add_lines(values: list[tuple[str, str]], lines: list[str]) -> None:
+    """Add lines without a tag to the last value, or as values of their own for the tags in _LISTS."""
     tag, value = values[-1]
     if tag in _LISTS:
-        values.append((tag, [line]))
+        values += [(tag, line) for line in lines]
     else:
-        value.append(line)
+        values[-1] = tag, " ".join([value, *lines]).strip()
 
 
 def _read_values(tags: _Tags) -> dict[str, object]:
@@ -272,6 +279,8 @@ def _find_bodies(texts: list[str]) -> str:
 
     Blanks do not count in the comparison.
     """
+    if len(texts) < 2:
+        return "".join(texts)
     bodies = {"".join(text.split()): text for text in reversed(texts)}
     kept = [text for bare, text in bodies.items() if not any(bare != other and bare in other for other in bodies)]
     return "\n".join(reversed(kept))
@@ -290,7 +299,7 @@ def _find_pmid(tags: _Tags) -> str | None:
     listed = map(find_listed_pmid, _get_tags(tags, _PMID_LISTS))
     linked = map(find_linked_pmid, _get_tags(tags, _LINKS))
     noted = map(find_noted_pmid, _get_tags(tags, ("N1", "RN", "ID", "AN", "UR")))
-    return next(filter(None, [*listed, *linked, *noted]), None)
+    return next(filter(None, chain(listed, linked, noted)), None)
 
 
 def _find_doi(tags: _Tags) -> str | None:

@@ -15,19 +15,20 @@ _TAIL = 64  # bytes at the end of a piece in which a tag or a reference may begi
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _CONTROL = bytes(code for code in range(32) if code not in b"\t\r\n")
 _TO_BLANKS = bytes(0x20 if code in _CONTROL else code for code in range(256))
-# Short, because Python finds less than six bytes much faster.
-_DECLARED, _ROOT_MARKS = b"<?xml", (b"Set>", b"/xml>")
+_DECLARED = b"<?xml"
 _ROOT_END = re.compile(
     rb"</(?:[\w.-]+:)?(?:Pubmed(?:Book)?ArticleSet|MedlineCitationSet|xml)>\s*(?:\xef\xbb\xbf)?\s*(?=<(?!!--|/))"
 )
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*?encoding\s*=\s*[\"']utf-?16", re.IGNORECASE)
 # An entity that XML does not know, a number of no character, or an ampersand that is text.
+# Not compiled with IGNORECASE, under which Python does not search for the ampersand alone.
 _SLIP = re.compile(
     rb"&(?:(?!(?:lt|gt|amp|quot|apos);)([A-Za-z][A-Za-z0-9]*);"
-    rb"|#(x0*(?:[0-8bcef]|1[0-9a-f]|d[89a-f][0-9a-f]{2}|fff[ef])|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|5[5-7][0-9]{3}));"
-    rb"|(?!#?\w+;))",
-    re.IGNORECASE,
+    rb"|#([xX]0*(?:[0-8bcefBCEF]|1[0-9a-fA-F]|[dD][89a-fA-F][0-9a-fA-F]{2}|[fF]{3}[efEF])"
+    rb"|0*(?:[0-8]|1[124-9]|2[0-9]|3[01]|5[5-7][0-9]{3}));"
+    rb"|(?!#?\w+;))"
 )
+_PLAIN_REFERENCES = (b"&lt;", b"&gt;", b"&amp;", b"&quot;", b"&apos;")
 _REPLACED_CONTROL = "control characters in XML, replaced by blanks"
 _READ_ENTITY = "entities of HTML in XML, read as their characters"
 _READ_AMPERSAND = "ampersands in XML that are not escaped, read as text"
@@ -39,8 +40,9 @@ class XmlDocuments:
     `read` ends with each document; `start_next` goes on to the next one.
     """
 
-    def __init__(self, stream: io.BufferedReader) -> None:
+    def __init__(self, stream: io.BufferedReader, root_end: bytes) -> None:
         self._stream = stream
+        self._root_end = root_end
         head = stream.peek(_PIECE)
         codec = find_utf16(head)
         self._decoder = codecs.getincrementaldecoder(codec)("replace") if codec else None
@@ -94,7 +96,7 @@ class XmlDocuments:
 
     def _cut_document(self, piece: bytes) -> bytes:
         """Return the piece up to the end of the document, and keep what belongs to the next one."""
-        start = _find_start(piece, 1 if self._is_new else 0)
+        start = _find_start(piece, 1 if self._is_new else 0, self._root_end)
         if start is None:
             self._is_over = self._is_empty and not self._rest
             return piece
@@ -110,7 +112,7 @@ class XmlDocuments:
                 for match in re.finditer(b"[" + re.escape(_CONTROL) + b"]", data)
             ]
             data = data.translate(_TO_BLANKS)
-        if _SLIP.search(data) is None:
+        if not _has_slip(data):
             return data
         self._has_cdata = self._has_cdata or b"<![CDATA[" in data or b"]]>" in data
         return data if self._has_cdata else _SLIP.sub(self._replace_slip, data)
@@ -131,7 +133,17 @@ class XmlDocuments:
         return b"&amp;"
 
 
-def _find_start(piece: bytes, begin: int) -> int | None:
+def _has_slip(data: bytes) -> bool:
+    """Return whether an ampersand does not begin a reference that XML knows. Most bytes have no slip, so it is quick."""
+    at = data.find(b"&")
+    while at >= 0:
+        if not data.startswith(_PLAIN_REFERENCES, at) and _SLIP.match(data, at):
+            return True
+        at = data.find(b"&", at + 1)
+    return False
+
+
+def _find_start(piece: bytes, begin: int, root_end: bytes) -> int | None:
     """Return where another document starts: at its declaration, or below the end of a root; None if none does."""
     starts = []
     at = piece.find(b"?", begin + 1)  # a search for one byte is by far the fastest
@@ -140,7 +152,7 @@ def _find_start(piece: bytes, begin: int) -> int | None:
             starts.append(at - 1)
             break
         at = piece.find(b"?", at + 1)
-    marks = [found for mark in _ROOT_MARKS if (found := piece.find(mark, begin)) >= 0]
-    if marks and (end := _ROOT_END.search(piece, max(min(marks) - _TAIL, 0))):
+    mark = piece.find(root_end, begin)
+    if mark >= 0 and (end := _ROOT_END.search(piece, max(mark - _TAIL, 0))):
         starts.append(end.end())
     return min(starts, default=None)

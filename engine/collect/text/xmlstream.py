@@ -20,17 +20,23 @@ def decode_xml_head(head: bytes) -> bytes:
 
 
 def read_elements(
-    stream: io.BufferedReader, name: str, tags: tuple[str, ...], wanted: Callable[[etree._Element], bool]
+    stream: io.BufferedReader,
+    name: str,
+    tags: tuple[str, ...],
+    wanted: Callable[[etree._Element], bool],
+    *,
+    root_end: bytes,
 ) -> Iterator[Remark | tuple[int, etree._Element]]:
     """Yield (number from 1, element) for each element that has one of the tags and is wanted, in order.
 
     A file may hold several documents, in UTF-8 or UTF-16, and a namespace; tags are given without it. Remarks are on
-    slips that were repaired. Don't keep an element: it is freed when later ones are read.
+    slips that were repaired. Don't keep an element: it is freed when later ones are read. The last bytes of the end tag
+    of the root tell where a joined document may begin.
 
     Raises:
         SourceError: the file is not well-formed, is truncated, or declares or uses XML entities.
     """
-    documents = XmlDocuments(stream)
+    documents = XmlDocuments(stream, root_end)
     number = 0
     while documents.start_next():
         for item in _read_document(documents, name, tags, wanted, number):

@@ -7,6 +7,7 @@ import re
 from calendar import isleap
 from collections.abc import Iterable
 from datetime import date
+from functools import lru_cache
 
 # A year that stands by itself, or begins eight digits of a date or six of a month.
 YEAR = re.compile(r"(?<!\d)(1[5-9]\d\d|20\d\d)(?!\d)")
@@ -38,7 +39,13 @@ def read_date(value: object) -> str:
     "3/4/2019" is 2019.
     """
     text = _write(value)
-    if not text or text.isalpha():
+    return _parse_text(text) if text else ""
+
+
+@lru_cache(1 << 14)  # thousands of records have the same date
+def _parse_text(text: str) -> str:
+    """Return the date of a text as read_date does."""
+    if text.isalpha():
         return ""
     if YEAR.fullmatch(text):
         return text
@@ -58,9 +65,11 @@ def read_date(value: object) -> str:
 
 def _write(value: object) -> str:
     """Return a number or a text as text; "" for anything else."""
+    if isinstance(value, str):
+        return value.strip()
     if isinstance(value, float) and math.isfinite(value) and value == int(value):
         value = int(value)
-    return str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
 
 
 def _build_local_date(year: str, first: int, second: int, *, is_european: bool) -> str:
@@ -82,6 +91,7 @@ def _build_named_date(year: str, rest: str) -> str:
     return build_date(year, number, after[2] if after else None)
 
 
+@lru_cache(1 << 14)  # as _parse_text
 def build_date(year: object, month: object = None, day: object = None) -> str:
     """Return a date as ISO 8601, as exact as it is valid; "" without a year.
 

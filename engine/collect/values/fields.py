@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields as dataclass_fields
 from dataclasses import replace
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -14,7 +15,7 @@ from engine.collect.values.dates import choose_published, read_year
 from engine.collect.values.identity import Identity, find_identity, is_missing, normalise_orcids
 from engine.collect.values.labels import split_labels
 from engine.collect.values.rights import split_rights
-from engine.records.abstract import SOURCE_FIELDS, Abstract, Entry, Notice, Rejection, Remark
+from engine.records.abstract import LIST_FIELDS, TEXT_FIELDS, Abstract, Entry, Notice, Rejection, Remark
 
 # UTF-8 read as Windows-1252: "â€‰", "Ã—", "Â°" and the like.
 MOJIBAKE = re.compile("â€|Ã[\u00a0-\u00bf\u0152-\u0178\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]|Â[\u00a0-\u00bf]")
@@ -46,7 +47,7 @@ _PLAIN_LISTS = (
     "other_tags",
 )
 _WHOLE = ("notes", "other_tags")  # lists whose text is not split
-_get_values = attrgetter(*SOURCE_FIELDS)
+_get_texts, _get_lists = attrgetter(*TEXT_FIELDS), attrgetter(*LIST_FIELDS)
 _REPLACED = "invalid characters (lone surrogates), stored as U+FFFD"
 DAMAGED = "text looks wrongly decoded (mojibake), stored unchanged"
 _BAD_YEAR = "invalid year, ignored"
@@ -95,9 +96,11 @@ def _repair_text(abstract: Abstract, place: str) -> Iterator[Entry]:
 
 def _is_storable(abstract: Abstract) -> bool:
     """Return whether UTF-8 can encode every text of the record: none has a lone surrogate."""
-    values = _get_values(abstract)
-    text = "".join("".join(value) for value in values if isinstance(value, str | tuple))
-    return text.isascii() or _SURROGATE.search(text) is None
+    text = "".join([*_get_texts(abstract), *chain.from_iterable(_get_lists(abstract))])
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _replace_surrogates(abstract: Abstract) -> Abstract:
@@ -155,11 +158,15 @@ def _build_abstract(values: Mapping[str, object], identity: Identity, title: str
 
 def _read_plain_text(value: object) -> str:
     """Return a text or a number as text, without blanks at its ends; "" for anything else."""
+    if value is None:
+        return ""
     return str(value).strip() if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
 
 
 def _read_plain_list(field: str, value: object) -> tuple[str, ...]:
     """Return the items of a list, each once; a note is one item, whatever marks it holds."""
+    if value is None:
+        return ()
     if field in _WHOLE and isinstance(value, str):
         value = [value]
     return drop_repeats(split_names(value))
@@ -193,8 +200,8 @@ def split_names(value: object) -> tuple[str, ...]:
         value = parse_list(value)
     if not isinstance(value, list | tuple):
         return ()
-    names = (_join_name(v) if isinstance(v, Mapping) else v for v in value)
-    return tuple(str(name).strip() for name in names if name is not None and str(name).strip())
+    names = (v if isinstance(v, str) else _join_name(v) if isinstance(v, Mapping) else v for v in value)
+    return tuple(text for name in names if name is not None and (text := str(name).strip()))
 
 
 def parse_list(text: str) -> object:

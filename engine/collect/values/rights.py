@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 _NOTICE = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
-_HINT = re.compile(r"©|[Cc]opyright|COPYRIGHT|\([cC]\)")
+# A notice has one of these: most abstracts are looked at once.
+_HINTS = ("©", "opyright", "OPYRIGHT", "(c)", "(C)")
 _MARK = r"(?:(?:copyright|\(copyright\)|Â?©|\(c\))[\s:,]*)+"
 # The first sentence of a notice: the mark, then a year or its owner.
 _OPENING = re.compile(
@@ -55,7 +56,7 @@ def split_rights(text: str) -> tuple[str, str]:
     >>> split_rights("Pain fell. © 2019 Elsevier Ltd. All rights reserved.")
     ('Pain fell.', '© 2019 Elsevier Ltd. All rights reserved.')
     """
-    if not _HINT.search(text):
+    if not any(map(text.__contains__, _HINTS)):
         return text, ""
     leading = ""
     if (match := _FIRST.match(text)) and not _NO_NOTICE.search(match[1]):

@@ -13,6 +13,7 @@ _ISBN = re.compile(r"(?:97[89])?\d{9}[\dXx]")
 _QUALIFIER = re.compile(
     r"\W*(?:p|e|p-|e-)?(?:print|electronic|linking|online|undetermined|issn|isbn|cd-rom|)\W*", re.IGNORECASE
 )
+_LINK_END = re.compile(r"[;,\s]")
 _NEXT_LINK = re.compile(r"[;,\s]+(?=(?:https?|ftp|file|internal-pdf)://|www\.)")
 _LINK = re.compile(r"[a-z][a-z-]+://|www\.", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
@@ -53,7 +54,12 @@ def _split_issns(text: str) -> list[str]:
 
 def read_links(texts: Iterable[str]) -> tuple[str, ...]:
     """Return the addresses in these values, each once; a value may hold several. What is no address is left out."""
-    return drop_repeats(link.strip() for text in texts for link in _NEXT_LINK.split(text) if _LINK.match(link.strip()))
+    return drop_repeats(link.strip() for text in texts for link in _split_links(text) if _LINK.match(link.strip()))
+
+
+def _split_links(text: str) -> list[str]:
+    """Return the addresses of a value."""
+    return [text] if not _LINK_END.search(text) else _NEXT_LINK.split(text)
 
 
 def split_cited(notes: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -93,8 +99,16 @@ def list_other_tags(
     return [
         f"{source} {tag}: {value}"
         for tag, value in tags
-        if value and tag not in read and not any(_is_in_field(values, field, value) for field in checked.get(tag, ()))
+        if value and tag not in read and not _is_in_fields(values, checked.get(tag, ()), value)
     ]
+
+
+def _is_in_fields(values: Mapping[str, object], fields: tuple[str, ...], value: str) -> bool:
+    """Return whether one of these fields holds a value."""
+    for field in fields:
+        if values.get(field) == value or _is_in_field(values, field, value):
+            return True
+    return False
 
 
 def _is_in_field(values: Mapping[str, object], field: str, value: str) -> bool:
@@ -107,7 +121,7 @@ def _is_in_field(values: Mapping[str, object], field: str, value: str) -> bool:
     if field == "accessions":
         return any(str(item).endswith(value) for item in known or ()) if isinstance(known, list | tuple) else False
     if field == "urls":
-        return not set(_NEXT_LINK.split(value)) - set(known if isinstance(known, list | tuple) else ())
+        return not set(_split_links(value)) - set(known if isinstance(known, list | tuple) else ())
     if isinstance(known, list | tuple):
         return value in known
     return value in str(known or "")
