@@ -134,7 +134,7 @@ class XmlDocuments:
 
 
 def _has_slip(data: bytes) -> bool:
-    """Return whether an ampersand does not begin a reference that XML knows. Most bytes have no slip, so it is quick."""
+    """Return whether an ampersand begins no reference that XML knows: quick where there is none, as in most bytes."""
     at = data.find(b"&")
     while at >= 0:
         if not data.startswith(_PLAIN_REFERENCES, at) and _SLIP.match(data, at):
