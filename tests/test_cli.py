@@ -29,7 +29,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
 COMMANDS = (
     "init", "index", "reindex", "config", "sources", "nightly", "search", "similar", "show", "new", "export", "status", "log", "diff",
-    "duplicates", "verify", "rollback", "recall", "rerun", "similarity", "tune", "evaluate", "compare", "known-items",
+    "verify", "rollback", "duplicates", "recall", "rerun", "similarity", "tune", "evaluate", "compare", "known-items",
     "screen", "simulate", "flow", "serve", "mcp", "train", "promote", "explain-card",
 )  # fmt: skip
 

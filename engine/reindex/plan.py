@@ -19,7 +19,7 @@ class Files:
 
     read: tuple[Source, ...]
     known: tuple[Source, ...]  # applied before, with the same content
-    vanished: tuple[str, ...]  # paths of applied files that no longer exist; their records stay
+    vanished: tuple[str, ...]  # paths of applied files whose last content is in no file any more; their records stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,9 @@ def sort_out(
     """Sort source files into those to read and those whose content was applied before.
 
     applied are the files that the index was made from, in that order; gone are the paths of applied files that no
-    longer exist. A file that went back to an earlier content is read, since its last applied content was another one.
-    With everything, known files are read too. Files with the same content are read once.
+    longer exist. A file that was moved is not gone: another one has its content. A file that went back to an earlier
+    content is read, since its last applied content was another one. With everything, known files are read too. Files
+    with the same content are read once.
 
     Raises:
         ValueError: a source has no receipt.
@@ -61,16 +62,19 @@ def sort_out(
     last = {file.path: (file.n_bytes, file.sha256) for file in applied}
     read: dict[tuple[int, str], Source] = {}
     known = []
+    present = set()
     for source in sources:
         if source.receipt is None:
             raise ValueError(f"{source.path} was not hashed")
         content = source.receipt.n_bytes, source.receipt.sha256
+        present.add(content)
         is_known = content in contents and last.get(source.place, content) == content
         if (is_known and not everything) or content in read:
             known.append(source)
         else:
             read[content] = source
-    return Files(tuple(read.values()), tuple(known), tuple(dict.fromkeys(gone)))
+    vanished = dict.fromkeys(path for path in gone if last.get(path) not in present)
+    return Files(tuple(read.values()), tuple(known), tuple(vanished))
 
 
 def explain_refusal(counts: Counts, n_current: int, limits: Limits) -> str | None:

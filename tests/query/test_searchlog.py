@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import open_index
+from engine import open_index, options
 from engine.errors import (
     CorruptError,
     EncoderMismatchError,
@@ -20,7 +20,7 @@ from engine.errors import (
     UsageError,
 )
 from engine.index.folder import IndexFolder
-from engine.options import FUSIONS, MODES, Filters, Query
+from engine.options import FUSIONS, MODES, Filters, Query, ValueKind
 from engine.query.rerun import open_recorded, rerun
 from engine.query.searchlog import Record, dump_record, hash_result, make_record, read_record, write_record
 from engine.receipts import open_json, seal_json
@@ -33,10 +33,17 @@ NAME = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(str.
 NAMES = st.lists(NAME, max_size=3).map(tuple)
 YEAR = st.none() | st.integers(-10, 3000)
 YEARS = st.tuples(YEAR, YEAR).filter(lambda pair: None in pair or pair[0] <= pair[1])
-FILTERS = st.builds(
-    Filters, st.lists(YEARS, max_size=3).map(tuple), *[NAMES] * 8, st.none() | st.booleans(), st.none() | st.booleans(),
-    st.none() | NAMES, NAMES, st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
-)  # fmt: skip
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+VALUES = {
+    ValueKind.NAMES: NAMES,
+    ValueKind.IDS: NAMES,
+    ValueKind.YEARS: st.lists(YEARS, max_size=3).map(tuple),
+    ValueKind.EITHER: st.none() | st.booleans(),
+    ValueKind.TEXT: TEXT,
+}
+CONDITIONS: dict[str, st.SearchStrategy[object]] = {option.field: VALUES[option.kind] for option in options.FILTERS}
+CONDITIONS["ids"] = st.none() | NAMES  # no ids at all and an empty list differ
+FILTERS = st.builds(Filters, **CONDITIONS)
 SHARE = st.none() | st.floats(0, 1)
 QUERIES = st.builds(
     Query, st.text(st.characters(exclude_categories=["Cs"])), NAMES, NAMES, st.sampled_from(MODES), FILTERS, st.integers(1), st.integers(0),

@@ -210,5 +210,5 @@ def store_changes(store: Store) -> bool:
 
 TestDecisions: Callable[..., object] = Decisions.TestCase
 TestDecisions.settings = settings(  # type: ignore[attr-defined]
-    examples(0.4), stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+    examples(0.15), stateful_step_count=10, deadline=None, suppress_health_check=list(HealthCheck)
 )

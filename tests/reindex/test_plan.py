@@ -26,6 +26,11 @@ def test_known_content_is_skipped_whatever_its_name() -> None:
     assert found == Files((B,), (A, TWIN), ("/d/old.xml",))
 
 
+def test_a_file_that_was_moved_is_not_reported_as_gone() -> None:
+    history = [applied("old.xml", "aa"), applied("lost.xml", "zz"), applied("a.xml", "bb")]
+    assert sort_out([TWIN], history, ["/d/old.xml", "/d/lost.xml"], everything=False).vanished == ("/d/lost.xml",)
+
+
 def test_known_size_with_other_content_is_read() -> None:
     assert sort_out([A], [applied("a.xml", "xx")], [], everything=False).read == (A,)
 

@@ -96,6 +96,8 @@ def grounded(given: dict[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in given.items() if key not in needless}
     if "id" in found:
         found |= {"id": ["toy-01"], "mode": "hybrid"}
+    if "author" in found:  # a mark alone is no name
+        found |= {"author": ["smith"]}
     return found | {"q": "gout"} | ({"since": "2"} if "since" in found else {})
 
 
@@ -185,7 +187,7 @@ def test_the_parameters_of_the_document_are_those_that_are_taken(
     assert said.rpartition("Known parameters: ")[2].split(", ") == list(described)
     good = {"since": "2", "id": "toy-01", "i": "toy", "mode": "hybrid", "fusion": "rrf", "group_by": "year", "n": "2",
             "offset": "0", "weight": "0.5", "min_score": "-1", "diversify": "0.5", "explain": "true", "year": "1991-",
-            "retracted": "false", "has_abstract": "true", "where": "year > 1", "q": "gout", "like": "toy-02",
+            "retracted": "false", "has_abstract": "true", "has_fulltext": "true", "where": "year > 1", "q": "gout", "like": "toy-02",
             "unlike": "toy-03", "ids": "toy-01", "exclude": "toy-04", "journal": "*", "language": "eng"}  # fmt: skip
     needed = {"q": "gout", "id": "toy-01", "since": "2"}
     base = {key: value for key, value in needed.items() if key in described}
