@@ -23,6 +23,7 @@ from mcp_types import (
     CallToolResult,
     ErrorData,
     JSONRPCError,
+    JSONRPCRequest,
     ListToolsResult,
     PaginatedRequestParams,
     TextContent,
@@ -47,6 +48,7 @@ ABOUT = (
     "Semantic search over an index of biomedical abstracts. Scores are cosines, at most 1. Every answer names the "
     "generation of the index that it comes from. Retracted records are flagged. Cite records by PMID or DOI."
 )
+_LAST_REPLIES = 60  # seconds for what a client asked before its input ended
 _MALFORMED = "malformed request, expected a text as method and, if present, an object as params"
 
 
@@ -146,21 +148,36 @@ def serve_tools(folders: Sequence[Path]) -> None:
 
 
 async def _run_on_streams(server: Server[Any]) -> None:
-    """Serve one client on standard input and output."""
+    """Serve one client on standard input and output. What it asked before its input ended is answered."""
     async with stdio_server() as (messages, replies):
         forward, readable = anyio.create_memory_object_stream[SessionMessage | Exception](0)
+        writable, answered = anyio.create_memory_object_stream[SessionMessage](0)
+        pending: set[object] = set()  # ids of requests without a reply
 
-        async def refuse_malformed() -> None:
+        async def pass_messages() -> None:
             async with forward:
                 async for message in messages:
-                    if (refusal := _build_refusal(message)) is None:
-                        await forward.send(message)
-                    else:
+                    if (refusal := _build_refusal(message)) is not None:
                         await replies.send(SessionMessage(refusal))
+                        continue
+                    if isinstance(message, SessionMessage) and isinstance(message.message, JSONRPCRequest):
+                        pending.add(message.message.id)
+                    await forward.send(message)
+                with anyio.move_on_after(_LAST_REPLIES):  # the server drops its requests when its input ends
+                    while pending:
+                        await anyio.sleep(0.01)
+
+        async def pass_replies() -> None:
+            async with replies:
+                async for reply in answered:
+                    await replies.send(reply)
+                    pending.discard(getattr(reply.message, "id", None))
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(refuse_malformed)
-            await server.run(readable, replies, server.create_initialization_options())
+            tasks.start_soon(pass_messages)
+            tasks.start_soon(pass_replies)
+            async with writable:
+                await server.run(readable, writable, server.create_initialization_options())
 
 
 def _build_refusal(message: SessionMessage | Exception) -> JSONRPCError | None:
