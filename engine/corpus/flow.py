@@ -14,13 +14,16 @@ from engine.corpus.storage.store import Corpus
 _WITHIN = "file"  # the rule for a record that its file gives more than once
 # Rules by which duplicates are recognised, in the order in which they are reported.
 _RULES = ("PMID", "DOI", "id", "text", _WITHIN, "decision")
-# Of the records that PubMed deleted, a file that was read again counts those that it still holds as withdrawn.
+# Of the records that PubMed deleted, a file that was read again counts those that it still holds as withdrawn. Of the
+# records that decisions join, each but the first is a duplicate, unless another rule made it one before.
 _SIGHTINGS = """
-    SELECT s.file_id, coalesce(s.origin, '') AS origin, s.rule, a.id IS NOT NULL AS is_present,
+    SELECT s.file_id, coalesce(s.origin, '') AS origin,
+        coalesce(s.rule, CASE WHEN p.id IS NOT NULL THEN 'decision' END) AS rule, a.id IS NOT NULL AS is_present,
         sum(s.n) AS n_records, count(*) AS n_sightings
     FROM sightings s
     JOIN (SELECT file_id, max(id) AS last FROM sources GROUP BY file_id) f ON f.file_id = s.file_id
-    LEFT JOIN abstracts a ON a.id = s.doc_id
+    LEFT JOIN parts p ON p.id = s.doc_id AND p.id != p.joined
+    LEFT JOIN abstracts a ON a.id = coalesce(p.joined, s.doc_id)
     WHERE a.id IS NOT NULL OR s.file_id = 0 OR s.reading = f.last
     GROUP BY 1, 2, 3, 4
 """

@@ -90,6 +90,25 @@ def test_records_that_a_person_merged_are_duplicates_by_decision(tmp_path: Path)
     assert flow_of(path) == ({"a.ris": (1, 0, 0, 0, 1), "b.ris": (1, 1, 0, 0, 0)}, {"decision": 1})
 
 
+def test_records_that_decisions_join_are_duplicates_by_decision(tmp_path: Path) -> None:
+    path = tmp_path / "abstracts.db"
+    other = replace(LUPUS, record_id="PMID:3", title="Lupus in women", pmid="3")
+    with opened(path, 1) as draft:
+        read(draft, "a.ris", [GOUT, LUPUS, LUPUS])
+        read(draft, "b.ris", [LUPUS, other])
+        draft.parts.join([[1, 2, 3]])
+        list(draft.write_counts({}))
+    expected = {"a.ris": (3, 2, 0, 0, 1), "b.ris": (2, 2, 0, 0, 0)}, {"PMID": 1, "file": 1, "decision": 2}
+    assert flow_of(path) == expected
+    with opened(path, 2) as draft:
+        draft.parts.separate()
+        draft.parts.join([[1, 2, 3]])
+    assert flow_of(path) == expected
+    with opened(path, 3) as draft:
+        draft.parts.separate()
+    assert flow_of(path) == ({"a.ris": (3, 1, 0, 0, 2), "b.ris": (2, 1, 0, 0, 1)}, {"PMID": 1, "file": 1})
+
+
 def test_a_source_that_is_corrected_leaves_no_duplicate_behind(tmp_path: Path) -> None:
     path = tmp_path / "abstracts.db"
     wrong = replace(GOUT, record_id="W1", pmid=None)
