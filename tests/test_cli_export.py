@@ -44,6 +44,12 @@ def test_filters_select_and_unknown_ids_are_reported(toy: IndexFolder, engine: R
 def test_what_is_left_out_is_named(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
     done = engine("export", "-o", tmp_path / "all.md")
     assert "all.md: left out, since .md has no place for it: abstract (40)" in done.stderr
+    done = engine("search", "gout", "-n", "3", "-o", "hits.md", "-o", "hits.csv")
+    assert done.stderr.splitlines()[-3:] == [
+        "3 to hits.md",
+        "hits.md: left out, since .md has no place for it: abstract (3)",
+        "3 to hits.csv",
+    ]
 
 
 def test_a_file_must_be_named(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:

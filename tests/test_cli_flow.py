@@ -40,6 +40,15 @@ def test_status_shows_what_each_file_gave(review: IndexFolder, engine: Run) -> N
     ]  # fmt: skip
 
 
+def test_index_prints_its_report_as_json(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.ris").write_text(RIS.format("Gout", "10.1/a") * 2 + "TY  - JOUR\nER  - \n")
+    report = json.loads(engine("index", "a.ris", "-i", "toy", "--json").stdout)
+    (reading,) = report["readings"]
+    counts = reading["counts"]
+    assert (report["index"], report["generation"], reading["file"]) == ("toy", 2, "a.ris")
+    assert [counts[name] for name in ("read", "rejected", "repeated", "added")] == [3, 1, 1, 1]
+
+
 def test_a_file_that_is_skipped_shows_what_it_gave(review: IndexFolder, engine: Run, tmp_path: Path) -> None:
     assert engine("init", "toy", "scopus.ris").returncode == 0
     again = engine("reindex", "toy")

@@ -69,12 +69,14 @@ def init(name: str, sources: tuple[str, ...], kind: str | None, indexes: str | N
 @index_options
 @_settings_options
 @click.option("--re-encode", is_flag=True, help="Encode every text again. Required to change the model with -m.")
+@click.option("--json", "as_object", is_flag=True, help="Print the report as one JSON object.")
 def index(
     config: Config,
     sources: tuple[Path, ...],
     kind: str | None,
     flags: dict[str, object],
     re_encode: bool,
+    as_object: bool,
 ) -> None:
     """Add the records of files to an index, or update them.
 
@@ -99,7 +101,7 @@ def index(
     order = Order((), settings, files=files, re_encode=re_encode)
     with guard_writing(folder), show_progress() as report:
         result = index_sources(folder, order, report)
-    _print_report(folder, result)
+    _print_report(folder, result, as_object=as_object)
 
 
 @main.command()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from engine.cli.hits import HitList, choose_form, print_hits
 from engine.cli.options import add_options
 from engine.files import check_targets
 from engine.records.answer import Answer
-from engine.references.citation import cite_hits, describe_search
+from engine.references.citation import Cited, cite_hits, describe_search
 from engine.terminal import say
 
 if TYPE_CHECKING:
@@ -100,9 +100,21 @@ def deliver_hits(index: Index, hits: HitList, out: Output, notes: Sequence[str] 
         print_hits(hits, cited, form, raw=out.raw)
     for note in (*notes, *hits.answer.notes):
         say(note, err=True)
-    if out.files:
-        from engine.references.formats import write
+    for path in out.files:
+        left_out = write_records(path, cited, hits.title, out, hits.changes)
+        say(f"{len(cited):,} to {path}", err=True)
+        if left_out:
+            say(left_out, err=True)
 
-        for path in out.files:
-            write(path, cited, hits.title, overwrite=out.overwrite, raw=out.raw, changes=hits.changes)
-            say(f"{len(cited):,} to {path}", err=True)
+
+def write_records(
+    path: Path, cited: Iterable[Cited], title: str, out: Output, changes: Sequence[str] | None = None
+) -> str:
+    """Write records to a file and return a line that says what its format has no place for, "" if that is nothing."""
+    from engine.references.formats import find_suffix, write
+    from engine.references.places import LeftOut
+
+    left = LeftOut(find_suffix(path))
+    write(path, left.follow(cited), title, overwrite=out.overwrite, raw=out.raw, changes=changes)
+    line = left.explain()
+    return f"{path.name}: {line}" if line else ""

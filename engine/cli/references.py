@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli.delivery import OUTPUT, Output, check_output
+from engine.cli.delivery import OUTPUT, Output, check_output, write_records
 from engine.cli.group import main
 from engine.cli.options import add_options, filter_options, index_options, open_named
 from engine.config import Config
@@ -57,19 +57,15 @@ def _write_files(index: Index, filters: Filters, out: Output) -> None:
     """Write the files one after the other, and print what each leaves out."""
     from engine.query.index import get_generation
     from engine.query.plan import note_unknown
-    from engine.references.formats import find_suffix, write
-    from engine.references.places import LeftOut
 
     qualified = get_generation(index).find_qualified(filters)
     for note in note_unknown(qualified.unknown):
         say(note, err=True)
     for path in out.files:
-        left = LeftOut(find_suffix(path))
-        title = f"{index.name} (generation {index.generation:06d})"
-        write(path, left.follow(_cite(index, filters)), title, overwrite=out.overwrite, raw=out.raw)
+        left_out = write_records(path, _cite(index, filters), f"{index.name} (generation {index.generation:06d})", out)
         say(f"{pluralize(len(qualified.doc_ids), 'record')} to {path}", err=True)
-        if line := left.explain():
-            say(f"{path.name}: {line}", err=True)
+        if left_out:
+            say(left_out, err=True)
 
 
 def _cite(index: Index, filters: Filters) -> Iterator[Cited]:

@@ -7,7 +7,7 @@ import openpyxl
 import pytest
 from hypothesis import example, given
 
-from engine.collect.values.cells import MAX_CELL, clean_cell
+from engine.collect.values.cells import _MAX_CELL, clean_cell
 from engine.errors import UsageError
 from engine.records.abstract import Abstract
 from engine.references import workbook as module
@@ -60,13 +60,13 @@ def test_control_characters_go_and_line_ends_are_one_kind() -> None:
 
 
 def test_a_text_that_is_too_long_ends_with_words_that_say_so() -> None:
-    fits, long, wide = "a" * MAX_CELL, "b" * (MAX_CELL + 1), "😀" * 20_000
+    fits, long, wide = "a" * _MAX_CELL, "b" * (_MAX_CELL + 1), "😀" * 20_000
     book = opened(*(cite(Abstract("a", text, "")) for text in (fits, long, wide)))
     found = [cells(book, row)["title"].value for row in (2, 3, 4)]
     assert found[0] == fits
     for text in found[1:]:
         assert text.endswith("… [cut: a cell holds 32,767 characters]")
-        assert len(text.encode("utf-16-le")) // 2 in (MAX_CELL - 1, MAX_CELL)
+        assert len(text.encode("utf-16-le")) // 2 in (_MAX_CELL - 1, _MAX_CELL)
 
 
 def test_the_same_hits_are_the_same_bytes() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 EXACT_SHEET = "exact"
 EXACT_COLUMNS = ("id", "column", "part", "json")  # the JSON of a text is cut into parts that fit into a cell
-MAX_CELL = 32_767  # UTF-16 units
+_MAX_CELL = 32_767  # UTF-16 units
 _CUT = " … [cut: a cell holds 32,767 characters]"
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")  # what XML 1.0 can't hold
 _MAX_EXACT = 256 << 20  # characters of the sheet, which are all in memory
@@ -17,8 +17,8 @@ _MAX_EXACT = 256 << 20  # characters of the sheet, which are all in memory
 def clean_cell(text: str) -> str:
     r"""Return a text that a cell can hold: without control characters, lines ending with \n, cut if too long."""
     text = _NO_XML.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    if len(text) > MAX_CELL // 2 and len(raw := text.encode("utf-16-le")) > 2 * MAX_CELL:
-        text = raw[: 2 * (MAX_CELL - len(_CUT))].decode("utf-16-le", "ignore") + _CUT
+    if len(text) > _MAX_CELL // 2 and len(raw := text.encode("utf-16-le")) > 2 * _MAX_CELL:
+        text = raw[: 2 * (_MAX_CELL - len(_CUT))].decode("utf-16-le", "ignore") + _CUT
     # XlsxWriter takes <r>…</r> for markup of its own and writes it as it is.
     return f"{text} " if text.startswith("<r>") and text.endswith("</r>") else text
 
@@ -30,8 +30,8 @@ def list_exact_rows(record_id: str, column: str, text: str) -> Iterator[tuple[st
     """
     if clean_cell(text) != text:
         line = json.dumps(text)
-        for part, start in enumerate(range(0, len(line), MAX_CELL), 1):
-            yield record_id, column, part, line[start : start + MAX_CELL]
+        for part, start in enumerate(range(0, len(line), _MAX_CELL), 1):
+            yield record_id, column, part, line[start : start + _MAX_CELL]
 
 
 class ExactTexts:

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.collect.values import cells as module
-from engine.collect.values.cells import MAX_CELL, ExactTexts, clean_cell, list_exact_rows
+from engine.collect.values.cells import _MAX_CELL, ExactTexts, clean_cell, list_exact_rows
 
 
 def exact(*texts: tuple[str, str, str]) -> ExactTexts:
@@ -17,9 +17,9 @@ def test_a_text_that_a_cell_holds_needs_no_row() -> None:
 
 
 def test_a_long_text_is_cut_into_parts() -> None:
-    long = "b" * MAX_CELL + "c"
+    long = "b" * _MAX_CELL + "c"
     rows = list(list_exact_rows("a", "abstract", long))
-    assert [(part, len(piece)) for _, _, part, piece in rows] == [(1, MAX_CELL), (2, 3)]
+    assert [(part, len(piece)) for _, _, part, piece in rows] == [(1, _MAX_CELL), (2, 3)]
     assert exact(("a", "abstract", long)).restore("a", "abstract", clean_cell(long)) == long
 
 
