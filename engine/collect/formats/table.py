@@ -8,16 +8,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from engine.collect.text.lines import NOT_UTF8, decode_head, refuse_bare_cr
+from engine.collect.text.lines import NOT_UTF8, decode_head
 from engine.collect.values import export
 from engine.collect.values.columns import match_column
 from engine.collect.values.rows import build_entries
 from engine.errors import SourceError
-from engine.files import MAX_LINE, decode_lines, sniff_delimiter
+from engine.files import DELIMITERS, MAX_LINE, decode_lines, find_utf16, sniff_delimiter
 from engine.records.abstract import Entry, Rejection, Remark
 
 _ROWS_INSIDE = "a cell holds lines that look like rows: is a quotation mark left open before it?"
 MAX_ABOVE = 20  # lines in which the header is looked for
+_LONGEST_NAME = 80  # characters of the name of a column
 _MANY = 2  # more known columns than these make a header wherever it stands
 _is_no_row = re.compile(r"\s*sep=.\s*|[\s,;|\"]*", re.IGNORECASE).fullmatch
 
@@ -77,16 +78,25 @@ def _count_known(cells: list[str]) -> int:
     return len({match_column(cell.strip(' "')) for cell in cells} - {None})
 
 
+def _has_bare_cr(head: bytes) -> bool:
+    """Return whether the first lines of a file end with CR alone."""
+    text = head.decode(codec, "replace") if (codec := find_utf16(head)) else head.decode("latin-1")
+    return "\r" in text and "\n" not in text
+
+
 class _Lines:
     """The lines of a table for the csv module, with details that it doesn't report."""
 
     def __init__(self, stream: io.BufferedReader, name: str, delimiter: str) -> None:
-        self.source = decode_lines(stream, name)
+        self.source = self._split_lines(decode_lines(stream, name))
         self.delimiter = delimiter
         self.not_utf8: list[int] = []
         self.row: list[str] = []  # lines of the row being read
         self.last: list[str] = []  # of the previous row
         self.number = 0  # of the last line read
+        self.n_columns = 0  # of the header, once it is read
+        self.has_bare_cr = _has_bare_cr(stream.peek())
+        self.above: set[str] = set()  # the first cells of the lines above the header
 
     def __iter__(self) -> Iterator[str]:
         for number, line, is_utf8 in self.source:
@@ -100,6 +110,30 @@ class _Lines:
         """Skip so many lines that are not blank, and the blank ones before the next."""
         while n > 0 and (item := next(self.source, None)) is not None:
             n -= bool(item[1].strip())
+            self.above.update(filter(None, (cell.strip() for cell in next(csv.reader([item[1]]), [])[:1])))
+
+    def _split_lines(self, source: Iterator[tuple[int, str, bool]]) -> Iterator[tuple[int, str, bool]]:
+        """Yield lines as decode_lines does. CR alone ends a line, too, but for one inside a quoted cell."""
+        number = 0
+        for _, line, is_utf8 in source:
+            if "\r" in (text := line.rstrip("\r\n")) and self._has_rows(text):
+                while (place := text.find("\r")) >= 0:
+                    piece, text = text[:place], text[place + 1 :].lstrip("\ufeff")
+                    is_inside = sum(part.count('"') for part in (*self.row, piece)) % 2 == 1
+                    number += not is_inside
+                    yield number, piece + ("\r" if is_inside else "\n"), is_utf8
+                line = text
+            number += 1
+            yield number, line, is_utf8
+
+    def _has_rows(self, text: str) -> bool:
+        """Return whether the pieces between CRs are rows: in a file without other line ends, or with all columns."""
+        n = self.n_columns - 1
+        return self.has_bare_cr or (n > 0 and all(part.count(self.delimiter) >= n for part in text.split("\r") if part))
+
+    def is_above(self, row: list[str]) -> bool:
+        """Return whether a row is a line that stood above the header, once more."""
+        return bool(self.above) and row[:1] != [""] and not self.above.isdisjoint(row[:1]) and len(row) <= _MANY
 
     def start_row(self) -> None:
         """Start collecting the lines of the next row."""
@@ -141,19 +175,39 @@ class _Lines:
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     """Yield the records of a table in order; a row that can't be used gives a Rejection with its line number.
 
+    In joined files, a further header begins another table.
+
     Raises:
-        SourceError: a quotation mark is never closed, or lines end with CR alone.
+        SourceError: a quotation mark is never closed.
     """
-    refuse_bare_cr(stream, name)
     start = _find_header(stream.peek()) or _Layout(0, ",")
     source = _Lines(stream, name, start.delimiter)
     source.read_past(start.n_before)
-    rows = csv.reader(source, delimiter=start.delimiter)
     header: list[str] = []
+    for row in _read_rows(source, name):
+        if isinstance(row, Rejection):
+            yield row
+            continue
+        for cells in _split_seam(header, row):
+            if found := _find_further_header(header, cells, source):
+                header, source.n_columns = found, len(found)
+            elif not source.is_above(cells):
+                yield from _read_cells(header, cells, source, name)
+
+
+def _read_rows(source: _Lines, name: str) -> Iterator[list[str] | Rejection]:
+    """Yield the rows of a table, and a Rejection for each that can't be split; the delimiter of the source may change.
+
+    Raises:
+        SourceError: a quotation mark is never closed.
+    """
+    delimiter, rows = source.delimiter, csv.reader(source, delimiter=source.delimiter)
     while True:
+        if source.delimiter != delimiter:
+            delimiter, rows = source.delimiter, csv.reader(source, delimiter=source.delimiter)
         source.start_row()
         try:
-            row = _read_next_row(rows)
+            yield _read_next_row(rows)
         except StopIteration:
             if source.is_left_open():
                 line = source.number - len(source.last) + 1
@@ -163,18 +217,54 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
             if "field larger" in str(err):
                 raise SourceError(_explain_unclosed(name, source.number - len(source.row) + 1)) from err
             yield Rejection(name, f"line {source.number}", f"not a row of a table ({err})")
-            continue
-        if not header:
-            header = [column.strip() for column in row]
-            continue
-        place = f"line {source.number}"
-        yield from (Remark(NOT_UTF8, f"line {number}") for number in source.not_utf8)
-        if source.has_swallowed_rows(len(header)) and not export.is_export(header):
-            yield Remark(_ROWS_INSIDE, place)
-        row = source.restore_quotes(row, len(header))
-        if len(header) == 1:  # a list of titles, in which the delimiter is part of the text
-            row = [start.delimiter.join(row).rstrip(start.delimiter)]
-        yield from read_row(header, row, name, place)
+
+
+def _split_seam(header: list[str], row: list[str]) -> list[list[str]]:
+    """Return the row; where files with one header were joined without a line end, their last row and the header."""
+    n = len(header)
+    if n > 1 and len(row) == 2 * n - 1 and row[n:] == header[1:] and row[n - 1].endswith(header[0]):
+        return [[*row[: n - 1], row[n - 1].removesuffix(header[0]).rstrip("\ufeff")], header]
+    return [row]
+
+
+def _find_further_header(header: list[str], row: list[str], source: _Lines) -> list[str]:
+    """Return the header that a row is: the first one, the same again, or that of another table; else an empty list.
+
+    A row of few cells may be a header with another delimiter, which the source gets.
+    """
+    cells = [cell.strip() for cell in row]
+    if not header or cells == header or (export.is_export(cells) and not export.is_export(header)):
+        return cells
+    if _is_header(cells):
+        return cells
+    line = "".join(source.row) if len(row) <= _MANY else ""
+    if any(line.count(mark) >= _MANY for mark in DELIMITERS if mark != source.delimiter):
+        delimiter, others = sniff_delimiter(line.strip(), _count_known)
+        if delimiter != source.delimiter and _is_header(others):
+            source.delimiter = delimiter
+            return [cell.strip() for cell in others]
+    return []
+
+
+def _is_header(cells: list[str]) -> bool:
+    """Return whether cells among rows can only be a header: most of them are known columns, three or more."""
+    if len(cells) <= _MANY or any(len(cell) > _LONGEST_NAME or cell.isdigit() for cell in cells):
+        return False
+    filled = [cell for cell in cells if cell]
+    n_known = sum(match_column(cell) is not None for cell in filled)
+    return n_known > _MANY and 2 * n_known > len(filled) and _has_text(cells) and _count_known(cells) > _MANY
+
+
+def _read_cells(header: list[str], row: list[str], source: _Lines, name: str) -> Iterator[Entry]:
+    """Yield the entries of one row after its remarks."""
+    place = f"line {source.number}"
+    yield from (Remark(NOT_UTF8, f"line {number}") for number in source.not_utf8)
+    if source.has_swallowed_rows(len(header)) and not export.is_export(header):
+        yield Remark(_ROWS_INSIDE, place)
+    row = source.restore_quotes(row, len(header))
+    if len(header) == 1:  # a list of titles, in which the delimiter is part of the text
+        row = [source.delimiter.join(row).rstrip(source.delimiter)]
+    yield from read_row(header, row, name, place)
 
 
 def _read_next_row(rows: Iterator[list[str]]) -> list[str]:

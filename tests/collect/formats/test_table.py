@@ -136,8 +136,42 @@ def test_a_quotation_mark_inside_a_cell_is_only_that(source: Path) -> None:
 def test_a_stray_carriage_return_spoils_one_row(source: Path) -> None:
     found = read(source, "id,title\n1,a\n2,b\rc\n3,d\n")
     assert [type(entry) for entry in found] == [Abstract, Rejection, Abstract]
-    with pytest.raises(SourceError, match="lines end with CR alone. Convert them: tr"):
-        read(source, "id,title\r1,a\r2,b\r")
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16"])
+def test_lines_that_end_with_cr_alone_are_lines(source: Path, codec: str) -> None:
+    source.write_bytes('Search: gout\rid,title,journal\r1,a,J\r2,"b\rc",J\r'.encode(codec))
+    found = [entry for entry in read_source(source) if isinstance(entry, Abstract)]
+    assert [(entry.record_id, entry.title) for entry in found] == [("1", "a"), ("2", "b\rc")]
+
+
+def test_a_table_with_cr_alone_may_be_joined_to_one_with_other_line_ends(source: Path) -> None:
+    found = read(source, "id,title\n1,a\n" + "id,title\r2,b\r3,c\r\n" + "id,title\r\n4,d\r\n")
+    assert [entry.record_id for entry in found if isinstance(entry, Abstract)] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("seam", ["", "\n", "\n\ufeff", "\r\n\r\n"])
+def test_joined_tables_with_one_header_give_the_records_of_both(source: Path, seam: str) -> None:
+    found = read(source, f"id,title,year\n1,a,2001{seam}id,title,year\n2,b,2002\n")
+    assert [(entry.record_id, entry.title, entry.year) for entry in found if isinstance(entry, Abstract)] == [
+        ("1", "a", 2001),
+        ("2", "b", 2002),
+    ]
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize(("delimiter"), [",", ";", "\t"])
+def test_joined_tables_with_different_headers_are_read_each_by_its_own(source: Path, delimiter: str) -> None:
+    second = delimiter.join(("Abstract", "Title", "Publication Year", "PMID")) + "\n"
+    second += delimiter.join(("Text of b", "b", "2002", "30000002")) + "\n"
+    first, last = read(source, f"Search,gout\nid,title,year\n1,a,2001\nSearch,knee\n{second}")
+    assert first == Abstract("1", "a", "", year=2001)
+    assert last == Abstract("PMID:30000002", "b", "Text of b", year=2002, pmid="30000002")
+
+
+def test_a_row_with_a_few_words_of_a_header_is_a_record(source: Path) -> None:
+    found = read(source, "title,abstract,keywords\nTitle,Abstract,gout\nYear,Journal,knee\n")
+    assert [entry.title for entry in found if isinstance(entry, Abstract)] == ["Title", "Year"]
 
 
 def test_wrong_extension_does_not_matter(tmp_path: Path) -> None:
