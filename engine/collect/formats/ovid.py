@@ -76,7 +76,8 @@ def looks_like(head: bytes) -> bool:
         return False
     if _VENDOR.match(lines[0]):
         return True
-    return _MARK.match(lines[0]) is not None and len(lines) > 1 and _split_line(lines[1]) is not None
+    first = _split_line(lines[1]) if _MARK.match(lines[0]) and len(lines) > 1 else None
+    return first is not None and first[0] != "TY"  # RIS below a number
 
 
 def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
@@ -210,6 +211,7 @@ def _clean_name(name: str) -> str:
 
 def _read_values(tagged: Tagged, database: list[str]) -> dict[str, object]:
     """Return the values of one record; its database is that of the file if the record names none."""
+    tagged = [(tag, text) for tag, text in tagged if text != _NO_PAGES]
     values = read_tag_fields(tagged, _TABLE)
     databases = [text for tag, text in tagged if tag == "DB"] or database
     values["databases"] = databases
@@ -218,8 +220,6 @@ def _read_values(tagged: Tagged, database: list[str]) -> dict[str, object]:
     values = {**cited, **values}
     values["published"] = max(str(cited.get("published", "")), str(values.get("published", "")), key=len)
     values["authors"] = (*values.get("authors", ()), *(text for tag, text in tagged if tag == "CA"))  # type: ignore[misc]
-    if values.get("pages") == _NO_PAGES:
-        values["pages"] = ""
     values["rights"] = "\n".join(filter(_RIGHTS.match, str(values.get("rights", "")).split("\n")))
     if is_medline(databases):
         headings = [text.removeprefix("*") for tag, text in tagged if tag == "MH"]
@@ -227,6 +227,6 @@ def _read_values(tagged: Tagged, database: list[str]) -> dict[str, object]:
         values["mesh"] = drop_repeats(headings)
         values["keywords"] = [word for word in words if word not in headings] if isinstance(words, tuple) else []
     is_held = bool(cited) and not any(map(_CONFERENCE.search, sources))
-    left = [(tag, text) for tag, text in tagged if not (tag == "SO" and is_held) and text != _NO_PAGES]
+    left = [(tag, text) for tag, text in tagged if not (tag == "SO" and is_held)]
     values["other_tags"] = list_left_tags(left, values, _TABLE)
     return {field: value for field, value in values.items() if value}

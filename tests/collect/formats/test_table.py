@@ -279,3 +279,9 @@ def test_columns_are_looked_up_once_per_header(source: Path, monkeypatch: pytest
     assert len(read(source, "id,title,abstract\n" + "1,a,b\n" * 1000)) == 1000
     columns.match_columns.cache_clear()
     assert len(looked_up) < 100
+
+
+def test_of_an_id_column_given_twice_the_first_filled_one_counts(source: Path) -> None:
+    first, second = read(source, "id,title,id\n1,a,7\n,b,8\n")
+    assert first == Abstract("1", "a", "", other_tags=("id (2): 7",))
+    assert second == Abstract("8", "b", "")
