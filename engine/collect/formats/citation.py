@@ -52,6 +52,7 @@ _ARTICLE_GROUPS = {
     "DataBankList": etree.XPath("DataBank/AccessionNumberList/AccessionNumber/text()", smart_strings=False),
 }
 _TEXTS = ("OtherID", "CoiStatement")
+_DATABASES = ("PubMed",)
 _DESCRIPTORS = etree.XPath("MeshHeading/DescriptorName/text()", smart_strings=False)
 _CITES = etree.XPath("CommentsCorrections[@RefType='Cites']/PMID/text()", smart_strings=False)
 _NOT_CITES = etree.XPath("CommentsCorrections[not(@RefType='Cites' and PMID)]")
@@ -118,6 +119,7 @@ def build_shared(parts: Parts, article: Parts, types: Sequence[etree._Element], 
         "orcids": people.list_orcids(),
         "notices": notices,
         "affiliations": drop_repeats(people.affiliations),
+        "databases": _DATABASES,
         "notes": read_texts(parts["GeneralNote"]) if "GeneralNote" in parts else (),
         "rights": _join_rights(article.get("Abstract", ()), notice),
         "other_tags": tuple(_list_others(parts, article, links)),

@@ -185,6 +185,7 @@ def _read_more_values(tags: _Tagged) -> dict[str, object]:
         "place": first_of("PL"),
         "pmcid": first_of("PMC"),
         "affiliations": groups.get("AD"),
+        "databases": ["PubMed"] if "PMID" in groups else None,
         "notes": groups.get("GN"),
         "rights": "\n".join(groups.get("CI", [])),
     }

@@ -140,6 +140,7 @@ _DATABASES = {
     "embaseaccessionid": "Embase",
     "embaseaccessionnumber": "Embase",
     "journalbook": "PubMed",
+    "entrezuid": "PubMed",
     "eid": "Scopus",
     "utuniquewosid": "Web of Science",
     "nctnumber": "ClinicalTrials.gov",

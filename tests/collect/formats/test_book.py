@@ -47,6 +47,7 @@ def test_a_chapter_is_read_whole() -> None:
         keywords=("uric acid",),
         languages=("eng",),
         orcids=("0000-0002-1825-0097",),
+        databases=("PubMed",),
         rights="(c)",
         version=2,
         revised="2020-03-09",

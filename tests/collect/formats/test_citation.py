@@ -383,6 +383,7 @@ def test_what_citations_need_comes_out() -> None:
             pmcid="PMC9",
             affiliations=("Clinic B",),
             cited_ids=("PMID:7", "PMID:5", "DOI:10.1/d", "C3 x"),
+            databases=("PubMed",),
             notes=("A note",),
             rights="\u00a9 2018 Press.",
             other_tags=(

@@ -75,6 +75,7 @@ def test_every_field_comes_out_as_it_went_in(source: Path) -> None:
         revised="2018-12-02",
         published="2018-04",
         affiliations=("Mayo Clinic",),
+        databases=("PubMed",),
         rights="Copyright",
         other_tags=(
             "MEDLINE LID: pii-1 [pii]",
@@ -123,6 +124,7 @@ def test_what_citations_need_comes_out_and_the_rest_as_it_came(source: Path) -> 
         place="England",
         pmcid="PMC1",
         notes=("KIE: a note",),
+        databases=("PubMed",),
         other_tags=(
             "MEDLINE GR: R01/NS/NINDS NIH HHS/United States",
             "MEDLINE RN: 0 (Stents)",

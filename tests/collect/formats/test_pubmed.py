@@ -273,7 +273,7 @@ def test_every_root_is_known_and_gives_each_citation_once(source: Path, xml: str
     )
     source.write_text(xml.format(citation), encoding="utf-8")
     (found,) = read_source(source)
-    assert found == Abstract("PMID:9", "Old", "", pmid="9", version=2, revised="2015-01-02")
+    assert found == Abstract("PMID:9", "Old", "", pmid="9", databases=("PubMed",), version=2, revised="2015-01-02")
 
 
 def test_other_xml_is_not_pubmed() -> None:

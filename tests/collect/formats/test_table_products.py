@@ -285,6 +285,7 @@ PRODUCTS: dict[str, tuple[str, str, dict[str, str], dict[str, object]]] = {
             "issue": "2",
             "pages": "1-9",
             "pmcid": "PMC12",
+            "databases": ("PubMed",),
         },
     ),
     "Google Scholar": (
