@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 
 _NOTICE = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
-# A notice has one of these: most abstracts are looked at once.
-_HINTS = ("©", "opyright", "OPYRIGHT", "(c)", "(C)")
-_MARK = r"(?:(?:copyright|\(copyright\)|Â?©|\(c\))[\s:,]*)+"
-# The first sentence of a notice: the mark, then a year or its owner.
+_HINTS = ("©", "opyright", "OPYRIGHT", "(c)", "(C)", "( c", "( C", "eserved")  # one of these is in every notice
+_MARK = r"(?:(?:crown\s+)?(?:copyright|\(copyright\)|Â?©|\(\s?c\s?\))[\s:,]*)+"
+_YEAR = r"(?:1[89]|20)\d\d"
+_OWNER = r"(?:[^.\n]|(?<=\b[A-Z])\.)"  # a character of a name; a full stop only after an initial
+# The first sentence of a notice: the mark, then a year or its owner. The sign alone may have an owner of any name after
+# it, or a journal's name before it.
 _OPENING = re.compile(
-    rf"{_MARK}(?:\(?(?:1[89]|20)\d\d\b|(?:the |article )?author"
-    r"|[^.\n]{2,90}\b(?:(?:1[89]|20)\d\d|ltd|inc|llc)\.?$)",
+    rf"{_MARK}(?:\(?{_YEAR}\b|(?:the |article )?author|{_OWNER}{{2,90}}\b(?:{_YEAR}|ltd|inc|llc)\.?$)"
+    rf"|(?:(?:crown\s+)?copyright\s*)?(?:Â?©\s*)+(?-i:[A-Z]){_OWNER}{{1,80}}\.?$"
+    rf"|(?-i:[A-Z])[\w'-]*(?:[ :,]+(?:(?-i:[A-Z0-9])[\w'-]*|and|of|the|in|for|&)){{0,8}} Â?© ?{_YEAR}\b"
+    r"|all rights (?:are )?reserved\.?$|this article is protected by copyright\.?$",
     re.IGNORECASE,
 )
 _NO_NOTICE = re.compile(
@@ -19,19 +23,30 @@ _NO_NOTICE = re.compile(
 )
 # Sentences that go on with a notice.
 _MORE = re.compile(
-    r"all rights reserved|rights reserved|©|copyright|permission|published (?:by|online|in|for)|on behalf of|licens"
+    r"rights (?:are )?reserved|diritti riservati|rechte vorbehalten|droits r[ée]serv[ée]s|derechos reservados"
+    r"|©|copyright|permission|published (?:by|online|in|for)|on behalf of|licens"
     r"|creative commons|open access|no commercial use|\bwiley\b|elsevier|springer|\btaylor & francis"
+    r"|public domain|government work|\bkgaa\b|\bsubsidiaries\b|\bjournal of\b"
     r"|(?:\b(?:inc|ltd|llc|gmbh|b\.v|plc|publishers?|society|association|press)\b[^.]{0,20}\.?$)"
-    r"|^[A-Z][\w .&-]{1,50} \d+\s*[:(][\w():;,. \u2013-]*\d[\w.]*$|^(?:1[89]|20)\d\d[;:.]",
+    r"|^[A-Z][\w .:&-]{1,60} \d+[A-Z]?\s*[:(][\w():;,. \u2013-]*\d[\w.]*$|^(?:1[89]|20)\d\d[;:.]",
     re.IGNORECASE,
 )
-# Notices of databases, which may follow anything.
-_EBSCO = re.compile(r"\s*\bCopyright of .{1,300}? is the property of\b.*", re.DOTALL)
-_PSYCINFO = re.compile(
-    r"\s*\(\s*Psyc[A-Za-z]+ Database Record (?:\(c\)|©) \d{4}"
-    r"(?:[^()]|\([^()]*\)){0,200}\)?\.?(?=\s*(?:\([^()]{0,80}\)\.?\s*)?$)"
+# Notices of databases, which may stand anywhere. EBSCO's ends with "(Copyright applies to all Abstracts.)", or is cut.
+_EBSCO = re.compile(
+    r"\s*\bcopyright\s+of\s.{1,300}?\sis\s+the\s+property\s+of\s"
+    r"(?:.{1,300}?(?:may\s+not\s+be\s+copied|copyright\s+holder|written\s+permission)"
+    r"(?:.*?\(copyright\s+applies\s+to\s+all\s+abstracts\.?\)|.*)|[^.]{1,200}\.?\s*$)",
+    re.DOTALL | re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"(?<![\s.(][A-Z]\.)(?:(?<=[.!?])|(?<=[.!?][)\]]))\s+(?=\S)|\n\s*")
+_RECORD = (
+    r"\(\s*psyc[a-z]+\s+database\s+record\s+(?:\(\s?c\s?\)|\(copyright\)|Â?©)\s*\d{4}"
+    r"(?:[^()]|\([^()]*\)){0,200}\)?\.?"
+)
+_PSYCINFO = re.compile(rf"\s*{_RECORD}(?=\s*(?:\([^()]{{0,80}}\)\.?\s*)?$)|^\s*{_RECORD}\s*", re.IGNORECASE)
+_SENTENCE = re.compile(
+    r"(?<![\s.(][A-Z]\.)(?:(?<=[.!?])|(?<=[.!?][)\]]))\s+(?=\S)|\n\s*|(?<=[.!?)\]])(?=(?:Copyright )?Â?©)"
+    rf"|(?<![Cc]rown)(?<![©)])\s+(?=(?:Â?©\s*)?Copyright\b[\s©Â]*{_YEAR})"
+)
 # Scopus may put the notice first, without a blank after it: "© 2016 Elsevier Ltd.Background: …".
 _FIRST = re.compile(
     rf"\s*({_MARK}(?:1[89]|20)\d\d[^.\n]{{1,100}}?"
@@ -65,7 +80,7 @@ def split_rights(text: str) -> tuple[str, str]:
     for pattern in (_EBSCO, _PSYCINFO):
         if match := pattern.search(text):
             notices.append(match[0].strip())
-            text = text[: match.start()] + text[match.end() :]
+            text = text[: match.start()] + text[match.end() :].lstrip(" " * (not match.start()))
     start = _find_notice(text)
     if start < len(text):
         notices.append(text[start:].strip())
