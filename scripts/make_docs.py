@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import engine
 from engine.cli import main as cli
 from engine.cli.group import SECTIONS
-from engine.references.places import format_places
+from engine.references.places import format_omissions, format_places
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 WRITTEN = "<!-- Written by scripts/make_docs.py. -->\n"
@@ -276,6 +276,10 @@ def exports_page() -> str:
             "Where other programs find the fields of a record in each format with tags. `-`: the format has no place "
             "for the field. CSV, Excel, JSON and JSON lines have a column or key for every field.\n",
             format_places(),
+            "\n## What readers leave out\n",
+            "Everything else in a file comes into a field of the record, at least into `other_tags`, and from there "
+            "into an export. Nothing is left out of formats that are not named here.\n",
+            format_omissions(),
         ]
     )
 

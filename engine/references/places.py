@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from engine.collect.values.omissions import OMITTED
 from engine.records.abstract import SOURCE_FIELDS, Abstract
 from engine.references.citation import Cited
 from engine.references.fields import COLUMNS
@@ -97,3 +98,13 @@ def format_places() -> str:
         if name != "record_id"
     )
     return "\n".join([*head, *rows])
+
+
+def format_omissions() -> str:
+    """Return the table of the documentation: what the readers of files leave out, and why."""
+    rows = (
+        f"| {kind} | {why} | {', '.join(f'`{tag}`' for tag in sorted(tags) if tag)} |"
+        for kind, groups in OMITTED.items()
+        for why, tags in groups.items()
+    )
+    return "\n".join(["| Format | What | Tags, elements or keys |", "|---|---|---|", *rows])

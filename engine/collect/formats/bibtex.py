@@ -16,7 +16,7 @@ from engine.accessions import parse_accession
 from engine.collect.text.latex import decode_latex
 from engine.collect.text.lines import Chunk, decode_first_line, read_text_lines
 from engine.collect.text.loggers import silence_loggers
-from engine.collect.values.dates import has_more_than, parse_date
+from engine.collect.values.dates import has_more_than, parse_date, read_year
 from engine.collect.values.export import MARK as OWN_FIELD
 from engine.collect.values.export import read_marked_record
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
@@ -351,7 +351,11 @@ def _take_dates(fields: _Fields) -> dict[str, object]:
     """Take year and date; a month or a date that says more than what is read of it is left, too: "Oct-Dec"."""
     year, date, month, day = (fields.take_code(name).replace("~", " ") for name in ("year", "date", "month", "day"))
     published = _join_date(year, month, day) or parse_date(date)
-    known = published or year or date[:4]
+    known = published or str(read_year([year, date]) or "")
+    if year and not read_year(year):
+        fields.left["year"] = [*fields.left.get("year", []), year]
+    if day and not published:
+        fields.left["day"] = [*fields.left.get("day", []), day]
     if has_more_than(date, known):
         fields.left["date"] = [*fields.left.get("date", []), date]
     if has_more_than(month, known):

@@ -28,6 +28,7 @@ from engine.collect.formats.elements import (
     read_version,
     select_texts,
 )
+from engine.collect.values.dates import has_more_than
 from engine.collect.values.fields import drop_repeats
 from engine.collect.values.notices import resolve_standing
 from engine.collect.values.rights import split_rights
@@ -45,7 +46,6 @@ _GROUPS = {
     "ChemicalList": etree.XPath("Chemical/NameOfSubstance/text()", smart_strings=False),
     "SupplMeshList": etree.XPath("SupplMeshName/text()", smart_strings=False),
     "GeneSymbolList": etree.XPath("GeneSymbol/text()", smart_strings=False),
-    "PersonalNameSubjectList": etree.XPath("PersonalNameSubject/LastName/text()", smart_strings=False),
 }
 _ARTICLE_GROUPS = {
     "GrantList": etree.XPath("Grant/GrantID/text()", smart_strings=False),
@@ -69,8 +69,10 @@ def build_citation(element: etree._Element, data: etree._Element | None, pmid: s
     year, published = read_first_date(issue("PubDate"), *article.get("ArticleDate", ()))
     listed_doi, pmcid = read_own_ids(None if data is None else find_child(data, "ArticleIdList"))
     types = list(find_inside(article, "PublicationTypeList", "PublicationType"))
+    shared = build_shared(parts, article, types, pmid)
+    shared["other_tags"] += tuple(_list_date(issue("PubDate"), published or str(year or "")))
     return Abstract(
-        **build_shared(parts, article, types, pmid),
+        **shared,
         year=year,
         journal=read_text(journal("Title")) or read_text(journal("ISOAbbreviation")) or registered("MedlineTA", ""),
         doi=_find_doi(article.get("ELocationID", ())) or listed_doi,
@@ -149,6 +151,15 @@ def _list_cited(parts: Parts, data: etree._Element | None) -> tuple[str, ...]:
     return drop_repeats([*map("PMID:{}".format, before), *list_cited(data)])
 
 
+def _list_date(date: etree._Element | None, known: str) -> Iterator[str]:
+    """Yield a date that says more than what was read of it: "PubMed MedlineDate: 1998 Dec-1999 Jan"."""
+    if date is None or not len(date) or (date[0].tag != "MedlineDate" and date[-1].tag != "Season"):
+        return
+    part = date[0] if date[0].tag == "MedlineDate" else date[-1]
+    if has_more_than(text := read_text(part), known):
+        yield f"PubMed {part.tag}: {text}"
+
+
 def _list_others(parts: Parts, article: Parts, links: Iterable[etree._Element]) -> Iterator[str]:
     """Yield what no field holds of an article or a book document: "PubMed Chemical: 64-17-5, Ethanol"."""
     for location in article.get("ELocationID", ()):
@@ -159,6 +170,8 @@ def _list_others(parts: Parts, article: Parts, links: Iterable[etree._Element]) 
             if group in some:
                 kind = group.removesuffix("List")
                 yield from (f"PubMed {kind}: {text}" for element in some[group] for text in select_texts(element, find))
+    for person in find_inside(parts, "PersonalNameSubjectList", "PersonalNameSubject"):
+        yield f"PubMed PersonalNameSubject: {', '.join(read_texts(person.iterchildren('LastName', 'ForeName')))}"
     for tag in [tag for tag in _TEXTS if tag in parts]:
         for text in read_texts(parts[tag]):
             yield f"PubMed {tag}: {text}"

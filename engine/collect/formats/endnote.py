@@ -13,6 +13,7 @@ from engine.collect.text.xmlstream import decode_xml_head, read_elements
 from engine.collect.values.dates import choose_published, has_more_than, read_year
 from engine.collect.values.export import MARK, read_marked_record
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
+from engine.collect.values.omissions import list_omitted
 from engine.collect.values.rights import is_notice
 from engine.collect.values.tags import list_other_tags, read_issns, split_cited
 from engine.identifiers import find_listed_pmid, parse_pmid
@@ -26,12 +27,11 @@ ROOT = re.compile(
 _BREAK = re.compile(r"\s*[\r\n]+\s*")
 _PMCID = re.compile(r"PMC\d+")
 _ITEMS = {"author", "keyword", "url", "date", "key"}  # of lists, which have names themselves
-# Elements whose values are all in fields, and those about the library: its name, its program, its keys.
+# Elements whose values are all in fields.
 _READ = frozenset(
     "titles/title abstract contributors/authors accession-num remote-database-name remote-database-provider notes "
     "research-notes label volume number pages isbn publisher pub-location auth-address urls/web-urls urls/pdf-urls "
-    "urls/text-urls urls/related-urls urls/image-urls keywords language work-type orig-pub "
-    "rec-number foreign-keys source-app database ref-type misc3".split()
+    "urls/text-urls urls/related-urls urls/image-urls keywords language work-type orig-pub ref-type misc3".split()
 )
 _CHECKED = {
     **dict.fromkeys(("periodical/full-title", "titles/secondary-title", "periodical/abbr-1"), ("journal",)),
@@ -42,6 +42,7 @@ _CHECKED = {
     "custom1": ("rights",),
     "custom2": ("pmcid",),
 }
+_OMITTED = list_omitted("EndNote XML")
 _USUAL_TYPE = "Journal Article"  # of nearly every reference, so it says nothing
 
 
@@ -115,7 +116,7 @@ def _list_others(record: etree._Element, values: Mapping[str, object]) -> list[s
         for path, line in _list_tags(record, "")
         if (path != "dates/pub-dates" or has_more_than(line, known)) and line.casefold() != journal
     )
-    others = list_other_tags(tags, values, source="EndNote", read=_READ, checked=_CHECKED)
+    others = list_other_tags(tags, values, source="EndNote", read=_READ | _OMITTED, checked=_CHECKED)
     kind = record.find("ref-type")
     if kind is not None and (name := kind.get("name", "")) not in ("", _USUAL_TYPE):
         others.append(f"EndNote ref-type: {name}")

@@ -15,6 +15,7 @@ from engine.collect.text.tagfile import Grammar, normalise_tag, split_records
 from engine.collect.values.dates import choose_published, read_year
 from engine.collect.values.export import read_export_tags
 from engine.collect.values.fields import drop_repeats
+from engine.collect.values.omissions import list_omitted
 from engine.collect.values.tags import list_other_tags, read_issns
 from engine.identifiers import find_dois
 from engine.records.abstract import Entry, Notice
@@ -48,15 +49,15 @@ _NOTICES = {
     "RRI": Notice.REPUBLISHED,
 }
 # Tags whose values are all in fields, or repeat them: AU the full names in FAU, SO the citation.
-_READ = set("PMID TT AB OAB OABL FAU AU CN AUID OT PT LA IS ISBN AD CI GN OID SO".split())
-# Tags that are about the record in PubMed, not about the work: owner, status, subset, dates of entry and history.
-_DROPPED = set("OWN STAT SB DA DCOM LR EDAT MHDA CRDT CDAT CTDT DRDT PHST PUBM PST OTO PMCR JID".split())
+_READ = frozenset("PMID TT AB OAB OABL FAU AU CN OT PT LA IS ISBN AD CI GN OID SO".split())
+_DROPPED = list_omitted("MEDLINE")
 _CHECKED = {
     **dict.fromkeys(("TI", "BTI", "CTI"), ("title", "journal")),
     **dict.fromkeys(("DP", "DEP"), ("published",)),
     **dict.fromkeys(("LID", "AID"), ("doi",)),
     **dict.fromkeys(("JT", "TA"), ("journal",)),
     **dict.fromkeys(("FIR", "IR"), ("authors",)),
+    "AUID": ("orcids",),
     "MH": ("mesh",),
     "VI": ("volume",),
     "IP": ("issue",),

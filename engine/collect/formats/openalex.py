@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from engine.collect.text.lines import decode_first_line, read_objects
-from engine.collect.values.columns import match_column
 from engine.collect.values.fields import drop_repeats
 from engine.collect.values.identity import FieldError
+from engine.collect.values.omissions import list_omitted
 from engine.collect.values.rows import build_entries
 from engine.records.abstract import Entry, Rejection, Remark
 
 _HOST = "https://openalex.org/"
 _ADDRESS = f"{_HOST}W"
 _INVERTED = "abstract_inverted_index"
+_PMCID = re.compile(r"(?:PMC|pmc/articles/|^)(\d+)/?$", re.IGNORECASE)
+_OMITTED = list_omitted("OpenAlex")
+# Keys that are read into fields under other names.
+_READ = frozenset(
+    "title display_name publication_year authorships primary_location host_venue ids biblio mesh is_retracted "
+    "open_access best_oa_location abstract_inverted_index abstract_inverted_index_v3".split()
+)
 _BROKEN_INDEX = f"{_INVERTED} that is not an object of words with lists of positions, ignored"
 
 
@@ -93,21 +101,37 @@ def _read_values(work: Mapping[str, Any]) -> dict[str, Any]:
         "first_page": volume.get("first_page"),
         "last_page": volume.get("last_page"),
         "publication_date": work.get("publication_date"),
-        "issns": drop_repeats(map(str, [venue.get("issn_l") or "", *_get_list(venue.get("issn"))])),
-        "publisher": venue.get("host_organization_name") or venue.get("publisher"),
-        "pmcid": str(ids.get("pmcid") or "").rstrip("/").rpartition("/")[2],
-        "urls": _find_urls(work),
-        "affiliations": drop_repeats(
-            str(text) for entry in authorships for text in _get_list(entry.get("raw_affiliation_strings"))
+        "issns": drop_repeats(
+            str(number)
+            for place in (venue, _get_mapping(work.get("host_venue")))
+            for number in [place.get("issn_l") or "", *_get_list(place.get("issn"))]
         ),
+        "publisher": venue.get("host_organization_name") or venue.get("publisher"),
+        "pmcid": _find_pmcid(work, ids),
+        "urls": _find_urls(work),
+        "affiliations": drop_repeats(text for entry in authorships for text in _list_affiliations(entry)),
         "referenced_works": [
             str(cited).removeprefix("https://openalex.org/") for cited in _get_list(work.get("referenced_works"))
         ],
         "databases": ["OpenAlex"] if str(work.get("id", "")).startswith(_ADDRESS) else None,
     }
     filled = {key: value for key, value in own.items() if value}
-    taken = {*filled, "type"}
-    return {**{key: value for key, value in work.items() if match_column(key) and key not in taken}, **filled}
+    taken = {*filled, "type"} | _READ | _OMITTED
+    return {**{key: value for key, value in work.items() if key not in taken}, **filled}
+
+
+def _find_pmcid(work: Mapping[str, Any], ids: Mapping[str, Any]) -> str:
+    """Return the PMCID among the ids of a work, or in the address of one of its copies; "" without one."""
+    places = (str(place.get("landing_page_url")) for place in _get_mappings(work.get("locations")))
+    found = next(filter(None, map(_PMCID.search, [str(ids.get("pmcid") or ""), *places])), None)
+    return f"PMC{found[1]}" if found else ""
+
+
+def _list_affiliations(authorship: Mapping[str, Any]) -> list[str]:
+    """Return the affiliations of an author as the work has them, else the names of the institutions."""
+    written = _get_list(authorship.get("raw_affiliation_strings")) or [authorship.get("raw_affiliation_string")]
+    names = [place.get("display_name") for place in _get_mappings(authorship.get("institutions"))]
+    return [str(text) for text in (written if any(written) else names) if text]
 
 
 def _find_urls(work: Mapping[str, Any]) -> tuple[str, ...]:
@@ -115,6 +139,7 @@ def _find_urls(work: Mapping[str, Any]) -> tuple[str, ...]:
     places = [_get_mapping(work.get(name)) for name in ("best_oa_location", "primary_location")]
     urls = [_get_mapping(work.get("open_access")).get("oa_url")]
     urls += [place.get(key) for key in ("pdf_url", "landing_page_url") for place in places]
+    urls.append(_get_mapping(work.get("host_venue")).get("url"))
     return drop_repeats(str(url) for url in urls if url)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from engine.collect.text.lines import Chunk, decode_first_line
 from engine.collect.text.tagfile import Grammar, split_records
+from engine.collect.values.dates import read_year
 from engine.collect.values.fields import build_abstract_entries
 from engine.collect.values.tags import join_pages, list_other_tags, read_issns
 from engine.records.abstract import Entry
@@ -44,7 +45,10 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
         tags = _group_tag_lines(chunk)
         values = _read_values(tags) | _read_more_values(tags)
         joined = ((tag, " ".join(filter(None, lines))) for tag, lines in tags.items() if (tag, lines) != ("PT", ["J"]))
-        values["other_tags"] = list_other_tags(joined, values, source="WoS", read=_READ, checked=_CHECKED)
+        others = list_other_tags(joined, values, source="WoS", read=_READ, checked=_CHECKED)
+        if not read_year(values.get("year")):
+            others += [f"WoS PY: {year}" for year in tags.get("PY", [])]
+        values["other_tags"] = others
         yield from build_abstract_entries(values, name, chunk.place)
 
 

@@ -110,12 +110,20 @@ def find_identity(values: Mapping[str, object]) -> Identity:
         accessions=tuple(dict.fromkeys([*named, *_list_texts(values.get("accessions")), *unnamed])),
         number=next(iter(named), None),
         key=_parse_own_id(values.get("key")),
-        others=(*(f"PMID: {pmid}" for pmid in declared[1:]), *(f"DOI: {doi}" for doi in in_field[1:])),
+        others=(
+            *(f"PMID: {pmid}" for pmid in declared[1:] or _list_unread(values, "pmid", declared)),
+            *(f"DOI: {doi}" for doi in in_field[1:] or _list_unread(values, "doi", in_field)),
+        ),
         remarks=(
             *[_BAD_ID] * (own_id is None and not is_missing(values.get("id"))),
             *[BAD_PMID] * (not declared and not is_missing(values.get("pmid"))),
         ),
     )
+
+
+def _list_unread(values: Mapping[str, object], field: str, found: Iterable[str]) -> list[str]:
+    """Return the texts of a field for ids in which none was found."""
+    return [] if found else [text for text in _list_texts(values.get(field)) if not is_missing(text)]
 
 
 def name_record(abstract: Abstract) -> Abstract:

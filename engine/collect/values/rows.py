@@ -12,13 +12,14 @@ from engine.accessions import parse_accession
 from engine.collect.values.authors import split_authors
 from engine.collect.values.citations import parse_citation
 from engine.collect.values.columns import choose_columns, match_columns
-from engine.collect.values.dates import parse_date, read_year
+from engine.collect.values.dates import has_more_than, parse_date, read_year
 from engine.collect.values.fields import (
     build_abstract_entries,
     drop_repeats,
     split_names,
     split_terms,
 )
+from engine.collect.values.identity import is_missing
 from engine.collect.values.tags import join_pages, read_issns
 from engine.identifiers import parse_doi
 from engine.records.abstract import Entry, Remark
@@ -47,7 +48,7 @@ def build_entries(row: Mapping[str, object], source: str, place: str) -> Iterato
     values, left = choose_columns(row)
     _settle_ids(values, left)
     _settle_citation(values)
-    _settle_date(values)
+    _settle_date(values, left)
     _settle_pages(values)
     _settle_lists(values, left)
     if (database := match_columns(tuple(row)).database) and "databases" not in values:
@@ -120,8 +121,11 @@ def _settle_citation(values: dict[str, Any]) -> None:
         values["journal"] = citations[0]
 
 
-def _settle_date(values: dict[str, Any]) -> None:
-    """Make one date of year, month and day; the year comes from the date where there is no other."""
+def _settle_date(values: dict[str, Any], left: list[tuple[str, object]]) -> None:
+    """Make one date of year, month and day; the year comes from the date where there is no other.
+
+    What can't be read of them is left.
+    """
     year, dated = read_year(values.get("year")), values.pop("date", None)
     month, day = str(values.pop("month", "") or "").strip(), str(values.pop("day", "") or "").strip()
     if not year and dated is not None:
@@ -130,7 +134,11 @@ def _settle_date(values: dict[str, Any]) -> None:
     texts = [str(values.get("published", "")), str(dated or ""), f"{dated} {year}", str(values.get("year", ""))]
     texts.append("-".join(filter(None, (str(year), month, day))) if month.isdigit() else f"{year} {month} {day}")
     dates = [date for text in texts if (date := parse_date(text)) and (not year or date.startswith(str(year)))]
-    values["published"] = max(dates, key=len, default="")
+    published = values["published"] = max(dates, key=len, default="")
+    known = published or str(year or "")
+    left += [("year", values["year"])] if not year and not is_missing(values.get("year")) else []
+    given = (("date", dated), ("month", month), ("day", day))
+    left += [(name, value) for name, value in given if has_more_than(str(value or ""), known)]
 
 
 def _settle_pages(values: dict[str, Any]) -> None:

@@ -131,6 +131,8 @@ def _has_date(values: Mapping[str, object], value: str) -> bool:
     """Return whether the date of the record says all that a value says."""
     numbers = {number.lstrip("0") for number in _NUMBER.findall(value)}
     known = str(values.get("published") or values.get("year") or "")
+    if "undefined" in value:  # what a program writes for a day that it doesn't know
+        return False
     if re.search(r"[^\W\d]{3,}", value):  # "2012 Oct" is in "2012-10", "2012 Winter" is not
         return bool(parse_date(value)) and known.startswith(parse_date(value)) and len(numbers) < 3
     return numbers <= {number.lstrip("0") for number in known.split("-")} or known.replace("-", "") == value

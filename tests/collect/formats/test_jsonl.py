@@ -199,9 +199,10 @@ def test_nan_is_a_missing_value(source: Path) -> None:
 
 
 @pytest.mark.parametrize("doi", ["10.1/\ud800", "10.1/a\x1b[2J", "10.1/" + "x" * 300])
-def test_a_doi_that_cannot_be_one_is_left_out(source: Path, doi: str) -> None:
-    (found,) = read(source, {"doi": doi, "title": "a"})
+def test_a_doi_that_cannot_be_one_is_no_id_and_kept(source: Path, doi: str) -> None:
+    *_, found = read(source, {"doi": doi, "title": "a"})
     assert isinstance(found, Abstract) and found.doi is None and found.record_id.startswith("TEXT:")
+    assert found.other_tags == (f"DOI: {doi}".replace("\ud800", "\ufffd"),)
 
 
 @pytest.mark.parametrize("authors", ["[{[]: 1}]", "[" * 5000, "['a', 5, None]", {"a": 1}, [["x"]], 7])

@@ -461,7 +461,7 @@ PRODUCTS: dict[str, tuple[str, str, dict[str, str], dict[str, object]]] = {
             "doi": None,
             "pmid": None,
             "databases": ("ANZCTR",),
-            "other_tags": ("Scientific title: A trial of urate",),
+            "other_tags": ("Scientific title: A trial of urate", "date: 03/05/2019"),
         },
     ),
 }
