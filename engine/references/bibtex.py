@@ -42,7 +42,7 @@ _LIGATURE = re.compile(r"-(?=-)|'(?=')")  # TeX makes one sign of two
 _CONTROL = re.compile("[\x00-\x1f\x7f]")  # TeX stops at these
 _CHANGED = re.compile(r"[\x00-\x1f\x7f-\xa0^\\`~{}]")  # characters that readers of LaTeX differ about
 _PLAIN_NAME = re.compile(r"(?!(?:.* )?and )[^\W\d_]+(?:(?:, |[ '.-])[^\W\d_]+\.?)*")
-_IN_JSON = re.compile("[{}@]")
+_IN_JSON = re.compile("[{}@$%]")  # what a reader of BibTeX or LaTeX acts on
 _KEEPS: Keeps = {"title": lambda items: _is_kept(items[0]), "journal": lambda items: _is_kept(items[0])}
 _LETTERS = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "œ": "oe", "ł": "l", "Ł": "L", "đ": "d", "ı": "i"})
 _SMALL = set("a an and are as at by does for from in into is of on or the to what with".split())  # words

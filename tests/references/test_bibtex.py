@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,12 @@ def test_braces_balance_even_for_bibtex_which_counts_escaped_ones() -> None:
     depths = [text[:n].count("{") - text[:n].count("}") for n in range(len(text))]
     assert min(depths) == 0 and text.rstrip().endswith("}") and text.count("{") == text.count("}")
     assert "doi = {10.1/%7Bx%7D%5Cy}" in text
+
+
+def test_nothing_in_the_field_of_the_engine_means_something_to_tex() -> None:
+    record = Abstract("a", "T", "$5 of 9%\n{b}", notes=("@a $",))
+    (line,) = [line for line in next(write_bibtex([cite(record)], "")).splitlines() if "abstract-engine =" in line]
+    assert not re.search("[$%@]", line) and line.count("{") == 2
 
 
 def test_keys_are_different_and_always_the_same() -> None:
