@@ -64,7 +64,8 @@ def _is_group(text: str) -> bool:
     return bool(
         re.search(
             r"\b(?:of|for|the|group|society|college|institute|centers?|department|ministry|association|committee"
-            r"|universit\w+|organi[sz]ation|consortium|collaboration|collaborators|task force|initiative|panel|trialists|network|foundation|council|agency|board|team|investigators)\b",
+            r"|universit\w+|organi[sz]ation|consortium|collaborat(?:ion|ors)|task force"
+            r"|initiative|panel|trialists|network|foundation|council|agency|board|team|investigators)\b",
             text,
             re.IGNORECASE,
         )
