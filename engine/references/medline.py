@@ -180,9 +180,12 @@ def _list_authors(record: Abstract) -> Iterator[tuple[str, str]]:
 
 def _wrap_tag(tag: str, value: str) -> str:
     """Wrap a tag with its value; a word longer than a line is not cut."""
-    lines = [f"{tag:<4}-"]
+    lines, words = [], [f"{tag:<4}-"]
+    width = len(words[0])
     for word in _BREAK.split(value):
-        if len(lines[-1]) + 1 + len(word) > _WIDTH and len(lines[-1]) > len(_CONTINUED):
-            lines.append(_CONTINUED)
-        lines[-1] += f" {word}"
-    return "".join(f"{line}\r\n" for line in lines)
+        if width + 1 + len(word) > _WIDTH and len(words) > 1:
+            lines.append(" ".join(words))
+            words, width = [_CONTINUED], len(_CONTINUED)
+        words.append(word)
+        width += 1 + len(word)
+    return "".join(f"{line}\r\n" for line in (*lines, " ".join(words)))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from engine.collect.formats import openalex
 from engine.collect.values import export
+from engine.collect.values.columns import match_column
 from engine.collect.values.rows import build_entries
-from engine.records.abstract import Entry
+from engine.records.abstract import Entry, Rejection
 
 # Europe PMC's codes of where a record comes from: PubMed, PMC, preprints, Agricola, …
 _EUROPE_PMC = frozenset("AGR CBA CTX ETH HIR MED NBK PAT PMC PPR".split())
@@ -25,7 +27,18 @@ _MARKUP = re.compile(
 
 
 def read_object(row: Mapping[str, Any], name: str, place: str) -> Iterator[Entry]:
-    """Yield the abstract of one object after its remarks, or one Rejection."""
+    """Yield the abstract of one object after its remarks, or one Rejection, which says where records are inside it."""
+    for entry in _read_as_what_it_is(row, name, place):
+        if isinstance(entry, Rejection) and (path := _find_records(row)):
+            command = f"jq -c '.{path}[]' FILE > records.jsonl"
+            reason = f"neither title nor abstract, but records are inside {path}. Write one a line: {command}"
+            yield replace(entry, reason=reason)
+        else:
+            yield entry
+
+
+def _read_as_what_it_is(row: Mapping[str, Any], name: str, place: str) -> Iterator[Entry]:
+    """Yield the entries of an export, of a work of OpenAlex or of other keys."""
     if export.is_export(row):
         yield from export.read_export_object(row, name, place)
     elif export.is_csl_export(row):
@@ -34,6 +47,17 @@ def read_object(row: Mapping[str, Any], name: str, place: str) -> Iterator[Entry
         yield from openalex.read_work(row, name, place)
     else:
         yield from build_entries(_find_usual_keys(row), name, place)
+
+
+def _find_records(row: Mapping[str, Any], depth: int = 3) -> str:
+    """Return the keys, with dots, to a list of objects that have a title or an abstract; "" if there is none."""
+    for key, value in row.items():
+        items = value if isinstance(value, list) else []
+        if items and isinstance(items[0], dict) and {"title", "abstract"} & {match_column(str(k)) for k in items[0]}:
+            return key
+        if isinstance(value, dict) and depth > 1 and (path := _find_records(value, depth - 1)):
+            return f"{key}.{path}"
+    return ""
 
 
 def _find_usual_keys(row: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -123,6 +123,10 @@ def test_without_an_abstract_year_journal_and_first_author_decide_too(source: Pa
     [
         ({"id": "a"}, "neither title nor abstract, so there is nothing to search"),
         ({"id": "a", "title": " \n", "abstract": ""}, "neither title nor abstract"),
+        (
+            {"n": 1, "answer": {"hits": [{"title": "A"}], "n": 1}},
+            r"records are inside answer\.hits\. Write one a line: jq -c '\.answer\.hits\[\]' FILE > records\.jsonl",
+        ),
         ({"id": "a", "title": [1]}, "title is list, expected text"),
         ({"id": "a", "abstract": {"en": "b"}}, "abstract is dict, expected text"),
     ],
