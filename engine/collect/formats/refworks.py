@@ -54,6 +54,8 @@ _TAG = re.compile(r"\s*([A-Za-z][A-Za-z0-9]{1,4})(?:[ \t]+(?:- )?|[ \t]*$)(.*)")
 _SEAM = re.compile(r"(?<=\S)\ufeff?(?=RT (?:Journal|Book|Generic|Conference|Web|Dissertation|Report)\b[\w,/ ]{0,25}$)")
 _TEXTS = {"AB", "T1", "NO"}  # running text, in which a line may look like a tag: "IS 5 of 6 patients"
 _PAGES = {"SP", "OP"}
+_NAME = re.compile(r",(?=\S)")  # "Beck,Ann" has no blank in RefWorks
+_NAMES = {"A1", "A2"}
 _LINKS = {"DO", "UL", "LK"}
 _LISTS = {"K1", "A1", "A2", "AD", "UL"}  # one value per line below the tag
 _NEED_TAGS = 3  # tagged lines at the beginning of a file without RT
@@ -122,7 +124,7 @@ def _read_tags(chunk: Chunk) -> Tagged:
     tagged: list[tuple[str, str]] = []
     for tag, lines in group_lines((line for line in chunk.lines if not _END.match(line)), split):
         if tag in _LISTS:
-            tagged += [(tag, line) for line in lines if line]
+            tagged += [(tag, _NAME.sub(", ", line) if tag in _NAMES else line) for line in lines if line]
         else:
             text = join_wrapped(lines)
             tagged.append((tag, text.strip("- ") if tag in _PAGES else text))

@@ -10,8 +10,10 @@ _FORMS = (
     # PubMed: "Ann Rheum Dis. 2020 May 1;3(2):1-9. doi: 10.1136/x. Epub 2019."
     re.compile(
         r"(?P<journal>.+?)\.\s+"
-        r"(?P<date>(?P<year>1[5-9]\d\d|20\d\d)(?:[ /-]*[A-Z][a-z]{2}[a-z/-]*)*(?:\s\d{1,2}(?!\d))?)"
-        r"(?:;\s*(?P<volume>[^():;]*?)\s*(?:\((?P<issue>[^)]*)\))?(?::\s*(?P<pages>[^\s.;]+))?)?\s*(?:\.|$)"
+        r"(?P<date>(?P<year>1[5-9]\d\d|20\d\d)(?:[ /-]*[A-Z][a-z]{2}[a-z/-]*)*(?:\s\d{1,2}(?!\d))?"
+        r"(?:-(?:[A-Z][a-z]{2}\s)?\d{1,2}(?!\d))?)"
+        r"(?:;\s*(?P<volume>[^():;]*?)\s*(?:\((?P<issue>[^)]*)\))?)?"
+        r"(?::\s*(?P<pages>\d{4}\.\d\d\.\d\d\.\d+|[^.:]+?))?\s*(?:\.|$)"
     ),
     # Embase: "Cancer (2004) 102:4 (253-258). Date of Publication: 1 May 2004"
     re.compile(

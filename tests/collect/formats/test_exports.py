@@ -129,14 +129,14 @@ RECORDS: dict[str, list[tuple[object, ...]]] = {
             "Shoulder pain in swimmers",
             "We followed 40 swimmers. IS 5 of them an exception? No. VO2 was not measured.",
             2015,
-            ("Beck,Ann", "Nunez,Jose"),
+            ("Beck, Ann", "Nunez, Jose"),
             "Made Up Journal of Sports",
             "30000231",
             "10.5555/mujs.2015.55",
             "7",
             "55-61",
         ),
-        ("Joints explained", "All joints in 12 chapters.", 2011, ("Okoro,Paul",), "", None, None, "", ""),
+        ("Joints explained", "All joints in 12 chapters.", 2011, ("Okoro, Paul",), "", None, None, "", ""),
     ],
     "cochrane.txt": [
         (

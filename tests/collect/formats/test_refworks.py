@@ -26,7 +26,7 @@ def test_every_tag_is_in_a_field_or_kept(source: Path) -> None:
             "",
             year=2015,
             journal="Long Journal",
-            authors=("Beck,Ann",),
+            authors=("Beck, Ann",),
             pmid="30000231",
             keywords=("Knee", "Hip"),
             languages=("English",),
@@ -46,7 +46,7 @@ def test_every_tag_is_in_a_field_or_kept(source: Path) -> None:
             other_tags=(
                 "RefWorks SR: Print(0)",
                 "RefWorks ID: 26",
-                "RefWorks A2: Editor,Eva",
+                "RefWorks A2: Editor, Eva",
                 "RefWorks JO: Lg J",
                 "RefWorks OL: English(30)",
             ),

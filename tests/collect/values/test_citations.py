@@ -17,6 +17,18 @@ from engine.collect.values.citations import parse_citation
             ("Cancer", "2004", "102", "4", "253-258", "2004-05-01", None),
         ),
         ("Cancer (2004) 102 SUPPL. 1", ("Cancer", "2004", "102", None, None, None, None)),
+        (
+            "Ann Med. 2019 Dec 31:1-10. doi: 10.5555/x.",
+            ("Ann Med", "2019", None, None, "1-10", "2019-12-31", "10.5555/x"),
+        ),
+        (
+            "Pre [Preprint]. 2020 May 5:2020.05.01.20087619.",
+            ("Pre [Preprint]", "2020", None, None, "2020.05.01.20087619", "2020-05-05", None),
+        ),
+        (
+            "Ann Med. 2020 Mar 28-Apr 3;395(10):7; discussion 9.",
+            ("Ann Med", "2020", "395", "10", "7; discussion 9", "2020-03-28", None),
+        ),
         ("Ann Med", (None,) * 7),
     ],
 )
