@@ -20,7 +20,7 @@ _TABLE = TagTable(
     fields={
         "title": ("TI",),
         "abstract": ("AB",),
-        "authors": ("FA", "AU"),  # the full names, if there are any
+        "authors": ("FA", "FAU", "AU"),  # the full names, if there are any
         "year": ("YR",),
         "published": ("DP", "DG", "EP"),
         "journal": ("JN", "JT", "NJ", "JA", "TA", "AS", "BT"),
@@ -31,12 +31,12 @@ _TABLE = TagTable(
         "publisher": ("PB", "PU"),
         "place": ("PL",),
         "doi": ("DO", "DI"),
-        "pmid": ("PM",),
+        "pmid": ("PM", "PMID"),
         "pmcid": ("PMC",),
         "accession": ("UI", "AN"),
         "databases": ("DB",),
         "urls": ("XL", "JL", "IU"),
-        "keywords": ("MH", "KW", "KY"),
+        "keywords": ("KW", "KY"),
         "languages": ("LG", "LA"),
         "vernacular_title": ("OT",),
         "affiliations": ("IN", "AD"),
@@ -49,15 +49,15 @@ _TABLE = TagTable(
 )
 _MARK = re.compile(r"\s*<\s*\d+\s*\.?\s*>\s*(?:Ovid Technologies.*)?$")
 _VENDOR = re.compile(r"\s*VN {1,2}- ?Ovid")
-_TAG = re.compile(r"\s{0,3}([A-Z][A-Z0-9]{1,2}) {1,2}- ?(.*)")
+_TAG = re.compile(r"\s{0,3}(FAU|PMID|[A-Z][A-Z0-9]{1,2})(?: {1,2}-|(?<=PMID)-) ?(.*)")
 _SHORT_TAG = re.compile(r"([A-Z][A-Z0-9])(?: {2,}|\t| *$)(.*)")
 _LABEL = re.compile(r"\s{0,3}([A-Za-z][\w/()'& -]{1,60}?)\s*(?:\s{2,}|\t|:\s+|[:.]?\s*$)(.*)")
 _COLUMN = re.compile(r"([A-Z][\w/()'-]*(?: [\w/()'-]+){0,5}):?(?:\s{2,}|\t)(\S.*)")
 _SEAM = re.compile(r"(?<=\S)\ufeff?(?=<\d+\s*\.?\s*>\s*$)")  # files were joined without a line end between them
 _DATABASE = re.compile(r"\s*Databases?(?:\(s\))?:\s*(.+)", re.IGNORECASE)
-_LISTS = {"IS", "IB", "XL", "MH", "PT", "KW"}  # one value per line below the name of the field
+_LISTS = {"IS", "IB", "XL", "PT", "KW"}  # one value per line below the name of the field
 _CLOSED = {"UI", "AN", "LG", "LA", "PT", "DT"}  # Ovid may end these with a full stop
-_BYLINES = {"AU", "FA", "CA"}
+_BYLINES = {"AU", "FA", "FAU", "CA"}
 _RIGHTS = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
 _QUALIFIER = re.compile(r"/.*")  # "Arthritis, Rheumatoid/dt [Drug Therapy]"
 _ROLE = re.compile(r"\s*\[[^\]]*\]")  # "[Inventor, Reprint Author]"
@@ -130,7 +130,7 @@ def _split_line(line: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if (match := _SHORT_TAG.match(line)) and match[1] in _KNOWN else None
 
 
-_KNOWN = frozenset({"VN", "ST", "RN", "SO", "NO", "UP", "CP", "CM"}).union(*_TABLE.fields.values())
+_KNOWN = frozenset({"VN", "MH", "CA", "ST", "RN", "SO", "NO", "UP", "CP", "CM"}).union(*_TABLE.fields.values())
 _GRAMMAR = Grammar(
     heads=frozenset({"VN", "< ", *(f"<{digit}" for digit in range(10))}),
     starts=lambda line: _MARK.match(line) or _VENDOR.match(line),
@@ -197,9 +197,10 @@ def _list_values(tag: str, lines: list[str]) -> list[str]:
         return [_clean_name(part) for name in names for part in _NEXT_NAME.split(name)]
     if tag == "RF":
         return join_wrapped(lines).split("\n")
-    values = filled if tag in _LISTS or (tag == "IN" and lines[0][:1] == "(") else [join_wrapped(lines)]
     if tag == "MH":
-        values = [_QUALIFIER.sub("", value) for value in values]
+        return [part for line in filled for part in re.split(r"\s*;\s*", line)]
+    is_list = tag in _LISTS or (tag == "IN" and filled[:1] and filled[0].startswith("("))
+    values = filled if is_list else [join_wrapped(lines)]
     return [value.rstrip(". ") for value in values] if tag in _CLOSED else values
 
 
@@ -221,12 +222,11 @@ def _read_values(tagged: Tagged, database: list[str]) -> dict[str, object]:
     values["published"] = max(str(cited.get("published", "")), str(values.get("published", "")), key=len)
     values["authors"] = (*values.get("authors", ()), *(text for tag, text in tagged if tag == "CA"))  # type: ignore[misc]
     values["rights"] = "\n".join(filter(_RIGHTS.match, str(values.get("rights", "")).split("\n")))
-    if is_medline(databases):
-        headings = [text.removeprefix("*") for tag, text in tagged if tag == "MH"]
-        words = values.get("keywords", ())
-        values["mesh"] = drop_repeats(headings)
-        values["keywords"] = [word for word in words if word not in headings] if isinstance(words, tuple) else []
+    headings = drop_repeats(_QUALIFIER.sub("", text).strip("* ") for tag, text in tagged if tag == "MH")
+    field = "mesh" if is_medline(databases) else "keywords"
+    values[field] = drop_repeats((*headings, *values.get(field, ())))  # type: ignore[misc]
     is_held = bool(cited) and not any(map(_CONFERENCE.search, sources))
-    left = [(tag, text) for tag, text in tagged if not (tag == "SO" and is_held)]
+    held = {("MH", heading) for heading in headings} | {("MH", f"*{heading}") for heading in headings}
+    left = [one for one in tagged if one not in held and not (one[0] == "SO" and is_held)]
     values["other_tags"] = list_left_tags(left, values, _TABLE)
     return {field: value for field, value in values.items() if value}

@@ -39,6 +39,7 @@ _TABLE = TagTable(
         "keywords": ("K",),
         "languages": ("G",),
         "affiliations": ("+",),
+        "vernacular_title": ("(", "Q"),
         "labels": ("F",),
         "notes": ("Z", "<"),
         "publication_types": ("9",),

@@ -84,3 +84,16 @@ def test_names_of_fields_may_stand_above_or_before_the_values(source: Path) -> N
 def test_the_first_line_decides(source: Path, text: str, expected: str) -> None:
     source.write_text(text, encoding="utf-8")
     assert check_source(source).name == expected
+
+
+@pytest.mark.parametrize(("database", "field"), [("Ovid MEDLINE(R)", "mesh"), ("Embase", "keywords")])
+def test_headings_are_those_of_the_database(source: Path, database: str, field: str) -> None:
+    text = f"<1. >\nDB  - {database}\nTI  - One\nMH  - Adult\nMH  - *Gout/dt [Drug Therapy]\nMH  - *Knee\n"
+    (found,) = read(source, text)
+    assert getattr(found, field) == ("Adult", "Gout", "Knee")
+    assert found.other_tags == ("Ovid MH: *Gout/dt [Drug Therapy]",)
+
+
+def test_a_file_of_ovid_with_the_tags_of_medline_is_read(source: Path) -> None:
+    (found,) = read(source, "<1>\nUI  - 30000221\nPMID- 30000221\nTI  - One\nFAU - Roe, Rita\nAU  - Roe R\n")
+    assert (found.pmid, found.authors) == ("30000221", ("Roe, Rita",))
