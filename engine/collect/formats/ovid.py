@@ -61,10 +61,11 @@ _BYLINES = {"AU", "FA", "FAU", "CA"}
 _RIGHTS = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
 _QUALIFIER = re.compile(r"/.*")  # "Arthritis, Rheumatoid/dt [Drug Therapy]"
 _ROLE = re.compile(r"\s*\[[^\]]*\]")  # "[Inventor, Reprint Author]"
-_NOT_NAME = re.compile(r"[\s\d*+,]+$")  # "1", "*"
+_MARKS = " \t*+,0123456789"  # below a name: the number of an affiliation, "*"
+_LONGEST = 2000  # characters of a list of names that may have roles and degrees, or of a source
 _NO_PAGES = "No Pagination Specified"
 _FULL_STOP = re.compile(r"(?<=[^\W\d_A-Z]{2})\.$")  # not that of initials
-_DEGREES = re.compile(r"([^,]+, [^,]*?[^,\s]),? (?:MD|M\.D|Ph\.?D|M\.?Sc|B\.?Sc|M\.?P\.?H|DO|RN|FRCP)\b.*")
+_DEGREES = re.compile(r"^([^,]+, [^,]*?[^,\s]),? (?:MD|M\.D|Ph\.?D|M\.?Sc|B\.?Sc|M\.?P\.?H|DO|RN|FRCP)\b.*")
 _CONFERENCE = re.compile(r"\bConference: ")  # in a source: no field holds it
 _NEXT_NAME = re.compile(r"(?<=[^\s.])\.\s+(?=[^\s,;.]+(?:[ -][^\s,;.]+){0,2},\s)")  # "Brandt, Otto. Moreau, Luc."
 
@@ -191,7 +192,7 @@ def _choose_label_split(lines: list[str]) -> Callable[[str, str], tuple[str, str
 def _list_values(tag: str, lines: list[str]) -> list[str]:
     """Return the values in the lines of one field."""
     filled = [line for line in lines if line]
-    if tag in _BYLINES:
+    if tag in _BYLINES and sum(map(len, filled)) <= _LONGEST:
         filled = [_ROLE.sub("", line) for line in filled]
         names = re.split(r"\s*;\s*", " ".join(filled)) if any(";" in line for line in filled) else filled
         return [_clean_name(part) for name in names for part in _NEXT_NAME.split(name)]
@@ -206,7 +207,7 @@ def _list_values(tag: str, lines: list[str]) -> list[str]:
 
 def _clean_name(name: str) -> str:
     """Return a name without the marks, roles and degrees after it: "Gazic, Barbara MD, PhD *"."""
-    bare = _FULL_STOP.sub("", _NOT_NAME.sub("", name.strip()))
+    bare = _FULL_STOP.sub("", name.strip().rstrip(_MARKS))
     return _DEGREES.sub(r"\1", bare)
 
 
@@ -217,7 +218,7 @@ def _read_values(tagged: Tagged, database: list[str]) -> dict[str, object]:
     databases = [text for tag, text in tagged if tag == "DB"] or database
     values["databases"] = databases
     sources = [text for tag, text in tagged if tag == "SO"]
-    cited = parse_source(sources[0]) if sources else {}
+    cited = parse_source(sources[0]) if sources and len(sources[0]) <= _LONGEST else {}
     values = {**cited, **values}
     values["published"] = max(str(cited.get("published", "")), str(values.get("published", "")), key=len)
     values["authors"] = (*values.get("authors", ()), *(text for tag, text in tagged if tag == "CA"))  # type: ignore[misc]

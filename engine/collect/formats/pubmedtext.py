@@ -47,6 +47,7 @@ _BOOK = re.compile(
     r"(?P<date>(?P<year>(?:1[5-9]|20)\d\d)[^.;]*)\.?\s*(?P<left>.*)"
 )
 _RIGHTS = re.compile(r"(?:©|\(c\)|copyright\b|\W?published by\b|this article is protected by copyright)", re.IGNORECASE)
+_LONGEST = 2000  # characters of a citation
 _SEAM = re.compile(r"(PMID: \d+ +\[[^\]]*\])\ufeff?(\d+\. .+)")
 _PUBLISHER = re.compile(r"(Publisher|Plain Language Summary|plain-language-summary):\s+", re.IGNORECASE)
 _PLACEHOLDER = "Abstract available from the publisher."
@@ -156,6 +157,8 @@ def _read_values(paragraphs: list[str]) -> _Values:
 
 def _read_citation(citation: str) -> dict[str, object]:
     """Return the values of the citation; one in another form is the journal, with its year."""
+    if len(citation) > _LONGEST:
+        return {"journal": citation, "left": []}
     if book := _BOOK.match(citation):
         fields = book.groupdict()
         left, published = fields.pop("left"), parse_date(fields.pop("date"))

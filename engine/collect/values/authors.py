@@ -28,7 +28,7 @@ def split_authors(value: object) -> tuple[str, ...]:
     """
     if not isinstance(value, str):
         return split_names(value)
-    text = _ET_AL.sub("", value.strip())
+    text = _ET_AL.sub("", " ".join(value.split()))
     if re.search(r"[;|]|^\[", text):
         parts = [part for name in split_names(text) for part in _split_and(name, persons_only=True)]
         names = [name for part in parts for name in _split_short(part)]

@@ -56,3 +56,7 @@ from engine.collect.values.authors import split_authors
 )
 def test_a_list_of_authors_is_split_between_names_only(text: str, names: tuple[str, ...]) -> None:
     assert split_authors(text) == names
+
+
+def test_a_long_run_of_blanks_is_one_blank() -> None:
+    assert split_authors("Doe" + " " * 1_000_000 + "Jane") == ("Doe Jane",)
