@@ -151,6 +151,7 @@ def _read_values(paragraphs: list[str]) -> _Values:
         else:
             _add_paragraph(paragraph, values, bodies, others)
     values["abstract"] = "\n".join(bodies)
+    values["databases"] = ["PubMed"] if "pmid" in values else None
     values["other_tags"] = [f"PubMed {text}" for text in others]
     return {field: value for field, value in values.items() if value}
 

@@ -45,6 +45,7 @@ def test_every_paragraph_is_in_a_field_or_kept(source: Path) -> None:
             published="2020-01-15",
             pmcid="PMC123",
             affiliations=("Clinic, Bern.", "Lab, Lund."),
+            databases=("PubMed",),
             rights="© 2020 Knee Society. All rights reserved.",
             other_tags=(
                 "PubMed citation: Epub 2019 Nov 6.",
