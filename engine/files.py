@@ -365,11 +365,12 @@ def find_utf16(head: bytes) -> str | None:
     return "utf-16-be" if not any(start[::2]) and all(start[1::2]) else None
 
 
-def decode_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, str, bool]]:
+def decode_lines(stream: io.BufferedReader, name: str, *, marks: str = "\ufeff") -> Iterator[tuple[int, str, bool]]:
     r"""Yield (line number from 1, line with its ending, whether it was UTF-8).
 
-    A byte-order mark at the start of any line is dropped: joined files have one in the middle. Lines end at \n. UTF-16
-    is recognised as in find_utf16; otherwise each line is UTF-8, or Windows-1252 where it is not valid UTF-8.
+    Byte-order marks at the start of any line are dropped, since joined files have one in the middle; with no marks
+    named, they stay. Lines end at \n. UTF-16 is recognised as in find_utf16; otherwise each line is UTF-8, or
+    Windows-1252 where it is not valid UTF-8.
 
     Raises:
         SourceError: a line longer than MAX_LINE.
@@ -377,7 +378,7 @@ def decode_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, st
     if codec := find_utf16(stream.peek(8)):
         decoded = io.TextIOWrapper(stream, codec, errors="replace", newline="")
         try:
-            yield from ((number, text.lstrip("\ufeff"), True) for number, text in enumerate(decoded, 1))
+            yield from ((number, text.lstrip(marks), True) for number, text in enumerate(decoded, 1))
         finally:
             decoded.detach()  # the stream is closed by its opener
         return
@@ -387,7 +388,7 @@ def decode_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, st
         if len(start) + (block.find(b"\n") + 1 or len(block)) >= MAX_LINE:
             raise SourceError(f"{name}, line {number + 1}: longer than {MAX_LINE:,} bytes, so not a record")
         if end:
-            for line, is_utf8 in _decode_block(bytes(start) + block[:end] if start else block[:end]):
+            for line, is_utf8 in _decode_block(bytes(start) + block[:end] if start else block[:end], marks):
                 number += 1
                 yield number, line, is_utf8
             start.clear()
@@ -396,7 +397,7 @@ def decode_lines(stream: io.BufferedReader, name: str) -> Iterator[tuple[int, st
         yield number + 1, *_decode_line(bytes(start))
 
 
-def _decode_block(raw: bytes) -> Iterator[tuple[str, bool]]:
+def _decode_block(raw: bytes, marks: str) -> Iterator[tuple[str, bool]]:
     r"""Yield (line with its ending, whether it was UTF-8) for each line of bytes that end with \n.
 
     All lines are decoded at once where possible, which is several times as fast.
@@ -406,8 +407,8 @@ def _decode_block(raw: bytes) -> Iterator[tuple[str, bool]]:
     except UnicodeDecodeError:
         yield from (_decode_line(line + b"\n") for line in raw[:-1].split(b"\n"))
         return
-    if "\ufeff" in text:
-        yield from ((f"{line}\n".lstrip("\ufeff"), True) for line in text[:-1].split("\n"))
+    if marks and marks in text:
+        yield from ((f"{line}\n".lstrip(marks), True) for line in text[:-1].split("\n"))
     else:
         yield from ((f"{line}\n", True) for line in text[:-1].split("\n"))
 

@@ -66,6 +66,7 @@ TRAPS = [
     ),
     Abstract("a", "T", "b", authors=("A  B", "C\nD"), orcids=("0000-0002-1825-0097",)),
     Abstract("PMID: 7", "T", "b", journal="J\r\nK"),
+    Abstract("a", "T", "b\n\ufeffc"),
     Abstract("a", "T", "b", publisher="PubUR  - x", keywords=("aAN  - 1",), cited_ids=("Amer PubUR  - x; b",)),
     Abstract("a", "T", "  b\rc\n"),
 ]

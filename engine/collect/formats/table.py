@@ -88,7 +88,7 @@ class _Lines:
     """The lines of a table for the csv module, with details that it doesn't report."""
 
     def __init__(self, stream: io.BufferedReader, name: str, delimiter: str) -> None:
-        self.source = self._split_lines(decode_lines(stream, name))
+        self.source = self._split_lines(self._drop_marks(decode_lines(stream, name, marks="")))
         self.delimiter = delimiter
         self.not_utf8: list[int] = []
         self.row: list[str] = []  # lines of the row being read
@@ -111,6 +111,12 @@ class _Lines:
         while n > 0 and (item := next(self.source, None)) is not None:
             n -= bool(item[1].strip())
             self.above.update(filter(None, (cell.strip() for cell in next(csv.reader([item[1]]), [])[:1])))
+
+    def _drop_marks(self, source: Iterator[tuple[int, str, bool]]) -> Iterator[tuple[int, str, bool]]:
+        """Yield lines without the byte-order marks that joined files have before rows; cells keep their own."""
+        for number, line, is_utf8 in source:
+            is_inside = line.startswith("\ufeff") and sum(part.count('"') for part in self.row) % 2 == 1
+            yield number, line if is_inside else line.lstrip("\ufeff"), is_utf8
 
     def _split_lines(self, source: Iterator[tuple[int, str, bool]]) -> Iterator[tuple[int, str, bool]]:
         """Yield lines as decode_lines does. CR alone ends a line, too, but for one inside a quoted cell."""
