@@ -90,9 +90,11 @@ def read(stream: io.BufferedReader, name: str) -> Iterator[Entry]:
     database = _find_database(stream.peek(HEAD))
     for chunk in _join_marks(split_records(stream, name, _GRAMMAR)):
         yield from chunk.list_remarks()
+        heading = _cut_heading(chunk)
         tagged = _read_tags(chunk)
         values = _read_values(tagged, database)
         yield from build_abstract_entries(values, name, chunk.place)
+        database = _read_database(heading) if heading else database
 
 
 def _find_database(head: bytes) -> list[str]:
@@ -100,9 +102,25 @@ def _find_database(head: bytes) -> list[str]:
     for line in decode_head(head):
         if _MARK.match(line):
             break
-        if match := _DATABASE.match(line):
-            return [match[1].strip()] if match[1].count("<") < 2 else []
+        if _DATABASE.match(line):
+            return _read_database(line)
     return []
+
+
+def _read_database(line: str) -> list[str]:
+    """Return the database that a line above records names; nothing if it names several."""
+    match = _DATABASE.match(line)
+    return [match[1].strip()] if match and match[1].count("<") < 2 else []
+
+
+def _cut_heading(chunk: Chunk) -> str:
+    """Cut what is above the next part of joined files off the end of a record; return the line with its database."""
+    for place in range(1, len(chunk.lines)):
+        line = chunk.lines[place]
+        if _DATABASE.match(line) and not line[:1].isspace() and not chunk.lines[place - 1].strip():
+            del chunk.lines[place:]
+            return line
+    return ""
 
 
 def _join_marks(chunks: Iterable[Chunk]) -> Iterator[Chunk]:

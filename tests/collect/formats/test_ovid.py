@@ -97,3 +97,13 @@ def test_headings_are_those_of_the_database(source: Path, database: str, field: 
 def test_a_file_of_ovid_with_the_tags_of_medline_is_read(source: Path) -> None:
     (found,) = read(source, "<1>\nUI  - 30000221\nPMID- 30000221\nTI  - One\nFAU - Roe, Rita\nAU  - Roe R\n")
     assert (found.pmid, found.authors) == ("30000221", ("Roe, Rita",))
+
+
+def test_each_part_of_joined_files_has_its_own_database(source: Path) -> None:
+    part = "Database: {}\nSearch Strategy:\n----\n1     gout.ti. (2)\n\n<1>\nUnique Identifier\n  {}\nTitle\n  {}\n\n"
+    text = part.format("Ovid MEDLINE(R) <1946 to 2019>", 30000221, "One") + part.format(
+        "Embase <1974>", 620000001, "Two"
+    )
+    first, second = read(source, text)
+    assert (first.title, first.pmid, first.other_tags) == ("One", "30000221", ())
+    assert (second.title, second.pmid, second.record_id) == ("Two", None, "Embase:L620000001")
