@@ -132,7 +132,7 @@ def test_sources_tells_what_files_are(engine: Run, tmp_path: Path) -> None:
         "  ids: DOI 1",
         "  rejected: export.txt, line 6: neither title nor abstract, so there is nothing to search",
         f"{update}: PubMed XML, 1 record, 2 deletions",
-        "  fields: title 1, pmid 1, revised 1",
+        "  fields: title 1, pmid 1, databases 1, revised 1",
         "  ids: PMID 1",
     ]
     (tmp_path / "letter.doc").write_bytes(b"Dear Ann,\nhere they are.\n")
