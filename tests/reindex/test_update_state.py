@@ -76,8 +76,8 @@ class Nights(RuleBasedStateMachine):
     @precondition(lambda self: self.releases)
     @rule(rows=CITATIONS, deleted=st.lists(PMIDS, max_size=2, unique=True))
     def a_file_arrives(self, rows: list[tuple[int, str, bool]], deleted: list[int]) -> None:
-        assume(rows or deleted)  # a file without a record is an error
         """Version and date of revision grow with the release, as on PubMed's server; files come in any order."""
+        assume(rows or deleted)  # a file without a record is an error
         release = self.releases.pop()
         articles = [
             article(pmid, title, *aged(release), RETRACTED if retracted else "") for pmid, title, retracted in rows
