@@ -1,14 +1,17 @@
 """Measure encoding beside sentence-transformers and fastembed: rates, likeness, tokenisers, rate against length.
 
     python scripts/bench_encode.py CORPUS [--texts 300] [--rounds 3] [--device cpu|cuda] [--plot FILE.png]
+    python scripts/bench_encode.py CORPUS --pipeline 5000
 
 CORPUS is any source file; --texts of its records, spread over it, are encoded as title and abstract, cut at the
 model's 256 tokens by every contestant. The contestants take turns in one process; a ratio is the median of the
 rounds' ratios. Tokenisers run on one thread, in processor time, over --token-texts texts; their ids are compared over
-the whole file. Prints one line of JSON, then tables. With --device cuda it measures the engine's packed model beside
+the whole file. Prints one line of JSON, then tables. With --pipeline it times `engine index` of so many records beside
+the encoder alone on the same texts. With --device cuda it measures the engine's packed model beside
 sentence-transformers in fp16 and fp32, and prints the ratio; without a GPU it ends with exit code 2.
 """
 
+import json
 import os
 import shutil
 import statistics
@@ -17,28 +20,43 @@ from argparse import Namespace
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import bench_machine as bench
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.collect.source import read_source
+from engine.config import count_cores
+from engine.encode.cpu.contestants import Contestant, list_half
+from engine.encode.cpu.encoder import MEASURED_TEXTS, CpuEncoder
 from engine.encode.folder import GRAPH, TOKENIZER, WEIGHTS
 from engine.encode.model import identify, locate
-from engine.encode.onnx import OnnxEncoder
+from engine.encode.onnx import OnnxEncoder, choose_layout, count_trial_texts
+from engine.encode.processor import read_flags
+from engine.encode.recipe import prepare_text
 from engine.encode.tokens import BatchTokenizer, FastTokenizer, TextTokenizer, load_tokenizer
 from engine.options import DEFAULT_MODEL
+from engine.records.abstract import Abstract
 
 ST = "sentence-transformers"
 ENGINE, INT8, BEST, FASTEMBED = "engine fp32", "engine int8", f"{ST}, best batch", "fastembed"
+HALF = f"{ST}, bfloat16, best batch"
 HF = "tokenizers encode_batch_fast"
 NEEDS = {f"{ST}, onnx": "(optimum-onnx 0.1.0 in turn needs transformers < 4.58)"}
 LIMIT = 256  # tokens
 BATCHES = 1, 8, 16, 32, 64
+CORES = count_cores()
+FLAGS = "amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx512f", "avx2", "bf16"  # that decide on the speed
 LENGTHS = 16, 32, 64, 128, 256
 PER_LENGTH = 16_384  # tokens encoded in a round at each length
 PACKED, LIBRARY, FP32 = "engine, packed", f"{ST} fp16", f"{ST} fp32"
 Encode = Callable[[list[str]], NDArray[np.float32]]
+
+
+def locate_default() -> Path:
+    """Return the folder of the default model."""
+    return locate(DEFAULT_MODEL)
 
 
 def exported(indexes: Path, name: str, *options: str) -> Path:
@@ -69,12 +87,34 @@ def fastembed(folder: Path, scratch: Path, few: list[str]) -> tuple[Encode, int]
     return (lambda texts: encode(texts, size)), size
 
 
+def library(backend: Literal["onnx", "openvino"]) -> Encode:
+    """Sentence-transformers on another backend, with the export that it makes itself."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(locate_default()), device="cpu", backend=backend, model_kwargs={"export": True})
+    return lambda texts: model.encode(texts, show_progress_bar=False)
+
+
+def library_half(few: list[str]) -> tuple[Encode, int]:
+    """Sentence-transformers in bfloat16, in its best batch size."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(locate_default()), device="cpu", model_kwargs={"dtype": torch.bfloat16})
+
+    def encode(texts: list[str], size: int) -> NDArray[np.float32]:
+        found = model.encode(texts, batch_size=size, show_progress_bar=False, convert_to_tensor=True).float()
+        return torch.nn.functional.normalize(found, dim=1).numpy()
+
+    size = bench.best_of(encode, few, BATCHES)
+    return (lambda texts: encode(texts, size)), size
+
+
 def contestants(scratch: Path, few: list[str]) -> tuple[dict[str, Encode], dict[str, object]]:
     """Return the encoders on the CPU, and what is to be known about them: batch sizes, and why one is missing."""
     from sentence_transformers import SentenceTransformer
 
-    folder = str(locate(DEFAULT_MODEL))
-    reference = SentenceTransformer(folder, device="cpu")
+    reference = SentenceTransformer(str(locate_default()), device="cpu")
 
     def st(texts: list[str], size: int = 32) -> NDArray[np.float32]:
         return reference.encode(texts, batch_size=size, show_progress_bar=False)
@@ -82,22 +122,31 @@ def contestants(scratch: Path, few: list[str]) -> tuple[dict[str, Encode], dict[
     size = bench.best_of(st, few, BATCHES)
     fp32 = exported(scratch, "fp32")
     own = OnnxEncoder(fp32)
+    choose_layout(own, few[: count_trial_texts()])
     ways: dict[str, Encode] = {ENGINE: lambda texts: own.encode(texts).vectors}
     facts: dict[str, object] = {"best_batch_st": size, "left_out": (left_out := {})}
+
+    def best(make: Callable[[], tuple[Encode, int]], fact: str) -> Encode:
+        encode, facts[fact] = make()
+        return encode
+
+    def half(contestant: Contestant) -> Encode:
+        runner = contestant.open()
+        return lambda texts: runner.encode(own.batch_tokenizer.tokenise(texts))
 
     def int8() -> Encode:
         small = OnnxEncoder(exported(scratch, "int8", "--precision", "int8"))
         return lambda texts: small.encode(texts).vectors
 
-    def st_onnx() -> Encode:
-        model = SentenceTransformer(folder, device="cpu", backend="onnx", model_kwargs={"export": True})
-        return lambda texts: model.encode(texts, show_progress_bar=False)
-
-    def fast() -> Encode:
-        encode, facts["best_batch_fastembed"] = fastembed(fp32, scratch, few)
-        return encode
-
-    for name, make in {INT8: int8, f"{ST}, onnx": st_onnx, FASTEMBED: fast}.items():
+    makers: dict[str, Callable[[], Encode]] = {
+        **{f"engine, {one.name}": partial(half, one) for one in list_half(fp32, own.identity, locate_default, CORES)},
+        INT8: int8,
+        HALF: partial(best, partial(library_half, few), "best_batch_st_bfloat16"),
+        f"{ST}, onnx": partial(library, "onnx"),
+        f"{ST}, openvino": partial(library, "openvino"),
+        FASTEMBED: partial(best, partial(fastembed, fp32, scratch, few), "best_batch_fastembed"),
+    }
+    for name, make in makers.items():
         try:
             ways[name] = make()
         except Exception as err:  # a peer may fail in any way; the reason is part of the result
@@ -141,6 +190,47 @@ def by_length(ways: dict[str, Encode], texts: list[str], tokenizer: BatchTokeniz
     return found
 
 
+def half_limit(lengths: NDArray[np.int64]) -> float:
+    """Texts a second that torch's matrix product in bfloat16 allows on all cores."""
+    import torch
+
+    torch.set_num_threads(CORES)
+    a = torch.ones((1024, 1024), dtype=torch.bfloat16)
+    peak = 2 * 1024**3 / min(bench.timed(lambda: a @ a) for _ in range(100))
+    return round(float(bench.limit(lengths)["limit"]) * peak / bench.matmul_peak(), 1)
+
+
+def pipeline(corpus: Path, n: int, rounds: int, scratch: Path) -> dict[str, Any]:
+    """Seconds of `engine index` for n records, and of the encoder alone for their texts, in turns."""
+    records = [entry for entry in read_source(corpus) if isinstance(entry, Abstract)]
+    chosen = bench.spread_over([one for one in records if prepare_text(one.title, one.abstract)], n)
+    file = scratch / "records.jsonl"
+    keys = ("record_id", "title", "abstract", "year", "journal", "authors")
+    rows = ({("id" if key == "record_id" else key): getattr(one, key) for key in keys} for one in chosen)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    texts = [prepare_text(one.title, one.abstract) for one in chosen]
+    encoder = CpuEncoder(OnnxEncoder(exported(scratch, "bare")), locate_default)
+    encoder.settle(texts[:MEASURED_TEXTS], len(texts))
+    names = iter(f"index{number}" for number in range(2 * rounds + 2))
+
+    def bare() -> None:
+        for start in range(0, len(texts), encoder.page):
+            made_by.add(encoder.encode(texts[start : start + encoder.page]).made_by)
+
+    made_by: set[str] = set()
+    ways = {"engine index": lambda: bench.indexed(file, scratch, next(names), "-m", DEFAULT_MODEL), "encoder": bare}
+    spent = bench.in_turns(ways, rounds)
+    middle = {name: round(statistics.median(seconds), 2) for name, seconds in spent.items()}
+    ratio = statistics.median(a / b for a, b in zip(spent["engine index"], spent["encoder"], strict=True))
+    return {"records": len(texts), "made_by": sorted(made_by), "seconds": middle, "times_encoder": round(ratio, 3)}
+
+
+def pipeline_tables(found: dict[str, Any]) -> list[str]:
+    rows = [[name, seconds, None] for name, seconds in found["seconds"].items()]
+    rows[0][-1] = f"{found['times_encoder']} × the encoder ({', '.join(found['made_by'])}), goal ≤ 1.11 ×"
+    return [bench.table((f"{found['records']:,} records", "seconds", "ratio"), rows)]
+
+
 def tokenisers(path: Path, texts: list[str], n: int, rounds: int) -> dict[str, Any]:
     """Tokens a second of processor time on one thread, the first time and again, and the texts with other ids."""
     makers: dict[str, Callable[[], Callable[[list[str]], object]]] = {
@@ -181,7 +271,7 @@ def on_gpu(device: str, texts: list[str], rounds: int) -> dict[str, Any]:
     import torch
 
     from engine.encode.gpu.library import LibraryRunner
-    from engine.encode.gpu.packedmodel import PackedRunner
+    from engine.encode.packedmodel import PackedRunner
     from engine.encode.transformer import TransformerEncoder
 
     folder = locate(DEFAULT_MODEL)
@@ -227,10 +317,12 @@ def on_cpu(given: Namespace, texts: list[str], scratch: Path) -> dict[str, Any]:
     path = next((scratch / "fp32" / "encoders").iterdir()) / TOKENIZER
     tokenizer = TextTokenizer(path, LIMIT)
     lengths = tokenizer.tokenise(some).lengths
-    shown = {name: way for name, way in ways.items() if name in (ENGINE, INT8, ST, BEST)}
+    shown = {name: way for name, way in ways.items() if name.startswith("engine") or name in (ST, BEST, HALF)}
     return {
         "texts": len(some),
+        "flags": [flag for flag in FLAGS if flag in read_flags()],
         **bench.limit(lengths),
+        "limit_bfloat16": half_limit(lengths),
         **facts,
         "encoding": compared(ways, some, int(lengths.sum()), given.rounds),
         "by_length": by_length(shown, bench.spread_over(texts, 4 * given.texts), tokenizer, given.rounds),
@@ -241,6 +333,9 @@ def on_cpu(given: Namespace, texts: list[str], scratch: Path) -> dict[str, Any]:
 def cpu_tables(found: dict[str, Any]) -> list[str]:
     limit = f"≤ {found['limit']} texts/s (numpy's fp32 matrix product, all cores)"
     goals = {ENGINE: f"≥ 1.4 × {ST}; cosine ≥ 0.99999; {limit}", INT8: f"≥ 1.9 × {ST}; mean cosine ≥ 0.993"}
+    for name in (name for name in found["encoding"] if name.startswith("engine, ")):
+        share = found["encoding"][name]["docs_per_s"] / found["limit_bfloat16"]
+        goals[name] = f"with amx_bf16 ≥ 3.5 × {ST}; cosine ≥ 0.9999; {share:.0%} of torch's bfloat16 matrix product"
     rows = [[name, *row.values(), goals.get(name)] for name, row in found["encoding"].items()]
     rows += [[name, *6 * [None], f"left out: {reason}"] for name, reason in found["left_out"].items()]
     rates = ("texts/s", "tokens/s", f"times {ST}", "times engine fp32", "min cosine", "mean cosine", "goal or limit")
@@ -263,6 +358,7 @@ def options(args: list[str] | None = None) -> Namespace:
     parser.add_argument("--texts", type=int, default=300)
     parser.add_argument("--token-texts", type=int, default=10_000)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--pipeline", type=int, metavar="RECORDS", help="time `engine index` beside the encoder alone")
     parser.add_argument("--plot", type=Path, help="PNG of the rate against the length of texts (CPU)")
     given = parser.parse_args(args)
     if given.device == "cuda":
@@ -282,6 +378,9 @@ def main() -> None:
         if given.device == "cuda":
             figures = on_gpu("cuda", bench.spread_over(texts, given.texts), given.rounds)
             tables = gpu_tables(figures)
+        elif given.pipeline:
+            figures = pipeline(given.corpus, given.pipeline, given.rounds, Path(scratch))
+            tables = pipeline_tables(figures)
         else:
             figures = on_cpu(given, texts, Path(scratch))
             tables = cpu_tables(figures)

@@ -27,6 +27,7 @@ from engine.records.encoder import Vectors
 LIBRARIES = (
     "numpy",
     "onnxruntime",
+    "openvino",
     "tokenizers",
     "nanotoken",
     "faiss-cpu",

@@ -171,7 +171,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory, model_folder: Path) -> Inde
     with FileLock(place / "sample.lock"):
         if not folder.pointer.exists():
             sources = (SAMPLE / "abstracts.jsonl", SAMPLE / "pubmed.xml")
-            index_sources(folder, Order(sources, IndexSettings(device="cpu")), silent)
+            index_sources(folder, Order(sources, IndexSettings(device="cpu", precision="fp32")), silent)
     return folder
 
 

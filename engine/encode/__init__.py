@@ -2,8 +2,10 @@
 
 Next: index stores them. ``recipe`` and ``passages`` (with ``sentences``) make the texts of a record, ``tokens`` their
 token ids. ``encoder`` defines and checks what every encoder must return; ``prefetch`` lets encoding overlap with
-reading and storing. ``onnx`` runs an exported encoder (``folder`` describes its files) for queries and for indexing
-on a CPU, in the layout of ``threads`` that was measured to be fastest. ``model`` finds the original, ``transformer``
-loads it, ``export`` exports it and compares both on the ``probes``. ``gpu`` runs the original on GPUs. ``similarity``
-compares texts. Only ``export``, ``transformer`` and ``gpu`` load torch.
+reading and storing. ``onnx`` runs an exported encoder (``folder`` describes its files) for queries, in the layout of
+``threads`` that was measured to be fastest; ``pooling`` makes one vector of the states of tokens. ``model`` finds the
+original, ``transformer`` loads it, ``export`` exports it and compares both on the ``probes``. ``cpu`` encodes the
+corpus in the fastest way on a CPU, ``gpu`` runs the original on GPUs; both can use ``packedmodel``, a BERT without
+padding (``packing`` joins the texts). ``similarity`` compares texts. Only ``export``, ``transformer``,
+``packedmodel``, ``cpu.torchrunner`` and ``gpu`` load torch.
 """

@@ -18,10 +18,14 @@ WORDLESS = "no word that the encoder can read"  # a defect of the text, not of t
 
 
 class Encoder(Protocol):
-    """Texts to vectors. Implemented in engine.encode.onnx and engine.encode.gpu.encoder."""
+    """Texts to vectors. Implemented in engine.encode.onnx, engine.encode.cpu.encoder and engine.encode.gpu.encoder."""
 
-    page: int  # texts to pass to one call of encode
     ahead: int  # calls of encode that may run at the same time, in threads of one process
+
+    @property
+    def page(self) -> int:
+        """Number of texts to pass to one call of encode."""
+        ...
 
     @property
     def identity(self) -> EncoderIdentity:
@@ -45,6 +49,7 @@ class CheckedVectors:
     vectors: Vectors  # (m, dim) of the usable texts
     n_tokens: NDArray[np.int64]  # (m,) tokens of the usable texts, before truncation
     refused: tuple[tuple[int, str], ...]  # (position, reason) of the other texts
+    made_by: str = ""  # as Encoded
 
 
 def encode_checked(encoder: Encoder, texts: Sequence[str]) -> CheckedVectors:
@@ -53,10 +58,10 @@ def encode_checked(encoder: Encoder, texts: Sequence[str]) -> CheckedVectors:
     encoded = _check_shape(encoder.encode(texts), len(texts), dim)
     if encoded is None:
         encoded = Encoded(np.full((len(texts), dim), np.nan, np.float32), np.ones(len(texts), np.int64))
-    vectors, n_tokens = encoded.vectors, encoded.n_tokens
+    vectors, n_tokens, made_by = encoded.vectors, encoded.n_tokens, encoded.made_by
     reasons = _find_problems(vectors, n_tokens)
     if not reasons:
-        return CheckedVectors(np.arange(len(texts)), vectors, n_tokens, ())
+        return CheckedVectors(np.arange(len(texts)), vectors, n_tokens, (), made_by)
     vectors, n_tokens = vectors.copy(), n_tokens.copy()
     for position in [at for at, reason in reasons.items() if reason != WORDLESS]:
         again = _check_shape(encoder.encode([texts[position]]), 1, dim)
@@ -68,7 +73,7 @@ def encode_checked(encoder: Encoder, texts: Sequence[str]) -> CheckedVectors:
             vectors[position], n_tokens[position] = again.vectors[0], again.n_tokens[0]
             del reasons[position]
     kept = np.array([at for at in range(len(texts)) if at not in reasons], dtype=np.int64)
-    return CheckedVectors(kept, vectors[kept], n_tokens[kept], tuple(sorted(reasons.items())))
+    return CheckedVectors(kept, vectors[kept], n_tokens[kept], tuple(sorted(reasons.items())), made_by)
 
 
 def _check_shape(encoded: Encoded, n: int, dim: int) -> Encoded | None:

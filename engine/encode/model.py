@@ -19,6 +19,8 @@ _DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128
 _ALLOWED = ["*.json", "*.safetensors", "*.txt", "*/config.json"]  # files of a hub model
 _IGNORED = ["onnx/*", "openvino/*"]
 _SETTINGS = ("config.json", "tokenizer_config.json", "sentence_bert_config.json")
+_LIBRARY_SETTINGS = "config_sentence_transformers.json"
+_NO_SETTINGS = ("__version__", "model_type")  # of the library that saved the folder; they change no vector
 
 
 def locate(model: str) -> Path:
@@ -147,8 +149,7 @@ def _refuse_unsafe(folder: Path, config: dict[str, Any]) -> None:
             f"{folder} has no model.safetensors; .bin files are pickles, which can run code, and are never loaded. "
             "Convert it where you trust it: SentenceTransformer(OLD).save(NEW)"
         )
-    prompts = folder / "config_sentence_transformers.json"
-    if prompts.is_file() and _read_settings(prompts).get("default_prompt_name"):
+    if _read_library_settings(folder)["default_prompt_name"]:
         raise EncoderError(f"{folder} puts a prompt before every text (default_prompt_name), which is not supported")
 
 
@@ -185,14 +186,45 @@ def _hash_weights(folder: Path) -> str:
 
 
 def _hash_config(folder: Path) -> str:
-    """Return the SHA-256 of the settings that can change a vector: model, tokenizer and module configuration."""
-    content = {name: _read_settings(folder / name) for name in _SETTINGS if (folder / name).is_file()}
+    """Return the SHA-256 of the settings that can change the vector of a document or of a query.
+
+    They are those of model and tokenizer, the modules with theirs, and those of sentence-transformers.
+    """
+    content: dict[str, Any] = {name: _read_settings(folder / name) for name in _SETTINGS if (folder / name).is_file()}
+    modules = _read_modules(folder)
     content |= {
         f"{name}/config.json": _read_settings(path / "config.json")
-        for name, path in _read_modules(folder)
+        for name, path in modules
         if path != folder and (path / "config.json").is_file()
     }
+    content["modules"] = [name for name, _ in modules]
+    content[_LIBRARY_SETTINGS] = _read_library_settings(folder)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _read_library_settings(folder: Path) -> dict[str, Any]:
+    """Read the settings of sentence-transformers: prompts, default prompt, similarity, truncation and any other.
+
+    What is missing has the library's default, so that folders saved by different releases agree. Blank prompts are left
+    out, since they change nothing.
+
+    Raises:
+        EncoderError: the file is not JSON, or its prompts are no texts.
+    """
+    path = folder / _LIBRARY_SETTINGS
+    content = _read_settings(path) if path.is_file() else {}
+    prompts = content.get("prompts") or {}
+    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
+        raise EncoderError(
+            f"{path}: prompts is {str(prompts)[:60]}, expected texts by name. Copy the model folder again"
+        )
+    known = {
+        "prompts": {name: text for name, text in prompts.items() if text},
+        "default_prompt_name": content.get("default_prompt_name"),
+        "similarity_fn_name": content.get("similarity_fn_name") or "cosine",
+        "truncate_dim": content.get("truncate_dim"),
+    }
+    return {name: value for name, value in content.items() if name not in _NO_SETTINGS} | known
 
 
 def _download(model: str) -> Path:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from engine.config import count_cores
 from engine.encode.folder import GRAPH, TOKENIZER, read_identity
+from engine.encode.pooling import pool_states
 from engine.encode.runtime import onnxruntime
 from engine.encode.threads import TEXTS_PER_CORE, ThreadLayout, get_default_layout, measure_layout
 from engine.encode.tokens import BatchTokenizer, TextTokenizer, Tokens, load_tokenizer
@@ -75,20 +76,32 @@ class OnnxEncoder:
         """
         tokenizer = self.tokenizer if len(texts) < _MANY else self.batch_tokenizer
         tokens = tokenizer.tokenise(texts)
-        vectors = np.empty((len(texts), self._identity.dim), np.float32)
-        if len(texts) == 1:
-            vectors[0] = self._run(texts, tokens, np.zeros(1, np.int64))[0]
-            return Encoded(vectors, tokens.n_tokens)
+        return Encoded(self.run(tokens, texts), tokens.n_tokens, f"ONNX Runtime {self._identity.precision}")
+
+    def run(self, tokens: Tokens, texts: Sequence[str] = ()) -> Vectors:
+        """Encode the tokens of n texts: float32 (n, dim), unit length, in the order of the texts.
+
+        texts: for the message of an error.
+
+        Raises:
+            EncoderError: ONNX Runtime failed on a text.
+        """
+        n = len(tokens.n_tokens)
+        vectors = np.empty((n, self._identity.dim), np.float32)
+        if n == 1:
+            vectors[0] = self._run_group(texts, tokens, np.zeros(1, np.int64))[0]
+            return vectors
         groups = _group_texts(tokens, self.layout.batch, alone=self._identity.precision != "fp32")
-        for group, rows in zip(groups, self.workers.map(lambda g: self._run(texts, tokens, g), groups), strict=True):
+        results = self.workers.map(lambda group: self._run_group(texts, tokens, group), groups)
+        for group, rows in zip(groups, results, strict=True):
             vectors[group] = rows
-        return Encoded(vectors, tokens.n_tokens)
+        return vectors
 
     def close(self) -> None:
         """End the worker threads."""
         self.workers.shutdown()
 
-    def _run(self, texts: Sequence[str], tokens: Tokens, group: NDArray[np.int64]) -> Vectors:
+    def _run_group(self, texts: Sequence[str], tokens: Tokens, group: NDArray[np.int64]) -> Vectors:
         """Run some of the texts together, padded to the longest: float32 (m, dim), unit length.
 
         Raises:
@@ -103,9 +116,10 @@ class OnnxEncoder:
         try:
             (states,) = self.session.run(None, {name: feeds[name] for name in self.inputs})
         except Exception as err:  # onnxruntime's own exceptions share no base but Exception
-            raise EncoderError(f"{self._identity.model} failed on the text {texts[group[0]][:60]!r}: {err}") from err
+            text = texts[group[0]][:60] if texts else f"number {group[0] + 1}"
+            raise EncoderError(f"{self._identity.model} failed on the text {text!r}: {err}") from err
         pooling = self._identity.pooling
-        return np.stack([_scale_to_unit(_pool_states(states[i, : len(row)], pooling)) for i, row in enumerate(rows)])
+        return np.stack([pool_states(states[i, : len(row)], pooling) for i, row in enumerate(rows)])
 
 
 def count_trial_texts() -> int:
@@ -164,15 +178,3 @@ def _group_texts(tokens: Tokens, batch: int, *, alone: bool) -> list[NDArray[np.
         size = _TOGETHER if length <= _SHORT else 1
         groups += [same[start : start + size] for start in range(0, len(same), size)]
     return groups
-
-
-def _pool_states(states: NDArray[np.float32], pooling: str) -> NDArray[np.float32]:
-    """Pool token states (n_tokens, dim) to one vector (dim,): their mean, or the first one."""
-    vector: NDArray[np.float32] = states[0] if pooling == "cls" else states.mean(axis=0, dtype=np.float32)
-    return vector
-
-
-def _scale_to_unit(vector: NDArray[np.float32]) -> Vectors:
-    """Scale to length 1; a zero vector stays zero, for the contract check to find."""
-    length = float(np.linalg.norm(vector))
-    return (vector / length if length > 0 else vector).astype(np.float32)

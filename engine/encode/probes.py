@@ -1,4 +1,8 @@
-"""Fixed texts whose vectors are stored in every manifest, to notice an encoder that has changed."""
+"""Fixed texts whose vectors tell whether an encoder, or another way to run it, is the same one."""
+
+import numpy as np
+
+from engine.records.encoder import Vectors
 
 # Least cosine of two vectors of a probe with the same weights, on two machines or in half precision and fp32.
 SAME_COSINE = 0.9999
@@ -34,3 +38,23 @@ TOKEN_PROBES = (
     "\ud7ff\ue000\ufffd\U0010ffff\x7f\x85",
     "knee pain, " * 700,
 )
+
+# Several thousand tokens, in texts from one word to more than any model reads.
+CHECK_TEXTS = (
+    *(" ".join((PROBES * 2)[start : start + n]) for start in range(len(PROBES)) for n in range(1, len(PROBES) + 1)),
+    "knee pain, " * 700,
+)
+
+
+def find_difference(vectors: Vectors, expected: Vectors, *, mean: float = SAME_COSINE) -> str | None:
+    """Describe how vectors (n, dim) differ from the expected ones; None if every cosine is high enough.
+
+    mean: the least mean of the cosines.
+    """
+    cosines = np.einsum("ij,ij->i", vectors, expected)
+    lowest, middle = float(cosines.min()), float(cosines.mean())
+    if lowest >= SAME_COSINE and middle >= mean:  # False for NaN
+        return None
+    if not lowest >= SAME_COSINE:
+        return f"its vectors differ from those in fp32: cosine {lowest:.6f}, expected {SAME_COSINE} or more"
+    return f"its vectors differ from those in fp32: mean cosine {middle:.6f}, expected {mean} or more"

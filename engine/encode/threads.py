@@ -5,15 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
 from engine import stamps
 from engine.config import count_cores
+from engine.encode.processor import read_processor
 from engine.errors import EngineError
 
 _log = logging.getLogger(__name__)
@@ -78,14 +77,5 @@ def measure_layout(
 
 def _hash_machine(fingerprint: str, library: str) -> str:
     """Hash everything that the measurement depends on: processor, cores, library and encoder."""
-    facts = (_read_processor(), str(count_cores()), library, fingerprint)
+    facts = (read_processor(), str(count_cores()), library, fingerprint)
     return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
-
-
-def _read_processor() -> str:
-    """Read the name of the processor."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

@@ -11,11 +11,11 @@ from engine.config import Settings
 from engine.errors import ConfigError, CorruptError, FormatVersionError
 from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.encoder import EncoderIdentity
-from engine.records.generation import AnnSettings, Calibration, Counts, Manifest, Probe
+from engine.records.generation import AnnSettings, Calibration, Counts, Encoding, Manifest, Probe
 
 # The one format that this engine writes and reads. Raise it with every change, and never reuse a number: the folders of
 # an earlier format must be refused.
-FORMAT_VERSION = 9
+FORMAT_VERSION = 10
 NAME = "manifest.json"
 
 
@@ -77,6 +77,7 @@ def _build_manifest(content: dict[str, Any]) -> Manifest:
         "probes": tuple(Probe(probe["text"], tuple(probe["vector"])) for probe in content["probes"]),
         "ann": AnnSettings(**content["ann"]) if content["ann"] else None,
         "calibration": _build_calibration(content["calibration"]) if content["calibration"] else None,
+        "encodings": tuple(Encoding(**encoding) for encoding in content["encodings"]),
     }
     return Manifest(**(content | parts))
 

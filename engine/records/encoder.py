@@ -19,6 +19,7 @@ class Encoded:
 
     vectors: Vectors  # (n, dim) float32
     n_tokens: NDArray[np.int64]  # (n,) length of each text before truncation, special tokens included
+    made_by: str = ""  # the way the encoder was run: "ONNX Runtime fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class EncoderIdentity:
     pooling: str  # "mean" or "cls"
     normalize: bool
     recipe: str  # how title and abstract become one text
-    precision: str  # "fp32", or "int8" on a CPU; half precision on a GPU counts as fp32
+    precision: str  # "fp32", or "int8" on a CPU; half precision with the same vectors counts as fp32
     weights_sha256: str
     tokenizer_sha256: str
     config_sha256: str

@@ -99,6 +99,17 @@ class Calibration:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoding:
+    """Texts that were encoded in one way, in one generation or in consecutive ones."""
+
+    made_by: str  # the way the encoder was run: "ONNX Runtime fp32"
+    first: int  # generation
+    last: int  # generation
+    texts: int
+    texts_per_s: float | None  # in the last generation; None: too short to tell
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The receipt of a generation, written last."""
 
@@ -119,8 +130,21 @@ class Manifest:
     seconds: float
     ann: AnnSettings | None = None  # None: searches are exact
     calibration: Calibration | None = None  # None: too few records
+    encodings: tuple[Encoding, ...] = ()  # since everything was last encoded, oldest first
 
 
 def hash_ids(doc_ids: DocIds) -> str:
     """Return the SHA-256 of the ids in ascending order as little-endian int64, to compare two stores."""
     return hashlib.sha256(np.sort(doc_ids).astype("<i8").tobytes()).hexdigest()
+
+
+def join_encodings(before: tuple[Encoding, ...], new: tuple[Encoding, ...]) -> tuple[Encoding, ...]:
+    """Return the encodings of earlier generations with those of the next one; equal neighbours become one."""
+    joined = list(before)
+    for encoding in new:
+        if joined and joined[-1].made_by == encoding.made_by:
+            earlier = joined.pop()
+            rate = encoding.texts_per_s or earlier.texts_per_s
+            encoding = Encoding(encoding.made_by, earlier.first, encoding.last, earlier.texts + encoding.texts, rate)
+        joined.append(encoding)
+    return tuple(joined)

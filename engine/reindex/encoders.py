@@ -8,9 +8,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from engine.config import cache_folder
+from engine.encode.cpu.encoder import CpuEncoder
 from engine.encode.encoder import Encoder
 from engine.encode.folder import check_encoder
 from engine.encode.model import identify, locate
@@ -33,6 +35,7 @@ class Choice:
 
     identity: EncoderIdentity
     model: Path | None  # its sentence-transformers folder; None to use the exported encoder
+    is_exact: bool = False  # compute in fp32, whatever would be faster
 
 
 def choose(
@@ -53,10 +56,11 @@ def choose(
     recipe = RECIPE_NAMES.get(recipe or "", recipe)
     if recipe not in (None, *RECIPES):
         raise ConfigError(f"recipe is {recipe!r}, expected one of {', '.join(RECIPE_NAMES)}")
+    is_exact, precision = precision == "fp32", "fp32" if precision == "auto" else precision
     current_precision, current_recipe = (current.precision, current.recipe) if current else ("fp32", RECIPE)
     same = precision in (None, current_precision) and recipe in (None, current_recipe)
     if model is None and current is not None and same:
-        return Choice(current, None)
+        return Choice(current, None, is_exact)
     name = model or (current.model if current else DEFAULT_MODEL)
     folder = locate(name)
     identity = identify(folder, name, precision or current_precision, recipe or current_recipe)
@@ -66,7 +70,7 @@ def choose(
             "To keep the encoder of the index, leave out -m, --precision and --recipe. To encode everything again with "
             "the new one, add --re-encode"
         )
-    return Choice(identity, folder)
+    return Choice(identity, folder, is_exact)
 
 
 def prepare_encoders(
@@ -74,23 +78,24 @@ def prepare_encoders(
 ) -> tuple[Encoder, OnnxEncoder]:
     """Return the encoder for the corpus and the one for queries; the latter is installed in the index folder.
 
-    They are the same object on a CPU. device is "auto", "cpu" or "cuda".
+    The first one is to be closed. device is "auto", "cpu" or "cuda".
 
     Raises:
         EncoderError: the model can't be exported, or can't be used on this device.
         EngineError: the installed encoder is damaged, or a library is missing.
     """
     queries = OnnxEncoder(_prepare_query_encoder(folder, choice, progress))
+    on_cpu = CpuEncoder(queries, partial(_find_model, choice), exact=choice.is_exact)
     if choice.identity.precision == "int8" and device == "cuda":
         raise EncoderError("an int8 encoder runs on a CPU only. Use --device cpu, or --precision fp32 --re-encode")
     if choice.identity.precision == "int8" or device == "cpu" or (device == "auto" and not _has_nvidia()):
-        return queries, queries
+        return on_cpu, queries
     try:
         return _open_on_cuda(choice), queries
     except EngineError:
         if device == "cuda":
             raise
-        return queries, queries
+        return on_cpu, queries
 
 
 def _has_nvidia() -> bool:
@@ -108,17 +113,28 @@ def _open_on_cuda(choice: Choice) -> Encoder:
         EncoderMismatchError: the model with this name has changed since the index was built.
         EncoderError: no GPU, or the model can't be loaded.
     """
+    folder = _find_model(choice)
+    try:
+        from engine.encode.gpu.encoder import open_gpu_encoder
+    except ImportError as err:
+        raise MissingExtraError("torch with sentence-transformers (needed for --device cuda)", "[gpu]") from err
+    return open_gpu_encoder(folder, choice.identity, exact=choice.is_exact)
+
+
+def _find_model(choice: Choice) -> Path:
+    """Return the folder of the original model.
+
+    Raises:
+        EncoderMismatchError: the model with this name has changed since the index was built.
+        EncoderError: there is none.
+    """
     folder = choice.model or locate(choice.identity.model)
     identity = identify(folder, choice.identity.model, choice.identity.precision, choice.identity.recipe)
     if identity.fingerprint != choice.identity.fingerprint:
         raise EncoderMismatchError(
             f"{folder} is now {identity}, the index was built with {choice.identity}. Use --device cpu"
         )
-    try:
-        from engine.encode.gpu.encoder import open_gpu_encoder
-    except ImportError as err:
-        raise MissingExtraError("torch with sentence-transformers (needed for --device cuda)", "[gpu]") from err
-    return open_gpu_encoder(folder, choice.identity)
+    return folder
 
 
 def _prepare_query_encoder(folder: IndexFolder, choice: Choice, progress: Progress) -> Path:

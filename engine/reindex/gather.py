@@ -40,6 +40,8 @@ class Gathered:
     rejected: int = 0
     n_records: int = 0
     n_resumed: int = 0  # texts whose vectors an earlier run had computed
+    made_by: Counter[str] = field(default_factory=Counter)  # texts by the way the encoder was run
+    texts_per_s: float | None = None  # of the texts encoded in this run; None: too few to tell
     deletions_by_file: Counter[int] = field(default_factory=Counter)  # by sources.id
     new_files: list[int] = field(default_factory=list)  # positions of files whose content is new to the index
     new_releases: int = 0  # new files with a release number of PubMed

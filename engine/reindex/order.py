@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.index.folder import Generation, IndexFolder
 from engine.options import IndexSettings
 from engine.records.abstract import Rejection
-from engine.records.generation import AnnSettings, Counts, FileReading
+from engine.records.generation import AnnSettings, Counts, Encoding, FileReading
 from engine.reindex.plan import Limits
 from engine.reindex.sources import Source
 from engine.reindex.tune import Trial
@@ -50,6 +50,7 @@ class Report:
     readings: tuple[FileReading, ...] = ()  # the files read, with what became of their records
     skipped: tuple[FileReading, ...] = ()  # the files skipped, with what they gave when they were read
     notes: tuple[str, ...] = ()  # on the sources and on how the index is searched
+    encodings: tuple[Encoding, ...] = ()  # how the texts of this run were encoded
     recipe: str = ""  # text recipe of the generation
     factory: str = ""  # of the published generation
     ann: AnnSettings | None = None  # settings of an approximate search; None: exact

@@ -12,8 +12,8 @@ from engine.collect.source import check_source
 from engine.corpus.draft import Draft
 from engine.corpus.duplicates.journal import Journal
 from engine.corpus.duplicates.resolution import IdentityFinder
+from engine.encode.cpu.encoder import MEASURED_TEXTS, CpuEncoder
 from engine.encode.encoder import Encoder
-from engine.encode.onnx import OnnxEncoder, choose_layout, count_trial_texts
 from engine.encode.passages import Texts, load_recipe
 from engine.encode.recipe import PASSAGES, prepare_text
 from engine.errors import GenerationError, NoGenerationError, SourceError
@@ -31,14 +31,13 @@ from engine.reindex.encoders import Choice, choose, prepare_encoders
 from engine.reindex.gather import Gathered, count_files, drop_unseen, gather, hash_prepared
 from engine.reindex.order import Build, Order, Report
 from engine.reindex.plan import guard
-from engine.reindex.seal import Finished, count_generation, seal_generation, write_vectors
+from engine.reindex.seal import Finished, count_generation, list_encodings, seal_generation, write_vectors
 from engine.reindex.searchable import make_searchable
 from engine.reindex.spool import Spool
 from engine.reindex.vectorise import EncodingRun, Vectorised, vectorise
 
 _NOTHING = Counts(0, 0, 0, 0, 0)
 _SPOOL = "vectors.spool"
-_MANY = 1000  # texts; encoding this many takes far longer than measuring layouts
 _MAP_BYTES = 16  # bytes of a record in the map
 _PER_RECORD = 4  # passages; an abstract has 2 on average
 _SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
@@ -114,8 +113,7 @@ def _make(build: Build, choice: Choice, progress: Progress) -> Report:
     try:
         done = _fill(build, encoder, load_recipe(choice.identity, queries.folder), progress)
     finally:
-        if encoder is not queries:
-            encoder.close()
+        encoder.close()
     if isinstance(done, Report):
         return done
     gathered, vectorised = done
@@ -194,10 +192,10 @@ def _open_shards(build: Build, encoder: Encoder) -> shards.Shards:
 
 
 def _settle_setup(draft: Draft, encoder: Encoder, *, everything: bool) -> None:
-    """Choose the fastest thread layout before many texts are encoded."""
-    if isinstance(encoder, OnnxEncoder) and draft.count_to_encode(everything) >= _MANY:
-        rows = next(draft.read_texts_to_encode(everything, count_trial_texts()))
-        choose_layout(encoder, [prepare_text(row.title, row.abstract) for row in rows])
+    """Choose the fastest way to encode the texts on this CPU."""
+    if isinstance(encoder, CpuEncoder) and (n_texts := draft.count_to_encode(everything)):
+        rows = next(draft.read_texts_to_encode(everything, MEASURED_TEXTS))
+        encoder.settle([prepare_text(row.title, row.abstract) for row in rows], n_texts)
 
 
 def _open_carried(build: Build) -> flat.FlatIndex | None:
@@ -300,6 +298,7 @@ def _finish(done: Finished) -> Report:
     report = _build_report(build, build.number, sealed.counts, done.gathered, published=True)
     search = done.searchable
     recipe = done.queries.identity.recipe
+    report = replace(report, encodings=list_encodings(done.gathered, build.number))
     return replace(
         report, recipe=recipe, notes=search.notes, factory=str(search.factory), ann=search.ann, trials=search.trials
     )

@@ -13,7 +13,7 @@ from engine.encode.probes import PROBES
 from engine.errors import CorruptError
 from engine.index import flat, layout, manifest, publish
 from engine.index.folder import DATABASE, VECTORS, IndexFolder
-from engine.records.generation import Calibration, Counts, Manifest, Probe, hash_ids
+from engine.records.generation import Calibration, Counts, Encoding, Manifest, Probe, hash_ids, join_encodings
 from engine.reindex.gather import Gathered
 from engine.reindex.order import Build
 from engine.reindex.searchable import Searchable
@@ -94,10 +94,24 @@ def seal_generation(done: Finished) -> Manifest:
         seconds=round(time.monotonic() - build.started, 3),
         ann=done.searchable.ann,
         calibration=done.calibration,
+        encodings=join_encodings(_list_kept_encodings(build), list_encodings(done.gathered, build.number)),
     )
     for problem in check_content(building, sealed):
         raise CorruptError(f"the new generation failed its check, so it was not published: {problem}")
     return sealed
+
+
+def list_encodings(gathered: Gathered, generation: int) -> tuple[Encoding, ...]:
+    """Return how the texts of a run were encoded, the way with the most texts last."""
+    used = sorted(((n, name) for name, n in gathered.made_by.items() if n), key=lambda pair: pair)
+    return tuple(Encoding(name, generation, generation, n, gathered.texts_per_s) for n, name in used)
+
+
+def _list_kept_encodings(build: Build) -> tuple[Encoding, ...]:
+    """Return the encodings of the vectors that are carried over."""
+    if build.current is None or build.order.re_encode:
+        return ()
+    return build.current.manifest.encodings
 
 
 def _find_newest_source(build: Build) -> str:

@@ -31,12 +31,22 @@ _LENGTHS_AT = 26  # offset of two lengths in the header of a zip entry (APPNOTE.
 
 
 @dataclass(frozen=True, slots=True)
+class StoredText:
+    """A text that an earlier run has encoded."""
+
+    vector: Vectors  # (dim,)
+    n_tokens: int  # before truncation
+    made_by: str  # as engine.records.encoder.Encoded
+
+
+@dataclass(frozen=True, slots=True)
 class _Shard:
     """The content of one shard file; its vectors stay on disk."""
 
     path: Path
     digests: NDArray[np.uint8]  # (n, 32)
     n_tokens: NDArray[np.int64]  # (n,) before truncation
+    made_by: NDArray[np.str_]  # (n,) as StoredText
     dim: int
     vectors_at: int  # offset of the vectors in the file
 
@@ -60,6 +70,7 @@ class Shards:
     digests: list[str] = field(default_factory=list)  # not yet written
     vectors: list[Vectors] = field(default_factory=list)
     n_tokens: list[int] = field(default_factory=list)
+    made_by: list[str] = field(default_factory=list)
     written: float = field(default_factory=time.monotonic)
 
     def load(self) -> int:
@@ -78,16 +89,16 @@ class Shards:
             self.read.append(shard)
         return len(self.rows)
 
-    def get(self, digest: str) -> tuple[Vectors, int] | None:
-        """Return vector (dim,) and number of tokens of a text from an earlier run; None if it must be encoded."""
+    def get(self, digest: str) -> StoredText | None:
+        """Return what an earlier run stored for the digest of a text; None if the text must be encoded."""
         row = self.rows.get(bytes.fromhex(digest))
         if row is None:
             return None
         number = bisect(self.starts, row) - 1
         shard, at = self.read[number], row - self.starts[number]
-        return shard.read_vector(at), int(shard.n_tokens[at])
+        return StoredText(shard.read_vector(at), int(shard.n_tokens[at]), str(shard.made_by[at]))
 
-    def add(self, digests: Sequence[str], vectors: Vectors, n_tokens: NDArray[np.int64]) -> None:
+    def add(self, digests: Sequence[str], vectors: Vectors, n_tokens: NDArray[np.int64], made_by: str = "") -> None:
         """Add newly encoded texts with their vectors, row by row; write a shard when one is due.
 
         Raises:
@@ -96,6 +107,7 @@ class Shards:
         self.digests += digests
         self.vectors.append(vectors)
         self.n_tokens += n_tokens.tolist()
+        self.made_by += [made_by] * len(digests)
         if time.monotonic() - self.written >= self.every:
             self.flush()
 
@@ -116,6 +128,7 @@ class Shards:
             digests=np.frombuffer(bytes.fromhex("".join(self.digests)), np.uint8).reshape(len(self.digests), -1),
             vectors=np.concatenate(self.vectors).astype(np.float32),
             n_tokens=np.array(self.n_tokens, dtype=np.int64),
+            made_by=np.array(self.made_by, dtype=np.str_),
         )
         temporary = self.folder / f"{number:06d}.tmp"
         durable.write_bytes(temporary, content.getbuffer())
@@ -124,6 +137,7 @@ class Shards:
         self.digests.clear()
         self.vectors.clear()
         self.n_tokens.clear()
+        self.made_by.clear()
 
 
 def _read_shard(path: Path, dim: int) -> _Shard | None:
@@ -135,12 +149,13 @@ def _read_shard(path: Path, dim: int) -> _Shard | None:
     content = io.BytesIO(path.read_bytes())
     try:
         with np.load(content, allow_pickle=False) as shard, zipfile.ZipFile(content) as archive:
-            digests, vectors, n_tokens = shard["digests"], shard["vectors"], shard["n_tokens"]
+            digests, vectors = shard["digests"], shard["vectors"]
+            n_tokens, made_by = shard["n_tokens"], shard["made_by"]
             entry = archive.getinfo("vectors.npy")
     except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):  # RuntimeError: "encrypted"
         return None
     n = len(digests)
-    is_shaped = digests.dtype == np.uint8 and digests.shape == (n, _DIGEST_BYTES) and len(n_tokens) == n
+    is_shaped = digests.dtype == np.uint8 and digests.shape == (n, _DIGEST_BYTES) and len(n_tokens) == len(made_by) == n
     if not is_shaped or vectors.dtype != np.float32 or vectors.shape != (n, dim):
         return None
     if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) <= LENGTH_TOLERANCE).all():
@@ -149,7 +164,7 @@ def _read_shard(path: Path, dim: int) -> _Shard | None:
     content.seek(offset)
     if content.read(vectors.nbytes) != vectors.tobytes():  # compressed, or not written by the engine
         return None
-    return _Shard(path, digests, n_tokens, dim, offset)
+    return _Shard(path, digests, n_tokens, made_by, dim, offset)
 
 
 def _locate_entry(archive: io.BytesIO, entry: zipfile.ZipInfo, n_bytes: int) -> int:

@@ -12,7 +12,7 @@ from engine.corpus.storage.store import Corpus
 from engine.encode.recipe import PASSAGES
 from engine.index.folder import IndexFolder
 from engine.phrases import pluralize
-from engine.records.generation import Counts, FileReading, Manifest
+from engine.records.generation import Counts, Encoding, FileReading, Manifest
 from engine.reindex.filetable import build_readings, format_readings
 from engine.reindex.order import Report
 
@@ -40,6 +40,10 @@ def summarise_report(name: str, report: Report) -> Iterator[str]:
         yield f"  files read: {len(report.files):,}; applied before and skipped: {report.known:,}"
     yield from format_readings(report.readings, report.skipped)
     yield "  this run: " + (", ".join(f"{n:,} {what}" for what, n in changes if n) or "nothing")
+    yield from (
+        f"  encoded with {encoding.made_by}: {encoding.texts:,}{_format_rate(encoding)}"
+        for encoding in report.encodings
+    )
     yield from _note_truncation(name, counts, report.recipe, report.readings[0].path if report.readings else "FILE")
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
@@ -95,6 +99,9 @@ def format_status(folder: IndexFolder) -> Iterator[str]:
     yield f"{folder.path.name}: {title}, {pluralize(counts.abstracts, 'abstract')}"
     yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"
     yield f"  encoder: {_format_encoder(manifest)}"
+    if manifest.encodings:
+        last = manifest.encodings[-1]
+        yield f"  encoded by: {', '.join(dict.fromkeys(e.made_by for e in manifest.encodings))}{_format_rate(last)}"
     yield f"  vectors: {manifest.factory}, {manifest.metric.replace('_', ' ')} (cosine)"
     if manifest.ann:
         ann = manifest.ann
@@ -124,6 +131,11 @@ def _read_readings(folder: IndexFolder) -> tuple[FileReading, ...]:
     """Return the readings of files that the current generation is made from, oldest first."""
     with contextlib.closing(Corpus(folder.open_current(quick=True).database)) as corpus:
         return build_readings(corpus.read_sources())
+
+
+def _format_rate(encoding: Encoding) -> str:
+    """Format the rate of an encoding; "" if it is not known."""
+    return f" ({encoding.texts_per_s:,.0f} texts a second)" if encoding.texts_per_s else ""
 
 
 def _format_encoder(manifest: Manifest) -> str:

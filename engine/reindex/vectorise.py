@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -23,13 +24,14 @@ from engine.records.abstract import Rejection
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 from engine.reindex.gather import Gathered, refuse
-from engine.reindex.shards import Shards
+from engine.reindex.shards import Shards, StoredText
 from engine.reindex.spool import Spool
 
 _CANARY_EVERY = 256  # texts; one in this many is encoded again, alone
 _FIRST_CANARIES = 4  # texts of the first page that are encoded again
 _CHUNK = 2048  # records per chunk of vectors
 _MAX_FAILED_SHARE = 0.05  # share of the texts of a run; an encoder that fails on more is broken
+_MANY = 1000  # texts, which tell the rate of encoding
 _MIN_FAILED = 10  # up to this many, the records are the likely cause
 
 
@@ -90,7 +92,7 @@ class _Page:
     owners: list[int]  # position of the row of each text, ascending
     texts: list[str]  # prepared, as the encoder gets them
     digests: list[str]
-    resumed: dict[int, tuple[Vectors, int]]  # position of a text -> vector and number of tokens, from an earlier run
+    resumed: dict[int, StoredText]  # position of a text -> what an earlier run stored
     n_canaries: int
 
     @property
@@ -126,13 +128,15 @@ def _encode_rows(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
     everything = current is None
     total = run.draft.count_to_encode(everything)
     restored: list[int] = []
-    done = n_failed = 0
+    done = n_failed = n_fresh = 0
+    started = time.monotonic()
     run.progress("encoding", 0, total)
     with contextlib.closing(_encode_pages(run, everything)) as encoded:
         for page, fresh in encoded:
             checked = _keep_page(run, page, fresh)
             restored += _refuse_texts(run, page.rows, checked)
             done += len(page.rows)
+            n_fresh += len(page.rest)
             n_failed += sum(reason != WORDLESS for _, reason in checked.refused)
             if n_failed > max(_MIN_FAILED, _MAX_FAILED_SHARE * total):
                 raise EncoderError(
@@ -140,10 +144,16 @@ def _encode_rows(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
                     f"was published. The last: {checked.refused[-1][1]}"
                 )
             run.progress("encoding", done, total)
+    run.gathered.texts_per_s = _count_per_second(n_fresh, time.monotonic() - started)
     if everything and restored:  # nothing is carried over, so restored records need vectors, too
         page = _prepare_page(run, run.draft.read_texts_of(restored), 1)
         _refuse_texts(run, page.rows, _keep_page(run, page, _encode_page(run.encoder, page)))
     return _check_complete(run, current)
+
+
+def _count_per_second(n_texts: int, seconds: float) -> float | None:
+    """Return texts a second; None for few texts, of which the start takes most of the time."""
+    return round(n_texts / seconds, 1) if n_texts >= _MANY and seconds > 0 else None
 
 
 def _encode_pages(run: EncodingRun, everything: bool) -> Generator[tuple[_Page, CheckedVectors]]:
@@ -186,6 +196,8 @@ def _encode_page(encoder: Encoder, page: _Page) -> CheckedVectors:
 def _keep_page(run: EncodingRun, page: _Page, fresh: CheckedVectors) -> CheckedVectors:
     """Store the vectors of a page and the numbers of tokens of its texts."""
     _keep_in_shards(run, page, fresh)
+    run.gathered.made_by.update(stored.made_by for stored in page.resumed.values())
+    run.gathered.made_by[fresh.made_by] += len(fresh.kept)
     checked = _group_by_row(page, _merge_resumed(fresh, page.rest, page.resumed, run.encoder.identity.dim))
     fully_resumed = set(page.owners) - {page.owners[i] for i in page.rest}
     run.gathered.n_resumed += len(fully_resumed & set(checked.kept.tolist()))
@@ -217,16 +229,14 @@ def _group_by_row(page: _Page, checked: CheckedVectors) -> CheckedVectors:
 def _keep_in_shards(run: EncodingRun, page: _Page, fresh: CheckedVectors) -> None:
     """Add the new vectors of a page to the shards, which survive a stopped run."""
     rest = page.rest
-    run.shards.add([page.digests[rest[i]] for i in fresh.kept], fresh.vectors, fresh.n_tokens)
+    run.shards.add([page.digests[rest[i]] for i in fresh.kept], fresh.vectors, fresh.n_tokens, fresh.made_by)
 
 
-def _merge_resumed(
-    fresh: CheckedVectors, rest: list[int], resumed: dict[int, tuple[Vectors, int]], dim: int
-) -> CheckedVectors:
+def _merge_resumed(fresh: CheckedVectors, rest: list[int], resumed: dict[int, StoredText], dim: int) -> CheckedVectors:
     """Merge newly encoded texts, whose positions in the page are `rest`, with resumed ones, in page order."""
     if not resumed:
         return fresh
-    rows = resumed | {
+    rows = {position: (stored.vector, stored.n_tokens) for position, stored in resumed.items()} | {
         rest[i]: (vector, int(n)) for i, vector, n in zip(fresh.kept, fresh.vectors, fresh.n_tokens, strict=True)
     }
     kept = sorted(rows)

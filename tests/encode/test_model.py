@@ -56,12 +56,26 @@ def shorten(model: Path) -> None:
     edit(model / "tokenizer_config.json", model_max_length=32)
 
 
+LIBRARY = "config_sentence_transformers.json"
+
+
+def drop_normalize(model: Path) -> None:
+    modules = json.loads((model / "modules.json").read_text())
+    (model / "modules.json").write_text(json.dumps(modules[:2]))
+
+
 CHANGES: dict[str, Callable[[Path], None]] = {
     "weights": lambda model: flip(model / "model.safetensors"),
     "tokenizer": lambda model: edit(model / "tokenizer.json", note="x"),
     "max length": shorten,
     "lower case": lambda model: edit(model / "tokenizer_config.json", do_lower_case=False),
     "pooling": lambda model: edit(model / "1_Pooling" / "config.json", pooling_mode="cls"),
+    "a prompt": lambda model: edit(model / LIBRARY, prompts={"query": "query: "}),
+    "similarity": lambda model: edit(model / LIBRARY, similarity_fn_name="dot"),
+    "truncation": lambda model: edit(model / LIBRARY, truncate_dim=16),
+    "a setting not known yet": lambda model: edit(model / LIBRARY, new_setting=1),
+    "prompts left out of pooling": lambda model: edit(model / "1_Pooling" / "config.json", include_prompt=False),
+    "modules": drop_normalize,
     "architecture": lambda model: edit(model / "config.json", hidden_act="relu"),
 }
 
@@ -71,6 +85,20 @@ def test_whatever_changes_a_vector_changes_the_fingerprint(model: Path, change: 
     before = identify(model, "toy").fingerprint
     change(model)
     assert identify(model, "toy").fingerprint != before
+
+
+def test_what_changes_no_vector_keeps_the_fingerprint(model: Path) -> None:
+    before = identify(model, "toy").fingerprint
+    edit(model / LIBRARY, __version__={"sentence_transformers": "9.9"}, prompts={"query": "", "document": ""})
+    assert identify(model, "toy").fingerprint == before
+    (model / LIBRARY).unlink()  # all of it has the library's default
+    assert identify(model, "toy").fingerprint == before
+
+
+def test_prompts_that_are_no_texts_are_refused(model: Path) -> None:
+    edit(model / LIBRARY, prompts=["query: "])
+    with pytest.raises(EncoderError, match="prompts is .* expected texts by name"):
+        identify(model, "toy")
 
 
 def test_every_field_but_the_name_is_in_the_fingerprint(model: Path) -> None:

@@ -30,7 +30,7 @@ def fill(place: Path, *texts: str) -> np.ndarray:
     vectors = unit(len(texts))
     made = shards(place)
     for row, text in enumerate(texts):
-        made.add([key(text)], vectors[row : row + 1], np.array([row + 3]))
+        made.add([key(text)], vectors[row : row + 1], np.array([row + 3]), f"way {row}")
     return vectors
 
 
@@ -39,7 +39,8 @@ def test_what_was_written_is_found_by_its_text(tmp_path: Path) -> None:
     again = shards(tmp_path)
     assert again.load() == 3
     found = again.get(key("b"))
-    assert found is not None and np.array_equal(found[0], vectors[1]) and found[1] == 4
+    assert found is not None and np.array_equal(found.vector, vectors[1]) and found.n_tokens == 4
+    assert found.made_by == "way 1"
     assert again.get(key("d")) is None
 
 
@@ -96,7 +97,7 @@ def test_thousands_of_shards_need_no_open_files(tmp_path: Path) -> None:
     try:
         read = shards(tmp_path)
         assert read.load() == 150
-        assert [read.get(key(str(i)))[1] for i in range(150)] == list(range(150))  # type: ignore[index]
+        assert [read.get(key(str(i))).n_tokens for i in range(150)] == list(range(150))  # type: ignore[union-attr]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
     assert len(list((tmp_path / "shards" / "f00d").iterdir())) == 150

@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from engine.encode.gpu.library import LibraryRunner, open_library
-from engine.encode.gpu.packedmodel import PackedRunner
-from engine.encode.gpu.selfcheck import CHECK_TEXTS, Runner, choose_runner
+from engine.encode.gpu.selfcheck import Runner, choose_runner
+from engine.encode.packedmodel import PackedRunner
+from engine.encode.probes import CHECK_TEXTS
 from engine.encode.tokens import Tokens, load_tokenizer
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
@@ -25,14 +26,16 @@ _log = logging.getLogger(__name__)
 _PAGE = 8192  # texts for each device
 
 
-def open_gpu_encoder(folder: Path, identity: EncoderIdentity) -> _GpuEncoder:
+def open_gpu_encoder(folder: Path, identity: EncoderIdentity, *, exact: bool = False) -> _GpuEncoder:
     """Open a sentence-transformers folder on every visible GPU, in fp16 where all of them support it.
+
+    exact: use fp32 on all of them.
 
     Raises:
         EncoderError: there is no GPU, or it can't run the model.
     """
     n = torch.cuda.device_count()
-    half = n > 0 and all(torch.cuda.get_device_capability(i) >= (7, 0) for i in range(n))
+    half = not exact and n > 0 and all(torch.cuda.get_device_capability(i) >= (7, 0) for i in range(n))
     return _GpuEncoder(
         folder, identity, [f"cuda:{i}" for i in range(n)] or ["cuda"], torch.float16 if half else torch.float32
     )
@@ -57,6 +60,7 @@ class _GpuEncoder:
         self.page = _PAGE * len(devices)
         self._identity = identity
         self._name = ", ".join(devices)
+        self._dtype = str(dtype).removeprefix("torch.")
         self._lock = Lock()  # of the devices and the runners
         self._is_closed = False
         with tempfile.TemporaryDirectory() as scratch:
@@ -101,7 +105,7 @@ class _GpuEncoder:
                     vectors[overflown] = self._run(self._exact, again, self._tokenizer.tokenise(again))
         except Exception as err:  # sentence-transformers and torch raise many types
             raise self._describe(err) from err
-        return Encoded(vectors, tokens.n_tokens)
+        return Encoded(vectors, tokens.n_tokens, self._describe_runner())
 
     def close(self) -> None:
         """End the processes and release device memory; closing it again does nothing."""
@@ -112,6 +116,11 @@ class _GpuEncoder:
             runner.close()
         del self._runner, self._library, self._exact
         torch.cuda.empty_cache()
+
+    def _describe_runner(self) -> str:
+        """Return the way that the model runs: "torch float16, packed, on cuda:0"."""
+        how = "packed" if isinstance(self._runner, PackedRunner) else "sentence-transformers"
+        return f"torch {self._dtype}, {how}, on {self._name}"
 
     def _run_chosen(self, texts: Sequence[str], tokens: Tokens) -> Vectors:
         """Run the chosen runner; if the packed one fails, use the library's from now on."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 
-from engine.encode.gpu.selfcheck import find_difference
+from engine.encode.probes import find_difference
 from engine.encode.tokens import Tokens
 from engine.records.encoder import Vectors
 

@@ -8,19 +8,12 @@ from statistics import median
 from time import perf_counter
 from typing import Protocol
 
-import numpy as np
-
-from engine.encode.probes import PROBES, SAME_COSINE
+from engine.encode.probes import find_difference
 from engine.encode.tokens import Tokens
 from engine.records.encoder import Vectors
 
 _log = logging.getLogger(__name__)
 
-# Several thousand tokens, in texts from one word to more than any model reads.
-CHECK_TEXTS = (
-    *(" ".join((PROBES * 2)[start : start + n]) for start in range(len(PROBES)) for n in range(1, len(PROBES) + 1)),
-    "knee pain, " * 700,
-)
 _WARM_UP, _ROUNDS = 2, 5
 
 
@@ -66,14 +59,6 @@ def choose_runner(
         reason = str(err).split("\n")[0] or repr(err)
     _log.info("using sentence-transformers, not the packed model: %s", reason)
     return library
-
-
-def find_difference(vectors: Vectors, expected: Vectors) -> str | None:
-    """Describe how vectors (n, dim) differ from the expected ones; None if every cosine is high enough."""
-    cosine = float(np.einsum("ij,ij->i", vectors, expected).min())
-    if cosine >= SAME_COSINE:  # False for NaN
-        return None
-    return f"its vectors differ from those in fp32: cosine {cosine:.6f}, expected {SAME_COSINE} or more"
 
 
 def _measure_seconds(runners: Sequence[Runner], texts: Sequence[str], tokens: Tokens) -> list[float]:

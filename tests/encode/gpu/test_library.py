@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the [cpu] extra")
 
 from engine.encode.gpu.library import LibraryRunner, open_library  # noqa: E402
-from engine.encode.gpu.selfcheck import CHECK_TEXTS  # noqa: E402
 from engine.encode.model import identify  # noqa: E402
+from engine.encode.probes import CHECK_TEXTS  # noqa: E402
 from engine.encode.tokens import Tokens  # noqa: E402
 from engine.encode.transformer import TransformerEncoder  # noqa: E402
 from tests.conftest import TOY_MODEL  # noqa: E402

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.encode.gpu.selfcheck import CHECK_TEXTS, choose_runner, find_difference
+from engine.encode.gpu.selfcheck import choose_runner
+from engine.encode.probes import CHECK_TEXTS, find_difference
 from engine.encode.tokens import TextTokenizer, Tokens
 from tests.conftest import TOY_MODEL
 

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch", reason="needs the [cpu] extra")
 
 from transformers import BertConfig, BertModel, RobertaConfig  # noqa: E402
 
-from engine.encode.gpu.packedmodel import (  # noqa: E402
+from engine.encode.packedmodel import (  # noqa: E402
     PackedRunner,
     _attend_per_text,
     _attend_varlen,

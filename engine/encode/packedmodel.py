@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding, gelu, layer_norm, linear, normalize, scaled_dot_product_attention
 
-from engine.encode.gpu.packing import Pack, iterate_packs
+from engine.encode.packing import Pack, iterate_packs
 from engine.encode.tokens import Tokens
 from engine.errors import EncoderError
 from engine.records.encoder import Vectors
@@ -24,8 +24,13 @@ _Attention = Callable[[Tensor, Tensor, Tensor, Tensor, int], Tensor]
 class PackedRunner:
     """A BERT on one device, without padding."""
 
-    def __init__(self, bert: Any, pooling: str, max_length: int, dtype: torch.dtype) -> None:
+    def __init__(
+        self, bert: Any, pooling: str, max_length: int, dtype: torch.dtype, between: torch.dtype | None = None
+    ) -> None:
         """Copy the weights of a transformers BertModel to its device; pooling is "mean" or "cls".
+
+        Matrices are multiplied in dtype; what is added up and normalised between them is in the second one, by default
+        the same.
 
         Raises:
             EncoderError: the model can't be packed.
@@ -33,7 +38,7 @@ class PackedRunner:
         _check_config(bert.config)
         self._device: torch.device = bert.device
         attention = _attend_varlen if self._device.type == "cuda" else _attend_per_text
-        self._model = _PackedBert(bert, dtype, pooling, attention).to(self._device).eval()
+        self._model = _PackedBert(bert, dtype, pooling, attention, between or dtype).to(self._device).eval()
         self.size, self.smallest = _BUDGET, 2 * max_length
 
     def encode(self, texts: Sequence[str], tokens: Tokens) -> Vectors:
@@ -49,6 +54,16 @@ class PackedRunner:
             for positions, pooled in running:
                 vectors[positions] = pooled.cpu().numpy()
         return vectors
+
+    def encode_pack(self, pack: Pack) -> Vectors:
+        """Encode one pack: float32 (n_texts, dim), unit length, in the order of the pack. Safe for several threads.
+
+        Raises:
+            RuntimeError: as encode.
+        """
+        with torch.inference_mode():
+            pooled: Vectors = self._model(*self._send(pack)).cpu().numpy()
+        return pooled
 
     def close(self) -> None:
         """Release the weights."""
@@ -97,19 +112,27 @@ def _attend_varlen(q: Tensor, k: Tensor, v: Tensor, cu: Tensor, longest: int) ->
 class _PackedBert(torch.nn.Module):
     """The weights of a transformers BertModel at one precision."""
 
-    def __init__(self, bert: Any, dtype: torch.dtype, pooling: str, attention: _Attention = _attend_per_text) -> None:
-        """Copy the weights of a model that passes `_check_config`; pooling is "mean" or "cls"."""
+    def __init__(
+        self,
+        bert: Any,
+        dtype: torch.dtype,
+        pooling: str,
+        attention: _Attention = _attend_per_text,
+        between: torch.dtype | None = None,
+    ) -> None:
+        """Copy the weights of a model that passes `_check_config`; the arguments are those of PackedRunner."""
         super().__init__()
         self.pooling = pooling
         self.attention = attention
         self.heads: int = bert.config.num_attention_heads
         self.dim: int = bert.config.hidden_size
         parts = bert.embeddings
-        self.words = _copy(parts.word_embeddings.weight, dtype)
+        between = between or dtype
+        self.words = _copy(parts.word_embeddings.weight, between)
         # Every token has type 0, so the row of the type is added to each position.
-        self.places = _copy(parts.position_embeddings.weight + parts.token_type_embeddings.weight[0], dtype)
-        self.norm = _Norm(parts.LayerNorm, dtype)
-        self.layers: Iterable[Any] = torch.nn.ModuleList(_Layer(layer, dtype) for layer in bert.encoder.layer)
+        self.places = _copy(parts.position_embeddings.weight + parts.token_type_embeddings.weight[0], between)
+        self.norm = _Norm(parts.LayerNorm, between)
+        self.layers: Iterable[Any] = torch.nn.ModuleList(_Layer(layer, dtype, between) for layer in bert.encoder.layer)
 
     def forward(self, ids: Tensor, position_ids: Tensor, cu: Tensor, longest: int) -> Tensor:
         """Encode a pack: ids, position_ids (n_ids,), cu (n_texts + 1,) int32 -> (n_texts, dim) float32, unit length."""
@@ -136,15 +159,15 @@ def _pool_texts(states: Tensor, cu: Tensor, pooling: str) -> Tensor:
 class _Layer(torch.nn.Module):
     """One transformer layer, with the three projections of attention in one matrix."""
 
-    def __init__(self, layer: Any, dtype: torch.dtype) -> None:
+    def __init__(self, layer: Any, dtype: torch.dtype, between: torch.dtype) -> None:
         super().__init__()
         attention, output = layer.attention.self, layer.attention.output
         self.qkv = _Affine((attention.query, attention.key, attention.value), dtype)
         self.out = _Affine((output.dense,), dtype)
-        self.after_attention = _Norm(output.LayerNorm, dtype)
+        self.after_attention = _Norm(output.LayerNorm, between)
         self.up = _Affine((layer.intermediate.dense,), dtype)
         self.down = _Affine((layer.output.dense,), dtype)
-        self.after_feed = _Norm(layer.output.LayerNorm, dtype)
+        self.after_feed = _Norm(layer.output.LayerNorm, between)
 
 
 class _Affine(torch.nn.Module):
@@ -157,8 +180,8 @@ class _Affine(torch.nn.Module):
         self.bias = _copy(torch.cat([part.bias for part in parts]), dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (n_ids, in) to (n_ids, out)."""
-        return linear(x, self.weight, self.bias)
+        """Map (n_ids, in) to (n_ids, out), in the precision of the weights."""
+        return linear(x.to(self.weight.dtype), self.weight, self.bias)
 
 
 class _Norm(torch.nn.Module):

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.encode.gpu.packing import iterate_packs
+from engine.encode.packing import iterate_packs
 from engine.encode.tokens import Tokens
 
 LENGTHS = st.lists(st.integers(0, 40) | st.integers(200, 300), max_size=60)
