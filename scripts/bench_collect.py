@@ -47,7 +47,7 @@ print(n, time.perf_counter() - started, time.process_time() - processor, before,
 READERS = {
     "engine": FRAME.format(
         imports="from pathlib import Path\nfrom engine.collect.text.stream import open_source\n"
-        "from engine.collect.formats.pubmed import read\nfrom engine.records.abstract import Abstract",
+        "from engine.collect.xmlfiles.pubmed import read\nfrom engine.records.abstract import Abstract",
         count="sum(isinstance(e, Abstract) for e in read(open_source(Path(sys.argv[1])), 'bench'))",
     ),
     COMPARED: FRAME.format(

@@ -2,8 +2,8 @@
 
 Files are read in one pass, in bounded memory. ``fetch`` downloads PubMed's update files from a mirror.
 
-Next: corpus stores the entries. To add a format, write a module with a ``read`` function and add it to
-``source.FORMATS``.
+Next: corpus stores the entries. ``source`` detects the format. To add one, write a module with a ``read`` function in
+the room of its kind (``xmlfiles``, ``tagfiles``, ``jsonfiles`` or ``tables``) and add it to ``source.FORMATS``.
 """
 
-ROOMS = ("text", "values", "formats", "fetch")  # in data-flow order
+ROOMS = ("text", "values", "xmlfiles", "tagfiles", "jsonfiles", "tables", "fetch")  # in data-flow order

@@ -8,26 +8,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.collect.formats import (
-    bibtex,
-    cochrane,
-    document,
-    endnote,
-    jsonl,
-    medline,
-    openalex,
-    ovid,
-    pubmed,
-    pubmedtext,
-    refer,
-    refworks,
-    ris,
-    table,
-    webofscience,
-    workbook,
-)
+from engine.collect.jsonfiles import document, jsonl, openalex
+from engine.collect.tables import table, workbook
+from engine.collect.tagfiles import bibtex, cochrane, medline, ovid, pubmedtext, refer, refworks, ris, webofscience
 from engine.collect.text.lines import decode_first_line
 from engine.collect.text.stream import open_source
+from engine.collect.xmlfiles import endnote, pubmed
 from engine.errors import SourceError, UnknownFormatError
 from engine.files import HEAD, find_utf16
 from engine.records.abstract import Entry, Remark

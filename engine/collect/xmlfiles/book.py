@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lxml import etree
 
-from engine.collect.formats.citation import build_shared
-from engine.collect.formats.elements import (
+from engine.collect.values.fields import drop_repeats
+from engine.collect.xmlfiles.citation import build_shared
+from engine.collect.xmlfiles.elements import (
     find_child,
     get_first,
     group_children,
@@ -16,7 +17,6 @@ from engine.collect.formats.elements import (
     read_people,
     read_texts,
 )
-from engine.collect.values.fields import drop_repeats
 from engine.records.abstract import Abstract
 
 

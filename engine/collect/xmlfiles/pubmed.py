@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 from lxml import etree
 
-from engine.collect.formats.book import build_chapter
-from engine.collect.formats.citation import build_citation
-from engine.collect.formats.elements import PmidError, find_child, read_pmid, read_text
 from engine.collect.text.xmlstream import decode_xml_head, read_elements
 from engine.collect.values.fields import DAMAGED, MOJIBAKE
 from engine.collect.values.identity import BAD_PMID, name_record
+from engine.collect.xmlfiles.book import build_chapter
+from engine.collect.xmlfiles.citation import build_citation
+from engine.collect.xmlfiles.elements import PmidError, find_child, read_pmid, read_text
 from engine.identifiers import parse_pmid
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 

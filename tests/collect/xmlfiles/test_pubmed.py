@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from engine.collect.formats import pubmed
 from engine.collect.source import read_source
+from engine.collect.xmlfiles import pubmed
 from engine.errors import SourceError
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 

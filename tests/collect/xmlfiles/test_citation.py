@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.collect.formats import pubmed
+from engine.collect.xmlfiles import pubmed
 from engine.records.abstract import Abstract, Entry, Notice, Rejection
 
 ARTICLE = """<PubmedArticle><MedlineCitation>{pmid}{revised}<Article><Journal>

@@ -2,7 +2,7 @@ import io
 
 import pytest
 
-from engine.collect.formats import pubmed
+from engine.collect.xmlfiles import pubmed
 from engine.records.abstract import Abstract, Deletion, Rejection
 
 EDITORS = "<AuthorList Type='editors'><Author><LastName>Ed</LastName></Author></AuthorList>"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from engine.collect.formats.objects import read_object
+from engine.collect.jsonfiles.objects import read_object
 from engine.collect.text.lines import decode_first_line, read_objects
 from engine.records.abstract import Entry
 

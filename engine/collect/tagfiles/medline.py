@@ -9,7 +9,6 @@ import io
 import re
 from collections.abc import Iterator
 
-from engine.collect.formats.citation import ENGLISH, PLACEHOLDER, describe_kind, find_title
 from engine.collect.text.lines import decode_head
 from engine.collect.text.tagfile import Grammar, normalise_tag, split_records
 from engine.collect.values.dates import choose_published, read_year
@@ -17,6 +16,7 @@ from engine.collect.values.export import read_export_tags
 from engine.collect.values.fields import drop_repeats
 from engine.collect.values.omissions import list_omitted
 from engine.collect.values.tags import list_other_tags, read_issns
+from engine.collect.xmlfiles.citation import ENGLISH, PLACEHOLDER, describe_kind, find_title
 from engine.identifiers import find_dois
 from engine.records.abstract import Entry, Notice
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from engine.collect.formats.objects import read_object
+from engine.collect.jsonfiles.objects import read_object
 from engine.collect.text.lines import NOT_UTF8, decode_head
 from engine.errors import SourceError
 from engine.files import AGAIN, MAX_LINE, decode, find_utf16

@@ -8,7 +8,12 @@ from typing import Any
 
 from lxml import etree
 
-from engine.collect.formats.elements import (
+from engine.collect.values.dates import has_more_than
+from engine.collect.values.fields import drop_repeats
+from engine.collect.values.notices import resolve_standing
+from engine.collect.values.rights import split_rights
+from engine.collect.values.tags import join_pages
+from engine.collect.xmlfiles.elements import (
     Parts,
     find_child,
     find_inside,
@@ -28,11 +33,6 @@ from engine.collect.formats.elements import (
     read_version,
     select_texts,
 )
-from engine.collect.values.dates import has_more_than
-from engine.collect.values.fields import drop_repeats
-from engine.collect.values.notices import resolve_standing
-from engine.collect.values.rights import split_rights
-from engine.collect.values.tags import join_pages
 from engine.identifiers import parse_doi
 from engine.records.abstract import Abstract
 

@@ -8,7 +8,7 @@ import pytest
 from engine.collect.source import FORMATS, check_source, read_source
 from engine.records.abstract import Abstract, Rejection, Remark
 
-EXPORTS = Path(__file__).parents[2] / "data" / "exports"
+EXPORTS = Path(__file__).parents[1] / "data" / "exports"
 NOT_TAGGED = {"PubMed XML", "EndNote XML", "JSON", "OpenAlex", "JSONL", "XLSX", "CSV"}
 
 

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from itertools import islice
 from typing import IO, Any
 
-from engine.collect.formats.table import MAX_ABOVE, choose_header, read_row
+from engine.collect.tables.table import MAX_ABOVE, choose_header, read_row
 from engine.collect.values import export
 from engine.collect.values.cells import EXACT_SHEET, ExactTexts
 from engine.errors import SourceError

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from engine.collect.formats import endnote
 from engine.collect.source import read_source
+from engine.collect.xmlfiles import endnote
 from engine.errors import SourceError
 from engine.records.abstract import Abstract, Entry, Rejection
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from engine.collect.formats import openalex
+from engine.collect.jsonfiles import openalex
 from engine.collect.values import export
 from engine.collect.values.columns import match_column
 from engine.collect.values.rows import build_entries

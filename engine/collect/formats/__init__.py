@@ -1,1 +1,0 @@
-"""Readers of the source file formats, one module each."""

@@ -1,0 +1,1 @@
+"""Readers of JSON: one object a line, arrays, and the answers of services."""

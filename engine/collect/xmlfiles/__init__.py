@@ -1,0 +1,1 @@
+"""Readers of XML: PubMed and EndNote."""
