@@ -294,7 +294,7 @@ def test_another_encoder_is_refused_unless_the_newest_generation_is_asked_for(
 ) -> None:
     other = replace(recorded, encoder="theirs", fingerprint="0" * 64)
     with pytest.raises(
-        EncoderMismatchError, match=r"toy-model \(fingerprint 07757243368a\).* theirs \(fingerprint 000000000000\)"
+        EncoderMismatchError, match=r"toy-model \(fingerprint 01e77ff2420f\).* theirs \(fingerprint 000000000000\)"
     ):
         open_recorded(other, toy)
     with open_index(toy.path) as index:
