@@ -73,7 +73,7 @@ def looks_like(head: bytes) -> bool:
 
     Tags of two letters alone may be those of RIS, so one of the first must have more.
     """
-    lines = [normalise_tag(line).strip() for line in decode_head(head)]
+    lines = [normalise_tag(line).strip() for line in decode_head(head)[:_NEED_TAGS]]
     if not lines or _OPENING.match(lines[0]):
         return bool(lines)
     tags = [_find_tag(line) or "" for line in lines[:_NEED_TAGS]]

@@ -94,10 +94,10 @@ _WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 is a publication type; Ovid has 
 
 def looks_like(head: bytes) -> bool:
     """Return whether the first line is TY, or the first lines are tags of RIS and among them a title or ER."""
-    lines = [normalise_tag(line).strip() for line in decode_head(head)]
-    if not lines or _START.match(lines[0]):
+    lines = decode_head(head)
+    if not lines or _START.match(normalise_tag(lines[0]).strip()):
         return bool(lines)
-    tags = [_find_tag(line) for line in lines]
+    tags = [_find_tag(normalise_tag(line).strip()) for line in lines]
     return all(tags[:_NEED_TAGS]) and len(lines) >= _NEED_TAGS and not _GRAMMAR.titles.isdisjoint(tags)
 
 

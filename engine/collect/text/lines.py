@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from engine.errors import SourceError
@@ -30,13 +30,14 @@ def refuse_bare_cr(stream: io.BufferedReader, name: str) -> None:
         raise SourceError(f"{name}: lines end with CR alone. Convert them: tr '\\r' '\\n' < {name} > new")
 
 
-def decode_head(head: bytes) -> list[str]:
+@lru_cache(4)  # each format looks at the same bytes
+def decode_head(head: bytes) -> tuple[str, ...]:
     """Decode the first bytes of a file and return its lines without the blank ones and without byte-order marks."""
     if codec := find_utf16(head):
-        lines = re.split("[\r\n]+", head.decode(codec, "replace"))
+        lines = head.decode(codec, "replace").replace("\r", "\n").split("\n")
     else:  # line by line: the last one may end in the middle of a character
-        lines = [decode(raw)[0] for raw in re.split(b"[\r\n]+", head)]
-    return [line.lstrip("\ufeff") for line in lines if line.strip("\ufeff \t")]
+        lines = [decode(raw)[0] for raw in head.replace(b"\r", b"\n").split(b"\n")]
+    return tuple(line.lstrip("\ufeff") for line in lines if line.strip("\ufeff \t"))
 
 
 def decode_first_line(head: bytes) -> str:
