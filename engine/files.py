@@ -394,7 +394,7 @@ def decode_lines(stream: io.BufferedReader, name: str, *, marks: str = "\ufeff")
             start.clear()
         start += block[end:]
     if start:
-        yield number + 1, *_decode_line(bytes(start))
+        yield number + 1, *_decode_line(bytes(start), marks)
 
 
 def _decode_block(raw: bytes, marks: str) -> Iterator[tuple[str, bool]]:
@@ -405,7 +405,7 @@ def _decode_block(raw: bytes, marks: str) -> Iterator[tuple[str, bool]]:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        yield from (_decode_line(line + b"\n") for line in raw[:-1].split(b"\n"))
+        yield from (_decode_line(line + b"\n", marks) for line in raw[:-1].split(b"\n"))
         return
     if marks and marks in text:
         yield from ((f"{line}\n".lstrip(marks), True) for line in text[:-1].split("\n"))
@@ -413,9 +413,9 @@ def _decode_block(raw: bytes, marks: str) -> Iterator[tuple[str, bool]]:
         yield from ((f"{line}\n", True) for line in text[:-1].split("\n"))
 
 
-def _decode_line(raw: bytes) -> tuple[str, bool]:
-    """Decode one line as decode does, without the byte-order marks before it."""
-    while raw.startswith(codecs.BOM_UTF8):
+def _decode_line(raw: bytes, marks: str) -> tuple[str, bool]:
+    """Decode one line as decode does, without the byte-order marks before it if marks are named."""
+    while marks and raw.startswith(codecs.BOM_UTF8):
         raw = raw.removeprefix(codecs.BOM_UTF8)
     return decode(raw)
 

@@ -1,5 +1,6 @@
 import errno
 import gzip
+import io
 import os
 import resource
 import stat
@@ -14,6 +15,7 @@ from engine.files import (
     check_new_folder,
     check_target,
     check_targets,
+    decode_lines,
     open_whole,
     read_lines,
     read_text,
@@ -405,3 +407,12 @@ def test_the_delimiter_with_the_most_known_columns_wins(tmp_path: Path) -> None:
     assert sniff_delimiter("pmid|title|a,b", n_known)[0] == "|"
     assert sniff_delimiter("a;b", n_known) == (",", ["a;b"])  # nothing is known: the first of all
     assert sniff_delimiter("", n_known) == (",", [])
+
+
+def test_byte_order_marks_stay_on_every_line_where_none_is_named() -> None:
+    raw = "\ufeffa\n\ufeffb\n\ufeffc".encode()
+    for end in (b"", b"\xe9"):  # the second one is Windows-1252: its block is decoded line by line
+        stream = io.BufferedReader(io.BytesIO(raw + b"\n" + end))
+        assert [line[:1] for _, line, _ in decode_lines(stream, "x", marks="")][:3] == ["\ufeff"] * 3
+    assert [line for _, line, _ in decode_lines(io.BufferedReader(io.BytesIO(raw)), "x", marks="")][-1] == "\ufeffc"
+    assert [line for _, line, _ in decode_lines(io.BufferedReader(io.BytesIO(raw)), "x")] == ["a\n", "b\n", "c"]

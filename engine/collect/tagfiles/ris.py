@@ -13,7 +13,8 @@ from engine.collect.text.tagfile import Grammar, normalise_tag, split_records
 from engine.collect.values.dates import choose_published, read_year
 from engine.collect.values.export import MARK, read_export_tags
 from engine.collect.values.fields import drop_repeats
-from engine.collect.values.tags import join_pages, list_other_tags, read_issns, read_links
+from engine.collect.values.rights import is_notice
+from engine.collect.values.tags import join_pages, list_other_tags, read_issns, read_links, split_cited
 from engine.identifiers import (
     find_dois,
     find_linked_dois,
@@ -87,8 +88,6 @@ _CHECKED = {
 _DEFAULT_TYPE = "JOUR"  # of nearly every reference, so it says nothing
 _PMCID = re.compile(r"PMC\d+")
 _EMBASE_ADDRESS = re.compile(r"\([^()]+\) ")  # "(Liu R.; Adler D.G.) Department of …"
-_REFERENCES = "References: "
-_RIGHTS = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d][^\d\[\]]*")  # M3 is a publication type; Ovid has classes in it, "Health [3300]"
 
 
@@ -221,6 +220,7 @@ def _read_more_values(tags: _Tags, pmid: str) -> dict[str, object]:
         return next(iter(_get_first_tag(tags, names)), "")
 
     years = list(_get_tags(tags, YEARS))
+    notes, cited = split_cited(_get_tags(tags, ("N1", "RN")))
     values = {
         "volume": " ".join(drop_repeats(tags.get("VL", []))),
         "issue": first("IS", "CP"),
@@ -232,20 +232,14 @@ def _read_more_values(tags: _Tags, pmid: str) -> dict[str, object]:
         "pmcid": next(filter(_PMCID.fullmatch, tags.get("C2", [])), ""),
         "urls": read_links(_get_tags(tags, _ADDRESSES)),
         "affiliations": [*tags.get("AD", []), *filter(_EMBASE_ADDRESS.match, tags.get("M1", []))],
-        "cited_ids": _list_cited(tags),
+        "cited_ids": [*tags.get("CR", []), *cited],
         "databases": _get_tags(tags, ("DB", "DP")),
         "accessions": _list_accessions(tags, pmid),
         "labels": tags.get("LB"),
-        "notes": [note for note in _get_tags(tags, ("N1", "RN")) if not note.startswith(_REFERENCES)],
-        "rights": "\n".join(filter(_RIGHTS.match, tags.get("C1", []))),
+        "notes": notes,
+        "rights": "\n".join(filter(is_notice, tags.get("C1", []))),
     }
     return {field: value for field, value in values.items() if value}
-
-
-def _list_cited(tags: _Tags) -> list[str]:
-    """Return the works cited, as the source writes them. Scopus has all in one note, with semicolons between them."""
-    notes = [note.removeprefix(_REFERENCES) for note in tags.get("N1", []) if note.startswith(_REFERENCES)]
-    return [*tags.get("CR", []), *(part.strip() for note in notes for part in note.split("; "))]
 
 
 def _list_accessions(tags: _Tags, pmid: str) -> list[str]:

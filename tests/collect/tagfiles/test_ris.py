@@ -265,3 +265,8 @@ def test_whatever_text_is_written_comes_back(source: Path, lines: list[str]) -> 
     found = read(source, f"TY  - JOUR\nTI  - T\nAB  - begin\n{wrapped}\nER  - \n")
     assert isinstance(found[-1], Abstract)
     assert found[-1].abstract.split() == ["begin", *" ".join(lines).split()]
+
+
+def test_references_in_a_research_note_are_works_cited(source: Path) -> None:
+    found = one(source, "TI  - Knee", "RN  - mine", "RN  - References: Roe, A. (1999) Hip; Poe, B. (2000) Toe")
+    assert found.notes == ("mine",) and found.cited_ids == ("Roe, A. (1999) Hip", "Poe, B. (2000) Toe")
