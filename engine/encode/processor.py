@@ -1,11 +1,14 @@
-"""The processor of this machine: its name and its instruction sets."""
+"""The processor of this machine: its name, its instruction sets, and the key under which a measurement is kept."""
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+
+from engine.config import count_cores
 
 
 @cache
@@ -19,12 +22,18 @@ def read_flags() -> frozenset[str]:
 
 
 @cache
-def read_processor() -> str:
+def _read_processor() -> str:
     """Return the name of this processor."""
     for line in _read_cpuinfo():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
+
+
+def hash_machine(*facts: str) -> str:
+    """Return the key of a measurement: it depends on processor, instruction sets, cores and these facts."""
+    every = (_read_processor(), *sorted(read_flags()), str(count_cores()), *facts)
+    return hashlib.sha256("\n".join(every).encode()).hexdigest()[:32]
 
 
 def _read_cpuinfo() -> Sequence[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ import numpy as np
 
 from engine import stamps
 from engine.config import count_cores
-from engine.encode.processor import read_processor
+from engine.encode.processor import hash_machine
 from engine.errors import EngineError
 
 _log = logging.getLogger(__name__)
@@ -64,7 +63,7 @@ def measure_layout(
 ) -> ThreadLayout:
     """Return the fastest layout for an encoder on this machine: remembered, or measured now and remembered."""
     among = _list_layouts(count_cores(), alone=alone)
-    known, key = stamps.load_entries(_CACHE), _hash_machine(fingerprint, library)
+    known, key = stamps.load_entries(_CACHE), hash_machine(library, fingerprint)
     for layout in among:
         if known.get(key) == asdict(layout):
             return layout
@@ -73,9 +72,3 @@ def measure_layout(
     with contextlib.suppress(OSError, EngineError):  # if it can't be remembered, it is measured again
         stamps.keep(known | {key: asdict(layout)}, _CACHE)
     return layout
-
-
-def _hash_machine(fingerprint: str, library: str) -> str:
-    """Hash everything that the measurement depends on: processor, cores, library and encoder."""
-    facts = (read_processor(), str(count_cores()), library, fingerprint)
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]

@@ -298,7 +298,12 @@ def _finish(done: Finished) -> Report:
     report = _build_report(build, build.number, sealed.counts, done.gathered, published=True)
     search = done.searchable
     recipe = done.queries.identity.recipe
-    report = replace(report, encodings=list_encodings(done.gathered, build.number))
     return replace(
-        report, recipe=recipe, notes=search.notes, factory=str(search.factory), ann=search.ann, trials=search.trials
+        report,
+        encodings=list_encodings(done.gathered, build.number),
+        recipe=recipe,
+        notes=search.notes,
+        factory=str(search.factory),
+        ann=search.ann,
+        trials=search.trials,
     )

@@ -103,7 +103,7 @@ def seal_generation(done: Finished) -> Manifest:
 
 def list_encodings(gathered: Gathered, generation: int) -> tuple[Encoding, ...]:
     """Return how the texts of a run were encoded, the way with the most texts last."""
-    used = sorted(((n, name) for name, n in gathered.made_by.items() if n), key=lambda pair: pair)
+    used = sorted((n, name) for name, n in gathered.made_by.items() if n)
     return tuple(Encoding(name, generation, generation, n, gathered.texts_per_s) for n, name in used)
 
 

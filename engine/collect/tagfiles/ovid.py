@@ -11,6 +11,7 @@ from engine.collect.text.lines import Chunk, decode_head
 from engine.collect.text.tagfile import Grammar, group_lines, join_wrapped, normalise_tag, split_records
 from engine.collect.values.fields import build_abstract_entries, drop_repeats
 from engine.collect.values.ovid import LABELS, parse_source
+from engine.collect.values.rights import is_notice
 from engine.collect.values.tagtable import Tagged, TagTable, list_left_tags, read_tag_fields
 from engine.files import HEAD
 from engine.records.abstract import Entry
@@ -58,7 +59,6 @@ _DATABASE = re.compile(r"\s*Databases?(?:\(s\))?:\s*(.+)", re.IGNORECASE)
 _LISTS = {"IS", "IB", "XL", "PT", "KW"}  # one value per line below the name of the field
 _CLOSED = {"UI", "AN", "LG", "LA", "PT", "DT"}  # Ovid may end these with a full stop
 _BYLINES = {"AU", "FA", "FAU", "CA"}
-_RIGHTS = re.compile(r"\s*(?:©|\(c\)|copyright\b)", re.IGNORECASE)
 _QUALIFIER = re.compile(r"/.*")  # "Arthritis, Rheumatoid/dt [Drug Therapy]"
 _ROLE = re.compile(r"\s*\[[^\]]*\]")  # "[Inventor, Reprint Author]"
 _MARKS = " \t*+,0123456789"  # below a name: the number of an affiliation, "*"
@@ -240,7 +240,7 @@ def _read_values(tagged: Tagged, database: list[str]) -> dict[str, object]:
     values = {**cited, **values}
     values["published"] = max(str(cited.get("published", "")), str(values.get("published", "")), key=len)
     values["authors"] = (*values.get("authors", ()), *(text for tag, text in tagged if tag == "CA"))  # type: ignore[misc]
-    values["rights"] = "\n".join(filter(_RIGHTS.match, str(values.get("rights", "")).split("\n")))
+    values["rights"] = "\n".join(filter(is_notice, str(values.get("rights", "")).split("\n")))
     headings = drop_repeats(_QUALIFIER.sub("", text).strip("* ") for tag, text in tagged if tag == "MH")
     field = "mesh" if is_medline(databases) else "keywords"
     values[field] = drop_repeats((*headings, *values.get(field, ())))  # type: ignore[misc]

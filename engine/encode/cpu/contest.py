@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from engine import stamps
-from engine.config import count_cores
 from engine.encode.cpu.contestants import Contestant, read_library_version
 from engine.encode.cpu.runners import CpuRunner
 from engine.encode.probes import find_difference
-from engine.encode.processor import read_flags, read_processor
+from engine.encode.processor import hash_machine
 from engine.encode.tokens import Tokens
 from engine.errors import EngineError
 from engine.records.encoder import EncoderIdentity, Vectors
@@ -150,13 +148,6 @@ def _remember(identity: EncoderIdentity, contestants: Sequence[Contestant], outc
 
 
 def _hash_machine(identity: EncoderIdentity, contestants: Sequence[Contestant]) -> str:
-    """Hash everything that an outcome depends on: processor, instruction sets, cores, libraries and encoder."""
+    """Return the key of an outcome, which also depends on the libraries and the encoder."""
     libraries = sorted({"onnxruntime", *(contestant.library for contestant in contestants)})
-    facts = (
-        read_processor(),
-        *sorted(read_flags()),
-        str(count_cores()),
-        *(f"{library} {read_library_version(library)}" for library in libraries),
-        identity.fingerprint,
-    )
-    return hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
+    return hash_machine(*(f"{library} {read_library_version(library)}" for library in libraries), identity.fingerprint)

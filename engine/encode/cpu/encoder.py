@@ -16,8 +16,7 @@ from engine.encode.cpu.contestants import Contestant, list_contestants
 from engine.encode.cpu.runners import CpuRunner
 from engine.encode.onnx import OnnxEncoder, choose_layout, count_trial_texts
 from engine.encode.probes import CHECK_TEXTS, TOKEN_PROBES
-from engine.encode.tokens import Tokens
-from engine.records.encoder import Encoded, EncoderIdentity, Vectors
+from engine.records.encoder import Encoded, EncoderIdentity
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ class CpuEncoder:
         if not exact:
             self._contestants = list_contestants(exported.folder, exported.identity, find_model, count_cores())
         self._runner: CpuRunner | None = None
-        self._name = DEFAULT if exported.identity.precision == "fp32" else "ONNX Runtime int8"
+        self._name = ""  # of the runner
         self._lock = Lock()
 
     @property
@@ -73,7 +72,7 @@ class CpuEncoder:
         outcome = contest.recall(self.identity, self._contestants)
         if outcome is None and n_texts >= _MANY:
             outcome, self._runner = contest.run_contest(
-                self.identity, self._contestants, self._run_default, self._prepare_trial(texts)
+                self.identity, self._contestants, self._exported.run, self._prepare_trial(texts)
             )
             self._name = outcome.winner
         elif outcome is not None and (name := outcome.choose(n_texts)) != DEFAULT:
@@ -88,8 +87,7 @@ class CpuEncoder:
             EncoderError: ONNX Runtime failed on a text.
         """
         if self._runner is None or not texts:
-            encoded = self._exported.encode(texts)
-            return Encoded(encoded.vectors, encoded.n_tokens, self._name)
+            return self._exported.encode(texts)
         tokens = self._exported.batch_tokenizer.tokenise(texts)
         with self._lock:
             runner, name = self._runner, self._name
@@ -116,18 +114,14 @@ class CpuEncoder:
         """Close the runner and go back to ONNX Runtime."""
         if self._runner is not None:
             self._runner.close()
-        self._runner, self._name = None, DEFAULT
+        self._runner = None
 
     def _use(self, name: str, texts: Sequence[str]) -> None:
         """Open the way with this name if it passes its check."""
         for contestant in self._contestants:
             if contestant.name == name:
                 self._runner = contest.open_checked(contestant, self._prepare_trial(texts))
-                self._name = DEFAULT if self._runner is None else name
-
-    def _run_default(self, tokens: Tokens) -> Vectors:
-        """Encode tokens with ONNX Runtime."""
-        return self._exported.run(tokens)
+                self._name = name
 
     def _prepare_trial(self, texts: Sequence[str]) -> ContestTexts:
         """Tokenise what a contest runs. Texts without a word are not compared: they get no vector."""

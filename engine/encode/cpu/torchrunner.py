@@ -49,6 +49,7 @@ class _PackedTorchRunner:
     """A BERT without padding. Each core runs packs of its own, so that none waits for another."""
 
     def __init__(self, runner: PackedRunner, dim: int, n_cores: int) -> None:
+        self._n_before = torch.get_num_threads()
         torch.set_num_threads(1)
         self._runner, self._dim, self._workers = runner, dim, ThreadPoolExecutor(n_cores)
 
@@ -61,15 +62,17 @@ class _PackedTorchRunner:
         return vectors
 
     def close(self) -> None:
-        """Release the weights."""
+        """Release the weights, and let torch use as many threads as before."""
         self._workers.shutdown()
         self._runner.close()
+        torch.set_num_threads(self._n_before)
 
 
 class _PaddedTorchRunner:
     """Any transformer, in batches of texts of similar length."""
 
     def __init__(self, model: Any, identity: EncoderIdentity, n_cores: int) -> None:
+        self._n_before = torch.get_num_threads()
         torch.set_num_threads(n_cores)
         self._model, self._pooling, self._dim = model, identity.pooling, identity.dim
         self._kinds = bool(getattr(model.config, "type_vocab_size", 0))
@@ -85,8 +88,9 @@ class _PaddedTorchRunner:
         return vectors
 
     def close(self) -> None:
-        """Release the weights."""
+        """Release the weights, and let torch use as many threads as before."""
         del self._model
+        torch.set_num_threads(self._n_before)
 
     def _run(self, rows: list[Any]) -> Vectors:
         """Run some texts together, padded to the longest."""

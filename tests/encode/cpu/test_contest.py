@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.encode import processor
 from engine.encode.cpu import contest
 from engine.encode.cpu.contest import DEFAULT, ContestTexts, _Outcome, open_checked, recall, run_contest
 from engine.encode.cpu.contestants import Contestant
@@ -105,9 +106,9 @@ def test_an_outcome_is_remembered_by_encoder_processor_and_libraries(
     assert recall(TOY, contestants) == outcome
     assert recall(identify(TOY_MODEL, "toy", "int8"), contestants) is None
     assert recall(TOY, []) is None
-    for name, value in (("read_processor", lambda: "x"), ("read_flags", lambda: {"y"}), ("count_cores", lambda: 99)):
+    for name, value in (("_read_processor", lambda: "x"), ("read_flags", lambda: {"y"}), ("count_cores", lambda: 99)):
         with monkeypatch.context() as patch:
-            patch.setattr(contest, name, value)
+            patch.setattr(processor, name, value)
             assert recall(TOY, contestants) is None
     monkeypatch.setattr(contest, "read_library_version", lambda library: "0.0")
     assert recall(TOY, contestants) is None
