@@ -2,19 +2,27 @@
 
 The key is the digest of the text and the fingerprint of the encoder, never a position. So a vector found here is always
 the one that this encoder would compute for the text.
+
+A shard is one file: a header, the first 8 bytes of the digest of each text, a JSON list of the ways in which texts were
+encoded, and a row for each text. Opening a shard reads all but the rows. A row is checked when it is used: its check is
+a hash over fingerprint, whole digest and content. So two texts whose digests begin alike are told apart, and a damaged
+row is a text that must be encoded again, never a wrong vector. In memory a text takes 16 bytes.
 """
 
 from __future__ import annotations
 
 import contextlib
-import io
+import hashlib
+import json
+import logging
+import os
 import shutil
 import struct
 import time
-import zipfile
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +33,13 @@ from engine.files import sync_path
 from engine.index import durable
 from engine.records.encoder import Vectors
 
-_SUFFIX = ".npz"
-_DIGEST_BYTES = 32  # SHA-256
-_LENGTHS_AT = 26  # offset of two lengths in the header of a zip entry (APPNOTE.TXT 4.3.7); name and extra field follow
+_SUFFIX = ".shard"
+_MAGIC = b"shard 1\n"
+_HEADER = struct.Struct("<8sIII")  # magic, dimensions, texts, bytes of the list of ways
+_KEY_BYTES = 8  # of the digest; among 10^9 texts, two share them with a probability of 3 %
+_CHECK_BYTES = 16
+_MOST_WAITING = 64 << 20  # bytes of vectors not on disk yet; with more, a shard is due earlier
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +53,11 @@ class StoredText:
 
 @dataclass(frozen=True, slots=True)
 class _Shard:
-    """The content of one shard file; its vectors stay on disk."""
+    """Where the rows of one shard file are; its path is made from its number, since there may be thousands."""
 
-    path: Path
-    digests: NDArray[np.uint8]  # (n, 32)
-    n_tokens: NDArray[np.int64]  # (n,) before truncation
-    made_by: NDArray[np.str_]  # (n,) as StoredText
-    dim: int
-    vectors_at: int  # offset of the vectors in the file
-
-    def read_vector(self, row: int) -> Vectors:
-        """Read one vector (dim,). The file is not kept open, since there may be thousands of shards."""
-        with self.path.open("rb") as file:
-            file.seek(self.vectors_at + row * self.dim * 4)
-            return np.frombuffer(file.read(self.dim * 4), "<f4").astype(np.float32)
+    number: int
+    ways: tuple[str, ...]  # as StoredText.made_by; a row holds a position in it
+    rows_at: int  # offset of the rows in the file
 
 
 @dataclass(slots=True)
@@ -64,9 +67,12 @@ class Shards:
     folder: Path  # shards/<fingerprint>
     dim: int
     every: float  # seconds of encoding between two shards: the work that a kill may lose
-    rows: dict[bytes, int] = field(default_factory=dict)  # text digest -> row of `read`
-    read: list[_Shard] = field(default_factory=list)  # shards of an earlier run
+    keys: NDArray[np.uint64] = field(default_factory=lambda: np.empty(0, np.uint64))  # (n,) ascending
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # (n,) row of each key
+    read: list[_Shard] = field(default_factory=list)  # shards of an earlier run; rows are counted through all of them
     starts: list[int] = field(default_factory=list)  # first row of each shard
+    damaged: set[int] = field(default_factory=set)  # numbers of the shards in which a damaged row was found
+    last: int | None = None  # number of the newest shard on disk; None: not looked at yet
     digests: list[str] = field(default_factory=list)  # not yet written
     vectors: list[Vectors] = field(default_factory=list)
     n_tokens: list[int] = field(default_factory=list)
@@ -74,29 +80,72 @@ class Shards:
     written: float = field(default_factory=time.monotonic)
 
     def load(self) -> int:
-        """Read the shards of an earlier run and return the number of texts. A damaged shard is deleted."""
-        for path in sorted(self.folder.glob(f"*{_SUFFIX}")):
+        """Open the shards of an earlier run and return the number of texts. A shard that can't be one is deleted."""
+        self.read, self.starts, start = [], [], 0
+        keys = [np.empty(0, np.uint64)]
+        known: dict[bytes, tuple[str, ...]] = {}
+        for number in self._list_numbers():
+            path = self._locate(number)
             try:
-                shard = _read_shard(path, self.dim)
+                opened = _open_shard(path, number, self.dim, known)
             except OSError:  # unreadable now, but perhaps not damaged
                 continue
-            if shard is None:
+            if opened is None:
+                self._warn(number)
                 path.unlink()
                 continue
-            start = self.starts[-1] + len(self.read[-1].n_tokens) if self.read else 0
-            self.rows.update((row.tobytes(), start + i) for i, row in enumerate(shard.digests))
+            self.read.append(opened[0])
             self.starts.append(start)
-            self.read.append(shard)
-        return len(self.rows)
+            keys.append(opened[1])
+            start += len(opened[1])
+        every = np.concatenate(keys)
+        self.rows = np.argsort(every)
+        self.keys = every[self.rows]
+        return int(np.count_nonzero(np.diff(self.keys)) + 1) if len(self.keys) else 0
 
     def get(self, digest: str) -> StoredText | None:
         """Return what an earlier run stored for the digest of a text; None if the text must be encoded."""
-        row = self.rows.get(bytes.fromhex(digest))
-        if row is None:
+        key = np.frombuffer(bytes.fromhex(digest), "<u8", 1)[0]
+        first, end = (int(np.searchsorted(self.keys, key, side)) for side in ("left", "right"))
+        found = (self._read_row(int(row), digest) for row in self.rows[first:end])
+        return next((stored for stored in found if stored is not None), None)
+
+    def _read_row(self, row: int, digest: str) -> StoredText | None:
+        """Read and check one row; None if it is damaged, unreadable or that of another text."""
+        position = bisect(self.starts, row) - 1
+        shard = self.read[position]
+        kind = _build_row_type(self.dim)
+        raw = _read_at(
+            self._locate(shard.number), shard.rows_at + (row - self.starts[position]) * kind.itemsize, kind.itemsize
+        )
+        cell = np.frombuffer(raw, kind)[0] if raw else None
+        way = shard.ways[cell["way"]] if cell is not None and cell["way"] < len(shard.ways) else ""
+        if cell is None or raw[-_CHECK_BYTES:] != self._compute_check(digest, raw[:-_CHECK_BYTES], way):
+            self._warn(shard.number)
             return None
-        number = bisect(self.starts, row) - 1
-        shard, at = self.read[number], row - self.starts[number]
-        return StoredText(shard.read_vector(at), int(shard.n_tokens[at]), str(shard.made_by[at]))
+        vector = cell["vector"].astype(np.float32)
+        is_unit = abs(float(np.linalg.norm(vector.astype(np.float64))) - 1) <= LENGTH_TOLERANCE
+        return StoredText(vector, int(cell["n_tokens"]), way) if is_unit else None
+
+    def _warn(self, number: int) -> None:
+        """Log once that a shard is damaged."""
+        if number not in self.damaged:
+            self.damaged.add(number)
+            _log.warning("%s is damaged: its damaged texts are encoded again", self._locate(number))
+
+    def _compute_check(self, digest: str, content: bytes, way: str) -> bytes:
+        """Return the check of a row: a hash over all that it stands for."""
+        key = f"{self.folder.name} {digest} {way}\n".encode()
+        return hashlib.blake2b(key + content, digest_size=_CHECK_BYTES).digest()
+
+    def _list_numbers(self) -> list[int]:
+        """Return the numbers of the shards on disk, ascending."""
+        paths = self.folder.glob(f"*{_SUFFIX}")
+        return sorted(int(path.stem) for path in paths if path.stem.isdecimal())
+
+    def _locate(self, number: int) -> Path:
+        """Return the path of a shard."""
+        return self.folder / f"{number:06d}{_SUFFIX}"
 
     def add(self, digests: Sequence[str], vectors: Vectors, n_tokens: NDArray[np.int64], made_by: str = "") -> None:
         """Add newly encoded texts with their vectors, row by row; write a shard when one is due.
@@ -108,7 +157,8 @@ class Shards:
         self.vectors.append(vectors)
         self.n_tokens += n_tokens.tolist()
         self.made_by += [made_by] * len(digests)
-        if time.monotonic() - self.written >= self.every:
+        is_much = len(self.digests) * self.dim * 4 >= _MOST_WAITING
+        if is_much or time.monotonic() - self.written >= self.every:
             self.flush()
 
     def flush(self) -> None:
@@ -121,57 +171,84 @@ class Shards:
         if not self.digests:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        number = 1 + max((int(path.stem) for path in self.folder.glob(f"*{_SUFFIX}")), default=0)
-        content = io.BytesIO()
-        np.savez(
-            content,
-            digests=np.frombuffer(bytes.fromhex("".join(self.digests)), np.uint8).reshape(len(self.digests), -1),
-            vectors=np.concatenate(self.vectors).astype(np.float32),
-            n_tokens=np.array(self.n_tokens, dtype=np.int64),
-            made_by=np.array(self.made_by, dtype=np.str_),
-        )
-        temporary = self.folder / f"{number:06d}.tmp"
-        durable.write_bytes(temporary, content.getbuffer())
-        temporary.replace(temporary.with_suffix(_SUFFIX))
+        if self.last is None:
+            self.last = max(self._list_numbers(), default=0)
+        target = self._locate(self.last + 1)
+        temporary = target.with_suffix(".tmp")
+        durable.write_bytes(temporary, b"".join(self._format_shard()))
+        temporary.replace(target)
         sync_path(self.folder)
+        self.last += 1
         self.digests.clear()
         self.vectors.clear()
         self.n_tokens.clear()
         self.made_by.clear()
 
+    def _format_shard(self) -> Iterator[bytes]:
+        """Yield the bytes of a shard of the texts that are not on disk yet."""
+        ways = list(dict.fromkeys(self.made_by))
+        names = json.dumps(ways).encode()
+        yield _HEADER.pack(_MAGIC, self.dim, len(self.digests), len(names))
+        yield b"".join(bytes.fromhex(digest)[:_KEY_BYTES] for digest in self.digests)
+        yield names
+        rows = np.zeros(len(self.digests), _build_row_type(self.dim))
+        rows["vector"], rows["n_tokens"] = np.concatenate(self.vectors), self.n_tokens
+        rows["way"] = [ways.index(way) for way in self.made_by]
+        for digest, row, way in zip(self.digests, rows, self.made_by, strict=True):
+            content = row.tobytes()[:-_CHECK_BYTES]
+            yield content + self._compute_check(digest, content, way)
 
-def _read_shard(path: Path, dim: int) -> _Shard | None:
-    """Read and check a shard; None if any byte is damaged (CRC-32 of the zip) or a vector has not length 1.
+
+@cache
+def _build_row_type(dim: int) -> np.dtype[np.void]:
+    """Return the layout of a row: vector, tokens before truncation, position in the list of ways, check."""
+    return np.dtype([("vector", "<f4", (dim,)), ("n_tokens", "<i8"), ("way", "<u4"), ("check", f"V{_CHECK_BYTES}")])
+
+
+def _open_shard(
+    path: Path, number: int, dim: int, known: dict[bytes, tuple[str, ...]]
+) -> tuple[_Shard, NDArray[np.uint64]] | None:
+    """Open a shard and return it with its keys (n,); None if its header, its size or its list of ways is damaged.
+
+    known holds lists of ways that were read before, since most shards have the same.
 
     Raises:
         OSError: the file can't be read now.
     """
-    content = io.BytesIO(path.read_bytes())
+    with path.open("rb") as file:
+        head, size = file.read(_HEADER.size), os.fstat(file.fileno()).st_size
+        if len(head) < _HEADER.size:
+            return None
+        magic, its_dim, n, n_names = _HEADER.unpack(head)
+        rows_at = _HEADER.size + n * _KEY_BYTES + n_names
+        if magic != _MAGIC or its_dim != dim or size != rows_at + n * _build_row_type(dim).itemsize:
+            return None
+        keys = np.frombuffer(file.read(n * _KEY_BYTES), "<u8").astype(np.uint64)
+        names = file.read(n_names)
+    if names not in known:
+        try:
+            known[names] = tuple(map(str, json.loads(names)))
+        except (ValueError, TypeError, RecursionError):
+            return None
+    return _Shard(number, known[names], rows_at), keys
+
+
+def _read_at(path: Path, offset: int, n_bytes: int) -> bytes:
+    """Read bytes of a file, which is not kept open, since there may be thousands; none if they can't all be read."""
     try:
-        with np.load(content, allow_pickle=False) as shard, zipfile.ZipFile(content) as archive:
-            digests, vectors = shard["digests"], shard["vectors"]
-            n_tokens, made_by = shard["n_tokens"], shard["made_by"]
-            entry = archive.getinfo("vectors.npy")
-    except (ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile):  # RuntimeError: "encrypted"
-        return None
-    n = len(digests)
-    is_shaped = digests.dtype == np.uint8 and digests.shape == (n, _DIGEST_BYTES) and len(n_tokens) == len(made_by) == n
-    if not is_shaped or vectors.dtype != np.float32 or vectors.shape != (n, dim):
-        return None
-    if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) <= LENGTH_TOLERANCE).all():
-        return None
-    offset = _locate_entry(content, entry, vectors.nbytes)
-    content.seek(offset)
-    if content.read(vectors.nbytes) != vectors.tobytes():  # compressed, or not written by the engine
-        return None
-    return _Shard(path, digests, n_tokens, made_by, dim, offset)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            raw = os.pread(descriptor, n_bytes, offset)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return b""
+    return raw if len(raw) == n_bytes else b""
 
 
-def _locate_entry(archive: io.BytesIO, entry: zipfile.ZipInfo, n_bytes: int) -> int:
-    """Return the offset of the last n_bytes of an uncompressed entry of a zip archive."""
-    archive.seek(entry.header_offset + _LENGTHS_AT)
-    n_name, n_extra = struct.unpack("<HH", archive.read(4))
-    return int(archive.tell() + n_name + n_extra + entry.file_size - n_bytes)
+def count_shards(folder: Path) -> int:
+    """Count the shards of all encoders in the folder of shards; 0 if there is none."""
+    return sum(1 for _ in folder.glob(f"*/*{_SUFFIX}"))
 
 
 def clear(folder: Path, keep: str | None = None) -> None:

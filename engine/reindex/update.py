@@ -158,7 +158,7 @@ def _look_at_sources(folder: IndexFolder, settings: Settings, request: Request, 
     gone = [] if request.since else [path for path in paths if not Path(path).exists()]
     files = sort_out([hash_source(source) for source in sources], applied, gone, everything=request.full)
     notes = listing.notes
-    if n_shards := len(list(folder.shards.glob("*/*.npz"))):
+    if n_shards := shards.count_shards(folder.shards):
         notes += (f"a run was stopped; the vectors it left ({pluralize(n_shards, 'shard')}) are reused",)
     if files.vanished:
         n = len(files.vanished)

@@ -31,6 +31,7 @@ from engine.reindex.history import format_event, read_history
 from engine.reindex.order import Order, Report
 from engine.reindex.plan import Plan
 from engine.reindex.run import index_sources
+from engine.reindex.shards import count_shards
 from engine.reindex.update import Request, plan_reindex, reindex
 from engine.reindex.verify import verify
 from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl, silent
@@ -464,16 +465,16 @@ def test_a_real_kill_costs_at_most_one_shard(toy: IndexFolder, inbox: Path, sett
     kills = 0
     deadline = time.monotonic() + 120
     while kills < 3 and time.monotonic() < deadline:
-        had = len(list(toy.shards.glob("*/*.npz")))
+        had = count_shards(toy.shards)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as running:
-            while running.poll() is None and len(list(toy.shards.glob("*/*.npz"))) < had + 2:
+            while running.poll() is None and count_shards(toy.shards) < had + 2:
                 time.sleep(0.002)
             running.kill()
         assert toy.read_current() == 1 or running.returncode == 0
         kills += running.returncode == -signal.SIGKILL
         if running.returncode == 0:
             break
-    n_shards = len(list(toy.shards.glob("*/*.npz")))
+    n_shards = count_shards(toy.shards)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=True)
     counts = json.loads(done.stdout)["counts"]
     assert kills >= 2 and counts["resumed"] >= OnnxEncoder.page * (n_shards - 1) > 0
@@ -512,7 +513,7 @@ def test_a_signal_ends_within_five_seconds_leaves_no_lock_and_loses_no_vector(
         assert toy.read_current() == 1 and not toy.building.exists()
         with lock_for_writing(toy.lock):
             pass
-        assert list(toy.shards.glob("*/*.npz"))
+        assert count_shards(toy.shards)
 
 
 def test_a_second_reindex_is_refused_at_once_and_changes_nothing(
