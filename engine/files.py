@@ -41,7 +41,7 @@ _NO_TEXT = {
     b"SQLite format 3": "an SQLite database; export the records as JSONL",
 }
 # Errors by which a file system without hard links (exFAT, many network mounts) refuses one.
-_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL}
+NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.EINVAL}
 
 
 # Before the work
@@ -232,7 +232,7 @@ def _publish(part: Path, target: Path, path: Path, *, overwrite: bool) -> None:
     except FileExistsError as err:
         raise UsageError(_explain_exists(path)) from err
     except OSError as err:
-        if err.errno not in _NO_LINKS:
+        if err.errno not in NO_LINKS:
             raise
         _publish_without_links(part, target, path)
 

@@ -91,13 +91,13 @@ def test_what_replaces_files_works_without_hard_links(
     for _ in range(2):
         write_judgments(test_set.judgments, tmp_path / "qrels.tsv")
         write_set(test_set, tmp_path / "set")
-        stamps.keep({"a": "b"})
+        stamps.keep({"a": "b"}, "facts.json")
         with write_path_whole(tmp_path / "library", overwrite=True) as part:
             part.write_text("by a library")
         with open_whole(tmp_path / "stream", overwrite=True) as file:
             file.write("text")
     assert names(tmp_path) == ["cache", "library", "qrels.tsv", "set", "stream"]
-    assert names(tmp_path / "cache") == ["checked.json"] and stamps.load_entries() == {"a": "b"}
+    assert names(tmp_path / "cache") == ["facts.json"] and stamps.load_entries("facts.json") == {"a": "b"}
     assert names(tmp_path / "set") == ["corpus.jsonl", "qrels.tsv", "queries.jsonl", "set.json"]
 
 

@@ -6,9 +6,13 @@ Every file of a generation is written here, or by others and then synced by engi
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 from pathlib import Path
+
+from engine import stamps
+from engine.files import NO_LINKS, sync_path
 
 _READ_ONLY = 0o444
 
@@ -58,8 +62,61 @@ def seal(folder: Path) -> None:
         path.chmod(_READ_ONLY)
 
 
+def link_file(source: Path, target: Path) -> bool:
+    """Make a published file part of another folder as a hard link; return whether that worked.
+
+    Where the file system refuses links, or the folders are on different ones, the file is copied, synced and made
+    read-only. The file keeps its stamp (see engine.stamps), so it is not hashed again.
+
+    Raises:
+        OSError: there is no source, the target exists, or the copy failed.
+    """
+    before = stamps.read_identity(source)
+    try:
+        os.link(source, target)
+    except OSError as err:
+        if err.errno not in NO_LINKS | {errno.EXDEV}:
+            raise
+        copy_file(source, target)
+        sync_path(target)
+        target.chmod(_READ_ONLY)
+        return False
+    stamps.carry(before, stamps.read_identity(source))
+    return True
+
+
+def unlink_file(path: Path) -> None:
+    """Delete one name of a file. What other hard links call it by keeps its stamp (see engine.stamps).
+
+    Raises:
+        OSError: there is no such file, or it can't be deleted.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # a link, or not readable
+        path.unlink()
+        return
+    try:
+        before = stamps.build_identity(os.fstat(descriptor))
+        path.unlink()
+        if (after := os.fstat(descriptor)).st_nlink:
+            stamps.carry(before, stamps.build_identity(after))
+    finally:
+        os.close(descriptor)
+
+
 def remove_folder(folder: Path, first: str) -> None:
-    """Delete a folder, starting with the file `first`, so that a partly deleted folder never looks complete."""
+    """Delete a folder, starting with the file `first`, so that a partly deleted folder never looks complete.
+
+    Files that other folders share as hard links keep their stamps.
+
+    Raises:
+        OSError: there is no such folder, or something in it can't be deleted.
+    """
     with contextlib.suppress(FileNotFoundError):
         (folder / first).unlink()
+    for parent, _, names in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            if path.lstat().st_nlink > 1:
+                unlink_file(path)
     shutil.rmtree(folder, ignore_errors=False)

@@ -1,15 +1,19 @@
 """Writes that fail loudly, on a disk that is really full."""
 
+import errno
 import os
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine import stamps
 from engine.index import durable
 from engine.index.layout import _size_of, write_file
+from engine.receipts import FileReceipt
 from tests.conftest import ROOT
 
 
@@ -91,3 +95,79 @@ def test_a_copy_is_the_same_and_writable(tmp_path: Path) -> None:
     durable.copy_file(source, target)
     assert target.read_bytes() == source.read_bytes()
     assert os.access(target, os.W_OK) and target.stat().st_mode & 0o200
+
+
+@pytest.fixture
+def stamped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, FileReceipt]:
+    """A large read-only file, and its receipt, which this machine has checked."""
+    monkeypatch.setattr(stamps, "_SETTLED", 0.0)
+    path = tmp_path / "old" / "words"
+    path.parent.mkdir()
+    path.write_bytes(os.urandom(stamps._LARGE))
+    path.chmod(0o444)
+    receipt = FileReceipt.of(path)
+    assert receipt.find_problem(path.parent, quick=True) is None
+    assert stamps.is_untouched(path, receipt.sha256)
+    time.sleep(0.02)  # clocks of file systems tick every few milliseconds
+    return path, receipt
+
+
+def test_a_linked_file_keeps_its_stamp_when_links_come_and_go(stamped: tuple[Path, FileReceipt]) -> None:
+    path, receipt = stamped
+    other = path.parent.with_name("new")
+    other.mkdir()
+    before = stamps.read_identity(path)
+    assert durable.link_file(path, other / path.name)
+    assert stamps.read_identity(path) != before  # a link changes the time of status
+    assert stamps.is_untouched(path, receipt.sha256) and stamps.is_untouched(other / path.name, receipt.sha256)
+    before = stamps.read_identity(path)
+    time.sleep(0.02)
+    (other / "manifest.json").write_text("{}")
+    durable.remove_folder(path.parent, "manifest.json")
+    assert not path.parent.exists()
+    assert stamps.read_identity(other / path.name) != before
+    assert stamps.is_untouched(other / path.name, receipt.sha256)
+
+
+def test_a_link_lends_no_stamp_to_an_edited_file(stamped: tuple[Path, FileReceipt]) -> None:
+    path, receipt = stamped
+    times = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(bytes(stamps._LARGE))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert durable.link_file(path, path.with_name("link"))
+    durable.unlink_file(path)
+    assert not stamps.is_untouched(path.with_name("link"), receipt.sha256)
+
+
+def test_where_links_are_refused_the_file_is_copied(
+    stamped: tuple[Path, FileReceipt], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, receipt = stamped
+
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    target = path.with_name("copy")
+    assert not durable.link_file(path, target)
+    assert target.read_bytes() == path.read_bytes() and target.stat().st_ino != path.stat().st_ino
+    assert target.stat().st_mode & 0o777 == 0o444
+    assert stamps.is_untouched(path, receipt.sha256)
+
+
+def test_a_link_never_replaces_a_file(stamped: tuple[Path, FileReceipt]) -> None:
+    path, _ = stamped
+    target = path.with_name("there")
+    target.write_text("kept")
+    with pytest.raises(FileExistsError, match="File exists"):
+        durable.link_file(path, target)
+    assert target.read_text() == "kept"
+
+
+def test_unlinking_takes_what_can_not_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    durable.unlink_file(tmp_path / "dangling")
+    assert list(tmp_path.glob("*")) == []
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        durable.unlink_file(tmp_path / "nothing")
