@@ -62,7 +62,7 @@ def seal(folder: Path) -> None:
         path.chmod(_READ_ONLY)
 
 
-def link_file(source: Path, target: Path) -> bool:
+def _share_file(source: Path, target: Path) -> bool:
     """Make a published file part of another folder as a hard link; return whether that worked.
 
     Where the file system refuses links, or the folders are on different ones, the file is copied, synced and made
@@ -85,7 +85,7 @@ def link_file(source: Path, target: Path) -> bool:
     return True
 
 
-def unlink_file(path: Path) -> None:
+def _unlink_file(path: Path) -> None:
     """Delete one name of a file. What other hard links call it by keeps its stamp (see engine.stamps).
 
     Raises:
@@ -118,5 +118,5 @@ def remove_folder(folder: Path, first: str) -> None:
     for parent, _, names in os.walk(folder):
         for path in (Path(parent, name) for name in names):
             if path.lstat().st_nlink > 1:
-                unlink_file(path)
+                _unlink_file(path)
     shutil.rmtree(folder, ignore_errors=False)
