@@ -274,9 +274,18 @@ def vectors_of(real: Vectors, n: int, work: Path) -> Any:
 
 
 def plot(
-    path: Path, panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], x: str, y: str, *, log_x: bool
+    path: Path,
+    panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
+    x: str,
+    y: str,
+    *,
+    log_x: int,
+    share_y: bool = True,
 ) -> None:
-    """Draw 1200 by 800 points: one panel a title, a line a name through its points (x, y), y logarithmic."""
+    """Draw 1200 by 800 points: one panel a title, a line a name through its points (x, y), y logarithmic.
+
+    log_x: base of the x axis; 0 for a linear one.
+    """
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -285,7 +294,7 @@ def plot(
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, ScalarFormatter
 
     figure, axes = pyplot.subplots(
-        1, len(panels), sharex=True, sharey=True, squeeze=False, figsize=(12, 8), dpi=100, layout="constrained"
+        1, len(panels), sharex=True, sharey=share_y, squeeze=False, figsize=(12, 8), dpi=100, layout="constrained"
     )
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
     for axis, (title, lines) in zip(axes[0], panels.items(), strict=True):
@@ -297,7 +306,7 @@ def plot(
         axis.set_xlabel(x)
         axis.set_yscale("log")
         if log_x:
-            axis.set_xscale("log", base=2)
+            axis.set_xscale("log", base=log_x)
             axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))

@@ -277,7 +277,7 @@ def draw(path: Path, sizes: list[dict[str, Any]]) -> None:
         for way in found["all"]:
             points.setdefault(way["name"], []).append((way["recall"], way["median_ms"]))
         panels[f"{found['n']:,} vectors"] = {name: drawn for name, own in points.items() if (drawn := front(own))}
-    bench.plot(path, panels, "recall@10", "median ms of one query, one thread", log_x=False)
+    bench.plot(path, panels, "recall@10", "median ms of one query, one thread", log_x=0)
 
 
 def main() -> None:
