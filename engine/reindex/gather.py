@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
-from engine.collect.source import read_source
 from engine.corpus.draft import Draft
 from engine.corpus.merging.intake import NOWHERE, Outcome
 from engine.corpus.merging.ledger import Change
@@ -18,6 +18,7 @@ from engine.progress import Progress
 from engine.receipts import FileReceipt
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 from engine.records.generation import FileReading
+from engine.reindex.reading import OpenFile, read_files
 from engine.reindex.sources import Source, build_source_file
 
 _MAX_SHOWN = 20  # rejections kept for the report; the database has all of them
@@ -93,26 +94,35 @@ def gather(draft: Draft, sources: Sequence[Source], progress: Progress) -> Gathe
     """
     gathered = Gathered(draft.ledger.changes)
     seen = draft.read_known_files()
-    for position, source in enumerate(sources):
-        refused = gathered.rejected
-        receipt = source.receipt or FileReceipt.of(source.path)
-        file = build_source_file(source, receipt)
-        origin = Origin(file.format, draft.note_source(file), file.release)
-        for entry in read_source(source.path, source.format):
-            _take(draft, gathered, entry, origin, source.name)
-            if gathered.n_records % _REPORT_EVERY == 0:
-                progress("reading", gathered.n_records, None)
-        if FileReceipt.of(source.path) != receipt:
-            raise SourceError(
-                f"{source.path} was changed while it was read. Nothing was published. Run the command again"
-            )
-        if (receipt.n_bytes, receipt.sha256) not in seen:
-            gathered.new_files.append(position)
-            gathered.new_releases += file.release > 0
-        gathered.doubtful.update([origin.source_id] if gathered.rejected > refused else [])
+    with closing(read_files(sources)) as files:
+        for position, file in enumerate(files):
+            refused, receipt = gathered.rejected, file.receipt
+            origin = _gather_file(draft, gathered, file, progress)
+            if (receipt.n_bytes, receipt.sha256) not in seen:
+                gathered.new_files.append(position)
+                gathered.new_releases += origin.release > 0
+            gathered.doubtful.update([origin.source_id] if gathered.rejected > refused else [])
     gathered.deletions = draft.intake.deletions.n_noted
     progress("reading", gathered.n_records, gathered.n_records)
     return gathered
+
+
+def _gather_file(draft: Draft, gathered: Gathered, file: OpenFile, progress: Progress) -> Origin:
+    """Read one file into the draft.
+
+    Raises:
+        SourceError: it is truncated or unreadable, or changes while it is read.
+    """
+    source = file.source
+    row = build_source_file(source, file.receipt)
+    origin = Origin(row.format, draft.note_source(row), row.release)
+    for entry in file.entries:
+        _take(draft, gathered, entry, origin, source.name)
+        if gathered.n_records % _REPORT_EVERY == 0:
+            progress("reading", gathered.n_records, None)
+    if FileReceipt.of(source.path) != file.receipt:
+        raise SourceError(f"{source.path} was changed while it was read. Nothing was published. Run the command again")
+    return origin
 
 
 def _take(draft: Draft, gathered: Gathered, entry: Entry, origin: Origin, source: str) -> None:
