@@ -273,6 +273,13 @@ def vectors_of(real: Vectors, n: int, work: Path) -> Any:
     return FlatIndex(path, real.shape[1])
 
 
+def shorten(number: float) -> str:
+    """Return a number in thousands or millions: 2k, 1.5M."""
+    if number < 1000:
+        return f"{number:g}"
+    return f"{number / 1e6:g}M" if number >= 1e6 else f"{number / 1e3:g}k"
+
+
 def plot(
     path: Path,
     panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]],
@@ -284,7 +291,7 @@ def plot(
 ) -> None:
     """Draw 1200 by 800 points: one panel a title, a line a name through its points (x, y), y logarithmic.
 
-    log_x: base of the x axis; 0 for a linear one.
+    log_x: base of the x axis; 0 for a linear one. At base 10 each x of a point has a tick, in thousands or millions.
     """
     import matplotlib as mpl
 
@@ -308,6 +315,10 @@ def plot(
         if log_x:
             axis.set_xscale("log", base=log_x)
             axis.xaxis.set_major_formatter(ScalarFormatter())
+        if log_x == 10:
+            axis.set_xticks(sorted({at for points in lines.values() for at, _ in points}))
+            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: shorten(value)))
+            axis.xaxis.set_minor_formatter(NullFormatter())
         axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axis.yaxis.set_minor_formatter(NullFormatter())

@@ -67,7 +67,9 @@ def test_settings_stand_above_those_of_the_template(tmp_path: Path) -> None:
     path = tmp_path / "index.toml"
     path.write_text("[[sources]]\n")
     bench_scale.configure(path, Path("/m"), ["one_segment_below = 0"])
-    assert path.read_text() == 'model = "/m"\ndevice = "cpu"\none_segment_below = 0\n[[sources]]\n'
+    assert path.read_text() == (
+        'model = "/m"\ndevice = "cpu"\nprecision = "fp32"\none_segment_below = 0\n[[sources]]\n'
+    )
 
 
 def test_nothing_to_measure_or_show_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,6 +93,10 @@ def test_earlier_figures_are_shown_together(
     first = json.loads(capsys.readouterr().out.splitlines()[0])
     assert (first["engine"], list(first["sizes"])) == ("new", ["20", "100"])
     assert [(run["engine"], list(run["sizes"])) for run in drawn[0]] == [("old", ["100"]), ("new", ["20", "100"])]
+
+
+def test_sizes_are_short_on_an_axis() -> None:
+    assert [bench_scale.bench.shorten(n) for n in (500, 2_000, 1_500_000)] == ["500", "2k", "1.5M"]
 
 
 def test_the_engine_is_named_by_its_commit_or_its_folder(tmp_path: Path) -> None:
