@@ -89,16 +89,16 @@ def flow(
     engine flow -i rheumatology --included in.txt --excluded out.txt -o flow.svg
     """
     from engine.corpus.flow import count_flow
-    from engine.corpus.storage.store import Corpus
     from engine.files import check_targets, write_text
     from engine.index.folder import IndexFolder
+    from engine.query.opening import open_corpus
 
     if output is not None:
         if output.suffix.lower() != ".svg":
             raise UsageError(f"{output}: the diagram is written as SVG. Name a file that ends with .svg")
         check_targets([output], overwrite=overwrite)
     folder = IndexFolder(config.find_existing())
-    with closing(Corpus(folder.open_current(quick=True).database)) as corpus:
+    with closing(open_corpus(folder.open_current(quick=True))) as corpus:
         counts = count_flow(corpus)
         decisions = _read_decisions(corpus, included, excluded) if included or excluded else None
     if as_object:

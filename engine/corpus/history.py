@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from sqlite3 import Row
 
+import numpy as np
+
 from engine.corpus.storage.store import Corpus
-from engine.corpus.storage.values import format_uri
 from engine.records.abstract import SOURCE_FIELDS
-from engine.records.generation import Counts
+from engine.records.generation import Counts, DocIds
+
+_PAGE = 1000  # records compared at once
 
 ADDED, TEXT, METADATA, REMOVED = "added", "text changed", "metadata changed", "removed"
 
@@ -53,7 +54,7 @@ def read_events(corpus: Corpus) -> list[Event]:
             counts=Counts(**json.loads(row["counts"])),
             files=tuple(files.get(row["number"], ())),
         )
-        for row in corpus.read_rows("SELECT number, created, parent, cause, counts FROM generation ORDER BY number")
+        for row in corpus.read_state("SELECT number, created, parent, cause, counts FROM generation ORDER BY number")
     ]
 
 
@@ -63,50 +64,50 @@ def find_generation_before(corpus: Corpus, date: str) -> int:
     Generations are ordered by number. If the clock ran backwards, it is the one before the first generation made on or
     after the date, so that too many records rather than too few count as new.
     """
-    first_after = corpus.read_rows("SELECT min(number) FROM generation WHERE created >= ?", date)[0][0]
-    last = corpus.read_rows("SELECT max(number) FROM generation")[0][0]
+    first_after = corpus.read_state("SELECT min(number) FROM generation WHERE created >= ?", date)[0][0]
+    last = corpus.read_state("SELECT max(number) FROM generation")[0][0]
     return int(last if first_after is None else first_after - 1)
 
 
 def find_changed(corpus: Corpus, generation: int) -> dict[int, str]:
     """Return doc id -> ADDED, TEXT or METADATA of the records that changed after a generation, by doc id."""
-    sql = (
+    sql = (  # the plus makes SQLite look up the index of changed_generation instead of reading all rows in order
         f"SELECT id, CASE WHEN first_generation > ?1 THEN '{ADDED}' WHEN reworded_generation > ?1 THEN '{TEXT}'"
-        f" ELSE '{METADATA}' END FROM abstracts WHERE changed_generation > ?1 ORDER BY id"
+        f" ELSE '{METADATA}' END FROM abstracts WHERE changed_generation > ?1 ORDER BY +id"
     )
-    return {row[0]: row[1] for row in corpus.read_rows(sql, generation)}
+    return dict(sorted((row[0], row[1]) for row in corpus.read_live(sql, generation)))
 
 
-def find_differences(old: Path, new: Path) -> Iterator[RecordDifference]:
-    """Yield the records that differ between two databases: removed ones, then added and changed ones, each by doc id.
+def find_differences(old: Corpus, new: Corpus) -> Iterator[RecordDifference]:
+    """Yield the records that differ between two corpora: removed ones, then added and changed ones, each by doc id.
 
-    Records are compared by doc id, which is never reused except after a rollback.
+    Records are compared by doc id, which is never reused except after a rollback. Segments that both have, with the
+    same dead records, are not read. Of those with other dead records, only these are.
     """
-    with closing(Corpus(old)) as old_corpus, closing(Corpus(new)) as new_corpus:
-        old_generation = old_corpus.read_generation()
-        new_corpus.connection.execute("ATTACH ? AS old", (format_uri(old),))
-        removed_sql = (
-            "SELECT record_id, title FROM old.abstracts WHERE id NOT IN (SELECT id FROM main.abstracts) ORDER BY id"
-        )
-        yield from (RecordDifference(REMOVED, *row) for row in new_corpus.read_rows(removed_sql))
-        for row in new_corpus.read_rows(f"{_build_pair_sql()} ORDER BY n.id", old_generation):
-            yield _describe_difference(row)
+    old_generation = old.read_generation()
+    gone, come = old.list_ids_beside(new), new.list_ids_beside(old)
+    for page in _split_pages(np.setdiff1d(gone, come, assume_unique=True)):
+        yield from (RecordDifference(REMOVED, *tuple(row)[1:]) for row in old.read_by_ids("record_id, title", page))
+    columns = f"changed_generation, {', '.join(SOURCE_FIELDS)}"
+    for page in _split_pages(come):
+        before = {row["id"]: row for row in old.read_by_ids(columns, page)}
+        for row in new.read_by_ids(columns, page):
+            yield from _compare_rows(before.get(row["id"]), row, old_generation)
 
 
-def _build_pair_sql() -> str:
-    """Return SQL for rows that differ: `was` (old id, NULL if new), then new and old value of each column."""
-    sides = ", ".join(f"n.{c} AS new_{c}, o.{c} AS old_{c}" for c in SOURCE_FIELDS)
-    new, old = (", ".join(f"{table}.{c}" for c in SOURCE_FIELDS) for table in "no")
-    return (
-        f"SELECT o.id AS was, {sides} FROM main.abstracts n LEFT JOIN old.abstracts o ON o.id = n.id"
-        f" WHERE o.id IS NULL OR n.changed_generation > ? OR ({new}) IS NOT ({old})"
-    )
+def _split_pages(doc_ids: DocIds) -> Iterator[list[int]]:
+    """Yield ids in their order, a page at a time."""
+    for start in range(0, len(doc_ids), _PAGE):
+        yield doc_ids[start : start + _PAGE].tolist()
 
 
-def _describe_difference(row: Row) -> RecordDifference:
-    """Return the difference that a row of `_build_pair_sql` holds; with equal values, only the sources differ."""
-    record_id, title = row["new_record_id"], row["new_title"]
-    if row["was"] is None:
-        return RecordDifference(ADDED, record_id, title)
-    fields = tuple(c for c in SOURCE_FIELDS if row[f"new_{c}"] != row[f"old_{c}"]) or ("sources",)
-    return RecordDifference(TEXT if {"title", "abstract"} & set(fields) else METADATA, record_id, title, fields)
+def _compare_rows(before: Row | None, row: Row, generation: int) -> Iterator[RecordDifference]:
+    """Yield how a row differs from what it was in a generation; with equal values, only the sources may differ."""
+    record_id, title = row["record_id"], row["title"]
+    if before is None:
+        yield RecordDifference(ADDED, record_id, title)
+        return
+    fields = tuple(c for c in SOURCE_FIELDS if row[c] != before[c])
+    if fields or row["changed_generation"] > generation:
+        change = TEXT if {"title", "abstract"} & set(fields) else METADATA
+        yield RecordDifference(change, record_id, title, fields or ("sources",))

@@ -18,6 +18,7 @@ from engine.errors import CorruptError, GenerationError
 from engine.index.folder import Generation, IndexFolder
 from engine.index.vectors import open_vectors
 from engine.options import Filters
+from engine.query.opening import open_corpus
 from engine.records.answer import Span
 from engine.records.encoder import Vectors
 from engine.records.generation import Manifest
@@ -37,10 +38,18 @@ class EncodedSentences:
 class OpenGeneration:
     """Everything that a query needs, from one generation. Closed when it is garbage-collected."""
 
-    def __init__(self, folder: IndexFolder, generation: Generation, pointer: bytes, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        folder: IndexFolder,
+        generation: Generation,
+        pointer: bytes,
+        device: str = "cpu",
+        before: OpenGeneration | None = None,
+    ) -> None:
         """Open vectors and corpus; the encoder is loaded when the first text is encoded.
 
-        pointer is what CURRENT held before the generation was opened.
+        pointer is what CURRENT held before the generation was opened. Files that the generation `before` has open are
+        not opened again.
 
         Raises:
             CorruptError: a file can't be read, or vectors and corpus disagree in number.
@@ -49,7 +58,7 @@ class OpenGeneration:
         self.folder = folder
         self.manifest: Manifest = generation.manifest
         self.pointer = pointer
-        self.corpus = Corpus(generation.database)
+        self.corpus: Corpus = open_corpus(generation, before.corpus if before else None)
         self.closing = weakref.finalize(self, self.corpus.close)
         self.vectors = open_vectors(generation, device)
         if self.vectors.size != self.manifest.counts.abstracts:
@@ -132,8 +141,10 @@ class OpenGeneration:
         return read_mesh_tree(self.folder.path / named) if named else None
 
 
-def open_latest(folder: IndexFolder, device: str) -> OpenGeneration:
+def open_latest(folder: IndexFolder, device: str, before: OpenGeneration | None = None) -> OpenGeneration:
     """Open the current generation; again, when it was replaced and deleted between checking and opening it.
+
+    Files that the generation `before` has open are not opened again.
 
     Raises:
         GenerationError: there is none, or it is not what its manifest says.
@@ -143,7 +154,7 @@ def open_latest(folder: IndexFolder, device: str) -> OpenGeneration:
         pointer = folder.read_pointer_bytes()
         generation = folder.open_current(quick=True)
         try:
-            return OpenGeneration(folder, generation, pointer, device)
+            return OpenGeneration(folder, generation, pointer, device, before)
         except GenerationError:
             if folder.read_current() == generation.manifest.generation:
                 raise

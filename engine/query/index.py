@@ -146,7 +146,7 @@ class Index:
         before = self._get_open()
         if self._is_pinned or self._folder.read_pointer_bytes() == before.pointer:
             return False
-        fresh = open_latest(self._folder, self._device)
+        fresh = open_latest(self._folder, self._device, before)
         fresh.adopt_encoder(before)
         self._open = fresh
         return True

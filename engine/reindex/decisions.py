@@ -11,11 +11,11 @@ from engine.config import Settings
 from engine.corpus.duplicates.groups import Group, find_duplicates, name_group
 from engine.corpus.duplicates.journal import Decision, DecisionKind, Journal, NewDecision, RecordIdentity, list_active
 from engine.corpus.duplicates.resolution import IdentityFinder
-from engine.corpus.storage.store import Corpus
 from engine.errors import UsageError
 from engine.index.folder import Generation, IndexFolder
 from engine.phrases import pluralize
 from engine.progress import Progress
+from engine.query.opening import open_corpus
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 
@@ -44,8 +44,8 @@ def find_undecided(folder: IndexFolder, min_score: float = 0.0) -> Duplicates:
         CorpusError: the journal of decisions can't be read.
     """
     decisions = Journal(folder.decisions).read()
-    with closing(Corpus(folder.open_current(quick=True).database)) as corpus:
-        finder = IdentityFinder(corpus.connection)
+    with closing(open_corpus(folder.open_current(quick=True))) as corpus:
+        finder = IdentityFinder(corpus)
         partition, joined = finder.divide(decisions), finder.read_joined()
         apart = {frozenset(joined.get(each, each) for each in pair) for pair in partition.apart}
         pending = {frozenset(joined.get(each, each) for each in block) for block in partition.blocks}
@@ -64,8 +64,8 @@ def has_pending_decisions(folder: IndexFolder, current: Generation) -> bool:
     Raises:
         CorpusError: the journal of decisions can't be read.
     """
-    with closing(Corpus(current.database)) as corpus:
-        finder = IdentityFinder(corpus.connection)
+    with closing(open_corpus(current)) as corpus:
+        finder = IdentityFinder(corpus)
         joined = finder.read_joined()
         decisions = Journal(folder.decisions).read()
         return bool((decisions or joined) and _count_pending(finder.divide(decisions).blocks, joined))
@@ -85,8 +85,8 @@ def decide(
         CorpusError: the journal can't be written.
     """
     duplicates = find_undecided(folder, min_score)
-    with closing(Corpus(folder.open_current(quick=True).database)) as corpus:
-        finder = IdentityFinder(corpus.connection)
+    with closing(open_corpus(folder.open_current(quick=True))) as corpus:
+        finder = IdentityFinder(corpus)
         return Journal(folder.decisions).append(who, _build_decisions(finder, duplicates, kind, names))
 
 

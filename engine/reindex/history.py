@@ -7,10 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 from engine.corpus.history import Event, RecordDifference, find_differences, read_events
-from engine.corpus.storage.store import Corpus
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.phrases import pluralize
+from engine.query.opening import open_corpus
 
 
 def read_history(path: Path) -> list[Event]:
@@ -19,7 +19,7 @@ def read_history(path: Path) -> list[Event]:
     Raises:
         GenerationError: there is no index, or it is damaged.
     """
-    with closing(Corpus(IndexFolder(path).open_current(quick=True).database)) as corpus:
+    with closing(open_corpus(IndexFolder(path).open_current(quick=True))) as corpus:
         return read_events(corpus)
 
 
@@ -54,5 +54,6 @@ def compare_generations(path: Path, old: int, new: int) -> Iterator[RecordDiffer
         if number not in present:
             kept = ", ".join(f"{n:06d}" for n in present) or "none"
             raise UsageError(f"generation {number:06d} of {path} does not exist. Kept are {kept}. See: engine log")
-    pair = [folder.check(number).database for number in (old, new)]
-    yield from find_differences(*pair)
+    earlier, later = (folder.check(number) for number in (old, new))
+    with closing(open_corpus(earlier)) as before, closing(open_corpus(later, before)) as after:
+        yield from find_differences(before, after)

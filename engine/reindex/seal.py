@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine import __version__
 from engine.corpus.merging.ledger import Change
-from engine.corpus.storage.store import Corpus, Totals
+from engine.corpus.storage.store import Totals, open_database
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.errors import CorruptError
@@ -70,7 +70,7 @@ def seal_generation(done: Finished) -> Manifest:
     build, queries, vectorised = done.build, done.queries, done.vectorised
     building = build.folder.building
     files = publish.seal_files(building)
-    corpus = Corpus(building / DATABASE)
+    corpus = open_database(building / DATABASE)
     try:
         totals, corpus_ids = corpus.count_totals(), corpus.read_ids()
     finally:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
-from engine.corpus.storage.store import Corpus
 from engine.encode.recipe import PASSAGES
 from engine.index.folder import IndexFolder
 from engine.phrases import pluralize
+from engine.query.opening import open_corpus
 from engine.records.generation import Counts, Encoding, FileReading, Manifest
 from engine.reindex.filetable import build_readings, format_readings
 from engine.reindex.order import Report
@@ -129,7 +129,7 @@ def format_sources(folder: IndexFolder) -> Iterator[str]:
 
 def _read_readings(folder: IndexFolder) -> tuple[FileReading, ...]:
     """Return the readings of files that the current generation is made from, oldest first."""
-    with contextlib.closing(Corpus(folder.open_current(quick=True).database)) as corpus:
+    with contextlib.closing(open_corpus(folder.open_current(quick=True))) as corpus:
         return build_readings(corpus.read_sources())
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import open_database
 from engine.encode.encoder import Encoder, encode_checked
 from engine.encode.recipe import clean_text
 from engine.index.ivf import TUNED_FOR, IvfIndex
@@ -54,7 +54,7 @@ def encode_titles(
     Returns the positions in doc_ids of those that could be encoded, int64 (q,) ascending, and vectors float32 (q, dim).
     """
     spread = np.unique(np.linspace(0, len(doc_ids) - 1, min(n, len(doc_ids)), dtype=np.int64))
-    corpus = Corpus(database)
+    corpus = open_database(database)
     try:
         records = corpus.fetch(doc_ids[spread].tolist())
     finally:

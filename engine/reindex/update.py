@@ -13,13 +13,14 @@ from pathlib import Path
 from engine.config import Settings
 from engine.corpus.draft import Draft
 from engine.corpus.duplicates.journal import Journal
-from engine.corpus.storage.store import AppliedFile, Corpus
+from engine.corpus.storage.store import AppliedFile
 from engine.errors import ConfigError
 from engine.index import durable, factory, publish
 from engine.index.folder import DATABASE, Generation, IndexFolder
 from engine.index.lock import lock_for_writing
 from engine.phrases import pluralize
 from engine.progress import Progress
+from engine.query.opening import open_corpus
 from engine.records.generation import Counts, FileReading
 from engine.reindex import shards
 from engine.reindex.decisions import has_pending_decisions
@@ -172,7 +173,7 @@ def read_applied_files(current: Generation | None) -> list[AppliedFile]:
     """Return the files that the current generation was made from, in order."""
     if current is None:
         return []
-    with contextlib.closing(Corpus(current.database)) as corpus:
+    with contextlib.closing(open_corpus(current)) as corpus:
         return corpus.read_sources()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import Corpus, open_database
 from engine.encode.encoder import LENGTH_TOLERANCE, SAME_TEXT_COSINE, Encoder, encode_checked
 from engine.encode.folder import check_encoder
 from engine.encode.passages import Texts, load_recipe
@@ -19,6 +19,7 @@ from engine.index.factory import parse_factory
 from engine.index.flat import FlatIndex
 from engine.index.folder import CODES, DATABASE, MAP, VECTORS, Generation, IndexFolder
 from engine.index.ivf import IvfIndex
+from engine.query.opening import open_corpus
 from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings, DocIds, Manifest, hash_ids
 
@@ -53,7 +54,7 @@ def _check_encoder(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
 
 def check_content(path: Path, manifest: Manifest) -> Iterator[str]:
     """Yield the problems of database, vectors, map and codes: wrong ids or counts, and vectors not of unit length."""
-    corpus = Corpus(path / DATABASE)
+    corpus = open_database(path / DATABASE)
     try:
         yield from corpus.find_problems()
         corpus_ids, number = corpus.read_ids(), corpus.read_generation()
@@ -125,7 +126,7 @@ def _check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
     again = encoder.encode([probe.text for probe in manifest.probes]).vectors
     if (cosine := float((probes * again).sum(axis=1).min())) < SAME_COSINE:
         yield f"the encoder gives the probe texts other vectors than when the index was built: cosine {cosine:.5f}"
-    corpus = Corpus(generation.database)
+    corpus = open_corpus(generation)
     try:
         if manifest.encoder.recipe in RECIPES:
             yield from _check_texts(corpus)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.corpus.draft import SourceFile
 from engine.corpus.selection.languages import _SPELLINGS
-from engine.corpus.storage.store import SPACES, Corpus, RecordSource
+from engine.corpus.storage.store import SPACES, Corpus, RecordSource, open_database
 from engine.corpus.storage.values import _replace_surrogates
 from engine.options import Filters
 from engine.records.abstract import Abstract
@@ -32,7 +32,7 @@ def corpus_of(place: Path, *files: tuple[str, str, Iterable[Abstract]]) -> Corpu
             number = draft.note_source(SourceFile(name, f"/{name}", 1, name, kind))
             for abstract in abstracts:
                 draft.intake.put(abstract, origin(number, kind))
-    return Corpus(path)
+    return open_database(path)
 
 
 def records(corpus: Corpus) -> list[Record]:

@@ -8,7 +8,7 @@ import pytest
 from engine.corpus.draft import SourceFile
 from engine.corpus.merging.ledger import Change
 from engine.corpus.merging.sightings import Fate
-from engine.corpus.storage.store import AppliedFile, Corpus
+from engine.corpus.storage.store import AppliedFile, open_database
 from engine.errors import AbstractNotFoundError, CorruptError
 from engine.records.abstract import Abstract, Rejection
 from engine.records.generation import FileCounts
@@ -48,7 +48,7 @@ def test_abstracts_are_read_back_as_written(path: Path) -> None:
     with opened(path, 1) as draft:
         draft.intake.put(ONE, FIRST)
         draft.intake.put(odd, FIRST)
-    corpus = Corpus(path)
+    corpus = open_database(path)
     assert corpus.fetch([2, 1, 99]) == {1: ONE, 2: odd}
     corpus.close()
 
@@ -101,7 +101,7 @@ def test_a_record_is_found_by_its_id_its_pmid_its_doi_and_other_sources_ids(path
         draft.intake.put(
             replace(ONE, record_id="Embase:L620123456", title="Other", pmid=None, doi="10.1234/abc"), FIRST
         )
-    corpus = Corpus(path)
+    corpus = open_database(path)
     for given in (
         "W7",
         " W7 ",
@@ -136,7 +136,7 @@ def test_sources_and_rejections_are_kept(path: Path) -> None:
         list(draft.write_counts({number: 3}))
         assert draft.read_known_files() == {(10, "00")}
         draft.note_rejection(Rejection("a.jsonl", "line 2", "no id"))
-    corpus = Corpus(path)
+    corpus = open_database(path)
     assert corpus.read_sources() == [
         AppliedFile(3, "a.jsonl", "/x/a.jsonl", 10, "00", "JSONL", 7, FileCounts(2, 2, deletions=3))
     ]
@@ -163,13 +163,13 @@ def test_sqlite_utils_and_file_tools_open_the_database(path: Path) -> None:
 def test_a_file_that_is_no_database_is_refused(path: Path) -> None:
     path.write_bytes(b"nonsense" * 1000)
     with pytest.raises(CorruptError, match="not a readable database of abstracts"):
-        Corpus(path)
+        open_database(path)
 
 
 def test_reading_creates_no_files(path: Path) -> None:
     with opened(path, 1) as draft:
         draft.intake.put(ONE, FIRST)
-    corpus = Corpus(path)
+    corpus = open_database(path)
     corpus.count_totals()
     assert [p.name for p in path.parent.iterdir()] == ["abstracts.db"]
     corpus.close()

@@ -4,7 +4,7 @@ from contextlib import closing
 import pytest
 
 from engine.corpus.facets import count_names, count_years, read_years_and_journals
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import Corpus, open_database
 from engine.index.folder import IndexFolder
 from engine.reindex.order import Report
 
@@ -36,7 +36,7 @@ ROWS = (
 def corpus(toy: IndexFolder, add: Add) -> Iterator[Corpus]:
     """Build the toy index with a few more records."""
     add(*ROWS)
-    with closing(Corpus(toy.open_current().database)) as opened:
+    with closing(open_database(toy.open_current().database)) as opened:
         yield opened
 
 
@@ -74,5 +74,5 @@ def test_an_unknown_kind_has_no_names(corpus: Corpus) -> None:
 
 def test_a_name_without_records_is_removed(toy: IndexFolder, add: Add, corpus: Corpus) -> None:
     add({**ROWS[2], "mesh": ["Gout"]})
-    with closing(Corpus(toy.open_current().database)) as later:
+    with closing(open_database(toy.open_current().database)) as later:
         assert count_names(later, "mesh", 10) == (("Gout", 3), ("Knee", 1), ("Zygoma", 1))

@@ -6,7 +6,7 @@ import pytest
 from engine.corpus.databases import _name_database, guess_database
 from engine.corpus.flow import count_flow
 from engine.corpus.merging.sightings import Fate
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import open_database
 from engine.records.abstract import Abstract
 from tests.corpus.drafts import opened
 from tests.corpus.merging.test_sightings import GOUT, read
@@ -16,7 +16,7 @@ TRIAL = Abstract("NCT:NCT00000001", "A trial of beer", "In gout.", databases=("C
 
 
 def flow_of(path: Path) -> tuple[dict[str, tuple[int, int, int, int, int]], dict[str, int]]:
-    corpus = Corpus(path)
+    corpus = open_database(path)
     flow = count_flow(corpus)
     n = corpus.count_totals().abstracts
     corpus.close()
@@ -47,7 +47,7 @@ def test_databases_and_registers_with_duplicates_by_rule(tmp_path: Path) -> None
         },
         {"PMID": 1, "DOI": 1, "file": 1},
     )
-    corpus = Corpus(path)
+    corpus = open_database(path)
     assert [(origin.name, origin.is_register) for origin in count_flow(corpus).origins][-1] == (
         "ClinicalTrials.gov",
         True,
@@ -118,7 +118,7 @@ def test_a_source_that_is_corrected_leaves_no_duplicate_behind(tmp_path: Path) -
                 read(draft, "a.csv", [GOUT], "CSV")
             read(draft, "b.ris", [record])
             list(draft.write_counts({}))
-    corpus = Corpus(path)
+    corpus = open_database(path)
     assert count_flow(corpus).duplicates == {}
     corpus.close()
     assert flow_of(path)[0] == {"a.csv": (1, 0, 0, 0, 1), "b.ris": (1, 0, 0, 0, 1)}

@@ -15,7 +15,7 @@ from engine.corpus.history import (
     find_generation_before,
     read_events,
 )
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import open_database
 from engine.records.abstract import Abstract
 from engine.records.generation import Counts
 from tests.corpus.drafts import opened, origin
@@ -49,8 +49,13 @@ def note_cause(draft: Draft, parent: int | None, cause: str, counts: Counts) -> 
     draft.note_cause(parent, cause, json.dumps(asdict(counts)))
 
 
+def differences(old: Path, new: Path) -> list[RecordDifference]:
+    with closing(open_database(old)) as before, closing(open_database(new)) as after:
+        return list(find_differences(before, after))
+
+
 def test_changes_since_a_generation(tmp_path: Path) -> None:
-    with closing(Corpus(three(tmp_path)[2])) as corpus:
+    with closing(open_database(three(tmp_path)[2])) as corpus:
         assert find_changed(corpus, 0) == {1: ADDED, 2: ADDED, 4: ADDED, 5: ADDED}
         assert find_changed(corpus, 1) == {1: TEXT, 2: TEXT, 5: ADDED}
         assert find_changed(corpus, 2) == {2: TEXT}
@@ -61,12 +66,12 @@ def test_metadata_changes_differ_from_text_changes_even_after_re_encoding(tmp_pa
     path = three(tmp_path)[1]
     with opened(path, 3) as draft:
         draft.note_lengths([(9, False, n) for n in (1, 2, 4, 5)])  # what --re-encode does
-    with closing(Corpus(path)) as corpus:
+    with closing(open_database(path)) as corpus:
         assert find_changed(corpus, 1) == {1: TEXT, 2: METADATA, 5: ADDED}
 
 
 def test_a_date_means_the_last_generation_before_it(tmp_path: Path) -> None:
-    with closing(Corpus(three(tmp_path)[2])) as corpus:  # made on the 1st, 2nd and 3rd of January, at 0:00
+    with closing(open_database(three(tmp_path)[2])) as corpus:  # made on the 1st, 2nd and 3rd of January, at 0:00
         assert [find_generation_before(corpus, f"2026-01-0{day}") for day in (1, 2, 3, 4)] == [0, 1, 2, 3]
         assert find_generation_before(corpus, "2026-01-02T00:00:01+00:00") == 2
 
@@ -75,13 +80,13 @@ def test_more_counts_as_new_if_the_clock_ran_backwards(tmp_path: Path) -> None:
     path = three(tmp_path)[2]
     with opened(path, 4) as draft:
         draft.connection.execute("UPDATE generation SET created = '2020-01-01T00:00:00+00:00' WHERE number IN (3, 4)")
-    with closing(Corpus(path)) as corpus:
+    with closing(open_database(path)) as corpus:
         assert find_generation_before(corpus, "2026-01-02") == 1
         assert find_generation_before(corpus, "2026-01-05") == 4
 
 
 def test_events_have_a_cause_and_a_parent(tmp_path: Path) -> None:
-    with closing(Corpus(three(tmp_path)[2])) as corpus:
+    with closing(open_database(three(tmp_path)[2])) as corpus:
         events = read_events(corpus)
     assert [event.generation for event in events] == [1, 2, 3]
     assert (events[0].cause, events[0].files, events[0].counts) == (
@@ -95,15 +100,15 @@ def test_events_have_a_cause_and_a_parent(tmp_path: Path) -> None:
 
 def test_differences_of_two_generations(tmp_path: Path) -> None:
     one, two, three_ = three(tmp_path)
-    assert list(find_differences(one, two)) == [
+    assert differences(one, two) == [
         RecordDifference(REMOVED, "r2", "Title 2"),
         RecordDifference(TEXT, "r0", "Other", ("title",)),
         RecordDifference(METADATA, "r1", "Title 1", ("year",)),
         RecordDifference(ADDED, "r4", "Title 4"),
     ]
-    assert list(find_differences(two, one))[0] == RecordDifference(REMOVED, "r4", "Title 4")
-    assert list(find_differences(two, three_)) == [RecordDifference(TEXT, "r1", "Title 1", ("abstract",))]
-    assert list(find_differences(two, two)) == []
+    assert differences(two, one)[0] == RecordDifference(REMOVED, "r4", "Title 4")
+    assert differences(two, three_) == [RecordDifference(TEXT, "r1", "Title 1", ("abstract",))]
+    assert differences(two, two) == []
 
 
 def test_a_second_source_of_the_same_values_is_a_difference_in_sources(tmp_path: Path) -> None:
@@ -113,4 +118,4 @@ def test_a_second_source_of_the_same_values_is_a_difference_in_sources(tmp_path:
     two.write_bytes(one.read_bytes())
     with opened(two, 2) as draft:
         draft.intake.put(replace(A[0], record_id="x", pmid="1"), origin(2, "RIS"))
-    assert list(find_differences(one, two)) == [RecordDifference(METADATA, "r0", "Title 0", ("sources",))]
+    assert differences(one, two) == [RecordDifference(METADATA, "r0", "Title 0", ("sources",))]

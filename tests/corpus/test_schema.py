@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from engine.corpus.draft import SourceFile
 from engine.corpus.schema import KINDS, create_tables
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import open_database
 from engine.records.abstract import LIST_FIELDS, TEXT_FIELDS, Abstract, Rejection
 from tests.conftest import ROOT
 from tests.corpus.drafts import opened, origin
@@ -147,7 +147,7 @@ def test_restoring_a_record_keeps_the_terms_of_others(tmp_path: Path) -> None:
         rows = draft.connection.execute("SELECT rowid FROM words WHERE words MATCH 'one OR other'").fetchall()
         assert rows == [(1,)]
         draft.connection.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
-    with closing(Corpus(tmp_path / "draft.db")) as corpus:
+    with closing(open_database(tmp_path / "draft.db")) as corpus:
         assert corpus.find_problems() == []
 
 
@@ -194,12 +194,12 @@ def test_inconsistencies_are_found(tmp_path: Path, damage: str, problem: str) ->
     path = tmp_path / "abstracts.db"
     with opened(path, 1) as draft:
         draft.intake.put(Abstract("a", "One", "Text.", mesh=("Gout",)), origin(1))
-    with closing(Corpus(path)) as corpus:
+    with closing(open_database(path)) as corpus:
         assert corpus.find_problems() == []
     with closing(sqlite3.connect(path)) as db:
         db.execute(damage)
         db.commit()
-    with closing(Corpus(path)) as corpus:
+    with closing(open_database(path)) as corpus:
         assert corpus.find_problems() == [f"{path}: {problem}"]
 
 

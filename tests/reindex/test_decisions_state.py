@@ -17,7 +17,7 @@ from engine.corpus.draft import Draft
 from engine.corpus.duplicates.journal import DecisionKind, Journal, NewDecision
 from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.merging.ledger import Change
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import open_database
 from engine.records.abstract import SOURCE_FIELDS
 from engine.reindex.gather import Gathered, hash_prepared
 from engine.reindex.order import Order
@@ -57,7 +57,7 @@ class Store:
         of_kind = {kind: {n for n, change in gathered.changes.items() if change is kind} for kind in Change}
         assert of_kind[Change.ADDED] == after.keys() - before.keys()
         assert of_kind[Change.TEXT] == {n for n in after.keys() & before.keys() if after[n] != before[n]}
-        with closing(Corpus(self.path(self.current))) as corpus:
+        with closing(open_database(self.path(self.current))) as corpus:
             assert corpus.find_problems() == []
         return gathered
 

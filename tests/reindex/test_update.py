@@ -18,7 +18,7 @@ import pytest
 
 from engine import open_index
 from engine.config import Settings, SourcePattern
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import open_database
 from engine.encode.onnx import OnnxEncoder
 from engine.errors import ConfigError, EncoderMismatchError, LockedError, MassChangeError, SourceError
 from engine.index.folder import IndexFolder
@@ -604,7 +604,7 @@ def test_the_applied_files_are_rolled_back_with_their_records(run: Run, inbox: P
     roll_back(toy, None)
     done = run()
     assert (done.published, done.files, done.counts.added) == (True, ("more.jsonl",), 1)
-    with closing(Corpus(toy.open_current().database)) as corpus:
+    with closing(open_database(toy.open_current().database)) as corpus:
         assert [file.name for file in corpus.read_sources()] == ["toy.jsonl", "more.jsonl"]
 
 

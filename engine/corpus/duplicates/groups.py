@@ -66,13 +66,10 @@ def find_duplicates(corpus: Corpus, apart: Iterable[frozenset[int]] = ()) -> lis
 
 
 def _read_facts(corpus: Corpus) -> Iterator[RecordFacts]:
-    """Yield every record, by doc id, reading a thousand at a time."""
-    last = -1
-    while rows := corpus.read_rows(f"SELECT id, {_COLUMNS} FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last):
-        for row in rows:
-            values = dict(zip(_COLUMNS.split(", "), tuple(row)[1:], strict=True))
-            yield RecordFacts(row["id"], **{**values, "authors": tuple(json.loads(values["authors"]))})
-        last = rows[-1]["id"]
+    """Yield every record, by doc id."""
+    for row in corpus.read_all(_COLUMNS):
+        values = dict(zip(_COLUMNS.split(", "), tuple(row)[1:], strict=True))
+        yield RecordFacts(row["id"], **{**values, "authors": tuple(json.loads(values["authors"]))})
 
 
 def name_group(record_ids: Iterable[str]) -> str:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any
 
 from engine.corpus.duplicates.journal import Decision, RecordIdentity, list_active
 from engine.corpus.duplicates.likeness import find_family_name
 from engine.corpus.duplicates.partition import Partition, divide
 from engine.corpus.merging.merge import normalise_title
+from engine.corpus.storage.store import Corpus
 from engine.corpus.storage.values import bind_text
 from engine.identifiers import strip_doi, strip_doi_address, strip_pmid
 
@@ -31,11 +34,17 @@ _BY_PMID, _BY_DOI = (
 
 
 class IdentityFinder:
-    """Finds records by their identity, in a draft or in a published database."""
+    """Finds records by their identity, in a draft or in a published corpus."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self.connection = connection
+    def __init__(self, source: sqlite3.Connection | Corpus) -> None:
+        self.source = source
         self.by_text: dict[tuple[str, int | None, str], list[int]] | None = None  # read when first needed
+
+    def read(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
+        """Return all rows of a query whose first column is the doc id of a record or part, by their first columns."""
+        if isinstance(self.source, Corpus):
+            return sorted(map(tuple, self.source.read_live(sql, *values)), key=itemgetter(0))
+        return self.source.execute(sql, values).fetchall()
 
     def find(self, identity: RecordIdentity) -> int | None:
         """Return the doc id that a record has, or has as a part, without decisions; None if it is gone.
@@ -48,7 +57,7 @@ class IdentityFinder:
             *(((_BY_PMID, identity.pmid),) if identity.pmid else ()),
             *(((_BY_DOI, identity.doi),) if identity.doi else ()),
         ):
-            for doc_id, title, _, _, pmid, _ in map(tuple, self.connection.execute(sql, (value,)).fetchall()):
+            for doc_id, title, _, _, pmid, _ in self.read(sql, value):
                 if _is_recognised(identity, title, pmid):
                     return int(doc_id)
         key = _build_key(identity.title, identity.year, identity.author)
@@ -59,9 +68,7 @@ class IdentityFinder:
         """Return (normalised title, year, family name) -> doc ids of all records."""
         if self.by_text is None:
             self.by_text = {}
-            for doc_id, title, year, authors, _, _ in map(
-                tuple, self.connection.execute(f"SELECT {_COLUMNS} FROM {_UNDECIDED}")
-            ):
+            for doc_id, title, year, authors, _, _ in self.read(f"SELECT {_COLUMNS} FROM {_UNDECIDED}"):
                 key = _build_key(title, year, next(iter(json.loads(authors)), ""))
                 self.by_text.setdefault(key, []).append(doc_id)
         return self.by_text
@@ -75,14 +82,16 @@ class IdentityFinder:
 
     def read_joined(self) -> dict[int, int]:
         """Return part -> record, of the records that decisions join in this database."""
-        return dict(map(tuple, self.connection.execute("SELECT id, joined FROM parts").fetchall()))
+        return dict(self.read("SELECT id, joined FROM parts"))
 
     def identify(self, doc_id: int) -> RecordIdentity:
         """Return the identity of a record as it is without decisions."""
-        row = self.connection.execute(f"SELECT {_COLUMNS} FROM {_UNDECIDED} WHERE id = ?", (doc_id,)).fetchone()
-        _, title, year, authors, pmid, doi = row
-        sql = "SELECT own_id FROM contributions WHERE part = ?1 OR (part IS NULL AND doc_id = ?1) ORDER BY id"
-        own_ids = (own_id for (own_id,) in map(tuple, self.connection.execute(sql, (doc_id,))))
+        _, title, year, authors, pmid, doi = self.read(f"SELECT {_COLUMNS} FROM {_UNDECIDED} WHERE id = ?", doc_id)[0]
+        sql = (
+            "SELECT coalesce(part, doc_id), own_id FROM contributions"
+            " WHERE part = ?1 OR (part IS NULL AND doc_id = ?1) ORDER BY id"
+        )
+        own_ids = (own_id for _, own_id in self.read(sql, doc_id))
         return RecordIdentity(
             tuple(dict.fromkeys(own_ids)), pmid, doi, title, year, next(iter(json.loads(authors)), "")
         )
@@ -98,8 +107,8 @@ class IdentityFinder:
             (_BY_PMID, strip_pmid(name)),
             (_BY_DOI, strip_doi(name)),
         ):
-            if row := self.connection.execute(sql, (bind_text(value),)).fetchone():
-                return int(row[0])
+            if rows := self.read(sql, bind_text(value)):
+                return int(rows[0][0])
         return None
 
 

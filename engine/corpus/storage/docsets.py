@@ -49,24 +49,25 @@ class Some:
 
 
 DocSet = Selected | Listed | Not | All | Some
-_EVERY = Selected("SELECT id FROM abstracts")
+_SPARSE = 32  # numbers an id, from which sets are combined as lists of ids and not as masks over all numbers
 
 
 def read_members(corpus: Corpus, docset: DocSet) -> DocIds:
     """Return the ids of a set, ascending and unique, int64 (n,).
 
-    One statement selects all parts and returns the ids of each as one text, which is many times faster than rows.
-
     Raises:
         CorruptError: SQLite found the file damaged.
     """
-    docset = docset if _is_bounded(docset) else All((_EVERY, docset))
+    docset = docset if _is_bounded(docset) else All((Listed(corpus.read_ids()), docset))
     parts = tuple(dict.fromkeys(_build_selections(docset)))
-    columns = "".join(f", (SELECT group_concat(id) FROM ({part.sql}))" for part in parts)
-    values = (value for part in parts for value in part.values)
-    last, *texts = corpus.read_rows(f"SELECT (SELECT max(id) FROM abstracts){columns}", *values)[0]
-    selections = {part: _parse_ids(text) for part, text in zip(parts, texts, strict=True)}
-    return np.flatnonzero(_mask(docset, selections, (last or 0) + 1)).astype(np.int64, copy=False)
+    found = dict(zip(parts, corpus.select_ids([(part.sql, part.values) for part in parts]), strict=True))
+    lists = [*found.values(), *(part.doc_ids for part in _list_known(docset))]
+    size = max((int(ids.max()) + 1 for ids in lists if len(ids)), default=0)
+    if size <= _SPARSE * sum(map(len, lists)):
+        return np.flatnonzero(_mask(docset, found, size)).astype(np.int64, copy=False)
+    numbers = np.unique(np.concatenate(lists))
+    places = {part: np.searchsorted(numbers, ids) for part, ids in found.items()}
+    return numbers[_mask(_place(docset, numbers), places, len(numbers))]
 
 
 def _is_bounded(docset: DocSet) -> bool:
@@ -89,9 +90,26 @@ def _build_selections(docset: DocSet) -> Iterator[Selected]:
             yield from _build_selections(part)
 
 
-def _parse_ids(ids: str | None) -> DocIds:
-    """Parse ids from a text like "3,1,2"; none from None."""
-    return np.fromstring(ids or "", dtype=np.int64, sep=",")
+def _list_known(docset: DocSet) -> Iterator[Listed]:
+    """Yield the lists of known ids of a set."""
+    if isinstance(docset, Listed):
+        yield docset
+    elif isinstance(docset, Not):
+        yield from _list_known(docset.part)
+    elif isinstance(docset, All | Some):
+        for part in docset.parts:
+            yield from _list_known(part)
+
+
+def _place(docset: DocSet, numbers: DocIds) -> DocSet:
+    """Return a set with its known ids replaced by their places in numbers (ascending, which contain them)."""
+    if isinstance(docset, Listed):
+        return Listed(np.searchsorted(numbers, docset.doc_ids))
+    if isinstance(docset, Not):
+        return Not(_place(docset.part, numbers))
+    if isinstance(docset, All | Some):
+        return type(docset)(tuple(_place(part, numbers) for part in docset.parts))
+    return docset
 
 
 def _mask(docset: DocSet, selections: Mapping[Selected, DocIds], size: int) -> NDArray[np.bool_]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,16 +13,21 @@ if TYPE_CHECKING:
     from engine.corpus.storage.store import Corpus
 
 
+# What a key may be, with its form: SELECT doc id, n, order of the candidates. The first rule with a match wins, and of
+# its matches the first in their order.
+_BY_ID = "SELECT a.id, v.key AS n, a.id AS place FROM json_each(?) v CROSS JOIN abstracts a ON"
+_BY_CONTRIBUTION = "SELECT c.doc_id, v.key AS n, c.id AS place FROM json_each(?) v CROSS JOIN contributions c ON"
+_BY_PART = "SELECT p.joined, v.key AS n, p.id AS place FROM json_each(?) v CROSS JOIN parts p ON"
 _RULES: tuple[tuple[str, Callable[[str], str]], ...] = (
-    ("SELECT id FROM abstracts WHERE record_id = v.value", str.strip),
-    ("SELECT id FROM abstracts WHERE record_id = v.value", strip_doi_address),
-    ("SELECT id FROM abstracts WHERE pmid = v.value ORDER BY id LIMIT 1", strip_pmid),
-    ("SELECT id FROM abstracts WHERE doi = v.value COLLATE NOCASE ORDER BY id LIMIT 1", strip_doi),
-    ("SELECT id FROM abstracts WHERE record_id = v.value", name_accession),
-    ("SELECT doc_id FROM contributions WHERE own_id = v.value ORDER BY id LIMIT 1", strip_doi_address),
-    ("SELECT joined FROM parts WHERE pmid = v.value ORDER BY id LIMIT 1", strip_pmid),
-    ("SELECT joined FROM parts WHERE doi = v.value COLLATE NOCASE ORDER BY id LIMIT 1", strip_doi),
-)  # the first rule with a match wins
+    (f"{_BY_ID} a.record_id = v.value", str.strip),
+    (f"{_BY_ID} a.record_id = v.value", strip_doi_address),
+    (f"{_BY_ID} a.pmid = v.value", strip_pmid),
+    (f"{_BY_ID} a.doi = v.value COLLATE NOCASE", strip_doi),
+    (f"{_BY_ID} a.record_id = v.value", name_accession),
+    (f"{_BY_CONTRIBUTION} c.own_id = v.value", strip_doi_address),
+    (f"{_BY_PART} p.pmid = v.value", strip_pmid),
+    (f"{_BY_PART} p.doi = v.value COLLATE NOCASE", strip_doi),
+)
 
 
 def resolve_ids(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
@@ -38,7 +42,9 @@ def resolve_ids(corpus: Corpus, record_ids: Sequence[str]) -> list[int | None]:
         if not left:
             break
         values = dump_json_array([bind_text(form(record_ids[n])) for n in left])
-        (result,) = corpus.read_rows(f"SELECT json_group_array(({select})) FROM json_each(?) v", values)[0]
-        for n, doc_id in zip(left, json.loads(result), strict=True):
-            doc_ids[n] = doc_id
+        best: dict[int, tuple[int, int]] = {}
+        for doc_id, n, place in corpus.read_live(select, values):
+            best[n] = min(best.get(n, (place, doc_id)), (place, doc_id))
+        for n, (_, doc_id) in best.items():
+            doc_ids[left[n]] = doc_id
     return doc_ids

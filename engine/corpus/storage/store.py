@@ -1,30 +1,32 @@
-"""The corpus of a published generation, read-only."""
+"""The corpus of a published generation, read-only: the records of its segments, and its state."""
 
 from __future__ import annotations
 
-import contextlib
+import heapq
 import json
 import math
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from operator import itemgetter
 from pathlib import Path
-from queue import Empty, LifoQueue
 
 import numpy as np
 
+from engine.corpus.storage.connections import SharedDatabase
+from engine.corpus.storage.idsets import NO_IDS, PackedIds, find_among, parse_ids
 from engine.corpus.storage.resolution import resolve_ids
-from engine.corpus.storage.rows import parse_row
-from engine.corpus.storage.values import format_uri
-from engine.deadline import CURRENT, Deadline
+from engine.corpus.storage.rows import Value, parse_row
+from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, BusyError, CorruptError
 from engine.identifiers import strip_doi_address
 from engine.records.abstract import SOURCE_FIELDS, Abstract
 from engine.records.generation import DocIds, FileCounts
 
-_LOOK = 0.1  # seconds between two checks of the deadline while all connections are in use
-_STEPS = 100_000  # of SQLite between two checks of the deadline
+_MOST = 512  # connections of a corpus with many segments: the files that a process may open are limited
+_SPAN = 10_000_000  # ids that SQLite returns as one text
+_PAGE = 1000  # rows read at once
 SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # characters of a blank field
 TOTALS = (
     "SELECT count(*), coalesce(sum(retracted), 0), coalesce(sum(trim(abstract, ?1) = ''), 0),"
@@ -88,93 +90,278 @@ class RecordSource:
     first_file: str  # name of the file that gave it first
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentDatabase:
+    """The abstracts.db of a segment, and which of its records are dead in a generation."""
+
+    path: Path
+    dead: DocIds  # ascending, int64 (n,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Segment:
+    """An open segment."""
+
+    database: SharedDatabase
+    dead: DocIds  # ascending
+
+    def keep_live(self, rows: list[sqlite3.Row]) -> list[sqlite3.Row]:
+        """Return the rows whose first column is a live id."""
+        if not len(self.dead) or not rows:
+            return rows
+        gone = find_among(np.array([row[0] for row in rows], np.int64), self.dead)
+        return [row for row, is_dead in zip(rows, gone.tolist(), strict=True) if not is_dead]
+
+    def keep_live_ids(self, ids: DocIds) -> DocIds:
+        """Return the ids that are not dead, in their order."""
+        return ids[~find_among(ids, self.dead)] if len(self.dead) else ids
+
+
 class Corpus:
-    """A published abstracts.db, opened as immutable: without locks and without files beside it.
+    """The records of a generation: an id is live in exactly one of its segments. Safe to use from several threads."""
 
-    Safe to use from several threads.
-    """
+    def __init__(
+        self,
+        segments: Sequence[SegmentDatabase],
+        state: Path,
+        open_file: Callable[[Path], SharedDatabase] = SharedDatabase,
+    ) -> None:
+        """Open the databases.
 
-    def __init__(self, path: Path) -> None:
-        """Open the database.
+        state is the database with the tables sources, generation, rejections and deletions. open_file opens a file;
+        `open_shared` of the corpus of another generation spares what is open already.
 
         Raises:
-            CorruptError: SQLite can't read the file, or it has no table of abstracts.
+            CorruptError: SQLite can't read a file, or it has no table of abstracts.
         """
-        self.path = path
+        self.path = state  # names the corpus in messages
         self.patience: float | None = None  # seconds that one query may take; None: no limit
-        self.connections: list[sqlite3.Connection] = []
-        self.idle: LifoQueue[sqlite3.Connection] = LifoQueue()
+        self.databases: list[SharedDatabase] = []  # each once
         try:
-            self.widen(1)
-            self.connection = self.connections[0]
-            self.connection.execute("SELECT 1 FROM abstracts LIMIT 1")
+            self.segments = tuple(
+                _Segment(self._open(open_file, part.path, "abstracts"), part.dead) for part in segments
+            )
+            self.state = self._open(open_file, state, "generation")
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, open_file: Callable[[Path], SharedDatabase], path: Path, table: str) -> SharedDatabase:
+        """Return the database of a path, which must have a table.
+
+        Raises:
+            CorruptError: SQLite can't read the file, or the table is missing.
+        """
+        for database in self.databases:
+            if database.path == path:
+                return database
+        database = open_file(path)
+        self.databases.append(database)
+        try:
+            with database.borrow(CURRENT.get(), math.inf) as connection:
+                connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
         except sqlite3.Error as err:
-            raise CorruptError(f"{path} is not a readable database of abstracts ({err}). Run: engine rollback") from err
+            what = {"abstracts": "abstracts", "generation": "the state of an index"}[table]
+            raise CorruptError(f"{path} is not a readable database of {what} ({err}). Run: engine rollback") from err
+        return database
+
+    def open_shared(self, path: Path) -> SharedDatabase:
+        """Return the open database of a path, shared with this corpus; open it if this corpus does not have it.
+
+        Raises:
+            CorruptError: SQLite can't open the file.
+        """
+        for database in self.databases:
+            if database.is_at(path) and database.add_user():
+                return database
+        return SharedDatabase(path)
+
+    def open_again(self) -> Corpus:
+        """Return the same corpus over connections of its own, so that long queries don't block others.
+
+        Raises:
+            CorruptError: a file can't be opened.
+        """
+        opened = {database.path: database for database in self.databases}
+        parts = [SegmentDatabase(segment.database.path, segment.dead) for segment in self.segments]
+        return Corpus(parts, self.state.path, lambda path: opened[path].open_again())
 
     def widen(self, n: int) -> None:
-        """Open n connections, so that n queries can run at once.
-
-        They are opened now because the file may be deleted while it is in use.
+        """Open n connections to each database, fewer if there are many databases, so that n queries can run at once.
 
         Raises:
-            CorruptError: the file can't be opened any more.
+            CorruptError: a file can't be opened any more.
         """
-        while len(self.connections) < n:
-            try:
-                connection = sqlite3.connect(format_uri(self.path), uri=True, check_same_thread=False)
-            except sqlite3.Error as err:
-                raise CorruptError(f"{self.path} can't be opened ({err}). Run: engine rollback") from err
-            connection.row_factory = sqlite3.Row
-            self.connections.append(connection)
-            self.idle.put(connection)
+        for database in self.databases:
+            database.widen(min(n, _MOST // len(self.databases)))
 
     def close(self) -> None:
-        """Close the database; no method works afterwards."""
-        for connection in self.connections:
-            connection.close()
+        """Close the databases that no other corpus uses; no method works afterwards."""
+        for database in self.databases:
+            database.close()
 
-    def borrow_connection(self, deadline: Deadline) -> sqlite3.Connection:
-        """Return a connection for exclusive use; put it back into `idle` afterwards.
-
-        Raises:
-            BusyError: the deadline of the request has passed.
-        """
-        while True:
-            deadline.check()
-            with contextlib.suppress(Empty):
-                return self.idle.get(timeout=_LOOK)
-
-    def read_rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
-        """Run one query and return all its rows. Without `widen`, one query runs at a time.
+    def _run(
+        self, database: SharedDatabase, sql: str, values: Sequence[object], end: float, dead: DocIds | None = None
+    ) -> list[sqlite3.Row]:
+        """Run one query until end (of time.monotonic()); dead: the ids in its table dead.
 
         Raises:
             BusyError: it took longer than `patience`, or the deadline of the request has passed.
             CorruptError: SQLite found the file damaged.
         """
         deadline = CURRENT.get()
-        connection = self.borrow_connection(deadline)
         try:
-            end = time.monotonic() + (math.inf if self.patience is None else self.patience)
-            connection.set_progress_handler(lambda: deadline.is_over or time.monotonic() > end, _STEPS)
-            return connection.execute(sql, values).fetchall()
+            with database.borrow(deadline, end) as connection:
+                if dead is not None:
+                    database.load_dead(connection, dead)
+                return connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as err:
             if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
                 deadline.check()
                 raise BusyError(
                     f"words and filters took longer than {self.patience:g} seconds. Use fewer of them"
                 ) from err
-            raise CorruptError(f"{self.path}: {err}. Run: engine verify --deep") from err
-        finally:
-            self.idle.put(connection)
+            raise CorruptError(f"{database.path}: {err}. Run: engine verify --deep") from err
+
+    def _find_end(self) -> float:
+        """Return until when a query that begins now may run."""
+        return time.monotonic() + (math.inf if self.patience is None else self.patience)
+
+    def read_rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run one query of a corpus with one segment and return all its rows, those of dead records too.
+
+        Without `widen`, one query runs at a time.
+
+        Raises:
+            BusyError: it took longer than `patience`, or the deadline of the request has passed.
+            CorruptError: SQLite found the file damaged.
+        """
+        (segment,) = self.segments
+        return self._run(segment.database, sql, values, self._find_end())
+
+    def read_state(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run one query of the state and return all its rows.
+
+        Raises:
+            BusyError, CorruptError: as `read_rows`.
+        """
+        return self._run(self.state, sql, values, self._find_end())
+
+    def read_live(self, sql: str, *values: object) -> list[sqlite3.Row]:
+        """Run a query in every segment; return the rows whose first column is the id of a live record.
+
+        The rows of one segment follow those of the other.
+
+        Raises:
+            BusyError, CorruptError: as `read_rows`; all segments together may take `patience` seconds.
+        """
+        end = self._find_end()
+        return [
+            row for segment in self.segments for row in segment.keep_live(self._run(segment.database, sql, values, end))
+        ]
+
+    def read_each(self, sql: str, *values: object) -> list[list[sqlite3.Row]]:
+        """Run a query in every segment; return the rows of each. The table dead has the ids of its dead records.
+
+        Raises:
+            BusyError, CorruptError: as `read_live`.
+        """
+        end = self._find_end()
+        return [self._run(segment.database, sql, values, end, segment.dead) for segment in self.segments]
+
+    def read_by_ids(self, columns: str, doc_ids: Sequence[int]) -> list[sqlite3.Row]:
+        """Return the id and columns of the records with these doc ids, by id; an unknown id is missing.
+
+        Raises:
+            BusyError, CorruptError: as `read_live`.
+        """
+        sql = f"SELECT id, {columns} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
+        left, end = np.unique(np.array(doc_ids, np.int64)), self._find_end()
+        found: list[sqlite3.Row] = []
+        for segment in self.segments:
+            if not len(left):
+                break
+            asked = json.dumps(segment.keep_live_ids(left).tolist())
+            rows = self._run(segment.database, sql, (asked,), end)
+            found += rows
+            left = left[~np.isin(left, [row[0] for row in rows])]
+        return sorted(found, key=itemgetter(0))
+
+    def read_all(self, columns: str, page: int = _PAGE) -> Iterator[sqlite3.Row]:
+        """Yield the id and columns of every record, by id, reading a page at a time.
+
+        Raises:
+            BusyError, CorruptError: as `read_live`, for each page.
+        """
+        size = max(20, page // max(len(self.segments), 1))
+        sql = f"SELECT id, {columns} FROM abstracts WHERE id > ? ORDER BY id LIMIT {size}"
+        return heapq.merge(*(self._read_pages(segment, sql) for segment in self.segments), key=itemgetter(0))
+
+    def _read_pages(self, segment: _Segment, sql: str) -> Iterator[sqlite3.Row]:
+        """Yield the live rows of a segment, by id; sql selects those that follow an id."""
+        last = -1
+        while rows := self._run(segment.database, sql, (last,), self._find_end()):
+            yield from segment.keep_live(rows)
+            last = rows[-1][0]
+
+    def select_ids(self, selects: Sequence[tuple[str, Sequence[Value]]]) -> list[DocIds]:
+        """Return the live ids that each SELECT of one column, id, returns; unsorted, perhaps repeated, int64 (n,).
+
+        One statement runs all of them and returns the ids of each as one text, which is many times faster than rows.
+
+        Raises:
+            BusyError, CorruptError: as `read_live`.
+        """
+        found: list[list[DocIds]] = [[NO_IDS] for _ in selects]
+        values, end = [value for _, bound in selects for value in bound], self._find_end()
+        for segment in self.segments if selects else ():
+            for where in self._list_spans(segment, end):
+                columns = (f"(SELECT group_concat(id) FROM ({sql}){where})" for sql, _ in selects)
+                (row,) = self._run(segment.database, f"SELECT {', '.join(columns)}", values, end)
+                for ids, text in zip(found, row, strict=True):
+                    ids.append(segment.keep_live_ids(parse_ids(text)))
+        return [np.concatenate(ids) for ids in found]
+
+    def _list_spans(self, segment: _Segment, end: float) -> list[str]:
+        """Return conditions that divide the ids of a segment so that each part fits into a text: "" if all do."""
+        sql = "SELECT (SELECT min(id) FROM abstracts), (SELECT max(id) FROM abstracts)"
+        ((low, high),) = self._run(segment.database, sql, (), end)
+        if low is None or high - low < _SPAN:
+            return [""]
+        return [f" WHERE +id BETWEEN {n} AND {n + _SPAN - 1}" for n in range(low, high + 1, _SPAN)]
 
     def read_ids(self) -> DocIds:
         """Return all doc ids, ascending, int64 (n,)."""
-        return np.array([row[0] for row in self.read_rows("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64)
+        found = [segment.keep_live_ids(self._read_stored_ids(segment)) for segment in self.segments]
+        return found[0] if len(found) == 1 else np.sort(np.concatenate([NO_IDS, *found]))
+
+    def list_ids_beside(self, other: Corpus) -> DocIds:
+        """Return the ids of the rows that another corpus lacks, ascending, int64 (n,).
+
+        These are all live rows of the segments that it does not have, and of the others those that are dead there.
+        """
+        found = [NO_IDS]
+        for segment in self.segments:
+            same = next((part for part in other.segments if part.database.is_same(segment.database)), None)
+            ids = self._read_stored_ids(segment) if same is None else np.setdiff1d(same.dead, segment.dead)
+            found.append(segment.keep_live_ids(ids))
+        return np.sort(np.concatenate(found))
+
+    def _read_stored_ids(self, segment: _Segment) -> DocIds:
+        """Return the ids of a segment, dead ones too, ascending; they are kept, since a segment never changes."""
+        database, end = segment.database, self._find_end()
+        if database.packed_ids is None:
+            texts = [
+                # without ORDER BY, SQLite reads a narrow index instead of the rows
+                self._run(database, f"SELECT group_concat(id) FROM (SELECT id FROM abstracts){where}", (), end)[0][0]
+                for where in self._list_spans(segment, end)
+            ]
+            database.packed_ids = PackedIds.build(np.sort(np.concatenate([parse_ids(text) for text in texts])))
+        return database.packed_ids.list_ids()
 
     def fetch(self, doc_ids: Sequence[int]) -> dict[int, Abstract]:
         """Return abstracts by doc id; an unknown id is missing from the result."""
-        sql = f"SELECT id, {', '.join(SOURCE_FIELDS)} FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
-        return {row["id"]: parse_row(row) for row in self.read_rows(sql, json.dumps(doc_ids))}
+        return {row["id"]: parse_row(row) for row in self.read_by_ids(", ".join(SOURCE_FIELDS), doc_ids)}
 
     def find_doc_id(self, record_id: str) -> int:
         """Return the doc id of a record id, of a PMID or DOI (bare, prefixed or as a link), or of another source's id.
@@ -192,17 +379,12 @@ class Corpus:
 
     def find_example_id(self) -> str:
         """Return a record id as an example for messages, "" if there is none."""
-        return next((str(row[0]) for row in self.read_rows("SELECT record_id FROM abstracts ORDER BY id LIMIT 1")), "")
+        return next((str(row["record_id"]) for row in self.read_all("record_id", 1)), "")
 
     def read_texts(self) -> Iterator[tuple[int, str, str, str]]:
         """Yield (doc id, title, abstract, SHA-256 of the encoder's text) of every row, by id."""
-        last = -1
-        while batch := self.read_rows(
-            "SELECT id, title, abstract, text_sha256 FROM abstracts WHERE id > ? ORDER BY id LIMIT 1000", last
-        ):
-            for row in batch:
-                yield row["id"], row["title"], row["abstract"], row["text_sha256"]
-            last = batch[-1]["id"]
+        for row in self.read_all("title, abstract, text_sha256"):
+            yield row["id"], row["title"], row["abstract"], row["text_sha256"]
 
     def read_abstracts(self, doc_ids: DocIds | None = None) -> Iterator[Abstract]:
         """Yield the records with these doc ids, or every record, in order, reading 1,000 at a time."""
@@ -214,11 +396,12 @@ class Corpus:
 
     def count_totals(self) -> Totals:
         """Count the records of the corpus."""
-        return Totals(*self.read_rows(TOTALS, SPACES)[0])
+        counts = self.read_each(f"{TOTALS} WHERE id NOT IN (SELECT id FROM dead)", SPACES)
+        return Totals(*map(sum, zip((0,) * 5, *(tuple(row) for (row,) in counts), strict=True)))
 
     def read_generation(self) -> int:
         """Return the generation number stored in the database."""
-        return int(self.read_rows("SELECT max(number) FROM generation")[0][0])
+        return int(self.read_state("SELECT max(number) FROM generation")[0][0])
 
     def read_sources(self) -> list[AppliedFile]:
         """Return every file that was indexed, oldest first."""
@@ -228,28 +411,40 @@ class Corpus:
                 **{name: row[name] for name in _FILE_COLUMNS},
                 counts=FileCounts(row["n_records"], **{name: row[name] for name in _COUNT_COLUMNS}),
             )
-            for row in self.read_rows(sql)
+            for row in self.read_state(sql)
         ]
 
     def read_claims(self, doc_id: int) -> list[RecordSource]:
         """Return the sources of a record, oldest first."""
         sql = (
-            "SELECT c.format, c.own_id, s.name AS file, s.generation, f.name AS first_file"
+            "SELECT c.doc_id, c.format, c.own_id, s.name AS file, s.generation, f.name AS first_file"
             " FROM contributions c JOIN sources s ON s.id = c.source_id JOIN sources f ON f.id = c.spoken"
             " WHERE c.doc_id = ? ORDER BY c.id"
         )
-        return [RecordSource(**row) for row in self.read_rows(sql, doc_id)]
+        return [RecordSource(*tuple(row)[1:]) for row in self.read_live(sql, doc_id)]
 
     def find_problems(self) -> list[str]:
         """Return the problems that SQLite's checks and checks between the tables find; empty if there are none."""
-        problems = [str(row[0]) for row in self.read_rows("PRAGMA integrity_check") if row[0] != "ok"]
-        orphans = self.read_rows(
-            'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 1, 2'
-        )
-        problems += [
-            f"{self.path}: {n:,} rows of {table} refer to a missing row of {parent}" for table, parent, n in orphans
-        ]
-        for sql, problem in (*_CONTRIBUTED, *_LOOKED_UP):
-            if n := self.read_rows(sql)[0][0]:
-                problems.append(f"{self.path}: {n:,} {problem}")
-        return problems
+        stored = {segment.database for segment in self.segments}
+        return [problem for database in self.databases for problem in self._find_damage(database, database in stored)]
+
+    def _find_damage(self, database: SharedDatabase, has_records: bool) -> Iterator[str]:
+        """Yield the problems of one database, dead records included."""
+        for (found,) in self._run(database, "PRAGMA integrity_check", (), math.inf):
+            if found != "ok":
+                yield f"{database.path}: {found}"
+        sql = 'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 1, 2'
+        for table, parent, n in self._run(database, sql, (), math.inf):
+            yield f"{database.path}: {n:,} rows of {table} refer to a missing row of {parent}"
+        for sql, problem in (*_CONTRIBUTED, *_LOOKED_UP) if has_records else ():
+            if n := self._run(database, sql, (), math.inf)[0][0]:
+                yield f"{database.path}: {n:,} {problem}"
+
+
+def open_database(path: Path) -> Corpus:
+    """Open one abstracts.db that holds all records and their state.
+
+    Raises:
+        CorruptError: SQLite can't read the file, or it has no table of abstracts.
+    """
+    return Corpus([SegmentDatabase(path, NO_IDS)], path)

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.facets import read_years_and_journals
-from engine.corpus.storage.store import Corpus
 from engine.index.corpusmap import CorpusMap, read_map
 from engine.index.folder import MAP
 from engine.query.generation import OpenGeneration
@@ -73,7 +72,7 @@ def _read_drawing(snapshot: OpenGeneration) -> Drawing:
         CorruptError: the map is damaged.
     """
     corpus_map = read_map(snapshot.folder.get_generation_path(snapshot.manifest.generation) / MAP)
-    with closing(Corpus(snapshot.corpus.path)) as corpus:  # own connection: counting must not block answers
+    with closing(snapshot.corpus.open_again()) as corpus:  # own connection: counting must not block answers
         rows = read_years_and_journals(corpus)
     names = [name for name, _ in Counter(journal for _, journal in rows if journal).most_common(_NAMED)]
     number = {name: position for position, name in enumerate(names, 1)}

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from engine.corpus.facets import Counted, count_names, count_years
-from engine.corpus.storage.store import Corpus
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 
@@ -48,7 +47,7 @@ def read_facets(index: Index) -> Facets:
     """Return the facets of the open generation of an index."""
     snapshot = get_generation(index)
     if (facets := _counted.get(snapshot)) is None:
-        with closing(Corpus(snapshot.corpus.path)) as corpus:  # own connection: counting must not block answers
+        with closing(snapshot.corpus.open_again()) as corpus:  # own connection: counting must not block answers
             names = [count_names(corpus, kind, _OFFERED) for kind in ("journal", "mesh", "type")]
             facets = _counted[snapshot] = Facets(_build_bars(count_years(corpus)), *names)
     return facets

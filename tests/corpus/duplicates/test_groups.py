@@ -7,7 +7,7 @@ from lxml import etree
 
 from engine.corpus.duplicates.groups import Group, _find_pairs, find_duplicates, name_group
 from engine.corpus.duplicates.likeness import RecordFacts
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import open_database
 from engine.identifiers import parse_doi
 from engine.records.abstract import Abstract
 from tests.corpus.drafts import opened, origin
@@ -20,7 +20,7 @@ def find(place: Path, *rows: Abstract) -> list[Group]:
     with opened(path, 1) as draft:
         for row in rows:
             draft.intake.put(row, origin(1))
-    with closing(Corpus(path)) as corpus:
+    with closing(open_database(path)) as corpus:
         return find_duplicates(corpus)
 
 
@@ -70,7 +70,7 @@ def test_a_record_between_two_works_does_not_join_them(tmp_path: Path) -> None:
 
 def test_pairs_kept_apart_are_not_proposed_again(tmp_path: Path) -> None:
     find(tmp_path, ONE, replace(ONE, record_id="b", doi=None), replace(ONE, record_id="c", doi=None))
-    with closing(Corpus(tmp_path / "abstracts.db")) as corpus:
+    with closing(open_database(tmp_path / "abstracts.db")) as corpus:
         assert [len(group.members) for group in find_duplicates(corpus)] == [3]
         kept = find_duplicates(corpus, apart=[frozenset((1, 2)), frozenset((1, 3))])
         assert [[member.record_id for member in group.members] for group in kept] == [["b", "c"]]

@@ -11,7 +11,7 @@ from engine.corpus.merging.intake import _SUFFIXED, _TAKEN_OVER, NOWHERE
 from engine.corpus.merging.ledger import Change
 from engine.corpus.merging.merge import Origin
 from engine.corpus.merging.sightings import Fate
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import open_database
 from engine.records.abstract import Abstract
 from tests.corpus.drafts import NOTE_SOURCES, opened, origin, stored
 
@@ -35,7 +35,7 @@ def test_one_doi_from_two_files_is_one_record_with_both_sources(draft: Draft, tm
     assert stored(draft.intake.put(PUBMED, origin(2, "PubMed XML"))) == (1, Change.ADDED)
     draft.connection.execute(NOTE_SOURCES, (1,))
     draft.connection.commit()
-    corpus = Corpus(tmp_path / "abstracts.db")
+    corpus = open_database(tmp_path / "abstracts.db")
     record = corpus.fetch([1])[1]
     assert (record.record_id, record.title, record.abstract, record.journal) == (
         "Scopus:2-s2.0-1", "Gout and diet", "Beer.", "J Gout",

@@ -3,7 +3,7 @@ import json
 import re
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from engine.corpus.selection import languages as languages_module
 from engine.corpus.selection.filters import find_qualified
 from engine.corpus.selection.languages import _SPELLINGS
 from engine.corpus.selection.meshtree import MeshTree
-from engine.corpus.storage.docsets import _EVERY, All, Listed, Not, Some, read_members
+from engine.corpus.storage.docsets import All, Listed, Not, Selected, Some, read_members
 from engine.corpus.storage.resolution import resolve_ids
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.rows import Value
+from engine.corpus.storage.store import Corpus, open_database
 from engine.errors import AbstractNotFoundError, ConfigError, UsageError
 from engine.options import Filters
 from engine.records.abstract import Abstract
+from engine.records.generation import DocIds
 from tests.corpus import random_records as drawn
 from tests.corpus.oracle import corpus_of, passes, records
 
@@ -168,7 +170,7 @@ def test_sets_combine_with_or_without_bounds(corpus: Corpus) -> None:
         (Not(Not(one)), [1, 2]),
         (Some((Not(one), two)), [2, 3, 4]),
         (All((Not(one), two)), [3]),
-        (Not(All((_EVERY, Not(two)))), [2, 3]),
+        (Not(All((Selected("SELECT id FROM abstracts"), Not(two)))), [2, 3]),
     ):
         assert read_members(corpus, docset).tolist() == expected
 
@@ -325,9 +327,17 @@ class Recorder:
     def __getattr__(self, name: str) -> object:
         return getattr(self.corpus, name)
 
-    def read_rows(self, sql: str, *values: object) -> list[sqlite3.Row]:
+    def read_live(self, sql: str, *values: object) -> list[sqlite3.Row]:
         self.asked.append((sql, values))
-        return self.corpus.read_rows(sql, *values)
+        return self.corpus.read_live(sql, *values)
+
+    def select_ids(self, selects: Sequence[tuple[str, Sequence[Value]]]) -> list[DocIds]:
+        self.asked += [(sql, tuple(values)) for sql, values in selects]
+        return self.corpus.select_ids(selects)
+
+    def read_ids(self) -> DocIds:
+        self.asked.append(("SELECT id FROM abstracts", ()))
+        return self.corpus.read_ids()
 
 
 @pytest.mark.parametrize(
@@ -370,7 +380,7 @@ def test_filters_follow_changes_and_deletions(tmp_path: Path) -> None:
         )
         db.execute("DELETE FROM abstracts WHERE id = 1")
         db.commit()
-    with closing(Corpus(path)) as corpus:
+    with closing(open_database(path)) as corpus:
         assert (
             ids(corpus, journals=("*lancet",)) == ids(corpus, mesh=("gout",)) == ids(corpus, has_abstract=False) == []
         )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.store import Corpus, open_database
 from engine.corpus.words.keywords import Occurrences, find_allowed, find_occurrences, rank_words
 from engine.corpus.words.truncation import _stem_words
 from engine.corpus.words.wording import Term, Wording, parse_wording
@@ -29,7 +29,7 @@ def corpus_of(folder: Path, docs: list[Doc]) -> Corpus:
         for number, (title, abstract) in enumerate(docs, 1):
             put = draft.intake.put(Abstract(f"r{number}", title, abstract), origin(1))
             assert put.doc_id == number
-    return Corpus(folder / "abstracts.db")
+    return open_database(folder / "abstracts.db")
 
 
 def found(corpus: Corpus, text: str) -> list[int]:
