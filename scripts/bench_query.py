@@ -176,14 +176,14 @@ def filters_checked(index: Index, texts: list[str]) -> dict[str, Any]:
     rows = snapshot.corpus.read_rows("SELECT id, year, journal FROM abstracts")
     records = {row[0]: (row[1], row[2]) for row in rows}
     vectors = index.encode(texts)
-    matrix = np.array(snapshot.vectors.vectors, np.float64)
-    ids = np.array(snapshot.vectors.doc_ids)
+    ids, stored = snapshot.vectors.read_all_vectors()
+    order, matrix = np.argsort(ids), stored.astype(np.float64)
     same = short = 0
     for i, filters in enumerate(some_filters(index, FILTERS, seed=1)):
         at = i % len(texts)
         answer = index.ask(Query(texts[at], filters=filters))
         allowed = np.array(by_brute_force(index, filters, records), np.int64)
-        places = np.searchsorted(ids, allowed)
+        places = order[np.searchsorted(ids, allowed, sorter=order)]
         scores = matrix[places] @ vectors[at].astype(np.float64)
         best = np.lexsort((allowed, -scores))[:10]
         found = [snapshot.corpus.find_doc_id(hit.id) for hit in answer.hits]

@@ -126,9 +126,9 @@ def commands(corpus: Path, scratch: Path) -> tuple[dict[str, list[str]], Path]:
     here = ("-i", "bench", "--indexes", str(scratch))
     record_id = json.loads(run(bench.command("search", QUERY, "-n", "1", *here)))["id"]
     with open_index(folder, follow=False) as index:
-        np.save(scratch / "vectors.npy", get_generation(index).vectors.vectors)
-        first = get_generation(index).corpus.find_doc_id(record_id)
-        place = int(get_generation(index).vectors.find_rows(np.array([first]))[0])
+        ids, vectors = get_generation(index).vectors.read_all_vectors()
+        np.save(scratch / "vectors.npy", vectors)
+        place = ids.tolist().index(get_generation(index).corpus.find_doc_id(record_id))
     peer = python(PEER_SCRIPT, str(locate(DEFAULT_MODEL)), str(scratch / "vectors.npy"), QUERY)
     if json.loads(run(peer))[0] != place:
         raise SystemExit("the peer finds another abstract first: they don't do the same work")

@@ -43,16 +43,24 @@ def rank_rows(
     return [(int(doc_ids[i]), float(scores[i])) for i in best]
 
 
-def find_best_rows(vectors: Vectors, queries: Vectors, n: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def find_best_rows(
+    vectors: Vectors, queries: Vectors, n: int, dead: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Find the n best rows of each query: scores and rows, both (q, n), best first.
 
+    dead: ascending rows that are left out.
+
     Vectors are compared in blocks, as matrix products: for many queries at once that is several times as fast as one
-    query after the other. n is at most the number of rows. Scores are float32 sums, accurate to within TIE.
+    query after the other. n is at most the number of rows that are not left out. Scores are float32 sums, accurate to
+    within TIE.
     """
     scores = np.full((len(queries), n), -np.inf, np.float32)
     rows = np.full((len(queries), n), -1, np.int64)
     for start in range(0, len(vectors), _CHUNK):
         block = queries @ np.array(vectors[start : start + _CHUNK]).T  # a copy, since mapped rows are not aligned
+        if dead is not None:
+            first, end = np.searchsorted(dead, [start, start + _CHUNK])
+            block[:, dead[first:end] - start] = -np.inf
         for i, row in enumerate(block):
             better = np.flatnonzero(row > scores[i, -1])
             if len(better):

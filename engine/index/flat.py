@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from engine.errors import CorruptError, UsageError
 from engine.index.exact import TIE, compute_scores, find_best_rows, order_rows, rank_rows
 from engine.index.layout import map_file
 from engine.index.library import faiss
+from engine.index.lookup import check_order, find_positions
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
@@ -21,47 +23,72 @@ BATCH = 256  # queries per scan: FAISS reads the vectors once for all of them
 _MANY = 16  # queries; with this many, matrix products are faster than FAISS's scan
 _PASSAGES = 3  # rows fetched per requested record, where records have several
 _FEW = 256  # rows; up to this many, scoring each is faster than a scan by FAISS
+_COPIED = 1 << 16  # ids; up to this many are copied to memory, where finding one is faster
 
 Ranking = list[tuple[int, float]]  # (doc id, score), best first
 Candidates = tuple[NDArray[np.float32], NDArray[np.int64]]  # scores and rows, both (q, n)
 
 
-class FlatIndex:
-    """A published vectors.faiss, memory-mapped and read-only. Safe to search from several threads.
+class DeadRows:
+    """Rows of an index that searches leave out, with the selectors that FAISS needs for that."""
+
+    def __init__(self, doc_ids: DocIds, rows: NDArray[np.int64]) -> None:
+        """Keep doc ids (m,) and all their rows, both ascending, neither empty."""
+        self.doc_ids = doc_ids
+        self.rows = rows
+        self.bits = build_bitmap(rows, int(rows[-1]) + 1)
+        self.living = _select_others(self.bits)
+        self.parameters = faiss.SearchParameters(sel=self.living[0])
+
+    @cached_property
+    def living_ids(self) -> tuple[Any, ...]:
+        """A selector by id, for codes, and what it is made of."""
+        return _select_others(build_bitmap(self.doc_ids, int(self.doc_ids[-1]) + 1))
+
+    def has_rows(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which of some rows (n,) are dead."""
+        places = rows >> 3
+        inside = places < len(self.bits)
+        found: NDArray[np.bool_] = inside & (self.bits[np.where(inside, places, 0)] >> (rows & 7) & 1).astype(bool)
+        return found
+
+
+def _select_others(bits: NDArray[np.uint8]) -> tuple[Any, ...]:
+    """Return a selector of the numbers outside a bitmap, and what it is made of, which FAISS keeps no reference to."""
+    members = faiss.IDSelectorBitmap(bits)
+    return faiss.IDSelectorNot(members), members, bits
+
+
+class FlatRows:
+    """Vectors under doc ids, ranked exactly. Safe to search from several threads.
 
     A record may have several vectors, one per passage; its score is then the best of their scores.
     """
 
     tie = TIE  # largest error of the scores of `find_candidates`
+    is_exact = True  # a search misses no hit
 
-    def __init__(self, path: Path, dim: int) -> None:
-        """Map the file.
+    def __init__(self, doc_ids: DocIds, vectors: Vectors, flat: Any, size: int | None = None) -> None:
+        """Keep doc ids (n,), vectors (n, dim) and FAISS's flat index of them.
 
-        Raises:
-            CorruptError: not an IDMap2,Flat inner-product index of this dimension.
+        size is the number of records. Where it is given, doc_ids is known to be ascending and is not read.
         """
-        mapped = map_file(path, dim)
-        self.path = path
-        self.dim = dim
-        self.doc_ids: DocIds = mapped.doc_ids  # of each row
-        self.n_rows = len(mapped.doc_ids)
-        self.vectors: Vectors = mapped.vectors
-        self.inner = mapped.inner  # FAISS reads from it as long as this object lives
-        try:
-            self.flat: Any = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(mapped.inner), mapped.inner.size))
-        except (RuntimeError, MemoryError) as err:
-            raise CorruptError(f"{path} can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
+        self.doc_ids = doc_ids  # of each row
+        self.n_rows, self.dim = len(doc_ids), int(vectors.shape[1])
+        self.vectors = vectors
+        self.flat = flat
+        ascending, distinct = (True, size) if size is not None else check_order(doc_ids)
         # The engine writes ids in ascending order; a file in another order is searched through a sorted view.
-        ascending = bool((np.diff(self.doc_ids) > 0).all())  # and distinct
-        self.order: NDArray[np.int64] | None = None if ascending else np.argsort(self.doc_ids, kind="stable")
-        self.size = self.n_rows if ascending else len(np.unique(self.doc_ids))  # records
+        self.order: NDArray[np.int64] | None = None if ascending else np.argsort(doc_ids, kind="stable")
+        self.ascending = doc_ids if self.order is None else doc_ids[self.order]
+        self.size = distinct if ascending else len(np.unique(doc_ids))  # records
         self.several = self.size < self.n_rows
 
     def find_rows(self, doc_ids: DocIds) -> NDArray[np.int64]:
         """Return the first row of each doc id, (n,); -1 for an id that is not in the index."""
         if self.n_rows == 0:
             return np.full(len(doc_ids), -1, dtype=np.int64)
-        place = np.searchsorted(self.doc_ids, doc_ids, sorter=self.order).clip(max=self.n_rows - 1)
+        place = find_positions(self.ascending, doc_ids).clip(max=self.n_rows - 1)
         rows = place if self.order is None else self.order[place]
         known: NDArray[np.int64] = np.where(self.doc_ids[rows] == doc_ids, rows, -1)
         return known
@@ -70,11 +97,17 @@ class FlatIndex:
         """Return all rows of doc ids (n,), id after id, and how many each id has, (n,). All ids must be indexed."""
         if not self.several:
             return self.find_rows(doc_ids), np.ones(len(doc_ids), np.int64)
-        starts = np.searchsorted(self.doc_ids, doc_ids, "left", self.order)
-        counts = np.searchsorted(self.doc_ids, doc_ids, "right", self.order) - starts
+        starts = find_positions(self.ascending, doc_ids)
+        counts = find_positions(self.ascending, doc_ids, "right") - starts
         firsts = np.repeat(starts - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
         places = firsts + np.arange(len(firsts))
         return (places if self.order is None else self.order[places]), counts
+
+    def find_end(self, row: int) -> int:
+        """Return the first row from a row on, in the order of ids, that begins another record; n_rows at the end."""
+        if row >= self.n_rows or not self.several:
+            return min(row, self.n_rows)
+        return int(find_positions(self.ascending, self.ascending[row - 1 : row], "right")[0])
 
     def get_points(self, doc_ids: DocIds) -> Vectors:
         """Return one unit vector per doc id, (n, dim); of several passages, their mean. All ids must be indexed."""
@@ -96,7 +129,7 @@ class FlatIndex:
         Raises:
             UsageError: queries have the wrong shape or are not finite, or top_k is below 1.
         """
-        queries = self.check_queries(queries, top_k)
+        queries = check_queries(queries, top_k, self.dim)
         return self.rank(queries, min(top_k, self.size)) if self.size else [[] for _ in queries]
 
     def search_among(self, queries: Vectors, doc_ids: DocIds, top_k: int) -> list[Ranking]:
@@ -108,29 +141,22 @@ class FlatIndex:
         Raises:
             UsageError: queries have the wrong shape or are not finite, or top_k is below 1.
         """
-        queries = self.check_queries(queries, top_k)
+        queries = check_queries(queries, top_k, self.dim)
         known = doc_ids[self.find_rows(doc_ids) >= 0]
         rows = self.find_all_rows(known)[0]
         return self.rank_among(queries, rows, min(top_k, len(known))) if len(known) else [[] for _ in queries]
 
-    def check_queries(self, queries: Vectors, top_k: int) -> Vectors:
-        """Check queries and return them contiguous.
-
-        Raises:
-            UsageError: queries have the wrong shape or are not finite, or top_k is below 1.
-        """
-        if queries.ndim != 2 or queries.shape[1] != self.dim or not np.isfinite(queries).all():
-            raise UsageError(f"query vectors of shape {queries.shape}, expected finite (n, {self.dim})")
-        if top_k < 1:
-            raise UsageError(f"top_k is {top_k}, expected 1 or more")
-        return np.ascontiguousarray(queries, np.float32)
-
-    def rank(self, queries: Vectors, top_k: int) -> list[Ranking]:
-        """Rank all vectors; top_k is at most their number."""
+    def rank(self, queries: Vectors, top_k: int, dead: DeadRows | None = None) -> list[Ranking]:
+        """Rank all records but the dead; top_k is at most their number."""
         rankings: list[Ranking] = []
+        n_all = self.n_rows - (0 if dead is None else len(dead.rows))
         for start in range(0, len(queries), BATCH):
-            rankings += self.settle_ranking(queries[start : start + BATCH], top_k, self.n_rows, None)
+            rankings += self.settle_ranking(queries[start : start + BATCH], top_k, n_all, dead)
         return rankings
+
+    def rank_exhaustively(self, queries: Vectors, top_k: int, dead: DeadRows | None = None) -> list[Ranking]:
+        """Rank as `rank` does, by comparing all vectors."""
+        return FlatRows.rank(self, queries, top_k, dead)
 
     def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
         """Rank the records of some rows exactly; top_k is at most their number."""
@@ -170,10 +196,11 @@ class FlatIndex:
         return self.scan(queries, n, None)
 
     def scan(self, queries: Vectors, n: int, only: Any) -> Candidates:
-        """Search exhaustively on the CPU; `only` are FAISS search parameters with a selector, or None."""
-        if only is None and len(queries) >= _MANY:
-            return find_best_rows(self.vectors, queries, n)
-        scores, rows = self.flat.search(queries, n, params=only)
+        """Search all rows on the CPU, all but the dead, or those that FAISS's search parameters select."""
+        dead = only if isinstance(only, DeadRows) else None
+        if len(queries) >= _MANY and (only is None or dead is not None):
+            return find_best_rows(self.vectors, queries, n, None if dead is None else dead.rows)
+        scores, rows = self.flat.search(queries, n, params=only if dead is None else dead.parameters)
         return scores, rows
 
     def score_ids(self, query: Vectors, doc_ids: DocIds) -> NDArray[np.float32]:
@@ -198,8 +225,50 @@ class FlatIndex:
         return np.array([places.get(doc_id, 0) for doc_id in doc_ids.tolist()], dtype=np.int64)
 
 
+class FlatIndex(FlatRows):
+    """A published vectors.faiss, memory-mapped and read-only."""
+
+    def __init__(self, path: Path, dim: int, size: int | None = None) -> None:
+        """Map the file.
+
+        size is the number of records, where a checked receipt says it: then the ids, which were found in ascending
+        order when the file was checked, are not read again, and opening costs the same for every size.
+
+        Raises:
+            CorruptError: not an IDMap2,Flat inner-product index of this dimension, or it can't hold so many records.
+        """
+        mapped = map_file(path, dim)
+        self.path = path
+        self.inner = mapped.inner  # FAISS reads from it as long as this object lives
+        try:
+            flat = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(mapped.inner), mapped.inner.size))
+        except (RuntimeError, MemoryError) as err:
+            raise CorruptError(f"{path} can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
+        n = len(mapped.doc_ids)
+        if size is not None and not (n >= size and (size > 0) == (n > 0)):
+            raise CorruptError(f"{path} holds {n:,} vectors, expected those of {size:,} records. Run: engine rollback")
+        super().__init__(np.array(mapped.doc_ids) if n <= _COPIED else mapped.doc_ids, mapped.vectors, flat, size)
+
+
+def check_queries(queries: Vectors, top_k: int, dim: int) -> Vectors:
+    """Check queries and return them contiguous.
+
+    Raises:
+        UsageError: queries have the wrong shape or are not finite, or top_k is below 1.
+    """
+    if queries.ndim != 2 or queries.shape[1] != dim or not np.isfinite(queries).all():
+        raise UsageError(f"query vectors of shape {queries.shape}, expected finite (n, {dim})")
+    if top_k < 1:
+        raise UsageError(f"top_k is {top_k}, expected 1 or more")
+    return np.ascontiguousarray(queries, np.float32)
+
+
 def build_bitmap(members: NDArray[np.int64], size: int) -> NDArray[np.uint8]:
     """Return a set of numbers below `size` as bits, lowest first, as FAISS's IDSelectorBitmap reads them."""
-    mask = np.zeros(size, bool)
-    mask[members] = True
-    return np.packbits(mask, bitorder="little")
+    if len(members) * 16 > size:  # faster, but takes a byte for each number
+        mask = np.zeros(size, bool)
+        mask[members] = True
+        return np.packbits(mask, bitorder="little")
+    bits = np.zeros((size + 7) // 8, np.uint8)
+    np.bitwise_or.at(bits, members >> 3, np.left_shift(1, members & 7).astype(np.uint8))
+    return bits

@@ -7,50 +7,77 @@ or for more hits, runs on the CPU over the same vectors, with the same ranking.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ConfigError
-from engine.index.flat import Candidates, FlatIndex, Ranking
+from engine.index.exact import rank_rows
+from engine.index.flat import Candidates, FlatRows, Ranking
 from engine.index.library import faiss
+from engine.index.parts import Part, SegmentedIndex
 from engine.records.encoder import Vectors
 
 _MAX_K = 2048  # faiss/gpu/impl/IndexUtils.cpp, for float32 keys
-_CHUNK = 65_536  # vectors copied per call
 _TIE = 1e-4  # cuBLAS may sum in another order and precision than the CPU
 
 _Scanner = Callable[[Vectors, int], Candidates]  # queries, n -> scores and rows of the n best; accepts no filter
+_OpenScanner = Callable[[int, Iterable[Vectors]], _Scanner]  # dim, chunks of all vectors
 
 
-class GpuIndex(FlatIndex):
-    """The vectors of a generation, with a copy on a GPU. Safe to search from several threads."""
+class GpuIndex(SegmentedIndex):
+    """The vectors of a generation, with a copy of those alive on a GPU. Safe to search from several threads."""
+
+    def __init__(self, parts: Sequence[Part], dim: int, scanner: _OpenScanner) -> None:
+        """Combine parts and copy the vectors of all records alive.
+
+        Raises:
+            CorruptError: an id is said to be dead in a segment that does not hold it.
+        """
+        super().__init__(parts, dim)
+        self.is_exact = True  # a search without a filter uses no codes
+        self.joined = _JoinedRows(self, scanner(dim, (vectors for _, vectors in self.scan_vectors())))
+
+    def rank(self, queries: Vectors, top_k: int) -> list[Ranking]:
+        """Rank all records alive; top_k is at most their number."""
+        try:
+            return self.joined.rank(queries, top_k)
+        except _TooManyError:
+            return self.rank_exhaustively(queries, top_k)
+
+
+class _TooManyError(Exception):
+    """More hits than a GPU returns are needed."""
+
+
+class _JoinedRows(FlatRows):
+    """The rows alive of all parts, one after the other, as they were copied to the GPU. Only `rank` can be used."""
 
     tie = _TIE
 
-    def __init__(self, path: Path, dim: int, filtered: FlatIndex, scanner: Callable[[Vectors], _Scanner]) -> None:
-        """Map the file and copy the vectors; `filtered` runs searches that have a filter.
-
-        Raises:
-            CorruptError: not a vectors file.
-        """
-        super().__init__(path, dim)
-        self.filtered = filtered
-        self.on_gpu = scanner(self.vectors)
+    def __init__(self, index: SegmentedIndex, on_gpu: _Scanner) -> None:
+        ids = np.concatenate([np.empty(0, np.int64), *index.scan_ids()])
+        super().__init__(ids, np.empty((0, index.dim), np.float32), None, index.size)
+        self.index = index
+        self.on_gpu = on_gpu
         self.lock = threading.Lock()  # FAISS's GPU resources serve one search at a time
 
     def find_candidates(self, queries: Vectors, n: int) -> Candidates:
-        """Find the n best rows of each query, on the GPU unless n is too large for it."""
+        """Find the n best rows of each query on the GPU.
+
+        Raises:
+            _TooManyError: n is too large for it.
+        """
         if n > _MAX_K:
-            return super().find_candidates(queries, n)
+            raise _TooManyError
         with self.lock:
             return self.on_gpu(queries, n)
 
-    def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
-        """Rank some rows on the CPU; top_k is at most their number."""
-        return self.filtered.rank_among(queries, rows, top_k)
+    def rank_candidates(self, rows: NDArray[np.int64], query: Vectors, top_k: int) -> Ranking:
+        """Score the records of some rows exactly and return the top_k best."""
+        ids = np.unique(self.doc_ids[rows])
+        return rank_rows(ids, self.index.score_ids(query, ids), top_k)
 
 
 def _count_gpus() -> int:
@@ -58,8 +85,8 @@ def _count_gpus() -> int:
     return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
 
 
-def open_gpu_scanner(vectors: Vectors) -> _Scanner:
-    """Copy vectors (n, dim) to the first GPU, in float32, and return a function that searches them exhaustively.
+def open_gpu_scanner(dim: int, chunks: Iterable[Vectors]) -> _Scanner:
+    """Copy vectors (n, dim), chunk by chunk, to the first GPU and return a function that searches them exhaustively.
 
     Raises:
         ConfigError: FAISS finds no GPU.
@@ -69,9 +96,9 @@ def open_gpu_scanner(vectors: Vectors) -> _Scanner:
             "FAISS finds no GPU here. Leave out --device cuda, or install faiss-gpu: pip install 'abstract-engine[gpu]'"
         )
     resources = faiss.StandardGpuResources()
-    index = faiss.GpuIndexFlatIP(resources, vectors.shape[1])
-    for start in range(0, len(vectors), _CHUNK):
-        index.add(np.array(vectors[start : start + _CHUNK]))
+    index = faiss.GpuIndexFlatIP(resources, dim)
+    for chunk in chunks:
+        index.add(chunk)
 
     index.kept_alive = resources  # FAISS itself keeps no reference
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from engine.errors import CorruptError
 from engine.index.codes import read_ids_and_lists
 from engine.index.exact import TIE, compute_scores, rank_rows
-from engine.index.flat import BATCH, FlatIndex, Ranking, build_bitmap
+from engine.index.flat import BATCH, DeadRows, FlatIndex, Ranking, build_bitmap
 from engine.index.library import faiss, use_threads
 from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings, DocIds
@@ -30,13 +30,17 @@ class IvfIndex(FlatIndex):
     _SPARSE ids misses nothing. A search among more uses the codes, and looks into more lists the more ids are excluded.
     """
 
-    def __init__(self, path: Path, codes: Path, dim: int, settings: AnnSettings) -> None:
+    is_exact = False
+
+    def __init__(self, path: Path, codes: Path, dim: int, settings: AnnSettings, size: int | None = None) -> None:
         """Map both files. The codes are read in a thread, while the caller loads an encoder; the first search waits.
+
+        size is the number of records, as for FlatIndex.
 
         Raises:
             CorruptError: not a vectors file, or the codes can't be read.
         """
-        super().__init__(path, dim)
+        super().__init__(path, dim, size)
         self.settings = settings
         try:
             self.content = np.memmap(codes, np.uint8, "r")  # keeps the file open, in case a writer deletes it meanwhile
@@ -64,19 +68,24 @@ class IvfIndex(FlatIndex):
         """Return the ids in codes.faiss, in no particular order."""
         return read_ids_and_lists(self.codes)[0]
 
-    def rank(self, queries: Vectors, top_k: int) -> list[Ranking]:
-        """Rank all vectors; top_k is at most their number."""
+    def rank(self, queries: Vectors, top_k: int, dead: DeadRows | None = None) -> list[Ranking]:
+        """Rank all records but the dead; top_k is at most their number."""
         if top_k > _DEEP:
-            return self.search_exhaustively(queries, top_k)
-        rankings = self.probe(queries, top_k, *self.choose_depth(top_k))
+            return self.rank_exhaustively(queries, top_k, dead)
+        n_probe, depth = self.choose_depth(top_k)
+        if dead is None:
+            rankings = self.probe(queries, top_k, n_probe, depth)
+        else:  # fewer ids of each list are alive
+            n_probe = math.ceil(n_probe * self.size / (self.size - len(dead.doc_ids)))
+            rankings = self.probe(queries, top_k, n_probe, depth, dead.living_ids[0])
         return [
-            self.search_exhaustively(q[None], top_k)[0] if r is None else r
+            self.rank_exhaustively(q[None], top_k, dead)[0] if r is None else r
             for q, r in zip(queries, rankings, strict=True)
         ]
 
     def search_exhaustively(self, queries: Vectors, top_k: int) -> list[Ranking]:
-        """Rank all vectors by comparing all of them."""
-        return super().rank(queries, top_k)
+        """Rank all vectors by comparing all of them; top_k is at most their number."""
+        return self.rank_exhaustively(queries, top_k)
 
     def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
         """Rank some rows, by codes if there are many; top_k is at most their number."""

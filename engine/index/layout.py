@@ -30,9 +30,9 @@ _START = 2 * _HEADER.size + _COUNT.size  # offset of the vectors
 
 @dataclass(frozen=True, slots=True)
 class _Mapped:
-    """A mapped file; `vectors` and `inner` are views of it."""
+    """A mapped file; all arrays are views of it."""
 
-    doc_ids: DocIds  # (n,)
+    doc_ids: DocIds  # (n,); not aligned to 8 bytes, so NumPy copies all of it for most calculations
     vectors: Vectors  # (n, dim); not aligned to 4 bytes, so copy rows before long calculations
     inner: NDArray[np.uint8]  # bytes of the inner Flat index, as FAISS reads them
 
@@ -94,7 +94,7 @@ def map_file(path: Path, dim: int) -> _Mapped:
     ):
         raise CorruptError(f"{path} has {len(content):,} bytes, but its header says {n:,} vectors; {expected}")
     vectors = np.frombuffer(content, "<f4", n * dim, _START).reshape(n, dim)
-    doc_ids = np.array(np.frombuffer(content, "<i8", n, end + _COUNT.size))
+    doc_ids = np.frombuffer(content, "<i8", n, end + _COUNT.size)
     return _Mapped(doc_ids, vectors, content[_HEADER.size : end])
 
 

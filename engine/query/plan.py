@@ -135,7 +135,7 @@ def _get_vectors(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
         CorruptError: a record has none.
     """
     vectors, wanted = snapshot.vectors, np.array(doc_ids, np.int64)
-    if (lost := wanted[vectors.find_rows(wanted) < 0]).size:
+    if (lost := wanted[~vectors.has_ids(wanted)]).size:
         raise CorruptError(f"{vectors.path} has no vector for id {lost[0]}. Run: engine verify --deep")
     return vectors.get_points(wanted)
 

@@ -45,7 +45,7 @@ def test_same_space_as_the_reference(
     queries = [row["title"] for row in rows[: n // 6]]
     with open_index(folder.path) as index:
         stored = [get_generation(index).corpus.find_doc_id(row["id"]) for row in rows]
-        ours = get_generation(index).vectors.vectors[get_generation(index).vectors.find_rows(np.array(stored))]
+        ours = get_generation(index).vectors.get_points(np.array(stored))
         assert (ours * theirs).sum(axis=1).min() >= 0.9999
         found = index.search_batch(queries, top_k=10)
     for hits, wanted in zip(found, util.semantic_search(reference.encode(queries), theirs, top_k=10), strict=True):

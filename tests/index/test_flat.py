@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from engine.errors import CorruptError, UsageError
 from engine.index import exact
-from engine.index.flat import _MANY, FlatIndex
+from engine.index.flat import _MANY, DeadRows, FlatIndex
 from engine.index.layout import write_file
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
@@ -217,3 +217,23 @@ def test_the_point_of_a_record_is_the_mean_of_its_passages(tmp_path: Path) -> No
     assert flat.get_points(np.array([20, 10])) == pytest.approx(np.array([[0.6, 0.8], [0.5**0.5, 0.5**0.5]]))
     assert flat.get_points(np.array([], np.int64)).shape == (0, 2)
     assert [a.tolist() for a in flat.find_all_rows(np.array([20, 7, 10]))] == [[2, 0, 1], [1, 0, 2]]
+
+
+def test_the_number_of_records_that_a_receipt_says_spares_reading_the_ids(tmp_path: Path) -> None:
+    doc_ids, vectors = np.array([10, 10, 20]), unit(3, 8, 1)
+    write_file(tmp_path / "v", doc_ids, 8, [vectors])
+    known, read = FlatIndex(tmp_path / "v", 8, 2), FlatIndex(tmp_path / "v", 8)
+    assert (known.size, known.several) == (read.size, read.several) == (2, True)
+    assert known.search(vectors, 2) == read.search(vectors, 2)
+    for size in (0, 4):
+        with pytest.raises(CorruptError, match=f"holds 3 vectors, expected those of {size} records"):
+            FlatIndex(tmp_path / "v", 8, size)
+
+
+def test_what_is_left_out_is_no_candidate(tmp_path: Path) -> None:
+    vectors = unit(300, 8, 3)
+    found, dead = index(tmp_path / "v", list(range(300)), vectors), DeadRows(*[np.arange(0, 290, 2)] * 2)
+    assert dead.has_rows(np.array([0, 1, 288, 290, 299])).tolist() == [True, False, True, False, False]
+    for queries in (vectors[:1], vectors[:_MANY]):
+        for query, hits in zip(queries, found.rank(queries, 5, dead), strict=True):
+            assert hits == [pair for pair in found.search(query[None], 300)[0] if pair[0] % 2 or pair[0] > 289][:5]

@@ -58,8 +58,8 @@ def test_every_passage_is_stored_as_it_is_encoded(folder: IndexFolder, put: Inde
     with open_index(folder.path) as index:
         for doc_id, record in get_generation(index).corpus.fetch([1, 2, 3]).items():
             wanted = index.encode(texts(record.title, record.abstract))
-            rows, _ = get_generation(index).vectors.find_all_rows(np.array([doc_id]))
-            assert np.allclose(get_generation(index).vectors.vectors[rows], wanted, atol=1e-6)
+            stored, counts = get_generation(index).vectors.read_vectors(np.array([doc_id]))
+            assert counts.tolist() == [len(wanted)] and np.allclose(stored, wanted, atol=1e-6)
         n = [len(texts(r.title, r.abstract)) for r in get_generation(index).corpus.fetch([1, 2, 3]).values()]
         assert n[0] > 2 and n[1:] == [1, 1] and get_generation(index).vectors.n_rows == sum(n)
         lengths = [

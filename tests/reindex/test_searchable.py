@@ -40,7 +40,7 @@ def ivf(toy: IndexFolder, add: Add) -> IndexFolder:
 
 
 def index_of(folder: IndexFolder) -> IvfIndex:
-    found = open_vectors(folder.open_current())
+    found = open_vectors(folder.open_current()).parts[0].index
     assert isinstance(found, IvfIndex)
     return found
 

@@ -11,7 +11,7 @@ from engine.corpus.storage.resolution import resolve_ids
 from engine.encode.recipe import clean_text
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.exact import TIE
-from engine.index.ivf import TUNED_FOR, IvfIndex
+from engine.index.ivf import TUNED_FOR
 from engine.options import Query
 from engine.phrases import pluralize
 from engine.progress import Progress
@@ -215,7 +215,7 @@ def _measure_ann_recall(snapshot: OpenGeneration, query: Query, texts: Sequence[
     counts as found.
     """
     vectors = snapshot.vectors
-    if query.mode == "keyword" or not isinstance(vectors, IvfIndex):
+    if query.mode == "keyword" or vectors.is_exact:
         return None
     points, _ = encode_texts(snapshot, [clean_text(text) for text in texts])
     k = min(TUNED_FOR, vectors.size)

@@ -147,7 +147,7 @@ def test_an_approximate_index_tells_what_it_misses(index: Index) -> None:
         exact = [
             {doc_id for doc_id, _ in ranking}
             for ranking in snapshot.vectors.search_exhaustively(approximate.encode(texts), 10)
-        ]  # type: ignore[attr-defined]
+        ]
         got = [{hit.id for hit in approximate.search(text, top_k=10)} for text in texts]
         ids = [{get_generation(approximate).corpus.find_doc_id(one) for one in mine} for mine in got]
         share = sum(len(a & b) for a, b in zip(exact, ids, strict=True)) / 30
