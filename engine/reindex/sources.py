@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from fnmatch import fnmatch
@@ -11,9 +11,11 @@ from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
 
+from engine import stamps
 from engine.collect.source import check_source, get_format, name_source
 from engine.config import SourcePattern
 from engine.corpus.draft import SourceFile
+from engine.corpus.storage.store import AppliedFile
 from engine.errors import SourceError, UnknownFormatError, UsageError
 from engine.receipts import FileReceipt
 
@@ -78,12 +80,13 @@ def _split_digits(path: Path) -> tuple[tuple[int, str], ...]:
     return tuple((int(piece), "") if piece.isdigit() else (-1, piece) for piece in pieces)
 
 
-def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozenset[str]) -> _Listing:
+def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: Sequence[AppliedFile]) -> _Listing:
     """Find the files of all patterns, each once, in the order of the patterns; PubMed's by release, others by age.
 
     So the newest export of a source is read last. Files of the same age are sorted by name.
 
-    base is the folder that relative paths start from. applied are the paths of files that the index was made from.
+    base is the folder that relative paths start from. applied are the files that the index was made from: such a file
+    has its receipt if it is large and was not touched since it was hashed. It is not opened.
 
     Raises:
         SourceError: a file or folder does not exist, or a source that had files before has none left. Missing files
@@ -91,17 +94,38 @@ def list_sources(base: Path, patterns: Sequence[SourcePattern], applied: frozens
     """
     sources: dict[Path, Source] = {}
     notes: list[str] = []
+    digests = _group_digests(applied)
     for pattern in patterns:
         kind = get_format(pattern.format).name if pattern.format else None
         matched = _matches(base, pattern)
         if not matched:
             notes.append(_note_none_left(base, pattern, applied))
         for path in sorted(matched, key=lambda p: (release_of(p.name), p.stat().st_mtime_ns, _split_digits(p))):
-            if kind is None and _is_folder(base, pattern) and (why := _explain_not_a_source(path)):
+            receipt = _find_receipt(path, digests)
+            is_doubtful = receipt is None and kind is None and _is_folder(base, pattern)
+            if is_doubtful and (why := _explain_not_a_source(path)):
                 notes.append(f"{path} is skipped: {why}")
             else:
-                sources.setdefault(path, Source(path, kind))
+                sources.setdefault(path, Source(path, kind, receipt))
     return _Listing(tuple(sources.values()), tuple(notes))
+
+
+def _group_digests(applied: Sequence[AppliedFile]) -> dict[int, set[str]]:
+    """Return the SHA-256 of all contents of each size."""
+    digests: dict[int, set[str]] = {}
+    for file in applied:
+        digests.setdefault(file.n_bytes, set()).add(file.sha256)
+    return digests
+
+
+def _find_receipt(path: Path, digests: Mapping[int, Collection[str]]) -> FileReceipt | None:
+    """Return the receipt of a file that is known to have one of these contents, without reading it; None if unknown."""
+    try:
+        n_bytes = path.stat().st_size
+    except OSError:
+        return None
+    known = (sha256 for sha256 in digests.get(n_bytes, ()) if stamps.is_untouched(path, sha256))
+    return next((FileReceipt(path.name, n_bytes, sha256) for sha256 in known), None)
 
 
 def resolve_pattern(base: Path, pattern: SourcePattern) -> Path:
@@ -196,7 +220,7 @@ def _explain_vanished(path: Path, pattern: SourcePattern) -> str:
     )
 
 
-def _note_none_left(base: Path, pattern: SourcePattern, applied: frozenset[str]) -> str:
+def _note_none_left(base: Path, pattern: SourcePattern, applied: Sequence[AppliedFile]) -> str:
     """Return the note on a source without files.
 
     Raises:
@@ -204,7 +228,7 @@ def _note_none_left(base: Path, pattern: SourcePattern, applied: frozenset[str])
     """
     root = resolve_pattern(base, pattern)
     glob_like = str(root) if _is_glob(base, pattern) else f"{root}/*"
-    before = [path for path in applied if fnmatch(path, glob_like)]
+    before = {file.path for file in applied if fnmatch(file.path, glob_like)}
     if before:
         raise SourceError(
             f"{root} contains no files now, but {len(before):,} were read from it before. Nothing was changed or "
@@ -219,12 +243,17 @@ def select_since(sources: Sequence[Source], day: date) -> tuple[Source, ...]:
 
 
 def hash_source(source: Source) -> Source:
-    """Return the source with its receipt.
+    """Return the source with its receipt, and remember it; a source that has one is not read.
 
     Raises:
         SourceError: the file can't be read.
     """
+    if source.receipt is not None:
+        return source
     try:
-        return replace(source, receipt=FileReceipt.of(source.path))
+        before = stamps.read_identity(source.path)
+        receipt = FileReceipt.of(source.path)
+        stamps.note(source.path, receipt.sha256, before)
+        return replace(source, receipt=receipt)
     except OSError as err:
         raise SourceError(f"{source.path} can't be read: {err.strerror}") from err

@@ -152,7 +152,7 @@ def _look_at_sources(folder: IndexFolder, settings: Settings, request: Request, 
         SourceError: a source does not exist or can't be read.
     """
     applied = read_applied_files(current)
-    listing = list_sources(folder.path.absolute(), settings.sources, frozenset(file.path for file in applied))
+    listing = list_sources(folder.path.absolute(), settings.sources, applied)
     sources = select_since(listing.sources, request.since) if request.since else listing.sources
     present = {source.place for source in listing.sources}
     paths = [file.path for file in applied if file.path and file.path not in present]

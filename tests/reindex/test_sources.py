@@ -1,14 +1,20 @@
 import doctest
 import os
+import time
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from engine import stamps
 from engine.config import SourcePattern
+from engine.corpus.storage.store import AppliedFile
 from engine.errors import SourceError
+from engine.receipts import FileReceipt
+from engine.records.generation import FileCounts
 from engine.reindex import sources as module
-from engine.reindex.sources import Source, _Listing, list_sources, release_of, select_since
+from engine.reindex.sources import Source, _Listing, hash_source, list_sources, release_of, select_since
 
 ROW = '{"id": "a", "title": "A"}\n'
 PATTERN = SourcePattern
@@ -27,8 +33,12 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def listed(place: Path, *patterns: SourcePattern, applied: frozenset[str] = frozenset()) -> _Listing:
+def listed(place: Path, *patterns: SourcePattern, applied: Sequence[AppliedFile] = ()) -> _Listing:
     return list_sources(place, patterns, applied)
+
+
+def build_applied(path: Path, receipt: FileReceipt) -> AppliedFile:
+    return AppliedFile(1, path.name, str(path), receipt.n_bytes, receipt.sha256, "JSONL", 0, FileCounts())
 
 
 def names(listing: _Listing) -> list[str]:
@@ -79,7 +89,9 @@ def test_a_folder_that_lost_its_files_stops_and_one_that_never_had_any_does_not(
     (place / "empty").mkdir()
     assert listed(place, PATTERN(path)).notes == (f"{place / path} contains no files yet",)
     with pytest.raises(SourceError, match="contains no files now, but 1 were read from it before"):
-        listed(place, PATTERN(path), applied=frozenset({str(place / "empty" / "a.ris")}))
+        listed(
+            place, PATTERN(path), applied=[build_applied(place / "empty" / "a.ris", FileReceipt("a.ris", 1, "0" * 64))]
+        )
 
 
 def test_a_folder_with_brackets_in_its_name_is_a_folder(place: Path) -> None:
@@ -87,7 +99,7 @@ def test_a_folder_with_brackets_in_its_name_is_a_folder(place: Path) -> None:
     odd.mkdir()
     (odd / "one.jsonl").write_text(ROW)
     assert names(listed(place, PATTERN("exports [2024]"))) == ["one.jsonl"]
-    assert names(list_sources(odd, [PATTERN("*.jsonl")], frozenset())) == ["one.jsonl"]
+    assert names(list_sources(odd, [PATTERN("*.jsonl")], ())) == ["one.jsonl"]
     assert names(listed(place, PATTERN("x/[n-p]*.jsonl"))) == ["one.jsonl"]
 
 
@@ -112,3 +124,80 @@ def test_since_goes_by_the_day_of_the_last_change(place: Path) -> None:
     os.utime(old.path, (0, 0))
     assert select_since([old, fresh], date(2000, 1, 1)) == (fresh,)
     assert select_since([old, fresh], date(1970, 1, 1)) == (old, fresh)
+
+
+@pytest.fixture
+def known(place: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, AppliedFile]:
+    """A file that an index was made from, and that was hashed then."""
+    monkeypatch.setattr(stamps, "_SETTLED", 0.0)
+    monkeypatch.setattr(stamps, "_LARGE", 1)
+    path = place / "x" / "one.jsonl"
+    receipt = hash_source(Source(path)).receipt
+    assert receipt == FileReceipt.of(path)
+    return path, build_applied(path, receipt)
+
+
+def forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every file that is opened or hashed fail."""
+    monkeypatch.setattr(FileReceipt, "of", None)
+    monkeypatch.setattr(module, "check_source", None)
+
+
+def test_an_untouched_known_file_is_not_read_again(
+    place: Path, known: tuple[Path, AppliedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, applied = known
+    expected = Source(path, None, FileReceipt.of(path))
+    forbid_reading(monkeypatch)
+    (source,) = listed(place, PATTERN("x"), applied=[applied]).sources
+    assert hash_source(source) == source == expected
+
+
+def test_a_known_content_at_another_place_is_not_read_again_either(
+    place: Path, known: tuple[Path, AppliedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = place / "y"
+    (place / "x").rename(other)
+    forbid_reading(monkeypatch)
+    (source,) = listed(place, PATTERN("y"), applied=[known[1]]).sources
+    assert (source.path, hash_source(source)) == (other / "one.jsonl", source)
+
+
+def rewrite_with_old_times(path: Path) -> None:
+    before = path.stat()
+    path.write_text(ROW.replace("A", "B"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def replace_by_another(path: Path) -> None:
+    beside = path.with_name("beside")
+    beside.write_text(ROW.replace("A", "B"))
+    beside.replace(path)
+
+
+@pytest.mark.parametrize("touch", [rewrite_with_old_times, replace_by_another, Path.touch])
+def test_a_touched_known_file_is_read_again(
+    place: Path, known: tuple[Path, AppliedFile], touch: Callable[[Path], None]
+) -> None:
+    path, applied = known
+    time.sleep(0.02)  # clocks of file systems tick every few milliseconds
+    touch(path)
+    (source,) = listed(place, PATTERN("x"), applied=[applied]).sources
+    assert source.receipt is None
+    assert hash_source(source).receipt == FileReceipt.of(path)
+
+
+def test_a_hashed_file_that_the_index_was_not_made_from_is_looked_at(
+    place: Path, known: tuple[Path, AppliedFile]
+) -> None:
+    other = build_applied(known[0], FileReceipt("one.jsonl", len(ROW), "0" * 64))
+    (source,) = listed(place, PATTERN("x"), applied=[other]).sources
+    assert source.receipt is None
+
+
+def test_a_small_file_is_always_read(
+    place: Path, known: tuple[Path, AppliedFile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stamps, "_LARGE", 1 << 10)
+    (source,) = listed(place, PATTERN("x"), applied=[known[1]]).sources
+    assert source.receipt is None
