@@ -29,7 +29,7 @@ _NUMBERS = {kind: number for number, kind in enumerate(_KINDS)}
 _encode = json.JSONEncoder(check_circular=False, separators=(",", ":")).encode
 
 
-class Part(Enum):
+class FrameKind(Enum):
     """What a frame holds."""
 
     READY = b"r"  # nothing: the process has started
@@ -103,14 +103,14 @@ def parse_error(packed: bytes, path: Path) -> Exception:
     return cast(EngineError, kind.__new__(kind, values[0]))  # not by __init__, which may make a message of its own
 
 
-def read_frame(stream: BinaryIO) -> tuple[Part, bytes] | None:
+def read_frame(stream: BinaryIO) -> tuple[FrameKind, bytes] | None:
     """Return the next frame; None if the other process has ended."""
     head = stream.read(1 + _LENGTH)
     if len(head) < 1 + _LENGTH:
         return None
     n_bytes = int.from_bytes(head[1:], "big")
     content = stream.read(n_bytes)
-    return (Part(head[:1]), content) if len(content) == n_bytes else None
+    return (FrameKind(head[:1]), content) if len(content) == n_bytes else None
 
 
 class Outbox:
@@ -127,7 +127,7 @@ class Outbox:
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
 
-    def put(self, part: Part, content: bytes = b"") -> None:
+    def put(self, part: FrameKind, content: bytes = b"") -> None:
         """Send a frame after those before it, and wait until there is room for it."""
         frame = part.value + len(content).to_bytes(_LENGTH, "big") + content
         with self._changed:

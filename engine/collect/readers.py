@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
 
-from engine.collect.frames import Part, parse_entries, parse_error, read_frame
+from engine.collect.frames import FrameKind, parse_entries, parse_error, read_frame
 from engine.collect.source import read_source
 from engine.config import count_cores
 from engine.errors import SourceError
@@ -109,23 +109,23 @@ class _Process:
             SourceError: as read_source; or the process was ended.
         """
         if self._is_ready is None:
-            self._is_ready = self.popen is not None and self._receive_frame() == (Part.READY, b"")
+            self._is_ready = self.popen is not None and self._receive_frame() == (FrameKind.READY, b"")
         if not self._is_ready:
             yield from read_source(path, format_name)
             return
         while True:
             match self._receive_frame():
-                case (Part.ENTRIES, batch):
+                case (FrameKind.ENTRIES, batch):
                     yield from parse_entries(batch)
-                case (Part.END, _):
+                case (FrameKind.END, _):
                     return
-                case (Part.ERROR, packed):
+                case (FrameKind.ERROR, packed):
                     error = parse_error(packed, path)
                     raise error
                 case _:
                     raise SourceError(self._explain_end(path))
 
-    def _receive_frame(self) -> tuple[Part, bytes] | None:
+    def _receive_frame(self) -> tuple[FrameKind, bytes] | None:
         """Return the next frame; None if the process has ended or is not ours."""
         with contextlib.suppress(ValueError):  # of no known part
             return read_frame(cast(BinaryIO, cast("subprocess.Popen[bytes]", self.popen).stdout))

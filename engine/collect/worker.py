@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.collect.frames import Outbox, Part, serialise_entries, serialise_error
+from engine.collect.frames import FrameKind, Outbox, serialise_entries, serialise_error
 from engine.collect.source import read_source
 
 
@@ -24,16 +24,16 @@ def _send_files(asked: Iterable[bytes], outbox: Outbox) -> None:
         asked: a line of JSON for each file: its path, and the name of its format or null.
         outbox: where the frames go.
     """
-    outbox.put(Part.READY)
+    outbox.put(FrameKind.READY)
     for line in asked:
         path, format_name = json.loads(line)
         try:
             for batch in serialise_entries(read_source(Path(path), format_name)):
-                outbox.put(Part.ENTRIES, batch)
+                outbox.put(FrameKind.ENTRIES, batch)
         except Exception as err:
-            outbox.put(Part.ERROR, serialise_error(err))
+            outbox.put(FrameKind.ERROR, serialise_error(err))
         else:
-            outbox.put(Part.END)
+            outbox.put(FrameKind.END)
 
 
 def main(most: int) -> None:

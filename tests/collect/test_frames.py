@@ -9,7 +9,7 @@ import pytest
 
 from engine import errors
 from engine.collect import frames
-from engine.collect.frames import Outbox, Part, parse_entries, parse_error, read_frame, serialise_entries
+from engine.collect.frames import FrameKind, Outbox, parse_entries, parse_error, read_frame, serialise_entries
 from engine.errors import EngineError, MissingExtraError, SourceError
 from engine.records.abstract import Abstract, Deletion, Entry, Rejection, Remark
 
@@ -71,7 +71,7 @@ def test_any_other_error_names_the_file_and_shows_where_it_happened() -> None:
     assert str(found).startswith("a.ris could not be read") and "[].pop()" in str(found)
 
 
-def read_frames(raw: bytes) -> list[tuple[Part, bytes]]:
+def read_frames(raw: bytes) -> list[tuple[FrameKind, bytes]]:
     """All frames in some bytes."""
     stream = io.BytesIO(raw)
     return list(iter(lambda: read_frame(stream), None))  # type: ignore[arg-type]
@@ -79,10 +79,10 @@ def read_frames(raw: bytes) -> list[tuple[Part, bytes]]:
 
 def test_a_cut_frame_is_none() -> None:
     outbox = Outbox(stream := io.BytesIO(), 100, lambda: None)
-    outbox.put(Part.ERROR, b"abc")
+    outbox.put(FrameKind.ERROR, b"abc")
     outbox.close()
     whole = stream.getvalue()
-    assert read_frames(whole) == [(Part.ERROR, b"abc")]
+    assert read_frames(whole) == [(FrameKind.ERROR, b"abc")]
     assert [read_frames(whole[:n]) for n in range(len(whole))] == [[]] * len(whole)
 
 
@@ -106,7 +106,7 @@ def test_no_more_than_the_limit_waits() -> None:
 
     def send() -> None:
         for content in contents:
-            outbox.put(Part.ENTRIES, content)
+            outbox.put(FrameKind.ENTRIES, content)
             waiting.append(outbox.n_bytes)
 
     sender = threading.Thread(target=send)
@@ -122,7 +122,7 @@ def test_no_more_than_the_limit_waits() -> None:
 def test_a_frame_above_the_limit_waits_alone() -> None:
     outbox = Outbox(stream := io.BytesIO(), 10, lambda: None)
     for _ in range(3):
-        outbox.put(Part.ENTRIES, b"x" * 50)
+        outbox.put(FrameKind.ENTRIES, b"x" * 50)
         assert outbox.n_bytes <= 55
     outbox.close()
     assert len(read_frames(stream.getvalue())) == 3
@@ -134,5 +134,5 @@ def test_a_process_that_nobody_reads_gives_up() -> None:
             raise BrokenPipeError
 
     abandoned = threading.Event()
-    Outbox(Broken(), 100, abandoned.set).put(Part.READY)
+    Outbox(Broken(), 100, abandoned.set).put(FrameKind.READY)
     assert abandoned.wait(60)

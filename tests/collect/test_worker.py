@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine.collect.frames import Outbox, Part, parse_entries, parse_error, read_frame
+from engine.collect.frames import FrameKind, Outbox, parse_entries, parse_error, read_frame
 from engine.collect.worker import _send_files
 from tests.conftest import TOY
 
@@ -18,7 +18,7 @@ def test_files_are_served_one_after_the_other(tmp_path: Path) -> None:
     outbox.close()
     stream.seek(0)
     parts, contents = zip(*iter(lambda: read_frame(stream), None), strict=True)
-    assert parts == (Part.READY, Part.ENTRIES, Part.END, Part.ERROR)
+    assert parts == (FrameKind.READY, FrameKind.ENTRIES, FrameKind.END, FrameKind.ERROR)
     assert len(list(parse_entries(contents[1]))) == len(TOY.read_text().splitlines())
     assert str(parse_error(contents[3], empty)) == f"{empty} is empty: expected records"
 
