@@ -136,7 +136,7 @@ class Corpus:
         """
         self.path = state  # names the corpus in messages
         self.patience: float | None = None  # seconds that one query may take; None: no limit
-        self.databases: list[SharedDatabase] = []  # each once
+        self.databases: dict[Path, SharedDatabase] = {}
         try:
             self.segments = tuple(
                 _Segment(self._open(open_file, part.path, "abstracts"), part.dead) for part in segments
@@ -152,11 +152,9 @@ class Corpus:
         Raises:
             CorruptError: SQLite can't read the file, or the table is missing.
         """
-        for database in self.databases:
-            if database.path == path:
-                return database
-        database = open_file(path)
-        self.databases.append(database)
+        if path in self.databases:
+            return self.databases[path]
+        database = self.databases[path] = open_file(path)
         try:
             with database.borrow(CURRENT.get(), math.inf) as connection:
                 connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
@@ -171,9 +169,9 @@ class Corpus:
         Raises:
             CorruptError: SQLite can't open the file.
         """
-        for database in self.databases:
-            if database.is_at(path) and database.add_user():
-                return database
+        database = self.databases.get(path)
+        if database is not None and database.is_at(path) and database.add_user():
+            return database
         return SharedDatabase(path)
 
     def open_again(self) -> Corpus:
@@ -182,9 +180,8 @@ class Corpus:
         Raises:
             CorruptError: a file can't be opened.
         """
-        opened = {database.path: database for database in self.databases}
         parts = [SegmentDatabase(segment.database.path, segment.dead) for segment in self.segments]
-        return Corpus(parts, self.state.path, lambda path: opened[path].open_again())
+        return Corpus(parts, self.state.path, lambda path: self.databases[path].open_again())
 
     def widen(self, n: int) -> None:
         """Open n connections to each database, fewer if there are many databases, so that n queries can run at once.
@@ -192,12 +189,12 @@ class Corpus:
         Raises:
             CorruptError: a file can't be opened any more.
         """
-        for database in self.databases:
+        for database in self.databases.values():
             database.widen(min(n, _MOST // len(self.databases)))
 
     def close(self) -> None:
         """Close the databases that no other corpus uses; no method works afterwards."""
-        for database in self.databases:
+        for database in self.databases.values():
             database.close()
 
     def _run(
@@ -426,7 +423,11 @@ class Corpus:
     def find_problems(self) -> list[str]:
         """Return the problems that SQLite's checks and checks between the tables find; empty if there are none."""
         stored = {segment.database for segment in self.segments}
-        return [problem for database in self.databases for problem in self._find_damage(database, database in stored)]
+        return [
+            problem
+            for database in self.databases.values()
+            for problem in self._find_damage(database, database in stored)
+        ]
 
     def _find_damage(self, database: SharedDatabase, has_records: bool) -> Iterator[str]:
         """Yield the problems of one database, dead records included."""

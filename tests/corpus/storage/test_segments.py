@@ -237,7 +237,7 @@ def test_many_databases_get_fewer_connections_each(
     _, many = divided
     monkeypatch.setattr(store_module, "_MOST", 7)
     many.widen(5)
-    assert [len(database.connections) for database in many.databases] == [2, 2, 2]
+    assert [len(database.connections) for database in many.databases.values()] == [2, 2, 2]
 
 
 def test_differences_read_only_what_is_not_shared(
