@@ -5,5 +5,6 @@ vectors and ``flat`` searches it. ``codes`` compresses vectors into lists; ``ivf
 candidates exactly. ``parts`` searches several segments without their dead records, ``gpu`` does so on a GPU, and
 ``vectors`` opens what a generation has. ``lookup`` finds ids in a mapped file. ``folder`` finds
 generations on disk, ``manifest`` reads and writes their manifests, ``publish`` makes one current, ``lock`` keeps out a
-second writer and ``durable`` writes files safely. ``corpusmap`` stores the map.
+second writer and ``durable`` writes files safely. ``openfiles`` notices what changes files while they are open.
+``corpusmap`` stores the map.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from engine.errors import CorruptError, GenerationError, NoGenerationError
 from engine.index import manifest as manifests
@@ -18,6 +19,7 @@ MAP = "map.npz"  # a point in two dimensions for each record
 # "000007" ("000000" before the first generation). The engine adds a space and the first 16 digits of the SHA-256 of the
 # manifest, so that a damaged pointer can't lead to another generation.
 _POINTER = re.compile(r"(\d{6})(?: ([0-9a-f]{16}))?\n?")
+_ADVICE = "Run: engine rollback"  # ends the messages about a damaged generation
 _SIDE_FILES = ("-wal", "-journal", "-shm")
 
 
@@ -47,6 +49,10 @@ class Generation:
     def codes(self) -> Path:
         """The FAISS file of the codes; only a large index has one."""
         return self.path / CODES
+
+    def list_files(self) -> list[Path]:
+        """List the data files that the generation consists of."""
+        return [self.path / file.name for file in self.manifest.files]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,10 @@ class IndexFolder:
         if number == 0:
             raise self.build_no_generation_error()
         if check is not None and self.get_generation_path(number).is_dir() and self.format_pointer(number) != text:
-            self.check(number)  # if the generation itself is damaged, this names the file
+            try:
+                self.check(number)  # if the generation itself is damaged, this names the file
+            except GenerationError as err:
+                self._raise_with_command(err, number)
             raise self.build_pointer_error(f"names generation {number:06d}, but was written for another one")
         return number
 
@@ -154,10 +163,26 @@ class IndexFolder:
         """Build the error for a pointer that can't be followed."""
         present = ", ".join(f"{n:06d}" for n in self.list_numbers()) or "none"
         newest = max(self.list_numbers(), default=1)
+        command = self._suggest_rollback() or f"engine rollback -i {self.path.name} --to {newest}"
         return CorruptError(
-            f"{self.pointer} {what}. Generations here: {present}. "
-            f"Check the newest one and point to it: engine rollback -i {self.path.name} --to {newest}"
+            f"{self.pointer} {what}. Generations here: {present}. Check the newest one and point to it: {command}"
         )
+
+    def _suggest_rollback(self, damaged: int | None = None) -> str | None:
+        """Return the command that points to the newest complete generation but `damaged`; None if there is none."""
+        others = (n for n in reversed(self.list_numbers()) if n != damaged and self._is_complete(n))
+        number = next(others, None)
+        return None if number is None else f"engine rollback -i {self.path.name} --to {number}"
+
+    def _is_complete(self, number: int) -> bool:
+        """Return whether all files of a generation are there, with the right sizes. Their content is not read."""
+        path = self.get_generation_path(number)
+        try:
+            generation = Generation(path, manifests.read_manifest(path))
+            sizes = {file.name: file.n_bytes for file in generation.manifest.files}
+            return all(file.stat().st_size == sizes[file.name] for file in generation.list_files())
+        except (GenerationError, OSError):
+            return False
 
     def format_pointer(self, number: int) -> str:
         """Return the text of CURRENT for a generation.
@@ -169,7 +194,8 @@ class IndexFolder:
         try:
             return f"{number:06d} {FileReceipt.of(path).sha256[:16]}\n"
         except OSError as err:
-            raise CorruptError(f"{path} can't be read: {err.strerror}. Run: engine rollback") from err
+            command = self._suggest_rollback(number) or "engine rollback"
+            raise CorruptError(f"{path} can't be read: {err.strerror}. Run: {command}") from err
 
     def check(self, number: int, *, quick: bool = False) -> Generation:
         """Check every file of a generation against its manifest, by size and SHA-256.
@@ -209,8 +235,19 @@ class IndexFolder:
         while True:
             try:
                 return self.check(number, quick=quick)
-            except GenerationError:
+            except GenerationError as err:
                 latest = self.read_current()
                 if latest == number:
-                    raise
+                    self._raise_with_command(err, number)
                 number = latest
+
+    def _raise_with_command(self, error: GenerationError, damaged: int) -> NoReturn:
+        """Raise the error about a damaged generation; its advice names the newest other one that is complete.
+
+        Raises:
+            GenerationError: of the type of the error.
+        """
+        command, text = self._suggest_rollback(damaged), str(error)
+        if command is None or not text.endswith(_ADVICE):
+            raise error
+        raise type(error)(f"{text.removesuffix(_ADVICE)}Run: {command}") from error

@@ -23,6 +23,7 @@ FACTORY = "IDMap2,Flat"
 _HEADER = struct.Struct("<4siqqqBi")  # fourcc, dimensions, vectors, two unused numbers, trained, metric
 _COUNT = struct.Struct("<Q")
 _UNUSED = 1 << 20
+_IN_MEMORY = 4 << 20  # bytes; a file up to this size is read, since it may be cut off while it is mapped (bus error)
 _INNER_PRODUCT = 0
 OUTER, INNER = b"IxM2", b"IxFI"
 _START = 2 * _HEADER.size + _COUNT.size  # offset of the vectors
@@ -30,7 +31,7 @@ _START = 2 * _HEADER.size + _COUNT.size  # offset of the vectors
 
 @dataclass(frozen=True, slots=True)
 class _Mapped:
-    """A mapped file; all arrays are views of it."""
+    """A mapped or read file; all arrays are views of it."""
 
     doc_ids: DocIds  # (n,); not aligned to 8 bytes, so NumPy copies all of it for most calculations
     vectors: Vectors  # (n, dim); not aligned to 4 bytes, so copy rows before long calculations
@@ -68,14 +69,16 @@ def _size_of(n: int, dim: int) -> int:
 
 
 def map_file(path: Path, dim: int) -> _Mapped:
-    """Map a file read-only.
+    """Map a file read-only; a small one is read.
 
     Raises:
         CorruptError: not an IDMap2,Flat inner-product index of this dimension, or its length does not match its header.
     """
     expected = f"expected an {FACTORY} inner-product index of {dim} dimensions. Run: engine rollback"
     try:
-        content = np.memmap(path, np.uint8, "r")
+        is_small = path.stat().st_size <= _IN_MEMORY
+        content = np.fromfile(path, np.uint8) if is_small else np.memmap(path, np.uint8, "r")
+        content.flags.writeable = False
     except (OSError, ValueError) as err:  # ValueError: an empty file
         raise CorruptError(f"{path} can't be read: {str(err)[:200]}; {expected}") from err
     if len(content) < _START + _COUNT.size:

@@ -84,6 +84,13 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
     return deleted
 
 
+def remove_unused(folder: IndexFolder, keep: int) -> None:
+    """Delete what no kept generation needs, generations and encoders. What can't be deleted stays."""
+    with contextlib.suppress(OSError, GenerationError):
+        prune(folder, keep)
+        _prune_encoders(folder)
+
+
 def _read_ancestry(folder: IndexFolder) -> Iterator[int]:
     """Yield the current generation, the one it was made from, and so on, while they are on disk and readable."""
     number: int | None = folder.read_current()
@@ -95,7 +102,7 @@ def _read_ancestry(folder: IndexFolder) -> Iterator[int]:
             return
 
 
-def prune_encoders(folder: IndexFolder) -> None:
+def _prune_encoders(folder: IndexFolder) -> None:
     """Delete encoders that no generation uses any more; none if a manifest can't be read."""
     try:
         used = {read_manifest(folder.get_generation_path(n)).encoder.fingerprint for n in folder.list_numbers()}

@@ -16,6 +16,7 @@ from engine.corpus.storage.store import Corpus
 from engine.encode.encoder import Encoder
 from engine.errors import CorruptError, GenerationError
 from engine.index.folder import Generation, IndexFolder
+from engine.index.openfiles import OpenFiles
 from engine.index.vectors import open_vectors
 from engine.options import Filters
 from engine.query.opening import open_corpus
@@ -60,6 +61,7 @@ class OpenGeneration:
         self.pointer = pointer
         self.corpus: Corpus = open_corpus(generation, before.corpus if before else None)
         self.closing = weakref.finalize(self, self.corpus.close)
+        self.files = OpenFiles.of(generation.list_files())
         self.vectors = open_vectors(generation, device)
         if self.vectors.size != self.manifest.counts.abstracts:
             raise CorruptError(

@@ -17,7 +17,7 @@ from engine.config import Settings
 from engine.corpus.history import find_changed
 from engine.corpus.storage.store import RecordSource
 from engine.encode.encoder import Encoder
-from engine.errors import GenerationError, NoGenerationError, UsageError
+from engine.errors import CorruptError, GenerationError, NoGenerationError, UsageError
 from engine.index.folder import IndexFolder
 from engine.options import Filters, Mode, Query
 from engine.phrases import pluralize
@@ -73,6 +73,7 @@ class Index:
         self._follow = follow and not self._is_pinned
         self._lock = threading.Lock()
         self._pid = os.getpid()
+        self._failed: tuple[object, GenerationError] | None = None  # states of changed files, and why they are refused
         self._open: OpenGeneration | None = (
             open_latest(folder, device) if generation is None else open_kept(folder, generation, device)
         )
@@ -167,6 +168,9 @@ class Index:
 
         Raises:
             UsageError: the process was forked since the index was opened; FAISS would wait for ever in the child.
+            CorruptError: a file was written to, cut off or replaced since it was opened, and the generation can't be
+                opened anew.
+            GenerationError: the index is closed.
         """
         if os.getpid() != self._pid:
             raise UsageError(
@@ -177,7 +181,42 @@ class Index:
                 self._move()
             finally:
                 self._lock.release()
-        return self._get_open()
+        opened = self._get_open()
+        change = opened.files.find_change(replaced=not self._is_pinned)
+        if change is None:
+            return opened
+        if self._is_pinned:
+            raise CorruptError(f"{change}. Check the index, then open it again: engine verify -i {self.name}")
+        with self._lock:
+            return self._open_anew()
+
+    def _open_anew(self) -> OpenGeneration:
+        """Open the generation again, of which a file has changed; call with the lock.
+
+        What failed is tried again when a file has changed again.
+
+        Raises:
+            CorruptError: its files are not what its manifest says.
+            GenerationError: the index is closed.
+        """
+        opened = self._get_open()
+        if (change := opened.files.find_change()) is None:  # another thread was here first
+            return opened
+        states = opened.files.read_states()
+        if self._failed is None or self._failed[0] != states:
+            try:
+                fresh = (
+                    open_latest(self._folder, self._device)
+                    if self._follow
+                    else open_kept(self._folder, opened.manifest.generation, self._device)
+                )
+            except GenerationError as err:
+                self._failed = states, err
+            else:
+                fresh.adopt_encoder(opened)
+                self._open, self._failed = fresh, None
+                return fresh
+        raise CorruptError(f"{change}, and can't be used: {self._failed[1]}") from self._failed[1]
 
     @property
     def manifest(self) -> Manifest:

@@ -101,6 +101,7 @@ def make_generation(folder: IndexFolder, order: Order, current: Generation | Non
         with contextlib.suppress(OSError):
             if folder.building.exists():
                 durable.remove_folder(folder.building, manifest.NAME)
+    publish.remove_unused(folder, settings.keep_generations)
     if not order.republish:  # a republished index encodes nothing, so the shards of a stopped run are still needed
         shards.clear(folder.shards)
     return report
@@ -292,9 +293,6 @@ def _finish(done: Finished) -> Report:
     """
     build, sealed = done.build, seal_generation(done)
     publish.publish(build.folder, sealed)
-    with contextlib.suppress(OSError, GenerationError):  # published; the next run deletes what could not be deleted
-        publish.prune(build.folder, build.order.settings.keep_generations)
-        publish.prune_encoders(build.folder)
     report = _build_report(build, build.number, sealed.counts, done.gathered, published=True)
     search = done.searchable
     recipe = done.queries.identity.recipe

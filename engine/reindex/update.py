@@ -72,6 +72,7 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
         look = _look_at_sources(folder, settings, request, current)
         if not look.files.read and current is not None and not has_pending_decisions(folder, current):
             choose(current.manifest.encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
+            publish.remove_unused(folder, settings.keep_generations)
             shards.clear(folder.shards)  # of a stopped run whose files are gone: there is nothing to encode
             return replace(_report_nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
         if not look.files.read and current is None:

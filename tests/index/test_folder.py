@@ -259,6 +259,53 @@ def test_a_manifest_survives_the_round_trip(toy: IndexFolder) -> None:
     assert asdict(manifest)["counts"]["abstracts"] == 40
 
 
+def copy_while_publishing(toy: IndexFolder, add: Add, target: Path) -> IndexFolder:
+    """A copy of the index for which generations/ was read before a publication, and CURRENT after it."""
+    shutil.copytree(toy.path, target)
+    add({"id": "new", "title": "New"})
+    shutil.copy(toy.pointer, target / "CURRENT")
+    return IndexFolder(target)
+
+
+def cut_off(path: Path) -> None:
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+INCOMPLETE: dict[str, Callable[[Path], object]] = {
+    "no generation": lambda path: shutil.rmtree(path),
+    "no file": lambda path: [file.unlink() for file in path.iterdir()],
+    "no manifest": lambda path: (path / "manifest.json").unlink(),
+    "no vectors": lambda path: (path / "vectors.faiss").unlink(),
+    "half a database": lambda path: cut_off(path / "abstracts.db"),
+    "half a manifest": lambda path: cut_off(path / "manifest.json"),
+}
+
+
+@pytest.mark.parametrize("spoil", INCOMPLETE.values(), ids=INCOMPLETE.keys())
+def test_a_copy_made_while_publishing_names_the_command_that_repairs_it(
+    toy: IndexFolder, add: Add, engine: Run, spoil: Callable[[Path], object]
+) -> None:
+    copy = copy_while_publishing(toy, add, toy.path.with_name("copy"))
+    shutil.copytree(toy.get_generation_path(2), copy.get_generation_path(2))
+    spoil(copy.get_generation_path(2))
+    with pytest.raises(CorruptError, match=r"000002.*: engine rollback -i copy --to 1$") as refused:
+        open_index(copy.path)
+    command = str(refused.value).rpartition(": engine ")[2].split()
+    assert engine(*command).returncode == 0
+    with open_index(copy.path) as index:
+        assert (index.generation, len(index)) == (1, 40)
+
+
+def test_an_incomplete_generation_is_not_the_one_to_go_back_to(toy: IndexFolder, add: Add) -> None:
+    for n in range(3):
+        add({"id": f"n{n}", "title": f"New {n}"})
+    shutil.rmtree(toy.get_generation_path(4))
+    (toy.get_generation_path(3) / "vectors.faiss").unlink()
+    with pytest.raises(CorruptError, match=r"Generations here: 000002, 000003\..* engine rollback -i toy --to 2$"):
+        open_index(toy.path)
+
+
 def test_pruning_keeps_the_current_one_and_what_it_was_made_from(toy: IndexFolder, add: Add) -> None:
     for n in range(5):
         add({"id": f"n{n}", "title": f"New {n}"}, keep_generations=9)

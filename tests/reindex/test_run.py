@@ -263,7 +263,7 @@ def test_what_cannot_be_deleted_after_publishing_is_no_failure(
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(publish, "prune_encoders", fail)
+    monkeypatch.setattr(publish, "_prune_encoders", fail)
     assert add({"id": "a", "title": "A"}).published
 
 

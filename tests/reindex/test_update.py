@@ -34,7 +34,7 @@ from engine.reindex.run import index_sources
 from engine.reindex.shards import count_shards
 from engine.reindex.update import Request, plan_reindex, reindex
 from engine.reindex.verify import verify
-from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl, silent
+from tests.conftest import ROOT, TOY, TOY_MODEL, jsonl, order_of, silent
 
 Run = Callable[..., Report]
 ARTICLE = (
@@ -439,6 +439,19 @@ def test_shards_serve_whatever_the_next_run_reads_and_only_the_same_encoder(
     done = reindex(toy, often, Request(), silent)
     assert (done.counts.added, done.counts.resumed, done.counts.encoded) == (100, n - 1, 101 - n)
     assert verify(toy, toy.open_current(), deep=True) == []
+
+
+def test_what_no_generation_needs_goes_with_a_run_that_finds_nothing_new(toy: IndexFolder, run: Run) -> None:
+    encoders = sorted(path.name for path in (toy.path / "encoders").iterdir())
+    for change in ("nothing to read", "nothing new in what is read"):
+        shutil.copytree(toy.get_generation_path(1), toy.get_generation_path(7))  # as a kill leaves it
+        (toy.path / "encoders" / ("0" * 64)).mkdir()
+        if change == "nothing to read":
+            assert not run().published
+        else:
+            assert not index_sources(toy, order_of(TOY), silent).published
+        assert toy.list_numbers() == [1], change
+        assert sorted(path.name for path in (toy.path / "encoders").iterdir()) == encoders
 
 
 def test_shards_whose_files_are_gone_go_with_the_next_run(toy: IndexFolder, inbox: Path, settings: Settings) -> None:

@@ -60,6 +60,10 @@ class Shelf:
             raise UnknownIndexError(f"no index named {name[:80]!r}. Indexes served: {', '.join(self.names)}")
         return self.indexes[name or self.names[0]].pin()
 
+    def find_change(self, name: str) -> str | None:
+        """Describe a file of an open index that was written to or cut off; None without one."""
+        return get_generation(self.indexes[name]).files.find_change(replaced=False)
+
     def look(self) -> None:
         """Move every index to its current generation; keep the old one if the new one can't be opened."""
         for name, index in self.indexes.items():
@@ -74,7 +78,7 @@ class Shelf:
                 self.problems[name] = problem
 
     def move(self, name: str, index: Index) -> None:
-        """Move an index to its current generation.
+        """Move an index to its current generation, or open that again if one of its files has changed.
 
         After a failure, it is tried again when CURRENT names another generation, or after _EASE times the duration of
         the failed attempt, which may hash gigabytes.
@@ -84,7 +88,7 @@ class Shelf:
             OSError: CURRENT or a file of the generation can't be read.
         """
         pointer, began = IndexFolder(index.path).read_pointer_bytes(), time.monotonic()
-        if pointer == get_generation(index).pointer:
+        if pointer == get_generation(index).pointer and get_generation(index).files.find_change() is None:
             self.problems.pop(name, None)
         elif pointer != self.failed.get(name) or began >= self.again.get(name, 0.0):
             self.failed[name] = pointer

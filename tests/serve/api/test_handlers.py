@@ -655,6 +655,16 @@ def test_the_server_says_that_it_lives_and_is_ready(client: TestClient, index: I
     assert (ready.status_code, ready.text) == (200, f"toy {index.generation:06d}\nold 000001\n")
 
 
+def test_a_server_whose_files_were_cut_off_is_not_ready_and_says_so(fresh: IndexFolder) -> None:
+    with client_of(fresh.path) as client:
+        assert (client.get("/readyz").status_code, client.get("/readyz").text) == (200, "toy 000002\n")
+        vectors = fresh.get_generation_path(2) / "vectors.faiss"
+        vectors.chmod(0o644)
+        vectors.write_bytes(b"")
+        assert (client.get("/readyz").status_code, client.get("/readyz").text) == (503, "toy 000002 damaged\n")
+        error_of(client.get("/api/v1/search?q=gout"), 500, "damaged")
+
+
 def test_head_has_the_headers_of_get_and_no_body(client: TestClient) -> None:
     for path in ("/api/v1/search?q=gout", "/", "/healthz"):
         head, get = client.head(path), client.get(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import UsageError
+from engine.errors import CorruptError, UsageError
 from engine.index.folder import IndexFolder
 from engine.serve.work import shelf as shelving
 from engine.serve.work.shelf import Shelf
@@ -75,6 +75,27 @@ def test_a_generation_that_is_good_again_is_found(fresh: IndexFolder, publish: P
         assert time.monotonic() - began < 5
         shelf.look()
     assert shelf.problems == {} and len(tries) == 2
+
+
+def test_a_file_that_changes_below_a_shelf_is_a_problem_until_it_is_whole_again(
+    fresh: IndexFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shelving, "_EASE", 0)
+    shelf = Shelf([fresh.path])
+    before = shelf.get_index().search("gout")
+    database = fresh.get_generation_path(2) / "abstracts.db"
+    database.chmod(0o644)
+    good = database.read_bytes()
+    database.write_bytes(bytes(len(good)))
+    assert "abstracts.db was written to" in str(shelf.find_change("toy"))
+    with pytest.raises(CorruptError, match=r"abstracts.db was written to while it was open. Check .*engine verify"):
+        shelf.get_index().search("gout")
+    shelf.look()
+    assert "abstracts.db" in shelf.problems["toy"]
+    database.write_bytes(good)
+    shelf.look()
+    assert shelf.problems == {} and shelf.find_change("toy") is None
+    assert shelf.get_index().search("gout") == before
 
 
 def wait_for(shelf: Shelf, generation: int) -> None:
