@@ -171,6 +171,7 @@ class Scale:
 
     def measure(self) -> Figures:
         """Measure everything in order; the index ends one generation back."""
+        scale_corpus.choose_met(self.n, self.plan.nights)  # refuses too many nights before the long work
         self.make_corpus()
         operations: Figures = {"first build": self.first_build()}
         files = list_files([self.index])

@@ -1,6 +1,8 @@
-"""The benchmark of growth: its command line, its tables, and one whole run with a made-up process."""
+"""The benchmark of growth: its command line, its tables, and one whole run."""
 
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -101,3 +103,32 @@ def test_sizes_are_short_on_an_axis() -> None:
 
 def test_the_engine_is_named_by_its_commit_or_its_folder(tmp_path: Path) -> None:
     assert bench_scale.name_engine(tmp_path) == tmp_path.name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_whole_run(tmp_path: Path) -> None:
+    """Two nights among 400 records, kept and asked again, without the first build."""
+    script = [sys.executable, ROOT / "scripts" / "bench_scale.py", "400", "--keep", tmp_path / "kept"]
+    runs = []
+    for options in (["--nights", "2"], ["--set", "keep_generations = 2"]):
+        done = subprocess.run(
+            [*script, *options],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        assert done.returncode == 0, done.stderr
+        runs.append(json.loads(done.stdout.splitlines()[0])["sizes"]["400"])
+    first, second = runs
+    assert first["operations"].keys() - second["operations"].keys() == {"night 2"}
+    assert (len(first["nights"]), len(second["nights"])) == (2, 1)
+    assert first["operations"]["first build"] == second["operations"]["first build"]
+    assert first["questions"].keys() == bench_scale.QUESTIONS.keys()
+    for usage in first["operations"].values():
+        assert usage["cpu_s"] > 0
+        assert usage["read"] > 0
+        assert usage["anonymous"] > 0
+    assert "reading" in first["operations"]["night"]["phases"]
+    assert first["bytes"]["folder_after_nights"] > first["bytes"]["folder"] > 0
