@@ -35,6 +35,7 @@ OWNERS = {
     "openpyxl": {"collect"},
     "sqlite_utils": {"corpus"},
     "sqlite3": {"corpus"},
+    "tantivy": {"corpus"},
     "torch": {"encode", "train"},
     "transformers": {"encode", "train"},
     "sentence_transformers": {"encode", "train"},

@@ -5,10 +5,8 @@ from __future__ import annotations
 from sqlite_utils import Database
 
 from engine.corpus.selection.clauses import BLANK_ABSTRACT
-from engine.corpus.words.wording import STEMMED
 from engine.records.abstract import SOURCE_FIELDS
 
-_WORDS = "words"  # the full-text index of titles and abstracts
 # Kind of term -> its column in abstracts: a JSON array, except for the journal.
 KINDS = {
     "journal": "journal",
@@ -154,12 +152,6 @@ _TABLES = (
         PRIMARY KEY (term_id, doc_id)
     ) WITHOUT ROWID
     """,
-    # Double quotes: sqlite-utils and Datasette need them to detect the full-text index of a table.
-    f"""
-    CREATE VIRTUAL TABLE {_WORDS} USING fts5(
-        title, abstract, content="abstracts", content_rowid="id", tokenize="{STEMMED}"
-    )
-    """,
 )
 _INDEXES = (
     "abstracts_pmid ON abstracts (pmid) WHERE pmid IS NOT NULL",
@@ -206,7 +198,6 @@ def create_tables(db: Database) -> None:
         db.execute(f"CREATE INDEX {index}")
     for kind, column in KINDS.items():
         _keep_terms(db, kind, column)
-    _keep_words(db)
     for name, select in _VIEWS.items():
         db.create_view(name, select)
 
@@ -214,20 +205,6 @@ def create_tables(db: Database) -> None:
 def _build_values_sql(column: str, row: str) -> str:
     """Return SQL for the values of a column of a row, as a table with the column value."""
     return f"json_each({f'json_array({row}.journal)' if column == 'journal' else f'{row}.{column}'})"
-
-
-def _keep_words(db: Database) -> None:
-    """Create the triggers that update the full-text index; it stores no text, so a deletion must pass the old text."""
-    delete = (
-        f"INSERT INTO {_WORDS} ({_WORDS}, rowid, title, abstract) VALUES ('delete', old.id, old.title, old.abstract);"
-    )
-    insert = f"INSERT INTO {_WORDS} (rowid, title, abstract) VALUES (new.id, new.title, new.abstract);"
-    db.execute(f"CREATE TRIGGER words_insert AFTER INSERT ON abstracts BEGIN {insert} END")
-    db.execute(f"CREATE TRIGGER words_delete AFTER DELETE ON abstracts BEGIN {delete} END")
-    differ = "WHEN (old.title, old.abstract) IS NOT (new.title, new.abstract)"
-    db.execute(
-        f"CREATE TRIGGER words_update AFTER UPDATE OF title, abstract ON abstracts {differ} BEGIN {delete} {insert} END"
-    )
 
 
 def _keep_terms(db: Database, kind: str, column: str) -> None:

@@ -57,12 +57,18 @@ def _clone_blocks(source: int, target: int) -> bool:
 
 
 def seal(folder: Path) -> None:
-    """Make the files of a folder read-only, to prevent accidental edits."""
+    """Make the files of a folder and of those in it read-only, to prevent accidental edits.
+
+    A file that is read-only already, as one shared with another folder is, is not touched.
+    """
     for path in folder.iterdir():
-        path.chmod(_READ_ONLY)
+        if path.is_dir():
+            seal(path)
+        elif path.stat().st_mode & 0o777 != _READ_ONLY:
+            path.chmod(_READ_ONLY)
 
 
-def _share_file(source: Path, target: Path) -> bool:
+def share_file(source: Path, target: Path) -> bool:
     """Make a published file part of another folder as a hard link; return whether that worked.
 
     Where the file system refuses links, or the folders are on different ones, the file is copied, synced and made

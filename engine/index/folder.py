@@ -15,6 +15,7 @@ from engine.records.generation import Manifest
 DATABASE = "abstracts.db"
 VECTORS = "vectors.faiss"  # the exact vectors
 CODES = "codes.faiss"  # compressed vectors for finding candidates, in large indexes only
+WORDS = "words"  # folder of the words of titles and abstracts
 MAP = "map.npz"  # a point in two dimensions for each record
 # "000007" ("000000" before the first generation). The engine adds a space and the first 16 digits of the SHA-256 of the
 # manifest, so that a damaged pointer can't lead to another generation.
@@ -39,6 +40,11 @@ class Generation:
     def vectors(self) -> Path:
         """The FAISS file of the exact vectors."""
         return self.path / VECTORS
+
+    @property
+    def words(self) -> Path:
+        """The folder of the words."""
+        return self.path / WORDS
 
     @property
     def map(self) -> Path:

@@ -15,7 +15,7 @@ from engine.records.generation import AnnSettings, Calibration, Counts, Encoding
 
 # The one format that this engine writes and reads. Raise it with every change, and never reuse a number: the folders of
 # an earlier format must be refused.
-FORMAT_VERSION = 10
+FORMAT_VERSION = 11
 NAME = "manifest.json"
 
 

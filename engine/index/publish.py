@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 from engine.errors import DurabilityError, GenerationError
 from engine.files import sync_path
 from engine.index import durable
-from engine.index.folder import CODES, DATABASE, MAP, VECTORS, IndexFolder
+from engine.index.folder import CODES, DATABASE, MAP, VECTORS, WORDS, IndexFolder
 from engine.index.manifest import NAME, dump_manifest, read_manifest
 from engine.receipts import FileReceipt
 from engine.records.generation import Manifest
@@ -20,9 +21,11 @@ from engine.records.generation import Manifest
 def seal_files(building: Path) -> tuple[FileReceipt, ...]:
     """Fsync the data files of a building folder and return their receipts, read back from disk."""
     names = [name for name in (DATABASE, VECTORS, CODES, MAP) if (building / name).exists()]
+    names += sorted(f"{WORDS}/{path.name}" for path in (building / WORDS).iterdir())
     for name in names:
         sync_path(building / name)
-    return tuple(FileReceipt.of(building / name) for name in names)
+    sync_path(building / WORDS)
+    return tuple(replace(FileReceipt.of(building / name), name=name) for name in names)
 
 
 def publish(folder: IndexFolder, manifest: Manifest) -> None:

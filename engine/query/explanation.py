@@ -31,7 +31,8 @@ def explain_hits(
     found = _find_nearest_sentences(snapshot, vector, doc_ids, [hit.abstract for hit in hits])
     words: dict[int, Occurrences] = {}
     if question.wording.has_words:
-        words = find_occurrences(snapshot.corpus, question.wording, doc_ids)
+        texts = {doc_id: (hit.title, hit.abstract) for doc_id, hit in zip(doc_ids, hits, strict=True)}
+        words = find_occurrences(question.wording, texts)
     calibration, of_records = snapshot.manifest.calibration, not question.text
     why = []
     for candidate, hit, near in zip(chosen, hits, found, strict=True):

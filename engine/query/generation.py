@@ -13,6 +13,7 @@ from engine.config import Settings
 from engine.corpus.selection.filters import Qualified, find_qualified
 from engine.corpus.selection.meshtree import MeshTree, read_mesh_tree
 from engine.corpus.storage.store import Corpus
+from engine.corpus.words.wordindex import WordIndex
 from engine.encode.encoder import Encoder
 from engine.errors import CorruptError, GenerationError
 from engine.index.folder import Generation, IndexFolder
@@ -57,6 +58,7 @@ class OpenGeneration:
             ConfigError: the device is "cuda" and there is none.
         """
         self.folder = folder
+        self.generation = generation
         self.manifest: Manifest = generation.manifest
         self.pointer = pointer
         self.corpus: Corpus = open_corpus(generation, before.corpus if before else None)
@@ -70,6 +72,8 @@ class OpenGeneration:
             )
         self.lock = threading.Lock()
         self.loaded: Encoder | None = None
+        self.word_lock = threading.Lock()  # words are looked up while the encoder is loaded
+        self.words: WordIndex | None = None
         self.filtered: dict[Filters, Qualified] = {}
         self.sentences: dict[int, EncodedSentences] = {}
 
@@ -97,13 +101,30 @@ class OpenGeneration:
                 self.loaded = loaded
             return self.loaded
 
+    def get_words(self) -> WordIndex:
+        """Return the words of this generation, opened on first use.
+
+        Raises:
+            GenerationError: the generation was deleted since it was opened.
+            CorruptError: a file is missing or damaged.
+        """
+        with self.word_lock:
+            if self.words is None:
+                if not self.generation.words.is_dir():
+                    raise GenerationError(
+                        f"{self.generation.path} was deleted since it was opened, before its words were needed. Open "
+                        "the index again"
+                    )
+                self.words = WordIndex(self.generation.words)
+            return self.words
+
     def adopt_encoder(self, other: OpenGeneration) -> None:
         """Reuse the loaded encoder of another generation, if both have the same one."""
         if self.manifest.encoder.fingerprint == other.manifest.encoder.fingerprint:
             self.loaded = other.loaded
 
     def prepare(self, *, patience: float, n_connections: int) -> None:
-        """Load the encoder and open connections for parallel queries.
+        """Load the encoder, open the words and connections for parallel queries.
 
         From now on, each query of the database may take patience seconds at most.
 
@@ -112,6 +133,7 @@ class OpenGeneration:
         """
         self.corpus.patience = patience
         self.corpus.widen(n_connections)
+        self.get_words()
         self.get_encoder()
 
     def find_qualified(self, filters: Filters) -> Qualified:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.corpus.words.keywords import find_allowed
 from engine.corpus.words.wording import Wording, parse_wording
 from engine.encode.recipe import clean_text
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
@@ -55,7 +54,7 @@ def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = 
         found = snapshot.find_qualified(query.filters)
         among, notes = _intersect_ids(among, found.doc_ids), note_unknown(found.unknown)
     if query.mode == "hybrid":
-        among = _intersect_ids(among, find_allowed(snapshot.corpus, wording))
+        among = _intersect_ids(among, snapshot.get_words().find_allowed(wording))
     if among is not None and (like or unlike):
         among = np.setdiff1d(among, np.array(like + unlike, np.int64))
     text = query.text if query.mode == "semantic" else wording.text

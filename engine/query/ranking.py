@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.words.keywords import rank_words
 from engine.options import DEFAULT_FUSION, DEFAULT_WEIGHT, Fusion, Query
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
@@ -79,7 +78,7 @@ def _rank_by_meaning(snapshot: OpenGeneration, question: Question, encode: _Enco
 def _rank_by_words(snapshot: OpenGeneration, question: Question, encode: _Encode, wanted: int) -> Ranking:
     """Rank by BM25."""
     with ThreadPoolExecutor(1) as pool:
-        words = pool.submit(copy_context().run, rank_words, snapshot.corpus, question.wording, wanted, question.among)
+        words = pool.submit(copy_context().run, _rank_words, snapshot, question, wanted)
         vector = encode()
     found, n_matching = words.result()
     scores = _compute_cosines(snapshot, [doc_id for doc_id, _ in found], vector)
@@ -89,11 +88,18 @@ def _rank_by_words(snapshot: OpenGeneration, question: Question, encode: _Encode
     return Ranking(candidates, n_matching, vector)
 
 
+def _rank_words(
+    snapshot: OpenGeneration, question: Question, wanted: int, *, count: bool = True
+) -> tuple[list[tuple[int, float]], int]:
+    """Return the best (doc id, BM25) of a question and, if asked for, the number of all matches."""
+    return snapshot.get_words().rank(question.wording, wanted, question.among, count=count)
+
+
 def _rank_by_both(snapshot: OpenGeneration, question: Question, encode: _Encode, wanted: int) -> Ranking:
     """Fuse both rankings to DEPTH; the rest follow by cosine, so that the order never depends on top_k."""
     with ThreadPoolExecutor(1) as pool:
         depth = DEPTH + len(question.examples)
-        words = pool.submit(copy_context().run, rank_words, snapshot.corpus, question.wording, depth, question.among)
+        words = pool.submit(copy_context().run, _rank_words, snapshot, question, depth, count=False)
         vector = encode()
         semantic = _find_nearest(snapshot, question, vector, max(DEPTH, wanted))
     keyword = [pair for pair in words.result()[0] if pair[0] not in question.examples][:DEPTH]

@@ -35,10 +35,12 @@ from engine.reindex.seal import Finished, count_generation, list_encodings, seal
 from engine.reindex.searchable import make_searchable
 from engine.reindex.spool import Spool
 from engine.reindex.vectorise import EncodingRun, Vectorised, vectorise
+from engine.reindex.words import write_generation_words
 
 _NOTHING = Counts(0, 0, 0, 0, 0)
 _SPOOL = "vectors.spool"
 _MAP_BYTES = 16  # bytes of a record in the map
+_WORD_BYTES = 1200  # bytes of a new record in the words
 _PER_RECORD = 4  # passages; an abstract has 2 on average
 _SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
@@ -119,11 +121,13 @@ def _make(build: Build, choice: Choice, progress: Progress) -> Report:
         return done
     gathered, vectorised = done
     write_vectors(build.folder, vectorised)
+    notes = write_generation_words(build, vectorised.doc_ids)
     searchable = make_searchable(build, queries, vectorised, progress)
     calibration = calibrate_generation(build, queries, len(vectorised.doc_ids))
     draw_map(build, queries.identity)
     progress("publishing", 0, None)
-    return _finish(Finished(build, queries, gathered, vectorised, searchable, calibration))
+    report = _finish(Finished(build, queries, gathered, vectorised, searchable, calibration))
+    return replace(report, notes=report.notes + notes)
 
 
 def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | tuple[Gathered, Vectorised]:
@@ -248,6 +252,7 @@ def _check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
     n_new = n_each * draft.count_to_encode(everything=build.order.re_encode)
     dim = encoder.identity.dim
     needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32 + _MAP_BYTES) + _SPARE  # vectors, codes, map
+    needed += _WORD_BYTES * draft.count_to_encode(everything=False)
     free = publish.free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(

@@ -22,6 +22,7 @@ from engine.index.ivf import IvfIndex
 from engine.query.opening import open_corpus
 from engine.records.encoder import Vectors
 from engine.records.generation import AnnSettings, DocIds, Manifest, hash_ids
+from engine.reindex.words import check_words, check_words_deep
 
 _SAMPLE = 64  # texts that a deep check encodes again, and vectors searched by their own codes
 _MAX_LOST = 0.1  # share of those vectors; with good codes nearly all are found, with wrong codes hardly any
@@ -80,6 +81,7 @@ def check_content(path: Path, manifest: Manifest) -> Iterator[str]:
     if n_bad := sum(map(_count_not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // _CHUNK))):
         yield f"{path / VECTORS}: {n_bad:,} vectors are not finite and of length 1"
     yield from _check_map(path / MAP, vector_ids)
+    yield from check_words(path, corpus_ids)
     if manifest.ann is not None:
         yield from _check_codes(path, manifest, manifest.ann)
 
@@ -128,6 +130,7 @@ def _check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
         yield f"the encoder gives the probe texts other vectors than when the index was built: cosine {cosine:.5f}"
     corpus = open_corpus(generation)
     try:
+        yield from check_words_deep(corpus, generation.words)
         if manifest.encoder.recipe in RECIPES:
             yield from _check_texts(corpus)
             vectors = FlatIndex(generation.vectors, manifest.encoder.dim)

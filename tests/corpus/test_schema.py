@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 import shutil
 import sqlite3
 from contextlib import closing
@@ -7,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlite_utils import Database
+from sqlite_utils.cli import cli as sqlite_utils_command
 
 from engine.corpus.draft import SourceFile
 from engine.corpus.schema import KINDS, create_tables
@@ -40,7 +43,6 @@ def fresh() -> Database:
     db = Database(memory=True)
     db.conn.execute("PRAGMA recursive_triggers = ON")
     create_tables(db)
-    db.execute("INSERT INTO words (words) VALUES ('rebuild')")  # an empty index, as one whose records were deleted
     return db
 
 
@@ -74,16 +76,6 @@ def expected(rows: dict[int, Row]) -> set[tuple[str, str, int]]:
     return found
 
 
-def tokens(db: Database) -> list[tuple[object, ...]]:
-    """Return the content of the full-text index: stem, doc id, column and position, and its length totals."""
-    db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
-    db.execute("CREATE VIRTUAL TABLE temp.tokens USING fts5vocab(main, words, instance)")
-    rows = db.execute("SELECT * FROM temp.tokens ORDER BY 1, 2, 3, 4").fetchall()
-    db.execute("DROP TABLE temp.tokens")
-    rows += db.execute("SELECT id, sz FROM words_docsize ORDER BY id").fetchall()
-    return [*rows, *db.execute("SELECT block FROM words_data WHERE id = 1").fetchall()]  # rows and tokens in all
-
-
 TEXT = st.text("abAé \0\U0001f600", max_size=8)
 VALUE = st.sampled_from(["Gout", "GOUT", "gout", "Straße", "STRASSE", "é", "É", "", "x\"y'z", "[]", "null", "1", "a b"])
 ROW = st.tuples(TEXT, TEXT, VALUE, st.lists(st.lists(VALUE, max_size=3), min_size=len(LISTS), max_size=len(LISTS)))
@@ -91,7 +83,7 @@ STEP = st.tuples(st.sampled_from(["insert", "replace", "update", "delete", "titl
 
 
 @given(st.lists(STEP, max_size=12))
-def test_words_and_terms_follow_every_change(steps: list[tuple[str, int, Row]]) -> None:
+def test_terms_follow_every_change(steps: list[tuple[str, int, Row]]) -> None:
     db, rows = fresh(), dict[int, Row]()
     for verb, doc_id, row in steps:
         if verb == "delete":
@@ -109,26 +101,6 @@ def test_words_and_terms_follow_every_change(steps: list[tuple[str, int, Row]]) 
             db.conn.execute(f"UPDATE abstracts SET {assigned} WHERE id = ?", values)
             rows[doc_id] = row
     assert memberships(db) == expected(rows)
-    rebuilt = fresh()
-    for doc_id, row in rows.items():
-        write(rebuilt, "INSERT", doc_id, row)
-    assert tokens(db) == tokens(rebuilt)
-    db.close()
-    rebuilt.close()
-
-
-def test_words_are_found_without_case_accents_and_endings() -> None:
-    db = fresh()
-    write(db, "INSERT", 1, ("Sjögren's ÉTUDES", "knee\0pain", "", [[]] * len(LISTS)))
-
-    def ids(text: str) -> list[int]:
-        return [row[0] for row in db.execute("SELECT rowid FROM words WHERE words MATCH ?", [f'"{text}"']).fetchall()]
-
-    for text in ("sjogren", "SJÖGREN", "etude", "étude", "pains", "knee pain", "s etudes"):
-        assert ids(text) == [1], text
-    assert ids("sjoegren") == []
-    db.execute("UPDATE abstracts SET abstract = 'hip'")
-    assert (ids("pain"), ids("hip"), ids("etude")) == ([], [1], [1])
     db.close()
 
 
@@ -144,9 +116,6 @@ def test_restoring_a_record_keeps_the_terms_of_others(tmp_path: Path) -> None:
         assert memberships(draft.connection) == {("mesh", "hip", 1), ("mesh", "gout", 2)}
         draft.ledger.restore(1)
         assert memberships(draft.connection) == {("mesh", "gout", 1), ("mesh", "gout", 2)}
-        rows = draft.connection.execute("SELECT rowid FROM words WHERE words MATCH 'one OR other'").fetchall()
-        assert rows == [(1,)]
-        draft.connection.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
     with closing(open_database(tmp_path / "draft.db")) as corpus:
         assert corpus.find_problems() == []
 
@@ -175,11 +144,6 @@ def test_a_record_costs_the_same_however_many_terms_there_are() -> None:
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        ("DELETE FROM words_docsize WHERE id = 1", "1 records are missing from the full-text index"),
-        (
-            "INSERT INTO words_docsize SELECT 9, sz FROM words_docsize",
-            "1 entries of the full-text index belong to no record",
-        ),
         ("INSERT INTO members SELECT id, 9 FROM terms", "1 rows of members refer to a missing row of abstracts"),
         ("DELETE FROM terms", "1 rows of members refer to a missing row of terms"),
         (
@@ -219,10 +183,25 @@ def two_sources(tmp_path: Path) -> Path:
     return path
 
 
-def test_other_tools_find_the_full_text_index_and_follow_the_keys(two_sources: Path) -> None:
-    db = Database(two_sources)
-    assert db["abstracts"].detect_fts() == "words"
+def test_the_documented_command_lets_other_tools_search_a_copy(two_sources: Path) -> None:
+    page = (ROOT / "docs" / "format.md").read_text(encoding="utf-8")
+    (command,) = (line.strip() for line in page.splitlines() if "sqlite-utils enable-fts" in line)
+    copying, enabling = command.split(" && ")
+    assert copying == "cp --no-preserve=mode abstracts.db copy.db"
+    copy = two_sources.with_name("copy.db")
+    shutil.copyfile(two_sources, copy)
+    program, *given = shlex.split(enabling)
+    assert program == "sqlite-utils"
+    result = CliRunner().invoke(sqlite_utils_command, [str(copy) if each == "copy.db" else each for each in given])
+    assert result.exit_code == 0, result.output
+    db = Database(copy)
+    assert db["abstracts"].detect_fts() == "abstracts_fts"
     assert [row["record_id"] for row in db["abstracts"].search("beers")] == ["PMID:1"]
+    db.close()
+
+
+def test_other_tools_follow_the_keys(two_sources: Path) -> None:
+    db = Database(two_sources)
     keys = {(key.table, key.column, key.other_table) for table in db.tables for key in table.foreign_keys}
     assert keys == {
         ("members", "term_id", "terms"),

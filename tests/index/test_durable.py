@@ -117,7 +117,7 @@ def test_a_linked_file_keeps_its_stamp_when_links_come_and_go(stamped: tuple[Pat
     other = path.parent.with_name("new")
     other.mkdir()
     before = stamps.read_identity(path)
-    assert durable._share_file(path, other / path.name)
+    assert durable.share_file(path, other / path.name)
     assert stamps.read_identity(path) != before  # a link changes the time of status
     assert stamps.is_untouched(path, receipt.sha256) and stamps.is_untouched(other / path.name, receipt.sha256)
     before = stamps.read_identity(path)
@@ -135,7 +135,7 @@ def test_a_link_lends_no_stamp_to_an_edited_file(stamped: tuple[Path, FileReceip
     path.chmod(0o644)
     path.write_bytes(bytes(stamps._LARGE))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert durable._share_file(path, path.with_name("link"))
+    assert durable.share_file(path, path.with_name("link"))
     durable._unlink_file(path)
     assert not stamps.is_untouched(path.with_name("link"), receipt.sha256)
 
@@ -150,7 +150,7 @@ def test_where_links_are_refused_the_file_is_copied(
 
     monkeypatch.setattr(os, "link", refuse)
     target = path.with_name("copy")
-    assert not durable._share_file(path, target)
+    assert not durable.share_file(path, target)
     assert target.read_bytes() == path.read_bytes() and target.stat().st_ino != path.stat().st_ino
     assert target.stat().st_mode & 0o777 == 0o444
     assert stamps.is_untouched(path, receipt.sha256)
@@ -161,7 +161,7 @@ def test_a_link_never_replaces_a_file(stamped: tuple[Path, FileReceipt]) -> None
     target = path.with_name("there")
     target.write_text("kept")
     with pytest.raises(FileExistsError, match="File exists"):
-        durable._share_file(path, target)
+        durable.share_file(path, target)
     assert target.read_text() == "kept"
 
 

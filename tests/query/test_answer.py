@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine import Filters, Index, Query, open_index
+from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wording import parse_wording
 from engine.deadline import CURRENT, Deadline, limit_time
 from engine.encode.sentences import split_sentences
@@ -410,13 +411,13 @@ def test_words_are_looked_up_under_the_deadline_of_the_answer(
     toy: IndexFolder, monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
     seen: list[Deadline] = []
-    original = ranking.rank_words
+    original = WordIndex.rank
 
-    def noted(*given: object) -> object:
+    def noted(*given: object, **options: object) -> object:
         seen.append(CURRENT.get())
-        return original(*given)  # type: ignore[arg-type]
+        return original(*given, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ranking, "rank_words", noted)
+    monkeypatch.setattr(WordIndex, "rank", noted)
     deadline = Deadline(time.monotonic() + 60)
     with open_index(toy.path) as index, limit_time(deadline):
         assert index.ask(Query("gout", mode=mode)).hits

@@ -485,7 +485,7 @@ def test_the_committed_index_is_searched_by_words_and_filtered() -> None:
     with open_index(CURRENT) as index:
         words = index.ask(Query("colchicine +gout", mode="keyword", explain=True))
         assert (words.hits[0].id, words.n_qualified) == ("toy-01", 8)
-        assert words.hits[0].bm25 == pytest.approx(5.37037, abs=1e-4)  # (1.946 + 1.429) * 1.59
+        assert words.hits[0].bm25 == pytest.approx(5.9719, abs=1e-4)  # (2.0794 + 1.6441) * 1.6038
         assert words.hits[0].why is not None and words.hits[0].why.words == ("colchicine", "gout")
         calibration = index.manifest.calibration
         assert calibration is not None and (calibration.n_records, len(calibration.shares)) == (40, 117)

@@ -42,16 +42,6 @@ _CONTRIBUTED = (
         "records have an id that none of their sources uses",
     ),
 )
-_LOOKED_UP = (
-    (
-        "SELECT count(*) FROM abstracts WHERE id NOT IN (SELECT id FROM words_docsize)",
-        "records are missing from the full-text index",
-    ),
-    (
-        "SELECT count(*) FROM words_docsize WHERE id NOT IN (SELECT id FROM abstracts)",
-        "entries of the full-text index belong to no record",
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,7 +427,7 @@ class Corpus:
         sql = 'SELECT "table", parent, count(*) FROM pragma_foreign_key_check GROUP BY 1, 2 ORDER BY 1, 2'
         for table, parent, n in self._run(database, sql, (), math.inf):
             yield f"{database.path}: {n:,} rows of {table} refer to a missing row of {parent}"
-        for sql, problem in (*_CONTRIBUTED, *_LOOKED_UP) if has_records else ():
+        for sql, problem in _CONTRIBUTED if has_records else ():
             if n := self._run(database, sql, (), math.inf)[0][0]:
                 yield f"{database.path}: {n:,} {problem}"
 

@@ -1,13 +1,14 @@
 """Search text as people write it: words, phrases, required and excluded terms.
 
-    word            may occur; more words and rarer words rank higher
+    word            may occur, with any ending; more words and rarer words rank higher
     "a phrase"      must occur, with its words next to each other
     +word           must occur
     -word -"a b"    must not occur
     title:word      must occur in the title; also title:"a phrase"; -title:word must not occur there
     arthrit*        any word that begins so; needs three letters or digits before the star; works at the end of a phrase
 
-All other text is read as words; no text is refused.
+All other text is read as words; no text is refused. What has an operator, and words joined by hyphens, are looked up as
+written: only case, accents and the like don't matter (engine.corpus.words.folding).
 """
 
 from __future__ import annotations
@@ -18,16 +19,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-FOLDED = "unicode61 remove_diacritics 2"  # FTS5 tokenizer that removes case and accents
-STEMMED = f"porter {FOLDED}"  # and endings
-
 _MAX_CHARACTERS = 20_000  # the rest of a text is ignored
 _MAX_WORDS = 1_000
 _MAX_STARS = 32  # truncated words; the stars of further ones are ignored
 _MAX_TRUNCATED = 200  # characters of a truncated word; the star of a longer one is ignored
 
 # Lucene's stop words for English, then words that are common in questions.
-STOP_WORDS = frozenset(
+_STOP_WORDS = frozenset(
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this"
     " to was will with"
     " am been being can could did do does doing done from had has have having how may should than those were what when"
@@ -122,7 +120,7 @@ def parse_wording(text: str) -> Wording:
             (plain if is_plain else required).append(term)
         if term or is_plain:
             texts.append(operand.text.replace("*", "") if term and term.prefix else operand.text)
-    content_terms = [term for term in plain if term.prefix or term.text.lower() not in STOP_WORDS]
+    content_terms = [term for term in plain if term.prefix or term.text.lower() not in _STOP_WORDS]
     plain_terms = content_terms if content_terms or required else plain
     return Wording(tuple(plain_terms), tuple(required), tuple(excluded), " ".join(" ".join(texts).split()))
 
@@ -154,8 +152,3 @@ def _read_term(operand: _Operand, *, star: bool) -> Term | None:
     text = operand.text[first:last]
     is_starred = operand.text[last:].startswith("*") and last - first <= _MAX_TRUNCATED
     return Term(text, operand.in_title, star and is_starred and _BEFORE_STAR.search(text) is not None)
-
-
-def quote_phrase(text: str) -> str:
-    """Return a text as one FTS5 phrase, with quotes escaped."""
-    return '"' + text.replace('"', '""') + '"'

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.corpus.words import wording as module
-from engine.corpus.words.wording import _MAX_STARS, _UNSTORABLE, STOP_WORDS, Term, Wording, parse_wording
+from engine.corpus.words.wording import _MAX_STARS, _STOP_WORDS, _UNSTORABLE, Term, Wording, parse_wording
 
 
 def written(terms: tuple[Term, ...]) -> list[str]:
@@ -91,8 +91,8 @@ def test_stop_words_count_if_there_are_no_other_words() -> None:
     assert read("+the -of with") == ([], ["the"], ["of"], "the with")
     assert read("the -gout")[0] == ["the"]
     assert read("thes* the")[0] == ["thes*"]
-    assert {"the", "what", "does", "were"} <= STOP_WORDS
-    assert 60 <= len(STOP_WORDS) <= 80
+    assert {"the", "what", "does", "were"} <= _STOP_WORDS
+    assert 60 <= len(_STOP_WORDS) <= 80
 
 
 def test_wordings_with_words_and_with_constraints() -> None:

@@ -1,0 +1,358 @@
+"""The words of one generation, by tantivy: which records have them, and how well they match (BM25).
+
+Three fields of a record, all of folded words:
+
+    stems  the stems of title, title again, and abstract: a word of the title counts twice
+    text   the words as written of title, title again, and abstract, with their places; no phrase crosses from one to
+           the next
+    title  the words of the title as written, with their places
+
+A word without an operator ranks by its stem. Whatever has an operator is looked up as written: required and excluded
+words, phrases, words of the title, truncated words.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.corpus.words.folding import get_stemmer, split_words
+from engine.corpus.words.wording import Term, Wording
+from engine.deadline import CURRENT
+from engine.errors import CorruptError, UsageError
+from engine.records.generation import DocIds
+
+if TYPE_CHECKING:
+    import tantivy
+
+_Hits = Sequence[tuple[Any, Any]]  # score, or value that is ordered by, and place in the index, best first
+ID, TITLE, TEXT, STEMS = "id", "title", "text", "stems"  # fields
+LOCKS = (".tantivy-writer.lock", ".tantivy-meta.lock")  # that tantivy leaves in a folder
+_FIRST, _NEXT = 1024, 8  # hits fetched at first, whatever is wanted, and how many times as many then
+_SET = 20_000  # doc ids that tantivy is given as a filter; among more, hits are fetched and compared
+_PAGE = 100_000  # doc ids listed at a time
+_TRIES, _PAUSE = 1000, 0.002  # to delete a folder, with seconds between
+_DIGITS = 5  # of a BM25; the last bits depend on the order in which tantivy adds
+_VARIANTS = 50  # words of a truncated one that rank, the most frequent; further ones only match
+_OTHER_VARIANTS = 0.01  # score of a record that only has further ones
+
+
+class WordIndex:
+    """The words of a published generation. Safe to use from several threads; stays readable if its files are deleted.
+
+    The folder is only read: tantivy would leave lock files in it, so it is opened through links in a temporary folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the folder `words` of a generation.
+
+        Raises:
+            CorruptError: missing or unreadable.
+        """
+        self.path = path
+        with self.guard_reading():
+            index = _open_files(path)
+            self.schema = index.schema
+            self.searcher = index.searcher()
+            self.size = int(self.searcher.num_docs)
+
+    @contextlib.contextmanager
+    def guard_reading(self) -> Iterator[None]:
+        """Turn the errors of tantivy, panics of Rust included, into ours.
+
+        Raises:
+            UsageError: a truncated phrase has too many endings.
+            CorruptError: anything else.
+        """
+        try:
+            yield
+        except (ValueError, RuntimeError, OSError) as err:
+            if "max expansions" in str(err):
+                raise UsageError(
+                    "the last word of a truncated phrase has more endings than can be looked up. Write more letters "
+                    "before the star"
+                ) from err
+            raise CorruptError(f"{self.path} can't be read as an index of words ({err}). Run: engine rollback") from err
+        except BaseException as err:
+            if type(err).__name__ != "PanicException":
+                raise
+            raise CorruptError(f"{self.path} is a damaged index of words ({err}). Run: engine rollback") from err
+
+    def rank(
+        self, wording: Wording, top_k: int, among: DocIds | None = None, *, count: bool = True
+    ) -> tuple[list[tuple[int, float]], int]:
+        """Return the best (doc id, BM25), best first, ties by doc id, and the number of all matches.
+
+        A record matches if it has a plain or required term, every required and no excluded term, and is in `among`
+        (ascending), if given. BM25 is above 0, to five digits; its statistics come from all records, whatever `among`
+        is, and count deleted ones until their words are merged. The order does not depend on top_k. Shorter than top_k
+        if fewer match.
+
+        count: without it, the number may be 0 although there are matches.
+
+        Raises:
+            UsageError: a truncated phrase has too many endings.
+            BusyError: the deadline of the request has passed.
+        """
+        query = self._build_query(wording)
+        if query is None or not self.size:
+            return [], 0
+        if among is not None and len(among) > _SET:
+            first, _ = self._search(query, min(_FIRST, self.size))
+            n_matching = int(_find_members(self._list_ids(query), among).sum()) if count else 0
+            return self._take_best(query, first, top_k, among), n_matching
+        if among is not None:
+            query = self._restrict(query, among)
+        first, n_matching = self._search(query, min(_FIRST, self.size), count=count)
+        return self._take_best(query, first, top_k, None), n_matching
+
+    def find_allowed(self, wording: Wording) -> DocIds | None:
+        """Return the doc ids, int64 ascending, of the records with every required and no excluded term.
+
+        None if the wording has neither: every record is allowed.
+
+        Raises:
+            UsageError: a truncated phrase has too many endings.
+            BusyError: the deadline of the request has passed.
+        """
+        if not wording.is_constrained:
+            return None
+        from tantivy import Occur, Query
+
+        required = [self._build_filter(term) for term in wording.required]
+        excluded = [self._build_filter(term) for term in wording.excluded]
+        if not required:
+            return np.setdiff1d(self.read_ids(), self._list_ids(Query.boolean_query(_join(Occur.Should, excluded))))
+        return self._list_ids(Query.boolean_query(_join(Occur.Must, required) + _join(Occur.MustNot, excluded)))
+
+    def read_ids(self) -> DocIds:
+        """Return all doc ids, int64 ascending."""
+        from tantivy import Query
+
+        return self._list_ids(Query.all_query())
+
+    def count_words(self) -> dict[tuple[str, str], int]:
+        """Return the number of records with each (field, word)."""
+        from tantivy import Query
+
+        with self.guard_reading():
+            return {
+                (field, word): n
+                for field in (TITLE, TEXT, STEMS)
+                for word, n in self.searcher.terms_with_prefix(field, "", filter_query=Query.all_query())
+            }
+
+    def has_text(self, doc_id: int, title: str, abstract: str) -> bool:
+        """Return whether a record has these words in this order."""
+        from tantivy import Occur, Query
+
+        fields = ((TITLE, split_words(title)), (TEXT, split_words(title)), (TEXT, split_words(abstract)))
+        queries = [self._find_words(field, words) for field, words in fields if words]
+        queries.append(Query.term_query(self.schema, ID, doc_id))
+        return len(self._search(Query.boolean_query(_join(Occur.Must, queries)), 1)[0]) == 1
+
+    def _take_best(
+        self, query: tantivy.Query, first: _Hits, top_k: int, among: DocIds | None
+    ) -> list[tuple[int, float]]:
+        """Return the best hits, those in `among` if given; as many as wanted or as there are."""
+        hits: list[tuple[int, float]] = []
+        for doc_ids, scores in self._fetch(query, first):
+            inside = slice(None) if among is None else _find_members(doc_ids, among)
+            hits += zip(doc_ids[inside].tolist(), scores[inside].tolist(), strict=True)
+            if len(hits) >= top_k:
+                break
+        return hits[: max(top_k, 0)]
+
+    def _restrict(self, query: tantivy.Query, among: DocIds) -> tantivy.Query:
+        """Return a query for the matches that are in a set of doc ids; their scores stay."""
+        from tantivy import Occur, Query
+
+        members = Query.const_score_query(Query.term_set_query(self.schema, ID, among.tolist()), 0.0)
+        return Query.boolean_query([(Occur.Must, members), (Occur.Must, query)])
+
+    def _search(self, query: tantivy.Query, limit: int, *, count: bool = False, **options: Any) -> tuple[_Hits, int]:
+        """Search once: the best hits, and the number of matches, 0 if it is not asked for."""
+        CURRENT.get().check()
+        with self.guard_reading():
+            found: Any = self.searcher.search(query, limit, count=count, **options)
+            return found.hits, found.count or 0
+
+    def _fetch(self, query: tantivy.Query, first: _Hits) -> Iterator[tuple[DocIds, NDArray[np.float64]]]:
+        """Yield all matches, best first, in batches (doc ids, scores), beginning with those of a first search.
+
+        The last records of a search, all with the same score, may have equals that it did not return; they come with
+        the next, larger search. Batches are the same however many are read.
+        """
+        seen = np.empty(0, np.int64)
+        limit, found = _FIRST, first
+        while True:
+            with self.guard_reading():
+                doc_ids = np.array(self.searcher.fast_field_values(ID, [place for _, place in found]), np.int64)
+            scores = _round_scores(np.array([score for score, _ in found], np.float64))
+            is_last = len(found) < limit
+            new = ~np.isin(doc_ids, seen)
+            if not is_last:
+                new &= scores > scores[-1]
+            order = np.lexsort((doc_ids[new], -scores[new]))
+            yield doc_ids[new][order], scores[new][order]
+            if is_last:
+                return
+            seen = np.concatenate([seen, doc_ids[new]])
+            limit *= _NEXT
+            found, _ = self._search(query, min(limit, self.size))
+
+    def _list_ids(self, query: tantivy.Query) -> DocIds:
+        """Return the doc ids of all matches, ascending."""
+        from tantivy import FieldType, Occur, Order, Query
+
+        pages: list[DocIds] = []
+        page_query = query
+        while self.size:
+            found, _ = self._search(page_query, _PAGE, order_by_field=ID, order=Order.Asc)
+            pages.append(np.array([doc_id for doc_id, _ in found], np.int64))
+            if len(found) < _PAGE:
+                break
+            later = Query.range_query(self.schema, ID, FieldType.Integer, int(pages[-1][-1]), None, include_lower=False)
+            page_query = Query.boolean_query([(Occur.Must, query), (Occur.Must, later)])
+        return np.concatenate([np.empty(0, np.int64), *pages])
+
+    def _build_query(self, wording: Wording) -> tantivy.Query | None:
+        """Return the query that ranks the matches of a wording; None if it has no plain and no required term."""
+        from tantivy import Occur, Query
+
+        ranking = {
+            key: query
+            for term in wording.wanted
+            for key, query in self._build_ranking(term, alone=term in wording.plain)
+        }
+        required = [Query.const_score_query(self._build_filter(term), 0.0) for term in wording.required]
+        excluded = [self._build_filter(term) for term in wording.excluded]
+        if not ranking and not required:
+            return None
+        return Query.boolean_query(
+            _join(Occur.Must, required) + _join(Occur.Should, ranking.values()) + _join(Occur.MustNot, excluded)
+        )
+
+    def _build_ranking(self, term: Term, *, alone: bool) -> Iterator[tuple[object, tantivy.Query]]:
+        """Yield the queries that a term ranks by, each with a key by which equal ones are found.
+
+        alone: they match exactly the records with the term, since nothing else requires it.
+        """
+        from tantivy import Occur, Query
+
+        words = split_words(term.text)
+        if not words:
+            return
+        if not term.prefix:
+            yield self._build_word_ranking(words)
+            return
+        *before, beginning = words
+        parts = dict([self._build_variants(beginning), *(self._build_word_ranking([word]) for word in before)])
+        if before and alone:
+            whole = Query.const_score_query(self._build_filter(Term(term.text, prefix=True)), 0.0)
+            yield (*words, "*"), Query.boolean_query([(Occur.Must, whole), *_join(Occur.Should, parts.values())])
+        else:
+            yield from parts.items()
+
+    def _build_word_ranking(self, words: Sequence[str]) -> tuple[object, tantivy.Query]:
+        """Return the query that ranks by one word, by its stem, or by several in order, as written; and its key."""
+        if len(words) > 1:
+            return tuple(words), self._find_words(TEXT, words)
+        stem = get_stemmer().stem_word(words[0])
+        return stem, self._find_words(STEMS, [stem])
+
+    def _build_variants(self, beginning: str) -> tuple[object, tantivy.Query]:
+        """Return the query that ranks by the words with a beginning, and its key.
+
+        They weigh as much as the most frequent of them: a rare ending makes a word no better.
+        """
+        from tantivy import Occur, Query
+
+        with self.guard_reading():
+            found = sorted(self.searcher.terms_with_prefix(TEXT, beginning), key=lambda pair: (-pair[1], pair[0]))
+        queries = [
+            Query.boost_query(self._find_words(TEXT, [word]), self._weigh(found[0][1]) / self._weigh(n))
+            for word, n in found[:_VARIANTS]
+        ]
+        if len(found) > _VARIANTS:
+            rest = Query.regex_query(self.schema, TEXT, f"{beginning}.*")
+            queries.append(Query.const_score_query(rest, _OTHER_VARIANTS))
+        return (beginning, "*"), Query.boolean_query(_join(Occur.Should, queries))
+
+    def _weigh(self, n: int) -> float:
+        """Return the inverse document frequency of a word of n records, as tantivy computes it for BM25."""
+        return math.log(1 + (max(self.size - n, 0) + 0.5) / (n + 0.5))
+
+    def _build_filter(self, term: Term) -> tantivy.Query:
+        """Return the query for the records in which a term occurs as written; its scores mean nothing."""
+        from tantivy import Query
+
+        words, field = split_words(term.text), TITLE if term.in_title else TEXT
+        if not words:
+            return Query.empty_query()
+        if not term.prefix:
+            return self._find_words(field, words)
+        if len(words) == 1:
+            return Query.regex_query(self.schema, field, f"{words[0]}.*")  # words hold no special characters
+        return Query.regex_phrase_query(self.schema, field, [*words[:-1], f"{words[-1]}.*"])
+
+    def _find_words(self, field: str, words: Sequence[str]) -> tantivy.Query:
+        """Return the query for the records of which a field has these words next to each other."""
+        from tantivy import Query
+
+        if len(words) == 1:
+            return Query.term_query(self.schema, field, words[0], "freq")
+        return Query.phrase_query(self.schema, field, list(words))
+
+
+def _open_files(path: Path) -> tantivy.Index:
+    """Open an index that is not written any more, through links to its files; leave nothing in its folder."""
+    import tantivy
+
+    links = tempfile.mkdtemp(prefix="engine-words-")
+    try:
+        for file in path.iterdir():
+            if file.name not in LOCKS:
+                Path(links, file.name).symlink_to(file.absolute())
+        index = tantivy.Index.open(links)
+        index.config_reader("manual")  # its files never change, so nothing needs to be watched
+        index.searcher()
+    finally:
+        _remove_links(links)
+    return index
+
+
+def _remove_links(links: str) -> None:
+    """Delete the temporary folder, into which a thread of tantivy that is ending may still write a lock."""
+    for _ in range(_TRIES):
+        shutil.rmtree(links, ignore_errors=True)
+        if not os.path.lexists(links):
+            return
+        time.sleep(_PAUSE)
+
+
+def _join(occur: tantivy.Occur, queries: Iterable[tantivy.Query]) -> list[tuple[tantivy.Occur, tantivy.Query]]:
+    """Return queries as clauses of a Boolean query."""
+    return [(occur, query) for query in queries]
+
+
+def _find_members(doc_ids: DocIds, among: DocIds) -> NDArray[np.bool_]:
+    """Return which doc ids (n,) are in an ascending, non-empty set: bool (n,)."""
+    inside: NDArray[np.bool_] = among[np.searchsorted(among, doc_ids).clip(max=len(among) - 1)] == doc_ids
+    return inside
+
+
+def _round_scores(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round scores, all above 0, to five significant digits."""
+    shift: NDArray[np.float64] = 10.0 ** (_DIGITS - 1 - np.floor(np.log10(scores)))
+    return np.round(scores * shift) / shift

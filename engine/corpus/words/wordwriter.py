@@ -1,0 +1,130 @@
+"""The words of the next generation, made from those of the generation before.
+
+tantivy never changes a file of an index but `meta.json` and `.managed.json`, which list the others. So these two are
+copied and all others are shared with the generation before, as hard links.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.corpus.words.folding import fold_text, get_stemmer
+from engine.corpus.words.wordindex import ID, LOCKS, STEMS, TEXT, TITLE
+from engine.errors import CorpusError
+from engine.records.generation import DocIds
+from engine.stamps import carry, read_identity
+
+if TYPE_CHECKING:
+    import tantivy
+
+_Share = Callable[[Path, Path], bool]
+_HEAP = 64_000_000  # bytes of words in memory before they are written to disk
+_META, _MANAGED = "meta.json", ".managed.json"  # the files that change
+
+
+def write_words(
+    folder: Path, parent: Path | None, gone: DocIds, texts: Iterable[tuple[int, str, str]], share_file: _Share
+) -> bool:
+    """Make the folder: the words of the parent without some doc ids, and with those of (doc id, title, abstract).
+
+    A changed record is both gone and among the texts. The files are complete, but not synced.
+
+    share_file: makes a file part of another folder, too; returns False if it had to be copied.
+
+    Returns:
+        Whether files were copied, because the file system has no hard links.
+
+    Raises:
+        CorpusError: a file can't be written, or the parent is damaged.
+    """
+    with _guard_writing(folder):
+        folder.mkdir()
+        shared = _share_files(parent, folder, share_file) if parent else {}
+        index = _open_index(folder)
+        writer = index.writer(heap_size=_HEAP, num_threads=1)
+        for doc_id in gone.tolist():
+            writer.delete_documents_by_term(ID, doc_id)
+        for doc_id, title, abstract in texts:
+            writer.add_document(_build_document(doc_id, title, abstract))
+        writer.commit()
+        writer.wait_merging_threads()
+        _clean_up(folder, index, parent)
+    return not all(shared.values())
+
+
+@contextlib.contextmanager
+def _guard_writing(folder: Path) -> Iterator[None]:
+    """Turn the errors of tantivy, panics of Rust included, into ours.
+
+    Raises:
+        CorpusError: any of them.
+    """
+    try:
+        yield
+    except BaseException as err:
+        if not isinstance(err, (ValueError, RuntimeError, OSError)) and type(err).__name__ != "PanicException":
+            raise
+        raise CorpusError(
+            f"{folder} could not be written: {err}. Nothing was published. Check the free space on the disk, then the "
+            "index: engine verify"
+        ) from err
+
+
+def _share_files(parent: Path, folder: Path, share_file: _Share) -> dict[str, bool]:
+    """Make the files of the parent part of the folder; return the names of the shared ones, and whether as links."""
+    shared: dict[str, bool] = {}
+    for file in sorted(parent.iterdir()):
+        if file.name in (_META, _MANAGED):
+            shutil.copyfile(file, folder / file.name)
+        elif file.name not in LOCKS:
+            shared[file.name] = share_file(file, folder / file.name)
+    return shared
+
+
+def _open_index(folder: Path) -> tantivy.Index:
+    """Open the index in a folder; make it if the folder is empty."""
+    import tantivy
+
+    if (folder / _META).exists():
+        return tantivy.Index.open(str(folder))
+    builder = tantivy.SchemaBuilder()
+    builder.add_integer_field(ID, indexed=True, fast=True)
+    for field, option in ((TITLE, "position"), (TEXT, "position"), (STEMS, "freq")):
+        builder.add_text_field(field, tokenizer_name="whitespace", index_option=option)
+    return tantivy.Index(builder.build(), path=str(folder))
+
+
+def _build_document(doc_id: int, title: str, abstract: str) -> tantivy.Document:
+    """Return the fields of a record."""
+    import tantivy
+
+    titles, abstracts = fold_text(title), fold_text(abstract)
+    stem_word = get_stemmer().stem_word
+    stems = " ".join(map(stem_word, titles.split()))
+    return tantivy.Document(
+        **{
+            ID: doc_id,
+            TITLE: titles,
+            TEXT: [titles, titles, abstracts],
+            STEMS: " ".join([stems, stems, *map(stem_word, abstracts.split())]),
+        }
+    )
+
+
+def _clean_up(folder: Path, index: tantivy.Index, parent: Path | None) -> None:
+    """Delete the locks, and files whose words were merged into others; those of the parent keep their stamps."""
+    before = {file: read_identity(file) for file in parent.iterdir()} if parent else {}
+    cleaner = index.writer(heap_size=_HEAP, num_threads=1)
+    cleaner.garbage_collect_files()
+    cleaner.wait_merging_threads()
+    listed = {_META, _MANAGED, *json.loads((folder / _MANAGED).read_text(encoding="utf-8"))}
+    for file in folder.iterdir():
+        if file.name not in listed:
+            file.unlink()
+    for file, identity in before.items():
+        carry(identity, read_identity(file))
