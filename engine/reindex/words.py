@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -48,7 +47,7 @@ def write_generation_words(build: Build, doc_ids: DocIds) -> tuple[str, ...]:
 def _find_changes(current: Generation, corpus: Corpus, number: int, doc_ids: DocIds) -> tuple[DocIds, DocIds]:
     """Return the doc ids whose words go, and those whose words come; both hold a record with another text."""
     before = WordIndex(current.words).read_ids()
-    rows = corpus.read_rows("SELECT id FROM abstracts WHERE changed_generation = ?", number)
+    rows = corpus.read_live("SELECT id FROM abstracts WHERE changed_generation = ?", number)
     touched = np.intersect1d(np.array([row[0] for row in rows], np.int64), before)
     with contextlib.closing(open_database(current.database)) as published:
         changed = np.array(list(_compare_texts(published, corpus, touched)), np.int64)
@@ -74,8 +73,7 @@ def _read_texts(corpus: Corpus, doc_ids: DocIds) -> Iterator[tuple[int, str, str
 
 def _fetch_texts(corpus: Corpus, doc_ids: list[int]) -> _Texts:
     """Return the titles and abstracts of some records."""
-    sql = "SELECT id, title, abstract FROM abstracts WHERE id IN (SELECT value FROM json_each(?))"
-    return {row[0]: (row[1], row[2]) for row in corpus.read_rows(sql, json.dumps(doc_ids))}
+    return {row[0]: (row[1], row[2]) for row in corpus.read_by_ids("title, abstract", doc_ids)}
 
 
 def check_words(path: Path, doc_ids: DocIds) -> Iterator[str]:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 
 from engine import open_index
+from engine.corpus.storage.store import open_database
+from engine.corpus.words.wordwriter import write_words
 from engine.encode.onnx import OnnxEncoder
 from engine.errors import (
     CorruptError,
@@ -24,6 +27,7 @@ from engine.errors import (
     UsageError,
 )
 from engine.files import sync_path
+from engine.index import durable
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.lock import lock_for_writing
@@ -160,7 +164,11 @@ def test_the_manifest_says_what_is_there(toy: IndexFolder, add: Add) -> None:
     assert (manifest.generation, manifest.parent, manifest.newest_source) == (2, 1, "rows.jsonl")
     assert manifest.ids_sha256_corpus == manifest.ids_sha256_vectors
     assert (manifest.factory, manifest.metric) == ("IDMap2,Flat", "inner_product")
-    assert {file.name for file in manifest.files} == {"abstracts.db", "map.npz", "vectors.faiss"}
+    assert {file.name for file in manifest.files if not file.name.startswith("words/")} == {
+        "abstracts.db",
+        "map.npz",
+        "vectors.faiss",
+    }
 
 
 def test_texts_that_share_a_beginning_are_both_kept_and_counted(toy: IndexFolder, add: Add) -> None:
@@ -444,21 +452,33 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
     from engine.receipts import FileReceipt
 
     path = toy.get_generation_path(1)
-    for file in path.iterdir():
+    every = [file for file in path.rglob("*") if file.is_file()]
+    for file in every:
         file.chmod(0o644)
     held = vectors_of(toy)
-    originals = {file.name: file.read_bytes() for file in path.iterdir()}
+    originals = {file: file.read_bytes() for file in every}
 
     def resign() -> list[str]:
         manifest = read_manifest(path)
-        files = tuple(FileReceipt.of(path / file.name) for file in manifest.files)
+        files = tuple(FileReceipt.of(path / file.name) for file in manifest.files if "/" not in file.name)
+        files += tuple(replace(FileReceipt.of(file), name=f"words/{file.name}") for file in (path / "words").iterdir())
         (path / "manifest.json").write_text(dump_manifest(replace(manifest, files=files)))
         toy.pointer.write_text(toy.format_pointer(1))
         return verify(toy, toy.open_current(), deep=True)
 
     def restore() -> None:
-        for name, content in originals.items():
-            (path / name).write_bytes(content)
+        shutil.rmtree(path / "words")
+        (path / "words").mkdir()
+        for file, content in originals.items():
+            file.write_bytes(content)
+
+    def write_other_words(first: tuple[int, str, str], *others: tuple[int, str, str]) -> None:
+        shutil.rmtree(path / "words")
+        with closing(open_database(path / "abstracts.db")) as corpus:
+            texts = [(doc_id, title, abstract) for doc_id, title, abstract, _ in corpus.read_texts()]
+        changed = {text[0]: text for text in (first, *others)}
+        texts = [changed.get(text[0], text) for text in texts]
+        write_words(path / "words", None, np.empty(0, np.int64), texts, durable.share_file)
 
     swapped, originals_of_rows = held.vectors.copy(), held.vectors.copy()
     swapped[[3, 30]] = swapped[[30, 3]]
@@ -474,6 +494,20 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
         db.execute("UPDATE abstracts SET title = 'Edited' WHERE id = 5")
     db.close()
     assert any("the text of id 5 is not the one that was encoded" in problem for problem in resign())
+    assert any(" in stems, expected " in problem for problem in resign())
+    restore()
+    with closing(open_database(path / "abstracts.db")) as corpus:
+        one, other = ((doc_id, title, abstract) for doc_id, title, abstract, _ in list(corpus.read_texts())[:2])
+    write_other_words((one[0], *other[1:]), (other[0], *one[1:]))
+    assert resign() == [f"{path / 'words'}: the words of id {one[0]} are not those of its text"]
+    write_other_words((99, "", ""))
+    assert resign() == []
+    write_other_words((one[0], one[1], one[2] + " zebra"))
+    assert resign() == [f"{path / 'words'}: 1 records have the word 'zebra' in stems, expected 0"]
+    write_words(path / "other", path / "words", np.array([one[0]]), [], durable.share_file)
+    shutil.rmtree(path / "words")
+    (path / "other").rename(path / "words")
+    assert resign() == [f"{path}: 1 ids are in only one of abstracts.db and words, the first is {one[0]}"]
     restore()
     assert resign() == []
 
@@ -515,6 +549,7 @@ def test_leftovers_of_a_dead_run_are_cleared(toy: IndexFolder, add: Add) -> None
         "manifest.json",
         "map.npz",
         "vectors.faiss",
+        "words",
     ]
 
 

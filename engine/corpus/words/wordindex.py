@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from engine.corpus.words.folding import get_stemmer, split_words
 from engine.corpus.words.wording import Term, Wording
 from engine.deadline import CURRENT
-from engine.errors import CorruptError, UsageError
+from engine.errors import CorpusError, CorruptError, UsageError
 from engine.records.generation import DocIds
 
 if TYPE_CHECKING:
@@ -58,10 +58,13 @@ class WordIndex:
 
         Raises:
             CorruptError: missing or unreadable.
+            CorpusError: there is no place for the temporary folder.
         """
         self.path = path
         with self.guard_reading():
-            index = _open_files(path)
+            files = [file for file in path.absolute().iterdir() if file.name not in LOCKS]
+        with _link_files(files) as links, self.guard_reading():
+            index = _open_files(links)
             self.schema = index.schema
             self.searcher = index.searcher()
             self.size = int(self.searcher.num_docs)
@@ -315,21 +318,43 @@ class WordIndex:
         return Query.phrase_query(self.schema, field, list(words))
 
 
-def _open_files(path: Path) -> tantivy.Index:
-    """Open an index that is not written any more, through links to its files; leave nothing in its folder."""
+def _open_files(links: str) -> tantivy.Index:
+    """Open an index that is not written any more."""
     import tantivy
 
-    links = tempfile.mkdtemp(prefix="engine-words-")
+    index = tantivy.Index.open(links)
+    index.config_reader("manual")  # its files never change, so nothing needs to be watched
+    return index
+
+
+@contextlib.contextmanager
+def _link_files(files: Sequence[Path]) -> Iterator[str]:
+    """Make a temporary folder with symbolic links to files, for the block; see `_make_links`."""
+    links = _make_links(files)
     try:
-        for file in path.iterdir():
-            if file.name not in LOCKS:
-                Path(links, file.name).symlink_to(file.absolute())
-        index = tantivy.Index.open(links)
-        index.config_reader("manual")  # its files never change, so nothing needs to be watched
-        index.searcher()
+        yield links
     finally:
         _remove_links(links)
-    return index
+
+
+def _make_links(files: Sequence[Path]) -> str:
+    """Return a new temporary folder with symbolic links to files.
+
+    Raises:
+        CorpusError: there is no place for it.
+    """
+    links = ""
+    try:
+        links = tempfile.mkdtemp(prefix="engine-words-")
+        for file in files:
+            Path(links, file.name).symlink_to(file)
+    except OSError as err:
+        shutil.rmtree(links, ignore_errors=True)
+        raise CorpusError(
+            f"words can't be looked up without a temporary folder ({err}). Free some space there, or name another "
+            "place in the variable TMPDIR"
+        ) from err
+    return links
 
 
 def _remove_links(links: str) -> None:

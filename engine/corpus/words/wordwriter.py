@@ -87,16 +87,19 @@ def _share_files(parent: Path, folder: Path, share_file: _Share) -> dict[str, bo
 
 
 def _open_index(folder: Path) -> tantivy.Index:
-    """Open the index in a folder; make it if the folder is empty."""
+    """Open the index in a folder; make it if the folder is empty. Nothing watches it, which would lock it."""
     import tantivy
 
     if (folder / _META).exists():
-        return tantivy.Index.open(str(folder))
-    builder = tantivy.SchemaBuilder()
-    builder.add_integer_field(ID, indexed=True, fast=True)
-    for field, option in ((TITLE, "position"), (TEXT, "position"), (STEMS, "freq")):
-        builder.add_text_field(field, tokenizer_name="whitespace", index_option=option)
-    return tantivy.Index(builder.build(), path=str(folder))
+        index = tantivy.Index.open(str(folder))
+    else:
+        builder = tantivy.SchemaBuilder()
+        builder.add_integer_field(ID, indexed=True, fast=True)
+        for field, option in ((TITLE, "position"), (TEXT, "position"), (STEMS, "freq")):
+            builder.add_text_field(field, tokenizer_name="whitespace", index_option=option)
+        index = tantivy.Index(builder.build(), path=str(folder))
+    index.config_reader("manual")
+    return index
 
 
 def _build_document(doc_id: int, title: str, abstract: str) -> tantivy.Document:
