@@ -184,9 +184,8 @@ class IndexFolder:
         """Return whether all files of a generation are there, with the right sizes. Their content is not read."""
         path = self.get_generation_path(number)
         try:
-            generation = Generation(path, manifests.read_manifest(path))
-            sizes = {file.name: file.n_bytes for file in generation.manifest.files}
-            return all(file.stat().st_size == sizes[file.name] for file in generation.list_files())
+            files = manifests.read_manifest(path).files
+            return all((path / file.name).stat().st_size == file.n_bytes for file in files)
         except (GenerationError, OSError):
             return False
 

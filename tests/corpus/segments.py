@@ -84,7 +84,7 @@ def write_state(database: Path, path: Path) -> Path:
             "SELECT type, name FROM sqlite_schema WHERE type IN ('view', 'trigger')"
         ).fetchall():
             db.execute(f"DROP {kind} {name}")
-        for table in ("members", "terms", "words", *reversed(RECORDS)):
+        for table in ("members", "terms", *reversed(RECORDS)):
             db.execute(f"DROP TABLE {table}")
         db.commit()
     return path

@@ -27,7 +27,7 @@ Add = Callable[..., Report]
 
 def writable(folder: IndexFolder) -> Path:
     path = folder.get_generation_path(folder.read_current())
-    for file in path.iterdir():
+    for file in path.glob("*.*"):
         file.chmod(0o644)
     return path
 
@@ -186,7 +186,7 @@ def test_the_command_that_an_error_names_mends_it(
 
 def writable_current(folder: IndexFolder) -> Path:
     path = folder.get_generation_path(folder.read_pointer())
-    for file in path.iterdir():
+    for file in path.glob("*.*"):
         file.chmod(0o644)
     return path
 
@@ -274,7 +274,7 @@ def cut_off(path: Path) -> None:
 
 INCOMPLETE: dict[str, Callable[[Path], object]] = {
     "no generation": lambda path: shutil.rmtree(path),
-    "no file": lambda path: [file.unlink() for file in path.iterdir()],
+    "no file": lambda path: [file.unlink() for file in path.rglob("*") if file.is_file()],
     "no manifest": lambda path: (path / "manifest.json").unlink(),
     "no vectors": lambda path: (path / "vectors.faiss").unlink(),
     "half a database": lambda path: cut_off(path / "abstracts.db"),
