@@ -649,6 +649,16 @@ class IndexSettings:
             in_environment=True,
         ),
     )
+    one_segment_below: int = _describe_field(
+        50_000,
+        SettingOption(
+            "one_segment_below",
+            "Records below which an index is written as one segment; a larger one adds a segment for what changed.",
+            "50000",
+            low=0,
+            high=1_000_000_000,
+        ),
+    )
     checkpoint_seconds: float = _describe_field(
         15.0,
         SettingOption(

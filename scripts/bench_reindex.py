@@ -77,7 +77,7 @@ def write(path: Path, content: list[dict[str, object]]) -> None:
 def plain_copy(folder: IndexFolder, scratch: Path) -> None:
     """Copy the files of the current generation and wait for the disk, as any run must."""
     generation = folder.open_current()
-    for path in (generation.database, generation.vectors):
+    for path in (path for segment in generation.segments for path in (segment.files.database, segment.files.vectors)):
         with path.open("rb") as old, (scratch / path.name).open("wb") as new:
             shutil.copyfileobj(old, new, 1 << 20)
             new.flush()

@@ -1,5 +1,6 @@
 """Fixtures: a toy index that a person can follow, the bundled sample with the real weights, and the real data."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,7 +21,11 @@ from hypothesis import settings
 
 from engine.cli import main
 from engine.index.folder import IndexFolder
+from engine.index.manifest import dump_manifest, read_manifest
+from engine.index.segment import SegmentFiles, dump_receipt
 from engine.options import SETTINGS, IndexSettings
+from engine.receipts import FileReceipt, open_json
+from engine.records.generation import SegmentReceipt
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 
@@ -69,9 +75,34 @@ def jsonl(path: Path, rows: Iterable[dict[str, object]]) -> Path:
 
 def copy_toy(target: Path) -> IndexFolder:
     """Copy the first committed generation: the 40 toy abstracts, searched exactly."""
-    folder = IndexFolder(Path(shutil.copytree(CURRENT, target, ignore=shutil.ignore_patterns("000002"))))
+    folder = IndexFolder(Path(shutil.copytree(CURRENT, target, ignore=shutil.ignore_patterns("000002*"))))
     folder.pointer.write_text(folder.format_pointer(1))
     return folder
+
+
+def segment_of(folder: IndexFolder, number: int) -> SegmentFiles:
+    """The newest segment of a generation."""
+    entries = read_manifest(folder.get_generation_path(number)).segments
+    return folder.get_segment_files(max(entry.name for entry in entries))
+
+
+def sign_again(folder: IndexFolder) -> None:
+    """Make the receipts of the current generation and its newest segment agree with the files again."""
+    path, newest = folder.get_generation_path(folder.read_pointer()), segment_of(folder, folder.read_pointer())
+    manifest, receipt = read_manifest(path), SegmentReceipt(**(open_json(newest.receipt.read_bytes()) or {}))
+    names = sorted(file.name for file in newest.path.iterdir() if file != newest.receipt)
+    text = dump_receipt(replace(receipt, files=tuple(FileReceipt.of(newest.path / name) for name in names)))
+    newest.receipt.chmod(0o644)
+    newest.receipt.write_text(text)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    segments = (
+        replace(entry, sha256=digest) if entry.name == newest.path.name else entry for entry in manifest.segments
+    )
+    files = tuple(FileReceipt.of(path / file.name) for file in manifest.files if "/" not in file.name)
+    files += tuple(replace(FileReceipt.of(file), name=f"words/{file.name}") for file in (path / "words").iterdir())
+    (path / "manifest.json").chmod(0o644)
+    (path / "manifest.json").write_text(dump_manifest(replace(manifest, files=files, segments=tuple(segments))))
+    folder.pointer.write_text(folder.format_pointer(manifest.generation))
 
 
 @pytest.fixture

@@ -23,13 +23,13 @@ from engine.index.folder import IndexFolder
 from engine.records.answer import Hit
 from engine.references.fields import COLUMNS
 from engine.terminal import dump_json, make_printable
-from tests.conftest import ROOT, TOY, TOY_MODEL, copy_toy, jsonl
+from tests.conftest import ROOT, TOY, TOY_MODEL, copy_toy, jsonl, segment_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
 COMMANDS = (
     "init", "index", "reindex", "config", "sources", "nightly", "search", "similar", "show", "new", "export", "status", "log", "diff",
-    "verify", "rollback", "duplicates", "recall", "rerun", "similarity", "tune", "evaluate", "compare", "known-items",
+    "verify", "rollback", "duplicates", "recall", "rerun", "similarity", "compact", "tune", "evaluate", "compare", "known-items",
     "screen", "simulate", "flow", "serve", "mcp", "train", "promote", "explain-card",
 )  # fmt: skip
 
@@ -286,7 +286,7 @@ def test_a_folder_that_cannot_be_written_is_said(toy: IndexFolder, engine_proces
 
 def test_missing_and_forbidden_files_are_told_apart(toy: IndexFolder, engine: Run) -> None:
     """Permission is taken away by strace, since root may read everything."""
-    path = toy.get_generation_path(1) / "vectors.faiss"
+    path = segment_of(toy, 1).path / "vectors.faiss"
     if shutil.which("strace") and subprocess.run(["strace", "-o", "/dev/null", "true"]).returncode == 0:
         environment = {**os.environ, "ENGINE_INDEXES": str(toy.path.parent), "PYTHONPATH": str(ROOT)}
         command = [
@@ -388,7 +388,8 @@ def test_a_closed_output_does_not_matter_where_nothing_is_printed(toy: IndexFold
 
 def test_progress_is_lines_in_a_log_and_a_bar_on_a_terminal(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
     source = jsonl(tmp_path / "new.jsonl", [{"id": f"n{n}", "title": f"New {n}"} for n in range(600)])
-    assert engine("index", source).stderr.splitlines()[:2] == ["reading: 500", "encoding: 0 of 600"]
+    lines = engine("index", source).stderr.splitlines()
+    assert lines[:3] == ["reading: 500", "merging segments: 0 of 1", "encoding: 0 of 600"]
     shutil.rmtree(toy.path)
     copy_toy(toy.path)
     shown = on_terminal(toy.path.parent, "index", str(source))

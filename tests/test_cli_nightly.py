@@ -14,11 +14,12 @@ import pytest
 from engine import open_index
 from engine.index.folder import IndexFolder
 from engine.index.lock import lock_for_writing
+from engine.index.segment import SegmentFiles
 from engine.reindex import seal
 from engine.reindex import verify as verifying
 from engine.reindex.verify import verify
 from tests.collect.fetch.mirrors import Shelf, http_mirror
-from tests.conftest import ROOT, Command, jsonl
+from tests.conftest import ROOT, Command, jsonl, segment_of
 from tests.reindex.test_update import article, pubmed
 
 SCRIPT = ROOT / "scripts" / "nightly_reindex"
@@ -371,18 +372,18 @@ def test_an_ftp_address_is_refused_with_the_one_that_works(toy: IndexFolder, nig
 
 
 @pytest.mark.usefixtures("row")
-def test_a_published_generation_is_looked_through_once_a_night(night: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_published_segment_is_looked_through_once_a_night(night: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     checked = []
-    plain = verifying.check_content
+    plain = verifying.check_segment_content
 
-    def count(path: Path, *rest: object) -> object:
-        checked.append(path.name)
-        return plain(path, *rest)  # type: ignore[arg-type]
+    def count(files: SegmentFiles, *rest: object) -> object:
+        checked.append(files.path.name.split("-")[0])
+        return plain(files, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(verifying, "check_content", count)
-    monkeypatch.setattr(seal, "check_content", count)
-    assert night("--offline").returncode == 0 and checked == ["building"]
-    assert night("--offline").returncode == 0 and checked == ["building", "000002"]  # nothing new: looked through too
+    monkeypatch.setattr(verifying, "check_segment_content", count)
+    monkeypatch.setattr(seal, "check_segment_content", count)
+    assert night("--offline").returncode == 0 and checked == ["segment"]
+    assert night("--offline").returncode == 0 and checked == ["segment", "000002"]  # nothing new: looked through too
 
 
 @pytest.mark.usefixtures("row")
@@ -395,7 +396,7 @@ def test_a_file_damaged_after_it_was_published_is_found_in_the_same_night(
 
     def damage(folder: IndexFolder, *rest: object) -> object:
         done = plain(folder, *rest)  # type: ignore[arg-type]
-        path = folder.get_generation_path(2) / "vectors.faiss"
+        path = segment_of(folder, 2).path / "vectors.faiss"
         path.chmod(0o644)
         with path.open("r+b") as file:
             file.seek(-1, 2)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CURRENT, ROOT, copy_toy
+from engine.index.folder import IndexFolder
+from tests.conftest import CURRENT, ROOT, copy_toy, segment_of
 from tests.serve.conftest import Running, serving
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -249,8 +250,8 @@ def test_names_and_origins_are_taken(indexes: Path) -> None:
 def test_an_index_that_can_not_be_served_is_told(engine: Run, indexes: Path) -> None:
     assert "no index named 'nope'" in refusal(engine("serve", "--port", "0", "-i", "nope"), 1)
     assert "can't be the name of an index" in refusal(engine("serve", "--port", "0", "-i", "../toy"), 2)
-    vectors = indexes / "toy" / "generations" / "000002" / "abstracts.db"
-    vectors.write_bytes(vectors.read_bytes()[:-1])
+    database = segment_of(IndexFolder(indexes / "toy"), 2).database
+    database.write_bytes(database.read_bytes()[:-1])
     assert "abstracts.db has" in refusal(engine("serve", "--port", "0"), 3)
     shutil.rmtree(indexes / "toy")
     assert "holds no index" in refusal(engine("serve", "--port", "0"), 1)

@@ -35,7 +35,7 @@ def test_flag_before_environment_before_file_before_default(folder: Path, monkey
     assert dict(found.origins) == {
         "sources": "default", "model": "flag", "device": "ENGINE_DEVICE", "precision": "default",
         "recipe": "default", "factory": "default", "recall": "default",
-        "keep_generations": "default", "checkpoint_seconds": "default",
+        "keep_generations": "default", "one_segment_below": "default", "checkpoint_seconds": "default",
         "max_deleted_share": str(folder / "index.toml"), "max_changed_share": "default",
         "hybrid_weight": "default", "hybrid_fusion": "default", "mesh_tree": "default",
         "download_url": "default", "download_folder": "default",

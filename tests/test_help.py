@@ -10,7 +10,7 @@ from engine.cli import main
 from engine.cli.group import SECTIONS, _summarise_help
 
 VERBS = set(
-    "Add Bring Check Choose Compare Count Describe Explain Find Go List Make Measure Rank Repeat Replace Serve Show "
+    "Add Bring Check Choose Compare Count Describe Explain Find Go List Make Measure Merge Rank Repeat Replace Serve Show "
     "Simulate Train Write".split()
 )
 NOT_FIRST = set(

@@ -17,7 +17,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Build": ("sources", "init", "index", "reindex", "config"),
     "Search": ("search", "similar", "show", "new", "export", "serve", "mcp"),
     "Review": ("recall", "rerun", "screen", "simulate", "flow"),
-    "Upkeep": ("nightly", "status", "log", "diff", "duplicates", "verify", "rollback", "tune"),
+    "Upkeep": ("nightly", "status", "log", "diff", "duplicates", "verify", "rollback", "compact", "tune"),
     "Evaluate": ("similarity", "known-items", "evaluate", "compare"),
     "Train": ("explain-card", "train", "promote"),
 }  # the commands of `engine --help` and of the command reference, in order; a test keeps it complete

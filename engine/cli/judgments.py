@@ -116,9 +116,11 @@ def evaluate_run_file(path: Path, judged: JudgedInput, measures: Sequence[Measur
 
 
 def describe_index(index: Index) -> SetSource:
-    """Return the generation of an index as a source: its name, and the SHA-256 of its database."""
-    from engine.index.folder import DATABASE
+    """Return the generation of an index as a source: its name, and the SHA-256 of its manifest."""
+    from engine.index.folder import IndexFolder
+    from engine.index.manifest import NAME
+    from engine.receipts import FileReceipt
     from engine.relevance.sets.testset import SetSource
 
-    digest = next(file.sha256 for file in index.manifest.files if file.name == DATABASE)
+    digest = FileReceipt.of(IndexFolder(index.path).get_generation_path(index.generation) / NAME).sha256
     return SetSource(f"{index.name}, generation {index.generation:06d}", digest)

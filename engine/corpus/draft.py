@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,16 +15,17 @@ from types import TracebackType
 import numpy as np
 from sqlite_utils import Database
 
+from engine.corpus.merging.base import Base, Deaths, Published
 from engine.corpus.merging.deletions import Deletions
 from engine.corpus.merging.intake import Intake
 from engine.corpus.merging.ledger import Ledger, TextDigest
 from engine.corpus.merging.parts import Parts
 from engine.corpus.merging.sightings import PUBMED_FILES, Sightings
-from engine.corpus.schema import create_tables
-from engine.corpus.storage.store import SPACES, TOTALS, Totals
+from engine.corpus.schema import create_state, create_tables, finish_tables
+from engine.corpus.storage.store import SPACES, TOTALS
 from engine.errors import CorpusError
 from engine.records.abstract import Rejection
-from engine.records.generation import DocIds, FileReading
+from engine.records.generation import DocIds, FileReading, Totals
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,19 @@ class SourceFile:
     release: int = 0  # number of PubMed's file, 0 for any other file
 
 
+@dataclass(frozen=True, slots=True)
+class DraftFiles:
+    """The files of a draft."""
+
+    database: Path  # records of the new segment
+    state: Path  # sources, history and deletions of the generation
+
+
 _CACHE_KIB = 64 << 10  # page cache; several indexes grow while records are added
+_WRITABLE = 0o644
+_MAX_FREE = 0.1  # share of free pages
+_PAGE_COUNTS = ("page_count", "freelist_count")
+_NONE = Totals(0, 0, 0, 0, 0)
 _TEXT_COLUMNS = "id, record_id, title, abstract, text_sha256"
 
 
@@ -53,43 +68,79 @@ class TextRow:
 
 
 class Draft:
-    """An unpublished database, without journal and fsync, since a crash discards it as a whole.
+    """The unpublished records of a generation, without journal and fsync, since a crash discards them as a whole.
 
-    Use it as a context manager: a normal exit commits and closes, an error discards the changes. An error of SQLite,
+    It holds the records that this run meets; those that it does not meet stay in the published segments. Use it as a
+    context manager: a normal exit commits and closes, an error discards the changes. An error of SQLite,
     such as a full disk, is raised as a CorpusError.
     """
 
     def __init__(
-        self, path: Path, generation: int, created: str, text_digest: TextDigest, published: Path | None = None
+        self,
+        files: DraftFiles,
+        generation: int,
+        created: str,
+        text_digest: TextDigest,
+        published: Published | None = None,
     ) -> None:
-        self.path = path
+        self.files = files
         self.generation = generation
         self.created = created
-        self.db = Database(path)
+        self.db = Database(files.database)
         self.connection: sqlite3.Connection = self.db.conn
-        self.ledger = Ledger(self.connection, generation, text_digest, published)
+        self.base = Base(published, self.connection) if published else None
+        self.ledger = Ledger(self.connection, generation, text_digest, self.base)
         self.intake = Intake(self.ledger, Deletions(self.connection, generation))
         self.parts = Parts(self.ledger)
+        self.is_finished = False
 
     def __enter__(self) -> Draft:
         try:
             self.begin()
         except sqlite3.Error as err:
-            self.db.close()
+            self.close()
             raise self.build_failure(err) from err
         return self
 
     def begin(self) -> None:
-        """Create the tables of a new database and open the one transaction of this draft."""
-        self.connection.execute("PRAGMA journal_mode = OFF")
-        self.connection.execute("PRAGMA synchronous = OFF")
-        self.connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self.connection.execute("PRAGMA recursive_triggers = ON")  # else REPLACE fires no delete triggers
-        if not self.db["abstracts"].exists():
-            create_tables(self.db)
+        """Create the tables, take over the published state and open a transaction."""
+        published = self.base.published if self.base else None
+        if published:
+            shutil.copyfile(published.state, self.files.state)
+            self.files.state.chmod(_WRITABLE)
+        self.connection.execute("ATTACH ? AS state", (os.fspath(self.files.state),))
+        for schema in ("main", "state"):
+            self.connection.execute(f"PRAGMA {schema}.journal_mode = OFF")
+            self.connection.execute(f"PRAGMA {schema}.synchronous = OFF")
+        self.connection.execute(f"PRAGMA main.cache_size = -{_CACHE_KIB}")
+        create_tables(self.db)
+        if published:
+            self.connection.execute("INSERT INTO sqlite_sequence VALUES ('abstracts', ?)", (published.last_id,))
+        else:
+            create_state(self.db, "state")
+        self.connection.commit()
         self.connection.execute("BEGIN")
         values = (self.generation, self.created)
         self.connection.execute("INSERT INTO generation (number, created) VALUES (?, ?)", values)
+
+    def release_unchanged(self) -> None:
+        """Remove records that were loaded but are as they were published."""
+        if self.base:
+            self.base.release_unchanged()
+
+    def merge_segment(self, position: int) -> None:
+        """Copy the live records of a published segment into the draft, which then replaces it."""
+        if self.base:
+            self.base.merge(position)
+
+    def list_deaths(self) -> dict[int, Deaths]:
+        """Return the dead ids of the published segments that stay, by position."""
+        return self.base.list_deaths() if self.base else {}
+
+    def finish(self) -> None:
+        """Complete the tables, when no record is added or changed any more. Then only closing is allowed."""
+        finish_tables(self.db, "state")
+        self.is_finished = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -97,20 +148,35 @@ class Draft:
         try:
             if kind is None:
                 self.connection.commit()
-                self.connection.execute("PRAGMA journal_mode = DELETE")
+                if self.is_finished:
+                    self._compact()
+                for schema in ("main", "state"):
+                    self.connection.execute(f"PRAGMA {schema}.journal_mode = DELETE")
         except sqlite3.Error as err:
             raise self.build_failure(err) from err
         finally:
-            self.db.close()
+            self.close()
         if isinstance(error, sqlite3.Error):
             raise self.build_failure(error) from error
+
+    def _compact(self) -> None:
+        """Write the database anew if many of its pages are free, as after records were loaded and released."""
+        pages, free = (self.connection.execute(f"PRAGMA main.{name}").fetchone()[0] for name in _PAGE_COUNTS)
+        if free > _MAX_FREE * pages:
+            self.connection.execute("VACUUM main")
+
+    def close(self) -> None:
+        """Close all databases."""
+        self.db.close()
+        if self.base:
+            self.base.close()
 
     def build_failure(self, error: sqlite3.Error) -> CorpusError:
         """Return the error for a database that could not be written."""
         advice = "Check the free space on the disk"
         if isinstance(error, sqlite3.IntegrityError):  # a fault of the engine, not of the disk
             advice = "Please report this; meanwhile, build a new index from the sources: engine index FILE -i NEW"
-        return CorpusError(f"{self.path} could not be written: {error}. Nothing was published. {advice}")
+        return CorpusError(f"{self.files.database} could not be written: {error}. Nothing was published. {advice}")
 
     def read_last_source(self) -> int:
         """Return the key of the last source file, 0 if there is none."""
@@ -191,21 +257,53 @@ class Draft:
         """Count the rows that read_texts_to_encode yields."""
         if not everything:
             return len(self.ledger.list_to_encode())
+        return self.count_own() + (self.base.count_rest().abstracts if self.base else 0)
+
+    def count_own(self) -> int:
+        """Count the records in the draft itself, without reading them."""
         return int(self.connection.execute("SELECT count(*) FROM abstracts").fetchone()[0])
 
     def is_empty(self) -> bool:
-        """Return whether no abstract is left."""
-        return self.connection.execute("SELECT 1 FROM abstracts LIMIT 1").fetchone() is None
+        """Return whether no abstract is left in the next generation."""
+        return self.count_to_encode(everything=True) == 0
 
-    def count_totals(self) -> Totals:
-        """Count the records of the draft."""
+    def has_rows(self) -> bool:
+        """Return whether the draft itself holds a record, or notes which file gave one that PubMed deleted."""
+        sql = "SELECT EXISTS (SELECT 1 FROM abstracts) OR EXISTS (SELECT 1 FROM sightings)"
+        return bool(self.connection.execute(sql).fetchone()[0])
+
+    def count_segment(self) -> Totals:
+        """Count the records in the draft itself."""
         return Totals(*self.connection.execute(TOTALS, (SPACES,)).fetchone())
 
+    def count_totals(self) -> Totals:
+        """Count the records of the next generation: those in the draft, and the published ones that stay."""
+        return self.count_segment() + (self.base.count_rest() if self.base else _NONE)
+
+    def read_last_ids(self) -> tuple[int, int]:
+        """Return the highest doc id and the highest key of a contribution that were ever given."""
+        sql = "SELECT seq FROM sqlite_sequence WHERE name = 'abstracts'"
+        row = self.connection.execute(sql).fetchone()
+        return (row[0] if row else 0), self.ledger.contributions.last_id
+
     def read_ids(self) -> DocIds:
-        """Return all doc ids, ascending, int64 (n,)."""
+        """Return the doc ids in the draft itself, ascending, int64 (n,)."""
         return np.array(
             [row[0] for row in self.connection.execute("SELECT id FROM abstracts ORDER BY id")], dtype=np.int64
         )
+
+    def list_own_ids(self) -> DocIds:
+        """Return the ids of the records that this run added or changed, ascending; not those of merged segments."""
+        merged = self.base.merged_ids if self.base else []
+        return np.setdiff1d(self.read_ids(), np.concatenate([np.empty(0, np.int64), *merged]), assume_unique=True)
+
+    def list_loaded_ids(self) -> DocIds:
+        """Return the ids of the published records that this run changed or removed, ascending."""
+        if self.base is None:
+            return np.empty(0, np.int64)
+        came, loaded = self.base.merged_ids, np.array(list(self.base.loaded), np.int64)
+        removed = [np.setdiff1d(np.concatenate(came), self.read_ids())] if came else []  # no vector, after the merge
+        return np.unique(np.concatenate([loaded, *removed]))
 
     def note_lengths(self, lengths: Sequence[tuple[int, bool, int]]) -> None:
         """Record (tokens before truncation, whether truncated, doc id) of rows after encoding."""

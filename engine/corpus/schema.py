@@ -1,4 +1,4 @@
-"""The tables and views of abstracts.db; docs/format.md describes each column."""
+"""The tables and views of abstracts.db and state.db; docs/format.md describes each column."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _PART_COLUMNS = {
     ),
 }  # of abstracts, but for the id
 
-_TABLES = (
-    """
-    CREATE TABLE generation (
+# Of the whole generation, in the file state.db; a segment has the rows of the first two that its records refer to.
+_STATE_TABLES = {
+    "generation": """(
         number INTEGER PRIMARY KEY,
         created TEXT NOT NULL,               -- UTC, ISO 8601
         parent INTEGER REFERENCES generation (number), -- from which it was made; NULL for the first
@@ -47,8 +47,7 @@ _TABLES = (
         counts TEXT                          -- JSON object: records and changes
     )
     """,
-    """
-    CREATE TABLE sources (
+    "sources": """(
         id INTEGER PRIMARY KEY,
         generation INTEGER NOT NULL REFERENCES generation (number), -- for which the file was read
         name TEXT NOT NULL,                  -- of the file
@@ -71,8 +70,7 @@ _TABLES = (
         deletions INTEGER NOT NULL DEFAULT 0 -- by PubMed; these are no records
     )
     """,
-    """
-    CREATE TABLE rejections (
+    "rejections": """(
         id INTEGER PRIMARY KEY,
         generation INTEGER NOT NULL REFERENCES generation (number),
         source TEXT NOT NULL,                -- name of the file
@@ -80,6 +78,14 @@ _TABLES = (
         reason TEXT NOT NULL
     )
     """,
+    "deletions": """(
+        pmid TEXT PRIMARY KEY,
+        release INTEGER NOT NULL,            -- number of PubMed's file that deleted it
+        generation INTEGER NOT NULL REFERENCES generation (number)
+    )
+    """,
+}
+_TABLES = (
     # AUTOINCREMENT: the id of a deleted abstract is never reused.
     f"""
     CREATE TABLE abstracts (
@@ -131,13 +137,6 @@ _TABLES = (
     ) WITHOUT ROWID
     """,
     """
-    CREATE TABLE deletions (
-        pmid TEXT PRIMARY KEY,
-        release INTEGER NOT NULL,            -- number of PubMed's file that deleted it
-        generation INTEGER NOT NULL REFERENCES generation (number)
-    )
-    """,
-    """
     CREATE TABLE terms (
         id INTEGER PRIMARY KEY,
         kind TEXT NOT NULL,                  -- journal, mesh, type, keyword, author, language, label or database
@@ -153,17 +152,20 @@ _TABLES = (
     ) WITHOUT ROWID
     """,
 )
-_INDEXES = (
+# Used while records are added; the others are made at the end, which is faster.
+_KEY_INDEXES = (
     "abstracts_pmid ON abstracts (pmid) WHERE pmid IS NOT NULL",
     "abstracts_doi ON abstracts (doi COLLATE NOCASE) WHERE doi IS NOT NULL",
+    "contributions_own_id ON contributions (own_id)",
+    "contributions_doc_id ON contributions (doc_id)",
+    "parts_joined ON parts (joined)",
+)
+_INDEXES = (
     "abstracts_changed ON abstracts (changed_generation)",
     "abstracts_year ON abstracts (year)",
     "abstracts_retracted ON abstracts (id) WHERE retracted",
     f"abstracts_blank ON abstracts (id) WHERE {BLANK_ABSTRACT}",
-    "contributions_own_id ON contributions (own_id)",
-    "contributions_doc_id ON contributions (doc_id)",
     "contributions_part ON contributions (part) WHERE part IS NOT NULL",
-    "parts_joined ON parts (joined)",
     "contributions_source ON contributions (source_id, doc_id)",
     "contributions_spoken ON contributions (spoken, doc_id)",
 )
@@ -186,7 +188,7 @@ _VIEWS = {
 
 
 def create_tables(db: Database) -> None:
-    """Create all tables, indexes, triggers and views in an empty database.
+    """Create the tables of a segment in an empty database, and the indexes that are used while records are added.
 
     Foreign keys are declared but not enforced while a draft is written; Corpus.find_problems checks them before a
     generation is published.
@@ -194,40 +196,52 @@ def create_tables(db: Database) -> None:
     db.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     for table in _TABLES:
         db.execute(table)
-    for index in _INDEXES:
+    for index in _KEY_INDEXES:
         db.execute(f"CREATE INDEX {index}")
-    for kind, column in KINDS.items():
-        _keep_terms(db, kind, column)
-    for name, select in _VIEWS.items():
-        db.create_view(name, select)
 
 
-def _build_values_sql(column: str, row: str) -> str:
-    """Return SQL for the values of a column of a row, as a table with the column value."""
-    return f"json_each({f'json_array({row}.journal)' if column == 'journal' else f'{row}.{column}'})"
+def create_state(db: Database, schema: str) -> None:
+    """Create the tables of the state of a generation in an attached, empty database of this name."""
+    for name, columns in _STATE_TABLES.items():
+        db.execute(f"CREATE TABLE {schema}.{name} {columns}")
 
 
-def _keep_terms(db: Database, kind: str, column: str) -> None:
-    """Create the triggers that update the terms and members of one kind.
+def finish_tables(db: Database, state: str) -> None:
+    """Complete a segment whose records are written: terms, sources, indexes and views.
 
-    Terms are not added by INSERT OR IGNORE: in a trigger fired by REPLACE it would act as REPLACE and give a new id to
-    a term of other records. CROSS JOIN reads the values first; otherwise SQLite scans all terms for each record.
+    state: the name under which the state of the generation is attached.
     """
-    is_term = f"t.kind = '{kind}' AND t.value = v.value"
-    insert = (
-        f"INSERT INTO terms (kind, value) SELECT '{kind}', min(v.value) FROM {_build_values_sql(column, 'new')} v"
-        f" WHERE v.value <> '' AND NOT EXISTS (SELECT 1 FROM terms t WHERE {is_term}) GROUP BY v.value COLLATE NOCASE;"
-        f" INSERT OR IGNORE INTO members SELECT t.id, new.id FROM {_build_values_sql(column, 'new')} v"
-        f" CROSS JOIN terms t ON {is_term};"
-    )
-    old_terms = f"(SELECT t.id FROM {_build_values_sql(column, 'old')} v CROSS JOIN terms t ON {is_term})"
-    delete = (
-        f"DELETE FROM members WHERE doc_id = old.id AND term_id IN {old_terms};"
-        f" DELETE FROM terms WHERE id IN {old_terms} AND NOT EXISTS (SELECT 1 FROM members WHERE term_id = terms.id);"
-    )
-    db.execute(f"CREATE TRIGGER {kind}_insert AFTER INSERT ON abstracts BEGIN {insert} END")
-    db.execute(f"CREATE TRIGGER {kind}_delete AFTER DELETE ON abstracts BEGIN {delete} END")
-    differ = f"WHEN old.{column} IS NOT new.{column}"
+    for name, rows in _COPIED.items():
+        db.execute(f"CREATE TABLE main.{name} {_STATE_TABLES[name]}")
+        db.execute(f"INSERT INTO main.{name} SELECT * FROM {state}.{name} {rows}")
+    for kind, column in KINDS.items():
+        _fill_terms(db, kind, column)
+    for index in _INDEXES:
+        db.execute(f"CREATE INDEX main.{index}")
+    for name, select in _VIEWS.items():
+        db.execute(f"CREATE VIEW main.{name} AS {select}")
+
+
+# The rows of the state that a segment has, too.
+_COPIED = {
+    "generation": "",
+    "sources": "WHERE id IN (SELECT source_id FROM contributions UNION SELECT spoken FROM contributions"
+    " UNION SELECT reading FROM sightings)",
+}
+
+
+def _fill_terms(db: Database, kind: str, column: str) -> None:
+    """Write the terms of one kind and their members.
+
+    Of several spellings that differ in case, the first in the order of bytes is kept. Sorted rows are appended to the
+    table. CROSS JOIN reads the values of each record first; otherwise SQLite scans all terms for each record.
+    """
+    values = f"json_each({f'json_array(a.{column})' if column == 'journal' else f'a.{column}'})"
     db.execute(
-        f"CREATE TRIGGER {kind}_update AFTER UPDATE OF {column} ON abstracts {differ} BEGIN {delete} {insert} END"
+        f"INSERT INTO terms (kind, value) SELECT '{kind}', min(v.value COLLATE BINARY) FROM abstracts a, {values} v"
+        " WHERE v.value <> '' GROUP BY v.value COLLATE NOCASE ORDER BY 2"
+    )
+    db.execute(
+        f"INSERT OR IGNORE INTO members SELECT t.id, a.id FROM abstracts a CROSS JOIN {values} v"
+        f" CROSS JOIN terms t ON t.kind = '{kind}' AND t.value = v.value ORDER BY t.id, a.id"
     )

@@ -1,23 +1,35 @@
 """The map of a generation: a point in two dimensions for each record, and the axes that project a vector to a point.
 
-The file map.npz is an uncompressed archive of NumPy arrays, read without pickle: doc_ids int64 (n,) ascending, places
-float32 (n, 2), mean float32 (dim,), axes float32 (2, dim), share float64 (2,), n_records int64 ().
+The axes belong to a generation, the points to a segment, with the digest of the axes that they were made with. A
+segment with points of other axes is projected anew when the map is opened.
+
+Files are uncompressed archives of NumPy arrays, read without pickle. Axes: mean float32 (dim,), axes float32 (2, dim),
+share float64 (2,), n_records int64 (). Points: doc_ids int64 (n,) ascending, places float32 (n, 2), made_with uint8
+(32,), the SHA-256 of mean and axes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import CorruptError
 from engine.index import durable
+from engine.index.flat import FlatRows
+from engine.index.parts import Part
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
+
+_CHUNK = 16_384  # records projected at once
+_Arrays = Mapping[str, Any]  # NumPy arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +41,26 @@ class Axes:
     share: NDArray[np.float64]  # (2,): share of the total variance along each axis
     n_records: int  # records in the index when the axes were computed
 
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of what decides where a vector lies."""
+        return hashlib.sha256(self.mean.astype("<f4").tobytes() + self.axes.astype("<f4").tobytes()).digest()
+
     def project(self, vectors: Vectors) -> NDArray[np.float32]:
-        """Project vectors (n, dim) to points, float32 (n, 2)."""
-        return ((vectors - self.mean) @ self.axes.T).astype(np.float32)
+        """Project vectors (n, dim) to points, float32 (n, 2).
+
+        The sums are in float64, so that a vector has the same point whatever it is projected with.
+        """
+        return ((vectors.astype(np.float64) - self.mean) @ self.axes.T.astype(np.float64)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """The points of a segment."""
+
+    doc_ids: DocIds  # (n,), ascending
+    places: NDArray[np.float32]  # (n, 2)
+    made_with: bytes  # the digest of the axes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +80,138 @@ class CorpusMap:
         return rows
 
 
-def write_map(path: Path, corpus_map: CorpusMap) -> None:
-    """Write and fsync a map.
+def open_map(parts: Sequence[tuple[Path, Part]], axes: Axes) -> CorpusMap:
+    """Return the map of all records alive, from the file of points of each segment.
+
+    Raises:
+        CorruptError: a file can't be read, or its points are not those of its segment.
+    """
+    found = [_read_living_points(path, part, axes) for path, part in parts]
+    doc_ids = np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in found)])
+    places = np.concatenate([np.empty((0, 2), np.float32), *(places for _, places in found)])
+    order = np.argsort(doc_ids, kind="stable")
+    return CorpusMap(doc_ids[order], places[order], axes)
+
+
+def _read_living_points(path: Path, part: Part, axes: Axes) -> tuple[DocIds, NDArray[np.float32]]:
+    """Return the ids of a segment that are alive and their places along some axes.
+
+    Raises:
+        CorruptError: the file can't be read, or its points are not those of the segment.
+    """
+    points = read_points(path)
+    if len(points.doc_ids) != part.index.size or (part.index.find_rows(points.doc_ids) < 0).any():
+        raise CorruptError(f"{path} holds the points of other records than {part.index.path}. Run: engine rollback")
+    living = np.isin(points.doc_ids, part.dead, assume_unique=True, invert=True)
+    doc_ids, places = points.doc_ids[living], points.places[living]
+    return doc_ids, places if points.made_with == axes.digest else project_records(part.index, doc_ids, axes)
+
+
+def project_records(vectors: FlatRows, doc_ids: DocIds, axes: Axes) -> NDArray[np.float32]:
+    """Return the points of records (n,) along some axes, float32 (n, 2)."""
+    chunks = [doc_ids[start : start + _CHUNK] for start in range(0, len(doc_ids), _CHUNK)]
+    return np.concatenate(
+        [np.empty((0, 2), np.float32), *(axes.project(vectors.get_points(chunk)) for chunk in chunks)]
+    )
+
+
+def write_axes(path: Path, axes: Axes) -> None:
+    """Write and fsync axes.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    _write_arrays(path, _list_axes(axes))
+
+
+def read_axes(path: Path) -> Axes:
+    """Read axes.
+
+    Raises:
+        CorruptError: they can't be read, or the shapes of the arrays don't match.
+    """
+    return _build_axes(path, _read_arrays(path, ("mean", "axes", "share", "n_records")))
+
+
+def write_points(path: Path, points: Points) -> None:
+    """Write and fsync the points of a segment.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    made_with = np.frombuffer(points.made_with, np.uint8)
+    _write_arrays(path, {**_list_points(points.doc_ids, points.places), "made_with": made_with})
+
+
+def read_points(path: Path) -> Points:
+    """Read the points of a segment.
+
+    Raises:
+        CorruptError: they can't be read, or the shapes of the arrays don't match.
+    """
+    arrays = _read_arrays(path, ("doc_ids", "places", "made_with"))
+    doc_ids, places = _check_points(path, arrays)
+    return Points(doc_ids, places, arrays["made_with"].tobytes())
+
+
+def _list_axes(axes: Axes) -> _Arrays:
+    """Return the arrays of axes."""
+    return {
+        "mean": axes.mean.astype("<f4"),
+        "axes": axes.axes.astype("<f4"),
+        "share": axes.share.astype("<f8"),
+        "n_records": np.array(axes.n_records, "<i8"),
+    }
+
+
+def _list_points(doc_ids: DocIds, places: NDArray[np.float32]) -> _Arrays:
+    """Return the arrays of points."""
+    return {"doc_ids": doc_ids.astype("<i8"), "places": places.astype("<f4")}
+
+
+def _build_axes(path: Path, arrays: _Arrays) -> Axes:
+    """Return the axes in some arrays.
+
+    Raises:
+        CorruptError: the shapes of the arrays don't match.
+    """
+    mean, axes, share, n_records = (arrays[name] for name in ("mean", "axes", "share", "n_records"))
+    if (mean.ndim, axes.shape, share.shape, n_records.shape) != (1, (2, len(mean)), (2,), ()):
+        raise CorruptError(f"{path} holds arrays whose shapes don't match. Run: engine rollback")
+    return Axes(mean, axes, share, int(n_records))
+
+
+def _check_points(path: Path, arrays: _Arrays) -> tuple[DocIds, NDArray[np.float32]]:
+    """Return the ids and places in some arrays.
+
+    Raises:
+        CorruptError: the shapes of the arrays don't match.
+    """
+    doc_ids, places = arrays["doc_ids"], arrays["places"]
+    if (doc_ids.ndim, places.shape) != (1, (len(doc_ids), 2)):
+        raise CorruptError(f"{path} holds arrays whose shapes don't match. Run: engine rollback")
+    return doc_ids, places
+
+
+def _write_arrays(path: Path, arrays: _Arrays) -> None:
+    """Write and fsync an archive of arrays.
 
     Raises:
         OSError: the disk is full or broken.
     """
     buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        doc_ids=corpus_map.doc_ids.astype("<i8"),
-        places=corpus_map.places.astype("<f4"),
-        mean=corpus_map.axes.mean.astype("<f4"),
-        axes=corpus_map.axes.axes.astype("<f4"),
-        share=corpus_map.axes.share.astype("<f8"),
-        n_records=np.array(corpus_map.axes.n_records, "<i8"),
-    )
+    np.savez(buffer, **arrays)
     durable.write_bytes(path, buffer.getvalue())
 
 
-def read_map(path: Path) -> CorpusMap:
-    """Read a map.
+def _read_arrays(path: Path, names: Sequence[str]) -> _Arrays:
+    """Read some arrays of an archive.
 
     Raises:
-        CorruptError: it can't be read, or the shapes of its arrays don't match.
+        CorruptError: it can't be read, or lacks one of them.
     """
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
-            arrays = {name: content[name] for name in content}
-        axes = Axes(arrays["mean"], arrays["axes"], arrays["share"], int(arrays["n_records"]))
-        corpus_map = CorpusMap(arrays["doc_ids"], arrays["places"], axes)
+            return {name: content[name] for name in names}
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as err:
         raise CorruptError(f"{path} can't be read ({err}). Run: engine rollback") from err
-    shapes = corpus_map.places.shape, axes.axes.shape, axes.share.shape
-    if shapes != ((len(corpus_map.doc_ids), 2), (2, len(axes.mean)), (2,)):
-        raise CorruptError(f"{path} holds arrays whose shapes don't match. Run: engine rollback")
-    return corpus_map

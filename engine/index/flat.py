@@ -118,6 +118,8 @@ class FlatRows:
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
         means = np.add.reduceat(vectors.astype(np.float64), starts, axis=0)
         points: Vectors = (means / np.linalg.norm(means, axis=1, keepdims=True)).astype(np.float32)
+        single = counts == 1  # as stored, so that a record has the same point in every segment
+        points[single] = vectors[starts[single]]
         return points
 
     def search(self, queries: Vectors, top_k: int) -> list[Ranking]:

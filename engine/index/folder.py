@@ -7,58 +7,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
+
 from engine.errors import CorruptError, GenerationError, NoGenerationError
 from engine.index import manifest as manifests
+from engine.index.segment import Segment, SegmentFiles, check_segment, read_receipt
+from engine.index.tombstones import read_tombstones
 from engine.receipts import FileReceipt
-from engine.records.generation import Manifest
+from engine.records.generation import Manifest, SegmentEntry
 
-DATABASE = "abstracts.db"
-VECTORS = "vectors.faiss"  # the exact vectors
-CODES = "codes.faiss"  # compressed vectors for finding candidates, in large indexes only
-WORDS = "words"  # folder of the words of titles and abstracts
-MAP = "map.npz"  # a point in two dimensions for each record
+STATE = "state.db"  # sources, history and deletions of a generation
+AXES = "axes.npz"  # of the map
+WORDS = "words"  # folder of the index of words
 # "000007" ("000000" before the first generation). The engine adds a space and the first 16 digits of the SHA-256 of the
 # manifest, so that a damaged pointer can't lead to another generation.
 _POINTER = re.compile(r"(\d{6})(?: ([0-9a-f]{16}))?\n?")
 _ADVICE = "Run: engine rollback"  # ends the messages about a damaged generation
-_SIDE_FILES = ("-wal", "-journal", "-shm")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Generation:
     """A published generation whose files match its manifest."""
 
     path: Path
     manifest: Manifest
+    segments: tuple[Segment, ...]  # in the order of the manifest
 
     @property
-    def database(self) -> Path:
-        """The SQLite file."""
-        return self.path / DATABASE
+    def state(self) -> Path:
+        """The SQLite file of sources, history and deletions."""
+        return self.path / STATE
 
     @property
-    def vectors(self) -> Path:
-        """The FAISS file of the exact vectors."""
-        return self.path / VECTORS
+    def axes(self) -> Path:
+        """The file of the axes of the map."""
+        return self.path / AXES
+
+    def list_files(self) -> list[Path]:
+        """List the data files that the generation consists of, those of its segments included."""
+        shared = [segment.files.path / file.name for segment in self.segments for file in segment.receipt.files]
+        return [*(self.path / file.name for file in self.manifest.files), *shared]
 
     @property
     def words(self) -> Path:
         """The folder of the words."""
         return self.path / WORDS
-
-    @property
-    def map(self) -> Path:
-        """The file of the map."""
-        return self.path / MAP
-
-    @property
-    def codes(self) -> Path:
-        """The FAISS file of the codes; only a large index has one."""
-        return self.path / CODES
-
-    def list_files(self) -> list[Path]:
-        """List the data files that the generation consists of."""
-        return [self.path / file.name for file in self.manifest.files]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +86,16 @@ class IndexFolder:
         return self.path / "building"
 
     @property
+    def building_segment(self) -> SegmentFiles:
+        """The folder in which the segment of the next generation is built."""
+        return SegmentFiles(self.building / "segment")
+
+    @property
+    def building_generation(self) -> Path:
+        """The folder in which the next generation's own files are built."""
+        return self.building / "generation"
+
+    @property
     def shards(self) -> Path:
         """The folder with the vectors of a stopped run. Unlike ``building``, it is kept for the next run."""
         return self.path / "shards"
@@ -101,6 +104,15 @@ class IndexFolder:
     def generations(self) -> Path:
         """The folder of the published generations."""
         return self.path / "generations"
+
+    @property
+    def segments(self) -> Path:
+        """The folder of the segments that the generations share."""
+        return self.path / "segments"
+
+    def get_segment_files(self, name: str) -> SegmentFiles:
+        """Return the paths of a segment."""
+        return SegmentFiles(self.segments / name)
 
     def get_generation_path(self, number: int) -> Path:
         """Return the folder of a generation."""
@@ -155,7 +167,7 @@ class IndexFolder:
             try:
                 self.check(number)  # if the generation itself is damaged, this names the file
             except GenerationError as err:
-                self._raise_with_command(err, number)
+                self.raise_with_command(err, number)
             raise self.build_pointer_error(f"names generation {number:06d}, but was written for another one")
         return number
 
@@ -169,7 +181,7 @@ class IndexFolder:
         """Build the error for a pointer that can't be followed."""
         present = ", ".join(f"{n:06d}" for n in self.list_numbers()) or "none"
         newest = max(self.list_numbers(), default=1)
-        command = self._suggest_rollback() or f"engine rollback -i {self.path.name} --to {newest}"
+        command = self._suggest_rollback() or self._format_rollback(newest)
         return CorruptError(
             f"{self.pointer} {what}. Generations here: {present}. Check the newest one and point to it: {command}"
         )
@@ -178,14 +190,21 @@ class IndexFolder:
         """Return the command that points to the newest complete generation but `damaged`; None if there is none."""
         others = (n for n in reversed(self.list_numbers()) if n != damaged and self._is_complete(n))
         number = next(others, None)
-        return None if number is None else f"engine rollback -i {self.path.name} --to {number}"
+        return None if number is None else self._format_rollback(number)
 
     def _is_complete(self, number: int) -> bool:
         """Return whether all files of a generation are there, with the right sizes. Their content is not read."""
         path = self.get_generation_path(number)
         try:
-            files = manifests.read_manifest(path).files
-            return all((path / file.name).stat().st_size == file.n_bytes for file in files)
+            manifest = manifests.read_manifest(path)
+            receipts = [(path, manifest.files)]
+            for entry in manifest.segments:
+                files = self.get_segment_files(entry.name)
+                receipts += [
+                    (files.path, read_receipt(files, entry.sha256).files),
+                    (path, (entry.dead,) if entry.dead else ()),
+                ]
+            return all((place / file.name).stat().st_size == file.n_bytes for place, each in receipts for file in each)
         except (GenerationError, OSError):
             return False
 
@@ -222,10 +241,31 @@ class IndexFolder:
         for problem in (file.find_problem(path, quick=quick) for file in manifest.files):
             if problem:
                 raise CorruptError(f"{problem}. Run: engine rollback")
-        for side in (path / (DATABASE + suffix) for suffix in _SIDE_FILES):
-            if side.exists():
-                raise CorruptError(f"{side} should not exist: something wrote to a published database. Delete it")
-        return Generation(path, manifest)
+        segments = tuple(self.check_segment(manifest, entry, path, quick=quick) for entry in manifest.segments)
+        return Generation(path, manifest, segments)
+
+    def check_segment(self, manifest: Manifest, entry: SegmentEntry, path: Path, *, quick: bool) -> Segment:
+        """Check and return a segment of the generation in the folder `path`.
+
+        Raises:
+            CorruptError: it is missing or damaged, or has another encoder.
+        """
+        files = self.get_segment_files(entry.name)
+        if not files.path.is_dir():
+            raise CorruptError(
+                f"{files.path} is missing, a segment of generation {manifest.generation:06d}. Run: engine rollback"
+            )
+        receipt = read_receipt(files, entry.sha256)
+        if receipt.fingerprint != manifest.encoder.fingerprint:
+            raise CorruptError(
+                f"{files.receipt} is of the encoder {receipt.fingerprint[:12]}, expected "
+                f"{manifest.encoder.fingerprint[:12]}. Run: engine rollback"
+            )
+        check_segment(files, receipt, quick=quick)
+        if entry.dead and (problem := entry.dead.find_problem(path, quick=quick)):
+            raise CorruptError(f"{problem}. Run: engine rollback")
+        dead = read_tombstones(path / entry.dead.name) if entry.dead else np.empty(0, np.int64)
+        return Segment(files, entry, receipt, dead)
 
     def open_current(self, *, quick: bool = False) -> Generation:
         """Check and return the current generation; quick as in `check`.
@@ -243,16 +283,37 @@ class IndexFolder:
             except GenerationError as err:
                 latest = self.read_current()
                 if latest == number:
-                    self._raise_with_command(err, number)
+                    self.raise_with_command(err, number)
                 number = latest
 
-    def _raise_with_command(self, error: GenerationError, damaged: int) -> NoReturn:
-        """Raise the error about a damaged generation; its advice names the newest other one that is complete.
+    def raise_with_command(self, error: GenerationError, damaged: int) -> NoReturn:
+        """Raise the error about a damaged generation; its advice names the newest other one without damage.
+
+        Generations share segments, so the damage may be in all of them. Then the advice is to rebuild the index.
 
         Raises:
             GenerationError: of the type of the error.
         """
-        command, text = self._suggest_rollback(damaged), str(error)
-        if command is None or not text.endswith(_ADVICE):
+        others, text = [n for n in reversed(self.list_numbers()) if n != damaged], str(error)
+        if not others or not text.endswith(_ADVICE):
             raise error
-        raise type(error)(f"{text.removesuffix(_ADVICE)}Run: {command}") from error
+        number = next((n for n in others if self._is_whole(n)), None)
+        advice = (
+            f"No generation here is without damage. Restore the file from a copy, or rebuild the index: "
+            f"{manifests.suggest_rebuild(self.path)}"
+            if number is None
+            else f"Run: {self._format_rollback(number)}"
+        )
+        raise type(error)(f"{text.removesuffix(_ADVICE)}{advice}") from error
+
+    def _is_whole(self, number: int) -> bool:
+        """Return whether all files of a generation are as they were written."""
+        try:
+            self.check(number, quick=True)
+        except GenerationError:
+            return False
+        return True
+
+    def _format_rollback(self, number: int) -> str:
+        """Return the command that points to a generation."""
+        return f"engine rollback -i {self.path.name} --to {number}"

@@ -11,11 +11,11 @@ from engine.config import Settings
 from engine.errors import ConfigError, CorruptError, FormatVersionError
 from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.encoder import EncoderIdentity
-from engine.records.generation import AnnSettings, Calibration, Counts, Encoding, Manifest, Probe
+from engine.records.generation import AnnSettings, Calibration, Counts, Encoding, Manifest, Probe, SegmentEntry
 
 # The one format that this engine writes and reads. Raise it with every change, and never reuse a number: the folders of
 # an earlier format must be refused.
-FORMAT_VERSION = 11
+FORMAT_VERSION = 12
 NAME = "manifest.json"
 
 
@@ -47,15 +47,15 @@ def read_manifest(folder: Path) -> Manifest:
         index = folder.parent.parent
         raise FormatVersionError(
             f"{path} has format version {content.get('format_version')}, this engine reads only {FORMAT_VERSION}. "
-            f"Rebuild the index: {_suggest_rebuild(index)}"
+            f"Rebuild the index: {suggest_rebuild(index)}"
         )
     return _build_manifest(content)
 
 
-def _suggest_rebuild(index: Path) -> str:
+def suggest_rebuild(index: Path) -> str:
     """Return the commands that remove the generations of an index and rebuild it. index.toml and encoders stay."""
     name = index.resolve().name
-    remove = shlex.join(["rm", "-rf", str(index / "CURRENT"), str(index / "generations")])
+    remove = shlex.join(["rm", "-rf", *(str(index / name) for name in ("CURRENT", "generations", "segments"))])
     return f"{remove} && " + (f"engine reindex {name}" if _has_sources(index) else f"engine index FILE -i {name}")
 
 
@@ -75,11 +75,20 @@ def _build_manifest(content: dict[str, Any]) -> Manifest:
         "counts": Counts(**content["counts"]),
         "files": tuple(FileReceipt(**file) for file in content["files"]),
         "probes": tuple(Probe(probe["text"], tuple(probe["vector"])) for probe in content["probes"]),
-        "ann": AnnSettings(**content["ann"]) if content["ann"] else None,
+        "segments": tuple(_build_entry(segment) for segment in content["segments"]),
         "calibration": _build_calibration(content["calibration"]) if content["calibration"] else None,
         "encodings": tuple(Encoding(**encoding) for encoding in content["encodings"]),
     }
     return Manifest(**(content | parts))
+
+
+def _build_entry(content: dict[str, Any]) -> SegmentEntry:
+    """Build the entry of a segment from checked content."""
+    parts = {
+        "dead": FileReceipt(**content["dead"]) if content["dead"] else None,
+        "ann": AnnSettings(**content["ann"]) if content["ann"] else None,
+    }
+    return SegmentEntry(**(content | parts))
 
 
 def _build_calibration(content: dict[str, Any]) -> Calibration:

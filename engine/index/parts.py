@@ -210,6 +210,17 @@ class SegmentedIndex:
             vectors[places] = group.index.vectors[rows]
         return vectors, counts
 
+    def count_vectors(self, doc_ids: DocIds) -> NDArray[np.int64]:
+        """Return how many vectors each doc id has, (n,).
+
+        Raises:
+            CorruptError: an id is not alive here.
+        """
+        counts = np.zeros(len(doc_ids), np.int64)
+        for group, at in self._locate_all(doc_ids):
+            counts[at] = group.index.find_all_rows(doc_ids[at])[1]
+        return counts
+
     def read_all_vectors(self) -> tuple[DocIds, Vectors]:
         """Return the ids (n,) and vectors (n, dim) that `scan_vectors` yields, in memory."""
         chunks = [(np.empty(0, np.int64), np.empty((0, self.dim), np.float32)), *self.scan_vectors()]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -12,40 +13,66 @@ from pathlib import Path
 from engine.errors import DurabilityError, GenerationError
 from engine.files import sync_path
 from engine.index import durable
-from engine.index.folder import CODES, DATABASE, MAP, VECTORS, WORDS, IndexFolder
+from engine.index.folder import IndexFolder
 from engine.index.manifest import NAME, dump_manifest, read_manifest
+from engine.index.segment import CODES, DATABASE, MAP, RECEIPT, VECTORS, dump_receipt
 from engine.receipts import FileReceipt
-from engine.records.generation import Manifest
+from engine.records.generation import Manifest, SegmentReceipt
 
 
-def seal_files(building: Path) -> tuple[FileReceipt, ...]:
-    """Fsync the data files of a building folder and return their receipts, read back from disk."""
-    names = [name for name in (DATABASE, VECTORS, CODES, MAP) if (building / name).exists()]
-    names += sorted(f"{WORDS}/{path.name}" for path in (building / WORDS).iterdir())
-    for name in names:
-        sync_path(building / name)
-    sync_path(building / WORDS)
-    return tuple(replace(FileReceipt.of(building / name), name=name) for name in names)
+def seal_segment(folder: IndexFolder, receipt: SegmentReceipt) -> tuple[str, str]:
+    """Sync the data files of the segment in ``building``, write its receipt, and return its name and the SHA-256.
+
+    The files of the receipt are filled in here, read back from disk.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    files = folder.building_segment
+    receipt = replace(receipt, files=seal_files(files.path, (DATABASE, VECTORS, CODES, MAP)))
+    text = dump_receipt(receipt).encode("utf-8")
+    durable.write_bytes(files.receipt, text)
+    durable.seal(files.path)
+    sync_path(files.path)
+    digest = hashlib.sha256(text).hexdigest()
+    return f"{receipt.generation:06d}-{digest[:8]}", digest
 
 
-def publish(folder: IndexFolder, manifest: Manifest) -> None:
-    """Write the manifest, move ``building`` into place and point CURRENT to it. Data files are already synced.
+def seal_files(path: Path, names: Iterable[str]) -> tuple[FileReceipt, ...]:
+    """Fsync those of the named files that are in a folder, and return their receipts, read back from disk."""
+    present = [name for name in names if (path / name).exists()]
+    for name in present:
+        sync_path(path / name)
+    return tuple(replace(FileReceipt.of(path / name), name=name) for name in present)
+
+
+def publish(folder: IndexFolder, manifest: Manifest, new_segment: str | None) -> None:
+    """Move the new segment and the generation into place, write the manifest and point CURRENT to it.
+
+    The data files are already synced. new_segment: the name of the segment in ``building``; None if there is none.
 
     Raises:
         DurabilityError: the new generation is visible, but the last fsync failed.
         OSError: an earlier step failed; the old generation stays current.
     """
-    durable.write_bytes(folder.building / NAME, dump_manifest(manifest).encode("utf-8"))
-    durable.seal(folder.building)
-    sync_path(folder.building)
-    folder.building.rename(folder.get_generation_path(manifest.generation))
+    building, number = folder.building_generation, manifest.generation
+    durable.write_bytes(building / NAME, dump_manifest(manifest).encode("utf-8"))
+    durable.seal(building)
+    sync_path(building)
+    if new_segment is not None:
+        target = folder.get_segment_files(new_segment).path
+        if target.exists():  # left by a run that was killed: its generation was never published
+            durable.remove_folder(target, RECEIPT)
+        folder.building_segment.path.rename(target)
+    sync_path(folder.segments)
+    building.rename(folder.get_generation_path(number))
     try:
         sync_path(folder.generations)
-        point_to(folder, manifest.generation)
+        point_to(folder, number)
     except OSError:
-        if folder.read_pointer() != manifest.generation:  # not published: remove it again
+        if folder.read_pointer() != number:  # not published: remove it again
             with contextlib.suppress(OSError):
-                durable.remove_folder(folder.get_generation_path(manifest.generation), NAME)
+                durable.remove_folder(folder.get_generation_path(number), NAME)
         raise
 
 
@@ -74,8 +101,8 @@ def choose_number(folder: IndexFolder) -> int:
 def prune(folder: IndexFolder, keep: int) -> list[int]:
     """Keep the current generation and those it was made from, `keep` in all; delete the others, return their numbers.
 
-    So the next run also deletes generations that were rolled back, and those that a crash left unpublished. A
-    generation that can't be deleted stays; the next run tries again.
+    So the next run also deletes generations that were rolled back, and those that a crash left unpublished. Segments
+    that no generation names any more are deleted too. What can't be deleted stays; the next run tries again.
     """
     kept = list(islice(_read_ancestry(folder), keep))
     deleted = []
@@ -84,6 +111,7 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
             with contextlib.suppress(OSError):
                 durable.remove_folder(folder.get_generation_path(number), NAME)
                 deleted.append(number)
+    _prune_segments(folder)
     return deleted
 
 
@@ -92,6 +120,19 @@ def remove_unused(folder: IndexFolder, keep: int) -> None:
     with contextlib.suppress(OSError, GenerationError):
         prune(folder, keep)
         _prune_encoders(folder)
+
+
+def _prune_segments(folder: IndexFolder) -> None:
+    """Delete segments that no generation names; none if a manifest can't be read."""
+    try:
+        manifests = [read_manifest(folder.get_generation_path(n)) for n in folder.list_numbers()]
+    except GenerationError:
+        return
+    used = {segment.name for manifest in manifests for segment in manifest.segments}
+    for path in folder.segments.iterdir():
+        if path.name not in used:
+            with contextlib.suppress(OSError):
+                durable.remove_folder(path, RECEIPT)
 
 
 def _read_ancestry(folder: IndexFolder) -> Iterator[int]:
@@ -129,9 +170,12 @@ def prepare(folder: IndexFolder) -> None:
     if not folder.pointer.exists() and not folder.list_numbers():
         durable.replace_text(folder.pointer, "000000\n")
     folder.generations.mkdir(exist_ok=True)
+    folder.segments.mkdir(exist_ok=True)
+    _prune_segments(folder)
     if folder.building.exists():
         durable.remove_folder(folder.building, NAME)
-    folder.building.mkdir()
+    for path in (folder.building, folder.building_segment.path, folder.building_generation):
+        path.mkdir()
 
 
 def install_encoder(folder: IndexFolder, made: Path, fingerprint: str) -> Path:

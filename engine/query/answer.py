@@ -62,7 +62,7 @@ def _rank_together(snapshot: OpenGeneration, questions: list[Question], points: 
     same = replace(plain, filters=first.query.filters, explain=first.query.explain, group_by=first.query.group_by)
     if any(replace(one.query, text="", weight=None, fusion=None) != same for one in questions):
         return []
-    wanted = min(snapshot.vectors.size, first.query.offset + first.query.top_k)
+    wanted = max(1, min(snapshot.vectors.size, first.query.offset + first.query.top_k))
     matrix = np.array(points)
     found = (
         snapshot.vectors.search(matrix, wanted)

@@ -18,6 +18,7 @@ from engine.encode.encoder import Encoder
 from engine.errors import CorruptError, GenerationError
 from engine.index.folder import Generation, IndexFolder
 from engine.index.openfiles import OpenFiles
+from engine.index.parts import SegmentedIndex
 from engine.index.vectors import open_vectors
 from engine.options import Filters
 from engine.query.opening import open_corpus
@@ -64,10 +65,10 @@ class OpenGeneration:
         self.corpus: Corpus = open_corpus(generation, before.corpus if before else None)
         self.closing = weakref.finalize(self, self.corpus.close)
         self.files = OpenFiles.of(generation.list_files())
-        self.vectors = open_vectors(generation, device)
+        self.vectors: SegmentedIndex = open_vectors(generation, device, before.vectors if before else None)
         if self.vectors.size != self.manifest.counts.abstracts:
             raise CorruptError(
-                f"{generation.vectors} holds {self.vectors.size:,} vectors, its manifest says "
+                f"{self.vectors.path} holds {self.vectors.size:,} vectors, its manifest says "
                 f"{self.manifest.counts.abstracts:,}. Run: engine rollback"
             )
         self.lock = threading.Lock()

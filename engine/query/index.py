@@ -147,7 +147,8 @@ class Index:
         before = self._get_open()
         if self._is_pinned or self._folder.read_pointer_bytes() == before.pointer:
             return False
-        fresh = open_latest(self._folder, self._device, before)
+        unchanged = before if before.files.find_change() is None else None  # else its files are opened anew
+        fresh = open_latest(self._folder, self._device, unchanged)
         fresh.adopt_encoder(before)
         self._open = fresh
         return True

@@ -249,6 +249,7 @@ def _rank_below(
     snapshot: OpenGeneration, question: Question, vector: Vectors, doc_ids: set[int]
 ) -> dict[int, _RankedCandidate]:
     """Rank deeper records by exact cosines; those that don't qualify or score too low are left out."""
+    CURRENT.get().check()
     ids = np.array(sorted(doc_ids), np.int64)
     least = get_min_cosine(question.query)
     ranks = _rank_known_by_meaning(snapshot, question, vector, ids, least)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from engine.corpus.storage.connections import SharedDatabase
-from engine.corpus.storage.idsets import NO_IDS
 from engine.corpus.storage.store import Corpus, SegmentDatabase
 from engine.index.folder import Generation
 
@@ -15,4 +14,5 @@ def open_corpus(generation: Generation, before: Corpus | None = None) -> Corpus:
         CorruptError: SQLite can't read a file.
     """
     open_file = SharedDatabase if before is None else before.open_shared
-    return Corpus([SegmentDatabase(generation.database, NO_IDS)], generation.database, open_file)
+    segments = [SegmentDatabase(segment.files.database, segment.dead) for segment in generation.segments]
+    return Corpus(segments, generation.state, open_file)

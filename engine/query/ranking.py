@@ -49,8 +49,8 @@ def rank_question(snapshot: OpenGeneration, question: Question, encode: _Encode)
 
 
 def choose_depth(snapshot: OpenGeneration, query: Query) -> int:
-    """Return how many candidates to rank: all, if a minimum cosine cuts a ranking that is not by cosine."""
-    size = snapshot.vectors.size
+    """Return how many candidates to rank, at least 1: all, if a minimum cosine cuts a ranking that is not by cosine."""
+    size = max(1, snapshot.vectors.size)
     if query.min_score is not None and query.mode != "semantic":
         return size
     return min(size, max(_POOL if query.diversify else 0, query.offset + query.top_k))

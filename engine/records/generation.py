@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,23 @@ from engine.receipts import FileReceipt
 from engine.records.encoder import EncoderIdentity
 
 DocIds = NDArray[np.int64]  # (n,), keys of the abstracts table and of FAISS
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counts of records."""
+
+    abstracts: int
+    retracted: int
+    without_abstract: int
+    without_title: int
+    truncated: int  # texts longer than the encoder's max_length
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
+
+    def __sub__(self, other: Totals) -> Totals:
+        return Totals(*(one - two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +127,32 @@ class Encoding:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentReceipt:
+    """The receipt of a segment, written last into its folder. A segment never changes."""
+
+    format_version: int
+    generation: int  # that it was made for
+    fingerprint: str  # of the encoder
+    n_rows: int  # vectors; with the recipe passages, a record has several
+    totals: Totals  # of its records
+    id_sum: str  # of their ids, agreed from SQLite and FAISS; see sum_ids
+    factory: str  # FAISS type
+    files: tuple[FileReceipt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEntry:
+    """A segment as a generation uses it."""
+
+    name: str  # of its folder
+    sha256: str  # of its receipt
+    n_records: int  # in it, the dead ones included
+    n_dead: int = 0  # of them: deleted, or written again in a later segment
+    dead: FileReceipt | None = None  # the file of their ids; None: none is dead
+    ann: AnnSettings | None = None  # how its codes are searched; None: it is searched exactly
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The receipt of a generation, written last."""
 
@@ -122,20 +165,45 @@ class Manifest:
     metric: str
     factory: str
     counts: Counts
-    ids_sha256_corpus: str  # of the ascending int64 ids, read from SQLite
-    ids_sha256_vectors: str  # the same, read from FAISS
-    files: tuple[FileReceipt, ...]
+    id_sum: str  # of the ids of all records, see sum_ids
+    last_id: int  # the highest doc id that was ever given
+    last_contribution: int  # the highest key that a contribution ever had
+    segments: tuple[SegmentEntry, ...]  # oldest first
+    files: tuple[FileReceipt, ...]  # of the generation's own folder
     probes: tuple[Probe, ...]
     newest_source: str
     seconds: float
-    ann: AnnSettings | None = None  # None: searches are exact
     calibration: Calibration | None = None  # None: too few records
     encodings: tuple[Encoding, ...] = ()  # since everything was last encoded, oldest first
 
+    @property
+    def ann(self) -> AnnSettings | None:
+        """How the codes of the largest segment are searched; None: all searches are exact."""
+        approximate = [segment for segment in self.segments if segment.ann is not None]
+        return max(approximate, key=lambda segment: segment.n_records).ann if approximate else None
 
-def hash_ids(doc_ids: DocIds) -> str:
-    """Return the SHA-256 of the ids in ascending order as little-endian int64, to compare two stores."""
-    return hashlib.sha256(np.sort(doc_ids).astype("<i8").tobytes()).hexdigest()
+
+_SUM_BITS = 256
+
+
+def sum_ids(doc_ids: DocIds) -> str:
+    """Return a digest of a set of ids that takes additions and removals, in 64 hexadecimal digits.
+
+    It is the sum of the SHA-256 of the ids as little-endian int64, modulo 2^256.
+    """
+    content = np.ascontiguousarray(doc_ids, "<i8").tobytes()
+    digests = (hashlib.sha256(content[at : at + 8]).digest() for at in range(0, len(content), 8))
+    return _format_sum(sum(int.from_bytes(digest, "little") for digest in digests))
+
+
+def change_sum(before: str, *, gone: str, new: str) -> str:
+    """Return the digest of a set that loses the ids of one digest and gains those of another; see sum_ids."""
+    return _format_sum(int(before, 16) - int(gone, 16) + int(new, 16))
+
+
+def _format_sum(number: int) -> str:
+    """Return a number modulo 2^256 in hexadecimal digits."""
+    return f"{number % (1 << _SUM_BITS):0{_SUM_BITS // 4}x}"
 
 
 def join_encodings(before: tuple[Encoding, ...], new: tuple[Encoding, ...]) -> tuple[Encoding, ...]:

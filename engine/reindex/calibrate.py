@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import closing
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.corpus.storage.store import Corpus
 from engine.encode.encoder import Encoder
-from engine.index.flat import FlatIndex
-from engine.index.folder import DATABASE, VECTORS
+from engine.index.parts import SegmentedIndex
 from engine.records.answer import SCORE_DECIMALS
 from engine.records.generation import Calibration, Manifest
+from engine.reindex.generationfiles import open_next_corpus, open_next_vectors
 from engine.reindex.order import Build
 from engine.reindex.tune import encode_titles
+
+if TYPE_CHECKING:
+    from engine.reindex.seal import Filled
 
 _QUERIES = 256  # records that are compared with others
 _OTHERS = 128  # records that each is compared with: 32,768 pairs, three of them above the highest share
@@ -27,13 +32,14 @@ _SHARES = (
 )
 
 
-def calibrate_generation(build: Build, encoder: Encoder, n: int) -> Calibration | None:
-    """Return the calibration of the n records in ``building``: the current one if it is still valid, else a new one."""
+def calibrate_generation(build: Build, encoder: Encoder, filled: Filled) -> Calibration | None:
+    """Return the calibration of the next generation: the current one if it is still valid, else a new one."""
     current = build.current.manifest if build.current else None
-    if current is not None and _is_current(current, encoder.identity.fingerprint, n):
+    if current is not None and _is_current(current, encoder.identity.fingerprint, filled.counts.abstracts):
         return current.calibration
-    building = build.folder.building
-    return _measure_calibration(building / DATABASE, FlatIndex(building / VECTORS, encoder.identity.dim), encoder)
+    vectors = open_next_vectors(build, filled.parts, encoder.identity.dim)
+    with closing(open_next_corpus(build, filled.parts)) as corpus:
+        return _measure_calibration(corpus, vectors, encoder)
 
 
 def _is_current(manifest: Manifest, fingerprint: str, n: int) -> bool:
@@ -43,7 +49,7 @@ def _is_current(manifest: Manifest, fingerprint: str, n: int) -> bool:
     return abs(n - manifest.calibration.n_records) < _DRIFT * manifest.calibration.n_records
 
 
-def _measure_calibration(database: Path, vectors: FlatIndex, encoder: Encoder) -> Calibration | None:
+def _measure_calibration(corpus: Corpus, vectors: SegmentedIndex, encoder: Encoder) -> Calibration | None:
     """Measure quantiles of the cosines between records spread over the corpus and other records drawn at random.
 
     Each record is compared twice with the same others: by its title, encoded as a query, and by its stored vector. The
@@ -51,8 +57,8 @@ def _measure_calibration(database: Path, vectors: FlatIndex, encoder: Encoder) -
     """
     if vectors.size < _FEWEST:
         return None
-    doc_ids = np.unique(vectors.doc_ids)  # a record may have several vectors
-    places, queries = encode_titles(database, doc_ids, encoder, _QUERIES)
+    doc_ids = vectors.doc_ids
+    places, queries = encode_titles(corpus, doc_ids, encoder, _QUERIES)
     if len(places) < _FEWEST:  # titles that the encoder can't read
         return None
     generator = np.random.default_rng(_SEED)

@@ -11,26 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import CorruptError
-from engine.index.corpusmap import Axes, CorpusMap, read_map, write_map
+from engine.index.corpusmap import Axes, Points, project_records, read_axes, write_axes, write_points
 from engine.index.flat import FlatIndex
-from engine.index.folder import MAP, VECTORS
+from engine.index.folder import AXES
+from engine.index.parts import SegmentedIndex
 from engine.records.encoder import EncoderIdentity, Vectors
-from engine.records.generation import DocIds
+from engine.reindex.generationfiles import open_next_vectors
 from engine.reindex.order import Build
+from engine.reindex.seal import Filled
 
 _SAMPLE = 50_000  # records that the axes are computed from
-_CHUNK = 16_384  # records projected at once
 _DRIFT = 2.0  # the axes are kept while the number of records changes by less than this factor
 
 
-def draw_map(build: Build, encoder: EncoderIdentity) -> None:
-    """Write the map of the vectors in ``building``.
+def draw_map(build: Build, encoder: EncoderIdentity, filled: Filled) -> None:
+    """Write the axes of the next generation, and the points of the new segment in ``building``.
 
     Raises:
         OSError: the disk is full or broken.
     """
-    building = build.folder.building
-    write_map(building / MAP, _draw_points(FlatIndex(building / VECTORS, encoder.dim), _read_axes(build, encoder)))
+    axes = _choose_axes(open_next_vectors(build, filled.parts, encoder.dim), _read_axes(build, encoder))
+    write_axes(build.folder.building_generation / AXES, axes)
+    if filled.parts.has_new:
+        files = build.folder.building_segment
+        vectors = FlatIndex(files.vectors, encoder.dim)
+        doc_ids = np.unique(vectors.doc_ids)
+        write_points(files.map, Points(doc_ids, project_records(vectors, doc_ids, axes), axes.digest))
 
 
 def _read_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
@@ -39,17 +45,18 @@ def _read_axes(build: Build, encoder: EncoderIdentity) -> Axes | None:
     if current is None or current.manifest.encoder.fingerprint != encoder.fingerprint:
         return None
     try:
-        return read_map(current.map).axes
+        return read_axes(current.axes)
     except CorruptError:
         return None
 
 
-def _draw_points(vectors: FlatIndex, previous: Axes | None = None) -> CorpusMap:
-    """Return the map of at least one vector, along the previous axes if they are still valid, else along new ones."""
-    doc_ids = np.unique(vectors.doc_ids)
-    axes = previous if previous is not None and _is_current(previous, len(doc_ids)) else _find_axes(vectors, doc_ids)
-    places = [axes.project(vectors.get_points(part)) for part in _split_ids(doc_ids)]
-    return CorpusMap(doc_ids, np.concatenate(places), axes)
+def _choose_axes(vectors: FlatIndex | SegmentedIndex, previous: Axes | None) -> Axes:
+    """Return the previous axes if they are still valid, else new ones; of no vectors at all, axes of length 0."""
+    if previous is not None and (not vectors.size or _is_current(previous, vectors.size)):
+        return previous
+    if not vectors.size:
+        return Axes(np.zeros(vectors.dim, np.float32), np.zeros((2, vectors.dim), np.float32), np.zeros(2), 0)
+    return _find_axes(vectors)
 
 
 def _is_current(axes: Axes, n: int) -> bool:
@@ -57,15 +64,11 @@ def _is_current(axes: Axes, n: int) -> bool:
     return axes.n_records / _DRIFT <= n <= axes.n_records * _DRIFT
 
 
-def _find_axes(vectors: FlatIndex, doc_ids: DocIds) -> Axes:
+def _find_axes(vectors: FlatIndex | SegmentedIndex) -> Axes:
     """Compute the axes along which records differ most, from at most _SAMPLE records spread over the corpus."""
+    doc_ids = np.unique(vectors.doc_ids)
     rows = np.unique(np.linspace(0, len(doc_ids) - 1, min(_SAMPLE, len(doc_ids)), dtype=np.int64))
     return Axes(*_compute_components(vectors.get_points(doc_ids[rows])), len(doc_ids))
-
-
-def _split_ids(doc_ids: DocIds) -> list[DocIds]:
-    """Split doc ids into parts of at most _CHUNK."""
-    return [doc_ids[start : start + _CHUNK] for start in range(0, len(doc_ids), _CHUNK)]
 
 
 def _compute_components(points: Vectors) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:

@@ -38,7 +38,7 @@ def format_event(event: Event) -> str:
     what = "  ".join(f"{sign}{n:,}" for sign, n in changes if n) or "no record changed"
     names = ", ".join(event.files[:3]) + (f" and {len(event.files) - 3:,} more" if len(event.files) > 3 else "")
     total = pluralize(counts.abstracts, "abstract")
-    return f"{event.generation:06d}  {event.created}  {total}  {what}  {event.cause} ({names})"
+    return f"{event.generation:06d}  {event.created}  {total}  {what}  {event.cause}" + (f" ({names})" if names else "")
 
 
 def compare_generations(path: Path, old: int, new: int) -> Iterator[RecordDifference]:

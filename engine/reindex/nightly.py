@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from engine.reindex.order import Report
 from engine.reindex.sources import resolve_pattern
 from engine.reindex.summary import summarise_report
 from engine.reindex.update import Request, prune, read_applied_files, reindex
-from engine.reindex.verify import verify
+from engine.reindex.verify import verify, verify_night
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,12 @@ class NightlyRun:
             path = task.settings.file.absolute()
             raise ConfigError(f"{path} does not exist. Create it: engine init {task.folder.path.name} SOURCE")
         with lock_for_writing(task.folder.path / "NIGHTLY.lock"):
+            before = task.folder.list_numbers()
             listed = self._fetch(task.mirror) if task.mirror else ()
             done = self._reindex()
             self._verify(done)
             self._find_gaps(listed)
-            self._prune()
+            self._prune(before)
 
     def _fetch(self, mirror: Mirror) -> tuple[str, ...]:
         """Fetch new files; return the names of all files on the mirror."""
@@ -95,19 +96,21 @@ class NightlyRun:
         return done
 
     def _verify(self, done: Report) -> None:
-        """Check the current generation from disk.
-
-        If this run published it, every row and vector was checked just before. Then only the files must be unchanged,
-        which open_current checks by their SHA-256.
+        """Check the current generation from disk: whole, if the task is deep; otherwise what the last run wrote.
 
         Raises:
             CorruptError: it is damaged.
         """
         task = self._task
-        current = task.folder.open_current()
+        current = task.folder.open_current(quick=not task.deep)
         number = current.manifest.generation
         was_checked = done.published and done.generation == number
-        if problems := verify(task.folder, current, deep=task.deep, contents=not was_checked):
+        problems = (
+            verify(task.folder, current, deep=True)
+            if task.deep
+            else verify_night(task.folder, current, was_checked=was_checked)
+        )
+        if problems:
             raise CorruptError(f"generation {number:06d} is damaged: {'; '.join(problems)}")
         self.night = replace(self.night, verified=True)
 
@@ -125,10 +128,11 @@ class NightlyRun:
                 "The next run reads them if the mirror has them by then; or put them into a source"
             )
 
-    def _prune(self) -> None:
-        """Delete generations beyond keep_generations."""
+    def _prune(self, before: Sequence[int]) -> None:
+        """Delete generations beyond keep_generations, and record which of those before this night are gone."""
         task = self._task
-        pruned = prune(task.folder, task.settings.keep_generations)
+        prune(task.folder, task.settings.keep_generations)
+        pruned = sorted({*before} - {*task.folder.list_numbers()})
         self.night = replace(self.night, pruned=tuple(pruned))
         self._listener.say(f"  verified; generations deleted: {', '.join(f'{n:06d}' for n in pruned) or 'none'}")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.index.folder import Generation, IndexFolder
+from engine.corpus.draft import DraftFiles
+from engine.index.folder import STATE, Generation, IndexFolder
+from engine.index.segment import Segment
 from engine.options import IndexSettings
 from engine.records.abstract import Rejection
 from engine.records.generation import AnnSettings, Counts, Encoding, FileReading
@@ -25,7 +27,7 @@ class Order:
     full: bool = False  # remove records that the files no longer contain
     note_files: bool = False  # publish also if the files are new but all their records were rejected
     limits: Limits | None = None  # limits of the guard; None: no guard
-    republish: bool = False  # make a generation even if no record has changed
+    republish: bool = False  # make a generation of one segment even if no record has changed
     rebuild: bool = False  # train the lists of an approximate index again
     verb: str = "index"
 
@@ -67,6 +69,15 @@ class Build:
     number: int
     started: float
     created: str
+
+    @property
+    def draft_files(self) -> DraftFiles:
+        """The databases of the next generation."""
+        return DraftFiles(self.folder.building_segment.database, self.folder.building_generation / STATE)
+
+    def list_segments(self) -> tuple[Segment, ...]:
+        """Return the segments of the current generation."""
+        return self.current.segments if self.current else ()
 
     @property
     def n_current(self) -> int:

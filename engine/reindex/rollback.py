@@ -24,7 +24,10 @@ def roll_back(folder: IndexFolder, number: int | None) -> int:
             raise UsageError(
                 f"{folder.path} has no generation {target:06d}: found {_format_numbers(folder.list_numbers())}"
             )
-        folder.check(target)
+        try:
+            folder.check(target, quick=True)
+        except GenerationError as err:
+            folder.raise_with_command(err, target)
         point_to(folder, target)
         return target
 
@@ -53,7 +56,7 @@ def _find_previous(folder: IndexFolder) -> int:
 def _is_sound(folder: IndexFolder, number: int) -> bool:
     """Return whether the files of a generation match its manifest."""
     try:
-        folder.check(number)
+        folder.check(number, quick=True)
     except GenerationError:
         return False
     return True

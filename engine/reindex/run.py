@@ -17,10 +17,11 @@ from engine.encode.encoder import Encoder
 from engine.encode.passages import Texts, load_recipe
 from engine.encode.recipe import PASSAGES, prepare_text
 from engine.errors import GenerationError, NoGenerationError, SourceError
-from engine.index import durable, flat, manifest, publish
+from engine.index import durable, manifest, publish
 from engine.index.factory import choose_factory, parse_factory
-from engine.index.folder import DATABASE, Generation, IndexFolder
+from engine.index.folder import Generation, IndexFolder
 from engine.index.lock import lock_for_writing
+from engine.index.parts import SegmentedIndex
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.records.generation import Counts
@@ -29,12 +30,14 @@ from engine.reindex.calibrate import calibrate_generation
 from engine.reindex.corpusmap import draw_map
 from engine.reindex.encoders import Choice, choose, prepare_encoders
 from engine.reindex.gather import Gathered, count_files, drop_unseen, gather, hash_prepared
+from engine.reindex.generationfiles import NextParts, open_current_vectors, read_published
+from engine.reindex.merges import Merges, SegmentSize, choose_merges
 from engine.reindex.order import Build, Order, Report
 from engine.reindex.plan import guard
-from engine.reindex.seal import Finished, count_generation, list_encodings, seal_generation, write_vectors
+from engine.reindex.seal import Filled, Finished, count_generation, list_encodings, seal_generation, write_vectors
 from engine.reindex.searchable import make_searchable
 from engine.reindex.spool import Spool
-from engine.reindex.vectorise import EncodingRun, Vectorised, vectorise
+from engine.reindex.vectorise import EncodingRun, vectorise
 from engine.reindex.words import write_generation_words
 
 _NOTHING = Counts(0, 0, 0, 0, 0)
@@ -74,11 +77,13 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Repo
 def open_current(folder: IndexFolder) -> Generation | None:
     """Check and return the current generation; None if nothing was published yet.
 
+    Files that this machine has hashed before and that were not touched since are not hashed again.
+
     Raises:
         GenerationError: it is damaged.
     """
     try:
-        return folder.open_current()
+        return folder.open_current(quick=True)
     except NoGenerationError:
         return None
 
@@ -119,32 +124,29 @@ def _make(build: Build, choice: Choice, progress: Progress) -> Report:
         encoder.close()
     if isinstance(done, Report):
         return done
-    gathered, vectorised = done
-    write_vectors(build.folder, vectorised)
-    notes = write_generation_words(build, vectorised.doc_ids)
-    searchable = make_searchable(build, queries, vectorised, progress)
-    calibration = calibrate_generation(build, queries, len(vectorised.doc_ids))
-    draw_map(build, queries.identity)
+    write_vectors(build.folder, done.vectorised)
+    notes = write_generation_words(build, done, progress)
+    searchable = make_searchable(build, queries, done, progress)
+    calibration = calibrate_generation(build, queries, done)
+    draw_map(build, queries.identity, done)
     progress("publishing", 0, None)
-    report = _finish(Finished(build, queries, gathered, vectorised, searchable, calibration))
+    report = _finish(Finished(build, queries, done, searchable, calibration))
     return replace(report, notes=report.notes + notes)
 
 
-def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | tuple[Gathered, Vectorised]:
-    """Add the sources to the database in ``building`` and encode new texts; return a report if nothing is new."""
-    database = build.folder.building / DATABASE
-    published = build.current.database if build.current else None
-    if published is not None:
-        durable.copy_file(published, database)
-    with Draft(database, build.number, build.created, hash_prepared, published) as draft:
+def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | Filled:
+    """Add the sources to the draft in ``building`` and encode new texts; return a report if nothing is new."""
+    with Draft(build.draft_files, build.number, build.created, hash_prepared, read_published(build.current)) as draft:
         gathered = read_all(draft, build.order, Journal(build.folder.decisions), progress)
         if (unchanged := _report_unchanged(build, gathered)) is not None:
             return unchanged
         _refuse_empty(draft, build, gathered)
         guard(count_generation(_NOTHING, gathered, 0), build.n_current, build.order.limits)
         _check_factory(build, draft, encoder)
-        _check_space(build, draft, encoder)
+        merges = _plan_merges(build, draft)
+        _check_space(build, draft, encoder, merges)
         kept = _open_shards(build, encoder)
+        _merge_segments(draft, merges, progress)  # before texts are looked at, all of which may be in old segments
         _settle_setup(draft, encoder, everything=build.order.re_encode)
         spool = Spool(build.folder.building / _SPOOL, encoder.identity.dim)
         vectorised = vectorise(
@@ -156,7 +158,10 @@ def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> R
         _refuse_empty(draft, build, gathered)
         counts = count_generation(draft.count_totals(), gathered, vectorised.n_encoded)
         draft.note_cause(build.parent, _describe_cause(build.order), json.dumps(asdict(counts)))
-    return gathered, vectorised
+        parts = NextParts(draft.list_deaths(), has_new=draft.has_rows())
+        draft.finish()
+        own, loaded = draft.list_own_ids(), draft.list_loaded_ids()
+        return Filled(gathered, vectorised, parts, own, loaded, counts, *draft.read_last_ids(), len(merges.postponed))
 
 
 def read_all(draft: Draft, order: Order, journal: Journal, progress: Progress) -> Gathered:
@@ -174,7 +179,7 @@ def read_all(draft: Draft, order: Order, journal: Journal, progress: Progress) -
     if order.full:
         drop_unseen(draft, gathered, run_from)
     count_files(draft, gathered)
-    partition = IdentityFinder(draft.connection).divide(journal.read())
+    partition = IdentityFinder(draft.connection, draft.base).divide(journal.read())
     gathered.decided = draft.parts.join(partition.blocks)
     gathered.merged += gathered.decided
     return gathered
@@ -183,7 +188,8 @@ def read_all(draft: Draft, order: Order, journal: Journal, progress: Progress) -
 def _describe_cause(order: Order) -> str:
     """Describe why a generation was made."""
     options = (" --full" if order.full else "") + (" --re-encode" if order.re_encode else "")
-    return f"{order.verb}{options}: {pluralize(len(order.everything), 'file')}"
+    files = f": {pluralize(len(order.everything), 'file')}" if order.everything else ""
+    return f"{order.verb}{options}{files}"
 
 
 def _open_shards(build: Build, encoder: Encoder) -> shards.Shards:
@@ -203,29 +209,44 @@ def _settle_setup(draft: Draft, encoder: Encoder, *, everything: bool) -> None:
         encoder.settle([prepare_text(row.title, row.abstract) for row in rows], n_texts)
 
 
-def _open_carried(build: Build) -> flat.FlatIndex | None:
+def _plan_merges(build: Build, draft: Draft) -> Merges:
+    """Choose the published segments that the new one replaces."""
+    draft.release_unchanged()
+    deaths, order = draft.list_deaths(), build.order
+    if order.re_encode or order.republish:
+        return Merges(tuple(sorted(deaths)))
+    sizes = [
+        SegmentSize(segment.n_live - len(deaths[at].new), segment.entry.n_dead + len(deaths[at].new))
+        for at, segment in enumerate(build.list_segments())
+    ]
+    return choose_merges(sizes, draft.count_own(), order.settings.one_segment_below)
+
+
+def _merge_segments(draft: Draft, merges: Merges, progress: Progress) -> None:
+    """Copy the records of segments into the draft."""
+    for done, position in enumerate(merges.chosen):
+        progress("merging segments", done, len(merges.chosen))
+        draft.merge_segment(position)
+
+
+def _open_carried(build: Build) -> SegmentedIndex | None:
     """Open the vectors to carry over; None if all texts must be encoded."""
     if build.current is None or build.order.re_encode:
         return None
-    return flat.FlatIndex(build.current.vectors, build.current.manifest.encoder.dim)
+    return open_current_vectors(build.current)
 
 
 def _refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
-    """Refuse to publish an index without records.
+    """Refuse to publish an index without records, unless its last ones were deleted, now or before.
 
     Raises:
-        SourceError: the draft is empty; the message gives the first rejection, or says that all were deleted.
+        SourceError: no record was found; the message gives the first rejection.
     """
-    if draft.is_empty():
-        names = ", ".join(source.name for source in build.order.everything)
-        why = (
-            f"{pluralize(gathered.deleted, 'record')} would be deleted, so that none is left"
-            if gathered.deleted
-            else ""
-        )
-        if gathered.rejections:
-            why = f"The first of {gathered.rejected:,} rejected: {gathered.rejections[0]}"
-        raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
+    if not draft.is_empty() or (build.current and (gathered.deleted or not build.n_current)):
+        return
+    names = ", ".join(source.name for source in build.order.everything)
+    why = f"The first of {gathered.rejected:,} rejected: {gathered.rejections[0]}" if gathered.rejections else ""
+    raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
 
 
 def _check_factory(build: Build, draft: Draft, encoder: Encoder) -> None:
@@ -236,23 +257,26 @@ def _check_factory(build: Build, draft: Draft, encoder: Encoder) -> None:
     """
     current = build.current.manifest.factory if build.current else None
     n, in_passages = draft.count_to_encode(everything=True), encoder.identity.recipe == PASSAGES
-    choose_factory(
-        build.order.settings.factory, n, parse_factory(current) if current else None, in_passages=in_passages
-    )
+    if n:
+        choose_factory(
+            build.order.settings.factory, n, parse_factory(current) if current else None, in_passages=in_passages
+        )
 
 
-def _check_space(build: Build, draft: Draft, encoder: Encoder) -> None:
-    """Refuse before the long work if the disk has no space for the result, the shards and the spool.
+def _check_space(build: Build, draft: Draft, encoder: Encoder, merges: Merges) -> None:
+    """Refuse before the long work if the disk has no space for the new segment, the shards and the spool.
 
     Raises:
         GenerationError: too little space; the message gives both sizes.
     """
     n_each = _PER_RECORD if encoder.identity.recipe == PASSAGES else 1
-    n = n_each * draft.count_to_encode(everything=True)
+    merged = [build.list_segments()[at] for at in merges.chosen]
+    n = n_each * (draft.count_own() + sum(segment.n_live for segment in merged))
     n_new = n_each * draft.count_to_encode(everything=build.order.re_encode)
     dim = encoder.identity.dim
     needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32 + _MAP_BYTES) + _SPARE  # vectors, codes, map
-    needed += _WORD_BYTES * draft.count_to_encode(everything=False)
+    needed += sum(segment.files.database.stat().st_size for segment in merged)  # copied into the draft
+    needed += _WORD_BYTES * draft.count_to_encode(everything=build.order.republish)
     free = publish.free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(
@@ -296,17 +320,24 @@ def _finish(done: Finished) -> Report:
     Raises:
         CorruptError: the files on disk don't agree.
     """
-    build, sealed = done.build, seal_generation(done)
-    publish.publish(build.folder, sealed)
-    report = _build_report(build, build.number, sealed.counts, done.gathered, published=True)
+    build, (sealed, new_segment) = done.build, seal_generation(done)
+    publish.publish(build.folder, sealed, new_segment)
+    report = _build_report(build, build.number, sealed.counts, done.filled.gathered, published=True)
     search = done.searchable
     recipe = done.queries.identity.recipe
     return replace(
         report,
-        encodings=list_encodings(done.gathered, build.number),
+        encodings=list_encodings(done.filled.gathered, build.number),
         recipe=recipe,
-        notes=search.notes,
+        notes=search.notes + _note_postponed(done.filled.n_postponed),
         factory=str(search.factory),
-        ann=search.ann,
+        ann=sealed.ann,
         trials=search.trials,
     )
+
+
+def _note_postponed(n: int) -> tuple[str, ...]:
+    """Return the note on segments that are too large to merge in such a run, if there are any."""
+    if not n:
+        return ()
+    return (f"{pluralize(n, 'large segment')} should be merged when there is time: engine compact",)

@@ -3,27 +3,65 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from engine import __version__
 from engine.corpus.merging.ledger import Change
-from engine.corpus.storage.store import Totals, open_database
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.errors import CorruptError
-from engine.index import flat, layout, manifest, publish
-from engine.index.folder import DATABASE, VECTORS, IndexFolder
-from engine.records.generation import Calibration, Counts, Encoding, Manifest, Probe, hash_ids, join_encodings
+from engine.files import sync_path
+from engine.index import durable, flat, layout, manifest, publish
+from engine.index.flat import FlatIndex
+from engine.index.folder import AXES, STATE, WORDS, IndexFolder
+from engine.index.tombstones import write_tombstones
+from engine.receipts import FileReceipt
+from engine.records.generation import (
+    Calibration,
+    Counts,
+    DocIds,
+    Encoding,
+    Manifest,
+    Probe,
+    SegmentEntry,
+    SegmentReceipt,
+    Totals,
+    change_sum,
+    join_encodings,
+    sum_ids,
+)
 from engine.reindex.gather import Gathered
+from engine.reindex.generationfiles import NextParts
 from engine.reindex.order import Build
 from engine.reindex.searchable import Searchable
 from engine.reindex.vectorise import Vectorised
-from engine.reindex.verify import check_content
+from engine.reindex.verify import check_segment_content, count_segment
+
+_NO_IDS = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The result of reading and encoding: a new segment, and what stays of the published ones."""
+
+    gathered: Gathered
+    vectorised: Vectorised
+    parts: NextParts
+    own_ids: DocIds  # ascending: records that were added or changed
+    loaded_ids: DocIds  # ascending: published records that were changed or removed
+    counts: Counts  # of the next generation
+    last_id: int  # highest doc id that was ever given
+    last_contribution: int  # highest key that a contribution ever had
+    n_postponed: int  # segments that should be merged but are too large for this run
 
 
 def write_vectors(folder: IndexFolder, vectorised: Vectorised) -> None:
-    """Write vectors.faiss in chunks, then delete the spool."""
-    layout.write_file(folder.building / VECTORS, vectorised.row_ids, vectorised.spool.dim, vectorised.read_chunks())
+    """Write the vectors of the new segment in chunks, then delete the spool."""
+    path = folder.building_segment.vectors
+    layout.write_file(path, vectorised.row_ids, vectorised.spool.dim, vectorised.read_chunks())
     vectorised.spool.remove()
 
 
@@ -55,50 +93,127 @@ class Finished:
 
     build: Build
     queries: OnnxEncoder
-    gathered: Gathered
-    vectorised: Vectorised
+    filled: Filled
     searchable: Searchable
     calibration: Calibration | None
 
 
-def seal_generation(done: Finished) -> Manifest:
-    """Sync the finished files, check them from disk and return their manifest.
+def seal_generation(done: Finished) -> tuple[Manifest, str | None]:
+    """Sync the finished files, check them from disk; return the manifest and the name of the new segment, if any.
 
     Raises:
         CorruptError: the files on disk don't agree.
     """
-    build, queries, vectorised = done.build, done.queries, done.vectorised
-    building = build.folder.building
-    files = publish.seal_files(building)
-    corpus = open_database(building / DATABASE)
-    try:
-        totals, corpus_ids = corpus.count_totals(), corpus.read_ids()
-    finally:
-        corpus.close()
-    probes = queries.encode(PROBES).vectors
+    build, filled = done.build, done.filled
+    segment = _seal_segment(done) if filled.parts.has_new else None
+    entries = [*_list_kept_entries(build, filled.parts), *([segment.entry] if segment else [])]
+    entries.sort(key=lambda entry: (-entry.n_records, entry.name))
+    path = build.folder.building_generation
+    files = publish.seal_files(path, (STATE, AXES)) + _seal_words(build)
+    publish.seal_files(path, (entry.dead.name for entry in entries if entry.dead))
+    probes = done.queries.encode(PROBES).vectors
     sealed = Manifest(
         format_version=manifest.FORMAT_VERSION,
         generation=build.number,
         parent=build.parent,
         created=build.created,
         engine_version=__version__,
-        encoder=queries.identity,
+        encoder=done.queries.identity,
         metric=flat.METRIC,
         factory=str(done.searchable.factory),
-        counts=count_generation(totals, done.gathered, vectorised.n_encoded),
-        ids_sha256_corpus=hash_ids(corpus_ids),
-        ids_sha256_vectors=hash_ids(vectorised.doc_ids),
+        counts=filled.counts,
+        id_sum=_sum_next_ids(build, filled.parts, segment.id_sum if segment else sum_ids(_NO_IDS)),
+        last_id=filled.last_id,
+        last_contribution=filled.last_contribution,
+        segments=tuple(entries),
         files=files,
         probes=tuple(Probe(text, tuple(map(float, row))) for text, row in zip(PROBES, probes, strict=True)),
         newest_source=_find_newest_source(build),
         seconds=round(time.monotonic() - build.started, 3),
-        ann=done.searchable.ann,
         calibration=done.calibration,
-        encodings=join_encodings(_list_kept_encodings(build), list_encodings(done.gathered, build.number)),
+        encodings=join_encodings(_list_kept_encodings(build), list_encodings(filled.gathered, build.number)),
     )
-    for problem in check_content(building, sealed):
+    if (n := sum(entry.n_records - entry.n_dead for entry in entries)) != filled.counts.abstracts:
+        raise CorruptError(
+            f"the new generation failed its check, so it was not published: its segments hold {n:,} records, "
+            f"expected {filled.counts.abstracts:,}"
+        )
+    return sealed, segment.entry.name if segment else None
+
+
+def _seal_words(build: Build) -> tuple[FileReceipt, ...]:
+    """Sync the words in ``building`` and return their receipts; a file of the current generation keeps its receipt."""
+    path, current = build.folder.building_generation, build.current
+    kept = {file.name: file for file in current.manifest.files} if current else {}
+    receipts = []
+    for name in sorted(f"{WORDS}/{each.name}" for each in (path / WORDS).iterdir()):
+        if current and name in kept and (path / name).samefile(current.path / name):
+            receipts.append(kept[name])
+        else:
+            receipts += publish.seal_files(path, (name,))
+    sync_path(path / WORDS)
+    return tuple(receipts)
+
+
+@dataclass(frozen=True, slots=True)
+class _SealedSegment:
+    """The new segment, sealed in ``building``."""
+
+    entry: SegmentEntry
+    id_sum: str
+
+
+def _seal_segment(done: Finished) -> _SealedSegment:
+    """Write the receipt of the new segment, whose content is checked from disk.
+
+    Raises:
+        CorruptError: the files don't agree.
+    """
+    build, identity = done.build, done.queries.identity
+    files = build.folder.building_segment
+    receipt = SegmentReceipt(
+        format_version=manifest.FORMAT_VERSION,
+        generation=build.number,
+        fingerprint=identity.fingerprint,
+        n_rows=int(done.filled.vectorised.counts.sum()),
+        totals=count_segment(files),
+        id_sum=sum_ids(done.filled.vectorised.doc_ids),
+        factory=str(done.searchable.segment_factory),
+        files=(),
+    )
+    for problem in check_segment_content(files, receipt, identity, done.searchable.ann):
         raise CorruptError(f"the new generation failed its check, so it was not published: {problem}")
-    return sealed
+    name, digest = publish.seal_segment(build.folder, receipt)
+    entry = SegmentEntry(name, digest, receipt.totals.abstracts, ann=done.searchable.ann)
+    return _SealedSegment(entry, receipt.id_sum)
+
+
+def _list_kept_entries(build: Build, parts: NextParts) -> Iterator[SegmentEntry]:
+    """Yield the published segments that stay, with their tombstones written in ``building``."""
+    for at, deaths in parts.kept.items():
+        segment = build.list_segments()[at]
+        n_dead = segment.entry.n_dead + len(deaths.new)
+        name = f"dead-{segment.entry.name}"
+        path = build.folder.building_generation / name
+        if len(deaths.dead) == len(segment.dead):
+            if segment.entry.dead and build.current:
+                durable.share_file(build.current.path / segment.entry.dead.name, path)
+            yield segment.entry
+            continue
+        write_tombstones(path, deaths.dead)
+        yield replace(segment.entry, n_dead=n_dead, dead=FileReceipt.of(path))
+
+
+def _sum_next_ids(build: Build, parts: NextParts, new: str) -> str:
+    """Return the digest of the ids of the next generation; new: of those of the new segment."""
+    if build.current is None:
+        return new
+    gone = [deaths.new for deaths in parts.kept.values()]
+    for at, segment in enumerate(build.current.segments):
+        if at not in parts.kept:
+            ids = np.unique(FlatIndex(segment.files.vectors, build.current.manifest.encoder.dim).doc_ids)
+            gone.append(np.setdiff1d(ids, segment.dead, assume_unique=True))
+    return change_sum(build.current.manifest.id_sum, gone=sum_ids(np.concatenate([_NO_IDS, *gone])), new=new)
 
 
 def list_encodings(gathered: Gathered, generation: int) -> tuple[Encoding, ...]:

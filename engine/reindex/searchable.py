@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,17 +12,22 @@ from engine.encode.onnx import OnnxEncoder
 from engine.encode.recipe import PASSAGES
 from engine.errors import CorruptError
 from engine.index import codes, durable
-from engine.index.factory import Factory, choose_factory, parse_factory
+from engine.index.factory import AUTO, Factory, choose_factory, parse_factory
 from engine.index.flat import FlatIndex
-from engine.index.folder import CODES, DATABASE, VECTORS, Generation
 from engine.index.ivf import IvfIndex
+from engine.index.segment import Segment
 from engine.options import DEFAULT_RECALL
 from engine.progress import Progress
 from engine.records.generation import AnnSettings
+from engine.reindex.generationfiles import NextParts, open_next_corpus
 from engine.reindex.order import Build
 from engine.reindex.tune import QUERIES, Trial, encode_titles, tune_lists
 from engine.reindex.vectorise import Vectorised
 
+if TYPE_CHECKING:
+    from engine.reindex.seal import Filled
+
+_WHOLE = 0.5  # share of the records; a segment with as many has the FAISS type that was chosen for the index
 _DRIFT = 4  # the lists are trained again if the number of vectors has changed by more than this factor
 
 
@@ -29,14 +35,15 @@ _DRIFT = 4  # the lists are trained again if the number of vectors has changed b
 class Searchable:
     """How the next generation is searched."""
 
-    factory: Factory
-    ann: AnnSettings | None
+    factory: Factory  # of the index
+    segment_factory: Factory  # of the new segment
+    ann: AnnSettings | None  # how the codes of the new segment are searched; None: it is searched exactly
     notes: tuple[str, ...]
     trials: tuple[Trial, ...] = ()
 
 
-def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, progress: Progress) -> Searchable:
-    """Choose the FAISS type by size; unless it is exact, write codes.faiss and tune the search.
+def make_searchable(build: Build, queries: OnnxEncoder, filled: Filled, progress: Progress) -> Searchable:
+    """Choose the FAISS type by size; unless it is exact for the new segment, write its codes and tune the search.
 
     Raises:
         ConfigError: the factory in index.toml can't be used.
@@ -45,28 +52,30 @@ def make_searchable(build: Build, queries: OnnxEncoder, vectorised: Vectorised, 
     """
     current = build.current.manifest if build.current else None
     before, in_passages = parse_factory(current.factory) if current else None, queries.identity.recipe == PASSAGES
-    factory, reason = choose_factory(
-        build.order.settings.factory, len(vectorised.doc_ids), before, in_passages=in_passages
-    )
+    wanted, total = build.order.settings.factory, filled.counts.abstracts
+    factory, reason = choose_factory(wanted if total else AUTO, total, before, in_passages=in_passages)
+    n = len(filled.vectorised.doc_ids)
+    own = factory if n >= _WHOLE * total else choose_factory(AUTO, n, None, in_passages=in_passages)[0]
     note = f"{factory}: {reason}"
-    if factory.exact:
+    if own.exact:
         is_unchanged = current is not None and current.factory == str(factory)
-        return Searchable(factory, None, () if is_unchanged else (note,))
-    building = build.folder.building
-    flat = FlatIndex(building / VECTORS, vectorised.spool.dim)
-    index_codes, n_trained = _make_codes(build, flat, factory, vectorised, progress)
-    durable.write_bytes(building / CODES, codes.serialise_codes(index_codes).data)
+        return Searchable(factory, own, None, () if is_unchanged else (note,))
+    files = build.folder.building_segment
+    flat = FlatIndex(files.vectors, filled.vectorised.spool.dim)
+    index_codes, n_trained = _make_codes(build, flat, own, filled.vectorised, progress)
+    durable.write_bytes(files.codes, codes.serialise_codes(index_codes).data)
     target = build.order.settings.recall or (current.ann.target if current and current.ann else DEFAULT_RECALL)
     progress("tuning", 0, None)
     blank = AnnSettings(1, 1, 0.0, 0, target, n_trained)
-    _, titles = encode_titles(building / DATABASE, flat.doc_ids, queries)
+    with closing(open_next_corpus(build, NextParts({}, has_new=True))) as corpus:
+        _, titles = encode_titles(corpus, flat.doc_ids, queries)
     titles = titles if len(titles) else np.array(flat.vectors[:QUERIES])
-    index = IvfIndex(building / VECTORS, building / CODES, flat.dim, blank)
-    tuned = tune_lists(index, titles, target, n_trained, _find_previous_probes(build, factory, target, n_trained))
+    index = IvfIndex(files.vectors, files.codes, flat.dim, blank)
+    tuned = tune_lists(index, titles, target, n_trained, _find_previous_probes(build, own, target, n_trained))
     notes = [f"{note}; recall@10 {tuned.settings.recall:.3f} measured on {tuned.settings.n_queries} titles"]
     if not tuned.reached:
         notes.append(f"recall@10 {target:g} is not reached. Try more lists or an exact index: engine tune -h")
-    return Searchable(factory, tuned.settings, tuple(notes), tuned.trials)
+    return Searchable(factory, own, tuned.settings, tuple(notes), tuned.trials)
 
 
 def _find_previous_probes(build: Build, factory: Factory, target: float, n_trained: int) -> int:
@@ -84,29 +93,30 @@ def _find_previous_probes(build: Build, factory: Factory, target: float, n_train
 def _make_codes(
     build: Build, flat: FlatIndex, factory: Factory, vectorised: Vectorised, progress: Progress
 ) -> tuple[Any, int]:
-    """Update the codes of the current generation if they still fit, else build new ones.
+    """Update the codes of the only segment that the new one replaces if they still fit, else build new ones.
 
     Returns the codes and the number of vectors that their lists were trained on.
 
     Raises:
         CorruptError: the current codes can't be read.
     """
-    current = build.current
-    if current is None or vectorised.current is None or build.order.rebuild or not _fits(current, factory, flat.size):
+    old = build.list_segments()
+    is_first = len(old) != 1 or vectorised.current is None or build.order.rebuild
+    if is_first or vectorised.current is None or not _fits(old[0], factory, flat.size):
         index = codes.train_lists(flat, factory, progress, on_gpu=build.order.settings.device != "cpu")
         codes.fill_lists(index, flat, progress)
         return index, flat.size
-    ann, new, before = current.manifest.ann, vectorised.list_new_ids(), vectorised.current.doc_ids
+    ann, new, before = old[0].entry.ann, vectorised.list_new_ids(), FlatIndex(old[0].files.vectors, flat.dim).doc_ids
     gone = np.union1d(np.setdiff1d(before, flat.doc_ids), np.intersect1d(before, new))
     try:
-        content = np.frombuffer(current.codes.read_bytes(), np.uint8)
+        content = np.frombuffer(old[0].files.codes.read_bytes(), np.uint8)
     except OSError as err:
-        raise CorruptError(f"{current.codes} can't be read: {err.strerror}. Run: engine rollback") from err
+        raise CorruptError(f"{old[0].files.codes} can't be read: {err.strerror}. Run: engine rollback") from err
     return codes.update_codes(content, flat, gone, new, progress), ann.n_trained if ann else flat.size
 
 
-def _fits(generation: Generation, factory: Factory, n: int) -> bool:
-    """Return whether the codes of a generation have this type and were trained on about n vectors."""
-    ann = generation.manifest.ann
-    is_same = ann is not None and generation.manifest.factory == str(factory)
+def _fits(segment: Segment, factory: Factory, n: int) -> bool:
+    """Return whether the codes of a segment have this type and were trained on about n vectors."""
+    ann = segment.entry.ann
+    is_same = ann is not None and segment.receipt.factory == str(factory)
     return is_same and ann is not None and ann.n_trained / _DRIFT <= n <= ann.n_trained * _DRIFT

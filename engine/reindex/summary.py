@@ -9,7 +9,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from engine.encode.recipe import PASSAGES
-from engine.index.folder import IndexFolder
+from engine.index.folder import WORDS, Generation, IndexFolder
+from engine.index.segment import CODES, DATABASE, MAP, VECTORS
 from engine.phrases import pluralize
 from engine.query.opening import open_corpus
 from engine.records.generation import Counts, Encoding, FileReading, Manifest
@@ -56,7 +57,7 @@ def summarise_report(name: str, report: Report) -> Iterator[str]:
         yield f"  rejected: {counts.rejected:,}"
         yield from (f"    {rejection}" for rejection in report.rejections)
         if report.published and counts.rejected > len(report.rejections):
-            yield f"    … all of them are in the table rejections of {name}'s abstracts.db"
+            yield f"    … all of them are in the table rejections of {name}'s state.db"
         elif counts.rejected > len(report.rejections):
             yield f"    … and {counts.rejected - len(report.rejections):,} more"
 
@@ -91,9 +92,11 @@ def list_status_fields(folder: IndexFolder) -> dict[str, Any]:
 
 def format_status(folder: IndexFolder) -> Iterator[str]:
     """Yield the lines of a description of the current generation."""
-    manifest = folder.open_current(quick=True).manifest
+    generation = folder.open_current(quick=True)
+    manifest = generation.manifest
     counts = manifest.counts
-    n_bytes = sum(file.n_bytes for file in manifest.files)
+    sizes = _list_sizes(generation)
+    n_bytes = sum(n for _, n in sizes)
     others = [f"{n:06d}" for n in folder.list_numbers() if n != manifest.generation]
     title = f"generation {manifest.generation:06d} of {manifest.created}"
     yield f"{folder.path.name}: {title}, {pluralize(counts.abstracts, 'abstract')}"
@@ -108,12 +111,36 @@ def format_status(folder: IndexFolder) -> Iterator[str]:
         depth = f"{pluralize(ann.n_probe, 'list')} and {pluralize(ann.n_rerank, 'exact score')} a search"
         titles = pluralize(ann.n_queries, "title")
         yield f"    {depth}: recall@10 {ann.recall:.3f} of an exact search, measured on {titles}"
+    yield f"    {_describe_segments(manifest)}"
+    yield f"  size: {', '.join(f'{what} {n / 1e6:,.1f} MB' for what, n in sizes if n)}"
     yield f"  newest source: {manifest.newest_source}"
     yield from _note_truncation(folder.path.name, counts, manifest.encoder.recipe)
     if counts.without_abstract:
         yield f"  without an abstract, searchable by title: {counts.without_abstract:,}"
     if counts.retracted:
         yield f"  retracted, kept and flagged: {counts.retracted:,}"
+
+
+def _list_sizes(generation: Generation) -> list[tuple[str, int]]:
+    """Return (what, bytes) of the parts of a generation."""
+    shared = [file for segment in generation.segments for file in segment.receipt.files]
+    named = {DATABASE: "records", VECTORS: "vectors", CODES: "codes", MAP: "map"}
+    sizes = dict.fromkeys([*named.values(), "words", "history and tombstones"], 0)
+    for file in shared:
+        sizes[named[file.name]] += file.n_bytes
+    for file in generation.manifest.files:
+        sizes["words" if file.name.startswith(WORDS) else "history and tombstones"] += file.n_bytes
+    sizes["history and tombstones"] += sum(s.entry.dead.n_bytes for s in generation.segments if s.entry.dead)
+    return list(sizes.items())
+
+
+def _describe_segments(manifest: Manifest) -> str:
+    """Describe the segments of a generation as one line, with what the next night may write beside its changes."""
+    n, n_dead = sum(s.n_records for s in manifest.segments), sum(s.n_dead for s in manifest.segments)
+    text = pluralize(len(manifest.segments), "segment")
+    if n_dead:
+        text += f", {n_dead:,} of {n:,} records in them dead ({100 * n_dead / n:.1f} %)"
+    return text
 
 
 def list_source_fields(folder: IndexFolder) -> dict[str, Any]:

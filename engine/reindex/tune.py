@@ -5,12 +5,11 @@ from __future__ import annotations
 import statistics
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.storage.store import open_database
+from engine.corpus.storage.store import Corpus
 from engine.encode.encoder import Encoder, encode_checked
 from engine.encode.recipe import clean_text
 from engine.index.ivf import TUNED_FOR, IvfIndex
@@ -46,7 +45,7 @@ class _Tuned:
 
 
 def encode_titles(
-    database: Path, doc_ids: DocIds, encoder: Encoder, n: int = QUERIES
+    corpus: Corpus, doc_ids: DocIds, encoder: Encoder, n: int = QUERIES
 ) -> tuple[NDArray[np.int64], Vectors]:
     """Encode the titles of at most n records spread over the corpus as queries.
 
@@ -54,11 +53,7 @@ def encode_titles(
     Returns the positions in doc_ids of those that could be encoded, int64 (q,) ascending, and vectors float32 (q, dim).
     """
     spread = np.unique(np.linspace(0, len(doc_ids) - 1, min(n, len(doc_ids)), dtype=np.int64))
-    corpus = open_database(database)
-    try:
-        records = corpus.fetch(doc_ids[spread].tolist())
-    finally:
-        corpus.close()
+    records = corpus.fetch(doc_ids[spread].tolist())
     places = [i for i in spread.tolist() if int(doc_ids[i]) in records]
     rows = [records[int(doc_ids[i])] for i in places]
     checked = encode_checked(encoder, [clean_text(row.title) or clean_text(row.abstract) for row in rows])

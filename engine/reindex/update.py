@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from engine.config import Settings
-from engine.corpus.draft import Draft
+from engine.corpus.draft import Draft, DraftFiles
 from engine.corpus.duplicates.journal import Journal
 from engine.corpus.storage.store import AppliedFile
 from engine.errors import ConfigError
-from engine.index import durable, factory, publish
-from engine.index.folder import DATABASE, Generation, IndexFolder
+from engine.index import factory, publish
+from engine.index.folder import STATE, Generation, IndexFolder
 from engine.index.lock import lock_for_writing
+from engine.index.segment import DATABASE
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.opening import open_corpus
@@ -27,6 +28,7 @@ from engine.reindex.decisions import has_pending_decisions
 from engine.reindex.encoders import choose
 from engine.reindex.filetable import build_readings
 from engine.reindex.gather import hash_prepared
+from engine.reindex.generationfiles import read_published
 from engine.reindex.order import Order, Report
 from engine.reindex.plan import Files, Limits, Plan, explain_refusal, sort_out
 from engine.reindex.run import make_generation, open_current, read_all
@@ -86,7 +88,7 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
 
 
 def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, progress: Progress) -> Plan:
-    """Plan a reindex. Works on a copy of the corpus in a temporary folder; the index is only read.
+    """Plan a reindex. Works in a temporary folder; the index is only read.
 
     Raises:
         ConfigError: as reindex.
@@ -102,19 +104,16 @@ def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, prog
     if not look.files.read and (current is None or not has_pending_decisions(folder, current)):
         return Plan(n_current, look.files, Counts(n_current, 0, 0, 0, 0), (), (), (), look.notes, None)
     with tempfile.TemporaryDirectory(prefix="engine-plan-") as scratch:
-        database = Path(scratch, DATABASE)
-        if current:
-            durable.copy_file(current.database, database)
-        return _plan_changes(database, folder, _build_order(settings, request, look), current, look, progress)
+        files = DraftFiles(Path(scratch, DATABASE), Path(scratch, STATE))
+        return _plan_changes(files, folder, _build_order(settings, request, look), current, look, progress)
 
 
 def _plan_changes(
-    database: Path, folder: IndexFolder, order: Order, current: Generation | None, look: _Look, progress: Progress
+    files: DraftFiles, folder: IndexFolder, order: Order, current: Generation | None, look: _Look, progress: Progress
 ) -> Plan:
-    """Read the sources into a copy of the corpus and return the changes as a plan."""
+    """Read the sources into a draft that is thrown away and return the changes as a plan."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    published = current.database if current else None
-    with Draft(database, publish.choose_number(folder), created, hash_prepared, published) as draft:
+    with Draft(files, publish.choose_number(folder), created, hash_prepared, read_published(current)) as draft:
         gathered = read_all(draft, order, Journal(folder.decisions), progress)
         to_encode = draft.count_to_encode(everything=False)
         counts = count_generation(draft.count_totals(), gathered, to_encode)

@@ -18,7 +18,7 @@ from engine.encode.passages import Texts, prepare_whole
 from engine.encode.prefetch import map_in_order
 from engine.encode.recipe import hash_text
 from engine.errors import CorruptError, EncoderError
-from engine.index.flat import FlatIndex
+from engine.index.parts import SegmentedIndex
 from engine.progress import Progress
 from engine.records.abstract import Rejection
 from engine.records.encoder import Vectors
@@ -42,7 +42,7 @@ class Vectorised:
     doc_ids: DocIds  # (n,) ascending
     counts: NDArray[np.int64]  # (n,) vectors of each id: 1, or one per passage
     spool: Spool  # new vectors
-    current: FlatIndex | None  # vectors of unchanged texts; None: nothing is carried over
+    current: SegmentedIndex | None  # vectors of unchanged texts; None: nothing is carried over
     n_encoded: int  # records encoded in this run
     n_resumed: int  # records whose vectors come from a stopped run
 
@@ -67,7 +67,7 @@ class Vectorised:
             chunk = np.empty((int(counts.sum()), self.spool.dim), np.float32)
             chunk[fresh] = new[places]
             if self.current is not None:
-                chunk[~fresh] = self.current.vectors[self.current.find_all_rows(ids[n_new == 0])[0]]
+                chunk[~fresh] = self.current.read_vectors(ids[n_new == 0])[0]
             yield chunk
 
 
@@ -101,7 +101,7 @@ class _Page:
         return [i for i in range(len(self.texts)) if i not in self.resumed]
 
 
-def vectorise(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
+def vectorise(run: EncodingRun, current: SegmentedIndex | None) -> Vectorised:
     """Encode the new and changed rows of the draft and carry over the others. Without a current index, encode all.
 
     Reading, encoding and storing overlap, with a few pages in between. Texts in the shards of an earlier run are not
@@ -118,7 +118,7 @@ def vectorise(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
             run.shards.flush()
 
 
-def _encode_rows(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
+def _encode_rows(run: EncodingRun, current: SegmentedIndex | None) -> Vectorised:
     """Do the work of vectorise, except the last flush of the shards.
 
     Raises:
@@ -268,22 +268,23 @@ def _refuse_texts(run: EncodingRun, page: list[TextRow], checked: CheckedVectors
     return restored
 
 
-def _check_complete(run: EncodingRun, current: FlatIndex | None) -> Vectorised:
+def _check_complete(run: EncodingRun, current: SegmentedIndex | None) -> Vectorised:
     """Check that every row has a new vector or one to carry over.
 
     Raises:
         CorruptError: an id has neither.
     """
+    run.draft.release_unchanged()
     doc_ids = run.draft.read_ids()
     counts = run.spool.find_places(doc_ids)[1]
     is_new = counts > 0
     carried = doc_ids[~is_new]
-    is_known = np.zeros(len(carried), bool) if current is None else current.find_rows(carried) >= 0
+    is_known = np.zeros(len(carried), bool) if current is None else current.has_ids(carried)
     if not is_known.all():
         raise CorruptError(
             f"the current generation has no vector for id {carried[~is_known][0]}. Encode everything again: --re-encode"
         )
     if current is not None:
-        counts[~is_new] = current.find_all_rows(carried)[1]
+        counts[~is_new] = current.count_vectors(carried)
     n_resumed = run.gathered.n_resumed
     return Vectorised(doc_ids, counts, run.spool, current, int(is_new.sum()) - n_resumed, n_resumed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,36 +14,95 @@ from engine.encode.folder import check_encoder
 from engine.encode.passages import Texts, load_recipe
 from engine.encode.probes import SAME_COSINE
 from engine.encode.recipe import PASSAGES, RECIPES, hash_text, prepare_text
-from engine.errors import CorruptError, EngineError
-from engine.index.corpusmap import read_map
-from engine.index.factory import parse_factory
+from engine.errors import CorruptError, EngineError, GenerationError
+from engine.index.corpusmap import read_points
+from engine.index.factory import Factory, parse_factory
 from engine.index.flat import FlatIndex
-from engine.index.folder import CODES, DATABASE, MAP, VECTORS, Generation, IndexFolder
+from engine.index.folder import Generation, IndexFolder
 from engine.index.ivf import IvfIndex
+from engine.index.manifest import read_manifest
+from engine.index.segment import DATABASE, VECTORS, SegmentFiles
 from engine.query.opening import open_corpus
-from engine.records.encoder import Vectors
-from engine.records.generation import AnnSettings, DocIds, Manifest, hash_ids
+from engine.receipts import FileReceipt
+from engine.records.encoder import EncoderIdentity, Vectors
+from engine.records.generation import AnnSettings, DocIds, Manifest, SegmentReceipt, Totals, sum_ids
 from engine.reindex.words import check_words, check_words_deep
 
 _SAMPLE = 64  # texts that a deep check encodes again, and vectors searched by their own codes
 _MAX_LOST = 0.1  # share of those vectors; with good codes nearly all are found, with wrong codes hardly any
 _CHUNK = 65_536  # vectors checked at once
+_SCRUBBED = 256 << 20  # bytes of older files that a night reads again, on average
 
 
-def verify(folder: IndexFolder, generation: Generation, *, deep: bool, contents: bool = True) -> list[str]:
-    """Return what is wrong with a generation whose files match their manifest; empty if nothing is.
-
-    contents: check every row and vector. False only if exactly these files passed that check before.
-    """
+def verify(folder: IndexFolder, generation: Generation, *, deep: bool) -> list[str]:
+    """Return what is wrong with a generation whose files match their manifest; empty if nothing is."""
     problems = list(_check_encoder(folder, generation.manifest))
     try:
-        if contents:
-            problems += check_content(generation.path, generation.manifest)
+        for segment in generation.segments:
+            identity = generation.manifest.encoder
+            problems += check_segment_content(segment.files, segment.receipt, identity, segment.entry.ann)
+        problems += _check_whole(generation)
         if deep and not problems:
             problems += _check_deep(folder, generation)
     except CorruptError as err:
         problems.append(str(err))
     return problems
+
+
+def verify_night(folder: IndexFolder, generation: Generation, *, was_checked: bool) -> list[str]:
+    """Return what is wrong with what made a generation differ from the one before; empty if nothing is.
+
+    Its own files and its newest segment are read whole, and one older file, another one for each generation, so that
+    in time damage of the disk is found everywhere. A large file is due more rarely: on average, _SCRUBBED bytes are
+    read for a generation.
+
+    was_checked: the newest segment was checked when it was written, so only its files must be unchanged.
+    """
+    problems, manifest = list(_check_encoder(folder, generation.manifest)), generation.manifest
+    fresh, older = _list_receipts(folder, generation)
+    chosen = [*fresh, *_choose_older(older, manifest.generation)]
+    problems += [problem for path, receipt in chosen if (problem := receipt.find_problem(path))]
+    newest = [segment for segment in generation.segments if segment.receipt.generation == manifest.generation]
+    try:
+        for segment in newest if not (was_checked or problems) else ():
+            problems += check_segment_content(segment.files, segment.receipt, manifest.encoder, segment.entry.ann)
+    except CorruptError as err:
+        problems.append(str(err))
+    return problems
+
+
+def _choose_older(files: Sequence[tuple[Path, FileReceipt]], generation: int) -> list[tuple[Path, FileReceipt]]:
+    """Return the file that is due in a generation, if any; a file takes one turn for each _SCRUBBED bytes."""
+    turns: list[list[tuple[Path, FileReceipt]]] = []
+    for each in files:
+        turns += [[each], *[[]] * (each[1].n_bytes // _SCRUBBED)]
+    return turns[generation % len(turns)] if turns else []
+
+
+def _list_receipts(
+    folder: IndexFolder, generation: Generation
+) -> tuple[list[tuple[Path, FileReceipt]], list[tuple[Path, FileReceipt]]]:
+    """Return (folder, receipt) of the files that a generation added, and of the others, in a fixed order."""
+    manifest, path = generation.manifest, generation.path
+    parent = folder.get_generation_path(manifest.parent) if manifest.parent else None
+    kept = {(file.name, file.sha256) for file in _read_files(parent)} if parent else set()
+    every = [(path, file) for file in manifest.files]
+    every += [(path, entry.dead) for entry in manifest.segments if entry.dead]
+    fresh = [(place, file) for place, file in every if (file.name, file.sha256) not in kept]
+    older = [(place, file) for place, file in every if (file.name, file.sha256) in kept]
+    for segment in generation.segments:
+        target = fresh if segment.receipt.generation == manifest.generation else older
+        target += [(segment.files.path, file) for file in segment.receipt.files]
+    return fresh, sorted(older, key=lambda pair: (str(pair[0]), pair[1].name))
+
+
+def _read_files(path: Path) -> list[FileReceipt]:
+    """Return the receipts of the own files of a generation; none if its manifest can't be read."""
+    try:
+        manifest = read_manifest(path)
+    except GenerationError:
+        return []
+    return [*manifest.files, *(entry.dead for entry in manifest.segments if entry.dead)]
 
 
 def _check_encoder(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
@@ -53,45 +113,78 @@ def _check_encoder(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
         yield str(err)
 
 
-def check_content(path: Path, manifest: Manifest) -> Iterator[str]:
+def count_segment(files: SegmentFiles) -> Totals:
+    """Count the records of a segment."""
+    with closing(open_database(files.database)) as corpus:
+        return corpus.count_totals()
+
+
+def check_segment_content(
+    files: SegmentFiles, receipt: SegmentReceipt, encoder: EncoderIdentity, ann: AnnSettings | None
+) -> Iterator[str]:
     """Yield the problems of database, vectors, map and codes: wrong ids or counts, and vectors not of unit length."""
-    corpus = open_database(path / DATABASE)
-    try:
+    with closing(open_database(files.database)) as corpus:
         yield from corpus.find_problems()
-        corpus_ids, number = corpus.read_ids(), corpus.read_generation()
-    finally:
-        corpus.close()
-    vectors = FlatIndex(path / VECTORS, manifest.encoder.dim)
-    if number != manifest.generation:
-        yield f"{path / DATABASE} belongs to generation {number:06d}, expected {manifest.generation:06d}"
-    if len(corpus_ids) != manifest.counts.abstracts:
-        yield f"{path / DATABASE} has {len(corpus_ids):,} abstracts, the manifest says {manifest.counts.abstracts:,}"
+        corpus_ids = corpus.read_ids()
+    vectors = FlatIndex(files.vectors, encoder.dim)
     vector_ids = np.unique(vectors.doc_ids)
-    if vectors.n_rows > len(vector_ids) and manifest.encoder.recipe != PASSAGES:
-        yield f"{path / VECTORS} contains the same id more than once"
+    if vectors.n_rows > len(vector_ids) and encoder.recipe != PASSAGES:
+        yield f"{files.vectors} contains the same id more than once"
     unmatched = np.setxor1d(corpus_ids, vector_ids)
     if len(unmatched):
-        yield f"{path}: {len(unmatched):,} ids are in only one of {DATABASE} and {VECTORS}, the first is {unmatched[0]}"
-    for name, ids, expected in (
-        (DATABASE, corpus_ids, manifest.ids_sha256_corpus),
-        (VECTORS, vector_ids, manifest.ids_sha256_vectors),
+        yield (
+            f"{files.path}: {len(unmatched):,} ids are in only one of {DATABASE} and {VECTORS}, "
+            f"the first is {unmatched[0]}"
+        )
+    for path, n, expected in (
+        (files.database, len(corpus_ids), receipt.totals.abstracts),
+        (files.vectors, vectors.n_rows, receipt.n_rows),
     ):
-        if hash_ids(ids) != expected:
-            yield f"{path / name}: its ids do not match the manifest"
+        if n != expected:
+            yield f"{path} has {n:,} rows, the receipt says {expected:,}"
+    for path, ids in ((files.database, corpus_ids), (files.vectors, vector_ids)):
+        if sum_ids(ids) != receipt.id_sum:
+            yield f"{path}: its ids do not match the receipt"
     if n_bad := sum(map(_count_not_unit, np.array_split(vectors.vectors, 1 + vectors.n_rows // _CHUNK))):
-        yield f"{path / VECTORS}: {n_bad:,} vectors are not finite and of length 1"
-    yield from _check_map(path / MAP, vector_ids)
-    yield from check_words(path, corpus_ids)
-    if manifest.ann is not None:
-        yield from _check_codes(path, manifest, manifest.ann)
+        yield f"{files.vectors}: {n_bad:,} vectors are not finite and of length 1"
+    yield from _check_map(files.map, vector_ids)
+    if ann is not None:
+        yield from _check_codes(files, parse_factory(receipt.factory), encoder.dim, ann)
+
+
+def _check_whole(generation: Generation) -> Iterator[str]:
+    """Yield the problems of a generation beyond those of its segments: wrong tombstones, counts or state."""
+    manifest = generation.manifest
+    with closing(Corpus([], generation.state)) as corpus:
+        number = corpus.read_generation()
+    if number != manifest.generation:
+        yield f"{generation.state} belongs to generation {number:06d}, expected {manifest.generation:06d}"
+    living = []
+    for segment in generation.segments:
+        ids = np.unique(FlatIndex(segment.files.vectors, manifest.encoder.dim).doc_ids)
+        live = np.setdiff1d(ids, segment.dead, assume_unique=True)
+        if len(live) != segment.n_live:
+            yield (
+                f"{segment.files.path} has {len(live):,} live records in generation {manifest.generation:06d}, "
+                f"the manifest says {segment.n_live:,}"
+            )
+        living.append(live)
+    every = np.concatenate([np.empty(0, np.int64), *living])
+    if len(np.unique(every)) != len(every):
+        yield f"{generation.path}: a record is live in two segments"
+    if len(every) != manifest.counts.abstracts:
+        yield f"{generation.path} has {len(every):,} abstracts, the manifest says {manifest.counts.abstracts:,}"
+    if sum_ids(every) != manifest.id_sum:
+        yield f"{generation.path}: its ids do not match the manifest"
+    yield from check_words(generation.path, np.sort(every))
 
 
 def _check_map(path: Path, doc_ids: DocIds) -> Iterator[str]:
     """Yield a problem unless the map has a finite point for each record and for no other."""
-    corpus_map = read_map(path)
-    if not np.array_equal(corpus_map.doc_ids, doc_ids):
+    points = read_points(path)
+    if not np.array_equal(points.doc_ids, doc_ids):
         yield f"{path}: its ids are not those of {VECTORS}"
-    if not np.isfinite(corpus_map.places).all():
+    if not np.isfinite(points.places).all():
         yield f"{path} contains points that are not finite"
 
 
@@ -101,21 +194,20 @@ def _count_not_unit(vectors: Vectors) -> int:
     return int((~(np.abs(lengths - 1) <= LENGTH_TOLERANCE)).sum())
 
 
-def _check_codes(path: Path, manifest: Manifest, ann: AnnSettings) -> Iterator[str]:
+def _check_codes(files: SegmentFiles, factory: Factory, dim: int, ann: AnnSettings) -> Iterator[str]:
     """Yield the problems of the codes: wrong type, wrong ids, or vectors that a search by their own codes misses."""
-    index = IvfIndex(path / VECTORS, path / CODES, manifest.encoder.dim, ann)
-    factory = parse_factory(manifest.factory)
+    index = IvfIndex(files.vectors, files.codes, dim, ann)
     if index.n_lists != factory.n_lists:
-        yield f"{path / CODES} has {index.n_lists:,} lists, the manifest says {manifest.factory}"
+        yield f"{files.codes} has {index.n_lists:,} lists, the receipt says {factory}"
     if not np.array_equal(np.sort(index.read_code_ids()), index.doc_ids):
-        yield f"{path / CODES}: its ids are not those of {VECTORS}"
+        yield f"{files.codes}: its ids are not those of {VECTORS}"
         return
     rows = np.unique(np.linspace(0, index.size - 1, min(_SAMPLE, index.size), dtype=int))
     # Compared by score, since records with the same text are interchangeable.
     rankings = index.probe(np.array(index.vectors[rows]), 1, ann.n_probe, ann.n_rerank)
     lost = sum(not hits or hits[0][1] < 1 - LENGTH_TOLERANCE for hits in rankings)
     if lost > _MAX_LOST * len(rows):
-        yield f"{path / CODES}: {lost} of {len(rows)} vectors are not found by their own codes"
+        yield f"{files.codes}: {lost} of {len(rows)} vectors are not found by their own codes"
 
 
 def _check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
@@ -128,15 +220,14 @@ def _check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
     again = encoder.encode([probe.text for probe in manifest.probes]).vectors
     if (cosine := float((probes * again).sum(axis=1).min())) < SAME_COSINE:
         yield f"the encoder gives the probe texts other vectors than when the index was built: cosine {cosine:.5f}"
-    corpus = open_corpus(generation)
-    try:
+    with closing(open_corpus(generation)) as corpus:
         yield from check_words_deep(corpus, generation.words)
-        if manifest.encoder.recipe in RECIPES:
-            yield from _check_texts(corpus)
-            vectors = FlatIndex(generation.vectors, manifest.encoder.dim)
-            yield from _check_sample(corpus, vectors, encoder, load_recipe(manifest.encoder, encoder.folder))
-    finally:
-        corpus.close()
+    if manifest.encoder.recipe in RECIPES:
+        for segment in generation.segments:
+            with closing(open_database(segment.files.database)) as corpus:
+                yield from _check_texts(corpus)
+                vectors = FlatIndex(segment.files.vectors, manifest.encoder.dim)
+                yield from _check_sample(corpus, vectors, encoder, load_recipe(manifest.encoder, encoder.folder))
 
 
 def _check_texts(corpus: Corpus) -> Iterator[str]:

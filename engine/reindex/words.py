@@ -6,53 +6,60 @@ import contextlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.corpus.storage.store import Corpus, open_database
+from engine.corpus.storage.store import Corpus
 from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wordwriter import write_words
 from engine.index.durable import share_file
-from engine.index.folder import DATABASE, WORDS, Generation
+from engine.index.folder import WORDS, Generation
+from engine.index.segment import DATABASE
+from engine.progress import Progress
+from engine.query.opening import open_corpus
 from engine.records.generation import DocIds
+from engine.reindex.generationfiles import open_next_corpus
 from engine.reindex.order import Build
+
+if TYPE_CHECKING:
+    from engine.reindex.seal import Filled
 
 _SAMPLE = 64  # records whose words are compared in order by a deep check
 _PAGE = 1000  # records whose texts are read at a time
 _Texts = Mapping[int, tuple[str, str]]  # title and abstract, by doc id
 
 
-def write_generation_words(build: Build, doc_ids: DocIds) -> tuple[str, ...]:
+def write_generation_words(build: Build, filled: Filled, progress: Progress) -> tuple[str, ...]:
     """Write the folder of words in ``building``; return what people should know about it.
 
-    doc_ids: of all records of the next generation, ascending.
+    A generation that is published again as one segment gets words that are written anew, since only that drops what
+    deleted records leave behind.
 
     Raises:
         CorpusError: the folder can't be written.
         CorruptError: the words of the current generation can't be read.
     """
-    folder = build.folder.building / WORDS
-    with contextlib.closing(open_database(build.folder.building / DATABASE)) as corpus:
-        if build.current is None:
-            gone, new = np.empty(0, np.int64), doc_ids
+    progress("writing words", 0, None)
+    folder = build.folder.building_generation / WORDS
+    with contextlib.closing(open_next_corpus(build, filled.parts)) as corpus:
+        if build.current is None or build.order.republish:
+            parent, gone, new = None, np.empty(0, np.int64), corpus.read_ids()
         else:
-            gone, new = _find_changes(build.current, corpus, build.number, doc_ids)
-        parent = build.current.words if build.current else None
+            parent = build.current.words
+            gone, new = _find_changes(build.current, corpus, filled)
         copied = write_words(folder, parent, gone, _read_texts(corpus, new), share_file)
     if not copied:
         return ()
-    return (f"{folder.parent.parent}: the file system has no hard links, so unchanged words were copied",)
+    return (f"{build.folder.path}: the file system has no hard links, so unchanged words were copied",)
 
 
-def _find_changes(current: Generation, corpus: Corpus, number: int, doc_ids: DocIds) -> tuple[DocIds, DocIds]:
+def _find_changes(current: Generation, corpus: Corpus, filled: Filled) -> tuple[DocIds, DocIds]:
     """Return the doc ids whose words go, and those whose words come; both hold a record with another text."""
-    before = WordIndex(current.words).read_ids()
-    rows = corpus.read_live("SELECT id FROM abstracts WHERE changed_generation = ?", number)
-    touched = np.intersect1d(np.array([row[0] for row in rows], np.int64), before)
-    with contextlib.closing(open_database(current.database)) as published:
-        changed = np.array(list(_compare_texts(published, corpus, touched)), np.int64)
-    gone = np.union1d(np.setdiff1d(before, doc_ids), changed)
-    return gone, np.union1d(np.setdiff1d(doc_ids, before), changed)
+    own, loaded = filled.own_ids, filled.loaded_ids
+    with contextlib.closing(open_corpus(current)) as published:
+        changed = np.array(list(_compare_texts(published, corpus, np.intersect1d(own, loaded))), np.int64)
+    return np.union1d(np.setdiff1d(loaded, own), changed), np.union1d(np.setdiff1d(own, loaded), changed)
 
 
 def _compare_texts(published: Corpus, corpus: Corpus, doc_ids: DocIds) -> Iterator[int]:

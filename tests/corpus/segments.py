@@ -7,7 +7,9 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+from sqlite_utils import Database
 
+from engine.corpus.schema import KINDS, _fill_terms
 from engine.corpus.storage.store import SegmentDatabase
 
 STALE = {  # of the row of a dead record: what must never be found
@@ -65,6 +67,10 @@ def write_segment(database: Path, path: Path, live: Collection[int], dead: Colle
         for table, key in (("abstracts", "id"), ("parts", "joined")):
             db.execute(f"UPDATE {table} SET {values} WHERE {key} IN ({list_sql(dead)})", tuple(STALE.values()))
         db.execute(f"UPDATE sightings SET n = n + 7, origin = 'Stale' WHERE doc_id IN ({list_sql(dead)})")
+        for table in ("members", "terms"):
+            db.execute(f"DELETE FROM {table}")
+        for kind, column in KINDS.items():
+            _fill_terms(Database(db), kind, column)
         db.execute("UPDATE terms SET id = id + ?", (10_000 * (number + 1),))
         db.execute("UPDATE members SET term_id = term_id + ?", (10_000 * (number + 1),))
         db.execute(

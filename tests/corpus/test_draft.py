@@ -43,6 +43,16 @@ def test_put_returns_the_change_since_the_start_of_the_run(path: Path) -> None:
         assert rows.fetchall() == [(1, 9, 1, 1), (2, 9, 1, 1)]
 
 
+def test_counting_records_does_not_read_their_texts(path: Path) -> None:
+    with opened(path, 1) as draft:
+        draft.intake.put(ONE, FIRST)
+        statements: list[str] = []
+        draft.connection.set_trace_callback(statements.append)
+        assert not draft.is_empty() and draft.count_to_encode(everything=True) == draft.count_own() == 1
+        draft.connection.set_trace_callback(None)
+    assert not [sql for sql in statements if "trim(" in sql]
+
+
 def test_abstracts_are_read_back_as_written(path: Path) -> None:
     odd = Abstract("x", "a\x00b \t\r\n", "e\u0301 \u2009 \U0001f600 'quoted' \"double\"", None, "", (), None, None)
     with opened(path, 1) as draft:

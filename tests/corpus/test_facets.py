@@ -36,7 +36,7 @@ ROWS = (
 def corpus(toy: IndexFolder, add: Add) -> Iterator[Corpus]:
     """Build the toy index with a few more records."""
     add(*ROWS)
-    with closing(open_database(toy.open_current().database)) as opened:
+    with closing(open_database(toy.open_current().segments[0].files.database)) as opened:
         yield opened
 
 
@@ -74,5 +74,5 @@ def test_an_unknown_kind_has_no_names(corpus: Corpus) -> None:
 
 def test_a_name_without_records_is_removed(toy: IndexFolder, add: Add, corpus: Corpus) -> None:
     add({**ROWS[2], "mesh": ["Gout"]})
-    with closing(open_database(toy.open_current().database)) as later:
+    with closing(open_database(toy.open_current().segments[0].files.database)) as later:
         assert count_names(later, "mesh", 10) == (("Gout", 3), ("Knee", 1), ("Zygoma", 1))

@@ -29,7 +29,7 @@ from engine.errors import (
     NoGenerationError,
     UsageError,
 )
-from engine.index.corpusmap import read_map
+from engine.index.corpusmap import read_axes, read_points
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
 from engine.options import IndexSettings
@@ -37,7 +37,7 @@ from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 from engine.reindex.verify import verify
-from tests.conftest import CURRENT, TOY, TOY_MODEL, copy_toy, silent
+from tests.conftest import CURRENT, TOY, TOY_MODEL, copy_toy, segment_of, silent
 
 Add = Callable[..., Report]
 
@@ -431,7 +431,7 @@ def test_a_since_that_means_nothing_is_refused(toy: IndexFolder, since: int | st
 
 
 def test_a_database_that_somebody_holds_is_read_and_built_upon_all_the_same(toy: IndexFolder, add: Add) -> None:
-    database = toy.open_current().database
+    database = toy.open_current().segments[0].files.database
     database.chmod(0o644)
     with closing(sqlite3.connect(database)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
@@ -462,7 +462,7 @@ def test_the_committed_index_knows_its_sources_and_history() -> None:
         ]
         assert {row.hit.id for row in index.new("toy", since=1)} == {"PMID:101", "PMID:102", "PMID:103"}
         snapshot = get_generation(index)
-        assert [tuple(r) for r in snapshot.corpus.read_rows("SELECT pmid, release FROM deletions")] == [
+        assert [tuple(r) for r in snapshot.corpus.read_state("SELECT pmid, release FROM deletions")] == [
             ("104", 20260001)
         ]
         assert [event.files for event in read_events(snapshot.corpus)] == [("toy.jsonl",), ("pubmed26n0001.xml",)]
@@ -498,8 +498,10 @@ def test_the_committed_index_is_searched_by_words_and_filtered() -> None:
 
 def test_the_committed_index_is_whole_and_has_a_map() -> None:
     generation = IndexFolder(CURRENT).open_current()
-    found = read_map(generation.map)
-    assert (len(found.doc_ids), found.axes.axes.shape, found.axes.n_records) == (43, (2, 32), 40)
+    (segment,) = generation.segments
+    found, axes = read_points(segment.files.map), read_axes(generation.axes)
+    assert (len(found.doc_ids), axes.axes.shape, axes.n_records) == (43, (2, 32), 40)
+    assert found.made_with == axes.digest
     assert found.places[0].tolist() == pytest.approx(PLACE, abs=1e-5)
     assert verify(IndexFolder(CURRENT), generation, deep=True) == []
 
@@ -507,6 +509,24 @@ def test_the_committed_index_is_whole_and_has_a_map() -> None:
 PLACE = [0.011231, 0.068081]
 EXPECTED = ["toy-21", "toy-01", "toy-22", "toy-16", "toy-26"]
 EXPECTED_SIMILAR = ["toy-06", "toy-21", "toy-31"]
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_files_that_were_written_to_are_opened_anew_with_the_next_generation(
+    toy: IndexFolder, add: Add, written: bool
+) -> None:
+    path = segment_of(toy, 1).vectors
+    with open_index(toy.path) as index:
+        (before,) = get_generation(index).vectors.parts
+        if written:  # and then to what it held
+            content = path.read_bytes()
+            path.chmod(0o644)
+            path.write_bytes(content[:-1])
+            path.write_bytes(content)
+        add({"id": "gout", "title": "Gout"}, one_segment_below=0)
+        assert index.refresh()
+        after, _ = get_generation(index).vectors.parts
+        assert after.index.path == path and (after.index is before.index) is not written
 
 
 def test_an_index_says_what_it_is_and_shows_only_its_public_names(toy: IndexFolder) -> None:

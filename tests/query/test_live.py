@@ -14,7 +14,7 @@ from engine.errors import CorruptError
 from engine.index.folder import IndexFolder
 from engine.query import index as indexing
 from engine.reindex.order import Report
-from tests.conftest import ROOT
+from tests.conftest import ROOT, segment_of
 
 Damage = Callable[[Path], object]
 
@@ -36,8 +36,8 @@ DAMAGES: dict[str, Damage] = {
 
 @pytest.fixture
 def files(toy: IndexFolder) -> Path:
-    """The folder of the files of a generation, which may be written to."""
-    folder = toy.get_generation_path(1)
+    """The folder of the files of a segment, which may be written to."""
+    folder = segment_of(toy, 1).path
     for path in folder.iterdir():
         path.chmod(0o644)
     return folder
@@ -69,7 +69,7 @@ def test_a_damaged_folder_is_not_read_again_until_it_changes(
 ) -> None:
     tries: list[IndexFolder] = []
     real = indexing.open_latest
-    monkeypatch.setattr(indexing, "open_latest", lambda folder, device: tries.append(folder) or real(folder, device))
+    monkeypatch.setattr(indexing, "open_latest", lambda folder, *rest: tries.append(folder) or real(folder, *rest))
     with open_index(toy.path) as index:
         tries.clear()
         (files / "map.npz").write_bytes(b"x")

@@ -27,6 +27,7 @@ from engine.receipts import open_json, seal_json
 from engine.records.answer import Hit
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
+from tests.conftest import segment_of
 
 Add = Callable[..., Report]
 NAME = st.text(st.characters(exclude_categories=["Cs"]), max_size=8).filter(str.strip)  # a blank one is refused
@@ -332,7 +333,7 @@ def test_no_index_has_no_generation(tmp_path: Path) -> None:
 
 
 def test_a_damaged_generation_is_refused(later: IndexFolder, recorded: Record) -> None:
-    database = later.get_generation_path(1) / "abstracts.db"
+    database = segment_of(later, 1).path / "abstracts.db"
     database.chmod(0o644)
     database.write_bytes(database.read_bytes() + b"x")
     with pytest.raises(CorruptError, match=r"abstracts\.db has .* bytes, expected"):

@@ -1,6 +1,7 @@
 """What random pairs of records score: by hand, against brute force, and carried from one generation to the next."""
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from engine import open_index
 from engine.config import Settings
+from engine.corpus.storage.store import open_database
 from engine.index import manifest as manifests
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.layout import write_file
 from engine.index.manifest import dump_manifest, read_manifest
+from engine.index.parts import Part, SegmentedIndex
 from engine.options import IndexSettings
 from engine.query.explanation import _find_percentile
 from engine.receipts import open_json
@@ -75,8 +78,10 @@ def measured(folder: Path, titles: Sequence[str], vectors: Vectors, each: int = 
             draft.intake.put(Abstract(f"r{n}", title, "" if title.strip() else "2"), origin(1))
         doc_ids = np.repeat(draft.read_ids(), each)
     write_file(folder / "vectors.faiss", doc_ids, vectors.shape[1], [vectors])
-    flat = FlatIndex(folder / "vectors.faiss", vectors.shape[1])
-    return _measure_calibration(folder / "abstracts.db", flat, Axes(vectors.shape[1]))
+    dim = vectors.shape[1]
+    index = SegmentedIndex([Part(FlatIndex(folder / "vectors.faiss", dim), np.empty(0, np.int64))], dim)
+    with closing(open_database(folder / "abstracts.db")) as corpus:
+        return _measure_calibration(corpus, index, Axes(dim))
 
 
 def test_records_that_are_all_the_same(tmp_path: Path) -> None:
@@ -205,7 +210,7 @@ def test_a_run_measures_what_every_pair_scores(toy: IndexFolder, add: Add) -> No
     found = toy.open_current().manifest.calibration
     assert found is not None and found.n_pairs == 44 * 43 and found.shares == _SHARES
     generation = toy.open_current()
-    stored = FlatIndex(generation.vectors, generation.manifest.encoder.dim).vectors.astype(np.float64)
+    stored = FlatIndex(generation.segments[0].files.vectors, generation.manifest.encoder.dim).vectors.astype(np.float64)
     with open_index(toy.path) as index:
         titles = [index.get(f"toy-{n:02d}").title for n in range(1, 41)] + new
         asked = index.encode(titles).astype(np.float64)

@@ -12,14 +12,15 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from engine import open_index
+from engine.config import Settings
 from engine.index.folder import IndexFolder
-from engine.options import IndexSettings
+from engine.index.manifest import read_manifest
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
@@ -48,6 +49,14 @@ pytestmark = [
 ]
 
 
+# What a run does with the published segment -> index.toml.
+KINDS = {
+    "merged": "",  # a small index becomes one segment
+    "kept": "one_segment_below = 0\n",  # with toy-03 dead in it
+    "pruned": "keep_generations = 1\n",  # merged, then deleted
+}
+
+
 @dataclass(frozen=True)
 class Run:
     """One traced run of ``engine index`` on a private copy of the toy index."""
@@ -57,13 +66,15 @@ class Run:
     stdout: str
     stderr: str
     trace: str
-    main: list[str]  # the lines of the trace that are of the main thread: strace counts the calls of each thread alone
+    n_calls: int  # of the thread that made most
 
 
-def traced(place: Path, *options: str) -> Run:
+def traced(place: Path, *options: str, kind: str = "merged") -> Run:
     """Index NEW into a fresh copy under strace."""
     target = place / "indexes" / "toy"
     copy_toy(target)
+    if KINDS[kind]:
+        (target / "index.toml").write_text(KINDS[kind])
     source = jsonl(place / "new.jsonl", NEW)
     trace = place / "trace"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -84,45 +95,64 @@ def traced(place: Path, *options: str) -> Run:
     quickly = [] if is_kill else ["--seccomp-bpf"]  # stops only at the traced calls, but then sends no signal
     command = ["strace", "-qq", "-f", *quickly, "-o", trace, *options, *map(str, engine)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=place, timeout=120)
-    numbered = [line.split(" ", 1) for line in trace.read_text(errors="replace").splitlines()]  # by thread
-    lines = [line.lstrip() for _, line in numbered]
-    main = [line for (thread, _), line in zip(numbered, lines, strict=True) if thread == numbered[0][0]]
-    return Run(IndexFolder(target), done.returncode, done.stdout, done.stderr, "\n".join(lines), main)
+    raw = "".join(line for line in trace.read_text(errors="replace").splitlines(True) if " resumed>" not in line)
+    n_calls = max(Counter(re.findall(r"^(\d+) +\w+\(", raw, re.MULTILINE)).values(), default=0)
+    return Run(IndexFolder(target), done.returncode, done.stdout, done.stderr, raw, n_calls)
+
+
+def drop_threads(trace: str) -> list[str]:
+    """The lines of a trace without the ids of threads."""
+    return re.sub(r"^\d+ +", "", trace, flags=re.MULTILINE).splitlines()
 
 
 @dataclass(frozen=True)
 class Point:
-    """The nth call of one kind in an undisturbed run, and whether it changes the generation under construction."""
+    """The nth call of one kind by a thread of an undisturbed run, and whether it changes what is under construction.
+
+    strace counts by thread, so an injection meets the first thread that comes so far.
+    """
 
     call: str
     n: int
     is_inside: bool
 
 
-@pytest.fixture(scope="module")
-def points(tmp_path_factory: pytest.TempPathFactory) -> list[Point]:
-    """Every mutating call of the main thread of an undisturbed run, in order.
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
-    tantivy writes in threads of its own; what its failures lead to is tested with its writer.
-    """
-    run = traced(tmp_path_factory.mktemp("plain"), "-y", "-s", "0", "-e", f"trace={','.join(CALLS)}")
+
+@pytest.fixture(scope="module")
+def points(tmp_path_factory: pytest.TempPathFactory, kind: str) -> list[Point]:
+    """Every mutating call of an undisturbed run, in order."""
+    run = traced(tmp_path_factory.mktemp("plain"), "-y", "-s", "0", "-e", f"trace={','.join(CALLS)}", kind=kind)
     assert run.returncode == 0, run.stderr
-    counts: Counter[str] = Counter()
-    points = []
-    for line in run.main:
-        call = line.split("(")[0]
-        counts[call] += 1
-        points.append(Point(call, counts[call], "/building/" in line))
-    assert counts["fsync"] >= 7 and counts["write"] + counts["pwrite64"] > 15
-    assert {point.is_inside for point in points} == {False, True}
-    return points
+    assert state(run.folder) == "new"
+    check_kind(run.folder, kind)
+    counts: Counter[tuple[str, str]] = Counter()
+    points: dict[tuple[str, int], Point] = {}
+    for thread, call, rest in re.findall(r"^(\d+) +(\w+)\((.*)", run.trace, re.MULTILINE):
+        counts[thread, call] += 1
+        key = call, counts[thread, call]
+        points.setdefault(key, Point(*key, "/building/" in rest))
+    names = Counter(point.call for point in points.values())
+    assert names["fsync"] >= 7 and names["write"] + names["pwrite64"] > 15
+    assert {point.is_inside for point in points.values()} == {False, True}
+    return list(points.values())
+
+
+def check_kind(folder: IndexFolder, kind: str) -> None:
+    """Check that the run did with the published segment what its kind says."""
+    segments = [(segment.n_records, segment.n_dead) for segment in folder.open_current().manifest.segments]
+    assert segments == ([(40, 1), (3, 0)] if kind == "kept" else [(42, 0)])
+    assert folder.list_numbers() == ([2] if kind == "pruned" else [1, 2])
 
 
 def chosen(points: list[Point], step: int) -> list[Point]:
-    """Every step-th call inside building/, which the next run deletes whole; outside every third and all that rename."""
+    """Every step-th call inside building/, which the next run deletes whole; outside every second and all that rename."""
     inside = [point for point in points if point.is_inside][::step]
     outside = [point for point in points if not point.is_inside]
-    every = outside if step == 1 else [point for n, point in enumerate(outside) if n % 3 == 0 or "rename" in point.call]
+    every = outside if step == 1 else [point for n, point in enumerate(outside) if n % 2 == 0 or "rename" in point.call]
     return [point for point in points if point in inside or point in every]
 
 
@@ -144,21 +174,24 @@ def state(folder: IndexFolder) -> str:
 
 def next_run_succeeds(run: Run) -> None:
     source = run.folder.path.parent.parent / "new.jsonl"
-    index_sources(run.folder, Order((source,), IndexSettings(device="cpu")), silent)
+    index_sources(run.folder, Order((source,), replace(Settings.load(run.folder.path), device="cpu")), silent)
     assert state(run.folder) == "new"
     left = {p.name for p in run.folder.path.iterdir()}
-    assert left <= {"CURRENT", "LOCK", "generations", "encoders", "CURRENT.tmp"}
+    assert left <= {"CURRENT", "LOCK", "generations", "segments", "encoders", "CURRENT.tmp", "index.toml"}
+    manifests = [read_manifest(path) for path in run.folder.generations.iterdir()]
+    named = {segment.name for manifest in manifests for segment in manifest.segments}
+    assert {path.name for path in run.folder.segments.iterdir()} == named
     assert not list(run.folder.path.glob("encoders/*.tmp"))
 
 
-def each(tmp_path: Path, injections: list[str]) -> Iterator[tuple[str, Run]]:
+def each(tmp_path: Path, injections: list[str], kind: str) -> Iterator[tuple[str, Run]]:
     """Run every injection, two at a time, each in a folder that is deleted when it was looked at."""
 
     def one(number: int) -> Run:
         place = tmp_path / str(number)
         place.mkdir()
         calls = injections[number].split(":")[0]
-        return traced(place, "-e", f"trace={calls}", "-e", f"inject={injections[number]}")
+        return traced(place, "-e", f"trace={calls}", "-e", f"inject={injections[number]}", kind=kind)
 
     with ThreadPoolExecutor(2) as pool:
         for number, run in enumerate(pool.map(one, range(len(injections)))):
@@ -168,13 +201,13 @@ def each(tmp_path: Path, injections: list[str]) -> Iterator[tuple[str, Run]]:
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("step", [29, EVERY])
-def test_killed_at_every_call_readers_see_old_or_new(tmp_path: Path, points: list[Point], step: int) -> None:
+def test_killed_at_every_call_readers_see_old_or_new(tmp_path: Path, points: list[Point], kind: str, step: int) -> None:
     seen: Counter[str] = Counter()
     kills = [f"{point.call}:signal=KILL:when={point.n}" for point in chosen(points, step)]
-    for injection, run in each(tmp_path, kills):
+    for injection, run in each(tmp_path, kills, kind):
         now = state(run.folder)
         if run.returncode == 0:  # SQLite wrote a page less than in the counted run, so this call never came
-            assert now == "new" and len(run.main) < int(injection.split("=")[-1]), injection
+            assert now == "new" and run.n_calls < int(injection.split("=")[-1]), injection
             continue
         assert run.returncode in (-9, 137), (injection, run.returncode, run.stderr)
         assert now == "new" or "published" not in run.stdout, injection
@@ -211,42 +244,52 @@ def failures(points: list[Point], *errors: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.timeout(900)
-def test_a_failing_disk_is_an_error_and_the_old_generation_stays(tmp_path: Path, points: list[Point]) -> None:
+def test_a_failing_disk_is_an_error_and_the_old_generation_stays(
+    tmp_path: Path, points: list[Point], kind: str
+) -> None:
     """Each call fails once or from then on, by turns; the slow test below has both."""
     by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 29)[::2]))]
-    seen = Counter(check_failure(*done) for done in each(tmp_path, by_turns))
+    seen = Counter(check_failure(*done) for done in each(tmp_path, by_turns, kind))
     assert seen["old"] >= 3 and seen["new"] >= 2, seen
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_every_error_at_every_call(tmp_path: Path, points: list[Point]) -> None:
+def test_every_error_at_every_call(tmp_path: Path, points: list[Point], kind: str) -> None:
     every = [injection for pair in failures(points, "EIO", "EDQUOT", "ENOSPC") for injection in pair]
-    seen = Counter(check_failure(*done) for done in each(tmp_path, every))
+    seen = Counter(check_failure(*done) for done in each(tmp_path, every, kind))
     assert seen["old"] > 3 * len(points), seen
 
 
 def test_calls_come_in_the_order_of_the_promise(tmp_path: Path) -> None:
     calls = f"{','.join(CALLS)},openat,open"
     run = traced(tmp_path, "-y", "-s", "200", "-e", f"trace={calls}")
-    lines = run.trace.splitlines()
+    lines = drop_threads(run.trace)
 
     def first(pattern: str, after: int = -1) -> int:
         found = [n for n, line in enumerate(lines) if n > after and re.search(pattern, line)]
         assert found, f"{pattern} not after line {after}"
         return found[0]
 
-    data = max(
-        first(rf"fsync\(\d+<[^>]*building/{name}")
-        for name in ("vectors.faiss", "abstracts.db", "map.npz", "manifest.json")
+    of_segment = ("vectors.faiss", "abstracts.db", "map.npz", "segment.json")
+    of_generation = ("state.db", "axes.npz", "manifest.json")
+    whole = first(
+        r"fsync\(\d+<[^>]*/building/segment>",
+        max(first(rf"fsync\(\d+<[^>]*building/segment/{name}") for name in of_segment),
     )
-    folder = first(r"fsync\(\d+<[^>]*/building>", data)
-    moved = first(r'rename\("[^"]*/building", "[^"]*/generations/000002"', folder)
+    folder = first(
+        r"fsync\(\d+<[^>]*/building/generation>",
+        max(whole, *(first(rf"fsync\(\d+<[^>]*building/generation/{name}") for name in of_generation)),
+    )
+    shared = first(r'rename\("[^"]*/building/segment", "[^"]*/segments/000002-[0-9a-f]{8}"', folder)
+    kept_segment = first(r"fsync\(\d+<[^>]*/segments>", shared)
+    moved = first(r'rename\("[^"]*/building/generation", "[^"]*/generations/000002"', kept_segment)
     named = first(r"fsync\(\d+<[^>]*/generations>", moved)
     pointed = first(r'rename\("[^"]*/CURRENT.tmp", "[^"]*/CURRENT"', named)
     kept = first(r"fsync\(\d+<[^>]*/indexes/toy>", pointed)
     said = first(r"write\(1<.*published", kept)
-    assert not any("published" in line for line in lines[:said])
+    assert not any("published" in line and not line.startswith("open") for line in lines[:said])
     assert first(r"fsync\(\d+<[^>]*/CURRENT.tmp", named) < pointed
-    old = [line for line in lines if "generations/000001" in line]
-    assert old and not any(re.search(r"O_WRONLY|O_RDWR|O_TRUNC|write|rename|unlink", line) for line in old)
+    for place in ("generations/000001", "segments/000001"):
+        old = [line for line in lines if place in line]
+        assert old and not any(re.search(r"O_WRONLY|O_RDWR|O_TRUNC|write|rename|unlink", line) for line in old)

@@ -6,23 +6,25 @@ import sqlite3
 import tempfile
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.corpus.draft import Draft
+from engine.corpus.draft import Draft, DraftFiles
 from engine.corpus.duplicates.journal import DecisionKind, Journal, NewDecision
 from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.merging.ledger import Change
-from engine.corpus.storage.store import open_database
+from engine.corpus.storage.idsets import NO_IDS
+from engine.corpus.storage.store import Corpus, SegmentDatabase
 from engine.records.abstract import SOURCE_FIELDS
 from engine.reindex.gather import Gathered, hash_prepared
 from engine.reindex.order import Order
 from engine.reindex.run import read_all
 from tests.conftest import examples, silent
+from tests.corpus.drafts import publish
 
 # Own id -> PMID; where two ids share one, files that have them make one record.
 PMIDS = {"a": "1", "b": "1", "c": None, "d": None, "e": "2", "f": None}
@@ -38,6 +40,10 @@ class Store:
     journal: Journal
     current: int = 0
     newest: int = 0
+    last: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def state(self, number: int) -> Path:
+        return self.place / f"{number}.state"
 
     def path(self, number: int) -> Path:
         return self.place / f"{number}.db"
@@ -45,19 +51,26 @@ class Store:
     def read(self, files: list[Path], *, full: bool, rebuild: bool) -> Gathered:
         """Make the next database, from the current one or anew, and check the changes that it reports."""
         self.newest += 1
-        published = None if rebuild or not self.current else self.path(self.current)
-        before = texts(published) if published else {}
-        if published:
-            shutil.copy(published, self.path(self.newest))
+        before = {} if rebuild or not self.current else texts(self.path(self.current))
+        published = None
+        if not rebuild and self.current:
+            segment = SegmentDatabase(self.path(self.current), NO_IDS)
+            published = publish([segment], self.state(self.current), self.last[self.current])
+        made = DraftFiles(self.path(self.newest), self.state(self.newest))
         created = f"2026-01-01T00:00:{self.newest:02d}+00:00"
-        with Draft(self.path(self.newest), self.newest, created, hash_prepared, published) as draft:
+        with Draft(made, self.newest, created, hash_prepared, published) as draft:
             gathered = read_all(draft, Order(tuple(files), full=full), self.journal, silent)
+            draft.release_unchanged()
+            if published:
+                draft.merge_segment(0)
+            self.last[self.newest] = draft.read_last_ids()
+            draft.finish()
         self.current = self.newest
         after = texts(self.path(self.current))
         of_kind = {kind: {n for n, change in gathered.changes.items() if change is kind} for kind in Change}
         assert of_kind[Change.ADDED] == after.keys() - before.keys()
         assert of_kind[Change.TEXT] == {n for n in after.keys() & before.keys() if after[n] != before[n]}
-        with closing(open_database(self.path(self.current))) as corpus:
+        with closing(Corpus([SegmentDatabase(made.database, NO_IDS)], made.state)) as corpus:
             assert corpus.find_problems() == []
         return gathered
 
@@ -204,6 +217,7 @@ def store_changes(store: Store) -> bool:
     gathered = store.read([], full=False, rebuild=False)
     store.newest -= 1
     store.path(store.current).unlink()
+    store.state(store.current).unlink()
     store.current = store.newest
     return gathered.changed_anything
 

@@ -120,7 +120,7 @@ def test_a_stopped_run_goes_on_with_another_winner(use: Use, index: Callable[...
     with open_index(folder(tmp_path).path) as opened:
         rows = [opened.get(f"toy-{n:02d}") for n in range(1, 41)]
         expected = exact.encode([prepare_text(row.title, row.abstract) for row in rows]).vectors
-    stored = FlatIndex(current.vectors, 32).vectors
+    stored = FlatIndex(current.segments[0].files.vectors, 32).vectors
     assert np.einsum("ij,ij->i", stored, expected).min() >= 0.9999
 
 

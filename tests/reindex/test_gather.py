@@ -10,14 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.collect.source import read_source
-from engine.corpus.draft import Draft
+from engine.corpus.draft import Draft, DraftFiles
 from engine.corpus.merging.sightings import Fate
+from engine.corpus.storage.idsets import NO_IDS
+from engine.corpus.storage.store import SegmentDatabase
 from engine.errors import SourceError
 from engine.records.abstract import Abstract, Rejection
 from engine.records.generation import FileCounts
 from engine.reindex.gather import count_files, gather, hash_prepared
 from engine.reindex.sources import Source
 from tests.conftest import examples, silent
+from tests.corpus.drafts import publish
 
 # Works with both numbers, with one, with none, and one without a text; each format has some of them.
 FILES = {
@@ -38,18 +41,24 @@ def read_files(
     folder: Path, files: Sequence[Path], n_times: int = 1
 ) -> tuple[list[list[FileCounts]], set[tuple[str, ...]]]:
     """The counts of the files of each reading, and the ids of the records."""
-    counts, keys = list[list[FileCounts]](), set[tuple[str, ...]]()
+    counts, keys, published = list[list[FileCounts]](), set[tuple[str, ...]](), None
     for number in range(1, n_times + 1):
-        with Draft(folder / "abstracts.db", number, "2026-01-01T00:00:00+00:00", hash_prepared) as draft:
+        made = DraftFiles(folder / f"{number}.db", folder / f"{number}.state")
+        with Draft(made, number, "2026-01-01T00:00:00+00:00", hash_prepared, published) as draft:
             gathered = gather(draft, [Source(path) for path in files], silent)
             count_files(draft, gathered)
             counts.append([reading.counts for reading in gathered.readings])
             assert [each.read for each in counts[-1]] == list(map(count_records, files))
+            if draft.base:
+                draft.merge_segment(0)
             rows = draft.connection.execute("SELECT pmid, lower(doi) FROM abstracts")
             keys = {tuple(map(str, row)) for row in rows}
             assert (
                 len(draft.connection.execute("SELECT id FROM abstracts").fetchall()) == draft.count_totals().abstracts
             )
+            last = draft.read_last_ids()
+            draft.finish()
+        published = publish([SegmentDatabase(made.database, NO_IDS)], made.state, last)
     return counts, keys
 
 

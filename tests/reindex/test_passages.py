@@ -1,6 +1,7 @@
 """An index of passages: the end of a long abstract is found, and everything else holds as for whole texts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,8 @@ def put(folder: IndexFolder, tmp_path: Path) -> Index:
 
 def vectors_of(folder: IndexFolder) -> FlatIndex:
     generation = folder.open_current()
-    return FlatIndex(generation.vectors, generation.manifest.encoder.dim)
+    (segment,) = generation.segments
+    return FlatIndex(segment.files.vectors, generation.manifest.encoder.dim)
 
 
 def test_every_passage_is_stored_as_it_is_encoded(folder: IndexFolder, put: Index) -> None:
@@ -139,16 +141,22 @@ def test_passages_are_compared_exhaustively(put: Index) -> None:
 def test_damage_is_found(folder: IndexFolder, put: Index) -> None:
     put(row(1), row(2))
     generation = folder.open_current()
-    flat = FlatIndex(generation.vectors, generation.manifest.encoder.dim)
+    flat, path = vectors_of(folder), generation.segments[0].files.vectors
     from engine.index.layout import write_file
 
-    generation.vectors.unlink()
+    path.unlink()
     swapped = np.array(flat.vectors)[::-1].copy()
-    write_file(generation.vectors, flat.doc_ids, flat.dim, [swapped])
+    write_file(path, flat.doc_ids, flat.dim, [swapped])
     assert any("does not match its text" in problem for problem in verify(folder, generation, deep=True))
-    generation.vectors.unlink()
-    write_file(generation.vectors, flat.doc_ids[1:], flat.dim, [np.array(flat.vectors[1:])])
-    assert any("vectors, its text gives" in problem for problem in verify(folder, generation, deep=True))
+    path.unlink()
+    write_file(path, flat.doc_ids[1:], flat.dim, [np.array(flat.vectors[1:])])
+    n_rows = len(flat.doc_ids)
+    found = verify(folder, generation, deep=True)
+    assert f"{path} has {n_rows - 1:,} rows, the receipt says {n_rows:,}" in found
+    (segment,) = generation.segments
+    receipt = replace(segment.receipt, n_rows=n_rows - 1)
+    signed = replace(generation, segments=(replace(segment, receipt=receipt),))
+    assert any("vectors, its text gives" in problem for problem in verify(folder, signed, deep=True))
 
 
 def test_by_command_line(engine: Callable[..., object], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from engine.collect import readers
 from engine.collect.source import read_source
-from engine.corpus.draft import Draft
+from engine.corpus.draft import Draft, DraftFiles
 from engine.errors import SourceError
 from engine.receipts import FileReceipt
 from engine.reindex import reading
@@ -54,10 +54,16 @@ def files(tmp_path: Path) -> list[Path]:
 def gather_all(folder: Path, files: list[Path]) -> tuple[object, ...]:
     """What reading files leaves in the database and in the counts."""
     folder.mkdir()
-    with Draft(folder / "abstracts.db", 1, "2026-01-01T00:00:00+00:00", hash_prepared) as draft:
+    with Draft(
+        DraftFiles(folder / "abstracts.db", folder / "state.db"), 1, "2026-01-01T00:00:00+00:00", hash_prepared
+    ) as draft:
         gathered = gather(draft, [Source(path) for path in files], silent)
         count_files(draft, gathered)
-        dump = list(draft.connection.iterdump())
+        state = [
+            draft.connection.execute(f"SELECT * FROM state.{name}").fetchall()
+            for name in ("sources", "rejections", "deletions")
+        ]
+        dump = [*draft.connection.iterdump(), *state]
         return (dump, gathered.changes, gathered.remark_counts, gathered.rejections, gathered.examples) + (
             [astuple(each) for each in gathered.readings],
             gathered.new_files,
@@ -97,7 +103,9 @@ def test_the_first_error_in_order_counts(started: list[int], tmp_path: Path) -> 
     (cut := tmp_path / "cut.xml").write_bytes(PUBMED.read_bytes()[:-40])
     (empty := tmp_path / "empty.ris").touch()
     with (
-        Draft(tmp_path / "abstracts.db", 1, "2026-01-01T00:00:00+00:00", hash_prepared) as draft,
+        Draft(
+            DraftFiles(tmp_path / "abstracts.db", tmp_path / "state.db"), 1, "2026-01-01T00:00:00+00:00", hash_prepared
+        ) as draft,
         pytest.raises(SourceError, match="^cut.xml is not well-formed XML"),
     ):
         gather(draft, [Source(TOY), Source(cut), Source(empty), Source(tmp_path / "none.ris")], silent)
@@ -126,7 +134,9 @@ def test_a_file_that_changes_after_it_was_read_ahead_is_refused(
     before = FileReceipt.of(second)
     sources = [Source(first, receipt=FileReceipt.of(first)), Source(second, receipt=before)]
     with (
-        Draft(tmp_path / "abstracts.db", 1, "2026-01-01T00:00:00+00:00", hash_prepared) as draft,
+        Draft(
+            DraftFiles(tmp_path / "abstracts.db", tmp_path / "state.db"), 1, "2026-01-01T00:00:00+00:00", hash_prepared
+        ) as draft,
         pytest.raises((SourceError, FileNotFoundError), match=r"one.jsonl"),
     ):
         gather(draft, sources, change)
@@ -139,7 +149,9 @@ def test_an_error_while_merging_leaves_no_process(started: list[int], files: lis
     many = jsonl(tmp_path / "many.jsonl", ({"id": f"b{n}", "title": f"A {n}"} for n in range(600)))
     with (
         pytest.raises(KeyboardInterrupt, match="stop"),
-        Draft(tmp_path / "abstracts.db", 1, "2026-01-01T00:00:00+00:00", hash_prepared) as draft,
+        Draft(
+            DraftFiles(tmp_path / "abstracts.db", tmp_path / "state.db"), 1, "2026-01-01T00:00:00+00:00", hash_prepared
+        ) as draft,
     ):
         gather(draft, [Source(path) for path in (many, *files)], stop)
     for pid in started:

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,20 +32,21 @@ from engine.index.folder import IndexFolder
 from engine.index.lock import lock_for_writing
 from engine.options import IndexSettings
 from engine.records.encoder import Encoded, Vectors
-from engine.records.generation import DocIds, Manifest
+from engine.records.generation import DocIds, Totals, sum_ids
 from engine.reindex import vectorise as vectorising
 from engine.reindex.order import Order, Report
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
-from tests.conftest import TOY, TOY_MODEL, jsonl, silent
+from tests.conftest import TOY, TOY_MODEL, jsonl, segment_of, sign_again, silent
 
 Add = Callable[..., Report]
 
 
 def vectors_of(folder: IndexFolder) -> FlatIndex:
     generation = folder.open_current()
-    return FlatIndex(generation.vectors, generation.manifest.encoder.dim)
+    (segment,) = generation.segments
+    return FlatIndex(segment.files.vectors, generation.manifest.encoder.dim)
 
 
 def tree(path: Path) -> dict[str, bytes]:
@@ -157,18 +157,21 @@ def test_the_manifest_says_what_is_there(toy: IndexFolder, add: Add) -> None:
         {"id": "bare", "title": "Only a title"},
         {"id": "untitled", "abstract": "Only an abstract"},
     )
-    manifest: Manifest = toy.open_current().manifest
+    generation = toy.open_current()
+    manifest, (segment,) = generation.manifest, generation.segments
     counts = manifest.counts
     assert (counts.abstracts, counts.truncated, counts.retracted) == (43, 1, 1)
     assert (counts.without_abstract, counts.without_title) == (2, 1)
     assert (manifest.generation, manifest.parent, manifest.newest_source) == (2, 1, "rows.jsonl")
-    assert manifest.ids_sha256_corpus == manifest.ids_sha256_vectors
+    assert manifest.id_sum == segment.receipt.id_sum == sum_ids(np.arange(1, 44))
+    assert (manifest.last_id, manifest.last_contribution) == (43, 43)
+    assert (segment.n_live, segment.entry.n_records, segment.entry.n_dead) == (43, 43, 0)
+    assert (segment.receipt.n_rows, segment.receipt.generation) == (43, 2)
+    assert segment.receipt.totals == Totals(43, 1, counts.without_abstract, counts.without_title, 1)
     assert (manifest.factory, manifest.metric) == ("IDMap2,Flat", "inner_product")
-    assert {file.name for file in manifest.files if not file.name.startswith("words/")} == {
-        "abstracts.db",
-        "map.npz",
-        "vectors.faiss",
-    }
+    own = {file.name for file in manifest.files if not file.name.startswith("words/")}
+    assert own == {"axes.npz", "state.db"}
+    assert {file.name for file in segment.receipt.files} == {"abstracts.db", "map.npz", "vectors.faiss"}
 
 
 def test_texts_that_share_a_beginning_are_both_kept_and_counted(toy: IndexFolder, add: Add) -> None:
@@ -256,6 +259,28 @@ def test_re_encoding_keeps_the_old_text_of_an_update_that_gets_no_vector(toy: In
     assert not verify(toy, toy.open_current(), deep=True)
     with open_index(toy.path) as index:
         assert index.get("toy-01").title == "Colchicine in gout"
+
+
+def test_everything_is_encoded_again_without_a_file(toy: IndexFolder) -> None:
+    report = index_sources(toy, Order(settings=IndexSettings(device="cpu"), re_encode=True), silent)
+    assert (report.counts.abstracts, report.counts.encoded) == (40, 40)
+    assert not verify(toy, toy.open_current(), deep=True)
+
+
+def test_a_published_text_that_gets_no_vector_from_another_encoder_leaves_the_words(
+    toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(texts: list[str], vectors: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        vectors[["Colchicine in gout" in text for text in texts]] = np.nan
+        return vectors
+
+    monkeypatch.setattr(OnnxEncoder, "encode", stub(spoil))
+    report = add({"id": "new", "title": "New"}, re_encode=True)
+    monkeypatch.undo()
+    assert (report.counts.abstracts, report.counts.deleted, report.counts.rejected) == (40, 1, 1)
+    assert verify(toy, toy.open_current(), deep=False) == []
+    with open_index(toy.path) as index:
+        assert "toy-01" not in [hit.id for hit in index.search("colchicine", mode="keyword", top_k=50)]
 
 
 def test_texts_without_words_are_rejected_however_many(toy: IndexFolder, add: Add) -> None:
@@ -376,7 +401,7 @@ def test_an_encoder_exported_for_one_index_serves_its_neighbours(
 
 
 def test_a_damaged_current_generation_is_not_built_upon(toy: IndexFolder, add: Add) -> None:
-    path = toy.get_generation_path(1) / "vectors.faiss"
+    path = segment_of(toy, 1).path / "vectors.faiss"
     path.chmod(0o644)
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptError, match="vectors.faiss has"):
@@ -399,8 +424,17 @@ def test_a_second_writer_is_refused_and_changes_nothing(toy: IndexFolder, add: A
 def test_too_little_room_is_said_before_the_work(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.index.publish.free_bytes", lambda _: 1000)
     monkeypatch.setattr(vectorising, "encode_checked", lambda *_: pytest.fail("a text was encoded"))
-    with pytest.raises(GenerationError, match="1,000 bytes free, about 1,0.* needed. Nothing was changed"):
+    with pytest.raises(GenerationError, match="1,000 bytes free, about 1,1.* needed. Nothing was changed"):
         add({"id": "a", "title": "A"})
+
+
+def test_a_merge_needs_space_for_the_databases_and_words_that_it_copies(
+    toy: IndexFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = segment_of(toy, 1).database.stat().st_size
+    monkeypatch.setattr("engine.index.publish.free_bytes", lambda _: (1 << 20) + size + 40 * 1200)
+    with pytest.raises(GenerationError, match="bytes free, about [0-9,]* needed"):
+        index_sources(toy, Order(settings=IndexSettings(device="cpu"), republish=True), silent)
 
 
 def test_a_last_sync_that_fails_is_its_own_outcome(toy: IndexFolder, add: Add, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,7 +458,7 @@ def test_rollback_checks_moves_and_refuses(toy: IndexFolder, add: Add) -> None:
     assert roll_back(toy, 3) == 3
     with pytest.raises(UsageError, match="no generation 000009: found 000001, 000002, 000003"):
         roll_back(toy, 9)
-    path = toy.get_generation_path(1) / "abstracts.db"
+    path = segment_of(toy, 1).path / "abstracts.db"
     path.chmod(0o644)
     path.write_bytes(b"x")
     with pytest.raises(CorruptError, match="abstracts.db has 1 bytes"):
@@ -448,37 +482,31 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
     import sqlite3
 
     from engine.index.layout import write_file
-    from engine.index.manifest import dump_manifest, read_manifest
-    from engine.receipts import FileReceipt
 
-    path = toy.get_generation_path(1)
-    every = [file for file in path.rglob("*") if file.is_file()]
+    path, words = segment_of(toy, 1).path, toy.get_generation_path(1) / "words"
+    every = [*path.iterdir(), *words.iterdir()]
     for file in every:
         file.chmod(0o644)
     held = vectors_of(toy)
     originals = {file: file.read_bytes() for file in every}
 
     def resign() -> list[str]:
-        manifest = read_manifest(path)
-        files = tuple(FileReceipt.of(path / file.name) for file in manifest.files if "/" not in file.name)
-        files += tuple(replace(FileReceipt.of(file), name=f"words/{file.name}") for file in (path / "words").iterdir())
-        (path / "manifest.json").write_text(dump_manifest(replace(manifest, files=files)))
-        toy.pointer.write_text(toy.format_pointer(1))
+        sign_again(toy)
         return verify(toy, toy.open_current(), deep=True)
 
     def restore() -> None:
-        shutil.rmtree(path / "words")
-        (path / "words").mkdir()
+        shutil.rmtree(words)
+        words.mkdir()
         for file, content in originals.items():
             file.write_bytes(content)
 
     def write_other_words(first: tuple[int, str, str], *others: tuple[int, str, str]) -> None:
-        shutil.rmtree(path / "words")
+        shutil.rmtree(words)
         with closing(open_database(path / "abstracts.db")) as corpus:
             texts = [(doc_id, title, abstract) for doc_id, title, abstract, _ in corpus.read_texts()]
         changed = {text[0]: text for text in (first, *others)}
         texts = [changed.get(text[0], text) for text in texts]
-        write_words(path / "words", None, np.empty(0, np.int64), texts, durable.share_file)
+        write_words(words, None, np.empty(0, np.int64), texts, durable.share_file)
 
     swapped, originals_of_rows = held.vectors.copy(), held.vectors.copy()
     swapped[[3, 30]] = swapped[[30, 3]]
@@ -499,15 +527,15 @@ def test_deep_verification_finds_what_checksums_cannot(toy: IndexFolder, add: Ad
     with closing(open_database(path / "abstracts.db")) as corpus:
         one, other = ((doc_id, title, abstract) for doc_id, title, abstract, _ in list(corpus.read_texts())[:2])
     write_other_words((one[0], *other[1:]), (other[0], *one[1:]))
-    assert resign() == [f"{path / 'words'}: the words of id {one[0]} are not those of its text"]
+    assert resign() == [f"{words}: the words of id {one[0]} are not those of its text"]
     write_other_words((99, "", ""))
     assert resign() == []
     write_other_words((one[0], one[1], one[2] + " zebra"))
-    assert resign() == [f"{path / 'words'}: 1 records have the word 'zebra' in stems, expected 0"]
-    write_words(path / "other", path / "words", np.array([one[0]]), [], durable.share_file)
-    shutil.rmtree(path / "words")
-    (path / "other").rename(path / "words")
-    assert resign() == [f"{path}: 1 ids are in only one of abstracts.db and words, the first is {one[0]}"]
+    assert resign() == [f"{words}: 1 records have the word 'zebra' in stems, expected 0"]
+    write_words(words.with_name("other"), words, np.array([one[0]]), [], durable.share_file)
+    shutil.rmtree(words)
+    words.with_name("other").rename(words)
+    assert resign() == [f"{words.parent}: 1 ids are in only one of abstracts.db and words, the first is {one[0]}"]
     restore()
     assert resign() == []
 
@@ -540,16 +568,22 @@ def test_a_generation_that_does_not_agree_with_itself_is_not_published(
 
 def test_leftovers_of_a_dead_run_are_cleared(toy: IndexFolder, add: Add) -> None:
     (toy.building / "encoder").mkdir(parents=True)
-    (toy.building / "abstracts.db").write_bytes(b"half")
-    (toy.building / "abstracts.db-journal").write_bytes(b"x")
+    for path in (toy.building_segment.path, toy.building_generation):
+        path.mkdir()
+        (path / "abstracts.db").write_bytes(b"half")
+        (path / "abstracts.db-journal").write_bytes(b"x")
+    unnamed = toy.segments / "000002-01234567"  # moved into place before the run died
+    shutil.copytree(segment_of(toy, 1).path, unnamed)
     add({"id": "a", "title": "A"})
-    assert not toy.building.exists()
-    assert sorted(p.name for p in toy.get_generation_path(2).iterdir()) == [
+    assert not toy.building.exists() and not unnamed.exists()
+    own = sorted(p.name for p in toy.get_generation_path(2).iterdir())
+    assert own == ["axes.npz", "manifest.json", "state.db", "words"]
+    assert {path.name for path in toy.segments.iterdir()} == {segment_of(toy, n).path.name for n in (1, 2)}
+    assert sorted(p.name for p in segment_of(toy, 2).path.iterdir()) == [
         "abstracts.db",
-        "manifest.json",
         "map.npz",
+        "segment.json",
         "vectors.faiss",
-        "words",
     ]
 
 

@@ -15,10 +15,8 @@ from engine.errors import ConfigError, CorruptError
 from engine.index import factory as factories
 from engine.index.folder import IndexFolder
 from engine.index.ivf import IvfIndex
-from engine.index.manifest import dump_manifest, read_manifest
 from engine.index.vectors import open_vectors
 from engine.options import IndexSettings
-from engine.receipts import FileReceipt
 from engine.reindex import run, searchable, tune
 from engine.reindex.order import Order, Report
 from engine.reindex.retune import tune_index
@@ -26,7 +24,7 @@ from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources
 from engine.reindex.shards import count_shards
 from engine.reindex.verify import verify
-from tests.conftest import TOY, TOY_MODEL, jsonl, silent
+from tests.conftest import TOY, TOY_MODEL, jsonl, segment_of, sign_again, silent
 
 IVF = "IVF4,RaBitQfs"
 Add = Callable[..., Report]
@@ -47,9 +45,10 @@ def index_of(folder: IndexFolder) -> IvfIndex:
 
 def test_an_index_gets_codes_and_says_why_and_how_good_they_are(toy: IndexFolder, add: Add) -> None:
     report = add({"id": "gout", "title": "Gout"}, factory=IVF)
-    manifest = toy.open_current().manifest
-    assert (manifest.factory, report.factory) == (IVF, IVF)
-    assert [file.name for file in manifest.files][:4] == ["abstracts.db", "vectors.faiss", "codes.faiss", "map.npz"]
+    manifest, (segment,) = toy.open_current().manifest, toy.open_current().segments
+    assert (manifest.factory, segment.receipt.factory, report.factory) == (IVF, IVF, IVF)
+    names = [file.name for file in segment.receipt.files]
+    assert names == ["abstracts.db", "vectors.faiss", "codes.faiss", "map.npz"]
     ann = manifest.ann
     assert ann is not None and ann.recall >= ann.target == 0.99 and ann.n_queries == ann.n_trained == 41
     assert report.notes == (f"{IVF}: as index.toml says; recall@10 {ann.recall:.3f} measured on 41 titles",)
@@ -118,7 +117,7 @@ def test_another_factory_or_none_takes_effect_with_tune(ivf: IndexFolder) -> Non
     assert index_of(ivf).n_lists == 2
     done = tune_index(ivf, replace(settings, factory=None), rebuild=False, progress=silent)
     assert (done.published, done.factory, done.counts.encoded) == (True, "IDMap2,Flat", 0)
-    assert ivf.open_current().manifest.ann is None and not ivf.open_current().codes.exists()
+    assert ivf.open_current().manifest.ann is None and not ivf.open_current().segments[0].files.codes.exists()
     again = tune_index(ivf, replace(settings, factory=None), rebuild=False, progress=silent)
     assert not again.published and "There is nothing to tune" in again.notes[0]
     roll_back(ivf, None)
@@ -157,18 +156,13 @@ def test_a_factory_that_cannot_be_built_publishes_nothing(toy: IndexFolder, add:
 
 def resigned(folder: IndexFolder) -> Iterator[str]:
     """Make the receipts of the current generation agree with its files again; what verification then finds."""
-    path = folder.get_generation_path(folder.read_current())
-    manifest = read_manifest(path)
-    files = tuple(replace(FileReceipt.of(path / file.name), name=file.name) for file in manifest.files)
-    (path / "manifest.json").chmod(0o644)
-    (path / "manifest.json").write_text(dump_manifest(replace(manifest, files=files)))
-    folder.pointer.write_text(folder.format_pointer(manifest.generation))
+    sign_again(folder)
     yield from verify(folder, folder.open_current(), deep=False)
 
 
 def test_codes_of_other_vectors_are_found_out(ivf: IndexFolder, add: Add) -> None:
     add({"id": "z", "title": "Z"}, factory=IVF)
-    old, new = (ivf.get_generation_path(n) / "codes.faiss" for n in (2, 3))
+    old, new = ((segment_of(ivf, n).path / "codes.faiss") for n in (2, 3))
     whole = new.read_bytes()
     new.chmod(0o644)
     with pytest.raises(CorruptError, match=r"codes\.faiss was changed or damaged"):
@@ -186,11 +180,11 @@ def test_codes_in_the_wrong_order_are_found_out(ivf: IndexFolder, tmp_path: Path
     rows = ({"id": f"m{i}", "title": " ".join(words[(7 * i) % 500 :][: 3 + i % 9])} for i in range(600))
     index_sources(ivf, Order((jsonl(tmp_path / "m.jsonl", rows),), IndexSettings(device="cpu", factory=IVF)), silent)
     held = index_of(ivf)
-    index = faiss.deserialize_index(np.frombuffer(ivf.open_current().codes.read_bytes(), np.uint8))
+    index = faiss.deserialize_index(np.frombuffer(ivf.open_current().segments[0].files.codes.read_bytes(), np.uint8))
     index.reset()
     index.add_with_ids(np.array(held.vectors[::-1]), held.doc_ids)  # every id has the code of another
-    ivf.open_current().codes.chmod(0o644)
-    ivf.open_current().codes.write_bytes(codes.serialise_codes(index).tobytes())
+    ivf.open_current().segments[0].files.codes.chmod(0o644)
+    ivf.open_current().segments[0].files.codes.write_bytes(codes.serialise_codes(index).tobytes())
     problems = list(resigned(ivf))
     assert any("are not found by their own codes" in problem for problem in problems)
 

@@ -617,7 +617,7 @@ def test_the_applied_files_are_rolled_back_with_their_records(run: Run, inbox: P
     roll_back(toy, None)
     done = run()
     assert (done.published, done.files, done.counts.added) == (True, ("more.jsonl",), 1)
-    with closing(open_database(toy.open_current().database)) as corpus:
+    with closing(open_database(toy.open_current().segments[0].files.database)) as corpus:
         assert [file.name for file in corpus.read_sources()] == ["toy.jsonl", "more.jsonl"]
 
 

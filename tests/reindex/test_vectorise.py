@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.corpus.draft import Draft
+from engine.corpus.draft import Draft, DraftFiles
 from engine.encode.recipe import prepare_text
 from engine.errors import EncoderError
 from engine.index.flat import FlatIndex
@@ -57,7 +57,7 @@ class Stub:
 def drafted(folder: Path, n: int) -> tuple[Draft, Gathered]:
     rows = ({"id": f"m{i}", "title": f"Title {i}", "abstract": f"Abstract {i % 1000}"} for i in range(n))
     source = jsonl(folder / "rows.jsonl", rows)
-    draft = Draft(folder / "abstracts.db", 1, "2026-01-01", hash_prepared)
+    draft = Draft(DraftFiles(folder / "abstracts.db", folder / "state.db"), 1, "2026-01-01", hash_prepared)
     draft.__enter__()
     return draft, gather(draft, [Source(source)], silent)
 

@@ -18,7 +18,7 @@ from engine.index.folder import IndexFolder
 from engine.options import IndexSettings
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
-from tests.conftest import TOY_MODEL, jsonl, silent
+from tests.conftest import TOY_MODEL, jsonl, segment_of, silent
 from tests.serve.conftest import Running, serving
 
 RECORDS = 12
@@ -212,11 +212,13 @@ def test_a_new_generation_is_served_soon_without_a_new_start(folder: IndexFolder
 
 
 def swap(folder: IndexFolder, ready: IndexFolder, generation: int) -> Path:
-    """Publish a generation that was made elsewhere; its database."""
+    """Publish a generation that was made elsewhere, with one new segment; its database."""
     name = f"{generation:06d}"
+    segment = segment_of(ready, generation).path
+    shutil.copytree(segment, folder.segments / segment.name)
     shutil.copytree(ready.path / "generations" / name, folder.path / "generations" / name)
     (ready.path / "CURRENT").replace(folder.path / "CURRENT")
-    return folder.path / "generations" / name / "abstracts.db"
+    return segment_of(folder, generation).database
 
 
 def test_a_damaged_generation_is_not_served_until_it_is_good_again(
@@ -226,8 +228,8 @@ def test_a_damaged_generation_is_not_served_until_it_is_good_again(
     ready = IndexFolder(tmp_path / "ready" / "indexes" / "gen")
     shutil.copytree(folder.path, ready.path)
     publish(ready, 2)
-    good = (ready.path / "generations" / "000002" / "abstracts.db").read_bytes()
-    (ready.path / "generations" / "000002" / "abstracts.db").write_bytes(good[:-100])
+    good = (segment_of(ready, 2).database).read_bytes()
+    (segment_of(ready, 2).database).write_bytes(good[:-100])
     database = swap(folder, ready, 2)
 
     began = time.monotonic()

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from engine.index.folder import IndexFolder
 from engine.serve.work import shelf as shelving
+from tests.conftest import segment_of
 from tests.serve.conftest import client_of
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -119,7 +120,7 @@ def test_figures_follow_a_new_generation_and_tell_one_that_is_damaged(
         found = figures(client)
         assert (found["engine_generation", toy], found["engine_records", toy], found["engine_stuck", toy]) == (3, 44, 0)
         publish({"id": "newer", "title": "Newer"})
-        (fresh.path / "generations" / "000004" / "abstracts.db").write_bytes(b"")
+        (segment_of(fresh, 4).database).write_bytes(b"")
         shelf.look()
         found = figures(client)
         assert (found["engine_generation", toy], found["engine_stuck", toy]) == (3, 1)

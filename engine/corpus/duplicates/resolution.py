@@ -11,6 +11,7 @@ from typing import Any
 from engine.corpus.duplicates.journal import Decision, RecordIdentity, list_active
 from engine.corpus.duplicates.likeness import find_family_name
 from engine.corpus.duplicates.partition import Partition, divide
+from engine.corpus.merging.base import Base
 from engine.corpus.merging.merge import normalise_title
 from engine.corpus.storage.store import Corpus
 from engine.corpus.storage.values import bind_text
@@ -36,14 +37,21 @@ _BY_PMID, _BY_DOI = (
 class IdentityFinder:
     """Finds records by their identity, in a draft or in a published corpus."""
 
-    def __init__(self, source: sqlite3.Connection | Corpus) -> None:
+    def __init__(self, source: sqlite3.Connection | Corpus, base: Base | None = None) -> None:
+        """Prepare to find records.
+
+        base: the published records that a draft continues; what is found among them is loaded into the draft.
+        """
         self.source = source
+        self.base = base
         self.by_text: dict[tuple[str, int | None, str], list[int]] | None = None  # read when first needed
 
     def read(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
         """Return all rows of a query whose first column is the doc id of a record or part, by their first columns."""
         if isinstance(self.source, Corpus):
             return sorted(map(tuple, self.source.read_live(sql, *values)), key=itemgetter(0))
+        if self.base:
+            self.base.load_selected(sql, *values)
         return self.source.execute(sql, values).fetchall()
 
     def find(self, identity: RecordIdentity) -> int | None:
@@ -62,16 +70,24 @@ class IdentityFinder:
                     return int(doc_id)
         key = _build_key(identity.title, identity.year, identity.author)
         alike = self.read_texts().get(key, []) if key[0] else []
+        if self.base:
+            self.base.load_ids(alike)
         return alike[0] if len(alike) == 1 else None
 
     def read_texts(self) -> dict[tuple[str, int | None, str], list[int]]:
         """Return (normalised title, year, family name) -> doc ids of all records."""
         if self.by_text is None:
             self.by_text = {}
-            for doc_id, title, year, authors, _, _ in self.read(f"SELECT {_COLUMNS} FROM {_UNDECIDED}"):
+            for doc_id, title, year, authors, _, _ in self._read_all(f"SELECT {_COLUMNS} FROM {_UNDECIDED}"):
                 key = _build_key(title, year, next(iter(json.loads(authors)), ""))
                 self.by_text.setdefault(key, []).append(doc_id)
         return self.by_text
+
+    def _read_all(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return the rows of a query for all records, none of which is loaded into a draft by it."""
+        if isinstance(self.source, Corpus) or self.base is None:
+            return self.read(sql)
+        return sorted([*self.source.execute(sql), *self.base.read_live(sql)], key=itemgetter(0))
 
     def divide(self, decisions: Sequence[Decision]) -> Partition:
         """Return what all decisions mean for the records that are there."""

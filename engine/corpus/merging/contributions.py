@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
+from engine.corpus.merging.base import Base
 from engine.corpus.merging.merge import Contribution, MergeRule, Origin, is_same_work
 from engine.corpus.storage.rows import dump_abstract, load_abstract, parse_row
 from engine.records.abstract import SOURCE_FIELDS, Abstract
@@ -17,7 +18,7 @@ from engine.records.abstract import SOURCE_FIELDS, Abstract
 COLUMNS = "id, doc_id, own_id, format, source_id, spoken, version, revised, release, digest"
 _CLAIM_COLUMNS = "format, source_id, spoken, version, revised, release, digest, record"
 _PLACES = ", ".join("?" * (_CLAIM_COLUMNS.count(",") + 1))
-_INSERT = f"INSERT INTO contributions (doc_id, own_id, {_CLAIM_COLUMNS}) VALUES (?, ?, {_PLACES})"
+_INSERT = f"INSERT INTO contributions (id, doc_id, own_id, {_CLAIM_COLUMNS}) VALUES (?, ?, ?, {_PLACES})"
 _UPDATE = f"UPDATE contributions SET ({_CLAIM_COLUMNS}) = ({_PLACES}) WHERE id = ?"
 _MANY = 25  # records of one DOI; more belong to a congress, whose DOI does not identify its abstracts
 _KEPT_APART = "same DOI as another record but a different title: kept apart"
@@ -57,11 +58,15 @@ class Match:
 class Contributions:
     """The table contributions of a draft."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, base: Base | None) -> None:
         self.connection = connection
+        self.base = base
+        self.last_id = base.published.last_contribution if base else 0  # the highest key so far
 
     def find_by_own_id(self, own_id: str) -> list[ContributionRow]:
         """Return all contributions with this id, oldest first; they all belong to one record."""
+        if self.base:
+            self.base.load_own_id(own_id)
         rows = self.connection.execute(f"SELECT {COLUMNS} FROM contributions WHERE own_id = ? ORDER BY id", (own_id,))
         return [ContributionRow(*row) for row in rows.fetchall()]
 
@@ -91,6 +96,9 @@ class Contributions:
 
     def find_by_pmid(self, record_id: str, pmid: str) -> list[tuple[int, int]]:
         """Return (doc id, newest release) of the records with this id or PMID, in no order."""
+        if self.base:
+            self.base.load_record_id(record_id)
+            self.base.load_pmid(pmid)
         sql = (
             "SELECT id, coalesce((SELECT max(release) FROM contributions WHERE doc_id = abstracts.id), 0)"
             " FROM abstracts WHERE record_id = ? OR pmid = ?"
@@ -119,11 +127,10 @@ class Contributions:
 
         alone: whether no other source has the record.
         """
-        cursor = self.connection.execute(
-            _INSERT,
-            (doc_id, abstract.record_id, *_build_claim_values(abstract, origin, digest, alone=alone)),
-        )
-        return int(cursor.lastrowid or 0)
+        self.last_id += 1
+        values = (self.last_id, doc_id, abstract.record_id, *_build_claim_values(abstract, origin, digest, alone=alone))
+        self.connection.execute(_INSERT, values)
+        return self.last_id
 
     def replace(self, row: ContributionRow, abstract: Abstract, origin: Origin, digest: bytes, *, alone: bool) -> None:
         """Replace the earlier contribution of a source."""
@@ -156,6 +163,7 @@ class Contributions:
         Two records of one file never match: their source keeps them apart. The record `besides` is ignored.
         """
         remark = None
+        self._load_alike(abstract)
         for where, value in (("pmid = ?", abstract.pmid), ("doi = ? COLLATE NOCASE", abstract.doi)):
             if not value:
                 continue
@@ -176,6 +184,13 @@ class Contributions:
                 else:
                     return Match(doc_id)
         return Match(None, remark)
+
+    def _load_alike(self, abstract: Abstract) -> None:
+        """Load the published records with the same PMID or DOI: of a DOI enough to tell that there are too many."""
+        if self.base and abstract.pmid:
+            self.base.load_pmid(abstract.pmid)
+        if self.base and abstract.doi:
+            self.base.load_doi(abstract.doi, _MANY + 2)
 
     def was_given_by(self, doc_id: int, source_id: int) -> bool:
         """Return whether a file gave this record, now or when it was read before."""
@@ -206,10 +221,13 @@ class Contributions:
         read. Ordered by key.
         """
         again = "SELECT path FROM sources WHERE id >= ?1 AND id NOT IN (SELECT value FROM json_each(?2))"
+        sql = f"SELECT id FROM sources WHERE id < ?1 AND path IN ({again})"
+        earlier = [row[0] for row in self.connection.execute(sql, (run_from, json.dumps(list(doubtful)))).fetchall()]
+        if self.base:
+            self.base.load_given_by(earlier)
         return self.connection.execute(
-            "SELECT c.id, c.doc_id FROM contributions c JOIN sources s ON s.id = c.source_id WHERE c.source_id < ?1"
-            f" AND s.path IN ({again}) ORDER BY c.id",
-            (run_from, json.dumps(list(doubtful))),
+            "SELECT id, doc_id FROM contributions WHERE source_id IN (SELECT value FROM json_each(?)) ORDER BY id",
+            (json.dumps(earlier),),
         ).fetchall()
 
 

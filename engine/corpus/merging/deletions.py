@@ -13,29 +13,26 @@ class Deletions:
     def __init__(self, connection: sqlite3.Connection, generation: int) -> None:
         self.connection = connection
         self.generation = generation
-        self.known: dict[str, int] | None = None
         self.n_noted = 0  # new deletions in this run
 
-    def load_releases(self) -> dict[str, int]:
-        """Return all deletions, read once: PubMed has some hundred thousand."""
-        if self.known is None:
-            self.known = dict(self.connection.execute("SELECT pmid, release FROM deletions").fetchall())
-        return self.known
+    def find_release(self, pmid: str) -> int | None:
+        """Return the release of the file that deleted a citation; None if none did."""
+        row = self.connection.execute("SELECT release FROM deletions WHERE pmid = ?", (pmid,)).fetchone()
+        return row[0] if row else None
 
     def has_deletion(self, pmid: str | None, release: int) -> bool:
         """Return whether a record with this PMID, from a file of this release, is deleted."""
-        deletion = self.load_releases().get(pmid) if pmid else None
+        deletion = self.find_release(pmid) if pmid else None
         return deletion is not None and is_deleted(release, deletion)
 
     def note(self, pmid: str, release: int) -> None:
         """Remember a deletion; of two, the later. A deletion without a release number is not remembered."""
-        if release > self.load_releases().get(pmid, 0):
-            self.load_releases()[pmid] = release
+        if release > (self.find_release(pmid) or 0):
             self.n_noted += 1
             sql = "INSERT OR REPLACE INTO deletions (pmid, release, generation) VALUES (?, ?, ?)"
             self.connection.execute(sql, (pmid, release, self.generation))
 
     def lift(self, pmid: str | None) -> None:
         """Forget the deletion of a citation that a later file gives again."""
-        if pmid and self.load_releases().pop(pmid, None) is not None:
+        if pmid:
             self.connection.execute("DELETE FROM deletions WHERE pmid = ?", (pmid,))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
+from engine.corpus.merging.base import Base
 from engine.corpus.merging.contributions import Contributions
 from engine.corpus.merging.merge import MergeRule, merge_records
 from engine.corpus.merging.sightings import Fate, Sightings
 from engine.corpus.storage.rows import Value, Values, build_row, hash_row
-from engine.corpus.storage.values import format_uri
 from engine.records.abstract import SOURCE_FIELDS, Abstract
 
 # Columns that the engine adds to those of the source.
@@ -61,14 +59,14 @@ class Ledger:
     """Adds, changes, unites, discards and restores rows. Not safe for several threads."""
 
     def __init__(
-        self, connection: sqlite3.Connection, generation: int, text_digest: TextDigest, published: Path | None
+        self, connection: sqlite3.Connection, generation: int, text_digest: TextDigest, base: Base | None
     ) -> None:
         self.connection = connection
         self.generation = generation
         self.text_digest = text_digest
-        self.published = published  # the database that the draft was copied from
-        self.contributions = Contributions(connection)
-        self.sightings = Sightings(connection)
+        self.base = base  # the published records; None: there are none
+        self.contributions = Contributions(connection, base)
+        self.sightings = Sightings(connection, base)
         self.changes: dict[int, Change] = {}  # doc id -> change, of all records in this run
         self.originals: dict[int, Original] = {}  # of the changed records
         self.resourced: set[int] = set()  # records whose sources changed
@@ -175,32 +173,22 @@ class Ledger:
     def restore(self, doc_id: int) -> list[int]:
         """Restore a changed record to its published state, with the records merged into it in this run.
 
-        Returns their doc ids, the record's own first; empty if it was not changed or there is no published database.
+        Returns their doc ids, the record's own first; empty if it was not changed or nothing is published.
         """
-        if doc_id not in self.originals or self.published is None:
+        if doc_id not in self.originals or self.base is None:
             return []
         to_restore = [doc_id, *(other for other in self.absorbed.pop(doc_id, []) if other in self.originals)]
         self.reject(doc_id)
         self.connection.execute("DELETE FROM parts WHERE joined = ?", (doc_id,))
-        with contextlib.closing(sqlite3.connect(format_uri(self.published), uri=True)) as published:
-            for (part,) in published.execute("SELECT id FROM parts WHERE joined = ? AND id != ?", (doc_id, doc_id)):
+        for part in self.base.read_part_ids(doc_id):
+            if part != doc_id:
                 self.discard(part)
                 self.changes.pop(part, None)
-            for restored in to_restore:
-                self.put_back(published, "parts", "joined", restored)
-                self.put_back(published, "abstracts", "id", restored)
-                self.put_back(published, "contributions", "doc_id", restored)
-                self.put_back(published, "sightings", "doc_id", restored)
-                del self.originals[restored]
-                self.changes[restored] = Change.NONE
+        for restored in to_restore:
+            self.base.put_back(restored)
+            del self.originals[restored]
+            self.changes[restored] = Change.NONE
         return to_restore
-
-    def put_back(self, published: sqlite3.Connection, table: str, key: str, doc_id: int) -> None:
-        """Copy the rows of one record from the published database."""
-        cursor = published.execute(f"SELECT * FROM {table} WHERE {key} = ?", (doc_id,))
-        columns = [column[0] for column in cursor.description]
-        places = ", ".join("?" * len(columns))
-        self.connection.executemany(f"REPLACE INTO {table} ({', '.join(columns)}) VALUES ({places})", cursor)
 
 
 def _compare_values(original: Original, values: Values, text_sha256: str, *, resourced: bool) -> Change:

@@ -34,6 +34,8 @@ class Parts:
 
     def separate(self) -> None:
         """Restore the parts of all joined records as records of their own, exactly as they were."""
+        if self.ledger.base:
+            self.ledger.base.load_joined()
         for doc_id in self.list_joined():
             self.ledger.remember(doc_id)
             self.joined[doc_id] = _JoinedRecord(self.ledger.originals.pop(doc_id), self.read_parts(doc_id))

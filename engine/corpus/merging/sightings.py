@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection
 from enum import Enum
 
+from engine.corpus.merging.base import Base
 from engine.corpus.merging.merge import MergeRule
 from engine.records.generation import FileCounts
 
@@ -38,8 +39,9 @@ class Sightings:
     A file is identified by its path or content; all numbered files of PubMed count as one.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, base: Base | None) -> None:
         self.connection = connection
+        self.base = base
         self.counts: dict[int, Counter[Fate]] = {}  # sources.id of a file read in this run -> its counts
         self.file_ids: dict[int, int] = {}
         self.changed: set[int] = set()  # records that a file of this run gave before and now changed
@@ -161,8 +163,12 @@ class Sightings:
             "SELECT file_id FROM sources WHERE id >= ?1 AND file_id != ?3"
             " EXCEPT SELECT file_id FROM sources WHERE id IN (SELECT value FROM json_each(?2))"
         )
-        which = f"reading < ?1 AND file_id IN ({again})"
-        values = (run_from, json.dumps(list(doubtful)), PUBMED_FILES)
+        found = self.connection.execute(again, (run_from, json.dumps(list(doubtful)), PUBMED_FILES)).fetchall()
+        file_ids = [file_id for (file_id,) in found]
+        if self.base:
+            self.base.load_sighted(file_ids, run_from)
+        which = "reading < ?1 AND file_id IN (SELECT value FROM json_each(?2))"
+        values = (run_from, json.dumps(file_ids))
         touched = self.connection.execute(f"SELECT DISTINCT doc_id FROM sightings WHERE {which}", values).fetchall()
         self.connection.execute(f"DELETE FROM sightings WHERE {which}", values)
         for (doc_id,) in touched:

@@ -22,7 +22,7 @@ from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, BusyError, CorruptError
 from engine.identifiers import strip_doi_address
 from engine.records.abstract import SOURCE_FIELDS, Abstract
-from engine.records.generation import DocIds, FileCounts
+from engine.records.generation import DocIds, FileCounts, Totals
 
 _MOST = 512  # connections of a corpus with many segments: the files that a process may open are limited
 _SPAN = 10_000_000  # ids that SQLite returns as one text
@@ -42,17 +42,6 @@ _CONTRIBUTED = (
         "records have an id that none of their sources uses",
     ),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Counts of the records in a corpus."""
-
-    abstracts: int
-    retracted: int
-    without_abstract: int
-    without_title: int
-    truncated: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,6 +410,8 @@ class Corpus:
 
     def _find_damage(self, database: SharedDatabase, has_records: bool) -> Iterator[str]:
         """Yield the problems of one database, dead records included."""
+        size = database.path.stat().st_size  # mapped, since the checks read most pages many times
+        self._run(database, f"PRAGMA mmap_size = {size}", (), math.inf)
         for (found,) in self._run(database, "PRAGMA integrity_check", (), math.inf):
             if found != "ok":
                 yield f"{database.path}: {found}"
@@ -430,6 +421,7 @@ class Corpus:
         for sql, problem in _CONTRIBUTED if has_records else ():
             if n := self._run(database, sql, (), math.inf)[0][0]:
                 yield f"{database.path}: {n:,} {problem}"
+        self._run(database, "PRAGMA mmap_size = 0", (), math.inf)
 
 
 def open_database(path: Path) -> Corpus:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.facets import read_years_and_journals
-from engine.index.corpusmap import CorpusMap, read_map
-from engine.index.folder import MAP
+from engine.index.corpusmap import CorpusMap, open_map, read_axes
+from engine.index.folder import AXES
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.records.encoder import Vectors
@@ -71,7 +71,9 @@ def _read_drawing(snapshot: OpenGeneration) -> Drawing:
     Raises:
         CorruptError: the map is damaged.
     """
-    corpus_map = read_map(snapshot.folder.get_generation_path(snapshot.manifest.generation) / MAP)
+    axes = read_axes(snapshot.folder.get_generation_path(snapshot.manifest.generation) / AXES)
+    paths = [snapshot.folder.get_segment_files(entry.name).map for entry in snapshot.manifest.segments]
+    corpus_map = open_map(list(zip(paths, snapshot.vectors.parts, strict=True)), axes)
     with closing(snapshot.corpus.open_again()) as corpus:  # own connection: counting must not block answers
         rows = read_years_and_journals(corpus)
     names = [name for name, _ in Counter(journal for _, journal in rows if journal).most_common(_NAMED)]

@@ -13,7 +13,7 @@ from engine.corpus.merging.merge import Origin
 from engine.corpus.merging.sightings import Fate
 from engine.corpus.storage.store import open_database
 from engine.records.abstract import Abstract
-from tests.corpus.drafts import NOTE_SOURCES, opened, origin, stored
+from tests.corpus.drafts import opened, origin, stored
 
 PUBMED = Abstract("PMID:7", "Gout and diet", "Beer.", 2020, pmid="7", doi="10.1/Gout")
 SCOPUS = Abstract("Scopus:2-s2.0-1", "Gout and Diet", "Beer and wine.", 2020, "J Gout", doi="10.1/gout")
@@ -30,11 +30,10 @@ def titles(draft: Draft) -> list[str]:
     return [row[0] for row in draft.connection.execute("SELECT title FROM abstracts ORDER BY id")]
 
 
-def test_one_doi_from_two_files_is_one_record_with_both_sources(draft: Draft, tmp_path: Path) -> None:
-    draft.intake.put(SCOPUS, origin(1, "RIS"))
-    assert stored(draft.intake.put(PUBMED, origin(2, "PubMed XML"))) == (1, Change.ADDED)
-    draft.connection.execute(NOTE_SOURCES, (1,))
-    draft.connection.commit()
+def test_one_doi_from_two_files_is_one_record_with_both_sources(tmp_path: Path) -> None:
+    with opened(tmp_path / "abstracts.db", 1) as draft:
+        draft.intake.put(SCOPUS, origin(1, "RIS"))
+        assert stored(draft.intake.put(PUBMED, origin(2, "PubMed XML"))) == (1, Change.ADDED)
     corpus = open_database(tmp_path / "abstracts.db")
     record = corpus.fetch([1])[1]
     assert (record.record_id, record.title, record.abstract, record.journal) == (
@@ -179,8 +178,8 @@ def test_a_change_without_a_vector_is_restored_with_its_sources(tmp_path: Path) 
     old, new = tmp_path / "old.db", tmp_path / "new.db"
     with opened(old, 1) as draft:
         draft.intake.put(PUBMED, origin(1, "PubMed XML"))
-    new.write_bytes(old.read_bytes())
-    with opened(new, 2, old) as draft:
+    old.rename(new)
+    with opened(new, 2) as draft:
         draft.intake.put(replace(PUBMED, abstract="Changed"), origin(2, "PubMed XML"))
         assert draft.intake.put(SCOPUS, origin(3, "RIS")).doc_id == 1
         assert draft.ledger.restore(1) == [1]
@@ -381,8 +380,8 @@ def test_merged_records_are_split_again_if_they_get_no_vector(tmp_path: Path) ->
     with opened(old, 1) as draft:
         draft.intake.put(Abstract("K", "Gout and diet", "x"), origin(1))
         draft.intake.put(PUBMED, origin(2, "PubMed XML"))
-    new.write_bytes(old.read_bytes())
-    with opened(new, 2, old) as draft:
+    old.rename(new)
+    with opened(new, 2) as draft:
         outcome = draft.intake.put(Abstract("K", "Gout and diet", "x", pmid="7"), origin(3))
         assert outcome.absorbed == (2,)
         assert draft.ledger.restore(1) == [1, 2]

@@ -27,6 +27,7 @@ from engine.options import Filters
 from engine.records.abstract import Abstract
 from engine.records.generation import DocIds
 from tests.corpus import random_records as drawn
+from tests.corpus.drafts import opened
 from tests.corpus.oracle import corpus_of, passes, records
 
 ROWS = (
@@ -374,12 +375,11 @@ def test_the_largest_filters_that_are_allowed(corpus: Corpus) -> None:
 def test_filters_follow_changes_and_deletions(tmp_path: Path) -> None:
     with closing(corpus_of(tmp_path, ("a.xml", "JSONL", ROWS))) as corpus:
         path = corpus.path
-    with closing(sqlite3.connect(path)) as db:
-        db.execute(
+    with opened(path, 2) as draft:
+        draft.connection.execute(
             "UPDATE abstracts SET journal = 'Gut', mesh = ?, abstract = 'x' WHERE id = 2", (json.dumps(["Bread"]),)
         )
-        db.execute("DELETE FROM abstracts WHERE id = 1")
-        db.commit()
+        draft.ledger.discard(1)
     with closing(open_database(path)) as corpus:
         assert (
             ids(corpus, journals=("*lancet",)) == ids(corpus, mesh=("gout",)) == ids(corpus, has_abstract=False) == []

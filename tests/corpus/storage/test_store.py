@@ -19,7 +19,7 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 
 
 def test_a_slow_query_is_stopped_and_the_next_one_is_answered() -> None:
-    (path,) = CURRENT.glob("generations/000002/abstracts.db")
+    (path,) = CURRENT.glob("segments/000002-*/abstracts.db")
     with closing(open_database(path)) as corpus:
         corpus.patience = 0.05
         with pytest.raises(BusyError, match=r"words and filters took longer than 0\.05 seconds. Use fewer of them"):
@@ -28,7 +28,7 @@ def test_a_slow_query_is_stopped_and_the_next_one_is_answered() -> None:
 
 
 def test_a_query_past_its_deadline_is_stopped_or_not_started() -> None:
-    (path,) = CURRENT.glob("generations/000002/abstracts.db")
+    (path,) = CURRENT.glob("segments/000002-*/abstracts.db")
     with closing(open_database(path)) as corpus:
         began = time.monotonic()
         with limit_time(Deadline(began + 0.1)), pytest.raises(BusyError, match="the time for this answer is over"):
@@ -42,7 +42,7 @@ def test_a_query_past_its_deadline_is_stopped_or_not_started() -> None:
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_a_slow_query_blocks_others_unless_another_connection_is_idle(n: int) -> None:
-    (path,) = CURRENT.glob("generations/000002/abstracts.db")
+    (path,) = CURRENT.glob("segments/000002-*/abstracts.db")
     with closing(open_database(path)) as corpus, ThreadPoolExecutor(1) as pool:
         corpus.widen(n)
         slow = Deadline(time.monotonic() + 60)
@@ -67,7 +67,7 @@ def test_a_slow_query_blocks_others_unless_another_connection_is_idle(n: int) ->
 
 
 def test_many_threads_query_one_corpus_whose_file_is_deleted(tmp_path: Path) -> None:
-    (path,) = CURRENT.glob("generations/000002/abstracts.db")
+    (path,) = CURRENT.glob("segments/000002-*/abstracts.db")
     copy = Path(shutil.copy(path, tmp_path / "abstracts.db"))
     with closing(open_database(copy)) as corpus:
         corpus.widen(3)
@@ -80,7 +80,7 @@ def test_many_threads_query_one_corpus_whose_file_is_deleted(tmp_path: Path) -> 
 
 
 def test_a_closed_corpus_raises() -> None:
-    (path,) = CURRENT.glob("generations/000002/abstracts.db")
+    (path,) = CURRENT.glob("segments/000002-*/abstracts.db")
     corpus = open_database(path)
     corpus.widen(3)
     corpus.close()
@@ -90,7 +90,7 @@ def test_a_closed_corpus_raises() -> None:
 
 
 def test_a_corpus_whose_file_is_deleted_cannot_be_widened_but_stays_usable(tmp_path: Path) -> None:
-    (path,) = CURRENT.glob("generations/000002/abstracts.db")
+    (path,) = CURRENT.glob("segments/000002-*/abstracts.db")
     copy = Path(shutil.copy(path, tmp_path / "abstracts.db"))
     with closing(open_database(copy)) as corpus:
         copy.unlink()

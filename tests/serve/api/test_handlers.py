@@ -28,7 +28,7 @@ from engine.serve.http.access import build_access
 from engine.serve.request import queries
 from engine.serve.work import shelf as shelving
 from engine.serve.work.desk import Desk
-from tests.conftest import CURRENT, TOY_MODEL
+from tests.conftest import CURRENT, TOY_MODEL, segment_of
 from tests.serve.conftest import BASE, PORT, client_of, error_of, indexed, parsed
 
 Pairs = list[tuple[str, str]]
@@ -658,7 +658,7 @@ def test_the_server_says_that_it_lives_and_is_ready(client: TestClient, index: I
 def test_a_server_whose_files_were_cut_off_is_not_ready_and_says_so(fresh: IndexFolder) -> None:
     with client_of(fresh.path) as client:
         assert (client.get("/readyz").status_code, client.get("/readyz").text) == (200, "toy 000002\n")
-        vectors = fresh.get_generation_path(2) / "vectors.faiss"
+        vectors = segment_of(fresh, 2).vectors
         vectors.chmod(0o644)
         vectors.write_bytes(b"")
         assert (client.get("/readyz").status_code, client.get("/readyz").text) == (503, "toy 000002 damaged\n")

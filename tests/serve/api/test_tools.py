@@ -19,7 +19,7 @@ from engine.index.folder import IndexFolder
 from engine.options import BY_FIELD
 from engine.serve.api.tools import _build_tools
 from engine.serve.work.shelf import Shelf
-from tests.conftest import CURRENT, ROOT
+from tests.conftest import CURRENT, ROOT, segment_of
 
 T = TypeVar("T")
 
@@ -185,7 +185,7 @@ def test_what_makes_no_sense_is_an_error_of_the_tool(shelf: Shelf) -> None:
 def test_a_damaged_index_is_an_error_of_the_tool_too(fresh: IndexFolder) -> None:
     shelf = Shelf([fresh.path])
     try:
-        database = fresh.path / "generations" / "000002" / "abstracts.db"
+        database = segment_of(fresh, 2).database
         size = database.stat().st_size
         with database.open("r+b") as file:
             file.seek(4096)

@@ -19,6 +19,7 @@ from engine.index.folder import IndexFolder
 from engine.serve.app import _respond_to_error
 from engine.serve.http.access import _is_loopback, build_access
 from engine.serve.http.limits import MAX_BODY
+from tests.conftest import segment_of
 from tests.serve.conftest import BASE, ODD, PORT, Told, client_of, error_of, parsed, tell
 
 TOKEN = "0123456789abcdef"
@@ -396,15 +397,13 @@ def damage(path: Path) -> None:
 def damaged(fresh: IndexFolder) -> Iterator[TestClient]:
     """A client of a site whose corpus was damaged while it was served."""
     with client_of(fresh.path) as client:
-        damage(fresh.path / "generations" / "000002" / "abstracts.db")
+        damage(segment_of(fresh, 2).database)
         yield client
 
 
 def test_a_damaged_index_is_a_failure_of_the_server(damaged: TestClient, fresh: IndexFolder) -> None:
     with pytest.raises(sqlite3.DatabaseError, match="malformed|not a database"):
-        sqlite3.connect(fresh.path / "generations" / "000002" / "abstracts.db").execute(
-            "SELECT * FROM abstracts"
-        ).fetchall()
+        sqlite3.connect(segment_of(fresh, 2).database).execute("SELECT * FROM abstracts").fetchall()
     for path in ("/api/v1/search?q=gout", "/api/v1/record?id=toy-01"):
         message = error_of(damaged.get(path), 500, "damaged")
         assert message == "The server could not answer; its log says why. Ask whoever runs it to run: engine verify"

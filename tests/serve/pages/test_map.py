@@ -9,9 +9,10 @@ import pytest
 from starlette.testclient import TestClient
 
 from engine import Index, Query
-from engine.index.corpusmap import read_map
-from engine.index.folder import MAP, IndexFolder
+from engine.index.corpusmap import read_axes, read_points
+from engine.index.folder import IndexFolder
 from engine.query.index import get_generation
+from tests.conftest import segment_of
 from tests.serve.conftest import client_of, error_of
 
 
@@ -39,7 +40,7 @@ def test_the_points_are_those_of_the_map_with_years_and_journals(
     assert response.status_code == 200 and response.headers["content-type"] == "application/octet-stream"
     assert response.headers["engine-generation"] == "000003"
     places, years, journals = points(response.content)
-    stored = read_map(library.get_generation_path(3) / MAP)
+    stored = read_points(segment_of(library, 3).map)
     assert len(places) == len(index) == 46
     assert np.array_equal(places, stored.places.astype(np.float32))
     records = get_generation(index).corpus.fetch(stored.doc_ids.tolist())
@@ -52,7 +53,7 @@ def test_the_points_are_those_of_the_map_with_years_and_journals(
 
 
 def test_a_point_is_a_record(client: TestClient, index: Index, library: IndexFolder) -> None:
-    doc_ids = read_map(library.get_generation_path(3) / MAP).doc_ids.tolist()
+    doc_ids = read_points(segment_of(library, 3).map).doc_ids.tolist()
     records = get_generation(index).corpus.fetch(doc_ids)
     for row in (0, 7, 45):
         found, stored = client.get(f"/map/at?g=3&row={row}").json(), records[doc_ids[row]]
@@ -100,7 +101,7 @@ def test_a_new_generation_has_a_new_map(fresh: IndexFolder, publish: Callable[..
 
 
 def test_the_hits_of_a_search_are_drawn_in(client: TestClient, index: Index, library: IndexFolder) -> None:
-    doc_ids = read_map(library.get_generation_path(3) / MAP).doc_ids.tolist()
+    doc_ids = read_points(segment_of(library, 3).map).doc_ids.tolist()
     found = canvas(client, "/map?q=gout&n=7&year=1991-2010")
     assert (found.get("data-index"), found.get("data-generation")) == ("toy", "3")
     rows = [int(row) for row in found.get("data-hits").split()]
@@ -115,7 +116,7 @@ def test_the_hits_of_a_search_are_drawn_in(client: TestClient, index: Index, lib
 
 def test_the_question_lies_where_its_vector_does(client: TestClient, index: Index, library: IndexFolder) -> None:
     found = canvas(client, "/map?q=gout")
-    place = read_map(library.get_generation_path(3) / MAP).axes.project(index.encode(["gout"]))[0]
+    place = read_axes(library.open_current().axes).project(index.encode(["gout"]))[0]
     assert (float(found.get("data-x")), float(found.get("data-y"))) == pytest.approx(tuple(place.tolist()), abs=2e-6)
     like = canvas(client, "/map?like=toy-01&n=5")
     assert like.get("data-x") is None and len(like.get("data-hits").split()) == 5

@@ -10,11 +10,12 @@ import pytest
 from engine import open_index
 from engine.errors import CorruptError
 from engine.index.corpusmap import Axes, CorpusMap
+from engine.index.folder import AXES as AXES_FILE
 from engine.index.folder import IndexFolder
 from engine.query.index import get_generation
 from engine.reindex.order import Report
 from engine.serve.work.drawing import _NAMED, Drawing, _drawings, draw_map_of
-from tests.conftest import CURRENT
+from tests.conftest import CURRENT, segment_of
 
 Add = Callable[..., Report]
 AXES = Axes(np.array([1, 0, 0], np.float32), np.array([[1, 0, 0], [0, 0, 1]], np.float32), np.array([0.75, 0.25]), 3)
@@ -82,7 +83,8 @@ def test_a_map_once_read_is_there_when_its_file_is_gone(tmp_path: Path) -> None:
     folder = IndexFolder(Path(copytree(CURRENT, tmp_path / "copy")))
     with open_index(folder.path) as index:
         found = draw_map_of(index)
-        (folder.get_generation_path(2) / "map.npz").unlink()
+        segment_of(folder, 2).map.unlink()
+        (folder.get_generation_path(2) / AXES_FILE).unlink()
         assert draw_map_of(index) is found
 
 
@@ -90,7 +92,7 @@ def test_a_map_once_read_is_there_when_its_file_is_gone(tmp_path: Path) -> None:
 def test_a_damaged_map_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     folder = IndexFolder(Path(copytree(CURRENT, tmp_path / "copy")))
     with open_index(folder.path) as index:
-        path = folder.get_generation_path(2) / "map.npz"
+        path = segment_of(folder, 2).map
         path.chmod(0o644)
         path.write_bytes(content)
         for _ in range(2):

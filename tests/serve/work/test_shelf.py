@@ -12,7 +12,7 @@ from engine.errors import CorruptError, UsageError
 from engine.index.folder import IndexFolder
 from engine.serve.work import shelf as shelving
 from engine.serve.work.shelf import Shelf
-from tests.conftest import CURRENT
+from tests.conftest import CURRENT, segment_of
 
 Publish = Callable[..., None]
 
@@ -46,7 +46,7 @@ def test_a_damaged_generation_is_tried_again_at_times_and_another_one_at_once(
 ) -> None:
     shelf = Shelf([fresh.path])
     publish({"id": "new", "title": "New"})
-    database = fresh.get_generation_path(3) / "abstracts.db"
+    database = segment_of(fresh, 3).path / "abstracts.db"
     good = database.read_bytes()
     database.write_bytes(good[:-1])
     monkeypatch.setattr(shelving, "_EASE", 1_000_000)
@@ -65,7 +65,7 @@ def test_a_damaged_generation_is_tried_again_at_times_and_another_one_at_once(
 def test_a_generation_that_is_good_again_is_found(fresh: IndexFolder, publish: Publish, tries: list[float]) -> None:
     shelf = Shelf([fresh.path])
     publish({"id": "new", "title": "New"})
-    database = fresh.get_generation_path(3) / "abstracts.db"
+    database = segment_of(fresh, 3).path / "abstracts.db"
     good = database.read_bytes()
     database.write_bytes(good[:-1])
     shelf.look()
@@ -83,7 +83,7 @@ def test_a_file_that_changes_below_a_shelf_is_a_problem_until_it_is_whole_again(
     monkeypatch.setattr(shelving, "_EASE", 0)
     shelf = Shelf([fresh.path])
     before = shelf.get_index().search("gout")
-    database = fresh.get_generation_path(2) / "abstracts.db"
+    database = segment_of(fresh, 2).database
     database.chmod(0o644)
     good = database.read_bytes()
     database.write_bytes(bytes(len(good)))

@@ -1,0 +1,35 @@
+"""``engine compact``: writes an index anew as one segment."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from engine.config import Settings
+from engine.index.folder import IndexFolder
+from engine.phrases import pluralize
+from engine.progress import Progress
+from engine.reindex.order import Order, Report
+from engine.reindex.run import index_sources
+
+
+def compact_index(folder: IndexFolder, settings: Settings, progress: Progress) -> Report:
+    """Publish the current generation again as one segment without dead records, unless it is one already.
+
+    Raises:
+        LockedError: another process writes this index.
+        GenerationError: there is no index, or it is damaged.
+        OSError: the disk is full or not writable.
+    """
+    started = time.monotonic()
+    current = folder.open_current(quick=True).manifest
+    if len(current.segments) <= 1 and not any(segment.n_dead for segment in current.segments):
+        seconds = round(time.monotonic() - started, 3)
+        notes = ("the index is one segment without dead records: there is nothing to compact",)
+        return Report(current.generation, False, current.counts, (), (), seconds, notes=notes, factory=current.factory)
+    n_dead = sum(segment.n_dead for segment in current.segments)
+    before = f"merged {pluralize(len(current.segments), 'segment')}"
+    before += f", dropped {pluralize(n_dead, 'dead record')}" if n_dead else ""
+    order = Order(settings=settings, republish=True, verb="compact")
+    report = index_sources(folder, order, progress)
+    return replace(report, notes=(before, *report.notes))

@@ -1,0 +1,178 @@
+"""Histories of runs, written as many segments and as one: every answer is the same."""
+
+import json
+import shutil
+import tempfile
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from engine.config import Settings
+from engine.corpus.flow import count_flow
+from engine.corpus.history import find_changed, find_differences, read_events
+from engine.errors import SourceError
+from engine.index.folder import IndexFolder
+from engine.options import Filters, Query
+from engine.query.index import get_generation, open_index
+from engine.query.opening import open_corpus
+from engine.reindex.compaction import compact_index
+from engine.reindex.rollback import roll_back
+from engine.reindex.run import index_sources
+from engine.reindex.verify import verify
+from tests.conftest import CURRENT, TOY_MODEL, examples, order_of, silent
+
+WORDS = ("gout", "knee", "lupus", "colchicine", "pain", "trial")
+ROWS = st.lists(
+    st.tuples(st.integers(1, 12), st.lists(st.sampled_from(WORDS), min_size=1, max_size=4), st.integers(2000, 2003)),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda row: row[0],
+)
+MANY, ONE = "many", "one"
+QUERIES = (
+    Query("gout pain", top_k=20),
+    Query("knee trial", top_k=3, mode="hybrid"),
+    Query("lupus", filters=Filters(years=((2001, None),)), top_k=20),
+    Query(like=("r1",), top_k=5),
+)
+BY_WORDS = (Query("gout knee", mode="keyword", top_k=20), Query("+pain -lupus", mode="keyword", top_k=20))
+
+
+class Histories(RuleBasedStateMachine):
+    @initialize(rows=ROWS)
+    def begin(self, rows: list[tuple[int, list[str], int]]) -> None:
+        self.place = Path(tempfile.mkdtemp())
+        self.folders = {name: IndexFolder(self.place / name) for name in (MANY, ONE)}
+        for folder in self.folders.values():
+            shutil.copytree(CURRENT / "encoders", folder.path / "encoders")  # spares the export
+        self.release = 0
+        first = [
+            (1, ["gout"], 2000),
+            (2, ["knee", "pain"], 2001),
+            *((n + 20, [word], 2002) for n, word in enumerate(WORDS)),
+        ]
+        self.write("0", first)
+        self.run("0")
+        self.write("1", rows)
+        self.run("1")
+
+    def write(self, name: str, rows: list[tuple[int, list[str], int]]) -> None:
+        lines = (
+            {
+                "id": f"r{n}", "title": f"{' '.join(words)} {n}", "abstract": f"A {words[0]} of {n}.", "year": year,
+                "pmid": str(n) if n % 2 else None, "journal": words[0].title(), "mesh": words,
+            }
+            for n, words, year in rows
+        )  # fmt: skip
+        path = self.place / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+    def run(self, *names: str, **order: object) -> None:
+        files = [path for name in names for path in self.place.glob(f"{name}.*") if path.is_file()]
+        reports = {}
+        for name, folder in self.folders.items():
+            below = 0 if name == MANY else 1_000_000
+            asked = order_of(*files, model=str(TOY_MODEL), one_segment_below=below, **order)
+            try:
+                report = index_sources(folder, asked, silent)
+                reports[name] = (report.counts, report.published, report.readings, report.remarks, report.rejections)
+            except SourceError as err:
+                reports[name] = str(err).replace(str(folder.path), "")
+        assert reports[MANY] == reports[ONE]
+        self.compare()
+
+    def compare(self, *, same_scores: bool = True) -> None:
+        found = {name: self.describe(folder) for name, folder in self.folders.items()}
+        for part in found[ONE]:
+            assert found[MANY][part] == found[ONE][part], part
+        for query in BY_WORDS:
+            answers = [self.answer(folder, query) for folder in self.folders.values()]
+            if same_scores:
+                assert answers[0] == answers[1]
+            assert {hit[0] for hit in answers[0][0]} == {hit[0] for hit in answers[1][0]}
+            assert answers[0][1] == answers[1][1]
+        generation = self.folders[MANY].open_current()
+        assert verify(self.folders[MANY], generation, deep=False) == []
+
+    def answer(self, folder: IndexFolder, query: Query) -> tuple[list[tuple[object, ...]], int]:
+        with open_index(folder.path) as index:
+            answer = index.ask(query)
+        return [(hit.id, hit.rank, hit.score, hit.bm25, hit.title) for hit in answer.hits], answer.n_qualified
+
+    def describe(self, folder: IndexFolder) -> dict[str, object]:
+        """What an index holds and answers, but for the scores of words."""
+        found: dict[str, object] = {}
+        with open_index(folder.path) as index:
+            found["records"] = list(index.abstracts())
+            found["sources"] = [index.get_sources(record.record_id) for record in index.abstracts()]
+            for query in QUERIES:
+                ids = {record.record_id for record in found["records"]}
+                found[str(query)] = [asdict(hit) for hit in index.ask(query).hits] if set(query.like) <= ids else []
+            doc_ids, vectors = get_generation(index).vectors.read_all_vectors()
+            found["vectors"] = sorted(zip(doc_ids.tolist(), vectors.tolist(), strict=True))
+        with closing(open_corpus(folder.open_current(quick=True))) as corpus:
+            found["events"] = [asdict(event) | {"created": ""} for event in read_events(corpus)]
+            found["changed"] = find_changed(corpus, max(1, corpus.read_generation() - 1))
+            found["flow"] = asdict(count_flow(corpus))
+            found["files"] = corpus.read_sources()
+        return found
+
+    @rule(name=st.sampled_from(["1", "2"]), rows=ROWS, full=st.booleans())
+    def a_file_changes(self, name: str, rows: list[tuple[int, list[str], int]], full: bool) -> None:
+        self.write(name, rows)
+        self.run(name, full=full)
+
+    @rule(pmids=st.frozensets(st.sampled_from(["1", "3", "5", "7", "21"]), min_size=1, max_size=2))
+    def pubmed_deletes(self, pmids: frozenset[str]) -> None:
+        self.release += 1
+        gone = "".join(f"<PMID Version='1'>{pmid}</PMID>" for pmid in sorted(pmids))
+        path = self.place / f"pubmed26n{self.release:04d}.xml"
+        path.write_text(f"<PubmedArticleSet><DeleteCitation>{gone}</DeleteCitation></PubmedArticleSet>")
+        self.run(path.stem)
+
+    @rule()
+    def everything_is_encoded_again(self) -> None:
+        self.run("1", re_encode=True)
+
+    @rule()
+    def it_goes_back_one_generation(self) -> None:
+        numbers = self.folders[ONE].list_numbers()
+        if len(numbers) > 1 and self.folders[ONE].read_current() == numbers[-1]:
+            for folder in self.folders.values():
+                roll_back(folder, numbers[-2])
+            with closing(open_corpus(self.folders[ONE].check(numbers[-1]))) as new:
+                with closing(open_corpus(self.folders[ONE].check(numbers[-2]))) as old:
+                    one = list(find_differences(old, new))
+            with closing(open_corpus(self.folders[MANY].check(numbers[-1]))) as new:
+                with closing(open_corpus(self.folders[MANY].check(numbers[-2]))) as old:
+                    assert list(find_differences(old, new)) == one
+            self.compare()
+
+    @rule()
+    def both_are_compacted(self) -> None:
+        loaded = Settings.load(self.folders[MANY].path, device="cpu")
+        report = compact_index(self.folders[MANY], loaded, silent)
+        if report.published:
+            asked = order_of(model=str(TOY_MODEL), republish=True, verb="compact")
+            index_sources(self.folders[ONE], asked, silent)
+        current = self.folders[MANY].open_current().segments
+        assert len(current) == 1 and not len(current[0].dead)
+        self.compare()
+
+    def teardown(self) -> None:
+        if hasattr(self, "place"):
+            shutil.rmtree(self.place)
+
+
+class TestHistories(Histories.TestCase):  # type: ignore[misc, name-defined]
+    settings = settings(examples(0.12), stateful_step_count=6)
+
+
+@pytest.mark.slow
+class TestManyHistories(Histories.TestCase):  # type: ignore[misc, name-defined]
+    settings = settings(max_examples=100, stateful_step_count=20, deadline=None)

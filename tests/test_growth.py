@@ -1,0 +1,62 @@
+"""A night costs what changed, not what is stored: bytes written and read beside an index ten times as large.
+
+Bytes of system calls depend on no load, no cache and no machine.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CURRENT, ROOT, SAMPLE, TOY_MODEL, Command
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import bench_scale
+import scale_corpus
+from scale_child import read_counters
+from scale_usage import fit_exponent
+
+SIZES = (1_500, 6_000)  # a night changes less than a fifth of the smaller one, which would be written anew
+# At most; a cost in proportion to the size has 1. Reads grow a little, with the depth of SQLite's trees.
+EXPONENTS = {"written": 0.1, "read": 0.25}
+# At most, for each record of the update and beside it.
+BYTES = {"written": (25_000, 2_000_000), "read": (200_000, 10_000_000)}
+# Small indexes are written as one segment; here segments are what is measured.
+SETTINGS = ("one_segment_below = 0",)
+
+
+def measure_night(n: int, folder: Path, engine: Command) -> dict[str, float]:
+    """Index n made-up records, apply the update file of a night, and return what the night read and wrote."""
+    inbox, index = folder / f"inbox-{n}", folder / "indexes" / f"n{n}"
+    inbox.mkdir()
+    pool = scale_corpus.read_pool([SAMPLE / "abstracts.jsonl", SAMPLE / "pubmed.xml"])
+    list(scale_corpus.write_baseline(inbox, pool, n))
+    run(engine, "init", index.name, inbox)
+    shutil.copytree(CURRENT / "encoders", index / "encoders")  # spares the export
+    bench_scale.configure(index / "index.toml", TOY_MODEL, SETTINGS)
+    run(engine, "reindex", index.name)
+    run(engine, "status", "-i", index.name)  # hashes the files once, so that the night finds them stamped
+    scale_corpus.write_update(inbox, pool, n, 0)
+    before = read_counters()
+    run(engine, "reindex", index.name, "--allow-mass-change")
+    after = read_counters()
+    return {name: after[name] - before[name] for name in EXPONENTS}
+
+
+def run(engine: Command, *args: str | Path) -> None:
+    done = engine(*args)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("sizes", [SIZES, pytest.param((2_000, 20_000), marks=pytest.mark.slow)])
+def test_a_night_costs_what_changed(
+    engine: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, int]
+) -> None:
+    monkeypatch.setattr("engine.stamps._SETTLED", 0.0)  # of files that are seconds old
+    found = {n: measure_night(n, tmp_path, engine) for n in sizes}
+    for name, most in EXPONENTS.items():
+        exponent = fit_exponent([(n, found[n][name]) for n in sizes])
+        assert exponent is not None and exponent <= most, (name, exponent, found)
+    for name, (each, beside) in BYTES.items():
+        assert found[sizes[-1]][name] <= each * scale_corpus.PER_UPDATE + beside, (name, found)
