@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 _SQLITE = b"SQLite format 3\0"
 _VARIABLE = re.compile(r"[0-9a-f]{8,}|[0-9]+")  # of a name: numbers of generations and segments, digests
-_PAGES = "SELECT name, sum(pgsize), sum(unused) FROM dbstat WHERE aggregate = TRUE GROUP BY name"
+_PAGES = "SELECT name, sum(pgsize), sum(unused) FROM dbstat GROUP BY name"
 
 
 def list_files(folders: Iterable[Path]) -> list[Path]:

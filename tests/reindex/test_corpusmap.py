@@ -86,7 +86,7 @@ def test_a_record_of_several_passages_has_one_place(tmp_path: Path) -> None:
 def open_whole(folder: IndexFolder) -> CorpusMap:
     """The map of the current generation."""
     current = folder.open_current()
-    parts = [(segment.files.map, _make_part(segment.files.vectors, 32, segment.dead)) for segment in current.segments]
+    parts = [(segment.files.map, _make_part(segment, 32, segment.dead)) for segment in current.segments]
     return open_map(parts, read_axes(current.axes))
 
 

@@ -230,7 +230,7 @@ def _describe_schedule(card: ModelCard, steps: StepCount | None, legacy: LegacyF
     )
     if steps and steps.total is not None and legacy.highest_rate is not None:
         highest = f"{legacy.highest_rate:.1e}".replace("e-0", "e-")
-        factor = legacy.printed_rate / legacy.highest_rate if legacy.printed_rate else None
+        factor = legacy.printed_rate / legacy.highest_rate if legacy.printed_rate and legacy.highest_rate else None
         times = f", {factor:.0f} times less than printed" if factor else ""
         still = "the warm-up never ended: " if steps.total < FIT_WARMUP else ""
         n_steps = pluralize(steps.total, "step")
