@@ -231,6 +231,7 @@ def test_several_segments_answer_as_one(sides: tuple[Side, Side]) -> None:
     assert_same(read_pages(several), read_pages(one))
 
 
+@pytest.mark.slow  # of 25 s, and `tests/reindex/test_histories.py` goes back, too
 def test_every_generation_of_several_segments_answers_as_that_of_one(sides: tuple[Side, Side]) -> None:
     several, one = sides
     for number in reversed(one.folder.list_numbers()):

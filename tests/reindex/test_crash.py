@@ -117,7 +117,7 @@ class Point:
     is_inside: bool
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=["merged", "kept", pytest.param("pruned", marks=pytest.mark.slow)])
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -170,7 +170,7 @@ class Histories(RuleBasedStateMachine):
 
 
 class TestHistories(Histories.TestCase):  # type: ignore[misc, name-defined]
-    settings = settings(examples(0.12), stateful_step_count=6)
+    settings = settings(examples(0.08), stateful_step_count=6)
 
 
 @pytest.mark.slow

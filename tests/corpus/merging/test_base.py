@@ -274,4 +274,4 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = examples(0.6)
+TestHistories.settings = examples(0.3)
