@@ -135,7 +135,7 @@ def _list_sizes(generation: Generation) -> list[tuple[str, int]]:
 
 
 def _describe_segments(manifest: Manifest) -> str:
-    """Describe the segments of a generation as one line, with what the next night may write beside its changes."""
+    """Describe the segments of a generation and their dead records as one line."""
     n, n_dead = sum(s.n_records for s in manifest.segments), sum(s.n_dead for s in manifest.segments)
     text = pluralize(len(manifest.segments), "segment")
     if n_dead:

@@ -209,10 +209,8 @@ class Base:
         )
         same = [doc_id for doc_id in ids if before.get(doc_id) == now.get(doc_id)]
         released = json.dumps(same)
-        for table, owned in reversed(_OWNED.items()):
-            if table != "parts":
-                self.draft.execute(f"DELETE FROM main.{table} WHERE {owned}", (released,))
-        self.draft.execute(f"DELETE FROM main.parts WHERE {_OWNED['parts']}", (released,))
+        for table, owned in _OWNED.items():
+            self.draft.execute(f"DELETE FROM main.{table} WHERE {owned}", (released,))
         for doc_id in same:
             del self.loaded[doc_id]
             self.loaded_parts.difference_update(self.part_ids.pop(doc_id, ()))
