@@ -32,6 +32,7 @@ _FIRST_CANARIES = 4  # texts of the first page that are encoded again
 _CHUNK = 2048  # records per chunk of vectors
 _MAX_FAILED_SHARE = 0.05  # share of the texts of a run; an encoder that fails on more is broken
 _MANY = 1000  # texts, which tell the rate of encoding
+_KEPT_APART = "records that a decision joins, kept apart because their joined text gets no vector"
 _MIN_FAILED = 10  # up to this many, the records are the likely cause
 
 
@@ -127,14 +128,14 @@ def _encode_rows(run: EncodingRun, current: SegmentedIndex | None) -> Vectorised
     """
     everything = current is None
     total = run.draft.count_to_encode(everything)
-    restored: list[int] = []
+    due: list[int] = []
     done = n_failed = n_fresh = 0
     started = time.monotonic()
     run.progress("encoding", 0, total)
     with contextlib.closing(_encode_pages(run, everything)) as encoded:
         for page, fresh in encoded:
             checked = _keep_page(run, page, fresh)
-            restored += _refuse_texts(run, page.rows, checked)
+            due += _refuse_texts(run, page.rows, checked, everything)
             done += len(page.rows)
             n_fresh += len(page.rest)
             n_failed += sum(reason != WORDLESS for _, reason in checked.refused)
@@ -145,9 +146,11 @@ def _encode_rows(run: EncodingRun, current: SegmentedIndex | None) -> Vectorised
                 )
             run.progress("encoding", done, total)
     run.gathered.texts_per_s = _count_per_second(n_fresh, time.monotonic() - started)
-    if everything and restored:  # nothing is carried over, so restored records need vectors, too
-        page = _prepare_page(run, run.draft.read_texts_of(restored), 1)
-        _refuse_texts(run, page.rows, _keep_page(run, page, _encode_page(run.encoder, page)))
+    while due:
+        rows, due = run.draft.read_texts_of(due[: run.encoder.page]), due[run.encoder.page :]
+        if rows:  # some may be parts of restored records by now
+            page = _prepare_page(run, rows, 1)
+            due += _refuse_texts(run, rows, _keep_page(run, page, _encode_page(run.encoder, page)), everything)
     return _check_complete(run, current)
 
 
@@ -246,26 +249,34 @@ def _merge_resumed(fresh: CheckedVectors, rest: list[int], resumed: dict[int, St
     return CheckedVectors(np.array(kept, dtype=np.int64), vectors, lengths, refused)
 
 
-def _refuse_texts(run: EncodingRun, page: list[TextRow], checked: CheckedVectors) -> list[int]:
+def _refuse_texts(run: EncodingRun, page: list[TextRow], checked: CheckedVectors, everything: bool) -> list[int]:
     """Reject rows without a usable vector: a new record leaves the draft, a changed one is restored.
 
-    Returns the doc ids of the restored records.
+    If a decision of this run joined a row, its parts stand alone again. Returns the doc ids that now need a vector;
+    with everything, these are all restored records, since nothing is carried over.
     """
-    restored: list[int] = []
-    ledger = run.draft.ledger
+    due: list[int] = []
+    ledger, gathered = run.draft.ledger, run.gathered
     for position, reason in checked.refused:
         text = page[position]
+        freed = run.draft.parts.take_apart(text.doc_id)
+        gathered.merged -= sum(doc_id in ledger.originals for doc_id in freed)
+        due += [doc_id for doc_id in freed if everything or ledger.changes[doc_id] in (Change.ADDED, Change.TEXT)]
+        if freed:
+            gathered.count_remark(_KEPT_APART, f"record {text.record_id}")
+        if text.doc_id in freed:  # its own text is still to be tried
+            continue
         if restored_ids := ledger.restore(text.doc_id):
-            restored += restored_ids
-            run.gathered.merged -= len(restored_ids) - 1
-            run.gathered.retracted.difference_update(restored_ids)
+            due += restored_ids if everything else []
+            gathered.merged -= len(restored_ids) - 1
+            gathered.retracted.difference_update(restored_ids)
             reason += "; the record stays as it was"
         else:
             ledger.reject(text.doc_id)
             if ledger.changes.pop(text.doc_id, None) is not Change.ADDED:
-                run.gathered.deleted += 1
-        refuse(run.draft, run.gathered, Rejection("encoder", f"record {text.record_id}", reason))
-    return restored
+                gathered.deleted += 1
+        refuse(run.draft, gathered, Rejection("encoder", f"record {text.record_id}", reason))
+    return due
 
 
 def _check_complete(run: EncodingRun, current: SegmentedIndex | None) -> Vectorised:

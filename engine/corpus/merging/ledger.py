@@ -178,12 +178,12 @@ class Ledger:
         if doc_id not in self.originals or self.base is None:
             return []
         to_restore = [doc_id, *(other for other in self.absorbed.pop(doc_id, []) if other in self.originals)]
-        self.reject(doc_id)
         self.connection.execute("DELETE FROM parts WHERE joined = ?", (doc_id,))
-        for part in self.base.read_part_ids(doc_id):
-            if part != doc_id:
-                self.discard(part)
+        for restored in to_restore:
+            for part in self.base.read_part_ids(restored):
+                self.reject(part)
                 self.changes.pop(part, None)
+            self.reject(restored)
         for restored in to_restore:
             self.base.put_back(restored)
             del self.originals[restored]

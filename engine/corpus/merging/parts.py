@@ -82,11 +82,38 @@ class Parts:
         is_published = ledger.changes.get(doc_id) is not Change.ADDED and doc_id not in self.unpublished
         if is_published:
             ledger.remember(doc_id)
+        if doc_id in self.joined:  # restored as a whole; any other record is taken apart again, see `take_apart`
             ledger.absorbed.setdefault(first, []).extend([doc_id, *ledger.absorbed.pop(doc_id, [])])
         self.connection.execute("DELETE FROM abstracts WHERE id = ?", (doc_id,))
         ledger.changes.pop(doc_id, None)
         ledger.resourced.update([first] if doc_id in ledger.resourced else [])
         return is_published
+
+    def take_apart(self, doc_id: int) -> list[int]:
+        """Undo the join of a record whose joined text gets no vector: its parts are again what the files gave.
+
+        What was published as one record stays together, for `Ledger.restore`. Returns the doc ids of the records that
+        stand alone now; among them doc_id, unless it was published as a record.
+        """
+        ledger = self.ledger
+        together = {doc_id} if doc_id in ledger.originals else set()
+        if ledger.base:
+            for other in (*together, *ledger.absorbed.get(doc_id, ())):
+                together.update([other, *ledger.base.read_part_ids(other)])
+        freed = [part for part in self.list_parts(doc_id) if part not in together]
+        if doc_id in freed:
+            self.connection.execute("DELETE FROM abstracts WHERE id = ?", (doc_id,))
+        for part in freed:
+            sql = f"INSERT INTO abstracts ({_COLUMNS}) SELECT {_COLUMNS} FROM parts WHERE id = ?"
+            self.connection.execute(sql, (part,))
+            self.connection.execute("UPDATE contributions SET doc_id = part, part = NULL WHERE part = ?", (part,))
+            self.connection.execute("DELETE FROM parts WHERE id = ?", (part,))
+            if part in self.unpublished:
+                ledger.originals.pop(part, None)
+            ledger.settle(part)
+        for part in together - {doc_id}:  # which now belongs to another one
+            freed += self.take_apart(part)
+        return freed
 
     def settle_joined(self, doc_id: int) -> None:
         """Compare a record that was separated with its published state."""
@@ -100,6 +127,12 @@ class Parts:
     def list_joined(self) -> list[int]:
         """Return the doc ids of the joined records, ascending."""
         return [row[0] for row in self.connection.execute("SELECT DISTINCT joined FROM parts ORDER BY joined")]
+
+    def list_parts(self, doc_id: int) -> list[int]:
+        """Return the doc ids of the parts of a joined record, ascending; none if it is not joined."""
+        return [
+            row[0] for row in self.connection.execute("SELECT id FROM parts WHERE joined = ? ORDER BY id", (doc_id,))
+        ]
 
     def list_present(self, doc_ids: Sequence[int] | set[int] | dict[int, _JoinedRecord]) -> list[int]:
         """Return those of these doc ids that are records of the draft, ascending."""
