@@ -126,7 +126,21 @@ class IndexFolder:
         """List the numbers of the generations on disk, ascending."""
         if not self.generations.is_dir():
             return []
-        return sorted(int(p.name) for p in self.generations.iterdir() if re.fullmatch(r"\d{6}", p.name))
+        return sorted(int(p.name) for p in self.list_entries(self.generations) if re.fullmatch(r"\d{6}", p.name))
+
+    def list_entries(self, folder: Path) -> list[Path]:
+        """List what is in one of the folders of the index, in order of name.
+
+        Raises:
+            CorruptError: it is missing, no folder, or can't be read.
+        """
+        try:
+            return sorted(folder.iterdir())
+        except OSError as err:
+            raise CorruptError(
+                f"{folder} can't be read: {err.strerror}. Expected a folder that belongs to the index. Restore it "
+                f"from a copy, or rebuild the index: {manifests.suggest_rebuild(self.path)}"
+            ) from err
 
     def read_pointer_bytes(self) -> bytes:
         """Return the bytes of CURRENT, unchecked; empty if it can't be read. Other bytes mean another generation."""
@@ -179,9 +193,13 @@ class IndexFolder:
 
     def build_pointer_error(self, what: str) -> CorruptError:
         """Build the error for a pointer that can't be followed."""
-        present = ", ".join(f"{n:06d}" for n in self.list_numbers()) or "none"
-        newest = max(self.list_numbers(), default=1)
-        command = self._suggest_rollback() or self._format_rollback(newest)
+        if not (numbers := self.list_numbers()):
+            return CorruptError(
+                f"{self.pointer} {what}. Expected it in {self.generations}, which holds none. Restore that folder "
+                f"from a copy, or rebuild the index: {manifests.suggest_rebuild(self.path)}"
+            )
+        present = ", ".join(f"{n:06d}" for n in numbers)
+        command = self._suggest_rollback() or self._format_rollback(max(numbers))
         return CorruptError(
             f"{self.pointer} {what}. Generations here: {present}. Check the newest one and point to it: {command}"
         )

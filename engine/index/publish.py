@@ -103,7 +103,12 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
 
     So the next run also deletes generations that were rolled back, and those that a crash left unpublished. Segments
     that no generation names any more are deleted too. What can't be deleted stays; the next run tries again.
+
+    Raises:
+        NoGenerationError: nothing was published yet.
+        CorruptError: CURRENT or the folder of the segments is missing or can't be read; nothing was deleted.
     """
+    folder.list_entries(folder.segments)
     kept = list(islice(_read_ancestry(folder), keep))
     deleted = []
     for number in folder.list_numbers():
@@ -123,13 +128,17 @@ def remove_unused(folder: IndexFolder, keep: int) -> None:
 
 
 def _prune_segments(folder: IndexFolder) -> None:
-    """Delete segments that no generation names; none if a manifest can't be read."""
+    """Delete segments that no generation names; none if a manifest can't be read.
+
+    Raises:
+        CorruptError: the folder of the segments is missing or can't be read.
+    """
     try:
         manifests = [read_manifest(folder.get_generation_path(n)) for n in folder.list_numbers()]
     except GenerationError:
         return
     used = {segment.name for manifest in manifests for segment in manifest.segments}
-    for path in folder.segments.iterdir():
+    for path in folder.list_entries(folder.segments):
         if path.name not in used:
             with contextlib.suppress(OSError):
                 durable.remove_folder(path, RECEIPT)
@@ -152,7 +161,7 @@ def _prune_encoders(folder: IndexFolder) -> None:
         used = {read_manifest(folder.get_generation_path(n)).encoder.fingerprint for n in folder.list_numbers()}
     except GenerationError:
         return
-    for path in (folder.path / "encoders").iterdir():
+    for path in folder.list_entries(folder.path / "encoders"):
         if path.name not in used:
             with contextlib.suppress(OSError):
                 durable.remove_folder(path, "encoder.json")

@@ -222,7 +222,7 @@ def prune(folder: IndexFolder, keep: int) -> list[int]:
 
     Raises:
         LockedError: another process writes this index.
-        GenerationError: nothing was published yet.
+        GenerationError: nothing was published yet, or a folder of the index is missing; nothing was deleted.
     """
     with lock_for_writing(folder.lock):
         return publish.prune(folder, keep)

@@ -355,6 +355,25 @@ def test_pruning_keeps_the_current_one_and_what_it_was_made_from(toy: IndexFolde
     assert toy.list_numbers() == [3, 4]
 
 
+@pytest.mark.parametrize("found", ["missing", "a file"])
+def test_pruning_without_the_folder_of_segments_deletes_nothing_and_says_so(
+    toy: IndexFolder, add: Add, found: str
+) -> None:
+    add({"id": "new", "title": "New"})
+    shutil.move(toy.segments, toy.path / "elsewhere")
+    if found == "a file":
+        toy.segments.write_text("x")
+    with pytest.raises(CorruptError, match=rf"^{toy.segments} can't be read: .*\. Expected a folder .*: rm -rf .*toy$"):
+        prune(toy, 1)
+    assert toy.list_numbers() == [1, 2]
+
+
+def test_without_the_folder_of_generations_the_index_is_to_be_built_anew(toy: IndexFolder) -> None:
+    shutil.rmtree(toy.generations)
+    with pytest.raises(CorruptError, match=r"CURRENT names generation 000001, .* Expected it in .*: rm -rf .* -i toy$"):
+        toy.open_current()
+
+
 def flip_bit(path: Path) -> None:
     path.chmod(0o644)
     whole = path.read_bytes()
