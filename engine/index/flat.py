@@ -88,7 +88,7 @@ class FlatRows:
         """Return the first row of each doc id, (n,); -1 for an id that is not in the index."""
         if self.n_rows == 0:
             return np.full(len(doc_ids), -1, dtype=np.int64)
-        place = find_positions(self.ascending, doc_ids).clip(max=self.n_rows - 1)
+        place = find_positions(self.ascending, doc_ids, distinct=not self.several).clip(max=self.n_rows - 1)
         rows = place if self.order is None else self.order[place]
         known: NDArray[np.int64] = np.where(self.doc_ids[rows] == doc_ids, rows, -1)
         return known
@@ -148,8 +148,10 @@ class FlatRows:
         rows = self.find_all_rows(known)[0]
         return self.rank_among(queries, rows, min(top_k, len(known))) if len(known) else [[] for _ in queries]
 
-    def rank(self, queries: Vectors, top_k: int, dead: DeadRows | None = None) -> list[Ranking]:
-        """Rank all records but the dead; top_k is at most their number."""
+    def rank(
+        self, queries: Vectors, top_k: int, dead: DeadRows | None = None, *, shallow: bool = False
+    ) -> list[Ranking]:
+        """Rank all records but the dead; top_k is at most their number. shallow: only an approximate index uses it."""
         rankings: list[Ranking] = []
         n_all = self.n_rows - (0 if dead is None else len(dead.rows))
         for start in range(0, len(queries), BATCH):
@@ -159,6 +161,12 @@ class FlatRows:
     def rank_exhaustively(self, queries: Vectors, top_k: int, dead: DeadRows | None = None) -> list[Ranking]:
         """Rank as `rank` does, by comparing all vectors."""
         return FlatRows.rank(self, queries, top_k, dead)
+
+    def rank_members(
+        self, queries: Vectors, bits: NDArray[np.uint8], n: int, top_k: int, *, shallow: bool = False
+    ) -> list[Ranking | None]:
+        """Rank some ids without a look at their rows, where the index can; None for each query where it can't."""
+        return [None] * len(queries)
 
     def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
         """Rank the records of some rows exactly; top_k is at most their number."""
@@ -190,8 +198,20 @@ class FlatRows:
 
     def rank_candidates(self, rows: NDArray[np.int64], query: Vectors, top_k: int) -> Ranking:
         """Score the records of some rows exactly and return the top_k best."""
+        rows = self.keep_best_rows(rows, query, top_k)
         scores = compute_scores(self.vectors, rows, query)
         return rank_rows(self.doc_ids[rows], scores, top_k, several=self.several)
+
+    def keep_best_rows(self, rows: NDArray[np.int64], query: Vectors, n: int) -> NDArray[np.int64]:
+        """Return the rows that may be those of the n best, judged by float32 sums, which are faster than exact ones."""
+        if self.several or len(rows) <= 2 * n:
+            return rows
+        scores = np.empty(len(rows), np.float32)
+        arrays = (np.ascontiguousarray(query), scores, np.ascontiguousarray(rows))  # FAISS keeps no reference to them
+        one, found, chosen = map(faiss.swig_ptr, arrays)
+        self.flat.compute_distance_subset(1, one, len(rows), found, chosen)
+        kept: NDArray[np.int64] = rows[scores >= np.partition(scores, -n)[-n] - 2 * TIE]
+        return kept
 
     def find_candidates(self, queries: Vectors, n: int) -> Candidates:
         """Find the n best rows of each query by scores accurate to `tie`; n is at most the number of rows."""

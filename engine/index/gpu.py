@@ -39,7 +39,7 @@ class GpuIndex(SegmentedIndex):
         self.is_exact = True  # a search without a filter uses no codes
         self.joined = _JoinedRows(self, scanner(dim, (vectors for _, vectors in self.scan_vectors())))
 
-    def rank(self, queries: Vectors, top_k: int) -> list[Ranking]:
+    def rank(self, queries: Vectors, top_k: int, *, shallow: bool = False) -> list[Ranking]:
         """Rank all records alive; top_k is at most their number."""
         try:
             return self.joined.rank(queries, top_k)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import CorruptError
 from engine.index.codes import read_ids_and_lists
-from engine.index.exact import TIE, compute_scores, rank_rows
+from engine.index.exact import TIE, compute_scores
 from engine.index.flat import BATCH, DeadRows, FlatIndex, Ranking, build_bitmap
 from engine.index.library import faiss, use_threads
 from engine.records.encoder import Vectors
@@ -20,7 +20,9 @@ from engine.records.generation import AnnSettings, DocIds
 
 TUNED_FOR = 10  # hits; n_probe and n_rerank are set by recall@10
 _DEEP = 1000  # hits; a search for more is exhaustive
-_SPARSE = 1_000_000  # records that pass a filter; up to this many are compared exhaustively, in 0.1 s at most
+_SPARSE = 200_000  # records that pass a filter; up to this many are compared exhaustively, which is then as fast
+_SPREAD = 4  # a shallow search looks into one list in so many at most, but into all that 10 hits need
+_MARGIN = 8  # candidates that a shallow search scores for each hit, at most
 
 
 class IvfIndex(FlatIndex):
@@ -28,6 +30,7 @@ class IvfIndex(FlatIndex):
 
     Scores are exact, but the codes may miss a hit; how often was measured (``Manifest.ann``). A search among up to
     _SPARSE ids misses nothing. A search among more uses the codes, and looks into more lists the more ids are excluded.
+    A shallow search for many hits misses no more of the best ten, but more of the others.
     """
 
     is_exact = False
@@ -68,11 +71,13 @@ class IvfIndex(FlatIndex):
         """Return the ids in codes.faiss, in no particular order."""
         return read_ids_and_lists(self.codes)[0]
 
-    def rank(self, queries: Vectors, top_k: int, dead: DeadRows | None = None) -> list[Ranking]:
+    def rank(
+        self, queries: Vectors, top_k: int, dead: DeadRows | None = None, *, shallow: bool = False
+    ) -> list[Ranking]:
         """Rank all records but the dead; top_k is at most their number."""
         if top_k > _DEEP:
             return self.rank_exhaustively(queries, top_k, dead)
-        n_probe, depth = self.choose_depth(top_k)
+        n_probe, depth = self.choose_depth(top_k, shallow=shallow)
         if dead is None:
             rankings = self.probe(queries, top_k, n_probe, depth)
         else:  # fewer ids of each list are alive
@@ -89,20 +94,32 @@ class IvfIndex(FlatIndex):
 
     def rank_among(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
         """Rank some rows, by codes if there are many; top_k is at most their number."""
-        if len(rows) <= _SPARSE or top_k > _DEEP:
-            return super().rank_among(queries, rows, top_k)
-        ids = self.doc_ids[rows]
-        selector = faiss.IDSelectorBitmap(build_bitmap(ids, int(ids.max()) + 1))
-        n_probe, depth = self.choose_depth(top_k)
-        # Fewer ids of each list pass the filter, so more lists must be searched for as many candidates.
-        rankings = self.probe(queries, top_k, math.ceil(n_probe * self.size / len(rows)), depth, selector)
-        among = super().rank_among
+        ids, among = self.doc_ids[rows], super().rank_among
+        rankings = self.rank_members(queries, build_bitmap(ids, int(ids.max()) + 1), len(rows), top_k)
         return [among(q[None], rows, top_k)[0] if r is None else r for q, r in zip(queries, rankings, strict=True)]
 
-    def choose_depth(self, top_k: int) -> tuple[int, int]:
+    def rank_members(
+        self, queries: Vectors, bits: NDArray[np.uint8], n: int, top_k: int, *, shallow: bool = False
+    ) -> list[Ranking | None]:
+        """Rank n ids of the index by codes; bits is what `build_bitmap` makes of them, top_k is at most n.
+
+        None for each query for which all their vectors must be compared: they are few, or many hits are wanted.
+        """
+        if n <= _SPARSE or top_k > _DEEP:
+            return [None] * len(queries)
+        n_probe, depth = self.choose_depth(top_k, shallow=shallow)
+        # Fewer ids of each list pass the filter, so more lists must be searched for as many candidates.
+        n_probe = math.ceil(n_probe * self.size / n)
+        return self.probe(queries, top_k, n_probe, depth, faiss.IDSelectorBitmap(bits))
+
+    def choose_depth(self, top_k: int, *, shallow: bool = False) -> tuple[int, int]:
         """Return how many lists to search and candidates to score for top_k hits; more hits need more of both."""
         more = max(1.0, top_k / TUNED_FOR)
-        return math.ceil(self.settings.n_probe * math.sqrt(more)), math.ceil(self.settings.n_rerank * more)
+        n_probe, depth = self.settings.n_probe * math.sqrt(more), self.settings.n_rerank * more
+        if shallow:
+            n_probe = min(n_probe, max(self.settings.n_probe, self.n_lists / _SPREAD))
+            depth = min(depth, max(self.settings.n_rerank, _MARGIN * top_k))
+        return math.ceil(n_probe), math.ceil(depth)
 
     def probe(
         self, queries: Vectors, top_k: int, n_probe: int, depth: int, selector: Any = None
@@ -112,9 +129,8 @@ class IvfIndex(FlatIndex):
         for start in range(0, len(queries), BATCH):
             part = queries[start : start + BATCH]
             for query, row in zip(part, self.find_candidate_ids(part, n_probe, depth, selector), strict=True):
-                candidates = row[row >= 0]
-                scores = compute_scores(self.vectors, self.find_rows(candidates), query)
-                rankings.append(rank_rows(candidates, scores, top_k) if len(candidates) >= top_k else None)
+                rows = self.find_rows(row[row >= 0])
+                rankings.append(self.rank_candidates(rows, query, top_k) if len(rows) >= top_k else None)
         return rankings
 
     def keep_good_candidates(self, query: Vectors, n_probe: int, depth: int, least: float) -> NDArray[np.bool_]:

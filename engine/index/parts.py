@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.errors import CorruptError
 from engine.index.exact import compute_scores, order_rows
-from engine.index.flat import DeadRows, FlatIndex, FlatRows, Ranking, check_queries
+from engine.index.flat import DeadRows, FlatIndex, FlatRows, Ranking, build_bitmap, check_queries
 from engine.index.library import faiss
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
@@ -33,6 +33,30 @@ class Part:
     dead: DocIds  # ascending, all of them ids of the index
 
 
+class _Members:
+    """Some ids, ascending and distinct, in the forms in which rows are chosen by them."""
+
+    def __init__(self, doc_ids: DocIds, n_rows: int) -> None:
+        """Keep ids; n_rows is how many rows there are to choose from."""
+        self.doc_ids = doc_ids
+        self.n_rows = n_rows
+
+    @cached_property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """Of each number from the first id to the last, whether it is among them; None if few are."""
+        n = _DENSE * len(self.doc_ids)
+        if n < self.n_rows or self.doc_ids[-1] - self.doc_ids[0] >= n:
+            return None
+        mask = np.zeros(int(self.doc_ids[-1] - self.doc_ids[0]) + 1, bool)
+        mask[self.doc_ids - self.doc_ids[0]] = True
+        return mask
+
+    @cached_property
+    def bits(self) -> NDArray[np.uint8]:
+        """The ids as `build_bitmap` gives them."""
+        return build_bitmap(self.doc_ids, int(self.doc_ids[-1]) + 1)
+
+
 class _Group:
     """Rows that are searched together, and those of them that are dead."""
 
@@ -49,8 +73,39 @@ class _Group:
             found[found] = ~self.dead.has_rows(rows[found])
         return found
 
-    def select_rows(self, doc_ids: DocIds, mask: NDArray[np.bool_] | None) -> NDArray[np.int64]:
-        """Return all rows alive of some ascending ids, in any order; mask is what `_build_mask` gives for the ids."""
+    @cached_property
+    def living_bits(self) -> NDArray[np.uint8]:
+        """The ids alive as `build_bitmap` gives them."""
+        bits = build_bitmap(self.index.ascending, int(self.index.ascending[-1]) + 1)
+        if self.dead is not None:
+            dead = build_bitmap(self.dead.doc_ids, int(self.dead.doc_ids[-1]) + 1)
+            bits[: len(dead)] &= ~dead
+        return bits
+
+    def rank_among(self, queries: Vectors, members: _Members, top_k: int, *, shallow: bool) -> list[Ranking]:
+        """Rank those of some ids that are alive here."""
+        rankings: list[Ranking | None] = [None] * len(queries)
+        if not self.index.is_exact:
+            n = min(len(self.living_bits), len(members.bits))
+            bits = self.living_bits[:n] & members.bits[:n]
+            n = int(np.count_nonzero(np.unpackbits(bits)))
+            rankings = self.index.rank_members(queries, bits, n, min(top_k, n), shallow=shallow)
+        if left := [place for place, ranking in enumerate(rankings) if ranking is None]:
+            found = self._rank_rows(queries[left], self.select_rows(members), top_k)
+            for place, ranking in zip(left, found, strict=True):
+                rankings[place] = ranking
+        return [ranking for ranking in rankings if ranking is not None]
+
+    def _rank_rows(self, queries: Vectors, rows: NDArray[np.int64], top_k: int) -> list[Ranking]:
+        """Rank the records of some rows by comparing all their vectors."""
+        if not len(rows):
+            return [[] for _ in queries]
+        n = len(np.unique(self.index.doc_ids[rows])) if self.index.several else len(rows)
+        return FlatRows.rank_among(self.index, queries, rows, min(top_k, n))
+
+    def select_rows(self, members: _Members) -> NDArray[np.int64]:
+        """Return all rows alive of some ids, in any order."""
+        doc_ids, mask = members.doc_ids, members.mask
         if mask is None:
             return self.index.find_all_rows(doc_ids[self.find_living(doc_ids)])[0]
         chosen = np.zeros(self.index.n_rows, bool)
@@ -124,21 +179,24 @@ class SegmentedIndex:
             found[at] = group is not None
         return found
 
-    def search(self, queries: Vectors, top_k: int) -> list[Ranking]:
+    def search(self, queries: Vectors, top_k: int, *, shallow: bool = False) -> list[Ranking]:
         """Find the best (doc id, score) of each query, best first: score descending, then id ascending.
 
         queries is float32 (q, dim), unit length. Each list has min(top_k, size) items, never padding. Scores are
         inner products in [-1, 1], summed in float64, so that equal vectors get equal scores wherever they are stored.
+        shallow: where the index is approximate, only the best ten must be found as surely as in a search for ten.
 
         Raises:
             UsageError: queries have the wrong shape or are not finite, or top_k is below 1.
         """
         queries = check_queries(queries, top_k, self.dim)
-        return self.rank(queries, min(top_k, self.size)) if self.size else [[] for _ in queries]
+        return self.rank(queries, min(top_k, self.size), shallow=shallow) if self.size else [[] for _ in queries]
 
-    def rank(self, queries: Vectors, top_k: int) -> list[Ranking]:
+    def rank(self, queries: Vectors, top_k: int, *, shallow: bool = False) -> list[Ranking]:
         """Rank all records alive; top_k is at most their number."""
-        ranked = [group.index.rank(queries, min(top_k, group.size), group.dead) for group in self.groups]
+        ranked = [
+            group.index.rank(queries, min(top_k, group.size), group.dead, shallow=shallow) for group in self.groups
+        ]
         return _merge_rankings(ranked, top_k)
 
     def rank_exhaustively(self, queries: Vectors, top_k: int) -> list[Ranking]:
@@ -155,7 +213,7 @@ class SegmentedIndex:
         queries = check_queries(queries, top_k, self.dim)
         return self.rank_exhaustively(queries, min(top_k, self.size)) if self.size else [[] for _ in queries]
 
-    def search_among(self, queries: Vectors, doc_ids: DocIds, top_k: int) -> list[Ranking]:
+    def search_among(self, queries: Vectors, doc_ids: DocIds, top_k: int, *, shallow: bool = False) -> list[Ranking]:
         """Find the best of some doc ids for each query, as `search` does; no other ids are ranked.
 
         doc_ids is int64 (n,), distinct; ids that are not alive here are ignored. Each list has top_k items, or fewer
@@ -165,11 +223,11 @@ class SegmentedIndex:
             UsageError: queries have the wrong shape or are not finite, or top_k is below 1.
         """
         queries = check_queries(queries, top_k, self.dim)
-        ranked = []
-        for index, rows in self._select_rows(doc_ids):
-            n_records = len(np.unique(index.doc_ids[rows])) if index.several else len(rows)
-            ranked.append(index.rank_among(queries, rows, min(top_k, n_records)))
-        return _merge_rankings(ranked, top_k) if ranked else [[] for _ in queries]
+        members = self._build_members(doc_ids)
+        if not len(members.doc_ids) or not self.groups:
+            return [[] for _ in queries]
+        ranked = [group.rank_among(queries, members, top_k, shallow=shallow) for group in self.groups]
+        return _merge_rankings(ranked, top_k)
 
     def score_ids(self, query: Vectors, doc_ids: DocIds) -> NDArray[np.float32]:
         """Return the exact scores (n,) of one query (dim,) with doc ids (n,), in their order. All must be alive.
@@ -282,12 +340,16 @@ class SegmentedIndex:
 
     def _select_rows(self, doc_ids: DocIds) -> Iterator[tuple[FlatRows, NDArray[np.int64]]]:
         """Yield the rows alive of some distinct ids, group after group; groups without any are left out."""
-        ascending = doc_ids if (np.diff(doc_ids) > 0).all() else np.unique(doc_ids)
-        mask = _build_mask(ascending) if len(ascending) * _DENSE >= self.n_rows else None
-        for group in self.groups if len(ascending) else []:
-            rows = group.select_rows(ascending, mask)
+        members = self._build_members(doc_ids)
+        for group in self.groups if len(members.doc_ids) else []:
+            rows = group.select_rows(members)
             if len(rows):
                 yield group.index, rows
+
+    def _build_members(self, doc_ids: DocIds) -> _Members:
+        """Return distinct ids as they are chosen by."""
+        ascending = doc_ids if (doc_ids[1:] > doc_ids[:-1]).all() else np.unique(doc_ids)
+        return _Members(ascending, self.n_rows)
 
     def _locate(self, doc_ids: DocIds) -> Iterator[tuple[_Group | None, NDArray[np.int64]]]:
         """Yield groups and the positions of the ids that are alive in each; None and those of the other ids."""
@@ -329,15 +391,6 @@ def _find_dead(part: Part) -> DeadRows | None:
             "Run: engine rollback"
         )
     return DeadRows(part.dead, np.sort(part.index.find_all_rows(part.dead)[0]))
-
-
-def _build_mask(doc_ids: DocIds) -> NDArray[np.bool_] | None:
-    """Return of each id from the first to the last of ascending ones whether it is among them; None if few are."""
-    if not len(doc_ids) or doc_ids[-1] - doc_ids[0] >= _DENSE * len(doc_ids):
-        return None
-    mask = np.zeros(int(doc_ids[-1] - doc_ids[0]) + 1, bool)
-    mask[doc_ids - doc_ids[0]] = True
-    return mask
 
 
 def _gather_rows(groups: Sequence[_Group], dim: int) -> FlatRows:

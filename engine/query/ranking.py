@@ -101,8 +101,9 @@ def _rank_by_both(snapshot: OpenGeneration, question: Question, encode: _Encode,
         depth = DEPTH + len(question.examples)
         words = pool.submit(copy_context().run, _rank_words, snapshot, question, depth, count=False)
         vector = encode()
-        semantic = _find_nearest(snapshot, question, vector, max(DEPTH, wanted))
+        semantic = _find_nearest(snapshot, question, vector, max(DEPTH, wanted), shallow=True)
     keyword = [pair for pair in words.result()[0] if pair[0] not in question.examples][:DEPTH]
+    semantic = _add_scored(snapshot, semantic, keyword, vector)
     weight = DEFAULT_WEIGHT if question.query.weight is None else question.query.weight
     both = _fuse_rankings(semantic, keyword, question.query.fusion or DEFAULT_FUSION, weight)[:wanted]
     scores = dict(semantic)
@@ -123,14 +124,23 @@ _BY_MODE = {"semantic": _rank_by_meaning, "keyword": _rank_by_words, "hybrid": _
 
 
 def _find_nearest(
-    snapshot: OpenGeneration, question: Question, vector: Vectors, wanted: int
+    snapshot: OpenGeneration, question: Question, vector: Vectors, wanted: int, *, shallow: bool = False
 ) -> list[tuple[int, float]]:
-    """Return the nearest qualified (doc id, cosine), examples left out."""
+    """Return the nearest qualified (doc id, cosine), examples left out; shallow: see SegmentedIndex.search."""
     if question.among is not None:
-        return snapshot.vectors.search_among(vector[None], question.among, wanted)[0]
+        return snapshot.vectors.search_among(vector[None], question.among, wanted, shallow=shallow)[0]
     left_out = question.examples
-    found = snapshot.vectors.search(vector[None], wanted + len(left_out))[0]
+    found = snapshot.vectors.search(vector[None], wanted + len(left_out), shallow=shallow)[0]
     return [pair for pair in found if pair[0] not in left_out][:wanted]
+
+
+def _add_scored(
+    snapshot: OpenGeneration, semantic: _Scored, keyword: _Scored, vector: Vectors
+) -> list[tuple[int, float]]:
+    """Return a ranking by cosine, as long as it was, with what words found and an approximate search missed."""
+    there = {doc_id for doc_id, _ in semantic}
+    missed = [] if snapshot.vectors.is_exact else [doc_id for doc_id, _ in keyword if doc_id not in there]
+    return _order_scores([*semantic, *_compute_cosines(snapshot, missed, vector).items()])[: len(semantic)]
 
 
 def _compute_cosines(snapshot: OpenGeneration, doc_ids: list[int], vector: Vectors) -> dict[int, float]:

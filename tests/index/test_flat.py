@@ -237,3 +237,18 @@ def test_what_is_left_out_is_no_candidate(tmp_path: Path) -> None:
     for queries in (vectors[:1], vectors[:_MANY]):
         for query, hits in zip(queries, found.rank(queries, 5, dead), strict=True):
             assert hits == [pair for pair in found.search(query[None], 300)[0] if pair[0] % 2 or pair[0] > 289][:5]
+
+
+@examples(0.5)
+@given(n=st.integers(1, 60), top_k=st.integers(1, 12), copies=st.integers(1, 3), seed=st.integers(0, 99))
+def test_rows_that_a_faster_sum_leaves_out_are_no_hits(n: int, top_k: int, copies: int, seed: int) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        ids = np.arange(n * copies)
+        flat = index(Path(folder, "v"), ids.tolist(), np.tile(unit(n, 4, seed), (copies, 1)))
+        query, rows = unit(1, 4, seed + 1)[0], np.random.default_rng(seed).permutation(ids)
+        kept = flat.keep_best_rows(rows, query, top_k)
+        scores = exact.compute_scores(flat.vectors, rows, query)
+        assert set(kept) >= {doc_id for doc_id, _ in exact.rank_rows(rows, scores, top_k)}
+        assert flat.rank_candidates(rows, query, top_k) == exact.rank_rows(rows, scores, top_k)

@@ -200,3 +200,11 @@ def test_codes_that_a_writer_deletes_after_opening_are_read_all_the_same(tmp_pat
     index = built(tmp_path / "a", np.arange(400), clustered(400, 1), Factory(4))
     (tmp_path / "a" / "codes.faiss").unlink()
     assert len(index.search(clustered(1, 2), 10)[0]) == 10
+
+
+def test_a_shallow_search_looks_into_fewer_lists_and_scores_less(index: IvfIndex) -> None:
+    index.settings = replace(ALL, n_probe=1, n_rerank=100)
+    assert [index.choose_depth(n) for n in (1, 10, 1000)] == [(1, 100), (1, 100), (10, 10_000)]
+    assert [index.choose_depth(n, shallow=True) for n in (1, 10, 1000)] == [(1, 100), (1, 100), (2, 8000)]
+    index.settings = replace(ALL, n_probe=4, n_rerank=9000)
+    assert index.choose_depth(1000, shallow=True) == (4, 9000)

@@ -32,6 +32,9 @@ def test_places_are_those_of_numpy(dense: int, ids: list[int], keys: list[int]) 
         for side in ("left", "right"):
             found = find_positions(unaligned(ids), np.array(keys, np.int64), side)
             assert found.tolist() == np.searchsorted(ids, keys, side).tolist()
+            once = sorted(set(ids))
+            found = find_positions(unaligned(once), np.array(keys, np.int64), side, distinct=True)
+            assert found.tolist() == np.searchsorted(once, keys, side).tolist()
         assert check_order(unaligned(ids)) == (True, len(set(ids)))
 
 

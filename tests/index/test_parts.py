@@ -203,3 +203,19 @@ def test_a_filter_is_exact_beside_dead_records(
     for n in (1, 10, 500, 3000):
         among = rng.choice(5 + 3 * np.arange(3000), n, replace=False)
         assert index.search_among(clustered(5, 6), among, 10) == single.search_among(clustered(5, 6), among, 10)
+
+
+@pytest.mark.parametrize("sparse", [0, 1_000_000], ids=["by codes", "exhaustively"])
+@pytest.mark.parametrize("n", [10, 2500])
+def test_a_shallow_search_is_filled_and_its_best_are_as_sure(
+    mixed: tuple[SegmentedIndex, FlatIndex], monkeypatch: pytest.MonkeyPatch, sparse: int, n: int
+) -> None:
+    monkeypatch.setattr(ivf, "_SPARSE", sparse)
+    (index, single), among = mixed, np.random.default_rng(6).choice(5 + 3 * np.arange(3000), n, replace=False)
+    queries = clustered(5, 6)
+    for found, wanted in (
+        (index.search(queries, 900, shallow=True), single.search(queries, 900)),
+        (index.search_among(queries, among, 900, shallow=True), single.search_among(queries, among, 900)),
+    ):
+        for hits, true in zip(found, wanted, strict=True):
+            assert len(dict(hits)) == len(true) and hits[:10] == true[:10]

@@ -1,9 +1,15 @@
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.options import FUSIONS, Fusion
-from engine.query.ranking import DEPTH, _fuse_rankings, _stretch_scores
+from engine.query.ranking import DEPTH, _add_scored, _fuse_rankings, _stretch_scores
+from engine.records.encoder import Vectors
+from engine.records.generation import DocIds
 
 SEMANTIC = [(1, 0.9), (2, 0.5), (3, 0.1)]
 KEYWORD = [(3, 8.0), (4, 4.0), (1, 2.0)]
@@ -58,3 +64,16 @@ def test_all_of_both_legs_once_in_a_total_order(
     assert {i for i, _ in found} == one.keys() | other.keys() and len(found) == len(one.keys() | other.keys())
     assert all(-1e-9 <= score <= 1 + 1e-9 for _, score in found)
     assert [(-score, i) for i, score in found] == sorted((-score, i) for i, score in found)
+
+
+def test_records_found_by_words_take_their_places_by_meaning_where_a_search_may_miss_some() -> None:
+    cosines = {4: 0.7, 5: 0.1}
+
+    def score_ids(query: Vectors, doc_ids: DocIds) -> Vectors:
+        return np.array([cosines[doc_id] for doc_id in doc_ids.tolist()], np.float32)
+
+    for is_exact, wanted in ((False, [1, 4, 2]), (True, [1, 2, 3])):
+        vectors = SimpleNamespace(is_exact=is_exact, score_ids=score_ids)
+        snapshot: Any = SimpleNamespace(vectors=vectors)
+        found = _add_scored(snapshot, SEMANTIC, [(4, 9.0), (1, 8.0), (5, 7.0)], np.zeros(2, np.float32))
+        assert [doc_id for doc_id, _ in found] == wanted
