@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlite_utils import Database
 
+from engine.corpus.selection.arrays import write_arrays
 from engine.corpus.selection.clauses import BLANK_ABSTRACT
 from engine.records.abstract import SOURCE_FIELDS
 
@@ -207,7 +208,7 @@ def create_state(db: Database, schema: str) -> None:
 
 
 def finish_tables(db: Database, state: str) -> None:
-    """Complete a segment whose records are written: terms, sources, indexes and views.
+    """Complete a segment whose records are written: terms, sources, indexes, views and arrays.
 
     state: the name under which the state of the generation is attached.
     """
@@ -220,6 +221,7 @@ def finish_tables(db: Database, state: str) -> None:
         db.execute(f"CREATE INDEX main.{index}")
     for name, select in _VIEWS.items():
         db.execute(f"CREATE VIEW main.{name} AS {select}")
+    write_arrays(db.conn)
 
 
 # The rows of the state that a segment has, too.

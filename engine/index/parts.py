@@ -105,10 +105,13 @@ class _Group:
 
     def select_rows(self, members: _Members) -> NDArray[np.int64]:
         """Return all rows alive of some ids, in any order."""
-        doc_ids, mask = members.doc_ids, members.mask
-        if mask is None:
+        doc_ids, chosen = members.doc_ids, np.zeros(self.index.n_rows, bool)
+        if self.index.n_rows * _DENSE <= len(doc_ids):
+            places = np.searchsorted(doc_ids, self.index.doc_ids).clip(max=len(doc_ids) - 1)
+            chosen = doc_ids[places] == self.index.doc_ids
+            return np.flatnonzero(chosen if self.dead is None else chosen & ~self.dead.has_rows(np.arange(len(chosen))))
+        if (mask := members.mask) is None:
             return self.index.find_all_rows(doc_ids[self.find_living(doc_ids)])[0]
-        chosen = np.zeros(self.index.n_rows, bool)
         for start in range(0, self.index.n_rows, _BLOCK):
             places = self.index.doc_ids[start : start + _BLOCK] - doc_ids[0]
             inside = (places >= 0) & (places < len(mask))

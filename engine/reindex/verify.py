@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.corpus.selection.arrays import find_array_problems
 from engine.corpus.storage.store import Corpus, open_database
 from engine.encode.encoder import LENGTH_TOLERANCE, SAME_TEXT_COSINE, Encoder, encode_checked
 from engine.encode.folder import check_encoder
@@ -125,6 +126,7 @@ def check_segment_content(
     """Yield the problems of database, vectors, map and codes: wrong ids or counts, and vectors not of unit length."""
     with closing(open_database(files.database)) as corpus:
         yield from corpus.find_problems()
+        yield from find_array_problems(corpus)
         corpus_ids = corpus.read_ids()
     vectors = FlatIndex(files.vectors, encoder.dim)
     vector_ids = np.unique(vectors.doc_ids)

@@ -10,6 +10,7 @@ import numpy as np
 from sqlite_utils import Database
 
 from engine.corpus.schema import KINDS, _fill_terms
+from engine.corpus.selection.arrays import write_arrays
 from engine.corpus.storage.store import SegmentDatabase
 
 STALE = {  # of the row of a dead record: what must never be found
@@ -73,6 +74,8 @@ def write_segment(database: Path, path: Path, live: Collection[int], dead: Colle
             _fill_terms(Database(db), kind, column)
         db.execute("UPDATE terms SET id = id + ?", (10_000 * (number + 1),))
         db.execute("UPDATE members SET term_id = term_id + ?", (10_000 * (number + 1),))
+        db.execute("DROP TABLE IF EXISTS arrays")
+        write_arrays(db)
         db.execute(
             "DELETE FROM sources WHERE id NOT IN"
             " (SELECT source_id FROM contributions UNION SELECT spoken FROM contributions)"

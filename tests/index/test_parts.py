@@ -219,3 +219,13 @@ def test_a_shallow_search_is_filled_and_its_best_are_as_sure(
     ):
         for hits, true in zip(found, wanted, strict=True):
             assert len(dict(hits)) == len(true) and hits[:10] == true[:10]
+
+
+def test_a_small_part_beside_a_broad_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "_DENSE", 2)
+    ids = np.array([3, 5, 8, 9])
+    part = write_part(tmp_path / "a", ids, unit(4, 8, 1), np.array([5]))
+    other = write_part(tmp_path / "b", 100 + np.arange(5000), unit(5000, 8, 2))
+    among = np.concatenate([np.array([1, 3, 5, 9]), 100 + np.arange(50)])
+    found = SegmentedIndex([part, other], 8).search_among(unit(1, 8, 3), among, 60)[0]
+    assert sorted(doc_id for doc_id, _ in found) == [3, 9, *range(100, 150)]

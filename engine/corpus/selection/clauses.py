@@ -5,12 +5,11 @@ Names and texts are compared as a whole, ignoring the case of ASCII letters; * m
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 
 from engine.corpus.selection.languages import list_spellings
-from engine.corpus.storage.docsets import Selected, Some
+from engine.corpus.storage.docsets import InYears, Selected, Some, WithTerms
 from engine.corpus.storage.store import SPACES
 from engine.corpus.storage.values import bind_text, dump_json_array
 from engine.errors import UsageError
@@ -25,13 +24,14 @@ BLANK_ABSTRACT = _BLANK.format(column="abstract")  # the same text as in the ind
 
 RETRACTED = Selected("SELECT id FROM abstracts WHERE retracted")
 WITHOUT_TITLE = Selected(f"SELECT id FROM abstracts WHERE {_BLANK.format(column='title')}")
-WITHOUT_ABSTRACT = Selected(f"SELECT id FROM abstracts WHERE {BLANK_ABSTRACT}")
+WITHOUT_ABSTRACT = Selected(f"SELECT id FROM abstracts WHERE {BLANK_ABSTRACT}", array="without abstract")
 _NO_FULL_TEXT = ("%pubmed.ncbi.nlm.nih.gov/%", "%ncbi.nlm.nih.gov/pubmed/%", "%doi.org/10.%")  # pages of the record
 WITH_FULL_TEXT = Selected(
     "SELECT id FROM abstracts WHERE pmcid <> '' UNION ALL"
     " SELECT a.id FROM abstracts a CROSS JOIN json_each(a.urls) u WHERE a.urls <> '[]'"
     " AND NOT EXISTS (SELECT 1 FROM json_each(?) v WHERE u.value LIKE v.value)",
     (dump_json_array(_NO_FULL_TEXT),),
+    "with full text",
 )
 WITH_NOTE = Selected("SELECT id FROM abstracts WHERE notes <> '[]'")
 WITH_SOURCE = Selected(
@@ -40,31 +40,26 @@ WITH_SOURCE = Selected(
 )
 
 
-def select_years(ranges: Iterable[tuple[int | None, int | None]]) -> Selected:
+def select_years(ranges: Iterable[tuple[int | None, int | None]]) -> InYears:
     """Return the records of these years, both ends included, None for an open end; never a record without a year."""
     spans = ((LEAST if low is None else low, MOST if high is None else high) for low, high in ranges)
-    valid = [(max(low, LEAST), min(high, MOST)) for low, high in spans if low <= MOST and high >= LEAST]
-    return Selected(
-        "SELECT a.id AS id FROM json_each(?) v CROSS JOIN abstracts a"
-        " ON a.year BETWEEN json_extract(v.value, '$[0]') AND json_extract(v.value, '$[1]')",
-        (json.dumps(valid),),
-    )
+    return InYears(tuple((max(low, LEAST), min(high, MOST)) for low, high in spans if low <= MOST and high >= LEAST))
 
 
-def select_names(kind: str, values: Iterable[str]) -> Selected:
+def select_names(kind: str, values: Iterable[str]) -> WithTerms:
     """Return the records with a term of this kind that equals one of the values."""
     exact, patterns = _split_patterns(values)
-    select = "SELECT m.doc_id AS id FROM json_each(?) v CROSS JOIN terms t ON t.kind = ? AND t.value"
-    join = "CROSS JOIN members m ON m.term_id = t.id"
-    return Selected(
-        f"{select} = v.value {join} UNION ALL {select} {LIKE} {join}",
+    select = "SELECT t.id AS id FROM json_each(?) v CROSS JOIN terms t ON t.kind = ? AND t.value"
+    return WithTerms(
+        f"{select} = v.value UNION ALL {select} {LIKE}",
         (dump_json_array(exact), kind, dump_json_array(patterns), kind),
     )
 
 
 def select_with_terms(kind: str) -> Selected:
     """Return the records with any term of this kind."""
-    return Selected("SELECT m.doc_id AS id FROM terms t JOIN members m ON m.term_id = t.id WHERE t.kind = ?", (kind,))
+    sql = "SELECT m.doc_id AS id FROM terms t JOIN members m ON m.term_id = t.id WHERE t.kind = ?"
+    return Selected(sql, (kind,), f"with {kind}")
 
 
 def select_authors(values: Sequence[str]) -> Some:
@@ -80,7 +75,7 @@ def select_authors(values: Sequence[str]) -> Some:
     return Some(tuple(_select_author(value) for value in values))
 
 
-def _select_author(value: str) -> Selected:
+def _select_author(value: str) -> WithTerms:
     """Return the records with an author who matches a value: each word of it begins a word of the name.
 
     Raises:
@@ -95,8 +90,8 @@ def _select_author(value: str) -> Selected:
     split = "' ' || replace(replace(replace(value, ',', ' '), '-', ' '), '.', ' ')"
     authors = f"SELECT id, {split} AS words FROM terms WHERE kind = 'author' AND value LIKE ? ESCAPE '!'"
     conditions = " AND ".join(["t.words LIKE ? ESCAPE '!'"] * len(words))
-    return Selected(
-        f"SELECT m.doc_id AS id FROM ({authors}) t CROSS JOIN members m ON m.term_id = t.id WHERE {conditions}",
+    return WithTerms(
+        f"SELECT t.id AS id FROM ({authors}) t WHERE {conditions}",
         (
             _build_pattern(f"*{words[0]}*"),
             *(_build_pattern(f"* {word}*") for word in words),
@@ -104,7 +99,7 @@ def _select_author(value: str) -> Selected:
     )
 
 
-def select_languages(values: Iterable[str]) -> Selected:
+def select_languages(values: Iterable[str]) -> WithTerms:
     """Return the records in one of these languages, in any spelling."""
     return select_names("language", [spelling for value in values for spelling in list_spellings(value)])
 
@@ -156,7 +151,7 @@ def select_keys(column: str, values: Iterable[str]) -> Selected:
 
 def select_with_key(column: str) -> Selected:
     """Return the records that have a pmid, doi or record_id."""
-    return Selected(f"SELECT id FROM abstracts WHERE {column} IS NOT NULL")
+    return Selected(f"SELECT id FROM abstracts WHERE {column} IS NOT NULL", array=f"with {column}")
 
 
 def _split_patterns(values: Iterable[str]) -> tuple[list[str], list[str]]:

@@ -40,6 +40,7 @@ class SharedDatabase:
         self.idle: LifoQueue[sqlite3.Connection] = LifoQueue()
         self._dead: dict[sqlite3.Connection, DocIds] = {}  # what the table dead of a connection holds
         self.packed_ids: PackedIds | None = None  # of its abstracts, once they were read
+        self.array_names: frozenset[str] | None = None  # of its table arrays, once they were read
         self._lock = threading.Lock()
         self._n_users = 1
         self.widen(1)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.storage.store import Corpus
+from engine.corpus.storage.arrays import IDS, YEARS, find_years, name_term, parse_flags, parse_places
+from engine.corpus.storage.idsets import NO_IDS
+from engine.corpus.storage.store import Corpus, SegmentReader
 from engine.records.generation import DocIds
 
 
@@ -18,6 +21,67 @@ class Selected:
 
     sql: str  # with one column, id; user input is bound, never part of it
     values: tuple[str | int, ...] = ()
+    array: str = ""  # name of the flags of these ids, where a segment keeps them
+
+    def read_ids(self, segment: SegmentReader) -> DocIds:
+        """Return the ids in a segment, dead ones too."""
+        flags = segment.read_array(self.array) if self.array else None
+        if flags is None:
+            return segment.read_ids(self.sql, self.values)
+        ids = segment.list_ids()
+        return ids[parse_flags(flags, len(ids))]
+
+
+@dataclass(frozen=True, slots=True)
+class InYears:
+    """The records of some years, never those without a year."""
+
+    ranges: tuple[tuple[int, int], ...]  # both ends included, 64 bits
+
+    @property
+    def sql(self) -> str:
+        """The SELECT of their ids."""
+        return (
+            "SELECT a.id AS id FROM json_each(?) v CROSS JOIN abstracts a"
+            " ON a.year BETWEEN json_extract(v.value, '$[0]') AND json_extract(v.value, '$[1]')"
+        )
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The values of that SELECT."""
+        return (json.dumps(self.ranges),)
+
+    def read_ids(self, segment: SegmentReader) -> DocIds:
+        """Return the ids in a segment, dead ones too."""
+        years = segment.read_array(YEARS)
+        if years is None:
+            return segment.read_ids(self.sql, self.values)
+        ids = segment.list_ids()
+        return ids[find_years(years, len(ids), self.ranges)]
+
+
+@dataclass(frozen=True, slots=True)
+class WithTerms:
+    """The records with at least one of some terms."""
+
+    terms: str  # a SELECT of one column, id: keys of terms; user input is bound, never part of it
+    values: tuple[str | int, ...] = ()
+
+    @property
+    def sql(self) -> str:
+        """The SELECT of the ids of the records."""
+        return f"SELECT m.doc_id AS id FROM ({self.terms}) t CROSS JOIN members m ON m.term_id = t.id"
+
+    def read_ids(self, segment: SegmentReader) -> DocIds:
+        """Return the ids in a segment, dead ones too; the members of frequent terms are read at once."""
+        if not segment.has_array(IDS):
+            return segment.read_ids(self.sql, self.values)
+        names = map(name_term, segment.read_ids(self.terms, self.values).tolist())
+        arrays = [content for name in dict.fromkeys(names) if (content := segment.read_array(name)) is not None]
+        others = f"{self.sql} AND NOT EXISTS (SELECT 1 FROM arrays WHERE name = '{name_term('')}' || t.id)"
+        found = [segment.read_ids(others if arrays else self.sql, self.values)]
+        ids = segment.list_ids() if arrays else NO_IDS
+        return np.concatenate([*found, *(ids[parse_places(content)] for content in arrays)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +112,8 @@ class Some:
     parts: tuple[DocSet, ...]
 
 
-DocSet = Selected | Listed | Not | All | Some
+Leaf = Selected | InYears | WithTerms
+DocSet = Leaf | Listed | Not | All | Some
 _SPARSE = 32  # numbers an id, from which sets are combined as lists of ids and not as masks over all numbers
 
 
@@ -60,7 +125,7 @@ def read_members(corpus: Corpus, docset: DocSet) -> DocIds:
     """
     docset = docset if _is_bounded(docset) else All((Listed(corpus.read_ids()), docset))
     parts = tuple(dict.fromkeys(_build_selections(docset)))
-    found = dict(zip(parts, corpus.select_ids([(part.sql, part.values) for part in parts]), strict=True))
+    found = dict(zip(parts, corpus.select_ids(parts), strict=True))
     lists = [*found.values(), *(part.doc_ids for part in _list_known(docset))]
     size = max((int(ids.max()) + 1 for ids in lists if len(ids)), default=0)
     if size <= _SPARSE * sum(map(len, lists)):
@@ -79,9 +144,9 @@ def _is_bounded(docset: DocSet) -> bool:
     return not isinstance(docset, Not)
 
 
-def _build_selections(docset: DocSet) -> Iterator[Selected]:
-    """Yield the SELECTs of a set."""
-    if isinstance(docset, Selected):
+def _build_selections(docset: DocSet) -> Iterator[Leaf]:
+    """Yield the selections of a set."""
+    if isinstance(docset, Leaf):
         yield docset
     elif isinstance(docset, Not):
         yield from _build_selections(docset.part)
@@ -112,13 +177,13 @@ def _place(docset: DocSet, numbers: DocIds) -> DocSet:
     return docset
 
 
-def _mask(docset: DocSet, selections: Mapping[Selected, DocIds], size: int) -> NDArray[np.bool_]:
+def _mask(docset: DocSet, selections: Mapping[Leaf, DocIds], size: int) -> NDArray[np.bool_]:
     """Return whether each id from 0 is in the set, bool (size,). An unbounded set includes ids without a record."""
     if isinstance(docset, Not):
         return ~_mask(docset.part, selections, size)
-    if isinstance(docset, Selected | Listed):
+    if isinstance(docset, Leaf | Listed):
         inside = np.zeros(size, np.bool_)
-        inside[selections[docset] if isinstance(docset, Selected) else docset.doc_ids] = True
+        inside[docset.doc_ids if isinstance(docset, Listed) else selections[docset]] = True
         return inside
     inside = np.full(size, isinstance(docset, All))
     for part in docset.parts:

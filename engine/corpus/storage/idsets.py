@@ -1,4 +1,4 @@
-"""Sets of doc ids as arrays: their text from SQLite, their form in memory, and the dead among them."""
+"""Sets of doc ids as arrays: their form in memory, and the dead among them."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from numpy.typing import NDArray
 from engine.records.generation import DocIds
 
 NO_IDS: DocIds = np.empty(0, np.int64)
+_FEW = 8  # times as many ids on the other side; then looking up each is faster than comparing all
 _SPARSE = 64  # ids further apart than this on average take less memory as numbers than as bits
-
-
-def parse_ids(text: str | None) -> DocIds:
-    """Parse ids from a text like "3,1,2"; none from None."""
-    return np.fromstring(text, dtype=np.int64, sep=",") if text else NO_IDS
 
 
 def find_among(ids: DocIds, others: DocIds) -> NDArray[np.bool_]:
     """Return whether each id is among others (ascending, unique), bool (n,)."""
     if not len(others):
         return np.zeros(len(ids), np.bool_)
-    if 8 * len(ids) > len(others):
+    if len(ids) > _FEW * len(others) and (ids[1:] > ids[:-1]).all():  # a few others are looked up in the ids
+        found = np.zeros(len(ids), np.bool_)
+        places = np.searchsorted(ids, others)
+        places = places[places < len(ids)]
+        found[places] = ids[places] == others[: len(places)]
+        return found
+    if _FEW * len(ids) > len(others):
         return np.isin(ids, others)
     places = np.minimum(np.searchsorted(others, ids), len(others) - 1)
     return np.asarray(others[places] == ids)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
 import math
@@ -9,15 +10,18 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from engine.corpus.storage.arrays import IDS, parse_ids
 from engine.corpus.storage.connections import SharedDatabase
-from engine.corpus.storage.idsets import NO_IDS, PackedIds, find_among, parse_ids
+from engine.corpus.storage.idsets import NO_IDS, PackedIds, find_among
 from engine.corpus.storage.resolution import resolve_ids
-from engine.corpus.storage.rows import Value, parse_row
+from engine.corpus.storage.rows import parse_row
 from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, BusyError, CorruptError
 from engine.identifiers import strip_doi_address
@@ -25,7 +29,6 @@ from engine.records.abstract import SOURCE_FIELDS, Abstract
 from engine.records.generation import DocIds, FileCounts, Totals
 
 _MOST = 512  # connections of a corpus with many segments: the files that a process may open are limited
-_SPAN = 10_000_000  # ids that SQLite returns as one text
 _PAGE = 1000  # rows read at once
 SPACES = " \t\n\r\f\v\xa0\u2009\u202f\u3000"  # characters of a blank field
 TOTALS = (
@@ -94,6 +97,41 @@ class _Segment:
     def keep_live_ids(self, ids: DocIds) -> DocIds:
         """Return the ids that are not dead, in their order."""
         return ids[~find_among(ids, self.dead)] if len(self.dead) else ids
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentReader:
+    """A segment as selections read it, the dead records included."""
+
+    corpus: Corpus
+    segment: _Segment
+    end: float  # of time.monotonic(), until when a query may run
+
+    def list_ids(self) -> DocIds:
+        """Return the ids of all records, ascending, int64 (n,)."""
+        return self.corpus.read_stored_ids(self.segment, self.end)
+
+    def has_array(self, name: str) -> bool:
+        """Return whether the segment has an array of this name."""
+        return name in self.corpus.list_arrays(self.segment, self.end)
+
+    def read_array(self, name: str) -> bytes | None:
+        """Return an array; None if the segment does not have it."""
+        if not self.has_array(name):
+            return None
+        return self.corpus.read_array(self.segment, name, self.end)
+
+    def read_ids(self, sql: str, values: Sequence[object] = ()) -> DocIds:
+        """Return the ids that a SELECT of one column gives, int64 (n,)."""
+        return self.corpus.read_column(self.segment, sql, values, self.end)
+
+
+class Selection(Protocol):
+    """A set of records that can be read from each segment."""
+
+    def read_ids(self, segment: SegmentReader) -> DocIds:
+        """Return their ids in a segment, dead ones too; unsorted, perhaps repeated, int64 (n,)."""
+        ...
 
 
 class Corpus:
@@ -185,12 +223,23 @@ class Corpus:
             BusyError: it took longer than `patience`, or the deadline of the request has passed.
             CorruptError: SQLite found the file damaged.
         """
+        with self._borrow(database, end) as connection:
+            if dead is not None:
+                database.load_dead(connection, dead)
+            return connection.execute(sql, values).fetchall()
+
+    @contextlib.contextmanager
+    def _borrow(self, database: SharedDatabase, end: float) -> Iterator[sqlite3.Connection]:
+        """Lend a connection for one query, until end.
+
+        Raises:
+            BusyError: it took longer than `patience`, or the deadline of the request has passed.
+            CorruptError: SQLite found the file damaged.
+        """
         deadline = CURRENT.get()
         try:
             with database.borrow(deadline, end) as connection:
-                if dead is not None:
-                    database.load_dead(connection, dead)
-                return connection.execute(sql, values).fetchall()
+                yield connection
         except sqlite3.DatabaseError as err:
             if getattr(err, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
                 deadline.check()
@@ -280,35 +329,49 @@ class Corpus:
             yield from segment.keep_live(rows)
             last = rows[-1][0]
 
-    def select_ids(self, selects: Sequence[tuple[str, Sequence[Value]]]) -> list[DocIds]:
-        """Return the live ids that each SELECT of one column, id, returns; unsorted, perhaps repeated, int64 (n,).
-
-        One statement runs all of them and returns the ids of each as one text, which is many times faster than rows.
+    def select_ids(self, selections: Sequence[Selection]) -> list[DocIds]:
+        """Return the live ids of each selection; unsorted, perhaps repeated, int64 (n,).
 
         Raises:
             BusyError, CorruptError: as `read_live`.
         """
-        found: list[list[DocIds]] = [[NO_IDS] for _ in selects]
-        values, end = [value for _, bound in selects for value in bound], self._find_end()
-        for segment in self.segments if selects else ():
-            for where in self._list_spans(segment, end):
-                columns = (f"(SELECT group_concat(id) FROM ({sql}){where})" for sql, _ in selects)
-                (row,) = self._run(segment.database, f"SELECT {', '.join(columns)}", values, end)
-                for ids, text in zip(found, row, strict=True):
-                    ids.append(segment.keep_live_ids(parse_ids(text)))
-        return [np.concatenate(ids) for ids in found]
+        end = self._find_end()
+        readers = [SegmentReader(self, segment, end) for segment in self.segments]
+        return [
+            np.concatenate([NO_IDS, *(one.segment.keep_live_ids(selection.read_ids(one)) for one in readers)])
+            for selection in selections
+        ]
 
-    def _list_spans(self, segment: _Segment, end: float) -> list[str]:
-        """Return conditions that divide the ids of a segment so that each part fits into a text: "" if all do."""
-        sql = "SELECT (SELECT min(id) FROM abstracts), (SELECT max(id) FROM abstracts)"
-        ((low, high),) = self._run(segment.database, sql, (), end)
-        if low is None or high - low < _SPAN:
-            return [""]
-        return [f" WHERE +id BETWEEN {n} AND {n + _SPAN - 1}" for n in range(low, high + 1, _SPAN)]
+    def read_column(self, segment: _Segment, sql: str, values: Sequence[object], end: float) -> DocIds:
+        """Return the ids that a SELECT of one column gives in a segment, int64 (n,), until end.
+
+        Raises:
+            BusyError, CorruptError: as `read_live`.
+        """
+        with self._borrow(segment.database, end) as connection:
+            cursor = connection.cursor()
+            cursor.row_factory = None  # plain tuples, which are read faster
+            return np.fromiter(chain.from_iterable(cursor.execute(sql, values)), np.int64)
+
+    def list_arrays(self, segment: _Segment, end: float) -> frozenset[str]:
+        """Return the names of the arrays of a segment; they are kept, since a segment never changes."""
+        database = segment.database
+        if database.array_names is None:
+            sql = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'arrays'"
+            there = self._run(database, sql, (), end)
+            rows = self._run(database, "SELECT name FROM arrays", (), end) if there else []
+            database.array_names = frozenset(row[0] for row in rows)
+        return database.array_names
+
+    def read_array(self, segment: _Segment, name: str, end: float) -> bytes:
+        """Return an array that a segment has."""
+        content: bytes = self._run(segment.database, "SELECT content FROM arrays WHERE name = ?", (name,), end)[0][0]
+        return content
 
     def read_ids(self) -> DocIds:
         """Return all doc ids, ascending, int64 (n,)."""
-        found = [segment.keep_live_ids(self._read_stored_ids(segment)) for segment in self.segments]
+        end = self._find_end()
+        found = [segment.keep_live_ids(self.read_stored_ids(segment, end)) for segment in self.segments]
         return found[0] if len(found) == 1 else np.sort(np.concatenate([NO_IDS, *found]))
 
     def list_ids_beside(self, other: Corpus) -> DocIds:
@@ -316,23 +379,26 @@ class Corpus:
 
         These are all live rows of the segments that it does not have, and of the others those that are dead there.
         """
-        found = [NO_IDS]
+        found, end = [NO_IDS], self._find_end()
         for segment in self.segments:
             same = next((part for part in other.segments if part.database.is_same(segment.database)), None)
-            ids = self._read_stored_ids(segment) if same is None else np.setdiff1d(same.dead, segment.dead)
+            ids = self.read_stored_ids(segment, end) if same is None else np.setdiff1d(same.dead, segment.dead)
             found.append(segment.keep_live_ids(ids))
         return np.sort(np.concatenate(found))
 
-    def _read_stored_ids(self, segment: _Segment) -> DocIds:
-        """Return the ids of a segment, dead ones too, ascending; they are kept, since a segment never changes."""
-        database, end = segment.database, self._find_end()
+    def read_stored_ids(self, segment: _Segment, end: float) -> DocIds:
+        """Return the ids of a segment, dead ones too, ascending; they are kept, since a segment never changes.
+
+        Raises:
+            BusyError, CorruptError: as `read_live`.
+        """
+        database = segment.database
         if database.packed_ids is None:
-            texts = [
-                # without ORDER BY, SQLite reads a narrow index instead of the rows
-                self._run(database, f"SELECT group_concat(id) FROM (SELECT id FROM abstracts){where}", (), end)[0][0]
-                for where in self._list_spans(segment, end)
-            ]
-            database.packed_ids = PackedIds.build(np.sort(np.concatenate([parse_ids(text) for text in texts])))
+            if IDS in self.list_arrays(segment, end):
+                ids = parse_ids(self.read_array(segment, IDS, end))
+            else:  # without ORDER BY, SQLite reads a narrow index instead of the rows
+                ids = np.sort(self.read_column(segment, "SELECT id FROM abstracts", (), end))
+            database.packed_ids = PackedIds.build(ids)
         return database.packed_ids.list_ids()
 
     def fetch(self, doc_ids: Sequence[int]) -> dict[int, Abstract]:

@@ -18,9 +18,8 @@ from engine.corpus.selection import languages as languages_module
 from engine.corpus.selection.filters import find_qualified
 from engine.corpus.selection.languages import _SPELLINGS
 from engine.corpus.selection.meshtree import MeshTree
-from engine.corpus.storage.docsets import All, Listed, Not, Selected, Some, read_members
+from engine.corpus.storage.docsets import All, Leaf, Listed, Not, Selected, Some, read_members
 from engine.corpus.storage.resolution import resolve_ids
-from engine.corpus.storage.rows import Value
 from engine.corpus.storage.store import Corpus, open_database
 from engine.errors import AbstractNotFoundError, ConfigError, UsageError
 from engine.options import Filters
@@ -332,9 +331,9 @@ class Recorder:
         self.asked.append((sql, values))
         return self.corpus.read_live(sql, *values)
 
-    def select_ids(self, selects: Sequence[tuple[str, Sequence[Value]]]) -> list[DocIds]:
-        self.asked += [(sql, tuple(values)) for sql, values in selects]
-        return self.corpus.select_ids(selects)
+    def select_ids(self, selections: Sequence[Leaf]) -> list[DocIds]:
+        self.asked += [(selection.sql, tuple(selection.values)) for selection in selections]
+        return self.corpus.select_ids(selections)
 
     def read_ids(self) -> DocIds:
         self.asked.append(("SELECT id FROM abstracts", ()))

@@ -21,6 +21,7 @@ from engine.corpus.facets import count_names, count_years, read_years_and_journa
 from engine.corpus.flow import count_flow
 from engine.corpus.history import find_changed, find_differences, find_generation_before, read_events
 from engine.corpus.schema import KINDS
+from engine.corpus.selection import arrays
 from engine.corpus.selection.filters import find_qualified
 from engine.corpus.storage import store as store_module
 from engine.corpus.storage.resolution import resolve_ids
@@ -43,6 +44,8 @@ FILTERS = (
     Filters(authors=("smith j",), sources=("*a*",)),
     Filters(has_fulltext=False, exclude=("r1", "PMID:5")),
     Filters(where="not (title ~ gout or source = none) or year < 2001 or doi ~ 10 or note = gout"),
+    Filters(where="mesh = none or pmid = none or doi != none and author != none", years=((2001, 2003), (None, 1999))),
+    Filters(where="year = none or year >= 40000 or keyword ~ a", languages=("eng",)),
     Filters(where="id in (r1, r2, r3) or retracted", ids=("r1", "r2", "r4", "7", "PMID:5", "10.1/a", "unknown")),
 )
 COUNTS = '{"abstracts": 1, "retracted": 0, "without_abstract": 0, "without_title": 0, "truncated": 0}'
@@ -144,14 +147,19 @@ def compare_lookups(one: Corpus, many: Corpus, keys: list[str], filters: Filters
     assert found.doc_ids.dtype == np.int64
 
 
-@given(drawn.files(), st.integers(1, 4), st.randoms(), st.lists(drawn.keys, max_size=12))
+@given(drawn.files(), st.integers(1, 4), st.randoms(), st.lists(drawn.keys, max_size=12), st.integers(1, 4))
 @examples(0.5)
 def test_every_reader_answers_from_segments_as_from_one_database(
-    files: Files, n: int, random: Random, keys: list[str]
+    files: Files, n: int, random: Random, keys: list[str], least: int
 ) -> None:
     with tempfile.TemporaryDirectory() as place:
         path = build(Path(place), files, random)
-        parts, state = segments.divide(path, Path(place), n, random)
+        with pytest.MonkeyPatch.context() as patch:  # segments of as many records have arrays, and as frequent terms
+            patch.setattr(arrays, "_LEAST", least)
+            patch.setattr(arrays, "_FREQUENT", least)
+            parts, state = segments.divide(path, Path(place), n, random)
+            with closing(Corpus(parts, state)) as many:
+                assert list(arrays.find_array_problems(many)) == []
         with closing(open_database(path)) as one, closing(Corpus(parts, state)) as many:
             compare(one, many)
             for filters in FILTERS:
@@ -185,13 +193,6 @@ def test_four_records_in_two_segments(divided: tuple[Corpus, Corpus]) -> None:
     assert find_qualified(many, Filters(journals=("stale*",))).doc_ids.tolist() == []
     with pytest.raises(AbstractNotFoundError, match="no record 'x'.*'a'"):
         many.find_doc_id("x")
-
-
-def test_ids_are_read_in_spans(divided: tuple[Corpus, Corpus], monkeypatch: pytest.MonkeyPatch) -> None:
-    one, many = divided
-    monkeypatch.setattr(store_module, "_SPAN", 2)
-    assert many.read_ids().tolist() == one.read_ids().tolist() == [1, 2, 3, 4]
-    assert find_qualified(many, Filters(years=((2001, 2003),))).doc_ids.tolist() == [1, 2, 3]
 
 
 def test_what_is_open_is_not_opened_again_and_stays_open_for_the_newer_corpus(tmp_path: Path) -> None:
@@ -245,5 +246,5 @@ def test_differences_read_only_what_is_not_shared(
 ) -> None:
     one, many = divided
     with closing(many.open_again()) as same:
-        monkeypatch.setattr(Corpus, "_read_stored_ids", lambda *_: pytest.fail("reads a shared segment"))
+        monkeypatch.setattr(Corpus, "read_stored_ids", lambda *_: pytest.fail("reads a shared segment"))
         assert list(find_differences(many, same)) == []
