@@ -24,6 +24,10 @@ YEARS = re.compile(r"(?P<low>[0-9]{4})?\s*(?P<dash>[-\u2013])?\s*(?P<high>[0-9]{
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_RECALL = 0.99  # that a new approximate index must reach
 DEFAULT_WEIGHT = 0.5  # of the cosine in hybrid mode
+NO_RERANKER = "none"  # in place of a model: no second stage, whatever index.toml says
+DEFAULT_RERANK_DEPTH = 50  # hits that the second stage orders anew
+MAX_RERANK_DEPTH = 1_000
+RERANK_PRECISIONS = ("fp32", "int8")
 # Text recipes by their short names. The long one is part of every fingerprint: when the way a text is made changes,
 # change its number.
 RECIPE_NAMES = {"whole": "title. abstract/1", "passages": "passages 256/1"}
@@ -421,6 +425,39 @@ class Query:
             chip="diversity",
         ),
     )
+    rerank: str | None = _describe_field(  # None: as index.toml says
+        None,
+        QueryOption(
+            "rerank",
+            ValueKind.TEXT,
+            "Second stage: order the first hits anew by this cross-encoder, a folder or hub id; none for no second "
+            "stage.",
+            metavar="MODEL",
+            unset="index.toml; none",
+            chip="reranker",
+        ),
+    )
+    rerank_depth: int | None = _describe_field(  # None: as index.toml says
+        None,
+        QueryOption(
+            "rerank_depth",
+            ValueKind.INTEGER,
+            "Number of hits that the second stage orders anew.",
+            low=1,
+            high=MAX_RERANK_DEPTH,
+            unset=f"index.toml; {DEFAULT_RERANK_DEPTH}",
+        ),
+    )
+    rerank_precision: str | None = _describe_field(  # None: as index.toml says
+        None,
+        QueryOption(
+            "rerank_precision",
+            ValueKind.CHOICE,
+            "Precision of the reranker; int8 is faster and gives other scores.",
+            choices=RERANK_PRECISIONS,
+            unset=f"index.toml; {RERANK_PRECISIONS[0]}",
+        ),
+    )
     explain: bool = _describe_field(
         False,
         QueryOption(
@@ -705,6 +742,34 @@ class IndexSettings:
             "convex: weighted sum of both scores, each stretched to [0, 1]; rrf: by ranks, without a weight.",
             f'"{DEFAULT_FUSION}"',
             choices=FUSIONS,
+        ),
+    )
+    rerank_model: str | None = _describe_field(
+        None,
+        SettingOption(
+            "rerank.model",
+            "Cross-encoder that orders the first hits of every search anew: a folder or hub id.",
+            '"cross-encoder/ms-marco-MiniLM-L6-v2"',
+            "none",
+        ),
+    )
+    rerank_depth: int = _describe_field(
+        DEFAULT_RERANK_DEPTH,
+        SettingOption(
+            "rerank.depth",
+            "Number of hits that it orders anew.",
+            str(DEFAULT_RERANK_DEPTH),
+            low=1,
+            high=MAX_RERANK_DEPTH,
+        ),
+    )
+    rerank_precision: str = _describe_field(
+        RERANK_PRECISIONS[0],
+        SettingOption(
+            "rerank.precision",
+            "Precision of the reranker; int8 is faster and gives other scores.",
+            f'"{RERANK_PRECISIONS[0]}"',
+            choices=RERANK_PRECISIONS,
         ),
     )
     download_url: str | None = _describe_field(

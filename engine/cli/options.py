@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -56,7 +57,12 @@ def _build_query_option(option: QueryOption, *, from_file: bool = False) -> _Dec
     elif option.kind is ValueKind.SWITCH:
         settings |= {"is_flag": True}
     elif option.kind is ValueKind.INTEGER:
-        settings |= {"type": click.IntRange(min=int(option.low)), "metavar": "N", "show_default": bool(option.default)}
+        high = None if math.isinf(option.high) else int(option.high)
+        settings |= {
+            "type": click.IntRange(int(option.low), high),
+            "metavar": "N",
+            "show_default": bool(option.default),
+        }
     elif option.kind is ValueKind.NUMBER:
         settings |= {"type": float}
     elif option.kind is ValueKind.CHOICE:

@@ -21,7 +21,7 @@ def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Seque
     table.add_column("score", justify="right", no_wrap=True)
     ranked_by = _name_ranking_score(hits)
     if other := "cosine" if cosines else ranked_by:
-        table.add_column(other, justify="right", no_wrap=True)
+        table.add_column(other.removesuffix("_score"), justify="right", no_wrap=True)
     table.add_column(
         "id", overflow="fold", max_width=max(8, console.width // 4)
     )  # a long DOI must leave room for the title
@@ -38,7 +38,8 @@ def print_table(hits: Sequence[Hit], changes: Sequence[str] = (), cosines: Seque
 
 def _name_ranking_score(hits: Sequence[Hit]) -> str:
     """Return the name of the score that ranked the hits; "" for the cosine."""
-    return next((name for name in ("fused", "bm25") if any(getattr(hit, name) is not None for hit in hits)), "")
+    names = ("rerank_score", "fused", "bm25")
+    return next((name for name in names if any(getattr(hit, name) is not None for hit in hits)), "")
 
 
 def _format_score(score: float | None) -> str:

@@ -11,6 +11,7 @@ _TABLES = {
     "guard": "A reindex that would delete or change more stops before it publishes (exit 7).\n"
     "To turn the guard off once: engine reindex {name} --allow-mass-change",
     "hybrid": "Used by searches with --mode hybrid.",
+    "rerank": "A second stage for every search: engine promote names a model here that helps.",
     "download": "Used by engine nightly only.",
 }
 

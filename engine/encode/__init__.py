@@ -6,6 +6,7 @@ reading and storing. ``onnx`` runs an exported encoder (``folder`` describes its
 ``threads`` that was measured to be fastest; ``pooling`` makes one vector of the states of tokens. ``model`` finds the
 original, ``transformer`` loads it, ``export`` exports it and compares both on the ``probes``. ``cpu`` encodes the
 corpus in the fastest way on a CPU, ``gpu`` runs the original on GPUs; both can use ``packedmodel``, a BERT without
-padding (``packing`` joins the texts). ``similarity`` compares texts. Only ``export``, ``transformer``,
-``packedmodel``, ``cpu.torchrunner`` and ``gpu`` load torch.
+padding (``packing`` joins the texts). ``similarity`` compares texts. ``crossencoder`` scores
+pairs of texts, for a second stage. Only ``export``, ``transformer``, ``packedmodel``, ``cpu.torchrunner``,
+``crossencoder.export`` and ``gpu`` load torch.
 """

@@ -22,7 +22,7 @@ from engine.records.encoder import EncoderIdentity
 _MAX_DIFFERENCE = 1e-4  # of any component of a probe's vector, exported against original
 _MIN_COSINE = 0.97  # of a probe's vector at int8 and at fp32; below it, quantisation has gone wrong
 _INT8 = "int8"
-_OPSET = 17
+OPSET = 17
 
 
 class _TokenStates(torch.nn.Module):
@@ -51,10 +51,10 @@ def export_encoder(folder: Path, identity: EncoderIdentity, target: Path) -> Non
         warnings.simplefilter("ignore")  # the tracer warns of constants; the probes below check the result
         plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
         _write_graph(folder, plain)
-        _fuse(folder, plain, fused)
+        fuse_graph(folder, plain, fused)
         if identity.precision == _INT8:
-            _quantise(fused)
-        _optimise(fused, target / GRAPH)
+            quantise_graph(fused)
+        optimise_graph(fused, target / GRAPH)
     write_receipt(target, identity)
     _check_export(original, target)
 
@@ -77,12 +77,12 @@ def _write_graph(folder: Path, path: Path) -> None:
             input_names=list(inputs),
             output_names=["token_embeddings"],
             dynamic_axes=dict.fromkeys((*inputs, "token_embeddings"), axes),
-            opset_version=_OPSET,
+            opset_version=OPSET,
             dynamo=False,
         )
 
 
-def _fuse(folder: Path, plain: Path, fused: Path) -> None:
+def fuse_graph(folder: Path, plain: Path, fused: Path) -> None:
     """Fuse attention, layer norms and GELU of BERT-like graphs; leave other families unchanged."""
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
     if config.model_type != "bert":
@@ -96,7 +96,7 @@ def _fuse(folder: Path, plain: Path, fused: Path) -> None:
     optimised.save_model_to_file(str(fused))
 
 
-def _quantise(graph: Path) -> None:
+def quantise_graph(graph: Path) -> None:
     """Quantise the weights of all matrix products to int8, in place; activations are scaled at run time, per text.
 
     Scales per channel keep the cosine to fp32 above 0.99. Seven bits instead of eight prevent an overflow on processors
@@ -107,7 +107,7 @@ def _quantise(graph: Path) -> None:
 
     root = logging.getLogger()
     before = root.level
-    root.setLevel(logging.ERROR)  # it suggests a step that `_fuse` has taken
+    root.setLevel(logging.ERROR)  # it suggests a step that `fuse_graph` has taken
     try:
         quantize_dynamic(
             str(graph),
@@ -122,7 +122,7 @@ def _quantise(graph: Path) -> None:
         root.setLevel(before)
 
 
-def _optimise(fused: Path, graph: Path) -> None:
+def optimise_graph(fused: Path, graph: Path) -> None:
     """Write the graph as ONNX Runtime optimises it, at a level that any machine can load."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED

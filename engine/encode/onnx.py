@@ -55,7 +55,7 @@ class OnnxEncoder:
             EncoderError: ONNX Runtime can't load the graph.
         """
         self.layout = layout
-        self.session: Any = _load_session(self.folder / GRAPH, layout.threads)
+        self.session: Any = load_session(self.folder / GRAPH, layout.threads)
         self.workers = ThreadPoolExecutor(layout.workers)
 
     @cached_property
@@ -144,7 +144,7 @@ def choose_layout(encoder: OnnxEncoder, texts: Sequence[str]) -> None:
         encoder.use_layout(layout)
 
 
-def _load_session(graph: Path, threads: int) -> Any:
+def load_session(graph: Path, threads: int) -> Any:
     """Load a graph that was optimised at export; `threads` threads share one run.
 
     Raises:

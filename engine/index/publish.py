@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
@@ -18,6 +19,8 @@ from engine.index.manifest import NAME, dump_manifest, read_manifest
 from engine.index.segment import CODES, DATABASE, MAP, RECEIPT, VECTORS, dump_receipt
 from engine.receipts import FileReceipt
 from engine.records.generation import Manifest, SegmentReceipt
+
+_SECONDS_OF_A_DAY = 86_400
 
 
 def seal_segment(folder: IndexFolder, receipt: SegmentReceipt) -> tuple[str, str]:
@@ -156,14 +159,18 @@ def _read_ancestry(folder: IndexFolder) -> Iterator[int]:
 
 
 def _prune_encoders(folder: IndexFolder) -> None:
-    """Delete encoders that no generation uses any more; none if a manifest can't be read."""
+    """Delete encoders that no generation uses any more; none if a manifest can't be read.
+
+    Rerankers stay, since no generation depends on one. What another process is just writing stays for a day.
+    """
     try:
         used = {read_manifest(folder.get_generation_path(n)).encoder.fingerprint for n in folder.list_numbers()}
     except GenerationError:
         return
     for path in folder.list_entries(folder.path / "encoders"):
-        if path.name not in used:
-            with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):
+            is_fresh = path.name.startswith(".") and time.time() - path.stat().st_mtime < _SECONDS_OF_A_DAY
+            if path.name not in used and not is_fresh and not (path / "reranker.json").exists():
                 durable.remove_folder(path, "encoder.json")
 
 

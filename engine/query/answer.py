@@ -15,7 +15,8 @@ from engine.phrases import pluralize
 from engine.query.explanation import explain_hits
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question, combine_examples, encode_question, encode_texts, note_cut, read_question
-from engine.query.ranking import Candidate, Ranking, get_min_cosine, rank_question
+from engine.query.ranking import Candidate, Ranking, get_min_cosine
+from engine.query.reranking import rank_in_stages
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, Hit
 from engine.records.encoder import Vectors
@@ -35,7 +36,7 @@ def answer_query(
         notes.extend(cut)
         return vector
 
-    found = rank_question(snapshot, question, encode)
+    found = rank_in_stages(snapshot, question, encode)
     return _build_answer(snapshot, question, found, notes, n_explained)
 
 
@@ -47,7 +48,7 @@ def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query]) -> list[A
     vectors, too_long = encode_texts(snapshot, [one.text for one in questions])
     points = [combine_examples(snapshot, one, vector) for one, vector in zip(questions, vectors, strict=True)]
     found = _rank_together(snapshot, questions, points) or [
-        rank_question(snapshot, one, partial(np.asarray, point)) for one, point in zip(questions, points, strict=True)
+        rank_in_stages(snapshot, one, partial(np.asarray, point)) for one, point in zip(questions, points, strict=True)
     ]
     return [
         _build_answer(snapshot, one, ranked, note_cut("query is", excess))
@@ -95,7 +96,8 @@ def _build_answer(
         hits=tuple(hits),
         n_qualified=found.n_qualified,
         groups=_count_groups(hits, query.group_by),
-        notes=(*question.notes, *notes, *_note_shortfall(query, len(hits), found)),
+        reranker=found.reranker,
+        notes=(*question.notes, *notes, *found.notes, *_note_shortfall(query, len(hits), found)),
     )
 
 
@@ -149,4 +151,5 @@ def _build_hit(rank: int, candidate: Candidate, row: Abstract) -> Hit:
         bm25=candidate.bm25,
         semantic_rank=candidate.semantic_rank,
         keyword_rank=candidate.keyword_rank,
+        rerank_score=candidate.rerank_score,
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from engine.config import Settings
 from engine.corpus.selection.filters import Qualified, find_qualified
@@ -26,7 +27,11 @@ from engine.records.answer import Span
 from engine.records.encoder import Vectors
 from engine.records.generation import Manifest
 
+if TYPE_CHECKING:
+    from engine.encode.crossencoder.runner import OnnxReranker
+
 _REMEMBERED = 16  # filters
+_RERANKERS = 2  # that stay loaded
 _EXPLAINED = 500  # records whose sentences stay encoded: some 15 kB each
 
 
@@ -75,6 +80,9 @@ class OpenGeneration:
         self.loaded: Encoder | None = None
         self.word_lock = threading.Lock()  # words are looked up while the encoder is loaded
         self.words: WordIndex | None = None
+        self.rerank_lock = threading.Lock()
+        self.rerankers: dict[tuple[str, str], OnnxReranker] = {}  # by model and precision as asked for, newest last
+        self.may_export = True  # a reranker that the folder does not hold yet
         self.filtered: dict[Filters, Qualified] = {}
         self.sentences: dict[int, EncodedSentences] = {}
 
@@ -102,6 +110,30 @@ class OpenGeneration:
                 self.loaded = loaded
             return self.loaded
 
+    def get_reranker(self, model: str, precision: str) -> tuple[OnnxReranker, tuple[str, ...]]:
+        """Return a reranker, loaded on first use, and the note on one that was exported for it.
+
+        Raises:
+            EncoderError: missing or unusable.
+            CorruptError: its files differ from their receipt.
+            MissingExtraError: it has to be exported, and torch is not installed.
+        """
+        from engine.encode.crossencoder.runner import OnnxReranker
+        from engine.query.rerankers import list_rerankers, provide_reranker
+
+        with self.rerank_lock:
+            key, notes = (model, precision), tuple[str, ...]()
+            if key not in self.rerankers:
+                before = list_rerankers(self.folder)
+                path = provide_reranker(self.folder, model, precision, may_export=self.may_export)
+                loaded = OnnxReranker(path)
+                if loaded.identity not in before:
+                    notes = (f"the reranker was exported to {path}, where later searches find it",)
+                while len(self.rerankers) >= _RERANKERS:
+                    del self.rerankers[next(iter(self.rerankers))]
+                self.rerankers[key] = loaded
+            return self.rerankers[key], notes
+
     def get_words(self) -> WordIndex:
         """Return the words of this generation, opened on first use.
 
@@ -120,7 +152,8 @@ class OpenGeneration:
             return self.words
 
     def adopt_encoder(self, other: OpenGeneration) -> None:
-        """Reuse the loaded encoder of another generation, if both have the same one."""
+        """Reuse the loaded encoder of another generation, if both have the same one, and its rerankers."""
+        self.rerankers, self.may_export = other.rerankers, other.may_export
         if self.manifest.encoder.fingerprint == other.manifest.encoder.fingerprint:
             self.loaded = other.loaded
 

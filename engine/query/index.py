@@ -25,6 +25,7 @@ from engine.query.answer import EXPLAINED, answer_queries, answer_query
 from engine.query.generation import OpenGeneration, open_kept, open_latest
 from engine.query.location import Located, Recall, locate_hits, measure_recall
 from engine.query.plan import encode_texts, read_question
+from engine.query.reranking import complete_reranking
 from engine.query.validation import check_fusion, check_query, check_query_texts, check_texts, resolve_since
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, ChangedHit, Hit
@@ -354,9 +355,10 @@ class Index:
         query = check_query(query)
         if text_only and not query.text.strip():
             raise UsageError("a query of a batch has no text, expected one in each")
+        settings = Settings.load(self.path)
+        query = complete_reranking(query, settings)
         if query.mode != "hybrid":
             return replace(query, weight=None, fusion=None)
-        settings = Settings.load(self.path)
         weight = settings.hybrid_weight if query.weight is None else query.weight
         return replace(query, weight=weight, fusion=query.fusion or check_fusion(settings.hybrid_fusion))
 

@@ -16,6 +16,7 @@ from engine.query.answer import fetch_hits
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question, encode_question, name_some, read_question
 from engine.query.ranking import Candidate, get_min_cosine, rank_question
+from engine.query.reranking import rank_head, rank_in_stages, rerank_candidates
 from engine.records.answer import Answer
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
@@ -116,6 +117,9 @@ def _place_records(
     least = get_min_cosine(question.query)
     rank_by = _rank_known_by_meaning if question.query.mode == "semantic" else _rank_known_by_words
     ranks = rank_by(snapshot, question, vector, ids, least)
+    if question.query.mode == "semantic":
+        head = rank_head(snapshot, question, lambda: vector)
+        ranks |= {one.doc_id: rank for rank, one in enumerate(head, 1) if one.doc_id in ranks}
     passing = set(doc_ids)
     if question.query.filters.any:
         passing = set(np.intersect1d(ids, snapshot.find_qualified(question.query.filters).doc_ids).tolist())
@@ -151,9 +155,10 @@ def _rank_known_by_words(
 ) -> dict[int, int]:
     """Return ranks as _rank_known_by_meaning does, in keyword or hybrid mode."""
     query = replace(question.query, top_k=max(1, snapshot.vectors.size), min_score=None)
-    candidates = rank_question(snapshot, replace(question, query=query), lambda: vector).candidates
-    good = (one.doc_id for one in candidates if one.score >= least)
-    ranks = {one.doc_id: 0 for one in candidates} | {doc_id: rank for rank, doc_id in enumerate(good, 1)}
+    found = rank_question(snapshot, replace(question, query=query), lambda: vector)
+    good = replace(found, candidates=[one for one in found.candidates if one.score >= least])
+    in_order = rerank_candidates(snapshot, question, good).candidates
+    ranks = {one.doc_id: 0 for one in found.candidates} | {one.doc_id: rank for rank, one in enumerate(in_order, 1)}
     return {doc_id: ranks[doc_id] for doc_id in ids.tolist() if doc_id in ranks}
 
 
@@ -235,7 +240,7 @@ def _rank_within(
     found: dict[int, _RankedCandidate] = {}
     for depth in _list_reaches(question.query):
         CURRENT.get().check()
-        whole = rank_question(
+        whole = rank_in_stages(
             snapshot, replace(question, query=replace(question.query, offset=0, top_k=depth)), lambda: vector
         )
         in_order = whole.candidates[:depth] if question.query.diversify else whole.candidates  # the rest is by score

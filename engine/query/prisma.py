@@ -58,6 +58,12 @@ def _describe_strategy(record: Record) -> Iterator[str]:
     if query.unlike:
         yield f"Given as examples that hits should not be like: {', '.join(map(str, query.unlike))}."
     yield f"Records were ranked {_describe_ranking(query)} ({query.mode} mode)."
+    if record.reranker:
+        yield (
+            f"The first {query.rerank_depth:,} were then ordered anew by the score of the cross-encoder "
+            f"{record.reranker} ({query.rerank_precision}, fingerprint {record.reranker_fingerprint}) for query and "
+            "record."
+        )
     if query.diversify is not None:
         yield f"Hits unlike those above them were preferred (maximal marginal relevance, {query.diversify!r})."
 

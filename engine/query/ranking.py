@@ -15,6 +15,7 @@ from engine.options import DEFAULT_FUSION, DEFAULT_WEIGHT, Fusion, Query
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
 from engine.records.encoder import Vectors
+from engine.records.reranker import RerankerIdentity
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Candidate:
     bm25: float | None = None
     semantic_rank: int | None = None
     keyword_rank: int | None = None
+    rerank_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Ranking:
     candidates: list[Candidate]
     n_qualified: int
     vector: Vectors  # (dim,) that they were compared with
+    reranker: RerankerIdentity | None = None  # of the second stage, if there was one
+    notes: tuple[str, ...] = ()  # for people
 
 
 _Encode = Callable[[], Vectors]  # the vector (dim,) of the question

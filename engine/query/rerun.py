@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine import __version__
 from engine.corpus.history import read_events
 from engine.errors import EncoderMismatchError, EngineError, GenerationError
 from engine.index.folder import IndexFolder
+from engine.options import Query
 from engine.query.generation import OpenGeneration, explain_not_kept
 from engine.query.index import Index, get_generation
+from engine.query.rerankers import list_rerankers
 from engine.query.searchlog import Record, describe_mesh_tree, hash_result
 from engine.records.answer import SCORE_DECIMALS, Answer
 from engine.records.generation import Manifest
@@ -80,10 +82,11 @@ def rerun(record: Record, index: Index) -> RerunComparison:
     Fails as Index.ask does.
     """
     changes: tuple[str, ...] | None = None
+    query = _name_recorded_reranker(record, get_generation(index).folder)
     if record.since is None:
-        answer = index.ask(record.query)
+        answer = index.ask(query)
     else:
-        rows, answer = index.ask_new(record.query, since=record.since)
+        rows, answer = index.ask_new(query, since=record.since)
         changes = tuple(row.change for row in rows)
     before, now = record.ranks, {hit.id: hit.rank for hit in answer.hits}
     found = hash_result(answer.hits)
@@ -102,6 +105,26 @@ def rerun(record: Record, index: Index) -> RerunComparison:
         notes=notes,
         changes=changes,
     )
+
+
+def _name_recorded_reranker(record: Record, folder: IndexFolder) -> Query:
+    """Return the recorded query with the fingerprint of its reranker, which no other one has.
+
+    Raises:
+        EncoderMismatchError: the index does not hold that reranker.
+    """
+    fingerprint = record.reranker_fingerprint
+    if not fingerprint:
+        return record.query
+    known = list_rerankers(folder)
+    if fingerprint not in {one.fingerprint for one in known}:
+        found = ", ".join(f"{one.short_name} ({one.fingerprint[:12]})" for one in known) or "none"
+        raise EncoderMismatchError(
+            f"the record is of a search with the reranker {record.reranker} (fingerprint {fingerprint[:12]}), which "
+            f"{folder.path} does not hold: found {found}. Search once with it: engine search gout -i {folder.name} "
+            "--rerank MODEL"
+        )
+    return replace(record.query, rerank=fingerprint)
 
 
 def _compare_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:

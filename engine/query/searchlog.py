@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from typing import Any
 from engine import __version__, files
 from engine.config import Settings
 from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
-from engine.options import FUSIONS, MODES, Filters, Query
+from engine.options import FUSIONS, MODES, NO_RERANKER, Filters, Query
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.query.validation import freeze_lists, resolve_since
 from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.answer import SCORE_DECIMALS, Answer, Hit
+from engine.records.reranker import RerankerIdentity
 
 _KIND = "search record of abstract-engine"
 FORMAT_VERSION = 1
@@ -46,6 +47,9 @@ class Record:
     ids: tuple[str, ...]  # of the hits, best first
     scores: tuple[float, ...]  # their cosines, to six decimals
     result_sha256: str
+    reranker: str = ""  # name of the model of the second stage; "" without one
+    reranker_fingerprint: str = ""
+    rerank_scores: tuple[float | None, ...] = ()  # of the hits, to six decimals; None below the depth
 
     @property
     def ranks(self) -> dict[str, int]:
@@ -66,6 +70,7 @@ def make_record(index: Index, answer: Answer, *, since: int | str | date | None 
             f"the answer is of generation {answer.generation:06d}, the index has moved to {manifest.generation:06d}. "
             "Open it with follow=False, ask again, and record that answer"
         )
+    reranker = _find_reranker(snapshot, answer)
     return Record(
         format_version=FORMAT_VERSION,
         engine_version=__version__,
@@ -77,14 +82,30 @@ def make_record(index: Index, answer: Answer, *, since: int | str | date | None 
         encoder=manifest.encoder.short_name,
         fingerprint=manifest.encoder.fingerprint,
         newest_source=manifest.newest_source,
-        query=answer.query,
+        query=replace(answer.query, rerank=reranker.short_name if reranker else NO_RERANKER),
         since=None if since is None else resolve_since(snapshot, since),
         mesh_tree=describe_mesh_tree(snapshot, answer.query.filters),
         n_qualified=answer.n_qualified,
         ids=tuple(hit.id for hit in answer.hits),
         scores=tuple(_round_score(hit.score) for hit in answer.hits),
         result_sha256=hash_result(answer.hits),
+        reranker=reranker.short_name if reranker else "",
+        reranker_fingerprint=reranker.fingerprint if reranker else "",
+        rerank_scores=tuple(_round_optional(hit.rerank_score) for hit in answer.hits) if reranker else (),
     )
+
+
+def _find_reranker(snapshot: OpenGeneration, answer: Answer) -> RerankerIdentity | None:
+    """Return the reranker of an answer, also where nothing was left to rank; None without a second stage."""
+    query = answer.query
+    if answer.reranker is not None or query.rerank is None:
+        return answer.reranker
+    return snapshot.get_reranker(query.rerank, str(query.rerank_precision))[0].identity
+
+
+def _round_optional(score: float | None) -> float | None:
+    """Return a score as it is recorded, where there is one."""
+    return None if score is None else _round_score(score)
 
 
 def _round_score(score: float) -> float:
@@ -166,6 +187,7 @@ def _build_record(content: dict[str, Any]) -> Record:
         KeyError: no query, or no filters.
     """
     fields = {name: freeze_lists(value) for name, value in content["query"].items()}
+    fields.setdefault("rerank", NO_RERANKER)  # recorded before there was a second stage
     fields["filters"] = Filters(**{name: freeze_lists(value) for name, value in fields["filters"].items()})
     if fields["mode"] not in MODES or fields["fusion"] not in (None, *FUSIONS):
         raise ValueError(f"mode {fields['mode']!r}, fusion {fields['fusion']!r}")

@@ -12,7 +12,17 @@ from typing import Any, TypeVar
 from engine.corpus.history import find_generation_before
 from engine.encode.recipe import clean_text
 from engine.errors import UsageError
-from engine.options import BY_FIELD, FUSIONS, MODES, Filters, Fusion, Mode, Query
+from engine.options import (
+    BY_FIELD,
+    FUSIONS,
+    MAX_RERANK_DEPTH,
+    MODES,
+    RERANK_PRECISIONS,
+    Filters,
+    Fusion,
+    Mode,
+    Query,
+)
 from engine.query.generation import OpenGeneration
 
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
@@ -40,6 +50,7 @@ def check_query(query: Query) -> Query:
     query = replace(query, **fractions)
     if query.group_by not in (None, *_GROUPS):
         raise UsageError(f"group_by is {query.group_by!r}, expected one of {', '.join(_GROUPS)}")
+    query = _check_reranking(query)
     _check_examples(query, mode)
     top_k, offset = _check_whole("top_k", query.top_k), _check_whole("offset", query.offset)
     return replace(query, mode=mode, fusion=fusion, top_k=top_k, offset=offset)
@@ -86,6 +97,26 @@ def _check_fraction(query: Query, name: str) -> float | None:
     if isinstance(value, str) or not (math.isfinite(number) and (is_cosine or option.low <= number <= option.high)):
         raise UsageError(f"{name} is {value!r}, expected {expected}")
     return number
+
+
+def _check_reranking(query: Query) -> Query:
+    """Return the query with checked values of the second stage.
+
+    Raises:
+        UsageError: a model that is no text or blank, a depth out of range, or an unknown precision.
+    """
+    if query.rerank is not None and (not isinstance(query.rerank, str) or not query.rerank.strip()):
+        raise UsageError(f"rerank is {query.rerank!r}, expected a folder, a hub id or none")
+    if query.rerank_precision not in (None, *RERANK_PRECISIONS):
+        raise UsageError(
+            f"rerank_precision is {query.rerank_precision!r}, expected one of {', '.join(RERANK_PRECISIONS)}"
+        )
+    if query.rerank_depth is None:
+        return query
+    depth = _check_whole("rerank_depth", query.rerank_depth)
+    if depth > MAX_RERANK_DEPTH:
+        raise UsageError(f"rerank_depth is {depth:,}, expected a whole number from 1 to {MAX_RERANK_DEPTH:,}")
+    return replace(query, rerank_depth=depth)
 
 
 def _check_ids(name: str, ids: Sequence[str]) -> tuple[str, ...]:

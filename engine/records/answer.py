@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.options import Query
+from engine.records.reranker import RerankerIdentity
 
 _SHOWN = 60  # characters of a title in repr
 
@@ -51,6 +52,7 @@ class Hit:
     bm25: float | None = None  # the score that keyword ranks by, 0 or more; None where no word occurs
     semantic_rank: int | None = None  # in hybrid, among all that qualify; None below the depth that is fused
     keyword_rank: int | None = None
+    rerank_score: float | None = None  # that the second stage ranks by; None below its depth, and without one
     why: Why | None = None  # where it was asked for
 
     def __repr__(self) -> str:
@@ -59,8 +61,8 @@ class Hit:
 
     @property
     def ranking_score(self) -> float:
-        """The score that ranks the hit: fused in hybrid, BM25 by words, else the cosine."""
-        return next(score for score in (self.fused, self.bm25, self.score) if score is not None)
+        """The score that ranks the hit: that of a reranker, fused in hybrid, BM25 by words, else the cosine."""
+        return next(score for score in (self.rerank_score, self.fused, self.bm25, self.score) if score is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +82,5 @@ class Answer:
     hits: tuple[Hit, ...]
     n_qualified: int  # records that could be hits: pass the filters and, in keyword mode, hold the words
     groups: tuple[tuple[str, int], ...] = ()  # (value, hits), most frequent first, where groups were asked for
+    reranker: RerankerIdentity | None = None  # of the second stage, if there was one
     notes: tuple[str, ...] = ()  # for people: ids that are not there, why there are fewer hits than wanted

@@ -51,9 +51,14 @@ class EncoderIdentity:
         >>> EncoderIdentity("/home/ann/models/adapted", 2, 8, "mean", True, "", "fp32", "", "", "").short_name
         'adapted'
         """
-        is_folder = self.model.startswith(("/", ".", "~")) or self.model.count("/") > 1
-        return Path(self.model).name if is_folder else self.model
+        return shorten_model_name(self.model)
 
     def __str__(self) -> str:
         digests = f"fingerprint {self.fingerprint[:12]}, weights {self.weights_sha256[:12]}"
         return f"{self.model} ({self.precision}, {self.recipe!r}, {digests})"
+
+
+def shorten_model_name(model: str) -> str:
+    """Return the name of a model for people elsewhere: of a folder its last part, of a hub id all."""
+    is_folder = model.startswith(("/", ".", "~")) or model.count("/") > 1
+    return Path(model).name if is_folder else model

@@ -12,10 +12,11 @@ from typing import Any
 
 from engine.records.abstract import SOURCE_FIELDS, Abstract
 from engine.records.answer import SCORE_DECIMALS, Answer, Hit, Why
+from engine.records.reranker import RerankerIdentity
 from engine.references.citation import Cited
 
 _HIT = ("rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted")
-SCORES = ("fused", "bm25", "semantic_rank", "keyword_rank")  # None where the mode has none
+SCORES = ("fused", "bm25", "semantic_rank", "keyword_rank", "rerank_score")  # None where the search has none
 # The fields of a record that its hit lacks.
 RECORD = tuple(name for name in SOURCE_FIELDS if name not in (*_HIT, "record_id"))
 COLUMNS = (*_HIT, *SCORES, *RECORD)
@@ -44,7 +45,14 @@ def list_answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[s
         "notes": list(answer.notes),
         "groups": [{"value": value, "hits": n} for value, n in answer.groups],
         "hits": list(rows),
-    }
+    } | _list_reranker_fields(answer.reranker)
+
+
+def _list_reranker_fields(reranker: RerankerIdentity | None) -> dict[str, Any]:
+    """Return what names the reranker of an answer as the keys of JSON; none without one."""
+    if reranker is None:
+        return {}
+    return {"reranker": {"model": reranker.short_name, "fingerprint": reranker.fingerprint}}
 
 
 def _list_why_fields(why: Why) -> dict[str, Any]:

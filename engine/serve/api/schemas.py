@@ -130,9 +130,10 @@ def build_answer_schema() -> Schema:
             "notes": _build_array(TEXT),
             "groups": _build_array(build_object({"value": TEXT, "hits": WHOLE})),
             "hits": _build_array({"$ref": "#/components/schemas/Hit"}),
+            "reranker": build_object({"model": TEXT, "fingerprint": TEXT}),
             "next": _allow_null(TEXT),
         },
-        optional=("next",),
+        optional=("next", "reranker"),
     )
 
 

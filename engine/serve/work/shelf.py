@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.config import count_cores
+from engine.config import Settings, count_cores
 from engine.errors import UnknownIndexError, UsageError
 from engine.index.folder import IndexFolder
 from engine.query.index import Index, get_generation, open_index
@@ -151,5 +151,9 @@ def _warm_up(index: Index) -> None:
         EngineError: the encoder or the map is damaged.
     """
     n_connections = count_cores() + max(1, count_cores() // 2) + 1  # workers, batches, and a spare one
-    get_generation(index).prepare(patience=FILTER_SECONDS, n_connections=n_connections)
+    generation, settings = get_generation(index), Settings.load(index.path)
+    generation.prepare(patience=FILTER_SECONDS, n_connections=n_connections)
+    if settings.rerank_model is not None:
+        generation.get_reranker(settings.rerank_model, settings.rerank_precision)
+    generation.may_export = False  # whoever asks names no folder of this machine, and downloads nothing
     draw_map_of(index)
