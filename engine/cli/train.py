@@ -52,7 +52,13 @@ _SETTINGS = (  # for all methods, then for some; the default of each depends on 
     click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device to train on [auto]."),
     click.option("--mixed/--no-mixed", default=None, help="Multiply matrices in bfloat16 [if the device supports it]."),
     click.option(
-        "--negatives", type=click.IntRange(0, 47), metavar="N", help="adapt: hard negatives mined for each pair [1]."
+        "--negatives",
+        type=click.IntRange(0, 47),
+        metavar="N",
+        help="adapt, rerank: hard negatives mined for each pair [adapt 1, rerank 4].",
+    ),
+    click.option(
+        "--max-pairs", "pairs", type=click.IntRange(1), metavar="N", help="rerank: pairs chosen by chance [3000]."
     ),
     click.option("--guide", metavar="MODEL", help="adapt: encoder that recognises false negatives [the base]."),
     click.option(
@@ -90,8 +96,12 @@ def _add_setting_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @main.command()
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=_FILE)
-@click.option("--method", type=click.Choice(["seed", "adapt", "distill"]), required=True, help="Training method.")
-@click.option("-o", "--output", type=_FILE, metavar="FOLDER", help="Folder for the new encoder [encoder-METHOD].")
+@click.option(
+    "--method", type=click.Choice(["seed", "adapt", "distill", "rerank"]), required=True, help="Training method."
+)
+@click.option(
+    "-o", "--output", type=_FILE, metavar="FOLDER", help="Folder for the new model [encoder-METHOD; reranker]."
+)
 @click.option("--base", metavar="MODEL", help="Encoder to start from [all-MiniLM-L6-v2].")
 @click.option(
     "--reading",
@@ -124,9 +134,10 @@ def train(
     hold_out: tuple[Path, ...],
     **options: Any,
 ) -> None:
-    """Train an encoder on pairs, abstracts or an index.
+    """Train an encoder or a reranker on pairs, abstracts or an index.
 
-    The result is a folder for `engine index -m FOLDER` or `engine promote FOLDER`. There are three methods:
+    The result is a folder for `engine promote FOLDER`, and for `engine index -m FOLDER` or `engine search --rerank
+    FOLDER`. There are four methods:
 
     \b
     seed     Labelled pairs (CSV, JSON lines, Parquet: sentence_0, sentence_1, label).
@@ -136,9 +147,11 @@ def train(
              by its title, and its objective by its conclusion.
     distill  Abstracts or an index. Moves the vectors towards those of a better
              encoder, the --teacher.
+    rerank   An index. Makes a cross-encoder for a second stage: the document that
+             belongs to a text must score higher than those that rank near it.
 
-    adapt and distill never train on the 10 % of all publications that `engine promote` tests with. An interrupted run
-    resumes if the same command is run again.
+    adapt, distill and rerank never train on the 10 % of all publications that `engine promote` tests with. An
+    interrupted run resumes if the same command is run again; rerank starts anew.
 
     \b
     engine train pairs.csv --method seed --check
@@ -147,16 +160,24 @@ def train(
     from engine.train.fit.settings import TrainingSettings, check_method
 
     check_method(method, len(files), click.get_current_context().params["index"], check=check)
-    start = TrainingSettings.of(method, base or DEFAULT_MODEL, output or Path(f"encoder-{method}"), reading)
+    start = TrainingSettings.of(method, base or DEFAULT_MODEL, output or _name_output(method), reading)
     settings = _apply_options(start, options)
     if not check:
         check_new_folder(settings.output)
+    if method == "rerank":
+        _train_reranker(config, settings, hold_out)
+        return
     if method == "seed" or check:
         written = _train_on_pairs(files, settings, hold_out, check=check, force=force)
     else:
         written = _train_on_corpus(config, files, settings, hold_out, as_pairs=as_pairs)
     if written is not None:
         _report(written)
+
+
+def _name_output(method: str) -> Path:
+    """Return the folder of a new model where none is named."""
+    return Path("reranker" if method == "rerank" else f"encoder-{method}")
 
 
 def _apply_options(start: TrainingSettings, options: dict[str, Any]) -> TrainingSettings:
@@ -213,6 +234,30 @@ def _train_on_corpus(
             err=True,
         )
         return train_without_labels(pairs, sources, settings, shown, lambda estimate: say(str(estimate), err=True))
+
+
+def _train_reranker(config: Config, settings: TrainingSettings, hold_out: tuple[Path, ...]) -> None:
+    """Make pairs and negatives from an index, train a reranker on them and print a summary."""
+    with open_named(config) as index, show_progress() as shown, _name_missing_extra():
+        from engine.train.fit.rerankertraining import train_reranker
+        from engine.train.fit.settings import TrainingSources
+        from engine.train.pairs.corpuspairs import build_pairs
+        from engine.train.pairs.rankedgroups import mine_groups
+
+        pairs = build_pairs(index.abstracts(), _read_abstracts(hold_out), settings.seed)
+        groups = mine_groups(index, pairs, settings.pairs, settings.negatives, settings.seed, shown)
+        say(
+            f"{len(groups.train):,} of {pluralize(groups.n_pairs, 'pair')} from {pluralize(pairs.n_records, 'record')}",
+            err=True,
+        )
+        say(f"{groups.n_held_out:,} records held out, {groups.n_short:,} pairs without enough negatives", err=True)
+        sources = TrainingSources((describe_index(index),), _hash_files(hold_out))
+        written = train_reranker(groups, sources, settings, shown, lambda text: say(text, err=True))
+    steps = pluralize(written.steps, "step")
+    say(f"{written.folder}: {steps} in {written.seconds:,.0f} s, fingerprint {written.identity.fingerprint[:12]}")
+    say(f"mean loss {written.first_loss:.4f} in the first tenth of the steps, {written.last_loss:.4f} in the last")
+    say(f"held out: its own document scores highest for {written.dev:.1%} of {pluralize(written.n_dev, 'title')}")
+    say(f"Next: engine promote {written.folder} -i NAME --guard FOLDER --dry-run")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ _ALPHAS = (0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 class TrainingSettings:
     """Everything that determines the trained weights, apart from the data."""
 
-    method: str  # "seed", "adapt" or "distill"
+    method: str  # "seed", "adapt", "distill" or "rerank"
     base: str  # a sentence-transformers folder, a hub id or the default model's name
     output: Path  # folder of the new encoder; must not exist
     epochs: float = 1.0
@@ -42,6 +42,7 @@ class TrainingSettings:
     lora: int = 0  # adapt: rank of low-rank adapters on the attention; 0: all weights are trained
     alphas: tuple[float, ...] = _ALPHAS  # adapt, distill: shares of the trained weights tried on dev
     teacher: str | None = None  # distill: the encoder whose vectors are learned
+    pairs: int = 3000  # rerank: pairs chosen by chance from those of the corpus
     project: bool = False  # distill: learn a projection to a teacher of another dimension
 
     @classmethod
@@ -60,6 +61,8 @@ class TrainingSettings:
             return replace(start, max_length=None, dropout=True, mixed=False, logging_steps=500, mini_batch_size=256)
         if method == "distill":
             return replace(start, learning_rate=1e-4, batch_size=64, mini_batch_size=64, epochs=2.0)
+        if method == "rerank":
+            return replace(start, learning_rate=5e-5, batch_size=16, mini_batch_size=40, negatives=4)
         return replace(start, learning_rate=5e-5, batch_size=128)
 
     def count_steps(self, n_rows: int) -> int:
@@ -86,5 +89,7 @@ def check_method(method: str, n_files: int, index: str | None, *, check: bool = 
     if index and (method == "seed" or check):
         needs = "--check needs" if check else "the method seed needs"
         raise UsageError(f"{needs} labelled pairs, and an index has none: give files of pairs")
+    if method == "rerank" and n_files:
+        raise UsageError("the method rerank learns from the hybrid ranking of an index: name one with -i, and no files")
     if bool(n_files) == bool(index):
         raise UsageError("expected something to train on: either files, or an index (-i NAME)")
