@@ -25,7 +25,7 @@ DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_RECALL = 0.99  # that a new approximate index must reach
 DEFAULT_WEIGHT = 0.5  # of the cosine in hybrid mode
 NO_RERANKER = "none"  # in place of a model: no second stage, whatever index.toml says
-DEFAULT_RERANK_DEPTH = 50  # hits that the second stage orders anew
+_DEFAULT_RERANK_DEPTH = 50  # hits that the second stage orders anew
 MAX_RERANK_DEPTH = 1_000
 RERANK_PRECISIONS = ("fp32", "int8")
 # Text recipes by their short names. The long one is part of every fingerprint: when the way a text is made changes,
@@ -425,6 +425,16 @@ class Query:
             chip="diversity",
         ),
     )
+    explain: bool = _describe_field(
+        False,
+        QueryOption(
+            "explain", ValueKind.SWITCH, "Explain each hit: nearest sentences, words found, what the score means."
+        ),
+    )
+    group_by: str | None = _describe_field(
+        None,
+        QueryOption("group_by", ValueKind.CHOICE, "Count the hits by journal or year.", choices=("journal", "year")),
+    )
     rerank: str | None = _describe_field(  # None: as index.toml says
         None,
         QueryOption(
@@ -445,7 +455,7 @@ class Query:
             "Number of hits that the second stage orders anew.",
             low=1,
             high=MAX_RERANK_DEPTH,
-            unset=f"index.toml; {DEFAULT_RERANK_DEPTH}",
+            unset=f"index.toml; {_DEFAULT_RERANK_DEPTH}",
         ),
     )
     rerank_precision: str | None = _describe_field(  # None: as index.toml says
@@ -457,16 +467,6 @@ class Query:
             choices=RERANK_PRECISIONS,
             unset=f"index.toml; {RERANK_PRECISIONS[0]}",
         ),
-    )
-    explain: bool = _describe_field(
-        False,
-        QueryOption(
-            "explain", ValueKind.SWITCH, "Explain each hit: nearest sentences, words found, what the score means."
-        ),
-    )
-    group_by: str | None = _describe_field(
-        None,
-        QueryOption("group_by", ValueKind.CHOICE, "Count the hits by journal or year.", choices=("journal", "year")),
     )
 
 
@@ -754,11 +754,11 @@ class IndexSettings:
         ),
     )
     rerank_depth: int = _describe_field(
-        DEFAULT_RERANK_DEPTH,
+        _DEFAULT_RERANK_DEPTH,
         SettingOption(
             "rerank.depth",
             "Number of hits that it orders anew.",
-            str(DEFAULT_RERANK_DEPTH),
+            str(_DEFAULT_RERANK_DEPTH),
             low=1,
             high=MAX_RERANK_DEPTH,
         ),

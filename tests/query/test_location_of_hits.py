@@ -56,13 +56,13 @@ def test_what_is_not_there_is_told_from_what_is_left_out(toy: IndexFolder) -> No
 
 def test_it_is_looked_deeper_and_deeper_until_all_are_found(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    original = choosing.rank_question
+    original = choosing.rank_in_stages
 
     def noted(snapshot: object, question: object, encode: object) -> Ranking:
         asked.append(question.query.offset + question.query.top_k)  # type: ignore[attr-defined]
         return original(snapshot, question, encode)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(choosing, "rank_question", noted)
+    monkeypatch.setattr(choosing, "rank_in_stages", noted)
     monkeypatch.setattr(choosing, "_REACHES", (2, 10, 20))
     with open_index(toy.path) as index:
         ids = list(whole(index, Query("gout")))
@@ -114,7 +114,7 @@ def test_by_words_what_lies_below_all_depths_is_left_out(toy: IndexFolder, monke
 def test_nobody_who_has_gone_is_looked_for_deeper(
     toy: IndexFolder, monkeypatch: pytest.MonkeyPatch, mode: Mode
 ) -> None:
-    deadline, original, n = Deadline(time.monotonic() + 60), choosing.rank_question, 0
+    deadline, original, n = Deadline(time.monotonic() + 60), choosing.rank_in_stages, 0
 
     def leaving(*given: object) -> Ranking:
         nonlocal n
@@ -125,7 +125,7 @@ def test_nobody_who_has_gone_is_looked_for_deeper(
     monkeypatch.setattr(choosing, "_REACHES", (5, 6, 7))
     with open_index(toy.path) as index, limit_time(deadline):
         index.search("gout", filters=Filters(years=((2018, None),)))
-        monkeypatch.setattr(choosing, "rank_question", leaving)
+        monkeypatch.setattr(choosing, "rank_in_stages", leaving)
         with pytest.raises(BusyError, match="the time for this answer is over"):
             index.locate(Query("gout pain", mode=mode, top_k=3, filters=Filters(years=((2018, None),))), ["toy-01"])
         assert n == 1

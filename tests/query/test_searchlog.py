@@ -93,7 +93,9 @@ def test_a_record_holds_what_was_asked_and_what_came(toy: IndexFolder, recorded:
     assert (recorded.index, recorded.generation, recorded.n_abstracts, recorded.n_qualified) == ("toy", 1, 40, 40)
     assert (recorded.newest_source, recorded.generation_created) == ("toy.jsonl", manifest.created)
     assert (recorded.fingerprint, recorded.encoder) == (manifest.encoder.fingerprint, manifest.encoder.short_name)
-    assert recorded.query == Query("gout", top_k=5) and recorded.since is None and recorded.mesh_tree == ""
+    assert (
+        recorded.query == Query("gout", top_k=5, rerank="none") and recorded.since is None and recorded.mesh_tree == ""
+    )
 
 
 def test_an_answer_of_another_generation_is_not_recorded(toy: IndexFolder, add: Add) -> None:

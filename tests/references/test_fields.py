@@ -40,7 +40,7 @@ def test_there_is_no_nan(odd: float) -> None:
 
 
 def test_a_record_adds_what_its_hit_lacks() -> None:
-    assert list(_list_record_fields(FULL)) == list(COLUMNS[15:])
+    assert list(_list_record_fields(FULL)) == list(COLUMNS[16:])
     assert _list_record_fields(FULL)["mesh"] == ["Arthritis, Rheumatoid", "Knee Joint"]
 
 

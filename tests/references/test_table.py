@@ -10,12 +10,14 @@ from engine.references.table import write_delimited
 from tests.references.found import BARE, FULL, TEXT, cite
 
 HEADER = (
-    "rank,id,score,title,abstract,year,journal,authors,pmid,doi,retracted,fused,bm25,semantic_rank,keyword_rank,"
+    "rank,id,score,title,abstract,year,journal,authors,pmid,doi,retracted,fused,bm25,semantic_rank,keyword_rank,rerank_score,"
     "mesh,publication_types,keywords,languages,vernacular_title,other_abstracts,orcids,notices,"
     "volume,issue,pages,issns,published,publisher,place,pmcid,urls,affiliations,cited_ids,databases,accessions,labels,"
     "notes,rights,other_tags"
 )
-WITHOUT_SEARCH = "id," + HEADER.removeprefix("rank,id,score,").replace(",fused,bm25,semantic_rank,keyword_rank", "")
+WITHOUT_SEARCH = "id," + HEADER.removeprefix("rank,id,score,").replace(
+    ",fused,bm25,semantic_rank,keyword_rank,rerank_score", ""
+)
 TRIGGERS = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
 
 
@@ -39,7 +41,7 @@ def test_header_and_a_row_by_hand() -> None:
     hit = cite(Abstract("a", "Knee, left", "", 2020, "J", ("A B", "C"), mesh=("Knee",)), 7, -0.25, bm25=0.0)
     assert (
         write_table([hit], ",")
-        == f'{HEADER}\n7,a,-0.250000,"Knee, left",,2020,J,A B; C,,,0,,0.000000,,,Knee,,,,,,,,,,,,,,,,,,,,,,,,\n'
+        == f'{HEADER}\n7,a,-0.250000,"Knee, left",,2020,J,A B; C,,,0,,0.000000,,,,Knee,,,,,,,,,,,,,,,,,,,,,,,,\n'
     )
     assert write_table([], "\t") == HEADER.replace(",", "\t") + "\n"
 

@@ -34,7 +34,7 @@ def test_header_types_and_title() -> None:
     book = opened(cite(FULL, 3, 0.25), cite(BARE))
     assert [cell.value for cell in book.active[1]] == list(COLUMNS)
     assert all(cell.font.bold for cell in book.active[1])
-    assert (book.active.freeze_panes, book.active.auto_filter.ref) == ("A2", "A1:AN3")
+    assert (book.active.freeze_panes, book.active.auto_filter.ref) == ("A2", "A1:AO3")
     assert book.properties.title == "Gout & more"
     row = cells(book, 2)
     assert [row[name].value for name in ("rank", "score", "year", "retracted", "bm25")] == [3, 0.25, 2021, 1, None]

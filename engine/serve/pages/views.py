@@ -111,7 +111,9 @@ def _describe_score(hit: Hit) -> str:
 
 
 def _list_scores(hit: Hit) -> Iterator[str]:
-    """Yield the ranks of a hit in the merged rankings, and its BM25 score."""
+    """Yield the score of a hit by a reranker, its ranks in the merged rankings, and its BM25 score."""
+    if hit.rerank_score is not None:
+        yield f"reranker {hit.rerank_score:.3f}"
     if hit.semantic_rank is not None:
         yield f"{_format_ordinal(hit.semantic_rank)} by meaning"
     if hit.keyword_rank is not None:

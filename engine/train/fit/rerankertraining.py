@@ -32,7 +32,7 @@ _TIMED = 2  # steps that are timed, after one that warms up
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenReranker:
+class _WrittenReranker:
     """A trained reranker in its folder, with its measurements."""
 
     folder: Path
@@ -51,7 +51,7 @@ def train_reranker(
     settings: TrainingSettings,
     progress: Progress,
     show: Callable[[str], None],
-) -> WrittenReranker:
+) -> _WrittenReranker:
     """Train a cross-encoder on groups, and write it to its folder, whole or not at all.
 
     show is called with the estimate before the first step. The loss is the cross-entropy of the softmax over a group
@@ -91,7 +91,7 @@ def train_reranker(
         "losses": [first, last],
     }
     identity = _write(model, settings, sources, groups, facts)
-    return WrittenReranker(settings.output, identity, len(losses), seconds, first, last, dev, len(groups.dev))
+    return _WrittenReranker(settings.output, identity, len(losses), seconds, first, last, dev, len(groups.dev))
 
 
 def _load_base(settings: TrainingSettings) -> CrossEncoder:
