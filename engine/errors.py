@@ -2,7 +2,8 @@
 
 EngineError                      exit 1
 ├── UsageError                   exit 2   the request itself makes no sense: top_k 0, an impossible name
-│   └── UnknownIndexError                 no index of this name is open
+│   ├── UnknownIndexError                 no index of this name is open
+│   └── UnknownRerankerError              no reranker of this name was added to the index
 ├── ConfigError
 │   ├── MissingExtraError                 a library of an extra is not installed
 │   └── NoMeshTreeError                   a filter needs NLM's file of the MeSH tree
@@ -43,6 +44,10 @@ class UsageError(EngineError):
 
 class UnknownIndexError(UsageError):
     """No index of this name is open."""
+
+
+class UnknownRerankerError(UsageError):
+    """No reranker of this name was added to the index, and none may be."""
 
 
 class ConfigError(EngineError):

@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.encode.crossencoder.folder import RERANKER, check_reranker, read_reranker_identity
 from engine.encode.crossencoder.model import identify_reranker
 from engine.encode.model import locate
-from engine.errors import EncoderError, EngineError, MissingExtraError
+from engine.errors import EncoderError, EngineError, MissingExtraError, UnknownRerankerError
 from engine.index import durable
 from engine.index.folder import IndexFolder
 from engine.index.publish import install_encoder
@@ -36,7 +36,8 @@ def provide_reranker(folder: IndexFolder, model: str, precision: str, *, may_exp
     one may be exported, a folder or a hub id. A folder is always looked at again, since it may have changed.
 
     Raises:
-        EncoderError: there is no such reranker, or it can't be used or exported.
+        UnknownRerankerError: the index has no such reranker, and may not get one.
+        EncoderError: no usable reranker has this name, or it can't be exported.
         CorruptError: the exported one was changed or damaged.
         MissingExtraError: torch is not installed.
     """
@@ -51,7 +52,7 @@ def provide_reranker(folder: IndexFolder, model: str, precision: str, *, may_exp
         return path
     if not may_export:
         names = ", ".join(dict.fromkeys(one.short_name for one in known)) or "none"
-        raise EncoderError(
+        raise UnknownRerankerError(
             f"{folder.name} has no reranker {model[:80]!r} at {precision}: found {names}. To add one, search once from "
             f"the command line: engine search gout -i {folder.name} --rerank MODEL"
         )

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine import open_index
 from engine.deadline import Deadline, limit_time
 from engine.encode.recipe import prepare_text
-from engine.errors import BusyError, CorruptError, EncoderError, EncoderMismatchError, UsageError
+from engine.errors import BusyError, CorruptError, EncoderMismatchError, UnknownRerankerError, UsageError
 from engine.index.folder import IndexFolder
 from engine.index.publish import remove_unused
 from engine.options import MODES, Filters, Mode, Query
@@ -251,9 +251,11 @@ def test_the_exported_reranker_is_kept_and_found_without_its_folder(copied: Inde
         for name in (identity.fingerprint, identity.fingerprint[:12], "tiny", identity.model):
             assert opened.ask(Query("gout", rerank=name)).reranker == identity
         get_generation(opened).may_export = False
-        with pytest.raises(EncoderError, match="toy has no reranker 'other' at fp32: found tiny. To add one, search"):
+        with pytest.raises(
+            UnknownRerankerError, match="toy has no reranker 'other' at fp32: found tiny. To add one, search"
+        ):
             opened.ask(Query("gout", rerank="other"))
-        with pytest.raises(EncoderError, match="toy has no reranker '/tmp' at fp32"):
+        with pytest.raises(UnknownRerankerError, match="toy has no reranker '/tmp' at fp32"):
             opened.ask(Query("gout", rerank="/tmp"))
 
 
