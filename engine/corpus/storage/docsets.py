@@ -112,8 +112,8 @@ class Some:
     parts: tuple[DocSet, ...]
 
 
-Leaf = Selected | InYears | WithTerms
-DocSet = Leaf | Listed | Not | All | Some
+_Leaf = Selected | InYears | WithTerms
+DocSet = _Leaf | Listed | Not | All | Some
 _SPARSE = 32  # numbers an id, from which sets are combined as lists of ids and not as masks over all numbers
 
 
@@ -144,9 +144,9 @@ def _is_bounded(docset: DocSet) -> bool:
     return not isinstance(docset, Not)
 
 
-def _build_selections(docset: DocSet) -> Iterator[Leaf]:
+def _build_selections(docset: DocSet) -> Iterator[_Leaf]:
     """Yield the selections of a set."""
-    if isinstance(docset, Leaf):
+    if isinstance(docset, _Leaf):
         yield docset
     elif isinstance(docset, Not):
         yield from _build_selections(docset.part)
@@ -177,11 +177,11 @@ def _place(docset: DocSet, numbers: DocIds) -> DocSet:
     return docset
 
 
-def _mask(docset: DocSet, selections: Mapping[Leaf, DocIds], size: int) -> NDArray[np.bool_]:
+def _mask(docset: DocSet, selections: Mapping[_Leaf, DocIds], size: int) -> NDArray[np.bool_]:
     """Return whether each id from 0 is in the set, bool (size,). An unbounded set includes ids without a record."""
     if isinstance(docset, Not):
         return ~_mask(docset.part, selections, size)
-    if isinstance(docset, Leaf | Listed):
+    if isinstance(docset, _Leaf | Listed):
         inside = np.zeros(size, np.bool_)
         inside[docset.doc_ids if isinstance(docset, Listed) else selections[docset]] = True
         return inside

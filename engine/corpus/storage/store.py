@@ -126,7 +126,7 @@ class SegmentReader:
         return self.corpus.read_column(self.segment, sql, values, self.end)
 
 
-class Selection(Protocol):
+class _Selection(Protocol):
     """A set of records that can be read from each segment."""
 
     def read_ids(self, segment: SegmentReader) -> DocIds:
@@ -329,7 +329,7 @@ class Corpus:
             yield from segment.keep_live(rows)
             last = rows[-1][0]
 
-    def select_ids(self, selections: Sequence[Selection]) -> list[DocIds]:
+    def select_ids(self, selections: Sequence[_Selection]) -> list[DocIds]:
         """Return the live ids of each selection; unsorted, perhaps repeated, int64 (n,).
 
         Raises:

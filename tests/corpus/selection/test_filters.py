@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from engine.corpus.selection import languages as languages_module
 from engine.corpus.selection.filters import find_qualified
 from engine.corpus.selection.languages import _SPELLINGS
 from engine.corpus.selection.meshtree import MeshTree
-from engine.corpus.storage.docsets import All, Leaf, Listed, Not, Selected, Some, read_members
+from engine.corpus.storage.docsets import All, Listed, Not, Selected, Some, read_members
 from engine.corpus.storage.resolution import resolve_ids
 from engine.corpus.storage.store import Corpus, open_database
 from engine.errors import AbstractNotFoundError, ConfigError, UsageError
@@ -331,7 +332,7 @@ class Recorder:
         self.asked.append((sql, values))
         return self.corpus.read_live(sql, *values)
 
-    def select_ids(self, selections: Sequence[Leaf]) -> list[DocIds]:
+    def select_ids(self, selections: Sequence[Any]) -> list[DocIds]:
         self.asked += [(selection.sql, tuple(selection.values)) for selection in selections]
         return self.corpus.select_ids(selections)
 
