@@ -52,7 +52,7 @@ def parse_places(content: bytes) -> NDArray[np.uint32]:
 
 
 def dump_years(years: NDArray[np.int64], known: NDArray[np.bool_]) -> bytes | None:
-    """Return packed years, int64 (n,), of which some are known, bool (n,); None if a year is the lowest number of all."""
+    """Return packed years, int64 (n,), of which some are known, bool (n,); None if one is the lowest of all numbers."""
     for kind in _YEAR_TYPES:
         bounds = np.iinfo(kind)
         if not len(years[known]) or (years[known].min() > bounds.min and years[known].max() <= bounds.max):

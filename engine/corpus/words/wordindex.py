@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 _Hits = Sequence[tuple[Any, Any]]  # score, or value that is ordered by, and place in the index, best first
 ID, TITLE, TEXT, STEMS = "id", "title", "text", "stems"  # fields
 LOCKS = (".tantivy-writer.lock", ".tantivy-meta.lock")  # that tantivy leaves in a folder
-_FIRST, _NEXT = 1024, 8  # hits fetched at first, whatever is wanted, and how many times as many then
+_BEYOND, _NEXT = 24, 8  # hits fetched at first beyond the wanted ones, and how many times as many then
 _SET = 20_000  # doc ids that tantivy is given as a filter; among more, hits are fetched and compared
-_PAGE = 100_000  # doc ids listed at a time
+_PAGE = 1_000_000  # doc ids listed at a time
 _TRIES, _PAUSE = 1000, 0.002  # to delete a folder, with seconds between
 _DIGITS = 5  # of a BM25; the last bits depend on the order in which tantivy adds
 _VARIANTS = 50  # words of a truncated one that rank, the most frequent; further ones only match
@@ -110,14 +110,15 @@ class WordIndex:
         query = self._build_query(wording)
         if query is None or not self.size:
             return [], 0
+        limit = max(0, top_k) + _BEYOND
         if among is not None and len(among) > _SET:
-            first, _ = self._search(query, min(_FIRST, self.size))
+            limit = math.ceil(limit * max(1.0, self.size / len(among)))
             n_matching = int(_find_members(self._list_ids(query), among).sum()) if count else 0
-            return self._take_best(query, first, top_k, among), n_matching
+            return self._take_best(query, limit, self._search(query, limit)[0], top_k, among), n_matching
         if among is not None:
             query = self._restrict(query, among)
-        first, n_matching = self._search(query, min(_FIRST, self.size), count=count)
-        return self._take_best(query, first, top_k, None), n_matching
+        first, n_matching = self._search(query, limit, count=count)
+        return self._take_best(query, limit, first, top_k, None), n_matching
 
     def find_allowed(self, wording: Wording) -> DocIds | None:
         """Return the doc ids, int64 ascending, of the records with every required and no excluded term.
@@ -165,11 +166,11 @@ class WordIndex:
         return len(self._search(Query.boolean_query(_join(Occur.Must, queries)), 1)[0]) == 1
 
     def _take_best(
-        self, query: tantivy.Query, first: _Hits, top_k: int, among: DocIds | None
+        self, query: tantivy.Query, limit: int, first: _Hits, top_k: int, among: DocIds | None
     ) -> list[tuple[int, float]]:
         """Return the best hits, those in `among` if given; as many as wanted or as there are."""
         hits: list[tuple[int, float]] = []
-        for doc_ids, scores in self._fetch(query, first):
+        for doc_ids, scores in self._fetch(query, limit, first):
             inside = slice(None) if among is None else _find_members(doc_ids, among)
             hits += zip(doc_ids[inside].tolist(), scores[inside].tolist(), strict=True)
             if len(hits) >= top_k:
@@ -184,26 +185,24 @@ class WordIndex:
         return Query.boolean_query([(Occur.Must, members), (Occur.Must, query)])
 
     def _search(self, query: tantivy.Query, limit: int, *, count: bool = False, **options: Any) -> tuple[_Hits, int]:
-        """Search once: the best hits, and the number of matches, 0 if it is not asked for."""
+        """Search once: the best hits, limit at most, and the number of matches, 0 if it is not asked for."""
         CURRENT.get().check()
         with self.guard_reading():
-            found: Any = self.searcher.search(query, limit, count=count, **options)
+            found: Any = self.searcher.search(query, max(1, min(limit, self.size)), count=count, **options)
             return found.hits, found.count or 0
 
-    def _fetch(self, query: tantivy.Query, first: _Hits) -> Iterator[tuple[DocIds, NDArray[np.float64]]]:
-        """Yield all matches, best first, in batches (doc ids, scores), beginning with those of a first search.
+    def _fetch(self, query: tantivy.Query, limit: int, found: _Hits) -> Iterator[tuple[DocIds, NDArray[np.float64]]]:
+        """Yield all matches, best first, in batches (doc ids, scores), beginning with what a first search found.
 
         The last records of a search, all with the same score, may have equals that it did not return; they come with
-        the next, larger search. Batches are the same however many are read.
+        the next, larger search. Batches follow each other in the same order, whatever the limit of the first is.
         """
         seen = np.empty(0, np.int64)
-        limit, found = _FIRST, first
         while True:
-            with self.guard_reading():
-                doc_ids = np.array(self.searcher.fast_field_values(ID, [place for _, place in found]), np.int64)
+            doc_ids = self._read_ids(found)
             scores = _round_scores(np.array([score for score, _ in found], np.float64))
             is_last = len(found) < limit
-            new = ~np.isin(doc_ids, seen)
+            new = ~np.isin(doc_ids, seen) if len(seen) else np.ones(len(doc_ids), bool)
             if not is_last:
                 new &= scores > scores[-1]
             order = np.lexsort((doc_ids[new], -scores[new]))
@@ -212,15 +211,25 @@ class WordIndex:
                 return
             seen = np.concatenate([seen, doc_ids[new]])
             limit *= _NEXT
-            found, _ = self._search(query, min(limit, self.size))
+            found, _ = self._search(query, limit)
+
+    def _read_ids(self, found: _Hits) -> DocIds:
+        """Return the doc ids of what was found."""
+        with self.guard_reading():
+            return np.array(self.searcher.fast_field_values(ID, [place for _, place in found]), np.int64)
 
     def _list_ids(self, query: tantivy.Query) -> DocIds:
         """Return the doc ids of all matches, ascending."""
         from tantivy import FieldType, Occur, Order, Query
 
+        if not self.size:
+            return np.empty(0, np.int64)
+        n = self._search(query, 1, count=True)[1]
+        if n <= _PAGE:  # not ordered by tantivy, which is faster
+            return np.sort(self._read_ids(self._search(Query.const_score_query(query, 1.0), max(1, n))[0]))
         pages: list[DocIds] = []
         page_query = query
-        while self.size:
+        while True:
             found, _ = self._search(page_query, _PAGE, order_by_field=ID, order=Order.Asc)
             pages.append(np.array([doc_id for doc_id, _ in found], np.int64))
             if len(found) < _PAGE:

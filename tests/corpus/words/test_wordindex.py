@@ -173,7 +173,7 @@ def test_a_required_word_is_not_counted_twice(hand: WordIndex) -> None:
 def test_equal_records_are_ordered_by_id_at_any_depth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 50 equal records, fewer are fetched at first than are wanted or than are equal."""
     words = build_words(tmp_path / "words", [("hip", f"pain {'bone ' * (n % 2)}") for n in range(50)])
-    monkeypatch.setattr(module, "_FIRST", 3)
+    monkeypatch.setattr(module, "_BEYOND", 1)
     monkeypatch.setattr(module, "_NEXT", 2)
     odd, even = list(range(1, 51, 2)), list(range(2, 51, 2))
     for text, order in (("pain", odd + even), ("bone", even), ("pain bone hip", even + odd)):
@@ -239,6 +239,8 @@ def test_matches_and_their_order_equal_the_oracle(
     assert rank(toys, text, top_k) == (every[:top_k], n)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_SET", 20_000 if native else -1)
+        patch.setattr(module, "_PAGE", 3 if top_k % 2 else 1000)
+        patch.setattr(module, "_BEYOND", 1 + top_k % 3)
         if not native and not among:
             return
         inside, n_inside = rank(toys, text, 1000, ids(*among))
