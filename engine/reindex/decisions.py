@@ -44,8 +44,9 @@ def find_undecided(folder: IndexFolder, min_score: float = 0.0) -> Duplicates:
         CorpusError: the journal of decisions can't be read.
     """
     decisions = Journal(folder.decisions).read()
-    with closing(open_corpus(folder.open_current(quick=True))) as corpus:
-        finder = IdentityFinder(corpus)
+    current = folder.open_current(quick=True)
+    with closing(open_corpus(current)) as corpus:
+        finder = IdentityFinder(corpus, words=current.words)
         partition, joined = finder.divide(decisions), finder.read_joined()
         apart = {frozenset(joined.get(each, each) for each in pair) for pair in partition.apart}
         pending = {frozenset(joined.get(each, each) for each in block) for block in partition.blocks}
@@ -65,7 +66,7 @@ def has_pending_decisions(folder: IndexFolder, current: Generation) -> bool:
         CorpusError: the journal of decisions can't be read.
     """
     with closing(open_corpus(current)) as corpus:
-        finder = IdentityFinder(corpus)
+        finder = IdentityFinder(corpus, words=current.words)
         joined = finder.read_joined()
         decisions = Journal(folder.decisions).read()
         return bool((decisions or joined) and _count_pending(finder.divide(decisions).blocks, joined))

@@ -35,7 +35,7 @@ def read_published(current: Generation | None) -> Published | None:
     manifest, counts = current.manifest, current.manifest.counts
     totals = Totals(counts.abstracts, counts.retracted, counts.without_abstract, counts.without_title, counts.truncated)
     segments = tuple(SegmentDatabase(segment.files.database, segment.dead) for segment in current.segments)
-    return Published(segments, current.state, totals, manifest.last_id, manifest.last_contribution)
+    return Published(segments, current.state, totals, manifest.last_id, manifest.last_contribution, current.words)
 
 
 def open_current_vectors(current: Generation) -> SegmentedIndex:

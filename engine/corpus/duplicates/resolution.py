@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 from engine.corpus.duplicates.journal import Decision, RecordIdentity, list_active
@@ -15,6 +16,8 @@ from engine.corpus.merging.base import Base
 from engine.corpus.merging.merge import normalise_title
 from engine.corpus.storage.store import Corpus
 from engine.corpus.storage.values import bind_text
+from engine.corpus.words.wordindex import WordIndex
+from engine.corpus.words.wording import Term, Wording
 from engine.identifiers import strip_doi, strip_doi_address, strip_pmid
 
 _COLUMNS = "id, title, year, authors, pmid, doi"
@@ -32,19 +35,27 @@ _BY_PMID, _BY_DOI = (
     " AND id NOT IN (SELECT id FROM parts) ORDER BY id"
     for column, collation in (("pmid", ""), ("doi", " COLLATE NOCASE"))
 )
+_BY_IDS = f"SELECT {_COLUMNS} FROM {_UNDECIDED} WHERE id IN (SELECT value FROM json_each(?))"
+_Key = tuple[str, int | None, str]  # normalised title, year, family name of the first author
 
 
 class IdentityFinder:
     """Finds records by their identity, in a draft or in a published corpus."""
 
-    def __init__(self, source: sqlite3.Connection | Corpus, base: Base | None = None) -> None:
+    def __init__(
+        self, source: sqlite3.Connection | Corpus, base: Base | None = None, words: Path | None = None
+    ) -> None:
         """Prepare to find records.
 
         base: the published records that a draft continues; what is found among them is loaded into the draft.
+        words: the folder of the words of a published corpus; without it, all titles are read when a record must be
+        found by its title.
         """
         self.source = source
         self.base = base
-        self.by_text: dict[tuple[str, int | None, str], list[int]] | None = None  # read when first needed
+        self.words = base.published.words if base else words
+        self.by_text: dict[_Key, list[int]] | None = None  # read when first needed
+        self.word_index: WordIndex | None = None  # opened when first needed
 
     def read(self, sql: str, *values: str | int) -> list[tuple[Any, ...]]:
         """Return all rows of a query whose first column is the doc id of a record or part, by their first columns."""
@@ -69,25 +80,45 @@ class IdentityFinder:
                 if _is_recognised(identity, title, pmid):
                     return int(doc_id)
         key = _build_key(identity.title, identity.year, identity.author)
-        alike = self.read_texts().get(key, []) if key[0] else []
+        alike = self.list_alike(key) if key[0] else []
         if self.base:
             self.base.load_ids(alike)
         return alike[0] if len(alike) == 1 else None
 
-    def read_texts(self) -> dict[tuple[str, int | None, str], list[int]]:
-        """Return (normalised title, year, family name) -> doc ids of all records."""
+    def list_alike(self, key: _Key) -> list[int]:
+        """Return the doc ids, ascending, of the records with this title, year and family name."""
         if self.by_text is None:
             self.by_text = {}
-            for doc_id, title, year, authors, _, _ in self._read_all(f"SELECT {_COLUMNS} FROM {_UNDECIDED}"):
-                key = _build_key(title, year, next(iter(json.loads(authors)), ""))
-                self.by_text.setdefault(key, []).append(doc_id)
-        return self.by_text
+            for doc_id, found in self._read_keys():
+                self.by_text.setdefault(found, []).append(doc_id)
+        published = (doc_id for doc_id, found in self._read_published_keys(key[0]) if found == key)
+        return sorted({*self.by_text.get(key, []), *published})
 
-    def _read_all(self, sql: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a query for all records, none of which is loaded into a draft by it."""
-        if isinstance(self.source, Corpus) or self.base is None:
-            return self.read(sql)
-        return sorted([*self.source.execute(sql), *self.base.read_live(sql)], key=itemgetter(0))
+    def _read_keys(self) -> Iterator[tuple[int, _Key]]:
+        """Yield the records that can't be found by words: parts, and those of a draft; without words, all records."""
+        sql = f"SELECT {_COLUMNS} FROM {_UNDECIDED}"
+        if isinstance(self.source, Corpus):
+            rows = self.source.read_live(f"SELECT {_COLUMNS} FROM parts" if self.words else sql)
+        else:
+            rows = self.source.execute(sql).fetchall()
+        yield from map(_read_key, rows)
+        if self.base and self.words is None:
+            yield from map(_read_key, self.base.read_live(sql))
+
+    def _read_published_keys(self, title: str) -> Iterator[tuple[int, _Key]]:
+        """Yield the published records whose title has the words of this one, next to each other."""
+        if self.words is None:
+            return
+        self.word_index = self.word_index or WordIndex(self.words)
+        doc_ids = self.word_index.find_allowed(Wording((), (Term(title, in_title=True),), (), ""))
+        if doc_ids is None or not len(doc_ids):
+            return
+        chosen = json.dumps(doc_ids.tolist())
+        if isinstance(self.source, Corpus):
+            yield from map(_read_key, self.source.read_live(_BY_IDS, chosen))
+        elif self.base:
+            yield from map(_read_key, self.source.execute(_BY_IDS, (chosen,)).fetchall())  # loaded meanwhile
+            yield from map(_read_key, self.base.read_live(_BY_IDS, chosen))
 
     def divide(self, decisions: Sequence[Decision]) -> Partition:
         """Return what all decisions mean for the records that are there."""
@@ -136,6 +167,12 @@ def _is_recognised(identity: RecordIdentity, title: str, pmid: str | None) -> bo
     return titles[0] == titles[1] or not all(titles)
 
 
-def _build_key(title: str, year: int | None, author: str) -> tuple[str, int | None, str]:
+def _read_key(row: Sequence[Any]) -> tuple[int, _Key]:
+    """Return the doc id and the key of a row of _COLUMNS."""
+    doc_id, title, year, authors, _, _ = row
+    return int(doc_id), _build_key(title, year, next(iter(json.loads(authors)), ""))
+
+
+def _build_key(title: str, year: int | None, author: str) -> _Key:
     """Return what two records of one work have in common if they have no id in common."""
     return normalise_title(title), year, find_family_name(author)

@@ -7,6 +7,7 @@ draft again; the other loaded records are dead in their old segments.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
@@ -43,6 +44,7 @@ class Published:
     totals: Totals
     last_id: int  # highest doc id that was ever given
     last_contribution: int  # highest key that a contribution ever had
+    words: Path | None = None  # folder of its words; None: titles are looked up by reading all of them
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,15 +119,41 @@ class Base:
         """Load the records with these doc ids."""
         self.load_selected(f"SELECT id FROM abstracts WHERE id IN {_IDS}", json.dumps(list(doc_ids)))
 
-    def read_live(self, sql: str) -> Iterator[tuple[int, ...]]:
-        """Yield the rows of a SELECT, whose first column is a doc id, of the records that are not in the draft."""
-        for position, connection in enumerate(self.connections):
+    def read_live(self, sql: str, *values: str | int) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of a SELECT, whose first column is a doc id, of the records that are not in the draft.
+
+        Raises:
+            CorruptError: SQLite can't read a segment.
+        """
+        for position in range(len(self.connections)):
             if position in self.merged:
                 continue
-            cursor = connection.execute(sql)
-            while rows := cursor.fetchmany(_PAGE):
+            with self.guard_reading(position):
+                cursor = self.connections[position].execute(sql, values)
+            while rows := self._fetch_page(position, cursor):
                 kept = set(self._leave_out(position, [row[0] for row in rows]))
                 yield from (row for row in rows if row[0] in kept)
+
+    def _fetch_page(self, position: int, cursor: sqlite3.Cursor) -> list[tuple[Any, ...]]:
+        """Return the next rows of a query of a segment, none at its end.
+
+        Raises:
+            CorruptError: SQLite can't read the segment.
+        """
+        with self.guard_reading(position):
+            return cursor.fetchmany(_PAGE)
+
+    @contextlib.contextmanager
+    def guard_reading(self, position: int) -> Iterator[None]:
+        """Name a segment that SQLite can't read.
+
+        Raises:
+            CorruptError: SQLite says so.
+        """
+        try:
+            yield
+        except sqlite3.DatabaseError as err:
+            raise CorruptError(_describe_damage(self.published.segments[position].path, err)) from err
 
     def load_selected(self, sql: str, *values: str | int) -> None:
         """Load the records whose doc ids a SELECT returns in its first column, from every segment."""
@@ -139,10 +167,8 @@ class Base:
         Raises:
             CorruptError: SQLite can't read the segment.
         """
-        try:
+        with self.guard_reading(position):
             return self.connections[position].execute(sql, values).fetchall()
-        except sqlite3.DatabaseError as err:
-            raise CorruptError(_describe_damage(self.published.segments[position].path, err)) from err
 
     def _load(self, position: int, ids: Sequence[int]) -> None:
         """Load those of the records of a segment that are live and not loaded yet."""

@@ -1,0 +1,117 @@
+"""Recognition of records without an id in common, by title, year and first author, without reading all records."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.corpus.draft import Draft, DraftFiles
+from engine.corpus.duplicates.journal import DecisionKind, Journal, NewDecision, RecordIdentity
+from engine.corpus.duplicates.resolution import IdentityFinder
+from engine.corpus.merging.base import Base
+from engine.corpus.storage.store import Corpus
+from engine.errors import CorruptError
+from engine.index.folder import IndexFolder
+from engine.query.opening import open_corpus
+from engine.reindex.decisions import has_pending_decisions
+from engine.reindex.gather import hash_prepared
+from engine.reindex.generationfiles import read_published
+from engine.reindex.order import Report
+from engine.reindex.run import index_sources
+from tests.conftest import order_of, silent
+from tests.corpus.drafts import created
+
+Add = Callable[..., Report]
+GONE = RecordIdentity(("gone",), None, None, "Colchicine in gout", 1991, "Ada Toy1")  # but for the id, toy-01
+SPELLED = ("Colchicine in gout", "COLCHICINE IN GOUT.", "[Colchicine—in gout]", "Cölchicine in\u00a0gout")
+
+
+@pytest.fixture
+def n_rows(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of rows that queries of published segments return."""
+    seen: list[int] = []
+    for kind in (Corpus, Base):
+        real = kind.read_live
+
+        def count(self: Corpus | Base, *args: str, real: Callable[..., object] = real) -> list[object]:
+            rows = list(real(self, *args))  # type: ignore[call-overload]
+            seen.append(len(rows))
+            return rows
+
+        monkeypatch.setattr(kind, "read_live", count)
+    return seen
+
+
+def open_finders(toy: IndexFolder, tmp_path: Path) -> Iterator[IdentityFinder]:
+    """Finders over a published corpus and over a draft that continues it."""
+    current = toy.open_current()
+    with closing(open_corpus(current)) as corpus:
+        yield IdentityFinder(corpus, words=current.words)
+    files = DraftFiles(tmp_path / "new.db", tmp_path / "new.state")
+    with Draft(files, 9, created(9), hash_prepared, read_published(current)) as draft:
+        draft.parts.separate()
+        yield IdentityFinder(draft.connection, draft.base)
+
+
+@pytest.mark.parametrize("title", SPELLED)
+def test_a_title_is_found_in_any_spelling_by_reading_few_rows(
+    toy: IndexFolder, tmp_path: Path, n_rows: list[int], title: str
+) -> None:
+    for finder in open_finders(toy, tmp_path):
+        n_rows.clear()
+        assert finder.find(replace(GONE, title=title)) == 1
+        assert sum(n_rows) <= 2, "more than the records with these words were read"
+        for other in ({"title": f"{title} and more"}, {"year": 1990}, {"author": "Nobody"}, {"title": "?"}):
+            assert finder.find(replace(GONE, **{"title": title} | other)) is None  # type: ignore[arg-type]
+        assert sum(n_rows) <= 8
+
+
+def test_of_two_alike_none_is_taken_for_the_lost_one(toy: IndexFolder, add: Add, tmp_path: Path) -> None:
+    add({"id": "twin", "title": GONE.title, "abstract": "Another.", "year": GONE.year, "authors": [GONE.author]})
+    for finder in open_finders(toy, tmp_path):
+        assert finder.find(GONE) is None
+
+
+def test_what_a_run_has_changed_is_recognised_as_it_is_now(toy: IndexFolder, add: Add) -> None:
+    """toy-01 gets another title, and a new record the old one, in the run that applies the decision."""
+    other = RecordIdentity(("toy-02",), None, None, "", None, "")
+    Journal(toy.decisions).append("someone", [NewDecision(DecisionKind.MERGE, (GONE, other), {})])
+    same = {"abstract": "Another.", "year": GONE.year, "authors": [GONE.author]}
+    report = add({"id": "toy-01", "title": "A new title", **same}, {"id": "heir", "title": GONE.title, **same})
+    assert report.counts.abstracts == 40  # the new record and toy-02 are one
+    with closing(open_corpus(toy.open_current())) as corpus:
+        assert set(IdentityFinder(corpus).read_joined()) == {2, 41}
+
+
+def test_a_part_is_found_by_its_own_title(toy: IndexFolder, tmp_path: Path, n_rows: list[int]) -> None:
+    pair = tuple(RecordIdentity((name,), None, None, "", None, "") for name in ("toy-03", "toy-01"))
+    Journal(toy.decisions).append("someone", [NewDecision(DecisionKind.MERGE, pair, {})])
+    index_sources(toy, order_of(), silent)
+    for finder in open_finders(toy, tmp_path):
+        assert finder.find(GONE) == 1
+        assert finder.find(replace(GONE, title="Colchicine in lupus", year=1993, author="Ada Toy3")) == 3
+
+
+def test_a_decision_on_a_lost_record_reads_few_rows_at_night(toy: IndexFolder, add: Add, n_rows: list[int]) -> None:
+    lost = replace(GONE, title="Never seen here")
+    other = RecordIdentity(("toy-02",), None, None, "", None, "")
+    Journal(toy.decisions).append("someone", [NewDecision(DecisionKind.MERGE, (lost, other), {})])
+    assert not has_pending_decisions(toy, toy.open_current())
+    add({"id": "new", "title": "New"}, one_segment_below=0)
+    assert sum(n_rows) <= 10
+
+
+def test_a_damaged_segment_is_named_when_titles_are_compared(toy: IndexFolder, tmp_path: Path) -> None:
+    current = toy.open_current()
+    path = current.segments[0].files.database
+    files = DraftFiles(tmp_path / "new.db", tmp_path / "new.state")
+    with (
+        pytest.raises(CorruptError, match=rf"{path} can't be read: .*Run: engine verify --deep$"),
+        Draft(files, 2, created(2), hash_prepared, read_published(current)) as draft,
+    ):
+        path.chmod(0o644)
+        content = path.read_bytes()
+        path.write_bytes(content[:100] + b"\xff" * (len(content) - 100))
+        IdentityFinder(draft.connection, draft.base).find(GONE)
