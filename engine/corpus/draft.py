@@ -83,12 +83,21 @@ class Draft:
         text_digest: TextDigest,
         published: Published | None = None,
     ) -> None:
+        """Open the database, and the published segments that it continues.
+
+        Raises:
+            CorruptError: SQLite can't open a segment.
+        """
         self.files = files
         self.generation = generation
         self.created = created
         self.db = Database(files.database)
         self.connection: sqlite3.Connection = self.db.conn
-        self.base = Base(published, self.connection) if published else None
+        try:
+            self.base = Base(published, self.connection) if published else None
+        except BaseException:
+            self.db.close()
+            raise
         self.ledger = Ledger(self.connection, generation, text_digest, self.base)
         self.intake = Intake(self.ledger, Deletions(self.connection, generation))
         self.parts = Parts(self.ledger)

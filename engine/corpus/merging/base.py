@@ -24,6 +24,8 @@ from engine.records.generation import DocIds, Totals
 
 _CACHE_KIB = 8 << 10  # page cache of each segment
 _PAGE = 1000  # records compared or counted at once
+# Codes of SQLite about a file that can't be read. The draft is new, so they are about the segment.
+_UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
 _IDS = "(SELECT value FROM json_each(?1))"
 # Everything that belongs to a record, by its id: table -> condition. Parts are the records that a decision joined.
 _OWNED = {
@@ -59,9 +61,14 @@ class Base:
     """The segments of the current generation, as a draft uses them."""
 
     def __init__(self, published: Published, draft: sqlite3.Connection) -> None:
+        """Open the segments.
+
+        Raises:
+            CorruptError: SQLite can't open one; then none stays open.
+        """
         self.published = published
         self.draft = draft
-        self.connections: list[sqlite3.Connection] = [_open_segment(segment.path) for segment in published.segments]
+        self.connections = _open_segments([segment.path for segment in published.segments])
         self.loaded: dict[int, int] = {}  # doc id -> position of its segment
         self.part_ids: dict[int, list[int]] = {}  # loaded record -> its parts, as published
         self.loaded_parts: set[int] = set()  # all of them
@@ -270,7 +277,21 @@ class Base:
         return np.sort(np.array(found, np.int64))
 
     def merge(self, position: int) -> None:
-        """Copy all live records of a segment into the draft, whose transaction is committed."""
+        """Copy all live records of a segment into the draft, whose transaction is committed.
+
+        Raises:
+            CorruptError: SQLite can't read the segment.
+            sqlite3.DatabaseError: it can't write the draft.
+        """
+        try:
+            self._merge(position)
+        except sqlite3.DatabaseError as err:
+            if err.sqlite_errorcode & 0xFF not in _UNREADABLE:  # the draft can't be written
+                raise
+            raise CorruptError(_describe_damage(self.published.segments[position].path, err)) from err
+
+    def _merge(self, position: int) -> None:
+        """Do the work of merge."""
         path, left_out = self.published.segments[position].path, self.list_dead(position)
         self.draft.commit()
         self.draft.execute("ATTACH ? AS merged", (format_uri(path),))
@@ -297,6 +318,21 @@ class Base:
             for page in _split_pages(ids):
                 rest -= Totals(*self._read(position, sql, SPACES, page)[0])
         return rest
+
+
+def _open_segments(paths: Sequence[Path]) -> list[sqlite3.Connection]:
+    """Open the databases of segments for reading.
+
+    Raises:
+        CorruptError: SQLite can't open a file; then none stays open.
+    """
+    with contextlib.ExitStack() as opened:
+        connections = []
+        for path in paths:
+            connections.append(_open_segment(path))
+            opened.callback(connections[-1].close)
+        opened.pop_all()
+    return connections
 
 
 def _open_segment(path: Path) -> sqlite3.Connection:

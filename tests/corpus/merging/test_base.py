@@ -6,7 +6,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -18,7 +18,7 @@ from engine.corpus.draft import Draft, DraftFiles
 from engine.corpus.duplicates.journal import DecisionKind, Journal, NewDecision
 from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.storage.store import SegmentDatabase
-from engine.errors import CorruptError
+from engine.errors import CorpusError, CorruptError
 from engine.reindex.gather import hash_prepared
 from engine.reindex.order import Order
 from engine.reindex.run import read_all
@@ -174,6 +174,52 @@ def test_a_published_database_that_cannot_be_read_is_named(store: Store, tmp_pat
         Draft(files, 2, created(2), hash_prepared, published) as draft,
     ):
         draft.ledger.contributions.find_by_own_id("a")
+
+
+def test_a_damaged_segment_is_named_when_it_is_merged(store: Store, tmp_path: Path) -> None:
+    path, published = store.segments[0].path, publish(store.segments, tmp_path / "1.state", store.last)
+    with closing(sqlite3.connect(path)) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'abstracts'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    content = path.read_bytes()
+    path.write_bytes(content[: (page - 1) * size] + b"\xff" * size + content[page * size :])
+    files = DraftFiles(tmp_path / "n.db", tmp_path / "n.state")
+    with (
+        pytest.raises(CorruptError, match=rf"{path.name} can't be read: .*Run: engine verify --deep$"),
+        Draft(files, 2, created(2), hash_prepared, published) as draft,
+    ):
+        draft.merge_segment(0)
+
+
+def test_a_draft_that_cannot_be_written_is_not_called_a_damaged_segment(store: Store, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(store.segments[0].path)) as connection, connection:
+        connection.execute("UPDATE abstracts SET abstract = ?", ("long " * 10_000,))
+    published = publish(store.segments, tmp_path / "1.state", store.last)
+    files = DraftFiles(tmp_path / "n.db", tmp_path / "n.state")
+    with (
+        pytest.raises(CorpusError, match=r"n.db could not be written: database or disk is full"),
+        Draft(files, 2, created(2), hash_prepared, published) as draft,
+    ):
+        draft.connection.execute("PRAGMA main.max_page_count = 1")
+        draft.merge_segment(0)
+
+
+def test_nothing_stays_open_if_a_segment_cannot_be_opened(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[sqlite3.Connection] = []
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **b: opened.append(real(*a, **b)) or opened[-1])
+    missing = SegmentDatabase(tmp_path / "gone.db", NONE)
+    published = replace(publish(store.segments, tmp_path / "1.state"), segments=(*store.segments, missing))
+    opened.clear()
+    files = DraftFiles(tmp_path / "n.db", tmp_path / "n.state")
+    with pytest.raises(CorruptError, match=r"gone.db can't be read: .*Run: engine verify --deep$"):
+        Draft(files, 2, created(2), hash_prepared, published)
+    assert len(opened) == 2  # the draft and the first segment
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
 
 
 def write_alike(path: Path, dois: dict[str, str]) -> Path:
