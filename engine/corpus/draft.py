@@ -23,7 +23,7 @@ from engine.corpus.merging.parts import Parts
 from engine.corpus.merging.sightings import PUBMED_FILES, Sightings
 from engine.corpus.schema import create_state, create_tables, finish_tables
 from engine.corpus.storage.store import SPACES, TOTALS
-from engine.errors import CorpusError
+from engine.errors import CorpusError, CorruptError
 from engine.records.abstract import Rejection
 from engine.records.generation import DocIds, FileReading, Totals
 
@@ -106,17 +106,22 @@ class Draft:
     def __enter__(self) -> Draft:
         try:
             self.begin()
-        except sqlite3.Error as err:
+        except BaseException as err:
             self.close()
-            raise self.build_failure(err) from err
+            if isinstance(err, sqlite3.Error):
+                raise self.build_failure(err) from err
+            raise
         return self
 
     def begin(self) -> None:
-        """Create the tables, take over the published state and open a transaction."""
+        """Create the tables, take over the published state and open a transaction.
+
+        Raises:
+            CorruptError: the published state is missing.
+        """
         published = self.base.published if self.base else None
         if published:
-            shutil.copyfile(published.state, self.files.state)
-            self.files.state.chmod(_WRITABLE)
+            self._copy_state(published.state)
         self.connection.execute("ATTACH ? AS state", (os.fspath(self.files.state),))
         for schema in ("main", "state"):
             self.connection.execute(f"PRAGMA {schema}.journal_mode = OFF")
@@ -131,6 +136,18 @@ class Draft:
         self.connection.execute("BEGIN")
         values = (self.generation, self.created)
         self.connection.execute("INSERT INTO generation (number, created) VALUES (?, ?)", values)
+
+    def _copy_state(self, published: Path) -> None:
+        """Copy the state of the current generation.
+
+        Raises:
+            CorruptError: it is missing.
+        """
+        try:
+            shutil.copyfile(published, self.files.state)
+        except FileNotFoundError as err:
+            raise CorruptError(f"{published} is missing. Nothing was published. Run: engine verify") from err
+        self.files.state.chmod(_WRITABLE)
 
     def release_unchanged(self) -> None:
         """Remove records that were loaded but are as they were published."""

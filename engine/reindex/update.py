@@ -14,7 +14,7 @@ from engine.config import Settings
 from engine.corpus.draft import Draft, DraftFiles
 from engine.corpus.duplicates.journal import Journal
 from engine.corpus.storage.store import AppliedFile
-from engine.errors import ConfigError
+from engine.errors import ConfigError, CorpusError, GenerationError
 from engine.index import factory, publish
 from engine.index.folder import STATE, Generation, IndexFolder
 from engine.index.lock import lock_for_writing
@@ -90,13 +90,30 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
 def plan_reindex(folder: IndexFolder, settings: Settings, request: Request, progress: Progress) -> Plan:
     """Plan a reindex. Works in a temporary folder; the index is only read.
 
+    Without a lock, another process may publish a generation meanwhile and delete the one that is read. Then the plan is
+    made again.
+
     Raises:
         ConfigError: as reindex.
         SourceError: a source does not exist or can't be read.
-        EngineError: the current generation is damaged, or the model is not the one that the index was built with.
+        GenerationError: the current generation is damaged.
+        CorpusError: the scratch folder can't be written, or the journal of decisions can't be read.
+        EngineError: the model is not the one that the index was built with.
     """
     _check_settings(folder, settings)
-    current = open_current(folder)
+    while True:
+        before = folder.read_pointer_bytes()
+        try:
+            return _plan_from(open_current(folder), folder, settings, request, progress)
+        except (GenerationError, CorpusError):
+            if folder.read_pointer_bytes() == before:
+                raise
+
+
+def _plan_from(
+    current: Generation | None, folder: IndexFolder, settings: Settings, request: Request, progress: Progress
+) -> Plan:
+    """Plan a reindex that continues the current generation."""
     encoder = current.manifest.encoder if current else None
     choose(encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
     look = _look_at_sources(folder, settings, request, current)

@@ -20,12 +20,13 @@ from engine import open_index
 from engine.config import Settings, SourcePattern
 from engine.corpus.storage.store import open_database
 from engine.encode.onnx import OnnxEncoder
-from engine.errors import ConfigError, EncoderMismatchError, LockedError, MassChangeError, SourceError
+from engine.errors import ConfigError, CorruptError, EncoderMismatchError, LockedError, MassChangeError, SourceError
 from engine.index.folder import IndexFolder
 from engine.index.lock import lock_for_writing
 from engine.options import IndexSettings
 from engine.query.index import get_generation
 from engine.records.encoder import Encoded
+from engine.reindex import update as updating
 from engine.reindex import vectorise as vectorising
 from engine.reindex.history import format_event, read_history
 from engine.reindex.order import Order, Report
@@ -304,6 +305,33 @@ def test_contradicting_files_are_told_and_the_believed_one_counts(run: Run, inbo
     done = run()
     assert records(toy)["PMID:5"] == "Newer"
     assert ("older than the version in the index, ignored", 1, "pubmed26n0003.xml, PMID:5") in done.remarks
+
+
+@pytest.mark.parametrize("moment", ["_look_at_sources", "_plan_changes"])
+def test_a_plan_is_made_again_if_a_night_deletes_the_generation_that_it_reads(
+    toy: IndexFolder, inbox: Path, settings: Settings, add: Run, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    jsonl(inbox / "more.jsonl", [{"id": "a", "title": "A"}])
+    real, nights = getattr(updating, moment), iter([{"id": "night", "title": "Night"}])
+
+    def publish_meanwhile(*arguments: object) -> object:
+        for row in nights:
+            add(row, keep_generations=1)
+        return real(*arguments)
+
+    monkeypatch.setattr(updating, moment, publish_meanwhile)
+    found = plan(toy, settings)
+    assert toy.list_numbers() == [2] and (found.n_current, found.counts.added) == (41, 1)
+
+
+def test_a_plan_names_the_missing_file_if_no_other_generation_came(
+    toy: IndexFolder, inbox: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jsonl(inbox / "more.jsonl", [{"id": "a", "title": "A"}])
+    state, real = toy.open_current().state, updating._plan_changes
+    monkeypatch.setattr(updating, "_plan_changes", lambda *arguments: (state.unlink(), real(*arguments))[1])
+    with pytest.raises(CorruptError, match=rf"^{state} is missing. .* Run: engine verify$"):
+        plan(toy, settings)
 
 
 def test_since_looks_only_at_files_changed_lately(run: Run, inbox: Path) -> None:
