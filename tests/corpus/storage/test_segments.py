@@ -128,7 +128,8 @@ def compare_identities(one: Corpus, many: Corpus) -> None:
         finders = [IdentityFinder(source) for source in (one, many, connection)]
         joined, *others = [finder.read_joined() for finder in finders]
         assert others == [joined, joined]
-        first, *rest = [{key: sorted(value) for key, value in finder.read_texts().items()} for finder in finders]
+        keys = {key for finder in finders for _, key in finder._read_keys()}
+        first, *rest = [{key: finder.list_alike(key) for key in keys} for finder in finders]
         assert rest == [first, first]
         for doc_id in sorted(doc_id for doc_ids in first.values() for doc_id in doc_ids):
             identity, *same = [finder.identify(doc_id) for finder in finders]
