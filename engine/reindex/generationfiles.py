@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.corpus.merging.base import Deaths, Published
+from engine.corpus.storage.connections import SharedDatabase
 from engine.corpus.storage.store import Corpus, SegmentDatabase
 from engine.index.flat import FlatIndex
 from engine.index.folder import STATE, Generation
@@ -52,11 +53,16 @@ def open_next_vectors(build: Build, parts: NextParts, dim: int) -> SegmentedInde
     return SegmentedIndex([*kept, *new], dim)
 
 
-def open_next_corpus(build: Build, parts: NextParts) -> Corpus:
-    """Open the databases of the next generation."""
+def open_next_corpus(build: Build, parts: NextParts, before: Corpus | None = None) -> Corpus:
+    """Open the databases of the next generation. Files that `before` has open are not opened again.
+
+    Raises:
+        CorruptError: SQLite can't read a file.
+    """
     kept = [SegmentDatabase(build.list_segments()[at].files.database, deaths.dead) for at, deaths in parts.kept.items()]
     new = [SegmentDatabase(build.folder.building_segment.database, _NONE_DEAD)] if parts.has_new else []
-    return Corpus([*kept, *new], build.folder.building_generation / STATE)
+    open_file = SharedDatabase if before is None else before.open_shared
+    return Corpus([*kept, *new], build.folder.building_generation / STATE, open_file)
 
 
 def _make_part(segment: Segment, dim: int, dead: DocIds) -> Part:

@@ -7,9 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.corpus.selection.arrays import find_array_problems
-from engine.corpus.storage.store import Corpus, open_database
+from engine.corpus.storage.store import Corpus, SegmentDatabase, open_database
 from engine.encode.encoder import LENGTH_TOLERANCE, SAME_TEXT_COSINE, Encoder, encode_checked
 from engine.encode.folder import check_encoder
 from engine.encode.passages import Texts, load_recipe
@@ -225,24 +226,36 @@ def _check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
     with closing(open_corpus(generation)) as corpus:
         yield from check_words_deep(corpus, generation.words)
     if manifest.encoder.recipe in RECIPES:
-        for segment in generation.segments:
-            with closing(open_database(segment.files.database)) as corpus:
+        texts, chosen = load_recipe(manifest.encoder, encoder.folder), _choose_sample(generation)
+        for segment, places in zip(generation.segments, chosen, strict=True):
+            parts = [SegmentDatabase(segment.files.database, segment.dead)]
+            with closing(Corpus(parts, segment.files.database)) as corpus:
                 yield from _check_texts(corpus)
+                doc_ids = corpus.read_ids()
                 vectors = FlatIndex(segment.files.vectors, manifest.encoder.dim)
-                yield from _check_sample(corpus, vectors, encoder, load_recipe(manifest.encoder, encoder.folder))
+                yield from _check_sample(corpus, vectors, encoder, texts, doc_ids[places[places < len(doc_ids)]])
+
+
+def _choose_sample(generation: Generation) -> list[NDArray[np.int64]]:
+    """Choose _SAMPLE records, evenly from all that are live; return their places among those of each segment."""
+    sizes = [segment.n_live for segment in generation.segments]
+    total, ends = sum(sizes), np.cumsum(sizes)
+    chosen = np.unique(np.linspace(0, max(total - 1, 0), min(_SAMPLE, total), dtype=np.int64))
+    return [
+        chosen[(chosen >= end - size) & (chosen < end)] - (end - size) for size, end in zip(sizes, ends, strict=True)
+    ]
 
 
 def _check_texts(corpus: Corpus) -> Iterator[str]:
-    """Yield a problem for each stored text that has another digest than the text that was encoded."""
+    """Yield a problem for each live text that has another digest than the text that was encoded."""
     for doc_id, title, abstract, digest in corpus.read_texts():
         if hash_text(prepare_text(title, abstract)) != digest:
             yield f"{corpus.path}: the text of id {doc_id} is not the one that was encoded"
 
 
-def _check_sample(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts: Texts) -> Iterator[str]:
-    """Yield a problem for each text of a sample whose new vectors differ from the stored ones."""
-    ids = np.unique(vectors.doc_ids[np.linspace(0, vectors.n_rows - 1, min(_SAMPLE, vectors.n_rows), dtype=int)])
-    for doc_id, row in corpus.fetch(ids.tolist()).items():
+def _check_sample(corpus: Corpus, vectors: FlatIndex, encoder: Encoder, texts: Texts, doc_ids: DocIds) -> Iterator[str]:
+    """Yield a problem for each of some records whose new vectors differ from the stored ones."""
+    for doc_id, row in corpus.fetch(doc_ids.tolist()).items():
         again = encode_checked(encoder, texts(row.title, row.abstract)).vectors
         stored = vectors.vectors[vectors.find_all_rows(np.array([doc_id]))[0]]
         if len(again) != len(stored):

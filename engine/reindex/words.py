@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.corpus.storage.store import Corpus
-from engine.corpus.words.wordindex import WordIndex
+from engine.corpus.words.wordindex import STEMS, TEXT, TITLE, WordIndex
+from engine.corpus.words.wordsums import WordSums, count_words
 from engine.corpus.words.wordwriter import write_words
 from engine.index.durable import share_file
-from engine.index.folder import WORDS, Generation
+from engine.index.folder import WORDS
 from engine.index.segment import DATABASE
 from engine.progress import Progress
 from engine.query.opening import open_corpus
@@ -42,23 +42,24 @@ def write_generation_words(build: Build, filled: Filled, progress: Progress) -> 
     """
     progress("writing words", 0, None)
     folder = build.folder.building_generation / WORDS
-    with contextlib.closing(open_next_corpus(build, filled.parts)) as corpus:
-        if build.current is None or build.order.republish:
+    with contextlib.ExitStack() as opened:
+        published = opened.enter_context(contextlib.closing(open_corpus(build.current))) if build.current else None
+        corpus = opened.enter_context(contextlib.closing(open_next_corpus(build, filled.parts, published)))
+        if published is None or build.current is None or build.order.republish:
             parent, gone, new = None, np.empty(0, np.int64), corpus.read_ids()
         else:
             parent = build.current.words
-            gone, new = _find_changes(build.current, corpus, filled)
+            gone, new = _find_changes(published, corpus, filled)
         copied = write_words(folder, parent, gone, _read_texts(corpus, new), share_file)
     if not copied:
         return ()
     return (f"{build.folder.path}: the file system has no hard links, so unchanged words were copied",)
 
 
-def _find_changes(current: Generation, corpus: Corpus, filled: Filled) -> tuple[DocIds, DocIds]:
+def _find_changes(published: Corpus, corpus: Corpus, filled: Filled) -> tuple[DocIds, DocIds]:
     """Return the doc ids whose words go, and those whose words come; both hold a record with another text."""
     own, loaded = filled.own_ids, filled.loaded_ids
-    with contextlib.closing(open_corpus(current)) as published:
-        changed = np.array(list(_compare_texts(published, corpus, np.intersect1d(own, loaded))), np.int64)
+    changed = np.array(list(_compare_texts(published, corpus, np.intersect1d(own, loaded))), np.int64)
     return np.union1d(np.setdiff1d(loaded, own), changed), np.union1d(np.setdiff1d(own, loaded), changed)
 
 
@@ -92,19 +93,32 @@ def check_words(path: Path, doc_ids: DocIds) -> Iterator[str]:
 
 
 def check_words_deep(corpus: Corpus, path: Path) -> Iterator[str]:
-    """Yield a problem unless the words (folder) are those that the titles and abstracts give when read again."""
+    """Yield a problem unless the words (folder) are those that the titles and abstracts give when read again.
+
+    Nothing is written, and memory holds the words that begin with one character.
+    """
     words, doc_ids = WordIndex(path), corpus.read_ids()
-    with tempfile.TemporaryDirectory(prefix="engine-words-") as scratch:
-        again = Path(scratch, WORDS)
-        write_words(again, None, np.empty(0, np.int64), _read_texts(corpus, doc_ids), share_file)
-        expected = WordIndex(again).count_words()
-    found = words.count_words()
-    for field, word in sorted(found.keys() | expected.keys()):
-        if (n := found.get((field, word), 0)) != (m := expected.get((field, word), 0)):
-            yield f"{path}: {n:,} records have the word {word[:40]!r} in {field}, expected {m:,}"
+    expected = WordSums()
+    expected.add_texts(_read_texts(corpus, doc_ids))
+    for field, beginning in sorted(expected.sums):
+        found = WordSums()
+        found.add_counts(field, words.count_words(field, beginning))
+        if found.sums[field, beginning] != expected.sums[field, beginning]:
+            counts = count_words(_read_texts(corpus, doc_ids), field, beginning)
+            yield _describe_word(path, field, counts, dict(words.count_words(field, beginning)))
             break
+    for field in (STEMS, TEXT, TITLE):
+        if n := words.count_others(field, {beginning for name, beginning in expected.sums if name == field}):
+            yield f"{path}: {n:,} records have words in {field} that no title and abstract has"
     sample = np.unique(np.linspace(0, len(doc_ids) - 1, min(_SAMPLE, len(doc_ids)), dtype=int))
     for doc_id, title, abstract in _read_texts(corpus, doc_ids[sample]):
         if not words.has_text(doc_id, title, abstract):
             yield f"{path}: the words of id {doc_id} are not those of its text"
             break
+
+
+def _describe_word(path: Path, field: str, expected: Mapping[str, int], found: Mapping[str, int]) -> str:
+    """Describe the first word that is not in as many records as it should be."""
+    word = min(word for word in expected.keys() | found.keys() if expected.get(word, 0) != found.get(word, 0))
+    n, m = found.get(word, 0), expected.get(word, 0)
+    return f"{path}: {n:,} records have the word {word[:40]!r} in {field}, expected {m:,}"

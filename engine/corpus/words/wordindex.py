@@ -19,7 +19,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,16 +145,19 @@ class WordIndex:
 
         return self._list_ids(Query.all_query())
 
-    def count_words(self) -> dict[tuple[str, str], int]:
-        """Return the number of records with each (field, word)."""
+    def count_words(self, field: str, beginning: str) -> list[tuple[str, int]]:
+        """Return the words of a field with this beginning, each with the number of records that have it."""
         from tantivy import Query
 
         with self.guard_reading():
-            return {
-                (field, word): n
-                for field in (TITLE, TEXT, STEMS)
-                for word, n in self.searcher.terms_with_prefix(field, "", filter_query=Query.all_query())
-            }
+            return self.searcher.terms_with_prefix(field, beginning, filter_query=Query.all_query())
+
+    def count_others(self, field: str, characters: Collection[str]) -> int:
+        """Return the number of records with a word of a field that begins with none of these characters."""
+        from tantivy import Query
+
+        pattern = f"[^{''.join(characters)}].*" if characters else ".*"  # letters, digits and marks
+        return self._search(Query.regex_query(self.schema, field, pattern), 1, count=True)[1]
 
     def has_text(self, doc_id: int, title: str, abstract: str) -> bool:
         """Return whether a record has these words in this order."""

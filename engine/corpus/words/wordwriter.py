@@ -102,21 +102,23 @@ def _open_index(folder: Path) -> tantivy.Index:
     return index
 
 
+def fold_fields(title: str, abstract: str) -> dict[str, list[str]]:
+    """Return the texts of each field of words of a record: folded words, with spaces between them."""
+    titles, abstracts = fold_text(title), fold_text(abstract)
+    stem_word = get_stemmer().stem_word
+    stems = " ".join(map(stem_word, titles.split()))
+    return {
+        TITLE: [titles],
+        TEXT: [titles, titles, abstracts],
+        STEMS: [" ".join([stems, stems, *map(stem_word, abstracts.split())])],
+    }
+
+
 def _build_document(doc_id: int, title: str, abstract: str) -> tantivy.Document:
     """Return the fields of a record."""
     import tantivy
 
-    titles, abstracts = fold_text(title), fold_text(abstract)
-    stem_word = get_stemmer().stem_word
-    stems = " ".join(map(stem_word, titles.split()))
-    return tantivy.Document(
-        **{
-            ID: doc_id,
-            TITLE: titles,
-            TEXT: [titles, titles, abstracts],
-            STEMS: " ".join([stems, stems, *map(stem_word, abstracts.split())]),
-        }
-    )
+    return tantivy.Document(**{ID: doc_id, **fold_fields(title, abstract)})
 
 
 def _clean_up(folder: Path, index: tantivy.Index, parent: Path | None) -> None:

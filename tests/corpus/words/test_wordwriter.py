@@ -86,6 +86,11 @@ def test_where_links_are_refused_files_are_copied_and_it_is_said(tmp_path: Path)
     assert all(file.stat().st_nlink == 1 for file in (tmp_path / "1").iterdir())
 
 
+def count_all(words: WordIndex) -> dict[tuple[str, str], int]:
+    """The number of records with each word, by field."""
+    return {(field, word): n for field in ("title", "text", "stems") for word, n in words.count_words(field, "")}
+
+
 @examples(0.3)
 @given(
     history=st.lists(
@@ -108,7 +113,7 @@ def test_any_history_gives_the_words_of_a_new_index(
         words = write(folder / str(number), texts, folder / str(number - 1), *lost)
     new = write(folder / "new", [(doc_id, *records[doc_id]) for doc_id in sorted(records)])
     assert words.read_ids().tolist() == new.read_ids().tolist() == sorted(records)
-    assert words.count_words() == new.count_words()
+    assert count_all(words) == count_all(new)
     assert all(words.has_text(doc_id, *doc) for doc_id, doc in records.items())
     for text in ("gout", "hip bon*", '"hip pain" -knee', "title:bone", "+pain gout", "gout-hip"):
         assert find(words, text) == find(new, text)
@@ -120,7 +125,7 @@ def test_words_of_another_text_are_noticed(tmp_path: Path) -> None:
     for title, abstract in (("beer", "beer gout"), ("gout", ""), ("", "beer gout beer")):
         assert not words.has_text(2, title, abstract)
     assert not words.has_text(5, "", "")
-    counts = words.count_words()
+    counts = count_all(words)
     assert counts["text", "gout"] == 2 and counts["stems", "gouti"] == 1 and counts["title", "gout"] == 1
     assert ("title", "bone") not in counts
 
