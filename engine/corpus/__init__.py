@@ -3,8 +3,8 @@
 Next: encode turns their texts into vectors. ``draft`` writes the database of the next generation: ``intake`` takes in
 records, ``base`` loads the published ones that a run meets, ``contributions`` stores each source's version of a record,
 ``merge`` combines them, ``deletions`` stores what PubMed deleted. ``store`` reads the databases of a published
-generation: ``filters`` and ``where`` select records, ``keywords`` ranks them by words, ``history`` lists changes and
-``duplicates`` finds records that look alike.
+generation: ``filters`` and ``where`` select records, ``boolean`` reads and answers searches of PubMed, Ovid and Embase,
+``keywords`` ranks by words, ``history`` lists changes and ``duplicates`` finds records that look alike.
 """
 
-ROOMS = ("storage", "words", "selection", "merging", "duplicates")  # in data-flow order
+ROOMS = ("storage", "words", "selection", "boolean", "merging", "duplicates")  # in data-flow order

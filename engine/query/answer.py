@@ -61,7 +61,7 @@ def _rank_together(snapshot: OpenGeneration, questions: list[Question], points: 
     first = questions[0]
     plain = Query(top_k=first.query.top_k, offset=first.query.offset, min_score=first.query.min_score)
     same = replace(plain, filters=first.query.filters, explain=first.query.explain, group_by=first.query.group_by)
-    if any(replace(one.query, text="", weight=None, fusion=None) != same for one in questions):
+    if any(one.is_search or replace(one.query, text="", weight=None, fusion=None) != same for one in questions):
         return []
     wanted = max(1, min(snapshot.vectors.size, first.query.offset + first.query.top_k))
     matrix = np.array(points)

@@ -11,6 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.config import Settings
+from engine.corpus.boolean.evaluation import Matches, find_matches
+from engine.corpus.boolean.tree import Search
 from engine.corpus.selection.filters import Qualified, find_qualified
 from engine.corpus.selection.meshtree import MeshTree, read_mesh_tree
 from engine.corpus.storage.store import Corpus
@@ -84,6 +86,7 @@ class OpenGeneration:
         self.rerankers: dict[tuple[str, str], OnnxReranker] = {}  # by model and precision as asked for, newest last
         self.may_export = True  # a reranker that the folder does not hold yet
         self.filtered: dict[Filters, Qualified] = {}
+        self.matched: dict[Search, Matches] = {}
         self.sentences: dict[int, EncodedSentences] = {}
 
     def get_encoder(self) -> Encoder:
@@ -185,6 +188,23 @@ class OpenGeneration:
             if len(self.filtered) >= _REMEMBERED:
                 self.filtered.clear()
             self.filtered[filters] = found
+        return found
+
+    def find_matches(self, search: Search) -> Matches:
+        """Return the records that a Boolean search finds; recent results are cached.
+
+        Raises:
+            UsageError: nothing in the last line can be looked up here.
+            ConfigError: the file of the MeSH tree that index.toml names can't be read.
+        """
+        if search.has_exploded:  # the file of the tree may change
+            return find_matches(self.corpus, self.get_words(), search, self.read_mesh_tree())
+        found = self.matched.get(search)
+        if found is None:
+            found = find_matches(self.corpus, self.get_words(), search)
+            if len(self.matched) >= _REMEMBERED:
+                self.matched.clear()
+            self.matched[search] = found
         return found
 
     def keep_sentences(self, encoded: Mapping[int, EncodedSentences]) -> None:

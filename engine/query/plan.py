@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.corpus.boolean.strategy import read_search
+from engine.corpus.boolean.tree import Search
+from engine.corpus.boolean.wanted import build_wording
 from engine.corpus.words.wording import Wording, parse_wording
 from engine.encode.recipe import clean_text
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError
@@ -30,6 +33,7 @@ class Question:
     like: tuple[int, ...]  # doc ids
     unlike: tuple[int, ...]
     notes: tuple[str, ...]
+    is_search: bool = False  # whether the text is a Boolean search, which has restricted `among`
 
     @property
     def examples(self) -> frozenset[int]:
@@ -45,20 +49,44 @@ def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = 
         UsageError: an invalid filter, or no word to search for.
         ConfigError: a filter by the MeSH tree without its file.
     """
+    if (search := read_search(query.text)) is not None:
+        return _read_search(snapshot, query, search, only)
     wording = parse_wording(query.text)
     if query.mode != "semantic" and not wording.has_words:
         raise UsageError(f"the query {query.text[:60]!r} has no word to look for. Give one, or use --mode semantic")
+    allowed = snapshot.get_words().find_allowed(wording) if query.mode == "hybrid" else None
+    text = query.text if query.mode == "semantic" else wording.text
+    return _restrict(snapshot, Question(query, wording, clean_text(text), allowed, (), (), ()), only)
+
+
+def _read_search(snapshot: OpenGeneration, query: Query, search: Search, only: DocIds | None) -> Question:
+    """Resolve a query whose text is a Boolean search, which restricts the hits in every mode.
+
+    Raises:
+        UsageError: nothing in it can be looked up, or it only says what to leave out.
+    """
+    wording, notes = build_wording(search, snapshot.get_words())
+    if not wording.text and not query.like:
+        raise UsageError(
+            "the search only says what to leave out, so there is nothing to rank by. Add what to look for, as in: gout "
+            "NOT child"
+        )
+    found = snapshot.find_matches(search)
+    text = clean_text(wording.text)
+    question = Question(query, wording, text, found.doc_ids, (), (), (*found.notes, *notes), is_search=True)
+    return _restrict(snapshot, question, only)
+
+
+def _restrict(snapshot: OpenGeneration, question: Question, only: DocIds | None) -> Question:
+    """Return a question restricted by the filters of its query and, if given, to `only`, and with its examples."""
+    query, among, notes = question.query, _intersect_ids(only, question.among), question.notes
     like, unlike = _resolve_examples(snapshot, query.like), _resolve_examples(snapshot, query.unlike)
-    among, notes = only, tuple[str, ...]()
     if query.filters.any:
         found = snapshot.find_qualified(query.filters)
-        among, notes = _intersect_ids(among, found.doc_ids), note_unknown(found.unknown)
-    if query.mode == "hybrid":
-        among = _intersect_ids(among, snapshot.get_words().find_allowed(wording))
+        among, notes = _intersect_ids(among, found.doc_ids), (*notes, *note_unknown(found.unknown))
     if among is not None and (like or unlike):
         among = np.setdiff1d(among, np.array(like + unlike, np.int64))
-    text = query.text if query.mode == "semantic" else wording.text
-    return Question(query, wording, clean_text(text), among, like, unlike, notes)
+    return replace(question, among=among, like=like, unlike=unlike, notes=notes)
 
 
 def _intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:

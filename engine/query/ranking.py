@@ -85,11 +85,30 @@ def _rank_by_words(snapshot: OpenGeneration, question: Question, encode: _Encode
         words = pool.submit(copy_context().run, _rank_words, snapshot, question, wanted)
         vector = encode()
     found, n_matching = words.result()
+    if question.is_search:
+        return _rank_rest(snapshot, question, found, vector, wanted)
     scores = _compute_cosines(snapshot, [doc_id for doc_id, _ in found], vector)
     candidates = [
         Candidate(doc_id, scores[doc_id], bm25=bm25, keyword_rank=rank) for rank, (doc_id, bm25) in enumerate(found, 1)
     ]
     return Ranking(candidates, n_matching, vector)
+
+
+def _rank_rest(
+    snapshot: OpenGeneration, question: Question, found: list[tuple[int, float]], vector: Vectors, wanted: int
+) -> Ranking:
+    """Rank the records of a Boolean search by BM25; those without its words, found by headings, below, by cosine."""
+    there = np.array([doc_id for doc_id, _ in found], np.int64)
+    among = np.empty(0, np.int64) if question.among is None else question.among
+    rest: list[tuple[int, float]] = []
+    if len(found) < min(wanted, len(among)):
+        rest = snapshot.vectors.search_among(vector[None], np.setdiff1d(among, there), wanted - len(found))[0]
+    scores = _compute_cosines(snapshot, there.tolist(), vector)
+    candidates = [
+        Candidate(doc_id, scores[doc_id], bm25=bm25, keyword_rank=rank) for rank, (doc_id, bm25) in enumerate(found, 1)
+    ]
+    candidates += [Candidate(doc_id, score, bm25=0.0) for doc_id, score in rest]
+    return Ranking(candidates, len(among), vector)
 
 
 def _rank_words(

@@ -99,6 +99,23 @@ def _select_author(value: str) -> WithTerms:
     )
 
 
+def select_outer_authors(value: str, *, first: bool) -> Selected:
+    """Return the records whose first, or last, author matches a value, as `select_authors` does.
+
+    Raises:
+        UsageError: no word, or too many.
+    """
+    author = _select_author(value)
+    words = [word for word in _BETWEEN_WORDS.split(value) if word]
+    name = f"json_extract(a.authors, '$[{'0' if first else '#-1'}]')"
+    split = f"' ' || replace(replace(replace({name}, ',', ' '), '-', ' '), '.', ' ')"
+    conditions = " AND ".join([f"{split} LIKE ? ESCAPE '!'"] * len(words))
+    return Selected(
+        f"SELECT a.id AS id FROM ({author.sql}) s CROSS JOIN abstracts a ON a.id = s.id WHERE {conditions}",
+        (*author.values, *(_build_pattern(f"* {word}*") for word in words)),
+    )
+
+
 def select_languages(values: Iterable[str]) -> WithTerms:
     """Return the records in one of these languages, in any spelling."""
     return select_names("language", [spelling for value in values for spelling in list_spellings(value)])

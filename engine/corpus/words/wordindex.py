@@ -139,6 +139,29 @@ class WordIndex:
             return np.setdiff1d(self.read_ids(), self._list_ids(Query.boolean_query(_join(Occur.Should, excluded))))
         return self._list_ids(Query.boolean_query(_join(Occur.Must, required) + _join(Occur.MustNot, excluded)))
 
+    def list_matches(self, query: tantivy.Query) -> DocIds:
+        """Return the doc ids, int64 ascending, of the records that a query finds.
+
+        Raises:
+            UsageError: a truncated phrase has too many endings.
+            BusyError: the deadline of the request has passed.
+        """
+        return self._list_ids(query)
+
+    def is_without_match(self, query: tantivy.Query) -> bool:
+        """Return whether a query finds no record.
+
+        Raises:
+            UsageError, BusyError: as `list_matches`.
+        """
+        return not self.size or not self._search(query, 1)[0]
+
+    def list_words(self, beginning: str) -> list[tuple[str, int]]:
+        """Return the words with a beginning and the number of records with each, the most frequent first."""
+        with self.guard_reading():
+            found = self.searcher.terms_with_prefix(TEXT, beginning)
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))
+
     def read_ids(self) -> DocIds:
         """Return all doc ids, int64 ascending."""
         from tantivy import Query

@@ -1,0 +1,1 @@
+"""Boolean searches, as PubMed, Ovid and Embase.com write them."""

@@ -1,0 +1,202 @@
+"""The field tags of PubMed, Ovid and Embase.com, and the fields of a record that they stand for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+
+
+class Dialect(StrEnum):
+    """Whose search language an expression is written in."""
+
+    PLAIN = "plain"  # operators and parentheses, without a field tag
+    PUBMED = "PubMed"
+    OVID = "Ovid"
+    EMBASE = "Embase"
+
+    @property
+    def reads_left_to_right(self) -> bool:
+        """Whether AND, OR and NOT bind alike. If not, NOT binds before AND, and AND before OR."""
+        return self in (Dialect.PLAIN, Dialect.PUBMED)
+
+
+class Field(StrEnum):
+    """What a term is looked up in."""
+
+    TITLE = "title"  # words, as are the next three
+    ABSTRACT = "abstract"
+    HEADING_WORDS = "words of MeSH headings"
+    KEYWORDS = "words of keywords"
+    HEADING = "MeSH heading"  # whole names from here on
+    EXPLODED = "MeSH heading or one below it"
+    TYPE = "publication type"
+    AUTHOR = "author"
+    FIRST_AUTHOR = "first author"
+    LAST_AUTHOR = "last author"
+    JOURNAL = "journal"
+    YEAR = "publication year"
+    LANGUAGE = "language"
+    PMID = "PMID"
+    DOI = "DOI"
+    HAS_ABSTRACT = "whether there is an abstract"
+    UNKNOWN = "a field that records here do not have"
+
+
+_TEXT = (Field.TITLE, Field.ABSTRACT)
+_WORDS = (*_TEXT, Field.HEADING_WORDS, Field.KEYWORDS)
+DEFAULT_FIELDS = _TEXT  # of a term without a field tag
+WORD_FIELDS = frozenset(_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A field tag."""
+
+    fields: tuple[Field, ...]
+    note: str = ""  # how the field here differs from the one that is meant
+
+
+_NO_MAJOR = "major topics are not marked here, so a major heading counts as any heading"
+_NO_SUBHEADING = "subheadings are not stored here"
+_NO_DAY = "only the year of publication is compared"
+_TITLE, _ABSTRACT, _BOTH, _ALL = Tag((Field.TITLE,)), Tag((Field.ABSTRACT,)), Tag(_TEXT), Tag(_WORDS)
+_KEYWORDS, _HEADING_WORDS = Tag((Field.KEYWORDS,)), Tag((Field.HEADING_WORDS,))
+_HEADING, _EXPLODED = Tag((Field.HEADING,)), Tag((Field.EXPLODED,))
+_MAJOR, _EXPLODED_MAJOR = Tag((Field.HEADING,), _NO_MAJOR), Tag((Field.EXPLODED,), _NO_MAJOR)
+_TYPE, _AUTHOR, _JOURNAL = Tag((Field.TYPE,)), Tag((Field.AUTHOR,)), Tag((Field.JOURNAL,))
+_YEAR, _LANGUAGE, _PMID, _DOI = Tag((Field.YEAR,)), Tag((Field.LANGUAGE,)), Tag((Field.PMID,)), Tag((Field.DOI,))
+_EVERYWHERE = Tag(_WORDS, "all fields are title, abstract, MeSH headings and keywords here")
+
+
+def _tell_unknown(what: str) -> Tag:
+    """Return the tag of a field that records don't have."""
+    return Tag((Field.UNKNOWN,), f"{what} can't be searched here")
+
+
+# Each name of a tag in lower case; the first name of several is the one that is written.
+_PUBMED: dict[str, Tag] = {
+    **dict.fromkeys(("ti", "title"), _TITLE),
+    **dict.fromkeys(("ab", "abstract"), _ABSTRACT),
+    **dict.fromkeys(("tiab", "title/abstract"), _BOTH),
+    **dict.fromkeys(("tw", "text", "text word", "text words"), _ALL),
+    **dict.fromkeys(("all", "all fields"), _EVERYWHERE),
+    **dict.fromkeys(("ot", "other term"), _KEYWORDS),
+    **dict.fromkeys(("mh", "mesh", "mesh terms", "mesh term"), _EXPLODED),
+    **dict.fromkeys(("mesh:noexp", "mh:noexp", "mesh terms:noexp"), _HEADING),
+    **dict.fromkeys(("majr", "mesh major topic"), _EXPLODED_MAJOR),
+    **dict.fromkeys(("majr:noexp", "mesh major topic:noexp"), _MAJOR),
+    **dict.fromkeys(("nm", "supplementary concept", "substance name"), _HEADING),
+    **dict.fromkeys(("rn", "ec/rn number"), _tell_unknown("registry numbers")),
+    **dict.fromkeys(("sh", "mesh subheading", "subheading"), Tag((Field.UNKNOWN,), _NO_SUBHEADING)),
+    **dict.fromkeys(("pt", "publication type", "ptyp"), _TYPE),
+    **dict.fromkeys(("au", "author", "full author name", "fau"), _AUTHOR),
+    **dict.fromkeys(("1au", "first author name", "author - first"), Tag((Field.FIRST_AUTHOR,))),
+    **dict.fromkeys(("lastau", "last author name", "author - last"), Tag((Field.LAST_AUTHOR,))),
+    **dict.fromkeys(("ta", "jour", "journal"), _JOURNAL),
+    **dict.fromkeys(("dp", "pdat", "date - publication", "publication date", "ppdat", "epdat"), _YEAR),
+    **dict.fromkeys(("la", "lang", "language"), _LANGUAGE),
+    **dict.fromkeys(("pmid", "uid"), _PMID),
+    **dict.fromkeys(("doi", "aid", "lid", "article identifier", "location id"), _DOI),
+    **dict.fromkeys(("ad", "affl", "affiliation"), _tell_unknown("affiliations")),
+    **dict.fromkeys(("sb", "subset", "filter"), _tell_unknown("subsets and filters of PubMed")),
+    **dict.fromkeys(
+        ("edat", "crdt", "mhda", "lr", "date - entry", "date - create", "date - mesh", "date - modification"),
+        _tell_unknown("dates of entry and indexing"),
+    ),
+    **dict.fromkeys(
+        ("vi", "volume", "ip", "issue", "pg", "pagination", "is", "issn", "gr", "grant number", "ir", "investigator",
+         "ps", "personal name as subject", "cn", "corporate author", "pl", "place of publication", "tt",
+         "transliterated title", "jid", "nlm unique id", "si", "secondary source id", "pa", "pharmacological action",
+         "book", "pubn", "publisher", "ed", "editor", "cois", "auid", "author - identifier", "owner"),
+        _tell_unknown("this field"),
+    ),
+}  # fmt: skip
+_OVID: dict[str, Tag] = {
+    **dict.fromkeys(("ti", "m_titl", "to"), _TITLE),
+    "ab": _ABSTRACT,
+    "tw": _BOTH,
+    "mp": _ALL,
+    "af": _EVERYWHERE,
+    **dict.fromkeys(("kw", "kf", "ot", "dq", "bt"), _KEYWORDS),
+    **dict.fromkeys(("hw", "nm", "tn", "mf", "dv", "ox", "px", "rx"), _HEADING_WORDS),
+    "sh": _HEADING,
+    "pt": _TYPE,
+    **dict.fromkeys(("au", "fa"), _AUTHOR),
+    **dict.fromkeys(("jn", "jw", "ja", "jx"), _JOURNAL),
+    **dict.fromkeys(("yr", "dp", "dt"), _YEAR),
+    **dict.fromkeys(("la", "lg"), _LANGUAGE),
+    **dict.fromkeys(("ui", "pm", "pmid"), _PMID),
+    "do": _DOI,
+    **dict.fromkeys(("rn", "fs"), _tell_unknown("registry numbers and floating subheadings")),
+    **dict.fromkeys(("in", "ia", "cp", "ci", "is", "vo", "ip", "pg", "an", "sb", "st", "ed", "em", "gr", "nj"),
+                    _tell_unknown("this field")),
+}  # fmt: skip
+_EMBASE: dict[str, Tag] = {
+    "ti": _TITLE,
+    "ab": _ABSTRACT,
+    "kw": _KEYWORDS,
+    "de": _HEADING_WORDS,
+    "tt": _TITLE,
+    **dict.fromkeys(("it", "pt"), _TYPE),
+    "au": _AUTHOR,
+    **dict.fromkeys(("jt", "ta", "ja"), _JOURNAL),
+    "py": _YEAR,
+    "la": _LANGUAGE,
+    "ui": _PMID,
+    "do": _DOI,
+    "all": _EVERYWHERE,
+    "ff": _EVERYWHERE,
+    **dict.fromkeys(("tn", "dn", "mn", "df", "cl", "ad", "ca", "is", "vi", "ip", "sp", "oa", "dtype", "lnk", "rn", "ca",
+                     "cn", "ad", "dc", "pd", "sd", "ed", "id", "sb"), _tell_unknown("this field")),
+}  # fmt: skip
+_NAMES = {Dialect.PUBMED: _PUBMED, Dialect.OVID: _OVID, Dialect.EMBASE: _EMBASE}
+HEADINGS: dict[str, Tag] = {
+    "exp": _EXPLODED,
+    "de": _HEADING,
+    "br": _HEADING,
+    "syn": _EXPLODED,
+    "mj": _MAJOR,
+    "exp/mj": _EXPLODED_MAJOR,
+    "mj/exp": _EXPLODED_MAJOR,
+    "major": _MAJOR,
+}  # after the slash, on Embase.com
+_NEAR_TAG = re.compile(r"(?P<name>.*?)\s*:\s*~\s*(?P<n>[0-9]{1,4})")
+
+
+def find_tag(dialect: Dialect, name: str) -> Tag | None:
+    """Return the tag of a name, in any case; None if there is none. Names of Ovid and Embase may be a list of codes.
+
+    >>> find_tag(Dialect.EMBASE, "ti,ab").fields
+    (<Field.TITLE: 'title'>, <Field.ABSTRACT: 'abstract'>)
+    """
+    known = _NAMES[dialect]
+    if dialect is Dialect.PUBMED:
+        return known.get(" ".join(name.lower().split()))
+    parts = [known.get(code.strip()) for code in name.lower().split(",")]
+    found = [part for part in parts if part is not None]
+    if not found or len(found) < len(parts):
+        return None
+    fields = dict.fromkeys(field for part in found for field in part.fields)
+    notes = dict.fromkeys(part.note for part in found if part.note)
+    if len(fields) > 1:
+        fields.pop(Field.UNKNOWN, None)
+    return Tag(tuple(fields), "; ".join(notes))
+
+
+def find_nearness(name: str) -> tuple[str, int] | None:
+    """Return the field and the number of words between of a proximity tag of PubMed, such as tiab:~3; or None."""
+    match = _NEAR_TAG.fullmatch(name.strip())
+    return (match["name"].strip(), int(match["n"])) if match else None
+
+
+def suggest_tag(name: str) -> str:
+    """Return the name of the tag of PubMed that is spelled most like a name; "" if none is."""
+    near = get_close_matches(name.lower()[:60], _PUBMED, 1)
+    return near[0] if near else ""
+
+
+def list_names(dialect: Dialect) -> dict[str, Tag]:
+    """Return the tags of a dialect by name."""
+    return dict(_NAMES[dialect])

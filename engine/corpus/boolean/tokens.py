@@ -1,0 +1,297 @@
+"""The tokens of a search expression, and the dialect that it is written in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from engine.corpus.boolean.tags import Dialect, find_nearness, find_tag, suggest_tag
+from engine.errors import UsageError
+
+
+class TokenType(Enum):
+    """The type of a token."""
+
+    OPEN = "("
+    CLOSE = ")"
+    OPERATOR = "an operator"
+    WORD = "a word"
+    QUOTED = "a phrase"
+    HEADING = "a heading"  # of Ovid: exp *Gout/dt
+    TAG = "a field tag"
+    LIMIT = "a limit"  # of Embase: [english]/lim
+    LINES = "numbers of lines"  # #1, or or/1-5
+    END = "the end"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A token of an expression."""
+
+    type: TokenType
+    text: str  # without quotation marks, brackets and the punctuation of tags; operators in upper case
+    position: int  # of its first character, from 1
+    dialect: Dialect = Dialect.PLAIN  # of a tag
+    written: str = ""
+
+
+# What word processors and East Asian keyboards write, one character for one, so that positions stay.
+_SAME = str.maketrans(
+    "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02\u2018\u2019\u201a\u201b\u2032\uff07\uff08\uff09\uff3b\uff3d\uff1a\uff0c\uff0a\u00a0\u3000\u2007\u202f",
+    '"' * 8 + "'" * 6 + "()[]:,*" + "    ",
+)
+_QUOTED = re.compile(r'"[^"\n]*"')
+_OPERATOR = re.compile(r'(?<![^\s()"\]])(AND|OR|NOT)(?![^\s()"\[])')
+_BRACKET = re.compile(r"\[([^\[\]\n]{1,60})\]")
+_OVID_CODES = r"\.\s?([a-z]{2}(?:\s*,\s*[a-z]{2})*|m_titl|pmid)\s*(?:\.|(?=[\s)]|$))"
+_OVID_TAG = re.compile(_OVID_CODES, re.IGNORECASE)
+_OVID_SURE = re.compile(
+    r"(?<=[\w)\"'*$?#+\]])\.(?=[^.]*\b(?:ti|ab|tw|mp|pt|kw|kf|hw|sh|af|au|yr|jn|la|lg|jw|m_titl)\b)"
+    r"([a-z]{2}(?:\s*,\s*[a-z]{2})*|m_titl)(?:\.(?!\w)|(?=\s*(?:$|[\n)]|\b(?:and|or|not)\b)))",
+    re.IGNORECASE,
+)
+_QUALIFIERS = (
+    "ab ac ad ae ag ah ai al am an at be bi bl bs ca ch ci cf cl cn co ct cy de dg dh di dm dt du ec ed eh em en ep es "
+    "et ge gd hi im in ip ir is ku lj ma me mi mo mt nu og os pa pc ph pk pl po pp ps px py rd re rh ri rt sc sd se sn "
+    "st su sy tm th td tl tr to tu ul us ut ve vi"
+).split()  # codes of subheadings
+_SLASH = rf"/(?:\s*(?:{'|'.join(_QUALIFIERS)}|\*)(?:\s*,\s*(?:{'|'.join(_QUALIFIERS)}))*(?![\w/]))?(?=[\s).,;]|$)"
+_HEADING_END = re.compile(rf"(?<=[\w)\"]){_SLASH}")
+_HEADING_SURE = re.compile(
+    rf"(?:^|[(\n]|\b(?:or|and|not)\s)\*?[A-Z][^/()\n.:]{{2,80}}/(?:{'|'.join(_QUALIFIERS)})(?:\s*,\s*[a-z]{{2}})*"
+    r"(?=\s*(?:$|[)\n])|\s+(?:and|or|not|AND|OR|NOT)\b)"
+    rf"|\bexp(?:lode)?\s+\*?[^/()\n]{{2,100}}{_SLASH}|[A-Za-z)]/(?=\s*(?:$|[)\n])|\s+(?:and|or|not|AND|OR|NOT)\b)"
+)
+_HEADING = re.compile(
+    rf"(?P<exp>exp(?:lode)?\s+)?(?P<major>\*\s?)?\"?(?P<name>[^\W_](?:(?!\s(?:or|not|adj[0-9]*)\s)[^/()\[\]\n\":]){{1,100}}?)\"?(?P<slash>{_SLASH})"
+    r"(?:\s*\[[^\]\n]*\])?",
+    re.IGNORECASE,
+)
+_EMBASE_TAG = re.compile(
+    r":\s?([a-z]{2,5}(?:\s*,\s*[a-z]{2,5})*)(?![\w:'])|/((?:exp|de|mj|br|syn|major)(?:/(?:exp|mj))?)\b(?!/)",
+    re.IGNORECASE,
+)
+_EMBASE_SURE = re.compile(
+    r"(?<=[\w)'\"*])/(?:exp|de|mj)(?![\w.])|\b(?:near|next)/[0-9]+|\]/(?:lim|py|sd)\b", re.IGNORECASE
+)
+_LIMIT = re.compile(r"\[([^\]\n]*)\]\s*/\s*(lim|py|sd)\b", re.IGNORECASE)
+_NEAR = re.compile(r"(?:(near|next)\s?/\s?|(adj))([0-9]{1,4})?", re.IGNORECASE)
+_LINES = re.compile(r"(?:or|and)/#?[0-9]{1,5}(?:\s*[-,]\s*#?[0-9]{1,5})*(?![\w-])|#[0-9]{1,5}(?![\w-])", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]{1,5}(?!\w)")
+_AFTER_NUMBER = re.compile(r"\s*(?:$|\)|\b(?:and|or|not)\b)", re.IGNORECASE)
+_FREQUENCY = re.compile(r"\s*/\s*freq\s*=\s*[0-9]+", re.IGNORECASE)
+_RUN = re.compile(r'[^\s()"\[\]]+')
+_COMMENT = re.compile(r"\s*\[[^\[\]\n]*\]")
+
+
+def fold_marks(text: str) -> str:
+    """Return a text with plain quotation marks, parentheses and blanks, as long as before."""
+    return text.translate(_SAME)
+
+
+def has_operator(text: str) -> bool:
+    """Return whether AND, OR or NOT in capitals stands outside quotation marks in a text with plain marks."""
+    return _OPERATOR.search(_hide_quoted(text)) is not None
+
+
+def guess_dialect(text: str) -> Dialect:
+    """Return the dialect of a text with plain marks: that of most of its field tags; PLAIN without any."""
+    open_text = _hide_quoted(text)
+    counts = {
+        Dialect.PUBMED: sum(1 for match in _BRACKET.finditer(open_text) if _is_pubmed_tag(open_text, match)),
+        Dialect.OVID: len(_OVID_SURE.findall(open_text))
+        + len(_HEADING_SURE.findall(open_text))
+        + len(re.findall(r"(?i)(?<=[\w)\"*$?]\s)adj[0-9]{1,2}(?=\s+[\w(\"*])", text)),
+        Dialect.EMBASE: len(_EMBASE_SURE.findall(open_text)) + _count_colons(open_text),
+    }
+    best = max(counts, key=lambda dialect: counts[dialect])
+    return best if counts[best] else Dialect.PLAIN
+
+
+def _hide_quoted(text: str) -> str:
+    """Return a text with its quoted phrases replaced by as many letters, between the quotation marks."""
+    return _QUOTED.sub(lambda match: f'"{"x" * (len(match[0]) - 2)}"', text)
+
+
+def _is_pubmed_tag(text: str, match: re.Match[str]) -> bool:
+    """Return whether brackets hold a field tag of PubMed, or nearly one right after a word."""
+    name = match[1]
+    near = find_nearness(name)
+    if find_tag(Dialect.PUBMED, near[0] if near else name):
+        return text[match.end() : match.end() + 1] != "/"
+    before, after = text[max(match.start() - 1, 0) : match.start()], text[match.end() : match.end() + 1]
+    is_attached = bool(before) and (before.isalnum() or before in '")*') and not after.isalnum()
+    return is_attached and len(name) > 1 and name[:1].isalpha() and bool(suggest_tag(name))
+
+
+def _count_colons(text: str) -> int:
+    """Count the field tags of Embase that follow a colon."""
+    return sum(
+        1
+        for match in _EMBASE_TAG.finditer(text)
+        if match[1]
+        and match.start()
+        and (text[match.start() - 1].isalnum() or text[match.start() - 1] in "'\")*")
+        and find_tag(Dialect.EMBASE, match[1])
+    )
+
+
+def read_pieces(text: str, dialect: Dialect, *, numbered: int = 0) -> Iterator[Piece]:
+    """Yield the tokens of an expression with plain marks, the last of type END.
+
+    numbered: the number of lines of a numbered search, in which a bare number stands for a line; 0: it is no such line.
+
+    Raises:
+        UsageError: a quotation mark is not closed.
+    """
+    place, after_operand = 0, False
+    while place < len(text):
+        if text[place].isspace():
+            place += 1
+            continue
+        piece, place = _read_piece(text, place, dialect, numbered, after_operand=after_operand)
+        if piece is not None:
+            after_operand = piece.type not in (TokenType.OPEN, TokenType.OPERATOR)
+            yield piece
+    yield Piece(TokenType.END, "", len(text) + 1)
+
+
+def _read_piece(
+    text: str, place: int, dialect: Dialect, numbered: int, *, after_operand: bool
+) -> tuple[Piece | None, int]:
+    """Return the token that begins at a place, None if it means nothing, and where the next one begins."""
+    character = text[place]
+    if character in "()":
+        return Piece(TokenType(character), character, place + 1), place + 1
+    if character == '"' or (character == "'" and dialect is Dialect.EMBASE):
+        if (quoted := _read_quoted(text, place)) is not None:
+            return quoted
+    for found in (
+        _read_tag(text, place, dialect) if after_operand else None,
+        _read_operand(text, place, dialect, 0 if after_operand else numbered),
+    ):
+        if found is not None:
+            return found
+    return _read_word(text, place, dialect)
+
+
+def _read_quoted(text: str, place: int) -> tuple[Piece, int] | None:
+    """Return a quoted phrase; None if a single quotation mark is an apostrophe.
+
+    Raises:
+        UsageError: a double quotation mark is not closed.
+    """
+    quote = text[place]
+    end = text.find(quote, place + 1)
+    if end < 0:
+        if quote == "'":
+            return None
+        raise UsageError(
+            f"the quotation mark at character {place + 1} is not closed: {text[place : place + 40]!r}. Add another "
+            "one, or leave it out"
+        )
+    return Piece(TokenType.QUOTED, text[place + 1 : end], place + 1, written=text[place : end + 1]), end + 1
+
+
+def _read_tag(text: str, place: int, dialect: Dialect) -> tuple[Piece | None, int] | None:
+    """Return the field tag that begins at a place, after an operand."""
+    if text[place] == "[" and (match := _BRACKET.match(text, place)) and not _LIMIT.match(text, place):
+        if dialect is Dialect.OVID and not _is_pubmed_tag(text, match):
+            return None, match.end()  # a comment: [mp=title, abstract, …]
+        return Piece(TokenType.TAG, match[1].strip(), place + 1, Dialect.PUBMED, match[0]), match.end()
+    if (match := _FREQUENCY.match(text, place)) is not None and dialect is Dialect.OVID:
+        return Piece(TokenType.TAG, "freq", place + 1, Dialect.OVID, match[0].strip()), match.end()
+    if text[place] == "." and (match := _match_ovid(text, place)):
+        return Piece(TokenType.TAG, match[1], place + 1, Dialect.OVID, match[0]), match.end()
+    if text[place] in ":/" and (match := _match_embase(text, place)):
+        tag = f"/{match[2]}" if match[2] else match[1]
+        return Piece(TokenType.TAG, tag, place + 1, Dialect.EMBASE, match[0]), match.end()
+    if text[place] == "/" and dialect is Dialect.OVID and (match := _HEADING_END.match(text, place)):
+        return Piece(TokenType.TAG, "/", place + 1, Dialect.OVID, match[0]), match.end()
+    return None
+
+
+def _match_ovid(text: str, place: int) -> re.Match[str] | None:
+    """Match a field tag of Ovid of known codes."""
+    match = _OVID_TAG.match(text, place)
+    return match if match and find_tag(Dialect.OVID, match[1]) else None
+
+
+def _match_embase(text: str, place: int) -> re.Match[str] | None:
+    """Match a field tag of Embase of known codes."""
+    match = _EMBASE_TAG.match(text, place)
+    return match if match and (match[2] or find_tag(Dialect.EMBASE, match[1])) else None
+
+
+def _read_operand(text: str, place: int, dialect: Dialect, numbered: int) -> tuple[Piece | None, int] | None:
+    """Return the limit, heading, operator or line numbers that begin at a place."""
+    if text[place] == "[" and dialect is Dialect.PUBMED and (found := _read_tag(text, place, dialect)):
+        return found
+    if match := _LIMIT.match(text, place):
+        kind = TokenType.LIMIT
+        return Piece(kind, f"{match[1].strip()}/{match[2].lower()}", place + 1, Dialect.EMBASE, match[0]), match.end()
+    run = _RUN.match(text, place)
+    if run is None:
+        return None
+    if run[0].upper() in ("AND", "OR", "NOT"):
+        return Piece(TokenType.OPERATOR, run[0].upper(), place + 1, written=run[0]), run.end()
+    near = _NEAR.fullmatch(run[0])
+    if near and (near[1] or dialect is Dialect.OVID) and (near[3] or near[2]):
+        return Piece(TokenType.OPERATOR, near[0].upper(), place + 1, written=run[0]), run.end()
+    if match := _LINES.match(text, place) or _match_number(text, place, numbered):
+        return Piece(TokenType.LINES, match[0], place + 1, written=match[0]), match.end()
+    if dialect is Dialect.OVID and (match := _HEADING.match(text, place)) and _is_heading(match):
+        slash = match["slash"].strip("/ ")
+        name = f"{'exp ' if match['exp'] else ''}{'*' if match['major'] else ''}{match['name'].strip()}/{slash}"
+        return Piece(TokenType.HEADING, name, place + 1, Dialect.OVID, match[0]), match.end()
+    return None
+
+
+def _match_number(text: str, place: int, numbered: int) -> re.Match[str] | None:
+    """Match a bare number that stands for a line: alone between operators."""
+    match = _NUMBER.match(text, place) if numbered else None
+    return match if match and 0 < int(match[0]) <= numbered and _AFTER_NUMBER.match(text, match.end()) else None
+
+
+def _is_heading(match: re.Match[str]) -> bool:
+    """Return whether a match is a heading of Ovid: " and " may stand only in one that begins with exp or a capital."""
+    name = match["name"]
+    if "." in name and _OVID_TAG.search(name):
+        return False
+    return " and " not in name.lower() or bool(match["exp"]) or name[:1].isupper()
+
+
+def _read_word(text: str, place: int, dialect: Dialect) -> tuple[Piece, int]:
+    """Return the word that begins at a place, up to a blank, parenthesis, quotation mark or field tag."""
+    end = place
+    while end < len(text) and not text[end].isspace() and text[end] not in '()"':
+        if end > place and _begins_tag(text, end, dialect):
+            break
+        end += 1
+    end = max(end, place + 1)
+    return Piece(TokenType.WORD, text[place:end], place + 1, written=text[place:end]), end
+
+
+def _begins_tag(text: str, place: int, dialect: Dialect) -> bool:
+    """Return whether a field tag begins inside a run of characters."""
+    character = text[place]
+    if character == "[":
+        match = _BRACKET.match(text, place)
+        return match is not None and (
+            _is_pubmed_tag(text, match) or (dialect is not Dialect.PLAIN and _ends_word(text, match))
+        )
+    if character == ".":
+        return _match_ovid(text, place) is not None and dialect is Dialect.OVID
+    if character in ":/":
+        return (_match_embase(text, place) is not None and dialect in (Dialect.EMBASE, Dialect.PUBMED)) or (
+            character == "/" and dialect is Dialect.OVID and _HEADING_END.match(text, place) is not None
+        )
+    return False
+
+
+def _ends_word(text: str, match: re.Match[str]) -> bool:
+    """Return whether brackets of two or more characters end a word."""
+    after = text[match.end() : match.end() + 1]
+    return len(match[1]) > 1 and match[1][:1].isalpha() and not after.isalnum()

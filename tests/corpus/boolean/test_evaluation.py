@@ -1,0 +1,48 @@
+"""The records of Boolean searches, against a plain evaluator and by hand."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from engine.corpus.boolean.evaluation import find_matches
+from engine.corpus.boolean.strategy import read_search
+from engine.corpus.storage.store import Corpus
+from engine.corpus.words.wordindex import WordIndex
+from engine.records.abstract import Abstract
+from tests.corpus.boolean.oracle import Maker, build, random_records
+
+Built = tuple[Corpus, WordIndex, dict[int, Abstract]]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    return build(tmp_path_factory.mktemp("drawn"), random_records(7))
+
+
+def check(drawn: Built, seed: int) -> bool:
+    """Compare one random search; return whether it was read as one."""
+    corpus, words, records = drawn
+    dialect = ("pubmed", "ovid", "embase")[seed % 3]
+    asked = Maker(random.Random(seed), dialect).make()
+    search = read_search(asked.written)
+    if search is None or search.expression.dialect.lower() != dialect:  # no tag tells whose language it is
+        return False
+    found = find_matches(corpus, words, search).doc_ids.tolist()
+    assert found == [doc_id for doc_id, record in records.items() if asked.test(record)], asked.written
+    return True
+
+
+def test_random_searches_find_what_a_plain_evaluator_finds(drawn: Built) -> None:
+    assert sum(check(drawn, seed) for seed in range(240)) > 150
+
+
+@pytest.mark.slow
+def test_ten_thousand_random_searches(tmp_path: Path) -> None:
+    seed = 1_000
+    compared = 0
+    while compared < 10_000:
+        if seed % 1_000 == 0:
+            built = build(tmp_path / str(seed), random_records(seed))
+        compared += check(built, seed)
+        seed += 1

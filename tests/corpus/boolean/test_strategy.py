@@ -1,0 +1,228 @@
+"""Which texts are Boolean searches, and how they are read."""
+
+import doctest
+import re
+import sys
+
+import pytest
+
+from engine.corpus.boolean import strategy, tags, values
+from engine.corpus.boolean.strategy import read_search
+from engine.corpus.boolean.tags import Dialect, Field
+from engine.corpus.boolean.tree import Expression, Kind, Search
+from engine.errors import UsageError
+
+SHORT = {
+    (Field.TITLE, Field.ABSTRACT): "",
+    (Field.TITLE, Field.ABSTRACT, Field.HEADING_WORDS, Field.KEYWORDS): ":tw",
+    (Field.TITLE, Field.ABSTRACT, Field.KEYWORDS): ":tk",
+}
+
+
+def draw(expression: Expression) -> str:
+    """Return an expression in a short form: and(gout, not(beer:ti))."""
+    texts: list[str] = []
+    for node in expression.nodes:
+        below = ", ".join(texts[part] for part in node.parts)
+        if node.term is not None:
+            fields = node.term.fields
+            texts.append(f"{node.term.text}{SHORT.get(fields, ':' + '+'.join(field.name.lower() for field in fields))}")
+        elif node.kind is Kind.LINE:
+            texts.append(f"#{node.line}")
+        else:
+            near = f"{node.distance}{'>' if node.ordered else ''}" if node.kind is Kind.NEAR else ""
+            texts.append(f"{node.kind.lower()}{near}({below})")
+    return texts[-1]
+
+
+def read(text: str) -> Search:
+    search = read_search(text)
+    assert search is not None, text
+    return search
+
+
+def test_examples_in_docstrings() -> None:
+    for module in (strategy, tags, values):
+        assert doctest.testmod(module).failed == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gout or arthritis in men and women, not children",
+        'does "gouty arthritis" improve +colchicin* -children title:beer',
+        "benzo[a]pyrene and dibenz[a,h]anthracene",
+        "[Treatment of gout with colchicine]. [Article in French]",
+        "3.5 mg/kg and/or he/she, i.e. every day; e.g. at 10:30 (see [1])",
+        "U.S. patients with vs. without gout",
+        "http://www.example.org/exp.html",
+        "AND-gate ORAI1 NOTCH1 TOR",
+        "anti-CD20 (rituximab) near the knee next to exp",
+        "ratio of 3:1, a/b, c*",
+        "1 or 2",
+        "gout?\nand why?",
+        "",
+        "(((",
+    ],
+)
+def test_plain_questions_stay_plain(text: str) -> None:
+    assert read_search(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "dialect", "tree"),
+    [
+        ("gout AND colchicine", "plain", "and(gout, colchicine)"),
+        ("gout AND beer OR wine", "plain", "or(and(gout, beer), wine)"),
+        ("gout OR beer AND wine", "plain", "and(or(gout, beer), wine)"),
+        ("gout OR (beer AND wine)", "plain", "or(gout, and(beer, wine))"),
+        ("gout AND NOT beer", "plain", "and(gout, not(beer))"),
+        ("gout NOT beer NOT wine", "plain", "and(gout, not(beer), not(wine))"),
+        ("gouty arthritis OR beer", "plain", "or(and(gouty, arthritis), beer)"),
+        ("gout AND -child +beer title:wine -title:\"red wine\"", "plain", "and(gout, not(child), beer, wine:title, not(red wine:title))"),
+        ("“uric acid” AND （gout OR tophus*）", "plain", "and(uric acid, or(gout, tophus*))"),
+        ("gout[tiab]", "PubMed", "gout"),
+        ("gout [ TI ] or beer[title/abstract]", "PubMed", "or(gout:title, beer)"),
+        ("uric acid[tw] AND gouty arthritis", "PubMed", "and(uric acid:tw, gouty, arthritis)"),
+        ("(gout OR beer)[ti]", "PubMed", "or(gout:title, beer:title)"),
+        ('"Gout/drug therapy"[Mesh] AND gout[majr:noexp]', "PubMed", "and(Gout:exploded, gout:heading)"),
+        ("2010/01/01:2020[dp] AND 5[uid]", "PubMed", "and(2010/01/01:2020:year, 5:pmid)"),
+        ('"2010"[dp] : "3000"[dp] AND gout', "PubMed", "and(2010:3000:year, gout)"),
+        ('"hip pain"[tiab:~3] OR "hip knee pain"[ti:~0]', "PubMed", "or(near4(hip, pain), near1(hip:title, knee:title, pain:title))"),
+        ("gout[sh] AND hasabstract", "PubMed", "and(gout:unknown, hasabstract:has_abstract)"),
+        ("exp Arthritis, Rheumatoid/ and tnf$.ti,ab. not Review.pt.", "Ovid", "and(Arthritis, Rheumatoid:exploded, tnf$, not(Review:type))"),
+        ("gout.tw. or beer.ti. and wine.ab.", "Ovid", "or(gout, and(beer:title, wine:abstract))"),
+        ("(rheumatoid adj3 (arthrit* or disease?)).mp. [mp=title, abstract]", "Ovid", "near3(rheumatoid:tw, or(arthrit*:tw, disease?:tw))"),
+        ("rheumatoid arthritis.tw,kf.", "Ovid", "rheumatoid arthritis:tk"),
+        ("Wounds and Injuries/ or exp *Gout/dt, th [Drug Therapy]", "Ovid", "or(Wounds and Injuries:heading, Gout:exploded)"),
+        ("gout and Beer/", "Ovid", "and(gout, Beer:heading)"),
+        ("gout.ti. and Beer/", "Ovid", "and(gout:title, Beer:heading)"),
+        ("'uric acid'/exp/mj OR 'uric acid':ti,ab AND gout:kw", "Embase", "or(uric acid:exploded, and(uric acid, gout:keywords))"),
+        ("(tnf NEXT/2 (inhibit* OR 'blocking agent')):ti,ab,kw", "Embase", "near2>(tnf:tk, or(inhibit*:tk, blocking agent:tk))"),
+        ("gout/de NOT ([animals]/lim NOT [humans]/lim) AND [2010-2020]/py", "Embase", "and(gout:heading, not(and(animals:heading, not(humans:heading))), 2010-2020:year)"),
+    ],
+)  # fmt: skip
+def test_expressions(text: str, dialect: str, tree: str) -> None:
+    search = read(text)
+    assert (search.expression.dialect.value, draw(search.expression)) == (dialect, tree)
+    assert not search.is_numbered
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("colo?r$.ti. and wom#n.mp. and arthrit$2.ab.", [("colo?r*",), ("wom#n",), ("arthrit??",)]),
+        ("colo$r:ti OR wom?n*:ab", [("colo?r",), ("wom#n*",)]),
+        ("gout?[ti] OR Sjögren's syndrom*[ab]", [("gout",), ("sjogren", "s", "syndrom*")]),
+        ("TNF-α* AND ﬁbro\u00adsis", [("tnf", "α*"), ("fibrosis",)]),
+    ],
+)
+def test_wildcards_are_those_of_the_dialect(text: str, words: list[tuple[str, ...]]) -> None:
+    assert [term.words for term in read(text).expression.terms] == words
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gout AND", 'at character 6, found AND, expected a word after it. .* quotation marks: "and"'),
+        ("OR gout", "at character 1, found OR, expected a word before it"),
+        ("gout AND OR beer", "at character 10, found OR, expected a word before it"),
+        ("gout AND (beer OR)", "at character 16, found OR, expected a word after it"),
+        ("gout AND ()", r"the parentheses at character 10 hold nothing"),
+        ("gout AND (beer", r"the parenthesis \( at character 10 is not closed"),
+        ("(gout AND (beer)", r"the parenthesis \( at character 1 is not closed"),
+        ("gout) AND beer", r"the parenthesis \) at character 5 closes none"),
+        ('gout AND "uric acid', "the quotation mark at character 10 is not closed"),
+        ('gout AND ""', "the quotation marks at character 10 hold nothing"),
+        ("gout AND *", "at character 10, found '\\*' alone, expected letters"),
+        ("[ti] AND gout[ti]", "the field tag .ti. at character 1 follows nothing"),
+        ('gout AND "--"', "has no letter or digit, expected a word"),
+        ("#1 AND #2", "#1 stands for a line .* no line"),
+        ("1. gout.ti.\n2. 1 and 3\n3. beer.ti.", "line 2: #3 stands for a line .* lines 1 to 1"),
+        ("1. gout.ti.\n2. beer)", r"line 2: the parenthesis \) at character 5 closes none"),
+        ("a AND (" * 2001 + "b" + ")" * 2001, "at character 14007, more than 2,000 parentheses"),
+    ],
+)
+def test_bad_input_is_refused_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        read_search(text)
+
+
+def test_no_depth_and_no_number_of_terms_is_too_much() -> None:
+    depth = min(1_500, 2 * sys.getrecursionlimit())
+    deep = read("a OR (b AND (" * (depth // 2) + "c" + "))" * (depth // 2)).expression
+    assert len(deep.nodes) == 2 * depth + 1
+    assert len(read("(" * depth + "gout AND beer" + ")" * depth).expression.nodes) == 3
+    assert len(read(" OR ".join(f"word{n}[tiab]" for n in range(10_000))).expression.terms) == 10_000
+    hash(deep)
+    assert deep == deep
+
+
+@pytest.mark.parametrize(
+    ("text", "notes"),
+    [
+        ("gout[tiabb] AND beer", [r"\[tiabb\] at character 5 is unknown \(did you mean \[tiab\]\?\)"]),
+        ("gout[majr]", ["major topics are not marked"]),
+        ("gout[tiab] or beer", ["lower case were read as operators"]),
+        ("gout AND beer OR wine", ["from left to right"]),
+        ("(gout AND beer) OR wine", []),
+        ("gout.ti. or beer.ti. and wine.ti.", []),
+        ("Gout/dt", ["any subheading counts"]),
+        ("gout.ab. /freq=2", ["/freq=2 can't be searched"]),
+        ("soon[dp] AND gout", ["no year that can be read"]),
+    ],
+)
+def test_what_is_read_otherwise_is_noted(text: str, notes: list[str]) -> None:
+    found = read(text).notes
+    assert len(found) == len(notes)
+    for note, pattern in zip(found, notes, strict=True):
+        assert re.search(pattern, note), note
+
+
+OVID = """\
+1     exp Gout/    12345
+2     gout*.ti,ab. (2,345)
+3     or/1-2
+4     interleukin 6.ti.
+5     3 and 4
+6     5 not Review.pt.
+7     limit 6 to (english language and yr="2010 -Current" and abstracts)
+8     remove duplicates from 7
+"""
+
+
+def test_a_numbered_search_of_ovid() -> None:
+    search = read(OVID)
+    assert search.is_numbered and search.expression.dialect is Dialect.OVID
+    assert [draw(line.expression) for line in search.lines] == [
+        "Gout:exploded",
+        "gout*",
+        "or(#1, #2)",
+        "interleukin 6:title",
+        "and(#3, #4)",
+        "and(#5, not(Review:type))",
+        'and(#6, english:language, "2010 -Current":year, abstracts:has_abstract)',
+        "#7",
+    ]
+    assert [term.text for term in search.list_wanted()][:3] == ["Gout", "gout*", "interleukin 6"]
+    assert "Review" not in [term.text for term in search.list_wanted()]
+
+
+@pytest.mark.parametrize(
+    ("text", "trees"),
+    [
+        ("#1 'gout'/exp 1234\n#2 gout*:ti,ab\n#3 #1 OR #2 99", ["gout:exploded", "gout*", "or(#1, #2)"]),
+        ("#3 #1 AND #2\n#2 gout[tiab]\n#1 beer[ti]", ["beer:title", "gout", "and(#1, #2)"]),
+        ("exp Gout/\ngout.ti.\n1 or 2", ["Gout:exploded", "gout:title", "or(#1, #2)"]),
+        ("1. gout[ti]\n   OR beer[ti]\n2. wine\n3. #1 AND #2", ["or(gout:title, beer:title)", "wine", "and(#1, #2)"]),
+        ("(gout[tiab] OR\n beer)\n\nAND wine", ["and(or(gout, beer), wine)"]),
+    ],
+)
+def test_lines(text: str, trees: list[str]) -> None:
+    assert [draw(line.expression) for line in read(text).lines] == trees
+
+
+def test_a_term_after_two_nots_is_wanted() -> None:
+    search = read("1. a.ti. not (b.ti. not c.ti.)\n2. d.ti. not 1\n3. 1 not 2")
+    assert [term.text for term in search.list_wanted()] == ["a", "c"]
+    assert [term.text for term in read("1. a.ti. not b.ti.\n2. c.ti. not 1").list_wanted()] == ["b", "c"]
