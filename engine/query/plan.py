@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.corpus.boolean.searchwording import build_wording
 from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.tree import Search
-from engine.corpus.boolean.wanted import build_wording
 from engine.corpus.words.wording import Wording, parse_wording
 from engine.encode.recipe import clean_text
 from engine.errors import CorruptError, EncoderError, UnreadableQueryError, UsageError

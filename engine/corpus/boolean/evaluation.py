@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.corpus.boolean.matching import Words, find_phrase, find_spans, list_branch
 from engine.corpus.boolean.names import select_named
-from engine.corpus.boolean.tags import WORD_FIELDS, Field
+from engine.corpus.boolean.tags import WORD_FIELDS, SearchField
 from engine.corpus.boolean.tree import Expression, Kind, Line, Node, Search, SearchTerm
 from engine.corpus.boolean.vocabulary import Vocabulary
 from engine.corpus.boolean.wordquery import WordQuery, find_nearby, find_term, join_queries
@@ -239,9 +239,9 @@ class _Evaluator:
         """Return the records that have a term in one of its fields; None if no such field is stored."""
         found: list[_Set] = list(self.find_words(term))
         for one in term.fields:
-            if one in WORD_FIELDS or one is Field.UNKNOWN:
+            if one in WORD_FIELDS or one is SearchField.UNKNOWN:
                 continue
-            if one is Field.EXPLODED and self.tree is None:
+            if one is SearchField.EXPLODED and self.tree is None:
                 self.alone[term.text] = None
             selected, notes = select_named(one, term, self.tree, self.corpus)
             self.notes |= dict.fromkeys(notes)
@@ -265,7 +265,7 @@ class _Evaluator:
         fields = WORD_FIELDS & set(term.fields)
         if not fields or not term.words:
             return
-        in_title, in_abstract = Field.TITLE in fields, Field.ABSTRACT in fields
+        in_title, in_abstract = SearchField.TITLE in fields, SearchField.ABSTRACT in fields
         if in_title and in_abstract:
             yield self.look_up(
                 TEXT,
@@ -276,7 +276,7 @@ class _Evaluator:
             yield self.look_up(TITLE, term.words, lambda title, _: bool(find_phrase(term.words, title)))
         elif in_abstract:
             yield self.find_in_abstract(term.words)
-        for one, kind in ((Field.HEADING_WORDS, "mesh"), (Field.KEYWORDS, "keyword")):
+        for one, kind in ((SearchField.HEADING_WORDS, "mesh"), (SearchField.KEYWORDS, "keyword")):
             if one in fields:
                 yield self.find_in_names(kind, [term.words], lambda words: bool(find_phrase(term.words, words)))
 
@@ -330,21 +330,23 @@ class _Evaluator:
             return bool(find_spans(expression, number, text))
 
         def is_match(title: Words, abstract: Words) -> bool:
-            return (Field.TITLE in fields and is_near(title)) or (Field.ABSTRACT in fields and is_near(abstract))
+            return (SearchField.TITLE in fields and is_near(title)) or (
+                SearchField.ABSTRACT in fields and is_near(abstract)
+            )
 
         found: list[_Set] = []
-        if fields & {Field.TITLE, Field.ABSTRACT}:
-            where = TEXT if Field.ABSTRACT in fields else TITLE
+        if fields & {SearchField.TITLE, SearchField.ABSTRACT}:
+            where = TEXT if SearchField.ABSTRACT in fields else TITLE
             found.append(_Check(None, find_nearby(self.words, where, expression, number), is_match))
         terms = [expression.nodes[one].term for one in list_branch(expression, number)]
         words = [term.words for term in terms if term is not None]
-        for one, kind in ((Field.HEADING_WORDS, "mesh"), (Field.KEYWORDS, "keyword")):
+        for one, kind in ((SearchField.HEADING_WORDS, "mesh"), (SearchField.KEYWORDS, "keyword")):
             if one in fields:
                 found.append(self.find_in_names(kind, words, is_near))
         return found[0] if len(found) == 1 else self.join_some(found)
 
 
-def _share_fields(expression: Expression, number: int) -> frozenset[Field]:
+def _share_fields(expression: Expression, number: int) -> frozenset[SearchField]:
     """Return the fields that all terms near each other have in common.
 
     Raises:

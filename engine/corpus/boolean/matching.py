@@ -25,7 +25,7 @@ def build_regex(word: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def compile_word(word: str) -> Callable[[str], bool]:
+def build_test(word: str) -> Callable[[str], bool]:
     """Return a test for whether a folded word matches a word of a term."""
     if not has_wildcard(word):
         return word.__eq__
@@ -35,7 +35,7 @@ def compile_word(word: str) -> Callable[[str], bool]:
 
 def find_phrase(words: Words, text: Words) -> _Spans:
     """Return where the words of a term follow each other in a text."""
-    tests = [compile_word(word) for word in words]
+    tests = [build_test(word) for word in words]
     n = len(tests)
     return [
         (start, start + n)
@@ -92,22 +92,22 @@ def _find_windows(node: Node, below: Sequence[_Spans]) -> _Spans:
     found = []
     for first in sorted({place for some in places for place in some}):
         inside = [[place for place in some if first <= place < first + size] for some in places]
-        if all(inside) and (taken := _assign_places(inside)) is not None:
+        if all(inside) and (taken := _divide_places(inside)) is not None:
             found.append((first, max(taken) + 1))
     return found
 
 
-def _assign_places(choices: Sequence[Sequence[int]]) -> list[int] | None:
+def _divide_places(choices: Sequence[Sequence[int]]) -> list[int] | None:
     """Return a place for each word, all different; None if there is no way."""
     owner: dict[int, int] = {}
 
-    def place_word(word: int, seen: set[int]) -> bool:
+    def place_one(word: int, seen: set[int]) -> bool:
         for place in choices[word]:
             if place not in seen:
                 seen.add(place)
-                if place not in owner or place_word(owner[place], seen):
+                if place not in owner or place_one(owner[place], seen):
                     owner[place] = word
                     return True
         return False
 
-    return list(owner) if all(place_word(word, set()) for word in range(len(choices))) else None
+    return list(owner) if all(place_one(word, set()) for word in range(len(choices))) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from engine.corpus.boolean.tags import Field
+from engine.corpus.boolean.tags import SearchField
 from engine.corpus.boolean.tree import SearchTerm
 from engine.corpus.boolean.values import read_years
 from engine.corpus.selection.clauses import (
@@ -30,33 +30,33 @@ _SKIPPED = frozenset(
 )  # in abbreviated journals
 
 
-def select_named(field: Field, term: SearchTerm, tree: MeshTree | None, corpus: Corpus) -> _Selection:
+def select_named(field: SearchField, term: SearchTerm, tree: MeshTree | None, corpus: Corpus) -> _Selection:
     """Return the records with a term as a whole name in a field, and notes for people.
 
     Raises:
         UsageError: an author without a word, or with too many.
     """
     text = term.text.strip()
-    if field is Field.EXPLODED:
+    if field is SearchField.EXPLODED:
         return _select_exploded(text, tree)
-    if field is Field.HEADING:
+    if field is SearchField.HEADING:
         return select_names("mesh", [text]), ()
-    if field is Field.TYPE:
+    if field is SearchField.TYPE:
         return select_names("type", [text]), ()
-    if field is Field.LANGUAGE:
+    if field is SearchField.LANGUAGE:
         return select_languages([text]), ()
-    if field is Field.JOURNAL:
+    if field is SearchField.JOURNAL:
         return select_names("journal", [text, *_find_journals(text, corpus)]), ()
-    if field is Field.AUTHOR:
+    if field is SearchField.AUTHOR:
         return select_authors([text]), ()
-    if field in (Field.FIRST_AUTHOR, Field.LAST_AUTHOR):
-        return select_outer_authors(text, first=field is Field.FIRST_AUTHOR), ()
-    if field is Field.YEAR:
+    if field in (SearchField.FIRST_AUTHOR, SearchField.LAST_AUTHOR):
+        return select_outer_authors(text, first=field is SearchField.FIRST_AUTHOR), ()
+    if field is SearchField.YEAR:
         years = read_years(text)
         return (select_years([years]), ()) if years else (None, ())
-    if field is Field.HAS_ABSTRACT:
+    if field is SearchField.HAS_ABSTRACT:
         return Not(WITHOUT_ABSTRACT), ()
-    strip, column = (strip_pmid, "pmid") if field is Field.PMID else (strip_doi, "doi")
+    strip, column = (strip_pmid, "pmid") if field is SearchField.PMID else (strip_doi, "doi")
     return select_keys(column, [strip(one) for one in re.split(r"[\s,]+", text) if one]), ()
 
 
@@ -78,10 +78,10 @@ def _find_journals(text: str, corpus: Corpus) -> list[str]:
     parts = split_words(text)
     rows = corpus.read_each("SELECT value FROM terms WHERE kind = 'journal' AND value LIKE ?", f"%{parts[0][:1]}%")
     names = {str(value) for found in rows for (value,) in found}
-    return [name for name in sorted(names) if _abbreviates(parts, name)]
+    return [name for name in sorted(names) if _is_abbreviation(parts, name)]
 
 
-def _abbreviates(parts: Sequence[str], name: str) -> bool:
+def _is_abbreviation(parts: Sequence[str], name: str) -> bool:
     """Return whether words abbreviate the words of a name, one for one."""
     words = [word for word in split_words(name) if word not in _SKIPPED]
     short = [part for part in parts if part not in _SKIPPED]

@@ -15,7 +15,7 @@ from engine.corpus.boolean.tags import (
     DEFAULT_FIELDS,
     HEADINGS,
     Dialect,
-    Field,
+    SearchField,
     Tag,
     find_nearness,
     find_tag,
@@ -69,10 +69,10 @@ def parse_expression(text: str, dialect: Dialect, *, numbered: int = 0) -> Expre
     Raises:
         UsageError: it can't be read; the message names the character.
     """
-    return _Parser(list(read_pieces(text, dialect, numbered=numbered)), dialect).parse()
+    return _ExpressionParser(list(read_pieces(text, dialect, numbered=numbered)), dialect).parse()
 
 
-class _Parser:
+class _ExpressionParser:
     """One pass over the tokens of an expression."""
 
     def __init__(self, pieces: Sequence[Piece], dialect: Dialect) -> None:
@@ -147,7 +147,7 @@ class _Parser:
                 raise UsageError(_explain_missing(self.pieces, self.place))
             self.operators.append(_Operator("unary", piece.position, _NEGATION))
         else:
-            self.push(_Operator(piece.text, piece.position, self.weigh(name)), name)
+            self.add_operator(_Operator(piece.text, piece.position, self.weigh(name)), name)
         self.wants_operand, self.place = True, self.place + 1
 
     def weigh(self, name: str) -> int:
@@ -156,7 +156,7 @@ class _Parser:
             return _NEARNESS
         return 1 if self.dialect.reads_left_to_right else _LEVELS[name]
 
-    def push(self, operator: _Operator, name: str) -> None:
+    def add_operator(self, operator: _Operator, name: str) -> None:
         """Put an operator on the stack, after those that bind at least as strongly."""
         while self.operators and self.operators[-1].level >= operator.level:
             self.reduce()
@@ -204,17 +204,17 @@ class _Parser:
         if following.type is TokenType.QUOTED and self.is_sign(run[-1], following):
             if len(run) == 1:
                 draft = _Draft(Kind.TERM, piece.position, text=following.text, is_quoted=True)
-                self.add(_sign_draft(piece.text, draft), piece, 2)
+                self.add(_apply_sign(piece.text, draft), piece, 2)
                 return
             run.pop()
         spoken = [one for one in run if fold_words(one.text, self.dialect)]
         if not spoken:
-            self.skip_marks(run)
+            self.drop_marks(run)
         elif self.dialect is Dialect.OVID or (following.type is TokenType.TAG and following.dialect is Dialect.PUBMED):
             text = " ".join(one.text for one in run)
             self.add(_Draft(Kind.TERM, piece.position, text=text), piece, len(run))
         else:
-            drafts = [self.draft_word(one) for one in spoken]
+            drafts = [self.build_word(one) for one in spoken]
             whole = drafts[0] if len(drafts) == 1 else _Draft(Kind.AND, piece.position, drafts)
             self.add(whole, piece, len(run))
 
@@ -224,14 +224,14 @@ class _Parser:
         is_next = piece.position + len(piece.text) == following.position
         return self.dialect is Dialect.PLAIN and is_next and match is not None and not match["rest"]
 
-    def draft_word(self, piece: Piece) -> _Draft:
+    def build_word(self, piece: Piece) -> _Draft:
         """Return the draft of one word; in a plain expression, +, - and title: before it are operators."""
         match = _SIGNED.fullmatch(piece.text)
         if self.dialect is not Dialect.PLAIN or match is None or not fold_words(match["rest"], self.dialect):
             return _Draft(Kind.TERM, piece.position, text=piece.text)
-        return _sign_draft(piece.text, _Draft(Kind.TERM, piece.position, text=match["rest"]))
+        return _apply_sign(piece.text, _Draft(Kind.TERM, piece.position, text=match["rest"]))
 
-    def skip_marks(self, run: Sequence[Piece]) -> None:
+    def drop_marks(self, run: Sequence[Piece]) -> None:
         """Skip punctuation; a colon between two dates of PubMed makes them a range.
 
         Raises:
@@ -283,7 +283,7 @@ class _Parser:
     def read_limit(self, piece: Piece) -> None:
         """Read a limit of Embase: [english]/lim or [2010-2020]/py."""
         value, _, kind = piece.text.rpartition("/")
-        self.add(_draft_limit(value, piece.position, is_year=kind == "py", written=piece.written), piece, 1)
+        self.add(_build_limit(value, piece.position, is_year=kind == "py", written=piece.written), piece, 1)
 
     def read_tag(self, piece: Piece) -> None:
         """Read a field tag, which applies to the word, phrase or group before it.
@@ -302,8 +302,8 @@ class _Parser:
         if tag is None:
             return
         if near:
-            self.operands[-1] = _draft_nearness(self.operands[-1], near[1], self.dialect)
-        _tag_drafts(self.operands[-1], tag, piece.written.strip())
+            self.operands[-1] = _build_nearness(self.operands[-1], near[1], self.dialect)
+        _mark_drafts(self.operands[-1], tag, piece.written.strip())
 
     def find_tag(self, name: str, piece: Piece) -> Tag | None:
         """Return the meaning of a field tag; None and a note if it has none."""
@@ -324,15 +324,15 @@ class _Parser:
 
 
 _READERS = {
-    TokenType.OPEN: _Parser.read_open,
-    TokenType.CLOSE: _Parser.read_close,
-    TokenType.OPERATOR: _Parser.read_operator,
-    TokenType.WORD: _Parser.read_words,
-    TokenType.QUOTED: _Parser.read_quoted,
-    TokenType.HEADING: _Parser.read_heading,
-    TokenType.TAG: _Parser.read_tag,
-    TokenType.LIMIT: _Parser.read_limit,
-    TokenType.LINES: _Parser.read_lines,
+    TokenType.OPEN: _ExpressionParser.read_open,
+    TokenType.CLOSE: _ExpressionParser.read_close,
+    TokenType.OPERATOR: _ExpressionParser.read_operator,
+    TokenType.WORD: _ExpressionParser.read_words,
+    TokenType.QUOTED: _ExpressionParser.read_quoted,
+    TokenType.HEADING: _ExpressionParser.read_heading,
+    TokenType.TAG: _ExpressionParser.read_tag,
+    TokenType.LIMIT: _ExpressionParser.read_limit,
+    TokenType.LINES: _ExpressionParser.read_lines,
 }
 
 
@@ -388,7 +388,7 @@ def _list_numbers(text: str) -> list[int]:
     return numbers
 
 
-def _sign_draft(written: str, draft: _Draft) -> _Draft:
+def _apply_sign(written: str, draft: _Draft) -> _Draft:
     """Apply +, - and title: in front of a word or phrase."""
     match = _SIGNED.fullmatch(written)
     if match and match["title"]:
@@ -396,7 +396,7 @@ def _sign_draft(written: str, draft: _Draft) -> _Draft:
     return _Draft(Kind.NOT, draft.position, [draft]) if match and match["sign"] == "-" else draft
 
 
-def _draft_nearness(draft: _Draft, n_between: int, dialect: Dialect) -> _Draft:
+def _build_nearness(draft: _Draft, n_between: int, dialect: Dialect) -> _Draft:
     """Return the words of a phrase near each other, with at most n_between others between them."""
     words = draft.text.split()
     if draft.kind is not Kind.TERM or len(words) < 2:
@@ -407,29 +407,29 @@ def _draft_nearness(draft: _Draft, n_between: int, dialect: Dialect) -> _Draft:
 
 def parse_limit(line: int, values: Sequence[str], dialect: Dialect) -> Expression:
     """Return the expression of a limit of Ovid: the records of a line that meet every value: english language."""
-    drafts = [_draft_limit(value, 1, is_year=value.lower().startswith("yr"), written=value) for value in values]
+    drafts = [_build_limit(value, 1, is_year=value.lower().startswith("yr"), written=value) for value in values]
     whole = (
         _Draft(Kind.AND, 1, [_Draft(Kind.LINE, 1, line=line), *drafts]) if drafts else _Draft(Kind.LINE, 1, line=line)
     )
     return _freeze_drafts(whole, dialect, {})
 
 
-def _draft_limit(value: str, position: int, *, is_year: bool, written: str) -> _Draft:
+def _build_limit(value: str, position: int, *, is_year: bool, written: str) -> _Draft:
     """Return the draft of a limit: a language, a publication type, years, humans, abstracts."""
     value = re.sub(r"(?i)^yr\s*=\s*", "", value)
     name = " ".join(value.lower().split())
     language = name.removesuffix(" language").removesuffix("/lim")
-    tag, text = Tag((Field.UNKNOWN,), f"the limit {value} can't be searched here"), value
+    tag, text = Tag((SearchField.UNKNOWN,), f"the limit {value} can't be searched here"), value
     if is_year or read_years(value):
-        tag = Tag((Field.YEAR,))
+        tag = Tag((SearchField.YEAR,))
     elif name in ("abstracts", "abstract"):
-        tag = Tag((Field.HAS_ABSTRACT,))
+        tag = Tag((SearchField.HAS_ABSTRACT,))
     elif name in ("humans", "human", "animals", "animal", "female", "male"):
-        tag, text = Tag((Field.HEADING,)), {"human": "humans", "animal": "animals"}.get(name, name)
+        tag, text = Tag((SearchField.HEADING,)), {"human": "humans", "animal": "animals"}.get(name, name)
     elif name.endswith(" language") or language in _LANGUAGES:
-        tag, text = Tag((Field.LANGUAGE,)), language
+        tag, text = Tag((SearchField.LANGUAGE,)), language
     elif name in _TYPES:
-        tag, text = Tag((Field.TYPE,)), name
+        tag, text = Tag((SearchField.TYPE,)), name
     return _Draft(Kind.TERM, position, text=text, tag=tag, written=written)
 
 
@@ -445,7 +445,7 @@ _TYPES = frozenset(
 )
 
 
-def _tag_drafts(draft: _Draft, tag: Tag, written: str) -> None:
+def _mark_drafts(draft: _Draft, tag: Tag, written: str) -> None:
     """Give a field tag to all terms of a group that have none."""
     stack = [draft]
     while stack:
@@ -482,24 +482,24 @@ def _finish_term(draft: _Draft, dialect: Dialect, notes: dict[str, None]) -> Sea
     fields, text = draft.tag.fields if draft.tag else DEFAULT_FIELDS, draft.text.strip()
     if draft.tag and draft.tag.note:
         notes[f"{_shorten(draft)}: {draft.tag.note}"] = None
-    if {Field.HEADING, Field.EXPLODED} & set(fields):
+    if {SearchField.HEADING, SearchField.EXPLODED} & set(fields):
         heading, subheading = split_heading(text)
         if subheading:
             notes[f"{_shorten(draft)}: subheadings are not stored here, so any subheading counts"] = None
         text = heading or text
-    if Field.YEAR in fields:
+    if SearchField.YEAR in fields:
         if read_years(text) is None:
-            fields = (Field.UNKNOWN,)
+            fields = (SearchField.UNKNOWN,)
             notes[f"{_shorten(draft)}: this is no year that can be read"] = None
         elif re.search(r"[0-9]{4}[/-][0-9]{1,2}\b", text):
             notes[f"{_shorten(draft)}: only the year of publication is compared"] = None
     words = fold_words(text, dialect)
-    if not words and Field.UNKNOWN not in fields:
+    if not words and SearchField.UNKNOWN not in fields:
         raise UsageError(
             f"at character {draft.position}, {draft.text[:40]!r} has no letter or digit, expected a word to look for"
         )
     if text.lower() == "hasabstract":
-        fields = (Field.HAS_ABSTRACT,)
+        fields = (SearchField.HAS_ABSTRACT,)
     return SearchTerm(text, words, fields, draft.written, draft.is_quoted)
 
 

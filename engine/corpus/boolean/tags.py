@@ -22,7 +22,7 @@ class Dialect(StrEnum):
         return self in (Dialect.PLAIN, Dialect.PUBMED)
 
 
-class Field(StrEnum):
+class SearchField(StrEnum):
     """What a term is looked up in."""
 
     TITLE = "title"  # words, as are the next three
@@ -44,8 +44,8 @@ class Field(StrEnum):
     UNKNOWN = "a field that records here do not have"
 
 
-_TEXT = (Field.TITLE, Field.ABSTRACT)
-_WORDS = (*_TEXT, Field.HEADING_WORDS, Field.KEYWORDS)
+_TEXT = (SearchField.TITLE, SearchField.ABSTRACT)
+_WORDS = (*_TEXT, SearchField.HEADING_WORDS, SearchField.KEYWORDS)
 DEFAULT_FIELDS = _TEXT  # of a term without a field tag
 WORD_FIELDS = frozenset(_WORDS)
 
@@ -54,25 +54,30 @@ WORD_FIELDS = frozenset(_WORDS)
 class Tag:
     """A field tag."""
 
-    fields: tuple[Field, ...]
+    fields: tuple[SearchField, ...]
     note: str = ""  # how the field here differs from the one that is meant
 
 
 _NO_MAJOR = "major topics are not marked here, so a major heading counts as any heading"
 _NO_SUBHEADING = "subheadings are not stored here"
 _NO_DAY = "only the year of publication is compared"
-_TITLE, _ABSTRACT, _BOTH, _ALL = Tag((Field.TITLE,)), Tag((Field.ABSTRACT,)), Tag(_TEXT), Tag(_WORDS)
-_KEYWORDS, _HEADING_WORDS = Tag((Field.KEYWORDS,)), Tag((Field.HEADING_WORDS,))
-_HEADING, _EXPLODED = Tag((Field.HEADING,)), Tag((Field.EXPLODED,))
-_MAJOR, _EXPLODED_MAJOR = Tag((Field.HEADING,), _NO_MAJOR), Tag((Field.EXPLODED,), _NO_MAJOR)
-_TYPE, _AUTHOR, _JOURNAL = Tag((Field.TYPE,)), Tag((Field.AUTHOR,)), Tag((Field.JOURNAL,))
-_YEAR, _LANGUAGE, _PMID, _DOI = Tag((Field.YEAR,)), Tag((Field.LANGUAGE,)), Tag((Field.PMID,)), Tag((Field.DOI,))
+_TITLE, _ABSTRACT, _BOTH, _ALL = Tag((SearchField.TITLE,)), Tag((SearchField.ABSTRACT,)), Tag(_TEXT), Tag(_WORDS)
+_KEYWORDS, _HEADING_WORDS = Tag((SearchField.KEYWORDS,)), Tag((SearchField.HEADING_WORDS,))
+_HEADING, _EXPLODED = Tag((SearchField.HEADING,)), Tag((SearchField.EXPLODED,))
+_MAJOR, _EXPLODED_MAJOR = Tag((SearchField.HEADING,), _NO_MAJOR), Tag((SearchField.EXPLODED,), _NO_MAJOR)
+_TYPE, _AUTHOR, _JOURNAL = Tag((SearchField.TYPE,)), Tag((SearchField.AUTHOR,)), Tag((SearchField.JOURNAL,))
+_YEAR, _LANGUAGE, _PMID, _DOI = (
+    Tag((SearchField.YEAR,)),
+    Tag((SearchField.LANGUAGE,)),
+    Tag((SearchField.PMID,)),
+    Tag((SearchField.DOI,)),
+)
 _EVERYWHERE = Tag(_WORDS, "all fields are title, abstract, MeSH headings and keywords here")
 
 
-def _tell_unknown(what: str) -> Tag:
+def _build_unknown(what: str) -> Tag:
     """Return the tag of a field that records don't have."""
-    return Tag((Field.UNKNOWN,), f"{what} can't be searched here")
+    return Tag((SearchField.UNKNOWN,), f"{what} can't be searched here")
 
 
 # Each name of a tag in lower case; the first name of several is the one that is written.
@@ -88,29 +93,29 @@ _PUBMED: dict[str, Tag] = {
     **dict.fromkeys(("majr", "mesh major topic"), _EXPLODED_MAJOR),
     **dict.fromkeys(("majr:noexp", "mesh major topic:noexp"), _MAJOR),
     **dict.fromkeys(("nm", "supplementary concept", "substance name"), _HEADING),
-    **dict.fromkeys(("rn", "ec/rn number"), _tell_unknown("registry numbers")),
-    **dict.fromkeys(("sh", "mesh subheading", "subheading"), Tag((Field.UNKNOWN,), _NO_SUBHEADING)),
+    **dict.fromkeys(("rn", "ec/rn number"), _build_unknown("registry numbers")),
+    **dict.fromkeys(("sh", "mesh subheading", "subheading"), Tag((SearchField.UNKNOWN,), _NO_SUBHEADING)),
     **dict.fromkeys(("pt", "publication type", "ptyp"), _TYPE),
     **dict.fromkeys(("au", "author", "full author name", "fau"), _AUTHOR),
-    **dict.fromkeys(("1au", "first author name", "author - first"), Tag((Field.FIRST_AUTHOR,))),
-    **dict.fromkeys(("lastau", "last author name", "author - last"), Tag((Field.LAST_AUTHOR,))),
+    **dict.fromkeys(("1au", "first author name", "author - first"), Tag((SearchField.FIRST_AUTHOR,))),
+    **dict.fromkeys(("lastau", "last author name", "author - last"), Tag((SearchField.LAST_AUTHOR,))),
     **dict.fromkeys(("ta", "jour", "journal"), _JOURNAL),
     **dict.fromkeys(("dp", "pdat", "date - publication", "publication date", "ppdat", "epdat"), _YEAR),
     **dict.fromkeys(("la", "lang", "language"), _LANGUAGE),
     **dict.fromkeys(("pmid", "uid"), _PMID),
     **dict.fromkeys(("doi", "aid", "lid", "article identifier", "location id"), _DOI),
-    **dict.fromkeys(("ad", "affl", "affiliation"), _tell_unknown("affiliations")),
-    **dict.fromkeys(("sb", "subset", "filter"), _tell_unknown("subsets and filters of PubMed")),
+    **dict.fromkeys(("ad", "affl", "affiliation"), _build_unknown("affiliations")),
+    **dict.fromkeys(("sb", "subset", "filter"), _build_unknown("subsets and filters of PubMed")),
     **dict.fromkeys(
         ("edat", "crdt", "mhda", "lr", "date - entry", "date - create", "date - mesh", "date - modification"),
-        _tell_unknown("dates of entry and indexing"),
+        _build_unknown("dates of entry and indexing"),
     ),
     **dict.fromkeys(
         ("vi", "volume", "ip", "issue", "pg", "pagination", "is", "issn", "gr", "grant number", "ir", "investigator",
          "ps", "personal name as subject", "cn", "corporate author", "pl", "place of publication", "tt",
          "transliterated title", "jid", "nlm unique id", "si", "secondary source id", "pa", "pharmacological action",
          "book", "pubn", "publisher", "ed", "editor", "cois", "auid", "author - identifier", "owner"),
-        _tell_unknown("this field"),
+        _build_unknown("this field"),
     ),
 }  # fmt: skip
 _OVID: dict[str, Tag] = {
@@ -129,9 +134,9 @@ _OVID: dict[str, Tag] = {
     **dict.fromkeys(("la", "lg"), _LANGUAGE),
     **dict.fromkeys(("ui", "pm", "pmid"), _PMID),
     "do": _DOI,
-    **dict.fromkeys(("rn", "fs"), _tell_unknown("registry numbers and floating subheadings")),
+    **dict.fromkeys(("rn", "fs"), _build_unknown("registry numbers and floating subheadings")),
     **dict.fromkeys(("in", "ia", "cp", "ci", "is", "vo", "ip", "pg", "an", "sb", "st", "ed", "em", "gr", "nj"),
-                    _tell_unknown("this field")),
+                    _build_unknown("this field")),
 }  # fmt: skip
 _EMBASE: dict[str, Tag] = {
     "ti": _TITLE,
@@ -149,7 +154,7 @@ _EMBASE: dict[str, Tag] = {
     "all": _EVERYWHERE,
     "ff": _EVERYWHERE,
     **dict.fromkeys(("tn", "dn", "mn", "df", "cl", "ad", "ca", "is", "vi", "ip", "sp", "oa", "dtype", "lnk", "rn", "ca",
-                     "cn", "ad", "dc", "pd", "sd", "ed", "id", "sb"), _tell_unknown("this field")),
+                     "cn", "ad", "dc", "pd", "sd", "ed", "id", "sb"), _build_unknown("this field")),
 }  # fmt: skip
 _NAMES = {Dialect.PUBMED: _PUBMED, Dialect.OVID: _OVID, Dialect.EMBASE: _EMBASE}
 HEADINGS: dict[str, Tag] = {
@@ -169,7 +174,7 @@ def find_tag(dialect: Dialect, name: str) -> Tag | None:
     """Return the tag of a name, in any case; None if there is none. Names of Ovid and Embase may be a list of codes.
 
     >>> find_tag(Dialect.EMBASE, "ti,ab").fields
-    (<Field.TITLE: 'title'>, <Field.ABSTRACT: 'abstract'>)
+    (<SearchField.TITLE: 'title'>, <SearchField.ABSTRACT: 'abstract'>)
     """
     known = _NAMES[dialect]
     if dialect is Dialect.PUBMED:
@@ -181,7 +186,7 @@ def find_tag(dialect: Dialect, name: str) -> Tag | None:
     fields = dict.fromkeys(field for part in found for field in part.fields)
     notes = dict.fromkeys(part.note for part in found if part.note)
     if len(fields) > 1:
-        fields.pop(Field.UNKNOWN, None)
+        fields.pop(SearchField.UNKNOWN, None)
     return Tag(tuple(fields), "; ".join(notes))
 
 

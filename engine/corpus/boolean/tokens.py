@@ -267,20 +267,20 @@ def _read_word(text: str, place: int, dialect: Dialect) -> tuple[Piece, int]:
     """Return the word that begins at a place, up to a blank, parenthesis, quotation mark or field tag."""
     end = place
     while end < len(text) and not text[end].isspace() and text[end] not in '()"':
-        if end > place and _begins_tag(text, end, dialect):
+        if end > place and _is_at_tag(text, end, dialect):
             break
         end += 1
     end = max(end, place + 1)
     return Piece(TokenType.WORD, text[place:end], place + 1, written=text[place:end]), end
 
 
-def _begins_tag(text: str, place: int, dialect: Dialect) -> bool:
+def _is_at_tag(text: str, place: int, dialect: Dialect) -> bool:
     """Return whether a field tag begins inside a run of characters."""
     character = text[place]
     if character == "[":
         match = _BRACKET.match(text, place)
         return match is not None and (
-            _is_pubmed_tag(text, match) or (dialect is not Dialect.PLAIN and _ends_word(text, match))
+            _is_pubmed_tag(text, match) or (dialect is not Dialect.PLAIN and _is_at_end(text, match))
         )
     if character == ".":
         return _match_ovid(text, place) is not None and dialect is Dialect.OVID
@@ -291,7 +291,7 @@ def _begins_tag(text: str, place: int, dialect: Dialect) -> bool:
     return False
 
 
-def _ends_word(text: str, match: re.Match[str]) -> bool:
+def _is_at_end(text: str, match: re.Match[str]) -> bool:
     """Return whether brackets of two or more characters end a word."""
     after = text[match.end() : match.end() + 1]
     return len(match[1]) > 1 and match[1][:1].isalpha() and not after.isalnum()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from engine.corpus.boolean.tags import DEFAULT_FIELDS, WORD_FIELDS, Dialect, Field
+from engine.corpus.boolean.tags import DEFAULT_FIELDS, WORD_FIELDS, Dialect, SearchField
 
 
 class Kind(StrEnum):
@@ -26,7 +26,7 @@ class SearchTerm:
 
     text: str  # as written, without quotation marks and field tag
     words: tuple[str, ...] = ()  # folded, in order; * is any letters, ? one letter or none, # one letter
-    fields: tuple[Field, ...] = DEFAULT_FIELDS
+    fields: tuple[SearchField, ...] = DEFAULT_FIELDS
     tag: str = ""  # as written; "" without one
     is_quoted: bool = False
 
@@ -103,7 +103,7 @@ class Search:
     @property
     def has_exploded(self) -> bool:
         """Whether a heading stands for those below it, too."""
-        return any(Field.EXPLODED in term.fields for line in self.lines for term in line.expression.terms)
+        return any(SearchField.EXPLODED in term.fields for line in self.lines for term in line.expression.terms)
 
     def list_wanted(self) -> tuple[SearchTerm, ...]:
         """Return the terms that records should have, in the order of the lines; not those after NOT."""

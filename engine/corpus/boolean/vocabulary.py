@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from engine.corpus.boolean.matching import Words, compile_word, has_wildcard
+from engine.corpus.boolean.matching import Words, build_test, has_wildcard
 from engine.corpus.storage.store import Corpus
 from engine.corpus.words.folding import split_words
 
@@ -31,5 +31,5 @@ class Vocabulary:
         """Return the places of names with a word that may have wildcards."""
         if not has_wildcard(word):
             return self.places.get(word, [])
-        test = compile_word(word)
+        test = build_test(word)
         return [place for known, places in self.places.items() if test(known) for place in places]

@@ -66,11 +66,11 @@ def find_nearby(words: WordIndex, where: str, expression: Expression, number: in
         pairs = [pair for one, other in product(*parts) for pair in ((one[0], other[0]), (other[0], one[0]))]
         queries = [WordQuery(Query.phrase_query(words.schema, where, [*pair], node.distance - 1)) for pair in pairs]
         return join_queries((), queries, ())
-    each = [join_queries((), [_require_words(words, where, one) for one in part], ()) for part in parts]
+    each = [join_queries((), [_find_words(words, where, one) for one in part], ()) for part in parts]
     return join_queries(each, (), ())
 
 
-def _require_words(words: WordIndex, where: str, term: Sequence[str]) -> WordQuery:
+def _find_words(words: WordIndex, where: str, term: Sequence[str]) -> WordQuery:
     """Return the query for the records with all words of a term; next to each other if it has no wildcard."""
     if any(map(has_wildcard, term)):
         return join_queries([find_term(words, where, [word]) for word in term], (), ())

@@ -1,5 +1,6 @@
 """Boolean searches in plain Python over one record at a time, random ones, and a small corpus to compare them on."""
 
+import functools
 import itertools
 import random
 import re
@@ -61,6 +62,7 @@ def build(place: Path, records: list[Abstract]) -> tuple[Corpus, WordIndex, dict
     return corpus, WordIndex(place / "words"), by_id
 
 
+@functools.cache
 def tokens(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", text.lower())
 
@@ -85,6 +87,7 @@ def areas(field: str, record: Abstract) -> list[list[str]]:
     return [tokens(text) for name in field.split() for text in found[name]]
 
 
+@functools.cache
 def matches(pattern: str, word: str) -> bool:
     """Whether a word fits a pattern of letters, * for any, ? for one or none and # for one; letter by letter."""
     if not pattern:

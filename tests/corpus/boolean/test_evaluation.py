@@ -34,15 +34,11 @@ def check(drawn: Built, seed: int) -> bool:
 
 
 def test_random_searches_find_what_a_plain_evaluator_finds(drawn: Built) -> None:
-    assert sum(check(drawn, seed) for seed in range(240)) > 150
+    assert sum(check(drawn, seed) for seed in range(120)) > 100
 
 
 @pytest.mark.slow
-def test_ten_thousand_random_searches(tmp_path: Path) -> None:
-    seed = 1_000
-    compared = 0
-    while compared < 10_000:
-        if seed % 1_000 == 0:
-            built = build(tmp_path / str(seed), random_records(seed))
-        compared += check(built, seed)
-        seed += 1
+@pytest.mark.parametrize("first", range(1_000, 12_000, 1_000))
+def test_ten_thousand_random_searches(tmp_path: Path, first: int) -> None:
+    built = build(tmp_path, random_records(first))
+    assert sum(check(built, seed) for seed in range(first, first + 1_000)) > 950

@@ -8,14 +8,14 @@ import pytest
 
 from engine.corpus.boolean import strategy, tags, values
 from engine.corpus.boolean.strategy import read_search
-from engine.corpus.boolean.tags import Dialect, Field
+from engine.corpus.boolean.tags import Dialect, SearchField
 from engine.corpus.boolean.tree import Expression, Kind, Search
 from engine.errors import UsageError
 
 SHORT = {
-    (Field.TITLE, Field.ABSTRACT): "",
-    (Field.TITLE, Field.ABSTRACT, Field.HEADING_WORDS, Field.KEYWORDS): ":tw",
-    (Field.TITLE, Field.ABSTRACT, Field.KEYWORDS): ":tk",
+    (SearchField.TITLE, SearchField.ABSTRACT): "",
+    (SearchField.TITLE, SearchField.ABSTRACT, SearchField.HEADING_WORDS, SearchField.KEYWORDS): ":tw",
+    (SearchField.TITLE, SearchField.ABSTRACT, SearchField.KEYWORDS): ":tk",
 }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.corpus.boolean.matching import compile_word, has_wildcard
-from engine.corpus.boolean.tags import WORD_FIELDS, Field
+from engine.corpus.boolean.matching import build_test, has_wildcard
+from engine.corpus.boolean.tags import WORD_FIELDS, SearchField
 from engine.corpus.boolean.tree import Search, SearchTerm
 from engine.corpus.boolean.values import MANY, MAYBE, ONE
 from engine.corpus.words.wordindex import WordIndex
@@ -14,7 +14,7 @@ from engine.corpus.words.wording import Term, Wording
 _MAX_TERMS = 1_000  # that rank
 _MAX_TRUNCATED = 32
 _MAX_ENDINGS = 20  # words that rank for one with a wildcard inside
-_HEADINGS = frozenset((Field.HEADING, Field.EXPLODED))
+_HEADINGS = frozenset((SearchField.HEADING, SearchField.EXPLODED))
 
 
 def build_wording(search: Search, words: WordIndex) -> tuple[Wording, tuple[str, ...]]:
@@ -47,9 +47,9 @@ def build_wording(search: Search, words: WordIndex) -> tuple[Wording, tuple[str,
 
 def _read_term(term: SearchTerm, words: WordIndex) -> tuple[str, list[Term]]:
     """Return a term as a text for the encoder, and the terms that rank for it."""
-    in_title = set(term.fields) == {Field.TITLE}
+    in_title = set(term.fields) == {SearchField.TITLE}
     if _HEADINGS & set(term.fields):
-        return _turn_heading(term.text), [Term(word) for word in term.words if not has_wildcard(word)]
+        return _split_inverted(term.text), [Term(word) for word in term.words if not has_wildcard(word)]
     if not any(map(has_wildcard, term.words)):
         return term.text.strip("\"' .,;"), [Term(" ".join(term.words), in_title)]
     *before, last = term.words
@@ -70,11 +70,11 @@ def _list_endings(word: str, words: WordIndex) -> Iterator[str]:
         yield word
         return
     beginning = word[: min(word.find(sign) for sign in (MANY, MAYBE, ONE) if sign in word)]
-    test = compile_word(word)
+    test = build_test(word)
     yield from (one for one, _ in words.list_words(beginning) if test(one))
 
 
-def _turn_heading(heading: str) -> str:
+def _split_inverted(heading: str) -> str:
     """Return a heading as it is said: Arthritis, Rheumatoid is Rheumatoid Arthritis."""
     first, comma, second = heading.partition(", ")
     return f"{second} {first}" if comma and "," not in second and " and " not in heading.lower() else heading
