@@ -11,9 +11,19 @@ import click
 
 from engine.cli.delivery import Output, check_output, deliver, output_options
 from engine.cli.group import main
-from engine.cli.options import LIKE, SEARCH_DEVICE, UNLIKE, index_options, open_named, parse_day, query_options
+from engine.cli.options import (
+    LIKE,
+    SEARCH_DEVICE,
+    STRATEGY,
+    UNLIKE,
+    index_options,
+    open_named,
+    parse_day,
+    query_options,
+)
 from engine.config import Config
-from engine.errors import UsageError
+from engine.errors import SourceError, UsageError
+from engine.files import read_text
 from engine.options import Query
 from engine.references.fields import list_abstract_fields
 from engine.terminal import dump_json, print_abstract, say
@@ -32,6 +42,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Read queries from FILE: lines of id, tab, text; or JSON lines.",
 )
+@STRATEGY
 @LIKE
 @UNLIKE
 @query_options
@@ -41,6 +52,7 @@ def search(
     query: Query,
     text: tuple[str, ...],
     queries: Path | None,
+    strategy: Path | None,
     like: tuple[str, ...],
     unlike: tuple[str, ...],
     device: str,
@@ -53,14 +65,19 @@ def search(
     With --mode keyword or hybrid, "a phrase", +word and title:word must occur, -word must not, and arthrit* matches any
     ending.
 
+    With AND, OR or NOT in capitals, or a field tag of PubMed, Ovid or Embase, QUERY is a Boolean search; `engine
+    translate` shows how it is read.
+
     \b
     engine search "switching back to the originator after a biosimilar failed"
     engine search fatigue in lupus -n 50 -o lupus.ris --year 2015- --record lupus.json
     engine search 'gout "uric acid" -child' --mode hybrid --explain
+    engine search '(gout[tiab] OR exp Gout/) AND diet* NOT review[pt]'
+    engine search --strategy search.txt -n 500 -o hits.ris
     engine search --queries questions.tsv -n 100 -o run.trec
     echo "gout in women" | engine search -
     """
-    full_query = replace(query, text=_read_query_text(text), like=like, unlike=unlike)
+    full_query = replace(query, text=read_query_text(text, strategy), like=like, unlike=unlike)
     if queries is not None:
         from engine.cli.batch import run_batch
 
@@ -71,12 +88,14 @@ def search(
         deliver(index, index.ask(full_query), out)
 
 
-def _read_query_text(words: tuple[str, ...]) -> str:
-    """Return the query: the words of the command line, or standard input for a single -.
+def read_query_text(words: tuple[str, ...], strategy: Path | None = None) -> str:
+    """Return the query: the words of the command line, standard input for a single -, or the file of a strategy.
 
     Raises:
-        UsageError: standard input is blank, or is not UTF-8 text.
+        UsageError: standard input or the file is blank, or is not UTF-8 text; or there are words beside the file.
     """
+    if strategy is not None:
+        return _read_strategy(words, strategy)
     if words != ("-",):
         return " ".join(words)
     try:
@@ -85,6 +104,25 @@ def _read_query_text(words: tuple[str, ...]) -> str:
         raise UsageError("the query on standard input is not UTF-8 text") from err
     if not text:
         raise UsageError("standard input is blank, expected a query. For example: echo gout | engine search -")
+    return text
+
+
+def _read_strategy(words: tuple[str, ...], path: Path) -> str:
+    """Return the text of a file with a Boolean search.
+
+    Raises:
+        UsageError: it is blank or can't be read, or there are words beside it.
+    """
+    from engine.query.validation import MAX_TEXT
+
+    if words:
+        raise UsageError("--strategy reads the search from a file and cannot be combined with QUERY. Leave one out")
+    try:
+        text = read_text(path, 4 * MAX_TEXT).strip()
+    except SourceError as err:
+        raise UsageError(f"{err}. Expected a search of PubMed, Ovid or Embase as plain text") from err
+    if not text:
+        raise UsageError(f"{path} is blank, expected a search of PubMed, Ovid or Embase")
     return text
 
 
@@ -167,7 +205,7 @@ def new(config: Config, query: Query, text: tuple[str, ...], since: str, out: Ou
     check_output(out)
     moment = parse_day(since).isoformat() if since.endswith("d") else since
     with open_named(config) as index:
-        rows, answer = index.ask_new(replace(query, text=_read_query_text(text)), since=moment)
+        rows, answer = index.ask_new(replace(query, text=read_query_text(text)), since=moment)
         deliver(index, answer, out, [row.change for row in rows], since=moment)
         if not rows:
             say(f"nothing is new or changed since {since}; the current generation is {index.generation:06d}", err=True)

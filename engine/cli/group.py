@@ -15,7 +15,7 @@ from engine.terminal import leave, prepare_streams, say
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Build": ("sources", "init", "index", "reindex", "config"),
-    "Search": ("search", "similar", "show", "new", "export", "serve", "mcp"),
+    "Search": ("search", "translate", "similar", "show", "new", "export", "serve", "mcp"),
     "Review": ("recall", "rerun", "screen", "simulate", "flow"),
     "Upkeep": ("nightly", "status", "log", "diff", "duplicates", "verify", "rollback", "compact", "tune"),
     "Evaluate": ("similarity", "known-items", "evaluate", "compare"),

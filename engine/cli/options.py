@@ -145,6 +145,12 @@ index_options = add_options(
     (click.option("-i", "--index", metavar="NAME", help="Index to use [ENGINE_INDEX; the only one]."), INDEXES),
     Config.load,
 )
+STRATEGY = click.option(
+    "--strategy",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read a Boolean search from FILE, of one line or of numbered lines.",
+)
 LIKE, UNLIKE = (_build_query_option(BY_FIELD[name]) for name in ("like", "unlike"))
 TOP_K = _build_query_option(BY_FIELD["top_k"])
 SEARCH_DEVICE = click.option(

@@ -158,11 +158,16 @@ def test_odd_queries_are_answered(toy: IndexFolder) -> None:
             "\ud800 gout",
             "'; DROP TABLE abstracts; --",
             "gout " * 5000,
-            "IL-2 OR (covid-19",
+            "IL-2 or (covid-19",
             "😀",
             "\x1b[2J gout",
         ):
             assert len(index.search(query, top_k=3)) == 3
+
+
+def test_a_boolean_search_that_cannot_be_read_is_refused(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index, pytest.raises(UsageError, match=r"the parenthesis \( at character 9 is not closed"):
+        index.search("IL-2 OR (covid-19", top_k=3)
 
 
 def test_an_open_index_follows_what_is_published(toy: IndexFolder, add: Add) -> None:

@@ -498,6 +498,8 @@ def _finish_term(draft: _Draft, dialect: Dialect, notes: dict[str, None]) -> Sea
         raise UsageError(
             f"at character {draft.position}, {draft.text[:40]!r} has no letter or digit, expected a word to look for"
         )
+    if dialect.reads_left_to_right and re.search(r"\w[?$#]\w", text) and SearchField.UNKNOWN not in fields:
+        notes[f"{_shorten(draft)}: only * is a wildcard where no field tag of Ovid or Embase is"] = None
     if text.lower() == "hasabstract":
         fields = (SearchField.HAS_ABSTRACT,)
     return SearchTerm(text, words, fields, draft.written, draft.is_quoted)

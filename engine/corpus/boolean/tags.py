@@ -130,7 +130,7 @@ _OVID: dict[str, Tag] = {
     "pt": _TYPE,
     **dict.fromkeys(("au", "fa"), _AUTHOR),
     **dict.fromkeys(("jn", "jw", "ja", "jx"), _JOURNAL),
-    **dict.fromkeys(("yr", "dp", "dt"), _YEAR),
+    **dict.fromkeys(("yr", "dp", "dt", "sa_year"), _YEAR),
     **dict.fromkeys(("la", "lg"), _LANGUAGE),
     **dict.fromkeys(("ui", "pm", "pmid"), _PMID),
     "do": _DOI,

@@ -45,7 +45,7 @@ _SAME = str.maketrans(
 _QUOTED = re.compile(r'"[^"\n]*"')
 _OPERATOR = re.compile(r'(?<![^\s()"\]])(AND|OR|NOT)(?![^\s()"\[])')
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,60})\]")
-_OVID_CODES = r"\.\s?([a-z]{2}(?:\s*,\s*[a-z]{2})*|m_titl|pmid)\s*(?:\.|(?=[\s)]|$))"
+_OVID_CODES = r"\.\s?\(?([a-z]{2}(?:\s*,\s*[a-z]{2})*|m_titl|pmid|sa_year)\)?\s*(?:\.|(?=[\s)]|$))"
 _OVID_TAG = re.compile(_OVID_CODES, re.IGNORECASE)
 _OVID_SURE = re.compile(
     r"(?<=[\w)\"'*$?#+\]])\.(?=[^.]*\b(?:ti|ab|tw|mp|pt|kw|kf|hw|sh|af|au|yr|jn|la|lg|jw|m_titl)\b)"
