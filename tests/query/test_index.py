@@ -166,7 +166,10 @@ def test_odd_queries_are_answered(toy: IndexFolder) -> None:
 
 
 def test_a_boolean_search_that_cannot_be_read_is_refused(toy: IndexFolder) -> None:
-    with open_index(toy.path) as index, pytest.raises(UsageError, match=r"the parenthesis \( at character 9 is not closed"):
+    with (
+        open_index(toy.path) as index,
+        pytest.raises(UsageError, match=r"the parenthesis \( at character 9 is not closed"),
+    ):
         index.search("IL-2 OR (covid-19", top_k=3)
 
 

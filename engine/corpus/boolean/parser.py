@@ -69,13 +69,39 @@ def parse_expression(text: str, dialect: Dialect, *, numbered: int = 0) -> Expre
     Raises:
         UsageError: it can't be read; the message names the character.
     """
-    return _ExpressionParser(list(read_pieces(text, dialect, numbered=numbered)), dialect).parse()
+    pieces, notes = _drop_dangling(list(read_pieces(text, dialect, numbered=numbered)))
+    return _ExpressionParser(pieces, dialect, notes).parse()
+
+
+def _drop_dangling(pieces: Sequence[Piece]) -> tuple[list[Piece], list[str]]:
+    """Leave out parentheses that hold nothing, and operators with nothing on one side; return the rest and notes."""
+    kept: list[Piece] = []
+    notes: list[str] = []
+
+    def drop_operators(side: str) -> None:
+        while kept and kept[-1].type is TokenType.OPERATOR:
+            operator = kept.pop()
+            notes.append(f"{operator.written} at character {operator.position} has nothing {side}, so it was left out")
+
+    for piece in pieces:
+        is_first = not kept or kept[-1].type is TokenType.OPEN
+        if piece.type is TokenType.OPERATOR and piece.text != "NOT" and is_first:
+            notes.append(f"{piece.written} at character {piece.position} has nothing before it, so it was left out")
+            continue
+        if piece.type in (TokenType.CLOSE, TokenType.END):
+            drop_operators("after it")
+        if piece.type is TokenType.CLOSE and kept and kept[-1].type is TokenType.OPEN:
+            notes.append(f"the parentheses at character {kept.pop().position} hold nothing, so they were left out")
+            drop_operators("after it")
+            continue
+        kept.append(piece)
+    return kept, notes
 
 
 class _ExpressionParser:
     """One pass over the tokens of an expression."""
 
-    def __init__(self, pieces: Sequence[Piece], dialect: Dialect) -> None:
+    def __init__(self, pieces: Sequence[Piece], dialect: Dialect, notes: Sequence[str]) -> None:
         self.pieces = pieces
         self.dialect = dialect
         self.place = 0
@@ -84,7 +110,7 @@ class _ExpressionParser:
         self.bottom = _Operator("", 0, _OPEN)  # what stands outside all parentheses
         self.depth = 0
         self.wants_operand = True
-        self.notes: dict[str, None] = {}
+        self.notes: dict[str, None] = dict.fromkeys(notes)
 
     def parse(self) -> Expression:
         """Return the expression.

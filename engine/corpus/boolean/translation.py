@@ -70,7 +70,7 @@ _AWAY = {SearchField.FIRST_AUTHOR: "first authors", SearchField.LAST_AUTHOR: "la
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
+class _Translation:
     """A search in one dialect."""
 
     dialect: Dialect
@@ -78,10 +78,10 @@ class Translation:
     notes: tuple[str, ...]  # for people: what the dialect can't say
 
 
-def translate_search(search: Search, dialect: Dialect) -> Translation:
+def translate_search(search: Search, dialect: Dialect) -> _Translation:
     """Write a search in another dialect. Every group has parentheses, so that no order of operators is needed."""
     writer = _Writer(dialect)
-    return Translation(dialect, tuple(writer.write_line(line) for line in search.lines), tuple(writer.notes))
+    return _Translation(dialect, tuple(writer.write_line(line) for line in search.lines), tuple(writer.notes))
 
 
 def draw_search(search: Search) -> str:
@@ -250,12 +250,12 @@ class _Writer:
     def write_words(self, term: SearchTerm) -> str:
         """Return the words of a term, in quotation marks if they are a phrase."""
         signs = _SIGNS[self.dialect]
-        text = "".join(signs.get(sign, "") if sign in (MANY, MAYBE, ONE) else sign for sign in self.spell_words(term))
+        text = "".join(signs.get(sign, "") if sign in (MANY, MAYBE, ONE) else sign for sign in self.combine_words(term))
         if len(term.words) == 1 and " " not in text:
             return text
         return f"'{text}'" if self.dialect is Dialect.EMBASE else f'"{text}"'
 
-    def spell_words(self, term: SearchTerm) -> str:
+    def combine_words(self, term: SearchTerm) -> str:
         """Return the words of a term with the wildcards that the dialect has."""
         text = " ".join(term.words)
         if self.dialect is not Dialect.PUBMED or not (MAYBE in text or ONE in text):
