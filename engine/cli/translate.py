@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @STRATEGY
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def translate(text: tuple[str, ...], strategy: Path | None, as_object: bool) -> None:
-    """Show how a Boolean search is read, and write it for PubMed, Ovid and Embase.
+    """Show how a Boolean search is read, and write it for other databases.
 
-    Prints the tree, then the search in each language, then what a language can't say. QUERY - reads from standard
+    Prints the tree, then the search for PubMed, Ovid and Embase, each with what its language can't say. QUERY - reads from standard
     input. Needs no index.
 
     \b
