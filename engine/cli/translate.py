@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def translate(text: tuple[str, ...], strategy: Path | None, as_object: bool) -> None:
     """Show how a Boolean search is read, and write it for other databases.
 
-    Prints the tree, then the search for PubMed, Ovid and Embase, each with what its language can't say. QUERY - reads from standard
-    input. Needs no index.
+    Prints the tree, then the search for PubMed, Ovid and Embase, each with what its language can't say. QUERY - reads
+    from standard input. Needs no index.
 
     \b
     engine translate '(gout[tiab] OR "uric acid"[tiab]) AND diet*[ti]'
