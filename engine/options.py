@@ -602,7 +602,7 @@ class IndexSettings:
         None,
         SettingOption(
             "model",
-            "Model: a sentence-transformers folder or hub id.",
+            "Model: a folder or a hub id, owner/name or owner/name@revision; `engine models` lists some.",
             f'"{DEFAULT_MODEL}"',
             f"the index's own; {DEFAULT_MODEL}",
             flags=("-m", "--model"),
@@ -643,6 +643,56 @@ class IndexSettings:
             choices=tuple(RECIPE_NAMES),
             also=tuple(RECIPE_NAMES.values()),
             flags=("--recipe",),
+        ),
+    )
+    template: str | None = _describe_field(
+        None,
+        SettingOption(
+            "template",
+            "Text of a record for the encoder, as its card says: {title}[SEP]{abstract} for MedCPT and SPECTER2.",
+            '"{title}. {abstract}"',
+            "the index's own; {title}. {abstract}",
+            flags=("--template",),
+        ),
+    )
+    query_prompt: str | None = _describe_field(
+        None,
+        SettingOption(
+            "query_prompt",
+            "Text put before every query, or the name of a prompt of the model; an empty text for none.",
+            '"query: "',
+            "the index's own; as encode_query of sentence-transformers",
+            flags=("--query-prompt",),
+        ),
+    )
+    document_prompt: str | None = _describe_field(
+        None,
+        SettingOption(
+            "document_prompt",
+            "Text put before every text of a record, or the name of a prompt of the model; an empty text for none.",
+            '"passage: "',
+            "the index's own; as encode_document of sentence-transformers",
+            flags=("--document-prompt",),
+        ),
+    )
+    query_model: str | None = _describe_field(
+        None,
+        SettingOption(
+            "query_model",
+            "Model that reads the queries, where a pair of models is published, as MedCPT: a folder or hub id.",
+            '"ncbi/MedCPT-Query-Encoder"',
+            "the index's own; the model",
+            flags=("--query-model",),
+        ),
+    )
+    pooling: str | None = _describe_field(
+        None,
+        SettingOption(
+            "pooling",
+            "How the vector of a text is made, for a plain Hugging Face model: mean, cls, max or lasttoken.",
+            '"cls"',
+            "the index's own; as modules.json says",
+            flags=("--pooling",),
         ),
     )
     factory: str | None = _describe_field(

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import engine
 from engine.cli import main as cli
 from engine.cli.group import SECTIONS
+from engine.encode.catalogue import FIGURES, MODELS, format_cost, format_figures, list_model_notes
 from engine.references.places import format_omissions, format_places
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -284,12 +285,41 @@ def exports_page() -> str:
     )
 
 
+def models_page() -> str:
+    """Return the table of models that are worth knowing."""
+    rows = [
+        f"| {model.name} | {model.parameters} M | {model.dim} | {model.license} | {model.prompts} | "
+        f"{format_cost(model)} | {' | '.join(format_figures(model))} | {'yes' if model.was_run else 'no'} |"
+        for model in MODELS
+    ]
+    head = ["Model", "Size", "Dimensions", "License", "Prompts", "Cost", *FIGURES, "Run here"]
+    advice = [
+        f"- **{model.name}**: {cell(model.advice)}.{f' Options: `{model.options}`' if model.options else ''}"
+        for model in MODELS
+    ]
+    return "\n".join(
+        [
+            WRITTEN,
+            "# Models\n",
+            "`engine models` prints the same. [Models and devices](../models.md) tells how to use one.\n",
+            f"| {' | '.join(head)} |",
+            f"|{'---|' * len(head)}",
+            *rows,
+            "",
+            *(f"{escaped(note)}\n" for note in list_model_notes()),
+            "## Advice\n",
+            *advice,
+        ]
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "python.md": python_page,
     "http.md": http_page,
     "settings.md": settings_page,
     "exports.md": exports_page,
+    "models.md": models_page,
 }
 
 

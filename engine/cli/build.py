@@ -28,9 +28,8 @@ if TYPE_CHECKING:
     from engine.reindex.order import Report
 
 
-_settings_options = add_options(
-    "flags", tuple(map(build_setting_option, ("model", "precision", "recipe", "device"))), dict
-)
+_ENCODING = ("model", "precision", "recipe", "template", "query_prompt", "document_prompt", "query_model", "pooling")
+_settings_options = add_options("flags", tuple(map(build_setting_option, (*_ENCODING, "device"))), dict)
 
 
 @main.command()

@@ -18,7 +18,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Search": ("search", "translate", "similar", "show", "new", "export", "serve", "mcp"),
     "Review": ("recall", "rerun", "screen", "simulate", "flow"),
     "Upkeep": ("nightly", "status", "log", "diff", "duplicates", "verify", "rollback", "compact", "tune"),
-    "Evaluate": ("similarity", "known-items", "evaluate", "compare"),
+    "Evaluate": ("models", "similarity", "known-items", "evaluate", "compare"),
     "Train": ("explain-card", "train", "promote"),
 }  # the commands of `engine --help` and of the command reference, in order; a test keeps it complete
 

@@ -33,7 +33,11 @@ class Encoder(Protocol):
         ...
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Encode prepared texts: float32 (n, dim), unit length, in the order of the texts."""
+        """Encode prepared texts of records: float32 (n, dim), unit length, in the order of the texts."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        """Encode queries, which may have another prompt or other weights than documents: as encode."""
         ...
 
     def close(self) -> None:
@@ -52,10 +56,13 @@ class CheckedVectors:
     made_by: str = ""  # as Encoded
 
 
-def encode_checked(encoder: Encoder, texts: Sequence[str]) -> CheckedVectors:
-    """Encode texts and keep only vectors that fulfil the contract; a text with a bad one is encoded again, alone."""
-    dim = encoder.identity.dim
-    encoded = _check_shape(encoder.encode(texts), len(texts), dim)
+def encode_checked(encoder: Encoder, texts: Sequence[str], *, as_query: bool = False) -> CheckedVectors:
+    """Encode texts and keep only vectors that fulfil the contract; a text with a bad one is encoded again, alone.
+
+    as_query: the texts are queries, not texts of records.
+    """
+    dim, encode = encoder.identity.dim, encoder.encode_queries if as_query else encoder.encode
+    encoded = _check_shape(encode(texts), len(texts), dim)
     if encoded is None:
         encoded = Encoded(np.full((len(texts), dim), np.nan, np.float32), np.ones(len(texts), np.int64))
     vectors, n_tokens, made_by = encoded.vectors, encoded.n_tokens, encoded.made_by
@@ -64,7 +71,7 @@ def encode_checked(encoder: Encoder, texts: Sequence[str]) -> CheckedVectors:
         return CheckedVectors(np.arange(len(texts)), vectors, n_tokens, (), made_by)
     vectors, n_tokens = vectors.copy(), n_tokens.copy()
     for position in [at for at, reason in reasons.items() if reason != WORDLESS]:
-        again = _check_shape(encoder.encode([texts[position]]), 1, dim)
+        again = _check_shape(encode([texts[position]]), 1, dim)
         if again is None:
             reasons[position] = "the encoder returned a vector of the wrong shape"
         elif reason := _find_problems(again.vectors, again.n_tokens).get(0):

@@ -5,24 +5,28 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel
 
-from engine.encode.folder import GRAPH, WEIGHTS, write_receipt
+from engine.encode.folder import DOCUMENTS, QUERIES, WEIGHTS, TowerFiles, write_receipt
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.encode.runtime import onnxruntime
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
-from engine.records.encoder import EncoderIdentity
+from engine.records.encoder import EncoderIdentity, Vectors
 
 _MAX_DIFFERENCE = 1e-4  # of any component of a probe's vector, exported against original
 _MIN_COSINE = 0.97  # of a probe's vector at int8 and at fp32; below it, quantisation has gone wrong
 _INT8 = "int8"
 OPSET = 17
+_IDS = torch.ones(2, 8, dtype=torch.long)  # what is traced; both lengths may vary
+_STATES = "token_embeddings"
 
 
 class _TokenStates(torch.nn.Module):
@@ -39,47 +43,120 @@ class _TokenStates(torch.nn.Module):
         return states
 
 
+class _Head(torch.nn.Module):
+    """The modules after pooling: pooled states to vectors."""
+
+    def __init__(self, modules: Sequence[torch.nn.Module]) -> None:
+        super().__init__()
+        self.parts = torch.nn.ModuleList(modules)
+
+    def forward(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Map pooled states (n, width) to vectors (n, dim), both float32."""
+        features = {"sentence_embedding": pooled}
+        for part in self.parts:
+            features = part(features)
+        return features["sentence_embedding"]
+
+
+class _Lookup(torch.nn.Module):
+    """Static embeddings without pooling: token ids to their embeddings."""
+
+    def __init__(self, weights: torch.Tensor) -> None:
+        super().__init__()
+        self.weights = torch.nn.Parameter(weights.detach(), requires_grad=False)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        """Map ids (n, length) int64 to embeddings (n, length, dim) float32."""
+        return torch.nn.functional.embedding(ids, self.weights)
+
+
 def export_encoder(folder: Path, identity: EncoderIdentity, target: Path) -> None:
-    """Write tokenizer.json, encoder.onnx, encoder.data and encoder.json into an existing empty folder and check them.
+    """Write tokenizer, graphs, weights and encoder.json into an existing empty folder and check them.
 
     Raises:
-        EncoderError: the vectors of the exported encoder differ from those of the original.
+        EncoderError: the model can't be exported, or the vectors of the exported encoder differ from its own.
     """
     original = TransformerEncoder(folder, identity, "cpu")
-    original.write_tokenizer(target)
-    with tempfile.TemporaryDirectory(dir=target) as scratch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of constants; the probes below check the result
-        plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
-        _write_graph(folder, plain)
-        fuse_graph(folder, plain, fused)
-        if identity.precision == _INT8:
-            quantise_graph(fused)
-        optimise_graph(fused, target / GRAPH)
+    _export_tower(original, target, DOCUMENTS, as_query=False)
+    if original.queries is not None:
+        _export_tower(original, target, QUERIES, as_query=True)
     write_receipt(target, identity)
     _check_export(original, target)
 
 
-def _write_graph(folder: Path, path: Path) -> None:
-    """Trace the transformer with the legacy exporter and eager attention, whose graph can be fused."""
-    model = AutoModel.from_pretrained(
-        str(folder), attn_implementation="eager", use_safetensors=True, local_files_only=True, dtype=torch.float32
-    ).eval()
-    kinds = getattr(model.config, "type_vocab_size", 0)
-    inputs = ("input_ids", "attention_mask", *(("token_type_ids",) if kinds else ()))
-    ids = torch.ones(2, 8, dtype=torch.long)
-    values = (ids, torch.ones_like(ids), torch.zeros_like(ids))[: len(inputs)]
-    axes = {0: "texts", 1: "tokens"}
+def _export_tower(original: TransformerEncoder, target: Path, files: TowerFiles, *, as_query: bool) -> None:
+    """Write the files of one tower.
+
+    Raises:
+        EncoderError: torch can't export the model.
+    """
+    original.write_tokenizer(target, files.tokenizer, as_query=as_query)
+    tower = original.queries if as_query and original.queries else original.documents
+    start, *rest = original.list_modules(as_query=as_query)
+    try:
+        with tempfile.TemporaryDirectory(dir=target) as scratch, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer warns of constants; the probes below check the result
+            plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
+            if tower.is_static:
+                _export_graph(_Lookup(start.embedding.weight), {"input_ids": _IDS}, _STATES, plain)
+                fused = plain
+            else:
+                _write_graph(tower.start.path, plain)
+                fuse_graph(tower.start.path, plain, fused)
+            if original.identity.precision == _INT8:
+                quantise_graph(fused)
+            optimise_graph(fused, target / files.graph, files.weights)
+            if any(module.kind != "Normalize" for module in tower.head):
+                head = rest if tower.is_static else rest[1:]
+                pooled = torch.zeros(2, _count_pooled(start, tower.pooling))
+                _export_graph(_Head(head), {"pooled": pooled}, "vectors", target / files.head, axes={0: "texts"})
+    except EncoderError:
+        raise
+    except Exception as err:  # torch and onnx raise many types
+        reason = str(err).strip().split("\n")[0][:200] or repr(err)
+        raise EncoderError(
+            f"{original.identity.model} can't be exported ({reason}). Choose another model: engine models"
+        ) from err
+
+
+def _count_pooled(start: Any, pooling: str) -> int:
+    """Return the number of components of pooled states."""
+    return int(start.get_embedding_dimension()) * len(pooling.split("+"))
+
+
+def _export_graph(
+    model: torch.nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    output: str,
+    path: Path,
+    *,
+    axes: Mapping[int, str] | None = None,
+) -> None:
+    """Trace a model with the legacy exporter and write it as ONNX; by default texts and tokens may vary in number."""
+    varied = dict(axes or {0: "texts", 1: "tokens"})
     with torch.no_grad():
         torch.onnx.export(
-            _TokenStates(model, inputs),
-            values,
+            model.eval(),
+            tuple(inputs.values()),
             str(path),
             input_names=list(inputs),
-            output_names=["token_embeddings"],
-            dynamic_axes=dict.fromkeys((*inputs, "token_embeddings"), axes),
+            output_names=[output],
+            dynamic_axes=dict.fromkeys((*inputs, output), varied),
             opset_version=OPSET,
             dynamo=False,
         )
+
+
+def _write_graph(folder: Path, path: Path) -> None:
+    """Write a transformer with eager attention, whose graph can be fused."""
+    model = AutoModel.from_pretrained(
+        str(folder), attn_implementation="eager", use_safetensors=True, local_files_only=True, dtype=torch.float32
+    ).eval()
+    model.config.use_cache = False
+    inputs = {"input_ids": _IDS, "attention_mask": torch.ones_like(_IDS)}
+    if getattr(model.config, "type_vocab_size", 0):
+        inputs["token_type_ids"] = torch.zeros_like(_IDS)
+    _export_graph(_TokenStates(model, tuple(inputs)), inputs, _STATES, path)
 
 
 def fuse_graph(folder: Path, plain: Path, fused: Path) -> None:
@@ -122,13 +199,13 @@ def quantise_graph(graph: Path) -> None:
         root.setLevel(before)
 
 
-def optimise_graph(fused: Path, graph: Path) -> None:
-    """Write the graph as ONNX Runtime optimises it, at a level that any machine can load."""
+def optimise_graph(fused: Path, graph: Path, weights: str = WEIGHTS) -> None:
+    """Write the graph as ONNX Runtime optimises it, at a level that any machine can load, with weights of this name."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(graph)
     # Weights in a separate file are mapped, not parsed: a cold search starts 0.1 s sooner.
-    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", WEIGHTS)
+    options.add_session_config_entry("session.optimized_model_external_initializers_file_name", weights)
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     options.log_severity_level = 3
     onnxruntime.InferenceSession(str(fused), options, providers=["CPUExecutionProvider"])
@@ -140,15 +217,27 @@ def _check_export(original: TransformerEncoder, target: Path) -> None:
     Raises:
         EncoderError: a component differs by _MAX_DIFFERENCE or more; at int8, a cosine is below _MIN_COSINE.
     """
-    exported, expected = OnnxEncoder(target).encode(PROBES).vectors, original.encode_reference(PROBES)
+    exported = OnnxEncoder(target)
+    for as_query in (False, True):
+        encode = exported.encode_queries if as_query else exported.encode
+        _compare(original, encode(PROBES).vectors, original.encode_reference(PROBES, as_query=as_query))
+    exported.close()
+
+
+def _compare(original: TransformerEncoder, found: Vectors, expected: Vectors) -> None:
+    """Compare vectors of the probes.
+
+    Raises:
+        EncoderError: as _check_export.
+    """
     if original.identity.precision == _INT8:
-        if not (cosine := float((exported * expected).sum(axis=1).min())) >= _MIN_COSINE:
+        if not (cosine := float((found * expected).sum(axis=1).min())) >= _MIN_COSINE:
             raise EncoderError(
                 f"{original.identity.model}: at int8 a probe's vector has cosine {cosine:.3f} to that at fp32, "
                 f"expected {_MIN_COSINE} or more. Use --precision fp32"
             )
         return
-    difference = float(np.abs(expected - exported).max())
+    difference = float(np.abs(expected - found).max())
     if not difference < _MAX_DIFFERENCE:
         raise EncoderError(
             f"{original.identity.model}: the exported encoder differs from the original by {difference:.2g}, "

@@ -1,25 +1,48 @@
-"""The encoder folder of an index: tokenizer.json, the graph, its weights, and encoder.json with their checksums."""
+"""The encoder folder of an index: tokenizer.json, the graph, its weights, and encoder.json with their checksums.
+
+A model with layers after pooling has them in a graph of their own. One with another tower for queries has the files of
+that, too.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.errors import CorruptError, EncoderError, EncoderMismatchError
 from engine.receipts import FileReceipt, open_json, seal_json
-from engine.records.encoder import EncoderIdentity
+from engine.records.encoder import EncoderIdentity, build_identity
 
 TOKENIZER = "tokenizer.json"
 GRAPH = "encoder.onnx"
 WEIGHTS = "encoder.data"  # in the same folder, where ONNX Runtime maps it
+
+
+@dataclass(frozen=True, slots=True)
+class TowerFiles:
+    """The names of the files of one tower of an encoder."""
+
+    tokenizer: str
+    graph: str  # token ids to token states
+    weights: str  # of the graph
+    head: str  # what follows pooling, if anything: pooled states to vectors
+
+    def list_present(self, folder: Path) -> list[str]:
+        """Return the names of those files that a folder has."""
+        return [name for name in (self.tokenizer, self.graph, self.weights, self.head) if (folder / name).is_file()]
+
+
+DOCUMENTS = TowerFiles(TOKENIZER, GRAPH, WEIGHTS, "head.onnx")  # and of queries, unless these have a tower of their own
+QUERIES = TowerFiles("query-tokenizer.json", "query.onnx", "query.data", "query-head.onnx")
 _RECEIPT = "encoder.json"
 _FORMAT_VERSION = 1
 _ADVICE = "Put the encoder back from a backup, or export it again: engine index FILE -m MODEL"
 
 
 def write_receipt(folder: Path, identity: EncoderIdentity) -> None:
-    """Write encoder.json for the three other files of the folder."""
-    files = [asdict(FileReceipt.of(folder / name)) for name in (TOKENIZER, GRAPH, WEIGHTS)]
+    """Write encoder.json for the other files of the folder."""
+    names = [name for files in (DOCUMENTS, QUERIES) for name in files.list_present(folder)]
+    files = [asdict(FileReceipt.of(folder / name)) for name in names]
     content = {
         "format_version": _FORMAT_VERSION,
         "fingerprint": identity.fingerprint,
@@ -50,7 +73,7 @@ def _read_receipt(folder: Path) -> tuple[EncoderIdentity, list[FileReceipt]]:
             f"{path} has format version {content['format_version']}, this engine reads {_FORMAT_VERSION}. "
             "Upgrade abstract-engine"
         )
-    return EncoderIdentity(**content["identity"]), [FileReceipt(**file) for file in content["files"]]
+    return build_identity(content["identity"]), [FileReceipt(**file) for file in content["files"]]
 
 
 def read_identity(folder: Path) -> EncoderIdentity:

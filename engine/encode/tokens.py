@@ -132,3 +132,41 @@ def load_tokenizer(path: Path, max_length: int) -> BatchTokenizer:
         return fast
     _log.warning("%s: nanotoken and tokenizers differ on the probe texts; using tokenizers", path)
     return reference
+
+
+class PromptedTokenizer:
+    """A tokenizer that puts a prompt before every text. A text without a word still has none: its prompt is not its."""
+
+    def __init__(self, tokenizer: BatchTokenizer, prompt: str) -> None:
+        """Count the tokens of the prompt.
+
+        Raises:
+            EncoderError: the prompt is as long as the encoder reads.
+        """
+        self.tokenizer, self.prompt = tokenizer, prompt
+        bare = tokenizer.tokenise([prompt.rstrip()]) if prompt else None
+        self._n_bare = int(bare.n_tokens[0]) if bare else 0
+        if bare is not None and self._n_bare > len(bare.ids):
+            raise EncoderError(
+                f"the prompt {prompt[:60]!r} has {self._n_bare:,} tokens, but the encoder reads {len(bare.ids):,}, so "
+                "no text would be read. Name a shorter one: --query-prompt, --document-prompt"
+            )
+
+    def tokenise(self, texts: Sequence[str]) -> Tokens:
+        """Tokenise texts with the prompt, which counts as part of each; n_tokens is 0 for a text without a word."""
+        if not self.prompt:
+            return self.tokenizer.tokenise(texts)
+        tokens = self.tokenizer.tokenise([self.prompt + text for text in texts])
+        has_words = tokens.n_tokens > self._n_bare
+        return Tokens(tokens.ids, tokens.offsets, np.where(has_words, tokens.n_tokens, 0))
+
+
+def count_prompt_tokens(tokenizer: TextTokenizer, prompt: str) -> int:
+    """Return how many of the first tokens of a text belong to a prompt; 0 without one.
+
+    As sentence-transformers counts them: all tokens of the prompt alone, less a special one at its end.
+    """
+    if not prompt:
+        return 0
+    encoding = tokenizer.tokenizer.encode(prompt)
+    return len(encoding.ids) - int(bool(encoding.special_tokens_mask and encoding.special_tokens_mask[-1]))

@@ -10,7 +10,7 @@ from typing import Any
 from engine.config import Settings
 from engine.errors import ConfigError, CorruptError, FormatVersionError
 from engine.receipts import FileReceipt, open_json, seal_json
-from engine.records.encoder import EncoderIdentity
+from engine.records.encoder import build_identity
 from engine.records.generation import AnnSettings, Calibration, Counts, Encoding, Manifest, Probe, SegmentEntry
 
 # The one format that this engine writes and reads. Raise it with every change, and never reuse a number: the folders of
@@ -71,7 +71,7 @@ def _build_manifest(content: dict[str, Any]) -> Manifest:
     """Build a Manifest from checked content."""
     encoder = {name: value for name, value in content["encoder"].items() if name != "fingerprint"}
     parts = {
-        "encoder": EncoderIdentity(**encoder),
+        "encoder": build_identity(encoder),
         "counts": Counts(**content["counts"]),
         "files": tuple(FileReceipt(**file) for file in content["files"]),
         "probes": tuple(Probe(probe["text"], tuple(probe["vector"])) for probe in content["probes"]),

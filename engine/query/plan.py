@@ -123,13 +123,13 @@ def encode_texts(snapshot: OpenGeneration, texts: list[str]) -> tuple[Vectors, l
     encoder = snapshot.get_encoder()
     from engine.encode.encoder import WORDLESS, encode_checked  # `similar` must not pay for it
 
-    checked = encode_checked(encoder, texts)
+    checked = encode_checked(encoder, texts, as_query=True)
     if checked.refused:
         position, reason = checked.refused[0]
         refused = UnreadableQueryError if reason == WORDLESS else EncoderError
         raise refused(f"query {texts[position][:80]!r} can't be searched: {reason}. Put it in other words")
     vectors: Vectors = np.ascontiguousarray(checked.vectors)
-    limit = encoder.identity.max_length
+    limit = encoder.identity.query_length
     return vectors, [max(0, int(n) - limit) for n in checked.n_tokens]
 
 

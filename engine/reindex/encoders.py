@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +15,15 @@ from engine.config import cache_folder
 from engine.encode.cpu.encoder import CpuEncoder
 from engine.encode.encoder import Encoder
 from engine.encode.folder import check_encoder
-from engine.encode.model import identify, locate
+from engine.encode.model import Adjustment, check_template, identify, list_notes, locate
 from engine.encode.onnx import OnnxEncoder
+from engine.encode.prompts import read_prompts
 from engine.encode.recipe import RECIPE, RECIPES
 from engine.errors import ConfigError, EncoderError, EncoderMismatchError, EngineError, MissingExtraError
 from engine.index import durable
 from engine.index.folder import IndexFolder
 from engine.index.publish import install_encoder
-from engine.options import DEFAULT_MODEL, RECIPE_NAMES
+from engine.options import DEFAULT_MODEL, RECIPE_NAMES, IndexSettings
 from engine.progress import Progress
 from engine.records.encoder import EncoderIdentity
 
@@ -36,41 +37,97 @@ class Choice:
     identity: EncoderIdentity
     model: Path | None  # its sentence-transformers folder; None to use the exported encoder
     is_exact: bool = False  # compute in fp32, whatever would be faster
+    notes: tuple[str, ...] = ()  # on what of the model is used in another way than it may seem
 
 
-def choose(
-    current: EncoderIdentity | None,
-    model: str | None,
-    precision: str | None,
-    recipe: str | None = None,
-    *,
-    re_encode: bool,
-) -> Choice:
-    """Choose the encoder of the next generation; None keeps the current value, or takes the default.
+def choose(current: EncoderIdentity | None, settings: IndexSettings, *, re_encode: bool) -> Choice:
+    """Choose the encoder of the next generation; what the settings leave out is as it was, or has its default.
 
     Raises:
         ConfigError: unknown recipe.
         EncoderMismatchError: the model is not the one that the index was built with.
         EncoderError: no usable model with this name.
     """
-    recipe = RECIPE_NAMES.get(recipe or "", recipe)
+    recipe = RECIPE_NAMES.get(settings.recipe or "", settings.recipe)
     if recipe not in (None, *RECIPES):
         raise ConfigError(f"recipe is {recipe!r}, expected one of {', '.join(RECIPE_NAMES)}")
-    is_exact, precision = precision == "fp32", "fp32" if precision == "auto" else precision
+    is_exact, precision = settings.precision == "fp32", "fp32" if settings.precision == "auto" else settings.precision
     current_precision, current_recipe = (current.precision, current.recipe) if current else ("fp32", RECIPE)
     same = precision in (None, current_precision) and recipe in (None, current_recipe)
-    if model is None and current is not None and same:
+    if settings.model is None and current is not None and same and _is_as_given(current, settings):
         return Choice(current, None, is_exact)
-    name = model or (current.model if current else DEFAULT_MODEL)
+    name = settings.model or (current.model if current else DEFAULT_MODEL)
     folder = locate(name)
-    identity = identify(folder, name, precision or current_precision, recipe or current_recipe)
+    adjusted = _adjust(folder, current, settings)
+    identity = identify(folder, name, precision or current_precision, recipe or current_recipe, adjusted)
     if current is not None and identity.fingerprint != current.fingerprint and not re_encode:
         raise EncoderMismatchError(
             f"the index was built with {current}, but {name} is now {identity}. Their vectors can't be compared. "
-            "To keep the encoder of the index, leave out -m, --precision and --recipe. To encode everything again with "
-            "the new one, add --re-encode"
+            "To keep the encoder of the index, leave out -m, --precision, --recipe and the settings of prompts and "
+            "texts. To encode everything again with the new one, add --re-encode"
         )
-    return Choice(identity, folder, is_exact)
+    return Choice(identity, folder, is_exact, list_notes(folder, identity))
+
+
+def _is_as_given(current: EncoderIdentity, settings: IndexSettings) -> bool:
+    """Return whether an encoder has the prompts, the template and the models that the settings name, if any."""
+    tower = current.query_tower
+    return all(
+        given in (None, has)
+        for given, has in (
+            (settings.query_prompt, current.query_prompt),
+            (settings.document_prompt, current.document_prompt),
+            (settings.template and check_template(settings.template), current.template),
+            (settings.pooling, current.pooling),
+            (settings.query_model, tower.model if tower else None),
+        )
+    )
+
+
+def _adjust(folder: Path, current: EncoderIdentity | None, settings: IndexSettings) -> Adjustment:
+    """Return what the settings change of a model; where they say nothing, the same model stays as it was adjusted.
+
+    Raises:
+        EncoderError: a prompt is named that the model does not have.
+    """
+    asked = locate(settings.query_model) if settings.query_model else folder
+    given = Adjustment(
+        query_prompt=_resolve_prompt(asked, settings.query_prompt),
+        document_prompt=_resolve_prompt(folder, settings.document_prompt),
+        template=settings.template,
+        pooling=settings.pooling,
+        query_model=settings.query_model,
+    )
+    if current is None:
+        return given
+    before = _get_adjustment(current)
+    kept = replace(before, **{name: value for name, value in asdict(given).items() if value is not None})
+    with contextlib.suppress(EncoderError):  # another model: what suited the one before says nothing about it
+        found = identify(folder, current.model, current.precision, current.recipe, kept)
+        same = ("weights_sha256", "tokenizer_sha256", "config_sha256")
+        if all(getattr(found, name) == getattr(current, name) for name in same):
+            return kept
+    return given
+
+
+def _get_adjustment(identity: EncoderIdentity) -> Adjustment:
+    """Return the adjustment with which a model has this identity."""
+    return Adjustment(
+        query_prompt=identity.query_prompt,
+        document_prompt=identity.document_prompt,
+        template=identity.template,
+        pooling=identity.pooling if identity.modules == "" else None,
+        query_model=(identity.query_tower.model or None) if identity.query_tower else None,
+    )
+
+
+def _resolve_prompt(folder: Path, given: str | None) -> str | None:
+    """Return the text of a prompt that is given by its name or as a text; None if none is given.
+
+    Raises:
+        EncoderError: it looks like a name, and the model has no such prompt.
+    """
+    return None if given is None else read_prompts(folder).resolve(given)
 
 
 def prepare_encoders(
@@ -129,7 +186,8 @@ def _find_model(choice: Choice) -> Path:
         EncoderError: there is none.
     """
     folder = choice.model or locate(choice.identity.model)
-    identity = identify(folder, choice.identity.model, choice.identity.precision, choice.identity.recipe)
+    wanted = choice.identity
+    identity = identify(folder, wanted.model, wanted.precision, wanted.recipe, _get_adjustment(wanted))
     if identity.fingerprint != choice.identity.fingerprint:
         raise EncoderMismatchError(
             f"{folder} is now {identity}, the index was built with {choice.identity}. Use --device cpu"
@@ -176,7 +234,7 @@ def open_model_encoder(model: str, progress: Progress) -> Iterator[OnnxEncoder]:
     Raises:
         EngineError: the model can't be used or exported.
     """
-    choice = choose(None, model, None, re_encode=False)
+    choice = choose(None, IndexSettings(model=model), re_encode=False)
     with tempfile.TemporaryDirectory() as scratch:
         folder = _provide_export(choice, _find_encoder_cache() or Path(scratch), progress)
         with contextlib.closing(OnnxEncoder(folder)) as encoder:

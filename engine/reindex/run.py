@@ -66,9 +66,7 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Repo
     for source in order.everything:
         check_source(source.path, source.format)
     if not folder.path.exists():
-        choose(
-            None, order.settings.model, order.settings.precision, order.settings.recipe, re_encode=order.re_encode
-        )  # so that a mistyped model leaves no empty folder
+        choose(None, order.settings, re_encode=order.re_encode)  # so that a mistyped model leaves no empty folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with lock_for_writing(folder.lock):
         return make_generation(folder, order, open_current(folder), progress)
@@ -98,7 +96,7 @@ def make_generation(folder: IndexFolder, order: Order, current: Generation | Non
     started = time.monotonic()
     encoder = current.manifest.encoder if current else None
     settings = order.settings
-    choice = choose(encoder, settings.model, settings.precision, settings.recipe, re_encode=order.re_encode)
+    choice = choose(encoder, settings, re_encode=order.re_encode)
     publish.prepare(folder)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     build = Build(folder, order, current, publish.choose_number(folder), started, created)
@@ -131,7 +129,8 @@ def _make(build: Build, choice: Choice, progress: Progress) -> Report:
     draw_map(build, queries.identity, done)
     progress("publishing", 0, None)
     report = _finish(Finished(build, queries, done, searchable, calibration))
-    return replace(report, notes=report.notes + notes)
+    is_new = build.current is None or build.current.manifest.encoder.fingerprint != choice.identity.fingerprint
+    return replace(report, notes=(*(choice.notes if is_new else ()), *report.notes, *notes))
 
 
 def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | Filled:

@@ -13,6 +13,7 @@ from engine.index.folder import WORDS, Generation, IndexFolder
 from engine.index.segment import CODES, DATABASE, MAP, VECTORS
 from engine.phrases import pluralize
 from engine.query.opening import open_corpus
+from engine.records.encoder import EncoderIdentity
 from engine.records.generation import Counts, Encoding, FileReading, Manifest
 from engine.reindex.filetable import build_readings, format_readings
 from engine.reindex.order import Report
@@ -102,6 +103,7 @@ def format_status(folder: IndexFolder) -> Iterator[str]:
     yield f"{folder.path.name}: {title}, {pluralize(counts.abstracts, 'abstract')}"
     yield f"  folder: {folder.path} ({n_bytes / 1e6:,.1f} MB; other generations: {', '.join(others) or 'none'})"
     yield f"  encoder: {_format_encoder(manifest)}"
+    yield from (f"    {line}" for line in _describe_texts(manifest.encoder))
     if manifest.encodings:
         last = manifest.encodings[-1]
         yield f"  encoded by: {', '.join(dict.fromkeys(e.made_by for e in manifest.encodings))}{_format_rate(last)}"
@@ -172,3 +174,21 @@ def _format_encoder(manifest: Manifest) -> str:
         f"{encoder.model}, {encoder.dim} dimensions, {encoder.max_length} tokens, {encoder.pooling} pooling, "
         f"{encoder.precision}, {encoder.recipe!r}, fingerprint {encoder.fingerprint[:12]}"
     )
+
+
+def _describe_texts(encoder: EncoderIdentity) -> Iterator[str]:
+    """Yield what is put around texts before they are encoded, and what else is not as in most encoders."""
+    for what, prompt in (("query", encoder.query_prompt), ("document", encoder.document_prompt)):
+        if prompt:
+            left_out = "" if encoder.prompt_pooled else ", left out of pooling"
+            yield f"{what} prompt: {prompt!r}{left_out}"
+    if encoder.template:
+        yield f"template: {encoder.template!r}"
+    if encoder.modules:
+        yield f"modules: {encoder.modules}"
+    if encoder.cut_from:
+        yield f"vectors cut from {encoder.cut_from} to {encoder.dim} dimensions"
+    if (tower := encoder.query_tower) is not None:
+        name = f"{tower.model}, " if tower.model else ""
+        modules = f", {tower.modules}" if tower.modules else ""
+        yield f"queries by weights of their own: {name}{tower.max_length} tokens, {tower.pooling} pooling{modules}"

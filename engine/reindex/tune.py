@@ -56,7 +56,9 @@ def encode_titles(
     records = corpus.fetch(doc_ids[spread].tolist())
     places = [i for i in spread.tolist() if int(doc_ids[i]) in records]
     rows = [records[int(doc_ids[i])] for i in places]
-    checked = encode_checked(encoder, [clean_text(row.title) or clean_text(row.abstract) for row in rows])
+    checked = encode_checked(
+        encoder, [clean_text(row.title) or clean_text(row.abstract) for row in rows], as_query=True
+    )
     return np.array(places, np.int64)[checked.kept], checked.vectors
 
 

@@ -73,7 +73,7 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
         current = open_current(folder)
         look = _look_at_sources(folder, settings, request, current)
         if not look.files.read and current is not None and not has_pending_decisions(folder, current):
-            choose(current.manifest.encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
+            choose(current.manifest.encoder, settings, re_encode=False)
             publish.remove_unused(folder, settings.keep_generations)
             shards.clear(folder.shards)  # of a stopped run whose files are gone: there is nothing to encode
             return replace(_report_nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
@@ -115,7 +115,7 @@ def _plan_from(
 ) -> Plan:
     """Plan a reindex that continues the current generation."""
     encoder = current.manifest.encoder if current else None
-    choose(encoder, settings.model, settings.precision, settings.recipe, re_encode=False)
+    choose(encoder, settings, re_encode=False)
     look = _look_at_sources(folder, settings, request, current)
     n_current = current.manifest.counts.abstracts if current else 0
     if not look.files.read and (current is None or not has_pending_decisions(folder, current)):

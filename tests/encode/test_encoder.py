@@ -32,6 +32,8 @@ class Stub:
         vectors = np.array([letters(text) for text in texts], dtype=np.float32).reshape(len(texts), 4)
         return Encoded(self.spoil(list(texts), vectors), np.array([len(text) for text in texts], dtype=np.int64))
 
+    encode_queries = encode
+
 
 def row_spoiler(bad: str, value: object, *, forgiving: bool) -> Callable[[list[str], Vectors], Vectors]:
     """Spoil the row of one text; when forgiving, only in company."""

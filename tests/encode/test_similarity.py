@@ -26,6 +26,8 @@ class Angles:
         vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
         return Encoded(vectors, np.array([len(text) for text in texts]))
 
+    encode_queries = encode
+
     def close(self) -> None: ...
 
 

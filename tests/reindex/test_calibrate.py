@@ -60,6 +60,8 @@ class Axes:
                 vectors[row, int(text)] = 1
         return Encoded(vectors, np.array([text.isdecimal() for text in texts], np.int64))
 
+    encode_queries = encode
+
     def close(self) -> None:
         """Nothing to give back."""
 

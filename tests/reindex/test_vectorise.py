@@ -50,6 +50,8 @@ class Stub:
             vectors = vectors[::-1].copy()
         return Encoded(vectors, np.full(len(texts), 5))
 
+    encode_queries = encode
+
     def close(self) -> None:
         """Nothing to give back."""
 

@@ -24,4 +24,6 @@ class LettersEncoder:
         vectors = np.divide(counts, lengths, out=np.zeros_like(counts), where=lengths > 0)
         return Encoded(vectors.astype(np.float32), counts.sum(axis=1).astype(np.int64))
 
+    encode_queries = encode
+
     def close(self) -> None: ...

@@ -41,7 +41,7 @@ def read_library_version(library: str) -> str | None:
 def list_contestants(
     folder: Path, identity: EncoderIdentity, find_model: Callable[[], Path], n_cores: int
 ) -> list[Contestant]:
-    """List the ways that may be faster than ONNX Runtime at fp32 on this processor.
+    """List the ways that may be faster than ONNX Runtime at fp32 here; none for an encoder that is not plain.
 
     Args:
         folder: the exported encoder.
@@ -49,7 +49,7 @@ def list_contestants(
         find_model: returns the folder of the original model; raises EncoderError if it is not there.
         n_cores: to use.
     """
-    if identity.precision != "fp32" or _HALF_FLAGS.isdisjoint(read_flags()):
+    if not identity.is_plain or identity.precision != "fp32" or _HALF_FLAGS.isdisjoint(read_flags()):
         return []
     every = list_half(folder, identity, find_model, n_cores)
     return [contestant for contestant in every if contestant.version]

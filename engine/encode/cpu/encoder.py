@@ -88,7 +88,7 @@ class CpuEncoder:
         """
         if self._runner is None or not texts:
             return self._exported.encode(texts)
-        tokens = self._exported.batch_tokenizer.tokenise(texts)
+        tokens = self._exported.tokenise(texts)
         with self._lock:
             runner, name = self._runner, self._name
             try:
@@ -104,6 +104,14 @@ class CpuEncoder:
         if len(bad := np.flatnonzero(~np.isfinite(vectors).all(axis=1))):
             vectors[bad] = self._exported.encode([texts[i] for i in bad.tolist()]).vectors
         return Encoded(vectors, tokens.n_tokens, name)
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        """Encode queries on ONNX Runtime, whichever way was chosen for documents.
+
+        Raises:
+            EncoderError: ONNX Runtime failed on a text.
+        """
+        return self._exported.encode_queries(texts)
 
     def close(self) -> None:
         """Release what the other way holds; the exported encoder stays open."""
@@ -125,11 +133,11 @@ class CpuEncoder:
 
     def _prepare_trial(self, texts: Sequence[str]) -> ContestTexts:
         """Tokenise what a contest runs. Texts without a word are not compared: they get no vector."""
-        tokenise = self._exported.batch_tokenizer.tokenise
+        tokenise = self._exported.tokenise
         check = [text for text in (*CHECK_TEXTS, *TOKEN_PROBES) if self._has_words(text)]
         tokens = tokenise(check)
         return ContestTexts(tokenise(texts[:_FEW]), tokens, self._exported.run(tokens), tokenise(texts))
 
     def _has_words(self, text: str) -> bool:
         """Return whether the tokenizer finds a word in a text."""
-        return bool(self._exported.batch_tokenizer.tokenise([text]).n_tokens[0])
+        return bool(self._exported.tokenise([text]).n_tokens[0])

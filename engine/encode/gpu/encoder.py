@@ -16,7 +16,7 @@ from engine.encode.gpu.library import LibraryRunner, open_library
 from engine.encode.gpu.selfcheck import Runner, choose_runner
 from engine.encode.packedmodel import PackedRunner
 from engine.encode.probes import CHECK_TEXTS
-from engine.encode.tokens import Tokens, load_tokenizer
+from engine.encode.tokens import PromptedTokenizer, Tokens, load_tokenizer
 from engine.encode.transformer import TransformerEncoder
 from engine.errors import EncoderError
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
@@ -64,13 +64,15 @@ class _GpuEncoder:
         self._lock = Lock()  # of the devices and the runners
         self._is_closed = False
         with tempfile.TemporaryDirectory() as scratch:
-            self._tokenizer = load_tokenizer(loaded.write_tokenizer(Path(scratch)), identity.max_length)
-        self._exact: Runner = LibraryRunner(loaded.model, devices[:1])
+            tokenizer = load_tokenizer(loaded.write_tokenizer(Path(scratch)), identity.max_length)
+        self._tokenizer = PromptedTokenizer(tokenizer, identity.document_prompt)
+        how = {"prompt": identity.document_prompt, "task": "document", "truncate_dim": identity.dim}
+        self._exact: Runner = LibraryRunner(loaded.model, devices[:1], how)
         try:
             expected, tokens = loaded.encode_reference(CHECK_TEXTS), self._tokenizer.tokenise(CHECK_TEXTS)
-            self._library: Runner = open_library(loaded.model, devices, dtype, CHECK_TEXTS, expected)
+            self._library: Runner = open_library(loaded.model, devices, dtype, CHECK_TEXTS, expected, how)
             self._runner: Runner = self._library
-            if len(devices) == 1:  # several devices have the library's pool
+            if len(devices) == 1 and identity.is_plain:  # several devices have the library's pool
                 bert = loaded.model[0].auto_model
                 build_packed = partial(PackedRunner, bert, identity.pooling, identity.max_length, dtype)
                 self._runner = choose_runner(self._library, build_packed, CHECK_TEXTS, tokens, expected)
@@ -106,6 +108,16 @@ class _GpuEncoder:
         except Exception as err:  # sentence-transformers and torch raise many types
             raise self._describe(err) from err
         return Encoded(vectors, tokens.n_tokens, self._describe_runner())
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
+        """Refuse queries, for which the exported encoder is there.
+
+        Raises:
+            EncoderError: always.
+        """
+        raise EncoderError(
+            f"{self._identity.model} on {self._name} encodes documents only. Use --device cpu for queries"
+        )
 
     def close(self) -> None:
         """End the processes and release device memory; closing it again does nothing."""

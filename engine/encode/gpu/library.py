@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,9 +29,14 @@ class LibraryRunner:
 
     smallest = 1
 
-    def __init__(self, model: SentenceTransformer, devices: Sequence[str]) -> None:
-        """Start the processes if there are several devices; they load the model with their first texts."""
-        self.size = _BATCH
+    def __init__(
+        self, model: SentenceTransformer, devices: Sequence[str], how: Mapping[str, Any] | None = None
+    ) -> None:
+        """Start the processes if there are several devices; they load the model with their first texts.
+
+        how: more arguments of the model's encode, such as the prompt.
+        """
+        self.size, self._how = _BATCH, dict(how or {})
         self._model = model
         self._devices = list(devices)
         self._pool: Any = self._start_pool()
@@ -66,20 +71,30 @@ class LibraryRunner:
     def run(self, texts: Sequence[str]) -> Vectors:
         """Encode texts without a second attempt."""
         vectors = self._model.encode(
-            list(texts), batch_size=self.size, normalize_embeddings=True, show_progress_bar=False, pool=self._pool
+            list(texts),
+            batch_size=self.size,
+            normalize_embeddings=True,
+            show_progress_bar=False,
+            pool=self._pool,
+            **self._how,
         )
         return _normalize(np.asarray(vectors, np.float32))
 
 
 def open_library(
-    model: SentenceTransformer, devices: Sequence[str], dtype: torch.dtype, texts: Sequence[str], expected: Vectors
+    model: SentenceTransformer,
+    devices: Sequence[str],
+    dtype: torch.dtype,
+    texts: Sequence[str],
+    expected: Vectors,
+    how: Mapping[str, Any] | None = None,
 ) -> LibraryRunner:
     """Return the model in half precision if its vectors are as expected, else in fp32; the latter is logged.
 
-    model is in fp32 and is not changed.
+    model is in fp32 and is not changed; how is as in LibraryRunner.
     """
     if dtype is not torch.float32:
-        half = LibraryRunner(copy.deepcopy(model).to(dtype), devices)
+        half = LibraryRunner(copy.deepcopy(model).to(dtype), devices, how)
         try:
             reason = find_difference(half.run(texts), expected)
         except Exception as err:  # a device may lack any operation
@@ -88,7 +103,7 @@ def open_library(
             return half
         half.close()
         _log.warning("the model runs in fp32, not in %s: %s", str(dtype).removeprefix("torch."), reason)
-    return LibraryRunner(copy.deepcopy(model) if len(devices) > 1 else model, devices)
+    return LibraryRunner(copy.deepcopy(model) if len(devices) > 1 else model, devices, how)
 
 
 def _normalize(vectors: Vectors) -> Vectors:

@@ -55,7 +55,7 @@ def search_documents(
     if top_k < 1:
         raise UsageError(f"top_k is {top_k}, expected 1 or more")
     documents = read(encoder, test_set.documents, "encoding documents", progress)
-    queries = read(encoder, test_set.queries, "encoding queries", progress)
+    queries = read(encoder, test_set.queries, "encoding queries", progress, as_query=True)
     ids = np.array([document.id for document in test_set.documents], dtype=object)
     encoded = np.flatnonzero(documents.rows >= 0)
     by_id = encoded[np.argsort(ids[encoded], kind="stable")]  # a stable sort by score then keeps ties in order of id
@@ -75,17 +75,20 @@ def search_documents(
     )
 
 
-def read(encoder: Encoder, texts: Sequence[SetText], phase: str, progress: Progress | None) -> _Read:
+def read(
+    encoder: Encoder, texts: Sequence[SetText], phase: str, progress: Progress | None, *, as_query: bool = False
+) -> _Read:
     """Encode texts, each distinct text once, longest first so that the texts of a batch have similar lengths."""
+    limit = encoder.identity.query_length if as_query else encoder.identity.max_length
     prepared = [clean_text(text.text) for text in texts]
     distinct = sorted({text for text in prepared if text}, key=lambda text: (-len(text), text))
     vectors, kept, long = list[Vectors](), list[str](), set[str]()
     for start in range(0, len(distinct), encoder.page):
         page = distinct[start : start + encoder.page]
-        encoding = encode_checked(encoder, page)
+        encoding = encode_checked(encoder, page, as_query=as_query)
         vectors.append(encoding.vectors)
         kept += [page[i] for i in encoding.kept]
-        long.update(page[i] for i in encoding.kept[encoding.n_tokens > encoder.identity.max_length])
+        long.update(page[i] for i in encoding.kept[encoding.n_tokens > limit])
         if progress:
             progress(phase, start + len(page), len(distinct))
     row = {text: n for n, text in enumerate(kept)}

@@ -65,7 +65,8 @@ def promote_encoder(
         )
     with open_index(folder.path, follow=False) as index, tempfile.TemporaryDirectory() as scratch:
         current = index.manifest.encoder
-        choice = choose(current, model, current.precision, current.recipe, re_encode=True)
+        as_tested = replace(settings, model=model, precision=current.precision, recipe=current.recipe)
+        choice = choose(current, as_tested, re_encode=True)
         if choice.identity.fingerprint == current.fingerprint:
             raise UsageError(f"{folder.path.name} has the encoder {model} already: there is nothing to promote")
         known = [*sets] or _make_sets(index)
@@ -75,7 +76,6 @@ def promote_encoder(
             verdict = judge_candidate(index.load_encoder(), candidate, known, guards, progress)
     if only_test or not verdict.is_passed:
         return Promotion(current, choice.identity, verdict, None)
-    as_tested = replace(settings, model=model, precision=current.precision, recipe=current.recipe)
     order = Order(settings=as_tested, re_encode=True, republish=True, verb="promote")
     return Promotion(current, choice.identity, verdict, index_sources(folder, order, progress))
 

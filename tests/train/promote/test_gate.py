@@ -31,6 +31,8 @@ class FixedEncoder:
         rows = np.stack([self.vectors[text] for text in texts])
         return Encoded((rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32), np.full(len(texts), 3))
 
+    encode_queries = encode
+
     def close(self) -> None: ...
 
 
