@@ -183,10 +183,8 @@ class SegmentedIndex:
         return found
 
     def search(self, queries: Vectors, top_k: int, *, shallow: bool = False) -> list[Ranking]:
-        """Find the best (doc id, score) of each query, best first: score descending, then id ascending.
+        """Find the best (doc id, score) of the records alive for each query, as `FlatRows.search` does.
 
-        queries is float32 (q, dim), unit length. Each list has min(top_k, size) items, never padding. Scores are
-        inner products in [-1, 1], summed in float64, so that equal vectors get equal scores wherever they are stored.
         shallow: where the index is approximate, only the best ten must be found as surely as in a search for ten.
 
         Raises:

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -24,11 +24,15 @@ from engine.corpus.schema import KINDS
 from engine.corpus.selection import arrays
 from engine.corpus.selection.filters import find_qualified
 from engine.corpus.storage import store as store_module
+from engine.corpus.storage.idsets import NO_IDS
 from engine.corpus.storage.resolution import resolve_ids
 from engine.corpus.storage.store import Corpus, SegmentDatabase, open_database
 from engine.errors import AbstractNotFoundError, CorruptError
+from engine.index.folder import IndexFolder
 from engine.options import Filters
+from engine.query.opening import open_corpus
 from engine.records.abstract import Abstract
+from engine.reindex.order import Report
 from tests.conftest import examples
 from tests.corpus import random_records as drawn
 from tests.corpus import segments
@@ -249,3 +253,24 @@ def test_differences_read_only_what_is_not_shared(
     with closing(many.open_again()) as same:
         monkeypatch.setattr(Corpus, "read_stored_ids", lambda *_: pytest.fail("reads a shared segment"))
         assert list(find_differences(many, same)) == []
+
+
+def test_the_ids_beside_another_generation_are_those_of_what_it_does_not_share(
+    toy: IndexFolder, add: Callable[..., Report]
+) -> None:
+    changes = {"id": "toy-03", "title": "Revised"}, {"id": "new", "title": "New"}
+    add(*changes, one_segment_below=0)  # toy-03 dies in the first segment; the second has it and the new one
+    add({"id": "toy-04", "title": "Revised"}, one_segment_below=50_000)  # all in one segment
+    first, second, third = (open_corpus(toy.check(number)) for number in (1, 2, 3))
+    with closing(first), closing(second), closing(third):
+        assert first.list_ids_beside(second).tolist() == [3]
+        assert second.list_ids_beside(first).tolist() == [3, 41]
+        assert second.list_ids_beside(second).tolist() == []
+        assert second.list_ids_beside(third).tolist() == third.list_ids_beside(second).tolist() == list(range(1, 42))
+        again = open_corpus(toy.check(2))
+        with closing(again):  # other connections to the same files
+            assert second.list_ids_beside(again).tolist() == []
+        moved = Corpus([SegmentDatabase(part.database.path, NO_IDS) for part in second.segments[:1]], second.state.path)
+        with closing(moved):  # without tombstones, toy-03 is live in the first segment
+            assert moved.list_ids_beside(second).tolist() == [3]
+            assert second.list_ids_beside(moved).tolist() == [3, 41]
