@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -409,7 +410,11 @@ def _merge_rankings(ranked: Sequence[list[Ranking]], top_k: int) -> list[Ranking
     """Merge the rankings that groups give for the same queries, and keep the top_k best of each query."""
     if len(ranked) == 1:
         return ranked[0]
-    return [
-        sorted((pair for ranking in rankings for pair in ranking), key=lambda pair: (-pair[1], pair[0]))[:top_k]
-        for rankings in zip(*ranked, strict=True)
-    ]
+    return [_merge_pairs(list(chain.from_iterable(rankings)), top_k) for rankings in zip(*ranked, strict=True)]
+
+
+def _merge_pairs(pairs: Ranking, top_k: int) -> Ranking:
+    """Return the top_k best of some (doc id, score), best first."""
+    ids = np.fromiter((doc_id for doc_id, _ in pairs), np.int64, len(pairs))
+    scores = np.fromiter((score for _, score in pairs), np.float64, len(pairs))
+    return [pairs[place] for place in np.lexsort((ids, -scores))[:top_k].tolist()]

@@ -243,7 +243,10 @@ def _score_reciprocal(ranking: _Scored) -> list[tuple[int, float]]:
 
 def _order_scores(scores: Iterable[tuple[int, float]]) -> list[tuple[int, float]]:
     """Sort by score descending, then by id ascending."""
-    return sorted(scores, key=lambda pair: (-pair[1], pair[0]))
+    pairs = list(scores)
+    ids = np.fromiter((doc_id for doc_id, _ in pairs), np.int64, len(pairs))
+    values = np.fromiter((score for _, score in pairs), np.float64, len(pairs))
+    return [pairs[place] for place in np.lexsort((ids, -values)).tolist()]
 
 
 _POOL = 1000  # candidates that are put in a new order, however many hits are wanted; those below stay as they are
