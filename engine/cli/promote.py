@@ -1,7 +1,8 @@
-"""The command that replaces the encoder of an index by a better one."""
+"""The command that gives an index a better encoder, or a reranker that helps."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from engine.errors import EncoderError
 from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
+    from engine.index.folder import IndexFolder
+    from engine.relevance.sets.testset import TestSet
     from engine.train.promote.gate import GateOutcome, Verdict
     from engine.train.promote.promotion import Promotion
 
@@ -39,6 +42,14 @@ _SET = click.Path(path_type=Path, exists=True, file_okay=False)
     multiple=True,
     help="Test set on which the new model must not score worse. May be repeated.",
 )
+@click.option(
+    "--max-queries",
+    type=click.IntRange(10),
+    metavar="N",
+    default=500,
+    show_default=True,
+    help="Queries of each test set that a reranker is tested with.",
+)
 @build_setting_option("device")
 @click.option("--dry-run", is_flag=True, help="Test the model without changing the index.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
@@ -47,16 +58,20 @@ def promote(
     model: str,
     known_items: tuple[Path, ...],
     guard: tuple[Path, ...],
+    max_queries: int,
     device: str | None,
     dry_run: bool,
     as_object: bool,
 ) -> None:
-    """Replace the encoder of an index by MODEL, if MODEL is better.
+    """Replace the encoder of an index by MODEL, or name MODEL as its reranker, if it is better.
 
     Both encoders search the same known items, from the 10 % of publications that training never uses. MODEL must gain
     at least 0.010 nDCG@10, with a 95 % interval above 0, lose at most 0.010 on any guard, and must not have collapsed.
     If it passes, every record is encoded again into the next generation, which `engine rollback` undoes. If it is
     refused, nothing changes (exit code 1).
+
+    A cross-encoder is tested as a second stage behind the encoder, by the same rules. If it passes, index.toml names it
+    for every search, which --rerank none turns off.
 
     \b
     engine promote ./better -i rheumatology --dry-run
@@ -75,6 +90,9 @@ def promote(
                 f"note: {path} is made from all publications, including those that MODEL may have been trained on",
                 err=True,
             )
+    if _is_reranker(model):
+        _promote_reranker(folder, model, sets, guards, settings, max_queries, dry_run=dry_run, as_object=as_object)
+        return
     with guard_writing(folder), show_progress() as shown:
         promotion = promote_encoder(folder, model, sets, guards, settings, shown, only_test=dry_run)
     if as_object:
@@ -84,6 +102,49 @@ def promote(
     if not promotion.verdict.is_passed:
         reasons = "; ".join(promotion.verdict.reasons)
         raise EncoderError(f"{model} was refused: {reasons}. The index was not changed")
+
+
+def _is_reranker(model: str) -> bool:
+    """Return whether a model is a cross-encoder; False where it can't be found, which its use reports."""
+    from engine.encode.crossencoder.model import identify_reranker
+    from engine.encode.model import locate
+
+    try:
+        identify_reranker(locate(model), model)
+    except EncoderError:
+        return False
+    return True
+
+
+def _promote_reranker(
+    folder: IndexFolder,
+    model: str,
+    sets: list[TestSet],
+    guards: list[TestSet],
+    settings: Settings,
+    max_queries: int,
+    *,
+    dry_run: bool,
+    as_object: bool,
+) -> None:
+    """Test a reranker, and report how it scored and whether index.toml names it now."""
+    from engine.train.promote.rerankerpromotion import promote_reranker
+
+    with guard_writing(folder), show_progress() as shown:
+        tested = promote_reranker(
+            folder, model, sets, guards, settings, shown, n_queries=max_queries, only_test=dry_run
+        )
+    if as_object:
+        say(dump_json(asdict(tested)))
+    else:
+        outcomes = (tested.primary, *tested.outcomes)
+        for line in _format_outcomes(outcomes):
+            say(line)
+    if tested.reasons:
+        raise EncoderError(f"{model} was refused: {'; '.join(tested.reasons)}. The index was not changed")
+    if not as_object:
+        named = f"{settings.file} names it for every search. To turn it off: --rerank none"
+        say(named if tested.is_named else "passed; nothing was changed (--dry-run)")
 
 
 def _report(name: str, promotion: Promotion) -> None:
@@ -99,12 +160,16 @@ def _report(name: str, promotion: Promotion) -> None:
 
 def _format_verdict(verdict: Verdict) -> list[str]:
     """Format the outcomes, the deciding one first, then the mean cosines of unrelated texts."""
-    outcomes = (verdict.primary, *verdict.guards)
-    width = max(len(outcome.name) for outcome in outcomes)
-    lines = [f"{'nDCG@10':<{width}}  queries  current  candidate     gain  95 % interval"]
-    lines += [_format_outcome(outcome, width) for outcome in outcomes]
+    lines = _format_outcomes((verdict.primary, *verdict.guards))
     old, new = verdict.current_spread, verdict.candidate_spread
     return [*lines, f"mean cosine of two unrelated texts: current {old.mean:.3f}, candidate {new.mean:.3f}"]
+
+
+def _format_outcomes(outcomes: Sequence[GateOutcome]) -> list[str]:
+    """Format a table of outcomes."""
+    width = max(len(outcome.name) for outcome in outcomes)
+    lines = [f"{'nDCG@10':<{width}}  queries  current  candidate     gain  95 % interval"]
+    return lines + [_format_outcome(outcome, width) for outcome in outcomes]
 
 
 def _format_outcome(outcome: GateOutcome, width: int) -> str:

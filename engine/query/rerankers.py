@@ -56,6 +56,11 @@ def provide_reranker(folder: IndexFolder, model: str, precision: str, *, may_exp
             f"{folder.name} has no reranker {model[:80]!r} at {precision}: found {names}. To add one, search once from "
             f"the command line: engine search gout -i {folder.name} --rerank MODEL"
         )
+    if _FINGERPRINT.fullmatch(model):
+        raise UnknownRerankerError(
+            f"{folder.path} does not hold the reranker with fingerprint {model[:12]}. Search once with its model to "
+            f"export it again: engine search gout -i {folder.name} --rerank MODEL"
+        )
     source = locate(model)
     return _provide_export(folder, source, identify_reranker(source, model, precision))
 

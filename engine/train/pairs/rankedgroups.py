@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.encode.recipe import clean_text
+from engine.errors import UsageError
 from engine.options import Query
 from engine.progress import Progress
 from engine.query.index import Index
@@ -48,7 +49,12 @@ def mine_groups(
     A title is compared with the bodies of other records, a conclusion with their objectives, so that a document does
     not give itself away by its kind. Records held out for tests are never negatives. Pairs of one kind are in the order
     of the corpus.
+
+    Raises:
+        UsageError: no negatives are wanted.
     """
+    if n_negatives < 1:
+        raise UsageError("a reranker learns from documents that don't belong to a text: --negatives 1 or more")
     chance = random.Random(seed)
     share = n_pairs / max(1, len(pairs.titles) + len(pairs.conclusions))
     chosen = [_choose(part, round(share * len(part)), chance) for part in (pairs.titles, pairs.conclusions)]

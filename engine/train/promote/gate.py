@@ -22,7 +22,7 @@ from engine.relevance.scoring.significance import Difference, compare_paired
 from engine.relevance.sets.testset import TestSet
 from engine.train.fit.collapse import SAMPLE_SIZE, ScoreSpread, find_collapse, measure_spread
 
-_MEASURE = "nDCG@10"
+MEASURE = "nDCG@10"
 _MIN_GAIN = 0.010  # mean gain over all known items, at least
 _MAX_LOSS = 0.010  # loss at the lower bound of a guard's interval, at most
 
@@ -66,16 +66,16 @@ def judge_candidate(
         for encoder in (current, candidate)
     )
     outcomes = tuple(
-        _compare(test_set.name, test_set.sha256, old, new)
+        compare_outcomes(test_set.name, test_set.sha256, old, new)
         for test_set, old, new in zip((*known, *guards), before, after, strict=True)
     )
     old, new = (np.concatenate(values[: len(known)]) for values in (before, after))
-    primary = _compare("known items", "", old, new)
+    primary = compare_outcomes("known items", "", old, new)
     texts = [text.text for text in known[0].documents[:SAMPLE_SIZE]]
     spreads = [measure_spread(partial(_encode_plain, encoder), texts) for encoder in (current, candidate)]
     reasons = [
-        *_check_gain(primary),
-        *(reason for outcome in outcomes for reason in _check_loss(outcome)),
+        *check_gain(primary),
+        *(reason for outcome in outcomes for reason in check_loss(outcome)),
         *find_collapse(spreads[1], spreads[0]),
     ]
     return Verdict(primary, outcomes, spreads[0], spreads[1], tuple(reasons))
@@ -84,16 +84,16 @@ def judge_candidate(
 def _measure_queries(encoder: Encoder, test_set: TestSet, progress: Progress) -> NDArray[np.float64]:
     """Return nDCG@10 of every judged query: (n,), in the order of the judgments."""
     progress(f"searching {test_set.name} with {encoder.identity.model}", 0, None)
-    values = measure_queries(parse(_MEASURE), search_documents(encoder, test_set, 10).run, test_set.judgments)
+    values = measure_queries(parse(MEASURE), search_documents(encoder, test_set, 10).run, test_set.judgments)
     return np.fromiter(values.values(), np.float64, len(values))
 
 
-def _compare(name: str, sha256: str, old: NDArray[np.float64], new: NDArray[np.float64]) -> GateOutcome:
+def compare_outcomes(name: str, sha256: str, old: NDArray[np.float64], new: NDArray[np.float64]) -> GateOutcome:
     """Compare two encoders on the same queries."""
     return GateOutcome(name, sha256, float(old.mean()), float(new.mean()), compare_paired(old, new))
 
 
-def _check_gain(primary: GateOutcome) -> list[str]:
+def check_gain(primary: GateOutcome) -> list[str]:
     """Return why the gain is not enough; empty if it is."""
     gain = primary.difference
     if gain.mean < _MIN_GAIN:
@@ -103,7 +103,7 @@ def _check_gain(primary: GateOutcome) -> list[str]:
     return []
 
 
-def _check_loss(guard: GateOutcome) -> list[str]:
+def check_loss(guard: GateOutcome) -> list[str]:
     """Return why a guard refuses the candidate; empty if it does not."""
     if guard.difference.low > -_MAX_LOSS:
         return []

@@ -69,8 +69,8 @@ def promote_encoder(
         choice = choose(current, as_tested, re_encode=True)
         if choice.identity.fingerprint == current.fingerprint:
             raise UsageError(f"{folder.path.name} has the encoder {model} already: there is nothing to promote")
-        known = [*sets] or _make_sets(index)
-        _check_items(known)
+        known = [*sets] or make_sets(index)
+        check_items(known)
         progress("exporting the candidate", 0, None)
         with closing(_export_candidate(choice, Path(scratch))) as candidate:
             verdict = judge_candidate(index.load_encoder(), candidate, known, guards, progress)
@@ -86,14 +86,14 @@ def _export_candidate(choice: Choice, folder: Path) -> OnnxEncoder:
     return OnnxEncoder(folder)
 
 
-def _make_sets(index: Index) -> list[TestSet]:
+def make_sets(index: Index) -> list[TestSet]:
     """Make known items from the held-out tenth of an index, by kind."""
     records = [record for record in index.abstracts() if hash_position(record) < TEST]
     records.sort(key=lambda record: (hash_position(record), record.record_id))
     return [items for kind in KINDS if (items := _make_items(records, kind)) is not None]
 
 
-def _check_items(known: Sequence[TestSet]) -> None:
+def check_items(known: Sequence[TestSet]) -> None:
     """Check that known items can decide anything.
 
     Raises:
