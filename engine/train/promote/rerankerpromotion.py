@@ -32,7 +32,7 @@ _MODEL = re.compile(r"(?m)^[ \t]*#?[ \t]*model[ \t]*=.*$")
 
 
 @dataclass(frozen=True, slots=True)
-class RerankerPromotion:
+class _RerankerPromotion:
     """The result of testing a reranker."""
 
     candidate: RerankerIdentity
@@ -52,7 +52,7 @@ def promote_reranker(
     *,
     n_queries: int,
     only_test: bool = False,
-) -> RerankerPromotion:
+) -> _RerankerPromotion:
     """Rank test sets by the encoder of an index, without and with a reranker, and name it in index.toml if it helps.
 
     sets: known items to decide by; if empty, they are made from the index. At most n_queries of each set are asked.
@@ -81,7 +81,7 @@ def promote_reranker(
     is_named = not (only_test or reasons)
     if is_named:
         _name_reranker(settings, candidate.identity)
-    return RerankerPromotion(candidate.identity, primary, tuple(outcomes), reasons, is_named)
+    return _RerankerPromotion(candidate.identity, primary, tuple(outcomes), reasons, is_named)
 
 
 def _shorten(test_set: TestSet, n_queries: int) -> TestSet:

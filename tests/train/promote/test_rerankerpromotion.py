@@ -16,7 +16,7 @@ from engine.records.reranker import RerankerIdentity
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.testset import SetText, TestSet
 from engine.train.promote import rerankerpromotion
-from engine.train.promote.rerankerpromotion import RerankerPromotion, _name_reranker, _shorten, promote_reranker
+from engine.train.promote.rerankerpromotion import _RerankerPromotion, _name_reranker, _shorten, promote_reranker
 from tests.conftest import silent
 
 IDENTITY = RerankerIdentity("/models/good one", 64, "identity", "", "fp32", "a", "b", "c")
@@ -56,7 +56,7 @@ def promote(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch):  # type: ignore[
     monkeypatch.setattr(rerankerpromotion, "OnnxReranker", Counting)
     monkeypatch.setattr(rerankerpromotion, "provide_reranker", lambda *_, **__: Path())
 
-    def run(**given: object) -> RerankerPromotion:
+    def run(**given: object) -> _RerankerPromotion:
         settings = Settings.load(toy.path)
         guards = given.pop("guards", ())
         return promote_reranker(toy, "m", [test_set()], guards, settings, silent, n_queries=100, **given)  # type: ignore[arg-type]
