@@ -98,6 +98,8 @@ def grounded(given: dict[str, Any]) -> dict[str, Any]:
         found |= {"id": ["toy-01"], "mode": "hybrid"}
     if "author" in found:  # a mark alone is no name
         found |= {"author": ["smith"]}
+    if "rerank" in found:  # a model of the index, which has none
+        found |= {"rerank": "none"}
     return found | {"q": "gout"} | ({"since": "2"} if "since" in found else {})
 
 
@@ -187,6 +189,7 @@ def test_the_parameters_of_the_document_are_those_that_are_taken(
     assert said.rpartition("Known parameters: ")[2].split(", ") == list(described)
     good = {"since": "2", "id": "toy-01", "i": "toy", "mode": "hybrid", "fusion": "rrf", "group_by": "year", "n": "2",
             "offset": "0", "weight": "0.5", "min_score": "-1", "diversify": "0.5", "explain": "true", "year": "1991-",
+            "rerank": "none", "rerank_depth": "5", "rerank_precision": "int8",
             "retracted": "false", "has_abstract": "true", "has_fulltext": "true", "where": "year > 1", "q": "gout", "like": "toy-02",
             "unlike": "toy-03", "ids": "toy-01", "exclude": "toy-04", "journal": "*", "language": "eng"}  # fmt: skip
     needed = {"q": "gout", "id": "toy-01", "since": "2"}
