@@ -44,6 +44,26 @@ Fusion = Literal["convex", "rrf"]
 FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
 DEFAULT_FUSION: Fusion = "convex"
 
+# What hits are sorted by, and whether the order begins with the highest value: the newest, or names from A to Z.
+RELEVANCE = "relevance"
+SORTS = {"year": True, "author": False, "journal": False, "added": True}
+_SORT_CHOICES = (RELEVANCE, *(f"{field}{direction}" for field in SORTS for direction in ("", ":asc", ":desc")))
+
+# What records are counted by; a record counts once for each of its values.
+GROUPS = (
+    "year",
+    "journal",
+    "type",
+    "mesh",
+    "keyword",
+    "author",
+    "first_author",
+    "language",
+    "database",
+    "label",
+    "source",
+)
+
 
 class ValueKind(StrEnum):
     """What an option takes."""
@@ -425,6 +445,26 @@ class Query:
             chip="diversity",
         ),
     )
+    sort: str = _describe_field(
+        RELEVANCE,
+        QueryOption(
+            "sort",
+            ValueKind.CHOICE,
+            "Order of the hits: relevance, year, author, journal or added. :asc or :desc after it sets the direction; "
+            "year and added begin with the newest.",
+            choices=_SORT_CHOICES,
+            metavar="FIELD[:asc|:desc]",
+            form_label="Sort by",
+            form_choices=(
+                ("", "relevance"),
+                ("year", "year, newest first"),
+                ("year:asc", "year, oldest first"),
+                ("author", "first author"),
+                ("journal", "journal"),
+                ("added", "last added first"),
+            ),
+        ),
+    )
     explain: bool = _describe_field(
         False,
         QueryOption(
@@ -433,7 +473,14 @@ class Query:
     )
     group_by: str | None = _describe_field(
         None,
-        QueryOption("group_by", ValueKind.CHOICE, "Count the hits by journal or year.", choices=("journal", "year")),
+        QueryOption(
+            "group_by",
+            ValueKind.CHOICE,
+            "Count the records that qualify, and the hits among them, by this field.",
+            choices=GROUPS,
+            form_label="Count by",
+            form_choices=(("", "nothing"), *((field, field.replace("_", " ")) for field in GROUPS)),
+        ),
     )
     rerank: str | None = _describe_field(  # None: as index.toml says
         None,
@@ -559,6 +606,16 @@ def parse_years(text: str) -> YearRange:
         raise UsageError(f"{text[:40]!r} {problem}, expected years of four digits: 2001, 1998-2003, 2015- or -1990")
     first, last = int(low) if low else None, int(high) if high else None
     return (first, last) if dash else (first or last, first or last)
+
+
+def parse_sort(sort: str) -> tuple[str, bool]:
+    """Return the field that a sort other than relevance names, and whether its order descends.
+
+    >>> parse_sort("year"), parse_sort("year:asc"), parse_sort("author")
+    (('year', True), ('year', False), ('author', False))
+    """
+    field, _, direction = sort.partition(":")
+    return field, direction == "desc" if direction else SORTS[field]
 
 
 def describe_unknown(name: str, known: Sequence[str]) -> str:

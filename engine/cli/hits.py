@@ -73,12 +73,12 @@ def _print_delimited(cited: Sequence[Cited], form: str, changes: Sequence[str] |
 
 
 def _print_groups(answer: Answer, *, err: bool = False) -> None:
-    """Print the number of hits per value; to stderr if a program reads the hits."""
+    """Print the number of records and of hits per value; to stderr if a program reads the hits."""
     if answer.groups:
-        width = len(f"{answer.groups[0][1]:,}")
-        say(f"\nhits by {answer.query.group_by}", err=err)
-        for value, n in answer.groups:
-            say(f"{n:>{width},}  {join_lines(value) or '(none)'}", err=err)
+        width = max(len("records"), *(len(f"{group.records:,}") for group in answer.groups))
+        say(f"\n{'records':>{width}}  {'hits':>4}  {answer.query.group_by}", err=err)
+        for group in answer.groups:
+            say(f"{group.records:>{width},}  {group.hits:>4,}  {join_lines(group.value) or '(none)'}", err=err)
 
 
 def choose_form(form: str | None, *, has_files: bool) -> str | None:

@@ -59,7 +59,7 @@ def _write_files(index: Index, filters: Filters, out: Output) -> None:
     from engine.query.plan import note_unknown
 
     qualified = get_generation(index).find_qualified(filters)
-    for note in note_unknown(qualified.unknown):
+    for note in (*qualified.notes, *note_unknown(qualified.unknown)):
         say(note, err=True)
     for path in out.files:
         left_out = write_records(path, _cite(index, filters), f"{index.name} (generation {index.generation:06d})", out)

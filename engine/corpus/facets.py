@@ -1,17 +1,26 @@
-"""Facets: the years, journals and other names of a corpus, with the number of records for each."""
+"""Facets: the years, journals and other names of a corpus or of some of its records, with their numbers of records."""
 
 from __future__ import annotations
 
 import heapq
+import json
 from collections import Counter
+from dataclasses import dataclass
 from operator import itemgetter
 
+from engine.corpus.schema import KINDS
 from engine.corpus.storage.store import Corpus
+from engine.records.generation import DocIds
 
 Counted = tuple[tuple[str, int], ...]  # (name, records), most frequent first, then by name
 
 
 _LOWER = {letter: letter + 32 for letter in range(ord("A"), ord("Z") + 1)}  # what SQLite's NOCASE ignores
+
+
+def fold_name(name: str) -> str:
+    """Return a name as it is compared: without the case of ASCII letters."""
+    return name.translate(_LOWER)
 
 
 def count_years(corpus: Corpus) -> tuple[tuple[int, int], ...]:
@@ -43,8 +52,74 @@ def count_names(corpus: Corpus, kind: str, most: int) -> Counted:
     names: dict[str, str] = {}
     counts: Counter[str] = Counter()
     for value, n in (row for rows in corpus.read_each(sql, kind) for row in rows):
-        folded = value.translate(_LOWER)
+        folded = fold_name(value)
         names.setdefault(folded, value)
         counts[folded] += n
     best = heapq.nsmallest(most, counts.items(), key=lambda pair: (-pair[1], pair[0]))
     return tuple((names[folded], n) for folded, n in best)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """Where the values of a field are stored, as SQL."""
+
+    table: str
+    value: str
+    doc_id: str
+    group: str  # rows with the same value
+    count: str = "count(*)"  # records of a group
+    is_single: bool = True  # whether a record has one value at most
+
+
+_SOURCES = "(SELECT doc_id, source_id FROM contributions UNION SELECT doc_id, spoken FROM contributions)"
+_FIELDS = {
+    "year": _Field("abstracts", "year", "id", "year"),
+    "first_author": _Field("abstracts", "json_extract(authors, '$[0]')", "id", "1"),
+    "source": _Field(
+        f"sources s JOIN {_SOURCES} c ON c.source_id = s.id",
+        "s.name",
+        "c.doc_id",
+        "s.name",
+        "count(DISTINCT c.doc_id)",  # a file that was read twice is two sources
+        is_single=False,
+    ),
+} | {
+    kind: _Field(
+        f"terms t JOIN members m ON m.term_id = t.id AND t.kind = '{kind}'",
+        "t.value",
+        "m.doc_id",
+        "t.id",
+        is_single=kind == "journal",
+    )
+    for kind in KINDS
+}
+
+
+def count_values(corpus: Corpus, field: str, doc_ids: DocIds | None = None) -> Counted:
+    """Return each value of a field with its number of records, most frequent first, then by name; "" for no value.
+
+    A record counts once for each of its values. Names that differ only in the case of ASCII letters are one.
+
+    field: "year", "first_author", "source" or a kind of name. doc_ids: of live records, to count only these.
+    """
+    of = _FIELDS[field]
+    filled = f"{of.table} WHERE {of.value} <> '' AND {of.doc_id} NOT IN (SELECT id FROM dead)"
+    values = () if doc_ids is None else (json.dumps(doc_ids.tolist()),)
+    if values:
+        filled += f" AND {of.doc_id} IN (SELECT value FROM json_each(?))"
+    names: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    for rows in corpus.read_each(f"SELECT {of.value}, {of.count} FROM {filled} GROUP BY {of.group}", *values):
+        for value, n in rows:
+            folded = fold_name(str(value))
+            names.setdefault(folded, str(value))
+            counts[folded] += n
+    n_filled = sum(counts.values())
+    if not of.is_single:
+        n_filled = sum(
+            rows[0][0] for rows in corpus.read_each(f"SELECT count(DISTINCT {of.doc_id}) FROM {filled}", *values)
+        )
+    if empty := (len(corpus.read_ids()) if doc_ids is None else len(doc_ids)) - n_filled:
+        counts[""], names[""] = empty, ""
+    ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    return tuple((names[folded], n) for folded, n in ordered)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -14,6 +13,8 @@ from engine.options import Filters, Query
 from engine.phrases import pluralize
 from engine.query.explanation import explain_hits
 from engine.query.generation import OpenGeneration
+from engine.query.grouping import count_groups
+from engine.query.ordering import note_sorted
 from engine.query.plan import Question, combine_examples, encode_question, encode_texts, note_cut, read_question
 from engine.query.ranking import Candidate, Ranking, get_min_cosine
 from engine.query.reranking import rank_in_stages
@@ -90,23 +91,17 @@ def _build_answer(
         if len(hits) > n_explained:
             notes = [*notes, f"only the first {n_explained} hits are explained"]
         hits = explained + hits[n_explained:]
+    groups, cut = count_groups(snapshot, question, found, chosen)
+    order = note_sorted(query, question.n_sorted, found.n_qualified)
     return Answer(
         query=query,
         generation=snapshot.manifest.generation,
         hits=tuple(hits),
         n_qualified=found.n_qualified,
-        groups=_count_groups(hits, query.group_by),
+        groups=groups,
         reranker=found.reranker,
-        notes=(*question.notes, *notes, *found.notes, *_note_shortfall(query, len(hits), found)),
+        notes=(*question.notes, *notes, *found.notes, *order, *cut, *_note_shortfall(query, len(hits), found)),
     )
-
-
-def _count_groups(hits: Sequence[Hit], field: str | None) -> tuple[tuple[str, int], ...]:
-    """Count the hits of each journal or year, most frequent first, then by name; "" if unknown."""
-    if field is None:
-        return ()
-    values = Counter(str(hit.year or "") if field == "year" else hit.journal for hit in hits)
-    return tuple(sorted(values.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _note_shortfall(query: Query, n_hits: int, found: Ranking) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from engine.corpus.storage.resolution import resolve_ids
 from engine.deadline import CURRENT
 from engine.errors import AbstractNotFoundError, UsageError
-from engine.options import Query
+from engine.options import RELEVANCE, Query
 from engine.phrases import pluralize
 from engine.query.answer import fetch_hits
 from engine.query.generation import OpenGeneration
@@ -94,11 +94,12 @@ def _check_plain(query: Query) -> None:
     """Refuse options that don't apply to a check of known records.
 
     Raises:
-        UsageError: offset, diversify, explain or group_by are given.
+        UsageError: offset, diversify, sort, explain or group_by are given.
     """
     given = (
         ("offset", query.offset),
         ("diversify", query.diversify),
+        ("sort", query.sort != RELEVANCE),
         ("explain", query.explain),
         ("group_by", query.group_by),
     )

@@ -16,6 +16,7 @@ from engine.errors import CorruptError, EncoderError, UnreadableQueryError, Usag
 from engine.options import Query
 from engine.phrases import pluralize
 from engine.query.generation import OpenGeneration
+from engine.query.ordering import count_sorted
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
@@ -34,6 +35,7 @@ class Question:
     unlike: tuple[int, ...]
     notes: tuple[str, ...]
     is_search: bool = False  # whether the text is a Boolean search, which has restricted `among`
+    n_sorted: int = 0  # of the best hits, at most; 0: the order is by relevance
 
     @property
     def examples(self) -> frozenset[int]:
@@ -83,10 +85,11 @@ def _restrict(snapshot: OpenGeneration, question: Question, only: DocIds | None)
     like, unlike = _resolve_examples(snapshot, query.like), _resolve_examples(snapshot, query.unlike)
     if query.filters.any:
         found = snapshot.find_qualified(query.filters)
-        among, notes = _intersect_ids(among, found.doc_ids), (*notes, *note_unknown(found.unknown))
+        among, notes = _intersect_ids(among, found.doc_ids), (*notes, *found.notes, *note_unknown(found.unknown))
     if among is not None and (like or unlike):
         among = np.setdiff1d(among, np.array(like + unlike, np.int64))
-    return replace(question, among=among, like=like, unlike=unlike, notes=notes)
+    n_sorted = count_sorted(query, snapshot.vectors.size, is_search=question.is_search)
+    return replace(question, among=among, like=like, unlike=unlike, notes=notes, n_sorted=n_sorted)
 
 
 def _intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from engine.options import FILTERS, Filters, Query, QueryOption, ValueKind
+from engine.options import FILTERS, RELEVANCE, Filters, Query, QueryOption, ValueKind
 from engine.phrases import pluralize
+from engine.query.ordering import describe_sort
 from engine.query.searchlog import Record
 
 _LISTED = 10  # ids that are spelled out; of a longer list the first and the last are
@@ -64,6 +65,8 @@ def _describe_strategy(record: Record) -> Iterator[str]:
             f"{record.reranker} ({query.rerank_precision}, fingerprint {record.reranker_fingerprint}) for query and "
             "record."
         )
+    if query.sort != RELEVANCE:
+        yield f"Hits were sorted {describe_sort(query.sort)}."
     if query.diversify is not None:
         yield f"Hits unlike those above them were preferred (maximal marginal relevance, {query.diversify!r})."
 

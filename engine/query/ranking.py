@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.options import DEFAULT_FUSION, DEFAULT_WEIGHT, Fusion, Query
 from engine.query.generation import OpenGeneration
+from engine.query.ordering import sort_ids
 from engine.query.plan import Question
 from engine.records.encoder import Vectors
 from engine.records.reranker import RerankerIdentity
@@ -47,17 +48,29 @@ _Encode = Callable[[], Vectors]  # the vector (dim,) of the question
 
 def rank_question(snapshot: OpenGeneration, question: Question, encode: _Encode) -> Ranking:
     """Rank what qualifies; encode gives the vector, and words are looked up while it works."""
-    found = _BY_MODE[question.query.mode](snapshot, question, encode, choose_depth(snapshot, question.query))
+    found = _BY_MODE[question.query.mode](snapshot, question, encode, choose_depth(snapshot, question))
     found = _drop_low_scores(found, question.query)
+    if question.n_sorted:
+        return _sort_ranking(snapshot, question, found)
     return _vary_ranking(snapshot, question, found) if question.query.diversify else found
 
 
-def choose_depth(snapshot: OpenGeneration, query: Query) -> int:
-    """Return how many candidates to rank, at least 1: all, if a minimum cosine cuts a ranking that is not by cosine."""
-    size = max(1, snapshot.vectors.size)
-    if query.min_score is not None and query.mode != "semantic":
+def choose_depth(snapshot: OpenGeneration, question: Question) -> int:
+    """Return how many candidates to rank, at least 1.
+
+    All, if a minimum cosine cuts a ranking that is not by cosine, or decides what is counted.
+    """
+    query, size = question.query, max(1, snapshot.vectors.size)
+    if query.min_score is not None and (query.mode != "semantic" or query.group_by):
         return size
-    return min(size, max(_POOL if query.diversify else 0, query.offset + query.top_k))
+    return min(size, max(_POOL if query.diversify else 0, question.n_sorted, query.offset + query.top_k))
+
+
+def _sort_ranking(snapshot: OpenGeneration, question: Question, found: Ranking) -> Ranking:
+    """Sort the best candidates by a field; the others stay as they are."""
+    head = {one.doc_id: one for one in found.candidates[: question.n_sorted]}
+    ordered = [head[doc_id] for doc_id in sort_ids(snapshot.corpus, list(head), question.query.sort)]
+    return replace(found, candidates=ordered + found.candidates[question.n_sorted :])
 
 
 def get_min_cosine(query: Query) -> float:
@@ -87,10 +100,12 @@ def _rank_by_words(snapshot: OpenGeneration, question: Question, encode: _Encode
     found, n_matching = words.result()
     if question.is_search:
         return _rank_rest(snapshot, question, found, vector, wanted)
+    ranks = {doc_id: rank for rank, (doc_id, _) in enumerate(found, 1)}
+    if question.n_sorted and question.query.min_score is None:  # so that cosines are computed for the hits alone
+        bm25s, last = dict(found), question.query.offset + question.query.top_k
+        found = [(i, bm25s[i]) for i in sort_ids(snapshot.corpus, list(ranks), question.query.sort)[:last]]
     scores = _compute_cosines(snapshot, [doc_id for doc_id, _ in found], vector)
-    candidates = [
-        Candidate(doc_id, scores[doc_id], bm25=bm25, keyword_rank=rank) for rank, (doc_id, bm25) in enumerate(found, 1)
-    ]
+    candidates = [Candidate(doc_id, scores[doc_id], bm25=bm25, keyword_rank=ranks[doc_id]) for doc_id, bm25 in found]
     return Ranking(candidates, n_matching, vector)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from engine.config import Settings
 from engine.encode.recipe import prepare_text
 from engine.errors import UsageError
-from engine.options import NO_RERANKER, Query
+from engine.options import NO_RERANKER, RELEVANCE, Query
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question
 from engine.query.ranking import Candidate, Ranking, rank_question
@@ -23,7 +23,7 @@ def complete_reranking(query: Query, settings: Settings) -> Query:
     Without a second stage, all its fields are None. One that only index.toml names is left out where it can't be used.
 
     Raises:
-        UsageError: the query names a reranker, but has no text to compare, or is to be diversified.
+        UsageError: the query names a reranker, but has no text to compare, or is to be diversified or sorted.
     """
     model = settings.rerank_model if query.rerank is None else query.rerank
     problem = ""
@@ -31,6 +31,8 @@ def complete_reranking(query: Query, settings: Settings) -> Query:
         problem = "a reranker compares a text with records, and the query has none. Add a text"
     elif query.diversify:
         problem = "diversify and rerank each put the hits in an order of their own. Leave one of them out"
+    elif query.sort != RELEVANCE:
+        problem = "sort and rerank each put the hits in an order of their own. Leave one of them out"
     if problem and query.rerank not in (None, NO_RERANKER):
         raise UsageError(problem)
     if problem or model in (None, NO_RERANKER):

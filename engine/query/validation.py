@@ -17,6 +17,7 @@ from engine.options import (
     FUSIONS,
     MAX_RERANK_DEPTH,
     MODES,
+    RELEVANCE,
     RERANK_PRECISIONS,
     Filters,
     Fusion,
@@ -28,7 +29,7 @@ from engine.query.generation import OpenGeneration
 MAX_TEXT = 100_000  # characters of a query; the longest abstracts have some 10,000
 _Choice = TypeVar("_Choice", Mode, Fusion)
 _BLANK = "the query is blank. Give some words, for example: engine search 'knee pain after running'"
-_GROUPS = BY_FIELD["group_by"].choices
+_GROUPS, _SORTS = BY_FIELD["group_by"].choices, BY_FIELD["sort"].choices
 
 
 def check_query(query: Query) -> Query:
@@ -48,6 +49,10 @@ def check_query(query: Query) -> Query:
         raise UsageError(f"filters is {type(query.filters).__name__}, expected engine.Filters")
     fractions: dict[str, Any] = {name: _check_fraction(query, name) for name in ("weight", "diversify", "min_score")}
     query = replace(query, **fractions)
+    if query.sort not in _SORTS:
+        raise UsageError(f"sort is {query.sort!r}, expected one of {', '.join(_SORTS)}")
+    if query.sort != RELEVANCE and query.diversify:
+        raise UsageError("diversify and sort were given, expected one of them: each sets the order of the hits")
     if query.group_by not in (None, *_GROUPS):
         raise UsageError(f"group_by is {query.group_by!r}, expected one of {', '.join(_GROUPS)}")
     query = _check_reranking(query)

@@ -74,6 +74,15 @@ class ChangedHit:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """The records with one value of a field."""
+
+    value: str  # "" for records without a value
+    hits: int  # of them among the hits of the answer
+    records: int  # of them among all that qualify
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer of an index to a query, from one generation."""
 
@@ -81,6 +90,6 @@ class Answer:
     generation: int
     hits: tuple[Hit, ...]
     n_qualified: int  # records that could be hits: pass the filters and, in keyword mode, hold the words
-    groups: tuple[tuple[str, int], ...] = ()  # (value, hits), most frequent first, where groups were asked for
+    groups: tuple[Group, ...] = ()  # most frequent first, where groups were asked for
     reranker: RerankerIdentity | None = None  # of the second stage, if there was one
     notes: tuple[str, ...] = ()  # for people: ids that are not there, why there are fewer hits than wanted

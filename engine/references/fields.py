@@ -43,7 +43,7 @@ def list_answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[s
         "generation": answer.generation,
         "n_qualified": answer.n_qualified,
         "notes": list(answer.notes),
-        "groups": [{"value": value, "hits": n} for value, n in answer.groups],
+        "groups": [asdict(group) for group in answer.groups],
         "hits": list(rows),
     } | _list_reranker_fields(answer.reranker)
 

@@ -1,11 +1,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+import numpy as np
 import pytest
 
-from engine.corpus.facets import count_names, count_years, read_years_and_journals
+from engine.corpus.facets import count_names, count_values, count_years, read_years_and_journals
 from engine.corpus.storage.store import Corpus, open_database
 from engine.index.folder import IndexFolder
+from engine.query.opening import open_corpus
 from engine.reindex.order import Report
 
 Add = Callable[..., Report]
@@ -76,3 +78,37 @@ def test_a_name_without_records_is_removed(toy: IndexFolder, add: Add, corpus: C
     add({**ROWS[2], "mesh": ["Gout"]})
     with closing(open_database(toy.open_current().segments[0].files.database)) as later:
         assert count_names(later, "mesh", 10) == (("Gout", 3), ("Knee", 1), ("Zygoma", 1))
+
+
+SOURCE_ROWS = "rows.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("field", "every", "some"),  # of all 44 records; of a, b and d
+    [
+        ("year", {"2021": 2, "1985": 1, "": 1}, {"2021": 2, "1985": 1}),
+        ("journal", {TOYS: 40, "Lancet": 2, "BMJ": 1, "": 1}, {"Lancet": 2, "": 1}),
+        ("mesh", {"": 41, "Gout": 3, "Knee": 2, "Ankle": 1, "Zygoma": 1}, {"Gout": 2, "Knee": 1, "Zygoma": 1, "": 1}),
+        ("type", {"": 42, "Review": 2, "Letter": 1}, {"Review": 2, "Letter": 1, "": 1}),
+        ("source", {"toy.jsonl": 40, SOURCE_ROWS: 4}, {SOURCE_ROWS: 3}),
+        ("first_author", {"Roe, R": 1, "Doe, D": 1, "": 2}, {"Roe, R": 1, "": 2}),
+        ("author", {"Roe, R": 1, "Doe, D": 2, "": 2}, {"Roe, R": 1, "Doe, D": 1, "": 2}),
+    ],
+)
+@pytest.mark.parametrize("threshold", [50_000, 0])
+def test_records_are_counted_by_value(
+    toy: IndexFolder, add: Add, field: str, every: dict[str, int], some: dict[str, int], threshold: int
+) -> None:
+    a, b, c, d = ROWS
+    add({**a, "journal": "Stale", "mesh": ["Stale"], "year": 1066}, b)
+    add({**a, "authors": ["Roe, R", "Doe, D"]}, {**c, "authors": ["Doe, D"]}, d, one_segment_below=threshold)
+    with closing(open_corpus(toy.open_current())) as corpus:
+        found = count_values(corpus, field)
+        counts = dict(found)
+        counts |= {value.title(): n for value, n in found if value == "lancet"}  # spelled as in the oldest segment
+        assert {value: counts[value] for value in every} == every
+        assert (len(found) == len(every)) == (field not in ("year", "first_author", "author"))  # which toys have
+        assert list(found) == sorted(found, key=lambda pair: (-pair[1], pair[0].lower()))
+        ids = np.array(sorted(map(corpus.find_doc_id, "abd")), np.int64)
+        assert {value.replace("lancet", "Lancet"): n for value, n in count_values(corpus, field, ids)} == some
+        assert count_values(corpus, field, ids[:0]) == ()

@@ -136,15 +136,6 @@ def test_a_least_score_leaves_out_what_is_below(toy: IndexFolder, mode: Mode) ->
         assert one.notes == ("1 record qualifies, 10 were asked for",)
 
 
-def test_groups_count_the_hits(toy: IndexFolder, add: Add) -> None:
-    add({"id": "a", "title": "Gout", "year": 1991, "journal": "Gut"}, {"id": "b", "title": "Gout again"})
-    with open_index(toy.path) as index:
-        answer = index.ask(Query("gout", top_k=42, group_by="journal"))
-        assert answer.groups == (("Invented Journal of Toys", 40), ("", 1), ("Gut", 1))
-        years = dict(index.ask(Query("gout", top_k=42, group_by="year")).groups)
-        assert years["1991"] == 3 and years[""] == 1 and sum(years.values()) == 42
-
-
 def test_examples(toy: IndexFolder) -> None:
     with open_index(toy.path) as index:
         stored = {hit.id: index.encode([hit_text(index, hit.id)])[0] for hit in index.search("x", top_k=40)}
@@ -247,7 +238,9 @@ def test_a_query_longer_than_the_encoder_reads_is_told(toy: IndexFolder) -> None
         (Query("gout", diversify=float("nan")), "diversify is nan"),
         (Query("gout", mode="best"), "mode is 'best', expected one of semantic, keyword, hybrid"),  # type: ignore[arg-type]
         (Query("gout", fusion="sum"), "fusion is 'sum', expected one of convex, rrf"),  # type: ignore[arg-type]
-        (Query("gout", group_by="title"), "group_by is 'title', expected one of journal, year"),
+        (Query("gout", group_by="title"), "group_by is 'title', expected one of year, journal, type, mesh"),
+        (Query("gout", sort="title"), "sort is 'title', expected one of relevance, year, year:asc, year:desc, author"),
+        (Query("gout", sort="year", diversify=0.5), "diversify and sort were given, expected one of them"),
         (Query("gout", mode="keyword", like=("toy-01",)), "keyword mode can't use examples"),
         (Query(like=("toy-01",), mode="hybrid"), "examples hold no words for hybrid mode"),
         (Query("-gout", mode="keyword"), "has no word to look for"),

@@ -19,6 +19,7 @@ from engine.corpus.selection.clauses import (
     select_years,
 )
 from engine.corpus.selection.meshtree import GET_IT, MeshTree
+from engine.corpus.selection.suggestions import note_unmatched
 from engine.corpus.selection.where import parse_condition
 from engine.corpus.storage.docsets import All, DocSet, Listed, Not, read_members
 from engine.corpus.storage.resolution import resolve_ids
@@ -34,6 +35,7 @@ class Qualified:
 
     doc_ids: DocIds  # ascending, unique, int64 (n,)
     unknown: tuple[str, ...]  # ids of lists that are not in the index, in order, each once
+    notes: tuple[str, ...] = ()  # for people: values that no record has, with the nearest names
 
 
 def find_qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = None) -> Qualified:
@@ -55,7 +57,8 @@ def find_qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = Non
         parts.append(_select_listed(corpus, filters.ids, unknown))
     if filters.exclude:
         parts.append(Not(_select_listed(corpus, filters.exclude, unknown)))
-    return Qualified(read_members(corpus, All(tuple(parts))), tuple(unknown))
+    doc_ids = read_members(corpus, All(tuple(parts)))
+    return Qualified(doc_ids, tuple(unknown), note_unmatched(corpus, filters))
 
 
 def _select_by_names(filters: Filters, headings: list[str]) -> Iterator[DocSet]:

@@ -65,6 +65,17 @@ def parse_condition(expression: str) -> DocSet:
     return _Parser(expression).parse_whole()
 
 
+def list_compared(expression: str) -> list[tuple[str, str]]:
+    """Return the (field, text) pairs that a valid expression compares as a whole, in order: by = != in.
+
+    >>> list_compared('mesh = "Gout" and (title ~ urate or not journal in (Lancet, BMJ))')
+    [('mesh', 'Gout'), ('journal', 'Lancet'), ('journal', 'BMJ')]
+    """
+    parser = _Parser(expression)
+    parser.parse_whole()
+    return parser.compared
+
+
 class _Parser:
     """Recursive descent parser for one expression."""
 
@@ -73,6 +84,7 @@ class _Parser:
         self.at = 0
         self.depth = 0
         self.n_values = 0
+        self.compared: list[tuple[str, str]] = []  # fields and the texts they are compared with as a whole
 
     @property
     def next(self) -> Token:
@@ -151,7 +163,7 @@ class _Parser:
         if field.kind is TokenKind.WORD and name == "year":
             return self.parse_year_comparison()
         if field.kind is TokenKind.WORD and name in FIELDS:
-            return self.parse_text_comparison(FIELDS[name])
+            return self.parse_text_comparison(name, FIELDS[name])
         near = get_close_matches(name, KNOWN, 1) if field.kind is TokenKind.WORD else []
         maybe = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(field.explain_refusal(f"'not', ( or one of the fields {', '.join(KNOWN)}{maybe}"))
@@ -194,7 +206,7 @@ class _Parser:
             raise UsageError(value.explain_refusal("a number of at most 64 bits"))
         return int(value.text)
 
-    def parse_text_comparison(self, field: Field) -> DocSet:
+    def parse_text_comparison(self, name: str, field: Field) -> DocSet:
         """Parse the comparison of a field of names or texts.
 
         Raises:
@@ -204,6 +216,7 @@ class _Parser:
         values = self.parse_values(operator, "a word or a text in quotes")
         texts = [value.text for value in values if value.kind is not TokenKind.KEYWORD]
         parts: list[DocSet] = []
+        self.compared += [(name, text) for text in texts if operator != "~"]
         if texts and operator == "~":
             parts.append((field.contains or field.equal)([f"*{text}*" for text in texts]))
         elif texts:

@@ -12,7 +12,7 @@ from engine.encode.recipe import clean_text
 from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.exact import TIE
 from engine.index.ivf import TUNED_FOR
-from engine.options import Query
+from engine.options import RELEVANCE, Query
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.batches import QueryError, answer_each, split_pages
@@ -107,7 +107,12 @@ def _check_options(query: Query, measures: Sequence[Measure]) -> None:
     Raises:
         UsageError: an option changes only how hits are shown, or --diversify is combined with a deep measure.
     """
-    shown = (("--offset", query.offset), ("--explain", query.explain), ("--group-by", query.group_by))
+    shown = (
+        ("--offset", query.offset),
+        ("--explain", query.explain),
+        ("--group-by", query.group_by),
+        ("--sort", query.sort != RELEVANCE),
+    )
     if given := [name for name, value in shown if value]:
         raise UsageError(
             f"{given[0]} cannot be combined with an evaluation, which ranks from the first hit on. Leave it out"

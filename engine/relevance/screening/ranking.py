@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.corpus.selection.filters import Qualified
 from engine.encode.recipe import clean_text, prepare_text
 from engine.errors import UsageError
 from engine.options import Filters, Query
@@ -70,8 +71,8 @@ def screen(
             f"{pluralize(len(labels.excluded), 'excluded record')} of this index, and no criteria: nothing to rank by. "
             "Give --criteria TEXT, or at least one record of each kind"
         )
-    candidates, unknown = find_candidates(snapshot, filters)
-    left = np.setdiff1d(candidates, labels.doc_ids, assume_unique=True)
+    candidates = find_candidates(snapshot, filters)
+    left = np.setdiff1d(candidates.doc_ids, labels.doc_ids, assume_unique=True)
     pool, notes = load_pool(snapshot, np.union1d(left, labels.doc_ids), text, learning=labels.has_both)
     labelled = np.searchsorted(pool.doc_ids, labels.doc_ids)
     rows, scores = rank_unlabelled(pool, labelled, labels.mark_included(labels.doc_ids), np.isin(pool.doc_ids, left))
@@ -81,18 +82,15 @@ def screen(
         generation=snapshot.manifest.generation,
         hits=tuple(fetch_hits(snapshot, best)),
         n_qualified=len(left),
-        notes=(*note_unknown(tuple(dict.fromkeys((*labels.unknown, *unknown)))), *notes),
+        notes=(*candidates.notes, *note_unknown(tuple(dict.fromkeys((*labels.unknown, *candidates.unknown)))), *notes),
     )
     cosines = tuple(None if pool.cosines is None else float(pool.cosines[row]) for row in rows[:top_k])
     return Screening(answer, cosines, len(labels.included), len(labels.excluded), len(left))
 
 
-def find_candidates(snapshot: OpenGeneration, filters: Filters) -> tuple[DocIds, tuple[str, ...]]:
-    """Find the records that pass the filters, ascending, and the listed ids that are not in the index."""
-    if not filters.any:
-        return snapshot.corpus.read_ids(), ()
-    qualified = snapshot.find_qualified(filters)
-    return qualified.doc_ids, qualified.unknown
+def find_candidates(snapshot: OpenGeneration, filters: Filters) -> Qualified:
+    """Find the records that pass the filters; all records without filters."""
+    return snapshot.find_qualified(filters) if filters.any else Qualified(snapshot.corpus.read_ids(), ())
 
 
 def load_pool(

@@ -34,7 +34,7 @@ _HITS = (
     Parameter("tick", "Export only the hits with these ids.", most=MAX_IDS),
     Parameter("top", "Export this many of the first hits, ticked or not.", ValueKind.INTEGER, low=1, high=MAX_HITS),
 )
-_FILE_NAMES = ("format", "tick", "top", "group_by")  # parameters of exports that pages don't have
+_FILE_NAMES = ("format", "tick", "top")  # parameters of exports that pages don't have
 _NARROWING = {parameter.name for parameter in FILTERS} | {"min_score"}
 _LEFT_OUT = (
     "excluded by a filter, a required word or the minimum score, or as an example, "

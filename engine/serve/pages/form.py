@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.corpus.facets import Counted
 from engine.errors import UsageError
-from engine.options import BY_FIELD, FILTERS, ValueKind, parse_years
+from engine.options import BY_FIELD, FILTERS, RANKING, ValueKind, parse_years
 from engine.query.index import Index
 from engine.serve.http.limits import MAX_HITS
 from engine.serve.pages.links import Pairs, State
@@ -15,8 +15,8 @@ from engine.serve.work.facets import Bar, Facets, read_facets
 
 _FROM = Parameter("from", "First year.", ValueKind.INTEGER, low=1000, high=9999)
 _TO = Parameter("to", "Last year.", ValueKind.INTEGER, low=1000, high=9999)
-PAGE = (*(parameter for parameter in SEARCH if parameter.name != "group_by"), _FROM, _TO)  # pages show no groups
-FIELDS = tuple(option for option in FILTERS if option.form_label)  # without the years, which have two fields
+PAGE = (*SEARCH, _FROM, _TO)
+FIELDS = tuple(option for option in (*FILTERS, *RANKING) if option.form_label)  # the years have two fields of their own
 _OWN_FIELDS = {"q", "mode", "n", "explain", "i", "from", "to"} | {o.name for o in FIELDS if not o.kind.is_repeatable}
 HIDDEN = {option.name for option in FILTERS if option.kind is ValueKind.IDS}
 _FLAG_NAMES = {parameter.name for parameter in SEARCH if parameter.kind in BOOLEANS}

@@ -23,7 +23,7 @@ from engine.serve.http.failures import Failure, classify_error
 from engine.serve.pages.form import FIELDS, HIDDEN, PAGE, build_form, canonicalise, is_canonical
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
-from engine.serve.pages.views import build_chips, build_hit_views, build_paging, list_badges
+from engine.serve.pages.views import build_chips, build_group_views, build_hit_views, build_paging, list_badges
 from engine.serve.request.parameters import RECORD, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.request.site import HTML, get_site, read_pairs, read_values, respond
@@ -87,6 +87,7 @@ def _render_search_page(index: Index, names: list[str], state: State, query: Que
         answer=answer,
         hits=build_hit_views(index, answer, state),
         chips=build_chips(state),
+        groups=build_group_views(answer, state),
         paging=build_paging(answer, state),
         question=_name_question(index, query),
         record=write_paragraph(make_record(index, answer)),

@@ -54,6 +54,16 @@ class _Chip:
 
 
 @dataclass(frozen=True, slots=True)
+class _GroupView:
+    """The records with one value of a field, and the URL of the search limited to them; "" if there is no such."""
+
+    value: str
+    records: int
+    hits: int
+    href: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Paging:
     """The ranks of the first and last hit of a page, and the URLs of the pages before and after."""
 
@@ -148,6 +158,23 @@ def build_chips(state: State) -> list[_Chip]:
             _Chip(_CHIPS["exclude"].chip, f"{len(excluded):,}", state.drop_value("exclude").build_address("/"))
         )
     return chips
+
+
+def build_group_views(answer: Answer, state: State) -> list[_GroupView]:
+    """Return the groups of an answer, each with the URL of the search limited to it."""
+    name = {"first_author": "author"}.get(answer.query.group_by or "", answer.query.group_by or "")
+    given = set(state.pairs)
+    return [
+        _GroupView(
+            group.value or "(none)",
+            group.records,
+            group.hits,
+            state.add_value(name, group.value).build_address("/")
+            if group.value and (name, group.value) not in given
+            else "",
+        )
+        for group in answer.groups
+    ]
 
 
 def build_paging(answer: Answer, state: State) -> _Paging:

@@ -57,7 +57,7 @@ def check_same(found: dict, answer: Answer, name: str = "toy") -> None:
     assert found["query"] == json.loads(json.dumps(asdict(answer.query)))
     assert (found["generation"], found["n_qualified"]) == (answer.generation, answer.n_qualified)
     assert found["notes"] == list(answer.notes)
-    assert found["groups"] == [{"value": value, "hits": n} for value, n in answer.groups]
+    assert found["groups"] == [asdict(group) for group in answer.groups]
     assert [hit["id"] for hit in found["hits"]] == [hit.id for hit in answer.hits]
     for got, hit in zip(found["hits"], answer.hits, strict=True):
         for name in ("rank", "title", "abstract", "year", "journal", "pmid", "doi", "retracted"):
