@@ -46,11 +46,11 @@ DEFAULT_FUSION: Fusion = "convex"
 
 # What hits are sorted by, and whether the order begins with the highest value: the newest, or names from A to Z.
 RELEVANCE = "relevance"
-SORTS = {"year": True, "author": False, "journal": False, "added": True}
-_SORT_CHOICES = (RELEVANCE, *(f"{field}{direction}" for field in SORTS for direction in ("", ":asc", ":desc")))
+_SORTS = {"year": True, "author": False, "journal": False, "added": True}
+_SORT_CHOICES = (RELEVANCE, *(f"{field}{direction}" for field in _SORTS for direction in ("", ":asc", ":desc")))
 
 # What records are counted by; a record counts once for each of its values.
-GROUPS = (
+_GROUPS = (
     "year",
     "journal",
     "type",
@@ -477,9 +477,9 @@ class Query:
             "group_by",
             ValueKind.CHOICE,
             "Count the records that qualify, and the hits among them, by this field.",
-            choices=GROUPS,
+            choices=_GROUPS,
             form_label="Count by",
-            form_choices=(("", "nothing"), *((field, field.replace("_", " ")) for field in GROUPS)),
+            form_choices=(("", "nothing"), *((field, field.replace("_", " ")) for field in _GROUPS)),
         ),
     )
     rerank: str | None = _describe_field(  # None: as index.toml says
@@ -615,7 +615,7 @@ def parse_sort(sort: str) -> tuple[str, bool]:
     (('year', True), ('year', False), ('author', False))
     """
     field, _, direction = sort.partition(":")
-    return field, direction == "desc" if direction else SORTS[field]
+    return field, direction == "desc" if direction else _SORTS[field]
 
 
 def describe_unknown(name: str, known: Sequence[str]) -> str:

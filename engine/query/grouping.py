@@ -11,7 +11,7 @@ from engine.query.generation import OpenGeneration
 from engine.query.ordering import is_selective
 from engine.query.plan import Question
 from engine.query.ranking import Candidate, Ranking
-from engine.records.answer import Group
+from engine.records.answer import ValueCount
 from engine.records.generation import DocIds
 
 _LISTED = 200  # values, beside those of the hits
@@ -19,7 +19,7 @@ _LISTED = 200  # values, beside those of the hits
 
 def count_groups(
     snapshot: OpenGeneration, question: Question, found: Ranking, hits: Sequence[Candidate]
-) -> tuple[tuple[Group, ...], list[str]]:
+) -> tuple[tuple[ValueCount, ...], list[str]]:
     """Count the records that qualify, and the hits among them, by the field of a query; return them with notes.
 
     Values are ordered by their records; where the ranking holds every record that passes the filters, by their hits
@@ -32,7 +32,7 @@ def count_groups(
     of_hits = count_values(snapshot.corpus, field, np.array([one.doc_id for one in hits], np.int64))
     shown = {fold_name(value): n for value, n in of_hits}
     counts = count_values(snapshot.corpus, field, qualified)
-    groups = [Group(value, shown.get(fold_name(value), 0), n) for value, n in counts]
+    groups = [ValueCount(value, shown.get(fold_name(value), 0), n) for value, n in counts]
     if not is_selective(question.query, is_search=question.is_search):
         groups.sort(key=lambda group: -group.hits)  # stable
     listed = tuple(group for place, group in enumerate(groups) if place < _LISTED or group.hits)

@@ -8,7 +8,7 @@ from engine.corpus.ordering import order_ids
 from engine.corpus.storage.store import Corpus
 from engine.options import RELEVANCE, Query, parse_sort
 
-SORTED = 100  # best hits that are sorted where a ranking holds every record; more if more are asked for at once
+_SORTED = 100  # best hits that are sorted where a ranking holds every record; more if more are asked for at once
 _STARTS = {
     "year": ("oldest first", "newest first"),
     "added": ("oldest first", "newest first"),
@@ -29,7 +29,7 @@ def count_sorted(query: Query, size: int, *, is_search: bool) -> int:
     """Return how many of the best hits, at most, a query on so many records sorts: 0 for the order by relevance."""
     if query.sort == RELEVANCE:
         return 0
-    return size if is_selective(query, is_search=is_search) else max(SORTED, query.top_k)
+    return size if is_selective(query, is_search=is_search) else max(_SORTED, query.top_k)
 
 
 def sort_ids(corpus: Corpus, doc_ids: list[int], sort: str) -> list[int]:

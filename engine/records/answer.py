@@ -74,7 +74,7 @@ class ChangedHit:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ValueCount:
     """The records with one value of a field."""
 
     value: str  # "" for records without a value
@@ -90,6 +90,6 @@ class Answer:
     generation: int
     hits: tuple[Hit, ...]
     n_qualified: int  # records that could be hits: pass the filters and, in keyword mode, hold the words
-    groups: tuple[Group, ...] = ()  # most frequent first, where groups were asked for
+    groups: tuple[ValueCount, ...] = ()  # most frequent first, where groups were asked for
     reranker: RerankerIdentity | None = None  # of the second stage, if there was one
     notes: tuple[str, ...] = ()  # for people: ids that are not there, why there are fewer hits than wanted

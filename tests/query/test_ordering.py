@@ -12,7 +12,7 @@ from engine.index.folder import IndexFolder
 from engine.query import ordering
 from engine.query.prisma import write_paragraph
 from engine.query.searchlog import make_record
-from engine.records.answer import Answer, Group, Hit
+from engine.records.answer import Answer, Hit, ValueCount
 from engine.reindex.order import Report
 
 Add = Callable[..., Report]
@@ -50,7 +50,7 @@ def test_keyword_sorts_all_that_match(index: Index) -> None:
 @pytest.mark.parametrize("mode", ["semantic", "keyword", "hybrid"])
 @pytest.mark.parametrize("sort", ["year:asc", "author", "journal", "added"])
 def test_pages_keep_one_order(index: Index, monkeypatch: pytest.MonkeyPatch, mode: str, sort: str) -> None:
-    monkeypatch.setattr(ordering, "SORTED", 7)
+    monkeypatch.setattr(ordering, "_SORTED", 7)
     query = Query("gout", mode=mode, sort=sort, top_k=4)  # type: ignore[arg-type]
     pages = [ids(index.ask(replace(query, offset=offset))) for offset in range(0, 12, 4)]
     assert sum(pages, []) == ids(index.ask(replace(query, top_k=7)))[:7] + sum(pages, [])[7:]
@@ -60,7 +60,7 @@ def test_pages_keep_one_order(index: Index, monkeypatch: pytest.MonkeyPatch, mod
 def test_the_most_relevant_are_sorted_where_every_record_is_ranked(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ordering, "SORTED", 5)
+    monkeypatch.setattr(ordering, "_SORTED", 5)
     every = index.ask(Query("gout", top_k=42))
     found = index.ask(Query("gout", sort="year", top_k=4))
     assert ids(found) == newest_first(list(every.hits[:5]), index)[:4]
@@ -75,7 +75,7 @@ def test_the_most_relevant_are_sorted_where_every_record_is_ranked(
 
 @pytest.mark.parametrize("mode", ["semantic", "keyword", "hybrid"])
 def test_a_minimum_score_sorts_all_that_reach_it(index: Index, monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
-    monkeypatch.setattr(ordering, "SORTED", 2)
+    monkeypatch.setattr(ordering, "_SORTED", 2)
     every = index.ask(Query("gout", mode=mode, top_k=42)).hits  # type: ignore[arg-type]
     least = sorted(hit.score for hit in every)[-4]
     found = index.ask(Query("gout", mode=mode, sort="year", top_k=3, min_score=least))  # type: ignore[arg-type]
@@ -83,7 +83,7 @@ def test_a_minimum_score_sorts_all_that_reach_it(index: Index, monkeypatch: pyte
 
 
 def test_sorted_hits_are_located_with_their_ranks(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ordering, "SORTED", 5)
+    monkeypatch.setattr(ordering, "_SORTED", 5)
     for mode in ("semantic", "keyword"):
         query = Query("gout", mode=mode, sort="year", top_k=3, offset=1)  # type: ignore[arg-type]
         hits = index.ask(query).hits
@@ -114,7 +114,7 @@ def test_groups_count_all_that_qualify_and_the_hits(index: Index) -> None:
     }
     assert sum(group.records for group in answer.groups) == answer.n_qualified == every.n_qualified
     whole = index.ask(Query("gout", top_k=42, group_by="journal"))
-    assert whole.groups == (Group(toys, 40, 40), Group("", 1, 1), Group(gut, 1, 1))
+    assert whole.groups == (ValueCount(toys, 40, 40), ValueCount("", 1, 1), ValueCount(gut, 1, 1))
     few = index.ask(Query("gout", top_k=1, group_by="journal", filters=Filters(where='not journal = "BMJ"')))
     assert sum(group.records for group in few.groups) == 42 and sum(group.hits for group in few.groups) == 1
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from engine.corpus.selection.fields import FIELDS
 from engine.corpus.selection.languages import list_spellings
 from engine.corpus.selection.where import list_compared
-from engine.corpus.storage.docsets import DocSet, Selected, Some
+from engine.corpus.storage.docsets import DocSet, Selected, Some, WithTerms
 from engine.corpus.storage.store import Corpus
 from engine.corpus.words.folding import fold_text, split_words
 from engine.options import FILTERS, Filters, QueryOption, ValueKind
@@ -27,7 +27,6 @@ from engine.phrases import pluralize
 
 _KINDS = ("journal", "mesh", "type", "keyword", "author", "language", "database", "label")  # of the table terms
 _NAMES = {option.name: option for option in FILTERS if option.kind is ValueKind.NAMES and option.name in FIELDS}
-_LOOKED_AT = 1000  # ids of a value that are read to see whether one of them is live, before all are
 _NAMED = 5  # values that a filter names, with suggestions; more are counted
 _SUGGESTED = 3  # names for one value
 _FEW = 8  # names of a field that are listed where none is near
@@ -38,14 +37,14 @@ _SHOWN = 80  # characters of a value or name
 
 
 @dataclass(frozen=True, slots=True)
-class NameText:
+class _NameText:
     """The names of a kind, and their folded words as one text in which three letters are looked up at once."""
 
     names: tuple[str, ...]
     folded: tuple[str, ...]  # the words of each name
 
     @classmethod
-    def build(cls, text: str) -> NameText:
+    def build(cls, text: str) -> _NameText:
         """Build it from names that are divided by line feeds."""
         names = tuple(dict.fromkeys(name for name in text.split("\n") if name))
         whole = "\n".join(names)
@@ -126,7 +125,7 @@ def note_unmatched(corpus: Corpus, filters: Filters) -> tuple[str, ...]:
     notes: list[str] = []
     for name, values in _list_values(filters).items():
         unmatched = [value for value in values if not _has_record(corpus, FIELDS[name].equal([value]))]
-        texts = _read_names(corpus, name) if unmatched else NameText((), ())
+        texts = _read_names(corpus, name) if unmatched else _NameText((), ())
         notes += [_write_note(corpus, _NAMES[name], value, texts) for value in unmatched[:_NAMED]]
         if rest := len(unmatched) - _NAMED:
             notes += [f"no records have {pluralize(rest, 'further value')} of {name}"] if rest > 0 else []
@@ -146,32 +145,35 @@ def _list_values(filters: Filters) -> dict[str, list[str]]:
 
 
 def _has_record(corpus: Corpus, docset: DocSet) -> bool:
-    """Return whether a selection has a live record."""
-    selections = docset.parts if isinstance(docset, Some) else (docset,)
-    for part in selections:
-        if not isinstance(part, Selected):
-            return True
-        some = f"SELECT id FROM ({part.sql}) LIMIT {_LOOKED_AT}"
-        if any(len(ids) for sql in (some, part.sql) for ids in corpus.select_ids([(sql, part.values)])):
-            return True
-    return False
+    """Return whether a selection has a live record; the first one found ends the search."""
+    selects, values = _unite(docset)
+    rows = corpus.read_each(f"SELECT EXISTS (SELECT 1 FROM ({selects}) WHERE id NOT IN (SELECT id FROM dead))", *values)
+    return any(row[0] for part in rows for row in part)
 
 
-def _read_names(corpus: Corpus, name: str) -> NameText:
+def _unite(docset: DocSet) -> tuple[str, list[str | int]]:
+    """Return the SELECT of the ids of a field's selection, dead ones too, perhaps repeated, and its values."""
+    parts = docset.parts if isinstance(docset, Some) else (docset,)
+    leaves = [part for part in parts if isinstance(part, Selected | WithTerms)]
+    sql = " UNION ALL ".join(f"SELECT id FROM ({leaf.sql})" for leaf in leaves)
+    return sql, [value for leaf in leaves for value in leaf.values]
+
+
+def _read_names(corpus: Corpus, name: str) -> _NameText:
     """Return the stored names of a field; none for a field of free text."""
     if name == "source":
         sql, values = "SELECT name || char(10) || format FROM sources", ()
-        return NameText.build("\n".join(row[0] for rows in corpus.read_each(sql, *values) for row in rows))
+        return _NameText.build("\n".join(row[0] for rows in corpus.read_each(sql, *values) for row in rows))
     if name not in _KINDS:
-        return NameText((), ())
+        return _NameText((), ())
     sql = "SELECT group_concat(replace(value, char(10), ' '), char(10)) FROM terms WHERE kind = ?"
     text = "\n".join(row[0] or "" for rows in corpus.read_each(sql, name) for row in rows)
     if name == "language":
         text = "\n".join(spelling for value in text.split("\n") if value for spelling in list_spellings(value))
-    return NameText.build(text)
+    return _NameText.build(text)
 
 
-def _write_note(corpus: Corpus, option: QueryOption, value: str, texts: NameText) -> str:
+def _write_note(corpus: Corpus, option: QueryOption, value: str, texts: _NameText) -> str:
     """Return the note on a value that no record has."""
     problem = f"no {option.words[0].format(_quote(value))}"
     if not texts.names and option.name in _KINDS:
@@ -193,13 +195,9 @@ def _count_each(corpus: Corpus, field: str, names: Sequence[str]) -> list[str]:
 def _count_records(corpus: Corpus, field: str, names: Sequence[str]) -> Iterator[int]:
     """Yield the number of live records with each name."""
     for name in names:
-        docset = FIELDS[field].equal([name])
-        parts = docset.parts if isinstance(docset, Some) else (docset,)
-        selections = [part for part in parts if isinstance(part, Selected)]
-        union = " UNION ALL ".join(f"SELECT id FROM ({part.sql})" for part in selections)
-        sql = f"SELECT count(DISTINCT id) FROM ({union}) WHERE id NOT IN (SELECT id FROM dead)"
-        values = [value for part in selections for value in part.values]
-        yield sum(row[0] for rows in corpus.read_each(sql, *values) for row in rows)
+        selects, values = _unite(FIELDS[field].equal([name]))
+        sql = f"SELECT count(DISTINCT id) FROM ({selects}) WHERE id NOT IN (SELECT id FROM dead)"
+        yield sum(row[0] for part in corpus.read_each(sql, *values) for row in part)
 
 
 def _quote(text: str) -> str:

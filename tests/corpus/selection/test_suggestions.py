@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from engine.corpus.selection.suggestions import NameText
+from engine.corpus.selection.suggestions import _NameText
 from engine.corpus.selection.where import list_compared
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
@@ -21,7 +21,7 @@ HEADINGS = (
     "Randomized Controlled Trials as Topic",
     "Randomized Controlled Trial",
 )
-TEXT = NameText.build("\n".join(HEADINGS))
+TEXT = _NameText.build("\n".join(HEADINGS))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_name_that_is_far_behind_the_nearest_is_not_suggested() -> None:
 
 @pytest.mark.parametrize("value", ["quantum chromodynamics", "", "?!", "x"])
 def test_nothing_is_near(value: str) -> None:
-    assert TEXT.find_nearest(value, 3) == [] == NameText.build("").find_nearest("gout", 3)
+    assert TEXT.find_nearest(value, 3) == [] == _NameText.build("").find_nearest("gout", 3)
 
 
 def test_the_texts_that_an_expression_compares_as_a_whole() -> None:
