@@ -182,12 +182,15 @@ class _Evaluator:
             inside = inside & self.list_inside(join_queries(wanted, (), ()))
         if unwanted:
             inside = inside & ~self.list_inside(join_queries((), unwanted, ()))
+        checks = [part for part in parts if isinstance(part, _Check)]
+        found = [self.find_candidates(check) for check in checks]
+        for sure, unsure in found:
+            inside = inside & (sure | unsure)
+        for check, (sure, unsure) in zip(checks, found, strict=True):
+            inside = inside & (sure | self.verify(check, unsure & inside))
         for part in parts:
-            if isinstance(part, _Check):
-                inside = inside & self.verify(part, inside)
-            elif isinstance(part, _Rest) and not isinstance(part.part, WordQuery):
-                other = self.verify(part.part, inside) if isinstance(part.part, _Check) else self.list_inside(part.part)
-                inside = inside & ~other
+            if isinstance(part, _Rest) and not isinstance(part.part, WordQuery):
+                inside = inside & ~self.list_inside(part.part, inside)
         return inside
 
     def join_some(self, parts: Sequence[_Set]) -> _Set:
@@ -212,28 +215,31 @@ class _Evaluator:
         inside[ids[ids < self.size]] = True
         return inside
 
-    def list_inside(self, part: _Set) -> _Inside:
-        """Return the set of a part, looked up."""
+    def list_inside(self, part: _Set, among: _Inside | None = None) -> _Inside:
+        """Return the set of a part, looked up; what lies outside `among`, if given, may be missing."""
         if isinstance(part, WordQuery):
             return self.mark(self.words.list_matches(part.query))
         if isinstance(part, _Check):
-            return self.verify(part, None)
+            sure, unsure = self.find_candidates(part)
+            return sure | self.verify(part, unsure if among is None else unsure & among)
         if isinstance(part, _Rest):
             return self.list_all() & ~self.list_inside(part.part)
         return part
 
-    def verify(self, check: _Check, among: _Inside | None) -> _Inside:
-        """Return the records of a check, read from their texts; those outside `among` may be left out."""
-        inside = self.mark(self.words.list_matches(check.sure.query)) if check.sure else np.zeros(self.size, np.bool_)
-        unsure = self.mark(self.words.list_matches(check.maybe.query)) & ~inside
-        left = np.flatnonzero(unsure if among is None else unsure & among)
+    def find_candidates(self, check: _Check) -> tuple[_Inside, _Inside]:
+        """Return the records that are sure to pass a check, and others that may."""
+        sure = self.mark(self.words.list_matches(check.sure.query)) if check.sure else np.zeros(self.size, np.bool_)
+        return sure, self.mark(self.words.list_matches(check.maybe.query)) & ~sure
+
+    def verify(self, check: _Check, candidates: _Inside) -> _Inside:
+        """Return the candidates whose texts pass a check."""
+        passing, left = np.zeros(self.size, np.bool_), np.flatnonzero(candidates)
         for start in range(0, len(left), _PAGE):
             CURRENT.get().check()
-            for doc_id, title, abstract in self.corpus.read_by_ids(
-                "title, abstract", left[start : start + _PAGE].tolist()
-            ):
-                inside[doc_id] = check.is_match(split_words(title), split_words(abstract))
-        return inside
+            page = left[start : start + _PAGE].tolist()
+            for doc_id, title, abstract in self.corpus.read_by_ids("title, abstract", page):
+                passing[doc_id] = check.is_match(split_words(title), split_words(abstract))
+        return passing
 
     def find_term(self, term: SearchTerm) -> _Set | None:
         """Return the records that have a term in one of its fields; None if no such field is stored."""

@@ -19,6 +19,11 @@ def has_wildcard(word: str) -> bool:
     return any(sign in word for sign in _WILD)
 
 
+def cut_beginning(word: str) -> str:
+    """Return the letters of a word of a term before its first wildcard."""
+    return re.split(r"[*?#]", word, maxsplit=1)[0]
+
+
 def build_regex(word: str) -> str:
     """Return the regular expression that matches the same whole words as a word of a term."""
     return "".join(_WILD.get(character) or re.escape(character) for character in word)
@@ -35,6 +40,8 @@ def build_test(word: str) -> Callable[[str], bool]:
 
 def find_phrase(words: Words, text: Words) -> _Spans:
     """Return where the words of a term follow each other in a text."""
+    if len(words) == 1 and not has_wildcard(words[0]):
+        return [(place, place + 1) for place, word in enumerate(text) if word == words[0]]
     tests = [build_test(word) for word in words]
     n = len(tests)
     return [

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.corpus.boolean.matching import build_test, has_wildcard
+from engine.corpus.boolean.matching import build_test, cut_beginning, has_wildcard
 from engine.corpus.boolean.tags import WORD_FIELDS, SearchField
 from engine.corpus.boolean.tree import Search, SearchTerm
-from engine.corpus.boolean.values import MANY, MAYBE, ONE
+from engine.corpus.boolean.values import MANY, MAYBE
 from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wording import Term, Wording
 
@@ -69,9 +69,8 @@ def _list_endings(word: str, words: WordIndex) -> Iterator[str]:
     if not has_wildcard(word):
         yield word
         return
-    beginning = word[: min(word.find(sign) for sign in (MANY, MAYBE, ONE) if sign in word)]
     test = build_test(word)
-    yield from (one for one, _ in words.list_words(beginning) if test(one))
+    yield from (one for one, _ in words.list_words(cut_beginning(word)) if test(one))
 
 
 def _split_inverted(heading: str) -> str:

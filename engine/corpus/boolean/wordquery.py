@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
-from engine.corpus.boolean.matching import build_regex, has_wildcard
-from engine.corpus.boolean.tree import Expression, Kind
+from engine.corpus.boolean.matching import build_regex, build_test, cut_beginning, has_wildcard, list_branch
+from engine.corpus.boolean.tree import Expression, Kind, Node
 from engine.corpus.words.wordindex import WordIndex
 
 if TYPE_CHECKING:
     import tantivy
 
-_MAX_PAIRS = 100  # of words near each other that are looked up in both orders
+_MAX_PAIRS = 1_000  # of words that are looked up near each other
+_Terms = Sequence[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,19 +56,46 @@ def join_queries(wanted: Sequence[WordQuery], some: Sequence[WordQuery], unwante
 def find_nearby(words: WordIndex, where: str, expression: Expression, number: int) -> WordQuery:
     """Return a query for the records in which the parts of a proximity may stand near each other.
 
-    Pairs of single words are looked up in both orders; otherwise it finds the records that have all parts.
+    The outer words of two parts are looked up in both orders, with their endings; if these are too many, or there are
+    more parts, it finds the records that have all parts.
     """
     from tantivy import Query
 
     node = expression.nodes[number]
     parts = [_list_alternatives(expression, part) for part in node.parts]
-    is_plain = all(len(one) == 1 and not has_wildcard(one[0]) for part in parts for one in part)
-    if len(parts) == 2 and is_plain and len(parts[0]) * len(parts[1]) <= _MAX_PAIRS:
-        pairs = [pair for one, other in product(*parts) for pair in ((one[0], other[0]), (other[0], one[0]))]
-        queries = [WordQuery(Query.phrase_query(words.schema, where, [*pair], node.distance - 1)) for pair in pairs]
-        return join_queries((), queries, ())
     each = [join_queries((), [_find_words(words, where, one) for one in part], ()) for part in parts]
-    return join_queries(each, (), ())
+    pairs = _list_pairs(words, *parts) if _is_pair(expression, node) else []
+    if not pairs:
+        return join_queries(each, (), ())
+    queries = [WordQuery(Query.phrase_query(words.schema, where, [*pair], node.distance - 1)) for pair in pairs]
+    return join_queries([*each, join_queries((), queries, ())], (), ())
+
+
+def _is_pair(expression: Expression, node: Node) -> bool:
+    """Return whether a proximity has two parts without a proximity in them."""
+    below = [one for part in node.parts for one in list_branch(expression, part)]
+    return len(node.parts) == 2 and all(expression.nodes[one].kind is not Kind.NEAR for one in below)
+
+
+def _list_pairs(words: WordIndex, left: _Terms, right: _Terms) -> list[tuple[str, str]]:
+    """Return the words that may follow each other where two parts are near; empty if they are too many."""
+    ends = [[_list_endings(words, [term[place] for term in part]) for place in (0, -1)] for part in (left, right)]
+    (first, last), (other_first, other_last) = ends
+    if len(last) * len(other_first) + len(other_last) * len(first) > _MAX_PAIRS:
+        return []
+    return list(dict.fromkeys((*product(last, other_first), *product(other_last, first))))
+
+
+def _list_endings(words: WordIndex, patterns: Sequence[str]) -> list[str]:
+    """Return the words of an index that match one of several words of terms."""
+    found: dict[str, None] = {}
+    for pattern in patterns:
+        if has_wildcard(pattern):
+            test = build_test(pattern)
+            found |= dict.fromkeys(one for one, _ in words.list_words(cut_beginning(pattern)) if test(one))
+        else:
+            found[pattern] = None
+    return list(found)
 
 
 def _find_words(words: WordIndex, where: str, term: Sequence[str]) -> WordQuery:
