@@ -107,6 +107,16 @@ def test_a_model_searches_a_set(run: Run, known: Path) -> None:
     done = run("compare", "toy", TOY_MODEL, "--set", known, "--measure", "MAP")
     assert done.stdout.splitlines()[-1].split()[-3:] == ["0", "3", "0"] and done.exit_code == 0
     assert run("compare", "toy", "all-MiniLM-L6-v2", "--set", known).exit_code == 0
+    with_prompt = f"'{TOY_MODEL}' --query-prompt 'find: '"
+    done = run("compare", TOY_MODEL, with_prompt, "--set", known)
+    heads = [line for line in done.stdout.splitlines() if line.endswith("3 queries")]
+    assert heads == ["nDCG@10, 3 queries", "recall@100, 3 queries", "MRR@10, 3 queries"] and done.exit_code == 0
+    done = run("compare", TOY_MODEL, with_prompt, "--set", known, "--measure", "MAP", "--measure", "P@10", "--json")
+    found = json.loads(done.stdout[done.stdout.index("{") :])
+    assert (found["measure"], [each["measure"] for each in found["more"]]) == ("MAP", ["P@10"])
+    assert run("compare", "toy", f"{TOY_MODEL} --colour", "--set", known).exit_code == 2
+    done = run("compare", "toy", f"{TOY_MODEL} 'open", "--set", known)
+    assert done.exit_code == 2 and "can't be read as a model with options" in done.output
 
 
 def test_systems_are_compared(run: Run, known: Path) -> None:

@@ -34,7 +34,8 @@ def test_flag_before_environment_before_file_before_default(folder: Path, monkey
     assert (found.model, found.device, found.max_deleted_share, found.keep_generations) == ("flag", "cuda", 0.2, 3)
     assert dict(found.origins) == {
         "sources": "default", "model": "flag", "device": "ENGINE_DEVICE", "precision": "default",
-        "recipe": "default", "factory": "default", "recall": "default",
+        "recipe": "default", "template": "default", "query_prompt": "default", "document_prompt": "default",
+        "query_model": "default", "pooling": "default", "factory": "default", "recall": "default",
         "keep_generations": "default", "one_segment_below": "default", "checkpoint_seconds": "default",
         "max_deleted_share": str(folder / "index.toml"), "max_changed_share": "default",
         "hybrid_weight": "default", "hybrid_fusion": "default", "mesh_tree": "default",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -19,11 +20,11 @@ from engine.cli.judgments import (
     evaluate_run_file,
     judged_options,
 )
-from engine.cli.options import INDEXES, SEARCH_DEVICE, index_options, query_options
+from engine.cli.options import INDEXES, SEARCH_DEVICE, build_setting_option, index_options, query_options
 from engine.config import Config
 from engine.errors import UsageError
 from engine.files import check_targets, write_file, write_text
-from engine.options import DEFAULT_MODEL, Query
+from engine.options import DEFAULT_MODEL, IndexSettings, Query
 from engine.phrases import pluralize
 from engine.terminal import dump_json, join_lines, say
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _RUN_SUFFIXES = (".trec", ".run", ".txt")
 _MODEL_FILES = ("modules.json", "config.json")
+_MEASURES = ("nDCG@10", "recall@100", "MRR@10")  # by which models are compared
 _NAME = 50  # characters shown of a name
 _Reader = Callable[[], JudgedInput]
 
@@ -202,7 +204,12 @@ def _round_numbers(fields: dict[str, Any]) -> dict[str, Any]:
 @click.argument("systems", nargs=-1, required=True, metavar="A B...")
 @judged_options
 @INDEXES
-@click.option("--measure", "measure_name", default="nDCG@10", show_default=True, help="Measure to compare by.")
+@click.option(
+    "--measure",
+    "names",
+    multiple=True,
+    help="Measure to compare by; may be repeated [nDCG@10; of models also recall@100 and MRR@10].",
+)
 @click.option("--plot", type=FILE, metavar="FILE.png", help="Draw the difference of each query as a PNG picture.")
 @click.option("--overwrite", is_flag=True, help="Overwrite an existing picture.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
@@ -210,7 +217,7 @@ def compare(
     systems: tuple[str, ...],
     read: _Reader,
     indexes: str | None,
-    measure_name: str,
+    names: tuple[str, ...],
     plot: Path | None,
     overwrite: bool,
     as_object: bool,
@@ -218,27 +225,32 @@ def compare(
     """Compare rankings query by query, and test the differences.
 
     A is the baseline that the others are compared with. A system is a TREC run (.trec, .run, .txt), the name of an
-    index, or with --set a sentence-transformers folder or all-MiniLM-L6-v2. Intervals are 95 % (paired bootstrap,
+    index, or with --set a model: a folder, a hub id or all-MiniLM-L6-v2, in quotes with its options if it needs some
+    (--query-prompt, --document-prompt, --query-model, --pooling). Intervals are 95 % (paired bootstrap,
     10,000 resamples); p is two-sided, adjusted for several comparisons (Holm).
 
     \b
     engine compare semantic.trec hybrid.trec --qrels qrels.tsv --plot gain.png
     engine compare ./base-model ./my-model --set known-titles
+    engine compare all-MiniLM-L6-v2 "intfloat/e5-small-v2 --query-prompt 'query: '" --set items
     """
     from engine.relevance.scoring.comparison import compare as compare_systems
     from engine.relevance.scoring.measures import parse
 
-    measure = parse(measure_name)
     check_targets([plot] if plot else [], overwrite=overwrite)
     if len(systems) < 2:
         raise UsageError(
             "one system given, expected at least two. For example: engine compare a.trec b.trec --qrels FILE"
         )
     judged, config = read(), Config.load(indexes)
-    evaluations = [_evaluate_system(system, config, judged, measure) for system in systems]
-    comparison = compare_systems(
-        measure, [(s, e.measured[0].values) for s, e in zip(systems, evaluations, strict=True)]
-    )
+    known = [_is_run(system) or system in config.list_names() for system in systems]
+    measures = [parse(name) for name in names or (_MEASURES[:1] if any(known) else _MEASURES)]
+    evaluations = [_evaluate_system(system, config, judged, measures) for system in systems]
+    comparisons = [
+        compare_systems(measure, [(s, e.measured[at].values) for s, e in zip(systems, evaluations, strict=True)])
+        for at, measure in enumerate(measures)
+    ]
+    comparison = comparisons[0]
     system_notes = [
         (s, note) for s, e in zip(systems, evaluations, strict=True) for note in (*[*_format_tally(e)][1:], *e.notes)
     ]
@@ -248,26 +260,57 @@ def compare(
 
         write_file(plot, [draw_png(comparison)], overwrite=overwrite)
     if as_object:
-        click.echo(dump_json(_list_comparison_fields(comparison, notes, judged)))
+        more = [_list_systems(each) for each in comparisons[1:]]
+        click.echo(dump_json(_list_comparison_fields(comparison, notes, judged) | ({"more": more} if more else {})))
         return
-    for line in (*_format_comparison(comparison), *(f"note: {join_lines(note)}" for note in notes)):
+    lines = [line for each in comparisons for line in _format_comparison(each)]
+    for line in (*lines, *(f"note: {join_lines(note)}" for note in notes)):
         say(line)
     if plot:
         say(f"{plot} written", err=True)
 
 
-def _evaluate_system(system: str, config: Config, judged: JudgedInput, measure: Measure) -> Evaluation:
-    """Evaluate a system: a run by its suffix, an index by its name, else a model by its folder or the default model."""
-    path = Path(system)
-    if path.name.removesuffix(".gz").endswith(_RUN_SUFFIXES):
-        return evaluate_run_file(path, judged, [measure])
+def _is_run(system: str) -> bool:
+    """Return whether a system is a TREC run, by the name of its file."""
+    return Path(system).name.removesuffix(".gz").endswith(_RUN_SUFFIXES)
+
+
+@click.command()
+@click.argument("model")
+@build_setting_option("query_prompt")
+@build_setting_option("document_prompt")
+@build_setting_option("query_model")
+@build_setting_option("pooling")
+def _read_model(**_: object) -> None:
+    """Carry the options of a model that stands with them in one argument."""
+
+
+def _evaluate_system(system: str, config: Config, judged: JudgedInput, measures: Sequence[Measure]) -> Evaluation:
+    """Evaluate a system: a run by its suffix, an index by its name, else a model by its folder, hub id or name."""
+    if _is_run(system):
+        return evaluate_run_file(Path(system), judged, measures)
     if system in config.list_names():
-        return evaluate_judged_index(config.select_index(system), "cpu", _deepen(Query()), judged, [measure])[0]
-    if system == DEFAULT_MODEL or any((path / name).is_file() for name in _MODEL_FILES):
-        return evaluate_model(system, judged, [measure])[0]
+        return evaluate_judged_index(config.select_index(system), "cpu", _deepen(Query()), judged, measures)[0]
+    words = [system] if Path(system).is_dir() or not system.strip() else _split_words(system)
+    path, is_hub_id = Path(words[0]), words[0].partition("@")[0].count("/") == 1 and not words[0].startswith((".", "/"))
+    if words[0] == DEFAULT_MODEL or is_hub_id or any((path / name).is_file() for name in _MODEL_FILES):
+        settings = IndexSettings(**_read_model.make_context(words[0], words).params)
+        return evaluate_model(system, judged, measures, settings=settings)[0]
     raise UsageError(
         f"{system!r} is not a TREC run ({', '.join(_RUN_SUFFIXES)}), an index in {config.indexes} or a model folder"
     )
+
+
+def _split_words(system: str) -> list[str]:
+    """Split a model and its options as a shell does.
+
+    Raises:
+        UsageError: a quote is not closed.
+    """
+    try:
+        return shlex.split(system)
+    except ValueError as err:
+        raise UsageError(f"{system!r} can't be read as a model with options: {err}") from err
 
 
 def _format_comparison(comparison: Comparison) -> Iterator[str]:
@@ -297,17 +340,22 @@ def _shorten_title(name: str) -> str:
 
 def _list_comparison_fields(comparison: Comparison, notes: Sequence[str], judged: JudgedInput) -> dict[str, Any]:
     """Return a comparison as the printed fields."""
+    own = _list_systems(comparison)
+    return {
+        "measure": own["measure"],
+        "judged_by": dict(judged.names),
+        "n": len(comparison.query_ids),
+        "systems": own["systems"],
+        "notes": notes,
+    }
+
+
+def _list_systems(comparison: Comparison) -> dict[str, Any]:
+    """Return the measure of a comparison and its systems as plain fields."""
     rows = []
     for row in comparison.rows:
         fields: dict[str, Any] = {"name": row.name, **_round_numbers(asdict(row.interval))}
         if row.gain:
             fields |= {"gain": _round_numbers(asdict(row.gain.difference)), "p_adjusted": round(row.gain.p, 6)}
         rows.append(fields)
-    by = dict(judged.names)
-    return {
-        "measure": str(comparison.measure),
-        "judged_by": by,
-        "n": len(comparison.query_ids),
-        "systems": rows,
-        "notes": notes,
-    }
+    return {"measure": str(comparison.measure), "systems": rows}

@@ -13,7 +13,7 @@ import click
 from engine.cli.options import add_options, open_named
 from engine.config import Config
 from engine.errors import UsageError
-from engine.options import Query
+from engine.options import IndexSettings, Query
 from engine.terminal import show_progress
 
 if TYPE_CHECKING:
@@ -79,15 +79,22 @@ def _read_judged(queries: Path | None, qrels: Path | None, folder: Path | None) 
 
 
 def evaluate_model(
-    model: str, judged: JudgedInput, measures: Sequence[Measure], run_depth: int = 1
+    model: str,
+    judged: JudgedInput,
+    measures: Sequence[Measure],
+    run_depth: int = 1,
+    settings: IndexSettings | None = None,
 ) -> tuple[Evaluation, str]:
-    """Evaluate a model over a test set, with run_depth documents per query in the run; return also its identity."""
+    """Evaluate a model over a test set, with run_depth documents per query in the run; return also its identity.
+
+    settings: the model and what is set of it; None for the model as it is.
+    """
     from engine.reindex.encoders import open_model_encoder
     from engine.relevance.scoring.evaluation import evaluate_set
 
     if judged.test_set is None:
         raise UsageError(f"{model} needs documents to search. Give a test set: --set FOLDER")
-    with show_progress() as report, open_model_encoder(model, report) as encoder:
+    with show_progress() as report, open_model_encoder(settings or IndexSettings(model=model), report) as encoder:
         evaluation = evaluate_set(encoder, judged.test_set, measures, model, report, run_depth=run_depth)
         return evaluation, str(encoder.identity)
 

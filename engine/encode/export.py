@@ -43,6 +43,27 @@ class _TokenStates(torch.nn.Module):
         return states
 
 
+class _BothWays(torch.nn.Module):
+    """A Gemma whose tokens attend both ways. The tracer can't follow its masks, so they are made here."""
+
+    def __init__(self, model: torch.nn.Module, window: int) -> None:
+        super().__init__()
+        self.model = model
+        self.window = window
+
+    def forward(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Map ids and mask, (n, length) int64 each, to states (n, length, dim) float32."""
+        places = torch.arange(ids.shape[1])
+        near = (places[:, None] - places[None, :]).abs() < self.window
+        seen = mask[:, None, None, :].bool() & torch.ones_like(near)
+        masks = {
+            name: torch.zeros_like(allowed, dtype=torch.float32).masked_fill(~allowed, torch.finfo(torch.float32).min)
+            for name, allowed in (("full_attention", seen), ("sliding_attention", seen & near))
+        }
+        states: torch.Tensor = self.model(input_ids=ids, attention_mask=masks).last_hidden_state
+        return states
+
+
 class _Head(torch.nn.Module):
     """The modules after pooling: pooled states to vectors."""
 
@@ -156,7 +177,10 @@ def _write_graph(folder: Path, path: Path) -> None:
     inputs = {"input_ids": _IDS, "attention_mask": torch.ones_like(_IDS)}
     if getattr(model.config, "type_vocab_size", 0):
         inputs["token_type_ids"] = torch.zeros_like(_IDS)
-    _export_graph(_TokenStates(model, tuple(inputs)), inputs, _STATES, path)
+    if getattr(model.config, "use_bidirectional_attention", False):
+        _export_graph(_BothWays(model, int(model.config.sliding_window)), inputs, _STATES, path)
+    else:
+        _export_graph(_TokenStates(model, tuple(inputs)), inputs, _STATES, path)
 
 
 def fuse_graph(folder: Path, plain: Path, fused: Path) -> None:

@@ -228,13 +228,16 @@ def _copy_from_sibling(folder: IndexFolder, identity: EncoderIdentity, target: P
 
 
 @contextlib.contextmanager
-def open_model_encoder(model: str, progress: Progress) -> Iterator[OnnxEncoder]:
+def open_model_encoder(model: str | IndexSettings, progress: Progress) -> Iterator[OnnxEncoder]:
     """Open the encoder of a model folder or hub id, which is exported on first use and kept in the user's cache.
+
+    model: its name, or settings that name it and what is changed of it.
 
     Raises:
         EngineError: the model can't be used or exported.
     """
-    choice = choose(None, IndexSettings(model=model), re_encode=False)
+    settings = IndexSettings(model=model) if isinstance(model, str) else model
+    choice = choose(None, settings, re_encode=False)
     with tempfile.TemporaryDirectory() as scratch:
         folder = _provide_export(choice, _find_encoder_cache() or Path(scratch), progress)
         with contextlib.closing(OnnxEncoder(folder)) as encoder:

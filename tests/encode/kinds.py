@@ -242,6 +242,7 @@ KINDS: dict[str, Build] = {
     "dense without normalize": with_head("Dense"),
     "layer norm": with_head("LayerNorm", "Dense", "LayerNorm"),
     "last token": last_token,
+    "gemma": gemma,
     "xlm-roberta": roberta,
     "static": static,
     "model2vec": model2vec,

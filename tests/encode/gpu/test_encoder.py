@@ -281,3 +281,19 @@ def test_a_gpu_gives_the_vectors_of_fp32(on_gpu: _GpuEncoder, model_folder: Path
     for runner in (on_gpu._runner, on_gpu._library, on_gpu._exact):
         on_gpu._runner = runner
         assert (on_gpu.encode(texts).vectors * theirs).sum(axis=1).min() >= 0.9999
+
+
+@pytest.mark.parametrize("kind", ["prompt left out of pooling", "router"])
+def test_other_kinds_have_the_vectors_of_documents(kind: str, texts: list[str], tmp_path: Path) -> None:
+    from tests.encode.kinds import KINDS
+
+    folder = tmp_path / "model"
+    KINDS[kind](folder)
+    identity = identify(folder, kind)
+    encoder = _GpuEncoder(folder, identity, ["cpu"], torch.float32)
+    theirs = SentenceTransformer(str(folder), device="cpu").encode_document(texts[:9], normalize_embeddings=True)
+    found = encoder.encode(texts[:9])
+    assert found.vectors.shape == (9, identity.dim)
+    assert (found.vectors * theirs).sum(axis=1).min() >= 0.9999
+    with pytest.raises(EncoderError, match="encodes documents only"):
+        encoder.encode_queries(texts[:1])
