@@ -131,11 +131,18 @@ def _place_records(
             reason = EXAMPLE
         elif doc_id not in passing:
             reason = _FILTERED
+        elif rank is None and question.is_search and not _is_among(question, doc_id):
+            reason = _NO_WORD
         elif rank is None:
             reason = _TOO_LOW if doc_id in ranks or question.query.mode == "semantic" else _NO_WORD
         row = rows[doc_id]
         found[doc_id] = KnownItem(row.record_id, row.record_id, row.title, rank, scores[doc_id], reason)
     return found
+
+
+def _is_among(question: Question, doc_id: int) -> bool:
+    """Return whether a record may be a hit."""
+    return question.among is None or doc_id in question.among
 
 
 def _rank_known_by_meaning(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from engine.corpus.boolean.strategy import read_search
 from engine.options import FILTERS, RELEVANCE, Filters, Query, QueryOption, ValueKind
 from engine.phrases import pluralize
 from engine.query.ordering import describe_sort
@@ -54,6 +55,9 @@ def _describe_strategy(record: Record) -> Iterator[str]:
     query = record.query
     if query.text:
         yield f"The query was, verbatim: \u201c{query.text}\u201d."
+        if (search := read_search(query.text)) is not None:
+            dialect = search.expression.dialect.value
+            yield f"It was read as a Boolean search ({dialect}), which decided what was found; the ranking ordered it."
     if query.like:
         yield f"Given as examples that hits should be like: {', '.join(map(str, query.like))}."
     if query.unlike:

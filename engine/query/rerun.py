@@ -159,7 +159,7 @@ def _explain_difference(record: Record, answer: Answer, snapshot: OpenGeneration
         )
     if record.engine_version != __version__:
         notes.append(f"recorded with abstract-engine {record.engine_version}, repeated with {__version__}")
-    if (tree := describe_mesh_tree(snapshot, record.query.filters)) != record.mesh_tree:
+    if (tree := describe_mesh_tree(snapshot, record.query)) != record.mesh_tree:
         notes.append(f"recorded with the MeSH tree {record.mesh_tree or 'none'}, repeated with {tree or 'none'}")
     if snapshot.manifest.ann is not None:
         notes.append("the index is approximate: what it finds may depend on the device and on the FAISS version")

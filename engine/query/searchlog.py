@@ -12,6 +12,7 @@ from typing import Any
 
 from engine import __version__, files
 from engine.config import Settings
+from engine.corpus.boolean.strategy import read_search
 from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
 from engine.options import FUSIONS, MODES, NO_RERANKER, Filters, Query
 from engine.query.generation import OpenGeneration
@@ -84,7 +85,7 @@ def make_record(index: Index, answer: Answer, *, since: int | str | date | None 
         newest_source=manifest.newest_source,
         query=replace(answer.query, rerank=reranker.short_name if reranker else NO_RERANKER),
         since=None if since is None else resolve_since(snapshot, since),
-        mesh_tree=describe_mesh_tree(snapshot, answer.query.filters),
+        mesh_tree=describe_mesh_tree(snapshot, answer.query),
         n_qualified=answer.n_qualified,
         ids=tuple(hit.id for hit in answer.hits),
         scores=tuple(_round_score(hit.score) for hit in answer.hits),
@@ -119,9 +120,11 @@ def hash_result(hits: Iterable[Hit]) -> str:
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
 
 
-def describe_mesh_tree(snapshot: OpenGeneration, filters: Filters) -> str:
-    """Return name and SHA-256 of the MeSH tree file; "" if no filter uses it."""
-    named = Settings.load(snapshot.folder.path).mesh_tree if filters.mesh_trees else None
+def describe_mesh_tree(snapshot: OpenGeneration, query: Query) -> str:
+    """Return name and SHA-256 of the MeSH tree file; "" if neither a filter nor the text uses it."""
+    search = None if query.filters.mesh_trees else read_search(query.text)
+    uses_tree = bool(query.filters.mesh_trees) or (search is not None and search.has_exploded)
+    named = Settings.load(snapshot.folder.path).mesh_tree if uses_tree else None
     if named is None:
         return ""
     receipt = FileReceipt.of(snapshot.folder.path / named)

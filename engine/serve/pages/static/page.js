@@ -104,6 +104,16 @@ if (bars) {
   bars.addEventListener("pointercancel", () => { start = null; });
 }
 
+// A browser drops the ends of lines that are pasted into a field. In a numbered search they count, so they stay as
+// line separators.
+one("#q")?.addEventListener("paste", (event) => {
+  const text = event.clipboardData?.getData("text") ?? "";
+  if (!/[\r\n]/.test(text.trim())) return;
+  event.preventDefault();
+  const field = event.target;
+  field.setRangeText(text.trim().replace(/\r\n?|\n/g, "\u2028"), field.selectionStart, field.selectionEnd, "end");
+});
+
 // Keyboard shortcuts: not while typing, not with Ctrl, Alt or Meta, and not if turned off.
 const dialog = one("#keys"), using = one("#keys-used");
 let used = null; // the setting of this page, used if local storage is unavailable
