@@ -22,7 +22,7 @@ ADDED = (
     {"id": "b2", "title": "Paget bone disease", "abstract": "Frobizole and throe of the bone.", "year": 2032,
      "mesh": ["Osteitis Deformans"], "authors": ["Kon, E"], "journal": "Annals of the Rheumatic Diseases"},
     {"id": "b3", "title": "Osteitis", "abstract": "Nothing else.", "mesh": ["Osteitis Deformans"], "year": 2033},
-    {"id": "b4", "title": "Pagets and frobizoles", "abstract": "Pain, then bone.", "year": 2034},
+    {"id": "b4", "title": "Pagets and frobizoles", "abstract": "Throe, then bone.", "year": 2034},
 )  # fmt: skip
 
 
