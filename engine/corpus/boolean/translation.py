@@ -228,6 +228,8 @@ class _Writer:
             self.notes[f"{self.dialect.value} can't be asked for {_AWAY[one]} alone, so any author stands here"] = None
         if one in (SearchField.HEADING, SearchField.EXPLODED) and self.dialect is Dialect.EMBASE:
             self.notes["Embase has Emtree terms instead of MeSH headings. Check that each of them is there"] = None
+        if one in (SearchField.HEADING, SearchField.EXPLODED) and self.dialect is Dialect.OVID:
+            text = text[:1].upper() + text[1:]  # so that "and" in it is no operator
         if one is SearchField.YEAR:
             return self.write_years(text)
         return pattern.format(text)
