@@ -42,7 +42,7 @@ _SAME = str.maketrans(
     "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02\u2018\u2019\u201a\u201b\u2032\uff07\uff08\uff09\uff3b\uff3d\uff1a\uff0c\uff0a\u00a0\u3000\u2007\u202f",
     '"' * 8 + "'" * 6 + "()[]:,*" + "    ",
 )
-_QUOTED = re.compile(r'"[^"\n]*"')
+_QUOTED = re.compile(r"\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?=[/:\s)]|$)")
 _OPERATOR = re.compile(r'(?<![^\s()"\]])(AND|OR|NOT)(?![^\s()"\[])')
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,60})\]")
 _OVID_CODES = r"\.\s?\(?([a-z]{2}(?:\s*,\s*[a-z]{2})*|m_titl|pmid|sa_year)\)?\s*(?:\.|(?=[\s)]|$))"
@@ -112,7 +112,7 @@ def guess_dialect(text: str) -> Dialect:
 
 def _hide_quoted(text: str) -> str:
     """Return a text with its quoted phrases replaced by as many letters, between the quotation marks."""
-    return _QUOTED.sub(lambda match: f'"{"x" * (len(match[0]) - 2)}"', text)
+    return _QUOTED.sub(lambda match: f"{match[0][0]}{'x' * (len(match[0]) - 2)}{match[0][0]}", text)
 
 
 def _is_pubmed_tag(text: str, match: re.Match[str]) -> bool:

@@ -24,7 +24,7 @@ _WORD_TAGS: dict[Dialect, dict[frozenset[SearchField], str]] = {
         frozenset((_T,)): "{}[ti]",
         frozenset((_A,)): "{}[ab]",
         frozenset((_K,)): "{}[ot]",
-        frozenset((_T, _A, _K)): "{}[tiab]",
+        frozenset((_T, _A, _K)): "({0}[tiab] OR {0}[ot])",
         _ALL: "{}[tw]",
     },
     Dialect.OVID: {
