@@ -27,7 +27,10 @@ from engine.relevance.screening.labels import Labels
 from engine.relevance.screening.wordmodel import Features, Scores, compute_features, score_by_words
 
 Rows = NDArray[np.int64]
-_FADING = 5.0  # weight of the criteria = _FADING / included records; chosen with scripts/bench_screen.py
+# Weight of the criteria; chosen with scripts/bench_screen.py.
+_FADING = 8.0  # over the number of included records, times how well the cosine tells labels apart
+_EXPECTED = 0.8  # share of pairs of an included and an excluded record that the cosine orders well, before any label
+_EXPECTED_WEIGHT = 4  # included records that this counts as much as
 MOST = 100_000  # records in the model of words; word pairs take about 20 kB per record
 _AT_ONCE = 1000  # records fetched at once
 
@@ -147,7 +150,7 @@ def rank_unlabelled(
 
 
 def _score_unlabelled(pool: Pool, labelled: Rows, included: NDArray[np.bool_], rows: Rows) -> Scores:
-    """Score rows (k,) by labels and criteria: z(words) + _FADING / included * z(cosine), (k,).
+    """Score rows (k,) by labels and criteria: z(words) + weight of the criteria * z(cosine), (k,).
 
     z subtracts the mean over the rows and divides by the standard deviation. Without labels of both kinds the score
     is the cosine; without criteria it is that of the words.
@@ -163,7 +166,22 @@ def _score_unlabelled(pool: Pool, labelled: Rows, included: NDArray[np.bool_], r
     words = score_by_words(pool.features, labelled, included)[rows]
     if pool.cosines is None:
         return words
-    return _standardise(words) + _FADING / int(included.sum()) * _standardise(pool.cosines[rows])
+    weight = _weigh_criteria(pool.cosines[labelled], included)
+    return _standardise(words) + weight * _standardise(pool.cosines[rows])
+
+
+def _weigh_criteria(cosines: Scores, included: NDArray[np.bool_]) -> float:
+    """Return the weight of the criteria from the cosines (m,) of labelled records and their labels (m,) of both kinds.
+
+    It falls with every included record, and is the smaller the worse the cosine has told labels apart so far: 0 where
+    it orders half of the pairs of an included and an excluded record well, or fewer; equal cosines count half. The
+    share of pairs is drawn towards _EXPECTED while there are few included records.
+    """
+    good, bad = cosines[included], np.sort(cosines[~included])
+    below = (np.searchsorted(bad, good, "left") + np.searchsorted(bad, good, "right")) / 2
+    n, share = len(good), float(below.mean() / len(bad))
+    share = (_EXPECTED_WEIGHT * _EXPECTED + n * share) / (_EXPECTED_WEIGHT + n)
+    return _FADING / n * max(0.0, 2 * share - 1)
 
 
 def _standardise(scores: Scores) -> Scores:

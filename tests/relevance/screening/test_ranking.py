@@ -12,10 +12,10 @@ from engine.reindex.order import Report
 from engine.relevance.screening import ranking as screening
 from engine.relevance.screening.labels import Labels, look_up_labels
 from engine.relevance.screening.ranking import (
-    _FADING,
     Screening,
     _score_unlabelled,
     _standardise,
+    _weigh_criteria,
     build_pool,
     rank_unlabelled,
     screen,
@@ -63,7 +63,9 @@ def test_the_sum_of_both() -> None:
     rows = np.flatnonzero(LEFT)
     pool = build_pool(np.arange(6), TEXTS, COSINES)
     words = score_by_words(pool.features, GOUT, LUPUS)[rows]
-    by_hand = (words - words.mean()) / words.std() + _FADING * (COSINES[rows] - 0.35) / COSINES[rows].std()
+    by_hand = (words - words.mean()) / words.std() + _weigh_criteria(COSINES[GOUT], LUPUS) * (
+        COSINES[rows] - 0.35
+    ) / COSINES[rows].std()
     assert _score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(by_hand)
 
 
@@ -74,8 +76,26 @@ def test_the_criteria_fade_with_included_records() -> None:
     few = _score_unlabelled(pool, GOUT, LUPUS, rows)
     many = _score_unlabelled(pool, np.array([*range(6, 15), 0, 1]), np.array([True] * 10 + [False]), rows)
     assert few[1] > few[0] and many[0] > many[1]
-    assert few.tolist() == pytest.approx([1 - _FADING, _FADING - 1])
-    assert many.tolist() == pytest.approx([1 - _FADING / 10, _FADING / 10 - 1])
+    assert many[0] - 1 == pytest.approx(
+        -_weigh_criteria(np.array([*[0.0] * 9, *COSINES[:2]]), np.array([1] * 10 + [0]) > 0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("included", "excluded", "weight"),
+    [
+        ([0.9], [0.1], 8 * (2 * 0.84 - 1)),  # (4 * .8 + 1) / 5 = .84
+        ([0.1], [0.9], 8 * (2 * 0.64 - 1)),  # (4 * .8 + 0) / 5
+        ([0.5], [0.5], 8 * (2 * 0.74 - 1)),  # equal ones count half
+        ([0.9, 0.9], [0.1, 0.95], 8 / 2 * (2 * 0.7 - 1)),  # half of the pairs: (3.2 + 1) / 6
+        ([0.1] * 12, [0.9], 0.0),  # the criteria mislead
+    ],
+)
+def test_criteria_weigh_less_where_they_tell_labels_apart_badly(
+    included: list[float], excluded: list[float], weight: float
+) -> None:
+    labels_ = np.array([True] * len(included) + [False] * len(excluded))
+    assert _weigh_criteria(np.array(included + excluded), labels_) == pytest.approx(weight)
 
 
 def test_equal_scores_go_by_id_and_records_without_text_come_last() -> None:
