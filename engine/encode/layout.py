@@ -31,8 +31,8 @@ _OLD_POOLINGS = {  # keys of older folders, in the order in which several are jo
     "pooling_mode_lasttoken": "lasttoken",
 }
 _CROSS = (
-    "is a cross-encoder: it scores a question with a text, and makes no vectors. It can re-order hits, as a "
-    "second stage (reranker). Choose a model that makes vectors: engine models"
+    "is a cross-encoder: it scores a question with a text, and makes no vectors. It can re-order hits "
+    "(--rerank). Choose a model that makes vectors: engine models"
 )
 _SPARSE = (
     "is a sparse encoder: its vectors have a component for each word of a vocabulary, which this index can't hold. "

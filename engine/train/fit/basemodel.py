@@ -12,21 +12,45 @@ from sentence_transformers import SentenceTransformer
 
 from engine.encode.model import identify, locate
 from engine.encode.transformer import TransformerEncoder
-from engine.errors import MissingExtraError, UsageError
+from engine.errors import EncoderError, MissingExtraError, UsageError
 from engine.options import DEFAULT_MODEL
-from engine.records.encoder import Vectors
+from engine.records.encoder import EncoderIdentity, Vectors
 from engine.train.fit.settings import TrainingSettings
 
 _LORA_TARGETS = ("query", "key", "value", "q_lin", "k_lin", "v_lin")  # attention of BERT and of DistilBERT
 
 
 def load_model(name: str, device: str) -> SentenceTransformer:
-    """Load a model in float32 and evaluation mode; fails with EncoderError if it can't be loaded safely."""
+    """Load a model in float32 and evaluation mode.
+
+    Raises:
+        EncoderError: it can't be loaded safely, or is of a kind that the training does not know.
+    """
     folder = locate(name)
-    model = TransformerEncoder(folder, identify(folder, name), device).model
+    identity = identify(folder, name)
+    _check_kind(identity)
+    model = TransformerEncoder(folder, identity, device).model
     model.model_card_data.local_files_only = True
     model.model_card_data.base_model = format_model_name(name)
     return model
+
+
+def _check_kind(identity: EncoderIdentity) -> None:
+    """Check that texts are trained as they will be encoded.
+
+    Raises:
+        EncoderError: the model has prompts, which the training would leave out, or other modules than it knows.
+    """
+    if identity.query_prompt or identity.document_prompt:
+        raise EncoderError(
+            f"{identity.model} puts prompts before its texts, which `engine train` does not do. Train a model without "
+            "prompts, or take them out of config_sentence_transformers.json of a copy"
+        )
+    if not identity.is_plain or identity.query_tower:
+        raise EncoderError(
+            f"{identity.model} is of a kind that `engine train` can't train: expected a transformer with mean or cls "
+            f"pooling, found {identity.modules or identity.pooling}. Name another base"
+        )
 
 
 def format_model_name(name: str) -> str:
