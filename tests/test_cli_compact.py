@@ -96,3 +96,17 @@ def test_compact_needs_an_index(engine: Run) -> None:
     assert engine("init", "fresh").returncode == 0
     done = engine("compact", "fresh")
     assert done.returncode == 1 and "fresh has no index yet. Run: engine reindex fresh" in done.stderr
+
+
+def test_status_says_what_the_next_run_may_cost(grown: IndexFolder, engine: Run) -> None:
+    (line,) = re.findall(r"^  next run: (.*)$", engine("status").stdout, re.MULTILINE)
+    assert re.fullmatch(r"with 2 changes, merges no segment and needs about 1\.\d MB of disk", line)
+    found = json.loads(engine("status", "--json").stdout)["next_run"]
+    assert (found["n_changed"], found["n_merged"], found["n_records"], found["n_bytes"]) == (2, 0, 0, 0)
+    (grown.path / "index.toml").write_text("one_segment_below = 1000\n")
+    (line,) = re.findall(r"^  next run: (.*)$", engine("status").stdout, re.MULTILINE)
+    assert re.fullmatch(r"with 2 changes, writes 3 segments again \(42 records, [\d.]+ MB\) and needs about .*", line)
+    (grown.path / "index.toml").write_text("unknown = 1\n")
+    done = engine("status", "-i", "toy")
+    assert done.returncode == 0 and re.search(r"^  next run: .*index\.toml.*unknown", done.stdout, re.MULTILINE)
+    assert "next_run" not in json.loads(engine("status", "--json", "-i", "toy").stdout)

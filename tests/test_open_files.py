@@ -47,7 +47,10 @@ def may_open(n: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-@pytest.mark.parametrize(("n", "files"), [(MANY, MANY + BESIDES), pytest.param(200, 1024 - 64, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("n", "files"),
+    [(MANY, MANY + BESIDES), pytest.param(200, 1024 - 64, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])],
+)
 def test_every_command_works_with_few_open_files(
     make: Callable[[int], None], engine: Command, tmp_path: Path, n: int, files: int
 ) -> None:

@@ -21,7 +21,9 @@ from engine.terminal import dump_json, join_lines, say
 def status(config: Config, sources: bool, as_object: bool) -> None:
     """Show what the indexes contain.
 
-    Shows the generation, the number of records, the encoder, and how many texts are longer than the encoder reads.
+    Shows the generation, the number of records, the encoder, how many texts are longer than the encoder reads, and what
+    the next run may cost: which segments it writes again if it changes as many records as the last one, and the space
+    that it needs.
 
     With --sources, a table has a row for each time a file was read. Its records are the sum of the other columns:
     rejected; repeated in the file; merged with a record of another file; unchanged, added, or changed in text or

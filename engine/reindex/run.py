@@ -29,6 +29,7 @@ from engine.reindex import shards
 from engine.reindex.calibrate import calibrate_generation
 from engine.reindex.corpusmap import draw_map
 from engine.reindex.encoders import Choice, choose, prepare_encoders
+from engine.reindex.forecast import Work
 from engine.reindex.gather import Gathered, count_files, drop_unseen, gather, hash_prepared
 from engine.reindex.generationfiles import NextParts, open_current_vectors, read_published
 from engine.reindex.merges import Merges, SegmentSize, choose_merges
@@ -42,10 +43,6 @@ from engine.reindex.words import write_generation_words
 
 _NOTHING = Counts(0, 0, 0, 0, 0)
 _SPOOL = "vectors.spool"
-_MAP_BYTES = 16  # bytes of a record in the map
-_WORD_BYTES = 1200  # bytes of a new record in the words
-_PER_RECORD = 4  # passages; an abstract has 2 on average
-_SPARE = 1 << 20  # bytes of disk beyond the estimate: manifest, folder entries
 
 
 def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Report:
@@ -268,14 +265,14 @@ def _check_space(build: Build, draft: Draft, encoder: Encoder, merges: Merges) -
     Raises:
         GenerationError: too little space; the message gives both sizes.
     """
-    n_each = _PER_RECORD if encoder.identity.recipe == PASSAGES else 1
     merged = [build.list_segments()[at] for at in merges.chosen]
-    n = n_each * (draft.count_own() + sum(segment.n_live for segment in merged))
-    n_new = n_each * draft.count_to_encode(everything=build.order.re_encode)
-    dim = encoder.identity.dim
-    needed = (n + 2 * n_new) * (dim * 4 + 8) + n * (dim // 8 + 32 + _MAP_BYTES) + _SPARE  # vectors, codes, map
-    needed += sum(segment.files.database.stat().st_size for segment in merged)  # copied into the draft
-    needed += _WORD_BYTES * draft.count_to_encode(everything=build.order.republish)
+    work = Work(
+        draft.count_own() + sum(segment.n_live for segment in merged),
+        draft.count_to_encode(everything=build.order.re_encode),
+        draft.count_to_encode(everything=build.order.republish),
+        sum(segment.files.database.stat().st_size for segment in merged),
+    )
+    needed = work.estimate_space(encoder.identity)
     free = publish.free_bytes(build.folder.path)
     if free < needed:
         raise GenerationError(

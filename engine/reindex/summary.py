@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
+from engine.config import Settings
 from engine.encode.recipe import PASSAGES
+from engine.errors import ConfigError
 from engine.index.folder import WORDS, Generation, IndexFolder
 from engine.index.segment import CODES, DATABASE, MAP, VECTORS
 from engine.phrases import pluralize
@@ -16,6 +18,7 @@ from engine.query.opening import open_corpus
 from engine.records.encoder import EncoderIdentity
 from engine.records.generation import Counts, Encoding, FileReading, Manifest
 from engine.reindex.filetable import build_readings, format_readings
+from engine.reindex.forecast import NextRun, estimate_run
 from engine.reindex.order import Report
 
 
@@ -84,10 +87,13 @@ def _note_truncation(name: str, counts: Counts, recipe: str, file: str = "FILE")
 
 def list_status_fields(folder: IndexFolder) -> dict[str, Any]:
     """Return the current generation of an index as plain fields."""
-    manifest = folder.open_current(quick=True).manifest
+    generation = folder.open_current(quick=True)
+    manifest = generation.manifest
     content = asdict(manifest)
     del content["probes"]
     content["encoder"]["fingerprint"] = manifest.encoder.fingerprint
+    with contextlib.suppress(ConfigError):  # `engine config` says what is wrong with index.toml
+        content["next_run"] = asdict(_estimate_next(folder, generation))
     return {"index": folder.path.name, "path": str(folder.path), "generations": folder.list_numbers()} | content
 
 
@@ -115,6 +121,10 @@ def format_status(folder: IndexFolder) -> Iterator[str]:
         yield f"    {depth}: recall@10 {ann.recall:.3f} of an exact search, measured on {titles}"
     yield f"    {_describe_segments(manifest)}"
     yield f"  size: {', '.join(f'{what} {n / 1e6:,.1f} MB' for what, n in sizes if n)}"
+    try:
+        yield f"  next run: {_describe_next_run(_estimate_next(folder, generation))}"
+    except ConfigError as err:
+        yield f"  next run: {err}"
     yield f"  newest source: {manifest.newest_source}"
     yield from _note_truncation(folder.path.name, counts, manifest.encoder.recipe)
     if counts.without_abstract:
@@ -142,6 +152,27 @@ def _describe_segments(manifest: Manifest) -> str:
     text = pluralize(len(manifest.segments), "segment")
     if n_dead:
         text += f", {n_dead:,} of {n:,} records in them dead ({100 * n_dead / n:.1f} %)"
+    return text
+
+
+def _estimate_next(folder: IndexFolder, generation: Generation) -> NextRun:
+    """Forecast the next run, with the settings in index.toml.
+
+    Raises:
+        ConfigError: index.toml can't be used.
+    """
+    return estimate_run(generation, Settings.load(folder.path).one_segment_below)
+
+
+def _describe_next_run(run: NextRun) -> str:
+    """Describe what the next run may cost as one line."""
+    merged = "merges no segment"
+    if run.n_merged:
+        merged = f"writes {pluralize(run.n_merged, 'segment')} again ({pluralize(run.n_records, 'record')}, "
+        merged += f"{run.n_bytes / 1e6:,.1f} MB)"
+    text = f"with {pluralize(run.n_changed, 'change')}, {merged} and needs about {run.n_space / 1e6:,.1f} MB of disk"
+    if run.n_postponed:
+        text += f"; {pluralize(run.n_postponed, 'large segment')} should be merged: engine compact"
     return text
 
 
