@@ -16,7 +16,7 @@ from engine.records.reranker import RerankerIdentity
 from engine.relevance.sets.judgments import Judgments
 from engine.relevance.sets.testset import SetText, TestSet
 from engine.train.promote import rerankerpromotion
-from engine.train.promote.rerankerpromotion import _RerankerPromotion, _name_reranker, _shorten, promote_reranker
+from engine.train.promote.rerankerpromotion import _name_reranker, _RerankerPromotion, _shorten, promote_reranker
 from tests.conftest import silent
 
 IDENTITY = RerankerIdentity("/models/good one", 64, "identity", "", "fp32", "a", "b", "c")

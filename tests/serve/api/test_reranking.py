@@ -1,0 +1,34 @@
+"""A second stage over HTTP: only a reranker that the index holds already is used."""
+
+from pathlib import Path
+
+import pytest
+
+from engine import Query, open_index
+from engine.index.folder import IndexFolder
+from tests.rerankers import make_reranker
+from tests.serve.conftest import client_of
+
+
+def test_a_server_uses_only_rerankers_that_its_index_holds(toy: IndexFolder, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="needs the [cpu] extra")
+    model = make_reranker(tmp_path / "tiny")
+    with client_of(toy.path) as client:
+        refused = client.get("/api/v1/search", params={"q": "gout", "rerank": str(model)})
+        assert refused.status_code == 400 and "toy has no reranker" in refused.json()["error"]["message"]
+        assert client.get("/", params={"q": "gout", "rerank": str(model)}).status_code == 400
+    with open_index(toy.path) as index:
+        expected = index.ask(Query("gout", rerank=str(model), rerank_depth=4))
+    with client_of(toy.path) as client:
+        found = client.get("/api/v1/search", params={"q": "gout", "rerank": "tiny", "rerank_depth": "4"}).json()
+        assert [hit["id"] for hit in found["hits"]] == [hit.id for hit in expected.hits]
+        assert [hit.get("rerank_score") for hit in found["hits"]][:5] == [
+            *(round(hit.rerank_score or 0, 6) for hit in expected.hits[:4]),
+            None,
+        ]
+        assert found["reranker"] == {
+            "model": "tiny",
+            "fingerprint": expected.reranker and expected.reranker.fingerprint,
+        }
+        page = client.get("/", params={"q": "gout", "rerank": "tiny"})
+        assert page.status_code == 200 and "reranker 0." in page.text
