@@ -63,7 +63,7 @@ def promote(
     dry_run: bool,
     as_object: bool,
 ) -> None:
-    """Replace the encoder of an index by MODEL, or name MODEL as its reranker, if it is better.
+    """Replace the encoder or reranker of an index by a better MODEL.
 
     Both encoders search the same known items, from the 10 % of publications that training never uses. MODEL must gain
     at least 0.010 nDCG@10, with a 95 % interval above 0, lose at most 0.010 on any guard, and must not have collapsed.
