@@ -380,4 +380,6 @@ def _name_first(names: Sequence[str], most: int) -> str:
 
 def _name_term(term: SearchTerm) -> str:
     """Return a term as a note names it."""
+    if term.text in term.tag:
+        return term.tag[:60]
     return f"{term.text[:60]}{term.tag if term.tag.startswith(('[', '.', ':', '/')) else ''}"

@@ -34,6 +34,9 @@ _SIDE_BY_SIDE = (
     "AND and OR side by side were read from left to right, as PubMed reads them. Parentheses make it certain"
 )
 _MAJOR_NOTE = find_tag(Dialect.PUBMED, "majr")
+_FOREIGN = re.compile(
+    r"[NW][0-9]{1,2}|(?:w|pre|W|PRE)/[0-9]{1,2}|(?:TI|AB|TS|SU|MH|TX|SO|KW)=?|(?:AU|WC|ALL)=|TITLE(?:-ABS)?(?:-KEY)?|ABS|KEY"
+)  # of EBSCO, Web of Science and Scopus
 _SIGNED = re.compile(r"(?P<sign>[+-]?)(?P<title>title:)?(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
 
 
@@ -253,6 +256,11 @@ class _ExpressionParser:
     def build_word(self, piece: Piece) -> _Draft:
         """Return the draft of one word; in a plain expression, +, - and title: before it are operators."""
         match = _SIGNED.fullmatch(piece.text)
+        if _FOREIGN.fullmatch(piece.text):
+            self.notes[
+                f"{piece.text} at character {piece.position} was read as a word. If it is an operator or a field of "
+                "another database, write NEAR/3, [ti] or [tiab] instead"
+            ] = None
         if self.dialect is not Dialect.PLAIN or match is None or not fold_words(match["rest"], self.dialect):
             return _Draft(Kind.TERM, piece.position, text=piece.text)
         return _apply_sign(piece.text, _Draft(Kind.TERM, piece.position, text=match["rest"]))

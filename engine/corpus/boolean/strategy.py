@@ -23,6 +23,7 @@ _RESULTS = re.compile(
     r"|(?<=[\]).'/])\s[0-9][0-9,.]*|(?<=/(?:exp|EXP))\s[0-9][0-9,.]*|(?<=/(?:de|DE|mj|MJ))\s[0-9][0-9,.]*"
     r"|(?<=[:,](?:ti|ab|kw|TI|AB|KW))\s[0-9][0-9,.]*|(?<=#[0-9])\s[0-9][0-9,.]*|(?<=#[0-9]{2})\s[0-9][0-9,.]*|(?<=#[0-9]{3})\s[0-9][0-9,.]*)\s*$"
 )  # numbers of results at the end of a line that was copied from a history of searches
+_HEAD = re.compile(r"^\s*Search:\s*")  # of a line in PubMed's history
 _LIMIT_LINE = re.compile(r"\s*limit\s+#?([0-9]+)\s+to\s+(.*)", re.IGNORECASE)
 _DUPLICATES = re.compile(r"\s*(?:remove\s+duplicates\s+from|dedup(?:licate)?)\s+#?([0-9]+)\s*", re.IGNORECASE)
 
@@ -89,7 +90,7 @@ def _read_lines(numbered: Sequence[tuple[int, str]]) -> Search:
     dialect = guess_dialect("\n".join(line for _, line in numbered))
     lines: list[Line] = []
     for number, raw in numbered:
-        text = _drop_results(raw).strip()
+        text = _HEAD.sub("", _drop_results(raw)).strip()
         try:
             line = _read_line(number, text, dialect)
             _check_lines(

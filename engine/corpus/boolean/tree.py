@@ -97,8 +97,14 @@ class Search:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The notes of all lines, each once."""
-        return tuple(dict.fromkeys(note for line in self.lines for note in line.expression.notes))
+        """The notes of all lines, each once; with the number of the line if there are several."""
+        return tuple(
+            dict.fromkeys(
+                f"line {line.number}: {note}" if self.is_numbered else note
+                for line in self.lines
+                for note in line.expression.notes
+            )
+        )
 
     @property
     def has_exploded(self) -> bool:

@@ -173,6 +173,9 @@ def test_no_depth_and_no_number_of_terms_is_too_much() -> None:
             "gout AND NOT (()) OR beer",
             ["character 15 hold", "character 14 hold", "NOT at character 10", "AND at character 6"],
         ),
+        ("gout N3 diet AND beer", ["N3 at character 6 was read as a word"]),
+        ("TITLE-ABS-KEY(gout AND diet)", ["TITLE-ABS-KEY at character 1 was read as a word"]),
+        ("1. gout.ti.\n2. beer.fs. or 1", ["^line 2: beer.fs. at character 1: registry"]),
         ("colo?r[ti]", ["only \\* is a wildcard"]),
         ("gout.ti. or beer.ti. and wine.ti.", []),
         ("Gout/dt", ["any subheading counts"]),
@@ -220,6 +223,7 @@ def test_a_numbered_search_of_ovid() -> None:
     ("text", "trees"),
     [
         ("#1 'gout'/exp 1234\n#2 gout*:ti,ab\n#3 #1 OR #2 99", ["gout:exploded", "gout*", "or(#1, #2)"]),
+        ("1 Search: gout[ti]  7\n2 Search: #1 AND beer", ["gout:title", "and(#1, beer)"]),
         ("#3 #1 AND #2\n#2 gout[tiab]\n#1 beer[ti]", ["beer:title", "gout", "and(#1, #2)"]),
         ("exp Gout/\ngout.ti.\n1 or 2", ["Gout:exploded", "gout:title", "or(#1, #2)"]),
         ("1. gout[ti]\n   OR beer[ti]\n2. wine\n3. #1 AND #2", ["or(gout:title, beer:title)", "wine", "and(#1, #2)"]),
