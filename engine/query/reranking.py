@@ -33,6 +33,8 @@ def complete_reranking(query: Query, settings: Settings) -> Query:
         problem = "diversify and rerank each put the hits in an order of their own. Leave one of them out"
     elif query.sort != RELEVANCE:
         problem = "sort and rerank each put the hits in an order of their own. Leave one of them out"
+    elif query.sort != RELEVANCE:
+        problem = "sort and rerank each put the hits in an order of their own. Leave one of them out"
     if problem and query.rerank not in (None, NO_RERANKER):
         raise UsageError(problem)
     if problem or model in (None, NO_RERANKER):
@@ -69,6 +71,8 @@ def rerank_candidates(snapshot: OpenGeneration, question: Question, found: Ranki
     query = question.query
     if query.rerank is None:
         return found
+    if not question.text:
+        return replace(found, notes=("the hits were not reranked, since the query has no words to compare",))
     reranker, notes = snapshot.get_reranker(query.rerank, str(query.rerank_precision))
     head, rest = found.candidates[: query.rerank_depth], found.candidates[query.rerank_depth :]
     rows = snapshot.corpus.fetch([one.doc_id for one in head])

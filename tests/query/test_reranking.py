@@ -124,6 +124,7 @@ def test_index_toml_names_one_for_every_search(index: Index) -> None:
     assert [hit.rerank_score for hit in plain.hits] == [None] * 10
     assert index.ask(Query(like=("toy-01",))).reranker is None  # no text to compare
     assert index.ask(Query("gout", diversify=0.5)).reranker is None  # another order is wanted
+    assert index.ask(Query("gout", sort="year")).reranker is None
     assert len(index.search("gout")) == 10
 
 
@@ -132,6 +133,7 @@ def test_index_toml_names_one_for_every_search(index: Index) -> None:
     [
         ({"text": "", "like": ("toy-01",)}, "a reranker compares a text with records, and the query has none"),
         ({"diversify": 0.3}, "diversify and rerank each put the hits in an order of their own"),
+        ({"sort": "year"}, "sort and rerank each put the hits in an order of their own"),
         ({"rerank": " "}, "rerank is ' ', expected a folder, a hub id or none"),
         ({"rerank_depth": 0}, "rerank_depth is 0, expected a whole number from 1"),
         ({"rerank_depth": 1001}, "rerank_depth is 1,001, expected a whole number from 1 to 1,000"),
