@@ -166,7 +166,7 @@ class _Evaluator:
         if not there:
             return None
         if node.kind is Kind.NOT:
-            return _Rest(there[0])
+            return there[0].part if isinstance(there[0], _Rest) else _Rest(there[0])
         return self.join_all(there) if node.kind is Kind.AND else self.join_some(there)
 
     def join_all(self, parts: Sequence[_Set]) -> _Set:

@@ -27,6 +27,8 @@ from engine.corpus.boolean.values import fold_words, read_years, split_heading
 from engine.errors import UsageError
 
 _MAX_DEPTH = 2000  # parentheses in one another
+_MAX_NEAR = 50  # words near each other
+_MAX_LINES = 9999  # that or/1-5 stands for
 _TIGHT, _NEGATION, _NEARNESS, _OPEN = 9, 8, 5, 0  # how strongly operators bind
 _LEVELS = {"OR": 1, "AND": 2, "NOT": 3}
 _LOWER = "and, or and not in lower case were read as operators. Put them in quotation marks to look for these words"
@@ -418,7 +420,8 @@ def _list_numbers(text: str) -> list[int]:
     numbers: list[int] = []
     for part in re.sub(r"^(?i:or|and)/|#|\s", "", text).split(","):
         first, _, last = part.partition("-")
-        numbers += range(int(first), min(int(last or first), int(first) + 9999) + 1)
+        low, high = sorted((int(first), int(last or first)))
+        numbers += range(low, min(high, low + _MAX_LINES) + 1)
     return numbers
 
 
@@ -431,10 +434,18 @@ def _apply_sign(written: str, draft: _Draft) -> _Draft:
 
 
 def _build_nearness(draft: _Draft, n_between: int, dialect: Dialect) -> _Draft:
-    """Return the words of a phrase near each other, with at most n_between others between them."""
+    """Return the words of a phrase near each other, with at most n_between others between them.
+
+    Raises:
+        UsageError: there are too many words.
+    """
     words = draft.text.split()
     if draft.kind is not Kind.TERM or len(words) < 2:
         return draft
+    if len(words) > _MAX_NEAR:
+        raise UsageError(
+            f"at character {draft.position}, {len(words)} words are to be near each other, expected {_MAX_NEAR} at most"
+        )
     parts = [_Draft(Kind.TERM, draft.position, text=word) for word in words if fold_words(word, dialect)]
     return _Draft(Kind.NEAR, draft.position, parts, distance=n_between + 1)
 

@@ -78,7 +78,8 @@ _EMBASE_SURE = re.compile(
 )
 _LIMIT = re.compile(r"\[([^\]\n]*)\]\s*/\s*(lim|py|sd)\b", re.IGNORECASE)
 _NEAR = re.compile(r"(?:(near|next)\s?/\s?|(adj))([0-9]{1,4})?", re.IGNORECASE)
-_LINES = re.compile(r"(?:or|and)/#?[0-9]{1,5}(?:\s*[-,]\s*#?[0-9]{1,5})*(?![\w-])|#[0-9]{1,5}(?![\w-])", re.IGNORECASE)
+_SPAN = r"#?[0-9]{1,5}(?:\s*-\s*#?[0-9]{1,5})?"
+_LINES = re.compile(rf"(?:or|and)/{_SPAN}(?:\s*,\s*{_SPAN})*(?![\w-])|#[0-9]{{1,5}}(?![\w-])", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,5}(?!\w)")
 _AFTER_NUMBER = re.compile(r"\s*(?:$|\)|\b(?:and|or|not)\b)", re.IGNORECASE)
 _FREQUENCY = re.compile(r"\s*/\s*freq\s*=\s*[0-9]+", re.IGNORECASE)

@@ -5,12 +5,16 @@ import re
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.corpus.boolean import strategy, tags, values
 from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.tags import Dialect, SearchField
+from engine.corpus.boolean.translation import TARGETS, draw_search, translate_search
 from engine.corpus.boolean.tree import Expression, Kind, Search
 from engine.errors import UsageError
+from tests.conftest import examples
 
 SHORT = {
     (SearchField.TITLE, SearchField.ABSTRACT): "",
@@ -138,6 +142,7 @@ def test_wildcards_are_those_of_the_dialect(text: str, words: list[tuple[str, ..
         ('gout AND "--"', "has no letter or digit, expected a word"),
         ("#1 AND #2", "#1 stands for a line .* no line"),
         ("1. gout.ti.\n2. 1 and 3\n3. beer.ti.", "line 2: #3 stands for a line .* lines 1 to 1"),
+        ('"' + "w " * 51 + '"[tiab:~2]', "at character 1, 51 words are to be near each other, expected 50"),
         ("1. gout.ti.\n2. beer)", r"line 2: the parenthesis \) at character 5 closes none"),
         ("a AND (" * 2001 + "b" + ")" * 2001, "at character 14007, more than 2,000 parentheses"),
     ],
@@ -238,3 +243,72 @@ def test_a_term_after_two_nots_is_wanted() -> None:
     search = read("1. a.ti. not (b.ti. not c.ti.)\n2. d.ti. not 1\n3. 1 not 2")
     assert [term.text for term in search.list_wanted()] == ["a", "c"]
     assert [term.text for term in read("1. a.ti. not b.ti.\n2. c.ti. not 1").list_wanted()] == ["b", "c"]
+
+
+PIECES = (
+    *(
+        "gout",
+        '"uric acid"',
+        "(",
+        ")",
+        "AND",
+        "OR",
+        "NOT",
+        "and",
+        "or",
+        "[tiab]",
+        "[ti]",
+        "[foo]",
+        "[tiab:~3]",
+        ".ti,ab.",
+    ),
+    *(
+        ".mp.",
+        "exp Gout/",
+        "Gout/",
+        "*",
+        "$",
+        "?",
+        "#1",
+        "1",
+        "2",
+        "adj3",
+        "NEAR/3",
+        "NEXT/2",
+        "'x y'",
+        "/exp",
+        ":ti,ab",
+    ),
+    *(
+        "[english]/lim",
+        "\n",
+        '"',
+        "“",
+        "（",
+        "2010:2020[dp]",
+        ":",
+        "-",
+        "+",
+        "title:",
+        "limit 1 to",
+        "or/1-2",
+        "or/2-1",
+        ",",
+    ),
+    *(".", "/", "[", "]", "*Gout/dt", " ", "\u2028", "1. ", "2. ", "#2 ", "é", "\0", "\ud800"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14), st.sampled_from(["", " "]))
+@examples(4)
+def test_any_text_is_read_or_refused(pieces: list[str], between: str) -> None:
+    try:
+        search = read_search(between.join(pieces))
+    except UsageError as err:
+        assert str(err)
+        return
+    if search is not None:
+        search.list_wanted()
+        draw_search(search)
+        for target in TARGETS:
+            assert len(translate_search(search, target).lines) == len(search.lines)
