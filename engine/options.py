@@ -515,6 +515,15 @@ class Query:
             unset=f"index.toml; {RERANK_PRECISIONS[0]}",
         ),
     )
+    feedback: bool = _describe_field(
+        False,
+        QueryOption(
+            "feedback",
+            ValueKind.SWITCH,
+            "Move the question towards the ten records nearest to it (Rocchio); for topics with many answers.",
+            chip_values=("without feedback", "with feedback"),
+        ),
+    )
 
 
 FILTERS = _list_options(Filters)

@@ -49,6 +49,8 @@ def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = 
     if form == "table":
         from engine.cli.table import print_table  # rich takes 50 ms to load, which pipes don't need
 
+        if answer.verdict is not None:
+            say(str(answer.verdict))
         if answer.hits:
             print_table(answer.hits, hits.changes or (), hits.cosines)
         _print_groups(answer)

@@ -11,7 +11,17 @@ from engine.config import Settings
 from engine.errors import ConfigError, CorruptError, FormatVersionError
 from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.encoder import build_identity
-from engine.records.generation import AnnSettings, Calibration, Counts, Encoding, Manifest, Probe, SegmentEntry
+from engine.records.generation import (
+    AnnSettings,
+    Calibration,
+    Counts,
+    Encoding,
+    Manifest,
+    Probe,
+    Reach,
+    SegmentEntry,
+    Standards,
+)
 
 # The one format that this engine writes and reads. Raise it with every change, and never reuse a number: the folders of
 # an earlier format must be refused.
@@ -94,4 +104,13 @@ def _build_entry(content: dict[str, Any]) -> SegmentEntry:
 def _build_calibration(content: dict[str, Any]) -> Calibration:
     """Build a Calibration from checked content."""
     lists = {name: tuple(content[name]) for name in ("shares", "texts", "records")}
-    return Calibration(**(content | lists))
+    standards = content.get("standards")  # absent in what engines wrote that gave no verdicts
+    return Calibration(**(content | lists | {"standards": _build_standards(standards) if standards else None}))
+
+
+def _build_standards(content: dict[str, Any]) -> Standards:
+    """Build Standards from checked content."""
+    reaches = tuple(
+        Reach(reach["mode"], tuple(reach["unrelated"]), tuple(reach["neighbours"])) for reach in content["reaches"]
+    )
+    return Standards(**(content | {"shares": tuple(content["shares"]), "reaches": reaches}))

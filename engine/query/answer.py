@@ -16,8 +16,9 @@ from engine.query.generation import OpenGeneration
 from engine.query.grouping import count_groups
 from engine.query.ordering import note_sorted
 from engine.query.plan import Question, combine_examples, encode_question, encode_texts, note_cut, read_question
-from engine.query.ranking import Candidate, Ranking, get_min_cosine
+from engine.query.ranking import Candidate, Ranking, choose_depth, get_min_cosine
 from engine.query.reranking import rank_in_stages
+from engine.query.verdict import judge_answer
 from engine.records.abstract import Abstract
 from engine.records.answer import Answer, Hit
 from engine.records.encoder import Vectors
@@ -27,9 +28,17 @@ EXPLAINED = 100  # hits; each has some ten sentences to encode
 
 
 def answer_query(
-    snapshot: OpenGeneration, query: Query, only: DocIds | None = None, *, n_explained: int = EXPLAINED
+    snapshot: OpenGeneration,
+    query: Query,
+    only: DocIds | None = None,
+    *,
+    n_explained: int = EXPLAINED,
+    judged: bool = True,
 ) -> Answer:
-    """Answer a checked query, among some doc ids (ascending) alone if given; at most n_explained hits are explained."""
+    """Answer a checked query, among some doc ids (ascending) alone if given; at most n_explained hits are explained.
+
+    judged: whether the answer gets a verdict.
+    """
     question, notes = read_question(snapshot, query, only), list[str]()
 
     def encode() -> Vectors:
@@ -38,11 +47,15 @@ def answer_query(
         return vector
 
     found = rank_in_stages(snapshot, question, encode)
-    return _build_answer(snapshot, question, found, notes, n_explained)
+    answer = _build_answer(snapshot, question, found, notes, n_explained)
+    return replace(answer, verdict=judge_answer(snapshot, question, found.candidates)) if judged else answer
 
 
-def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query]) -> list[Answer]:
-    """Answer checked queries that all have a text; texts are encoded together and, by meaning, compared together."""
+def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query], *, judged: bool = True) -> list[Answer]:
+    """Answer checked queries that all have a text; texts are encoded together and, by meaning, compared together.
+
+    judged: whether the answers get verdicts.
+    """
     questions = [read_question(snapshot, query) for query in queries]
     if not questions:
         return []
@@ -51,10 +64,14 @@ def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query]) -> list[A
     found = _rank_together(snapshot, questions, points) or [
         rank_in_stages(snapshot, one, partial(np.asarray, point)) for one, point in zip(questions, points, strict=True)
     ]
-    return [
+    answers = [
         _build_answer(snapshot, one, ranked, note_cut("query is", excess))
         for one, ranked, excess in zip(questions, found, too_long, strict=True)
     ]
+    if not judged:
+        return answers
+    verdicts = [judge_answer(snapshot, one, rank.candidates) for one, rank in zip(questions, found, strict=True)]
+    return [replace(answer, verdict=verdict) for answer, verdict in zip(answers, verdicts, strict=True)]
 
 
 def _rank_together(snapshot: OpenGeneration, questions: list[Question], points: list[Vectors]) -> list[Ranking]:
@@ -64,7 +81,7 @@ def _rank_together(snapshot: OpenGeneration, questions: list[Question], points: 
     same = replace(plain, filters=first.query.filters, explain=first.query.explain, group_by=first.query.group_by)
     if any(one.is_search or replace(one.query, text="", weight=None, fusion=None) != same for one in questions):
         return []
-    wanted = max(1, min(snapshot.vectors.size, first.query.offset + first.query.top_k))
+    wanted = choose_depth(snapshot, first)
     matrix = np.array(points)
     found = (
         snapshot.vectors.search(matrix, wanted)

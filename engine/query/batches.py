@@ -27,11 +27,11 @@ def split_pages(queries: Iterable[_Item], top_k: int) -> Iterator[list[_Item]]:
         yield page
 
 
-def answer_each(index: Index, queries: Sequence[Query]) -> Iterator[Answer | QueryError]:
+def answer_each(index: Index, queries: Sequence[Query], *, judged: bool = False) -> Iterator[Answer | QueryError]:
     """Yield the answer to each query in order, or the error of one that can't be answered.
 
     Queries are answered together. Where that fails, each half is tried by itself, so that one bad query among many
-    costs little.
+    costs little. judged: whether the answers get verdicts.
 
     Raises:
         EncoderMismatchError: no query can be answered.
@@ -40,7 +40,7 @@ def answer_each(index: Index, queries: Sequence[Query]) -> Iterator[Answer | Que
     if not queries:
         return
     try:
-        answers = index.ask_batch(queries)
+        answers = index.ask_batch(queries, judged=judged)
     except EncoderMismatchError:
         raise
     except (UsageError, AbstractNotFoundError, EncoderError) as err:
@@ -51,5 +51,5 @@ def answer_each(index: Index, queries: Sequence[Query]) -> Iterator[Answer | Que
         yield from answers
         return
     half = len(queries) // 2
-    yield from answer_each(index, queries[:half])
-    yield from answer_each(index, queries[half:])
+    yield from answer_each(index, queries[:half], judged=judged)
+    yield from answer_each(index, queries[half:], judged=judged)

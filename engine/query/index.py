@@ -230,11 +230,12 @@ class Index:
         """Number of the open generation."""
         return self.manifest.generation
 
-    def ask(self, query: Query, *, n_explained: int = EXPLAINED) -> Answer:
+    def ask(self, query: Query, *, n_explained: int = EXPLAINED, judged: bool = True) -> Answer:
         """Answer a query: see engine.Query and engine.Answer.
 
         Hits are best first; there are top_k of them whenever as many records qualify. Of equal scores, the record older
-        in the index comes first. With query.explain the first n_explained hits are explained.
+        in the index comes first. With query.explain the first n_explained hits are explained. With judged the answer
+        has a verdict, which reads the ten best records.
 
         Raises:
             UsageError: an invalid query.
@@ -243,16 +244,19 @@ class Index:
             EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
-        return answer_query(self._follow_current(), self._complete(query), n_explained=n_explained)
+        return answer_query(self._follow_current(), self._complete(query), n_explained=n_explained, judged=judged)
 
-    def ask_batch(self, queries: Sequence[Query]) -> list[Answer]:
+    def ask_batch(self, queries: Sequence[Query], *, judged: bool = True) -> list[Answer]:
         """Answer several queries from one generation, in their order: many times as fast as one by one.
+
+        Without judged, which costs as much as the rest of a batch, the answers have no verdicts.
 
         Raises:
             UsageError: an invalid query, or one without a text.
             EngineError: as ask.
         """
-        return answer_queries(self._follow_current(), [self._complete(query, text_only=True) for query in queries])
+        complete = [self._complete(query, text_only=True) for query in queries]
+        return answer_queries(self._follow_current(), complete, judged=judged)
 
     def search(
         self, query: str, *, top_k: int = 10, mode: Mode = "semantic", filters: Filters | None = None
@@ -267,7 +271,7 @@ class Index:
             EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
-        return list(self.ask(Query(query, top_k=top_k, mode=mode, filters=filters or Filters())).hits)
+        return list(self.ask(Query(query, top_k=top_k, mode=mode, filters=filters or Filters()), judged=False).hits)
 
     def search_batch(
         self, queries: Sequence[str], *, top_k: int = 10, mode: Mode = "semantic", filters: Filters | None = None
@@ -279,7 +283,8 @@ class Index:
             EngineError: as search.
         """
         one = Query(top_k=top_k, mode=mode, filters=filters or Filters())
-        return [list(answer.hits) for answer in self.ask_batch([replace(one, text=t) for t in check_texts(queries)])]
+        asked = [replace(one, text=text) for text in check_texts(queries)]
+        return [list(answer.hits) for answer in self.ask_batch(asked, judged=False)]
 
     def similar(self, record_id: str | Sequence[str], *, unlike: Sequence[str] = (), top_k: int = 10) -> list[Hit]:
         """Find the abstracts nearest to stored ones, which are left out. Loads no encoder: vectors are stored.

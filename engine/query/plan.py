@@ -21,6 +21,8 @@ from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
 _IDS_NAMED = 3  # in a note
+FED_BACK = 10  # nearest records that feedback uses
+_SHORTEST = 1e-6  # length of a vector that has a direction
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,8 @@ def _restrict(snapshot: OpenGeneration, question: Question, only: DocIds | None)
         among, notes = _intersect_ids(among, found.doc_ids), (*notes, *found.notes, *note_unknown(found.unknown))
     if among is not None and (like or unlike):
         among = np.setdiff1d(among, np.array(like + unlike, np.int64))
+    if query.feedback:
+        notes = (*notes, f"feedback: compared with the question and the {FED_BACK} records nearest to it")
     n_sorted = count_sorted(query, snapshot.vectors.size, is_search=question.is_search)
     return replace(question, among=among, like=like, unlike=unlike, notes=notes, n_sorted=n_sorted)
 
@@ -152,10 +156,26 @@ def note_cut(what: str, n_tokens: int) -> tuple[str, ...]:
 
 
 def combine_examples(snapshot: OpenGeneration, question: Question, text: Vectors | None) -> Vectors:
-    """Combine the vector of the text (dim,) with those of the examples into the query vector (dim,)."""
+    """Combine the vectors of the text (dim,), of the examples and of feedback into the query vector (dim,)."""
     if not question.examples and text is not None:
-        return text
-    return _mix_examples(text, _get_vectors(snapshot, question.like), _get_vectors(snapshot, question.unlike))
+        vector = text
+    else:
+        vector = _mix_examples(text, _get_vectors(snapshot, question.like), _get_vectors(snapshot, question.unlike))
+    return _add_feedback(snapshot, question, vector) if question.query.feedback else vector
+
+
+def _add_feedback(snapshot: OpenGeneration, question: Question, vector: Vectors) -> Vectors:
+    """Move a query vector (dim,) towards the mean of the nearest records that qualify, fewer if fewer do."""
+    if question.among is not None:
+        found = snapshot.vectors.search_among(vector[None], question.among, FED_BACK)[0]
+    else:
+        found = snapshot.vectors.search(vector[None], FED_BACK + len(question.examples))[0]
+    nearest = [doc_id for doc_id, _ in found if doc_id not in question.examples][:FED_BACK]
+    if not nearest:
+        return vector
+    total = vector.astype(np.float64) + _get_vectors(snapshot, tuple(nearest)).mean(axis=0, dtype=np.float64)
+    length = float(np.linalg.norm(total))
+    return vector if length < _SHORTEST else np.asarray(total / length, np.float32)
 
 
 def _get_vectors(snapshot: OpenGeneration, doc_ids: tuple[int, ...]) -> Vectors:
@@ -190,7 +210,7 @@ def _mix_examples(text: Vectors | None, like: Vectors, unlike: Vectors) -> Vecto
     if len(unlike):
         total = total - GAMMA * unlike.mean(axis=0, dtype=np.float64)
     length = float(np.linalg.norm(total))
-    if length < 1e-6:
+    if length < _SHORTEST:
         raise UsageError("the examples cancel each other out, so there is nothing to search for. Name other ones")
     vector: Vectors = (total / length).astype(np.float32)
     return vector

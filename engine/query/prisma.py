@@ -15,6 +15,7 @@ from engine.corpus.boolean.strategy import read_search
 from engine.options import FILTERS, RELEVANCE, Filters, Query, QueryOption, ValueKind
 from engine.phrases import pluralize
 from engine.query.ordering import describe_sort
+from engine.query.plan import FED_BACK
 from engine.query.searchlog import Record
 
 _LISTED = 10  # ids that are spelled out; of a longer list the first and the last are
@@ -63,6 +64,8 @@ def _describe_strategy(record: Record) -> Iterator[str]:
     if query.unlike:
         yield f"Given as examples that hits should not be like: {', '.join(map(str, query.unlike))}."
     yield f"Records were ranked {_describe_ranking(query)} ({query.mode} mode)."
+    if query.feedback:
+        yield f"The query's embedding was moved towards those of the {FED_BACK} nearest records (Rocchio feedback)."
     if record.reranker:
         yield (
             f"The first {query.rerank_depth:,} were then ordered anew by the score of the cross-encoder "

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.options import DEFAULT_FUSION, DEFAULT_WEIGHT, Fusion, Query
+from engine.query.evidence import BEST
 from engine.query.generation import OpenGeneration
 from engine.query.ordering import sort_ids
 from engine.query.plan import Question
@@ -63,7 +64,7 @@ def choose_depth(snapshot: OpenGeneration, question: Question) -> int:
     query, size = question.query, max(1, snapshot.vectors.size)
     if query.min_score is not None and (query.mode != "semantic" or query.group_by):
         return size
-    return min(size, max(_POOL if query.diversify else 0, question.n_sorted, query.offset + query.top_k))
+    return min(size, max(_POOL if query.diversify else BEST, question.n_sorted, query.offset + query.top_k))
 
 
 def _sort_ranking(snapshot: OpenGeneration, question: Question, found: Ranking) -> Ranking:

@@ -56,6 +56,10 @@ def check_query(query: Query) -> Query:
     if query.group_by not in (None, *_GROUPS):
         raise UsageError(f"group_by is {query.group_by!r}, expected one of {', '.join(_GROUPS)}")
     query = _check_reranking(query)
+    if not isinstance(query.feedback, bool):
+        raise UsageError(f"feedback is {query.feedback!r}, expected True or False")
+    if query.feedback and mode == "keyword":
+        raise UsageError("keyword mode can't use feedback, which moves the meaning. Use --mode semantic or hybrid")
     _check_examples(query, mode)
     top_k, offset = _check_whole("top_k", query.top_k), _check_whole("offset", query.offset)
     return replace(query, mode=mode, fusion=fusion, top_k=top_k, offset=offset)

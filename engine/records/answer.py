@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from engine.options import Query
 from engine.records.reranker import RerankerIdentity
@@ -73,6 +74,32 @@ class ChangedHit:
     hit: Hit
 
 
+Level = Literal["clear", "related", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerVerdict:
+    """Whether the best hits are about the question: what they reach, beside what unrelated questions reach here."""
+
+    level: Level | None  # None: the index has no measurements to compare with
+    text: str  # for people
+    n_holding: int  # records that hold all words of the question, among those that qualify
+    missing: tuple[str, ...]  # words of the question that no record of the index holds
+    cosine: float  # the highest of the ten best hits
+    share: float  # of the question's words, by weight, that one of the ten best hits holds, the highest; 0 to 1
+    is_search: bool = False  # the question is a Boolean search, and n_holding counts its matches
+
+    def __str__(self) -> str:
+        """Return the verdict in one line: what it says, and how many records hold the words."""
+        if self.is_search:
+            matching = "1 record matches" if self.n_holding == 1 else f"{self.n_holding:,} records match"
+            return f"{self.text}; {matching} the search"
+        one_or_none = {0: "no record holds", 1: "1 record holds"}
+        holding = one_or_none.get(self.n_holding, f"{self.n_holding:,} records hold")
+        lacking = f"; no record holds: {', '.join(self.missing)}" if self.missing else ""
+        return f"{self.text}; {holding} all words of the question{lacking}"
+
+
 @dataclass(frozen=True, slots=True)
 class ValueCount:
     """The records with one value of a field."""
@@ -92,4 +119,5 @@ class Answer:
     n_qualified: int  # records that could be hits: pass the filters and, in keyword mode, hold the words
     groups: tuple[ValueCount, ...] = ()  # most frequent first, where groups were asked for
     reranker: RerankerIdentity | None = None  # of the second stage, if there was one
+    verdict: AnswerVerdict | None = None  # None: not asked for, or the question has no text
     notes: tuple[str, ...] = ()  # for people: ids that are not there, why there are fewer hits than wanted

@@ -105,6 +105,26 @@ class AnnSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """What the best hits of two kinds of questions reach, in one mode: quantiles of their evidence, ascending."""
+
+    mode: str
+    unrelated: tuple[float, ...]  # of questions of other fields
+    neighbours: tuple[float, ...]  # of sentences of records, which are themselves left out
+
+
+@dataclass(frozen=True, slots=True)
+class Standards:
+    """What the best hits of questions reach, to tell which answers stand out."""
+
+    version: int  # of the rule that the evidence was measured by
+    low: float  # cosine of the best hit of a question of another field, the median
+    high: float  # cosine of a sentence and the record that it is of, the median
+    shares: tuple[float, ...]  # ascending, in (0, 1): the quantiles that the reaches hold
+    reaches: tuple[Reach, ...]  # one per mode; none if there is too little to compare
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     """Distribution of cosines of random record pairs, to put scores in context."""
 
@@ -113,6 +133,7 @@ class Calibration:
     records: tuple[float, ...]  # … the whole of one record against the whole of another
     n_pairs: int
     n_records: int  # in the index when this was measured
+    standards: Standards | None = None  # None: made by an engine that gave no verdicts
 
 
 @dataclass(frozen=True, slots=True)

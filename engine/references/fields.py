@@ -42,6 +42,7 @@ def list_answer_fields(answer: Answer, rows: Sequence[dict[str, Any]]) -> dict[s
         "query": asdict(answer.query),
         "generation": answer.generation,
         "n_qualified": answer.n_qualified,
+        "verdict": None if answer.verdict is None else asdict(answer.verdict),
         "notes": list(answer.notes),
         "groups": [asdict(group) for group in answer.groups],
         "hits": list(rows),

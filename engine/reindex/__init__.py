@@ -6,7 +6,7 @@ lists the files that index.toml names, ``plan`` selects the new ones and guards 
 keep their vectors if the run stops, and ``spool`` keeps memory bounded. ``merges`` chooses the old segments that the
 new one replaces, ``generationfiles`` opens those of the current and the next generation, and ``words`` writes the
 words. ``compaction`` merges all segments. ``searchable`` builds and ``tune`` tunes a large index; ``retune`` tunes it
-alone. ``calibrate`` measures random cosines, ``corpusmap`` draws the map, ``seal`` and ``verify`` check, ``rollback``
-goes back to an older generation. ``history`` and ``summary`` describe what was done. ``nightly`` is the nightly run,
-``nights`` its log, and ``gaps`` finds missing update files.
+alone. ``calibrate`` measures random cosines, ``standards`` what ``otherfields`` reach, ``corpusmap`` draws the map,
+``seal`` and ``verify`` check, ``rollback`` goes back to an older generation. ``history`` and ``summary`` describe what
+was done. ``nightly`` is the nightly run, ``nights`` its log, and ``gaps`` finds missing update files.
 """

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.storage.store import Corpus
+from engine.corpus.words.wordindex import WordIndex
 from engine.encode.encoder import Encoder
+from engine.index.folder import WORDS
 from engine.index.parts import SegmentedIndex
+from engine.query.verdict import VERSION
 from engine.records.answer import SCORE_DECIMALS
 from engine.records.generation import Calibration, Manifest
 from engine.reindex.generationfiles import open_next_corpus, open_next_vectors
 from engine.reindex.order import Build
+from engine.reindex.standards import SearchedParts, measure_standards
 from engine.reindex.tune import encode_titles
 
 if TYPE_CHECKING:
@@ -39,14 +44,27 @@ def calibrate_generation(build: Build, encoder: Encoder, filled: Filled) -> Cali
         return current.calibration
     vectors = open_next_vectors(build, filled.parts, encoder.identity.dim)
     with closing(open_next_corpus(build, filled.parts)) as corpus:
-        return _measure_calibration(corpus, vectors, encoder)
+        calibration = _measure_calibration(corpus, vectors, encoder)
+        if calibration is None:
+            return None
+        parts = SearchedParts(corpus, vectors, WordIndex(build.folder.building_generation / WORDS))
+        return replace(calibration, standards=measure_standards(parts, vectors.doc_ids, encoder))
 
 
 def _is_current(manifest: Manifest, fingerprint: str, n: int) -> bool:
     """Return whether a generation has a calibration of this encoder, measured on about n records."""
     if manifest.calibration is None or manifest.encoder.fingerprint != fingerprint:
         return False
-    return abs(n - manifest.calibration.n_records) < _DRIFT * manifest.calibration.n_records
+    n_then = manifest.calibration.n_records
+    return has_standards(manifest) and abs(n - n_then) < _DRIFT * n_then
+
+
+def has_standards(manifest: Manifest) -> bool:
+    """Return whether a generation holds what verdicts need, as this engine measures it, or has too few records."""
+    if manifest.calibration is None:
+        return True
+    standards = manifest.calibration.standards
+    return standards is not None and standards.version == VERSION
 
 
 def _measure_calibration(corpus: Corpus, vectors: SegmentedIndex, encoder: Encoder) -> Calibration | None:

@@ -9,12 +9,15 @@ from engine.config import Settings
 from engine.index.folder import IndexFolder
 from engine.phrases import pluralize
 from engine.progress import Progress
+from engine.reindex.calibrate import has_standards
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 
 
 def compact_index(folder: IndexFolder, settings: Settings, progress: Progress) -> Report:
     """Publish the current generation again as one segment without dead records, unless it is one already.
+
+    One that lacks the measurements for verdicts is published again too.
 
     Raises:
         LockedError: another process writes this index.
@@ -23,12 +26,13 @@ def compact_index(folder: IndexFolder, settings: Settings, progress: Progress) -
     """
     started = time.monotonic()
     current = folder.open_current(quick=True).manifest
-    if len(current.segments) <= 1 and not any(segment.n_dead for segment in current.segments):
+    is_compact = len(current.segments) <= 1 and not any(segment.n_dead for segment in current.segments)
+    if is_compact and has_standards(current):
         seconds = round(time.monotonic() - started, 3)
         notes = ("the index is one segment without dead records: there is nothing to compact",)
         return Report(current.generation, False, current.counts, (), (), seconds, notes=notes, factory=current.factory)
     n_dead = sum(segment.n_dead for segment in current.segments)
-    before = f"merged {pluralize(len(current.segments), 'segment')}"
+    before = "measured for verdicts" if is_compact else f"merged {pluralize(len(current.segments), 'segment')}"
     before += f", dropped {pluralize(n_dead, 'dead record')}" if n_dead else ""
     order = Order(settings=settings, republish=True, verb="compact")
     report = index_sources(folder, order, progress)

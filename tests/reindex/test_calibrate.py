@@ -21,10 +21,11 @@ from engine.index.manifest import dump_manifest, read_manifest
 from engine.index.parts import Part, SegmentedIndex
 from engine.options import IndexSettings
 from engine.query.explanation import _find_percentile
+from engine.query.verdict import VERSION
 from engine.receipts import open_json
 from engine.records.abstract import Abstract
 from engine.records.encoder import Encoded, EncoderIdentity, Vectors
-from engine.records.generation import Calibration, Manifest
+from engine.records.generation import Calibration, Manifest, Standards
 from engine.reindex import calibrate
 from engine.reindex.calibrate import (
     _FEWEST,
@@ -258,22 +259,25 @@ def test_an_index_that_has_grown_is_measured_again(toy: IndexFolder, add: Add) -
     held = toy.open_current().manifest.calibration
     add(*({"id": f"n{n}", "title": f"New {n}"} for n in range(5)))
     grown = toy.open_current().manifest.calibration
-    assert held is not None and grown is not None and (held.n_pairs, grown.n_pairs) == (40 * 39, 46 * 45)
+    assert held is not None and grown is not None and (held.n_pairs, grown.n_pairs) == (41 * 40, 46 * 45)
 
 
 def test_an_index_with_codes_has_one_too(toy: IndexFolder, add: Add) -> None:
     add({"id": "a", "title": "A"}, factory="IVF4,RaBitQfs")
     held = toy.open_current().manifest.calibration
-    assert held is not None and held.n_pairs == 40 * 39
+    assert held is not None and held.n_pairs == 41 * 40
     settings = Settings(toy.path / "index.toml", device="cpu", factory="IVF2,RaBitQfs")
     assert tune_index(toy, settings, rebuild=False, progress=silent).published
     assert toy.open_current().manifest.calibration == held
 
 
+HELD = Calibration((0.5,), (0.1,), (0.2,), 7, 40, Standards(VERSION, 0.0, 0.0, (), ()))
+
+
 @pytest.fixture
 def held(toy: IndexFolder) -> Manifest:
     """The manifest of 40 abstracts with some calibration."""
-    return replace(toy.open_current().manifest, calibration=Calibration((0.5,), (0.1,), (0.2,), 7, 40))
+    return replace(toy.open_current().manifest, calibration=HELD)
 
 
 @pytest.mark.parametrize(("n", "holds"), [(36, False), (37, True), (40, True), (43, True), (44, False)])
@@ -285,3 +289,9 @@ def test_it_holds_for_one_encoder_only(held: Manifest) -> None:
     other = replace(held.encoder, weights_sha256="0" * 64)
     assert not _is_current(held, other.fingerprint, 40)
     assert not _is_current(replace(held, calibration=None), held.encoder.fingerprint, 40)
+
+
+@pytest.mark.parametrize("standards", [None, Standards(VERSION - 1, 0.0, 0.0, (), ())])
+def test_it_is_measured_again_where_it_serves_no_verdict(held: Manifest, standards: Standards | None) -> None:
+    old = replace(held, calibration=replace(HELD, standards=standards))
+    assert not _is_current(old, held.encoder.fingerprint, 40)

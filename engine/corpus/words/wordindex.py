@@ -182,6 +182,32 @@ class WordIndex:
         pattern = f"[^{''.join(characters)}].*" if characters else ".*"  # letters, digits and marks
         return self._search(Query.regex_query(self.schema, field, pattern), 1, count=True)[1]
 
+    def weigh_stem(self, stem: str) -> float:
+        """Return the inverse document frequency of a stem; one that no record holds, as "", has the highest."""
+        with self.guard_reading():
+            return self._weigh(self.searcher.doc_freq(STEMS, stem) if stem else 0)
+
+    def count_holding(self, stems: Sequence[str], prefixes: Sequence[str] = (), among: DocIds | None = None) -> int:
+        """Return the number of records, of those in `among` (ascending) if given, that hold all stems and beginnings.
+
+        Without any, the number is 0.
+
+        Raises:
+            BusyError: the deadline of the request has passed.
+        """
+        from tantivy import Occur, Query
+
+        wanted = [self._find_words(STEMS, [stem]) for stem in stems]
+        wanted += [self._build_filter(Term(prefix, prefix=True)) for prefix in prefixes]
+        if not wanted or not self.size or (among is not None and not len(among)):
+            return 0
+        query = Query.boolean_query(_join(Occur.Must, wanted))
+        if among is None:
+            return self._search(query, 1, count=True)[1]
+        if len(among) > _SET:
+            return int(_find_members(self._list_ids(query), among).sum())
+        return self._search(self._restrict(query, among), 1, count=True)[1]
+
     def has_text(self, doc_id: int, title: str, abstract: str) -> bool:
         """Return whether a record has these words in this order."""
         from tantivy import Occur, Query

@@ -139,7 +139,7 @@ def _answer_batch(index: Index, queries: list[Query]) -> list[Answer]:
         EngineError: the index can't answer a query; the message gives its number.
     """
     answers = []
-    for number, answer in enumerate(answer_each(index, queries), 1):
+    for number, answer in enumerate(answer_each(index, queries, judged=True), 1):
         if not isinstance(answer, Answer):
             raise type(answer)(f"query {number} of the batch: {answer}") from answer
         answers.append(answer)

@@ -11,7 +11,7 @@ from engine.corpus import history
 from engine.corpus.storage.store import RecordSource
 from engine.options import Query, ValueKind, YearRange
 from engine.records.abstract import Abstract
-from engine.records.answer import Hit, ValueCount
+from engine.records.answer import AnswerVerdict, Hit, ValueCount
 from engine.records.encoder import EncoderIdentity
 from engine.references.fields import RECORD, SCORES
 from engine.serve.request.parameters import BOOLEANS, NUMBERS, Parameter
@@ -127,6 +127,7 @@ def build_answer_schema() -> Schema:
             "query": _build_schema(Query),
             "generation": WHOLE,
             "n_qualified": WHOLE,
+            "verdict": _allow_null(_build_schema(AnswerVerdict)),
             "notes": _build_array(TEXT),
             "groups": _build_array(_build_schema(ValueCount)),
             "hits": _build_array({"$ref": "#/components/schemas/Hit"}),

@@ -16,6 +16,7 @@ SAMPLES = {
     "min_score": "0",
     "diversify": "0",
     "explain": "true",
+    "feedback": "on",
     "group_by": "year",
     "year": "2015-",
     "retracted": "false",

@@ -1,0 +1,138 @@
+"""Evidence that records are about a question: how near they are, and how much of its words they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from engine.corpus.words.folding import get_stemmer, split_words
+from engine.corpus.words.wordindex import WordIndex
+from engine.corpus.words.wording import Wording
+
+BEST = 10  # hits that are looked at
+_SHORTEST = 5  # letters of a word that may be misspelt
+_LONG = 9  # letters of a word that may have two letters wrong
+
+
+@dataclass(frozen=True, slots=True)
+class WordWeights:
+    """The words of a question by their stems, each with its weight: the rarer, the heavier."""
+
+    weights: Mapping[str, float]  # stem -> inverse document frequency
+    unknown: Mapping[str, str]  # stem that no record holds -> the word as written
+    prefixes: frozenset[str]  # those of the stems that are beginnings of words, as written
+
+    @property
+    def stems(self) -> list[str]:
+        """The stems of the words that are written whole."""
+        return [stem for stem in self.weights if stem not in self.prefixes]
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The words that no record holds, as written."""
+        return tuple(self.unknown.values())
+
+    @property
+    def total(self) -> float:
+        """The sum of the weights."""
+        return sum(self.weights.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _HitEvidence:
+    """How near a hit is, and the share of the question's words that it holds, by weight, from 0 to 1."""
+
+    cosine: float
+    share: float  # in title or abstract
+    title_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """The evidence of the best hits, and the number of words that it is about."""
+
+    hits: tuple[_HitEvidence, ...]
+    n_words: int
+
+    @property
+    def cosine(self) -> float:
+        """The highest cosine; 0 without hits."""
+        return max((hit.cosine for hit in self.hits), default=0.0)
+
+    @property
+    def share(self) -> float:
+        """The highest share of the words that one hit holds; 0 without hits."""
+        return max((hit.share for hit in self.hits), default=0.0)
+
+
+def weigh_words(words: WordIndex, wording: Wording) -> WordWeights:
+    """Return the words of a wording with their weights in a corpus.
+
+    A beginning of words, such as arthrit*, weighs as much as a word that no record holds.
+    """
+    heaviest = words.weigh_stem("")
+    weights: dict[str, float] = {}
+    unknown: dict[str, str] = {}
+    prefixes = set()
+    for term in wording.wanted:
+        parts = split_words(term.text)
+        if term.prefix and parts:
+            prefixes.add(parts.pop())
+        for word in parts:
+            stem = get_stemmer().stem_word(word)
+            weights[stem] = words.weigh_stem(stem)
+            if weights[stem] == heaviest:
+                unknown[stem] = word
+    weights |= dict.fromkeys(sorted(prefixes), heaviest)
+    return WordWeights(weights, unknown, frozenset(prefixes))
+
+
+def measure_evidence(words: WordWeights, hits: Iterable[tuple[float, str, str]]) -> Evidence:
+    """Measure the evidence of hits (cosine, title, abstract) of a question."""
+    return Evidence(tuple(_measure_hit(words, *hit) for hit in hits), len(words.weights))
+
+
+def _measure_hit(words: WordWeights, cosine: float, title: str, abstract: str) -> _HitEvidence:
+    """Measure the evidence of one hit."""
+    in_title = set(split_words(title))
+    share = _sum_held(words, in_title | set(split_words(abstract)))
+    return _HitEvidence(cosine, share, _sum_held(words, in_title))
+
+
+def _sum_held(words: WordWeights, there: set[str]) -> float:
+    """Return the share of the weights of the words that are among some folded words."""
+    if not words.total:
+        return 0.0
+    stem_word = get_stemmer().stem_word
+    stems = {stem_word(word) for word in there}
+    held = [stem for stem in words.weights if stem in stems]
+    held += [stem for stem in words.prefixes if any(word.startswith(stem) for word in there)]
+    held += [stem for stem in words.unknown if any(_is_misspelt(stem, other) for other in stems)]
+    return sum(words.weights[stem] for stem in set(held)) / words.total
+
+
+def _is_misspelt(word: str, other: str) -> bool:
+    """Return whether a long word is another one with one letter wrong, missing, added or swapped; two in longer words.
+
+    >>> _is_misspelt("colchcin", "colchicin"), _is_misspelt("ward", "word")
+    (True, False)
+    """
+    if len(word) < _SHORTEST or word[0] != other[:1]:
+        return False
+    most = 1 if len(word) < _LONG else 2
+    return abs(len(word) - len(other)) <= most and _count_edits(word, other) <= most
+
+
+def _count_edits(one: str, other: str) -> int:
+    """Count the letters to replace, drop, add or swap with their neighbour (optimal string alignment)."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        last, row, older = row, [i], before
+        for j, b in enumerate(other, 1):
+            cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
+        before = last
+    return row[-1]

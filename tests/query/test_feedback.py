@@ -1,0 +1,68 @@
+"""Feedback: the question moves towards its nearest records, as the formula says, and every interface says so."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine import Filters, Query, open_index
+from engine.errors import UsageError
+from engine.index.folder import IndexFolder
+from engine.query.index import get_generation
+from engine.query.plan import FED_BACK
+from engine.query.prisma import write_paragraph
+from engine.query.rerun import rerun
+from engine.query.searchlog import dump_record, make_record, read_record
+
+NOTE = "feedback: compared with the question and the 10 records nearest to it"
+
+
+@pytest.mark.parametrize("filters", [Filters(), Filters(years=((2000, None),))])
+def test_the_score_is_the_cosine_with_the_moved_question(toy: IndexFolder, filters: Filters) -> None:
+    with open_index(toy.path) as index:
+        query = Query("gout in the knee", top_k=40, filters=filters)
+        plain, moved = index.ask(query), index.ask(replace(query, feedback=True))
+        corpus, vectors = get_generation(index).corpus, get_generation(index).vectors
+        near = np.array([corpus.find_doc_id(hit.id) for hit in plain.hits[:FED_BACK]])
+        point = index.encode([query.text])[0] + vectors.get_points(near).mean(axis=0)
+        point /= np.linalg.norm(point)
+        own = vectors.get_points(np.array([corpus.find_doc_id(hit.id) for hit in moved.hits]))
+        assert np.allclose([hit.score for hit in moved.hits], own @ point, atol=1e-6)
+        assert {hit.id for hit in moved.hits} == {hit.id for hit in plain.hits}
+        assert NOTE in moved.notes and NOTE not in plain.notes
+
+
+def test_examples_are_never_fed_back(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        query = Query(like=("toy-01",), top_k=39)
+        near = [hit.id for hit in index.ask(query).hits]
+        moved = index.ask(replace(query, feedback=True))
+        assert sorted(near) == sorted(hit.id for hit in moved.hits) and "toy-01" not in near
+
+
+def test_a_batch_is_as_one_query(toy: IndexFolder) -> None:
+    queries = [Query(text, feedback=True) for text in ("gout", "knee pain")]
+    with open_index(toy.path) as index:
+        assert index.ask_batch(queries) == [index.ask(query) for query in queries]
+
+
+def test_a_filter_that_nothing_passes(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        assert index.ask(Query("gout", feedback=True, filters=Filters(years=((1500, 1501),)))).hits == ()
+
+
+def test_refused(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        with pytest.raises(UsageError, match="keyword mode can't use feedback"):
+            index.ask(Query("gout", mode="keyword", feedback=True))
+        with pytest.raises(UsageError, match="feedback is 'yes', expected True or False"):
+            index.ask(Query("gout", feedback="yes"))  # type: ignore[arg-type]
+
+
+def test_a_record_repeats_it(toy: IndexFolder) -> None:
+    path = toy.path.parent / "record.json"
+    with open_index(toy.path) as index:
+        record = make_record(index, index.ask(Query("gout", mode="hybrid", feedback=True)))
+        path.write_bytes(dump_record(record))
+        assert read_record(path).query.feedback and rerun(read_record(path), index).same
+    assert "moved towards those of the 10 nearest records (Rocchio feedback)" in write_paragraph(record)

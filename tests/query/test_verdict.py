@@ -1,0 +1,139 @@
+"""The verdict by hand, and on the toy index: what it depends on, and what it does not."""
+
+from dataclasses import replace
+
+import pytest
+
+from engine import Filters, Query, open_index
+from engine.index.folder import IndexFolder
+from engine.options import MODES, Mode
+from engine.query.evidence import Evidence, _HitEvidence
+from engine.query.index import get_generation
+from engine.query.verdict import VERSION, _Bounds, _choose_level, compute_bounds, compute_strength, find_reach
+from engine.records.answer import AnswerVerdict
+from engine.records.generation import Calibration, Reach, Standards
+
+ANY_MODE = pytest.mark.parametrize("mode", MODES)
+SHARES = (0.5, 0.9, 0.95)
+PLAIN = Standards(VERSION, 0.2, 0.6, SHARES, ())
+
+
+def hits(*found: tuple[float, float, float], n_words: int = 4) -> Evidence:
+    return Evidence(tuple(_HitEvidence(*one) for one in found), n_words)
+
+
+@pytest.mark.parametrize(
+    ("found", "strength"),
+    [
+        ([], 0.0),
+        ([(0.1, 1.0, 0.0)], 0.3),  # not near, all words
+        ([(0.4, 1.0, 0.0)], 0.7 * 0.5 + 0.3),
+        ([(0.8, 0.5, 0.0)], 0.6),
+        ([(0.8, 0.75, 0.0)], 0.75 * (0.7 * 1.5 + 0.3 * 0.5625)),
+        ([(0.6, 0.0, 0.0)], 0.4),  # near, in other words
+        ([(0.6, 0.0, 0.0), (0.2, 1.0, 0.0)], 0.4),  # what two hits have is not added up
+    ],
+)
+def test_strength(found: list[tuple[float, float, float]], strength: float) -> None:
+    assert compute_strength(hits(*found), PLAIN) == pytest.approx(strength)
+
+
+def test_a_single_word_is_found_in_a_title() -> None:
+    assert compute_strength(hits((0.1, 1.0, 1.0), n_words=1), PLAIN) == 1.0
+    assert compute_strength(hits((0.1, 1.0, 1.0), n_words=2), PLAIN) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("unrelated", "neighbours", "bounds"),
+    [
+        ((0.1, 0.12, 0.15), (0.3, 0.6, 0.7), _Bounds(0.51, 0.2625)),
+        ((0.0, 0.0, 0.01), (0.1, 0.2, 0.3), _Bounds(0.46, 0.15)),  # all unlike each other
+        ((0.3, 0.5, 0.6), (0.8, 0.9, 0.9), _Bounds(0.65, 0.3)),  # all alike
+    ],
+)
+def test_bounds(unrelated: tuple[float, ...], neighbours: tuple[float, ...], bounds: _Bounds) -> None:
+    assert compute_bounds(PLAIN, Reach("semantic", unrelated, neighbours)) == bounds
+
+
+def test_levels() -> None:
+    assert [_Bounds(0.5, 0.2).choose_level(strength) for strength in (0.5, 0.49, 0.2, 0.19)] == [
+        "clear",
+        "related",
+        "related",
+        "nothing",
+    ]
+
+
+def test_no_level_without_standards_of_the_mode_and_the_rule(toy: IndexFolder) -> None:
+    standards = replace(PLAIN, reaches=(Reach("keyword", (0.0,) * 3, (0.0,) * 3),))
+    assert find_reach(standards, "keyword") and find_reach(standards, "semantic") is None
+    assert find_reach(None, "keyword") is find_reach(replace(standards, version=VERSION - 1), "keyword") is None
+    with open_index(toy.path) as index:
+        snapshot = get_generation(index)
+        for calibration in (None, Calibration((0.5,), (0.1,), (0.2,), 7, 40)):
+            snapshot.manifest = replace(snapshot.manifest, calibration=calibration)
+            verdict = index.ask(Query("gout")).verdict
+            assert verdict is not None and verdict.level is None and verdict.n_holding == 8
+            assert verdict.text.endswith("To measure it: engine compact")
+            assert _choose_level(snapshot, hits(), "keyword") == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("n", "missing", "line"),
+    [
+        (0, ("gowt",), "related; no record holds all words of the question; no record holds: gowt"),
+        (1, (), "related; 1 record holds all words of the question"),
+        (2000, (), "related; 2,000 records hold all words of the question"),
+    ],
+)
+def test_in_words(n: int, missing: tuple[str, ...], line: str) -> None:
+    assert str(AnswerVerdict("related", "related", n, missing, 0.5, 0.5)) == line
+
+
+@ANY_MODE
+@pytest.mark.parametrize(("text", "n"), [("gout AND (colchicine OR mortgage)", 1), ("gout NOT gout", 0)])
+def test_a_search_is_counted_by_its_matches(toy: IndexFolder, mode: Mode, text: str, n: int) -> None:
+    with open_index(toy.path) as index:
+        verdict = index.ask(Query(text, mode=mode)).verdict
+        assert verdict is not None and (verdict.n_holding, verdict.share) == (n, float(n))
+        assert str(verdict).endswith("1 record matches the search" if n else "0 records match the search")
+        assert (verdict.level == "nothing") is (n == 0)
+
+
+@ANY_MODE
+def test_paging_does_not_change_it(toy: IndexFolder, mode: Mode) -> None:
+    with open_index(toy.path) as index:
+        query = Query("colchicine or gout", mode=mode)
+        verdict = index.ask(query).verdict
+        assert verdict is not None and verdict.n_holding == 1
+        for more in ({"top_k": 1}, {"top_k": 40}, {"offset": 7, "top_k": 3}, {"offset": 100}, {"explain": True}):
+            assert index.ask(replace(query, **more)).verdict == verdict
+
+
+@ANY_MODE
+def test_filters_restrict_what_is_counted(toy: IndexFolder, mode: Mode) -> None:
+    with open_index(toy.path) as index:
+        query = Query("gout", mode=mode)
+        holding = [hit.id for hit in index.search("gout", mode="keyword", top_k=40)]
+        for left_out in ((), (holding[0],), tuple(holding)):
+            verdict = index.ask(replace(query, filters=Filters(exclude=left_out))).verdict
+            assert verdict is not None and verdict.n_holding == len(holding) - len(left_out)
+            assert (verdict.share == 0) is (left_out == tuple(holding))
+
+
+def test_without_hits_there_is_nothing(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        verdict = index.ask(Query("mortgage", mode="keyword")).verdict
+        assert verdict is not None and (verdict.level, verdict.missing) == ("nothing", ("mortgage",))
+        assert str(verdict).startswith("nothing here is clearly about this; no record holds all words")
+
+
+def test_only_a_text_is_judged_and_by_itself(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        assert index.ask(Query(like=("toy-01",))).verdict is None
+        assert index.ask(Query("gout"), judged=False).verdict is None
+        everything = Query("gout", top_k=40)
+        plain = index.ask(everything).verdict
+        assert plain is not None
+        fed = index.ask(replace(everything, feedback=True))
+        assert fed.verdict is not None and fed.verdict.cosine <= plain.cosine < fed.hits[0].score
