@@ -35,7 +35,7 @@ _ALONE = 0.4  # weight of the nearness of a hit in other words
 _CLEAR = (0.46, 0.65)  # the least and the greatest bound of clear answers, however alike or unlike the records are
 _RELATED = (0.15, 0.3)  # of related answers
 _FEW_NEIGHBOURS, _FEW_UNRELATED = 0.9, 0.95  # shares of the texts below a bound
-_OF_NEIGHBOURS = 0.85  # times what all but a few sentences reach without their own record
+_OF_NEIGHBOURS = 0.9  # times what all but a few sentences reach without their own record
 _MARGIN = 1.75  # times what all but a few questions of other fields reach
 
 

@@ -46,7 +46,7 @@ def test_a_single_word_is_found_in_a_title() -> None:
 @pytest.mark.parametrize(
     ("unrelated", "neighbours", "bounds"),
     [
-        ((0.1, 0.12, 0.15), (0.3, 0.6, 0.7), _Bounds(0.51, 0.2625)),
+        ((0.1, 0.12, 0.15), (0.3, 0.6, 0.7), _Bounds(0.9 * 0.6, 0.2625)),
         ((0.0, 0.0, 0.01), (0.1, 0.2, 0.3), _Bounds(0.46, 0.15)),  # all unlike each other
         ((0.3, 0.5, 0.6), (0.8, 0.9, 0.9), _Bounds(0.65, 0.3)),  # all alike
     ],
