@@ -23,7 +23,9 @@ YEARS = re.compile(r"(?P<low>[0-9]{4})?\s*(?P<dash>[-\u2013])?\s*(?P<high>[0-9]{
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_RECALL = 0.99  # that a new approximate index must reach
-DEFAULT_WEIGHT = 0.5  # of the cosine in hybrid mode
+DEFAULT_WEIGHT = 0.6  # of the cosine in hybrid mode
+SHORT, SHORT_WEIGHT = 3, 0.4  # words of a query that tell the encoder little, and the weight for them
+_WEIGHTS = f"by the query: {DEFAULT_WEIGHT}, {SHORT_WEIGHT} for up to {SHORT} words, more where words find little"
 NO_RERANKER = "none"  # in place of a model: no second stage, whatever index.toml says
 _DEFAULT_RERANK_DEPTH = 50  # hits that the second stage orders anew
 MAX_RERANK_DEPTH = 1_000
@@ -38,8 +40,10 @@ YearRange = tuple[int | None, int | None]  # first and last year, both included;
 # How abstracts are ranked: by the cosine of the vectors, by the BM25 of the words, or by both, fused.
 Mode = Literal["semantic", "keyword", "hybrid"]
 MODES: tuple[Mode, ...] = get_args(Mode)
+DEFAULT_MODE: Mode = "hybrid"  # of a query with a text; examples alone hold no words, and are compared by meaning
+SIMILAR_MODE: Mode = "semantic"  # where records are the question, with or without a text
 
-# How hybrid mode merges the two rankings: by the sum of the scores, each stretched to [0, 1], or by reciprocal ranks.
+# How hybrid mode merges the two rankings: by the sum of scores, each as a share of the best, or by reciprocal ranks.
 Fusion = Literal["convex", "rrf"]
 FUSIONS: tuple[Fusion, ...] = get_args(Fusion)
 DEFAULT_FUSION: Fusion = "convex"
@@ -389,8 +393,13 @@ class Query:
         ),
     )
     mode: Mode = _describe_field(
-        "semantic",
-        QueryOption("mode", ValueKind.CHOICE, "Rank by meaning, by words, or by both.", choices=MODES),
+        DEFAULT_MODE,
+        QueryOption(
+            "mode",
+            ValueKind.CHOICE,
+            "Rank by meaning, by words, or by both.",
+            choices=MODES,
+        ),
     )
     filters: Filters = field(default_factory=Filters)
     top_k: int = _describe_field(
@@ -420,7 +429,7 @@ class Query:
             low=0,
             high=1,
             metavar="0..1",
-            unset=f"index.toml; {DEFAULT_WEIGHT}",
+            unset=f"index.toml; {_WEIGHTS}",
         ),
     )
     fusion: Fusion | None = _describe_field(  # None: as index.toml says
@@ -529,6 +538,7 @@ class Query:
 FILTERS = _list_options(Filters)
 QUESTION = tuple(option for option in _list_options(Query) if option.field in ("text", "like", "unlike"))
 RANKING = tuple(option for option in _list_options(Query) if option not in QUESTION)
+SIMILAR_RANKING = tuple(replace(o, default=SIMILAR_MODE) if o.field == "mode" else o for o in RANKING)
 BY_FIELD = {option.field: option for option in (*QUESTION, *RANKING, *FILTERS)}
 
 
@@ -845,17 +855,22 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    hybrid_weight: float = _describe_field(
-        DEFAULT_WEIGHT,
+    hybrid_weight: float | None = _describe_field(  # None: by the query
+        None,
         SettingOption(
-            "hybrid.weight", "Weight of the cosine; the words have the rest.", str(DEFAULT_WEIGHT), low=0, high=1
+            "hybrid.weight",
+            "Weight of the cosine; the words have the rest.",
+            str(DEFAULT_WEIGHT),
+            _WEIGHTS,
+            low=0,
+            high=1,
         ),
     )
     hybrid_fusion: str = _describe_field(
         DEFAULT_FUSION,
         SettingOption(
             "hybrid.fusion",
-            "convex: weighted sum of both scores, each stretched to [0, 1]; rrf: by ranks, without a weight.",
+            "convex: weighted sum of both scores, each as a share of the best; rrf: by ranks, without a weight.",
             f'"{DEFAULT_FUSION}"',
             choices=FUSIONS,
         ),

@@ -181,7 +181,7 @@ def filters_checked(index: Index, texts: list[str]) -> dict[str, Any]:
     same = short = 0
     for i, filters in enumerate(some_filters(index, FILTERS, seed=1)):
         at = i % len(texts)
-        answer = index.ask(Query(texts[at], filters=filters))
+        answer = index.ask(Query(texts[at], mode="semantic", filters=filters))
         allowed = np.array(by_brute_force(index, filters, records), np.int64)
         places = order[np.searchsorted(ids, allowed, sorter=order)]
         scores = matrix[places] @ vectors[at].astype(np.float64)
@@ -226,7 +226,11 @@ def batches(index: Index, texts: list[str], rounds: int) -> dict[str, Any]:
     """Seconds for all texts one by one and together."""
     texts = [texts[i % len(texts)] for i in range(BATCH)]
     spent = bench.in_turns(
-        {"single": lambda: [index.search(text) for text in texts], "batch": lambda: index.search_batch(texts)}, rounds
+        {
+            "single": lambda: [index.nearest(text) for text in texts],
+            "batch": lambda: index.search_batch(texts, mode="semantic"),
+        },
+        rounds,
     )
     return {
         "queries": BATCH,

@@ -89,7 +89,8 @@ class Connection:
 async def ask(connection: Connection, text: str, since: float, load: Load) -> None:
     """Ask one question; a time counts from `since`."""
     try:
-        status, headers, body = await asyncio.wait_for(connection.get(f"/api/v1/search?n=10&q={quote(text)}"), DEADLINE)
+        path = f"/api/v1/search?mode=semantic&n=10&q={quote(text)}"
+        status, headers, body = await asyncio.wait_for(connection.get(path), DEADLINE)
         good = status == 200 and len(json.loads(body)["hits"]) == 10
         load.generations.add(headers.get("engine-generation", ""))
     except (OSError, EOFError, TimeoutError, ValueError) as err:

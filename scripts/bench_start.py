@@ -57,7 +57,7 @@ vectors = index.encode([sys.argv[2]])
 done("encode")
 get_generation(index).vectors.search(vectors, 10)
 done("search vectors")
-index.search(sys.argv[2])
+index.nearest(sys.argv[2])
 done("encode and search again, with texts")
 print(json.dumps(times))
 """

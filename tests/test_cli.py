@@ -92,9 +92,9 @@ def test_completion_is_there(engine: Run) -> None:
 
 def test_json_lines_in_a_pipe_and_one_array_with_json(toy: IndexFolder, engine: Run) -> None:
     piped, lined, array = (
-        engine("search", "gout", "-n", "3"),
-        engine("search", "gout", "-n3", "--nl"),
-        engine("search", "gout", "-n3", "--json"),
+        engine("search", "gout", "-n", "3", "--mode", "semantic"),
+        engine("search", "gout", "-n3", "--mode", "semantic", "--nl"),
+        engine("search", "gout", "-n3", "--mode", "semantic", "--json"),
     )
     assert piped.stdout == lined.stdout
     hits = [json.loads(line) for line in piped.stdout.splitlines()]

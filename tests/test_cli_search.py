@@ -152,7 +152,7 @@ def test_a_batch_is_a_run(toy: IndexFolder, engine: Run, tmp_path: Path) -> None
     assert all(line[1] == "Q0" and line[5] == "abstract-engine" for line in lines)
     single = rows(engine("search", "lupus pain", "-n", "3"))
     assert [(line[2], int(line[3]), float(line[4])) for line in lines[3:]] == [
-        (row["id"], row["rank"], pytest.approx(row["score"], abs=1e-6)) for row in single
+        (row["id"], row["rank"], pytest.approx(row["fused"], abs=1e-6)) for row in single
     ]
 
 

@@ -7,6 +7,7 @@ import pytest
 from engine.cli.template import format_template
 from engine.config import Config, Settings, SourcePattern
 from engine.errors import ConfigError
+from engine.options import DEFAULT_WEIGHT
 
 OFF = re.compile(r"# (\[\[|[a-z_]+ = )")  # a setting that the template shows and leaves off
 
@@ -23,7 +24,7 @@ def written(folder: Path, text: str) -> Path:
     return folder
 
 
-PLAIN = ("device", "keep_generations", "checkpoint_seconds", "max_deleted_share", "hybrid_weight", "hybrid_fusion")
+PLAIN = ("device", "keep_generations", "checkpoint_seconds", "max_deleted_share", "hybrid_fusion")
 
 
 def test_flag_before_environment_before_file_before_default(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +64,7 @@ def test_the_template_is_toml_and_all_of_it_is_understood(folder: Path) -> None:
     found = Settings.load(written(folder, live))
     assert found.sources == (SourcePattern("updatefiles"), SourcePattern("exports/*.ris", "RIS"))
     assert found.download_folder == "updatefiles"
+    assert (found.hybrid_weight, Settings(folder).hybrid_weight) == (DEFAULT_WEIGHT, None)  # None: by the words
     plain = {k: getattr(found, k) for k in PLAIN}
     assert plain == {k: getattr(Settings(folder), k) for k in plain}  # what the template shows is the default
     assert tomllib.loads(live)["recipe"] == "whole"

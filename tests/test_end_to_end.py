@@ -68,7 +68,7 @@ def test_some_queries_share_no_word_with_their_answer(sample: IndexFolder) -> No
 
 def test_golden_ndcg(sample: IndexFolder) -> None:
     with open_index(sample.path) as index:
-        runs = index.search_batch(list(queries().values()), top_k=10)
+        runs = index.search_batch(list(queries().values()), top_k=10, mode="semantic")
     scores = [ndcg([hit.id for hit in hits], qrels()[q], 10) for q, hits in zip(queries(), runs, strict=True)]
     assert float(np.mean(scores)) == pytest.approx(GOLDEN_NDCG_AT_10, abs=5e-4)
 

@@ -31,6 +31,7 @@ VERBS = frozenset(
 )
 PREDICATES = frozenset("can fits has is looks matches may was".split())
 ALLOWED = {
+    "nearest": "Index.nearest, the top-k call by cosine",
     "similar": "Index.similar, as the command and the address of the API",
     "new": "Index.new, the same",
     "recall": "Index.recall, the same",

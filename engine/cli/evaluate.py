@@ -81,7 +81,7 @@ def evaluate(
 
     \b
     engine evaluate -i rheumatology --queries questions.tsv --qrels qrels.tsv
-    engine evaluate -i rheumatology --queries questions.tsv --qrels qrels.tsv --mode hybrid --run hybrid.trec
+    engine evaluate -i rheumatology --queries questions.tsv --qrels qrels.tsv --mode semantic --run semantic.trec
     engine evaluate --set known-titles --model ./my-model
     """
     from engine.relevance.scoring.measures import parse
@@ -226,7 +226,8 @@ def compare(
 
     A is the baseline that the others are compared with. A system is a TREC run (.trec, .run, .txt), the name of an
     index, or with --set a model: a folder, a hub id or all-MiniLM-L6-v2, in quotes with its options if it needs some
-    (--query-prompt, --document-prompt, --query-model, --pooling). Intervals are 95 % (paired bootstrap,
+    (--query-prompt, --document-prompt, --query-model, --pooling). An index ranks by
+    cosine, as a model does. Intervals are 95 % (paired bootstrap,
     10,000 resamples); p is two-sided, adjusted for several comparisons (Holm).
 
     \b
@@ -290,7 +291,8 @@ def _evaluate_system(system: str, config: Config, judged: JudgedInput, measures:
     if _is_run(system):
         return evaluate_run_file(Path(system), judged, measures)
     if system in config.list_names():
-        return evaluate_judged_index(config.select_index(system), "cpu", _deepen(Query()), judged, measures)[0]
+        by_cosine = _deepen(Query(mode="semantic"))
+        return evaluate_judged_index(config.select_index(system), "cpu", by_cosine, judged, measures)[0]
     words = [system] if Path(system).is_dir() or not system.strip() else _split_words(system)
     path, is_hub_id = Path(words[0]), words[0].partition("@")[0].count("/") == 1 and not words[0].startswith((".", "/"))
     if words[0] == DEFAULT_MODEL or is_hub_id or any((path / name).is_file() for name in _MODEL_FILES):

@@ -20,6 +20,7 @@ from engine.cli.options import (
     open_named,
     parse_day,
     query_options,
+    similar_options,
 )
 from engine.config import Config
 from engine.errors import SourceError, UsageError
@@ -58,12 +59,13 @@ def search(
     device: str,
     out: Output,
 ) -> None:
-    """Find the abstracts nearest in meaning to a query, best first.
+    """Find the abstracts that answer a query, best first.
 
-    The score is the cosine, at most 1. QUERY - reads the query from standard input.
+    Ranks by meaning and by words; --mode semantic ranks by meaning alone. The score is the cosine, at most 1. QUERY -
+    reads the query from standard input.
 
-    With --mode keyword or hybrid, "a phrase", +word and title:word must occur, -word must not, and arthrit* matches any
-    ending.
+    Unless --mode is semantic, +word, +"a phrase" and title:word must occur, -word must not, and arthrit* matches any
+    ending. "a phrase" is preferred; with --mode keyword it must occur.
 
     With AND, OR or NOT in capitals, or a field tag of PubMed, Ovid or Embase, QUERY is a Boolean search; `engine
     translate` shows how it is read.
@@ -71,7 +73,7 @@ def search(
     \b
     engine search "switching back to the originator after a biosimilar failed"
     engine search fatigue in lupus -n 50 -o lupus.ris --year 2015- --record lupus.json
-    engine search 'gout "uric acid" -child' --mode hybrid --explain
+    engine search 'gout "uric acid" -child' --explain
     engine search '(gout[tiab] OR exp Gout/) AND diet* NOT review[pt]'
     engine search --strategy search.txt -n 500 -o hits.ris
     engine search --queries questions.tsv -n 100 -o run.trec
@@ -132,7 +134,7 @@ def _read_strategy(words: tuple[str, ...], path: Path) -> str:
 @SEARCH_DEVICE
 @UNLIKE
 @click.option("--text", default="", metavar="TEXT", help="Query text to combine with the records.")
-@query_options
+@similar_options
 @output_options
 def similar(
     config: Config,

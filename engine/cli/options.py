@@ -12,7 +12,7 @@ import click
 
 from engine.config import Config
 from engine.errors import SourceError, UsageError
-from engine.options import BY_FIELD, FILTERS, RANKING, SETTINGS, Filters, Query, QueryOption, ValueKind
+from engine.options import BY_FIELD, FILTERS, RANKING, SETTINGS, SIMILAR_RANKING, Filters, Query, QueryOption, ValueKind
 
 if TYPE_CHECKING:
     from engine.query.index import Index
@@ -114,6 +114,7 @@ def read_query(**values: Any) -> Query:
 _FILTERS = tuple(_build_query_option(option, from_file=option.kind is ValueKind.IDS) for option in FILTERS)
 filter_options = add_options("filters", _FILTERS, _read_filters)
 query_options = add_options("query", (*map(_build_query_option, RANKING), *_FILTERS), read_query)
+similar_options = add_options("query", (*map(_build_query_option, SIMILAR_RANKING), *_FILTERS), read_query)
 
 
 def _parse_format(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:

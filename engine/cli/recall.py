@@ -52,7 +52,7 @@ def recall(
 
     \b
     engine recall "switching to a biosimilar" --known pmids.txt -i rheumatology
-    engine recall gout flare --known pmids.txt --mode hybrid --year 2015- -n 1000
+    engine recall gout flare --known pmids.txt --mode semantic --year 2015- -n 1000
     """
     from engine.corpus.selection.idlist import read_ids
 

@@ -10,7 +10,7 @@ _WIDTH = 120
 _TABLES = {
     "guard": "A reindex that would delete or change more stops before it publishes (exit 7).\n"
     "To turn the guard off once: engine reindex {name} --allow-mass-change",
-    "hybrid": "Used by searches with --mode hybrid.",
+    "hybrid": "Used by searches by meaning and words, the default.",
     "rerank": "A second stage for every search: engine promote names a model here that helps.",
     "download": "Used by engine nightly only.",
 }

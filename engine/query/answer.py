@@ -77,7 +77,7 @@ def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query], *, judged
 def _rank_together(snapshot: OpenGeneration, questions: list[Question], points: list[Vectors]) -> list[Ranking]:
     """Rank plain semantic questions in one comparison; return an empty list if any question is not plain."""
     first = questions[0]
-    plain = Query(top_k=first.query.top_k, offset=first.query.offset, min_score=first.query.min_score)
+    plain = Query(mode="semantic", top_k=first.query.top_k, offset=first.query.offset, min_score=first.query.min_score)
     same = replace(plain, filters=first.query.filters, explain=first.query.explain, group_by=first.query.group_by)
     if any(one.is_search or replace(one.query, text="", weight=None, fusion=None) != same for one in questions):
         return []
@@ -117,13 +117,15 @@ def _build_answer(
         n_qualified=found.n_qualified,
         groups=groups,
         reranker=found.reranker,
-        notes=(*question.notes, *notes, *found.notes, *order, *cut, *_note_shortfall(query, len(hits), found)),
+        notes=(*question.notes, *notes, *found.notes, *order, *cut, *_note_shortfall(question, len(hits), found)),
     )
 
 
-def _note_shortfall(query: Query, n_hits: int, found: Ranking) -> list[str]:
+def _note_shortfall(question: Question, n_hits: int, found: Ranking) -> list[str]:
     """Explain why there are fewer hits than requested, if something excluded records."""
-    left_out = query.filters != Filters() or query.mode != "semantic"
+    query = question.query
+    by_words = query.mode == "keyword" or (query.mode == "hybrid" and question.wording.is_constrained)
+    left_out = query.filters != Filters() or by_words or question.is_search
     if n_hits == query.top_k or not (left_out or query.min_score is not None or query.offset):
         return []
     n = found.n_qualified

@@ -19,7 +19,7 @@ from engine.corpus.storage.store import RecordSource
 from engine.encode.encoder import Encoder
 from engine.errors import CorruptError, GenerationError, NoGenerationError, UsageError
 from engine.index.folder import IndexFolder
-from engine.options import Filters, Mode, Query
+from engine.options import DEFAULT_MODE, SIMILAR_MODE, Filters, Mode, Query
 from engine.phrases import pluralize
 from engine.query.answer import EXPLAINED, answer_queries, answer_query
 from engine.query.generation import OpenGeneration, open_kept, open_latest
@@ -258,13 +258,27 @@ class Index:
         complete = [self._complete(query, text_only=True) for query in queries]
         return answer_queries(self._follow_current(), complete, judged=judged)
 
-    def search(
-        self, query: str, *, top_k: int = 10, mode: Mode = "semantic", filters: Filters | None = None
-    ) -> list[Hit]:
-        """Find the abstracts nearest to a text, best first; mode is "semantic", "keyword" or "hybrid".
+    def nearest(self, text: str, top_k: int = 10, *, filters: Filters | None = None) -> list[Hit]:
+        """Find the top_k abstracts nearest to a text by the cosine of their vectors, best first.
 
-        There are top_k hits, fewer only if fewer records qualify. Of equal scores, the record older in the index comes
-        first.
+        Hit.score is that cosine, in [-1, 1]. There are top_k hits, fewer only if fewer records qualify. Of equal
+        scores, the record older in the index comes first.
+
+        Raises:
+            UsageError: a blank text, top_k below 1, or an invalid filter.
+            EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
+            CorruptError: a file was changed or damaged.
+        """
+        return self.search(text, top_k=top_k, mode="semantic", filters=filters)
+
+    def search(
+        self, query: str, *, top_k: int = 10, mode: Mode = DEFAULT_MODE, filters: Filters | None = None
+    ) -> list[Hit]:
+        """Find the abstracts that answer a text, best first; mode is "hybrid", "semantic" or "keyword".
+
+        "hybrid" ranks by meaning and by words, "semantic" by meaning alone, as nearest() does, and "keyword" by words
+        alone. There are top_k hits, fewer only if fewer records qualify. Of equal scores, the record older in the index
+        comes first.
 
         Raises:
             UsageError: a blank query, top_k below 1, an unknown mode, or an invalid filter.
@@ -274,7 +288,7 @@ class Index:
         return list(self.ask(Query(query, top_k=top_k, mode=mode, filters=filters or Filters()), judged=False).hits)
 
     def search_batch(
-        self, queries: Sequence[str], *, top_k: int = 10, mode: Mode = "semantic", filters: Filters | None = None
+        self, queries: Sequence[str], *, top_k: int = 10, mode: Mode = DEFAULT_MODE, filters: Filters | None = None
     ) -> list[list[Hit]]:
         """Search several texts in one generation: one list of hits per query, in the order of the queries.
 
@@ -298,7 +312,7 @@ class Index:
             CorruptError: a file was changed or damaged.
         """
         like = (record_id,) if isinstance(record_id, str) else tuple(record_id)
-        return list(self.ask(Query(like=like, unlike=unlike, top_k=top_k)).hits)
+        return list(self.ask(Query(like=like, unlike=unlike, mode=SIMILAR_MODE, top_k=top_k)).hits)
 
     def new(
         self,
@@ -306,10 +320,10 @@ class Index:
         *,
         since: int | str | date,
         top_k: int = 10,
-        mode: Mode = "semantic",
+        mode: Mode = DEFAULT_MODE,
         filters: Filters | None = None,
     ) -> list[ChangedHit]:
-        """Find the abstracts nearest to a text among those that are new or changed, as a living review needs.
+        """Find the abstracts that answer a text among those that are new or changed, as a living review needs.
 
         since is the number of a generation, or a date or time (ISO 8601; UTC if it has no time zone): records
         added or changed by a later generation, or at that time or later, are new. All of them are ranked: there are

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,7 @@ from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
 _IDS_NAMED = 3  # in a note
+_PHRASES_NAMED = 5  # in notes
 FED_BACK = 10  # nearest records that feedback uses
 _SHORTEST = 1e-6  # length of a vector that has a direction
 
@@ -55,12 +56,13 @@ def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = 
     """
     if (search := read_search(query.text)) is not None:
         return _read_search(snapshot, query, search, only)
-    wording = parse_wording(query.text)
-    if query.mode != "semantic" and not wording.has_words:
-        raise UsageError(f"the query {query.text[:60]!r} has no word to look for. Give one, or use --mode semantic")
-    allowed = snapshot.get_words().find_allowed(wording) if query.mode == "hybrid" else None
+    is_hybrid = query.mode == "hybrid"
+    wording = parse_wording(query.text, prefer_phrases=is_hybrid)
+    _check_words(query, wording)
+    allowed = snapshot.get_words().find_allowed(wording) if is_hybrid else None
+    notes = tuple(_note_words(snapshot, wording)) if is_hybrid else ()
     text = query.text if query.mode == "semantic" else wording.text
-    return _restrict(snapshot, Question(query, wording, clean_text(text), allowed, (), (), ()), only)
+    return _restrict(snapshot, Question(query, wording, clean_text(text), allowed, (), (), notes), only)
 
 
 def _read_search(snapshot: OpenGeneration, query: Query, search: Search, only: DocIds | None) -> Question:
@@ -94,6 +96,30 @@ def _restrict(snapshot: OpenGeneration, question: Question, only: DocIds | None)
         notes = (*notes, f"feedback: compared with the question and the {FED_BACK} records nearest to it")
     n_sorted = count_sorted(query, snapshot.vectors.size, is_search=question.is_search)
     return replace(question, among=among, like=like, unlike=unlike, notes=notes, n_sorted=n_sorted)
+
+
+def _check_words(query: Query, wording: Wording) -> None:
+    """Refuse a query of which its mode can read nothing. Hybrid reads signs, such as an emoji, by meaning alone.
+
+    Raises:
+        UsageError: there is nothing to search for.
+    """
+    is_readable = wording.has_words or (query.mode == "hybrid" and wording.text)
+    if query.mode != "semantic" and not is_readable:
+        raise UsageError(f"the query {query.text[:60]!r} has no word to look for. Give one, or use --mode semantic")
+
+
+def _note_words(snapshot: OpenGeneration, wording: Wording) -> Iterator[str]:
+    """Yield what hybrid mode makes of a text without words, and of each phrase in quotation marks."""
+    if not wording.has_words:
+        yield "the query has no word that could be looked up, so records are ranked by meaning alone"
+    phrases = list(dict.fromkeys(wording.phrases))
+    for phrase in phrases[:_PHRASES_NAMED]:
+        text, n = f'"{phrase.written[:80]}"', snapshot.get_words().count_records(phrase)
+        holds = f"{pluralize(n, 'record')} {'holds' if n == 1 else 'hold'}"
+        yield f"{holds} {text}, which is preferred but not required. To require it, write +{text}"
+    if (more := len(phrases) - _PHRASES_NAMED) > 0:
+        yield f"{pluralize(more, 'further phrase')} in quotation marks: preferred but not required"
 
 
 def _intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:

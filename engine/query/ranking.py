@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.options import DEFAULT_FUSION, DEFAULT_WEIGHT, Fusion, Query
+from engine.options import DEFAULT_FUSION, DEFAULT_WEIGHT, SHORT, SHORT_WEIGHT, Fusion, Query
 from engine.query.evidence import BEST
 from engine.query.generation import OpenGeneration
 from engine.query.ordering import sort_ids
@@ -143,7 +143,7 @@ def _rank_by_both(snapshot: OpenGeneration, question: Question, encode: _Encode,
         semantic = _find_nearest(snapshot, question, vector, max(DEPTH, wanted), shallow=True)
     keyword = [pair for pair in words.result()[0] if pair[0] not in question.examples][:DEPTH]
     semantic = _add_scored(snapshot, semantic, keyword, vector)
-    weight = DEFAULT_WEIGHT if question.query.weight is None else question.query.weight
+    weight = question.query.weight if question.query.weight is not None else _choose_weight(snapshot, question, keyword)
     both = _fuse_rankings(semantic, keyword, question.query.fusion or DEFAULT_FUSION, weight)[:wanted]
     scores = dict(semantic)
     scores |= _compute_cosines(snapshot, [doc_id for doc_id, _ in both if doc_id not in scores], vector)
@@ -220,19 +220,22 @@ def _vary_ranking(snapshot: OpenGeneration, question: Question, found: Ranking) 
 _Scored = Sequence[tuple[int, float]]
 
 DEPTH = 1000  # of each leg; what lies deeper is not fused
+# Chosen on the question sets of docs/quality.md.
+_RAREST = 4  # words of a question, of which the best record by words should hold
+_COVERED = 0.4  # this share, by BM25
 _RRF_K = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
 
 
 def _fuse_rankings(semantic: _Scored, keyword: _Scored, fusion: Fusion, weight: float) -> list[tuple[int, float]]:
-    """Fuse the first DEPTH of both rankings into one score in [0, 1], best first, ties by id.
+    """Fuse the first DEPTH of both rankings into one score of at most 1, best first, ties by id.
 
     Convex (Bruch, Gai & Ingber, TOIS 2023): weight times the semantic score plus 1 - weight times the keyword score,
-    each stretched so that its best is 1 and its last 0; a record missing from one ranking scores 0 in it. RRF: the
-    mean of (k + 1) / (k + rank), k = 60; the weight is not used.
+    each as a share of the best one; a record missing from one ranking scores 0 in it. RRF: the mean of
+    (k + 1) / (k + rank), k = 60; the weight is not used.
     """
     legs = semantic[:DEPTH], keyword[:DEPTH]
     if fusion == "convex":
-        parts = [(weight, _stretch_scores(legs[0])), (1 - weight, _stretch_scores(legs[1]))]
+        parts = [(weight, _share_scores(legs[0])), (1 - weight, _share_scores(legs[1]))]
     else:
         parts = [(0.5, _score_reciprocal(leg)) for leg in legs]
     total: dict[int, float] = {}
@@ -242,14 +245,24 @@ def _fuse_rankings(semantic: _Scored, keyword: _Scored, fusion: Fusion, weight: 
     return _order_scores(total.items())
 
 
-def _stretch_scores(ranking: _Scored) -> list[tuple[int, float]]:
-    """Stretch scores to [0, 1], the best to 1 and the last to 0; all are 1 if all are equal."""
-    if not ranking:
-        return []
-    high, low = ranking[0][1], ranking[-1][1]
-    if high == low:
-        return [(doc_id, 1.0) for doc_id, _ in ranking]
-    return [(doc_id, (score - low) / (high - low)) for doc_id, score in ranking]
+def _choose_weight(snapshot: OpenGeneration, question: Question, keyword: _Scored) -> float:
+    """Return the weight of the cosine by the question.
+
+    Few words tell the encoder little, so as words they count more. Where even the best record by words holds little of
+    what is asked, as with a lay question to a technical corpus, the words count less.
+    """
+    n_words = len(question.wording.wanted)
+    weight = SHORT_WEIGHT if n_words <= SHORT else DEFAULT_WEIGHT
+    if not keyword:
+        return weight
+    coverage = keyword[0][1] / snapshot.get_words().compute_highest(question.wording, _RAREST)
+    return 1 - (1 - weight) * min(1.0, coverage / _COVERED) ** 3
+
+
+def _share_scores(ranking: _Scored) -> list[tuple[int, float]]:
+    """Return scores as shares of the best one; a negative score stays below 0, whatever the best one is."""
+    best = abs(ranking[0][1]) or 1.0 if ranking else 1.0
+    return [(doc_id, score / best) for doc_id, score in ranking]
 
 
 def _score_reciprocal(ranking: _Scored) -> list[tuple[int, float]]:

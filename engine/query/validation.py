@@ -19,6 +19,7 @@ from engine.options import (
     MODES,
     RELEVANCE,
     RERANK_PRECISIONS,
+    SIMILAR_MODE,
     Filters,
     Fusion,
     Mode,
@@ -60,7 +61,7 @@ def check_query(query: Query) -> Query:
         raise UsageError(f"feedback is {query.feedback!r}, expected True or False")
     if query.feedback and mode == "keyword":
         raise UsageError("keyword mode can't use feedback, which moves the meaning. Use --mode semantic or hybrid")
-    _check_examples(query, mode)
+    mode = _check_examples(query, mode)
     top_k, offset = _check_whole("top_k", query.top_k), _check_whole("offset", query.offset)
     return replace(query, mode=mode, fusion=fusion, top_k=top_k, offset=offset)
 
@@ -144,20 +145,21 @@ def freeze_lists(value: Any) -> Any:
     return tuple(map(freeze_lists, value)) if isinstance(value, list) else value
 
 
-def _check_examples(query: Query, mode: Mode) -> None:
-    """Refuse a query without anything that its mode can search for.
+def _check_examples(query: Query, mode: Mode) -> Mode:
+    """Return the mode that a query is answered in: examples alone hold no words, so hybrid compares them by meaning.
 
     Raises:
-        UsageError: there is nothing to search for.
+        UsageError: there is nothing that the mode can search for.
     """
     if clean_text(query.text):
         if (query.like or query.unlike) and mode == "keyword":
             raise UsageError("keyword mode can't use examples. Use --mode semantic or hybrid")
-        return
+        return mode
     if not query.like:
         raise UsageError(_BLANK)
-    if mode != "semantic":
-        raise UsageError(f"examples hold no words for {mode} mode. Add a text, or use --mode semantic")
+    if mode == "keyword":
+        raise UsageError("examples hold no words for keyword mode. Add a text, or use --mode semantic")
+    return SIMILAR_MODE
 
 
 def resolve_since(snapshot: OpenGeneration, since: int | str | date) -> int:

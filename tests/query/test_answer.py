@@ -19,11 +19,11 @@ from engine.deadline import CURRENT, Deadline, limit_time
 from engine.encode.sentences import split_sentences
 from engine.errors import AbstractNotFoundError, BusyError, EncoderError, UsageError
 from engine.index.folder import IndexFolder
-from engine.options import MODES, Mode
+from engine.options import DEFAULT_MODE, MODES, Mode
 from engine.query import ranking
 from engine.query.index import get_generation
-from engine.query.plan import BETA, GAMMA
-from engine.query.ranking import _fuse_rankings
+from engine.query.plan import BETA, GAMMA, read_question
+from engine.query.ranking import _choose_weight, _fuse_rankings
 from engine.records.answer import Answer
 from engine.reindex.order import Report
 
@@ -52,7 +52,7 @@ def test_keyword_ranks_by_words_and_shows_the_cosine(toy: IndexFolder) -> None:
 def test_operators_hold_in_keyword_and_hybrid(toy: IndexFolder) -> None:
     with open_index(toy.path) as index:
         for mode in ("keyword", "hybrid"):
-            phrase = index.ask(Query('pain "giant cell arteritis"', mode=mode, top_k=40))
+            phrase = index.ask(Query('pain +"giant cell arteritis"', mode=mode, top_k=40))
             assert len(phrase.hits) == phrase.n_qualified == 8
             assert all("giant cell arteritis" in hit.title for hit in phrase.hits)
             without = index.ask(Query("gout -colchicine", mode=mode, top_k=40))
@@ -67,7 +67,7 @@ def test_hybrid_is_both_legs_fused(toy: IndexFolder) -> None:
             query = Query("colchicine gout", mode="hybrid", fusion=fusion, weight=weight, top_k=40)
             found = index.ask(query)
             corpus = get_generation(index).corpus
-            semantic = [(corpus.find_doc_id(h.id), h.score) for h in index.search("colchicine gout", top_k=40)]
+            semantic = [(corpus.find_doc_id(h.id), h.score) for h in index.nearest("colchicine gout", 40)]
             words = index.ask(Query("colchicine gout", mode="keyword", top_k=40))
             keyword = [(corpus.find_doc_id(h.id), h.bm25 or 0.0) for h in words.hits]
             wanted = _fuse_rankings(semantic, keyword, fusion, weight)
@@ -77,12 +77,81 @@ def test_hybrid_is_both_legs_fused(toy: IndexFolder) -> None:
             assert found.n_qualified == 40
 
 
+def test_hybrid_is_the_default_and_examples_alone_are_compared_by_meaning(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        asked = index.ask(Query("colchicine gout"))
+        assert asked.query.mode == "hybrid" and asked.hits == index.ask(Query("colchicine gout", mode="hybrid")).hits
+        assert list(asked.hits) == index.search("colchicine gout")
+        for mode in (DEFAULT_MODE, "semantic"):
+            answer = index.ask(Query(like=("toy-01",), mode=mode))
+            assert answer.query.mode == "semantic" and list(answer.hits) == index.similar("toy-01")
+
+
+def test_hybrid_prefers_a_quotation_that_keyword_requires_and_says_how_many_hold_it(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        text = 'what is known about pain in "giant cell arteritis" and "no such thing"'
+        answer = index.ask(Query(text, top_k=40))
+        by_words = [hit for hit in answer.hits if hit.keyword_rank and hit.keyword_rank <= 8]
+        assert len(by_words) == 8 and all("giant cell arteritis" in hit.title for hit in by_words)
+        assert len(answer.hits) == answer.n_qualified == 40
+        assert answer.notes == (
+            '8 records hold "giant cell arteritis", which is preferred but not required. To require it, write '
+            '+"giant cell arteritis"',
+            '0 records hold "no such thing", which is preferred but not required. To require it, write '
+            '+"no such thing"',
+        )
+        assert index.search(text, mode="keyword") == []
+        many = index.ask(Query(" ".join(f'"pain {n}"' for n in range(7)))).notes
+        assert len(many) == 6 and many[5] == "2 further phrases in quotation marks: preferred but not required"
+
+
+def test_hybrid_reads_signs_by_meaning_alone_and_says_so(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        answer = index.ask(Query("\U0001f600", top_k=40))
+        assert ids(answer) == [hit.id for hit in index.nearest("\U0001f600", 40)] and len(answer.hits) == 40
+        assert answer.notes == (
+            "the query has no word that could be looked up, so records are ranked by meaning alone",
+        )
+
+
+def test_hybrid_without_operators_leaves_nothing_out_to_explain(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        assert index.ask(Query("gout", top_k=50)).notes == ()
+        assert index.ask(Query("+gout", top_k=50)).notes == ("8 records qualify, 50 were asked for",)
+
+
+def test_few_words_count_more_as_words(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        for text, weight in (
+            ("gout", 0.4),
+            ("the colchicine of the gout", 0.4),
+            ("colchicine gout knee osteoarthritis", 0.6),
+        ):
+            answer = index.ask(Query(text))
+            assert answer.query.weight is None and answer.hits == index.ask(Query(text, weight=weight)).hits
+        (toy.path / "index.toml").write_text("[hybrid]\nweight = 0.7\n", encoding="utf-8")
+        assert index.ask(Query("gout")).query.weight == 0.7
+        assert index.ask(Query("gout", weight=0.6)).query.weight == 0.6
+
+
+def test_words_that_find_little_of_a_question_weigh_little(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        snapshot = get_generation(index)
+        lay = "swollen toe after beer, seafood and wine with gout"  # no record has more than one of these words
+        for text, least, most in ((lay, 0.9, 0.999), ("colchicine gout knee osteoarthritis", 0.6, 0.6)):
+            question = read_question(snapshot, Query(text))
+            keyword, _ = snapshot.get_words().rank(question.wording, 40)
+            assert least <= _choose_weight(snapshot, question, keyword) <= most
+
+
 def test_hybrid_takes_weight_and_fusion_from_index_toml(toy: IndexFolder) -> None:
     (toy.path / "index.toml").write_text("[hybrid]\nweight = 0.25\nfusion = 'rrf'\n", encoding="utf-8")
     with open_index(toy.path) as index:
         query = index.ask(Query("gout", mode="hybrid")).query
         assert (query.weight, query.fusion) == (0.25, "rrf")
-        assert index.ask(Query("gout", weight=0.3)).query.weight is None  # no part in a search by meaning
+        assert (
+            index.ask(Query("gout", mode="semantic", weight=0.3)).query.weight is None
+        )  # no part in a search by meaning
 
 
 @ANY_MODE
@@ -242,9 +311,9 @@ def test_a_query_longer_than_the_encoder_reads_is_told(toy: IndexFolder) -> None
         (Query("gout", sort="title"), "sort is 'title', expected one of relevance, year, year:asc, year:desc, author"),
         (Query("gout", sort="year", diversify=0.5), "diversify and sort were given, expected one of them"),
         (Query("gout", mode="keyword", like=("toy-01",)), "keyword mode can't use examples"),
-        (Query(like=("toy-01",), mode="hybrid"), "examples hold no words for hybrid mode"),
+        (Query(like=("toy-01",), mode="keyword"), "examples hold no words for keyword mode"),
         (Query("-gout", mode="keyword"), "has no word to look for"),
-        (Query("((( *", mode="hybrid"), "has no word to look for"),
+        (Query("-gout -(((", mode="hybrid"), "has no word to look for"),
         (Query("x" * 100_001), "the query has 100,001 characters, expected at most 100,000"),
         (Query(7), "7 was given, expected a string"),  # type: ignore[arg-type]
     ],
@@ -435,8 +504,8 @@ def test_what_makes_no_sense_is_refused_though_nothing_is_new(toy: IndexFolder) 
 
 def test_a_page_beyond_the_least_score_says_how_many_reach_it(toy: IndexFolder) -> None:
     with open_index(toy.path) as index:
-        least = index.ask(Query("gout", top_k=40)).hits[9].score
-        answer = index.ask(Query("gout", min_score=least, offset=20))
+        least = index.ask(Query("gout", mode="semantic", top_k=40)).hits[9].score
+        answer = index.ask(Query("gout", mode="semantic", min_score=least, offset=20))
         assert answer.hits == () and answer.notes == (
             f"40 records qualify, 10 of them with a score of {least:g} or more",
         )

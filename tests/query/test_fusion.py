@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.options import FUSIONS, Fusion
-from engine.query.ranking import DEPTH, _add_scored, _fuse_rankings, _stretch_scores
+from engine.query.ranking import DEPTH, _add_scored, _choose_weight, _fuse_rankings, _share_scores
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
@@ -16,15 +16,15 @@ KEYWORD = [(3, 8.0), (4, 4.0), (1, 2.0)]
 
 
 def test_convex_by_hand() -> None:
-    # Stretched: 1 -> 1, 2 -> .5, 3 -> 0 by meaning; 3 -> 1, 4 -> 1/3, 1 -> 0 by words.
+    # Shares: 1 -> 1, 2 -> 5/9, 3 -> 1/9 by meaning; 3 -> 1, 4 -> 1/2, 1 -> 1/4 by words.
     assert _fuse_rankings(SEMANTIC, KEYWORD, "convex", 0.5) == [
-        (1, 0.5),
-        (3, 0.5),
-        (2, pytest.approx(0.25)),
-        (4, pytest.approx(1 / 6)),
+        (1, pytest.approx(5 / 8)),
+        (3, pytest.approx(5 / 9)),
+        (2, pytest.approx(5 / 18)),
+        (4, 0.25),
     ]
-    assert [i for i, _ in _fuse_rankings(SEMANTIC, KEYWORD, "convex", 0.8)] == [1, 2, 3, 4]
-    assert _fuse_rankings(SEMANTIC, KEYWORD, "convex", 1.0)[:2] == [(1, 1.0), (2, pytest.approx(0.5))]
+    assert [i for i, _ in _fuse_rankings(SEMANTIC, KEYWORD, "convex", 0.2)] == [3, 1, 4, 2]
+    assert _fuse_rankings(SEMANTIC, KEYWORD, "convex", 1.0)[:2] == [(1, 1.0), (2, pytest.approx(5 / 9))]
 
 
 def test_rrf_by_hand() -> None:
@@ -42,8 +42,11 @@ def test_an_empty_leg_leaves_the_other_in_its_order() -> None:
         assert _fuse_rankings([], [], fusion, 0.5) == []
 
 
-def test_equal_scores_are_all_best() -> None:
-    assert _stretch_scores([(5, 0.3), (7, 0.3)]) == [(5, 1.0), (7, 1.0)]
+def test_scores_are_shares_of_the_best_and_keep_their_order_below_zero() -> None:
+    assert _share_scores([(5, 0.3), (7, 0.3), (9, 0.15), (2, -0.3)]) == [(5, 1.0), (7, 1.0), (9, 0.5), (2, -1.0)]
+    assert _share_scores([(5, -0.2), (7, -0.4)]) == [(5, -1.0), (7, -2.0)]
+    assert _share_scores([(5, 0.0), (7, -0.4)]) == [(5, 0.0), (7, -0.4)]
+    assert _share_scores([]) == []
     assert _fuse_rankings([(9, 0.3)], [], "convex", 0.5) == [(9, 0.5)]
 
 
@@ -77,3 +80,21 @@ def test_records_found_by_words_take_their_places_by_meaning_where_a_search_may_
         snapshot: Any = SimpleNamespace(vectors=vectors)
         found = _add_scored(snapshot, SEMANTIC, [(4, 9.0), (1, 8.0), (5, 7.0)], np.zeros(2, np.float32))
         assert [doc_id for doc_id, _ in found] == wanted
+
+
+@pytest.mark.parametrize(
+    ("n_words", "best", "weight"),
+    [
+        (3, 8.0, 0.4),  # the best record holds all that is asked
+        (4, 8.0, 0.6),
+        (4, 3.2, 0.6),  # enough of it
+        (4, 1.6, 1 - 0.4 / 8),  # half of enough, so an eighth of the weight of words
+        (2, 1.6, 1 - 0.6 / 8),
+        (4, None, 0.6),  # nothing, so the weight makes no difference
+    ],
+)
+def test_the_weight_of_a_question_by_hand(n_words: int, best: float | None, weight: float) -> None:
+    words = SimpleNamespace(compute_highest=lambda wording, n: 8.0)
+    snapshot: Any = SimpleNamespace(get_words=lambda: words)
+    question: Any = SimpleNamespace(wording=SimpleNamespace(wanted=("word",) * n_words))
+    assert _choose_weight(snapshot, question, [] if best is None else [(1, best)]) == pytest.approx(weight)

@@ -56,7 +56,7 @@ def test_top_k_is_filled_when_there_are_enough(toy: IndexFolder) -> None:
     with open_index(toy.path) as index:
         assert len(index) == 40
         for top_k in (1, 10, 40, 41, 100_000_000):
-            hits = index.search("gout", top_k=top_k)
+            hits = index.nearest("gout", top_k)
             assert len(hits) == min(top_k, 40)
             assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
             assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
@@ -451,7 +451,7 @@ def test_a_database_that_somebody_holds_is_read_and_built_upon_all_the_same(toy:
 
 def test_the_committed_toys_are_found_exactly(toy: IndexFolder) -> None:
     with open_index(toy.path) as index:
-        hits = index.search("does colchicine help in gout?", top_k=5)
+        hits = index.nearest("does colchicine help in gout?", 5)
         assert [hit.id for hit in hits] == EXPECTED
         assert isinstance(hits[0], Hit)
         assert index.manifest.counts.abstracts == 40
@@ -484,7 +484,7 @@ def test_the_committed_index_is_searched_by_its_codes() -> None:
         vectors = get_generation(index).vectors
         (part,) = vectors.parts
         assert not vectors.is_exact and isinstance(part.index, IvfIndex) and part.index.n_lists == 4
-        hits = index.search("does colchicine help in gout?", top_k=43)
+        hits = index.nearest("does colchicine help in gout?", 43)
         assert [hit.id for hit in hits if hit.id.startswith("toy")][:5] == EXPECTED
         assert [hit.id for hit in index.similar("toy-01", top_k=3)] == EXPECTED_SIMILAR
 
@@ -542,8 +542,8 @@ def test_an_index_says_what_it_is_and_shows_only_its_public_names(toy: IndexFold
         assert repr(index) == "<Index 'toy', generation 1, 40 records>"
         assert [name for name in dir(index) if not name.startswith("_")] == [
             *("abstracts", "ask", "ask_batch", "ask_new", "close", "encode", "generation", "get", "get_records"),
-            *("get_sources", "load_encoder", "locate", "manifest", "name", "new", "path", "pin", "recall", "refresh"),
-            *("search", "search_batch", "similar"),
+            *("get_sources", "load_encoder", "locate", "manifest", "name", "nearest", "new", "path", "pin", "recall"),
+            *("refresh", "search", "search_batch", "similar"),
         ]
     assert repr(index) == "<Index 'toy', closed>"
 

@@ -65,10 +65,10 @@ def test_it_is_looked_deeper_and_deeper_until_all_are_found(toy: IndexFolder, mo
     monkeypatch.setattr(choosing, "rank_in_stages", noted)
     monkeypatch.setattr(choosing, "_REACHES", (2, 10, 20))
     with open_index(toy.path) as index:
-        ids = list(whole(index, Query("gout")))
+        ids = list(whole(index, Query("gout", mode="semantic")))
         for rank, expected in ((1, [5]), (5, [5]), (6, [5, 10]), (11, [5, 10, 20]), (40, [5, 10, 20])):
             asked.clear()
-            (hit,) = index.locate(Query("gout", top_k=3, offset=2), [ids[rank - 1]]).answer.hits
+            (hit,) = index.locate(Query("gout", mode="semantic", top_k=3, offset=2), [ids[rank - 1]]).answer.hits
             assert (hit.rank, asked) == (rank, expected)
 
 
@@ -87,7 +87,7 @@ def test_by_meaning_the_rank_of_a_hit_is_found_below_all_depths(
 ) -> None:
     monkeypatch.setattr("engine.query.ranking._POOL", 4)
     monkeypatch.setattr(choosing, "_REACHES", (5,))
-    query = replace(Query("gout", top_k=3), **more)  # type: ignore[arg-type]
+    query = replace(Query("gout", mode="semantic", top_k=3), **more)  # type: ignore[arg-type]
     with open_index(toy.path) as index:
         hits, all_ids = whole(index, query), list(whole(index, Query("gout")))
         found = index.locate(query, all_ids)

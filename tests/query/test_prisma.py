@@ -19,7 +19,7 @@ RECORD = Record(
     encoder="all-MiniLM-L6-v2",
     fingerprint="ab" * 32,
     newest_source="pubmed26n1453.xml.gz",
-    query=Query("fatigue in lupus", filters=Filters(years=((2015, None),)), top_k=50),
+    query=Query("fatigue in lupus", mode="semantic", filters=Filters(years=((2015, None),)), top_k=50),
     since=None,
     mesh_tree="",
     n_qualified=1234,

@@ -66,7 +66,7 @@ def plain(query: Query) -> Record:
 @pytest.fixture
 def recorded(toy: IndexFolder) -> Record:
     with open_index(toy.path) as index:
-        return make_record(index, index.ask(Query("gout", top_k=5)))
+        return make_record(index, index.ask(Query("gout", mode="semantic", top_k=5)))
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_the_digest_is_that_of_ranks_ids_and_scores_to_six_decimals() -> None:
 
 def test_a_record_holds_what_was_asked_and_what_came(toy: IndexFolder, recorded: Record) -> None:
     with open_index(toy.path) as index:
-        hits, manifest = index.search("gout", top_k=5), index.manifest
+        hits, manifest = index.nearest("gout", 5), index.manifest
     assert recorded.ids == tuple(one.id for one in hits) and len(set(recorded.ids)) == 5
     assert recorded.scores == pytest.approx([one.score for one in hits], abs=5e-7)
     assert recorded.ranks == {one.id: one.rank for one in hits}
@@ -94,7 +94,9 @@ def test_a_record_holds_what_was_asked_and_what_came(toy: IndexFolder, recorded:
     assert (recorded.newest_source, recorded.generation_created) == ("toy.jsonl", manifest.created)
     assert (recorded.fingerprint, recorded.encoder) == (manifest.encoder.fingerprint, manifest.encoder.short_name)
     assert (
-        recorded.query == Query("gout", top_k=5, rerank="none") and recorded.since is None and recorded.mesh_tree == ""
+        recorded.query == Query("gout", mode="semantic", top_k=5, rerank="none")
+        and recorded.since is None
+        and recorded.mesh_tree == ""
     )
 
 

@@ -295,7 +295,7 @@ def test_ticks_can_be_cleared(window: Callable[..., Page]) -> None:
 
 
 def test_the_form_sent_again_keeps_the_ticks(window: Callable[..., Page]) -> None:
-    page = window("/?q=gout&mode=semantic")
+    page = window("/?q=gout&mode=hybrid")
     page.locator(".tick").nth(0).check()
     page.click("form.search button[type=submit]")
     page.wait_for_url(lambda url: "mode" not in url)

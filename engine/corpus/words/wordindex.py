@@ -7,8 +7,9 @@ Three fields of a record, all of folded words:
            the next
     title  the words of the title as written, with their places
 
-A word without an operator ranks by its stem. Whatever has an operator is looked up as written: required and excluded
-words, phrases, words of the title, truncated words.
+A word without an operator ranks by its stem; words joined by hyphens, and phrases that may occur, as written or by the
+stems of their parts, whichever is more. Whatever has an operator is looked up as written: required and excluded words,
+phrases, words of the title, truncated words.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.corpus.words.folding import get_stemmer, split_words
-from engine.corpus.words.wording import Term, Wording
+from engine.corpus.words.wording import Term, Wording, choose_parts
 from engine.deadline import CURRENT
 from engine.errors import CorpusError, CorruptError, UsageError
 from engine.records.generation import DocIds
@@ -43,6 +44,7 @@ _SET = 20_000  # doc ids that tantivy is given as a filter; among more, hits are
 _PAGE = 1_000_000  # doc ids listed at a time
 _TRIES, _PAUSE = 1000, 0.002  # to delete a folder, with seconds between
 _DIGITS = 5  # of a BM25; the last bits depend on the order in which tantivy adds
+_K1 = 1.2  # of the BM25 of tantivy
 _VARIANTS = 50  # words of a truncated one that rank, the most frequent; further ones only match
 _OTHER_VARIANTS = 0.01  # score of a record that only has further ones
 
@@ -119,6 +121,23 @@ class WordIndex:
             query = self._restrict(query, among)
         first, n_matching = self._search(query, limit, count=count)
         return self._take_best(query, limit, first, top_k, None), n_matching
+
+    def count_records(self, term: Term) -> int:
+        """Return the number of records in which a term occurs as written.
+
+        Raises:
+            UsageError: a truncated phrase has too many endings.
+            BusyError: the deadline of the request has passed.
+        """
+        return self._search(self._build_filter(term), 1, count=True)[1]
+
+    def compute_highest(self, wording: Wording, n: int) -> float:
+        """Return the highest BM25 that the n rarest words of a wording could give a record; above 0."""
+        stem_word, searcher = get_stemmer().stem_word, self.searcher
+        stems = {stem_word(word) for term in wording.wanted if not term.prefix for word in split_words(term.text)}
+        with self.guard_reading():
+            weights = sorted((self._weigh(searcher.doc_freq(STEMS, stem)) for stem in stems), reverse=True)
+        return (_K1 + 1) * (sum(weights[:n]) or self._weigh(1))
 
     def find_allowed(self, wording: Wording) -> DocIds | None:
         """Return the doc ids, int64 ascending, of the records with every required and no excluded term.
@@ -318,7 +337,7 @@ class WordIndex:
         if not words:
             return
         if not term.prefix:
-            yield self._build_word_ranking(words)
+            yield self._build_either_ranking(words) if alone and len(words) > 1 else self._build_word_ranking(words)
             return
         *before, beginning = words
         parts = dict([self._build_variants(beginning), *(self._build_word_ranking([word]) for word in before)])
@@ -334,6 +353,15 @@ class WordIndex:
             return tuple(words), self._find_words(TEXT, words)
         stem = get_stemmer().stem_word(words[0])
         return stem, self._find_words(STEMS, [stem])
+
+    def _build_either_ranking(self, words: Sequence[str]) -> tuple[object, tantivy.Query]:
+        """Return the query that ranks by several words in order or, if that is more, by their parts; and its key."""
+        from tantivy import Occur, Query
+
+        key, whole = self._build_word_ranking(words)
+        parts = [self._build_word_ranking([word])[1] for word in choose_parts(words)]
+        either = [whole, Query.boolean_query(_join(Occur.Should, parts))]
+        return key, Query.disjunction_max_query(either) if parts else whole
 
     def _build_variants(self, beginning: str) -> tuple[object, tantivy.Query]:
         """Return the query that ranks by the words with a beginning, and its key.

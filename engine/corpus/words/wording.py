@@ -1,21 +1,23 @@
 """Search text as people write it: words, phrases, required and excluded terms.
 
     word            may occur, with any ending; more words and rarer words rank higher
-    "a phrase"      must occur, with its words next to each other
+    "a phrase"      must occur, with its words next to each other; where phrases are preferred, it may occur
     +word           must occur
     -word -"a b"    must not occur
     title:word      must occur in the title; also title:"a phrase"; -title:word must not occur there
     arthrit*        any word that begins so; needs three letters or digits before the star; works at the end of a phrase
 
-All other text is read as words; no text is refused. What has an operator, and words joined by hyphens, are looked up as
-written: only case, accents and the like don't matter (engine.corpus.words.folding).
+All other text is read as words; no text is refused. What has an operator is looked up as written: only case, accents
+and the like don't matter (engine.corpus.words.folding). Words joined by hyphens rank as written, and by their parts.
+
+Words that only ask ("what is known about", "is there evidence that") are not looked for, as stop words are not.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -31,6 +33,22 @@ _STOP_WORDS = frozenset(
     " am been being can could did do does doing done from had has have having how may should than those were what when"
     " where whether which who whom whose why would".split()
 )
+
+# Words that only ask, in a question or a text of so many words; elsewhere they are words like others.
+_ASKING_WORDS = frozenset(
+    "about affect affected affecting affects answer answers any anything article articles available current currently"
+    " describe described describing evidence explain explained find finding findings found i information interested"
+    " know knowing knowledge known learn like literature look looking me my our paper papers people person please"
+    " publication publications published question questions reported research researchers said say show showing shown"
+    " shows some something studied studies study tell us want way ways we you your".split()
+)
+_LONG = 8
+_OPENINGS = frozenset(
+    "are can could did do does find give has have how i is list please should show tell was were what when where"
+    " whether which who whose why would".split()
+)
+
+_PART = 3  # letters of a part that ranks by itself
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 WORD = re.compile(r"[^\W_]+")
@@ -62,6 +80,7 @@ class Wording:
     required: tuple[Term, ...]
     excluded: tuple[Term, ...]
     text: str  # for the encoder: plain and required terms as written, in order, without operators
+    phrases: tuple[Term, ...] = ()  # the plain terms that were written in quotation marks
 
     @property
     def has_words(self) -> bool:
@@ -92,11 +111,13 @@ class _Operand:
     text: str
 
 
-def parse_wording(text: str) -> Wording:
+def parse_wording(text: str, *, prefer_phrases: bool = False) -> Wording:
     """Parse a search text: its first 20,000 characters or 1,000 words, whichever is less.
 
-    Stop words count only in phrases, as required terms, or if there are no other terms. Words without a letter or digit
-    are ignored.
+    Stop words count only in phrases, as required terms, or if there are no other terms; so do words of asking, in a
+    question or a text of eight words and more. Words without a letter or digit are ignored.
+
+    prefer_phrases: phrases without + and title: may occur, as words may; otherwise they must.
 
     >>> wording = parse_wording('does "gouty arthritis" improve +colchicin* -children')
     >>> [term.text for term in wording.plain], [term.written for term in wording.required]
@@ -108,6 +129,7 @@ def parse_wording(text: str) -> Wording:
     required: list[Term] = []
     excluded: list[Term] = []
     texts: list[str] = []
+    phrases: list[Term] = []
     n_stars = 0
     for operand in _split_operands(_cut_text(text)):
         term = _read_term(operand, star=n_stars < _MAX_STARS)
@@ -115,14 +137,36 @@ def parse_wording(text: str) -> Wording:
         if operand.sign == "-":
             excluded += [term] if term else []
             continue
-        is_plain = not (operand.sign or operand.in_title or operand.is_phrase)
+        is_plain = not (operand.sign or operand.in_title) and (prefer_phrases or not operand.is_phrase)
         if term:
             (plain if is_plain else required).append(term)
+            phrases += [term] if is_plain and operand.is_phrase else []
         if term or is_plain:
             texts.append(operand.text.replace("*", "") if term and term.prefix else operand.text)
-    content_terms = [term for term in plain if term.prefix or term.text.lower() not in _STOP_WORDS]
-    plain_terms = content_terms if content_terms or required else plain
-    return Wording(tuple(plain_terms), tuple(required), tuple(excluded), " ".join(" ".join(texts).split()))
+    found = _choose_content(text, plain, phrases)
+    plain_terms = found if found or required else plain
+    whole = " ".join(" ".join(texts).split())
+    return Wording(tuple(plain_terms), tuple(required), tuple(excluded), whole, tuple(phrases))
+
+
+def _choose_content(text: str, plain: Sequence[Term], phrases: Sequence[Term]) -> list[Term]:
+    """Return the plain terms without stop words and, in a text that asks, without words of asking."""
+    content = [term for term in plain if term.prefix or term in phrases or term.text.lower() not in _STOP_WORDS]
+    opening = WORD.search(text)
+    is_question = opening is not None and (opening[0].lower() in _OPENINGS or text.rstrip().endswith("?"))
+    if not is_question and len(plain) < _LONG:
+        return content
+    asked = [term for term in content if term.prefix or term in phrases or term.text.lower() not in _ASKING_WORDS]
+    return asked or content
+
+
+def choose_parts(words: Sequence[str]) -> list[str]:
+    """Return those of several folded words that mean something alone, each once: no stop words, nothing short.
+
+    >>> choose_parts(["t", "cell"]), choose_parts(["state", "of", "the", "art"])
+    (['cell'], ['state', 'art'])
+    """
+    return [word for word in dict.fromkeys(words) if len(word) >= _PART and word not in _STOP_WORDS]
 
 
 def _cut_text(text: str) -> str:

@@ -81,7 +81,7 @@ def screen(
     rows, scores = rank_unlabelled(pool, labelled, labels.mark_included(labels.doc_ids), np.isin(pool.doc_ids, left))
     best = [Candidate(int(pool.doc_ids[row]), float(scores[at])) for at, row in enumerate(rows[:top_k])]
     answer = Answer(
-        query=Query(criteria, filters=filters, top_k=top_k),
+        query=Query(criteria, mode="semantic", filters=filters, top_k=top_k),
         generation=snapshot.manifest.generation,
         hits=tuple(fetch_hits(snapshot, best)),
         n_qualified=len(left),

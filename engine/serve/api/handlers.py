@@ -25,6 +25,7 @@ from engine.serve.request.parameters import (
     RANKING,
     RECORD,
     SEARCH,
+    SIMILAR_RANKING,
     Parameter,
     RequestValues,
 )
@@ -35,7 +36,7 @@ SIMILAR = (
     INDEX,
     Parameter("id", "Find records like these: record ids, PMIDs or DOIs.", most=MAX_EXAMPLES, required=True),
     *(parameter for parameter in QUESTION if parameter.name != "like"),
-    *RANKING,
+    *SIMILAR_RANKING,
     *FILTERS,
 )
 NEW = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.corpus.facets import Counted
 from engine.errors import UsageError
-from engine.options import BY_FIELD, FILTERS, RANKING, ValueKind, parse_years
+from engine.options import BY_FIELD, DEFAULT_MODE, FILTERS, MODES, RANKING, Mode, ValueKind, parse_years
 from engine.query.index import Index
 from engine.serve.http.limits import MAX_HITS
 from engine.serve.pages.links import Pairs, State
@@ -21,6 +21,7 @@ _OWN_FIELDS = {"q", "mode", "n", "explain", "i", "from", "to"} | {o.name for o i
 HIDDEN = {option.name for option in FILTERS if option.kind is ValueKind.IDS}
 _FLAG_NAMES = {parameter.name for parameter in SEARCH if parameter.kind in BOOLEANS}
 _WHOLE_NAMES = {parameter.name for parameter in SEARCH if parameter.kind is ValueKind.INTEGER}
+_MODE_LABELS: dict[Mode, str] = {"semantic": "meaning", "keyword": "words", "hybrid": "both"}
 _PER_PAGE = (10, 20, 50, 100)
 
 
@@ -44,6 +45,13 @@ class _Form:
         """The choices of hits per page: the usual ones, and the current one."""
         now = self.get_value("n")
         return sorted({*_PER_PAGE, *([int(now)] if WHOLE.fullmatch(now) and 0 < int(now) <= MAX_HITS else [])})
+
+    @property
+    def modes(self) -> list[tuple[str, str, bool]]:
+        """The choices of a ranking: the value that is sent, "" for the default; its label; and whether it is chosen."""
+        chosen = self.get_value("mode", DEFAULT_MODE)
+        ordered = sorted(MODES, key=lambda mode: mode != DEFAULT_MODE)
+        return [("" if mode == DEFAULT_MODE else mode, _MODE_LABELS[mode], mode == chosen) for mode in ordered]
 
     def get_value(self, name: str, otherwise: str = "") -> str:
         """Return the first value of a field; otherwise, without a value."""

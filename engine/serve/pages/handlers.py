@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from engine.errors import AbstractNotFoundError, NoMeshTreeError, UnreadableQueryError, UsageError
 from engine.identifiers import build_doi_url, build_pubmed_url
-from engine.options import Query
+from engine.options import SIMILAR_MODE, Query
 from engine.query.index import Index
 from engine.query.prisma import write_paragraph
 from engine.query.searchlog import make_record
@@ -114,7 +114,7 @@ def _render_record_page(index: Index, values: RequestValues) -> bytes:
     """Render the page of a record."""
     record = index.get(values.get_text("id"))
     where = State(tuple(("i", name) for name in values.get_texts("i")))
-    near = index.ask(Query(like=(record.record_id,), top_k=_NEIGHBOURS)) if len(index) > 1 else None
+    near = index.ask(Query(like=(record.record_id,), mode=SIMILAR_MODE, top_k=_NEIGHBOURS)) if len(index) > 1 else None
     cite = where.set_value("id", record.record_id)
     return render_page(
         "record",

@@ -67,6 +67,7 @@ def _build_parameter(option: QueryOption) -> Parameter:
 INDEX = Parameter("i", "Name of the index; by default the first one served.")
 QUESTION = tuple(map(_build_parameter, options.QUESTION))
 RANKING = tuple(map(_build_parameter, options.RANKING))
+SIMILAR_RANKING = tuple(map(_build_parameter, options.SIMILAR_RANKING))
 FILTERS = tuple(map(_build_parameter, options.FILTERS))
 QUERY = (*QUESTION, *RANKING, *FILTERS)
 RECORD = (INDEX, Parameter("id", "A record id, PMID or DOI.", required=True))

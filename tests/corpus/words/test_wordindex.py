@@ -18,7 +18,7 @@ from engine.deadline import Deadline, limit_time
 from engine.errors import BusyError, CorruptError, UsageError
 from engine.records.generation import DocIds
 from tests.conftest import examples
-from tests.corpus.words.toys import DOCS, ONE, Asked, Doc, build_words, matches
+from tests.corpus.words.toys import DOCS, ONE, WORDS, Asked, Doc, build_words, matches
 
 Hits = tuple[list[tuple[int, float]], int]
 
@@ -78,7 +78,7 @@ def hand(tmp_path_factory: pytest.TempPathFactory) -> WordIndex:
         ('"beer gout"', []),
         ('"beer uric"', []),
         ("uric acid", [1, 3]),
-        ("uric-acid", [1]),
+        ("uric-acid", [1, 3]),
         ("+beer gout", [1, 2]),
         ("+beer +gout", [1]),
         ("beer -gout", [2]),
@@ -90,7 +90,7 @@ def hand(tmp_path_factory: pytest.TempPathFactory) -> WordIndex:
         ('title:"gout and"', [1]),
         ('title:"gout beer"', []),
         ("covid-19", [4]),
-        ("19-covid", []),
+        ("19-covid", [4]),
         ("il-6", [4]),
         ("arthrit*", [2, 3]),
         ("+gou*", [1, 2]),
@@ -315,8 +315,21 @@ def test_scores_equal_the_formula(toys: WordIndex, asked: list[Asked]) -> None:
             is_gated = one.is_plain and one.star and len(one.words) > 1
             if is_gated and not any(one.counts(doc)):
                 continue
-            parts |= {key: sum(compute_part(*part, doc) for part in group) for key, group in list_parts(one).items()}
+            found = {key: sum(compute_part(*part, doc) for part in group) for key, group in list_parts(one).items()}
+            if one.parts:  # the whole, or its parts if that is more
+                of_parts = sum(compute_part(p.words, weigh(count_records(p.words[0])), doc) for p in one.parts)
+                found = {one.words: max(found[one.words], of_parts)}
+            parts |= found
         assert math.isclose(score, sum(parts.values()), rel_tol=6e-5)
+
+
+def test_the_highest_score_of_the_rarest_words_by_the_formula(toys: WordIndex) -> None:
+    weights = sorted((weigh(count_records(word)) for word in WORDS), reverse=True)
+    wording = parse_wording(" ".join(WORDS))
+    for n in (1, 2, len(WORDS)):
+        assert math.isclose(toys.compute_highest(wording, n), 2.2 * sum(weights[:n]))
+    assert toys.compute_highest(parse_wording("nowhere"), 4) == pytest.approx(2.2 * weigh(0))
+    assert toys.compute_highest(parse_wording("gou*"), 4) > 0
 
 
 # Arbitrary input, threads, deadlines and damage.

@@ -143,3 +143,31 @@ def test_a_text_without_operators_reaches_the_encoder_unchanged(words: list[str]
     text = " ".join(words)
     assert parse_wording(text).text == text
     assert not parse_wording(text).is_constrained
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("What is known about how smoking affects flares in people with gout?", ["smoking", "flares", "gout"]),
+        ("is there any evidence that diet matters in gout", ["diet", "matters", "gout"]),
+        ("I would like to know what has been published about febuxostat", ["febuxostat"]),
+        ("evidence-based medicine literature", ["evidence-based", "medicine", "literature"]),  # asks nothing
+        ("known affected people", ["known", "affected", "people"]),
+        ("what is known?", ["known"]),  # nothing else is left
+        ("what is it?", ["what", "is", "it"]),
+    ],
+)
+def test_words_that_only_ask_are_not_looked_for(text: str, plain: list[str]) -> None:
+    found = parse_wording(text)
+    assert [term.text for term in found.plain] == [word.rstrip("?") for word in plain]
+    assert found.text == text, "the encoder gets the whole question"
+
+
+def test_a_preferred_phrase_may_occur_and_a_required_one_must() -> None:
+    text = 'does "what is known" or +"uric acid" or title:"red wine" help -"white wine"'
+    wording = parse_wording(text, prefer_phrases=True)
+    assert written(wording.plain) == ["what is known", "help"] and written(wording.phrases) == ["what is known"]
+    assert written(wording.required) == ["uric acid", "title:red wine"] and written(wording.excluded) == ["white wine"]
+    assert wording.text == "does what is known or uric acid or red wine help"
+    strict = parse_wording(text)
+    assert strict.phrases == () and written(strict.required) == ["what is known", "uric acid", "title:red wine"]

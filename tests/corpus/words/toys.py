@@ -61,12 +61,21 @@ class Asked:
     def is_plain(self) -> bool:
         return not (self.sign or self.in_title or self.quoted)
 
+    @property
+    def parts(self) -> list["Asked"]:
+        """The words of several plain ones, which rank by themselves too."""
+        is_whole = self.star or not self.is_plain or len(self.words) == 1
+        return [] if is_whole else [Asked((word,)) for word in dict.fromkeys(self.words)]
+
+    def is_found(self, doc: Doc) -> bool:
+        return any(any(one.counts(doc)) for one in (self, *self.parts))
+
 
 def matches(asked: list[Asked], doc: Doc) -> bool:
     wanted = [one for one in asked if one.sign != "-"]
     required = [one for one in wanted if not one.is_plain]
     return (
-        any(any(one.counts(doc)) for one in wanted)
+        any(one.is_found(doc) for one in wanted)
         and all(any(one.counts(doc)) for one in required)
         and not any(any(one.counts(doc)) for one in asked if one.sign == "-")
     )

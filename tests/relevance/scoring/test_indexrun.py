@@ -37,10 +37,9 @@ def values(found: Evaluation, name: str) -> dict[str, float]:
 
 
 def test_by_hand(index: Index) -> None:
-    hits = index.search("gout", top_k=40)
-    found = evaluate_index(
-        index, {"q": "gout"}, Judgments({"q": {hits[2].id: 1, hits[30].id: 1, hits[0].id: 0}}), STANDARD
-    )
+    hits = index.nearest("gout", 40)
+    judgments = Judgments({"q": {hits[2].id: 1, hits[30].id: 1, hits[0].id: 0}})
+    found = evaluate_index(index, {"q": "gout"}, judgments, STANDARD, Query(mode="semantic", top_k=1000))
     assert values(found, "MRR@10") == {"q": pytest.approx(1 / 3)}
     assert values(found, "MAP") == {"q": pytest.approx((1 / 3 + 2 / 31) / 2)}
     assert values(found, "R@10%") == {"q": 0.5}
@@ -148,7 +147,7 @@ def test_an_approximate_index_tells_what_it_misses(index: Index) -> None:
             {doc_id for doc_id, _ in ranking}
             for ranking in snapshot.vectors.search_exhaustively(approximate.encode(texts), 10)
         ]
-        got = [{hit.id for hit in approximate.search(text, top_k=10)} for text in texts]
+        got = [{hit.id for hit in approximate.nearest(text)} for text in texts]
         ids = [{get_generation(approximate).corpus.find_doc_id(one) for one in mine} for mine in got]
         share = sum(len(a & b) for a, b in zip(exact, ids, strict=True)) / 30
         assert _measure_ann_recall(snapshot, Query(), texts) == pytest.approx(share)
@@ -159,5 +158,5 @@ def test_the_sample_has_the_quality_that_it_had(sample: IndexFolder) -> None:
     rows = map(json.loads, (SAMPLE / "queries.jsonl").read_text(encoding="utf-8").splitlines())
     queries, judgments = {row["id"]: row["text"] for row in rows}, read_judgments(SAMPLE / "qrels.tsv")
     with open_index(sample.path) as index:
-        found = evaluate_index(index, queries, judgments, [parse("nDCG@10")])
+        found = evaluate_index(index, queries, judgments, [parse("nDCG@10")], Query(mode="semantic", top_k=1000))
     assert found.measured[0].interval.mean == pytest.approx(0.8349, abs=0.005)  # as tests/test_end_to_end.py has it

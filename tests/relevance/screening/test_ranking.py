@@ -128,7 +128,7 @@ def test_an_index_is_screened(toy: IndexFolder) -> None:
 
 def test_criteria_alone_rank_as_a_search_does(toy: IndexFolder) -> None:
     index = open_index(toy.path)
-    expected = index.search("etanercept in lupus", top_k=40)
+    expected = index.nearest("etanercept in lupus", 40)
     found = screen(get_generation(index), labels(index), "etanercept\n in lupus", top_k=40)
     assert ids(found) == [hit.id for hit in expected]
     assert found.cosines == tuple(hit.score for hit in found.answer.hits)

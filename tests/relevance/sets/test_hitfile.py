@@ -22,7 +22,7 @@ def written(suffix: str, *answers: Answer, raw: bool = False) -> list[str]:
 
 
 def test_scores_of_a_run_fall_from_line_to_line() -> None:
-    tied = Answer(Query("x"), 1, (hit(1, "a b", 0.5), hit(2, "c", 0.5)), 2)
+    tied = Answer(Query("x", mode="semantic"), 1, (hit(1, "a b", 0.5), hit(2, "c", 0.5)), 2)
     fused = Answer(Query("x", mode="hybrid"), 1, (hit(1, "d", 0.1, fused=0.9), hit(2, "e", 0.95)), 2)
     lines = [line.split() for line in written(".trec", tied, fused)]
     assert [(line[0], line[2], line[3]) for line in lines] == [

@@ -153,10 +153,12 @@ def test_the_index_is_chosen_by_its_name(client: TestClient) -> None:
 
 def test_similar_is_near_the_records_and_leaves_them_out(client: TestClient, index: Index) -> None:
     found = ok(client, "similar", ("id", "toy-01"), ("id", "77"), ("unlike", "toy-09"), ("n", 7))
-    check_same(found, index.ask(Query(like=("toy-01", "77"), unlike=("toy-09",), top_k=7)))
+    check_same(found, index.ask(Query(like=("toy-01", "77"), unlike=("toy-09",), mode="semantic", top_k=7)))
     assert not {hit["id"] for hit in found["hits"]} & {"toy-01", "PMID:77", "toy-09"}
     both = ok(client, "similar", ("id", "toy-01"), ("q", "gout"), ("year", "2000-"))
-    check_same(both, index.ask(Query("gout", like=("toy-01",), filters=Filters(years=((2000, None),)))))
+    check_same(
+        both, index.ask(Query("gout", like=("toy-01",), mode="semantic", filters=Filters(years=((2000, None),))))
+    )
     assert refused(client, "similar").startswith("id is missing")
     assert "nope" in error_of(client.get("/api/v1/similar?id=nope"), 404, "record_not_found")
 
@@ -611,7 +613,7 @@ def test_odd_texts_are_searched_like_any_other(client: TestClient) -> None:
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("text", ["\ufffd", "\u200b", "\u202e", "\xad", "\x00", "\n\t", "\x7f"])
 def test_a_text_without_a_word_is_a_bad_request_and_no_failure(client: TestClient, text: str, mode: str) -> None:
-    code = "unreadable_query" if mode == "semantic" and clean_text(text) else "bad_request"
+    code = "unreadable_query" if mode != "keyword" and clean_text(text) else "bad_request"
     error_of(client.get("/api/v1/search", params={"q": text, "mode": mode}), 400, code)
     told = error_of(client.post("/api/v1/batch", json={"queries": ["gout", text], "mode": mode}), 400, code)
     assert told.startswith("query 2 of the batch: ")

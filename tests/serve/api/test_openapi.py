@@ -229,10 +229,10 @@ def bad_values(schema: dict[str, Any]) -> Iterator[str]:
 def test_the_defaults_of_the_document_are_those_in_force(client: TestClient, document: dict[str, Any]) -> None:
     described = {one["name"]: one["schema"] for one in document["paths"]["/api/v1/search"]["get"]["parameters"]}
     defaults = {name: schema["default"] for name, schema in described.items() if "default" in schema}
-    assert defaults == {"n": 10, "offset": 0, "mode": "semantic"}
+    assert defaults == {"n": 10, "offset": 0, "mode": "hybrid"}
     plain = client.get("/api/v1/search?q=gout").json()
     assert client.get("/api/v1/search", params={"q": "gout", **defaults}).json()["hits"] == plain["hits"]
-    assert (plain["query"]["top_k"], plain["query"]["offset"], plain["query"]["mode"]) == (10, 0, "semantic")
+    assert (plain["query"]["top_k"], plain["query"]["offset"], plain["query"]["mode"]) == (10, 0, "hybrid")
 
 
 @pytest.mark.parametrize(

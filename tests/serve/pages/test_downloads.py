@@ -193,7 +193,7 @@ def test_the_record_of_a_later_page_is_of_that_page(client: TestClient) -> None:
 def test_the_file_of_a_record_holds_it_alone(client: TestClient, index: Index, tmp_path: Path, suffix: str) -> None:
     raw, name = exported(client, f"/record/export?id=10.1000/gut.1&format={suffix[1:]}")
     assert name == f"toy-000003{suffix}"
-    (hit,) = [one for one in index.ask(Query("gout", top_k=46)).hits if one.id == "gut"]
+    (hit,) = [one for one in index.ask(Query("gout", mode="semantic", top_k=46)).hits if one.id == "gut"]
     whole = [Cited(replace(hit, rank=1, score=1.0), index.get("gut"))]
     if suffix != ".xlsx":  # which notes when it was made
         assert raw == b"".join(render_records(suffix, whole, "gut (generation 000003)"))

@@ -90,7 +90,8 @@ STATES: tuple[Pairs, ...] = (
     [("q", "gout")],
     [("q", 'a "b" & <c> +d ü')],
     [("q", "gout"), ("mode", "keyword"), ("n", "20")],
-    [("q", "gout"), ("mode", "hybrid"), ("weight", "0.3"), ("fusion", "rrf")],
+    [("q", "gout"), ("weight", "0.3"), ("fusion", "rrf")],
+    [("q", "gout"), ("mode", "semantic")],
     [("q", "gout"), ("year", "1998-2003")],
     [("q", "gout"), ("year", "2001")],
     [("q", "gout"), ("year", "2001-")],
@@ -542,11 +543,12 @@ def test_a_link_leads_to_no_other_place_whatever_a_doi_holds(pair: tuple[TestCli
 @pytest.mark.parametrize("path", ["/", "/map"])
 def test_a_query_is_shown_as_it_was_typed(client: TestClient, path: str, text: str) -> None:
     more = [("ids", "toy-01"), ("explain", "false"), ("journal", text), ("where", "year < 2050")]
-    shown = page(client, path, ("q", text), *more[:2])
+    more = [("mode", "semantic"), *more]  # which notes nothing on a text without a word
+    shown = page(client, path, ("q", text), *more[:3])
     assert only(shown, "//input[@id='q']").get("value") == text
-    assert shape(shown) == shape(page(client, path, ("q", "harmless"), *more[:2]))
+    assert shape(shown) == shape(page(client, path, ("q", "harmless"), *more[:3]))
     shown = page(client, path, ("q", text), *more)
-    assert shape(shown) == shape(page(client, path, ("q", "harmless"), *more[:2], ("journal", "harmless"), more[3]))
+    assert shape(shown) == shape(page(client, path, ("q", "harmless"), *more[:3], ("journal", "harmless"), more[4]))
     assert text in [one.text_content() for one in shown.xpath("//ul[@class='chips']/li//span[@dir]")]
     if path == "/":
         assert only(shown, "/html/head/title").text == f"{text} · abstract-engine"
@@ -584,9 +586,9 @@ def test_the_ticks_of_a_question_are_kept_however_its_address_is_spelled(client:
         return only(page(client, "/", *pairs), "//form[@id='export']").get("data-question")
 
     plain = question(("q", "gout"))
-    for more in (("i", "toy"), ("mode", "semantic"), ("n", 20), ("offset", 10), ("year", "1991-"), ("exclude", "gut")):
+    for more in (("i", "toy"), ("mode", "hybrid"), ("n", 20), ("offset", 10), ("year", "1991-"), ("exclude", "gut")):
         assert question(("q", "gout"), more) == question(more, ("q", "gout")) == plain
-    others = [question(("q", "Gout")), question(("q", "gout"), ("i", "old")), question(("q", "gout"), ("mode", "hybrid")),
+    others = [question(("q", "Gout")), question(("q", "gout"), ("i", "old")), question(("q", "gout"), ("mode", "semantic")),
               question(("q", "gout"), ("like", "gut")), question(("q", "gout"), ("unlike", "gut"))]  # fmt: skip
     assert len({plain, *others}) == 6
 

@@ -1,0 +1,222 @@
+"""Measure the three modes on kinds of questions that no collection has, made by rule from the records of an index.
+
+    python scripts/bench_fusion.py INDEX_FOLDER [COLLECTION …] [--size 300] [--seed 0]
+
+Each question is made from a part of one record that is then taken out of that record, and asks for it among all records
+of the index:
+
+    titles     the title
+    claims     the last sentence of an abstract that opens as a conclusion ("We conclude that …"), without the opening
+    verbose    10 to 25 words that ask about a title such as "Effect of A on B in patients with C"
+    keywords   the two or three rarest words of a title
+
+A COLLECTION is as bench_query.py takes it; its documents must be in the index. Only the changed records are encoded;
+the other vectors are those of the index. Rankings are those of the engine: its words, its fusion, its weights. Prints
+nDCG@10 of each mode, and the gain of the default over the others with 95 % intervals (paired bootstrap).
+"""
+
+import argparse
+import hashlib
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import bench_machine as bench
+import numpy as np
+from bench_query import judgments, ndcg, questions
+
+from engine import open_index
+from engine.corpus.words.wordindex import WordIndex
+from engine.corpus.words.wording import parse_wording
+from engine.corpus.words.wordwriter import write_words
+from engine.encode.recipe import prepare_text
+from engine.query.index import get_generation
+from engine.query.ranking import DEPTH, _choose_weight, _fuse_rankings
+from engine.records.abstract import Abstract
+from engine.relevance.scoring.significance import estimate_mean
+
+Ranking = list[tuple[int, float]]
+WORDS = re.compile(r"[A-Za-z][A-Za-z0-9-]+")
+SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
+CONCLUDING = re.compile(
+    r"(?:in )?(?:conclusions?|summary)\s*[:,.]?\s*"
+    r"|(?:we|the authors?) (?:therefore |thus )?(?:conclude|suggest|found|show|showed|propose|demonstrate) that\s+"
+    r"|(?:these|our|the|this) (?:present )?(?:results?|findings?|data|study|observations?|evidence) (?:also |clearly )?"
+    r"(?:suggests?|indicates?|shows?|showed|demonstrates?|supports?|confirms?|implies|imply) that\s+"
+    r"|(?:thus|therefore|hence),?\s+|it is concluded that\s+",
+    re.IGNORECASE,
+)
+EFFECT = re.compile(
+    r"(?:the )?(?:effects?|influence|impact|role|efficacy|effectiveness|safety|use|association)\s+of\s+(?P<one>.+?)\s+"
+    r"(?:on|in|for|with|and|between)\s+(?P<other>[^:.?]+?)(?:\s*[:.?].*)?",
+    re.IGNORECASE,
+)
+ASKING = (
+    "What is known about how {one} affects {other}?",
+    "Is there any evidence from studies on whether {one} has an effect on {other}, and how large is it?",
+    "I would like to know what has been published about the way in which {one} may change {other}",
+)
+FREQUENT = 4  # records that a keyword is in, at least
+
+
+@dataclass
+class QuestionSet:
+    """Questions with the places of the records that answer them, and the records as they are searched."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    relevant: dict[str, dict[int, int]] = field(default_factory=dict)
+
+
+def draw(text: str, seed: int) -> float:
+    """Return a number from 0 to 1 that depends on nothing but a text and the seed."""
+    return int(hashlib.sha256(f"{seed} {text}".encode()).hexdigest()[:8], 16) / 2**32
+
+
+def make_claim(record: Abstract) -> tuple[str, Abstract] | None:
+    """Return the concluding sentence as a claim, and the record without it."""
+    *before, last = SENTENCE.split(record.abstract.strip())
+    claim = last
+    while opening := CONCLUDING.match(claim):
+        claim = claim[opening.end() :]
+    if claim == last or len(before) < 3 or not 8 <= len(claim.split()) <= 30:
+        return None
+    return claim[:1].upper() + claim[1:], Abstract(record.record_id, record.title, " ".join(before))
+
+
+def make_verbose(record: Abstract, seed: int) -> str | None:
+    """Return a whole question about the effect that a title names."""
+    found = EFFECT.fullmatch(record.title.strip())
+    if not found:
+        return None
+    text = ASKING[int(draw(record.title, seed) * len(ASKING))]
+    text = text.format(one=lower(found["one"]), other=lower(found["other"]))
+    return text if 10 <= len(text.split()) <= 25 else None
+
+
+def lower(text: str) -> str:
+    """Return a text in lower case, abbreviations and names with figures aside."""
+    return " ".join(word.lower() if word[1:].islower() else word for word in text.split())
+
+
+def make_keywords(record: Abstract, often: Counter[str], seed: int) -> str | None:
+    """Return the two or three rarest words of a title that other records have too, in their order."""
+    known = [word.lower() for word in WORDS.findall(record.title)]
+    known = [word for word in dict.fromkeys(known) if len(word) > 2 and often[word] >= FREQUENT]
+    n = 2 + int(draw(record.title, seed) * 2)
+    rarest = sorted(known, key=lambda word: (often[word], word))[:n]
+    return " ".join(word for word in known if word in rarest) if len(known) >= 3 else None
+
+
+def make_sets(records: Sequence[Abstract], size: int, seed: int) -> tuple[dict[str, QuestionSet], dict[int, Abstract]]:
+    """Make the four sets; return them with the records that are changed, by place."""
+    often = Counter(
+        word for record in records for word in {w.lower() for w in WORDS.findall(f"{record.title} {record.abstract}")}
+    )
+    sets = {name: QuestionSet() for name in ("titles", "claims", "verbose", "keywords")}
+    changed: dict[int, Abstract] = {}
+    for place in sorted(range(len(records)), key=lambda place: draw(records[place].record_id, seed)):
+        record = records[place]
+        untitled = Abstract(record.record_id, "", record.abstract)
+        if len(record.abstract.split()) < 80 or len(record.title.split()) < 5:
+            continue
+        claim, verbose = make_claim(record), make_verbose(record, seed)
+        made: tuple[tuple[str, str | None, Abstract], ...] = (
+            ("verbose", verbose, untitled),
+            ("claims", *(claim or (None, record))),
+            ("keywords", make_keywords(record, often, seed), untitled),
+            ("titles", record.title, untitled),
+        )
+        for name, text, left in made:
+            if text and len(sets[name].texts) < size:
+                sets[name].texts[record.record_id] = text
+                sets[name].relevant[record.record_id] = {place: 1}
+                changed[place] = left
+                break
+    return sets, changed
+
+
+def rank_by_meaning(question: Any, vectors: Any) -> Ranking:
+    """Return the DEPTH nearest places with their cosines, ties by place."""
+    scores = vectors @ question
+    best = np.argsort(-scores, kind="stable")[:DEPTH]
+    return list(zip(best.tolist(), scores[best].astype(float).tolist(), strict=True))
+
+
+def measure(asked: QuestionSet, vectors: Any, encode: Callable[[list[str]], Any], words: WordIndex) -> dict[str, Any]:
+    """nDCG@10 of every question in each mode."""
+    snapshot: Any = SimpleNamespace(get_words=lambda: words)
+    found: dict[str, list[float]] = {"hybrid": [], "semantic": [], "keyword": []}
+    for query_id, point in zip(asked.texts, encode(list(asked.texts.values())), strict=True):
+        wording = parse_wording(asked.texts[query_id], prefer_phrases=True)
+        question: Any = SimpleNamespace(wording=wording)
+        semantic = rank_by_meaning(point, vectors)
+        keyword, _ = words.rank(wording, DEPTH, count=False)
+        weight = _choose_weight(snapshot, question, keyword)
+        legs = {"semantic": semantic, "keyword": keyword, "hybrid": _fuse_rankings(semantic, keyword, "convex", weight)}
+        for mode, ranking in legs.items():
+            relevant = {str(place): grade for place, grade in asked.relevant[query_id].items()}
+            found[mode].append(ndcg([str(place) for place, _ in ranking], relevant))
+    return {mode: np.array(values) for mode, values in found.items()}
+
+
+def main() -> None:
+    parser = bench.options(__doc__ or "", rounds=1)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("index", type=Path)
+    parser.add_argument("collections", type=Path, nargs="*")
+    parser.add_argument("--size", type=int, default=300, help="Questions of each kind.")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    with open_index(given.index) as index, tempfile.TemporaryDirectory() as folder:
+        records = list(index.abstracts())
+        place_of = {record.record_id: place for place, record in enumerate(records)}
+        snapshot = get_generation(index)
+        ids, stored = snapshot.vectors.read_all_vectors()
+        vectors = np.empty_like(stored)
+        order = [snapshot.corpus.find_doc_id(record.record_id) for record in records]
+        vectors[:] = stored[np.argsort(ids)[np.searchsorted(np.sort(ids), order)]]
+        sets, changed = make_sets(records, given.size, given.seed)
+        for at, record in changed.items():
+            records[at] = record
+        encode = batched(index.encode)
+        vectors[list(changed)] = encode([prepare_text(one.title, one.abstract) for one in changed.values()])
+        texts = ((place, record.title, record.abstract) for place, record in enumerate(records))
+        write_words(Path(folder, "words"), None, np.empty(0, np.int64), texts, lambda one, other: False)
+        words = WordIndex(Path(folder, "words"))
+        for collection in given.collections:
+            judged = judgments(collection, index)
+            asked = {query_id: text for query_id, text in questions(collection) if query_id in judged}
+            relevant = {
+                query_id: {place_of[one]: grade for one, grade in judged[query_id].items()} for query_id in asked
+            }
+            sets[collection.name] = QuestionSet(asked, relevant)
+        rows = [describe(name, measure(each, vectors, encode, words)) for name, each in sets.items() if each.texts]
+    columns = ("questions", "n", "hybrid", "semantic", "keyword", "over semantic", "over keyword")
+    bench.report({"machine": bench.machine(), "records": len(records), "rows": rows}, bench.table(columns, rows))
+
+
+def batched(encode: Callable[[list[str]], Any]) -> Callable[[Sequence[str]], Any]:
+    """Return an encoder that takes any number of texts."""
+    return lambda texts: np.concatenate([encode(list(texts[at : at + 256])) for at in range(0, len(texts) or 1, 256)])
+
+
+def describe(name: str, found: dict[str, Any]) -> list[Any]:
+    """Return one row of the table: means, and the gain of the default over the other modes."""
+    means = [round(float(values.mean()), 4) for values in found.values()]
+    gains = [gain(found["hybrid"] - found[mode]) for mode in ("semantic", "keyword")]
+    return [name, len(found["hybrid"]), *means, *gains]
+
+
+def gain(differences: Any) -> str:
+    """Return a mean difference with its interval."""
+    found = estimate_mean(differences)
+    return f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+
+
+if __name__ == "__main__":
+    main()
