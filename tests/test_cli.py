@@ -29,8 +29,8 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors", "pmid", "doi", "retracted"]
 COMMANDS = (
     "init", "index", "reindex", "config", "sources", "nightly", "search", "similar", "show", "new", "export", "status", "log", "diff",
-    "verify", "rollback", "duplicates", "recall", "rerun", "similarity", "compact", "tune", "evaluate", "compare", "known-items",
-    "screen", "simulate", "flow", "serve", "mcp", "train", "promote", "explain-card",
+    "verify", "rollback", "duplicates", "translate", "recall", "rerun", "similarity", "compact", "tune", "evaluate", "compare", "known-items",
+    "models", "screen", "simulate", "flow", "serve", "mcp", "train", "promote", "explain-card",
 )  # fmt: skip
 
 

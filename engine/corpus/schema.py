@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from sqlite_utils import Database
+from typing import TYPE_CHECKING
 
 from engine.corpus.selection.arrays import write_arrays
 from engine.corpus.selection.clauses import BLANK_ABSTRACT
 from engine.records.abstract import SOURCE_FIELDS
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 # Kind of term -> its column in abstracts: a JSON array, except for the journal.
 KINDS = {
