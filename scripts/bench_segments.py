@@ -26,8 +26,8 @@ NAME, AFTER = "index", "after"  # folders
 WARM, ASKED, N_WORDS = 3, 20, 8
 UPDATE = """
 import sys
-import engine.reindex.merges as merges
-merges._FANOUT = 10**6  # segments of one size are never merged
+import engine.reindex.merges
+engine.reindex.merges._FANOUT = 10**6  # segments of one size are never merged
 from engine.cli import main
 for path in sys.argv[2:]:
     try:

@@ -47,7 +47,7 @@ def test_same_space_as_the_reference(
         stored = [get_generation(index).corpus.find_doc_id(row["id"]) for row in rows]
         ours = get_generation(index).vectors.get_points(np.array(stored))
         assert (ours * theirs).sum(axis=1).min() >= 0.9999
-        found = index.search_batch(queries, top_k=10)
+        found = index.search_batch(queries, top_k=10, mode="semantic")
     for hits, wanted in zip(found, util.semantic_search(reference.encode(queries), theirs, top_k=10), strict=True):
         names = {rows[hit["corpus_id"]]["id"]: hit["score"] for hit in wanted}
         assert [hit.score for hit in hits] == pytest.approx([hit["score"] for hit in wanted], abs=1e-5)

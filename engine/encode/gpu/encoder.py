@@ -72,8 +72,8 @@ class _GpuEncoder:
             expected, tokens = loaded.encode_reference(CHECK_TEXTS), self._tokenizer.tokenise(CHECK_TEXTS)
             self._library: Runner = open_library(loaded.model, devices, dtype, CHECK_TEXTS, expected, how)
             self._runner: Runner = self._library
-            if len(devices) == 1 and identity.is_plain:  # several devices have the library's pool
-                bert = loaded.model[0].auto_model
+            bert = getattr(loaded.model[0], "auto_model", None)  # a Router has none
+            if len(devices) == 1 and identity.is_plain and bert is not None:  # several devices have the library's pool
                 build_packed = partial(PackedRunner, bert, identity.pooling, identity.max_length, dtype)
                 self._runner = choose_runner(self._library, build_packed, CHECK_TEXTS, tokens, expected)
         except Exception as err:
