@@ -33,8 +33,6 @@ def complete_reranking(query: Query, settings: Settings) -> Query:
         problem = "diversify and rerank each put the hits in an order of their own. Leave one of them out"
     elif query.sort != RELEVANCE:
         problem = "sort and rerank each put the hits in an order of their own. Leave one of them out"
-    elif query.sort != RELEVANCE:
-        problem = "sort and rerank each put the hits in an order of their own. Leave one of them out"
     if problem and query.rerank not in (None, NO_RERANKER):
         raise UsageError(problem)
     if problem or model in (None, NO_RERANKER):
