@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.config import Settings, count_cores
-from engine.errors import UnknownIndexError, UsageError
+from engine.errors import ConfigError, UnknownIndexError, UsageError
 from engine.index.folder import IndexFolder
 from engine.query.index import Index, get_generation, open_index
 from engine.serve.http.limits import FILTER_SECONDS, FOLLOW_SECONDS
@@ -148,12 +148,26 @@ def _warm_up(index: Index) -> None:
     Also limit each query of its database to FILTER_SECONDS.
 
     Raises:
-        EngineError: the encoder or the map is damaged.
+        EngineError: the encoder, the reranker or the map is damaged.
     """
     n_connections = count_cores() + max(1, count_cores() // 2) + 1  # workers, batches, and a spare one
-    generation, settings = get_generation(index), Settings.load(index.path)
+    generation = get_generation(index)
     generation.prepare(patience=FILTER_SECONDS, n_connections=n_connections)
-    if settings.rerank_model is not None:
-        generation.get_reranker(settings.rerank_model, settings.rerank_precision)
+    _load_reranker(index)
     generation.may_export = False  # whoever asks names no folder of this machine, and downloads nothing
     draw_map_of(index)
+
+
+def _load_reranker(index: Index) -> None:
+    """Load the reranker that index.toml names; settings that can't be used are logged, and each request reports them.
+
+    Raises:
+        EngineError: the reranker is missing or damaged.
+    """
+    try:
+        settings = Settings.load(index.path)
+    except ConfigError as err:
+        log.error("%s: every search will fail until index.toml is mended: %s", index.name, err)
+        return
+    if settings.rerank_model is not None:
+        get_generation(index).get_reranker(settings.rerank_model, settings.rerank_precision)
