@@ -61,7 +61,8 @@ async def export_hits(request: Request) -> Response:
     """Send hits of a search as a file: the ticked ones, those of the page, or the first `top`."""
     values = read_values(request, _HITS)
     index = get_site(request).shelf.get_index(values.get_text("i"))
-    query, ticks = replace(read_query(values), explain=False), tuple(dict.fromkeys(values.get_texts("tick")))
+    query = replace(read_query(values), explain=False, group_by=None)  # a file holds neither
+    ticks = tuple(dict.fromkeys(values.get_texts("tick")))
     if top := values.get_whole("top"):
         query, ticks = replace(query, top_k=top, offset=0), ()
     suffix = f".{values.get_text('format')}"

@@ -31,7 +31,7 @@ async def show_map_page(request: Request) -> Response:
     state = canonicalise(read_pairs(request))
     values = RequestValues(state.pairs, PAGE)
     index = get_site(request).shelf.get_index(values.get_text("i"))
-    query = replace(read_query(values, n=_DEFAULT_HITS), explain=False)
+    query = replace(read_query(values, n=_DEFAULT_HITS), explain=False, group_by=None)  # it shows neither
     return await respond(request, [index], HTML, lambda: _show_map(index, get_site(request).shelf.names, state, query))
 
 
