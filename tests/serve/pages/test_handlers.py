@@ -428,9 +428,17 @@ def test_a_page_past_the_last_hit_says_so(client: TestClient) -> None:
     assert only(shown, "//a[text()='Back to the first hit']").get("href") == "/?q=gout&n=20&mode=hybrid"
 
 
-def test_nothing_is_counted_on_a_page(client: TestClient) -> None:
-    shown = page(client, "/", ("q", "gout"), ("group_by", "year"), status=400)
-    assert "unknown parameter 'group_by'" in only(shown, "//p[@role='alert']").text_content()
+def test_a_page_counts_by_the_field_that_is_chosen(client: TestClient, index: Index) -> None:
+    assert page(client, "/", ("q", "gout")).xpath("//details[@class='groups']") == []
+    shown = page(client, "/", ("q", "gout"), ("group_by", "year"))
+    answer = index.ask(Query("gout", group_by="year"))
+    expected = [f"{group.value or '(none)'} {group.records:,}" for group in answer.groups]
+    assert len(expected) > 3 and texts(shown, "//details[@class='groups']//li") == expected
+    assert only(shown, "//details[@class='groups']/summary").text_content() == "Records by year"
+    assert only(shown, "//select[@id='group_by']/option[@selected]").get("value") == "year"
+    assert page(client, "/map", ("q", "gout"), ("group_by", "year")).xpath("//details[@class='groups']") == []
+    said = only(page(client, "/", ("q", "gout"), ("group_by", "pmid"), status=400), "//p[@role='alert']")
+    assert "group_by is 'pmid', expected one of year, journal" in said.text_content()
 
 
 def test_a_refused_search_keeps_what_was_typed(client: TestClient) -> None:

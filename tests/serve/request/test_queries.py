@@ -15,7 +15,10 @@ SAMPLES = {
     "fusion": "rrf",
     "min_score": "0",
     "diversify": "0",
+    "sort": "year:asc",
     "explain": "true",
+    "rerank_depth": "20",
+    "rerank_precision": "int8",
     "feedback": "on",
     "group_by": "year",
     "year": "2015-",
@@ -38,11 +41,12 @@ def test_nothing_given_is_the_query_of_nothing() -> None:
 def test_every_part_of_a_query_by_hand() -> None:
     found = asked(
         ("q", " gout "), ("like", "a"), ("like", "b"), ("unlike", "c"), ("mode", "hybrid"), ("n", "20"), ("offset", "40"),
-        ("min_score", "-0.5"), ("weight", "0.25"), ("fusion", "rrf"), ("diversify", "1"), ("explain", "1"), ("group_by", "journal"),
+        ("min_score", "-0.5"), ("weight", "0.25"), ("fusion", "rrf"), ("diversify", "1"), ("sort", "year"),
+        ("explain", "1"), ("group_by", "journal"), ("rerank", "tiny"), ("rerank_depth", "5"), ("rerank_precision", "int8"), ("feedback", "1"),
     )  # fmt: skip
     assert found == Query(
-        " gout ", ("a", "b"), ("c",), "hybrid", Filters(), 20, 40, -0.5, 0.25, "rrf", 1.0, True, "journal"
-    )
+        " gout ", ("a", "b"), ("c",), "hybrid", Filters(), 20, 40, -0.5, 0.25, "rrf", 1.0, "year", True, "journal", "tiny", 5, "int8", True
+    )  # fmt: skip
 
 
 def test_every_filter_by_hand() -> None:
