@@ -84,6 +84,7 @@ _NUMBER = re.compile(r"[0-9]{1,5}(?!\w)")
 _AFTER_NUMBER = re.compile(r"\s*(?:$|\)|\b(?:and|or|not)\b)", re.IGNORECASE)
 _FREQUENCY = re.compile(r"\s*/\s*freq\s*=\s*[0-9]+", re.IGNORECASE)
 _RUN = re.compile(r'[^\s()"\[\]]+')
+_ADDRESS = re.compile(r"\b(?:https?|ftp)://[^\s()\"]+|\bwww\.[^\s()\"]+", re.IGNORECASE)
 _COMMENT = re.compile(r"\s*\[[^\[\]\n]*\]")
 
 
@@ -99,7 +100,7 @@ def has_operator(text: str) -> bool:
 
 def guess_dialect(text: str) -> Dialect:
     """Return the dialect of a text with plain marks: that of most of its field tags; PLAIN without any."""
-    open_text = _hide_quoted(text)
+    open_text = _ADDRESS.sub(" ", _hide_quoted(text))  # the slash at the end of an address is no heading's
     counts = {
         Dialect.PUBMED: sum(1 for match in _BRACKET.finditer(open_text) if _is_pubmed_tag(open_text, match)),
         Dialect.OVID: len(_OVID_SURE.findall(open_text))

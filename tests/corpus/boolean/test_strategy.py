@@ -60,6 +60,8 @@ def test_examples_in_docstrings() -> None:
         "3.5 mg/kg and/or he/she, i.e. every day; e.g. at 10:30 (see [1])",
         "U.S. patients with vs. without gout",
         "http://www.example.org/exp.html",
+        "see http://example.org/",
+        "what says www.example.org/gout/ and https://example.org/a:ti,ab about it",
         "AND-gate ORAI1 NOTCH1 TOR",
         "anti-CD20 (rituximab) near the knee next to exp",
         "ratio of 3:1, a/b, c*",
