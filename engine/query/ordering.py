@@ -51,5 +51,5 @@ def note_sorted(query: Query, n_sorted: int, n_qualified: int) -> list[str]:
         return []
     return [
         f"sorted {describe_sort(query.sort)}: the {n_sorted:,} most relevant of {n_qualified:,} records; all others "
-        "follow by relevance. To sort all that match: a Boolean search, --mode keyword or a minimum score"
+        "follow by relevance. To sort all that match: a Boolean search, keyword mode or a minimum score"
     ]

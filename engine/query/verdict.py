@@ -27,7 +27,7 @@ _LEVELS: dict[Level | None, str] = {
     "clear": "clearly about this",
     "related": "related",
     "nothing": "nothing here is clearly about this",
-    None: "no verdict: nothing was measured on this index to compare with. To measure it: engine compact",
+    None: "no verdict, since nothing was measured on this index to compare with (to measure it: engine compact)",
 }
 # Chosen by scripts/bench_verdict.py on four corpora at once.
 _NEARNESS, _WORDS = 0.7, 0.3  # weights in the strength of a hit

@@ -68,7 +68,7 @@ def test_the_most_relevant_are_sorted_where_every_record_is_ranked(
     assert ids(after) == newest_first(list(every.hits[:5]), index)[4:] + [hit.id for hit in every.hits[5:8]]
     assert found.notes == (
         "sorted by year, newest first: the 5 most relevant of 42 records; all others follow by relevance. To sort all "
-        "that match: a Boolean search, --mode keyword or a minimum score",
+        "that match: a Boolean search, keyword mode or a minimum score",
     )
     assert ids(index.ask(Query("gout", sort="year", top_k=42))) == newest_first(list(every.hits), index)
 

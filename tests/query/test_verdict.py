@@ -74,7 +74,7 @@ def test_no_level_without_standards_of_the_mode_and_the_rule(toy: IndexFolder) -
             snapshot.manifest = replace(snapshot.manifest, calibration=calibration)
             verdict = index.ask(Query("gout")).verdict
             assert verdict is not None and verdict.level is None and verdict.n_holding == 8
-            assert verdict.text.endswith("To measure it: engine compact")
+            assert verdict.text.endswith("(to measure it: engine compact)")
             assert _choose_level(snapshot, hits(), "keyword") == "nothing"
 
 

@@ -19,7 +19,12 @@ PROGRAMS = [
 
 
 def test_programs_are_found() -> None:
-    assert {name for name, _ in PROGRAMS} == {"bench_collect.py", "bench_readers.py", "bench_segments.py", "bench_start.py"}
+    assert {name for name, _ in PROGRAMS} == {
+        "bench_collect.py",
+        "bench_readers.py",
+        "bench_segments.py",
+        "bench_start.py",
+    }
 
 
 @pytest.mark.parametrize(("script", "program"), PROGRAMS)
