@@ -19,7 +19,7 @@ from engine.corpus.storage.store import RecordSource
 from engine.encode.encoder import Encoder
 from engine.errors import CorruptError, GenerationError, NoGenerationError, UsageError
 from engine.index.folder import IndexFolder
-from engine.options import DEFAULT_MODE, SIMILAR_MODE, Filters, Mode, Query
+from engine.options import DEFAULT_MODE, NO_RERANKER, SIMILAR_MODE, Filters, Mode, Query
 from engine.phrases import pluralize
 from engine.query.answer import EXPLAINED, answer_queries, answer_query
 from engine.query.generation import OpenGeneration, open_kept, open_latest
@@ -269,7 +269,8 @@ class Index:
             EncoderMismatchError: the encoder in the folder is not the one that the index was built with.
             CorruptError: a file was changed or damaged.
         """
-        return self.search(text, top_k=top_k, mode="semantic", filters=filters)
+        query = Query(text, top_k=top_k, mode="semantic", filters=filters or Filters(), rerank=NO_RERANKER)
+        return list(self.ask(query, judged=False).hits)
 
     def search(
         self, query: str, *, top_k: int = 10, mode: Mode = DEFAULT_MODE, filters: Filters | None = None
@@ -344,14 +345,8 @@ class Index:
             UsageError: no such generation, not a date, or an invalid query.
             EngineError: as ask.
         """
-        query, snapshot = self._complete(query), self._follow_current()
-        changes = find_changed(snapshot.corpus, resolve_since(snapshot, since))
-        if not changes:
-            read_question(snapshot, query)  # an invalid query is refused all the same
-            return [], Answer(query, snapshot.manifest.generation, (), 0)
-        answer = answer_query(snapshot, query, np.array(list(changes), dtype=np.int64))
-        ids = [snapshot.corpus.find_doc_id(hit.id) for hit in answer.hits]
-        return [ChangedHit(changes[i], hit) for i, hit in zip(ids, answer.hits, strict=True)], answer
+        query = self._complete(query)
+        return _answer_new(self._follow_current(), query, since)
 
     def recall(self, query: Query, known: Sequence[str]) -> Recall:
         """Find the ranks of known relevant records in the full ranking of a query. Raises what ask raises."""
@@ -365,8 +360,10 @@ class Index:
         plain = replace(query, explain=False, group_by=None)
         return locate_hits(self._follow_current(), self._complete(plain), ids)
 
-    def _complete(self, query: Query, *, text_only: bool = False) -> Query:
+    def _complete(self, query: Query, *, text_only: bool = False, is_recorded: bool = False) -> Query:
         """Return a checked query, with the defaults of index.toml filled in.
+
+        A recorded one has them already: without a weight, it was answered with that of the question.
 
         Raises:
             UsageError: an invalid value, or no text where one is required.
@@ -378,7 +375,7 @@ class Index:
         query = complete_reranking(query, settings)
         if query.mode != "hybrid":
             return replace(query, weight=None, fusion=None)
-        weight = settings.hybrid_weight if query.weight is None else query.weight
+        weight = settings.hybrid_weight if query.weight is None and not is_recorded else query.weight
         return replace(query, weight=weight, fusion=query.fusion or check_fusion(settings.hybrid_fusion))
 
     def get_sources(self, record_id: str) -> list[RecordSource]:
@@ -453,6 +450,29 @@ def get_generation(index: Index, *, follow: bool = False) -> OpenGeneration:
         GenerationError: the index is closed.
     """
     return index._follow_current() if follow else index._get_open()
+
+
+def repeat_query(index: Index, query: Query, since: int | None) -> tuple[tuple[str, ...] | None, Answer]:
+    """Answer a recorded query, whatever index.toml says by now; since is None, or the argument of Index.ask_new.
+
+    Return the kind of change of each hit, None without since, and the answer. Fails as Index.ask does.
+    """
+    query, snapshot = index._complete(query, is_recorded=True), index._follow_current()
+    if since is None:
+        return None, answer_query(snapshot, query)
+    rows, answer = _answer_new(snapshot, query, since)
+    return tuple(row.change for row in rows), answer
+
+
+def _answer_new(snapshot: OpenGeneration, query: Query, since: int | str | date) -> tuple[list[ChangedHit], Answer]:
+    """Answer a complete query among records that are new or changed since then, as Index.ask_new does."""
+    changes = find_changed(snapshot.corpus, resolve_since(snapshot, since))
+    if not changes:
+        read_question(snapshot, query)  # an invalid query is refused all the same
+        return [], Answer(query, snapshot.manifest.generation, (), 0)
+    answer = answer_query(snapshot, query, np.array(list(changes), dtype=np.int64))
+    ids = [snapshot.corpus.find_doc_id(hit.id) for hit in answer.hits]
+    return [ChangedHit(changes[i], hit) for i, hit in zip(ids, answer.hits, strict=True)], answer
 
 
 def _open_again(path: str, follow: bool, device: str, generation: int | None) -> Index:

@@ -10,7 +10,7 @@ from engine.errors import EncoderMismatchError, EngineError, GenerationError
 from engine.index.folder import IndexFolder
 from engine.options import Query
 from engine.query.generation import OpenGeneration, explain_not_kept
-from engine.query.index import Index, get_generation
+from engine.query.index import Index, get_generation, repeat_query
 from engine.query.rerankers import list_rerankers
 from engine.query.searchlog import Record, describe_mesh_tree, hash_result
 from engine.records.answer import SCORE_DECIMALS, Answer
@@ -81,13 +81,8 @@ def rerun(record: Record, index: Index) -> RerunComparison:
 
     Fails as Index.ask does.
     """
-    changes: tuple[str, ...] | None = None
     query = _name_recorded_reranker(record, get_generation(index).folder)
-    if record.since is None:
-        answer = index.ask(query)
-    else:
-        rows, answer = index.ask_new(query, since=record.since)
-        changes = tuple(row.change for row in rows)
+    changes, answer = repeat_query(index, query, record.since)
     before, now = record.ranks, {hit.id: hit.rank for hit in answer.hits}
     found = hash_result(answer.hits)
     same = found == record.result_sha256

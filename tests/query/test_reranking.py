@@ -126,6 +126,10 @@ def test_index_toml_names_one_for_every_search(index: Index) -> None:
     assert index.ask(Query("gout", diversify=0.5)).reranker is None  # another order is wanted
     assert index.ask(Query("gout", sort="year")).reranker is None
     assert len(index.search("gout")) == 10
+    assert [hit.rerank_score for hit in index.search("gout", mode="semantic", top_k=2)] != [None] * 2
+    nearest = index.nearest("colchicine gout", 40)
+    assert [hit.score for hit in nearest] == sorted((hit.score for hit in nearest), reverse=True)
+    assert {hit.rerank_score for hit in nearest} == {None}
 
 
 @pytest.mark.parametrize(

@@ -230,11 +230,12 @@ def test_what_a_later_index_toml_says_changes_nothing(toy: IndexFolder, add: Add
     add({"id": "new", "title": "Gout", "abstract": "Knee pain."})
     with open_index(toy.path) as index:
         record = make_record(index, index.ask(Query("gout knee", mode="hybrid", top_k=40)))
-    assert (record.query.weight, record.query.fusion) == (0.5, "convex")
+        new = make_record(index, index.ask_new(Query("gout knee", top_k=40), since=0)[1], since=0)
+    assert (record.query.weight, record.query.fusion) == (None, "convex")  # the weight is that of the question
     (toy.path / "index.toml").write_text('[hybrid]\nweight = 0.9\nfusion = "rrf"\n', encoding="utf-8")
     with open_index(toy.path) as index:
         assert make_record(index, index.ask(Query("gout knee", mode="hybrid", top_k=40))).ids != record.ids
-        assert rerun(record, index).same
+        assert rerun(record, index).same and rerun(new, index).same
 
 
 def test_a_filtered_search_with_examples_is_repeated(toy: IndexFolder, add: Add, tmp_path: Path) -> None:
