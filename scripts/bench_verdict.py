@@ -203,7 +203,7 @@ def judge_case(index: Index, case: Case, mode: Mode, standards: Standards) -> It
         question = read_question(snapshot, replace(base, filters=Filters(exclude=left_out)))
         vector = encode_question(snapshot, question)[0]
         found = rank_question(snapshot, question, partial(np.asarray, vector))
-        strength = compute_strength(measure_answer(snapshot, question, found.candidates)[0], standards)
+        strength = compute_strength(measure_answer(snapshot, question, found.best)[0], standards)
         yield Outcome(case, bool(case.answers) and not left_out, strength, bounds.choose_level(strength))
 
 

@@ -48,7 +48,7 @@ def answer_query(
 
     found = rank_in_stages(snapshot, question, encode)
     answer = _build_answer(snapshot, question, found, notes, n_explained)
-    return replace(answer, verdict=judge_answer(snapshot, question, found.candidates)) if judged else answer
+    return replace(answer, verdict=judge_answer(snapshot, question, found.best)) if judged else answer
 
 
 def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query], *, judged: bool = True) -> list[Answer]:
@@ -70,7 +70,7 @@ def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query], *, judged
     ]
     if not judged:
         return answers
-    verdicts = [judge_answer(snapshot, one, rank.candidates) for one, rank in zip(questions, found, strict=True)]
+    verdicts = [judge_answer(snapshot, one, rank.best) for one, rank in zip(questions, found, strict=True)]
     return [replace(answer, verdict=verdict) for answer, verdict in zip(answers, verdicts, strict=True)]
 
 

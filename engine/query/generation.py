@@ -157,6 +157,7 @@ class OpenGeneration:
     def adopt_encoder(self, other: OpenGeneration) -> None:
         """Reuse the loaded encoder of another generation, if both have the same one, and its rerankers."""
         self.rerankers, self.may_export = other.rerankers, other.may_export
+        self.rerank_lock = other.rerank_lock  # of the rerankers that both use
         if self.manifest.encoder.fingerprint == other.manifest.encoder.fingerprint:
             self.loaded = other.loaded
 

@@ -85,17 +85,29 @@ def _read_search(snapshot: OpenGeneration, query: Query, search: Search, only: D
 
 def _restrict(snapshot: OpenGeneration, question: Question, only: DocIds | None) -> Question:
     """Return a question restricted by the filters of its query and, if given, to `only`, and with its examples."""
-    query, among, notes = question.query, _intersect_ids(only, question.among), question.notes
+    query, among, notes = question.query, intersect_ids(only, question.among), question.notes
     like, unlike = _resolve_examples(snapshot, query.like), _resolve_examples(snapshot, query.unlike)
     if query.filters.any:
         found = snapshot.find_qualified(query.filters)
-        among, notes = _intersect_ids(among, found.doc_ids), (*notes, *found.notes, *note_unknown(found.unknown))
+        among, notes = intersect_ids(among, found.doc_ids), (*notes, *found.notes, *note_unknown(found.unknown))
     if among is not None and (like or unlike):
         among = np.setdiff1d(among, np.array(like + unlike, np.int64))
     if query.feedback:
-        notes = (*notes, f"feedback: compared with the question and the {FED_BACK} records nearest to it")
+        notes = (
+            *notes,
+            *_note_feedback(snapshot.vectors.size - len(set(like + unlike)) if among is None else len(among)),
+        )
     n_sorted = count_sorted(query, snapshot.vectors.size, is_search=question.is_search)
     return replace(question, among=among, like=like, unlike=unlike, notes=notes, n_sorted=n_sorted)
+
+
+def _note_feedback(n_qualified: int) -> tuple[str, ...]:
+    """Return the note on feedback; none if nothing qualifies, so that the question stays as it is."""
+    if not n_qualified:
+        return ()
+    n = min(FED_BACK, n_qualified)
+    nearest = f"the {n} records" if n > 1 else "the record"
+    return (f"feedback: compared with the question and {nearest} nearest to it",)
 
 
 def _check_words(query: Query, wording: Wording) -> None:
@@ -122,7 +134,7 @@ def _note_words(snapshot: OpenGeneration, wording: Wording) -> Iterator[str]:
         yield f"{pluralize(more, 'further phrase')} in quotation marks: preferred but not required"
 
 
-def _intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:
+def intersect_ids(one: DocIds | None, other: DocIds | None) -> DocIds | None:
     """Return the doc ids that are in both; None stands for all."""
     if one is None or other is None:
         return other if one is None else one

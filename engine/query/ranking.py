@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
@@ -42,15 +42,24 @@ class Ranking:
     vector: Vectors  # (dim,) that they were compared with
     reranker: RerankerIdentity | None = None  # of the second stage, if there was one
     notes: tuple[str, ...] = ()  # for people
+    relevant: tuple[Candidate, ...] = ()  # the first BEST by relevance, where the candidates are in another order
+
+    @property
+    def best(self) -> Sequence[Candidate]:
+        """The first BEST by relevance, whatever the order of the candidates is."""
+        return self.relevant or self.candidates[:BEST]
 
 
 _Encode = Callable[[], Vectors]  # the vector (dim,) of the question
+_Scored = Sequence[tuple[int, float]]
 
 
 def rank_question(snapshot: OpenGeneration, question: Question, encode: _Encode) -> Ranking:
     """Rank what qualifies; encode gives the vector, and words are looked up while it works."""
     found = _BY_MODE[question.query.mode](snapshot, question, encode, choose_depth(snapshot, question))
     found = _drop_low_scores(found, question.query)
+    if question.n_sorted or question.query.diversify:
+        found = replace(found, relevant=tuple(found.best))
     if question.n_sorted:
         return _sort_ranking(snapshot, question, found)
     return _vary_ranking(snapshot, question, found) if question.query.diversify else found
@@ -104,10 +113,20 @@ def _rank_by_words(snapshot: OpenGeneration, question: Question, encode: _Encode
     ranks = {doc_id: rank for rank, (doc_id, _) in enumerate(found, 1)}
     if question.n_sorted and question.query.min_score is None:  # so that cosines are computed for the hits alone
         bm25s, last = dict(found), question.query.offset + question.query.top_k
-        found = [(i, bm25s[i]) for i in sort_ids(snapshot.corpus, list(ranks), question.query.sort)[:last]]
+        chosen = sort_ids(snapshot.corpus, list(ranks), question.query.sort)[:last]
+        sorted_hits = _build_matches(snapshot, [(i, bm25s[i]) for i in chosen], ranks, vector)
+        return Ranking(
+            sorted_hits, n_matching, vector, relevant=tuple(_build_matches(snapshot, found[:BEST], ranks, vector))
+        )
+    return Ranking(_build_matches(snapshot, found, ranks, vector), n_matching, vector)
+
+
+def _build_matches(
+    snapshot: OpenGeneration, found: _Scored, ranks: Mapping[int, int], vector: Vectors
+) -> list[Candidate]:
+    """Return (doc id, BM25) as candidates, in the same order, with their cosines and their ranks by words."""
     scores = _compute_cosines(snapshot, [doc_id for doc_id, _ in found], vector)
-    candidates = [Candidate(doc_id, scores[doc_id], bm25=bm25, keyword_rank=ranks[doc_id]) for doc_id, bm25 in found]
-    return Ranking(candidates, n_matching, vector)
+    return [Candidate(doc_id, scores[doc_id], bm25=bm25, keyword_rank=ranks[doc_id]) for doc_id, bm25 in found]
 
 
 def _rank_rest(
@@ -216,8 +235,6 @@ def _vary_ranking(snapshot: OpenGeneration, question: Question, found: Ranking) 
     rest = [c for i, c in enumerate(head) if i not in taken] + candidates[len(head) :]
     return replace(found, candidates=[head[i] for i in order] + rest)
 
-
-_Scored = Sequence[tuple[int, float]]
 
 DEPTH = 1000  # of each leg; what lies deeper is not fused
 # Chosen on the question sets of docs/quality.md.

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.options import Mode
-from engine.query.evidence import BEST, Evidence, WordWeights, measure_evidence, weigh_words
+from engine.query.evidence import Evidence, WordWeights, measure_evidence, weigh_words
 from engine.query.generation import OpenGeneration
-from engine.query.plan import Question, encode_texts
+from engine.query.plan import Question, encode_texts, intersect_ids
 from engine.query.ranking import Candidate
 from engine.records.answer import SCORE_DECIMALS, AnswerVerdict, Level
 from engine.records.generation import Reach, Standards
@@ -53,14 +53,15 @@ class _Bounds:
         return "related" if strength >= self.related else "nothing"
 
 
-def judge_answer(snapshot: OpenGeneration, question: Question, candidates: Sequence[Candidate]) -> AnswerVerdict | None:
-    """Return the verdict on a ranking (best first); None for a question without a text.
+def judge_answer(snapshot: OpenGeneration, question: Question, best: Sequence[Candidate]) -> AnswerVerdict | None:
+    """Return the verdict on the ten best hits by relevance, best first; None for a question without a text.
 
-    It depends on the ten best hits, however many are asked for or shown, and on the text, not on examples or feedback.
+    It depends on these hits and on the text: not on how many are asked for or shown, nor on their order there, nor on
+    examples or feedback.
     """
     if not question.text:
         return None
-    evidence, words = measure_answer(snapshot, question, candidates)
+    evidence, words = measure_answer(snapshot, question, best)
     level = _choose_level(snapshot, evidence, question.query.mode)
     return AnswerVerdict(
         level=level,
@@ -77,15 +78,22 @@ def _count_holding(snapshot: OpenGeneration, question: Question, words: WordWeig
     """Count the records that qualify and hold all words, or match the search."""
     if question.is_search and question.among is not None:
         return len(question.among)
-    return snapshot.get_words().count_holding(words.stems, sorted(words.prefixes), question.among)
+    index, among = snapshot.get_words(), question.among
+    if question.query.mode == "keyword":  # hybrid has restricted `among` by these terms
+        among = intersect_ids(among, index.find_allowed(question.wording))
+    n = index.count_holding(words.stems, sorted(words.prefixes), among)
+    if among is not None or not question.examples:
+        return n
+    examples = np.array(sorted(question.examples), np.int64)
+    return n - index.count_holding(words.stems, sorted(words.prefixes), examples)
 
 
 def measure_answer(
-    snapshot: OpenGeneration, question: Question, candidates: Sequence[Candidate]
+    snapshot: OpenGeneration, question: Question, best: Sequence[Candidate]
 ) -> tuple[Evidence, WordWeights]:
     """Measure the evidence of the best hits of a ranking; return it with the words of the question."""
     words = weigh_words(snapshot.get_words(), question.wording)
-    cosines = _find_cosines(snapshot, question, _choose_best(question, candidates))
+    cosines = _find_cosines(snapshot, question, best)
     rows = snapshot.corpus.fetch(list(cosines))
     hits = [(cosines[doc_id], rows[doc_id].title, rows[doc_id].abstract) for doc_id in cosines if doc_id in rows]
     evidence = measure_evidence(words, hits)
@@ -95,19 +103,6 @@ def measure_answer(
 def _complete_shares(evidence: Evidence) -> Evidence:
     """Return the evidence of hits of a Boolean search: each holds the words that it needs."""
     return replace(evidence, hits=tuple(replace(hit, share=1.0) for hit in evidence.hits))
-
-
-def _choose_best(question: Question, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-    """Return the best hits of a ranking, whatever field it is sorted by."""
-    if not question.n_sorted:
-        return candidates[:BEST]
-    return sorted(candidates[: question.n_sorted], key=_get_relevance, reverse=True)[:BEST]
-
-
-def _get_relevance(one: Candidate) -> tuple[float, int]:
-    """Return what a candidate was ranked by, and its negative id for ties."""
-    scores = (one.rerank_score, one.fused, one.bm25, one.score)
-    return next(score for score in scores if score is not None), -one.doc_id
 
 
 def _find_cosines(snapshot: OpenGeneration, question: Question, best: Sequence[Candidate]) -> dict[int, float]:

@@ -48,7 +48,16 @@ def test_a_batch_is_as_one_query(toy: IndexFolder) -> None:
 
 def test_a_filter_that_nothing_passes(toy: IndexFolder) -> None:
     with open_index(toy.path) as index:
-        assert index.ask(Query("gout", feedback=True, filters=Filters(years=((1500, 1501),)))).hits == ()
+        answer = index.ask(Query("gout", feedback=True, filters=Filters(years=((1500, 1501),))))
+        assert answer.hits == () and not [note for note in answer.notes if "feedback" in note]
+
+
+def test_the_note_counts_what_is_fed_back(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        for n, told in ((1, "the record"), (3, "the 3 records"), (12, "the 10 records")):
+            ids = tuple(f"toy-{i:02}" for i in range(1, n + 1))
+            notes = index.ask(Query("gout", feedback=True, top_k=1, filters=Filters(ids=ids))).notes
+            assert notes[0] == f"feedback: compared with the question and {told} nearest to it"
 
 
 def test_refused(toy: IndexFolder) -> None:

@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from engine import Filters, Query, open_index
+from engine import Filters, Index, Query, open_index
 from engine.index.folder import IndexFolder
 from engine.options import MODES, Mode
+from engine.query import ranking
 from engine.query.evidence import Evidence, _HitEvidence
 from engine.query.index import get_generation
 from engine.query.verdict import VERSION, _Bounds, _choose_level, compute_bounds, compute_strength, find_reach
@@ -108,6 +109,48 @@ def test_paging_does_not_change_it(toy: IndexFolder, mode: Mode) -> None:
         assert verdict is not None and verdict.n_holding == 1
         for more in ({"top_k": 1}, {"top_k": 40}, {"offset": 7, "top_k": 3}, {"offset": 100}, {"explain": True}):
             assert index.ask(replace(query, **more)).verdict == verdict
+
+
+@ANY_MODE
+@pytest.mark.parametrize("text", ["gout knee pain", "gout OR knee OR pain"])
+@pytest.mark.parametrize("least", [None, 0.0])
+def test_the_order_of_the_hits_does_not_change_it(toy: IndexFolder, mode: Mode, text: str, least: float | None) -> None:
+    with open_index(toy.path) as index:
+        query = Query(text, mode=mode, min_score=least, top_k=3)
+        verdict = index.ask(query).verdict
+        for more in ({"sort": "year"}, {"sort": "author", "offset": 20}, {"diversify": 0.9}, {"diversify": 1.0}):
+            for top_k in (1, 12, 40):
+                assert index.ask(replace(query, **more, top_k=top_k)).verdict == verdict  # type: ignore[arg-type]
+
+
+def test_hits_below_the_fused_ones_are_not_the_best_of_sorted_ones(
+    toy: IndexFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ranking, "DEPTH", 3)
+    with open_index(toy.path) as index:
+        query = Query("gout OR knee OR pain")
+        assert index.ask(replace(query, sort="year")).verdict == index.ask(query).verdict
+
+
+@ANY_MODE
+def test_only_what_can_be_a_hit_is_counted(toy: IndexFolder, mode: Mode) -> None:
+    with open_index(toy.path) as index:
+        held = {hit.id for hit in index.search("+gout", mode="keyword", top_k=40)}
+        with_both = {hit.id for hit in index.search("+gout +colchicine", mode="keyword", top_k=40)}
+        assert held > with_both > set()
+        if mode != "semantic":
+            assert count_holding(index, Query("gout -colchicine", mode=mode)) == len(held - with_both)
+            assert count_holding(index, Query('gout +"knee gout zebra"', mode=mode)) == 0
+        if mode != "keyword":
+            assert count_holding(index, Query("gout", mode=mode, like=(min(held), "toy-01"))) == len(
+                held - {min(held), "toy-01"}
+            )
+
+
+def count_holding(index: Index, query: Query) -> int:
+    verdict = index.ask(query).verdict
+    assert verdict is not None
+    return verdict.n_holding
 
 
 @ANY_MODE
