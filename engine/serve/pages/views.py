@@ -18,6 +18,7 @@ from engine.serve.request.parameters import FLAGS
 _WARNING = (Notice.PARTLY_RETRACTED, Notice.HAS_CONCERN, Notice.HAS_ERRATUM, Notice.REPUBLISHED)
 _NAMED = 6  # authors shown before "et al."
 _CHIPS = {option.name: option for option in BY_FIELD.values() if option.chip or any(option.chip_values)}
+_SINGLE = ("year", "journal")  # a record has one value of them
 _CARRIED = tuple(option.name for option in FILTERS if option.name != "ids")  # filters kept by the link "Similar"
 
 
@@ -161,16 +162,21 @@ def build_chips(state: State) -> list[_Chip]:
 
 
 def build_group_views(answer: Answer, state: State) -> list[_GroupView]:
-    """Return the groups of an answer, each with the URL of the search limited to it."""
+    """Return the groups of an answer, each with the URL of the search limited to it.
+
+    Values of one filter are alternatives, so another one would widen the search: a year or journal takes the place of
+    those given, of which a record has one; any other field that is filtered already has no URLs.
+    """
     name = {"first_author": "author"}.get(answer.query.group_by or "", answer.query.group_by or "")
-    given = set(state.pairs)
+    given, is_filtered = set(state.pairs), any(key == name for key, _ in state.pairs)
+    is_open = name in _SINGLE or not is_filtered
     return [
         _GroupView(
             group.value or "(none)",
             group.records,
             group.hits,
-            state.add_value(name, group.value).build_address("/")
-            if group.value and (name, group.value) not in given
+            state.set_value(name, group.value).build_address("/")
+            if group.value and is_open and (name, group.value) not in given
             else "",
         )
         for group in answer.groups

@@ -5,7 +5,7 @@ import pytest
 
 from engine import Query, open_index
 from engine.records.abstract import Abstract, Notice
-from engine.records.answer import Answer, Hit, Why
+from engine.records.answer import Answer, Hit, ValueCount, Why
 from engine.serve.pages.links import State
 from engine.serve.pages.marks import MarkedPiece
 from engine.serve.pages.views import (
@@ -15,6 +15,7 @@ from engine.serve.pages.views import (
     _format_ordinal,
     _list_scores,
     build_chips,
+    build_group_views,
     build_hit_views,
     build_paging,
     list_badges,
@@ -249,3 +250,15 @@ def test_the_hits_of_a_real_search_are_shown_with_their_records() -> None:
     assert "".join(piece.text for piece in by_id["toy-01"].shown.extract) == by_id["toy-01"].record.abstract
     assert any(piece.is_word for piece in by_id["toy-01"].title)
     assert any(piece.is_best for piece in by_id["toy-01"].shown.extract)
+
+
+def test_the_address_of_a_group_never_widens_the_search() -> None:
+    def hrefs(group_by: str, *pairs: tuple[str, str]) -> list[list[tuple[str, str]] | str]:
+        found = Answer(Query("gout", group_by=group_by), 1, (), 5, (ValueCount("2001", 0, 3), ValueCount("", 0, 2)))
+        return [read(view.href)[1] if view.href else "" for view in build_group_views(found, State(pairs))]
+
+    assert hrefs("year", ("q", "gout"), ("offset", "10")) == [[("q", "gout"), ("year", "2001")], ""]
+    assert hrefs("year", ("q", "gout"), ("year", "2000-")) == [[("q", "gout"), ("year", "2001")], ""]
+    assert hrefs("year", ("q", "gout"), ("year", "2001")) == ["", ""]
+    assert hrefs("mesh", ("q", "gout"), ("mesh", "Pain")) == ["", ""]
+    assert hrefs("first_author", ("q", "gout")) == [[("q", "gout"), ("author", "2001")], ""]
