@@ -151,20 +151,22 @@ def ask_everything(index: Index, modes: Sequence[Mode] = MODES) -> dict[str, obj
             found[f"{mode} {text}"] = index.ask(query).hits
             found[f"{mode} {text} explained"] = index.ask(Query(text, mode=mode, top_k=5, offset=3, explain=True)).hits
             found[f"{mode} {text} diverse"] = index.ask(Query(text, mode=mode, top_k=8, diversify=0.5)).hits
-            found[f"{mode} {text} new"] = index.new(text, since=3)
+            found[f"{mode} {text} new"] = index.new(text, since=3, mode=mode)
             located = index.locate(query, ids)
             found[f"{mode} {text} located"] = (located.answer.hits, located.absent, located.left_out)
             found[f"{mode} {text} known"] = index.recall(query, ids[::5])
             for name, filters in FILTERS.items():
                 answer = index.ask(Query(text, mode=mode, filters=filters, top_k=60))
                 found[f"{mode} {text} {name}"] = (answer.hits, answer.n_qualified)
+        if mode != "keyword":  # which reads no examples
+            asked = Query("gout", mode=mode, like=("toy-02", "PMID:1"), unlike=("new",), top_k=60)
+            found[f"{mode} examples"] = index.ask(asked).hits
         found[f"{mode} batch"] = index.search_batch(TEXTS, top_k=7, mode=mode)
     for name, filters in FILTERS.items():
         found[f"records {name}"] = list(index.abstracts(filters))
     for record_id in ids:
         found[f"record {record_id}"] = (index.get(record_id), index.get_sources(record_id))
         found[f"similar {record_id}"] = index.similar(record_id, top_k=60)
-    found["examples"] = index.ask(Query("gout", like=("toy-02", "PMID:1"), unlike=("new",), top_k=60)).hits
     found["facets"] = read_facets(index)
     drawing = draw_map_of(index)
     found["map"] = (drawing.points, drawing.names, drawing.map.doc_ids.tolist())

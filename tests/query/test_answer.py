@@ -16,6 +16,7 @@ from engine import Filters, Index, Query, open_index
 from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wording import parse_wording
 from engine.deadline import CURRENT, Deadline, limit_time
+from engine.encode.encoder import Encoder
 from engine.encode.sentences import split_sentences
 from engine.errors import AbstractNotFoundError, BusyError, EncoderError, UsageError
 from engine.index.folder import IndexFolder
@@ -427,6 +428,11 @@ def test_sentences_encoded_in_several_goes_are_the_same(toy: IndexFolder, monkey
         assert [s.score for s in one.why.sentences] == pytest.approx([s.score for s in other.why.sentences], abs=1e-5)
 
 
+def _stub_encoder(encoder: Encoder, encode: Callable[[list[str]], object]) -> SimpleNamespace:
+    """An encoder that goes by another function, for queries and for texts."""
+    return SimpleNamespace(identity=encoder.identity, encode=encode, encode_queries=encode)
+
+
 def test_sentences_explained_lately_are_not_encoded_again(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_index(toy.path) as index:
         few = index.ask(Query("gout", explain=True, top_k=3))
@@ -436,7 +442,7 @@ def test_sentences_explained_lately_are_not_encoded_again(toy: IndexFolder, monk
             encoded.extend(texts)
             return encoder.encode(texts)
 
-        monkeypatch.setattr(get_generation(index), "loaded", SimpleNamespace(identity=encoder.identity, encode=noted))
+        monkeypatch.setattr(get_generation(index), "loaded", _stub_encoder(encoder, noted))
         assert index.ask(Query("gout", explain=True, top_k=3)).hits == few.hits
         assert encoded == ["gout"]
         index.ask(Query("gout", explain=True, top_k=5))
@@ -459,7 +465,7 @@ def test_sentences_are_no_longer_encoded_when_nobody_waits(toy: IndexFolder, mon
             time.sleep(0.2)
             return encoder.encode(texts)
 
-        monkeypatch.setattr(get_generation(index), "loaded", SimpleNamespace(identity=encoder.identity, encode=slow))
+        monkeypatch.setattr(get_generation(index), "loaded", _stub_encoder(encoder, slow))
         with (
             limit_time(Deadline(time.monotonic() + 0.3)),
             pytest.raises(BusyError, match="the time for this answer is over"),

@@ -17,8 +17,10 @@ class Counted:
     def __init__(self, error: type[Exception] = UsageError) -> None:
         self.error = error
         self.calls: list[int] = []
+        self.judged: set[bool] = set()
 
-    def ask_batch(self, queries: Sequence[Query]) -> list[Answer]:
+    def ask_batch(self, queries: Sequence[Query], *, judged: bool = True) -> list[Answer]:
+        self.judged.add(judged)
         self.calls.append(len(queries))
         if any(query.text == "bad" for query in queries):
             raise self.error("it is bad")
@@ -41,6 +43,13 @@ def test_one_bad_query_costs_a_few_calls_and_keeps_its_place() -> None:
     texts = ["a", "b", "bad", "d", "e", "f", "g", "h"]
     assert told(index, texts) == ["a", "b", "error: it is bad", "d", "e", "f", "g", "h"]
     assert index.calls == [8, 4, 2, 2, 1, 1, 4]  # by hand: each half anew
+    assert index.judged == {False}
+
+
+def test_every_half_is_judged_as_the_whole_is() -> None:
+    index = Counted()
+    assert len(list(answer_each(index, [Query("a"), Query("bad"), Query("c")], judged=True))) == 3  # type: ignore[arg-type]
+    assert index.judged == {True}
 
 
 def test_the_first_error_comes_before_the_rest_is_asked() -> None:
@@ -73,5 +82,7 @@ def test_a_real_index_says_the_same(toy: IndexFolder) -> None:
     index = open_index(toy.path)
     queries = [Query("gout"), Query(" "), Query("knee pain")]
     first, bad, last = answer_each(index, queries)
+    assert (first, last) == tuple(index.ask(one, judged=False) for one in (queries[0], queries[2]))
+    first, bad, last = answer_each(index, queries, judged=True)
     assert (first, last) == (index.ask(queries[0]), index.ask(queries[2]))
     assert isinstance(bad, UsageError)

@@ -8,6 +8,7 @@ import pytest
 from engine import Filters, Query, open_index
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
+from engine.options import Mode
 from engine.query.index import get_generation
 from engine.query.plan import FED_BACK
 from engine.query.prisma import write_paragraph
@@ -17,13 +18,15 @@ from engine.query.searchlog import dump_record, make_record, read_record
 NOTE = "feedback: compared with the question and the 10 records nearest to it"
 
 
+@pytest.mark.parametrize("mode", ["semantic", "hybrid"])
 @pytest.mark.parametrize("filters", [Filters(), Filters(years=((2000, None),))])
-def test_the_score_is_the_cosine_with_the_moved_question(toy: IndexFolder, filters: Filters) -> None:
+def test_the_score_is_the_cosine_with_the_moved_question(toy: IndexFolder, filters: Filters, mode: Mode) -> None:
     with open_index(toy.path) as index:
-        query = Query("gout in the knee", top_k=40, filters=filters)
+        query = Query("gout in the knee", top_k=40, filters=filters, mode=mode)
         plain, moved = index.ask(query), index.ask(replace(query, feedback=True))
         corpus, vectors = get_generation(index).corpus, get_generation(index).vectors
-        near = np.array([corpus.find_doc_id(hit.id) for hit in plain.hits[:FED_BACK]])
+        nearest = index.ask(replace(query, mode="semantic")).hits[:FED_BACK]  # by meaning in every mode
+        near = np.array([corpus.find_doc_id(hit.id) for hit in nearest])
         point = index.encode([query.text])[0] + vectors.get_points(near).mean(axis=0)
         point /= np.linalg.norm(point)
         own = vectors.get_points(np.array([corpus.find_doc_id(hit.id) for hit in moved.hits]))

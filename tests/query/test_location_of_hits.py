@@ -63,10 +63,17 @@ def test_it_is_looked_deeper_and_deeper_until_all_are_found(toy: IndexFolder, mo
         return original(snapshot, question, encode)  # type: ignore[arg-type]
 
     monkeypatch.setattr(choosing, "rank_in_stages", noted)
-    monkeypatch.setattr(choosing, "_REACHES", (2, 10, 20))
+    monkeypatch.setattr(choosing, "_REACHES", (2, 15, 20))
     with open_index(toy.path) as index:
         ids = list(whole(index, Query("gout", mode="semantic")))
-        for rank, expected in ((1, [5]), (5, [5]), (6, [5, 10]), (11, [5, 10, 20]), (40, [5, 10, 20])):
+        for rank, expected in (
+            (1, [5]),
+            (5, [5]),
+            (10, [5]),  # so many are always ranked
+            (11, [5, 15]),
+            (16, [5, 15, 20]),
+            (40, [5, 15, 20]),
+        ):
             asked.clear()
             (hit,) = index.locate(Query("gout", mode="semantic", top_k=3, offset=2), [ids[rank - 1]]).answer.hits
             assert (hit.rank, asked) == (rank, expected)
@@ -102,12 +109,12 @@ def stated(hit: Hit) -> tuple[object, ...]:
 
 
 def test_by_words_what_lies_below_all_depths_is_left_out(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choosing, "_REACHES", (5,))
+    monkeypatch.setattr(choosing, "_REACHES", (11,))
     with open_index(toy.path) as index:
-        query = Query("gout", mode="keyword", top_k=3)
+        query = Query("gout colchicine", mode="keyword", top_k=3)
         ids = list(whole(index, query))
-        found = index.locate(query, (ids[4], ids[5]))
-        assert ([hit.rank for hit in found.answer.hits], found.left_out) == ([5], (ids[5],))
+        found = index.locate(query, (ids[10], ids[11]))
+        assert ([hit.rank for hit in found.answer.hits], found.left_out) == ([11], (ids[11],))
 
 
 @pytest.mark.parametrize("mode", MODES)
