@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from click.testing import CliRunner, Result
@@ -30,17 +31,28 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda *args: CliRunner().invoke(main, [str(arg) for arg in args])
 
 
-@pytest.fixture
-def known(toy: IndexFolder, tmp_path: Path) -> Path:
-    """A test set of the documents of the toy index: the first and the third hit of each query are relevant."""
+def write_known(toy: IndexFolder, path: Path, mode: Literal["hybrid", "semantic"]) -> Path:
+    """Write a test set of the documents of the toy index: the first and the third hit of each query are relevant."""
     rows = [json.loads(line) for line in TOY.read_text(encoding="utf-8").splitlines()]
     documents = tuple(SetText(row["id"], f"{row['title']}. {row['abstract']}") for row in rows)
     with open_index(toy.path) as index:
-        hits = {q: index.search(text, top_k=3) for q, text in TEXTS.items()}
+        hits = {q: index.search(text, top_k=3, mode=mode) for q, text in TEXTS.items()}
     grades = {q: {mine[0].id: 1, mine[2].id: 1} for q, mine in hits.items()}
     queries = tuple(SetText(q, text) for q, text in TEXTS.items())
-    write_set(TestSet("known", documents, queries, Judgments(grades)), tmp_path / "known")
-    return tmp_path / "known"
+    write_set(TestSet("known", documents, queries, Judgments(grades)), path)
+    return path
+
+
+@pytest.fixture
+def known(toy: IndexFolder, tmp_path: Path) -> Path:
+    """A test set whose relevant records are hits of the default mode."""
+    return write_known(toy, tmp_path / "known", "hybrid")
+
+
+@pytest.fixture
+def known_by_cosine(toy: IndexFolder, tmp_path: Path) -> Path:
+    """A test set whose relevant records are hits by the cosine alone, as a model ranks."""
+    return write_known(toy, tmp_path / "known", "semantic")
 
 
 def test_an_index_is_measured(run: Run, known: Path) -> None:
@@ -68,7 +80,7 @@ def test_measures_and_hits_can_be_named(run: Run, known: Path) -> None:
     assert [(one["measure"], one["mean"]) for one in found["measures"]] == [("P@2", 0.5), ("MAP", 0.5)]
     assert found["judged_by"] == {"known": read_set(known).sha256}
     assert (found["n_judged"], found["n_documents"], found["ann_recall"], found["notes"]) == (3, 40, None, [])
-    assert found["mode"] == "semantic"
+    assert found["mode"] == "hybrid"
     modes = [json.loads(run("evaluate", "--set", known, "--mode", m, "--json").stdout) for m in ("keyword", "hybrid")]
     assert modes[0]["measures"] != modes[1]["measures"] and all(len(one["measures"]) == 7 for one in modes)
     fewer = json.loads(run("evaluate", "--set", known, "--diversify", "0.5", "--year", "2000-", "--json").stdout)
@@ -98,24 +110,26 @@ def test_queries_and_judgments_come_from_files(toy: IndexFolder, tmp_path: Path)
     assert done.returncode == 2 and "q.tsv is empty. Expected lines of id, tab, text" in done.stderr
 
 
-def test_a_model_searches_a_set(run: Run, known: Path) -> None:
+def test_a_model_searches_a_set(run: Run, known_by_cosine: Path) -> None:
     pytest.importorskip("torch", reason="exports a model, which needs torch")
-    done = run("evaluate", "--set", known, "--model", TOY_MODEL, "--measure", "nDCG@10", "--json")
+    done = run("evaluate", "--set", known_by_cosine, "--model", TOY_MODEL, "--measure", "nDCG@10", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout[done.stdout.index("{") :])
     assert found["measures"] == [{"measure": "nDCG@10", "mean": 0.919721, "low": 0.919721, "high": 0.919721}]
-    done = run("compare", "toy", TOY_MODEL, "--set", known, "--measure", "MAP")
+    done = run("compare", "toy", TOY_MODEL, "--set", known_by_cosine, "--measure", "MAP")
     assert done.stdout.splitlines()[-1].split()[-3:] == ["0", "3", "0"] and done.exit_code == 0
-    assert run("compare", "toy", "all-MiniLM-L6-v2", "--set", known).exit_code == 0
+    assert run("compare", "toy", "all-MiniLM-L6-v2", "--set", known_by_cosine).exit_code == 0
     with_prompt = f"'{TOY_MODEL}' --query-prompt 'find: '"
-    done = run("compare", TOY_MODEL, with_prompt, "--set", known)
+    done = run("compare", TOY_MODEL, with_prompt, "--set", known_by_cosine)
     heads = [line for line in done.stdout.splitlines() if line.endswith("3 queries")]
     assert heads == ["nDCG@10, 3 queries", "recall@100, 3 queries", "MRR@10, 3 queries"] and done.exit_code == 0
-    done = run("compare", TOY_MODEL, with_prompt, "--set", known, "--measure", "MAP", "--measure", "P@10", "--json")
+    done = run(
+        "compare", TOY_MODEL, with_prompt, "--set", known_by_cosine, "--measure", "MAP", "--measure", "P@10", "--json"
+    )
     found = json.loads(done.stdout[done.stdout.index("{") :])
     assert (found["measure"], [each["measure"] for each in found["more"]]) == ("MAP", ["P@10"])
-    assert run("compare", "toy", f"{TOY_MODEL} --colour", "--set", known).exit_code == 2
-    done = run("compare", "toy", f"{TOY_MODEL} 'open", "--set", known)
+    assert run("compare", "toy", f"{TOY_MODEL} --colour", "--set", known_by_cosine).exit_code == 2
+    done = run("compare", "toy", f"{TOY_MODEL} 'open", "--set", known_by_cosine)
     assert done.exit_code == 2 and "can't be read as a model with options" in done.output
 
 
@@ -232,7 +246,9 @@ def test_the_run_of_an_index_is_measured_as_the_index_was(run: Run, tmp_path: Pa
     judged = [f"q{n} 0 {one} {grade}\n" for n in (0, 1) for grade, one in enumerate(reversed(names[n]), 1)]
     Path("qrels.txt").write_text("".join(judged), encoding="utf-8")
     asked = ("--queries", "q.tsv", "--qrels", "qrels.txt")
-    done = run("evaluate", "-i", "toy", *asked, "--measure", "nDCG@10", "--run", "a.trec", "--json")
+    done = run(
+        "evaluate", "-i", "toy", *asked, "--mode", "semantic", "--measure", "nDCG@10", "--run", "a.trec", "--json"
+    )
     assert done.exit_code == 0, done.output
     mean = json.loads(done.stdout)["measures"][0]["mean"]
     systems = json.loads(run("compare", "toy", "a.trec", *asked, "--json").stdout)["systems"]

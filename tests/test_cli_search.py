@@ -105,7 +105,7 @@ def test_the_whole_answer_as_one_object(toy: IndexFolder, engine: Run) -> None:
     done = engine("search", "gout pain", "--mode", "hybrid", "--explain", "--group-by", "year", "-n", "3", "--answer")
     answer = json.loads(done.stdout)
     assert list(answer) == ["query", "generation", "n_qualified", "verdict", "notes", "groups", "hits"]
-    assert answer["query"]["weight"] == 0.5 and answer["query"]["fusion"] == "convex"
+    assert answer["query"]["weight"] is None and answer["query"]["fusion"] == "convex"
     assert answer["n_qualified"] == 40 and sum(group["hits"] for group in answer["groups"]) == 3
     hit = answer["hits"][0]
     assert {"fused", "bm25", "semantic_rank", "keyword_rank", "why"} <= hit.keys()
@@ -120,7 +120,7 @@ def test_a_table_for_reading_with_explanations(toy: IndexFolder, engine: Run, tm
     assert "fused" in shown and "% of random pairs" in shown and "by words" in shown
     assert "\x1b[1;33mcolchicine\x1b[0m" in shown.lower()
     grouped = on_terminal(tmp_path / "indexes", "search", "gout", "--group-by", "journal", "-n", "5")
-    assert re.search(r"hits by journal\s+5  Invented Journal of Toys", grouped)
+    assert re.search(r"records  hits  journal\s+40     5  Invented Journal of Toys", grouped)
 
 
 @pytest.mark.parametrize(
