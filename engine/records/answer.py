@@ -9,6 +9,7 @@ from engine.options import Query
 from engine.records.reranker import RerankerIdentity
 
 _SHOWN = 60  # characters of a title in repr
+_WORDS_NAMED = 20  # that no record holds, in a verdict
 
 SCORE_DECIMALS = 6  # of a score where it is written or compared; float32 holds no more
 
@@ -96,7 +97,8 @@ class AnswerVerdict:
             return f"{self.text}; {matching} the search"
         one_or_none = {0: "no record holds", 1: "1 record holds"}
         holding = one_or_none.get(self.n_holding, f"{self.n_holding:,} records hold")
-        lacking = f"; no record holds: {', '.join(self.missing)}" if self.missing else ""
+        lacking = f"; no record holds: {', '.join(self.missing[:_WORDS_NAMED])}" if self.missing else ""
+        lacking += f" and {more:,} more" if (more := len(self.missing) - _WORDS_NAMED) > 0 else ""
         return f"{self.text}; {holding} all words of the question{lacking}"
 
 
