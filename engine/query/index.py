@@ -452,7 +452,7 @@ def get_generation(index: Index, *, follow: bool = False) -> OpenGeneration:
     return index._follow_current() if follow else index._get_open()
 
 
-def repeat_query(index: Index, query: Query, since: int | None) -> tuple[tuple[str, ...] | None, Answer]:
+def answer_recorded(index: Index, query: Query, since: int | None) -> tuple[tuple[str, ...] | None, Answer]:
     """Answer a recorded query, whatever index.toml says by now; since is None, or the argument of Index.ask_new.
 
     Return the kind of change of each hit, None without since, and the answer. Fails as Index.ask does.

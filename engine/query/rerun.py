@@ -10,7 +10,7 @@ from engine.errors import EncoderMismatchError, EngineError, GenerationError
 from engine.index.folder import IndexFolder
 from engine.options import Query
 from engine.query.generation import OpenGeneration, explain_not_kept
-from engine.query.index import Index, get_generation, repeat_query
+from engine.query.index import Index, answer_recorded, get_generation
 from engine.query.rerankers import list_rerankers
 from engine.query.searchlog import Record, describe_mesh_tree, hash_result
 from engine.records.answer import SCORE_DECIMALS, Answer
@@ -82,7 +82,7 @@ def rerun(record: Record, index: Index) -> RerunComparison:
     Fails as Index.ask does.
     """
     query = _name_recorded_reranker(record, get_generation(index).folder)
-    changes, answer = repeat_query(index, query, record.since)
+    changes, answer = answer_recorded(index, query, record.since)
     before, now = record.ranks, {hit.id: hit.rank for hit in answer.hits}
     found = hash_result(answer.hits)
     same = found == record.result_sha256
