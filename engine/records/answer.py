@@ -95,11 +95,13 @@ class AnswerVerdict:
         if self.is_search:
             matching = "1 record matches" if self.n_holding == 1 else f"{self.n_holding:,} records match"
             return f"{self.text}; {matching} the search"
+        if self.missing:  # so no record holds all words either
+            more = len(self.missing) - _WORDS_NAMED
+            named = ", ".join(self.missing[:_WORDS_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+            return f"{self.text}; no record holds: {named}"
         one_or_none = {0: "no record holds", 1: "1 record holds"}
         holding = one_or_none.get(self.n_holding, f"{self.n_holding:,} records hold")
-        lacking = f"; no record holds: {', '.join(self.missing[:_WORDS_NAMED])}" if self.missing else ""
-        lacking += f" and {more:,} more" if (more := len(self.missing) - _WORDS_NAMED) > 0 else ""
-        return f"{self.text}; {holding} all words of the question{lacking}"
+        return f"{self.text}; {holding} all words of the question"
 
 
 @dataclass(frozen=True, slots=True)
