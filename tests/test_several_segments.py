@@ -148,7 +148,10 @@ def ask_everything(index: Index, modes: Sequence[Mode] = MODES) -> dict[str, obj
     for mode in modes:
         for text in TEXTS:
             query = Query(text, mode=mode, top_k=60)
-            found[f"{mode} {text}"] = index.ask(query).hits
+            answer = index.ask(query)
+            found[f"{mode} {text}"] = answer.hits
+            found[f"{mode} {text} words"] = answer.verdict and (answer.verdict.n_holding, answer.verdict.missing)
+            found[f"{mode} {text} evidence"] = answer.verdict and (answer.verdict.cosine, answer.verdict.share)
             found[f"{mode} {text} explained"] = index.ask(Query(text, mode=mode, top_k=5, offset=3, explain=True)).hits
             found[f"{mode} {text} diverse"] = index.ask(Query(text, mode=mode, top_k=8, diversify=0.5)).hits
             found[f"{mode} {text} new"] = index.new(text, since=3, mode=mode)
@@ -253,8 +256,12 @@ def test_a_compacted_index_answers_as_before(sides: tuple[Side, Side]) -> None:
     several, _ = sides
     with open_index(several.folder.path) as index:
         before, words = ask_everything(index, ("semantic",)), list_word_hits(index)
+        deleted = index.ask(Query("gout beer", mode="semantic")).verdict
+        assert deleted is not None and deleted.missing == ("beer",)  # a word of a record that was changed
         assert "published" in several.run("compact", "toy")
         (only,) = several.folder.open_current().manifest.segments
         assert only.n_dead == 0 and index.refresh()
         assert_same(ask_everything(index, ("semantic",)) | {"repr": before["repr"]}, before)
         assert list_word_hits(index) == words
+        verdict = index.ask(Query("gout beer", mode="semantic")).verdict
+        assert verdict is not None and (verdict.missing, verdict.share) == (deleted.missing, deleted.share)

@@ -3,9 +3,13 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from engine.corpus.words.wordindex import STEMS, WordIndex
 from engine.corpus.words.wording import parse_wording
+from engine.corpus.words.wordwriter import write_words
+from engine.index.durable import share_file
 from engine.query.evidence import WordWeights, _count_edits, _is_misspelt, measure_evidence, weigh_words
 from tests.corpus.words.toys import build_words
 
@@ -19,6 +23,24 @@ def test_rare_words_weigh_more(tmp_path: Path) -> None:
     expected = {"gout": 1.5 / 2.5, "pain": 0.5 / 3.5, "wrsts": 3.5 / 0.5, "caus": 3.5 / 0.5}
     assert words.weights == {stem: pytest.approx(math.log1p(odds)) for stem, odds in expected.items()}
     assert words.missing == ("cause", "wrsts") and not words.prefixes
+
+
+def test_deleted_records_change_no_weight(tmp_path: Path) -> None:
+    build_words(tmp_path / "old", [*DOCS, ("Febuxostat", "gout"), ("Febuxostat", "lupus")])
+    write_words(tmp_path / "new", tmp_path / "old", np.array([4, 5]), [(6, "Gout", "ankle")], share_file)
+    left, anew = WordIndex(tmp_path / "new"), build_words(tmp_path / "anew", [*DOCS, ("Gout", "ankle")])
+    wording = parse_wording("febuxostat gout pain ankle wrsts")
+    assert left.searcher.doc_freq(STEMS, "lupus") == 1  # not merged away yet
+    assert weigh_words(left, wording) == weigh_words(anew, wording)
+    assert weigh_words(left, wording).missing == ("febuxostat", "wrsts")
+    write_words(tmp_path / "none", tmp_path / "new", np.array([1, 2, 3, 6]), [], share_file)
+    assert weigh_words(WordIndex(tmp_path / "none"), wording).missing == (
+        "febuxostat",
+        "gout",
+        "pain",
+        "ankle",
+        "wrsts",
+    )
 
 
 def test_a_beginning_weighs_as_much_as_a_word_of_no_record(tmp_path: Path) -> None:
