@@ -29,6 +29,7 @@ _LEVELS: dict[Level | None, str] = {
     "nothing": "nothing here is clearly about this",
     None: "no verdict, since nothing was measured on this index to compare with (to measure it: engine compact)",
 }
+_INDISTINCT = "no verdict, since the encoder tells too few of these records from questions of other fields"
 # Chosen by scripts/bench_verdict.py on four corpora at once.
 _NEARNESS, _WORDS = 0.7, 0.3  # weights in the strength of a hit
 _ALONE = 0.4  # weight of the nearness of a hit in other words
@@ -65,7 +66,7 @@ def judge_answer(snapshot: OpenGeneration, question: Question, best: Sequence[Ca
     level = _choose_level(snapshot, evidence, question.query.mode)
     return AnswerVerdict(
         level=level,
-        text=_LEVELS[level],
+        text=_LEVELS[level] if level or not _is_measured(snapshot) else _INDISTINCT,
         n_holding=_count_holding(snapshot, question, words),
         missing=words.missing,
         cosine=round(evidence.cosine, SCORE_DECIMALS),
@@ -124,6 +125,13 @@ def _choose_level(snapshot: OpenGeneration, evidence: Evidence, mode: Mode) -> L
     if standards is None or reach is None:
         return None
     return compute_bounds(standards, reach).choose_level(compute_strength(evidence, standards))
+
+
+def _is_measured(snapshot: OpenGeneration) -> bool:
+    """Return whether the standards of this rule were measured; without reaches, they judge nothing."""
+    calibration = snapshot.manifest.calibration
+    standards = calibration.standards if calibration else None
+    return standards is not None and standards.version == VERSION
 
 
 def find_reach(standards: Standards | None, mode: Mode) -> Reach | None:

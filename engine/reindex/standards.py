@@ -93,7 +93,7 @@ def _choose_text(row: Abstract) -> str:
 
 def _search_probes(parts: SearchedParts, probes: Sequence[_Probe], encoder: Encoder) -> list[_Found]:
     """Search for each text that the encoder can read."""
-    checked = encode_checked(encoder, [probe.text for probe in probes])
+    checked = encode_checked(encoder, [probe.text for probe in probes], as_query=True)
     if not len(checked.kept):
         return []
     readable = [probes[at] for at in checked.kept.tolist()]

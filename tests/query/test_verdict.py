@@ -77,6 +77,10 @@ def test_no_level_without_standards_of_the_mode_and_the_rule(toy: IndexFolder) -
             assert verdict is not None and verdict.level is None and verdict.n_holding == 8
             assert verdict.text.endswith("(to measure it: engine compact)")
             assert _choose_level(snapshot, hits(), "keyword") == "nothing"
+        measured = Calibration((0.5,), (0.1,), (0.2,), 7, 40, standards=replace(PLAIN, reaches=()))
+        snapshot.manifest = replace(snapshot.manifest, calibration=measured)
+        verdict = index.ask(Query("gout")).verdict
+        assert verdict is not None and verdict.level is None and verdict.text.endswith("questions of other fields")
 
 
 @pytest.mark.parametrize(

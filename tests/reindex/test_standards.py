@@ -1,6 +1,7 @@
 """What questions of other fields and sentences of records reach: by hand, bounded, and the same each time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from engine import open_index
 from engine.config import Settings
 from engine.index.folder import IndexFolder
+from engine.index.manifest import dump_manifest, read_manifest
 from engine.options import MODES
 from engine.query.index import get_generation
 from engine.query.verdict import VERSION
@@ -31,6 +33,9 @@ class Fixed:
         self.texts: list[str] = []
 
     def encode(self, texts: Sequence[str]) -> Encoded:
+        raise AssertionError(f"encoded as texts of records: {texts}")
+
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
         self.texts += texts
         rows = [self.other if text in QUESTIONS else self.own for text in texts]
         return Encoded(np.array(rows, np.float32), np.full(len(texts), 3, np.int64))
@@ -46,7 +51,7 @@ class Known(Fixed):
         super().__init__(identity, other, other)
         self.known = known
 
-    def encode(self, texts: Sequence[str]) -> Encoded:
+    def encode_queries(self, texts: Sequence[str]) -> Encoded:
         rows = [self.known.get(text, self.other) for text in texts]
         return Encoded(np.array(rows, np.float32), np.full(len(texts), 3, np.int64))
 
@@ -113,7 +118,13 @@ def test_what_is_reached(toy: IndexFolder) -> None:
     assert all(np.maximum(semantic.neighbours, keyword.neighbours) <= both.neighbours)
 
 
-def test_a_made_generation_keeps_them(toy: IndexFolder) -> None:
+def test_a_generation_without_them_gets_them_by_compaction(toy: IndexFolder) -> None:
+    path = toy.get_generation_path(1) / "manifest.json"
+    manifest = read_manifest(path.parent)
+    assert manifest.calibration is not None
+    path.chmod(0o644)
+    path.write_text(dump_manifest(replace(manifest, calibration=replace(manifest.calibration, standards=None))))
+    toy.pointer.write_text(toy.format_pointer(1))
     assert compact_index(toy, Settings(toy.path / "index.toml", device="cpu"), silent).published
     calibration = toy.open_current().manifest.calibration
     assert calibration is not None and calibration.standards is not None
