@@ -105,6 +105,17 @@ def sign_again(folder: IndexFolder) -> None:
     folder.pointer.write_text(folder.format_pointer(manifest.generation))
 
 
+def forget_standards(folder: IndexFolder) -> None:
+    """Make the current generation one of an engine that gave no verdicts."""
+    number = folder.read_pointer()
+    path = folder.get_generation_path(number) / "manifest.json"
+    manifest = read_manifest(path.parent)
+    assert manifest.calibration is not None
+    path.chmod(0o644)
+    path.write_text(dump_manifest(replace(manifest, calibration=replace(manifest.calibration, standards=None))))
+    folder.pointer.write_text(folder.format_pointer(number))
+
+
 @pytest.fixture
 def toy(tmp_path: Path) -> IndexFolder:
     """A private copy of the first committed generation, 40 abstracts, at tmp_path/indexes/toy."""

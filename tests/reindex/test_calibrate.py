@@ -40,7 +40,7 @@ from engine.reindex.calibrate import (
 from engine.reindex.order import Order, Report
 from engine.reindex.retune import tune_index
 from engine.reindex.run import index_sources
-from tests.conftest import TOY_MODEL, jsonl, silent
+from tests.conftest import TOY_MODEL, forget_standards, jsonl, silent
 from tests.corpus.drafts import opened, origin
 
 Add = Callable[..., Report]
@@ -255,6 +255,7 @@ def test_a_night_carries_it_over(toy: IndexFolder, add: Add, monkeypatch: pytest
 
 
 def test_an_index_that_has_grown_is_measured_again(toy: IndexFolder, add: Add) -> None:
+    forget_standards(toy)
     add({"id": "a", "title": "A"})
     held = toy.open_current().manifest.calibration
     add(*({"id": f"n{n}", "title": f"New {n}"} for n in range(5)))
@@ -263,6 +264,7 @@ def test_an_index_that_has_grown_is_measured_again(toy: IndexFolder, add: Add) -
 
 
 def test_an_index_with_codes_has_one_too(toy: IndexFolder, add: Add) -> None:
+    forget_standards(toy)
     add({"id": "a", "title": "A"}, factory="IVF4,RaBitQfs")
     held = toy.open_current().manifest.calibration
     assert held is not None and held.n_pairs == 41 * 40

@@ -1,7 +1,6 @@
 """What questions of other fields and sentences of records reach: by hand, bounded, and the same each time."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from engine import open_index
 from engine.config import Settings
 from engine.index.folder import IndexFolder
-from engine.index.manifest import dump_manifest, read_manifest
 from engine.options import MODES
 from engine.query.index import get_generation
 from engine.query.verdict import VERSION
@@ -20,7 +18,7 @@ from engine.reindex import standards
 from engine.reindex.compaction import compact_index
 from engine.reindex.otherfields import QUESTIONS
 from engine.reindex.standards import SearchedParts, _choose_text, measure_standards
-from tests.conftest import silent
+from tests.conftest import forget_standards, silent
 
 
 class Fixed:
@@ -119,12 +117,7 @@ def test_what_is_reached(toy: IndexFolder) -> None:
 
 
 def test_a_generation_without_them_gets_them_by_compaction(toy: IndexFolder) -> None:
-    path = toy.get_generation_path(1) / "manifest.json"
-    manifest = read_manifest(path.parent)
-    assert manifest.calibration is not None
-    path.chmod(0o644)
-    path.write_text(dump_manifest(replace(manifest, calibration=replace(manifest.calibration, standards=None))))
-    toy.pointer.write_text(toy.format_pointer(1))
+    forget_standards(toy)
     assert compact_index(toy, Settings(toy.path / "index.toml", device="cpu"), silent).published
     calibration = toy.open_current().manifest.calibration
     assert calibration is not None and calibration.standards is not None
