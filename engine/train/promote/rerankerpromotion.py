@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -64,8 +65,8 @@ def promote_reranker(
         ConfigError: index.toml can't be changed.
     """
     progress("exporting the candidate", 0, None)
-    candidate = OnnxReranker(provide_reranker(folder, model, settings.rerank_precision, may_export=True))
-    with open_index(folder.path, follow=False) as index:
+    exported = provide_reranker(folder, model, settings.rerank_precision, may_export=True)
+    with closing(OnnxReranker(exported)) as candidate, open_index(folder.path, follow=False) as index:
         known = [*sets] or make_sets(index)
         check_items(known)
         outcomes, before, after = [], list[NDArray[np.float64]](), list[NDArray[np.float64]]()
@@ -75,7 +76,6 @@ def promote_reranker(
             if place < len(known):
                 before.append(old)
                 after.append(new)
-    candidate.close()
     primary = compare_outcomes("known items", "", np.concatenate(before), np.concatenate(after))
     reasons = (*check_gain(primary), *(reason for outcome in outcomes for reason in check_loss(outcome)))
     is_named = not (only_test or reasons)
