@@ -20,7 +20,7 @@ from engine.query.generation import OpenGeneration
 from engine.query.plan import Question, encode_texts, intersect_ids
 from engine.query.ranking import Candidate
 from engine.records.answer import SCORE_DECIMALS, AnswerVerdict, Level
-from engine.records.generation import Reach, Standards
+from engine.records.generation import Manifest, Reach, Standards
 
 VERSION = 1  # of the rule; standards of another version are not used
 _LEVELS: dict[Level | None, str] = {
@@ -29,7 +29,9 @@ _LEVELS: dict[Level | None, str] = {
     "nothing": "nothing here is clearly about this",
     None: "no verdict, since nothing was measured on this index to compare with (to measure it: engine compact)",
 }
-_INDISTINCT = "no verdict, since the encoder tells too few of these records from questions of other fields"
+_INDISTINCT = (
+    "no verdict, since the records are too few, or the encoder can't tell them from those of other fields"
+)
 # Chosen by scripts/bench_verdict.py on four corpora at once.
 _NEARNESS, _WORDS = 0.7, 0.3  # weights in the strength of a hit
 _ALONE = 0.4  # weight of the nearness of a hit in other words
@@ -66,7 +68,7 @@ def judge_answer(snapshot: OpenGeneration, question: Question, best: Sequence[Ca
     level = _choose_level(snapshot, evidence, question.query.mode)
     return AnswerVerdict(
         level=level,
-        text=_LEVELS[level] if level or not _is_measured(snapshot) else _INDISTINCT,
+        text=_LEVELS[level] if level or not has_standards(snapshot.manifest) else _INDISTINCT,
         n_holding=_count_holding(snapshot, question, words),
         missing=words.missing,
         cosine=round(evidence.cosine, SCORE_DECIMALS),
@@ -127,10 +129,11 @@ def _choose_level(snapshot: OpenGeneration, evidence: Evidence, mode: Mode) -> L
     return compute_bounds(standards, reach).choose_level(compute_strength(evidence, standards))
 
 
-def _is_measured(snapshot: OpenGeneration) -> bool:
-    """Return whether the standards of this rule were measured; without reaches, they judge nothing."""
-    calibration = snapshot.manifest.calibration
-    standards = calibration.standards if calibration else None
+def has_standards(manifest: Manifest) -> bool:
+    """Return whether a generation holds what verdicts need, as this engine measures it, or has too few records."""
+    if manifest.calibration is None:
+        return True
+    standards = manifest.calibration.standards
     return standards is not None and standards.version == VERSION
 
 

@@ -14,7 +14,7 @@ from engine.corpus.words.wordindex import WordIndex
 from engine.encode.encoder import Encoder
 from engine.index.folder import WORDS
 from engine.index.parts import SegmentedIndex
-from engine.query.verdict import VERSION
+from engine.query.verdict import has_standards
 from engine.records.answer import SCORE_DECIMALS
 from engine.records.generation import Calibration, Manifest
 from engine.reindex.generationfiles import open_next_corpus, open_next_vectors
@@ -57,14 +57,6 @@ def _is_current(manifest: Manifest, fingerprint: str, n: int) -> bool:
         return False
     n_then = manifest.calibration.n_records
     return has_standards(manifest) and abs(n - n_then) < _DRIFT * n_then
-
-
-def has_standards(manifest: Manifest) -> bool:
-    """Return whether a generation holds what verdicts need, as this engine measures it, or has too few records."""
-    if manifest.calibration is None:
-        return True
-    standards = manifest.calibration.standards
-    return standards is not None and standards.version == VERSION
 
 
 def _measure_calibration(corpus: Corpus, vectors: SegmentedIndex, encoder: Encoder) -> Calibration | None:

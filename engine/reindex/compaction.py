@@ -9,7 +9,7 @@ from engine.config import Settings
 from engine.index.folder import IndexFolder
 from engine.phrases import pluralize
 from engine.progress import Progress
-from engine.reindex.calibrate import has_standards
+from engine.query.verdict import has_standards
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 
