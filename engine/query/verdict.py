@@ -29,9 +29,7 @@ _LEVELS: dict[Level | None, str] = {
     "nothing": "nothing here is clearly about this",
     None: "no verdict, since nothing was measured on this index to compare with (to measure it: engine compact)",
 }
-_INDISTINCT = (
-    "no verdict, since the records are too few, or the encoder can't tell them from those of other fields"
-)
+_INDISTINCT = "no verdict, since the records are too few, or the encoder can't tell them from those of other fields"
 # Chosen by scripts/bench_verdict.py on four corpora at once.
 _NEARNESS, _WORDS = 0.7, 0.3  # weights in the strength of a hit
 _ALONE = 0.4  # weight of the nearness of a hit in other words

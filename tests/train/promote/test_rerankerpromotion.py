@@ -40,15 +40,12 @@ class Counting:
         """Close nothing."""
 
 
-def test_set(name: str = "items", n: int = 100) -> TestSet:
+def make_set(name: str = "items", n: int = 100) -> TestSet:
     """Queries of one topic each; only the last document of a topic repeats it, far behind for the toy encoder."""
     documents = [SetText(f"a{at}{k}", topic + f" {k}") for at, topic in enumerate(TOPICS) for k in range(5)]
     documents += [SetText(f"b{at}", f"{topic} {topic} of dogs and cats") for at, topic in enumerate(TOPICS)]
     queries = tuple(SetText(f"q{at}", TOPICS[at % 5]) for at in range(n))
     return TestSet(name, tuple(documents), queries, Judgments({f"q{at}": {f"b{at % 5}": 1} for at in range(n)}))
-
-
-test_set.__test__ = False  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -59,7 +56,7 @@ def promote(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch):  # type: ignore[
     def run(**given: object) -> _RerankerPromotion:
         settings = Settings.load(toy.path)
         guards = given.pop("guards", ())
-        return promote_reranker(toy, "m", [test_set()], guards, settings, silent, n_queries=100, **given)  # type: ignore[arg-type]
+        return promote_reranker(toy, "m", [make_set()], guards, settings, silent, n_queries=100, **given)  # type: ignore[arg-type]
 
     return run
 
@@ -75,14 +72,14 @@ def test_one_that_helps_is_named_by_its_fingerprint(toy: IndexFolder, promote) -
 def test_one_that_harms_a_guard_is_refused(toy: IndexFolder, promote, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setattr(Counting, "sign", -1.0)
     before = (toy.path / "index.toml").read_bytes() if (toy.path / "index.toml").exists() else None
-    tested = promote(guards=[test_set("guard")])
+    tested = promote(guards=[make_set("guard")])
     assert any("guard may lose" in reason for reason in tested.reasons)
     assert any("known items gain -" in reason for reason in tested.reasons) and not tested.is_named
     assert ((toy.path / "index.toml").read_bytes() if before is not None else None) == before
 
 
 def test_at_most_so_many_queries_are_asked() -> None:
-    short = _shorten(test_set(), 10)
+    short = _shorten(make_set(), 10)
     assert [query.id for query in short.queries] == [f"q{at}" for at in range(0, 100, 11)]
     assert list(short.judgments.grades) == [query.id for query in short.queries]
     assert len(short.documents) == 30 and _shorten(short, 10) == short
