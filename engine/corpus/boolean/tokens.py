@@ -82,6 +82,7 @@ _SPAN = r"#?[0-9]{1,5}(?:\s*-\s*#?[0-9]{1,5})?"
 _LINES = re.compile(rf"(?:or|and)/{_SPAN}(?:\s*,\s*{_SPAN})*(?![\w-])|#[0-9]{{1,5}}(?![\w-])", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,5}(?!\w)")
 _AFTER_NUMBER = re.compile(r"\s*(?:$|\)|\b(?:and|or|not)\b)", re.IGNORECASE)
+_AFTER_TAG = re.compile(r"\s*(?:$|[)\n,;]|\b(?:and|or|not|near|next)\b)", re.IGNORECASE)
 _FREQUENCY = re.compile(r"\s*/\s*freq\s*=\s*[0-9]+", re.IGNORECASE)
 _RUN = re.compile(r'[^\s()"\[\]]+')
 _ADDRESS = re.compile(r"\b(?:https?|ftp)://[^\s()\"]+|\bwww\.[^\s()\"]+", re.IGNORECASE)
@@ -129,11 +130,16 @@ def _is_pubmed_tag(text: str, match: re.Match[str]) -> bool:
 
 
 def _count_colons(text: str) -> int:
-    """Count the field tags of Embase that follow a colon."""
+    """Count the field tags of Embase that follow a colon and end an operand.
+
+    In prose, a colon has a blank behind it, or a word behind what looks like a tag: "Amblyopia: is visual loss permanent?"
+    """
     return sum(
         1
         for match in _EMBASE_TAG.finditer(text)
         if match[1]
+        and not match[0][1].isspace()
+        and _AFTER_TAG.match(text, match.end())
         and match.start()
         and (text[match.start() - 1].isalnum() or text[match.start() - 1] in "'\")*")
         and find_tag(Dialect.EMBASE, match[1])
