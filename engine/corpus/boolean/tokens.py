@@ -132,7 +132,7 @@ def _is_pubmed_tag(text: str, match: re.Match[str]) -> bool:
 def _count_colons(text: str) -> int:
     """Count the field tags of Embase that follow a colon and end an operand.
 
-    In prose, a colon has a blank behind it, or a word behind what looks like a tag: "Amblyopia: is visual loss permanent?"
+    In prose, a blank follows the colon, or a word follows what looks like a tag: "Amblyopia: is it permanent?"
     """
     return sum(
         1
