@@ -234,16 +234,19 @@ def forbid_telemetry() -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 
-def check_name(name: str) -> None:
+def check_name(name: str, what: str = "index", example: str = "-i rheumatology") -> None:
     """Refuse a name that could leave the indexes folder or that some file system can't hold.
+
+    what: kind of thing that is named, for the message.
 
     Raises:
         UsageError: the name is not a legal one.
     """
     if not _NAME.fullmatch(name) or name in _RESERVED:
+        article = "an" if what[0] in "aeiou" else "a"
         raise UsageError(
-            f"{name[:80]!r} can't be the name of an index: use 1 to 63 of a-z, 0-9, '-' and '_', "
-            "beginning with a letter or digit. For example: -i rheumatology"
+            f"{name[:80]!r} can't be the name of {article} {what}: use 1 to 63 of a-z, 0-9, '-' and '_', "
+            f"beginning with a letter or digit. For example: {example}"
         )
 
 

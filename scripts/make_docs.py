@@ -21,8 +21,7 @@ import click
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import engine
-from engine.cli import main as cli
-from engine.cli.group import SECTIONS
+from engine.cli.group import SECTIONS, list_all_commands
 from engine.encode.catalogue import FIGURES, MODELS, format_cost, format_figures, list_model_notes
 from engine.references.places import format_omissions, format_places
 
@@ -39,8 +38,8 @@ def commands_page() -> str:
     ]
     for title, names in SECTIONS.items():
         lines += [f"## {title}\n"]
-        for name in names:
-            lines += command_lines(name, cli.commands[name])
+        for name, command in list_all_commands():
+            lines += command_lines(name, command) if name.split()[0] in names else []
     return "\n".join(lines)
 
 

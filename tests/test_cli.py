@@ -30,7 +30,7 @@ KEYS = ["rank", "id", "score", "title", "abstract", "year", "journal", "authors"
 COMMANDS = (
     "init", "index", "reindex", "config", "sources", "nightly", "search", "similar", "show", "new", "export", "status", "log", "diff",
     "verify", "rollback", "duplicates", "translate", "recall", "rerun", "similarity", "compact", "tune", "evaluate", "compare", "known-items",
-    "models", "screen", "simulate", "flow", "serve", "mcp", "train", "promote", "explain-card",
+    "models", "screen", "simulate", "review", "flow", "serve", "mcp", "train", "promote", "explain-card",
 )  # fmt: skip
 
 

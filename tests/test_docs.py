@@ -19,6 +19,7 @@ import click
 import pytest
 
 from engine.cli import main
+from engine.cli.group import list_all_commands
 from engine.collect.source import FORMATS
 from engine.index.folder import IndexFolder
 from engine.options import FILTERS
@@ -35,7 +36,7 @@ BLOCK = re.compile(
 )
 INLINE = re.compile(r"`([^`\n]+)`")
 OPTIONS = {"--help", "--version"} | {
-    name for command in main.commands.values() for one in command.params for name in (*one.opts, *one.secondary_opts)
+    name for _, command in list_all_commands() for one in command.params for name in (*one.opts, *one.secondary_opts)
 }
 FILES = [
     path.relative_to(ROOT).as_posix()
@@ -92,7 +93,11 @@ def commands_not_run(page: Path) -> list[list[str]]:
 def parse(name: str, *args: str) -> click.Context:
     """Read a command line as click does, without running the command."""
     parent = click.Context(main, info_name="engine", **main.context_settings)  # a command remembers its help options
-    return main.commands[name].make_context(name, list(args), parent=parent)
+    command = main.commands[name]
+    if isinstance(command, click.Group):
+        name, *args = args
+        command = command.commands[name]
+    return command.make_context(name, list(args), parent=parent)
 
 
 def printed_by(command: str) -> str:

@@ -7,11 +7,11 @@ import pytest
 from click.testing import CliRunner
 
 from engine.cli import main
-from engine.cli.group import SECTIONS, _summarise_help
+from engine.cli.group import SECTIONS, _summarise_help, list_all_commands
 
 VERBS = set(
-    "Add Bring Check Choose Compare Count Describe Explain Find Go List Make Measure Merge Rank Repeat Replace Serve Show "
-    "Simulate Train Write".split()
+    "Add Bring Check Choose Compare Count Decide Describe Explain Find Go Keep List Make Measure Merge Rank Repeat Replace "
+    "Serve Show Simulate Start Train Undo Write".split()
 )
 NOT_FIRST = set(
     "about above after against as at because below between beside but by during for from if in into like of off on "
@@ -21,10 +21,10 @@ NOT_FIRST = set(
 PARAMETER = re.compile(r"^(?:[a-z-]+(?:, [a-z-]+)*: )?(?P<text>.*)$", re.S)  # "adapt, distill: …" names methods first
 
 
-COMMANDS = [pytest.param(command, id=name) for name, command in main.commands.items()]
+COMMANDS = [pytest.param(command, id=name) for name, command in list_all_commands()]
 OPTIONS = [
     pytest.param(option, id=f"{name} {option.opts[-1]}")
-    for name, command in main.commands.items()
+    for name, command in list_all_commands()
     for option in command.params
     if isinstance(option, click.Option)
 ]

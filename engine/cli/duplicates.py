@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 
 from engine.cli.build import guard_writing
 from engine.cli.group import main
-from engine.cli.options import index_options
+from engine.cli.options import find_login, index_options
 from engine.config import Config, Settings
 from engine.errors import LockedError, UsageError
 from engine.files import check_target
@@ -81,7 +80,7 @@ def duplicates(
     if report is not None:
         check_target(report, overwrite=overwrite)
     if verbs:
-        _decide(folder, verbs[0], groups, who or _find_login(), min_score)
+        _decide(folder, verbs[0], groups, who or find_login(), min_score)
         if not later:
             _apply(folder, verbs[0])
     found = find_undecided(folder, min_score)
@@ -110,17 +109,9 @@ def _check_request(verbs: Sequence[str], groups: Sequence[str], *, later: bool) 
         raise UsageError("--undo takes the number of one decision, or nothing for the last command")
 
 
-def _find_login() -> str:
-    """Return the login name of the user; "unknown" where there is none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
-
-
 def _decide(folder: IndexFolder, verb: str, groups: Sequence[str], who: str, min_score: float) -> None:
     """Write the decisions into the journal and print them."""
-    from engine.corpus.duplicates.journal import DecisionKind
+    from engine.corpus.storage.journal import DecisionKind
     from engine.reindex.decisions import decide, undo
 
     if verb == "undo":

@@ -16,7 +16,7 @@ from engine.terminal import leave, prepare_streams, say
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Build": ("sources", "init", "index", "reindex", "config"),
     "Search": ("search", "translate", "similar", "show", "new", "export", "serve", "mcp"),
-    "Review": ("recall", "rerun", "screen", "simulate", "flow"),
+    "Review": ("recall", "rerun", "screen", "simulate", "review", "flow"),
     "Upkeep": ("nightly", "status", "log", "diff", "duplicates", "verify", "rollback", "compact", "tune"),
     "Evaluate": ("models", "similarity", "known-items", "evaluate", "compare"),
     "Train": ("explain-card", "train", "promote"),
@@ -74,6 +74,24 @@ class _EngineCommands(click.Group):
         for title, names in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(f"{name:<{width}}", _summarise_help(self.commands[name])) for name in names])
+
+
+class Subcommands(click.Group):
+    """Group of commands below another one, listed in the order in which they are defined."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands."""
+        return list(self.commands)
+
+
+def list_all_commands() -> Iterator[tuple[str, click.Command]]:
+    """Yield the name and the command of everything that can be run: "search", "review", "review start"."""
+    for names in SECTIONS.values():
+        for name in names:
+            command = main.commands[name]
+            yield name, command
+            if isinstance(command, click.Group):
+                yield from ((f"{name} {below}", each) for below, each in command.commands.items())
 
 
 def _summarise_help(command: click.Command) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 Command = Callable[..., None]
 _Decorator = Callable[[Command], Command]
 FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def find_login() -> str:
+    """Return the login name of the user; "unknown" where there is none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def add_options(target: str, options: Sequence[_Decorator], read: Callable[..., Any]) -> _Decorator:

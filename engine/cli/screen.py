@@ -64,7 +64,7 @@ _label_options = add_options(
     ),
     lambda included, excluded: (included, excluded),
 )
-_criteria_options = add_options(
+criteria_options = add_options(
     "criteria",
     (
         click.option(
@@ -91,7 +91,7 @@ def _read_labels(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labe
 @main.command()
 @index_options
 @_label_options
-@_criteria_options
+@criteria_options
 @filter_options
 @TOP_K
 @ranked_output
@@ -136,7 +136,7 @@ def _format_counts(found: Screening) -> str:
 @main.command()
 @index_options
 @_label_options
-@_criteria_options
+@criteria_options
 @click.option(
     "--priors", type=click.IntRange(min=1), metavar="N", default=10, show_default=True, help="Number of simulations."
 )

@@ -9,8 +9,8 @@ from typing import Any
 
 from engine.config import Settings
 from engine.corpus.duplicates.groups import Group, find_duplicates, name_group
-from engine.corpus.duplicates.journal import Decision, DecisionKind, Journal, NewDecision, RecordIdentity, list_active
 from engine.corpus.duplicates.resolution import IdentityFinder
+from engine.corpus.storage.journal import Decision, DecisionKind, Journal, NewDecision, RecordIdentity, list_active
 from engine.errors import UsageError
 from engine.index.folder import Generation, IndexFolder
 from engine.phrases import pluralize

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.collect.values.export import guard_formula
-from engine.corpus.duplicates.journal import DecisionKind
+from engine.corpus.storage.journal import DecisionKind
 from engine.errors import UsageError
 from engine.files import write_text
 from engine.phrases import pluralize

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from engine.collect.source import check_source
 from engine.corpus.draft import Draft
-from engine.corpus.duplicates.journal import Journal
 from engine.corpus.duplicates.resolution import IdentityFinder
+from engine.corpus.storage.journal import Journal
 from engine.encode.cpu.encoder import MEASURED_TEXTS, CpuEncoder
 from engine.encode.encoder import Encoder
 from engine.encode.passages import Texts, load_recipe

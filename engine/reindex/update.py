@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.config import Settings
 from engine.corpus.draft import Draft, DraftFiles
-from engine.corpus.duplicates.journal import Journal
+from engine.corpus.storage.journal import Journal
 from engine.corpus.storage.store import AppliedFile
 from engine.errors import ConfigError, CorpusError, GenerationError
 from engine.index import factory, publish

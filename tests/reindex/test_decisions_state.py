@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from engine.corpus.draft import Draft, DraftFiles
-from engine.corpus.duplicates.journal import DecisionKind, Journal, NewDecision
 from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.merging.ledger import Change
 from engine.corpus.storage.idsets import NO_IDS
+from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision
 from engine.corpus.storage.store import Corpus, SegmentDatabase
 from engine.records.abstract import SOURCE_FIELDS
 from engine.reindex.gather import Gathered, hash_prepared

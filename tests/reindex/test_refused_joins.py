@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from engine.corpus.duplicates.journal import DecisionKind, Journal, NewDecision, RecordIdentity
+from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision, RecordIdentity
 from engine.encode.onnx import OnnxEncoder
 from engine.index.folder import IndexFolder
 from engine.query.index import open_index

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from engine.corpus.duplicates.journal import DecisionKind
+from engine.corpus.storage.journal import DecisionKind
 
 
 @dataclass(slots=True)

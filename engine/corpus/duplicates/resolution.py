@@ -9,11 +9,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from engine.corpus.duplicates.journal import Decision, RecordIdentity, list_active
 from engine.corpus.duplicates.likeness import find_family_name
 from engine.corpus.duplicates.partition import Partition, divide
 from engine.corpus.merging.base import Base
 from engine.corpus.merging.merge import normalise_title
+from engine.corpus.storage.journal import Decision, RecordIdentity, list_active
 from engine.corpus.storage.store import Corpus
 from engine.corpus.storage.values import bind_text
 from engine.corpus.words.wordindex import WordIndex

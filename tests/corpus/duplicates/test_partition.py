@@ -1,8 +1,8 @@
 import hypothesis.strategies as st
 from hypothesis import given
 
-from engine.corpus.duplicates.journal import DecisionKind
 from engine.corpus.duplicates.partition import divide
+from engine.corpus.storage.journal import DecisionKind
 
 MERGE, APART = DecisionKind.MERGE, DecisionKind.KEEP_APART
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.corpus.draft import Draft, DraftFiles
-from engine.corpus.duplicates.journal import DecisionKind, Journal, NewDecision, RecordIdentity
 from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.merging.base import Base
+from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision, RecordIdentity
 from engine.corpus.storage.store import Corpus
 from engine.errors import CorruptError
 from engine.index.folder import IndexFolder

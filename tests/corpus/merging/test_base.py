@@ -15,8 +15,8 @@ import pytest
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from engine.corpus.draft import Draft, DraftFiles
-from engine.corpus.duplicates.journal import DecisionKind, Journal, NewDecision
 from engine.corpus.duplicates.resolution import IdentityFinder
+from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision
 from engine.corpus.storage.store import SegmentDatabase
 from engine.errors import CorpusError, CorruptError
 from engine.reindex.gather import hash_prepared

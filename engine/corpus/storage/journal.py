@@ -24,7 +24,7 @@ CREATE TABLE events (
     made TEXT NOT NULL,                  -- UTC, ISO 8601
     who TEXT NOT NULL,
     review TEXT NOT NULL DEFAULT '',     -- name of the review; '' for duplicates, which belong to the index
-    kind TEXT NOT NULL,                  -- merge, keep-apart or undo
+    kind TEXT NOT NULL,                  -- see DecisionKind
     batch INTEGER NOT NULL,              -- id of the first event of the same command
     undoes INTEGER REFERENCES events (id),
     note TEXT NOT NULL DEFAULT '',
@@ -40,10 +40,15 @@ _COLUMNS = "id, made, who, kind, batch, undoes, note, records, details"
 
 
 class DecisionKind(StrEnum):
-    """What was decided."""
+    """What was decided: about duplicates, or about the records of a review."""
 
     MERGE = "merge"
     KEEP_APART = "keep-apart"
+    START = "start"  # a review, or other settings of it
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+    MAYBE = "maybe"
+    UNDECIDED = "undecided"  # takes a decision of the same reviewer back and may leave a note
     UNDO = "undo"
 
 
@@ -85,13 +90,15 @@ class Decision:
 
 
 class Journal:
-    """The file decisions.db of an index. It is made by the first decision."""
+    """The decisions on duplicates, or those of one review, in the file decisions.db, made by the first decision."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, review: str = "") -> None:
+        """Prepare to read and write; without the name of a review, the decisions on duplicates."""
         self.path = path
+        self.review = review
 
-    def read(self) -> list[Decision]:
-        """Return all decisions on duplicates, oldest first; none if there is no file.
+    def list_reviews(self) -> list[str]:
+        """Return the names of the reviews in the file, in the order in which they were started.
 
         Raises:
             CorpusError: the file can't be read.
@@ -99,8 +106,23 @@ class Journal:
         if not self.path.exists():
             return []
         with self.open(write=False) as connection:
-            sql = f"SELECT {_COLUMNS} FROM events WHERE review = '' ORDER BY id"
-            return [_parse_event(row) for row in connection.execute(sql)]
+            sql = "SELECT review FROM events WHERE review != '' GROUP BY review ORDER BY min(id)"
+            return [name for (name,) in connection.execute(sql)]
+
+    def read(self) -> list[Decision]:
+        """Return all decisions, oldest first; none if there is no file.
+
+        Raises:
+            CorpusError: the file can't be read.
+        """
+        if not self.path.exists():
+            return []
+        with self.open(write=False) as connection:
+            return self._select_events(connection)
+
+    def _select_events(self, connection: sqlite3.Connection) -> list[Decision]:
+        sql = f"SELECT {_COLUMNS} FROM events WHERE review = ? ORDER BY id"
+        return [_parse_event(row) for row in connection.execute(sql, (self.review,))]
 
     def append(self, who: str, decisions: Sequence[NewDecision]) -> list[Decision]:
         """Write decisions, all or none, and return them. They are on disk when this returns.
@@ -109,11 +131,13 @@ class Journal:
             CorpusError: the file can't be written.
         """
         with self.open(write=True) as connection:
-            numbers = _insert(connection, who, [(each, None) for each in decisions])
+            numbers = self._insert(connection, who, [(each, None) for each in decisions])
         return [decision for decision in self.read() if decision.number in numbers]
 
-    def undo(self, who: str, number: int | None = None) -> list[Decision]:
+    def undo(self, who: str, number: int | None = None, *, own: bool = False) -> list[Decision]:
         """Undo a decision, or all those of the last command that are still in force; return them.
+
+        own: choose among the decisions of the same person only.
 
         Raises:
             UsageError: there is no such decision, or it has been undone.
@@ -122,12 +146,26 @@ class Journal:
         if not self.path.exists():
             raise UsageError(f"{self.path.parent} has no decisions yet")
         with self.open(write=True) as connection:
-            sql = f"SELECT {_COLUMNS} FROM events WHERE review = '' ORDER BY id"
-            events = [_parse_event(row) for row in connection.execute(sql)]
-            to_undo = _choose_to_undo(events, number)
+            to_undo = _choose_to_undo(self._select_events(connection), number, who if own else None)
             undoing = NewDecision(DecisionKind.UNDO, ())
-            _insert(connection, who, [(undoing, decision.number) for decision in to_undo])
+            self._insert(connection, who, [(undoing, decision.number) for decision in to_undo])
         return to_undo
+
+    def _insert(
+        self, connection: sqlite3.Connection, who: str, decisions: Collection[tuple[NewDecision, int | None]]
+    ) -> list[int]:
+        """Insert (decision, number of the decision that it undoes) and return the numbers."""
+        made = datetime.now(UTC).isoformat(timespec="seconds")
+        (batch,) = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()
+        numbers = []
+        for decision, undoes in decisions:
+            records = json.dumps([asdict(record) for record in decision.records], ensure_ascii=False)
+            details = json.dumps(dict(decision.details), ensure_ascii=False)
+            columns = "made, who, review, kind, batch, undoes, note, records, details"
+            sql = f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            values = (made, who, self.review, str(decision.kind), batch, undoes, decision.note, records, details)
+            numbers.append(int(connection.execute(sql, values).lastrowid or 0))
+        return numbers
 
     @contextlib.contextmanager
     def open(self, *, write: bool) -> Iterator[sqlite3.Connection]:
@@ -172,22 +210,34 @@ def list_active(decisions: Sequence[Decision]) -> list[Decision]:
     return [each for each in decisions if each.kind is not DecisionKind.UNDO and each.number not in undone]
 
 
-def _choose_to_undo(decisions: Sequence[Decision], number: int | None) -> list[Decision]:
-    """Return the decision of this number, or those of the last command.
+def _choose_to_undo(decisions: Sequence[Decision], number: int | None, who: str | None) -> list[Decision]:
+    """Return the decision of this number, or those of the last command; of one person, if given.
 
     Raises:
         UsageError: there is none in force.
     """
-    active = list_active(decisions)
+    active = [each for each in list_active(decisions) if _may_undo(each, who)]
     if number is None:
         if not active:
             raise UsageError("every decision has been undone already")
         return [decision for decision in active if decision.batch == active[-1].batch]
     if chosen := [decision for decision in active if decision.number == number]:
         return chosen
-    what = "has been undone already" if any(each.number == number for each in decisions) else "does not exist"
     numbers = ", ".join(str(decision.number) for decision in active[-5:]) or "none"
-    raise UsageError(f"decision {number} {what}, or is no merge or keep-apart. The last in force: {numbers}")
+    what = next((_explain_refusal(each, who) for each in decisions if each.number == number), "does not exist")
+    raise UsageError(f"decision {number} {what}. The last in force: {numbers}")
+
+
+def _may_undo(decision: Decision, who: str | None) -> bool:
+    """Return whether somebody may undo a decision; None is anybody. The start of a review stays."""
+    return decision.kind is not DecisionKind.START and who in (None, decision.who)
+
+
+def _explain_refusal(decision: Decision, who: str | None) -> str:
+    """Return why a decision can't be undone."""
+    if decision.kind in (DecisionKind.START, DecisionKind.UNDO):
+        return f"is of the kind {decision.kind}, which can't be undone"
+    return "has been undone already" if _may_undo(decision, who) else f"was made by {decision.who}"
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -219,23 +269,6 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} is not a journal of decisions of version {_VERSION} (found version {version}). "
             "Move it away, or use the engine that wrote it"
         )
-
-
-def _insert(
-    connection: sqlite3.Connection, who: str, decisions: Collection[tuple[NewDecision, int | None]]
-) -> list[int]:
-    """Insert (decision, number of the decision that it undoes) and return the numbers."""
-    made = datetime.now(UTC).isoformat(timespec="seconds")
-    (batch,) = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM events").fetchone()
-    numbers = []
-    for decision, undoes in decisions:
-        records = json.dumps([asdict(record) for record in decision.records], ensure_ascii=False)
-        details = json.dumps(dict(decision.details), ensure_ascii=False)
-        columns = "made, who, kind, batch, undoes, note, records, details"
-        sql = f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-        values = (made, who, str(decision.kind), batch, undoes, decision.note, records, details)
-        numbers.append(int(connection.execute(sql, values).lastrowid or 0))
-    return numbers
 
 
 def _parse_event(row: Sequence[Any]) -> Decision:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.corpus.duplicates.journal import DecisionKind, Journal, NewDecision, RecordIdentity, list_active
+from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision, RecordIdentity, list_active
 from engine.errors import CorpusError, UsageError
 
 ONE, TWO = RecordIdentity(("PMID:1", "S1"), "1", "10.1/a", "Gout", 2020, "Liu, R"), RecordIdentity(("b",), title="Gout")
@@ -107,7 +107,7 @@ def test_processes_that_decide_at_once_lose_nothing(tmp_path: Path) -> None:
 DECIDE_FOR_EVER = """
 import sys
 from pathlib import Path
-from tests.corpus.duplicates.test_journal import MERGE, Journal
+from tests.corpus.storage.test_journal import MERGE, Journal
 while True:
     (made,) = Journal(Path(sys.argv[1])).append("ann", [MERGE])
     print(made.number, flush=True)

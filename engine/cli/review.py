@@ -1,0 +1,271 @@
+"""Commands that keep the decisions of reviewers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.cli.group import Subcommands, main
+from engine.cli.options import find_login, index_options
+from engine.cli.screen import criteria_options
+from engine.config import Config
+from engine.errors import UsageError
+from engine.phrases import pluralize
+from engine.terminal import dump_json, join_lines, say
+
+if TYPE_CHECKING:
+    from engine.corpus.storage.journal import Decision
+    from engine.review.agreement import Agreement
+    from engine.review.reviews import Review
+    from engine.review.state import DecidedRecord, ReviewState
+
+_KINDS = ("include", "exclude", "maybe", "undecided")
+_DONE = {"include": "included", "exclude": "excluded", "maybe": "maybe", "undecided": "left undecided"}
+
+
+def _open_review(config: Config, name: str | None) -> Review:
+    """Return the review of this name; without a name, the only one of the index.
+
+    Raises:
+        UsageError: no name is given, and the index has no review or several.
+    """
+    from engine.corpus.storage.journal import Journal
+    from engine.index.folder import IndexFolder
+    from engine.review.reviews import Review
+
+    folder = IndexFolder(config.find_existing())
+    if name is None:
+        names = Journal(folder.decisions).list_reviews()
+        if len(names) != 1:
+            what = f"has {len(names):,} reviews: {', '.join(names)}" if names else "has no review"
+            advice = "Name one: --review" if names else f"Start one: engine review start -i {folder.name} --review main"
+            raise UsageError(f"{folder.name} {what}. {advice}")
+        name = names[0]
+    return Review(folder, name)
+
+
+_review_option = click.option(
+    "--review", "name", metavar="NAME", help="Name of the review [the only one of the index]."
+)
+_who_option = click.option("--who", metavar="NAME", help="Name of the reviewer [your login].")
+_json_option = click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
+
+
+@main.group(cls=Subcommands)
+def review() -> None:
+    """Keep the decisions of a review: include, exclude or maybe.
+
+    Decisions are kept beside the generations of an index, in decisions.db. They outlive updates, rebuilds, merges of
+    duplicates and rollbacks. Each reviewer decides for themselves; --for-all settles a conflict.
+
+    \b
+    engine review start -i rheumatology --review main --criteria-file criteria.txt
+    engine review decide PMID:31793330 include -i rheumatology --note "RCT"
+    engine review status -i rheumatology
+    """
+
+
+@review.command()
+@index_options
+@click.option("--review", "name", metavar="NAME", required=True, help="Name of the review.")
+@criteria_options
+@click.option("--reason", "reasons", multiple=True, metavar="TEXT", help="Reason for exclusion. May be repeated.")
+@_who_option
+def start(config: Config, name: str, criteria: str, reasons: tuple[str, ...], who: str | None) -> None:
+    """Start a review, or change its criteria and reasons.
+
+    What is not given stays as it is.
+
+    \b
+    engine review start -i rheumatology --review main --criteria "Trials of stem cells in osteoarthritis"
+    engine review start -i rheumatology --review main --reason "wrong population" --reason "no control group"
+    """
+    from engine.review.reviews import ReviewSettings, read_settings
+
+    opened = _open_review(config, name)
+    before = opened.journal.read()
+    settings = read_settings(before)
+    opened.start(who or find_login(), ReviewSettings(criteria or settings.criteria, reasons or settings.reasons))
+    say(f"review {name} of {opened.folder.name} {'changed' if before else 'started'}")
+
+
+@review.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.argument("decision", type=click.Choice(_KINDS))
+@index_options
+@_review_option
+@click.option("--reason", default="", metavar="TEXT", help="Reason for exclusion.")
+@click.option("--note", default="", metavar="TEXT", help="Note on the record.")
+@click.option("--label", "labels", multiple=True, metavar="TEXT", help="Label of the record. May be repeated.")
+@click.option("--for-all", is_flag=True, help="Decide for all reviewers, whatever each of them decided.")
+@_who_option
+def decide(
+    config: Config,
+    ids: tuple[str, ...],
+    decision: str,
+    name: str | None,
+    reason: str,
+    note: str,
+    labels: tuple[str, ...],
+    for_all: bool,
+    who: str | None,
+) -> None:
+    """Decide about records, named by their ids, PMIDs or DOIs.
+
+    A later decision of the same reviewer replaces an earlier one. `undecided` takes it back.
+
+    \b
+    engine review decide PMID:31793330 include -i rheumatology --note "RCT"
+    engine review decide 31793330 28012345 exclude -i rheumatology --reason "wrong population"
+    """
+    from engine.corpus.storage.journal import DecisionKind
+    from engine.review.reviews import NewLabel
+
+    opened = _open_review(config, name)
+    label = NewLabel(DecisionKind(decision), reason.strip(), note.strip(), labels, for_all=for_all)
+    made = opened.decide(who or find_login(), ids, label)
+    say(f"{pluralize(len(made), 'record')} {_DONE[decision]} ({_number_decisions(made)})")
+
+
+@review.command()
+@click.argument("number", type=click.IntRange(min=1), required=False)
+@index_options
+@_review_option
+@_who_option
+def undo(config: Config, number: int | None, name: str | None, who: str | None) -> None:
+    """Undo your last command, or the decision with this number.
+
+    \b
+    engine review undo -i rheumatology
+    engine review undo 12 -i rheumatology
+    """
+    undone = _open_review(config, name).undo(who or find_login(), number)
+    say(f"{pluralize(len(undone), 'decision')} undone ({_number_decisions(undone)})")
+
+
+@review.command()
+@index_options
+@_review_option
+@_json_option
+def status(config: Config, name: str | None, as_object: bool) -> None:
+    """Show what is decided, and where reviewers differ.
+
+    Cohen's kappa compares each two reviewers on the records that both decided.
+    """
+    from engine.review.agreement import list_agreements
+    from engine.review.state import read_state
+
+    opened = _open_review(config, name)
+    state = read_state(opened)
+    agreements = list_agreements(state)
+    if as_object:
+        say(dump_json(_describe_state(opened, state, agreements)))
+    else:
+        say("\n".join(_format_state(opened, state, agreements)))
+
+
+@review.command()
+@index_options
+@_review_option
+@click.option("--json", "as_objects", is_flag=True, help="Print one JSON object per decision, one per line.")
+def log(config: Config, name: str | None, as_objects: bool) -> None:
+    """List every decision of a review, those undone included."""
+    opened = _open_review(config, name)
+    opened.check_started()
+    for event in opened.journal.read():
+        if as_objects:
+            click.echo(dump_json(asdict(event)))
+        else:
+            say(_format_event(event))
+
+
+def _number_decisions(made: Sequence[Decision]) -> str:
+    """Return the numbers of decisions for a message."""
+    first, last = made[0].number, made[-1].number
+    return f"decision {first}" if first == last else f"decisions {first} to {last}"
+
+
+def _count_decided(state: ReviewState) -> dict[str, int]:
+    """Return the number of records by what was decided; conflicts apart."""
+    counts = state.count_kinds()
+    named = {kind: sum(n for each, n in counts.items() if each == kind) for kind in _KINDS[:3]}
+    return named | {"conflict": counts[None]}
+
+
+def _describe_state(opened: Review, state: ReviewState, agreements: Sequence[Agreement]) -> dict[str, object]:
+    """Return the state of a review as plain fields."""
+    counts = _count_decided(state)
+    return {
+        "index": opened.folder.name,
+        "review": state.name,
+        "records": state.n_records,
+        **counts,
+        "left": state.n_records - sum(counts.values()),
+        "absent": len(state.absent),
+        "reasons": dict(state.count_reasons().most_common()),
+        "criteria": state.settings.criteria,
+        "offered_reasons": list(state.settings.reasons),
+        "reviewers": list(state.reviewers),
+        "conflicts": [_name_record(each) for each in state.list_of(None)],
+        "agreement": [
+            asdict(each) | {"share": _round_share(each.share), "kappa": _round_share(each.kappa)} for each in agreements
+        ],
+    }
+
+
+def _round_share(value: float) -> float | None:
+    """Return a share or kappa rounded; None if it is not defined."""
+    return None if math.isnan(value) else round(value, 4)
+
+
+def _format_state(opened: Review, state: ReviewState, agreements: Sequence[Agreement]) -> Iterator[str]:
+    """Yield the lines that show the state of a review."""
+    counts = _count_decided(state)
+    n_decided = sum(counts.values())
+    yield (
+        f"review {state.name} of {opened.folder.name}: {n_decided:,} of {pluralize(state.n_records, 'record')} "
+        f"decided, {state.n_records - n_decided:,} left"
+    )
+    for kind in _KINDS[:3]:
+        yield f"  {_DONE[kind]}: {counts[kind]:,}"
+        if kind == "exclude":
+            yield from (f"    {reason or 'no reason'}: {n:,}" for reason, n in state.count_reasons().most_common())
+    if conflicts := state.list_of(None):
+        yield f"  in conflict: {len(conflicts):,}"
+        yield from (f"    {_format_conflict(each)}" for each in conflicts)
+        yield "    to settle one: engine review decide ID include|exclude --for-all"
+    if state.absent:
+        yield f"  decided, but not in the index now: {len(state.absent):,}"
+        yield from (f"    {_name_record(each)}" for each in state.absent)
+    for each in agreements:
+        kappa = "not defined" if math.isnan(each.kappa) else f"{each.kappa:.2f}"
+        yield (
+            f"  {each.reviewers[0]} and {each.reviewers[1]}: {pluralize(each.n_both, 'record')} decided by both, "
+            f"{each.n_equal:,} equally; Cohen's kappa {kappa}"
+        )
+
+
+def _format_conflict(record: DecidedRecord) -> str:
+    """Return a record in conflict, with what each reviewer decided."""
+    return f"{_name_record(record)}: " + ", ".join(f"{each.who} {each.kind}" for each in record.decisions)
+
+
+def _name_record(record: DecidedRecord) -> str:
+    """Return the id by which a record can be found."""
+    return f"PMID:{record.record.pmid}" if record.record.pmid else record.record.ids[0]
+
+
+def _format_event(event: Decision) -> str:
+    """Return a decision of the journal on one line."""
+    details = event.details
+    kind = f"undo {event.undoes}" if event.undoes else str(event.kind)
+    parts = [str(event.number), event.made, event.who, kind + (" for all" if details.get("for_all") else "")]
+    parts += [" ".join(filter(None, (each.ids[0] if each.ids else "", each.title))) for each in event.records]
+    parts += [f"reason: {details['reason']}"] if details.get("reason") else []
+    parts += [f"labels: {', '.join(details['labels'])}"] if details.get("labels") else []
+    parts += [f"note: {event.note}"] if event.note else []
+    return "  ".join(map(join_lines, parts))

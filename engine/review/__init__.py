@@ -1,0 +1,6 @@
+"""Stage 9. In: what the reviewers decide about records of an index. Out: the decisions in force.
+
+Next: ``serve`` shows and keeps decisions, ``cli`` lists, imports and exports them. ``reviews`` writes decisions into
+the journal and undoes them. ``state`` reads what is in force in the current generation, and counts it. ``agreement``
+compares reviewers.
+"""

@@ -1,0 +1,163 @@
+"""What was decided in a review, as far as it is in force, and what its records are in the current generation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from engine.corpus.duplicates.resolution import IdentityFinder
+from engine.corpus.storage.journal import Decision, DecisionKind, RecordIdentity, list_active
+from engine.query.opening import open_corpus
+from engine.review.reviews import Review, ReviewSettings, read_settings
+
+_UNSETTLED = {DecisionKind.INCLUDE, DecisionKind.EXCLUDE}
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordDecision:
+    """The decision in force of one reviewer on one record."""
+
+    number: int
+    made: str  # UTC, ISO 8601
+    who: str
+    kind: DecisionKind  # include, exclude, maybe; undecided if it leaves a note only
+    reason: str
+    note: str
+    labels: tuple[str, ...]
+    seconds: float | None
+    for_all: bool  # holds for all reviewers
+
+
+@dataclass(frozen=True, slots=True)
+class DecidedRecord:
+    """A record with the decisions in force on it, one for each reviewer, oldest first."""
+
+    record: RecordIdentity
+    doc_id: int | None  # in this generation; None if the record is not in it
+    decisions: tuple[_RecordDecision, ...]
+
+    @property
+    def kind(self) -> DecisionKind | None:
+        """What the reviewers decided together; None if one includes what another excludes.
+
+        The last decision for all counts; without one, what all say, and maybe if some are not sure.
+        """
+        decided = [each for each in self.decisions if each.kind is not DecisionKind.UNDECIDED]
+        if common := [each for each in decided if each.for_all]:
+            return common[-1].kind
+        kinds = {each.kind for each in decided}
+        if len(kinds) > 1:
+            return None if kinds >= _UNSETTLED else DecisionKind.MAYBE
+        return next(iter(kinds), DecisionKind.UNDECIDED)
+
+    @property
+    def reason(self) -> str:
+        """The reason of the last decision that gives one, if the record is excluded."""
+        if self.kind is not DecisionKind.EXCLUDE:
+            return ""
+        return next((each.reason for each in reversed(self.decisions) if each.reason), "")
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewState:
+    """A review as it is now."""
+
+    name: str
+    settings: ReviewSettings
+    records: tuple[DecidedRecord, ...]  # in the order of their first decision
+    n_records: int  # of the index
+    reviewers: tuple[str, ...]  # in the order of their first decision
+
+    def count_kinds(self) -> Counter[DecisionKind | None]:
+        """Return the number of records of the index by what was decided about them; None are conflicts."""
+        return Counter(each.kind for each in self.records if each.doc_id is not None)
+
+    def count_reasons(self) -> Counter[str]:
+        """Return the number of excluded records of the index by reason, "" for those without one."""
+        excluded = (each for each in self.records if each.doc_id is not None and each.kind is DecisionKind.EXCLUDE)
+        return Counter(each.reason for each in excluded)
+
+    def list_of(self, kind: DecisionKind | None) -> list[DecidedRecord]:
+        """Return the records of the index about which this was decided; None are conflicts."""
+        return [each for each in self.records if each.doc_id is not None and each.kind is kind]
+
+    @property
+    def absent(self) -> list[DecidedRecord]:
+        """The records with a decision that are not in the index now."""
+        return [each for each in self.records if each.doc_id is None]
+
+
+def read_state(review: Review) -> ReviewState:
+    """Return what is in force, as the records of the current generation.
+
+    Raises:
+        UsageError: the review was not started.
+        GenerationError: there is no index, or it is damaged.
+        CorpusError: the journal can't be read.
+    """
+    review.check_started()
+    events = review.journal.read()
+    generation = review.folder.open_current(quick=True)
+    with closing(open_corpus(generation)) as corpus:
+        finder = IdentityFinder(corpus, words=generation.words)
+        records = tuple(_build_records(list_active(events), finder))
+    n_records = generation.manifest.counts.abstracts
+    return ReviewState(review.name, read_settings(events), records, n_records, _list_reviewers(events))
+
+
+def _list_reviewers(events: Iterable[Decision]) -> tuple[str, ...]:
+    """Return who decided about records, in the order of their first decision."""
+    return tuple(dict.fromkeys(event.who for event in events if event.records))
+
+
+def _build_records(decisions: Sequence[Decision], finder: IdentityFinder) -> Iterator[DecidedRecord]:
+    """Yield each record with the last decision of each reviewer; records that are one record now are joined."""
+    joined = finder.read_joined()
+    places: dict[RecordIdentity, int | None] = {}
+    groups: dict[int | RecordIdentity, list[Decision]] = {}
+    for decision in decisions:
+        if not decision.records:
+            continue
+        record = decision.records[0]
+        if record not in places:
+            found = finder.find(record)
+            places[record] = None if found is None else joined.get(found, found)
+        doc_id = places[record]
+        groups.setdefault(record if doc_id is None else doc_id, []).append(decision)
+    for key, made in groups.items():
+        if last := tuple(_choose_last(made)):
+            yield DecidedRecord(made[-1].records[0], key if isinstance(key, int) else None, last)
+
+
+def _choose_last(decisions: Iterable[Decision]) -> Iterator[_RecordDecision]:
+    """Yield the last decision of each reviewer, and the last for all reviewers, oldest first.
+
+    A decision to leave a record undecided takes an earlier one back; it stays only for its note.
+    """
+    last: dict[tuple[str, bool], Decision] = {}
+    for decision in decisions:
+        for_all = bool(decision.details.get("for_all"))
+        key = ("" if for_all else decision.who), for_all
+        last.pop(key, None)
+        last[key] = decision
+    for decision in last.values():
+        if decision.kind is not DecisionKind.UNDECIDED or decision.note:
+            yield _describe_decision(decision)
+
+
+def _describe_decision(decision: Decision) -> _RecordDecision:
+    """Return a decision of the journal as one of a review."""
+    details = decision.details
+    return _RecordDecision(
+        decision.number,
+        decision.made,
+        decision.who,
+        decision.kind,
+        details.get("reason", ""),
+        decision.note,
+        tuple(details.get("labels", ())),
+        details.get("seconds"),
+        bool(details.get("for_all")),
+    )

@@ -1,0 +1,103 @@
+"""Decisions, undone ones, runs, merges of duplicates and rollbacks in any order, against a plain list of events."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import hypothesis.strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from engine.corpus.storage.journal import DecisionKind
+from engine.errors import UsageError
+from engine.reindex.decisions import apply_decisions, decide
+from engine.reindex.rollback import roll_back
+from engine.reindex.run import index_sources
+from engine.review.reviews import NewLabel, Review, ReviewSettings
+from engine.review.state import read_state
+from tests.conftest import copy_toy, examples, jsonl, order_of, silent
+
+RECORDS = [f"toy-0{n}" for n in range(1, 6)]
+KINDS = [DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided")]
+PEOPLE = ("ann", "bob")
+Event = tuple[str, str, DecisionKind]  # who, record, what
+
+
+class Decisions(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.place = Path(tempfile.mkdtemp())
+        self.folder = copy_toy(self.place / "toy")
+        self.review = Review(self.folder, "main")
+        self.review.start("ann", ReviewSettings())
+        self.events: list[list[Event]] = []  # of each command in force
+        self.merged: list[set[str]] = []
+        self.n_rows = 0
+
+    def teardown(self) -> None:
+        shutil.rmtree(self.place)
+
+    @rule(
+        who=st.sampled_from(PEOPLE),
+        names=st.lists(st.sampled_from(RECORDS), min_size=1, max_size=3, unique=True),
+        kind=st.sampled_from(KINDS),
+    )
+    def decide(self, who: str, names: list[str], kind: DecisionKind) -> None:
+        self.review.decide(who, names, NewLabel(kind))
+        self.events.append([(who, name, kind) for name in names])
+
+    @rule(who=st.sampled_from(PEOPLE))
+    def undo(self, who: str) -> None:
+        own = [command for command in self.events if command[0][0] == who]
+        if own:
+            self.review.undo(who)
+            self.events = [command for command in self.events if command is not own[-1]]
+            return
+        try:
+            self.review.undo(who)
+        except UsageError:
+            return
+        raise AssertionError("there was nothing to undo")
+
+    @rule()
+    def add_record(self) -> None:
+        self.n_rows += 1
+        row = {"id": f"new-{self.n_rows}", "title": f"New record {self.n_rows}", "abstract": "With a text."}
+        index_sources(self.folder, order_of(jsonl(self.place / "rows.jsonl", [row])), silent)
+
+    @rule(names=st.lists(st.sampled_from(RECORDS), min_size=2, max_size=2, unique=True))
+    def merge(self, names: list[str]) -> None:
+        decide(self.folder, DecisionKind.MERGE, names, "ann")
+        apply_decisions(self.folder, order_of().settings, "duplicates", silent)
+        touched = [each for each in self.merged if each & set(names)]
+        self.merged = [each for each in self.merged if not each & set(names)] + [set(names).union(*touched)]
+
+    @rule()
+    def roll_back_and_again(self) -> None:
+        if self.folder.read_current() > 1:
+            roll_back(self.folder, None)
+            apply_decisions(self.folder, order_of().settings, "duplicates", silent)  # merges are kept in the journal
+
+    @invariant()
+    def what_is_in_force_is_what_the_events_say(self) -> None:
+        if not hasattr(self, "folder"):
+            return
+        group = {name: next((min(each) for each in self.merged if name in each), name) for name in RECORDS}
+        last: dict[str, dict[str, DecisionKind]] = {}
+        for who, name, kind in (event for command in self.events for event in command):
+            last.setdefault(group[name], {})[who] = kind
+        expected = {
+            name: {who: kind for who, kind in kinds.items() if kind is not DecisionKind.UNDECIDED}
+            for name, kinds in last.items()
+        }
+        state = read_state(self.review)
+        found = {
+            group[each.record.ids[0]]: {one.who: one.kind for one in each.decisions}
+            for each in state.records
+            if each.doc_id is not None
+        }
+        assert found == {name: kinds for name, kinds in expected.items() if kinds}
+        assert state.absent == []
+
+
+TestDecisions = Decisions.TestCase
+TestDecisions.settings = examples(0.1)

@@ -1,0 +1,74 @@
+"""`engine review` on the command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from engine.cli import main
+from engine.index.folder import IndexFolder
+
+
+@pytest.fixture
+def run(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("ENGINE_INDEXES", str(toy.path.parent))
+
+    def invoke(line: str, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, ["review", *line.split("|")])
+        assert result.exit_code == code, result.output
+        return result
+
+    return invoke
+
+
+def test_a_review_from_its_start_to_a_settled_conflict(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    criteria = tmp_path / "criteria.txt"
+    criteria.write_text("Colchicine in gout", encoding="utf-8")
+    started = run(f"start|--review|main|--criteria-file|{criteria}|--reason|wrong drug|--reason|no gout|--who|ann")
+    assert started.output == "review main of toy started\n"
+    assert run("start|--review|main|--reason|no gout|--who|ann").output == "review main of toy changed\n"
+    assert run("decide|toy-01|include|--who|ann|--note|the first").output == "1 record included (decision 3)\n"
+    done = run("decide|toy-02|toy-03|exclude|--who|ann|--reason|no gout")
+    assert done.output == "2 records excluded (decisions 4 to 5)\n"
+    run("decide|toy-01|exclude|--who|bob")
+    run("decide|toy-02|exclude|--who|bob|--reason|no gout|--label|second")
+    assert run("status").output.splitlines() == [
+        "review main of toy: 3 of 40 records decided, 37 left",
+        "  included: 0",
+        "  excluded: 2",
+        "    no gout: 2",
+        "  maybe: 0",
+        "  in conflict: 1",
+        "    toy-01: ann include, bob exclude",
+        "    to settle one: engine review decide ID include|exclude --for-all",
+        "  ann and bob: 2 records decided by both, 1 equally; Cohen's kappa 0.00",
+    ]
+    run("decide|toy-01|include|--who|cyd|--for-all")
+    found = json.loads(run("status|--json").output)
+    assert (found["include"], found["exclude"], found["conflict"], found["left"]) == (1, 2, 0, 37)
+    assert (found["criteria"], found["offered_reasons"], found["conflicts"]) == ("Colchicine in gout", ["no gout"], [])
+
+
+def test_the_log_keeps_what_was_undone(run) -> None:  # type: ignore[no-untyped-def]
+    run("start|--review|main|--who|ann")
+    run("decide|toy-01|include|--who|ann|--note|a\nb")
+    assert run("undo|--who|ann").output == "1 decision undone (decision 2)\n"
+    lines = [line.split("  ", 2) for line in run("log").output.splitlines()]
+    assert [(line[0], line[2]) for line in lines] == [
+        ("1", "ann  start"),
+        ("2", "ann  include  toy-01 Colchicine in gout  note: a b"),
+        ("3", "ann  undo 2"),
+    ]
+    events = [json.loads(line) for line in run("log|--json").output.splitlines()]
+    assert [event["kind"] for event in events] == ["start", "include", "undo"]
+
+
+def test_the_only_review_needs_no_name(run) -> None:  # type: ignore[no-untyped-def]
+    assert "toy has no review. Start one: engine review start -i toy --review main" in run("status", 2).output
+    run("start|--review|one")
+    run("decide|toy-01|maybe")
+    run("start|--review|two")
+    assert "toy has 2 reviews: one, two. Name one: --review" in run("status", 2).output
+    assert "1 of 40 records decided" in run("status|--review|one").output
+    assert "0 of 40 records decided" in run("status|--review|two").output
