@@ -1,6 +1,7 @@
 """`engine review` on the command line."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from click.testing import CliRunner, Result
 from engine.cli import main
 from engine.index.folder import IndexFolder
 
+Run = Callable[..., Result]
+
 
 @pytest.fixture
-def run(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def run(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("ENGINE_INDEXES", str(toy.path.parent))
 
     def invoke(line: str, code: int = 0) -> Result:
@@ -22,7 +25,7 @@ def run(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-u
     return invoke
 
 
-def test_a_review_from_its_start_to_a_settled_conflict(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_review_from_its_start_to_a_settled_conflict(run: Run, tmp_path: Path) -> None:
     criteria = tmp_path / "criteria.txt"
     criteria.write_text("Colchicine in gout", encoding="utf-8")
     started = run(f"start|--review|main|--criteria-file|{criteria}|--reason|wrong drug|--reason|no gout|--who|ann")
@@ -50,7 +53,7 @@ def test_a_review_from_its_start_to_a_settled_conflict(run, tmp_path: Path) -> N
     assert (found["criteria"], found["offered_reasons"], found["conflicts"]) == ("Colchicine in gout", ["no gout"], [])
 
 
-def test_the_log_keeps_what_was_undone(run) -> None:  # type: ignore[no-untyped-def]
+def test_the_log_keeps_what_was_undone(run: Run) -> None:
     run("start|--review|main|--who|ann")
     run("decide|toy-01|include|--who|ann|--note|a\nb")
     assert run("undo|--who|ann").output == "1 decision undone (decision 2)\n"
@@ -64,7 +67,7 @@ def test_the_log_keeps_what_was_undone(run) -> None:  # type: ignore[no-untyped-
     assert [event["kind"] for event in events] == ["start", "include", "undo"]
 
 
-def test_the_only_review_needs_no_name(run) -> None:  # type: ignore[no-untyped-def]
+def test_the_only_review_needs_no_name(run: Run) -> None:
     assert "toy has no review. Start one: engine review start -i toy --review main" in run("status", 2).output
     run("start|--review|one")
     run("decide|toy-01|maybe")
