@@ -15,7 +15,7 @@ from engine.query.explanation import explain_hits
 from engine.query.generation import OpenGeneration
 from engine.query.grouping import count_groups
 from engine.query.ordering import note_sorted
-from engine.query.plan import Question, combine_examples, encode_question, encode_texts, note_cut, read_question
+from engine.query.plan import Question, encode_question, encode_questions, read_question
 from engine.query.ranking import Candidate, Ranking, choose_depth, get_min_cosine
 from engine.query.reranking import rank_in_stages
 from engine.query.verdict import judge_answer
@@ -34,12 +34,13 @@ def answer_query(
     *,
     n_explained: int = EXPLAINED,
     judged: bool = True,
+    is_plain: bool = False,
 ) -> Answer:
     """Answer a checked query, among some doc ids (ascending) alone if given; at most n_explained hits are explained.
 
-    judged: whether the answer gets a verdict.
+    judged: whether the answer gets a verdict. is_plain: the text is never a Boolean search.
     """
-    question, notes = read_question(snapshot, query, only), list[str]()
+    question, notes = read_question(snapshot, query, only, is_plain=is_plain), list[str]()
 
     def encode() -> Vectors:
         vector, cut = encode_question(snapshot, question)
@@ -52,21 +53,19 @@ def answer_query(
 
 
 def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query], *, judged: bool = True) -> list[Answer]:
-    """Answer checked queries that all have a text; texts are encoded together and, by meaning, compared together.
+    """Answer checked queries; texts are encoded together and, by meaning, compared together.
 
     judged: whether the answers get verdicts.
     """
     questions = [read_question(snapshot, query) for query in queries]
     if not questions:
         return []
-    vectors, too_long = encode_texts(snapshot, [one.text for one in questions])
-    points = [combine_examples(snapshot, one, vector) for one, vector in zip(questions, vectors, strict=True)]
+    points, cut = zip(*encode_questions(snapshot, questions), strict=True)
     found = _rank_together(snapshot, questions, points) or [
         rank_in_stages(snapshot, one, partial(np.asarray, point)) for one, point in zip(questions, points, strict=True)
     ]
     answers = [
-        _build_answer(snapshot, one, ranked, note_cut("query is", excess))
-        for one, ranked, excess in zip(questions, found, too_long, strict=True)
+        _build_answer(snapshot, one, ranked, notes) for one, ranked, notes in zip(questions, found, cut, strict=True)
     ]
     if not judged:
         return answers
@@ -74,7 +73,7 @@ def answer_queries(snapshot: OpenGeneration, queries: Sequence[Query], *, judged
     return [replace(answer, verdict=verdict) for answer, verdict in zip(answers, verdicts, strict=True)]
 
 
-def _rank_together(snapshot: OpenGeneration, questions: list[Question], points: list[Vectors]) -> list[Ranking]:
+def _rank_together(snapshot: OpenGeneration, questions: Sequence[Question], points: Sequence[Vectors]) -> list[Ranking]:
     """Rank plain semantic questions in one comparison; return an empty list if any question is not plain."""
     first = questions[0]
     plain = Query(mode="semantic", top_k=first.query.top_k, offset=first.query.offset, min_score=first.query.min_score)

@@ -261,8 +261,9 @@ class Index:
     def nearest(self, text: str, top_k: int = 10, *, filters: Filters | None = None) -> list[Hit]:
         """Find the top_k abstracts nearest to a text by the cosine of their vectors, best first.
 
-        Hit.score is that cosine, in [-1, 1]. There are top_k hits, fewer only if fewer records qualify. Of equal
-        scores, the record older in the index comes first.
+        The text is compared as it is: AND, OR, NOT and other operators of a search are words like others, so a title in
+        capitals has neighbours, too. Hit.score is that cosine, in [-1, 1]. There are top_k hits, fewer only if fewer
+        records pass the filters. Of equal scores, the record older in the index comes first.
 
         Raises:
             UsageError: a blank text, top_k below 1, or an invalid filter.
@@ -270,7 +271,7 @@ class Index:
             CorruptError: a file was changed or damaged.
         """
         query = Query(text, top_k=top_k, mode="semantic", filters=filters or Filters(), rerank=NO_RERANKER)
-        return list(self.ask(query, judged=False).hits)
+        return list(answer_query(self._follow_current(), self._complete(query), judged=False, is_plain=True).hits)
 
     def search(
         self, query: str, *, top_k: int = 10, mode: Mode = DEFAULT_MODE, filters: Filters | None = None
@@ -278,7 +279,8 @@ class Index:
         """Find the abstracts that answer a text, best first; mode is "hybrid", "semantic" or "keyword".
 
         "hybrid" ranks by meaning and by words, "semantic" by meaning alone, as nearest() does, and "keyword" by words
-        alone. There are top_k hits, fewer only if fewer records qualify. Of equal scores, the record older in the index
+        alone. A Boolean search (AND, OR, NOT in capitals, a field tag) is an exact filter in every mode; nearest() does
+        not read it. There are top_k hits, fewer only if fewer records qualify. Of equal scores, the record older in the index
         comes first.
 
         Raises:

@@ -46,15 +46,19 @@ class Question:
         return frozenset(self.like + self.unlike)
 
 
-def read_question(snapshot: OpenGeneration, query: Query, only: DocIds | None = None) -> Question:
+def read_question(
+    snapshot: OpenGeneration, query: Query, only: DocIds | None = None, *, is_plain: bool = False
+) -> Question:
     """Resolve a checked query against a generation; with only, hits are restricted to these doc ids (ascending).
+
+    is_plain: the text is never a Boolean search, whatever words are in it.
 
     Raises:
         AbstractNotFoundError: an example is not in the index.
         UsageError: an invalid filter, or no word to search for.
         ConfigError: a filter by the MeSH tree without its file.
     """
-    if (search := read_search(query.text)) is not None:
+    if not is_plain and (search := read_search(query.text)) is not None:
         return _read_search(snapshot, query, search, only)
     is_hybrid = query.mode == "hybrid"
     wording = parse_wording(query.text, prefer_phrases=is_hybrid)
@@ -180,10 +184,24 @@ def encode_texts(snapshot: OpenGeneration, texts: list[str]) -> tuple[Vectors, l
 
 def encode_question(snapshot: OpenGeneration, question: Question) -> tuple[Vectors, tuple[str, ...]]:
     """Return the query vector (dim,), and the note on a text that is too long; loads no encoder without a text."""
-    if not question.text:
-        return combine_examples(snapshot, question, None), ()
-    vectors, too_long = encode_texts(snapshot, [question.text])
-    return combine_examples(snapshot, question, vectors[0]), note_cut("query is", too_long[0])
+    return encode_questions(snapshot, [question])[0]
+
+
+def encode_questions(
+    snapshot: OpenGeneration, questions: Sequence[Question]
+) -> list[tuple[Vectors, tuple[str, ...]]]:
+    """Return the query vector (dim,) of each question, and the note on a text that is too long.
+
+    Texts are encoded together; without any, no encoder is loaded.
+    """
+    texts = [question.text for question in questions if question.text]
+    vectors, too_long = encode_texts(snapshot, texts) if texts else ((), [])
+    encoded = zip(vectors, too_long, strict=True)
+    found: list[tuple[Vectors, tuple[str, ...]]] = []
+    for question in questions:
+        vector, excess = next(encoded) if question.text else (None, 0)
+        found.append((combine_examples(snapshot, question, vector), note_cut("query is", excess)))
+    return found
 
 
 def note_cut(what: str, n_tokens: int) -> tuple[str, ...]:

@@ -74,6 +74,24 @@ def test_the_wanted_words_rank_and_no_operator_does(index: Index) -> None:
     assert by_meaning.score == pytest.approx(float(words @ text), abs=1e-3)
 
 
+@pytest.mark.parametrize("text", ["FROBIZOLE AND PAGET IN MEN", "frobizole NOT throe", "(BONE OR THROE"])
+def test_nearest_compares_a_text_as_it_is_and_never_reads_a_search(index: Index, text: str) -> None:
+    hits = index.nearest(text, 50)
+    assert len(hits) == len(index) == 44
+    vector = index.encode([text])[0]
+    record = index.encode([f"{hits[0].title}. {hits[0].abstract}"])[0]
+    assert hits[0].score == pytest.approx(float(vector @ record), abs=1e-3)
+
+
+def test_a_search_without_wanted_words_is_ranked_by_its_examples_in_a_batch_too(index: Index) -> None:
+    queries = [Query("NOT throe", like=("b3",), mode=mode, top_k=5) for mode in ("semantic", "hybrid")]  # type: ignore[arg-type]
+    queries.append(Query("frobizole", mode="semantic", top_k=5))
+    together = index.ask_batch(queries)
+    alone = [index.ask(query) for query in queries]
+    assert [answer.hits for answer in together] == [answer.hits for answer in alone]
+    assert together[0].hits and together[0].verdict is None and together[2].verdict is not None
+
+
 def test_words_are_marked(index: Index) -> None:
     hit = index.ask(Query("(frobizol* AND Paget[ti]) NOT osteitis", mode="hybrid", top_k=1, explain=True)).hits[0]
     assert hit.why is not None
