@@ -10,6 +10,7 @@ from starlette.responses import Response
 from engine.errors import AbstractNotFoundError
 from engine.options import Query, ValueKind
 from engine.query.index import Index, get_generation
+from engine.query.plan import read_question
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.pages.form import PAGE, canonicalise
 from engine.serve.pages.links import State
@@ -49,15 +50,16 @@ def _show_map(index: Index, names: list[str], state: State, query: Query) -> byt
         "map",
         hits=build_hit_views(index, answer, state),
         rows=rows,
-        place=_locate_query(index, drawing, query),
+        place=_locate_query(index, drawing, answer.query),
         chips=build_chips(state),
         **fields,
     )
 
 
 def _locate_query(index: Index, drawing: Drawing, query: Query) -> tuple[float, float] | None:
-    """Return the x and y of the text of a query; None without a text."""
-    return drawing.place(index.encode([query.text])[0]) if query.text else None
+    """Return the x and y of the text of a checked query, without its operators; None without a text."""
+    text = read_question(get_generation(index), query).text
+    return drawing.place(index.encode([text])[0]) if text else None
 
 
 async def send_points(request: Request) -> Response:

@@ -125,6 +125,18 @@ def test_the_question_lies_where_its_vector_does(client: TestClient, index: Inde
     assert links == [f"/record?id={one}" for one in ids]
 
 
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [("gout AND colchicine NOT child", "gout colchicine"), ("gout -child", "gout"), ("NOT child&like=toy-01", None)],
+)
+def test_operators_have_no_place(client: TestClient, index: Index, query: str, text: str | None) -> None:
+    expected = canvas(client, f"/map?q={text}&n=5") if text else None
+    found = canvas(client, f"/map?q={query}&n=5")
+    assert found.get("data-hits")
+    for axis in ("data-x", "data-y"):
+        assert found.get(axis) == (None if expected is None else expected.get(axis))
+
+
 def test_nothing_is_drawn_in_before_something_is_asked(client: TestClient) -> None:
     for path in ("/map", "/map?q=", "/map?year=2000", "/map?i=toy"):
         found = canvas(client, path)
