@@ -279,9 +279,9 @@ class Index:
         """Find the abstracts that answer a text, best first; mode is "hybrid", "semantic" or "keyword".
 
         "hybrid" ranks by meaning and by words, "semantic" by meaning alone, as nearest() does, and "keyword" by words
-        alone. A Boolean search (AND, OR, NOT in capitals, a field tag) is an exact filter in every mode; nearest() does
-        not read it. There are top_k hits, fewer only if fewer records qualify. Of equal scores, the record older in the index
-        comes first.
+        alone. A Boolean search (AND, OR, NOT in capitals, a field tag) is an exact filter in every mode, but words like
+        others for nearest(). There are top_k hits, fewer only if fewer records qualify. Of equal scores, the record
+        older in the index comes first.
 
         Raises:
             UsageError: a blank query, top_k below 1, an unknown mode, or an invalid filter.

@@ -187,9 +187,7 @@ def encode_question(snapshot: OpenGeneration, question: Question) -> tuple[Vecto
     return encode_questions(snapshot, [question])[0]
 
 
-def encode_questions(
-    snapshot: OpenGeneration, questions: Sequence[Question]
-) -> list[tuple[Vectors, tuple[str, ...]]]:
+def encode_questions(snapshot: OpenGeneration, questions: Sequence[Question]) -> list[tuple[Vectors, tuple[str, ...]]]:
     """Return the query vector (dim,) of each question, and the note on a text that is too long.
 
     Texts are encoded together; without any, no encoder is loaded.
@@ -200,7 +198,7 @@ def encode_questions(
     found: list[tuple[Vectors, tuple[str, ...]]] = []
     for question in questions:
         vector, excess = next(encoded) if question.text else (None, 0)
-        found.append((combine_examples(snapshot, question, vector), note_cut("query is", excess)))
+        found.append((_combine_examples(snapshot, question, vector), note_cut("query is", excess)))
     return found
 
 
@@ -211,7 +209,7 @@ def note_cut(what: str, n_tokens: int) -> tuple[str, ...]:
     return (f"the {what} longer than the encoder reads: the last {pluralize(n_tokens, 'token')} had no effect",)
 
 
-def combine_examples(snapshot: OpenGeneration, question: Question, text: Vectors | None) -> Vectors:
+def _combine_examples(snapshot: OpenGeneration, question: Question, text: Vectors | None) -> Vectors:
     """Combine the vectors of the text (dim,), of the examples and of feedback into the query vector (dim,)."""
     if not question.examples and text is not None:
         vector = text

@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.corpus.boolean.strategy import read_search
-from engine.options import FILTERS, RELEVANCE, Filters, Query, QueryOption, ValueKind
+from engine.corpus.boolean.tree import Search
+from engine.corpus.words.wording import parse_wording
+from engine.options import FILTERS, Filters, QueryOption, ValueKind
 from engine.phrases import pluralize
-from engine.query.ordering import describe_sort
+from engine.query.ordering import count_sorted, describe_sort
 from engine.query.plan import FED_BACK
 from engine.query.searchlog import Record
 
@@ -54,46 +56,93 @@ def _format_moment(iso: str) -> str:
 def _describe_strategy(record: Record) -> Iterator[str]:
     """Yield the query and how records were ranked."""
     query = record.query
+    search = read_search(query.text)
     if query.text:
         yield f"The query was, verbatim: \u201c{query.text}\u201d."
-        if (search := read_search(query.text)) is not None:
-            dialect = search.expression.dialect.value
-            yield f"It was read as a Boolean search ({dialect}), which decided what was found; the ranking ordered it."
+    if search is not None:
+        dialect = search.expression.dialect.value
+        yield f"It was read as a Boolean search ({dialect}), which decided what was found; the ranking ordered it."
     if query.like:
         yield f"Given as examples that hits should be like: {', '.join(map(str, query.like))}."
     if query.unlike:
         yield f"Given as examples that hits should not be like: {', '.join(map(str, query.unlike))}."
-    yield f"Records were ranked {_describe_ranking(query)} ({query.mode} mode)."
-    if query.feedback:
-        yield f"The query's embedding was moved towards those of the {FED_BACK} nearest records (Rocchio feedback)."
-    if record.reranker:
+    yield f"Records were ranked {_describe_ranking(record, search)} ({query.mode} mode)."
+    yield from _describe_order(record, is_search=search is not None)
+
+
+def _describe_order(record: Record, *, is_search: bool) -> Iterator[str]:
+    """Yield what was done to the ranking."""
+    query = record.query
+    n_fed_back = min(int(record.rule.get("fed_back", FED_BACK)), record.n_qualified)
+    if query.feedback and n_fed_back:
+        nearest = f"those of the {n_fed_back} records" if n_fed_back > 1 else "that of the record"
+        yield f"The query's embedding was moved towards {nearest} nearest to it (Rocchio feedback)."
+    if _is_reranked(record):
         yield (
-            f"The first {query.rerank_depth:,} were then ordered anew by the score of the cross-encoder "
+            f"The first hits, at most {query.rerank_depth:,}, were then ordered anew by the score of the cross-encoder "
             f"{record.reranker} ({query.rerank_precision}, fingerprint {record.reranker_fingerprint}) for query and "
             "record."
         )
-    if query.sort != RELEVANCE:
+    n_sorted = count_sorted(query, record.n_abstracts, is_search=is_search)
+    if 0 < n_sorted < record.n_qualified:
+        yield (
+            f"The {n_sorted:,} most relevant records were sorted {describe_sort(query.sort)}; all others follow by "
+            "relevance."
+        )
+    elif n_sorted:
         yield f"Hits were sorted {describe_sort(query.sort)}."
     if query.diversify is not None:
         yield f"Hits unlike those above them were preferred (maximal marginal relevance, {query.diversify!r})."
 
 
-def _describe_ranking(query: Query) -> str:
+def _is_reranked(record: Record) -> bool:
+    """Return whether a second stage ordered the first hits: not where the query had no words to compare."""
+    is_below = not record.ids or record.query.offset >= (record.query.rerank_depth or 0)
+    return bool(record.reranker) and (is_below or any(score is not None for score in record.rerank_scores))
+
+
+def _describe_ranking(record: Record, search: Search | None) -> str:
     """Describe how the records were ranked."""
-    cosine = "the cosine similarity of their embeddings to that of the query"
-    if query.mode == "semantic":
+    query, cosine = record.query, f"the cosine similarity of their embeddings to {_describe_vector(record)}"
+    has_words = bool(search.list_wanted()) if search else parse_wording(query.text, prefer_phrases=True).has_words
+    if query.mode == "semantic" or (query.mode == "hybrid" and not has_words):
         return f"by {cosine}"
+    words = "the BM25 score of the query's words"
     if query.mode == "keyword":
-        return "by the BM25 score of the query's words in them"
+        rest = f"; below, those without any of its words by {cosine}" if search else ""
+        return f"by {words} in them{rest}"
+    return f"by {cosine} and by {words}, fused into one ranking ({_describe_fusion(record)})"
+
+
+def _describe_vector(record: Record) -> str:
+    """Describe what embeddings were compared with."""
+    query, rule = record.query, record.rule
+    if not (query.like or query.unlike):
+        return "that of the query"
+    given = [name for name, values in (("text", query.text), ("like", query.like), ("unlike", query.unlike)) if values]
+    if given == ["like"]:
+        return "that of the example" if len(query.like) == 1 else "the mean of those of the examples"
+    weights = ", ".join(f"{name} {rule[name]:g}" for name in given if name in rule)
+    return "a combination of those of the query and the examples" + (
+        f" (Rocchio weights: {weights})" if weights else ""
+    )
+
+
+def _describe_fusion(record: Record) -> str:
+    """Describe how two rankings became one."""
+    query, rule = record.query, record.rule
+    depth = f"; of each the first {rule['fused']:,}, all others follow by cosine" if "fused" in rule else ""
     if query.fusion == "rrf":
-        how = "reciprocal rank fusion"
-    else:
-        how = (
-            "convex combination"
-            if query.weight is None
-            else f"convex combination, weight {query.weight!r} for the cosine"
+        return f"reciprocal rank fusion{depth}"
+    if query.weight is not None:
+        return f"convex combination, weight {query.weight!r} for the cosine{depth}"
+    weight = ""
+    if "weight" in rule:
+        weight = (
+            f", weight {rule['weight']:g} for the cosine, {rule['short_weight']:g} for up to {rule['short']:g} words, "
+            "more where words found little"
         )
-    return f"by {cosine} and by the BM25 score of the query's words, fused into one ranking ({how})"
+    return f"convex combination{weight}{depth}"
 
 
 def _describe_limits(record: Record) -> Iterator[str]:
@@ -157,7 +206,8 @@ def _describe_ids(given: Sequence[str]) -> str:
 
 def _describe_outcome(record: Record) -> Iterator[str]:
     """Yield the numbers of records and what the result can be checked by."""
+    qualified = "qualified" if record.query.min_score is None else "qualified, whatever their cosine,"
     yield (
-        f"{pluralize(record.n_qualified, 'record')} qualified and the result holds {pluralize(len(record.ids), 'hit')} "
-        f"(SHA-256 of ranks, ids and scores: {record.result_sha256})."
+        f"{pluralize(record.n_qualified, 'record')} {qualified} and the result holds "
+        f"{pluralize(len(record.ids), 'hit')} (SHA-256 of ranks, ids and scores: {record.result_sha256})."
     )

@@ -15,7 +15,7 @@ from engine.options import DEFAULT_FUSION, DEFAULT_WEIGHT, SHORT, SHORT_WEIGHT, 
 from engine.query.evidence import BEST
 from engine.query.generation import OpenGeneration
 from engine.query.ordering import sort_ids
-from engine.query.plan import Question
+from engine.query.plan import ALPHA, BETA, FED_BACK, GAMMA, Question
 from engine.records.encoder import Vectors
 from engine.records.reranker import RerankerIdentity
 
@@ -63,6 +63,29 @@ def rank_question(snapshot: OpenGeneration, question: Question, encode: _Encode)
     if question.n_sorted:
         return _sort_ranking(snapshot, question, found)
     return _vary_ranking(snapshot, question, found) if question.query.diversify else found
+
+
+def list_rule_numbers(query: Query) -> dict[str, float]:
+    """Return the numbers by which a checked query is ranked beside its own: those that another release may change.
+
+    >>> list_rule_numbers(Query("gout", mode="semantic", feedback=True))
+    {'fed_back': 10}
+    """
+    numbers: dict[str, float] = {}
+    if query.mode == "hybrid":
+        numbers["fused"] = DEPTH
+        if (query.fusion or DEFAULT_FUSION) == "rrf":
+            numbers["rrf_k"] = _RRF_K
+        elif query.weight is None:
+            numbers |= {"weight": DEFAULT_WEIGHT, "short": SHORT, "short_weight": SHORT_WEIGHT}
+            numbers |= {"rarest": _RAREST, "covered": _COVERED, "fall": _FALL}
+    if query.like or query.unlike:
+        numbers |= {"text": ALPHA, "like": BETA, "unlike": GAMMA}
+    if query.feedback:
+        numbers["fed_back"] = FED_BACK
+    if query.diversify:
+        numbers["diversified"] = _POOL
+    return numbers
 
 
 def choose_depth(snapshot: OpenGeneration, question: Question) -> int:
@@ -240,6 +263,7 @@ DEPTH = 1000  # of each leg; what lies deeper is not fused
 # Chosen on the question sets of docs/quality.md.
 _RAREST = 4  # words of a question, of which the best record by words should hold
 _COVERED = 0.4  # this share, by BM25
+_FALL = 3  # power by which the weight of the words falls below that share
 _RRF_K = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
 
 
@@ -273,7 +297,7 @@ def _choose_weight(snapshot: OpenGeneration, question: Question, keyword: _Score
     if not keyword:
         return weight
     coverage = keyword[0][1] / snapshot.get_words().compute_highest(question.wording, _RAREST)
-    return 1 - (1 - weight) * min(1.0, coverage / _COVERED) ** 3
+    return 1 - (1 - weight) * min(1.0, coverage / _COVERED) ** _FALL
 
 
 def _share_scores(ranking: _Scored) -> list[tuple[int, float]]:

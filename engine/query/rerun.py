@@ -11,6 +11,7 @@ from engine.index.folder import IndexFolder
 from engine.options import Query
 from engine.query.generation import OpenGeneration, explain_not_kept
 from engine.query.index import Index, answer_recorded, get_generation
+from engine.query.ranking import list_rule_numbers
 from engine.query.rerankers import list_rerankers
 from engine.query.searchlog import Record, describe_mesh_tree, hash_result
 from engine.records.answer import SCORE_DECIMALS, Answer
@@ -87,7 +88,7 @@ def rerun(record: Record, index: Index) -> RerunComparison:
     found = hash_result(answer.hits)
     same = found == record.result_sha256
     snapshot = get_generation(index)
-    notes = _compare_index(record, snapshot)
+    notes = _compare_index(record, snapshot) + _compare_rule(record, answer.query)
     if not same:
         notes += _explain_difference(record, answer, snapshot)
     return RerunComparison(
@@ -141,6 +142,19 @@ def _compare_index(record: Record, snapshot: OpenGeneration) -> tuple[str, ...]:
             f"{manifest.encoder.short_name} (fingerprint {manifest.encoder.fingerprint[:12]}): scores can't be compared"
         )
     return tuple(notes)
+
+
+def _compare_rule(record: Record, query: Query) -> tuple[str, ...]:
+    """Describe how the numbers differ by which the engine ranks; an older record without them tells nothing."""
+    now = list_rule_numbers(query)
+    changed = [
+        f"{name} {record.rule.get(name, 'none')}, now {now.get(name, 'none')}"
+        for name in dict.fromkeys((*record.rule, *now))
+        if record.rule.get(name) != now.get(name)
+    ]
+    if not changed or not record.rule:
+        return ()
+    return (f"ranked by another rule than recorded, so the order may differ: {'; '.join(changed)}",)
 
 
 def _explain_difference(record: Record, answer: Answer, snapshot: OpenGeneration) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from engine.errors import CorruptError, FormatVersionError, GenerationError, Usa
 from engine.options import FUSIONS, MODES, NO_RERANKER, Filters, Query
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
+from engine.query.ranking import list_rule_numbers
 from engine.query.validation import freeze_lists, resolve_since
 from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.answer import SCORE_DECIMALS, Answer, Hit
@@ -51,6 +52,7 @@ class Record:
     reranker: str = ""  # name of the model of the second stage; "" without one
     reranker_fingerprint: str = ""
     rerank_scores: tuple[float | None, ...] = ()  # of the hits, to six decimals; None below the depth
+    rule: Mapping[str, float] = field(default_factory=dict)  # as list_rule_numbers; empty in older records, too
 
     @property
     def ranks(self) -> dict[str, int]:
@@ -93,6 +95,7 @@ def make_record(index: Index, answer: Answer, *, since: int | str | date | None 
         reranker=reranker.short_name if reranker else "",
         reranker_fingerprint=reranker.fingerprint if reranker else "",
         rerank_scores=tuple(_round_optional(hit.rerank_score) for hit in answer.hits) if reranker else (),
+        rule=list_rule_numbers(answer.query),
     )
 
 

@@ -124,6 +124,54 @@ def test_every_choice_is_told(given: dict[str, object], says: str) -> None:
     assert says in of(**given)
 
 
+RULE = {"fused": 1000, "weight": 0.6, "short": 3, "short_weight": 0.4, "text": 1.0, "like": 0.75, "unlike": 0.15, "fed_back": 10}  # fmt: skip
+
+
+def told(n_qualified: int = 1234, rule: dict[str, float] = RULE, **given: object) -> str:
+    query = replace(RECORD.query, **given)  # type: ignore[arg-type]
+    return write_paragraph(replace(RECORD, query=query, rule=rule, n_qualified=n_qualified))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"mode": "hybrid", "fusion": "convex"}, "(convex combination, weight 0.6 for the cosine, 0.4 for up to 3 words, more where words found little; of each the first 1,000, all others follow by cosine) (hybrid mode)"),
+        ({"mode": "hybrid", "fusion": "rrf"}, "(reciprocal rank fusion; of each the first 1,000, all others follow by cosine)"),
+        ({"mode": "hybrid", "text": "\U0001f600"}, "Records were ranked by the cosine similarity of their embeddings to that of the query (hybrid mode)."),
+        ({"mode": "hybrid", "text": "NOT gout", "like": ("a",)}, "to a combination of those of the query and the examples (Rocchio weights: text 1, like 0.75) (hybrid mode)."),
+        ({"mode": "keyword", "text": "gout AND diet"}, "in them; below, those without any of its words by the cosine similarity of their embeddings to that of the query (keyword mode)."),
+        ({"text": "", "like": ("a",)}, "to that of the example (semantic mode)."),
+        ({"text": "", "like": ("a", "b")}, "to the mean of those of the examples (semantic mode)."),
+        ({"feedback": True}, "moved towards those of the 10 records nearest to it (Rocchio feedback)."),
+        ({"feedback": True, "n_qualified": 4}, "moved towards those of the 4 records nearest to it (Rocchio feedback)."),
+        ({"feedback": True, "n_qualified": 1}, "moved towards that of the record nearest to it (Rocchio feedback)."),
+        ({"sort": "year"}, "The 100 most relevant records were sorted by year, newest first; all others follow by relevance."),
+        ({"sort": "year", "n_qualified": 100}, "(semantic mode). Hits were sorted by year, newest first."),
+        ({"sort": "year", "mode": "keyword"}, "(keyword mode). Hits were sorted by year, newest first."),
+        ({"sort": "year", "text": "gout AND diet"}, "Hits were sorted by year, newest first."),
+        ({"min_score": 0.5}, "1,234 records qualified, whatever their cosine, and the result holds"),
+    ],
+)  # fmt: skip
+def test_what_is_told_is_true_of_every_kind_of_search(given: dict[str, object], says: str) -> None:
+    assert says in told(**given)  # type: ignore[arg-type]
+
+
+def test_nothing_is_told_of_a_feedback_without_records() -> None:
+    assert "Rocchio" not in told(0, feedback=True)
+
+
+def test_a_second_stage_is_told_only_where_it_had_something_to_do() -> None:
+    query = replace(RECORD.query, rerank="m", rerank_depth=50, rerank_precision="fp32")
+    record = replace(
+        RECORD, query=query, reranker="m", reranker_fingerprint="ef" * 32, rerank_scores=(0.5, *(None,) * 49)
+    )
+    says = "The first hits, at most 50, were then ordered anew"
+    assert says in write_paragraph(record)
+    none = replace(record, rerank_scores=(None,) * 50)  # as NOT gout with examples, which gives no text to compare
+    assert says not in write_paragraph(none)
+    assert says in write_paragraph(replace(none, query=replace(query, offset=50)))  # the page below
+
+
 def test_no_query_is_told_where_there_are_only_examples() -> None:
     assert "verbatim" not in of(text="", like=("PMID:1",))
 

@@ -21,6 +21,7 @@ from engine.errors import (
 )
 from engine.index.folder import IndexFolder
 from engine.options import FUSIONS, MODES, Filters, Query, ValueKind
+from engine.query import ranking
 from engine.query.rerun import open_recorded, rerun
 from engine.query.searchlog import Record, dump_record, hash_result, make_record, read_record, write_record
 from engine.receipts import open_json, seal_json
@@ -236,6 +237,23 @@ def test_what_a_later_index_toml_says_changes_nothing(toy: IndexFolder, add: Add
     with open_index(toy.path) as index:
         assert make_record(index, index.ask(Query("gout knee", mode="hybrid", top_k=40))).ids != record.ids
         assert rerun(record, index).same and rerun(new, index).same
+
+
+def test_another_rule_of_ranking_is_named(toy: IndexFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_index(toy.path) as index:
+        write_record(
+            tmp_path / "r.json", make_record(index, index.ask(Query("gout knee pain care", top_k=9))), overwrite=False
+        )
+        record = read_record(tmp_path / "r.json")
+        assert rerun(record, index).notes == ()
+        monkeypatch.setattr(ranking, "DEFAULT_WEIGHT", 0.1)
+        (note,) = [note for note in rerun(record, index).notes if "rule" in note]
+        assert note == "ranked by another rule than recorded, so the order may differ: weight 0.6, now 0.1"
+        older = replace(record, rule={})
+        assert not any("rule" in note for note in rerun(older, index).notes)
+        fixed = make_record(index, index.ask(Query("gout", mode="hybrid", weight=0.3)))
+        assert fixed.rule == {"fused": 1000}
+        assert make_record(index, index.ask(Query("gout", mode="keyword"))).rule == {}
 
 
 def test_a_filtered_search_with_examples_is_repeated(toy: IndexFolder, add: Add, tmp_path: Path) -> None:
