@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 import pytest
 
 from engine.cli.flowchart import _CHARACTERS, Step, draw_flowchart
+from engine.corpus.storage.journal import DecisionKind
 from engine.index.folder import IndexFolder
+from engine.review.reviews import NewLabel, Review, ReviewSettings
 
 Run = Callable[..., CompletedProcess[str]]
 RIS = "TY  - JOUR\nTI  - {}\nAB  - Text.\nDO  - {}\nER  - \n"
@@ -95,6 +97,34 @@ def test_decisions_fill_the_later_stages(review: IndexFolder, engine: Run, tmp_p
         "wrong drug (n = 1)",
         "Studies included in review (n = 1)",
     ]
+
+
+def test_a_review_fills_the_later_stages(review: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    kept = Review(review, "main")
+    kept.start("ann", ReviewSettings())
+    for name, kind, reason in (
+        ("toy-01", "include", ""),
+        ("toy-02", "exclude", ""),
+        ("toy-03", "exclude", "wrong drug"),
+        ("toy-04", "exclude", "not retrieved"),
+        ("toy-05", "maybe", ""),
+        ("toy-06", "include", ""),
+    ):
+        kept.decide("ann", [name], NewLabel(DecisionKind(kind), reason))
+    kept.decide("bob", ["toy-06"], NewLabel(DecisionKind.EXCLUDE))
+    done = engine("flow", "-i", "toy", "--review", "main", "-o", "flow.svg")
+    assert done.stdout.splitlines()[-6:] == [
+        "  screened: 4; excluded by title and abstract: 1",
+        "  report excluded, wrong drug: 1",
+        "  report excluded, not retrieved: 1",
+        "  included: 1",
+        "  maybe: 1",
+        "  in conflict: 1",
+    ]
+    assert "Records screened (n = 4 of 42)" in texts_of((tmp_path / "flow.svg").read_text(encoding="utf-8"))
+    (tmp_path / "in.txt").write_text("toy-01\n")
+    both = engine("flow", "-i", "toy", "--review", "main", "--included", "in.txt")
+    assert both.returncode == 2 and "--review and files of decisions were given" in both.stderr
 
 
 def texts_of(svg: str) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from engine.cli.flowchart import Step
     from engine.corpus.flow import Flow, OriginFlow
     from engine.corpus.storage.store import Corpus
+    from engine.index.folder import IndexFolder
 
 _FILE = click.Path(path_type=Path)
 _RULES = {
@@ -45,7 +46,9 @@ class _Decisions:
     included: int
     excluded: int  # by title and abstract
     reasons: dict[str, int]  # excluded reports by reason, most frequent first
-    unknown: int  # ids that are not in the index
+    unknown: int  # records that are not in the index
+    maybe: int = 0  # that the reviewers are not sure about
+    conflict: int = 0  # that one reviewer includes and another excludes
 
     @property
     def n_sought(self) -> int:
@@ -64,6 +67,7 @@ class _Decisions:
     metavar="FILE",
     help="File of the excluded records. After a tab, a line may give the reason why the full report was excluded.",
 )
+@click.option("--review", metavar="NAME", help="Name of a review whose decisions are counted.")
 @click.option("-o", "--output", type=_FILE, metavar="FILE.svg", help="Draw the diagram.")
 @click.option("--overwrite", is_flag=True, help="Overwrite an existing file.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
@@ -71,6 +75,7 @@ def flow(
     config: Config,
     included: Path | None,
     excluded: Path | None,
+    review: str | None,
     output: Path | None,
     overwrite: bool,
     as_object: bool,
@@ -82,17 +87,20 @@ def flow(
     Counts are given for each database and register, which are recognised by what the records name, by the format and by
     the name of the file. The stages after identification stay blank until there are decisions. A record excluded with a
     reason was excluded by its full report, one without by title and abstract. The reason "not retrieved" is reported as
-    such.
+    such. Records of a review that are in conflict or maybe are not yet screened.
 
     \b
     engine flow -i rheumatology
     engine flow -i rheumatology --included in.txt --excluded out.txt -o flow.svg
+    engine flow -i rheumatology --review main -o flow.svg
     """
     from engine.corpus.flow import count_flow
     from engine.files import check_targets, write_text
     from engine.index.folder import IndexFolder
     from engine.query.opening import open_corpus
 
+    if review is not None and (included or excluded):
+        raise UsageError("--review and files of decisions were given, expected one of them")
     if output is not None:
         if output.suffix.lower() != ".svg":
             raise UsageError(f"{output}: the diagram is written as SVG. Name a file that ends with .svg")
@@ -101,6 +109,8 @@ def flow(
     with closing(open_corpus(folder.open_current(quick=True))) as corpus:
         counts = count_flow(corpus)
         decisions = _read_decisions(corpus, included, excluded) if included or excluded else None
+    if review is not None:
+        decisions = _count_review(folder, review)
     if as_object:
         later = {"decisions": asdict(decisions)} if decisions else {}
         say(dump_json({"index": folder.path.name} | asdict(counts) | later))
@@ -132,6 +142,18 @@ def _read_decisions(corpus: Corpus, included: Path | None, excluded: Path | None
     )
 
 
+def _count_review(folder: IndexFolder, name: str) -> _Decisions:
+    """Count the decisions of a review."""
+    from engine.review.reviews import Review
+    from engine.review.state import read_state
+
+    state = read_state(Review(folder, name))
+    counts, reasons = state.count_kinds(), state.count_reasons()
+    without = reasons.pop("", 0)
+    included, maybe = (sum(n for kind, n in counts.items() if kind == each) for each in ("include", "maybe"))
+    return _Decisions(included, without, dict(reasons.most_common()), len(state.absent), maybe, counts[None])
+
+
 def _read_reasons(path: Path) -> dict[str, str]:
     """Return the ids of a file that are followed by a tab and a reason."""
     from engine.files import read_text
@@ -154,6 +176,8 @@ def _format_flow(name: str, flow: Flow, decisions: _Decisions | None) -> Iterato
         yield f"  screened: {_count_screened(decisions):,}; excluded by title and abstract: {decisions.excluded:,}"
         yield from (f"  report excluded, {reason}: {n:,}" for reason, n in decisions.reasons.items())
         yield f"  included: {decisions.included:,}"
+        yield from ([f"  maybe: {decisions.maybe:,}"] if decisions.maybe else [])
+        yield from ([f"  in conflict: {decisions.conflict:,}"] if decisions.conflict else [])
         yield from (
             [f"  decisions on records that are not in the index: {decisions.unknown:,}"] if decisions.unknown else []
         )
