@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.cli import main
+from engine.corpus.storage.journal import DecisionKind
 from engine.index.folder import IndexFolder
+from engine.review.reviews import NewLabel, Review, ReviewSettings
 
 Run = Callable[..., Result]
 
@@ -42,6 +44,29 @@ def test_json_has_the_score_and_the_cosine_apart(run: Run) -> None:
     found = json.loads(done.stdout)
     assert (found["n_included"], found["n_excluded"]) == (2, 2)
     assert all(-1 <= hit["cosine"] <= 1 and hit["score"] != hit["cosine"] for hit in found["hits"])
+
+
+def test_a_review_gives_the_same_order_as_files_of_its_decisions(run: Run, toy: IndexFolder) -> None:
+    review = Review(toy, "main")
+    review.start("ann", ReviewSettings("gout"))
+    for names, kind in ((["toy-01", "toy-06"], "include"), (["toy-02", "toy-08"], "exclude")):
+        review.decide("ann", names, NewLabel(DecisionKind(kind)))
+    files, kept = (
+        run("screen", *args, "-n", 40, "--json") for args in ((*LABELS, "--criteria", "gout"), ("--review", "main"))
+    )
+    assert kept.exit_code == 0, kept.output
+    assert json.loads(kept.stdout) == json.loads(files.stdout)
+    review.decide("ann", ["toy-26"], NewLabel(DecisionKind.MAYBE))
+    review.decide("ann", ["toy-11"], NewLabel(DecisionKind.INCLUDE))
+    review.decide("bob", ["toy-11"], NewLabel(DecisionKind.EXCLUDE))
+    found = json.loads(run("screen", "--review", "main", "-n", 40, "--answer").stdout)
+    ranked = [{hit["id"] for hit in hits} for hits in (json.loads(files.stdout), found["hits"])]
+    assert ranked[0] - ranked[1] == {"toy-26", "toy-11"} and len(found["hits"]) == 34
+    assert (found["n_included"], found["n_excluded"], found["n_unsure"], found["n_left"]) == (2, 2, 2, 34)
+    shown = run("screen", "--review", "main", "-n", 1, "--table").stderr
+    assert "4 records labelled (2 included, 2 excluded), 2 maybe or in conflict, 34 left to screen" in shown
+    both = run("screen", "--review", "main", *LABELS)
+    assert both.exit_code == 2 and "--review and files of decisions were given" in both.output
 
 
 @pytest.mark.parametrize(

@@ -88,10 +88,22 @@ def _read_labels(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labe
     return look_up_labels(corpus, included, excluded)
 
 
+def _read_review(path: Path, name: str) -> tuple[Labels, str]:
+    """Return the labels and the criteria of a review."""
+    from engine.index.folder import IndexFolder
+    from engine.relevance.screening.labels import Labels
+    from engine.review.reviews import Review
+    from engine.review.state import read_state
+
+    state = read_state(Review(IndexFolder(path), name))
+    return Labels(*state.list_labels(), unsure=state.list_unsure()), state.settings.criteria
+
+
 @main.command()
 @index_options
 @_label_options
 @criteria_options
+@click.option("--review", metavar="NAME", help="Name of a review whose decisions and criteria are used.")
 @filter_options
 @TOP_K
 @ranked_output
@@ -99,6 +111,7 @@ def screen(
     config: Config,
     label_files: tuple[Path | None, Path | None],
     criteria: str,
+    review: str | None,
     filters: Filters,
     top_k: int,
     out: Output,
@@ -107,20 +120,30 @@ def screen(
 
     The score combines a model of words, trained on your decisions so far, with the cosine with the criteria, which
     counts less with every inclusion. Without decisions of both kinds, the cosine alone ranks. Scores are comparable
-    only within one ranking. Filters restrict the records that are ranked.
+    only within one ranking. Filters restrict the records that are ranked. With --review, records that are maybe or in
+    conflict are not ranked again, and --criteria replaces the criteria of the review.
 
     \b
     engine screen -i rheumatology --criteria "Randomised trials of stem cells in knee osteoarthritis"
     engine screen -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt -n 25 -o next.ris
+    engine screen -i rheumatology --review main -n 25
     """
     from engine.query.index import get_generation
     from engine.relevance.screening.ranking import screen as rank_records
 
     check_output(out)
+    if review is not None and any(label_files):
+        raise UsageError("--review and files of decisions were given, expected one of them")
     with open_named(config) as index:
         snapshot = get_generation(index)
-        screening = rank_records(snapshot, _read_labels(snapshot.corpus, label_files), criteria, filters, top_k)
-        facts = {"n_included": screening.n_included, "n_excluded": screening.n_excluded}
+        if review is None:
+            labels = _read_labels(snapshot.corpus, label_files)
+        else:
+            labels, agreed = _read_review(index.path, review)
+            criteria = criteria or agreed
+        screening = rank_records(snapshot, labels, criteria, filters, top_k)
+        counts = ("n_included", "n_excluded", "n_unsure", "n_left")
+        facts = {name: getattr(screening, name) for name in counts}
         title = f"screening (generation {screening.answer.generation:06d})"
         hits = HitList(screening.answer, title, cosines=screening.cosines, facts=facts)
         deliver_hits(index, hits, out, [_format_counts(screening)])
@@ -130,7 +153,8 @@ def _format_counts(found: Screening) -> str:
     """Format how many records are labelled, and how many are left."""
     labelled = found.n_included + found.n_excluded
     kinds = f"{found.n_included:,} included, {found.n_excluded:,} excluded"
-    return f"{pluralize(labelled, 'record')} labelled ({kinds}), {found.n_left:,} left to screen"
+    unsure = f", {found.n_unsure:,} maybe or in conflict" if found.n_unsure else ""
+    return f"{pluralize(labelled, 'record')} labelled ({kinds}){unsure}, {found.n_left:,} left to screen"
 
 
 @main.command()

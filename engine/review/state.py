@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+import numpy as np
+
 from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.storage.journal import Decision, DecisionKind, RecordIdentity, list_active
 from engine.query.opening import open_corpus
+from engine.records.generation import DocIds
 from engine.review.reviews import Review, ReviewSettings, read_settings
 
 _UNSETTLED = {DecisionKind.INCLUDE, DecisionKind.EXCLUDE}
@@ -82,6 +85,19 @@ class ReviewState:
     def list_of(self, kind: DecisionKind | None) -> list[DecidedRecord]:
         """Return the records of the index about which this was decided; None are conflicts."""
         return [each for each in self.records if each.doc_id is not None and each.kind is kind]
+
+    def list_labels(self) -> tuple[DocIds, DocIds]:
+        """Return the included and the excluded records, each as doc ids, int64 ascending."""
+        included, excluded = self._list_ids(DecisionKind.INCLUDE), self._list_ids(DecisionKind.EXCLUDE)
+        return included, excluded
+
+    def list_unsure(self) -> DocIds:
+        """Return the records that are maybe or in conflict: doc ids, int64 ascending."""
+        return np.union1d(self._list_ids(DecisionKind.MAYBE), self._list_ids(None))
+
+    def _list_ids(self, kind: DecisionKind | None) -> DocIds:
+        """Return the doc ids, ascending, about which this was decided."""
+        return np.array(sorted(each.doc_id for each in self.list_of(kind) if each.doc_id is not None), np.int64)
 
     @property
     def absent(self) -> list[DecidedRecord]:

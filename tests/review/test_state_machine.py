@@ -73,7 +73,7 @@ class Decisions(RuleBasedStateMachine):
 
     @rule()
     def roll_back_and_again(self) -> None:
-        if self.folder.read_current() > 1:
+        if self.folder.list_numbers()[0] < self.folder.read_current():
             roll_back(self.folder, None)
             apply_decisions(self.folder, order_of().settings, "duplicates", silent)  # merges are kept in the journal
 

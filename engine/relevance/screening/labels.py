@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +23,11 @@ class Labels:
     included: DocIds  # ascending, each once
     excluded: DocIds  # ascending, each once, disjoint from included
     unknown: tuple[str, ...] = ()  # ids that are not in the index, in order, each once
+    unsure: DocIds = field(default_factory=lambda: np.empty(0, np.int64))  # read, but neither: not ranked, not learned
 
     @property
     def doc_ids(self) -> DocIds:
-        """All labelled records, ascending."""
+        """The included and excluded records, ascending."""
         return np.union1d(self.included, self.excluded)
 
     @property

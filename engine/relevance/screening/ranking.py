@@ -53,7 +53,8 @@ class Screening:
     cosines: tuple[float | None, ...]  # cosine of each hit with the criteria
     n_included: int
     n_excluded: int
-    n_left: int  # records without a label that pass the filters
+    n_unsure: int  # records that were read, but neither included nor excluded
+    n_left: int  # unread records that pass the filters
 
 
 def screen(
@@ -75,7 +76,7 @@ def screen(
             "Give --criteria TEXT, or at least one record of each kind"
         )
     candidates = find_candidates(snapshot, filters)
-    left = np.setdiff1d(candidates.doc_ids, labels.doc_ids, assume_unique=True)
+    left = np.setdiff1d(candidates.doc_ids, np.union1d(labels.doc_ids, labels.unsure), assume_unique=True)
     pool, notes = load_pool(snapshot, np.union1d(left, labels.doc_ids), text, learning=labels.has_both)
     labelled = np.searchsorted(pool.doc_ids, labels.doc_ids)
     rows, scores = rank_unlabelled(pool, labelled, labels.mark_included(labels.doc_ids), np.isin(pool.doc_ids, left))
@@ -88,7 +89,8 @@ def screen(
         notes=(*candidates.notes, *note_unknown(tuple(dict.fromkeys((*labels.unknown, *candidates.unknown)))), *notes),
     )
     cosines = tuple(None if pool.cosines is None else float(pool.cosines[row]) for row in rows[:top_k])
-    return Screening(answer, cosines, len(labels.included), len(labels.excluded), len(left))
+    n_labelled = len(labels.included), len(labels.excluded)
+    return Screening(answer, cosines, *n_labelled, len(labels.unsure), len(left))
 
 
 def find_candidates(snapshot: OpenGeneration, filters: Filters) -> Qualified:
