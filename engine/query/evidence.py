@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from engine.corpus.words.folding import get_stemmer, split_words
 from engine.corpus.words.wordindex import WordIndex
@@ -94,21 +95,44 @@ def measure_evidence(words: WordWeights, hits: Iterable[tuple[float, str, str]])
 
 def _measure_hit(words: WordWeights, cosine: float, title: str, abstract: str) -> _HitEvidence:
     """Measure the evidence of one hit."""
-    in_title = set(split_words(title))
-    share = _sum_held(words, in_title | set(split_words(abstract)))
-    return _HitEvidence(cosine, share, _sum_held(words, in_title))
-
-
-def _sum_held(words: WordWeights, there: set[str]) -> float:
-    """Return the share of the weights of the words that are among some folded words."""
     if not words.total:
-        return 0.0
-    stem_word = get_stemmer().stem_word
-    stems = {stem_word(word) for word in there}
-    held = [stem for stem in words.weights if stem in stems]
-    held += [stem for stem in words.prefixes if any(word.startswith(stem) for word in there)]
-    held += [stem for stem in words.unknown if any(_is_misspelt(stem, other) for other in stems)]
-    return sum(words.weights[stem] for stem in set(held)) / words.total
+        return _HitEvidence(cosine, 0.0, 0.0)
+    in_title, in_abstract = _find_held(words, title), _find_held(words, abstract)
+    return _HitEvidence(cosine, _sum_weights(words, in_title | in_abstract), _sum_weights(words, in_title))
+
+
+def _sum_weights(words: WordWeights, held: set[str]) -> float:
+    """Return the share of the weights of the words that some of the stems have."""
+    return sum(weight for stem, weight in words.weights.items() if stem in held) / words.total
+
+
+def _find_held(words: WordWeights, text: str) -> set[str]:
+    """Return the stems of the words that a text holds, as they are written or misspelt."""
+    held = _HeldWords.of(text)
+    found = words.weights.keys() & held.stems
+    found |= {stem for stem in words.prefixes if any(word.startswith(stem) for word in held.words)}
+    alike = ((stem, held.by_letter.get(stem[:1], ())) for stem in words.unknown)
+    return found | {stem for stem, others in alike if any(_is_misspelt(stem, other) for other in others)}
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldWords:
+    """The words of a text, folded."""
+
+    words: frozenset[str]
+    stems: frozenset[str]
+    by_letter: Mapping[str, Sequence[str]]  # first letter -> stems
+
+    @staticmethod
+    @lru_cache(maxsize=256)  # some 10 MB; a record is met again in another mode and by the next question
+    def of(text: str) -> _HeldWords:
+        """Split a text."""
+        words = frozenset(split_words(text))
+        stems = frozenset(map(get_stemmer().stem_word, words))
+        by_letter: dict[str, list[str]] = {}
+        for stem in stems:
+            by_letter.setdefault(stem[:1], []).append(stem)
+        return _HeldWords(words, stems, by_letter)
 
 
 def _is_misspelt(word: str, other: str) -> bool:

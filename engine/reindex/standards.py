@@ -115,12 +115,12 @@ def _measure_probe(parts: SearchedParts, probe: _Probe, vector: Vectors, nearest
     best["hybrid"] = list(dict.fromkeys(best["semantic"] + best["keyword"]))
     ids = [*best["hybrid"], *([] if probe.own is None else [probe.own])]
     cosines = dict(zip(ids, map(float, parts.vectors.score_ids(vector, np.array(ids, np.int64))), strict=True))
-    rows = parts.corpus.fetch(best["hybrid"])
-    words = weigh_words(parts.words, wording)
-    evidence = {
-        mode: measure_evidence(words, [(cosines[i], rows[i].title, rows[i].abstract) for i in best[mode]])
-        for mode in MODES
-    }
+    rows = {row["id"]: row for row in parts.corpus.read_by_ids("title, abstract", best["hybrid"])}
+    every = measure_evidence(
+        weigh_words(parts.words, wording), [(cosines[i], rows[i]["title"], rows[i]["abstract"]) for i in best["hybrid"]]
+    )
+    hits = dict(zip(best["hybrid"], every.hits, strict=True))
+    evidence = {mode: replace(every, hits=tuple(hits[i] for i in best[mode])) for mode in MODES}
     return _Found(evidence, None if probe.own is None else cosines[probe.own])
 
 

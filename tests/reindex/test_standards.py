@@ -7,8 +7,10 @@ import pytest
 
 from engine import open_index
 from engine.config import Settings
+from engine.corpus.words.wording import parse_wording
 from engine.index.folder import IndexFolder
 from engine.options import MODES
+from engine.query.evidence import BEST
 from engine.query.index import get_generation
 from engine.query.verdict import VERSION
 from engine.records.abstract import Abstract
@@ -17,7 +19,7 @@ from engine.records.generation import Standards
 from engine.reindex import standards
 from engine.reindex.compaction import compact_index
 from engine.reindex.otherfields import QUESTIONS
-from engine.reindex.standards import SearchedParts, _choose_text, measure_standards
+from engine.reindex.standards import SearchedParts, _choose_text, _measure_probe, _Probe, measure_standards
 from tests.conftest import forget_standards, silent
 
 
@@ -114,6 +116,23 @@ def test_what_is_reached(toy: IndexFolder) -> None:
         assert reach.unrelated[-1] < reach.neighbours[0]
     semantic, keyword, both = measured.reaches
     assert all(np.maximum(semantic.neighbours, keyword.neighbours) <= both.neighbours)
+
+
+def test_each_mode_has_the_evidence_of_its_own_hits(toy: IndexFolder) -> None:
+    with open_index(toy.path) as index:
+        found = get_generation(index)
+        parts = SearchedParts(found.corpus, found.vectors, found.get_words())
+        (vector,) = found.vectors.get_points(np.array([1]))
+        ranked = [doc_id for doc_id, _ in parts.words.rank(parse_wording("colchicine"), 50, count=False)[0]]
+        evidence = _measure_probe(parts, _Probe("colchicine", 1), vector, range(1, 12)).evidence
+    expected = {doc_id for doc_id in ranked if doc_id != 1}
+    assert 0 < len(expected) < BEST  # so that all of them are its hits
+    assert {mode: len(each.hits) for mode, each in evidence.items()} == {
+        "semantic": BEST,
+        "keyword": len(expected),
+        "hybrid": len(expected | set(range(2, 12))),
+    }
+    assert all(hit.share == 1 for hit in evidence["keyword"].hits)
 
 
 def test_a_generation_without_them_gets_them_by_compaction(toy: IndexFolder) -> None:
