@@ -257,7 +257,7 @@ class _Evaluator:
             return None
         whole = found[0] if len(found) == 1 else self.join_some(found)
         if self.is_empty(whole):
-            self.empty[_name_term(term)] = None
+            self.empty[term.written[:80]] = None
         return whole
 
     def is_empty(self, part: _Set) -> bool:
@@ -376,10 +376,3 @@ def _name_first(names: Sequence[str], most: int) -> str:
     """Return the first of many names, and how many more there are."""
     more = f" and {len(names) - most:,} more" if len(names) > most else ""
     return f"{', '.join(names[:most])}{more}"
-
-
-def _name_term(term: SearchTerm) -> str:
-    """Return a term as a note names it."""
-    if term.text in term.tag:
-        return term.tag[:60]
-    return f"{term.text[:60]}{term.tag if term.tag.startswith(('[', '.', ':', '/')) else ''}"

@@ -24,6 +24,7 @@ from engine.corpus.words.folding import split_words
 from engine.errors import UsageError
 from engine.identifiers import strip_doi, strip_pmid
 
+_MOST_WORDS = 8  # of a heading whose words may stand in another order
 _Selection = tuple[DocSet | None, Sequence[str]]  # the records, and notes
 _SKIPPED = frozenset(
     "a an and de der des die do du et for fur in la le of on the und".split()
@@ -37,10 +38,13 @@ def select_named(field: SearchField, term: SearchTerm, tree: MeshTree | None, co
         UsageError: an author without a word, or with too many.
     """
     text = term.text.strip()
-    if field is SearchField.EXPLODED:
-        return _select_exploded(text, tree)
-    if field is SearchField.HEADING:
-        return select_names("mesh", [text]), ()
+    if field in (SearchField.EXPLODED, SearchField.HEADING):
+        heading = _find_heading(text, corpus)
+        notes = () if heading == text else (f"{text[:80]!r} was read as the heading {heading!r}",)
+        if field is SearchField.HEADING:
+            return select_names("mesh", [heading]), notes
+        selected, more = _select_exploded(heading, tree)
+        return selected, (*notes, *more)
     if field is SearchField.TYPE:
         return select_names("type", [text]), ()
     if field is SearchField.LANGUAGE:
@@ -58,6 +62,19 @@ def select_named(field: SearchField, term: SearchTerm, tree: MeshTree | None, co
         return Not(WITHOUT_ABSTRACT), ()
     strip, column = (strip_pmid, "pmid") if field is SearchField.PMID else (strip_doi, "doi")
     return select_keys(column, [strip(one) for one in re.split(r"[\s,]+", text) if one]), ()
+
+
+def _find_heading(text: str, corpus: Corpus) -> str:
+    """Return the heading of a corpus that a text names with its words in another order: Arthritis, Rheumatoid."""
+    words = text.split()
+    if not 2 <= len(words) <= _MOST_WORDS or "," in text:
+        return text
+    turned = [f"{' '.join(words[place:])}, {' '.join(words[:place])}" for place in range(1, len(words))]
+    marks = ", ".join("?" * (len(turned) + 1))
+    rows = corpus.read_each(f"SELECT value FROM terms WHERE kind = 'mesh' AND value IN ({marks})", text, *turned)
+    found = [str(value) for part in rows for (value,) in part]
+    is_known = any(value.lower() == text.lower() for value in found)
+    return text if is_known or not found else min(found)
 
 
 def _select_exploded(text: str, tree: MeshTree | None) -> _Selection:

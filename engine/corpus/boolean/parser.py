@@ -11,18 +11,24 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from engine.corpus.boolean.limits import read_limit, split_limits, strip_parentheses
+from engine.corpus.boolean.prefixes import move_prefixes
 from engine.corpus.boolean.tags import (
+    ANY_SUBHEADING,
     DEFAULT_FIELDS,
+    FILTER,
     HEADINGS,
     Dialect,
     SearchField,
     Tag,
+    find_heading_tag,
     find_nearness,
     find_tag,
+    name_codes,
     suggest_tag,
 )
 from engine.corpus.boolean.tokens import Piece, TokenType, read_pieces
-from engine.corpus.boolean.tree import Expression, Kind, Node, SearchTerm
+from engine.corpus.boolean.tree import Expression, Kind, Node, SearchTerm, join_tag
 from engine.corpus.boolean.values import fold_words, read_years, split_heading
 from engine.errors import UsageError
 
@@ -37,9 +43,14 @@ _SIDE_BY_SIDE = (
 )
 _MAJOR_NOTE = find_tag(Dialect.PUBMED, "majr")
 _FOREIGN = re.compile(
-    r"[NW][0-9]{1,2}|(?:w|pre|W|PRE)/[0-9]{1,2}|(?:TI|AB|TS|SU|MH|TX|SO|KW)=?|(?:AU|WC|ALL)=|TITLE(?:-ABS)?(?:-KEY)?|ABS|KEY"
-)  # of EBSCO, Web of Science and Scopus
+    r"(?:TI|AB|TS|SU|MH|MM|TX|SO|KW)|(?i:title|abstract|author|journal|mesh|keywords?|year|language):"
+)  # what may be a field of another database
 _SIGNED = re.compile(r"(?P<sign>[+-]?)(?P<title>title:)?(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+
+
+_EMTREE = {"human": "Humans", "animal": "Animals"}  # headings of Embase, and those of MeSH
+_MOST_NAMED = 3  # terms in one note
+_Remarks = dict[str, dict[str, None]]  # what is to be said, and the terms that it is said about
 
 
 @dataclass(slots=True, eq=False)
@@ -47,7 +58,7 @@ class _Draft:
     """A node while its expression is read."""
 
     kind: Kind
-    position: int
+    position: int  # of its first character, from 1; 0: a limit
     parts: list[_Draft] = field(default_factory=list)
     text: str = ""
     tag: Tag | None = None
@@ -68,14 +79,18 @@ class _Operator:
     joins: set[str] = field(default_factory=set)  # of an open parenthesis: the operators directly inside
 
 
-def parse_expression(text: str, dialect: Dialect, *, numbered: int = 0) -> Expression:
-    """Parse an expression with plain marks; numbered: lines of the search that it belongs to, 0 if it is no such line.
+def parse_expression(text: str, dialect: Dialect, *, numbered: int = 0, limits: str = "") -> Expression:
+    """Parse an expression with plain marks.
+
+    numbered: lines of the search that it belongs to, 0 if it is no such line.
+    limits: what its records must meet besides, as in Ovid: english language and yr="2010 -Current".
 
     Raises:
         UsageError: it can't be read; the message names the character.
     """
-    pieces, notes = _drop_dangling(list(read_pieces(text, dialect, numbered=numbered)))
-    return _ExpressionParser(pieces, dialect, notes).parse()
+    moved, notes = move_prefixes(list(read_pieces(text, dialect, numbered=numbered)))
+    pieces, dropped = _drop_dangling(moved)
+    return _ExpressionParser(pieces, dialect, (*dropped, *notes)).parse(limits)
 
 
 def _drop_dangling(pieces: Sequence[Piece]) -> tuple[list[Piece], list[str]]:
@@ -117,8 +132,8 @@ class _ExpressionParser:
         self.wants_operand = True
         self.notes: dict[str, None] = dict.fromkeys(notes)
 
-    def parse(self) -> Expression:
-        """Return the expression.
+    def parse(self, limits: str = "") -> Expression:
+        """Return the expression, with limits.
 
         Raises:
             UsageError: it can't be read.
@@ -129,7 +144,12 @@ class _ExpressionParser:
             raise UsageError(_explain_missing(self.pieces, self.place))
         while self.operators:
             self.reduce()
-        return _freeze_drafts(self.operands[0], self.dialect, self.notes)
+        whole = self.operands[0]
+        if limits:
+            parts = whole.parts if whole.kind is Kind.AND else [whole]
+            added = _build_limits(limits)
+            whole = _Draft(Kind.AND, whole.position, [*parts, *(added.parts if added.kind is Kind.AND else [added])])
+        return _freeze_drafts(whole, self.dialect, self.notes)
 
     def read_open(self, piece: Piece) -> None:
         """Read an opening parenthesis.
@@ -173,6 +193,8 @@ class _ExpressionParser:
         name = piece.text if piece.text in _LEVELS else "NEAR"
         if piece.written.islower() and name != "NEAR" and self.dialect.reads_left_to_right:
             self.notes[_LOWER] = None
+        if name == "NEAR" and piece.text != piece.written.upper():
+            self.notes[f"{piece.written} at character {piece.position} was read as {piece.text}"] = None
         if self.wants_operand:
             if name != "NOT":
                 raise UsageError(_explain_missing(self.pieces, self.place))
@@ -239,7 +261,11 @@ class _ExpressionParser:
                 return
             run.pop()
         spoken = [one for one in run if fold_words(one.text, self.dialect)]
-        if not spoken:
+        before = self.operands[-1] if self.operands and not self.wants_operand else None
+        if before and before.kind is Kind.TERM and before.tag and run[0].text.startswith(":") and spoken:
+            before.text += "".join(one.text for one in run)  # the end of a range: 2010[dp]:2020[dp]
+            self.place += len(run)
+        elif not spoken:
             self.drop_marks(run)
         elif self.dialect is Dialect.OVID or (following.type is TokenType.TAG and following.dialect is Dialect.PUBMED):
             text = " ".join(one.text for one in run)
@@ -260,8 +286,8 @@ class _ExpressionParser:
         match = _SIGNED.fullmatch(piece.text)
         if _FOREIGN.fullmatch(piece.text):
             self.notes[
-                f"{piece.text} at character {piece.position} was read as a word. If it is an operator or a field of "
-                "another database, write NEAR/3, [ti] or [tiab] instead"
+                f"{piece.text} at character {piece.position} was read as a word. If it is a field, write [ti] or "
+                "[tiab] after the word instead"
             ] = None
         if self.dialect is not Dialect.PLAIN or match is None or not fold_words(match["rest"], self.dialect):
             return _Draft(Kind.TERM, piece.position, text=piece.text)
@@ -311,7 +337,7 @@ class _ExpressionParser:
 
     def read_lines(self, piece: Piece) -> None:
         """Read the number of a line, or a list of numbers after or/ or and/."""
-        operator = "AND" if piece.text.lower().startswith("and/") else "OR"
+        operator = "AND" if piece.text.lower().startswith("and") else "OR"
         drafts = [_Draft(Kind.LINE, piece.position, line=number) for number in _list_numbers(piece.text)]
         whole = drafts[0] if len(drafts) == 1 else _Draft(Kind[operator], piece.position, drafts)
         self.add(whole, piece, 1)
@@ -337,9 +363,17 @@ class _ExpressionParser:
         tag = self.find_tag(near[0] if near else piece.text, piece)
         if tag is None:
             return
+        operand = self.operands[-1]
+        is_range = operand.kind is Kind.TERM and operand.tag is not None and ":" in operand.text
         if near:
-            self.operands[-1] = _build_nearness(self.operands[-1], near[1], self.dialect)
-        _mark_drafts(self.operands[-1], tag, piece.written.strip())
+            self.operands[-1] = operand = _build_nearness(operand, near[1], self.dialect)
+        if tag is FILTER:
+            _apply_filters(operand, piece.written.strip())
+        if not _mark_drafts(operand, tag, piece.written.strip()) and not is_range and tag is not FILTER:
+            self.notes[
+                f"the field tag {piece.written} at character {piece.position} was left out, since what is before it "
+                "has one"
+            ] = None
 
     def find_tag(self, name: str, piece: Piece) -> Tag | None:
         """Return the meaning of a field tag; None and a note if it has none."""
@@ -348,7 +382,9 @@ class _ExpressionParser:
         if name == "freq":
             self.notes[f"{piece.written} can't be searched here, so one occurrence is enough"] = None
             return None
-        found = HEADINGS.get(name[1:].lower()) if name.startswith("/") else find_tag(piece.dialect, name)
+        found = find_heading_tag(name[1:]) if name.startswith("/") else find_tag(piece.dialect, name)
+        if found is None and piece.dialect is Dialect.OVID:
+            return name_codes(name)
         if found is None:
             near = suggest_tag(name)
             maybe = f" (did you mean [{near}]?)" if near else ""
@@ -418,7 +454,7 @@ def _read_nearness(text: str) -> tuple[int, bool]:
 def _list_numbers(text: str) -> list[int]:
     """Return the numbers of "or/1-3,7" or "#4"."""
     numbers: list[int] = []
-    for part in re.sub(r"^(?i:or|and)/|#|\s", "", text).split(","):
+    for part in re.sub(r"^(?i:or|and)[/\s]|#|\s", "", text).split(","):
         first, _, last = part.partition("-")
         low, high = sorted((int(first), int(last or first)))
         numbers += range(low, min(high, low + _MAX_LINES) + 1)
@@ -450,60 +486,52 @@ def _build_nearness(draft: _Draft, n_between: int, dialect: Dialect) -> _Draft:
     return _Draft(Kind.NEAR, draft.position, parts, distance=n_between + 1)
 
 
-def parse_limit(line: int, values: Sequence[str], dialect: Dialect) -> Expression:
-    """Return the expression of a limit of Ovid: the records of a line that meet every value: english language."""
-    drafts = [_build_limit(value, 1, is_year=value.lower().startswith("yr"), written=value) for value in values]
-    whole = (
-        _Draft(Kind.AND, 1, [_Draft(Kind.LINE, 1, line=line), *drafts]) if drafts else _Draft(Kind.LINE, 1, line=line)
-    )
-    return _freeze_drafts(whole, dialect, {})
+def _build_limits(text: str) -> _Draft:
+    """Return the draft of limits joined by and, or and parentheses: english and (review or letter)."""
+    plain = strip_parentheses(text)
+    for operator, kind in (("or", Kind.OR), ("and", Kind.AND)):
+        parts = split_limits(plain, operator)
+        if len(parts) > 1:
+            return _Draft(kind, 0, [_build_limits(part) for part in parts])
+    return _build_limit(plain, 0, written=plain)
 
 
-def _build_limit(value: str, position: int, *, is_year: bool, written: str) -> _Draft:
+def _build_limit(text: str, position: int, *, is_year: bool = False, written: str) -> _Draft:
     """Return the draft of a limit: a language, a publication type, years, humans, abstracts."""
-    value = re.sub(r"(?i)^yr\s*=\s*", "", value)
-    name = " ".join(value.lower().split())
-    language = name.removesuffix(" language").removesuffix("/lim")
-    tag, text = Tag((SearchField.UNKNOWN,), f"the limit {value} can't be searched here"), value
-    if is_year or read_years(value):
-        tag = Tag((SearchField.YEAR,))
-    elif name in ("abstracts", "abstract"):
-        tag = Tag((SearchField.HAS_ABSTRACT,))
-    elif name in ("humans", "human", "animals", "animal", "female", "male"):
-        tag, text = Tag((SearchField.HEADING,)), {"human": "humans", "animal": "animals"}.get(name, name)
-    elif name.endswith(" language") or language in _LANGUAGES:
-        tag, text = Tag((SearchField.LANGUAGE,)), language
-    elif name in _TYPES:
-        tag, text = Tag((SearchField.TYPE,)), name
-    return _Draft(Kind.TERM, position, text=text, tag=tag, written=written)
+    tag, values = read_limit(text, is_year=is_year)
+    drafts = [_Draft(Kind.TERM, position, text=value, tag=tag, written=written) for value in values]
+    return drafts[0] if len(drafts) == 1 else _Draft(Kind.OR, position, drafts)
 
 
-_LANGUAGES = frozenset(
-    "english german french spanish italian japanese chinese russian portuguese polish dutch turkish korean".split()
-)
-_TYPES = frozenset(
-    (
-        *("randomized controlled trial", "clinical trial", "controlled clinical trial", "review", "systematic review"),
-        *("meta analysis", "meta-analysis", "editorial", "letter", "comment", "case reports", "guideline"),
-        *("practice guideline", "journal article", "observational study", "comparative study", "multicenter study"),
-    )
-)
-
-
-def _mark_drafts(draft: _Draft, tag: Tag, written: str) -> None:
-    """Give a field tag to all terms of a group that have none."""
+def _apply_filters(draft: _Draft, written: str) -> None:
+    """Read the terms of a group that have no field tag as filters of PubMed: humans[Filter]."""
     stack = [draft]
     while stack:
         one = stack.pop()
-        if one.kind is Kind.TERM and one.tag is None:
-            one.tag, one.written = tag, written
         stack += one.parts
+        if one.kind is Kind.TERM and one.tag is None:
+            limit = _build_limit(one.text, one.position, written=f"{one.text.strip()}{written}")
+            if limit.tag is None or SearchField.UNKNOWN not in limit.tag.fields:
+                one.kind, one.parts, one.text = limit.kind, limit.parts, limit.text
+                one.tag, one.written = limit.tag, limit.written
+
+
+def _mark_drafts(draft: _Draft, tag: Tag, written: str) -> bool:
+    """Give a field tag to all terms of a group that have none; return whether there are any."""
+    stack, is_used = [draft], False
+    while stack:
+        one = stack.pop()
+        if one.kind is Kind.TERM and one.tag is None:
+            one.tag, one.written, is_used = tag, written, True
+        stack += one.parts
+    return is_used
 
 
 def _freeze_drafts(root: _Draft, dialect: Dialect, notes: dict[str, None]) -> Expression:
     """Return the expression of drafts, parts before wholes, in the order of the text."""
     nodes: list[Node] = []
     numbers: dict[int, int] = {}
+    remarks: _Remarks = {}
     stack = [(root, False)]
     while stack:
         draft, is_done = stack.pop()
@@ -512,46 +540,62 @@ def _freeze_drafts(root: _Draft, dialect: Dialect, notes: dict[str, None]) -> Ex
             stack += [(part, False) for part in reversed(draft.parts)]
             continue
         numbers[id(draft)] = len(nodes)
-        term = _finish_term(draft, dialect, notes) if draft.kind is Kind.TERM else None
+        term = _finish_term(draft, dialect, remarks) if draft.kind is Kind.TERM else None
         parts = tuple(numbers[id(part)] for part in draft.parts)
         nodes.append(Node(draft.kind, draft.position, parts, term, draft.line, draft.distance, draft.ordered))
-    return Expression(tuple(nodes), dialect, tuple(notes))
+    merged = [f"{', '.join(_name_some(list(names)))}: {remark}" for remark, names in remarks.items()]
+    return Expression(tuple(nodes), dialect, (*notes, *merged))
 
 
-def _finish_term(draft: _Draft, dialect: Dialect, notes: dict[str, None]) -> SearchTerm:
-    """Return the term of a draft.
+def _name_some(names: Sequence[str]) -> list[str]:
+    """Return the first of many names, and how many more there are."""
+    more = len(names) - _MOST_NAMED
+    return [*names[:_MOST_NAMED], f"and {more:,} more"] if more > 0 else list(names)
+
+
+def _finish_term(draft: _Draft, dialect: Dialect, remarks: _Remarks) -> SearchTerm:
+    """Return the term of a draft; adds its name to what is to be said about it.
 
     Raises:
         UsageError: it has no letter or digit.
     """
     fields, text = draft.tag.fields if draft.tag else DEFAULT_FIELDS, draft.text.strip()
-    if draft.tag and draft.tag.note:
-        notes[f"{_shorten(draft)}: {draft.tag.note}"] = None
+    said = [draft.tag.note] if draft.tag and draft.tag.note else []
     if {SearchField.HEADING, SearchField.EXPLODED} & set(fields):
-        heading, subheading = split_heading(text)
-        if subheading:
-            notes[f"{_shorten(draft)}: subheadings are not stored here, so any subheading counts"] = None
-        text = heading or text
-    if SearchField.YEAR in fields:
-        if read_years(text) is None:
-            fields = (SearchField.UNKNOWN,)
-            notes[f"{_shorten(draft)}: this is no year that can be read"] = None
-        elif re.search(r"[0-9]{4}[/-][0-9]{1,2}\b", text):
-            notes[f"{_shorten(draft)}: only the year of publication is compared"] = None
+        text, more = _finish_heading(text, dialect)
+        said += more
+    if SearchField.YEAR in fields and read_years(text) is None:
+        fields = (SearchField.UNKNOWN,)
+        said.append("this is no year that can be read, so it was left out")
+    elif SearchField.YEAR in fields and re.search(r"[0-9]{4}[/-][0-9]{1,2}\b", text):
+        said.append("only the year of publication is compared")
+    is_known = SearchField.UNKNOWN not in fields
+    if dialect.reads_left_to_right and re.search(r"\w[?$#]\w", text) and is_known:
+        said.append("only * is a wildcard where no field tag of Ovid or Embase is")
+    for remark in said:
+        remarks.setdefault(remark, {})[_shorten(draft)] = None
     words = fold_words(text, dialect)
-    if not words and SearchField.UNKNOWN not in fields:
+    if not words and is_known:
         raise UsageError(
             f"at character {draft.position}, {draft.text[:40]!r} has no letter or digit, expected a word to look for"
         )
-    if dialect.reads_left_to_right and re.search(r"\w[?$#]\w", text) and SearchField.UNKNOWN not in fields:
-        notes[f"{_shorten(draft)}: only * is a wildcard where no field tag of Ovid or Embase is"] = None
     if text.lower() == "hasabstract":
         fields = (SearchField.HAS_ABSTRACT,)
     return SearchTerm(text, words, fields, draft.written, draft.is_quoted)
 
 
+def _finish_heading(text: str, dialect: Dialect) -> tuple[str, list[str]]:
+    """Return a heading without its subheading, as MeSH has it, and what is to be said about it."""
+    heading, subheading = split_heading(text)
+    said = [ANY_SUBHEADING] if subheading else []
+    text = heading or text
+    if dialect is Dialect.EMBASE and text.lower() in _EMTREE:
+        text = _EMTREE[text.lower()]
+        said.append(f"in MeSH this heading is {text}")
+    return text, said
+
+
 def _shorten(draft: _Draft) -> str:
     """Return a term as it is named in a note."""
-    text, tag = draft.text.strip(), draft.written
-    whole = tag if text and text in tag else f"{text}{'' if tag.startswith(('[', '.', ':', '/')) else ' '}{tag}"
-    return f"{whole.strip()[:80]} at character {draft.position}"
+    where = f" at character {draft.position}" if draft.position else ""
+    return f"{join_tag(draft.text.strip(), draft.written)[:80]}{where}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from engine.corpus.boolean.parser import parse_expression, parse_limit
+from engine.corpus.boolean.listing import ListedLine, Listing, clean_line, is_combination, list_lines
+from engine.corpus.boolean.parser import parse_expression
 from engine.corpus.boolean.tags import Dialect
 from engine.corpus.boolean.tokens import fold_marks, guess_dialect, has_operator
 from engine.corpus.boolean.tree import Kind, Line, Search
@@ -13,19 +13,7 @@ from engine.errors import UsageError
 
 _MOST_LINES = 2000
 _MOST_NUMBER = 99_999  # of a line
-_NUMBERED = re.compile(r"\s*#?([0-9]{1,4})(?:[.):]\s*|\s*\t\s*|\s+)(?!(?:and|or|not)\s)(\S.*)", re.IGNORECASE)
-_COMBINATION = re.compile(
-    r"\s*(?:#?[0-9]{1,4}(?:\s+(?:and|or|not)\s+#?[0-9]{1,4})+|(?:or|and)/#?[0-9]{1,4}\s*[-,].*|limit\s+#?[0-9]+\s+to\s.*)\s*",
-    re.IGNORECASE,
-)
-_RESULTS = re.compile(
-    r"(?:\s+\([0-9][0-9,.\s]*\)|\s*\t\s*[0-9][0-9,.]*|(?<!\s(?:or|OR))(?<!\s(?:and|not|AND|NOT))\s{2,}[0-9][0-9,.]*"
-    r"|(?<=[\]).'/])\s[0-9][0-9,.]*|(?<=/(?:exp|EXP))\s[0-9][0-9,.]*|(?<=/(?:de|DE|mj|MJ))\s[0-9][0-9,.]*"
-    r"|(?<=[:,](?:ti|ab|kw|TI|AB|KW))\s[0-9][0-9,.]*|(?<=#[0-9])\s[0-9][0-9,.]*|(?<=#[0-9]{2})\s[0-9][0-9,.]*|(?<=#[0-9]{3})\s[0-9][0-9,.]*)\s*$"
-)  # numbers of results at the end of a line that was copied from a history of searches
-_HEAD = re.compile(r"^\s*Search:\s*")  # of a line in PubMed's history
-_LIMIT_LINE = re.compile(r"\s*limit\s+#?([0-9]+)\s+to\s+(.*)", re.IGNORECASE)
-_DUPLICATES = re.compile(r"\s*(?:remove\s+duplicates\s+from|dedup(?:licate)?)\s+#?([0-9]+)\s*", re.IGNORECASE)
+_LEFT_OUT = 5  # lines named in a note
 
 
 def read_search(text: str) -> Search | None:
@@ -42,81 +30,59 @@ def read_search(text: str) -> Search | None:
         UsageError: it is a search, but can't be read; the message names the line and the character.
     """
     plain = fold_marks(text)
-    lines = [line for line in plain.splitlines() if line.strip()]
-    if len(lines) > 1 and (numbered := _number_lines(lines)):
-        return _read_lines(numbered)
+    if (listing := list_lines(plain)).lines:
+        return _read_lines(listing)
     dialect = guess_dialect(plain)
     if dialect is Dialect.PLAIN and not has_operator(plain):
         return None
-    expression = parse_expression(" ".join(plain.splitlines()), dialect)
+    line = clean_line(1, " ".join(plain.splitlines()))
+    expression = parse_expression(line.text, dialect, limits=line.limits)
     _check_lines([node.line for node in expression.nodes if node.kind is Kind.LINE], ())
     return Search((Line(1, text.strip(), expression),), is_numbered=False)
 
 
-def _number_lines(lines: Sequence[str]) -> list[tuple[int, str]]:
-    """Return lines with their numbers, ascending; empty if they are no numbered search."""
-    matches = [_NUMBERED.fullmatch(line) for line in lines]
-    numbers = [int(match[1]) for match in matches if match]
-    in_order = numbers == sorted(set(numbers)) or numbers == sorted(set(numbers), reverse=True)
-    if matches[0] and in_order and len(numbers) > 1:
-        joined: list[tuple[int, str]] = []
-        for line, match in zip(lines, matches, strict=True):
-            if match:
-                joined.append((int(match[1]), match[2]))
-            else:  # continues the line before
-                joined[-1] = joined[-1][0], f"{joined[-1][1]} {line.strip()}"
-        return sorted(joined)
-    if any(_COMBINATION.fullmatch(_drop_results(line)) for line in lines):
-        return list(enumerate(lines, 1))
-    return []
-
-
-def _drop_results(line: str) -> str:
-    """Return a line without the number of results at its end, as it is copied from a list of searches."""
-    match = _RESULTS.search(line)
-    return line[: match.start()] if match and match.start() else line
-
-
-def _read_lines(numbered: Sequence[tuple[int, str]]) -> Search:
+def _read_lines(listing: Listing) -> Search:
     """Read the lines of a numbered search.
 
     Raises:
         UsageError: a line can't be read, or names one that does not come before it.
     """
-    if len(numbered) > _MOST_LINES:
+    if len(listing.lines) > _MOST_LINES:
         raise UsageError(
-            f"the search has {len(numbered):,} lines, expected {_MOST_LINES:,} at most. Split it into several"
+            f"the search has {len(listing.lines):,} lines, expected {_MOST_LINES:,} at most. Split it into several"
         )
-    dialect = guess_dialect("\n".join(line for _, line in numbered))
+    dialect = guess_dialect("\n".join(line.text for line in listing.lines))
     lines: list[Line] = []
-    for number, raw in numbered:
-        text = _HEAD.sub("", _drop_results(raw)).strip()
+    for listed in listing.lines:
         try:
-            line = _read_line(number, text, dialect)
+            line = _read_line(listed, dialect)
             _check_lines(
                 [node.line for node in line.expression.nodes if node.kind is Kind.LINE], [one.number for one in lines]
             )
         except UsageError as err:
-            raise UsageError(f"line {number}: {err}") from err
+            raise UsageError(f"line {listed.number}: {err}") from err
         lines.append(line)
-    return Search(tuple(lines), is_numbered=True)
+    return Search(tuple(lines), is_numbered=True, remarks=_note_left_out(listing.left_out))
 
 
-def _read_line(number: int, text: str, dialect: Dialect) -> Line:
+def _note_left_out(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the note on lines that are no part of a search."""
+    if not lines:
+        return ()
+    more = f" and {len(lines) - _LEFT_OUT:,} more" if len(lines) > _LEFT_OUT else ""
+    named = ", ".join(f"{line[:60]!r}" for line in lines[:_LEFT_OUT])
+    return (f"without a number, and read as headlines: {named}{more}",)
+
+
+def _read_line(line: ListedLine, dialect: Dialect) -> Line:
     """Read one line of a numbered search.
 
     Raises:
         UsageError: it can't be read.
     """
-    if match := _LIMIT_LINE.fullmatch(text):
-        values = re.split(r"\s+and\s+|;", match[2].strip().strip("()"), flags=re.IGNORECASE)
-        return Line(
-            number, text, parse_limit(int(match[1]), [value.strip() for value in values if value.strip()], dialect)
-        )
-    if match := _DUPLICATES.fullmatch(text):
-        return Line(number, text, parse_limit(int(match[1]), (), dialect))
-    numbered = _MOST_NUMBER if _COMBINATION.fullmatch(text) else number - 1
-    return Line(number, text, parse_expression(text, dialect, numbered=numbered))
+    numbered = _MOST_NUMBER if is_combination(line.text) else line.number - 1
+    text = f"{line.text} ({line.limits})" if line.limits else line.text
+    return Line(line.number, text, parse_expression(line.text, dialect, numbered=numbered, limits=line.limits))
 
 
 def _check_lines(numbers: Sequence[int], known: Sequence[int]) -> None:

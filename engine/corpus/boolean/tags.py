@@ -59,8 +59,8 @@ class Tag:
 
 
 _NO_MAJOR = "major topics are not marked here, so a major heading counts as any heading"
-_NO_SUBHEADING = "subheadings are not stored here"
-_NO_DAY = "only the year of publication is compared"
+_NO_SUBHEADING = "subheadings are not stored here, so this is left out"
+ANY_SUBHEADING = "subheadings are not stored here, so any subheading counts"
 _TITLE, _ABSTRACT, _BOTH, _ALL = Tag((SearchField.TITLE,)), Tag((SearchField.ABSTRACT,)), Tag(_TEXT), Tag(_WORDS)
 _KEYWORDS, _HEADING_WORDS = Tag((SearchField.KEYWORDS,)), Tag((SearchField.HEADING_WORDS,))
 _HEADING, _EXPLODED = Tag((SearchField.HEADING,)), Tag((SearchField.EXPLODED,))
@@ -77,8 +77,10 @@ _EVERYWHERE = Tag(_WORDS, "all fields are title, abstract, MeSH headings and key
 
 def _build_unknown(what: str) -> Tag:
     """Return the tag of a field that records don't have."""
-    return Tag((SearchField.UNKNOWN,), f"{what} can't be searched here")
+    return Tag((SearchField.UNKNOWN,), f"{what} can't be searched here, so this is left out")
 
+
+FILTER = _build_unknown("subsets and filters of PubMed")  # unless the filter is a language, a type, an age, …
 
 # Each name of a tag in lower case; the first name of several is the one that is written.
 _PUBMED: dict[str, Tag] = {
@@ -88,8 +90,8 @@ _PUBMED: dict[str, Tag] = {
     **dict.fromkeys(("tw", "text", "text word", "text words"), _ALL),
     **dict.fromkeys(("all", "all fields"), _EVERYWHERE),
     **dict.fromkeys(("ot", "other term"), _KEYWORDS),
-    **dict.fromkeys(("mh", "mesh", "mesh terms", "mesh term"), _EXPLODED),
-    **dict.fromkeys(("mesh:noexp", "mh:noexp", "mesh terms:noexp"), _HEADING),
+    **dict.fromkeys(("mh", "mesh", "mesh terms", "mesh term", "mh:exp", "mesh:exp", "mesh terms:exp"), _EXPLODED),
+    **dict.fromkeys(("mh:noexp", "mesh:noexp", "mesh terms:noexp", "mesh term:noexp"), _HEADING),
     **dict.fromkeys(("majr", "mesh major topic"), _EXPLODED_MAJOR),
     **dict.fromkeys(("majr:noexp", "mesh major topic:noexp"), _MAJOR),
     **dict.fromkeys(("nm", "supplementary concept", "substance name"), _HEADING),
@@ -105,7 +107,7 @@ _PUBMED: dict[str, Tag] = {
     **dict.fromkeys(("pmid", "uid"), _PMID),
     **dict.fromkeys(("doi", "aid", "lid", "article identifier", "location id"), _DOI),
     **dict.fromkeys(("ad", "affl", "affiliation"), _build_unknown("affiliations")),
-    **dict.fromkeys(("sb", "subset", "filter"), _build_unknown("subsets and filters of PubMed")),
+    **dict.fromkeys(("sb", "subset", "filter"), FILTER),
     **dict.fromkeys(
         ("edat", "crdt", "mhda", "lr", "date - entry", "date - create", "date - mesh", "date - modification"),
         _build_unknown("dates of entry and indexing"),
@@ -130,12 +132,13 @@ _OVID: dict[str, Tag] = {
     "pt": _TYPE,
     **dict.fromkeys(("au", "fa"), _AUTHOR),
     **dict.fromkeys(("jn", "jw", "ja", "jx"), _JOURNAL),
-    **dict.fromkeys(("yr", "dp", "dt", "sa_year"), _YEAR),
+    **dict.fromkeys(("yr", "dp", "ep", "sa_year"), _YEAR),
     **dict.fromkeys(("la", "lg"), _LANGUAGE),
     **dict.fromkeys(("ui", "pm", "pmid"), _PMID),
     "do": _DOI,
-    **dict.fromkeys(("rn", "fs"), _build_unknown("registry numbers and floating subheadings")),
-    **dict.fromkeys(("in", "ia", "cp", "ci", "is", "vo", "ip", "pg", "an", "sb", "st", "ed", "em", "gr", "nj"),
+    **dict.fromkeys(("rn", "fs", "xs"), _build_unknown("registry numbers and floating subheadings")),
+    **dict.fromkeys(("ed", "ez", "da", "dc", "dt", "em", "rd", "up"), _build_unknown("dates of entry and indexing")),
+    **dict.fromkeys(("in", "ia", "cp", "ci", "is", "vo", "ip", "pg", "an", "sb", "st", "gr", "nj"),
                     _build_unknown("this field")),
 }  # fmt: skip
 _EMBASE: dict[str, Tag] = {
@@ -167,6 +170,7 @@ HEADINGS: dict[str, Tag] = {
     "mj/exp": _EXPLODED_MAJOR,
     "major": _MAJOR,
 }  # after the slash, on Embase.com
+_DASHES = dict.fromkeys(range(0x2010, 0x2016), "-")
 _NEAR_TAG = re.compile(r"(?P<name>.*?)\s*:\s*~\s*(?P<n>[0-9]{1,4})")
 
 
@@ -178,7 +182,8 @@ def find_tag(dialect: Dialect, name: str) -> Tag | None:
     """
     known = _NAMES[dialect]
     if dialect is Dialect.PUBMED:
-        return known.get(" ".join(name.lower().split()))
+        plain = re.sub(r"\s*[:/]\s*(?=(?:no)?exp)", ":", name.lower().translate(_DASHES))
+        return known.get(" ".join(plain.split()))
     parts = [known.get(code.strip()) for code in name.lower().split(",")]
     found = [part for part in parts if part is not None]
     if not found or len(found) < len(parts):
@@ -188,6 +193,28 @@ def find_tag(dialect: Dialect, name: str) -> Tag | None:
     if len(fields) > 1:
         fields.pop(SearchField.UNKNOWN, None)
     return Tag(tuple(fields), "; ".join(notes))
+
+
+def find_heading_tag(name: str) -> Tag | None:
+    """Return the tag of a heading on Embase.com: exp, de/mj, exp/dm_dt with subheadings; None if there is none.
+
+    >>> find_heading_tag("exp/mj/dm_dt,dm_th").fields
+    (<SearchField.EXPLODED: 'MeSH heading or one below it'>,)
+    """
+    kind, _, links = name.lower().rpartition("/")
+    if "_" not in links:
+        return HEADINGS.get(name.lower())
+    tag = HEADINGS.get(kind or "de")
+    return tag and Tag(tag.fields, "; ".join(filter(None, (tag.note, ANY_SUBHEADING))))
+
+
+def name_codes(name: str) -> Tag:
+    """Return the tag of a list of codes of Ovid of which some or all are not known here."""
+    found = {code.strip(): _OVID.get(code.strip()) for code in name.lower().split(",")}
+    fields = dict.fromkeys(one for tag in found.values() if tag for one in tag.fields if one is not SearchField.UNKNOWN)
+    away = ", ".join(code for code, tag in found.items() if tag is None or SearchField.UNKNOWN in tag.fields)
+    outcome = "the other fields are searched" if fields else "this is left out"
+    return Tag(tuple(fields) or (SearchField.UNKNOWN,), f"the field {away} can't be searched here, so {outcome}")
 
 
 def find_nearness(name: str) -> tuple[str, int] | None:

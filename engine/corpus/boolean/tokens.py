@@ -38,13 +38,15 @@ class Piece:
 
 
 # What word processors and East Asian keyboards write, one character for one, so that positions stay.
-_SAME = str.maketrans(
-    "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\uff02\u2018\u2019\u201a\u201b\u2032\uff07\uff08\uff09\uff3b\uff3d\uff1a\uff0c\uff0a\u00a0\u3000\u2007\u202f",
-    '"' * 8 + "'" * 6 + "()[]:,*" + "    ",
+_SAME = {full: full - 0xFEE0 for full in range(0xFF01, 0xFF5F)} | str.maketrans(
+    "\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033\u2018\u2019\u201a\u201b\u2032\u00a0\u3000\u2007\u202f\ufeff",
+    '"' * 7 + "'" * 5 + " " * 5,
 )
+_INVISIBLE = re.compile(r"(?<!\w)[\u200b\u200c\u200d\u2060]|[\u200b\u200c\u200d\u2060](?!\w)")  # not inside a word
 _QUOTED = re.compile(r"\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?=[/:\s)]|$)")
 _OPERATOR = re.compile(r'(?<![^\s()"\]])(AND|OR|NOT)(?![^\s()"\[])')
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,60})\]")
+_COMMENT = re.compile(r"\[[^\[\]\n]*\]")  # of Ovid: [mp=title, abstract, …]
 _OVID_CODES = r"\.\s?\(?([a-z]{2}(?:\s*,\s*[a-z]{2})*|m_titl|pmid|sa_year)\)?\s*(?:\.|(?=[\s)]|$))"
 _OVID_TAG = re.compile(_OVID_CODES, re.IGNORECASE)
 _OVID_SURE = re.compile(
@@ -69,29 +71,48 @@ _HEADING = re.compile(
     r"(?:\s*\[[^\]\n]*\])?",
     re.IGNORECASE,
 )
+_LINKS = r"[a-z]{2}_[a-z]{2}(?:\s*,\s*[a-z]{2}_[a-z]{2})*"  # subheadings of Embase: dm_dt,dm_th
 _EMBASE_TAG = re.compile(
-    r":\s?([a-z]{2,5}(?:\s*,\s*[a-z]{2,5})*)(?![\w:'])|/((?:exp|de|mj|br|syn|major)(?:/(?:exp|mj))?)\b(?!/)",
+    r":\s?(?P<codes>[a-z]{2,5}(?:\s*,\s*[a-z]{2,5})*)(?![\w'])"
+    rf"|/(?P<heading>(?:exp|de|mj|br|syn|major)(?:/(?:exp|mj))?(?:/{_LINKS})?|{_LINKS})(?![\w/])"
+    r"|(?<=['\"])/(?P<slashed>[a-z]{2,5}(?:\s*,\s*[a-z]{2,5})*)(?![\w/])",
     re.IGNORECASE,
 )
+_DESCRIPTOR = re.compile(
+    r"MeSH descriptor:?\s*\[?(?P<name>[^\]\[\n]{1,100}?)\]?,?\s+"
+    r"(?:explode\s+(?:all\s+trees|trees?\s+[0-9]+(?:\s*(?:,|and)\s*[0-9]+)*)|(?P<only>this\s+term\s+only))"
+    r"(?:\s+(?:and\s+)?with\s+qualifiers?(?:\(s\))?:\s*(?P<slash>\[[^\]\n]*\]))?"
+    r"|\[mh\s+(?P<no_exp>\^)?\s*\"?(?P<short>[^\"\]\[/\n]{1,100})\"?\s*(?:/(?P<code>[^\]\[\n]{0,40}))?\]",
+    re.IGNORECASE,
+)  # a heading of the Cochrane Library
 _EMBASE_SURE = re.compile(
-    r"(?<=[\w)'\"*])/(?:exp|de|mj)(?![\w.])|\b(?:near|next)/[0-9]+|\]/(?:lim|py|sd)\b", re.IGNORECASE
+    r"(?<=[\w)'\"*])/(?:exp|de|mj)(?![\w.])|\b(?:near|next)/[0-9]+|\]/(?:lim|py|sd)\b"
+    r"|\bMeSH descriptor\b|\[mh\s|\{(?:or|and)\s+#?[0-9]",
+    re.IGNORECASE,
 )
 _LIMIT = re.compile(r"\[([^\]\n]*)\]\s*/\s*(lim|py|sd)\b", re.IGNORECASE)
-_NEAR = re.compile(r"(?:(near|next)\s?/\s?|(adj))([0-9]{1,4})?", re.IGNORECASE)
+_NEAR = re.compile(r"(near|next)/([0-9]{1,4})|(adj)([0-9]{1,4})", re.IGNORECASE)
+_NEAR_ELSEWHERE = re.compile(r"(?:N|(?i:[nw]|pre)/|W)([0-9]{1,3})|(?:NEAR|NEXT)([0-9]{1,3})")
+_ORDERED = ("W", "NEXT", "PRE")  # how proximity in this order begins, but W/3
+_NEAR_WORDS = 6  # that NEAR without a number stands for in the Cochrane Library
 _SPAN = r"#?[0-9]{1,5}(?:\s*-\s*#?[0-9]{1,5})?"
-_LINES = re.compile(rf"(?:or|and)/{_SPAN}(?:\s*,\s*{_SPAN})*(?![\w-])|#[0-9]{{1,5}}(?![\w-])", re.IGNORECASE)
+_LINES = re.compile(
+    rf"(?:or|and)/{_SPAN}(?:\s*,\s*{_SPAN})*(?![\w-])|#[0-9]{{1,5}}(?![\w-])"
+    rf"|\{{\s*(?:or|and)\s+{_SPAN}(?:\s*,\s*{_SPAN})*\s*\}}",
+    re.IGNORECASE,
+)
 _NUMBER = re.compile(r"[0-9]{1,5}(?!\w)")
 _AFTER_NUMBER = re.compile(r"\s*(?:$|\)|\b(?:and|or|not)\b)", re.IGNORECASE)
 _AFTER_TAG = re.compile(r"\s*(?:$|[)\n,;]|\b(?:and|or|not|near|next)\b)", re.IGNORECASE)
 _FREQUENCY = re.compile(r"\s*/\s*freq\s*=\s*[0-9]+", re.IGNORECASE)
 _RUN = re.compile(r'[^\s()"\[\]]+')
+_FOLLOWING = re.compile(r"\s*(?!(?:and|or|not)\b)[^\s)\]]", re.IGNORECASE)  # an operand
 _ADDRESS = re.compile(r"\b(?:https?|ftp)://[^\s()\"]+|\bwww\.[^\s()\"]+", re.IGNORECASE)
-_COMMENT = re.compile(r"\s*\[[^\[\]\n]*\]")
 
 
 def fold_marks(text: str) -> str:
-    """Return a text with plain quotation marks, parentheses and blanks, as long as before."""
-    return text.translate(_SAME)
+    """Return a text with plain quotation marks, parentheses, letters and blanks, as long as before."""
+    return _INVISIBLE.sub(" ", text.translate(_SAME))
 
 
 def has_operator(text: str) -> bool:
@@ -137,12 +158,12 @@ def _count_colons(text: str) -> int:
     return sum(
         1
         for match in _EMBASE_TAG.finditer(text)
-        if match[1]
+        if match["codes"]
         and not match[0][1].isspace()
         and _AFTER_TAG.match(text, match.end())
         and match.start()
         and (text[match.start() - 1].isalnum() or text[match.start() - 1] in "'\")*")
-        and find_tag(Dialect.EMBASE, match[1])
+        and find_tag(Dialect.EMBASE, match["codes"])
     )
 
 
@@ -173,16 +194,22 @@ def _read_piece(
     character = text[place]
     if character in "()":
         return Piece(TokenType(character), character, place + 1), place + 1
-    if character == '"' or (character == "'" and dialect is Dialect.EMBASE):
+    if character == '"' or (character == "'" and _is_quotation(text, place, dialect)):
         if (quoted := _read_quoted(text, place)) is not None:
             return quoted
     for found in (
         _read_tag(text, place, dialect) if after_operand else None,
+        _read_nearness(text, place, dialect) if after_operand else None,
         _read_operand(text, place, dialect, 0 if after_operand else numbered),
     ):
         if found is not None:
             return found
     return _read_word(text, place, dialect)
+
+
+def _is_quotation(text: str, place: int, dialect: Dialect) -> bool:
+    """Return whether a single quotation mark opens a phrase, as on Embase.com, instead of being an apostrophe."""
+    return dialect is Dialect.EMBASE or (dialect is Dialect.PLAIN and _QUOTED.match(text, place) is not None)
 
 
 def _read_quoted(text: str, place: int) -> tuple[Piece, int] | None:
@@ -205,16 +232,19 @@ def _read_quoted(text: str, place: int) -> tuple[Piece, int] | None:
 
 def _read_tag(text: str, place: int, dialect: Dialect) -> tuple[Piece | None, int] | None:
     """Return the field tag that begins at a place, after an operand."""
-    if text[place] == "[" and (match := _BRACKET.match(text, place)) and not _LIMIT.match(text, place):
-        if dialect is Dialect.OVID and not _is_pubmed_tag(text, match):
-            return None, match.end()  # a comment: [mp=title, abstract, …]
-        return Piece(TokenType.TAG, match[1].strip(), place + 1, Dialect.PUBMED, match[0]), match.end()
+    if text[place] == "[" and not _LIMIT.match(text, place) and not _DESCRIPTOR.match(text, place):
+        match = _BRACKET.match(text, place)
+        comment = _COMMENT.match(text, place) if dialect is Dialect.OVID else None
+        if comment is not None and (match is None or not _is_pubmed_tag(text, match)):
+            return None, comment.end()
+        if match is not None:
+            return Piece(TokenType.TAG, match[1].strip(), place + 1, Dialect.PUBMED, match[0]), match.end()
     if (match := _FREQUENCY.match(text, place)) is not None and dialect is Dialect.OVID:
         return Piece(TokenType.TAG, "freq", place + 1, Dialect.OVID, match[0].strip()), match.end()
     if text[place] == "." and (match := _match_ovid(text, place)):
         return Piece(TokenType.TAG, match[1], place + 1, Dialect.OVID, match[0]), match.end()
     if text[place] in ":/" and (match := _match_embase(text, place)):
-        tag = f"/{match[2]}" if match[2] else match[1]
+        tag = f"/{match['heading']}" if match["heading"] else match["codes"] or match["slashed"]
         return Piece(TokenType.TAG, tag, place + 1, Dialect.EMBASE, match[0]), match.end()
     if text[place] == "/" and dialect is Dialect.OVID and (match := _HEADING_END.match(text, place)):
         return Piece(TokenType.TAG, "/", place + 1, Dialect.OVID, match[0]), match.end()
@@ -222,15 +252,39 @@ def _read_tag(text: str, place: int, dialect: Dialect) -> tuple[Piece | None, in
 
 
 def _match_ovid(text: str, place: int) -> re.Match[str] | None:
-    """Match a field tag of Ovid of known codes."""
+    """Match a field tag of Ovid: of known codes, or between two points after an operand."""
     match = _OVID_TAG.match(text, place)
-    return match if match and find_tag(Dialect.OVID, match[1]) else None
+    if match is None or find_tag(Dialect.OVID, match[1]):
+        return match
+    is_whole = match[0].endswith(".") and not text[match.end() : match.end() + 1].isalnum()
+    return match if is_whole and place and (text[place - 1].isalnum() or text[place - 1] in ")\"'*$?#") else None
 
 
 def _match_embase(text: str, place: int) -> re.Match[str] | None:
     """Match a field tag of Embase of known codes."""
     match = _EMBASE_TAG.match(text, place)
-    return match if match and (match[2] or find_tag(Dialect.EMBASE, match[1])) else None
+    if match is None or match["heading"]:
+        return match
+    return match if find_tag(Dialect.EMBASE, match["codes"] or match["slashed"]) else None
+
+
+def _read_nearness(text: str, place: int, dialect: Dialect) -> tuple[Piece, int] | None:
+    """Return the proximity operator that begins at a place after an operand, as NEAR/3, NEXT/3, ADJ3 or ADJ."""
+    run = _RUN.match(text, place)
+    if run is None or not _FOLLOWING.match(text, run.end()):
+        return None
+    written, is_capital = run[0], run[0].isupper()
+    name = ""
+    if _NEAR.fullmatch(written):
+        name = written.upper()
+    elif match := _NEAR_ELSEWHERE.fullmatch(written):  # these count the words between
+        is_ordered = written.upper().startswith(_ORDERED) and not written.upper().startswith("W/")
+        name = f"{'NEXT' if is_ordered else 'NEAR'}/{int(match[1] or match[2]) + (match[2] is None)}"
+    elif written.upper() == "ADJ" and (is_capital or dialect is Dialect.OVID):
+        name = "ADJ"
+    elif written.upper() in ("NEAR", "NEXT") and (is_capital or dialect is Dialect.EMBASE):
+        name = "NEXT/1" if written.upper() == "NEXT" else f"NEAR/{_NEAR_WORDS}"
+    return (Piece(TokenType.OPERATOR, name, place + 1, written=written), run.end()) if name else None
 
 
 def _read_operand(text: str, place: int, dialect: Dialect, numbered: int) -> tuple[Piece | None, int] | None:
@@ -242,19 +296,29 @@ def _read_operand(text: str, place: int, dialect: Dialect, numbered: int) -> tup
         return Piece(kind, f"{match[1].strip()}/{match[2].lower()}", place + 1, Dialect.EMBASE, match[0]), match.end()
     run = _RUN.match(text, place)
     if run is None:
-        return None
+        match = _DESCRIPTOR.match(text, place)
+        return (_build_heading(match, place), match.end()) if match else None
     if run[0].upper() in ("AND", "OR", "NOT"):
         return Piece(TokenType.OPERATOR, run[0].upper(), place + 1, written=run[0]), run.end()
-    near = _NEAR.fullmatch(run[0])
-    if near and (near[1] or dialect is Dialect.OVID) and (near[3] or near[2]):
+    if (near := _NEAR.fullmatch(run[0])) and (near[1] or dialect is Dialect.OVID):
         return Piece(TokenType.OPERATOR, near[0].upper(), place + 1, written=run[0]), run.end()
     if match := _LINES.match(text, place) or _match_number(text, place, numbered):
-        return Piece(TokenType.LINES, match[0], place + 1, written=match[0]), match.end()
+        return Piece(TokenType.LINES, match[0].strip("{} "), place + 1, written=match[0]), match.end()
+    if match := _DESCRIPTOR.match(text, place):
+        return _build_heading(match, place), match.end()
     if dialect is Dialect.OVID and (match := _HEADING.match(text, place)) and _is_heading(match):
         slash = match["slash"].strip("/ ")
         name = f"{'exp ' if match['exp'] else ''}{'*' if match['major'] else ''}{match['name'].strip()}/{slash}"
         return Piece(TokenType.HEADING, name, place + 1, Dialect.OVID, match[0]), match.end()
     return None
+
+
+def _build_heading(match: re.Match[str], place: int) -> Piece:
+    """Return a heading of the Cochrane Library as one of Ovid: exp Gout/DT."""
+    is_alone = match["only"] or match["no_exp"]
+    slash = (match["slash"] or match["code"] or "").strip("[] ")
+    name = f"{'' if is_alone else 'exp '}{(match['name'] or match['short']).strip(' ,')}/{slash}"
+    return Piece(TokenType.HEADING, name, place + 1, Dialect.EMBASE, match[0])
 
 
 def _match_number(text: str, place: int, numbered: int) -> re.Match[str] | None:
@@ -287,9 +351,9 @@ def _is_at_tag(text: str, place: int, dialect: Dialect) -> bool:
     character = text[place]
     if character == "[":
         match = _BRACKET.match(text, place)
-        return match is not None and (
-            _is_pubmed_tag(text, match) or (dialect is not Dialect.PLAIN and _is_at_end(text, match))
-        )
+        if match is None:
+            return dialect is Dialect.OVID and _COMMENT.match(text, place) is not None
+        return _is_pubmed_tag(text, match) or (dialect is not Dialect.PLAIN and _is_at_end(text, match))
     if character == ".":
         return _match_ovid(text, place) is not None and dialect is Dialect.OVID
     if character in ":/":

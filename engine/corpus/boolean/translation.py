@@ -223,7 +223,7 @@ class _Writer:
         text = term.text.strip().strip("\"'")
         if one is SearchField.UNKNOWN:
             self.notes[f"{term.text[:60]} {term.tag}: written as it was, since its field is not known here"] = None
-            return f"{term.text} {term.tag}".strip()
+            return term.written
         if one in _AWAY and self.dialect is not Dialect.PUBMED:
             self.notes[f"{self.dialect.value} can't be asked for {_AWAY[one]} alone, so any author stands here"] = None
         if one in (SearchField.HEADING, SearchField.EXPLODED) and self.dialect is Dialect.EMBASE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,18 @@ class Kind(StrEnum):
     NEAR = "NEAR"  # the parts follow each other within `distance` words
 
 
+def join_tag(text: str, tag: str) -> str:
+    """Return a text with its tag; the tag alone if it is the whole of a heading or limit.
+
+    >>> join_tag("gout", "[ti]"), join_tag("english", "[english]/lim"), join_tag("gout", "title:")
+    ('gout[ti]', '[english]/lim', 'gout title:')
+    """
+    name = text.split("/")[0]
+    if name and re.search(rf"(?<!\w){re.escape(name)}(?!\w)", tag):
+        return tag.strip()
+    return f"{text}{'' if tag.startswith(('[', '.', ':', '/')) else ' '}{tag}".strip()
+
+
 @dataclass(frozen=True, slots=True)
 class SearchTerm:
     """A word, phrase, heading or other value that is looked up in fields."""
@@ -29,6 +42,11 @@ class SearchTerm:
     fields: tuple[SearchField, ...] = DEFAULT_FIELDS
     tag: str = ""  # as written; "" without one
     is_quoted: bool = False
+
+    @property
+    def written(self) -> str:
+        """The term with its tag; a heading or limit as it is written."""
+        return join_tag(self.text, self.tag)
 
     @property
     def is_textual(self) -> bool:
@@ -41,7 +59,7 @@ class Node:
     """A term, or an operator with its parts."""
 
     kind: Kind
-    position: int  # of its first character, from 1
+    position: int  # of its first character, from 1; 0 for limits, which stand apart from the text
     parts: tuple[int, ...] = ()  # numbers of nodes, all lower than its own
     term: SearchTerm | None = None
     line: int = 0  # number of the line that it stands for
@@ -89,6 +107,7 @@ class Search:
 
     lines: tuple[Line, ...]
     is_numbered: bool  # whether it is a search of numbered lines
+    remarks: tuple[str, ...] = ()  # notes on the search as a whole
 
     @property
     def expression(self) -> Expression:
@@ -100,9 +119,14 @@ class Search:
         """The notes of all lines, each once; with the number of the line if there are several."""
         return tuple(
             dict.fromkeys(
-                f"line {line.number}: {note}" if self.is_numbered else note
-                for line in self.lines
-                for note in line.expression.notes
+                (
+                    *self.remarks,
+                    *(
+                        f"line {line.number}: {note}" if self.is_numbered else note
+                        for line in self.lines
+                        for note in line.expression.notes
+                    ),
+                )
             )
         )
 

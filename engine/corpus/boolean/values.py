@@ -17,9 +17,9 @@ _WILDCARDS = {
 _PIECES = re.compile(r"([*$?#])([0-9]{0,2})")
 _MOST_LETTERS = 20  # of a truncation with a limit
 _DAY = r"([0-9]{4})(?:[/-][0-9]{1,2}){0,2}"
-_SPAN = re.compile(rf"[^\w]*{_DAY}\s*(?::|-|\u2013|to)\s*(?:{_DAY}|current|present)?[^\w]*", re.IGNORECASE)
+_SPAN = re.compile(rf"[^\w<]*{_DAY}\s*(?::|-|\u2013|to)\s*(?:{_DAY}|current|present)?[^\w]*", re.IGNORECASE)
 _SINGLE = re.compile(rf"[^\w]*{_DAY}[^\w]*")
-_UP_TO = re.compile(rf"[^\w]*(?:-|:)\s*{_DAY}[^\w]*")
+_UP_TO = re.compile(rf"[^\w]*(?:-|:|<\s*[0-9]{{4}}\s*-)\s*{_DAY}[^\w]*")  # Embase: <1966-2010
 _OPEN_END = 2999  # PubMed's 3000 stands for today
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.corpus.boolean import strategy, tags, values
+from engine.corpus.boolean import limits, strategy, tags, tree, values
 from engine.corpus.boolean.strategy import read_search
 from engine.corpus.boolean.tags import Dialect, SearchField
 from engine.corpus.boolean.translation import TARGETS, draw_search, translate_search
@@ -46,7 +46,7 @@ def read(text: str) -> Search:
 
 
 def test_examples_in_docstrings() -> None:
-    for module in (strategy, tags, values):
+    for module in (limits, strategy, tags, tree, values):
         assert doctest.testmod(module).failed == 0
 
 
@@ -69,6 +69,8 @@ def test_examples_in_docstrings() -> None:
         "anti-CD20 (rituximab) near the knee next to exp",
         "ratio of 3:1, a/b, c*",
         "1 or 2",
+        "KNEE PAIN NEAR THE HIP",
+        "TI gout",
         "gout?\nand why?",
         "",
         "(((",
@@ -108,7 +110,31 @@ def test_plain_questions_stay_plain(text: str) -> None:
         ("gout.ti. and Beer/", "Ovid", "and(gout:title, Beer:heading)"),
         ("'uric acid'/exp/mj OR 'uric acid':ti,ab AND gout:kw", "Embase", "or(uric acid:exploded, and(uric acid, gout:keywords))"),
         ("(tnf NEXT/2 (inhibit* OR 'blocking agent')):ti,ab,kw", "Embase", "near2>(tnf:tk, or(inhibit*:tk, blocking agent:tk))"),
-        ("gout/de NOT ([animals]/lim NOT [humans]/lim) AND [2010-2020]/py", "Embase", "and(gout:heading, not(and(animals:heading, not(humans:heading))), 2010-2020:year)"),
+        ("gout/de NOT ([animals]/lim NOT [humans]/lim) AND [2010-2020]/py", "Embase", "and(gout:heading, not(and(Animals:heading, not(Humans:heading))), 2010-2020:year)"),
+        ("gout AND 'uric acid' NOT patients' view", "plain", "and(gout, uric acid, not(and(patients', view)))"),
+        ("gout NEAR diet AND (hip ADJ pain) OR knee NEAR3 pain", "plain", "or(and(near6(gout, diet), near1>(hip, pain)), near3(knee, pain))"),
+        ("gout N2 diet AND gout W2 diet OR gout w/2 diet OR gout PRE/2 diet", "plain", "or(and(near3(gout, diet), near3>(gout, diet)), near3(gout, diet), near3>(gout, diet))"),
+        ("N3 AND ADJ OR NEAR", "plain", "or(and(N3, ADJ), NEAR)"),
+        ("gout\u200b[tiab] \u200bAND\u200b diet\u200b[tiab]", "PubMed", "and(gout, diet)"),
+        ("ｇｏｕｔ ＡＮＤ diet［ｔｉ］", "PubMed", "and(gout, diet:title)"),
+        ("gout AND 2010[dp]:2020[dp]", "PubMed", "and(gout, 2010:2020:year)"),
+        ("gout AND 2010[dp] : 2020[dp]", "PubMed", "and(gout, 2010:2020:year)"),
+        ("“2010/01/01”[Date – Publication] : “3000”[Date – Publication] AND gout", "PubMed", "and(2010/01/01:3000:year, gout)"),
+        ("gout[mesh/noexp] OR gout[Mesh: NoExp] OR gout[mh:exp]", "PubMed", "or(gout:heading, gout:heading, gout:exploded)"),
+        ("gout[ti] AND humans[Filter] AND (english[filter] OR systematic review[Filter]) AND fha[Filter]", "PubMed", "and(gout:title, Humans:heading, or(english:language, Systematic Review:type), fha:has_abstract)"),
+        ("gout[ti] AND allchild[Filter] AND alladult[sb] AND y_5[Filter]", "PubMed", "and(gout:title, or(Infant:exploded, Child:exploded, Adolescent:exploded), Adult:exploded, y_5:unknown)"),
+        ("Search: gout[tiab] Filters: Review, English, German Sort by: Most Recent", "PubMed", "and(gout, Review:type, or(english:language, german:language))"),
+        ("gout.mp. [mp=title, book title, abstract, original title, name of substance word, subject heading word] and beer.ti.", "Ovid", "and(gout:tw, beer:title)"),
+        ("gout.ti. and (2015* or 2016*).dt,ez,da. and beer.zz.", "Ovid", "and(gout:title, or(2015*:unknown, 2016*:unknown), beer:unknown)"),
+        ("gout.ti,zz. not (a adj3 b).ab.", "Ovid", "and(gout:title, not(near3(a:abstract, b:abstract)))"),
+        ("'gout'/exp/dm_dt OR 'gout'/dm_dt,dm_th OR 'gout'/exp/mj/dm_dt AND ('article'/it OR gout:ti:ab)", "Embase", "or(gout:exploded, gout:heading, and(gout:exploded, or(article:type, gout:title)))"),
+        ("gout:ti AND [<1966-2010]/py NOT ('animal'/exp NOT 'human'/exp)", "Embase", "and(gout:title, <1966-2010:year, not(and(Animals:exploded, not(Humans:exploded))))"),
+        ("(gout next diet*):ti,ab OR (gout near diet):ti", "Embase", "or(near1>(gout, diet*), near6(gout:title, diet:title))"),
+        ('[mh "Arthritis, Rheumatoid"] OR [mh ^Gout/DT] OR gout:ti,ab,kw', "Embase", "or(Arthritis, Rheumatoid:exploded, Gout:heading, gout:tk)"),
+        ('TS=(gout AND "uric acid") OR TI=gout', "plain", "or(and(gout:tw, uric acid:tw), gout:title)"),
+        ('(MH "Gout+") OR (MM "Gout") OR TI ( hip N3 pain ) OR AB gout diet', "plain", "or(Gout:exploded, Gout:heading, near4(hip:title, pain:title), gout diet:abstract)"),
+        ("TITLE-ABS-KEY(gout W/3 diet) AND KEY(beer)", "plain", "and(near4(gout:tw, diet:tw), beer:keywords)"),
+        ("MH AND dantrolene OR (TI OR thallium)", "plain", "or(and(MH, dantrolene), TI, thallium)"),
     ],
 )  # fmt: skip
 def test_expressions(text: str, dialect: str, tree: str) -> None:
@@ -183,8 +209,17 @@ def test_no_depth_and_no_number_of_terms_is_too_much() -> None:
             "gout AND NOT (()) OR beer",
             ["character 15 hold", "character 14 hold", "NOT at character 10", "AND at character 6"],
         ),
-        ("gout N3 diet AND beer", ["N3 at character 6 was read as a word"]),
-        ("TITLE-ABS-KEY(gout AND diet)", ["TITLE-ABS-KEY at character 1 was read as a word"]),
+        ("gout N3 diet AND beer", ["N3 at character 6 was read as NEAR/4"]),
+        ("TITLE-ABS-KEY(gout AND diet)", ["TITLE-ABS-KEY at character 1 was read as the field"]),
+        ("Title: gout AND AB", ["Title: at character 1 was read as a word", "AB at character 17 was read as a word"]),
+        ("gout[ti] [ab] OR (beer[ti])[ab]", [r"\[ab\] at character 10 was left out", r"\[ab\] at character 28 was"]),
+        (
+            "a[all] OR b[all] OR c[all] OR d[all] OR e[all]",
+            ["^a.all. at character 1, b.*, c.*, and 2 more: all"],
+        ),
+        ("1. gout.ti.\n2. limit 1 to ed=2010", ["^line 2: ed=2010: this limit can't be searched here"]),
+        ("1. gout.ti.\n2. 1 use medall", ["^line 2: use medall: this limit can't"]),
+        ("'gout'/exp NOT 'human'/exp", ["^human/exp at character 16: in MeSH this heading is Humans"]),
         ("1. gout.ti.\n2. beer.fs. or 1", ["^line 2: beer.fs. at character 1: registry"]),
         ("colo?r[ti]", ["only \\* is a wildcard"]),
         ("gout.ti. or beer.ti. and wine.ti.", []),
@@ -222,7 +257,7 @@ def test_a_numbered_search_of_ovid() -> None:
         "interleukin 6:title",
         "and(#3, #4)",
         "and(#5, not(Review:type))",
-        'and(#6, english:language, "2010 -Current":year, abstracts:has_abstract)',
+        "and(#6, english:language, 2010 -Current:year, abstracts:has_abstract)",
         "#7",
     ]
     assert [term.text for term in search.list_wanted()][:3] == ["Gout", "gout*", "interleukin 6"]
@@ -238,10 +273,58 @@ def test_a_numbered_search_of_ovid() -> None:
         ("exp Gout/\ngout.ti.\n1 or 2", ["Gout:exploded", "gout:title", "or(#1, #2)"]),
         ("1. gout[ti]\n   OR beer[ti]\n2. wine\n3. #1 AND #2", ["or(gout:title, beer:title)", "wine", "and(#1, #2)"]),
         ("(gout[tiab] OR\n beer)\n\nAND wine", ["and(or(gout, beer), wine)"]),
+        ("#1 gout:ti 1,234\n#2 #1 AND [humans]/lim 99", ["gout:title", "and(#1, Humans:heading)"]),
+        ("1 gout 7\n2 beer[ti] 8\n3 1 or 2 9", ["gout", "beer:title", "or(#1, #2)"]),
+        (
+            '1. gout.ti.\n2. limit 1 to (clinical trial, all or "review articles")',
+            ["gout:title", "and(#1, or(Clinical Trial:type, Review:type))"],
+        ),
+        ("1. gout.ti.\n2. from 1 keep 1-10", ["gout:title", "and(#1, keep 1-10:unknown)"]),
+        (
+            "#1 MeSH descriptor: [Gout] explode all trees and with qualifier(s): [diet - DH]\n#2 MeSH descriptor: [Beer] this term only\n#3 {or #1-#2}\n#4 #3 in Trials",
+            ["Gout:exploded", "Beer:heading", "or(#1, #2)", "and(#3, in Trials:unknown)"],
+        ),
+        (
+            "#1 gout:ti,ab,kw (Word variations have been searched)\n#2 #1 with Publication Year from 2010 to 2020, in Trials",
+            ["gout:tk", "and(#1, in Trials:unknown, 2010 to 2020:year)"],
+        ),
+        ('S1 (MH "Gout")\nS2 TI gout\nS3 S1 OR S2', ["Gout:heading", "gout:title", "or(#1, #2)"]),
+        (
+            "#2\tSearch: #1 AND beer Filters: Review\t12\t10:00:00\n#1\tSearch: gout[ti] Sort by: Most Recent\t7\t09:58:00",
+            ["gout:title", "and(#1, beer, Review:type)"],
+        ),
+        (
+            'Search number,Query,Sort By,Filters,Search Details,Results,Time\n2,#1 AND beer,,"Review, English",(x),1,10:00:00\n1,"""uric acid""[ti]",,,x,2,09:00:00',
+            ["uric acid:title", "and(#1, beer, Review:type, english:language)"],
+        ),
     ],
 )
 def test_lines(text: str, trees: list[str]) -> None:
     assert [draw(line.expression) for line in read(text).lines] == trees
+
+
+def test_what_surrounds_a_copied_strategy_is_left_out_by_name() -> None:
+    search = read(
+        "Database: Ovid MEDLINE(R) ALL <1946 to May 23, 2022>\nSearch Strategy:\n-----\n1  exp Gout/ (12)\n2  (gout* or\n"
+        "uric acid).ti,ab. (13)\n3  1 or 2\nIntervention\n4  Diet/\n99\n5  3 and 4 (7)\n\n*****\n"
+    )
+    assert [draw(line.expression) for line in search.lines] == [
+        "Gout:exploded",
+        "or(gout*, uric acid)",
+        "or(#1, #2)",
+        "Diet:heading",
+        "and(#3, #4)",
+    ]
+    assert len(search.notes) == 1
+    assert re.search("headlines: 'Database: .*', 'Search Strategy:', 'Intervention'$", search.notes[0])
+
+
+@pytest.mark.parametrize(
+    "text", ["PUBYEAR AFT 2010 AND gout[ti]", 'gout AND LIMIT-TO(LANGUAGE,"English")', "gout AND WC=(Rheumatology)"]
+)
+def test_fields_of_other_databases_without_counterpart_are_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is a field or limit of another database. Leave it out, or"):
+        read_search(text)
 
 
 def test_a_term_after_two_nots_is_wanted() -> None:
@@ -299,6 +382,22 @@ PIECES = (
         "or/1-2",
         "or/2-1",
         ",",
+        "[Filter]",
+        "NEAR",
+        "N3",
+        "TI",
+        "TS=",
+        "MH",
+        "MeSH descriptor: [Gout] explode all trees",
+        '[mh "Gout"]',
+        "{or #1-#2}",
+        "/exp/dm_dt",
+        "[dp]",
+        "Search: ",
+        " Filters: Review, English",
+        "Search,Query,Filters",
+        "S1 ",
+        " 12",
     ),
     *(".", "/", "[", "]", "*Gout/dt", " ", "\u2028", "1. ", "2. ", "#2 ", "é", "\0", "\ud800"),
 )
