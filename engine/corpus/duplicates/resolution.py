@@ -16,6 +16,7 @@ from engine.corpus.merging.merge import normalise_title
 from engine.corpus.storage.journal import Decision, RecordIdentity, list_active
 from engine.corpus.storage.store import Corpus
 from engine.corpus.storage.values import bind_text
+from engine.corpus.words.folding import split_words
 from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wording import Term, Wording
 from engine.identifiers import strip_doi, strip_doi_address, strip_pmid
@@ -36,7 +37,7 @@ _BY_PMID, _BY_DOI = (
     for column, collation in (("pmid", ""), ("doi", " COLLATE NOCASE"))
 )
 _BY_IDS = f"SELECT {_COLUMNS} FROM {_UNDECIDED} WHERE id IN (SELECT value FROM json_each(?))"
-_Key = tuple[str, int | None, str]  # normalised title, year, family name of the first author
+_Key = tuple[str, int | None, str]  # words of the title, folded, year, family name of the first author
 
 
 class IdentityFinder:
@@ -174,5 +175,8 @@ def _read_key(row: Sequence[Any]) -> tuple[int, _Key]:
 
 
 def _build_key(title: str, year: int | None, author: str) -> _Key:
-    """Return what two records of one work have in common if they have no id in common."""
-    return normalise_title(title), year, find_family_name(author)
+    """Return what two records of one work have in common if they have no id in common.
+
+    The title is folded as words are, so that words find every title that is equal.
+    """
+    return " ".join(split_words(title)), year, find_family_name(author)

@@ -68,6 +68,32 @@ def test_a_title_is_found_in_any_spelling_by_reading_few_rows(
         assert sum(n_rows) <= 8
 
 
+ODD = (  # a title, and another spelling of it
+    ("Sjögren's syndrome of the knee", "SJOGREN’S SYNDROME OF THE KNEE"),
+    ("TNF-α below 5 µg/mL – a study", "TNF α below 5 μg mL: a study"),
+    ("To be or not to be", "to be, or not to be?"),
+    ("A re\u00adview of zero\u200bwidth signs", "A review of zerowidth signs"),
+    ("Mark™ pills №\u00a05 at 3㎎ per ㎖", "Mark™ pills № 5 at 3㎎ per ㎖."),
+    ("करक हिन्दी में", "«करक हिन्दी में»"),
+    ("ಕನ್ನಡ ಜ್ಞಾನ", "ಕನ್ನಡ ಜ್ಞಾನ!"),
+    ("日本語のタイトル", "日本語のタイトル。"),
+    ("مقالة عن النقرس", "مقالة عن النقرس؟"),
+    ("Straße of the Ørsted ﬁlm ½", "STRASSE of the Orsted film ½"),
+    ("x" * 300 + " and " + "long " * 3000, "X" * 300 + " and " + "long " * 3000),
+)  # fmt: skip
+
+
+def test_a_title_of_any_signs_is_found_in_words_as_by_reading_all(toy: IndexFolder, add: Add, tmp_path: Path) -> None:
+    add(*({"id": f"odd{n}", "title": title, "year": 2001, "authors": ["Ada Odd"]} for n, (title, _) in enumerate(ODD)))
+    with closing(open_corpus(toy.open_current())) as corpus:
+        whole = IdentityFinder(corpus)  # as a build of everything at once compares
+        for finder in open_finders(toy, tmp_path):
+            for title in (spelled for pair in ODD for spelled in pair):
+                lost = RecordIdentity(("lost",), None, None, title, 2001, "Ada Odd")
+                assert finder.find(lost) == whole.find(lost), title
+                assert whole.find(lost) is not None, title
+
+
 def test_of_two_alike_none_is_taken_for_the_lost_one(toy: IndexFolder, add: Add, tmp_path: Path) -> None:
     add({"id": "twin", "title": GONE.title, "abstract": "Another.", "year": GONE.year, "authors": [GONE.author]})
     for finder in open_finders(toy, tmp_path):
