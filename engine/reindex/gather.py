@@ -163,7 +163,8 @@ def _note(draft: Draft, gathered: Gathered, abstract: Abstract, outcome: Outcome
         gathered.retracted.add(outcome.doc_id)
         gathered.keep_example(RETRACTED, abstract.record_id, source)
     for doc_id in outcome.absorbed:
-        gathered.merged += gathered.changes.pop(doc_id, None) is not Change.ADDED
+        is_published = gathered.changes.pop(doc_id, None) is not Change.ADDED and doc_id not in draft.parts.unpublished
+        gathered.merged += is_published
         gathered.keep_example(MERGED, abstract.record_id, source)
     if outcome.change is not Change.NONE and outcome.fate is not Fate.REPEATED:
         gathered.keep_example(outcome.change.value, abstract.record_id, source)

@@ -1,6 +1,7 @@
 """Records that a decision joins although the joined text gets no vector: none of them is lost."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from engine.records.encoder import Encoded
 from engine.reindex.order import Report
 from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
-from tests.conftest import order_of, silent
+from tests.conftest import jsonl, order_of, silent
 
 Add = Callable[..., Report]
 OLD = {"id": "old", "title": "Gout and diet", "abstract": "Meat was named."}
@@ -126,3 +127,25 @@ def test_it_is_said_that_a_decision_could_not_be_applied(toy: IndexFolder, add: 
     assert [(what, n) for what, n, _ in report.remarks] == [
         ("records that a decision joins, kept apart because their joined text gets no vector", 1)
     ]
+
+
+@pytest.mark.parametrize("undone", [False, True])
+def test_a_part_that_a_new_pmid_makes_one_with_an_older_record_comes_back(
+    toy: IndexFolder, add: Add, tmp_path: Path, undone: bool
+) -> None:
+    early, third = {"id": "new", "title": "Gout and meat", "pmid": "777"}, {"id": "third", "title": "Gout and wine"}
+    index_sources(toy, order_of(jsonl(tmp_path / "early.jsonl", [early])), silent)
+    add(OLD, third)
+    join(toy, "old", "third")
+    index_sources(toy, order_of(), silent)
+    assert titles(toy) == {"old": "Gout and diet", "new": "Gout and meat"}
+    if undone:
+        Journal(toy.decisions).undo("someone", None)
+    report = add(OLD, third | {"title": "Unlucky", "pmid": "777"})
+    assert titles(toy) == {"old": "Gout and diet", "new": "Gout and meat"}
+    assert (report.counts.abstracts, report.counts.merged) == (42, 0)
+    check(toy, report, rejected=1, unchanged=1)
+    report = add(OLD, third | {"pmid": "777"})
+    assert titles(toy).keys() == ({"old", "new"} if undone else {"new"})  # one with it, once its text can be read
+    assert (report.counts.abstracts, report.counts.merged) == ((42, 0) if undone else (41, 1))
+    assert verify(toy, toy.open_current(), deep=True) == []

@@ -173,11 +173,13 @@ class Ledger:
     def restore(self, doc_id: int) -> list[int]:
         """Restore a changed record to its published state, with the records merged into it in this run.
 
-        Returns their doc ids, the record's own first; empty if it was not changed or nothing is published.
+        What was published as a part of a joined record comes back with that record alone. Returns the doc ids, the
+        record's own first; empty if it was not changed or nothing is published.
         """
         if doc_id not in self.originals or self.base is None:
             return []
-        to_restore = [doc_id, *(other for other in self.absorbed.pop(doc_id, []) if other in self.originals)]
+        absorbed = (other for other in self.absorbed.pop(doc_id, []) if other in self.originals)
+        to_restore = [doc_id, *(other for other in absorbed if other in self.base.loaded)]
         self.connection.execute("DELETE FROM parts WHERE joined = ?", (doc_id,))
         for restored in to_restore:
             for part in self.base.read_part_ids(restored):
