@@ -75,3 +75,26 @@ def test_the_only_review_needs_no_name(run: Run) -> None:
     assert "toy has 2 reviews: one, two. Name one: --review" in run("status", 2).output
     assert "1 of 40 records decided" in run("status|--review|one").output
     assert "0 of 40 records decided" in run("status|--review|two").output
+
+
+def test_decisions_come_in_and_out(run: Run, tmp_path: Path) -> None:
+    run("start|--review|main|--who|ann")
+    included, out = tmp_path / "in.txt", tmp_path / "out.csv"
+    included.write_text("toy-01\ntoy-02\nnope\n")
+    done = run(f"import|{included}|--as|include|--who|ann")
+    assert done.output.splitlines() == [
+        "3 records read, 2 decided (decisions 2 to 3)",
+        "  recognised by id 2",
+        "  not in the index: 1",
+        "    in.txt: nope",
+    ]
+    assert run(f"export|-o|{out}").stderr == f"2 records to {out}\n"
+    lines = out.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("decision,label_included,exclusion_reason,decision_note,decision_labels,reviewer,id,")
+    assert lines[1].startswith("include,1,,,,ann,toy-01,")
+    assert run(f"import|{out}|--who|zoe").output.splitlines()[-1] == "  decided so before: 2"
+    assert json.loads(run(f"import|{out}|--json").output)["unchanged"] == 2
+    whole = tmp_path / "all.ris"
+    assert run(f"export|--all|-o|{whole}").stderr.startswith(f"40 records to {whole}\n")
+    assert whole.read_text(encoding="utf-8").count("N1  - ASReview_relevant") == 2
+    assert "exists" in run(f"export|-o|{out}", 2).output

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.query.index import Index
 
 
-def _read_targets(output: tuple[Path, ...], overwrite: bool, raw_csv: bool) -> Output:
+def read_targets(output: tuple[Path, ...], overwrite: bool, raw_csv: bool) -> Output:
     """Return the output that the options set.
 
     Raises:
@@ -31,7 +31,7 @@ def _read_targets(output: tuple[Path, ...], overwrite: bool, raw_csv: bool) -> O
     return Output(None, output, overwrite, raw_csv, None)
 
 
-_output = add_options("out", OUTPUT, _read_targets)
+_output = add_options("out", OUTPUT, read_targets)
 
 
 @main.command()

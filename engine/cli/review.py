@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli.delivery import OUTPUT, Output, check_output, write_records
 from engine.cli.group import Subcommands, main
-from engine.cli.options import find_login, index_options
+from engine.cli.options import add_options, find_login, index_options
+from engine.cli.references import read_targets
 from engine.cli.screen import criteria_options
 from engine.config import Config
 from engine.errors import UsageError
@@ -20,6 +23,7 @@ from engine.terminal import dump_json, join_lines, say
 if TYPE_CHECKING:
     from engine.corpus.storage.journal import Decision
     from engine.review.agreement import Agreement
+    from engine.review.exchange import Imported
     from engine.review.reviews import Review
     from engine.review.state import DecidedRecord, ReviewState
 
@@ -147,6 +151,77 @@ def undo(config: Config, number: int | None, name: str | None, who: str | None) 
     say(f"{pluralize(len(undone), 'decision')} undone ({_number_decisions(undone)})")
 
 
+@review.command(name="import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@index_options
+@_review_option
+@click.option("--as", "kind", type=click.Choice(_KINDS[:3]), help="Decision on every record, whatever the files say.")
+@_who_option
+@_json_option
+def import_decisions(
+    config: Config, files: tuple[Path, ...], name: str | None, kind: str | None, who: str | None, as_object: bool
+) -> None:
+    """Bring in the decisions of other tools, or of a list of ids.
+
+    Any file that `engine index` reads can carry decisions: in a column (`decision`, `label_included`, `included` …), in
+    the notes of ASReview and Rayyan, or in tags ("included", "excluded: wrong population"). Records are recognised by
+    PMID, DOI, id, or title and year. What is not in the index is listed. The decisions of one command are undone by one
+    `engine review undo`; those of a reviewer whom the file names, with --who.
+
+    \b
+    engine review import rayyan.ris asreview.csv -i rheumatology --review main
+    engine review import included.txt -i rheumatology --as include
+    """
+    from engine.corpus.storage.journal import DecisionKind
+    from engine.review.exchange import add_decisions
+
+    opened = _open_review(config, name)
+    found = add_decisions(opened, who or find_login(), files, DecisionKind(kind) if kind else None)
+    if as_object:
+        counts = {each.name: getattr(found, each.name) for each in fields(found)}
+        say(dump_json(counts | {"made": [event.number for event in found.made]}))
+    else:
+        say("\n".join(_format_import(found)))
+
+
+@review.command(name="export")
+@index_options
+@_review_option
+@add_options("out", OUTPUT, read_targets)
+@click.option("--all", "undecided", is_flag=True, help="Write the records without a decision, too.")
+def export_decisions(config: Config, name: str | None, out: Output, undecided: bool) -> None:
+    """Write the records with their decisions to files.
+
+    CSV, TSV, XLSX and JSON have them in columns: decision, label_included (1 or 0, as ASReview reads it),
+    exclusion_reason, decision_note, decision_labels and reviewer. Other formats have them in the notes, as ASReview and
+    Rayyan write them. `engine review import` reads both.
+
+    \b
+    engine review export -i rheumatology -o decisions.csv
+    engine review export -i rheumatology --all -o for-asreview.ris
+    """
+    from contextlib import closing
+
+    from engine.query.opening import open_corpus
+    from engine.references.formats import find_suffix
+    from engine.review.exchange import cite_decisions
+    from engine.review.state import read_state
+
+    check_output(out)
+    opened = _open_review(config, name)
+    state = read_state(opened)
+    with closing(open_corpus(opened.folder.open_current(quick=True))) as corpus:
+        for path in out.files:
+            as_columns = find_suffix(path) in (".csv", ".tsv", ".xlsx", ".json", ".jsonl")
+            cited = list(cite_decisions(state, corpus, as_columns=as_columns, undecided=undecided))
+            left_out = write_records(path, cited, f"review {state.name} of {opened.folder.name}", out)
+            say(f"{pluralize(len(cited), 'record')} to {path}", err=True)
+            if left_out:
+                say(left_out, err=True)
+    if state.absent:
+        say(f"{pluralize(len(state.absent), 'record')} decided, but not in the index now: not written", err=True)
+
+
 @review.command()
 @index_options
 @_review_option
@@ -181,6 +256,26 @@ def log(config: Config, name: str | None, as_objects: bool) -> None:
             click.echo(dump_json(asdict(event)))
         else:
             say(_format_event(event))
+
+
+def _format_import(found: Imported) -> Iterator[str]:
+    """Yield the lines that say what became of the records of imported files."""
+    numbers = f" ({_number_decisions(found.made)})" if found.made else ""
+    yield f"{pluralize(found.read, 'record')} read, {found.decided:,} decided{numbers}"
+    if found.rules:
+        yield "  recognised by " + ", ".join(f"{rule} {n:,}" for rule, n in found.rules.most_common())
+    for what, n in (
+        ("decided so before", found.unchanged),
+        ("given again", found.repeated),
+        ("without a decision", found.without),
+    ):
+        yield from ([f"  {what}: {n:,}"] if n else [])
+    for what, places in (
+        ("not in the index", found.unmatched),
+        ("contradictory, so not decided", found.contradictory),
+        ("not readable", found.rejected),
+    ):
+        yield from ([f"  {what}: {len(places):,}", *(f"    {join_lines(place)}" for place in places)] if places else [])
 
 
 def _number_decisions(made: Sequence[Decision]) -> str:

@@ -18,6 +18,7 @@ class Cited:
 
     hit: Hit | None
     record: Abstract
+    further: tuple[tuple[str, str], ...] = ()  # names and cells of further columns of tables, the same names for all
 
 
 def cite_hits(index: Index, answer: Answer) -> list[Cited]:

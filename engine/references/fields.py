@@ -70,9 +70,9 @@ def _list_record_fields(record: Abstract) -> dict[str, Any]:
 def list_cited_fields(cited: Cited) -> dict[str, Any]:
     """Return a hit with its record as the keys of JSON; a record without a hit has neither rank nor score."""
     if cited.hit is not None:
-        return list_hit_fields(cited.hit) | _list_record_fields(cited.record)
+        return dict(cited.further) | list_hit_fields(cited.hit) | _list_record_fields(cited.record)
     fields = list_abstract_fields(cited.record)
-    return {name: simplify_value(fields[name]) for name in _RECORD_COLUMNS}
+    return dict(cited.further) | {name: simplify_value(fields[name]) for name in _RECORD_COLUMNS}
 
 
 def list_abstract_fields(record: Abstract) -> dict[str, Any]:
@@ -95,14 +95,19 @@ def choose_columns(cited: Iterable[Cited]) -> tuple[tuple[str, ...], Iterator[Ci
     first = next(rest, None)
     if first is None:
         return COLUMNS, iter(())
-    return COLUMNS if first.hit is not None else _RECORD_COLUMNS, chain((first,), rest)
+    return _list_columns(first), chain((first,), rest)
+
+
+def _list_columns(cited: Cited) -> tuple[str, ...]:
+    """Return the names of the columns of a record: further ones first."""
+    return (*(name for name, _ in cited.further), *(COLUMNS if cited.hit is not None else _RECORD_COLUMNS))
 
 
 def build_cells(cited: Cited) -> list[Cell]:
     """Return the cells below the columns that choose_columns returns; a list is one text, None is an empty cell."""
     found = list_cited_fields(cited)
     found["retracted"] = int(found["retracted"])
-    values = (found.get(name) for name in (COLUMNS if cited.hit is not None else _RECORD_COLUMNS))
+    values = (found.get(name) for name in _list_columns(cited))
     return [_join_items(value) if isinstance(value, list) else value for value in values]
 
 

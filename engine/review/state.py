@@ -19,7 +19,7 @@ _UNSETTLED = {DecisionKind.INCLUDE, DecisionKind.EXCLUDE}
 
 
 @dataclass(frozen=True, slots=True)
-class _RecordDecision:
+class RecordDecision:
     """The decision in force of one reviewer on one record."""
 
     number: int
@@ -39,7 +39,7 @@ class DecidedRecord:
 
     record: RecordIdentity
     doc_id: int | None  # in this generation; None if the record is not in it
-    decisions: tuple[_RecordDecision, ...]
+    decisions: tuple[RecordDecision, ...]
 
     @property
     def kind(self) -> DecisionKind | None:
@@ -147,7 +147,7 @@ def _build_records(decisions: Sequence[Decision], finder: IdentityFinder) -> Ite
             yield DecidedRecord(made[-1].records[0], key if isinstance(key, int) else None, last)
 
 
-def _choose_last(decisions: Iterable[Decision]) -> Iterator[_RecordDecision]:
+def _choose_last(decisions: Iterable[Decision]) -> Iterator[RecordDecision]:
     """Yield the last decision of each reviewer, and the last for all reviewers, oldest first.
 
     A decision to leave a record undecided takes an earlier one back; it stays only for its note.
@@ -163,10 +163,10 @@ def _choose_last(decisions: Iterable[Decision]) -> Iterator[_RecordDecision]:
             yield _describe_decision(decision)
 
 
-def _describe_decision(decision: Decision) -> _RecordDecision:
+def _describe_decision(decision: Decision) -> RecordDecision:
     """Return a decision of the journal as one of a review."""
     details = decision.details
-    return _RecordDecision(
+    return RecordDecision(
         decision.number,
         decision.made,
         decision.who,

@@ -7,7 +7,7 @@ import pytest
 from engine.corpus.storage.journal import DecisionKind, RecordIdentity
 from engine.review.agreement import _compute_kappa, list_agreements
 from engine.review.reviews import ReviewSettings
-from engine.review.state import DecidedRecord, ReviewState, _RecordDecision
+from engine.review.state import DecidedRecord, RecordDecision, ReviewState
 
 IN, OUT, MAYBE, OPEN = (DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided"))
 
@@ -31,8 +31,8 @@ def test_kappa_is_not_defined_without_choice(pairs: list[tuple[str, str]]) -> No
     assert math.isnan(_compute_kappa(pairs))
 
 
-def decided(number: int, who: str, kind: DecisionKind, *, for_all: bool = False) -> _RecordDecision:
-    return _RecordDecision(number, "2026-01-01T00:00:00+00:00", who, kind, "", "", (), None, for_all)
+def decided(number: int, who: str, kind: DecisionKind, *, for_all: bool = False) -> RecordDecision:
+    return RecordDecision(number, "2026-01-01T00:00:00+00:00", who, kind, "", "", (), None, for_all)
 
 
 def test_only_what_both_decided_themselves_is_compared() -> None:

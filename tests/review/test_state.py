@@ -11,7 +11,7 @@ from engine.reindex.decisions import apply_decisions, decide
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
 from engine.review.reviews import NewLabel, Review, ReviewSettings
-from engine.review.state import DecidedRecord, _RecordDecision, read_state
+from engine.review.state import DecidedRecord, RecordDecision, read_state
 from tests.conftest import order_of, silent
 
 IN, OUT, MAYBE, OPEN = (DecisionKind(kind) for kind in ("include", "exclude", "maybe", "undecided"))
@@ -29,8 +29,8 @@ def kinds(review: Review) -> dict[str, DecisionKind | None]:
     return {each.record.ids[0]: each.kind for each in read_state(review).records}
 
 
-def one(kind: DecisionKind, who: str = "ann", *, for_all: bool = False) -> _RecordDecision:
-    return _RecordDecision(1, "", who, kind, "", "", (), None, for_all)
+def one(kind: DecisionKind, who: str = "ann", *, for_all: bool = False) -> RecordDecision:
+    return RecordDecision(1, "", who, kind, "", "", (), None, for_all)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def one(kind: DecisionKind, who: str = "ann", *, for_all: bool = False) -> _Reco
         ((one(OPEN),), OPEN),
     ],
 )
-def test_what_reviewers_decide_together(decisions: tuple[_RecordDecision, ...], kind: DecisionKind | None) -> None:
+def test_what_reviewers_decide_together(decisions: tuple[RecordDecision, ...], kind: DecisionKind | None) -> None:
     assert DecidedRecord(RecordIdentity(("a",)), 1, decisions).kind is kind
 
 

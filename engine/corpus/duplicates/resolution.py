@@ -95,6 +95,21 @@ class IdentityFinder:
         published = (doc_id for doc_id, found in self._read_published_keys(key[0]) if found == key)
         return sorted({*self.by_text.get(key, []), *published})
 
+    def find_by_title(self, title: str, year: int | None) -> int | None:
+        """Return the doc id of the only record with this title, of this year if both have one; None otherwise."""
+        wanted = normalise_title(title)
+        if not wanted:
+            return None
+        self.list_alike((wanted, year, ""))  # reads what must be read once
+        keys = [(doc_id, key) for key, doc_ids in (self.by_text or {}).items() for doc_id in doc_ids]
+        keys += self._read_published_keys(wanted)
+        alike = {
+            doc_id
+            for doc_id, (found, of_year, _) in keys
+            if found == wanted and (year is None or of_year is None or of_year == year)
+        }
+        return alike.pop() if len(alike) == 1 else None
+
     def _read_keys(self) -> Iterator[tuple[int, _Key]]:
         """Yield the records that can't be found by words: parts, and those of a draft; without words, all records."""
         sql = f"SELECT {_COLUMNS} FROM {_UNDECIDED}"

@@ -72,6 +72,7 @@ class NewDecision:
     records: tuple[RecordIdentity, ...]
     details: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    who: str = ""  # who decided, if it is not the person who writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,17 @@ class Journal:
             details = json.dumps(dict(decision.details), ensure_ascii=False)
             columns = "made, who, review, kind, batch, undoes, note, records, details"
             sql = f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-            values = (made, who, self.review, str(decision.kind), batch, undoes, decision.note, records, details)
+            values = (
+                made,
+                decision.who or who,
+                self.review,
+                str(decision.kind),
+                batch,
+                undoes,
+                decision.note,
+                records,
+                details,
+            )
             numbers.append(int(connection.execute(sql, values).lastrowid or 0))
         return numbers
 
