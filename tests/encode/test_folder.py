@@ -51,6 +51,20 @@ def test_a_damaged_encoder_file_is_noticed(saved: Path, name: str) -> None:
         check_encoder(saved, read_identity(saved))
 
 
+@pytest.mark.parametrize("name", ["query-tokenizer.json", "query.onnx", "query.data", "query-head.onnx"])
+def test_a_damaged_or_missing_file_of_the_tower_for_queries_is_noticed(saved: Path, name: str) -> None:
+    for one in ("query-tokenizer.json", "query.onnx", "query.data", "query-head.onnx"):
+        (saved / one).write_bytes(b"of queries")
+    write_receipt_of(saved, read_identity(saved))
+    check_encoder(saved, read_identity(saved))
+    flip(saved / name)
+    with pytest.raises(CorruptError, match=f"{name} was changed or damaged"):
+        check_encoder(saved, read_identity(saved))
+    (saved / name).unlink()
+    with pytest.raises(CorruptError, match=f"{name} is missing, expected 10 bytes"):
+        check_encoder(saved, read_identity(saved))
+
+
 def test_a_missing_receipt_or_a_newer_one_is_refused(saved: Path) -> None:
     expected = read_identity(saved)
     path = saved / "encoder.json"
