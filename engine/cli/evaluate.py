@@ -95,7 +95,8 @@ def evaluate(
     measures = [parse(name) for name in names] or _choose_measures(query)
     judged = read()
     if model is not None:
-        evaluation, name = evaluate_model(model, judged, measures, _deepen(query).top_k if run_file else 1)
+        depth = _deepen(query).top_k if run_file else 1
+        evaluation, name = evaluate_model(model, judged, measures, depth, _read_settings(_split_words(model)))
     else:
         is_deep = context.get_parameter_source("top_k") is not ParameterSource.COMMANDLINE
         query = _deepen(query) if is_deep else query
@@ -226,9 +227,9 @@ def compare(
 
     A is the baseline that the others are compared with. A system is a TREC run (.trec, .run, .txt), the name of an
     index, or with --set a model: a folder, a hub id or all-MiniLM-L6-v2, in quotes with its options if it needs some
-    (--query-prompt, --document-prompt, --query-model, --pooling). An index ranks by
-    cosine, as a model does. Intervals are 95 % (paired bootstrap,
-    10,000 resamples); p is two-sided, adjusted for several comparisons (Holm).
+    (--query-prompt, --document-prompt, --query-model, --pooling, --template). An index ranks by cosine, as a model
+    does. Intervals are 95 % (paired bootstrap, 10,000 resamples); p is two-sided, adjusted for several comparisons
+    (Holm).
 
     \b
     engine compare semantic.trec hybrid.trec --qrels qrels.tsv --plot gain.png
@@ -282,6 +283,7 @@ def _is_run(system: str) -> bool:
 @build_setting_option("document_prompt")
 @build_setting_option("query_model")
 @build_setting_option("pooling")
+@build_setting_option("template")
 def _read_model(**_: object) -> None:
     """Carry the options of a model that stands with them in one argument."""
 
@@ -293,22 +295,28 @@ def _evaluate_system(system: str, config: Config, judged: JudgedInput, measures:
     if system in config.list_names():
         by_cosine = _deepen(Query(mode="semantic"))
         return evaluate_judged_index(config.select_index(system), "cpu", by_cosine, judged, measures)[0]
-    words = [system] if Path(system).is_dir() or not system.strip() else _split_words(system)
+    words = _split_words(system)
     path, is_hub_id = Path(words[0]), words[0].partition("@")[0].count("/") == 1 and not words[0].startswith((".", "/"))
     if words[0] == DEFAULT_MODEL or is_hub_id or any((path / name).is_file() for name in _MODEL_FILES):
-        settings = IndexSettings(**_read_model.make_context(words[0], words).params)
-        return evaluate_model(system, judged, measures, settings=settings)[0]
+        return evaluate_model(system, judged, measures, settings=_read_settings(words))[0]
     raise UsageError(
         f"{system!r} is not a TREC run ({', '.join(_RUN_SUFFIXES)}), an index in {config.indexes} or a model folder"
     )
 
 
+def _read_settings(words: Sequence[str]) -> IndexSettings:
+    """Return the settings of a model and its options, as they are given in one argument."""
+    return IndexSettings(**_read_model.make_context(words[0], [*words]).params)
+
+
 def _split_words(system: str) -> list[str]:
-    """Split a model and its options as a shell does.
+    """Split a model and its options as a shell does; what names a folder, or nothing, is one word.
 
     Raises:
         UsageError: a quote is not closed.
     """
+    if Path(system).is_dir() or not system.strip():
+        return [system]
     try:
         return shlex.split(system)
     except ValueError as err:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.encode.encoder import Encoder, encode_checked
-from engine.encode.recipe import clean_text
+from engine.encode.recipe import clean_text, fill_template
 from engine.errors import UsageError
 from engine.progress import Progress
 from engine.records.encoder import Vectors
@@ -78,9 +78,13 @@ def search_documents(
 def read(
     encoder: Encoder, texts: Sequence[SetText], phase: str, progress: Progress | None, *, as_query: bool = False
 ) -> _Read:
-    """Encode texts, each distinct text once, longest first so that the texts of a batch have similar lengths."""
+    """Encode texts, each distinct text once, longest first so that the texts of a batch have similar lengths.
+
+    Documents are put into the template of the encoder, if it has one.
+    """
     limit = encoder.identity.query_length if as_query else encoder.identity.max_length
-    prepared = [clean_text(text.text) for text in texts]
+    template = "" if as_query else encoder.identity.template
+    prepared = [fill_template(template, text.title, text.body) if template else clean_text(text.text) for text in texts]
     distinct = sorted({text for text in prepared if text}, key=lambda text: (-len(text), text))
     vectors, kept, long = list[Vectors](), list[str](), set[str]()
     for start in range(0, len(distinct), encoder.page):

@@ -25,7 +25,13 @@ class SetText:
     """A document or a query."""
 
     id: str
-    text: str
+    body: str  # of a query the whole, of a document the abstract
+    title: str = ""  # of a document
+
+    @property
+    def text(self) -> str:
+        """Title and body as one text."""
+        return prepare_text(self.title, self.body) if self.title else self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +78,8 @@ class SetOrigin:
 def read_set(folder: Path) -> TestSet:
     """Read corpus.jsonl, queries.jsonl and qrels.tsv (or qrels/test.tsv) of a folder, each plain or gzipped.
 
-    A document has id or _id, title, and text or abstract; title and text are joined as for the encoder of an index. A
-    query has id or _id, and text. The set has the name of its folder. If there is a set.json, its digest must match.
+    A document has id or _id, title, and text or abstract. A query has id or _id, and text. The set has the name of its
+    folder. If there is a set.json, its digest must match.
 
     Raises:
         SourceError: a file is missing or can't be read, an id occurs twice, or the set was changed; the message says
@@ -156,20 +162,21 @@ def _read_set_text(line: str) -> SetText | None:
     parts = [row.get("title") or "", next((row[key] for key in ("text", "abstract") if row.get(key)), "")]
     if not str(text_id).strip() or not all(isinstance(part, str) for part in parts):
         return None
-    return SetText(str(text_id), prepare_text(*parts)) if {"title", "text", "abstract"} & row.keys() else None
+    title, body = map(clean_text, parts)
+    return SetText(str(text_id), body, title) if {"title", "text", "abstract"} & row.keys() else None
 
 
 def write_set(test_set: TestSet, folder: Path, origin: SetOrigin | None = None) -> None:
     """Write the folder of a test set; the same set and origin give the same bytes.
 
-    corpus.jsonl can be indexed as it is: id, an empty title, abstract. An existing set is overwritten.
+    corpus.jsonl can be indexed as it is: id, title, abstract. An existing set is overwritten.
 
     Raises:
         UsageError: the folder contains other files.
     """
     check_new_folder(folder, FILES)
     folder.mkdir(parents=True, exist_ok=True)
-    documents = ({"id": text.id, "title": "", "abstract": text.text} for text in test_set.documents)
+    documents = ({"id": text.id, "title": text.title, "abstract": text.body} for text in test_set.documents)
     write_text(folder / CORPUS, _dump_lines(documents), overwrite=True)
     queries = ({"id": text.id, "text": text.text} for text in test_set.queries)
     write_text(folder / QUERIES, _dump_lines(queries), overwrite=True)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -50,6 +52,17 @@ def test_equal_texts_are_encoded_once_and_long_ones_counted() -> None:
     )
     assert search_documents(encoder, same).n_truncated == 2
     assert sorted(encoder.encoded) == ["aab", "ab", "b"]
+
+
+def test_a_template_is_filled_for_documents_alone() -> None:
+    encoder = LettersEncoder()
+    encoder.identity = replace(encoder.identity, template="{title}[SEP]{abstract}")
+    titled = TestSet("s", (SetText("x", "b", "a"), SetText("y", "b")), (SetText("q", "b c"),), Judgments({}))
+    search_documents(encoder, titled)
+    assert sorted(encoder.encoded) == ["[SEP]b", "a[SEP]b", "b c"]
+    plain = LettersEncoder()
+    search_documents(plain, titled)
+    assert sorted(plain.encoded) == ["a. b", "b", "b c"]
 
 
 def test_progress_is_told() -> None:

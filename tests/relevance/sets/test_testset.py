@@ -1,5 +1,6 @@
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,9 @@ def test_a_folder_of_beir_is_read(tmp_path: Path) -> None:
     (tmp_path / "queries.jsonl").write_text('{"_id": "q", "text": "gout?"}\n')
     (tmp_path / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq\td1\t1\n")
     found = read_set(tmp_path)
-    assert found.documents == (SetText("d1", "Gout. It hurts."), SetText("2", ""))
+    assert found.documents == (SetText("d1", "It hurts.", "Gout"), SetText("2", ""))
+    assert [document.text for document in found.documents] == ["Gout. It hurts.", ""]
+    assert found.sha256 == replace(found, documents=(SetText("d1", "Gout. It hurts."), SetText("2", ""))).sha256
     assert (found.queries, found.judgments) == ((SetText("q", "gout?"),), Judgments({"q": {"d1": 1}}))
     assert found.name == tmp_path.name
 
