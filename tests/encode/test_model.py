@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -276,8 +277,27 @@ def test_a_name_that_is_nothing_is_refused(name: str) -> None:
         locate(name)
 
 
-def test_a_hub_model_that_cannot_be_fetched_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_may_be_a_folder_or_a_hub_id_is_explained_as_both(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub", reason="needs the [cpu] extra")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(EncoderError, match="could be downloaded from the hub .* -m FOLDER"):
-        locate("nobody-at-all/no-such-model")
+    monkeypatch.chdir(tmp_path)
+    here = re.escape(str(tmp_path))
+    for name in ("one", "two", ".hidden"):
+        (tmp_path / "models" / name).mkdir(parents=True)
+    as_both = (
+        r"models/missing is neither a folder nor a model of the hub\. As a folder: {0}\. As a hub id: it could not .*"
+    )
+    with pytest.raises(
+        EncoderError, match=as_both.format(f"{here}/models has no folder missing, but one, two")
+    ) as told:
+        locate("models/missing")
+    assert "\n" not in str(told.value) and "name its folder" in str(told.value)
+    with pytest.raises(EncoderError, match="As a folder: there is no nobody. As a hub id: it could not be downloaded"):
+        locate("nobody/no-such-model")
+    for at in range(6):
+        (tmp_path / "models" / f"z{at}").mkdir()
+    with pytest.raises(EncoderError, match="has no folder missing, but one, two, z0, z1, z2 and 3 more$"):
+        locate("./models/missing")
+    (tmp_path / "models" / "file").touch()
+    with pytest.raises(EncoderError, match="owner/name@revision: models/file is a file$"):
+        locate("models/file")
