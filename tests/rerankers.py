@@ -1,9 +1,14 @@
 """Tiny random cross-encoders of several architectures, saved as sentence-transformers saves them."""
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
+from engine.encode.crossencoder.folder import RERANKER, seal_reranker
+from engine.encode.folder import GRAPH, TOKENIZER, WEIGHTS
+from engine.records.reranker import RerankerIdentity
 from tests.conftest import TOY_MODEL
 
 ARCHITECTURES = ("bert", "modernbert", "deberta", "electra")
@@ -36,6 +41,19 @@ def make_reranker(folder: Path, architecture: str = "bert", *, n_labels: int = 1
         last.bias.copy_((last.bias - outputs.mean()) / outputs.std())
     reranker.save_pretrained(str(folder))
     return folder
+
+
+def seal_empty(encoders: Path, model: str = "/models/tiny", *, weights: str = "", age: float = 0) -> RerankerIdentity:
+    """Install a sealed reranker whose files hold nothing that could run, exported so many seconds ago."""
+    identity = RerankerIdentity(model, 64, "identity", "", "fp32", weights or model, "b", "c")
+    folder = encoders / identity.fingerprint
+    folder.mkdir(parents=True)
+    for name in (TOKENIZER, GRAPH, WEIGHTS):
+        (folder / name).write_text(name, encoding="utf-8")
+    seal_reranker(folder, identity)
+    then = time.time() - age
+    os.utime(folder / RERANKER, (then, then))
+    return identity
 
 
 def settings_of(architecture: str, n_words: int, n_labels: int) -> dict[str, Any]:

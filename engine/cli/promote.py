@@ -70,8 +70,8 @@ def promote(
     If it passes, every record is encoded again into the next generation, which `engine rollback` undoes. If it is
     refused, nothing changes (exit code 1).
 
-    A cross-encoder is tested as a second stage behind the encoder, by the same rules. If it passes, index.toml names it
-    for every search, which --rerank none turns off.
+    A cross-encoder is tested as a second stage behind the hybrid ranking, by the same rules, with the depth and the
+    weights that index.toml names. If it passes, index.toml names it for every search, which --rerank none turns off.
 
     \b
     engine promote ./better -i rheumatology --dry-run
@@ -105,12 +105,17 @@ def promote(
 
 
 def _is_reranker(model: str) -> bool:
-    """Return whether a model is a cross-encoder; False where it can't be found, which its use reports."""
+    """Return whether a model is a cross-encoder.
+
+    Raises:
+        EncoderError: there is no such model.
+    """
     from engine.encode.crossencoder.model import identify_reranker
     from engine.encode.model import locate
 
+    folder = locate(model)
     try:
-        identify_reranker(locate(model), model)
+        identify_reranker(folder, model)
     except EncoderError:
         return False
     return True
@@ -138,7 +143,7 @@ def _promote_reranker(
         say(dump_json(asdict(tested)))
     else:
         outcomes = (tested.primary, *tested.outcomes)
-        for line in _format_outcomes(outcomes):
+        for line in (*_format_outcomes(outcomes), *(f"note: {note}" for note in tested.notes)):
             say(line)
     if tested.reasons:
         raise EncoderError(f"{model} was refused: {'; '.join(tested.reasons)}. The index was not changed")

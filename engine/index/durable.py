@@ -38,11 +38,18 @@ def replace_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def copy_file(source: Path, target: Path) -> None:
+def _copy_file(source: Path, target: Path) -> None:
     """Copy a file, sharing its blocks where the file system supports it (Btrfs, XFS). The copy is writable."""
     with source.open("rb") as old, target.open("wb") as new:
         if not _clone_blocks(old.fileno(), new.fileno()):
             shutil.copyfileobj(old, new, 1 << 20)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy the files of a folder into another one, which is made if it is missing."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.iterdir():
+        _copy_file(path, target / path.name)
 
 
 def _clone_blocks(source: int, target: int) -> bool:
@@ -83,7 +90,7 @@ def share_file(source: Path, target: Path) -> bool:
     except OSError as err:
         if err.errno not in NO_LINKS | {errno.EXDEV}:
             raise
-        copy_file(source, target)
+        _copy_file(source, target)
         sync_path(target)
         target.chmod(_READ_ONLY)
         return False

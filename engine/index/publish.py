@@ -161,7 +161,8 @@ def _read_ancestry(folder: IndexFolder) -> Iterator[int]:
 def _prune_encoders(folder: IndexFolder) -> None:
     """Delete encoders that no generation uses any more; none if a manifest can't be read.
 
-    Rerankers stay, since no generation depends on one. What another process is just writing stays for a day.
+    Rerankers stay: no generation depends on one, so query.rerankers decides about them. What another process is just
+    writing stays for a day.
     """
     try:
         used = {read_manifest(folder.get_generation_path(n)).encoder.fingerprint for n in folder.list_numbers()}

@@ -221,8 +221,7 @@ def _copy_from_sibling(folder: IndexFolder, identity: EncoderIdentity, target: P
     for sibling in sorted(folder.path.parent.glob(f"*/encoders/{identity.fingerprint}")):
         with contextlib.suppress(EngineError):
             check_encoder(sibling, identity)
-            for path in sibling.iterdir():
-                durable.copy_file(path, target / path.name)
+            durable.copy_folder(sibling, target)
             return True
     return False
 

@@ -10,6 +10,7 @@ from engine.index.folder import STATE, Generation, IndexFolder
 from engine.index.segment import Segment
 from engine.options import IndexSettings
 from engine.records.abstract import Rejection
+from engine.records.encoder import EncoderIdentity
 from engine.records.generation import AnnSettings, Counts, Encoding, FileReading
 from engine.reindex.plan import Limits
 from engine.reindex.sources import Source
@@ -30,6 +31,7 @@ class Order:
     republish: bool = False  # make a generation of one segment even if no record has changed
     rebuild: bool = False  # train the lists of an approximate index again
     verb: str = "index"
+    encoder: EncoderIdentity | None = None  # of a first generation: its folder holds it, so no model is looked for
 
     @property
     def everything(self) -> tuple[Source, ...]:

@@ -24,6 +24,7 @@ from engine.index.lock import lock_for_writing
 from engine.index.parts import SegmentedIndex
 from engine.phrases import pluralize
 from engine.progress import Progress
+from engine.query.rerankers import prune_rerankers
 from engine.records.generation import Counts
 from engine.reindex import shards
 from engine.reindex.calibrate import calibrate_generation
@@ -91,7 +92,7 @@ def make_generation(folder: IndexFolder, order: Order, current: Generation | Non
         OSError: the disk is full or not writable.
     """
     started = time.monotonic()
-    encoder = current.manifest.encoder if current else None
+    encoder = current.manifest.encoder if current else order.encoder
     settings = order.settings
     choice = choose(encoder, settings, re_encode=order.re_encode)
     publish.prepare(folder)
@@ -104,6 +105,7 @@ def make_generation(folder: IndexFolder, order: Order, current: Generation | Non
             if folder.building.exists():
                 durable.remove_folder(folder.building, manifest.NAME)
     publish.remove_unused(folder, settings.keep_generations)
+    prune_rerankers(folder)
     if not order.republish:  # a republished index encodes nothing, so the shards of a stopped run are still needed
         shards.clear(folder.shards)
     return report

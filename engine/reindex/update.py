@@ -22,6 +22,7 @@ from engine.index.segment import DATABASE
 from engine.phrases import pluralize
 from engine.progress import Progress
 from engine.query.opening import open_corpus
+from engine.query.rerankers import prune_rerankers
 from engine.records.generation import Counts, FileReading
 from engine.reindex import shards
 from engine.reindex.decisions import has_pending_decisions
@@ -75,6 +76,7 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
         if not look.files.read and current is not None and not has_pending_decisions(folder, current):
             choose(current.manifest.encoder, settings, re_encode=False)
             publish.remove_unused(folder, settings.keep_generations)
+            prune_rerankers(folder)
             shards.clear(folder.shards)  # of a stopped run whose files are gone: there is nothing to encode
             return replace(_report_nothing_new(current, look), seconds=round(time.monotonic() - started, 3))
         if not look.files.read and current is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.config import Settings
 from engine.corpus.selection.arrays import find_array_problems
 from engine.corpus.storage.store import Corpus, SegmentDatabase, open_database
 from engine.encode.encoder import LENGTH_TOLERANCE, SAME_TEXT_COSINE, Encoder, encode_checked
@@ -16,7 +17,7 @@ from engine.encode.folder import check_encoder
 from engine.encode.passages import Texts, load_recipe
 from engine.encode.probes import SAME_COSINE
 from engine.encode.recipe import PASSAGES, RECIPES, hash_text, prepare_text
-from engine.errors import CorruptError, EngineError, GenerationError
+from engine.errors import ConfigError, CorruptError, EngineError, GenerationError
 from engine.index.corpusmap import read_points
 from engine.index.factory import Factory, parse_factory
 from engine.index.flat import FlatIndex
@@ -25,6 +26,7 @@ from engine.index.ivf import IvfIndex
 from engine.index.manifest import read_manifest
 from engine.index.segment import DATABASE, VECTORS, SegmentFiles
 from engine.query.opening import open_corpus
+from engine.query.rerankers import find_reranker_problems
 from engine.receipts import FileReceipt
 from engine.records.encoder import EncoderIdentity, Vectors
 from engine.records.generation import AnnSettings, DocIds, Manifest, SegmentReceipt, Totals, sum_ids
@@ -38,7 +40,7 @@ _SCRUBBED = 256 << 20  # bytes of older files that a night reads again, on avera
 
 def verify(folder: IndexFolder, generation: Generation, *, deep: bool) -> list[str]:
     """Return what is wrong with a generation whose files match their manifest; empty if nothing is."""
-    problems = list(_check_encoder(folder, generation.manifest))
+    problems = [*_check_encoder(folder, generation.manifest), *_check_rerankers(folder)]
     try:
         for segment in generation.segments:
             identity = generation.manifest.encoder
@@ -113,6 +115,16 @@ def _check_encoder(folder: IndexFolder, manifest: Manifest) -> Iterator[str]:
         check_encoder(folder.get_encoder_path(manifest.encoder.fingerprint), manifest.encoder)
     except EngineError as err:
         yield str(err)
+
+
+def _check_rerankers(folder: IndexFolder) -> Iterator[str]:
+    """Yield the problems of the rerankers, and of an index.toml that can't be read."""
+    try:
+        settings = Settings.load(folder.path)
+    except ConfigError as err:
+        yield str(err)
+        return
+    yield from find_reranker_problems(folder, settings)
 
 
 def count_segment(files: SegmentFiles) -> Totals:

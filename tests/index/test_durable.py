@@ -92,7 +92,7 @@ def test_a_copy_is_the_same_and_writable(tmp_path: Path) -> None:
     source, target = tmp_path / "a", tmp_path / "b"
     source.write_bytes(os.urandom(3 << 20))
     source.chmod(0o444)
-    durable.copy_file(source, target)
+    durable._copy_file(source, target)
     assert target.read_bytes() == source.read_bytes()
     assert os.access(target, os.W_OK) and target.stat().st_mode & 0o200
 

@@ -16,6 +16,7 @@ from engine.records.encoder import Encoded
 from engine.reindex import verify as verifying
 from engine.reindex.order import Report
 from engine.reindex.verify import verify
+from tests.rerankers import seal_empty
 
 Add = Callable[..., Report]
 
@@ -32,6 +33,25 @@ def several(toy: IndexFolder, add: Add) -> IndexFolder:
         add(*({"id": f"{name}{i}", "title": f"Knee {name} {i}"} for i in range(n)), one_segment_below=0)
     assert [segment.n_live for segment in toy.open_current().segments] == [39, 5, 3, 1, 1]
     return toy
+
+
+def test_a_damaged_reranker_and_an_unreadable_index_toml_are_named(toy: IndexFolder) -> None:
+    one = seal_empty(toy.path / "encoders")
+    assert verify(toy, toy.open_current(), deep=False) == []
+    (toy.path / "encoders" / one.fingerprint / "encoder.onnx").unlink()
+    (toy.path / "index.toml").write_text(f'[rerank]\nmodel = "{"0" * 64}"\n', encoding="utf-8")
+    lost, absent = verify(toy, toy.open_current(), deep=False)
+    assert f"{one.fingerprint}/encoder.onnx is missing, expected 12 bytes. Put the reranker back" in lost
+    assert "index.toml names the reranker with fingerprint 000000000000, which" in absent
+    (toy.path / "index.toml").write_text("[rerank", encoding="utf-8")
+    (problem,) = verify(toy, toy.open_current(), deep=False)
+    assert "index.toml is not TOML" in problem
+
+
+def test_a_run_deletes_what_a_newer_reranker_has_replaced(toy: IndexFolder, add: Add) -> None:
+    new, old = (seal_empty(toy.path / "encoders", weights=str(days), age=days * 86_400.0) for days in (2, 3))
+    add({"id": "a", "title": "Gout"})
+    assert [toy.get_encoder_path(one.fingerprint).exists() for one in (new, old)] == [True, False]
 
 
 @pytest.mark.parametrize(("size", "counts"), [(64, [39, 5, 3, 1, 1]), (7, [5, 1, 0, 0, 1]), (1, [1, 0, 0, 0, 0])])

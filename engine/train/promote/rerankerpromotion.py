@@ -1,32 +1,35 @@
-"""Give the searches of an index a reranker, if it is better: test it behind the encoder, then name it in index.toml."""
+"""Give the searches of an index a reranker, if it helps: test it as it would be used, then name it in index.toml."""
 
 from __future__ import annotations
 
 import re
+import tempfile
 import tomllib
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import Settings
-from engine.encode.crossencoder.runner import OnnxReranker
-from engine.encode.encoder import Encoder
+from engine.encode.crossencoder.folder import read_reranker_identity
 from engine.errors import ConfigError
 from engine.files import write_text
 from engine.index.folder import IndexFolder
+from engine.options import NO_RERANKER, Query
 from engine.progress import Progress
-from engine.query.index import Index, open_index
-from engine.query.rerankers import provide_reranker
+from engine.query.index import open_index
+from engine.query.rerankers import export_candidate, keep_candidate
+from engine.query.validation import check_fusion
+from engine.records.encoder import EncoderIdentity
 from engine.records.reranker import RerankerIdentity
-from engine.relevance.scoring.exhaustive import search_documents
+from engine.relevance.scoring.indexrun import evaluate_index
 from engine.relevance.scoring.measures import measure_queries, parse
-from engine.relevance.sets.runs import Ranked, Run
 from engine.relevance.sets.testset import TestSet
 from engine.train.promote.gate import MEASURE, GateOutcome, check_gain, check_loss, compare_outcomes
 from engine.train.promote.promotion import check_items, make_sets
+from engine.train.promote.setindex import index_test_set
 
 _TABLE = re.compile(r"(?ms)^\[rerank\][^\n]*\n(?P<body>.*?)(?=^\[|\Z)")
 _MODEL = re.compile(r"(?m)^[ \t]*#?[ \t]*model[ \t]*=.*$")
@@ -41,6 +44,7 @@ class _RerankerPromotion:
     outcomes: tuple[GateOutcome, ...]  # of each set
     reasons: tuple[str, ...]  # why it is refused; empty if it passes
     is_named: bool  # index.toml names it now
+    notes: tuple[str, ...] = ()  # on queries that were not answered as asked
 
 
 def promote_reranker(
@@ -54,34 +58,40 @@ def promote_reranker(
     n_queries: int,
     only_test: bool = False,
 ) -> _RerankerPromotion:
-    """Rank test sets by the encoder of an index, without and with a reranker, and name it in index.toml if it helps.
+    """Search test sets without and with a reranker, and name it in index.toml if it helps.
 
-    sets: known items to decide by; if empty, they are made from the index. At most n_queries of each set are asked.
-    The reranker is exported into the folder of the index. A refused one changes nothing else.
+    The documents of each set are indexed by the encoder of the index, and its queries asked in the default mode, as the
+    settings of the index say. sets: known items to decide by; if empty, they are made from the index. At most n_queries
+    of each set are asked. A reranker that passes is exported into the folder of the index; a refused one changes
+    nothing.
 
     Raises:
         UsageError: there are too few known items to decide by.
         EncoderError: no usable reranker has this name.
         ConfigError: index.toml can't be changed.
     """
+    with open_index(folder.path, follow=False) as index:
+        encoder, known = index.manifest.encoder, [*sets] or make_sets(index)
+    check_items(known)
     progress("exporting the candidate", 0, None)
-    exported = provide_reranker(folder, model, settings.rerank_precision, may_export=True)
-    with closing(OnnxReranker(exported)) as candidate, open_index(folder.path, follow=False) as index:
-        known = [*sets] or make_sets(index)
-        check_items(known)
-        outcomes, before, after = [], list[NDArray[np.float64]](), list[NDArray[np.float64]]()
-        for place, test_set in enumerate(_shorten(one, n_queries) for one in (*known, *guards)):
-            old, new = _measure(index, candidate, test_set, settings.rerank_depth, progress)
-            outcomes.append(compare_outcomes(test_set.name, test_set.sha256, old, new))
-            if place < len(known):
-                before.append(old)
-                after.append(new)
-    primary = compare_outcomes("known items", "", np.concatenate(before), np.concatenate(after))
-    reasons = (*check_gain(primary), *(reason for outcome in outcomes for reason in check_loss(outcome)))
-    is_named = not (only_test or reasons)
-    if is_named:
-        _name_reranker(settings, candidate.identity)
-    return _RerankerPromotion(candidate.identity, primary, tuple(outcomes), reasons, is_named)
+    with tempfile.TemporaryDirectory() as scratch:
+        candidate = export_candidate(folder, model, settings.rerank_precision, Path(scratch))
+        identity = read_reranker_identity(candidate)
+        models, tests = (folder.get_encoder_path(encoder.fingerprint), candidate), [*known, *guards]
+        shown = [_shorten(one, n_queries) for one in tests]
+        measured = [_measure(one, encoder, models, settings, progress) for one in shown]
+        outcomes = tuple(
+            compare_outcomes(one.name, one.sha256, old, new) for one, (old, new, _) in zip(shown, measured, strict=True)
+        )
+        before, after = (np.concatenate([one[which] for one in measured[: len(known)]]) for which in (0, 1))
+        primary = compare_outcomes("known items", "", before, after)
+        reasons = (*check_gain(primary), *(reason for outcome in outcomes for reason in check_loss(outcome)))
+        is_named = not (only_test or reasons)
+        if is_named:
+            keep_candidate(folder, candidate)
+            _name_reranker(settings, identity)
+    notes = tuple(dict.fromkeys(note for *_, found in measured for note in found))
+    return _RerankerPromotion(identity, primary, outcomes, reasons, is_named, notes)
 
 
 def _shorten(test_set: TestSet, n_queries: int) -> TestSet:
@@ -96,32 +106,26 @@ def _shorten(test_set: TestSet, n_queries: int) -> TestSet:
 
 
 def _measure(
-    index: Index, candidate: OnnxReranker, test_set: TestSet, depth: int, progress: Progress
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return nDCG@10 of every judged query without and with the reranker: (n,) each, in the order of the judgments."""
-    encoder: Encoder = index.load_encoder()
-    run = search_documents(encoder, test_set, depth).run
-    both = run, Run(run.name, _rerank_run(run.rankings, candidate, test_set, progress))
-    values = (measure_queries(parse(MEASURE), one, test_set.judgments) for one in both)
-    old, new = (np.fromiter(one.values(), np.float64, len(one)) for one in values)
-    return old, new
+    test_set: TestSet, encoder: EncoderIdentity, models: Sequence[Path], settings: Settings, progress: Progress
+) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...]]:
+    """Return nDCG@10 of every judged query without and with the reranker, and notes on the answers.
 
-
-def _rerank_run(
-    rankings: Mapping[str, tuple[Ranked, ...]], candidate: OnnxReranker, test_set: TestSet, progress: Progress
-) -> dict[str, tuple[Ranked, ...]]:
-    """Order each ranking anew by the score of the reranker, of equal ones in the old order."""
-    texts = {document.id: document.text for document in test_set.documents}
-    found: dict[str, tuple[Ranked, ...]] = {}
-    for query in test_set.queries:
-        hits = rankings.get(query.id, ())
-        if hits:
-            scores, _ = candidate.score(query.text, [texts[hit.record_id] for hit in hits])
-            order = np.argsort(-scores, kind="stable")
-            hits = tuple(Ranked(hits[at].record_id, float(scores[at])) for at in order)
-        found[query.id] = hits
-        progress(f"reranking {test_set.name}", len(found), len(test_set.queries))
-    return found
+    Both are (n,), in the order of the judgments. models: the folders of the encoder and of the reranker.
+    """
+    plain = Query(rerank=NO_RERANKER, weight=settings.hybrid_weight, fusion=check_fusion(settings.hybrid_fusion))
+    staged = replace(
+        plain,
+        rerank=models[-1].name,
+        rerank_depth=settings.rerank_depth,
+        rerank_precision=settings.rerank_precision,
+    )
+    texts = {query.id: query.text for query in test_set.queries}
+    with index_test_set(test_set, encoder, models, settings.device, progress) as (index, judgments):
+        measures = [parse(MEASURE)]
+        found = [evaluate_index(index, texts, judgments, measures, query, progress) for query in (plain, staged)]
+    both = (measure_queries(measures[0], one.run, judgments) for one in found)
+    old, new = (np.fromiter(one.values(), np.float64, len(one)) for one in both)
+    return old, new, tuple(f"{test_set.name}: {note}" for one in found for note in one.notes)
 
 
 def _name_reranker(settings: Settings, identity: RerankerIdentity) -> None:

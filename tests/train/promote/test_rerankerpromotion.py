@@ -2,7 +2,9 @@
 
 import tomllib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from numpy.typing import NDArray
 
 from engine.cli.template import format_template
 from engine.config import Settings
+from engine.encode.crossencoder import runner
+from engine.encode.crossencoder.folder import check_reranker
 from engine.errors import ConfigError
 from engine.index.folder import IndexFolder
 from engine.records.reranker import RerankerIdentity
@@ -18,6 +22,7 @@ from engine.relevance.sets.testset import SetText, TestSet
 from engine.train.promote import rerankerpromotion
 from engine.train.promote.rerankerpromotion import _name_reranker, _RerankerPromotion, _shorten, promote_reranker
 from tests.conftest import silent
+from tests.rerankers import seal_empty
 
 IDENTITY = RerankerIdentity("/models/good one", 64, "identity", "", "fp32", "a", "b", "c")
 TOPICS = ("gout", "lupus", "knee pain", "asthma", "migraine")
@@ -49,14 +54,16 @@ def make_set(name: str = "items", n: int = 100) -> TestSet:
 
 
 @pytest.fixture
-def promote(toy: IndexFolder, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(rerankerpromotion, "OnnxReranker", Counting)
-    monkeypatch.setattr(rerankerpromotion, "provide_reranker", lambda *_, **__: Path())
+def promote(toy: IndexFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    """promote(settings of index.toml, …): promotes the counting reranker, whose files are sealed but say nothing."""
+    monkeypatch.setattr(runner, "OnnxReranker", Counting)
+    exported = tmp_path / seal_empty(tmp_path, IDENTITY.model, weights=IDENTITY.weights_sha256).fingerprint
+    monkeypatch.setattr(rerankerpromotion, "export_candidate", lambda *_, **__: exported)
 
-    def run(**given: object) -> _RerankerPromotion:
-        settings = Settings.load(toy.path)
-        guards = given.pop("guards", ())
-        return promote_reranker(toy, "m", [make_set()], guards, settings, silent, n_queries=100, **given)  # type: ignore[arg-type]
+    def run(**given: Any) -> _RerankerPromotion:
+        settings = replace(Settings.load(toy.path), **given.pop("settings", {}))
+        sets, guards = given.pop("sets", [make_set()]), given.pop("guards", ())
+        return promote_reranker(toy, "m", sets, guards, settings, silent, n_queries=100, **given)
 
     return run
 
@@ -65,8 +72,10 @@ def test_one_that_helps_is_named_by_its_fingerprint(toy: IndexFolder, promote) -
     tested = promote(only_test=True)
     assert tested.primary.difference.low > 0 and not tested.reasons and not tested.is_named
     assert Settings.load(toy.path).rerank_model is None
+    assert not toy.get_encoder_path(IDENTITY.fingerprint).exists()
     assert promote().is_named
     assert Settings.load(toy.path).rerank_model == IDENTITY.fingerprint
+    assert check_reranker(toy.get_encoder_path(IDENTITY.fingerprint)) == IDENTITY
 
 
 def test_one_that_harms_a_guard_is_refused(toy: IndexFolder, promote, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
@@ -76,6 +85,29 @@ def test_one_that_harms_a_guard_is_refused(toy: IndexFolder, promote, monkeypatc
     assert any("guard may lose" in reason for reason in tested.reasons)
     assert any("known items gain -" in reason for reason in tested.reasons) and not tested.is_named
     assert ((toy.path / "index.toml").read_bytes() if before is not None else None) == before
+    assert not toy.get_encoder_path(IDENTITY.fingerprint).exists()
+
+
+def test_it_is_tested_behind_words_and_meaning_as_the_settings_weigh_them(promote) -> None:  # type: ignore[no-untyped-def]
+    """Words find the record that repeats a topic; meaning alone puts it below the four short ones."""
+    words, meaning = (
+        promote(settings={"hybrid_weight": weight}, only_test=True).primary.current for weight in (0.0, 1.0)
+    )
+    assert words > meaning > 0
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+def test_what_lies_below_the_depth_keeps_its_place(promote, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(Counting, "sign", 0.0)  # equal scores: the lower id first, among the reranked ones
+    tested = promote(settings={"rerank_depth": depth}, only_test=True)
+    assert tested.primary.candidate > 0
+    assert depth > 1 or tested.primary.candidate == tested.primary.current
+
+
+def test_a_query_that_cant_be_asked_is_told(promote) -> None:  # type: ignore[no-untyped-def]
+    odd = make_set()
+    odd = replace(odd, queries=(SetText("q0", "gout AND ("), *odd.queries[1:]))
+    assert any("items: query q0 can't be answered" in note for note in promote(sets=[odd], only_test=True).notes)
 
 
 def test_at_most_so_many_queries_are_asked() -> None:
