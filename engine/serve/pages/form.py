@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.config import Settings
 from engine.corpus.facets import Counted
-from engine.errors import UsageError
-from engine.options import BY_FIELD, DEFAULT_MODE, FILTERS, MODES, RANKING, Mode, ValueKind, parse_years
-from engine.query.index import Index
+from engine.errors import ConfigError, UsageError
+from engine.options import BY_FIELD, DEFAULT_MODE, FILTERS, MODES, NO_RERANKER, RANKING, Mode, ValueKind, parse_years
+from engine.query.index import Index, get_generation
+from engine.query.rerankers import find_named, list_rerankers
 from engine.serve.http.limits import MAX_HITS
 from engine.serve.pages.links import Pairs, State
 from engine.serve.request.parameters import BOOLEANS, FLAGS, SEARCH, WHOLE, Parameter, RequestValues
@@ -22,6 +24,7 @@ HIDDEN = {option.name for option in FILTERS if option.kind is ValueKind.IDS}
 _FLAG_NAMES = {parameter.name for parameter in SEARCH if parameter.kind in BOOLEANS}
 _WHOLE_NAMES = {parameter.name for parameter in SEARCH if parameter.kind is ValueKind.INTEGER}
 _MODE_LABELS: dict[Mode, str] = {"semantic": "meaning", "keyword": "words", "hybrid": "both"}
+_NOT_RERANKED = "not reranked"
 _PER_PAGE = (10, 20, 50, 100)
 
 
@@ -34,6 +37,7 @@ class _Form:
     first_year: str
     last_year: str
     kept: Pairs  # parameters without a field: hidden, or repeatable ones as checked boxes
+    rerankers: tuple[tuple[str, str], ...] = ()  # value and label of the choices of a second stage; empty: no field
 
     @property
     def default_size(self) -> int:
@@ -109,12 +113,38 @@ def build_form(index: Index, state: State) -> _Form:
     low, high = (next((value for name, value in state.pairs if name == end), "") for end in ("from", "to"))
     if not (low or high) and len(years) == 1:
         low, high = _split_range(years[0])
+    rerankers = _list_reranker_choices(index, next((value for name, value in state.pairs if name == "rerank"), ""))
+    own = _OWN_FIELDS | ({"rerank"} if rerankers else set())
     kept = tuple(
         (name, value)
         for name, value in state.start_over().pairs
-        if name not in _OWN_FIELDS and (name != "year" or not (low or high))
+        if name not in own and (name != "year" or not (low or high))
     )
-    return _Form(state, read_facets(index), low, high, kept)
+    return _Form(state, read_facets(index), low, high, kept, rerankers)
+
+
+def _list_reranker_choices(index: Index, chosen: str) -> tuple[tuple[str, str], ...]:
+    """Return value and label of each choice of a second stage, what index.toml says first.
+
+    There are the rerankers of the index, and the one that is chosen. None if index.toml names none and the index has
+    none, or if index.toml can't be read, which the search reports.
+    """
+    try:
+        settings = Settings.load(index.path)
+    except ConfigError:
+        return ()
+    known, named = list_rerankers(get_generation(index).folder), settings.rerank_model
+    if named in (None, NO_RERANKER) and not known:
+        return ()
+    found = find_named(known, named or NO_RERANKER, settings.rerank_precision)
+    usual = found[0].short_name if found else named
+    names = dict.fromkeys(one.short_name for one in known if one.precision == settings.rerank_precision)
+    first = ("", _NOT_RERANKED) if named in (None, NO_RERANKER) else ("", f"by {usual}")
+    others = [(NO_RERANKER, _NOT_RERANKED)] if first[1] != _NOT_RERANKED else []
+    others += [(name, f"by {name}") for name in names if name != usual]
+    if chosen not in ("", *(value for value, _ in others)):
+        others.append((chosen, f"by {chosen[:40]}" if chosen != NO_RERANKER else _NOT_RERANKED))
+    return (first, *others)
 
 
 def _read_form_year(text: str, otherwise: int) -> int:

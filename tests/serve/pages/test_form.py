@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from engine import open_index
 from engine.errors import UsageError
+from engine.index.folder import IndexFolder
 from engine.options import parse_years
 from engine.serve.pages.form import _OWN_FIELDS, PAGE, _Form, _split_range, build_form, canonicalise, is_canonical
 from engine.serve.pages.links import Pairs, State
@@ -11,6 +12,7 @@ from engine.serve.request.parameters import SEARCH, RequestValues
 from engine.serve.request.queries import read_query
 from engine.serve.work.facets import Bar, Facets
 from tests.conftest import CURRENT
+from tests.rerankers import seal_empty
 
 
 def form(*pairs: tuple[str, str]) -> _Form:
@@ -201,3 +203,30 @@ def test_any_text_for_years_is_shown(years: str) -> None:
     found = _Form(State((("year", years),)), Facets((), (), (), ()), *_split_range(years), ())
     assert found.is_within(Bar(2000, 2000, 1, 1)) in (True, False)
     assert found.first_year in years and found.last_year in years
+
+
+def test_a_second_stage_can_be_chosen_where_there_is_one(toy: IndexFolder) -> None:
+    def choices(*pairs: tuple[str, str]) -> tuple[tuple[str, str], ...]:
+        with open_index(toy.path) as index:
+            return build_form(index, State(pairs)).rerankers
+
+    assert choices(("rerank", "none")) == ()
+    encoders, settings = toy.path / "encoders", toy.path / "index.toml"
+    tiny, other = seal_empty(encoders, age=9), seal_empty(encoders, "/models/other")
+    off, by_other = ("", "not reranked"), ("other", "by other")
+    assert choices() == (off, by_other, ("tiny", "by tiny"))
+    assert choices(("rerank", "none")) == (off, by_other, ("tiny", "by tiny"), ("none", "not reranked"))
+    settings.write_text(f'[rerank]\nmodel = "{tiny.fingerprint}"\n', encoding="utf-8")
+    assert choices() == choices(("rerank", "none")) == (("", "by tiny"), ("none", "not reranked"), by_other)
+    short = other.fingerprint[:12]
+    assert choices(("rerank", short))[-1] == (short, f"by {short}")
+    settings.write_text('[rerank]\nmodel = "tiny"\nprecision = "int8"\n', encoding="utf-8")
+    assert choices() == (("", "by tiny"), ("none", "not reranked"))
+    settings.write_text("[rerank", encoding="utf-8")
+    assert choices() == ()
+
+
+def test_a_choice_of_a_second_stage_is_no_other_filter(toy: IndexFolder) -> None:
+    seal_empty(toy.path / "encoders")
+    with open_index(toy.path) as index:
+        assert build_form(index, State((("q", "gout"), ("rerank", "tiny")))).kept == ()
