@@ -158,7 +158,10 @@ def test_a_recorded_search_names_the_reranker_and_is_repeated_with_it(
     assert record.rerank_scores.count(None) == 2
     (tmp_path / "record.json").write_bytes(dump_record(record))
     assert read_record(tmp_path / "record.json") == record
-    assert "The first 6 were then ordered anew by the score of the cross-encoder shortest" in write_paragraph(record)
+    assert (
+        "The first hits, at most 6, were then ordered anew by the score of the cross-encoder shortest"
+        in write_paragraph(record)
+    )
     with pytest.raises(
         EncoderMismatchError, match="with the reranker shortest .fingerprint .*does not hold: found none"
     ):
