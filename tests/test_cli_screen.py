@@ -92,3 +92,17 @@ def test_a_simulation_is_the_same_for_the_same_seed(run: Run, tmp_path: Path) ->
     assert (found["n_included"], found["n_excluded"], len(found["simulations"])) == (8, 32, 3)
     assert 0 <= found["mean"]["loss"] < 0.1  # their titles give the included ones away
     assert run("simulate", *LABELS, "--priors", 3, "--seed", 1, "--json").stdout != once
+
+
+def test_labels_come_from_exports_as_from_lists(run: Run, tmp_path: Path) -> None:
+    for name, ids in (("in.ris", "in.txt"), ("out.ris", "out.txt")):
+        assert run("export", "--ids", ids, "-o", name).exit_code == 0
+    lists, exports = (
+        run("screen", "--included", f"in.{end}", "--excluded", f"out.{end}", "-n", 40, "--json")
+        for end in ("txt", "ris")
+    )
+    assert exports.exit_code == 0, exports.output
+    assert json.loads(exports.stdout) == json.loads(lists.stdout)
+    assert run("export", "--exclude", "out.ris", "-o", "rest.csv").stderr.startswith("38 records to rest.csv")
+    known = run("recall", "gout", "--known", "in.ris", "--mode", "semantic")
+    assert known.exit_code == 0 and "2 known records in the index" in known.stdout

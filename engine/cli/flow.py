@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.group import main
-from engine.cli.options import index_options
+from engine.cli.options import index_options, read_id_file
 from engine.config import Config
 from engine.errors import UsageError
 from engine.phrases import pluralize
@@ -59,7 +59,7 @@ class _Decisions:
 @main.command()
 @index_options
 @click.option(
-    "--included", type=_FILE, metavar="FILE", help="File of the included records: one PMID, DOI or id per line."
+    "--included", type=_FILE, metavar="FILE", help="File of the included records: ids, or an export such as RIS."
 )
 @click.option(
     "--excluded",
@@ -125,11 +125,10 @@ def flow(
 
 def _read_decisions(corpus: Corpus, included: Path | None, excluded: Path | None) -> _Decisions:
     """Read the decisions in the files and look up their records."""
-    from engine.corpus.selection.idlist import read_ids
     from engine.corpus.storage.resolution import resolve_ids
     from engine.relevance.screening.labels import look_up_labels
 
-    ids = [() if file is None else read_ids(file) for file in (included, excluded)]
+    ids = [() if file is None else read_id_file(file) for file in (included, excluded)]
     labels = look_up_labels(corpus, *ids)
     reasons = _read_reasons(excluded) if excluded else {}
     by_record = dict(zip(resolve_ids(corpus, list(reasons)), reasons.values(), strict=True)) if reasons else {}

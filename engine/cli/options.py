@@ -101,14 +101,26 @@ def _read_filters(**values: Any) -> Filters:
     Raises:
         UsageError: an expression is empty, or ids or years can't be read.
     """
-    from engine.corpus.selection.idlist import read_ids
-
     if values["where"] == "":  # from an empty shell variable; ignoring it would silently filter nothing
         raise UsageError("--where is empty, expected an expression like 'year >= 2015'")
     for option in FILTERS:
         if option.kind is ValueKind.IDS and values[option.field] is not None:
-            values[option.field] = read_ids(values[option.field])
+            values[option.field] = read_id_file(values[option.field])
     return Filters(**values)
+
+
+def read_id_file(path: Path) -> tuple[str, ...]:
+    """Return the ids of the records in a file that an option names, as the index of this command has them.
+
+    Raises:
+        UsageError: the file can't be read, or names no record.
+        GenerationError: the file holds records, and there is no index, or it is damaged.
+    """
+    from engine.index.folder import IndexFolder
+    from engine.query.recordlist import read_record_list
+
+    given = click.get_current_context().params
+    return read_record_list(path, IndexFolder(Config.load(given["indexes"], given["index"]).find_existing()))
 
 
 def read_query(**values: Any) -> Query:

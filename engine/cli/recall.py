@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.group import main
-from engine.cli.options import LIKE, UNLIKE, index_options, open_named, query_options
+from engine.cli.options import LIKE, UNLIKE, index_options, open_named, query_options, read_id_file
 from engine.config import Config
 from engine.options import Query
 from engine.phrases import pluralize
@@ -28,7 +28,7 @@ _TITLE = 70  # characters shown of a title
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="File with the known records: one PMID, DOI or id per line.",
+    help="File with the known records: one PMID, DOI or id per line, or an export such as RIS.",
 )
 @index_options
 @LIKE
@@ -54,9 +54,7 @@ def recall(
     engine recall "switching to a biosimilar" --known pmids.txt -i rheumatology
     engine recall gout flare --known pmids.txt --mode semantic --year 2015- -n 1000
     """
-    from engine.corpus.selection.idlist import read_ids
-
-    ids = read_ids(known)
+    ids = read_id_file(known)
     with open_named(config) as index:
         result = index.recall(replace(query, text=" ".join(text), like=like, unlike=unlike), ids)
     if as_object:

@@ -12,7 +12,7 @@ import click
 from engine.cli.delivery import Output, check_output, deliver_hits, ranked_output
 from engine.cli.group import main
 from engine.cli.hits import HitList
-from engine.cli.options import TOP_K, add_options, filter_options, index_options, open_named
+from engine.cli.options import TOP_K, add_options, filter_options, index_options, open_named, read_id_file
 from engine.config import Config
 from engine.errors import SourceError, UsageError
 from engine.files import read_text
@@ -53,13 +53,13 @@ _label_options = add_options(
             "--included",
             type=FILE,
             metavar="FILE",
-            help="File of the records included so far: one PMID, DOI or id per line.",
+            help="File of the records included so far: one PMID, DOI or id per line, or an export such as RIS.",
         ),
         click.option(
             "--excluded",
             type=FILE,
             metavar="FILE",
-            help="File of the records excluded so far: one PMID, DOI or id per line.",
+            help="File of the records excluded so far, of the same kinds.",
         ),
     ),
     lambda included, excluded: (included, excluded),
@@ -81,10 +81,9 @@ criteria_options = add_options(
 
 def _read_labels(corpus: Corpus, files: tuple[Path | None, Path | None]) -> Labels:
     """Read the labels in the files and look up their records in a corpus."""
-    from engine.corpus.selection.idlist import read_ids
     from engine.relevance.screening.labels import look_up_labels
 
-    included, excluded = (() if file is None else read_ids(file) for file in files)
+    included, excluded = (() if file is None else read_id_file(file) for file in files)
     return look_up_labels(corpus, included, excluded)
 
 

@@ -12,10 +12,10 @@ from engine.collect.source import read_source
 from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.selection.idlist import read_ids
 from engine.corpus.storage.journal import Decision, DecisionKind, NewDecision, RecordIdentity
-from engine.corpus.storage.resolution import resolve_ids
 from engine.corpus.storage.store import Corpus
 from engine.errors import SourceError, UsageError
 from engine.query.opening import open_corpus
+from engine.query.recordlist import identify_record, match_records, name_record
 from engine.records.abstract import Abstract, Rejection
 from engine.references.citation import Cited
 from engine.review.marks import Mark, list_columns, list_notes, read_marks, strip_marks
@@ -133,55 +133,16 @@ def _read_rows(path: Path, kind: DecisionKind | None, found: Imported) -> Iterat
         marks = (Mark(kind),) if kind else tuple(read_marks(record))
         found.without += not marks
         if marks:
-            yield _Row(_name_place(path, record), _identify(record), marks)
-
-
-def _name_place(path: Path, record: Abstract) -> str:
-    """Return what names a record of a file in a message."""
-    name = f"PMID:{record.pmid}" if record.pmid else f"DOI:{record.doi}" if record.doi else record.record_id
-    return f"{path.name}: {name} {record.title[:80]}".rstrip()
-
-
-def _identify(record: Abstract) -> RecordIdentity:
-    """Return what a record of a file is recognised by."""
-    author = next(iter(record.authors), "")
-    return RecordIdentity((record.record_id,), record.pmid, record.doi, record.title, record.year, author)
+            place = f"{path.name}: {name_record(record)} {record.title[:80]}".rstrip()
+            yield _Row(place, identify_record(record), marks)
 
 
 def _match_rows(rows: Sequence[_Row], corpus: Corpus, finder: IdentityFinder, found: Imported) -> list[int | None]:
     """Return the doc id of each row, None for one that is not in the index; count the rules."""
-    pmids = [row.record.pmid or "" for row in rows]
-    dois = [row.record.doi or "" for row in rows]
-    by_pmid = _look_up(corpus, [f"PMID:{pmid}" if pmid else "" for pmid in pmids])
-    by_doi = _look_up(corpus, dois)
-    by_name = _look_up(corpus, ["" if row.record.title else row.record.ids[0] for row in rows])
-    joined = finder.read_joined()
-    doc_ids: list[int | None] = []
-    for row, *direct in zip(rows, by_pmid, by_doi, by_name, strict=True):
-        ways = zip(("PMID", "DOI", "id"), direct, strict=True)
-        rule, doc_id = next(((rule, doc_id) for rule, doc_id in ways if doc_id is not None), ("", None))
-        if doc_id is None and row.record.title:
-            rule, doc_id = _find_by_text(finder, row.record)
-        doc_ids.append(None if doc_id is None else joined.get(doc_id, doc_id))
-        if doc_id is None:
-            found.unmatched.append(row.place)
-        else:
-            found.rules[rule] += 1
-    return doc_ids
-
-
-def _look_up(corpus: Corpus, names: Sequence[str]) -> list[int | None]:
-    """Return the doc id of each name, None for "" and for a name that no record has."""
-    given = [name for name in names if name]
-    doc_ids = dict(zip(given, resolve_ids(corpus, given), strict=True)) if given else {}
-    return [doc_ids.get(name) for name in names]
-
-
-def _find_by_text(finder: IdentityFinder, record: RecordIdentity) -> tuple[str, int | None]:
-    """Return the rule and the doc id of a record that has the id and title, or title and year, of one of a file."""
-    without_ids = replace(record, pmid=None, doi=None)
-    doc_id = finder.find(without_ids)
-    return ("title", finder.find_by_title(record.title, record.year)) if doc_id is None else ("id or title", doc_id)
+    matches = match_records([row.record for row in rows], corpus, finder)
+    found.rules += Counter(match.rule for match in matches if match.doc_id is not None)
+    found.unmatched += [row.place for row, match in zip(rows, matches, strict=True) if match.doc_id is None]
+    return [match.doc_id for match in matches]
 
 
 def _group_rows(rows: Sequence[_Row], doc_ids: Sequence[int | None], found: Imported) -> dict[int, tuple[Mark, ...]]:

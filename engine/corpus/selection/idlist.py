@@ -26,11 +26,7 @@ def read_ids(path: Path) -> tuple[str, ...]:
     Raises:
         UsageError: the file is missing, unreadable, larger than 50 MB or not text, or has no id.
     """
-    try:
-        lines = read_text(path, _MAX_BYTES).split("\n")
-    except SourceError as err:
-        raise UsageError(f"{err}. {_EXPECTED.capitalize()}") from err
-    start = next((n for n, line in enumerate(lines) if _is_content(line)), len(lines))
+    lines, start = _read_lines(path)
     header = lines[start] if start < len(lines) else ""
     delimiter, columns = _find_id_columns(header)
     cells: Iterator[str]
@@ -44,6 +40,29 @@ def read_ids(path: Path) -> tuple[str, ...]:
     if not ids:
         raise UsageError(f"{path} contains no id, {_EXPECTED}")
     return ids
+
+
+def has_id_column(path: Path) -> bool:
+    """Return whether a file is a table with a column of PMIDs, DOIs or ids.
+
+    Raises:
+        UsageError: as `read_ids`, but for a file without an id.
+    """
+    lines, start = _read_lines(path)
+    return bool(_find_id_columns(lines[start])[1]) if start < len(lines) else False
+
+
+def _read_lines(path: Path) -> tuple[list[str], int]:
+    """Return the lines of a file, and the number of the first that is neither blank nor a comment.
+
+    Raises:
+        UsageError: the file is missing, unreadable, larger than 50 MB or not text.
+    """
+    try:
+        lines = read_text(path, _MAX_BYTES).split("\n")
+    except SourceError as err:
+        raise UsageError(f"{err}. {_EXPECTED.capitalize()}") from err
+    return lines, next((n for n, line in enumerate(lines) if _is_content(line)), len(lines))
 
 
 def _is_content(line: str) -> bool:
