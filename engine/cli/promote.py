@@ -51,6 +51,11 @@ _SET = click.Path(path_type=Path, exists=True, file_okay=False)
     help="Queries of each test set that a reranker is tested with.",
 )
 @build_setting_option("device")
+@build_setting_option("template")
+@build_setting_option("query_prompt")
+@build_setting_option("document_prompt")
+@build_setting_option("query_model")
+@build_setting_option("pooling")
 @click.option("--dry-run", is_flag=True, help="Test the model without changing the index.")
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object.")
 def promote(
@@ -59,16 +64,17 @@ def promote(
     known_items: tuple[Path, ...],
     guard: tuple[Path, ...],
     max_queries: int,
-    device: str | None,
     dry_run: bool,
     as_object: bool,
+    **flags: str | None,
 ) -> None:
     """Replace the encoder or reranker of an index by a better MODEL.
 
     Both encoders search the same known items, from the 10 % of publications that training never uses. MODEL must gain
     at least 0.010 nDCG@10, with a 95 % interval above 0, lose at most 0.010 on any guard, and must not have collapsed.
     If it passes, every record is encoded again into the next generation, which `engine rollback` undoes. If it is
-    refused, nothing changes (exit code 1).
+    refused, nothing changes (exit code 1). MODEL has its own prompts and the template of the index, unless options name
+    others; it is tested with what it would be used with.
 
     A cross-encoder is tested as a second stage behind the hybrid ranking, by the same rules, with the depth and the
     weights that index.toml names. If it passes, index.toml names it for every search, which --rerank none turns off.
@@ -82,7 +88,7 @@ def promote(
     from engine.train.promote.promotion import promote_encoder
 
     folder = IndexFolder(config.find_existing())
-    settings = Settings.load(folder.path, device=device)
+    settings = Settings.load(folder.path, **flags)
     sets, guards = ([read_set(path) for path in paths] for paths in (known_items, guard))
     for path in known_items:
         if (path / ABOUT).is_file() and read_about(path / ABOUT).get("held_out") == 1.0:
@@ -154,6 +160,8 @@ def _promote_reranker(
 
 def _report(name: str, promotion: Promotion) -> None:
     """Print how the model scored, and the next command."""
+    for note in promotion.notes:
+        say(f"note: {note}", err=True)
     for line in _format_verdict(promotion.verdict):
         say(line)
     if promotion.report is not None:

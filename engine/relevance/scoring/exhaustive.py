@@ -12,7 +12,7 @@ from engine.encode.encoder import Encoder, encode_checked
 from engine.encode.recipe import clean_text, fill_template
 from engine.errors import UsageError
 from engine.progress import Progress
-from engine.records.encoder import Vectors
+from engine.records.encoder import EncoderIdentity, Vectors
 from engine.relevance.scoring.measures import Place, place_judged
 from engine.relevance.sets.runs import Ranked, Run
 from engine.relevance.sets.testset import SetText, TestSet
@@ -83,8 +83,7 @@ def read(
     Documents are put into the template of the encoder, if it has one.
     """
     limit = encoder.identity.query_length if as_query else encoder.identity.max_length
-    template = "" if as_query else encoder.identity.template
-    prepared = [fill_template(template, text.title, text.body) if template else clean_text(text.text) for text in texts]
+    prepared = [clean_text(text.text) if as_query else prepare_document(encoder.identity, text) for text in texts]
     distinct = sorted({text for text in prepared if text}, key=lambda text: (-len(text), text))
     vectors, kept, long = list[Vectors](), list[str](), set[str]()
     for start in range(0, len(distinct), encoder.page):
@@ -101,6 +100,13 @@ def read(
         rows=np.array([row.get(text, -1) for text in prepared], np.int64),
         n_truncated=sum(text in long for text in prepared),
     )
+
+
+def prepare_document(identity: EncoderIdentity, document: SetText) -> str:
+    """Return a document as the encoder gets a record: by its template, if it has one."""
+    if identity.template:
+        return fill_template(identity.template, document.title, document.body)
+    return clean_text(document.text)
 
 
 def _score_documents(queries: _Read, documents: _Read) -> Iterator[NDArray[np.float32] | None]:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from engine.encode.encoder import Encoder
 from engine.progress import Progress
 from engine.records.encoder import Vectors
-from engine.relevance.scoring.exhaustive import search_documents
+from engine.relevance.scoring.exhaustive import prepare_document, search_documents
 from engine.relevance.scoring.measures import measure_queries, parse
 from engine.relevance.scoring.significance import Difference, compare_paired
-from engine.relevance.sets.testset import TestSet
+from engine.relevance.sets.testset import SetText, TestSet
 from engine.train.fit.collapse import SAMPLE_SIZE, ScoreSpread, find_collapse, measure_spread
 
 MEASURE = "nDCG@10"
@@ -71,14 +71,19 @@ def judge_candidate(
     )
     old, new = (np.concatenate(values[: len(known)]) for values in (before, after))
     primary = compare_outcomes("known items", "", old, new)
-    texts = [text.text for text in known[0].documents[:SAMPLE_SIZE]]
-    spreads = [measure_spread(partial(_encode_plain, encoder), texts) for encoder in (current, candidate)]
+    spreads = [_measure_spread(encoder, known[0].documents[:SAMPLE_SIZE]) for encoder in (current, candidate)]
     reasons = [
         *check_gain(primary),
         *(reason for outcome in outcomes for reason in check_loss(outcome)),
         *find_collapse(spreads[1], spreads[0]),
     ]
     return Verdict(primary, outcomes, spreads[0], spreads[1], tuple(reasons))
+
+
+def _measure_spread(encoder: Encoder, documents: Sequence[SetText]) -> ScoreSpread:
+    """Measure the scores of unrelated documents."""
+    texts = [prepare_document(encoder.identity, document) for document in documents]
+    return measure_spread(partial(_encode_plain, encoder), texts)
 
 
 def _measure_queries(encoder: Encoder, test_set: TestSet, progress: Progress) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.config import Settings
 from engine.encode.onnx import OnnxEncoder
+from engine.encode.recipe import OWN_TEMPLATE
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.phrases import pluralize
@@ -38,6 +39,7 @@ class Promotion:
     candidate: EncoderIdentity
     verdict: Verdict
     report: Report | None  # of the new generation; None: the candidate was refused, or only tested
+    notes: tuple[str, ...] = ()  # on what of the candidate is used in another way than it may seem
 
 
 def promote_encoder(
@@ -52,7 +54,8 @@ def promote_encoder(
 ) -> Promotion:
     """Test a model beside the encoder of an index, and publish a generation encoded by it if it passes the gate.
 
-    sets: known items to decide by; if empty, they are made from the index. A refused model changes nothing.
+    The candidate has its own prompts, and the precision, recipe and template of the index, unless the settings name
+    others. sets: known items to decide by; if empty, they are made from the index. A refused model changes nothing.
 
     Raises:
         UsageError: it is the index's encoder already, or there are too few known items to decide by.
@@ -65,7 +68,7 @@ def promote_encoder(
         )
     with open_index(folder.path, follow=False) as index, tempfile.TemporaryDirectory() as scratch:
         current = index.manifest.encoder
-        as_tested = replace(settings, model=model, precision=current.precision, recipe=current.recipe)
+        as_tested = _complete_settings(settings, model, current)
         choice = choose(current, as_tested, re_encode=True)
         if choice.identity.fingerprint == current.fingerprint:
             raise UsageError(f"{folder.path.name} has the encoder {model} already: there is nothing to promote")
@@ -75,9 +78,17 @@ def promote_encoder(
         with closing(_export_candidate(choice, Path(scratch))) as candidate:
             verdict = judge_candidate(index.load_encoder(), candidate, known, guards, progress)
     if only_test or not verdict.is_passed:
-        return Promotion(current, choice.identity, verdict, None)
+        return Promotion(current, choice.identity, verdict, None, choice.notes)
     order = Order(settings=as_tested, re_encode=True, republish=True, verb="promote")
-    return Promotion(current, choice.identity, verdict, index_sources(folder, order, progress))
+    return Promotion(current, choice.identity, verdict, index_sources(folder, order, progress), choice.notes)
+
+
+def _complete_settings(settings: Settings, model: str, current: EncoderIdentity) -> Settings:
+    """Return the settings of a candidate: what they leave open about the texts of records is as in the index."""
+    template = current.template if settings.template is None else settings.template
+    return replace(
+        settings, model=model, precision=current.precision, recipe=current.recipe, template=template or OWN_TEMPLATE
+    )
 
 
 def _export_candidate(choice: Choice, folder: Path) -> OnnxEncoder:

@@ -1,22 +1,29 @@
 """A better encoder is promoted into the next generation; a refused one changes nothing."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 from engine.config import Settings
+from engine.encode.onnx import OnnxEncoder
+from engine.encode.recipe import fill_template
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.options import IndexSettings
 from engine.query.index import open_index
 from engine.records.abstract import Abstract
+from engine.records.encoder import Encoded
 from engine.reindex.order import Order
 from engine.reindex.rollback import roll_back
 from engine.reindex.run import index_sources
+from engine.relevance.sets.judgments import Judgments
+from engine.relevance.sets.testset import SetText, TestSet
 from engine.train.promote.promotion import promote_encoder
 from tests.conftest import TOY_MODEL, jsonl, silent
+from tests.encode.kinds import with_settings
 from tests.relevance.items import make_known_items
 
 
@@ -106,3 +113,53 @@ def test_there_is_nothing_to_promote(index: IndexFolder) -> None:
 def test_a_model_named_in_index_toml_is_in_the_way(index: IndexFolder, model_folder: Path) -> None:
     with pytest.raises(UsageError, match=r"index\.toml of small names a model"):
         promote_encoder(index, str(model_folder), [], [], Settings.load(index.path, model=str(TOY_MODEL)), silent)
+
+
+TEMPLATE = "{title} / {abstract}"
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, TEMPLATE), ("{abstract}", "{abstract}")])
+def test_records_and_test_documents_get_the_template_of_the_index_or_the_one_given(
+    corpus: list[Abstract],
+    exported: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: str | None,
+    kept: str,
+) -> None:
+    monkeypatch.setenv("ENGINE_CACHE", str(exported))
+    rows = [{"id": r.record_id, "title": r.title, "abstract": r.abstract} for r in corpus[:30]]
+    folder, settings = IndexFolder(tmp_path / "indexes" / "small"), {"model": str(TOY_MODEL), "device": "cpu"}
+    order = Order((jsonl(tmp_path / "rows.jsonl", rows),), IndexSettings(**settings, template=TEMPLATE))
+    index_sources(folder, order, silent)
+    with_settings(prompts={"query": "q: ", "document": "d: "})(tmp_path / "prompted")
+    seen = list[tuple[str, str]]()
+    real = OnnxEncoder.encode
+
+    def note(self: OnnxEncoder, texts: Sequence[str]) -> Encoded:
+        seen.extend((Path(self.identity.model).name, text) for text in texts)
+        return real(self, texts)
+
+    monkeypatch.setattr(OnnxEncoder, "encode", note)
+    items = [SetText(r.record_id, r.abstract, r.title) for r in corpus[:100]]
+    queries = tuple(SetText(r.record_id, r.title) for r in corpus[:100])
+    known = TestSet("k", tuple(items), queries, Judgments({r.record_id: {r.record_id: 1} for r in corpus[:100]}))
+    settings = Settings.load(folder.path, device="cpu")
+    done = promote_encoder(folder, str(tmp_path / "prompted"), [known], [], settings, silent)
+    new = done.candidate
+    assert (new.template, new.query_prompt, new.document_prompt) == (TEMPLATE, "q: ", "d: ")
+    for name in ("toy-model", "prompted"):
+        texts = {text for model, text in seen if model == name}
+        assert fill_template(TEMPLATE, corpus[0].title, corpus[0].abstract) in texts
+        assert items[0].text not in texts
+
+
+def test_what_of_a_candidate_is_used_in_another_way_than_it_may_seem_is_said(
+    corpus: list[Abstract], index: IndexFolder, tmp_path: Path
+) -> None:
+    with_settings(prompts={"sts": "sts: "}, default_prompt_name="sts")(tmp_path / "sts")
+    sets = [make_known_items(corpus, held_out_only=False)]
+    settings = Settings.load(index.path, device="cpu", document_prompt="of: ", template="{abstract}")
+    done = promote_encoder(index, str(tmp_path / "sts"), sets, [], settings, silent)
+    assert (done.candidate.document_prompt, done.candidate.template) == ("of: ", "{abstract}")
+    assert any("default prompt 'sts' is not used" in note for note in done.notes)
