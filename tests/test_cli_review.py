@@ -191,7 +191,7 @@ def test_texts_are_compared_in_their_order_by_the_encoder_of_an_index(
 
 def test_texts_longer_than_the_encoder_reads_are_noted(toy: IndexFolder, engine: Run) -> None:
     done = engine("similarity", "gout " * 600, "gout", "knee " * 600)
-    assert "2 texts longer than the" in done.stderr and done.stderr.endswith("beginning: SOURCE, text 2\n")
+    assert "2 texts longer than the" in done.stderr and done.stderr.endswith("beginning: SOURCE, text 2. Divide them\n")
     assert done.returncode == 0
 
 

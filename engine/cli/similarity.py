@@ -97,7 +97,7 @@ def _format_cut_notes(numbers: Sequence[int], limit: int) -> list[str]:
     named = ", ".join(f"text {number}" if number else "SOURCE" for number in numbers[:_TEXTS_NAMED])
     more = ", \u2026" if len(numbers) > _TEXTS_NAMED else ""
     longer = f"{pluralize(len(numbers), 'text')} longer than the {limit:,} tokens that the encoder reads"
-    return [f"{longer}, so compared by their beginning: {named}{more}"]
+    return [f"{longer}, so compared by their beginning: {named}{more}. Divide them"]
 
 
 @contextmanager

@@ -90,7 +90,11 @@ def evaluate_set(
     absent = {record_id for grades in judgments.grades.values() for record_id in grades} - document_ids
     counts = (
         (searched.n_unread, "without a word that the encoder knows, never ranked"),
-        (searched.n_truncated, "longer than the encoder reads, so compared by their beginning"),
+        (
+            searched.n_truncated,
+            "longer than the encoder reads, so compared by their beginning; an index made with "
+            "--recipe passages has them to the end",
+        ),
     )
     return Evaluation(
         run=searched.run,

@@ -49,7 +49,8 @@ def test_a_set_by_hand() -> None:
     )
     assert found.notes == (
         "1 document without a word that the encoder knows, never ranked",
-        "1 document longer than the encoder reads, so compared by their beginning",
+        "1 document longer than the encoder reads, so compared by their beginning; an index made with "
+        "--recipe passages has them to the end",
     )
     assert found.run.name == "letters" and list(found.measured[0].values) == ["q1", "q2", "q3", "q4"]
     assert found.measured[0].interval.mean == pytest.approx(1 / 12)

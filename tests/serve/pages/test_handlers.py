@@ -378,6 +378,7 @@ def test_the_status_page_says_what_is_served(client: TestClient, index: Index) -
     assert fields["Retracted"].startswith(f"{index.manifest.counts.retracted}, ")
     assert fields["Encoder"].startswith("toy-model: 32 dimensions")
     assert fields["Last nightly run"] == "none"
+    assert fields["Longer than the encoder reads"].endswith("engine index FILE -i toy --recipe passages --re-encode")
     assert not shown.xpath("//p[@class='note warning']")
     page(client, "/status", ("i", "toy"), status=400)
 
