@@ -1,6 +1,6 @@
 """Measure the three modes on kinds of questions that no collection has, made by rule from the records of an index.
 
-    python scripts/bench_fusion.py INDEX_FOLDER [COLLECTION …] [--size 300] [--seed 0]
+    python scripts/bench_fusion.py INDEX_FOLDER [COLLECTION …] [--size 300] [--seed 0] [--against INDEX_FOLDER]
 
 Each question is made from a part of one record that is then taken out of that record, and asks for it among all records
 of the index:
@@ -30,11 +30,11 @@ import bench_machine as bench
 import numpy as np
 from bench_query import judgments, ndcg, questions
 
-from engine import open_index
+from engine import Index, open_index
 from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wording import parse_wording
 from engine.corpus.words.wordwriter import write_words
-from engine.encode.recipe import prepare_text
+from engine.encode.passages import load_recipe
 from engine.query.index import get_generation
 from engine.query.ranking import DEPTH, _choose_weight, _fuse_rankings
 from engine.records.abstract import Abstract
@@ -140,28 +140,72 @@ def make_sets(records: Sequence[Abstract], size: int, seed: int) -> tuple[dict[s
     return sets, changed
 
 
-def rank_by_meaning(question: Any, vectors: Any) -> Ranking:
-    """Return the DEPTH nearest places with their cosines, ties by place."""
-    scores = vectors @ question
-    best = np.argsort(-scores, kind="stable")[:DEPTH]
-    return list(zip(best.tolist(), scores[best].astype(float).tolist(), strict=True))
+@dataclass(frozen=True)
+class Searched:
+    """Records as they are searched: the vectors (rows, dim) with their places, ascending, and the words."""
+
+    records: Sequence[Abstract]
+    vectors: Any
+    places: Any
+    words: WordIndex
+    encode: Callable[[Sequence[str]], Any]
+
+    def rank_by_meaning(self, question: Any) -> Ranking:
+        """Return the DEPTH nearest places with the cosines of their best vectors, ties by place."""
+        known, starts = np.unique(self.places, return_index=True)
+        scores = np.maximum.reduceat(self.vectors @ question, starts)
+        best = np.argsort(-scores, kind="stable")[:DEPTH]
+        return list(zip(known[best].tolist(), scores[best].astype(float).tolist(), strict=True))
+
+    def rank_legs(self, text: str, question: Any) -> tuple[Ranking, Ranking, float]:
+        """Return the ranking by meaning, that by words, and the weight of meaning."""
+        wording = parse_wording(text, prefer_phrases=True)
+        semantic = self.rank_by_meaning(question)
+        keyword, _ = self.words.rank(wording, DEPTH, count=False)
+        snapshot: Any = SimpleNamespace(get_words=lambda: self.words)
+        asked: Any = SimpleNamespace(wording=wording)
+        return semantic, keyword, _choose_weight(snapshot, asked, keyword)
 
 
-def measure(asked: QuestionSet, vectors: Any, encode: Callable[[list[str]], Any], words: WordIndex) -> dict[str, Any]:
+def measure(asked: QuestionSet, searched: Searched) -> dict[str, Any]:
     """nDCG@10 of every question in each mode."""
-    snapshot: Any = SimpleNamespace(get_words=lambda: words)
     found: dict[str, list[float]] = {"hybrid": [], "semantic": [], "keyword": []}
-    for query_id, point in zip(asked.texts, encode(list(asked.texts.values())), strict=True):
-        wording = parse_wording(asked.texts[query_id], prefer_phrases=True)
-        question: Any = SimpleNamespace(wording=wording)
-        semantic = rank_by_meaning(point, vectors)
-        keyword, _ = words.rank(wording, DEPTH, count=False)
-        weight = _choose_weight(snapshot, question, keyword)
+    for query_id, point in zip(asked.texts, searched.encode(list(asked.texts.values())), strict=True):
+        semantic, keyword, weight = searched.rank_legs(asked.texts[query_id], point)
         legs = {"semantic": semantic, "keyword": keyword, "hybrid": _fuse_rankings(semantic, keyword, "convex", weight)}
         for mode, ranking in legs.items():
             relevant = {str(place): grade for place, grade in asked.relevant[query_id].items()}
             found[mode].append(ndcg([str(place) for place, _ in ranking], relevant))
     return {mode: np.array(values) for mode, values in found.items()}
+
+
+def open_records(index: Index, records: list[Abstract], changed: dict[int, Abstract], folder: Path) -> Searched:
+    """Return the records of an index, some of them changed, with their words in a new folder."""
+    snapshot = get_generation(index)
+    ids, vectors = snapshot.vectors.read_all_vectors()
+    order = np.array([snapshot.corpus.find_doc_id(record.record_id) for record in records])
+    ascending = np.argsort(order)
+    places = ascending[np.searchsorted(order, ids, sorter=ascending)]
+    kept = ~np.isin(places, list(changed))
+    records = [changed.get(at, record) for at, record in enumerate(records)]
+    identity = snapshot.manifest.encoder
+    cut_texts = load_recipe(identity, snapshot.folder.get_encoder_path(identity.fingerprint))
+    parts = [(at, text) for at, record in changed.items() for text in cut_texts(record.title, record.abstract)]
+    encode = batched(index.encode)
+    vectors = np.concatenate([vectors[kept], encode([text for _, text in parts])])
+    places = np.concatenate([places[kept], np.array([at for at, _ in parts], np.int64)])
+    rows = np.argsort(places, kind="stable")
+    texts = ((place, record.title, record.abstract) for place, record in enumerate(records))
+    write_words(folder / "words", None, np.empty(0, np.int64), texts, lambda one, other: False)
+    return Searched(records, vectors[rows], places[rows], WordIndex(folder / "words"), encode)
+
+
+def read_collection(folder: Path, index: Index, records: Sequence[Abstract]) -> QuestionSet:
+    """Return the judged questions of a collection whose records are in an index."""
+    place_of = {record.record_id: place for place, record in enumerate(records)}
+    judged = judgments(folder, index)
+    asked = {query_id: text for query_id, text in questions(folder) if query_id in judged}
+    return QuestionSet(asked, {i: {place_of[one]: grade for one, grade in judged[i].items()} for i in asked})
 
 
 def main() -> None:
@@ -171,33 +215,27 @@ def main() -> None:
     parser.add_argument("collections", type=Path, nargs="*")
     parser.add_argument("--size", type=int, default=300, help="Questions of each kind.")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--against", type=Path, help="Another index of the same records.")
     given = parser.parse_args()
-    with open_index(given.index) as index, tempfile.TemporaryDirectory() as folder:
+    found, n_records = measure_index(given.index, given)
+    columns = ["questions", "n", "hybrid", "semantic", "keyword", "over semantic", "over keyword"]
+    rows = [describe(name, values) for name, values in found.items()]
+    if given.against:
+        other, _ = measure_index(given.against, given)
+        columns += ["hybrid over the other", "semantic over the other"]
+        for row in rows:
+            row += [gain(found[row[0]][mode] - other[row[0]][mode]) for mode in ("hybrid", "semantic")]
+    bench.report({"machine": bench.machine(), "records": n_records, "rows": rows}, bench.table(columns, rows))
+
+
+def measure_index(path: Path, given: argparse.Namespace) -> tuple[dict[str, dict[str, Any]], int]:
+    """NDCG@10 of every set, question and mode; and the number of records."""
+    with open_index(path) as index, tempfile.TemporaryDirectory() as folder:
         records = list(index.abstracts())
-        place_of = {record.record_id: place for place, record in enumerate(records)}
-        snapshot = get_generation(index)
-        ids, stored = snapshot.vectors.read_all_vectors()
-        vectors = np.empty_like(stored)
-        order = [snapshot.corpus.find_doc_id(record.record_id) for record in records]
-        vectors[:] = stored[np.argsort(ids)[np.searchsorted(np.sort(ids), order)]]
         sets, changed = make_sets(records, given.size, given.seed)
-        for at, record in changed.items():
-            records[at] = record
-        encode = batched(index.encode)
-        vectors[list(changed)] = encode([prepare_text(one.title, one.abstract) for one in changed.values()])
-        texts = ((place, record.title, record.abstract) for place, record in enumerate(records))
-        write_words(Path(folder, "words"), None, np.empty(0, np.int64), texts, lambda one, other: False)
-        words = WordIndex(Path(folder, "words"))
-        for collection in given.collections:
-            judged = judgments(collection, index)
-            asked = {query_id: text for query_id, text in questions(collection) if query_id in judged}
-            relevant = {
-                query_id: {place_of[one]: grade for one, grade in judged[query_id].items()} for query_id in asked
-            }
-            sets[collection.name] = QuestionSet(asked, relevant)
-        rows = [describe(name, measure(each, vectors, encode, words)) for name, each in sets.items() if each.texts]
-    columns = ("questions", "n", "hybrid", "semantic", "keyword", "over semantic", "over keyword")
-    bench.report({"machine": bench.machine(), "records": len(records), "rows": rows}, bench.table(columns, rows))
+        sets |= {collection.name: read_collection(collection, index, records) for collection in given.collections}
+        searched = open_records(index, records, changed, Path(folder))
+        return {name: measure(each, searched) for name, each in sets.items() if each.texts}, len(records)
 
 
 def batched(encode: Callable[[list[str]], Any]) -> Callable[[Sequence[str]], Any]:
