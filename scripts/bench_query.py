@@ -1,11 +1,12 @@
 """Measure the query layer: quality of each mode, time of each kind of question, filters against brute force, batches.
 
-    python scripts/bench_query.py INDEX_FOLDER COLLECTION [COLLECTION …] [--rounds 5] [--queries 200]
+    python scripts/bench_query.py INDEX_FOLDER COLLECTION [COLLECTION …] [--rounds 5] [--queries 200] [--quality]
 
 A COLLECTION is a folder with queries.jsonl.gz (id, text), qrels.tsv.gz (query_id, doc_id, relevance), corpus.jsonl.gz.
 Where INDEX_FOLDER holds its records (by id or PMID) it is searched there, among all others; otherwise it gets an index
-of its own, beside which sentence-transformers encodes and compares everything, as a check of the cosine. Times are of
-INDEX_FOLDER with the questions of the last collection, warm, query encoding included. Prints JSON and tables.
+of its own, beside which sentence-transformers encodes and compares everything, as a check of the cosine. Gains are over
+the ranking by meaning, with 95 % intervals (paired bootstrap over the questions). Times are of INDEX_FOLDER with the
+questions of the last collection, warm, query encoding included; --quality leaves them out. Prints JSON and tables.
 """
 
 import argparse
@@ -27,6 +28,7 @@ import numpy as np
 from engine import Filters, Index, Query, open_index
 from engine.errors import AbstractNotFoundError
 from engine.query.index import get_generation
+from engine.relevance.scoring.significance import estimate_mean
 
 DEPTH = 100  # hits a query
 FILTERS = 1000  # compared with brute force
@@ -34,9 +36,10 @@ BATCH = 1000  # questions
 WAYS = {
     "semantic": Query(mode="semantic"),
     "keyword": Query(mode="keyword"),
-    "hybrid, convex 0.5": Query(mode="hybrid", fusion="convex", weight=0.5),
+    "hybrid": Query(mode="hybrid"),
     "hybrid, rrf": Query(mode="hybrid", fusion="rrf"),
 }
+COLUMNS = ("collection", "searched among", "queries", "mode", "nDCG@10", "gain", "recall@100", "gain")
 
 
 def lines(path: Path) -> Iterator[str]:
@@ -73,7 +76,7 @@ def recall(ranking: Sequence[str], relevant: dict[str, int]) -> float:
 def quality(
     folder: Path, index: Index, references: dict[str, Callable[[list[str]], list[list[str]]]]
 ) -> list[list[Any]]:
-    """Return a row for each mode, then for each reference: means over the judged queries."""
+    """Return a row for each mode, then for each reference: means over the judged queries, and gains over the first."""
     qrels = judgments(folder, index)
     asked = [(query_id, text) for query_id, text in questions(folder) if query_id in qrels]
     texts = [text for _, text in asked]
@@ -82,11 +85,16 @@ def quality(
         answers = index.ask_batch([replace(way, text=text, top_k=DEPTH) for text in texts])
         rankings[name] = [[hit.id for hit in answer.hits] for answer in answers]
     rankings |= {name: rank(texts) for name, rank in references.items()}
-    rows = []
+    rows, base = [], np.empty((0, 2))
     for name, found in rankings.items():
         pairs = [(ranking, qrels[query_id]) for ranking, (query_id, _) in zip(found, asked, strict=True)]
-        means = [statistics.mean(measure(*pair) for pair in pairs) for measure in (ndcg, recall)]
-        rows.append([folder.name, f"{len(index):,}", len(asked), name, *(round(mean, 4) for mean in means)])
+        values = np.array([[measure(*pair) for measure in (ndcg, recall)] for pair in pairs])
+        base = base if len(base) else values
+        row = [folder.name, f"{len(index):,}", len(asked), name]
+        for column in (0, 1):
+            more = estimate_mean(values[:, column] - base[:, column])
+            row += [f"{values[:, column].mean():.4f}", f"{more.mean:+.4f} [{more.low:+.4f}, {more.high:+.4f}]"]
+        rows.append(row)
     return rows
 
 
@@ -245,10 +253,15 @@ def main() -> None:
     parser.add_argument("index", type=Path)
     parser.add_argument("collections", type=Path, nargs="+")
     parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--quality", action="store_true", help="Leave the times out.")
     given = parser.parse_args()
     facts = bench.machine()
     with open_index(given.index) as index:
         rows = [row for folder in given.collections for row in collection_rows(folder, index)]
+        table = bench.table(COLUMNS, rows)
+        if given.quality:
+            bench.report({"machine": facts, "quality": rows}, table)
+            return
         texts = [text for _, text in questions(given.collections[-1])]
         some = bench.spread_over(texts, given.queries)
         index.search_batch(some[:20])
@@ -256,7 +269,7 @@ def main() -> None:
         checked, together = filters_checked(index, some), batches(index, texts, given.rounds)
     bench.report(
         {"machine": facts, "quality": rows, "ms": measured, "filters": checked, "batch": together},
-        bench.table(("collection", "searched among", "queries", "mode", "nDCG@10", "recall@100"), rows),
+        table,
         bench.table(("question", "median ms", "p95 ms", "times semantic"), measured),
         bench.table(list(checked), [list(checked.values())]),
         bench.table(list(together), [list(together.values())]),

@@ -33,6 +33,7 @@ from engine.records.abstract import Abstract
 
 TOP = 10  # hits that are looked at
 MODES = ("semantic", "keyword", "hybrid")
+CHANGED = {"": MODES, "meaning": ("semantic", "hybrid"), "words": ("keyword", "hybrid"), "fused": ("hybrid",)}
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ def rank(legs: tuple[fusion.Ranking, fusion.Ranking, float], mode: str, by: Corr
 
 def measure(asked: fusion.QuestionSet, searched: fusion.Searched, facts: Any) -> dict[tuple[str, str], Any]:
     """Of each correction and mode, the share and the nDCG@10 (NaN without judgments) of every question: (n, 2)."""
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {(c, mode): [] for c in CORRECTIONS for mode in MODES}
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {
+        (name, mode): [] for name, by in CORRECTIONS.items() for mode in MODES if mode in CHANGED[by.leg]
+    }
     for query_id, point in zip(asked.texts, searched.encode(list(asked.texts.values())), strict=True):
         legs = searched.rank_legs(asked.texts[query_id], point)
         relevant = asked.relevant.get(query_id, {})
@@ -83,8 +86,9 @@ def measure(asked: fusion.QuestionSet, searched: fusion.Searched, facts: Any) ->
             places = rank(legs, mode, CORRECTIONS[name], facts)
             own = {place for place in relevant if facts[1][place]}
             first = [place for place in places[: TOP + len(own)] if place not in own][:TOP]
-            quality = ndcg([str(place) for place in places], {str(place): grade for place, grade in relevant.items()})
-            values.append((float(facts[1][first].mean()) if first else 0.0, quality if relevant else np.nan))
+            grades = {str(place): grade for place, grade in relevant.items()}
+            quality = ndcg([str(place) for place in places[:TOP]], grades) if grades else np.nan
+            values.append((float(facts[1][first].mean()) if first else 0.0, quality))
     return {key: np.array(values) for key, values in found.items()}
 
 
@@ -158,7 +162,11 @@ def describe(name: str, found: dict[tuple[str, str], Any]) -> list[list[Any]]:
     for correction in CORRECTIONS:
         row: list[Any] = [name, len(found[correction, MODES[0]]), correction]
         for mode in MODES:
-            values, before = found[correction, mode], found["none", mode]
+            before = found["none", mode]
+            values = found.get((correction, mode))
+            if values is None:
+                row += ["", ""]
+                continue
             quality = f"{values[:, 1].mean():.4f}" if correction == "none" else fusion.gain((values - before)[:, 1])
             row += [f"{values[:, 0].mean():.3f}", "" if np.isnan(values[:, 1]).any() else quality]
         rows.append(row)
