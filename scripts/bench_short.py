@@ -160,15 +160,17 @@ def describe(name: str, found: dict[tuple[str, str], Any]) -> list[list[Any]]:
     """Return a row of each correction: of every mode the share, and nDCG@10 or its gain."""
     rows = []
     for correction in CORRECTIONS:
-        row: list[Any] = [name, len(found[correction, MODES[0]]), correction]
+        row: list[Any] = [name, len(found["none", MODES[0]]), correction]
         for mode in MODES:
             before = found["none", mode]
             values = found.get((correction, mode))
             if values is None:
                 row += ["", ""]
                 continue
-            quality = f"{values[:, 1].mean():.4f}" if correction == "none" else fusion.gain((values - before)[:, 1])
-            row += [f"{values[:, 0].mean():.3f}", "" if np.isnan(values[:, 1]).any() else quality]
+            quality = "" if np.isnan(values).any() else f"{values[:, 1].mean():.4f}"
+            if quality and correction != "none":
+                quality = fusion.gain((values - before)[:, 1])
+            row += [f"{values[:, 0].mean():.3f}", quality]
         rows.append(row)
     return rows
 
