@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,6 +38,7 @@ TOY_MODEL = HERE / "data" / "toy-model"
 SAMPLE = ROOT / "engine" / "sample"
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+Lasting = Callable[[], tuple[IndexFolder, Callable[..., Report]]]
 
 settings.register_profile("gate", max_examples=50, stateful_step_count=10, deadline=None)
 settings.register_profile("ci", settings.get_profile("gate"), derandomize=True, database=None, print_blob=True)
@@ -116,6 +118,11 @@ def forget_standards(folder: IndexFolder) -> None:
     folder.pointer.write_text(folder.format_pointer(number))
 
 
+def add_rows(folder: IndexFolder, place: Path, *rows: dict[str, object], **order: object) -> Report:
+    """Index rows, written to a file in a place, into an index with its own encoder."""
+    return index_sources(folder, order_of(jsonl(place / "rows.jsonl", rows), **order), silent)
+
+
 @pytest.fixture
 def toy(tmp_path: Path) -> IndexFolder:
     """A private copy of the first committed generation, 40 abstracts, at tmp_path/indexes/toy."""
@@ -127,10 +134,23 @@ def add(toy: IndexFolder, tmp_path: Path) -> Callable[..., Report]:
     """Index rows into the toy index with its own encoder: add(row, …)."""
 
     def run(*rows: dict[str, object], **order: object) -> Report:
-        source = jsonl(tmp_path / "rows.jsonl", rows)
-        return index_sources(toy, order_of(source, **order), silent)
+        return add_rows(toy, tmp_path, *rows, **order)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lasting]:
+    """Make copies like ``toy``, each with what adds to it, for fixtures of a module whose tests change nothing in them."""
+
+    def make() -> tuple[IndexFolder, Callable[..., Report]]:
+        place = tmp_path_factory.mktemp("lasting")
+        folder = copy_toy(place / "indexes" / "toy")
+        return folder, partial(add_rows, folder, place)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ENGINE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield make
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 
 import numpy as np
@@ -7,11 +7,9 @@ import pytest
 from engine.corpus import ordering
 from engine.corpus.ordering import order_ids
 from engine.corpus.storage.store import Corpus
-from engine.index.folder import IndexFolder
 from engine.query.opening import open_corpus
-from engine.reindex.order import Report
+from tests.conftest import Lasting
 
-Add = Callable[..., Report]
 # Ids 41 to 45 of the toy index; the first two are written again in a later generation.
 ROWS = (
     {"id": "a", "title": "A", "year": 2020, "journal": "Öl", "authors": ["von Zorn, A", "Abel, B"]},
@@ -22,9 +20,10 @@ ROWS = (
 )
 
 
-@pytest.fixture
-def corpus(toy: IndexFolder, add: Add) -> Iterator[Corpus]:
+@pytest.fixture(scope="module")
+def corpus(lasting: Lasting) -> Iterator[Corpus]:
     """Build the toy index with a few more records, in two generations and two segments."""
+    toy, add = lasting()
     add(*ROWS[:2])
     add(*ROWS[2:], {**ROWS[1], "title": "B anew"}, one_segment_below=0)
     with closing(open_corpus(toy.open_current())) as opened:

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from engine.options import MODES
 from engine.query.prisma import write_paragraph
 from engine.query.searchlog import make_record
 from engine.reindex.order import Report
+from tests.conftest import Lasting
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 ADDED = (
@@ -26,10 +27,12 @@ ADDED = (
 )  # fmt: skip
 
 
-@pytest.fixture
-def index(toy: IndexFolder, add: Callable[..., Report]) -> Index:
+@pytest.fixture(scope="module")
+def index(lasting: Lasting) -> Iterator[Index]:
+    folder, add = lasting()
     add(*ADDED)
-    return open_index(toy.path, follow=False)
+    with open_index(folder.path, follow=False) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
@@ -11,10 +11,8 @@ from engine.errors import AbstractNotFoundError, UsageError
 from engine.index.folder import IndexFolder
 from engine.options import MODES, Filters, Mode, Query
 from engine.query.location import _ABSENT, _FILTERED, _NO_WORD, _TOO_LOW, EXAMPLE, KnownItem, Recall, _summarise_ranks
-from engine.reindex.order import Report
-from tests.conftest import CURRENT
+from tests.conftest import CURRENT, Lasting
 
-Add = Callable[..., Report]
 ROWS = (
     {
         "id": "PMID:1",
@@ -36,10 +34,12 @@ def shares(found: Recall) -> dict[int, float]:
     return dict(found.at)
 
 
-@pytest.fixture
-def index(toy: IndexFolder, add: Add) -> Index:
+@pytest.fixture(scope="module")
+def index(lasting: Lasting) -> Iterator[Index]:
+    toy, add = lasting()
     add(*ROWS)
-    return open_index(toy.path)
+    with open_index(toy.path) as opened:
+        yield opened
 
 
 def test_by_hand() -> None:

@@ -1,26 +1,24 @@
 """Sorted hits and counted records of the toy index, years 1991 to 2019, against the whole ranking."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from engine import Filters, Index, Query, open_index
 from engine.errors import UsageError
-from engine.index.folder import IndexFolder
 from engine.query import ordering
 from engine.query.prisma import write_paragraph
 from engine.query.searchlog import make_record
 from engine.records.answer import Answer, Hit, ValueCount
-from engine.reindex.order import Report
-
-Add = Callable[..., Report]
+from tests.conftest import Lasting
 
 
-@pytest.fixture
-def index(toy: IndexFolder, add: Add) -> Iterator[Index]:
+@pytest.fixture(scope="module")
+def index(lasting: Lasting) -> Iterator[Index]:
     """The toy index with a record without a year and journal, and one of another journal."""
+    toy, add = lasting()
     add({"id": "a", "title": "Gout", "year": 1991, "journal": "Gut"}, {"id": "b", "title": "Gout again"})
     with open_index(toy.path) as opened:
         yield opened

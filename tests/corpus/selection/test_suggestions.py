@@ -9,6 +9,7 @@ from engine.index.folder import IndexFolder
 from engine.options import Filters, Query
 from engine.query.index import Index, open_index
 from engine.reindex.order import Report
+from tests.conftest import Lasting
 
 Add = Callable[..., Report]
 HEADINGS = (
@@ -61,20 +62,17 @@ def test_the_texts_that_an_expression_compares_as_a_whole() -> None:
         list_compared("colour = red")
 
 
-@pytest.fixture
-def index(toy: IndexFolder, add: Add) -> Iterator[Index]:
+ROWS = (
+    {"id": "a", "title": "A", "journal": "Lancet", "mesh": list(HEADINGS), "language": "ger", "authors": ["Smith, John"]},
+    {"id": "b", "title": "B", "journal": "lancet", "mesh": ["Arthritis, Rheumatoid"], "authors": ["Smith, Jane"]},
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def index(lasting: Lasting) -> Iterator[Index]:
     """The toy index with a few names."""
-    add(
-        {
-            "id": "a",
-            "title": "A",
-            "journal": "Lancet",
-            "mesh": list(HEADINGS),
-            "language": "ger",
-            "authors": ["Smith, John"],
-        },
-        {"id": "b", "title": "B", "journal": "lancet", "mesh": ["Arthritis, Rheumatoid"], "authors": ["Smith, Jane"]},
-    )
+    toy, add = lasting()
+    add(*ROWS)
     with open_index(toy.path) as opened:
         yield opened
 
@@ -136,9 +134,10 @@ def test_of_many_unknown_values_the_first_are_named_and_the_others_counted(index
     assert len(notes) == 6 and notes[-1] == "no records have 4 further values of mesh"
 
 
-def test_a_name_of_a_changed_record_alone_counts_as_unknown(index: Index, add: Add) -> None:
+def test_a_name_of_a_changed_record_alone_counts_as_unknown(toy: IndexFolder, add: Add) -> None:
+    add(*ROWS)
     add({"id": "b", "title": "B anew", "journal": "Gut"}, one_segment_below=0)
-    index.refresh()
-    assert notes_on(index, Filters(journals=["lancetx"])) == (
-        'no records of the journal "lancetx"; did you mean "Lancet" (1)?',
-    )
+    with open_index(toy.path) as index:
+        assert notes_on(index, Filters(journals=["lancetx"])) == (
+            'no records of the journal "lancetx"; did you mean "Lancet" (1)?',
+        )
