@@ -1,17 +1,19 @@
 """Kills and failing disks at every call that changes something, injected with strace into the real command.
 
+Each run is forked from a process that has imported everything, and is traced from its first own call.
+
 Oracle: the test's own list of what must be there. After each injection readers see the old or the new generation, whole,
 and the next run brings the index to the new one.
 """
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,7 +26,8 @@ from engine.index.manifest import read_manifest
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 from engine.reindex.verify import verify
-from tests.conftest import ROOT, copy_toy, jsonl, silent
+from tests.conftest import copy_toy, jsonl, silent
+from tests.warmprocess import WarmProcess
 
 CALLS = (
     "write", "pwrite64", "writev", "fsync", "fdatasync", "ftruncate", "rename", "renameat", "renameat2",
@@ -69,7 +72,25 @@ class Run:
     n_calls: int  # of the thread that made most
 
 
-def traced(place: Path, *options: str, kind: str = "merged") -> Run:
+@pytest.fixture(scope="module")
+def warm() -> Iterator[WarmProcess]:
+    """The process from which runs are forked."""
+    with WarmProcess() as found:
+        yield found
+
+
+@contextlib.contextmanager
+def tracing(pid: int, *options: str | Path) -> Iterator[None]:
+    """Trace a stopped process until it has ended."""
+    command = ["strace", "--quiet=exit,personality", "-f", "-p", str(pid), *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "attached" in (line := running.stderr.readline()), line
+        yield
+        running.stderr.read()
+
+
+def traced(warm: WarmProcess, place: Path, *options: str, kind: str = "merged") -> Run:
     """Index NEW into a fresh copy under strace."""
     target = place / "indexes" / "toy"
     copy_toy(target)
@@ -77,27 +98,14 @@ def traced(place: Path, *options: str, kind: str = "merged") -> Run:
         (target / "index.toml").write_text(KINDS[kind])
     source = jsonl(place / "new.jsonl", NEW)
     trace = place / "trace"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    engine = [
-        sys.executable,
-        "-m",
-        "engine",
-        "index",
-        source,
-        "-i",
-        "toy",
-        "--indexes",
-        target.parent,
-        "--device",
-        "cpu",
-    ]
-    is_kill = any(":signal=" in option for option in options)
-    quickly = [] if is_kill else ["--seccomp-bpf"]  # stops only at the traced calls, but then sends no signal
-    command = ["strace", "-qq", "-f", *quickly, "-o", trace, *options, *map(str, engine)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=place, timeout=120)
+    pid = warm.begin(["index", str(source), "-i", "toy", "--indexes", str(target.parent), "--device", "cpu"], place)
+    with tracing(pid, "-o", trace, *options):
+        os.kill(pid, signal.SIGCONT)
+        returncode = warm.wait()
     raw = "".join(line for line in trace.read_text(errors="replace").splitlines(True) if " resumed>" not in line)
     n_calls = max(Counter(re.findall(r"^(\d+) +\w+\(", raw, re.MULTILINE)).values(), default=0)
-    return Run(IndexFolder(target), done.returncode, done.stdout, done.stderr, raw, n_calls)
+    said = [(place / name).read_text() for name in ("stdout", "stderr")]
+    return Run(IndexFolder(target), returncode, said[0], said[1], raw, n_calls)
 
 
 def drop_threads(trace: str) -> list[str]:
@@ -123,9 +131,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def points(tmp_path_factory: pytest.TempPathFactory, kind: str) -> list[Point]:
+def points(tmp_path_factory: pytest.TempPathFactory, warm: WarmProcess, kind: str) -> list[Point]:
     """Every mutating call of an undisturbed run, in order."""
-    run = traced(tmp_path_factory.mktemp("plain"), "-y", "-s", "0", "-e", f"trace={','.join(CALLS)}", kind=kind)
+    run = traced(warm, tmp_path_factory.mktemp("plain"), "-y", "-s", "0", "-e", f"trace={','.join(CALLS)}", kind=kind)
     assert run.returncode == 0, run.stderr
     assert state(run.folder) == "new"
     check_kind(run.folder, kind)
@@ -184,27 +192,24 @@ def next_run_succeeds(run: Run) -> None:
     assert not list(run.folder.path.glob("encoders/*.tmp"))
 
 
-def each(tmp_path: Path, injections: list[str], kind: str) -> Iterator[tuple[str, Run]]:
-    """Run every injection, two at a time, each in a folder that is deleted when it was looked at."""
-
-    def one(number: int) -> Run:
+def each(warm: WarmProcess, tmp_path: Path, injections: list[str], kind: str) -> Iterator[tuple[str, Run]]:
+    """Run every injection, each in a folder that is deleted when it was looked at."""
+    for number, injection in enumerate(injections):
         place = tmp_path / str(number)
         place.mkdir()
-        calls = injections[number].split(":")[0]
-        return traced(place, "-e", f"trace={calls}", "-e", f"inject={injections[number]}", kind=kind)
-
-    with ThreadPoolExecutor(2) as pool:
-        for number, run in enumerate(pool.map(one, range(len(injections)))):
-            yield injections[number], run
-            shutil.rmtree(tmp_path / str(number))
+        calls = injection.split(":")[0]
+        yield injection, traced(warm, place, "-e", f"trace={calls}", "-e", f"inject={injection}", kind=kind)
+        shutil.rmtree(place)
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("step", [29, EVERY])
-def test_killed_at_every_call_readers_see_old_or_new(tmp_path: Path, points: list[Point], kind: str, step: int) -> None:
+def test_killed_at_every_call_readers_see_old_or_new(
+    warm: WarmProcess, tmp_path: Path, points: list[Point], kind: str, step: int
+) -> None:
     seen: Counter[str] = Counter()
     kills = [f"{point.call}:signal=KILL:when={point.n}" for point in chosen(points, step)]
-    for injection, run in each(tmp_path, kills, kind):
+    for injection, run in each(warm, tmp_path, kills, kind):
         now = state(run.folder)
         if run.returncode == 0:  # SQLite wrote a page less than in the counted run, so this call never came
             assert now == "new" and run.n_calls < int(injection.split("=")[-1]), injection
@@ -245,25 +250,25 @@ def failures(points: list[Point], *errors: str) -> list[tuple[str, str]]:
 
 @pytest.mark.timeout(900)
 def test_a_failing_disk_is_an_error_and_the_old_generation_stays(
-    tmp_path: Path, points: list[Point], kind: str
+    warm: WarmProcess, tmp_path: Path, points: list[Point], kind: str
 ) -> None:
     """Each call fails once or from then on, by turns; the slow test below has both."""
     by_turns = [pair[n % 2] for n, pair in enumerate(failures(chosen(points, 29)[::2]))]
-    seen = Counter(check_failure(*done) for done in each(tmp_path, by_turns, kind))
+    seen = Counter(check_failure(*done) for done in each(warm, tmp_path, by_turns, kind))
     assert seen["old"] >= 3 and seen["new"] >= 2, seen
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_every_error_at_every_call(tmp_path: Path, points: list[Point], kind: str) -> None:
+def test_every_error_at_every_call(warm: WarmProcess, tmp_path: Path, points: list[Point], kind: str) -> None:
     every = [injection for pair in failures(points, "EIO", "EDQUOT", "ENOSPC") for injection in pair]
-    seen = Counter(check_failure(*done) for done in each(tmp_path, every, kind))
+    seen = Counter(check_failure(*done) for done in each(warm, tmp_path, every, kind))
     assert seen["old"] > 3 * len(points), seen
 
 
-def test_calls_come_in_the_order_of_the_promise(tmp_path: Path) -> None:
+def test_calls_come_in_the_order_of_the_promise(warm: WarmProcess, tmp_path: Path) -> None:
     calls = f"{','.join(CALLS)},openat,open"
-    run = traced(tmp_path, "-y", "-s", "200", "-e", f"trace={calls}")
+    run = traced(warm, tmp_path, "-y", "-s", "200", "-e", f"trace={calls}")
     lines = drop_threads(run.trace)
 
     def first(pattern: str, after: int = -1) -> int:
