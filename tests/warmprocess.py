@@ -28,11 +28,14 @@ class WarmProcess:
             text=True,
             env=environment,
         )
+        self.command: int | None = None  # that has not ended
 
     def __enter__(self) -> "WarmProcess":
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self.command:  # a test failed before it went on
+            os.kill(self.command, signal.SIGKILL)
         self.process.communicate()
 
     def begin(self, arguments: Sequence[str], folder: Path) -> int:
@@ -40,11 +43,14 @@ class WarmProcess:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps([arguments, str(folder)]) + "\n")
         self.process.stdin.flush()
-        return int(self._hear())
+        self.command = int(self._hear())
+        return self.command
 
     def wait(self) -> int:
         """Return the exit status of the command that was begun last; -9 if it was killed."""
-        return int(self._hear())
+        status = int(self._hear())
+        self.command = None
+        return status
 
     def _hear(self) -> str:
         assert self.process.stdout is not None
