@@ -154,10 +154,10 @@ class Draft:
         if self.base:
             self.base.release_unchanged()
 
-    def merge_segment(self, position: int) -> None:
-        """Copy the live records of a published segment into the draft, which then replaces it."""
+    def merge_segments(self, positions: Sequence[int]) -> None:
+        """Copy the live records of published segments into the draft, which then replaces them."""
         if self.base:
-            self.base.merge(position)
+            self.base.merge(positions)
 
     def list_deaths(self) -> dict[int, Deaths]:
         """Return the dead ids of the published segments that stay, by position."""

@@ -222,9 +222,9 @@ def _plan_merges(build: Build, draft: Draft) -> Merges:
 
 def _merge_segments(draft: Draft, merges: Merges, progress: Progress) -> None:
     """Copy the records of segments into the draft."""
-    for done, position in enumerate(merges.chosen):
-        progress("merging segments", done, len(merges.chosen))
-        draft.merge_segment(position)
+    if merges.chosen:
+        progress("merging segments", 0, len(merges.chosen))
+        draft.merge_segments(merges.chosen)
 
 
 def _open_carried(build: Build) -> SegmentedIndex | None:

@@ -62,7 +62,7 @@ class Store:
             gathered = read_all(draft, Order(tuple(files), full=full), self.journal, silent)
             draft.release_unchanged()
             if published:
-                draft.merge_segment(0)
+                draft.merge_segments([0])
             self.last[self.newest] = draft.read_last_ids()
             draft.finish()
         self.current = self.newest

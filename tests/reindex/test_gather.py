@@ -50,7 +50,7 @@ def read_files(
             counts.append([reading.counts for reading in gathered.readings])
             assert [each.read for each in counts[-1]] == list(map(count_records, files))
             if draft.base:
-                draft.merge_segment(0)
+                draft.merge_segments([0])
             rows = draft.connection.execute("SELECT pmid, lower(doi) FROM abstracts")
             keys = {tuple(map(str, row)) for row in rows}
             assert (

@@ -1,6 +1,8 @@
+import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,11 +12,10 @@ DIM = 4
 PAGES = st.lists(st.lists(st.integers(0, 30), max_size=5), max_size=8)
 
 
-@given(PAGES, st.sets(st.integers(0, 40)))
-def test_every_id_finds_its_latest_rows(pages: list[list[int]], wanted: set[int]) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
+@given(PAGES, st.sets(st.integers(0, 40)), st.sampled_from([0, 100, 4 << 20]))
+def test_every_id_finds_its_latest_rows(pages: list[list[int]], wanted: set[int], in_memory: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("engine.reindex.spool._IN_MEMORY", in_memory)
         spool, held, n = Spool(Path(folder, "s"), DIM), {}, 0
         for page in pages:
             rows = np.arange(n * DIM, (n + len(page)) * DIM, dtype=np.float32).reshape(len(page), DIM)
@@ -27,6 +28,7 @@ def test_every_id_finds_its_latest_rows(pages: list[list[int]], wanted: set[int]
         found = {int(i): part.tolist() for i, part in zip(ids, parts, strict=True) if len(part)}
         assert found == {i: rows for i, rows in held.items() if i in wanted}
         assert spool.map_rows().shape == (n, DIM)
+        assert Path(folder, "s").exists() == (16 * n > in_memory)
 
 
 def test_it_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from engine.errors import CorruptError
 from engine.records.generation import DocIds, Totals
 
 _CACHE_KIB = 8 << 10  # page cache of each segment
+_AT_ONCE = 8  # segments merged in one transaction; SQLite attaches ten databases, of which the state is one
 _PAGE = 1000  # records compared or counted at once
 # Codes of SQLite about a file that can't be read. The draft is new, so they are about the segment.
 _UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CANTOPEN)
@@ -276,39 +277,61 @@ class Base:
         found = [row[0] for page in _split_pages(ids) for row in self._read(position, sql, page)]
         return np.sort(np.array(found, np.int64))
 
-    def merge(self, position: int) -> None:
-        """Copy all live records of a segment into the draft, whose transaction is committed.
+    def merge(self, positions: Sequence[int]) -> None:
+        """Copy all live records of segments into the draft, whose transaction is committed.
+
+        Several segments share a transaction, so that pages of the draft that all of them change are written once.
 
         Raises:
-            CorruptError: SQLite can't read the segment.
+            CorruptError: SQLite can't read a segment.
+            sqlite3.DatabaseError: it can't write the draft.
+        """
+        for start in range(0, len(positions), _AT_ONCE):
+            self.draft.commit()
+            some = positions[start : start + _AT_ONCE]
+            for position in some:
+                with self._name_damage(position):
+                    path = self.published.segments[position].path
+                    self.draft.execute(f"ATTACH ? AS merged{position}", (format_uri(path),))
+            self.draft.execute("BEGIN")
+            for position in some:
+                with self._name_damage(position):
+                    self._merge(position)
+            self.draft.commit()
+            for position in some:
+                self.draft.execute(f"DETACH merged{position}")
+            self.draft.execute("BEGIN")
+            self.merged.update(some)
+
+    @contextlib.contextmanager
+    def _name_damage(self, position: int) -> Iterator[None]:
+        """Name the segment that SQLite can't read in the block.
+
+        Raises:
+            CorruptError: it can't read the segment.
             sqlite3.DatabaseError: it can't write the draft.
         """
         try:
-            self._merge(position)
+            yield
         except sqlite3.DatabaseError as err:
             if err.sqlite_errorcode & 0xFF not in _UNREADABLE:  # the draft can't be written
                 raise
             raise CorruptError(_describe_damage(self.published.segments[position].path, err)) from err
 
     def _merge(self, position: int) -> None:
-        """Do the work of merge."""
-        path, left_out = self.published.segments[position].path, self.list_dead(position)
-        self.draft.commit()
-        self.draft.execute("ATTACH ? AS merged", (format_uri(path),))
-        self.draft.execute("CREATE TEMP TABLE left_out (id INTEGER PRIMARY KEY)")
-        self.draft.executemany("INSERT INTO left_out VALUES (?)", ((doc_id,) for doc_id in left_out.tolist()))
+        """Copy the live records of a segment that is attached."""
+        merged = f"merged{position}"
+        self.draft.execute("CREATE TEMP TABLE IF NOT EXISTS left_out (id INTEGER PRIMARY KEY)")
+        self.draft.execute("DELETE FROM temp.left_out")
+        left_out = ((doc_id,) for doc_id in self.list_dead(position).tolist())
+        self.draft.executemany("INSERT INTO left_out VALUES (?)", left_out)
         kept = "NOT IN (SELECT id FROM temp.left_out)"
-        sql = f"{TOTALS.replace('FROM abstracts', 'FROM merged.abstracts')} WHERE id {kept}"
+        sql = f"{TOTALS.replace('FROM abstracts', f'FROM {merged}.abstracts')} WHERE id {kept}"
         self.n_merged += Totals(*self.draft.execute(sql, (SPACES,)).fetchone())
-        ids = self.draft.execute(f"SELECT id FROM merged.abstracts WHERE id {kept}").fetchall()
+        ids = self.draft.execute(f"SELECT id FROM {merged}.abstracts WHERE id {kept}").fetchall()
         self.merged_ids.append(np.array(ids, np.int64).reshape(-1))
         for table, key in _LEFT_OUT.items():
-            self.draft.execute(f"INSERT INTO main.{table} SELECT * FROM merged.{table} WHERE {key} {kept}")
-        self.draft.execute("DROP TABLE temp.left_out")
-        self.draft.commit()
-        self.draft.execute("DETACH merged")
-        self.draft.execute("BEGIN")
-        self.merged.add(position)
+            self.draft.execute(f"INSERT INTO main.{table} SELECT * FROM {merged}.{table} WHERE {key} {kept}")
 
     def count_rest(self) -> Totals:
         """Count the published records that are not in the draft."""

@@ -55,9 +55,7 @@ class Store:
         with Draft(DraftFiles(path, state), self.number, created(self.number), hash_prepared, published) as draft:
             gathered = read_all(draft, Order(tuple(files), full=full), self.journal, silent)
             draft.release_unchanged()
-            for at in range(len(self.segments)):
-                if self.whole or at in merged:
-                    draft.merge_segment(at)
+            draft.merge_segments([at for at in range(len(self.segments)) if self.whole or at in merged])
             totals = draft.count_totals()
             kept = [SegmentDatabase(self.segments[at].path, d.dead) for at, d in draft.list_deaths().items()]
             self.last = draft.read_last_ids()
@@ -188,7 +186,7 @@ def test_a_damaged_segment_is_named_when_it_is_merged(store: Store, tmp_path: Pa
         pytest.raises(CorruptError, match=rf"{path.name} can't be read: .*Run: engine verify --deep$"),
         Draft(files, 2, created(2), hash_prepared, published) as draft,
     ):
-        draft.merge_segment(0)
+        draft.merge_segments([0])
 
 
 def test_a_draft_that_cannot_be_written_is_not_called_a_damaged_segment(store: Store, tmp_path: Path) -> None:
@@ -201,7 +199,7 @@ def test_a_draft_that_cannot_be_written_is_not_called_a_damaged_segment(store: S
         Draft(files, 2, created(2), hash_prepared, published) as draft,
     ):
         draft.connection.execute("PRAGMA main.max_page_count = 1")
-        draft.merge_segment(0)
+        draft.merge_segments([0])
 
 
 def test_nothing_stays_open_if_a_segment_cannot_be_opened(
