@@ -103,7 +103,7 @@ def by_criteria(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: N
 
 def cosines_of(encoder: Encoder, criteria: str, texts: Sequence[str]) -> NDArray[np.float64]:
     """Return the cosine of each text with the criteria; -1 for a text that can't be encoded."""
-    wanted = encode_checked(encoder, [clean_text(criteria)]).vectors[0].astype(np.float64)
+    wanted = encode_checked(encoder, [clean_text(criteria)], as_query=True).vectors[0].astype(np.float64)
     found = np.full(len(texts), -1.0)
     for start in range(0, len(texts), encoder.page):
         page = [text or "." for text in texts[start : start + encoder.page]]

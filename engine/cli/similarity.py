@@ -39,8 +39,8 @@ def similarity(
 ) -> None:
     """Compare SOURCE with other texts by cosine similarity.
 
-    Uses the encoder of an index, or any sentence-transformers model. Prints the cosine of each TEXT with SOURCE, at
-    most 1, in the order given.
+    Uses the encoder of an index, or any sentence-transformers model. All texts are encoded as texts of records are,
+    with the same prompt. Prints the cosine of each TEXT with SOURCE, at most 1, in the order given.
 
     \b
     engine similarity "pain in the knee" "gonarthrosis" "migraine"

@@ -59,7 +59,7 @@ def _encode_abstracts(
 ) -> list[EncodedSentences]:
     """Return the encoded sentences of each abstract; those of records explained lately are not encoded again.
 
-    Sentences are encoded in batches, as queries are; a sentence that the encoder can't read is left out.
+    Sentences are encoded in batches, as records are; a sentence that the encoder can't read is left out.
     """
     known = {doc_id: kept for doc_id in doc_ids if (kept := snapshot.sentences.get(doc_id)) is not None}
     new = {doc_id: text for doc_id, text in zip(doc_ids, abstracts, strict=True) if doc_id not in known}

@@ -37,6 +37,7 @@ def test_no_more_is_drawn_than_ahead_and_one(ahead: int) -> None:
 
     for done, _ in enumerate(map_in_order(double, items(), ahead, print)):
         assert drawn <= done + ahead + 1
+    assert (done, drawn) == (49, 50)
 
 
 def test_work_of_several_items_goes_on_at_once() -> None:

@@ -185,12 +185,14 @@ def test_bad_input_is_refused_with_its_place(text: str, message: str) -> None:
 
 def test_no_depth_and_no_number_of_terms_is_too_much() -> None:
     depth = min(1_500, 2 * sys.getrecursionlimit())
-    deep = read("a OR (b AND (" * (depth // 2) + "c" + "))" * (depth // 2)).expression
+    deep, again, other = (
+        read("a OR (b AND (" * (depth // 2) + end + "))" * (depth // 2)).expression for end in ("c", "c", "d")
+    )
     assert len(deep.nodes) == 2 * depth + 1
     assert len(read("(" * depth + "gout AND beer" + ")" * depth).expression.nodes) == 3
     assert len(read(" OR ".join(f"word{n}[tiab]" for n in range(10_000))).expression.terms) == 10_000
-    hash(deep)
-    assert deep == deep
+    assert hash(deep) == hash(again)
+    assert deep == again != other
 
 
 @pytest.mark.parametrize(
