@@ -21,10 +21,14 @@ from engine.phrases import pluralize
 from engine.terminal import dump_json, say, show_progress
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from engine.corpus.storage.store import Corpus
     from engine.relevance.screening.labels import Labels
     from engine.relevance.screening.ranking import Screening
     from engine.relevance.screening.screenmeasures import Screened
+    from engine.relevance.screening.stopping import RuleOutcome
 
 _MAX_CRITERIA = 100_000  # bytes of a file of criteria
 FILE = click.Path(path_type=Path)
@@ -199,30 +203,57 @@ def simulate(
     WSS@95    reading saved at 95 % recall, compared with a random order
     hits@100  included records among the first 100
 
+    Then it shows where rules for stopping would have stopped: how much was read, how much of the included records was
+    found, and how often less than 95 %. The first rule is a statistical test (Callaghan and Müller-Hansen 2020); the
+    others are rules of thumb.
+
     \b
     engine simulate -i rheumatology --included in.txt --excluded out.txt --criteria-file criteria.txt
     engine simulate -i rheumatology --included in.txt --excluded out.txt --priors 20 --json
     """
     from engine.query.index import get_generation
     from engine.relevance.screening.ranking import load_pool
-    from engine.relevance.screening.simulation import simulate_screening
+    from engine.relevance.screening.screenmeasures import measure_screening
+    from engine.relevance.screening.simulation import simulate_orders
+    from engine.relevance.screening.stopping import compare_rules
 
     with open_named(config) as index:
         snapshot = get_generation(index)
         labels = _read_labels(snapshot.corpus, label_files)
         pool, notes = load_pool(snapshot, labels.doc_ids, criteria)
-    runs = list(_watch_runs(simulate_screening(pool, labels.mark_included(labels.doc_ids), priors, seed, step), priors))
+    included = labels.mark_included(labels.doc_ids)
+    orders = list(_watch_runs(simulate_orders(pool, included, priors, seed, step), priors))
+    runs, rules = [measure_screening(order.astype("int64")) for order in orders], compare_rules(orders)
     if as_object:
         settings = {"seed": seed, "step": step, "criteria": criteria, "unknown": labels.unknown, "notes": notes}
-        click.echo(dump_json(_list_simulation_fields(labels, runs) | settings))
+        stopping = {"stopping": [_round_rule(rule) for rule in rules]}
+        click.echo(dump_json(_list_simulation_fields(labels, runs) | stopping | settings))
         return
-    for line in (f"{_format_labels(labels)}, {pluralize(len(runs), 'simulation')}", *_format_measures(runs)):
+    for line in (
+        f"{_format_labels(labels)}, {pluralize(len(runs), 'simulation')}",
+        *_format_measures(runs),
+        *_format_rules(rules, len(runs)),
+    ):
         say(line)
     for note in notes:
         say(note, err=True)
 
 
-def _watch_runs(runs: Iterator[Screened], n: int) -> Iterator[Screened]:
+def _format_rules(rules: Sequence[RuleOutcome], n: int) -> list[str]:
+    """Return a line for each rule for stopping."""
+    header = f"{'':<24}{'stops':>8}{'read':>8}{'recall':>8}{'below 95 %':>12}"
+    lines = [
+        f"{rule.rule:<24}{rule.n_stopped:>8,}{rule.read:>8.3f}{rule.recall:>8.3f}{rule.n_broken:>12,}" for rule in rules
+    ]
+    return ["", f"stopping, of {pluralize(n, 'simulation')}", header, *lines]
+
+
+def _round_rule(rule: RuleOutcome) -> dict[str, object]:
+    """Return a rule for stopping as plain fields."""
+    return asdict(rule) | {"read": round(rule.read, 6), "recall": round(rule.recall, 6)}
+
+
+def _watch_runs(runs: Iterator[NDArray[np.bool_]], n: int) -> Iterator[NDArray[np.bool_]]:
     """Yield runs and show their progress."""
     with show_progress() as report:
         report("simulating", 0, n)

@@ -11,8 +11,8 @@ searches a test set with an encoder, ``evaluation`` measures an encoder or a run
 compares systems, and ``plot`` draws a comparison.
 
 ``screening`` ranks the records of a review: ``labels`` are the decisions so far, ``wordmodel`` learns from them,
-``ranking`` ranks the rest, ``simulation`` repeats a finished review, and ``screenmeasures`` measures how much reading
-that saves.
+``ranking`` ranks the rest, ``simulation`` repeats a finished review, ``screenmeasures`` measures how much reading that
+saves, and ``stopping`` compares rules for stopping.
 """
 
 ROOMS = ("sets", "scoring", "screening")  # in data-flow order

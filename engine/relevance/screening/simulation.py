@@ -22,19 +22,20 @@ def order_by_screening(pool: Pool, labelled: Rows, included: NDArray[np.bool_], 
     return rank_unlabelled(pool, labelled, included, left)[0]
 
 
-def simulate_screening(
+def simulate_orders(
     pool: Pool,
     included: NDArray[np.bool_],
     n_priors: int = 10,
     seed: int = 0,
     step: int | None = None,
     ranker: _Ranker = order_by_screening,
-) -> Iterator[Screened]:
-    """Screen a pool n_priors times, each time starting from one included and one excluded record; yield the measures.
+) -> Iterator[NDArray[np.bool_]]:
+    """Screen a pool n_priors times, each time starting from one included and one excluded record; yield the labels.
 
-    included (n,) marks the rows that the review included. The two priors are drawn with the seed and are not measured.
-    The unread rows are ranked again after every `step` records; by default after each record, after every 5 from the
-    100th on, and after every 100 from the 1,000th on. A longer series begins with the simulations of a shorter one.
+    included (n,) marks the rows that the review included. Of each simulation the labels (n - 2,) come in the order in
+    which the records are read, those included True. The two priors are drawn with the seed and are not among them. The
+    unread rows are ranked again after every `step` records; by default after each record, after every 5 from the 100th
+    on, and after every 100 from the 1,000th on. A longer series begins with the simulations of a shorter one.
 
     Raises:
         UsageError: there are fewer than two records of either kind, or n_priors or step is below 1.
@@ -49,7 +50,24 @@ def simulate_screening(
         raise UsageError(f"{n_priors} simulations, reading {step or 0} records at once: expected 1 or more of each")
     for number in range(n_priors):
         order = _read_order(pool, included, _draw_priors(included, seed, number), step, ranker)
-        yield measure_screening(included[order].astype(np.int64))
+        yield included[order]
+
+
+def simulate_screening(
+    pool: Pool,
+    included: NDArray[np.bool_],
+    n_priors: int = 10,
+    seed: int = 0,
+    step: int | None = None,
+    ranker: _Ranker = order_by_screening,
+) -> Iterator[Screened]:
+    """Yield the measures of the simulations of `simulate_orders`, which see.
+
+    Raises:
+        UsageError: as there.
+    """
+    orders = simulate_orders(pool, included, n_priors, seed, step, ranker)
+    yield from (measure_screening(labels.astype(np.int64)) for labels in orders)
 
 
 def _draw_priors(included: NDArray[np.bool_], seed: int, number: int) -> Rows:
