@@ -128,7 +128,7 @@ def verify(config: Config, deep: bool) -> None:
     if problems := check(folder, generation, deep=deep):
         raise CorruptError(
             f"generation {generation.manifest.generation:06d} of {folder.path}: "
-            + "\n  ".join([pluralize(len(problems), "problem"), *problems])
+            + "\n  ".join([pluralize(len(problems), "problem"), folder.complete_advice(problems)])
         )
     n = generation.manifest.counts.abstracts
     depth = "files, ids, vectors, texts and encoder" if deep else "files, ids and vectors"

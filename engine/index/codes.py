@@ -70,7 +70,7 @@ def update_codes(content: NDArray[np.uint8], flat: FlatIndex, gone: DocIds, new:
     try:
         index = faiss.deserialize_index(content)
     except (RuntimeError, MemoryError) as err:
-        raise CorruptError(f"the codes can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
+        raise CorruptError(f"the codes can't be read by FAISS: {str(err)[:200]}. Run: engine verify") from err
     ids, lists = read_ids_and_lists(index)
     emptied = ids[np.isin(lists, lists[np.isin(ids, gone)])]
     if len(emptied) > _MAX_REBUILT * max(index.ntotal, 1):

@@ -265,10 +265,10 @@ class FlatIndex(FlatRows):
         try:
             flat = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(mapped.inner), mapped.inner.size))
         except (RuntimeError, MemoryError) as err:
-            raise CorruptError(f"{path} can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
+            raise CorruptError(f"{path} can't be read by FAISS: {str(err)[:200]}. Run: engine verify") from err
         n = len(mapped.doc_ids)
         if size is not None and not (n >= size and (size > 0) == (n > 0)):
-            raise CorruptError(f"{path} holds {n:,} vectors, expected those of {size:,} records. Run: engine rollback")
+            raise CorruptError(f"{path} holds {n:,} vectors, expected those of {size:,} records. Run: engine verify")
         super().__init__(np.array(mapped.doc_ids) if n <= _COPIED else mapped.doc_ids, mapped.vectors, flat, size)
 
 

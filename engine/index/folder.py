@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -18,11 +19,12 @@ from engine.records.generation import Manifest, SegmentEntry
 
 STATE = "state.db"  # sources, history and deletions of a generation
 AXES = "axes.npz"  # of the map
+PROBE_TEXTS = "probes.npz"  # texts by which the encoder is recognised
 WORDS = "words"  # folder of the index of words
 # "000007" ("000000" before the first generation). The engine adds a space and the first 16 digits of the SHA-256 of the
 # manifest, so that a damaged pointer can't lead to another generation.
 _POINTER = re.compile(r"(\d{6})(?: ([0-9a-f]{16}))?\n?")
-_ADVICE = "Run: engine rollback"  # ends the messages about a damaged generation
+_ADVICE = "Run: engine verify"  # ends the messages about a damaged file, until it is known what else there is
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +44,11 @@ class Generation:
     def axes(self) -> Path:
         """The file of the axes of the map."""
         return self.path / AXES
+
+    @property
+    def probes(self) -> Path:
+        """The file of the probes; an older generation has them in its manifest."""
+        return self.path / PROBE_TEXTS
 
     def list_files(self) -> list[Path]:
         """List the data files that the generation consists of, those of its segments included."""
@@ -199,10 +206,9 @@ class IndexFolder:
                 f"from a copy, or rebuild the index: {manifests.suggest_rebuild(self.path)}"
             )
         present = ", ".join(f"{n:06d}" for n in numbers)
-        command = self._suggest_rollback() or self._format_rollback(max(numbers))
-        return CorruptError(
-            f"{self.pointer} {what}. Generations here: {present}. Check the newest one and point to it: {command}"
-        )
+        command = self._suggest_rollback()
+        advice = f"Check the newest one and point to it: {command}" if command else self._suggest_copy()
+        return CorruptError(f"{self.pointer} {what}. Generations here: {present}. {advice}")
 
     def _suggest_rollback(self, damaged: int | None = None) -> str | None:
         """Return the command that points to the newest complete generation but `damaged`; None if there is none."""
@@ -236,11 +242,12 @@ class IndexFolder:
         try:
             return f"{number:06d} {FileReceipt.of(path).sha256[:16]}\n"
         except OSError as err:
-            command = self._suggest_rollback(number) or "engine rollback"
-            raise CorruptError(f"{path} can't be read: {err.strerror}. Run: {command}") from err
+            command = self._suggest_rollback(number)
+            advice = f"Run: {command}" if command else self._suggest_copy()
+            raise CorruptError(f"{path} can't be read: {err.strerror}. {advice}") from err
 
     def check(self, number: int, *, quick: bool = False) -> Generation:
-        """Check every file of a generation against its manifest, by size and SHA-256.
+        """Check every file of a generation against its manifest, by size and SHA-256; `open_number` gives more advice.
 
         quick: large files that were hashed before and have not changed since are not hashed again.
 
@@ -254,11 +261,11 @@ class IndexFolder:
         if manifest.generation != number:
             raise CorruptError(
                 f"{path / manifests.NAME} belongs to generation {manifest.generation:06d}, expected {number:06d}. "
-                "Run: engine rollback"
+                "Run: engine verify"
             )
         for problem in (file.find_problem(path, quick=quick) for file in manifest.files):
             if problem:
-                raise CorruptError(f"{problem}. Run: engine rollback")
+                raise CorruptError(f"{problem}. Run: engine verify")
         segments = tuple(self.check_segment(manifest, entry, path, quick=quick) for entry in manifest.segments)
         return Generation(path, manifest, segments)
 
@@ -271,17 +278,17 @@ class IndexFolder:
         files = self.get_segment_files(entry.name)
         if not files.path.is_dir():
             raise CorruptError(
-                f"{files.path} is missing, a segment of generation {manifest.generation:06d}. Run: engine rollback"
+                f"{files.path} is missing, a segment of generation {manifest.generation:06d}. Run: engine verify"
             )
         receipt = read_receipt(files, entry.sha256)
         if receipt.fingerprint != manifest.encoder.fingerprint:
             raise CorruptError(
                 f"{files.receipt} is of the encoder {receipt.fingerprint[:12]}, expected "
-                f"{manifest.encoder.fingerprint[:12]}. Run: engine rollback"
+                f"{manifest.encoder.fingerprint[:12]}. Run: engine verify"
             )
         check_segment(files, receipt, quick=quick)
         if entry.dead and (problem := entry.dead.find_problem(path, quick=quick)):
-            raise CorruptError(f"{problem}. Run: engine rollback")
+            raise CorruptError(f"{problem}. Run: engine verify")
         dead = read_tombstones(path / entry.dead.name) if entry.dead else np.empty(0, np.int64)
         return Segment(files, entry, receipt, dead)
 
@@ -304,25 +311,56 @@ class IndexFolder:
                     self.raise_with_command(err, number)
                 number = latest
 
-    def raise_with_command(self, error: GenerationError, damaged: int) -> NoReturn:
-        """Raise the error about a damaged generation; its advice names the newest other one without damage.
+    def open_number(self, number: int, *, quick: bool = False) -> Generation:
+        """Check and return a generation by its number; quick as in `check`.
 
-        Generations share segments, so the damage may be in all of them. Then the advice is to rebuild the index.
+        Raises:
+            GenerationError: it does not match its manifest; the message says what helps.
+        """
+        try:
+            return self.check(number, quick=quick)
+        except GenerationError as err:
+            self.raise_with_command(err, number)
+
+    def raise_with_command(self, error: GenerationError, damaged: int) -> NoReturn:
+        """Raise the error about a damaged generation with the advice that helps.
 
         Raises:
             GenerationError: of the type of the error.
         """
-        others, text = [n for n in reversed(self.list_numbers()) if n != damaged], str(error)
-        if not others or not text.endswith(_ADVICE):
+        text = str(error)
+        if not text.endswith(_ADVICE):
             raise error
-        number = next((n for n in others if self._is_whole(n)), None)
-        advice = (
-            f"No generation here is without damage. Restore the file from a copy, or rebuild the index: "
+        raise type(error)(f"{text.removesuffix(_ADVICE)}{self._advise(damaged)}") from error
+
+    def _advise(self, damaged: int) -> str:
+        """Return what helps with a damaged generation: going back to the newest other one without damage, if any.
+
+        Generations share files, so the damage may be in all of them.
+        """
+        current = self.read_pointer()
+        if damaged != current and self._is_whole(current):
+            return f"Generation {current:06d}, which is current, is not damaged"
+        others = (n for n in reversed(self.list_numbers()) if n not in (damaged, current) and self._is_whole(n))
+        number = next(others, None)
+        return self._suggest_copy() if number is None else f"Run: {self._format_rollback(number)}"
+
+    def _suggest_copy(self) -> str:
+        """Return the advice for an index without a generation to go back to."""
+        return (
+            "No generation here is without damage. Restore the index from a copy, or rebuild it: "
             f"{manifests.suggest_rebuild(self.path)}"
-            if number is None
-            else f"Run: {self._format_rollback(number)}"
         )
-        raise type(error)(f"{text.removesuffix(_ADVICE)}{advice}") from error
+
+    def complete_advice(self, problems: Iterable[str]) -> str:
+        """Return problems of a generation whose files are as written, line by line, with what helps.
+
+        Generations share segments, so going back need not help.
+        """
+        lines = [problem.removesuffix(_ADVICE).rstrip(" .") for problem in problems]
+        if not all(": engine " in line for line in lines):
+            lines.append(f"Restore the index from a copy, or rebuild it: {manifests.suggest_rebuild(self.path)}")
+        return "\n  ".join(lines)
 
     def _is_whole(self, number: int) -> bool:
         """Return whether all files of a generation are as they were written."""

@@ -48,7 +48,7 @@ class IvfIndex(FlatIndex):
         try:
             self.content = np.memmap(codes, np.uint8, "r")  # keeps the file open, in case a writer deletes it meanwhile
         except (OSError, ValueError) as err:  # ValueError: an empty file
-            raise CorruptError(f"{codes} can't be read: {str(err)[:200]}. Run: engine rollback") from err
+            raise CorruptError(f"{codes} can't be read: {str(err)[:200]}. Run: engine verify") from err
         reader = ThreadPoolExecutor(1)
         self.reading = reader.submit(_read_codes, codes, self.content, dim, self.size)
         reader.shutdown(wait=False)
@@ -165,10 +165,10 @@ def _read_codes(path: Path, content: NDArray[np.uint8], dim: int, size: int) -> 
     try:
         codes = faiss.read_index(faiss.ZeroCopyIOReader(faiss.swig_ptr(content), content.size))
     except (RuntimeError, MemoryError) as err:
-        raise CorruptError(f"{path} can't be read by FAISS: {str(err)[:200]}. Run: engine rollback") from err
+        raise CorruptError(f"{path} can't be read by FAISS: {str(err)[:200]}. Run: engine verify") from err
     right = isinstance(codes, faiss.IndexIVFRaBitQFastScan) and codes.metric_type == faiss.METRIC_INNER_PRODUCT
     if not right or codes.d != dim:
-        raise CorruptError(f"{path} is not an IVF,RaBitQfs index of {dim} dimensions. Run: engine rollback")
+        raise CorruptError(f"{path} is not an IVF,RaBitQfs index of {dim} dimensions. Run: engine verify")
     if codes.ntotal != size:
-        raise CorruptError(f"{path} holds {codes.ntotal:,} codes for {size:,} vectors. Run: engine rollback")
+        raise CorruptError(f"{path} holds {codes.ntotal:,} codes for {size:,} vectors. Run: engine verify")
     return codes

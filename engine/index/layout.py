@@ -74,7 +74,7 @@ def map_file(path: Path, dim: int) -> _Mapped:
     Raises:
         CorruptError: not an IDMap2,Flat inner-product index of this dimension, or its length does not match its header.
     """
-    expected = f"expected an {FACTORY} inner-product index of {dim} dimensions. Run: engine rollback"
+    expected = f"expected an {FACTORY} inner-product index of {dim} dimensions. Run: engine verify"
     try:
         is_small = path.stat().st_size <= _IN_MEMORY
         content = np.fromfile(path, np.uint8) if is_small else np.memmap(path, np.uint8, "r")

@@ -47,12 +47,12 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         raw = path.read_bytes()
     except FileNotFoundError as err:
-        raise CorruptError(f"{path} is missing, so this generation is incomplete. Run: engine rollback") from err
+        raise CorruptError(f"{path} is missing, so this generation is incomplete. Run: engine verify") from err
     except OSError as err:
         raise CorruptError(f"{path} can't be read: {err.strerror}") from err
     content = open_json(raw)
     if content is None:
-        raise CorruptError(f"{path} was changed or damaged: its SHA-256 does not match. Run: engine rollback")
+        raise CorruptError(f"{path} was changed or damaged: its SHA-256 does not match. Run: engine verify")
     if content.get("format_version") != FORMAT_VERSION:
         index = folder.parent.parent
         raise FormatVersionError(

@@ -390,7 +390,7 @@ def _find_dead(part: Part) -> DeadRows | None:
     if len(missing):
         raise CorruptError(
             f"{part.index.path} does not hold id {missing[0]}, which the generation says is dead in it. "
-            "Run: engine rollback"
+            "Run: engine verify"
         )
     return DeadRows(part.dead, np.sort(part.index.find_all_rows(part.dead)[0]))
 

@@ -77,7 +77,7 @@ def read_receipt(files: SegmentFiles, sha256: str) -> SegmentReceipt:
     Raises:
         CorruptError: missing, unreadable, changed since it was written, or of another segment.
     """
-    advice = "Run: engine rollback"
+    advice = "Run: engine verify"
     try:
         raw = files.receipt.read_bytes()
     except FileNotFoundError as err:
@@ -110,7 +110,7 @@ def check_segment(files: SegmentFiles, receipt: SegmentReceipt, *, quick: bool) 
     """
     for problem in (file.find_problem(files.path, quick=quick) for file in receipt.files):
         if problem:
-            raise CorruptError(f"{problem}. Run: engine rollback")
+            raise CorruptError(f"{problem}. Run: engine verify")
     for side in (files.path / (DATABASE + suffix) for suffix in _SIDE_FILES):
         if side.exists():
             raise CorruptError(f"{side} should not exist: something wrote to a published database. Delete it")

@@ -53,8 +53,8 @@ def read_tombstones(path: Path) -> DocIds:
         else:
             ids = np.frombuffer(content, "<i8")
     except (OSError, struct.error, ValueError) as err:
-        raise CorruptError(f"{path} can't be read ({err}). Run: engine rollback") from err
+        raise CorruptError(f"{path} can't be read ({err}). Run: engine verify") from err
     if magic != _MAGIC or len(ids) != n or not (np.diff(ids) > 0).all():
-        raise CorruptError(f"{path} holds no {n:,} ascending ids, expected a list of dead ids. Run: engine rollback")
+        raise CorruptError(f"{path} holds no {n:,} ascending ids, expected a list of dead ids. Run: engine verify")
     doc_ids: DocIds = ids.astype(np.int64)
     return doc_ids

@@ -76,7 +76,7 @@ class OpenGeneration:
         if self.vectors.size != self.manifest.counts.abstracts:
             raise CorruptError(
                 f"{self.vectors.path} holds {self.vectors.size:,} vectors, its manifest says "
-                f"{self.manifest.counts.abstracts:,}. Run: engine rollback"
+                f"{self.manifest.counts.abstracts:,}. Run: engine verify"
             )
         self.lock = threading.Lock()
         self.loaded: Encoder | None = None
@@ -251,7 +251,7 @@ def open_kept(folder: IndexFolder, number: int, device: str) -> OpenGeneration:
         if not numbers:
             raise folder.build_no_generation_error()
         raise GenerationError(f"{explain_not_kept(folder, number)}. Open the newest one: name no generation")
-    return OpenGeneration(folder, folder.check(number, quick=True), folder.read_pointer_bytes(), device)
+    return OpenGeneration(folder, folder.open_number(number, quick=True), folder.read_pointer_bytes(), device)
 
 
 def explain_not_kept(folder: IndexFolder, number: int) -> str:

@@ -54,6 +54,6 @@ def compare_generations(path: Path, old: int, new: int) -> Iterator[RecordDiffer
         if number not in present:
             kept = ", ".join(f"{n:06d}" for n in present) or "none"
             raise UsageError(f"generation {number:06d} of {path} does not exist. Kept are {kept}. See: engine log")
-    earlier, later = (folder.check(number) for number in (old, new))
+    earlier, later = (folder.open_number(number) for number in (old, new))
     with closing(open_corpus(earlier)) as before, closing(open_corpus(later, before)) as after:
         yield from find_differences(before, after)

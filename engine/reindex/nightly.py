@@ -111,7 +111,8 @@ class NightlyRun:
             else verify_night(task.folder, current, was_checked=was_checked)
         )
         if problems:
-            raise CorruptError(f"generation {number:06d} is damaged: {'; '.join(problems)}")
+            advice = f"To learn what helps: engine verify --deep -i {task.folder.name}"
+            raise CorruptError(f"generation {number:06d} is damaged: {'; '.join(problems)}. {advice}")
         self.night = replace(self.night, verified=True)
 
     def _find_gaps(self, listed: tuple[str, ...]) -> None:

@@ -24,10 +24,7 @@ def roll_back(folder: IndexFolder, number: int | None) -> int:
             raise UsageError(
                 f"{folder.path} has no generation {target:06d}: found {_format_numbers(folder.list_numbers())}"
             )
-        try:
-            folder.check(target, quick=True)
-        except GenerationError as err:
-            folder.raise_with_command(err, target)
+        folder.open_number(target, quick=True)
         point_to(folder, target)
         return target
 

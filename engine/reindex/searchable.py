@@ -111,7 +111,7 @@ def _make_codes(
     try:
         content = np.frombuffer(old[0].files.codes.read_bytes(), np.uint8)
     except OSError as err:
-        raise CorruptError(f"{old[0].files.codes} can't be read: {err.strerror}. Run: engine rollback") from err
+        raise CorruptError(f"{old[0].files.codes} can't be read: {err.strerror}. Run: engine verify") from err
     return codes.update_codes(content, flat, gone, new, progress), ann.n_trained if ann else flat.size
 
 

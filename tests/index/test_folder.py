@@ -1,5 +1,6 @@
 """Damage to a published generation: every kind is noticed before a query is answered, and nothing is written."""
 
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from engine.receipts import FileReceipt, open_json, seal_json
 from engine.records.generation import Manifest
 from engine.reindex.order import Report
 from engine.reindex.rollback import roll_back
-from tests.conftest import ROOT, segment_of
+from tests.conftest import ROOT, TOY_MODEL, jsonl, segment_of, sign_again
 
 OF_SEGMENT = ("abstracts.db", "vectors.faiss", "map.npz", "segment.json")
 NAMES = (*OF_SEGMENT, "state.db", "axes.npz", "manifest.json")
@@ -58,7 +59,9 @@ def test_a_damaged_file_is_refused_by_name_with_the_next_command(
     toy: IndexFolder, name: str, damage: Callable[[Path], object]
 ) -> None:
     damage(find_current(toy, name))
-    with pytest.raises(CorruptError, match=rf"{name} .*(Run: engine rollback|expected)"):
+    with pytest.raises(
+        CorruptError, match=rf"{name} .*No generation here is without damage\. Restore .*: rm -rf .* -i toy$"
+    ):
         open_index(toy.path)
 
 
@@ -220,6 +223,45 @@ def test_the_command_that_an_error_names_mends_it(
     assert done.returncode == 3 and "Run: engine rollback" in done.stderr
     assert engine("rollback").stdout.startswith("toy: now at generation 000001")
     assert len(engine("search", "gout", "-n", "99").stdout.splitlines()) == 40
+
+
+@pytest.mark.parametrize("name", ["abstracts.db", "manifest.json"])
+def test_without_another_generation_the_command_that_an_error_names_rebuilds(
+    toy: IndexFolder, engine: Run, tmp_path: Path, name: str
+) -> None:
+    find_current(toy, name).unlink()
+    done = engine("search", "gout")
+    assert done.returncode == 3 and "rollback" not in done.stderr
+    remove, _, build = done.stderr.strip().rpartition("or rebuild it: ")[2].partition(" && ")
+    subprocess.run(shlex.split(remove), check=True)
+    source = jsonl(tmp_path / "FILE", [{"id": "gout", "title": "Gout"}])
+    assert engine(*shlex.split(build.replace("FILE", str(source)))[1:], "-m", str(TOY_MODEL)).returncode == 0
+    assert len(engine("search", "gout").stdout.splitlines()) == 1
+
+
+def test_an_older_damaged_generation_leads_to_the_current_one(toy: IndexFolder, add: Add, engine: Run) -> None:
+    add({"id": "new", "title": "New"})
+    find_file(toy, "state.db", 1).unlink()
+    with pytest.raises(CorruptError, match="Generation 000002, which is current, is not damaged$"):
+        open_index(toy.path, generation=1)
+    for command in (("rollback",), ("diff", "1", "2")):
+        done = engine(*command)
+        assert done.returncode == 3, command
+        assert done.stderr.rstrip().endswith("Generation 000002, which is current, is not damaged"), done.stderr
+    assert engine("search", "gout").returncode == 0
+
+
+def test_content_that_was_always_wrong_leads_to_no_other_generation(
+    toy: IndexFolder, add: Add, engine: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add({"id": "new", "title": "New"})
+    flat = find_current(toy, "vectors.faiss")
+    whole = flat.read_bytes()
+    flat.write_bytes(whole[:400] + b"\xff" * 8 + whole[408:])  # no number, in one or two vectors
+    sign_again(toy)  # whatever wrote these bytes took them for right
+    done = engine("verify")
+    assert done.returncode == 3 and "rollback" not in done.stderr
+    assert "vectors are not finite" in done.stderr and "or rebuild it: rm -rf" in done.stderr
 
 
 def test_files_that_do_not_belong_are_refused(toy: IndexFolder) -> None:

@@ -34,10 +34,10 @@ def test_a_receipt_that_is_missing_or_another_is_refused(tmp_path: Path) -> None
     whole = files.receipt.read_bytes()
     for at in range(len(whole)):
         files.receipt.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
-        with pytest.raises(CorruptError, match=r"segment\.json was changed, damaged .*Run: engine rollback"):
+        with pytest.raises(CorruptError, match=r"segment\.json was changed, damaged .*Run: engine verify"):
             read_receipt(files, digest)
     files.receipt.unlink()
-    with pytest.raises(CorruptError, match=r"segment\.json is missing, .*Run: engine rollback"):
+    with pytest.raises(CorruptError, match=r"segment\.json is missing, .*Run: engine verify"):
         read_receipt(files, digest)
 
 
@@ -50,7 +50,7 @@ def test_every_file_of_a_segment_is_checked(toy: IndexFolder, tmp_path: Path) ->
         path.chmod(0o644)
         whole = path.read_bytes()
         path.write_bytes(whole[:-1])
-        with pytest.raises(CorruptError, match=rf"{path.name} has .* bytes, expected .*Run: engine rollback"):
+        with pytest.raises(CorruptError, match=rf"{path.name} has .* bytes, expected .*Run: engine verify"):
             check_segment(files, published.receipt, quick=False)
         path.write_bytes(whole)
     for suffix in ("-wal", "-journal", "-shm"):

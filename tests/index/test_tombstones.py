@@ -47,8 +47,8 @@ def test_a_file_that_is_no_list_of_ids_is_refused_by_name(tmp_path: Path) -> Non
     swapped = whole[:HEADER] + whole[HEADER + 8 :] + whole[HEADER : HEADER + 8]
     for damaged in (b"", whole[:10], whole[:-1], whole[:-8], b"X" + whole[1:], swapped):
         path.write_bytes(damaged)
-        with pytest.raises(CorruptError, match=r"dead-000001 .*Run: engine rollback"):
+        with pytest.raises(CorruptError, match=r"dead-000001 .*Run: engine verify"):
             read_tombstones(path)
     path.unlink()
-    with pytest.raises(CorruptError, match=r"dead-000001 can't be read .*Run: engine rollback"):
+    with pytest.raises(CorruptError, match=r"dead-000001 can't be read .*Run: engine verify"):
         read_tombstones(path)

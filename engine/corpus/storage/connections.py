@@ -57,7 +57,7 @@ class SharedDatabase:
             try:
                 connection = sqlite3.connect(format_uri(self.path), uri=True, check_same_thread=False)
             except sqlite3.Error as err:
-                raise CorruptError(f"{self.path} can't be opened ({err}). Run: engine rollback") from err
+                raise CorruptError(f"{self.path} can't be opened ({err}). Run: engine verify") from err
             connection.row_factory = sqlite3.Row
             self.connections.append(connection)
             self.idle.put(connection)

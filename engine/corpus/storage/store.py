@@ -177,7 +177,7 @@ class Corpus:
                 connection.execute(f"SELECT 1 FROM {table} LIMIT 1")
         except sqlite3.Error as err:
             what = {"abstracts": "abstracts", "generation": "the state of an index"}[table]
-            raise CorruptError(f"{path} is not a readable database of {what} ({err}). Run: engine rollback") from err
+            raise CorruptError(f"{path} is not a readable database of {what} ({err}). Run: engine verify") from err
         return database
 
     def open_shared(self, path: Path) -> SharedDatabase:

@@ -88,11 +88,11 @@ class WordIndex:
                     "the last word of a truncated phrase has more endings than can be looked up. Write more letters "
                     "before the star"
                 ) from err
-            raise CorruptError(f"{self.path} can't be read as an index of words ({err}). Run: engine rollback") from err
+            raise CorruptError(f"{self.path} can't be read as an index of words ({err}). Run: engine verify") from err
         except BaseException as err:
             if type(err).__name__ != "PanicException":
                 raise
-            raise CorruptError(f"{self.path} is a damaged index of words ({err}). Run: engine rollback") from err
+            raise CorruptError(f"{self.path} is a damaged index of words ({err}). Run: engine verify") from err
 
     def rank(
         self, wording: Wording, top_k: int, among: DocIds | None = None, *, count: bool = True

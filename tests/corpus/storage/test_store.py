@@ -94,6 +94,6 @@ def test_a_corpus_whose_file_is_deleted_cannot_be_widened_but_stays_usable(tmp_p
     copy = Path(shutil.copy(path, tmp_path / "abstracts.db"))
     with closing(open_database(copy)) as corpus:
         copy.unlink()
-        with pytest.raises(CorruptError, match="abstracts.db can't be opened .*engine rollback"):
+        with pytest.raises(CorruptError, match="abstracts.db can't be opened .*engine verify"):
             corpus.widen(3)
         assert len(corpus.read_ids()) == 43

@@ -96,7 +96,7 @@ def test_a_damaged_map_is_refused_by_name(tmp_path: Path, content: bytes) -> Non
         path.chmod(0o644)
         path.write_bytes(content)
         for _ in range(2):
-            with pytest.raises(CorruptError, match=r"map\.npz can't be read .*engine rollback"):
+            with pytest.raises(CorruptError, match=r"map\.npz can't be read .*engine verify"):
                 draw_map_of(index)
 
 
