@@ -23,6 +23,8 @@ YEARS = re.compile(r"(?P<low>[0-9]{4})?\s*(?P<dash>[-\u2013])?\s*(?P<high>[0-9]{
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_RECALL = 0.99  # that a new approximate index must reach
+SMALL_INDEX = 50_000  # records; a smaller one is written as one segment …
+FEW_GENERATIONS = 8  # … if no more generations are kept, each of which would be a whole copy
 DEFAULT_WEIGHT = 0.6  # of the cosine in hybrid mode
 SHORT, SHORT_WEIGHT = 3, 0.4  # words of a query that tell the encoder little, and the weight for them
 _WEIGHTS = f"by the query: {DEFAULT_WEIGHT}, {SHORT_WEIGHT} for up to {SHORT} words, more where words find little"
@@ -812,12 +814,13 @@ class IndexSettings:
             in_environment=True,
         ),
     )
-    one_segment_below: int = _describe_field(
-        50_000,
+    one_segment_below: int | None = _describe_field(  # None: by the number of generations that are kept
+        None,
         SettingOption(
             "one_segment_below",
             "Records below which an index is written as one segment; a larger one adds a segment for what changed.",
-            "50000",
+            str(SMALL_INDEX),
+            f"{SMALL_INDEX}; 0 where more than {FEW_GENERATIONS} generations are kept",
             low=0,
             high=1_000_000_000,
         ),
@@ -921,6 +924,13 @@ class IndexSettings:
             "none",
         ),
     )
+
+    @property
+    def most_in_one_segment(self) -> int:
+        """Records below which an index is written as one segment."""
+        if self.one_segment_below is not None:
+            return self.one_segment_below
+        return SMALL_INDEX if self.keep_generations <= FEW_GENERATIONS else 0
 
 
 def _list_settings(owner: type) -> tuple[SettingOption, ...]:

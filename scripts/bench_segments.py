@@ -1,10 +1,10 @@
 """Compare an index of one segment with the same index after many small updates.
 
-    python scripts/bench_segments.py INDEX_FOLDER [--updates N] [--rounds N]
+    python scripts/bench_segments.py INDEX_FOLDER [--updates N] [--records N] [--merge] [--rounds N]
 
-Copies the index, then adds a record N times; no segment is merged with others, and all generations are kept. Prints one
-line of JSON, then tables: the CPU time of a cold `engine search` in both, taking turns, that of a question to an open
-index, and how much disk the kept generations take.
+Copies the index, then adds records N times, and all generations are kept. Without --merge, no segment is merged with
+others. Prints one line of JSON, then tables: the CPU time of a cold `engine search` in both, taking turns, that of a
+question to an open index, and how much disk the kept generations take.
 """
 
 import argparse
@@ -24,10 +24,12 @@ from scale_usage import measure
 
 NAME, AFTER = "index", "after"  # folders
 WARM, ASKED, N_WORDS = 3, 20, 8
+NEVER_MERGE = """
+import engine.reindex.merges
+engine.reindex.merges._FANOUT = 10**6
+"""
 UPDATE = """
 import sys
-import engine.reindex.merges
-engine.reindex.merges._FANOUT = 10**6  # segments of one size are never merged
 from engine.cli import main
 for path in sys.argv[2:]:
     try:
@@ -47,17 +49,30 @@ def copy_index(source: Path, target: Path) -> None:
     path.write_text(f"one_segment_below = 1\nkeep_generations = 1000\n{kept}", encoding="utf-8")
 
 
-def update(indexes: Path, n: int) -> None:
-    """Add a record n times.
+def make_records(update: int, n: int) -> list[dict[str, str]]:
+    """Return n records that no other update adds."""
+    return [
+        {
+            "record_id": f"segment:{update}:{i}",
+            "title": f"Added record {i} of update {update}",
+            "abstract": "It has a short abstract.",
+        }
+        for i in range(n)
+    ]
+
+
+def update(indexes: Path, n: int, n_records: int, *, merge: bool) -> None:
+    """Add records n times.
 
     Raises:
         SystemExit: an update failed.
     """
     files = [indexes / f"{i}.jsonl" for i in range(n)]
     for i, file in enumerate(files):
-        record = {"record_id": f"segment:{i}", "title": f"Added record {i}", "abstract": "It has a short abstract."}
-        file.write_text(json.dumps(record) + "\n", encoding="utf-8")
-    command = [sys.executable, "-c", UPDATE, str(indexes), *map(str, files)]
+        lines = (json.dumps(record) + "\n" for record in make_records(i, n_records))
+        file.write_text("".join(lines), encoding="utf-8")
+    program = UPDATE if merge else NEVER_MERGE + UPDATE
+    command = [sys.executable, "-c", program, str(indexes), *map(str, files)]
     if os.spawnv(os.P_WAIT, sys.executable, command):
         raise SystemExit("an update failed")
 
@@ -103,13 +118,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("index", type=Path)
     parser.add_argument("--updates", type=int, default=29)
+    parser.add_argument("--records", type=int, default=1)
+    parser.add_argument("--merge", action="store_true")
     parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         indexes = Path(scratch)
         copy_index(given.index, indexes / NAME)
         copy_index(given.index, indexes / AFTER)
-        update(indexes, given.updates)
+        update(indexes, given.updates, given.records, merge=given.merge)
         sizes = {
             name: count_bytes([indexes / name / "segments", indexes / name / "generations"]) for name in (NAME, AFTER)
         }

@@ -5,10 +5,13 @@ Bytes of system calls depend on no load, no cache and no machine.
 
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from engine.index.folder import IndexFolder
+from engine.reindex.order import Report
 from tests.conftest import CURRENT, ROOT, SAMPLE, TOY_MODEL, Command
 
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -60,3 +63,21 @@ def test_a_night_costs_what_changed(
         assert exponent is not None and exponent <= most, (name, exponent, found)
     for name, (each, beside) in BYTES.items():
         assert found[sizes[-1]][name] <= each * scale_corpus.PER_UPDATE + beside, (name, found)
+
+
+def count_bytes(folder: IndexFolder) -> int:
+    """Bytes of segments and generations; what several share counts once."""
+    files = [
+        file.stat() for part in (folder.segments, folder.generations) for file in part.rglob("*") if file.is_file()
+    ]
+    return sum({status.st_ino: status.st_size for status in files}.values())
+
+
+def test_a_kept_generation_takes_little_beside_what_changed(toy: IndexFolder, add: Callable[..., Report]) -> None:
+    """So thirty of them, of some thousand records, take little more than one."""
+    sizes = []
+    for night in range(17):  # small segments, of records and of words, are merged twice
+        add({"id": f"toy-{night % 3 + 1:02}", "title": f"Revised {night}"}, keep_generations=99, one_segment_below=0)
+        sizes.append(count_bytes(toy))
+    assert len(toy.list_numbers()) == 18
+    assert (sizes[-1] - sizes[0]) / 16 <= 70_000

@@ -51,7 +51,10 @@ class DraftFiles:
 _CACHE_KIB = 64 << 10  # page cache; several indexes grow while records are added
 _WRITABLE = 0o644
 _MAX_FREE = 0.1  # share of free pages
-_PAGE_COUNTS = ("page_count", "freelist_count")
+_PAGES = ("page_size", "page_count", "freelist_count")
+_SCHEMAS = ("main", "state")
+_PAGE, _SMALL_PAGE = 4096, 512  # bytes
+_SMALL, _LARGE = 1 << 20, 1 << 22  # bytes of a database that has small pages, or large ones; between, what it had
 _NONE = Totals(0, 0, 0, 0, 0)
 _TEXT_COLUMNS = "id, record_id, title, abstract, text_sha256"
 
@@ -123,7 +126,7 @@ class Draft:
         if published:
             self._copy_state(published.state)
         self.connection.execute("ATTACH ? AS state", (os.fspath(self.files.state),))
-        for schema in ("main", "state"):
+        for schema in _SCHEMAS:
             self.connection.execute(f"PRAGMA {schema}.journal_mode = OFF")
             self.connection.execute(f"PRAGMA {schema}.synchronous = OFF")
         self.connection.execute(f"PRAGMA main.cache_size = -{_CACHE_KIB}")
@@ -174,9 +177,9 @@ class Draft:
         try:
             if kind is None:
                 self.connection.commit()
-                if self.is_finished:
-                    self._compact()
-                for schema in ("main", "state"):
+                for schema in _SCHEMAS:
+                    if self.is_finished:
+                        self._compact(schema)
                     self.connection.execute(f"PRAGMA {schema}.journal_mode = DELETE")
         except sqlite3.Error as err:
             raise self.build_failure(err) from err
@@ -185,11 +188,19 @@ class Draft:
         if isinstance(error, sqlite3.Error):
             raise self.build_failure(error) from error
 
-    def _compact(self) -> None:
-        """Write the database anew if many of its pages are free, as after records were loaded and released."""
-        pages, free = (self.connection.execute(f"PRAGMA main.{name}").fetchone()[0] for name in _PAGE_COUNTS)
-        if free > _MAX_FREE * pages:
-            self.connection.execute("VACUUM main")
+    def _compact(self, schema: str) -> None:
+        """Write a database anew if many of its pages are free or too large.
+
+        Pages are free after records were loaded and released. Every table and index has a page at least, so a small
+        database has small ones.
+        """
+        size, pages, free = (self.connection.execute(f"PRAGMA {schema}.{name}").fetchone()[0] for name in _PAGES)
+        n_bytes = size * (pages - free)
+        fitting = _SMALL_PAGE if n_bytes <= _SMALL else size if n_bytes <= _LARGE else max(size, _PAGE)
+        if fitting != size:
+            self.connection.execute(f"PRAGMA {schema}.page_size = {fitting}")
+        if fitting != size or free > _MAX_FREE * pages:
+            self.connection.execute(f"VACUUM {schema}")
 
     def close(self) -> None:
         """Close all databases."""

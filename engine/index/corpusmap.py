@@ -11,25 +11,21 @@ share float64 (2,), n_records int64 (). Points: doc_ids int64 (n,) ascending, pl
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import CorruptError
-from engine.index import durable
+from engine.index.arrays import Arrays, read_arrays, write_arrays
 from engine.index.flat import FlatRows
 from engine.index.parts import Part
 from engine.records.encoder import Vectors
 from engine.records.generation import DocIds
 
 _CHUNK = 16_384  # records projected at once
-_Arrays = Mapping[str, Any]  # NumPy arrays
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +97,7 @@ def _read_living_points(path: Path, part: Part, axes: Axes) -> tuple[DocIds, NDA
     """
     points = read_points(path)
     if len(points.doc_ids) != part.index.size or (part.index.find_rows(points.doc_ids) < 0).any():
-        raise CorruptError(f"{path} holds the points of other records than {part.index.path}. Run: engine rollback")
+        raise CorruptError(f"{path} holds the points of other records than {part.index.path}. Run: engine verify")
     living = np.isin(points.doc_ids, part.dead, assume_unique=True, invert=True)
     doc_ids, places = points.doc_ids[living], points.places[living]
     return doc_ids, places if points.made_with == axes.digest else project_records(part.index, doc_ids, axes)
@@ -121,7 +117,7 @@ def write_axes(path: Path, axes: Axes) -> None:
     Raises:
         OSError: the disk is full or broken.
     """
-    _write_arrays(path, _list_axes(axes))
+    write_arrays(path, _list_axes(axes))
 
 
 def read_axes(path: Path) -> Axes:
@@ -130,7 +126,7 @@ def read_axes(path: Path) -> Axes:
     Raises:
         CorruptError: they can't be read, or the shapes of the arrays don't match.
     """
-    return _build_axes(path, _read_arrays(path, ("mean", "axes", "share", "n_records")))
+    return _build_axes(path, read_arrays(path, ("mean", "axes", "share", "n_records")))
 
 
 def write_points(path: Path, points: Points) -> None:
@@ -140,7 +136,7 @@ def write_points(path: Path, points: Points) -> None:
         OSError: the disk is full or broken.
     """
     made_with = np.frombuffer(points.made_with, np.uint8)
-    _write_arrays(path, {**_list_points(points.doc_ids, points.places), "made_with": made_with})
+    write_arrays(path, {**_list_points(points.doc_ids, points.places), "made_with": made_with})
 
 
 def read_points(path: Path) -> Points:
@@ -149,12 +145,12 @@ def read_points(path: Path) -> Points:
     Raises:
         CorruptError: they can't be read, or the shapes of the arrays don't match.
     """
-    arrays = _read_arrays(path, ("doc_ids", "places", "made_with"))
+    arrays = read_arrays(path, ("doc_ids", "places", "made_with"))
     doc_ids, places = _check_points(path, arrays)
     return Points(doc_ids, places, arrays["made_with"].tobytes())
 
 
-def _list_axes(axes: Axes) -> _Arrays:
+def _list_axes(axes: Axes) -> Arrays:
     """Return the arrays of axes."""
     return {
         "mean": axes.mean.astype("<f4"),
@@ -164,12 +160,12 @@ def _list_axes(axes: Axes) -> _Arrays:
     }
 
 
-def _list_points(doc_ids: DocIds, places: NDArray[np.float32]) -> _Arrays:
+def _list_points(doc_ids: DocIds, places: NDArray[np.float32]) -> Arrays:
     """Return the arrays of points."""
     return {"doc_ids": doc_ids.astype("<i8"), "places": places.astype("<f4")}
 
 
-def _build_axes(path: Path, arrays: _Arrays) -> Axes:
+def _build_axes(path: Path, arrays: Arrays) -> Axes:
     """Return the axes in some arrays.
 
     Raises:
@@ -177,11 +173,11 @@ def _build_axes(path: Path, arrays: _Arrays) -> Axes:
     """
     mean, axes, share, n_records = (arrays[name] for name in ("mean", "axes", "share", "n_records"))
     if (mean.ndim, axes.shape, share.shape, n_records.shape) != (1, (2, len(mean)), (2,), ()):
-        raise CorruptError(f"{path} holds arrays whose shapes don't match. Run: engine rollback")
+        raise CorruptError(f"{path} holds arrays whose shapes don't match. Run: engine verify")
     return Axes(mean, axes, share, int(n_records))
 
 
-def _check_points(path: Path, arrays: _Arrays) -> tuple[DocIds, NDArray[np.float32]]:
+def _check_points(path: Path, arrays: Arrays) -> tuple[DocIds, NDArray[np.float32]]:
     """Return the ids and places in some arrays.
 
     Raises:
@@ -189,29 +185,5 @@ def _check_points(path: Path, arrays: _Arrays) -> tuple[DocIds, NDArray[np.float
     """
     doc_ids, places = arrays["doc_ids"], arrays["places"]
     if (doc_ids.ndim, places.shape) != (1, (len(doc_ids), 2)):
-        raise CorruptError(f"{path} holds arrays whose shapes don't match. Run: engine rollback")
+        raise CorruptError(f"{path} holds arrays whose shapes don't match. Run: engine verify")
     return doc_ids, places
-
-
-def _write_arrays(path: Path, arrays: _Arrays) -> None:
-    """Write and fsync an archive of arrays.
-
-    Raises:
-        OSError: the disk is full or broken.
-    """
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    durable.write_bytes(path, buffer.getvalue())
-
-
-def _read_arrays(path: Path, names: Sequence[str]) -> _Arrays:
-    """Read some arrays of an archive.
-
-    Raises:
-        CorruptError: it can't be read, or lacks one of them.
-    """
-    try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
-            return {name: content[name] for name in names}
-    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as err:
-        raise CorruptError(f"{path} can't be read ({err}). Run: engine rollback") from err

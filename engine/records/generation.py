@@ -86,7 +86,7 @@ class FileReading:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A fixed text with the vector that this generation's encoder gave it."""
+    """A fixed text with the vector that the encoder of a generation gave it."""
 
     text: str
     vector: tuple[float, ...]
@@ -191,9 +191,9 @@ class Manifest:
     last_contribution: int  # the highest key that a contribution ever had
     segments: tuple[SegmentEntry, ...]  # oldest first
     files: tuple[FileReceipt, ...]  # of the generation's own folder
-    probes: tuple[Probe, ...]
     newest_source: str
     seconds: float
+    probes: tuple[Probe, ...] = ()  # in manifests of earlier engines; others have a file of them
     calibration: Calibration | None = None  # None: too few records
     encodings: tuple[Encoding, ...] = ()  # since everything was last encoded, oldest first
 

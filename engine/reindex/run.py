@@ -217,7 +217,7 @@ def _plan_merges(build: Build, draft: Draft) -> Merges:
         SegmentSize(segment.n_live - len(deaths[at].new), segment.entry.n_dead + len(deaths[at].new))
         for at, segment in enumerate(build.list_segments())
     ]
-    return choose_merges(sizes, draft.count_own(), order.settings.one_segment_below)
+    return choose_merges(sizes, draft.count_own(), order.settings.most_in_one_segment)
 
 
 def _merge_segments(draft: Draft, merges: Merges, progress: Progress) -> None:

@@ -16,7 +16,8 @@ from engine.errors import CorruptError
 from engine.files import sync_path
 from engine.index import durable, flat, layout, manifest, publish
 from engine.index.flat import FlatIndex
-from engine.index.folder import AXES, STATE, WORDS, IndexFolder
+from engine.index.folder import AXES, PROBE_TEXTS, STATE, WORDS, IndexFolder
+from engine.index.probes import write_probes
 from engine.index.tombstones import write_tombstones
 from engine.receipts import FileReceipt
 from engine.records.generation import (
@@ -25,7 +26,6 @@ from engine.records.generation import (
     DocIds,
     Encoding,
     Manifest,
-    Probe,
     SegmentEntry,
     SegmentReceipt,
     Totals,
@@ -109,9 +109,9 @@ def seal_generation(done: Finished) -> tuple[Manifest, str | None]:
     entries = [*_list_kept_entries(build, filled.parts), *([segment.entry] if segment else [])]
     entries.sort(key=lambda entry: (-entry.n_records, entry.name))
     path = build.folder.building_generation
-    files = publish.seal_files(path, (STATE, AXES)) + _seal_words(build)
+    _put_probes(done)
+    files = publish.seal_files(path, (STATE, AXES)) + _seal_shared(build)
     publish.seal_files(path, (entry.dead.name for entry in entries if entry.dead))
-    probes = done.queries.encode(PROBES).vectors
     sealed = Manifest(
         format_version=manifest.FORMAT_VERSION,
         generation=build.number,
@@ -127,7 +127,6 @@ def seal_generation(done: Finished) -> tuple[Manifest, str | None]:
         last_contribution=filled.last_contribution,
         segments=tuple(entries),
         files=files,
-        probes=tuple(Probe(text, tuple(map(float, row))) for text, row in zip(PROBES, probes, strict=True)),
         newest_source=_find_newest_source(build),
         seconds=round(time.monotonic() - build.started, 3),
         calibration=done.calibration,
@@ -141,12 +140,31 @@ def seal_generation(done: Finished) -> tuple[Manifest, str | None]:
     return sealed, segment.entry.name if segment else None
 
 
-def _seal_words(build: Build) -> tuple[FileReceipt, ...]:
-    """Sync the words in ``building`` and return their receipts; a file of the current generation keeps its receipt."""
+def _put_probes(done: Finished) -> None:
+    """Write the probes of the next generation in ``building``, or share those of the current one if it has the encoder.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    build, encoder = done.build, done.queries
+    path, current = build.folder.building_generation / PROBE_TEXTS, build.current
+    is_same = current is not None and current.manifest.encoder.fingerprint == encoder.identity.fingerprint
+    if current is not None and is_same and current.probes.exists():
+        durable.share_file(current.probes, path)
+    else:
+        write_probes(path, PROBES, encoder.encode(PROBES).vectors)
+
+
+def _seal_shared(build: Build) -> tuple[FileReceipt, ...]:
+    """Sync probes and words in ``building`` and return their receipts; a file of the current generation keeps its own.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
     path, current = build.folder.building_generation, build.current
     kept = {file.name: file for file in current.manifest.files} if current else {}
     receipts = []
-    for name in sorted(f"{WORDS}/{each.name}" for each in (path / WORDS).iterdir()):
+    for name in (PROBE_TEXTS, *sorted(f"{WORDS}/{each.name}" for each in (path / WORDS).iterdir())):
         if current and name in kept and (path / name).samefile(current.path / name):
             receipts.append(kept[name])
         else:

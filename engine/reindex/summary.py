@@ -161,7 +161,7 @@ def _estimate_next(folder: IndexFolder, generation: Generation) -> NextRun:
     Raises:
         ConfigError: index.toml can't be used.
     """
-    return estimate_run(generation, Settings.load(folder.path).one_segment_below)
+    return estimate_run(generation, Settings.load(folder.path).most_in_one_segment)
 
 
 def _describe_next_run(run: NextRun) -> str:

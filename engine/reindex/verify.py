@@ -24,6 +24,7 @@ from engine.index.flat import FlatIndex
 from engine.index.folder import Generation, IndexFolder
 from engine.index.ivf import IvfIndex
 from engine.index.manifest import read_manifest
+from engine.index.probes import read_probes
 from engine.index.segment import DATABASE, VECTORS, SegmentFiles
 from engine.query.opening import open_corpus
 from engine.query.rerankers import find_reranker_problems
@@ -231,8 +232,8 @@ def _check_deep(folder: IndexFolder, generation: Generation) -> Iterator[str]:
 
     manifest = generation.manifest
     encoder = OnnxEncoder(folder.get_encoder_path(manifest.encoder.fingerprint))
-    probes = np.array([probe.vector for probe in manifest.probes], dtype=np.float32)
-    again = encoder.encode([probe.text for probe in manifest.probes]).vectors
+    probe_texts, probes = read_probes(generation)
+    again = encoder.encode(probe_texts).vectors
     if (cosine := float((probes * again).sum(axis=1).min())) < SAME_COSINE:
         yield f"the encoder gives the probe texts other vectors than when the index was built: cosine {cosine:.5f}"
     with closing(open_corpus(generation)) as corpus:

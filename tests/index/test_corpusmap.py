@@ -79,7 +79,7 @@ def test_a_file_that_is_no_archive_is_refused_by_name(tmp_path: Path, name: str,
     whole = (tmp_path / name).read_bytes()
     for damaged in (b"", b"no archive", whole[: len(whole) // 2]):
         (tmp_path / name).write_bytes(damaged)
-        with pytest.raises(CorruptError, match=rf"{name} can't be read .*Run: engine rollback"):
+        with pytest.raises(CorruptError, match=rf"{name} can't be read .*Run: engine verify"):
             read(tmp_path / name)
     with pytest.raises(CorruptError, match="can't be read"):
         read(tmp_path / "none")
@@ -129,5 +129,5 @@ def test_a_map_has_the_points_of_all_segments_without_the_dead(tmp_path: Path) -
 def test_points_of_other_records_are_refused(tmp_path: Path) -> None:
     part = write_part(tmp_path / "a", np.array([2, 5, 7]), unit(3, 3, 1))
     write_points(tmp_path / "a.npz", Points(MADE.doc_ids, MADE.places, AXES.digest))
-    with pytest.raises(CorruptError, match=r"a\.npz holds the points of other records than .*a\. Run: engine rollback"):
+    with pytest.raises(CorruptError, match=r"a\.npz holds the points of other records than .*a\. Run: engine verify"):
         open_map([(tmp_path / "a.npz", part)], AXES)

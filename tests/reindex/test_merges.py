@@ -2,6 +2,7 @@
 
 import pytest
 
+from engine.options import IndexSettings
 from engine.reindex import merges
 from engine.reindex.merges import _FANOUT, Merges, SegmentSize, choose_merges
 
@@ -49,3 +50,12 @@ def test_what_exceeds_the_budget_is_postponed_smallest_first(monkeypatch: pytest
     assert choose_merges(sizes, 1, 0) == Merges((1, 2), (0,))
     monkeypatch.setattr(merges, "_BUDGET", 99)
     assert choose_merges(sizes, 1, 0) == Merges((2,), (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "expected"), [(None, 3, 50_000), (None, 8, 50_000), (None, 9, 0), (7, 30, 7), (0, 3, 0)]
+)
+def test_where_many_generations_are_kept_a_small_index_is_not_written_anew(
+    given: int | None, kept: int, expected: int
+) -> None:
+    assert IndexSettings(one_segment_below=given, keep_generations=kept).most_in_one_segment == expected

@@ -170,7 +170,7 @@ def test_the_manifest_says_what_is_there(toy: IndexFolder, add: Add) -> None:
     assert segment.receipt.totals == Totals(43, 1, counts.without_abstract, counts.without_title, 1)
     assert (manifest.factory, manifest.metric) == ("IDMap2,Flat", "inner_product")
     own = {file.name for file in manifest.files if not file.name.startswith("words/")}
-    assert own == {"axes.npz", "state.db"}
+    assert own == {"axes.npz", "probes.npz", "state.db"}
     assert {file.name for file in segment.receipt.files} == {"abstracts.db", "map.npz", "vectors.faiss"}
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.encode.onnx import OnnxEncoder
+from engine.encode.probes import PROBES
 from engine.index.flat import FlatIndex
 from engine.index.folder import IndexFolder
 from engine.index.layout import write_file
@@ -69,7 +70,7 @@ def test_a_sample_is_of_all_records_by_the_sizes_of_the_segments(
     monkeypatch.setattr(verifying, "_SAMPLE", size)
     generation = several.open_current()
     assert verify(several, generation, deep=True) == []
-    assert len(encoded) - len(generation.manifest.probes) == sum(counts)
+    assert len(encoded) - len(PROBES) == sum(counts)
     assert [len(places) for places in verifying._choose_sample(generation)] == counts
 
 

@@ -1,3 +1,4 @@
+import math
 import random
 import re
 import resource
@@ -68,11 +69,29 @@ def test_many_small_generations_are_merged_and_leave_nothing_behind(tmp_path: Pa
     for number in range(1, 31):
         words = write(tmp_path / str(number), [(number, f"w{number}", "gout")], parent)
         parent = tmp_path / str(number)
-        assert words.searcher.num_segments <= 8
+        assert words.searcher.num_segments <= 8 + math.log(number, 3)  # each of those set aside is so much larger
         names = [file.name for file in parent.iterdir() if file.name[0] not in ".m"]
         assert len({name.split(".")[0] for name in names}) == words.searcher.num_segments
     assert find(words, "gout") == list(range(1, 31)) and find(words, "w17") == [17]
     assert find(WordIndex(tmp_path / "7"), "gout") == list(range(1, 8))
+
+
+def test_a_large_segment_is_not_written_again_with_small_ones(tmp_path: Path) -> None:
+    base = write(tmp_path / "0", [(n, f"w{n}", "gout") for n in range(1, 101)])
+    (large,) = {file.name for file in (tmp_path / "0").iterdir() if file.suffix == ".idx"}
+    records = set(range(1, 101))
+    for number in range(1, 41):  # each replaces a record of the large segment, and most one of a small one
+        gone = [number, number + 199] if number > 1 else [number]
+        texts = [(number + 200, f"w{number}", "gout"), *((n + 300, "knee", "gout") for n in gone[1:])]
+        base = write(tmp_path / str(number), texts, tmp_path / str(number - 1), *gone)
+        records = records - set(gone) | {doc_id for doc_id, _, _ in texts}
+        assert base.read_ids().tolist() == sorted(records) and len(find(base, "gout")) == len(records)
+        assert (tmp_path / str(number) / large).samefile(tmp_path / "0" / large)
+        assert base.searcher.num_segments <= 8 + math.log(number + 1, 3)
+        names = {file.name.split(".")[0] for file in (tmp_path / str(number)).iterdir() if file.name[0] not in ".m"}
+        assert len(names) == base.searcher.num_segments
+    assert find(base, "w40") == [240] and find(base, "w39") == []
+    assert find(WordIndex(tmp_path / "1"), "w1") == [201]  # older generations stay as they were
 
 
 def test_where_links_are_refused_files_are_copied_and_it_is_said(tmp_path: Path) -> None:
