@@ -8,7 +8,8 @@ EngineError                      exit 1
 │   ├── MissingExtraError                 a library of an extra is not installed
 │   └── NoMeshTreeError                   a filter needs NLM's file of the MeSH tree
 ├── SourceError                           a file that can't be read as abstracts: names file and place
-│   └── UnknownFormatError                of no format that the engine reads
+│   ├── UnknownFormatError                of no format that the engine reads
+│   └── NoRecordError                     files without a record that can be indexed
 ├── DownloadError                exit 8   files could not be fetched from a mirror
 ├── MassChangeError              exit 7   a reindex would delete or change more than its guard allows
 ├── CorpusError
@@ -74,6 +75,10 @@ class SourceError(EngineError):
 
 class UnknownFormatError(SourceError):
     """A file of no format that the engine reads."""
+
+
+class NoRecordError(SourceError):
+    """Source files in which no record can be indexed, for an index that has none."""
 
 
 class DownloadError(EngineError):

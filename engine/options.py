@@ -16,15 +16,15 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any, Literal, cast, get_args, get_type_hints
 
-from engine.errors import UsageError
+from engine.errors import ConfigError, UsageError
 
 _MAX_LENGTH = 10_000  # characters of one value of a filter
 YEARS = re.compile(r"(?P<low>[0-9]{4})?\s*(?P<dash>[-\u2013])?\s*(?P<high>[0-9]{4})?")
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_RECALL = 0.99  # that a new approximate index must reach
-SMALL_INDEX = 50_000  # records; a smaller one is written as one segment …
-FEW_GENERATIONS = 8  # … if no more generations are kept, each of which would be a whole copy
+_SMALL_INDEX = 50_000  # records; a smaller one is written as one segment …
+_FEW_GENERATIONS = 8  # … if no more generations are kept, each of which would be a whole copy
 DEFAULT_WEIGHT = 0.6  # of the cosine in hybrid mode
 SHORT, SHORT_WEIGHT = 3, 0.4  # words of a query that tell the encoder little, and the weight for them
 _WEIGHTS = f"by the query: {DEFAULT_WEIGHT}, {SHORT_WEIGHT} for up to {SHORT} words, more where words find little"
@@ -629,6 +629,21 @@ def parse_years(text: str) -> YearRange:
     return (first, last) if dash else (first or last, first or last)
 
 
+def parse_duration(text: str, name: str) -> float:
+    """Return the seconds of a duration; name: what it is, for the message.
+
+    >>> parse_duration("90s", "x"), parse_duration("10m", "x"), parse_duration("2h", "x")
+    (90.0, 600.0, 7200.0)
+
+    Raises:
+        ConfigError: it is no whole number with s, m or h.
+    """
+    match = re.fullmatch(r"([0-9]{1,6})([smh])", text)
+    if match is None:
+        raise ConfigError(f"{name} is {text[:40]!r}, expected a whole number with s, m or h, such as 10m")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
 def parse_sort(sort: str) -> tuple[str, bool]:
     """Return the field that a sort other than relevance names, and whether its order descends.
 
@@ -819,10 +834,20 @@ class IndexSettings:
         SettingOption(
             "one_segment_below",
             "Records below which an index is written as one segment; a larger one adds a segment for what changed.",
-            str(SMALL_INDEX),
-            f"{SMALL_INDEX}; 0 where more than {FEW_GENERATIONS} generations are kept",
+            str(_SMALL_INDEX),
+            f"{_SMALL_INDEX}; 0 where more than {_FEW_GENERATIONS} generations are kept",
             low=0,
             high=1_000_000_000,
+        ),
+    )
+    publish_every: str | None = _describe_field(
+        None,
+        SettingOption(
+            "publish_every",
+            "Publish after whole files about this often (90s, 10m, 2h), so that the first ones can be searched soon.",
+            '"10m"',
+            "once, at the end",
+            flags=("--publish-every",),
         ),
     )
     checkpoint_seconds: float = _describe_field(
@@ -930,7 +955,7 @@ class IndexSettings:
         """Records below which an index is written as one segment."""
         if self.one_segment_below is not None:
             return self.one_segment_below
-        return SMALL_INDEX if self.keep_generations <= FEW_GENERATIONS else 0
+        return _SMALL_INDEX if self.keep_generations <= _FEW_GENERATIONS else 0
 
 
 def _list_settings(owner: type) -> tuple[SettingOption, ...]:

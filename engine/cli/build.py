@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 
 _ENCODING = ("model", "precision", "recipe", "template", "query_prompt", "document_prompt", "query_model", "pooling")
-_settings_options = add_options("flags", tuple(map(build_setting_option, (*_ENCODING, "device"))), dict)
+_settings_options = add_options(
+    "flags", tuple(map(build_setting_option, (*_ENCODING, "device", "publish_every"))), dict
+)
 
 
 @main.command()
@@ -90,6 +92,7 @@ def index(
     engine index corpus.jsonl.gz -i tuned -m ./my-model
     """
     from engine.index.folder import IndexFolder
+    from engine.reindex.filegroups import make_generations
     from engine.reindex.order import Order
     from engine.reindex.run import index_sources
     from engine.reindex.sources import Source
@@ -99,7 +102,7 @@ def index(
     files = tuple(Source(path, kind) for path in sources)
     order = Order((), settings, files=files, re_encode=re_encode)
     with guard_writing(folder), show_progress() as report:
-        result = index_sources(folder, order, report)
+        result = index_sources(folder, order, report, make_generations)
     _print_report(folder, result, as_object=as_object)
 
 
@@ -247,7 +250,9 @@ def guard_writing(folder: IndexFolder) -> Iterator[None]:
     Raises:
         GenerationError: the disk is full or not writable.
     """
-    kept = "the texts encoded so far are kept, and the same command continues from there. The index is unchanged"
+    kept = (
+        "the texts encoded so far are kept, and the same command continues from there. Nothing half-made was published"
+    )
     try:
         with raise_signals(kept):
             yield

@@ -28,7 +28,7 @@ Exit codes:
   1  failed               5  published, but a later step failed
   2  wrong usage          6  another encoder than the index was built with
   3  a file is damaged    7  the guard against mass changes stopped a reindex
-  130, 143  interrupted, terminated: the index is unchanged
+  130, 143  interrupted, terminated: the index is as it was published last
 
 \b
 Shell completion: add this line to ~/.bashrc (for zsh: zsh_source, for fish: fish_source)

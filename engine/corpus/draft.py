@@ -240,15 +240,18 @@ class Draft:
     def write_counts(self, deletions: Mapping[int, int]) -> Iterator[FileReading]:
         """Store the counts of the files of this run and yield them, in the order in which they were read.
 
+        Those that it published before are stored, too, but not yielded.
+
         deletions: number of deletions that each file gave, by sources.id.
         """
         for source_id in self.sightings.counts:
             counts = self.sightings.count_file(source_id, deletions.get(source_id, 0))
             values = {"n_records" if name == "read" else name: n for name, n in asdict(counts).items()}
             assignments = ", ".join(f"{name} = ?" for name in values)
-            sql = f"UPDATE sources SET {assignments} WHERE id = ? RETURNING name, path, format"
-            name, path, kind = self.connection.execute(sql, (*values.values(), source_id)).fetchone()
-            yield FileReading(name, path, kind, self.generation, counts)
+            sql = f"UPDATE sources SET {assignments} WHERE id = ? RETURNING name, path, format, generation"
+            name, path, kind, generation = self.connection.execute(sql, (*values.values(), source_id)).fetchone()
+            if generation == self.generation:
+                yield FileReading(name, path, kind, generation, counts)
 
     @property
     def sightings(self) -> Sightings:

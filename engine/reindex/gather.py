@@ -21,7 +21,7 @@ from engine.records.generation import FileReading
 from engine.reindex.reading import OpenFile, read_files
 from engine.reindex.sources import Source, build_source_file
 
-_MAX_SHOWN = 20  # rejections kept for the report; the database has all of them
+MAX_SHOWN = 20  # rejections kept for the report; the database has all of them
 _MAX_EXAMPLES = 3  # records named per kind of change
 _REPORT_EVERY = 500  # records
 DELETED, RETRACTED, MERGED = "deleted", "newly retracted", "found to be one record"
@@ -196,5 +196,5 @@ def refuse(draft: Draft, gathered: Gathered, rejection: Rejection) -> None:
     """Count and store the rejection of a record that can't be indexed."""
     gathered.rejected += 1
     draft.note_rejection(rejection)
-    if len(gathered.rejections) < _MAX_SHOWN:
+    if len(gathered.rejections) < MAX_SHOWN:
         gathered.rejections.append(rejection)

@@ -18,6 +18,15 @@ from engine.reindex.tune import Trial
 
 
 @dataclass(frozen=True, slots=True)
+class RunStart:
+    """Where a run began that publishes several generations."""
+
+    source_id: int  # of the first file that it read
+    doc_id: int  # the first that it could give
+    has_more: bool = True  # files that later generations read
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """The input of a run."""
 
@@ -32,6 +41,7 @@ class Order:
     rebuild: bool = False  # train the lists of an approximate index again
     verb: str = "index"
     encoder: EncoderIdentity | None = None  # of a first generation: its folder holds it, so no model is looked for
+    begun: RunStart | None = None  # None: with this generation
 
     @property
     def everything(self) -> tuple[Source, ...]:

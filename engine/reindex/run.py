@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
@@ -16,7 +17,7 @@ from engine.encode.cpu.encoder import MEASURED_TEXTS, CpuEncoder
 from engine.encode.encoder import Encoder
 from engine.encode.passages import Texts, load_recipe
 from engine.encode.recipe import PASSAGES, prepare_text
-from engine.errors import GenerationError, NoGenerationError, SourceError
+from engine.errors import GenerationError, NoGenerationError, NoRecordError
 from engine.index import durable, manifest, publish
 from engine.index.factory import choose_factory, parse_factory
 from engine.index.folder import Generation, IndexFolder
@@ -42,15 +43,19 @@ from engine.reindex.spool import Spool
 from engine.reindex.vectorise import EncodingRun, vectorise
 from engine.reindex.words import write_generation_words
 
+MORE_TO_COME = ", more to come"  # ends the cause of a generation whose run goes on
+_Make = Callable[[IndexFolder, Order, Generation | None, Progress], Report]
 _NOTHING = Counts(0, 0, 0, 0, 0)
 _SPOOL = "vectors.spool"
 
 
-def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Report:
+def index_sources(folder: IndexFolder, order: Order, progress: Progress, make: _Make | None = None) -> Report:
     """Add the sources to an index, creating it if necessary, and publish the result.
 
     Records are identified by their record id: new ones are added, known ones replaced, and PubMed's deletions removed.
     Until the new generation is published, readers see the current one; on any error it stays.
+
+    make: makes the next generation, with the lock held; by default make_generation.
 
     Raises:
         SourceError: a source can't be read.
@@ -67,7 +72,7 @@ def index_sources(folder: IndexFolder, order: Order, progress: Progress) -> Repo
         choose(None, order.settings, re_encode=order.re_encode)  # so that a mistyped model leaves no empty folder
     folder.path.mkdir(parents=True, exist_ok=True)
     with lock_for_writing(folder.lock):
-        return make_generation(folder, order, open_current(folder), progress)
+        return (make or make_generation)(folder, order, open_current(folder), progress)
 
 
 def open_current(folder: IndexFolder) -> Generation | None:
@@ -173,7 +178,9 @@ def read_all(draft: Draft, order: Order, journal: Journal, progress: Progress) -
     """
     draft.parts.separate()
     run_from = draft.read_last_source() + 1
+    before = draft.sightings.resume_run(order.begun.source_id, order.begun.doc_id) if order.begun else {}
     gathered = gather(draft, order.everything, progress)
+    gathered.deletions_by_file.update(before)
     if order.full:
         drop_unseen(draft, gathered, run_from)
     count_files(draft, gathered)
@@ -187,7 +194,7 @@ def _describe_cause(order: Order) -> str:
     """Describe why a generation was made."""
     options = (" --full" if order.full else "") + (" --re-encode" if order.re_encode else "")
     files = f": {pluralize(len(order.everything), 'file')}" if order.everything else ""
-    return f"{order.verb}{options}{files}"
+    return f"{order.verb}{options}{files}{MORE_TO_COME if order.begun and order.begun.has_more else ''}"
 
 
 def _open_shards(build: Build, encoder: Encoder) -> shards.Shards:
@@ -238,13 +245,13 @@ def _refuse_empty(draft: Draft, build: Build, gathered: Gathered) -> None:
     """Refuse to publish an index without records, unless its last ones were deleted, now or before.
 
     Raises:
-        SourceError: no record was found; the message gives the first rejection.
+        NoRecordError: no record was found; the message gives the first rejection.
     """
     if not draft.is_empty() or (build.current and (gathered.deleted or not build.n_current)):
         return
     names = ", ".join(source.name for source in build.order.everything)
     why = f"The first of {gathered.rejected:,} rejected: {gathered.rejections[0]}" if gathered.rejections else ""
-    raise SourceError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
+    raise NoRecordError(f"{names}: no record that can be indexed, so nothing was published. {why}".rstrip())
 
 
 def _check_factory(build: Build, draft: Draft, encoder: Encoder) -> None:

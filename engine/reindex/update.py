@@ -27,12 +27,13 @@ from engine.records.generation import Counts, FileReading
 from engine.reindex import shards
 from engine.reindex.decisions import has_pending_decisions
 from engine.reindex.encoders import choose
+from engine.reindex.filegroups import make_generations
 from engine.reindex.filetable import build_readings
 from engine.reindex.gather import hash_prepared
 from engine.reindex.generationfiles import read_published
 from engine.reindex.order import Order, Report
 from engine.reindex.plan import Files, Limits, Plan, explain_refusal, sort_out
-from engine.reindex.run import make_generation, open_current, read_all
+from engine.reindex.run import open_current, read_all
 from engine.reindex.seal import count_generation
 from engine.reindex.sources import Source, hash_source, list_sources, select_since
 
@@ -84,7 +85,7 @@ def reindex(folder: IndexFolder, settings: Settings, request: Request, progress:
             raise ConfigError(
                 f"no source in {settings.file} contains a file yet ({places}), so there is nothing to index"
             )
-        report = make_generation(folder, _build_order(settings, request, look), current, progress)
+        report = make_generations(folder, _build_order(settings, request, look), current, progress)
         skipped = _list_skipped(current, look.files.known)
         return replace(report, known=len(look.files.known), skipped=skipped, notes=look.notes + report.notes)
 

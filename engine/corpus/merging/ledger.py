@@ -119,6 +119,8 @@ class Ledger:
         """Let the counts of the files agree with the changes of the run, at its end."""
         fates = {Change.NONE: Fate.UNCHANGED, Change.METADATA: Fate.METADATA}
         for doc_id in self.sightings.changed:
+            if doc_id >= self.sightings.first_added:
+                continue  # the run added it
             if fate := fates.get(self.changes.get(doc_id, Change.TEXT)):
                 self.sightings.settle(doc_id, fate)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections import Counter
 from collections.abc import Collection
@@ -45,6 +46,7 @@ class Sightings:
         self.counts: dict[int, Counter[Fate]] = {}  # sources.id of a file read in this run -> its counts
         self.file_ids: dict[int, int] = {}
         self.changed: set[int] = set()  # records that a file of this run gave before and now changed
+        self.first_added: float = math.inf  # of a run that published before: the first doc id that it gave
 
     def find_file(self, source_id: int) -> int:
         """Return the id of the file that a row of sources is a reading of."""
@@ -53,6 +55,20 @@ class Sightings:
             row = self.connection.execute(sql, (source_id,)).fetchone()
             self.file_ids[source_id] = row[0] if row else source_id
         return self.file_ids[source_id]
+
+    def resume_run(self, first_source: int, first_doc: int) -> dict[int, int]:
+        """Continue a run that published before: its files count as read in this run. Return the deletions of each.
+
+        first_source: sources.id of its first file. first_doc: the first doc id that it gave.
+        """
+        self.first_added = first_doc
+        columns = ", ".join(fate.value for fate in Fate)
+        rows = self.connection.execute(f"SELECT id, deletions, {columns} FROM sources WHERE id >= ?", (first_source,))
+        deletions = {}
+        for source_id, n_deletions, *counts in rows.fetchall():
+            self.counts[source_id] = Counter(dict(zip(Fate, counts, strict=True)))
+            deletions[source_id] = n_deletions
+        return deletions
 
     def tally(self, source_id: int, fate: Fate, n: int = 1) -> None:
         """Count n records of a file."""
