@@ -348,7 +348,7 @@ class IndexFolder:
     def _suggest_copy(self) -> str:
         """Return the advice for an index without a generation to go back to."""
         return (
-            "No generation here is without damage. Restore the index from a copy, or rebuild it: "
+            "No generation here is without damage. Restore the file from a copy, or rebuild the index: "
             f"{manifests.suggest_rebuild(self.path)}"
         )
 

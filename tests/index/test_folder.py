@@ -232,7 +232,7 @@ def test_without_another_generation_the_command_that_an_error_names_rebuilds(
     find_current(toy, name).unlink()
     done = engine("search", "gout")
     assert done.returncode == 3 and "rollback" not in done.stderr
-    remove, _, build = done.stderr.strip().rpartition("or rebuild it: ")[2].partition(" && ")
+    remove, _, build = done.stderr.strip().rpartition("or rebuild the index: ")[2].partition(" && ")
     subprocess.run(shlex.split(remove), check=True)
     source = jsonl(tmp_path / "FILE", [{"id": "gout", "title": "Gout"}])
     assert engine(*shlex.split(build.replace("FILE", str(source)))[1:], "-m", str(TOY_MODEL)).returncode == 0

@@ -577,7 +577,7 @@ def test_leftovers_of_a_dead_run_are_cleared(toy: IndexFolder, add: Add) -> None
     add({"id": "a", "title": "A"})
     assert not toy.building.exists() and not unnamed.exists()
     own = sorted(p.name for p in toy.get_generation_path(2).iterdir())
-    assert own == ["axes.npz", "manifest.json", "state.db", "words"]
+    assert own == ["axes.npz", "manifest.json", "probes.npz", "state.db", "words"]
     assert {path.name for path in toy.segments.iterdir()} == {segment_of(toy, n).path.name for n in (1, 2)}
     assert sorted(p.name for p in segment_of(toy, 2).path.iterdir()) == [
         "abstracts.db",
