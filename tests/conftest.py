@@ -46,6 +46,36 @@ settings.register_profile("slow", max_examples=1000, stateful_step_count=20, dea
 settings.load_profile("ci" if "CI" in os.environ else "gate")  # --hypothesis-profile names another
 
 
+# The files that take longest, longest first: a worker that began one of them last would leave the others idle.
+LONG = (
+    "serve/test_browser.py",
+    "reindex/test_update.py",
+    "serve/api/test_openapi.py",
+    "reindex/test_crash.py",
+    "test_cli_nightly.py",
+    "train/fit/test_training.py",
+    "test_docs.py",
+    "encode/test_export.py",
+    "reindex/test_histories.py",
+    "reindex/test_update_state.py",
+    "test_several_segments.py",
+    "test_growth.py",
+    "serve/test_follow.py",
+    "query/test_readers.py",
+    "test_cli.py",
+    "test_cli_serve.py",
+    "references/test_round_trip.py",
+    "corpus/selection/test_filters.py",
+    "reindex/test_state.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the long files."""
+    ranks = {HERE / name: n for n, name in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.path, len(LONG)))
+
+
 def examples(times: float) -> settings:
     """So many times the examples of the hypothesis profile in force: more where one is cheap, fewer where it is dear."""
     return settings(max_examples=max(1, round(times * settings().max_examples)))
