@@ -146,6 +146,8 @@ class PromptedTokenizer:
         self.tokenizer, self.prompt = tokenizer, prompt
         bare = tokenizer.tokenise([prompt.rstrip()]) if prompt else None
         self._n_bare = int(bare.n_tokens[0]) if bare else 0
+        # Where a blank is a token, as in SentencePiece, one at the end of the prompt is no word of the text.
+        self._blank = tokenizer.tokenise([prompt]).ids if prompt else np.empty(0, np.int32)
         if bare is not None and self._n_bare > len(bare.ids):
             raise EncoderError(
                 f"the prompt {prompt[:60]!r} has {self._n_bare:,} tokens, but the encoder reads {len(bare.ids):,}, so "
@@ -158,6 +160,8 @@ class PromptedTokenizer:
             return self.tokenizer.tokenise(texts)
         tokens = self.tokenizer.tokenise([self.prompt + text for text in texts])
         has_words = tokens.n_tokens > self._n_bare
+        for i in np.flatnonzero(has_words & (tokens.lengths == len(self._blank))).tolist():
+            has_words[i] = not np.array_equal(tokens.get_row(i), self._blank)
         return Tokens(tokens.ids, tokens.offsets, np.where(has_words, tokens.n_tokens, 0))
 
 

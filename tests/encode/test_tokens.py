@@ -14,7 +14,7 @@ from tokenizers.models import BPE
 from engine.encode.model import locate
 from engine.encode.probes import TOKEN_PROBES
 from engine.encode.recipe import clean_text, prepare_text
-from engine.encode.tokens import FastTokenizer, TextTokenizer, Tokens, load_tokenizer
+from engine.encode.tokens import FastTokenizer, PromptedTokenizer, TextTokenizer, Tokens, load_tokenizer
 from engine.errors import EncoderError
 from engine.options import DEFAULT_MODEL
 from tests.conftest import examples
@@ -131,3 +131,16 @@ def test_without_nanotoken_or_with_another_kind_of_tokenizer_the_reference_is_ta
     assert isinstance(load_tokenizer(tmp_path / "tokenizer.json", 8), TextTokenizer)
     monkeypatch.setitem(sys.modules, "nanotoken", None)
     assert isinstance(load_tokenizer(model_folder / "tokenizer.json", 256), TextTokenizer)
+
+
+@pytest.mark.parametrize("prompt", ["query: ", "query:"])
+def test_a_blank_at_the_end_of_a_prompt_is_no_word_where_blanks_are_tokens(tmp_path: Path, prompt: str) -> None:
+    from tokenizers import models, pre_tokenizers
+
+    vocabulary = [("<unk>", 0.0), ("\u2581", -1.0), *((letter, -2.0) for letter in "aequry:")]
+    pieces = Tokenizer(models.Unigram(vocabulary, 0))
+    pieces.pre_tokenizer = pre_tokenizers.Metaspace()
+    pieces.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = PromptedTokenizer(TextTokenizer(tmp_path / "tokenizer.json", 64), prompt)
+    empty, one, two = tokenizer.tokenise(["", "a", "a a"]).n_tokens.tolist()
+    assert empty == 0 < one < two
