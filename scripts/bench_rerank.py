@@ -1,12 +1,14 @@
 """Measure a reranker: what it costs beside the bare model, and what it does to the ranking of judged questions.
 
     python scripts/bench_rerank.py INDEX_FOLDER MODEL [COLLECTION …] [--claims 300] [--queries 100] [--rounds 5]
+        [--mode hybrid] [--mode semantic] [--depth 50]
 
 MODEL is a cross-encoder's folder, or the name of one that was exported into the index. A COLLECTION is a folder as
 bench_query.py takes it, whose records INDEX_FOLDER holds; its questions are asked in each mode without and with the
-reranker. With --claims, so many abstracts that end with a conclusion are indexed without it in a folder of their own,
-and claims made of the first sentences of the conclusions must find them. Costs are CPU seconds of this process, taken
-in turns. Prints JSON and tables.
+reranker. Those of pubmedqa are titles of its records: train with --hold-out on its corpus. With --claims, so many
+abstracts that end with a conclusion are indexed without it in a folder of their own, and claims made of the first
+sentences of the conclusions must find them; they are of the publications that training never uses. Costs are CPU
+seconds of this process, taken in turns; --rounds 0 leaves them out. Prints JSON and tables.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +33,13 @@ from engine.encode.onnx import load_session
 from engine.encode.recipe import prepare_text
 from engine.encode.sentences import split_sentences
 from engine.index.folder import IndexFolder
-from engine.options import IndexSettings
+from engine.options import DEFAULT_MODE, MODES, IndexSettings
 from engine.query.index import get_generation
 from engine.query.rerankers import provide_reranker
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
 from engine.relevance.scoring.significance import compare_paired
+from engine.relevance.sets.holdout import TEST, hash_position
 from engine.relevance.sets.sections import find_objective_and_conclusion
 
 DEPTH = 50
@@ -98,16 +101,25 @@ def cost(index: Index, model: str, precision: str, texts: Sequence[str], rounds:
     return [precision, round(ours * 1e3), round(theirs * 1e3), round(ours / theirs, 3)]
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What is measured: a reranker at a depth, behind each of some modes."""
+
+    model: str
+    depth: int
+    modes: Sequence[str]
+
+
 def quality(
-    name: str, index: Index, model: str, asked: Sequence[tuple[str, str]], judged: dict[str, dict[str, int]]
+    name: str, index: Index, stage: Stage, asked: Sequence[tuple[str, str]], judged: dict[str, dict[str, int]]
 ) -> list[list[Any]]:
     """Return a row for each mode: nDCG@10 without and with the reranker, the difference and its 95 % interval."""
     rows: list[list[Any]] = []
     texts = [(query_id, text) for query_id, text in asked if query_id in judged]
-    for mode in ("semantic", "hybrid"):
+    for mode in stage.modes:
         values = []
-        for rerank in ("none", model):
-            one = Query(mode=mode, rerank=rerank, rerank_depth=DEPTH)
+        for rerank in ("none", stage.model):
+            one = Query(mode=mode, rerank=rerank, rerank_depth=stage.depth)
             answers = [index.ask(replace(one, text=text)) for _, text in texts]
             found = zip(texts, answers, strict=True)
             values.append(np.array([ndcg([hit.id for hit in a.hits], judged[query_id]) for (query_id, _), a in found]))
@@ -119,11 +131,11 @@ def quality(
     return rows
 
 
-def claims(index: Index, model: str, folder: Path, n: int, n_queries: int) -> list[list[Any]]:
+def claims(index: Index, stage: Stage, folder: Path, n: int, n_queries: int) -> list[list[Any]]:
     """Return the quality on claims, whose abstracts are indexed without their conclusions."""
     rows, asked, judged = [], [], {}
     for record in index.abstracts():
-        parts = find_objective_and_conclusion(record.abstract)
+        parts = find_objective_and_conclusion(record.abstract) if hash_position(record) < TEST else None
         at = record.abstract.find(parts[1]) if parts else -1
         if parts and at > 200:
             rows.append({"id": record.record_id, "title": record.title, "abstract": record.abstract[:at]})
@@ -136,7 +148,7 @@ def claims(index: Index, model: str, folder: Path, n: int, n_queries: int) -> li
     index_sources(IndexFolder(folder / "claims"), Order((source,), IndexSettings(device="cpu")), lambda *_: None)
     step = max(1, len(asked) // n_queries)
     with open_index(folder / "claims", follow=False) as own:
-        return quality("claims", own, model, asked[::step][:n_queries], judged)
+        return quality("claims", own, stage, asked[::step][:n_queries], judged)
 
 
 def main() -> None:
@@ -147,17 +159,20 @@ def main() -> None:
     parser.add_argument("--claims", type=int, default=0)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--mode", choices=MODES, action="append", default=[])
+    parser.add_argument("--depth", type=int, default=DEPTH)
     args = parser.parse_args()
+    stage = Stage(args.model, args.depth, args.mode or [DEFAULT_MODE])
     rows: list[list[Any]] = []
     with open_index(args.index, follow=False) as index, tempfile.TemporaryDirectory() as scratch:
         texts = [abstract.title or abstract.abstract[:80] for abstract in index.abstracts()][: args.rounds]
-        costs = [cost(index, args.model, precision, texts, args.rounds) for precision in PRECISIONS]
+        costs = [cost(index, args.model, precision, texts, args.rounds) for precision in PRECISIONS if args.rounds]
         for folder in args.collections:
             asked = questions(folder)
             asked = asked[:: max(1, len(asked) // args.queries)][: args.queries]
-            rows += quality(folder.name, index, args.model, asked, judgments(folder, index))
+            rows += quality(folder.name, index, stage, asked, judgments(folder, index))
         if args.claims:
-            rows += claims(index, args.model, Path(scratch), args.claims, args.queries)
+            rows += claims(index, stage, Path(scratch), args.claims, args.queries)
         reranker = get_generation(index).get_reranker(args.model, "fp32")[0].identity
     print(
         json.dumps({"machine": bench.machine(), "reranker": str(reranker), "costs": costs, "quality": rows}, indent=1)
