@@ -33,7 +33,7 @@ from engine.encode.onnx import load_session
 from engine.encode.recipe import prepare_text
 from engine.encode.sentences import split_sentences
 from engine.index.folder import IndexFolder
-from engine.options import DEFAULT_MODE, MODES, IndexSettings
+from engine.options import DEFAULT_MODE, MODES, IndexSettings, Mode
 from engine.query.index import get_generation
 from engine.query.rerankers import provide_reranker
 from engine.reindex.order import Order
@@ -107,7 +107,7 @@ class Stage:
 
     model: str
     depth: int
-    modes: Sequence[str]
+    modes: Sequence[Mode]
 
 
 def quality(

@@ -14,6 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
 
+from engine import Query, open_index
 from engine.collect.source import read_source
 from engine.index.folder import IndexFolder
 from engine.options import IndexSettings
@@ -21,7 +22,8 @@ from engine.query.searchlog import read_record
 from engine.records.abstract import Abstract
 from engine.reindex.order import Order
 from engine.reindex.run import index_sources
-from tests.conftest import ROOT, TOY_MODEL, jsonl, silent
+from tests.conftest import ROOT, TOY_MODEL, copy_toy, jsonl, silent
+from tests.rerankers import make_reranker
 
 WHOLE = shutil.which("chromium")  # what the shell lacks: pages that come back as they were left
 CHROMIUM = shutil.which("chromium-headless-shell") or WHOLE  # the shell draws in a third of the time
@@ -487,6 +489,47 @@ def test_ticks_and_keys_hold_for_the_page_where_nothing_can_be_kept(
         page.locator(".tick").nth(2).check()
         assert page.inner_text("#ticked") == "1 ticked"
         assert records(downloaded(page, "#export button")) == [ids(page)[2]]
+
+
+def open_filters(page: Page) -> None:
+    page.locator(".filters").evaluate("details => { details.open = true }")
+
+
+def list_choices(page: Page) -> list[str]:
+    return [text.strip() for text in page.locator("#rerank option").all_text_contents()]
+
+
+def test_a_second_stage_is_chosen_where_the_index_has_one(browser: Browser, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="exports a reranker, which needs torch")
+    folder, model = copy_toy(tmp_path / "indexes" / "toy"), make_reranker(tmp_path / "tiny")
+    with open_index(folder.path) as index:
+        plain, expected = (
+            [hit.id for hit in index.ask(Query("gout", rerank=name)).hits] for name in (None, str(model))
+        )
+    with serving(folder.path.parent, "toy") as own, browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{own}/?q=gout")
+        open_filters(page)
+        assert list_choices(page) == ["not reranked", "by tiny"] and ids(page) == plain
+        page.select_option("#rerank", label="by tiny")
+        page.click(".apply button")
+        page.wait_for_url("**/?q=gout&rerank=tiny")
+        assert ids(page) == expected != plain
+        assert "reranker 0." in page.locator(".hit").first.inner_text() and "tiny" in page.inner_text(".chips")
+        open_filters(page)
+        assert page.input_value("#rerank") == "tiny" and page.locator(".kept").count() == 0
+        page.select_option("#rerank", label="not reranked")
+        page.click(".apply button")
+        page.wait_for_url("**/?q=gout")
+        assert ids(page) == plain
+        (folder.path / "index.toml").write_text('[rerank]\nmodel = "tiny"\n', encoding="utf-8")
+        page.goto(f"{own}/?q=gout")
+        open_filters(page)
+        assert list_choices(page) == ["by tiny", "not reranked"] and ids(page) == expected
+        page.select_option("#rerank", label="not reranked")
+        page.click(".apply button")
+        page.wait_for_url("**/?q=gout&rerank=none")
+        assert ids(page) == plain
 
 
 def test_focus_goes_through_the_page_in_order(window: Callable[..., Page]) -> None:
