@@ -167,6 +167,24 @@ def test_the_whole_abstract_comes_out_as_it_went_in(window: Callable[..., Page],
     assert seen > 20
 
 
+def test_a_strategy_of_two_hundred_lines_is_pasted_into_the_field(window: Callable[..., Page]) -> None:
+    lines = [f"{n}. (gout* or {'x' * 20}{n}*).ti,ab. ({n})" for n in range(1, 199)]
+    strategy = "\r\n".join([*lines, "199. arthritis.ti,ab.", "200. or/1-199", ""])
+    page = window("/", permissions=["clipboard-read", "clipboard-write"])
+    page.evaluate("text => navigator.clipboard.writeText(text)", strategy)
+    page.locator("#q").focus()
+    page.keyboard.press("Control+v")
+    assert page.locator("#q").input_value() == strategy.strip().replace("\r\n", "\u2028")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#hits")
+    assert titles(page) and "line 200: " in page.locator("main").inner_text()
+    assert page.locator("#q").input_value().count("\u2028") == 199
+    page.locator("#q").fill("")
+    page.evaluate("text => navigator.clipboard.writeText(text)", "gout\n")
+    page.keyboard.press("Control+v")
+    assert page.locator("#q").input_value().strip() == "gout"
+
+
 def test_filters_narrow_and_are_removed_by_their_chips(window: Callable[..., Page]) -> None:
     page = window("/?q=gout")
     page.fill("#from", "2010")

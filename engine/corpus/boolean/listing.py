@@ -43,14 +43,15 @@ _RESULTS = re.compile(
     r"|(?<=[\]).'/])\s[0-9][0-9,.]*|(?<=/(?:exp|EXP|lim|LIM))\s[0-9][0-9,.]*|(?<=/(?:de|DE|mj|MJ|py|PY|it|IT))\s[0-9][0-9,.]*"
     r"|(?<=[:,](?:ti|ab|kw|TI|AB|KW))\s[0-9][0-9,.]*|(?<=#[0-9])\s[0-9][0-9,.]*|(?<=#[0-9]{2})\s[0-9][0-9,.]*|(?<=#[0-9]{3})\s[0-9][0-9,.]*)\s*$"
 )  # numbers of results at the end of a line that was copied from a history of searches
+_LONGEST = 80  # characters that a number of results takes, with the blanks before it
 _COUNT = re.compile(r"(?<!\sand)(?<!\sor)(?<!\snot)(?<!\sto)\s+\(?[0-9][0-9,.]*\)?\s*$", re.IGNORECASE)
-_TIME = re.compile(r"\s+[0-9]{1,2}:[0-9]{2}:[0-9]{2}\s*$")
+_TIME = re.compile(r"(?<=\s)[0-9]{1,2}:[0-9]{2}:[0-9]{2}\s*$")
 _NO_SEARCH = re.compile(r"[\W_]*|[0-9][0-9,.\s]*")  # ruled lines, and numbers of results on lines of their own
 _HEAD = re.compile(r"^\s*Search:?\s+(?=\S)")  # of a line in PubMed's history
-_TAIL = re.compile(r"\s+(?:Sort by:\s*(?:Most Recent|Best Match|[A-Z][A-Za-z]*(?:\s[A-Z][A-Za-z]*)?)|\.\.\.)\s*$")
-_FILTERS = re.compile(r"\s+Filters(?: activated| applied)?:\s*(.*)$")
+_TAIL = re.compile(r"(?<=\s)(?:Sort by:\s*(?:Most Recent|Best Match|[A-Z][A-Za-z]*(?:\s[A-Z][A-Za-z]*)?)|\.\.\.)\s*$")
+_FILTERS = re.compile(r"(?<=\s)Filters(?: activated| applied)?:\s*(.*)$")
 _COCHRANE = re.compile(
-    r"\s*(?:\(Word variations have been searched\)|,?\s(?P<limit>with\s+(?:Cochrane Library\s+)?publication\s+"
+    r"(?:\(Word variations have been searched\)|,?\s(?P<limit>with\s+(?:Cochrane Library\s+)?publication\s+"
     r"(?:year|date)\s[^,]*|in\s+(?:Trials|Cochrane\s.*|Clinical Answers|Editorials|Protocols|Reviews|Other Reviews)))"
     r"\s*$",
     re.IGNORECASE,
@@ -76,8 +77,8 @@ def list_lines(text: str) -> Listing:
     if not numbered and any(_COMBINATION.fullmatch(_drop_results(line)) for line in lines):
         numbered = list(enumerate(lines, 1))
     numbered = [(number, _TIME.sub("", line)) for number, line in numbered]
-    if len(numbered) > 1 and all(_COUNT.search(line) for _, line in numbered):
-        numbered = [(number, _COUNT.sub("", line)) for number, line in numbered]
+    if len(numbered) > 1 and all(_drop_count(line) != line for _, line in numbered):
+        numbered = [(number, _drop_count(line)) for number, line in numbered]
     return Listing(tuple(clean_line(number, line) for number, line in numbered), tuple(left_out))
 
 
@@ -166,5 +167,11 @@ def _is_headline(line: str) -> bool:
 
 def _drop_results(line: str) -> str:
     """Return a line without the number of results at its end, as it is copied from a list of searches."""
-    match = _RESULTS.search(line)
+    match = _RESULTS.search(line, max(0, len(line) - _LONGEST))
     return line[: match.start()] if match and match.start() else line
+
+
+def _drop_count(line: str) -> str:
+    """Return a line without a number at its end."""
+    match = _COUNT.search(line, max(0, len(line) - _LONGEST))
+    return line[: match.start()] if match else line

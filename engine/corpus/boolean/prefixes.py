@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.corpus.boolean.tags import Dialect
@@ -34,9 +34,11 @@ def move_prefixes(pieces: Sequence[Piece]) -> tuple[list[Piece], list[str]]:
     Raises:
         UsageError: a field or limit of another database that has no counterpart.
     """
-    kept, notes = list(pieces), []
+    ends, notes = _match_parentheses(pieces), []
+    values: dict[int, list[Piece]] = {}  # what stands at the place of a word that holds a field
+    tags: dict[int, list[Piece]] = {}  # after a place
     for place in range(len(pieces) - 2, -1, -1):
-        piece, following = kept[place], kept[place + 1]
+        piece, following = pieces[place], pieces[place + 1]
         if piece.type is not TokenType.WORD:
             continue
         if _REFUSED.fullmatch(piece.text) and (following.type is TokenType.OPEN or piece.text != "EXCLUDE"):
@@ -45,15 +47,32 @@ def move_prefixes(pieces: Sequence[Piece]) -> tuple[list[Piece], list[str]]:
                 "out, or write it with a field tag such as gout[tiab] or 2010:2020[dp]"
             )
         match = _PREFIX.fullmatch(piece.text)
-        if match is None or not _is_prefix(match, kept, place):
+        if match is None or not _is_prefix(match, pieces, place):
             continue
-        value = [replace(piece, text=match["rest"], written=match["rest"])] if match["rest"] else []
-        end = place + 1 if value else _find_end(kept, place + 1)
-        found = [*value, *kept[place + 1 : end]]
+        rest = match["rest"]
+        values[place] = [replace(piece, text=rest, written=rest)] if rest else []
+        last = place if rest else _find_end(pieces, place + 1, ends)
+        value = values[place] or pieces[place + 1 : place + 2]
+        is_exploded = _TAGS[match["name"]] == "mh:noexp" and any(one.text.endswith("+") for one in value)
         written = f"{match['name']}{match['sign']}"
-        kept[place:end] = [*_drop_plus(found), _build_tag(match["name"], found, piece, written)]
+        tag = "mh" if is_exploded else "majr:noexp" if match["name"] == "MM" else _TAGS[match["name"]]
+        tags.setdefault(last, []).append(Piece(TokenType.TAG, tag, piece.position, Dialect.PUBMED, written))
         notes.append(f"{written} at character {piece.position} was read as the field of what follows it")
-    return kept, notes[::-1]
+    kept: list[Piece] = []
+    for place, piece in enumerate(pieces):
+        kept += [*values.get(place, [piece]), *tags.get(place, ())]
+    return [_drop_plus(piece) for piece in kept] if tags else kept, notes[::-1]
+
+
+def _match_parentheses(pieces: Sequence[Piece]) -> dict[int, int]:
+    """Return the place of the closing parenthesis of each opening one that is closed."""
+    found, stack = {}, []
+    for place, piece in enumerate(pieces):
+        if piece.type is TokenType.OPEN:
+            stack.append(place)
+        elif piece.type is TokenType.CLOSE and stack:
+            found[stack.pop()] = place
+    return found
 
 
 def _is_prefix(match: re.Match[str], pieces: Sequence[Piece], place: int) -> bool:
@@ -68,26 +87,16 @@ def _is_prefix(match: re.Match[str], pieces: Sequence[Piece], place: int) -> boo
     return is_first and (is_word or following.type in (TokenType.OPEN, TokenType.QUOTED))
 
 
-def _find_end(pieces: Sequence[Piece], place: int) -> int:
-    """Return the place after the words, phrase or group that begin at a place."""
-    depth, start = 0, place
-    while pieces[place].type is not TokenType.END:
-        kind = pieces[place].type
-        depth += (kind is TokenType.OPEN) - (kind is TokenType.CLOSE)
+def _find_end(pieces: Sequence[Piece], place: int, ends: Mapping[int, int]) -> int:
+    """Return the last place of the words, phrase or group that begin at a place."""
+    if pieces[place].type is TokenType.OPEN:
+        return ends.get(place, place)
+    while pieces[place].type is TokenType.WORD and pieces[place + 1].type is TokenType.WORD:
         place += 1
-        is_run = pieces[start].type is TokenType.WORD and pieces[place].type is TokenType.WORD
-        if depth <= 0 and not is_run:
-            break
     return place
 
 
-def _drop_plus(pieces: Sequence[Piece]) -> list[Piece]:
+def _drop_plus(piece: Piece) -> Piece:
     """Return a value without the + of a heading with those below it."""
-    return [replace(one, text=one.text.rstrip("+")) if one.text.endswith("+") else one for one in pieces]
-
-
-def _build_tag(name: str, pieces: Sequence[Piece], piece: Piece, written: str) -> Piece:
-    """Return the field tag of PubMed that means the same."""
-    is_exploded = _TAGS[name] == "mh:noexp" and any(one.text.endswith("+") for one in pieces)
-    tag = "mh" if is_exploded else "majr:noexp" if name == "MM" else _TAGS[name]
-    return Piece(TokenType.TAG, tag, piece.position, Dialect.PUBMED, written)
+    is_value = piece.type in (TokenType.WORD, TokenType.QUOTED) and piece.text.endswith("+") and len(piece.text) > 1
+    return replace(piece, text=piece.text[:-1]) if is_value else piece

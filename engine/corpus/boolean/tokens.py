@@ -46,8 +46,8 @@ _INVISIBLE = re.compile(r"(?<!\w)[\u200b\u200c\u200d\u2060]|[\u200b\u200c\u200d\
 _QUOTED = re.compile(r"\"[^\"\n]*\"|(?<!\w)'[^'\n]*'(?=[/:\s)]|$)")
 _OPERATOR = re.compile(r'(?<![^\s()"\]])(AND|OR|NOT)(?![^\s()"\[])')
 _BRACKET = re.compile(r"\[([^\[\]\n]{1,60})\]")
-_COMMENT = re.compile(r"\[[^\[\]\n]*\]")  # of Ovid: [mp=title, abstract, …]
-_OVID_CODES = r"\.\s?\(?([a-z]{2}(?:\s*,\s*[a-z]{2})*|m_titl|pmid|sa_year)\)?\s*(?:\.|(?=[\s)]|$))"
+_COMMENT = re.compile(r"\[[^\[\]\n]{0,2000}\]")  # of Ovid: [mp=title, abstract, …]
+_OVID_CODES = r"\.\s?\(?([a-z]{2}(?:\s?,\s?[a-z]{2}){0,40}|m_titl|pmid|sa_year)\)?\s*(?:\.|(?=[\s)]|$))"
 _OVID_TAG = re.compile(_OVID_CODES, re.IGNORECASE)
 _OVID_SURE = re.compile(
     r"(?<=[\w)\"'*$?#+\]])\.(?=[^.]*\b(?:ti|ab|tw|mp|pt|kw|kf|hw|sh|af|au|yr|jn|la|lg|jw|m_titl)\b)"
@@ -71,17 +71,17 @@ _HEADING = re.compile(
     r"(?:\s*\[[^\]\n]*\])?",
     re.IGNORECASE,
 )
-_LINKS = r"[a-z]{2}_[a-z]{2}(?:\s*,\s*[a-z]{2}_[a-z]{2})*"  # subheadings of Embase: dm_dt,dm_th
+_LINKS = r"[a-z]{2}_[a-z]{2}(?:\s?,\s?[a-z]{2}_[a-z]{2}){0,40}"  # subheadings of Embase: dm_dt,dm_th
 _EMBASE_TAG = re.compile(
-    r":\s?(?P<codes>[a-z]{2,5}(?:\s*,\s*[a-z]{2,5})*)(?![\w'])"
+    r":\s?(?P<codes>[a-z]{2,5}(?:\s?,\s?[a-z]{2,5}){0,40})(?![\w'])"
     rf"|/(?P<heading>(?:exp|de|mj|br|syn|major)(?:/(?:exp|mj))?(?:/{_LINKS})?|{_LINKS})(?![\w/])"
-    r"|(?<=['\"])/(?P<slashed>[a-z]{2,5}(?:\s*,\s*[a-z]{2,5})*)(?![\w/])",
+    r"|(?<=['\"])/(?P<slashed>[a-z]{2,5}(?:\s?,\s?[a-z]{2,5}){0,40})(?![\w/])",
     re.IGNORECASE,
 )
 _DESCRIPTOR = re.compile(
     r"MeSH descriptor:?\s*\[?(?P<name>[^\]\[\n]{1,100}?)\]?,?\s+"
     r"(?:explode\s+(?:all\s+trees|trees?\s+[0-9]+(?:\s*(?:,|and)\s*[0-9]+)*)|(?P<only>this\s+term\s+only))"
-    r"(?:\s+(?:and\s+)?with\s+qualifiers?(?:\(s\))?:\s*(?P<slash>\[[^\]\n]*\]))?"
+    r"(?:\s+(?:and\s+)?with\s+qualifiers?(?:\(s\))?:\s*(?P<slash>\[[^\]\n]{0,200}\]))?"
     r"|\[mh\s+(?P<no_exp>\^)?\s*\"?(?P<short>[^\"\]\[/\n]{1,100})\"?\s*(?:/(?P<code>[^\]\[\n]{0,40}))?\]",
     re.IGNORECASE,
 )  # a heading of the Cochrane Library
@@ -90,7 +90,7 @@ _EMBASE_SURE = re.compile(
     r"|\bMeSH descriptor\b|\[mh\s|\{(?:or|and)\s+#?[0-9]",
     re.IGNORECASE,
 )
-_LIMIT = re.compile(r"\[([^\]\n]*)\]\s*/\s*(lim|py|sd)\b", re.IGNORECASE)
+_LIMIT = re.compile(r"\[([^\]\n]{0,200})\]\s*/\s*(lim|py|sd)\b", re.IGNORECASE)
 _NEAR = re.compile(r"(near|next)/([0-9]{1,4})|(adj)([0-9]{1,4})", re.IGNORECASE)
 _NEAR_ELSEWHERE = re.compile(r"(?:N|(?i:[nw]|pre)/|W)([0-9]{1,3})|(?:NEAR|NEXT)([0-9]{1,3})")
 _ORDERED = ("W", "NEXT", "PRE")  # how proximity in this order begins, but W/3
@@ -105,7 +105,7 @@ _NUMBER = re.compile(r"[0-9]{1,5}(?!\w)")
 _AFTER_NUMBER = re.compile(r"\s*(?:$|\)|\b(?:and|or|not)\b)", re.IGNORECASE)
 _AFTER_TAG = re.compile(r"\s*(?:$|[)\n,;]|\b(?:and|or|not|near|next)\b)", re.IGNORECASE)
 _FREQUENCY = re.compile(r"\s*/\s*freq\s*=\s*[0-9]+", re.IGNORECASE)
-_RUN = re.compile(r'[^\s()"\[\]]+')
+_RUN = re.compile(r'[^\s()"\[\]]{1,60}')  # operators are shorter
 _FOLLOWING = re.compile(r"\s*(?!(?:and|or|not)\b)[^\s)\]]", re.IGNORECASE)  # an operand
 _ADDRESS = re.compile(r"\b(?:https?|ftp)://[^\s()\"]+|\bwww\.[^\s()\"]+", re.IGNORECASE)
 

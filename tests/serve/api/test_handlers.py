@@ -25,6 +25,7 @@ from engine.records.answer import Answer, Hit
 from engine.serve.api import bodies
 from engine.serve.app import build_app
 from engine.serve.http.access import build_access
+from engine.serve.http.limits import MAX_TEXT
 from engine.serve.request import queries
 from engine.serve.work import shelf as shelving
 from engine.serve.work.desk import Desk
@@ -456,7 +457,7 @@ def test_a_bad_query_of_a_batch_is_named_by_its_number(client: TestClient) -> No
         ({"q": "x", "weight": float("nan")}, "weight is 'nan'"),
         ({"q": "x", "n": 2**70}, "n is '1180591620717411303424'"),
         ({"q": "x", "n": 10.5}, "n is '10.5'"),
-        ({"q": "x" * 4097}, "q has 4,097 characters, expected 4,096 at most"),
+        ({"q": "x" * (MAX_TEXT + 1)}, f"q has {MAX_TEXT + 1:,} characters, expected {MAX_TEXT:,} at most"),
     ):
         assert message(bad).startswith(f"query 3 of the batch: {said}")
 
@@ -554,7 +555,7 @@ def test_an_unknown_parameter_is_refused_with_the_nearest_known_one(client: Test
         ("year", ("x", "20", "2003-1998", "1e3", "NaN", "-", str(2**63), "1998--2003")),
         ("where", ("(", "year >", "nonsense = 3", "year >= 99999999999999999999999", "(" * 4000)),
         ("journal", ("x" * 501,)),
-        ("q", ("x" * 4097,)),
+        ("q", ("x" * (MAX_TEXT + 1),)),
     ],
 )
 def test_a_value_that_can_not_be_is_refused_at_once(client: TestClient, name: str, values: tuple[str, ...]) -> None:
@@ -602,7 +603,7 @@ def test_nothing_asked_is_refused(client: TestClient) -> None:
 
 def test_odd_texts_are_searched_like_any_other(client: TestClient) -> None:
     for text in ("<script>", "a\x00b", "a\ufffd", "\u202eab", '"a', "'; DROP TABLE abstracts; --", "title:a", "a*",
-                 "-a b", "NEAR(a b)", "{{7*7}}", "a AND OR NOT", "a\n\tb", "a" * 4096, "a " * 2048):  # fmt: skip
+                 "-a b", "NEAR(a b)", "{{7*7}}", "a AND OR NOT", "a\n\tb", "a" * MAX_TEXT, "a " * (MAX_TEXT // 2)):  # fmt: skip
         for mode in ("semantic", "keyword", "hybrid"):
             response = client.get("/api/v1/search", params={"q": text, "mode": mode})
             assert response.status_code == 200, (text, mode, response.text)

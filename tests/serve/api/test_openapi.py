@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine import __version__
 from engine.index.folder import IndexFolder
+from engine.serve.http.limits import MAX_TEXT
 from tests.conftest import examples
 from tests.serve.conftest import client_of, error_of, parsed
 
@@ -288,7 +289,7 @@ def test_a_batch_is_what_the_document_says(client: TestClient, document: dict[st
     check_valid(document, "Batch", parsed(response.text))
     for bad in ({"queries": []}, {"queries": ["a"] * 65}, {}, {"queries": ["a"], "zzz": 1}, {"queries": [""]},
                 {"queries": [{"n": 3}]}, {"queries": ["a"], "n": 0}, {"queries": ["a"], "q": "b"},
-                {"queries": [{"q": "a", "i": "toy"}]}, {"queries": ["a" * 4097]}, {"queries": [3]},
+                {"queries": [{"q": "a", "i": "toy"}]}, {"queries": ["a" * (MAX_TEXT + 1)]}, {"queries": [3]},
                 {"queries": ["a"], "mode": "nope"}, {"queries": [{"q": "a", "weight": 2}]}):  # fmt: skip
         assert not validator.is_valid(bad), bad
         assert client.post("/api/v1/batch", json=bad).status_code == 400, bad

@@ -18,6 +18,7 @@ from engine import __version__
 from engine.index.folder import IndexFolder
 from engine.options import BY_FIELD
 from engine.serve.api.tools import _build_tools
+from engine.serve.http.limits import MAX_TEXT
 from engine.serve.work.shelf import Shelf
 from tests.conftest import CURRENT, ROOT, segment_of
 
@@ -156,7 +157,7 @@ def test_what_makes_no_sense_is_an_error_of_the_tool(shelf: Shelf) -> None:
         ({"query": "gout", "mode": "x"}, "mode is 'x', expected one of semantic, keyword, hybrid"),
         ({"query": "gout", "year": "x"}, "is not a range of years"),
         ({"query": "gout", "where": "year >"}, "where: at character"),
-        ({"query": "a" * 4097}, "query has 4,097 characters"),
+        ({"query": "a" * (MAX_TEXT + 1)}, f"query has {MAX_TEXT + 1:,} characters"),
         ({"query": "gout", "n": True}, "n is 'true', expected a whole number"),
         ({"query": "gout", "n": 2.5}, "n is '2.5', expected a whole number"),
         ({"query": "gout", "n": {"a": 1}}, "n contains dict, expected texts, numbers, true or false"),
