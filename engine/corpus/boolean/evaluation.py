@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.corpus.boolean.matching import Words, find_phrase, find_spans, list_branch
+from engine.corpus.boolean.matching import Words, build_text_test, find_phrase, find_spans, list_branch
 from engine.corpus.boolean.names import select_named
 from engine.corpus.boolean.tags import WORD_FIELDS, SearchField
 from engine.corpus.boolean.tree import Expression, Kind, Line, Node, Search, SearchTerm
@@ -52,7 +52,7 @@ class _Check:
 
     sure: WordQuery | None
     maybe: WordQuery
-    is_match: Callable[[Words, Words], bool]  # of the words of title and abstract
+    is_match: Callable[[str, str], bool]  # of title and abstract
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -238,7 +238,7 @@ class _Evaluator:
             CURRENT.get().check()
             page = left[start : start + _PAGE].tolist()
             for doc_id, title, abstract in self.corpus.read_by_ids("title, abstract", page):
-                passing[doc_id] = check.is_match(split_words(title), split_words(abstract))
+                passing[doc_id] = check.is_match(title, abstract)
         return passing
 
     def find_term(self, term: SearchTerm) -> _Set | None:
@@ -272,21 +272,18 @@ class _Evaluator:
         if not fields or not term.words:
             return
         in_title, in_abstract = SearchField.TITLE in fields, SearchField.ABSTRACT in fields
+        has_words = build_text_test(term.words)
         if in_title and in_abstract:
-            yield self.look_up(
-                TEXT,
-                term.words,
-                lambda title, abstract: bool(find_phrase(term.words, title) or find_phrase(term.words, abstract)),
-            )
+            yield self.look_up(TEXT, term.words, lambda title, abstract: has_words(title) or has_words(abstract))
         elif in_title:
-            yield self.look_up(TITLE, term.words, lambda title, _: bool(find_phrase(term.words, title)))
+            yield self.look_up(TITLE, term.words, lambda title, _: has_words(title))
         elif in_abstract:
             yield self.find_in_abstract(term.words)
         for one, kind in ((SearchField.HEADING_WORDS, "mesh"), (SearchField.KEYWORDS, "keyword")):
             if one in fields:
                 yield self.find_in_names(kind, [term.words], lambda words: bool(find_phrase(term.words, words)))
 
-    def look_up(self, where: str, words: Sequence[str], is_match: Callable[[Words, Words], bool]) -> _Set:
+    def look_up(self, where: str, words: Sequence[str], is_match: Callable[[str, str], bool]) -> _Set:
         """Return the records with words in title or text; a phrase with too many endings is verified on the texts."""
         query = find_term(self.words, where, words)
         if not query.is_costly:
@@ -297,11 +294,11 @@ class _Evaluator:
             each = [find_term(self.words, where, [word]) for word in words]
             return _Check(None, join_queries(each, (), ()), is_match)
 
-    def find_in_abstract(self, words: Sequence[str]) -> _Set:
+    def find_in_abstract(self, words: tuple[str, ...]) -> _Set:
         """Return the records with words in the abstract: in the text, but not in the title; or verified."""
 
-        def is_match(_: Words, abstract: Words) -> bool:
-            return bool(find_phrase(words, abstract))
+        def is_match(_: str, abstract: str) -> bool:
+            return build_text_test(words)(abstract)
 
         text, title = self.look_up(TEXT, words, is_match), self.look_up(TITLE, words, is_match)
         if isinstance(text, WordQuery) and isinstance(title, WordQuery):
@@ -335,9 +332,9 @@ class _Evaluator:
         def is_near(text: Words) -> bool:
             return bool(find_spans(expression, number, text))
 
-        def is_match(title: Words, abstract: Words) -> bool:
-            return (SearchField.TITLE in fields and is_near(title)) or (
-                SearchField.ABSTRACT in fields and is_near(abstract)
+        def is_match(title: str, abstract: str) -> bool:
+            return (SearchField.TITLE in fields and is_near(split_words(title))) or (
+                SearchField.ABSTRACT in fields and is_near(split_words(abstract))
             )
 
         found: list[_Set] = []

@@ -8,10 +8,13 @@ from functools import lru_cache
 
 from engine.corpus.boolean.tree import Expression, Kind, Node
 from engine.corpus.boolean.values import MANY, MAYBE, ONE
+from engine.corpus.words.folding import split_words
 
 _Spans = list[tuple[int, int]]  # first word and the one after the last, ascending
 Words = Sequence[str]  # of a text, folded, in order
 _WILD = {MANY: ".*", MAYBE: ".?", ONE: "."}
+_WILD_ASCII = {MANY: "[a-z0-9]*", MAYBE: "[a-z0-9]?", ONE: "[a-z0-9]"}
+_BETWEEN = r"[\x00-/:-`{-\x7f]"  # what separates words in a text in lower case
 
 
 def has_wildcard(word: str) -> bool:
@@ -36,6 +39,26 @@ def build_test(word: str) -> Callable[[str], bool]:
         return word.__eq__
     matches = re.compile(build_regex(word)).fullmatch
     return lambda other: matches(other) is not None
+
+
+@lru_cache(maxsize=256)
+def build_text_test(words: tuple[str, ...]) -> Callable[[str], bool]:
+    """Return a test for whether the words of a term follow each other in a text as it is stored.
+
+    It agrees with find_phrase on the words of the text, but splits only texts in which other letters than those of
+    ASCII may matter.
+    """
+    if not all(word.isascii() for word in words):
+        return lambda text: bool(find_phrase(words, split_words(text)))
+    inside = ["".join(_WILD_ASCII.get(one) or re.escape(one) for one in word) for word in words]
+    search = re.compile(rf"(?:^|(?<={_BETWEEN}))(?:{f'{_BETWEEN}+'.join(inside)})(?={_BETWEEN}|$)").search
+
+    def has_words(text: str) -> bool:
+        if search(text.lower()) is not None:
+            return True
+        return not text.isascii() and bool(find_phrase(words, split_words(text)))
+
+    return has_words
 
 
 def find_phrase(words: Words, text: Words) -> _Spans:
