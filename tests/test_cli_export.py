@@ -6,7 +6,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from engine.collect.source import read_source
+from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.query.index import open_index
 from engine.records.abstract import Abstract
@@ -39,6 +42,23 @@ def test_filters_select_and_unknown_ids_are_reported(toy: IndexFolder, engine: R
     lines = (tmp_path / "some.jsonl").read_text(encoding="utf-8").splitlines()
     assert [json.loads(line)["id"] for line in lines] == ["toy-01", "toy-02"]
     assert "rank" not in json.loads(lines[0])
+
+
+def test_records_are_sorted_as_hits_are(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:
+    with open_index(toy.path) as index:
+        years = {record.record_id: record.year for record in index.abstracts()}
+        assert [record.record_id for record in index.abstracts(sort="relevance")] == list(years)
+        with pytest.raises(UsageError, match="sort is 'size', expected one of relevance, year"):
+            index.abstracts(sort="size")
+    engine("export", "-o", tmp_path / "all.jsonl", "--sort", "year")
+    lines = (tmp_path / "all.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line)["id"] for line in lines]
+    newest_first = sorted((one for one in years if years[one] is not None), key=lambda one: -(years[one] or 0))
+    assert found == [*newest_first, *(one for one in years if years[one] is None)]
+    engine("export", "-o", tmp_path / "some.jsonl", "--sort", "year:asc", "--year", "2015-", "--overwrite")
+    lines = (tmp_path / "some.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = sorted((one for one in years if (years[one] or 0) >= 2015), key=lambda one: years[one] or 0)
+    assert [json.loads(line)["id"] for line in lines] == asked
 
 
 def test_what_is_left_out_is_named(toy: IndexFolder, engine: Run, tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ STRATEGY = click.option(
     help="Read a Boolean search from FILE, of one line or of numbered lines.",
 )
 LIKE, UNLIKE = (_build_query_option(BY_FIELD[name]) for name in ("like", "unlike"))
-TOP_K = _build_query_option(BY_FIELD["top_k"])
+TOP_K, SORT = (_build_query_option(BY_FIELD[name]) for name in ("top_k", "sort"))
 SEARCH_DEVICE = click.option(
     "--device", type=click.Choice(["cpu", "cuda"]), default="cpu", help="Device that compares the vectors [cpu]."
 )

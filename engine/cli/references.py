@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from engine.cli.delivery import OUTPUT, Output, check_output, write_records
 from engine.cli.group import main
-from engine.cli.options import add_options, filter_options, index_options, open_named
+from engine.cli.options import SORT, add_options, filter_options, index_options, open_named
 from engine.config import Config
 from engine.errors import UsageError
 from engine.options import Filters
@@ -37,23 +37,24 @@ _output = add_options("out", OUTPUT, read_targets)
 @main.command()
 @index_options
 @filter_options
+@SORT
 @_output
-def export(config: Config, filters: Filters, out: Output) -> None:
+def export(config: Config, filters: Filters, sort: str, out: Output) -> None:
     """Write all records, or those that pass the filters, to files.
 
-    No query is needed. Records are in the order in which they were indexed, each once, without rank and score. The
-    engine reads these files back as they were, but for what the last line of the output names.
+    No query is needed. Records are in the order in which they were indexed, or of --sort, each once, without rank and
+    score. The engine reads these files back as they were, but for what the last line of the output names.
 
     \b
     engine export -i lupus -o lupus.ris
-    engine export -o recent.xlsx -o recent.csl.json --year 2015- --where 'has_abstract'
+    engine export -o recent.xlsx -o recent.csl.json --year 2015- --where 'has_abstract' --sort year
     """
     check_output(out)
     with open_named(config) as index:
-        _write_files(index, filters, out)
+        _write_files(index, filters, sort, out)
 
 
-def _write_files(index: Index, filters: Filters, out: Output) -> None:
+def _write_files(index: Index, filters: Filters, sort: str, out: Output) -> None:
     """Write the files one after the other, and print what each leaves out."""
     from engine.query.index import get_generation
     from engine.query.plan import note_unknown
@@ -62,12 +63,14 @@ def _write_files(index: Index, filters: Filters, out: Output) -> None:
     for note in (*qualified.notes, *note_unknown(qualified.unknown)):
         say(note, err=True)
     for path in out.files:
-        left_out = write_records(path, _cite(index, filters), f"{index.name} (generation {index.generation:06d})", out)
+        left_out = write_records(
+            path, _cite(index, filters, sort), f"{index.name} (generation {index.generation:06d})", out
+        )
         say(f"{pluralize(len(qualified.doc_ids), 'record')} to {path}", err=True)
         if left_out:
             say(left_out, err=True)
 
 
-def _cite(index: Index, filters: Filters) -> Iterator[Cited]:
+def _cite(index: Index, filters: Filters, sort: str) -> Iterator[Cited]:
     """Yield the records that pass the filters, without hits."""
-    return (Cited(None, record) for record in index.abstracts(filters))
+    return (Cited(None, record) for record in index.abstracts(filters, sort=sort))

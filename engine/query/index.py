@@ -19,11 +19,12 @@ from engine.corpus.storage.store import RecordSource
 from engine.encode.encoder import Encoder
 from engine.errors import CorruptError, GenerationError, NoGenerationError, UsageError
 from engine.index.folder import IndexFolder
-from engine.options import DEFAULT_MODE, NO_RERANKER, SIMILAR_MODE, Filters, Mode, Query
+from engine.options import DEFAULT_MODE, NO_RERANKER, RELEVANCE, SIMILAR_MODE, Filters, Mode, Query
 from engine.phrases import pluralize
 from engine.query.answer import EXPLAINED, answer_queries, answer_query
 from engine.query.generation import OpenGeneration, open_kept, open_latest
 from engine.query.location import Located, Recall, locate_hits, measure_recall
+from engine.query.ordering import sort_ids
 from engine.query.plan import encode_texts, read_question
 from engine.query.reranking import complete_reranking
 from engine.query.validation import check_fusion, check_query, check_query_texts, check_texts, resolve_since
@@ -419,18 +420,23 @@ class Index:
         """
         return encode_texts(self._follow_current(), check_query_texts(texts))[0]
 
-    def abstracts(self, filters: Filters | None = None) -> Iterator[Abstract]:
+    def abstracts(self, filters: Filters | None = None, *, sort: str = RELEVANCE) -> Iterator[Abstract]:
         """Yield every stored abstract, or those that pass the filters, oldest in the index first.
 
+        sort: the order, as in a query: "year", "author:desc", "journal", "added". "relevance" changes nothing, since
+        nothing is asked.
+
         Raises:
-            UsageError: an invalid filter.
+            UsageError: an invalid filter or sort.
             ConfigError: a filter by the MeSH tree, which index.toml does not name.
         """
         snapshot = self._follow_current()
-        if filters is None:
-            return snapshot.corpus.read_abstracts()
-        query = check_query(Query("all", filters=filters))
-        return snapshot.corpus.read_abstracts(snapshot.find_qualified(query.filters).doc_ids)
+        query = check_query(Query("all", filters=filters or Filters(), sort=sort))
+        found = None if filters is None else snapshot.find_qualified(query.filters).doc_ids
+        if sort != RELEVANCE:
+            ids = snapshot.corpus.read_ids() if found is None else found
+            found = np.array(sort_ids(snapshot.corpus, ids.tolist(), sort), np.int64)
+        return snapshot.corpus.read_abstracts(found)
 
     def load_encoder(self) -> Encoder:
         """Return the query encoder, loaded on first use.

@@ -99,6 +99,9 @@ class AnswerVerdict:
             more = len(self.missing) - _WORDS_NAMED
             named = ", ".join(self.missing[:_WORDS_NAMED]) + (f" and {more:,} more" if more > 0 else "")
             return f"{self.text}; no record holds: {named}"
+        if not self.n_holding and self.level in ("clear", "related"):
+            held = "hold some words of the question" if self.share else "say it in other words"
+            return f"{self.text}: the best hits {held}, but no record holds all its words"
         one_or_none = {0: "no record holds", 1: "1 record holds"}
         holding = one_or_none.get(self.n_holding, f"{self.n_holding:,} records hold")
         return f"{self.text}; {holding} all words of the question"

@@ -89,6 +89,7 @@ def test_no_level_without_standards_of_the_mode_and_the_rule(toy: IndexFolder) -
     [
         (0, ("gowt",), "related; no record holds: gowt"),
         (1, (), "related; 1 record holds all words of the question"),
+        (0, (), "related: the best hits hold some words of the question, but no record holds all its words"),
         (
             0,
             ("gowt",) * 1020,
@@ -99,6 +100,13 @@ def test_no_level_without_standards_of_the_mode_and_the_rule(toy: IndexFolder) -
 )
 def test_in_words(n: int, missing: tuple[str, ...], line: str) -> None:
     assert str(AnswerVerdict("related", "related", n, missing, 0.5, 0.5)) == line
+
+
+def test_hits_in_other_words_are_told() -> None:
+    line = "clearly about this: the best hits say it in other words, but no record holds all its words"
+    assert str(AnswerVerdict("clear", "clearly about this", 0, (), 0.5, 0.0)) == line
+    nothing = AnswerVerdict("nothing", "nothing here", 0, (), 0.5, 0.5)
+    assert str(nothing) == "nothing here; no record holds all words of the question"
 
 
 @ANY_MODE
