@@ -9,6 +9,7 @@ of the index:
     claims     the last sentence of an abstract that opens as a conclusion ("We conclude that …"), without the opening
     verbose    10 to 25 words that ask about a title such as "Effect of A on B in patients with C"
     keywords   the two or three rarest words of a title
+    ends       the last sentence of an abstract of more than 300 words, which stays in the record
 
 A COLLECTION is as bench_query.py takes it; its documents must be in the index. Only the changed records are encoded;
 the other vectors are those of the index. Rankings are those of the engine: its words, its fusion, its weights. Prints
@@ -61,6 +62,8 @@ ASKING = (
     "Is there any evidence from studies on whether {one} has an effect on {other}, and how large is it?",
     "I would like to know what has been published about the way in which {one} may change {other}",
 )
+OTHER = re.compile(r"copyright|\u00a9|rights reserved|regist|NCT\d|ISRCTN", re.IGNORECASE)
+LONG = 300  # words of an abstract whose last sentence is asked for
 FREQUENT = 4  # records that a keyword is in, at least
 
 
@@ -112,12 +115,19 @@ def make_keywords(record: Abstract, often: Counter[str], seed: int) -> str | Non
     return " ".join(word for word in known if word in rarest) if len(known) >= 3 else None
 
 
+def make_end(record: Abstract) -> str | None:
+    """Return the last sentence of a long abstract, unless it is short or about rights or registration."""
+    last = SENTENCE.split(record.abstract.strip())[-1]
+    is_useful = len(last.split()) >= 8 and not OTHER.search(last)
+    return last if is_useful and len(record.abstract.split()) > LONG else None
+
+
 def make_sets(records: Sequence[Abstract], size: int, seed: int) -> tuple[dict[str, QuestionSet], dict[int, Abstract]]:
-    """Make the four sets; return them with the records that are changed, by place."""
+    """Make the five sets; return them with the records that are changed, by place."""
     often = Counter(
         word for record in records for word in {w.lower() for w in WORDS.findall(f"{record.title} {record.abstract}")}
     )
-    sets = {name: QuestionSet() for name in ("titles", "claims", "verbose", "keywords")}
+    sets = {name: QuestionSet() for name in ("titles", "claims", "verbose", "keywords", "ends")}
     changed: dict[int, Abstract] = {}
     for place in sorted(range(len(records)), key=lambda place: draw(records[place].record_id, seed)):
         record = records[place]
@@ -130,6 +140,7 @@ def make_sets(records: Sequence[Abstract], size: int, seed: int) -> tuple[dict[s
             ("claims", *(claim or (None, record))),
             ("keywords", make_keywords(record, often, seed), untitled),
             ("titles", record.title, untitled),
+            ("ends", make_end(record), record),
         )
         for name, text, left in made:
             if text and len(sets[name].texts) < size:
