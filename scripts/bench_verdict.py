@@ -16,7 +16,7 @@ import gzip
 import json
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -30,10 +30,9 @@ from engine.options import MODES, Mode
 from engine.query.index import get_generation
 from engine.query.plan import encode_question, read_question
 from engine.query.ranking import rank_question
-from engine.query.verdict import VERSION, compute_bounds, compute_strength, find_reach, measure_answer
+from engine.query.verdict import Support, has_standards, judge_answer, measure_answer, weigh_evidence
 from engine.records.answer import Level
-from engine.records.generation import Standards
-from engine.reindex.standards import SearchedParts, measure_standards
+from engine.records.generation import Calibration
 
 TOPICS = {
     "law": "breach of a commercial lease|trademark infringement between two breweries|libel and limitation periods|"
@@ -88,12 +87,12 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The strength of the evidence for one question, with its answers in the index or left out."""
+    """What speaks for the answer to one question, with its answers in the index or left out."""
 
     case: Case
     has_answer: bool
-    strength: float
-    level: Level
+    support: Support
+    level: Level | None  # of the verdict that users get
 
 
 def main() -> None:
@@ -108,19 +107,23 @@ def main() -> None:
     with open_index(args.index, follow=False) as index:
         cases = [case for folder in args.data for case in read_cases(folder, index, args.most, args.seed)]
         cases += make_unrelated(args.most, args.seed)
-        standards = read_standards(index)
-        outcomes = [one for case in cases for one in judge_case(index, case, args.mode, standards)]
+        calibration = read_calibration(index)
+        outcomes = [one for case in cases for one in judge_case(index, case, args.mode, calibration)]
         print_levels(outcomes)
-        print_curve(outcomes, standards, args.mode)
+        print_curve(outcomes, "clear")
+        print_curve(outcomes, "related")
 
 
-def read_standards(index: Index) -> Standards:
-    """Return the standards of an index, measured now if an engine made it that gave no verdicts."""
-    calibration, snapshot = index.manifest.calibration, get_generation(index)
-    if calibration is not None and calibration.standards is not None and calibration.standards.version == VERSION:
-        return calibration.standards
-    parts = SearchedParts(snapshot.corpus, snapshot.vectors, snapshot.get_words())
-    return measure_standards(parts, snapshot.vectors.doc_ids, snapshot.get_encoder())
+def read_calibration(index: Index) -> Calibration:
+    """Return the calibration of an index, with its standards.
+
+    Raises:
+        SystemExit: an engine made it that gave no verdicts, or other ones.
+    """
+    calibration = index.manifest.calibration
+    if calibration is None or not has_standards(index.manifest):
+        raise SystemExit("nothing was measured on this index to compare with. Run: engine compact")
+    return calibration
 
 
 def read_cases(folder: Path, index: Index, most: int, seed: int) -> Iterator[Case]:
@@ -192,48 +195,42 @@ def make_unrelated(most: int, seed: int) -> list[Case]:
     return random.Random(seed).sample(cases, min(most, len(cases)))
 
 
-def judge_case(index: Index, case: Case, mode: Mode, standards: Standards) -> Iterator[Outcome]:
+def judge_case(index: Index, case: Case, mode: Mode, calibration: Calibration) -> Iterator[Outcome]:
     """Yield the outcome with the answers in the index and, if there are any, with them left out."""
     snapshot = get_generation(index)
-    reach = find_reach(standards, mode)
-    assert reach is not None
-    bounds = compute_bounds(standards, reach)
-    base = Query(case.text, mode=mode, weight=0.5, fusion="convex")
     for left_out in [(), case.answers] if case.answers else [()]:
-        question = read_question(snapshot, replace(base, filters=Filters(exclude=left_out)))
+        question = read_question(snapshot, Query(case.text, mode=mode, filters=Filters(exclude=left_out)))
         vector = encode_question(snapshot, question)[0]
         found = rank_question(snapshot, question, partial(np.asarray, vector))
-        strength = compute_strength(measure_answer(snapshot, question, found.best)[0], standards)
-        yield Outcome(case, bool(case.answers) and not left_out, strength, bounds.choose_level(strength))
+        support = weigh_evidence(measure_answer(snapshot, question, found.best)[0], calibration, mode)
+        verdict = judge_answer(snapshot, question, found.best)
+        assert support is not None and verdict is not None
+        yield Outcome(case, bool(case.answers) and not left_out, support, verdict.level)
 
 
 def print_levels(outcomes: Sequence[Outcome]) -> None:
     """Print the share of each level for each kind of question, with and without answers."""
-    print("| questions | n | clear, with | related | nothing | clear, without | related | nothing |")
-    print("|---|---|---|---|---|---|---|---|")
+    levels: tuple[Level | None, ...] = (*get_args(Level), None)
+    print("| questions | n | clear, with | related | nothing | none | clear, without | related | nothing | none |")
+    print("|---" * 10 + "|")
     for kind in dict.fromkeys(one.case.kind for one in outcomes):
         cells = []
         for has_answer in (True, False):
-            levels = [one.level for one in outcomes if one.case.kind == kind and one.has_answer == has_answer]
-            cells += [f"{levels.count(level) / len(levels):.3f}" if levels else "" for level in get_args(Level)]
+            found = [one.level for one in outcomes if one.case.kind == kind and one.has_answer == has_answer]
+            cells += [f"{found.count(level) / len(found):.3f}" if found else "" for level in levels]
         n = len({one.case.text for one in outcomes if one.case.kind == kind})
         print(f"| {kind} | {n} | {' | '.join(cells)} |")
 
 
-def print_curve(outcomes: Sequence[Outcome], standards: Standards, mode: Mode) -> None:
-    """Print the share of questions that reach each strength."""
-    reach = find_reach(standards, mode)
-    assert reach is not None
-    bounds = compute_bounds(standards, reach)
-    print(f"\nbounds: clear from {bounds.clear:.3f}, related from {bounds.related:.3f}\n")
+def print_curve(outcomes: Sequence[Outcome], what: str) -> None:
+    """Print the share of questions with each share of what they need to be clear, or related."""
     kinds = list(dict.fromkeys((one.case.kind, one.has_answer) for one in outcomes))
-    print(
-        "| strength at least | " + " | ".join(f"{kind}, {'with' if has else 'without'}" for kind, has in kinds) + " |"
-    )
+    named = [f"{kind}, {'with' if has else 'without'}" for kind, has in kinds]
+    print(f"\n| {what} from 1 | {' | '.join(named)} |")
     print("|---" * (len(kinds) + 1) + "|")
-    groups = [[o.strength for o in outcomes if (o.case.kind, o.has_answer) == key] for key in kinds]
-    for least in np.arange(0, 1.0001, 0.05):
-        print(f"| {least:.2f} | " + " | ".join(f"{np.mean(np.array(g) >= least):.3f}" for g in groups) + " |")
+    groups = [[getattr(o.support, what) for o in outcomes if (o.case.kind, o.has_answer) == key] for key in kinds]
+    for least in (*np.arange(0, 1.96, 0.1), *range(2, 5)):
+        print(f"| {least:.1f} | " + " | ".join(f"{np.mean(np.array(g) >= least):.3f}" for g in groups) + " |")
 
 
 if __name__ == "__main__":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from engine.corpus.words.folding import get_stemmer, split_words
 from engine.corpus.words.wordindex import WordIndex
 from engine.corpus.words.wording import Wording
+from engine.encode.sentences import split_sentences
 
 BEST = 10  # hits that are looked at
 _SHORTEST = 5  # letters of a word that may be misspelt
@@ -40,20 +40,22 @@ class WordWeights:
 
 
 @dataclass(frozen=True, slots=True)
-class _HitEvidence:
+class HitEvidence:
     """How near a hit is, and the share of the question's words that it holds, by weight, from 0 to 1."""
 
     cosine: float
     share: float  # in title or abstract
     title_share: float
+    sentence_share: float  # in the title or in one sentence, the highest
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """The evidence of the best hits, and the number of words that it is about."""
 
-    hits: tuple[_HitEvidence, ...]
+    hits: tuple[HitEvidence, ...]
     n_words: int
+    is_search: bool = False  # a Boolean search, of which each hit holds the words that it needs
 
     @property
     def cosine(self) -> float:
@@ -93,46 +95,32 @@ def measure_evidence(words: WordWeights, hits: Iterable[tuple[float, str, str]])
     return Evidence(tuple(_measure_hit(words, *hit) for hit in hits), len(words.weights))
 
 
-def _measure_hit(words: WordWeights, cosine: float, title: str, abstract: str) -> _HitEvidence:
+def _measure_hit(words: WordWeights, cosine: float, title: str, abstract: str) -> HitEvidence:
     """Measure the evidence of one hit."""
+    parts = [set(split_words(title)), *(set(split_words(abstract[slice(*span)])) for span in split_sentences(abstract))]
+    forms = _find_forms(words, set().union(*parts))
+    shares = [_sum_held(words, forms, part) for part in parts]
+    return HitEvidence(cosine, _sum_held(words, forms, set().union(*parts)), shares[0], max(shares))
+
+
+def _find_forms(words: WordWeights, there: set[str]) -> dict[str, set[str]]:
+    """Return the stems and beginnings of a question that are among some folded words, each with these words."""
+    stems = {word: get_stemmer().stem_word(word) for word in there}
+    forms: dict[str, set[str]] = {}
+    for word, stem in stems.items():
+        held = [stem] if stem in words.weights else []
+        held += [start for start in words.prefixes if word.startswith(start)]
+        held += [other for other in words.unknown if _is_misspelt(other, stem)]
+        for one in held:
+            forms.setdefault(one, set()).add(word)
+    return forms
+
+
+def _sum_held(words: WordWeights, forms: Mapping[str, set[str]], part: set[str]) -> float:
+    """Return the share of the weights of what a part of a hit holds, given all forms in the hit."""
     if not words.total:
-        return _HitEvidence(cosine, 0.0, 0.0)
-    in_title, in_abstract = _find_held(words, title), _find_held(words, abstract)
-    return _HitEvidence(cosine, _sum_weights(words, in_title | in_abstract), _sum_weights(words, in_title))
-
-
-def _sum_weights(words: WordWeights, held: set[str]) -> float:
-    """Return the share of the weights of the words that some of the stems have."""
-    return sum(weight for stem, weight in words.weights.items() if stem in held) / words.total
-
-
-def _find_held(words: WordWeights, text: str) -> set[str]:
-    """Return the stems of the words that a text holds, as they are written or misspelt."""
-    held = _HeldWords.of(text)
-    found = words.weights.keys() & held.stems
-    found |= {stem for stem in words.prefixes if any(word.startswith(stem) for word in held.words)}
-    alike = ((stem, held.by_letter.get(stem[:1], ())) for stem in words.unknown)
-    return found | {stem for stem, others in alike if any(_is_misspelt(stem, other) for other in others)}
-
-
-@dataclass(frozen=True, slots=True)
-class _HeldWords:
-    """The words of a text, folded."""
-
-    words: frozenset[str]
-    stems: frozenset[str]
-    by_letter: Mapping[str, Sequence[str]]  # first letter -> stems
-
-    @staticmethod
-    @lru_cache(maxsize=256)  # some 10 MB; a record is met again in another mode and by the next question
-    def of(text: str) -> _HeldWords:
-        """Split a text."""
-        words = frozenset(split_words(text))
-        stems = frozenset(map(get_stemmer().stem_word, words))
-        by_letter: dict[str, list[str]] = {}
-        for stem in stems:
-            by_letter.setdefault(stem[:1], []).append(stem)
-        return _HeldWords(words, stems, by_letter)
+        return 0.0
+    return sum(weight for one, weight in words.weights.items() if forms.get(one, set()) & part) / words.total
 
 
 def _is_misspelt(word: str, other: str) -> bool:
@@ -144,10 +132,10 @@ def _is_misspelt(word: str, other: str) -> bool:
     if len(word) < _SHORTEST or word[0] != other[:1]:
         return False
     most = 1 if len(word) < _LONG else 2
-    return abs(len(word) - len(other)) <= most and _count_edits(word, other) <= most
+    return abs(len(word) - len(other)) <= most and count_edits(word, other) <= most
 
 
-def _count_edits(one: str, other: str) -> int:
+def count_edits(one: str, other: str) -> int:
     """Count the letters to replace, drop, add or swap with their neighbour (optimal string alignment)."""
     before: list[int] = []
     row = list(range(len(other) + 1))

@@ -263,7 +263,7 @@ DEPTH = 1000  # of each leg; what lies deeper is not fused
 # Chosen on the question sets of docs/quality.md.
 _RAREST = 4  # words of a question, of which the best record by words should hold
 _COVERED = 0.4  # this share, by BM25
-_FALL = 3  # power by which the weight of the words falls below that share
+_FALL = 8  # power by which the weight of the words falls below that share
 _RRF_K = 60  # Cormack, Clarke & Büttcher, SIGIR 2009
 
 

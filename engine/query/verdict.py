@@ -1,28 +1,34 @@
 """Verdicts: whether the best hits of a question are about it, by what unrelated questions reach on the same corpus.
 
 The nearness of a hit is its cosine, stretched so that 0 is what questions of other fields reach and 1 what sentences
-reach with the record that they are of. Its strength is the share of the question's words that it holds, rare words
-weighing more, times a mean of nearness and share; but no less than a part of its nearness, for hits in other words. The
-strength of an answer is that of the strongest of its ten best hits. Both kinds of texts are searched when a generation
-is made (engine.reindex.standards), and what they reach is kept in its manifest.
+reach with the record that they are of. The strength of a hit is the share of the question's words that it holds, rare
+words weighing more, times a mean of its nearness and of the share that one of its sentences holds; but no less than a
+part of its nearness, for hits in other words.
+
+An answer is related to the question if its strongest hit is stronger than what questions of other fields reach. It is
+clearly about it in one of three ways: one hit is much stronger than the next ones; or all hits are nearer than a
+random title is to its nearest records, and strong; or a title holds all of a few words. Both kinds of texts are
+searched when a generation is made (engine.reindex.standards), and what they reach is kept in its manifest.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engine.options import Mode
-from engine.query.evidence import Evidence, WordWeights, measure_evidence, weigh_words
+from engine.query.doubt import find_doubt
+from engine.query.evidence import BEST, Evidence, HitEvidence, WordWeights, measure_evidence, weigh_words
 from engine.query.generation import OpenGeneration
 from engine.query.plan import Question, encode_texts, intersect_ids
 from engine.query.ranking import Candidate
 from engine.records.answer import SCORE_DECIMALS, AnswerVerdict, Level
-from engine.records.generation import Manifest, Reach, Standards
+from engine.records.generation import Calibration, Manifest, Reach, Standards
 
-VERSION = 1  # of the rule; standards of another version are not used
+VERSION = 2  # of the rule; standards of another version are not used
 _LEVELS: dict[Level | None, str] = {
     "clear": "clearly about this",
     "related": "related",
@@ -30,28 +36,35 @@ _LEVELS: dict[Level | None, str] = {
     None: "no verdict, since nothing was measured on this index to compare with (to measure it: engine compact)",
 }
 _INDISTINCT = "no verdict, since the records are too few, or the encoder can't tell them from those of other fields"
-# Chosen by scripts/bench_verdict.py on four corpora at once.
+# Chosen on four corpora, each left out in turn; docs/quality.md has the curves.
 _NEARNESS, _WORDS = 0.7, 0.3  # weights in the strength of a hit
 _ALONE = 0.4  # weight of the nearness of a hit in other words
-_CLEAR = (0.46, 0.65)  # the least and the greatest bound of clear answers, however alike or unlike the records are
-_RELATED = (0.15, 0.3)  # of related answers
-_FEW_NEIGHBOURS, _FEW_UNRELATED = 0.9, 0.95  # shares of the texts below a bound
-_OF_NEIGHBOURS = 0.9  # times what all but a few sentences reach without their own record
-_MARGIN = 1.75  # times what all but a few questions of other fields reach
+_NEXT = 4  # hits after the strongest one, whose mean strength it must exceed
+_EXCESS = 0.3  # by so much
+_FEW, _EXCESS_EACH = 5, 0.05  # words of a question, and so much more for each word fewer
+_MANY, _STRONG = 5, 0.36  # strongest hits, and the mean strength that they have if all hits are about the question
+_STRONG_FEW = 0.65  # the same for a question of at most _TITLED words, whose nearness tells little
+_NEAR = 1.05  # times the cosine of the nearest records of a random title
+_TITLED, _TITLE_NEAR = 3, 0.3  # words of a question, at most, that a title answers, and its nearness for several
+_SEARCHED = 0.62  # strength of the best match of a Boolean search
+_RELATED = (0.15, 0.3)  # the least and the greatest bound of related answers
+_FEW_UNRELATED = 0.95  # share of the questions of other fields below the bound
+_MARGIN = 1.75  # times what they reach
 
 
 @dataclass(frozen=True, slots=True)
-class _Bounds:
-    """The least strength of a clear answer, and of a related one."""
+class Support:
+    """What speaks for an answer, each as a share of what is needed: 1 or more is enough."""
 
     clear: float
     related: float
 
-    def choose_level(self, strength: float) -> Level:
-        """Return the level of an answer of this strength."""
-        if strength >= self.clear:
+    @property
+    def level(self) -> Level:
+        """The level of the answer."""
+        if self.clear >= 1:
             return "clear"
-        return "related" if strength >= self.related else "nothing"
+        return "related" if self.related >= 1 else "nothing"
 
 
 def judge_answer(snapshot: OpenGeneration, question: Question, best: Sequence[Candidate]) -> AnswerVerdict | None:
@@ -64,9 +77,12 @@ def judge_answer(snapshot: OpenGeneration, question: Question, best: Sequence[Ca
         return None
     evidence, words = measure_answer(snapshot, question, best)
     level = _choose_level(snapshot, evidence, question.query.mode)
+    text = _LEVELS[level] if level or not has_standards(snapshot.manifest) else _INDISTINCT
+    if level == "nothing" and (doubt := find_doubt(snapshot.get_words(), question.text, words.missing)):
+        level, text = None, f"no verdict, since {doubt}"
     return AnswerVerdict(
         level=level,
-        text=_LEVELS[level] if level or not has_standards(snapshot.manifest) else _INDISTINCT,
+        text=text,
         n_holding=_count_holding(snapshot, question, words),
         missing=words.missing,
         cosine=round(evidence.cosine, SCORE_DECIMALS),
@@ -103,7 +119,8 @@ def measure_answer(
 
 def _complete_shares(evidence: Evidence) -> Evidence:
     """Return the evidence of hits of a Boolean search: each holds the words that it needs."""
-    return replace(evidence, hits=tuple(replace(hit, share=1.0) for hit in evidence.hits))
+    hits = tuple(replace(hit, share=1.0, sentence_share=1.0) for hit in evidence.hits)
+    return replace(evidence, hits=hits, is_search=True)
 
 
 def _find_cosines(snapshot: OpenGeneration, question: Question, best: Sequence[Candidate]) -> dict[int, float]:
@@ -119,12 +136,64 @@ def _choose_level(snapshot: OpenGeneration, evidence: Evidence, mode: Mode) -> L
     """Return the level of some evidence; None if the index has nothing to compare it with."""
     if not evidence.hits:
         return "nothing"
-    calibration = snapshot.manifest.calibration
+    support = weigh_evidence(evidence, snapshot.manifest.calibration, mode)
+    return support.level if support else None
+
+
+def weigh_evidence(evidence: Evidence, calibration: Calibration | None, mode: Mode) -> Support | None:
+    """Weigh some evidence; None if there is nothing to compare it with."""
     standards = calibration.standards if calibration else None
-    reach = find_reach(standards, mode)
-    if standards is None or reach is None:
+    reach = _find_reach(standards, mode)
+    if calibration is None or standards is None or reach is None:
         return None
-    return compute_bounds(standards, reach).choose_level(compute_strength(evidence, standards))
+    strengths = _compute_strengths(evidence, standards)
+    related = max(strengths, default=0.0) / _compute_bound(standards, reach)
+    if evidence.is_search:
+        return Support(max(strengths, default=0.0) / _SEARCHED, related)
+    ways = (
+        _weigh_best(strengths, evidence.n_words),
+        _weigh_many(strengths, evidence, calibration),
+        float(_is_titled(evidence, standards)),
+    )
+    return Support(max(ways), related)
+
+
+def _weigh_best(strengths: Sequence[float], n_words: int) -> float:
+    """Weigh by how much the strongest hit exceeds the next ones; hits that are missing have no strength."""
+    best, *others = [*strengths[: _NEXT + 1], *[0.0] * (_NEXT + 1 - len(strengths))]
+    return (best - sum(others) / _NEXT) / (_EXCESS + _EXCESS_EACH * max(0, _FEW - n_words))
+
+
+def _weigh_many(strengths: Sequence[float], evidence: Evidence, calibration: Calibration) -> float:
+    """Weigh by how near all hits are, and how strong the strongest ones."""
+    if len(strengths) < _MANY:
+        return 0.0
+    strength = sum(strengths[:_MANY]) / _MANY
+    if evidence.n_words <= _TITLED:
+        return strength / _STRONG_FEW
+    cosine, near = sum(hit.cosine for hit in evidence.hits) / len(evidence.hits), _NEAR * find_near(calibration)
+    return min(cosine / near if near > 0 else math.inf, strength / _STRONG)
+
+
+def _is_titled(evidence: Evidence, standards: Standards) -> bool:
+    """Return whether the question has few words and a title holds all of them; of several words, one that is near."""
+    if not 1 <= evidence.n_words <= _TITLED:
+        return False
+    least = standards.low + _TITLE_NEAR * (standards.high - standards.low) if evidence.n_words > 1 else -1.0
+    return any(hit.title_share == 1 and hit.cosine >= least for hit in evidence.hits)
+
+
+def find_near(calibration: Calibration) -> float:
+    """Return the cosine of a random title with the last of its BEST nearest records, from those of random pairs.
+
+    Where the records are so many that no pair measured is that near, it is continued by the logarithm of the share.
+    """
+    beyond = min(1.0, BEST / calibration.n_records)
+    shares, cosines = np.array(calibration.shares), np.array(calibration.texts)
+    if beyond >= 1 - shares[-1]:
+        return float(np.interp(1 - beyond, shares, cosines))
+    decade = np.interp(1 - 10 * (1 - shares[-1]), shares, cosines)
+    return float(cosines[-1] + (cosines[-1] - decade) * np.log10((1 - shares[-1]) / beyond))
 
 
 def has_standards(manifest: Manifest) -> bool:
@@ -135,33 +204,32 @@ def has_standards(manifest: Manifest) -> bool:
     return standards is not None and standards.version == VERSION
 
 
-def find_reach(standards: Standards | None, mode: Mode) -> Reach | None:
+def _find_reach(standards: Standards | None, mode: Mode) -> Reach | None:
     """Return what questions reach in a mode; None if that was not measured by this rule."""
     if standards is None or standards.version != VERSION:
         return None
     return next((reach for reach in standards.reaches if reach.mode == mode), None)
 
 
-def compute_bounds(standards: Standards, reach: Reach) -> _Bounds:
-    """Compute the bounds of a mode from what questions reach in it."""
-    clear = _OF_NEIGHBOURS * reach.neighbours[standards.shares.index(_FEW_NEIGHBOURS)]
+def _compute_bound(standards: Standards, reach: Reach) -> float:
+    """Compute the strength from which an answer is related, from what questions of other fields reach in a mode."""
     related = _MARGIN * reach.unrelated[standards.shares.index(_FEW_UNRELATED)]
-    return _Bounds(min(max(clear, _CLEAR[0]), _CLEAR[1]), min(max(related, _RELATED[0]), _RELATED[1]))
+    return min(max(related, _RELATED[0]), _RELATED[1])
 
 
 def compute_strength(evidence: Evidence, standards: Standards) -> float:
-    """Compute the strength of an answer: that of its strongest hit, 0 or more.
+    """Compute the strength of the strongest hit, 0 or more."""
+    return max(_compute_strengths(evidence, standards), default=0.0)
 
-    A single word is found if it is in a title.
-    """
-    if evidence.n_words == 1 and any(hit.title_share == 1 for hit in evidence.hits):
-        return 1.0
+
+def _compute_strengths(evidence: Evidence, standards: Standards) -> list[float]:
+    """Compute the strength of each hit, the strongest first."""
     reach = standards.high - standards.low
-    strengths = [_weigh_hit((hit.cosine - standards.low) / reach, hit.share) for hit in evidence.hits]
-    return max(strengths, default=0.0)
+    return sorted((_weigh_hit(hit, (hit.cosine - standards.low) / reach) for hit in evidence.hits), reverse=True)
 
 
-def _weigh_hit(nearness: float, share: float) -> float:
-    """Compute the strength of a hit from its nearness and the share of the words that it holds."""
+def _weigh_hit(hit: HitEvidence, nearness: float) -> float:
+    """Compute the strength of a hit from its nearness and the shares of the words that it holds."""
     nearness = max(nearness, 0.0)
-    return max(share * (_NEARNESS * nearness + _WORDS * share * share), _ALONE * nearness)
+    by_words = hit.share * (_NEARNESS * nearness + _WORDS * hit.sentence_share**2)
+    return max(by_words, _ALONE * nearness)

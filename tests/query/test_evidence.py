@@ -10,7 +10,7 @@ from engine.corpus.words.wordindex import STEMS, WordIndex
 from engine.corpus.words.wording import parse_wording
 from engine.corpus.words.wordwriter import write_words
 from engine.index.durable import share_file
-from engine.query.evidence import WordWeights, _count_edits, _is_misspelt, measure_evidence, weigh_words
+from engine.query.evidence import WordWeights, _is_misspelt, count_edits, measure_evidence, weigh_words
 from tests.corpus.words.toys import build_words
 
 DOCS = [("Gout", "pain"), ("Hip", "pain"), ("Knee", "pain, no gout")]
@@ -59,6 +59,13 @@ def test_the_share_of_each_hit() -> None:
         (-0.5, 0.0, 0.0),
     ]
     assert (evidence.cosine, evidence.share, evidence.n_words) == (0.75, 1.0, 2)
+    assert [hit.sentence_share for hit in evidence.hits] == [0.75, 0.75, 0.0]  # the title is a sentence of its own
+
+
+def test_the_share_of_one_sentence() -> None:
+    texts = ("Knees hurt. So does gout.", "We saw gout in the knee. It hurts.")
+    evidence = measure_evidence(HALF, [(0.5, "", text) for text in texts])
+    assert [(hit.share, hit.sentence_share) for hit in evidence.hits] == [(1.0, 0.75), (1.0, 1.0)]
 
 
 def test_nothing_to_measure() -> None:
@@ -75,7 +82,7 @@ def test_a_misspelt_word_that_no_record_holds_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "other", "edits", "is_misspelt"),
+    ("word", "other", "edits", "misspelt"),
     [
         ("tophi", "tohpi", 1, True),  # swapped
         ("tophi", "toph", 1, True),
@@ -86,6 +93,6 @@ def test_a_misspelt_word_that_no_record_holds_is_found() -> None:
         ("", "ab", 2, False),
     ],
 )
-def test_misspelt(word: str, other: str, edits: int, is_misspelt: bool) -> None:
-    assert _count_edits(word, other) == _count_edits(other, word) == edits
-    assert _is_misspelt(word, other) is is_misspelt
+def test_misspelt(word: str, other: str, edits: int, misspelt: bool) -> None:
+    assert count_edits(word, other) == count_edits(other, word) == edits
+    assert _is_misspelt(word, other) is misspelt

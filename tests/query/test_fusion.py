@@ -88,8 +88,8 @@ def test_records_found_by_words_take_their_places_by_meaning_where_a_search_may_
         (3, 8.0, 0.4),  # the best record holds all that is asked
         (4, 8.0, 0.6),
         (4, 3.2, 0.6),  # enough of it
-        (4, 1.6, 1 - 0.4 / 8),  # half of enough, so an eighth of the weight of words
-        (2, 1.6, 1 - 0.6 / 8),
+        (4, 1.6, 1 - 0.4 / 256),  # half of enough, so hardly any weight of words
+        (2, 1.6, 1 - 0.6 / 256),
         (4, None, 0.6),  # nothing, so the weight makes no difference
     ],
 )

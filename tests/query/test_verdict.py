@@ -8,19 +8,33 @@ from engine import Filters, Index, Query, open_index
 from engine.index.folder import IndexFolder
 from engine.options import MODES, Mode
 from engine.query import ranking
-from engine.query.evidence import Evidence, _HitEvidence
+from engine.query.evidence import Evidence, HitEvidence
 from engine.query.index import get_generation
-from engine.query.verdict import VERSION, _Bounds, _choose_level, compute_bounds, compute_strength, find_reach
+from engine.query.verdict import (
+    VERSION,
+    Support,
+    _choose_level,
+    _compute_bound,
+    _find_reach,
+    compute_strength,
+    find_near,
+    weigh_evidence,
+)
 from engine.records.answer import AnswerVerdict
 from engine.records.generation import Calibration, Reach, Standards
 
 ANY_MODE = pytest.mark.parametrize("mode", MODES)
 SHARES = (0.5, 0.9, 0.95)
 PLAIN = Standards(VERSION, 0.2, 0.6, SHARES, ())
+REACH = Reach("semantic", (0.0, 0.0, 0.1), (0.0, 0.0, 0.0))
+MEASURED = Calibration((0.9, 0.99), (0.4, 0.7), (0.0, 0.0), 1000, 100, standards=replace(PLAIN, reaches=(REACH,)))
 
 
-def hits(*found: tuple[float, float, float], n_words: int = 4) -> Evidence:
-    return Evidence(tuple(_HitEvidence(*one) for one in found), n_words)
+def hits(*found: tuple[float, ...], n_words: int = 6) -> Evidence:
+    """Evidence of hits: cosine, share, share in the title and, if it is less than the share, in one sentence."""
+    return Evidence(
+        tuple(HitEvidence(one[0], one[1], one[2], one[-1] if one[3:] else one[1]) for one in found), n_words
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,6 +42,7 @@ def hits(*found: tuple[float, float, float], n_words: int = 4) -> Evidence:
     [
         ([], 0.0),
         ([(0.1, 1.0, 0.0)], 0.3),  # not near, all words
+        ([(0.1, 1.0, 0.0, 0.5)], 0.3 * 0.25),  # no two of them in one sentence
         ([(0.4, 1.0, 0.0)], 0.7 * 0.5 + 0.3),
         ([(0.8, 0.5, 0.0)], 0.6),
         ([(0.8, 0.75, 0.0)], 0.75 * (0.7 * 1.5 + 0.3 * 0.5625)),
@@ -35,40 +50,83 @@ def hits(*found: tuple[float, float, float], n_words: int = 4) -> Evidence:
         ([(0.6, 0.0, 0.0), (0.2, 1.0, 0.0)], 0.4),  # what two hits have is not added up
     ],
 )
-def test_strength(found: list[tuple[float, float, float]], strength: float) -> None:
+def test_strength(found: list[tuple[float, ...]], strength: float) -> None:
     assert compute_strength(hits(*found), PLAIN) == pytest.approx(strength)
 
 
-def test_a_single_word_is_found_in_a_title() -> None:
-    assert compute_strength(hits((0.1, 1.0, 1.0), n_words=1), PLAIN) == 1.0
-    assert compute_strength(hits((0.1, 1.0, 1.0), n_words=2), PLAIN) == pytest.approx(0.3)
+def weigh(evidence: Evidence) -> Support:
+    support = weigh_evidence(evidence, MEASURED, "semantic")
+    assert support is not None
+    return support
+
+
+def test_the_strongest_hit_exceeds_the_next_ones() -> None:
+    best, other = (0.4, 1.0, 0.0), (0.1, 1.0, 0.0)  # of strengths 0.65 and 0.3
+    assert weigh(hits(best)).clear == pytest.approx(0.65 / 0.3)  # those that are missing have no strength
+    assert weigh(hits(*[other] * 4, best)).clear == pytest.approx(0.35 / 0.3)  # in any order
+    assert weigh(hits(best, *[other] * 9)).clear == pytest.approx(0.35 / 0.3)  # by the next four
+    assert weigh(hits(best, *[other] * 4, n_words=2)).clear == pytest.approx(0.35 / 0.45)  # few words: by more
+
+
+def test_many_hits_are_near_and_strong() -> None:
+    near = 1.05 * 0.4  # of a random title, a tenth of the other records are as near
+    support = weigh(hits(*[(0.5, 0.8, 0.0)] * 10))
+    assert support.clear == pytest.approx(min(0.5 / near, 0.8 * (0.7 * 0.75 + 0.3 * 0.64) / 0.36)) and support.clear > 1
+    assert weigh(hits(*[(0.41, 1.0, 0.0)] * 10)).clear == pytest.approx(0.41 / near)  # strong, but not so near
+    assert weigh(hits(*[(0.4, 1.0, 0.0)] * 10, n_words=3)).clear == pytest.approx(0.65 / 0.65)  # few words: stronger
+    assert weigh(hits(*[(0.5, 0.0, 0.0)] * 10)).clear == pytest.approx(0.3 / 0.36)  # near, but not strong
+    four = weigh(hits(*[(0.5, 0.8, 0.0)] * 4))
+    assert four.clear < 1  # too few hits
+
+
+def test_a_title_holds_a_few_words() -> None:
+    near, far = 0.33, 0.31  # 0.3 of the way from 0.2 to 0.6 is 0.32
+    for n_words, cosine, title, clear in (
+        (1, -0.5, 1.0, True),
+        (3, near, 1.0, True),
+        (3, far, 1.0, False),
+        (4, near, 1.0, False),
+        (3, near, 0.9, False),
+    ):
+        assert (weigh(hits(*[(cosine, 1.0, title)] * 5, n_words=n_words)).clear >= 1) is clear
+
+
+def test_a_search_is_weighed_by_its_best_match() -> None:
+    found = replace(hits(*[(0.4, 1.0, 0.0)] * 10), is_search=True)
+    assert weigh(found).clear == pytest.approx(0.65 / 0.62)
 
 
 @pytest.mark.parametrize(
-    ("unrelated", "neighbours", "bounds"),
-    [
-        ((0.1, 0.12, 0.15), (0.3, 0.6, 0.7), _Bounds(0.9 * 0.6, 0.2625)),
-        ((0.0, 0.0, 0.01), (0.1, 0.2, 0.3), _Bounds(0.46, 0.15)),  # all unlike each other
-        ((0.3, 0.5, 0.6), (0.8, 0.9, 0.9), _Bounds(0.65, 0.3)),  # all alike
-    ],
+    ("unrelated", "bound"),
+    [((0.1, 0.12, 0.15), 0.2625), ((0.0, 0.0, 0.01), 0.15), ((0.3, 0.5, 0.6), 0.3)],
 )
-def test_bounds(unrelated: tuple[float, ...], neighbours: tuple[float, ...], bounds: _Bounds) -> None:
-    assert compute_bounds(PLAIN, Reach("semantic", unrelated, neighbours)) == bounds
+def test_the_bound_of_related_answers(unrelated: tuple[float, ...], bound: float) -> None:
+    reach = Reach("semantic", unrelated, unrelated)
+    assert _compute_bound(PLAIN, reach) == pytest.approx(bound)
+    measured = replace(MEASURED, standards=replace(PLAIN, reaches=(reach,)))
+    support = weigh_evidence(hits((0.6, 0.0, 0.0)), measured, "semantic")
+    assert support is not None and support.related == pytest.approx(0.4 / bound)
 
 
 def test_levels() -> None:
-    assert [_Bounds(0.5, 0.2).choose_level(strength) for strength in (0.5, 0.49, 0.2, 0.19)] == [
-        "clear",
-        "related",
-        "related",
-        "nothing",
-    ]
+    found = [Support(*one).level for one in ((1.0, 1.0), (0.99, 1.0), (0.0, 1.0), (0.9, 0.99))]
+    assert found == ["clear", "related", "related", "nothing"]
+
+
+def test_near_records_of_a_random_title() -> None:
+    shares = (0.9, 0.99, 0.999)
+    pairs = Calibration(shares, (0.4, 0.5, 0.7), (0.0,) * 3, 1000, 100)
+    assert find_near(pairs) == pytest.approx(0.4)  # ten of a hundred
+    assert find_near(replace(pairs, n_records=1000)) == pytest.approx(0.5)
+    assert find_near(replace(pairs, n_records=10_000)) == pytest.approx(0.7)
+    assert find_near(replace(pairs, n_records=100_000)) == pytest.approx(0.9)  # as from 0.99 to 0.999
+    assert find_near(replace(pairs, n_records=5)) == pytest.approx(0.4)
 
 
 def test_no_level_without_standards_of_the_mode_and_the_rule(toy: IndexFolder) -> None:
     standards = replace(PLAIN, reaches=(Reach("keyword", (0.0,) * 3, (0.0,) * 3),))
-    assert find_reach(standards, "keyword") and find_reach(standards, "semantic") is None
-    assert find_reach(None, "keyword") is find_reach(replace(standards, version=VERSION - 1), "keyword") is None
+    assert _find_reach(standards, "keyword") and _find_reach(standards, "semantic") is None
+    assert _find_reach(None, "keyword") is _find_reach(replace(standards, version=VERSION - 1), "keyword") is None
     with open_index(toy.path) as index:
         snapshot = get_generation(index)
         measured = Calibration((0.5,), (0.1,), (0.2,), 7, 40, standards=replace(PLAIN, reaches=()))

@@ -213,6 +213,10 @@ class WordIndex:
             n = self.searcher.doc_freq(STEMS, stem)
         return self._weigh(self._search(self._find_words(STEMS, [stem]), 1, count=True)[1] if n <= _COUNTED else n)
 
+    def weigh_share(self, share: float) -> float:
+        """Return the inverse document frequency of a word that is in this share of the records."""
+        return self._weigh(int(share * self.size))
+
     def count_holding(self, stems: Sequence[str], prefixes: Sequence[str] = (), among: DocIds | None = None) -> int:
         """Return the number of records, of those in `among` (ascending) if given, that hold all stems and beginnings.
 
