@@ -1,10 +1,13 @@
-"""Simulate the screening of labelled reviews: words, words with the criteria, and the criteria alone, side by side.
+"""Simulate the screening of labelled reviews without criteria and with criteria of several kinds, side by side.
 
-scripts/bench_screen.py DATA --criteria FILE.json [--model FOLDER] [--reviews NAME ...] [--priors 10]
+scripts/bench_screen.py DATA --criteria title.json full.json [--model FOLDER] [--reviews NAME ...] [--priors 10]
+                        [--step N] [--mesh] [--vectors FOLDER]
 
-DATA has one or more sets with corpus.jsonl.gz and labels.tsv.gz (review, doc_id, included). The criteria are a JSON
-object: the name of a review, and a text of what is to be included. A review in several sets is measured once.
-Prints a Markdown table of means and standard deviations over the priors.
+DATA has one or more sets with corpus.jsonl.gz and labels.tsv.gz (review, doc_id, included). A file of criteria is a
+JSON object: the name of a review, and a text of what is to be included; its own name is the kind. A review in several
+sets is measured once. --mesh adds the MeSH headings of a record to its words. --vectors keeps the vectors in a folder.
+Prints a Markdown table of means over the priors. Brackets are 95 % intervals (Student's t) over the priors; the
+difference is that of the loss to the loss without criteria, from the same priors.
 """
 
 from __future__ import annotations
@@ -13,13 +16,13 @@ import argparse
 import csv
 import gzip
 import json
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from engine.collect.source import read_source
 from engine.encode.encoder import Encoder, encode_checked
@@ -27,9 +30,11 @@ from engine.encode.recipe import clean_text, prepare_text
 from engine.options import DEFAULT_MODEL
 from engine.records.abstract import Abstract
 from engine.reindex.encoders import open_model_encoder
-from engine.relevance.screening.ranking import Pool, Rows, build_pool
-from engine.relevance.screening.screenmeasures import NAMES, average_measures, compute_deviation
-from engine.relevance.screening.simulation import order_by_screening, simulate_screening
+from engine.relevance.screening.ranking import build_pool
+from engine.relevance.screening.screenmeasures import NAMES, average_measures
+from engine.relevance.screening.simulation import simulate_screening
+
+NO_CRITERIA = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +43,29 @@ class Review:
 
     name: str
     texts: list[str]
+    headings: list[str]  # MeSH of each record, "" without
     included: NDArray[np.bool_]
 
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("data", type=Path)
-    options.add_argument("--criteria", type=Path, required=True)
+    options.add_argument("--criteria", type=Path, nargs="*", default=[])
     options.add_argument("--model", default=DEFAULT_MODEL)
     options.add_argument("--reviews", nargs="*", default=[])
     options.add_argument("--priors", type=int, default=10)
+    options.add_argument("--step", type=int)
+    options.add_argument("--mesh", action="store_true")
+    options.add_argument("--vectors", type=Path)
     given = options.parse_args()
-    criteria = json.loads(given.criteria.read_text(encoding="utf-8"))
-    print(f"| review | ranked by | {' | '.join(NAMES)} | s a simulation |\n|---|---|{'---|' * (len(NAMES) + 1)}")
+    kinds = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in given.criteria}
+    print(f"| review | criteria | loss | difference | {' | '.join(NAMES[1:])} |\n|---|---|{'---|' * (len(NAMES) + 1)}")
     with open_model_encoder(given.model, lambda *phase: None) as encoder:
         for review in reviews(given.data):
-            if review.name in criteria and (not given.reviews or review.name in given.reviews):
-                measure(review, criteria[review.name], encoder, given.priors)
+            if not given.reviews or review.name in given.reviews:
+                criteria = {kind: texts[review.name] for kind, texts in kinds.items() if review.name in texts}
+                vectors = load_vectors(review, encoder, given.vectors) if criteria else None
+                measure(review, criteria, vectors, encoder, given)
 
 
 def reviews(data: Path) -> Iterator[Review]:
@@ -71,44 +82,61 @@ def reviews(data: Path) -> Iterator[Review]:
         for name, labels in sorted(item for item in rows.items() if item[0] not in seen):
             seen.add(name)
             texts = [prepare_text(records[one].title, records[one].abstract) for one in labels]
-            yield Review(name, texts, np.array(list(labels.values()), bool))
+            headings = ["; ".join(records[one].mesh) for one in labels]
+            yield Review(name, texts, headings, np.array(list(labels.values()), bool))
 
 
-def measure(review: Review, criteria: str, encoder: Encoder, n_priors: int) -> None:
-    """Print a line for each way to rank."""
-    cosines = cosines_of(encoder, criteria, review.texts)
-    pool = build_pool(np.arange(len(review.texts)), review.texts, cosines)
-    ways = (
-        ("words", replace(pool, cosines=None), order_by_screening),
-        ("words and criteria", pool, order_by_screening),
-        ("criteria", pool, by_criteria),
-    )
-    for name, searched, ranker in ways:
-        begun = time.perf_counter()
-        runs = list(simulate_screening(searched, review.included, n_priors, ranker=ranker))
-        seconds = (time.perf_counter() - begun) / n_priors
-        cells = [
-            f"{m:.4f} ({sd:.4f})"
-            for m, sd in zip(average_measures(runs).values, compute_deviation(runs).values, strict=True)
-        ]
-        size = f"{review.name} ({review.included.sum():,} of {len(review.texts):,})"
-        print(f"| {size} | {name} | {' | '.join(cells)} | {seconds:.2f} |", flush=True)
+def measure(
+    review: Review,
+    criteria: Mapping[str, str],
+    vectors: NDArray[np.float32] | None,
+    encoder: Encoder,
+    given: argparse.Namespace,
+) -> None:
+    """Print a line for each kind of criteria."""
+    texts = review.texts
+    if given.mesh:
+        texts = [f"{text} {more}".strip() for text, more in zip(texts, review.headings, strict=True)]
+    pool = build_pool(np.arange(len(texts)), texts, None)
+    without = np.zeros(given.priors)
+    for kind in (NO_CRITERIA, *criteria):
+        cosines = None
+        if vectors is not None and kind != NO_CRITERIA:
+            wanted = encode_checked(encoder, [clean_text(criteria[kind])], as_query=True).vectors[0]
+            cosines = vectors.astype(np.float64) @ wanted.astype(np.float64)
+        runs = list(simulate_screening(replace(pool, cosines=cosines), review.included, given.priors, step=given.step))
+        losses = np.array([run.loss for run in runs])
+        if kind == NO_CRITERIA:
+            without = losses
+        others = " | ".join(f"{mean:.4f}" for mean in average_measures(runs).values[1:])
+        size = f"{review.name} ({review.included.sum():,} of {len(texts):,})"
+        print(f"| {size} | {kind} | {interval(losses)} | {interval(losses - without)} | {others} |", flush=True)
 
 
-def by_criteria(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: NDArray[np.bool_]) -> Rows:
-    """Return the rows that are left by cosine alone."""
-    rows = np.flatnonzero(left)
-    return rows[np.argsort(-np.asarray(pool.cosines)[rows], kind="stable")]
+def interval(values: NDArray[np.float64]) -> str:
+    """Return the mean of values (n,) and its 95 % interval; "" where all are 0, the mean alone of a single value."""
+    if not values.any():
+        return ""
+    mean, n = float(values.mean()), len(values)
+    if n < 2:
+        return f"{mean:.4f}"
+    half = float(t.ppf(0.975, n - 1) * values.std(ddof=1) / n**0.5)
+    return f"{mean:.4f} [{mean - half:.4f}, {mean + half:.4f}]"
 
 
-def cosines_of(encoder: Encoder, criteria: str, texts: Sequence[str]) -> NDArray[np.float64]:
-    """Return the cosine of each text with the criteria; -1 for a text that can't be encoded."""
-    wanted = encode_checked(encoder, [clean_text(criteria)], as_query=True).vectors[0].astype(np.float64)
-    found = np.full(len(texts), -1.0)
-    for start in range(0, len(texts), encoder.page):
-        page = [text or "." for text in texts[start : start + encoder.page]]
-        encoded = encode_checked(encoder, page)
-        found[start + np.asarray(encoded.kept)] = encoded.vectors.astype(np.float64) @ wanted
+def load_vectors(review: Review, encoder: Encoder, folder: Path | None) -> NDArray[np.float32]:
+    """Return the vectors (n, dim) of the records, from the folder if they are there; zeros for an unreadable text."""
+    kept = folder and folder / f"{review.name}-{encoder.identity.fingerprint[:12]}.npy"
+    if kept and kept.exists():
+        found: NDArray[np.float32] = np.load(kept)
+        return found
+    found = np.zeros((len(review.texts), encoder.identity.dim), np.float32)
+    for start in range(0, len(review.texts), encoder.page):
+        encoded = encode_checked(encoder, [text or "." for text in review.texts[start : start + encoder.page]])
+        found[start + np.asarray(encoded.kept)] = encoded.vectors
+    if kept:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        np.save(kept, found)
     return found
 
 

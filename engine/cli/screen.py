@@ -121,10 +121,11 @@ def screen(
 ) -> None:
     """Rank the unread records of a review, likely inclusions first.
 
-    The score combines a model of words, trained on your decisions so far, with the cosine with the criteria, which
-    counts less with every inclusion. Without decisions of both kinds, the cosine alone ranks. Scores are comparable
-    only within one ranking. Filters restrict the records that are ranked. With --review, records that are maybe or in
-    conflict are not ranked again, and --criteria replaces the criteria of the review.
+    The score combines a model of words, trained on your decisions so far, with the cosine with the criteria. The cosine
+    counts less with every inclusion, and less the worse it tells inclusions from the other records. Without decisions
+    of both kinds, the cosine alone ranks. Scores are comparable only within one ranking. Filters restrict the records
+    that are ranked. With --review, records that are maybe or in conflict are not ranked again, and --criteria replaces
+    the criteria of the review.
 
     \b
     engine screen -i rheumatology --criteria "Randomised trials of stem cells in knee osteoarthritis"

@@ -19,6 +19,8 @@ from engine.query.index import Index, get_generation
 from engine.reindex.order import Order, Report
 from engine.reindex.run import index_sources
 from engine.reindex.summary import format_status
+from engine.relevance.screening.labels import look_up_labels
+from engine.relevance.screening.ranking import screen
 from tests.conftest import TOY, silent
 from tests.encode.kinds import KINDS, LIBRARY, PROMPTS, edit, plain, with_settings
 
@@ -56,6 +58,9 @@ def test_prompts_are_put_before_documents_and_queries(tmp_path: Path) -> None:
         assert cosines(index.encode(titles), original.encode_query(titles)) >= 0.9999
         scores = original.similarity(original.encode_query(titles[:1]), original.encode_document(texts))[0].numpy()
         assert index.search(titles[0], top_k=1, mode="semantic")[0].score == pytest.approx(scores.max(), abs=1e-5)
+        corpus = get_generation(index).corpus  # criteria are queries as well, and what is screened are documents
+        screened = screen(get_generation(index), look_up_labels(corpus, (), ()), titles[0], top_k=len(titles))
+        assert screened.cosines == pytest.approx(np.sort(scores)[::-1], abs=1e-5)
         like = index.similar(next(iter(index.abstracts())).record_id, top_k=1)[0]  # by stored vectors of documents
         assert like.score == pytest.approx(float(np.sort(points[0] @ points[1:].T)[-1]), abs=1e-5)
     assert [line.strip() for line in format_status(IndexFolder(folder)) if " prompt: " in line] == [

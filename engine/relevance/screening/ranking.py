@@ -1,7 +1,7 @@
 """Ranking of the unread records of a review, by a model of words trained on the labels and by the criteria.
 
-The model of words ranks best once there are labels; before that, the cosine of a record with the criteria of the review
-ranks better. So the cosine is a prior, whose weight falls as records are included.
+The model of words ranks better with every label. The cosine of a record with the criteria of the review needs no label.
+So the cosine is a prior: it weighs less as records are included, and less where it tells them from the others badly.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from engine.relevance.screening.wordmodel import Features, Scores, compute_featu
 
 Rows = NDArray[np.int64]
 # Weight of the criteria; chosen with scripts/bench_screen.py.
-_FADING = 8.0  # over the number of included records, times how well the cosine tells labels apart
-_EXPECTED = 0.8  # share of pairs of an included and an excluded record that the cosine orders well, before any label
+_MOST_WEIGHT = 2.0  # relative to the words; times how well the cosine tells included records from all others
+_FADING = 12.0  # included records that halve the weight
+_EXPECTED = 0.8  # share of pairs of an included and another record that the cosine orders well, before any label
 _EXPECTED_WEIGHT = 4  # included records that this counts as much as
 MOST = 100_000  # records in the model of words; word pairs take about 20 kB per record
 _AT_ONCE = 1000  # records fetched at once
@@ -73,6 +74,7 @@ def screen(
         raise UsageError(
             f"{pluralize(len(labels.included), 'included record')} and "
             f"{pluralize(len(labels.excluded), 'excluded record')} of this index, and no criteria: nothing to rank by. "
+            f"{''.join(f'{note}. ' for note in note_unknown(labels.unknown))}"
             "Give --criteria TEXT, or at least one record of each kind"
         )
     candidates = find_candidates(snapshot, filters)
@@ -168,22 +170,24 @@ def _score_unlabelled(pool: Pool, labelled: Rows, included: NDArray[np.bool_], r
     words = score_by_words(pool.features, labelled, included)[rows]
     if pool.cosines is None:
         return words
-    weight = _weigh_criteria(pool.cosines[labelled], included)
+    others = np.concatenate([pool.cosines[labelled[~included]], pool.cosines[rows]])
+    weight = _weigh_criteria(pool.cosines[labelled[included]], others)
     return _standardise(words) + weight * _standardise(pool.cosines[rows])
 
 
-def _weigh_criteria(cosines: Scores, included: NDArray[np.bool_]) -> float:
-    """Return the weight of the criteria from the cosines (m,) of labelled records and their labels (m,) of both kinds.
+def _weigh_criteria(included: Scores, others: Scores) -> float:
+    """Return the weight of the criteria from the cosines of included records (k,) and of all others (m,), k and m > 0.
 
-    It falls with every included record, and is the smaller the worse the cosine has told labels apart so far: 0 where
-    it orders half of the pairs of an included and an excluded record well, or fewer; equal cosines count half. The
-    share of pairs is drawn towards _EXPECTED while there are few included records.
+    The others are excluded or unread: few of the unread ones belong in a review, and the excluded ones alone were read
+    because they ranked high. The weight halves with _FADING included records. It is 0 where the cosine orders half of
+    the pairs of an included and another record well, or fewer; equal cosines count half. That share of pairs is drawn
+    towards _EXPECTED while few records are included.
     """
-    good, bad = cosines[included], np.sort(cosines[~included])
-    below = (np.searchsorted(bad, good, "left") + np.searchsorted(bad, good, "right")) / 2
-    n, share = len(good), float(below.mean() / len(bad))
+    ordered, n = np.sort(others), len(included)
+    below = (np.searchsorted(ordered, included, "left") + np.searchsorted(ordered, included, "right")) / 2
+    share = float(below.mean() / len(others))
     share = (_EXPECTED_WEIGHT * _EXPECTED + n * share) / (_EXPECTED_WEIGHT + n)
-    return _FADING / n * max(0.0, 2 * share - 1)
+    return _MOST_WEIGHT * max(0.0, 2 * share - 1) / (1 + n / _FADING)
 
 
 def _standardise(scores: Scores) -> Scores:

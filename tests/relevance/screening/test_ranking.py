@@ -63,39 +63,35 @@ def test_the_sum_of_both() -> None:
     rows = np.flatnonzero(LEFT)
     pool = build_pool(np.arange(6), TEXTS, COSINES)
     words = score_by_words(pool.features, GOUT, LUPUS)[rows]
-    by_hand = (words - words.mean()) / words.std() + _weigh_criteria(COSINES[GOUT], LUPUS) * (
-        COSINES[rows] - 0.35
-    ) / COSINES[rows].std()
+    weight = 2 * (2 * 0.84 - 1) / (1 + 1 / 12)  # the included record has the highest cosine: (4 * .8 + 1) / 5 = .84
+    by_hand = (words - words.mean()) / words.std() + weight * (COSINES[rows] - 0.35) / COSINES[rows].std()
     assert _score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(by_hand)
 
 
-def test_the_criteria_fade_with_included_records() -> None:
-    texts = [*TEXTS, *["gout pain"] * 9]
-    pool = build_pool(np.arange(15), texts, np.array([*COSINES, *[0.0] * 9]))
-    rows = np.array([2, 3])  # the words are for the first, the criteria for the second
-    few = _score_unlabelled(pool, GOUT, LUPUS, rows)
-    many = _score_unlabelled(pool, np.array([*range(6, 15), 0, 1]), np.array([True] * 10 + [False]), rows)
-    assert few[1] > few[0] and many[0] > many[1]
-    assert many[0] - 1 == pytest.approx(
-        -_weigh_criteria(np.array([*[0.0] * 9, *COSINES[:2]]), np.array([1] * 10 + [0]) > 0)
-    )
-
-
 @pytest.mark.parametrize(
-    ("included", "excluded", "weight"),
+    ("included", "others", "weight"),
     [
-        ([0.9], [0.1], 8 * (2 * 0.84 - 1)),  # (4 * .8 + 1) / 5 = .84
-        ([0.1], [0.9], 8 * (2 * 0.64 - 1)),  # (4 * .8 + 0) / 5
-        ([0.5], [0.5], 8 * (2 * 0.74 - 1)),  # equal ones count half
-        ([0.9, 0.9], [0.1, 0.95], 8 / 2 * (2 * 0.7 - 1)),  # half of the pairs: (3.2 + 1) / 6
+        ([0.9], [0.1, 0.2], 2 * (2 * 0.84 - 1) / (13 / 12)),  # (4 * .8 + 1) / 5 = .84
+        ([0.1], [0.9], 2 * (2 * 0.64 - 1) / (13 / 12)),  # (4 * .8 + 0) / 5
+        ([0.5], [0.5], 2 * (2 * 0.74 - 1) / (13 / 12)),  # equal ones count half
+        ([0.9, 0.9], [0.1, 0.95], 2 * (2 * 0.7 - 1) / (14 / 12)),  # half of the pairs: (3.2 + 1) / 6
+        ([0.9] * 12, [0.1], 2 * (2 * 0.95 - 1) / 2),  # half the weight at 12 included records: (3.2 + 12) / 16
         ([0.1] * 12, [0.9], 0.0),  # the criteria mislead
     ],
 )
-def test_criteria_weigh_less_where_they_tell_labels_apart_badly(
-    included: list[float], excluded: list[float], weight: float
+def test_criteria_weigh_less_with_every_inclusion_and_where_they_tell_records_apart_badly(
+    included: list[float], others: list[float], weight: float
 ) -> None:
-    labels_ = np.array([True] * len(included) + [False] * len(excluded))
-    assert _weigh_criteria(np.array(included + excluded), labels_) == pytest.approx(weight)
+    assert _weigh_criteria(np.array(included), np.array(others)) == pytest.approx(weight)
+
+
+def test_unread_records_count_as_not_included_in_the_weight() -> None:
+    rows = np.flatnonzero(LEFT)
+    pool = build_pool(np.arange(6), TEXTS, np.array([0.9, 0.1, 0.95, 0.95, 0.95, 0.2]))
+    words = score_by_words(pool.features, GOUT, LUPUS)[rows]
+    weight = 2 * (2 * (4 * 0.8 + 2 / 5) / 5 - 1) / (13 / 12)  # above the excluded one and one of four unread
+    expected = _standardise(words) + weight * _standardise(pool.cosines[rows])  # type: ignore[index]
+    assert _score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(expected)
 
 
 def test_equal_scores_go_by_id_and_records_without_text_come_last() -> None:
