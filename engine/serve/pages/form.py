@@ -142,8 +142,8 @@ def _list_reranker_choices(index: Index, chosen: str) -> tuple[tuple[str, str], 
     first = ("", _NOT_RERANKED) if named in (None, NO_RERANKER) else ("", f"by {usual}")
     others = [(NO_RERANKER, _NOT_RERANKED)] if first[1] != _NOT_RERANKED else []
     others += [(name, f"by {name}") for name in names if name != usual]
-    if chosen not in ("", *(value for value, _ in others)):
-        others.append((chosen, f"by {chosen[:40]}" if chosen != NO_RERANKER else _NOT_RERANKED))
+    if chosen not in ("", NO_RERANKER, *(value for value, _ in others)):
+        others.append((chosen, f"by {chosen[:40]}"))
     return (first, *others)
 
 
