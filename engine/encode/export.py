@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModel
 
-from engine.encode.folder import DOCUMENTS, QUERIES, WEIGHTS, TowerFiles, write_receipt
+from engine.encode.folder import DOCUMENTS, QUERIES, TowerFiles, write_receipt
 from engine.encode.onnx import OnnxEncoder
 from engine.encode.probes import PROBES
 from engine.encode.runtime import onnxruntime
@@ -24,23 +25,26 @@ from engine.records.encoder import EncoderIdentity, Vectors
 _MAX_DIFFERENCE = 1e-4  # of any component of a probe's vector, exported against original
 _MIN_COSINE = 0.97  # of a probe's vector at int8 and at fp32; below it, quantisation has gone wrong
 _INT8 = "int8"
-OPSET = 17
+_OPSET = 17
 _IDS = torch.ones(2, 8, dtype=torch.long)  # what is traced; both lengths may vary
 _STATES = "token_embeddings"
+_VARIED = {0: "texts", 1: "tokens"}
 
 
-class _TokenStates(torch.nn.Module):
-    """The transformer without pooling: token ids to last hidden states."""
+class TransformerOutput(torch.nn.Module):
+    """A transformer that gives one of its outputs: "last_hidden_state", or the "logits" of a classifier."""
 
-    def __init__(self, model: torch.nn.Module, inputs: tuple[str, ...]) -> None:
+    def __init__(self, model: torch.nn.Module, inputs: Iterable[str], output: str) -> None:
+        """Take a model with the names of its inputs, in the order of the call."""
         super().__init__()
         self.model = model
-        self.inputs = inputs
+        self.inputs = tuple(inputs)
+        self.output = output
 
     def forward(self, *values: torch.Tensor) -> torch.Tensor:
-        """Map inputs, (n, length) int64 each, to states (n, length, dim) float32."""
-        states: torch.Tensor = self.model(**dict(zip(self.inputs, values, strict=True))).last_hidden_state
-        return states
+        """Map inputs, (n, length) int64 each, to states (n, length, dim) or logits (n, labels), float32."""
+        found: torch.Tensor = getattr(self.model(**dict(zip(self.inputs, values, strict=True))), self.output)
+        return found
 
 
 class _BothWays(torch.nn.Module):
@@ -115,22 +119,17 @@ def _export_tower(original: TransformerEncoder, target: Path, files: TowerFiles,
     tower = original.queries if as_query and original.queries else original.documents
     start, *rest = original.list_modules(as_query=as_query)
     try:
-        with tempfile.TemporaryDirectory(dir=target) as scratch, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of constants; the probes below check the result
-            plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
             if tower.is_static:
-                _export_graph(_Lookup(start.embedding.weight), {"input_ids": _IDS}, _STATES, plain)
-                fused = plain
+                write, to_fuse = partial(_write_lookup, start.embedding.weight), None
             else:
-                _write_graph(tower.start.path, plain)
-                fuse_graph(tower.start.path, plain, fused)
-            if original.identity.precision == _INT8:
-                quantise_graph(fused)
-            optimise_graph(fused, target / files.graph, files.weights)
+                write, to_fuse = partial(_write_states, tower.start.path), tower.start.path
+            build_graph(write, target / files.graph, files.weights, original.identity.precision, to_fuse)
             if any(module.kind != "Normalize" for module in tower.head):
                 head = rest if tower.is_static else rest[1:]
                 pooled = torch.zeros(2, _count_pooled(start, tower.pooling))
-                _export_graph(_Head(head), {"pooled": pooled}, "vectors", target / files.head, axes={0: "texts"})
+                write_graph(_Head(head), {"pooled": pooled}, "vectors", target / files.head, axes={0: "texts"})
     except EncoderError:
         raise
     except Exception as err:  # torch and onnx raise many types
@@ -145,16 +144,41 @@ def _count_pooled(start: Any, pooling: str) -> int:
     return int(start.get_embedding_dimension()) * len(pooling.split("+"))
 
 
-def _export_graph(
+def build_graph(
+    write: Callable[[Path], None], graph: Path, weights: str, precision: str, transformer: Path | None
+) -> None:
+    """Write a graph as ONNX Runtime optimises it, after it was traced, fused and, at int8, quantised.
+
+    write: writes the plain graph to a path. transformer: the folder of the model to fuse; None if there is nothing to
+    fuse. The tracer warns of constants; ignore that, and compare the result with the original.
+    """
+    with tempfile.TemporaryDirectory(dir=graph.parent) as scratch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
+        write(plain)
+        if transformer is None:
+            fused = plain
+        else:
+            _fuse_graph(transformer, plain, fused)
+        if precision == _INT8:
+            _quantise_graph(fused)
+        _optimise_graph(fused, graph, weights)
+
+
+def write_graph(
     model: torch.nn.Module,
     inputs: Mapping[str, torch.Tensor],
     output: str,
     path: Path,
     *,
     axes: Mapping[int, str] | None = None,
+    output_axes: Mapping[int, str] | None = None,
 ) -> None:
-    """Trace a model with the legacy exporter and write it as ONNX; by default texts and tokens may vary in number."""
-    varied = dict(axes or {0: "texts", 1: "tokens"})
+    """Trace a model with the legacy exporter and write it as ONNX; by default texts and tokens may vary in number.
+
+    axes: what varies of the inputs, and of the output unless output_axes says otherwise.
+    """
+    varied = dict(axes or _VARIED)
     with torch.no_grad():
         torch.onnx.export(
             model.eval(),
@@ -162,28 +186,37 @@ def _export_graph(
             str(path),
             input_names=list(inputs),
             output_names=[output],
-            dynamic_axes=dict.fromkeys((*inputs, output), varied),
-            opset_version=OPSET,
+            dynamic_axes=dict.fromkeys(inputs, varied) | {output: dict(output_axes or varied)},
+            opset_version=_OPSET,
             dynamo=False,
         )
 
 
-def _write_graph(folder: Path, path: Path) -> None:
-    """Write a transformer with eager attention, whose graph can be fused."""
+def _write_lookup(weights: torch.Tensor, path: Path) -> None:
+    """Trace static embeddings."""
+    write_graph(_Lookup(weights), {"input_ids": _IDS}, _STATES, path)
+
+
+def make_inputs(*, takes_kinds: bool) -> dict[str, torch.Tensor]:
+    """Return the inputs of a transformer that it is traced with: ids, mask and, if it takes them, kinds of token."""
+    inputs = {"input_ids": _IDS, "attention_mask": torch.ones_like(_IDS)}
+    return inputs | ({"token_type_ids": torch.zeros_like(_IDS)} if takes_kinds else {})
+
+
+def _write_states(folder: Path, path: Path) -> None:
+    """Trace a transformer with eager attention, whose graph can be fused, up to its last hidden states."""
     model = AutoModel.from_pretrained(
         str(folder), attn_implementation="eager", use_safetensors=True, local_files_only=True, dtype=torch.float32
     ).eval()
     model.config.use_cache = False
-    inputs = {"input_ids": _IDS, "attention_mask": torch.ones_like(_IDS)}
-    if getattr(model.config, "type_vocab_size", 0):
-        inputs["token_type_ids"] = torch.zeros_like(_IDS)
+    inputs = make_inputs(takes_kinds=bool(getattr(model.config, "type_vocab_size", 0)))
     if getattr(model.config, "use_bidirectional_attention", False):
-        _export_graph(_BothWays(model, int(model.config.sliding_window)), inputs, _STATES, path)
+        write_graph(_BothWays(model, int(model.config.sliding_window)), inputs, _STATES, path)
     else:
-        _export_graph(_TokenStates(model, tuple(inputs)), inputs, _STATES, path)
+        write_graph(TransformerOutput(model, inputs, "last_hidden_state"), inputs, _STATES, path)
 
 
-def fuse_graph(folder: Path, plain: Path, fused: Path) -> None:
+def _fuse_graph(folder: Path, plain: Path, fused: Path) -> None:
     """Fuse attention, layer norms and GELU of BERT-like graphs; leave other families unchanged."""
     config = AutoConfig.from_pretrained(str(folder), local_files_only=True)
     if config.model_type != "bert":
@@ -197,7 +230,7 @@ def fuse_graph(folder: Path, plain: Path, fused: Path) -> None:
     optimised.save_model_to_file(str(fused))
 
 
-def quantise_graph(graph: Path) -> None:
+def _quantise_graph(graph: Path) -> None:
     """Quantise the weights of all matrix products to int8, in place; activations are scaled at run time, per text.
 
     Scales per channel keep the cosine to fp32 above 0.99. Seven bits instead of eight prevent an overflow on processors
@@ -223,7 +256,7 @@ def quantise_graph(graph: Path) -> None:
         root.setLevel(before)
 
 
-def optimise_graph(fused: Path, graph: Path, weights: str = WEIGHTS) -> None:
+def _optimise_graph(fused: Path, graph: Path, weights: str) -> None:
     """Write the graph as ONNX Runtime optimises it, at a level that any machine can load, with weights of this name."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED

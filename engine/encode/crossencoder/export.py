@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,8 @@ from transformers.utils import logging
 
 from engine.encode.crossencoder.folder import seal_reranker
 from engine.encode.crossencoder.runner import OnnxReranker
-from engine.encode.export import OPSET, fuse_graph, optimise_graph, quantise_graph
-from engine.encode.folder import GRAPH, TOKENIZER
+from engine.encode.export import TransformerOutput, build_graph, make_inputs, write_graph
+from engine.encode.folder import GRAPH, TOKENIZER, WEIGHTS
 from engine.encode.probes import PROBES
 from engine.errors import EncoderError
 from engine.records.reranker import RerankerIdentity
@@ -29,20 +28,6 @@ _TEXTS = (*PROBES, " ".join(PROBES), " ".join(PROBES * 40), "")  # one is longer
 logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-class _PairLogits(torch.nn.Module):
-    """The classifier: token ids of pairs to one output each."""
-
-    def __init__(self, model: torch.nn.Module, inputs: tuple[str, ...]) -> None:
-        super().__init__()
-        self.model = model
-        self.inputs = inputs
-
-    def forward(self, *values: torch.Tensor) -> torch.Tensor:
-        """Map inputs, (n, length) int64 each, to outputs (n, 1) float32."""
-        logits: torch.Tensor = self.model(**dict(zip(self.inputs, values, strict=True))).logits
-        return logits
-
-
 def export_reranker(folder: Path, identity: RerankerIdentity, target: Path) -> None:
     """Write tokenizer.json, encoder.onnx, encoder.data and reranker.json into an existing empty folder and check them.
 
@@ -51,17 +36,11 @@ def export_reranker(folder: Path, identity: RerankerIdentity, target: Path) -> N
     """
     original = _load_original(folder, identity)
     (target / TOKENIZER).write_text(original.tokenizer.backend_tokenizer.to_str(), encoding="utf-8")
-    with tempfile.TemporaryDirectory(dir=target) as scratch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tracer warns of constants; the probes below check the result
-        plain, fused = Path(scratch, "plain.onnx"), Path(scratch, "fused.onnx")
-        try:
-            _write_graph(original, plain)
-        except Exception as err:  # torch raises many types
-            raise EncoderError(f"{identity.model} can't be exported: {str(err).splitlines()[0]}") from err
-        fuse_graph(folder, plain, fused)
-        if identity.precision == "int8":
-            quantise_graph(fused)
-        optimise_graph(fused, target / GRAPH)
+    try:
+        build_graph(partial(_write_logits, original), target / GRAPH, WEIGHTS, identity.precision, folder)
+    except Exception as err:  # torch and onnx raise many types
+        reason = str(err).strip().split("\n")[0][:200] or repr(err)
+        raise EncoderError(f"{identity.model} can't be exported: {reason}") from err
     seal_reranker(target, identity)
     _compare_scores(original, identity, target)
 
@@ -86,24 +65,12 @@ def _load_original(folder: Path, identity: RerankerIdentity) -> CrossEncoder:
     return model
 
 
-def _write_graph(original: CrossEncoder, path: Path) -> None:
-    """Trace the classifier with the legacy exporter."""
-    takes_kinds = "token_type_ids" in original.tokenizer.model_input_names
-    inputs = ("input_ids", "attention_mask", *(("token_type_ids",) if takes_kinds else ()))
-    ids = torch.ones(2, 8, dtype=torch.long)
-    values = (ids, torch.ones_like(ids), torch.zeros_like(ids))[: len(inputs)]
-    model: Any = original.model
-    with torch.no_grad():
-        torch.onnx.export(
-            _PairLogits(model, inputs),
-            values,
-            str(path),
-            input_names=list(inputs),
-            output_names=["logits"],
-            dynamic_axes={name: {0: "pairs", 1: "tokens"} for name in inputs} | {"logits": {0: "pairs"}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
+def _write_logits(original: CrossEncoder, path: Path) -> None:
+    """Trace the classifier: token ids of pairs to one output each."""
+    inputs = make_inputs(takes_kinds="token_type_ids" in original.tokenizer.model_input_names)
+    classifier: Any = original.model
+    model = TransformerOutput(classifier, inputs, "logits")
+    write_graph(model, inputs, "logits", path, axes={0: "pairs", 1: "tokens"}, output_axes={0: "pairs"})
 
 
 def _compare_scores(original: CrossEncoder, identity: RerankerIdentity, target: Path) -> None:
