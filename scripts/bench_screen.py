@@ -30,7 +30,7 @@ from engine.encode.recipe import clean_text, prepare_text
 from engine.options import DEFAULT_MODEL
 from engine.records.abstract import Abstract
 from engine.reindex.encoders import open_model_encoder
-from engine.relevance.screening.ranking import build_pool
+from engine.relevance.screening.ranking import build_pool, estimate_share
 from engine.relevance.screening.screenmeasures import NAMES, average_measures
 from engine.relevance.screening.simulation import simulate_screening
 
@@ -100,11 +100,15 @@ def measure(
     pool = build_pool(np.arange(len(texts)), texts, None)
     without = np.zeros(given.priors)
     for kind in (NO_CRITERIA, *criteria):
-        cosines = None
+        cosines, expected = None, estimate_share(criteria.get(kind, ""))
         if vectors is not None and kind != NO_CRITERIA:
             wanted = encode_checked(encoder, [clean_text(criteria[kind])], as_query=True).vectors[0]
             cosines = vectors.astype(np.float64) @ wanted.astype(np.float64)
-        runs = list(simulate_screening(replace(pool, cosines=cosines), review.included, given.priors, step=given.step))
+        runs = list(
+            simulate_screening(
+                replace(pool, cosines=cosines, expected=expected), review.included, given.priors, step=given.step
+            )
+        )
         losses = np.array([run.loss for run in runs])
         if kind == NO_CRITERIA:
             without = losses

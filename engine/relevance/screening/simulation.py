@@ -17,7 +17,7 @@ _STEPS = ((100, 1), (1000, 5))  # (below this number of records read, records re
 _LAST_STEP = 100
 
 
-def order_by_screening(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: NDArray[np.bool_]) -> Rows:
+def _order_by_screening(pool: Pool, labelled: Rows, included: NDArray[np.bool_], left: NDArray[np.bool_]) -> Rows:
     """Rank the unread rows as `engine screen` does."""
     return rank_unlabelled(pool, labelled, included, left)[0]
 
@@ -28,7 +28,7 @@ def simulate_orders(
     n_priors: int = 10,
     seed: int = 0,
     step: int | None = None,
-    ranker: _Ranker = order_by_screening,
+    ranker: _Ranker = _order_by_screening,
 ) -> Iterator[NDArray[np.bool_]]:
     """Screen a pool n_priors times, each time starting from one included and one excluded record; yield the labels.
 
@@ -59,7 +59,7 @@ def simulate_screening(
     n_priors: int = 10,
     seed: int = 0,
     step: int | None = None,
-    ranker: _Ranker = order_by_screening,
+    ranker: _Ranker = _order_by_screening,
 ) -> Iterator[Screened]:
     """Yield the measures of the simulations of `simulate_orders`, which see.
 
@@ -81,7 +81,7 @@ def _read_order(
     included: NDArray[np.bool_],
     known: Rows,
     step: int | None = None,
-    ranker: _Ranker = order_by_screening,
+    ranker: _Ranker = _order_by_screening,
 ) -> Rows:
     """Return all rows but the known ones, in the order in which they are read.
 

@@ -17,6 +17,7 @@ from engine.relevance.screening.ranking import (
     _standardise,
     _weigh_criteria,
     build_pool,
+    estimate_share,
     rank_unlabelled,
     screen,
 )
@@ -63,7 +64,7 @@ def test_the_sum_of_both() -> None:
     rows = np.flatnonzero(LEFT)
     pool = build_pool(np.arange(6), TEXTS, COSINES)
     words = score_by_words(pool.features, GOUT, LUPUS)[rows]
-    weight = 2 * (2 * 0.84 - 1) / (1 + 1 / 12)  # the included record has the highest cosine: (4 * .8 + 1) / 5 = .84
+    weight = 8 * (2 * 0.84 - 1) / 1.5  # the included record has the highest cosine: (4 * .8 + 1) / 5 = .84
     by_hand = (words - words.mean()) / words.std() + weight * (COSINES[rows] - 0.35) / COSINES[rows].std()
     assert _score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(by_hand)
 
@@ -71,25 +72,33 @@ def test_the_sum_of_both() -> None:
 @pytest.mark.parametrize(
     ("included", "others", "weight"),
     [
-        ([0.9], [0.1, 0.2], 2 * (2 * 0.84 - 1) / (13 / 12)),  # (4 * .8 + 1) / 5 = .84
-        ([0.1], [0.9], 2 * (2 * 0.64 - 1) / (13 / 12)),  # (4 * .8 + 0) / 5
-        ([0.5], [0.5], 2 * (2 * 0.74 - 1) / (13 / 12)),  # equal ones count half
-        ([0.9, 0.9], [0.1, 0.95], 2 * (2 * 0.7 - 1) / (14 / 12)),  # half of the pairs: (3.2 + 1) / 6
-        ([0.9] * 12, [0.1], 2 * (2 * 0.95 - 1) / 2),  # half the weight at 12 included records: (3.2 + 12) / 16
+        ([0.9], [0.1, 0.2], 8 * (2 * 0.84 - 1) / 1.5),  # (4 * .8 + 1) / 5 = .84
+        ([0.1], [0.9], 8 * (2 * 0.64 - 1) / 1.5),  # (4 * .8 + 0) / 5
+        ([0.5], [0.5], 8 * (2 * 0.74 - 1) / 1.5),  # equal ones count half
+        ([0.9, 0.9], [0.1, 0.95], 8 * (2 * 0.7 - 1) / 2.5),  # half of the pairs: (3.2 + 1) / 6
+        ([0.9] * 12, [0.1], 8 * (2 * 0.95 - 1) / 12.5),  # (3.2 + 12) / 16
         ([0.1] * 12, [0.9], 0.0),  # the criteria mislead
     ],
 )
 def test_criteria_weigh_less_with_every_inclusion_and_where_they_tell_records_apart_badly(
     included: list[float], others: list[float], weight: float
 ) -> None:
-    assert _weigh_criteria(np.array(included), np.array(others)) == pytest.approx(weight)
+    assert _weigh_criteria(np.array(included), np.array(others), 0.8) == pytest.approx(weight)
+
+
+def test_a_title_is_expected_to_tell_less_than_criteria() -> None:
+    title = "Stem cells in osteoarthritis of the knee: a systematic review"
+    assert estimate_share(title) == 0.7
+    assert estimate_share(f"{title}. We include randomised trials of adults with {'pain and ' * 10}stiffness.") == 0.8
+    weights = [_weigh_criteria(np.array([0.9]), np.array([0.1]), share) for share in (0.7, 0.8)]
+    assert weights == pytest.approx([8 * (2 * 0.76 - 1) / 1.5, 8 * (2 * 0.84 - 1) / 1.5])
 
 
 def test_unread_records_count_as_not_included_in_the_weight() -> None:
     rows = np.flatnonzero(LEFT)
     pool = build_pool(np.arange(6), TEXTS, np.array([0.9, 0.1, 0.95, 0.95, 0.95, 0.2]))
     words = score_by_words(pool.features, GOUT, LUPUS)[rows]
-    weight = 2 * (2 * (4 * 0.8 + 2 / 5) / 5 - 1) / (13 / 12)  # above the excluded one and one of four unread
+    weight = 8 * (2 * (4 * 0.8 + 2 / 5) / 5 - 1) / 1.5  # above the excluded one and one of four unread
     expected = _standardise(words) + weight * _standardise(pool.cosines[rows])  # type: ignore[index]
     assert _score_unlabelled(pool, GOUT, LUPUS, rows) == pytest.approx(expected)
 
