@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ from engine.encode.cpu.encoder import MEASURED_TEXTS, CpuEncoder
 from engine.encode.encoder import Encoder
 from engine.encode.passages import Texts, load_recipe
 from engine.encode.recipe import PASSAGES, prepare_text
-from engine.errors import GenerationError, NoGenerationError, NoRecordError
+from engine.errors import CorruptError, GenerationError, NoGenerationError, NoRecordError
 from engine.index import durable, manifest, publish
 from engine.index.factory import choose_factory, parse_factory
 from engine.index.folder import Generation, IndexFolder
@@ -129,12 +129,29 @@ def _make(build: Build, choice: Choice, progress: Progress) -> Report:
     write_vectors(build.folder, done.vectorised)
     notes = write_generation_words(build, done, progress)
     searchable = make_searchable(build, queries, done, progress)
-    calibration = calibrate_generation(build, queries, done)
+    with _refuse_damage(build):
+        calibration = calibrate_generation(build, queries, done)
     draw_map(build, queries.identity, done)
     progress("publishing", 0, None)
     report = _finish(Finished(build, queries, done, searchable, calibration))
     is_new = build.current is None or build.current.manifest.encoder.fingerprint != choice.identity.fingerprint
     return replace(report, notes=(*(choice.notes if is_new else ()), *report.notes, *notes))
+
+
+@contextlib.contextmanager
+def _refuse_damage(build: Build) -> Iterator[None]:
+    """Say of an error in what was just written that it was not published.
+
+    Raises:
+        CorruptError: the block raises it.
+    """
+    try:
+        yield
+    except CorruptError as err:
+        problem, _, _ = str(err).partition(". Run: ")
+        if str(build.folder.building) not in problem:
+            raise
+        raise CorruptError(f"the new generation failed its check, so it was not published: {problem}") from err
 
 
 def _fill(build: Build, encoder: Encoder, texts: Texts, progress: Progress) -> Report | Filled:

@@ -77,4 +77,4 @@ def test_a_record_repeats_it(toy: IndexFolder) -> None:
         record = make_record(index, index.ask(Query("gout", mode="hybrid", feedback=True)))
         path.write_bytes(dump_record(record))
         assert read_record(path).query.feedback and rerun(read_record(path), index).same
-    assert "moved towards those of the 10 nearest records (Rocchio feedback)" in write_paragraph(record)
+    assert "moved towards those of the 10 records nearest to it (Rocchio feedback)" in write_paragraph(record)

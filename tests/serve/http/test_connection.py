@@ -339,7 +339,8 @@ def test_a_head_within_the_limit_is_taken(server: Running) -> None:
     long = "x" * 60_000
     assert server.get(f"/healthz?{long}")[0] == 200
     assert server.get("/healthz", f"X-Long: {long}")[0] == 200
-    assert server.get(f"/api/v1/search?q={'%20' * 15_000}a")[0] == 400
+    assert server.get(f"/api/v1/search?q={'%20' * 15_000}a")[0] == 200
+    assert server.get(f"/api/v1/search?q={'%20' * 20_500}a")[0] == 400
 
 
 def test_a_body_over_the_limit_is_refused_before_it_has_come(server: Running) -> None:

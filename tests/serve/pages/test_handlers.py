@@ -392,7 +392,7 @@ def test_the_status_page_says_what_is_served(client: TestClient, index: Index) -
         ("/nope", 404), ("/static/nope.js", 404), ("/record?id=nope", 404), ("/?q=a&i=nope", 404), ("/?q=a&n=0", 400),
         ("/?q=a&like=nope", 404), ("/?zzz=1", 400), ("/?q=a&where=(", 400), ("/map?n=x", 400), ("/?q=a&year=x", 400),
         ("/record", 400), ("/?q=a&mesh_tree=Gout", 400), ("/?q=a&year=" + "9" * 5000, 400), ("/?from=" + "9" * 400, 400),
-        ("/?year=" + "9" * 450, 400), ("/?q=a&n=7&n=8", 400), ("/?" + "journal=a&" * 5000, 400), ("/?q=" + "a" * 5000, 400),
+        ("/?year=" + "9" * 450, 400), ("/?q=a&n=7&n=8", 400), ("/?" + "journal=a&" * 5000, 400), ("/?q=" + "a" * 20_001, 400),
         ("/map?q=a&year=x", 400), ("/?q=%EF%BF%BD", 400), ("/map?q=%E2%80%8B", 400), ("/?q=a&year=²", 400),
     ],
 )  # fmt: skip
@@ -526,7 +526,11 @@ def test_a_marked_text_adds_up_to_what_is_stored(pair: tuple[TestClient, TestCli
 def test_what_the_form_and_the_map_offer_is_text_too(pair: tuple[TestClient, TestClient]) -> None:
     odd, harmless = pair
     for path in ("/", "/?q=gout&n=100&explain=false", "/map", "/map?q=gout&n=100", "/status"):
-        assert Counter(shapes(odd, path)) == Counter(shapes(harmless, path))  # the order of hits may differ
+        found = [Counter(shapes(client, path)) for client in (odd, harmless)]  # the order of hits may differ
+        if path == "/status":  # only one of them has texts that are cut, and names the remedy
+            for counts in found:
+                del counts["code", ()]
+        assert found[0] == found[1]
     shown = page(odd, "/")
     for kind in ("journal", "mesh", "type"):
         assert set(ODD) <= {one.get("value") for one in shown.xpath(f"//datalist[@id='known-{kind}']/option")}
