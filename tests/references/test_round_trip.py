@@ -29,7 +29,7 @@ EXACT = {
     ".xlsx": "XLSX",
 }
 ANY = settings(examples(0.5), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
-RECORDS = st.lists(abstracts(), min_size=1, max_size=3)
+RECORDS = st.lists(abstracts(), min_size=1, max_size=3, unique_by=lambda record: record.record_id)  # as in an index
 
 
 @pytest.mark.parametrize("suffix", EXACT)
