@@ -54,7 +54,7 @@ _MAX_FREE = 0.1  # share of free pages
 _PAGES = ("page_size", "page_count", "freelist_count")
 _SCHEMAS = ("main", "state")
 _PAGE, _SMALL_PAGE = 4096, 512  # bytes
-_SMALL, _LARGE = 1 << 20, 1 << 22  # bytes of a database that has small pages, or large ones; between, what it had
+_SMALL, _LARGE = 1 << 18, 1 << 22  # bytes of a database that has small pages, or large ones; between, what it had
 _NONE = Totals(0, 0, 0, 0, 0)
 _TEXT_COLUMNS = "id, record_id, title, abstract, text_sha256"
 
