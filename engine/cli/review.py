@@ -210,12 +210,13 @@ def export_decisions(config: Config, name: str | None, out: Output, undecided: b
     check_output(out)
     opened = _open_review(config, name)
     state = read_state(opened)
+    n_records = state.n_records if undecided else len(state.records) - len(state.absent)
     with closing(open_corpus(opened.folder.open_current(quick=True))) as corpus:
         for path in out.files:
             as_columns = find_suffix(path) in (".csv", ".tsv", ".xlsx", ".json", ".jsonl")
-            cited = list(cite_decisions(state, corpus, as_columns=as_columns, undecided=undecided))
+            cited = cite_decisions(state, corpus, as_columns=as_columns, undecided=undecided)
             left_out = write_records(path, cited, f"review {state.name} of {opened.folder.name}", out)
-            say(f"{pluralize(len(cited), 'record')} to {path}", err=True)
+            say(f"{pluralize(n_records, 'record')} to {path}", err=True)
             if left_out:
                 say(left_out, err=True)
     if state.absent:
