@@ -51,6 +51,8 @@ def print_hits(hits: HitList, cited: Sequence[Cited], form: str, *, raw: bool = 
 
         if answer.verdict is not None:
             say(str(answer.verdict))
+            for abbreviation in answer.verdict.abbreviations:
+                say(f"{abbreviation}. To rank by it, too, add it to the question")
         if answer.hits:
             print_table(answer.hits, hits.changes or (), hits.cosines)
         _print_groups(answer)

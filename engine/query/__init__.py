@@ -3,7 +3,8 @@
 Next: ``references`` writes hits for reference managers, ``reindex`` makes the next generation. The command line and
 Python users call ``index.Index``; ``opening`` opens the records of a generation. ``validation`` checks a query,
 ``plan`` resolves it against a generation, ``ranking`` ranks by meaning, by words or by both, ``answer`` builds the
-hits, ``explanation`` explains them, and ``verdict`` judges by ``evidence`` whether they are about it. ``searchlog``,
-``rerun`` and ``prisma`` report a search; ``location`` finds the ranks of known records, and ``recordlist`` reads files
-of records as lists of ids; ``queryfile`` and ``batches`` read and answer many queries.
+hits, ``explanation`` explains them, and ``verdict`` judges by ``evidence`` whether they are about it;
+``abbreviations`` finds what its abbreviations stand for. ``searchlog``, ``rerun`` and ``prisma`` report a search;
+``location`` finds the ranks of known records, and ``recordlist`` reads files of records as lists of ids; ``queryfile``
+and ``batches`` read and answer many queries.
 """

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.options import Mode
+from engine.query.abbreviations import find_abbreviations
 from engine.query.doubt import find_doubt
 from engine.query.evidence import BEST, Evidence, HitEvidence, WordWeights, measure_evidence, weigh_words
 from engine.query.generation import OpenGeneration
@@ -27,6 +28,8 @@ from engine.query.plan import Question, encode_texts, intersect_ids
 from engine.query.ranking import Candidate
 from engine.records.answer import SCORE_DECIMALS, AnswerVerdict, Level
 from engine.records.generation import Calibration, Manifest, Reach, Standards
+
+_ReadHit = tuple[float, str, str]  # cosine, title, abstract
 
 VERSION = 2  # of the rule; standards of another version are not used
 _LEVELS: dict[Level | None, str] = {
@@ -75,7 +78,8 @@ def judge_answer(snapshot: OpenGeneration, question: Question, best: Sequence[Ca
     """
     if not question.text:
         return None
-    evidence, words = measure_answer(snapshot, question, best)
+    hits = _read_hits(snapshot, question, best)
+    evidence, words = _measure_hits(snapshot, question, hits)
     level = _choose_level(snapshot, evidence, question.query.mode)
     text = _LEVELS[level] if level or not has_standards(snapshot.manifest) else _INDISTINCT
     if level == "nothing" and (doubt := find_doubt(snapshot.get_words(), question.text, words.missing)):
@@ -88,6 +92,9 @@ def judge_answer(snapshot: OpenGeneration, question: Question, best: Sequence[Ca
         cosine=round(evidence.cosine, SCORE_DECIMALS),
         share=round(evidence.share, SCORE_DECIMALS),
         is_search=question.is_search,
+        abbreviations=()
+        if question.is_search
+        else find_abbreviations(snapshot.get_words(), question.text, [hit[1:] for hit in hits]),
     )
 
 
@@ -109,10 +116,21 @@ def measure_answer(
     snapshot: OpenGeneration, question: Question, best: Sequence[Candidate]
 ) -> tuple[Evidence, WordWeights]:
     """Measure the evidence of the best hits of a ranking; return it with the words of the question."""
-    words = weigh_words(snapshot.get_words(), question.wording)
+    return _measure_hits(snapshot, question, _read_hits(snapshot, question, best))
+
+
+def _read_hits(snapshot: OpenGeneration, question: Question, best: Sequence[Candidate]) -> list[_ReadHit]:
+    """Return the cosine, the title and the abstract of the best hits, best first."""
     cosines = _find_cosines(snapshot, question, best)
     rows = snapshot.corpus.fetch(list(cosines))
-    hits = [(cosines[doc_id], rows[doc_id].title, rows[doc_id].abstract) for doc_id in cosines if doc_id in rows]
+    return [(cosines[doc_id], rows[doc_id].title, rows[doc_id].abstract) for doc_id in cosines if doc_id in rows]
+
+
+def _measure_hits(
+    snapshot: OpenGeneration, question: Question, hits: Sequence[_ReadHit]
+) -> tuple[Evidence, WordWeights]:
+    """Measure the evidence of hits; return it with the words of the question."""
+    words = weigh_words(snapshot.get_words(), question.wording)
     evidence = measure_evidence(words, hits)
     return (_complete_shares(evidence) if question.is_search else evidence), words
 

@@ -79,6 +79,22 @@ Level = Literal["clear", "related", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
+class Abbreviation:
+    """An abbreviation that a record defines, of which the question has one form only."""
+
+    short: str  # "SLE"
+    long: str  # "systemic lupus erythematosus"
+    other: str  # the one of them that is not in the question
+    n_records: int  # of the index that hold the other form
+
+    def __str__(self) -> str:
+        """Return what it stands for, and how many records hold the other form."""
+        holding = "1 record" if self.n_records == 1 else f"{self.n_records:,} records"
+        says = "may stand for" if self.other == self.long else "is short for"
+        return f"{self.short} {says} {self.long}; {holding} of the index hold{'s' * (self.n_records == 1)} {self.other}"
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerVerdict:
     """Whether the best hits are about the question: what they reach, beside what unrelated questions reach here."""
 
@@ -89,6 +105,7 @@ class AnswerVerdict:
     cosine: float  # the highest of the ten best hits
     share: float  # of the question's words, by weight, that one of the ten best hits holds, the highest; 0 to 1
     is_search: bool = False  # the question is a Boolean search, and n_holding counts its matches
+    abbreviations: tuple[Abbreviation, ...] = ()  # that the ten best records define; () for a Boolean search
 
     def __str__(self) -> str:
         """Return the verdict in one line: what it says, and how many records hold the words."""
