@@ -13,7 +13,9 @@ EngineError                      exit 1
 ├── DownloadError                exit 8   files could not be fetched from a mirror
 ├── MassChangeError              exit 7   a reindex would delete or change more than its guard allows
 ├── CorpusError
-│   └── AbstractNotFoundError
+│   ├── AbstractNotFoundError
+│   └── NotSavedError                     a decision that can't be written
+│       └── DiskFullError                 because the disk is full
 ├── EncoderError                          a model that can't be used, or that returned no usable vectors
 │   ├── UnreadableQueryError              a text in which the encoder can read no word
 │   └── EncoderMismatchError     exit 6   the index was built with another encoder
@@ -99,6 +101,14 @@ class CorpusError(EngineError):
 
 class AbstractNotFoundError(CorpusError):
     """No abstract has this record id."""
+
+
+class NotSavedError(CorpusError):
+    """A decision that can't be written; those made before are kept."""
+
+
+class DiskFullError(NotSavedError):
+    """A decision that can't be written, because the disk is full."""
 
 
 class EncoderError(EngineError):

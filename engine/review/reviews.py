@@ -11,6 +11,7 @@ from engine.config import check_name
 from engine.corpus.duplicates.resolution import IdentityFinder
 from engine.corpus.storage.journal import Decision, DecisionKind, Journal, NewDecision
 from engine.corpus.storage.resolution import resolve_ids
+from engine.corpus.storage.store import Corpus
 from engine.errors import UsageError
 from engine.index.folder import IndexFolder
 from engine.phrases import pluralize
@@ -79,33 +80,47 @@ class Review:
         Raises:
             UsageError: the review was not started, a record is not in the index, or a text is too long.
             GenerationError: there is no index, or it is damaged.
-            CorpusError: the journal can't be written.
+            NotSavedError: the journal can't be written.
+        """
+        with closing(open_corpus(self.folder.open_current(quick=True))) as corpus:
+            return self.decide_in(corpus, who, names, label)
+
+    def decide_in(
+        self, corpus: Corpus, who: str, names: Sequence[str], label: NewLabel, key: str = ""
+    ) -> list[Decision]:
+        """Decide about records of an open corpus, as decide() does.
+
+        key: names this command; if the same reviewer has decided with it before, nothing is written again.
+
+        Raises:
+            UsageError: the review was not started, a record is not in the index, or a text is too long.
+            NotSavedError: the journal can't be written.
         """
         self.check_started()
         _check_label(who, label)
-        with closing(open_corpus(self.folder.open_current(quick=True))) as corpus:
-            doc_ids = resolve_ids(corpus, names)
-            if unknown := [name for name, doc_id in zip(names, doc_ids, strict=True) if doc_id is None]:
-                raise UsageError(
-                    f"{pluralize(len(unknown), 'record')} of {len(names):,} not in the index: {name_some(unknown)}. "
-                    "Nothing was decided. Expected record ids, PMIDs or DOIs as `engine search` shows them"
-                )
-            finder = IdentityFinder(corpus)
-            found = [doc_id for doc_id in dict.fromkeys(doc_ids) if doc_id is not None]
-            identities = [finder.identify(doc_id) for doc_id in found]
-        return self.journal.append(
-            who, [NewDecision(label.kind, (identity,), label.details, label.note) for identity in identities]
-        )
+        doc_ids = resolve_ids(corpus, names)
+        if unknown := [name for name, doc_id in zip(names, doc_ids, strict=True) if doc_id is None]:
+            raise UsageError(
+                f"{pluralize(len(unknown), 'record')} of {len(names):,} not in the index: {name_some(unknown)}. "
+                "Nothing was decided. Expected record ids, PMIDs or DOIs as `engine search` shows them"
+            )
+        finder = IdentityFinder(corpus)
+        found = [doc_id for doc_id in dict.fromkeys(doc_ids) if doc_id is not None]
+        identities = [finder.identify(doc_id) for doc_id in found]
+        new = [NewDecision(label.kind, (identity,), label.details, label.note) for identity in identities]
+        return self.journal.append(who, new, key)
 
-    def undo(self, who: str, number: int | None = None) -> list[Decision]:
+    def undo(self, who: str, number: int | None = None, key: str = "") -> list[Decision]:
         """Undo a decision of a reviewer, or all those of their last command; return them.
+
+        key: names this command; if the same reviewer has undone with it before, nothing is undone again.
 
         Raises:
             UsageError: there is none in force, or it is another reviewer's.
-            CorpusError: the journal can't be written.
+            NotSavedError: the journal can't be written.
         """
         self.check_started()
-        return self.journal.undo(who, number, own=True)
+        return self.journal.undo(who, number, own=True, key=key)
 
     def check_started(self) -> None:
         """Check that there is such a review.

@@ -6,18 +6,19 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from engine.errors import CorpusError, UsageError
+from engine.errors import CorpusError, DiskFullError, NotSavedError, UsageError
 
 _APPLICATION_ID = 0x41424443  # "ABDC"
 _VERSION = 1
 _PATIENCE = 30.0  # seconds to wait for another process
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")  # what SQLite says on a full disk
 _SCHEMA = f"""
 CREATE TABLE events (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -110,8 +111,8 @@ class Journal:
             sql = "SELECT review FROM events WHERE review != '' GROUP BY review ORDER BY min(id)"
             return [name for (name,) in connection.execute(sql)]
 
-    def read(self) -> list[Decision]:
-        """Return all decisions, oldest first; none if there is no file.
+    def read(self, after: int = 0) -> list[Decision]:
+        """Return the decisions with a number above `after`, oldest first; none if there is no file.
 
         Raises:
             CorpusError: the file can't be read.
@@ -119,38 +120,71 @@ class Journal:
         if not self.path.exists():
             return []
         with self.open(write=False) as connection:
-            return self._select_events(connection)
+            return self._select_events(connection, after)
 
-    def _select_events(self, connection: sqlite3.Connection) -> list[Decision]:
-        sql = f"SELECT {_COLUMNS} FROM events WHERE review = ? ORDER BY id"
-        return [_parse_event(row) for row in connection.execute(sql, (self.review,))]
+    def _select_events(self, connection: sqlite3.Connection, after: int = 0) -> list[Decision]:
+        sql = f"SELECT {_COLUMNS} FROM events WHERE review = ? AND id > ? ORDER BY id"
+        return [_parse_event(row) for row in connection.execute(sql, (self.review, after))]
 
-    def append(self, who: str, decisions: Sequence[NewDecision]) -> list[Decision]:
+    def append(self, who: str, decisions: Sequence[NewDecision], key: str = "") -> list[Decision]:
         """Write decisions, all or none, and return them. They are on disk when this returns.
 
+        key: names this command; if the same person has written with it before, nothing is written again.
+
         Raises:
-            CorpusError: the file can't be written.
+            NotSavedError: the file can't be written.
+            CorpusError: it is not a journal.
         """
         with self.open(write=True) as connection:
-            numbers = self._insert(connection, who, [(each, None) for each in decisions])
-        return [decision for decision in self.read() if decision.number in numbers]
+            if before := self._select_by_key(connection, who, key):
+                return before
+            pairs = [(_add_key(each, key), None) for each in decisions]
+            numbers = set(self._insert(connection, who, pairs))
+            made = self._select_events(connection, min(numbers, default=0) - 1)
+        return [decision for decision in made if decision.number in numbers]
 
-    def undo(self, who: str, number: int | None = None, *, own: bool = False) -> list[Decision]:
+    def undo(self, who: str, number: int | None = None, *, own: bool = False, key: str = "") -> list[Decision]:
         """Undo a decision, or all those of the last command that are still in force; return them.
 
         own: choose among the decisions of the same person only.
+        key: names this command; if the same person has undone with it before, nothing is undone again.
 
         Raises:
             UsageError: there is no such decision, or it has been undone.
-            CorpusError: the file can't be written.
+            NotSavedError: the file can't be written.
+            CorpusError: it is not a journal.
         """
         if not self.path.exists():
             raise UsageError(f"{self.path.parent} has no decisions yet")
         with self.open(write=True) as connection:
-            to_undo = _choose_to_undo(self._select_events(connection), number, who if own else None)
-            undoing = NewDecision(DecisionKind.UNDO, ())
+            events = self._select_events(connection)
+            if before := {event.undoes for event in self._select_by_key(connection, who, key)}:
+                return [event for event in events if event.number in before]
+            to_undo = _choose_to_undo(events, number, who if own else None)
+            undoing = _add_key(NewDecision(DecisionKind.UNDO, ()), key)
             self._insert(connection, who, [(undoing, decision.number) for decision in to_undo])
         return to_undo
+
+    def find_by_key(self, who: str, key: str) -> list[Decision]:
+        """Return what a person wrote in the command with this key; nothing if there was none.
+
+        Raises:
+            CorpusError: the file can't be read.
+        """
+        if not self.path.exists():
+            return []
+        with self.open(write=False) as connection:
+            return self._select_by_key(connection, who, key)
+
+    def _select_by_key(self, connection: sqlite3.Connection, who: str, key: str) -> list[Decision]:
+        """Return what a person wrote in the command with this key; nothing without a key."""
+        if not key:
+            return []
+        sql = (
+            f"SELECT {_COLUMNS} FROM events WHERE review = ? AND who = ?"
+            " AND json_extract(details, '$.key') = ? ORDER BY id"
+        )
+        return [_parse_event(row) for row in connection.execute(sql, (self.review, who, key))]
 
     def _insert(
         self, connection: sqlite3.Connection, who: str, decisions: Collection[tuple[NewDecision, int | None]]
@@ -183,7 +217,8 @@ class Journal:
         """Open the file for one transaction.
 
         Raises:
-            CorpusError: it can't be read or written.
+            CorpusError: it can't be read, or is not a journal.
+            NotSavedError: it can't be written.
         """
         try:
             with contextlib.closing(self.open_connection(write=write)) as connection:
@@ -194,7 +229,8 @@ class Journal:
                 yield connection
                 connection.execute("COMMIT")
         except sqlite3.Error as err:
-            raise CorpusError(
+            kind = _classify_failure(err) if write else CorpusError
+            raise kind(
                 f"{self.path} can't be {'written' if write else 'read'}: {err}. Check the disk and the permissions; "
                 "the decisions made before are kept"
             ) from err
@@ -219,6 +255,16 @@ def list_active(decisions: Sequence[Decision]) -> list[Decision]:
     """Return the decisions that were not undone, oldest first."""
     undone = {decision.undoes for decision in decisions}
     return [each for each in decisions if each.kind is not DecisionKind.UNDO and each.number not in undone]
+
+
+def _add_key(decision: NewDecision, key: str) -> NewDecision:
+    """Return a decision that carries the key of its command, if there is one."""
+    return replace(decision, details={**decision.details, "key": key}) if key else decision
+
+
+def _classify_failure(err: sqlite3.Error) -> type[CorpusError]:
+    """Return the kind of error of a failed write."""
+    return DiskFullError if getattr(err, "sqlite_errorname", "") in _FULL else NotSavedError
 
 
 def _choose_to_undo(decisions: Sequence[Decision], number: int | None, who: str | None) -> list[Decision]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision, RecordIdentity, list_active
-from engine.errors import CorpusError, UsageError
+from engine.errors import CorpusError, DiskFullError, NotSavedError, UsageError
 
 ONE, TWO = RecordIdentity(("PMID:1", "S1"), "1", "10.1/a", "Gout", 2020, "Liu, R"), RecordIdentity(("b",), title="Gout")
 MERGE = NewDecision(DecisionKind.MERGE, (ONE, TWO), {"score": 0.9}, "looks the same")
@@ -131,3 +131,37 @@ def test_a_kill_loses_at_most_the_last_decision(tmp_path: Path) -> None:
         numbers = [decision.number for decision in Journal(path).read()]
         assert numbers == list(range(1, len(numbers) + 1))
         assert len(numbers) >= int(said[-1] if said else 1)
+
+
+def test_what_is_sent_twice_with_one_key_is_written_once(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "decisions.db")
+    first = journal.append("ann", [MERGE], "a1")
+    assert journal.append("ann", [MERGE], "a1") == first == journal.find_by_key("ann", "a1")
+    assert [each.number for each in journal.append("bob", [MERGE], "a1")] == [2]
+    assert [each.number for each in journal.append("ann", [MERGE])] == [3]
+    assert journal.undo("ann", 1, key="u1") == journal.undo("ann", 1, key="u1") == first
+    assert [(each.kind, each.undoes) for each in journal.read(3)] == [(DecisionKind.UNDO, 1)]
+    assert journal.find_by_key("ann", "") == journal.find_by_key("ann", "other") == []
+
+
+def test_a_full_disk_and_a_locked_file_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path / "decisions.db")
+    journal.append("ann", [MERGE])
+    with journal.open(write=False) as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    opened = journal.open_connection
+
+    def open_small(*, write: bool) -> sqlite3.Connection:
+        connection = opened(write=write)
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        return connection
+
+    monkeypatch.setattr(journal, "open_connection", open_small)
+    with pytest.raises(DiskFullError, match="database or disk is full.*the decisions made before are kept"):
+        journal.append("ann", [NewDecision(DecisionKind.MERGE, (ONE, TWO), note="long" * 9000)])
+    monkeypatch.undo()
+    monkeypatch.setattr("engine.corpus.storage.journal._PATIENCE", 0.0)
+    with journal.open(write=True), pytest.raises(NotSavedError, match="database is locked") as refused:
+        Journal(journal.path).append("bob", [MERGE])
+    assert not isinstance(refused.value, DiskFullError)
+    assert [each.who for each in journal.read()] == ["ann"]
