@@ -324,14 +324,14 @@ class Filters:
             words=("records of a list ({})",),
         ),
     )
-    exclude: Sequence[str] = _describe_field(
+    hide: Sequence[str] = _describe_field(
         (),
         QueryOption(
-            "exclude",
+            "hide",
             ValueKind.IDS,
-            "Leave out these records: record ids, PMIDs or DOIs.",
-            file_help="Leave out the records in a file of the same kinds.",
-            chip="excluded",
+            "Hide these records from the hits: record ids, PMIDs or DOIs.",
+            file_help="Hide the records in a file of the same kinds from the hits.",
+            chip="hidden",
             words=("records that are not in a list ({})",),
         ),
     )

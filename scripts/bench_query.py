@@ -147,7 +147,7 @@ def some_filters(index: Index, n: int, seed: int) -> list[Filters]:
             some = tuple(rng.sample(journals, min(len(journals), rng.randint(1, 40))))
             chosen += [Filters(journals=some), Filters(years=((low, None),), journals=some)]
         chosen += [Filters(where=f"year < {low} or year >= {high}"), Filters(where=f"not year in ({low}, {high})")]
-        found[replace(rng.choice(chosen), exclude=(str(rng.randint(1, 10**7)),))] = None
+        found[replace(rng.choice(chosen), hide=(str(rng.randint(1, 10**7)),))] = None
     return list(found)
 
 
@@ -167,7 +167,7 @@ def by_brute_force(index: Index, filters: Filters, records: dict[int, tuple[int 
             return year is None or str(year) not in filters.where
         return True
 
-    left_out = {i for text in filters.exclude if (i := known(index, text)) is not None}
+    left_out = {i for text in filters.hide if (i := known(index, text)) is not None}
     return [i for i, (year, journal) in records.items() if i not in left_out and passes(year, journal)]
 
 

@@ -199,7 +199,7 @@ def judge_case(index: Index, case: Case, mode: Mode, calibration: Calibration) -
     """Yield the outcome with the answers in the index and, if there are any, with them left out."""
     snapshot = get_generation(index)
     for left_out in [(), case.answers] if case.answers else [()]:
-        question = read_question(snapshot, Query(case.text, mode=mode, filters=Filters(exclude=left_out)))
+        question = read_question(snapshot, Query(case.text, mode=mode, filters=Filters(hide=left_out)))
         vector = encode_question(snapshot, question)[0]
         found = rank_question(snapshot, question, partial(np.asarray, vector))
         support = weigh_evidence(measure_answer(snapshot, question, found.best)[0], calibration, mode)

@@ -103,6 +103,6 @@ def test_labels_come_from_exports_as_from_lists(run: Run, tmp_path: Path) -> Non
     )
     assert exports.exit_code == 0, exports.output
     assert json.loads(exports.stdout) == json.loads(lists.stdout)
-    assert run("export", "--exclude", "out.ris", "-o", "rest.csv").stderr.startswith("38 records to rest.csv")
+    assert run("export", "--hide", "out.ris", "-o", "rest.csv").stderr.startswith("38 records to rest.csv")
     known = run("recall", "gout", "--known", "in.ris", "--mode", "semantic")
     assert known.exit_code == 0 and "2 known records in the index" in known.stdout

@@ -51,7 +51,7 @@ def test_filters_reach_the_index(toy: IndexFolder, engine: Run, tmp_path: Path, 
         (("--where", 'journal in ("Gut", "The Lancet") and not retracted'), {"b"}),
     ):
         assert {row["id"] for row in rows(engine("search", "gout", *options))} == wanted, options
-    left = rows(engine("search", "gout", "-n", "100", "--exclude", "ids.txt"))
+    left = rows(engine("search", "gout", "-n", "100", "--hide", "ids.txt"))
     assert len(left) == 40
     told = engine("search", "gout", "--ids", "ids.txt")
     assert told.stderr.splitlines() == [

@@ -83,8 +83,8 @@ def test_years_that_run_backwards() -> None:
 
 
 def test_lists_become_tuples_and_texts_become_ranges_of_years() -> None:
-    found = Filters(years=["2015-", (1990, 2000), [None, 1980]], journals=["Gut"], ids=[], exclude=["a", "b"])  # type: ignore[list-item]
-    assert found == Filters(((2015, None), (1990, 2000), (None, 1980)), ("Gut",), ids=(), exclude=("a", "b"))
+    found = Filters(years=["2015-", (1990, 2000), [None, 1980]], journals=["Gut"], ids=[], hide=["a", "b"])  # type: ignore[list-item]
+    assert found == Filters(((2015, None), (1990, 2000), (None, 1980)), ("Gut",), ids=(), hide=("a", "b"))
     assert found.year_ranges == ((2015, None), (1990, 2000), (None, 1980))
     assert hash(found) == hash(dataclasses.replace(found))
     assert Filters(ids=None, journals=None) == Filters()  # type: ignore[arg-type]

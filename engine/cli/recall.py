@@ -48,7 +48,7 @@ def recall(
 
     Prints the rank of each known record in the whole ranking, the recall at several depths, and how many hits to read
     to find 95 % of them. Recall is the share of the known records in the index that were found; a record that a filter
-    excludes counts as not found. Depths are 10, 50, 100, 500 and the value of -n.
+    leaves out counts as not found. Depths are 10, 50, 100, 500 and the value of -n.
 
     \b
     engine recall "switching to a biosimilar" --known pmids.txt -i rheumatology

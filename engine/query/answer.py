@@ -121,7 +121,7 @@ def _build_answer(
 
 
 def _note_shortfall(question: Question, n_hits: int, found: Ranking) -> list[str]:
-    """Explain why there are fewer hits than requested, if something excluded records."""
+    """Explain why there are fewer hits than requested, if something left records out."""
     query = question.query
     by_words = query.mode == "keyword" or (query.mode == "hybrid" and question.wording.is_constrained)
     left_out = query.filters != Filters() or by_words or question.is_search

@@ -103,7 +103,7 @@ def passes(record: Record, filters: Filters, doc_id: Callable[[str], int | None]
         filters.retracted in (None, of.retracted),
         filters.has_abstract in (None, not is_blank(of.abstract)),
         filters.ids is None or record.doc_id in map(doc_id, filters.ids),
-        record.doc_id not in map(doc_id, filters.exclude),
+        record.doc_id not in map(doc_id, filters.hide),
     ]
     return all(tests)
 

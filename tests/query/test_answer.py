@@ -187,7 +187,7 @@ def test_unknown_ids_of_a_list_are_told(toy: IndexFolder) -> None:
         assert answer.notes == ("1 listed id not in this index: nope",)
         nothing = index.ask(Query("gout", filters=Filters(ids=("nope",))))
         assert nothing.hits == () and nothing.n_qualified == 0
-        left_out = index.ask(Query("gout", filters=Filters(exclude=("toy-05",)), top_k=40))
+        left_out = index.ask(Query("gout", filters=Filters(hide=("toy-05",)), top_k=40))
         assert "toy-05" not in ids(left_out) and len(left_out.hits) == 39
 
 

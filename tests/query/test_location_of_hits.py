@@ -43,7 +43,7 @@ def test_every_hit_is_found_with_what_it_has_among_all(toy: IndexFolder, mode: M
 
 def test_what_is_not_there_is_told_from_what_is_left_out(toy: IndexFolder) -> None:
     with open_index(toy.path) as index:
-        query = Query("gout", filters=Filters(exclude=("toy-01",)))
+        query = Query("gout", filters=Filters(hide=("toy-01",)))
         found = index.locate(query, ("nope", "toy-01", "toy-02"))
         assert ([hit.id for hit in found.answer.hits], found.absent, found.left_out) == (
             ["toy-02"],

@@ -36,7 +36,7 @@ SET: dict[str, st.SearchStrategy[object]] = {
     "has_abstract": st.booleans(),
     "has_fulltext": st.booleans(),
     "where": VALUE,
-} | dict.fromkeys(("journals", "mesh", "mesh_trees", "types", "keywords", "authors", "languages", "sources", "databases", "labels", "notes", "ids", "exclude"), VALUES)  # fmt: skip
+} | dict.fromkeys(("journals", "mesh", "mesh_trees", "types", "keywords", "authors", "languages", "sources", "databases", "labels", "notes", "ids", "hide"), VALUES)  # fmt: skip
 
 
 def of(**given: object) -> str:
@@ -102,7 +102,7 @@ def test_opposites_are_told_apart() -> None:
 
 
 def test_a_long_list_is_counted() -> None:
-    text = of(filters=Filters(exclude=tuple(f"PMID:{n}" for n in range(1000, 3000))))
+    text = of(filters=Filters(hide=tuple(f"PMID:{n}" for n in range(1000, 3000))))
     assert "not in a list (2,000 records: PMID:1000 to PMID:2999, all of them in the search record)" in text
 
 

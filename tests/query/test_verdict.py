@@ -235,7 +235,7 @@ def test_filters_restrict_what_is_counted(toy: IndexFolder, mode: Mode) -> None:
         query = Query("gout", mode=mode)
         holding = [hit.id for hit in index.search("gout", mode="keyword", top_k=40)]
         for left_out in ((), (holding[0],), tuple(holding)):
-            verdict = index.ask(replace(query, filters=Filters(exclude=left_out))).verdict
+            verdict = index.ask(replace(query, filters=Filters(hide=left_out))).verdict
             assert verdict is not None and verdict.n_holding == len(holding) - len(left_out)
             assert (verdict.share == 0) is (left_out == tuple(holding))
 

@@ -231,10 +231,10 @@ def test_years_are_drawn_over_the_bars(window: Callable[..., Page]) -> None:
 def test_similar_and_exclude(window: Callable[..., Page]) -> None:
     page = window(f"/?q={QUESTION}")
     best = ids(page)[0]
-    page.locator(".exclude").first.click()
-    page.wait_for_url("**exclude=**")
+    page.locator(".hide").first.click()
+    page.wait_for_url("**hide=**")
     assert best not in ids(page)
-    assert "excluded: 1" in page.inner_text(".chips")
+    assert "hidden: 1" in page.inner_text(".chips")
     page.go_back()
     page.locator(".similar").first.click()
     page.wait_for_url("**like=**")
@@ -262,15 +262,15 @@ def test_ticks_stay_when_the_search_is_narrowed(window: Callable[..., Page]) -> 
     for place in (0, 1, 3):
         page.locator(".tick").nth(place).check()
     ticked = [ids(page)[place] for place in (0, 1, 3)]
-    page.locator(".exclude").nth(1).click()
-    page.wait_for_url("**exclude=**")
+    page.locator(".hide").nth(1).click()
+    page.wait_for_url("**hide=**")
     assert page.inner_text("#ticked") == "2 ticked"
     page.select_option("#format", "ris")
     assert records(downloaded(page, "#export button")) == [ticked[0], ticked[2]]
     page.goto(page.url + "&year=1700-1800")
     page.goto(page.url.replace("1700-1800", "-2100"))
     assert [box.is_checked() for box in page.locator(".tick").all()[:3]] == [True, False, True]
-    page.goto(page.url + f"&exclude={ticked[2]}")
+    page.goto(page.url + f"&hide={ticked[2]}")
     assert page.inner_text("#ticked") == "1 ticked"
 
 
@@ -325,11 +325,11 @@ def test_the_form_sent_again_keeps_the_ticks(window: Callable[..., Page]) -> Non
 def test_what_is_excluded_is_no_longer_ticked(window: Callable[..., Page]) -> None:
     page = window("/?q=gout")
     page.locator(".tick").nth(0).check()
-    page.locator(".exclude").nth(0).click()
-    page.wait_for_url("**exclude=**")
+    page.locator(".hide").nth(0).click()
+    page.wait_for_url("**hide=**")
     assert page.inner_text("#ticked") == ""
     page.locator(".chips a").first.click()
-    page.wait_for_url(lambda url: "exclude" not in url)
+    page.wait_for_url(lambda url: "hide" not in url)
     assert page.inner_text("#ticked") == ""
 
 
@@ -599,7 +599,7 @@ def test_dark_is_dark(window: Callable[..., Page]) -> None:
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 def test_axe_finds_nothing_serious(window: Callable[..., Page], scheme: str, width: int) -> None:
-    paths = ("/", f"/?q={QUESTION}&year=2000-&exclude=sample-008", "/?q=gout&mode=keyword&where=year+=+1700",
+    paths = ("/", f"/?q={QUESTION}&year=2000-&hide=sample-008", "/?q=gout&mode=keyword&where=year+=+1700",
              "/record?id=sample-008", "/status", f"/map?q={QUESTION}")  # fmt: skip
     page = window("/status", color_scheme=scheme, viewport={"width": width, "height": 900})
     for path in paths:

@@ -55,8 +55,8 @@ def find_qualified(corpus: Corpus, filters: Filters, tree: MeshTree | None = Non
     unknown: dict[str, None] = {}
     if filters.ids is not None:
         parts.append(_select_listed(corpus, filters.ids, unknown))
-    if filters.exclude:
-        parts.append(Not(_select_listed(corpus, filters.exclude, unknown)))
+    if filters.hide:
+        parts.append(Not(_select_listed(corpus, filters.hide, unknown)))
     doc_ids = read_members(corpus, All(tuple(parts)))
     return Qualified(doc_ids, tuple(unknown), note_unmatched(corpus, filters))
 

@@ -37,7 +37,7 @@ _HITS = (
 _FILE_NAMES = ("format", "tick", "top")  # parameters of exports that pages don't have
 _NARROWING = {parameter.name for parameter in FILTERS} | {"min_score"}
 _LEFT_OUT = (
-    "excluded by a filter, a required word or the minimum score, or as an example, "
+    "left out by a filter, a required word or the minimum score, or as an example, "
     f"or ranked below the first {MAX_RANK:,}"
 )
 _NAMED = 5  # ids named in a message

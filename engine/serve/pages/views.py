@@ -37,7 +37,7 @@ class _HitView:
     doi: str
     page: str  # URL of its record page
     similar: str
-    exclude: str
+    hide: str
 
     @property
     def byline(self) -> str:
@@ -102,7 +102,7 @@ def _build_hit_view(hit: Hit, record: Abstract, state: State) -> _HitView:
         doi=build_doi_url(hit.doi),
         page=where.set_value("id", hit.id).build_address("/record"),
         similar=similar.set_value("like", hit.id).build_address("/"),
-        exclude=state.add_value("exclude", hit.id).build_address("/"),
+        hide=state.add_value("hide", hit.id).build_address("/"),
     )
 
 
@@ -144,20 +144,18 @@ def _format_ordinal(n: int) -> str:
 
 
 def build_chips(state: State) -> list[_Chip]:
-    """Return the active filters, each with the URL without it; excluded records share one entry."""
+    """Return the active filters, each with the URL without it; hidden records share one entry."""
     chips = []
     for name, value in state.pairs:
         option = _CHIPS.get(name)
-        if option is None or name == "exclude":
+        if option is None or name == "hide":
             continue
         if option.chip:
             chips.append(_Chip(option.chip, value, state.drop_value(name, value).build_address("/")))
         elif (flag := FLAGS.get(value.strip().lower())) is not None:
             chips.append(_Chip("", option.chip_values[flag], state.drop_value(name).build_address("/")))
-    if excluded := [value for name, value in state.pairs if name == "exclude"]:
-        chips.append(
-            _Chip(_CHIPS["exclude"].chip, f"{len(excluded):,}", state.drop_value("exclude").build_address("/"))
-        )
+    if hidden := [value for name, value in state.pairs if name == "hide"]:
+        chips.append(_Chip(_CHIPS["hide"].chip, f"{len(hidden):,}", state.drop_value("hide").build_address("/")))
     return chips
 
 

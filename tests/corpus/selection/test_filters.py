@@ -132,9 +132,9 @@ def test_examples_in_docstrings() -> None:
         ({"has_abstract": False}, [2]),
         ({"ids": ()}, []),
         ({"ids": ("r4", "PMID:11", "https://doi.org/10.1/B", "nobody")}, [1, 3, 4]),
-        ({"ids": ("r4", "r1"), "exclude": ("11",)}, [4]),
-        ({"exclude": ("doi:10.1/a", "nobody")}, [2, 3, 4]),
-        ({"where": "year >= 2003", "exclude": ("r4",)}, [2]),
+        ({"ids": ("r4", "r1"), "hide": ("11",)}, [4]),
+        ({"hide": ("doi:10.1/a", "nobody")}, [2, 3, 4]),
+        ({"where": "year >= 2003", "hide": ("r4",)}, [2]),
         ({"mesh_trees": ("joint diseases",)}, [1, 2, 4]),
         ({"mesh_trees": ("c05.1",)}, [1, 2]),
         ({"mesh_trees": ("C05",), "mesh": ("Humans",)}, [1]),
@@ -152,14 +152,14 @@ def test_ids_come_ascending_once_and_as_int64(corpus: Corpus) -> None:
 
 
 def test_unknown_ids_are_reported_in_order_and_once(corpus: Corpus) -> None:
-    qualified = find_qualified(corpus, Filters(ids=("zz", "r1", "\udc80", "zz"), exclude=("0", "zz", "r2")))
+    qualified = find_qualified(corpus, Filters(ids=("zz", "r1", "\udc80", "zz"), hide=("0", "zz", "r2")))
     assert qualified.unknown == ("zz", "\udc80", "0")
     assert qualified.doc_ids.tolist() == [1]
 
 
 def test_no_record_of_an_empty_corpus_qualifies(tmp_path: Path) -> None:
     with closing(corpus_of(tmp_path)) as empty:
-        assert ids(empty) == ids(empty, retracted=False) == ids(empty, where="not year = 3", exclude=("x",)) == []
+        assert ids(empty) == ids(empty, retracted=False) == ids(empty, where="not year = 3", hide=("x",)) == []
 
 
 def test_sets_combine_with_or_without_bounds(corpus: Corpus) -> None:
@@ -192,7 +192,7 @@ def test_the_tree_is_required_only_by_its_filter(corpus: Corpus) -> None:
         ({"types": (3,)}, "types holds '3'"),
         ({"keywords": ("x*" * 5001,)}, "keywords holds 'x"),
         ({"ids": (11,)}, "ids holds '11'"),
-        ({"exclude": "r1"}, "exclude is the single text"),
+        ({"hide": "r1"}, "hide is the single text"),
         ({"authors": ("-",)}, "the author '-' has no word"),
         ({"authors": (" ".join(map(str, range(200))),)}, "has 200 words, expected 20"),
         ({"authors": ("x",) * 501}, "501 authors were given, expected 500"),
@@ -230,7 +230,7 @@ def test_no_value_is_read_as_sql(corpus: Corpus, text: str) -> None:
     for name in ("journals", "mesh", "types", "keywords", "authors", "languages", "sources", "ids"):
         for value in (text, f"*{text}", f"{text}*x"):
             assert ids(corpus, **{name: (value,)}) == []
-    assert ids(corpus, exclude=(text,)) == [1, 2, 3, 4]
+    assert ids(corpus, hide=(text,)) == [1, 2, 3, 4]
     assert corpus.path.read_bytes() == before
 
 
@@ -258,9 +258,9 @@ many = st.builds(
     retracted=st.none() | st.booleans(),
     has_abstract=st.none() | st.booleans(),
     ids=st.none() | st.lists(drawn.keys, max_size=8).map(tuple),
-    exclude=st.lists(drawn.keys, max_size=3).map(tuple),
+    hide=st.lists(drawn.keys, max_size=3).map(tuple),
 )
-FIELDS = ("years", "journals", "mesh", "types", "keywords", "authors", "languages", "sources", "databases", "labels", "notes", "has_fulltext", "retracted", "has_abstract", "ids", "exclude")  # fmt: skip
+FIELDS = ("years", "journals", "mesh", "types", "keywords", "authors", "languages", "sources", "databases", "labels", "notes", "has_fulltext", "retracted", "has_abstract", "ids", "hide")  # fmt: skip
 
 
 @st.composite
@@ -278,7 +278,7 @@ def test_every_filter_finds_what_plain_python_finds(files: list, asked: list[Fil
             qualified = find_qualified(corpus, filters)
             expected = [r.doc_id for r in held if passes(r, filters, lambda key: found_by(corpus, key))]
             assert qualified.doc_ids.tolist() == expected, filters
-            listed = (*(filters.ids or ()), *filters.exclude)
+            listed = (*(filters.ids or ()), *filters.hide)
             assert qualified.unknown == tuple(dict.fromkeys(key for key in listed if found_by(corpus, key) is None))
 
 
@@ -305,7 +305,7 @@ def test_ten_thousand_ids_of_every_kind(large: Corpus) -> None:
     expected = [large.find_doc_id(f"PMID:{n}") for n in range(3000, 12_001)]
     assert qualified.doc_ids.tolist() == expected
     assert len(qualified.unknown) == 2_999
-    assert find_qualified(large, Filters(exclude=keys)).doc_ids.tolist() == [
+    assert find_qualified(large, Filters(hide=keys)).doc_ids.tolist() == [
         i for i in large.read_ids() if i not in set(expected)
     ]
 
@@ -348,7 +348,7 @@ class Recorder:
         Filters(years=((1999, 2003), (2010, None)), retracted=False, has_abstract=True),
         Filters(retracted=True, has_abstract=False),
         Filters(journals=("x", "y*"), mesh=("x",), types=("*",), keywords=("x",), authors=("smith j",), languages=("en",)),
-        Filters(sources=("x*",), ids=("1", "10.1/a", "x"), exclude=("y",)),
+        Filters(sources=("x*",), ids=("1", "10.1/a", "x"), hide=("y",)),
         Filters(where="pmid = 1 or doi ~ 10 or id in (a, b) or year != 3 or source = x or not has_abstract or doi = none"),
     ],
 )  # fmt: skip

@@ -46,7 +46,7 @@ FILTERS = (
     Filters(journals=("*a*",), has_abstract=True),
     Filters(mesh=("gout*",), types=("*",)),
     Filters(authors=("smith j",), sources=("*a*",)),
-    Filters(has_fulltext=False, exclude=("r1", "PMID:5")),
+    Filters(has_fulltext=False, hide=("r1", "PMID:5")),
     Filters(where="not (title ~ gout or source = none) or year < 2001 or doi ~ 10 or note = gout"),
     Filters(where="mesh = none or pmid = none or doi != none and author != none", years=((2001, 2003), (None, 1999))),
     Filters(where="year = none or year >= 40000 or keyword ~ a", languages=("eng",)),

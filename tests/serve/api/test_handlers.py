@@ -85,10 +85,10 @@ FILTERS = (
     ([("has_abstract", "0")], Filters(has_abstract=False)),
     ([("has_abstract", "on")], Filters(has_abstract=True)),
     ([("ids", "gut"), ("ids", "77"), ("ids", "10.1000/gut.1")], Filters(ids=("gut", "77", "10.1000/gut.1"))),
-    ([("exclude", "gut"), ("exclude", "toy-01")], Filters(exclude=("gut", "toy-01"))),
+    ([("hide", "gut"), ("hide", "toy-01")], Filters(hide=("gut", "toy-01"))),
     ([("where", "year >= 2031 and not journal = Gut")], Filters(where="year >= 2031 and not journal = Gut")),
-    ([("year", "-2000"), ("has_abstract", "1"), ("exclude", "toy-02")],
-     Filters(years=((None, 2000),), has_abstract=True, exclude=("toy-02",))),
+    ([("year", "-2000"), ("has_abstract", "1"), ("hide", "toy-02")],
+     Filters(years=((None, 2000),), has_abstract=True, hide=("toy-02",))),
 )  # fmt: skip
 
 
@@ -216,7 +216,7 @@ def walked(client: TestClient, path: str) -> list[str]:
 
 @pytest.mark.parametrize("n", [1, 7, 23, 46, 50])
 @pytest.mark.parametrize(
-    "path", ["search?q=gout", "search?q=gout&mode=hybrid&exclude=toy-01", "similar?id=toy-02&q=a%26b"]
+    "path", ["search?q=gout", "search?q=gout&mode=hybrid&hide=toy-01", "similar?id=toy-02&q=a%26b"]
 )
 def test_next_leads_through_every_record_once_and_in_order(client: TestClient, index: Index, path: str, n: int) -> None:
     whole = client.get(f"/api/v1/{path}&n=1000").json()
@@ -225,10 +225,10 @@ def test_next_leads_through_every_record_once_and_in_order(client: TestClient, i
 
 
 def test_next_keeps_every_other_parameter(client: TestClient) -> None:
-    response = client.get("/api/v1/search", params=[("q", "a&b=ü"), ("exclude", "x"), ("exclude", "y"), ("n", "2")])
+    response = client.get("/api/v1/search", params=[("q", "a&b=ü"), ("hide", "x"), ("hide", "y"), ("n", "2")])
     parts = urlsplit(response.json()["next"])
     assert parts.path == "/api/v1/search"
-    assert parse_qsl(parts.query) == [("q", "a&b=ü"), ("exclude", "x"), ("exclude", "y"), ("n", "2"), ("offset", "2")]
+    assert parse_qsl(parts.query) == [("q", "a&b=ü"), ("hide", "x"), ("hide", "y"), ("n", "2"), ("offset", "2")]
     new = client.get("/api/v1/new?q=gout&since=2&n=2").json()
     assert new["next"] == "/api/v1/new?q=gout&since=2&n=2&offset=2"
     assert client.get(new["next"]).json()["next"] is None
@@ -405,7 +405,7 @@ def test_a_batch_answers_as_single_searches_do(client: TestClient, index: Index)
         {"q": "pain", "n": 3, "offset": 1},
         {"q": "gout", "mode": "hybrid", "weight": 0.25, "retracted": False},
         {"q": "gout", "year": ["2031", "1995-1998"], "explain": True, "mode": None},
-        {"q": "gout", "exclude": []},
+        {"q": "gout", "hide": []},
     ]
     found = batch(client, {"queries": queries, "n": 4, "has_abstract": True, "i": "toy"})
     assert (found["index"], found["generation"]) == ("toy", index.generation)
@@ -507,7 +507,7 @@ def test_half_a_character_in_a_body_stops_nothing(client: TestClient) -> None:
     for raw, status in (
         (rb'{"queries": ["gout \ud800"]}', 200),
         (rb'{"queries": ["gout \udcff"], "mode": "keyword"}', 200),
-        (rb'{"queries": [{"q": "gout", "exclude": "\udfff", "explain": true}]}', 200),
+        (rb'{"queries": [{"q": "gout", "hide": "\udfff", "explain": true}]}', 200),
         (rb'{"queries": ["gout"], "ids": ["\ud800", "toy-01"]}', 200),
         (rb'{"queries": ["gout"], "where": "journal = \ud800"}', 200),
         (rb'{"queries": ["gout"], "journal": "\ud800", "author": "\ud800", "source": "\ud800"}', 200),
@@ -574,7 +574,7 @@ def test_a_refusal_says_what_was_found_and_what_was_expected(client: TestClient)
 
 
 def test_too_many_values_are_refused(client: TestClient) -> None:
-    for name, most in (("year", 100), ("journal", 100), ("like", 100), ("ids", 1000), ("exclude", 1000)):
+    for name, most in (("year", 100), ("journal", 100), ("like", 100), ("ids", 1000), ("hide", 1000)):
         value = "2000" if name == "year" else "toy-01"
         assert client.get("/api/v1/search", params=[("q", "a")] + [(name, value)] * most).status_code == 200
         message = refused(client, "search", ("q", "a"), *[(name, value)] * (most + 1))
@@ -584,7 +584,7 @@ def test_too_many_values_are_refused(client: TestClient) -> None:
     assert error_of(response, 400, "bad_request").startswith(
         "the request has too many parameters, expected 1,200 at most"
     )
-    few = [("ids", "toy-01")] * 1000 + [("exclude", "toy-02")] * 199
+    few = [("ids", "toy-01")] * 1000 + [("hide", "toy-02")] * 199
     assert client.get("/api/v1/search", params=[("q", "a"), *few]).status_code == 200
     assert "has too many parameters, expected 1,200 at most" in refused(client, "search", ("q", "a"), *few, ("n", "3"))
     assert "expected 100 at most" in bad_batch(
@@ -608,7 +608,7 @@ def test_odd_texts_are_searched_like_any_other(client: TestClient) -> None:
             response = client.get("/api/v1/search", params={"q": text, "mode": mode})
             assert response.status_code == 200, (text, mode, response.text)
             assert parsed(response.text)["query"]["text"] == text  # type: ignore[index]
-    for raw in ("q=a%ED%A0%80", "q=a%FF%FE", "q=a%", "q=%zz", "q=a&exclude=%ED%A0%80", "q=a&journal=%FF"):
+    for raw in ("q=a%ED%A0%80", "q=a%FF%FE", "q=a%", "q=%zz", "q=a&hide=%ED%A0%80", "q=a&journal=%FF"):
         assert client.get(f"/api/v1/search?{raw}").status_code == 200
 
 

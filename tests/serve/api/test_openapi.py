@@ -204,7 +204,7 @@ def test_the_parameters_of_the_document_are_those_that_are_taken(
             "offset": "0", "weight": "0.5", "min_score": "-1", "diversify": "0.5", "explain": "true", "feedback": "true", "year": "1991-",
             "rerank": "none", "rerank_depth": "5", "rerank_precision": "int8", "sort": "year:asc",
             "retracted": "false", "has_abstract": "true", "has_fulltext": "true", "where": "year > 1", "q": "gout", "like": "toy-02",
-            "unlike": "toy-03", "ids": "toy-01", "exclude": "toy-04", "journal": "*", "language": "eng"}  # fmt: skip
+            "unlike": "toy-03", "ids": "toy-01", "hide": "toy-04", "journal": "*", "language": "eng"}  # fmt: skip
     needed = {"q": "gout", "id": "toy-01", "since": "2"}
     base = {key: value for key, value in needed.items() if key in described}
     for parameter, one in described.items():

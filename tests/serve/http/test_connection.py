@@ -482,5 +482,5 @@ def test_a_source_of_any_name_is_a_filter_and_no_file(watched: tuple[Running, Pa
     assert server.get("/api/v1/search?q=a&source=a&mode=hybrid")[0] == 200
     before = len(opened.read_text().splitlines())
     for name in ("..%2F..%2Fetc%2Fpasswd", "%2Fetc%2Fpasswd", "*"):
-        assert server.get(f"/api/v1/search?q=a&source={name}&journal={name}&exclude={name}")[0] == 200
+        assert server.get(f"/api/v1/search?q=a&source={name}&journal={name}&hide={name}")[0] == 200
     check_opened(opened, before, indexes)

@@ -149,12 +149,12 @@ def scored(hit: Hit) -> tuple[object, ...]:
 
 def test_ticks_that_are_no_hits_are_told_and_the_others_can_be_had(client: TestClient, index: Index) -> None:
     one, two, three = [hit.id for hit in index.ask(Query("gout", top_k=3)).hits]
-    path = f"/export?q=gout&format=jsonl&n=20&offset=20&top=&tick={two}&tick=nope&tick={one}&exclude={one}"
+    path = f"/export?q=gout&format=jsonl&n=20&offset=20&top=&tick={two}&tick=nope&tick={one}&hide={one}"
     shown = page(client, path, status=404)
     said = only(shown, "//p[@role='alert']").text_content()
     assert said == (
         "No file was made: 2 of the 3 ticked records are not hits of this search in generation 000003: "
-        f"nope (no longer in the index); {one} (excluded by a filter, a required word or the minimum score, or as an "
+        f"nope (no longer in the index); {one} (left out by a filter, a required word or the minimum score, or as an "
         "example, or ranked below the first 10,000)."
     )
     others, unfiltered, back = shown.xpath("//p[@class='ways']/a")
@@ -164,11 +164,11 @@ def test_ticks_that_are_no_hits_are_told_and_the_others_can_be_had(client: TestC
     assert [(row["id"], row["rank"]) for row in jsonl(client, unfiltered.get("href"))] == [(one, 1), (two, 2)]
     gone = page(client, f"/export?q=gout&format=ris&min_score=0.1&tick={one}&tick=nope", status=404)
     assert texts(gone, "//p[@class='ways']/a") == ["Export the other", "Back to the hits"]
-    path = f"/export?q=gout&format=jsonl&tick={one}&tick={two}&exclude={one}&min_score=0.999"
+    path = f"/export?q=gout&format=jsonl&tick={one}&tick={two}&hide={one}&min_score=0.999"
     unfiltered = page(client, path, status=404).xpath("//p[@class='ways']/a")[0]
     assert [row["rank"] for row in jsonl(client, unfiltered.get("href"))] == [1, 2]
     assert ids(page(client, back.get("href"))) == [hit.id for hit in index.ask(
-        Query("gout", top_k=20, offset=20, filters=Filters(exclude=(one,)))).hits]  # fmt: skip
+        Query("gout", top_k=20, offset=20, filters=Filters(hide=(one,)))).hits]  # fmt: skip
     (alone,) = page(client, "/export?q=gout&format=ris&tick=nope", status=404).xpath("//p[@class='ways']/a")
     assert alone.get("href") == "/?q=gout"
     many = "".join(f"&tick=gone-{n}" for n in range(9)) + f"&tick={two}&tick={three}"
@@ -211,7 +211,7 @@ def test_the_file_of_a_record_that_makes_no_sense_is_refused(client: TestClient)
         page(client, f"/record/export?{query}", status=status)
 
 
-@pytest.mark.parametrize("more", ["", "&mode=hybrid&weight=0.3&year=1991-2010&exclude=toy-01", "&min_score=0.5&n=7"])
+@pytest.mark.parametrize("more", ["", "&mode=hybrid&weight=0.3&year=1991-2010&hide=toy-01", "&min_score=0.5&n=7"])
 def test_the_record_of_a_search_is_read_and_repeated_by_the_command_line(
     client: TestClient, library: IndexFolder, tmp_path: Path, more: str
 ) -> None:

@@ -103,7 +103,7 @@ STATES: tuple[Pairs, ...] = (
     [("q", "gout"), ("retracted", "true"), ("has_abstract", "false")],
     [("q", "gout"), ("where", 'year >= 2015 and not mesh = "Animals"'), ("explain", "false")],
     [("like", "toy-01"), ("unlike", "toy-02"), ("unlike", "toy-03"), ("min_score", "0.1")],
-    [("q", "gout"), ("exclude", "gut"), ("exclude", "toy-01"), ("ids", "toy-02"), ("ids", "toy-03")],
+    [("q", "gout"), ("hide", "gut"), ("hide", "toy-01"), ("ids", "toy-02"), ("ids", "toy-03")],
     [("q", "gout"), ("diversify", "0.5"), ("i", "toy")],
     [("q", "gout"), ("i", "old")],
 )
@@ -165,7 +165,7 @@ def test_a_filter_that_is_in_force_is_seen_however_it_is_written(client: TestCli
         ("q=gout&from=&to=2003", "/?q=gout&year=-2003"),
         ("q=gout&from=2001&to=2001", "/?q=gout&year=2001"),
         ("q=gout&from=1998&year=1990&year=1995&n=20", "/?q=gout&n=20&year=1998-"),
-        ("q=a&exclude=x&exclude=x&n=", "/?q=a&exclude=x"),
+        ("q=a&hide=x&hide=x&n=", "/?q=a&hide=x"),
         ("q=%C3%BC+%26+%3Cb%3E&mode=", "/?q=%C3%BC+%26+%3Cb%3E"),
         ("q=gout&mode=&evil=http://evil.com", None),
         ("q=gout&from=2003&to=1998", None),
@@ -231,7 +231,7 @@ def test_an_abstract_is_cut_and_whole_beside(client: TestClient, index: Index) -
     assert texts(shown, "//p[@class='facts']/span[1]") == ["; ".join(f"Author {n}" for n in range(6)) + " et al."]
     links = {one.text: one.get("href") for one in shown.xpath("//li//span[@class='links']/a")}
     assert links["PubMed"] == "https://pubmed.ncbi.nlm.nih.gov/77/" and "DOI" not in links
-    assert links["Similar"] == "/?like=PMID%3A77" and links["Exclude"] == "/?q=gout&ids=77&exclude=PMID%3A77"
+    assert links["Similar"] == "/?like=PMID%3A77" and links["Hide"] == "/?q=gout&ids=77&hide=PMID%3A77"
 
 
 def test_the_extract_of_a_long_abstract_begins_and_ends_with_whole_words(client: TestClient, index: Index) -> None:
@@ -274,17 +274,17 @@ def test_the_nearest_sentence_and_the_words_are_marked_unless_it_is_not_wanted(
 
 def test_chips_take_a_filter_away(client: TestClient) -> None:
     state = [("q", "gout"), ("journal", "Gut"), ("journal", "The Lancet"), ("year", "2031-"), ("retracted", "false"),
-             ("has_abstract", "false"), ("where", "year > 2000"), ("exclude", "a"), ("exclude", "b"),
+             ("has_abstract", "false"), ("where", "year > 2000"), ("hide", "a"), ("hide", "b"),
              ("offset", "0"), ("min_score", "-1")]  # fmt: skip
     shown = page(client, "/", *state)
     chips = {" ".join(one.text_content().split()): one.get("href") for one in shown.xpath("//ul[@class='chips']/li/a")}
     assert set(chips) == {
         "journal: Gut ×", "journal: The Lancet ×", "year: 2031- ×", "retracted hidden ×", "without an abstract ×",
-        "where: year > 2000 ×", "excluded: 2 ×", "cosine at least: -1 ×",
+        "where: year > 2000 ×", "hidden: 2 ×", "cosine at least: -1 ×",
     }  # fmt: skip
     base = [pair for pair in state if pair[0] != "offset"]
     assert pairs_of(chips["journal: Gut ×"]) == [pair for pair in base if pair != ("journal", "Gut")]
-    assert pairs_of(chips["excluded: 2 ×"]) == [pair for pair in base if pair[0] != "exclude"]
+    assert pairs_of(chips["hidden: 2 ×"]) == [pair for pair in base if pair[0] != "hide"]
     assert pairs_of(chips["retracted hidden ×"]) == [pair for pair in base if pair[0] != "retracted"]
     for address in chips.values():
         assert urlsplit(address).path == "/" and client.get(address).status_code == 200
@@ -318,7 +318,7 @@ def test_similar_and_excluded_hits(client: TestClient, index: Index) -> None:
     assert ids(near) == [hit.id for hit in index.ask(
         Query(like=(first,), top_k=20, filters=Filters(years=((1991, 2010),)))).hits]  # fmt: skip
     assert texts(near, "//ul[@class='examples']/li/b") == [index.get(first).title]
-    without = page(client, shown.xpath("//a[@class='exclude']/@href")[0])
+    without = page(client, shown.xpath("//a[@class='hide']/@href")[0])
     assert first not in ids(without) and len(ids(without)) == 20
 
 
@@ -599,7 +599,7 @@ def test_the_ticks_of_a_question_are_kept_however_its_address_is_spelled(client:
         return only(page(client, "/", *pairs), "//form[@id='export']").get("data-question")
 
     plain = question(("q", "gout"))
-    for more in (("i", "toy"), ("mode", "hybrid"), ("n", 20), ("offset", 10), ("year", "1991-"), ("exclude", "gut")):
+    for more in (("i", "toy"), ("mode", "hybrid"), ("n", 20), ("offset", 10), ("year", "1991-"), ("hide", "gut")):
         assert question(("q", "gout"), more) == question(more, ("q", "gout")) == plain
     others = [question(("q", "Gout")), question(("q", "gout"), ("i", "old")), question(("q", "gout"), ("mode", "semantic")),
               question(("q", "gout"), ("like", "gut")), question(("q", "gout"), ("unlike", "gut"))]  # fmt: skip

@@ -35,7 +35,7 @@ STATE = State(
         ("mesh", "Gout"),
         ("n", "20"),
         ("offset", "20"),
-        ("exclude", "7"),
+        ("hide", "7"),
     )
 )
 
@@ -53,10 +53,10 @@ def test_a_hit_leads_to_its_page_its_like_and_the_same_search_without_it() -> No
     found = _build_hit_view(HIT, RECORD, STATE)
     assert read(found.page) == ("/record", [("i", "toy"), ("id", "PMID:12")])
     assert read(found.similar) == (
-        "/", [("i", "toy"), ("year", "2000-"), ("mesh", "Gout"), ("n", "20"), ("exclude", "7"), ("like", "PMID:12")],
+        "/", [("i", "toy"), ("year", "2000-"), ("mesh", "Gout"), ("n", "20"), ("hide", "7"), ("like", "PMID:12")],
     )  # fmt: skip
     kept = [pair for pair in STATE.pairs if pair[0] != "offset"]
-    assert read(found.exclude) == ("/", [*kept, ("exclude", "PMID:12")])
+    assert read(found.hide) == ("/", [*kept, ("hide", "PMID:12")])
     assert (found.pubmed, found.doi) == ("https://pubmed.ncbi.nlm.nih.gov/12/", "https://doi.org/10.1000/x")
 
 
@@ -158,8 +158,8 @@ def test_each_filter_has_a_chip_that_leads_away_from_it() -> None:
 
 
 def test_what_is_excluded_is_one_chip() -> None:
-    (chip,) = build_chips(State((("exclude", "a"), ("q", "gout"), ("exclude", "b"))))
-    assert (chip.label, chip.value, read(chip.href)) == ("excluded", "2", ("/", [("q", "gout")]))
+    (chip,) = build_chips(State((("hide", "a"), ("q", "gout"), ("hide", "b"))))
+    assert (chip.label, chip.value, read(chip.href)) == ("hidden", "2", ("/", [("q", "gout")]))
 
 
 def test_what_is_no_filter_has_no_chip() -> None:

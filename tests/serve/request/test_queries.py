@@ -53,7 +53,7 @@ def test_every_filter_by_hand() -> None:
     found = asked(
         ("year", "1998-2003"), ("year", "2015-"), ("journal", "Lancet"), ("journal", "BMJ"), ("mesh", "Gout"), ("mesh_tree", "C05"),
         ("type", "Review"), ("keyword", "pain"), ("author", "smith j"), ("language", "eng"), ("source", "*.ris"), ("database", "Embase"), ("label", "screened"), ("note", "ask"),
-        ("retracted", "false"), ("has_abstract", "true"), ("has_fulltext", "false"), ("ids", "1"), ("ids", "2"), ("exclude", "3"), ("where", "year > 3"),
+        ("retracted", "false"), ("has_abstract", "true"), ("has_fulltext", "false"), ("ids", "1"), ("ids", "2"), ("hide", "3"), ("where", "year > 3"),
     )  # fmt: skip
     assert found.filters == Filters(
         ((1998, 2003), (2015, None)), ("Lancet", "BMJ"), ("Gout",), ("C05",), ("Review",), ("pain",), ("smith j",), ("eng",),

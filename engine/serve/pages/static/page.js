@@ -21,7 +21,7 @@ for (const form of all("form[method=get]")) {
   });
 }
 
-// Keep ticks while paging through the hits of one query and filtering them; excluded records lose their tick.
+// Keep ticks while paging through the hits of one query and filtering them; hidden records lose their tick.
 const exporting = one("#export");
 if (exporting) {
   const key = `ticked ${exporting.dataset.question}`;
@@ -60,8 +60,8 @@ if (exporting) {
       exporting.append(field);
     }
   });
-  const excluded = new URLSearchParams(location.search).getAll("exclude"), before = read();
-  if (excluded.some((id) => before.has(id))) write(new Set([...before].filter((id) => !excluded.includes(id))));
+  const out = new URLSearchParams(location.search).getAll("hide"), before = read();
+  if (out.some((id) => before.has(id))) write(new Set([...before].filter((id) => !out.includes(id))));
   show();
   addEventListener("pageshow", show); // a page restored from the cache may have outdated ticks
 }
@@ -144,7 +144,7 @@ const keys = {
   x: () => one(".tick", hits[place] ?? document.createElement("i"))?.click(),
   o: () => { const whole = hits[place] && one(".whole", hits[place]); if (whole) whole.open = !whole.open; },
   s: () => hits[place] && one(".similar", hits[place])?.click(),
-  e: () => hits[place] && one(".exclude", hits[place])?.click(),
+  h: () => hits[place] && one(".hide", hits[place])?.click(),
   n: () => one("a[rel=next]")?.click(),
   p: () => one("a[rel=prev]")?.click(),
 };
