@@ -4,7 +4,7 @@ Next: nothing. ``build`` makes and updates indexes, ``nightly`` updates one ever
 for systemd and cron), ``find`` searches them, ``look`` shows and checks them, ``translate`` shows how a Boolean search
 is read, ``duplicates`` decides on duplicates, ``compact`` merges segments, ``tune`` tunes a large one. ``recall`` and
 ``rerun`` check searches, ``screen`` ranks records for screening, ``review`` keeps decisions, ``flow`` counts them for a
-diagram that ``flowchart`` draws, ``serve`` serves browsers and programs. ``models`` lists models; ``similarity``
+diagram, ``serve`` serves browsers and programs. ``models`` lists models; ``similarity``
 compares texts; ``evaluate`` and ``knownitems`` measure rankings; ``train``, ``promote`` and ``explain_card`` deal with
 encoders.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.corpus.databases import Database, guess_database, name_origin
 from engine.corpus.merging.sightings import PUBMED_FILES
@@ -26,23 +26,50 @@ _SIGHTINGS = """
     GROUP BY 1, 2, 3, 4, 5
 """
 _FILES = """
-    SELECT file_id, name, format, rejected, withdrawn, id FROM sources
-    WHERE id IN (SELECT max(id) FROM sources GROUP BY file_id) ORDER BY file_id
+    SELECT s.file_id, s.name, s.format, s.rejected, s.withdrawn, s.id, d.first_read, d.last_read
+    FROM sources s JOIN (
+        SELECT file_id, max(s.id) AS id, coalesce(min(date(created)), '') AS first_read,
+            coalesce(max(date(created)), '') AS last_read
+        FROM sources s LEFT JOIN generation g ON g.number = s.generation GROUP BY file_id
+    ) d ON d.id = s.id ORDER BY s.file_id
 """
 
 
 @dataclass(slots=True)
+class _FileFlow:
+    """The records of one database or register in one file; all numbered files of PubMed count as one."""
+
+    name: str
+    first_read: str  # UTC, YYYY-MM-DD; "" if unknown
+    last_read: str
+    found: int = 0
+
+
+@dataclass(slots=True)
 class OriginFlow:
-    """The records from one database or register; `found` is the sum of duplicates, rejected, withdrawn and left."""
+    """The records from one database or register.
+
+    `found` is the sum of duplicates, rejected, withdrawn and left, and that of the files.
+    """
 
     name: str
     is_register: bool
-    files: list[str]
+    files: list[_FileFlow]
     found: int = 0
     duplicates: int = 0  # of records of this or another file that was read before
     rejected: int = 0  # that could not be indexed
     withdrawn: int = 0  # that PubMed deleted
     left: int = 0
+
+    @property
+    def first_read(self) -> str:
+        """The day on which a file of it was read for the first time: UTC, YYYY-MM-DD; "" if unknown."""
+        return min((file.first_read for file in self.files), default="")
+
+    @property
+    def last_read(self) -> str:
+        """The day on which a file of it was read for the last time."""
+        return max((file.last_read for file in self.files), default="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +95,36 @@ class _Sightings:
     n_sightings: int  # of the index
 
 
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file as it was read last."""
+
+    file_id: int
+    name: str
+    format: str
+    rejected: int
+    withdrawn: int
+    source_id: int
+    first_read: str
+    last_read: str
+
+
 @dataclass(slots=True)
 class _FlowCounts:
     """Counts while the sightings are read."""
 
     origins: dict[str, OriginFlow] = field(default_factory=dict)
+    files: dict[tuple[str, int], _FileFlow] = field(default_factory=dict)  # by database and file_id
     rules: Counter[str] = field(default_factory=Counter)
 
-    def get(self, database: Database, file: str) -> OriginFlow:
-        """Return the flow of a database, which has this file."""
+    def get(self, database: Database, file: _File) -> tuple[OriginFlow, _FileFlow]:
+        """Return the flow of a database, and that of its records in a file."""
         flow = self.origins.setdefault(database.name, OriginFlow(database.name, database.is_register, []))
-        flow.files += [file] if file not in flow.files else []
-        return flow
+        key = database.name, file.file_id
+        if key not in self.files:
+            self.files[key] = _FileFlow(file.name, file.first_read, file.last_read)
+            flow.files.append(self.files[key])
+        return flow, self.files[key]
 
 
 def count_flow(corpus: Corpus) -> Flow:
@@ -87,20 +132,25 @@ def count_flow(corpus: Corpus) -> Flow:
 
     A file that was read several times counts once, with all records that it ever gave.
     """
-    files = [tuple(row) for row in corpus.read_state(_FILES)]
-    sightings = _read_sightings(corpus, {file_id: last for file_id, *_, last in files})
     n_rejected = corpus.read_state("SELECT sum(rejected) FROM sources WHERE file_id = ?", PUBMED_FILES)[0][0]
+    files = [_File(*row) for row in corpus.read_state(_FILES)]
+    files = [
+        replace(file, name="numbered files of PubMed", rejected=n_rejected, withdrawn=0)
+        if file.file_id == PUBMED_FILES
+        else file
+        for file in files
+    ]
+    sightings = _read_sightings(corpus, {file.file_id: file.source_id for file in files})
     tally = _FlowCounts()
-    for file_id, name, kind, rejected, withdrawn, _ in files:
-        shown = "numbered files of PubMed" if file_id == PUBMED_FILES else name
-        rows = sightings.get(file_id, [])
-        database = guess_database(_rank_origins(rows), name, kind)
-        flow = tally.get(database, shown)
-        flow.rejected += n_rejected if file_id == PUBMED_FILES else rejected
-        flow.withdrawn += 0 if file_id == PUBMED_FILES else withdrawn
+    for file in files:
+        rows = sightings.get(file.file_id, [])
+        database = guess_database(_rank_origins(rows), file.name, file.format)
+        flow, of_file = tally.get(database, file)
+        flow.rejected += file.rejected
+        flow.withdrawn += file.withdrawn
+        of_file.found += file.rejected + file.withdrawn
         for row in rows:
-            origin = name_origin(row.origin) if row.origin else database
-            _count_rows(tally, tally.get(origin, shown), row)
+            _count_rows(tally, file, name_origin(row.origin) if row.origin else database, row)
     return _add_totals(tally)
 
 
@@ -127,8 +177,9 @@ def _rank_origins(rows: Iterable[_Sightings]) -> tuple[str, ...]:
     return tuple(origin for origin, _ in counts.most_common() if origin)
 
 
-def _count_rows(tally: _FlowCounts, flow: OriginFlow, row: _Sightings) -> None:
+def _count_rows(tally: _FlowCounts, file: _File, database: Database, row: _Sightings) -> None:
     """Count the sightings of one file, database and rule."""
+    flow, of_file = tally.get(database, file)
     n_repeated = row.n_records - row.n_sightings
     n_merged = row.n_sightings if row.is_present and row.rule else 0
     tally.rules[_WITHIN] += n_repeated
@@ -136,6 +187,7 @@ def _count_rows(tally: _FlowCounts, flow: OriginFlow, row: _Sightings) -> None:
     flow.duplicates += n_repeated + n_merged
     flow.withdrawn += 0 if row.is_present else row.n_sightings
     flow.left += row.n_sightings if row.is_present and not row.rule else 0
+    of_file.found += row.n_records
 
 
 def _add_totals(tally: _FlowCounts) -> Flow:

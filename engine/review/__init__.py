@@ -3,5 +3,5 @@
 Next: ``serve`` shows and keeps decisions, ``cli`` lists, imports and exports them. ``reviews`` writes decisions into
 the journal and undoes them. ``state`` reads what is in force in the current generation, and counts it. ``agreement``
 compares reviewers. ``marks`` knows how screening tools write decisions, and ``exchange`` takes in their files and
-writes them.
+writes them. ``flow`` counts what happened to records, and ``flowchart`` draws it.
 """

@@ -26,7 +26,7 @@ from engine.serve.http.failures import BodyError, Failure, classify_error
 from engine.serve.http.guard import Guard
 from engine.serve.http.limits import MAX_BATCHES_WAITING
 from engine.serve.metrics import Metrics
-from engine.serve.pages import downloads, handlers, map
+from engine.serve.pages import downloads, flow, handlers, map
 from engine.serve.request.site import JSON, Site
 from engine.serve.work.desk import Desk
 from engine.serve.work.shelf import Shelf
@@ -113,6 +113,9 @@ _ROUTES = [
     Route("/map", map.show_map_page),
     Route("/map/points", map.send_points),
     Route("/map/at", map.find_record_at),
+    Route("/flow", flow.show_flow_page),
+    Route("/flow.svg", flow.send_diagram),
+    Route("/flow.json", flow.send_numbers),
     Route("/record/export", downloads.export_record),
     Route("/export", downloads.export_hits),
     Route("/search-record.json", downloads.export_search_record),

@@ -118,7 +118,9 @@ class Histories(RuleBasedStateMachine):
         with closing(open_corpus(folder.open_current(quick=True))) as corpus:
             found["events"] = [asdict(event) | {"created": ""} for event in read_events(corpus)]
             found["changed"] = find_changed(corpus, max(1, corpus.read_generation() - 1))
-            found["flow"] = asdict(count_flow(corpus))
+            flow = count_flow(corpus)
+            assert flow.left == corpus.count_totals().abstracts
+            found["flow"] = asdict(flow)
             found["files"] = corpus.read_sources()
         return found
 

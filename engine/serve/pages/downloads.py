@@ -73,7 +73,7 @@ async def export_hits(request: Request) -> Response:
 
     try:
         response = await respond(request, [index], FORMATS[suffix].media_type, work)
-        return _name_attachment(response, _make_file_name(index, suffix))
+        return name_attachment(response, _make_file_name(index, suffix))
     except _NoHitsError as err:
         return _show_missing_ticks(request, err)
 
@@ -121,7 +121,7 @@ async def export_record(request: Request) -> Response:
         return b"".join(render_records(suffix, [Cited(hit, record)], line))
 
     response = await respond(request, [index], FORMATS[suffix].media_type, work)
-    return _name_attachment(response, _make_file_name(index, suffix))
+    return name_attachment(response, _make_file_name(index, suffix))
 
 
 async def export_search_record(request: Request) -> Response:
@@ -129,7 +129,7 @@ async def export_search_record(request: Request) -> Response:
     values = read_values(request, SEARCH)
     query, index = replace(read_query(values), explain=False), get_site(request).shelf.get_index(values.get_text("i"))
     response = await respond(request, [index], JSON, lambda: dump_record(make_record(index, index.ask(query))))
-    return _name_attachment(response, "search.json")
+    return name_attachment(response, "search.json")
 
 
 def _make_file_name(index: Index, suffix: str) -> str:
@@ -137,7 +137,7 @@ def _make_file_name(index: Index, suffix: str) -> str:
     return f"{index.name}-{index.generation:06d}{suffix}"
 
 
-def _name_attachment(response: Response, name: str) -> Response:
+def name_attachment(response: Response, name: str) -> Response:
     """Return the response after marking it as a download with this file name."""
     response.headers["Content-Disposition"] = f'attachment; filename="{quote(name)}"'
     return response

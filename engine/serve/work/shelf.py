@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.config import Settings, count_cores
 from engine.errors import ConfigError, UnknownIndexError, UsageError
 from engine.index.folder import IndexFolder
+from engine.query.flows import read_flow
 from engine.query.index import Index, get_generation, open_index
 from engine.serve.http.limits import FILTER_SECONDS, FOLLOW_SECONDS
 from engine.serve.work.drawing import draw_map_of
@@ -104,6 +105,7 @@ class Shelf:
         for name, index in self.indexes.items():
             try:
                 read_facets(index)
+                read_flow(get_generation(index))
                 index.encode(_SENTENCES)
             except Exception as err:  # the request itself will report it
                 if not self.stopped.is_set():
@@ -139,6 +141,7 @@ def _open_newer(index: Index) -> Index:
     get_generation(fresh).adopt_encoder(get_generation(index))
     _warm_up(fresh)
     read_facets(fresh)
+    read_flow(get_generation(fresh))
     return fresh
 
 
