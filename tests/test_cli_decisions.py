@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.cli import main
+from engine.corpus.storage.journal import DecisionKind, Journal, NewDecision, RecordIdentity
 from engine.index.folder import IndexFolder
 
 Run = Callable[..., Result]
@@ -46,11 +47,34 @@ def test_a_review_from_its_start_to_a_settled_conflict(run: Run, tmp_path: Path)
         "    toy-01: ann include, bob exclude",
         "    to settle one: engine review decide ID include|exclude --for-all",
         "  ann and bob: 2 records decided by both, 1 equally; Cohen's kappa 0.00",
+        "  stopping: can't tell yet. Nothing is included yet, so nothing tells how many inclusions there are.",
+        "    if nothing more is found, it allows stopping after 37 more records",
     ]
     run("decide|toy-01|include|--who|cyd|--for-all")
     found = json.loads(run("status|--json").output)
     assert (found["include"], found["exclude"], found["conflict"], found["left"]) == (1, 2, 0, 37)
     assert (found["criteria"], found["offered_reasons"], found["conflicts"]) == ("Colchicine in gout", ["no gout"], [])
+
+
+def test_the_status_tells_whether_reading_may_stop(run: Run, toy: IndexFolder) -> None:
+    run("start|--review|main|--who|ann")
+    journal, order = Journal(toy.decisions, "main"), {"name": "learned", "rank": 1}
+    for n in range(1, 39):
+        kind = DecisionKind.INCLUDE if n < 20 else DecisionKind.EXCLUDE
+        record = RecordIdentity((f"toy-{n:02d}",))
+        journal.append("ann", [NewDecision(kind, (record,), {"order": order, "seconds": 30.0})])
+    assert run("status").output.splitlines()[4:] == [
+        "  maybe: 0",
+        "  stopping: may stop. At most 1 of 2 unread records belong in the review; 95 % recall allows 1.",
+        "    p 0.005, expected 0.05 or less: the chance to find so few if more are left",
+        "  30 s for a record (median of 38): 1 min for all that are left",
+    ]
+    run("undo|--who|ann")
+    run("decide|toy-38|exclude|--who|ann")
+    progress = json.loads(run("status|--json").output)["progress"]
+    assert (progress["n_read"], progress["n_ordered"], progress["found_after"]) == (38, 37, list(range(1, 20)))
+    assert (progress["advice"]["verdict"], progress["advice"]["most_left"]) == ("may stop", 1)
+    assert progress["seconds"] == {"median": 30.0, "timed": 37, "left": 60.0, "more": None}
 
 
 def test_the_log_keeps_what_was_undone(run: Run) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.corpus.storage.journal import Decision
     from engine.review.agreement import Agreement
     from engine.review.exchange import Imported
+    from engine.review.progress import ReviewProgress, StopAdvice
     from engine.review.reviews import Review
     from engine.review.state import DecidedRecord, ReviewState
 
@@ -228,20 +229,23 @@ def export_decisions(config: Config, name: str | None, out: Output, undecided: b
 @_review_option
 @_json_option
 def status(config: Config, name: str | None, as_object: bool) -> None:
-    """Show what is decided, and where reviewers differ.
+    """Show what is decided, what may be left, and where reviewers differ.
 
-    Cohen's kappa compares each two reviewers on the records that both decided.
+    A statistical test tells how many inclusions may be left among the unread records. It counts only decisions on
+    records that were read in the order that the engine offers, or drawn at random. Cohen's kappa compares each two
+    reviewers on the records that both decided.
     """
     from engine.review.agreement import list_agreements
+    from engine.review.progress import compute_progress
     from engine.review.state import read_state
 
     opened = _open_review(config, name)
     state = read_state(opened)
-    agreements = list_agreements(state)
+    agreements, progress = list_agreements(state), compute_progress(state)
     if as_object:
-        say(dump_json(_describe_state(opened, state, agreements)))
+        say(dump_json(_describe_state(opened, state, agreements) | {"progress": _describe_progress(progress)}))
     else:
-        say("\n".join(_format_state(opened, state, agreements)))
+        say("\n".join([*_format_state(opened, state, agreements), *_format_progress(progress)]))
 
 
 @review.command()
@@ -343,6 +347,44 @@ def _format_state(opened: Review, state: ReviewState, agreements: Sequence[Agree
             f"  {each.reviewers[0]} and {each.reviewers[1]}: {pluralize(each.n_both, 'record')} decided by both, "
             f"{each.n_equal:,} equally; Cohen's kappa {kappa}"
         )
+
+
+def _describe_progress(progress: ReviewProgress) -> dict[str, object]:
+    """Return the progress of a review as plain fields."""
+    n_more = progress.advice.n_more
+    seconds = {
+        "median": progress.seconds,
+        "timed": progress.n_timed,
+        "left": progress.estimate_seconds(progress.n_unread),
+        "more": None if n_more is None else progress.estimate_seconds(n_more),
+    }
+    return asdict(progress) | {"seconds": seconds}
+
+
+def _format_progress(progress: ReviewProgress) -> Iterator[str]:
+    """Yield the lines that show what may be left, and how long it takes to read it."""
+    yield from _format_advice(progress.advice)
+    if progress.seconds is not None:
+        left = _format_duration(progress.estimate_seconds(progress.n_unread) or 0)
+        yield f"  {progress.seconds:g} s for a record (median of {progress.n_timed:,}): {left} for all that are left"
+
+
+def _format_advice(advice: StopAdvice) -> Iterator[str]:
+    """Yield the lines that show whether reading may stop."""
+    from engine.review.progress import StopVerdict
+
+    yield f"  stopping: {advice.verdict}. {advice.reason}"
+    if advice.p is not None and advice.verdict is not StopVerdict.DONE:
+        yield f"    p {advice.p:.3f}, expected {advice.error:g} or less: the chance to find so few if more are left"
+    if advice.n_more is not None:
+        more = pluralize(advice.n_more, "more record")
+        yield f"    if nothing more is found, it allows stopping after {more}"
+
+
+def _format_duration(seconds: float) -> str:
+    """Return a duration in hours and minutes."""
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    return f"{hours:,} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
 def _format_conflict(record: DecidedRecord) -> str:

@@ -1,7 +1,8 @@
 """Stage 9. In: what the reviewers decide about records of an index. Out: the decisions in force.
 
 Next: ``serve`` shows and keeps decisions, ``cli`` lists, imports and exports them. ``reviews`` writes decisions into
-the journal and undoes them. ``state`` reads what is in force in the current generation, and counts it. ``agreement``
-compares reviewers. ``marks`` knows how screening tools write decisions, and ``exchange`` takes in their files and
-writes them. ``flow`` counts what happened to records, and ``flowchart`` draws it.
+the journal and undoes them. ``state`` reads what is in force in the current generation, and counts it. ``progress``
+tells what may be left and whether reading may stop, and ``agreement`` compares reviewers. ``marks`` knows how screening
+tools write decisions, and ``exchange`` takes in their files and writes them. ``flow`` counts what happened to records,
+and ``flowchart`` draws it.
 """

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class RecordDecision:
     labels: tuple[str, ...]
     seconds: float | None
     for_all: bool  # holds for all reviewers
+    order: Mapping[str, Any] | None = None  # how the record was shown, see NewLabel.order; None: not in an order
+    first: int = 0  # number of the reviewer's first decision on the record, which `order` belongs to
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,19 +155,24 @@ def _choose_last(decisions: Iterable[Decision]) -> Iterator[RecordDecision]:
 
     A decision to leave a record undecided takes an earlier one back; it stays only for its note.
     """
+    first: dict[tuple[str, bool], Decision] = {}
     last: dict[tuple[str, bool], Decision] = {}
     for decision in decisions:
         for_all = bool(decision.details.get("for_all"))
         key = ("" if for_all else decision.who), for_all
         last.pop(key, None)
         last[key] = decision
-    for decision in last.values():
+        if decision.kind is DecisionKind.UNDECIDED:
+            first.pop(key, None)
+        else:
+            first.setdefault(key, decision)
+    for key, decision in last.items():
         if decision.kind is not DecisionKind.UNDECIDED or decision.note:
-            yield _describe_decision(decision)
+            yield _describe_decision(decision, first.get(key, decision))
 
 
-def _describe_decision(decision: Decision) -> RecordDecision:
-    """Return a decision of the journal as one of a review."""
+def _describe_decision(decision: Decision, first: Decision) -> RecordDecision:
+    """Return a decision of the journal as one of a review; first is the reviewer's first decision on the record."""
     details = decision.details
     return RecordDecision(
         decision.number,
@@ -176,4 +184,6 @@ def _describe_decision(decision: Decision) -> RecordDecision:
         tuple(details.get("labels", ())),
         details.get("seconds"),
         bool(details.get("for_all")),
+        first.details.get("order"),
+        first.number,
     )

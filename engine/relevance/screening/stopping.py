@@ -8,46 +8,110 @@ in it would be hypergeometric. A ranking finds more than chance does, so the tes
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import MissingExtraError
+from engine.relevance.screening.hypergeometric import Hypergeometric
 
-_EXTRAS = "[cpu] or [gpu]"
+RECALL = 0.95  # share of the included records that is to be found …
+ERROR = 0.05  # … and the chance that the test may take of stopping before that
 _RUNS = (50, 100, 200)  # exclusions in a row after which reviewers stop, as a rule of thumb
+Labels = NDArray[np.bool_]
+_Rule = Callable[
+    [Labels], int | None
+]  # from the labels in the order of reading to the number of records read, or never
 
 
-def _find_stop(
-    included: NDArray[np.bool_], n_records: int, recall: float = 0.95, confidence: float = 0.95
-) -> int | None:
-    """Return after how many records screening may stop at a recall with a confidence; None if never.
+class StoppingTest:
+    """The test on what was read of a review so far.
 
-    included (m,) tells of each record, in the order of reading, whether it was included; n_records is the number of all
+    A record that was not read in an order no worse than chance, because it was imported or looked up, says nothing
+    about what is left: an excluded one counts as unread, an included one as found, but not by reading.
+    """
+
+    def __init__(self, found: Labels, n_records: int, in_order: Labels | None = None) -> None:
+        """Prepare to test.
+
+        found (m,) tells of each record that was read, oldest first, whether it is or may yet be included; in_order (m,)
+        whether it was read in an order no worse than chance, by default all; n_records, m at least, is the number of
+        all records.
+        """
+        in_order = np.ones(len(found), bool) if in_order is None else in_order
+        self.n_unread = n_records - len(found)
+        starts = np.flatnonzero(np.concatenate([[True], found | ~in_order])[: len(found)])  # others say less
+        self._drawn = _count_since(in_order)[starts]
+        self._found = _count_since(in_order & found)[starts]
+        self._n = n_records - starts - _count_since(~in_order & found)[starts]
+        self._chances = Hypergeometric(n_records)
+
+    def compute_p(self, left: int) -> float:
+        """Return the least p value, over all moments of the past, of so few inclusions since, if `left` are unread.
+
+        It is 1 if nothing was read in order, and 0 if fewer are unread.
+        """
+        if left > self.n_unread:
+            return 0.0
+        tail = self._chances.compute_tail(self._found, self._n, self._found + left, self._drawn)
+        return float(tail.min(initial=1.0))
+
+    def find_most_left(self, error: float = ERROR) -> int:
+        """Return how many of the unread records may belong in the review: the most with a p value above the error."""
+        low, high = 0, self.n_unread
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self.compute_p(middle) > error else (low, middle - 1)
+        return low
+
+
+def _count_since(marks: Labels) -> NDArray[np.int64]:
+    """Return for each place how many marks there are from it on, (m,)."""
+    return np.cumsum(marks[::-1], dtype=np.int64)[::-1]
+
+
+def count_too_many(n_found: int, recall: float = RECALL) -> int:
+    """Return the smallest number of records left with which the recall is below the target."""
+    return math.floor(n_found / recall - n_found + 1e-9) + 1
+
+
+def find_stop(labels: Labels, n_records: int, recall: float = RECALL, error: float = ERROR) -> int | None:
+    """Return after how many records screening may stop at a recall with an error; None if never.
+
+    labels (m,) tells of each record, in the order of reading, whether it was included; n_records is the number of all
     records, m at least. The order must be no worse than chance, as that of `engine screen`. Looks after every hundredth
-    of the records.
-
-    Raises:
-        MissingExtraError: SciPy is not installed.
+    of the records, as StoppingTest does, but at all of them at once.
     """
     step = max(1, n_records // 100)
-    for n_read in range(step, len(included) + 1, step):
-        n_found = int(included[:n_read].sum())
-        too_many = math.floor(n_found / recall - n_found) + 1  # left, and the recall is below
-        may_be_left = n_records - n_read >= too_many
-        if n_found and not (may_be_left and _compute_p(included[:n_read], n_records, too_many) > 1 - confidence):
-            return n_read
-    return None
+    looks = np.arange(step, len(labels) + 1, step)
+    found = np.concatenate([[0], np.cumsum(labels, dtype=np.int64)])
+    too_many = np.array([count_too_many(int(n), recall) for n in found[looks]], np.int64)
+    starts = np.concatenate([[0], np.flatnonzero(labels) + 1])
+    look, at = np.nonzero(starts < looks[:, None])
+    start = starts[at]
+    since, left = found[looks[look]] - found[start], np.minimum(too_many, n_records - looks)[look]
+    tail = Hypergeometric(n_records).compute_tail(since, n_records - start, since + left, looks[look] - start)
+    p = np.ones(len(looks))
+    np.minimum.at(p, look, tail)
+    stops = looks[(found[looks] > 0) & ((too_many > n_records - looks) | (p <= error))]
+    return int(stops[0]) if len(stops) else None
 
 
-def _find_run(included: NDArray[np.bool_], length: int) -> int | None:
+def _find_run(labels: Labels, length: int) -> int | None:
     """Return after how many records the first `length` exclusions in a row were read, None if there are none."""
-    places = np.concatenate([[-1], np.flatnonzero(included), [len(included)]])
+    places = np.concatenate([[-1], np.flatnonzero(labels), [len(labels)]])
     long_enough = np.flatnonzero(np.diff(places) > length)
     return int(places[long_enough[0]]) + 1 + length if len(long_enough) else None
+
+
+def list_rules(recall: float = RECALL) -> Mapping[str, _Rule]:
+    """Return the rules for stopping by name: first the test with this recall, then rules of thumb."""
+    sure = f"{100 * recall:g} % recall, {100 * (1 - ERROR):g} % sure"
+    rules: dict[str, _Rule] = {sure: lambda labels: find_stop(labels, len(labels), recall)}
+    rules |= {f"{n} excluded in a row": partial(_find_run, length=n) for n in _RUNS}
+    return rules | {"half of the records": lambda labels: len(labels) // 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +125,13 @@ class RuleOutcome:
     n_broken: int  # simulations in which it stops with a recall below the target
 
 
-def compare_rules(orders: Sequence[NDArray[np.bool_]], recall: float = 0.95) -> list[RuleOutcome]:
-    """Return what each rule does in simulations; orders holds the labels of each in the order of reading.
-
-    The first rule is that of _find_stop with this recall, at a confidence of 95 %; the others are rules of thumb.
-
-    Raises:
-        MissingExtraError: SciPy is not installed.
-    """
-    rules: dict[str, Callable[[NDArray[np.bool_]], int | None]] = {
-        f"{100 * recall:g} % recall, 95 % sure": lambda labels: _find_stop(labels, len(labels), recall)
-    }
-    rules |= {f"{n} excluded in a row": partial(_find_run, length=n) for n in _RUNS}
-    rules |= {"half of the records": lambda labels: len(labels) // 2}
-    return [_measure_rule(name, [(labels, rule(labels)) for labels in orders], recall) for name, rule in rules.items()]
+def compare_rules(orders: Sequence[Labels], recall: float = RECALL) -> list[RuleOutcome]:
+    """Return what each of `list_rules` does in simulations; orders holds the labels of each in the order of reading."""
+    rules = list_rules(recall).items()
+    return [_measure_rule(name, [(labels, rule(labels)) for labels in orders], recall) for name, rule in rules]
 
 
-def _measure_rule(name: str, stops: Sequence[tuple[NDArray[np.bool_], int | None]], recall: float) -> RuleOutcome:
+def _measure_rule(name: str, stops: Sequence[tuple[Labels, int | None]], recall: float) -> RuleOutcome:
     """Return the outcome of one rule from the labels of each simulation and where it stops."""
     ends = [(labels, len(labels) if stop is None else stop) for labels, stop in stops]
     shares = [float(labels[:end].sum() / labels.sum()) for labels, end in ends]
@@ -88,22 +142,3 @@ def _measure_rule(name: str, stops: Sequence[tuple[NDArray[np.bool_], int | None
         float(np.mean(shares)),
         sum(share < recall for share in shares),
     )
-
-
-def _compute_p(included: NDArray[np.bool_], n_records: int, left: int) -> float:
-    """Return the least p value, over all moments of the past, of so few inclusions since, if `left` are still unread.
-
-    Raises:
-        MissingExtraError: SciPy is not installed.
-    """
-    try:
-        from scipy.stats import hypergeom
-    except ImportError as err:
-        raise MissingExtraError("SciPy (needed to tell what is left)", _EXTRAS) from err
-    n_read, found = len(included), np.cumsum(included)
-    starts = np.concatenate([[0], np.flatnonzero(included) + 1])  # of equal counts, the longest stretch says most
-    starts = starts[starts < n_read]
-    if not len(starts):
-        return 1.0
-    since = found[-1] - np.concatenate([[0], found])[starts]
-    return float(hypergeom.cdf(since, n_records - starts, since + left, n_read - starts).min())

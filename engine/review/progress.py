@@ -1,0 +1,236 @@
+"""How far a review is: what was read and found, what may be left, and whether reading may stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.corpus.storage.journal import DecisionKind
+from engine.phrases import pluralize
+from engine.relevance.screening.randomtail import estimate_left
+from engine.relevance.screening.stopping import ERROR, RECALL, StoppingTest, count_too_many
+from engine.review.state import DecidedRecord, ReviewState
+
+_BY_LIKELIHOOD = ("learned", "criteria")  # orders that are no worse than chance
+_BY_CHANCE = "random"
+
+
+class StopVerdict(StrEnum):
+    """Whether reading may stop."""
+
+    STOP = "may stop"
+    OPEN = "can't tell yet"
+    DONE = "all read"
+
+
+@dataclass(frozen=True, slots=True)
+class StopAdvice:
+    """What the test for stopping says."""
+
+    verdict: StopVerdict
+    reason: str  # a sentence
+    recall: float  # share of all inclusions that is to be found
+    error: float  # the chance that the test may take of stopping before that
+    n_allowed: int  # inclusions that may be missed without falling below the recall
+    p: float | None  # of the test on what was read in an order of the engine; None if nothing was
+    least_left: int  # inclusions among the unread records, at least …
+    most_left: int  # … and at most, each with the error
+    most_random: int | None  # at most, as the records drawn at random tell, whatever the ranking is worth; None without
+    n_more: int | None  # records to read until the test allows stopping if nothing more is found; None if it allows it
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewProgress:
+    """How far a review is. A record is read once anybody decided about it."""
+
+    n_records: int
+    n_read: int
+    n_included: int
+    n_unsure: int  # maybe or in conflict
+    n_ordered: int  # read in an order of the engine, or drawn at random; imported or looked up were the others
+    n_random: int  # drawn at random, one after another, at the end
+    found_after: tuple[int, ...]  # for each included record, how many were read when it was found, ascending
+    advice: StopAdvice
+    seconds: float | None  # median for a record; None if no decision was timed
+    n_timed: int  # decisions that were timed
+
+    @property
+    def n_unread(self) -> int:
+        """The number of records without a decision."""
+        return self.n_records - self.n_read
+
+    def estimate_seconds(self, n_records: int) -> float | None:
+        """Return how long that many records would take; None if no decision was timed."""
+        return None if self.seconds is None else self.seconds * n_records
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The records that were read, oldest first, as arrays (m,)."""
+
+    n_records: int
+    included: NDArray[np.bool_]
+    unsure: NDArray[np.bool_]
+    in_order: NDArray[np.bool_]  # read in an order no worse than chance
+    random: NDArray[np.bool_]  # drawn at random
+
+    @property
+    def found(self) -> NDArray[np.bool_]:
+        """Which records are included or may yet be."""
+        return self.included | self.unsure
+
+    @property
+    def n_unread(self) -> int:
+        """The number of records that were not read."""
+        return self.n_records - len(self.included)
+
+    @property
+    def n_random(self) -> int:
+        """The number of records that were drawn at random since the last that was not."""
+        others = np.flatnonzero(~self.random)
+        return len(self.random) - (int(others[-1]) + 1 if len(others) else 0)
+
+
+def compute_progress(state: ReviewState, recall: float = RECALL, error: float = ERROR) -> ReviewProgress:
+    """Return how far a review is, from the decisions that are in force.
+
+    The test counts a record that is maybe or in conflict as found by reading, but not towards the recall.
+
+    recall: share of all inclusions that is to be found.
+    error: the chance that the test for stopping may take of stopping before that.
+    """
+    read = sorted((each for each in state.records if _is_read(each)), key=_find_first)
+    orders = [_name_order(each) for each in read]
+    included = np.array([each.kind is DecisionKind.INCLUDE for each in read], bool)
+    unsure = np.array([each.kind not in (DecisionKind.INCLUDE, DecisionKind.EXCLUDE) for each in read], bool)
+    random = np.array([name == _BY_CHANCE for name in orders], bool)
+    in_order = random | np.array([name in _BY_LIKELIHOOD for name in orders], bool)
+    reading = _Reading(state.n_records, included, unsure, in_order, random)
+    times = [one.seconds for each in read for one in each.decisions if one.seconds]
+    return ReviewProgress(
+        n_records=state.n_records,
+        n_read=len(read),
+        n_included=int(included.sum()),
+        n_unsure=int(unsure.sum()),
+        n_ordered=int(in_order.sum()),
+        n_random=reading.n_random,
+        found_after=tuple((np.flatnonzero(included) + 1).tolist()),
+        advice=_build_advice(reading, recall, error),
+        seconds=round(median(times), 1) if times else None,
+        n_timed=len(times),
+    )
+
+
+def _is_read(record: DecidedRecord) -> bool:
+    """Return whether a record of the index is decided; a note alone is no decision."""
+    return record.doc_id is not None and record.kind is not DecisionKind.UNDECIDED
+
+
+def _find_first(record: DecidedRecord) -> int:
+    """Return the number of the first decision on a record."""
+    return min(each.first for each in record.decisions)
+
+
+def _name_order(record: DecidedRecord) -> str:
+    """Return the name of the order in which a record was read first; "" if it was found in another way."""
+    first = min(record.decisions, key=lambda each: each.first)
+    return str((first.order or {}).get("name", ""))
+
+
+def _build_advice(reading: _Reading, recall: float, error: float) -> StopAdvice:
+    """Return what the test says about a reading."""
+    n_included, n_unread = int(reading.included.sum()), reading.n_unread
+    too_many = count_too_many(n_included, recall)
+    test = StoppingTest(reading.found, reading.n_records, reading.in_order)
+    most = test.find_most_left(error)
+    least, most_random = _estimate_random(reading, error)
+    most = min(most, most_random)
+    stops = bool(n_included) and most < too_many
+    verdict = StopVerdict.DONE if not n_unread else StopVerdict.STOP if stops else StopVerdict.OPEN
+    return StopAdvice(
+        verdict,
+        _explain(reading, verdict, (least, most, most_random), recall),
+        recall,
+        error,
+        too_many - 1,
+        test.compute_p(too_many) if reading.in_order.any() else None,
+        least,
+        most,
+        most_random if reading.n_random else None,
+        None if verdict is not StopVerdict.OPEN else _count_more(reading, too_many, error),
+    )
+
+
+def _estimate_random(reading: _Reading, error: float) -> tuple[int, int]:
+    """Return the fewest and the most inclusions left, as the records tell that were drawn at random at the end."""
+    n = reading.n_random
+    if not n:
+        return 0, reading.n_unread
+    return estimate_left(n + reading.n_unread, n, int(reading.found[-n:].sum()), error)
+
+
+def _count_more(reading: _Reading, too_many: int, error: float) -> int:
+    """Return how many records must be read, if nothing more is found, until fewer than `too_many` can be left.
+
+    They are read in the order of the last ones: at random, if these were drawn at random. Without an inclusion, all.
+    """
+    low, high = 1, reading.n_unread
+    while low < high and reading.included.any():
+        middle = (low + high) // 2
+        longer = _read_more(reading, middle)
+        test = StoppingTest(longer.found, longer.n_records, longer.in_order)
+        may_stop = test.compute_p(too_many) <= error or _estimate_random(longer, error)[1] < too_many
+        low, high = (low, middle) if may_stop else (middle + 1, high)
+    return high
+
+
+def _read_more(reading: _Reading, n: int) -> _Reading:
+    """Return a reading after n more records, all excluded, in the order of the last ones."""
+    no = np.zeros(n, bool)
+    return _Reading(
+        reading.n_records,
+        np.concatenate([reading.included, no]),
+        np.concatenate([reading.unsure, no]),
+        np.concatenate([reading.in_order, ~no]),
+        np.concatenate([reading.random, np.full(n, reading.n_random > 0)]),
+    )
+
+
+def _explain(reading: _Reading, verdict: StopVerdict, left: tuple[int, int, int], recall: float) -> str:
+    """Return the reason of a verdict; left is the least, the most, and the most by random draws."""
+    n_unread, n_read = reading.n_unread, len(reading.included)
+    least, most, most_random = left
+    n_allowed = count_too_many(int(reading.included.sum()), recall) - 1
+    if verdict is StopVerdict.DONE:
+        return "Every record is read."
+    if not n_read:
+        return "Nothing is read yet."
+    if not reading.included.any():
+        return "Nothing is included yet, so nothing tells how many inclusions there are."
+    unread = pluralize(n_unread, "unread record")
+    if verdict is StopVerdict.STOP:
+        by_chance = most_random <= n_allowed
+        most, why = (
+            (most_random, " Records drawn at random tell it, so it needs no ranking.") if by_chance else (most, "")
+        )
+        return (
+            f"At most {most:,} of {unread} belong in the review; {100 * recall:g} % recall allows {n_allowed:,}.{why}"
+        )
+    unordered = n_read - int(reading.in_order.sum())
+    if unordered == n_read:
+        return (
+            f"{_count_decisions(unordered)} made on records that were imported or looked up, which tells nothing about "
+            "what is left. Read on in the order that the engine offers."
+        )
+    few = f"{least:,} to {most:,}" if least else f"As many as {most:,}"
+    said = f" {_count_decisions(unordered)} made out of order, which tells nothing about it." if unordered else ""
+    return f"{few} of {unread} may belong in the review; {100 * recall:g} % recall allows {n_allowed:,}.{said}"
+
+
+def _count_decisions(n: int) -> str:
+    """Return a number of decisions with its verb."""
+    return f"{pluralize(n, 'decision')} {'was' if n == 1 else 'were'}"
