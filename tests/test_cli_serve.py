@@ -205,6 +205,11 @@ def test_rules_that_make_no_sense_are_refused(engine: Run, indexes: Path, tmp_pa
     )
     assert "is not an origin" in refusal(engine("serve", "--port", "0", "--cors", "*"), 2)
     assert "is not a host name" in refusal(engine("serve", "--port", "0", "--allow-host", "*"), 2)
+    assert "--root-path is 'search', expected a path" in refusal(
+        engine("serve", "--port", "0", "--root-path", "search"), 2
+    )
+    assert "begins like a page of the server" in refusal(engine("serve", "--port", "0", "--root-path", "/map"), 2)
+    assert "--trusted-proxy is '*'" in refusal(engine("serve", "--port", "0", "--trusted-proxy", "*"), 2)
     assert engine("serve", "--port", "65536").returncode == 2
     assert engine("serve", "--port", "-1").returncode == 2
 

@@ -39,6 +39,14 @@ _NAMES = click.option(
 @click.option(
     "--cors", multiple=True, metavar="ORIGIN", help="Origin of web pages that may read answers. May be repeated."
 )
+@click.option("--root-path", metavar="PATH", default="", help="Path of the site behind a proxy, such as /search.")
+@click.option(
+    "--trusted-proxy",
+    "proxies",
+    multiple=True,
+    metavar="ADDRESS",
+    help="IP address or network of a proxy that may set the path in X-Forwarded-Prefix [none]. May be repeated.",
+)
 def serve(
     names: tuple[str, ...],
     indexes: str | None,
@@ -48,6 +56,8 @@ def serve(
     token_file: Path | None,
     allow_host: tuple[str, ...],
     cors: tuple[str, ...],
+    root_path: str,
+    proxies: tuple[str, ...],
 ) -> None:
     """Serve a web page and an HTTP API, on this machine only.
 
@@ -71,7 +81,7 @@ def serve(
         if open_page:
             click.launch(url)
 
-    run(folders, Address(host, port, allow_host, _read_token(token_file), cors), ready)
+    run(folders, Address(host, port, allow_host, _read_token(token_file), cors, root_path, proxies), ready)
 
 
 def _find_folders(config: Config, names: tuple[str, ...]) -> list[Path]:

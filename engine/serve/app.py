@@ -25,6 +25,7 @@ from engine.serve.http.access import Access
 from engine.serve.http.failures import BodyError, Failure, classify_error
 from engine.serve.http.guard import Guard
 from engine.serve.http.limits import MAX_BATCHES_WAITING
+from engine.serve.http.prefix import Prefix, ProxyRules
 from engine.serve.metrics import Metrics
 from engine.serve.pages import downloads, flow, handlers, map
 from engine.serve.request.site import JSON, Site
@@ -38,13 +39,20 @@ _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def build_app(
-    folders: Sequence[Path], access: Access, *, desk: Desk | None = None, batches: Desk | None = None
+    folders: Sequence[Path],
+    access: Access,
+    *,
+    proxy: ProxyRules | None = None,
+    desk: Desk | None = None,
+    batches: Desk | None = None,
 ) -> ASGIApp:
     """Return an ASGI app that serves the indexes in these folders.
 
     Raises:
+        UsageError: the path of the site begins like one of its pages.
         EngineError: an index can't be opened.
     """
+    prefix = Prefix(proxy or ProxyRules(), [route.path for route in _ROUTES])
     site = Site(
         Shelf(folders), desk or Desk(), batches or Desk(workers=max(1, count_cores() // 2), waiting=MAX_BATCHES_WAITING)
     )
@@ -59,7 +67,7 @@ def build_app(
     app = Starlette(routes=_ROUTES, exception_handlers=_HANDLERS, lifespan=lifespan)
     app.router.redirect_slashes = False
     app.state.site = site
-    app.state.metrics = metrics = Metrics(Guard(app, access), site)
+    app.state.metrics = metrics = Metrics(Guard(app, access, prefix), site)
     return metrics
 
 
@@ -106,7 +114,7 @@ _HANDLERS = {
     HTTPException: _respond_to_error,
     Exception: _respond_to_error,
 }
-_ROUTES = [
+_ROUTES: list[Route | Mount] = [
     Route("/", handlers.show_search_page),
     Route("/record", handlers.show_record_page),
     Route("/status", handlers.show_status_page),

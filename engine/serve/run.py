@@ -17,6 +17,7 @@ from engine.serve.app import build_app
 from engine.serve.http.access import bracket_host, build_access
 from engine.serve.http.connection import Connection
 from engine.serve.http.limits import MAX_HEAD
+from engine.serve.http.prefix import build_proxy_rules
 
 _KEEP_ALIVE = 20  # seconds that a connection stays open between two requests
 _GRACE = 5  # seconds for running requests to finish at shutdown
@@ -31,6 +32,8 @@ class Address:
     names: tuple[str, ...] = ()  # further host names of the server
     token: str | None = None
     origins: tuple[str, ...] = ()  # other origins whose pages may read answers
+    root_path: str = ""  # path of the site behind a proxy; "" at the top of its host
+    proxies: tuple[str, ...] = ()  # addresses or networks of proxies that may name another path
 
 
 class Server(uvicorn.Server):
@@ -57,15 +60,17 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
     """Serve indexes until SIGINT or SIGTERM; call ready with the URL of the page once the server answers.
 
     Raises:
-        UsageError: the address can be reached from other machines, and the token or the host name is missing.
+        UsageError: the address can be reached from other machines, and the token or the host name is missing; or the
+            path or a proxy is malformed.
         EngineError: the address is in use, or an index can't be opened.
         KeyboardInterrupt: SIGINT ended the server.
     """
+    proxy = build_proxy_rules(address.root_path, address.proxies)
     with _listen_at(address) as listener:
         port = listener.getsockname()[1]
         access = build_access(address.host, port, names=address.names, token=address.token, origins=address.origins)
         config = uvicorn.Config(
-            build_app(folders, access),
+            build_app(folders, access, proxy=proxy),
             http=Connection,
             ws="none",
             lifespan="on",
@@ -77,7 +82,7 @@ def serve(folders: Sequence[Path], address: Address, ready: Callable[[str], None
             timeout_graceful_shutdown=_GRACE,
             timeout_keep_alive=_KEEP_ALIVE,
         )
-        url = f"http://{bracket_host(address.host)}:{port}/"
+        url = f"http://{bracket_host(address.host)}:{port}{proxy.root_path}/"
         server = Server(config, lambda: ready(url))
         server.run(sockets=[listener])
         if server.is_interrupted:  # uvicorn loses the signal if its loop ends first

@@ -25,6 +25,7 @@ from engine.query.index import Index, open_index
 from engine.reindex.run import index_sources
 from engine.serve.app import build_app
 from engine.serve.http.access import build_access
+from engine.serve.http.prefix import ProxyRules
 from engine.serve.work.desk import Desk
 from tests.conftest import CURRENT, ROOT, copy_toy, jsonl, order_of, silent
 
@@ -53,10 +54,19 @@ ODD = (
 
 
 @contextlib.contextmanager
-def client_of(*folders: Path, base: str = BASE, desk: Desk | None = None, **rules: object) -> Iterator[TestClient]:
-    """A client of a site over indexes; rules are those of access_for."""
-    app = build_app(folders, build_access("127.0.0.1", PORT, **rules), desk=desk, batches=desk)  # type: ignore[arg-type]
-    with TestClient(app, base_url=base, raise_server_exceptions=False, follow_redirects=False) as client:
+def client_of(
+    *folders: Path,
+    base: str = BASE,
+    desk: Desk | None = None,
+    proxy: ProxyRules | None = None,
+    peer: str = "127.0.0.1",
+    **rules: object,
+) -> Iterator[TestClient]:
+    """A client at the address peer of a site over indexes; rules are those of access_for."""
+    access = build_access("127.0.0.1", PORT, **rules)  # type: ignore[arg-type]
+    app = build_app(folders, access, proxy=proxy, desk=desk, batches=desk)
+    who = (peer, 50_000)
+    with TestClient(app, base_url=base, raise_server_exceptions=False, follow_redirects=False, client=who) as client:
         yield client
 
 

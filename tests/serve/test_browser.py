@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,10 +48,10 @@ pytestmark = [
 
 
 @contextmanager
-def serving(folder: Path, *names: str) -> Iterator[str]:
+def serving(folder: Path, *names: str, options: Sequence[str] = ()) -> Iterator[str]:
     """The address of a server in a process of its own."""
     chosen = [part for name in names for part in ("-i", name)]
-    command = [sys.executable, "-m", "engine", "serve", "--indexes", str(folder), "--port", "0", *chosen]
+    command = [sys.executable, "-m", "engine", "serve", "--indexes", str(folder), "--port", "0", *chosen, *options]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as running:
         assert running.stderr is not None
@@ -689,3 +689,21 @@ def test_the_picture_in_the_readme(window: Callable[..., Page], tmp_path: Path) 
     page.screenshot(path=path)
     assert path.stat().st_size > 20_000
     assert json.loads(page.evaluate("JSON.stringify([innerWidth, innerHeight])")) == [1200, 860]
+
+
+def test_the_site_works_under_a_path(window: Callable[..., Page], sample: IndexFolder) -> None:
+    asked: list[str] = []
+    with serving(sample.path.parent, sample.path.name, options=["--root-path", "/search"]) as base:
+        assert base.endswith("/search")
+        page = window("/", base=base)
+        page.on("request", lambda request: asked.append(request.url))
+        page.fill("#q", QUESTION)
+        page.press("#q", "Enter")
+        page.wait_for_selector(".hit")
+        page.locator(".hit h3 a").first.click()
+        page.wait_for_selector("article.one")
+        page.locator("nav[aria-label=Site] a", has_text="Map").click()
+        page.wait_for_selector("#map[data-drawn]")
+        page.close()
+    assert any("/search/map/points?" in url for url in asked)
+    assert [url for url in asked if not url.startswith(f"{base}/")] == []

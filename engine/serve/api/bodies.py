@@ -15,6 +15,7 @@ from engine.references.citation import cite_hits
 from engine.references.fields import list_abstract_fields, list_answer_fields, list_cited_fields
 from engine.reindex.nights import NIGHTS, Night, read_last_night
 from engine.serve.http.limits import MAX_DEPTH
+from engine.serve.http.prefix import link
 
 # The full messages name files of the server, which clients must not see.
 _PROBLEM = "a newer generation can't be opened; the server's log says why"
@@ -38,14 +39,14 @@ def build_answer_body(index: Index, answer: Answer, changes: Sequence[str] = ())
 
 
 def build_next_path(path: str, pairs: Sequence[tuple[str, str]], answer: Answer) -> str | None:
-    """Return the path and query of the following hits; None if there are none, or they are beyond MAX_DEPTH."""
+    """Return the address of the following hits; None if there are none, or they are beyond MAX_DEPTH."""
     query = answer.query
     offset = query.offset + query.top_k
     n = min(query.top_k, MAX_DEPTH - offset)
     if len(answer.hits) < query.top_k or offset >= answer.n_qualified or n < 1:
         return None
     kept = [(name, value) for name, value in pairs if name not in ("offset", "n")]
-    return f"{path}?{urlencode([*kept, ('n', n), ('offset', offset)], errors='replace')}"
+    return f"{link(path)}?{urlencode([*kept, ('n', n), ('offset', offset)], errors='replace')}"
 
 
 def build_record_body(index: Index, record: Abstract) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from engine.serve.api import handlers, schemas
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.api.schemas import Schema
 from engine.serve.http.limits import MAX_BATCH
+from engine.serve.http.prefix import get_root
 from engine.serve.request.parameters import QUERY, RECORD, SEARCH, Parameter
 from engine.serve.request.site import JSON
 
@@ -55,7 +56,8 @@ ABOUT = (
 
 async def build_document(request: Request) -> Response:
     """Send the document."""
-    return Response(dump_bytes(dump_document()), media_type=JSON)
+    servers = {"servers": [{"url": root}]} if (root := get_root()) else {}  # the default is the top of the host
+    return Response(dump_bytes(dump_document() | servers), media_type=JSON)
 
 
 @cache

@@ -10,9 +10,11 @@ from http import HTTPStatus
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.errors import UsageError
 from engine.serve.http.access import Access
 from engine.serve.http.failures import BodyError, Failure
 from engine.serve.http.limits import BODY_SECONDS, MAX_BODY, MAX_HEAD
+from engine.serve.http.prefix import Prefix, enter_root, strip_root
 
 _CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -40,8 +42,8 @@ _PREFLIGHT = (  # answer to the preflight request of an allowed origin
 class Guard:
     """ASGI middleware that refuses requests not meant for this server and adds headers to every response."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
-        self.app, self.access = app, access
+    def __init__(self, app: ASGIApp, access: Access, prefix: Prefix) -> None:
+        self.app, self.access, self.prefix = app, access, prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -49,6 +51,8 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
+        root, malformed = self.find_root(scope)
+        scope["path"] = strip_root(scope["path"], root)  # in place: the metrics name the page, too
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -56,13 +60,21 @@ class Guard:
                 _add_headers(MutableHeaders(scope=message), self.find_cors_origin(headers), caching)
             await send(message)
 
-        refusal = self.explain_refusal(scope, headers)
+        refusal = self.explain_refusal(scope, headers) or malformed
         if refusal is not None:
             await answer(refusal, scope, send_with_headers)
         elif self.is_preflight(scope, headers):
             await answer(Failure(HTTPStatus.NO_CONTENT, "", "", _PREFLIGHT), scope, send_with_headers)
         else:
-            await self.app(scope, _limit_body(receive), send_with_headers)
+            with enter_root(root):
+                await self.app(scope, _limit_body(receive), send_with_headers)
+
+    def find_root(self, scope: Scope) -> tuple[str, Failure | None]:
+        """Return the path of the site for a request, and why it is refused if its proxy names a malformed one."""
+        try:
+            return self.prefix.find_root(scope), None
+        except UsageError as err:
+            return "", Failure(HTTPStatus.BAD_REQUEST, "bad_prefix", str(err))
 
     def explain_refusal(self, scope: Scope, headers: Headers) -> Failure | None:
         """Return why a request is refused; None if it is not."""

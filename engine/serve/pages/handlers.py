@@ -20,6 +20,7 @@ from engine.references.citation import format_locator
 from engine.references.formats import FORMATS
 from engine.serve.api.bodies import build_status_body
 from engine.serve.http.failures import Failure, classify_error
+from engine.serve.http.prefix import get_root, link
 from engine.serve.pages.form import FIELDS, HIDDEN, PAGE, build_form, canonicalise, is_canonical
 from engine.serve.pages.links import State
 from engine.serve.pages.templates import render_page
@@ -100,7 +101,7 @@ def _name_question(index: Index, query: Query) -> str:
     """Return the key that ticks are stored under: the query without filters and paging."""
     pairs = [("i", index.name), ("q", query.text), ("mode", str(query.mode))]
     pairs += [("like", example) for example in query.like] + [("unlike", example) for example in query.unlike]
-    return str(State(tuple(pairs)))
+    return f"{get_root()}{State(tuple(pairs))}"  # sites of one host share the storage
 
 
 async def show_record_page(request: Request) -> Response:
@@ -151,7 +152,7 @@ async def show_status_page(request: Request) -> Response:
 
 def show_failure(request: Request, failure: Failure) -> Response:
     """Return the page of an error."""
-    ways = [("New search", "/")]
+    ways = [("New search", link("/"))]
     if failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
         ways.insert(0, ("Try again", State(read_pairs(request)).build_address(request.url.path)))
     body = render_page("error", title="Error", here="error", failure=failure, ways=ways)

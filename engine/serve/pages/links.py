@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from engine.serve.http.prefix import link
+
 _PAGING = ("offset", "format", "tick")
 
 Pairs = tuple[tuple[str, str], ...]
@@ -21,8 +23,8 @@ class State:
         return urlencode(self.pairs, errors="replace")
 
     def build_address(self, path: str) -> str:
-        """Return the URL of a page at path in this state."""
-        return f"{path}?{self}" if self.pairs else path
+        """Return the URL of a page at this path within the site, in this state."""
+        return f"{link(path)}?{self}" if self.pairs else link(path)
 
     def set_value(self, name: str, value: object) -> State:
         """Return the state with a single value for a name, at the first hit."""

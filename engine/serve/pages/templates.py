@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from engine import __version__
 from engine.phrases import pluralize
 from engine.serve.http.limits import MAX_IDS, MAX_TEXT
+from engine.serve.http.prefix import link
 
 
 @cache
@@ -26,7 +27,7 @@ def _get_environment() -> Environment:
     environment.filters["grouped"] = "{:,}".format
     environment.filters["number"] = "{:06d}".format
     environment.filters["pluralize"] = pluralize
-    environment.globals |= {"version": __version__, "max_text": MAX_TEXT, "max_ticks": MAX_IDS}
+    environment.globals |= {"version": __version__, "max_text": MAX_TEXT, "max_ticks": MAX_IDS, "link": link}
     return environment
 
 

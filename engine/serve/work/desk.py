@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -53,7 +54,7 @@ class Desk:
             are = "request is" if n == 1 else "requests are"
             raise BusyError(f"{n:,} {are} running or waiting. Try again in a second")
         deadline = Deadline(time.monotonic() + self.answer_seconds)
-        job = self.pool.submit(_run_in_time, work, deadline)
+        job = self.pool.submit(contextvars.copy_context().run, _run_in_time, work, deadline)
         future = asyncio.wrap_future(job)
         self.n_inside += 1
         future.add_done_callback(self.note_done)

@@ -11,11 +11,12 @@ from starlette.requests import Request
 
 from engine import __version__
 from engine.query.index import Index, get_generation
+from engine.serve.http.prefix import link
 
 
 def compute_tag(request: Request, indexes: Sequence[Index], names: Sequence[str]) -> str:
     """Return the ETag of an answer: a hash of the request, generations, index.toml, names served and engine version."""
-    parts = [__version__, _hash_templates(), request.url.path, request.url.query, *names]
+    parts = [__version__, _hash_templates(), link(request.url.path), request.url.query, *names]
     for index in indexes:
         snapshot = get_generation(index)
         parts += [str(snapshot.folder.path), snapshot.pointer.decode("ascii", "replace"), _read_settings_state(index)]

@@ -5,8 +5,9 @@
   const canvas = document.getElementById("map");
   if (!canvas) return;
   const { index, generation } = canvas.dataset;
+  const { root } = document.documentElement.dataset; // the path of the site
   const where = new URLSearchParams({ i: index, g: generation });
-  const response = await fetch(`/map/points?${where}`);
+  const response = await fetch(`${root}/map/points?${where}`);
   if (!response.ok) {
     // A newer generation may be served by now: reload the page, once.
     if (response.status === 404 && performance.getEntriesByType("navigation")[0]?.type !== "reload") location.reload();
@@ -136,7 +137,7 @@
     return best;
   };
   const about = async (row) => {
-    const response = await fetch(`/map/at?${where}&row=${row}`);
+    const response = await fetch(`${root}/map/at?${where}&row=${row}`);
     return response.ok ? response.json() : null;
   };
   const showTip = async (row, x, y) => {
@@ -179,7 +180,7 @@
     if (!pointers.delete(event.pointerId) || moved > 4) return;
     const row = nearest(...place(event));
     const record = row < 0 ? null : await about(row);
-    if (record) location.href = `/record?${new URLSearchParams({ i: index, id: record.id })}`;
+    if (record) location.href = `${root}/record?${new URLSearchParams({ i: index, id: record.id })}`;
   });
   canvas.addEventListener("pointercancel", (event) => pointers.delete(event.pointerId));
   canvas.addEventListener("pointerleave", () => { clearTimeout(resting); pointedAt = null; tip.hidden = true; });
