@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 @index_options
 @SEARCH_DEVICE
 @click.option("--current", is_flag=True, help="Search the newest generation instead of the recorded one.")
-@click.option("--prisma", is_flag=True, help="Only print a PRISMA-S paragraph that describes the recorded search.")
+@click.option(
+    "--prisma",
+    is_flag=True,
+    help="Only print a PRISMA-S paragraph on the recorded search, and what it can be checked by.",
+)
 @output_options
 def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, out: Output) -> None:
     """Repeat a recorded search and compare the results.
@@ -40,7 +44,7 @@ def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, 
     engine rerun lupus.json --current -o lupus-today.ris
     engine rerun lupus.json --prisma
     """
-    from engine.query.prisma import write_paragraph
+    from engine.query.prisma import list_appendix, write_paragraph
     from engine.query.searchlog import read_record
 
     record = read_record(file)
@@ -48,6 +52,8 @@ def rerun(config: Config, file: Path, device: str, current: bool, prisma: bool, 
         if current or out.form or out.files or out.record:
             raise UsageError("--prisma cannot be combined with --current or output options, since it runs no search")
         say(write_paragraph(record))
+        say("\nAppendix: to check and repeat this search")
+        say("\n".join(f"  {name}: {join_lines(value)}" for name, value in list_appendix(record)))
         return
     check_output(out)
     named = click.get_current_context().params["index"]  # ENGINE_INDEX is ignored, since the record names the index

@@ -1,13 +1,14 @@
 """A recorded search in words, for the methods section of a review.
 
-It reports what PRISMA-S asks for: database and platform, the full strategy as it was run, limits, date of the
-search and number of records (Rethlefsen et al., Syst Rev 2021;10:39, doi:10.1186/s13643-020-01542-z). Nothing is
-claimed that the record does not hold.
+It reports what PRISMA-S asks for: every database (item 1), the full strategy as it was run (8), limits (9), dates
+(13), and numbers of records and of duplicates (15, 16) (Rethlefsen et al., Syst Rev 2021;10:39,
+doi:10.1186/s13643-020-01542-z). Nothing is claimed that the record does not hold. What only a program can check is in
+an appendix.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,13 +19,25 @@ from engine.options import FILTERS, Filters, QueryOption, ValueKind
 from engine.phrases import pluralize
 from engine.query.ordering import count_sorted, describe_sort
 from engine.query.plan import FED_BACK
-from engine.query.searchlog import Record
+from engine.query.searchlog import REMOVED, Record, RecordedSource
 
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+_REMOVED_WORDS = (
+    ("duplicate", "{}"),
+    ("record", "{} that could not be read"),
+    ("record", "{} that PubMed had withdrawn"),
+)
+_REMOVED = dict(zip(REMOVED, _REMOVED_WORDS, strict=True))  # noun, and words around its number
+_DAYS = "those on which their files were read. Where a database was searched on an earlier day, give that day"
+_NAMED = 100  # sources that are named
 _LISTED = 10  # ids that are spelled out; of a longer list the first and the last are
 
 
 def write_paragraph(record: Record) -> str:
-    """Return one paragraph of plain English with everything in the record."""
+    """Return one paragraph of plain English with everything that a reader of the review needs."""
     return " ".join(
         (
             *_describe_database(record),
@@ -35,13 +48,63 @@ def write_paragraph(record: Record) -> str:
     )
 
 
+def list_appendix(record: Record) -> list[tuple[str, str]]:
+    """Return what the search can be checked by, as pairs of name and value."""
+    rows = [
+        ("Index", f"{record.index}, generation {record.generation:06d} of {_format_moment(record.generation_created)}"),
+        ("Newest source file", record.newest_source),
+        ("Searched", _format_moment(record.created)),
+        ("Encoder", f"{record.encoder}, fingerprint {record.fingerprint}"),
+        ("Reranker", f"{record.reranker}, fingerprint {record.reranker_fingerprint}" if record.reranker else ""),
+        ("File of the MeSH tree", record.mesh_tree),
+        ("SHA-256 of ranks, ids and scores", record.result_sha256),
+        ("Days of the sources", _DAYS if record.sources else ""),
+    ]
+    return [(name, value) for name, value in rows if value]
+
+
+def describe_sources(sources: Sequence[RecordedSource], removed: Mapping[str, int]) -> Iterator[str]:
+    """Yield sentences on every source with its records and days, and on the records removed from them."""
+    named = [_describe_source(source) for source in sources[:_NAMED]]
+    named += [f"{len(sources) - _NAMED:,} others, which `engine flow` lists"] if len(sources) > _NAMED else []
+    yield f"Records came from {pluralize(len(sources), 'source')}: {_join_words(named)}."
+    n_found, n_removed = sum(source.n_found for source in sources), sum(removed.values())
+    these = f"these {n_found:,} records" if n_found != 1 else "this record"
+    if not n_removed:
+        yield f"There were no duplicates in {these}."
+        return
+    reasons = [
+        words.format(pluralize(removed[why], noun)) for why, (noun, words) in _REMOVED.items() if removed.get(why)
+    ]
+    were = "was" if n_removed == 1 else "were"
+    yield f"Of {these}, {_join_words(reasons)} {were} removed, which left {n_found - n_removed:,}."
+
+
+def _describe_source(source: RecordedSource) -> str:
+    """Return a source with its number of records and the days on which its files were read."""
+    what = {"register": "the register ", "file": "the file "}.get(source.kind, "")
+    first, last = map(_format_day, (source.first_read, source.last_read))
+    days = f", read on {last}" if first == last else f", read from {first} to {last}"
+    return f"{what}{source.name} ({pluralize(source.n_found, 'record')}{days if last else ''})"
+
+
+def _join_words(words: Sequence[str]) -> str:
+    """Return words as in a sentence: with commas, and "and" before the last."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
+
+
 def _describe_database(record: Record) -> Iterator[str]:
     """Yield what was searched, when and with what."""
-    source = f"; newest source file {record.newest_source}" if record.newest_source else ""
+    n = pluralize(record.n_abstracts, "record")
+    if record.sources:
+        yield from describe_sources(record.sources, record.removed)
+        what = f"{'This' if record.n_abstracts == 1 else 'These'} {n}"
+    else:
+        newest = f", whose newest source file was {record.newest_source}," if record.newest_source else ""
+        what = f"The {n} of the index {record.index}{newest}"
     yield (
-        f"The index {record.index} (generation {record.generation:06d} of {_format_moment(record.generation_created)}; "
-        f"{pluralize(record.n_abstracts, 'abstract')}{source}) was searched on {_format_moment(record.created)} with "
-        f"abstract-engine {record.engine_version} and the encoder {record.encoder} (fingerprint {record.fingerprint})."
+        f"{what} {'was' if record.n_abstracts == 1 else 'were'} searched on {_format_day(record.created)} with "
+        f"abstract-engine {record.engine_version}, using embeddings of the model {record.encoder}."
     )
 
 
@@ -51,6 +114,20 @@ def _format_moment(iso: str) -> str:
         return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     except ValueError:
         return iso
+
+
+def _format_day(iso: str) -> str:
+    """Return the day of a date or a moment in UTC for reading; other text is returned unchanged.
+
+    >>> _format_day("2026-12-01"), _format_day("2026-11-30T23:30:00-01:00")
+    ('1 December 2026', '1 December 2026')
+    """
+    try:
+        moment = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    day = moment.astimezone(UTC) if moment.tzinfo else moment
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def _describe_strategy(record: Record) -> Iterator[str]:
@@ -80,8 +157,7 @@ def _describe_order(record: Record, *, is_search: bool) -> Iterator[str]:
     if _is_reranked(record):
         yield (
             f"The first hits, at most {query.rerank_depth:,}, were then ordered anew by the score of the cross-encoder "
-            f"{record.reranker} ({query.rerank_precision}, fingerprint {record.reranker_fingerprint}) for query and "
-            "record."
+            f"{record.reranker} for query and record."
         )
     n_sorted = count_sorted(query, record.n_abstracts, is_search=is_search)
     if 0 < n_sorted < record.n_qualified:
@@ -155,7 +231,7 @@ def _describe_limits(record: Record) -> Iterator[str]:
         found.append(f"records with a cosine of {query.min_score!r} or more")
     yield f"The search was limited to {', and to '.join(found)}." if found else "No limits were applied."
     if record.mesh_tree:
-        yield f"The file of the MeSH tree was {record.mesh_tree}."
+        yield f"The file of the MeSH tree was {record.mesh_tree.split(', SHA-256 ')[0]}."
     first = f"the first {pluralize(query.top_k, 'hit')}"
     after = f" after leaving out {query.offset:,}" if query.offset else ""
     yield f"At most {first}{after} were taken."
@@ -205,9 +281,7 @@ def _describe_ids(given: Sequence[str]) -> str:
 
 
 def _describe_outcome(record: Record) -> Iterator[str]:
-    """Yield the numbers of records and what the result can be checked by."""
+    """Yield the numbers of records."""
     qualified = "qualified" if record.query.min_score is None else "qualified, whatever their cosine,"
-    yield (
-        f"{pluralize(record.n_qualified, 'record')} {qualified} and the result holds "
-        f"{pluralize(len(record.ids), 'hit')} (SHA-256 of ranks, ids and scores: {record.result_sha256})."
-    )
+    hits = pluralize(len(record.ids), "hit")
+    yield f"{pluralize(record.n_qualified, 'record')} {qualified} and the result holds {hits}."

@@ -13,8 +13,10 @@ from typing import Any
 from engine import __version__, files
 from engine.config import Settings
 from engine.corpus.boolean.strategy import read_search
+from engine.corpus.flow import Flow, OriginFlow
 from engine.errors import CorruptError, FormatVersionError, GenerationError, UsageError
 from engine.options import FUSIONS, MODES, NO_RERANKER, Filters, Query
+from engine.query.flows import read_flow
 from engine.query.generation import OpenGeneration
 from engine.query.index import Index, get_generation
 from engine.query.ranking import list_rule_numbers
@@ -25,7 +27,19 @@ from engine.records.reranker import RerankerIdentity
 
 _KIND = "search record of abstract-engine"
 FORMAT_VERSION = 1
+REMOVED = ("duplicates", "rejected", "withdrawn")  # why records were removed: cannot be read, deleted by PubMed
 _EXPECTED = "expected a file that engine search … --record FILE.json wrote"
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSource:
+    """A database or register that records came from, or a file of an unknown one."""
+
+    name: str
+    kind: str  # database, register or file
+    n_found: int  # records
+    first_read: str  # the days on which its files were read: UTC, YYYY-MM-DD; "" if unknown
+    last_read: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,8 @@ class Record:
     reranker_fingerprint: str = ""
     rerank_scores: tuple[float | None, ...] = ()  # of the hits, to six decimals; None below the depth
     rule: Mapping[str, float] = field(default_factory=dict)  # as list_rule_numbers; empty in older records, too
+    sources: tuple[RecordedSource, ...] = ()  # of the generation; none in older records
+    removed: Mapping[str, int] = field(default_factory=dict)  # records by why they were removed; those in REMOVED
 
     @property
     def ranks(self) -> dict[str, int]:
@@ -96,7 +112,29 @@ def make_record(index: Index, answer: Answer, *, since: int | str | date | None 
         reranker_fingerprint=reranker.fingerprint if reranker else "",
         rerank_scores=tuple(_round_optional(hit.rerank_score) for hit in answer.hits) if reranker else (),
         rule=list_rule_numbers(answer.query),
+        sources=list_sources(flow := read_flow(snapshot)),
+        removed=count_removed(flow),
     )
+
+
+def list_sources(flow: Flow) -> tuple[RecordedSource, ...]:
+    """Return the databases, registers and files of a flow, in its order."""
+    return tuple(
+        RecordedSource(each.name, _name_kind(each), each.found, each.first_read, each.last_read)
+        for each in flow.origins
+    )
+
+
+def _name_kind(origin: OriginFlow) -> str:
+    """Return what an origin is; a file of an unknown database is named after itself."""
+    if origin.is_register:
+        return "register"
+    return "file" if origin.name in {file.name for file in origin.files} else "database"
+
+
+def count_removed(flow: Flow) -> dict[str, int]:
+    """Return the number of records of a flow that were removed, by the keys of REMOVED."""
+    return dict(zip(REMOVED, (sum(flow.duplicates.values()), flow.rejected, flow.withdrawn), strict=True))
 
 
 def _find_reranker(snapshot: OpenGeneration, answer: Answer) -> RerankerIdentity | None:
@@ -198,4 +236,5 @@ def _build_record(content: dict[str, Any]) -> Record:
     if fields["mode"] not in MODES or fields["fusion"] not in (None, *FUSIONS):
         raise ValueError(f"mode {fields['mode']!r}, fusion {fields['fusion']!r}")
     others = {name: freeze_lists(value) for name, value in content.items() if name not in ("kind", "query")}
+    others["sources"] = tuple(RecordedSource(**each) for each in others.get("sources", ()))
     return Record(**others, query=Query(**fields))

@@ -1,3 +1,4 @@
+import re
 from dataclasses import fields, replace
 
 import pytest
@@ -5,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.options import Filters, Query
-from engine.query.prisma import _describe_filters, write_paragraph
-from engine.query.searchlog import Record
+from engine.query.prisma import _DAYS, _describe_filters, describe_sources, list_appendix, write_paragraph
+from engine.query.searchlog import Record, RecordedSource
 
 RECORD = Record(
     format_version=1,
@@ -26,6 +27,12 @@ RECORD = Record(
     ids=tuple(f"PMID:{n}" for n in range(50)),
     scores=(0.5,) * 50,
     result_sha256="cd" * 32,
+    sources=(
+        RecordedSource("PubMed", "database", 52_000, "2026-11-20", "2026-11-20"),
+        RecordedSource("ClinicalTrials.gov", "register", 410, "2026-11-01", "2026-11-20"),
+        RecordedSource("odd.ris", "file", 2, "", ""),
+    ),
+    removed={"duplicates": 101, "rejected": 1, "withdrawn": 0},
 )
 VALUE = st.text(st.characters(categories=["L", "N"]), min_size=5, max_size=9)
 VALUES = st.lists(VALUE, min_size=1, max_size=4, unique=True).map(tuple)
@@ -45,13 +52,58 @@ def of(**given: object) -> str:
 
 def test_by_hand() -> None:
     assert write_paragraph(RECORD) == (
-        "The index rheumatology (generation 000007 of 2026-11-20 01:02:03 UTC; 52,310 abstracts; newest source file "
-        "pubmed26n1453.xml.gz) was searched on 2026-11-25 10:11:12 UTC with abstract-engine 0.1.0 and the encoder "
-        f"all-MiniLM-L6-v2 (fingerprint {'ab' * 32}). The query was, verbatim: “fatigue in lupus”. Records were ranked "
-        "by the cosine similarity of their embeddings to that of the query (semantic mode). The search was limited to "
-        "publication years 2015 to present. At most the first 50 hits were taken. 1,234 records qualified and the result "
-        f"holds 50 hits (SHA-256 of ranks, ids and scores: {'cd' * 32})."
+        "Records came from 3 sources: PubMed (52,000 records, read on 20 November 2026), the register "
+        "ClinicalTrials.gov (410 records, read from 1 November 2026 to 20 November 2026) and the file odd.ris (2 "
+        "records). Of these 52,412 records, 101 duplicates and 1 record that could not be read were removed, which left 52,310. These "
+        "52,310 records were searched on 25 November 2026 with abstract-engine 0.1.0, using embeddings of the model "
+        "all-MiniLM-L6-v2. The query was, verbatim: “fatigue in lupus”. Records were ranked by the cosine similarity of "
+        "their embeddings to that of the query (semantic mode). The search was limited to publication years 2015 to "
+        "present. At most the first 50 hits were taken. 1,234 records qualified and the result holds 50 hits."
     )
+    assert list_appendix(RECORD)[:6] == [
+        ("Index", "rheumatology, generation 000007 of 2026-11-20 01:02:03 UTC"),
+        ("Newest source file", "pubmed26n1453.xml.gz"),
+        ("Searched", "2026-11-25 10:11:12 UTC"),
+        ("Encoder", f"all-MiniLM-L6-v2, fingerprint {'ab' * 32}"),
+        ("SHA-256 of ranks, ids and scores", "cd" * 32),
+        ("Days of the sources", _DAYS),
+    ]
+
+
+def test_a_record_without_sources_names_the_index() -> None:
+    old = replace(RECORD, sources=(), removed={})
+    start = (
+        "The 52,310 records of the index rheumatology, whose newest source file was pubmed26n1453.xml.gz, were searched"
+    )
+    assert write_paragraph(old).startswith(start)
+    assert "newest source" not in write_paragraph(replace(old, newest_source=""))
+    assert len(list_appendix(replace(old, newest_source=""))) == 4
+
+
+@pytest.mark.parametrize(
+    ("sources", "removed", "says"),
+    [
+        ([3], {}, "Records came from 1 source: the file f0 (3 records). There were no duplicates in these 3 records."),
+        ([1], {"duplicates": 0}, "the file f0 (1 record). There were no duplicates in this record."),
+        ([2], {"withdrawn": 1}, "Of these 2 records, 1 record that PubMed had withdrawn was removed, which left 1."),
+        ([1] * 102, {}, "the file f99 (1 record) and 2 others, which `engine flow` lists."),
+    ],
+)
+def test_sources_and_what_was_removed(sources: list[int], removed: dict[str, int], says: str) -> None:
+    listed = [RecordedSource(f"f{n}", "file", n_found, "", "") for n, n_found in enumerate(sources)]
+    assert says in " ".join(describe_sources(listed, removed))
+
+
+@pytest.mark.parametrize("kind", ["reranked", "filtered"])
+def test_no_hash_is_in_the_text_and_every_one_in_the_appendix(kind: str) -> None:
+    query = replace(RECORD.query, rerank="m", rerank_depth=50, rerank_precision="fp32")
+    record = replace(RECORD, mesh_tree=f"mtrees2026.bin, SHA-256 {'12' * 32}")
+    if kind == "reranked":
+        record = replace(record, query=query, reranker="m", reranker_fingerprint="ef" * 32, rerank_scores=(0.5,) * 50)
+    assert re.findall(r"[0-9a-f]{12}", write_paragraph(record)) == []
+    values = "\n".join(value for _, value in list_appendix(record))
+    hashes = [record.fingerprint, record.result_sha256, "12" * 32] + ["ef" * 32] * (kind == "reranked")
+    assert sorted(re.findall(r"[0-9a-f]{64}", values)) == sorted(hashes)
 
 
 def test_every_filter_has_a_strategy() -> None:
@@ -179,6 +231,5 @@ def test_no_query_is_told_where_there_are_only_examples() -> None:
 def test_what_else_is_recorded_is_told() -> None:
     text = write_paragraph(replace(RECORD, since=3, mesh_tree="mtrees2026.bin, SHA-256 12", n_qualified=1, ids=("a",)))
     assert "and to records that were new or changed since generation 000003." in text
-    assert "The file of the MeSH tree was mtrees2026.bin, SHA-256 12." in text
-    assert "1 record qualified and the result holds 1 hit (" in text
-    assert "newest source" not in write_paragraph(replace(RECORD, newest_source=""))
+    assert "The file of the MeSH tree was mtrees2026.bin." in text
+    assert "1 record qualified and the result holds 1 hit." in text

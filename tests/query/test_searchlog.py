@@ -23,7 +23,15 @@ from engine.index.folder import IndexFolder
 from engine.options import FUSIONS, MODES, Filters, Query, ValueKind
 from engine.query import ranking
 from engine.query.rerun import open_recorded, rerun
-from engine.query.searchlog import Record, dump_record, hash_result, make_record, read_record, write_record
+from engine.query.searchlog import (
+    Record,
+    RecordedSource,
+    dump_record,
+    hash_result,
+    make_record,
+    read_record,
+    write_record,
+)
 from engine.receipts import open_json, seal_json
 from engine.records.answer import Hit
 from engine.reindex.order import Report
@@ -93,6 +101,9 @@ def test_a_record_holds_what_was_asked_and_what_came(toy: IndexFolder, recorded:
     assert recorded.ranks == {one.id: one.rank for one in hits}
     assert (recorded.index, recorded.generation, recorded.n_abstracts, recorded.n_qualified) == ("toy", 1, 40, 40)
     assert (recorded.newest_source, recorded.generation_created) == ("toy.jsonl", manifest.created)
+    day = manifest.created[:10]
+    assert recorded.sources == (RecordedSource("toy.jsonl", "file", 40, day, day),)
+    assert recorded.removed == {"duplicates": 0, "rejected": 0, "withdrawn": 0}
     assert (recorded.fingerprint, recorded.encoder) == (manifest.encoder.fingerprint, manifest.encoder.short_name)
     assert (
         recorded.query == Query("gout", mode="semantic", top_k=5, rerank="none")
@@ -112,7 +123,8 @@ def test_an_answer_of_another_generation_is_not_recorded(toy: IndexFolder, add: 
 
 @given(QUERIES, st.none() | st.integers(0, 9))
 def test_what_is_written_is_read(query: Query, since: int | None) -> None:
-    record = replace(plain(query), since=since)
+    source = RecordedSource("Scopus", "database", 3, "2026-11-01", "2026-11-02")
+    record = replace(plain(query), since=since, sources=(source,), removed={"duplicates": 1})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "r.json")
         write_record(path, record, overwrite=False)

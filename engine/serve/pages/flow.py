@@ -7,6 +7,8 @@ from starlette.responses import Response
 
 from engine.query.flows import read_flow
 from engine.query.index import Index, get_generation
+from engine.query.prisma import describe_sources
+from engine.query.searchlog import count_removed, list_sources
 from engine.review.flow import RULES, describe_flow, draw_flow
 from engine.serve.api.bodies import dump_bytes
 from engine.serve.pages.downloads import name_attachment
@@ -39,6 +41,7 @@ def _render_flow_page(index: Index, names: list[str], values: RequestValues) -> 
         where=where,
         flow=flow,
         duplicates=[(RULES[rule], n) for rule, n in flow.duplicates.items()],
+        paragraph=" ".join(describe_sources(list_sources(flow), count_removed(flow))),
         n_duplicates=sum(flow.duplicates.values()),
     )
 

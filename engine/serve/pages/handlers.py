@@ -14,7 +14,7 @@ from engine.errors import AbstractNotFoundError, NoMeshTreeError, UnreadableQuer
 from engine.identifiers import build_doi_url, build_pubmed_url
 from engine.options import SIMILAR_MODE, Query
 from engine.query.index import Index
-from engine.query.prisma import write_paragraph
+from engine.query.prisma import list_appendix, write_paragraph
 from engine.query.searchlog import make_record
 from engine.references.citation import format_locator
 from engine.references.formats import FORMATS
@@ -91,7 +91,8 @@ def _render_search_page(index: Index, names: list[str], state: State, query: Que
         groups=build_group_views(answer, state),
         paging=build_paging(answer, state),
         question=_name_question(index, query),
-        record=write_paragraph(make_record(index, answer)),
+        record=write_paragraph(recorded := make_record(index, answer)),
+        appendix=list_appendix(recorded),
         examples=[(record_id, index.get(record_id).title) for record_id in query.like],
         **fields,
     )
